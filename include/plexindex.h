@@ -138,19 +138,19 @@
 #define PLEXINDEX_LOG_INFO 3 // also what is done, such as fetches, refreshes and invalidations.
 #define PLEXINDEX_LOG_DEBUG 4 // everything, with full paths.
 
-// The outcome of a call. The numbers are part of the ABI: none is changed or used again.
+// The outcome of a call. The numbers are part of the ABI: none changes or is reused.
 //
-// 0 is success. 1 to 99 are answers that are no errors. From 100 on are errors, each hundred of one origin: 100 the
-// caller, 200 the store, 300 the server, 400 the libraries.
+// 0 is success. 1 to 99 are answers, not errors. Errors start at 100, in blocks by origin: 100 the caller, 200 the
+// store, 300 the server, 400 the libraries.
 typedef enum plexindex_status {
     PLEXINDEX_OK = 0, // Success; for a match: one item.
     PLEXINDEX_NOT_FOUND = 1, // No item has this path, GUID or title; the answer says why.
-    PLEXINDEX_AMBIGUOUS = 2, // Several items fit equally well; the answer lists them, best first.
-    PLEXINDEX_NOT_YET = 3, // The deadline came first. The same call, made again, goes on where this one stopped.
+    PLEXINDEX_AMBIGUOUS = 2, // Several items match equally well; the answer lists them, best first.
+    PLEXINDEX_NOT_YET = 3, // The deadline passed first. The same call, repeated, continues where this one stopped.
     PLEXINDEX_NEEDS_WARM = 4, // The deadline is too short for the server. Fetch the library once (`plexindex warm`).
-    PLEXINDEX_INVALID_ARGUMENT = 100, // The value of an argument is refused.
-    PLEXINDEX_NULL_POINTER = 101, // A pointer is NULL that must not be.
-    PLEXINDEX_UNSUPPORTED = 102, // A struct has fields or flags that this version does not know, and they are set.
+    PLEXINDEX_INVALID_ARGUMENT = 100, // An argument has an invalid value.
+    PLEXINDEX_NULL_POINTER = 101, // A pointer is NULL that must not be NULL.
+    PLEXINDEX_UNSUPPORTED = 102, // A struct has set fields or flags that this version does not know.
     PLEXINDEX_BUFFER_TOO_SMALL = 103, // The buffer is too small. Its `length` is the size needed.
     PLEXINDEX_ABORTED = 104, // The host's progress callback ended the call. What was fetched is kept.
     PLEXINDEX_PANIC = 105, // A defect in plexindex was caught. The handle stays usable.
@@ -161,11 +161,11 @@ typedef enum plexindex_status {
     PLEXINDEX_UNAUTHORIZED = 302, // The server refuses the token (401), or the token expired (498): set a new one.
     PLEXINDEX_FORBIDDEN = 303, // The server does not allow this to the token's user (403).
     PLEXINDEX_NOT_ON_SERVER = 304, // The server has no such item, library or address (404).
-    PLEXINDEX_NOT_PLEX = 305, // The answer is not from a Plex Media Server, or from one that is too old.
+    PLEXINDEX_NOT_PLEX = 305, // The reply is not from a Plex Media Server, or from one that is too old.
     PLEXINDEX_STARTING = 306, // The server is starting, or upgrading its database.
-    PLEXINDEX_BAD_ANSWER = 307, // The server's answer is cut off or malformed.
-    PLEXINDEX_SERVER_ERROR = 308, // The server failed: it answered 5xx, or with another status that is not expected.
-    // The server was silent for longer than the time-outs. Or the deadline came in a call that cannot go on later:
+    PLEXINDEX_BAD_ANSWER = 307, // The server's reply is cut off or malformed.
+    PLEXINDEX_SERVER_ERROR = 308, // The server failed: it replied with 5xx, or with another unexpected status.
+    // The server was silent for longer than the time-outs. Or the deadline passed in a call that cannot be continued:
     // an edit, a check of the server, a refresh while no library is known.
     PLEXINDEX_TIMEOUT = 309,
     PLEXINDEX_REDIRECTED = 310, // The server redirects to another host. The token is not sent there.
@@ -174,7 +174,7 @@ typedef enum plexindex_status {
     // accepted a new token yet: ask the server first.
     PLEXINDEX_LIBRARY_NOT_FOUND = 400,
     PLEXINDEX_LIBRARY_AMBIGUOUS = 401, // Two libraries have this title.
-    PLEXINDEX_LIST_AGAIN = 402, // The feed does not know any more what changed since the cursor: list again, in full.
+    PLEXINDEX_LIST_AGAIN = 402, // The changes since the cursor are not known any more: list again, in full.
 } plexindex_status;
 
 // An open index: from plexindex_open() to plexindex_close(). Any number of threads may use it at once.

@@ -1,14 +1,14 @@
-//! One table of outcomes, and the error that carries one with a text for people.
+//! The outcomes of calls, and the error that carries one with a text for users.
 
 use std::ffi::CStr;
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The outcome of a call. The numbers are part of the ABI: none is changed or used again.
+/// The outcome of a call. The numbers are part of the ABI: none changes or is reused.
 ///
-/// 0 is success. 1 to 99 are answers that are no errors. From 100 on are errors, each hundred of one origin: 100 the
-/// caller, 200 the store, 300 the server, 400 the libraries.
+/// 0 is success. 1 to 99 are answers, not errors. Errors start at 100, in blocks by origin: 100 the caller, 200 the
+/// store, 300 the server, 400 the libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 #[non_exhaustive]
@@ -17,18 +17,18 @@ pub enum Status {
     Ok = 0,
     /// No item has this path, GUID or title; the answer says why.
     NotFound = 1,
-    /// Several items fit equally well; the answer lists them, best first.
+    /// Several items match equally well; the answer lists them, best first.
     Ambiguous = 2,
-    /// The deadline came first. The same call, made again, goes on where this one stopped.
+    /// The deadline passed first. The same call, repeated, continues where this one stopped.
     NotYet = 3,
     /// The deadline is too short for the server. Fetch the library once (`plexindex warm`).
     NeedsWarm = 4,
 
-    /// The value of an argument is refused.
+    /// An argument has an invalid value.
     InvalidArgument = 100,
-    /// A pointer is NULL that must not be.
+    /// A pointer is NULL that must not be NULL.
     NullPointer = 101,
-    /// A struct has fields or flags that this version does not know, and they are set.
+    /// A struct has set fields or flags that this version does not know.
     Unsupported = 102,
     /// The buffer is too small. Its `length` is the size needed.
     BufferTooSmall = 103,
@@ -52,15 +52,15 @@ pub enum Status {
     Forbidden = 303,
     /// The server has no such item, library or address (404).
     NotOnServer = 304,
-    /// The answer is not from a Plex Media Server, or from one that is too old.
+    /// The reply is not from a Plex Media Server, or from one that is too old.
     NotPlex = 305,
     /// The server is starting, or upgrading its database.
     Starting = 306,
-    /// The server's answer is cut off or malformed.
+    /// The server's reply is cut off or malformed.
     BadAnswer = 307,
-    /// The server failed: it answered 5xx, or with another status that is not expected.
+    /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError = 308,
-    /// The server was silent for longer than the time-outs. Or the deadline came in a call that cannot go on later:
+    /// The server was silent for longer than the time-outs. Or the deadline passed in a call that cannot be continued:
     /// an edit, a check of the server, a refresh while no library is known.
     Timeout = 309,
     /// The server redirects to another host. The token is not sent there.
@@ -73,7 +73,7 @@ pub enum Status {
     LibraryNotFound = 400,
     /// Two libraries have this title.
     LibraryAmbiguous = 401,
-    /// The feed does not know any more what changed since the cursor: list again, in full.
+    /// The changes since the cursor are not known any more: list again, in full.
     ListAgain = 402,
 }
 
@@ -131,28 +131,28 @@ impl Status {
         self.c_name().to_str().unwrap_or_default()
     }
 
-    /// The status with this number, for texts about numbers that came from outside.
+    /// The status with this number, if there is one.
     #[must_use]
     pub fn from_number(number: i32) -> Option<Self> {
         Self::ALL.into_iter().find(|status| *status as i32 == number)
     }
 }
 
-/// The prospects of another attempt after a failure of the source.
+/// Whether another attempt may succeed after a failure of the source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meaning {
-    /// It has no such thing.
+    /// No: it does not exist.
     NothingThere,
-    /// It cannot be had now; that passes by itself, and asking at once does not help.
+    /// Later, without anyone doing anything; an immediate attempt fails too.
     NotNow,
-    /// It was there and did not answer this: the next attempt may go better.
+    /// Perhaps at once: the source was reached, and failed this time.
     Failed,
     /// Not before a person changes something.
     Never,
 }
 
 impl Status {
-    /// Returns the prospects of another attempt after this failure of a source. All sources use these statuses alike.
+    /// Returns whether another attempt may succeed after this failure. The statuses mean the same for all sources.
     #[must_use]
     pub fn meaning(self) -> Meaning {
         match self {
@@ -164,7 +164,7 @@ impl Status {
     }
 }
 
-/// A call that gives nothing has succeeded.
+/// A call without a result has succeeded.
 impl From<()> for Status {
     fn from((): ()) -> Self {
         Self::Ok
@@ -172,10 +172,10 @@ impl From<()> for Status {
 }
 
 /// Something that did not work.
+/// An error.
 ///
-/// Its text says what, with which input, and what can be done about it. It never holds a token, and names a media path only
-/// where that was passed in this very call. Programs decide by its [`kind`](Error::kind).
-///
+/// Its text says what failed, with which input, and how to solve it. It never contains a token, and contains a media
+/// path only if that was passed to this very call. Programs decide by its [`kind`](Error::kind).
 /// ```
 /// use plexindex::{ErrorKind, Index, Options};
 ///
@@ -186,16 +186,16 @@ impl From<()> for Status {
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Error {
-    /// The outcome, as C has it.
+    /// The outcome, as in the C ABI.
     #[doc(hidden)]
     pub status: Status,
-    /// The text, for people.
+    /// The outcome, as in the C ABI.
     #[doc(hidden)]
     pub message: String,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
 }
 
-/// Two errors are equal if kind and text are.
+/// Two errors are equal if their statuses and texts are.
 impl PartialEq for Error {
     fn eq(&self, other: &Self) -> bool {
         (self.status, &self.message) == (other.status, &other.message)
@@ -204,17 +204,17 @@ impl PartialEq for Error {
 
 impl Eq for Error {}
 
-/// What every fallible function of the crate returns.
+/// The result of every fallible function of the crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// What kind of failure it is, for programs.
+    /// The kind of failure, for programs.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         ErrorKind::of(self.status)
     }
 
-    /// An error with its text.
+    /// An error with this status and text.
     #[doc(hidden)]
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         Self {
@@ -224,7 +224,7 @@ impl Error {
         }
     }
 
-    /// The same error with its cause, which the text has named.
+    /// Adds the cause, which the text already names.
     #[doc(hidden)]
     #[must_use]
     pub fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -232,7 +232,7 @@ impl Error {
         self
     }
 
-    /// The same for an error of the system, which cannot be cloned.
+    /// Adds an error of the system as the cause. It is rebuilt, as it cannot be cloned.
     #[doc(hidden)]
     #[must_use]
     pub fn because_io(self, cause: &io::Error) -> Self {
@@ -257,7 +257,7 @@ impl fmt::Display for Error {
     }
 }
 
-/// Shows the kind and the text: it is what `main` prints of an error that it returns.
+/// Shows the kind and the text. `main` prints this for an error that it returns.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?}: {}", self.kind(), self.message)
@@ -265,26 +265,26 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
-    /// The error of the system or of `SQLite` behind this one, for programs that ask for its kind: a [`std::io::Error`] where it
-    /// was the system's. The text of this error names it already.
+    /// The error of the system or of `SQLite` that caused this one: a [`std::io::Error`] if it was the system's. The text of
+    /// this error names it already.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
 }
 
-/// What kind of failure an [`Error`] is.
+/// The kind of failure of an [`Error`].
 ///
-/// More may come: a `match` needs an arm for the rest.
+/// Kinds may be added: a `match` needs an arm for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The value of an argument is refused.
+    /// An argument has an invalid value.
     InvalidArgument,
-    /// What the index asks cannot do this: its kind of server has no events, or no edits.
+    /// An argument has an invalid value.
     Unsupported,
-    /// The progress callback ended the call. What was fetched is kept.
+    /// The kind of source cannot do this: it has no events, or no edits.
     Aborted,
-    /// The store cannot be opened, read or written, or no thread can be started.
+    /// The progress callback ended the call. The items fetched so far are kept.
     Store,
     /// The disk is full, or a limit is reached. Nothing was changed.
     StoreFull,
@@ -298,15 +298,15 @@ pub enum ErrorKind {
     Forbidden,
     /// The server has no such item, library or address (404).
     NotOnServer,
-    /// The answer is not from a Plex Media Server, or from one that is too old.
+    /// The reply is not from a Plex Media Server, or from one that is too old.
     NotPlex,
-    /// The server is starting, or upgrading its database.
+    /// The reply is not from a Plex Media Server, or from one that is too old.
     Starting,
-    /// The server's answer is cut off or malformed.
+    /// The server's reply is cut off or malformed.
     BadAnswer,
-    /// The server failed: it answered 5xx, or with another status that is not expected.
+    /// The server's reply is cut off or malformed.
     ServerError,
-    /// The server did not answer within the deadline or the time-outs.
+    /// The server failed: it replied with 5xx, or with another unexpected status.
     Timeout,
     /// The server redirects to another host. The token is not sent there.
     Redirected,
@@ -316,15 +316,14 @@ pub enum ErrorKind {
     LibraryNotFound,
     /// Two libraries have this title.
     LibraryAmbiguous,
-    /// What changed since the cursor is not known any more: list again, in full.
+    /// The changes since the cursor are not known any more: list again, in full.
     ListAgain,
-    /// A defect in plexindex. Please report it.
+    /// The changes since the cursor are not known any more: list again, in full.
     Defect,
 }
 
 impl ErrorKind {
-    /// The kind that a status of the index stands for. Answers and what only C can do wrong are no failures of a call of
-    /// Rust's: one of them would be a defect.
+    /// The kind for a status. Answers are not errors, and some errors can only happen in C: here these would be a defect.
     fn of(status: Status) -> Self {
         match status {
             Status::InvalidArgument => Self::InvalidArgument,

@@ -64,9 +64,9 @@
 //! this page is no part of the API, though the C ABI and the tests reach it.
 #![deny(missing_docs)]
 
-// The map for maintainers: docs/design.md, 'Layers'. Arrows point down only, which `tests/source_layers.rs` holds. Users of
-// Rust see what `api` re-exports, users of C what `capi` exports; modules that are public besides are for tests, fuzz targets
-// and benchmarks.
+// For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/source_layers.rs` checks that they
+// depend in one direction. The Rust API is what `api` re-exports, the C ABI what `capi` exports. Other public modules
+// are for tests, fuzz targets and benchmarks.
 mod api;
 #[doc(hidden)]
 pub mod capi;
@@ -100,7 +100,7 @@ pub mod tables {
 
 /// A source of items of your own, for [`Index::open_with_source`]. May change in any release.
 ///
-/// [`Source`](unstable_source::Source) is the contract; the example `memory_source` implements the least of it.
+/// [`Source`](unstable_source::Source) is the contract; the example `memory_source` is a minimal implementation.
 #[cfg(feature = "unstable-source")]
 pub mod unstable_source {
     pub use crate::error::Status;
@@ -112,7 +112,7 @@ pub mod unstable_source {
     };
 }
 
-/// What tests of behaviour reach besides.
+/// Internals that tests of behaviour use.
 #[doc(hidden)]
 pub mod inside {
     pub use crate::disk::Rules;
@@ -120,7 +120,7 @@ pub mod inside {
     pub use crate::events::DebounceIntervals;
     pub use crate::platform::clock::{Clock, ManualClock, SystemClock, freeze_coarse_clock};
     pub use crate::platform::failpoint;
-    pub use crate::query::{Answer, ChangePage, FolderFacts, Which};
+    pub use crate::query::{Answer, ChangePage, FileFilter, FolderFacts};
 }
 
 pub use api::*;

@@ -1,4 +1,4 @@
-//! How an index is opened: every choice of the host, checked before anything is touched.
+//! The options of an index, and their validation.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,16 +12,16 @@ use crate::model::Token;
 pub enum Ttl {
     /// For this long after it was last seen to be current.
     For(Duration),
-    /// Never: each call that may send a request does.
+    /// Not at all: each call that may send a request sends one.
     AtOnce,
-    /// For ever, until an invalidation or an event makes it stale.
+    /// Until an invalidation or an event makes it stale.
     Never,
 }
 
 /// The direction of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MappingKind {
-    /// From paths as the host sees them to paths as the server sees them: rewrites the question.
+    /// From the host's paths to the server's: rewrites the path of a query.
     HostToServer,
     /// From the server's paths to the host's: applied to the listed paths when a segment is built.
     ServerToHost,
@@ -48,13 +48,13 @@ pub struct Mapping {
 }
 
 impl Mapping {
-    /// A folder of the host's paths is this folder of the server's.
+    /// A rule that replaces a folder of the host by a folder of the server.
     #[must_use]
     pub fn host_to_server(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
         Self::of_folders(MappingKind::HostToServer, from.as_ref(), to.as_ref())
     }
 
-    /// A folder of the server's paths is this folder of the host's.
+    /// A rule that replaces a folder of the server by a folder of the host.
     #[must_use]
     pub fn server_to_host(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
         Self::of_folders(MappingKind::ServerToHost, from.as_ref(), to.as_ref())
@@ -80,9 +80,9 @@ impl Mapping {
     }
 }
 
-/// Gives a new token when the server refuses the one that an index has: called on the thread of a call that was refused, by
-/// one thread at a time, and never on a thread of the library. `None`: there is none now. Other calls wait for the new token
-/// until their deadline, and for [`Options::read_timeout`] at most; then they end as without one.
+/// A callback that returns a new token after the server refused the present one; `None` if there is none now. It runs
+/// on the thread of the refused call, one thread at a time, never on a thread of the library. Other calls wait for the
+/// new token until their deadline, and at most for [`Options::read_timeout`]; then they continue without one.
 #[derive(Clone)]
 pub struct Renewal(Arc<dyn Fn() -> Option<Token> + Send + Sync>);
 
@@ -92,7 +92,7 @@ impl Renewal {
         Self(Arc::new(renew))
     }
 
-    /// A new token, if there is one.
+    /// Calls the callback.
     pub(crate) fn call(&self) -> Option<Token> {
         (self.0)()
     }
@@ -121,28 +121,29 @@ impl std::fmt::Debug for Renewal {
 /// assert!(!format!("{options:?}").contains("YOUR-TOKEN"));
 /// ```
 #[derive(Clone, Debug)]
-#[allow(clippy::struct_excessive_bools)] // each is one choice of the host's
+#[allow(clippy::struct_excessive_bools)] // each is a choice of the host
 pub struct Options {
-    /// The folder for the store; made (0700) when missing. Empty in `Options::default()`, which is refused.
+    /// The folder for the store, created with mode 0700 if it is missing. Required: `Options::default()` has none.
     pub cache_dir: PathBuf,
     /// Base URL of the server, such as `http://127.0.0.1:32400`. Without it the index answers from its store only.
     pub server_url: Option<String>,
-    /// Plex's own database, read beside the running server: the file `com.plexapp.plugins.library.db`, the folder that it
-    /// lies in, or the folder 'Plex Media Server' above that. Alone it needs neither URL nor token. It shows all of the server's libraries to who
-    /// may read it. None by default; it is never searched for.
+    /// Plex's own database, read while the server runs: the file `com.plexapp.plugins.library.db`, its folder, or the
+    /// folder 'Plex Media Server' above. It can be used without URL and token. The index then shows all of the server's
+    /// libraries to everyone who can read the file. None by default; it is not searched for.
     pub database: Option<PathBuf>,
     /// The token, sent in a header to this server only.
     pub token: Option<Token>,
-    /// Asked for a new token when the server refuses this one (401), or it expired (498): the call is then repeated. None by
-    /// default: [`crate::Index::set_token`] sets one at any time.
+    /// Called for a new token when the server refuses this one (401) or it has expired (498); the call is then
+    /// repeated. None by default; see also [`crate::Index::set_token`].
     pub renewal: Option<Renewal>,
-    /// The user of the token, if the host knows it better than the token (which may change weekly).
+    /// The user of the token. Set it if tokens of the same user change often, and the token itself does not name the
+    /// user.
     pub user: Option<String>,
     /// Time for which a listing is fresh. 1 h by default.
     pub library_ttl: Ttl,
-    /// After how long a full listing is due, whatever the clocks say. 24 h by default.
+    /// Age at which a full listing is due even without a change. 24 h by default.
     pub max_age: Duration,
-    /// Deadline of calls that name none; `None` waits as long as the source's time-outs.
+    /// Deadline of calls that set none; `None` for no deadline but the time-outs.
     pub deadline: Option<Duration>,
     /// Time limit for connecting. 5 s by default.
     pub connect_timeout: Duration,
@@ -153,24 +154,24 @@ pub struct Options {
     pub retry_for: Duration,
     /// A PEM file with certificate authorities to trust besides the system's.
     pub ca_file: Option<PathBuf>,
-    /// Take any certificate. Off by default; warns.
+    /// Accept any certificate. Off by default; causes a warning.
     pub accept_invalid_certs: bool,
-    /// Never ask the server.
+    /// Never send a request.
     pub offline: bool,
-    /// Rows a page of a full listing, 1 to 1,000. 1,000 by default.
+    /// Rows per page of a full listing, 1 to 1,000. 1,000 by default.
     pub page_size: u32,
     /// Bytes that confirmed matches may take on disk. 50 MiB by default.
     pub matches_limit: u64,
-    /// Bytes that the whole folder may take: the libraries that were asked for longest ago are evicted, and fetched again
-    /// when they are used. None by default.
+    /// Limit for the size of the folder in bytes. Beyond it the least recently used libraries are evicted, and fetched
+    /// again when they are used. None by default.
     pub size_limit: Option<u64>,
-    /// Do not map files into memory, read them: for file systems where mapping is unreliable.
+    /// Read files into memory instead of mapping them, for file systems where mapping is unreliable.
     pub no_mmap: bool,
     /// Rules between the host's paths and the server's, in order. None by default.
     pub mappings: Vec<Mapping>,
-    /// Calls that take longer are logged with what they spent their time on; `None`: none is. 1 s by default.
+    /// Calls that take longer are logged with their parts; `None` for no such log lines. 1 s by default.
     pub slow: Option<Duration>,
-    /// Log lines and texts for people name media paths by a short hash. Off by default.
+    /// Show media paths as short hashes in log lines and errors. Off by default.
     pub obfuscate_paths: bool,
 }
 

@@ -36,7 +36,7 @@ pub struct Counters {
 pub enum Spent {
     /// Waiting for the server.
     Network,
-    /// Reading its answers: decompressing and parsing.
+    /// Reading its replies: decompressing and parsing.
     Parse,
     /// Waiting for another fetch to end, and before a request is tried again.
     Wait,
@@ -46,7 +46,7 @@ pub enum Spent {
     ListingSegment,
     /// Matching, and giving the answers.
     Match,
-    /// Time of a call's own thread on anything but matching; subtracted from the others.
+    /// Time of a call's own thread that is not matching. It is subtracted from the call's time.
     Away,
 }
 
@@ -62,7 +62,7 @@ pub fn micros(took: Duration) -> u64 {
 
 impl Counters {
     /// Counts an answer.
-    pub fn answered(&self, match_kind: MatchKind, stale: bool) {
+    pub fn count_answer(&self, match_kind: MatchKind, stale: bool) {
         add(&self.answers[match_kind as usize], 1);
         if stale {
             add(&self.stale_answers, 1);
@@ -70,7 +70,7 @@ impl Counters {
     }
 
     /// Counts a call that was answered from memory, in negligible time.
-    pub fn answered_at_once(&self, match_kind: MatchKind, stale: bool) {
+    pub fn count_answer_at_once(&self, match_kind: MatchKind, stale: bool) {
         add(&self.at_once[match_kind as usize], 1);
         if stale {
             add(&self.stale_answers, 1);
@@ -78,22 +78,22 @@ impl Counters {
     }
 
     /// Counts answers of fast lookups by how they were found.
-    pub fn looked_up(&self, match_kind: MatchKind, answers: u64) {
+    pub fn count_lookups(&self, match_kind: MatchKind, answers: u64) {
         add(&self.answers[match_kind as usize], answers);
     }
 
     /// Counts fast lookups that found nothing.
-    pub fn lookups_missed(&self, misses: u64) {
+    pub fn count_lookup_misses(&self, misses: u64) {
         add(&self.lookup_misses, misses);
     }
 
     /// Counts a failure to reach the server or to store its reply.
-    pub fn failed(&self) {
+    pub fn count_failure(&self) {
         add(&self.failures, 1);
     }
 
     /// Counts a full listing.
-    pub fn listed(&self) {
+    pub fn count_listing(&self) {
         add(&self.listings, 1);
     }
 
@@ -140,12 +140,12 @@ impl Counters {
     }
 
     /// Ends a call whose answer the host refused.
-    pub fn called_at_once(&self) {
+    pub fn count_call_at_once(&self) {
         add(&self.calls, 1);
     }
 
     /// Counts a slow call.
-    pub fn was_slow(&self) {
+    pub fn count_slow_call(&self) {
         add(&self.slow_calls, 1);
     }
 
@@ -219,7 +219,7 @@ pub struct CallBegun {
     away: Duration,
 }
 
-/// What happened since the index was opened, and what is stored now.
+/// Counts and times since the index was opened, and counts of the stored content.
 #[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
@@ -235,29 +235,29 @@ pub struct Stats {
     pub lookup_misses: u64,
     /// Answers given although their listing had expired.
     pub stale_answers: u64,
-    /// Bytes of the server's answers as they came over the wire.
+    /// Bytes of the server's replies as transferred.
     pub bytes_received: u64,
     /// Full listings completed.
     pub listings: u64,
-    /// Waiting for the server.
+    /// Time waited for the server.
     #[serde(rename = "network_us", serialize_with = "as_micros")]
     pub network: Duration,
-    /// Reading its answers: decompressing and parsing.
+    /// Time for reading its replies: decompressing and parsing.
     #[serde(rename = "parse_us", serialize_with = "as_micros")]
     pub parsing: Duration,
-    /// Waiting for other fetches to end, and before requests were tried again.
+    /// Time waited for other fetches to end, and before retries.
     #[serde(rename = "wait_us", serialize_with = "as_micros")]
     pub waiting: Duration,
-    /// Reading and writing the store.
+    /// Time for reading and writing the store.
     #[serde(rename = "store_us", serialize_with = "as_micros")]
     pub storing: Duration,
-    /// Building and opening index files.
+    /// Time for building and opening segments.
     #[serde(rename = "segment_us", serialize_with = "as_micros")]
     pub indexing: Duration,
-    /// Matching, fast lookups not included.
+    /// Time for matching, without fast lookups.
     #[serde(rename = "match_us", serialize_with = "as_micros")]
     pub matching: Duration,
-    /// Questions, refreshes and recordings; fast lookups not included.
+    /// Queries, refreshes and recorded matches, without fast lookups.
     pub calls: u64,
     /// Total time of these calls.
     #[serde(rename = "calls_us", serialize_with = "as_micros")]
@@ -274,9 +274,9 @@ pub struct Stats {
     pub matches: u64,
     /// Libraries known now.
     pub libraries: u64,
-    /// Bytes on disk, index files included.
+    /// Bytes on disk, including segments.
     pub disk_bytes: u64,
-    /// Bytes that the folder may take, where there is a limit.
+    /// Limit for the size of the folder in bytes, if there is one.
     #[serde(serialize_with = "or_zero")]
     pub size_limit: Option<u64>,
     /// Bytes by which content that cannot be evicted exceeds the limit.
@@ -285,7 +285,7 @@ pub struct Stats {
     pub evictions: u64,
     /// A number that every write to the store raises.
     pub sequence: u64,
-    /// Events about libraries that the server told, or that the host handed over.
+    /// Events about libraries, from the server or passed on by the host.
     pub events: u64,
     /// Writes of hints from events.
     pub hints: u64,
@@ -296,7 +296,7 @@ pub struct Stats {
 }
 
 impl Stats {
-    /// Answers that were found this way; `None`: those without an item.
+    /// Answers with this match kind; `None`: those without an item.
     #[must_use]
     pub fn answers(&self, match_kind: Option<MatchKind>) -> u64 {
         self.answers[match_kind.unwrap_or_default() as usize]

@@ -1193,7 +1193,7 @@ fn before_a_token_is_accepted_each_error_says_so() {
         ("a walk of all", Status::LibraryNotFound, walk(&all)),
         ("items", Status::LibraryNotFound, index.items(&library, 0, 10).map(drop)),
         ("files", Status::LibraryNotFound, {
-            let which = crate::support::index::Which::All;
+            let which = crate::support::index::FileFilter::All;
             library.items_below_with(b"/data", None, 10, which, |_, _| Ok(()))
         }),
     ] {

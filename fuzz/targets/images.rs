@@ -1,5 +1,5 @@
-//! Index files that are damaged: of a listing, of recorded matches, of a host's table. As long as the check sums are not
-//! made to fit, an image is refused, says that it is broken, or answers as before. Where they are, it never crashes.
+//! Damaged segments: of a listing, of recorded matches, of a host's table. A segment with wrong checksums is refused,
+//! reports that it is broken, or answers as before. One with valid checksums never causes a crash.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -18,40 +18,40 @@ use crate::matching::{FolderResolver, Mappings, Normal, Resolver, Scope};
 use crate::model::Item;
 
 const BLOCK: usize = 4096;
-/// In the head: where the table of check sums begins, its own check sum, and the head's.
+/// Offsets in the head: of the table's offset, of the table's checksum, and of the head's own checksum.
 const AT_SUMS: usize = 16 + 18 * 8;
 const AT_SUMS_SUM: usize = 16 + 20 * 8;
 const AT_HEAD_SUM: usize = 504;
-const SEAL: u64 = 7;
+const NAME_MAC: u64 = 7;
 const TABLE: TableId = TableId(3);
 
 /// A value, unless it is long, and its expiry.
 type Entry = (Option<Vec<u8>>, Option<i64>);
 
-/// The images as they were made, what is asked, and what they say then.
-struct Whole {
+/// The undamaged segments, the queries, and the expected answers.
+struct Original {
     listing: Vec<u8>,
     matches: Vec<u8>,
     entries: Vec<u8>,
     mappings: Mappings,
-    questions: Vec<Vec<u8>>,
+    paths: Vec<Vec<u8>>,
     keys: Vec<String>,
     names: Vec<Vec<u8>>,
-    /// By the question's number, or the key's.
-    told: BTreeMap<usize, String>,
-    told_entries: Vec<Option<Entry>>,
-    /// Of images of tables, which are opened by name.
+    /// By three times the number of the path or key, plus 0 to 2.
+    answers: BTreeMap<usize, String>,
+    expected_entries: Vec<Option<Entry>>,
+    /// Where segments of tables are written, as they are opened by name.
     place: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 thread_local! {
-    static WHOLE: Whole = Whole::new();
+    static ORIGINAL: Original = Original::new();
 }
 
 fn items() -> Vec<Item> {
     let mut items = mixed_items();
-    // More than one block.
+    // Enough for more than one block.
     for n in 0..30 {
         items.push(movie(
             &format!("m{n}"),
@@ -61,26 +61,26 @@ fn items() -> Vec<Item> {
     items
 }
 
-impl Whole {
+impl Original {
     fn new() -> Self {
         let mappings = host_rule();
         let items = items();
-        let mut questions: Vec<Vec<u8>> = vec![b"/mnt/films/none.mkv".to_vec(), b"/rec/\xff.mkv".to_vec()];
+        let mut paths: Vec<Vec<u8>> = vec![b"/mnt/films/none.mkv".to_vec(), b"/rec/\xff.mkv".to_vec()];
         for path in items.iter().flat_map(|item| &item.parts).step_by(2) {
             let texts = [
                 path.clone(),
                 path.replace("/mnt", "/host"),
                 path.replace("/mnt", "/x").to_uppercase(),
             ];
-            questions.extend(texts.map(String::into_bytes));
+            paths.extend(texts.map(String::into_bytes));
         }
-        questions.truncate(24);
+        paths.truncate(24);
         let recorded: [Recorded<'_>; 3] = [
             (b"/rec/\xff.mkv", Some("101"), 1),
             (b"/rec/b.mkv", Some("102"), 2),
             (b"/mnt/films/Other/Film.mkv", Some("101"), 9),
         ];
-        questions.push(b"/REC/B.mkv".to_vec());
+        paths.push(b"/REC/B.mkv".to_vec());
         let long = vec![b'v'; 700];
         let mut names: Vec<Vec<u8>> = (0..40).map(|n| format!("/films/{n}.mkv").into_bytes()).collect();
         names.extend([b"".to_vec(), b"\0\xff".to_vec(), b"gone".to_vec()]);
@@ -109,46 +109,45 @@ impl Whole {
             };
             builder.push(&record).expect("room");
         }
-        builder.finish(&place, SEAL).expect("an image is made");
+        builder.finish(&place, NAME_MAC).expect("an image is made");
         let entries = std::fs::read(&place).expect("the image");
         let builder = match_segment(&recorded, 1, Some(&place));
-        builder.finish(&place, SEAL).expect("an image is made");
+        builder.finish(&place, NAME_MAC).expect("an image is made");
         let matches = std::fs::read(&place).expect("the image");
         std::fs::write(&place, &entries).expect("written");
-        let mut whole = Self {
+        let mut original = Self {
             listing: listing(&items, &mappings),
             matches,
             entries,
             mappings,
-            questions,
+            paths,
             keys: items.iter().map(|item| item.rating_key.clone()).collect(),
             names,
-            told: BTreeMap::new(),
-            told_entries: Vec::new(),
+            answers: BTreeMap::new(),
+            expected_entries: Vec::new(),
             place,
             _folder: folder,
         };
-        whole.told = whole
-            .tell(
-                Some(whole.listing.clone()),
-                Some(whole.matches.clone()),
+        original.answers = original
+            .answers_of(
+                Some(original.listing.clone()),
+                Some(original.matches.clone()),
                 &(0..usize::MAX),
             )
             .expect("fresh images answer")
             .into_iter()
             .collect();
-        let image = RecordSegment::open(&whole.place, MapMode::Read, SEAL).expect("a fresh segment opens");
-        whole.told_entries = whole
-            .tell_entries(&image)
+        let segment = RecordSegment::open(&original.place, MapMode::Read, NAME_MAC).expect("a fresh segment opens");
+        original.expected_entries = original
+            .entries_of(&segment)
             .into_iter()
             .map(|one| one.expect("whole"))
             .collect();
-        whole
+        original
     }
 
-    /// What these images say to some of the questions, and of some of the keys; nothing when one is, or turns out to be,
-    /// broken.
-    fn tell(
+    /// The answers of these segments for some of the paths and keys; `None` if one is broken, or found to be broken.
+    fn answers_of(
         &self,
         listing: Option<Vec<u8>>,
         matches: Option<Vec<u8>>,
@@ -158,7 +157,7 @@ impl Whole {
         let place = self.place.with_extension("matches");
         let open = |bytes: Vec<u8>| {
             std::fs::write(&place, bytes).expect("written");
-            RecordSegment::open(&place, MapMode::Read, SEAL)
+            RecordSegment::open(&place, MapMode::Read, NAME_MAC)
         };
         let matches = matches.map(open).transpose().ok()?.map(|one| matches_in(vec![one]));
         let facts = ViewFacts {
@@ -169,41 +168,41 @@ impl Whole {
         };
         let view = LibraryView::new(facts, &self.mappings, listing.clone(), matches, Arc::default());
         let broken = || {
-            listing.as_ref().is_some_and(|image| image.is_broken())
+            listing.as_ref().is_some_and(|segment| segment.is_broken())
                 || view.matches.as_ref().is_some_and(Matches::are_lost)
         };
         let views = [&view];
-        let mut told = Vec::new();
-        for (at, question) in some(&self.questions, which) {
-            let outcome = Resolver::new(&views, Scope::One(0), &self.mappings).resolve(question);
+        let mut answers = Vec::new();
+        for (at, path) in in_range(&self.paths, which) {
+            let outcome = Resolver::new(&views, Scope::One(0), &self.mappings).resolve(path);
             let outcome = (!outcome.broken).then(|| format!("{outcome:?}"));
-            let fast = Resolver::new(&views, Scope::One(0), &self.mappings).fast_lookup(question);
+            let fast = Resolver::new(&views, Scope::One(0), &self.mappings).fast_lookup(path);
             let fast = format!("{:?}", fast.map(|hit| (hit.match_kind, hit.rating_key)));
-            let above = question.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
-            let folder = Normal::with(&question[..above], |path| {
+            let above = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+            let folder = Normal::with(&path[..above], |path| {
                 format!(
                     "{:?}",
                     FolderResolver::new(&views, Scope::One(0), &self.mappings, path).resolve()
                 )
             });
-            // An answer that says it is whole has to be right, whatever is found out later.
-            told.extend(outcome.map(|outcome| (3 * at, outcome)));
+            // An answer that is not marked as broken must be right, even if damage is found later.
+            answers.extend(outcome.map(|outcome| (3 * at, outcome)));
             if broken() {
                 return None;
             }
-            told.push((3 * at + 1, fast + &folder));
+            answers.push((3 * at + 1, fast + &folder));
         }
-        if let Some(image) = &listing {
-            for (at, key) in some(&self.keys, which) {
-                let number = image.find(key);
-                let item = number.map(|at| (image.item(at), image.facts(at), image.added_sequence(at)));
-                told.push((3 * at + 2, format!("{key}: {item:?}")));
+        if let Some(segment) = &listing {
+            for (at, key) in in_range(&self.keys, which) {
+                let number = segment.find(key);
+                let item = number.map(|at| (segment.item(at), segment.facts(at), segment.added_sequence(at)));
+                answers.push((3 * at + 2, format!("{key}: {item:?}")));
             }
         }
-        (!broken()).then_some(told)
+        (!broken()).then_some(answers)
     }
 
-    fn tell_entries(&self, segment: &RecordSegment) -> Vec<Result<Option<Entry>, ()>> {
+    fn entries_of(&self, segment: &RecordSegment) -> Vec<Result<Option<Entry>, ()>> {
         let own = |record: Record<'_>| {
             let state = record
                 .state
@@ -223,14 +222,14 @@ impl Whole {
     }
 }
 
-/// Those with a number in this range.
-fn some<'a, T>(all: &'a [T], which: &Range<usize>) -> impl Iterator<Item = (usize, &'a T)> {
+/// The elements with a number in this range.
+fn in_range<'a, T>(all: &'a [T], which: &Range<usize>) -> impl Iterator<Item = (usize, &'a T)> {
     let end = which.end.min(all.len());
     all.iter().enumerate().take(end).skip(which.start)
 }
 
-/// Makes all check sums fit, as one could who wants to do harm.
-fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
+/// Makes all checksums valid, as an attacker could.
+fn with_valid_checksums(mut bytes: Vec<u8>) -> Vec<u8> {
     if bytes.len() < BLOCK {
         return bytes;
     }
@@ -252,52 +251,59 @@ fn sealed(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn table(whole: &Whole, bytes: &[u8], sealed: bool) {
-    std::fs::write(&whole.place, bytes).expect("written");
-    let Ok(image) = RecordSegment::open(&whole.place, MapMode::Read, SEAL) else {
+fn table(original: &Original, bytes: &[u8], with_valid_checksums: bool) {
+    std::fs::write(&original.place, bytes).expect("written");
+    let Ok(segment) = RecordSegment::open(&original.place, MapMode::Read, NAME_MAC) else {
         return;
     };
-    let told = whole.tell_entries(&image);
-    if !sealed {
-        let names = whole.names.iter().flat_map(|name| [name, name]);
-        for ((found, wanted), name) in told.iter().zip(&whole.told_entries).zip(names) {
+    let answers = original.entries_of(&segment);
+    if !with_valid_checksums {
+        let names = original.names.iter().flat_map(|name| [name, name]);
+        for ((found, wanted), name) in answers.iter().zip(&original.expected_entries).zip(names) {
             assert!(
                 found.as_ref().is_ok_and(|found| found == wanted) || found.is_err(),
                 "{name:?}: {found:?}"
             );
         }
     }
-    assert!(told.iter().all(Result::is_ok) || image.is_broken());
+    assert!(answers.iter().all(Result::is_ok) || segment.is_broken());
 }
 
 pub fn run(data: &[u8]) {
-    WHOLE.with(|whole| damaged(whole, data));
+    ORIGINAL.with(|original| damaged(original, data));
 }
 
-fn damaged(whole: &Whole, data: &[u8]) {
+fn damaged(original: &Original, data: &[u8]) {
     let mut input = Input(data);
     let mode = input.byte();
-    let fit = mode & 1 == 1;
+    let has_valid_checksums = mode & 1 == 1;
     let of = match mode >> 1 & 3 {
-        0 | 1 => &whole.listing,
-        2 => &whole.matches,
-        _ => &whole.entries,
+        0 | 1 => &original.listing,
+        2 => &original.matches,
+        _ => &original.entries,
     };
     let bytes = patched(of, &mut input);
-    let bytes = if fit { sealed(bytes) } else { bytes };
-    // All questions take long: eight of them, or all at times.
+    let bytes = if has_valid_checksums {
+        with_valid_checksums(bytes)
+    } else {
+        bytes
+    };
+    // All paths take long: usually eight of them.
     let which = match mode >> 3 {
         31 => 0..usize::MAX,
         at => usize::from(at & 3) * 8..usize::from(at & 3) * 8 + 8,
     };
-    let told = match mode >> 1 & 3 {
-        0 | 1 => whole.tell(Some(bytes), Some(whole.matches.clone()), &which),
-        2 => whole.tell(Some(whole.listing.clone()), Some(bytes), &which),
-        _ => return table(whole, &bytes, fit),
+    let answers = match mode >> 1 & 3 {
+        0 | 1 => original.answers_of(Some(bytes), Some(original.matches.clone()), &which),
+        2 => original.answers_of(Some(original.listing.clone()), Some(bytes), &which),
+        _ => return table(original, &bytes, has_valid_checksums),
     };
-    if let Some(told) = told.filter(|_| !fit) {
-        for (at, told) in told {
-            assert_eq!(told, whole.told[&at], "another answer, and no check that fails");
+    if let Some(answers) = answers.filter(|_| !has_valid_checksums) {
+        for (at, answers) in answers {
+            assert_eq!(
+                answers, original.answers[&at],
+                "another answer, and no check that fails"
+            );
         }
     }
 }

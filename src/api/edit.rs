@@ -7,7 +7,7 @@ use crate::edit::{Edit, EditReport};
 use crate::error::{Error, Result};
 use crate::source::{FieldChange, Lock};
 
-/// An edit that failed, and how far it came. `?` makes a plain [`Error`] of it.
+/// The error of an edit, with its progress. `?` converts it to a plain [`Error`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EditError {
@@ -32,14 +32,14 @@ impl From<EditError> for Error {
 }
 
 impl Query<'_> {
-    /// Gives items of the library the same values on the server: one request for each hundred of a type. Items are named by
-    /// key or rating key; those that the index does not know are asked for first, and when one does not exist nothing is
-    /// sent. After a request that failed no other is sent.
+    /// Sets the same values for items of the library on the server, with one request for each hundred items of a type.
+    /// Items are named by key or rating key. For items that the index does not know, a first request asks for their
+    /// types; if one does not exist, nothing is edited. The first failed request ends the call.
     ///
     /// # Errors
-    /// [`EditError`], which says what became of each item: with [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an edit that makes no
-    /// sense, above all one without items, [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) when items do not exist, and
-    /// as [`Query::refresh`].
+    /// [`EditError`], with the result for each item: [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument)
+    /// for an invalid edit, such as one without items; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if
+    /// items do not exist; errors of [`Query::refresh`].
     pub fn edit_items<K: AsRef<str>>(
         &self,
         keys: impl IntoIterator<Item = K>,
@@ -60,7 +60,7 @@ impl Query<'_> {
         }
     }
 
-    /// The same; `report` says how far it came, also after an error.
+    /// [`Query::edit_items`] that fills in `report`, also after an error.
     #[doc(hidden)]
     pub fn edit_into(&self, edit: &Edit<'_>, report: &mut EditReport) -> Result<()> {
         self.ask(|call| self.index.inner().editing.edit_items(call, edit, report))

@@ -9,19 +9,19 @@ use super::paths::path_of;
 use crate::matching::propose;
 use crate::options::Mapping;
 
-/// Which server answered.
+/// The server that answered, and what it showed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ServerInfo {
-    /// Its identity, the same behind every URL.
+    /// Its machine identifier, the same for every URL.
     pub machine_identifier: String,
-    /// Its version, for people.
+    /// Its version, for display.
     #[serde(serialize_with = "or_empty")]
     pub version: Option<String>,
-    /// How long it took to answer a small question.
+    /// Time that it took for one small request.
     #[serde(rename = "answered_us", serialize_with = "micros")]
     pub answered_in: Duration,
-    /// How many libraries it shows to the token's user.
+    /// Number of libraries that the token's user may see.
     pub libraries: usize,
     /// Why Plex's database is unavailable, so that the server is used instead; `None` if it is used, or none was named.
     pub database_unavailable: Option<String>,
@@ -36,7 +36,7 @@ fn micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
     out.serialize_u64(u64::try_from(time.as_micros()).unwrap_or(u64::MAX))
 }
 
-/// A mapping that would have made paths match, and how much speaks for it.
+/// A mapping that would make paths match, with the number of paths that support it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Proposal {
@@ -44,9 +44,9 @@ pub struct Proposal {
     pub from: PathBuf,
     /// The folder as the server spells it.
     pub to: PathBuf,
-    /// So many of the paths would match …
+    /// Number of paths that would match.
     pub matched: usize,
-    /// … of so many that were examined.
+    /// Number of paths that were examined.
     pub of: usize,
 }
 

@@ -1,4 +1,4 @@
-//! The feed: what changed since a cursor.
+//! The feed: changes since a cursor.
 
 use std::fmt;
 use std::vec;
@@ -21,7 +21,7 @@ pub struct Changes {
     library: Option<Library>,
     cursor: Option<String>,
     page: vec::IntoIter<Change>,
-    /// The cursor behind the page, until that was read to its end.
+    /// The cursor after the current page; `None` once that page was read to its end.
     next: Option<String>,
     more: bool,
 }
@@ -36,16 +36,17 @@ impl Changes {
             next: None,
             more: true,
         };
-        // The cursor of now is that of this call, and what is wrong with a cursor is said at once.
+        // Reads a page now, so that the current position is that of this call and an invalid cursor is reported at
+        // once.
         changes.read(full)?;
         Ok(changes)
     }
 
-    /// Where to go on: behind the last page that was iterated to its end. `None` within the first page of a full listing: then
-    /// that begins anew.
+    /// The cursor to continue from: after the last page that was read to its end. `None` within the first page of a
+    /// full listing, which has to start again.
     ///
-    /// Keep it once you have done what the changes ask for: who goes on from it misses nothing, and sees again at most what
-    /// came behind it.
+    /// Store the cursor after you have processed the changes. A reader that continues from it misses nothing, and sees
+    /// the changes after it again.
     #[must_use]
     pub fn cursor(&self) -> Option<&str> {
         self.cursor.as_deref()
@@ -61,7 +62,7 @@ impl Changes {
         Ok(())
     }
 
-    /// A page was read to its end.
+    /// Moves the cursor past a page that was read to its end.
     fn turn(&mut self) {
         if let Some(next) = self.next.take() {
             self.cursor = Some(next);

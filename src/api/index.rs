@@ -24,22 +24,22 @@ impl Index {
         self.inner().store.folder().path()
     }
 
-    /// A library by title, section id or uuid, or as the [`Selector`] says. Fetches nothing: that there is no such library
-    /// shows with its first request.
+    /// Returns a library by title, section id or uuid, or by [`Selector`]. Sends no request: a library that does not
+    /// exist is reported by the first call that needs it.
     ///
     /// # Errors
-    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous) when two known libraries share the title;
+    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous) if two known libraries have this title;
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an empty name.
     pub fn library(&self, name: impl Into<Selector>) -> Result<Library> {
         Library::new(self, name.into())
     }
 
-    /// A question to all libraries, with a deadline, offline, or with progress.
+    /// Begins a query of all libraries, which can have a deadline, be offline, or report progress.
     pub fn query(&self) -> Query<'_> {
         Query::new(self, None)
     }
 
-    /// Which item of any library is this file? [`Library::match_path`] says what a path is.
+    /// Finds the item of a file in all libraries. [`Library::match_path`] explains paths.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -47,7 +47,7 @@ impl Index {
         self.query().match_path(path)
     }
 
-    /// Which show, season, artist, album or item this folder is, in all libraries: [`Query::match_folder`].
+    /// Finds the show, season, artist, album or item of a folder in all libraries: [`Query::match_folder`].
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -55,7 +55,7 @@ impl Index {
         self.query().match_folder(path)
     }
 
-    /// The answers of all libraries for many paths, in order. A path that none can be is an error in its place.
+    /// Answers for many paths from all libraries, in order. An invalid path gets an error in its place.
     ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].
@@ -79,15 +79,15 @@ impl Index {
         self.query().search_title(title)
     }
 
-    /// The libraries that are known. The server is asked when none is.
+    /// The known libraries. Asks the server if none is known.
     ///
     /// # Errors
-    /// As [`Query::refresh`], when none is known yet.
+    /// As [`Query::refresh`], if none is known yet.
     pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
         self.query().libraries()
     }
 
-    /// Brings all libraries up to date now, where they may have changed.
+    /// Refreshes all libraries that may have changed.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -143,7 +143,7 @@ impl Index {
         Changes::new(self, None, cursor, false)
     }
 
-    /// All items as [`Added`](crate::ChangeKind::Added), and then what changed meanwhile: how a reader of the feed begins.
+    /// All items as [`Added`](crate::ChangeKind::Added), followed by the changes since then: the start of a new reader.
     ///
     /// # Errors
     /// As [`Index::changes`].
@@ -151,76 +151,78 @@ impl Index {
         Changes::new(self, None, None, true)
     }
 
-    /// Makes each [`Query::wait_for_changes`] that is under way tell its [`Query::progress`] now, within 50 ms: set what that
-    /// looks at, then call this, and the wait ends. Where no call waits it does nothing.
+    /// Makes each waiting [`Query::wait_for_changes`] call its [`Query::progress`] within 50 ms, which can end the
+    /// wait. Without a waiting call it does nothing.
     pub fn wake_waiting(&self) {
         self.inner().queries.wake_waiting();
     }
 
-    /// Replaces the token, in all handles of this index. Sends no request; what is under way goes on with the earlier one.
+    /// Replaces the token in all handles of this index. Sends no request; running calls keep the earlier token.
     ///
-    /// With [`Options::user`](crate::Options::user) all that the index holds stays. Without it nothing of the earlier token's is answered before the
-    /// server has accepted this one: then it is what the index holds of this very token, or of the user whom a JSON Web Token names
-    /// with its key pair. [`Options::renewal`](crate::Options::renewal) gives a new token when the server refuses this one.
+    /// With [`Options::user`](crate::Options::user) the index keeps its content. Without it, the index returns nothing
+    /// until the server has accepted the new token. Then it returns what it stored for this token, or for the same user
+    /// if a JSON Web Token names the user and the key pair. [`Options::renewal`](crate::Options::renewal) supplies a
+    /// new token when the server refuses this one.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what no token can be; the store's.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a text that cannot be a token; errors of
+    /// the store.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
         self.inner().set_token(token, TokenOwner::Any)
     }
 
-    /// Makes a full listing of every library due, and forgets all recorded matches.
+    /// Makes a full listing of every library due, and removes all recorded matches.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn invalidate_all(&self) -> Result<()> {
         self.inner().reading.invalidate(None)
     }
 
-    /// Empties the store of this server and user. Tables stay.
+    /// Removes everything stored for this server and user, except tables.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn clear(&self) -> Result<()> {
         self.inner().clear()
     }
 
-    /// Listens to the server's events, on a thread of its own, until the last [`Watch`] goes: the next question about what
-    /// changed asks the server. Whether the server can be reached shows in the log; it is tried again for as long as it
-    /// takes. A child that was forked watches only when it begins to by itself.
+    /// Receives the server's events on a thread, until the last [`Watch`] is dropped. After an event, the next query
+    /// about what changed asks the server. The log says whether the server can be reached; a lost connection is retried
+    /// for ever. The child of a fork does not watch until it calls this itself.
     ///
     /// # Errors
-    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) without a server; [`ErrorKind::Store`](crate::ErrorKind::Store)
-    /// when no thread can be had.
+    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) without a server;
+    /// [`ErrorKind::Store`](crate::ErrorKind::Store) if no thread can be started.
     pub fn watch(&self) -> Result<Watch> {
         self.inner().events.watch_join(DebounceIntervals::default())?;
         Ok(Watch(self.clone()))
     }
 
-    /// Listens until [`Index::watch_stop`]: a second call does nothing. `intervals`: for tests.
+    /// Receives events until [`Index::watch_stop`]. A second call does nothing. `intervals` are for tests.
     #[doc(hidden)]
     pub fn watch_start(&self, intervals: DebounceIntervals) -> Result<()> {
         self.inner().events.watch_start(intervals)
     }
 
-    /// Ends watching, within a second; returns when no thread watches any more. Not watching is fine.
+    /// Ends watching within a second, and returns after its threads have ended. Does nothing without a watch.
     #[doc(hidden)]
     pub fn watch_stop(&self) {
         self.inner().events.watch_stop();
     }
 
-    /// Notes what a webhook (its JSON, or the whole form) or a notification says that the host received itself: the next
-    /// question about what changed asks the server. Webhooks of another server are ignored. Sends no request.
+    /// Stores the hints of a webhook (its JSON, or the whole form) or a notification that the host received: the next
+    /// query about what changed asks the server. Webhooks of another server are ignored. Sends no request.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a body that is neither;
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other body.
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while the server has not accepted a new token:
-    /// nothing is stored, so notify again once it has; the store's.
+    /// nothing is stored, so call this again afterwards. Errors of the store.
     pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<()> {
         self.inner().events.notify(body.as_ref())
     }
 
-    /// The table of this name: what the host keeps itself. Names and values are bytes.
+    /// The host's own table of this name. Names and values are bytes.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB.
@@ -228,7 +230,7 @@ impl Index {
         Table::new(self, name.as_ref(), false)
     }
 
-    /// The same, where `A` to `Z` in names of entries count as `a` to `z`.
+    /// [`Index::table`], with names of entries compared without regard to ASCII case.
     ///
     /// # Errors
     /// As [`Index::table`].
@@ -236,11 +238,11 @@ impl Index {
         Table::new(self, name.as_ref(), true)
     }
 
-    /// Changes tables of this index, all or nothing.
+    /// Changes tables of this index in one transaction.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB, and for a table of
-    /// another index; the store's.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB, or a table of
+    /// another index; errors of the store.
     pub fn write_tables(&self, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
         write(self, changes, terms)
     }
@@ -252,7 +254,7 @@ impl Index {
         &self.inner().tables
     }
 
-    /// Mappings that answers by the end of a path speak for, the best first.
+    /// Mappings that suffix and file name matches suggest, best supported first.
     #[must_use]
     pub fn proposals(&self) -> Vec<Proposal> {
         let inner = self.inner();
@@ -260,10 +262,10 @@ impl Index {
         found.into_iter().map(Proposal::of).collect()
     }
 
-    /// Describes the store's folder: why it is slow, or does not work. Tries a lock.
+    /// Describes the store's folder, to explain slow or failing calls. Tries a lock.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn store(&self) -> Result<StoreInfo> {
         self.inner().store.info()
     }
@@ -271,12 +273,12 @@ impl Index {
     /// Counters of the index.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn stats(&self) -> Result<Stats> {
         self.inner().stats()
     }
 
-    /// Why Plex's database is unavailable, as the last sync job found it.
+    /// Why Plex's database is unavailable, as the last sync job found; `None` if it is used.
     #[doc(hidden)]
     #[must_use]
     pub fn why_unavailable(&self) -> Option<String> {
@@ -303,8 +305,8 @@ impl std::fmt::Debug for Index {
     }
 }
 
-/// The index listens to the server's events while one of these lives: [`Index::watch`]. Dropping the last one waits until
-/// no thread listens any more, a second at most.
+/// A running watch: the index receives the server's events while one exists. Dropping the last one waits until no
+/// thread receives events any more, at most a second.
 #[must_use = "dropping it ends the watch"]
 pub struct Watch(Index);
 

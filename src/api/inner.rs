@@ -1,4 +1,4 @@
-//! The rooms of one open index: made from the bottom up, held through forks, closed.
+//! The components of one open index: created from the bottom up, held through forks, closed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,15 +21,15 @@ use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{Counters, Stats};
 use crate::sync::{AllowedView, Call, Syncing};
 
-/// How often the folder is looked at by who asks for statistics.
+/// Minimum interval between checks of the folder's size by calls for statistics.
 const LOOKED_AT_MS: i64 = 1_000;
 
-/// How long statistics wait until the folder is within its limit.
+/// How long a call for statistics waits until the folder is within its limit.
 const TIDIED: Duration = Duration::from_secs(2);
 
 /// The state that all handles of one open index share.
 pub(crate) struct Inner {
-    /// How long calls may take that do not say so.
+    /// Deadline of calls that set none.
     pub deadline: Option<Duration>,
     slow: Option<Duration>,
     counters: Arc<Counters>,
@@ -90,7 +90,7 @@ impl Inner {
                 .unwrap_or_else(|| Tokens::new(options.token.clone())),
             options,
         ));
-        // Which view is read depends on it.
+        // It decides which view is read.
         if let Some(precondition) = source::precondition(options)
             && reading.recall_precondition(&precondition)?
             && let Some(source) = &source
@@ -146,7 +146,7 @@ impl Inner {
         Ok(inner)
     }
 
-    /// Starts the clock of a call. `what` is its name as hosts know it.
+    /// Starts the clock of a call. `what` is its name for hosts.
     pub fn timed<'a>(&'a self, what: &'static str, library: Option<&'a Selector>, many: Option<usize>) -> Timed<'a> {
         Timed::begin(&self.counters, self.slow, what, library, many)
     }
@@ -163,10 +163,10 @@ impl Inner {
         Ok(())
     }
 
-    /// Makes a call, and makes it again where the server refused the token and there is another one by then.
+    /// Runs a call. Repeats it if the server refused the token and there is a new one.
     pub fn asking<R>(&self, call: &Call<'_>, mut ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         let tokens = &self.reading.tokens;
-        // Held: whose token it was can be asked when it was replaced.
+        // Kept alive, so that the user of a token is known even after it was replaced.
         let began = tokens.get(call.session);
         let refused = match ask(call) {
             Err(error) if error.status == Status::Unauthorized => error,
@@ -177,7 +177,7 @@ impl Inner {
             return Err(refused);
         }
         let renewed = is_new || self.renew(call);
-        // The host's function renews the token of the user who asks. A token that another thread sets may be anybody's.
+        // The host's callback returns a token of the same user. A token that another thread sets may be any user's.
         let (session, is_same_user) = tokens.current_after(call.session);
         let whose = match began {
             _ if is_same_user => AllowedView::Any,
@@ -194,7 +194,7 @@ impl Inner {
             session,
             whose,
             renews: false,
-            // Without a new token what is known is all there is.
+            // Without a new token the answer comes from the store.
             offline: call.offline || !renewed,
             ..*call
         };
@@ -203,13 +203,13 @@ impl Inner {
             return ask(&again);
         }
         match ask(&again) {
-            // Nothing is known: an empty list would look like an answer.
+            // An empty list would look like an answer although nothing is known.
             Ok(_) if self.reading.snapshot().rows.is_empty() => Err(refused),
             known => known.map_err(|_| refused),
         }
     }
 
-    /// Asks the host for a new token, unless another thread does: gives whether there is one by then.
+    /// Asks the host for a new token, unless another thread does. Returns whether there is a new one.
     fn renew(&self, call: &Call<'_>) -> bool {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
         self.renewing
@@ -226,7 +226,7 @@ impl Inner {
             return Ok(());
         }
         self.events.watch_stop();
-        self.reading.note_asked(false, self.reading.now_ms());
+        self.reading.store_last_uses(false, self.reading.now_ms());
         let flushed = self.maintenance.flush_at_the_end();
         self.store.close_and_keep(self.reading.endpoint().as_ref());
         flushed
@@ -264,7 +264,7 @@ impl Inner {
 
     pub fn clear(&self) -> Result<()> {
         let mut cleared = false;
-        // Where no server is named another one's answers come next: they are not what was to be cleared.
+        // If no server is named, another server's data is read next; it must not be cleared.
         let is_named = self.reading.endpoint().is_some();
         self.reading.retry(|| {
             let identity = self.reading.identity().filter(|_| is_named || !cleared);
@@ -285,14 +285,14 @@ impl Inner {
 
 impl Forks for Inner {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        // Locks that a call holds while it waits for the store, whose locks come next.
-        let mut held: Vec<Box<dyn Release>> = vec![Renewing::hold(&self, |inner| &inner.renewing), self.events.hold()];
-        held.extend(self.reading.hold());
-        held.extend([self.images.hold()]);
-        held.push(self.maintenance.hold());
-        held.extend(self.queries.hold());
-        held.extend(self.sync.hold());
-        held
+        // Locks that a call holds while it waits for the store, in the order of calls; the store's locks follow.
+        let mut locks: Vec<Box<dyn Release>> = vec![Renewing::hold(&self, |inner| &inner.renewing), self.events.hold()];
+        locks.extend(self.reading.hold());
+        locks.extend([self.images.hold()]);
+        locks.push(self.maintenance.hold());
+        locks.extend(self.queries.hold());
+        locks.extend(self.sync.hold());
+        locks
     }
 
     fn after(&self, side: &Side) {

@@ -4,7 +4,7 @@ use crate::options::Options;
 use crate::source::TokenOwner;
 
 #[test]
-fn what_one_user_was_told_is_not_told_another_whose_token_comes_meanwhile() {
+fn answers_for_one_user_never_reach_a_user_whose_token_is_set_meanwhile() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = Index::open(Options {
         cache_dir: folder.path().to_owned(),
@@ -26,7 +26,8 @@ fn what_one_user_was_told_is_not_told_another_whose_token_comes_meanwhile() {
     };
     let (bob, ann) = (accepted("bob"), accepted("ann"));
     assert_ne!(bob, ann);
-    // Nothing changes, a token comes while the store is told, or hers is replaced by itself.
+    // Three cases: nothing changes, a new token is set during the write, or the token is replaced by one of the same
+    // user.
     for (next, wanted) in [(None, vec![ann]), (Some("bob"), vec![ann]), (Some("ann"), vec![ann])] {
         set("ann");
         let mut told: Vec<IdentityId> = Vec::new();

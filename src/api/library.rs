@@ -16,11 +16,11 @@ use crate::error::{Result, room};
 use crate::matching::Scope;
 use crate::model;
 use crate::platform::deadline::Deadline;
-use crate::query::{Answer, Folder, FolderFacts, Item, Match, Which, tidy};
+use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match, tidy};
 use crate::source::{FieldChange, Lock};
 use crate::sync::Call;
 
-/// How many items are read at a time.
+/// Number of items read at a time.
 const PAGE: usize = 500;
 
 impl Library {
@@ -39,7 +39,7 @@ impl Library {
         self.reading.kind().key_prefix
     }
 
-    /// The stored facts of the library; `None` for all libraries at once, and for an unknown library.
+    /// The stored description of the library; `None` for all libraries, and for an unknown one.
     #[doc(hidden)]
     #[must_use]
     pub fn known(&self) -> Option<model::Library> {
@@ -50,28 +50,28 @@ impl Library {
         }
     }
 
-    /// Whether a library of this name is known. All libraries always are.
+    /// Returns whether the library is known. Always `true` for all libraries.
     #[must_use]
     pub fn is_known(&self) -> bool {
         let resolved = self.selection.resolve(&self.reading.snapshot());
         matches!(resolved, Ok(Resolved::Scope(_)))
     }
 
-    /// Whether this is a library of that index: of the same handle.
+    /// Returns whether this library belongs to that index, by handle.
     pub(crate) fn is_of(&self, index: &Index) -> bool {
         self.index.is(index)
     }
 
-    /// A question to this library, with a deadline, offline, or with progress.
+    /// Begins a query of this library, which can have a deadline, be offline, or report progress.
     pub fn query(&self) -> Query<'_> {
         Query::new(&self.index, Some(self))
     }
 
-    /// Which item is this file? Fetches the library where it must.
+    /// Finds the item of a file. Fetches the library if necessary.
     ///
-    /// The path is that of the host: bytes that are not UTF-8 are compared as they are, and nothing is looked up on the
-    /// disk. On Unix bytes are a path by `OsStr::from_bytes`. A relative path, and one with `..` in it, is found by its end
-    /// only: give the path that the server has, or a [`Mapping`](crate::Mapping).
+    /// The path is the host's. It is not looked up on the disk, and bytes that are not UTF-8 are compared as they are;
+    /// on Unix use `OsStr::from_bytes`. A relative path, or one with `..`, is matched by its suffix only: give the path
+    /// as the server has it, or a [`Mapping`](crate::Mapping).
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -79,7 +79,7 @@ impl Library {
         self.query().match_path(path)
     }
 
-    /// The same without waiting, as [`Query::match_path_at_once`].
+    /// [`Library::match_path`] without waiting: see [`Query::match_path_at_once`].
     ///
     /// # Errors
     /// As [`Query::match_path_at_once`].
@@ -87,7 +87,7 @@ impl Library {
         self.query().match_path_at_once(path)
     }
 
-    /// The answers for many paths, in order. A path that none can be is an error in its place.
+    /// Answers for many paths, in order. An invalid path gets an error in its place.
     ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].
@@ -123,13 +123,14 @@ impl Library {
         self.query().match_folder(path)
     }
 
-    /// The items with files below a folder, each with one of these as [`Item::path`], in the order of the paths: an item of
-    /// several files comes with each. Read a page at a time, so that a million of them take no room. Sends no request.
+    /// The items with files below a folder, in the order of the paths. Each has one of these paths as [`Item::path`];
+    /// an item with several files appears once for each. Pages are read during the iteration, so memory stays small.
+    /// Sends no request.
     ///
-    /// A change meanwhile moves no file that was not changed itself: none comes twice, none is missed. A folder that is found
-    /// by its end counts where [`Library::match_folder`] is sure of it. An error ends it:
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) for a library that was never fetched, or was removed
-    /// for the limit on the folder.
+    /// Concurrent changes cause no repetition or omission of files that did not change. A folder that is found by its
+    /// suffix counts only with high confidence. An error ends the iteration:
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) for a library that was never fetched, or was
+    /// evicted.
     pub fn items_below(&self, path: impl AsRef<Path>) -> ItemsBelow {
         ItemsBelow {
             library: self.clone(),
@@ -156,7 +157,8 @@ impl Library {
     }
 
     /// The key of the item with this path, such as `/library/metadata/1002`, if a fast lookup knows it with high
-    /// confidence. It never asks the server, and waits for no other thread. `None` is no verdict.
+    /// confidence. Sends no request, and does not wait for other threads. `None` means unknown: use
+    /// [`Library::match_path`].
     #[must_use]
     pub fn lookup_key(&self, path: impl AsRef<Path>) -> Option<String> {
         let key = |rating_key: &str| [self.key_prefix(), rating_key].concat();
@@ -174,7 +176,7 @@ impl Library {
         keys
     }
 
-    /// [`Library::lookup_key`] without a copy: hands the rating key, which is the key's end such as `1002`, to `then`.
+    /// [`Library::lookup_key`] without a copy: passes the rating key, such as `1002`, to `then`.
     pub fn lookup_rating_key<R>(&self, path: impl AsRef<Path>, then: impl FnOnce(&str) -> R) -> Option<R> {
         self.lookup_rating_key_of(bytes_of(&path), then)
     }
@@ -184,18 +186,18 @@ impl Library {
         self.reading.lookup_key(&self.selection, path, then)
     }
 
-    /// The same for many paths, in order: `each` gets what is known of each.
+    /// [`Library::lookup_rating_key`] for many paths, in order: passes each result to `each`.
     #[doc(hidden)]
     pub fn lookup_rating_keys<'p>(&self, paths: impl Iterator<Item = &'p [u8]>, each: impl FnMut(Option<&str>)) {
         self.reading.lookup_keys(&self.selection, paths, each);
     }
 
-    /// Records that this path is this item, by key or rating key: from now on that is the answer, in every process.
+    /// Records that a path belongs to an item, named by key or rating key. Every process answers with it from now on.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), also for all libraries at once;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); the store's; the server's, where the library is
-    /// not known yet.
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store; errors of the server, if
+    /// the library is not known yet.
     pub fn record_match(&self, path: impl AsRef<Path>, key: &str) -> Result<()> {
         self.record_matches([(path, key)])
     }
@@ -226,16 +228,16 @@ impl Library {
             checked.push((*path, self.reading.kind().rating_key(key)?));
         }
         let pairs = checked;
-        // One call: what is cleared in between is looked for as who began it.
+        // One call, so that a library cleared meanwhile is found again with the same token.
         self.query().run(|call| {
             for _ in 0..MAX_RETRIES {
                 let find = |call: &Call<'_>| inner.sync.find_library(&self.selection, "record a match", call);
                 let (identity, row) = inner.asking(call, find)?;
-                // The call's deadline is for the server: a match that the host records is worth waiting for.
+                // The call's deadline applies to the server only: a match that the host records is worth waiting for.
                 let deadline = Deadline::NONE;
                 if let Some(written) = inner.maintenance.record_matches(identity, &row, &pairs, deadline)? {
-                    // A thread that writes reads on: a fast lookup of this process must not have to. Where a segment was made,
-                    // others may have been evicted.
+                    // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
+                    // segment, it may have evicted other matches, so the snapshot is read again.
                     if !written.has_segment {
                         self.reading.apply_recorded(identity, row.id, written.at, &pairs)?;
                     }
@@ -249,10 +251,10 @@ impl Library {
         })
     }
 
-    /// Invalidates a path: the server is asked before it is answered again.
+    /// Invalidates a path: a request must verify it before it is returned again.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument); the store's.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument); errors of the store.
     pub fn invalidate_path(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = bytes_of(&path);
         self.index.inner().queries.check_path(path)?;
@@ -270,15 +272,15 @@ impl Library {
         self.reading.invalidate_item(&self.selection, rating_key)
     }
 
-    /// Invalidates all of it: the next question lists it anew, and its recorded matches are forgotten.
+    /// Invalidates the whole library: the next query fetches a full listing. Its recorded matches are removed.
     ///
     /// # Errors
-    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); the store's.
+    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); errors of the store.
     pub fn invalidate(&self) -> Result<()> {
         self.reading.invalidate(Some(&self.selection))
     }
 
-    /// Brings it up to date now, where it may have changed. The first time that fetches all of it.
+    /// Refreshes the library if it may have changed. The first call fetches all of it.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -289,7 +291,7 @@ impl Library {
     /// A listed item by its key or rating key, with all its files and external ids. Sends no request.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no key; the store's.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid key; errors of the store.
     pub fn item(&self, key: &str) -> Result<Option<Item>> {
         let item = self
             .reading
@@ -297,12 +299,11 @@ impl Library {
         Ok(item.map(|item| Item::of(item, self.reading.kind())))
     }
 
-    /// Its items as they are stored, with all their files and external ids. Sends no request.
+    /// The stored items of the library, with all their files and external ids. Sends no request.
     ///
-    /// They are read some hundred at a time: an item that changes meanwhile is seen as it was, or as it is.
-    /// After an error the iterator ends: the store's;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) for a library that is not known, or was never
-    /// fetched ([`Query::refresh`] does that), or was removed for the limit on the folder;
+    /// Pages are read during the iteration: an item that changes meanwhile may appear as before or as after the change.
+    /// An error ends the iteration: one of the store; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound)
+    /// for a library that is unknown, was never fetched ([`Query::refresh`]), or was evicted;
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for all libraries at once.
     pub fn items(&self) -> Items {
         Items {
@@ -312,27 +313,27 @@ impl Library {
         }
     }
 
-    /// Reads the changes of this library after a cursor, as [`Index::changes`](crate::Index::changes). The cursor may
-    /// come from this library or from all libraries.
+    /// The changes of this library since a cursor of this library or of all: [`Index::changes`](crate::Index::changes).
     ///
     /// # Errors
-    /// As there.
+    /// As [`Index::changes`](crate::Index::changes).
     pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
         Changes::new(&self.index, Some(self), cursor, false)
     }
 
-    /// All its items as added, and then what changed: [`Index::listing_and_changes`](crate::Index::listing_and_changes).
+    /// All its items as added, followed by the changes since then:
+    /// [`Index::listing_and_changes`](crate::Index::listing_and_changes).
     ///
     /// # Errors
-    /// As there.
+    /// As [`Index::changes`](crate::Index::changes).
     pub fn listing_and_changes(&self) -> Result<Changes> {
         Changes::new(&self.index, Some(self), None, true)
     }
 
-    /// Gives items the same values on the server, as [`Query::edit_items`].
+    /// Sets the same values for items on the server: [`Query::edit_items`].
     ///
     /// # Errors
-    /// As there.
+    /// As [`Query::edit_items`].
     pub fn edit_items<K: AsRef<str>>(
         &self,
         keys: impl IntoIterator<Item = K>,
@@ -342,30 +343,30 @@ impl Library {
         self.query().edit_items(keys, changes, lock)
     }
 
-    /// A page of its items behind `cursor` (0 to begin), each with the cursor behind it.
+    /// A page of its items after `cursor` (0 for the first), each with its cursor.
     #[doc(hidden)]
     pub fn items_page(&self, cursor: i64, limit: usize) -> Result<Vec<(i64, model::Item)>> {
         self.reading.items(&self.selection, cursor, limit)
     }
 
-    /// Calls `then` with about `limit` files below the folder `path`, in the order of their listed paths, from behind
-    /// `after`. There are fewer at the end, and more where several files share the last path. `which`: all of them, or those
-    /// missing from the disk. Sends no request.
+    /// Passes about `limit` files below the folder `path` to `then`, in the order of their listed paths, after the path
+    /// `after`. A page has fewer files at the end, and more if several files share the last path. `which`: all files,
+    /// or those missing from the disk. Sends no request.
     #[doc(hidden)]
     pub fn items_below_with<R>(
         &self,
         path: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-        which: Which,
+        which: FileFilter,
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
         let queries = &self.index.inner().queries;
         queries.items_below(&self.selection, path, after, limit, which, then)
     }
 
-    /// Walks folders of this machine for a while: what there is that is not listed without a doubt, handed to `then`. `number`:
-    /// of the walk that goes on with this call; 0 begins one. Sends no request.
+    /// Walks folders of this machine for a limited time, and passes the files that are not listed with certainty to
+    /// `then`. `number`: the walk to continue; 0 begins one. Sends no request.
     #[doc(hidden)]
     pub fn walk<R>(
         &self,
@@ -390,7 +391,7 @@ impl std::fmt::Debug for Library {
 #[must_use = "nothing is read yet"]
 pub struct Items {
     library: Library,
-    /// Behind the last page; `None` after the end.
+    /// The cursor after the last page; `None` at the end.
     cursor: Option<i64>,
     page: vec::IntoIter<(i64, model::Item)>,
 }
@@ -435,7 +436,7 @@ impl Iterator for ItemsBelow {
             let mut last = None;
             let page = self
                 .library
-                .items_below_with(&self.folder, after, PAGE, Which::All, |answer, _| {
+                .items_below_with(&self.folder, after, PAGE, FileFilter::All, |answer, _| {
                     last = answer.candidates().last().map(|found| found.path.to_vec());
                     Match::of(answer)
                 });

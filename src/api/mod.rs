@@ -1,5 +1,5 @@
-//! The crate as Rust users see it: an index, its libraries and tables, and questions to them. The root hands on what stands here;
-//! `capi` converts it for C.
+//! The Rust API: an index, its libraries and tables, and queries of them. The crate root re-exports it; `capi` converts
+//! it for C.
 
 mod edit;
 mod facts;

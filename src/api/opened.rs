@@ -29,7 +29,8 @@ use crate::stats::Counters;
 #[derive(Clone)]
 pub struct Index(Arc<OpenIndex>);
 
-/// Closes the index when its last handle is dropped, on that thread: a fork on another thread holds `Inner` for a moment.
+/// Closes the index when its last handle is dropped, on that thread. Not `Drop` of `Inner`: a fork on another thread
+/// may hold `Inner` for a moment.
 struct OpenIndex(Arc<Inner>);
 
 impl Drop for OpenIndex {
@@ -39,10 +40,10 @@ impl Drop for OpenIndex {
 }
 
 impl Index {
-    /// Opens an index. Touches the disk only: no request is sent before the first question.
+    /// Opens an index. Reads the disk only: the first query that needs the server sends the first request.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for options that are refused,
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for invalid options,
     /// [`ErrorKind::Store`](crate::ErrorKind::Store), [`ErrorKind::StoreFull`](crate::ErrorKind::StoreFull).
     pub fn open(options: Options) -> Result<Self> {
         Self::open_with_clock(options, Arc::new(SystemClock))
@@ -50,7 +51,7 @@ impl Index {
 
     /// [`Index::open`] with another clock: for tests.
     #[doc(hidden)]
-    #[allow(clippy::needless_pass_by_value)] // given away: an index has its own
+    #[allow(clippy::needless_pass_by_value)] // by value, as an index owns its options
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let checked = source::check(&options)?;
         let its_clock = Arc::clone(&clock);
@@ -60,8 +61,8 @@ impl Index {
         })
     }
 
-    /// Opens an index over a source of your own. `name` tells it from others: the folder may hold several, and each holds what
-    /// was listed under its name. The options for requests to Plex (`server_url`, `token`, time-outs, `database`) do nothing.
+    /// Opens an index over a source of your own. `name` identifies the source: a folder may hold several, and each
+    /// keeps its items under its name. Options for Plex (`server_url`, `token`, time-outs, `database`) have no effect.
     ///
     /// # Errors
     /// As [`Index::open`].
@@ -103,16 +104,16 @@ impl Index {
         Ok(Self(Arc::new(OpenIndex(inner))))
     }
 
-    /// Lets go of this handle. The last one writes the counters and closes the store; only that may fail. Dropping does the
-    /// same, and ignores the error.
+    /// Drops this handle. The last one writes the counters and closes the store, which may fail. Dropping a handle does
+    /// the same and ignores the error.
     ///
     /// # Errors
-    /// The store's, when the counters could not be written.
+    /// Errors of the store, if the counters could not be written.
     pub fn close(self) -> Result<()> {
         Arc::into_inner(self.0).map_or(Ok(()), |last| last.0.close())
     }
 
-    /// Closes the index, even if there are other handles of it.
+    /// Closes the index, even if it has other handles.
     #[doc(hidden)]
     pub fn close_now(&self) -> Result<()> {
         self.inner().close()
@@ -160,7 +161,7 @@ impl Index {
 #[derive(Clone)]
 pub struct Library {
     pub(super) index: Index,
-    /// For fast lookups: one pointer away.
+    /// Direct access for fast lookups, which saves a pointer.
     pub(super) reading: Arc<Reading>,
     pub(super) selection: Arc<Selection>,
 }
@@ -182,7 +183,7 @@ impl Library {
         &self.selection
     }
 
-    /// How it was named.
+    /// The selector that it was made with.
     #[must_use]
     pub fn selector(&self) -> &Selector {
         self.selection.selector()

@@ -1,4 +1,4 @@
-//! Paths in and out. The index knows bytes: those of Unix, and the server's text.
+//! Converts paths of the host from and to the bytes that the index uses.
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! A question, and what it may cost.
+//! A query and its limits.
 
 use std::cell::{Cell, RefCell};
 use std::ops::ControlFlow;
@@ -56,28 +56,28 @@ pub struct Query<'q> {
     progress: Option<RefCell<Tell<'q>>>,
 }
 
-/// How a refresh ended.
+/// The outcome of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[must_use = "the deadline may have come first"]
 pub enum Refreshed {
     /// The libraries are up to date.
     Done,
-    /// The deadline came first. The next refresh goes on where this one stopped.
+    /// The deadline passed first. The next refresh continues where this one stopped.
     NotYet,
     /// The server cannot list a library within such a short deadline: refresh once without one.
     NeedsWarm,
 }
 
-/// How a wait for changes ended.
+/// The outcome of a wait for changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[must_use = "the deadline may have come first"]
 pub enum Waited {
-    /// There is something; or the server has to be asked before that is known, unless the question is offline: a listing has
-    /// expired, or an event said that something changed. That is said once a second at most.
+    /// There are changes, or a refresh is due: a listing has expired, or an event reported a change. An offline query
+    /// ignores due refreshes. They end a wait at most once a second.
     Something,
-    /// The deadline came first.
+    /// The deadline passed first.
     NotYet,
 }
 
@@ -92,31 +92,31 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// The call ends after this long: with an older answer, or with [`Status::NotYet`](crate::Status::NotYet). Else
-    /// [`Options::deadline`](crate::Options::deadline) holds.
+    /// Sets the deadline of the call: then it returns an older answer or [`Status::NotYet`](crate::Status::NotYet). The
+    /// default is [`Options::deadline`](crate::Options::deadline).
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
     }
 
-    /// The call takes as long as it takes, whatever the options say.
+    /// Removes the deadline, also that of the options.
     pub fn no_deadline(mut self) -> Self {
         self.deadline = None;
         self
     }
 
-    /// The call sends no request: it answers from the store.
+    /// Forbids requests: the call answers from the store.
     pub fn offline(mut self) -> Self {
         self.offline = true;
         self
     }
 
-    /// `tell` hears on this thread how far a fetch has come, some ten times a second and once behind the last page.
-    /// [`ControlFlow::Break`] ends the call with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted), also where all is fetched by
-    /// then; what was fetched is kept, and the next call goes on from there.
+    /// Sets a callback for the progress of a fetch. It runs on this thread, some ten times a second and once after the
+    /// last page. [`ControlFlow::Break`] ends the call with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted), even if
+    /// everything is fetched by then. What was fetched is kept, and the next call continues there.
     ///
-    /// It may use the same index, and fetch from it. The fetch goes on meanwhile; a call that needs what is being fetched waits
-    /// for that. A panic in it ends the call in the same way, and then goes on.
+    /// The callback may use the same index. A nested call that needs what is being fetched waits for it. A panic in the
+    /// callback ends the call in the same way, and then continues.
     pub fn progress(mut self, tell: impl FnMut(&Progress<'_>) -> ControlFlow<()> + 'q) -> Self {
         self.progress = Some(RefCell::new(Box::new(tell)));
         self
@@ -128,7 +128,7 @@ impl<'q> Query<'q> {
             library: self.library.map(Library::selection),
             deadline: Deadline::NONE,
             silence: Some(QUESTION_SILENCE),
-            session: 0, // it asks nothing
+            session: 0, // sends no request
             whose: AllowedView::Any,
             renews: false,
             offline: self.offline,
@@ -136,7 +136,7 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Runs `run` with this question as a call, whose steps share one deadline.
+    /// Runs `run` with this query as a call, whose steps share one deadline.
     pub(super) fn run<R>(&self, run: impl FnOnce(&Call<'_>) -> R) -> R {
         let inner = self.index.inner();
         let call = Call {
@@ -148,7 +148,7 @@ impl<'q> Query<'q> {
         let Some(progress) = &self.progress else {
             return run(&call);
         };
-        // A panic must not unwind through the fetch: that would be waited for to its end.
+        // A panic must not unwind through the waiting thread, which would then wait for the whole fetch.
         let panicked = Cell::new(None);
         let tell = |so_far: &Progress<'_>| match catch_unwind(AssertUnwindSafe(|| progress.borrow_mut()(so_far))) {
             Ok(go_on) => go_on.is_continue(),
@@ -167,12 +167,12 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// The same; repeats the call if the server refused the token and there is a new one.
+    /// [`Query::run`] that repeats the call if the server refused the token and there is a new one.
     pub(super) fn ask<R>(&self, ask: impl FnMut(&Call<'_>) -> Result<R>) -> Result<R> {
         self.run(|call| self.index.inner().asking(call, ask))
     }
 
-    /// [`Query::ask`], counted and timed under this name, for so many paths.
+    /// [`Query::ask`], counted and timed under this name, for `many` paths.
     pub(super) fn ask_timed<R>(
         &self,
         what: &'static str,
@@ -184,17 +184,19 @@ impl<'q> Query<'q> {
         self.ask(ask)
     }
 
-    /// Which item is this file? Fetches the library where it must.
+    /// Finds the item of a file. Fetches the library if necessary.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a path that none can be: empty, with a NUL in it, or of more than 32,767 bytes.
-    /// The server's, when a library that was never fetched cannot be; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound),
-    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); the store's.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path: empty, with a NUL, or
+    /// longer than 32,767 bytes. Errors of the server, if a library that was never fetched cannot be fetched now.
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound),
+    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); errors of the store.
     pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
         self.match_path_with(bytes_of(&path), Match::of)
     }
 
-    /// Hands the borrowed answer for a path to `then`, and returns its result. The answer is counted if `then` succeeds.
+    /// Passes the borrowed answer for a path to `then`, and returns its result. The answer is counted if `then`
+    /// succeeds.
     #[doc(hidden)]
     pub fn match_path_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let queries = &self.index.inner().queries;
@@ -208,17 +210,17 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// The same without waiting for a request, another thread or the database. Where the answer needs one of them, its status
-    /// is [`Status::NotYet`]: ask [`Query::match_path`] then.
+    /// [`Query::match_path`] without waiting for a request, another thread or the database. If the answer needs one of
+    /// them, its status is [`Status::NotYet`]: call [`Query::match_path`] then.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a path that none can be.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path.
     pub fn match_path_at_once(&self, path: impl AsRef<Path>) -> Result<Match> {
         self.index.inner().queries.check_path(bytes_of(&path))?;
         self.match_path_at_once_with(bytes_of(&path), Match::of)
     }
 
-    /// Hands the borrowed answer to `then`.
+    /// Passes the borrowed answer to `then`.
     pub(crate) fn match_path_at_once_with<R>(
         &self,
         path: &[u8],
@@ -229,7 +231,7 @@ impl<'q> Query<'q> {
         given.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
     }
 
-    /// The answers for many paths, in order. A path that none can be is an error in its place.
+    /// Answers for many paths, in order. An invalid path gets an error in its place.
     ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].
@@ -241,10 +243,10 @@ impl<'q> Query<'q> {
         Ok(answers)
     }
 
-    /// The same; hands each borrowed answer to `each`, in order.
+    /// [`Query::match_paths`] that passes each borrowed answer to `each`, in order.
     #[doc(hidden)]
     pub fn match_paths_with(&self, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
-        // After a new token only the paths without an answer are asked again.
+        // With a new token, only the paths without an answer are tried again.
         let mut answered = 0;
         self.ask_timed("match_paths", Some(paths.len()), |call| {
             let left = paths.get(answered..).unwrap_or_default();
@@ -255,9 +257,10 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Which show, season, artist, album or item this folder is: the deepest one that all listed files below it share. Fetches
-    /// libraries where it must; with a deadline it asks a library that was never fetched for one file below the folder first,
-    /// which it looks for on the disk. Plex's database is asked for all that is below the folder at once.
+    /// Finds the show, season, artist, album or item of a folder: the deepest one that all listed files below the
+    /// folder share. Fetches libraries if necessary. With a deadline, a library that was never fetched is first
+    /// searched for one file below the folder, which is found on the disk. Plex's database is searched for everything
+    /// below the folder at once.
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -265,7 +268,7 @@ impl<'q> Query<'q> {
         self.match_folder_with(bytes_of(&path), Folder::of)
     }
 
-    /// Hands the borrowed answer for a folder, and its counts, to `then`.
+    /// Passes the borrowed answer for a folder, and its counts, to `then`.
     #[doc(hidden)]
     pub fn match_folder_with<R>(
         &self,
@@ -283,7 +286,7 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// The same without waiting, as [`Query::match_path_at_once`].
+    /// [`Query::match_folder_with`] without waiting: see [`Query::match_path_at_once`].
     pub(crate) fn match_folder_at_once_with<R>(
         &self,
         path: &[u8],
@@ -294,8 +297,8 @@ impl<'q> Query<'q> {
         given.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind()), FolderFacts::default()))
     }
 
-    /// The items with a GUID: the server's own, or an external id such as `imdb://tt1254207`. That of a show, season, artist or
-    /// album gives the items below it, at most 16, with its key in the [message](Match::message).
+    /// The items with a GUID: the server's own, or an external id such as `imdb://tt1254207`. The GUID of a show,
+    /// season, artist or album gives the items below it, at most 16, and its key in the [message](Match::message).
     ///
     /// # Errors
     /// As [`Query::match_path`].
@@ -328,15 +331,16 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Brings the libraries up to date now, where they may have changed.
+    /// Refreshes the libraries that may have changed.
     ///
     /// # Errors
-    /// The server's; [`ErrorKind::Offline`](crate::ErrorKind::Offline); [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); the store's.
+    /// Errors of the server; [`ErrorKind::Offline`](crate::ErrorKind::Offline);
+    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); errors of the store.
     pub fn refresh(&self) -> Result<Refreshed> {
         self.refresh_as("refresh", RefreshReason::Due).map(Refreshed::of)
     }
 
-    /// The same, and asks the server once whether anything changed while the listings are fresh, too.
+    /// [`Query::refresh`] that asks the server once whether anything changed, even if the listings are fresh.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -344,7 +348,7 @@ impl<'q> Query<'q> {
         self.refresh_as("check", RefreshReason::Now).map(Refreshed::of)
     }
 
-    /// Lists the libraries anew, even where the server shows no change.
+    /// Fetches full listings, even if the server shows no change.
     ///
     /// # Errors
     /// As [`Query::refresh`].
@@ -352,7 +356,7 @@ impl<'q> Query<'q> {
         self.refresh_as("refresh", RefreshReason::Full).map(Refreshed::of)
     }
 
-    /// Returns the status as C has it: a deadline that came first is no error.
+    /// Returns the status as in the C ABI: a deadline that passed is not an error.
     pub(crate) fn refresh_as(&self, what: &'static str, why: RefreshReason) -> Result<Status> {
         self.ask_timed(what, None, |call| self.index.inner().sync.refresh(call, why))
     }
@@ -411,7 +415,7 @@ impl<'q> Query<'q> {
         self.run(|call| self.index.inner().queries.wait_for_changes(call, cursor))
     }
 
-    /// A page of the feed: at most about `limit` items behind the cursor; an empty one begins.
+    /// A page of the feed: at most about `limit` items after the cursor; an empty cursor begins.
     #[doc(hidden)]
     pub fn changes_page(&self, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         let inner = self.index.inner();
@@ -419,10 +423,10 @@ impl<'q> Query<'q> {
         self.run(|call| inner.queries.changes(call, cursor, full, limit))
     }
 
-    /// The libraries that are known: all of them, whichever this question is to. The server is asked when none is.
+    /// The known libraries: all of them, whatever library the query names. Asks the server if none is known.
     ///
     /// # Errors
-    /// As [`Query::refresh`], when none is known yet.
+    /// As [`Query::refresh`], if none is known yet.
     pub fn libraries(&self) -> Result<Vec<LibraryInfo>> {
         self.ask(|call| self.index.inner().queries.libraries(call))
     }
@@ -456,7 +460,7 @@ impl Refreshed {
     }
 }
 
-/// Takes the function that receives the answer: a repeated call must not give a second answer.
+/// Takes the callback that receives the answer: a repeated call must not pass a second answer.
 fn take<T>(then: &mut Option<T>) -> Result<T> {
     then.take()
         .ok_or_else(|| Error::new(Status::Panic, "an answer was handed over twice: a defect in plexindex"))

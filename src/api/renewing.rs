@@ -1,4 +1,4 @@
-//! Asking the host for a new token: on the thread of a call that was refused, one thread at a time.
+//! Asks the host for a new token, on the thread of the call that the server refused, one thread at a time.
 
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -9,12 +9,12 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::{lock, try_lock};
 
-/// For so long the host is not asked again that had no new token.
+/// Pause after the host had no new token.
 const PAUSE_MS: i64 = 15_000;
 
 thread_local! {
-    /// Its address tells threads apart that live. The standard library's number would leave a destructor on the host's thread,
-    /// which runs after the library is unloaded.
+    /// Its address identifies a running thread. `std::thread::current` would leave a destructor on the host's thread,
+    /// which would run after the library is unloaded.
     static MARK: u8 = const { 0 };
 }
 
@@ -22,10 +22,10 @@ fn this_thread() -> usize {
     MARK.with(|mark| std::ptr::from_ref(mark).addr())
 }
 
-/// The host's function, and whether a thread is in it.
+/// The host's callback, and whether a thread is in it.
 pub(crate) struct Renewing {
     renewal: Option<Renewal>,
-    /// The longest wait for another thread's renewal: the host's function may itself wait for the call that waits here.
+    /// Longest wait for another thread's renewal: the callback may itself wait for the call that waits here.
     longest: Duration,
     state: Mutex<RenewalState>,
     ended: Condvar,
@@ -33,13 +33,13 @@ pub(crate) struct Renewing {
 
 #[derive(Default)]
 struct RenewalState {
-    /// The thread in the host's function: a call that it makes there does not renew the token.
+    /// The thread in the callback. Calls that it makes there do not renew the token.
     under_way: Option<usize>,
-    /// When the host had no new token, Unix ms.
+    /// When the host last had no new token, Unix ms.
     in_vain_ms: Option<i64>,
 }
 
-/// Ends a renewal, also when the host's function panics.
+/// Ends a renewal when dropped, also after a panic of the callback.
 struct UnderWay<'r>(&'r Renewing);
 
 impl Drop for UnderWay<'_> {
@@ -59,7 +59,7 @@ impl Renewing {
         }
     }
 
-    /// Whether a call that is refused asks the host.
+    /// Returns whether a refused call asks the host.
     pub fn is_possible(&self) -> bool {
         self.renewal.is_some()
     }
@@ -69,15 +69,15 @@ impl Renewing {
         Box::new(hold(owner, |owner| &within(owner).state))
     }
 
-    /// In a child only this thread exists. It goes on where the host forked in its function.
+    /// Resets the state in the child of a fork: only a renewal of the forking thread continues there.
     pub fn after_fork(&self) {
         if let Some(mut state) = try_lock(&self.state) {
             state.under_way = state.under_way.filter(|thread| *thread == this_thread());
         }
     }
 
-    /// Hands a new token to `set`, unless `is_renewed` before that. Waits while another thread is at it, until the deadline
-    /// and no longer than for a silent server.
+    /// Gets a new token from the host and passes it to `set`, unless `is_renewed` is true before. Waits for a renewal
+    /// of another thread, until the deadline and at most as long as for a silent server.
     pub fn renew(&self, now_ms: i64, deadline: Deadline, is_renewed: &dyn Fn() -> bool, set: &dyn Fn(Token)) {
         let Some(renewal) = &self.renewal else { return };
         let this = this_thread();

@@ -63,7 +63,7 @@ impl<'c> TableChange<'c> {
     }
 }
 
-/// Changes tables of this index, all or nothing.
+/// Changes tables of this index in one transaction.
 pub fn write(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
     let mut ops = Vec::with_capacity(changes.len());
     for change in changes {
@@ -87,7 +87,7 @@ impl Table {
     /// The value of this name, unless it has expired.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn get(&self, name: impl AsRef<[u8]>) -> Result<Option<Vec<u8>>> {
         let mut value = None;
         self.table
@@ -95,20 +95,22 @@ impl Table {
         Ok(value)
     }
 
-    /// Hands the value of this name to `then`, if a fast lookup knows it: no lock, no wait, no copy. `None` is no verdict.
+    /// Passes the value of this name to `then`, if a fast lookup knows it: no lock, no wait, no copy. `None` means
+    /// unknown: use [`Table::get`].
     pub fn lookup<R>(&self, name: impl AsRef<[u8]>, then: impl FnOnce(&[u8]) -> R) -> Option<R> {
         self.table.lookup(name.as_ref(), then)
     }
 
-    /// Stores a value, and replaces one of the same name.
+    /// Stores a value; replaces the value of the same name.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB; the store's.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB; errors of the
+    /// store.
     pub fn put(&self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>, terms: Terms) -> Result<()> {
         self.table.put(name.as_ref(), value.as_ref(), &terms)
     }
 
-    /// Removes an entry. One that is not there is fine.
+    /// Removes an entry. A missing entry is no error.
     ///
     /// # Errors
     /// As [`Table::put`].
@@ -119,7 +121,7 @@ impl Table {
     /// Removes all entries.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn clear(&self) -> Result<()> {
         self.table.clear()
     }
@@ -133,10 +135,10 @@ impl Table {
         }
     }
 
-    /// How many entries it has, expired ones that are still stored included.
+    /// Number of stored entries, including expired ones.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn count(&self) -> Result<u64> {
         self.table.count()
     }

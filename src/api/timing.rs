@@ -7,21 +7,21 @@ use crate::engine::Selector;
 use crate::source::RequestKind;
 use crate::stats::{CallBegun, Counters, Stats};
 
-/// A call under way: counted when it is dropped, however it ends.
+/// A running call. Counted when it is dropped, however it ends.
 pub struct Timed<'a> {
     counters: &'a Counters,
     slow: Option<Duration>,
     what: &'static str,
-    /// In which library.
+    /// The library of the call.
     selector: Option<&'a Selector>,
-    /// How many paths, where it is a batch.
+    /// Number of paths of a batch.
     many: Option<usize>,
     begun: CallBegun,
     before: Stats,
 }
 
 impl<'a> Timed<'a> {
-    /// Starts the clock of a call; one that takes longer than `slow` is logged.
+    /// Starts the clock of a call. A call that takes longer than `slow` is logged.
     pub fn begin(
         counters: &'a Counters,
         slow: Option<Duration>,
@@ -48,12 +48,12 @@ impl Drop for Timed<'_> {
         if self.slow.is_none_or(|slow| took < slow) {
             return;
         }
-        counters.was_slow();
+        counters.count_slow_call();
         let (before, after) = (&self.before, counters.read());
         let fetched = |kind: RequestKind| after.requests[kind as usize] > before.requests[kind as usize];
         let waited = after.waiting.saturating_sub(before.waiting) > Duration::from_millis(1);
         let text = self.text(took, &after, alone);
-        // A listing takes its time, and so does waiting for another one's: that is no surprise.
+        // Fetching a listing, or waiting for another fetch, is expected to take long.
         if fetched(RequestKind::Page) || waited {
             log::info!("{text}");
         } else {
@@ -63,7 +63,7 @@ impl Drop for Timed<'_> {
 }
 
 impl Timed<'_> {
-    /// No path is in it.
+    /// The log line. It contains no path.
     fn text(&self, took: Duration, after: &Stats, alone: bool) -> String {
         let before = &self.before;
         let mut text = self.what.to_owned();

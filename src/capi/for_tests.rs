@@ -1,4 +1,4 @@
-//! An index of a source that no server is, for tests.
+//! An index over a hostile source, for tests.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::options;
 use crate::platform::clock::SystemClock;
 use crate::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source, plex};
 
-/// A source that names an item by a key that none can have, between two good ones.
+/// A source with an item whose key contains a NUL, between two valid ones.
 struct Hostile;
 
 impl Source for Hostile {

@@ -45,8 +45,8 @@ const NOWHERE: PanicLocation = PanicLocation {
 /// Runs the body of an exported function that returns a status. Writes the text of an error to the caller's buffer, where
 /// there is one.
 pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
-    let told = match ErrorText::new(error) {
-        Ok(told) => told,
+    let error_text = match ErrorText::new(error) {
+        Ok(error_text) => error_text,
         Err(error) => {
             #[cfg(test)]
             tests::keep(&error.message);
@@ -69,7 +69,7 @@ pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<
             let text = error.message.replace('\0', "\u{FFFD}");
             #[cfg(test)]
             tests::keep(&text);
-            told.tell(&text);
+            error_text.tell(&text);
             error.status as i32
         }
     }
@@ -94,9 +94,9 @@ impl ErrorText {
         if given.data.is_null() && given.capacity > 0 {
             return Err(null("error.data"));
         }
-        let told = Self(Some((error, given)));
-        told.tell("");
-        Ok(told)
+        let error_text = Self(Some((error, given)));
+        error_text.tell("");
+        Ok(error_text)
     }
 
     fn tell(&self, text: &str) {

@@ -3,7 +3,7 @@ use std::cell::RefCell;
 use std::ffi::CStr;
 use std::ptr::null_mut;
 
-/// When a planted panic comes: before a body has done anything, or when it is done.
+/// When a planted panic happens: before the body, or after it.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Plant {
     Never,
@@ -57,7 +57,7 @@ fn a_panic_becomes_a_status_with_a_text() {
 }
 
 #[test]
-fn a_key_that_does_not_fit_is_no_key() {
+fn a_key_that_is_too_long_gives_null() {
     assert!(keep_key(["/library/metadata/", &"9".repeat(KEY)]).is_null());
     assert!(keep_key(["/library/metadata/", "5\x005"]).is_null());
     let key = keep_key(["/library/metadata/", "55"]);
@@ -74,8 +74,8 @@ fn buffer(memory: &mut [u8]) -> Buffer {
     }
 }
 
-/// Fails with this text, and gives what a buffer of this size holds and tells.
-fn told(text: &str, room: usize) -> (String, usize) {
+/// Fails with this text. Returns the content of an error buffer of this size, and the length that it reports.
+fn error_text_of(text: &str, room: usize) -> (String, usize) {
     let mut memory = vec![b'x'; room + 1];
     let mut given = buffer(&mut memory[..room]);
     guard::<()>(&raw mut given, || Err(Error::new(Status::Store, text)));
@@ -85,15 +85,15 @@ fn told(text: &str, room: usize) -> (String, usize) {
 }
 
 #[test]
-fn an_error_s_text_is_the_caller_s_too() {
-    assert_eq!(told("no disk", 64), ("no disk".into(), 7));
+fn an_error_text_is_written_to_the_callers_buffer() {
+    assert_eq!(error_text_of("no disk", 64), ("no disk".into(), 7));
     assert_eq!(message(), "no disk");
     let long = "é".repeat(3000);
-    assert_eq!(told(&long, 6001), (long.clone(), 6000));
+    assert_eq!(error_text_of(&long, 6001), (long.clone(), 6000));
 }
 
 #[test]
-fn a_text_that_is_cut_says_how_long_it_is() {
+fn a_truncated_text_reports_its_full_length() {
     let text = "ééé";
     for (room, kept) in [
         (7, "ééé"),
@@ -105,10 +105,10 @@ fn a_text_that_is_cut_says_how_long_it_is() {
         (1, ""),
         (0, ""),
     ] {
-        assert_eq!(told(text, room), (kept.to_owned(), text.len()), "{room}");
+        assert_eq!(error_text_of(text, room), (kept.to_owned(), text.len()), "{room}");
         assert_eq!(message(), text);
     }
-    assert_eq!(told("a\0b", 16), ("a\u{FFFD}b".into(), 5));
+    assert_eq!(error_text_of("a\0b", 16), ("a\u{FFFD}b".into(), 5));
 }
 
 #[test]
@@ -119,9 +119,9 @@ fn a_call_without_an_error_empties_the_buffer() {
     assert_eq!((given.length, memory[0]), (0, 0));
 }
 
-/// A buffer that is refused keeps the call from its work.
+/// With an invalid error buffer, the function's body does not run.
 #[test]
-fn a_buffer_that_is_none_is_refused() {
+fn an_invalid_buffer_is_refused() {
     let mut memory = [0_u64; 8];
     let odd = std::ptr::without_provenance_mut(memory.as_mut_ptr().addr() + 1);
     let refused = |error: *mut Buffer| guard::<()>(error, || unreachable!("its work"));
@@ -136,7 +136,7 @@ fn a_buffer_that_is_none_is_refused() {
     assert!(message().contains("error.data"), "{}", message());
     given.capacity = usize::MAX;
     assert_eq!(refused(&raw mut given), Status::InvalidArgument as i32);
-    // Without room there is the length.
+    // Without room, the length is still reported.
     given.capacity = 0;
     assert_eq!(
         guard::<()>(&raw mut given, || Err(Error::new(Status::Store, "no disk"))),

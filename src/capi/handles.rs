@@ -13,7 +13,7 @@ use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::lock;
 
 /// Maximum number of handles for names of unknown libraries.
-const MOST_UNKNOWN: usize = 1_024;
+const MAX_UNKNOWN: usize = 1_024;
 
 /// The target of a handle.
 pub struct Opened {
@@ -93,9 +93,9 @@ impl Opened {
         let made = Box::new(self.index.library(selector)?);
         // Handles live as long as the index, and names may come from anywhere.
         let unknown = || libraries.iter().filter(|one| !one.is_known()).count();
-        if libraries.len() >= MOST_UNKNOWN && !made.is_known() && unknown() >= MOST_UNKNOWN {
+        if libraries.len() >= MAX_UNKNOWN && !made.is_known() && unknown() >= MAX_UNKNOWN {
             return refuse(format!(
-                "no library called '{}' is known, and {MOST_UNKNOWN} handles were given out for such names: give names \
+                "no library called '{}' is known, and {MAX_UNKNOWN} handles were given out for such names: give names \
                  of libraries",
                 made.selector().name()
             ));

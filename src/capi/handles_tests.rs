@@ -5,7 +5,7 @@ use crate::capi::for_tests::hostile;
 use crate::error::Status;
 use crate::options;
 
-/// Without the quiet that a host gets: it would hide what other tests say.
+/// Opens an index without silencing panics, which would hide messages of other tests.
 fn opened_in(folder: &std::path::Path) -> Opened {
     let options = options::Options {
         cache_dir: folder.to_owned(),
@@ -15,17 +15,17 @@ fn opened_in(folder: &std::path::Path) -> Opened {
 }
 
 #[test]
-fn handles_of_libraries_that_do_not_exist_are_limited() {
+fn handles_for_unknown_libraries_are_limited() {
     let folder = tempfile::tempdir().expect("a folder");
     let opened = Opened::over(hostile(folder.path()));
     let ask = |number: usize| opened.library(Selector::Any(format!("Name {number}")));
-    for number in 0..MOST_UNKNOWN {
+    for number in 0..MAX_UNKNOWN {
         ask(number).expect("a handle");
     }
-    let error = ask(MOST_UNKNOWN).expect_err("one too many");
+    let error = ask(MAX_UNKNOWN).expect_err("one too many");
     assert_eq!(error.status, Status::InvalidArgument);
     assert!(error.message.contains("Name 1024"), "{error}");
-    // Those that were given out stay; libraries that are known always have one.
+    // Existing handles stay valid, and known libraries always get one.
     assert_eq!(ask(0).expect("the same"), ask(0).expect("the same"));
     let movies = opened.index().library("Movies").expect("a handle");
     movies.match_path("/a").expect("listed");

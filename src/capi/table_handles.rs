@@ -11,7 +11,7 @@ use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::lock;
 
 /// Maximum number of table handles of an index.
-const MOST: usize = 10_000;
+const MAX_HANDLES: usize = 10_000;
 
 /// The target of a handle: a table, or all tables.
 pub struct HostTable {
@@ -45,9 +45,9 @@ impl TableHandles {
         {
             return Ok(std::ptr::from_ref::<HostTable>(known).cast());
         }
-        if given.len() >= MOST {
+        if given.len() >= MAX_HANDLES {
             return refuse(format!(
-                "handles were given out for {MOST} tables of this index: keep more in each, under longer names"
+                "handles were given out for {MAX_HANDLES} tables of this index: keep more in each, under longer names"
             ));
         }
         let folds = flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0;
@@ -65,16 +65,16 @@ impl TableHandles {
 
 /// # Safety
 /// `table` must be NULL or a handle of an open index.
-pub unsafe fn kept<'h>(table: *const TableHandle) -> Result<&'h HostTable> {
+pub unsafe fn host_table<'h>(table: *const TableHandle) -> Result<&'h HostTable> {
     // SAFETY: the caller's promise.
     unsafe { required(table.cast(), "table") }
 }
 
 /// # Safety
-/// As [`kept`].
+/// As [`host_table`].
 pub unsafe fn one<'h>(table: *const TableHandle) -> Result<&'h Table> {
     // SAFETY: the caller's promise.
-    unsafe { kept(table) }?.table.as_ref().ok_or_else(|| {
+    unsafe { host_table(table) }?.table.as_ref().ok_or_else(|| {
         Error::new(
             Status::InvalidArgument,
             "the handle stands for all tables, which can only be counted and cleared: give one made with a name",

@@ -19,7 +19,7 @@ const KEYS: &str = "keys";
 const NAMED: usize = 5;
 
 /// Fields and tags that clients are known to edit. A name that is nearly one of these is a typing error, which the
-/// server would answer with 200 without a change. Other names are left to the server, which may know more.
+/// server would accept with status 200 and ignore. Other names are passed on, as the server may know them.
 const FIELDS: &str = "actor addedAt art artist audienceRating banner collection contentRating country director editionTitle \
     genre index label logo mood originalTitle originallyAvailableAt parentIndex producer rating role similar \
     squareArt studio style summary tag tagline theme thumb title titleSort userRating writer year";
@@ -312,9 +312,9 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
                 "'{field}' is no name of a field: give Plex's name of it, such as title, summary, genre or label"
             ));
         }
-        if let Some(meant) = similar_field(field) {
+        if let Some(known_field) = similar_field(field) {
             return refuse(format!(
-                "'{field}' is no field that Plex edits: did you mean '{meant}'?"
+                "'{field}' is no field that Plex edits: did you mean '{known_field}'?"
             ));
         }
         let before = || changes.iter().take(place).filter(|one| one.field() == field);

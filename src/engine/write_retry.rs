@@ -1,15 +1,15 @@
-//! When something that failed is tried again: after a minute, then after twice as long each time, up to an hour.
+//! Schedules retries after a failure: after a minute, then after twice as long each time, up to an hour.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 const FIRST_MS: i64 = 60_000;
 const LONGEST_MS: i64 = 3_600_000;
-/// Nothing failed.
+/// The value of `due_ms` without a failure.
 const NEVER: i64 = i64::MAX;
 
 /// Exponential backoff for segments that cannot be written. Usable from any thread, without a lock.
 pub struct WriteRetry {
-    /// When it is tried again, Unix ms.
+    /// When the next attempt is due, Unix ms.
     due_ms: AtomicI64,
     wait_ms: AtomicI64,
 }
@@ -24,18 +24,18 @@ impl Default for WriteRetry {
 }
 
 impl WriteRetry {
-    /// Whether it failed, and is to be tried again.
+    /// Returns whether an attempt failed and the next one is due.
     pub fn is_due(&self, now_ms: impl FnOnce() -> i64) -> bool {
         let due_ms = self.due_ms.load(Ordering::Relaxed);
         due_ms != NEVER && now_ms() >= due_ms
     }
 
-    /// Whether it may be tried: it did not fail, or is due.
+    /// Returns whether an attempt is allowed now: nothing failed, or the retry is due.
     pub fn may_try(&self, now_ms: i64) -> bool {
         self.due_ms.load(Ordering::Relaxed) == NEVER || self.is_due(|| now_ms)
     }
 
-    /// It failed. Several failures of one try count as one.
+    /// Records a failure. Several failures of one attempt count as one.
     pub fn failed(&self, now_ms: i64) {
         if self.may_try(now_ms) {
             let wait_ms = self.wait_ms.load(Ordering::Relaxed);
@@ -44,7 +44,7 @@ impl WriteRetry {
         }
     }
 
-    /// It succeeded, or is not needed any more.
+    /// Records a success, or that no attempt is needed any more.
     pub fn succeeded(&self) {
         self.due_ms.store(NEVER, Ordering::Relaxed);
         self.wait_ms.store(FIRST_MS, Ordering::Relaxed);

@@ -41,10 +41,10 @@ impl Default for DebounceIntervals {
 }
 
 /// Maximum number of deleted items to invalidate one by one; if there are more, the library is probed instead.
-const DELETED_MOST: usize = 256;
+const MAX_DELETED: usize = 256;
 /// Limits for the number of libraries, and of items with known stamps: more than exist.
-const SECTIONS_MOST: usize = 1_000;
-const SEEN_MOST: usize = 4_096;
+const MAX_SECTIONS: usize = 1_000;
+const MAX_SEEN: usize = 4_096;
 /// Limit for settling, as a multiple of `settle_ms`.
 const SETTLE_LIMIT: i64 = 10;
 
@@ -182,7 +182,7 @@ impl Debouncer {
                 let known = section.is_some();
                 let library = self.section(section);
                 library.add_hint(Hint::None, now);
-                if library.deleted.len() < DELETED_MOST {
+                if library.deleted.len() < MAX_DELETED {
                     library.deleted.insert(rating_key);
                 } else if !library.deleted.contains(&rating_key) {
                     library.deleted.clear();
@@ -229,7 +229,7 @@ impl Debouncer {
 
     fn section(&mut self, section: Option<String>) -> &mut LibraryEvents {
         let name = section
-            .filter(|name| self.sections.len() < SECTIONS_MOST || self.sections.contains_key(name))
+            .filter(|name| self.sections.len() < MAX_SECTIONS || self.sections.contains_key(name))
             .unwrap_or_default();
         self.sections.entry(name).or_default()
     }
@@ -237,7 +237,7 @@ impl Debouncer {
     /// Returns whether the event is a repetition, and remembers it.
     fn is_repeated(&mut self, section: Option<&str>, rating_key: &str, stamp: Option<i64>, now: i64) -> bool {
         let Some(stamp) = stamp else { return false };
-        if self.seen.len() >= SEEN_MOST {
+        if self.seen.len() >= MAX_SEEN {
             self.seen.clear();
         }
         let name = format!("{}/{rating_key}", section.unwrap_or_default());

@@ -29,7 +29,7 @@ const INTERRUPT_INTERVAL: Duration = Duration::from_millis(20);
 /// Lock timeout for writing hints.
 const WRITE_TIMEOUT: Duration = Duration::from_millis(500);
 /// Maximum size of a body for [`Events::notify`]: Plex's have kilobytes and a JPEG.
-const BODY_MOST: usize = 16 << 20;
+const MAX_BODY: usize = 16 << 20;
 
 /// A running watch. Stopped by [`RunningWatch::end`].
 struct RunningWatch {
@@ -244,7 +244,7 @@ impl Events {
 
     /// Writes hints for a notification or webhook that the host received.
     pub fn notify(&self, body: &[u8]) -> Result<()> {
-        if body.len() > BODY_MOST {
+        if body.len() > MAX_BODY {
             return refuse("the body is larger than 16 MiB: none of Plex's is");
         }
         let Some(json) = json_of(body) else {
@@ -389,9 +389,9 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
         let hints = state.debouncer.take_due(now);
         if !hints.is_empty() {
             drop(state);
-            let noted = events.store_hints(&hints, deadline);
+            let written = events.store_hints(&hints, deadline);
             state = shared.lock();
-            if let Err(error) = noted {
+            if let Err(error) = written {
                 // Harmless until a call sends a request with the new token.
                 let level = match error.status {
                     Status::LibraryNotFound => log::Level::Debug,

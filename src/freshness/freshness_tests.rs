@@ -1,4 +1,4 @@
-//! What is asked when, as a table.
+//! The requests for each state, as a table.
 
 use super::*;
 use std::time::Duration;
@@ -42,15 +42,15 @@ fn a_listing_is_fresh_for_its_ttl_then_probed_then_listed_again() {
 }
 
 #[test]
-fn a_listing_of_the_future_is_older_than_any_age() {
+fn a_listing_in_the_future_is_stale() {
     let policy = policy(Ttl::For(Duration::from_secs(3600)));
     let (shown, age) = (shows("a"), listed_at(239 * HOUR));
     assert_eq!(need(&age, &policy, 0), Need::Listing, "the clock was ahead");
     assert!(!is_current(&age, "a", &shown, &policy, 0));
-    // Looked at since, by the right clock.
+    // Checked after the clock was set right.
     let checked = Age { checked_ms: 0, ..age };
     assert_eq!(need(&checked, &policy, 1), Need::Listing);
-    // A small step costs no listing.
+    // A small step of the clock does not expire the listing.
     assert_eq!(
         need(
             &Age {
@@ -66,7 +66,7 @@ fn a_listing_of_the_future_is_older_than_any_age() {
 }
 
 #[test]
-fn at_once_never_and_due() {
+fn ttl_at_once_never_and_invalidated() {
     let age = listed_at(0);
     assert_eq!(need(&age, &policy(Ttl::AtOnce), 0), Need::Probe);
     assert_eq!(need(&age, &policy(Ttl::Never), 1000 * HOUR), Need::Nothing);
@@ -88,7 +88,7 @@ fn a_provisional_listing_lives_a_minute() {
 }
 
 #[test]
-fn a_hint_asks_for_a_probe_and_a_change_is_not_disproved_by_one() {
+fn an_equal_token_settles_a_probe_hint_but_not_a_change_hint() {
     let policy = policy(Ttl::Never);
     let shown = shows("a");
     let hinted = |hint| Age { hint, ..listed_at(0) };
@@ -101,7 +101,7 @@ fn a_hint_asks_for_a_probe_and_a_change_is_not_disproved_by_one() {
 }
 
 #[test]
-fn a_token_proves_what_it_is_worth() {
+fn an_equal_token_proves_as_much_as_its_trust() {
     let policy = policy(Ttl::Never);
     let current = |shown: &Change| is_current(&listed_at(0), "a", shown, &policy, 1);
     let with = |token: &str, trust| Change { trust, ..shows(token) };
@@ -116,13 +116,13 @@ fn a_token_proves_what_it_is_worth() {
     );
     assert!(!current(&with("b", Trust::Exact)));
     assert!(!current(&with("a", Trust::Useless)));
-    // An event says that items changed: a hint lags, what is exact knows better.
-    let told = Age {
+    // An event reported a change: an equal token that is only a hint does not disprove it, an exact one does.
+    let changed = Age {
         hint: Hint::Changed,
         ..listed_at(0)
     };
-    assert!(!is_current(&told, "a", &shows("a"), &policy, 1));
-    assert!(is_current(&told, "a", &with("a", Trust::Exact), &policy, 1));
+    assert!(!is_current(&changed, "a", &shows("a"), &policy, 1));
+    assert!(is_current(&changed, "a", &with("a", Trust::Exact), &policy, 1));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn an_exact_token_outlives_every_age() {
     let late = 1_000 * HOUR;
     assert_eq!(need(&exact, &policy, late), Need::Probe);
     assert!(is_current(&exact, "a", &shown("a"), &policy, late));
-    let needs = |shown: &Change, told_all| need_when_probed(&exact, "a", shown, told_all, &policy, late);
+    let needs = |shown: &Change, reports_all| need_when_probed(&exact, "a", shown, reports_all, &policy, late);
     assert_eq!(needs(&shown("a"), false), Need::Nothing);
     assert_eq!(needs(&shown("b"), true), Need::Delta, "all changes are told");
     assert_eq!(needs(&shown("b"), false), Need::Listing, "most changes are told");
@@ -153,7 +153,7 @@ fn an_exact_token_outlives_every_age() {
 }
 
 #[test]
-fn what_a_probe_leads_to_depends_on_the_size_of_the_library() {
+fn the_need_after_a_probe_depends_on_library_size() {
     let policy = policy(Ttl::For(Duration::from_secs(3600)));
     let (listed, moved) = (shows("a"), shows("b"));
     let needs = |items, shown: &Change, now_ms| {
@@ -197,7 +197,7 @@ fn what_a_probe_leads_to_depends_on_the_size_of_the_library() {
 }
 
 #[test]
-fn a_path_that_is_nowhere_is_asked_about_ever_more_rarely() {
+fn a_missing_path_is_searched_ever_more_rarely() {
     let policy = policy(Ttl::For(Duration::from_secs(3600)));
     let asked = |first_ms, last_ms| PathSearch {
         first_ms,
@@ -215,7 +215,7 @@ fn a_path_that_is_nowhere_is_asked_about_ever_more_rarely() {
 }
 
 #[test]
-fn scans_leave_a_minute_in_which_items_settle() {
+fn items_settle_for_a_minute_after_a_scan() {
     let at = |scanned_ms| Change {
         scanned_ms,
         ..shows("a")
@@ -244,7 +244,7 @@ fn scans_leave_a_minute_in_which_items_settle() {
 }
 
 #[test]
-fn a_third_less_is_held_back() {
+fn a_listing_a_third_smaller_is_held_back() {
     assert!(shrank_too_much(100, 69));
     assert!(!shrank_too_much(100, 70));
     assert!(shrank_too_much(1, 0));

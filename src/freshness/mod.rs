@@ -1,28 +1,30 @@
-//! When to ask the server, and what: pure decisions over ages, tokens and counts. The time is passed in.
+//! Decides when to ask the server, and for what. Pure: ages, tokens, counts and the time are passed in.
 //!
-//! Each source states how far its change tokens can be trusted ([`Trust`]); `docs/design/freshness.md` has the consequences.
+//! Each source states how far its change tokens can be trusted ([`Trust`]); `docs/design/freshness.md` has the
+//! consequences.
 
 use crate::model::{Change, Hint, PathSearch, Trust};
 use crate::options::{Options, Ttl};
 
-/// How long a listing lives that was made during a scan, or did not agree with itself.
+/// Time to live of a provisional listing: made during a scan, or with counts that disagree.
 pub const PROVISIONAL_MS: i64 = 60_000;
-/// How long after a scan items go on settling.
+/// How long after a scan its items may still change.
 pub const SETTLING_MS: i64 = 60_000;
-/// After how long a listing that was cut off is not taken up again.
+/// How long an interrupted listing can be resumed.
 const RESUME_MS: i64 = 600_000;
 
-/// For each page of a library, how long positive deltas may stand in for a full listing: what a listing costs decides
-/// how often it is made.
+/// How long deltas may replace full listings, per page of the library: the more a listing costs, the rarer it is made.
 const LISTING_EACH_MS: i64 = 15 * 60_000;
 /// Rows of a page of a full listing.
 const PAGE_ROWS: u64 = 1_000;
-/// A server is asked about a path that is not listed no more often than this, across processes.
+/// Minimum interval between two searches or probes of a server because of a path that is not listed, over all
+/// processes.
 pub const ASK_AGAIN_MS: i64 = 30_000;
-/// How often a server is searched within [`ASK_AGAIN_MS`] while a library was never fetched: then the listing is better.
+/// Most searches of a server within [`ASK_AGAIN_MS`] for a library that was never fetched. After these the library is
+/// fetched.
 pub const SEARCHES_UNFETCHED: u64 = 3;
 
-/// A clock that is set back by no more than this makes no listing old: clocks are put right by such steps all the time.
+/// A clock that is set back by at most this does not expire listings: such corrections are frequent.
 const STEP_MS: i64 = 60_000;
 
 /// How long listings count as fresh.
@@ -33,7 +35,7 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// As the host chose.
+    /// The policy that the host chose.
     #[must_use]
     pub fn new(options: &Options) -> Self {
         Self {
@@ -54,31 +56,31 @@ impl Policy {
     }
 }
 
-/// The age of a listing, and what else decides whether it is stale.
+/// The age of a listing, and all else that decides whether it is stale.
 #[derive(Clone, Copy, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // independent facts, as stored
 pub struct Age {
-    /// There is one.
+    /// The library has a listing.
     pub listed: bool,
     /// When it was completed, Unix ms.
     pub listed_ms: i64,
     /// When it was last seen to be current, Unix ms.
     pub checked_ms: i64,
-    /// It lives shortly.
+    /// It expires early: see [`PROVISIONAL_MS`].
     pub provisional: bool,
     /// It was invalidated.
     pub due: bool,
-    /// A newer one was so much smaller that a second one has to agree first.
+    /// A newer listing was so much smaller that a second one must confirm it.
     pub held_back: bool,
-    /// It disagreed with itself: rows may be missing.
+    /// Its counts disagree: rows may be missing.
     pub partial: bool,
-    /// Its items.
+    /// Number of its items.
     pub items: u64,
     /// Pending event since then.
     pub hint: Hint,
-    /// How much an equal token proves, as the source reported last.
+    /// How reliable an equal change token is, as the source last reported.
     pub trust: Trust,
-    /// The source may have changed since: it says so itself, without being asked.
+    /// A local source has changed since, as a look at its files shows.
     pub moved: bool,
 }
 
@@ -87,7 +89,7 @@ pub struct Age {
 pub enum Need {
     /// Nothing: it is fresh.
     Nothing,
-    /// One request tells whether anything moved.
+    /// One request that shows whether anything changed.
     Probe,
     /// A delta: one page of the newest added items, one of the newest updated.
     Delta,
@@ -102,7 +104,7 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
         return Need::Listing;
     }
     if age.held_back {
-        // Asking again at once would find the same disk missing.
+        // A new listing would find the same disk missing.
         let since = now_ms.saturating_sub(age.checked_ms);
         return if (0..PROVISIONAL_MS).contains(&since) {
             Need::Nothing
@@ -127,17 +129,24 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     } else {
         policy.ttl_ms(0, 0)
     };
-    // A clock that was set back makes ages negative: then ask.
+    // A clock that was set back makes ages negative: ask the server then.
     if (0..lives).contains(&now_ms.saturating_sub(age.checked_ms)) {
         return Need::Nothing;
     }
     Need::Probe
 }
 
-/// Returns what a library needs: its listing was made at the token `listed`, and a probe shows `shown`. With `told_all` the
-/// source reports all changes, and deltas replace listings for ever.
+/// Returns what a library needs after a probe shows `shown`; its listing was made at the token `listed`. With
+/// `reports_all` the source reports all changes, so deltas replace listings for ever.
 #[must_use]
-pub fn need_when_probed(age: &Age, listed: &str, shown: &Change, told_all: bool, policy: &Policy, now_ms: i64) -> Need {
+pub fn need_when_probed(
+    age: &Age,
+    listed: &str,
+    shown: &Change,
+    reports_all: bool,
+    policy: &Policy,
+    now_ms: i64,
+) -> Need {
     let since_listed = now_ms.saturating_sub(age.listed_ms);
     let too_old = (policy.ttl != Ttl::Never && is_too_old(age, policy, now_ms))
         || (since_listed < 0 && shown.trust != Trust::Exact);
@@ -145,7 +154,7 @@ pub fn need_when_probed(age: &Age, listed: &str, shown: &Change, told_all: bool,
         Need::Listing
     } else if is_current(age, listed, shown, policy, now_ms) {
         Need::Nothing
-    } else if told_all {
+    } else if reports_all {
         Need::Delta
     } else if shown.trust == Trust::Exact || since_listed >= listing_due_ms(age.items, policy) {
         // Listings of an exact source never expire: an item that a delta missed would stay wrong for ever.
@@ -155,55 +164,56 @@ pub fn need_when_probed(age: &Age, listed: &str, shown: &Change, told_all: bool,
     }
 }
 
-/// Whether a listing is so old that another one is due whatever the source says. Never where a probe tells for sure whether
-/// anything changed.
+/// Returns whether a listing is so old that a new one is due, whatever the token says. Never for a source whose token
+/// proves that nothing changed.
 fn is_too_old(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.trust != Trust::Exact && is_aged(age, policy, now_ms)
 }
 
-/// Whether `max_age` is over. A listing of the future was made while the clock was ahead: its age is unknown.
+/// Returns whether the listing is older than `max_age`. A listing in the future was made before the clock was set back:
+/// its age is unknown.
 fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-STEP_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }
 
-/// For how long deltas may stand in for a full listing of so many items.
+/// How long deltas may replace a full listing of this many items.
 fn listing_due_ms(items: u64, policy: &Policy) -> i64 {
     let pages = i64::try_from(items / PAGE_ROWS).unwrap_or(i64::MAX).saturating_add(1);
     pages.saturating_mul(LISTING_EACH_MS).min(policy.max_age_ms)
 }
 
-/// Whether the server may be asked about a path again that it did not have: after half a minute, then after twice as
-/// long each time, and at the latest when the listing's time to live is over.
+/// Returns whether a path that the server did not have may be searched again: after half a minute, then after twice as
+/// long each time, and at the latest when the listing expires.
 #[must_use]
-pub fn may_ask_again(asked: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
-    let Some(asked) = asked else {
+pub fn may_ask_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
+    let Some(search) = search else {
         return true;
     };
     let most = policy.ttl_ms(ASK_AGAIN_MS, policy.max_age_ms);
-    let pause = (asked.last_ms - asked.first_ms).clamp(ASK_AGAIN_MS, most.max(ASK_AGAIN_MS));
-    !(0..pause).contains(&now_ms.saturating_sub(asked.last_ms))
+    let pause = (search.last_ms - search.first_ms).clamp(ASK_AGAIN_MS, most.max(ASK_AGAIN_MS));
+    !(0..pause).contains(&now_ms.saturating_sub(search.last_ms))
 }
 
-/// Whether a server may be asked about some path that is not listed, having been asked about one at `last_ms`.
+/// Returns whether a path may be searched, if the last search for any path was at `last_ms`.
 #[must_use]
 pub fn may_ask_for_a_path(last_ms: Option<i64>, now_ms: i64) -> bool {
     last_ms.is_none_or(|last| !(0..ASK_AGAIN_MS).contains(&now_ms.saturating_sub(last)))
 }
 
-/// Whether what a path search found is still to be answered without asking again.
+/// Returns whether the result of a path search is still valid, so that no request is necessary.
 #[must_use]
-pub fn is_remembered(asked: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
+pub fn is_remembered(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let lives = policy.ttl_ms(0, i64::MAX);
-    asked.is_some_and(|asked| asked.found && (0..lives).contains(&now_ms.saturating_sub(asked.last_ms)))
+    search.is_some_and(|search| search.found && (0..lives).contains(&now_ms.saturating_sub(search.last_ms)))
 }
 
-/// Whether answers from a listing of this age are to be marked as stale.
+/// Returns whether answers from a listing of this age must be marked as stale.
 #[must_use]
 pub fn is_stale(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     age.held_back || need(age, policy, now_ms) != Need::Nothing
 }
 
-/// Whether a probe that shows `shown` proves a listing made at the token `listed` to be current.
+/// Returns whether a probe that shows `shown` proves that a listing made at the token `listed` is current.
 #[must_use]
 pub fn is_current(age: &Age, listed: &str, shown: &Change, policy: &Policy, now_ms: i64) -> bool {
     let believable = match shown.trust {
@@ -214,28 +224,28 @@ pub fn is_current(age: &Age, listed: &str, shown: &Change, policy: &Policy, now_
     believable && age.listed && !age.due && !age.provisional && !age.held_back && listed == shown.token
 }
 
-/// Whether a listing that begins in this state can be no more than provisional: a scan runs, or ended just now, and items go
-/// on settling. A token that is exact would move with them.
+/// Returns whether a listing that begins in this state will be provisional: a scan is running or has just ended, so
+/// items may still change. Never with an exact token, which changes with each of them.
 #[must_use]
 pub fn is_unsettled(change: &Change, now_ms: i64) -> bool {
     let since = now_ms.saturating_sub(change.scanned_ms);
     change.trust != Trust::Exact && (change.busy || (0..SETTLING_MS).contains(&since))
 }
 
-/// Whether a listing that began in the state `before` and ended in `after` is the state that it shows.
+/// Returns whether nothing changed while a listing was made, from the state `before` to the state `after`.
 #[must_use]
 pub fn is_settled(before: &Change, begun_ms: i64, after: &Change) -> bool {
     let moving = after.busy && after.trust != Trust::Exact;
     !is_unsettled(before, begun_ms) && !moving && before.token == after.token
 }
 
-/// Whether a listing that was cut off may be taken up where it stopped.
+/// Returns whether an interrupted listing can be resumed.
 #[must_use]
 pub fn may_resume(touched_ms: i64, begun_at: &Change, shown: &Change, now_ms: i64) -> bool {
     (0..RESUME_MS).contains(&now_ms.saturating_sub(touched_ms)) && begun_at.token == shown.token
 }
 
-/// Whether a listing is so much smaller than the last one that a second one has to agree: a disk that is not mounted
+/// Returns whether a listing is so much smaller than the last one that a second one must confirm it: an unmounted disk
 /// empties listings.
 #[must_use]
 pub fn shrank_too_much(items_before: u64, items_now: u64) -> bool {

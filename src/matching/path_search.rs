@@ -78,14 +78,14 @@ fn ends_title(word: &str) -> bool {
 
 /// Returns whether a listed path is the requested file: equal in normal form, as given or mapped either way.
 #[must_use]
-pub fn is_same_file(mappings: &Mappings, asked: &[u8], listed: &[u8]) -> bool {
-    Normal::with(asked, |asked| {
+pub fn is_same_file(mappings: &Mappings, queried: &[u8], listed: &[u8]) -> bool {
+    Normal::with(queried, |queried| {
         let listed_form = normal_form(listed);
-        let is = |form: &[u8]| asked.form() == form;
+        let is = |form: &[u8]| queried.form() == form;
         is(&listed_form)
             || mappings.to_host(listed).is_some_and(|host| is(&normal_form(&host)))
             || mappings
-                .to_server(asked, |server| (normal_form(server) == listed_form).then_some(()))
+                .to_server(queried, |server| (normal_form(server) == listed_form).then_some(()))
                 .is_some()
     })
 }

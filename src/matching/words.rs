@@ -105,36 +105,36 @@ impl Words {
     /// index behind the match. Word boundaries between letters are ignored (`S.H.I.E.L.D.`, `Spider-Man`), those
     /// between digits are not.
     fn match_title(&self, from: usize, title: &Words, first: usize, last: usize) -> Option<usize> {
-        let (mut here, mut there) = (from, first);
-        let (mut ours, mut theirs) = (self.word(here), title.word(there));
+        let (mut at, mut title_at) = (from, first);
+        let (mut name_rest, mut title_rest) = (self.word(at), title.word(title_at));
         loop {
-            let same = ours.len().min(theirs.len());
-            if same == 0 || ours[0] != theirs[0] || ours[..same] != theirs[..same] {
+            let same = name_rest.len().min(title_rest.len());
+            if same == 0 || name_rest[0] != title_rest[0] || name_rest[..same] != title_rest[..same] {
                 return None;
             }
-            let ends = (same == ours.len(), same == theirs.len());
-            if ends.1 && there + 1 == last {
-                return ends.0.then_some(here + 1);
+            let (name_word_ends, title_word_ends) = (same == name_rest.len(), same == title_rest.len());
+            if title_word_ends && title_at + 1 == last {
+                return name_word_ends.then_some(at + 1);
             }
             let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
-            if ends.0 != ends.1 {
-                let (last, next) = if ends.0 {
-                    (ours.last(), self.word(here + 1).first())
+            if name_word_ends != title_word_ends {
+                let (last, next) = if name_word_ends {
+                    (name_rest.last(), self.word(at + 1).first())
                 } else {
-                    (theirs.last(), title.word(there + 1).first())
+                    (title_rest.last(), title.word(title_at + 1).first())
                 };
                 if digit(last) && digit(next) {
                     return None;
                 }
             }
-            (ours, theirs) = (&ours[same..], &theirs[same..]);
-            if ends.0 {
-                here += 1;
-                ours = self.word(here);
+            (name_rest, title_rest) = (&name_rest[same..], &title_rest[same..]);
+            if name_word_ends {
+                at += 1;
+                name_rest = self.word(at);
             }
-            if ends.1 {
-                there += 1;
-                theirs = title.word(there);
+            if title_word_ends {
+                title_at += 1;
+                title_rest = title.word(title_at);
             }
         }
     }

@@ -383,7 +383,7 @@ pub enum Reason {
 }
 
 impl Confidence {
-    /// A word for people.
+    /// Its name for display.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -395,7 +395,7 @@ impl Confidence {
 }
 
 impl Reason {
-    /// A word for people.
+    /// Its name for display.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -33,7 +33,7 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
         .map(|piece| hash(std::array::from_fn(|at| plain(piece[at]))))
         .collect();
     let mut hidden = vec![false; text.len()];
-    let mut meant: Vec<DecodedByte> = (0..)
+    let mut decoded_bytes: Vec<DecodedByte> = (0..)
         .zip(text.bytes())
         .map(|(from, byte)| DecodedByte {
             byte,
@@ -42,12 +42,12 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
         })
         .collect();
     for _ in 0..=ENCODINGS {
-        hide(&meant, hash, &pieces, &mut hidden);
-        let decoded = decode(&meant);
-        if decoded.len() == meant.len() {
+        hide(&decoded_bytes, hash, &pieces, &mut hidden);
+        let decoded = decode(&decoded_bytes);
+        if decoded.len() == decoded_bytes.len() {
             break;
         }
-        meant = decoded;
+        decoded_bytes = decoded;
     }
     let mut scrubbed = String::with_capacity(text.len());
     let mut was_hidden = false;
@@ -64,8 +64,8 @@ pub fn scrub(text: &str, secrets: &[&[u8]]) -> String {
 }
 
 /// Marks all ranges that encode a piece of a secret. Checks each position, since pieces of two secrets may overlap.
-fn hide(meant: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
-    for piece in meant.windows(PIECE) {
+fn hide(decoded_bytes: &[DecodedByte], hash: impl Fn(Piece) -> u64, pieces: &HashSet<u64>, hidden: &mut [bool]) {
+    for piece in decoded_bytes.windows(PIECE) {
         if pieces.contains(&hash(std::array::from_fn(|at| plain(piece[at].byte)))) {
             hidden[piece[0].from..piece[PIECE - 1].to].fill(true);
         }
@@ -78,20 +78,20 @@ fn plain(byte: u8) -> u8 {
 }
 
 /// Decodes one level of percent, HTML and JSON escapes.
-fn decode(meant: &[DecodedByte]) -> Vec<DecodedByte> {
-    let mut decoded = Vec::with_capacity(meant.len());
+fn decode(decoded_bytes: &[DecodedByte]) -> Vec<DecodedByte> {
+    let mut decoded = Vec::with_capacity(decoded_bytes.len());
     let mut at = 0;
-    while at < meant.len() {
+    while at < decoded_bytes.len() {
         let mut head = [0; SPELLING];
-        for (byte, one) in head.iter_mut().zip(&meant[at..]) {
+        for (byte, one) in head.iter_mut().zip(&decoded_bytes[at..]) {
             *byte = one.byte;
         }
         if let Some((bytes, length)) = spelled(&head) {
-            let (from, to) = (meant[at].from, meant[at + length - 1].to);
+            let (from, to) = (decoded_bytes[at].from, decoded_bytes[at + length - 1].to);
             decoded.extend(bytes.into_iter().map(|byte| DecodedByte { byte, from, to }));
             at += length;
         } else {
-            decoded.push(meant[at]);
+            decoded.push(decoded_bytes[at]);
             at += 1;
         }
     }

@@ -58,10 +58,10 @@ impl Token {
             thumbprint,
             username,
         } = payload.ok()?;
-        let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+        let non_empty = |text: Option<String>| text.filter(|text| !text.is_empty());
         // As JSON, so that different pairs give different texts.
-        let user = given(thumbprint)
-            .zip(given(username))
+        let user = non_empty(thumbprint)
+            .zip(non_empty(username))
             .and_then(|pair| serde_json::to_string(&pair).ok());
         #[allow(clippy::cast_possible_truncation)] // a float ends at the ends of an integer
         let expires_ms = ((exp? * 1_000.0) as i64).max(1); // 0 would be never

@@ -20,7 +20,7 @@ fn base64_of_each_length_is_decoded() {
 }
 
 #[test]
-fn claims_are_read_and_what_is_odd_claims_nothing() {
+fn claims_are_read_and_malformed_tokens_have_none() {
     // {"exp":2000000000,"thumbprint":"a1","username":"ann"}
     let whole = token("eyJleHAiOjIwMDAwMDAwMDAsInRodW1icHJpbnQiOiJhMSIsInVzZXJuYW1lIjoiYW5uIn0");
     let claims = whole.claims().expect("claims");
@@ -43,7 +43,7 @@ fn claims_are_read_and_what_is_odd_claims_nothing() {
 }
 
 #[test]
-fn a_text_loses_each_piece_of_the_token_and_each_claim() {
+fn scrubbing_removes_pieces_of_the_token_and_its_claims() {
     // {"username":"Perpetua","of":[{"ann@example.org":["a-server-of-hers"]}],"exp":4102444800}
     let token = token(
         "eyJ1c2VybmFtZSI6IlBlcnBldHVhIiwib2YiOlt7ImFubkBleGFtcGxlLm9yZyI6WyJhLXNlcnZlci1vZi1oZXJzIl19XSwiZXhwIjo0MTAyNDQ0\

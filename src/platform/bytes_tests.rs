@@ -15,7 +15,7 @@ fn hexadecimal_digits_are_pairs_in_lower_case() {
     ] {
         assert_eq!(from_hex::<3>(other.as_bytes()), None, "{other}");
     }
-    // Each byte that is no digit, in each place.
+    // Each byte that is not a digit, at each position.
     for byte in (0..=255).filter(|byte: &u8| !b"0123456789abcdef".contains(byte)) {
         assert_eq!(
             (from_hex::<1>(&[byte, b'0']), from_hex::<1>(&[b'0', byte])),

@@ -1,4 +1,4 @@
-//! When a call must have ended, and how long it waits for locks until then.
+//! The deadline of a call, and the length of its waits for locks.
 
 use std::time::{Duration, Instant};
 
@@ -10,7 +10,7 @@ pub struct Deadline {
 }
 
 impl Deadline {
-    /// No deadline: what is called decides how long it waits.
+    /// No deadline: each operation uses its own longest wait.
     pub const NONE: Self = Self {
         moment: None,
         longest_wait: None,
@@ -34,7 +34,7 @@ impl Deadline {
         }
     }
 
-    /// The same deadline, with single waits of at most this time: a write that is not worth more gives up.
+    /// The same deadline, with single waits of at most this time, for operations that are not worth a longer wait.
     #[must_use]
     pub fn at_most(self, wait: Duration) -> Self {
         self.earliest(Self {
@@ -67,7 +67,7 @@ impl Deadline {
         self.moment
     }
 
-    /// Whether there is a moment.
+    /// Returns whether there is a moment.
     #[must_use]
     pub fn is_set(self) -> bool {
         self.moment.is_some()
@@ -80,13 +80,13 @@ impl Deadline {
             .map(|moment| moment.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the moment has passed.
+    /// Returns whether the moment has passed.
     #[must_use]
     pub fn has_passed(self) -> bool {
         self.moment.is_some_and(|moment| moment <= Instant::now())
     }
 
-    /// How long one wait that begins now may take; without a deadline this long.
+    /// How long a wait that begins now may take: at most `longest`.
     #[must_use]
     pub fn wait(self, longest: Duration) -> Duration {
         let longest = self.longest_wait.map_or(longest, |wait| wait.min(longest));

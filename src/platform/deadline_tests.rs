@@ -4,7 +4,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 const SECOND: Duration = Duration::from_secs(1);
 
 #[test]
-fn the_earlier_moment_and_the_shorter_wait_hold() {
+fn the_earlier_moment_and_the_shorter_wait_count() {
     let (soon, late) = (Deadline::after(SECOND), Deadline::after(HOUR));
     assert_eq!(soon.earliest(late), late.earliest(soon));
     assert_eq!(soon.earliest(late), soon);
@@ -14,7 +14,7 @@ fn the_earlier_moment_and_the_shorter_wait_hold() {
 }
 
 #[test]
-fn a_wait_is_bounded_by_all_three() {
+fn a_wait_is_bounded_by_moment_limit_and_own_maximum() {
     assert_eq!(Deadline::NONE.wait(HOUR), HOUR);
     assert_eq!(Deadline::NONE.at_most(SECOND).wait(HOUR), SECOND);
     assert_eq!(Deadline::after(HOUR).at_most(HOUR).wait(SECOND), SECOND);
@@ -23,7 +23,7 @@ fn a_wait_is_bounded_by_all_three() {
 }
 
 #[test]
-fn only_a_moment_passes() {
+fn only_a_deadline_with_a_moment_passes() {
     let waits = Deadline::NONE.at_most(Duration::ZERO);
     assert!(!waits.has_passed() && !waits.is_set() && waits.left().is_none());
     assert!(Deadline::after(Duration::ZERO).has_passed());

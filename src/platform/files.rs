@@ -196,12 +196,12 @@ impl Inode {
     pub(super) fn bytes(&self) -> [u8; 29] {
         let Self(device, number, made) = self;
         let since = made.map(|made| made.duration_since(UNIX_EPOCH));
-        let (told, since) = match since {
+        let (has_time, since) = match since {
             None => (0, Duration::ZERO),
             Some(Ok(since)) => (1, since),
             Some(Err(before)) => (2, before.duration()),
         };
-        let mut bytes = [told; 29];
+        let mut bytes = [has_time; 29];
         bytes[..8].copy_from_slice(&device.to_le_bytes());
         bytes[8..16].copy_from_slice(&number.to_le_bytes());
         bytes[16..24].copy_from_slice(&since.as_secs().to_le_bytes());

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 use super::Inode;
 
 #[test]
-fn a_file_that_gets_the_number_of_another_is_another() {
+fn a_file_with_a_reused_inode_number_is_another() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("file");
     let made = || {
@@ -14,7 +14,7 @@ fn a_file_that_gets_the_number_of_another_is_another() {
     let first = made();
     let (known, number) = (Inode::new(&first), first.ino());
     assert_eq!(Inode::of(&path), Some(known));
-    // Whether a number comes again, and when, is the file system's affair; whether it knows when a file was made, too.
+    // Not every file system reuses inode numbers, or stores creation times.
     let again = (0..1000).any(|_| {
         fs::remove_file(&path).expect("removed");
         std::thread::yield_now();

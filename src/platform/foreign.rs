@@ -105,7 +105,7 @@ fn is_over() -> bool {
     with_limit(StatementLimit::is_reached).unwrap_or(false)
 }
 
-/// The VFS, registered until dropped, under a unique name, so that unloading the library leaves nothing behind.
+/// The VFS. It is registered under a unique name, and unregistered when dropped, so that the library can be unloaded.
 pub struct ReadOnlyWalVfs {
     name: CString,
     vfs: Box<Vfs>,
@@ -218,9 +218,9 @@ unsafe extern "C" fn open(
     } else {
         0
     };
-    // SAFETY: SQLite hands over the VFS that was registered, which begins a `Vfs`; the rest is handed on to the VFS that it is a
-    // copy of. A file that was opened has that one's methods, and the copy of these lives as long as ours, so longer than the
-    // file.
+    // SAFETY: SQLite passes the VFS that was registered, which is the first field of a `Vfs`; the call is passed on to
+    // the VFS that it copies. An opened file has the methods of the latter, and our copy of these lives as long as our
+    // VFS, thus longer than the file.
     unsafe {
         let ours = vfs.cast::<Vfs>();
         let real = (*ours).real;

@@ -33,7 +33,7 @@ fn a_reader_never_holds_the_lock_of_writers() {
             assert_eq!(shared(WRITE_LOCK, SQLITE_SHM_LOCK), SQLITE_BUSY);
         }
         assert_eq!(shared(WRITE_LOCK, SQLITE_SHM_LOCK), SQLITE_READONLY_RECOVERY);
-        // Others it gets.
+        // Other locks are granted.
         assert_eq!(shared(7, SQLITE_SHM_LOCK), SQLITE_OK);
         assert_eq!(shared(7, SQLITE_SHM_UNLOCK), SQLITE_OK);
     }

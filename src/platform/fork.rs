@@ -117,7 +117,7 @@ impl Drop for OwnFile {
 
 /// A fork in progress: the locks held, and the components to call afterwards.
 struct Fork {
-    held: Vec<Box<dyn Release>>,
+    locks: Vec<Box<dyn Release>>,
     components: Vec<Arc<dyn Forks>>,
 }
 
@@ -187,14 +187,14 @@ pub fn forget_closed_handles() {
 extern "C" fn before() {
     let watched = lock(&WATCHED);
     let components: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
-    let held = components
+    let locks = components
         .iter()
         .rev()
         .flat_map(|one| Arc::clone(one).before())
         .collect();
     let own = lock(&OWN_FILES);
     let last = lock(&LAST).map(|take| take());
-    *lock(&UNDER_WAY) = Some(ForkCell(Fork { held, components }, watched, own, last));
+    *lock(&UNDER_WAY) = Some(ForkCell(Fork { locks, components }, watched, own, last));
 }
 
 fn after(side: &Side) {
@@ -210,7 +210,7 @@ fn after(side: &Side) {
         }
     }
     drop(own);
-    drop(fork.held);
+    drop(fork.locks);
     drop(watched);
     for one in fork.components {
         one.after(side);

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::clock::coarse_ms;
 
 /// Longest wait of [`ShortLock`].
-const LONGEST: Duration = Duration::from_millis(200);
-/// After a wait has reached [`LONGEST`], calls do not wait at all for so long.
+const MAX_WAIT: Duration = Duration::from_millis(200);
+/// After a wait has reached [`MAX_WAIT`], calls do not wait at all for so long.
 const NO_WAIT_MS: u64 = 5_000;
 /// Interval between attempts.
-const TRY: Duration = Duration::from_micros(50);
+const RETRY_INTERVAL: Duration = Duration::from_micros(50);
 
 /// Locks a mutex and ignores poisoning, so that a panic in one call leaves the handle usable.
 pub fn lock<T: ?Sized>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -43,12 +43,12 @@ impl ShortLock {
             if locked.is_some() || coarse_ms() < self.rests_until_ms.load(Ordering::Relaxed) {
                 return locked;
             }
-            if begun.get_or_insert_with(Instant::now).elapsed() >= LONGEST {
+            if begun.get_or_insert_with(Instant::now).elapsed() >= MAX_WAIT {
                 let until = coarse_ms().saturating_add(NO_WAIT_MS);
                 self.rests_until_ms.store(until, Ordering::Relaxed);
                 return None;
             }
-            std::thread::sleep(TRY);
+            std::thread::sleep(RETRY_INTERVAL);
         }
     }
 }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_short_lock_is_waited_for_and_one_that_is_kept_only_once() {
+fn a_short_lock_waits_in_vain_only_once() {
     let (short, mutex) = (ShortLock::default(), Mutex::new(()));
     let (begun, held) = (std::sync::Barrier::new(2), lock(&mutex));
     std::thread::scope(|scope| {

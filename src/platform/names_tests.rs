@@ -24,7 +24,7 @@ fn all_names_of_each_folder_are_read() {
         (all.len(), all[&b"0"[..]], all[&b"link"[..]]),
         (4, EntryKind::Folder, EntryKind::Link)
     );
-    // From the second one on by the folder above, and back.
+    // From the second folder on, opened by way of the folder above.
     for number in [0, 1, 2, 0] {
         let inner = names(&mut reader, &root.join(format!("{number}")));
         assert_eq!(
@@ -35,7 +35,7 @@ fn all_names_of_each_folder_are_read() {
     assert_eq!(names(&mut reader, &root.join("link")).len(), 1);
     let mut id = |name| reader.read(bytes_of(&root.join(name))).expect("a folder").0;
     assert!(id("link") == id("0") && id("0") != id("1"));
-    // More than fits into one call.
+    // More names than one system call returns.
     let many = root.join("many");
     fs::create_dir(&many).expect("a folder");
     for number in 0..2000 {

@@ -132,7 +132,7 @@ pub fn boot() -> Option<Vec<u8>> {
         let mut id = vec![0_u8; 64];
         let mut length = id.len();
         // SAFETY: the name ends with a NUL, and the call writes at most `length` bytes into a buffer of ours.
-        let told = unsafe {
+        let status = unsafe {
             libc::sysctlbyname(
                 c"kern.bootsessionuuid".as_ptr(),
                 id.as_mut_ptr().cast(),
@@ -142,7 +142,7 @@ pub fn boot() -> Option<Vec<u8>> {
             )
         };
         id.truncate(length);
-        (told == 0 && id.len() >= 32).then_some(id)
+        (status == 0 && id.len() >= 32).then_some(id)
     }
     #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
     None

@@ -2,14 +2,14 @@ use super::*;
 use std::time::Instant;
 
 #[test]
-fn a_folder_s_stamp_tells_each_change_of_a_name_once_it_says_so() {
+fn a_folder_stamp_detects_every_later_name_change() {
     let folder = tempfile::tempdir().expect("a folder");
     let stamp = || FolderStamp::of(folder.path()).expect("a folder");
     let names = ["a", "b"].map(|name| folder.path().join(name));
     for round in 0..20 {
         let end = Instant::now() + Duration::from_secs(10);
         while !stamp().detects_later_changes() {
-            // A file system that counts no parts of a millisecond never tells.
+            // On a file system without fractions of a millisecond the stamp never becomes reliable.
             if Instant::now() >= end {
                 return;
             }

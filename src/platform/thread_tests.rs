@@ -2,13 +2,13 @@ use super::*;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 #[test]
-fn gives_the_result_and_borrows() {
+fn on_worker_returns_the_result_and_may_borrow() {
     let text = String::from("seen");
     assert_eq!(on_worker(|| text.len(), Duration::from_secs(1), || ()), 4);
 }
 
 #[test]
-fn ticks_while_the_work_goes_on() {
+fn on_worker_ticks_during_the_work() {
     let stop = AtomicBool::new(false);
     let ticks = AtomicUsize::new(0);
     on_worker(
@@ -29,7 +29,7 @@ fn ticks_while_the_work_goes_on() {
 }
 
 #[test]
-fn a_worker_goes_on_until_it_is_told_and_is_joined() {
+fn a_worker_runs_until_signalled_and_is_joined() {
     let stop = std::sync::Arc::new(AtomicBool::new(false));
     let ended = std::sync::Arc::new(AtomicBool::new(false));
     let worker = Worker::spawn({
@@ -49,7 +49,7 @@ fn a_worker_goes_on_until_it_is_told_and_is_joined() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn a_thread_that_the_host_ends_sleeps_and_destroys_nothing() {
+fn a_thread_ended_by_the_host_runs_no_destructors() {
     unsafe extern "C-unwind" {
         fn pthread_exit(value: *mut c_void) -> !;
     }
@@ -69,7 +69,7 @@ fn a_thread_that_the_host_ends_sleeps_and_destroys_nothing() {
         }));
         drop(owned);
     });
-    // The thread would end at once; that it does not shows by nothing coming.
+    // The thread must not end: nothing arrives on the channel.
     let heard = hear.recv_timeout(Duration::from_millis(100));
     assert_eq!(heard, Err(std::sync::mpsc::RecvTimeoutError::Timeout));
     drop(told);
@@ -78,12 +78,12 @@ fn a_thread_that_the_host_ends_sleeps_and_destroys_nothing() {
 
 #[test]
 #[should_panic(expected = "as it was")]
-fn a_panic_goes_on_in_the_caller() {
+fn a_panic_continues_in_the_caller() {
     on_worker(|| panic!("as it was"), Duration::from_secs(1), || ());
 }
 
 #[test]
-fn several_threads_share_the_work_and_a_panic_of_one_is_the_caller_s() {
+fn on_several_shares_work_and_passes_on_a_panic() {
     let (next, sum) = (AtomicUsize::new(0), AtomicUsize::new(0));
     on_several(3, || {
         loop {

@@ -5,7 +5,7 @@ use std::os::unix::fs::{MetadataExt, symlink};
 
 use super::*;
 
-/// Both ways to a folder: a system that lacks the one call goes the other, and must come to the same.
+/// Compares both ways to reach a folder: one system call, and single steps for systems that lack that call.
 #[test]
 fn one_call_and_single_steps_lead_to_the_same_and_never_through_a_link() {
     let folder = tempfile::tempdir().expect("a folder");

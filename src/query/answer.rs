@@ -13,13 +13,13 @@ pub struct Answer<'a> {
     pub status: Status,
     /// How it was found.
     pub match_kind: MatchKind,
-    /// How sure it is.
+    /// How likely it is to be the right item.
     pub confidence: Confidence,
     /// Why there is no single item.
     pub reason: Reason,
-    /// How many items fit.
+    /// Number of items that match.
     pub total: usize,
-    /// A sentence for people; empty when there is one item.
+    /// A sentence for users; empty if there is one item.
     pub message: &'a str,
     /// The listing that answered has expired.
     pub stale: bool,
@@ -83,7 +83,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The answer for a question that would have to wait.
+    /// The answer for a query that would have to wait.
     #[must_use]
     pub fn not_yet(kind: &'static Kind) -> Self {
         Self {
@@ -94,7 +94,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// An answer that is an error.
+    /// The answer for a query that failed, in a batch.
     pub(super) fn failed(kind: &'static Kind, error: &'a Error) -> Self {
         Self {
             status: error.status,
@@ -114,7 +114,7 @@ impl<'a> Answer<'a> {
             if hurried && failure.status == Status::Timeout {
                 self.status = Status::NotYet;
             }
-            // A store that cannot be written is no server that is away.
+            // An error of the store says nothing about the server.
             let is_of_server = failure.status as i32 >= Status::Connect as i32;
             if is_of_server && matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::Empty) {
                 self.reason = Reason::Unavailable;
@@ -122,7 +122,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// The item, when there is just one.
+    /// The item, if there is exactly one.
     #[must_use]
     pub fn item(&self) -> Option<&FoundItem<'a>> {
         if self.status == Status::Ok {
@@ -132,7 +132,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// All items that fit, best first, at most [`crate::matching::MAX_CANDIDATES`] of them.
+    /// All items that match, best first, at most [`crate::matching::MAX_CANDIDATES`] of them.
     #[must_use]
     pub fn candidates(&self) -> &'a [FoundItem<'a>] {
         self.found
@@ -144,7 +144,7 @@ impl<'a> Answer<'a> {
         self.library_at(of.library)
     }
 
-    /// A library by its place among all.
+    /// A library by its index in the snapshot.
     pub(super) fn library_at(&self, place: usize) -> Option<&'a Library> {
         self.rows.get(place).map(|row| &row.library)
     }

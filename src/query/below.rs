@@ -20,14 +20,15 @@ use crate::platform::thread::on_several;
 /// Attempts to rebuild damaged segments for one page.
 const REBUILDS: u32 = 3;
 /// Duration of one step of a walk: between steps the caller can report progress or stop.
-const A_WHILE: Duration = Duration::from_millis(200);
-/// Threads that look for files beside the caller's, and how many files each looks for at a time.
-const OTHERS: usize = 3;
-const AT_ONCE: usize = 64;
+const WALK_STEP: Duration = Duration::from_millis(200);
+/// Worker threads that look up files, besides the caller's thread.
+const WORKERS: usize = 3;
+/// Files that a thread looks up at a time.
+const FILES_PER_BATCH: usize = 64;
 
 /// The listed files that a page contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Which {
+pub enum FileFilter {
     /// All files.
     All,
     /// Files that are not on this machine's disk, files of items with several files, and the last file, where the next page
@@ -36,15 +37,15 @@ pub enum Which {
 }
 
 impl Queries {
-    /// The files below a folder behind the listed path `after`: a page of what is known, in the order of their normal forms.
-    /// `files` of what `then` gets counts all of the page.
+    /// Passes a page of listed files below a folder to `then`, in the order of their normal forms, after the listed
+    /// path `after`. Sends no request. The count `files` includes those that `which` leaves out.
     pub fn items_below<R>(
         &self,
         library: &Selection,
         path: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-        which: Which,
+        which: FileFilter,
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
         self.shown.check_path(path)?;
@@ -52,15 +53,15 @@ impl Queries {
         let tidied = tidy(path);
         let path = tidied.as_deref().unwrap_or(path);
         for tried in 0.. {
-            self.reading.catch_up_unnoted(Deadline::NONE)?;
+            self.reading.catch_up_without_noting(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) => scope,
                 Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched(&self.reading)),
                 Resolved::Unknown => return Err(library.unknown(&snapshot, &self.reading)),
             };
-            let rows = snapshot.asked(scope);
-            // An empty page would be the end: of a listing that is not there, or was evicted on the way.
+            let rows = snapshot.rows_in(scope);
+            // An empty page means the end, so a listing that is missing or was evicted meanwhile must be an error.
             if !rows.iter().any(|row| row.generation.is_fetched()) {
                 return Err(library.never_fetched(&self.reading));
             }
@@ -86,7 +87,7 @@ impl Queries {
                 files: files.len() as u64,
                 ..FolderFacts::default()
             };
-            if which == Which::NotOnDisk {
+            if which == FileFilter::NotOnDisk {
                 retain_not_on_disk(&mut files, mappings);
             }
             let found: Vec<FoundItem<'_>> = files.iter().map(|file| file.found).collect();
@@ -96,14 +97,17 @@ impl Queries {
             }
             return then(&answer, facts);
         }
-        Err(super::driver::images_lost())
+        Err(super::driver::segments_lost())
     }
 
-    /// Walks local folders for a limited time, and finds files that are not listed with certainty. `number`: the walk
-    /// to continue; 0 begins one. If `then` fails, the walk stays as it was before the call.
+    /// Walks local folders for a limited time, and passes files that are not listed with certainty to `then`. If `then`
+    /// fails, the walk can be continued from where this call began.
+    ///
+    /// `number`: the walk to continue; 0 begins one; `None` reads `folders` only. `folders`: further folders to read,
+    /// each with whether a sibling has the same name but for case. `most`: maximum number of findings.
     ///
     /// # Errors
-    /// [`Status::InvalidArgument`] for an invalid path, or an unknown walk; as [`Queries::items_below`]; that of
+    /// [`Status::InvalidArgument`] for an invalid path or an unknown walk; errors of [`Queries::items_below`] and of
     /// `then`.
     pub fn walk<R>(
         &self,
@@ -122,7 +126,7 @@ impl Queries {
                 ));
             }
         }
-        self.reading.catch_up_unnoted(Deadline::NONE)?;
+        self.reading.catch_up_without_noting(Deadline::NONE)?;
         self.reading.check_accepted()?;
         let locations = {
             let snapshot = self.reading.snapshot();
@@ -137,44 +141,44 @@ impl Queries {
             locations: &locations,
             rules,
             most,
-            until: Instant::now() + A_WHILE,
+            until: Instant::now() + WALK_STEP,
             is_listed: &|paths, each| {
                 self.reading
                     .lookup_keys(library, paths.iter().copied(), |key| each(key.is_some()));
             },
         };
-        let Some(given) = number else {
+        let Some(walk) = number else {
             return then(&disk::walk(&question, None).0);
         };
-        let (number, mut progress) = self.walks.take(given)?;
+        let (number, mut progress) = self.walks.take(walk)?;
         let (mut walked, is_over) = disk::walk(&question, Some(&mut progress));
         walked.goes_on = (!is_over).then_some(number);
-        let taken = then(&walked);
-        match &taken {
+        let result = then(&walked);
+        match &result {
             Ok(_) if is_over => {}
             Ok(_) => {
                 progress.commit();
-                self.walks.keep(number, progress);
+                self.walks.store(number, progress);
             }
-            Err(_) if given == 0 => {}
+            Err(_) if walk == 0 => {}
             Err(_) => {
                 progress.undo();
-                self.walks.keep(number, progress);
+                self.walks.store(number, progress);
             }
         }
-        taken
+        result
     }
 }
 
-/// The folders of all libraries as this machine names them, each once.
+/// The folders of all libraries, as paths of this machine, without duplicates.
 fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Location> {
-    let asked = places(scope, snapshot.rows.len());
+    let in_scope = places(scope, snapshot.rows.len());
     let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>)> = Vec::new();
     let mut others: Vec<Vec<u8>> = Vec::new();
     for (place, row) in snapshot.rows.iter().enumerate() {
         for location in row.library.locations.iter().filter(|location| !location.is_empty()) {
             let folder = on_this_machine(location, mappings);
-            if !asked.contains(&place) {
+            if !in_scope.contains(&place) {
                 others.push(folder);
             } else if let Some((_, kinds)) = folders.iter_mut().find(|(known, _)| *known == folder) {
                 kinds.push(row.library.kind);
@@ -199,7 +203,8 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
     own.chain(others).collect()
 }
 
-/// A library's folder as this machine names it: mappings are written for what lies below it.
+/// A library's folder as a path of this machine. Mappings apply to paths below a folder, so a file name is appended for
+/// the mapping.
 fn on_this_machine(location: &str, mappings: &Mappings) -> Vec<u8> {
     let below = [location.trim_end_matches('/').as_bytes(), b"/x"].concat();
     let below = mappings.host_path(&below);
@@ -215,18 +220,18 @@ fn on_this_machine(location: &str, mappings: &Mappings) -> Vec<u8> {
     [b"/", &*names.join(&b'/')].concat()
 }
 
-/// Leaves out the files that are on the disk, but for those of items with several files, and for the last one.
+/// Removes files that exist on the disk, except those of items with several files, and the last one.
 fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     let (next, all) = (AtomicUsize::new(0), &*files);
     let gone: Mutex<Vec<usize>> = Mutex::default();
-    on_several(OTHERS.min(all.len() / AT_ONCE), || {
+    on_several(WORKERS.min(all.len() / FILES_PER_BATCH), || {
         let mut own = Vec::new();
         loop {
-            let from = next.fetch_add(AT_ONCE, Ordering::Relaxed);
+            let from = next.fetch_add(FILES_PER_BATCH, Ordering::Relaxed);
             let Some(some) = all.get(from..).filter(|some| !some.is_empty()) else {
                 break;
             };
-            for (at, file) in some.iter().take(AT_ONCE).enumerate() {
+            for (at, file) in some.iter().take(FILES_PER_BATCH).enumerate() {
                 let is_there = || named(mappings.host_path(file.found.path)).metadata().is_ok();
                 if file.is_of_several || from + at + 1 == all.len() || !is_there() {
                     own.push(from + at);
@@ -244,7 +249,7 @@ fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     });
 }
 
-/// A folder's path without a `.` at its end, which names the same folder.
+/// Removes a `.` at the end of a folder's path.
 pub(super) fn without_dot(path: &[u8]) -> &[u8] {
     if path.ends_with(b"/.") {
         &path[..path.len() - 1]

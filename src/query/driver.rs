@@ -1,4 +1,4 @@
-//! The loop of every query: read the snapshot, plan the next step, do it, until there is an answer.
+//! The loop of every query: read the snapshot, plan the next step, execute it, until there is an answer.
 
 use super::answer::Answer;
 use super::planner::{Facts, KnownLibraries, ListStep, QueryState, QueryStep};
@@ -32,15 +32,15 @@ pub trait Question {
     fn announce(&self, sync: &Syncing) {
         let _ = sync;
     }
-    /// Reads ahead in the library that is searched next.
+    /// Prefetches memory of the library that is searched next.
     fn expect(&self, _: &Snapshot, _place: usize) {}
-    /// Whether the question is valid.
+    /// Returns whether the question is valid.
     fn may_be_asked(&self, _: &Queries) -> bool {
         true
     }
     /// Searches the snapshot, and fills in `found`, which may be large.
     fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>) -> Result<()>;
-    /// Hands the places of the libraries that it concerns to `each`, if it names none.
+    /// If the query names no library: passes the indexes of the libraries that it concerns to `each`.
     fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
     /// Returns whether a library was removed from the store after this turn's snapshot, so that the result may lack
     /// items.
@@ -52,16 +52,17 @@ pub trait Question {
     /// Returns whether the result is final even if the library is stale. `searched`: the server was just searched for
     /// it.
     fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>, searched: bool) -> Result<bool>;
-    /// Whether a hit of a fast lookup, which does not read the store, answers the question. If not, the full query runs.
+    /// Returns whether a hit of a fast lookup, which does not read the store, answers the question. If not, the full
+    /// query runs.
     fn is_exact_hit(&self, _: &Self::Found<'_>) -> bool {
         true
     }
-    /// Whether it is at hand, and in a fetched library nothing but its age can speak against it: of [`Facts`] only `stale`,
-    /// and `rebuild_due`, which no question knows.
+    /// Returns whether the result is final in a fetched library unless that is stale. So of all [`Facts`] only `stale`
+    /// is left to check, and `rebuild_due`, which does not depend on the question.
     fn is_plain(&self, _: &Turn<'_>, _: &Self::Found<'_>) -> bool {
         false
     }
-    /// Libraries that were never fetched and may have it, when the caller has not the time to fetch them.
+    /// The unfetched libraries that may have the item, to be searched if the caller lacks the time to fetch them.
     fn unfetched(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
     /// Libraries that the question needs and that are not fresh.
     fn stale(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
@@ -76,7 +77,7 @@ pub trait Question {
         libraries: &[LibraryRow],
         unfetched: bool,
     ) -> Result<Option<Error>>;
-    /// Hands the answer to `then`.
+    /// Passes the answer to `then`.
     fn answer<R>(
         &self,
         turn: &Turn<'_>,
@@ -94,7 +95,7 @@ struct TurnFacts<'k, 't, Q: Question> {
 }
 
 impl<Q: Question> TurnFacts<'_, '_, Q> {
-    /// Hands the places of the libraries that the question is to to `each`.
+    /// Passes the indexes of the libraries that the query concerns to `each`.
     fn each_asked(&self, each: &mut dyn FnMut(usize)) {
         match self.turn.scope {
             Scope::One(place) => each(place),
@@ -102,7 +103,7 @@ impl<Q: Question> TurnFacts<'_, '_, Q> {
         }
     }
 
-    /// The libraries that a step is about.
+    /// The libraries that a step concerns.
     fn libraries_of(&self, step: QueryStep) -> Vec<LibraryRow> {
         match step {
             QueryStep::SearchUnfetched(_) => self.question.unfetched(self.turn, self.found),
@@ -112,7 +113,7 @@ impl<Q: Question> TurnFacts<'_, '_, Q> {
         }
     }
 
-    /// The invalidated items that a step is about.
+    /// The invalidated items that a step concerns.
     fn items_of(&self, step: QueryStep) -> Result<Vec<Unverified>> {
         match step {
             QueryStep::Verify => self.question.unverified(self.turn, self.found),
@@ -120,7 +121,7 @@ impl<Q: Question> TurnFacts<'_, '_, Q> {
         }
     }
 
-    /// Whether a library went from the store while the query was at it: then the answer would lack what it had.
+    /// Returns whether a library was removed from the store during the query, so that the answer would lack its items.
     fn was_evicted(&self, state: &QueryState) -> Result<bool> {
         let mut outrun = self.question.was_evicted(self.turn, self.found)?;
         if state.was_refreshed() {
@@ -161,7 +162,7 @@ impl<Q: Question> Facts for TurnFacts<'_, '_, Q> {
     }
 
     fn unfetched(&self) -> bool {
-        // Not of a server that just failed: bringing up to date says so.
+        // Not after a recent failure: the refresh step reports that.
         !self.question.unfetched(self.turn, self.found).is_empty() && self.turn.queries.sync.recent_failure(0).is_none()
     }
 
@@ -170,7 +171,7 @@ impl<Q: Question> Facts for TurnFacts<'_, '_, Q> {
     }
 
     fn missing(&self) -> bool {
-        // A library that has not changed has no item beyond its listing.
+        // A local source that has not changed has no items beyond the listing.
         !self.turn.queries.sync.is_local() && !self.question.missing(self.turn, self.found).is_empty()
     }
 }
@@ -197,7 +198,7 @@ impl Queries {
         let Ok(Some(Scope::One(place))) = call.scope(&snapshot) else {
             return Err(then);
         };
-        // It takes longer to come than all that is done until it is read.
+        // Begins now, as loading this memory takes longer than the work up to its use.
         question.expect(&snapshot, place);
         if !question.may_be_asked(self) {
             return Err(then);
@@ -210,7 +211,7 @@ impl Queries {
         let is_fresh = || {
             !self.reading.segments_are_due() && !is_stale(&self.sync.age(&snapshot.rows[place]), &self.policy, now_ms)
         };
-        // A source on this machine is looked at only where it counts.
+        // A local source is checked for changes only if the result depends on it.
         let known_fresh = (!self.sync.is_local()).then(is_fresh);
         let turn = Turn {
             queries: self,
@@ -234,7 +235,7 @@ impl Queries {
         Ok(question.answer(&turn, &found, state, |answer| give(then, answer)))
     }
 
-    /// Whether the plan's first step is the answer, and the hit answers the question.
+    /// Returns whether the plan's first step is the answer, and a fast lookup's hit is enough.
     #[inline(never)]
     fn needs_no_step<'t, Q: Question>(
         turn: &Turn<'t>,
@@ -246,7 +247,7 @@ impl Queries {
         matches!(state.next(&facts), Ok(QueryStep::Answer)) && question.is_exact_hit(found)
     }
 
-    /// From a question to an answer.
+    /// Answers a question, with as many steps as necessary.
     pub fn answer<Q: Question, R>(
         &self,
         call: &Call<'_>,
@@ -256,7 +257,7 @@ impl Queries {
         self.answer_among(&mut self.reading.eviction_pin(false), call, question, then)
     }
 
-    /// Answers one question of a call for these libraries.
+    /// Answers a question about the libraries of a call.
     pub fn answer_among<Q: Question, R>(
         &self,
         wanted: &mut EvictionPin<'_>,
@@ -294,7 +295,7 @@ impl Queries {
             };
             let step = state.next(&facts)?;
             facts.each_asked(&mut |place| snapshot.ask_for(place, now_ms));
-            if step == QueryStep::Answer && !(facts.was_evicted(&state)? && state.begin_again()) {
+            if step == QueryStep::Answer && !(facts.was_evicted(&state)? && state.restart()) {
                 facts.each_asked(&mut |place| wanted.read(snapshot.rows[place].id));
                 let given = question.answer(&turn, &found, state, then);
                 drop(found);
@@ -316,7 +317,7 @@ impl Queries {
         }
     }
 
-    /// The libraries of a call in this snapshot; `None` if the server is to be asked for them first.
+    /// The libraries of a call in this snapshot; `None` if they must be requested from the server first.
     fn find_scope(&self, call: &Call<'_>, snapshot: &Snapshot, state: &mut QueryState) -> Result<Option<Scope>> {
         let (scope, others) = (call.scope(snapshot)?, !snapshot.rows.is_empty());
         let libraries = match scope {
@@ -331,20 +332,21 @@ impl Queries {
         }
     }
 
-    /// Brings the snapshot up to date, and returns it with the time: the clock is read once a turn.
+    /// Brings the snapshot up to date. Returns it with the time, which is read once per turn.
     fn read_on(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
-        self.reading.catch_up_unnoted(call.deadline)?;
+        self.reading.catch_up_without_noting(call.deadline)?;
         let snapshot = self.reading.snapshot();
         self.sync.check_view(call, &snapshot)?;
         Ok((snapshot, self.clock.now_ms()))
     }
 
-    /// Whether what a fetched library answers is to be marked as stale, after what the query did.
+    /// Returns whether an answer from a fetched library must be marked as stale, given the steps of the query.
     pub fn has_expired(&self, state: &QueryState, row: &LibraryRow, now_ms: i64) -> bool {
         if state.fresh {
             return false;
         }
-        // 'At once' asks for each query; this one did. A time that lies ahead was noted before the clock was set back.
+        // With a time to live of 0 each query refreshes, and this one did. A check in the future was stored before the
+        // clock was set back.
         let seen = state.refreshed.is_some() && (state.begun_ms..=now_ms).contains(&row.checked_ms);
         is_stale(&self.sync.age(row), &self.policy, now_ms) && (!seen || row.held_back || row.due)
     }
@@ -361,12 +363,12 @@ impl Queries {
     ) -> Result<()> {
         let failure = match step {
             QueryStep::Answer => None,
-            QueryStep::GiveUp => return Err(images_lost()),
+            QueryStep::GiveUp => return Err(segments_lost()),
             QueryStep::Rebuild => return self.reading.rebuild_broken(call.deadline),
             QueryStep::Verify => self.sync.verify(call, unverified).err(),
             QueryStep::SearchUnfetched(identity) => question
                 .search(&self.sync, call, identity, libraries, true)?
-                // Then the listing follows, in the time that is left.
+                // After a timeout the listing is fetched, as far as time is left.
                 .filter(|error| error.status != Status::Timeout),
             QueryStep::Refresh => return self.freshen(call, libraries, state),
             QueryStep::Probe(identity) | QueryStep::Search(identity) => {
@@ -379,7 +381,7 @@ impl Queries {
                     _ => question.search(&self.sync, call, identity, libraries, false)?,
                 };
                 if failed.is_none() {
-                    // Nor is it asked again soon after it gave another call no answer.
+                    // The server is also left alone if it recently failed for another call.
                     state.failure = self.sync.failed_for_path(identity, libraries)?;
                 }
                 failed
@@ -402,12 +404,12 @@ impl Queries {
         }
     }
 
-    /// Asks for the libraries. A failure ends the call where one is named.
+    /// Requests the libraries from the server. A failure ends the call if it names a library.
     fn ask_for_libraries(&self, call: &Call<'_>, state: &mut QueryState) -> Result<()> {
         match self.sync.probe(call, state.since) {
             Ok(()) => Ok(()),
             Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
-                state.late = Some(Status::NeedsWarm);
+                state.timeout_status = Some(Status::NeedsWarm);
                 Ok(())
             }
             Err(error)
@@ -422,10 +424,10 @@ impl Queries {
         }
     }
 
-    /// Brings libraries up to date for a query. A server that just failed is left alone while old answers do.
+    /// Refreshes libraries for a query, unless the server failed recently.
     fn freshen(&self, call: &Call<'_>, libraries: &[LibraryRow], state: &mut QueryState) -> Result<()> {
         let unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
-        // A server that just failed is left alone: for a while where an old answer stands in, for a moment where not.
+        // How long the server is left alone depends on whether an old answer exists.
         if let Some(error) = self.sync.recent_failure(if unfetched {
             BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
         } else {
@@ -435,26 +437,27 @@ impl Queries {
             state.failure = Some(error);
             return Ok(());
         }
-        // With an old answer at hand the call does not wait for long until a new one can be stored.
+        // With an old answer at hand, the call waits only briefly to store a new one.
         let mut update = *call;
         if !unfetched {
             update.deadline = call.deadline.at_most(SHORTLY);
         }
         match self.sync.update(&update, libraries, state.since, RefreshReason::Due) {
             Ok(Status::Ok) => Ok(()),
-            Ok(late) => {
-                if late == Status::NeedsWarm && !unfetched {
+            Ok(status) => {
+                if status == Status::NeedsWarm && !unfetched {
                     let text = format!("{} did not answer within the deadline", self.reading.kind().noun);
                     return self.back_off_after(call, state, Error::new(Status::Timeout, text));
                 }
-                state.late = Some(late);
+                state.timeout_status = Some(status);
                 Ok(())
             }
             Err(error) => self.back_off_after(call, state, error),
         }
     }
 
-    /// Keeps an error for the answer, unless it ends the call. What cannot be stored is no reason to keep back what is.
+    /// Stores an error for the answer, or returns it if it ends the call. An error of the store does not: the answer
+    /// can still be given.
     fn back_off_after(&self, call: &Call<'_>, state: &mut QueryState, error: Error) -> Result<()> {
         if self.sync.renews_after(call, &error) {
             if call.renews {
@@ -471,8 +474,8 @@ impl Queries {
     }
 }
 
-/// Segments cannot be kept.
-pub(super) fn images_lost() -> Error {
+/// The error for segments that are damaged again after each rebuild.
+pub(super) fn segments_lost() -> Error {
     Error::new(
         Status::Store,
         "an image is missing or damaged again each time that it is made anew: see the log, and look for the program that \

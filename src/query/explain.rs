@@ -1,4 +1,4 @@
-//! Why an answer is what it is, in a sentence.
+//! Explains an answer in a sentence.
 
 use super::answer::Answer;
 use super::room::Queries;
@@ -12,11 +12,11 @@ use crate::sync::cannot;
 
 /// Context of an answer for its message.
 pub struct AnswerContext<'b> {
-    /// The title of a library that was not asked, in whose folders the path lies.
+    /// The title of a library outside of the query's scope that has the path below one of its folders.
     pub owner: Option<&'b str>,
-    /// The item that was recorded for the path and is not listed, and its library's title.
+    /// The recorded item of the path, if it is not listed, and the title of its library.
     pub recorded: Option<(&'b str, &'b str)>,
-    /// The view that answers.
+    /// The view that the answer comes from.
     pub identity: Option<IdentityId>,
 }
 
@@ -32,7 +32,7 @@ impl AnswerContext<'_> {
     }
 }
 
-/// The titles of the libraries of which this is true, and the verb for them.
+/// The titles of the libraries that satisfy `which`, and 'was' or 'were'.
 fn titles_of(rows: &[LibraryRow], which: impl Fn(&LibraryRow) -> bool) -> (String, &'static str) {
     let rows = rows.iter().filter(|row| which(row));
     let titles: Vec<&str> = rows.map(|row| row.library.title.as_str()).collect();
@@ -43,7 +43,7 @@ fn all_of(rows: &[LibraryRow]) -> String {
     titles_of(rows, |_| true).0
 }
 
-/// The titles of the libraries that were never fetched, and the verb for them.
+/// The titles of the libraries that were never fetched, and 'was' or 'were'.
 fn unfetched(rows: &[LibraryRow]) -> (String, &'static str) {
     titles_of(rows, |row| !row.generation.is_fetched())
 }
@@ -58,8 +58,8 @@ fn fetch_once(rows: &[LibraryRow]) -> String {
 /// Explains that there was no time to fetch the libraries; only the unfetched ones are named, if any.
 fn too_late(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
-        let asked = kind.noun;
-        return format!("the deadline came before {asked} was asked for its libraries: allow a later one");
+        let noun = kind.noun;
+        return format!("the deadline came before {noun} was asked for its libraries: allow a later one");
     }
     let (titles, were) = Some(unfetched(rows))
         .filter(|(titles, _)| !titles.is_empty())
@@ -68,7 +68,7 @@ fn too_late(rows: &[LibraryRow], kind: &Kind) -> String {
 }
 
 impl Queries {
-    /// The folders of libraries, for people: a few of them.
+    /// Names a few folders of these libraries.
     fn folders_of(&self, rows: &[LibraryRow]) -> String {
         let mut folders: Vec<_> = Vec::new();
         for folder in rows.iter().flat_map(|row| &row.library.locations) {
@@ -80,7 +80,7 @@ impl Queries {
         folders.join("', '")
     }
 
-    /// Why there is no single item, or what speaks for one that was found by the end of its path, in a sentence.
+    /// Explains in a sentence why there is no single item, or what supports a suffix or file name match.
     pub fn explain(
         &self,
         answer: &Answer<'_>,
@@ -171,7 +171,7 @@ impl Queries {
             .item()
             .map(|found| self.shown.path(found.path))
             .unwrap_or_default();
-        // Put together without formatting: an answer by the end of its path is written as often as any other.
+        // Concatenated without formatting, for speed: suffix matches are as frequent as any other.
         let episodes = answer.total.to_string();
         let parts: &[&str] = match answer.reason {
             Reason::SeveralEpisodes => &["'", path, "' has ", &episodes, " episodes in one file"],
@@ -314,7 +314,7 @@ fn what_is_below(answer: &Answer<'_>, outcome: &FolderResolution<'_>) -> String 
     }
 }
 
-/// The hint for a path that may be a folder.
+/// The hint for a path that looks like a folder.
 fn if_a_folder(path: &[u8]) -> &'static str {
     if looks_like_a_folder(path) {
         "; if it is a folder, ask what it is (folder), or give the path of a file in it"
@@ -323,7 +323,7 @@ fn if_a_folder(path: &[u8]) -> &'static str {
     }
 }
 
-/// Whether a path ends in no file name's extension: a short word, without spaces, behind the last dot.
+/// Returns whether a path does not end in a file extension: a short word without spaces after the last dot.
 fn looks_like_a_folder(path: &[u8]) -> bool {
     let windows = Shape::of(path).windows;
     let name = path.rsplit(|byte| *byte == b'/' || windows && *byte == b'\\').next();
@@ -346,7 +346,7 @@ fn leading_up(path: &[u8]) -> &'static str {
     }
 }
 
-/// The title of the library that has this path as one of its folders, or above one.
+/// The title of the library that has this path as a folder, or above one of its folders.
 pub fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
     let has = |row: &&LibraryRow| {
         row.library
@@ -357,7 +357,7 @@ pub fn folder_of<'r>(rows: &'r [LibraryRow], path: &[u8]) -> Option<&'r str> {
     rows.iter().find(has).map(|row| row.library.title.as_str())
 }
 
-/// Whether a folder is another one, or lies below it.
+/// Returns whether a folder equals another one or lies below it.
 fn is_under(folder: &[u8], other: &[u8]) -> bool {
     let trimmed = |path: &[u8]| {
         let form = normal_form(path);

@@ -1,11 +1,11 @@
-//! A file below a folder of this machine: what the server can be asked of a folder that is listed nowhere yet.
+//! Finds a file below a local folder. If the server lists nothing below the folder, it can be asked for this file.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::model::LibraryKind;
 
-/// How deep it is looked for, in how many folders, and at how many names of each.
+/// Limits of the search: depth, number of folders, and names per folder.
 const DEPTH: usize = 3;
 const FOLDERS: usize = 16;
 const NAMES: usize = 2_000;

@@ -1,4 +1,4 @@
-//! From a folder to an answer: which show, season, artist, album or item it is.
+//! Answers for folders: the show, season, artist, album or item of a folder.
 
 use std::cell::{Cell, OnceCell};
 
@@ -21,16 +21,16 @@ use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, MatchKind, Rea
 use crate::platform::files::{bytes_of, named};
 use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
-/// A folder in question, normalised once.
+/// A query for a folder, whose path was normalised once.
 struct FolderQuestion<'p> {
     path: &'p Normal<'p>,
-    /// Further fields of the answer, which the caller reads afterwards.
+    /// Additional fields of the answer, read by the caller afterwards.
     facts: Cell<FolderFacts>,
-    /// Whether the files below it were just requested.
-    is_asked: Cell<bool>,
-    /// A file below it on this machine, after a search.
+    /// Whether the files below the folder were just requested.
+    has_requested_files: Cell<bool>,
+    /// A file below the folder on this machine; set by the first search for one.
     file: OnceCell<Option<Vec<u8>>>,
-    /// Whether only listed files count: the store is not read.
+    /// Whether only segments and memtables are used; the store is not read.
     at_once: bool,
 }
 
@@ -38,11 +38,11 @@ struct FolderQuestion<'p> {
 #[derive(Default)]
 struct FoundFolder<'t> {
     outcome: FolderResolution<'t>,
-    /// Files are listed below it.
+    /// Listed files lie below it.
     is_listed: bool,
-    /// It is no folder, but a file that is listed.
+    /// The path is a listed file, not a folder.
     is_file: bool,
-    /// All that is below it is known, of libraries that were never fetched.
+    /// For libraries that were never fetched: a search has found everything below the folder.
     is_whole: bool,
 }
 
@@ -62,7 +62,8 @@ impl Queries {
         })
     }
 
-    /// The answer where one item is listed below the folder, as one show, and nothing has to be waited for; else `then` comes back.
+    /// Answers at once if the listed files below the folder belong to one item or show. Otherwise, or if it would have
+    /// to wait, returns `then` unused.
     pub fn match_folder_at_once<R, F>(&self, call: &Call<'_>, path: &[u8], then: F) -> std::result::Result<Result<R>, F>
     where
         F: FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
@@ -89,7 +90,7 @@ impl<'p> FolderQuestion<'p> {
         Self {
             path,
             facts: Cell::default(),
-            is_asked: Cell::default(),
+            has_requested_files: Cell::default(),
             file: OnceCell::new(),
             at_once,
         }
@@ -97,12 +98,12 @@ impl<'p> FolderQuestion<'p> {
 }
 
 impl FolderQuestion<'_> {
-    /// Where each library has its locations, relative to the folder.
+    /// For each library, where the folder lies relative to the library's locations.
     fn positions(&self, turn: &Turn<'_>) -> Vec<FolderPosition> {
         folder_positions(&turn.snapshot.views, turn.queries.reading.mappings(), self.path)
     }
 
-    /// Those of the asked libraries that have a location at, above or below the folder.
+    /// The libraries in scope with a location at, above or below the folder.
     fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let positions = self.positions(turn);
         places(turn.scope, turn.snapshot.rows.len())
@@ -121,32 +122,32 @@ impl FolderQuestion<'_> {
         Some(turn.snapshot.rows[place].library.title.as_str())
     }
 
-    /// Looks on the disk, once, for a file below it, as a library of this kind would list one.
+    /// A file below the folder on this machine, of a type that a library of this kind lists. The disk is read once.
     fn find_file(&self, kind: LibraryKind) -> Option<&[u8]> {
         let folder = || first_file(&named(self.path.raw()), kind).map(|file| bytes_of(&file).to_vec());
         self.file.get_or_init(folder).as_deref()
     }
 
-    /// Whether all that is below it is known of the libraries that were never fetched and may have something there.
+    /// Returns whether everything below the folder is known in those unfetched libraries that may have files there.
     fn is_whole(&self, turn: &Turn<'_>) -> bool {
-        let (stands, sync) = (self.positions(turn), &turn.queries.sync);
+        let (positions, sync) = (self.positions(turn), &turn.queries.sync);
         let Some(identity) = turn.snapshot.identity.filter(|_| can_list_folders(sync)) else {
             return false;
         };
         let mut theirs = places(turn.scope, turn.snapshot.rows.len())
-            .filter(|place| stands[*place] > FolderPosition::Elsewhere)
+            .filter(|place| positions[*place] > FolderPosition::Elsewhere)
             .map(|place| &turn.snapshot.rows[place])
             .filter(|row| !row.generation.is_fetched());
         theirs.all(|row| {
             !row.due
-                && (self.is_asked.get() || !sync.has_moved(row))
+                && (self.has_requested_files.get() || !sync.has_moved(row))
                 && sync
                     .remembers(identity, row, SearchTarget::Folder(self.path))
                     .unwrap_or(false)
         })
     }
 
-    /// Whether a library that was never fetched answers with what a question for a file below it found a while ago.
+    /// Returns whether a recent search for a file below the folder gives the answer for an unfetched library.
     fn is_remembered(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>, searched: bool) -> Result<bool> {
         let (Some(found), Some(identity)) = (outcome.found.first(), turn.snapshot.identity) else {
             return Ok(false);
@@ -191,16 +192,16 @@ impl Question for FolderQuestion<'_> {
 
     fn asks_for(&self, turn: &Turn<'_>, found: &FoundFolder<'_>, each: &mut dyn FnMut(usize)) {
         if found.outcome.folders.is_empty() {
-            let stands = self.positions(turn);
-            (0..stands.len())
-                .filter(|place| stands[*place] > FolderPosition::Elsewhere)
+            let positions = self.positions(turn);
+            (0..positions.len())
+                .filter(|place| positions[*place] > FolderPosition::Elsewhere)
                 .for_each(each);
         } else {
             found.outcome.folders.iter().for_each(|folder| each(folder.library));
         }
     }
 
-    /// Segments stay what they are while they are read.
+    /// Always `false`: segments do not change while they are read.
     fn was_evicted(&self, _: &Turn<'_>, _: &FoundFolder<'_>) -> Result<bool> {
         Ok(false)
     }
@@ -209,7 +210,7 @@ impl Question for FolderQuestion<'_> {
         found.outcome.broken || turn.snapshot.incomplete
     }
 
-    /// Some of the items below it, if the folder was found for sure.
+    /// Invalidated items below the folder, if it was found with certainty. At most as many as one request can verify.
     fn unverified(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Result<Vec<Unverified>> {
         let outcome = &found.outcome;
         let mut unverified = Vec::new();
@@ -234,13 +235,13 @@ impl Question for FolderQuestion<'_> {
         found.outcome.total == 1 && matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
     }
 
-    /// A call that can wait gets all that is below it.
+    /// Final, unless the caller can wait for a full listing of the folder.
     fn is_settled(&self, turn: &Turn<'_>, found: &FoundFolder<'_>, searched: bool) -> Result<bool> {
         let has_deadline = turn.call.deadline.is_set();
         Ok(found.is_whole || has_deadline && self.is_remembered(turn, &found.outcome, searched)?)
     }
 
-    /// Asked for a file below it, as for that file, where it lies in one of their folders.
+    /// Libraries that may have a file below the folder, as for a query for that file.
     fn unfetched(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let sync = &turn.queries.sync;
         let may_search = |identity| !sync.is_local() || sync.may_search(identity);
@@ -249,9 +250,9 @@ impl Question for FolderQuestion<'_> {
         if !is_due || found.is_listed || !turn.snapshot.identity.is_some_and(may_search) {
             return Vec::new();
         }
-        let stands = self.positions(turn);
+        let positions = self.positions(turn);
         let mut rows: Vec<LibraryRow> = places(turn.scope, turn.snapshot.rows.len())
-            .filter(|place| stands[*place] == FolderPosition::Within)
+            .filter(|place| positions[*place] == FolderPosition::Within)
             .map(|place| turn.snapshot.rows[place].clone())
             .filter(|row| !row.generation.is_fetched())
             .collect();
@@ -264,18 +265,18 @@ impl Question for FolderQuestion<'_> {
     fn stale(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
         let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
-        // The usual case, without an allocation.
-        if snapshot.asked(turn.scope).iter().all(fresh) {
+        // The common case first, without an allocation.
+        if snapshot.rows_in(turn.scope).iter().all(fresh) {
             return Vec::new();
         }
-        let stands = self.positions(turn);
+        let positions = self.positions(turn);
         let all = matches!(turn.scope, Scope::All);
-        let others = !stands.iter().any(|place| *place > FolderPosition::Elsewhere)
+        let others = !positions.iter().any(|place| *place > FolderPosition::Elsewhere)
             && found.outcome.match_kind == MatchKind::None;
         places(turn.scope, snapshot.rows.len())
             .filter(|place| {
                 let row = &snapshot.rows[*place];
-                !all || stands[*place] > FolderPosition::Elsewhere
+                !all || positions[*place] > FolderPosition::Elsewhere
                     || row.generation.is_fetched()
                     || others && !queries.reading.is_evicted(row)
             })
@@ -285,7 +286,7 @@ impl Question for FolderQuestion<'_> {
             .collect()
     }
 
-    /// It may be new where nothing is listed below it.
+    /// If no files are listed below the folder, it may be new.
     fn missing(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         if found.is_file || matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped) {
             return Vec::new();
@@ -304,13 +305,13 @@ impl Question for FolderQuestion<'_> {
         libraries: &[LibraryRow],
         unfetched: bool,
     ) -> Result<Option<Error>> {
-        // The disk is looked at only where that is of use.
+        // The disk is read only if a file name helps the search.
         if !unfetched {
             return Ok(None);
         }
         if can_list_folders(sync) {
             let failed = sync.search(call, identity, libraries, SearchTarget::Folder(self.path), true)?;
-            self.is_asked.set(true);
+            self.has_requested_files.set(true);
             let mut known = libraries.iter();
             if failed.is_some()
                 || known.all(|row| {
@@ -338,10 +339,10 @@ impl Question for FolderQuestion<'_> {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let (queries, snapshot, outcome) = (turn.queries, turn.snapshot, &found.outcome);
-        let rows = snapshot.asked(turn.scope);
+        let rows = snapshot.rows_in(turn.scope);
         let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
-        let status = match (outcome.total, state.late) {
-            (0, Some(late)) => late,
+        let status = match (outcome.total, state.timeout_status) {
+            (0, Some(status)) => status,
             (0, None) => Status::NotFound,
             (1, _) => Status::Ok,
             _ => Status::Ambiguous,
@@ -353,8 +354,8 @@ impl Question for FolderQuestion<'_> {
             return Err(error);
         }
         let mut answer = Answer::of_folder(queries.reading.kind(), outcome, &snapshot.rows, status);
-        if rows.is_empty() && state.late == Some(status) {
-            // Its library is unknown.
+        if rows.is_empty() && state.timeout_status == Some(status) {
+            // No library is known for it.
             answer.reason = Reason::NotFetched;
         }
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
@@ -367,8 +368,8 @@ impl Question for FolderQuestion<'_> {
             || !self.unverified(turn, found)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
-            let asked = (self.path.raw(), found.is_file, self.owner_elsewhere(turn));
-            message = explain_folder(queries, &answer, outcome, rows, asked, state.failure.as_ref());
+            let description = (self.path.raw(), found.is_file, self.owner_elsewhere(turn));
+            message = explain_folder(queries, &answer, outcome, rows, description, state.failure.as_ref());
             answer.message = &message;
         }
         answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
@@ -384,7 +385,7 @@ impl Question for FolderQuestion<'_> {
             outcome.match_kind.name(),
             outcome.items
         );
-        queries.hand_over(&state, &answer, then)
+        queries.deliver(&state, &answer, then)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Answers and the items in them as users of Rust have them, copied out.
+//! Answers and items in the Rust API, as owned values.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,17 +13,17 @@ use crate::model::{self, Confidence, ItemType, MatchKind, Reason};
 use crate::platform::files::named;
 use crate::source::Kind;
 
-/// The outcome of a question.
+/// The outcome of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MatchStatus {
-    /// There is just one item.
+    /// There is exactly one item.
     Found,
-    /// Several items fit equally well: they are the candidates, best first.
+    /// Several items match equally well; they are the candidates, best first.
     Ambiguous,
-    /// No item fits: [`Match::reason`](crate::Match::reason) says why.
+    /// No item matches: [`Match::reason`](crate::Match::reason) says why.
     NotFound,
-    /// The deadline came first. The same question, asked again, goes on where this one stopped.
+    /// The deadline passed first. The same query continues where this one stopped.
     NotYet,
     /// The server cannot answer within such a short deadline. Fetch the library once without one:
     /// [`Library::refresh`](crate::Library::refresh).
@@ -47,39 +47,39 @@ pub struct Match {
     pub status: MatchStatus,
     /// How it was found.
     pub match_kind: Option<MatchKind>,
-    /// How sure it is. Only what is [`Confidence::High`] is safe to write to.
+    /// How likely it is to be the right item. Only [`Confidence::High`] is safe to write to.
     pub confidence: Option<Confidence>,
-    /// Why there is no single item, or what speaks for it.
+    /// Why there is no single item, or what supports the one found.
     pub reason: Option<Reason>,
-    /// All items that fit, best first, at most 16 of them.
+    /// All items that match, best first, at most 16 of them.
     pub candidates: Vec<Item>,
-    /// How many items fit.
+    /// Number of items that match.
     pub total: usize,
-    /// A sentence for people, where there is more to say than the item.
+    /// A sentence for users, if there is more to say than the item.
     pub message: Option<String>,
-    /// The listing that answered has expired, and the server could not be asked.
+    /// The listing behind the answer has expired, and the server could not be asked.
     pub stale: bool,
-    /// How long ago the listing that answered was last seen to be current.
+    /// Time since the listing behind the answer was last seen to be current.
     pub age: Option<Duration>,
 }
 
 impl Match {
-    /// The item, where there is just one.
+    /// The item, if there is exactly one.
     #[must_use]
     pub fn item(&self) -> Option<&Item> {
         self.candidates.first().filter(|_| self.status == MatchStatus::Found)
     }
 
-    /// The item, where there is just one.
+    /// The item, if there is exactly one.
     #[must_use]
     pub fn into_item(mut self) -> Option<Item> {
         (self.status == MatchStatus::Found && !self.candidates.is_empty()).then(|| self.candidates.swap_remove(0))
     }
 
-    /// Copies an answer; the error that it stands for, if it does.
+    /// Copies an answer.
     ///
     /// # Errors
-    /// The error of the answer.
+    /// The error that the answer stands for, if it does.
     #[doc(hidden)]
     pub fn of(answer: &Answer<'_>) -> Result<Self> {
         let status = match answer.status {
@@ -108,7 +108,7 @@ impl Match {
             total: answer.total,
             message: known(answer.message),
             stale: answer.stale,
-            // A clock that was set back makes no age.
+            // A clock that was set back would give a negative age.
             age: answer
                 .age_ms
                 .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
@@ -129,21 +129,21 @@ impl Match {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Folder {
-    /// The show or artist that they share, the season or album if all are of one, or the one item; else those that are below it,
-    /// 16 at most.
+    /// The item: the show or artist, the season or album if all files are in one, or the only item. Otherwise up to 16
+    /// candidates below the folder.
     pub answer: Match,
     /// The kind of the folder: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season), an [`Artist`](ItemType::Artist), an
     /// [`Album`](ItemType::Album), or the kind of its only item. `None` for any other folder.
     pub kind: Option<ItemType>,
-    /// How many items have a file below it. 0 where several folders fit by their end, and of a library that was never fetched,
-    /// but for Plex's database.
+    /// Number of items with a file below it. 0 if several folders match, and for libraries that were never fetched,
+    /// unless the source is Plex's database.
     pub items: u64,
-    /// How many listed files are below it; 0 as above.
+    /// Number of listed files below it; 0 in the same cases.
     pub files: u64,
 }
 
 impl Folder {
-    /// The show, season, artist, album or item, where there is just one.
+    /// The show, season, artist, album or item, if there is exactly one.
     #[must_use]
     pub fn item(&self) -> Option<&Item> {
         self.answer.item()
@@ -184,8 +184,8 @@ pub struct Item {
     pub show_rating_key: Option<String>,
     /// GUID of its show or artist.
     pub show_guid: Option<String>,
-    /// Season of an episode (0 is 'Specials'), disc of a track; in a [`Folder`] the number of a season, and of a show the season
-    /// that all episodes below it are of, where the server tells no key of it.
+    /// Season of an episode (0 is 'Specials'), disc of a track. In a [`Folder`]: the number of a season; for a show,
+    /// the season of all episodes below the folder if the server has no key for that season.
     pub season: Option<u32>,
     /// Number of an episode or a track.
     pub episode: Option<u32>,
@@ -197,9 +197,9 @@ pub struct Item {
     /// [`Library::item`]: crate::Library::item
     /// [`Library::items`]: crate::Library::items
     pub guids: Option<Vec<String>>,
-    /// All its files as the server spells them. Where `guids` is.
+    /// All its files as the server spells them. Set where `guids` is.
     pub paths: Option<Vec<PathBuf>>,
-    /// In an answer: the listed path that fitted, as the server spells it. In a [`Change`](crate::Change): its path.
+    /// In an answer: the listed path that matched, as the server spells it. In a [`Change`](crate::Change): its path.
     pub path: Option<PathBuf>,
     /// In an answer and a change: the section id of its library.
     pub section: Option<String>,
@@ -239,7 +239,7 @@ impl Item {
         }
     }
 
-    /// All that is known of it, as the C library tells it: an empty text, 0 for no year, -1 for no number.
+    /// All fields, with the C ABI's values for what is unknown: an empty text, 0 for the year, -1 for a number.
     pub(crate) fn to_json(&self) -> Value {
         let number = |number: Option<u32>| number.map_or(-1, i64::from);
         let paths = self.paths.iter().flatten().map(|path| path.to_string_lossy());
@@ -265,7 +265,7 @@ fn text(text: Option<&String>) -> &str {
     text.map_or("", String::as_str)
 }
 
-/// `None` for an empty text: what the server did not tell.
+/// `None` for an empty text, which stands for an unknown value.
 pub fn known(text: impl Into<String>) -> Option<String> {
     Some(text.into()).filter(|text| !text.is_empty())
 }

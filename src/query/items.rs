@@ -18,21 +18,21 @@ use crate::stats::Spent;
 use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
 /// A GUID or a title.
-enum By<'q> {
+enum ItemCriterion<'q> {
     Guid(&'q str),
     Title(&'q str),
 }
 
-/// The hits in the libraries that answer.
+/// The hits in all libraries of the query.
 #[derive(Default)]
 struct FoundItems {
-    /// With the place of their library: as many as an answer holds.
+    /// The items with the indexes of their libraries: as many as an answer holds.
     items: Vec<(usize, Item)>,
-    /// The count of all.
+    /// The number of all hits.
     total: usize,
-    /// No library has an item with the title: these have its words.
+    /// No library has an item with this title; these have its words.
     by_words: bool,
-    /// A fetched library had another listing by then than the snapshot says.
+    /// A fetched library has another listing now than in the snapshot.
     was_evicted: bool,
 }
 
@@ -41,7 +41,7 @@ impl Queries {
         if guid.is_empty() {
             return refuse("the GUID is empty: give one such as 'imdb://tt1254207'");
         }
-        self.answer(call, &By::Guid(guid), then)
+        self.answer(call, &ItemCriterion::Guid(guid), then)
     }
 
     pub fn search_title<R>(
@@ -53,16 +53,16 @@ impl Queries {
         if title.trim().is_empty() {
             return refuse("the title is empty: give one");
         }
-        self.answer(call, &By::Title(title), then)
+        self.answer(call, &ItemCriterion::Title(title), then)
     }
 }
 
-impl By<'_> {
-    /// Whether a library answers: it was fetched, or asked for this title a while ago.
+impl ItemCriterion<'_> {
+    /// Returns whether a library can answer: it was fetched, or was recently searched for this title.
     fn is_answered_by(&self, turn: &Turn<'_>, row: &LibraryRow) -> Result<bool> {
         match (self, turn.snapshot.identity) {
             _ if row.generation.is_fetched() => Ok(true),
-            (By::Title(title), Some(identity)) => {
+            (ItemCriterion::Title(title), Some(identity)) => {
                 turn.queries.sync.remembers(identity, row, SearchTarget::Title(title))
             }
             _ => Ok(false),
@@ -79,7 +79,7 @@ fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
     }
 }
 
-/// Says which show, artist, season or album has this GUID, where these items are all of one.
+/// A sentence that names the show, artist, season or album with this GUID, if all these items belong to it.
 fn parent_with(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -> Option<String> {
     let (_, first) = items.first()?;
     let is_show = first.show_guid == guid;
@@ -106,39 +106,43 @@ fn parent_with(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -
     ))
 }
 
-/// The libraries asked that were never fetched.
+/// The unfetched libraries in scope.
 fn unfetched_rows<'t>(turn: &Turn<'t>) -> impl Iterator<Item = &'t LibraryRow> + use<'t> {
     turn.snapshot
-        .asked(turn.scope)
+        .rows_in(turn.scope)
         .iter()
         .filter(|row| !row.generation.is_fetched())
 }
 
-impl Question for By<'_> {
+impl Question for ItemCriterion<'_> {
     type Found<'t> = FoundItems;
     const VERIFIES_FIRST: bool = false;
 
-    /// Reads the store, in the libraries that answer.
+    /// Reads the store, for all libraries that can answer.
     fn find(&self, turn: &Turn<'_>, all: &mut FoundItems) -> Result<()> {
         let queries = turn.queries;
         all.by_words = true;
-        for (at, row) in turn.snapshot.asked(turn.scope).iter().enumerate() {
+        for (at, row) in turn.snapshot.rows_in(turn.scope).iter().enumerate() {
             if !self.is_answered_by(turn, row)? {
                 continue;
             }
             let reading = Instant::now();
             let hits = match self {
-                By::Guid(guid) => queries
-                    .store
-                    .items_with_guid(row, guid, MAX_CANDIDATES, turn.call.deadline)?,
-                By::Title(title) => queries
-                    .store
-                    .items_with_title(row, title, MAX_CANDIDATES, turn.call.deadline)?,
+                ItemCriterion::Guid(guid) => {
+                    queries
+                        .store
+                        .items_with_guid(row, guid, MAX_CANDIDATES, turn.call.deadline)?
+                }
+                ItemCriterion::Title(title) => {
+                    queries
+                        .store
+                        .items_with_title(row, title, MAX_CANDIDATES, turn.call.deadline)?
+                }
             };
             queries.counters.add_time(Spent::Store, reading.elapsed());
             queries.counters.add_time(Spent::Away, reading.elapsed());
             all.was_evicted |= row.generation.is_fetched() && !hits.is_current;
-            // A title of one library is better than words of all others.
+            // An exact title in one library is better than matching words in all others.
             match (all.by_words, hits.by_words) {
                 (false, true) => continue,
                 (true, false) => (all.items, all.total, all.by_words) = (Vec::new(), 0, false),
@@ -151,7 +155,7 @@ impl Question for By<'_> {
         Ok(())
     }
 
-    /// A GUID or title may be of any.
+    /// A GUID or title may be in any library.
     fn asks_for(&self, turn: &Turn<'_>, _: &FoundItems, each: &mut dyn FnMut(usize)) {
         places(turn.scope, turn.snapshot.rows.len()).for_each(each);
     }
@@ -165,7 +169,7 @@ impl Question for By<'_> {
         false
     }
 
-    /// Which of the items were invalidated, or one of their files, and not verified since.
+    /// The items that were invalidated, or one of whose files was, and that are not verified since.
     fn unverified(&self, turn: &Turn<'_>, found: &FoundItems) -> Result<Vec<Unverified>> {
         let snapshot = turn.snapshot;
         let first = places(turn.scope, snapshot.rows.len()).start;
@@ -185,7 +189,7 @@ impl Question for By<'_> {
         Ok(unverified)
     }
 
-    /// A library that was never fetched answers with what a search found a while ago.
+    /// An unfetched library answers with the result of a recent search.
     fn is_settled(&self, turn: &Turn<'_>, _: &FoundItems, _: bool) -> Result<bool> {
         for row in unfetched_rows(turn) {
             if self.is_answered_by(turn, row)? {
@@ -197,20 +201,20 @@ impl Question for By<'_> {
 
     fn unfetched(&self, turn: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
         match self {
-            By::Title(_) if turn.call.deadline.is_set() => unfetched_rows(turn).cloned().collect(),
+            ItemCriterion::Title(_) if turn.call.deadline.is_set() => unfetched_rows(turn).cloned().collect(),
             _ => Vec::new(),
         }
     }
 
     fn stale(&self, turn: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
         let now = turn.now_ms;
-        let rows = turn.snapshot.asked(turn.scope).iter();
+        let rows = turn.snapshot.rows_in(turn.scope).iter();
         rows.filter(|row| need(&turn.queries.sync.age(row), &turn.queries.policy, now) != Need::Nothing)
             .cloned()
             .collect()
     }
 
-    /// A GUID or title lies in no folder.
+    /// None: a GUID or title does not lie in a library's folder.
     fn missing(&self, _: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
         Vec::new()
     }
@@ -224,8 +228,8 @@ impl Question for By<'_> {
         _unfetched: bool,
     ) -> Result<Option<Error>> {
         match self {
-            By::Title(title) => sync.search(call, identity, libraries, SearchTarget::Title(title), true),
-            By::Guid(_) => Ok(None),
+            ItemCriterion::Title(title) => sync.search(call, identity, libraries, SearchTarget::Title(title), true),
+            ItemCriterion::Guid(_) => Ok(None),
         }
     }
 
@@ -237,7 +241,7 @@ impl Question for By<'_> {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let queries = turn.queries;
-        let rows = turn.snapshot.asked(turn.scope);
+        let rows = turn.snapshot.rows_in(turn.scope);
         if rows.iter().all(|row| !row.generation.is_fetched())
             && let Some(error) = state.failure
         {
@@ -249,8 +253,8 @@ impl Question for By<'_> {
         } = found;
         let (total, unverified) = (*total, self.unverified(turn, found)?);
         let what = match self {
-            By::Guid(guid) => format!("the GUID '{guid}'"),
-            By::Title(title) => format!("the title '{title}'"),
+            ItemCriterion::Guid(guid) => format!("the GUID '{guid}'"),
+            ItemCriterion::Title(title) => format!("the title '{title}'"),
         };
         let found: Vec<FoundItem<'_>> = items
             .iter()
@@ -272,16 +276,18 @@ impl Question for By<'_> {
         if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
             answer.reason = Reason::Unconfirmed;
-            let asked = queries.reading.kind().noun;
-            message = format!("an item with {what} was invalidated, and {asked} has not confirmed it since");
+            let noun = queries.reading.kind().noun;
+            message = format!("an item with {what} was invalidated, and {noun} has not confirmed it since");
             answer.message = &message;
         } else if answer.status == Status::NotFound {
-            if let Some(late) = state.late {
-                answer.status = late;
+            if let Some(status) = state.timeout_status {
+                answer.status = status;
             }
             message = match self {
-                By::Guid(_) => format!("no item of the libraries asked has {what}"),
-                By::Title(_) => format!("no item of the libraries asked has {what}, or all its words in its title"),
+                ItemCriterion::Guid(_) => format!("no item of the libraries asked has {what}"),
+                ItemCriterion::Title(_) => {
+                    format!("no item of the libraries asked has {what}, or all its words in its title")
+                }
             };
             answer.message = &message;
         } else if *by_words {
@@ -292,9 +298,9 @@ impl Question for By<'_> {
             answer.message = &message;
         } else if answer.status == Status::Ambiguous {
             message = match self {
-                By::Guid(guid) => parent_with(guid, items, total, queries.reading.kind())
+                ItemCriterion::Guid(guid) => parent_with(guid, items, total, queries.reading.kind())
                     .unwrap_or_else(|| format!("{total} items have {what}")),
-                By::Title(_) => format!("{total} items have {what}, or are of a show with it"),
+                ItemCriterion::Title(_) => format!("{total} items have {what}, or are of a show with it"),
             };
             answer.message = &message;
         }
@@ -304,6 +310,6 @@ impl Question for By<'_> {
             answer.message = &unanswered;
         }
         answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
-        queries.hand_over(&state, &answer, then)
+        queries.deliver(&state, &answer, then)
     }
 }

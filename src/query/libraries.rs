@@ -1,4 +1,4 @@
-//! The libraries that are known, and how fresh each is.
+//! The known libraries, and how fresh each one is.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -17,9 +17,10 @@ use crate::sync::Call;
 pub struct LibraryInfo {
     /// Its section id, such as `1`.
     pub section: String,
-    /// Its identifier, which outlives a renaming; `section:` and the section id where the server shows none.
+    /// Its identifier, which does not change when the library is renamed. If the server reports none: `section:` and
+    /// the section id.
     pub uuid: String,
-    /// The title that the user gave it. Titles may repeat.
+    /// The title that the user gave it. Two libraries may have the same title.
     pub title: String,
     /// Type of the library.
     pub kind: LibraryKind,
@@ -29,16 +30,16 @@ pub struct LibraryInfo {
     pub items: Option<u64>,
     /// When its listing was last seen to be current; `None` while it was never fetched.
     pub checked: Option<SystemTime>,
-    /// How long that is ago.
+    /// Time since then.
     pub age: Option<Duration>,
-    /// A number that moves only when its listing changes; `None` while it was never fetched.
+    /// A number that changes only when its listing changes; `None` while it was never fetched.
     pub generation: Option<u64>,
-    /// Whether the next question is answered without asking the server.
+    /// Whether the next query is answered without a request.
     pub fresh: bool,
 }
 
 impl LibraryInfo {
-    /// A JSON object as C has it: 0 items, and generation 0, of a library that was never fetched.
+    /// A JSON object as in the C ABI: for a library that was never fetched, items and generation are 0.
     #[doc(hidden)]
     #[must_use]
     pub fn to_json(&self) -> Value {
@@ -58,7 +59,7 @@ impl LibraryInfo {
 
 impl Queries {
     /// # Errors
-    /// The server's, when none is known yet; the store's.
+    /// Errors of the server, if no library is known yet; errors of the store.
     pub fn libraries(&self, call: &Call<'_>) -> Result<Vec<LibraryInfo>> {
         self.reading.catch_up(call.deadline)?;
         if self.reading.snapshot().rows.is_empty() && self.sync.may_ask(call) {
@@ -69,7 +70,7 @@ impl Queries {
         let snapshot = self.reading.snapshot();
         self.sync.check_view(call, &snapshot)?;
         let now = self.clock.now_ms();
-        // A clock that was set back makes no time.
+        // A negative time comes from a clock that was set back.
         let time = |ms: i64| Duration::from_millis(u64::try_from(ms).unwrap_or(0));
         let infos = snapshot.rows.iter().map(|row| {
             let (library, is_fetched) = (row.library.clone(), row.generation.is_fetched());

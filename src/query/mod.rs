@@ -1,4 +1,4 @@
-//! Queries: from a path, a GUID or a title to an answer, by way of the server where that is needed and allowed.
+//! Queries: answers for paths, folders, GUIDs and titles. The server is asked if that is necessary and allowed.
 
 mod answer;
 mod below;
@@ -18,7 +18,7 @@ mod shown;
 mod walks;
 
 pub use answer::{Answer, FolderFacts};
-pub use below::Which;
+pub use below::FileFilter;
 pub use feed::{Change, ChangeKind, ChangePage};
 pub use found::{Folder, Item, Match, MatchStatus, known};
 pub use libraries::LibraryInfo;

@@ -1,4 +1,4 @@
-//! From a path to an answer, by way of the server where that is needed and allowed.
+//! Answers for paths. The server is asked if that is necessary and allowed.
 
 use std::cell::Cell;
 
@@ -14,8 +14,8 @@ use crate::matching::{FirstEntry, Normal, Resolution, Resolver, Scope, Spelling,
 use crate::model::{Confidence, IdentityId, MatchKind, Reason};
 use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
-/// A path without empty components and `.`, which mean nothing; `None` where it has none of them. `..` stays: where it leads
-/// depends on links. So do two separators at the beginning, which may name a server.
+/// Removes empty components and `.` from a path; `None` if it has none of them. `..` stays, as its target depends on
+/// links. So do two separators at the beginning, which may name a network server.
 pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
     let lead = match path {
         [b'/', b'/', b'/', ..] => 1,
@@ -24,7 +24,7 @@ pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
         _ => 0,
     };
     let body = &path[lead..];
-    // Without a branch, so that many bytes are looked at in one step: of most paths this is all.
+    // Without a branch, so that the compiler can compare many bytes at once. Most paths need nothing else.
     let follows = |(one, next): (&u8, &u8)| *one == b'/' && matches!(*next, b'/' | b'.');
     let pairs = body.iter().zip(body.get(1..).unwrap_or_default());
     if !pairs.fold(path.starts_with(b"///"), |any, pair| any | follows(pair)) {
@@ -43,10 +43,10 @@ pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
     Some([&path[..lead], &kept.join(&b'/')].concat())
 }
 
-/// A path in question, normalised once.
+/// A query for a path, which was normalised once.
 struct PathQuestion<'p> {
     path: &'p Normal<'p>,
-    /// Where it is listed in the library in which it is expected to be found: for the next look.
+    /// The position of the path in the library that is searched first, found by the prefetch and used by the search.
     first: Cell<Option<FirstEntry>>,
 }
 
@@ -113,7 +113,7 @@ impl Queries {
         })
     }
 
-    /// Whether this very spelling of a path is recorded or listed.
+    /// Returns whether this spelling of a path is recorded or listed, byte for byte.
     fn is_known_as_it_is(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
@@ -124,12 +124,12 @@ impl Queries {
         Ok(is_known(&found))
     }
 
-    /// The answers for many paths, in order, each borrowed by `each` in turn; an error of one path is its answer.
+    /// Answers for many paths, in order, each passed to `each`. An error that concerns one path becomes its answer.
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
         let mut wanted = self.reading.eviction_pin(true);
         let mut failed: Option<Error> = None;
         for (place, path) in paths.iter().enumerate() {
-            // After one failure the server is not asked for the other paths.
+            // After a failure the server is not asked for the other paths.
             let call = Call {
                 offline: call.offline || failed.is_some(),
                 ..*call
@@ -143,10 +143,10 @@ impl Queries {
                 Err(error) if error.status == Status::Aborted || self.sync.renews_after(&call, &error) => {
                     return Err(error);
                 }
-                // Nothing could be fetched for the first: that concerns all of them.
+                // An error of the source for the first path concerns all of them.
                 Err(error) if place == 0 && error.status as i32 >= 200 => return Err(error),
                 Err(error) => {
-                    // Later paths fail for the same reason as the first one.
+                    // Later paths fail because of the first failure.
                     let reason = failed.as_ref().filter(|_| error.status == Status::Offline);
                     each(&Answer::failed(self.reading.kind(), reason.unwrap_or(&error)));
                     if error.status as i32 >= Status::Store as i32 {
@@ -155,13 +155,14 @@ impl Queries {
                 }
             }
         }
-        self.reading.let_go(&mut wanted, self.clock.now_ms(), call.deadline);
+        self.reading
+            .release_pins(&mut wanted, self.clock.now_ms(), call.deadline);
         Ok(())
     }
 }
 
 impl PathQuestion<'_> {
-    /// Whether a library that was never fetched answers with what a path search found a while ago.
+    /// Returns whether a recent path search gives the answer for an unfetched library.
     fn is_remembered(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, searched: bool) -> Result<bool> {
         if outcome.match_kind == MatchKind::None || outcome.unverified {
             return Ok(false);
@@ -178,7 +179,8 @@ impl PathQuestion<'_> {
         Ok((searched || !sync.has_moved(row)) && sync.remembers(identity, row, SearchTarget::Path(self.path))?)
     }
 
-    /// For a path that lies in no folder of the library asked: another library in whose folders it lies.
+    /// For a path outside of the queried library's folders: the title of another library that has it in one of its
+    /// folders.
     fn owner_elsewhere<'t>(&self, turn: &Turn<'t>, reason: Reason) -> Option<&'t str> {
         let Scope::One(_) = turn.scope else { return None };
         if reason != Reason::NoLocation {
@@ -189,7 +191,8 @@ impl PathQuestion<'_> {
         Some(turn.snapshot.rows[place].library.title.as_str())
     }
 
-    /// For a path that is not listed: the recorded item, if its library does not list it either.
+    /// For a path that is not listed: the recorded item and its library's title, if that library does not list the item
+    /// either.
     fn recorded_unlisted<'t>(&self, turn: &Turn<'t>, outcome: &Resolution<'_>) -> Option<(&'t str, &'t str)> {
         if !matches!(
             outcome.match_kind,
@@ -252,7 +255,7 @@ impl Question for PathQuestion<'_> {
         Ok(())
     }
 
-    /// The libraries that have the path, else those that should.
+    /// The libraries that have the path, else those that should have it.
     fn asks_for(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, each: &mut dyn FnMut(usize)) {
         let found = outcome.found();
         for one in found {
@@ -264,7 +267,7 @@ impl Question for PathQuestion<'_> {
         }
     }
 
-    /// Segments stay what they are while they are read.
+    /// Always `false`: segments do not change while they are read.
     fn was_evicted(&self, _: &Turn<'_>, _: &Resolution<'_>) -> Result<bool> {
         Ok(false)
     }
@@ -290,7 +293,7 @@ impl Question for PathQuestion<'_> {
     }
 
     fn is_settled(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, searched: bool) -> Result<bool> {
-        // A confirmed match has no expiry: it needs no server.
+        // A confirmed match does not expire, so no server is needed.
         Ok(
             (outcome.match_kind == MatchKind::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
                 || self.is_remembered(turn, outcome, searched)?,
@@ -307,19 +310,19 @@ impl Question for PathQuestion<'_> {
 
     fn unfetched(&self, turn: &Turn<'_>, _: &Resolution<'_>) -> Vec<LibraryRow> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
-        let asked = turn.snapshot.asked(turn.scope);
-        // Where a search costs no request, the first answers come by one in any case.
+        let rows = turn.snapshot.rows_in(turn.scope);
+        // A search of a local source costs no request, so the first answers always come from searches.
         let sync = &turn.queries.sync;
         let is_due = if sync.is_local() {
             turn.snapshot.identity.is_some_and(|identity| sync.may_search(identity))
         } else {
             turn.call.deadline.is_set()
         };
-        if !is_due || !asked.iter().any(is_unfetched) {
+        if !is_due || !rows.iter().any(is_unfetched) {
             return Vec::new();
         }
         match turn.scope {
-            Scope::One(_) => asked.to_vec(),
+            Scope::One(_) => rows.to_vec(),
             Scope::All => self.owners(turn).into_iter().filter(is_unfetched).collect(),
         }
     }
@@ -327,13 +330,14 @@ impl Question for PathQuestion<'_> {
     fn stale(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> Vec<LibraryRow> {
         let (queries, snapshot) = (turn.queries, turn.snapshot);
         let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
-        // The usual case, without an allocation.
-        if snapshot.asked(turn.scope).iter().all(fresh) {
+        // The common case first, without an allocation.
+        if snapshot.rows_in(turn.scope).iter().all(fresh) {
             return Vec::new();
         }
-        let asked: Vec<usize> = match turn.scope {
+        let wanted: Vec<usize> = match turn.scope {
             Scope::One(place) => vec![place],
-            // Libraries that can own the path, those that were fetched before, and the others if they may have it too.
+            // The libraries that can own the path, those that were fetched before, and the others if they may have it
+            // too.
             Scope::All => {
                 let owns = snapshot.owners(self.path, queries.reading.mappings());
                 let others = !owns.contains(&true) && self.may_be_anywhere(turn, outcome);
@@ -347,7 +351,7 @@ impl Question for PathQuestion<'_> {
                     .collect()
             }
         };
-        asked
+        wanted
             .into_iter()
             .filter_map(|place| snapshot.rows.get(place))
             .filter(|row| !fresh(row))
@@ -388,7 +392,7 @@ impl Question for PathQuestion<'_> {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let (queries, snapshot, path) = (turn.queries, turn.snapshot, self.path.raw());
-        let rows = snapshot.asked(turn.scope);
+        let rows = snapshot.rows_in(turn.scope);
         let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = if outcome.unverified {
             Status::NotFound
@@ -396,8 +400,8 @@ impl Question for PathQuestion<'_> {
             Status::Ambiguous
         } else if outcome.single().is_some() {
             Status::Ok
-        } else if let Some(late) = state.late {
-            late
+        } else if let Some(status) = state.timeout_status {
+            status
         } else {
             Status::NotFound
         };
@@ -405,7 +409,11 @@ impl Question for PathQuestion<'_> {
             if let Some(error) = state.failure {
                 return Err(error);
             }
-            if !rows.is_empty() && state.late.is_none() && !queries.sync.has_source() && status == Status::NotFound {
+            if !rows.is_empty()
+                && state.timeout_status.is_none()
+                && !queries.sync.has_source()
+                && status == Status::NotFound
+            {
                 log::debug!("nothing was fetched, and no server may be asked");
             }
         }
@@ -413,8 +421,8 @@ impl Question for PathQuestion<'_> {
         let message;
         if outcome.unverified {
             answer.reason = Reason::Unconfirmed;
-        } else if rows.is_empty() && state.late == Some(status) {
-            // Its library is unknown.
+        } else if rows.is_empty() && state.timeout_status == Some(status) {
+            // No library is known for it.
             answer.reason = Reason::NotFetched;
         }
         let status = answer.status;
@@ -433,18 +441,19 @@ impl Question for PathQuestion<'_> {
             status.name(),
             outcome.match_kind.name()
         );
-        // A name alone names no folders, and a path in a folder of Plex's lacks no mapping.
+        // No hint for a bare file name, which has no folders, or for a path in a library's folder, which needs no
+        // mapping.
         if outcome.match_kind == MatchKind::Suffix
             && status == Status::Ok
             && !matches!(outcome.reason, Reason::Contradicted | Reason::NotListed)
             && let Some(found) = outcome.single()
         {
-            queries.samples.saw(snapshot.identity, path, found.path);
+            queries.samples.add(snapshot.identity, path, found.path);
         }
         let now = turn.now_ms;
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
-        // A search result of a library that was never fetched has an age too.
+        // The result of a search in an unfetched library has an age too.
         let old = outcome
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
@@ -452,11 +461,11 @@ impl Question for PathQuestion<'_> {
         answer.stale = outcome.match_kind != MatchKind::Confirmed
             && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
         answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
-        queries.hand_over(&state, &answer, then)
+        queries.deliver(&state, &answer, then)
     }
 }
 
-/// Whether the path itself is recorded or listed.
+/// Returns whether the path itself is recorded or listed.
 fn is_known(outcome: &Resolution<'_>) -> bool {
     matches!(
         outcome.match_kind,

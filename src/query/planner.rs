@@ -1,38 +1,38 @@
-//! Plans the next step of a query. Pure: the facts and the steps done so far determine it.
+//! Plans the next step of a query. Pure: the facts and the earlier steps determine it.
 //!
-//! A step is recorded in the state when it is given, so none is taken twice: whatever is found out on the way, the plan
-//! ends with an answer or a refusal (the random walks in the tests).
+//! Each step is recorded in the state and taken only once, so every plan ends with an answer or an error. Random walks
+//! in the tests check that.
 
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Sequence};
 
 /// Attempts to rebuild segments in one query.
-const REBUILDS: u32 = 3;
-/// How often it brings libraries up to date, each time of another identity: another server answers behind the URL.
-const REFRESHES: u32 = 3;
-/// Restarts of one query because libraries that it needs were evicted.
-const AGAIN: u32 = 8;
+const MAX_REBUILDS: u32 = 3;
+/// Most refreshes of one query. A second one happens only if another server answers behind the URL.
+const MAX_REFRESHES: u32 = 3;
+/// Most restarts of one query because libraries that it needs were evicted.
+const MAX_RESTARTS: u32 = 8;
 
 /// Steps that a query has done.
 #[derive(Debug, Default)]
-#[allow(clippy::struct_excessive_bools)] // each is one step, taken once
+#[allow(clippy::struct_excessive_bools)] // each is a step that is taken once
 pub struct QueryState {
-    /// The change sequence when the query came: what was asked later need not be asked again.
+    /// The change sequence when the query began: newer replies of the server are current enough.
     pub since: Sequence,
-    /// When that was, Unix ms.
+    /// When the query began, Unix ms.
     pub begun_ms: i64,
-    /// The deadline came first.
-    pub late: Option<Status>,
-    /// A request failed.
+    /// The status to report because the deadline passed, if it did.
+    pub timeout_status: Option<Status>,
+    /// The error of a request that failed.
     pub failure: Option<Error>,
-    /// Libraries were brought up to date, as far as it went: last those of this identity (0: none yet).
+    /// The view whose libraries this query refreshed last; id 0 if no view was known yet.
     pub refreshed: Option<IdentityId>,
-    /// None of the libraries asked has expired, so the answer is not stale.
+    /// All libraries of the query are fresh, so the answer is not stale.
     pub fresh: bool,
-    /// It is answered from what is at hand.
+    /// The query must answer from memory, without any other step.
     pub at_once: bool,
     refreshes: u32,
-    begun_again: u32,
+    restarts: u32,
     listed_libraries: bool,
     rebuilt: u32,
     verified: bool,
@@ -44,9 +44,9 @@ pub struct QueryState {
 /// Whether the requested library is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KnownLibraries {
-    /// It is known, or all are asked and some are.
+    /// It is known; or the query is for all libraries, and some are known.
     Known,
-    /// All are asked, and none is known.
+    /// The query is for all libraries, and none is known.
     None,
     /// It is not known; `others` says whether any library is.
     Unknown { others: bool },
@@ -55,11 +55,11 @@ pub enum KnownLibraries {
 /// The next step before the library is resolved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ListStep {
-    /// The query goes on with what is known.
+    /// Continue with the known libraries.
     GoOn,
     /// Fetch the libraries of the server.
     Ask,
-    /// The library does not exist, as far as may be found out.
+    /// Return an error: the library does not exist, as far as is known.
     Refuse,
 }
 
@@ -76,17 +76,17 @@ pub enum QueryStep {
     SearchUnfetched(IdentityId),
     /// Refresh stale libraries.
     Refresh,
-    /// The clocks of libraries of this identity are read: what they should list is missing.
+    /// Probe the libraries of this view: something that they should list is missing.
     Probe(IdentityId),
-    /// A request searches them.
+    /// Search these libraries on the server.
     Search(IdentityId),
     /// Answer from the current snapshot.
     Answer,
 }
 
-/// The facts of one turn. Each is computed when it is read: most answers need only the first ones.
+/// The facts of one turn. Each is computed when it is read, as most queries need only the first ones.
 pub trait Facts {
-    /// Whether the server may be asked at all.
+    /// Returns whether requests are allowed.
     fn may_ask(&self) -> bool;
     /// Returns the view that answers.
     fn identity(&self) -> Option<IdentityId>;
@@ -102,16 +102,16 @@ pub trait Facts {
     /// Returns whether the result is final even if the library is stale. `searched`: the server was just searched for
     /// it.
     fn settled(&self, searched: bool) -> Result<bool>;
-    /// Whether a library that was never fetched is worth a search.
+    /// Returns whether an unfetched library should be searched.
     fn unfetched(&self) -> bool;
-    /// Whether a library is stale.
+    /// Returns whether a library is stale.
     fn stale(&self) -> bool;
-    /// Whether a library should list it and does not.
+    /// Returns whether a library should list the item but does not.
     fn missing(&self) -> bool;
 }
 
 impl QueryState {
-    /// A query that begins.
+    /// The state of a query that begins.
     pub fn new(since: Sequence, begun_ms: i64) -> Self {
         Self {
             since,
@@ -120,13 +120,13 @@ impl QueryState {
         }
     }
 
-    /// The first step of a question: decides whether the libraries must be listed before it can go on.
+    /// The first step of a query: decides whether the libraries must be requested before it can continue.
     pub fn list_step(&mut self, libraries: KnownLibraries, may_ask: bool) -> ListStep {
         let ask = may_ask && !self.listed_libraries;
         match libraries {
             KnownLibraries::Known => ListStep::GoOn,
-            // There is nothing to look in: the answer says why.
-            KnownLibraries::Unknown { others: false } if self.late.is_some() => ListStep::GoOn,
+            // There is no library to search; the answer will say why.
+            KnownLibraries::Unknown { others: false } if self.timeout_status.is_some() => ListStep::GoOn,
             _ if ask => {
                 self.listed_libraries = true;
                 ListStep::Ask
@@ -136,13 +136,13 @@ impl QueryState {
         }
     }
 
-    /// The next step. It is recorded as taken.
+    /// The next step, which is recorded as taken.
     ///
     /// # Errors
-    /// Those of the facts.
+    /// Errors of the facts.
     pub fn next(&mut self, facts: &impl Facts) -> Result<QueryStep> {
         let lost = facts.lost();
-        if lost && self.rebuilt == REBUILDS {
+        if lost && self.rebuilt == MAX_REBUILDS {
             return Ok(QueryStep::GiveUp);
         }
         if lost || self.rebuilt == 0 && facts.rebuild_due() {
@@ -153,7 +153,7 @@ impl QueryState {
             return Ok(QueryStep::Verify);
         }
         if facts.may_ask() && !facts.settled(self.searched_unfetched)? {
-            // The server is not asked for more when it just failed.
+            // No further searches after a failure.
             let searchable = |state: &Self| facts.identity().filter(|_| state.failure.is_none());
             if !self.searched_unfetched
                 && let Some(identity) = searchable(self)
@@ -163,13 +163,13 @@ impl QueryState {
                 return Ok(QueryStep::SearchUnfetched(identity));
             }
             let identity = facts.identity().unwrap_or_default();
-            if self.refreshed != Some(identity) && self.refreshes < REFRESHES && facts.stale() {
+            if self.refreshed != Some(identity) && self.refreshes < MAX_REFRESHES && facts.stale() {
                 self.refreshed = Some(identity);
                 self.refreshes += 1;
                 return Ok(QueryStep::Refresh);
             }
             if !self.searched
-                && self.late.is_none()
+                && self.timeout_status.is_none()
                 && let Some(identity) = searchable(self)
                 && facts.missing()
             {
@@ -194,17 +194,17 @@ impl QueryState {
 
     /// Returns whether the query refreshed libraries without an error and before the deadline.
     pub fn was_refreshed(&self) -> bool {
-        self.refreshed.is_some() && self.failure.is_none() && self.late.is_none()
+        self.refreshed.is_some() && self.failure.is_none() && self.timeout_status.is_none()
     }
 
     /// Restarts the query after libraries were evicted during it, so that they may be refreshed once more. Returns
     /// `false` after too many restarts: the host has to retry.
-    pub fn begin_again(&mut self) -> bool {
-        if self.begun_again == AGAIN {
-            self.late.get_or_insert(Status::NotYet);
+    pub fn restart(&mut self) -> bool {
+        if self.restarts == MAX_RESTARTS {
+            self.timeout_status.get_or_insert(Status::NotYet);
             return false;
         }
-        self.begun_again += 1;
+        self.restarts += 1;
         if self.refreshed.take().is_some() {
             self.refreshes -= 1;
         }

@@ -1,11 +1,11 @@
-//! The plan: by a table, and by random walks.
+//! The planner, by a table and by random walks.
 
 use std::cell::Cell;
 
 use super::*;
 use crate::model::IdentityId;
 
-/// Facts as a test states them.
+/// Facts that a test sets.
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // each is one fact
 struct Stated {
@@ -19,7 +19,7 @@ struct Stated {
     unfetched: bool,
     stale: bool,
     missing: bool,
-    /// How many of them were asked for that may cost a read of the store.
+    /// Number of reads of facts that may cost a read of the store.
     costly: Cell<u32>,
 }
 
@@ -63,7 +63,7 @@ impl Facts for Stated {
     }
 }
 
-/// A path in a library of identity 7 that may be asked about, with nothing to do.
+/// Facts of a path in a library of identity 7 when no step is needed and requests are allowed.
 fn calm() -> Stated {
     Stated {
         may_ask: true,
@@ -191,7 +191,7 @@ fn each_fact_leads_to_its_steps() {
 }
 
 #[test]
-fn after_a_failure_or_the_deadline_less_is_asked() {
+fn after_a_failure_or_the_deadline_fewer_requests_are_sent() {
     let facts = Stated {
         unfetched: true,
         stale: true,
@@ -206,7 +206,7 @@ fn after_a_failure_or_the_deadline_less_is_asked() {
     };
     assert_eq!(steps(&mut failed, &facts), [QueryStep::Refresh, QueryStep::Answer]);
     let mut late = QueryState {
-        late: Some(Status::NotYet),
+        timeout_status: Some(Status::NotYet),
         ..QueryState::default()
     };
     let searched = Stated {
@@ -218,7 +218,7 @@ fn after_a_failure_or_the_deadline_less_is_asked() {
 }
 
 #[test]
-fn another_server_s_libraries_are_brought_up_to_date_too() {
+fn libraries_of_another_server_are_refreshed_too() {
     let mut state = QueryState::default();
     for (identity, expected) in [
         (None, true),
@@ -239,7 +239,7 @@ fn another_server_s_libraries_are_brought_up_to_date_too() {
 }
 
 #[test]
-fn the_libraries_are_asked_for_once_and_only_where_one_is_not_known() {
+fn libraries_are_requested_once_and_only_if_unknown() {
     let unknown = |others| KnownLibraries::Unknown { others };
     for libraries in [unknown(false), unknown(true), KnownLibraries::None] {
         let refused = if libraries == KnownLibraries::None {
@@ -254,7 +254,7 @@ fn the_libraries_are_asked_for_once_and_only_where_one_is_not_known() {
     }
     let mut state = QueryState::default();
     assert_eq!(state.list_step(KnownLibraries::Known, true), ListStep::GoOn);
-    state.late = Some(Status::NeedsWarm);
+    state.timeout_status = Some(Status::NeedsWarm);
     assert_eq!(
         state.list_step(unknown(false), true),
         ListStep::GoOn,
@@ -279,10 +279,10 @@ fn an_answer_that_needs_no_server_reads_nothing_more() {
     assert_eq!(settled.costly.get(), 1);
 }
 
-/// Whatever becomes known between two steps, and whatever fails: a query ends, asks nothing twice, and asks nothing where
+/// Whatever facts change between two steps, and whatever fails: a query ends, repeats no request, and sends none where
 /// it may not.
 #[test]
-fn every_walk_ends_and_asks_nothing_twice() {
+fn every_random_walk_ends_without_repeated_steps() {
     let mut seed = 0x9E37_79B9_7F4A_7C15_u64;
     let mut random = || {
         seed ^= seed << 13;
@@ -320,14 +320,14 @@ fn every_walk_ends_and_asks_nothing_twice() {
             let kind = std::mem::discriminant(&step);
             let times = taken.iter().filter(|one| std::mem::discriminant(*one) == kind).count();
             match step {
-                QueryStep::Rebuild => assert!(times < REBUILDS as usize, "walk {walk}: {taken:?}"),
+                QueryStep::Rebuild => assert!(times < MAX_REBUILDS as usize, "walk {walk}: {taken:?}"),
                 QueryStep::Refresh => {
                     assert_ne!(
                         refreshed,
                         Some(facts.identity.unwrap_or_default()),
                         "walk {walk}: {taken:?}"
                     );
-                    assert!(times < REFRESHES as usize, "walk {walk}: {taken:?}");
+                    assert!(times < MAX_REFRESHES as usize, "walk {walk}: {taken:?}");
                     refreshed = Some(facts.identity.unwrap_or_default());
                 }
                 step => {
@@ -352,7 +352,7 @@ fn every_walk_ends_and_asks_nothing_twice() {
             taken.push(step);
             match random() % 10 {
                 0 => state.failure = Some(Error::new(Status::Connect, "no")),
-                1 => state.late = Some(Status::NotYet),
+                1 => state.timeout_status = Some(Status::NotYet),
                 _ => {}
             }
         }

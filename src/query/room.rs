@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 use super::answer::Answer;
 use super::planner::QueryState;
 use super::samples::MappingSamples;
-use super::shown::Shown;
+use super::shown::PathDisplay;
 use super::walks::Walks;
 use crate::engine::{Reading, Store};
 use crate::error::{Result, Status};
@@ -26,11 +26,11 @@ pub struct Queries {
     pub(super) policy: Policy,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
-    pub(super) shown: Shown,
+    pub(super) shown: PathDisplay,
     pub(super) samples: MappingSamples,
     pub(super) walks: Walks,
-    /// When a wait for changes last ended since the server has to be asked, on the coarse clock.
-    pub(super) due_told_ms: AtomicU64,
+    /// When a wait for changes last ended because a refresh was due, by the coarse clock.
+    pub(super) due_reported_ms: AtomicU64,
 }
 
 impl Queries {
@@ -43,7 +43,7 @@ impl Queries {
         options: &Options,
     ) -> Self {
         Self {
-            shown: Shown::new(Arc::clone(&store), options.obfuscate_paths),
+            shown: PathDisplay::new(Arc::clone(&store), options.obfuscate_paths),
             store,
             reading,
             sync,
@@ -52,7 +52,7 @@ impl Queries {
             counters,
             samples: MappingSamples::default(),
             walks: Walks::default(),
-            due_told_ms: AtomicU64::new(0),
+            due_reported_ms: AtomicU64::new(0),
         }
     }
 
@@ -77,8 +77,8 @@ impl Queries {
         &self.samples
     }
 
-    /// Gives an answer to the host; it counts when the host took it.
-    pub fn hand_over<R>(
+    /// Passes an answer to the host, and counts it unless the host returns an error.
+    pub fn deliver<R>(
         &self,
         state: &QueryState,
         answer: &Answer<'_>,
@@ -90,17 +90,17 @@ impl Queries {
             MatchKind::None
         };
         match then(answer) {
-            Ok(taken) if state.at_once => {
-                self.counters.answered_at_once(match_kind, answer.stale);
-                Ok(taken)
+            Ok(result) if state.at_once => {
+                self.counters.count_answer_at_once(match_kind, answer.stale);
+                Ok(result)
             }
-            Ok(taken) => {
-                self.counters.answered(match_kind, answer.stale);
-                Ok(taken)
+            Ok(result) => {
+                self.counters.count_answer(match_kind, answer.stale);
+                Ok(result)
             }
             Err(error) => {
                 if state.at_once {
-                    self.counters.called_at_once();
+                    self.counters.count_call_at_once();
                 }
                 Err(error)
             }

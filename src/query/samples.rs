@@ -7,7 +7,7 @@ use crate::model::IdentityId;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
-/// How many answers are counted: enough to weigh, and bounded.
+/// Most answers that are counted.
 const SAMPLES: usize = 500;
 
 /// Counts of prefix pairs, and the sentence built from them when it is first read.
@@ -29,46 +29,46 @@ impl MappingSamples {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
-    /// Counts an answer from this view. Does nothing if there are `SAMPLES` already or another thread holds the lock.
-    pub fn saw(&self, identity: Option<IdentityId>, asked: &[u8], listed: &[u8]) {
-        let Ok(mut told) = self.0.try_lock() else { return };
-        if told.identity != identity {
-            *told = SampleCounts {
+    /// Counts an answer from this view. Does nothing after [`SAMPLES`] answers, or while another thread holds the lock.
+    pub fn add(&self, identity: Option<IdentityId>, host: &[u8], listed: &[u8]) {
+        let Ok(mut counts) = self.0.try_lock() else { return };
+        if counts.identity != identity {
+            *counts = SampleCounts {
                 identity,
                 ..SampleCounts::default()
             };
         }
-        if told.samples.count() < SAMPLES {
-            told.samples.add(asked, [listed]);
-            told.sentence = None;
+        if counts.samples.count() < SAMPLES {
+            counts.samples.add(host, [listed]);
+            counts.sentence = None;
         }
     }
 
-    /// Mappings that the answers from this view speak for, the one for which most does first.
+    /// The mappings that answers from this view suggest, best supported first.
     pub fn proposals(&self, identity: Option<IdentityId>) -> Vec<PrefixPair> {
-        let told = lock(&self.0);
-        if told.identity == identity {
-            told.samples.proposals()
+        let counts = lock(&self.0);
+        if counts.identity == identity {
+            counts.samples.proposals()
         } else {
             Vec::new()
         }
     }
 
-    /// The mapping for which most speaks, in a sentence, if its folder of the server's is one that is `wanted`; `shown`
-    /// says how folders are written, always the same way.
+    /// A sentence with the best supported mapping, if `wanted` accepts its server folder. `shown` formats folders,
+    /// always in the same way.
     pub fn proposal(
         &self,
         identity: Option<IdentityId>,
         shown: &dyn Fn(&[u8]) -> String,
         wanted: impl Fn(&[u8]) -> bool,
     ) -> Option<Arc<str>> {
-        let mut told = lock(&self.0);
-        if told.identity != identity {
+        let mut counts = lock(&self.0);
+        if counts.identity != identity {
             return None;
         }
-        if told.sentence.is_none() {
-            let best = told.samples.best().filter(is_telling);
-            let best = best.or_else(|| told.samples.proposals().into_iter().find(is_telling));
+        if counts.sentence.is_none() {
+            let best = counts.samples.best().filter(is_well_supported);
+            let best = best.or_else(|| counts.samples.proposals().into_iter().find(is_well_supported));
             let sentence = best.as_ref().map(|best| {
                 format!(
                     "{} of {} paths that were found by their end agree on {} -> {}",
@@ -79,15 +79,15 @@ impl MappingSamples {
                 )
             });
             let to = best.as_ref().map(|best| best.to.clone());
-            told.sentence = Some((sentence.unwrap_or_default().into(), to.unwrap_or_default()));
+            counts.sentence = Some((sentence.unwrap_or_default().into(), to.unwrap_or_default()));
         }
-        let (sentence, to) = told.sentence.as_ref()?;
+        let (sentence, to) = counts.sentence.as_ref()?;
         (!sentence.is_empty() && wanted(to)).then(|| Arc::clone(sentence))
     }
 }
 
-/// Whether a proposal is worth a word in each answer: what one path shows may be that path's alone, and a rule onto a root
-/// would move every path.
-fn is_telling(proposal: &PrefixPair) -> bool {
+/// Returns whether a proposal is supported well enough to appear in answers. A single path proves too little, and a
+/// mapping onto a root would apply to every path.
+fn is_well_supported(proposal: &PrefixPair) -> bool {
     proposal.matched > 1 && !proposal.to.iter().all(|byte| matches!(byte, b'/' | b'\\'))
 }

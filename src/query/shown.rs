@@ -1,4 +1,4 @@
-//! Media paths in texts for people: as they are, or, where the host wishes that, as names that say nothing.
+//! Media paths in texts for users: as they are, or obfuscated if the host wishes.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -6,18 +6,18 @@ use std::sync::Arc;
 use crate::engine::Store;
 use crate::error::{Result, refuse};
 
-/// Bytes of the hash that are shown: enough to tell the paths of a log apart.
-const SHOWN: usize = 5;
-/// Longer ends of a name are no extension, and may say something.
+/// Bytes of the hash in an obfuscated path: enough to tell the paths of a log apart.
+const HASH_BYTES: usize = 5;
+/// Longest extension that is shown. A longer one may be part of a title.
 const EXTENSION: usize = 5;
 
 /// How media paths are shown.
-pub struct Shown {
+pub struct PathDisplay {
     store: Arc<Store>,
     obfuscate: bool,
 }
 
-impl Shown {
+impl PathDisplay {
     pub fn new(store: Arc<Store>, obfuscate: bool) -> Self {
         Self { store, obfuscate }
     }
@@ -29,7 +29,7 @@ impl Shown {
             return String::from_utf8_lossy(path);
         }
         let hash = self.store.keyed(&[b"path ", path].concat());
-        let hash = hash[..SHOWN]
+        let hash = hash[..HASH_BYTES]
             .iter()
             .fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte));
         Cow::Owned(format!("path-{hash:010x}{}", extension(path)))
@@ -37,14 +37,14 @@ impl Shown {
 
     /// Validates a path.
     pub fn check_path(&self, path: &[u8]) -> Result<()> {
-        /// The longest that Windows knows, in its own units; POSIX systems stop at 4,096 bytes.
-        const LONGEST: usize = 32_767;
+        /// The limit of Windows, in UTF-16 units. POSIX systems allow 4,096 bytes.
+        const MAX_PATH: usize = 32_767;
         if path.is_empty() {
             return refuse("the path is empty: give the path of a file or folder");
         }
-        if path.len() > LONGEST {
+        if path.len() > MAX_PATH {
             return refuse(format!(
-                "the path is {} bytes long and begins with '{}': paths have at most {LONGEST}",
+                "the path is {} bytes long and begins with '{}': paths have at most {MAX_PATH}",
                 path.len(),
                 self.path(&path[..32]),
             ));

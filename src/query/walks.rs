@@ -9,10 +9,11 @@ use crate::error::{Result, refuse};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
-/// Most walks stored: a host may abandon one without notice.
-const KEPT: usize = 64;
-/// The last number of a walk. Of the process: a number of another index is then no walk of this one.
-static LAST: AtomicU64 = AtomicU64::new(0);
+/// Most walks that are stored: a host may abandon walks.
+const MAX_WALKS: usize = 64;
+/// The number of the last walk in this process. Numbers are unique in the process, so a walk of another index is not
+/// found.
+static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
 
 /// Unfinished walks, the most recently used last.
 #[derive(Default)]
@@ -29,30 +30,31 @@ impl Walks {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
-    /// Takes the walk with this number, so that no other call can use it until [`Walks::keep`]; 0 begins one.
+    /// Takes the walk with this number out of the list, so that no other call can use it until [`Walks::put_back`]. 0
+    /// begins a walk.
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`] for one that is not remembered.
+    /// [`crate::error::Status::InvalidArgument`] for an unknown number.
     pub fn take(&self, number: u64) -> Result<(u64, WalkProgress)> {
-        let mut kept = lock(&self.0);
+        let mut walks = lock(&self.0);
         if number == 0 {
-            return Ok((LAST.fetch_add(1, Ordering::Relaxed) + 1, WalkProgress::default()));
+            return Ok((LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1, WalkProgress::default()));
         }
-        let found = kept.walks.iter().position(|(known, _)| *known == number);
-        let Some(walk) = found.and_then(|at| kept.walks.remove(at)) else {
+        let found = walks.walks.iter().position(|(known, _)| *known == number);
+        let Some(walk) = found.and_then(|at| walks.walks.remove(at)) else {
             return refuse(format!(
-                "walk {number} is over, another call goes on with it, or {KEPT} others went on since: begin one with 0"
+                "walk {number} is over, another call goes on with it, or {MAX_WALKS} others went on since: begin one with 0"
             ));
         };
         Ok(walk)
     }
 
     /// Stores an unfinished walk for the next call.
-    pub fn keep(&self, number: u64, progress: WalkProgress) {
-        let mut kept = lock(&self.0);
-        if kept.walks.len() >= KEPT {
-            kept.walks.pop_front();
+    pub fn store(&self, number: u64, progress: WalkProgress) {
+        let mut walks = lock(&self.0);
+        if walks.walks.len() >= MAX_WALKS {
+            walks.walks.pop_front();
         }
-        kept.walks.push_back((number, progress));
+        walks.walks.push_back((number, progress));
     }
 }

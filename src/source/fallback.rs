@@ -297,10 +297,10 @@ impl Source for FallbackSource {
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        let mut held: Vec<Box<dyn Release>> = vec![Box::new(hold(&self, |beside| &beside.file))];
-        held.extend(Arc::clone(&self.database).before_fork());
-        held.extend(Arc::clone(&self.server).before_fork());
-        held
+        let mut locks: Vec<Box<dyn Release>> = vec![Box::new(hold(&self, |source| &source.file))];
+        locks.extend(Arc::clone(&self.database).before_fork());
+        locks.extend(Arc::clone(&self.server).before_fork());
+        locks
     }
 
     fn after_fork(&self) {

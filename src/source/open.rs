@@ -71,8 +71,8 @@ pub struct ValidOptions {
 /// # Errors
 /// [`crate::error::Status::InvalidArgument`].
 pub fn check(options: &Options) -> Result<ValidOptions> {
-    let asked = options.server_url.is_some() && !options.offline;
-    let server = asked.then(|| plex::CheckedServer::new(options)).transpose()?;
+    let has_server = options.server_url.is_some() && !options.offline;
+    let server = has_server.then(|| plex::CheckedServer::new(options)).transpose()?;
     Ok(ValidOptions { server })
 }
 

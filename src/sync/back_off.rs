@@ -44,7 +44,7 @@ impl BackOff {
 
     /// Remembers that the server failed, or the store; logs it once.
     pub fn begin(&self, error: &Error) {
-        self.counters.failed();
+        self.counters.count_failure();
         let mut failure = lock(&self.failure);
         if failure.as_ref().is_none_or(|known| known.error != *error) {
             log::warn!("{}, old answers stand in: {error}", cannot(error, self.kind));

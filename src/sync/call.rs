@@ -8,8 +8,8 @@ use crate::matching::Scope;
 use crate::model::IdentityId;
 use crate::platform::deadline::Deadline;
 
-/// Longest silence of a server while a question waits for it. Listings wait as long as the options allow: a server that is
-/// scanning needs long for a page.
+/// Longest silence of a server during a query. Listings use the limit from the options: a scanning server may need long
+/// for a page.
 pub const QUESTION_SILENCE: Duration = Duration::from_secs(15);
 
 /// The views that may answer a call.
@@ -26,7 +26,7 @@ pub enum AllowedView {
 /// A call: its library, its deadline, and whether it may send requests.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
-    /// The library asked; `None` for all.
+    /// The library of the call; `None` for all.
     pub library: Option<&'a Selection>,
     /// The deadline of the call, shared by all its jobs.
     pub deadline: Deadline,
@@ -60,12 +60,12 @@ impl Call<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress<'a> {
-    /// Title of the library; `None` while none is fetched yet: the libraries are asked for, or another process fetches.
+    /// Title of the library; `None` before the first one is fetched, and while another process fetches.
     pub library: Option<&'a str>,
-    /// Items fetched, those of an earlier, interrupted fetch included.
+    /// Items fetched, including those of an earlier, interrupted fetch.
     pub items: u64,
-    /// Items in all, where the server says.
+    /// Number of all items, if the server reports it.
     pub total: Option<u64>,
-    /// Since this call began to fetch.
+    /// Time since this call began to fetch.
     pub elapsed: Duration,
 }

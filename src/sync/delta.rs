@@ -72,7 +72,7 @@ impl KnownItems for IndexedLibrary<'_> {
 }
 
 impl SyncJob<'_> {
-    /// Whether the source is exact and complete: items that it does not list are gone, however many.
+    /// Returns whether the source is exact and complete: items that it does not list are gone, however many.
     pub fn is_exact_and_complete(&self, library: &Library) -> bool {
         library.change.trust == Trust::Exact && self.source.abilities().changes == Delta::Complete
     }
@@ -130,9 +130,9 @@ impl SyncJob<'_> {
 
     /// Merges the changes that the source reports. Returns the number of items left; `None` if a full listing is needed.
     fn merge_changes(&self, library: &Library, ours: &IndexedLibrary<'_>) -> Result<Option<u64>> {
-        let told = self.source.changes(library, ours, self.bounds);
+        let changes = self.source.changes(library, ours, self.bounds);
         self.store_refusals();
-        let SourceChanges::Known { gone } = told? else {
+        let SourceChanges::Known { gone } = changes? else {
             return Ok(None);
         };
         let left = ours.count()?.saturating_sub(gone.len() as u64);

@@ -26,9 +26,9 @@ use crate::source::{Bounds, RequestKind, WantedPath};
 /// Longest wait of a search for other writers if an answer is at hand.
 pub const SHORTLY: Duration = Duration::from_secs(1);
 /// Most files of a folder search. A folder with more belongs to a library or contains many items: a listing is better.
-const BELOW: usize = 1_000;
+const MAX_FOLDER_FILES: usize = 1_000;
 /// Longest wait for a probe of another thread or process.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PROBE_WAIT: Duration = Duration::from_secs(1);
 
 /// The target of a search.
 #[derive(Clone, Copy)]
@@ -89,18 +89,18 @@ impl Syncing {
         )))
     }
 
-    /// Notes what became of asking because of a path, for all processes.
+    /// Stores the outcome of a probe for a path, for all processes.
     fn note_outcome<T>(&self, identity: IdentityId, done: &Result<T>, deadline: Deadline) {
         let outcome = match done {
             Ok(_) => ProbeOutcome::Answered,
-            // By the host: the next question asks.
+            // The host stopped it: the next query may probe again.
             Err(error) if error.status == Status::Aborted => ProbeOutcome::UnderWay,
             Err(error) => ProbeOutcome::Failed(Some(error.status)),
         };
-        let noted = self
+        let written = self
             .store
             .note_probe_for_path(identity, self.clock.now_ms(), outcome, deadline);
-        if let Err(error) = noted {
+        if let Err(error) = written {
             log::debug!("whether the server answered could not be noted: {error}");
         }
     }
@@ -132,9 +132,9 @@ impl Syncing {
         };
         let done = self.job(&call, |job| {
             let deadline = job.bounds.deadline;
-            // Another thread's probe is often over soon; it may also have led to a listing.
+            // A probe of another thread usually ends soon; it may also lead to a listing, which takes long.
             let bounds = Bounds {
-                deadline: deadline.earliest(Deadline::after(PATIENCE)),
+                deadline: deadline.earliest(Deadline::after(PROBE_WAIT)),
                 ..job.bounds
             };
             job.single_flight_within(bounds, "path_probe", || {
@@ -165,7 +165,7 @@ impl Syncing {
         spellings
     }
 
-    /// Tells the source which path is looked for once its libraries are known.
+    /// Announces to the source which path is searched once its libraries are known.
     pub fn expect_path(&self, path: &Normal<'_>) {
         if let Some(source) = &self.source {
             source.prefetch_path(&self.spellings(path));
@@ -195,7 +195,7 @@ impl Syncing {
         }
         let hash = searched.hash();
         let begun = self.clock.now_ms();
-        // A path is searched in all libraries that may have it: two hits are ambiguous.
+        // A path is searched in all libraries that may have it, as two hits are ambiguous.
         let rested = || -> Result<bool> {
             if self.is_local() {
                 return Ok(true);
@@ -212,9 +212,9 @@ impl Syncing {
             if self.is_local() {
                 return Ok(true);
             }
-            let asked = self.store.path_search(identity, row.id, hash)?;
-            let fresh = asked.is_some_and(|asked| asked.found && asked.last_ms >= begun);
-            Ok(!fresh && freshness::may_ask_again(asked.as_ref(), &self.policy, self.clock.now_ms()))
+            let earlier = self.store.path_search(identity, row.id, hash)?;
+            let fresh = earlier.is_some_and(|search| search.found && search.last_ms >= begun);
+            Ok(!fresh && freshness::may_ask_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
         };
         if !rested()? {
             return Ok(None);
@@ -234,7 +234,7 @@ impl Syncing {
             ..*call
         };
         let done = self.job(&hurried, |job| {
-            let asked = job.single_flight("path_search", || {
+            let searched_once = job.single_flight("path_search", || {
                 if !rested()? {
                     return Ok(());
                 }
@@ -243,7 +243,7 @@ impl Syncing {
                         continue;
                     }
                     let found = job.search(row, searched);
-                    // A search that failed, or took too long, counts too.
+                    // A search that failed, or took too long, is stored too.
                     let had = matches!(found, Ok(true));
                     self.store
                         .note_path_search(identity, row.id, hash, self.clock.now_ms(), had, hurried.deadline)?;
@@ -254,19 +254,20 @@ impl Syncing {
                 }
                 Ok(())
             })?;
-            asked.ok_or_else(|| job.late())
+            searched_once.ok_or_else(|| job.deadline_error())
         });
         Ok(done.err())
     }
 }
 
 impl SyncJob<'_> {
-    /// Notes for all processes that the server did not answer this job, if it answered a question about a path just before: other
-    /// paths are not missing only because they were not asked about. `asked`: the requests before the job.
-    pub fn note_failure(&self, error: &Error, asked: [u64; RequestKind::COUNT]) {
+    /// Stores for all processes that the server did not answer this job. Other paths then know why they were not
+    /// searched. Does nothing if no request was sent. `requests_before`: the request counts before the job.
+    pub fn note_failure(&self, error: &Error, requests_before: [u64; RequestKind::COUNT]) {
         let sync = self.sync;
-        // A job that was late because it waited for another one, or while rows came, has not seen the server fail.
-        let is_silent = || sync.counters.read().requests != asked && self.report.items.load(Ordering::Relaxed) == 0;
+        // A job that timed out while it waited for another one, or while rows arrived, does not prove a failure.
+        let is_silent =
+            || sync.counters.read().requests != requests_before && self.report.items.load(Ordering::Relaxed) == 0;
         if sync.is_local()
             || error.status.meaning() != Meaning::NotNow
             || error.status == Status::Timeout && !is_silent()
@@ -280,7 +281,7 @@ impl SyncJob<'_> {
             }))
         };
         let deadline = self.bounds.deadline.at_most(SHORTLY);
-        let noted = self.identity().and_then(|identity| match identity {
+        let written = self.identity().and_then(|identity| match identity {
             Some(identity) if answered(identity)? => {
                 let outcome = ProbeOutcome::Failed(Some(error.status));
                 sync.store
@@ -288,7 +289,7 @@ impl SyncJob<'_> {
             }
             _ => Ok(()),
         });
-        if let Err(error) = noted {
+        if let Err(error) = written {
             log::debug!("that the server gave no answer could not be noted: {error}");
         }
     }
@@ -334,7 +335,10 @@ impl SyncJob<'_> {
             let end = if folder.contains(&b'\\') { b'\\' } else { b'/' };
             *folder = [trimmed(folder), &[end]].concat();
         }
-        let Some(mut items) = self.source.below(&row.library, &folders, BELOW, self.bounds)? else {
+        let Some(mut items) = self
+            .source
+            .below(&row.library, &folders, MAX_FOLDER_FILES, self.bounds)?
+        else {
             return Ok(false);
         };
         items.retain(Item::has_key);

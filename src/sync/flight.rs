@@ -41,11 +41,11 @@ impl SingleFlight {
         ]
     }
 
-    /// Runs `work` when no other thread or process fetches `what`; `None` when the bounds end first. The deadline is for the
-    /// writes of a lease.
+    /// Runs `work` while no other thread or process fetches `what`; returns `None` if the bounds end first. The
+    /// deadline is for writes of a lease.
     ///
     /// # Errors
-    /// Those of `work`.
+    /// Errors of `work`.
     pub fn single_flight<T>(
         &self,
         store: &Store,
@@ -74,9 +74,9 @@ impl SingleFlight {
         work().map(Some)
     }
 
-    /// Renews the leases of this process that are due. Called repeatedly during a fetch. A renewal that fails is tried again
-    /// at the next call; a holder whose lease was taken over gets an error from the store (`store_page`).
-    pub fn keep(&self, store: &Store, now_ms: i64, deadline: Deadline) {
+    /// Renews the leases of this process that are due. Called repeatedly during a fetch. A failed renewal is tried
+    /// again at the next call; a holder whose lease was taken over gets an error from `store_page`.
+    pub fn renew_due(&self, store: &Store, now_ms: i64, deadline: Deadline) {
         let due: Vec<(String, u64)> = lock(&self.leases)
             .iter_mut()
             .filter(|(_, term)| now_ms.saturating_sub(term.since_ms) >= RENEW_MS)

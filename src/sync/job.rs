@@ -1,4 +1,5 @@
-//! Sync jobs: work that asks the server, on a thread of the library (`platform::thread`) while the caller reports progress.
+//! Sync jobs: requests to the server, on a thread of the library (`platform::thread`), while the caller's thread
+//! reports progress.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -70,7 +71,7 @@ pub struct SyncJob<'a> {
 }
 
 impl Syncing {
-    #[allow(clippy::too_many_arguments)] // the rooms below it
+    #[allow(clippy::too_many_arguments)] // the components below it
     pub fn new(
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,
@@ -99,10 +100,10 @@ impl Syncing {
 
     /// Its locks, held through a fork, and what the source holds.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
-        let mut held = vec![BackOff::hold(self, |sync| &sync.back_off)];
-        held.extend(SingleFlight::hold(self, |sync| &sync.flights));
-        held.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
-        held
+        let mut locks = vec![BackOff::hold(self, |sync| &sync.back_off)];
+        locks.extend(SingleFlight::hold(self, |sync| &sync.flights));
+        locks.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
+        locks
     }
 
     /// Resets the state in the child of a fork.
@@ -113,12 +114,12 @@ impl Syncing {
         }
     }
 
-    /// Whether there is a source.
+    /// Returns whether there is a source.
     pub fn has_source(&self) -> bool {
         self.source.is_some()
     }
 
-    /// Whether this call may ask the server.
+    /// Returns whether this call may ask the server.
     pub fn may_ask(&self, call: &Call<'_>) -> bool {
         self.has_source() && !call.offline
     }
@@ -139,7 +140,7 @@ impl Syncing {
         self.failed_ms.store(i64::MIN / 2, Ordering::Relaxed);
     }
 
-    /// Whether to repeat the call with another token, because the server refuses the one that it began with.
+    /// Returns whether to repeat the call: the server refused its token, and the host may have another one.
     pub fn renews_after(&self, call: &Call<'_>, error: &Error) -> bool {
         error.status == Status::Unauthorized && (call.renews || self.reading.tokens.current().number() != call.session)
     }
@@ -149,7 +150,7 @@ impl Syncing {
         &self.back_off
     }
 
-    /// Whether the source is local: reading it sends no request.
+    /// Returns whether the source is local: reading it sends no request.
     pub fn is_local(&self) -> bool {
         self.abilities().is_some_and(|can| can.local)
     }
@@ -172,7 +173,7 @@ impl Syncing {
         }
     }
 
-    /// Whether a local source may have changed a library since the last look.
+    /// Returns whether a local source may have changed a library since the last look.
     pub fn has_moved(&self, row: &LibraryRow) -> bool {
         self.source
             .as_deref()
@@ -300,7 +301,8 @@ impl JobMonitor<'_> {
     /// Renews leases, ends overdue requests, and reports progress, by which the host may stop the job at any time.
     fn tick(&mut self, is_working: bool) {
         let (sync, source, report) = (self.sync, self.source, self.report);
-        sync.flights.keep(&sync.store, sync.clock.now_ms(), self.call.deadline);
+        sync.flights
+            .renew_due(&sync.store, sync.clock.now_ms(), self.call.deadline);
         source.interrupt_overrun();
         if !self.silence_logged
             && let Some(silence) = source.overdue()
@@ -336,8 +338,8 @@ impl<'a> SyncJob<'a> {
         self.single_flight_within(self.bounds, what, work)
     }
 
-    /// [`Self::single_flight`] that waits for others only within `bounds`: `None` when these end first. The job's own deadline
-    /// is for the writes of a lease. Counts the time waited.
+    /// [`Self::single_flight`] that returns `None` if `bounds` end before another fetch does. The job's own deadline
+    /// applies to writes of a lease. Counts the time waited.
     pub fn single_flight_within<T>(
         &self,
         bounds: Bounds<'_>,
@@ -407,7 +409,7 @@ impl<'a> SyncJob<'a> {
     }
 
     /// The error for a deadline that passed while another thread or process fetched.
-    pub fn late(&self) -> Error {
+    pub fn deadline_error(&self) -> Error {
         if (self.bounds.aborted)() {
             return aborted();
         }

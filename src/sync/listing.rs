@@ -13,7 +13,7 @@ use crate::source::{Bounds, Delta, Resume};
 use crate::stats::Spent;
 
 /// Confirmed matches that one transaction copies from another token's view.
-const INHERITED: usize = 1_000;
+const MATCHES_PER_COPY: usize = 1_000;
 /// Time without a probe after which a token's identity is forgotten.
 const UNUSED_MS: i64 = 30 * 86_400_000;
 
@@ -78,12 +78,12 @@ impl SyncJob<'_> {
         self.complete(row, listing, builder, begun, why)
     }
 
-    /// Whether the stored pages fit the remaining ones. Changes in between can be merged afterwards if the source reports all
+    /// Returns whether the stored pages fit the remaining ones. Changes in between can be merged afterwards if the source reports all
     /// of them and no position moves.
     fn can_resume(&self, row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
         let can = self.source.abilities();
-        let told = can.changes == Delta::Complete && can.resume == Resume::ByPosition;
-        let change = if told { &listing.change } else { &row.library.change };
+        let is_exact = can.changes == Delta::Complete && can.resume == Resume::ByPosition;
+        let change = if is_exact { &listing.change } else { &row.library.change };
         freshness::may_resume(listing.touched_ms, &listing.change, change, now_ms)
     }
 
@@ -125,7 +125,8 @@ impl SyncJob<'_> {
         let name = StoreFolder::new_listing_name(row.id, listing.generation, listing.begun_sequence);
         let write = |builder: ListingBuilder| sync.images.write(builder, &name, row);
         let is_new = |listing: &Listing| listing.changed || !row.generation.is_fetched();
-        // A segment that is needed for certain is written while the store says what is gone; without a thread it is built from rows.
+        // A segment that is certainly needed is written while the store marks removed items. If the thread fails, the
+        // segment is built from rows.
         let early = builder.take_if(|_| is_new(&listing));
         let mut written = std::thread::scope(|scope| {
             let early = early.map(|builder| std::thread::Builder::new().spawn_scoped(scope, || write(builder)));
@@ -146,13 +147,13 @@ impl SyncJob<'_> {
             _ if !is_new(&listing) && row.segment.is_some() => None,
             Some(Ok(())) => Some(name),
             Some(Err(error)) if error.status != Status::Store => return Err(error),
-            // Tried once more: the file of a slow listing may have been swept.
+            // Tried again, as the file of a slow listing may have been swept.
             _ => Some(sync.images.build(row, generation)?),
         };
         let storing = Instant::now();
         let stored = sync.store.finish_listing(identity, &listing, &result, deadline)?;
         sync.counters.add_time(Spent::Store, storing.elapsed());
-        sync.counters.listed();
+        sync.counters.count_listing();
         log::info!(
             "'{}': {} items listed in {:.1} s{}",
             row.library.title,
@@ -183,7 +184,7 @@ impl SyncJob<'_> {
         ))
     }
 
-    /// Whether a listing is so much smaller than the last one that a second one must confirm it.
+    /// Returns whether a listing is so much smaller than the last one that a second one must confirm it.
     fn is_held_back(
         &self,
         identity: IdentityId,
@@ -227,7 +228,7 @@ impl SyncJob<'_> {
             result.partial = result.items != listing.keyed;
             (result.items, result.provisional) = (left, result.partial);
         }
-        // One that was evicted has what it inherited.
+        // A library that was evicted has copied them already.
         if row.generation == Generation::default() {
             self.inherit(identity, row, listing)?;
         }
@@ -239,7 +240,7 @@ impl SyncJob<'_> {
     /// Runs before the listing is finished: after a kill it runs again.
     fn inherit(&self, identity: IdentityId, row: &LibraryRow, listing: &Listing) -> Result<()> {
         let inherited = self.sync.store.matches_of_others(identity, listing)?;
-        for some in inherited.chunks(INHERITED) {
+        for some in inherited.chunks(MATCHES_PER_COPY) {
             let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
             self.sync
                 .maintenance

@@ -15,27 +15,27 @@ use crate::stats::Spent;
 /// Most pages that wait to be stored: a source that reads many at once continues meanwhile.
 const MAX_WAITING_PAGES: usize = 6;
 /// Pages of this many items or more that wait are stored together, up to so many items.
-const LARGE: usize = 500;
-const TOGETHER: usize = 4_000;
+const LARGE_PAGE: usize = 500;
+const MAX_JOINED_ITEMS: usize = 4_000;
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
 /// Interval between checks of the folder's size while it grows.
-const LOOKED_AT_MS: i64 = 1_000;
+const SIZE_CHECK_INTERVAL_MS: i64 = 1_000;
 
 /// One page, or its rows before a failure.
 struct FetchedPage {
     partition: usize,
     /// Number of rows that the server returned, also of an incomplete page.
     rows: u64,
-    /// Where the next one begins.
+    /// The position of the next page.
     next: u64,
     total: Option<u64>,
     items: Vec<Item>,
     /// The change sequence when it was asked for.
-    asked: Sequence,
-    /// The partition begins anew with this page.
+    requested_at: Sequence,
+    /// The first page of a partition.
     first: bool,
-    /// The partition ends with this page.
+    /// The last page of a partition.
     last: bool,
 }
 
@@ -81,19 +81,19 @@ impl<'t> PartitionCursor<'t> {
         }
     }
 
-    /// Whether the items begin like the overlap. A page may be shorter: the next one has the rest.
+    /// Returns whether the items begin like the overlap. A page may be shorter: the next one has the rest.
     fn overlaps(&self, items: &[Item]) -> bool {
         let mut both = items.iter().zip(self.overlap);
         both.all(|(item, key)| item.rating_key == *key)
     }
 
-    /// The next page, unless rows moved: then the listing begins anew.
+    /// Returns the page to store, or `None` if rows moved: the listing then starts again.
     fn accept(
         &mut self,
         library: &Library,
         end: &PageEnd,
         items: Vec<Item>,
-        asked: Sequence,
+        requested_at: Sequence,
     ) -> Result<Option<FetchedPage>> {
         let total_moved = self.total.is_some() && end.total.is_some() && end.total != self.total;
         if !self.overlaps(&items) || total_moved || end.moved {
@@ -104,7 +104,7 @@ impl<'t> PartitionCursor<'t> {
         }
         self.rows += end.rows;
         if end.next.is_some() && end.total.is_some_and(|total| self.rows > total) {
-            return Ok(None); // else the pages would never end
+            return Ok(None); // else the listing would never end
         }
         self.total = end.total;
         let skipped = self.to_skip.min(end.rows);
@@ -120,20 +120,20 @@ impl<'t> PartitionCursor<'t> {
             end.rows - skipped,
             next,
             end.next.is_none(),
-            asked,
+            requested_at,
         )))
     }
 
     /// The rows before a page failed, if they continue the last page: they are valid. A reply with more rows than requested is
     /// not a page.
-    fn rescue(&mut self, items: Vec<Item>, size: u32, asked: Sequence) -> Option<FetchedPage> {
-        let came = items.len() as u64;
+    fn rescue(&mut self, items: Vec<Item>, size: u32, requested_at: Sequence) -> Option<FetchedPage> {
+        let received = items.len() as u64;
         let known = self.overlap.len().min(items.len()) as u64;
-        let is_page = came <= u64::from(size) && came > self.to_skip && self.overlaps(&items);
-        is_page.then(|| self.page(items, came - known, self.position + came, false, asked))
+        let is_page = received <= u64::from(size) && received > self.to_skip && self.overlaps(&items);
+        is_page.then(|| self.page(items, received - known, self.position + received, false, requested_at))
     }
 
-    fn page(&mut self, mut items: Vec<Item>, rows: u64, next: u64, last: bool, asked: Sequence) -> FetchedPage {
+    fn page(&mut self, mut items: Vec<Item>, rows: u64, next: u64, last: bool, requested_at: Sequence) -> FetchedPage {
         let known = self.overlap.len().min(items.len());
         items.drain(..known);
         self.overlap = &self.overlap[known..];
@@ -143,7 +143,7 @@ impl<'t> PartitionCursor<'t> {
             next,
             total: self.total,
             items,
-            asked,
+            requested_at,
             first: std::mem::take(&mut self.first),
             last,
         }
@@ -151,8 +151,8 @@ impl<'t> PartitionCursor<'t> {
 }
 
 impl SyncJob<'_> {
-    /// Fetches the remaining pages in one thread, stores them in this one, and adds stored items to the segment in a third.
-    /// `false`: the list moved, begin anew.
+    /// Fetches the remaining pages in one thread, stores them in this one, and adds stored items to the segment in a
+    /// third. Returns `false` if the list moved: the listing must start again.
     pub(super) fn pages(
         &self,
         row: &LibraryRow,
@@ -194,8 +194,8 @@ impl SyncJob<'_> {
                 }
             };
             let stored = self.store_pages(listing, to_segment.as_ref(), &receive, earlier);
-            drop(to_segment); // there are no more
-            drop(receive); // a fetcher that still sends must hear that it may stop
+            drop(to_segment); // ends the segment's thread
+            drop(receive); // ends a fetching thread that still sends
             let done = fetcher.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
             *builder = segment_thread.map(|segment_thread| {
                 segment_thread
@@ -219,7 +219,7 @@ impl SyncJob<'_> {
     ) -> Result<bool> {
         let by_row = self.source.abilities().resume == Resume::ByRow;
         let mut size = self.page_size();
-        // A page of it at most: a call that has time for two pages gets on.
+        // At most one page, so that a call with time for two pages makes progress.
         let tail = &tail[tail.len().saturating_sub(size as usize)..];
         for partition in first..self.source.partitions(library) {
             let (position, overlap) = match partition == first {
@@ -244,7 +244,7 @@ impl SyncJob<'_> {
         send: &SyncSender<FetchedPage>,
     ) -> Result<bool> {
         loop {
-            let (began, asked) = (Instant::now(), self.sync.store.totals()?.sequence);
+            let (began, requested_at) = (Instant::now(), self.sync.store.totals()?.sequence);
             let request = PageRequest {
                 library,
                 partition: cursor.partition,
@@ -254,13 +254,13 @@ impl SyncJob<'_> {
             let mut items = Vec::new();
             let outcome = self.source.page(&request, self.bounds, &mut items);
             self.store_refusals();
-            // No host could be given these, and in a batch of keys a NUL shifts all that follow.
+            // Items without valid keys cannot be answered, and in a batch of keys a NUL would shift all that follow.
             items.retain(Item::has_key);
             let page = match outcome {
-                Ok(end) => cursor.accept(library, &end, items, asked)?,
+                Ok(end) => cursor.accept(library, &end, items, requested_at)?,
                 Err(error) => {
                     if self.source.abilities().resume == Resume::ByRow
-                        && let Some(page) = cursor.rescue(items, *size, asked)
+                        && let Some(page) = cursor.rescue(items, *size, requested_at)
                     {
                         let _ = send.send(page);
                     }
@@ -271,7 +271,7 @@ impl SyncJob<'_> {
                 return Ok(false);
             };
             let is_last = page.last;
-            // If storing failed, it says why.
+            // A closed channel means that storing failed, which reports its own error.
             send.send(page).map_err(|_| aborted())?;
             if is_last {
                 return Ok(true);
@@ -283,7 +283,7 @@ impl SyncJob<'_> {
     fn page_size(&self) -> u32 {
         let most = self.sync.page_size;
         match self.bounds.deadline.left() {
-            // A first byte comes sooner when fewer rows have to be gathered for it.
+            // With little time left, a smaller page gets its first byte sooner.
             Some(left) if left < Duration::from_secs(2) => {
                 most.min(SMALL_PAGE.max(u32::try_from(left.as_millis()).unwrap_or(most) / 2))
             }
@@ -315,10 +315,10 @@ impl SyncJob<'_> {
         let mut following = None;
         while let Some(mut page) = following.take().or_else(|| pages.recv().ok()) {
             // A transaction costs as much as some hundred items.
-            while (LARGE..TOGETHER).contains(&page.items.len())
+            while (LARGE_PAGE..MAX_JOINED_ITEMS).contains(&page.items.len())
                 && let Ok(next) = pages.try_recv()
             {
-                if next.first || next.items.len() < LARGE {
+                if next.first || next.items.len() < LARGE_PAGE {
                     following = Some(next);
                     break;
                 }
@@ -344,21 +344,21 @@ impl SyncJob<'_> {
                 .tail
                 .extend(page.items.iter().map(|item| item.rating_key.as_str()));
             if page.last {
-                // The partition is done: a continuation begins with the next one, or finds nothing left of this one.
+                // The partition is complete: a resumed listing begins with the next one.
                 listing.tail.clear();
             }
             self.sync
                 .store
-                .store_page(listing, &page.items, page.asked, self.bounds.deadline)?;
+                .store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
             self.sync.counters.add_time(Spent::Store, begun.elapsed());
             if let Some(to_segment) = to_segment {
-                let _ = to_segment.send(page.items); // that it panicked is heard where it is waited for
+                let _ = to_segment.send(page.items); // a panic of the receiving thread is reported when it is joined
             }
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
             self.sync
                 .reading
-                .keep_within_limit(LOOKED_AT_MS, listing.touched_ms, self.bounds.deadline);
+                .keep_within_limit(SIZE_CHECK_INTERVAL_MS, listing.touched_ms, self.bounds.deadline);
             if (self.bounds.aborted)() {
                 return Err(aborted());
             }
@@ -375,7 +375,7 @@ fn no_thread(error: &std::io::Error) -> Error {
     .because_io(error)
 }
 
-/// Whether counts or positions are too large for a library: their sums would overflow, and the store has no such position.
+/// Returns whether counts or positions are too large for a library: their sums would overflow, and the store has no such position.
 fn exceeds_limits(end: &PageEnd) -> bool {
     const MOST_ROWS: u64 = 1 << 40;
     end.rows.max(end.total.unwrap_or(0)) > MOST_ROWS || end.next.is_some_and(|next| i64::try_from(next).is_err())

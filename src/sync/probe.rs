@@ -41,7 +41,7 @@ impl Syncing {
             let took = begun.elapsed();
             job.note_version(&server)?;
             let shown = job.single_flight("probe", || job.probe(false))?;
-            let (_, rows) = shown.ok_or_else(|| job.late())?;
+            let (_, rows) = shown.ok_or_else(|| job.deadline_error())?;
             Ok((server, took, rows.len()))
         })
     }
@@ -76,24 +76,24 @@ impl Syncing {
         mut find: impl FnMut(&Snapshot) -> Result<Option<T>>,
     ) -> Result<Option<T>> {
         self.reading.catch_up(call.deadline)?;
-        let (mut asked, mut shown) = (0, true);
+        let (mut attempts, mut shown) = (0, true);
         loop {
             let since = {
                 let snapshot = self.reading.snapshot();
                 if let Some(found) = find(&snapshot)? {
                     return Ok(Some(found));
                 }
-                // The server shows libraries, but none is stored.
+                // The server shows libraries but none is stored: another process cleared them.
                 let cleared = shown && snapshot.rows.is_empty();
                 match call.library {
-                    _ if self.may_ask(call) && (asked == 0 || cleared && asked < MAX_RETRIES) => {}
-                    Some(library) if cleared && asked > 0 => return Err(cleared_again(library.selector().name())),
+                    _ if self.may_ask(call) && (attempts == 0 || cleared && attempts < MAX_RETRIES) => {}
+                    Some(library) if cleared && attempts > 0 => return Err(cleared_again(library.selector().name())),
                     Some(library) => return Err(library.unknown(&snapshot, &self.reading)),
                     None => return Ok(None),
                 }
                 snapshot.sequence()
             };
-            asked += 1;
+            attempts += 1;
             shown = self.probe_shows_any(call, since)?;
             self.reading.catch_up(call.deadline)?;
         }
@@ -185,10 +185,10 @@ impl SyncJob<'_> {
             }
             Ok(self.probe(quick)?.1)
         })?
-        .ok_or_else(|| self.late())
+        .ok_or_else(|| self.deadline_error())
     }
 
-    /// Whether libraries are stored, and the server shows none of them.
+    /// Returns whether libraries are stored, and the server shows none of them.
     fn shows_no_known_library(&self, identity: IdentityId, shown: &[Library]) -> Result<bool> {
         let known = self.sync.store.libraries(identity)?;
         Ok(!known.is_empty()

@@ -27,7 +27,7 @@ pub enum RefreshReason {
     Missing,
     /// The host wants a check, whether the listing has expired or not.
     Now,
-    /// Items were invalidated, and the source cannot fetch single items: the library is listed anew.
+    /// Items were invalidated, and the source cannot fetch single items: a full listing is made.
     Unverified,
     /// The host wants a new listing, and accepts it without a second one.
     Full,
@@ -44,7 +44,7 @@ impl Syncing {
         });
         match done {
             Ok(()) => Ok(Status::Ok),
-            // With a deadline, being late is an answer: 'not yet' when something came, so that asking again helps.
+            // With a deadline, a timeout is an answer: 'not yet' when something came, so that asking again helps.
             Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
                 Ok(if some_came.load(Ordering::Relaxed) {
                     Status::NotYet
@@ -58,11 +58,11 @@ impl Syncing {
 
     /// Brings the libraries of a call up to date, and fetches their invalidated items.
     pub fn refresh(&self, call: &Call<'_>, why: RefreshReason) -> Result<Status> {
-        // It is there to list: what it asks before may take as long as a page.
+        // This call exists to fetch, so every request may take as long as a page.
         let call = &Call { silence: None, ..*call };
         let done = match self.refresh_listings(call, why)? {
             Status::Ok => self.verify_invalidated(call)?,
-            late => late,
+            other => other,
         };
         if done == Status::Ok {
             self.compact_listings(call)?;
@@ -80,7 +80,7 @@ impl Syncing {
             let Some(scope) = call.scope(&snapshot)? else {
                 return Ok(());
             };
-            (identity, snapshot.asked(scope).to_vec())
+            (identity, snapshot.rows_in(scope).to_vec())
         };
         let mut any = false;
         for row in rows.iter().filter(|row| row.generation.is_fetched()) {
@@ -88,7 +88,7 @@ impl Syncing {
                 continue;
             }
             let what = format!("image{}", row.id.0.rem_euclid(LOCKS));
-            // A segment that another thread or process builds serves all.
+            // One thread or process builds the segment for all.
             let made = self.run_unless_running(&what, call.deadline, || {
                 let now = self.store.library_row(row.id)?;
                 if !now.present || !self.images.has_many_changes(&now)? {
@@ -99,7 +99,7 @@ impl Syncing {
             });
             match made {
                 Ok(made) => any |= made == Some(true),
-                // The call did what it is there for.
+                // Not an error of the call, whose refresh succeeded.
                 Err(error) => log::warn!(
                     "the listing of '{}' could not be put into a new image; the next refresh tries again: {error}",
                     row.library.title
@@ -124,7 +124,7 @@ impl Syncing {
         let since = self.reading.snapshot().sequence();
         let stale = self.find_or_probe(call, |snapshot| {
             let scope = call.scope(snapshot)?.filter(|_| !snapshot.rows.is_empty());
-            Ok(scope.map(|scope| self.stale(call, snapshot.asked(scope), why)))
+            Ok(scope.map(|scope| self.stale(call, snapshot.rows_in(scope), why)))
         })?;
         let stale = stale.unwrap_or_default();
         if stale.is_empty() {
@@ -133,7 +133,7 @@ impl Syncing {
         let done = self.update(call, &stale, since, why)?;
         self.reading.catch_up(call.deadline)?;
         self.reading
-            .have_read(&stale.iter().map(|row| row.id).collect::<Vec<_>>(), call.deadline);
+            .unpin(&stale.iter().map(|row| row.id).collect::<Vec<_>>(), call.deadline);
         Ok(done)
     }
 
@@ -217,7 +217,7 @@ impl SyncJob<'_> {
             Ok(None)
         })?;
         match brought {
-            None if why != RefreshReason::Missing => Err(self.late()),
+            None if why != RefreshReason::Missing => Err(self.deadline_error()),
             moved => Ok(moved.flatten()),
         }
     }

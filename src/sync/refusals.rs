@@ -9,7 +9,7 @@ impl SyncJob<'_> {
     pub(super) fn load_refusals(&self) {
         let known = self.identity().and_then(|identity| match identity {
             Some(identity) => self.sync.store.refusals(identity).map(Some),
-            None => Ok(None), // what this process found out still holds
+            None => Ok(None), // keep what this process found out
         });
         match known {
             Ok(known) => known.iter().for_each(|known| self.source.restore_quirks(known)),
@@ -30,11 +30,11 @@ impl SyncJob<'_> {
             let words: Vec<&str> = (!known.is_empty()).then_some(known).into_iter().chain(new).collect();
             words.join(" ")
         };
-        let kept = self.identity().and_then(|identity| match identity {
+        let stored = self.identity().and_then(|identity| match identity {
             Some(identity) => self.sync.store.note_refusals(identity, self.bounds.deadline, &add),
             None => Ok(()),
         });
-        if let Err(error) = kept {
+        if let Err(error) = stored {
             log::warn!("what the server refuses could not be stored; it is found out again: {error}");
         }
     }

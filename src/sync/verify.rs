@@ -26,12 +26,12 @@ pub struct Unverified {
 const AT_ONCE: usize = 64;
 const MOST: usize = 4 * AT_ONCE;
 /// Failed requests allowed for one batch: seven isolate a single item that the server fails on.
-const FAILURES: u32 = 8;
+const MAX_FAILURES: u32 = 8;
 /// Pause of refreshes between fetches of invalidated items after the server did not answer.
 const RETRY_AFTER_MS: i64 = 30_000;
 
 impl Syncing {
-    /// Whether a call's libraries have invalidated items for a refresh to fetch.
+    /// Returns whether a call's libraries have invalidated items for a refresh to fetch.
     pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
         self.may_fetch_invalidated()
             && places(scope, snapshot.rows.len()).any(|at| !self.invalidated_in(snapshot, at, 1).is_empty())
@@ -47,7 +47,7 @@ impl Syncing {
         if !self.may_fetch_invalidated() {
             return Ok(Status::Ok);
         }
-        // One call fetches them for all: the others wake at the same commit, and do not wait for it.
+        // One call fetches them for all others, which wake at the same commit and do not wait for it.
         let done = self.run_unless_running("verify", call.deadline, || self.verify_all(call))?;
         Ok(done.unwrap_or(Status::Ok))
     }
@@ -88,13 +88,13 @@ impl Syncing {
         Ok(Status::Ok)
     }
 
-    /// Whether a refresh fetches invalidated items: not soon after the server did not answer.
+    /// Returns whether a refresh fetches invalidated items: not soon after the server did not answer.
     fn may_fetch_invalidated(&self) -> bool {
         let since = self.clock.now_ms() - self.failed_ms.load(Ordering::Relaxed);
         self.can_fetch_items() && !(0..RETRY_AFTER_MS).contains(&since)
     }
 
-    /// Whether the source can fetch single items; else the library is listed.
+    /// Returns whether the source can fetch single items; else the library is listed.
     fn can_fetch_items(&self) -> bool {
         self.abilities().is_some_and(|can| can.items)
     }
@@ -102,7 +102,7 @@ impl Syncing {
     /// Fetches invalidated items in one request, and stores them.
     pub fn verify(&self, call: &Call<'_>, unverified: &[Unverified]) -> Result<()> {
         if !self.can_fetch_items() {
-            // Then a listing tells, and ends all that was invalidated before it.
+            // The source cannot fetch single items: a listing verifies them all.
             let rows: Vec<LibraryRow> = unverified.iter().map(|one| one.row.clone()).collect();
             return self
                 .update(
@@ -129,13 +129,16 @@ impl Syncing {
             }
         }
         let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
-        let mut asked = ItemReplies::default();
-        self.fetch_in_halves(call, &keys, &mut asked)?;
+        let mut replies = ItemReplies::default();
+        self.fetch_in_halves(call, &keys, &mut replies)?;
         for Unverified { row, rating_key, paths } in unverified {
-            if asked.unanswered.contains(&rating_key.as_str()) {
+            if replies.unanswered.contains(&rating_key.as_str()) {
                 continue;
             }
-            let found = asked.items.iter().find(|placed| placed.item.rating_key == *rating_key);
+            let found = replies
+                .items
+                .iter()
+                .find(|placed| placed.item.rating_key == *rating_key);
             if let Some(placed) = found.filter(|placed| placed.is_in(&row.library.section)) {
                 // Rows from the server are valid whether or not the path changed: a changed item is merged.
                 self.store
@@ -155,23 +158,23 @@ impl Syncing {
                     key == rating_key
                 })?;
         }
-        asked.failure.map_or(Ok(()), Err)
+        replies.failure.map_or(Ok(()), Err)
     }
 
     /// Fetches items. If a batch fails, fetches its halves: a single item may cause the failure.
-    fn fetch_in_halves<'k>(&self, call: &Call<'_>, keys: &[&'k str], asked: &mut ItemReplies<'k>) -> Result<()> {
+    fn fetch_in_halves<'k>(&self, call: &Call<'_>, keys: &[&'k str], replies: &mut ItemReplies<'k>) -> Result<()> {
         match self.items(call, keys) {
-            Ok(items) => asked.items.extend(items),
+            Ok(items) => replies.items.extend(items),
             Err(error) if !matches!(error.status, Status::BadAnswer | Status::ServerError) => return Err(error),
             Err(error) => {
-                asked.failures += 1;
-                if keys.len() > 1 && asked.failures < FAILURES {
+                replies.failures += 1;
+                if keys.len() > 1 && replies.failures < MAX_FAILURES {
                     for half in keys.chunks(keys.len().div_ceil(2)) {
-                        self.fetch_in_halves(call, half, asked)?;
+                        self.fetch_in_halves(call, half, replies)?;
                     }
                 } else {
-                    asked.unanswered.extend(keys);
-                    asked.failure = Some(error);
+                    replies.unanswered.extend(keys);
+                    replies.failure = Some(error);
                 }
             }
         }

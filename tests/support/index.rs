@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use plexindex::error::{Result, Status};
 pub use plexindex::inside::{
-    Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FolderFacts, ManualClock, Rules, SystemClock, Which,
-    failpoint, freeze_coarse_clock,
+    Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FileFilter, FolderFacts, ManualClock, Rules,
+    SystemClock, failpoint, freeze_coarse_clock,
 };
 use plexindex::model::{Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;

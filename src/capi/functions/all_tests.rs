@@ -1,4 +1,4 @@
-//! Every exported function, called as none may be called, and with a defect behind it.
+//! Calls every exported function with invalid arguments, and with a planted panic.
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -18,24 +18,24 @@ use crate::capi::types::{
 };
 use crate::error::Status;
 
-/// What is wrong with an argument.
+/// How an argument is invalid.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Wrong {
-    /// A pointer is NULL; a number is the least there is.
+    /// A NULL pointer, or the lowest number.
     Null,
-    /// A pointer is to zeros, but not aligned.
+    /// A misaligned pointer to zeros.
     Odd,
-    /// A pointer is to bytes that are all set, so that each size in them is the largest; a number is the largest there is.
+    /// A pointer to bytes that are all 255, so that each size in them is the largest; or the highest number.
     Full,
 }
 
-/// What a function gives back.
+/// The result of a function.
 #[derive(Debug, PartialEq)]
 enum Given {
     Status(i32),
     Number(u32),
     Text(*const c_char),
-    /// What is in a block: of no block none.
+    /// The number of answers in a block; 0 without a block.
     Count(usize),
     Record(*const c_void),
 }
@@ -112,7 +112,7 @@ impl Scene {
         place
     }
 
-    /// Memory for any argument, from an offset on; a NUL ends it.
+    /// Memory for any argument, filled with `byte` from an offset on, and ended by a NUL.
     fn bytes(&self, byte: u8, offset: usize) -> *mut u8 {
         let mut words = vec![u64::from_ne_bytes([byte; 8]); 1024].into_boxed_slice();
         words[1023] = 0;
@@ -140,15 +140,15 @@ impl Scene {
     }
 }
 
-/// An argument: as it shall be, and with something wrong, if that can be seen.
+/// A type of argument, with its valid and invalid values.
 trait Argument: Sized {
     fn good(scene: &Scene) -> Self;
     fn bad(scene: &Scene, wrong: Wrong) -> Option<Self>;
-    /// How a value that is not aligned is answered: refused, or taken all the same.
+    /// Whether a misaligned value is refused, rather than accepted.
     const MUST_BE_ALIGNED: bool = false;
 }
 
-/// Arguments of these types are as good as this.
+/// Implements [`Argument`] for types, with a valid value for each.
 macro_rules! arguments {
     ($($type:ty, $good:expr, $bad:expr, $aligned:literal;)*) => {
         $(impl Argument for $type {
@@ -187,7 +187,7 @@ numbers! {
     usize, 1;
 }
 
-/// What is not one of our handles cannot be told from one, unless it is misaligned.
+/// An invalid handle. A wrong pointer cannot be detected unless it is misaligned.
 fn no_handle<T>(scene: &Scene, wrong: Wrong) -> Option<*mut T> {
     (wrong != Wrong::Full).then(|| scene.wrong(wrong))
 }
@@ -196,7 +196,7 @@ extern "C" fn receive(_: *mut c_void, _: i32, _: *const c_char, _: usize) {}
 
 arguments! {
     *const Handle, |scene| scene.handle, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
-    // That of plexindex_close(): the one of the scene is needed once more.
+    // NULL is the valid argument of plexindex_close(), as the scene's handle is needed later.
     *mut Handle, |_| null_mut(), no_handle, true;
     *const LibraryHandle, |scene| scene.library, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
     *const TableHandle, |scene| scene.table, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
@@ -305,9 +305,9 @@ fn op(table: *const TableHandle) -> TableOp {
 trait Function {
     /// How many arguments it takes.
     fn count(&self) -> usize;
-    /// Whether one of them must be aligned.
+    /// Returns whether this argument must be aligned.
     fn must_be_aligned(&self, argument: usize) -> bool;
-    /// Calls it, with one argument wrong; `None` when that cannot be wrong in this way.
+    /// Calls it with one argument invalid; `None` if this argument cannot be invalid in this way.
     fn call(&self, scene: &Scene, wrong: Option<(usize, Wrong)>) -> Option<Given>;
 }
 
@@ -420,7 +420,7 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
 }
 
 #[test]
-fn the_list_is_the_header_s() {
+fn the_list_has_every_function_of_the_header() {
     let header = [
         include_str!("../../../include/plexindex.h"),
         include_str!("../../../include/plexindex_more.h"),
@@ -436,7 +436,7 @@ fn the_list_is_the_header_s() {
     assert_eq!(listed, declared);
 }
 
-/// Pointers that may be NULL, and what comes of it.
+/// Arguments that may be NULL: function, index of the argument, and the expected result.
 const MAY_BE_NULL: [(&str, usize); 3] = [
     ("plexindex_close", 0),
     ("plexindex_edit_items", 1),
@@ -444,7 +444,7 @@ const MAY_BE_NULL: [(&str, usize); 3] = [
 ];
 
 #[test]
-fn whatever_one_argument_is_there_is_a_status() {
+fn every_invalid_argument_gives_a_status() {
     let folder = tempfile::tempdir().expect("a folder");
     let scene = Scene::new(folder.path());
     let mut calls = 0;
@@ -483,9 +483,9 @@ fn whatever_one_argument_is_there_is_a_status() {
     scene.close();
 }
 
-/// Every function that gives a status takes a buffer for its error's text, and fills it in.
+/// Every function that returns a status has an error buffer, and fills it in.
 #[test]
-fn whatever_fails_tells_the_caller() {
+fn every_failure_writes_an_error_text() {
     let folder = tempfile::tempdir().expect("a folder");
     let scene = Scene::new(folder.path());
     let told = |text: &str| {
@@ -526,7 +526,7 @@ fn a_library_within_a_query_or_an_edit_is_aligned() {
     scene.close();
 }
 
-/// What the header says of the life of a key: no other function ends it.
+/// As the header promises, only another fast lookup ends the life of a key.
 #[test]
 fn a_key_lasts_until_the_next_fast_lookup() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -545,7 +545,7 @@ fn a_key_lasts_until_the_next_fast_lookup() {
             null_mut(),
         );
         assert_eq!(put, Status::Ok as i32, "{}", message());
-        // It reads what was written, so that the fast lookup knows it.
+        // A full read brings the snapshot up to date, so that the fast lookup finds the value.
         let got = plexindex_table_get(scene.table, c"n".as_ptr(), 1, <*mut Buffer>::good(&scene), null_mut());
         assert_eq!(got, Status::Ok as i32);
         let kept = plexindex_table_lookup(scene.table, c"n".as_ptr());
@@ -572,9 +572,9 @@ fn a_key_lasts_until_the_next_fast_lookup() {
     scene.close();
 }
 
-/// A defect behind a function is a status, or what stands for nothing; the handle goes on working.
+/// A panic becomes a status, or the value that stands for nothing; the handle can be used afterwards.
 #[test]
-fn a_panic_behind_any_function_stays_there() {
+fn a_panic_in_any_function_becomes_a_status() {
     for plant in [Plant::Before, Plant::After] {
         let folder = tempfile::tempdir().expect("a folder");
         let scene = Scene::new(folder.path());

@@ -11,7 +11,7 @@ use crate::capi::strings::{bytes, check_flags, fill, out_buffer, sized, split};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, WalkRecord};
 use crate::disk::Rules;
 use crate::error::{Result, refuse};
-use crate::query::Which;
+use crate::query::FileFilter;
 
 /// Reads folders of this machine for a while, and reports what is not listed without a doubt. Sends no request.
 /// plexindex_list_items_not_on_disk() is the other direction.
@@ -123,7 +123,7 @@ pub unsafe extern "C" fn plexindex_list_items_not_on_disk(
         // SAFETY: as above.
         let FolderPage { path, after, page } =
             unsafe { page_of(path, path_length, after, after_length, limit, out_page) }?;
-        library.items_below_with(path, after, limit, Which::NotOnDisk, |found, folder| {
+        library.items_below_with(path, after, limit, FileFilter::NotOnDisk, |found, folder| {
             write_folder(page, found, folder)
         })
     })

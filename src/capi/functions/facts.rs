@@ -23,8 +23,8 @@ pub unsafe extern "C" fn plexindex_list_libraries_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
-        let libraries: Vec<_> = asked.query.libraries()?.iter().map(LibraryInfo::to_json).collect();
+        let (checked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
+        let libraries: Vec<_> = checked.query.libraries()?.iter().map(LibraryInfo::to_json).collect();
         write_json(json, &libraries)
     })
 }
@@ -49,8 +49,8 @@ pub unsafe extern "C" fn plexindex_check_server_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
-        write_json(json, &asked.query.server()?)
+        let (checked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
+        write_json(json, &checked.query.server()?)
     })
 }
 

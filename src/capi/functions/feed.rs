@@ -55,11 +55,11 @@ pub unsafe extern "C" fn plexindex_list_changes_json(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
+        let (checked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
         check_page_limit(limit)?;
-        let page = asked
+        let page = checked
             .query
-            .changes_page(asked.utf8("the cursor")?, asked.full(), limit)?;
+            .changes_page(checked.utf8("the cursor")?, checked.full(), limit)?;
         write_json(json, &page.to_json())
     })
 }
@@ -88,8 +88,8 @@ pub unsafe extern "C" fn plexindex_wait_for_changes(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let asked = unsafe { query::query(handle, query) }?;
-        asked.query.wait_status(asked.utf8("the cursor")?)
+        let checked = unsafe { query::query(handle, query) }?;
+        checked.query.wait_status(checked.utf8("the cursor")?)
     })
 }
 

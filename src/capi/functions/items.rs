@@ -9,7 +9,7 @@ use crate::capi::query;
 use crate::capi::strings::{bytes, check_page_limit, out, out_buffer, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, QueryRecord};
 use crate::error::{Result, Status};
-use crate::query::{Answer, Which};
+use crate::query::{Answer, FileFilter};
 
 /// The items of a library as the store has them, one page a call. Sends no request.
 ///
@@ -127,12 +127,12 @@ pub unsafe extern "C" fn plexindex_match_folder(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
+        let (checked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
         let write = |found: &Answer<'_>, folder| write_folder(answer, found, folder);
-        if asked.at_once() {
-            return asked.query.match_folder_at_once_with(asked.text, write);
+        if checked.at_once() {
+            return checked.query.match_folder_at_once_with(checked.text, write);
         }
-        let status = asked.query.match_folder_with(asked.text, write)?;
+        let status = checked.query.match_folder_with(checked.text, write)?;
         recount_log_lines(answer)?;
         Ok(status)
     })
@@ -171,7 +171,9 @@ pub unsafe extern "C" fn plexindex_list_items_below(
         // SAFETY: as above.
         let FolderPage { path, after, page } =
             unsafe { page_of(path, path_length, after, after_length, limit, out_page) }?;
-        library.items_below_with(path, after, limit, Which::All, |found, _| write_answer(page, found))
+        library.items_below_with(path, after, limit, FileFilter::All, |found, _| {
+            write_answer(page, found)
+        })
     })
 }
 

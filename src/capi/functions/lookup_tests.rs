@@ -1,4 +1,4 @@
-//! The fast path's outputs, over a source that no server is.
+//! The fast lookup's output, over a hostile source.
 
 use super::*;
 use crate::capi::for_tests::hostile;

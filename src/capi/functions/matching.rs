@@ -28,12 +28,12 @@ pub unsafe extern "C" fn plexindex_match_path(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
+        let (checked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
         let write = |found: &Answer<'_>| write_answer(answer, found);
-        if asked.at_once() {
-            return asked.query.match_path_at_once_with(asked.text, write);
+        if checked.at_once() {
+            return checked.query.match_path_at_once_with(checked.text, write);
         }
-        let status = asked.query.match_path_with(asked.text, write)?;
+        let status = checked.query.match_path_with(checked.text, write)?;
         recount_log_lines(answer)?;
         Ok(status)
     })
@@ -58,10 +58,10 @@ pub unsafe extern "C" fn plexindex_match_paths(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, answers) = unsafe { (query::query(handle, query)?, out_buffer(out_answers, "out_answers")?) };
-        let paths = split(asked.text, count, "query.text")?;
+        let (checked, answers) = unsafe { (query::query(handle, query)?, out_buffer(out_answers, "out_answers")?) };
+        let paths = split(checked.text, count, "query.text")?;
         write_answers(answers, count, |block| {
-            asked.query.match_paths_with(&paths, |found| block.answer(found))
+            checked.query.match_paths_with(&paths, |found| block.answer(found))
         })?;
         recount_log_lines(answers)?;
         Ok(Status::Ok)
@@ -84,9 +84,11 @@ pub unsafe extern "C" fn plexindex_match_guid(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
-        let guid = asked.utf8("the GUID")?;
-        let status = asked.query.match_guid_with(guid, |found| write_answer(answer, found))?;
+        let (checked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
+        let guid = checked.utf8("the GUID")?;
+        let status = checked
+            .query
+            .match_guid_with(guid, |found| write_answer(answer, found))?;
         recount_log_lines(answer)?;
         Ok(status)
     })
@@ -106,9 +108,9 @@ pub unsafe extern "C" fn plexindex_search_title(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (asked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
-        let title = asked.utf8("the title")?;
-        let status = asked
+        let (checked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
+        let title = checked.utf8("the title")?;
+        let status = checked
             .query
             .search_title_with(title, |found| write_answer(answer, found))?;
         recount_log_lines(answer)?;

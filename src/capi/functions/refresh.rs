@@ -23,11 +23,11 @@ pub unsafe extern "C" fn plexindex_refresh(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let asked = unsafe { query::query(handle, query) }?;
-        match (asked.full(), asked.probe()) {
-            (true, _) => asked.query.refresh_as("refresh", RefreshReason::Full),
-            (false, true) => asked.query.refresh_as("check", RefreshReason::Now),
-            (false, false) => asked.query.refresh_as("refresh", RefreshReason::Due),
+        let checked = unsafe { query::query(handle, query) }?;
+        match (checked.full(), checked.probe()) {
+            (true, _) => checked.query.refresh_as("refresh", RefreshReason::Full),
+            (false, true) => checked.query.refresh_as("check", RefreshReason::Now),
+            (false, false) => checked.query.refresh_as("refresh", RefreshReason::Due),
         }
     })
 }

@@ -9,7 +9,7 @@ use crate::capi::guard::{guard, guard_value, keep_text};
 use crate::capi::handles::opened;
 use crate::capi::options::ttl;
 use crate::capi::strings::{aligned, bytes, check_reserved, null, out, out_buffer, unsupported};
-use crate::capi::table_handles::{HostTable, kept, one};
+use crate::capi::table_handles::{HostTable, host_table, one};
 use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
 use crate::engine::{Op, Tables, Terms};
 use crate::error::{Result, Status, refuse, room};
@@ -235,7 +235,7 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
     } = given;
     check_reserved(reserved, &format!("ops[{place}]"))?;
     // SAFETY: the caller's promise.
-    if unsafe { kept(table) }.is_ok_and(|known| !Arc::ptr_eq(&known.tables, tables)) {
+    if unsafe { host_table(table) }.is_ok_and(|known| !Arc::ptr_eq(&known.tables, tables)) {
         return refuse(format!(
             "ops[{place}].table is a table of another handle: give one of plexindex_get_table() with this handle"
         ));
@@ -302,10 +302,10 @@ pub unsafe extern "C" fn plexindex_table_count(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (kept, count) = unsafe { (kept(table)?, out(out_count, "out_count")?) };
-        *count = match &kept.table {
+        let (host_table, count) = unsafe { (host_table(table)?, out(out_count, "out_count")?) };
+        *count = match &host_table.table {
             Some(table) => table.count()?,
-            None => kept.tables.count()?,
+            None => host_table.tables.count()?,
         };
         Ok(Status::Ok)
     })
@@ -319,10 +319,10 @@ pub unsafe extern "C" fn plexindex_table_count(
 pub unsafe extern "C" fn plexindex_table_clear(table: *const TableHandle, error: *mut Buffer) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let kept = unsafe { kept(table) }?;
-        match &kept.table {
+        let host_table = unsafe { host_table(table) }?;
+        match &host_table.table {
             Some(table) => table.clear(),
-            None => kept.tables.clear(),
+            None => host_table.tables.clear(),
         }
     })
 }

@@ -65,8 +65,9 @@ impl FolderLimit {
     /// # Errors
     /// Those of the store.
     pub fn exceeded(&self) -> Result<u64> {
-        self.bytes
-            .map_or(Ok(0), |limit| Ok(self.store.bytes_kept()?.saturating_sub(limit)))
+        self.bytes.map_or(Ok(0), |limit| {
+            Ok(self.store.bytes_after_vacuum()?.saturating_sub(limit))
+        })
     }
 
     /// Returns whether the folder exceeds the limit.
@@ -100,7 +101,7 @@ impl FolderLimit {
 
     /// Evicts down to the limit; returns `false` if time ran out.
     fn evict_down_to(&self, limit: u64, deadline: Deadline, stays: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
-        let late = || deadline.moment().is_some_and(|moment| self.clock.has_come(moment));
+        let has_timed_out = || deadline.moment().is_some_and(|moment| self.clock.has_come(moment));
         let mut has_history = true;
         loop {
             if self.store.folder().disk_bytes() <= limit {
@@ -109,20 +110,20 @@ impl FolderLimit {
             }
             // Dead rows count until they are swept: sweep before evicting a library.
             while self.store.sweep(SWEEP, deadline)? {
-                if late() {
+                if has_timed_out() {
                     return Ok(false);
                 }
             }
             self.store.sweep_segments();
-            while self.store.give_back(deadline)? {
-                if late() {
+            while self.store.vacuum(deadline)? {
+                if has_timed_out() {
                     return Ok(false);
                 }
             }
             self.store.settle();
             // The part of the write-ahead log that others are reading remains for a moment.
-            let kept = self.store.bytes_kept()?;
-            if kept <= limit {
+            let bytes = self.store.bytes_after_vacuum()?;
+            if bytes <= limit {
                 self.warned.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
@@ -138,7 +139,7 @@ impl FolderLimit {
                 // A call that uses a library checks again at its end.
                 if libraries.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
                     log::warn!(
-                        "{} takes {kept} bytes, more than size_limit={limit}, and all of it has to stay: recorded matches, \
+                        "{} takes {bytes} bytes, more than size_limit={limit}, and all of it has to stay: recorded matches, \
                          what the host keeps, and the library asked for last; raise size_limit",
                         self.store.folder().path().display()
                     );
@@ -149,7 +150,7 @@ impl FolderLimit {
                 return Ok(false); // it is in use by now: the next call looks again
             }
             log::info!(
-                "'{title}' was asked for longest ago, and goes: {kept} bytes are more than size_limit={limit}; the next \
+                "'{title}' was asked for longest ago, and goes: {bytes} bytes are more than size_limit={limit}; the next \
                  question fetches it again"
             );
         }

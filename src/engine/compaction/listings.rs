@@ -139,8 +139,8 @@ impl ListingSegments {
     }
 
     fn fill(&self, mut builder: ListingBuilder, row: &LibraryRow, generation: Generation) -> Result<ListingBuilder> {
-        self.store.for_each_item(row.id, generation, &mut |item, came| {
-            builder.push_single(&item, came.0);
+        self.store.for_each_item(row.id, generation, &mut |item, added_at| {
+            builder.push_single(&item, added_at.0);
             Ok(())
         })?;
         Ok(builder)

@@ -3,7 +3,7 @@ use super::*;
 #[test]
 fn each_hash_leads_to_its_nodes_newest_first_and_to_no_others() {
     let chains = Chains::new(3000);
-    // Of few chains, and of few of the bits that a head has: many meet.
+    // Few different chains and few different filter bits, so that many hashes collide.
     let hash = |n: u64| (n % 40) << 59 ^ (n % 7) ^ (n / 280) << 20;
     for n in 0..3000 {
         chains.link(hash(n), u32::try_from(n).expect("few"), 0).expect("room");

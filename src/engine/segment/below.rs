@@ -87,20 +87,20 @@ impl ListingSegment {
         places
     }
 
-    /// Adds the content of a range to `held`: counts, each show once by one of its episodes, and items without a show.
+    /// Adds the content of a range to `contents`: counts, each show once by one of its episodes, and items without a show.
     /// `components`: number of the folder's components. Returns the shows beyond the limit of an answer.
     pub fn gather<'i>(
         &'i self,
         within: &Range<usize>,
         hidden: &[usize],
         components: usize,
-        held: &mut FolderContents<'i>,
+        contents: &mut FolderContents<'i>,
     ) -> Others {
         let mut others = Vec::new();
-        let _marked = self.gather_runs(within, hidden, components, held, &mut others);
+        let _marked = self.gather_runs(within, hidden, components, contents, &mut others);
         others.sort_unstable();
         others.dedup();
-        held.total += others.len();
+        contents.total += others.len();
         others
     }
 
@@ -109,7 +109,7 @@ impl ListingSegment {
         within: &Range<usize>,
         hidden: &[usize],
         components: usize,
-        held: &mut FolderContents<'i>,
+        contents: &mut FolderContents<'i>,
         others: &mut Others,
     ) -> Read<()> {
         let mut repeats = self.order.repeats(&self.file, within, within.start)?;
@@ -121,28 +121,28 @@ impl ListingSegment {
                 return Ok(ControlFlow::Continue(()));
             }
             let items = files - count(&repeats, &run).min(files);
-            held.files += files as u64;
-            held.items += items as u64;
+            contents.files += files as u64;
+            contents.items += items as u64;
             let is_live = |place: &usize| hidden.binary_search(place).is_err();
             if show == 0 {
-                held.total += items;
+                contents.total += items;
                 let firsts = run.filter(|place| is_live(place) && repeats.binary_search(place).is_err());
-                for place in firsts.take(MAX_CANDIDATES - held.members.len().min(MAX_CANDIDATES)) {
-                    held.members.push(self.member(place, components, false)?);
+                for place in firsts.take(MAX_CANDIDATES - contents.members.len().min(MAX_CANDIDATES)) {
+                    contents.members.push(self.member(place, components, false)?);
                 }
             } else if let Some((_, known)) = shows.iter().find(|(known, _)| *known == show) {
                 // A show with several seasons needs no further reads.
-                if held.members[*known].season.is_some()
+                if contents.members[*known].season.is_some()
                     && let Some(place) = run.clone().find(is_live)
                 {
                     let season = self.member(place, components, true)?.season;
-                    held.members[*known].merge_season(season);
+                    contents.members[*known].merge_season(season);
                 }
-            } else if held.members.len() < MAX_CANDIDATES {
+            } else if contents.members.len() < MAX_CANDIDATES {
                 if let Some(place) = run.clone().find(is_live) {
-                    shows.push((show, held.members.len()));
-                    held.members.push(self.member(place, components, true)?);
-                    held.total += 1;
+                    shows.push((show, contents.members.len()));
+                    contents.members.push(self.member(place, components, true)?);
+                    contents.total += 1;
                 }
             } else {
                 others.push(show);

@@ -41,7 +41,7 @@ pub struct ListingMeta {
 pub struct ListingInfo {
     /// Size of the file.
     pub bytes: u64,
-    /// Items, or matches.
+    /// Number of items.
     pub items: u64,
     /// Listed paths, without mapped ones.
     pub parts: u64,

@@ -1,4 +1,4 @@
-//! A Bloom filter over the newer segments: one look instead of one in each segment.
+//! A Bloom filter over the newer segments: one check instead of a lookup in each segment.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
@@ -21,7 +21,7 @@ fn bits(upper: u32) -> (u64, u64) {
 }
 
 impl Filter {
-    /// A filter for twice so many hashes.
+    /// A filter with room for twice this number of hashes.
     pub fn new(hashes: usize) -> Self {
         let words = (2 * hashes * BITS / 64).next_power_of_two();
         Self {
@@ -41,7 +41,7 @@ impl Filter {
         self.added.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns whether so many more hashes are too many.
+    /// Returns whether the filter has no room for `more` hashes.
     pub fn is_too_small(&self, more: usize) -> bool {
         (self.added.load(Ordering::Relaxed) + more) * BITS > self.words.len() * 64
     }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_was_added_is_there_and_little_else_seems_to_be() {
+fn added_hashes_are_found_and_false_positives_are_rare() {
     let filter = Filter::new(10_000);
     let hash = |n: u32| n.wrapping_mul(0x9E37_79B1).rotate_left(7);
     (0..20_000).for_each(|n| filter.add(hash(n)));

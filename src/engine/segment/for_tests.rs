@@ -18,13 +18,13 @@ impl ListingSegment {
         Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))
     }
 
-    /// The generation of the listing; for matches, of when the segment was made.
+    /// The generation of the listing.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.head.generation
     }
 
-    /// The change sequence up to which it knows everything.
+    /// The change sequence up to which it has every change.
     #[must_use]
     pub fn sequence(&self) -> u64 {
         self.head.sequence
@@ -48,7 +48,7 @@ impl ListingSegment {
         self.head.length
     }
 
-    /// Gives `each` the paths of the item that begins with this entry, in the server's order.
+    /// Passes the paths of the item that begins with this entry to `each`, in the server's order.
     pub fn files(&self, first: u32, mut each: impl FnMut(&[u8])) {
         let _marked: Read<()> = (|| {
             let first = self.entry(first)?;
@@ -102,10 +102,10 @@ impl ListingSegment {
         EntryHead::read(&self.file, number)
     }
 
-    /// Reads and verifies all of it, rather than block by block when it is needed.
+    /// Reads and verifies the whole segment.
     ///
     /// # Errors
-    /// [`Status::Store`] when any of it is damaged.
+    /// [`Status::Store`] if any of it is damaged.
     pub fn verify(&self) -> Result<()> {
         self.file
             .slice(0, self.head.sums.byte(0, 1))

@@ -24,7 +24,7 @@ const AT_KIND: usize = 247;
 /// Offset of the library's uuid: a length byte, then its bytes.
 const AT_UUID: usize = 248;
 /// The longest uuid that fits; Plex's have 36 bytes.
-pub const LONGEST_UUID: usize = 255;
+pub const MAX_UUID: usize = 255;
 
 /// Offset and number of elements of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +96,7 @@ impl SegmentHead {
         };
         out[AT_KIND] = kind;
         let uuid = self.uuid.as_bytes();
-        let length = uuid.len().min(LONGEST_UUID);
+        let length = uuid.len().min(MAX_UUID);
         out[AT_UUID] = u8::try_from(length).unwrap_or(0);
         out[AT_UUID + 1..][..length].copy_from_slice(&uuid[..length]);
         let sum = xxh3_64(&out[..AT_SUM]);

@@ -13,9 +13,9 @@ const LOWER: u64 = 0xFFFF_FFFF;
 
 /// The value of a match: its change sequence and rating key.
 #[must_use]
-pub fn match_value(rating_key: &str, given: Sequence) -> Vec<u8> {
+pub fn match_value(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
     let mut value = Vec::with_capacity(rating_key.len() + 5);
-    put_varint(&mut value, given.0 & LOWER);
+    put_varint(&mut value, recorded_at.0 & LOWER);
     value.extend_from_slice(rating_key.as_bytes());
     value
 }
@@ -23,9 +23,9 @@ pub fn match_value(rating_key: &str, given: Sequence) -> Vec<u8> {
 /// The inverse of [`match_value`]; `beside`: any change sequence of the store.
 #[must_use]
 pub fn match_of(value: &[u8], beside: Sequence) -> Option<(&str, Sequence)> {
-    let (given, length) = varint(value)?;
+    let (recorded_at, length) = varint(value)?;
     let rating_key = std::str::from_utf8(value.get(length..)?).ok()?;
-    Some((rating_key, Sequence(beside.0 & !LOWER | given)))
+    Some((rating_key, Sequence(beside.0 & !LOWER | recorded_at)))
 }
 
 /// The matches of a library in segments.
@@ -136,8 +136,8 @@ impl Matches {
     #[must_use]
     pub fn get(&self, place: RecordPlace) -> Option<(&str, &[u8], Sequence)> {
         let record = self.segments.record(place)?;
-        let (rating_key, given) = self.read(&record)?;
-        Some((rating_key, record.name, given))
+        let (rating_key, recorded_at) = self.read(&record)?;
+        Some((rating_key, record.name, recorded_at))
     }
 
     fn read<'m>(&self, record: &Record<'m>) -> Option<(&'m str, Sequence)> {

@@ -20,10 +20,10 @@ use crate::matching::{Form, Normal};
 /// Elements for each place of the directory.
 const STEP: usize = 4;
 /// Smaller ranges are scanned, not bisected.
-const FEW: usize = 16;
+const MAX_SCANNED: usize = 16;
 /// Components compared by bisection; longer common ends are found by a scan.
 const DEPTH: usize = 32;
-/// Distinct items for an answer, and one more to know that there are more.
+/// Distinct items that an answer shows, and one more to detect that there are more.
 const ENOUGH: usize = crate::matching::MAX_CANDIDATES + 1;
 
 /// The hash of the last component of a form.
@@ -43,7 +43,7 @@ pub struct NameTableBuilder {
 }
 
 impl NameTableBuilder {
-    /// A builder for so many elements.
+    /// A builder for `count` elements.
     pub fn new(count: usize, place: Option<&Path>) -> Self {
         Self {
             count,
@@ -147,9 +147,9 @@ impl NameTable {
             let innermost = index + 1 == narrowed.depth;
             let open = |at: &usize| !seen.contains(at);
             let mut given = GivenItems::default();
-            if innermost && range.len() <= FEW {
+            if innermost && range.len() <= MAX_SCANNED {
                 let mut best = least.max(1);
-                let mut common = [0; FEW];
+                let mut common = [0; MAX_SCANNED];
                 for (common, at) in common.iter_mut().zip(range.from..range.to) {
                     let entry = self.entry(file, at)?;
                     let own = entry.form().common_components(form);
@@ -212,7 +212,7 @@ impl NameTable {
         };
         for component in form.rev_components().take(DEPTH - 1) {
             let outer = narrowed.ranges[narrowed.depth - 1];
-            if outer.len() <= FEW {
+            if outer.len() <= MAX_SCANNED {
                 break;
             }
             let order = |at: usize| {

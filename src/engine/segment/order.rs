@@ -31,7 +31,7 @@ use crate::matching::Form;
 /// Words of the head.
 const HEAD: usize = 4;
 /// Deepest folder, in components, that is found by its end.
-const DEEPEST: usize = 255;
+const MAX_DEPTH: usize = 255;
 
 /// A path of a segment under construction.
 #[derive(Clone, Copy)]
@@ -128,7 +128,7 @@ impl FolderOrderBuilder {
             if end > begin {
                 depth += 1;
                 // The previous path lies below it too if it begins with it and the separator.
-                if end >= common && depth <= DEEPEST {
+                if end >= common && depth <= MAX_DEPTH {
                     let name = u64::from(name(&form[begin..end], depth));
                     let key = (name & !255) << 32 | u64::from(at) << 8 | name & 255;
                     self.folders.push(key, place.entry)?;
@@ -403,8 +403,9 @@ impl FolderOrder {
         Ok(found)
     }
 
-    /// Calls `each` with at most `most` folders that share the longest end with a path, at least `least` components, and that
-    /// `lives` accepts: common components and form. Returns how many there are.
+    /// Finds the folders that share the longest suffix with `folder`, of at least `least` components. Calls `each` with
+    /// the number of common components and the form, for at most `most` of them, without those that `lives` rejects.
+    /// Returns their number.
     pub fn suffix_matches(
         &self,
         file: &CheckedBytes,
@@ -421,7 +422,7 @@ impl FolderOrder {
         let hash = |at: usize| Ok(saturating_u32(self.pair(file, arrays.folders, at)?[0]) >> 8);
         let from = bisect(0..arrays.folders.1, |at| Ok(hash(at)? < wanted))?;
         let to = bisect(from..arrays.folders.1, |at| Ok(hash(at)? == wanted))?;
-        // Nested ranges: each shares one component more.
+        // Nested ranges: each shares one more component.
         let outermost = from..to;
         let mut ranges = vec![outermost];
         for component in folder.rev_components() {
@@ -447,7 +448,7 @@ impl FolderOrder {
             let mut count = 0;
             for at in range.clone().filter(|at| !seen.contains(at)) {
                 if count == most {
-                    // The rest shares as much; it is counted without a check that it lives.
+                    // The rest shares as many components; it is counted without calling `lives`.
                     return Ok(range.len() - seen.len());
                 }
                 let (form, depth) = self.folder(file, &arrays, at)?;

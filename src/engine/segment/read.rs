@@ -71,7 +71,7 @@ impl ListingSegment {
         })
     }
 
-    /// Returns whether it is in memory in place of a file.
+    /// Returns whether it is kept in memory because its file could not be written.
     #[must_use]
     pub fn stands_in(&self) -> bool {
         self.stands_in
@@ -137,18 +137,18 @@ impl ListingSegment {
         self.file.prefetch(self.paths.at(hash));
     }
 
-    /// The first entry of this hash, if any. Prefetches the entry, whose path and form take `length` bytes, and not more: a
-    /// processor has few outstanding loads.
+    /// The first entry of this hash, if any. Prefetches the entry, whose path and form take `length` bytes, and nothing
+    /// else: a processor can have only a few loads in flight.
     #[inline]
     pub fn first(&self, hash: u64, length: usize) -> FirstEntry {
         const LINE: usize = 64;
         /// Bytes around the path: its length, and the item's first fields.
-        const BESIDE: usize = 40;
+        const BYTES_AROUND: usize = 40;
         let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
             return FirstEntry(None);
         };
         let at = number as usize * 4;
-        let end = at + length.min(4 * LINE) + BESIDE;
+        let end = at + length.min(4 * LINE) + BYTES_AROUND;
         for line in (at - at % LINE..end).step_by(LINE) {
             self.file.prefetch(line);
         }

@@ -38,7 +38,7 @@ pub const FORM_STORED: u8 = 2;
 pub const FORM_RAW: u8 = 3;
 /// The item's first path: the item follows it.
 pub const FIRST: u8 = 4;
-/// Another entry has the same hash: a lookup must go on.
+/// Another entry has the same hash: a lookup must continue.
 pub const TWIN: u8 = 8;
 /// Not listed, but mapped from a listed path.
 pub const MAPPED: u8 = 16;

@@ -127,16 +127,16 @@ impl RecordSegmentBuilder {
         }
     }
 
-    /// How many records it has.
+    /// Number of records.
     #[must_use]
     pub fn records(&self) -> u64 {
         self.records
     }
 
-    /// Adds a record. Records come in the order of [`Record::key`].
+    /// Adds a record. Records must come in the order of [`Record::key`].
     ///
     /// # Errors
-    /// The disk's; no memory; more than 16 GiB.
+    /// Errors of the disk; no memory; a size of more than 16 GiB.
     pub fn push(&mut self, record: &Record<'_>) -> io::Result<()> {
         let at = self.body.position();
         let begin = at.next_multiple_of(4);
@@ -267,7 +267,7 @@ impl RecordSegment {
     /// Opens the segment at `path`, as [`super::ListingSegment::open`] does.
     ///
     /// # Errors
-    /// [`crate::error::Status::Store`]: make it anew.
+    /// [`crate::error::Status::Store`] if it must be rebuilt.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
         Self::new(bytes, name_mac).map_err(|why| refuse(path, why))
@@ -288,7 +288,7 @@ impl RecordSegment {
         })
     }
 
-    /// A check failed.
+    /// Returns whether a check failed.
     #[must_use]
     pub fn is_broken(&self) -> bool {
         self.file.is_broken()

@@ -53,7 +53,7 @@ fn all(segment: &RecordSegment) -> Vec<Record<'_>> {
 }
 
 #[test]
-fn names_whose_slots_are_alike_are_told_apart() {
+fn names_with_equal_slots_are_distinguished() {
     let mut names: Vec<(u32, String)> = (0..300_000)
         .map(|n| (upper(record_hash(FILMS, format!("{n}").as_bytes())), format!("{n}")))
         .collect();
@@ -64,7 +64,7 @@ fn names_whose_slots_are_alike_are_told_apart() {
         .flat_map(|two| [&two[0].1, &two[1].1])
         .collect();
     assert!(alike.len() >= 4, "{alike:?}");
-    // Of the last pair one is missing.
+    // One record of the last pair is left out.
     let missing = alike.pop().unwrap();
     alike.sort_unstable();
     alike.dedup();
@@ -81,7 +81,7 @@ fn names_whose_slots_are_alike_are_told_apart() {
 }
 
 #[test]
-fn records_are_found_by_exactly_their_names_and_in_their_order() {
+fn records_are_found_by_exact_name_and_iterated_in_order() {
     let mut text: Vec<(String, String)> = (0..3_000).map(|n| (format!("/Films/{n}.mkv"), n.to_string())).collect();
     text.sort();
     let long = [b'x'; 5_000];
@@ -129,7 +129,7 @@ fn an_empty_segment_has_nothing() {
 }
 
 #[test]
-fn damage_is_told_and_another_seal_refused() {
+fn damage_is_reported_and_a_wrong_name_mac_refused() {
     let names: Vec<String> = (1_000..4_000).map(|n| n.to_string()).collect();
     let records: Vec<Record<'_>> = names
         .iter()

@@ -10,10 +10,10 @@ use super::records::{FirstRecord, Record, RecordSegment};
 use super::table::upper;
 use crate::model::TableId;
 
-/// Most records that opening adds to the filter; more only after many lookups.
-const FEW: usize = 1 << 16;
-/// Lookups after which a filter pays.
-const MANY: usize = 4_096;
+/// Most records that opening adds to the filter. A larger filter is built only after [`MANY_LOOKUPS`].
+const OPENING_FILTER_RECORDS: usize = 1 << 16;
+/// Number of lookups after which building a large filter pays off.
+const MANY_LOOKUPS: usize = 4_096;
 
 /// Segments, the newest first: the first record found for a name counts.
 #[derive(Default)]
@@ -52,7 +52,7 @@ impl RecordSegments {
             && add(filter, &new)
         {
             let _ = segments.filter.set(Box::new(Arc::clone(filter)));
-        } else if count(segments.newer()) <= FEW {
+        } else if count(segments.newer()) <= OPENING_FILTER_RECORDS {
             segments.make_filter();
         }
         segments
@@ -83,7 +83,7 @@ impl RecordSegments {
             };
             return (begin, &self.list[begin..]);
         }
-        if self.list.len() > 2 && self.lookups.fetch_add(1, Ordering::Relaxed) == MANY {
+        if self.list.len() > 2 && self.lookups.fetch_add(1, Ordering::Relaxed) == MANY_LOOKUPS {
             self.make_filter();
         }
         (0, &self.list)

@@ -13,7 +13,7 @@ const PAIRS: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
 /// Size of a run's keys and values in bytes. Smaller in tests, so that they reach the disk.
 const KEYS: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
 /// Groups up to this size are sorted by comparing whole keys.
-const FEW: usize = 12;
+const SMALL_GROUP: usize = 12;
 
 /// Sorted runs.
 struct SortRuns {
@@ -231,7 +231,7 @@ fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     while let Some((range, depth)) = todo.pop() {
         let from = range.start;
         let group = &mut keyed[range];
-        if group.len() <= FEW {
+        if group.len() <= SMALL_GROUP {
             group.sort_unstable_by(whole);
             continue;
         }

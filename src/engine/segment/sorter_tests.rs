@@ -6,7 +6,7 @@ fn random(seed: &mut u64) -> u64 {
 }
 
 #[test]
-fn sorting_on_disk_is_sorting_in_memory() {
+fn pairs_are_sorted_on_disk_as_in_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = folder.path().join("image");
     let mut seed = 7;

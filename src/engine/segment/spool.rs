@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::platform::files;
 
 /// Size of a spool's buffer, and of a read buffer of one of few runs.
-const HELD: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
+const BUFFER_SIZE: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
 /// Most memory of all runs' read buffers together.
-const READ: usize = 4 << 20;
+const MAX_READ_BUFFERS: usize = 4 << 20;
 
 /// A unique temporary name beside `path`. Sweeping removes it after a kill.
 pub fn temporary(path: &Path) -> PathBuf {
@@ -54,7 +54,7 @@ impl Spool {
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         reserve(&mut self.tail, bytes.len())?;
         self.tail.extend_from_slice(bytes);
-        if let Some(place) = self.place.as_ref().filter(|_| self.tail.len() >= HELD) {
+        if let Some(place) = self.place.as_ref().filter(|_| self.tail.len() >= BUFFER_SIZE) {
             let file = match &mut self.file {
                 Some(file) => file,
                 none => {
@@ -87,7 +87,7 @@ impl Spool {
         let mut chunk = Vec::new();
         let mut at = 0;
         while at < self.written {
-            let length = usize::try_from(self.written - at).map_or(HELD, |left| left.min(HELD));
+            let length = usize::try_from(self.written - at).map_or(BUFFER_SIZE, |left| left.min(BUFFER_SIZE));
             chunk.clear();
             reserve(&mut chunk, length)?;
             chunk.resize(length, 0);
@@ -110,13 +110,13 @@ pub struct SpoolReader<'s> {
 }
 
 impl<'s> SpoolReader<'s> {
-    /// A reader from `at` to `end`, one of `count`.
+    /// A reader for `at..end`. `of`: number of readers, which share the memory for buffers.
     pub fn new(spool: &'s Spool, at: u64, end: u64, of: usize) -> Self {
         Self {
             spool,
             at,
             end,
-            step: (READ / of.max(1)).clamp(4 << 10, HELD),
+            step: (MAX_READ_BUFFERS / of.max(1)).clamp(4 << 10, BUFFER_SIZE),
             buffer: Vec::new(),
             taken: 0,
         }

@@ -17,7 +17,7 @@ type Write<'w> = dyn FnMut(Element) -> io::Result<()> + 'w;
 pub struct SuffixGroups<F> {
     place: Option<PathBuf>,
     form: F,
-    /// The last element, whose group may go on.
+    /// The last element; the next one may belong to the same group.
     last: Option<(u32, u32, Element)>,
     group: Option<KeySorter>,
     bytes: Vec<u8>,

@@ -13,7 +13,7 @@ use super::layout::{BLOCK, SegmentPart};
 /// Used slots in percent.
 const LOAD: usize = 85;
 
-/// The number of homes of a table of so many entries.
+/// The number of homes of a table with `entries` entries.
 pub fn homes(entries: usize) -> usize {
     (entries * 100).div_ceil(LOAD).max(1)
 }
@@ -25,7 +25,7 @@ pub struct HashTableBuilder {
 }
 
 impl HashTableBuilder {
-    /// A builder for so many entries.
+    /// A builder for `entries` entries.
     pub fn new(entries: usize) -> Self {
         Self {
             homes: homes(entries),

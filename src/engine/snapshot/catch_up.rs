@@ -18,9 +18,9 @@ use crate::stats::Spent;
 
 /// Maximum number of matches of one write that are added to the snapshot in place; larger writes are read again as
 /// segments.
-const APPLIED: usize = 1024;
+const MAX_APPLIED_MATCHES: usize = 1024;
 /// Number of unmerged records in a full memtable from which they are rebuilt into a segment.
-const MANY: usize = MEMTABLE_CAPACITY / 2;
+const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
 
 impl Reading {
     /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline is for writes: more changes than a
@@ -28,12 +28,12 @@ impl Reading {
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
         let now_ms = self.clock.now_ms();
         self.note_use(now_ms);
-        self.note_asked(false, now_ms);
-        self.catch_up_unnoted(deadline)
+        self.store_last_uses(false, now_ms);
+        self.catch_up_without_noting(deadline)
     }
 
     /// [`Reading::catch_up`] without noting that the identity and its libraries are in use: the caller does that.
-    pub fn catch_up_unnoted(&self, deadline: Deadline) -> Result<()> {
+    pub fn catch_up_without_noting(&self, deadline: Deadline) -> Result<()> {
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -54,13 +54,13 @@ impl Reading {
     ) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
         let snapshot = self.snapshot.read();
-        // In another incarnation the same number is another commit.
+        // In another incarnation the same sequence is another commit.
         let follows = snapshot.identity == Some(identity)
             && snapshot.open.incarnation == incarnation
             && self.store.incarnation() == incarnation
             && snapshot.sequence().next() == sequence
             && !snapshot.outdated.load(Ordering::Acquire);
-        if !follows || pairs.len() > APPLIED {
+        if !follows || pairs.len() > MAX_APPLIED_MATCHES {
             return Ok(());
         }
         for (path, rating_key) in pairs {
@@ -72,15 +72,15 @@ impl Reading {
                 sequence,
             };
             if !self.apply(&snapshot, &change)? {
-                return Ok(()); // no room: what was added is added once more, which changes nothing
+                return Ok(()); // no room: the next catch-up adds all of them again, which changes nothing
             }
         }
         snapshot.sequence.store(sequence.0, Ordering::Release);
         Ok(())
     }
 
-    /// Notes that the identity is in use; one that is unused for a month is removed. Costs one load, and once a day a write
-    /// that waits for no other process. Returns whether it wrote.
+    /// Stores that the identity is in use; identities unused for a month are removed. Usually costs one load; once a
+    /// day a write that does not wait for other processes. Returns whether it wrote.
     pub fn note_use(&self, now: i64) -> bool {
         let last = self.use_noted.load(Ordering::Relaxed);
         if last == NEVER_FORGOTTEN || (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
@@ -99,8 +99,8 @@ impl Reading {
         true
     }
 
-    /// Reads commits since the snapshot. `deadline`: of a caller that can wait; with `None` it returns `false` where it would
-    /// have to. The caller holds `catching_up`.
+    /// Reads commits since the snapshot. `deadline` belongs to a caller that can wait; with `None` it returns `false`
+    /// if it would have to wait. The caller holds `catching_up`.
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<bool> {
         let patient = deadline.is_some();
         let snapshot = self.snapshot.read();
@@ -114,7 +114,7 @@ impl Reading {
             |changes: &Vec<LoggedChange>| patient && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
         if let Some(changes) = changes.filter(|changes| !anew(changes)) {
             let mut applied = true;
-            let came = if patient {
+            let added = if patient {
                 self.added_items(&snapshot, &changes, None)?
             } else {
                 HashMap::new() // items are read from the store: a fast lookup does not wait for that
@@ -126,7 +126,7 @@ impl Reading {
                 }
                 applied = applied
                     && (patient || change.kind != LoggedKind::Added)
-                    && self.apply_with(&snapshot, change, &came)?;
+                    && self.apply_with(&snapshot, change, &added)?;
             }
             applied = applied && !(patient && snapshot.outdated.load(Ordering::Acquire));
             if applied {
@@ -162,8 +162,10 @@ impl Reading {
             // More changes than a memtable holds: write them into segments, then read again.
             let open = Arc::clone(&self.snapshot.read().open);
             // Changes of items fill memtables as well: rebuild the records only if they are many.
-            let unmerged = self.store.read_records(|log| log.count_since(open.upto(), MANY))?;
-            if unmerged == MANY {
+            let unmerged = self
+                .store
+                .read_records(|log| log.count_since(open.upto(), MANY_UNMERGED))?;
+            if unmerged == MANY_UNMERGED {
                 self.records.rebuild(&open, deadline)?;
             }
             for row in full {
@@ -182,14 +184,20 @@ impl Reading {
     }
 
     /// [`Reading::apply`] with the items that changes added.
-    pub(super) fn apply_with(&self, snapshot: &Snapshot, change: &LoggedChange, came: &AddedItems<'_>) -> Result<bool> {
+    pub(super) fn apply_with(
+        &self,
+        snapshot: &Snapshot,
+        change: &LoggedChange,
+        added: &AddedItems<'_>,
+    ) -> Result<bool> {
         let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            return Ok(!matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness)); // of a library that is not in the snapshot
+            // a library that is not in the snapshot
+            return Ok(!matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness));
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let overlaid = match change.kind {
             LoggedKind::Library | LoggedKind::Freshness => return Ok(false),
-            LoggedKind::Listed => return Ok(true), // told of as a change of libraries too
+            LoggedKind::Listed => return Ok(true), // also logged as a change of libraries
             LoggedKind::Matched => MemtableChange::Matched {
                 path,
                 rating_key,
@@ -203,7 +211,7 @@ impl Reading {
             LoggedKind::Removed => MemtableChange::Removed { rating_key },
             LoggedKind::Added => {
                 let row = &snapshot.rows[place];
-                let item = match came.get(&(row.id, rating_key.as_str())) {
+                let item = match added.get(&(row.id, rating_key.as_str())) {
                     Some(item) => item.clone(),
                     None => self.store.item(row.id, row.generation, &rating_key)?.map(Arc::new),
                 };

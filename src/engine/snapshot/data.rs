@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::asked::LastAccess;
+use super::last_access::LastAccess;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::records::OpenSegments;
 use crate::engine::segment::ListingSegment;
@@ -31,7 +31,7 @@ pub struct Snapshot {
     /// Their segments and memtables, in the same order.
     pub views: Vec<Arc<LibraryView>>,
     /// Their last uses, in the same order.
-    pub(super) asked: Vec<LastAccess>,
+    pub(super) last_access: Vec<LastAccess>,
     /// The rows' freshness is out of date: a call that can wait reads them again. Fast lookups ignore it.
     pub(super) outdated: AtomicBool,
     /// A segment is missing, or was made under other mappings.
@@ -46,7 +46,7 @@ impl Snapshot {
 
     /// Notes that the library at this place is used now.
     pub fn ask_for(&self, place: usize, now_ms: i64) {
-        self.asked[place].set_used(now_ms);
+        self.last_access[place].set_used(now_ms);
     }
 
     /// The view of a library that a later snapshot can take over: the row names the same segments, and all later changes are
@@ -74,14 +74,14 @@ impl Snapshot {
         is_same.then_some(view)
     }
 
-    /// The libraries of a scope.
-    pub fn asked(&self, scope: Scope) -> &[LibraryRow] {
+    /// The rows of the libraries of a scope.
+    pub fn rows_in(&self, scope: Scope) -> &[LibraryRow] {
         &self.rows[places(scope, self.rows.len())]
     }
 
     /// Returns whether an item of a library, or the path by which it was found, is invalidated.
-    pub fn is_unverified(&self, place: usize, asked: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
-        self.views[place].is_unverified(asked, path, rating_key)
+    pub fn is_unverified(&self, place: usize, queried: &Normal<'_>, path: &[u8], rating_key: &str) -> bool {
+        self.views[place].is_unverified(queried, path, rating_key)
     }
 
     /// The item that this change added, if this snapshot has it and a later one would have the same. Reading it from the store
@@ -132,7 +132,8 @@ impl Snapshot {
     }
 }
 
-/// Returns whether a segment of the last snapshot can be taken over. One in memory, in place of its file, cannot.
+/// Returns whether a new snapshot can reuse a segment of the last one. A segment in memory, in place of its file,
+/// cannot be reused.
 pub(super) fn usable(segment: Option<&Arc<ListingSegment>>) -> bool {
     segment.is_some_and(|segment| !segment.is_broken() && !segment.stands_in())
 }
@@ -154,7 +155,7 @@ pub fn age(row: &LibraryRow) -> Age {
     }
 }
 
-/// The libraries that a scope means.
+/// The indexes of the libraries of a scope.
 pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
     match scope {
         Scope::One(place) => place..place + 1,
@@ -165,8 +166,8 @@ pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
 /// Added items, by library and rating key; `None` if the item was removed again.
 pub type AddedItems<'c> = HashMap<(LibraryId, &'c str), Option<Arc<Item>>>;
 
-/// The changes without those of single items that a later change replaces.
-pub fn last_ones(changes: &[LoggedChange]) -> impl Iterator<Item = &LoggedChange> {
+/// The changes, without those of single items that a later change replaces.
+pub fn without_replaced(changes: &[LoggedChange]) -> impl Iterator<Item = &LoggedChange> {
     let single = |change: &LoggedChange| matches!(change.kind, LoggedKind::Added | LoggedKind::Removed);
     let mut last = HashMap::new();
     for (at, change) in changes.iter().enumerate().filter(|(_, change)| single(change)) {

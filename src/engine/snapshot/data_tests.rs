@@ -1,8 +1,8 @@
-use super::{LoggedChange, LoggedKind, last_ones};
+use super::{LoggedChange, LoggedKind, without_replaced};
 use crate::model::{LibraryId, Sequence};
 
 #[test]
-fn of_an_item_that_came_again_the_last_change_counts() {
+fn the_last_change_of_an_item_counts() {
     let change = |kind, library, key: &str| LoggedChange {
         library: LibraryId(library),
         kind,
@@ -19,7 +19,7 @@ fn of_an_item_that_came_again_the_last_change_counts() {
         change(LoggedKind::Added, 1, "8"),
         change(LoggedKind::Added, 1, "7"),
     ];
-    let told: Vec<usize> = last_ones(&changes)
+    let kept: Vec<usize> = without_replaced(&changes)
         .map(|one| {
             changes
                 .iter()
@@ -27,5 +27,5 @@ fn of_an_item_that_came_again_the_last_change_counts() {
                 .expect("one of them")
         })
         .collect();
-    assert_eq!(told, [1, 3, 4, 5, 6]);
+    assert_eq!(kept, [1, 3, 4, 5, 6]);
 }

@@ -1,4 +1,4 @@
-//! Invalidation of paths, items and libraries. It has no deadline: what is wrong must not be answered.
+//! Invalidation of paths, items and libraries. It has no deadline: a wrong answer is worse than a wait.
 
 use super::data::places;
 use super::reading::Reading;
@@ -9,10 +9,10 @@ use crate::matching::{Resolver, Scope, View};
 use crate::model::{IdentityId, LibraryId, MatchKind};
 use crate::platform::deadline::Deadline;
 
-/// Attempts of a write while other threads clear the same library. Sixteen such threads can outrun one on a busy machine.
+/// Attempts of a write while other threads clear the same library.
 pub const MAX_RETRIES: u32 = 100;
 
-/// The error after that many attempts.
+/// The error after [`MAX_RETRIES`] attempts.
 pub fn cleared_again(library: &str) -> Error {
     Error::new(
         Status::Store,
@@ -21,21 +21,21 @@ pub fn cleared_again(library: &str) -> Error {
 }
 
 /// The identity and the libraries that a write concerned.
-type Told = (IdentityId, Vec<LibraryId>);
+type WriteTarget = (IdentityId, Vec<LibraryId>);
 
 impl Reading {
-    /// Repeats a write until it concerned the rows that are current: a library that is cleared or renamed meanwhile has a new
-    /// number. `tell` writes and returns what it concerned, or `None` if there is nothing to write. A token that another
-    /// thread sets meanwhile ends the retries: the write is never applied to another user's view.
-    pub fn retry(&self, mut tell: impl FnMut() -> Result<Option<Told>>) -> Result<()> {
+    /// Repeats a write until the libraries that it wrote to are still current afterwards: a library that is cleared
+    /// meanwhile gets a new id. `write` returns what it wrote to, or `None` if there is nothing to write. If another
+    /// thread sets another token meanwhile, the retries end, as the write must not apply to another user's view.
+    pub fn retry(&self, mut write: impl FnMut() -> Result<Option<WriteTarget>>) -> Result<()> {
         let session = self.tokens.current().number();
         for attempt in 0..MAX_RETRIES {
             self.catch_up(Deadline::NONE)?;
             if attempt > 0 && self.tokens.current_for(session).is_none() {
                 return Ok(());
             }
-            let Some((identity, libraries)) = tell()? else {
-                // Nothing is left to write after a first write.
+            let Some((identity, libraries)) = write()? else {
+                // If an earlier attempt wrote, nothing more has to be written.
                 return if attempt == 0 { self.check_accepted() } else { Ok(()) };
             };
             self.catch_up(Deadline::NONE)?;
@@ -57,8 +57,8 @@ impl Reading {
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// `again`: the second attempt, after a damaged segment.
-    fn forget_paths(&self, library: &Selection, paths: &[&[u8]], again: bool) -> Result<Option<Told>> {
+    /// `again`: this is the second attempt, after a damaged segment.
+    fn forget_paths(&self, library: &Selection, paths: &[&[u8]], again: bool) -> Result<Option<WriteTarget>> {
         // A match in a segment that cannot be read would come back.
         self.rebuild_broken(Deadline::NONE)?;
         let (identity, ids, listed, confirmed) = {
@@ -70,7 +70,8 @@ impl Reading {
             let mut listed = Vec::new();
             for place in places(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[place];
-                // In a library that was never listed only items of queries, or of a listing under way, can be wrong.
+                // In a library that was never listed, only items from searches, or from a listing under way, can be
+                // wrong.
                 let one = Scope::One(place);
                 let is_listed = row.generation.is_fetched() || self.store.listing(row.id)?.is_some();
                 for path in paths {
@@ -134,7 +135,7 @@ impl Reading {
     }
 
     /// The identity and the library numbers that a selection resolves to; `None` if the library is unknown.
-    fn resolve_selection(&self, library: &Selection) -> Result<Option<Told>> {
+    fn resolve_selection(&self, library: &Selection) -> Result<Option<WriteTarget>> {
         let snapshot = self.snapshot();
         let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
             return Ok(None);
@@ -143,7 +144,7 @@ impl Reading {
     }
 }
 
-/// The numbers of the libraries that a scope means.
+/// The ids of the libraries of a scope.
 fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<LibraryId> {
     places(scope, rows.len()).map(|place| rows[place].id).collect()
 }

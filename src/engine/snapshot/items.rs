@@ -35,7 +35,7 @@ impl Reading {
             }
             let items = self.store.items_after(row.id, row.generation, cursor, limit)?;
             // If the library was evicted or listed again meanwhile, rows may have been swept before they were read.
-            if self.store.still_answer(&iter::once(&row))? {
+            if self.store.are_current(&iter::once(&row))? {
                 return Ok(items);
             }
         }
@@ -48,7 +48,7 @@ impl Reading {
             let rows: Vec<LibraryRow> = {
                 let snapshot = self.snapshot();
                 match library.resolve(&snapshot)? {
-                    Resolved::Scope(scope) => snapshot.asked(scope).to_vec(),
+                    Resolved::Scope(scope) => snapshot.rows_in(scope).to_vec(),
                     Resolved::Unknown => Vec::new(),
                 }
             };
@@ -58,7 +58,7 @@ impl Reading {
                 }
             }
             let fetched = rows.iter().filter(|row| row.generation.is_fetched());
-            if self.store.still_answer(&fetched)? {
+            if self.store.are_current(&fetched)? {
                 return Ok(None);
             }
         }

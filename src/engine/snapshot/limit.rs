@@ -9,18 +9,18 @@ use crate::model::{Generation, LibraryId};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
-/// Longest delay of an answer by eviction.
-const HELD_UP: Duration = Duration::from_millis(100);
+/// Longest time by which eviction delays an answer.
+const MAX_EVICTION_TIME: Duration = Duration::from_millis(100);
 /// Calls check the folder's size at most this often.
-const LOOKED_AT_MS: i64 = 60_000;
+const CHECK_INTERVAL_MS: i64 = 60_000;
 
 /// Libraries that a call uses: this process does not evict them before the call ends.
 pub struct EvictionPin<'r> {
     reading: &'r Reading,
     libraries: Vec<LibraryId>,
-    /// Those that no answer has read since they were fetched.
+    /// Libraries that this call fetched and has not read yet.
     unread: Vec<LibraryId>,
-    /// Whether the call asks more questions, which may use the same libraries.
+    /// Whether the call has several queries, which may use the same libraries.
     many: bool,
 }
 
@@ -83,29 +83,29 @@ impl Reading {
     }
 
     /// Stores the libraries' last uses: hourly for each, or at once with `exactly`.
-    pub fn note_asked(&self, exactly: bool, now_ms: i64) {
+    pub fn store_last_uses(&self, exactly: bool, now_ms: i64) {
         let due: Vec<(LibraryId, i64)> = {
             let snapshot = self.snapshot();
-            for asked in snapshot.asked.iter().filter(|asked| asked.was_touched()) {
-                asked.set_used(now_ms);
+            for access in snapshot.last_access.iter().filter(|access| access.was_touched()) {
+                access.set_used(now_ms);
             }
-            let rows = snapshot.rows.iter().zip(&snapshot.asked);
-            rows.filter_map(|(row, asked)| Some((row.id, asked.time_to_store(exactly)?)))
+            let rows = snapshot.rows.iter().zip(&snapshot.last_access);
+            rows.filter_map(|(row, access)| Some((row.id, access.time_to_store(exactly)?)))
                 .collect()
         };
         if due.is_empty() {
             return;
         }
-        match self.store.note_asked(&due) {
-            Ok(false) => {} // others write: the next call does it
-            noted => {
-                if let Err(error) = noted {
+        match self.store.store_last_uses(&due) {
+            Ok(false) => {} // another process writes: the next call tries again
+            written => {
+                if let Err(error) = written {
                     log::debug!("what is asked for could not be noted, and is in an hour: {error}");
                 }
                 let snapshot = self.snapshot();
-                for (row, asked) in snapshot.rows.iter().zip(&snapshot.asked) {
+                for (row, access) in snapshot.rows.iter().zip(&snapshot.last_access) {
                     if let Some((_, ms)) = due.iter().find(|(id, _)| *id == row.id) {
-                        asked.mark_stored(*ms);
+                        access.mark_stored(*ms);
                     }
                 }
             }
@@ -119,7 +119,7 @@ impl Reading {
             return;
         }
         if self.limit.is_over() {
-            self.note_asked(true, now_ms);
+            self.store_last_uses(true, now_ms);
         }
         self.limit
             .enforce(now_ms, deadline, &|library| lock(&self.wanted).contains(&library));
@@ -132,21 +132,21 @@ impl Reading {
 
     /// Returns whether the next call has to check the size limit.
     pub(super) fn limit_is_due(&self, now_ms: i64) -> bool {
-        self.limit.is_due(LOOKED_AT_MS, now_ms)
+        self.limit.is_due(CHECK_INTERVAL_MS, now_ms)
     }
 
     /// Returns whether a library was fetched and its use is stored, so that an answer has nothing to note.
     pub fn is_noted(snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
-        snapshot.rows[place].generation.is_fetched() && snapshot.asked[place].is_stored_recently(now_ms)
+        snapshot.rows[place].generation.is_fetched() && snapshot.last_access[place].is_stored_recently(now_ms)
     }
 
-    /// Notes that the call has read the libraries it fetched: other processes may evict them from now on.
-    pub fn have_read(&self, libraries: &[LibraryId], deadline: Deadline) {
+    /// Unpins libraries that the call has fetched and read: other processes may evict them from now on.
+    pub fn unpin(&self, libraries: &[LibraryId], deadline: Deadline) {
         // This is a commit too: the snapshot has to show it when the call returns.
-        let noted = self.store.have_read(libraries, deadline);
-        if let Err(error) = noted.and_then(|is_noted| {
-            if is_noted {
-                self.catch_up_unnoted(deadline)
+        let written = self.store.unpin(libraries, deadline);
+        if let Err(error) = written.and_then(|was_pinned| {
+            if was_pinned {
+                self.catch_up_without_noting(deadline)
             } else {
                 Ok(())
             }
@@ -157,20 +157,24 @@ impl Reading {
 
     /// Upkeep after an answer: last uses, pins and the size limit.
     pub fn answered(&self, wanted: &mut EvictionPin<'_>, now_ms: i64, deadline: Deadline) {
-        self.note_asked(false, now_ms);
-        self.have_read(&wanted.unread, deadline);
+        self.store_last_uses(false, now_ms);
+        self.unpin(&wanted.unread, deadline);
         wanted.unread.clear();
         if !wanted.many {
-            self.let_go(wanted, now_ms, deadline);
+            self.release_pins(wanted, now_ms, deadline);
         }
     }
 
     /// Upkeep after a call: releases its pins, and evicts for a short time if the folder is over its limit.
-    pub fn let_go(&self, wanted: &mut EvictionPin<'_>, now_ms: i64, deadline: Deadline) {
-        let every_ms = if wanted.libraries.is_empty() { LOOKED_AT_MS } else { 0 };
+    pub fn release_pins(&self, wanted: &mut EvictionPin<'_>, now_ms: i64, deadline: Deadline) {
+        let every_ms = if wanted.libraries.is_empty() {
+            CHECK_INTERVAL_MS
+        } else {
+            0
+        };
         wanted.release();
         if self.limit.is_due(every_ms, now_ms) {
-            self.keep_within_limit(every_ms, now_ms, deadline.earliest(Deadline::after(HELD_UP)));
+            self.keep_within_limit(every_ms, now_ms, deadline.earliest(Deadline::after(MAX_EVICTION_TIME)));
         }
     }
 }

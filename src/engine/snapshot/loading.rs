@@ -1,11 +1,11 @@
-//! Snapshots that are read anew, with what the one before has of them.
+//! Loads snapshots, reusing parts of the previous one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::asked::LastAccess;
-use super::data::{AddedItems, Snapshot, last_ones, usable};
+use super::data::{AddedItems, Snapshot, usable, without_replaced};
+use super::last_access::LastAccess;
 use super::reading::Reading;
 use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::records::OpenSegments;
@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::model::Sequence;
 
 /// Attempts to read a state whose segments are replaced before they can be opened.
-const REPLACED: u32 = 32;
+const MAX_LOAD_ATTEMPTS: u32 = 32;
 
 /// Data already in memory: stand-in segments, and the last snapshot if libraries may continue it.
 struct LoadedState<'r> {
@@ -46,16 +46,17 @@ impl KnownSequences for LoadedState<'_> {
 }
 
 impl Reading {
-    /// Loads a snapshot, and the libraries whose changes did not all fit into their memtables.
+    /// Loads a snapshot. Also returns the libraries whose changes did not all fit into their memtables.
     ///
-    /// Replaced segments are removed at once. If a file is gone when it is opened, the store names another by then.
+    /// Replaced segments are removed at once. If a file is missing when it is opened, the store refers to another one
+    /// by then, so the state is read again.
     pub(super) fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let mut loaded = self.load_once(true)?;
         if !loaded.1.is_empty() {
-            // Continued memtables are full of changes that later ones replaced.
+            // Without the earlier memtables, which are full of changes that later ones replaced.
             loaded = self.load_once(false)?;
         }
-        for _ in 0..REPLACED {
+        for _ in 0..MAX_LOAD_ATTEMPTS {
             let (snapshot, _) = &loaded;
             if !snapshot.incomplete || self.store.totals()?.sequence == snapshot.sequence() {
                 break;
@@ -109,15 +110,15 @@ impl Reading {
         let lacks =
             |(row, view): (&LibraryRow, &Arc<LibraryView>)| row.generation.is_fetched() && view.segment.is_none();
         let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks);
-        let asked = libraries
+        let last_access = libraries
             .iter()
             .map(|row| {
                 let place = before.rows.iter().position(|old| old.id == row.id);
-                LastAccess::new(row.asked_ms, place.map(|place| &before.asked[place]))
+                LastAccess::new(row.asked_ms, place.map(|place| &before.last_access[place]))
             })
             .collect();
         let snapshot = Snapshot {
-            asked,
+            last_access,
             incomplete,
             outdated: AtomicBool::new(false),
             number: before.number + 1,
@@ -128,18 +129,18 @@ impl Reading {
             views,
         };
         let mut full: Vec<LibraryRow> = Vec::new();
-        let came = self.added_items(&snapshot, &changes, Some(&before))?;
-        for change in last_ones(&changes) {
-            if !self.apply_with(&snapshot, change, &came)?
+        let added = self.added_items(&snapshot, &changes, Some(&before))?;
+        for change in without_replaced(&changes) {
+            if !self.apply_with(&snapshot, change, &added)?
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full.iter().all(|known| known.id != row.id)
             {
                 full.push(row.clone());
             }
         }
-        // An item that changes again and again fits, but its changes would be read for ever.
-        let told = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
-        let many = snapshot.rows.iter().filter(|row| told(row) > MEMTABLE_CAPACITY);
+        // A single item that changes often fits into the memtable, but its changes would never be compacted.
+        let change_count = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
+        let many = snapshot.rows.iter().filter(|row| change_count(row) > MEMTABLE_CAPACITY);
         full.extend(
             many.filter(|row| full.iter().all(|known| known.id != row.id))
                 .cloned()
@@ -182,23 +183,23 @@ impl Reading {
         changes: &'c [LoggedChange],
         before: Option<&Snapshot>,
     ) -> Result<AddedItems<'c>> {
-        let mut came = HashMap::new();
+        let mut added = HashMap::new();
         let mut unknown = vec![Vec::new(); snapshot.rows.len()];
-        for change in last_ones(changes).filter(|change| change.kind == LoggedKind::Added) {
+        for change in without_replaced(changes).filter(|change| change.kind == LoggedKind::Added) {
             let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
                 continue;
             };
             let key = change.rating_key.as_str();
             match before.and_then(|before| before.item_of(change, snapshot)) {
-                Some(item) => drop(came.insert((change.library, key), Some(item))),
+                Some(item) => drop(added.insert((change.library, key), Some(item))),
                 None => unknown[place].push(key),
             }
         }
         for (row, keys) in snapshot.rows.iter().zip(unknown).filter(|(_, keys)| !keys.is_empty()) {
             let items = self.store.items_of(row.id, row.generation, &keys)?;
             let keys = keys.into_iter().map(|key| (row.id, key));
-            came.extend(keys.zip(items.into_iter().map(|item| item.map(Arc::new))));
+            added.extend(keys.zip(items.into_iter().map(|item| item.map(Arc::new))));
         }
-        Ok(came)
+        Ok(added)
     }
 }

@@ -19,11 +19,11 @@ impl Reading {
             && let Some(scope) = scope(library, &snapshot)
             && let Some(hit) = Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup(path)
         {
-            snapshot.asked[hit.library].touch();
-            self.counters.looked_up(hit.match_kind, 1);
+            snapshot.last_access[hit.library].touch();
+            self.counters.count_lookups(hit.match_kind, 1);
             return Some(then(hit.rating_key));
         }
-        self.counters.lookups_missed(1);
+        self.counters.count_lookup_misses(1);
         None
     }
 
@@ -45,24 +45,24 @@ impl Reading {
                 count += 1;
             }
             let group = &group[..count];
-            // Checked for each group: later groups show a commit that returns meanwhile.
+            // Checked for each group, so that later groups show commits that return meanwhile.
             let known = self
                 .whole()
                 .and_then(|snapshot| Some((scope(library, &snapshot)?, snapshot)));
             let Some((scope, snapshot)) = known else {
-                self.counters.lookups_missed(count as u64);
+                self.counters.count_lookup_misses(count as u64);
                 for _ in group {
                     each(None);
                 }
                 continue;
             };
-            // Counted once a group: counting costs a good part of a lookup.
+            // Counted per group, as counting takes a good part of a lookup's time.
             let mut answers = [0; MatchKind::ALL.len()];
             let mut missed = 0;
             Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup_all(group, &mut rooms, |hit| {
                 match &hit {
                     Some(hit) => {
-                        snapshot.asked[hit.library].touch();
+                        snapshot.last_access[hit.library].touch();
                         answers[hit.match_kind as usize] += 1;
                     }
                     None => missed += 1,
@@ -74,10 +74,10 @@ impl Reading {
                 .zip(answers)
                 .filter(|(_, answers)| *answers > 0)
             {
-                self.counters.looked_up(match_kind, answers);
+                self.counters.count_lookups(match_kind, answers);
             }
             if missed > 0 {
-                self.counters.lookups_missed(missed);
+                self.counters.count_lookup_misses(missed);
             }
         }
     }

@@ -1,10 +1,10 @@
 //! The snapshot of the store that answers come from: how it is kept current, fast lookups in it, selection of libraries.
 
-mod asked;
 mod catch_up;
 mod data;
 mod invalidate;
 mod items;
+mod last_access;
 mod limit;
 mod loading;
 mod lookup;

@@ -47,7 +47,7 @@ pub struct Reading {
 }
 
 impl Reading {
-    #[allow(clippy::too_many_arguments)] // the rooms below it
+    #[allow(clippy::too_many_arguments)] // the components below it
     pub fn new(
         store: Arc<Store>,
         listings: Arc<ListingSegments>,

@@ -115,7 +115,7 @@ impl Selection {
         } else {
             format!("there are {}", names.join(", "))
         };
-        let meant = match &self.selector {
+        let what = match &self.selector {
             Selector::Any(name) | Selector::Title(name) => snapshot
                 .rows
                 .iter()
@@ -136,12 +136,12 @@ impl Selection {
                 "{} has no library '{}': {there_are}{}",
                 kind.noun,
                 self.selector.name(),
-                meant.unwrap_or_default()
+                what.unwrap_or_default()
             ),
         )
     }
 
-    /// The error for a library that was never fetched, where no server is asked.
+    /// The error for a library that was never fetched, when no request is allowed.
     pub fn never_fetched(&self, reading: &Reading) -> Error {
         if let Err(unaccepted) = reading.check_accepted() {
             return unaccepted;
@@ -188,21 +188,21 @@ fn section(row: &LibraryRow) -> &str {
     &row.library.section
 }
 
-/// Whatever fits this name.
+/// [`Selector::Any`] with this name.
 impl From<&str> for Selector {
     fn from(name: &str) -> Self {
         Self::Any(name.to_owned())
     }
 }
 
-/// Whatever fits this name.
+/// [`Selector::Any`] with this name.
 impl From<&String> for Selector {
     fn from(name: &String) -> Self {
         Self::Any(name.clone())
     }
 }
 
-/// Whatever fits this name.
+/// [`Selector::Any`] with this name.
 impl From<String> for Selector {
     fn from(name: String) -> Self {
         Self::Any(name)

@@ -110,7 +110,7 @@ impl Reading {
         let is_shown = |view: &Option<View>| view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder);
         let same_view = !is_shown(&self.view) && !is_shown(&self.fallback_view);
         if !same_view {
-            // Before the token: a call with the new token must find nothing that the old one was shown.
+            // Before the token: a call with the new token must not see the old token's snapshot.
             let empty = Snapshot {
                 number: self.snapshot.read().number + 1,
                 ..Snapshot::default()

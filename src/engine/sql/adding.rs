@@ -11,16 +11,16 @@ use super::tx::Tx;
 use crate::model::{Generation, Item, LibraryId, Sequence};
 use crate::platform::bytes::same;
 
-/// How many rows are added by one statement: each that runs opens the table and its indexes, and finds where they end.
-const AT_ONCE: usize = if cfg!(test) { 3 } else { 32 };
+/// Rows per INSERT. Each run of a statement opens the table and its indexes again, and searches for their ends.
+const ROWS_PER_INSERT: usize = if cfg!(test) { 3 } else { 32 };
 
 /// Columns that all rows of a batch share.
 #[derive(Clone, Copy)]
 pub struct RowDefaults {
     pub library: LibraryId,
-    /// The one that they are born with.
+    /// The generation in which the rows begin.
     pub generation: Generation,
-    /// The change sequence at which they come singly; 0: with a listing.
+    /// The change sequence at which they are added one by one; 0 for rows of a listing.
     pub since: Sequence,
 }
 
@@ -28,18 +28,18 @@ pub struct RowDefaults {
 pub struct BulkInsert<'t, 'i> {
     tx: &'t Tx<'t>,
     defaults: RowDefaults,
-    /// How many rows are added at most, about.
+    /// An estimate of how many rows will be added.
     expected: usize,
-    /// Numbers that are reserved.
+    /// Row numbers that are reserved and not used yet.
     reserved: Range<i64>,
     pending: Vec<PendingRow<'i>>,
     packer: Packer,
-    /// The texts of the pending rows, one behind the other.
+    /// The encoded texts of the pending rows, one after another.
     packed: Vec<u8>,
     parents: Parents<'t>,
 }
 
-/// A row that is still to be added.
+/// A row that is not yet in the database.
 struct PendingRow<'i> {
     id: i64,
     item: &'i Item,
@@ -48,12 +48,12 @@ struct PendingRow<'i> {
     digest: i64,
 }
 
-/// The columns that are filled, in the order of [`BulkInsert::insert`].
+/// The columns of the INSERT, in the order in which [`BulkInsert::insert`] binds them.
 const COLUMNS: &str = "id, library, rating_key, kind, year, parent, season, episode, texts, digest, born, since";
 const COUNT: usize = 12;
 
 impl<'t, 'i> BulkInsert<'t, 'i> {
-    /// None yet, of about so many.
+    /// An insert without pending rows. `expected` estimates how many will be added.
     pub fn new(tx: &'t Tx<'t>, defaults: RowDefaults, expected: usize) -> Self {
         Self {
             tx,
@@ -71,7 +71,8 @@ impl<'t, 'i> BulkInsert<'t, 'i> {
         }
     }
 
-    /// Adds a row; `digest` is the item's. Gives its number. It is there once [`BulkInsert::end`] was called.
+    /// Adds a row for `item` and returns its row number. `digest` is the item's. The row is in the table after
+    /// [`BulkInsert::end`].
     pub fn add(&mut self, item: &'i Item, digest: i64) -> rusqlite::Result<i64> {
         let parent = self.parents.parent_row(self.defaults.library, item)?;
         if self.reserved.is_empty() {
@@ -88,15 +89,19 @@ impl<'t, 'i> BulkInsert<'t, 'i> {
             texts: begin..self.packed.len(),
             digest,
         });
-        if self.pending.len() == AT_ONCE {
+        if self.pending.len() == ROWS_PER_INSERT {
             self.end()?;
         }
         Ok(id)
     }
 
-    /// Adds the pending rows.
+    /// Writes the pending rows.
     pub fn end(&mut self) -> rusqlite::Result<()> {
-        let at_once = if self.pending.len() == AT_ONCE { AT_ONCE } else { 1 };
+        let at_once = if self.pending.len() == ROWS_PER_INSERT {
+            ROWS_PER_INSERT
+        } else {
+            1
+        };
         for rows in self.pending.chunks(at_once) {
             self.insert(rows)?;
         }
@@ -106,14 +111,14 @@ impl<'t, 'i> BulkInsert<'t, 'i> {
     }
 
     fn insert(&self, rows: &[PendingRow<'_>]) -> rusqlite::Result<()> {
-        // FAIL: an error ends the transaction, so SQLite need not keep copies of pages to undo the statement singly.
+        // OR FAIL: an error ends the transaction anyway, so SQLite need not copy pages to undo this statement alone.
         let row = format!("({})", ["?"; COUNT].join(", "));
         let mut insert = self.tx.prepare_cached(&format!(
             "INSERT OR FAIL INTO items ({COLUMNS}) VALUES {}",
             vec![&*row; rows.len()].join(", ")
         ))?;
         for (at, row) in rows.iter().enumerate() {
-            // Whole: a field that has no column here does not compile.
+            // Without `..`: a new field of `Item` must get a column here, else this does not compile.
             let Item {
                 rating_key,
                 kind,
@@ -160,8 +165,8 @@ impl<'t, 'i> BulkInsert<'t, 'i> {
     }
 }
 
-/// Reserves so many numbers that no row ever had. AUTOINCREMENT would do so for each row, which takes a third of the time that
-/// storing it does.
+/// Reserves `count` row numbers that were never used. With `AUTOINCREMENT`, `SQLite` would reserve each one, which adds a
+/// third to the time of storing a row.
 fn reserve(tx: &Tx<'_>, count: usize) -> rusqlite::Result<Range<i64>> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let last: i64 = tx.value(
@@ -174,10 +179,10 @@ fn reserve(tx: &Tx<'_>, count: usize) -> rusqlite::Result<Range<i64>> {
 /// Rating key, title and GUID of a show or a season.
 type Parent<'p> = [&'p String; 3];
 
-/// Shows and seasons: the items of one come together.
+/// Finds and adds the rows of shows and seasons. Items of one season come one after another.
 struct Parents<'t> {
     tx: &'t Tx<'t>,
-    /// The last show and the last season, with the numbers of their rows.
+    /// The last show and the last season, with their row numbers.
     show: Option<([String; 3], i64)>,
     season: Option<([String; 3], i64)>,
 }

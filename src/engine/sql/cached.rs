@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Result, Row};
 
 /// Runs statements of a connection's cache.
 pub trait CachedStatements {
-    /// Runs a statement that gives no rows.
+    /// Runs a statement that returns no rows.
     fn run(&self, sql: &str, params: impl Params) -> Result<()>;
     /// Returns whether there is a row.
     fn has(&self, sql: &str, params: impl Params) -> Result<bool>;

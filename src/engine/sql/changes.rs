@@ -162,12 +162,12 @@ impl Tx<'_> {
 /// Number of transactions between two trims of old changes.
 const TRIM_EVERY: u64 = 1_024;
 /// Number of transactions whose changes are kept for processes with an earlier snapshot.
-const KEPT: u64 = 4 * TRIM_EVERY;
+const LOGGED_TRANSACTIONS: u64 = 4 * TRIM_EVERY;
 
 /// Trims the change log once in a while, so that it stays bounded.
 pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     if tx.sequence.0.is_multiple_of(TRIM_EVERY) {
-        trim(tx, Sequence(tx.sequence.0.saturating_sub(KEPT)))?;
+        trim(tx, Sequence(tx.sequence.0.saturating_sub(LOGGED_TRANSACTIONS)))?;
     }
     Ok(())
 }

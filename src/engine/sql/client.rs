@@ -1,34 +1,34 @@
-//! The identifier under which this installation speaks to Plex.
+//! The identifier that tells Plex servers which installation sends a request.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use super::folder::{NAME, PATIENCE, StoreFolder};
+use super::folder::{LOCK_TIMEOUT, NAME, StoreFolder};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 use crate::platform::lock::FileLock;
 
 impl StoreFolder {
-    /// The identifier under which this installation speaks to Plex: made once and kept, for each new one registers a
-    /// device and may mail the user.
+    /// The identifier that tells Plex servers which installation sends a request. It is made once and kept: each new
+    /// one registers a device with Plex, which may mail the user.
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path().join("plexindex-client-id");
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
-        // A whole one gets its name at once: it needs no lock.
+        // A file under this name is complete, so reading it needs no lock.
         if let Ok(text) = read_text(&path)
             && is_identifier(&text)
         {
             return Ok(text);
         }
-        // Where locks do not work, two processes that begin at once may register a device each.
-        let _lock = FileLock::acquire(&self.fetch_lock("client"), Deadline::after(PATIENCE), &|| false)
+        // Without working locks, two processes that start at the same time may register a device each.
+        let _lock = FileLock::acquire(&self.fetch_lock("client"), Deadline::after(LOCK_TIMEOUT), &|| false)
             .or_else(|error| FileLock::are_missing(&error).then_some(None).ok_or(error))
             .map_err(cannot)?;
         match read_text(&path) {
             Ok(text) if is_identifier(&text) => return Ok(text),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(cannot(error)),
-            // Missing, or no identifier: a new one takes its place.
+            // The file is missing or has no identifier: make a new one.
             _ => {}
         }
         let random: [u8; 16] = files::random().map_err(cannot)?;
@@ -48,7 +48,7 @@ impl StoreFolder {
     }
 }
 
-/// A short text; the rest of a long one is no use.
+/// Reads the beginning of a file as text. An identifier is short.
 fn read_text(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     files::readable(path)?.take(256).read_to_string(&mut text)?;

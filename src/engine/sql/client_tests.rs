@@ -2,7 +2,7 @@ use super::*;
 use crate::engine::sql::for_tests::opened;
 
 #[test]
-fn a_whole_identifier_is_read_without_the_lock() {
+fn a_complete_identifier_is_read_without_the_lock() {
     let (_kept, store) = opened();
     let made = store.folder().client_identifier().expect("made");
     let lock = store.folder().fetch_lock("client");
@@ -10,5 +10,5 @@ fn a_whole_identifier_is_read_without_the_lock() {
     assert!(held.is_some());
     let begun = std::time::Instant::now();
     assert_eq!(store.folder().client_identifier().expect("read"), made);
-    assert!(begun.elapsed() < PATIENCE / 2, "it waited for the lock");
+    assert!(begun.elapsed() < LOCK_TIMEOUT / 2, "it waited for the lock");
 }

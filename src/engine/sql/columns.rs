@@ -1,21 +1,21 @@
-//! Columns by name, declared once: what reads a row also makes the list of the SELECT.
+//! Columns by name, declared once: the code that reads a row also makes the column list of the SELECT.
 //!
-//! [`FromCells::from_cells`] is run without a row to learn the names that it asks for, and with each row to read the cells
-//! in that order. So each column that is read is selected, in its place. It asks for the same columns whatever it finds.
+//! [`FromCells::from_cells`] runs once without a row, which collects the column names, and then once for each row,
+//! which reads the cells in the same order. It must ask for the same columns each time.
 
 use rusqlite::Row;
 use rusqlite::types::FromSql;
 
 /// The cells of a row, taken one after the other.
 pub struct RowCells<'r, 's> {
-    /// `None`: only the names of the columns are wanted.
+    /// `None` while only the column names are collected.
     row: Option<&'r Row<'s>>,
     names: Vec<&'static str>,
     next: usize,
 }
 
 impl RowCells<'_, '_> {
-    /// The cell of this column, as the tables of the statement call it.
+    /// Reads the next cell. `column` is its name in the statement, with the table's alias.
     pub fn get<T: FromSql + Default>(&mut self, column: &'static str) -> rusqlite::Result<T> {
         let place = self.next;
         self.next += 1;
@@ -29,7 +29,7 @@ impl RowCells<'_, '_> {
 
 /// A type that is read from a row.
 pub trait FromCells: Sized {
-    /// Reads it. Called without a row for the names of the columns, so an empty cell is no error.
+    /// Reads the value. It is also called without a row, to collect the column names; cells are then default values.
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self>;
 }
 

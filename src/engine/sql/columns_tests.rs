@@ -1,4 +1,4 @@
-//! A column that is stored is read, and a field that an item has is stored.
+//! Checks that each stored column is read, and each field of an item is stored.
 
 use super::columns::{FromCells, names};
 use super::items::{ItemRow, digest};
@@ -6,7 +6,7 @@ use super::{Endpoint, LibraryRow, LoggedChange, Store};
 use crate::model::{Item, ItemType, Library, LibraryKind, Sequence, Server};
 use crate::platform::deadline::Deadline;
 
-/// The columns of a table, but for those that are the store's own affair.
+/// The columns of a table, except those in `own`, which only the store uses.
 fn columns(store: &Store, table: &str, own: &[&str]) -> Vec<String> {
     let mut all: Vec<String> = store
         .read(|connection| {
@@ -28,7 +28,7 @@ fn read<T: FromCells>(prefix: &str) -> Vec<String> {
     let names = names::<T>();
     let mut read: Vec<String> = names
         .iter()
-        .filter(|name| !name.starts_with('(')) // of another table
+        .filter(|name| !name.starts_with('(')) // belongs to another table
         .filter_map(|name| name.strip_prefix(prefix))
         .map(str::to_owned)
         .collect();
@@ -43,7 +43,7 @@ fn opened() -> (tempfile::TempDir, Store) {
 }
 
 #[test]
-fn each_column_is_read_or_named_as_the_store_s_own() {
+fn each_column_is_read_or_listed_as_internal() {
     let (_folder, store) = opened();
     let own = ["library", "parent", "digest", "born", "died"];
     assert_eq!(read::<ItemRow>("i."), columns(&store, "items", &own));
@@ -71,9 +71,9 @@ fn each_column_is_read_or_named_as_the_store_s_own() {
     assert_eq!(read::<LibraryRow>("l."), columns(&store, "libraries", &own));
 }
 
-/// In Plex's own database a cell may hold anything. Here none does: no reading of a number can meet a text.
+/// Cells of Plex's own database may have any type, but those of our store must not.
 #[test]
-fn each_column_refuses_what_is_not_of_its_type() {
+fn each_column_refuses_values_of_other_types() {
     let (_folder, store) = opened();
     let lax: Vec<String> = store
         .read(|connection| {
@@ -90,8 +90,8 @@ fn each_column_refuses_what_is_not_of_its_type() {
 }
 
 #[test]
-#[allow(clippy::too_many_lines)] // each field by itself
-fn whatever_an_item_has_is_stored_and_makes_it_another_one() {
+#[allow(clippy::too_many_lines)] // each field on its own
+fn each_field_of_an_item_is_stored_and_changes_its_digest() {
     let text = |name: &str| format!("{name}\u{e4}");
     let whole = Item {
         rating_key: text("key"),
@@ -110,7 +110,7 @@ fn whatever_an_item_has_is_stored_and_makes_it_another_one() {
         guids: vec![text("a"), text("b")],
         parts: vec![text("/1"), text("/2\n")],
     };
-    // Each of these differs from the whole in one field, the number of them is that of the fields.
+    // Each variant differs from the complete item in one field, and there is one variant for each field.
     let Item {
         rating_key,
         kind,

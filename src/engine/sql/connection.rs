@@ -19,10 +19,10 @@ use crate::platform::lock::{FileLockGuard, OpenLock};
 use crate::platform::mutex::lock;
 
 /// Longest wait for other processes to close a database that has a write-ahead log.
-const ALONE: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
+const EXCLUSIVE_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
 
 /// Interval between attempts to save a log that lost its name: longer than the interval at which others try the lock.
-const TRY: Duration = Duration::from_millis(30);
+const RETRY_INTERVAL: Duration = Duration::from_millis(30);
 
 /// Pages of the log, some 5 MB, at which a checkpoint copies them into the database. It waits for the disk, as long as a
 /// thousand single records of matches take.
@@ -66,7 +66,7 @@ impl WalIdentity {
         folder.log().map(Inode::of)
     }
 
-    /// Whether an open log was removed, renamed or replaced. The caller holds the lock of a connection, so that no fork
+    /// Returns whether an open log was removed, renamed or replaced. The caller holds the lock of a connection, so that no fork
     /// happens meanwhile.
     pub fn is_lost(&self, folder: &StoreFolder) -> bool {
         let seen = lock(&self.seen);
@@ -76,7 +76,7 @@ impl WalIdentity {
                 .is_some_and(|files| files.contains(&None) || files != Self::now(folder))
     }
 
-    /// Whether a checkpoint of the open log is still safe: no process has a newer log.
+    /// Returns whether a checkpoint of the open log is still safe: no process has a newer log.
     fn may_be_saved(&self, folder: &StoreFolder) -> bool {
         let Some([_, shm]) = lock(&self.seen).files else {
             return false;
@@ -106,7 +106,7 @@ impl WalIdentity {
         }
     }
 
-    /// Whether a connection opened now may get another log than a write under way in another process uses.
+    /// Returns whether a connection opened now may get another log than a write under way in another process uses.
     fn may_differ(&self, folder: &StoreFolder) -> bool {
         folder.shares_memory()
             && lock(&self.seen).open == 0
@@ -191,7 +191,7 @@ fn abandon(connection: &Connection, folder: &StoreFolder, journal: &WalIdentity)
             break;
         }
         drop(alone);
-        std::thread::sleep(TRY);
+        std::thread::sleep(RETRY_INTERVAL);
     }
     if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
         log::debug!("a checkpoint at closing could not be forbidden: {error}");
@@ -275,7 +275,7 @@ impl LazyConnection {
         self.open.as_ref().map(|open| open.id)
     }
 
-    /// Whether this is the connection for writes.
+    /// Returns whether this is the connection for writes.
     pub fn writes(&self) -> bool {
         self.role == ConnectionRole::Writer
     }
@@ -285,7 +285,7 @@ impl LazyConnection {
         self.file
     }
 
-    /// Whether the open database, or its log, was removed, renamed or replaced. A closed connection must then stay closed:
+    /// Returns whether the open database, or its log, was removed, renamed or replaced. A closed connection must then stay closed:
     /// connections of a process share files.
     pub fn is_moved(&self) -> bool {
         self.open.is_some() && self.file != Inode::of(self.folder.database()) || self.journal.is_lost(&self.folder)
@@ -400,7 +400,7 @@ fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::
 /// commits.
 fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
-    connection.busy_timeout(ALONE)?;
+    connection.busy_timeout(EXCLUSIVE_TIMEOUT)?;
     let given_up = connection
         .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
         .and_then(|mode| {

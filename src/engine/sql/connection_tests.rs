@@ -10,7 +10,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// A store with a write-ahead log that was not put into its database.
+/// Makes a store whose write-ahead log was not checkpointed.
 fn with_log(from: &Path, to: &Path) {
     let store = Store::open(from, true).expect("opens");
     store.add_totals(7, 0, Deadline::NONE).expect("written");
@@ -33,13 +33,13 @@ fn mode(slot: &mut LazyConnection) -> String {
 }
 
 #[test]
-fn gives_its_write_ahead_log_up_without_ever_sharing_memory() {
+fn turns_wal_off_without_shared_memory() {
     let (from, to) = (
         tempfile::tempdir().expect("a folder"),
         tempfile::tempdir().expect("a folder"),
     );
     with_log(from.path(), to.path());
-    // Where memory is not shared a file for it is of no use: whatever is there, it is not looked at.
+    // Without shared memory the file for it is never read, whatever it contains.
     let shared = to.path().join("plexindex-3.db-shm");
     fs::write(&shared, "of another machine").expect("written");
     let folder = StoreFolder::open(to.path()).expect("a folder").without_shared_memory();
@@ -57,7 +57,7 @@ fn gives_its_write_ahead_log_up_without_ever_sharing_memory() {
 }
 
 #[test]
-fn is_refused_while_others_have_it_open_with_a_write_ahead_log() {
+fn opening_without_wal_fails_while_others_use_wal() {
     let place = tempfile::tempdir().expect("a folder");
     let store = Store::open(place.path(), true).expect("opens");
     let folder = StoreFolder::open(place.path())
@@ -72,7 +72,7 @@ fn is_refused_while_others_have_it_open_with_a_write_ahead_log() {
 }
 
 #[test]
-fn the_last_to_close_empties_the_log_and_leaves_it_in_its_place() {
+fn the_last_connection_truncates_the_log_and_keeps_the_file() {
     let place = tempfile::tempdir().expect("a folder");
     let open = || Store::open(place.path(), true).expect("opens");
     let log = || {
@@ -90,7 +90,8 @@ fn the_last_to_close_empties_the_log_and_leaves_it_in_its_place() {
     assert_eq!(open().totals().expect("read").requests, 7);
 }
 
-/// Writes until one look at the folder stands for all names, where its file system lets it.
+/// Writes until a folder stamp is reliable, so that later writes need not check the names; some file systems never get
+/// there.
 fn looks_once(store: &Store) {
     let end = Instant::now() + Duration::from_secs(10);
     while store.folder().stamp().is_some() && lock(&store.names_checked_at).is_none() {
@@ -100,7 +101,7 @@ fn looks_once(store: &Store) {
 }
 
 #[test]
-fn a_name_that_is_lost_just_after_it_was_known_is_noticed_by_the_next_write() {
+fn a_name_lost_after_a_check_is_noticed_by_the_next_write() {
     for end in ["db", "db-wal", "db-shm", "page"] {
         let place = tempfile::tempdir().expect("a folder");
         let store = Store::open(place.path(), true).expect("opens");
@@ -116,7 +117,7 @@ fn a_name_that_is_lost_just_after_it_was_known_is_noticed_by_the_next_write() {
 }
 
 #[test]
-fn a_folder_that_is_exchanged_is_noticed_by_the_next_write() {
+fn a_replaced_folder_is_noticed_by_the_next_write() {
     let root = tempfile::tempdir().expect("a folder");
     let place = root.path().join("store");
     let store = Store::open(&place, true).expect("opens");
@@ -141,7 +142,7 @@ fn a_second_connection_is_opened_when_a_read_waits_or_before_the_first_write() {
 
     let store = open();
     assert!(store.write(Deadline::NONE, |_| Ok(has_two(&store))).expect("written"));
-    // What is written last of all, before the store is closed, needs no reader.
+    // A last write before the close needs no reader's connection.
     let store = open();
     store.add_totals(7, 0, Deadline::NONE).expect("written");
     assert!(!has_two(&store));

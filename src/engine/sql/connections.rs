@@ -20,16 +20,16 @@ pub struct Connections {
 pub struct FolderConnections {
     path: Box<Path>,
     pub journal: Arc<WalIdentity>,
-    /// Changed while new ones are kept from being watched, read by who holds the lock of a connection: so a fork finds it
-    /// unlocked.
+    /// The lock is held only to add new ones, or under the lock of a connection. A fork takes those locks, so it finds
+    /// this one free.
     all: Mutex<Vec<Weak<Connections>>>,
 }
 
 impl Connections {
-    /// New ones, which know of those that this process has in the same folder.
+    /// Makes the connections of a store, and registers them with others of this process in the same folder.
     pub fn new(folder: &StoreFolder) -> Arc<Self> {
-        fork::watch_after(|told| {
-            let known = told
+        fork::watch_after(|watched| {
+            let known = watched
                 .iter()
                 .filter_map(|one| (&**one as &dyn Any).downcast_ref::<Self>())
                 .map(|one| &one.here)
@@ -60,14 +60,14 @@ impl Connections {
     pub fn close_others(&self) -> bool {
         let all: Vec<Arc<Self>> = lock(&self.here.all).iter().filter_map(Weak::upgrade).collect();
         let others = all.iter().filter(|one| !std::ptr::eq(Arc::as_ptr(one), self));
-        let mut held = Vec::new();
+        let mut locks = Vec::new();
         for slot in others.flat_map(|one| [&one.writer, &one.reader]) {
             let Some(guard) = try_lock(slot) else {
                 return false;
             };
-            held.push(guard);
+            locks.push(guard);
         }
-        for slot in &mut held {
+        for slot in &mut locks {
             slot.close();
         }
         true
@@ -77,9 +77,9 @@ impl Connections {
 impl Forks for Connections {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         let close = |slot: fn(&Self) -> &Mutex<LazyConnection>| {
-            let mut held = fork::hold(&self, slot);
-            held.get().close();
-            Box::new(held) as Box<dyn Release>
+            let mut locks = fork::hold(&self, slot);
+            locks.get().close();
+            Box::new(locks) as Box<dyn Release>
         };
         vec![close(|all| &all.writer), close(|all| &all.reader)]
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 
 use super::explain::{explain, is_broken};
-use super::folder::{NAME, PATIENCE, StoreFolder};
+use super::folder::{LOCK_TIMEOUT, NAME, StoreFolder};
 use super::schema;
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
@@ -14,17 +14,18 @@ use crate::platform::files::{self, Inode};
 use crate::platform::lock::FileLock;
 
 /// The prefix of file names of format 2.
-const EARLIER: &str = "plexindex-2";
+const FORMAT_2_NAME: &str = "plexindex-2";
 
 /// The lowest `user_version` of format 2 that is read.
-const OLDEST: i64 = 9;
+const FORMAT_2_MIN_VERSION: i64 = 9;
 
 /// Suffixes of the files that `SQLite` puts beside a database.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 impl StoreFolder {
-    /// Makes the database when none has its name. It gets the name when it is whole and closed, so no process ever finds half
-    /// of one; and no descriptor of it is closed later, which would free the locks that this process has on it.
+    /// Creates the database unless one exists. It gets its name when it is complete and closed, so other processes
+    /// never open an incomplete one. It is not closed later either: closing would free the locks that this process has
+    /// on the file.
     pub fn make_database(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("make a database in", &error);
         files::private_dir(self.path()).map_err(cannot)?;
@@ -35,25 +36,25 @@ impl StoreFolder {
         }
         // Left from a removed database; the new one must not use them.
         for end in COMPANIONS {
-            gone(files::remove(&self.companion(end))).map_err(cannot)?;
+            ignore_missing(files::remove(&self.companion(end))).map_err(cannot)?;
         }
         let temporary = self.path().join(format!("{NAME}.db.{}.new", std::process::id()));
         drop(files::fresh(&temporary).map_err(cannot)?);
         let make = || -> Result<()> {
-            let held = match self.carry_over(&temporary) {
+            let lock = match self.import_format_2(&temporary) {
                 Err(error) if is_broken(&error) => {
                     log::warn!("the store of an earlier format cannot be read, and stays where it is: {error}");
                     None
                 }
-                held => held.map_err(|error| explain(&error, self))?,
+                lock => lock.map_err(|error| explain(&error, self))?,
             };
-            if held.is_none() {
+            if lock.is_none() {
                 drop(files::fresh(&temporary).map_err(cannot)?);
                 schema::make(&temporary, self.shares_memory(), None).map_err(|error| explain(&error, self))?;
             }
             self.name_database(&temporary).map_err(cannot)?;
-            if held.is_some() {
-                self.remove_earlier();
+            if lock.is_some() {
+                self.remove_format_2();
             }
             Ok(())
         };
@@ -64,26 +65,27 @@ impl StoreFolder {
         done
     }
 
-    /// Makes a database of the store of format 2; `None` without one. Others cannot write to that until the result is dropped.
-    fn carry_over(&self, temporary: &Path) -> rusqlite::Result<Option<Connection>> {
-        let earlier = self.path().join(format!("{EARLIER}.db"));
+    /// Makes the database from the store of format 2. Returns `None` if there is no such store. The result is a lock:
+    /// nobody else can write to the old store until it is dropped.
+    fn import_format_2(&self, temporary: &Path) -> rusqlite::Result<Option<Connection>> {
+        let earlier = self.path().join(format!("{FORMAT_2_NAME}.db"));
         if !earlier.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(None);
         }
-        let held = lock_format_2(&earlier)?;
+        let lock = lock_format_2(&earlier)?;
         schema::make(temporary, self.shares_memory(), Some(&earlier))?;
-        Ok(Some(held))
+        Ok(Some(lock))
     }
 
-    /// Removes the files of the store that was carried over. A process with an earlier version of the library that has them open
-    /// goes on with new ones of its own, as after any removal.
-    fn remove_earlier(&self) {
+    /// Removes the files of the store of format 2. A process with an earlier version of the library that has them open
+    /// creates new files for itself.
+    fn remove_format_2(&self) {
         log::warn!(
             "the store in {} was of an earlier format: it was carried over; what uses an earlier version of the library \
              beside this one goes on with files of its own",
             self.path().display()
         );
-        // `.broken` files stay, and so does everything that is no file of a store.
+        // Keeps `.broken` files, and files that do not belong to a store.
         let is_its = |end: &str| {
             let known = [".db", ".db-wal", ".db-shm", ".db-journal", ".page", ".state"];
             known.contains(&end) || end.starts_with('-') && matches!(end.rsplit_once('.'), Some((_, "image" | "lock")))
@@ -92,7 +94,7 @@ impl StoreFolder {
             if entry
                 .file_name()
                 .to_string_lossy()
-                .strip_prefix(EARLIER)
+                .strip_prefix(FORMAT_2_NAME)
                 .is_some_and(is_its)
             {
                 let _ = files::remove(&entry.path());
@@ -100,8 +102,8 @@ impl StoreFolder {
         }
     }
 
-    /// Gives a database that is whole its name. What stands beside it has its own before: the first process that opens it
-    /// finds it as later ones do, and its log need not be forced to the disk for its name.
+    /// Renames a complete database to its final name. Its log files are created first, so that opening the database
+    /// need not sync the folder for their names.
     fn name_database(&self, temporary: &Path) -> io::Result<()> {
         files::sync(&files::existing(temporary)?, temporary)?;
         if self.shares_memory() {
@@ -114,8 +116,8 @@ impl StoreFolder {
         Ok(())
     }
 
-    /// The database, if there is one. Something else than a file in its place, or in that of what `SQLite` keeps beside it,
-    /// is an error: `SQLite` would follow a link.
+    /// The inode of the database, `None` if there is none. Fails if the database, or a file that `SQLite` keeps beside
+    /// it, is not a regular file: `SQLite` would follow a link.
     pub fn find_database(&self) -> Result<Option<Inode>> {
         let [wal, shm, journal] = COMPANIONS.map(|end| self.companion(end));
         let found = files::regular(self.path(), [&wal, &shm, &journal, self.database()]);
@@ -123,18 +125,19 @@ impl StoreFolder {
         Ok(database)
     }
 
-    /// Gives the database that was found to be broken another name, with its companions, so that a new one
-    /// can be made. What it held can be fetched again, but for confirmed matches, which is why it is kept.
+    /// Renames the broken database and its companions to `.broken`, so that a new one can be created. It is kept
+    /// because of its confirmed matches; everything else can be fetched again.
     pub fn rename_broken(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("set the broken database aside in", &error);
         let _exclusive = self.exclusive()?;
         let broken = self.broken();
-        // Another process may have been faster, and then what has the name now is not what was found to be broken.
+        // If another process was faster, a new database may have the name by now.
         if broken.is_some() && Inode::of(self.database()) == broken {
-            // The database first: from then on others find it moved, and make a new one only when we are done.
+            // The database first: other processes see that it is ignore_missing, and wait for this lock before they create a new
+            // one.
             for end in std::iter::once("").chain(COMPANIONS) {
                 let from = self.companion(end);
-                gone(files::rename(&from, &self.companion(&format!("{end}.broken")))).map_err(cannot)?;
+                ignore_missing(files::rename(&from, &self.companion(&format!("{end}.broken")))).map_err(cannot)?;
             }
             log::warn!(
                 "the database in {} is damaged, or of an earlier build; it is renamed to {NAME}.db.broken. Listings are fetched again; \
@@ -146,9 +149,10 @@ impl StoreFolder {
         Ok(())
     }
 
-    /// Held while the database gets or loses its name, and by each write transaction. Where locks do not work, none has it.
+    /// Takes the lock under which the database gets or loses its name; each write transaction takes it too. Returns
+    /// `None` if the file system has no locks.
     pub fn exclusive(&self) -> Result<Option<FileLock>> {
-        match FileLock::acquire(&self.store_lock(), Deadline::after(PATIENCE), &|| false) {
+        match FileLock::acquire(&self.store_lock(), Deadline::after(LOCK_TIMEOUT), &|| false) {
             Ok(Some(lock)) => Ok(Some(lock)),
             Ok(None) => Err(Error::new(
                 Status::Store,
@@ -164,23 +168,23 @@ impl StoreFolder {
     }
 }
 
-/// Locks a store of format 2 until the result is dropped: what an earlier version of the library writes from now on would be
-/// lost.
+/// Locks a store of format 2 until the result is dropped. Otherwise an earlier version of the library could still write
+/// to it, and those writes would be lost.
 ///
 /// # Errors
-/// It is locked, or it is no store.
+/// It is locked, or is not a store.
 fn lock_format_2(earlier: &Path) -> rusqlite::Result<Connection> {
-    let held = schema::connect(earlier)?;
-    let made: i64 = held.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    if made < OLDEST {
+    let lock = schema::connect(earlier)?;
+    let made: i64 = lock.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    if made < FORMAT_2_MIN_VERSION {
         return Err(schema::failure(rusqlite::ffi::SQLITE_NOTADB));
     }
-    held.execute_batch("BEGIN IMMEDIATE")?;
-    Ok(held)
+    lock.execute_batch("BEGIN IMMEDIATE")?;
+    Ok(lock)
 }
 
-/// The same, but that it is not there is fine.
-fn gone(done: io::Result<()>) -> io::Result<()> {
+/// Treats a missing file as success.
+fn ignore_missing(done: io::Result<()>) -> io::Result<()> {
     done.or_else(|error| {
         if error.kind() == io::ErrorKind::NotFound {
             Ok(())

@@ -1,4 +1,4 @@
-//! Endpoints: the URLs at which servers were reached, and their identities, so that opening sends no request.
+//! Endpoints: which identity each URL and user led to, so that opening sends no request.
 
 use rusqlite::{Connection, params};
 
@@ -13,22 +13,22 @@ use crate::model::IdentityId;
 pub struct Endpoint {
     /// The base URL as the host gave it, without a trailing slash.
     pub url: String,
-    /// The user's name, or what stands for the token.
+    /// The user's name, or the digest of the token.
     pub who: Vec<u8>,
     /// When that token expires, Unix ms; 0: never.
     pub until_ms: i64,
-    /// When the host gave the token to this index, Unix ms. A token that had expired by then leads nowhere.
+    /// When the host passed the token to this index, Unix ms. A token that had expired by then leads to no identity.
     pub given_ms: i64,
 }
 
-/// For so long a token is remembered that a server accepted after it had expired: the server has another idea of the time.
+/// How long a token is remembered that a server accepted although it had expired: the server's clock differs.
 const ACCEPTED_LATE_MS: i64 = 86_400_000;
 
-/// For so long what an expired token opened is known: an index that was open before goes on by it.
+/// How long the identity of an expired token is kept, for an index that was opened before it expired.
 const EXPIRED_KEPT_MS: i64 = 30 * 86_400_000;
 
 impl Endpoint {
-    /// Whether the token had expired when it was given.
+    /// Returns whether the token had expired when it was given.
     pub(super) fn is_expired(&self) -> bool {
         (1..=self.given_ms).contains(&self.until_ms)
     }
@@ -43,7 +43,7 @@ impl Store {
         self.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
-    /// Whether this URL ever led to a token's view that has libraries; that token may be another one than this endpoint's.
+    /// Returns whether this URL led some token to an identity with libraries, not necessarily this endpoint's token.
     pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
         self.read(|connection| {
             connection.value(

@@ -1,11 +1,11 @@
-//! Errors of `SQLite` for people: what, where, and what to do.
+//! Errors of `SQLite` as texts for users: what failed, where, and how to solve it.
 
 use rusqlite::ErrorCode;
 
 use super::folder::StoreFolder;
 use crate::error::{Error, Status};
 
-/// Whether the database itself is damaged, or is no database.
+/// Returns whether the error means that the database is damaged, or is not a database.
 pub fn is_broken(error: &rusqlite::Error) -> bool {
     matches!(
         error.sqlite_error_code(),
@@ -13,17 +13,17 @@ pub fn is_broken(error: &rusqlite::Error) -> bool {
     )
 }
 
-/// Whether a file ended before what was to be read of it: of the log only is that an error.
-fn lacks_log(error: &rusqlite::Error) -> bool {
+/// Returns whether a read hit the end of a file too early. `SQLite` treats that as an error for the log only.
+fn is_short_read(error: &rusqlite::Error) -> bool {
     error
         .sqlite_error()
         .is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_IOERR_SHORT_READ)
 }
 
-/// The error for people: what, where, and what to do.
+/// The error as a text for users: what failed, where, and how to solve it.
 pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
     let place = folder.path().display();
-    if lacks_log(error) {
+    if is_short_read(error) {
         return Error::new(
             Status::Store,
             format!(

@@ -1,4 +1,4 @@
-//! Facts about the folder of a store, for people who ask why it is slow or does not work.
+//! Facts about the folder of a store, for users who look into slow or failing calls.
 
 use serde::Serialize;
 
@@ -12,21 +12,21 @@ use crate::platform::{files, lock};
 pub struct StoreInfo {
     /// The folder.
     pub folder: String,
-    /// The kind of file system, such as `ext4`; `None` when it is not known by name.
+    /// The kind of file system, such as `ext4`; `None` for an unknown kind.
     pub file_system: Option<String>,
-    /// How `SQLite` keeps its journal: `wal`, or `truncate` where memory is not shared.
+    /// `SQLite`'s journal mode: `wal`, or `truncate` where processes cannot share memory.
     pub journal: String,
     /// Whether processes can share memory there.
     pub shares_memory: bool,
-    /// Whether other processes' commits are seen for a few loads, or by asking the database each time.
+    /// Whether commits of other processes are noticed on the version page; if not, each lookup queries the database.
     pub counter_page: bool,
-    /// Whether a lock keeps others out, tried just now.
+    /// Whether file locks work, as just tried.
     pub locks: bool,
     /// Why locks do not work.
     pub locks_error: Option<String>,
     /// Bytes that the store takes.
     pub disk_bytes: u64,
-    /// Bytes that are left for this user.
+    /// Free bytes for this user.
     pub free_bytes: Option<u64>,
 }
 

@@ -1,4 +1,4 @@
-//! Single defects of the feed, each as it once was, and how it has to be.
+//! Regression tests of the feed: each reproduces a former defect.
 
 use std::fs;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::error::Status;
 use crate::model::{IdentityId, Item, Library};
 use crate::platform::deadline::Deadline;
 
-/// A store with a library that was listed, and the identity.
+/// A store with a listed library, and the identity.
 fn films(items: &[Item]) -> (tempfile::TempDir, Store, IdentityId, LibraryRow) {
     let (folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
@@ -22,50 +22,50 @@ fn film(number: usize) -> Item {
     movie(&number.to_string(), &format!("/data/{number}.mkv"))
 }
 
-/// What a reader hears from a position on, a page of `limit` after the other; `!` for 'list again'.
-fn heard(store: &Store, identity: IdentityId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
-    let mut heard = Vec::new();
+/// The changes that a reader gets from a position on, in pages of `limit`; `!` stands for 'list again'.
+fn changes_from(store: &Store, identity: IdentityId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
+    let mut changes_from = Vec::new();
     for _ in 0..1_000 {
         let page = store.feed(identity, None, at, None, limit).expect("a page");
-        heard.extend(page.told.into_iter().map(|told| match (told.was, told.now) {
+        changes_from.extend(page.changes.into_iter().map(|told| match (told.was, told.now) {
             (None, None) => "!".to_owned(),
             (was, now) => now.or(was).expect("an item").rating_key,
         }));
         at = (page.timeline, page.next);
         if !page.more {
-            return heard;
+            return changes_from;
         }
     }
-    panic!("the feed does not end: {heard:?}");
+    panic!("the feed does not end: {changes_from:?}");
 }
 
 #[test]
-fn the_rest_of_a_listing_that_is_forgotten_between_two_pages_is_to_be_listed_again() {
+fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
     let (_folder, store, identity, row) = films(&[film(1)]);
     let begun = store.feed_begin(identity, None, false).expect("begun");
     listed(&store, identity, &row, &(1..=5).map(film).collect::<Vec<_>>());
     let listing = sequence(&store);
     let page = store.feed(identity, None, begun, None, 2).expect("a page");
-    assert_eq!((page.told.len(), page.more), (2, true));
+    assert_eq!((page.changes.len(), page.more), (2, true));
     store
         .write(Deadline::NONE, |tx| history::forget_upto(tx, listing))
         .expect("forgotten");
     for limit in 1..4 {
         assert_eq!(
-            heard(&store, identity, (page.timeline, page.next), limit),
+            changes_from(&store, identity, (page.timeline, page.next), limit),
             ["!"],
             "{limit}"
         );
     }
-    // Who has read it to its end misses nothing.
+    // A reader that had read everything misses nothing.
     let row = store.library_row(row.id).expect("a row");
     let end = store.feed_begin(identity, None, false).expect("begun");
     listed(&store, identity, &row, &(1..=6).map(film).collect::<Vec<_>>());
-    assert_eq!(heard(&store, identity, end, 1), ["6"]);
+    assert_eq!(changes_from(&store, identity, end, 1), ["6"]);
 }
 
 #[test]
-fn a_library_that_is_called_otherwise_is_to_be_listed_again() {
+fn a_renamed_library_must_be_listed_again() {
     let (_folder, store, identity, _) = films(&[film(1)]);
     let shows = |library: Library| {
         store
@@ -81,54 +81,54 @@ fn a_library_that_is_called_otherwise_is_to_be_listed_again() {
     };
     let at = store.feed_begin(identity, None, false).expect("begun");
     shows(library("films"));
-    assert_eq!(heard(&store, identity, at, 5), [""; 0], "it is as it was");
+    assert_eq!(changes_from(&store, identity, at, 5), [""; 0], "it is as it was");
     // Each row of the feed names title and section.
     let titled = Library {
         title: "Cinema".to_owned(),
         ..library("films")
     };
     shows(titled.clone());
-    assert_eq!(heard(&store, identity, at, 5), ["!"]);
+    assert_eq!(changes_from(&store, identity, at, 5), ["!"]);
     let at = store.feed_begin(identity, None, false).expect("begun");
     shows(Library {
         section: "7".to_owned(),
         ..titled.clone()
     });
-    assert_eq!(heard(&store, identity, at, 5), ["!"]);
-    // Nothing else of a library is told.
+    assert_eq!(changes_from(&store, identity, at, 5), ["!"]);
+    // No other change is reported for the library.
     let at = store.feed_begin(identity, None, false).expect("begun");
     shows(Library {
         section: "7".to_owned(),
         locations: vec!["/elsewhere".to_owned()],
         ..titled
     });
-    assert_eq!(heard(&store, identity, at, 5), [""; 0]);
+    assert_eq!(changes_from(&store, identity, at, 5), [""; 0]);
 }
 
 #[test]
-fn who_waits_for_a_commit_is_woken_without_one() {
+fn wake_waiting_ends_a_wait_without_a_commit() {
     let (_folder, store, ..) = films(&[film(1)]);
     let wait = store.commit_waited_for();
     store.wake_waiting();
-    // Woken between the last look at what ends it and the wait.
+    // The wake-up comes between the last check and the wait.
     wait(Duration::from_secs(600));
 }
 
 #[test]
-fn a_listing_is_told_the_same_in_pages_of_any_size() {
+fn a_listing_gives_the_same_changes_with_any_page_size() {
     let (_folder, store, identity, row) = films(&(0..300).map(film).collect::<Vec<_>>());
     let begun = store.feed_begin(identity, None, false).expect("begun");
     let row = listed(&store, identity, &row, &(10..330).map(film).collect::<Vec<_>>());
     listed(&store, identity, &row, &(20..331).map(film).collect::<Vec<_>>());
-    let all = heard(&store, identity, begun, 1_000);
+    let all = changes_from(&store, identity, begun, 1_000);
     assert_eq!(all.len(), 10 + 30 + 10 + 1, "less than a fifth");
     for limit in [1, 2, 7, 41] {
-        assert_eq!(heard(&store, identity, begun, limit), all, "{limit}");
+        assert_eq!(changes_from(&store, identity, begun, limit), all, "{limit}");
     }
 }
 
 #[test]
-fn a_token_of_commits_that_are_lost_is_none_of_those_made_since() {
+fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
     let (folder, store, identity, row) = films(&[film(1)]);
     let before = store.feed_begin(identity, None, false).expect("begun");
     drop(store);
@@ -136,15 +136,15 @@ fn a_token_of_commits_that_are_lost_is_none_of_those_made_since() {
     for entry in fs::read_dir(folder.path()).expect("the folder").flatten() {
         fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
     }
-    // Here a film comes, and is read. The copy never has it: there other films come, by the same numbers.
+    // A film is added here and read. The restored copy lacks it, and uses its change sequences for other films.
     let store = Store::open(folder.path(), true).expect("opens");
     store
         .merge_items(&row, &[film(2)], None, Deadline::NONE)
         .expect("merged");
-    assert_eq!(heard(&store, identity, before, 10), ["2"]);
+    assert_eq!(changes_from(&store, identity, before, 10), ["2"]);
     let read = store.feed_begin(identity, None, false).expect("begun");
     let full = store.feed_begin(identity, None, true).expect("begun");
-    assert_eq!(heard(&store, identity, full, 10), ["1", "2"]);
+    assert_eq!(changes_from(&store, identity, full, 10), ["1", "2"]);
 
     let put_back = Store::open(copy.path(), true).expect("opens");
     let again = |position| {
@@ -163,12 +163,12 @@ fn a_token_of_commits_that_are_lost_is_none_of_those_made_since() {
     assert_eq!(again(read), Err(Status::ListAgain));
     assert_eq!(again(full), Err(Status::ListAgain));
     assert!(put_back.feed_has(identity, None, read).expect("looked"));
-    // What both have is the same, and so what happened since is known.
-    assert_eq!(heard(&put_back, identity, before, 10), ["3", "4"]);
+    // Both have the same commits up to there, so the changes since are known.
+    assert_eq!(changes_from(&put_back, identity, before, 10), ["3", "4"]);
 }
 
 #[test]
-fn a_place_in_a_full_listing_of_another_user_tells_nothing_of_it() {
+fn a_position_in_another_users_listing_gives_nothing() {
     let (_folder, store, identity, row) = films(&[film(1), film(2)]);
     let other = store.reached(&endpoint("http://b"), &server("two")).expect("reached");
     let (line, _) = store.feed_begin(identity, None, true).expect("begun");
@@ -178,6 +178,6 @@ fn a_place_in_a_full_listing_of_another_user_tells_nothing_of_it() {
         generation: row.generation,
         after: 0,
     };
-    assert_eq!(heard(&store, identity, (line, foreign), 10), ["1", "2"]);
-    assert!(heard(&store, other, (line, foreign), 10).is_empty());
+    assert_eq!(changes_from(&store, identity, (line, foreign), 10), ["1", "2"]);
+    assert!(changes_from(&store, other, (line, foreign), 10).is_empty());
 }

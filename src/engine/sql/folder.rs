@@ -15,7 +15,7 @@ use crate::platform::stamp::FolderStamp;
 /// Prefix of all file names. It ends with the format number, so processes that use another format have their own files.
 pub const NAME: &str = "plexindex-3";
 /// Longest wait for another process that makes or renames a database, or makes the client identifier.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Where a store lives. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -66,7 +66,7 @@ impl StoreFolder {
         })
     }
 
-    /// The same folder, as if it were on a network.
+    /// The same folder, treated as if its file system could not share memory.
     #[cfg(test)]
     pub fn without_shared_memory(self) -> Self {
         Self {
@@ -75,7 +75,7 @@ impl StoreFolder {
         }
     }
 
-    /// The error for a folder with which something cannot be done.
+    /// The error for an operation on the folder that failed; `verb` names the operation.
     pub fn cannot(&self, verb: &str, error: &io::Error) -> Error {
         let full = files::is_full(error);
         let status = if full { Status::StoreFull } else { Status::Store };
@@ -84,7 +84,7 @@ impl StoreFolder {
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "choose a cache_dir that this user may write"
             }
-            // What is in the way is named, and what to do about it.
+            // The message names the file that is in the way, and how to solve it.
             _ if files::is_in_the_way(error) => "then try again",
             _ => "choose another cache_dir",
         };
@@ -100,7 +100,7 @@ impl StoreFolder {
         &self.path
     }
 
-    /// Whether its file system lets processes share memory.
+    /// Returns whether its file system lets processes share memory.
     pub fn shares_memory(&self) -> bool {
         self.shares_memory
     }
@@ -140,7 +140,7 @@ impl StoreFolder {
         self.path.join(format!("{NAME}.state"))
     }
 
-    /// The lock that is held by what fetches this library.
+    /// The lock file for fetching `what`.
     pub fn fetch_lock(&self, what: &str) -> PathBuf {
         self.path.join(format!("{NAME}-{what}.lock"))
     }
@@ -150,7 +150,7 @@ impl StoreFolder {
         self.fetch_lock("store")
     }
 
-    /// A file to try a lock with. Its name is one that is swept, should a kill leave it.
+    /// A temporary file to try a lock with. If a kill leaves it, it is swept because of its name.
     pub fn trial(&self) -> PathBuf {
         self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))
     }
@@ -160,7 +160,7 @@ impl StoreFolder {
         self.bytes_of(|_| true)
     }
 
-    /// Bytes that those of its files take whose names `which` likes.
+    /// Total size in bytes of the store's files whose names satisfy `which`.
     pub fn bytes_of(&self, which: impl Fn(&str) -> bool) -> u64 {
         fs::read_dir(&self.path).map_or(0, |entries| {
             entries
@@ -191,7 +191,7 @@ impl StoreFolder {
         *lock(&self.broken)
     }
 
-    /// Whether the disk, or what this user may have of it, is full: tried, not asked.
+    /// Returns whether the disk or the user's quota is full, by writing a file.
     pub fn is_full(&self) -> bool {
         let path = self.path.join(format!("{NAME}.room.{}.new", std::process::id()));
         let tried = files::fresh(&path).and_then(|mut file| file.write_all(&vec![0; 1 << 16]));

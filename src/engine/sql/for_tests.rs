@@ -1,4 +1,4 @@
-//! A store and what is put into it, for the tests of this folder.
+//! A store with content, for the tests of this folder.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Items by GUID. The index is made when it is first asked: most hosts never do.
+//! Items by GUID. The index is made at the first search by GUID: most hosts never search by GUID.
 
 use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::xxh3_64;
@@ -17,7 +17,7 @@ fn hash(guid: &str) -> i64 {
     xxh3_64(guid.as_bytes()).cast_signed()
 }
 
-/// An item's row number, its GUIDs, its season's and its show's.
+/// An item's row number, its own GUIDs, and those of its season and show.
 pub struct GuidItem {
     library: LibraryId,
     id: i64,
@@ -59,8 +59,8 @@ impl Indexed for GuidItem {
 }
 
 impl Store {
-    /// The listed items that have this GUID, as their own or as an external id, and those of the season, album, show or artist
-    /// that has it: at most `limit`.
+    /// The listed items with this GUID, at most `limit`. An item counts if the GUID is its own, an external id, or that
+    /// of its season, album, show or artist.
     pub fn items_with_guid(&self, row: &LibraryRow, guid: &str, limit: usize, deadline: Deadline) -> Result<Hits> {
         self.find_indexed::<GuidItem>(row, deadline, |connection, is_indexed| {
             with_guid(connection, row.id, guid, limit, is_indexed)
@@ -68,7 +68,7 @@ impl Store {
     }
 }
 
-/// The items with this GUID; without the index every row is read.
+/// The items with this GUID. Without the index every row is read.
 pub fn with_guid(
     connection: &Connection,
     library: LibraryId,

@@ -11,7 +11,7 @@ use crate::error::Result;
 use crate::model::{Hint, IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
 
-/// What events said of one library, or of all: whether to probe it, and which items were deleted.
+/// What events reported about one library, or about all: whether to probe it, and which items were deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LibraryHint {
     /// Its section id; `None` for every library.
@@ -23,21 +23,21 @@ pub struct LibraryHint {
 }
 
 impl Store {
-    /// Notes what events said, in one transaction. A library that is not known is a reason to probe all of them.
+    /// Stores what events reported, in one transaction. A library that is not known makes all libraries be probed.
     pub fn mark(&self, identity: IdentityId, marks: &[LibraryHint], deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             let rows = libraries(tx.connection, identity)?;
             let mut hinted = false;
             for mark in marks {
                 let is_meant = |row: &&LibraryRow| mark.section.as_ref().is_none_or(|id| row.library.section == *id);
-                let meant: Vec<&LibraryRow> = rows.iter().filter(is_meant).collect();
+                let named: Vec<&LibraryRow> = rows.iter().filter(is_meant).collect();
                 let mut hint = mark.hint;
                 for rating_key in &mark.deleted {
                     let mut known = false;
-                    for row in &meant {
+                    for row in &named {
                         known |= mark_item_unverified(tx, identity, row, rating_key)?;
                     }
-                    // A show, an album, or what a listing under way has just seen.
+                    // The key of a show or an album, or of an item that only a listing under way has stored.
                     if !known {
                         hint = hint.max(Hint::Probe);
                     }
@@ -46,10 +46,10 @@ impl Store {
                     continue;
                 }
                 hinted = true;
-                for row in &meant {
+                for row in &named {
                     note(tx, row.id, hint)?;
                 }
-                for row in rows.iter().filter(|_| meant.is_empty()) {
+                for row in rows.iter().filter(|_| named.is_empty()) {
                     note(tx, row.id, Hint::Probe)?;
                 }
             }

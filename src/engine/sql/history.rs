@@ -1,7 +1,9 @@
-//! How far back the feed can tell what changed: rows that ended stay as long, and so do the changes that name them.
+//! The history that the feed can report. Ended rows, and the changes that name them, are kept as long as they are part
+//! of it.
 //!
-//! `feed_from` of a library is the change sequence from which on all of it is told. What happened up to there is one change:
-//! 'list again'. `feed_generation` is the listing that answered then: rows that ended with it, or before, may go.
+//! The history of a library starts at its `feed_from`, a change sequence. Readers at an earlier position get one
+//! change, 'list again'. `feed_generation` is the generation that was current then: rows that ended in it or before may
+//! be swept.
 
 use rusqlite::params;
 
@@ -14,16 +16,16 @@ use crate::model::{Generation, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
 /// Time for which the feed keeps changes.
-const KEPT_MS: i64 = 30 * 86_400_000;
-/// A day ends so long after the last one that was noted.
+const HISTORY_MS: i64 = 30 * 86_400_000;
+/// Interval between two rows of `days`.
 const DAY_MS: i64 = 86_400_000;
-/// Rows that ended, of all libraries, which are kept for it: 64 MiB of some 512 bytes each.
-const KEPT_ROWS: i64 = (64 << 20) / 512;
+/// Most ended rows that are kept for the feed, over all libraries: 64 MiB of some 512 bytes each.
+const MAX_ENDED_ROWS: i64 = (64 << 20) / 512;
 /// A listing that changes more items than this, and more than a fifth of all, is reported as 'list again'.
-const MANY: u64 = 20;
+const RELIST_ABOVE: u64 = 20;
 
-/// Tells of a listing that took the place of the one of `library.generation`: what differs, or, where that is most of it,
-/// that it has to be listed again.
+/// Logs that a listing replaced the generation `library.generation`. The feed reports the differences, or 'list again'
+/// if most items differ.
 pub fn log_listing(tx: &Tx<'_>, library: &LibraryState, generation: Generation, items: u64) -> rusqlite::Result<()> {
     let count = |which: &str| {
         tx.value::<i64>(
@@ -33,33 +35,33 @@ pub fn log_listing(tx: &Tx<'_>, library: &LibraryState, generation: Generation, 
         .map(i64::cast_unsigned)
     };
     let changed = count("born > 1 AND born")?.max(count("died")?);
-    if !library.generation.is_fetched() || changed > MANY && changed > items / 5 {
-        return begin_anew(tx, library.id);
+    if !library.generation.is_fetched() || changed > RELIST_ABOVE && changed > items / 5 {
+        return restart_history(tx, library.id);
     }
     let last: i64 = tx.value("SELECT coalesce(max(id), 0) FROM items", [])?;
     tx.change_of_items(library, LoggedKind::Listed, "", (generation.0, last))?;
-    forget_surplus(tx, KEPT_ROWS)
+    forget_surplus(tx, MAX_ENDED_ROWS)
 }
 
 /// Starts a library's history now: readers with an earlier cursor must list it again.
-pub fn begin_anew(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
+pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET feed_from = ?2, feed_generation = abs(generation) WHERE id = ?1",
         params![library, tx.sequence],
     )
 }
 
-/// Notes the end of a day, and forgets what is older than a month.
+/// Stores when a day ended and at which change sequence, and removes history older than a month.
 pub fn note_day(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
-    let noted = c.has(
+    let is_stored = c.has(
         "SELECT 1 FROM days WHERE ms > ?1 AND ms <= ?2",
         params![now_ms - DAY_MS, now_ms],
     )?;
-    if noted {
+    if is_stored {
         return Ok(());
     }
-    // A clock that was wrong noted days to come.
+    // Days in the future come from a wrong clock.
     c.execute("DELETE FROM days WHERE ms > ?1", [now_ms])?;
     c.execute(
         "INSERT INTO days (ms, sequence) VALUES (?1, ?2)",
@@ -67,13 +69,13 @@ pub fn note_day(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
     )?;
     let old: Option<Sequence> = c.value(
         "SELECT max(sequence) FROM days WHERE ms <= ?1",
-        [now_ms.saturating_sub(KEPT_MS)],
+        [now_ms.saturating_sub(HISTORY_MS)],
     )?;
     if let Some(old) = old {
         forget_upto(tx, old)?;
         c.execute(
             "DELETE FROM days WHERE ms <= ?1 AND sequence < ?2",
-            params![now_ms.saturating_sub(KEPT_MS), old],
+            params![now_ms.saturating_sub(HISTORY_MS), old],
         )?;
     }
     Ok(())
@@ -85,16 +87,16 @@ pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     if kept <= most {
         return Ok(());
     }
-    // A tenth more than needed, so that the next listing does not do it again.
+    // A tenth more than necessary, so that the next listing does not have to do this again.
     let mut surplus = kept - most + most / 10;
     let mut upto = None;
     {
-        let mut told = tx.prepare_cached(
+        let mut statement = tx.prepare_cached(
             "SELECT c.sequence, CASE c.kind WHEN 11 THEN \
              (SELECT count(*) FROM items i WHERE i.library = c.library AND i.died = c.was) ELSE 1 END \
              FROM changes c WHERE c.kind IN (8, 9, 11) ORDER BY c.id",
         )?;
-        let mut rows = told.query([])?;
+        let mut rows = statement.query([])?;
         while surplus > 0
             && let Some(row) = rows.next()?
         {
@@ -123,10 +125,9 @@ fn trim_feed_changes(tx: &Tx<'_>) -> rusqlite::Result<()> {
 }
 
 impl Store {
-    /// Forgets all that the feed could tell: the first thing to go where the folder takes too much. Returns whether there was
-    /// something; a library that is not listed has nothing to tell.
+    /// Removes the history of all listed libraries, to make room in the folder. Returns whether there was any.
     pub fn forget_history(&self, deadline: Deadline) -> Result<bool> {
-        let told = self.read(|connection| {
+        let has_history = self.read(|connection| {
             connection.value::<bool>(
                 "SELECT EXISTS (SELECT 1 FROM changes c JOIN libraries l ON l.id = c.library AND l.generation > 0 \
                  WHERE c.kind IN (8, 9, 11) AND c.was + c.now <> 0 AND c.sequence > l.feed_from) \
@@ -135,7 +136,7 @@ impl Store {
                 [],
             )
         })?;
-        if told {
+        if has_history {
             self.write(deadline, |tx| {
                 tx.execute(
                     "UPDATE libraries SET feed_from = ?1, feed_generation = generation WHERE generation > 0",
@@ -144,6 +145,6 @@ impl Store {
                 trim_feed_changes(tx)
             })?;
         }
-        Ok(told)
+        Ok(has_history)
     }
 }

@@ -1,4 +1,4 @@
-//! How long the feed tells what changed, and what it says then.
+//! How long the feed keeps changes, and what a reader gets afterwards.
 
 use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, movie, opened, probed, server};
 use super::history::forget_surplus;
@@ -6,7 +6,7 @@ use super::{FeedPage as Page, FeedPosition, LibraryRow, Store};
 use crate::model::{IdentityId, Item};
 use crate::platform::deadline::Deadline;
 
-/// A store with one library of so many films.
+/// A store with one library of `films` films.
 fn with_films(store: &Store, films: usize) -> (IdentityId, LibraryRow, Vec<Item>) {
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(store, identity, &["films"], NOW_MS).remove(0);
@@ -17,12 +17,12 @@ fn with_films(store: &Store, films: usize) -> (IdentityId, LibraryRow, Vec<Item>
     (identity, row, items)
 }
 
-/// Keys before and after, of all that is told from there on.
-fn told(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
+/// The keys before and after each change of a page.
+fn changed_keys(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
     fn key(item: Option<&Item>) -> Option<&str> {
         item.map(|item| item.rating_key.as_str())
     }
-    page.told
+    page.changes
         .iter()
         .map(|one| (key(one.was.as_ref()), key(one.now.as_ref())))
         .collect()
@@ -33,7 +33,7 @@ fn now(store: &Store, identity: IdentityId) -> (i64, FeedPosition) {
 }
 
 #[test]
-fn what_changed_is_told_for_a_month_and_then_said_to_be_forgotten() {
+fn changes_are_reported_for_a_month_then_list_again() {
     let (_folder, store) = opened();
     let (identity, row, mut items) = with_films(&store, 3);
     let token = now(&store, identity);
@@ -42,7 +42,7 @@ fn what_changed_is_told_for_a_month_and_then_said_to_be_forgotten() {
     for day in 0..30 {
         probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
         let page = store.feed(identity, None, token, None, 10).expect("told");
-        assert_eq!(told(&page), [(Some("0"), None)], "on day {day}");
+        assert_eq!(changed_keys(&page), [(Some("0"), None)], "on day {day}");
         while store.sweep(10, Deadline::NONE).expect("swept") {}
     }
     let later = now(&store, identity);
@@ -51,17 +51,17 @@ fn what_changed_is_told_for_a_month_and_then_said_to_be_forgotten() {
         probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
     }
     let page = store.feed(identity, None, token, None, 10).expect("told");
-    assert_eq!(told(&page), [(None, None), (Some("1"), None)]);
-    assert!(page.told[0].is_again());
+    assert_eq!(changed_keys(&page), [(None, None), (Some("1"), None)]);
+    assert!(page.changes[0].is_relist_marker());
     let page = store.feed(identity, None, later, None, 10).expect("told");
-    assert_eq!(told(&page), [(Some("1"), None)], "what is younger is told on");
+    assert_eq!(changed_keys(&page), [(Some("1"), None)], "what is younger is told on");
     while store.sweep(10, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 2);
     assert_eq!(count(&store, "SELECT count(*) FROM days WHERE ms <= 0"), 0);
 }
 
 #[test]
-fn the_oldest_changes_go_first_where_too_many_rows_are_kept() {
+fn the_oldest_history_is_removed_first_above_the_limit() {
     let (_folder, store) = opened();
     let (identity, mut row, mut items) = with_films(&store, 30);
     let begun = now(&store, identity);
@@ -79,9 +79,9 @@ fn the_oldest_changes_go_first_where_too_many_rows_are_kept() {
         .write(Deadline::NONE, |tx| forget_surplus(tx, 20))
         .expect("forgotten");
     let page = store.feed(identity, None, middle, None, 100).expect("told");
-    assert_eq!(page.told.len(), 5);
+    assert_eq!(page.changes.len(), 5);
     let page = store.feed(identity, None, begun, None, 100).expect("told");
-    assert!(page.told[0].is_again());
+    assert!(page.changes[0].is_relist_marker());
     while store.sweep(10, Deadline::NONE).expect("swept") {}
     let kept = count(&store, "SELECT count(*) FROM items WHERE died IS NOT NULL");
     assert!((5..=20).contains(&kept), "{kept}");
@@ -97,14 +97,14 @@ fn a_listing_that_changes_more_than_a_fifth_is_one_change() {
     }
     let row = listed(&store, identity, &row, &items);
     let page = store.feed(identity, None, token, None, 10_000).expect("told");
-    assert_eq!(page.told.len(), 1_010, "less than a fifth");
+    assert_eq!(page.changes.len(), 1_010, "less than a fifth");
     for item in &mut items[..1_030] {
         item.title += " once more";
     }
     listed(&store, identity, &row, &items);
     let page = store.feed(identity, None, token, None, 10_000).expect("told");
-    assert_eq!(told(&page), [(None, None)]);
-    // And its rows need not stay.
+    assert_eq!(changed_keys(&page), [(None, None)]);
+    // The rows of the removed history can be swept.
     while store.sweep(1_000, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 5_100);
 }

@@ -4,10 +4,10 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::endpoints::{Endpoint, TOKEN_DIGEST_LENGTH, store_endpoint};
-use super::history::begin_anew;
+use super::history::restart_history;
 use super::libraries::{disown, libraries};
 use super::lock_wait::BUSY;
-use super::matches::hand_over;
+use super::matches::copy_matches_and_invalidations;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
@@ -18,13 +18,14 @@ use crate::platform::files;
 /// Interval at which the use of an identity is stored.
 pub const USE_NOTED_MS: i64 = 86_400_000;
 
-/// Stands for the last use of an identity that is never forgotten.
+/// The value of `used_ms` for an identity that is never removed.
 pub const NEVER_FORGOTTEN: i64 = i64::MAX;
 
-/// Equal for tokens of one user and one key pair, as they say. Hearsay, until the server accepted that very token.
+/// A digest of the user and key that a token names: equal for tokens of the same user and key. Anyone can write such a
+/// token, so it proves nothing until the server has accepted that very token.
 pub type SameUser = [u8; 32];
 
-/// Prefix of the machine identifier of a server that was not asked for it yet; its URL follows.
+/// Prefix of the stand-in for a machine identifier that is not known yet; the server's URL follows.
 const UNNAMED: char = '?';
 
 impl Store {
@@ -38,8 +39,8 @@ impl Store {
         })
     }
 
-    /// The identity of the user that a token claims to be of, as this URL led to it before. It says which server is asked,
-    /// and nothing more: the server has not accepted the token.
+    /// The identity to which this URL led an earlier token of the same user, as far as the token says. It only tells
+    /// which server to ask: the server has not accepted this token.
     pub fn claimed(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
         self.read(|connection| {
             connection.find_value(
@@ -50,17 +51,17 @@ impl Store {
         })
     }
 
-    /// Notes that the server accepted this very token, of the user that [`Store::claimed`] gave.
+    /// Stores that the server accepted this token, whose identity [`Store::claimed`] returned.
     pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
-            // It may belong to a database that was renamed to `.broken`.
+            // The identity may be one of a database that was renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
             store_endpoint(tx, endpoint, claimed)
         })
     }
 
-    /// Notes that this endpoint led to this server, which accepted the token: gives the identity, made when it is new. A server
-    /// without a machine identifier was not asked for it yet.
+    /// Stores that this server accepted the endpoint's token. Returns the identity, which is created if it is new.
+    /// `server` may lack its machine identifier if it was not asked for yet.
     pub fn accepted(
         &self,
         endpoint: &Endpoint,
@@ -88,19 +89,20 @@ impl Store {
         })
     }
 
-    /// The same of a token that says nothing of its user.
+    /// [`Store::accepted`] for a token that names no user.
     #[cfg(test)]
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
         self.accepted(endpoint, server, None, Deadline::NONE)
     }
 
-    /// Whether the server of an identity is known.
+    /// Returns whether the machine identifier of the identity's server is known.
     pub fn is_named(&self, identity: IdentityId) -> Result<bool> {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
 
-    /// Notes which server an identity is of that had no name before. Gives the identity that stands for it from now on:
-    /// another one when the same server was reached before under another URL. It gets what hosts confirmed meanwhile.
+    /// Stores the machine identifier of an identity that had none. Returns the identity to use from now on: if the same
+    /// server was reached before under another URL, that is the older identity, and it gets the matches that hosts
+    /// confirmed meanwhile.
     pub fn name_server(
         &self,
         unnamed: IdentityId,
@@ -108,7 +110,8 @@ impl Store {
         server: &Server,
         deadline: Deadline,
     ) -> Result<IdentityId> {
-        // In one transaction: what a host records meanwhile is handed over, or finds its library gone and is recorded again.
+        // In one transaction: a match that a host records meanwhile is either copied, or finds its library gone and is
+        // recorded again.
         self.write(deadline, |tx| {
             let id = server_number(tx, &server.machine_identifier, &server.version)?;
             let user = tx.row("SELECT same_user FROM identities WHERE id = ?1", [unnamed], |row| {
@@ -116,7 +119,7 @@ impl Store {
             })?;
             let known = known_at(tx, endpoint, &server.machine_identifier, user)?;
             let Some(known) = known.filter(|known| *known != unnamed) else {
-                // One whose token had expired keeps the name of its URL: `new_identity` says why.
+                // Ignored if this server already has an identity of the same user; see `new_identity`.
                 tx.execute(
                     "UPDATE OR IGNORE identities SET server = ?2 WHERE id = ?1",
                     params![unnamed, id],
@@ -136,11 +139,11 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
             for (from, to) in both {
-                hand_over(tx, from, to)?;
+                copy_matches_and_invalidations(tx, from, to)?;
             }
             tx.libraries_changed(known)?;
             for library in libraries(tx.connection, known)? {
-                begin_anew(tx, library.id)?; // some were another identity's until now
+                restart_history(tx, library.id)?; // some belonged to another identity until now
             }
             empty(tx, unnamed)?;
             store_endpoint(tx, endpoint, known)?;
@@ -148,28 +151,28 @@ impl Store {
         })
     }
 
-    /// Empties an identity because the host says so: it inherits nothing from others either.
+    /// Empties an identity at the host's request. From then on it does not inherit matches from other tokens either.
     pub fn clear_for_good(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
             empty(tx, identity)
         })?;
-        // The state file is out of date; its content must go too.
+        // The state file is stale now, but its content must be gone from the disk too.
         let _ = files::remove(&self.folder.state());
         Ok(())
     }
 
-    /// Empties an identity: its libraries belong to none at once, and their rows are swept by later writes.
+    /// Empties an identity. Its libraries belong to no identity at once; later writes sweep their rows.
     pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| empty(tx, identity))
     }
 
-    /// Notes that an identity is used, once a day; not where that would have to wait for other writers: then the next
-    /// call does. `false`: it was not possible now.
+    /// Stores once a day that an identity is in use. Returns `false` if it would have to wait for other writers; the
+    /// next call tries again.
     pub fn note_use(&self, identity: IdentityId, now_ms: i64) -> Result<bool> {
         self.open_late(BUSY);
         let known = self.try_read(|connection| {
-            // Identities of named users are never forgotten.
+            // Only identities of tokens have a last use. Those of named users are never removed.
             connection.find_value::<i64>(
                 "SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2",
                 params![identity, TOKEN_DIGEST_LENGTH],
@@ -181,17 +184,17 @@ impl Store {
         if known.is_none_or(|known| (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(known))) {
             return Ok(true);
         }
-        let noted = self.try_write(|tx| {
+        let written = self.try_write(|tx| {
             tx.execute(
                 "UPDATE identities SET used_ms = ?2 WHERE id = ?1",
                 params![identity, now_ms],
             )
         });
-        Ok(noted.transpose()?.is_some())
+        Ok(written.transpose()?.is_some())
     }
 
-    /// Empties the identities of this one's server that were not used since `before_ms`: those of old tokens. A
-    /// user who was named stays the same, and what was confirmed for him has no expiry.
+    /// Empties identities of old tokens: those of the same server that were not used since `before_ms`. Identities of
+    /// named users stay, and so do their confirmed matches.
     pub fn forget_unused(&self, identity: IdentityId, before_ms: i64, deadline: Deadline) -> Result<()> {
         const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
              JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 AND length(i.who) = ?3 \
@@ -205,10 +208,11 @@ impl Store {
     }
 }
 
-/// The identity that this server may open to whoever asks at an endpoint. A server is believed to be the one that it says it is
-/// where its URL led to it before, and where it gets the very token, or the user's name, that opened the identity: not for
-/// what a token claims, which anyone can write, nor for a token that has expired, which others may have. Who has none is
-/// another one at each URL.
+/// The identity of this server that an endpoint may use; `None`: the caller makes a new one. There are two ways:
+/// - The same token or user name opened it before, at this URL; or at any URL, if the token has not expired.
+/// - This URL led to it before, with another token of the same user.
+///
+/// Anything less could be forged: a server may claim any name, a token any user, and others may have an expired token.
 fn known_at(
     tx: &Tx<'_>,
     endpoint: &Endpoint,
@@ -223,8 +227,8 @@ fn known_at(
     )
 }
 
-/// A new identity. Where there is one of this server already, which a token that has expired does not open, it gets the name
-/// of the URL.
+/// Creates an identity. If this server has one of the same user that the endpoint may not use (its token has expired),
+/// the new identity gets the stand-in name with the URL.
 fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str, version: &str) -> rusqlite::Result<IdentityId> {
     let add = |name: &str| {
         let id = server_number(tx, name, version)?;
@@ -249,7 +253,7 @@ fn empty(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {
     tx.libraries_changed(identity)
 }
 
-/// The number of a server, noted when it is new.
+/// The row number of a server, which is added if it is new.
 fn server_number(tx: &Tx<'_>, machine_identifier: &str, version: &str) -> rusqlite::Result<i64> {
     tx.execute(
         "INSERT INTO servers (machine_identifier, version) VALUES (?1, ?2) \

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn the_name_of_an_image_is_read_as_it_is_written() {
+fn listing_names_round_trip() {
     let name = ListingName {
         library: LibraryId(7 << 32),
         generation: Generation(3),
@@ -23,7 +23,7 @@ fn the_name_of_an_image_is_read_as_it_is_written() {
 }
 
 #[test]
-fn the_name_of_a_segment_is_read_as_it_is_written() {
+fn segment_names_round_trip() {
     let name = SegmentName {
         sequence: Sequence(u64::MAX),
         number: 0xAB,

@@ -1,4 +1,4 @@
-//! Indexes of items by GUID and title, made at the first question. A question reads all rows if an index cannot be stored.
+//! Indexes of items by GUID and title, made at the first search. If an index cannot be stored, a search reads all rows.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use rusqlite::{Connection, Params, Statement, params};
 
 use super::cached::CachedStatements;
 use super::columns::{FromCells, list, read};
-use super::evicting::answers;
+use super::evicting::is_current;
 use super::items::{ABOVE, ItemRow};
 use super::libraries::LibraryRow;
 use super::open::Store;
@@ -16,11 +16,11 @@ use crate::error::Result;
 use crate::model::{Item, LibraryId};
 use crate::platform::deadline::Deadline;
 
-/// How long a query waits for other writers until an index is made: without one it takes longer, and is answered.
-const SHORTLY: Duration = Duration::from_secs(1);
+/// How long a search waits for other writers so that it can make the index. After that it reads all rows.
+const INDEX_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// A search looks through so many rows for items of its library before it brings the index up to date.
-const FEW: i64 = 1_000;
+/// How many rows without an index entry a search looks through, before it brings the index up to date instead.
+const MAX_UNINDEXED: i64 = 1_000;
 
 /// Row numbers that one transaction indexes.
 const SLICE: i64 = if cfg!(test) { 20 } else { 20_000 };
@@ -30,11 +30,11 @@ pub trait Indexed: FromCells {
     type Key: Ord + ToSql;
     /// The name of the keys in log texts.
     const NAME: &'static str;
-    /// The column of `store` that says up to which row items are in the index.
+    /// The column of `store` with the row number up to which all items are in the index.
     const UPTO: &'static str;
-    /// Adds an entry: of the library ?1, the key ?2, the item ?3.
+    /// The statement that adds an entry: library ?1, key ?2, item ?3.
     const ADD: &'static str;
-    /// Removes it.
+    /// The statement that removes an entry.
     const REMOVE: &'static str;
 
     /// The item's library and row number.
@@ -54,8 +54,8 @@ pub fn forget<I: Indexed>(tx: &Tx<'_>, item: &I) -> rusqlite::Result<()> {
 }
 
 impl Store {
-    /// Finds items of a library in an index that is brought up to date first. `find` is called with `false` where the index
-    /// cannot be stored: the rows know the same.
+    /// Finds items of a library by an index, which is brought up to date first. If it cannot be stored, `find` gets
+    /// `false` and must read all rows.
     pub(super) fn find_indexed<I: Indexed>(
         &self,
         row: &LibraryRow,
@@ -64,13 +64,13 @@ impl Store {
     ) -> Result<Hits> {
         let mut hits = |connection: &Connection, is_indexed| {
             let found = find(connection, is_indexed)?;
-            let is_current = answers(connection, row)?;
+            let is_current = is_current(connection, row)?;
             Ok(Hits { is_current, ..found })
         };
-        // Mostly the index has all items of the library, and one transaction reads all.
+        // Usually the index has all items of the library, and one transaction is enough.
         let known = self.read(|c| {
             let lacks_some = match gap::<I>(c)? {
-                Some((upto, last)) => last - upto > FEW || has_items_after(c, row.id, upto)?,
+                Some((upto, last)) => last - upto > MAX_UNINDEXED || has_items_after(c, row.id, upto)?,
                 None => false,
             };
             (!lacks_some).then(|| hits(c, true)).transpose()
@@ -78,7 +78,7 @@ impl Store {
         if let Some(hits) = known {
             return Ok(hits);
         }
-        let indexed = self.index::<I>(deadline.at_most(SHORTLY));
+        let indexed = self.index::<I>(deadline.at_most(INDEX_TIMEOUT));
         if let Err(error) = &indexed {
             log::warn!(
                 "the index of {} cannot be stored now, every row is read instead: {error}",
@@ -95,7 +95,7 @@ impl Store {
     }
 }
 
-/// Up to which row an index has all items, and the last row that there may be; `None`: it lacks none.
+/// The row number up to which an index has all items, and the last one in use; `None` if the index is complete.
 fn gap<I: Indexed>(c: &Connection) -> rusqlite::Result<Option<(i64, i64)>> {
     c.find(
         &format!("SELECT {}, last_item FROM store WHERE {0} < last_item", I::UPTO),
@@ -119,7 +119,7 @@ fn index_slice<I: Indexed>(tx: &Tx<'_>) -> rusqlite::Result<bool> {
     let Some((upto, last_item)) = gap::<I>(c)? else {
         return Ok(false);
     };
-    // A row that is deleted leaves its number, so most slices of an old store are few rows.
+    // Deleted rows leave gaps, so a slice of an old store has few rows.
     let last = last_item.min(upto.saturating_add(SLICE));
     let rows: Vec<I> = c.rows(
         &format!(
@@ -146,18 +146,18 @@ fn index_slice<I: Indexed>(tx: &Tx<'_>) -> rusqlite::Result<bool> {
 /// Items found in a library.
 #[derive(Debug, Default, PartialEq)]
 pub struct Hits {
-    /// At most as many as were asked for.
+    /// At most the requested number of items.
     pub items: Vec<Item>,
-    /// The count of all.
+    /// The number of all items found.
     pub total: usize,
-    /// Nothing has the title: these have its words.
+    /// No item has this title; `items` have its words.
     pub by_words: bool,
-    /// The listing that the caller knows answered: else what was found may be less than there was.
+    /// Whether the caller's listing was still current. If not, items may be missing.
     pub is_current: bool,
 }
 
 impl Hits {
-    /// Adds those `meant` of the [`ItemRow`]s that a SELECT gives; keeps `limit` of them.
+    /// Counts the rows for which `meant` is true, and keeps `limit` of them.
     pub fn add(
         &mut self,
         select: &mut Statement<'_>,

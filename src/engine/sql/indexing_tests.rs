@@ -1,4 +1,5 @@
-//! Items by GUID, by title and in pages: the same with an index and without, whatever other libraries have between.
+//! Items by GUID, by title and in pages: the same results with and without an index, and with other libraries' rows in
+//! between.
 
 use super::for_tests::{NOW_MS, count, endpoint, finish, listed, movie, opened, probed, server};
 use super::guids::with_guid;
@@ -54,7 +55,7 @@ fn keys(items: &[Item]) -> Vec<&str> {
 }
 
 #[test]
-fn each_item_comes_once_in_the_pages_of_a_library_that_lies_between_others() {
+fn pages_of_interleaved_libraries_have_each_item_once() {
     let (_folder, store, _, rows) = mixed();
     for row in &rows {
         let all = store.items_after(row.id, row.generation, 0, 1_000).expect("read");
@@ -79,7 +80,7 @@ fn each_item_comes_once_in_the_pages_of_a_library_that_lies_between_others() {
 }
 
 #[test]
-fn an_index_finds_what_all_rows_have() {
+fn an_index_finds_the_same_items_as_a_scan() {
     let (_folder, store, identity, rows) = mixed();
     let guids = [
         ("plex://episode/62", 1),

@@ -14,8 +14,8 @@ use crate::model::{IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
 
 impl Store {
-    /// Invalidates paths of libraries: `listed` are those that are not answered again unconfirmed, `confirmed` the matches
-    /// that go. All in one write: none is answered once another of them is not.
+    /// Invalidates paths in one write, so that they become invalid together. Paths in `listed` must be verified before
+    /// they are returned again; the matches in `confirmed` are removed.
     pub fn invalidate_paths(
         &self,
         identity: IdentityId,
@@ -34,7 +34,8 @@ impl Store {
         })
     }
 
-    /// Invalidates an item in these libraries: all its confirmed matches go, and it is not answered again unconfirmed.
+    /// Invalidates an item in these libraries: its confirmed matches are removed, and it must be verified before it is
+    /// returned.
     pub fn invalidate_item(
         &self,
         identity: IdentityId,
@@ -68,7 +69,7 @@ impl Store {
         })
     }
 
-    /// So many paths of a library are invalidated that all of it is: a full listing is due, and clears them.
+    /// Invalidates a whole library instead of many of its paths: a full listing is due, which ends the invalidation.
     pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
@@ -80,8 +81,8 @@ impl Store {
         })
     }
 
-    /// Makes a full listing due, and all confirmed matches of the library dead, whatever their number. Without a library: of
-    /// every library of the identity.
+    /// Makes a full listing of a library due, and drops all its confirmed matches. Without a library: of all libraries
+    /// of the identity.
     pub fn invalidate_libraries(
         &self,
         identity: IdentityId,
@@ -101,8 +102,8 @@ impl Store {
     }
 }
 
-/// Has an item confirmed before it is answered again; gives whether the library lists it. Also where a listing under way has
-/// read it: that goes on with what it read, and would show it as it was.
+/// Marks an item as unverified. Returns whether the library lists it. An item that only a listing under way has stored
+/// is marked too: that listing would publish the old state.
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
     identity: IdentityId,

@@ -13,13 +13,13 @@ use super::texts::ItemTexts;
 use crate::error::Result;
 use crate::model::{Generation, Item, ItemType, LibraryId, Sequence};
 
-/// A row of `items`, with its season's and its show's: what a SELECT from `items i` and [`ABOVE`] reads.
+/// A row of `items` with its season and show: the result of a SELECT from `items i` and [`ABOVE`].
 pub struct ItemRow {
     /// The number of the row.
     pub id: i64,
     /// The item itself.
     pub item: Item,
-    /// The change sequence at which it was added after the listing; 0 if it is from the listing.
+    /// The change sequence at which the item was added one by one; 0 if a listing added it.
     pub since: Sequence,
 }
 
@@ -27,10 +27,10 @@ pub struct ItemRow {
 pub const ABOVE: &str = "LEFT JOIN parents p ON p.id = i.parent AND p.above IS NOT NULL \
      LEFT JOIN parents s ON s.id = coalesce(p.above, i.parent)";
 
-/// Most pages of a library that is read by its index and sorted, page by page.
-const PAGES: i64 = 4;
-/// Row numbers that a page scans for each of its items, before it switches to the library's index.
-const DENSE: i64 = 64;
+/// Most pages of a library that is read by its index and sorted for each page.
+const MAX_SORTED_PAGES: i64 = 4;
+/// Row numbers that a page scans per item, before it uses the library's index instead.
+const MAX_SCAN_PER_ITEM: i64 = 64;
 
 impl FromCells for ItemRow {
     fn from_cells(cells: &mut RowCells<'_, '_>) -> rusqlite::Result<Self> {
@@ -67,11 +67,11 @@ impl FromCells for ItemRow {
 }
 
 impl Store {
-    /// Hands the items of a generation to `each`, in the order in which they were stored, with the change sequence at which
-    /// each came singly; 0 for those that came with a listing.
+    /// Passes the items of a generation to `each`, in the order of their rows, with the change sequence at which each
+    /// was added one by one, or 0 for items of a listing.
     ///
     /// # Errors
-    /// [`crate::error::Status::Store`], or what `each` gives.
+    /// [`crate::error::Status::Store`], or an error of `each`.
     pub fn for_each_item(
         &self,
         library: LibraryId,
@@ -95,7 +95,7 @@ impl Store {
         }
     }
 
-    /// Items of a generation whose number in the store is above `after`, with that number, at most `limit`.
+    /// At most `limit` items of a generation whose row numbers are above `after`, with their row numbers.
     pub fn items_after(
         &self,
         library: LibraryId,
@@ -129,13 +129,13 @@ impl Store {
         })
     }
 
-    /// Whether the current generation has this item without a difference.
+    /// Returns whether the current generation has exactly this item, with equal content.
     pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
         let known = self.read(|c| visible(c, row.id, row.generation, &item.rating_key))?;
         Ok(known.is_some_and(|(_, known)| known == digest(item)))
     }
 
-    /// Whether the current generation has an item with one of these rating keys.
+    /// Returns whether the current generation has an item with one of these rating keys.
     pub fn has_any(&self, row: &LibraryRow, rating_keys: &[String]) -> Result<bool> {
         if rating_keys.is_empty() {
             return Ok(false);
@@ -165,7 +165,7 @@ impl Store {
     }
 }
 
-/// The item of a library, in a generation, that has this rating key.
+/// The statement that finds an item by library, generation and rating key.
 fn item_by_key() -> String {
     format!(
         "SELECT {} FROM items i {ABOVE} WHERE i.library = ?1 AND i.rating_key = ?3 AND i.born <= ?2 \
@@ -177,7 +177,8 @@ fn item_by_key() -> String {
 /// Fails if rows of this generation may have been swept: a later generation is current, or the library was removed. A
 /// segment built from the remaining rows would lack items without notice.
 fn check_whole(connection: &Connection, library: LibraryId, generation: Generation) -> rusqlite::Result<()> {
-    // Below 0: the listing of that number was evicted. 1 - ?2 is the one before this, evicted while this is made; -?2 is this.
+    // A negative generation means evicted. 1 - ?2: the generation before this one was evicted while this one was being
+    // fetched; -?2: this one was.
     connection.row(
         "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation BETWEEN min(0, 1 - ?2) AND ?2",
         params![library, generation],
@@ -185,10 +186,11 @@ fn check_whole(connection: &Connection, library: LibraryId, generation: Generati
     )
 }
 
-/// The rows of a generation with a number above `after`, by number, at most `limit`.
+/// At most `limit` rows of a generation with row numbers above `after`, in order.
 ///
-/// The rows of a listing are consecutive, so a large library is read in the order of the table. Between them may be rows of
-/// other libraries: then the index finds the next ones. Sorting them for each page would take quadratic time.
+/// Rows of a listing have consecutive numbers, so a large library is read in the order of the table. Where many rows of
+/// other libraries lie between them, the index finds the next ones. Sorting the rows for each page would take quadratic
+/// time.
 pub fn batch(
     connection: &Connection,
     library: LibraryId,
@@ -200,7 +202,7 @@ pub fn batch(
     let listed: i64 = connection
         .find_value("SELECT listed_items FROM libraries WHERE id = ?1", [library])?
         .unwrap_or(0);
-    // `+` keeps SQLite from using the library's index.
+    // The unary `+` keeps SQLite from using the library's index.
     let some = |no_index: &str, after: i64, last: i64, most: i64| {
         connection.rows(
             &format!(
@@ -213,8 +215,8 @@ pub fn batch(
         )
     };
     let (mut rows, mut after) = (Vec::new(), after);
-    if listed > most.saturating_mul(PAGES) {
-        let last = after.saturating_add(most.saturating_mul(DENSE));
+    if listed > most.saturating_mul(MAX_SORTED_PAGES) {
+        let last = after.saturating_add(most.saturating_mul(MAX_SCAN_PER_ITEM));
         rows = some("+", after, last, most)?;
         after = last;
     }
@@ -244,12 +246,12 @@ pub fn visible(
     )
 }
 
-/// Equal for items of equal content.
+/// A digest: equal for items of equal content.
 pub fn digest(item: &Item) -> i64 {
     digest_in(&mut Vec::with_capacity(512), item)
 }
 
-/// The same with memory that is used again.
+/// [`digest`] with a buffer that is reused.
 pub fn digest_in(whole: &mut Vec<u8>, item: &Item) -> i64 {
     let Item {
         rating_key,

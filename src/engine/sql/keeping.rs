@@ -1,4 +1,4 @@
-//! The state that a closing process caches for the next one.
+//! The state that a process caches for the next one when it closes the store.
 
 use rusqlite::{Connection, params};
 
@@ -11,7 +11,7 @@ use super::libraries::LibraryRow;
 use super::open::Store;
 use super::opened::is_fresh;
 use super::state::{StoreState, state_of};
-use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, keep};
+use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, write_state_file};
 use crate::engine::version_page::PageState;
 use crate::model::{IdentityId, Sequence};
 use crate::platform::clock::coarse_ms;
@@ -20,7 +20,7 @@ use crate::platform::mutex::lock;
 /// Most changes of a cached state. A state with more is not cached: they are soon compacted.
 const MAX_CHANGES: usize = 1_024;
 
-/// The columns of the cached rows: builds with others ignore the state.
+/// The columns of the cached rows. A build with other columns ignores the cache.
 fn columns() -> String {
     format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
 }
@@ -68,7 +68,7 @@ impl Store {
         };
         let sequence = cached.sequence.0;
         let is_unchanged = || opened.state(coarse_ms()) == PageState::Equal(sequence) && opened.is_page_valid();
-        if let Err(error) = keep(&self.folder, cached, &files, is_unchanged) {
+        if let Err(error) = write_state_file(&self.folder, cached, &files, is_unchanged) {
             log::debug!("the next process opens the database itself: {error}");
         }
     }

@@ -8,26 +8,26 @@ use crate::model::{Item, Sequence};
 /// The stored row of an item.
 #[derive(Clone, Copy)]
 pub enum KnownRow {
-    /// `newer`: it came singly since the page was asked for.
+    /// `newer`: it was added one by one after the page was requested.
     Live { id: i64, digest: i64, newer: bool },
-    /// It went singly since then.
+    /// It was removed one by one after the page was requested.
     Gone,
 }
 
 impl KnownRow {
-    fn read(row: &rusqlite::Row<'_>, asked: Sequence) -> rusqlite::Result<Self> {
+    fn read(row: &rusqlite::Row<'_>, requested_at: Sequence) -> rusqlite::Result<Self> {
         Ok(if row.get(4)? {
             Self::Live {
                 id: row.get(1)?,
                 digest: row.get(2)?,
-                newer: row.get::<_, Sequence>(3)? > asked,
+                newer: row.get::<_, Sequence>(3)? > requested_at,
             }
         } else {
             Self::Gone
         })
     }
 
-    /// A living row counts more than one that is gone.
+    /// Combines two rows of one item: a live row wins.
     fn and(self, before: Option<Self>) -> Self {
         match (self, before) {
             (Self::Gone, Some(living @ Self::Live { .. })) => living,
@@ -38,27 +38,32 @@ impl KnownRow {
 
 /// The stored rows of a page's items.
 pub struct KnownRows<'i> {
-    /// The keys in order, with their rows; empty if no item has one.
+    /// The keys in order, with their rows; empty if no item of the page has a row.
     found: Vec<(&'i str, Option<KnownRow>)>,
-    /// The page has a key twice: the second one finds what the first one stored.
+    /// The page has a key twice: the second one must find the row that the first one added.
     pub has_twins: bool,
 }
 
-/// So many rows for each item of a page are read at most in the hope to find all at once.
-const SCANNED: usize = 2;
+/// Rows per item of a page that a scan reads before it gives up.
+const SCAN_FACTOR: usize = 2;
 
 impl<'i> KnownRows<'i> {
-    /// Reads the rows of these items, which were requested at the change sequence `asked`.
+    /// Finds the rows of these items, which were requested at the change sequence `requested_at`.
     ///
-    /// Keys of a page mostly lie near each other, so one scan finds them all, and that none is there, which is what a first
-    /// listing finds: a search for each takes half as long as to store it. Where they lie far apart, each is searched for.
-    pub fn of(tx: &Tx<'_>, library: &LibraryState, items: &'i [Item], asked: Sequence) -> rusqlite::Result<Self> {
+    /// The keys of a page mostly lie near each other, so one scan finds all rows, or, in a first listing, none.
+    /// Searching for each key takes half as long as storing it, and is done only where the keys lie far apart.
+    pub fn of(
+        tx: &Tx<'_>,
+        library: &LibraryState,
+        items: &'i [Item],
+        requested_at: Sequence,
+    ) -> rusqlite::Result<Self> {
         let mut found: Vec<_> = items.iter().map(|item| (item.rating_key.as_str(), None)).collect();
         found.sort_unstable_by_key(|(key, _)| *key);
         found.dedup_by_key(|(key, _)| *key);
-        if !scan(tx, &mut found, library, asked)? {
+        if !scan(tx, &mut found, library, requested_at)? {
             for one in found.chunks_mut(1) {
-                scan(tx, one, library, asked)?;
+                scan(tx, one, library, requested_at)?;
             }
         }
         let has_twins = found.len() < items.len();
@@ -75,15 +80,15 @@ impl<'i> KnownRows<'i> {
     }
 }
 
-/// Looks for all these keys, which are in order. `false`: too much else lies between them. Rows of what was evicted, which are
-/// about to be swept, do not count.
+/// Scans for all keys, which are sorted. Returns `false` if too many other rows lie between them; rows of evicted
+/// listings do not count, as they are swept soon.
 fn scan(
     tx: &Tx<'_>,
     found: &mut [(&str, Option<KnownRow>)],
     library: &LibraryState,
-    asked: Sequence,
+    requested_at: Sequence,
 ) -> rusqlite::Result<bool> {
-    let most = found.len() * SCANNED + 100;
+    let most = found.len() * SCAN_FACTOR + 100;
     let (Some((first, _)), Some((last, _))) = (found.first(), found.last()) else {
         return Ok(true);
     };
@@ -94,7 +99,7 @@ fn scan(
     let limit = i64::try_from(most).unwrap_or(i64::MAX);
     let mut rows = statement.query(params![
         library.id,
-        asked,
+        requested_at,
         library.generation.evicted(),
         first,
         last,
@@ -105,7 +110,7 @@ fn scan(
         read += 1;
         let key = row.get_ref(0)?.as_str()?;
         if let Ok(at) = found.binary_search_by_key(&key, |(key, _)| key) {
-            found[at].1 = Some(KnownRow::read(row, asked)?.and(found[at].1));
+            found[at].1 = Some(KnownRow::read(row, requested_at)?.and(found[at].1));
         }
     }
     Ok(read < most)

@@ -8,8 +8,9 @@ use crate::error::Result;
 use crate::platform::deadline::Deadline;
 
 impl Store {
-    /// Takes a lease, or makes the holder's own last longer; `false` when it is another's. One that lasts twice as long as
-    /// leases do is of a clock that was set back; a little longer is only younger than the moment this call was given.
+    /// Takes a lease, or extends the holder's own. Returns `false` while another holds it. A lease that ends more than
+    /// twice its length ahead was written before the clock was set back, and does not count. A little more than its
+    /// length is normal: the caller read `now_ms` before the other wrote.
     pub fn take_lease(&self, what: &str, holder: u64, now_ms: i64, until_ms: i64, deadline: Deadline) -> Result<bool> {
         self.write(deadline, |tx| {
             let taken = tx
@@ -23,7 +24,7 @@ impl Store {
         })
     }
 
-    /// Gives a lease back.
+    /// Ends a lease of this holder.
     pub fn end_lease(&self, what: &str, holder: u64, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             tx.run(

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_late_write_with_an_early_time_takes_no_lease_away() {
+fn a_delayed_write_with_an_old_time_does_not_take_a_lease() {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path(), true).expect("the store opens");
     let take = |holder, now_ms: i64| {

@@ -28,7 +28,7 @@ pub struct LibraryRow {
     pub present: bool,
     /// The change sequence of the last probe.
     pub probed_sequence: Sequence,
-    /// The change sequence when its newest complete listing began: tells listings apart.
+    /// The change sequence at which its newest complete listing began. It differs between listings.
     pub begun_sequence: Sequence,
     /// The listing's number; 0 and below: the library has no listing.
     pub generation: Generation,
@@ -38,7 +38,7 @@ pub struct LibraryRow {
     pub listed_sequence: Sequence,
     /// Items of that listing.
     pub items: u64,
-    /// Number of items at `listed_token`, without single items added or removed since.
+    /// Number of items in the listing at `listed_token`, without single items added or removed since.
     pub told_items: u64,
     /// The change token before that listing's first page.
     pub listed_token: String,
@@ -68,7 +68,7 @@ pub struct LibraryRow {
     pub hint: Hint,
 }
 
-/// An empty text is not parsed: the position of a parse error would cost a new process more than the rest of the row.
+/// An empty text is not parsed: making the parser's error takes longer than reading the rest of the row.
 fn locations(text: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
@@ -135,7 +135,7 @@ fn kind_from_number(number: i64) -> LibraryKind {
     }
 }
 
-/// The FROM clause of a [`LibraryRow`].
+/// The FROM clause for reading a [`LibraryRow`].
 const LIBRARIES: &str = "FROM libraries l LEFT JOIN tables t ON t.library = l.id";
 
 /// The libraries that the last probe showed, in the server's order.
@@ -160,8 +160,8 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
 }
 
 impl Tx<'_> {
-    /// The library as it is now. Ends the transaction with an error when it is gone: cleared by another process, or it
-    /// belongs to a database that was renamed to `.broken`. No number of a library is ever used twice.
+    /// The library as it is now. Returns an error that ends the transaction if the library is gone: another process
+    /// cleared it, or its database was renamed to `.broken`. Library ids are never reused.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
             "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
@@ -201,7 +201,7 @@ impl Store {
         })
     }
 
-    /// Counts single items that came or went since the listing's segment was made.
+    /// Counts single items that were added or removed since the listing's segment was made.
     pub fn unmerged_items(&self, library: LibraryId) -> Result<u64> {
         self.read(|connection| {
             let upto: Sequence = connection.value("SELECT segment_seq FROM libraries WHERE id = ?1", [library])?;
@@ -214,7 +214,7 @@ impl Store {
         })
     }
 
-    /// Notes that the library has a new segment of the same generation, with the single items up to its sequence.
+    /// Stores the name of a new segment of the same generation. It has all single items up to the sequence in its name.
     pub fn set_segment(&self, identity: IdentityId, segment: &ListingName, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             tx.execute(
@@ -250,7 +250,8 @@ pub fn upsert(tx: &Tx<'_>, identity: IdentityId, position: i64, library: &Librar
         ])
 }
 
-/// Notes that a library's listing is current at this change token, as seen by what began at the change sequence `begun`.
+/// Stores that a library's listing is current at this change token, as seen by a request sent at the change sequence
+/// `begun`.
 pub fn renew(
     tx: &Tx<'_>,
     library: LibraryId,
@@ -266,7 +267,7 @@ pub fn renew(
     )
 }
 
-/// Makes libraries belong to no identity: their rows are swept. `which` is a column.
+/// Detaches libraries from their identity, so that their rows are swept. `which` is the column that equals `of`.
 pub fn disown(tx: &Tx<'_>, which: &str, of: impl ToSql) -> rusqlite::Result<()> {
     // The feed cannot report their items.
     tx.run(

@@ -1,4 +1,4 @@
-//! Single defects of listings and of items that are merged meanwhile, each as it once was, and how it has to be.
+//! Regression tests of listings and of items merged meanwhile: each reproduces a former defect.
 
 use super::changes::trim;
 use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
@@ -26,14 +26,14 @@ fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
 }
 
 #[test]
-fn a_listing_is_put_into_the_database_in_larger_pieces_and_nothing_else_is() {
+fn only_a_listing_checkpoints_in_larger_pieces() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let mut listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
     let (mut largest, frame) = (0, 4_096 + 24);
     for page in 0..20 {
-        // An item takes a page of the database, and more.
+        // Each item takes more than a page of the database.
         let items: Vec<Item> = (0..300)
             .map(|item| Item {
                 title: format!("{page} {item} ").repeat(500),
@@ -63,7 +63,7 @@ fn a_listing_is_put_into_the_database_in_larger_pieces_and_nothing_else_is() {
 }
 
 #[test]
-fn a_page_that_was_on_its_way_does_not_undo_what_was_learned_meanwhile() {
+fn a_page_requested_earlier_does_not_undo_single_changes() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
@@ -87,7 +87,7 @@ fn a_page_that_was_on_its_way_does_not_undo_what_was_learned_meanwhile() {
     assert_eq!((store.distinct(&listing).expect("counted"), listing.keyed), (3, 3));
     let row = finish(&store, identity, &mut listing);
     assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
-    // What was asked for later is newer.
+    // A later request has newer items.
     let mut listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
     store
         .store_page(&mut listing, &old, sequence(&store), Deadline::NONE)
@@ -107,7 +107,7 @@ fn a_page_that_was_on_its_way_does_not_undo_what_was_learned_meanwhile() {
 }
 
 #[test]
-fn two_that_store_into_one_listing_do_not_take_each_others_rows_for_gone() {
+fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
@@ -161,7 +161,7 @@ fn two_that_store_into_one_listing_do_not_take_each_others_rows_for_gone() {
 }
 
 #[test]
-fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
+fn a_segment_without_trimmed_changes_is_not_published() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
@@ -197,7 +197,7 @@ fn a_file_that_lacks_changes_which_are_forgotten_is_not_the_listing_s() {
 }
 
 #[test]
-fn what_is_merged_by_one_who_knows_an_older_generation_is_counted_once() {
+fn an_item_merged_with_an_older_generation_counts_once() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);

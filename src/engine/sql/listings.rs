@@ -1,7 +1,8 @@
 //! Full listings: begun, stored page by page, finished or resumed.
 //!
-//! A listing that will become generation g + 1 writes `born = g + 1` and `died = g + 1` only, so nothing that it does shows
-//! before the one row of `libraries` says g + 1; and a second attempt at g + 1 may find what a first one left, and use it.
+//! A listing that will become generation g + 1 only writes rows with `born = g + 1` or `died = g + 1`. Readers at
+//! generation g see none of that until the library's row says g + 1. A second attempt at g + 1 may reuse the rows of
+//! the first.
 
 use std::sync::atomic::Ordering;
 
@@ -32,7 +33,7 @@ const SLICE: usize = 5_000;
 pub struct Listing {
     /// The library's number in the store.
     pub library: LibraryId,
-    /// The generation that it becomes.
+    /// The generation that it will become.
     pub generation: Generation,
     /// Which of the library's partitions is being listed.
     pub partition: usize,
@@ -42,7 +43,7 @@ pub struct Listing {
     pub rows: u64,
     /// Number of these rows that have a rating key.
     pub keyed: u64,
-    /// Rows of all partitions begun, as the server counts them; `None` when it does not say.
+    /// Number of rows in all partitions begun so far, as the server reports it; `None` if it does not.
     pub total: Option<u64>,
     /// The last rating keys of the current partition, newest last.
     pub tail: OverlapKeys,
@@ -77,14 +78,14 @@ impl OverlapKeys {
         self.0.drain(..surplus);
     }
 
-    /// Forgets them: a new partition begins.
+    /// Forgets all keys, for a new partition.
     pub fn clear(&mut self) {
         self.0.clear();
     }
 }
 
 /// Time after a fetch in which no process evicts the library: the call that fetched it reads it first.
-const WANTED_MS: i64 = 10_000;
+const PIN_MS: i64 = 10_000;
 
 /// The outcome of a finished listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,7 +112,7 @@ impl Store {
                 |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?)),
             )
         })?;
-        // Progress that another build saved in another form is discarded.
+        // Progress that another build stored in another form is ignored.
         Ok(row.and_then(|(progress, touched_ms, changed)| {
             let listing = postcard::from_bytes::<Listing>(&progress).ok()?;
             Some(Listing {
@@ -147,13 +148,19 @@ impl Store {
         })
     }
 
-    /// Stores rows of a page that was asked for at the change sequence `asked`, and how far the listing has come, in one
+    /// Stores the items of a page that was requested at the change sequence `requested_at`, and the listing's progress, in one
     /// transaction.
     ///
     /// # Errors
-    /// [`Status::Timeout`] when another process goes on with this listing, or began it anew;
+    /// [`Status::Timeout`] if another process continues this listing or began it again;
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn store_page(&self, listing: &mut Listing, items: &[Item], asked: Sequence, deadline: Deadline) -> Result<()> {
+    pub fn store_page(
+        &self,
+        listing: &mut Listing,
+        items: &[Item],
+        requested_at: Sequence,
+        deadline: Deadline,
+    ) -> Result<()> {
         let stored = self.write(deadline, |tx| {
             tx.lists.set(true);
             let library = tx.expect_library(listing.library)?;
@@ -161,7 +168,7 @@ impl Store {
                 return Ok(None);
             }
             let mut next = listing.clone();
-            let ids = store_items(tx, &library, &mut next, items, asked)?;
+            let ids = store_items(tx, &library, &mut next, items, requested_at)?;
             seen::note_page(tx, next.library, next.pages.cast_signed(), ids)?;
             next.pages += 1;
             save(tx, &next)?;
@@ -181,12 +188,12 @@ impl Store {
             if !seen::has_merged(connection, listing.library)? {
                 return Ok(seen.len());
             }
-            // Single items were merged meanwhile and replaced rows that are seen too.
-            let mut living = connection.prepare_cached("SELECT died IS NULL FROM items WHERE id = ?1")?;
+            // Single items that were merged meanwhile replaced some rows that the listing had found too.
+            let mut statement = connection.prepare_cached("SELECT died IS NULL FROM items WHERE id = ?1")?;
             let mut count = 0;
             for id in seen.ids() {
                 count += u64::from(
-                    living
+                    statement
                         .query_row([id], |row| row.get::<_, bool>(0))
                         .optional()?
                         .unwrap_or(false),
@@ -201,13 +208,13 @@ impl Store {
         let gone: Vec<i64> = self.read(|connection| {
             let seen = seen::all(connection, listing.library)?;
             let mut gone = Vec::new();
-            // The index has the numbers: only rows that were not seen are read. Most are seen.
+            // The index has the row numbers, so only rows that were not found are read. Those are few.
             let mut statement = connection.prepare_cached("SELECT id FROM items WHERE library = ?1")?;
-            let mut living = connection.prepare_cached("SELECT 1 FROM items WHERE id = ?1 AND died IS NULL")?;
+            let mut is_live = connection.prepare_cached("SELECT 1 FROM items WHERE id = ?1 AND died IS NULL")?;
             let mut ids = statement.query([listing.library])?;
             while let Some(row) = ids.next()? {
                 let id: i64 = row.get(0)?;
-                if !seen.has(id) && living.exists([id])? {
+                if !seen.has(id) && is_live.exists([id])? {
                     gone.push(id);
                 }
             }
@@ -218,7 +225,7 @@ impl Store {
                 if !is_own(tx, listing)? {
                     return Ok(false);
                 }
-                // One that was merged or removed singly since they were read has ended already, and earlier.
+                // A row that was merged or removed one by one meanwhile has ended already.
                 let mut statement = tx.prepare_cached("UPDATE items SET died = ?2 WHERE id = ?1 AND died IS NULL")?;
                 for id in slice {
                     statement.execute(params![id, listing.generation])?;
@@ -266,11 +273,12 @@ impl Store {
                     i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
                     listing.begun_sequence,
                     tx.sequence,
-                    WANTED_MS,
+                    PIN_MS,
                 ],
             )?;
             if let Some(segment) = &finished.segment {
-                // Changes that a file made meanwhile holds may be forgotten already: one that lacks them does not count.
+                // Changes that the segment contains may be trimmed from the log by now, so a segment that lacks them is
+                // not published.
                 tx.execute(
                     "UPDATE libraries SET segment = CASE WHEN segment_seq <= ?3 THEN ?2 ELSE '' END, \
                      segment_seq = max(segment_seq, ?3) WHERE id = ?1",
@@ -297,8 +305,8 @@ impl Store {
         finished.ok_or_else(taken_over)
     }
 
-    /// Gives a listing up that is much smaller than the last one: the old one answers on, until a second one comes that is much
-    /// smaller too, `apart_ms` after the first. Gives whether this is the second.
+    /// Holds back a listing that is much smaller than the current one, which stays current. A second listing as small,
+    /// at least `apart_ms` later, confirms it. Returns whether this is the second.
     pub fn hold_back_listing(
         &self,
         identity: IdentityId,
@@ -315,7 +323,8 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
             let is_held = before >= 0;
-            // A library that is at work has another size each time. A first one of the future is of a clock that was set back.
+            // A library that is being edited has another size each time. A first one in the future comes from a clock
+            // that was set back.
             if is_held && !(0..apart_ms).contains(&now_ms.saturating_sub(since)) {
                 return Ok(true);
             }
@@ -338,8 +347,9 @@ impl Store {
     }
 }
 
-/// Whether a listing is where its fetcher left it. Locks see to that; but a lease ends while its holder's machine sleeps,
-/// and lock files can be removed. Two that store into one listing would take each other's rows for gone.
+/// Returns whether the stored listing is still as this process left it. Locks ensure that, except that a lease expires
+/// while its holder's machine sleeps, and lock files can be removed. Two processes in one listing would take each
+/// other's rows for removed items.
 fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
     tx.has(
         "SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3",
@@ -373,13 +383,13 @@ fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     )
 }
 
-/// Stores what differs, and gives the numbers of all these items' rows.
+/// Stores the items that differ from their rows. Returns the row numbers of all items.
 fn store_items(
     tx: &Tx<'_>,
     library: &LibraryState,
     listing: &mut Listing,
     items: &[Item],
-    asked: Sequence,
+    requested_at: Sequence,
 ) -> rusqlite::Result<Vec<i64>> {
     let shared = RowDefaults {
         library: listing.library,
@@ -387,7 +397,7 @@ fn store_items(
         since: Sequence::default(),
     };
     let mut adding = BulkInsert::new(tx, shared, items.len());
-    let mut known = KnownRows::of(tx, library, items, asked)?;
+    let mut known = KnownRows::of(tx, library, items, requested_at)?;
     let (mut ids, mut room) = (Vec::with_capacity(items.len()), Vec::new());
     for item in items {
         let digest = digest_in(&mut room, item);
@@ -396,7 +406,7 @@ fn store_items(
                 ids.push(id);
                 listing.changed |= different;
             }
-            // Skipped, as if it were not on the page.
+            // Not counted, as if it were not on the page.
             None => listing.keyed = listing.keyed.saturating_sub(1),
         }
     }
@@ -420,7 +430,7 @@ fn put<'i>(
         Some(KnownRow::Live { id, digest: own, newer }) if own == digest || newer => return Ok(Some((id, false))),
         Some(KnownRow::Live { id, .. }) => {
             if has_twins {
-                adding.end()?; // its row may be pending
+                adding.end()?; // the row of its twin may be pending
             }
             tx.run(
                 "UPDATE items SET died = ?2 WHERE id = ?1",

@@ -9,10 +9,10 @@ use crate::platform::mutex::{lock, try_lock};
 /// Longest wait of a write for a write of another process.
 pub const BUSY: Duration = Duration::from_secs(10);
 
-/// Interval at which a lock that another thread holds is tried.
-const TRY: Duration = Duration::from_millis(1);
+/// Interval between attempts to take a lock that another thread holds.
+const RETRY_INTERVAL: Duration = Duration::from_millis(1);
 
-/// Locks in time, or not at all. Without a deadline a write waits in line.
+/// Locks a mutex; `None` if the deadline passes first.
 pub fn lock_by<T>(deadline: Deadline, mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     if deadline == Deadline::NONE {
         return Some(lock(mutex));
@@ -23,6 +23,6 @@ pub fn lock_by<T>(deadline: Deadline, mutex: &Mutex<T>) -> Option<MutexGuard<'_,
         if locked.is_some() || Instant::now() >= end {
             return locked;
         }
-        std::thread::sleep(TRY);
+        std::thread::sleep(RETRY_INTERVAL);
     }
 }

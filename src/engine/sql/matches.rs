@@ -32,8 +32,8 @@ pub struct RecordedMatches<T> {
 type Match = (String, Sequence);
 
 impl Store {
-    /// Stores confirmed matches and runs `then` in one transaction. `None` if the library was cleared, and so has another
-    /// number now.
+    /// Stores confirmed matches and runs `then` in one transaction. Returns `None` if the library was cleared, and thus
+    /// has another id now.
     pub fn record_matches<T>(
         &self,
         row: &LibraryRow,
@@ -67,9 +67,9 @@ impl Store {
         })
     }
 
-    /// Confirmed matches that others recorded for the same library of the same server, under another token, of items
-    /// that the listing under way has too: what this token's user may see as well. Those known already are left out. Only
-    /// at a URL that led to both: a server at another one may say that it is this server, and list whatever it likes.
+    /// Confirmed matches that other tokens recorded for the same library of the same server, without those known
+    /// already. Only items that the listing under way has too, as this token's user may not see others. Only at a URL
+    /// that led to both identities: elsewhere a server could claim to be this one and list anything.
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|c| {
             let others: Vec<LibraryId> = c.values(
@@ -106,7 +106,7 @@ impl Store {
 
 #[cfg(test)]
 impl Store {
-    /// All confirmed matches of a library, as the log has them.
+    /// All confirmed matches of a library.
     pub fn all_matches(&self, library: LibraryId) -> Result<std::collections::BTreeMap<Vec<u8>, String>> {
         let all = self.read(|connection| all_of(connection, library))?;
         Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
@@ -172,9 +172,9 @@ fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], given: Sequence) -> rusq
     )
 }
 
-/// Gives a library what hosts told another one that it stands for from now on: the matches, unless it has newer ones itself,
-/// and what was invalidated. The caller tells of it.
-pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
+/// Copies to a library the matches and invalidations of another one that it replaces. Its own newer matches stay. The
+/// caller logs the change.
+pub fn copy_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
     let own = all_of(tx.connection, to)?;
     let given = all_of(tx.connection, from)?;
     for (path, (_, given)) in &given {
@@ -198,7 +198,7 @@ pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Resul
          ON CONFLICT (library, path, rating_key) DO UPDATE SET sequence = max(sequence, excluded.sequence)",
         [from, to],
     )?;
-    // Behind the records: it holds against them.
+    // Logged after the records, so that it applies to them.
     let identity = tx.expect_library(to)?.identity;
     for (path, rating_key, _) in unverified_in(tx.connection, to)? {
         tx.change(identity, to, kind_of(&path), &path, &rating_key)?;
@@ -206,7 +206,7 @@ pub fn hand_over(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Resul
     Ok(())
 }
 
-/// Removes all matches of a library, whatever their number: their rows are swept by later writes.
+/// Removes all matches of a library at once; later writes sweep their rows.
 pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
@@ -219,14 +219,13 @@ pub fn forget(tx: &Tx<'_>, library: LibraryId, path: &[u8]) -> rusqlite::Result<
     Ok(())
 }
 
-/// Removes the confirmed matches of an item. Reads the whole log: matches have no index by item, which each record would pay
-/// for.
+/// Removes the confirmed matches of an item. Reads the whole log: an index by item would slow down each record.
 pub fn forget_item(tx: &Tx<'_>, library: LibraryId, rating_key: &str) -> rusqlite::Result<()> {
     let c = tx.connection;
     let Some(table) = table_at(c, library)? else {
         return Ok(());
     };
-    // In the order of the log: a later record of a path counts.
+    // In the order of the log: the latest record of a path counts.
     let mut paths: HashSet<Vec<u8>> = HashSet::new();
     let mut statement = c.prepare_cached("SELECT name, value FROM records WHERE in_table = ?1 ORDER BY id")?;
     let mut rows = statement.query([table])?;

@@ -16,21 +16,21 @@ use crate::model::{Generation, Item, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
 impl Store {
-    /// Merges rows that the server gave into the generation that answers: true now, whatever a listing will say. With
-    /// `asked`, the change sequence when the first of them was asked for: what came or went singly since is newer, and
-    /// stays.
+    /// Merges items that the server returned into the current generation. With `requested_at`, the change sequence when the
+    /// first of them was requested, items that were added or removed one by one since then stay as they are.
     pub fn merge_items(
         &self,
         row: &LibraryRow,
         items: &[Item],
-        asked: Option<Sequence>,
+        requested_at: Option<Sequence>,
         deadline: Deadline,
     ) -> Result<()> {
         self.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
-            // A listing under way must not take for gone what is merged meanwhile.
+            // A listing under way must not mark the merged items as gone.
             let is_listed = tx.has("SELECT 1 FROM listings WHERE library = ?1", [library.id])?;
-            // Some attempt at a listing has stored rows for a later generation. By an index that has no row of a first listing.
+            // An attempt at a listing has stored rows for a later generation. The index for this has no rows of a first
+            // listing.
             let is_attempted = !library.generation.is_fetched()
                 || tx.has(
                     "SELECT 1 FROM items WHERE library = ?1 AND born > ?2 AND born > 1 LIMIT 1",
@@ -43,8 +43,8 @@ impl Store {
             };
             let mut adding = BulkInsert::new(tx, defaults, items.len());
             for item in items {
-                if let Some(asked) = asked
-                    && is_newer(tx, library.id, &item.rating_key, asked)?
+                if let Some(requested_at) = requested_at
+                    && is_newer(tx, library.id, &item.rating_key, requested_at)?
                 {
                     continue;
                 }
@@ -73,8 +73,8 @@ impl Store {
         })
     }
 
-    /// Records that the listing is current again: all changes up to the last probe were merged, from pages requested after
-    /// the change sequence `begun`. It now has `items` items.
+    /// Stores that the listing is current: all changes up to the last probe were merged, from pages requested after the
+    /// change sequence `begun`. The listing now has `items` items.
     pub fn caught_up(
         &self,
         row: &LibraryRow,
@@ -95,12 +95,12 @@ impl Store {
         })
     }
 
-    /// Removes an item that the library does not have any more from the current generation.
+    /// Removes an item from the current generation: the library does not have it any more.
     pub fn remove_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| remove(tx, row, rating_key))
     }
 
-    /// Removes an item and its confirmed matches: the server said that it does not exist.
+    /// Removes an item and its confirmed matches: the server reported that it does not exist.
     pub fn remove_item_and_matches(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             forget_item(tx, row.id, rating_key)?;
@@ -124,15 +124,15 @@ fn remove(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<(
     tx.change_of_items(&library, LoggedKind::Removed, rating_key, (was, 0))
 }
 
-/// Whether a single item was added or removed after a change sequence.
-fn is_newer(tx: &Tx<'_>, library: LibraryId, rating_key: &str, asked: Sequence) -> rusqlite::Result<bool> {
+/// Returns whether a single item was added or removed after a change sequence.
+fn is_newer(tx: &Tx<'_>, library: LibraryId, rating_key: &str, requested_at: Sequence) -> rusqlite::Result<bool> {
     tx.has(
         "SELECT 1 FROM items WHERE library = ?1 AND rating_key = ?2 AND since > ?3",
-        params![library, rating_key, asked],
+        params![library, rating_key, requested_at],
     )
 }
 
-/// Ends a row singly: a page that was asked for before must not bring it back.
+/// Ends a single row. A page that was requested before must not bring it back.
 fn end(tx: &Tx<'_>, id: i64, generation: Generation) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE items SET died = ?2, since = ?3 WHERE id = ?1",
@@ -140,7 +140,7 @@ fn end(tx: &Tx<'_>, id: i64, generation: Generation) -> rusqlite::Result<()> {
     )
 }
 
-/// Ends the rows of an item that a listing under way has stored for the next generation: what is known now is newer.
+/// Ends the rows of an item that a listing under way stored for the next generation: the single change is newer.
 fn end_attempted(tx: &Tx<'_>, library: &LibraryState, rating_key: &str) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE items SET died = born, since = ?4 WHERE library = ?1 AND rating_key = ?2 AND born > ?3 \

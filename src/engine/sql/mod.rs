@@ -1,13 +1,13 @@
-//! `SQLite`: the one source of truth, and the only place with SQL.
+//! `SQLite`: the source of truth, and the only place with SQL.
 //!
-//! A [`Store`] is a folder: the database, the version page that tells other processes of a commit, segments, locks, and
-//! the client identifier. What a kill at each point of a write leaves behind is argued in `docs/design/crashes.md`.
+//! A [`Store`] is a folder: the database, the version page that shows other processes each commit, segments, locks, and
+//! the client identifier. `docs/design/crashes.md` lists what a kill at each point of a write leaves.
 //!
-//! A method that gives a [`crate::error::Result`] fails with [`Status::Store`](crate::error::Status::Store), and one that
-//! writes with [`Status::StoreFull`](crate::error::Status::StoreFull) too; what else it may fail with stands there.
+//! A method that returns a [`crate::error::Result`] fails with [`Status::Store`](crate::error::Status::Store), and one
+//! that writes also with [`Status::StoreFull`](crate::error::Status::StoreFull). Its comment names further errors.
 //!
-//! One file for each kind of thing that is stored, on top of those that open a database and write to it. No file uses one
-//! that uses it.
+//! Each kind of stored data has a file, above the files that open the database and write to it. No two files use each
+//! other.
 
 // The folder and the database in it.
 mod cached;

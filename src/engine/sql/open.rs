@@ -24,14 +24,14 @@ use crate::platform::files;
 use crate::platform::mutex::{ShortLock, lock, try_lock};
 use crate::platform::stamp::FolderStamp;
 
-/// An open store. Usable from many threads; every call is short, and none waits for the network.
+/// An open store, for any number of threads. Calls are short, and never wait for the network.
 pub struct Store {
     pub(super) folder: StoreFolder,
     pub(super) connections: Arc<Connections>,
-    /// Whether this process reads the version page. Every process updates it.
+    /// Whether lookups of this process trust the version page. Every process updates it.
     pub(super) believes: bool,
     pub(super) opened: OpenFiles,
-    /// No process can have a version page mapped: all that had one have noticed its removal.
+    /// No process has a version page mapped: those that had one have seen that it was removed.
     pub(super) is_page_unmapped: AtomicBool,
     /// The content of the state file, until it is used.
     pub(super) cached_state: Mutex<Option<CachedState>>,
@@ -39,15 +39,15 @@ pub struct Store {
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
     /// No connection is open yet: the state file was enough.
     pub(super) opens_later: AtomicBool,
-    /// The folder when a write found that the database, its log and the page have their names.
+    /// The folder's stamp when a write last checked that the database, its log and the page have their names.
     pub(super) names_checked_at: Mutex<Option<FolderStamp>>,
     /// The library after the last write of matches. Used under the writer's lock, so a fork finds it unlocked.
     pub(super) last_write: Mutex<Option<LastWrite>>,
-    /// Episodes were swept: shows may be left without any.
+    /// Whether episodes were swept, so that shows without episodes may be left.
     pub(super) may_have_orphans: AtomicBool,
-    /// The number, plus 1, of the opened database that is known to be on its timeline; 0 for none.
+    /// The number, plus 1, of the opened database whose timeline is known to be recorded; 0 for none.
     pub(super) on_timeline: AtomicU64,
-    /// The changes of a large listing, for readers of its pages.
+    /// The changes of the last large listing that the feed read, for its next page.
     pub(super) diff_cache: DiffCache,
     /// The warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
@@ -102,7 +102,7 @@ impl Store {
         let known = {
             let mut writer = lock(&store.connections.writer);
             if writer.is_moved() {
-                // Another store of this process still has the old file open: it closes first.
+                // Another store of this process may have the old file open: close first.
                 drop(writer);
                 store.renew()?;
                 writer = lock(&store.connections.writer);
@@ -120,7 +120,7 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the store from the state file, if that is current: the database is opened at its first use.
+    /// Opens the store from the state file if that is current. The database is then opened at its first use.
     fn open_from_state_file(&mut self) -> bool {
         let shares = self.believes && self.folder.shares_memory();
         if !shares || lock(&self.connections.writer).is_moved() {
@@ -135,7 +135,7 @@ impl Store {
         true
     }
 
-    /// Reads what the writer's connection has open, and maps its version page.
+    /// Identifies the files that the writer's connection has open, and maps the version page.
     fn inspect(&self, writer: &mut LazyConnection) -> Result<OpenFiles> {
         let (connection, id) = writer.connection()?;
         let (secret, sequence) = connection
@@ -160,7 +160,7 @@ impl Store {
         &self.folder
     }
 
-    /// The incarnation of what is read from now on.
+    /// The incarnation of reads from now on.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         Incarnation {
@@ -169,8 +169,8 @@ impl Store {
         }
     }
 
-    /// Whether nothing was committed since `sequence` of this incarnation. Costs some loads. `false` if only the database
-    /// knows.
+    /// Returns whether nothing was committed since `sequence` of this incarnation. Costs some loads. Returns `false` if
+    /// only the database knows.
     #[inline]
     #[must_use]
     pub fn is_current_in(&self, incarnation: Incarnation, sequence: Sequence) -> bool {
@@ -224,14 +224,14 @@ impl Store {
         *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
     }
 
-    /// The keyed hash of a segment's name, which its file carries: a file of another store or name has another one. The name
-    /// contains the library's number, generation and change sequence.
+    /// The keyed hash of a segment's name. The file contains it, which proves that it was made by this store and for
+    /// this name: library id, generation and change sequence.
     #[must_use]
     pub fn name_mac(&self, name: &ListingName) -> u64 {
         self.mac_of(&listing_text(name))
     }
 
-    /// The same for a segment of records.
+    /// [`Store::name_mac`] of a segment of records.
     #[must_use]
     pub fn segment_mac(&self, name: &SegmentName) -> u64 {
         self.mac_of(&segment_text(name))
@@ -256,7 +256,7 @@ impl Store {
         explain(error, &self.folder)
     }
 
-    /// Closes the connections, and opens the file that has the database's name now, or a new one.
+    /// Closes the connections, and opens the database that has the name now, or creates one.
     pub(super) fn renew(&self) -> Result<()> {
         let give_up = Instant::now() + BUSY;
         loop {
@@ -264,7 +264,7 @@ impl Store {
             let mut writer = lock(&self.connections.writer);
             let mut reader = lock(&self.connections.reader);
             let known = self.opened.newest();
-            // Its file or log has lost its name, or it leads to another database than the newest one known here.
+            // The open database or log has lost its name, or is not the newest database known to this store.
             let is_outdated = |slot: &LazyConnection| {
                 slot.is_moved() || slot.id().is_some() && !(known.is_of(slot) && known.has_log())
             };
@@ -274,8 +274,8 @@ impl Store {
             let lost = self.connections.here.journal.is_lost(&self.folder);
             writer.close();
             reader.close();
-            // Connections of a process share files, which stay open until the last of them is closed. Those of other stores
-            // are closed only if their locks are free: a thread that holds one may be waiting for ours.
+            // Connections of a process share files, which stay open until the last one closes. Connections of other
+            // stores are closed only if their locks are free: a thread that holds one may be waiting for ours.
             if lost && !self.connections.close_others() {
                 drop((writer, reader));
                 if Instant::now() >= give_up {
@@ -284,7 +284,7 @@ impl Store {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
             }
-            // Processes that have the old version page mapped ask the database from now on.
+            // Processes that have the old version page mapped query the database from now on.
             known.retire_page();
             if self.folder.broken().is_some() {
                 self.folder.rename_broken()?;
@@ -313,8 +313,8 @@ impl Store {
         )
     }
 
-    /// Empties the write-ahead log into the database, as far as no process reads, and gives both files' room back. Waits for
-    /// no other thread.
+    /// Checkpoints the log into the database, as far as readers allow, and truncates both files. Does not wait for
+    /// other threads.
     pub fn settle(&self) {
         if let Some(writer) = try_lock(&self.connections.writer) {
             writer.checkpoint();
@@ -331,7 +331,7 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// While the fork handlers still know of the connections: none may be closing at the moment of a fork.
+    /// Runs while the fork handlers still know the connections: none may be closing at the moment of a fork.
     fn drop(&mut self) {
         self.close();
     }

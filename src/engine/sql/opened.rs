@@ -1,9 +1,9 @@
-//! The database that is open, its version page, and whether both still have their names.
+//! The open database and its version page, and checks that both still have their names.
 //!
-//! Removing or replacing the version page takes nothing from those who have it mapped: they would go on believing a
-//! page that no writer writes to any more. So what a check of the names showed holds for [`HOLDS_MS`] and no longer, by a
-//! clock that costs no system call; and a process that makes a new page, where it cannot tell those who have the old one, first
-//! leaves the name free for that long.
+//! Another process can remove or replace the version page. A process that has the old page mapped would go on reading
+//! it, although no writer updates it any more. So a check of the names is valid for [`HOLDS_MS`] only, by a clock that
+//! needs no system call. A process that makes a new page first leaves the name free for that long, unless it can mark
+//! the old page.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,12 +20,12 @@ use crate::error::Error;
 use crate::model::Sequence;
 use crate::platform::files::Inode;
 
-/// The files of the open database. When the database or the page is replaced, the next entry is appended behind this one:
-/// readers take no lock, so an entry is never changed, or freed before the store.
+/// The files of the open database. When the database or the page is replaced, a new entry is appended. Entries are
+/// neither changed nor freed before the store is dropped, so readers need no lock.
 #[derive(Default)]
 pub struct OpenFiles {
     pub id: u64,
-    /// Counts the databases that were opened here: a copy that took the place of one has its id.
+    /// Counts the databases that this store opened. A database id does not tell them apart: a copy has the same id.
     pub number: u64,
     pub secret: [u8; 32],
     pub page: Option<VersionPage>,
@@ -33,17 +33,17 @@ pub struct OpenFiles {
     file: Option<Inode>,
     database: PathBuf,
     place: PathBuf,
-    /// The paths of `-wal` and `-shm`, and the files that were opened.
+    /// The paths of `-wal` and `-shm`, and their inodes when they were opened.
     log: [(PathBuf, Option<Inode>); 2],
-    /// The last check of the names is valid until then.
+    /// When the last check of the names expires.
     until: AtomicU64,
-    /// A check found another file, or none, under a name. What comes back later may have missed commits.
+    /// A check found a name missing or changed. That is final: a file that comes back may have missed commits.
     gone: AtomicBool,
     next: OnceBox<Self>,
 }
 
 impl OpenFiles {
-    /// A database and its page, both opened by their names; they are checked when the page is asked first.
+    /// A database and its page, both opened by name. Their names are checked at the first use of the page.
     pub fn new(
         folder: &StoreFolder,
         id: u64,
@@ -63,13 +63,13 @@ impl OpenFiles {
         }
     }
 
-    /// The same, of a database that is not opened: its state file was found. Page and files had their names a moment ago, which is
-    /// as good as a check of them.
-    pub fn found(folder: &StoreFolder, kept: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
+    /// A database that is not opened, as its state file was enough. The names of page and files were checked a moment
+    /// ago.
+    pub fn found(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
         let [wal, shm] = &files.log;
         Self {
-            id: kept.id,
-            secret: kept.secret,
+            id: cached.id,
+            secret: cached.secret,
             page: Some(page),
             file: Some(files.database.file),
             database: folder.database().to_owned(),
@@ -88,24 +88,24 @@ impl OpenFiles {
         }
     }
 
-    /// Whether an open connection leads to this database. A copy has the same id, but is another file.
+    /// Returns whether a connection has this database open. A copy has the same id, but another inode.
     pub fn is_of(&self, slot: &LazyConnection) -> bool {
         slot.id() == Some(self.id) && slot.file() == self.file
     }
 
-    /// Whether these are the files of this database.
+    /// Returns whether `files` are the files of this database.
     pub fn is_of_files(&self, files: &StoreFiles) -> bool {
         let log = self.log.iter().zip(&files.log);
         self.file == Some(files.database.file) && log.into_iter().all(|((_, file), now)| *file == Some(now.file))
     }
 
-    /// Whether what `SQLite` keeps beside the database is what it was. If not, the change sequence may have come to the same
-    /// number another way.
+    /// Returns whether `-wal` and `-shm` still have their names. If not, other commits may have led to the same change
+    /// sequence.
     pub fn has_log(&self) -> bool {
         self.log.iter().all(|(name, file)| Inode::of(name) == *file)
     }
 
-    /// Whether the database has its name.
+    /// Returns whether the database still has its name.
     pub fn has_database(&self) -> bool {
         Inode::of(&self.database) == self.file
     }
@@ -134,8 +134,8 @@ impl OpenFiles {
         }
     }
 
-    /// Whether page and database still have their names, and what `SQLite` keeps beside it. After the log was lost, other
-    /// changes may lead to the very change sequence that was read here.
+    /// Checks that page, database and log still have their names. After a log was lost, other changes may lead to a
+    /// change sequence that was read here.
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {
@@ -143,7 +143,7 @@ impl OpenFiles {
             self.gone.store(true, Ordering::Relaxed);
             return false;
         }
-        // Before the first commit a page that is missing is made at once: none may go on believing the one before it.
+        // Before the first commit a missing page is replaced at once, so nobody may trust the earlier one.
         let fresh = |page: &VersionPage| matches!(page.state(), PageState::Equal(now) if is_fresh(Sequence(now)));
         if !self.page.as_ref().is_some_and(fresh) {
             self.until.fetch_max(now_ms.saturating_add(HOLDS_MS), Ordering::Relaxed);
@@ -151,7 +151,7 @@ impl OpenFiles {
         true
     }
 
-    /// Whether the page has its name now, and had it at every check.
+    /// Returns whether the page has its name now, and had it at every check.
     pub fn is_page_valid(&self) -> bool {
         self.own_page().is_some_and(|page| page.is_at(&self.place))
     }
@@ -162,7 +162,7 @@ impl OpenFiles {
         self.page.as_ref().filter(is_own)
     }
 
-    /// Tells all who have this page mapped that it is not the store's any more.
+    /// Marks the mapped page as retired, for all processes that have it mapped.
     pub fn retire_page(&self) {
         if let Some(page) = &self.page {
             page.retire();
@@ -170,8 +170,8 @@ impl OpenFiles {
     }
 }
 
-/// Makes the page agree with the database where it does not: it is new, its writer died, or the machine did. When
-/// another process is writing, that is left to it. Gives the database's change sequence.
+/// Makes the page agree with the database: it may be new, or its writer may have died. Leaves that to another process
+/// that is writing. Returns the database's change sequence.
 pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
     if page.state() == PageState::Equal(sequence.0) {
@@ -188,7 +188,7 @@ pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<S
     Ok(sequence)
 }
 
-/// Whether nothing was ever committed to the database with this change sequence: it begins at a multiple.
+/// Returns whether nothing was committed to the database yet: its first change sequence is a multiple of 2^32.
 pub fn is_fresh(sequence: Sequence) -> bool {
     sequence.0.trailing_zeros() >= 32
 }

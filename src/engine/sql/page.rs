@@ -1,4 +1,4 @@
-//! The version page of an open store: written to with each transaction, and found again.
+//! The version page of an open store: updated with each transaction, and replaced when it is missing.
 
 use std::sync::atomic::Ordering;
 
@@ -9,12 +9,12 @@ use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 
 impl Store {
-    /// Says on the version page that transaction `sequence`, after `before`, is under way, and gives the page. Called under the
-    /// write lock.
+    /// Announces transaction `sequence`, which follows `before`, on the version page, and returns the page. Called
+    /// under the write lock.
     ///
-    /// A page that was removed or replaced is made anew: those who open it now would not see this one. Where it cannot
-    /// be mapped it is taken away, so that no process goes on believing it: others have to see what is written. `files_checked`: it
-    /// has its name, if there is one.
+    /// A page that was removed or replaced is made again, as processes that open it now would not see the old one. If
+    /// it cannot be mapped, it is removed, so that all processes query the database. `files_checked`: the page is known
+    /// to have its name.
     pub(super) fn begin_on_page(
         &self,
         before: Sequence,
@@ -46,7 +46,7 @@ impl Store {
                     .map_err(|_| rusqlite::Error::ToSqlConversionFailure(Box::new(error.clone())))?;
                 self.is_page_unmapped.store(true, Ordering::Relaxed);
                 if opened.page.is_none() {
-                    return Ok(None); // as it was
+                    return Ok(None); // unchanged
                 }
             }
         }

@@ -9,7 +9,7 @@ use crate::model::{IdentityId, LibraryId, PathSearch};
 use crate::platform::deadline::Deadline;
 
 /// Path searches older than this are forgotten: a day, longer than any pause between two of them.
-const FORGOTTEN_MS: i64 = 86_400_000;
+const SEARCH_KEPT_MS: i64 = 86_400_000;
 
 /// The library number of a probe for a path that is not listed.
 const PROBE: LibraryId = LibraryId(0);
@@ -24,15 +24,15 @@ pub enum ProbeOutcome {
     UnderWay,
     /// The server answered.
     Answered,
-    /// It failed, or a search after it did: with this status, where this version knows it.
+    /// It failed, or the search after it did, with this status; `None` for a status of a newer version.
     Failed(Option<Status>),
 }
 
 /// How long the result of a precondition is kept: another file or URL has another precondition.
-const PREMISE_KEPT_MS: i64 = 400 * 86_400_000;
+const PRECONDITION_KEPT_MS: i64 = 400 * 86_400_000;
 
 impl Store {
-    /// The search for the path with this hash.
+    /// The last search for the path with this hash.
     pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
         self.read(|connection| {
             connection.find(
@@ -100,7 +100,7 @@ impl Store {
     pub fn precondition(&self, hash: u64, now_ms: i64) -> Result<Option<bool>> {
         let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
         Ok(known
-            .filter(|known| (0..FORGOTTEN_MS).contains(&now_ms.saturating_sub(known.last_ms)))
+            .filter(|known| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(known.last_ms)))
             .map(|known| known.found))
     }
 
@@ -150,7 +150,12 @@ impl Store {
             tx.run(
                 "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 \
                  AND (identity <> ?3 OR last_ms NOT BETWEEN ?4 AND ?2)",
-                params![now_ms - FORGOTTEN_MS, now_ms, IdentityId::ALL, now_ms - PREMISE_KEPT_MS],
+                params![
+                    now_ms - SEARCH_KEPT_MS,
+                    now_ms,
+                    IdentityId::ALL,
+                    now_ms - PRECONDITION_KEPT_MS
+                ],
             )
         })
     }

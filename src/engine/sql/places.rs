@@ -2,11 +2,11 @@
 
 use crate::model::Sequence;
 
-/// The position of a change: the low half of its change sequence (those of a store begin at a multiple of 2^32), then
+/// The position of a change: the low half of its change sequence (the first one of a store is a multiple of 2^32), then
 /// its number within the transaction.
 ///
-/// So a row is added at the end of a tree whose keys are whole numbers. There `SQLite` leaves the pages before it as they are
-/// when a page is full; in a tree of other keys it shares the rows of three pages out anew, every eighth time.
+/// Positions are rowids that only grow, so each row is appended at the end of the table. `SQLite` then fills pages
+/// completely. In an index with other keys it would rebalance three pages at every eighth row.
 pub fn place_of(sequence: Sequence, number: i64) -> i64 {
     ((sequence.0 & 0xFFFF_FFFF) << 31).cast_signed() | number
 }

@@ -1,7 +1,8 @@
-//! No statement of the store reads a whole table or sorts rows, unless it is named here with its reason.
+//! No statement of the store reads a whole table or sorts rows, unless it is listed here with a reason.
 //!
-//! A statement that is one text in the code is found there. One that is made of several is recorded, in a process of its own, when
-//! a unit test of the store prepares it with `prepare_cached`; a text that is part of none fails too.
+//! Statements that are one literal are found in the sources. Statements composed at run time are recorded when unit
+//! tests of the store prepare them with `prepare_cached`, in a process of their own. A literal that is part of no
+//! recorded statement fails too.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -28,7 +29,7 @@ const SPARSE: &str = "a library of few pages, or a page behind rows of other lib
 const ORPHANS: &str = "once after episodes were swept: only all rows tell which show has none left";
 const RARE: &str = "when the folder takes too much";
 
-/// Steps of plans that are allowed: a part of the statement, or nothing for any, the step, and why.
+/// Allowed steps of plans: a part of the statement (empty for any), the step, and the reason.
 const ALLOWED: &[(&str, &str, &str)] = &[
     ("", "SCAN store", ONE_ROW),
     ("", "SCAN libraries", LIBRARIES),
@@ -107,7 +108,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "SEARCH i EXISTS USING COVERING INDEX items_key (library=?)",
         "the first row and no other",
     ),
-    // What is swept.
+    // Sweeping.
     ("LIMIT ?1 + 0", "SEARCH i USING INDEX items_key (library=?)", SOME_GO),
     (
         "DELETE FROM parents WHERE library IN",
@@ -121,7 +122,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ),
     ("DELETE FROM parents WHERE ?1", "SCAN parents", ORPHANS),
     ("DELETE FROM parents WHERE ?1", "SCAN items", ORPHANS),
-    // Matches and what was invalidated.
+    // Matches and invalidations.
     (
         "unverified WHERE library = ?1",
         "SEARCH unverified USING PRIMARY KEY (library=?)",
@@ -142,7 +143,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "SCAN records",
         "all matches of a library are meant: a library went, or a listing under another token ends",
     ),
-    // What is forgotten now and then.
+    // Removal of old entries.
     (
         "SELECT count(*) FROM items WHERE died",
         "SCAN items USING COVERING INDEX items_dead",
@@ -166,14 +167,15 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What statements that have a plan begin with.
+/// The first words of statements that have a plan.
 const VERBS: [&str; 6] = ["SELECT", "INSERT", "UPDATE", "DELETE", "WITH", "REPLACE"];
 
 fn verb_of(text: &str) -> &str {
     text.split(' ').next().unwrap_or_default()
 }
 
-/// The texts of this folder that are SQL: those that begin a statement, and others with a parameter. Of the code or of tests.
+/// The SQL literals of this folder: those that begin a statement, and others with a parameter. In tests or in other
+/// code.
 fn texts(of_tests: bool) -> Vec<String> {
     let literal = Regex::new(r#""((?:[^"\\]|\\.|\\\n)*)""#).expect("a pattern");
     let line_end = Regex::new(r"\\\n\s*").expect("a pattern");
@@ -182,7 +184,7 @@ fn texts(of_tests: bool) -> Vec<String> {
     for file in files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/sql"))) {
         let code = fs::read_to_string(&file).expect("read");
         let name = file.to_string_lossy();
-        // What carries a store over runs once.
+        // Importing a store of format 2 happens once, so it may be slow.
         let is_test = ["_tests.rs", "for_tests.rs", "/carry_over.rs"]
             .iter()
             .any(|end| name.ends_with(end));
@@ -219,7 +221,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// What a statement looks like that is made of a text, with anything in the place of what is formatted into it.
+/// A pattern for the statements made from a literal: formatted parts may be anything.
 fn pattern(text: &str) -> Regex {
     let formatted = Regex::new(r"\{[^}]*\}").expect("a pattern");
     let parts: Vec<String> = formatted.split(text).map(regex::escape).collect();
@@ -227,14 +229,14 @@ fn pattern(text: &str) -> Regex {
     Regex::new(&format!("(?s){first}{}", parts.join(".*"))).expect("a pattern")
 }
 
-/// Whether a text is all of a statement.
+/// Returns whether a literal is a complete statement.
 fn is_whole(store: &Store, text: &str) -> bool {
     store
         .read(|connection| Ok(connection.prepare(text).is_ok()))
         .expect("read")
 }
 
-/// The steps of a statement's plan that read a whole table, or all of a library, or sort.
+/// The expensive steps of a statement's plan: those that read a whole table or library, or sort.
 fn dear_steps(store: &Store, statement: &str) -> Vec<String> {
     let dear = Regex::new(
         r"^SCAN |TEMP B-TREE|AUTOMATIC|USING (COVERING )?(INDEX (items_key|parents_key|sqlite_autoindex_entries_1)|PRIMARY KEY) \((library|in_table)=\?\)",
@@ -250,7 +252,7 @@ fn dear_steps(store: &Store, statement: &str) -> Vec<String> {
         Ok(())
     });
     explained.unwrap_or_else(|error| panic!("{statement}: {error}"));
-    // None of these is a table.
+    // These are not tables.
     let free = |step: &str| {
         step.starts_with("SCAN CONSTANT ROW") || step.starts_with("SCAN pragma_") || step.ends_with("VALUES CLAUSE")
     };
@@ -279,9 +281,9 @@ fn recorded() -> BTreeSet<String> {
 }
 
 #[test]
-fn no_statement_reads_or_sorts_more_than_it_gives() {
+fn no_statement_scans_or_sorts_without_a_reason() {
     if std::env::var_os(FILE).is_some() {
-        return; // in the process that is recorded
+        return; // the process that is recorded
     }
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");

@@ -1,23 +1,23 @@
-//! Results of probes: the libraries of an identity and their change tokens. Libraries that are gone are forgotten later.
+//! Results of probes: the libraries of an identity and their change tokens. Libraries that vanish are removed later.
 
 use rusqlite::params;
 
 use super::cached::CachedStatements;
-use super::history::{begin_anew, note_day};
+use super::history::{note_day, restart_history};
 use super::libraries::{LibraryRow, disown, libraries, renew, upsert};
-use super::matches::hand_over;
+use super::matches::copy_matches_and_invalidations;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Change, IdentityId, Library, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// After how long the listing of a library is forgotten that the server does not show any more.
-const GONE_MS: i64 = 30 * 86_400_000;
+/// How long the listing of a library is kept after the server stopped showing the library.
+const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 
 impl Store {
-    /// Notes what a probe showed that began at the change sequence `begun`, and which libraries it proved to be current:
-    /// `current` decides, from the row as it was and the library as it is.
+    /// Stores the result of a probe that began at the change sequence `begun`. `current` decides whether the probe
+    /// proves a listing to be current; it gets the stored row and the library as probed.
     pub fn probed(
         &self,
         identity: IdentityId,
@@ -28,7 +28,7 @@ impl Store {
         current: &dyn Fn(&LibraryRow, &Library) -> bool,
     ) -> Result<Vec<LibraryRow>> {
         self.write(deadline, |tx| {
-            // It may belong to a database that was renamed to `.broken`.
+            // The identity may be one of a database that was renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;
             tx.execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
@@ -49,7 +49,7 @@ impl Store {
             note_day(tx, now_ms)?;
             let after = libraries(tx.connection, identity)?;
             for row in not_in(&before, &after).chain(not_in(&after, &before)) {
-                begin_anew(tx, row.id)?; // what came back is as it was when it went
+                restart_history(tx, row.id)?; // a library that came back, with its old listing
             }
             for (row, is) in before
                 .iter()
@@ -57,7 +57,7 @@ impl Store {
             {
                 let shown = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
                 if shown(row) != shown(is) {
-                    begin_anew(tx, row.id)?; // what the feed tells of each item names its library
+                    restart_history(tx, row.id)?; // each change in the feed names its library, which changed
                 }
             }
             if before.iter().map(lasting).eq(after.iter().map(lasting)) {
@@ -70,27 +70,28 @@ impl Store {
     }
 }
 
-/// The libraries that are in the one list and not in the other.
+/// The libraries that are only in the first list.
 fn not_in<'r>(one: &'r [LibraryRow], other: &'r [LibraryRow]) -> impl Iterator<Item = &'r LibraryRow> {
     one.iter().filter(|row| !other.iter().any(|other| other.id == row.id))
 }
 
-/// Forgets the listings of libraries that the server has not shown for a month, and those libraries of which nothing was
-/// confirmed. What was confirmed has no expiry: it waits, under a new number, for the library to come back.
+/// Removes the listings of libraries that the server has not shown for a month, and those libraries unless they have
+/// confirmed matches. Matches do not expire: they are kept under a new library id until the library comes back.
 fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
     c.execute(
         "UPDATE libraries SET gone_ms = ?2 WHERE identity = ?1 AND NOT present AND gone_ms NOT BETWEEN 1 AND ?2",
         params![identity, now_ms],
     )?;
-    let before_ms = now_ms.saturating_sub(GONE_MS);
-    let some = c.has(
+    let before_ms = now_ms.saturating_sub(VANISHED_KEPT_MS);
+    let any_expired = c.has(
         "SELECT 1 FROM libraries WHERE identity = ?1 AND NOT present AND gone_ms <= ?2",
         params![identity, before_ms],
     )?;
-    if !some {
+    if !any_expired {
         return Ok(());
     }
+    // Libraries that have nothing but matches left, as after an earlier call, stay as they are.
     let gone: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
          FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \
@@ -106,7 +107,7 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
                  SELECT ?2, section, uuid, title, kind, locations, position, 0, gone_ms FROM libraries WHERE id = ?1",
                 params![id, identity],
             )?;
-            hand_over(tx, id, LibraryId(c.last_insert_rowid()))?;
+            copy_matches_and_invalidations(tx, id, LibraryId(c.last_insert_rowid()))?;
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Random histories of a store, beside a model of it: whatever comes after whatever, no call fails, nothing stands twice,
-//! nothing that was recorded is lost, and what is dead is swept to the last row.
+//! Random histories of a store, compared with a model: no call fails, nothing is stored twice, no record is lost, and
+//! every dead row is swept.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::error::Status;
 use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
 use crate::platform::deadline::Deadline;
 
-/// A little randomness that a failure can be repeated with.
+/// A random number generator with a seed, so that a failure can be repeated.
 struct Dice(u64);
 
 impl Dice {
@@ -29,7 +29,7 @@ const LIBRARIES: [&str; 2] = ["films", "shows"];
 const KEYS: usize = 12;
 const DAY_MS: i64 = 86_400_000;
 
-/// A library of one identity, as it has to be.
+/// The expected state of a library of one identity.
 #[derive(Default)]
 struct Expected {
     items: BTreeMap<String, Item>,
@@ -43,14 +43,14 @@ struct User {
     readers: Vec<Reader>,
 }
 
-/// One who follows the feed, and applies what it tells to what it has.
+/// A reader of the feed, which applies the changes to its own list of items.
 #[derive(Default)]
 struct Reader {
     position: Option<(i64, FeedPosition)>,
-    /// Where an iteration ends.
+    /// Where the iteration over pages ends.
     end: Option<Sequence>,
     items: BTreeMap<LibraryId, BTreeMap<String, Item>>,
-    /// Libraries to be listed again.
+    /// Libraries that must be listed again.
     again: BTreeSet<LibraryId>,
 }
 
@@ -58,7 +58,7 @@ impl Reader {
     fn apply(&mut self, told: Vec<ItemChange>) {
         for one in told {
             let id = one.library.id;
-            if one.is_again() {
+            if one.is_relist_marker() {
                 self.items.remove(&id);
                 self.again.insert(id);
                 continue;
@@ -73,13 +73,13 @@ impl Reader {
         }
     }
 
-    /// Reads a page; gives whether there is more.
+    /// Reads a page. Returns whether there is more.
     fn read(&mut self, store: &Store, identity: IdentityId, library: Option<LibraryId>, limit: usize) -> bool {
         let position = self.position.expect("it began");
         match store.feed(identity, library, position, self.end, limit) {
             Ok(page) => {
                 assert!(page.next != position.1 || !page.more, "a page that goes nowhere");
-                self.apply(page.told);
+                self.apply(page.changes);
                 (self.position, self.end) = (Some((page.timeline, page.next)), page.end);
                 page.more
             }
@@ -96,7 +96,7 @@ impl Reader {
         self.position = Some(store.feed_begin(identity, None, true).expect("begun"));
     }
 
-    /// Reads to the end, and lists again what it has to.
+    /// Reads to the end, and lists libraries again where necessary.
     fn read_all(&mut self, store: &Store, identity: IdentityId, limit: usize) {
         while self.read(store, identity, None, limit) || !self.is_at_the_end(store, identity) {}
         while let Some(id) = self.again.pop_first() {
@@ -109,7 +109,7 @@ impl Reader {
         }
     }
 
-    /// A full listing's last page says that there is no more, before what happened since is read.
+    /// Returns whether nothing more can be read. The last page of a full listing says so even if changes follow it.
     fn is_at_the_end(&self, store: &Store, identity: IdentityId) -> bool {
         match self.position {
             Some(position) => !store.feed_has(identity, None, position).expect("looked"),
@@ -122,11 +122,11 @@ struct World {
     store: Store,
     dice: Dice,
     now_ms: i64,
-    /// What the server has now.
+    /// The items that the server has now.
     server: BTreeMap<&'static str, BTreeMap<String, Item>>,
     users: Vec<User>,
     counter: u32,
-    /// Items that the server lost so far, and how many those were when the listing of a library began.
+    /// Number of items that the server has lost, and that number when the listing of a library began.
     lost: u32,
     begun: BTreeMap<LibraryId, u32>,
 }
@@ -231,11 +231,11 @@ impl World {
         row.expect("a library that the last probe showed")
     }
 
-    /// A full listing, or as many pages of it as come before it is cut off.
+    /// Makes a full listing, or stops it after this many pages.
     fn list(&mut self, user: usize, uuid: &'static str, pages: usize) {
         let row = self.row(user, uuid);
         let known = self.store.listing(row.id).expect("a listing");
-        // One that went on would miss what the server lost since: those who list for real see by the overlap that it moved.
+        // A resumed listing would miss items lost since. Real listings notice by the overlap that rows moved.
         let is_whole = self.begun.get(&row.id) == Some(&self.lost);
         let mut listing = match known {
             Some(listing) if is_whole && listing.generation == row.generation.next() && self.dice.roll(2) == 0 => {
@@ -249,7 +249,7 @@ impl World {
             }
         };
         let items: Vec<Item> = self.server[uuid].values().cloned().collect();
-        // What goes on is compared with the whole list here: a simple server does not move its rows.
+        // A resumed listing passes the whole list here, as this simple server does not move its rows.
         let mut rest = &items[..];
         for page in 0.. {
             if page == pages {
@@ -286,7 +286,7 @@ impl World {
         self.users[user].expected.entry(uuid).or_default()
     }
 
-    /// One of a user's readers reads on, to the end or a page of it.
+    /// Lets one reader of a user read a page, or to the end.
     fn read_feed(&mut self, user: usize) {
         let (limit, all, reader) = (1 + self.dice.roll(4), self.dice.roll(2) == 0, self.dice.roll(3));
         let User { identity, readers, .. } = &mut self.users[user];
@@ -297,13 +297,13 @@ impl World {
         if all {
             reader.read_all(&self.store, *identity, limit);
         } else {
-            reader.read(&self.store, *identity, None, limit); // and goes on another time
+            reader.read(&self.store, *identity, None, limit); // it continues another time
         }
     }
 
     fn record(&mut self, user: usize, uuid: &'static str) {
         let row = self.row(user, uuid);
-        // Singly, some, some twice, a batch, and a large one.
+        // One path, several, repeated ones, a batch, and a large batch.
         let (count, paths) = match self.dice.roll(40) {
             0..20 => (1, 6),
             20..28 => (3, 6),
@@ -321,7 +321,7 @@ impl World {
         expected.matches.extend(pairs);
     }
 
-    #[allow(clippy::too_many_lines)] // a step a line
+    #[allow(clippy::too_many_lines)] // one line for each step
     fn step(&mut self) -> String {
         let user = self.dice.roll(2);
         let uuid = LIBRARIES[self.dice.roll(2)];
@@ -394,7 +394,7 @@ impl World {
             }
             16 => {
                 self.store.sweep(1 + self.dice.roll(8), Deadline::NONE).expect("swept");
-                // What comes with each 1,024th write.
+                // Work that otherwise happens at each 1,024th write.
                 let back = self.dice.roll(30) as u64;
                 self.store
                     .write(Deadline::NONE, |tx| trim(tx, Sequence(tx.sequence.0 - 1 - back)))
@@ -438,7 +438,7 @@ impl World {
         format!("step {what} of user {user} on {uuid}")
     }
 
-    /// What is stored is what has to be.
+    /// Checks that the stored state is the expected one.
     fn check(&self, after: &str) {
         let store = &self.store;
         for user in &self.users {
@@ -466,7 +466,7 @@ impl World {
                     "matches of {} after {after}",
                     row.library.uuid
                 );
-                // What a process is told.
+                // The state that a process reads.
                 let mut seen = BTreeMap::new();
                 for change in state.changes.iter().filter(|change| change.library == row.id) {
                     match change.kind {
@@ -483,7 +483,7 @@ impl World {
         assert_eq!(self.count(twice), 0, "an item lives twice after {after}");
     }
 
-    /// Who follows the feed has what is listed.
+    /// Checks that a reader of the feed has the listed items.
     fn check_feed(&mut self, after: &str) {
         for user in &mut self.users {
             let rows = self.store.state(Some(user.identity)).expect("state").libraries;
@@ -512,7 +512,7 @@ impl World {
             .expect("counted")
     }
 
-    /// Sweeping ends, and leaves nothing that is not seen.
+    /// Checks that sweeping ends and leaves no dead row.
     fn sweep_all(&mut self) {
         self.store.forget_history(Deadline::NONE).expect("forgotten");
         for slice in [3, 100] {
@@ -545,7 +545,7 @@ impl World {
 }
 
 #[test]
-fn whatever_comes_after_whatever_no_call_fails_and_nothing_is_lost() {
+fn random_histories_neither_fail_nor_lose_data() {
     let rounds = std::env::var("PLEXINDEX_DEPTH").map_or(1, |depth| depth.parse().expect("a number"));
     for seed in 0..12 * rounds {
         let folder = tempfile::tempdir().expect("a folder");
@@ -561,7 +561,7 @@ fn whatever_comes_after_whatever_no_call_fails_and_nothing_is_lost() {
         world.check_feed(&format!("seed {seed}, at the end: {history:#?}"));
         world.sweep_all();
         world.check(&format!("seed {seed}, swept: {history:#?}"));
-        // And everything goes on.
+        // Everything continues to work.
         for user in 0..2 {
             for uuid in LIBRARIES {
                 world.list(user, uuid, usize::MAX);

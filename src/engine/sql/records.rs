@@ -1,6 +1,7 @@
-//! The log of records: entries of hosts' tables, and confirmed matches. A row is a value under a name, or its removal. The log
-//! is the truth; segments are made from it. A row is deleted when it is dead: replaced, a removal that a segment holds, or of
-//! a cleared table. Unmerged rows are few: the write that would make them many makes a segment.
+//! The log of records: entries of hosts' tables, and confirmed matches. A row is a value under a name, or the removal
+//! of a name. The log is the truth; segments are made from it. A row is deleted when it is replaced, when it is a
+//! removal that a segment holds, or when its table is cleared. The write that leaves too many unmerged rows makes a
+//! segment of them.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,8 @@ use crate::model::{SegmentName, Sequence, TableId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
-/// Most rows that one write evicts.
-const EVICTED: usize = 10_000;
+/// Most rows that one write may evict.
+const EVICTED_PER_WRITE: usize = 10_000;
 /// Rows read at a time.
 const ROWS: usize = 64;
 
@@ -33,7 +34,7 @@ pub struct Manifest {
     pub segments: Vec<NamedSegment>,
 }
 
-/// A segment as the manifest names it.
+/// A segment in the manifest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamedSegment {
     /// Its name.
@@ -49,33 +50,33 @@ pub struct TableRow {
     pub id: TableId,
     /// Its name.
     pub name: Vec<u8>,
-    /// Entries that segments have, expired ones included.
+    /// Number of entries in segments, including expired ones.
     pub entries: i64,
-    /// Bytes that they take.
+    /// Size of these entries in bytes.
     pub bytes: i64,
 }
 
-/// A table of whatever kind, and what segments have of it.
+/// A table of a host, or the table of a library's confirmed matches, with counts of what its segments hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Collection {
-    /// The store's own number of it.
+    /// Its number in the store.
     pub id: TableId,
-    /// It has the confirmed matches of a library: names are paths.
+    /// It holds the confirmed matches of a library; entry names are paths.
     pub is_paths: bool,
-    /// As in [`TableRow`].
+    /// Entries in segments, and their bytes, as in [`TableRow`].
     pub counts: [i64; 2],
 }
 
 /// A record as the log has it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordRow {
-    /// Its row.
+    /// Its row number.
     pub id: i64,
     /// The table.
     pub table: TableId,
     /// The entry's name.
     pub name: Vec<u8>,
-    /// The value, unless that is a long one, and its length; `None`: it was removed.
+    /// The value and its length; without the value if that is long. `None` for a removal.
     pub value: Option<(Option<Vec<u8>>, u64)>,
     /// When it expires, Unix ms.
     pub expires_ms: Option<i64>,
@@ -86,7 +87,7 @@ pub struct RecordRow {
 pub struct RecordsState {
     /// The change sequence of that moment.
     pub sequence: Sequence,
-    /// Manifest and tables, where these changed.
+    /// Manifest and tables, if they changed.
     pub manifest: Option<(Manifest, Vec<TableRow>)>,
     /// Records since then; with a manifest, those that its segments lack.
     pub rows: Vec<RecordRow>,
@@ -155,7 +156,7 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
     )
 }
 
-/// Rows of the log for which `which` holds, with values of at most `long` bytes; -1: without values.
+/// Rows of the log that satisfy the condition `which`, with values of at most `long` bytes; -1: without values.
 fn rows(connection: &Connection, which: &str, from: i64, long: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
     connection.rows(
         &format!(
@@ -177,12 +178,13 @@ fn rows(connection: &Connection, which: &str, from: i64, long: i64, most: usize)
     )
 }
 
-const BEHIND: &str = "id > ?1 ORDER BY id";
-const BEHIND_OF_MATCHES: &str =
+// Conditions for rows of the log after row ?1: all of them, confirmed matches, or records of hosts' tables.
+const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
+const MATCHES_AFTER: &str =
     "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE library IS NOT NULL) ORDER BY id";
-const BEHIND_OF_HOSTS: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
+const HOST_RECORDS_AFTER: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
-/// The changes since a snapshot; everything if it is `None` or of another manifest.
+/// The changes since a snapshot; everything if `since` is `None` or the manifest changed.
 fn state(
     connection: &Connection,
     since: Option<(Sequence, Sequence)>,
@@ -203,7 +205,7 @@ fn state(
     let from = known.map_or(manifest.merged, |(since, _)| since);
     Ok(RecordsState {
         sequence: now,
-        rows: rows(connection, BEHIND_OF_HOSTS, end_of(from), bytes(long), usize::MAX)?,
+        rows: rows(connection, HOST_RECORDS_AFTER, end_of(from), bytes(long), usize::MAX)?,
         manifest: match known {
             Some(_) => None,
             None => Some((manifest, tables(connection)?)),
@@ -211,7 +213,7 @@ fn state(
     })
 }
 
-/// Which write a row of the log is of: equal for those of one write.
+/// The number of the write that made a row: equal for rows of one write.
 #[must_use]
 pub fn write_of(row: i64) -> i64 {
     row & !NUMBER
@@ -224,7 +226,7 @@ pub fn last_row(sequence: Sequence) -> i64 {
 }
 
 impl Store {
-    /// Removes the files of segments that are not named any more. Processes that have one mapped keep it until they let go.
+    /// Removes the files of segments that left the manifest. Processes that have one mapped can still read it.
     pub fn remove_segments(&self, names: &[SegmentName]) {
         for name in names {
             let _ = files::remove(&self.folder.segment(name));
@@ -300,12 +302,12 @@ impl RecordLog<'_> {
         state(self.connection, since, self.sequence, long)
     }
 
-    /// The segments that there are.
+    /// The current manifest.
     pub fn manifest(&self) -> rusqlite::Result<Manifest> {
         manifest(self.connection)
     }
 
-    /// The tables of whatever kind that are not cleared.
+    /// All collections that are not cleared.
     pub fn collections(&self) -> rusqlite::Result<Vec<Collection>> {
         self.connection.rows(
             "SELECT id, library IS NOT NULL, entries, bytes FROM tables WHERE name IS NOT NULL OR library IS NOT NULL",
@@ -320,7 +322,7 @@ impl RecordLog<'_> {
         )
     }
 
-    /// How many records are of later writes than this; more than `most` are not counted.
+    /// Counts records of writes later than `since`, up to `most`.
     pub fn count_since(&self, since: Sequence, most: usize) -> rusqlite::Result<usize> {
         let most = i64::try_from(most).unwrap_or(i64::MAX);
         self.connection
@@ -331,17 +333,17 @@ impl RecordLog<'_> {
             .map(|count| usize::try_from(count).unwrap_or(usize::MAX))
     }
 
-    /// Records of later writes than this, with values unless these are longer.
+    /// Records of writes later than `since`, with values of at most `long` bytes.
     pub fn rows_since(&self, since: Sequence, long: usize) -> rusqlite::Result<Vec<RecordRow>> {
-        rows(self.connection, BEHIND, end_of(since), bytes(long), usize::MAX)
+        rows(self.connection, ROWS_AFTER, end_of(since), bytes(long), usize::MAX)
     }
 
-    /// Rows behind this one, in their order, at most so many, without their values.
+    /// At most `most` rows after this one, in order, without values.
     pub fn rows_after(&self, row: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
-        rows(self.connection, BEHIND, row, -1, most)
+        rows(self.connection, ROWS_AFTER, row, -1, most)
     }
 
-    /// Rows that have expired by then, at most so many, without their values.
+    /// At most `most` rows that have expired at `now_ms`, without values.
     pub fn expired(&self, now_ms: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
         rows(
             self.connection,
@@ -352,7 +354,7 @@ impl RecordLog<'_> {
         )
     }
 
-    /// The value of one row, unless that is a long one, and its length.
+    /// The value of a row and its length; without the value if that is longer than `long`.
     pub fn row(&self, id: i64, long: usize) -> rusqlite::Result<Option<(Option<Vec<u8>>, u64)>> {
         let row = rows(self.connection, "id = ?1", id, bytes(long), 1)?.pop();
         Ok(row.and_then(|row| row.value))
@@ -360,7 +362,7 @@ impl RecordLog<'_> {
 }
 
 impl<'t> RecordTx<'t> {
-    /// Within a write.
+    /// The records of a write transaction under way.
     pub(super) fn new(tx: &'t Tx<'t>) -> Self {
         let log = RecordLog {
             connection: tx.connection,
@@ -381,9 +383,9 @@ impl<'t> RecordTx<'t> {
         of_matches: bool,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
     ) -> std::result::Result<(), E> {
-        let which = if of_matches { BEHIND_OF_MATCHES } else { BEHIND };
+        let which = if of_matches { MATCHES_AFTER } else { ROWS_AFTER };
         let mut from = 0;
-        for _ in 0..EVICTED / ROWS {
+        for _ in 0..EVICTED_PER_WRITE / ROWS {
             let rows = rows(self.log.connection, which, from, -1, ROWS)?;
             let Some(last) = rows.last() else { return Ok(()) };
             from = last.id;
@@ -396,7 +398,7 @@ impl<'t> RecordTx<'t> {
         Ok(())
     }
 
-    /// Adds a record at the end of the log; gives its row.
+    /// Adds a record at the end of the log; returns its row.
     pub fn add(
         &self,
         table: TableId,
@@ -412,12 +414,12 @@ impl<'t> RecordTx<'t> {
         Ok(id)
     }
 
-    /// The number of a row behind all others.
+    /// The number that the next row gets.
     pub fn next_row(&self) -> i64 {
         place_of(self.tx.sequence, self.tx.next_change())
     }
 
-    /// Removes a row that is dead.
+    /// Deletes a dead row.
     pub fn delete(&self, row: i64) -> rusqlite::Result<()> {
         self.tx.run("DELETE FROM records WHERE id = ?1", [row])
     }
@@ -431,13 +433,13 @@ impl<'t> RecordTx<'t> {
         Ok(TableId(id))
     }
 
-    /// Clears a table, whatever its size: its number is dead, and its records are swept with later writes.
+    /// Clears a table in constant time: its number becomes invalid, and later writes sweep its records.
     pub fn clear_table(&self, id: TableId) -> rusqlite::Result<()> {
         self.tx.run("UPDATE tables SET name = NULL WHERE id = ?1", [id])?;
         manifest_changed(self.tx)
     }
 
-    /// Names the segments, the newest first. Records of up to this write are in them.
+    /// Stores the manifest, newest segment first. Records of up to this write are in these segments.
     pub fn name_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
         let new_segment = segments.first().map(|one| one.name);
         self.tx
@@ -466,7 +468,7 @@ impl<'t> RecordTx<'t> {
         Ok(true)
     }
 
-    /// Notes what segments have of a table.
+    /// Stores the counts of a table's entries in segments.
     pub fn count(&self, table: TableId, [entries, bytes]: [i64; 2]) -> rusqlite::Result<()> {
         self.tx.run(
             "UPDATE tables SET entries = ?2, bytes = ?3 WHERE id = ?1",

@@ -23,7 +23,7 @@ fn state(store: &Store, since: Option<(Sequence, Sequence)>) -> RecordsState {
 }
 
 #[test]
-fn readers_get_what_is_new_and_all_of_it_where_the_manifest_changed() {
+fn readers_get_new_records_or_all_after_a_manifest_change() {
     let (_folder, store) = opened();
     let first = put(&store, b"a", b"one");
     let all = state(&store, None);
@@ -47,7 +47,7 @@ fn readers_get_what_is_new_and_all_of_it_where_the_manifest_changed() {
 }
 
 #[test]
-fn rows_are_read_in_their_order_and_leave_when_they_are_dead() {
+fn rows_are_read_in_order_and_deleted_when_dead() {
     let (_folder, store) = opened();
     for name in [&b"one"[..], b"two", b"three"] {
         put(&store, b"a", name);
@@ -74,7 +74,7 @@ fn rows_are_read_in_their_order_and_leave_when_they_are_dead() {
 }
 
 #[test]
-fn segments_are_named_and_replaced_where_they_are_named_still() {
+fn segments_are_replaced_only_while_the_manifest_names_them() {
     let (_folder, store) = opened();
     let last = put(&store, b"a", b"one");
     let named = |number| NamedSegment {

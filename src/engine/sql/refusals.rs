@@ -1,4 +1,4 @@
-//! Arguments that a server was found to refuse, remembered with its version: another version may take them.
+//! Request arguments that a server refused, stored with its version: another version may accept them.
 
 use rusqlite::params;
 
@@ -9,7 +9,7 @@ use crate::model::IdentityId;
 use crate::platform::deadline::Deadline;
 
 impl Store {
-    /// The words for what this identity's server refuses, as long as it has the version that it was found with.
+    /// The arguments that this server is known to refuse, as one text; empty after its version changed.
     pub fn refusals(&self, identity: IdentityId) -> Result<String> {
         self.read(|connection| {
             connection.find_value(
@@ -21,7 +21,7 @@ impl Store {
         .map(Option::unwrap_or_default)
     }
 
-    /// Notes what else this identity's server refuses: `add` joins it to what is known.
+    /// Stores further refused arguments: `add` joins them to the stored text.
     pub fn note_refusals(&self, identity: IdentityId, deadline: Deadline, add: &dyn Fn(&str) -> String) -> Result<()> {
         self.write(deadline, |tx| {
             let known: (i64, String, Option<String>) = tx.row(
@@ -39,7 +39,7 @@ impl Store {
         })
     }
 
-    /// Notes the version of this identity's server; gives whether it is another one than before.
+    /// Stores the version of the identity's server. Returns whether it changed.
     pub fn note_version(&self, identity: IdentityId, version: &str, deadline: Deadline) -> Result<bool> {
         let is_known = self.read(|connection| {
             connection.has(

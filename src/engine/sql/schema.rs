@@ -13,7 +13,7 @@ use crate::platform::files;
 /// `docs/design/storage.md` says when it changes.
 pub const MADE: i64 = 13;
 
-/// The journal mode that is wanted.
+/// The journal mode to request.
 pub fn journal(wal: bool) -> &'static str {
     if wal { "WAL" } else { "TRUNCATE" }
 }
@@ -23,9 +23,9 @@ pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
-    // A plan depends on no bound value. Else statements with some are planned anew each time they run.
+    // No plan depends on a bound value. Otherwise SQLite would plan some statements again at each run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // In tests none goes before its plan was looked at.
+    // In tests all statements stay cached until their plans are checked.
     connection.set_prepared_statement_cache_capacity(if cfg!(test) { 10_000 } else { 64 });
     Ok(connection)
 }
@@ -34,19 +34,19 @@ pub fn failure(code: std::ffi::c_int) -> rusqlite::Error {
     rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), None)
 }
 
-/// Said once for a store: when it is made there, or comes there.
+/// Warns about a network file system. Called once for a store: when it is created or moved there.
 pub fn warn_of_network() {
     log::warn!("this file system does not share memory between processes: the store works without WAL, more slowly");
 }
 
-/// Makes a database, whole and closed, in an empty file that no other process knows. The caller forces it to the disk: `SQLite`
-/// would do so a dozen times. With what the store of format 2 has, if there is one.
+/// Makes a complete, closed database in an empty file that no other process knows, with the content of the `earlier`
+/// store if given. The caller syncs the file, as `SQLite` would do so a dozen times.
 pub fn make(path: &Path, wal: bool, earlier: Option<&Path>) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);
     let secret: [u8; 32] = files::random().map_err(random)?;
-    // No two databases share a change sequence or a number of a library: what a process remembers of one that was set
-    // aside, and the names of its segments, mean nothing in the next. Below 2^52, for JSON.
+    // No two databases share a change sequence or a library id, so what a process remembers of a database that was
+    // renamed to `.broken` matches nothing in its successor. Below 2^52, for JSON.
     let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 12) + 1;
     let first = first << 32;
 
@@ -74,8 +74,8 @@ pub fn make(path: &Path, wal: bool, earlier: Option<&Path>) -> rusqlite::Result<
     if earlier.is_some() {
         connection.execute_batch("DETACH earlier")?;
     }
-    // Last, so that nothing is in a log when it is closed: a log that cannot be emptied then, on a full disk, is no error
-    // of closing, and the file would get its name without what it holds.
+    // Last, so that the log is empty when the database is closed. On a full disk `SQLite` reports no error if it cannot
+    // empty the log on closing, and the file would get its name without that data.
     let wanted = journal(wal);
     let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {
@@ -84,7 +84,8 @@ pub fn make(path: &Path, wal: bool, earlier: Option<&Path>) -> rusqlite::Result<
     connection.close().map_err(|(_, error)| error)
 }
 
-/// The statements of `schema.sql`, which the database keeps as they are and reads at each open: without the comments.
+/// The statements of `schema.sql` without comments: the database keeps their text, and parses it each time it is
+/// opened.
 pub fn schema() -> String {
     let without = |line: &str| line.split("--").next().unwrap_or_default().trim_end().to_owned();
     include_str!("schema.sql")

@@ -1,4 +1,5 @@
-//! Items that a listing under way has found, one row for each page. Items that it did not find are removed at its end.
+//! The rows that a listing under way has found, one set for each page. At its end, rows that it did not find are marked
+//! as gone.
 
 use rusqlite::{Connection, params};
 
@@ -11,7 +12,7 @@ use crate::model::LibraryId;
 /// Pages of `seen` from here on hold single items that were merged while a listing was under way.
 const MERGED_PAGES: i64 = 1 << 40;
 
-/// Notes the rows of a page, in any order.
+/// Stores the row numbers of a page, in any order.
 pub fn note_page(tx: &Tx<'_>, library: LibraryId, page: i64, ids: Vec<i64>) -> rusqlite::Result<()> {
     tx.run(
         "INSERT OR REPLACE INTO seen (library, page, ids) VALUES (?1, ?2, ?3)",
@@ -19,12 +20,13 @@ pub fn note_page(tx: &Tx<'_>, library: LibraryId, page: i64, ids: Vec<i64>) -> r
     )
 }
 
-/// Notes an item that was merged singly: a listing under way must not mark it as gone. A page of its own, far behind.
+/// Stores that an item was merged one by one, as a page of its own, so that a listing under way does not mark it as
+/// gone.
 pub fn note_merged(tx: &Tx<'_>, library: LibraryId, id: i64) -> rusqlite::Result<()> {
     note_page(tx, library, MERGED_PAGES + id, vec![id])
 }
 
-/// Whether items were merged singly while the listing was under way.
+/// Returns whether items were merged singly while the listing was under way.
 pub fn has_merged(connection: &Connection, library: LibraryId) -> rusqlite::Result<bool> {
     connection.has(
         "SELECT 1 FROM seen WHERE library = ?1 AND page >= ?2",
@@ -32,12 +34,12 @@ pub fn has_merged(connection: &Connection, library: LibraryId) -> rusqlite::Resu
     )
 }
 
-/// Forgets all pages of a library.
+/// Removes all pages of a library.
 pub fn forget(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("DELETE FROM seen WHERE library = ?1", [library])
 }
 
-/// The rows of all pages.
+/// The row numbers of all pages.
 pub fn all(connection: &Connection, library: LibraryId) -> rusqlite::Result<SeenRows> {
     let mut runs = Vec::new();
     let mut statement = connection.prepare_cached("SELECT ids FROM seen WHERE library = ?1")?;
@@ -48,13 +50,13 @@ pub fn all(connection: &Connection, library: LibraryId) -> rusqlite::Result<Seen
     Ok(SeenRows::new(runs))
 }
 
-/// Numbers of rows as runs without gaps, in order. Rows that were stored together have numbers that follow each other, so
-/// there are few runs, however many rows.
+/// A set of row numbers, as sorted runs without gaps. Rows that are stored together have consecutive numbers, so there
+/// are few runs.
 #[derive(Debug, PartialEq, Eq)]
 pub struct SeenRows(Vec<(i64, i64)>);
 
 impl SeenRows {
-    /// Sorts and joins runs, each from its first number to its last one, included.
+    /// Sorts and joins runs. A run is its first and its last number, inclusive.
     fn new(mut runs: Vec<(i64, i64)>) -> Self {
         runs.sort_unstable();
         runs.dedup_by(|next, run| {
@@ -67,24 +69,24 @@ impl SeenRows {
         Self(runs)
     }
 
-    /// How many there are.
+    /// The number of row numbers.
     pub fn len(&self) -> u64 {
         self.0.iter().map(|(first, last)| first.abs_diff(*last) + 1).sum()
     }
 
-    /// Each of them.
+    /// All row numbers.
     pub fn ids(&self) -> impl Iterator<Item = i64> {
         self.0.iter().flat_map(|(first, last)| *first..=*last)
     }
 
-    /// Whether this one is among them.
+    /// Returns whether the set has this number.
     pub fn has(&self, id: i64) -> bool {
         let behind = self.0.partition_point(|(first, _)| *first <= id);
         behind > 0 && id <= self.0[behind - 1].1
     }
 }
 
-/// The cell of these numbers: for each run how far behind the last one it begins, and how long it is, less one (varints).
+/// Encodes row numbers for a cell: for each run two varints, its distance from the last run, and its length less one.
 fn packed(ids: Vec<i64>) -> Vec<u8> {
     let mut cell = Vec::new();
     let mut behind = 0;

@@ -1,7 +1,7 @@
 use super::{SeenRows, packed, unpack};
 
 #[test]
-fn runs_are_what_was_noted() {
+fn stored_row_numbers_come_back_as_runs() {
     for ids in [
         vec![],
         vec![1],

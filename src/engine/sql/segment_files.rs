@@ -1,4 +1,4 @@
-//! The files of segments: their names, and which of them go.
+//! The files of segments: their names, and the removal of those that are not needed.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -16,17 +16,18 @@ use crate::platform::files;
 /// The suffix of file names of segments.
 const SUFFIX: &str = ".image";
 
-/// How old a file that may be about to be announced must be before it is removed.
-const YOUNG_S: u64 = 600;
+/// Age at which a file is removed although it might still be published.
+const UNPUBLISHED_KEPT_S: u64 = 600;
 
 impl StoreFolder {
-    /// The segment with this name, as the database has it, made under these mappings: hosts with other rules make
-    /// their own from the same rows.
+    /// The path of a library's segment made under these mappings. Hosts with other mappings make their own from the
+    /// same rows.
     pub fn listing_segment(&self, name: &ListingName, mappings: u64) -> PathBuf {
         self.path().join(format!("{}-{mappings:x}{SUFFIX}", listing_text(name)))
     }
 
-    /// A name for a segment: of what it is made and when, so that no two contents ever share one.
+    /// A new name for a library's segment: its source, its change sequence and a random number, so no two contents
+    /// share a name.
     pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Sequence) -> ListingName {
         ListingName {
             library,
@@ -36,12 +37,12 @@ impl StoreFolder {
         }
     }
 
-    /// The path of a segment of records, which depends on no mappings.
+    /// The path of a segment of records. It does not depend on mappings.
     pub fn segment(&self, name: &SegmentName) -> PathBuf {
         self.path().join(format!("{}-0{SUFFIX}", segment_text(name)))
     }
 
-    /// A name for a segment that this write makes.
+    /// A new name for a segment that a write at this change sequence makes.
     pub fn new_segment_name(sequence: Sequence) -> SegmentName {
         SegmentName {
             sequence,
@@ -49,7 +50,7 @@ impl StoreFolder {
         }
     }
 
-    /// The files that hold segments, and what a kill left of these and of other files.
+    /// The segment files and temporary files in the folder.
     fn segment_files(&self) -> Vec<SegmentFile> {
         let Ok(entries) = fs::read_dir(self.path()) else {
             return Vec::new();
@@ -69,30 +70,30 @@ impl StoreFolder {
     }
 }
 
-/// A file of the folder: its name, and how many seconds ago it was changed; `None`: that is not known, or in the future.
+/// A file in the folder: its name and the seconds since its last change; `None` if that is unknown or in the future.
 struct SegmentFile {
     name: String,
     age_s: Option<u64>,
 }
 
-/// The segments that the database names, at one moment.
+/// The segments that the database refers to, at one moment.
 #[derive(Default)]
 struct NamedSegments {
-    /// The listing segment of each library, and the lowest change sequence of a later one.
+    /// For each library its segment, and the lowest change sequence that a later one may have.
     listings: HashMap<LibraryId, (Option<ListingName>, Sequence)>,
     records: HashSet<SegmentName>,
     sequence: Sequence,
 }
 
 impl NamedSegments {
-    /// Returns whether no process needs a segment any more, nor will; `None`: it may be about to be named.
+    /// Returns whether no process needs this segment or will publish it; `None` if it might still be published.
     fn is_dead(&self, name: &str) -> Option<bool> {
         if let Some(name) = listing_name(name) {
-            // Numbers of libraries are never used again, and a library is stored before a segment of it is made.
+            // Library ids are never reused, and a library is stored before a segment of it is made.
             let Some((named, upto)) = self.listings.get(&name.library) else {
                 return Some(true);
             };
-            // `set_segment` and `finish_listing` name none that is behind what was named before.
+            // `set_segment` and `finish_listing` never publish a segment older than the current one.
             return if named.as_ref() == Some(&name) {
                 Some(false)
             } else {
@@ -100,7 +101,7 @@ impl NamedSegments {
             };
         }
         let name = segment_name(name)?;
-        // A segment of records gets its name within the write that the name says.
+        // A segment of records is published by the very write whose sequence is in its name.
         if self.records.contains(&name) {
             Some(false)
         } else {
@@ -110,10 +111,11 @@ impl NamedSegments {
 }
 
 impl Store {
-    /// Removes the files of segments that no process needs, and what a kill left. Processes that have one mapped keep it.
+    /// Removes segment files that no process needs, and temporary files that a kill left. Processes that have one
+    /// mapped can still read it.
     ///
-    /// The files are listed before the names are read: a file that is not named by then goes at once, unless it may be about to
-    /// be named. Such a one goes when it is old.
+    /// The folder is listed before the database is read. So a file that the database does not refer to is removed at
+    /// once, unless it might still be published. Such a file is removed when it is old.
     pub fn sweep_segments(&self) {
         let files = self.folder.segment_files();
         let named = match self.named_segments() {
@@ -122,7 +124,7 @@ impl Store {
         };
         for file in files {
             let stem = file.name.strip_suffix(SUFFIX).and_then(|name| name.rsplit_once('-'));
-            let is_old = file.age_s.is_none_or(|age| age >= YOUNG_S);
+            let is_old = file.age_s.is_none_or(|age| age >= UNPUBLISHED_KEPT_S);
             if stem.and_then(|(stem, _)| named.is_dead(stem)).unwrap_or(is_old) {
                 let _ = files::remove(&self.folder.path().join(&file.name));
             }

@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 
 /// Most changes read one by one. With more, the whole state is read.
-const MOST: i64 = 2_000;
+const MAX_CHANGES: i64 = 2_000;
 
 /// The data that a process needs to answer, read at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -31,24 +31,24 @@ pub struct StoreState {
     /// The incarnation that it was read from.
     #[serde(skip)]
     pub incarnation: Incarnation,
-    /// The libraries that the last probe showed, in the server's order.
+    /// The libraries of the last probe, in the server's order.
     pub libraries: Vec<LibraryRow>,
     /// The segments of hosts' records.
     pub manifest: Manifest,
-    /// Confirmed matches and single items that came or went since segments and segments were made, oldest first; then what is
-    /// not to be answered. Of [`StoreState::continued`] libraries all that happened since.
+    /// Confirmed matches and single items that changed since the segments were made, oldest first; then the
+    /// invalidations. For [`StoreState::continued`] libraries: all changes since the earlier state.
     pub changes: Vec<LoggedChange>,
-    /// Libraries of which only the changes since an earlier state were read.
+    /// Libraries whose changes alone were read, as the caller knows an earlier state of them.
     #[serde(skip)]
     pub continued: Vec<LibraryId>,
-    /// When the identity was last noted to be used, Unix ms: 0 where that has to be asked, [`NEVER_FORGOTTEN`] where it is
-    /// not noted.
+    /// When the use of the identity was last stored, Unix ms; 0 if the database must be asked, [`NEVER_FORGOTTEN`] if
+    /// its use is not stored.
     ///
     /// [`NEVER_FORGOTTEN`]: super::NEVER_FORGOTTEN
     pub used_ms: i64,
 }
 
-/// Everything that a process needs for an identity, as the rows say it.
+/// Everything that a process needs for an identity, from the rows alone.
 pub fn state_of(
     connection: &Connection,
     incarnation: Incarnation,
@@ -57,7 +57,7 @@ pub fn state_of(
     state(connection, incarnation, identity, &DatabaseSequences)
 }
 
-/// The change sequences that a process knows beyond the files that the database names.
+/// What a process already knows beyond the segments: for each part, the change sequence up to which it knows it.
 pub trait KnownSequences {
     /// Raises the change sequence up to which the single items of a library are known.
     fn raise(&self, row: &mut LibraryRow);
@@ -67,7 +67,7 @@ pub trait KnownSequences {
     fn changes_known_to(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence>;
 }
 
-/// The sequences in the database: the caller knows nothing more.
+/// A process that knows nothing beyond the segments.
 pub struct DatabaseSequences;
 
 impl KnownSequences for DatabaseSequences {
@@ -146,12 +146,12 @@ fn state(
     })
 }
 
-/// The change sequence up to which the logs are not whole any more: trimmed, or in segments.
+/// The change sequence up to which the logs are incomplete: trimmed, or merged into segments.
 fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value("SELECT max(trimmed, merged) FROM store", [])
 }
 
-/// A change, behind its place in the log.
+/// A change with its place in the log.
 fn placed(row: &Row<'_>) -> rusqlite::Result<(i64, LoggedChange)> {
     Ok((row.get(names::<LoggedChange>().len())?, read(row)?))
 }
@@ -161,7 +161,7 @@ fn in_order(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> {
     changes.into_iter().map(|(_, change)| change).collect()
 }
 
-/// Confirmed matches of later writes than this, and those that were removed, with their places.
+/// Confirmed matches that writes later than this recorded or removed, with their places.
 fn recorded_since(
     connection: &Connection,
     identity: Option<IdentityId>,
@@ -196,8 +196,8 @@ impl Store {
         self.read(|connection| state_of(connection, self.incarnation(), identity))
     }
 
-    /// The same for the identity that an endpoint leads to, which is given too. Of one moment: otherwise the sequence could
-    /// say that the commit shows which made the identity known.
+    /// [`Store::state`] of the identity that an endpoint leads to, and that identity. Both are read at one moment, so
+    /// the state includes the commit that stored the endpoint.
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,
@@ -210,24 +210,24 @@ impl Store {
             return Ok((identity, state));
         }
         self.read_first(|connection| {
-            // Before anything is read: a log that is lost meanwhile ends the incarnation.
+            // Read first: if the log is lost during the read, the state belongs to an incarnation that has ended.
             let incarnation = self.incarnation();
             let identity = identity_of(connection, endpoint)?;
             if endpoint.is_none()
                 && !self.warned_of_views.load(Ordering::Relaxed)
                 && let Some(identity) = identity
-                && let Some(told) = one_of_several(connection, identity)?
+                && let Some(warning) = one_of_several(connection, identity)?
                 && !self.warned_of_views.swap(true, Ordering::Relaxed)
             {
-                log::warn!("{told}");
+                log::warn!("{warning}");
             }
             Ok((identity, state(connection, incarnation, identity, known)?))
         })
     }
 
-    /// The changes after `since`, a sequence of this incarnation, oldest first, and the sequence up to which they go. `None` if they
-    /// are many, or such that [`Store::state_at`] has to be read again. If the caller is not `patient`: `None` while another thread
-    /// reads.
+    /// The changes after `since`, oldest first, and the sequence up to which they go. `since` is a sequence of this
+    /// incarnation. Returns `None` if [`Store::state_at`] must be read instead, because there are too many changes or
+    /// unsuitable ones. If not `patient`, also `None` while another thread reads.
     pub fn changes(
         &self,
         identity: Option<IdentityId>,
@@ -249,11 +249,11 @@ impl Store {
                      ORDER BY id LIMIT ?3",
                     list::<LoggedChange>()
                 ),
-                params![end_of(since), identity, MOST],
+                params![end_of(since), identity, MAX_CHANGES],
                 placed,
             )?;
-            let recorded = recorded_since(connection, identity, since, now, MOST)?;
-            let many = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MOST);
+            let recorded = recorded_since(connection, identity, since, now, MAX_CHANGES)?;
+            let many = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES);
             let again = many(&found) || many(&recorded) || found.iter().any(|(_, one)| one.kind == LoggedKind::Library);
             found.extend(recorded);
             Ok((now, (!again).then(|| in_order(found))))

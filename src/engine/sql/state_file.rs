@@ -1,9 +1,9 @@
-//! The state file: what opening reads of the database, kept beside it. A process that asks only what is known opens no
-//! `SQLite`.
+//! The state file: a cache of the rows that opening reads, kept beside the database. A process that only looks up known
+//! paths never opens `SQLite`.
 //!
-//! It is of one change sequence, and is believed only while the version page shows that sequence, and the database and its
-//! log are the files that they were, unchanged, on the same run of the machine. Otherwise `SQLite` is opened, so a file that
-//! is out of date need not be removed or repaired.
+//! It belongs to one change sequence. It is trusted only while the version page shows that sequence, database and log
+//! are the same unchanged files, and the machine was not restarted. Otherwise the database is opened. So a stale state
+//! file need not be removed or repaired.
 
 use std::io::{Read, Write};
 
@@ -20,23 +20,23 @@ use crate::platform::stamp::{Compared, FileStamp, boot};
 /// The file's first bytes, with the number of its form.
 const MAGIC: &[u8; 8] = b"PLXSTAT4";
 /// Longer files are not read.
-const LONGEST: u64 = 1 << 22;
-/// Most are shorter, and are read at once.
-const USUAL: usize = 1 << 14;
-/// Users of one store whose states are kept.
-const VIEWS: usize = 8;
+const MAX_LENGTH: u64 = 1 << 22;
+/// Size of the first read: most files are shorter.
+const FIRST_READ: usize = 1 << 14;
+/// Most endpoints whose states are kept.
+const MAX_VIEWS: usize = 8;
 
 /// The content of the file.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct CachedState {
     pub id: u64,
     pub secret: [u8; 32],
-    /// The change sequence that all of it is of.
+    /// The change sequence of the state.
     pub sequence: Sequence,
     pub views: Vec<CachedView>,
 }
 
-/// URL and user; `None`: of a process that names no server.
+/// URL and user; `None` for a process that names no server.
 pub type CachedEndpoint = Option<(String, Vec<u8>)>;
 
 /// The state that one endpoint leads to.
@@ -52,18 +52,18 @@ pub struct CachedView {
 pub struct StoreFiles {
     pub database: FileStamp,
     pub log: [FileStamp; 2],
-    /// On the clock of lookups, before the first was looked at.
+    /// When they were inspected, by the clock of lookups, read before the first one.
     pub looked_ms: u64,
     boot: Vec<u8>,
 }
 
 impl StoreFiles {
-    /// `None` where that does not tell whether they are as they were.
+    /// `None` if stamps do not show whether the files changed.
     pub fn of(folder: &StoreFolder) -> Option<Self> {
         let [wal, shm] = folder.log();
         Some(Self {
             looked_ms: coarse_ms(),
-            // SQLite gives the log, and its index, the owner of the database each time that root opens them.
+            // SQLite changes the owner of the log and its index each time that root opens them.
             log: [
                 FileStamp::of(wal, Compared::Content)?,
                 FileStamp::of(shm, Compared::Nothing)?,
@@ -73,48 +73,49 @@ impl StoreFiles {
         })
     }
 
-    /// Whether a change of one of them from now on would show.
+    /// Returns whether any change from now on would change a stamp.
     pub fn are_settled(&self) -> bool {
         self.database.is_settled && self.log.iter().all(|file| file.is_settled)
     }
 
-    /// The key that a state file must have.
+    /// The key in the header of a state file that belongs to these files.
     fn bytes(&self) -> Vec<u8> {
         let [wal, shm] = &self.log;
         [&*self.boot, &self.database.bytes, b"\n", &wal.bytes, b"\n", &shm.bytes].concat()
     }
 }
 
-/// The state file of a folder, if it may be believed: with the page that says so, and the files that it is of.
+/// The state file of a folder if it can be trusted, with the version page that shows its sequence, and the store's
+/// files.
 pub fn find(folder: &StoreFolder) -> Option<(CachedState, VersionPage, StoreFiles)> {
-    let mut bytes = Vec::with_capacity(USUAL);
+    let mut bytes = Vec::with_capacity(FIRST_READ);
     let file = files::readable(&folder.state()).ok()?;
-    file.take(LONGEST).read_to_end(&mut bytes).ok()?;
+    file.take(MAX_LENGTH).read_to_end(&mut bytes).ok()?;
     let files = StoreFiles::of(folder)?;
-    let kept = decode(&bytes, &files.bytes())?;
-    let page = VersionPage::existing(&folder.page(), kept.id).ok()??;
-    (page.state() == PageState::Equal(kept.sequence.0)).then_some((kept, page, files))
+    let cached = decode(&bytes, &files.bytes())?;
+    let page = VersionPage::existing(&folder.page(), cached.id).ok()??;
+    (page.state() == PageState::Equal(cached.sequence.0)).then_some((cached, page, files))
 }
 
-/// Writes the state of a change sequence, unless what comes later could not be told from it. `is_still` returns whether nothing
-/// was committed since.
-pub fn keep(
+/// Writes the state of a change sequence, unless a later change could not be noticed. `is_still` returns whether
+/// nothing was committed since.
+pub fn write_state_file(
     folder: &StoreFolder,
-    mut kept: CachedState,
+    mut cached: CachedState,
     files: &StoreFiles,
     is_still: impl Fn() -> bool,
 ) -> std::io::Result<()> {
     if !files.are_settled() || !is_still() {
         return Ok(());
     }
-    // The views that other users' processes cached of the same moment stay.
-    let found = find(folder).filter(|(other, ..)| (other.id, other.sequence) == (kept.id, kept.sequence));
+    // Keep the states of other endpoints that belong to the same change sequence.
+    let found = find(folder).filter(|(other, ..)| (other.id, other.sequence) == (cached.id, cached.sequence));
     for view in found.into_iter().flat_map(|(other, ..)| other.views) {
-        if kept.views.len() < VIEWS && kept.views.iter().all(|own| own.endpoint != view.endpoint) {
-            kept.views.push(view);
+        if cached.views.len() < MAX_VIEWS && cached.views.iter().all(|own| own.endpoint != view.endpoint) {
+            cached.views.push(view);
         }
     }
-    let bytes = encode(&kept, &files.bytes()).filter(|bytes| (bytes.len() as u64) < LONGEST);
+    let bytes = encode(&cached, &files.bytes()).filter(|bytes| (bytes.len() as u64) < MAX_LENGTH);
     let Some(bytes) = bytes else { return Ok(()) };
     let place = folder.state();
     let temporary = place.with_extension(format!("state.{}.new", std::process::id()));
@@ -127,21 +128,21 @@ pub fn keep(
     done
 }
 
-/// The bytes of the file: [`MAGIC`], a check sum of the rest, the files that it is of, the state.
-fn encode(kept: &CachedState, files: &[u8]) -> Option<Vec<u8>> {
-    let body = postcard::to_stdvec(&(files, kept)).ok()?;
+/// Encodes the file: [`MAGIC`], a checksum of the rest, the key of the store's files, the state.
+fn encode(cached: &CachedState, files: &[u8]) -> Option<Vec<u8>> {
+    let body = postcard::to_stdvec(&(files, cached)).ok()?;
     Some([MAGIC, &xxh3_64(&body).to_le_bytes(), &*body].concat())
 }
 
-/// The state in bytes that were written for these files; `None` for all others.
+/// Decodes a state that was written for these files; `None` for anything else.
 fn decode(bytes: &[u8], files: &[u8]) -> Option<CachedState> {
     let (sum, body) = bytes.strip_prefix(MAGIC)?.split_first_chunk()?;
     let (of, state): (&[u8], _) = postcard::take_from_bytes(body).ok()?;
     if of != files || xxh3_64(body).to_le_bytes() != *sum {
         return None;
     }
-    let (kept, rest) = postcard::take_from_bytes(state).ok()?;
-    rest.is_empty().then_some(kept)
+    let (cached, rest) = postcard::take_from_bytes(state).ok()?;
+    rest.is_empty().then_some(cached)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The state file: what it holds comes back, and nothing else does.
+//! The state file: its content comes back, and other content is ignored.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn kept() -> CachedState {
 }
 
 #[test]
-fn what_is_written_is_read() {
+fn a_written_state_file_is_read() {
     let bytes = encode(&kept(), b"files").expect("encoded");
     assert_eq!(decode(&bytes, b"files"), Some(kept()));
     assert_eq!(decode(&bytes, b"other files"), None);
@@ -25,7 +25,7 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn half_a_file_or_a_damaged_one_says_nothing() {
+fn a_truncated_or_damaged_state_file_is_ignored() {
     let bytes = encode(&kept(), b"files").expect("encoded");
     for end in 0..bytes.len() {
         assert_eq!(decode(&bytes[..end], b"files"), None, "of {end} bytes");
@@ -38,9 +38,9 @@ fn half_a_file_or_a_damaged_one_says_nothing() {
     assert_eq!(decode(&[&*bytes, b"\0"].concat(), b"files"), None);
 }
 
-/// Whatever the bytes are, with a sum that is right: no panic, no room for what is not there.
+/// Any bytes with a valid checksum: no panic, and no allocation for lengths that exceed the file.
 #[test]
-fn numbers_that_are_too_large_say_nothing() {
+fn a_state_file_with_too_large_numbers_is_ignored() {
     let bytes = encode(&kept(), b"files").expect("encoded");
     let body = &bytes[MAGIC.len() + 8..];
     for place in 0..body.len() - 8 {

@@ -7,10 +7,10 @@ use rusqlite::Connection;
 
 use crate::platform::statements::prepared;
 
-/// The variable with the file that statements are added to: a line of JSON each.
+/// The environment variable that names the file for statements, one line of JSON each.
 pub const FILE: &str = "PLEXINDEX_TEST_STATEMENTS";
 
-/// Records the statements of a connection that is about to be closed, where the variable names a file.
+/// Appends the statements of a connection that is about to close to that file, if the variable is set.
 pub fn record(connection: &Connection) {
     let Some(file) = std::env::var_os(FILE) else { return };
     let mut file = OpenOptions::new().append(true).create(true).open(file).expect("opened");

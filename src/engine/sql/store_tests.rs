@@ -1,4 +1,4 @@
-//! Single defects of the store, each as it once was, and how it has to be.
+//! Regression tests of the store: each reproduces a former defect.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -48,7 +48,7 @@ fn a_match_that_was_recorded_while_a_server_gets_its_name_is_kept() {
             .reached(&first, &server(&format!("machine {round}")))
             .expect("reached");
         let unnamed = store.reached(&second, &Server::default()).expect("reached");
-        // One library that both have, and one that only the unnamed has.
+        // One library that both identities have, and one that only the unnamed one has.
         probed(&store, known, &["films"], NOW_MS);
         let rows = probed(&store, unnamed, &["films", "shows"], NOW_MS);
         let begun = AtomicUsize::new(0);
@@ -59,7 +59,7 @@ fn a_match_that_was_recorded_while_a_server_gets_its_name_is_kept() {
                 let row = &rows[(n + thread) % 2];
                 match record_pairs(&store, row, &[(&path, "1")]) {
                     Some(_) => recorded.insert((path, "1".to_owned())),
-                    None => break, // the host records it again, under the name
+                    None => break, // the host records it again, in the named identity
                 };
                 begun.fetch_add(1, Ordering::Relaxed);
             }
@@ -94,7 +94,7 @@ fn a_match_that_was_recorded_while_a_server_gets_its_name_is_kept() {
 }
 
 #[test]
-fn what_is_recorded_in_a_library_that_moved_is_told_to_those_who_see_it_now() {
+fn records_of_a_moved_library_reach_its_current_readers() {
     let (_folder, store) = opened();
     let known = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let unnamed = store
@@ -105,7 +105,7 @@ fn what_is_recorded_in_a_library_that_moved_is_told_to_those_who_see_it_now() {
         .name_server(unnamed, &endpoint("http://b"), &server("one"), Deadline::NONE)
         .expect("named");
     let before = store.totals().expect("totals").sequence;
-    // By a process that has not heard of the name.
+    // By a process that does not know the name yet.
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
     let (_, changes) = store
         .changes(Some(known), before, store.incarnation(), true)
@@ -119,7 +119,7 @@ fn what_is_recorded_in_a_library_that_moved_is_told_to_those_who_see_it_now() {
 }
 
 #[test]
-fn an_invalidation_and_the_newer_match_survive_the_naming_of_a_server() {
+fn invalidations_and_newer_matches_survive_naming_a_server() {
     let (_folder, store) = opened();
     let known = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let unnamed = store
@@ -147,9 +147,9 @@ fn an_invalidation_and_the_newer_match_survive_the_naming_of_a_server() {
     assert_eq!((&path[..], &rating_key[..]), (&b"/h/3.mkv"[..], ""));
 }
 
-/// What a host records ends the invalidation that it knew, and none that came since.
+/// A recorded match ends the invalidation that the host knew of, but not a later one.
 #[test]
-fn what_is_invalidated_once_more_stays_so() {
+fn a_second_invalidation_outlives_the_first_verification() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
@@ -171,7 +171,7 @@ fn what_is_invalidated_once_more_stays_so() {
 }
 
 #[test]
-fn a_store_whose_numbers_are_used_up_is_made_anew() {
+fn a_store_without_change_sequences_left_is_recreated() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let rows = probed(&store, identity, &["films"], NOW_MS);
@@ -193,7 +193,7 @@ fn a_store_whose_numbers_are_used_up_is_made_anew() {
 }
 
 #[test]
-fn what_was_written_between_two_matches_is_read() {
+fn writes_between_two_matches_are_read() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let rows = probed(&store, identity, &["films", "shows"], NOW_MS);
@@ -222,7 +222,7 @@ fn what_was_written_between_two_matches_is_read() {
 }
 
 #[test]
-fn a_library_that_the_server_does_not_show_any_more_leaves_its_matches_only() {
+fn a_vanished_library_leaves_only_its_matches() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let rows = probed(&store, identity, &["films", "shows", "empty"], NOW_MS);
@@ -247,7 +247,7 @@ fn a_library_that_the_server_does_not_show_any_more_leaves_its_matches_only() {
     }
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 0);
     assert_eq!(count(&store, "SELECT count(*) FROM libraries"), 2);
-    // It comes back: nothing is listed, and what was confirmed is there, in all that a new process reads.
+    // The library comes back: it has no listing, but its matches are there for every new process.
     let row = probed(&store, identity, &["films", "shows"], NOW_MS + 61 * DAY_MS).remove(1);
     assert_eq!(row.generation, Generation(0));
     assert_eq!(matches(&store, row.id).len(), 1);
@@ -256,7 +256,7 @@ fn a_library_that_the_server_does_not_show_any_more_leaves_its_matches_only() {
 }
 
 #[test]
-fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
+fn the_change_log_is_trimmed_without_recorded_matches() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
@@ -272,7 +272,7 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
     }
     let kept = count(&store, "SELECT count(*) FROM changes");
     assert!((1_000..6_000).contains(&kept), "{kept}");
-    // Who read an earlier state reads all of it again; what no file has yet is kept.
+    // Readers of an earlier state reload everything; changes that no segment has are kept.
     assert_eq!(
         store
             .changes(Some(identity), since, store.incarnation(), true)
@@ -289,7 +289,7 @@ fn changes_do_not_pile_up_where_no_match_is_ever_recorded() {
 }
 
 #[test]
-fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
+fn a_match_has_the_sequence_of_its_write() {
     let (_folder, store) = opened();
     let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
@@ -304,7 +304,7 @@ fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
     assert!(recorded > now.listed_sequence, "the listing that is older overrules it");
     let told = store.state(Some(identity)).expect("state").changes;
     assert_eq!(told.iter().map(|one| one.sequence).collect::<Vec<_>>(), [recorded]);
-    // A later listing that says otherwise is newer, and one that says the same is no news.
+    // A later listing with another item is newer than the match; one with the same item changes nothing.
     let same = listed(&store, identity, &now, &[movie("2", "/data/1.mkv")]);
     assert!(same.listed_sequence < recorded);
     let other = listed(&store, identity, &same, &[movie("4", "/data/1.mkv")]);
@@ -313,7 +313,7 @@ fn a_match_is_as_new_as_its_write_whatever_listing_its_caller_knew() {
 
 /// Builds before the first release made databases of the same name that lack columns.
 #[test]
-fn a_database_that_lacks_columns_is_set_aside_and_a_newer_one_is_not() {
+fn a_database_without_columns_is_renamed_and_a_newer_one_is_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let is_renamed_broken = |version: i64| {
         drop(Store::open(folder.path(), true).expect("opens"));
@@ -429,7 +429,7 @@ fn a_store_of_format_2_is_carried_over_once() {
     assert!(!at("plexindex-3.db.broken").exists() && !at("plexindex-2.db").exists());
 }
 
-/// A token by its number, which expires after so many weeks, given on this day.
+/// A token by number, which expires after `weeks` weeks and was given on `day`.
 fn token(number: u8, weeks: i64, day: i64) -> Endpoint {
     Endpoint {
         who: vec![number; 32],
@@ -440,7 +440,7 @@ fn token(number: u8, weeks: i64, day: i64) -> Endpoint {
 }
 
 #[test]
-fn what_the_server_accepted_is_remembered_until_the_token_expires() {
+fn an_accepted_token_is_remembered_until_it_expires() {
     let (_folder, store) = opened();
     let (first, user) = (server("one"), Some([1; 32]));
     let known = |endpoint: &Endpoint| store.identity(endpoint).expect("read");
@@ -463,7 +463,7 @@ fn what_the_server_accepted_is_remembered_until_the_token_expires() {
         assert_eq!(both, [Some(ann); 2], "both are good");
     }
     assert_eq!(known(&token(1, 1, 7)), None, "the first one has expired");
-    // A server may have another idea of the time: what it accepts is remembered for a day all the same.
+    // The server's clock may differ: an expired token that it accepts is remembered for a day.
     for day in [8, 10] {
         assert_eq!(known(&token(1, 1, day)), None);
         assert_eq!(
@@ -474,7 +474,7 @@ fn what_the_server_accepted_is_remembered_until_the_token_expires() {
         );
         assert_eq!(known(&token(1, 1, day)), Some(ann));
     }
-    // That a URL led to Ann's is known as long as anything of hers is.
+    // It is known that a URL led to Ann's identity as long as that identity has libraries.
     let rows = "SELECT count(*) FROM endpoints";
     assert_eq!(count(&store, rows), 3);
     assert_eq!(
@@ -495,7 +495,7 @@ fn what_the_server_accepted_is_remembered_until_the_token_expires() {
         ann
     );
     assert_eq!(count(&store, rows), 1);
-    // Who is not named is known by the token only.
+    // A user without a name is known by the token only.
     let one = store
         .accepted(&token(5, 9, 30), &first, None, Deadline::NONE)
         .expect("noted");
@@ -506,7 +506,7 @@ fn what_the_server_accepted_is_remembered_until_the_token_expires() {
 }
 
 #[test]
-fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_claims() {
+fn another_url_opens_an_identity_by_the_same_token_only() {
     let (_folder, store) = opened();
     let (first, user) = (server("one"), Some([1; 32]));
     let elsewhere = |number, weeks, day| Endpoint {
@@ -516,11 +516,12 @@ fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_
     let accepted = |endpoint: &Endpoint, user| store.accepted(endpoint, &first, user, Deadline::NONE).expect("noted");
     let ann = accepted(&token(1, 1, 0), user);
     accepted(&token(2, 2, 7), user);
-    // Another URL of hers: a token that was accepted at the first one is known there, and from then on she is.
+    // Another URL of the server: a token accepted at the first URL opens the identity, and later tokens of the user do
+    // too.
     assert_eq!(accepted(&elsewhere(2, 2, 8), user), ann);
     assert_eq!(accepted(&elsewhere(3, 3, 15), user), ann);
     assert_eq!(accepted(&token(3, 3, 15), user), ann);
-    // At a third one neither what a token claims opens hers, nor one of hers that has expired.
+    // At a third URL neither a token's claims nor an expired token open the identity.
     let third = |number, weeks, day| Endpoint {
         url: "http://c".to_owned(),
         ..token(number, weeks, day)
@@ -534,7 +535,7 @@ fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_
         let named = store.name_server(other, &third(expired, expired.into(), 15), &first, Deadline::NONE);
         assert_eq!(named.expect("named"), other, "{expired}");
     }
-    // Nor does it what was shown to who has no token.
+    // Neither does a request without a token.
     let nobody = |url: &str| Endpoint {
         who: [url.as_bytes(), &[0; 3]].concat(),
         until_ms: 0,
@@ -553,7 +554,7 @@ fn a_server_at_another_url_opens_what_the_very_token_opened_and_nothing_that_it_
     );
     assert!(store.is_named(unnamed).expect("read"));
     assert_eq!(accepted(&nobody("http://a"), None), here);
-    // What that server accepted is worth nothing at hers, where the same user goes on.
+    // A token accepted at the third URL opens nothing at Ann's, where the same user continues.
     assert_eq!(store.identity(&token(4, 3, 15)).expect("read"), None);
     assert_eq!(accepted(&token(5, 4, 16), user), ann);
 }
@@ -589,26 +590,26 @@ fn an_endpoint_keeps_its_expiry_when_its_server_gets_a_name() {
 }
 
 #[test]
-fn a_library_that_was_evicted_and_listed_anew_is_not_the_one_that_was_read() {
+fn an_evicted_and_relisted_library_is_not_current() {
     let (_folder, store) = opened();
     let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let read = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
-    assert!(store.still_answer(&[&read].into_iter()).expect("asked"));
+    assert!(store.are_current(&[&read].into_iter()).expect("asked"));
     assert!(store.evict(read.id, NOW_MS + DAY_MS, Deadline::NONE).expect("evicted"));
-    assert!(!store.still_answer(&[&read].into_iter()).expect("asked"));
-    // What was read in between was nothing.
+    assert!(!store.are_current(&[&read].into_iter()).expect("asked"));
+    // Nothing could be read in between.
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let again = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
     assert!(again.generation.is_fetched());
-    assert!(!store.still_answer(&[&read].into_iter()).expect("asked"));
-    assert!(store.still_answer(&[&again].into_iter()).expect("asked"));
+    assert!(!store.are_current(&[&read].into_iter()).expect("asked"));
+    assert!(store.are_current(&[&again].into_iter()).expect("asked"));
     store.clear(mine, Deadline::NONE).expect("cleared");
-    assert!(!store.still_answer(&[&again].into_iter()).expect("asked"));
+    assert!(!store.are_current(&[&again].into_iter()).expect("asked"));
 }
 
 #[test]
-fn items_that_were_found_singly_between_two_evictions_are_swept() {
+fn items_added_singly_between_two_evictions_are_swept() {
     let (_folder, store) = opened();
     let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let mut row = probed(&store, mine, &["films"], NOW_MS).remove(0);
@@ -635,9 +636,9 @@ fn items_that_were_found_singly_between_two_evictions_are_swept() {
     }
 }
 
-/// The limit on the folder forgets it until there is none: what never ends would keep a call for ever.
+/// The folder's limit removes history until there is none; if it never ended, a call would never return.
 #[test]
-fn the_history_of_an_evicted_library_is_forgotten_once() {
+fn the_history_of_an_evicted_library_is_removed_once() {
     let (_folder, store) = opened();
     let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
@@ -653,7 +654,7 @@ fn the_history_of_an_evicted_library_is_forgotten_once() {
     assert!(!store.forget_history(Deadline::NONE).expect("forgotten"));
 }
 
-/// One who knows all up to a change sequence.
+/// A process that knows everything up to a change sequence.
 struct From(Option<Sequence>);
 
 impl KnownSequences for From {
@@ -669,7 +670,7 @@ impl KnownSequences for From {
 }
 
 #[test]
-fn a_state_that_is_continued_reads_only_what_came_since() {
+fn a_continued_state_reads_only_newer_changes() {
     let (_folder, store) = opened();
     let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
@@ -701,7 +702,7 @@ fn a_state_that_is_continued_reads_only_what_came_since() {
         .expect("noted");
     let (changes, continued, now) = read(Some(before));
     assert_eq!((changes, continued), (1, 1), "of {before:?} to {now:?}");
-    // A log that is not whole since then, and a state of a time to come: all is read.
+    // The log is trimmed since then, or the sequence is in the future: everything is read.
     assert_eq!(read(Some(Sequence(now.0 + 1))).1, 0);
     store
         .write(Deadline::NONE, |tx| super::changes::trim(tx, Sequence(before.0 + 1)))

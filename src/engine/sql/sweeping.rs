@@ -1,4 +1,4 @@
-//! Sweeping: removes rows that no generation shows, a slice at a time.
+//! Sweeping: deletes rows that no reader can see, a slice at a time.
 
 use std::sync::atomic::Ordering;
 
@@ -16,13 +16,14 @@ use crate::error::Result;
 use crate::model::TableId;
 use crate::platform::deadline::Deadline;
 
-/// Rows of cleared tables that one write looks at.
-const SWEPT: i64 = 400;
+/// Rows of cleared tables that one write examines.
+const CLEARED_PER_WRITE: i64 = 400;
 
 impl Store {
-    /// Removes rows that nothing shows any more, at most `slice` of each kind. Gives whether some may be left.
+    /// Deletes rows that no reader can see, at most `slice` of each kind. Returns whether some may be left.
     pub fn sweep(&self, slice: usize, deadline: Deadline) -> Result<bool> {
-        // Shows and seasons of which the last episode was swept can be told only by reading all episodes.
+        // Finding shows and seasons without episodes means reading all episodes, so it is done only after episodes were
+        // swept.
         let shows = self.may_have_orphans.load(Ordering::Relaxed);
         let left = self.write(deadline, |tx| {
             tx.run(
@@ -36,7 +37,7 @@ impl Store {
             }
             for statement in [
                 "DELETE FROM parents WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
-                // Seasons first: then shows that have neither a season nor an episode of their own.
+                // Seasons first, then shows without a season or an episode.
                 "DELETE FROM parents WHERE ?1 AND above IS NOT NULL \
                  AND id NOT IN (SELECT parent FROM items WHERE parent IS NOT NULL)",
                 "DELETE FROM parents WHERE ?1 AND above IS NULL \
@@ -53,7 +54,7 @@ impl Store {
                     statement.raw_bind_parameter(1, shows)?;
                 }
                 let mut rows = statement.raw_query();
-                while rows.next()?.is_some() {} // a pragma gives rows
+                while rows.next()?.is_some() {} // a pragma returns rows
             }
             Ok(false)
         })?;
@@ -71,7 +72,7 @@ pub struct Swept {
     pub of_shows: bool,
 }
 
-/// A row of `items` that goes, with what stands of it in the indexes.
+/// A row of `items` to delete, with its entries in the indexes.
 struct DeadItem {
     guids: GuidItem,
     titles: TitledItem,
@@ -88,19 +89,21 @@ impl FromCells for DeadItem {
     }
 }
 
-/// Items of listings that were evicted, and those found singly before. Rows of a listing that began since are born later;
-/// what was found singly since has the number of the generation, which is below 0.
+/// Condition for rows of evicted listings, and of items added one by one before the eviction. Eviction negates
+/// `generation`: rows of a listing that began later have a higher `born`, and items added one by one since then have
+/// `born` = `generation`, which is negative.
 const EVICTED: &str =
     "l.identity > 0 AND l.dead_items AND l.generation < 0 AND i.born BETWEEN l.generation + 1 AND -l.generation";
 
-/// Removes rows that nothing shows any more, at most `slice` of each kind.
+/// Deletes dead items, at most `slice` for each reason to be dead.
 pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     let slice = i64::try_from(slice).unwrap_or(i64::MAX);
     let c = tx.connection;
-    // `LIMIT ?1` would be planned anew each time: SQLite looks at the number.
-    // Items of libraries of no identity, those of listings that were evicted, then those of others that died before the
-    // generation that answers, and that the feed tells no more of: a statement each, for one with OR would read every item. No
-    // item is in two: what is swept is swept once. One that went singly stays while a page may be on its way that still has it.
+    // `LIMIT ?1` alone would make SQLite plan the statement again for each value.
+    //
+    // Three reasons to be dead, each a statement of its own, as one with OR would read every item: the library has no
+    // identity; the listing was evicted; the row ended, and neither the current generation nor the feed needs it. Such
+    // a row stays while a page requested before its end may still arrive.
     let mut dead: Vec<DeadItem> = Vec::new();
     let mut evicted = 0;
     for whose in [
@@ -136,7 +139,7 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     })
 }
 
-/// Removes some records of cleared tables, and tables without records. Returns whether there may be more.
+/// Deletes some records of a cleared table, or the table once it has none. Returns whether there may be more.
 pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
     let cleared: Option<(TableId, i64)> = c.find(
         "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",
@@ -148,7 +151,7 @@ pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
     };
     let upto: Option<i64> = c.value(
         "SELECT max(id) FROM (SELECT id FROM records WHERE id > ?1 ORDER BY id LIMIT ?2)",
-        params![from, SWEPT],
+        params![from, CLEARED_PER_WRITE],
     )?;
     let Some(upto) = upto else {
         c.run("DELETE FROM tables WHERE id = ?1", [id])?;

@@ -1,10 +1,10 @@
 //! The texts of an item in one cell: its title, its ids, its paths.
 //!
-//! Repeated parts are stored once. An id of a known kind is its kind and its number. A path mostly repeats the title,
-//! and its own folder in the file's name: such a piece is a reference to its first place.
+//! Repeated parts are stored once. An id of a known kind is stored as its kind and number. A path mostly repeats the
+//! title, and its file name repeats its folder: such a part is a reference to its first occurrence.
 //!
-//! Measured with 100,000 films: 94 bytes a cell instead of 192; the database takes 287 bytes an item with both indexes. Plain texts
-//! and a segment would exceed the 420 bytes that an item may take.
+//! Measured with 100,000 films: 94 bytes a cell instead of 192; the database takes 287 bytes an item with both indexes.
+//! Plain texts and a segment would exceed the 420 bytes that an item may take.
 //!
 //! | field | encoded as |
 //! |---|---|
@@ -13,9 +13,10 @@
 //! | external ids | their number (varint), ids |
 //! | paths | their number (varint), each: length (varint), pieces |
 //!
-//! An id: a byte, 0 for a text, else a prefix of [`PREFIXES`] and how the rest is written ([`TEXT`] …). A piece: a varint whose
-//! lowest bit tells a copy from new bytes; new bytes follow their number; a copy of at least [`SHORTEST_COPY`] bytes is followed by
-//! where they stand in the title and the paths so far, one behind the other.
+//! An id starts with a byte: 0 for a text, else the number of a prefix in [`PREFIXES`] and the form of the rest
+//! ([`TEXT`] …). A piece starts with a varint whose lowest bit tells a copy from new bytes, and whose other bits are
+//! the length. New bytes follow. A copy has at least [`SHORTEST_COPY`] bytes and is followed by its offset in the title
+//! and paths decoded so far.
 
 use std::fmt::Write;
 
@@ -40,22 +41,23 @@ const PREFIXES: [&str; 11] = [
     "mbid://",
 ];
 
-/// How an id goes on behind its prefix, part of the format: as text; a number (how many decimal digits, and a varint); 24
+/// The form of an id after its prefix, part of the format: text; a number (count of decimal digits, and a varint); 24
 /// hexadecimal digits (12 bytes); a UUID (16 bytes).
 const TEXT: usize = 0;
 const NUMBER: usize = 1;
 const PLEX: usize = 2;
 const UUID: usize = 3;
 const KINDS: usize = 4;
-/// The most digits whose number fits.
+/// Most decimal digits that always fit into a `u64`.
 const DIGITS: usize = 19;
-/// Where a UUID has its dashes.
+/// Positions of the dashes in a UUID.
 const DASHES: [usize; 4] = [8, 13, 18, 23];
 
 /// The shortest copy.
 const SHORTEST_COPY: usize = 4;
-/// The longest text that is read: longer than any reply's row may be. A damaged length asks for no more memory.
-const LONGEST: usize = 32 << 20;
+/// The longest text that is decoded. Rows of servers are shorter; the limit keeps a damaged length from allocating
+/// more.
+const MAX_TEXT: usize = 32 << 20;
 
 /// The texts of an item.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -74,13 +76,13 @@ impl FromSql for ItemTexts {
     }
 }
 
-/// Encodes the texts of items; its memory is used again.
+/// Encodes the texts of items. Its buffers are reused.
 #[derive(Default)]
 pub struct Packer {
     out: Vec<u8>,
-    /// Title and paths, one behind the other.
-    said: Vec<u8>,
-    /// By a hash of four bytes, where they stood last, and one more; 0: nowhere.
+    /// The title and the paths so far, one after another.
+    decoded: Vec<u8>,
+    /// By a hash of four bytes: the last position of these bytes in `decoded`, plus one; 0 for none.
     places: Vec<u16>,
 }
 
@@ -90,7 +92,7 @@ impl Packer {
     /// The cell of an item.
     pub fn pack(&mut self, item: &Item) -> &[u8] {
         self.out.clear();
-        self.said.clear();
+        self.decoded.clear();
         put_text(&mut self.out, &item.title);
         put_id(&mut self.out, &item.guid);
         put_varint(&mut self.out, item.guids.len() as u64);
@@ -101,8 +103,8 @@ impl Packer {
         if !item.parts.is_empty() {
             self.places.clear();
             self.places.resize(PLACES, 0);
-            self.said.extend_from_slice(item.title.as_bytes());
-            self.learn(0, self.said.len());
+            self.decoded.extend_from_slice(item.title.as_bytes());
+            self.index_positions(0, self.decoded.len());
         }
         for part in &item.parts {
             put_varint(&mut self.out, part.len() as u64);
@@ -112,14 +114,14 @@ impl Packer {
     }
 
     fn put_path(&mut self, path: &[u8]) {
-        let mut at = self.said.len();
+        let mut at = self.decoded.len();
         let mut new = at;
-        self.said.extend_from_slice(path);
-        let end = self.said.len();
+        self.decoded.extend_from_slice(path);
+        let end = self.decoded.len();
         while let Some(four) = self.four(at) {
             let place = &mut self.places[Self::place(four)];
             let before = usize::from(*place);
-            // Where a copy begins is enough: what follows it there, follows here too.
+            // The start of a copy is enough: the bytes after it are the same in both places.
             if let Ok(here) = u16::try_from(at + 1) {
                 *place = here;
             }
@@ -127,7 +129,11 @@ impl Packer {
                 at += 1;
                 continue;
             };
-            let length = SHORTEST_COPY + common(&self.said[from + SHORTEST_COPY..], &self.said[at + SHORTEST_COPY..]);
+            let length = SHORTEST_COPY
+                + common(
+                    &self.decoded[from + SHORTEST_COPY..],
+                    &self.decoded[at + SHORTEST_COPY..],
+                );
             self.put_new(new, at);
             put_varint(&mut self.out, ((length - SHORTEST_COPY) as u64) << 1 | 1);
             put_varint(&mut self.out, from as u64);
@@ -140,21 +146,21 @@ impl Packer {
     fn put_new(&mut self, from: usize, to: usize) {
         if from < to {
             put_varint(&mut self.out, ((to - from) as u64) << 1);
-            self.out.extend_from_slice(&self.said[from..to]);
+            self.out.extend_from_slice(&self.decoded[from..to]);
         }
     }
 
     fn four(&self, at: usize) -> Option<[u8; SHORTEST_COPY]> {
-        self.said.get(at..at + SHORTEST_COPY)?.try_into().ok()
+        self.decoded.get(at..at + SHORTEST_COPY)?.try_into().ok()
     }
 
     fn place(four: [u8; SHORTEST_COPY]) -> usize {
         (u32::from_le_bytes(four).wrapping_mul(0x9E37_79B1) >> 24) as usize % PLACES
     }
 
-    /// Notes where the bytes stand that begin at `from`, and end by `to`.
-    fn learn(&mut self, from: usize, to: usize) {
-        for (four, at) in self.said[from..to].windows(SHORTEST_COPY).zip(from + 1..) {
+    /// Enters the positions from `from` on, up to `to`, into `places`.
+    fn index_positions(&mut self, from: usize, to: usize) {
+        for (four, at) in self.decoded[from..to].windows(SHORTEST_COPY).zip(from + 1..) {
             if let (Ok(four), Ok(at)) = (four.try_into(), u16::try_from(at)) {
                 self.places[Self::place(four)] = at;
             }
@@ -162,7 +168,7 @@ impl Packer {
     }
 }
 
-/// How many bytes of both are the same, from their beginning.
+/// The length of the common prefix.
 fn common(one: &[u8], other: &[u8]) -> usize {
     one.iter().zip(other).take_while(|(one, other)| one == other).count()
 }
@@ -193,12 +199,12 @@ fn put_id(out: &mut Vec<u8>, id: &str) {
     }
 }
 
-/// The number of nothing but digits.
+/// The value of a text of decimal digits; `None` for other texts.
 fn number(text: &str) -> Option<u64> {
     if !(1..=DIGITS).contains(&text.len()) {
         return None;
     }
-    // So many digits fit.
+    // No overflow: the length was checked.
     text.bytes().try_fold(0, |number, byte| {
         let digit = byte.wrapping_sub(b'0');
         (digit < 10).then(|| number * 10 + u64::from(digit))
@@ -210,12 +216,12 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
     (text.len() == 36 && dashes.eq(DASHES)).then(|| from_hex(text.replace('-', "").as_bytes()))?
 }
 
-/// The number that bytes are, the highest first.
+/// The number in big-endian bytes.
 fn big(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-/// The rest of a cell.
+/// The part of a cell that is not decoded yet.
 struct Reader<'c>(&'c [u8]);
 
 impl<'c> Reader<'c> {
@@ -225,8 +231,8 @@ impl<'c> Reader<'c> {
         let count = self.length()?;
         let guids = (0..count).map(|_| self.id()).collect::<Option<_>>()?;
         let count = self.length()?;
-        let mut said = title.clone().into_bytes();
-        let parts = (0..count).map(|_| self.path(&mut said)).collect::<Option<_>>()?;
+        let mut decoded = title.clone().into_bytes();
+        let parts = (0..count).map(|_| self.path(&mut decoded)).collect::<Option<_>>()?;
         self.0.is_empty().then_some(ItemTexts {
             title,
             guid,
@@ -242,7 +248,9 @@ impl<'c> Reader<'c> {
     }
 
     fn length(&mut self) -> Option<usize> {
-        usize::try_from(self.varint()?).ok().filter(|length| *length <= LONGEST)
+        usize::try_from(self.varint()?)
+            .ok()
+            .filter(|length| *length <= MAX_TEXT)
     }
 
     fn take(&mut self, length: usize) -> Option<&'c [u8]> {

@@ -35,7 +35,7 @@ fn texts(title: &str, guid: &str, guids: &[&str], parts: &[&str]) -> ItemTexts {
 }
 
 #[test]
-fn what_stands_twice_is_stored_once() {
+fn repeated_text_is_stored_once() {
     let film = texts(
         "Faded Machine of Delphi",
         "plex://movie/57cb3d0c48e28585464383f5",
@@ -115,7 +115,7 @@ proptest! {
         let kept = ItemTexts { title, guid, guids, parts };
         let mut packer = Packer::default();
         prop_assert_eq!(read(packer.pack(&item(&kept))), Some(kept.clone()));
-        // Nothing of the one before is left.
+        // Nothing of the previous item is left in the reused buffers.
         prop_assert_eq!(read(packer.pack(&item(&ItemTexts::default()))), Some(ItemTexts::default()));
         prop_assert_eq!(read(packer.pack(&item(&kept))), Some(kept));
     }

@@ -1,8 +1,9 @@
-//! Timelines: within one, no change sequence ever stands for two states.
+//! Timelines: within one timeline, a change sequence stands for one state only.
 //!
-//! A power cut takes the last commits, and a copy that is put back takes more: then the numbers of what is gone are given once
-//! more. So a timeline begins with the first commit after a start of the machine, and in a file that is another one than it was. A
-//! reader's token names its timeline: in a later one it holds as far as both have the same commits.
+//! A power cut loses the last commits, and a restored copy loses more. Later commits then use the same change sequences
+//! again. So the first commit after a start of the machine, or in a replaced database file, begins a new timeline. The
+//! cursor of a feed reader names its timeline. It stays valid in later timelines, unless its position is after the end
+//! of its own.
 
 use std::sync::atomic::Ordering;
 
@@ -16,11 +17,11 @@ use crate::model::Sequence;
 use crate::platform::files::{self, Inode};
 use crate::platform::stamp::boot;
 
-/// Most timelines whose tokens are stored.
-const KEPT: i64 = 1_000;
+/// Most timelines that are stored. Cursors of older ones are not valid any more.
+const MAX_TIMELINES: i64 = 1_000;
 
 impl Store {
-    /// Begins a timeline with this transaction, where the last commit was made before the machine was started, or in another file.
+    /// Begins a timeline with this transaction if the machine was started, or the file replaced, since the last commit.
     pub(super) fn begin_timeline_if_needed(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
         let opened = self.opened.newest().number + 1;
         if self.on_timeline.load(Ordering::Relaxed) == opened {
@@ -34,7 +35,7 @@ impl Store {
         let c = tx.connection;
         let last: Option<String> = c.find_value("SELECT here FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
         if last.is_some_and(|last| last == here) {
-            // Not before a commit: this transaction may be undone.
+            // Set only if the timeline was committed earlier: this transaction may still roll back.
             self.on_timeline.store(opened, Ordering::Relaxed);
             return Ok(());
         }
@@ -46,22 +47,22 @@ impl Store {
         )?;
         c.execute(
             "DELETE FROM timelines WHERE begun < (SELECT begun FROM timelines ORDER BY begun DESC LIMIT 1 OFFSET ?1)",
-            [KEPT],
+            [MAX_TIMELINES],
         )?;
         Ok(())
     }
 }
 
-/// The timeline of what is read now.
+/// The current timeline.
 pub fn timeline(c: &Connection) -> rusqlite::Result<i64> {
     let newest = c.find_value("SELECT id FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
     Ok(newest.unwrap_or(0))
 }
 
-/// The end of a timeline that goes on.
+/// The end of the current timeline.
 pub const NO_END: Sequence = Sequence(i64::MAX.cast_unsigned());
 
-/// Where a timeline ends: the first change sequence of the next one, or [`NO_END`]. `None` where it is not known.
+/// The first change sequence after a timeline, or [`NO_END`] for the current one. `None` for an unknown timeline.
 pub fn end_of(c: &Connection, timeline: i64) -> rusqlite::Result<Option<Sequence>> {
     c.find_value(
         "SELECT coalesce((SELECT min(begun) FROM timelines n WHERE n.begun > l.begun), ?2) FROM timelines l WHERE l.id = ?1",

@@ -57,7 +57,7 @@ impl Indexed for TitledItem {
     }
 }
 
-/// Searches all rows; same result as [`by_index`].
+/// Searches all rows. Same result as [`by_index`].
 pub fn without_index(
     connection: &Connection,
     library: LibraryId,
@@ -95,7 +95,7 @@ pub fn without_index(
     })
 }
 
-/// The same by the index.
+/// Searches by the index. Same result as [`without_index`].
 pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit: usize) -> rusqlite::Result<Hits> {
     let mut found = Hits::default();
     let mut select = connection.prepare_cached(&format!(
@@ -117,7 +117,7 @@ pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit
                 fitting.push(fold.to_owned());
             }
         }
-        // The shorter title says less beside what was asked for.
+        // Shorter titles first: they have fewer words besides the wanted ones.
         fitting.sort_by_key(String::len);
         for fold in &fitting {
             found.add(&mut select, params![library, fold], limit, |_| true)?;
@@ -127,8 +127,8 @@ pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit
 }
 
 impl Store {
-    /// The listed items whose title, or whose show's, is this one but for case, accents and punctuation; when
-    /// there are none, those that have all its words: at most `limit`.
+    /// The listed items whose title, or whose show's title, equals this one but for case, accents and punctuation; if
+    /// there are none, those with all its words. At most `limit`.
     pub fn items_with_title(&self, row: &LibraryRow, title: &str, limit: usize, deadline: Deadline) -> Result<Hits> {
         let wanted = fold_title(title);
         self.find_indexed::<TitledItem>(row, deadline, |connection, is_indexed| {

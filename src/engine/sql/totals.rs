@@ -38,7 +38,7 @@ impl Store {
         })
     }
 
-    /// Adds to the counters of the store's life. Gives whether that was done: not while other processes write.
+    /// Adds to the counters of the store's life. Returns `false`, without adding, while other processes write.
     pub fn add_totals(&self, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
         let counted = self.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers);
         let added = self.write_in_turn(deadline, |tx| {
@@ -53,7 +53,7 @@ impl Store {
         Ok(added?.is_some())
     }
 
-    /// Counts answers on the version page, for the next write of counters; `false` where there is no page.
+    /// Counts answers on the version page until the next write of counters. Returns `false` without a page.
     pub fn count_on_page(&self, answers: u64) -> bool {
         let opened = self.opened.newest();
         let page = opened.page.as_ref().filter(|_| opened.is_page_valid());

@@ -32,7 +32,7 @@ impl Store {
         self.read_with(&try_lock, work)
     }
 
-    /// [`Store::read`] if the caller is `patient`. For lookups, which are not: waits only a moment for other threads.
+    /// [`Store::read`] if the caller is `patient`. Lookups are not: they wait only a moment for other threads.
     pub(super) fn read_if<T>(
         &self,
         patient: bool,
@@ -44,7 +44,7 @@ impl Store {
         self.read_with(&|slot| self.short_lock.lock(slot), work)
     }
 
-    /// Reads with a connection that is open; `lock` locks it.
+    /// Reads with a connection that is already open; `lock` locks it.
     fn read_with<'s, T>(
         &'s self,
         lock: &dyn Fn(&'s Mutex<LazyConnection>) -> Option<MutexGuard<'s, LazyConnection>>,
@@ -73,8 +73,7 @@ impl Store {
         }
     }
 
-    /// [`Store::read`] with any connection that is open: a second one takes as long to open as the first, and a process that
-    /// only looks up does not need it.
+    /// [`Store::read`] with any open connection. A process that only looks up saves the time of opening a second one.
     pub(super) fn read_first<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let mut work = in_one(work);
         let mut patient = |connection: &Connection| {
@@ -104,8 +103,8 @@ impl Store {
         lock(&self.connections.writer).filter(is_open)
     }
 
-    /// Opens a connection if opening was postponed because the state file was current. Never waits for another thread,
-    /// and for other processes at most `patience`.
+    /// Opens a connection if the state file made that unnecessary until now. Never waits for another thread, and at
+    /// most `patience` for other processes.
     pub(super) fn open_late(&self, patience: Duration) {
         if !self.opens_later.load(Ordering::Relaxed) {
             return;
@@ -188,8 +187,8 @@ impl Store {
         // IMMEDIATE: no other transaction gets the sequence read here before the end.
         connection.run("BEGIN IMMEDIATE", [])?;
         let undo = RollbackGuard(connection);
-        // Until COMMIT the files cannot be replaced: who shares our WAL index waits for the write lock, who opens another one
-        // waits for `_alone`. So the checks below stay true.
+        // The files cannot be replaced before COMMIT: a process with the same WAL index waits for the write lock, a
+        // process with another one for `_alone`. So the checks below stay valid.
         let journal = &self.connections.here.journal;
         let Ok(_alone) = journal.alone(patience) else {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY));
@@ -203,7 +202,7 @@ impl Store {
         }
         let before = sequence_of(connection)?;
         if is_fresh(before.next()) {
-            // This store's numbers are used up. CORRUPT makes the caller recreate the store.
+            // The store has used all change sequences. CORRUPT makes the caller create a new database.
             return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
         }
         let mut tx = Tx::new(connection, before.next());
@@ -239,8 +238,8 @@ impl Store {
             if done.is_ok() {
                 page.commit(tx.sequence.0);
             } else if !connection.is_autocommit() {
-                // The write lock is still ours: take the announcement back. Without it (SQLite rolled back by itself)
-                // readers ask the database until the next writer repairs the page.
+                // The write lock is still ours: withdraw the announcement. Otherwise SQLite has rolled back by itself,
+                // and readers query the database until the next writer repairs the page.
                 page.repair(before.0);
             }
         }
@@ -248,7 +247,7 @@ impl Store {
         done
     }
 
-    /// Whether a write checked the files when the folder had this stamp.
+    /// Returns whether a write already checked the files while the folder had this stamp.
     fn were_files_checked(&self, now: Option<FolderStamp>) -> bool {
         now.is_some() && *lock(&self.names_checked_at) == now
     }
@@ -289,7 +288,7 @@ impl Store {
         slot: &mut LazyConnection,
         work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
-        // A write checks the names under the write lock, and after it.
+        // A write checks the names itself, under the write lock.
         let looks_later = slot.writes() && slot.id().is_some();
         if self.folder.broken().is_some() || !looks_later && slot.is_moved() {
             return Attempt::Stale;
@@ -310,8 +309,8 @@ impl Store {
             Err(error) => return Attempt::Returned(Err(error)),
         };
         let done = work(connection).map_err(|error| self.explained(&error, slot));
-        // A write into a database that was renamed to `.broken` meanwhile is repeated in its successor; so is one into a log
-        // that lost its name, and a call that failed for that.
+        // A write into a database that was renamed to `.broken` meanwhile is repeated in the new one. So is a write
+        // into a log that lost its name, and a call that failed because of either.
         let may_be_moved = done.is_err() || slot.writes() && !self.were_files_checked(self.folder.stamp());
         if self.folder.broken().is_some() || may_be_moved && slot.is_moved() {
             return Attempt::Stale;
@@ -324,7 +323,7 @@ impl Store {
 enum Attempt<T> {
     /// It returned this.
     Returned(Result<T>),
-    /// Its connection leads to a database that is not the store's.
+    /// Its connection does not lead to the store's database.
     Stale,
 }
 

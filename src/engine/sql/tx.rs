@@ -1,4 +1,4 @@
-//! A write transaction under way, and what ends it.
+//! A write transaction under way, and guards for its connection.
 
 use std::cell::Cell;
 use std::ops::Deref;
@@ -37,7 +37,7 @@ impl Deref for Tx<'_> {
     }
 }
 
-/// A library that belongs to an identity, as it is under the write lock.
+/// A library with an identity, read under the write lock.
 #[derive(Clone, Copy)]
 pub struct LibraryState {
     pub id: LibraryId,
@@ -48,7 +48,7 @@ pub struct LibraryState {
 }
 
 impl<'c> Tx<'c> {
-    /// The transaction that the connection has begun.
+    /// The transaction that was begun on this connection.
     pub fn new(connection: &'c Connection, sequence: Sequence) -> Self {
         Self {
             connection,
@@ -72,7 +72,7 @@ impl<'c> Tx<'c> {
     }
 }
 
-/// Rolls back when it is dropped, unless the transaction is over by then: also when its work panics.
+/// Rolls back when dropped, also after a panic, unless the transaction has ended.
 pub struct RollbackGuard<'c>(pub &'c Connection);
 
 impl Drop for RollbackGuard<'_> {
@@ -117,8 +117,9 @@ impl Drop for NoWaitGuard<'_> {
     }
 }
 
-/// The change sequence, as the connection sees it. A transaction that adds a change or a record says its number there, and
-/// writes no other page for it. A record has the lower half of it: the upper one is the same for all of a database.
+/// The current change sequence. It is the highest of three: the store's row, the last change and the last record. A
+/// transaction that adds a change or a record thus need not write the store's row. A record holds only the lower half;
+/// the upper half never changes within a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
         "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \

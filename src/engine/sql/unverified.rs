@@ -1,4 +1,4 @@
-//! Paths and items that were invalidated: not answered again before a request has confirmed them.
+//! Invalidated paths and items: a request must verify them before they are returned again.
 
 use rusqlite::{Connection, params};
 
@@ -10,7 +10,8 @@ use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// A path or an item that is invalidated: the path, or the rating key (the other one is empty), and since when.
+/// An invalidated path or item: path, rating key (one of the two is empty), and the change sequence of the
+/// invalidation.
 pub type Invalidation = (Vec<u8>, String, Sequence);
 
 impl Store {
@@ -19,7 +20,7 @@ impl Store {
         self.read(|connection| unverified_in(connection, library))
     }
 
-    /// Notes that a path or an item was confirmed since it was invalidated. One that was invalidated once more stays so.
+    /// Stores that a path or an item was verified. It stays invalid if it was invalidated again meanwhile.
     pub fn verified(
         &self,
         identity: IdentityId,
@@ -56,7 +57,7 @@ pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::R
     )
 }
 
-/// The kind of change by which a path, or with an empty path an item, is invalidated.
+/// The kind of change for an invalidation: of a path, or of an item if the path is empty.
 pub fn kind_of(path: &[u8]) -> LoggedKind {
     if path.is_empty() {
         LoggedKind::UnverifiedItem
@@ -65,7 +66,7 @@ pub fn kind_of(path: &[u8]) -> LoggedKind {
     }
 }
 
-/// The invalidations in the libraries of an identity, as changes of this moment.
+/// The invalidations in all libraries of an identity, as changes.
 pub fn unverified_of(
     connection: &Connection,
     identity: IdentityId,
@@ -88,7 +89,7 @@ pub fn unverified_of(
     )
 }
 
-/// Has a path, or with an empty path an item, confirmed before it is answered again.
+/// Marks a path, or an item if the path is empty, as unverified.
 pub fn mark_unverified(
     tx: &Tx<'_>,
     identity: IdentityId,

@@ -37,10 +37,10 @@ const AT_WAITING: usize = 32;
 /// Milliseconds between a reader's checks that the page still has its name.
 pub const HOLDS_MS: u64 = 500;
 /// After this time all readers have noticed that a page lost its name; their coarse clock may lag a little.
-const NOTICED: Duration = Duration::from_millis(HOLDS_MS + 60);
+const NOTICE_TIME: Duration = Duration::from_millis(HOLDS_MS + 60);
 
 /// Longest wait for another process that makes a page.
-const PATIENCE: Duration = Duration::from_secs(20);
+const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The version counters of a store, shared between processes.
 pub struct VersionPage {
@@ -51,15 +51,16 @@ pub struct VersionPage {
 }
 
 impl VersionPage {
-    /// Maps the page at `path`, and makes it if it is missing. A page that is retired, or of another store (`store_id`), is
-    /// refilled in place: other processes may have the file mapped, so it is never replaced or shortened, and its generation
-    /// tells them. Both counters of a new page are 0: call [`VersionPage::repair`] under the database's write lock first.
+    /// Maps the page at `path`, and creates it if it is missing. A page that is retired, or belongs to another store
+    /// (`store_id`), is refilled in place. It is never replaced or shortened, as other processes may have it mapped;
+    /// its incarnation tells them. Both counters of a new page are 0: call [`VersionPage::repair`] under the database's
+    /// write lock first.
     ///
-    /// A missing page may still be mapped by others: the new one is made after they have noticed. `fresh`: the store has no
-    /// commit yet, so no process can have an older page mapped, and nothing is waited for.
+    /// Other processes may still have a missing page mapped, so a new one is created only after they have noticed.
+    /// `fresh`: the store has no commit yet, so no process can have an older page mapped, and no wait is needed.
     ///
     /// # Errors
-    /// [`Status::Store`] when the file cannot be made or mapped; then every lookup has to ask the database.
+    /// [`Status::Store`] if the file cannot be created or mapped. Every lookup then has to query the database.
     pub fn open(path: &Path, store_id: u64, fresh: bool) -> Result<Self> {
         let failed = |error: io::Error| {
             Error::new(
@@ -70,11 +71,11 @@ impl VersionPage {
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
             return Ok(page);
         }
-        // Two processes that find no page must not make two: the holder of the folder's lock checks again. Where locks do not
-        // work, mappings cannot be relied upon either, and no page is made.
+        // Two processes must not create two pages: under the folder's lock, look again. Without working locks, mappings
+        // are unreliable too, and no page is created.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
-        let _exclusive = FileLock::on_folder(folder, Deadline::after(PATIENCE), &|| false)
+        let _exclusive = FileLock::on_folder(folder, Deadline::after(CREATE_TIMEOUT), &|| false)
             .map_err(failed)?
             .ok_or_else(|| failed(io::ErrorKind::TimedOut.into()))?;
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
@@ -117,7 +118,7 @@ impl VersionPage {
         }))
     }
 
-    /// Whether it was filled for this store.
+    /// Returns whether it was filled for this store.
     fn is_of(&self, store_id: u64) -> bool {
         [(AT_MAGIC, MAGIC), (AT_VERSION, VERSION), (AT_STORE, store_id)]
             .into_iter()
@@ -132,7 +133,7 @@ impl VersionPage {
             page.retire();
             // Others may still map a page that was removed earlier.
             if !fresh && !page.is_of(store_id) {
-                wait_coarse(NOTICED);
+                wait_coarse(NOTICE_TIME);
             }
             page.fill(store_id);
             return Ok(());
@@ -153,8 +154,8 @@ impl VersionPage {
         written
     }
 
-    /// Refills a retired page for a store. A kill in between leaves it retired. A writer in its transaction may still store its
-    /// number here: then the counters differ, and readers ask the database.
+    /// Refills a retired page for a store. After a kill in between, the page is still retired. A writer of the old
+    /// store may still store its number here; the counters then differ, so readers query the database.
     fn fill(&self, store_id: u64) {
         let words = self.page.words();
         let retired = words[AT_INCARNATION].load(Ordering::SeqCst) | 1;
@@ -167,8 +168,8 @@ impl VersionPage {
         words[AT_INCARNATION].store(retired.wrapping_add(1), Ordering::SeqCst);
     }
 
-    /// Removes the page's file if this process cannot map it, and returns after all others have noticed: they ask the database
-    /// from then on. With `noticed` it does not wait, unless a file was there again.
+    /// Removes the page's file because this process cannot map it. Returns after all other processes have noticed and
+    /// query the database. With `noticed` it does not wait, unless the file exists again.
     ///
     /// # Errors
     /// If the file cannot be removed.
@@ -178,13 +179,14 @@ impl VersionPage {
             // Anything else, such as a directory, cannot be mapped.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
             Err(_) if noticed => {}
-            _ => wait_coarse(NOTICED),
+            _ => wait_coarse(NOTICE_TIME),
         }
         Ok(())
     }
 
-    /// Returns whether the file at `path` is still this page. After a removal new processes use another page, and neither sees
-    /// the other's commits: writers check this before they write, readers twice a second.
+    /// Returns whether the file at `path` is still this page. If not, new processes use another page, and miss the
+    /// commits announced here, as this process misses theirs. Writers check this before each write, readers twice a
+    /// second.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
         !self.is_retired() && Inode::of(path) == Some(self.file)
@@ -237,7 +239,7 @@ impl VersionPage {
         self.wake();
     }
 
-    /// The word to wait on for the next commit: read it before you look at what was committed.
+    /// The value to wait on for the next commit. Read it before checking for commits.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.page.words()[AT_DONE].load(Ordering::SeqCst)
@@ -246,13 +248,13 @@ impl VersionPage {
     /// Waits until a commit after [`VersionPage::done`], a signal, [`VersionPage::wake`] or the timeout. May return early.
     pub fn wait(&self, done: u64, most: Duration) {
         let waiting = &self.page.words()[AT_WAITING];
-        // Before the comparison: a commit that sees no waiter was finished before it.
+        // Before the comparison, so that a commit that sees no waiter has changed the value already.
         waiting.fetch_add(1, Ordering::SeqCst);
         self.page.wait(AT_DONE, done, most);
         waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Ends the waits of all who have the page mapped.
+    /// Wakes all waits, in all processes that have the page mapped.
     pub fn wake(&self) {
         if self.page.words()[AT_WAITING].load(Ordering::SeqCst) != 0 {
             self.page.wake(AT_DONE);

@@ -28,7 +28,7 @@ impl LibraryView {
         firsts
     }
 
-    /// Whether a listed item has a file below a folder.
+    /// Returns whether a listed item has a file below a folder.
     fn has_below(&self, rating_key: &str, folder: &[u8], mapped: bool) -> bool {
         match &self.segment {
             Some(segment) if self.overridden(rating_key).is_none() => {
@@ -86,7 +86,7 @@ fn components(form: &[u8]) -> usize {
 
 impl Folders for LibraryView {
     fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v> {
-        let mut held = FolderContents::default();
+        let mut contents = FolderContents::default();
         let depth = components(folder);
         let (mut segment, mut others) = (None, Vec::new());
         if let Some(known) = &self.segment {
@@ -98,24 +98,24 @@ impl Folders for LibraryView {
                     let firsts = self.overridden_firsts(known).into_iter();
                     known.hidden_places(firsts, &within, folder, mapped)
                 };
-                others = known.gather(&within, &hidden, depth, &mut held);
+                others = known.gather(&within, &hidden, depth, &mut contents);
                 segment = Some(known);
             }
         }
         if self.memtable.is_empty() {
-            return held;
+            return contents;
         }
         let mut counted = HashSet::new();
         for (item, path, form) in self.added_below(folder, mapped) {
-            held.files += 1;
+            contents.files += 1;
             if !counted.insert(item.rating_key.as_str()) {
                 continue;
             }
-            held.items += 1;
+            contents.items += 1;
             let is_show = !item.show_rating_key.is_empty();
             let below = components(form).saturating_sub(depth);
             let member = FolderMember::new(ItemRef::from(item), Season::of(item), path.as_bytes(), below, is_show);
-            let known = held
+            let known = contents
                 .members
                 .iter_mut()
                 .find(|known| is_show && known.is_show && known.item.show_rating_key == item.show_rating_key);
@@ -123,14 +123,14 @@ impl Folders for LibraryView {
                 || segment.is_some_and(|segment| is_show && segment.is_among(&others, &item.show_rating_key));
             if let Some(known) = known {
                 known.merge_season(member.season);
-            } else if held.members.len() < MAX_CANDIDATES {
-                held.members.push(member);
-                held.total += 1;
+            } else if contents.members.len() < MAX_CANDIDATES {
+                contents.members.push(member);
+                contents.total += 1;
             } else if !is_counted() && (!is_show || counted.insert(item.show_rating_key.as_str())) {
-                held.total += 1;
+                contents.total += 1;
             }
         }
-        held
+        contents
     }
 
     fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated> {
@@ -153,7 +153,7 @@ impl Folders for LibraryView {
                     Some(_) => {}
                 },
                 MemtableChange::UnverifiedPath { path } => Normal::with(path, |normal| {
-                    // By each spelling: listed, and mapped in both directions.
+                    // Tries each spelling: as listed, and mapped in both directions.
                     let mut hit = |hit| {
                         let (rating_key, listed) = self.facts(hit);
                         let lies_below = |(folder, mapped): (&[u8], bool)| {
@@ -185,7 +185,7 @@ impl Folders for LibraryView {
     fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
         let form = Form::from_folded(folder);
         let mut best = least.max(1);
-        // Few: only items with an added path.
+        // Few in number: only items with an added path.
         let mut added: Vec<Vec<u8>> = Vec::new();
         let live = self
             .memtable
@@ -246,7 +246,7 @@ impl Folders for LibraryView {
         let mut added = added.into_iter().peekable();
         let mut given = 0;
         let mut last = Vec::new();
-        // Whether one more fits; paths of the last one's form always do.
+        // Adds a file, and returns whether one more fits. Files with the form of the last one always fit.
         let mut give = |file: ListedFile<'v>| {
             if given >= limit && file.form != last {
                 return false;

@@ -9,14 +9,14 @@ use crate::matching::normal::normal_form;
 use crate::matching::{FactTime, FirstEntry, Form, FoundItem, ItemRef, Mappings, Normal, Spelling, View, lies_under};
 use crate::model::{Item, MatchKind};
 
-/// Facts of a library beside its items.
+/// Properties of a library besides its items.
 #[derive(Clone, Debug, Default)]
 pub struct ViewFacts {
     /// Plex's identifier of the library.
     pub uuid: String,
     /// Its folders, as the server sees them.
     pub locations: Vec<String>,
-    /// The change sequence at which its listing began to answer.
+    /// The change sequence at which its listing was published.
     pub listed_at: u64,
     /// Whether a listing was ever completed.
     pub fetched: bool,
@@ -75,7 +75,7 @@ impl LibraryView {
         });
     }
 
-    /// How many matches are confirmed.
+    /// Number of confirmed matches.
     ///
     /// # Errors
     /// [`SegmentsLost`].
@@ -99,7 +99,7 @@ impl LibraryView {
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The newest change that adds or removes the item; `None` if the segment decides.
+    /// The newest change that adds or removes the item; `None` if the item is as in the segment.
     pub(super) fn overridden(&self, rating_key: &str) -> Option<&MemtableEntry> {
         self.memtable.about_item(rating_key).find(|record| {
             matches!(
@@ -393,7 +393,7 @@ impl View for LibraryView {
     }
 
     fn stamp(&self, hit: Hit<'_>) -> FactTime {
-        // An item added before the listing began to answer is in the listing too.
+        // An item added before the listing was published is in the listing too.
         let listed = |added_sequence: u64| added_sequence.max(self.facts.listed_at);
         let (sequence, order) = match (hit, &self.segment, &self.matches) {
             (Hit::Listed(number), Some(segment), _) => (listed(segment.added_sequence(number)), 0),

@@ -1,4 +1,4 @@
-//! One library as `matching` sees it: the segment of its listing and its confirmed matches under a memtable.
+//! One library as `matching` reads it: the segment of its listing, its confirmed matches, and the memtable over both.
 
 mod folders;
 mod library;

@@ -56,7 +56,7 @@ fn folders_hold_what_lies_below_them() {
 
 proptest! {
     #[test]
-    fn folding_on_the_way_is_folding_before(path in "[aB/\\\\.]{0,24}", other in "[aB/\\\\.]{0,24}") {
+    fn lazy_folding_equals_eager_folding(path in "[aB/\\\\.]{0,24}", other in "[aB/\\\\.]{0,24}") {
         let folded = |path: &str| path.to_lowercase().replace('\\', "/");
         let (a, b) = (folded(&path), folded(&other));
         let lazily = Form::new(path.as_bytes(), Fold::Windows);

@@ -73,7 +73,7 @@ fn long_paths_are_rewritten_too() {
 }
 
 #[test]
-fn all_rules_of_the_host_are_tried_in_order() {
+fn all_host_rules_are_tried_in_order() {
     let rules = [
         prefix(TO_SERVER, "/data/films", "/films"),
         prefix(TO_HOST, "/never", "/here"),
@@ -87,7 +87,7 @@ fn all_rules_of_the_host_are_tried_in_order() {
 }
 
 #[test]
-fn the_first_rule_of_the_server_counts() {
+fn the_first_server_rule_counts() {
     let rules = [
         regex(TO_HOST, "^/plex/media/films/(.*)", r"/films/\1"),
         regex(TO_HOST, "^/plex/media/(.*)", r"/stash/media/\1"),
@@ -145,7 +145,7 @@ fn bad_rules_are_refused_by_number() {
 }
 
 #[test]
-fn images_depend_on_the_servers_rules_only() {
+fn segments_depend_on_server_rules_only() {
     let digest = |rules: &[Mapping]| Mappings::new(rules).expect("rules compile").digest();
     assert_eq!(digest(&[]), 0);
     assert_eq!(digest(&[prefix(TO_SERVER, "/a", "/b")]), 0);
@@ -159,7 +159,7 @@ fn images_depend_on_the_servers_rules_only() {
     );
 }
 
-/// The proposals, and the best one once after each sample, as it is read between answers.
+/// The proposals for these samples. The best one is read after each sample, as between answers.
 fn propose<'a, S: IntoIterator<Item = &'a [u8]>>(samples: impl IntoIterator<Item = (&'a [u8], S)>) -> Vec<PrefixPair> {
     let mut all = Samples::default();
     for (host, listed) in samples {
@@ -188,7 +188,7 @@ fn the_missing_rule_is_proposed() {
 }
 
 #[test]
-fn windows_and_posix_can_be_told_apart_in_proposals() {
+fn a_windows_folder_can_be_proposed_for_a_posix_one() {
     let samples = [
         (&br"D:\Media\A\a.mkv"[..], vec![&b"/mnt/a/A.mkv"[..], b"/old/x/a/a.mkv"]),
         (br"D:\Media\B\b.mkv", vec![b"/mnt/B/b.mkv"]),
@@ -205,7 +205,7 @@ fn windows_and_posix_can_be_told_apart_in_proposals() {
 
 #[test]
 fn a_proposal_does_what_it_says() {
-    // No folder is left to be replaced; and what is written in another way is no other folder.
+    // No proposal: no folder is left to replace, or the folders differ in spelling only.
     for (host, server) in [
         ("films/A/a.mkv", "/mnt/films/A/a.mkv"),
         ("/mnt/films/A/a.mkv", "films/A/a.mkv"),

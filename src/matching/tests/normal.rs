@@ -26,7 +26,7 @@ fn spellings_of_one_path_have_one_form() {
 }
 
 #[test]
-fn what_differs_stays_different() {
+fn different_paths_have_different_forms() {
     for (one, other) in [
         (r"/m/AC\DC.mkv", "/m/AC/DC.mkv"),
         ("/m/x.mkv", "/m/x.mkv "),
@@ -47,12 +47,12 @@ fn one_letter_may_become_two() {
 }
 
 #[test]
-fn no_context_decides_about_a_sigma() {
+fn sigma_is_lowered_without_context() {
     assert_eq!(form("/ΟΔΟΣ.mkv"), "/οδοσ.mkv");
 }
 
 #[test]
-fn what_is_not_text_is_its_own_form() {
+fn a_path_that_is_not_utf8_is_its_own_form() {
     let path = b"/Media/caf\xe9/X.mkv";
     Normal::with(path, |normal| {
         assert_eq!(normal.form(), path);
@@ -78,7 +78,7 @@ fn the_tag_names_form_and_tables() {
     assert!(form_tag() & 0xFFFF > 0x1000, "both Unicode versions are in it");
 }
 
-/// The definition, word for word.
+/// The definition of the normal form, implemented literally.
 fn defined(text: &str) -> String {
     text.nfc().flat_map(char::to_lowercase).nfc().collect()
 }
@@ -116,8 +116,7 @@ proptest! {
     }
 }
 
-/// Compared with Python for every character that its tables know. Skipped where there is no Python: the definition above
-/// is compared everywhere.
+/// Compares every character with Python's tables. Skipped without Python; the literal definition is always tested.
 #[test]
 fn python_agrees() {
     let script = r#"
@@ -143,7 +142,7 @@ sys.stdout.buffer.write("\0".join(out).encode())
         };
         compared += 1;
         let ours = form(&format!("/{path}"));
-        // Python looks at what stands before a capital sigma; the form does not.
+        // Python lowers a capital sigma by its context; the normal form does not.
         if ours != format!("/{wanted}") && !path.contains('Σ') {
             differing_roots.push(path.to_owned());
         }

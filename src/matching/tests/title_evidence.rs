@@ -49,34 +49,34 @@ fn track(artist: &'static str, title: &'static str, number: i32) -> ItemRef<'sta
     }
 }
 
-fn common(asked: &Normal<'_>, listed: &Normal<'_>) -> usize {
-    Form::from_folded(asked.form()).common_components(Form::from_folded(listed.form()))
+fn common(queried: &Normal<'_>, listed: &Normal<'_>) -> usize {
+    Form::from_folded(queried.form()).common_components(Form::from_folded(listed.form()))
 }
 
-/// Returns the evidence of `asked` for the item listed as `listed`.
-fn told(item: &ItemRef<'_>, asked: &str, listed: &str) -> TitleEvidence {
-    Normal::with(asked.as_bytes(), |asked| {
+/// Returns the evidence of `queried` for the item listed as `listed`.
+fn evidence(item: &ItemRef<'_>, queried: &str, listed: &str) -> TitleEvidence {
+    Normal::with(queried.as_bytes(), |queried| {
         Normal::with(listed.as_bytes(), |listed| {
-            let common = common(asked, listed);
+            let common = common(queried, listed);
             assert!(common > 0, "match kinds 4 and 5 find the same file name");
-            title_evidence(item, asked, listed, common)
+            title_evidence(item, queried, listed, common)
         })
     })
 }
 
 #[track_caller]
 fn check(item: &ItemRef<'_>, cases: &[(&str, &str, TitleEvidence)]) {
-    for (asked, listed, verdict) in cases {
-        assert_eq!(told(item, asked, listed), *verdict, "{asked} for {listed}");
+    for (queried, listed, verdict) in cases {
+        assert_eq!(evidence(item, queried, listed), *verdict, "{queried} for {listed}");
     }
 }
 
-/// The same file in another folder without evidence.
+/// Checks cases where a file is in another folder without evidence.
 #[track_caller]
 fn names(item: &ItemRef<'_>, cases: &[(&str, TitleEvidence)]) {
     for (name, verdict) in cases {
-        let (asked, listed) = (format!("/nas/q/{name}"), format!("/plex/r/{name}"));
-        assert_eq!(told(item, &asked, &listed), *verdict, "{name}");
+        let (queried, listed) = (format!("/nas/q/{name}"), format!("/plex/r/{name}"));
+        assert_eq!(evidence(item, &queried, &listed), *verdict, "{name}");
     }
 }
 
@@ -93,27 +93,27 @@ proptest! {
 
     /// Paths made of words of titles: a path without the title is no evidence.
     #[test]
-    fn no_path_without_the_title_tells(
+    fn a_path_without_the_title_never_confirms(
         title in proptest::sample::select(&["Big Buck Bunny", "Rocky", "The Two Towers", "Lost", "24", "Game of Thrones"][..]),
         kind in proptest::sample::select(&[ItemType::Movie, ItemType::Episode, ItemType::Track, ItemType::Photo][..]),
-        asked in proptest::collection::vec("(Big|Buck|Bunny|Rocky|II|Two|Towers|The|Lost|24|Game|of|Thrones|1995|[ ._(-]|S01E02){1,6}", 1..4),
+        queried in proptest::collection::vec("(Big|Buck|Bunny|Rocky|II|Two|Towers|The|Lost|24|Game|of|Thrones|1995|[ ._(-]|S01E02){1,6}", 1..4),
         listed in proptest::collection::vec("(Big|Buck|Bunny|Rocky|II|Two|Towers|1995|[ ._(-]){1,6}", 0..3),
     ) {
         let one = ItemRef { title, show_title: title, season: 1, episode: 2, year: 1995, ..item(kind) };
-        let name = asked.last().cloned().unwrap_or_default() + "x.mkv";
-        let asked = format!("/n/{}/{name}", asked[..asked.len() - 1].join("/"));
+        let name = queried.last().cloned().unwrap_or_default() + "x.mkv";
+        let queried = format!("/n/{}/{name}", queried[..queried.len() - 1].join("/"));
         let listed = format!("/p/{}/{name}", listed.join("/"));
-        let verdict = told(&one, &asked, &listed);
+        let verdict = evidence(&one, &queried, &listed);
         let article = title.strip_prefix("The ").map(|rest| plain(rest) + "the");
         let carries = |text: &str| text.contains(&plain(title)) || article.as_ref().is_some_and(|moved| text.contains(moved));
-        if !asked.split('/').any(|name| carries(&plain(name))) {
-            prop_assert_ne!(verdict, Confirms, "{} for {}", asked, listed);
+        if !queried.split('/').any(|name| carries(&plain(name))) {
+            prop_assert_ne!(verdict, Confirms, "{} for {}", queried, listed);
         }
         if kind == ItemType::Photo {
             prop_assert_eq!(verdict, Neutral);
         }
-        if kind == ItemType::Episode && !asked.to_lowercase().contains("s01e02") {
-            prop_assert_ne!(verdict, Confirms, "{} for {}", asked, listed);
+        if kind == ItemType::Episode && !queried.to_lowercase().contains("s01e02") {
+            prop_assert_ne!(verdict, Confirms, "{} for {}", queried, listed);
         }
     }
 }

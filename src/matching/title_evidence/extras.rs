@@ -14,9 +14,9 @@ use crate::model::ItemType;
 /// A folder for copies counts anywhere, unless the listed path has a folder of that name. One for samples or extras
 /// counts only below a folder with the item's title or season: higher up it may be anyone's choice, as in
 /// `Other/Lost/Season 01`.
-pub fn is_copy_or_extra(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common: usize) -> bool {
+pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> bool {
     let mut around = None;
-    let mut folders = named(asked).enumerate().skip(common.max(1));
+    let mut folders = named(queried).enumerate().skip(common.max(1));
     folders.any(|(at, text)| {
         let name = LowerName(text.as_bytes());
         let is_elsewhere = || !named(listed).any(|other| other == text);
@@ -26,15 +26,15 @@ pub fn is_copy_or_extra(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<
         if !is_video(item) || !holds_extras(name) {
             return false;
         }
-        let around = around.get_or_insert_with(|| EnclosingFolders::of(item, asked));
+        let around = around.get_or_insert_with(|| EnclosingFolders::of(item, queried));
         let is_sample = name.is(b"sample") || name.is(b"samples");
         around.is_below_title(at, name) || is_sample && around.title != Some(at) && is_elsewhere()
     })
 }
 
 /// Returns whether the file's name ends like those of samples and extras, and the item's own title does not.
-pub fn has_extras_suffix(item: &ItemRef<'_>, asked: &Normal<'_>) -> bool {
-    let text = named(asked).next().unwrap_or_default();
+pub fn has_extras_suffix(item: &ItemRef<'_>, queried: &Normal<'_>) -> bool {
+    let text = named(queried).next().unwrap_or_default();
     let (stem, _) = text.rsplit_once('.').unwrap_or((text, ""));
     let ends = LowerName(text.as_bytes()).is_extra() || LowerName(stem.as_bytes()).has_sample_suffix();
     let is_title = || {
@@ -77,11 +77,11 @@ struct EnclosingFolders {
 }
 
 impl EnclosingFolders {
-    fn of(item: &ItemRef<'_>, asked: &Normal<'_>) -> Self {
+    fn of(item: &ItemRef<'_>, queried: &Normal<'_>) -> Self {
         let title = naming_title(item).and_then(Words::of);
         let (mut called, mut ambiguous, mut season) = (None, None, 0);
         let mut words = Words::new();
-        for (place, text) in named(asked).enumerate().skip(1) {
+        for (place, text) in named(queried).enumerate().skip(1) {
             if !words.fold(text) {
                 continue;
             }

@@ -33,18 +33,18 @@ pub enum TitleEvidence {
 }
 
 /// Compares the requested path with an item and its listed path. `common`: components that both paths share at the end.
-pub fn title_evidence(item: &ItemRef<'_>, asked: &Normal<'_>, listed: &Normal<'_>, common: usize) -> TitleEvidence {
+pub fn title_evidence(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> TitleEvidence {
     let Some(title) = naming_title(item).and_then(Words::of) else {
         return TitleEvidence::Neutral;
     };
     let paths = PathPair {
         item,
         title: &title,
-        asked: PathNames::of(asked, 0),
+        queried: PathNames::of(queried, 0),
         listed: PathNames::of(listed, 0),
         common,
     };
-    if paths.differ_by_tag() || is_copy_or_extra(item, asked, listed, common) || has_extras_suffix(item, asked) {
+    if paths.differ_by_tag() || is_copy_or_extra(item, queried, listed, common) || has_extras_suffix(item, queried) {
         return TitleEvidence::Contradicts;
     }
     match item.kind {
@@ -88,7 +88,7 @@ fn lead_of(words: &Words, from: usize) -> Option<TitleLead> {
 struct PathPair<'a, 'i> {
     item: &'a ItemRef<'i>,
     title: &'a Words,
-    asked: PathNames<'a>,
+    queried: PathNames<'a>,
     listed: PathNames<'a>,
     common: usize,
 }
@@ -122,7 +122,7 @@ impl PathPair<'_, '_> {
     fn film(&self) -> TitleEvidence {
         let (mut has_title, mut dated_beside, mut dated_in_common, mut other_year) = (false, false, false, false);
         let (mut common_editions, mut asked_editions, mut listed_editions) = (0, 0, 0);
-        let contradiction = self.asked.each(0..NAMES, |at, words| {
+        let contradiction = self.queried.each(0..NAMES, |at, words| {
             let is_common = at < self.common;
             *(if is_common {
                 &mut common_editions
@@ -177,7 +177,7 @@ impl PathPair<'_, '_> {
         let has_own_year = years().any(|(_, year)| year == released);
         // The year in a name that both paths share may be one off: films have several premieres.
         let is_near = |year: i32| is_common && (released == 0 || (year - released).abs() <= 1);
-        let is_numbered = is_common && has_external_id(self.asked.names[at]);
+        let is_numbered = is_common && has_external_id(self.queried.names[at]);
         let has_likely_year_or_id = is_numbered || years().any(|(_, year)| is_near(year));
         // For an unmatched film, Plex uses the file name as title. A year there counts only if it is marked as one; in
         // `Recording 2019.mp4` it is not.
@@ -193,7 +193,7 @@ impl PathPair<'_, '_> {
 
     /// Evidence for an episode: its show's title standing alone, its season and its number.
     fn episode(&self) -> TitleEvidence {
-        let Some(file) = Words::of(self.asked.names[0]) else {
+        let Some(file) = Words::of(self.queried.names[0]) else {
             return TitleEvidence::Neutral;
         };
         let marker = (0..file.len())
@@ -203,7 +203,7 @@ impl PathPair<'_, '_> {
             return TitleEvidence::Neutral;
         };
         let mut season = marker.season;
-        let against = self.asked.each(1..NAMES, |at, words| {
+        let against = self.queried.each(1..NAMES, |at, words| {
             if let Some(named) = season_in(words) {
                 if at >= self.common && named != self.item.season {
                     return Break(());
@@ -226,7 +226,7 @@ impl PathPair<'_, '_> {
             year == self.item.year || any(self.listed.iter().map(|(_, name)| name), listed)
         };
         let mut confirmed = false;
-        let against = self.asked.each(0..NAMES, |at, words| {
+        let against = self.queried.each(0..NAMES, |at, words| {
             let has_episode = |end: usize| EpisodeMarker::at(words, end).is_some();
             let place = self.title_span(words, |lead, place| match lead {
                 TitleLead::Dash => has_episode(place.end),
@@ -264,7 +264,7 @@ impl PathPair<'_, '_> {
     /// Evidence for a track: its title and number in the file's name, its artist there or in a folder, and no other
     /// album between. The album's title is unknown here, so its folder must be the listed one.
     fn track(&self) -> TitleEvidence {
-        let (Some(file), Some(title)) = (Words::of(self.asked.names[0]), Words::of(self.item.title)) else {
+        let (Some(file), Some(title)) = (Words::of(self.queried.names[0]), Words::of(self.item.title)) else {
             return TitleEvidence::Neutral;
         };
         let begins = |from: usize| {
@@ -283,9 +283,9 @@ impl PathPair<'_, '_> {
         if counted.is_some_and(|number| !own(number)) {
             return TitleEvidence::Contradicts;
         }
-        let disc = Words::of(self.asked.names[1]).is_some_and(|words| is_disc(&words));
+        let disc = Words::of(self.queried.names[1]).is_some_and(|words| is_disc(&words));
         let album = if disc { 3 } else { 2 };
-        let artist = self.asked.each(0..NAMES, |at, words| {
+        let artist = self.queried.each(0..NAMES, |at, words| {
             let place = self.title_span(words, |_, artist| match at {
                 0 => artist.end <= place.from && words.before(artist.end) == Gap::Dash,
                 _ => artist.from == 0 && ends_title(words, artist.end),
@@ -309,7 +309,7 @@ impl PathPair<'_, '_> {
             let mut same = listed().filter(|(other, _)| *other == key).peekable();
             same.peek().is_some() && same.all(|(_, other)| other != value)
         };
-        let tagged = self.asked.iter().filter(|(_, name)| has_braces(name));
+        let tagged = self.queried.iter().filter(|(_, name)| has_braces(name));
         tagged.flat_map(|(_, name)| tags(name)).any(differs)
     }
 

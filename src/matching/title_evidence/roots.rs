@@ -19,12 +19,12 @@ use crate::model::ItemType;
 /// have its year, since remakes share titles. Paths among copies, samples or extras are other files ([`is_copy_or_extra`]).
 pub fn only_root_differs(
     item: &ItemRef<'_>,
-    asked: &Normal<'_>,
+    queried: &Normal<'_>,
     listed: &Normal<'_>,
     common: usize,
     below: usize,
 ) -> bool {
-    if below < 2 || common < below || is_copy_or_extra(item, asked, listed, common) {
+    if below < 2 || common < below || is_copy_or_extra(item, queried, listed, common) {
         return false;
     }
     let title = naming_title(item).and_then(Words::of);
@@ -51,7 +51,7 @@ pub fn only_root_differs(
         }
     }
     let above = |path| any(named(path).skip(below).take(NAMES), |words| title.is_in(words));
-    !above(listed) || above(asked)
+    !above(listed) || above(queried)
 }
 
 /// Returns whether a listed folder equals the requested one except for its root: `common` components agree at the end,
@@ -59,12 +59,12 @@ pub fn only_root_differs(
 ///
 /// The rule is that of [`only_root_differs`] for a file in the folder. If no other folder agrees, its name must be the
 /// title of its content: two folders called `Documentaries` are two folders.
-pub fn folder_root_differs(item: &ItemRef<'_>, asked: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
+pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
     let file = |folder: &[u8]| [folder, b"/-"].concat();
     let differs = || {
-        Normal::with(&file(asked), |asked| {
+        Normal::with(&file(queried), |queried| {
             Normal::with(&file(listed), |listed| {
-                only_root_differs(item, asked, listed, common + 1, below + 1)
+                only_root_differs(item, queried, listed, common + 1, below + 1)
             })
         })
     };

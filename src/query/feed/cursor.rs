@@ -1,15 +1,15 @@
-//! Where a reader of the feed is, as a text that outlives processes. It names the timeline of the store, the identity and the library that
-//! it is of, and is refused elsewhere.
+//! The position of a reader of the feed, as a text that outlives processes. It contains the timeline, the identity and
+//! the library that it belongs to, and is an error elsewhere.
 
 use crate::engine::{FeedPlace, FeedPosition};
 use crate::error::{Error, Result, Status, refuse};
 use crate::model::{Generation, IdentityId, LibraryId, Sequence};
 
-/// The first part of a cursor: another version is of another plexindex.
+/// The first part of a cursor. Other versions of plexindex may use another one.
 const VERSION: &str = "c1";
-/// Marks the position within a full listing, instead of one in the log.
+/// Marks a position in a full listing, instead of one in the log.
 const FULL: &str = "full";
-/// The prefix of the end of an iteration.
+/// Prefix of the change sequence at which an iteration over pages ends.
 const END: &str = "to";
 
 /// A reader of the feed.
@@ -20,7 +20,8 @@ pub struct FeedCursor {
     /// `None`: all libraries.
     pub library: Option<LibraryId>,
     pub position: FeedPosition,
-    /// Within an iteration: what was committed when that began, and where it ends.
+    /// The change sequence at which the iteration over pages ends: the newest one when it began. `None` between
+    /// iterations.
     pub end: Option<Sequence>,
 }
 
@@ -36,7 +37,7 @@ impl FeedCursor {
         let library = library.unwrap_or(LibraryId::ALL);
         let head = format!("{VERSION}.{timeline:x}.{identity}.{library}");
         let text = match position {
-            FeedPosition::Log(FeedPlace { sequence, n, told }) => format!("{head}.{sequence}.{n}.{told}"),
+            FeedPosition::Log(FeedPlace { sequence, n, reported }) => format!("{head}.{sequence}.{n}.{reported}"),
             FeedPosition::Full {
                 then,
                 library,
@@ -51,7 +52,7 @@ impl FeedCursor {
     }
 
     pub fn from_text(text: &str) -> Result<Self> {
-        // A number has several spellings, a cursor only one.
+        // The same number can be written in several ways, but a cursor in one only.
         let Some(cursor) = parse(text).filter(|cursor| cursor.to_text() == text) else {
             let shown: String = text.chars().take(40).collect();
             return refuse(format!(
@@ -61,7 +62,7 @@ impl FeedCursor {
         Ok(cursor)
     }
 
-    /// Refuses a cursor of another identity, of this store or of another, and of another library.
+    /// Returns an error for a cursor of another identity, store or library.
     pub fn check(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
         let again = |what: &str| {
             Err(Error::new(
@@ -104,7 +105,7 @@ fn parse(text: &str) -> Option<FeedCursor> {
         FeedPosition::Log(FeedPlace {
             sequence: Sequence(first.parse::<i64>().ok().filter(|number| *number > 0)?.cast_unsigned()),
             n: next()?,
-            told: next()?,
+            reported: next()?,
         })
     };
     let end = match parts.next() {

@@ -11,11 +11,11 @@ fn cursor(position: FeedPosition) -> FeedCursor {
 }
 
 #[test]
-fn is_read_as_it_was_written() {
+fn a_cursor_round_trips() {
     let log = FeedPosition::Log(FeedPlace {
         sequence: Sequence(1 << 40),
         n: 3,
-        told: 99,
+        reported: 99,
     });
     let full = FeedPosition::Full {
         then: Sequence(5),
@@ -38,11 +38,11 @@ fn is_read_as_it_was_written() {
 }
 
 #[test]
-fn anything_else_is_refused_by_name() {
+fn other_texts_are_refused_with_their_name() {
     let given = cursor(FeedPosition::Log(FeedPlace {
         sequence: Sequence(5),
         n: 0,
-        told: 0,
+        reported: 0,
     }))
     .to_text();
     let longer = format!("{given}.1");

@@ -21,7 +21,7 @@ fn text(path: Option<&PathBuf>) -> Option<&str> {
 }
 
 /// Kind, path and `from` of each change.
-fn shown<'c>(changes: &'c [Change]) -> Vec<(ChangeKind, &'c str, Option<&'c str>)> {
+fn summary<'c>(changes: &'c [Change]) -> Vec<(ChangeKind, &'c str, Option<&'c str>)> {
     let show = |change: &'c Change| {
         (
             change.kind,
@@ -32,7 +32,7 @@ fn shown<'c>(changes: &'c [Change]) -> Vec<(ChangeKind, &'c str, Option<&'c str>
     changes.iter().map(show).collect()
 }
 
-/// What one who keeps the items of each file has: by path and rating key, the item's files.
+/// The items of each file, as a host keeps them: by path and rating key, the item's files.
 type Files = BTreeMap<(String, String), Vec<String>>;
 
 fn listed(items: &[model::Item]) -> Files {
@@ -43,7 +43,7 @@ fn listed(items: &[model::Item]) -> Files {
     files.collect()
 }
 
-/// As the documentation of the feed says: what a change takes away goes, then what it names is put.
+/// Applies changes as the feed's documentation says: removes what a change takes away, then adds what it names.
 fn replay(files: &mut Files, changes: Vec<Change>) {
     for change in changes {
         let item = change.item.expect("of an item");
@@ -66,7 +66,7 @@ fn replay(files: &mut Files, changes: Vec<Change>) {
 }
 
 #[test]
-fn each_file_of_an_item_is_told() {
+fn each_file_of_an_item_is_reported() {
     use ChangeKind::{Added, Changed, Moved, Removed};
     let some = |parts: &[&str]| Some(item("1", parts));
     for (was, now, expected) in [
@@ -95,12 +95,12 @@ fn each_file_of_an_item_is_told() {
         (some(&["a"]), some(&[]), vec![(Changed, "", Some("a"))]),
         (some(&["a"]), some(&["a"]), vec![(Changed, "a", None)]),
     ] {
-        assert_eq!(shown(&told(was, now)), expected);
+        assert_eq!(summary(&told(was, now)), expected);
     }
 }
 
 #[test]
-fn files_that_follow_the_feed_are_what_is_listed() {
+fn files_derived_from_the_feed_equal_the_listing() {
     let mut lists: Vec<Vec<&str>> = vec![Vec::new()];
     for length in 0..3 {
         let of_length: Vec<Vec<&str>> = lists.iter().filter(|list| list.len() == length).cloned().collect();

@@ -1,4 +1,4 @@
-//! The feed of changes: read from where a reader was, in pages, and waited for.
+//! The feed of changes: reading it from a cursor on, in pages, and waiting for changes.
 
 mod cursor;
 
@@ -22,32 +22,32 @@ use crate::source::Kind;
 use crate::sync::{Call, Progress};
 use cursor::FeedCursor;
 
-/// How often a waiting call tells the host that it waits, where nothing is committed.
-const TOLD: Duration = Duration::from_millis(200);
-/// How often at most it asks the database, while others commit all the time.
-const LOOKED: Duration = Duration::from_millis(50);
-/// How often it asks the database where that cannot be seen without it, and how often at most it ends since the server has to be
-/// asked.
-const ASKED: Duration = Duration::from_secs(1);
+/// Interval at which a waiting call reports progress to its host while nothing is committed.
+const PROGRESS_INTERVAL: Duration = Duration::from_millis(200);
+/// Minimum interval between reads of the database while other processes commit continuously.
+const MIN_READ_INTERVAL: Duration = Duration::from_millis(50);
+/// Interval between reads of the database without a version page. Also the minimum interval between two waits that end
+/// because a refresh is due.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ChangeKind {
-    /// The item came to the listing.
+    /// The item was added to the listing.
     Added,
-    /// The item is not listed any more.
+    /// The item was removed from the listing.
     Removed,
-    /// The item differs; the file is where it was, or came to it. With `from`: it has that file no more.
+    /// The item changed, but not the path; or the file is new for this item. With `from`: the item has lost that file.
     Changed,
-    /// The item's file has another path.
+    /// The file of the item has a new path.
     Moved,
-    /// So much happened to the library, or so long ago, that it has to be listed again.
+    /// The library must be listed again: its changes are too many or too old to be reported.
     ListAgain,
 }
 
 impl ChangeKind {
-    /// The word for it in JSON.
+    /// Its name in JSON.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -60,30 +60,31 @@ impl ChangeKind {
     }
 }
 
-/// The word that the command and the Python package use.
+/// The name that the command and the Python package use.
 impl fmt::Display for ChangeKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
-/// A change of an item's file, or of a library. It is displayed as its kind and the item.
+/// A change of an item's file, or of a library. Displayed as its kind and the item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
-    /// Which of these.
+    /// The kind of change.
     pub kind: ChangeKind,
     /// Section id of the library.
     pub section: String,
     /// Title of the library.
     pub library_title: String,
-    /// The item: as it is since, or as it was when it was removed. `None` with [`ChangeKind::ListAgain`].
+    /// The item after the change; a removed item as it was before. `None` with [`ChangeKind::ListAgain`].
     pub item: Option<Item>,
-    /// The file, as the server spells it: each file of an item has a change. `None` where it has no file.
+    /// The file, as the server spells it. An item with several files has a change for each. `None` for an item without
+    /// a file.
     pub path: Option<PathBuf>,
-    /// Where the file was that moved; with [`ChangeKind::Changed`] another file, which the item has lost.
+    /// The old path of a moved file. With [`ChangeKind::Changed`]: another file, which the item has lost.
     pub from: Option<PathBuf>,
-    /// The rating key that the item had before, where it has another one since.
+    /// The earlier rating key, if the item got another one.
     pub from_key: Option<String>,
 }
 
@@ -99,25 +100,27 @@ impl fmt::Display for Change {
 /// A page of the feed.
 #[derive(Clone, Debug)]
 pub struct ChangePage {
-    /// Oldest first.
+    /// The changes, oldest first.
     pub changes: Vec<Change>,
-    /// Where the next page begins.
+    /// The start of the next page.
     pub cursor: String,
-    /// There is more of what was committed when the first page was read.
+    /// Whether more of the changes follow that were committed when the first page was read.
     pub more: bool,
 }
 
 impl Queries {
-    /// The changes since `cursor`, at most about `limit` items. With an empty cursor: none and the current position, or with
-    /// `full` a listing as additions. A cursor of all libraries, asked of one, becomes a cursor of that one. Sends no
-    /// request. Pages that follow one another end with what was committed when the first of them was read: else a writer that
-    /// is faster than the reader would keep it reading.
+    /// The changes since `cursor`, at most about `limit` items. With an empty cursor: no changes and the current
+    /// position, or with `full` a listing as additions. A cursor of all libraries, used for one library, becomes a
+    /// cursor of that one. Sends no request.
+    ///
+    /// Consecutive pages end with the changes that were committed when the first one was read. Otherwise a reader would
+    /// never finish while a writer is faster.
     pub fn changes(&self, call: &Call<'_>, cursor: &str, full: bool, limit: usize) -> Result<ChangePage> {
         if full && !cursor.is_empty() {
             return refuse("a full listing begins without a cursor");
         }
         self.reading.catch_up(call.deadline)?;
-        let (identity, library) = self.asked_for(call)?;
+        let (identity, library) = self.identity_and_library(call)?;
         if full {
             self.check_fetched(library)?;
         }
@@ -133,7 +136,7 @@ impl Queries {
         } else {
             let mut reader = FeedCursor::from_text(cursor)?;
             reader.check(identity, library)?;
-            // The page lacks the other libraries, so its cursor is of this one.
+            // The page lacks the other libraries, so the new cursor is for this one only.
             reader.library = library;
             reader
         };
@@ -147,13 +150,13 @@ impl Queries {
         };
         let FeedPage {
             timeline,
-            told,
+            changes,
             next,
             more,
             end,
         } = page.unwrap_or(FeedPage {
             timeline: reader.timeline,
-            told: Vec::new(),
+            changes: Vec::new(),
             next: reader.position,
             more: false,
             end: None,
@@ -161,37 +164,40 @@ impl Queries {
         (reader.timeline, reader.position, reader.end) = (timeline, next, end);
         let kind = self.reading.kind();
         Ok(ChangePage {
-            changes: told.into_iter().flat_map(|told| changes_of(told, kind)).collect(),
+            changes: changes
+                .into_iter()
+                .flat_map(|changes| changes_of(changes, kind))
+                .collect(),
             cursor: reader.to_text(),
             more,
         })
     }
 
-    /// Waits until there is something since a cursor was given ([`Status::Ok`]), or the deadline comes ([`Status::NotYet`]).
-    /// Something is also that the server has to be asked: an event said so, or a listing has expired.
+    /// Waits until there are changes since a cursor ([`Status::Ok`]), or until the deadline ([`Status::NotYet`]). Also
+    /// returns [`Status::Ok`] when a refresh is due: because of an event, or because a listing has expired.
     pub fn wait_for_changes(&self, call: &Call<'_>, cursor: &str) -> Result<Status> {
         let begun = Instant::now();
         let reader = FeedCursor::from_text(cursor)?;
-        let mut looked_at_age: Option<Instant> = None;
-        // The sequence on the version page when the database was last asked, and the time.
+        let mut ages_checked_at: Option<Instant> = None;
+        // The sequence on the version page at the last read of the database, and the time of that read.
         let mut seen: Option<(Option<u64>, Instant)> = None;
         loop {
             let wait = self.store.commit_waited_for();
             let shown = self.store.shown_sequence();
             let is_known = match seen {
                 Some((Some(before), _)) if shown == Some(before) => true,
-                // Without a version page the database is asked, once a second at most.
-                Some((_, at)) if shown.is_none() => at.elapsed() < ASKED,
+                // Without a version page the database is read, at most once a second.
+                Some((_, at)) if shown.is_none() => at.elapsed() < POLL_INTERVAL,
                 _ => false,
             };
-            // All reasons to ask the server are committed, except the age of a listing.
-            let is_old = looked_at_age.is_none_or(|at| at.elapsed() >= ASKED);
-            let looks_at_age = !call.offline && (!is_known || is_old);
+            // All reasons for a refresh are commits, except that a listing gets old.
+            let is_old = ages_checked_at.is_none_or(|at| at.elapsed() >= POLL_INTERVAL);
+            let checks_ages = !call.offline && (!is_known || is_old);
             if !is_known {
                 seen = Some((shown, Instant::now()));
                 self.reading.catch_up(call.deadline)?;
                 if !self.reading.awaits_acceptance()? {
-                    let (identity, library) = self.asked_for(call)?;
+                    let (identity, library) = self.identity_and_library(call)?;
                     reader.check(identity, library)?;
                     if self
                         .store
@@ -201,10 +207,10 @@ impl Queries {
                     }
                 }
             }
-            if looks_at_age {
-                looked_at_age = Some(Instant::now());
-                let is_due = self.reading.awaits_acceptance()? || self.is_something_due(call)?;
-                if is_due && self.may_tell_due() {
+            if checks_ages {
+                ages_checked_at = Some(Instant::now());
+                let is_due = self.reading.awaits_acceptance()? || self.is_refresh_due(call)?;
+                if is_due && self.may_report_due() {
                     return Ok(Status::Ok);
                 }
             }
@@ -226,18 +232,18 @@ impl Queries {
             if call.deadline.has_passed() {
                 return Ok(Status::NotYet);
             }
-            wait(call.deadline.wait(TOLD));
-            sleep(call.deadline.wait(LOOKED).saturating_sub(now.elapsed()));
+            wait(call.deadline.wait(PROGRESS_INTERVAL));
+            sleep(call.deadline.wait(MIN_READ_INTERVAL).saturating_sub(now.elapsed()));
         }
     }
 
-    /// Makes the waits that are under way tell their hosts so now.
+    /// Wakes all waiting calls, so that they report progress to their hosts now.
     pub fn wake_waiting(&self) {
         self.store.wake_waiting();
     }
 
-    /// Whether the server has to be asked before what is listed is what it has.
-    fn is_something_due(&self, call: &Call<'_>) -> Result<bool> {
+    /// Returns whether a refresh is due, as listings may differ from the server.
+    fn is_refresh_due(&self, call: &Call<'_>) -> Result<bool> {
         let snapshot = self.reading.snapshot();
         let Some(scope) = call.scope(&snapshot)? else {
             return Ok(false);
@@ -248,20 +254,22 @@ impl Queries {
         Ok(rows.any(|row| row.generation.is_fetched() && is_due(row)) || self.sync.has_invalidated(&snapshot, scope))
     }
 
-    /// Whether that was not told within [`ASKED`]: a server that does not answer, or scans, is asked no more often.
-    fn may_tell_due(&self) -> bool {
-        let (now, last) = (coarse_ms(), self.due_told_ms.load(Ordering::Relaxed));
-        let pause = u64::try_from(ASKED.as_millis()).unwrap_or(u64::MAX);
+    /// Returns whether a wait may end because a refresh is due: at most once per [`POLL_INTERVAL`], for servers that do not
+    /// answer or are scanning.
+    fn may_report_due(&self) -> bool {
+        let (now, last) = (coarse_ms(), self.due_reported_ms.load(Ordering::Relaxed));
+        let pause = u64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(u64::MAX);
         let is_time = last == 0 || now.saturating_sub(last) >= pause;
         // Only one of two threads reports it.
         is_time
             && self
-                .due_told_ms
+                .due_reported_ms
                 .compare_exchange(last, now, Ordering::Relaxed, Ordering::Relaxed)
                 .is_ok()
     }
 
-    /// Refuses a full listing while no library in scope was fetched: it would look like an empty one.
+    /// Returns an error for a full listing while no library in scope was fetched: the result would look like an empty
+    /// library.
     fn check_fetched(&self, library: Option<LibraryId>) -> Result<()> {
         let snapshot = self.reading.snapshot();
         let mut rows = snapshot.rows.iter().filter(|row| library.is_none_or(|id| id == row.id));
@@ -273,7 +281,7 @@ impl Queries {
     }
 
     /// The identity, and the library that a call names.
-    fn asked_for(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
+    fn identity_and_library(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
         let snapshot = self.reading.snapshot();
         let resolved = call.library.map(|library| (library, library.resolve(&snapshot)));
         let row = match resolved {
@@ -295,10 +303,10 @@ impl Queries {
     }
 }
 
-/// The changes of an item: one for each of its files, those that it lost included.
-fn changes_of(told: ItemChange, source: &Kind) -> Vec<Change> {
-    let again = told.is_again();
-    let ItemChange { library, was, now } = told;
+/// The changes of an item: one for each file, including files that it lost.
+fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
+    let again = changes.is_relist_marker();
+    let ItemChange { library, was, now } = changes;
     let Library { title, section, .. } = library.library;
     let change = |kind, item: Option<&model::Item>, path: &str, from: Option<&str>, from_key: Option<&str>| {
         let path = Some(path).filter(|path| !path.is_empty()).map(PathBuf::from);
@@ -319,7 +327,7 @@ fn changes_of(told: ItemChange, source: &Kind) -> Vec<Change> {
         }
     };
     let each = |kind, item: &model::Item| {
-        // An item without a file has a change too.
+        // An item without files gets one change too.
         let files = files_of(item);
         let files = if files.is_empty() { vec![""] } else { files };
         files
@@ -336,24 +344,24 @@ fn changes_of(told: ItemChange, source: &Kind) -> Vec<Change> {
             let from_key = (was.rating_key != now.rating_key).then_some(was.rating_key.as_str());
             let (before, since) = (files_of(&was), files_of(&now));
             let mut gone = before.iter().filter(|file| !since.contains(file));
-            let mut told: Vec<Change> = Vec::with_capacity(since.len());
+            let mut changes: Vec<Change> = Vec::with_capacity(since.len());
             for file in &since {
                 let from = if before.contains(file) { None } else { gone.next() };
                 let kind = from.map_or(ChangeKind::Changed, |_| ChangeKind::Moved);
-                told.push(change(kind, Some(&now), file, from.copied(), from_key));
+                changes.push(change(kind, Some(&now), file, from.copied(), from_key));
             }
-            // A lost file is reported beside one that the item has.
+            // A lost file is reported together with a file that the item still has.
             let first = since.first().copied().unwrap_or_default();
-            told.extend(gone.map(|file| change(ChangeKind::Changed, Some(&now), first, Some(file), from_key)));
-            if told.is_empty() {
-                told.push(change(ChangeKind::Changed, Some(&now), "", None, from_key));
+            changes.extend(gone.map(|file| change(ChangeKind::Changed, Some(&now), first, Some(file), from_key)));
+            if changes.is_empty() {
+                changes.push(change(ChangeKind::Changed, Some(&now), "", None, from_key));
             }
-            told
+            changes
         }
     }
 }
 
-/// The files of an item, each once.
+/// The files of an item, without duplicates.
 fn files_of(item: &model::Item) -> Vec<&str> {
     let mut files: Vec<&str> = Vec::with_capacity(item.parts.len());
     for part in &item.parts {

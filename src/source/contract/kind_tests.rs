@@ -3,7 +3,7 @@ use crate::model::LONGEST_KEY;
 use crate::source::plex::KIND;
 
 #[test]
-fn a_key_has_an_end() {
+fn a_key_ends_in_a_rating_key() {
     let longest = "7".repeat(LONGEST_KEY);
     assert_eq!(KIND.rating_key(&longest), Ok(longest.as_str()));
     assert_eq!(KIND.rating_key(&KIND.key(&longest)), Ok(longest.as_str()));

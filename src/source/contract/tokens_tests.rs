@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_token_that_was_replaced_is_there_while_it_is_used() {
+fn a_replaced_token_lives_while_it_is_used() {
     let text = |session: Option<Arc<Session>>| session?.token.as_ref().map(|token| token.reveal().to_owned());
     let tokens = Tokens::new(Token::new("the-first-one"));
     let first = tokens.current();
@@ -26,7 +26,7 @@ fn a_token_that_was_replaced_is_there_while_it_is_used() {
 }
 
 #[test]
-fn whose_a_token_is_the_host_says_by_renewing_the_one_before() {
+fn a_renewed_token_belongs_to_the_user_of_the_earlier_one() {
     let tokens = Tokens::new(Token::new("one"));
     let set = |text: &str, owner| {
         tokens.replace(Token::new(text), owner, false);

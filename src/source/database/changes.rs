@@ -21,7 +21,7 @@ use super::reader::PlexDatabase;
 use super::slice::Slice;
 
 /// Maximum number of changed rows; above, a listing is cheaper.
-const MOST: i64 = 50_000;
+const MAX_CHANGED: i64 = 50_000;
 
 /// Rows of library ?1 that changed after ?2, got a part after ?3, or, with ?4, have something in the trash, and all
 /// rows below them: a changed show, season, artist or album stands for its items. Rows whose counter is not an integer
@@ -193,16 +193,16 @@ fn changed_rows(slice: &Slice<'_>, section: i64, since: &Mark) -> rusqlite::Resu
     // Rows moved to or from the trash cannot be identified.
     let trash_moved = i64::from(now.trash[1..] != since.trash[1..]);
     let (mut ids, mut elsewhere) = (Vec::new(), Vec::new());
-    let since_when = [section, delta_base.changed, since.parts, trash_moved, MOST + 1];
+    let since_when = [section, delta_base.changed, since.parts, trash_moved, MAX_CHANGED + 1];
     numbers(connection, CHANGED, &since_when, &mut |id| ids.push(id))?;
     numbers(
         connection,
         "SELECT id FROM metadata_items WHERE unlikely(changed_at > ?2) AND +library_section_id IS NOT ?1 \
          UNION ALL SELECT id FROM metadata_items WHERE unlikely(changed_at IS NULL) AND +library_section_id IS NOT ?1 LIMIT ?3",
-        &[section, delta_base.changed, MOST + 1],
+        &[section, delta_base.changed, MAX_CHANGED + 1],
         &mut |id| elsewhere.push(id.to_string()),
     )?;
-    let most = usize::try_from(MOST).unwrap_or(usize::MAX);
+    let most = usize::try_from(MAX_CHANGED).unwrap_or(usize::MAX);
     if ids.len() > most || elsewhere.len() > most {
         return Ok(None);
     }

@@ -14,7 +14,7 @@ use super::slice_lock::check;
 
 /// Number of items to read ahead: enough that opening the database is a small part of the time, few enough to need
 /// little memory.
-const AHEAD: usize = 8_192;
+const ITEMS_AHEAD: usize = 8_192;
 
 /// Returns the section id of a library as a number.
 pub fn section(library: &Library) -> Result<i64> {
@@ -56,7 +56,7 @@ impl PlexDatabase {
         let most = if bounds.deadline.is_set() {
             request.size as usize
         } else {
-            AHEAD
+            ITEMS_AHEAD
         };
         let read = self.place.slice(bounds, &mut |slice| {
             slice.query(|| {

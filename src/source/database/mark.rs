@@ -47,7 +47,7 @@ impl Mark {
     pub fn read(connection: &Connection, state: &FileState) -> rusqlite::Result<Self> {
         let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
         // SQLite keeps the highest id that it ever assigned.
-        let given = |table: &str| {
+        let highest_id = |table: &str| {
             connection.query_row("SELECT max(seq) FROM sqlite_sequence WHERE name = ?1", [table], |row| {
                 Ok(number(row, 0)?.unwrap_or(0))
             })
@@ -64,8 +64,8 @@ impl Mark {
         }
         Ok(Self {
             file: state.file,
-            items: count("SELECT coalesce(max(id), 0) FROM metadata_items")?.max(given("metadata_items")?),
-            parts: count("SELECT coalesce(max(id), 0) FROM media_parts")?.max(given("media_parts")?),
+            items: count("SELECT coalesce(max(id), 0) FROM metadata_items")?.max(highest_id("metadata_items")?),
+            parts: count("SELECT coalesce(max(id), 0) FROM media_parts")?.max(highest_id("media_parts")?),
             trash: [
                 count("SELECT count(*) FROM metadata_items WHERE deleted_at IS NOT NULL")?,
                 count("SELECT count(*) FROM media_items WHERE deleted_at IS NOT NULL")?,
@@ -91,10 +91,10 @@ impl Mark {
         )?;
         let mut delta_base = None;
         for (place, (changed, id)) in self.top.iter().enumerate() {
-            let stands: Option<Option<i64>> = statement.query_row([id], |row| row.get(0)).optional()?;
-            let Some(stands) = stands else { continue };
+            let current: Option<Option<i64>> = statement.query_row([id], |row| row.get(0)).optional()?;
+            let Some(current) = current else { continue };
             // Checks each row: the last one may have changed again since a backup was restored.
-            if stands < Some(*changed) {
+            if current < Some(*changed) {
                 return Ok(None);
             }
             delta_base.get_or_insert(DeltaBase {

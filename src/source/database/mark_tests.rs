@@ -1,7 +1,7 @@
 use super::{Mark, row_count_in};
 
 #[test]
-fn a_token_holds_its_mark() {
+fn a_mark_round_trips_through_its_token() {
     let mut mark = Mark {
         file: u64::MAX,
         items: 202,

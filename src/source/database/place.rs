@@ -156,9 +156,9 @@ impl DatabaseFile {
             _ => (Status::ServerError, "try again, or use server_url instead"),
         };
         // For a file that cannot be opened, the text contains the URI.
-        let said = error.to_string();
-        let said = said.split(": file:").next().unwrap_or_default();
-        Error::new(status, format!("Plex's database {}: {said}; {remedy}", self.display()))
+        let text = error.to_string();
+        let text = text.split(": file:").next().unwrap_or_default();
+        Error::new(status, format!("Plex's database {}: {text}; {remedy}", self.display()))
     }
 
     /// Returns whether this user may read all existing files, by their permissions; opens nothing.

@@ -1,7 +1,7 @@
 use super::machine_identifier;
 
 #[test]
-fn the_name_is_read_and_nothing_else() {
+fn only_the_machine_identifier_is_read() {
     let folder = tempfile::tempdir().expect("a folder");
     let write = |text: &str| std::fs::write(folder.path().join("Preferences.xml"), text).expect("written");
     assert_eq!(machine_identifier(folder.path()), None, "there is no such file");

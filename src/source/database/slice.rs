@@ -24,9 +24,9 @@ use super::slice_lock::{RunningSlice, SliceGuard, check};
 /// Target length of a slice: the server cannot restart its WAL while a reader is active.
 const SLICE: Duration = Duration::from_millis(40);
 /// Limit of a slice without a deadline. Its pages are in the system's cache by then, so the next slice gets further.
-const LONGEST: Duration = Duration::from_secs(15);
+const MAX_SLICE: Duration = Duration::from_secs(15);
 /// Maximum number of attempts if the server changes the files meanwhile.
-const ATTEMPTS: u32 = 4;
+const MAX_ATTEMPTS: u32 = 4;
 
 /// A short read transaction. Must be dropped before any wait.
 pub struct Slice<'p> {
@@ -61,7 +61,8 @@ impl Slice<'_> {
 }
 
 impl DatabaseFile {
-    /// Runs `work` in a slice. Calls it again if the server or a fork interrupted it.
+    /// Runs `work` in a slice. Calls it again if the server or a fork interrupted it. Fails at the deadline, when the host
+    /// aborts the call, while reads are suspended after failures, and after [`MAX_ATTEMPTS`] attempts while the server starts.
     pub fn slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice<'_>) -> Result<T>) -> Result<T> {
         let mut guard = self.slices.acquire(bounds)?;
         if let Some(error) = guard.suspended_by(|| self.stamp(), self.clock.now_ms()) {
@@ -71,7 +72,7 @@ impl DatabaseFile {
             std::thread::sleep(guard.pause());
         }
         let begun = Instant::now();
-        let end = bounds.deadline.earliest(Deadline::at(begun + LONGEST));
+        let end = bounds.deadline.earliest(Deadline::at(begun + MAX_SLICE));
         let mut attempts = 0;
         loop {
             check(bounds)?;
@@ -104,7 +105,7 @@ impl DatabaseFile {
                 }
                 false if error.status == Status::Starting => {
                     attempts += 1;
-                    if attempts < ATTEMPTS {
+                    if attempts < MAX_ATTEMPTS {
                         continue;
                     }
                     return Err(error);

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_file_that_takes_long_to_fail_is_left_alone_for_a_while() {
+fn reads_are_suspended_after_slow_failures() {
     let mut failures = FileFailures::default();
     let error = Error::new(Status::ServerError, "not in time");
     let last = |failures: &FileFailures, stamp: u64, now_ms: i64| failures.last(|| Some(stamp), now_ms);
@@ -18,7 +18,7 @@ fn a_file_that_takes_long_to_fail_is_left_alone_for_a_while() {
     ] {
         assert_eq!(last(&failures, stamp, now_ms).is_some(), is_left, "{stamp} {now_ms}");
     }
-    // The next failure has it left alone again, however soon it comes.
+    // The next failure suspends reads again at once.
     failures.add(&error, Duration::ZERO, Some(1), 20_000);
     assert_eq!(last(&failures, 1, 20_001), Some(error));
 }

@@ -1,6 +1,6 @@
 //! Reads the body of a reply: counts, decompresses, limits and parses it.
 //!
-//! Bodies up to [`HELD`] are read into a reused buffer and parsed there, which is several times faster than parsing
+//! Bodies up to [`MAX_IN_MEMORY`] are read into a reused buffer and parsed there, which is several times faster than parsing
 //! while reading. Larger bodies continue into a streaming parser, up to a limit: a small compressed body may be huge
 //! when decompressed, and memory must not grow with it.
 
@@ -19,10 +19,10 @@ use super::super::contract::{Bounds, Meter, RequestKind};
 use super::wire::{self, Lists, ReplyHead};
 
 /// Maximum size of a body held in memory. A page of 1,000 movies takes 1.3 MB.
-const HELD: usize = 8 << 20;
+const MAX_IN_MEMORY: usize = 8 << 20;
 
 /// Maximum size of one row, or of anything before or behind the rows: larger than what is held before a row is parsed.
-const ROW_LIMIT: u64 = 2 * HELD as u64;
+const ROW_LIMIT: u64 = 2 * MAX_IN_MEMORY as u64;
 
 /// Maximum number of bytes examined of an unexpected reply.
 const PAGE: usize = 8 << 10;
@@ -105,10 +105,10 @@ impl<'m> RequestMeter<'m> {
 /// See [`RequestMeter::is_slow`].
 fn is_slow(bytes: u64, waited: Duration) -> Option<bool> {
     /// Smaller bodies measure the connection's latency instead.
-    const ENOUGH: u64 = 128 << 10;
+    const MIN_MEASURED: u64 = 128 << 10;
     /// Servers compress some 50 MB a second, to a fifth.
     const BYTES_A_MS: u128 = 16 << 10;
-    (bytes >= ENOUGH).then(|| u128::from(bytes) < BYTES_A_MS * waited.as_millis())
+    (bytes >= MIN_MEASURED).then(|| u128::from(bytes) < BYTES_A_MS * waited.as_millis())
 }
 
 /// Detects slow links to a server at a loopback address, which may be a tunnel.
@@ -281,7 +281,7 @@ pub(super) struct Buffers(pub(super) Mutex<Vec<Vec<u8>>>);
 
 impl Buffers {
     /// Number of buffers kept; more concurrent requests are rare.
-    const KEPT: usize = 2;
+    const MAX_BUFFERS: usize = 2;
 
     fn take(&self) -> Vec<u8> {
         lock(&self.0).pop().unwrap_or_default()
@@ -290,7 +290,7 @@ impl Buffers {
     fn give(&self, mut buffer: Vec<u8>) {
         let mut list = lock(&self.0);
         // Keeps buffers of the size of a page, not of a whole library.
-        if list.len() < Self::KEPT && buffer.capacity() < HELD {
+        if list.len() < Self::MAX_BUFFERS && buffer.capacity() < MAX_IN_MEMORY {
             buffer.clear();
             list.push(buffer);
         }
@@ -324,8 +324,8 @@ fn parse_into(
     lists: &mut Lists<'_>,
 ) -> Result<ReplyHead, BodyError> {
     let go_on = || progress.go_on();
-    let read = reader.by_ref().take(HELD as u64).read_to_end(buffer);
-    let is_whole = buffer.len() < HELD;
+    let read = reader.by_ref().take(MAX_IN_MEMORY as u64).read_to_end(buffer);
+    let is_whole = buffer.len() < MAX_IN_MEMORY;
     if buffer.starts_with(b"\xef\xbb\xbf") {
         buffer.drain(..3);
     }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn what_comes_slower_than_it_could_be_packed_is_slow() {
+fn a_body_slower_than_compression_is_slow() {
     let ms = Duration::from_millis;
     for (waited, slow) in [(0, false), (1, false), (50, false), (60, true)] {
         assert_eq!(is_slow(836_000, ms(waited)), Some(slow), "{waited} ms");
@@ -10,7 +10,7 @@ fn what_comes_slower_than_it_could_be_packed_is_slow() {
 }
 
 #[test]
-fn a_way_is_long_after_three_slow_answers_in_a_row_and_stays_so() {
+fn a_link_is_slow_after_three_slow_replies_in_a_row() {
     let way = LinkSpeed::default();
     for was_slow in [true, true, false, true, true] {
         way.record(Some(was_slow));

@@ -171,16 +171,16 @@ impl DeltaReader<'_> {
             return Ok(None);
         }
         let mut gone: Vec<u64> = Vec::new();
-        let mut asked = 0;
+        let mut requested = 0;
         // Up to here the server's rows equal ours without those in `gone`.
         let mut same = 0;
         while gone.len() < wanted && same < total {
             let mut differs = total;
             while same < differs {
-                if asked >= pages {
+                if requested >= pages {
                     return Ok(None);
                 }
-                asked += 1;
+                requested += 1;
                 let left = differs - same;
                 let start = if left <= COMPARED as usize {
                     same

@@ -17,8 +17,8 @@ impl PlexHttp {
     fn fetch_batch(&self, keys: &[&str], bounds: &Bounds<'_>, items: &mut Vec<LocatedItem>) -> Result<ReplyHead> {
         let question = ServerRequest::items(keys);
         let known = items.len();
-        let mut came = Vec::new();
-        let mut sink = |item: Item, section: Option<String>| came.push((item, section));
+        let mut confirmed = Vec::new();
+        let mut sink = |item: Item, section: Option<String>| confirmed.push((item, section));
         let mut lists = Lists::Rows(wire::ReplyRows::new(
             ItemType::Other,
             OVERSIZE_FACTOR * BATCH as u64,
@@ -29,7 +29,7 @@ impl PlexHttp {
             Err(error) if error.status == Status::NotOnServer => return Ok(ReplyHead::default()),
             result => result?,
         };
-        for (item, section) in came {
+        for (item, section) in confirmed {
             let of_this_batch = items.get(known..).unwrap_or_default();
             if keys.contains(&item.rating_key.as_str())
                 && of_this_batch

@@ -33,7 +33,7 @@ fn arguments_are_sorted_and_encoded() {
 }
 
 #[test]
-fn locks_are_set_lifted_or_left() {
+fn locks_are_set_removed_or_left() {
     assert_eq!(
         address_of(&[set("title", "")], Lock::Unlock),
         "/library/sections/1/all?id=55%2C56&title.locked=0&title.value=&type=1"

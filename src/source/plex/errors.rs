@@ -29,7 +29,7 @@ pub(super) struct RequestContext<'a> {
     pub connect_timeout: Duration,
     /// Limit for the server's silence, from the options.
     pub read_timeout: Duration,
-    /// The same for this request.
+    /// The limit of the server's silence for this request.
     pub silence: Duration,
 }
 

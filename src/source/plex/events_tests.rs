@@ -1,4 +1,4 @@
-//! Events as servers were seen to send them, and as none should.
+//! Events as servers send them, and malformed ones.
 
 use proptest::prelude::*;
 
@@ -48,14 +48,14 @@ fn timeline_of(rest: &str) -> Vec<Event> {
 }
 
 #[test]
-fn a_timeline_tells_of_items() {
+fn timeline_events_name_items() {
     assert_eq!(timeline_of(",\"state\":5,\"updatedAt\":7"), [changed("108", Some(7))]);
     assert_eq!(timeline_of(",\"state\":5"), [changed("108", None)]);
     assert_eq!(
         timeline_of(",\"state\":0,\"metadataState\":\"created\",\"updatedAt\":7"),
         [changed("108", None)]
     );
-    // A file that was replaced moves no clock of its item: never taken for a repetition.
+    // A replaced file changes no time stamp of its item, so this event never counts as a repetition.
     assert_eq!(
         timeline_of(",\"state\":5,\"mediaState\":\"analyzing\",\"updatedAt\":7"),
         [changed("108", None)]
@@ -98,7 +98,7 @@ fn numbers_and_texts_are_the_same() {
 }
 
 #[test]
-fn others_than_libraries_have_timelines_too() {
+fn timeline_events_may_concern_no_library() {
     let entry = r#"{"identifier":"tv.plex.providers.epg.cloud","sectionID":"1","itemID":"5","state":5}"#;
     assert_eq!(both("timeline", "TimelineEntry", entry), []);
     let collection = r#"{"identifier":"com.plexapp.plugins.library","sectionID":1,"itemID":5,"type":18,"state":5}"#;
@@ -106,7 +106,7 @@ fn others_than_libraries_have_timelines_too() {
 }
 
 #[test]
-fn activities_tell_of_scans() {
+fn activity_events_report_scans() {
     let of = |event: &str, kind: &str, context: &str| {
         both(
             "activity",
@@ -157,7 +157,7 @@ fn statuses_and_webhooks_name_libraries_or_none() {
 }
 
 #[test]
-fn events_of_no_concern_are_passed_over_and_what_is_no_event_is_reported() {
+fn irrelevant_events_are_skipped_and_malformed_ones_reported() {
     assert_eq!(
         events(r#"{"PlaySessionStateNotification":{"sessionKey":"1","state":"playing"}}"#),
         []
@@ -207,7 +207,7 @@ fn data_may_go_over_several_lines() {
 }
 
 #[test]
-fn what_is_too_long_is_a_hint_and_the_next_one_is_read() {
+fn a_too_long_event_is_a_hint_and_the_next_one_is_read() {
     let long = vec![b'x'; LONGEST + 10];
     let seen = streamed(&[b"data: ", &long, b"\n\n", ENTRY.as_bytes(), b"\n\n"]);
     assert_eq!(seen, [Event::Unspecific { section: None }, deleted("108")]);
@@ -224,7 +224,7 @@ fn a_listener_may_stop() {
     assert_eq!((on, seen), (false, 1));
 }
 
-/// JSON that is nearly an event: the members that are read, with values of any type.
+/// JSON that resembles an event: the members that are read, with values of any type.
 fn nearly() -> impl Strategy<Value = String> {
     let value = prop_oneof![
         Just("null".to_owned()),
@@ -281,7 +281,7 @@ proptest! {
     }
 
     #[test]
-    fn pieces_make_no_difference(
+    fn events_parse_the_same_in_any_pieces(
         bodies in prop::collection::vec(nearly(), 0..5),
         size in 1_usize..40,
     ) {

@@ -29,12 +29,12 @@ impl PlexHttp {
                     size: ROWS,
                 };
                 let mut items = Vec::new();
-                let asked = self.collect_rows(&request, bounds, &mut items);
+                let reply = self.collect_rows(&request, bounds, &mut items);
                 // Rows received before an interruption are valid too.
                 if is_it(items)? {
                     return Ok(true);
                 }
-                match asked {
+                match reply {
                     Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
                         log::debug!("the server refuses to be asked for a file name: {error}");
                     }

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn the_last_answer_counts() {
+fn the_last_reply_counts() {
     let pending = PendingReply::new();
     assert_eq!(pending.elapsed(), None);
     let first = pending.start();

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn a_set_is_read_as_it_was_written() {
+fn refused_arguments_round_trip() {
     let set = Refused::SORT_ID.and(Refused::PHOTOS);
     assert_eq!(set.words(), "sort=id type=13");
     assert_eq!(Refused::from_words("type=13 unknown sort=id"), set);

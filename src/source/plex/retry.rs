@@ -111,21 +111,21 @@ pub(super) fn run<T>(
     loop {
         check(pause, bounds, what)?;
         tries += 1;
-        let (error, asked) = match attempt() {
+        let (error, retry_after) = match attempt() {
             Ok(value) => return Ok(value),
             Err(_) if (bounds.aborted)() => return Err(aborted(what)),
             Err(failure) if failure.is_transient => (failure.error, failure.retry_after),
             Err(failure) => return Err(with_attempts(failure.error, tries)),
         };
-        let wait = asked.unwrap_or_default().max(backoff(tries, random()));
+        let wait = retry_after.unwrap_or_default().max(backoff(tries, random()));
         let fits = pause
             .now()
             .checked_add(wait)
             .is_some_and(|at| end.is_none_or(|end| at < end));
         if !fits {
-            return Err(match asked {
-                Some(asked) if asked > wait.min(LONGEST) => with_attempts(error, tries)
-                    .while_doing(&format!("the server asks to come back in {} s", asked.as_secs())),
+            return Err(match retry_after {
+                Some(retry_after) if retry_after > wait.min(LONGEST) => with_attempts(error, tries)
+                    .while_doing(&format!("the server asks to come back in {} s", retry_after.as_secs())),
                 _ => with_attempts(error, tries),
             });
         }

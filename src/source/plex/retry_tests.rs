@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use crate::platform::deadline::Deadline;
 
-/// A clock that pauses move.
+/// A clock that advances with pauses only.
 pub(in super::super) struct FakePause {
     start: Instant,
     slept: Mutex<Duration>,
@@ -43,7 +43,7 @@ fn transient(after: Option<Duration>) -> AttemptError {
 }
 
 #[test]
-fn succeeds_after_failures_that_pass() {
+fn succeeds_after_transient_failures() {
     let pause = FakePause::new();
     let mut tries = 0;
     let answer = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
@@ -57,7 +57,7 @@ fn succeeds_after_failures_that_pass() {
 }
 
 #[test]
-fn gives_up_when_no_pause_fits_any_more() {
+fn gives_up_when_the_next_pause_does_not_fit() {
     let pause = FakePause::new();
     let mut tries = 0;
     let error = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
@@ -122,7 +122,7 @@ fn the_host_can_stop_a_pause() {
 }
 
 #[test]
-fn the_servers_own_wish_is_honoured() {
+fn the_servers_retry_after_is_honoured() {
     let pause = FakePause::new();
     let mut tries = 0;
     let answer = run(&pause, Duration::from_secs(30), &Bounds::NONE, &"it", || {
@@ -144,7 +144,7 @@ fn the_servers_own_wish_is_honoured() {
 }
 
 #[test]
-fn pauses_grow_whatever_the_dice_say() {
+fn pauses_grow_with_any_random_numbers() {
     for tries in 1..5 {
         assert!(backoff(tries, u32::MAX) < backoff(tries + 1, 0));
     }
@@ -160,7 +160,7 @@ fn retry_after_is_seconds_or_a_date() {
         Some(Duration::from_secs(10))
     );
     assert_eq!(retry_after("Sun, 06 Nov 1994 08:49:27 GMT", now), Some(Duration::ZERO));
-    // The forms that HTTP had before.
+    // The obsolete date formats of HTTP.
     for old in ["Sunday, 06-Nov-94 08:49:47 GMT", "Sun Nov  6 08:49:47 1994"] {
         assert_eq!(retry_after(old, now), Some(Duration::from_secs(10)), "{old}");
     }

@@ -9,7 +9,7 @@ fn sanitized(text: &[u8]) -> String {
 }
 
 #[test]
-fn replaces_what_no_json_may_hold() {
+fn replaces_bytes_that_json_forbids() {
     assert_eq!(sanitized(b"{\"a\":\"b\xffc\"}"), "{\"a\":\"b\u{fffd}c\"}");
     assert_eq!(sanitized(b"{\n\t\"a\":\"b\x01\tc\"}"), "{  \"a\":\"b  c\"}");
     assert_eq!(sanitized(br#""\ud83d""#), r#""\ufffd""#);
@@ -18,7 +18,7 @@ fn replaces_what_no_json_may_hold() {
 }
 
 #[test]
-fn leaves_all_else_alone() {
+fn leaves_valid_json_unchanged() {
     for text in [
         r#"{"file":"M:\\TV\\ud83d\\x.mkv"}"#,
         r#""\ud83d\ude00 \u00e9 \\ \" \/ \n é 😀""#,
@@ -43,7 +43,7 @@ impl Read for Slow<'_> {
 
 proptest! {
     #[test]
-    fn streams_as_it_sanitizes_at_once(pieces in proptest::collection::vec("[a-z\"é😀]{0,40}(\\\\\\\\|\\\\ud83d|\\\\ude00|)", 0..40), repeat in 1_usize..300, step in 1_usize..100_000) {
+    fn sanitizes_the_same_in_a_stream_as_at_once(pieces in proptest::collection::vec("[a-z\"é😀]{0,40}(\\\\\\\\|\\\\ud83d|\\\\ude00|)", 0..40), repeat in 1_usize..300, step in 1_usize..100_000) {
         let mut text = pieces.concat().repeat(repeat);
         text.push('"');
         let text = text.replace("\\\"", "\"");

@@ -1,7 +1,7 @@
 use super::*;
 
 #[test]
-fn the_token_takes_its_place() {
+fn the_token_replaces_its_placeholder() {
     let head = b"GET / HTTP/1.1\r\nhost: plex\r\nx-plex-token: ***12\r\naccept: a\r\n\r\n";
     for token in ["", "x", "abcd", "a-long-token-of-some-length"] {
         let mut output = [0; 256];

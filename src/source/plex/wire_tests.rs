@@ -1,5 +1,5 @@
-//! What is understood of recorded replies, and of replies composed after the notes on Plex's API (sections 2 to 4)
-//! where no recorded one shows a thing.
+//! Parses recorded replies, and replies composed after the notes on Plex's API (sections 2 to 4) for cases that no
+//! recorded one has.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -79,7 +79,7 @@ fn recorded_movies() {
 #[test]
 fn recorded_episodes() {
     let (_, count, items) = rows(recorded!("tv_episodes.json"));
-    // Its `size` says 9: rows are counted, not believed.
+    // Its `size` says 9, but rows are counted.
     assert_eq!((count, items.len()), (3, 3));
     let pilot = &items[0];
     assert_eq!(pilot.kind, ItemType::Episode);
@@ -197,7 +197,7 @@ fn composed_paths_of_windows_and_legacy_guids() {
 }
 
 #[test]
-fn composed_items_without_files_are_handed_over() {
+fn composed_items_without_files_are_passed_on() {
     let items = items(&listing(&json!([
         { "ratingKey": "1", "type": "clip", "Media": [{ "Part": [{ "id": 1 }, { "file": "" }, { "file": null }] }] },
         { "ratingKey": "2", "type": "photo", "key": "/library/metadata/2/children" },
@@ -208,7 +208,7 @@ fn composed_items_without_files_are_handed_over() {
 }
 
 #[test]
-fn rows_without_a_key_count_and_stay_behind() {
+fn rows_without_a_key_are_counted_and_left_out() {
     let reply = listing(
         &json!([{ "title": "none" }, { "ratingKey": "" }, { "ratingKey": null }, 7, null, [], "x", { "ratingKey": "1" }]),
     );
@@ -217,7 +217,7 @@ fn rows_without_a_key_count_and_stay_behind() {
 }
 
 #[test]
-fn keys_that_are_longer_than_any_are_left_out() {
+fn too_long_keys_are_left_out() {
     let (longest, longer) = ("k".repeat(LONGEST_KEY), "k".repeat(LONGEST_KEY + 1));
     let reply = listing(&json!([
         { "ratingKey": longer },
@@ -297,7 +297,7 @@ fn numbers_of_the_container_come_in_any_order_and_type() {
 }
 
 #[test]
-fn texts_with_a_nul_are_absent_and_keys_with_one_stay_behind() {
+fn texts_with_a_nul_are_absent_and_such_keys_left_out() {
     let (_, count, items) = rows(
         br#"{"MediaContainer":{"Metadata":[{"ratingKey":"1\u0000/library/metadata/9","title":"a"},
         {"ratingKey":"2","title":"b\u0000","grandparentRatingKey":"\u0000",
@@ -312,7 +312,7 @@ fn texts_with_a_nul_are_absent_and_keys_with_one_stay_behind() {
 }
 
 #[test]
-fn what_is_not_plex_shows() {
+fn a_reply_that_is_not_plexs_is_recognised() {
     for (reply, plex, ancient) in [
         ("{}", false, false),
         (r#"{"MediaContainer":{}}"#, true, false),
@@ -323,7 +323,7 @@ fn what_is_not_plex_shows() {
             true,
         ),
         (r#"{"MediaContainer":{"_children":[]}}"#, true, true),
-        // As an old server's `/identity`, and cut off.
+        // Like an old server's `/identity`, truncated.
         (
             r#"{"_elementType":"MediaContainer","machineIdentifier":"a","version":"0.9"}"#,
             false,
@@ -340,7 +340,7 @@ fn what_is_not_plex_shows() {
 }
 
 #[test]
-fn bytes_that_no_json_may_hold_cost_no_row() {
+fn invalid_json_bytes_do_not_lose_a_row() {
     let reply = b"{\"MediaContainer\":{\"Metadata\":[{\"ratingKey\":\"1\",\"title\":\"a\"},\
         {\"ratingKey\":\"2\",\"title\":\"b\xff\"},{\"ratingKey\":\"3\",\"title\":\"c\x02\"},\
         {\"ratingKey\":\"4\",\"title\":\"d\\ud83d\"},{\"ratingKey\":\"5\",\"title\":\"\\ud83d\\ude00\"}]}}";
@@ -349,7 +349,7 @@ fn bytes_that_no_json_may_hold_cost_no_row() {
     assert_eq!(titles, ["a", "b\u{fffd}", "c ", "d\u{fffd}", "\u{1f600}"]);
     assert_eq!(count, 5);
 
-    // The same without bytes that show before parsing: rows before the odd one come once.
+    // The same without bytes that are detected before parsing: rows before the bad one appear once.
     let reply = br#"{"MediaContainer":{"Metadata":[{"ratingKey":"1"},{"ratingKey":"2","title":"\ud83d"}]}}"#;
     assert_eq!(rows(reply).2.len(), 2);
 }
@@ -427,7 +427,7 @@ fn lists_of_one_row_are_bounded() {
     assert_eq!(items[0].guids.len(), LIST_LIMIT);
 }
 
-/// Any JSON, with the names that matter in it.
+/// Any JSON that contains the names that are parsed.
 fn any_json() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -473,7 +473,7 @@ fn any_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn any_json_is_taken(value in any_json()) {
+    fn any_json_is_accepted(value in any_json()) {
         rows(value.to_string().as_bytes());
         rows(json!({ "MediaContainer": value }).to_string().as_bytes());
         rows(listing(&value).to_string().as_bytes());
@@ -481,7 +481,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_are_survived(mut bytes: Vec<u8>, cut in 0_usize..10_000) {
+    fn any_bytes_are_parsed_without_a_panic(mut bytes: Vec<u8>, cut in 0_usize..10_000) {
         let mut sink = |_, _| {};
         let mut lists = Lists::Rows(ReplyRows::new(ItemType::Movie, u64::MAX, &mut sink));
         let _ = read_slice(&mut bytes, &mut lists, &|| true);

@@ -7,7 +7,7 @@ use std::ptr::{null, null_mut};
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Method, OwnedRef, addresses, bind, bound, exactly, none, slow, text};
+use super::{Buffer, Method, OwnedRef, addresses, bind, bound, call_fallback, exactly, none, text};
 
 /// `plexindex_match_path`, or `plexindex_match_folder`.
 type MatchPath = unsafe extern "C" fn(*const c_void, *const Query, *mut Buffer, *mut Buffer) -> i32;
@@ -33,8 +33,8 @@ const AT_ONCE: u32 = 4;
 const FIRST_ERROR: i32 = 100;
 /// `PLEXINDEX_NOT_YET`: the answer needs a wait.
 const NOT_YET: i32 = 3;
-/// Size of the buffer for an answer, in words of eight bytes; enough for usual answers.
-const ROOM: usize = 2048;
+/// Size of the buffer for an answer's block, in words of eight bytes; enough for usual answers.
+const BLOCK_WORDS: usize = 2048;
 /// Offset of the number of waiting log lines in a block.
 const LOG_LINES: usize = 20;
 
@@ -45,14 +45,15 @@ struct Answers {
     /// the addresses valid.
     index_cell: *const *const c_void,
     library_cell: *const *const c_void,
-    /// Used under Python's lock, while no Python code runs.
-    room: UnsafeCell<Vec<u64>>,
-    /// Called as `make(block, None, asked)` to create the answer.
+    /// Receives the answer's block. Used under Python's lock, while no Python code runs.
+    block_buffer: UnsafeCell<Vec<u64>>,
+    /// Called as `make(block, None, index)` to create the answer.
     make: OwnedRef,
-    asked: OwnedRef,
+    index_object: OwnedRef,
     /// Called when log lines are waiting.
-    told: OwnedRef,
-    slow: OwnedRef,
+    drain_log: OwnedRef,
+    /// Called with the same arguments if the answer would need a wait.
+    fallback: OwnedRef,
 }
 
 static MATCH: Method = Method(py::PyMethodDef {
@@ -61,7 +62,7 @@ static MATCH: Method = Method(py::PyMethodDef {
         PyCFunctionFastWithKeywords: match_path,
     },
     ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
-    ml_doc: c"match(path, *, deadline=None, offline=False, progress=None)\n--\n\nWhich item this file is: Index.match_path() in this library.".as_ptr(),
+    ml_doc: c"match(path, *, deadline=None, offline=False, progress=None)\n--\n\nFind the item of a file in this library: see Index.match_path().".as_ptr(),
 });
 
 static FOLDER: Method = Method(py::PyMethodDef {
@@ -70,7 +71,7 @@ static FOLDER: Method = Method(py::PyMethodDef {
         PyCFunctionFastWithKeywords: match_path,
     },
     ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
-    ml_doc: c"folder(path, *, deadline=None, offline=False, progress=None)\n--\n\nWhich show, season, artist, album or item this folder is: Index.folder() in this library.".as_ptr(),
+    ml_doc: c"folder(path, *, deadline=None, offline=False, progress=None)\n--\n\nFind the show, season, artist, album or item of a folder in this library: see Index.folder().".as_ptr(),
 });
 
 pub unsafe extern "C" fn bind_match(
@@ -94,7 +95,8 @@ pub unsafe extern "C" fn bind_folder(
 unsafe fn bind_to(method: &'static Method, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call, with the address of plexindex_match_path or plexindex_match_folder.
     unsafe {
-        let Some([function, index, library, make, asked, told, slow]) = exactly(arguments, count) else {
+        let Some([function, index, library, make, index_object, drain_log, fallback]) = exactly(arguments, count)
+        else {
             return null_mut();
         };
         let Some([function, index_cell, library_cell]) = addresses([*function, *index, *library]) else {
@@ -104,11 +106,11 @@ unsafe fn bind_to(method: &'static Method, arguments: *mut *mut PyObject, count:
             function: std::mem::transmute::<*mut c_void, MatchPath>(function),
             index_cell: index_cell.cast(),
             library_cell: library_cell.cast(),
-            room: UnsafeCell::new(vec![0; ROOM]),
+            block_buffer: UnsafeCell::new(vec![0; BLOCK_WORDS]),
             make: OwnedRef::new(*make),
-            asked: OwnedRef::new(*asked),
-            told: OwnedRef::new(*told),
-            slow: OwnedRef::new(*slow),
+            index_object: OwnedRef::new(*index_object),
+            drain_log: OwnedRef::new(*drain_log),
+            fallback: OwnedRef::new(*fallback),
         };
         bind(answers, method)
     }
@@ -124,25 +126,30 @@ unsafe extern "C" fn match_path(
     unsafe {
         let answers: &Answers = bound(own);
         if count != 1 || !(names.is_null() || py::PyTuple_Size(names) == 0) {
-            return slow(&answers.slow, arguments, count, names);
+            return call_fallback(&answers.fallback, arguments, count, names);
         }
         let Some((block, log_lines)) = at_once(answers, *arguments) else {
-            return slow(&answers.slow, arguments, count, names);
+            return call_fallback(&answers.fallback, arguments, count, names);
         };
         if block.is_null() {
             return null_mut();
         }
         if log_lines > 0 {
-            let told = py::PyObject_CallFunctionObjArgs(answers.told.0, null_mut::<PyObject>());
-            if told.is_null() {
+            let drain_log = py::PyObject_CallFunctionObjArgs(answers.drain_log.0, null_mut::<PyObject>());
+            if drain_log.is_null() {
                 py::Py_DecRef(block);
                 return null_mut();
             }
-            py::Py_DecRef(told);
+            py::Py_DecRef(drain_log);
         }
         let nowhere = none();
-        let made =
-            py::PyObject_CallFunctionObjArgs(answers.make.0, block, nowhere, answers.asked.0, null_mut::<PyObject>());
+        let made = py::PyObject_CallFunctionObjArgs(
+            answers.make.0,
+            block,
+            nowhere,
+            answers.index_object.0,
+            null_mut::<PyObject>(),
+        );
         py::Py_DecRef(nowhere);
         py::Py_DecRef(block);
         made
@@ -152,14 +159,14 @@ unsafe extern "C" fn match_path(
 /// Returns the block of the answer (NULL: an exception is set) and the number of waiting log lines; `None` for the
 /// fallback to Python.
 unsafe fn at_once(answers: &Answers, path: *mut PyObject) -> Option<(*mut PyObject, u32)> {
-    // SAFETY: the path is alive; the handles are open under Python's lock unless they are NULL; nothing else uses the room.
+    // SAFETY: the path is alive; the handles are open under Python's lock unless they are NULL; nothing else uses the buffer.
     unsafe {
         let path = text(path)?;
         let (index, library) = (*answers.index_cell, *answers.library_cell);
         if index.is_null() || library.is_null() {
             return None;
         }
-        let room = &mut *answers.room.get();
+        let block_buffer = &mut *answers.block_buffer.get();
         let query = Query {
             size: size_of::<Query>(),
             library,
@@ -172,8 +179,8 @@ unsafe fn at_once(answers: &Answers, path: *mut PyObject) -> Option<(*mut PyObje
             progress_user: null_mut(),
         };
         let mut buffer = Buffer {
-            data: room.as_mut_ptr().cast(),
-            capacity: room.len() * size_of::<u64>(),
+            data: block_buffer.as_mut_ptr().cast(),
+            capacity: block_buffer.len() * size_of::<u64>(),
             length: 0,
         };
         let status = (answers.function)(index, &raw const query, &raw mut buffer, null_mut());

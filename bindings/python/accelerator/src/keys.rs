@@ -22,14 +22,15 @@ struct BoundLookup<F> {
     /// Address of the library's handle, which is NULL once the index is closed. The function in Python keeps the
     /// address valid.
     cell: *const *const c_void,
-    slow: OwnedRef,
+    /// Called with the same argument if the fast lookup cannot answer.
+    fallback: OwnedRef,
 }
 
 impl<F> BoundLookup<F> {
     /// Calls the function in Python.
     fn call_python(&self, argument: *mut PyObject) -> *mut PyObject {
         // SAFETY: both are alive, and a NULL ends the arguments.
-        unsafe { py::PyObject_CallFunctionObjArgs(self.slow.0, argument, null_mut::<PyObject>()) }
+        unsafe { py::PyObject_CallFunctionObjArgs(self.fallback.0, argument, null_mut::<PyObject>()) }
     }
 }
 
@@ -38,12 +39,12 @@ impl<F> BoundLookup<F> {
 unsafe fn bind_arguments<F: Copy>(arguments: *const *mut PyObject, count: Py_ssize_t) -> Option<BoundLookup<F>> {
     // SAFETY: the caller's promise.
     unsafe {
-        let [function, cell, slow] = *exactly(arguments, count)?;
+        let [function, cell, fallback] = *exactly(arguments, count)?;
         let [function, cell] = addresses([function, cell])?;
         Some(BoundLookup {
             function: std::mem::transmute_copy::<*mut c_void, F>(&function),
             cell: cell.cast(),
-            slow: OwnedRef::new(slow),
+            fallback: OwnedRef::new(fallback),
         })
     }
 }
@@ -130,11 +131,11 @@ enum Filled {
 
 /// Puts the keys of `paths` into the new list `found`.
 unsafe fn fill(one: &BoundLookup<LookupKeys>, paths: *mut PyObject, count: usize, found: *mut PyObject) -> Filled {
-    let mut asked: Vec<u8> = Vec::new();
+    let mut batch: Vec<u8> = Vec::new();
     let mut keys: Vec<u8> = vec![0; KEYS_BUFFER_SIZE];
     for begin in (0..count).step_by(PATHS_PER_CALL) {
         let end = count.min(begin + PATHS_PER_CALL);
-        asked.clear();
+        batch.clear();
         for at in begin..end {
             // SAFETY: a list, under Python's lock.
             let Some(path) = (unsafe { item(paths, at) }) else {
@@ -143,7 +144,7 @@ unsafe fn fill(one: &BoundLookup<LookupKeys>, paths: *mut PyObject, count: usize
             // SAFETY: kept until its bytes are copied.
             match unsafe { utf8(path.0) } {
                 // The library detects a NUL within a path by counting them.
-                Some(path @ [_, _, ..]) => asked.extend_from_slice(path),
+                Some(path @ [_, _, ..]) => batch.extend_from_slice(path),
                 _ => return Filled::NeedsPython,
             }
         }
@@ -157,8 +158,8 @@ unsafe fn fill(one: &BoundLookup<LookupKeys>, paths: *mut PyObject, count: usize
             let status = unsafe {
                 (one.function)(
                     *one.cell,
-                    asked.as_ptr().cast(),
-                    asked.len(),
+                    batch.as_ptr().cast(),
+                    batch.len(),
                     end - begin,
                     &raw mut buffer,
                     null_mut(),

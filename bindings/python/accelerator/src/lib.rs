@@ -110,7 +110,7 @@ unsafe extern "C" fn free<T>(capsule: *mut PyObject) {
 /// `method` calls [`bound`] with the same `T`.
 unsafe fn bind<T>(value: T, method: &'static Method) -> *mut PyObject {
     let value = Box::into_raw(Box::new(value));
-    // SAFETY: under Python's lock; what Python does not take is freed.
+    // SAFETY: under Python's lock; the state is freed if Python cannot take it.
     unsafe {
         let capsule = py::PyCapsule_New(value.cast(), UNNAMED, Some(free::<T>));
         if capsule.is_null() {
@@ -295,7 +295,7 @@ fn none() -> *mut PyObject {
 ///
 /// # Safety
 /// `arguments` has `count` references, and one more for each of the `names`.
-unsafe fn slow(
+unsafe fn call_fallback(
     function: &OwnedRef,
     arguments: *const *mut PyObject,
     count: Py_ssize_t,
@@ -342,17 +342,17 @@ static METHODS: Methods = Methods([
     fast(
         c"lookup_key",
         keys::bind_one,
-        c"lookup_key(function, cell, slow, /)\n--\n\nA fast lookup of one path. function: the address of plexindex_lookup_key; cell: the address of where the handle lies; slow(path): what is asked otherwise.",
+        c"lookup_key(function, cell, fallback, /)\n--\n\nA fast lookup of one path. function: the address of plexindex_lookup_key; cell: the address of a variable with the handle; fallback(path): called for all other arguments.",
     ),
     fast(
         c"lookup_keys",
         keys::bind_many,
-        c"lookup_keys(function, cell, slow, /)\n--\n\nThe same for a list of paths. function: the address of plexindex_lookup_keys.",
+        c"lookup_keys(function, cell, fallback, /)\n--\n\nlookup_key for a list of paths. function: the address of plexindex_lookup_keys.",
     ),
     fast(
         c"get_match",
         table::bind_get,
-        c"get_match(function, cells, counts, slow, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: from names to pairs, the address of where a handle lies and what owns that place; counts: the address of where hits are counted; slow(name, path): what is asked otherwise.",
+        c"get_match(function, cells, counts, fallback, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: a dict from names to pairs, the address of a variable with a handle and its owner; counts: the address of the counter of hits; fallback(name, path): called for all other arguments.",
     ),
     #[cfg(unix)]
     fast(
@@ -417,27 +417,27 @@ static METHODS: Methods = Methods([
     fast(
         c"bind_match",
         answer::bind_match,
-        c"bind_match(function, index, library, make, asked, told, slow, /)\n--\n\nA full answer that needs no wait. function: the address of plexindex_match_path; index, library: the addresses of where handles lie; make(block, None, asked): the answer; told(): log lines wait; slow(path, ...): what is asked otherwise.",
+        c"bind_match(function, index, library, make, index_object, drain_log, fallback, /)\n--\n\nAnswers that need no wait. function: the address of plexindex_match_path; index, library: the addresses of variables with the handles; make(block, None, index_object): creates the answer; drain_log(): called when log lines wait; fallback(path, ...): called for all other answers.",
     ),
     fast(
         c"bind_folder",
         answer::bind_folder,
-        c"bind_folder(function, index, library, make, asked, told, slow, /)\n--\n\nThe same for a folder. function: the address of plexindex_match_folder.",
+        c"bind_folder(function, index, library, make, index_object, drain_log, fallback, /)\n--\n\nbind_match for folders. function: the address of plexindex_match_folder.",
     ),
     fast(
         c"bind_record",
         record::bind_one,
-        c"bind_record(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, slow, /)\n--\n\nRecords a match. function, drain_log: the addresses of plexindex_record_match and plexindex_drain_log; index, library: the addresses of where handles lie; calls, inside: where calls in flight are kept; forks.number: how many forks there were; ending: the dict whose _thread is None until the interpreter ends; flight: what stands for the call; ended(status, text, lines): what is not plain is handed to; slow(path, key): what is asked otherwise.",
+        c"bind_record(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, fallback, /)\n--\n\nRecords a match. function, drain_log: the addresses of plexindex_record_match and plexindex_drain_log; index, library: the addresses of variables with the handles; calls, inside: dicts of the calls in flight; forks.number: the number of forks; ending: the dict whose _thread is None until the interpreter ends; flight: the key of this call in the dicts; ended(status, text, lines): called after an error or with log lines; fallback(path, key): called for all other arguments.",
     ),
     fast(
         c"bind_records",
         record::bind_many,
-        c"bind_records(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, slow, /)\n--\n\nThe same for a list of pairs. function: the address of plexindex_record_matches.",
+        c"bind_records(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, fallback, /)\n--\n\nbind_record for a list of pairs. function: the address of plexindex_record_matches.",
     ),
     fast(
         c"numbers",
         numbers::bind_read,
-        c"numbers(format, slow, /)\n--\n\nReads numbers out of blocks, as struct.Struct(format).unpack_from does. format: bytes, an equals sign and some of BiIqQ with their counts; slow(block, at): what is asked otherwise.",
+        c"numbers(format, fallback, /)\n--\n\nReads numbers out of blocks, as struct.Struct(format).unpack_from does. format: bytes, an equals sign and some of BiIqQ with their counts; fallback(block, at): called for all other objects.",
     ),
     py::PyMethodDef::zeroed(),
 ]);

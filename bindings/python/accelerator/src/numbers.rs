@@ -6,7 +6,7 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Method, OwnedRef, bind, bound, bytes_of, exactly, slow};
+use super::{Method, OwnedRef, bind, bound, bytes_of, call_fallback, exactly};
 
 /// A number in a block, by `struct`'s letter, in native byte order without padding.
 #[derive(Clone, Copy)]
@@ -43,7 +43,8 @@ impl Number {
 struct Numbers {
     fields: Vec<Number>,
     size: usize,
-    slow: OwnedRef,
+    /// Called with the same arguments for objects that are not blocks.
+    fallback: OwnedRef,
 }
 
 static READ: Method = Method(py::PyMethodDef {
@@ -71,7 +72,7 @@ fn parsed(format: &[u8]) -> Option<Vec<Number>> {
     Some(numbers)
 }
 
-/// `numbers(format, slow)`: returns a function that reads them.
+/// `numbers(format, fallback)`: returns a function that reads them.
 pub unsafe extern "C" fn bind_read(
     _: *mut PyObject,
     arguments: *mut *mut PyObject,
@@ -79,7 +80,7 @@ pub unsafe extern "C" fn bind_read(
 ) -> *mut PyObject {
     // SAFETY: Python's call; the format is the caller's until this returns.
     unsafe {
-        let Some([format, slow]) = exactly(arguments, count) else {
+        let Some([format, fallback]) = exactly(arguments, count) else {
             return null_mut();
         };
         let Some(format) = bytes_of(*format) else {
@@ -95,7 +96,7 @@ pub unsafe extern "C" fn bind_read(
             Numbers {
                 fields,
                 size,
-                slow: OwnedRef::new(*slow),
+                fallback: OwnedRef::new(*fallback),
             },
             &READ,
         )
@@ -120,7 +121,7 @@ unsafe extern "C" fn read(
             return filled(found, numbers, at);
         }
         py::Py_DecRef(found);
-        slow(&numbers.slow, arguments, count, names)
+        call_fallback(&numbers.fallback, arguments, count, names)
     }
 }
 

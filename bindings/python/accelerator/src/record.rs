@@ -7,7 +7,9 @@ use std::ptr::null_mut;
 use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
-use super::{Buffer, Method, OwnedRef, addresses, bind, bound, exactly, item, new_bytes, none, slow, text, unlocked};
+use super::{
+    Buffer, Method, OwnedRef, addresses, bind, bound, call_fallback, exactly, item, new_bytes, none, text, unlocked,
+};
 
 /// `plexindex_record_match`.
 type Record = unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, *mut Buffer) -> i32;
@@ -44,7 +46,7 @@ struct Recorder<F> {
     thread: Cell<(c_ulong, *mut PyObject)>,
     /// Called as `ended(status, text, lines)` for an error, log lines, or a waiting close.
     ended: OwnedRef,
-    slow: OwnedRef,
+    fallback: OwnedRef,
 }
 
 impl<F> Drop for Recorder<F> {
@@ -104,7 +106,7 @@ unsafe fn parts<F: Copy>(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Op
             ending,
             flight,
             ended,
-            slow,
+            fallback,
         ] = *exactly(arguments, count)?;
         let [function, drain, index, library] = addresses([function, drain, index, library])?;
         if py::PyDict_Check(calls) == 0 || py::PyDict_Check(inside) == 0 || py::PyDict_Check(ending) == 0 {
@@ -124,7 +126,7 @@ unsafe fn parts<F: Copy>(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Op
             is_away: Cell::new(false),
             thread: Cell::new((0, null_mut())),
             ended: OwnedRef::new(ended),
-            slow: OwnedRef::new(slow),
+            fallback: OwnedRef::new(fallback),
         })
     }
 }
@@ -156,7 +158,7 @@ unsafe extern "C" fn record_match(
         {
             return given;
         }
-        slow(&recorder.slow, arguments, count, names)
+        call_fallback(&recorder.fallback, arguments, count, names)
     }
 }
 
@@ -186,7 +188,7 @@ unsafe extern "C" fn record_matches(
         {
             return given;
         }
-        slow(&recorder.slow, arguments, count, names)
+        call_fallback(&recorder.fallback, arguments, count, names)
     }
 }
 
@@ -244,13 +246,13 @@ unsafe fn begin_call<F>(recorder: &Recorder<F>) -> Option<*const c_void> {
         let me = PyThread_get_thread_ident();
         if ends == py::Py_None() && name_thread(recorder, me) {
             let born = py::PyObject_GetAttrString(recorder.forks.0, c"number".as_ptr());
-            let told = !born.is_null()
+            let is_registered = !born.is_null()
                 && py::PyDict_SetItem(recorder.calls.0, recorder.flight.0, born) == 0
                 && py::PyDict_SetItem(recorder.inside.0, recorder.flight.0, recorder.thread.get().1) == 0;
             let library = *recorder.library_cell;
             let is_open = !(*recorder.index_cell).is_null() && !library.is_null();
             py::Py_XDECREF(born);
-            if told && is_open {
+            if is_registered && is_open {
                 return Some(library);
             }
             strike_off(recorder);

@@ -8,7 +8,7 @@ use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
 use super::lower::{ROOM, lower};
-use super::{Lookup, Method, OwnedRef, address, addresses, bind, bound, exactly, new_str, slow, text};
+use super::{Lookup, Method, OwnedRef, address, addresses, bind, bound, call_fallback, exactly, new_str, text};
 
 /// The state bound to `get_match`.
 struct Tables {
@@ -19,7 +19,8 @@ struct Tables {
     last: RefCell<Option<LastLibrary>>,
     /// Counter of hits.
     hits: *mut u64,
-    slow: OwnedRef,
+    /// Called with the same arguments if the fast lookup cannot answer.
+    fallback: OwnedRef,
     /// Name of the method that lowers a path.
     lower: OwnedRef,
 }
@@ -44,7 +45,7 @@ static GET: Method = Method(py::PyMethodDef {
 pub unsafe extern "C" fn bind_get(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call, with the address of plexindex_table_lookup.
     unsafe {
-        let Some([function, cells, hits, slow]) = exactly(arguments, count) else {
+        let Some([function, cells, hits, fallback]) = exactly(arguments, count) else {
             return null_mut();
         };
         let Some([function, hits]) = addresses([*function, *hits]) else {
@@ -63,7 +64,7 @@ pub unsafe extern "C" fn bind_get(_: *mut PyObject, arguments: *mut *mut PyObjec
             cells: OwnedRef::new(*cells),
             last: RefCell::new(None),
             hits: hits.cast(),
-            slow: OwnedRef::new(*slow),
+            fallback: OwnedRef::new(*fallback),
             lower: OwnedRef(lower),
         };
         bind(tables, &GET)
@@ -86,7 +87,7 @@ unsafe extern "C" fn get_match(
                 return new_str(key);
             }
         }
-        slow(&tables.slow, arguments, count, names)
+        call_fallback(&tables.fallback, arguments, count, names)
     }
 }
 
@@ -115,10 +116,10 @@ unsafe fn found_lowered(tables: &Tables, handle: *const c_void, path: *mut PyObj
         if py::PyUnicode_CheckExact(path) == 0 {
             return null();
         }
-        let mut room = [0; ROOM];
+        let mut lowered = [0; ROOM];
         // Python's own UTF-8.
-        if lower(std::str::from_utf8_unchecked(name.to_bytes()), &mut room).is_some() {
-            return (tables.function)(handle, room.as_ptr().cast());
+        if lower(std::str::from_utf8_unchecked(name.to_bytes()), &mut lowered).is_some() {
+            return (tables.function)(handle, lowered.as_ptr().cast());
         }
         let lowered = py::PyObject_CallMethodObjArgs(path, tables.lower.0, null_mut::<PyObject>());
         if lowered.is_null() {
@@ -137,18 +138,18 @@ unsafe fn found_lowered(tables: &Tables, handle: *const c_void, path: *mut PyObj
 /// Returns the handle of a library's table; NULL if it is unknown or the index was closed.
 #[inline]
 unsafe fn handle_of(tables: &Tables, library: *mut PyObject) -> *const c_void {
-    let handle = handle_asked_last(tables, library);
+    let handle = cached_handle(tables, library);
     if !handle.is_null() {
         return handle;
     }
     // SAFETY: the caller's promise. A handle is read only behind what this may run.
     unsafe { look_up(tables, library) };
-    handle_asked_last(tables, library)
+    cached_handle(tables, library)
 }
 
 /// Returns the handle if this library was that of the last call.
 #[inline]
-fn handle_asked_last(tables: &Tables, library: *mut PyObject) -> *const c_void {
+fn cached_handle(tables: &Tables, library: *mut PyObject) -> *const c_void {
     match &*tables.last.borrow() {
         // SAFETY: the pair is kept.
         Some(known) if known.name.0 == library => unsafe { *known.cell },

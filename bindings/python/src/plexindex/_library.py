@@ -184,8 +184,8 @@ def _bind_match(call: Any, binder: str, handle: c_void_p) -> Callable[[Opened, A
         if fast is None:
             return None
         # `slow` keeps the handle alive, and the index its own.
-        told = index._drain_log
-        match = getattr(fast, binder)(function, addressof(index._cell), addressof(handle), make, index, told, slow)
+        drain_log = index._drain_log
+        match = getattr(fast, binder)(function, addressof(index._cell), addressof(handle), make, index, drain_log, slow)
         # A partial may have attributes: inspect, and so editors at run time, read the signature of `slow`.
         match = partial(match)
         match.__wrapped__ = slow

@@ -16,27 +16,27 @@ use crate::platform::mutex::try_lock;
 /// The rows of an item before and after, 0 for none.
 pub type Pairs = Arc<Vec<(i64, i64)>>;
 
-/// The same as [`listed`], found once for all pages of a reader: what a listing changed stays as it is.
+/// [`listed`], cached between the pages of a reader: the changes of a listing are final.
 pub fn listed_once(
     c: &Connection,
     entry: &FeedEntry,
     limit: usize,
     incarnation: Incarnation,
-    kept: &DiffCache,
+    cache: &DiffCache,
 ) -> rusqlite::Result<Pairs> {
     let at = (entry.place.sequence, entry.place.n);
-    // Not waited for: in a child of a fork another thread may have it for ever.
-    if let Some(kept) = try_lock(kept)
-        && let Some((of, place, pairs)) = kept.as_ref()
+    // Does not wait: in the child of a fork the lock may be held for ever.
+    if let Some(cache) = try_lock(cache)
+        && let Some((of, place, pairs)) = cache.as_ref()
         && (*of, *place) == (incarnation, at)
     {
         return Ok(Arc::clone(pairs));
     }
     let pairs = Arc::new(listed(c, entry)?);
     if pairs.len() > limit
-        && let Some(mut kept) = try_lock(kept)
+        && let Some(mut cache) = try_lock(cache)
     {
-        *kept = Some((incarnation, at, Arc::clone(&pairs)));
+        *cache = Some((incarnation, at, Arc::clone(&pairs)));
     }
     Ok(pairs)
 }
@@ -44,8 +44,8 @@ pub fn listed_once(
 /// The changes of one listing in pairs of rows: each ended row with its replacement, then the other new rows.
 fn listed(c: &Connection, entry: &FeedEntry) -> rusqlite::Result<Vec<(i64, i64)>> {
     let (generation, last) = entry.rows;
-    // Rows that no one saw are left out: those that an attempt at this listing brought, and it or a single change ended before
-    // it answered.
+    // Skips rows that were never visible: an attempt at this listing added them, and it or a single change ended them
+    // before the listing was published.
     let ended = rows(
         c,
         "died = ?2 AND born < ?2 AND since < ?3 AND ?4 = ?4",
@@ -70,7 +70,7 @@ fn listed(c: &Connection, entry: &FeedEntry) -> rusqlite::Result<Vec<(i64, i64)>
             pairs.push((row.id, 0));
         }
     }
-    // An item that got another key: known by its GUID.
+    // Pairs an item that got another key with its old row, by GUID.
     let mut by_guid: HashMap<u64, Vec<usize>> = HashMap::new();
     for (at, row) in brought.iter().enumerate().rev() {
         if let (false, Some(guid)) = (taken[at], row.guid) {
@@ -90,7 +90,7 @@ fn listed(c: &Connection, entry: &FeedEntry) -> rusqlite::Result<Vec<(i64, i64)>
     Ok(pairs)
 }
 
-/// A row of a listing, by what is compared of it.
+/// The columns of a row that are compared.
 struct ListedRow {
     id: i64,
     key: u64,

@@ -8,7 +8,7 @@ use super::super::places::{NUMBER, place_of};
 use super::page::FeedPlace;
 use crate::model::{Generation, IdentityId, LibraryId, Sequence};
 
-/// A reader's question: changes of one library of an identity, or of all.
+/// What a reader of the feed asks for: the changes of one library of an identity, or of all.
 pub struct FeedQuery<'c> {
     pub c: &'c Connection,
     pub identity: IdentityId,
@@ -42,8 +42,8 @@ impl FeedQuery<'_> {
 
     /// The libraries that have to be listed again, as places of the log.
     pub fn relisted(&self, place: FeedPlace, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
-        // No library begins anew within a transaction that the feed reports.
-        let id = if place.n == 0 { place.told } else { 0 };
+        // Number 0 of a transaction is 'list again', so only there may the reader be within the list of libraries.
+        let id = if place.n == 0 { place.reported } else { 0 };
         self.c.rows(
             "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
              AND (feed_from, id) >= (?3, ?4) AND feed_from <= ?5 ORDER BY feed_from, id",
@@ -51,7 +51,7 @@ impl FeedQuery<'_> {
             |row| {
                 Ok(FeedEntry {
                     place: FeedPlace {
-                        told: row.get(1)?,
+                        reported: row.get(1)?,
                         ..FeedPlace::at(row.get(0)?)
                     },
                     library: row.get(1)?,

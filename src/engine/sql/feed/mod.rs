@@ -28,7 +28,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
 impl Store {
-    /// A reader that begins: with what happens from now on, or with a full listing.
+    /// The first page of a new reader: empty, at the current end of the log, or the start of a full listing.
     pub fn feed_begin(
         &self,
         identity: IdentityId,
@@ -51,10 +51,10 @@ impl Store {
         })
     }
 
-    /// Changes from a position of a timeline on, in all libraries or one, up to an end: at most about `limit` items.
+    /// The changes from a position of a timeline up to `end`, about `limit` of them, in one library or all.
     ///
     /// # Errors
-    /// [`Status::ListAgain`] where that is not known any more; the store's.
+    /// [`Status::ListAgain`] if the changes since that position are not known any more; errors of the store.
     pub fn feed(
         &self,
         identity: IdentityId,
@@ -72,20 +72,20 @@ impl Store {
             let now = sequence_of(c)?;
             let end = end.map_or(now, |end| end.min(now));
             let is_log = matches!(position, FeedPosition::Log(_));
-            let (told, next, more) = match position {
+            let (changes, next, more) = match position {
                 FeedPosition::Log(place) => {
                     let listed = |entry: &FeedEntry| listed_once(c, entry, limit, incarnation, &self.diff_cache);
-                    let (told, next, more) = query.log_page(place, end, limit, &listed)?;
-                    (merged(told), FeedPosition::Log(next), more)
+                    let (changes, next, more) = query.log_page(place, end, limit, &listed)?;
+                    (merged(changes), FeedPosition::Log(next), more)
                 }
                 FeedPosition::Full { .. } => {
-                    let (told, next) = query.full_page(position, limit)?;
-                    (told, next, matches!(next, FeedPosition::Full { .. }))
+                    let (changes, next) = query.full_page(position, limit)?;
+                    (changes, next, matches!(next, FeedPosition::Full { .. }))
                 }
             };
             Ok(Some(FeedPage {
                 timeline: timeline(c)?,
-                told,
+                changes,
                 next,
                 more,
                 end: (more && is_log).then_some(end),
@@ -104,15 +104,15 @@ impl Store {
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
-        (on, position): (i64, FeedPosition),
+        (timeline, position): (i64, FeedPosition),
     ) -> Result<bool> {
         let FeedPosition::Log(place) = position else {
             return Ok(true);
         };
         self.read(|c| {
             let query = FeedQuery { c, identity, library };
-            // Where it is not known, all has to be listed again.
-            Ok(!query.is_known(on, position)?
+            // If the position is not known, the reader must list again, which is news too.
+            Ok(!query.is_known(timeline, position)?
                 || !query.relisted(place, NO_END)?.is_empty()
                 || !query.entries(place, NO_END, 1)?.is_empty())
         })
@@ -120,11 +120,12 @@ impl Store {
 }
 
 impl FeedQuery<'_> {
-    /// Whether what happened from a position of a timeline on is known, and led to the timeline of now.
+    /// Returns whether all changes since a position of a timeline are known, and that timeline leads to the current
+    /// one.
     fn is_known(&self, timeline: i64, position: FeedPosition) -> rusqlite::Result<bool> {
         let end = end_of(self.c, timeline)?;
         let FeedPosition::Log(place) = position else {
-            // Nothing says when the rows that it has read were committed.
+            // It is not recorded when the rows that were read were committed, so only the current timeline is certain.
             return Ok(end == Some(NO_END));
         };
         // A later position than the end: the store was restored, or lost its last writes.
@@ -133,9 +134,10 @@ impl FeedQuery<'_> {
             && place.sequence <= sequence_of(self.c)?.next())
     }
 
-    /// A page of a full listing, and where the next one begins: the log goes on behind the last library.
+    /// A page of a full listing, and the start of the next page. After the last library the reader continues in the
+    /// log.
     fn full_page(&self, position: FeedPosition, limit: usize) -> rusqlite::Result<(Vec<ItemChange>, FeedPosition)> {
-        let mut told = Vec::new();
+        let mut changes = Vec::new();
         let mut position = position;
         while let FeedPosition::Full {
             then,
@@ -144,17 +146,17 @@ impl FeedQuery<'_> {
             after,
         } = &mut position
         {
-            // The log reports a library that was removed.
+            // A library that was removed meanwhile is reported by the log.
             let is_own = self.library.is_none_or(|own| own == *library)
                 && self.c.has(
                     "SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2",
                     params![*library, self.identity],
                 )?;
-            let left = limit - told.len();
+            let left = limit - changes.len();
             if is_own {
                 let row = one_library(self.c, *library)?;
                 let rows = batch(self.c, *library, *generation, *after, left)?;
-                told.extend(rows.into_iter().map(|one| {
+                changes.extend(rows.into_iter().map(|one| {
                     *after = one.id;
                     ItemChange {
                         library: row.clone(),
@@ -163,7 +165,7 @@ impl FeedQuery<'_> {
                     }
                 }));
             }
-            if told.len() == limit {
+            if changes.len() == limit {
                 break;
             }
             position = match self.next_listed(*library)? {
@@ -176,10 +178,10 @@ impl FeedQuery<'_> {
                 None => FeedPosition::Log(FeedPlace::at(*then)),
             };
         }
-        Ok((told, position))
+        Ok((changes, position))
     }
 
-    /// A page of the log, where the next one begins, and whether there is more up to the end.
+    /// A page of the log, the start of the next page, and whether there is more before the end.
     fn log_page(
         &self,
         place: FeedPlace,
@@ -188,23 +190,23 @@ impl FeedQuery<'_> {
         listed: &dyn Fn(&FeedEntry) -> rusqlite::Result<Pairs>,
     ) -> rusqlite::Result<(Vec<ItemChange>, FeedPlace, bool)> {
         let (entries, last) = self.page_entries(place, end, limit)?;
-        let mut told = Vec::new();
+        let mut changes = Vec::new();
         for entry in entries {
             // The page before may have ended within this entry.
-            let is_begun = entry.place == FeedPlace { told: 0, ..place };
-            let from = if is_begun { place.told } else { 0 };
-            if let Some(next) = self.tell(&entry, from, limit, listed, &mut told)? {
-                return Ok((told, next, true));
+            let is_begun = entry.place == FeedPlace { reported: 0, ..place };
+            let from = if is_begun { place.reported } else { 0 };
+            if let Some(next) = self.append_changes(&entry, from, limit, listed, &mut changes)? {
+                return Ok((changes, next, true));
             }
         }
         Ok(match last {
-            Some(last) => (told, FeedPlace { n: last.n + 1, ..last }, true),
-            None => (told, place.max(FeedPlace::at(end.next())), false),
+            Some(last) => (changes, FeedPlace { n: last.n + 1, ..last }, true),
+            None => (changes, place.max(FeedPlace::at(end.next())), false),
         })
     }
 
-    /// The entries of a page: at most `limit` rows of the log, and the libraries to list again. If so many rows were read, the
-    /// place of the last one comes with them: there may be more behind it.
+    /// The entries of a page: libraries that must be listed again, and at most `limit` rows of the log. If `limit` rows
+    /// were read, the place of the last one is returned too, as more may follow.
     fn page_entries(
         &self,
         place: FeedPlace,
@@ -219,40 +221,40 @@ impl FeedQuery<'_> {
         Ok((entries, last))
     }
 
-    /// Adds the changes of an entry, but for the first `from` pairs of rows. Returns where the next page begins if this one is
-    /// full before the entry ends.
-    fn tell(
+    /// Appends the changes of an entry, without its first `from` pairs of rows. Returns the start of the next page if
+    /// this page is full before the entry ends.
+    fn append_changes(
         &self,
         entry: &FeedEntry,
         from: i64,
         limit: usize,
         listed: &dyn Fn(&FeedEntry) -> rusqlite::Result<Pairs>,
-        told: &mut Vec<ItemChange>,
+        changes: &mut Vec<ItemChange>,
     ) -> rusqlite::Result<Option<FeedPlace>> {
-        if told.len() >= limit {
+        if changes.len() >= limit {
             return Ok(Some(entry.place));
         }
         let library = one_library(self.c, entry.library)?;
         let pairs = match entry.kind {
             LoggedKind::Library => {
                 let (was, now) = (None, None);
-                told.push(ItemChange { library, was, now });
+                changes.push(ItemChange { library, was, now });
                 return Ok(None);
             }
             LoggedKind::Listed => listed(entry)?,
             _ => Arc::new(vec![entry.rows]),
         };
         for (at, (was, now)) in (0..).zip(&*pairs).skip(usize::try_from(from).unwrap_or(0)) {
-            if told.len() >= limit {
+            if changes.len() >= limit {
                 return Ok(Some(FeedPlace {
-                    told: at,
+                    reported: at,
                     ..entry.place
                 }));
             }
             let (was, now) = (item(self.c, *was)?, item(self.c, *now)?);
             if was.as_ref().map(digest) != now.as_ref().map(digest) {
                 let library = library.clone();
-                told.push(ItemChange { library, was, now });
+                changes.push(ItemChange { library, was, now });
             }
         }
         Ok(None)

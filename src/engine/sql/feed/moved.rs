@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use super::page::ItemChange;
 use crate::model::{Item, ItemType, LibraryId};
 
-/// Tells once of an item that went and came with another key: it is known by its GUID. Where either key means something else
-/// in between, both stay.
-pub fn merged(told: Vec<ItemChange>) -> Vec<ItemChange> {
-    let mut merged: Vec<ItemChange> = Vec::with_capacity(told.len());
-    // The last change that only brought or only ended an item, by library, type and GUID; and the last one of each key.
+/// Joins the removal and the addition of an item that got another key, found by its GUID, into one change. They stay
+/// apart if either key was used by something else in between.
+pub fn merged(changes: Vec<ItemChange>) -> Vec<ItemChange> {
+    let mut merged: Vec<ItemChange> = Vec::with_capacity(changes.len());
+    // The last change that only added or only removed an item, by library, type and GUID; and the last change of each
+    // key.
     let mut single: HashMap<(LibraryId, ItemType, String), usize> = HashMap::new();
     let mut touched: HashMap<(LibraryId, String), usize> = HashMap::new();
-    for one in told {
+    for one in changes {
         let library = one.library.id;
         let only = match (&one.was, &one.now) {
             (Some(item), None) | (None, Some(item)) if !item.guid.is_empty() => {
@@ -22,7 +23,7 @@ pub fn merged(told: Vec<ItemChange>) -> Vec<ItemChange> {
         };
         let earlier = only.as_ref().and_then(|only| single.get(only).copied());
         let pair = earlier.and_then(|at| {
-            // One of both only ended an item, and the other only brought it.
+            // One of the two is an addition only, the other a removal only.
             let was = merged[at].was.as_ref().xor(one.was.as_ref())?;
             let now = merged[at].now.as_ref().xor(one.now.as_ref())?;
             if was.rating_key == now.rating_key {

@@ -8,7 +8,7 @@ use crate::model::{Generation, Item, LibraryId, Sequence};
 pub enum FeedPosition {
     /// In the log of changes.
     Log(FeedPlace),
-    /// In a full listing, after the item of this row; the log goes on from `then`.
+    /// In a full listing, after the item of this row. The reader continues in the log at `then`.
     Full {
         then: Sequence,
         library: LibraryId,
@@ -17,23 +17,23 @@ pub enum FeedPosition {
     },
 }
 
-/// A place in the log: the change that is told next, and how much of it was told. Change 0 of a transaction is 'list again',
-/// told of libraries in the order of their numbers.
+/// A place in the log: the next change to report, and how many of its parts were reported. Number 0 of a transaction
+/// stands for 'list again'; its parts are libraries, in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeedPlace {
     pub sequence: Sequence,
     pub n: i64,
-    pub told: i64,
+    pub reported: i64,
 }
 
 impl FeedPlace {
-    /// Before all that happens at a change sequence.
+    /// The place before all changes of a change sequence.
     #[must_use]
     pub fn at(sequence: Sequence) -> Self {
         Self {
             sequence,
             n: 0,
-            told: 0,
+            reported: 0,
         }
     }
 }
@@ -50,9 +50,9 @@ pub struct ItemChange {
 }
 
 impl ItemChange {
-    /// The library has to be listed again: of what happened to it no more is known.
+    /// Returns whether the whole library must be listed again: its changes are not known.
     #[must_use]
-    pub fn is_again(&self) -> bool {
+    pub fn is_relist_marker(&self) -> bool {
         self.was.is_none() && self.now.is_none()
     }
 }
@@ -60,14 +60,14 @@ impl ItemChange {
 /// A page of the feed.
 #[derive(Clone, Debug)]
 pub struct FeedPage {
-    /// The timeline of `next`: `timelines.rs`.
+    /// The timeline of `next`.
     pub timeline: i64,
-    /// Oldest first.
-    pub told: Vec<ItemChange>,
+    /// The changes, oldest first.
+    pub changes: Vec<ItemChange>,
     /// Where the next page begins.
     pub next: FeedPosition,
-    /// There is more, up to the end.
+    /// Whether more follows before the end.
     pub more: bool,
-    /// If there is more of the log: the requested end, else the newest change sequence.
+    /// The end that the reader asked for if more of the log follows, else the newest change sequence.
     pub end: Option<Sequence>,
 }

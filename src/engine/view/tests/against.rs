@@ -1,5 +1,5 @@
-//! The resolution beside the naive one: what libraries are made of, and one question to both. The fuzz targets in `fuzz/` use
-//! this file too.
+//! Compares resolution with a naive model: builds both from the same libraries, and asks both. The fuzz targets in
+//! `fuzz/` use this file too.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -127,7 +127,7 @@ pub fn matches(recorded: &[(&[u8], &str, u64)]) -> Matches {
     ])
 }
 
-/// What a library is made of.
+/// The content of a library.
 #[derive(Clone, Debug)]
 pub struct Setup {
     pub locations: Vec<String>,
@@ -164,7 +164,7 @@ pub fn mixed_items() -> Vec<Item> {
     items
 }
 
-/// The server's `/mnt` is the host's `/host`.
+/// A rule that maps the server's `/mnt` to the host's `/host`.
 pub fn host_rule() -> Mappings {
     let rule = Mapping {
         kind: MappingKind::ServerToHost,
@@ -192,7 +192,7 @@ pub fn compiled(rules: &[Rule]) -> Mappings {
     Mappings::new(&mappings).expect("rules compile")
 }
 
-/// The same library twice.
+/// The library as a view, and as a naive model.
 pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
     let mut naive = Naive {
         locations: setup.locations.clone(),
@@ -227,29 +227,29 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
     (view, naive)
 }
 
-/// Asks both, and compares all that they say.
+/// Resolves a path in both, and compares all results.
 pub fn compare(
     views: &[LibraryView],
     naive: &[Naive],
     one: Option<usize>,
     rules: &[Rule],
     mappings: &Mappings,
-    asked: &[u8],
+    path: &[u8],
 ) {
     let views: Vec<&LibraryView> = views.iter().collect();
     let scope = one.map_or(Scope::All, Scope::One);
-    let got = Resolver::new(&views, scope, mappings).resolve(asked);
-    let wanted = naive::resolve(naive, one, rules, asked);
+    let got = Resolver::new(&views, scope, mappings).resolve(path);
+    let wanted = naive::resolve(naive, one, rules, path);
     let keys: Vec<_> = got
         .found()
         .iter()
         .map(|found| (found.library, found.item.rating_key))
         .collect();
-    // Made only when something is wrong: it takes longer than the answers.
+    // Built only after a mismatch: it takes longer than the answers.
     let context = || {
         format!(
             "{:?}: {:?} {} {keys:?}, wanted {wanted:?}",
-            String::from_utf8_lossy(asked),
+            String::from_utf8_lossy(path),
             got.match_kind,
             got.total
         )
@@ -296,14 +296,14 @@ pub fn compare(
     }
     let unverified = got.found().iter().any(|best| {
         let library = &naive[best.library];
-        library.is_unverified(asked, best.item.rating_key) || library.is_unverified(best.path, best.item.rating_key)
+        library.is_unverified(path, best.item.rating_key) || library.is_unverified(best.path, best.item.rating_key)
     });
     assert_eq!(got.unverified, unverified, "{}", context());
     if !(unverified && got.total == 1) && wanted.found.len() <= MAX_CANDIDATES {
         assert_eq!(got.reason, wanted.reason, "{}", context());
     }
     let sure = got.total == 1 && got.confidence == Confidence::High && !unverified;
-    let fast = Resolver::new(&views, scope, mappings).fast_lookup(asked);
+    let fast = Resolver::new(&views, scope, mappings).fast_lookup(path);
     assert_eq!(fast.is_some(), sure, "{}\n{fast:?}", context());
     if let Some(fast) = fast {
         let best = &got.found()[0];

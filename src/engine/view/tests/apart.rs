@@ -1,4 +1,4 @@
-//! Copies, samples and extras beside what is listed: their paths end as a listed one does, and they are other files.
+//! Copies, samples and extras near listed files: their paths end like a listed one, but they are other files.
 
 use super::library;
 use crate::matching::{Mappings, Resolver, Scope};
@@ -70,7 +70,7 @@ fn collection() -> Vec<Item> {
     ]
 }
 
-/// Asks under a root that no mapping names; the reason says whether the answer is to be high.
+/// Resolves paths below an unmapped root. The reason tells the expected confidence.
 #[track_caller]
 fn check<'p>(cases: impl IntoIterator<Item = (&'p str, Reason)>) {
     let none = Mappings::default();
@@ -106,7 +106,7 @@ fn check<'p>(cases: impl IntoIterator<Item = (&'p str, Reason)>) {
 }
 
 #[test]
-fn what_lies_among_extras_samples_or_what_was_deleted_is_another_file() {
+fn a_path_among_extras_samples_or_deleted_files_is_another_file() {
     let file = LOST.rsplit('/').next().expect("a name");
     let mut paths = Vec::new();
     for folder in [
@@ -149,7 +149,7 @@ fn what_lies_among_extras_samples_or_what_was_deleted_is_another_file() {
         paths.push(format!("/nas/Alpha Run (2001)/{folder}/Alpha Run (2001).mkv"));
         paths.push(format!("/nas/Extras/Season 03/{folder}/Extras - S03E01.mkv"));
     }
-    // What a system or a program keeps there is a copy, wherever that is.
+    // Folders of systems and programs hold copies, wherever they are.
     for folder in [
         "#recycle",
         "@Recycle",
@@ -168,7 +168,7 @@ fn what_lies_among_extras_samples_or_what_was_deleted_is_another_file() {
     check(paths.iter().map(|path| (path.as_str(), Reason::Contradicted)));
 }
 
-/// The folder with the year is the film's, and the one in it is of its extras, although both have the title.
+/// The folder with the year is the film's. The one in it holds its extras, although both have the title.
 #[test]
 fn a_film_named_like_a_folder_of_extras_has_extras_too() {
     let mut paths = Vec::new();
@@ -195,7 +195,7 @@ fn a_film_named_like_a_folder_of_extras_has_extras_too() {
             paths.push(format!("/nas/{title} (2001)/{folder}/Disc 1/{title} (2001).mkv"));
         }
     }
-    // So it is for shows, as it was for those whose folder with the year is not named like one of extras: `Other (2006)`.
+    // The same for shows whose folder with the year looks like one of extras: `Other (2006)`.
     for show in ["Sample", "Extras", "Other"] {
         paths.push(format!("/nas/{show} (2006)/{show}/{show} - S03E01.mkv"));
         paths.push(format!("/nas/{show} (2006)/Season 03/{show}/{show} - S03E01.mkv"));
@@ -204,7 +204,7 @@ fn a_film_named_like_a_folder_of_extras_has_extras_too() {
 }
 
 #[test]
-fn names_that_only_look_like_it_lose_nothing() {
+fn names_similar_to_extras_keep_their_confidence() {
     let (root, tells) = (Reason::OnlyRootDiffers, Reason::PathTells);
     check([
         // Titles.
@@ -232,7 +232,7 @@ fn names_that_only_look_like_it_lose_nothing() {
         ("/nas/Sample (2006)/Sample - S03E01.mkv", tells),
         ("/nas/Deep/Season 03/Deep - S03E01 - Crime-Scene.mkv", root),
         ("/nas/x/Deep - S03E01 - Crime-Scene.mkv", tells),
-        // Roots and categories of a person's choice.
+        // Roots and categories that a person chose.
         ("/nas/Other/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv", root),
         ("/mnt/s1/Shorts/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv", root),
         ("/mnt/.gdrive/Lost (2004)/Season 03/Lost - S03E01 - Pilot.mkv", root),
@@ -243,16 +243,16 @@ fn names_that_only_look_like_it_lose_nothing() {
         ("/home/u/Other/Home (2001)/Home (2001).mkv", tells),
         ("/nas/Shorts/Alpha Run (2001).mkv", tells),
         ("/nas/Extraction/Alpha Run (2001).mkv", tells),
-        // The location's root has such names itself.
+        // The location itself is below such a folder.
         ("/srv/#recycle/x/Kept Show/Season 03/Kept - S03E01.mkv", root),
         ("/nas/Other/Kept Show/Season 03/Kept - S03E01.mkv", root),
-        // The listed file has that name, below the library's folder as it is.
+        // The listed file itself has such a name.
         ("/nas/Beta Row/Season 03/Beta Row - S03E01-sample.mkv", root),
     ]);
 }
 
 #[test]
-fn what_is_listed_mapped_or_recorded_is_sure_wherever_it_lies() {
+fn listed_mapped_and_recorded_paths_are_certain_in_any_folder() {
     let rule = Mapping {
         kind: MappingKind::HostToServer,
         from: Pattern::Prefix(b"/nas/#recycle".to_vec()),
@@ -276,12 +276,12 @@ fn what_is_listed_mapped_or_recorded_is_sure_wherever_it_lies() {
 }
 
 #[test]
-fn a_path_of_many_such_folders_costs_no_more_for_each() {
+fn many_extras_folders_in_a_path_stay_cheap() {
     let none = Mappings::default();
     let view = library(&["/data/tv"], &[episode("Lost", "Pilot", LOST)], &none);
     let views = [&view];
     let name = LOST.rsplit('/').next().expect("a name");
-    // Each of them is looked at, since each is above the title: with all others for each this would not end.
+    // Each folder above the title is examined once; comparing each with all others would take for ever.
     for folder in ["other", "sample x", ".x", "lost"] {
         let asked = format!("/{}/Lost/{name}", vec![folder; 20_000].join("/"));
         let found = Resolver::new(&views, Scope::All, &none).resolve(asked.as_bytes());

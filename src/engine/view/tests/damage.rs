@@ -1,5 +1,5 @@
-//! Damage never crashes and never makes a wrong answer: either opening fails, or the segment says that it is broken, or the
-//! answer is the right one.
+//! Damage never causes a crash or a wrong answer: opening fails, or the segment reports that it is broken, or the
+//! answer is right.
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ fn questions(items: &[Item]) -> Vec<Vec<u8>> {
     questions
 }
 
-/// Everything that a segment says about all questions and items, or nothing when it is, or turns out to be, broken.
-fn told(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<String>> {
+/// All answers of a segment for these paths, and all its items; `None` if it is broken, or found to be broken.
+fn answers(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> Option<Vec<String>> {
     let segment = Arc::new(segment);
     let facts = ViewFacts {
         uuid: "uuid".into(),
@@ -38,26 +38,26 @@ fn told(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> 
     };
     let view = LibraryView::new(facts, mappings, Some(segment.clone()), None, Arc::default());
     let views = [&view];
-    let mut told = Vec::new();
+    let mut answers = Vec::new();
     for question in questions {
         let outcome = Resolver::new(&views, Scope::One(0), mappings).resolve(question);
         if !outcome.broken {
-            told.push(format!("{outcome:?}"));
+            answers.push(format!("{outcome:?}"));
         }
         if segment.is_broken() {
             return None;
         }
     }
-    // Each takes as long as all of the others.
+    // Folders of some paths only: each takes as long as all paths together.
     for question in questions.iter().step_by(5) {
-        // Its folder, and those above that.
+        // The path's folder, and those above.
         let mut folder = question.as_slice();
         while let Some(end) = folder.iter().rposition(|byte| *byte == b'/').filter(|end| *end > 0) {
             folder = &folder[..end];
             Normal::with(folder, |path| {
                 let outcome = FolderResolver::new(&views, Scope::One(0), mappings, path).resolve();
                 let files = FolderResolver::new(&views, Scope::One(0), mappings, path).files(None, 3);
-                told.push(format!("{outcome:?} {files:?}"));
+                answers.push(format!("{outcome:?} {files:?}"));
             });
             if segment.is_broken() {
                 return None;
@@ -68,9 +68,9 @@ fn told(segment: ListingSegment, questions: &[Vec<u8>], mappings: &Mappings) -> 
         let text = format!("{number} {item:?} {:?}", segment.find(item.rating_key));
         let mut files = Vec::new();
         segment.files(number, |path| files.push(path.to_vec()));
-        told.push(format!("{text} {files:?}"));
+        answers.push(format!("{text} {files:?}"));
     }
-    (!segment.is_broken()).then_some(told)
+    (!segment.is_broken()).then_some(answers)
 }
 
 struct Subject {
@@ -86,7 +86,7 @@ impl Subject {
         let bytes = listing(items, &mappings);
         let segment = ListingSegment::from_bytes(bytes.clone()).expect("an image opens");
         segment.verify().expect("a fresh image is whole");
-        let wanted = told(segment, &questions, &mappings).expect("a fresh image answers");
+        let wanted = answers(segment, &questions, &mappings).expect("a fresh image answers");
         Self {
             bytes,
             questions,
@@ -95,21 +95,21 @@ impl Subject {
         }
     }
 
-    /// Whether the damage was noticed; if it was not, then every answer must be right.
+    /// Returns whether the damage was detected; if not, all answers must be right.
     fn survives(&self, bytes: Vec<u8>, what: &str) -> bool {
         let Ok(segment) = ListingSegment::from_bytes(bytes) else {
             return false;
         };
-        let told = told(segment, &self.questions, &self.mappings);
-        if let Some(told) = &told {
-            assert_eq!(*told, self.wanted, "{what}");
+        let answers = answers(segment, &self.questions, &self.mappings);
+        if let Some(answers) = &answers {
+            assert_eq!(*answers, self.wanted, "{what}");
         }
-        told.is_some()
+        answers.is_some()
     }
 }
 
 #[test]
-fn no_flipped_byte_goes_unnoticed_where_it_matters() {
+fn every_flipped_byte_that_matters_is_detected() {
     let items = mixed_items();
     let subject = Subject::new(&items, questions(&items));
     let mut harmless = 0;
@@ -118,12 +118,12 @@ fn no_flipped_byte_goes_unnoticed_where_it_matters() {
         bytes[at] ^= 1 << (at % 8);
         harmless += usize::from(subject.survives(bytes, &format!("byte {at}")));
     }
-    // Only what pads the head to a whole block is not covered by any sum, and it is never read.
+    // Only the padding of the head is covered by no checksum, and it is never read.
     assert_eq!(harmless, 4096 - 512);
 }
 
 #[test]
-fn no_shortened_file_opens() {
+fn a_truncated_file_does_not_open() {
     let items = mixed_items();
     let subject = Subject::new(&items, questions(&items));
     for length in 0..subject.bytes.len() {
@@ -138,7 +138,7 @@ fn no_shortened_file_opens() {
 }
 
 #[test]
-fn damage_in_a_large_image_is_found_where_it_is_met() {
+fn damage_in_a_large_segment_is_found_on_reading() {
     let items: Vec<Item> = (0..3000)
         .map(|n| movie(&n.to_string(), &[&format!("/mnt/f/{}/{}.mkv", n / 7, n % 50)]))
         .collect();
@@ -162,13 +162,13 @@ fn damage_in_a_large_image_is_found_where_it_is_met() {
 }
 
 #[test]
-fn a_right_sum_does_not_make_absurd_offsets_dangerous() {
+fn absurd_offsets_with_right_checksums_are_harmless() {
     use xxhash_rust::xxh3::xxh3_64;
     let items = mixed_items();
     let subject = Subject::new(&items, questions(&items));
     let sums_at = subject.bytes.len() - 8 * (subject.bytes.len() - 4096).div_ceil(4096 + 8);
-    // Every sum is made to fit again after the damage, so that only the checks of bounds are left. Answers may be wrong
-    // then, as after an attack, but nothing may crash. Of the head what the parts are and where they lie, and not the sums.
+    // All checksums are made valid after the damage, so only bounds checks are left. Answers may be wrong then, as
+    // after an attack, but nothing may crash. In the head only the parts' offsets and counts are damaged.
     for at in (24..16 + 18 * 8).chain(4096..sums_at) {
         for value in [0, 0xFF] {
             let mut bytes = subject.bytes.clone();
@@ -183,7 +183,7 @@ fn a_right_sum_does_not_make_absurd_offsets_dangerous() {
             let head = xxh3_64(&bytes[..504]).to_le_bytes();
             bytes[504..512].copy_from_slice(&head);
             let segment = ListingSegment::from_bytes(bytes).expect("all sums fit");
-            told(segment, &subject.questions, &subject.mappings);
+            answers(segment, &subject.questions, &subject.mappings);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The resolution for folders against a naive one, which knows lists and prefixes of paths only.
+//! Compares folder resolution with a naive model of lists and path prefixes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ fn asked<'v>(views: &'v [&'v LibraryView], scope: Scope, mappings: &Mappings, pa
     Normal::with(path, |path| FolderResolver::new(views, scope, mappings, path).resolve())
 }
 
-/// Library, whether it is a show, rating key.
+/// An owner of files: library, whether it is a show, rating key.
 type Who = (usize, bool, String);
 
 #[derive(Debug, Default)]
@@ -26,9 +26,9 @@ struct Told {
     confidence: Confidence,
     reason: Reason,
     who: BTreeSet<Who>,
-    /// Whose what lies below each folder is.
+    /// The owners of the files below each folder.
     below: BTreeMap<Vec<u8>, BTreeSet<Who>>,
-    /// Of those, the seasons and albums: rating key, and number.
+    /// The seasons and albums of these owners: rating key, and number.
     seasons: BTreeMap<Who, BTreeSet<(String, i32)>>,
     items: u64,
     files: u64,
@@ -57,7 +57,7 @@ fn who(library: usize, item: &Item) -> Who {
     (library, of_show, key.clone())
 }
 
-/// Adds what lies below a folder by the paths that `names` gives.
+/// Adds the owners below each folder, by the paths that `names` returns.
 fn add(
     told: &mut Told,
     library: usize,
@@ -119,7 +119,8 @@ fn place(naive: &Naive, rules: &[Rule], folders: &[Vec<u8>]) -> u8 {
     best
 }
 
-/// Whether a folder of two components or more below the library's own is the one asked for, but for the root.
+/// Returns whether a folder of two or more components below the library's location equals the queried one except for
+/// its root.
 fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
     const GENERAL: [&[u8]; 4] = [b"cd1", b"films", b"media", b"data"];
     let names = components(listed);
@@ -139,7 +140,7 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
     below > 1 && common >= below && names[names.len() - below..].iter().any(|name| !GENERAL.contains(name))
 }
 
-#[allow(clippy::too_many_lines)] // kind by kind, as the design says it
+#[allow(clippy::too_many_lines)] // kind by kind, as in the design
 fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Told {
     let folder = trimmed(path);
     let asked: Vec<usize> = (0..libraries.len())
@@ -272,7 +273,7 @@ fn compare(
     let context = || format!("{:?}: {got:?}\nwanted {wanted:?}", String::from_utf8_lossy(path));
     assert!(!got.broken, "{}", context());
     assert_eq!(got.match_kind, wanted.match_kind, "{}", context());
-    // Of more than are shown, which folders were looked at is chance.
+    // If there are more than an answer shows, the choice among them is arbitrary.
     if wanted.folders > MAX_CANDIDATES || wanted.who.len() > MAX_CANDIDATES {
         assert_eq!(got.found.len().min(MAX_CANDIDATES), got.found.len(), "{}", context());
         assert_eq!((got.items, got.files), (wanted.items, wanted.files), "{}", context());
@@ -346,7 +347,7 @@ fn compare(
     }
 }
 
-/// Page by page, whatever their size, the files below a folder are those of the lists, each once and in order.
+/// Checks that pages of any size have the files below a folder once and in order.
 fn compare_pages(
     views: &[&LibraryView],
     libraries: &[Naive],
@@ -411,7 +412,7 @@ fn item() -> impl Strategy<Value = Item> {
             show_title: format!("Zulu {show}"),
             show_rating_key: format!("s{show}"),
             season,
-            // One season has no key, as hidden ones have none.
+            // One season has no key, like hidden seasons.
             season_rating_key: if season > 0 {
                 format!("t{show}{season}")
             } else {
@@ -471,7 +472,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn folders_are_the_naive_ones(
+    fn folders_resolve_as_in_the_naive_model(
         setups in proptest::collection::vec(setup(), 1..4),
         rules in rules(),
         questions in proptest::collection::vec(question(), 1..6),
@@ -481,7 +482,7 @@ proptest! {
         let (views, libraries): (Vec<_>, Vec<_>) = setups.iter().map(|setup| build(setup, &mappings)).unzip();
         let views: Vec<&LibraryView> = views.iter().collect();
         let mut folders = questions;
-        // The folders of what is listed, as they are, below another root, and as mappings call them.
+        // The folders of listed paths: as they are, below another root, and mapped.
         for library in &libraries {
             for part in library.items.iter().take(6).flat_map(|(item, _)| &item.parts) {
                 let ends = part.bytes().enumerate().filter(|(_, byte)| matches!(byte, b'/' | b'\\'));

@@ -23,7 +23,7 @@ fn files(segment: &ListingSegment, rating_key: &str) -> Option<Vec<String>> {
 }
 
 #[test]
-fn items_come_back_as_they_went_in() {
+fn items_round_trip() {
     let mut items = vec![
         movie("1", &["/a/x.mkv"]),
         movie("2", &["/a/y.mkv", "/b/\u{c9}.mkv", r"C:\c\z.mkv", r"\\?\D:\e.mkv"]),
@@ -104,7 +104,7 @@ fn plex_guids_are_packed() {
 }
 
 #[test]
-fn shows_are_kept_once() {
+fn each_show_is_stored_once() {
     let episode = |n: usize| Item {
         rating_key: n.to_string(),
         show_title: "A show with a title that is quite long".into(),
@@ -118,7 +118,7 @@ fn shows_are_kept_once() {
 }
 
 #[test]
-fn an_empty_image_answers() {
+fn an_empty_segment_answers() {
     let segment = open(&[]);
     assert_eq!(segment.items().count(), 0);
     assert_eq!(segment.find("1"), None);
@@ -221,7 +221,7 @@ fn files_are_whole_and_private_and_never_replaced() {
         write(2, 10);
         let new = ListingSegment::open(&path, mode, 7).expect("opens");
         assert_eq!((new.generation(), new.items_count(), new.parts_count()), (2, 10, 20));
-        // A process that has the old file open goes on with it.
+        // A process that has the old file open can still read it.
         assert_eq!(old.items().count(), 1000);
         old.verify().expect("is whole");
         std::fs::remove_file(&path).expect("removed");
@@ -234,7 +234,7 @@ fn files_are_whole_and_private_and_never_replaced() {
 }
 
 #[test]
-fn an_image_of_another_library_is_as_good_as_none() {
+fn a_segment_of_another_library_is_ignored() {
     let open = |uuid: &str| {
         let segment = Arc::new(open(&[movie("1", &["/a/x.mkv"])]));
         let facts = ViewFacts {
@@ -249,7 +249,7 @@ fn an_image_of_another_library_is_as_good_as_none() {
 }
 
 #[test]
-fn what_cannot_be_written_leaves_the_old_file() {
+fn a_failed_write_leaves_the_old_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("absent").join("library.image");
     let error = ListingBuilder::new(ListingMeta::default())
@@ -274,7 +274,7 @@ fn many_threads_may_verify_at_once() {
 }
 
 #[test]
-fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memory() {
+fn a_segment_built_on_disk_equals_one_built_in_memory() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("plexindex-3-l1.image");
     let mut items: Vec<Item> = (0..3000_usize)
@@ -332,13 +332,13 @@ fn an_image_that_is_made_in_runs_beside_its_file_is_the_one_that_is_made_in_memo
         .verify()
         .expect("sound");
     std::fs::remove_file(&path).expect("removed");
-    // One that is given up leaves nothing.
+    // An abandoned builder leaves no file.
     drop(fill(ListingBuilder::in_file(meta(), &path)));
     assert_eq!(names(), 0);
 }
 
 #[test]
-fn without_memory_for_an_image_there_is_a_status() {
+fn no_memory_for_a_segment_gives_a_status() {
     assert!(ListingBuilder::check_memory(20_000).is_ok());
     for items in [1 << 45, u64::MAX] {
         let error = ListingBuilder::check_memory(items).expect_err("no machine has as much");
@@ -348,7 +348,7 @@ fn without_memory_for_an_image_there_is_a_status() {
 }
 
 #[test]
-fn a_path_as_it_is_listed_needs_no_normal_form() {
+fn a_path_in_its_listed_spelling_needs_no_normal_form() {
     let listed = [
         "/m/\u{c9}t\u{e9}/\u{c9}.mkv",
         "/m/\u{e9}.mkv",
@@ -366,7 +366,7 @@ fn a_path_as_it_is_listed_needs_no_normal_form() {
         Normal::with(path.as_bytes(), |path| form = path.hash());
         assert_eq!(spelled(path), Some((key, form)), "{path}");
     }
-    // Two spellings of one path: which is meant is told by the normal form.
+    // Two spellings of one path are distinguished by the full lookup only.
     assert_eq!(spelled(listed[1]), None);
     assert_eq!(spelled(listed[2]), None);
     assert_eq!(spelled("/m/e\u{301}t\u{e9}/\u{c9}.mkv"), None);
@@ -374,7 +374,7 @@ fn a_path_as_it_is_listed_needs_no_normal_form() {
 }
 
 #[test]
-fn what_was_recorded_under_another_spelling_counts() {
+fn a_match_recorded_under_another_spelling_counts() {
     let none = Mappings::default();
     let path = "/m/\u{c9}.mkv";
     let segment = Arc::new(open(&[movie("1", &[path]), movie("2", &["/m/2.mkv"])]));

@@ -18,7 +18,7 @@ fn matched(n: usize, key: &str) -> MemtableChange {
 }
 
 #[test]
-fn it_takes_so_many_changes_and_no_more() {
+fn a_memtable_holds_its_capacity_and_no_more() {
     let none = Mappings::default();
     let memtable = Memtable::default();
     assert!(memtable.is_empty());
@@ -47,7 +47,7 @@ fn an_item_with_very_many_files_fills_it_without_harm() {
         sequence: 1,
     };
     assert_eq!(films.memtable.push(added, &none), Err(MemtableFull));
-    // What was not wholly taken hides nothing.
+    // An item that did not fit completely hides nothing.
     assert!(
         Resolver::new(&[&films], Scope::One(0), &none)
             .fast_lookup(b"/mnt/a.mkv")
@@ -71,7 +71,7 @@ fn the_newest_counts_however_often_a_path_changes() {
 }
 
 #[test]
-fn forgetting_asks_for_the_spellings_that_were_recorded() {
+fn removal_finds_all_recorded_spellings() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/mnt/a.mkv"])], &none);
     for path in ["/Host/A.mkv", "/host/a.mkv"] {
@@ -96,7 +96,7 @@ fn forgetting_asks_for_the_spellings_that_were_recorded() {
     assert_eq!(recorded(&films), [b"/host/a.mkv".to_vec()]);
 }
 
-/// Gives `each` the listed paths of the item with this rating key.
+/// Passes the listed paths of the item with this rating key to `each`.
 fn files_of(view: &LibraryView, rating_key: &str, mut each: impl FnMut(&[u8])) {
     match (view.find(rating_key), &view.segment) {
         (Some(Hit::Listed(number)), Some(segment)) => segment.files(number, each),
@@ -117,7 +117,7 @@ fn files_of(view: &LibraryView, rating_key: &str, mut each: impl FnMut(&[u8])) {
 }
 
 #[test]
-fn files_of_an_item_are_those_of_its_newest_state() {
+fn an_item_has_the_files_of_its_newest_change() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/mnt/a.mkv", "/mnt/b.mkv"])], &none);
     let paths_of = |key: &str| {
@@ -141,7 +141,7 @@ fn files_of_an_item_are_those_of_its_newest_state() {
     assert!(films.find("1").is_none());
 }
 
-/// A reader never sees half a change: an item that moves is always at exactly one of its paths, or at the next one.
+/// A reader never sees half a change: a moving item is always at exactly one path, the old or the new one.
 #[test]
 fn readers_see_whole_changes_while_a_writer_appends() {
     let none = Mappings::default();

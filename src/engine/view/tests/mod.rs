@@ -1,4 +1,4 @@
-//! Tests of what a hit reads, and of the resolution over it.
+//! Tests of reading hits, and of resolution over a view.
 
 mod against;
 mod apart;
@@ -21,7 +21,7 @@ use crate::matching::Mappings;
 use crate::model::Item;
 use against::{listing, movie};
 
-/// What the fuzz targets call `segment`.
+/// The names under which the fuzz targets use this module.
 mod parts {
     pub use crate::engine::memtable::MemtableChange;
     pub use crate::engine::segment::{

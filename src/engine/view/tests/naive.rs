@@ -1,4 +1,4 @@
-//! Resolution once more, written from `docs/design/matching.md` alone: lists, and nothing but linear scans.
+//! A second implementation of resolution, from `docs/design/matching.md` alone, with lists and linear scans.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
@@ -13,7 +13,7 @@ use crate::model::{Confidence, Item, MatchKind, Reason};
 pub struct Naive {
     pub locations: Vec<String>,
     pub fetched: bool,
-    /// Items with the moment they became known.
+    /// Items, and the time at which each became known.
     pub items: Vec<(Item, (u64, u64))>,
     /// Recorded matches: path, rating key, moment.
     pub matches: Vec<(Vec<u8>, String, (u64, u64))>,
@@ -22,7 +22,7 @@ pub struct Naive {
     pub changes: u64,
 }
 
-/// One rule: this folder for that one, on the host's paths or on the server's.
+/// A rule that replaces a folder, on the host's paths or on the server's.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Rule {
     pub to_server: bool,
@@ -35,12 +35,12 @@ pub struct Answer {
     pub match_kind: MatchKind,
     pub confidence: Confidence,
     pub reason: Reason,
-    /// Library and rating key of what fits equally well, each with the paths that do.
+    /// The items that match equally well, by library and rating key, with their matching paths.
     pub found: Fits,
 }
 
 thread_local! {
-    /// Forms that were asked for: scans ask for the same ones again and again.
+    /// A cache of normal forms, as scans need the same ones often.
     static FORMS: RefCell<HashMap<Vec<u8>, Vec<u8>>> = RefCell::default();
 }
 
@@ -100,7 +100,7 @@ fn common(a: &[u8], b: &[u8]) -> usize {
     a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
-/// Rules in the tests name folders in plain ASCII, so replacing them is cutting them off.
+/// Rewrites a path by a rule. Rules in the tests name ASCII folders, so this only replaces a prefix.
 pub(super) fn replaced(path: &[u8], rule: &Rule) -> Option<Vec<u8>> {
     let rest = path.strip_prefix(rule.from.as_bytes())?;
     rest.starts_with(b"/").then(|| [rule.to.as_bytes(), rest].concat())
@@ -176,7 +176,7 @@ impl Naive {
             .flat_map(|(item, moment)| item.parts.iter().map(move |path| (item, path.as_bytes(), *moment)))
     }
 
-    /// Awake matches for this form.
+    /// The confirmed matches for this form that are not dormant.
     fn confirmed(&self, path: &[u8], rules: &[Rule]) -> Vec<(String, Vec<u8>)> {
         let mut awake = Vec::new();
         for (recorded, key, moment) in self.matches.iter().filter(|(known, _, _)| form(known) == form(path)) {
@@ -200,10 +200,10 @@ impl Naive {
 
 /// Library, rating key, path, rank.
 type Fit = (usize, String, Vec<u8>, usize);
-/// Library and rating key, with the paths that fit.
+/// Matching paths by library and rating key.
 type Fits = BTreeMap<(usize, String), Vec<Vec<u8>>>;
 
-/// The best rank's fits, by item.
+/// The matches of the best rank, by item.
 fn best(fits: Vec<Fit>) -> Option<(usize, Fits)> {
     let rank = fits.iter().map(|(_, _, _, rank)| *rank).max()?;
     let mut found = Fits::new();
@@ -215,7 +215,7 @@ fn best(fits: Vec<Fit>) -> Option<(usize, Fits)> {
     Some((rank, found))
 }
 
-/// The paths listed in these libraries that have the form of `asked`.
+/// The listed paths of these libraries with the same form as `asked`.
 fn listed(libraries: &[Naive], group: &[usize], asked: &[u8]) -> Vec<Fit> {
     let mut fits = Vec::new();
     for n in group {
@@ -276,10 +276,10 @@ fn weak(libraries: &[Naive], group: &[usize], path: &[u8]) -> Option<(MatchKind,
     }
 }
 
-/// Whether all of a listed path below the library's folder is the end of `path` too, two names at least, of which one
-/// folder tells something.
+/// Returns whether `path` ends with everything of the listed path below the library's folder: two names at least, one
+/// of them a folder that is not generic.
 fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
-    /// Of the names in these tests those that every disc or collection has.
+    /// The generic names in these tests.
     const GENERAL: [&[u8]; 4] = [b"cd1", b"films", b"media", b"data"];
     let form = form(listed);
     let below = library
@@ -297,7 +297,7 @@ fn only_root(library: &Naive, path: &[u8], listed: &[u8]) -> bool {
 pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -> Answer {
     let all = 0..libraries.len();
     let asked: Vec<usize> = all.filter(|n| one.is_none_or(|one| one == *n)).collect();
-    // The library that owns the path, asked or not, should list it.
+    // A library that owns the path should list it, also if it is out of scope.
     let owned = libraries.iter().any(|library| library.owns(path, rules));
     let (owners, others): (Vec<usize>, Vec<usize>) = asked.iter().partition(|n| libraries[**n].owns(path, rules));
     let judged = !owners.is_empty();
@@ -322,7 +322,7 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
         (1, _) if match_kind > MatchKind::Mapped && owned => (Confidence::Low, Reason::NotListed),
         (1, _) if match_kind > MatchKind::Mapped => {
             let ((library, _), listed) = found.iter().next().expect("there is one");
-            // No name in these tests carries a title.
+            // No name in these tests contains a title.
             let only_root = |listed: &Vec<u8>| only_root(&libraries[*library], path, listed);
             if listed.iter().any(only_root) {
                 (Confidence::High, Reason::OnlyRootDiffers)

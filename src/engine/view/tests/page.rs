@@ -39,14 +39,14 @@ fn a_wait_ends_with_the_next_commit_by_another_map_of_the_page() {
     let path = folder.path().join("counters");
     let (one, other) = (VersionPage::open(&path, 7, true), VersionPage::open(&path, 7, true));
     let (one, other) = (&one.expect("opens"), &other.expect("opens"));
-    // What was committed since `done` was read is not waited for.
+    // The wait returns at once for a commit that came after `done` was read.
     let done = one.done();
     other.commit(1);
     one.wait(done, FOR_EVER);
     let begun = Instant::now();
     one.wait(one.done(), Duration::from_millis(20));
     assert!(begun.elapsed() >= Duration::from_millis(20), "nothing was committed");
-    // Wherever the commit comes between the steps of the wait, it is noticed.
+    // The commit is noticed at whatever step of the wait it comes.
     thread::scope(|threads| {
         let (turn, turns) = channel::<u64>();
         let (answer, answers) = channel();
@@ -71,7 +71,7 @@ fn a_wait_ends_with_the_next_commit_by_another_map_of_the_page() {
         assert_eq!(answers.recv(), Ok(300), "a repair changes what is shown, too");
         drop(turn);
     });
-    // Woken for nothing, it returns.
+    // A wake-up without a commit ends the wait.
     let returned = AtomicBool::new(false);
     thread::scope(|threads| {
         threads.spawn(|| {
@@ -86,7 +86,7 @@ fn a_wait_ends_with_the_next_commit_by_another_map_of_the_page() {
 }
 
 #[test]
-fn a_late_writer_takes_nothing_back() {
+fn a_delayed_writer_never_lowers_the_counter() {
     let folder = tempfile::tempdir().expect("a folder");
     let page = VersionPage::open(&folder.path().join("counters"), 7, true).expect("opens");
     page.begin(1);
@@ -97,7 +97,7 @@ fn a_late_writer_takes_nothing_back() {
 }
 
 #[test]
-fn the_page_of_another_store_is_filled_anew_in_its_place_and_says_so() {
+fn a_page_of_another_store_is_refilled_in_place_and_retired() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
     let old = VersionPage::open(&path, 7, true).expect("opens");
@@ -113,7 +113,7 @@ fn the_page_of_another_store_is_filled_anew_in_its_place_and_says_so() {
     old.repair(41);
     assert_eq!(old.state(), PageState::Pending);
     assert_eq!(fs::metadata(&path).expect("is there").ino(), before);
-    // What a writer notes late, that had it mapped, leads readers to the database.
+    // A delayed writer that still has the old page mapped makes its readers query the database.
     old.begin(50);
     old.commit(50);
     assert_ne!(new.state(), PageState::Equal(0));
@@ -123,7 +123,7 @@ fn the_page_of_another_store_is_filled_anew_in_its_place_and_says_so() {
 }
 
 #[test]
-fn a_retired_page_is_filled_anew_also_where_that_was_cut_off() {
+fn a_retired_page_is_refilled_after_an_interrupted_refill() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("counters");
     let first = VersionPage::open(&path, 7, true).expect("opens");
@@ -157,7 +157,7 @@ fn a_short_or_foreign_file_is_replaced() {
 }
 
 #[test]
-fn all_who_open_it_first_get_the_same_page() {
+fn concurrent_first_opens_share_one_page() {
     for _ in 0..20 {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("counters");
@@ -176,13 +176,13 @@ fn all_who_open_it_first_get_the_same_page() {
 }
 
 #[test]
-fn no_page_without_a_folder() {
+fn a_page_without_its_folder_is_an_error() {
     let folder = tempfile::tempdir().expect("a folder");
     let error = VersionPage::open(&folder.path().join("absent/counters"), 7, true)
         .err()
         .expect("is refused");
     assert!(error.message.contains("counters"), "{error}");
-    // A file in the folder's place would be there for good.
+    // A file with the folder's name would stay for ever.
     assert!(!folder.path().join("absent").exists());
 }
 

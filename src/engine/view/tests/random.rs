@@ -1,6 +1,6 @@
-//! The resolution against the naive one, over random libraries full of what is hard: repeated names, names that differ by
-//! case or composition, Windows and UNC spellings, bytes that are no text, files of several items, items of several files,
-//! mappings, matches that sleep or are overruled, and changes on top of all that.
+//! Compares resolution with the naive model over random libraries with difficult content: repeated names, names that
+//! differ by case or composition, Windows and UNC spellings, bytes that are not UTF-8, files of several items, items of
+//! several files, mappings, dormant and overruled matches, and changes in the memtable.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) fn path() -> impl Strategy<Value = String> {
     })
 }
 
-/// Paths as a host may ask for them: some are no text.
+/// A path as a host may query it; some are not UTF-8.
 pub(super) fn question() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         12 => path().prop_map(String::into_bytes),
@@ -86,7 +86,7 @@ fn setup() -> impl Strategy<Value = Setup> {
             for item in items {
                 by_key.insert(item.rating_key.clone(), item);
             }
-            // A crowd that shares few names, so that ranges get long.
+            // Many items that share few names, so that ranges get long.
             for (n, paths) in many.iter().enumerate().filter(|_| crowded) {
                 let mut parts: Vec<&str> = paths.iter().map(String::as_str).collect();
                 parts.dedup();
@@ -98,7 +98,7 @@ fn setup() -> impl Strategy<Value = Setup> {
             }
             Setup {
                 locations,
-                // A library without a listing has no items but those that single requests brought.
+                // A library without a listing has only items from single requests.
                 items: if fetched {
                     by_key.into_values().collect()
                 } else {
@@ -121,7 +121,7 @@ pub(super) fn rules() -> impl Strategy<Value = Vec<Rule>> {
     proptest::collection::vec(rule, 0..3)
 }
 
-/// Each case asks some hundred questions. `PROPTEST_CASES` asks for more.
+/// Number of cases, of some hundred paths each. `PROPTEST_CASES` raises it.
 pub(super) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES")
         .ok()
@@ -133,7 +133,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: cases(), max_shrink_iters: 4000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn resolution_is_the_naive_one(
+    fn paths_resolve_as_in_the_naive_model(
         setups in proptest::collection::vec(setup(), 1..4),
         rules in rules(),
         questions in proptest::collection::vec(question(), 1..12),
@@ -141,7 +141,7 @@ proptest! {
         let mappings = compiled(&rules);
         let (views, naive): (Vec<_>, Vec<_>) = setups.iter().map(|setup| build(setup, &mappings)).unzip();
         let mut asked = questions;
-        // What is listed, recorded or changed is worth asking for, too.
+        // Listed, recorded and changed paths are queried too.
         for library in &naive {
             asked.extend(library.items.iter().take(8).flat_map(|(item, _)| &item.parts).map(|path| path.clone().into_bytes()));
             asked.extend(library.matches.iter().map(|(path, _, _)| path.clone()));

@@ -1,4 +1,4 @@
-//! What the resolution promises, case by case. That it holds in general is shown in `random`.
+//! The promises of resolution, case by case. `random` tests it in general.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, MatchKind, Reason};
 use crate::options::{Mapping, MappingKind, Pattern};
 
-/// Match kind, confidence, reason and keys, best first, in a form that fits into a line.
+/// Resolves a path: match kind, confidence, reason and keys, best first.
 fn ask(views: &[&LibraryView], mappings: &Mappings, path: &str) -> (MatchKind, Confidence, Reason, Vec<String>) {
     let scope = if views.len() == 1 { Scope::One(0) } else { Scope::All };
     let outcome = Resolver::new(views, scope, mappings).resolve(path.as_bytes());
@@ -68,7 +68,7 @@ fn the_same_name_in_many_folders_is_decided_by_the_folders() {
 }
 
 #[test]
-fn under_a_folder_of_the_library_weak_matches_stay_low() {
+fn suffix_matches_inside_a_location_stay_low() {
     let none = Mappings::default();
     let music = library(&["/music"], &[movie("1", &["/music/Birch/CD1/01.flac"])], &none);
     let views = [&music];
@@ -78,7 +78,7 @@ fn under_a_folder_of_the_library_weak_matches_stay_low() {
         (match_kind, (confidence, reason), found),
         (MatchKind::Suffix, low, keys(&["1"]))
     );
-    // Under no folder of a library: another root alone is a missing mapping, another folder another file.
+    // Outside of all libraries' folders: another root means a missing mapping, another folder means another file.
     let (match_kind, confidence, reason, found) = ask(&views, &none, "/elsewhere/Birch/CD1/01.flac");
     assert_eq!(
         (match_kind, (confidence, reason), found),
@@ -90,7 +90,7 @@ fn under_a_folder_of_the_library_weak_matches_stay_low() {
         (match_kind, (confidence, reason), found),
         (MatchKind::Suffix, low, keys(&["1"]))
     );
-    // Asked of one library, in a folder of another's.
+    // The query names one library, and the path lies in a folder of another.
     let other = library(&["/vinyl"], &[], &none);
     let views = [&music, &other];
     let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(b"/vinyl/Birch/CD1/01.flac");
@@ -130,7 +130,7 @@ fn a_miss_has_a_reason() {
 }
 
 #[test]
-fn names_that_differ_by_case_are_no_guess() {
+fn equal_bytes_win_between_names_that_differ_by_case() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/f/A.mkv"]), movie("2", &["/f/a.mkv"])], &none);
     let views = [&films];
@@ -189,14 +189,14 @@ fn folders_choose_among_libraries() {
     assert_eq!(ask(&views, &none, "/uhd/x.mkv").3, keys(&["2"]));
     // Both list it, but only one can own it.
     assert_eq!(ask(&views, &none, "/uhd/z.mkv").3, keys(&["4"]));
-    // Under no folder of either: both have such a name.
+    // Outside of both libraries' folders: both have such a name.
     let (match_kind, confidence, reason, found) = ask(&views, &none, "/data/x.mkv");
     assert_eq!(
         (match_kind, confidence, reason),
         (MatchKind::FileName, Confidence::Low, Reason::SeveralLibraries)
     );
     assert_eq!(found.len(), 2);
-    // A new file of one library is not another's because it is called alike.
+    // A new file in one library's folder is not another library's item of the same name.
     let (match_kind, confidence, _, found) = ask(&views, &none, "/hd/z.mkv");
     assert_eq!(
         (match_kind, confidence, found),
@@ -244,7 +244,7 @@ fn mappings_make_paths_exact() {
                 .expect("is sure");
             assert_eq!((fast.match_kind, fast.rating_key), (MatchKind::Mapped, key));
         }
-        // As mapped it lies under the folder: the name alone is not enough.
+        // After mapping it lies in the library's folder, so the name alone is not enough.
         let (match_kind, confidence, ..) = ask(&views, &mappings, &format!("{root}/new/02.mkv"));
         assert_eq!((match_kind, confidence), (MatchKind::FileName, Confidence::Low));
         let (.., reason, _) = ask(&views, &mappings, &format!("{root}/new/03.mkv"));
@@ -253,7 +253,7 @@ fn mappings_make_paths_exact() {
 }
 
 #[test]
-fn confirmed_matches_sleep_wake_and_are_overruled() {
+fn confirmed_matches_go_dormant_return_and_are_overruled() {
     let none = Mappings::default();
     let films = library(
         &["/mnt"],
@@ -271,15 +271,15 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
         item: Arc::new(movie(key, &[path])),
         sequence: 1,
     };
-    // An unlisted item: the match sleeps, and the climb goes on.
+    // The item is not listed: the match is dormant, and resolution continues.
     push(matched("/host/x.mkv", "9", 1));
     assert_eq!(ask(&views, &none, "/host/x.mkv").2, Reason::NoLocation);
-    // It wakes when the item is listed.
+    // The match counts again when the item is listed.
     push(added("9", "/mnt/nine.mkv"));
     assert_eq!(ask(&views, &none, "/host/x.mkv").0, MatchKind::Confirmed);
     push(MemtableChange::Removed { rating_key: "9".into() });
     assert_eq!(ask(&views, &none, "/host/x.mkv").0, MatchKind::None);
-    // Recorded after the listing, which says otherwise: the host knows better.
+    // Recorded after the contradicting listing: the match counts.
     push(matched("/mnt/a.mkv", "2", 1));
     assert_eq!(
         ask(&views, &none, "/mnt/a.mkv"),
@@ -307,7 +307,7 @@ fn confirmed_matches_sleep_wake_and_are_overruled() {
 }
 
 #[test]
-fn of_an_item_that_no_listing_holds_only_the_key_is_known() {
+fn an_unlisted_item_has_only_its_key() {
     let none = Mappings::default();
     let mut unfetched = library(&[], &[], &none);
     unfetched.facts.fetched = false;
@@ -328,7 +328,7 @@ fn of_an_item_that_no_listing_holds_only_the_key_is_known() {
 }
 
 #[test]
-fn what_was_invalidated_is_answered_after_a_confirmation_only() {
+fn an_invalidated_item_needs_verification() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/mnt/a.mkv", "/mnt/b.mkv"])], &none);
     let views = [&films];
@@ -348,7 +348,7 @@ fn what_was_invalidated_is_answered_after_a_confirmation_only() {
             .is_none()
     );
     assert!(!unverified("/mnt/b.mkv"));
-    // By its end it is the same row, so it is invalidated from there, too.
+    // A suffix match finds the same entry, so it is invalidated too.
     assert!(unverified("/data/mnt/a.mkv"));
     push(MemtableChange::VerifiedPath {
         path: b"/mnt/a.mkv".to_vec(),
@@ -361,7 +361,7 @@ fn what_was_invalidated_is_answered_after_a_confirmation_only() {
 }
 
 #[test]
-fn long_and_strange_paths_are_asked_without_harm() {
+fn long_and_strange_paths_resolve_without_harm() {
     let none = Mappings::default();
     let long = format!("/mnt/{}/x.mkv", "d".repeat(65_536));
     let films = library(&[], &[movie("1", &[&long]), movie("2", &["/mnt/y.mkv"])], &none);

@@ -1,5 +1,5 @@
-//! Right, or not sure: of a collection Plex lists one half, and all of it is asked for under a root that nothing maps. A
-//! listed file is found; one that is not listed is never another's item with high confidence.
+//! Right or uncertain: Plex lists one half of a collection, and all of it is queried below an unmapped root. A listed
+//! file is found; an unlisted one never gets another item with high confidence.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::model::{Confidence, Item, ItemType, Reason};
 const ADJECTIVES: [&str; 6] = ["Quiet", "Golden", "Last", "The Broken", "Café", "Red"];
 const NOUNS: [&str; 5] = ["River", "Heat", "Summers of Émile", "Window & Door", "夜の海"];
 
-/// How files are named; the first few carry the title, in the file's name or in a folder.
+/// Patterns of file paths; the first few contain the title, in the file name or in a folder.
 const FILMS: [&str; 9] = [
     "{t} ({y})/{t} ({y}).mkv",
     "{s}.{y}.1080p.BluRay.x264-GRP.mkv",
@@ -103,12 +103,12 @@ const ROOTS: [(ItemType, &str); 4] = [
     (ItemType::Photo, "/data/photos"),
 ];
 
-/// A library's number, a path below its folder, and the key under which it is listed, if it is.
-type Asked = (usize, String, Option<String>);
+/// Index of the library, a path below its folder, and its rating key if it is listed.
+type QueriedFile = (usize, String, Option<String>);
 
-/// The libraries, and each file's place below its library's folder with the key under which it is listed, if it is.
-fn collection(files: Vec<File>) -> (Vec<LibraryView>, Vec<Asked>) {
-    // One file a place, and one of each film and edition and of each episode: of a copy their item is right.
+/// The libraries, and all files as [`QueriedFile`].
+fn collection(files: Vec<File>) -> (Vec<LibraryView>, Vec<QueriedFile>) {
+    // No two files share a path, or show the same film, edition or episode: the item of a copy would be right.
     let of_what = |file: &File| {
         let item = &file.item;
         match file.kind {
@@ -156,14 +156,14 @@ proptest! {
                     prop_assert_eq!(Some(high.item.rating_key), key.as_deref(), "{}: {:?}", path, found.reason);
                     prop_assert!(matches!(found.reason, Reason::OnlyRootDiffers | Reason::PathTells));
                 }
-                // Two names below the folder that no disc, card or season has: the root alone differs.
+                // Two names below the location that are no disc, card or season: only the root differs.
                 let well_named = below.split('/').count() > 1 && !below.starts_with("DCIM") || below.contains("GRP");
                 if key.is_some() && well_named {
                     prop_assert!(high.is_some(), "{}: {:?} {:?}", path, found.match_kind, found.reason);
                 }
                 let fast = Resolver::new(&views, scope, &none).fast_lookup(path.as_bytes());
                 prop_assert_eq!(fast.map(|hit| hit.rating_key), high.map(|high| high.item.rating_key));
-                // What lies beside a file and is called as it is is another file.
+                // A file beside a listed one, with a similar name, is another file.
                 let (folder, name) = path.rsplit_once('/').expect("a file in a folder");
                 for apart in ["Sample", "Featurettes", "Deleted Scenes/x", "#recycle", ".Trash-1/files", "Plex Versions/4k"] {
                     let copy = format!("{folder}/{apart}/{name}");

@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::platform::swap::Swap;
 
-/// Counts how many are alive, and knows when it was dropped.
+/// Counts living values, and detects a second drop.
 struct Counted {
     value: usize,
     alive: Arc<AtomicUsize>,
@@ -27,7 +27,7 @@ impl Drop for Counted {
 }
 
 #[test]
-fn a_guard_keeps_its_value_and_nothing_else() {
+fn a_guard_keeps_only_its_own_value() {
     let alive = Arc::new(AtomicUsize::new(0));
     let swap = Swap::new(Counted::new(1, &alive));
     let guard = swap.read();
@@ -41,7 +41,7 @@ fn a_guard_keeps_its_value_and_nothing_else() {
 }
 
 #[test]
-fn nothing_leaks_and_nothing_is_read_after_its_end() {
+fn values_are_freed_once_and_never_read_afterwards() {
     let alive = Arc::new(AtomicUsize::new(0));
     let swap = Swap::new(Counted::new(0, &alive));
     let done = AtomicBool::new(false);

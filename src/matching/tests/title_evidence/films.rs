@@ -1,9 +1,9 @@
-//! Films: told by title and year.
+//! Title evidence for films: title and year.
 
 use super::*;
 
 #[test]
-fn a_film_is_told_by_title_and_year() {
+fn title_and_year_confirm_a_film() {
     names(
         &film("Big Buck Bunny", 2008),
         &[
@@ -36,7 +36,7 @@ fn a_film_is_told_by_title_and_year() {
 }
 
 #[test]
-fn a_folder_tells_a_film_when_nothing_below_it_differs() {
+fn a_folder_confirms_a_film_if_names_below_it_agree() {
     check(
         &film("Big Buck Bunny", 2008),
         &[
@@ -85,7 +85,7 @@ fn a_folder_tells_a_film_when_nothing_below_it_differs() {
                 "/p/Big Buck Bunny (2008)/movie.mkv",
                 Contradicts,
             ),
-            // No folder of the film's: any may be called so.
+            // A folder with a generic name is not the film's.
             (
                 "/nas/other/x/Big Buck Bunny (2008).mkv",
                 "/p/Big Buck Bunny/Big Buck Bunny (2008).mkv",
@@ -102,10 +102,10 @@ fn a_folder_tells_a_film_when_nothing_below_it_differs() {
                 "/p/Big Buck Bunny/Big Buck Bunny.mkv",
                 Neutral,
             ),
-            // The year is in a folder that both have; not in one that only the path asked for has.
+            // A year counts in a folder that both paths have, not in one that only the queried path has.
             ("/nas/2008/Big Buck Bunny.mkv", "/p/2008/Big Buck Bunny.mkv", Confirms),
             ("/nas/archive 2008/Big Buck Bunny.mkv", "/p/Big Buck Bunny.mkv", Neutral),
-            // A year apart is another film of that title, unless both paths have it.
+            // A year apart means another film of that title, unless both paths have it.
             (
                 "/nas/Big Buck Bunny (2009)/movie.mkv",
                 "/p/Big Buck Bunny (2008)/movie.mkv",
@@ -228,7 +228,7 @@ fn words_are_compared_as_people_write_them() {
 }
 
 #[test]
-fn an_edition_or_a_number_at_a_database_tells_against() {
+fn another_edition_or_external_id_contradicts() {
     names(
         &film("King Kong", 1933),
         &[
@@ -255,7 +255,7 @@ fn an_edition_or_a_number_at_a_database_tells_against() {
 }
 
 #[test]
-fn a_title_made_of_the_file_s_name_tells_with_its_year_only() {
+fn an_unmatched_films_title_confirms_only_with_its_year() {
     for guid in [
         "local://1234",
         "tv.plex.agents.none://1234",

@@ -1,9 +1,9 @@
-//! Episodes and tracks: told by title and number.
+//! Title evidence for episodes and tracks: title and number.
 
 use super::*;
 
 #[test]
-fn an_episode_is_told_by_show_season_and_number() {
+fn show_season_and_number_confirm_an_episode() {
     names(
         &episode("Game of Thrones", 1, 2),
         &[
@@ -79,7 +79,7 @@ fn an_episode_is_told_by_show_season_and_number() {
 }
 
 #[test]
-fn two_shows_of_one_title_are_told_by_their_year_or_country() {
+fn year_or_country_distinguishes_shows_of_one_title() {
     let file = "Season 1/Doctor Who - S01E01.mkv";
     for (asked, listed, verdict) in [
         ("Doctor Who (2005)", "Doctor Who (2005)", Confirms),
@@ -101,7 +101,7 @@ fn two_shows_of_one_title_are_told_by_their_year_or_country() {
             ("/n/The Office US/S01E01.mkv", "/p/The Office/S01E01.mkv", Neutral),
         ],
     );
-    // A film of the show's title has no number.
+    // A film with the show's title has no episode number.
     names(
         &film("Firefly Serenity", 2005),
         &[("Firefly Serenity S01E01.mkv", Neutral)],
@@ -109,7 +109,7 @@ fn two_shows_of_one_title_are_told_by_their_year_or_country() {
 }
 
 #[test]
-fn a_track_is_told_by_title_artist_and_the_album_s_folder() {
+fn title_artist_and_album_folder_confirm_a_track() {
     let intro = track("The Nobodies", "Intro", 1);
     let listed = "/p/The Nobodies/First/01 - Intro.flac";
     check(

@@ -3,14 +3,14 @@
 use super::*;
 
 #[test]
-fn general_words_are_sorted_and_say_nothing_of_a_track() {
+fn general_words_are_sorted_and_never_confirm_a_track() {
     assert!(crate::matching::vocabulary::GENERAL.is_sorted());
     let ripped = track("Unknown Artist", "Track 01", 1);
     let below = "Unknown Artist/Unknown Album/01 Track 01.mp3";
     check(&ripped, &[(&format!("/n/{below}"), &format!("/p/{below}"), Neutral)]);
 }
 
-/// The first rule, with the library's folder.
+/// Applies [`only_root_differs`] to a file below a library's location.
 fn root_only(item: &ItemRef<'_>, asked: &str, location: &str, below: &str) -> bool {
     let listed = format!("{location}/{below}");
     Normal::with(asked.as_bytes(), |asked| {
@@ -44,10 +44,10 @@ fn another_root_is_a_missing_mapping() {
             "Some Show/Season 17/S17E21.mkv",
             false,
         ),
-        // The file's name alone, and what every show has.
+        // The file name alone, or with a folder that every show has, proves nothing.
         ("/nas/tv/S17E21.mkv", "/tv", "S17E21.mkv", false),
         ("/nas/tv/Season 17/S17E21.mkv", "/tv", "Season 17/S17E21.mkv", false),
-        // A folder of the library for each show: its name is what tells.
+        // A location for each show: its name identifies the show.
         ("/nas/Some Show/a/S17E21.mkv", "/tv/Some Show", "a/S17E21.mkv", true),
         ("/nas/Other Show/a/S17E21.mkv", "/tv/Some Show", "a/S17E21.mkv", false),
     ] {
@@ -83,7 +83,7 @@ fn another_root_is_a_missing_mapping() {
 }
 
 #[test]
-fn a_folder_that_tells_nothing_is_no_evidence() {
+fn a_generic_folder_is_no_evidence() {
     let photo = item(ItemType::Photo);
     let number = |folder: &str, name: &str| {
         let asked = format!("/nas/photos/Phone/{folder}/{name}");
@@ -105,7 +105,7 @@ fn a_folder_that_tells_nothing_is_no_evidence() {
         assert!(!number(folder, "401.mkv"), "{folder}");
     }
     assert!(number("2019 Crete", "IMG_0001.JPG"));
-    // The show's own name is one, whatever it is; of the library's own folder too.
+    // The show's own name identifies it, also as the name of the location.
     let of = |title| episode(title, 1, 2);
     assert!(root_only(
         &of("24"),
@@ -152,7 +152,7 @@ fn a_folder_that_tells_nothing_is_no_evidence() {
         "/data/Home",
         "Season 01/S01E02.mkv"
     ));
-    // A film that is called by its title has the path of its remakes, unless it is dated.
+    // A film named by its title has the path of its remakes, unless the path has a year.
     let kong = film("King Kong", 1933);
     for (below, wanted) in [
         ("King Kong/King Kong.mkv", false),

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 /// The store notes a library's use at most this often.
-const NOTED_MS: i64 = 3_600_000;
+const STORE_INTERVAL_MS: i64 = 3_600_000;
 
 /// When a library was last used.
 #[derive(Debug, Default)]
@@ -51,13 +51,13 @@ impl LastAccess {
     /// Returns the time to store. With `exactly` set: whenever the store's time is older.
     pub fn time_to_store(&self, exactly: bool) -> Option<i64> {
         let (ms, noted) = (self.ms.load(Ordering::Relaxed), self.noted.load(Ordering::Relaxed));
-        let is_due = ms != noted && (exactly || !(0..NOTED_MS).contains(&ms.saturating_sub(noted)));
+        let is_due = ms != noted && (exactly || !(0..STORE_INTERVAL_MS).contains(&ms.saturating_sub(noted)));
         is_due.then_some(ms)
     }
 
     /// Returns whether the store's time is recent enough.
     pub fn is_stored_recently(&self, now_ms: i64) -> bool {
-        (0..NOTED_MS).contains(&now_ms.saturating_sub(self.noted.load(Ordering::Relaxed)))
+        (0..STORE_INTERVAL_MS).contains(&now_ms.saturating_sub(self.noted.load(Ordering::Relaxed)))
     }
 
     /// Notes that the store has this time.
