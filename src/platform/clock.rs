@@ -74,8 +74,8 @@ pub fn coarse_ms() -> u64 {
     }
 }
 
-/// Seconds and nanoseconds of the clock that Linux's local file systems use for time stamps, which are never ahead of
-/// it.
+/// Seconds and nanoseconds of the clock that Linux's local file systems use for time stamps. A time is ahead of it only where
+/// the fine clock gave it.
 #[must_use]
 pub fn file_clock() -> (i64, i64) {
     #[cfg(target_os = "linux")]
@@ -89,6 +89,21 @@ pub fn file_clock() -> (i64, i64) {
     }
     #[allow(clippy::unnecessary_cast)] // their types differ by platform
     (time.tv_sec as i64, time.tv_nsec as i64)
+}
+
+/// The clock of [`file_clock`] as the kernel has it; `None` if unknown. The copy that a process reads without a system call may
+/// be older for a moment: then a coarse time that a file just got would seem to be ahead.
+#[must_use]
+pub fn coarse_file_clock() -> Option<(i64, i64)> {
+    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
+    {
+        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+        // SAFETY: the call fills in a struct of ours.
+        let done = unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_REALTIME_COARSE, &raw mut time) };
+        (done == 0).then_some((time.tv_sec, time.tv_nsec))
+    }
+    #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
+    None
 }
 
 #[inline]

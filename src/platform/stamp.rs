@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::clock::{file_clock, is_frozen};
+use super::clock::{coarse_file_clock, file_clock, is_frozen};
 use super::files::Inode;
 
 /// Resolution of file times, with a margin: a second write within this time may leave the stamp unchanged.
@@ -91,7 +91,9 @@ impl FolderStamp {
     }
 
     /// Returns whether every later change of its names will change the stamp, on a file system that uses this machine's
-    /// clock: the clock has advanced since, and has a fine resolution.
+    /// clock: the clock has advanced since, and has a fine resolution. A time that the coarse clock has not reached is of the
+    /// fine one, which gives each change another time. Linux takes it for the change after a look (multigrain timestamps);
+    /// otherwise a folder that just changed would detect nothing until the next tick.
     #[must_use]
     pub fn detects_later_changes(&self) -> bool {
         let (seconds, nanoseconds) = self.changed;
@@ -101,7 +103,8 @@ impl FolderStamp {
             more => (seconds + 1, more - 1_000_000_000),
         };
         // In a simulation, time stands still for the host but not for this clock.
-        !is_frozen() && counts && later < file_clock()
+        let is_fine = || coarse_file_clock().is_some_and(|coarse| coarse < self.changed);
+        !is_frozen() && counts && (later < file_clock() || is_fine())
     }
 }
 
