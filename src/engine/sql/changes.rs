@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells};
+use super::last_write::LibraryState;
 use super::places::{end_of, place_of};
-use super::tx::{LibraryState, Tx};
+use super::tx::Tx;
 
 use crate::model::{IdentityId, LibraryId, Sequence};
 

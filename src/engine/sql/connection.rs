@@ -1,5 +1,7 @@
 //! One connection to `SQLite`: opened when needed, closed at any time.
 
+use std::cell::Cell;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,9 +11,11 @@ use rusqlite::{Connection, ErrorCode, FileControl};
 
 use super::explain::{explain, is_broken};
 use super::folder::StoreFolder;
+use super::last_write::{LastWrite, LibraryState};
 use super::lock_wait::BUSY;
 use super::schema::{MADE, connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
+use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::Inode;
@@ -151,14 +155,53 @@ pub struct LazyConnection {
     file: Option<Inode>,
 }
 
-struct OpenConnection {
+/// An open connection.
+pub struct OpenConnection {
     connection: Connection,
+    /// The last write through this connection.
+    last_write: Cell<Option<LastWrite>>,
     /// Id of the store.
     id: u64,
     /// Whether it writes to a write-ahead log.
     has_log: bool,
     /// Released after the connection.
     _sole: ExclusiveOpen,
+}
+
+impl Deref for OpenConnection {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl OpenConnection {
+    /// Returns the last write if no connection has written since. Within a transaction; it is forgotten.
+    pub fn take_last_write(&self) -> rusqlite::Result<Option<LastWrite>> {
+        let Some(last) = self.last_write.take() else {
+            return Ok(None);
+        };
+        let now = self.data_version()?;
+        Ok(Some(last).filter(|last| last.data_version == now))
+    }
+
+    /// Notes a write that was committed.
+    pub fn note_write(&self, sequence: Sequence, library: Option<LibraryState>) {
+        let write = self.data_version().map(|data_version| LastWrite {
+            data_version,
+            sequence,
+            library,
+        });
+        self.last_write.set(write.ok());
+    }
+
+    fn data_version(&self) -> rusqlite::Result<u32> {
+        let mut version = 0;
+        self.connection
+            .file_control(None::<&str>, FileControl::DataVersion(&mut version))?;
+        Ok(version)
+    }
 }
 
 impl Drop for LazyConnection {
@@ -254,11 +297,11 @@ impl LazyConnection {
     }
 
     /// Returns the connection, opened if necessary, and the id of the store.
-    pub fn connection(&mut self) -> Result<(&Connection, u64)> {
+    pub fn connection(&mut self) -> Result<(&OpenConnection, u64)> {
         self.open_within(BUSY)?;
         self.open
             .as_ref()
-            .map(|open| (&open.connection, open.id))
+            .map(|open| (open, open.id))
             .ok_or_else(|| Error::new(Status::Store, "the store is closed"))
     }
 
@@ -374,6 +417,7 @@ fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqli
     connection.busy_timeout(BUSY)?;
     Ok(OpenConnection {
         connection,
+        last_write: Cell::default(),
         id: id.cast_unsigned(),
         has_log: journal_mode.eq_ignore_ascii_case("wal"),
         _sole: sole,

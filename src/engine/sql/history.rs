@@ -9,8 +9,9 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::changes::{LoggedKind, trim};
+use super::last_write::LibraryState;
 use super::open::Store;
-use super::tx::{LibraryState, Tx};
+use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Generation, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;

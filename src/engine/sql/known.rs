@@ -2,7 +2,8 @@
 
 use rusqlite::params;
 
-use super::tx::{LibraryState, Tx};
+use super::last_write::LibraryState;
+use super::tx::Tx;
 use crate::model::{Item, Sequence};
 
 /// The stored row of an item.

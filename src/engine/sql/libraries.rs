@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::ids::listing_name;
+use super::last_write::LibraryState;
 use super::open::Store;
 use super::places::end_of;
-use super::tx::{LibraryState, Tx};
+use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{
     Change, Generation, Hint, IdentityId, Library, LibraryId, LibraryKind, ListingName, Sequence, TableId, Trust,

@@ -47,6 +47,7 @@ mod invalidation;
 mod items;
 mod keeping;
 mod known;
+mod last_write;
 mod leases;
 mod libraries;
 mod listings;

@@ -15,7 +15,7 @@ use super::incarnation::Incarnation;
 use super::lock_wait::BUSY;
 use super::opened::{OpenFiles, is_fresh, repair, warn_of_page};
 use super::state_file::{CachedEndpoint, CachedState, find};
-use super::tx::{LibraryState, sequence_of};
+use super::tx::sequence_of;
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::error::{Error, Result, Status};
 use crate::model::{ListingName, SegmentName, Sequence};
@@ -41,8 +41,6 @@ pub struct Store {
     pub(super) opens_later: AtomicBool,
     /// The folder's stamp when a write last checked that the database, its log and the page have their names.
     pub(super) names_checked_at: Mutex<Option<FolderStamp>>,
-    /// The library after the last write of matches. Used under the writer's lock, so a fork finds it unlocked.
-    pub(super) last_write: Mutex<Option<LastWrite>>,
     /// Whether episodes were swept, so that shows without episodes may be left.
     pub(super) may_have_orphans: AtomicBool,
     /// The number, plus 1, of the opened database whose timeline is known to be recorded; 0 for none.
@@ -55,12 +53,6 @@ pub struct Store {
     pub(super) wakeups: AtomicU64,
     /// The lock with which lookups wait for other threads.
     pub short_lock: ShortLock,
-}
-
-/// A library after the last write of matches, if nothing in it is invalidated: the next write need not read it.
-pub struct LastWrite {
-    pub at: (Incarnation, Sequence),
-    pub library: LibraryState,
 }
 
 /// The changes of one listing in pairs of rows, for the next page of the feed. The tuple names the listing: sequence and row
@@ -88,7 +80,6 @@ impl Store {
             cache_used: Mutex::default(),
             opens_later: AtomicBool::new(false),
             names_checked_at: Mutex::default(),
-            last_write: Mutex::default(),
             may_have_orphans: AtomicBool::new(false),
             on_timeline: AtomicU64::new(0),
             warned_of_views: AtomicBool::new(false),

@@ -8,9 +8,9 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::cached::CachedStatements;
 use super::changes::trim_now_and_then;
-use super::connection::LazyConnection;
+use super::connection::{LazyConnection, OpenConnection};
 use super::lock_wait::{BUSY, lock_by};
-use super::open::{LastWrite, Store};
+use super::open::Store;
 use super::opened::is_fresh;
 use super::schema::failure;
 use super::tx::{CheckpointGuard, NoWaitGuard, RollbackGuard, Tx, sequence_of};
@@ -51,7 +51,7 @@ impl Store {
         work: impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Option<Result<T>> {
         let mut work = in_one(work);
-        let mut hasty = |connection: &Connection| {
+        let mut hasty = |connection: &OpenConnection| {
             let _hasty = NoWaitGuard::new(connection)?;
             work(connection)
         };
@@ -76,7 +76,7 @@ impl Store {
     /// [`Store::read`] with any open connection. A process that only looks up saves the time of opening a second one.
     pub(super) fn read_first<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let mut work = in_one(work);
-        let mut patient = |connection: &Connection| {
+        let mut patient = |connection: &OpenConnection| {
             connection.busy_timeout(BUSY)?;
             work(connection)
         };
@@ -179,7 +179,7 @@ impl Store {
     /// Runs `work` as a write transaction with the next sequence: announced on the page first, confirmed after the commit.
     fn transaction<T>(
         &self,
-        connection: &Connection,
+        connection: &OpenConnection,
         patience: Duration,
         work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
@@ -200,17 +200,17 @@ impl Store {
         if !files_checked && (journal.is_lost(&self.folder) || !self.opened.newest().has_database()) {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller tries again
         }
-        let before = sequence_of(connection)?;
+        let last_write = connection.take_last_write()?;
+        let before = match &last_write {
+            Some(last) => last.sequence,
+            None => sequence_of(connection)?,
+        };
         if is_fresh(before.next()) {
             // The store has used all change sequences. CORRUPT makes the caller create a new database.
             return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
         }
         let mut tx = Tx::new(connection, before.next());
-        let incarnation = self.incarnation();
-        let last_write = lock(&self.last_write)
-            .take()
-            .filter(|last_write| last_write.at == (incarnation, before));
-        tx.last_write = last_write.map(|last_write| last_write.library);
+        tx.last_write = last_write.and_then(|last| last.library);
         let page = self.begin_on_page(before, tx.sequence, files_checked)?;
         if !files_checked {
             *lock(&self.names_checked_at) = folder.filter(|_| page.is_some() && stamp_is_reliable);
@@ -225,10 +225,7 @@ impl Store {
                 }
                 let _long = tx.lists.get().then(|| CheckpointGuard::new(connection)).transpose()?;
                 connection.run("COMMIT", [])?;
-                *lock(&self.last_write) = tx.next_last_write.take().map(|library| LastWrite {
-                    at: (incarnation, tx.sequence),
-                    library,
-                });
+                connection.note_write(tx.sequence, tx.next_last_write.take());
                 Ok(value)
             });
         if done.is_err() {
@@ -257,7 +254,7 @@ impl Store {
     fn with<'s, T>(
         &'s self,
         lock: impl Fn() -> Option<MutexGuard<'s, LazyConnection>>,
-        mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
+        mut work: impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Result<T> {
         for _ in 0..4 {
             let mut locked = lock().ok_or_else(|| self.locked_error())?;
@@ -286,7 +283,7 @@ impl Store {
     fn run<T>(
         &self,
         slot: &mut LazyConnection,
-        work: &mut impl FnMut(&Connection) -> rusqlite::Result<T>,
+        work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
         // A write checks the names itself, under the write lock.
         let looks_later = slot.writes() && slot.id().is_some();
@@ -330,7 +327,7 @@ enum Attempt<T> {
 /// Work in one short read transaction.
 fn in_one<T>(
     mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
-) -> impl FnMut(&Connection) -> rusqlite::Result<T> {
+) -> impl FnMut(&OpenConnection) -> rusqlite::Result<T> {
     move |connection| {
         let tx = connection.unchecked_transaction()?;
         let value = work(&tx)?;

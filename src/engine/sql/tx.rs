@@ -8,9 +8,10 @@ use rusqlite::Connection;
 
 use super::cached::CachedStatements;
 use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
+use super::last_write::LibraryState;
 use super::lock_wait::BUSY;
 
-use crate::model::{Generation, IdentityId, LibraryId, SegmentName, Sequence, TableId};
+use crate::model::{SegmentName, Sequence};
 
 /// A write transaction under way.
 pub struct Tx<'c> {
@@ -35,16 +36,6 @@ impl Deref for Tx<'_> {
     fn deref(&self) -> &Connection {
         self.connection
     }
-}
-
-/// A library with an identity, read under the write lock.
-#[derive(Clone, Copy)]
-pub struct LibraryState {
-    pub id: LibraryId,
-    pub identity: IdentityId,
-    pub generation: Generation,
-    /// The table of its confirmed matches.
-    pub matches: Option<TableId>,
 }
 
 impl<'c> Tx<'c> {

@@ -1,0 +1,23 @@
+//! What a connection's last write left for the next one.
+
+use crate::model::{Generation, IdentityId, LibraryId, Sequence, TableId};
+
+/// A library that belongs to an identity, as it is under the write lock.
+#[derive(Clone, Copy)]
+pub struct LibraryState {
+    pub id: LibraryId,
+    pub identity: IdentityId,
+    pub generation: Generation,
+    /// The table of its confirmed matches.
+    pub matches: Option<TableId>,
+}
+
+/// What the next write need not read, unless another connection has written since.
+pub struct LastWrite {
+    /// `SQLite`'s number of the content of the database. Any commit, of whatever connection, changes it.
+    pub data_version: u32,
+    /// The change sequence.
+    pub sequence: Sequence,
+    /// The library that matches were recorded for, if nothing in it is invalidated.
+    pub library: Option<LibraryState>,
+}
