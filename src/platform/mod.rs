@@ -21,3 +21,4 @@ pub mod statements;
 pub mod swap;
 pub mod thread;
 mod walk;
+pub mod write_out;

@@ -18,6 +18,10 @@ use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::stamp::FolderStamp;
+use crate::platform::write_out::write_out;
+
+/// Writes after which the log is written out: then a checkpoint waits for little of it.
+const WRITE_OUT_EVERY: u64 = 128;
 
 impl Store {
     /// Reads in one short transaction. `work` runs again if the database was replaced.
@@ -188,9 +192,9 @@ impl Store {
         connection.run("BEGIN IMMEDIATE", [])?;
         let undo = RollbackGuard(connection);
         // The files cannot be replaced before COMMIT: a process with the same WAL index waits for the write lock, a
-        // process with another one for `_alone`. So the checks below stay valid.
+        // process with another one for `alone`. So the checks below stay valid.
         let journal = &self.connections.here.journal;
-        let Ok(_alone) = journal.alone(patience) else {
+        let Ok(alone) = journal.alone(patience) else {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY));
         };
         let folder = self.folder.stamp();
@@ -240,7 +244,10 @@ impl Store {
                 page.repair(before.0);
             }
         }
-        drop(undo);
+        drop((undo, alone));
+        if self.folder.shares_memory() && tx.sequence.0.is_multiple_of(WRITE_OUT_EVERY) {
+            write_out(self.folder.log()[0]);
+        }
         done
     }
 
