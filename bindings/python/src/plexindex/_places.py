@@ -7,7 +7,6 @@ import os
 from . import _constants as c
 from ._feed import is_chosen
 from ._mapping import as_mapping
-from ._rules import Rules, _moved
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -80,25 +79,16 @@ class Names:
     def __init__(self, index: Index) -> None:
         given = index._recipe[1][3]["mappings"] if index._recipe else ()
         rules = [as_mapping(rule) for rule in given or ()]
-        self._rules = Rules(rules) if rules else None
-        self._back = [
-            (rule.replace.decode("utf-8", "surrogateescape"), rule.find.decode("utf-8", "surrogateescape"))
-            for rule in rules
-            if rule.kind == c.MAPPING_HOST_PREFIX
-        ]
+        self._index, self._are_mapped = index, bool(rules)
         self.known = all(rule.kind != c.MAPPING_HOST_PATTERN for rule in rules)
         """Whether the host's name of each listed path is known: a pattern over the host's paths leads one way."""
 
     def host(self, path: str) -> bytes:
         """Returns the host's path for a listed path."""
-        if self._rules is not None:
-            found = self._rules._host(path)
-            for server, host in () if found else self._back:
-                found = _moved(path, server, host) or ""
-                if found:
-                    break
-            path = found or path
-        return os.fsencode(path)
+        raw, index = os.fsencode(path), self._index
+        if not (raw and self._are_mapped):
+            return raw
+        return index._do(index._native.map_to_host, raw, len(raw), library=index, reserve=4096)  # type: ignore[no-any-return]
 
     def host_folder(self, folder: str) -> bytes:
         """Returns the host's path for a folder: rules match paths below it."""
