@@ -161,9 +161,13 @@ int32_t plexindex_get_store_json(const plexindex_handle *handle, plexindex_buffe
 // Proposes mappings that seem to be missing, the best first, as a JSON array, UTF-8. Each has `from`, `to`, `matched`
 // and `of`: this handle found `of` paths by their end or file name, and `matched` of them would be listed if the
 // host's folder `from` were the server's folder `to` (PLEXINDEX_MAPPING_HOST_PREFIX). The first 500 such answers
-// count. Folders are given in full, also with PLEXINDEX_OPEN_OBFUSCATE_PATHS.
-int32_t plexindex_propose_mappings_json(const plexindex_handle *handle, plexindex_buffer *out_json,
-                                        plexindex_buffer *error);
+// count. Folders are given in full, also with PLEXINDEX_OPEN_OBFUSCATE_PATHS. Sends no request.
+//
+// `paths`: `count` paths, each followed by a NUL; NULL, 0 and 0 for none. With paths these count, and not earlier
+// answers. Each proposal is tried on the paths that those before it leave unlisted, and has `gain`: how many of them it
+// has listed. At most five are given, and none for a few paths of many.
+int32_t plexindex_propose_mappings_json(const plexindex_handle *handle, const char *paths, size_t paths_length,
+                                        size_t count, plexindex_buffer *out_json, plexindex_buffer *error);
 
 // The items of a library as the store has them, one page a call. Sends no request.
 //

@@ -1068,6 +1068,7 @@ struct MappingProposal {
     std::string to{};          ///< The folder as the server has it.
     std::uint64_t matched = 0; ///< How many paths would be listed with the mapping.
     std::uint64_t of = 0;      ///< How many paths were found by their end or file name.
+    std::uint64_t gain = 0;    ///< How many given paths it has listed, of those that the ones before it leave.
     /// Returns the rule, for Options::mappings.
     [[nodiscard]] Mapping mapping() const { return {from, to, Mapping::Kind::host_prefix}; }
 };
@@ -1358,7 +1359,9 @@ private:
                to.shares_memory, "counter_page", to.counter_page, "locks", to.locks, "locks_error", to.locks_error,
                "disk_bytes", to.disk_bytes, "free_bytes", to.free_bytes);
     }
-    void get(MappingProposal &to) { object("from", to.from, "to", to.to, "matched", to.matched, "of", to.of); }
+    void get(MappingProposal &to) {
+        object("from", to.from, "to", to.to, "matched", to.matched, "of", to.of, "gain", to.gain);
+    }
     void get(Change &to) {
         object("change", to.kind, "library", to.library, "section", to.section, "path", to.path, "from", to.from,
                "from_key", to.from_key, "item", to.item);
@@ -2170,9 +2173,10 @@ public:
     [[nodiscard]] Of<StoreInfo> store() const {
         return Call::template json<StoreInfo>(plexindex_get_store_json, native_handle());
     }
-    /// Returns mappings that seem to be missing, the best first.
-    [[nodiscard]] Of<std::vector<MappingProposal>> propose_mappings() const {
-        return Call::template json<std::vector<MappingProposal>>(plexindex_propose_mappings_json, native_handle());
+    /// Returns mappings that seem to be missing, the best first; with paths those that would have these listed.
+    [[nodiscard]] Of<std::vector<MappingProposal>> propose_mappings(const Paths &paths = {}) const {
+        return Call::template json<std::vector<MappingProposal>>(plexindex_propose_mappings_json, native_handle(),
+                                                                 paths.text(), paths.size());
     }
     /// Returns a path of the server as this machine has it, by the mappings; without one the path stays as it is.
     [[nodiscard]] Of<std::string> map_to_host(PathRef path) const {

@@ -52,10 +52,15 @@ func (i *Index) Store(into any) error {
 	})
 }
 
-// Proposals reads mappings that seem to be missing, the best first.
-func (i *Index) Proposals(into any) error {
+// Proposals reads mappings that seem to be missing, the best first; with paths those that would have these listed.
+func (i *Index) Proposals(into any, paths ...string) error {
+	all, err := joined(paths)
+	if err != nil {
+		return err
+	}
+	data, length := text(all)
 	return i.json(into, func(out, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_propose_mappings_json(i.handle, out, failed)
+		return C.plexindex_propose_mappings_json(i.handle, data, length, C.size_t(len(paths)), out, failed)
 	})
 }
 

@@ -543,8 +543,13 @@ end
 -- The kind of place that the store is in, as JSON.
 function Index:store_json() return json(self, C.plexindex_get_store_json) end
 
--- Mappings that seem to be missing, as JSON.
-function Index:proposals_json() return json(self, C.plexindex_propose_mappings_json) end
+-- Mappings that seem to be missing, as JSON; with paths those that would have these listed.
+function Index:proposals_json(paths)
+   local text, count = joined(paths or {})
+   return json(self, function(handle, out, failed)
+      return C.plexindex_propose_mappings_json(handle, text, #text, count, out, failed)
+   end)
+end
 
 local function asked_json(index, ask, function_)
    return query(index, nil, nil, ask, function(handle, asked)

@@ -133,7 +133,7 @@ export class Index {
   /** The fields of plexindex_stats, with its names: counts, but for these three. */
   stats(): Promise<Record<string, any> & { answers: Record<string, number>; requests: Record<string, number>; last_failure: string | null }>;
   store(): Promise<Record<string, any>>;
-  proposals(): Promise<{ from: string; to: string; matched: number; of: number }[]>;
+  proposals(paths?: Text[]): Promise<{ from: string; to: string; matched: number; of: number; gain?: number }[]>;
   libraries(options?: Ask): Promise<Record<string, any>[]>;
   server(options?: Ask): Promise<Record<string, any>>;
   watchStart(): Promise<void>;

@@ -358,9 +358,10 @@ class Index {
     return this._json('get_store_json', this._handle);
   }
 
-  /** Mappings that seem to be missing, the best first. */
-  proposals() {
-    return this._json('propose_mappings_json', this._handle);
+  /** Mappings that seem to be missing, the best first; with paths those that would have these listed. */
+  proposals(paths = []) {
+    const { bytes, count } = joined(paths);
+    return this._json('propose_mappings_json', this._handle, bytes, bytes.length, count);
   }
 
   /** The libraries that are known. */

@@ -628,7 +628,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                     1 => plexindex_list_libraries_json(handle, query, place, error()),
                     2 => plexindex_check_server_json(handle, query, place, error()),
                     3 => plexindex_get_store_json(handle, place, error()),
-                    4 => plexindex_propose_mappings_json(handle, place, error()),
+                    4 => plexindex_propose_mappings_json(handle, first, first_length, count, place, error()),
                     _ => plexindex_map_to_host(handle, first, first_length, place, error()),
                 };
                 if !place.is_null()

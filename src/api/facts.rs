@@ -48,15 +48,20 @@ pub struct Proposal {
     pub matched: usize,
     /// Number of paths that were examined.
     pub of: usize,
+    /// How many of the paths given to [`Index::try_proposals`](crate::Index::try_proposals) it has listed, of those that the
+    /// proposals before it leave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gain: Option<usize>,
 }
 
 impl Proposal {
-    pub(super) fn of(found: propose::PrefixPair) -> Self {
+    pub(super) fn of(found: propose::PrefixPair, gain: Option<usize>) -> Self {
         Self {
             from: path_of(found.from),
             to: path_of(found.to),
             matched: found.matched,
             of: found.of,
+            gain,
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::facts::Proposal;
 use super::feed::Changes;
 use super::opened::{Index, Library};
+use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
 use super::table::{Table, TableChange, write};
 use crate::engine::{Selector, StoreInfo, Tables, Terms};
@@ -259,7 +260,22 @@ impl Index {
     pub fn proposals(&self) -> Vec<Proposal> {
         let inner = self.inner();
         let found = inner.queries.samples().proposals(inner.reading.identity());
-        found.into_iter().map(Proposal::of).collect()
+        found.into_iter().map(|found| Proposal::of(found, None)).collect()
+    }
+
+    /// Mappings that would have these paths listed, each tried on those that the ones before it leave; what it has listed is its
+    /// [`gain`](Proposal::gain). At most five, and none for a few paths of many. Sends no request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a path that none can be; the store's.
+    pub fn try_proposals<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Proposal>> {
+        let paths: Vec<P> = paths.into_iter().collect();
+        let paths: Vec<&[u8]> = paths.iter().map(bytes_of).collect();
+        let found = self.inner().queries.try_mappings(&paths)?;
+        Ok(found
+            .into_iter()
+            .map(|(found, gain)| Proposal::of(found, Some(gain)))
+            .collect())
     }
 
     /// Describes the store's folder, to explain slow or failing calls. Tries a lock.

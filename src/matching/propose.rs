@@ -19,6 +19,14 @@ pub struct PrefixPair {
     pub of: usize,
 }
 
+impl PrefixPair {
+    /// The rule that it proposes.
+    #[must_use]
+    pub fn rule(&self) -> PrefixRule {
+        PrefixRule::new(&self.from, &self.to)
+    }
+}
+
 /// Sampled paths, counted by pair of roots. Memory grows with the pairs, not with the paths.
 #[derive(Debug, Default)]
 pub struct Samples {

@@ -319,6 +319,11 @@ impl MatchKind {
         Self::FileName,
     ];
 
+    /// Returns whether the path itself is recorded or listed, perhaps by way of a mapping.
+    pub(crate) fn is_listed(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Exact | Self::Mapped)
+    }
+
     /// Name for display and JSON.
     #[must_use]
     pub fn name(self) -> &'static str {

@@ -12,6 +12,7 @@ mod items;
 mod libraries;
 mod path;
 mod planner;
+mod proposals;
 mod room;
 mod samples;
 mod shown;

@@ -467,8 +467,5 @@ impl Question for PathQuestion<'_> {
 
 /// Returns whether the path itself is recorded or listed.
 fn is_known(outcome: &Resolution<'_>) -> bool {
-    matches!(
-        outcome.match_kind,
-        MatchKind::Confirmed | MatchKind::Exact | MatchKind::Mapped
-    )
+    outcome.match_kind.is_listed()
 }

@@ -548,10 +548,15 @@ static void the_rest(const plexindex_handle *handle, const plexindex_library_han
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_get_store_json(handle, NULL, ERROR), "json");
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_store_json(handle, &buffer, ERROR));
     CHECK(((const char *)buffer.data)[0] == '{');
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(NULL, &buffer, ERROR), "handle");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(handle, NULL, ERROR), "json");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_propose_mappings_json(handle, &buffer, ERROR));
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(NULL, NULL, 0, 0, &buffer, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(handle, NULL, 0, 0, NULL, ERROR), "json");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(handle, NULL, 3, 1, &buffer, ERROR), "paths");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_propose_mappings_json(handle, "/a", 3, 2, &buffer, ERROR), "paths");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_propose_mappings_json(handle, "", 1, 1, &buffer, ERROR), "path");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_propose_mappings_json(handle, NULL, 0, 0, &buffer, ERROR));
     CHECK(((const char *)buffer.data)[0] == '[');
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_propose_mappings_json(handle, "/nowhere/x.mkv", 15, 1, &buffer, ERROR));
+    CHECK(strcmp((const char *)buffer.data, "[]") == 0);
 
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_drain_log(NULL, NULL, ERROR), "receive");
 }

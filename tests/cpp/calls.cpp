@@ -610,6 +610,9 @@ void facts(const px::Index &index, const px::Library &movies) {
     const std::vector<px::MappingProposal> proposals = index.propose_mappings();
     CHECK(!proposals.empty() && proposals[0].to == "/data/movies" && proposals[0].of >= proposals[0].matched);
     CHECK(proposals[0].mapping().from == "/else/where" && proposals[0].matched > 0);
+    const auto tried = index.propose_mappings({"/else/where/Exact (2001)/Exact (2001).mkv", "/nowhere/x.mkv"});
+    CHECK(tried.size() == 1 && tried[0].to == "/data/movies" && tried[0].gain == 1);
+    refused(px::Status::invalid_argument, "count", [&] { return index.propose_mappings({std::string_view("a\0b", 3)}); });
 
     CHECK(index.all_libraries().match(exact) && index.library("1", px::Selector::section).match(exact));
     CHECK(index.library(libraries[0].uuid).match(exact) && index.library("movies").match(exact));

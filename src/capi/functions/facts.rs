@@ -1,12 +1,15 @@
 //! Facts as JSON.
 
+use std::ffi::c_char;
+
 use crate::api::{LibraryInfo, Proposal};
 use crate::capi::answer::write_json;
 use crate::capi::guard::guard;
 use crate::capi::handles::opened;
 use crate::capi::query;
-use crate::capi::strings::out_buffer;
+use crate::capi::strings::{bytes, out_buffer, split};
 use crate::capi::types::{Buffer, Handle, QueryRecord};
+use crate::platform::files::named;
 
 /// The libraries as a JSON array, UTF-8. Each has `section`, `uuid` (`section:` and the section id where the server
 /// gives none), `title`, `kind`, `locations`, `items`, `age_ms`, `fresh` and `generation`. Sends a request only when
@@ -77,22 +80,39 @@ pub unsafe extern "C" fn plexindex_get_store_json(
 /// Proposes mappings that seem to be missing, the best first, as a JSON array, UTF-8. Each has `from`, `to`, `matched`
 /// and `of`: this handle found `of` paths by their end or file name, and `matched` of them would be listed if the
 /// host's folder `from` were the server's folder `to` (PLEXINDEX_MAPPING_HOST_PREFIX). The first 500 such answers
-/// count. Folders are given in full, also with PLEXINDEX_OPEN_OBFUSCATE_PATHS.
+/// count. Folders are given in full, also with PLEXINDEX_OPEN_OBFUSCATE_PATHS. Sends no request.
+///
+/// `paths`: `count` paths, each followed by a NUL; NULL, 0 and 0 for none. With paths these count, and not earlier
+/// answers. Each proposal is tried on the paths that those before it leave unlisted, and has `gain`: how many of them it
+/// has listed. At most five are given, and none for a few paths of many.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_propose_mappings_json(
     handle: *const Handle,
+    paths: *const c_char,
+    paths_length: usize,
+    count: usize,
     out_json: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (opened, json) = unsafe { (opened(handle)?, out_buffer(out_json, "out_json")?) };
+        let (opened, paths, json) = unsafe {
+            (
+                opened(handle)?,
+                bytes(paths, paths_length, "paths")?,
+                out_buffer(out_json, "out_json")?,
+            )
+        };
+        let proposals = match split(paths, count, "paths")?.as_slice() {
+            [] => opened.index().proposals(),
+            paths => opened.index().try_proposals(paths.iter().map(|path| named(*path)))?,
+        };
         // Folders that are not UTF-8 are left out: JSON has no words for them.
         let is_text = |one: &Proposal| one.from.to_str().is_some() && one.to.to_str().is_some();
-        let proposals: Vec<_> = opened.index().proposals().into_iter().filter(is_text).collect();
+        let proposals: Vec<_> = proposals.into_iter().filter(is_text).collect();
         write_json(json, &proposals)
     })
 }

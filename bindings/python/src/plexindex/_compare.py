@@ -250,8 +250,7 @@ class Comparison:
         found = self._walk.files - before
         if not found:
             return
-        self._index.match_paths(self._places.asked, paths, offline=True)
-        fitting = [rule for rule in self._index.proposals() if is_in(folder, os.fsencode(rule.host).rstrip(b"/"))
+        fitting = [rule for rule in self._index.proposals(paths) if is_in(folder, os.fsencode(rule.host).rstrip(b"/"))
                    or is_in(os.fsencode(rule.host), folder)]  # fmt: skip
         if not fitting:
             text = f"no library has this folder, nor one above or below it: {_media_files(found)} in it"

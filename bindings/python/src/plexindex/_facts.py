@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 class Proposal:
     """A mapping that seems to be missing, and its evidence. Made by :meth:`Index.proposals`."""
 
-    __slots__ = ("host", "matched", "of", "server")
+    __slots__ = ("gain", "host", "matched", "of", "server")
 
     host: str
     """The folder in the paths of questions."""
@@ -22,12 +22,15 @@ class Proposal:
     """How many paths would be listed if ``host`` became ``server``."""
     of: int
     """How many paths were found by their end or their file name."""
+    gain: int | None
+    """How many of the given paths it has listed, of those that the proposals before it leave; None without paths."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> Proposal:
         """From an entry of plexindex_propose_mappings_json()."""
         made = cls()
         made.host, made.server, made.matched, made.of = entry["from"], entry["to"], entry["matched"], entry["of"]
+        made.gain = entry.get("gain")
         return made
 
     @property

@@ -125,9 +125,10 @@ module Plexindex
       json(:get_store_json)
     end
 
-    # Mappings that seem to be missing, the best first.
-    def proposals
-      json(:propose_mappings_json)
+    # Mappings that seem to be missing, the best first; with paths those that would have these listed.
+    def proposals(paths = [])
+      text, count = Native.joined(paths)
+      json(:propose_mappings_json) { |handle| [handle, text, text.bytesize, count] }
     end
 
     # The libraries that are known.

@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from .._answers import Match
-    from .._facts import Proposal, ServerInfo
+    from .._facts import ServerInfo
     from .._index import Index
     from .._library import LibraryInfo
     from .._many import Matches
@@ -31,13 +30,7 @@ if TYPE_CHECKING:
 
 # Seconds of silence after which a server is reported as failing.
 _PATIENCE = 15.0
-# A mapping for fewer files is a coincidence, unless there are few files.
-_WORTH = 0.01
-_PROPOSALS_TRIED = 12
-_PROPOSALS_SHOWN = 5
 _EXAMPLES = 3
-# Answers from which an index makes proposals.
-_REMEMBERED = 500
 
 _MATCH_KINDS = (
     ("confirmed", "recorded as true"),
@@ -370,7 +363,6 @@ def _files(
     if not paths:
         report.bad(f"there are no media files in {places}")
         return
-    paths = _mixed(paths)
     answers = index.match_paths(None, paths, offline=not local)
     whole = all(one.whole for one in samples)
     if len(paths) < found or not whole:
@@ -382,14 +374,8 @@ def _files(
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
     left_out = _left_out(index, libraries, answers, paths)
     _count_kinds(report, answers, paths, left_out)
-    unsure = [path for path, answer in zip(paths, answers) if not _is_sure(answer) and path not in left_out]
-    _proposals(report, settings, index, unsure, len(paths))
-
-
-def _mixed(paths: list[bytes]) -> list[bytes]:
-    """Reorders them so that any 500 in a row are from everywhere: the index learns from 500 at most."""
-    step = -(-len(paths) // _REMEMBERED)
-    return [path for start in range(step) for path in paths[start::step]]
+    sure = sum(bool(answer) and answer.match_kind in _SURE for answer in answers)
+    _proposals(report, index, paths, len(paths) - sure - len(left_out))
 
 
 def _left_out(index: Index, libraries: list[LibraryInfo], answers: Matches, paths: list[bytes]) -> set[bytes]:
@@ -450,36 +436,22 @@ def arrow(rule: Mapping) -> str:
     return f"{host} -> {server}"
 
 
-def _is_sure(answer: Match) -> bool:
-    return bool(answer) and answer.match_kind in _SURE
-
-
-def _proposals(report: Report, settings: Settings, index: Index, unsure: list[bytes], total: int) -> None:
-    """Missing mappings. Each is tried on the uncertain files before it is proposed."""
-    tried: list[tuple[Proposal, int]] = []
-    rules: list[Mapping] = []
-    for proposal in index.proposals()[:_PROPOSALS_TRIED]:
-        if not unsure or len(tried) == _PROPOSALS_SHOWN:
-            break
-        with settings.open(mappings=[*rules, proposal.mapping], offline=True) as other:
-            still = [path for path, answer in zip(unsure, other.match_paths(None, unsure)) if not _is_sure(answer)]
-        gain = len(unsure) - len(still)
-        if gain > 1 + _WORTH * total or (gain and total < 20):
-            tried.append((proposal, gain))
-            rules.append(proposal.mapping)
-            unsure = still
+def _proposals(report: Report, index: Index, paths: list[bytes], unsure: int) -> None:
+    """Missing mappings. ``unsure``: the number of files that are not listed under their path."""
+    tried = [(proposal, proposal.gain or 0) for proposal in index.proposals(paths)]
     report.values["proposals"] = [
-        {"host": one.host, "server": one.server, "matched": gain, "of": total} for one, gain in tried
+        {"host": one.host, "server": one.server, "matched": gain, "of": len(paths)} for one, gain in tried
     ]
     if not tried:
         return
     report.title("Proposed mappings")
     for proposal, gain in tried:
         report.propose(
-            f"{output.number(gain)} of {count(total, 'file')} match if {proposal.host} becomes {proposal.server}"
+            f"{output.number(gain)} of {count(len(paths), 'file')} match if {proposal.host} becomes {proposal.server}"
         )
-    if unsure:
-        report.line(f"       {count(len(unsure), 'file')} would still not be listed under that path")
+    left = unsure - sum(gain for _, gain in tried)
+    if left > 0:
+        report.line(f"       {count(left, 'file')} would still not be listed under that path")
     pairs = ", ".join(f"({one.host!r}, {one.server!r})" for one, _ in tried)
     flags = " ".join(f"--mapping {shlex.quote(f'{one.host} -> {one.server}')}" for one, _ in tried)
     lines = "\n".join(f"      {output.clean(one.host)} -> {output.clean(one.server)}" for one, _ in tried)
