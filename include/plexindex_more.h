@@ -73,14 +73,16 @@ typedef struct plexindex_table_handle plexindex_table_handle;
 typedef struct plexindex_walk_request {
     size_t size; // sizeof(plexindex_walk_request).
     const plexindex_library_handle *library; // One library, or all. Folders of other libraries only are not reported.
-    // `folders_count` folders. Each is two texts, each followed by a NUL: `folder` or `twin_folder`, and the full
-    // path.
+    // `folders_count` folders and files. Each is two texts, each followed by a NUL: `folder`, `twin_folder`, `file` or
+    // `twin_file`, and the full path.
     plexindex_bytes folders;
-    size_t folders_count; // How many folders.
+    size_t folders_count; // How many folders and files.
     size_t limit; // The call ends with the folder that it reads after so many names, 1 to 1,000,000, and after 200 ms.
     // In: 0 begins a walk; the number that the last call left here continues it. Out: 0 when the walk is over.
     uint64_t walk;
-    uint64_t files; // Out: media files that the call saw, those included that are listed.
+    // Out: media files that the call saw, those included that are listed, and those that were given. What only other
+    // libraries list does not count.
+    uint64_t files;
     // The rules that hold: PLEXINDEX_RULE_*, or'ed. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and
     // EMPTY do.
     uint32_t rules;
@@ -249,8 +251,8 @@ int32_t plexindex_list_items_below(const plexindex_library_handle *library, cons
 int32_t plexindex_compare_paths(const char *path, size_t path_length, const char *others, size_t others_length,
                                 size_t count, uint32_t *out_relations, plexindex_buffer *error);
 
-// Reads folders of this machine for a while, and reports what is not listed without a doubt. Sends no request.
-// plexindex_list_items_not_on_disk() is the other direction.
+// Reads folders of this machine for a while, and reports what is not listed as a single item, and why. Sends no
+// request: refresh the libraries first. plexindex_list_items_not_on_disk() is the other direction.
 //
 // A walk takes several calls: give the folders of the findings to the next call, before folders that you kept back,
 // with the same struct. Then folders come in the order of their names, and few wait. When no folder is left, call
@@ -258,21 +260,24 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 // index remembers the 64 walks that went on last.
 //
 // `walk`: see plexindex_walk_request. `out_findings`: receives findings, each of four texts, each text followed by a
-// NUL: the kind, the cause, the path, and a line of a .plexignore or nothing. The kinds:
+// NUL: the kind, the cause, the path, and a detail or nothing. The kinds:
 //
 // - `folder`, `twin_folder`: a folder that the walk has not read yet. These come last.
-// - `file`, `twin_file`: a media file that plexindex_lookup_key() does not know. Ask plexindex_match_path(). The
-//   cause is the rule that leaves the file out unless it is listed, such as `hidden` for PLEXINDEX_RULE_HIDDEN, or
-//   nothing.
+// - `file`, `twin_file`: a media file that is not listed as a single item. The cause is `several_items`: more than one
+//   item has it; the rule that leaves it out, such as `hidden` for PLEXINDEX_RULE_HIDDEN, with the line of a
+//   .plexignore as detail; `not_scanned`: it lies in a library's folder; `mapping_missing`: it lies in none, and the
+//   library lists the detail, of which only the root differs; `no_library`. What only other libraries list is no
+//   finding.
 // - `left_out`: a folder that is not read. The cause is a rule; or `loop`: a link to a folder above it; or `linked`:
 //   the folder was read by another path, and the last text is its real path.
 // - `link`: a link to a folder, with PLEXINDEX_WALK_ONCE only.
 // - `unreadable`: a folder or link that cannot be read. The cause is the number of the system's error.
 //
-// A `twin_` has a sibling, or is below a folder that has one, whose name differs in case or composition only: a
-// lookup may find the sibling. Outside every library's folder each media file is a finding: a lookup may find it
-// below another root. Below a location each real folder (device and inode) is read once. Links are followed after
-// everything that is reached without them, so the choice between two links to a folder depends on their paths only.
+// A `twin_` has a sibling, or is below a folder that has one, whose name differs in case or composition only: it is
+// not listed if the sibling is. A file that is given is reported as if the walk had found it: after a refresh, or to
+// learn why it is not in Plex. Below a location each real folder (device and inode) is read once. Links are followed
+// after everything that is reached without them, so the choice between two links to a folder depends on their paths
+// only.
 //
 // The call uses three threads beside the caller's. They end before it returns.
 //

@@ -115,7 +115,7 @@ pub mod unstable_source {
 /// Internals that tests of behaviour use.
 #[doc(hidden)]
 pub mod inside {
-    pub use crate::disk::Rules;
+    pub use crate::disk::{Rules, WalkFindings, WalkStarts};
     pub use crate::edit::Edit;
     pub use crate::events::DebounceIntervals;
     pub use crate::platform::clock::{Clock, ManualClock, SystemClock, freeze_coarse_clock};

@@ -1,10 +1,14 @@
-//! Mappings that files of this machine lack.
+//! Why files of this machine are not listed as a single item, and the mappings that they lack.
 
 mod support;
 
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use plexindex::Index;
+use plexindex::inside::{Rules, WalkStarts};
+use plexindex::{Index, Library};
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 use tempfile::TempDir;
 
@@ -21,6 +25,23 @@ impl Scene {
     fn new() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let folder = tempfile::tempdir()?;
         let films = folder.path().join("films");
+        for name in [
+            "Alpha (2001)/Alpha (2001).mkv",
+            "Beta (2002)/Beta (2002).mkv",
+            "Gamma (2003)/Gamma (2003).mkv",
+            "Gamma (2003)/GAMMA (2003).mkv",
+            "Theirs (2004).mkv",
+            "New (2005).mkv",
+            "Alpha (2001)/Extras/x.mkv",
+            "Alpha (2001)/notes.txt",
+            "Alpha (2001)/skipped.mkv",
+            ".hidden.mkv",
+            "../other/films/Alpha (2001)/Alpha (2001).mkv",
+            "../other/films/Delta (2006)/Delta (2006).mkv",
+        ] {
+            make(&films.join(name))?;
+        }
+        fs::write(films.join("Alpha (2001)/.plexignore"), "skipped.mkv\n")?;
         let film = |name: &str| ItemSpec::file(&name[..name.len() - 7], &listed(&films, name));
         let library = |title: &str| {
             let spec = LibrarySpec::movies(0).plain().title(title);
@@ -49,6 +70,26 @@ impl Scene {
     fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
+
+    /// What one call says of folders and files: by path below the disk its kind, cause and detail; and how many files it saw.
+    fn walked(&self, library: &Library, folders: &[&str], files: &[(bool, &str)]) -> (BTreeMap<String, String>, u64) {
+        let rules = Rules::of_bits(511).expect("rules");
+        let folders: Vec<PathBuf> = folders.iter().map(|name| self.path(name)).collect();
+        let files: Vec<(bool, PathBuf)> = files.iter().map(|(twin, name)| (*twin, self.path(name))).collect();
+        let starts = WalkStarts {
+            folders: folders.iter().map(|path| (false, bytes(path))).collect(),
+            files: files.iter().map(|(twin, path)| (*twin, bytes(path))).collect(),
+        };
+        let root = format!("{}/", self.folder.path().display());
+        let read = |found: &plexindex::inside::WalkFindings| {
+            let text = String::from_utf8_lossy(&found.text).replace(&root, "");
+            let texts: Vec<&str> = text.split('\0').collect();
+            let findings = texts.chunks_exact(4);
+            let told = findings.map(|one| (one[2].to_owned(), format!("{} {} {}", one[0], one[1], one[3])));
+            Ok((told.collect(), found.files))
+        };
+        library.walk(None, &starts, (rules, 1_000_000), read).expect("a walk")
+    }
 }
 
 fn listed(films: &Path, name: &str) -> String {
@@ -57,6 +98,99 @@ fn listed(films: &Path, name: &str) -> String {
         .join(format!("{name}.mkv"))
         .to_string_lossy()
         .into_owned()
+}
+
+fn make(path: &Path) -> std::io::Result<()> {
+    fs::create_dir_all(path.parent().expect("a folder above"))?;
+    fs::write(path, b"x")
+}
+
+fn bytes(path: &Path) -> &[u8] {
+    path.as_os_str().as_bytes()
+}
+
+fn is(expected: &[(&str, &str)]) -> BTreeMap<String, String> {
+    expected
+        .iter()
+        .map(|(path, told)| ((*path).into(), (*told).into()))
+        .collect()
+}
+
+#[test]
+fn each_file_that_is_no_single_item_has_a_cause() -> Anything {
+    let at = Scene::new()?;
+    let before = support::requests(&at.server);
+    let films = at.index.library("Films")?;
+    let alpha = at.path("films/Alpha (2001)/Alpha (2001).mkv");
+    let (told, seen) = at.walked(&films, &["films"], &[]);
+    let ignored = format!("file plexignore 'skipped.mkv' in {}", "films/Alpha (2001)/.plexignore");
+    assert_eq!(
+        told,
+        is(&[
+            ("films/.hidden.mkv", "file hidden "),
+            ("films/Alpha (2001)/Extras", "left_out extras "),
+            ("films/Alpha (2001)/skipped.mkv", &ignored),
+            ("films/Beta (2002)/Beta (2002).mkv", "file several_items "),
+            ("films/Gamma (2003)/GAMMA (2003).mkv", "twin_file not_scanned "),
+            ("films/New (2005).mkv", "file not_scanned "),
+        ])
+    );
+    assert_eq!(seen, 7, "what only another library lists is not this one's");
+    // Asked for all, the other library's film is listed.
+    let all = at.index.library(plexindex::Selector::All)?;
+    assert_eq!(at.walked(&all, &["films"], &[]), (told, 8));
+    // Outside of all folders of libraries.
+    let (told, _) = at.walked(&films, &["other"], &[]);
+    let missing = format!(
+        "file mapping_missing {}",
+        alpha.strip_prefix(at.folder.path())?.display()
+    );
+    assert_eq!(
+        told,
+        is(&[
+            ("other/films/Alpha (2001)/Alpha (2001).mkv", &missing),
+            ("other/films/Delta (2006)/Delta (2006).mkv", "file no_library "),
+        ])
+    );
+    assert_eq!(support::requests(&at.server), before, "no request is sent");
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_given_is_told_as_if_it_was_found() -> Anything {
+    let at = Scene::new()?;
+    let films = at.index.library("Films")?;
+    let names = [
+        (false, "films/Alpha (2001)/Alpha (2001).mkv"),
+        (false, "films/Alpha (2001)/Extras/x.mkv"),
+        (false, "films/Alpha (2001)/notes.txt"),
+        (false, "films/Alpha (2001)/gone.mkv"),
+        (false, "films/Beta (2002)/Beta (2002).mkv"),
+        (false, "films/Theirs (2004).mkv"),
+        (true, "films/Gamma (2003)/GAMMA (2003).mkv"),
+        (true, "films/Gamma (2003)/Gamma (2003).mkv"),
+    ];
+    let (told, seen) = at.walked(&films, &[], &names);
+    assert_eq!(
+        told,
+        is(&[
+            ("films/Alpha (2001)/Extras/x.mkv", "file extras "),
+            ("films/Alpha (2001)/notes.txt", "file extension "),
+            ("films/Alpha (2001)/gone.mkv", "file not_scanned "),
+            ("films/Beta (2002)/Beta (2002).mkv", "file several_items "),
+            ("films/Gamma (2003)/GAMMA (2003).mkv", "twin_file not_scanned "),
+        ])
+    );
+    assert_eq!(seen, 7);
+    // After the server has it, it is no finding.
+    let new = [(false, "films/New (2005).mkv")];
+    assert_eq!(at.walked(&films, &[], &new).0.len(), 1);
+    let path = at.path(new[0].1);
+    let film = ItemSpec::file("New", &path.to_string_lossy());
+    at.server.change(|state| state.add_items(1, vec![film], true))?;
+    let _ = films.query().check()?;
+    assert_eq!(at.walked(&films, &[], &new), (BTreeMap::new(), 1));
+    Ok(())
 }
 
 #[test]

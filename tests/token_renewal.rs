@@ -1180,7 +1180,11 @@ fn before_a_token_is_accepted_each_error_says_so() {
     set(&index, &anns(1));
     let walk = |library: &Library| {
         let rules = crate::support::index::Rules::of_bits(0).expect("rules");
-        library.walk(None, &[(true, b"/".as_slice())], (rules, 100), |_| Ok(()))
+        let starts = crate::support::index::WalkStarts {
+            folders: vec![(true, b"/".as_slice())],
+            ..Default::default()
+        };
+        library.walk(None, &starts, (rules, 100), |_| Ok(()))
     };
     let all = index.select(crate::support::index::Selector::All).expect("all");
     for (what, status, done) in [

@@ -1116,7 +1116,7 @@ struct Finding {
     /// What it is.
     enum class Kind : std::uint8_t {
         other,      ///< A newer library says something that this header does not know.
-        file,       ///< A media file that Library::lookup_key() does not know. Ask Library::match().
+        file,       ///< A media file that is not listed as a single item.
         left_out,   ///< A folder that is not read.
         link,       ///< A link to a folder, without WalkOptions::follow_links.
         unreadable, ///< A folder or link that cannot be read.
@@ -1124,8 +1124,8 @@ struct Finding {
     Kind kind = Kind::other; ///< What it is.
     bool twin = false;       ///< A name beside it or above differs in case or composition only.
     std::string path{};      ///< The path, in the file system's bytes.
-    std::string cause{};     ///< A rule, such as `hidden`; `loop`, `linked`; the number of the system's error.
-    std::string detail{};    ///< A line of a .plexignore; with `linked` the real path.
+    std::string cause{};     ///< A rule, such as `hidden`; a cause of plexindex_walk(), such as `not_scanned`.
+    std::string detail{};    ///< A line of a .plexignore; the listed path; with `linked` the real path.
 };
 
 /// How one path relates to another.

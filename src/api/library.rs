@@ -9,7 +9,7 @@ use super::opened::Index;
 use super::opened::Library;
 use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
-use crate::disk::{Rules, WalkFindings};
+use crate::disk::{Rules, WalkFindings, WalkStarts};
 use crate::edit::EditReport;
 use crate::engine::{MAX_RETRIES, Resolved, cleared_again};
 use crate::error::{Result, room};
@@ -371,12 +371,12 @@ impl Library {
     pub fn walk<R>(
         &self,
         number: Option<u64>,
-        folders: &[(bool, &[u8])],
+        starts: &WalkStarts<'_>,
         (rules, most): (Rules, usize),
         then: impl FnOnce(&WalkFindings) -> Result<R>,
     ) -> Result<R> {
         let queries = &self.index.inner().queries;
-        queries.walk(&self.selection, number, folders, (rules, most), then)
+        queries.walk(&self.selection, number, starts, (rules, most), then)
     }
 }
 

@@ -12,7 +12,7 @@ use super::paths::bytes_of;
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, known};
-use crate::sync::{AllowedView, Call, Progress, QUESTION_SILENCE, RefreshReason};
+use crate::sync::{Call, Progress, RefreshReason};
 
 type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'q>;
 
@@ -125,14 +125,8 @@ impl<'q> Query<'q> {
     /// A call that waits for nothing and sends no request.
     fn call_at_once(&self) -> Call<'_> {
         Call {
-            library: self.library.map(Library::selection),
-            deadline: Deadline::NONE,
-            silence: Some(QUESTION_SILENCE),
-            session: 0, // sends no request
-            whose: AllowedView::Any,
-            renews: false,
             offline: self.offline,
-            progress: None,
+            ..Call::offline(self.library.map(Library::selection), 0)
         }
     }
 

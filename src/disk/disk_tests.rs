@@ -11,7 +11,7 @@ use proptest::sample::Index;
 use super::ignored::Ignored;
 use super::rules::Rule;
 use super::rules::{rule_for_file, rule_for_folder};
-use super::{Kinds, Location, Rules, WalkProgress, WalkRequest, walk};
+use super::{Kinds, ListedStatus, Location, Rules, WalkProgress, WalkRequest, WalkStarts, walk};
 use crate::model::LibraryKind;
 use crate::platform::files::{bytes_of, named};
 
@@ -232,12 +232,16 @@ fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, Stri
         assert!(calls < 20_000, "the walk has no end");
         let given: Vec<(bool, &[u8])> = left.iter().map(|(twin, folder)| (*twin, folder.as_slice())).collect();
         let question = WalkRequest {
-            folders: &given,
+            starts: &WalkStarts {
+                folders: given,
+                files: Vec::new(),
+            },
             locations,
             rules: all(),
             most,
             until: Instant::now() + Duration::from_secs(60),
             is_listed: &|paths, each| paths.iter().for_each(|path| each(path.ends_with(b"listed.mkv"))),
+            status: &|_, _| ListedStatus::Unlisted,
         };
         if calls % 2 == 0 {
             let _ = walk(&question, Some(&mut progress));
@@ -494,12 +498,16 @@ fn without_progress_a_link_is_told_and_not_followed() {
     link(root, "real", "link");
     let walked = walk(
         &WalkRequest {
-            folders: &[(false, bytes_of(root))],
+            starts: &WalkStarts {
+                folders: vec![(false, bytes_of(root))],
+                files: Vec::new(),
+            },
             locations: &[location(root, false)],
             rules: all(),
             most: 1_000,
             until: Instant::now() + Duration::from_secs(60),
             is_listed: &|paths, each| paths.iter().for_each(|_| each(false)),
+            status: &|_, _| ListedStatus::Unlisted,
         },
         None,
     );

@@ -1,5 +1,5 @@
-//! Walks folders of this machine, and knows which files Plex ignores when it scans. A callback tells whether a file is
-//! listed.
+//! Walks folders of this machine, and knows which files Plex ignores when it scans. Callbacks tell whether a file is
+//! listed, and why not.
 
 mod ignored;
 mod paths;
@@ -7,9 +7,10 @@ mod progress;
 mod request;
 mod rules;
 mod walk;
+mod walk_rules;
 
 pub use progress::WalkProgress;
-pub use request::{Location, WalkFindings, WalkRequest};
+pub use request::{ListedStatus, Location, WalkFindings, WalkRequest, WalkStarts};
 pub use rules::{Kinds, Rules};
 pub use walk::walk;
 

@@ -17,10 +17,35 @@ pub struct Location {
 /// Calls back for each path in order with whether it is listed.
 pub type IsListed<'q> = dyn Fn(&[&[u8]], &mut dyn FnMut(bool)) + Sync + 'q;
 
+/// What the index says of a file.
+#[derive(Debug, PartialEq, Eq)]
+pub enum ListedStatus {
+    /// It is listed as a single item.
+    Listed,
+    /// It is listed in a library out of scope.
+    ListedElsewhere,
+    /// Several items have it.
+    SeveralItems,
+    /// It is listed with this path, below another root.
+    OnlyRootDiffers(Vec<u8>),
+    Unlisted,
+}
+
+/// Returns the status of a file. With a twin ([`WalkFindings::text`]), the twin's item is not the file's.
+pub type StatusOf<'q> = dyn Fn(&[u8], bool) -> ListedStatus + Sync + 'q;
+
+/// The folders and files of a request, in order, and whether each has a twin, or lies below one ([`WalkFindings::text`]).
+#[derive(Debug, Default)]
+pub struct WalkStarts<'q> {
+    /// Folders to walk.
+    pub folders: Vec<(bool, &'q [u8])>,
+    /// Files to report as if they were found, if they are not listed.
+    pub files: Vec<(bool, &'q [u8])>,
+}
+
 /// A request to walk folders.
 pub struct WalkRequest<'q> {
-    /// The folders, in order, and whether each lies below one with a twin ([`WalkFindings::text`]).
-    pub folders: &'q [(bool, &'q [u8])],
+    pub starts: &'q WalkStarts<'q>,
     pub locations: &'q [Location],
     pub rules: Rules,
     /// The call stops after this many names, or at `until`, and returns the remaining folders.
@@ -28,6 +53,8 @@ pub struct WalkRequest<'q> {
     pub until: Instant,
     /// Tells for each path whether it certainly is listed.
     pub is_listed: &'q IsListed<'q>,
+    /// For files that are not, and those with a twin or outside of all locations.
+    pub status: &'q StatusOf<'q>,
 }
 
 /// The result of a walk.

@@ -4,16 +4,16 @@
 use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::io;
-use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use super::ignored::Ignored;
 use super::paths::{folder_behind, is_in, join_path, leads_up};
 use super::progress::{Link, WalkProgress};
-use super::request::{Location, WalkFindings, WalkRequest};
-use super::rules::{Kinds, Rule, Rules, rule_for_file, rule_for_folder};
+use super::request::{ListedStatus, Location, WalkFindings, WalkRequest};
+use super::rules::{Kinds, Rule};
+use super::walk_rules::WalkRules;
 use crate::matching::Normal;
 use crate::platform::files::{bytes_of, named};
 use crate::platform::mutex::lock;
@@ -24,12 +24,6 @@ use crate::platform::thread::on_several;
 const OTHERS: usize = 3;
 /// Number of files looked up at once.
 const AT_ONCE: usize = 256;
-
-/// Returns the innermost location that contains a folder.
-fn innermost(locations: &[Location], folder: &[u8]) -> Option<usize> {
-    let around = (0..locations.len()).filter(|at| is_in(folder, &locations[*at].folder));
-    around.max_by_key(|at| locations[*at].folder.len())
-}
 
 /// Walks folders. Files and folders that disappear during the walk are skipped. Returns the findings, and whether the
 /// walk is over.
@@ -54,14 +48,15 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
                     .map(|at| &location.folder[..at])
             })
             .collect(),
-        ignored: request.locations.iter().map(|_| OnceLock::new()).collect(),
+        rules: WalkRules::new(request),
         next: AtomicUsize::new(0),
         names_read: AtomicUsize::new(0),
     };
     let mut refused = WalkFindings::default();
-    let mut starts: Vec<Start<'_>> = (request.folders.iter())
+    let mut starts: Vec<Start<'_>> = (request.starts.folders.iter())
         .map(|(twin, folder)| Start::Folder(*twin, folder))
         .collect();
+    starts.extend(request.starts.files.iter().map(|(twin, file)| Start::File(*twin, file)));
     if let Some(progress) = progress {
         let folders = request.locations.iter().map(|location| location.folder.as_slice());
         walk.slots = folders.chain([&b""[..]]).map(|folder| progress.slot(folder)).collect();
@@ -94,7 +89,7 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
     });
     let (mut whole, mut left) = (std::mem::take(&mut *lock(&whole)), std::mem::take(&mut *lock(&left)));
     let has_no_links = walk.progress.is_none_or(|progress| lock(&progress).has_no_links());
-    let is_over = request.folders.is_empty() && left.is_empty() && has_no_links;
+    let is_over = request.starts.folders.is_empty() && left.is_empty() && has_no_links;
     left.sort_unstable_by_key(|(at, _)| *at);
     for (_, rest) in left {
         whole.text.extend_from_slice(&rest.text);
@@ -105,6 +100,7 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
 /// A starting point of a walk.
 enum Start<'s> {
     Folder(bool, &'s [u8]),
+    File(bool, &'s [u8]),
     /// The link's folder is already marked as read.
     Link(Arc<Link>),
 }
@@ -117,8 +113,7 @@ struct Walk<'w> {
     /// Locations by folder, and the parent folders of locations.
     location_indexes: HashMap<&'w [u8], usize>,
     location_parents: HashSet<&'w [u8]>,
-    /// The `.plexignore` file of each location, which applies to all folders below.
-    ignored: Vec<OnceLock<Option<Ignored>>>,
+    rules: WalkRules<'w>,
     next: AtomicUsize,
     /// Number of names read.
     names_read: AtomicUsize,
@@ -148,7 +143,6 @@ struct MediaFile {
     path: Vec<u8>,
     place: Option<usize>,
     twin: bool,
-    ignored: Option<Rc<Ignored>>,
 }
 
 /// A name in a folder.
@@ -174,7 +168,7 @@ impl Walk<'_> {
     /// Adds the queued links as starting points, unless their folder was read before.
     fn start_at_links(&self, progress: &mut WalkProgress, starts: &mut Vec<Start<'_>>, findings: &mut WalkFindings) {
         let links = progress.next_links(|progress, link| {
-            let place = innermost(self.request.locations, &link.path);
+            let place = self.rules.innermost(&link.path);
             let is_new = progress.mark_read_by_link(self.slot(place), link.id);
             if !is_new {
                 self.report_linked(&link.path, place, findings);
@@ -190,7 +184,7 @@ impl Walk<'_> {
 
     /// Reports that a folder was read by another path.
     fn report_linked(&self, path: &[u8], place: Option<usize>, findings: &mut WalkFindings) {
-        if !self.is_out_of_scope(place) {
+        if !self.rules.is_out_of_scope(place) {
             let real = fs::canonicalize(named(path)).unwrap_or_default();
             findings.put("left_out", "linked", path, bytes_of(&real));
         }
@@ -205,10 +199,22 @@ impl Walk<'_> {
         left: &mut WalkFindings,
     ) {
         let (path, twin) = match start {
-            Start::Folder(twin, path) => (*path, *twin),
+            Start::Folder(twin, path) | Start::File(twin, path) => (*path, *twin),
             Start::Link(link) => (link.path.as_slice(), link.twin),
         };
-        let place = innermost(self.request.locations, path);
+        let place = self.rules.innermost(path);
+        if matches!(start, Start::File(..)) {
+            thread.findings.files += 1;
+            thread.files.push(MediaFile {
+                path: path.to_vec(),
+                place,
+                twin,
+            });
+            if thread.files.len() >= AT_ONCE {
+                self.report_unlisted(thread);
+            }
+            return;
+        }
         thread.stack.push(PendingFolder {
             path: path.to_vec(),
             place,
@@ -237,14 +243,6 @@ impl Walk<'_> {
         names_read >= self.request.most || names_read > 0 && Instant::now() >= self.request.until
     }
 
-    fn is_out_of_scope(&self, place: Option<usize>) -> bool {
-        self.location(place).is_some_and(|own| own.is_out_of_scope)
-    }
-
-    fn location(&self, place: Option<usize>) -> Option<&Location> {
-        place.map(|at| &self.request.locations[at])
-    }
-
     /// Reads a folder. Pushes its subfolders onto the stack in reverse order, so that they are read in the order of
     /// their names.
     fn read(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
@@ -271,17 +269,16 @@ impl Walk<'_> {
         if !folder.twin {
             mark_twins(&mut folders, &mut media);
         }
-        let own = self.location(folder.place);
+        let own = self.rules.location(folder.place);
         let at_root = own.is_some_and(|own| own.folder == folder.path && !own.is_out_of_scope);
         let ignored = (own.is_some() && has_rules && !at_root && self.request.rules.has(Rule::Plexignore))
-            .then(|| Ignored::of(path).map(Rc::new))
+            .then(|| Ignored::of(path))
             .flatten();
         thread.findings.files += media.len() as u64;
         thread.files.extend(media.into_iter().map(|file| MediaFile {
             path: join_path(path, &file.bytes),
             place: folder.place,
             twin: file.twin,
-            ignored: ignored.clone(),
         }));
         folders.sort_unstable_by(|a, b| a.bytes.cmp(&b.bytes));
         let first = thread.stack.len();
@@ -290,7 +287,7 @@ impl Walk<'_> {
             path,
             at_root,
             has_locations: self.location_parents.contains(path),
-            ignored: ignored.as_deref(),
+            ignored: ignored.as_ref(),
         };
         for entry in folders {
             self.enter(&parent, &entry, thread);
@@ -302,7 +299,7 @@ impl Walk<'_> {
     fn is_only_out_of_scope(&self, folder: &PendingFolder) -> bool {
         let is_own = |own: &Location| own.is_out_of_scope && own.folder == folder.path;
         let is_asked = |inner: &Location| !inner.is_out_of_scope && is_in(&inner.folder, &folder.path);
-        self.location(folder.place).is_some_and(is_own) && !self.request.locations.iter().any(is_asked)
+        self.rules.location(folder.place).is_some_and(is_own) && !self.request.locations.iter().any(is_asked)
     }
 
     /// Reports an unreadable folder, unless it has disappeared. A folder that is searchable but unreadable may contain
@@ -311,7 +308,7 @@ impl Walk<'_> {
         if error.kind() == io::ErrorKind::NotFound {
             return;
         }
-        if !self.is_out_of_scope(folder.place) {
+        if !self.rules.is_out_of_scope(folder.place) {
             thread.findings.unreadable(&folder.path, error);
         }
         if named(join_path(&folder.path, b".")).metadata().is_ok() {
@@ -334,8 +331,9 @@ impl Walk<'_> {
         kind: EntryKind,
         findings: &mut WalkFindings,
     ) -> Option<(bool, FolderEntry)> {
-        let is_out_of_scope = self.is_out_of_scope(folder.place);
+        let is_out_of_scope = self.rules.is_out_of_scope(folder.place);
         let kinds = self
+            .rules
             .location(folder.place)
             .map_or_else(|| Kinds::of(&[]), |own| own.kinds);
         let (is_folder, link) = match kind {
@@ -365,26 +363,17 @@ impl Walk<'_> {
     /// Pushes a subfolder; of an ignored one, which is reported, only the locations below. No rule ignores a location itself.
     fn enter(&self, parent: &ParentFolder<'_>, subfolder: &FolderEntry, thread: &mut WalkThread) {
         let outer_location = parent.folder.place;
-        let is_out_of_scope = self.is_out_of_scope(outer_location);
-        let (rules, kinds) = self.rules_at(outer_location);
+        let is_out_of_scope = self.rules.is_out_of_scope(outer_location);
         let path = join_path(parent.path, &subfolder.bytes);
         let own_location = if parent.has_locations {
             self.location_indexes.get(path.as_slice()).copied()
         } else {
             None
         };
-        let mut rule = rule_for_folder(&subfolder.bytes, rules, kinds, parent.at_root);
-        let mut ignore_line = Vec::new();
-        if rule.is_none()
-            && let Some(found) = self
-                .ignored_at(outer_location, parent.ignored)
-                .find_map(|one| one.match_folder(&path))
-        {
-            (rule, ignore_line) = (Some(Rule::Plexignore), found);
-        }
-        if let (Some(rule), None) = (rule, own_location) {
+        let rule = (self.rules).folder_rule(&path, outer_location, parent.at_root, parent.ignored);
+        if let (Some((rule, line)), None) = (&rule, own_location) {
             if !is_out_of_scope {
-                thread.findings.put("left_out", rule.name(), &path, &ignore_line);
+                thread.findings.put("left_out", rule.name(), &path, line);
             }
             self.enter_locations(&path, subfolder.twin, &mut thread.stack);
         } else if rule.is_none() && subfolder.link.is_some() && leads_up(&path) {
@@ -426,8 +415,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Reports the files that are not certainly listed. A path outside of all locations may match a file below another
-    /// root, and a file with a twin may match the twin's item.
+    /// Reports the files that are not listed as a single item, each with the cause. A path outside of all locations may
+    /// match a file below another root, and a file with a twin may match the twin's item.
     fn report_unlisted(&self, thread: &mut WalkThread) {
         let files = &thread.files;
         let paths: Vec<&[u8]> = files.iter().map(|file| file.path.as_slice()).collect();
@@ -439,41 +428,27 @@ impl Walk<'_> {
             at += 1;
         });
         for file in unknown.into_iter().map(|at| &files[at]) {
-            let name = file.path.rsplit(|byte| *byte == b'/').next().unwrap_or_default();
-            let (rules, kinds) = self.rules_at(file.place);
-            let rule = rule_for_file(&named(file.path.as_slice()), name, rules, kinds);
-            let line = match rule {
-                Some(_) => None,
-                None => (self.ignored_at(file.place, file.ignored.as_deref()))
-                    .find_map(|ignored| ignored.match_file(&file.path, name)),
+            let status = (self.request.status)(&file.path, file.twin);
+            let rule = || self.rules.rule_for_path(&file.path, file.place);
+            let is_owned = || self.rules.location(file.place).is_some_and(|own| !own.is_out_of_scope);
+            let (cause, detail) = match status {
+                ListedStatus::Listed => continue,
+                ListedStatus::ListedElsewhere => {
+                    thread.findings.files -= 1;
+                    continue;
+                }
+                ListedStatus::SeveralItems => ("several_items", Vec::new()),
+                ListedStatus::OnlyRootDiffers(_) | ListedStatus::Unlisted => match (rule(), status) {
+                    (Some((rule, line)), _) => (rule.name(), line),
+                    _ if is_owned() => ("not_scanned", Vec::new()),
+                    (None, ListedStatus::OnlyRootDiffers(listed)) => ("mapping_missing", listed),
+                    _ => ("no_library", Vec::new()),
+                },
             };
-            let rule = rule.or(line.is_some().then_some(Rule::Plexignore));
             let what = if file.twin { "twin_file" } else { "file" };
-            thread
-                .findings
-                .put(what, rule.map_or("", Rule::name), &file.path, &line.unwrap_or_default());
+            thread.findings.put(what, cause, &file.path, &detail);
         }
         thread.files.clear();
-    }
-
-    /// Returns the rules and media types at a location; outside of all locations, library rules do not apply.
-    fn rules_at(&self, place: Option<usize>) -> (Rules, Kinds) {
-        let rules = self.request.rules;
-        match self.location(place) {
-            Some(location) => (rules, location.kinds),
-            None => (rules.everywhere(), Kinds::of(&[])),
-        }
-    }
-
-    /// Returns the `.plexignore` files that apply: that of the location, then that of the folder.
-    fn ignored_at<'i>(&'i self, place: Option<usize>, own: Option<&'i Ignored>) -> impl Iterator<Item = &'i Ignored> {
-        let holds = self.request.rules.has(Rule::Plexignore);
-        let of_location = place.filter(|_| holds).and_then(|at| {
-            let location = &self.request.locations[at];
-            let ignored = self.ignored[at].get_or_init(|| Ignored::of(&location.folder));
-            ignored.as_ref().filter(|_| !location.is_out_of_scope)
-        });
-        of_location.into_iter().chain(own)
     }
 }
 

@@ -95,6 +95,15 @@ impl Mappings {
         self.0.as_ref().is_some_and(|rules| !rules.to_server.is_empty())
     }
 
+    /// Returns whether [`Self::host_path`] names each file: patterns over host paths are not inverted.
+    #[must_use]
+    pub fn name_each_file(&self) -> bool {
+        let is_prefix = |rule: &MappingRule| matches!(rule, MappingRule::Prefix(_));
+        self.0
+            .as_ref()
+            .is_none_or(|rules| rules.to_server.iter().all(is_prefix))
+    }
+
     /// Rewrites a host path by each rule that matches, in order, until `each` returns `Some`.
     pub fn to_server<R>(&self, path: &Normal<'_>, mut each: impl FnMut(&[u8]) -> Option<R>) -> Option<R> {
         let rules = self.0.as_ref()?;

@@ -7,15 +7,16 @@ use std::time::{Duration, Instant};
 use super::answer::{Answer, FolderFacts};
 use super::path::tidy;
 use super::room::Queries;
-use crate::disk::{self, Kinds, Location, Rules, WalkFindings};
-use crate::engine::{Resolved, Selection, Snapshot, places};
+use crate::disk::{self, Kinds, ListedStatus, Location, Rules, WalkFindings, WalkStarts};
+use crate::engine::{Resolved, Selection, Selector, Snapshot, places};
 use crate::error::{Result, Status, refuse};
 use crate::matching::{FolderFile, FolderResolver, FoundItem, Mappings, Normal, Scope, View};
-use crate::model::LibraryKind;
+use crate::model::{LibraryKind, Reason};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::named;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
+use crate::sync::Call;
 
 /// Attempts to rebuild damaged segments for one page.
 const REBUILDS: u32 = 3;
@@ -100,11 +101,11 @@ impl Queries {
         Err(super::driver::segments_lost())
     }
 
-    /// Walks local folders for a limited time, and passes files that are not listed with certainty to `then`. If `then`
-    /// fails, the walk can be continued from where this call began.
+    /// Walks local folders for a limited time, and passes files that are not listed as a single item to `then`, and says
+    /// the same of the files of `starts`. If `then` fails, the walk can be continued from where this call began.
     ///
-    /// `number`: the walk to continue; 0 begins one; `None` reads `folders` only. `folders`: further folders to read,
-    /// each with whether a sibling has the same name but for case. `most`: maximum number of findings.
+    /// `number`: the walk to continue; 0 begins one; `None` reads the folders of `starts` only. `most`: maximum number of
+    /// findings.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for an invalid path or an unknown walk; errors of [`Queries::items_below`] and of
@@ -113,16 +114,16 @@ impl Queries {
         &self,
         library: &Selection,
         number: Option<u64>,
-        folders: &[(bool, &[u8])],
+        starts: &WalkStarts<'_>,
         (rules, most): (Rules, usize),
         then: impl FnOnce(&WalkFindings) -> Result<R>,
     ) -> Result<R> {
-        for (_, folder) in folders {
-            self.shown.check_path(folder)?;
-            if !folder.starts_with(b"/") {
+        for (_, path) in starts.folders.iter().chain(&starts.files) {
+            self.shown.check_path(path)?;
+            if !path.starts_with(b"/") {
                 return refuse(format!(
-                    "the folder '{}' is no full path: where it lies depends on the current folder",
-                    self.shown.path(folder)
+                    "the path '{}' is no full path: where it lies depends on the current folder",
+                    self.shown.path(path)
                 ));
             }
         }
@@ -137,7 +138,7 @@ impl Queries {
             locations(&snapshot, scope, self.reading.mappings())
         };
         let question = disk::WalkRequest {
-            folders,
+            starts,
             locations: &locations,
             rules,
             most,
@@ -146,6 +147,7 @@ impl Queries {
                 self.reading
                     .lookup_keys(library, paths.iter().copied(), |key| each(key.is_some()));
             },
+            status: &|path, twin| self.file_status(library, path, twin),
         };
         let Some(walk) = number else {
             return then(&disk::walk(&question, None).0);
@@ -167,6 +169,38 @@ impl Queries {
             }
         }
         result
+    }
+
+    /// What the index says of a file of this machine. With a `twin`, an item is the twin's if one of its files exists, and
+    /// is spelt otherwise.
+    fn file_status(&self, library: &Selection, path: &[u8], twin: bool) -> ListedStatus {
+        let mappings = self.reading.mappings();
+        let is_twins = |answer: &Answer<'_>| {
+            let listed = || answer.candidates().iter().map(|one| mappings.host_path(one.path));
+            mappings.name_each_file()
+                && !listed().any(|one| *one == *path)
+                && listed().any(|one| named(one).symlink_metadata().is_ok())
+        };
+        let session = self.reading.tokens.current().number();
+        let ask = |library: Option<&Selection>, twin: bool| {
+            let asked = self.match_path(&Call::offline(library, session), path, |answer| {
+                let is_listed = answer.match_kind.is_listed() && !(twin && is_twins(answer));
+                Ok(match (answer.item(), answer.reason) {
+                    _ if is_listed && answer.status == Status::Ambiguous => ListedStatus::SeveralItems,
+                    _ if is_listed => ListedStatus::Listed,
+                    (Some(item), Reason::OnlyRootDiffers) => ListedStatus::OnlyRootDiffers(item.path.to_vec()),
+                    _ => ListedStatus::Unlisted,
+                })
+            });
+            asked.unwrap_or(ListedStatus::Unlisted)
+        };
+        let is_listed = |status: &ListedStatus| matches!(status, ListedStatus::Listed | ListedStatus::SeveralItems);
+        let own = ask(Some(library), twin);
+        // Libraries may share a folder: this one need not list what another one lists.
+        if !is_listed(&own) && *library.selector() != Selector::All && is_listed(&ask(None, true)) {
+            return ListedStatus::ListedElsewhere;
+        }
+        own
     }
 }
 

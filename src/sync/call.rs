@@ -44,7 +44,21 @@ pub struct Call<'a> {
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// A call that sends no request.
+    pub fn offline(library: Option<&'a Selection>, session: u64) -> Self {
+        Self {
+            library,
+            deadline: Deadline::NONE,
+            silence: Some(QUESTION_SILENCE),
+            session,
+            whose: AllowedView::Any,
+            renews: false,
+            offline: true,
+            progress: None,
+        }
+    }
+
     /// The libraries of this call; `None` if it names an unknown one.
     #[inline]
     pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {

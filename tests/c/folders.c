@@ -165,12 +165,15 @@ static void walk_a_disk(const char *store)
     make(below, "4.mkv");
     length = snprintf(given, sizeof given, "folder%c%s%c", 0, root, 0);
     CHECK(strstr(once(given, (size_t)length, 1, &files), "folder  below;") != NULL && files == 2);
-    CHECK(strstr(once(given, (size_t)length, 1, &files), "file  1.mkv;") != NULL);
+    CHECK(strstr(once(given, (size_t)length, 1, &files), "file no_library 1.mkv;") != NULL);
     CHECK(strstr(once(given, (size_t)length, 1, &files), "file hidden .2.mkv;") != NULL);
     CHECK(strstr(once(given, (size_t)length, 1, &files), "txt") == NULL);
     length = snprintf(given, sizeof given, "twin_folder%c%s%cfolder%c%s%c", 0, below, 0, 0, root, 0);
-    CHECK(strstr(once(given, (size_t)length, 2, &files), "twin_file  4.mkv;") != NULL && files >= 1);
+    CHECK(strstr(once(given, (size_t)length, 2, &files), "twin_file no_library 4.mkv;") != NULL && files >= 1);
     CHECK(strcmp(once("", 0, 0, &files), "") == 0 && files == 0);
+    /* A file by itself, and one that the library lists. */
+    length = snprintf(given, sizeof given, "file%c%s/1.mkv%ctwin_file%c%s%c", 0, root, 0, 0, "/data/movies/Exact (2001)/Exact (2001).mkv", 0);
+    CHECK(strcmp(once(given, (size_t)length, 2, &files), "file no_library 1.mkv;") == 0 && files == 2);
     walk_with_links(root);
     walk = request(0, given, (size_t)length, 2);
     CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_walk(&walk, &nothing, ERROR), "");

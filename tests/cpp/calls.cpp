@@ -684,7 +684,7 @@ void walks(const px::Library &movies, const setting &setting) {
     };
     using Names = std::vector<std::string>;
     std::uint64_t files = 0;
-    const Names films{" a/b/two.mkv", " a/one.mkv", " c/three.mkv"};
+    const Names films{"no_library a/b/two.mkv", "no_library a/one.mkv", "no_library c/three.mkv"};
     const auto with = [&](std::initializer_list<std::string> more) {
         Names all = films;
         all.insert(all.end(), more);
@@ -698,20 +698,20 @@ void walks(const px::Library &movies, const setting &setting) {
     options.limit = 1; // a folder a call
     CHECK(found_by(options, files) == with({"hidden a/b/.hidden.mkv", " link"}) && files == 4);
     options.rules = px::Rules::all & ~px::Rules::hidden;
-    CHECK(found_by(options, files) == with({" a/b/.hidden.mkv", " link"}));
+    CHECK(found_by(options, files) == with({"no_library a/b/.hidden.mkv", " link"}));
     options.limit = 10000;
     Names asked;
     options.enter = [&](std::string_view folder) {
         asked.push_back(std::filesystem::path(folder).lexically_relative(root).generic_string());
         return folder.substr(folder.size() - 2) != "/b";
     };
-    CHECK((found_by(options, files) == Names{" a/one.mkv", " c/three.mkv", " link"} && files == 2));
+    CHECK((found_by(options, files) == Names{" link", "no_library a/one.mkv", "no_library c/three.mkv"} && files == 2));
     CHECK((asked == Names{"a", "c", "a/b"}));
     std::vector<px::Finding> kept;
     for (const px::Finding &finding : movies.walk({root / "a", root / "c"}, options)) kept.push_back(finding);
     CHECK(kept.size() == 2 && kept[0].path == (root / "a/one.mkv").native());
     options.enter = [](std::string_view folder) { return folder.substr(folder.size() - 2) != "/a"; };
-    CHECK((found_by(options, files) == Names{" c/three.mkv", " link"} && files == 1));
+    CHECK((found_by(options, files) == Names{" link", "no_library c/three.mkv"} && files == 1));
     px::Library::Walk nowhere = movies.walk({"/nowhere/at/all"}), none = movies.walk({});
     CHECK(nowhere.begin() == nowhere.end() && nowhere.files() == 0 && none.begin() == none.end());
     refused(px::Status::invalid_argument, "no full path", [&] { return movies.walk({"films"}).begin(); });

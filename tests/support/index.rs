@@ -12,7 +12,7 @@ use std::time::Duration;
 use plexindex::error::{Result, Status};
 pub use plexindex::inside::{
     Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FileFilter, FolderFacts, ManualClock, Rules,
-    SystemClock, failpoint, freeze_coarse_clock,
+    SystemClock, WalkStarts, failpoint, freeze_coarse_clock,
 };
 use plexindex::model::{Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;

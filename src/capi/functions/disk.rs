@@ -9,12 +9,12 @@ use crate::capi::guard::guard;
 use crate::capi::handles::{self, opened};
 use crate::capi::strings::{bytes, check_flags, fill, out_buffer, sized, split};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, WalkRecord};
-use crate::disk::Rules;
+use crate::disk::{Rules, WalkStarts};
 use crate::error::{Result, refuse};
 use crate::query::FileFilter;
 
-/// Reads folders of this machine for a while, and reports what is not listed without a doubt. Sends no request.
-/// plexindex_list_items_not_on_disk() is the other direction.
+/// Reads folders of this machine for a while, and reports what is not listed as a single item, and why. Sends no
+/// request: refresh the libraries first. plexindex_list_items_not_on_disk() is the other direction.
 ///
 /// A walk takes several calls: give the folders of the findings to the next call, before folders that you kept back,
 /// with the same struct. Then folders come in the order of their names, and few wait. When no folder is left, call
@@ -22,21 +22,24 @@ use crate::query::FileFilter;
 /// index remembers the 64 walks that went on last.
 ///
 /// `walk`: see plexindex_walk_request. `out_findings`: receives findings, each of four texts, each text followed by a
-/// NUL: the kind, the cause, the path, and a line of a .plexignore or nothing. The kinds:
+/// NUL: the kind, the cause, the path, and a detail or nothing. The kinds:
 ///
 /// - `folder`, `twin_folder`: a folder that the walk has not read yet. These come last.
-/// - `file`, `twin_file`: a media file that plexindex_lookup_key() does not know. Ask plexindex_match_path(). The
-///   cause is the rule that leaves the file out unless it is listed, such as `hidden` for PLEXINDEX_RULE_HIDDEN, or
-///   nothing.
+/// - `file`, `twin_file`: a media file that is not listed as a single item. The cause is `several_items`: more than one
+///   item has it; the rule that leaves it out, such as `hidden` for PLEXINDEX_RULE_HIDDEN, with the line of a
+///   .plexignore as detail; `not_scanned`: it lies in a library's folder; `mapping_missing`: it lies in none, and the
+///   library lists the detail, of which only the root differs; `no_library`. What only other libraries list is no
+///   finding.
 /// - `left_out`: a folder that is not read. The cause is a rule; or `loop`: a link to a folder above it; or `linked`:
 ///   the folder was read by another path, and the last text is its real path.
 /// - `link`: a link to a folder, with PLEXINDEX_WALK_ONCE only.
 /// - `unreadable`: a folder or link that cannot be read. The cause is the number of the system's error.
 ///
-/// A `twin_` has a sibling, or is below a folder that has one, whose name differs in case or composition only: a
-/// lookup may find the sibling. Outside every library's folder each media file is a finding: a lookup may find it
-/// below another root. Below a location each real folder (device and inode) is read once. Links are followed after
-/// everything that is reached without them, so the choice between two links to a folder depends on their paths only.
+/// A `twin_` has a sibling, or is below a folder that has one, whose name differs in case or composition only: it is
+/// not listed if the sibling is. A file that is given is reported as if the walk had found it: after a refresh, or to
+/// learn why it is not in Plex. Below a location each real folder (device and inode) is read once. Links are followed
+/// after everything that is reached without them, so the choice between two links to a folder depends on their paths
+/// only.
 ///
 /// The call uses three threads beside the caller's. They end before it returns.
 ///
@@ -69,8 +72,8 @@ pub unsafe extern "C" fn plexindex_walk(walk: *mut WalkRecord, out_findings: *mu
             return refuse(format!("walk.limit is {}: give 1 to 1000000", given.limit));
         }
         let number = (given.flags & c::PLEXINDEX_WALK_ONCE == 0).then_some(given.walk);
-        let folders = pairs(folders, given.folders_count)?;
-        let status = library.walk(number, &folders, (rules, given.limit), |found| {
+        let starts = starts(folders, given.folders_count)?;
+        let status = library.walk(number, &starts, (rules, given.limit), |found| {
             (given.files, given.walk) = (found.files, found.goes_on.unwrap_or(0));
             write_bytes(findings, &found.text)
         })?;
@@ -80,18 +83,23 @@ pub unsafe extern "C" fn plexindex_walk(walk: *mut WalkRecord, out_findings: *mu
     })
 }
 
-/// The folders: each a pair of texts, `folder` or `twin_folder` and the path.
-fn pairs(given: &[u8], count: usize) -> Result<Vec<(bool, &[u8])>> {
-    let texts = split(given, count.saturating_mul(2), "walk.folders")?;
-    let pair = |pair: &[&'_ [u8]]| match pair[0] {
-        b"folder" => Ok(false),
-        b"twin_folder" => Ok(true),
-        other => refuse(format!(
-            "walk.folders: '{}' stands before a path: give 'folder' or 'twin_folder'",
-            String::from_utf8_lossy(other)
-        )),
-    };
-    texts.chunks_exact(2).map(|two| Ok((pair(two)?, two[1]))).collect()
+/// The folders and files: each a pair of texts, such as `folder` or `twin_folder`, and the path.
+fn starts(given: &[u8], count: usize) -> Result<WalkStarts<'_>> {
+    let mut starts = WalkStarts::default();
+    for pair in split(given, count.saturating_mul(2), "walk.folders")?.chunks_exact(2) {
+        let twin = pair[0].starts_with(b"twin_");
+        match pair[0].strip_prefix(b"twin_").unwrap_or(pair[0]) {
+            b"folder" => starts.folders.push((twin, pair[1])),
+            b"file" => starts.files.push((twin, pair[1])),
+            _ => {
+                return refuse(format!(
+                    "walk.folders: '{}' stands before a path: give 'folder', 'twin_folder', 'file' or 'twin_file'",
+                    String::from_utf8_lossy(pair[0])
+                ));
+            }
+        }
+    }
+    Ok(starts)
 }
 
 /// The items that plexindex_list_items_below() gives and whose files are missing on this machine, one page a call.

@@ -95,8 +95,7 @@ class Renames:
         for library, item, path in listing.otherwise:
             if is_asked(library.uuid, item):
                 held.append((path, False, "", b""))
-        for _, difference in self._walk.differing(held):
-            yield difference
+        yield from self._walk.differing(held)
         yield from self._unanswered()
         gone = [(uuid, one) for uuid, held in self._gone.items() for _, one in held]
         for uuid, difference in gone + self._further:

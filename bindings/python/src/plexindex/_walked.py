@@ -19,12 +19,11 @@ if TYPE_CHECKING:
     from ._library import LibraryInfo
     from ._places import Places
 
-    # A file's path, whether another one differs in its case only, the rule that leaves it out, and the line that does.
+    # A file's path, whether another one differs in its case only, why it is not listed as a single item, and a detail.
     OnDisk = tuple[bytes, bool, str, bytes]
 
 # Match kinds of a listed path.
 LISTED = ("confirmed", "exact", "mapped")
-_AT_ONCE = 1024
 # Names that a call of the library reads, folders that it is given, and the room for what it finds. A folder that has
 # more than there is room for is read again: the first one may have all films.
 _NAMES, _FOLDERS, _ROOM, _FIRST_ROOM = 16_384, 4096, 1 << 20, 8 << 20
@@ -52,14 +51,14 @@ class Walk:
         """Media files that were found."""
         self.unreadable: set[bytes] = set()
         """Folders and links that could not be read."""
-        self._rules_in: dict[bytes, dict[bytes, str]] = {}
 
     def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
         """Differences of a folder and everything below it: those of files with the file."""
         for differences, files in self._pages(top, self._rules):
             for difference in differences:
                 yield None, difference
-            yield from self.differing(files)
+            for one in files:
+                yield one, self._of_file(one)
 
     def media_below(self, top: bytes) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
         """Differences of unreadable folders outside every library, and all media files there."""
@@ -75,7 +74,7 @@ class Walk:
             given = left[-_FOLDERS:]
             del left[-_FOLDERS:]
             given.reverse()
-            found = self._find(request, given, twins, room)
+            found = self._find(request, [(b"twin_folder" if one in twins else b"folder", one) for one in given], room)
             room = _ROOM
             self.files += request.files
             if request.files and self._told is not None:
@@ -109,13 +108,10 @@ class Walk:
         library = self._places.index._library_pointer(self._places.asked)
         return CWalkRequest(ctypes.sizeof(CWalkRequest), library, limit=limit, rules=rules, flags=flags)
 
-    def _find(
-        self, request: CWalkRequest, folders: list[bytes], twins: Collection[bytes] = (), room: int = _ROOM
-    ) -> list[bytes]:
+    def _find(self, request: CWalkRequest, given: list[tuple[bytes, bytes]], room: int = _ROOM) -> list[bytes]:
         """The texts that plexindex_walk() finds: four for each finding, and an empty one."""
-        kinds = [b"twin_folder" if one in twins else b"folder" for one in folders]
-        request.folders = CBytes.of(b"".join([b"%b\0%b\0" % pair for pair in zip(kinds, folders)]))
-        request.folders_count = len(folders)
+        request.folders = CBytes.of(b"".join([b"%b\0%b\0" % pair for pair in given]))
+        request.folders_count = len(given)
         index = self._places.index
         return index._do(index._native.walk, library=request, reserve=room).split(b"\0")  # type: ignore[no-any-return]
 
@@ -129,33 +125,9 @@ class Walk:
         if not is_small or any(is_in(one, place) and os.path.exists(one) for one in inner):
             return False
         request = self._request(_left_out.rule_bits(), flags=c.WALK_ONCE)
-        found = self._find(request, [place])
+        found = self._find(request, [(b"folder", place)])
         rules, files = found[1::4], [what for what in found[:-1:4] if what in (b"file", b"twin_file")]
         return len(files) == request.files and set(rules) <= set(_LEFTOVERS)
-
-    def rule_for(self, path: bytes) -> str | None:
-        """Returns the rule that ignores an unlisted file or a folder above it; none outside every library."""
-        folder = self._places.innermost(path)
-        if folder is None:
-            return None
-        for name in path[len(folder) :].strip(b"/").split(b"/"):
-            rules, above = self._rules_of(folder), folder
-            folder = os.path.join(folder, name)
-            if rules.get(folder):
-                return rules[folder]
-        # Files without a media extension are not reported.
-        is_untold = folder not in rules and above not in rules and os.path.lexists(path)
-        return "extension" if is_untold else None
-
-    def _rules_of(self, folder: bytes) -> dict[bytes, str]:
-        """Differences in a folder, each with the rule that leaves it out, or None. An unreadable folder is one."""
-        if folder not in self._rules_in:
-            found = self._find(self._request(self._rules, flags=c.WALK_ONCE), [folder])
-            self._rules_in[folder] = {
-                path: "" if what.endswith(b"folder") or what == b"unreadable" else why.decode()
-                for what, why, path in zip(found[::4], found[1::4], found[2::4])
-            }
-        return self._rules_in[folder]
 
     def not_read(self, path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
         """The difference of an unreadable folder or link."""
@@ -166,58 +138,45 @@ class Walk:
         """Returns whether a folder was already reported as unreadable."""
         return any(is_in(folder, known) for known in self.unreadable)
 
-    def differing(self, files: list[OnDisk]) -> Iterator[tuple[OnDisk, Difference]]:
-        """Differences of files."""
-        for at in range(0, len(files), _AT_ONCE):
-            yield from self._look_up(files[at : at + _AT_ONCE])
+    def again(self, files: list[OnDisk]) -> Iterator[OnDisk]:
+        """Files that are not listed as a single item, of those that are given."""
+        for at in range(0, len(files), _FOLDERS):
+            given = [(b"twin_file" if twin else b"file", path) for path, twin, *_ in files[at : at + _FOLDERS]]
+            request = self._request(self._rules, flags=c.WALK_ONCE)
+            found = self._find(request, given)
+            self.files += request.files - len(given)
+            for what, why, path, detail in zip(found[::4], found[1::4], found[2::4], found[3::4]):
+                yield path, what == b"twin_file", why.decode(), detail
 
-    def _look_up(self, batch: list[OnDisk]) -> Iterator[tuple[OnDisk, Difference]]:
-        index, places = self._places.index, self._places
-        paths = [path for path, *_ in batch]
-        answers = index.match_paths(places.asked, paths, offline=True)
-        # Libraries may share a folder: this one need not list what another one lists.
-        elsewhere = index.match_paths(None, paths, offline=True) if places.others else answers
-        for one, answer, other in zip(batch, answers, elsewhere):
-            path, twin, *_ = one
-            is_listed = answer.match_kind in LISTED and not (twin and self._is_twins(path, answer))
-            if not is_listed and answer is not other and other.match_kind in LISTED and not self._is_twins(path, other):
-                self.files -= 1
-                continue
-            difference = self._of_listed(path, answer) if is_listed else self._of_unlisted(one, answer)
-            if difference is not None:
-                yield one, difference
+    def differing(self, files: list[OnDisk]) -> Iterator[Difference]:
+        """Differences of files that were found before."""
+        return map(self._of_file, self.again(files))
 
-    def _is_twins(self, path: bytes, answer: Match) -> bool:
-        """Returns whether the item is listed with another existing file that differs in case only."""
-        names = self._places.names
-        listed = [names.host(item.path) for item in answer.candidates if item.path]
-        return names.known and path not in listed and any(os.path.lexists(one) for one in listed)
+    def _of_file(self, one: OnDisk) -> Difference:
+        path, _, code, detail = one
+        owners = self._places.owners(path)
+        if code in _left_out.RULES:
+            return Difference("left_out", path, None, code, _text(code, detail), owners, files=1)
+        if code == "several_items":
+            return self._several_items(path)
+        text, item = _TEXTS.get(code, ""), None
+        if code == "not_scanned":
+            text = text.format("' or '".join(owner.title for owner in owners))
+        elif code == "mapping_missing":
+            text, item = _mapping_missing(path, detail), self._answer(path).item
+        return Difference("not_in_plex", path, item, code, text, owners, files=1)
 
-    @staticmethod
-    def _of_listed(path: bytes, answer: Match) -> Difference | None:
-        if answer.status != "ambiguous":
-            return None
+    def _several_items(self, path: bytes) -> Difference:
+        answer = self._answer(path)
         named = [item.describe() for item in answer.candidates[:_NAMED]]
         more = answer.candidates_total - len(named)
         if more:
             named.append(f"and {more:,} more")
         text = f"{answer.candidates_total:,} items have this file: {', '.join(named)}"
-        return Difference("ambiguous", path, answer.candidates[0], "several_items", text, files=1)
+        return Difference("ambiguous", path, next(iter(answer.candidates), None), "several_items", text, files=1)
 
-    def _of_unlisted(self, one: OnDisk, answer: Match) -> Difference:
-        path, _, rule, line = one
-        owners = self._places.owners(path)
-        if rule:
-            return Difference("left_out", path, None, rule, _text(rule, line), owners, files=1)
-        code, item = "no_library", None
-        text = _TEXTS[code]
-        if owners:
-            code = "not_scanned"
-            text = _TEXTS[code].format("' or '".join(owner.title for owner in owners))
-        elif answer.reason_code == "only_root_differs":
-            code, item = "mapping_missing", answer.item
-            text = _mapping_missing(path, os.fsencode(item.path or "") if item else b"")
-        return Difference("not_in_plex", path, item, code, text, owners, files=1)
+    def _answer(self, path: bytes) -> Match:
+        return self._places.index.match_path(self._places.asked, path, offline=True)  # type: ignore[no-any-return]
 
 
 def _mapping_missing(path: bytes, listed: bytes) -> str:

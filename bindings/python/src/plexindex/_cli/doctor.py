@@ -9,6 +9,7 @@ import sys
 
 from .. import __version__, _native
 from .._errors import ForbiddenError, ServerError, StoreError, UnauthorizedError
+from .._left_out import RULES
 from .._open import open as open_index
 from .._places import Places
 from .._walked import Walk
@@ -379,11 +380,11 @@ def _files(
 
 
 def _left_out(index: Index, libraries: list[LibraryInfo], answers: Matches, paths: list[bytes]) -> set[bytes]:
-    """The unmatched files that Plex leaves out by the rules of `plexindex diff`."""
+    """The unmatched files in libraries' folders that Plex leaves out by the rules of `plexindex diff`."""
     places = Places(index, index.library(None))
     places.reload(libraries)
-    walk = Walk(places, (), None)
-    return {path for path, answer in zip(paths, answers) if not answer and walk.rule_for(path) is not None}
+    unmatched = [(path, False, "", b"") for path, answer in zip(paths, answers) if not answer and places.owners(path)]
+    return {path for path, _, why, _ in Walk(places, (), None).again(unmatched) if why in RULES}
 
 
 def _count_kinds(report: Report, answers: Matches, paths: list[bytes], left_out: set[bytes]) -> None:
