@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import types
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -74,6 +75,26 @@ class Server:
 
 ServerFactory = Callable[..., Server]
 OpenIndex = Callable[..., plexindex.Index]
+
+
+@pytest.fixture
+def host_lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The lines in the log of a host of Stash2Plex's shape: level and text, paths behind a word."""
+    lines: list[str] = []
+
+    def create_logger(component: str) -> tuple[Callable[[str], None], ...]:
+        assert component in ("Cache", "Matcher")
+        return tuple(lambda text, level=level: lines.append(f"{level} {text}") for level in "tdiwe")
+
+    for name, content in (
+        ("shared.log", {"create_logger": create_logger}),
+        ("validation.obfuscation", {"obfuscate_path": lambda path: f"hidden:{path}"}),
+    ):
+        module = types.ModuleType(name)
+        vars(module).update(content)
+        monkeypatch.setitem(sys.modules, name.split(".")[0], types.ModuleType(name.split(".")[0]))
+        monkeypatch.setitem(sys.modules, name, module)
+    return lines
 
 
 # What these look at is made by other programs, and has nothing of the accelerator in it or around it.

@@ -1,4 +1,4 @@
-"""The guide for Stash2Plex, followed to the letter: its edits on a host of the same shape, and on a checkout.
+"""The guide for Stash2Plex, followed to the letter: its patches on a host of the same shape, and on a checkout.
 
 STASH2PLEX names a checkout of Stash2Plex, with what its tests need in this environment. It is copied, never changed.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import pickle
-import re
 import shutil
 import subprocess
 import sys
@@ -21,13 +20,19 @@ from conftest import REPOSITORY
 from plexapi.exceptions import NotFound
 from plexindex.compat import MatchCache, NotFoundError, find_plex_items_with_confidence
 
+PATCHES = sorted((REPOSITORY / "docs" / "stash2plex").glob("*.patch"))
 # A host of the same shape: names that others import when they need them, and a log.
 HOST = {
-    "plex/__init__.py": "from plex.exceptions import PlexNotFound\n",
+    "shared/__init__.py": "",
+    "shared/log.py": """
+import sys
+def create_logger(component):
+    return tuple(lambda text, level=level: print(f"{level} {component}: {text}", file=sys.stderr) for level in "tdiwe")
+""",
+    "requirements.txt": "tenacity>=9.0.0\npydantic>=2.0.0\ndiskcache>=5.6.0\n",
+    "plex/__init__.py": "import shared.log\nfrom plex.exceptions import PlexNotFound\n",
     "plex/exceptions.py": "class PlexNotFound(Exception):\n    pass\n",
     "plex/cache.py": """
-def log_info(text):
-    print("log:", text)
 class PlexCache:
     pass
 class MatchCache:
@@ -36,9 +41,13 @@ def _extract_item_data(item):
     pass
 """,
     "plex/matcher.py": """
-def log_info(text):
-    print("log:", text)
 class MatchConfidence:
+    pass
+def _cached_item_has_file(*arguments):
+    pass
+def _item_has_file(*arguments):
+    pass
+def find_plex_item_by_path(*arguments):
     pass
 def find_plex_items_with_confidence(*arguments):
     raise NotImplementedError
@@ -76,27 +85,20 @@ except PlexNotFound as error:
 """
 
 
-def edits() -> list[tuple[str, int, str]]:
-    """File, line and block of each edit in the guide."""
-    guide = (REPOSITORY / "docs" / "stash2plex.md").read_text(encoding="utf-8")
-    found = re.findall(r"<!-- edit: (\S+) (\d+) -->\n```python\n(.*?)```\n", guide, re.DOTALL)
-    assert [file for file, _, _ in found] == ["plex/cache.py", "plex/matcher.py"]
-    return [(file, int(line), block) for file, line, block in found]
+def patched(root: Path, steps: int) -> None:
+    """Applies the first patches of the guide, as it says."""
+    for patch in PATCHES[:steps]:
+        subprocess.run(["git", "apply", str(patch)], cwd=root, check=True)
+    if steps > 1:
+        shutil.rmtree(root / "plex" / "without_plexindex")
 
 
-def edit(root: Path, count: int) -> None:
-    """The first edits of the guide."""
-    for file, _, block in edits()[:count]:
-        with (root / file).open("a", encoding="utf-8") as text:
-            text.write(block)
-
-
-def run_host(folder: Path, count: int, before: str = "", after: str = "", **variables: str) -> list[str]:
-    """What a process of the host prints."""
+def run_host(folder: Path, steps: int, before: str = "", after: str = "", **variables: str) -> tuple[list[str], str]:
+    """What a process of the host prints, and its log."""
     for file, text in HOST.items():
         (folder / file).parent.mkdir(exist_ok=True)
         (folder / file).write_text(text)
-    edit(folder, count)
+    patched(folder, steps)
     places = [str(folder), str(Path(__file__).parent), str(Path(plexindex.__file__).parents[1])]
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\nsys.path[:0] = {places!r}\n{before}\n{WORKER}\n{after}", str(folder)],
@@ -106,27 +108,33 @@ def run_host(folder: Path, count: int, before: str = "", after: str = "", **vari
         check=False,
         timeout=60,
     )
-    assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines(), done.stderr
 
 
 OURS = ["plexindex._plex_cache", "plexindex._match_cache", "plexindex.compat"]
-THEIRS = ["plex.cache", "plex.cache", "plex.matcher"]
+OLD = "plex.without_plexindex"
+THEIRS = [f"{OLD}.cache", f"{OLD}.cache", f"{OLD}.matcher"]
 
 
-def test_the_edits_swap_what_they_name(tmp_path: Path) -> None:
-    assert run_host(tmp_path, 1) == [str(OURS[:2] + THEIRS[2:])]
+@pytest.mark.parametrize("steps", [1, 2])
+def test_each_step_swaps_what_it_names(tmp_path: Path, steps: int) -> None:
+    printed, log = run_host(tmp_path, steps, after="print('diskcache' in sys.modules)")
+    assert (printed, log) == ([str(OURS), "False"], "")
 
 
-def test_a_sync_over_two_libraries_needs_no_configuration(tmp_path: Path) -> None:
-    assert run_host(tmp_path, 2, after=USE) == [str(OURS), "PlexNotFound"]
+@pytest.mark.parametrize("steps", [1, 2])
+def test_a_sync_over_two_libraries_needs_no_configuration(tmp_path: Path, steps: int) -> None:
+    printed, log = run_host(tmp_path, steps, after=USE)
+    assert printed == [str(OURS), "PlexNotFound"]
+    assert "d Matcher: HIGH confidence match for Alien (1979).mkv" in log
 
 
 def test_without_the_package_all_is_as_before(tmp_path: Path) -> None:
-    printed = run_host(tmp_path, 2, before="sys.modules['plexindex'] = None")
-    assert printed[-1] == str(THEIRS)
-    assert len(printed) == 3
-    assert all(line.startswith("log: plexindex is not used: ") for line in printed[:-1])
+    printed, log = run_host(tmp_path, 1, before="sys.modules['plexindex'] = None")
+    assert printed == [str(THEIRS)]
+    assert log.startswith("i Cache: plexindex is not used: ")
+    assert len(log.splitlines()) == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF and no more", None])
@@ -134,10 +142,10 @@ def test_with_a_broken_library_all_is_as_before(tmp_path: Path, content: bytes |
     library = tmp_path / "broken.so"
     if content is not None:
         library.write_bytes(content)
-    printed = run_host(tmp_path, 2, PLEXINDEX_LIBRARY=str(library))
-    assert printed[-1] == str(THEIRS)
-    assert len(printed) == 3
-    assert all("PLEXINDEX_LIBRARY" in line for line in printed[:-1])
+    printed, log = run_host(tmp_path, 1, PLEXINDEX_LIBRARY=str(library))
+    assert printed == [str(THEIRS)]
+    assert "i Cache: plexindex is not used: " in log
+    assert "PLEXINDEX_LIBRARY" in log
 
 
 class HostNotFound(Exception):  # noqa: N818
@@ -212,15 +220,30 @@ def test_counters_can_be_set(tmp_path: Path) -> None:
     cache.close()
 
 
+COMMIT = "ee39ad2"
+# Tests of functions that only tests use, and which go with the second step.
+GONE = ("TestItemHasFile", "TestFindPlexItemByPath", "TestCachedItemHasFile", "TestMatcher")
+
+
 @pytest.mark.skipif("STASH2PLEX" not in os.environ, reason="STASH2PLEX names no checkout")
-@pytest.mark.parametrize(("count", "broken"), [(1, False), (2, False), (2, True)])
-def test_the_host_s_own_tests_pass(tmp_path: Path, count: int, broken: bool) -> None:
+@pytest.mark.parametrize(("steps", "broken"), [(1, False), (1, True), (2, False)])
+def test_the_host_s_own_tests_pass(tmp_path: Path, steps: int, broken: bool) -> None:
     root = tmp_path / "host"
-    shutil.copytree(os.environ["STASH2PLEX"], root, ignore=shutil.ignore_patterns(".git"))
-    for file, line, _ in edits():
-        assert len((root / file).read_text().splitlines()) == line, f"{file} is of another version"
-    edit(root, count)
-    command = [sys.executable, "-m", "pytest", "-q", "--no-cov", "-p", "no:cacheprovider"]
+    checkout = os.environ["STASH2PLEX"]
+    subprocess.run(["git", "clone", "--quiet", "--no-checkout", checkout, str(root)], check=True)
+    subprocess.run(["git", "checkout", "--quiet", COMMIT], cwd=root, check=True)
+    patched(root, steps)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    if steps > 1:
+        command.append("--no-cov")
+        tests = root / "tests" / "plex" / "test_matcher.py"
+        lines = tests.read_text().splitlines(keepends=True)
+        tests.write_text(
+            "".join(line for line in lines if line.strip() not in ("_item_has_file,", "find_plex_item_by_path,"))
+        )
+        command += ["-k", " and ".join(f"not {name}" for name in GONE)]
+    elif not broken:
+        command.append("--cov-config=tests/with_plexindex.coveragerc")
     environment = {**os.environ, "PYTHONPATH": str(Path(plexindex.__file__).parents[1])}
     if broken:
         environment["PLEXINDEX_LIBRARY"] = __file__

@@ -1,19 +1,27 @@
-"""The drop-in's function: from a path to Plex's item, by recorded matches, stored rows and searches."""
+"""The drop-in's function: from a path to Plex's item, by recorded matches, then by an index or by plexapi.
+
+A real section of plexapi's is asked through an index of its server (:mod:`plexindex._section_index`). Rows that the
+host stored, searches and listings are for stand-ins of sections, and for when the index has no answer.
+
+The lines in the host's log are those of the function that this one replaces.
+"""
 
 from __future__ import annotations
 
-import os
-
-from ._errors import ServerError
-from ._paths import best, components, lies_under, mapped, same_file
+from ._errors import Error, ServerError
+from ._host_log import host_log
+from ._paths import best, components, last_component, lies_under, mapped, same_file
 from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
 from ._rows import extract
+from ._section_index import section_index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
+
+    from ._plexapi import LightItem, LightMatch
 
 # Seconds until a path that Plex did not find is searched again.
 _MISSED_FOR = 30.0
@@ -21,6 +29,12 @@ _MISSED_FOR = 30.0
 _ASKED_ROWS = 50
 # Bytes of the longest path that can be resolved.
 _LONGEST = 32_767
+# Seconds in which a library that was never listed is listed: the next question goes on.
+_LISTING = 1.0
+# Files that are asked for one by one in a library that was never listed.
+_BY_FILE = 5
+# Kinds of match by which the path itself is known.
+_LISTED = ("confirmed", "exact", "mapped")
 _LEAVES = {"show": ("episode", 4), "artist": ("track", 10)}
 
 
@@ -44,34 +58,63 @@ class Finder:
         self._ours = isinstance(library_cache, PlexCache)
         kind = getattr(library, "type", None)
         self._leaf = _LEAVES.get(kind) if isinstance(kind, str) else None
+        self._own_rule = isinstance(library, SectionIndex)
+        self._index = library if self._own_rule else section_index(library, library_cache, match_cache)
         self._debug = debug
+        self._log = host_log("Matcher")
+        self.name = self._log.path(last_component(path))
+        """The file's name, for texts that may be logged."""
+        self._absence: Exception | None = None
         self.sure = True
         """Whether a single item may be the answer."""
+        self.total = 0
+        """How many items fit. An index names the first ones only."""
+        self.is_listed = True
+        """Whether all files of the library are known."""
 
     def found(self) -> list[Any]:
         """The items that fit best: one, several, or none."""
-        item = self._recorded()
-        if item is not None:
-            return [item]
-        if isinstance(self._library, SectionIndex):
-            found, self.sure = self._library.candidates(self._path)
-            return found
+        recorded = self._recorded()
+        if recorded is not None:
+            return [recorded]
         found = self._looked_for()
-        if len(found) == 1:
-            self.sure = not self._speaks_against(found[0])
+        self.total = max(self.total, len(found))
+        if len(found) == 1 and self.sure:
+            if self._debug:
+                self._note(f"HIGH confidence match: {found[0].title}")
+            else:
+                self._log.debug(f"HIGH confidence match for {self.name}")
+        elif found:
+            paths = [self._log.path(path) for path in map(_first_path, found) if path]
+            self._log.warn(f"LOW confidence match for '{self.name}': {self.total} candidates found - {paths}")
         return found
 
     def _looked_for(self) -> list[Any]:
-        listed = self._listed()
-        if listed:
-            return listed
-        return self._searched() or self._leaves() if self._leaf else self._searched() or self._all(listed)
+        if self._own_rule:
+            items, self.sure = self._library.candidates(self._path)
+            return list(items)
+        self._log.debug(f"Searching '{self._title}' for: {self.name}")
+        found = self._from_index()
+        if found is None:
+            found = self._judged(self._from_plexapi())
+        return found
+
+    def _judged(self, found: list[Any]) -> list[Any]:
+        """The same items; of a single one of plexapi's it is noted whether the path speaks against it."""
+        if len(found) == 1:
+            self.sure = not self._speaks_against(found[0])
+        return found
 
     def _say(self, text: str) -> None:
         if self._debug:
             import logging
 
             logging.getLogger("plexindex").debug("%s: %s", self._path, text)
+
+    def _note(self, text: str) -> None:
+        """A line for those who look for a reason: in the host's log at level info, if it asked for such lines."""
+        if self._debug:
+            self._log.info(f"[DEBUG] {text}")
 
     def _speaks_against(self, item: Any) -> bool:
         """Whether the path is most likely another file's: it names another item, or should be listed itself."""
@@ -83,11 +126,71 @@ class Finder:
         folders = [folder for folder in locations if isinstance(folder, str)] if isinstance(locations, list) else []
         if any(lies_under(path, folders) for path in paths):
             return True
+        # From the listing: plexapi sends a request when an empty attribute of an item is read.
+        return self._names_another(row["file_paths"], getattr(item, "__dict__", {}))
+
+    def _names_another(self, files: list[str], facts: dict[str, Any]) -> bool:
         from ._titles import contradicts
 
-        # From the listing: plexapi sends a request when an empty attribute of an item is read.
-        known = getattr(item, "__dict__", {})
-        return contradicts(paths[-1], row["file_paths"], known)
+        return contradicts(self._mapped or self._path, files, facts)
+
+    # By the index.
+
+    def _from_index(self) -> list[Any] | None:
+        """The index's answer. None if there is no index, or it cannot answer: then plexapi is asked, and fails as it
+        always did.
+        """
+        if self._index is None:
+            return None
+        try:
+            return self._answer_of(self._index)
+        except Error as error:
+            self._say(f"the index cannot answer: {error}")
+            return None
+
+    def _answer_of(self, index: SectionIndex) -> list[Any]:
+        # In a library that was never listed one request finds one file. For many it is listed, a second at a time.
+        by_file = not index.is_listed() and index.asked_by_file < _BY_FILE
+        if by_file:
+            index.asked_by_file += 1
+            found = self._judged(self._asked_by_file())
+            if found:
+                return found
+        match = index.match(self._path, deadline=_LISTING)
+        if self._mapped and match.match_kind not in _LISTED:
+            other = index.match(self._mapped, deadline=_LISTING)
+            match = other if other.match_kind in _LISTED or not match.candidates else match
+        self.is_listed = match.status not in ("not_yet", "needs_warm")
+        if not self.is_listed and not by_file:
+            return self._judged(self._asked_by_file())
+        self.total = match.candidates_total
+        found = [index.light_item(item) for item in match.candidates]
+        for item in found:
+            self._log.info(f"Found (cached): {item.title}")
+        if len(found) == 1 and match.match_kind not in _LISTED:
+            self.sure = not self._index_speaks_against(match, found[0])
+        return found
+
+    def _index_speaks_against(self, match: LightMatch, item: LightItem) -> bool:
+        """As :meth:`_speaks_against`, of an item of which an index knows some facts."""
+        if match.reason_code == "not_listed":
+            return True
+        known = match.item
+        if known is None or known.key_only:
+            return False
+        facts = {
+            "type": known.kind,
+            "title": known.title,
+            "year": known.year,
+            "parentIndex": known.season,
+            "index": known.episode,
+            "grandparentTitle": known.show_title,
+        }
+        files = list(known.paths)
+        # An index knows no second title, and no title of an album: plexapi's object decides.
+        if (known.kind == "track" and match.confidence != "high") or self._names_another(files, facts):
+            return self._names_another(files, getattr(item.full(), "__dict__", {}))
+        return False
 
     # Recorded matches.
 
@@ -96,13 +199,35 @@ class Finder:
             return None
         key = self._matches.get_match(self._title, self._path)
         if not key:
+            self._note(f"Match cache MISS for: {self._log.path(self._path)}")
             return None
-        item = self._library.light(key) if isinstance(self._library, SectionIndex) else None
-        item = item or self._fetch(key)
-        if item is None:
-            self._say("the recorded item is gone")
-            self._matches.invalidate(self._title, self._path)
-        return item
+        self._log.debug(f"Match cache hit: {self._log.path(self._path)} -> {key}")
+        item = self._recorded_in_index(key) or self._fetch(key)
+        if item is not None:
+            self._log.info(f"Cache hit: {item.title}")
+            return item
+        self._say("the recorded item is gone")
+        self._log.debug(f"Cached key stale, invalidating: {self._absence}")
+        self._matches.invalidate(self._title, self._path)
+        return None
+
+    def _recorded_in_index(self, key: Any) -> Any:
+        """The recorded item, if the index has it: then Plex need not be asked whether it is still there."""
+        index = self._index
+        if index is None:
+            return None
+        try:
+            if not self._own_rule:
+                if not index.is_listed():
+                    return None
+                # An expired listing is renewed by a question for the path.
+                match = index.match(self._path, deadline=_LISTING)
+                if match.light is not None and str(key) in (match.key, match.rating_key):
+                    return match.light
+            return index.light(key)
+        except Error as error:
+            self._say(f"the index cannot answer: {error}")
+            return None
 
     def _fetch(self, key: Any) -> Any:
         """The item with this key, by one request; None when the server does not have it. Other failures are raised."""
@@ -113,10 +238,22 @@ class Finder:
         except Exception as error:
             if not _is_absence(error):
                 raise
+            self._absence = error
             return None
 
     def _fetch_all(self, keys: Iterable[Any]) -> list[Any]:
-        return [item for item in map(self._fetch, keys) if item is not None]
+        found = [item for item in map(self._fetch, keys) if item is not None]
+        for item in found:
+            self._log.info(f"Found (cached): {item.title}")
+        return found
+
+    # By plexapi.
+
+    def _from_plexapi(self) -> list[Any]:
+        listed = self._listed()
+        if listed:
+            return listed
+        return self._searched() or self._leaves() if self._leaf else self._searched() or self._all(listed)
 
     # Stored rows.
 
@@ -150,9 +287,13 @@ class Finder:
         # Imported here: it takes longer than an answer from stored rows.
         from ._titles import leaf_titles, titles
 
-        for title in leaf_titles(self._path) if self._leaf else titles(self._path):
+        wanted = leaf_titles(self._path) if self._leaf else titles(self._path)
+        self._note(f"Title variants: {' / '.join(map(repr, wanted))}")
+        for title in wanted:
+            self._note(f"Title search query: '{title}'")
             stored = self._cache.get_search_results(self._title, title) if self._cache is not None else None
             if stored:
+                self._log.debug(f"Search cache hit: {len(stored)} results")
                 rows = [(row["key"], row["file_paths"]) for row in stored]
                 fetched = self._fetch_all(best(rows, self._path, self._mapped))
                 if fetched:
@@ -160,6 +301,7 @@ class Finder:
             if quiet:
                 continue
             items = self._search(title)
+            self._note(f"Search returned {len(items)} title match(es)")
             self._say(f"{len(items)} items with the title {title!r}")
             # An empty result is not stored: a file that is added now would not be found.
             if items and self._cache is not None:
@@ -187,7 +329,10 @@ class Finder:
 
     def _best_of(self, items: Iterable[Any]) -> list[Any]:
         rows = ((item, extract(item)) for item in items)
-        return best([(item, row["file_paths"]) for item, row in rows if row], self._path, self._mapped)
+        found = best([(item, row["file_paths"]) for item, row in rows if row], self._path, self._mapped)
+        for item in found:
+            self._log.info(f"Found: {item.title}")
+        return found
 
     def _asked_by_file(self) -> list[Any]:
         """The server's items by file name: one request. Not every server has that filter, so it proves nothing."""
@@ -204,7 +349,8 @@ class Finder:
             items = self._library.fetchItems(
                 asked, container_start=0, container_size=_ASKED_ROWS, maxresults=_ASKED_ROWS
             )
-            return self._best_of(items)
+            # There may be more that fit as well, or the server does not know the filter.
+            return self._best_of(items) if len(items) < _ASKED_ROWS else []
         except Exception as error:
             if _is_trouble(error) and not type(error).__module__.startswith("plexapi"):
                 raise
@@ -216,25 +362,36 @@ class Finder:
         """All episodes or tracks, unless their listing is stored already."""
         if self._ours and self._cache._has_leaves(self._title):
             return []
+        self._log_fallback()
         items = self._list(lambda: self._library.search(libtype=self._leaf[0] if self._leaf else None))
+        self._log.debug(f"Scanning {len(items)} items...")
         if self._ours:
             self._cache._put_leaves(self._title, items)
         return self._best_of(items)
 
     def _all(self, listed: list[Any] | None) -> list[Any]:
         """All items, unless their listing is stored already."""
+        self._log_fallback()
         if listed is not None:
             return []
         if self._cache is not None:
             stored = self._cache.get_library_items(self._title)
             if stored is not None:
+                self._log.debug(f"Library cache hit: {len(stored)} items")
                 # A foreign cache, or a path that cannot be resolved.
                 rows = [(row["key"], row["file_paths"]) for row in stored]
                 return self._fetch_all(best(rows, self._path, self._mapped))
         items = self._list(lambda: self._library.all())
+        self._log.debug(f"Scanning {len(items)} items...")
         if self._cache is not None:
             self._cache.set_library_items(self._title, items)
         return self._best_of(items)
+
+    def _log_fallback(self) -> None:
+        if self._debug:
+            self._note("No title matches, falling back to full library scan")
+        else:
+            self._log.debug("Fallback: scanning all items...")
 
     def _list(self, ask: Any) -> list[Any]:
         try:
@@ -263,6 +420,7 @@ def _is_absence(error: Exception) -> bool:
     return bool(names & {"NotFound", "PlexNotFound", "NotOnServerError"}) or type(error) in (Exception, KeyError)
 
 
-def describe(path: str) -> str:
-    """A path in an exception's text: only its last component, since texts may be logged."""
-    return os.path.basename((components(path) or [path])[-1])
+def _first_path(item: Any) -> str | None:
+    """The first path of an item, as far as it tells."""
+    row = extract(item)
+    return row["file_paths"][0] if row and row["file_paths"] else None

@@ -29,13 +29,8 @@ if TYPE_CHECKING:
     Rules = tuple[tuple[int, bytes, bytes], ...]
 
 
-def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
-    """Opens an index on a folder. None if ctypes has to open it, or to report what is wrong with the library.
-
-    The texts are folder, URL, token, user, certificates and database; the numbers those of plexindex_options, in order.
-    """
-    if f"{__package__}._index" in sys.modules:
-        return None
+def load_fast(path: str) -> "tuple[Any, Any] | None":
+    """Loads the shared library through the accelerator. None if ctypes has to load it, or to report what is wrong."""
     fast = _accelerator.load()
     if fast is None or not hasattr(fast, "load"):
         return None
@@ -43,6 +38,20 @@ def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", p
     if native is None:
         return None
     _accelerator.loaded = path
+    return fast, native
+
+
+def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
+    """Opens an index on a folder. None if ctypes has to open it, or to report what is wrong with the library.
+
+    The texts are folder, URL, token, user, certificates and database; the numbers those of plexindex_options, in order.
+    """
+    if f"{__package__}._index" in sys.modules:
+        return None
+    loaded = load_fast(path)
+    if loaded is None:
+        return None
+    fast, native = loaded
     status, handle = fast.open(native, texts, numbers, rules)
     if status:
         raise _failure(fast, native, status, handle)

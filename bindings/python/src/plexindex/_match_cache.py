@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
-from . import _accelerator, _native
+from . import _accelerator
+from ._host_log import host_log
 from ._tables import TableStore, name_of
 
 TYPE_CHECKING = False
@@ -57,6 +57,8 @@ class _Table:
     __slots__ = ("cells", "counts", "handles", "quick", "store")
 
     def __init__(self, store: TableStore) -> None:
+        import ctypes
+
         self.store = store
         self.counts = (ctypes.c_uint64 * 2)()
         """Hits and misses: numbers at an address, so that the accelerator counts too."""
@@ -72,6 +74,8 @@ class _Table:
         value = self.store.get(table, path)
         if self.quick and type(name) is str and not self.handles.get(name):
             # Not yet, or the index was closed.
+            import ctypes
+
             handle = self.store.handle(table).handle
             self.cells[name], self.handles[name] = (ctypes.addressof(handle), handle), handle
         if value is None:
@@ -84,6 +88,10 @@ class _Table:
 def _bind(table: _Table) -> Callable[[str, str], str | None]:
     # A closure over local names is a tenth faster than a method (CPython 3.11). ASCII is lower-cased by the library
     # (PLEXINDEX_TABLE_FOLD_ASCII), which is another tenth.
+    import ctypes
+
+    from . import _native
+
     lookup: Any = _native.load().fast_table_lookup
     handles, counts, search = table.handles, table.counts, table.search
 
@@ -125,13 +133,20 @@ class MatchCache:
         self._store = TableStore(os.path.join(data_dir, "match_cache"), size_limit)
         self._table = _Table(self._store)
         self._get = _bind(self._table)
-        if type(self).get_match is _METHOD:
+        self._log = host_log("Cache")
+        self._log.debug(f"MatchCache initialized at {self._store.folder} (limit: {size_limit} bytes)")
+        if type(self).get_match is _METHOD and not self._log.is_there:
             # An attribute of the instance hides the method below and costs no method call.
             self.__dict__["get_match"] = self._get
 
     def get_match(self, library_name: str, file_path: str) -> str | None:
         """The key recorded for a path, or None."""
-        return self._get(library_name, file_path)
+        key = self._get(library_name, file_path)
+        if key is None:
+            self._log.debug(f"Match cache miss for '{file_path}'")
+        else:
+            self._log.debug(f"Match cache hit for '{file_path}' -> {key}")
+        return key
 
     # Hosts' tests set these two.
 
@@ -157,23 +172,33 @@ class MatchCache:
             self.invalidate(library_name, file_path)
             return
         self._store.put(_table_of(library_name), _name_of(file_path), _stored(plex_key))
+        self._log.debug(f"Cached match '{file_path}' -> {plex_key}")
 
     def invalidate(self, library_name: str, file_path: str) -> None:
         """Forgets a path. An unknown path is no error."""
-        self._store.remove(_table_of(library_name), _name_of(file_path))
+        table, path = _table_of(library_name), _name_of(file_path)
+        known = self._log.is_there and self._store.has(table, path)
+        self._store.remove(table, path)
+        if known:
+            self._log.debug(f"Invalidated match for '{file_path}'")
 
     def invalidate_library(self, library_name: str) -> None:
         """Forgets all of a library, in the same time whatever their number."""
-        self._store.clear(_table_of(library_name))
+        table = _table_of(library_name)
+        count = self._store.count(table) if self._log.is_there else 0
+        self._store.clear(table)
+        self._log.info(f"Invalidated {count} matches for library '{library_name}'")
 
     def clear(self) -> None:
         """Forgets everything, and zeroes the counters."""
         self._store.clear()
         self._table.counts[:] = [0, 0]
+        self._log.info("Match cache cleared")
 
     def close(self) -> None:
         """Closes the files. Later calls open them again."""
         self._store.close()
+        self._log.debug("Match cache closed")
 
     def get_stats(self) -> dict[str, Any]:
         """``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes and ``count``."""

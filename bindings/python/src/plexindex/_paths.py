@@ -30,6 +30,11 @@ def components(path: str) -> list[str]:
     return [part for part in path.split("/") if part]
 
 
+def last_component(path: str) -> str:
+    """Returns a path without its folders, for texts that may be logged."""
+    return (components(path) or [path])[-1]
+
+
 def relations(path: str, others: Sequence[str]) -> list[int]:
     """Compares a path with each of the others: see plexindex_compare_paths()."""
     native = _native.load()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from ._host_log import host_log
 from ._match_cache import counted
 from ._rows import extract, file_name, find_in, pack, pack_files, unpack
 from ._tables import CLEAR, PUT, TableStore, name_of
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 _ROWS = b"rows"
 _LISTED, _LEAVES = b"l", b"e"
 _SHAPE = b""
-# Maximum number of items for a path: each costs a request.
-_CANDIDATES = 16
 
 
 class PlexCache:
@@ -57,32 +56,50 @@ class PlexCache:
         self._misses = 0
         self._store = TableStore(os.path.join(data_dir, "cache"), size_limit, mappings)
         self._rules: Any = None
+        self._log = host_log("Cache")
+        self._log.debug(
+            f"PlexCache initialized at {self._store.folder} (TTL: {library_ttl}s, limit: {size_limit} bytes)"
+        )
 
     def set_library_items(self, library_name: str, items: Iterable[Any]) -> None:
         """Keeps key, title and paths of each item, for the TTL of now. An empty list is kept too."""
-        self._put_listing(_LISTED, library_name, items)
+        count = self._put_listing(_LISTED, library_name, items)
+        self._log.debug(f"Cached {count} items for library '{library_name}' (TTL: {self._library_ttl}s)")
 
     def get_library_items(self, library_name: str) -> list[Row] | None:
         """The rows of a library, in order; None when none were stored, or they have expired."""
-        return self._get(_entry(_LISTED, library_name))
+        rows = self._get(_entry(_LISTED, library_name))
+        if rows is None:
+            self._log.debug(f"Cache miss for library '{library_name}'")
+        else:
+            self._log.debug(f"Cache hit for library '{library_name}' ({len(rows)} items)")
+        return rows
 
     def set_search_results(self, library_name: str, title: str, results: Iterable[Any]) -> None:
         """Stores the results of a search for a title, as :meth:`set_library_items`."""
         rows = [row for row in map(extract, results) if row is not None]
         self._store.put(_ROWS, _entry(b"s", library_name, title), pack(rows), self._library_ttl)
+        self._log.debug(f"Cached {len(rows)} search results for '{library_name}:{title}'")
 
     def get_search_results(self, library_name: str, title: str) -> list[Row] | None:
         """The results stored for exactly this title; None as :meth:`get_library_items`."""
-        return self._get(_entry(b"s", library_name, title))
+        rows = self._get(_entry(b"s", library_name, title))
+        if rows is None:
+            self._log.debug(f"Cache miss for search '{library_name}:{title}'")
+        else:
+            self._log.debug(f"Cache hit for search '{library_name}:{title}' ({len(rows)} results)")
+        return rows
 
     def clear(self) -> None:
         """Removes everything, and zeroes the counters."""
         self._store.clear()
         self._hits = self._misses = 0
+        self._log.info("Cache cleared")
 
     def close(self) -> None:
         """Closes the files. Later calls open them again."""
         self._store.close()
+        self._log.debug("Cache closed")
 
     def get_stats(self) -> dict[str, Any]:
         """``hits``, ``misses`` and ``hit_rate`` (0.0 to 100.0) of this object; ``size`` in bytes and ``count``."""
@@ -103,7 +120,7 @@ class PlexCache:
         self._hits += 1
         return unpack(text)
 
-    def _put_listing(self, kind: bytes, library_name: str, items: Iterable[Any]) -> None:
+    def _put_listing(self, kind: bytes, library_name: str, items: Iterable[Any]) -> int:
         rows = [row for row in map(extract, items) if row is not None]
         table, files = kind + name_of(library_name), pack_files(rows)
         ops: list[Op] = [(PUT, _ROWS, _entry(kind, library_name), pack(rows)), (CLEAR, table, b"", b"")]
@@ -111,6 +128,7 @@ class PlexCache:
         ops += [(PUT, table, _bucket(number), text) for number, text in enumerate(files) if text]
         # All or none: the index and the rows must agree.
         self._store.write(ops, self._library_ttl)
+        return len(rows)
 
     # For the function that finds items: matching inside of the library.
 
@@ -159,8 +177,7 @@ class PlexCache:
                 for key, file in zip(fields[::2], fields[1::2]):
                     if file_name(file) in names:
                         found.setdefault(key, []).append(file)
-        best: list[str] = rules.best(list(found.items()), path, other)
-        return best[:_CANDIDATES]
+        return rules.best(list(found.items()), path, other)  # type: ignore[no-any-return]
 
 
 def _entry(kind: bytes, library_name: object, rest: object = "") -> bytes:

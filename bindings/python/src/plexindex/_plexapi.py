@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ._answers import Match
-from ._errors import InvalidArgumentError, TimeoutError
+from ._errors import InvalidArgumentError, OfflineError, TimeoutError
 from ._index import Library
 from ._open import open as open_index
 
@@ -177,10 +177,30 @@ class SectionIndex(_HoldsToken):
         self.library: Library = index.library(**chosen)
         """The library in it."""
 
+        self._is_listed = False
+        self.asked_by_file = 0
+        """How many files the drop-in asked the server for by name, since the library was not listed."""
+
     @property
     def plex(self) -> Any:
         """The plexapi object."""
         return self._section
+
+    def is_listed(self) -> bool:
+        """Returns whether the library was ever listed completely. Sends no request."""
+        if not self._is_listed:
+            key, uuid = str(self._section.key), getattr(self._section, "uuid", None)
+            try:
+                known = self.index.libraries(offline=True)
+            except OfflineError:
+                return False
+            listed = [one for one in known if one.age is not None]
+            self._is_listed = any(one.uuid == uuid if uuid else one.section == key for one in listed)
+        return self._is_listed
+
+    def light_item(self, item: Item) -> LightItem:
+        """An item of an answer, under plexapi's names."""
+        return LightItem(self, item)
 
     def light(self, key: object) -> LightItem | None:
         """The item with this key or rating key, as the index has it; None when it is not listed there. No request."""
@@ -369,9 +389,15 @@ class LightItem(_HoldsToken):
         return [_Media(facts["paths"])] if facts["paths"] else []
 
     def full(self) -> Any:
-        """The plexapi object: one request, the first time."""
+        """The plexapi object: one request, the first time. If it is gone, the index learns that, too."""
         if self._light_full is None:
-            self._light_full = self._light_section.fetchItem(self.key)
+            section = self._light_section
+            try:
+                self._light_full = section.fetchItem(self.key)
+            except Exception as error:
+                if type(error).__name__ == "NotFound":
+                    section.index.invalidate_item(section.library, self._light_item.rating_key)
+                raise
         return self._light_full
 
     def __getattr__(self, name: str) -> Any:

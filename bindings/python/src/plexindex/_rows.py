@@ -12,6 +12,8 @@ from __future__ import annotations
 import gc
 import os
 
+from ._host_log import host_log
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -31,6 +33,7 @@ def extract(item: Any) -> Row | None:
             item._autoReload = False
         key = getattr(item, "key", None) or getattr(item, "ratingKey", None)
         if not key:
+            host_log("Cache").debug("Item missing key, skipping")
             return None
         title = getattr(item, "title", None)
         paths = []
@@ -44,7 +47,8 @@ def extract(item: Any) -> Row | None:
             "title": title if title is None or type(title) is str else str(title),
             "file_paths": paths,
         }
-    except Exception:
+    except Exception as error:
+        host_log("Cache").warn(f"Failed to extract item data: {error}")
         return None
     finally:
         if reloads:

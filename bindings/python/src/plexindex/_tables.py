@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 
 from . import _constants as c
 from . import _convert
 from ._accelerator import closing_lock
 from ._errors import ClosedError
-from ._library import TableHandle
-from ._native import CBytes, CTableOp
 from ._open import open as open_index
 
 TYPE_CHECKING = False
@@ -19,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from ._index import Index
+    from ._library import TableHandle
     from ._mapping import MappingArg
 
     T = TypeVar("T")
@@ -67,7 +65,7 @@ class TableStore:
     def __init__(self, folder: str, limit: object, mappings: Iterable[MappingArg] = ()) -> None:
         """Opens them, and creates the folder and those above it. Invalid mappings are refused."""
         # Absolute: the current folder may change before it is opened again.
-        self._folder = folder = os.path.abspath(folder)
+        self.folder = folder = os.path.abspath(folder)
         self._limit = whole(limit)
         self.mappings = tuple(mappings)
         self._opening = closing_lock()
@@ -83,7 +81,7 @@ class TableStore:
         with self._opening:
             found = self._open
             if found is None or not found.is_open:
-                found = self._open = open_index(self._folder, mappings=self.mappings)
+                found = self._open = open_index(self.folder, mappings=self.mappings)
             return found
 
     def close(self) -> None:
@@ -147,6 +145,11 @@ def _handle(index: Index, table: bytes) -> TableHandle:
     found = index._tables.get(table)
     if found is not None:
         return found
+    # Imported here, as below: importing the module of the drop-in shall not take longer than a host's first answer.
+    import ctypes
+
+    from ._library import TableHandle
+
     pointer = ctypes.c_void_p()
     flags = c.TABLE_FOLD_ASCII if table.startswith(_FOLDING) else 0
     index._do(index._native.get_table, table or None, len(table), flags, ctypes.byref(pointer), library=index)
@@ -179,6 +182,8 @@ def _remove(index: Index, table: bytes, name: bytes) -> None:
 
 
 def _write(index: Index, ops: list[Op], ttl_ms: int, limit: int) -> None:
+    from ._native import CBytes, CTableOp
+
     given = (CTableOp * len(ops))()
     for slot, (kind, table, name, value) in zip(given, ops):
         slot.kind, slot.table = kind, _handle(index, table).pointer
@@ -187,6 +192,8 @@ def _write(index: Index, ops: list[Op], ttl_ms: int, limit: int) -> None:
 
 
 def _count(index: Index, table: bytes) -> int:
+    import ctypes
+
     count = ctypes.c_uint64()
     index._do(index._native.table_count, ctypes.byref(count), library=_handle(index, table))
     return count.value

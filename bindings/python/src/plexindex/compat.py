@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 
-from . import _native
+from . import _accelerator, _lazy_index
 from ._errors import Error
 from ._match_cache import MatchCache
 from ._plex_cache import PlexCache
@@ -38,7 +38,10 @@ __all__ = [
 ]
 
 
-_native.load()
+if _lazy_index.load_fast(_accelerator.library_path()) is None:
+    from . import _native
+
+    _native.load()
 
 
 class NotFoundError(Error, LookupError):
@@ -100,14 +103,15 @@ def find_plex_items_with_confidence(
         debug_logging: Tell the logger ``plexindex`` of each step, with full paths, at level debug.
 
     """
-    from ._find import Finder, describe
+    from ._find import Finder
 
     confidence = _chosen["confidence"] or __getattr__("MatchConfidence")
     prefixes = (stash_path_prefix, plex_path_prefix)
     finder = Finder(library, stash_path, prefixes, library_cache, match_cache, debug=debug_logging)
     found = finder.found()
     if not found:
-        raise _not_found(f"no item of library '{library.title}' has the file '{describe(stash_path)}'")
+        why = "" if finder.is_listed else "; the library is not fully listed yet, and the next call goes on with that"
+        raise _not_found(f"no item of library '{library.title}' has the file '{finder.name}'{why}")
     if len(found) == 1 and finder.sure:
         return confidence("high"), found[0], found
     return confidence("low"), None, found

@@ -1,0 +1,65 @@
+"""The log of Stash2Plex: the drop-in says there what the classes said that it replaces, in their words and levels.
+
+Stash shows these lines, and Stash2Plex's page for troubleshooting quotes them. Without its modules nothing is written.
+"""
+
+from __future__ import annotations
+
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+# Used where they are loaded: the modules of a host, never of a package with the same names.
+_LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"
+
+
+def _nothing(_text: str) -> None:
+    """Writes nothing."""
+
+
+class HostLog:
+    """The functions of a component's log: ``debug``, ``info`` and ``warn``."""
+
+    __slots__ = ("debug", "info", "is_there", "warn")
+
+    def __init__(self, functions: tuple[Callable[[str], None], ...] | None = None) -> None:
+        """``functions``: as the host's factory gives them, for trace, debug, info, warning and error."""
+        self.is_there = functions is not None
+        _, self.debug, self.info, self.warn, _ = functions or (_nothing,) * 5
+
+    def path(self, path: str) -> str:
+        """A path as the host writes it, which may be obfuscated."""
+        if not self.is_there:
+            return path
+        import importlib
+
+        try:
+            return str(importlib.import_module(_OBFUSCATION).obfuscate_path(path))
+        except (AttributeError, ImportError, UnicodeError):
+            from ._paths import last_component
+
+            return last_component(path)
+
+
+_NONE = HostLog()
+_made: dict[tuple[int, str], tuple[Any, HostLog]] = {}
+
+
+def host_log(component: str) -> HostLog:
+    """The host's log for one of its components; one that writes nothing where there is no host."""
+    module = sys.modules.get(_LOGGERS)
+    create = getattr(module, "create_logger", None)
+    if not callable(create):
+        return _NONE
+    found = _made.get((id(module), component))
+    if found is None or found[0] is not module:
+        try:
+            log = HostLog(tuple(create(component)))
+        except (TypeError, ValueError):
+            # Another package with a module of this name.
+            log = _NONE
+        found = _made[id(module), component] = module, log
+    return found[1]

@@ -1,0 +1,101 @@
+"""The index behind the drop-in: of the server of a real plexapi section, in the folder of the host's caches."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from . import _plexapi
+from ._accelerator import closing_lock
+from ._errors import Error
+from ._match_cache import MatchCache
+from ._plex_cache import PlexCache
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from ._plexapi import SectionIndex
+
+# By folder, server, and how it is reached. They stay open until the process ends: a host does not close what it did not
+# open.
+_indexes: dict[tuple[Any, ...], _plexapi.ServerIndex] = {}
+_opening = closing_lock()
+# By the identities of plexapi's object and of the cache: what was found for them, so that it is not examined for each
+# path. Few are kept, since each keeps its objects.
+_recent: dict[tuple[int, int], tuple[Any, Any, str, dict[Any, SectionIndex]]] = {}
+_MOST_RECENT = 16
+
+
+def section_index(section: Any, *caches: object) -> SectionIndex | None:
+    """The index of a section, in ``index`` beside the data of the first cache that is the drop-in's.
+
+    None without such a cache; for a stand-in of a section; and where the section's session connects in a way of its
+    own, as through a proxy, which an index could not follow.
+    """
+    cache = next((one for one in caches if isinstance(one, (PlexCache, MatchCache))), None)
+    server: Any = getattr(section, "_server", None)
+    if cache is None or not _is_real(section, "plexapi.library", "LibrarySection"):
+        return None
+    recent = _recent.get((id(server), id(cache)))
+    if recent is not None and recent[0] is server and recent[1] is cache and recent[2] == server._token:
+        found = recent[3].get(section.key)
+        if found is not None and found.index.is_open:
+            return found
+    index = _index_of(server, cache)
+    if index is None:
+        return None
+    if len(_recent) >= _MOST_RECENT:
+        _recent.clear()
+    sections = _recent.setdefault((id(server), id(cache)), (server, cache, server._token, {}))[3]
+    found = sections[section.key] = index.section(section)
+    return found
+
+
+def _index_of(server: Any, cache: PlexCache | MatchCache) -> _plexapi.ServerIndex | None:
+    if not _is_real(server, "plexapi.server", "PlexServer") or not server._token:
+        return None
+    verify = _verification(server)
+    if verify is None:
+        return None
+    rules = cache._store.mappings
+    folder = os.path.join(os.path.abspath(os.fspath(cache._data_dir)), "index")
+    name = (os.getpid(), folder, server._baseurl, server._token, verify, rules)
+    with _opening:
+        index = _indexes.get(name)
+        if index is None or not index.index.is_open:
+            options: dict[str, Any] = {"accept_invalid_certs": True} if verify is False else {}
+            if isinstance(verify, str):
+                options["ca_file"] = verify
+            try:
+                os.makedirs(os.path.dirname(folder), exist_ok=True)
+                index = _indexes[name] = _plexapi.from_server(server, folder, mappings=rules, **options)
+            except (Error, OSError):
+                # The folder cannot be used: the host's caches say so, or work without it.
+                return None
+    return index
+
+
+def _is_real(thing: object, module: str, name: str) -> bool:
+    """Whether a thing is of plexapi's class. A mock is not, whatever it says of its class."""
+    kind = getattr(sys.modules.get(module), name, None)
+    return isinstance(kind, type) and issubclass(type(thing), kind)
+
+
+def _verification(server: Any) -> bool | str | None:
+    """How the server's certificate is checked: as ``requests`` says it. None where the session does what an index
+    cannot do.
+    """
+    requests: Any = sys.modules.get("requests")
+    session: Any = getattr(server, "_session", None)
+    if requests is None or type(session) is not requests.Session:
+        return None
+    if session.auth or session.cert or session.params or session.cookies:
+        return None
+    if any(type(adapter) is not requests.adapters.HTTPAdapter for adapter in session.adapters.values()):
+        return None
+    settings = session.merge_environment_settings(server._baseurl, {}, None, None, None)
+    verify = settings["verify"]
+    if settings["proxies"] or (isinstance(verify, str) and not os.path.isfile(verify)):
+        return None
+    return verify if isinstance(verify, (bool, str)) else None

@@ -1,0 +1,197 @@
+"""The drop-in's function where the host gives a real plexapi section: it answers from an index of the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from conftest import Server, ServerFactory
+from plexapi.exceptions import NotFound
+from plexapi.server import PlexServer
+from plexindex import _find, _section_index
+from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confidence
+
+Outcome = tuple[str, "str | None", tuple[str, ...]]
+
+
+@pytest.fixture(autouse=True)
+def no_open_indexes() -> Iterator[None]:
+    """Closes what the function opened for a test."""
+    yield
+    for index in _section_index._indexes.values():
+        index.close()
+    _section_index._indexes.clear()
+    _section_index._recent.clear()
+
+
+@pytest.fixture
+def world(start_server: ServerFactory) -> Server:
+    return start_server("--movies", "300", "--episodes", "120", "--tracks", "100")
+
+
+@pytest.fixture
+def movies(world: Server) -> Any:
+    return PlexServer(world.url, world.token).library.section("Movies")
+
+
+def caches(folder: Path) -> dict[str, Any]:
+    return {"library_cache": PlexCache(folder), "match_cache": MatchCache(folder)}
+
+
+def outcome(section: Any, path: str, given: dict[str, Any]) -> Outcome:
+    """The confidence, the item and the candidates."""
+    try:
+        confidence, item, found = find_plex_items_with_confidence(section, path, **given)
+    except NotFound:
+        return "none", None, ()
+    return confidence.value, None if item is None else item.key, tuple(sorted(one.key for one in found))
+
+
+def variants(path: str) -> list[str]:
+    """A listed path, and others of hosts: other roots, other folders, names that tell of something else."""
+    folders, name = path.rsplit("/", 1)
+    parts = path.split("/")
+    return [
+        path,
+        path.upper(),
+        "/stash" + path,
+        "/x/" + name,
+        "/mnt/" + "/".join(parts[-2:]),
+        "/mnt/" + "/".join(parts[-3:]),
+        f"{folders}/Other Folder (1950)/{name}",
+        f"/y/Another Thing (1950)/{name}",
+        f"/y/Season 09/{name}",
+        f"/z/{parts[-2]}/copy {name}",
+        f"/q/Wrong Show/Season 01/{name}",
+        f"/d/Somebody/Some Album/{name}",
+    ]
+
+
+@pytest.mark.parametrize("recorded", [True, False], ids=["recorded", "drawn"])
+def test_an_index_skips_no_sync_that_the_scan_did_not(
+    start_server: ServerFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recorded: bool
+) -> None:
+    world = start_server(*(["--fixtures"] if recorded else ["--movies", "150", "--episodes", "90", "--tracks", "90"]))
+    plex: Any = PlexServer(world.url, world.token)
+    compared = 0
+    for section in plex.library.sections():
+        scanned, indexed = (caches(tmp_path / f"{section.key}" / who) for who in ("scan", "index"))
+        leaf = {"show": "episode", "artist": "track"}.get(section.type)
+        if leaf:
+            scanned["library_cache"]._put_leaves(section.title, section.search(libtype=leaf))
+        else:
+            scanned["library_cache"].set_library_items(section.title, section.all())
+        index = _section_index.section_index(section, indexed["library_cache"])
+        assert index is not None
+        index.refresh()
+        for row in world.paths(int(section.key))[:40]:
+            for path in variants(row["path"]):
+                with monkeypatch.context() as without:
+                    without.setattr(_find, "section_index", lambda *_: None)
+                    expected = outcome(section, path, scanned)
+                assert outcome(section, path, indexed) == expected, path
+                compared += 1
+    assert compared > (50 if recorded else 1000)
+
+
+def test_more_candidates_than_an_index_names_are_counted(
+    world: Server, movies: Any, tmp_path: Path, host_lines: list[str]
+) -> None:
+    same = [{"title": f"Film {n}", "files": [f"/data/movies/Film {n}/scene.mkv"]} for n in range(171)]
+    world.post("items/add", {"library": 1, "items": same})
+    given = caches(tmp_path)
+    confidence, item, found = find_plex_items_with_confidence(movies, "/stash/scene.mkv", **given)
+    assert (confidence.value, item) == ("low", None)
+    assert len(found) >= 16
+    assert "w LOW confidence match for 'hidden:scene.mkv': 171 candidates found" in "\n".join(host_lines)
+
+
+def test_a_library_that_takes_long_is_listed_by_and_by(start_server: ServerFactory, tmp_path: Path) -> None:
+    world = start_server("--movies", "5000", "--plain")
+    movies = PlexServer(world.url, world.token).library.section("Movies")
+    world.fault(kind="listing", action="delay", ms=400, count=0)
+    given, texts = caches(tmp_path), []
+    for _ in range(20):
+        with pytest.raises(NotFound) as missed:
+            find_plex_items_with_confidence(movies, "/nowhere/Nothing.mkv", **given)
+        texts.append(str(missed.value))
+        if "not fully listed" not in texts[-1]:
+            break
+    assert "the library is not fully listed yet, and the next call goes on with that" in texts[0]
+    assert texts[-1] == "no item of library 'Movies' has the file 'Nothing.mkv'"
+    assert world.get("stats")["requests"]["listing"] < 20, "no page is fetched twice for each call"
+
+
+def test_a_recorded_item_that_is_gone_is_forgotten(world: Server, movies: Any, tmp_path: Path) -> None:
+    given, row = caches(tmp_path), world.paths()[3]
+    given["match_cache"].set_match("Movies", row["path"], f"/library/metadata/{row['ratingKey']}")
+    index = _section_index.section_index(movies, given["match_cache"])
+    assert index is not None
+    index.refresh()
+    light = find_plex_items_with_confidence(movies, row["path"], **given)[1]
+    world.post("items/remove", {"ratingKeys": [row["ratingKey"]]})
+    # The index learns it from whoever needs more of the item than it knows.
+    with pytest.raises(NotFound):
+        light.reload()
+    with pytest.raises(NotFound):
+        find_plex_items_with_confidence(movies, row["path"], **given)
+    assert given["match_cache"].get_match("Movies", row["path"]) is None
+
+
+def test_mappings_of_the_cache_and_folders_of_the_call_apply(world: Server, movies: Any, tmp_path: Path) -> None:
+    row = world.paths()[5]
+    ruled = {"library_cache": PlexCache(tmp_path / "ruled", mappings=[("/host", "/data")]), "match_cache": None}
+    host = row["path"].replace("/data", "/host", 1)
+    index = _section_index.section_index(movies, ruled["library_cache"])
+    assert index is not None
+    index.refresh()
+    assert index.match(host).match_kind == "mapped"
+    assert outcome(movies, host, ruled)[:2] == ("high", f"/library/metadata/{row['ratingKey']}")
+    found = find_plex_items_with_confidence(movies, host, "/data", "/host", **caches(tmp_path / "plain"))
+    assert found[1].ratingKey == int(row["ratingKey"])
+
+
+@pytest.mark.parametrize("way", ["proxy", "adapter", "login", "stand-in", "no cache"])
+def test_without_a_plain_connection_plexapi_is_asked(
+    world: Server, movies: Any, tmp_path: Path, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = caches(tmp_path)
+    session = movies._server._session
+    section = movies
+    if way == "proxy":
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", "")
+    elif way == "adapter":
+        session.mount("http://", type("Own", (requests.adapters.HTTPAdapter,), {})())
+    elif way == "login":
+        session.auth = ("name", "password")
+    elif way == "stand-in":
+        section = type("Section", (), {"title": "Movies", "_server": movies._server, "key": movies.key})()
+    else:
+        given = {"library_cache": None, "match_cache": None}
+    assert _section_index.section_index(section, *given.values()) is None
+    if way == "no cache":
+        row = world.paths()[5]
+        assert find_plex_items_with_confidence(movies, row["path"], **given)[1].ratingKey == int(row["ratingKey"])
+    assert not (tmp_path / "index").exists()
+
+
+def test_a_folder_that_cannot_be_used_stops_nothing(world: Server, movies: Any, tmp_path: Path) -> None:
+    given, row = caches(tmp_path), world.paths()[5]
+    (tmp_path / "index").write_text("a file, not a folder")
+    assert find_plex_items_with_confidence(movies, row["path"], **given)[1].ratingKey == int(row["ratingKey"])
+
+
+def test_the_import_loads_no_more_than_it_must() -> None:
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, plexindex.compat as compat; from plexindex import _accelerator\n"
+        "compat.MatchCache, compat.PlexCache, compat._extract_item_data\n"
+        "print(_accelerator.load() is None or not {'ctypes', 'logging', 'json', 'enum', 'plexapi'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
