@@ -2,29 +2,33 @@
 
     build/bench-venv/bin/python bench/consumer.py --standin target/release/standin [--items 20000] [--rounds 7]
 
-`bench/run.py` makes that environment, with the wheel and the peers. A stand-in server plays Plex. 'Before' is the
-consumer's algorithm over diskcache, written anew (harness/consumer.py); 'after' is plexindex.compat in its place;
-'index' is the same function over plexindex.from_section(). Every answer is checked, each case is asked with paths that
-were not asked before, and times are medians over the rounds, of which before and after take turns. Prints a table, and
-writes it to bench/results/consumer.md and, with --write, into docs/stash2plex.md.
+`bench/run.py` makes that environment, with the wheel and the peers. A stand-in server plays Plex. 'Before' is
+Stash2Plex's own code where STASH2PLEX names a checkout (its caches and its matcher, with their log), else the same
+algorithm written anew (harness/consumer.py). 'After' is plexindex.compat in its place, with the same log. Every answer
+is checked, each case is asked with paths that were not asked before, and times are medians over the rounds, of which
+before and after take turns. Prints a table, and writes it to bench/results/consumer.md and, with --write, into
+docs/stash2plex.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
+import os
 import random
 import shutil
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any
 
-import plexindex
 from harness import consumer, machine
 from harness.timing import Spread, WrongAnswerError, interleaved
 from harness.world import SERVER, Standin
+from plexindex import _section_index
 from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confidence
 
 LIBRARY = "Movies"
@@ -33,14 +37,14 @@ UNTOLD = 60
 LOOKUPS = 100_000
 
 
-class Before:
-    """The consumer's caches and its algorithm."""
+class Rewritten:
+    """The consumer's caches and its algorithm, written anew."""
 
     name = "before"
 
     def __init__(self, folder: Path) -> None:
-        self.matches = consumer.MatchCache(folder / "match_cache", 1 << 40)
-        self.library = consumer.LibraryCache(folder / "cache")
+        self.matches: Any = consumer.MatchCache(folder / "match_cache", 1 << 40)
+        self.library: Any = consumer.LibraryCache(folder / "cache")
 
     def find(self, section: Any, path: str) -> list[str]:
         """The keys of the items that fit; the single one is fetched, as the consumer does."""
@@ -50,10 +54,57 @@ class Before:
         found = consumer.find(section, path, self.library)
         return [section.fetchItem(key).key for key in found]
 
+    def expire(self) -> None:
+        """An hour goes by."""
+        self.library.clear()
+
     def close(self) -> None:
         """Both caches."""
         self.matches.close()
         self.library.close()
+
+
+class Original:
+    """Stash2Plex's own caches and matcher."""
+
+    name = "before"
+
+    def __init__(self, folder: Path) -> None:
+        from plex.cache import MatchCache, PlexCache
+        from plex.matcher import find_plex_items_with_confidence as find
+
+        self._find = find
+        self.matches: Any = MatchCache(str(folder), 1 << 40)
+        self.library: Any = PlexCache(str(folder), size_limit=1 << 40)
+
+    def find(self, section: Any, path: str) -> list[str]:
+        """The keys of the items that fit."""
+        return keys_of(self._find, section, path, self)
+
+    def expire(self) -> None:
+        """An hour goes by."""
+        self.library.clear()
+
+    def close(self) -> None:
+        """Both caches."""
+        self.matches.close()
+        self.library.close()
+
+
+def keys_of(find: Any, section: Any, path: str, caches: Any) -> list[str]:
+    """What a function of that shape finds."""
+    try:
+        found = find(section, path, library_cache=caches.library, match_cache=caches.matches)
+    except Exception as error:
+        if "NotFound" not in type(error).__name__:
+            raise
+        return []
+    return [item.key for item in found[2]]
+
+
+def before(folder: Path) -> Any:
+    """Stash2Plex itself where there is a checkout."""
+    return Original(folder) if "STASH2PLEX" in os.environ else Rewritten(folder)
 
 
 class After:
@@ -67,13 +118,12 @@ class After:
 
     def find(self, section: Any, path: str) -> list[str]:
         """The same."""
-        from plexapi.exceptions import NotFound
+        return keys_of(find_plex_items_with_confidence, section, path, self)
 
-        try:
-            found = find_plex_items_with_confidence(section, path, library_cache=self.library, match_cache=self.matches)
-        except NotFound:
-            return []
-        return [item.key for item in found[2]]
+    def expire(self) -> None:
+        """An hour goes by: the listing is looked at again."""
+        for index in _section_index._indexes.values():
+            index.refresh()
 
     def close(self) -> None:
         """Both caches."""
@@ -144,6 +194,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
+    if "STASH2PLEX" in os.environ:
+        sys.path.insert(0, os.environ["STASH2PLEX"])
+        # Its log, which both write to.
+        import shared.log  # type: ignore[import-not-found]  # noqa: F401
     folder = Path(tempfile.mkdtemp(prefix="plexindex-consumer-"))
     server = Standin(arguments.standin.resolve(), "--movies", str(arguments.items - UNTOLD), "--episodes", "1000")
     try:
@@ -152,13 +206,15 @@ def main() -> None:
             for n in range(UNTOLD)
         ]
         server.post("items/add", {"library": 1, "items": untold})
-        table = measure(server, folder, arguments.rounds)
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
+            table = measure(server, folder, arguments.rounds)
     finally:
         server.stop()
         shutil.rmtree(folder, ignore_errors=True)
     facts = machine.describe("")
     named = "; ".join(facts[name] for name in ("processor", "system", "python"))
-    text = f"{arguments.items:,} films; {arguments.rounds} rounds, medians. {named}\n\n{table}\n"
+    whose = "Stash2Plex's own code" if "STASH2PLEX" in os.environ else "its algorithm, written anew"
+    text = f"{arguments.items:,} films; {arguments.rounds} rounds, medians; before: {whose}. {named}\n\n{table}\n"
     print(f"\n{text}")
     here = Path(__file__).resolve().parent
     (here / "results" / "consumer.md").write_text(text, encoding="utf-8")
@@ -176,58 +232,104 @@ def measure(server: Standin, folder: Path, rounds: int) -> str:
     plex: Any = PlexServer(server.url, server.token)
     section = plex.library.section(LIBRARY)
     shows = plex.library.section("TV Shows")
-    before, after = Before(folder / "before"), After(folder / "after")
-    index = plexindex.from_section(section, folder / "index")
     costs = Costs(server)
     rows = server.listed()
     told = [(path, key) for path, key in rows if "/xq-" not in path and f"({path.rsplit('(', 1)[-1][:4]})" in path]
     told = [(path, key) for path, key in told if path.endswith(" - 1080p.mkv")]
-    paths = iter(told[:: max(1, len(told) // 2000)])
+    paths = iter(told[:: max(1, len(told) // 3000)])
     hidden = iter([(path, key) for path, key in rows if "/xq-" in path])
     episodes = iter(server.listed(2)[::7])
 
-    def ask(who: Any, of: Any, source: Any) -> Callable[[int], tuple[Any, Any]]:
+    def ask(who: Any, of: Any, source: Any, root: str = "") -> Callable[[int], tuple[Any, Any]]:
         def one(_number: int) -> tuple[Any, Any]:
             path, key = next(source)
-            return who.find(of, path), [key]
+            return who.find(of, root + path), [key]
 
         return one
 
-    def missing(who: Any, of: Any, *, again: bool) -> Callable[[int], tuple[Any, Any]]:
-        return lambda number: (who.find(of, f"/stash/nowhere/Not a Known Film {0 if again else number}.mkv"), [])
+    def fresh(source: Any, root: str = "") -> list[tuple[str, Callable[[int], tuple[Any, Any]]]]:
+        """Each contender in a new folder, as after an installation."""
 
-    pair = [("before", before, section), ("after", after, section)]
-    costs.case("first path, nothing stored; its title is found", 1, [(w, ask(c, s, paths)) for w, c, s in pair])
-    costs.case("first path, nothing stored; its title is not", 1, [(w, ask(c, s, hidden)) for w, c, s in pair])
-    costs.case("first path of an index", 1, [("index", ask(after, index, paths))])
-    costs.case(
-        "not in Plex, first time (before: listed above)", 1, [(w, missing(c, s, again=True)) for w, c, s in pair]
-    )
-    costs.case("not in Plex, again", rounds, [(w, missing(c, s, again=True)) for w, c, s in pair])
-    three = [*pair, ("index", after, index)]
-    costs.case("next path, its title is found", rounds, [(w, ask(c, s, paths)) for w, c, s in three])
-    costs.case("next path, its title is not", rounds, [(w, ask(c, s, hidden)) for w, c, s in three])
+        def asked(kind: Any) -> Callable[[int], tuple[Any, Any]]:
+            def one(number: int) -> tuple[Any, Any]:
+                who = kind(Path(tempfile.mkdtemp(dir=folder)))
+                answer = ask(who, section, source, root)(number)
+                who.close()
+                return answer
+
+            return one
+
+        return [("before", asked(before)), ("after", asked(After))]
+
+    # The first one also pays for what is loaded once in a process.
+    for contender in fresh(paths):
+        contender[1](0)
+    costs.case("first path, nothing stored; its title is found", rounds, fresh(paths))
+    costs.case("the same, and the host has it below another root", rounds, fresh(paths, "/stash"))
+    costs.case("first path, nothing stored; its title is not found", 1, fresh(hidden))
+    first, second = before(folder / "before"), After(folder / "after")
+
+    def missing(who: Any, name: str, *, under: bool = False) -> Callable[[int], tuple[Any, Any]]:
+        place = f"{SERVER}/movies" if under else "/stash/nowhere"
+        return lambda number: (who.find(section, f"{place}/{name.format(number)}.mkv"), [])
+
+    pair = [("before", first, section), ("after", second, section)]
+
+    def both(name: str, *, under: bool = False) -> list[tuple[str, Callable[[int], tuple[Any, Any]]]]:
+        return [(who, missing(finder, name, under=under)) for who, finder, _ in pair]
+
+    costs.case("not in Plex, nothing listed: first call", 1, both("Not a Known Film"))
+    for _ in range(20):
+        second.find(section, "/stash/nowhere/Not a Known Film.mkv")
+    costs.case("not in Plex, listed: first call", rounds, both("Not One {}", under=True))
+    costs.case("not in Plex, listed: again", rounds, both("Not One {}", under=True))
+    costs.case("listed, its title is found", rounds, [(w, ask(c, s, paths)) for w, c, s in pair])
+    costs.case("the same below another root", rounds, [(w, ask(c, s, paths, "/stash")) for w, c, s in pair])
+    costs.case("listed, its title is not found", rounds, [(w, ask(c, s, hidden)) for w, c, s in pair])
     recorded = [next(paths) for _ in range(rounds)]
     for path, key in recorded:
-        before.matches.set_match(LIBRARY, path, key)
-        after.matches.set_match(LIBRARY, path, key)
+        first.matches.set_match(LIBRARY, path, key)
+        second.matches.set_match(LIBRARY, path, key)
 
     def again(who: Any, of: Any) -> Callable[[int], tuple[Any, Any]]:
         return lambda number: (who.find(of, recorded[number][0]), [recorded[number][1]])
 
-    costs.case("recorded match", rounds, [(w, again(c, s)) for w, c, s in three])
-    found = [("after", ask(after, shows, episodes))]
-    costs.case("episode by its path (before: never found)", rounds, found)
-    caches(costs, folder, before, after, rows, rounds)
-    before.close()
-    after.close()
-    index.close()
-    return costs.table(["before", "after", "index"])
+    costs.case("recorded match", rounds, [(w, again(c, s)) for w, c, s in pair])
+    second.find(shows, "/nowhere/Nothing - S09E09.mkv")
+    costs.case("episode by its path (before: never found)", rounds, [("after", ask(second, shows, episodes))])
+    day(costs, [("before", first), ("after", second)], section, paths)
+    caches(costs, folder, first, second, rows, rounds)
+    first.close()
+    second.close()
+    return costs.table(["before", "after"])
 
 
-def caches(costs: Costs, folder: Path, before: Before, after: After, rows: list[tuple[str, str]], rounds: int) -> None:
+def day(costs: Costs, contenders: list[tuple[str, Any]], section: Any, paths: Any) -> None:
+    """A day of use: each hour ten files that Plex has, each asked for and recorded, and one that it lacks so far."""
+    asked = [next(paths) for _ in range(240)]
+
+    def live(who: Any) -> Callable[[int], tuple[Any, Any]]:
+        def one(_number: int) -> tuple[Any, Any]:
+            right = 0
+            for hour in range(24):
+                who.expire()
+                for path, key in asked[10 * hour : 10 * hour + 10]:
+                    right += who.find(section, path) == [key]
+                    who.matches.set_match(LIBRARY, path, key)
+                right += who.find(section, f"{SERVER}/movies/Of Hour {hour}.mkv") == []
+            return right, 24 * 11
+
+        return one
+
+    costs.case("a day of use: 240 files, 24 that Plex lacks", 1, [(name, live(who)) for name, who in contenders])
+
+
+def caches(costs: Costs, folder: Path, before: Any, after: After, rows: list[tuple[str, str]], rounds: int) -> None:
     """The classes alone: no server is asked."""
     listed: dict[str, list[Any]] = {}
+    films = [plain_item(key, path) for path, key in rows]
+    for cache in (before.library, after.library):
+        cache.set_library_items(LIBRARY, films)
 
     def listing(who: str, get: Callable[[], Any]) -> Callable[[int], tuple[Any, Any]]:
         def one(_number: int) -> tuple[Any, Any]:
@@ -238,13 +340,13 @@ def caches(costs: Costs, folder: Path, before: Before, after: After, rows: list[
         return one
 
     get_items = [
-        ("before", listing("before", lambda: before.library.get(f"library:{LIBRARY}"))),
+        ("before", listing("before", lambda: before.library.get_library_items(LIBRARY))),
         ("after", listing("after", lambda: after.library.get_library_items(LIBRARY))),
     ]
     costs.case("get_library_items", rounds, get_items)
     listed.clear()
     pairs = list({path.lower(): key for path, key in rows}.items())[:LOOKUPS]
-    with before.matches.transaction():
+    with before.matches._cache.transact():
         for path, key in pairs:
             before.matches.set_match(LIBRARY, path, key)
     for path, key in pairs:
@@ -280,10 +382,17 @@ def caches(costs: Costs, folder: Path, before: Before, after: After, rows: list[
         f"invalidate_library, {len(pairs):,} recorded",
         1,
         [
-            ("before", lambda _: (before.matches.invalidate_library(LIBRARY) >= len(pairs), True)),
+            ("before", lambda _: (before.matches.invalidate_library(LIBRARY), None)),
             ("after", forget),
         ],
     )
+
+
+def plain_item(key: str, path: str) -> Any:
+    """An item as the caches look at it."""
+    part = type("Part", (), {"file": path})()
+    medium = type("Medium", (), {"parts": [part]})()
+    return type("Film", (), {"key": key, "title": "Film", "media": [medium]})()
 
 
 def plain_peers(folder: Path, pairs: list[tuple[str, str]], costs: Costs) -> dict[str, Callable[[str, str], Any]]:

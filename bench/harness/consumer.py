@@ -74,9 +74,17 @@ class LibraryCache:
         """Keeps what it needs of plexapi's objects."""
         self._cache.set(key, [row for row in map(extract, items) if row], expire=self._ttl)
 
-    def put(self, key: str, rows: list[dict[str, Any]]) -> None:
-        """Stores a list that was made elsewhere."""
-        self._cache.set(key, rows, expire=self._ttl)
+    def get_library_items(self, library: str) -> list[dict[str, Any]] | None:
+        """A listing."""
+        return self.get(f"library:{library}")
+
+    def set_library_items(self, library: str, items: list[Any]) -> None:
+        """Keeps a listing."""
+        self.set(f"library:{library}", items)
+
+    def clear(self) -> None:
+        """Forgets all."""
+        self._cache.clear()
 
     def close(self) -> None:
         """Lets go of it."""
