@@ -182,16 +182,16 @@ BLOCK = r"<!-- make test-languages -->\n```(\w+)\n(.*?)```\n<!-- end -->"
 
 
 def readme_programs(told: dict[str, Any], server: Server) -> dict[str, list[str]]:
-    """Makes programs in `build` of the lines in README and the bindings' READMEs. Returns the command of each."""
+    """Makes programs in `build` of the lines in the READMEs of the bindings. Returns the command of each."""
     made = build_folder() / "languages" / "readme"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
-    shown = dict(re.findall(BLOCK, (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL))
+    shown = dict(re.findall(BLOCK, (BINDINGS / "README.md").read_text(encoding="utf-8"), re.DOTALL))
     movie = told["movies"][0]
     for name, (before, after) in AROUND.items():
         own = (BINDINGS / {"js": "node"}.get(name, name) / "README.md").read_text(encoding="utf-8")
         if re.findall(BLOCK, own, re.DOTALL) != [(name, shown[name])]:
-            raise ValueError(f"the README of {name} and README.md show different lines")
+            raise ValueError(f"the README of {name} and bindings/README.md show different lines")
         program = before + shown[name] + after
         for placeholder, value in {
             '"cache"': json.dumps(str(made / f"cache-{name}")),

@@ -1,4 +1,4 @@
-//! The Rust example of README.md is `examples/match_file.rs`; it and its neighbours do what they say. Links between documents
+//! The example of docs/rust.md is `examples/match_file.rs`; it and its neighbours do what they say. Links between documents
 //! lead somewhere.
 
 mod support;
@@ -18,14 +18,14 @@ fn repository(file: &str) -> String {
 #[test]
 fn the_readme_shows_the_example() {
     const BEGIN: &str = "<!-- examples/match_file.rs -->\n```rust\n";
-    let readme = repository("README.md");
+    let readme = repository("docs/rust.md");
     let shown = readme
         .split_once(BEGIN)
         .and_then(|(_, rest)| rest.split_once("```\n<!-- end -->"));
     assert_eq!(
         shown.map(|(shown, _)| shown),
         Some(&*repository("examples/match_file.rs")),
-        "copy examples/match_file.rs into README.md"
+        "copy examples/match_file.rs into docs/rust.md"
     );
 }
 
@@ -57,7 +57,7 @@ fn run(example: &str, server: &Standin, more: &[&str], input: &[u8]) -> String {
 /// The block of commands and what they print is what they print.
 #[test]
 fn the_readme_shows_what_the_example_prints() {
-    let readme = repository("README.md");
+    let readme = repository("docs/rust.md");
     let (_, rest) = readme
         .split_once("<!-- tests/readme.rs -->\n```text\n")
         .expect("the block");

@@ -260,7 +260,7 @@ def test_the_readme_s_commands_build_and_run_the_example(
     installed: Path, tmp_path: Path, server: str, movie: dict[str, str]
 ) -> None:
     pkg_config(installed, "--exists", "plexindex")
-    readme = (REPOSITORY / "README.md").read_text(encoding="utf-8")
+    readme = (REPOSITORY / "docs" / "c.md").read_text(encoding="utf-8")
     shown = re.search(r"<!-- tests/install -->\n```sh\n(.*?)```\n<!-- end -->", readme, re.DOTALL)
     assert shown is not None
     installing, *commands = shown[1].splitlines()

@@ -93,7 +93,7 @@ def test_the_recipes_of_a_shell(shell: Shell, tree: Tree) -> None:
 
 
 def test_other_lines_with_jq(shell: Shell, tree: Tree) -> None:
-    readme = (REPOSITORY / "README.md").read_text("utf-8")
+    readme = (REPOSITORY / "docs" / "command.md").read_text("utf-8")
     ((command, filtered),) = re.findall(r"^\$ (plexindex diff --json) /tmp/media (\| jq .*)$", readme, re.MULTILINE)
     assert shell.run(f"{command} /mnt/media {filtered}") == '["summary",null,null]\n'
     # As they are written: a help breaks lines to fit the terminal.
