@@ -1,6 +1,6 @@
-//! Makes the C header out of `src/capi` and puts it into the build folder, and beside it `plexindex.json`, which says the
-//! same to programs: what bindings are made from. The committed copies are in `include`, `tests/abi.rs` compares them,
-//! and `make header` renews them. (A build script that writes into its own package would make `cargo package` refuse it.)
+//! The build script of `bindings/c`, the C library; the crate itself has none. Makes the C header out of `src/capi` and
+//! puts it into the build folder, and beside it `plexindex.json`, which says the same to programs: what bindings are made
+//! from. The committed copies are in `include`, `bindings/c/tests/abi.rs` compares them, and `make header` renews them.
 
 use std::env;
 use std::error::Error;
@@ -58,11 +58,14 @@ mod describe_header;
 
 use describe_header::describe;
 
+/// This folder, from that of the C library, where cargo runs this.
+const ROOT: &str = "../..";
+
 /// How it is made.
 const CONFIG: &str = "cbindgen.toml";
 
 /// What stands between the shared object and the system's unwinder.
-const UNWINDER: &str = "src/platform/unwind.c";
+const UNWINDER: &str = "../../src/platform/unwind.c";
 
 fn main() -> ExitCode {
     link_unwinder();
@@ -92,15 +95,15 @@ fn link_unwinder() {
 }
 
 fn run() -> Result<(), Box<dyn Error>> {
-    let root = PathBuf::from(env::var("CARGO_MANIFEST_DIR")?);
+    let root = Path::new(ROOT);
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let sources = CORE.sources.iter().chain(MORE.sources);
     for file in sources.chain(&["build.rs", "scripts/describe_header.rs", CONFIG, HELPERS]) {
-        println!("cargo::rerun-if-changed={file}");
+        println!("cargo::rerun-if-changed={ROOT}/{file}");
     }
     match CORE
-        .generate(&root, &out)
-        .and_then(|core| Ok((core, MORE.generate(&root, &out)?)))
+        .generate(root, &out)
+        .and_then(|core| Ok((core, MORE.generate(root, &out)?)))
     {
         Ok((core, more)) => {
             fs::write(out.join("plexindex.json"), describe(&format!("{core}{more}"))?)?;

@@ -4,9 +4,8 @@
 
 The Python package's accelerator is built by `build_accelerator`, in the same way.
 
-`cargo build` does no link-time optimisation here, whatever the profile says, because the crate is also an rlib. So the
-kinds are named on the command line, all to one compiler. A build of the profile `dist` without LTO is an error. What it
-makes names no folder of the builder: see `neutral`.
+A build of the profile `dist` without link-time optimisation is an error. What it makes names no folder of the builder:
+see `neutral`.
 
 Standard library only, and nothing else of this folder: the source distribution takes this file along, and the build
 hook of the Python package loads it. CARGO names another cargo. RUSTFLAGS and cargo's other variables hold as ever; the
@@ -30,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = "plexindex"
+CRATE = "plexindex"
+# Its library is named like the crate, which is an rlib.
+PACKAGE = "plexindex-capi"
 ACCELERATOR = "plexindex-accelerator"
 PROFILE = "dist"
 # The endings of each kind's files.
@@ -65,7 +66,7 @@ def folders(root: Path = ROOT) -> dict[Path, str]:
     """Folders of the builder that hold sources, and a neutral name for each."""
     rustup, cargo = (os.environ.get(name) for name in ("RUSTUP_HOME", "CARGO_HOME"))
     return {
-        root: PACKAGE,
+        root: CRATE,
         root / (rustup or Path.home() / ".rustup"): "rustup",
         root / (cargo or Path.home() / ".cargo"): "cargo",
     }
@@ -126,9 +127,9 @@ def build(
         variables["CARGO_ENCODED_RUSTFLAGS"] = SEPARATOR.join([*given, *flags])
         flags = []
     line = command(kinds, package=package, profile=profile, target=target, zigbuild=zigbuild, flags=flags)
-    crate = package.replace("-", "_")
+    crate = CRATE if package == PACKAGE else package.replace("-", "_")
     line += ["--locked"] if (root / "Cargo.lock").is_file() else []
-    compiler = None  # its command line, when it has run
+    compiler, ours = None, f" --crate-type {kinds[0]} "  # its command line, when it has run
     with tempfile.TemporaryFile() as messages:
         try:
             cargo = subprocess.Popen(
@@ -139,7 +140,7 @@ def build(
         assert cargo.stderr is not None
         for said in cargo.stderr:
             if re.match(r"\s+(Running|Fresh|Dirty) ", said):
-                compiler = said if f" --crate-name {crate} " in said else compiler
+                compiler = said if f" --crate-name {crate} " in said and ours in said else compiler
             else:
                 sys.stderr.write(said)
         if cargo.wait():

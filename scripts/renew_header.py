@@ -18,7 +18,7 @@ NAMES = ("plexindex.h", "plexindex_more.h", "plexindex.json")
 
 def main() -> None:
     """Builds as far as the header, and copies it even where the crate itself does not compile yet."""
-    command = [os.environ.get("CARGO", "cargo"), "check", "--lib", "--package=plexindex"]
+    command = [os.environ.get("CARGO", "cargo"), "check", "--lib", "--package=plexindex-capi"]
     command.append("--message-format=json-render-diagnostics")
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
     for message in map(json.loads, done.stdout.splitlines()):

@@ -291,7 +291,8 @@ def thread() -> list[Row]:
     print(f"planted race: {found[0].splitlines()[0] if found else 'NOT FOUND'}", flush=True)
     rows = [Row("thread: planted race", int(bool(found)), int(not found), time.monotonic() - begin)]
     if found:
-        rows += cargo_test("thread", "-Zbuild-std", *kind.cargo, "--lib", "--", *THREADED, **variables)
+        threaded = ["-Zbuild-std", *kind.cargo, "--package=plexindex", "--lib", "--", *THREADED]
+        rows += cargo_test("thread", *threaded, **variables)
     return rows
 
 
@@ -323,7 +324,7 @@ def miri() -> list[Row]:
         print(done.stdout, done.stderr, sep="\n")
     rows = [Row("miri: planted read of what was freed", int(bool(found)), int(not found), time.monotonic() - begin)]
     if found:
-        rows += cargo_test("miri", "--lib", "--", *INTERPRETED, command="miri test", **variables)
+        rows += cargo_test("miri", "--package=plexindex", "--lib", "--", *INTERPRETED, command="miri test", **variables)
     return rows
 
 

@@ -151,7 +151,7 @@ def lint() -> list[Row]:
     """rustfmt, clippy, rustdoc, and the list of the Rust API."""
     every = ["--workspace", "--all-targets", "--features", "plexindex/unstable-source"]
     clippy = [CARGO, "clippy", *locked(), *every, "--", "-D", "warnings"]
-    page = [CARGO, "rustdoc", *locked(), "--lib", "--", "-D", "warnings"]
+    page = [CARGO, "rustdoc", *locked(), "--lib", "--package=plexindex", "--", "-D", "warnings"]
     rows = [
         *check("cargo fmt", [CARGO, "fmt", "--all", "--check"]),
         *check("cargo clippy", clippy),
@@ -167,7 +167,7 @@ def lint_for(target: str) -> list[Row]:
     sysroot = subprocess.run(["rustc", "--print=sysroot"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
     if not (Path(sysroot.stdout.strip()) / "lib" / "rustlib" / target / "lib").is_dir():
         return [Row(suite, 0, 0, 0.0, f"skipped: rustup target add {target}")]
-    command = [CARGO, "clippy", *locked(), "--lib", f"--target={target}", "--", "-D", "warnings"]
+    command = [CARGO, "clippy", *locked(), "--lib", "--package=plexindex", f"--target={target}", "--", "-D", "warnings"]
     compiler = {f"CC_{target.replace('-', '_')}": str(ROOT / "scripts" / "no_cc.sh")}
     begin = time.monotonic()
     failed = int(show(command, ignore, variables=compiler) != 0)
@@ -191,7 +191,9 @@ def valgrind() -> list[Row]:
     suite = "C under valgrind"
     if shutil.which("valgrind") is None:
         return [Row(suite, 0, 0, 0.0, "skipped: valgrind is not installed")]
-    inputs = [shared_library(), *sorted((ROOT / "tests" / "c").iterdir()), ROOT / "tests" / f"{VALGRIND_TESTS}.rs"]
+    tests = ROOT / "bindings" / "c" / "tests"
+    files = [*sorted((ROOT / "tests" / "c").iterdir()), tests / f"{VALGRIND_TESTS}.rs", tests / "compile" / "mod.rs"]
+    inputs = [shared_library(), *files]
     seen = hashlib.sha256(b"".join(map(fingerprint, inputs))).hexdigest() if inputs[0].is_file() else ""
     stamp = build_folder() / "valgrind.stamp"
     if seen and stamp.is_file() and stamp.read_text() == seen and "valgrind" not in sys.argv:

@@ -26,7 +26,8 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 RUST_SOURCES = (
     "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "cbindgen.toml", "scripts/build_dist.py",
     "scripts/describe_header.rs", "src",
-    "include", "bindings/python/accelerator/Cargo.toml", "bindings/python/accelerator/build.rs",
+    "include", "bindings/c/Cargo.toml", "bindings/c/src",
+    "bindings/python/accelerator/Cargo.toml", "bindings/python/accelerator/build.rs",
     "bindings/python/accelerator/src",
     "benches/*.rs", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md", "LICENSE-*",
 )  # fmt: skip

@@ -1,6 +1,6 @@
 /*
- * What the test programs share: checks that say what went wrong, and a line to the harness (tests/capi_c.rs), which
- * owns the server.
+ * What the test programs share: checks that say what went wrong, and a line to the harness
+ * (bindings/c/tests/capi_c.rs), which owns the server.
  *
  * Each program is started as `program URL TOKEN FOLDER`: a stand-in Plex server and an empty folder for the store.
  */
@@ -86,7 +86,7 @@ static inline struct setting setting_of(int argc, char **argv)
 {
     struct setting setting;
     if (argc < 4) {
-        fprintf(stderr, "usage: %s URL TOKEN FOLDER (run by tests/capi_c.rs)\n", argv[0]);
+        fprintf(stderr, "usage: %s URL TOKEN FOLDER (run by bindings/c/tests/capi_c.rs)\n", argv[0]);
         exit(2);
     }
     setting.url = argv[1];
@@ -95,7 +95,8 @@ static inline struct setting setting_of(int argc, char **argv)
     return setting;
 }
 
-/* Asks the harness (its commands: tests/capi_c.rs, `Server::obey`). The reply lasts until the next one, for all threads. */
+/* Asks the harness (its commands: bindings/c/tests/capi_c.rs, `Server::obey`). The reply lasts until the next one, for
+ * all threads. */
 static inline const char *harness(const char *format, ...)
 {
     static char reply[1 << 16];

@@ -170,14 +170,14 @@ def test_flags_of_a_packager_hold_and_bring_no_folder_of_the_builder(
     home, crate = tmp_path / "Ann's home" / ".cargo", tmp_path / "packages" / "crate"
     head = '[package]\nname = "{}"\nversion = "0.0.0"\nedition = "2024"\n'
     for folder, name, text in (
-        (home / "registry/src/far", "far", 'pub fn at(n: usize) -> u8 { b"abc"[n] }'),
-        (crate, "plexindex", '#[cfg(packager)] #[unsafe(no_mangle)] extern "C" fn at(n: usize) -> u8 { far::at(n) }'),
+        (home / "registry/src/far", "far", 'pub fn at(n: u8) -> u8 { b"abc"[n as usize] }'),
+        (crate, "plexindex-capi", '#[cfg(packager)] #[unsafe(no_mangle)] extern "C" fn at(n: u8) -> u8 { far::at(n) }'),
     ):
         (folder / "src").mkdir(parents=True)
         (folder / "src/lib.rs").write_text(text)
         (folder / "Cargo.toml").write_text(head.format(name))
     with (crate / "Cargo.toml").open("a") as more:
-        more.write(f'[workspace]\n[dependencies]\nfar.path = "{home}/registry/src/far"\n')
+        more.write(f'[lib]\nname = "plexindex"\n[workspace]\n[dependencies]\nfar.path = "{home}/registry/src/far"\n')
         more.write('[profile.dist]\ninherits = "release"\nlto = "fat"\n')
     flags = ["--cfg=packager", "-Cdebuginfo=2", "-Cstrip=none", "--remap-path-prefix=/nowhere=/else"]
     monkeypatch.setenv("CARGO_HOME", str(home))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,16 +16,17 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 import build_dist
 
 
-def small(folder: Path, manifest: str) -> Path:
-    """A crate of the library's name, kinds and profiles, and of nothing else: it builds at once."""
-    kinds = re.search(r"^\[lib\]\ncrate-type = .*\n", manifest, re.MULTILINE)
+def small(folder: Path, manifest: str, more: str = "") -> Path:
+    """A crate of the library's name, kinds, `more` of them, and profiles, and of nothing else: it builds at once."""
+    library = (REPOSITORY / "bindings/c/Cargo.toml").read_text(encoding="utf-8")
+    kinds = re.search(r"^\[lib\]\nname = .*\ncrate-type = .*(?=\]\n)", library, re.MULTILINE)
     profiles = re.findall(r"^\[profile\.(?:release|dist)\]\n(?:[^\[\n].*\n|\n)*", manifest, re.MULTILINE)
     assert kinds is not None
     assert len(profiles) == 2
-    head = '[package]\nname = "plexindex"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n'
+    head = '[package]\nname = "plexindex-capi"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n'
     (folder / "src").mkdir(parents=True)
     (folder / "src/lib.rs").write_text("")
-    (folder / "Cargo.toml").write_text(head + kinds[0] + "".join(profiles))
+    (folder / "Cargo.toml").write_text(f"{head}{kinds[0]}{more}]\n{''.join(profiles)}")
     return folder
 
 
@@ -40,6 +43,18 @@ def test_what_is_installed_is_optimised_at_link_time(tmp_path: Path, monkeypatch
     assert build_dist.build(root=crate) == built
 
 
+def test_a_dependent_builds_no_library_for_c_and_no_header() -> None:
+    command = ["cargo", "metadata", "--offline", "--no-deps", "--format-version=1"]
+    said = json.loads(subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE).stdout)
+    packages = {package["name"]: package for package in said["packages"]}
+    kinds = {name: {kind for one in packages[name]["targets"] for kind in one["kind"]} for name in packages}
+    assert kinds["plexindex"].isdisjoint({"cdylib", "staticlib", "custom-build"})
+    assert "build" not in {dependency["kind"] for dependency in packages["plexindex"]["dependencies"]}
+    # `cargo build` makes the library all the same.
+    assert {"cdylib", "staticlib"} <= kinds["plexindex-capi"]
+    assert packages["plexindex-capi"]["id"] in said["workspace_default_members"]
+
+
 def test_a_build_without_it_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("RUSTFLAGS", raising=False)
     monkeypatch.setenv("CARGO_TARGET_DIR", str(tmp_path / "target"))
@@ -47,8 +62,8 @@ def test_a_build_without_it_is_refused(tmp_path: Path, monkeypatch: pytest.Monke
     crate = small(tmp_path / "crate", manifest.replace('lto = "fat"', ""))
     with pytest.raises(build_dist.BuildError, match="without link-time optimisation"):
         build_dist.build(root=crate)
-    # What cargo does by itself, since the crate is an rlib too.
-    whole = small(tmp_path / "whole", manifest)
+    # What cargo does by itself for a crate that is an rlib too.
+    whole = small(tmp_path / "whole", manifest, ', "rlib"')
     line = build_dist.command
     monkeypatch.setattr(build_dist, "command", lambda *_, **__: [word for word in line() if "crate-type" not in word])
     with pytest.raises(build_dist.BuildError, match="without link-time optimisation"):

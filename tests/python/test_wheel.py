@@ -100,6 +100,8 @@ def test_the_sdist_holds_what_cargo_needs(tmp_path: Path) -> None:
         "rust/include/plexindex_more.h",
         "rust/scripts/describe_header.rs",
         "rust/tests/standin/Cargo.toml",
+        "rust/bindings/c/Cargo.toml",
+        "rust/bindings/c/src/lib.rs",
         "rust/bindings/python/accelerator/src/lib.rs",
         "rust/tests/standin/src/main.rs",
     } <= names

@@ -15,7 +15,6 @@ use std::time::Duration;
 
 use plexindex_standin::{Event, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
-#[path = "c/compile.rs"]
 mod compile;
 
 /// A program that takes longer hangs. Valgrind makes it some twenty times slower.
@@ -469,7 +468,11 @@ fn start(program: &Path) -> Command {
         "--num-callers=60",
         // Programs wait for each other: no thread may starve.
         "--fair-sched=yes",
-        concat!("--suppressions=", env!("CARGO_MANIFEST_DIR"), "/tests/c/valgrind.supp"),
+        concat!(
+            "--suppressions=",
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../tests/c/valgrind.supp"
+        ),
     ]);
     command.arg(program);
     command
@@ -565,7 +568,7 @@ fn the_readme_shows_the_example() {
 #[test]
 fn the_readme_s_commands_compile_and_run_the_example() {
     for (page, begin) in [
-        ("docs/c.md", "<!-- tests/capi_c.rs -->\n```sh\n"),
+        ("docs/c.md", "<!-- bindings/c/tests/capi_c.rs -->\n```sh\n"),
         ("bindings/cpp/README.md", "<!-- c++ -->\n```sh\n"),
     ] {
         let said = compile_and_run(page, begin);

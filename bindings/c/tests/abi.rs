@@ -14,7 +14,6 @@ use syn::visit::Visit;
 
 #[path = "abi/accelerator.rs"]
 mod accelerator;
-#[path = "c/compile.rs"]
 mod compile;
 
 const HEADERS: [&str; 2] = ["plexindex.h", "plexindex_more.h"];

@@ -2,7 +2,6 @@
 //! (`src/platform/unwind.c`).
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
-#[path = "c/compile.rs"]
 #[allow(dead_code)] // other programs use more of it
 mod compile;
 
