@@ -396,12 +396,14 @@ def test_a_listing_is_searched_by_the_names_of_its_files(tmp_path: Path) -> None
         ("/bad.mkv", []),
         ("/nothing.mkv", []),
     ]:
-        assert cache._match("Movies", asked) == [f"{KEY}{key}" for key in expected], asked
+        found = cache._match("Movies", asked)
+        assert found is not None
+        assert found[0] == [f"{KEY}{key}" for key in expected], asked
     assert cache._match("Shows", "/m/0/a.mkv") is None
     assert cache._match("Movies", "/m/0/a.mkv", leaves=True) is None
     # The next listing takes its place, whole; and what is searched by is not counted.
     cache.set_library_items("Movies", [])
-    assert cache._match("Movies", "/m/0/a.mkv") == []
+    assert cache._match("Movies", "/m/0/a.mkv") == ([], [])
     assert cache.get_stats()["count"] == 1
 
 
@@ -423,7 +425,7 @@ def test_rules_apply_to_a_listing_as_to_a_server_s(tmp_path: Path) -> None:
     ]
     for rules, asked, expected in cases:
         cache = PlexCache(tmp_path, mappings=rules)
-        assert cache._match("Movies", asked) == expected, (rules, asked)
+        assert cache._match("Movies", asked) == (expected, []), (rules, asked)
     with pytest.raises(plexindex.InvalidArgumentError, match="look-around"):
         PlexCache(tmp_path, mappings=[plexindex.Mapping.host_pattern("(?=x)", "y")])
 

@@ -166,5 +166,5 @@ def test_a_kill_leaves_a_whole_store(tmp_path: Path) -> None:
         assert matches.get_match("Movies", "/last") in (str(said), str(said + 1))
         # What is matched is what is given.
         for other, key in ((number, f"/library/metadata/{number}"), (number - 1, None)):
-            assert plex._match("Movies", f"/{other}.mkv") == ([key] if key else [])
+            assert plex._match("Movies", f"/{other}.mkv") == ([key] if key else [], [])
         said = number

@@ -112,6 +112,11 @@ def run_host(folder: Path, steps: int, before: str = "", after: str = "", **vari
     return done.stdout.splitlines(), done.stderr
 
 
+# No folder in which Python finds the package.
+WITHOUT = """
+import os
+sys.path = [folder for folder in sys.path if not os.path.isdir(os.path.join(folder, "plexindex"))]
+"""
 OURS = ["plexindex._plex_cache", "plexindex._match_cache", "plexindex.compat"]
 OLD = "plex.without_plexindex"
 THEIRS = [f"{OLD}.cache", f"{OLD}.cache", f"{OLD}.matcher"]
@@ -131,9 +136,9 @@ def test_a_sync_over_two_libraries_needs_no_configuration(tmp_path: Path, steps:
 
 
 def test_without_the_package_all_is_as_before(tmp_path: Path) -> None:
-    printed, log = run_host(tmp_path, 1, before="sys.modules['plexindex'] = None")
+    printed, log = run_host(tmp_path, 1, before=WITHOUT)
     assert printed == [str(THEIRS)]
-    assert log.startswith("i Cache: plexindex is not used: ")
+    assert log.startswith("d Cache: plexindex is not used: ")
     assert len(log.splitlines()) == 1
 
 

@@ -8,13 +8,15 @@ The lines in the host's log are those of the function that this one replaces.
 
 from __future__ import annotations
 
-from ._errors import Error, ServerError
+from ._errors import Error, OfflineError
 from ._host_log import host_log
 from ._paths import best, components, last_component, lies_under, mapped, same_file
 from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
-from ._rows import extract
+from ._plexapi_errors import is_absence, is_trouble
+from ._rows import extract, file_name
 from ._section_index import section_index
+from ._sync_item import SyncItem, as_leaf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class Finder:
         self.total = max(self.total, len(found))
         if len(found) == 1 and self.sure:
             if self._debug:
-                self._note(f"HIGH confidence match: {found[0].title}")
+                self._note(f"HIGH confidence match: {_title_of(found[0])}")
             else:
                 self._log.debug(f"HIGH confidence match for {self.name}")
         elif found:
@@ -101,6 +103,9 @@ class Finder:
 
     def _judged(self, found: list[Any]) -> list[Any]:
         """The same items; of a single one of plexapi's it is noted whether the path speaks against it."""
+        if self._leaf:
+            # A name alone tells of no episode or track.
+            found = [as_leaf(item) for item in found if self._is_told(item)]
         if len(found) == 1:
             self.sure = not self._speaks_against(found[0])
         return found
@@ -153,23 +158,65 @@ class Finder:
         by_file = not index.is_listed() and index.asked_by_file < _BY_FILE
         if by_file:
             index.asked_by_file += 1
-            found = self._judged(self._asked_by_file())
+            found = self._judged(self._elsewhere(index, self._asked_by_file()))
             if found:
                 return found
+            self._was_asked()
         match = index.match(self._path, deadline=_LISTING)
         if self._mapped and match.match_kind not in _LISTED:
             other = index.match(self._mapped, deadline=_LISTING)
             match = other if other.match_kind in _LISTED or not match.candidates else match
         self.is_listed = match.status not in ("not_yet", "needs_warm")
-        if not self.is_listed and not by_file:
-            return self._judged(self._asked_by_file())
-        self.total = match.candidates_total
-        found = [index.light_item(item) for item in match.candidates]
-        for item in found:
+        said = match.status, match.match_kind, match.confidence, match.reason_code
+        self._note(f"Index of '{self._title}': {', '.join(said)}")
+        if not match.candidates and not by_file and not self._was_asked():
+            # Files that came lately are not asked for together: one request for this one.
+            return self._judged(self._elsewhere(index, self._asked_by_file()))
+        if match.match_kind not in _LISTED:
+            if self._leaf and match.confidence != "high":
+                # A name alone tells of no episode or track.
+                return []
+            if match.confidence != "high" and len(match.candidates) == 1:
+                # Without evidence all files of this name are candidates.
+                named = index.match("/" + last_component(self._path), deadline=_LISTING)
+                match = named if named.candidates_total > 1 else match
+        found = [self._item_of(index, item) for item in self._elsewhere(index, match.candidates, match)]
+        self.total = match.candidates_total if found else 0
+        for item in match.candidates if found else []:
             self._log.info(f"Found (cached): {item.title}")
         if len(found) == 1 and match.match_kind not in _LISTED:
             self.sure = not self._index_speaks_against(match, found[0])
         return found
+
+    def _item_of(self, index: SectionIndex, item: Any) -> SyncItem:
+        from .compat import _not_found
+
+        return SyncItem(index, item, _not_found)
+
+    def _was_asked(self) -> bool:
+        """Whether a request asked for this path lately, in any process; from now on one did."""
+        if not self._ours:
+            return True
+        if self._cache._was_missed(self._title, self._path):
+            return True
+        self._cache._note_miss(self._title, self._path, _MISSED_FOR)
+        return False
+
+    def _elsewhere(self, index: SectionIndex, found: list[Any], match: LightMatch | None = None) -> list[Any]:
+        """The same items; none if the path itself is listed in another library, or lies in a folder of one."""
+        if not found or (match is not None and match.match_kind in _LISTED):
+            return found
+        try:
+            known = index.index.libraries(offline=True)
+            anywhere = index.index.match_path(None, self._path, offline=True)
+        except OfflineError:
+            return found
+        own = str(index.plex.key)
+        if anywhere.match_kind in _LISTED and all(item.section != own for item in anywhere.candidates):
+            return []
+        others = [folder for one in known if one.section != own for folder in one.locations]
+        owned = [folder for one in known if one.section == own for folder in one.locations]
+        return [] if lies_under(self._path, others) and not lies_under(self._path, owned) else found
 
     def _index_speaks_against(self, match: LightMatch, item: LightItem) -> bool:
         """As :meth:`_speaks_against`, of an item of which an index knows some facts."""
@@ -204,7 +251,7 @@ class Finder:
         self._log.debug(f"Match cache hit: {self._log.path(self._path)} -> {key}")
         item = self._recorded_in_index(key) or self._fetch(key)
         if item is not None:
-            self._log.info(f"Cache hit: {item.title}")
+            self._log.info(f"Cache hit: {_title_of(item)}")
             return item
         self._say("the recorded item is gone")
         self._log.debug(f"Cached key stale, invalidating: {self._absence}")
@@ -222,8 +269,13 @@ class Finder:
                     return None
                 # An expired listing is renewed by a question for the path.
                 match = index.match(self._path, deadline=_LISTING)
-                if match.light is not None and str(key) in (match.key, match.rating_key):
-                    return match.light
+                if match.item is not None and str(key) in (match.key, match.rating_key):
+                    return self._item_of(index, match.item)
+                if match.match_kind in _LISTED and match.item is not None:
+                    # Plex lists the path itself for another item: paths are recorded without case.
+                    return self._item_of(index, match.item)
+                facts = index.facts(key)
+                return None if facts is None else self._item_of(index, facts)
             return index.light(key)
         except Error as error:
             self._say(f"the index cannot answer: {error}")
@@ -236,7 +288,7 @@ class Finder:
         try:
             return self._library.fetchItem(key)
         except Exception as error:
-            if not _is_absence(error):
+            if not is_absence(error):
                 raise
             self._absence = error
             return None
@@ -273,10 +325,27 @@ class Finder:
             return None
         if not paths or any(b"\0" in path or len(path) > _LONGEST for path in paths):
             return None
-        keys = self._cache._match(self._title, self._path, self._mapped, leaves=leaves)
+        found = self._cache._match(self._title, self._path, self._mapped, leaves=leaves)
+        if found is None:
+            return None
+        keys, others = found
         if keys:
             self._say(f"the stored listing: {len(keys)} items")
-        return None if keys is None else self._fetch_all(keys)
+        items = self._fetch_all(keys)
+        return items + self._fetch_all(others) if len(items) == 1 and others and not self._is_told(items[0]) else items
+
+    def _is_told(self, item: Any) -> bool:
+        """Whether the path is a file of an item, or shares a folder with one that has the item's name."""
+        row = extract(item)
+        if row is None:
+            return False
+        paths = [path for path in (self._path, self._mapped) if path]
+        if any(same_file(path, row["file_paths"]) for path in paths):
+            return True
+        from ._titles import tells
+
+        facts = {**getattr(item, "__dict__", {}), "title": row["title"]}
+        return any(tells(path, row["file_paths"], facts) for path in paths)
 
     # Searches by title.
 
@@ -323,13 +392,19 @@ class Finder:
         try:
             return list(self._library.search(title=title, **leaf))
         except Exception as error:
-            if not _is_absence(error):
+            if not is_absence(error):
                 raise
             return []
 
     def _best_of(self, items: Iterable[Any]) -> list[Any]:
-        rows = ((item, extract(item)) for item in items)
-        found = best([(item, row["file_paths"]) for item, row in rows if row], self._path, self._mapped)
+        rows = [(item, row["file_paths"]) for item, row in ((item, extract(item)) for item in items) if row]
+        found = best(rows, self._path, self._mapped)
+        if len(found) == 1 and not self._is_told(found[0]):
+            # Without evidence all files of this name are candidates.
+            name = file_name(self._path)
+            found += [
+                item for item, files in rows if item is not found[0] and any(file_name(file) == name for file in files)
+            ]
         for item in found:
             self._log.info(f"Found: {item.title}")
         return found
@@ -352,7 +427,7 @@ class Finder:
             # There may be more that fit as well, or the server does not know the filter.
             return self._best_of(items) if len(items) < _ASKED_ROWS else []
         except Exception as error:
-            if _is_trouble(error) and not type(error).__module__.startswith("plexapi"):
+            if is_trouble(error) and not type(error).__module__.startswith("plexapi"):
                 raise
             return []
 
@@ -397,30 +472,17 @@ class Finder:
         try:
             return list(ask())
         except Exception as error:
-            if not _is_absence(error):
+            if not is_absence(error):
                 raise
             return []
-
-
-def _is_trouble(error: Exception) -> bool:
-    """Whether the server could not be reached, or refused to answer."""
-    return isinstance(error, (OSError, ServerError)) or type(error).__module__.startswith(
-        ("plexapi", "requests", "urllib3")
-    )
-
-
-def _is_absence(error: Exception) -> bool:
-    """Whether an error means that the server does not have the item.
-
-    A bare ``Exception``, which no client raises but stand-ins for one do, is taken for that.
-    """
-    if getattr(getattr(error, "response", None), "status_code", None) == 404:
-        return True
-    names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"NotFound", "PlexNotFound", "NotOnServerError"}) or type(error) in (Exception, KeyError)
 
 
 def _first_path(item: Any) -> str | None:
     """The first path of an item, as far as it tells."""
     row = extract(item)
     return row["file_paths"][0] if row and row["file_paths"] else None
+
+
+def _title_of(item: Any) -> Any:
+    """The title as far as it is known without a request."""
+    return item._light_item.title if isinstance(item, SyncItem) else item.title

@@ -149,8 +149,9 @@ class PlexCache:
 
     def _match(
         self, library_name: str, path: str, other: str | None = None, *, leaves: bool = False
-    ) -> list[str] | None:
-        """The keys of the items that fit a path best, ``other`` being the path after mappings.
+    ) -> tuple[list[str], list[str]] | None:
+        """The keys of the items that fit a path best, ``other`` being the path after mappings; and those of the other
+        items with a file of that name, unless the path itself is listed or mapped.
 
         From a listing that has not expired; None when there is none.
         """
@@ -177,7 +178,8 @@ class PlexCache:
                 for key, file in zip(fields[::2], fields[1::2]):
                     if file_name(file) in names:
                         found.setdefault(key, []).append(file)
-        return rules.best(list(found.items()), path, other)  # type: ignore[no-any-return]
+        best, is_listed = rules.best(list(found.items()), path, other)
+        return best, [] if is_listed else [key for key in found if key not in best]
 
 
 def _entry(kind: bytes, library_name: object, rest: object = "") -> bytes:

@@ -198,19 +198,20 @@ class SectionIndex(_HoldsToken):
             self._is_listed = any(one.uuid == uuid if uuid else one.section == key for one in listed)
         return self._is_listed
 
-    def light_item(self, item: Item) -> LightItem:
-        """An item of an answer, under plexapi's names."""
-        return LightItem(self, item)
-
     def light(self, key: object) -> LightItem | None:
         """The item with this key or rating key, as the index has it; None when it is not listed there. No request."""
+        facts = self.facts(key)
+        return None if facts is None else LightItem(self, facts)
+
+    def facts(self, key: object) -> _Facts | None:
+        """What the index has of the item with this key or rating key. No request."""
         if not isinstance(key, (str, int)):
             return None
         try:
             facts = self.index.item_facts(self.library, key)
         except InvalidArgumentError:
             return None
-        return None if facts is None else LightItem(self, _Facts(facts), facts)
+        return None if facts is None else _Facts(facts)
 
     def match(
         self,
@@ -309,10 +310,11 @@ class _Guid:
 class _Facts:
     """The facts of an item from the store, under the names of an :class:`Item`."""
 
-    __slots__ = ("guid", "key", "kind", "rating_key", "title", "year")
+    __slots__ = ("all", "guid", "key", "kind", "rating_key", "title", "year")
     key_only = False
 
     def __init__(self, facts: dict[str, Any]) -> None:
+        self.all = facts
         self.key, self.rating_key, self.kind = facts["key"], facts["rating_key"], facts["kind"]
         self.title, self.year, self.guid = facts["title"], facts["year"] or None, facts["guid"] or None
 
@@ -328,9 +330,9 @@ class LightItem(_HoldsToken):
 
     _instead = "pickle its `key`, and ask SectionIndex.light() with it"
 
-    def __init__(self, section: SectionIndex, item: Item | _Facts, facts: dict[str, Any] | None = None) -> None:
+    def __init__(self, section: SectionIndex, item: Item | _Facts) -> None:
         self._light_section, self._light_item = section, item
-        self._light_facts = facts
+        self._light_facts: dict[str, Any] | None = item.all if isinstance(item, _Facts) else None
         self._light_full: Any = None
         self.key = item.key
         """Plex's address of the item."""

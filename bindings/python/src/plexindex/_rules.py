@@ -36,24 +36,26 @@ class Rules:
         """Possible names of the path on the server."""
         return [found for found in (rule(path) for rule in self._to_server) if found]
 
-    def best(self, rows: Keyed, path: str, other: str | None) -> list[str]:
-        """The rows that fit the path best: a listed path comes before a mapped one."""
-        if (self._to_server or self._to_host) and not _listing(rows, path):
-            for name in self.to_server(path):
-                found = _listing(rows, name)
-                if found:
-                    return found
+    def best(self, rows: Keyed, path: str, other: str | None) -> tuple[list[str], bool]:
+        """The rows that fit the path best: a listed path comes before a mapped one. And whether it is listed or mapped:
+        otherwise the ends of paths agree.
+        """
+        for name in (path, *self.to_server(path), *([other] if other else [])):
+            found = _listing(rows, name)
+            if found:
+                return best(found, path, other), True
+        if self._to_host:
             found = _listing([(key, [self._host(file) for file in files]) for key, files in rows], path)
             if found:
-                return found
-        return best(rows, path, other)
+                return [key for key, _ in found], True
+        return best(rows, path, other), False
 
     def _host(self, path: str) -> str:
         return next((found for found in (rule(path) for rule in self._to_host) if found is not None), "")
 
 
-def _listing(rows: Keyed, path: str) -> list[str]:
-    return [key for key, files in rows if same_file(path, files)]
+def _listing(rows: Keyed, path: str) -> Keyed:
+    return [(key, files) for key, files in rows if same_file(path, files)]
 
 
 def _rule(rule: Mapping) -> Rule:

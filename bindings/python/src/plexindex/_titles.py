@@ -90,6 +90,22 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     return first != season or (bool(rest) and not min(rest) <= number <= max(rest))
 
 
+def tells(path: str, listed: list[str], facts: dict[str, object]) -> bool:
+    """Whether a folder that a path shares with a listed file has the item's name: its title, show, artist or album.
+
+    ``Season 01``, ``2024`` and ``BDMV/STREAM`` are in many folders, and tell of none.
+    """
+    parts = components(path)
+    known = [facts.get(name) for name in ("title", "originalTitle", "grandparentTitle")]
+    known += [facts.get("parentTitle")] if facts.get("type") == "track" else []
+    names = [name for name in known if isinstance(name, str) and name]
+    for file in listed:
+        shared = parts[len(parts) - _common(parts, components(file)) : -1]
+        if any(_alike(folder, name) for folder in shared for name in names):
+            return True
+    return False
+
+
 def _another_film(parts: list[str], folders: list[str], known: list[list[str]], facts: dict[str, object]) -> bool:
     year = facts.get("year")
     # A folder that is only a year may be the year when the film was added.

@@ -87,8 +87,8 @@ def find_plex_items_with_confidence(
     against: the path lies in a folder of the library where another file is listed, or it tells of another year, title,
     show, season, number or album.
 
-    Raises a :class:`NotFoundError` when there is no candidate, and the exception of the server's client when the server
-    cannot be asked.
+    Raises a :class:`NotFoundError` when there is no candidate, the exception of the server's client when the server
+    cannot be reached, and a ``ConnectionError`` when it answers with another status than 404: all may pass.
 
     Args:
         library: A plexapi section, a stand-in for one, or the result of :func:`plexindex.from_section`, which answers
@@ -108,7 +108,15 @@ def find_plex_items_with_confidence(
     confidence = _chosen["confidence"] or __getattr__("MatchConfidence")
     prefixes = (stash_path_prefix, plex_path_prefix)
     finder = Finder(library, stash_path, prefixes, library_cache, match_cache, debug=debug_logging)
-    found = finder.found()
+    try:
+        found = finder.found()
+    except Exception as error:
+        from ._plexapi_errors import transient
+
+        again = transient(error)
+        if again is None:
+            raise
+        raise again from error
     if not found:
         why = "" if finder.is_listed else "; the library is not fully listed yet, and the next call goes on with that"
         raise _not_found(f"no item of library '{library.title}' has the file '{finder.name}'{why}")

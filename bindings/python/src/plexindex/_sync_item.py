@@ -1,0 +1,97 @@
+"""The items that the drop-in returns: what a host writes depends on them, so they must be what Plex has now."""
+
+from __future__ import annotations
+
+from ._plexapi import LightItem
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._items import Item
+    from ._plexapi import SectionIndex, _Facts
+
+# Attributes that hosts read of films, and that plexapi's episodes and tracks lack.
+_OF_FILMS = {"studio": None, "tagline": None, "originalTitle": None, "actors": (), "genres": (), "collections": ()}
+
+
+class SyncItem(LightItem):
+    """An item of the index: its key, type and files are known; anything else is plexapi's object, fetched once.
+
+    An index may be an hour old. So the object must still have the file for which the item was found; otherwise the
+    index asks again for it, and the host's 'not found' is raised.
+    """
+
+    def __init__(self, section: SectionIndex, item: Item | _Facts, gone: Callable[[str], BaseException]) -> None:
+        super().__init__(section, item)
+        self._light_gone = gone
+
+    def _known(self, name: str, value: Any) -> Any:
+        del value
+        return _value(self.full(), name)
+
+    @property
+    def type(self) -> str:
+        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"`` or ``"photo"``."""
+        return str(self._light_item.kind)
+
+    @property
+    def guids(self) -> list[Any]:
+        """External ids, as plexapi has them."""
+        return self.full().guids  # type: ignore[no-any-return]
+
+    def full(self) -> Any:
+        """The plexapi object: one request, the first time."""
+        if self._light_full is None:
+            facts = self._facts()
+            fetched = super().full()
+            path = getattr(self._light_item, "path", None)
+            expected = {path} if path else set(facts["paths"] if facts else ())
+            if expected and expected.isdisjoint(getattr(fetched, "locations", None) or expected):
+                self._light_full = None
+                section = self._light_section
+                section.index.invalidate_item(section.library, self._light_item.rating_key)
+                raise self._light_gone("Plex has other files now for the item that an index named: it is asked again")
+        return self._light_full
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _value(self.full(), name)
+
+
+class LeafItem:
+    """plexapi's episode or track with the attributes of films that hosts read: empty."""
+
+    def __init__(self, item: Any) -> None:
+        self._item = item
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return _value(self._item, name)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(getattr(other, "key", None) == self._item.key)
+
+    def __hash__(self) -> int:
+        return hash(self._item.key)
+
+    def __repr__(self) -> str:
+        return repr(self._item)
+
+
+def as_leaf(item: Any) -> Any:
+    """Episodes and tracks of plexapi with the attributes of films; other items as they are."""
+    return LeafItem(item) if type(item).__module__ in ("plexapi.video", "plexapi.audio") else item
+
+
+def _value(item: Any, name: str) -> Any:
+    try:
+        return getattr(item, name)
+    except AttributeError:
+        if name not in _OF_FILMS:
+            raise
+        empty = _OF_FILMS[name]
+        return [] if empty == () else empty
