@@ -50,8 +50,8 @@ const MORE: Header = Header {
     ],
 };
 
-/// Functions that a C compiler makes of the header itself.
-const HELPERS: &str = "src/capi/helpers.h";
+/// Functions that a C compiler makes of the headers themselves: of the core, of the rest.
+const HELPERS: [&str; 2] = ["src/capi/helpers.h", "src/capi/helpers_more.h"];
 
 #[path = "scripts/describe_header.rs"]
 mod describe_header;
@@ -98,7 +98,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     let root = Path::new(ROOT);
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let sources = CORE.sources.iter().chain(MORE.sources);
-    for file in sources.chain(&["build.rs", "scripts/describe_header.rs", CONFIG, HELPERS]) {
+    for file in sources
+        .chain(&["build.rs", "scripts/describe_header.rs", CONFIG])
+        .chain(&HELPERS)
+    {
         println!("cargo::rerun-if-changed={ROOT}/{file}");
     }
     match CORE
@@ -107,9 +110,10 @@ fn run() -> Result<(), Box<dyn Error>> {
     {
         Ok((core, more)) => {
             fs::write(out.join("plexindex.json"), describe(&format!("{core}{more}"))?)?;
-            let helpers = fs::read_to_string(root.join(HELPERS))?;
-            fs::write(out.join(CORE.name), with_helpers(&core, &helpers)?)?;
-            fs::write(out.join(MORE.name), more)?;
+            for (header, text, helpers) in [(CORE, core, HELPERS[0]), (MORE, more, HELPERS[1])] {
+                let helpers = fs::read_to_string(root.join(helpers))?;
+                fs::write(out.join(header.name), with_helpers(&text, &helpers)?)?;
+            }
         }
         // The compiler is about to say where and why, which the parser cannot: let it come to that.
         Err(error) if error.is::<cbindgen::Error>() => {

@@ -10,8 +10,9 @@
  *   it may be NULL. Outputs, called out_*, are written on success only, unless a comment says otherwise.
  * Pointers: each must be NULL or valid, each handle open. A NULL that may not be gives PLEXINDEX_NULL_POINTER. A handle
  *   of a library or table knows its index; a query's library must be of the call's handle. `x_length` is the length of
- *   the text `x` in bytes. A text given needs no NUL unless a comment says so; a text
- *   or JSON (without spaces between tokens) received has one, which `length` does not count.
+ *   the text `x` in bytes. A text given needs no NUL unless a comment says so; a text or JSON received has one, which
+ *   `length` does not count. Longer texts than these are refused before they are copied: paths and mappings 32,767
+ *   bytes, tokens 65,536, keys 255, cursors 200, titles, GUIDs, names of libraries, server_url and user 4,096.
  * Threads: any number of threads may use a handle at once. Callbacks run on the thread that makes the call.
  * Memory: the caller frees nothing that plexindex gives out, except the handle, with plexindex_close(). Strings and
  *   structs given to a function are read during the call only.
@@ -113,13 +114,27 @@
 #define PLEXINDEX_REASON_UNAVAILABLE 14 // not listed, and the server gave no answer; with PLEXINDEX_ANSWER_STALE.
 
 // plexindex_answer.flags:
-// the answer may be out of date: its listing has expired and the server was not asked; or nothing is listed, and the
-// server, which may know more, gave no answer.
-#define PLEXINDEX_ANSWER_STALE 0x1
+#define PLEXINDEX_ANSWER_STALE 0x1 // it may be out of date: the server was not asked, or gave no answer.
 
 // plexindex_item.flags:
 #define PLEXINDEX_ITEM_PATH_NOT_UTF8 0x1 // `path` is not valid UTF-8.
 #define PLEXINDEX_ITEM_KEY_ONLY 0x2 // only the key is known. The match was recorded, and no listing holds the item.
+// plexindex_list_items_not_on_disk() did not find the file `path` on this machine.
+#define PLEXINDEX_ITEM_FILE_MISSING 0x4
+// plexindex_list_items_not_on_disk() could not look for the file, by its rights for example.
+#define PLEXINDEX_ITEM_FILE_UNKNOWN 0x8
+
+// plexindex_item.kind:
+#define PLEXINDEX_KIND_OTHER 0 // another type.
+#define PLEXINDEX_KIND_MOVIE 1 // a movie.
+#define PLEXINDEX_KIND_SHOW 2 // a show; of a folder only.
+#define PLEXINDEX_KIND_SEASON 3 // a season; of a folder only.
+#define PLEXINDEX_KIND_EPISODE 4 // an episode.
+#define PLEXINDEX_KIND_ARTIST 8 // an artist; of a folder only.
+#define PLEXINDEX_KIND_ALBUM 9 // an album; of a folder only.
+#define PLEXINDEX_KIND_TRACK 10 // a track.
+#define PLEXINDEX_KIND_CLIP 12 // a clip.
+#define PLEXINDEX_KIND_PHOTO 13 // a photo.
 
 // plexindex_stats.requests:
 #define PLEXINDEX_REQUEST_IDENTITY 0 // who the server is.
@@ -135,7 +150,7 @@
 #define PLEXINDEX_LOG_OFF (-1) // nothing.
 #define PLEXINDEX_LOG_ERROR 1 // errors.
 #define PLEXINDEX_LOG_WARN 2 // errors and warnings. The default.
-#define PLEXINDEX_LOG_INFO 3 // also what is done, such as fetches, refreshes and invalidations.
+#define PLEXINDEX_LOG_INFO 3 // also what is done, such as fetches, refreshes and invalidated libraries.
 #define PLEXINDEX_LOG_DEBUG 4 // everything, with full paths.
 
 // The outcome of a call. The numbers are part of the ABI: none changes or is reused.
@@ -165,8 +180,8 @@ typedef enum plexindex_status {
     PLEXINDEX_STARTING = 306, // The server is starting, or upgrading its database.
     PLEXINDEX_BAD_ANSWER = 307, // The server's reply is cut off or malformed.
     PLEXINDEX_SERVER_ERROR = 308, // The server failed: it replied with 5xx, or with another unexpected status.
-    // The server was silent for longer than the time-outs. Or the deadline passed in a call that cannot be continued:
-    // an edit, a check of the server, a refresh while no library is known.
+    // The server was silent for too long. Or the deadline passed in a call that no other call can continue: an edit, a
+    // check of the server, a refresh while no library is known.
     PLEXINDEX_TIMEOUT = 309,
     PLEXINDEX_REDIRECTED = 310, // The server redirects to another host. The token is not sent there.
     PLEXINDEX_OFFLINE = 311, // A request is needed, but the call or the index is offline, or there is no server URL.
@@ -202,14 +217,12 @@ typedef struct plexindex_mapping {
 
 // The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is, and may be NULL when
 // `capacity` is 0. With PLEXINDEX_OK and every answer status `length` is the number of bytes written. With
-// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: enlarge the memory and call again. An answer to one query
-// seldom takes more than 8 KiB.
+// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: plexindex_buffer_grow().
 //
 // As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
 // and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
-// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. The
-// memory may be that of the answer, but not memory that the call reads. An invalid buffer is refused before the call
-// does anything.
+// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. It may
+// be the answer's buffer too; it must not hold what the call reads. An invalid `error` is refused before all else.
 typedef struct plexindex_buffer {
     void *data; // The caller's memory.
     size_t capacity; // Its size in bytes.
@@ -220,22 +233,18 @@ typedef struct plexindex_buffer {
 // `token->data`, which has room for `token->capacity` bytes (16,384), write its length to `token->length`, and return
 // 0. Any other result, or the same token, says that there is no new token now.
 //
-// Runs on the thread of the call that the server refused. With a new token that call is made once more. Without one
+// It runs on the thread of the call that the server refused, which is made once more with a new token. Without one
 // older answers are used, a call that has none gives PLEXINDEX_UNAUTHORIZED, and the callback rests for 15 seconds.
-//
 // One thread at a time is in the callback of an index. Other calls that need a new token wait for it, until their
-// deadline and for `options.read_timeout_ms` at most. The callback may call plexindex functions, but not
-// plexindex_close() of the same handle; calls on the same handle do not renew the token. It must return, as
-// plexindex_progress_fn must.
+// deadline and for `options.read_timeout_ms` at most. Its own calls on the handle do not renew the token. Else it may
+// do what plexindex_progress_fn may.
 typedef int32_t (*plexindex_renew_token_fn)(void *user, plexindex_buffer *token);
 
-// How to open an index. Begin with plexindex_options_init(). A zero field means its default; negative values are
-// refused, but for the PLEXINDEX_* constants. Fields that this library does not know must be zero:
-// PLEXINDEX_UNSUPPORTED.
+// How to open an index. Begin with plexindex_options_init(). A zero field means its default. Negative values are
+// refused, but for the PLEXINDEX_* constants; so are fields that this library does not know (PLEXINDEX_UNSUPPORTED).
 typedef struct plexindex_options {
     size_t size; // sizeof(plexindex_options).
-    // The store's folder, in the file system's bytes. Made, with mode 0700, when it is missing.
-    plexindex_bytes cache_dir;
+    plexindex_bytes cache_dir; // The store's folder, in the file system's bytes. It is made with mode 0700.
     // The server's base URL, such as `http://127.0.0.1:32400`. Without it and `database` only the store answers.
     plexindex_bytes server_url;
     plexindex_bytes token; // The token. It is sent in a header, to this server only, and never stored.
@@ -243,23 +252,18 @@ typedef struct plexindex_options {
     // same user keeps what the index holds. Not needed for a JSON Web Token with `thumbprint` and `username`.
     plexindex_bytes user;
     plexindex_bytes ca_file; // A PEM file with certificate authorities to trust besides the system's.
-    // A listing is fresh for so many milliseconds. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
-    int64_t library_ttl_ms;
+    int64_t library_ttl_ms; // Milliseconds that a listing is fresh. 0: one hour. PLEXINDEX_TTL_AT_ONCE, _NEVER.
     int64_t max_age_ms; // After so many milliseconds a full listing is due, even without a change. 0: 24 hours.
-    int64_t deadline_ms; // The deadline of calls that name none, in milliseconds. 0: none. Negative values are refused.
+    int64_t deadline_ms; // The deadline of calls that name none, in milliseconds. 0: none.
     int64_t connect_timeout_ms; // Milliseconds that making a connection may take. 0: 5,000.
-    // Milliseconds that the server may be silent. 0: 60,000; where nothing is listed 15,000 at most.
-    int64_t read_timeout_ms;
+    int64_t read_timeout_ms; // Milliseconds of silence. 0: 60,000; where nothing is listed 15,000 at most.
     int64_t retry_ms; // Milliseconds in which a failed request is tried again. 0: 30,000. PLEXINDEX_NO_RETRY: never.
-    // Bytes that recorded matches may take on disk; the oldest are removed first. 0: 52,428,800.
-    uint64_t matches_limit;
+    uint64_t matches_limit; // Bytes that recorded matches may take; the oldest are removed first. 0: 52,428,800.
     uint32_t flags; // PLEXINDEX_OPEN_* flags, or'ed.
     uint32_t page_size; // Rows of a listing in one request, 1 to 1,000. 0: 1,000.
-    // PLEXINDEX_LOG_*, for plexindex_drain_log(). The process has one: that of the last index opened. 0: warnings.
-    int32_t log_level;
+    int32_t log_level; // PLEXINDEX_LOG_*. The process has one: that of the last index opened. 0: warnings.
     uint32_t reserved; // Zero.
-    // Rules between the host's paths and the server's; read during plexindex_open() only.
-    const plexindex_mapping *mappings;
+    const plexindex_mapping *mappings; // Rules between the host's paths and the server's.
     size_t mappings_count; // How many rules.
     int64_t slow_ms; // A call of so many milliseconds is logged with its parts. 0: 1,000. PLEXINDEX_NEVER_SLOW.
     // Bytes that the whole folder may take. Libraries are removed first, the one asked for longest ago before others.
@@ -269,16 +273,14 @@ typedef struct plexindex_options {
     // or the folder 'Plex Media Server' above. It is read beside the running server and never written. Without
     // `server_url` no request is sent. The index then shows all libraries of the server. Default: none.
     plexindex_bytes database;
-    // Called for a new token when the server refuses the present one; may be NULL.
-    plexindex_renew_token_fn renew_token;
+    plexindex_renew_token_fn renew_token; // Gives a new token when the server refuses this one; may be NULL.
     void *renew_token_user; // Passed to `renew_token` unchanged.
 } plexindex_options;
 
 // How far a fetch has come. Valid during the callback only.
 typedef struct plexindex_progress {
     size_t size; // sizeof(plexindex_progress) as this library knows it.
-    // The library's title, UTF-8. Empty while the call waits for the list of libraries or for another fetch.
-    plexindex_bytes library;
+    plexindex_bytes library; // The library's title, UTF-8; empty while the call waits for something else.
     uint64_t items; // Items fetched so far, including those of an earlier fetch that was interrupted.
     uint64_t total; // Items in all, as the server reports; 0 when it does not.
     uint64_t elapsed_ms; // Milliseconds since this call began to fetch.
@@ -288,11 +290,9 @@ typedef struct plexindex_progress {
 // call, and once more after the last page. Return 0 to go on. Anything else ends this call with PLEXINDEX_ABORTED,
 // even if all is fetched by then; what was fetched is kept.
 //
-// The callback may call any plexindex function but plexindex_close() of the same handle. The fetch goes on meanwhile.
-// A nested call that needs what is being fetched waits for it.
-//
-// It must return and not end its thread: on Linux a thread that is ended in it (pthread_exit, pthread_cancel) sleeps
-// for ever and keeps what the call holds.
+// The callback may call plexindex functions; plexindex_close() of the same handle is refused. The fetch goes on
+// meanwhile, and a nested call that needs what is being fetched waits for it. The callback must return and not end its
+// thread: on Linux a thread that is ended in it (pthread_exit) sleeps for ever, with what the call holds.
 typedef int32_t (*plexindex_progress_fn)(void *user, const plexindex_progress *progress);
 
 // A query. Begin with plexindex_query_init().
@@ -300,7 +300,8 @@ typedef struct plexindex_query {
     size_t size; // sizeof(plexindex_query).
     const plexindex_library_handle *library; // The library; NULL for all of them.
     plexindex_bytes text; // The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
-    // Milliseconds that the call may take. 0: as the options say. PLEXINDEX_NO_DEADLINE: any number.
+    // Milliseconds that the call may take; offline, that it may wait for other calls. 0: as the options say.
+    // PLEXINDEX_NO_DEADLINE: any number.
     int64_t deadline_ms;
     uint32_t flags; // PLEXINDEX_QUERY_* flags, or'ed.
     uint32_t reserved; // Zero.
@@ -329,14 +330,11 @@ typedef struct plexindex_answer {
     uint32_t candidates; // Where the candidates (an array of plexindex_item, best first) begin; 0: there are none.
     uint32_t candidates_count; // How many candidates are in the array.
     uint32_t candidates_total; // How many fit in all.
-    // A sentence for people: what `reason` says, or the error's text. There is none for PLEXINDEX_REASON_NONE.
-    plexindex_text message;
-    // Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
-    int64_t age_ms;
+    plexindex_text message; // A sentence for people: the reason, or the error. None for PLEXINDEX_REASON_NONE.
+    int64_t age_ms; // Milliseconds since the listing that answered was known to be current; -1: none answered.
     uint64_t items; // plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
     uint64_t files; // plexindex_match_folder(): how many listed files are below the folder; 0 as above.
-    // plexindex_match_folder(): what the folder is, as plexindex_item.kind; 0 where there is no single one.
-    int32_t kind;
+    int32_t kind; // plexindex_match_folder(): what the folder is, PLEXINDEX_KIND_*; 0 for no single thing.
     uint32_t reserved; // Zero.
 } plexindex_answer;
 
@@ -352,12 +350,9 @@ typedef struct plexindex_item {
     plexindex_text path; // The listed path that fits, as the server spells it; for a recorded match the recorded path.
     plexindex_text section; // Section id of its library.
     plexindex_text library_title; // Title of its library.
-    // Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown; of a folder also 2 show,
-    // 3 season, 8 artist and 9 album.
-    int32_t kind;
+    int32_t kind; // PLEXINDEX_KIND_*: the type, with Plex's number.
     int32_t year; // Year; 0: unknown.
-    // Season; for a track the disc; for a show the season of a folder whose key the server hides. -1: none.
-    int32_t season;
+    int32_t season; // Season; of a track the disc; of a show that of a folder whose key is hidden. -1: none.
     int32_t episode; // Episode or track number; -1: none.
     uint32_t flags; // PLEXINDEX_ITEM_* flags, or'ed.
     uint32_t reserved; // Zero.
@@ -367,9 +362,7 @@ typedef struct plexindex_item {
 // handle's life unless its comment says otherwise.
 typedef struct plexindex_stats {
     size_t size; // sizeof(plexindex_stats).
-    // Answers by kind of match, fast lookups included: PLEXINDEX_MATCH_* is the index. 0 counts answers without an
-    // item.
-    uint64_t answers[6];
+    uint64_t answers[6]; // By PLEXINDEX_MATCH_*, fast lookups included; `answers[0]`: all without an item.
     uint64_t lookup_misses; // Fast lookups that found nothing.
     uint64_t stale_answers; // Answers from a listing that had expired.
     uint64_t requests[8]; // Requests sent by kind, retries included: PLEXINDEX_REQUEST_* is the index.
@@ -397,8 +390,7 @@ typedef struct plexindex_stats {
     uint64_t size_limit; // How many bytes the folder may take: plexindex_options.size_limit. 0: no limit.
     uint64_t over_limit; // How many bytes what has to stay is beyond that limit. Not 0: the limit is too small.
     uint64_t evictions; // How many libraries were removed for a limit, by all processes over the store's life.
-    // Why an old answer was given the last time: UTF-8, NUL-terminated; cut, it ends in `…`. Empty: never.
-    char last_failure[512];
+    char last_failure[512]; // Why an old answer was given last: UTF-8, NUL-terminated, perhaps cut. Empty: never.
 } plexindex_stats;
 
 // Receives a log line on the thread that called plexindex_drain_log(). `message` is UTF-8, not NUL-terminated, and
@@ -432,17 +424,14 @@ const char *plexindex_get_status_name(int32_t status);
 // Opens an index. Reads the disk only. Several handles and processes may have the same folder open.
 //
 // Returns PLEXINDEX_OK with the handle in `out_handle`; PLEXINDEX_INVALID_ARGUMENT or PLEXINDEX_UNSUPPORTED for
-// options that are refused; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL when the store cannot be opened or made.
-// `out_handle` is NULL then.
+// refused options; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL for the store. `out_handle` is NULL then.
 int32_t plexindex_open(const plexindex_options *options, plexindex_handle **out_handle, plexindex_buffer *error);
 
-// Replaces the token of an open index. Sends no request. Calls under way go on with the old token; a watch connects
-// again.
+// Replaces the token of an open index. Sends no request. Calls under way keep the old one; a watch connects again.
 //
-// With `options.user` the index keeps all that it holds. Without it the index has nothing until the server has
-// accepted the new token, which the next call that may send a request finds out. Then it holds again what it held for
-// this token, or for the user that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins
-// anew.
+// With `options.user` the index keeps all that it holds. Without it the index has nothing until the next call that may
+// send a request has found that the server accepts the new token. Then it holds again what it held for this token, or
+// for the user that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins anew.
 //
 // `token`: as options.token; NULL and 0 for none.
 //
@@ -451,13 +440,11 @@ int32_t plexindex_set_token(const plexindex_handle *handle, const char *token, s
                             plexindex_buffer *error);
 
 // Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine. The handle,
-// its library handles and its table handles are invalid from the start of this call on, which the library cannot
-// detect: no other thread may be in a call with them.
+// its library handles and its table handles are invalid from the start of this call on. The library cannot detect it if
+// another thread is in a call with them, or closes the handle too: that must not be.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written. The index is closed all the same,
-// unless `error` was refused.
-//
-// Precondition: `handle` must be NULL or come from plexindex_open() and not be closed yet.
+// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written: the index is closed all the same;
+// PLEXINDEX_INVALID_ARGUMENT in a callback of this index, or for an `error` that is refused: it is not closed.
 int32_t plexindex_close(plexindex_handle *handle, plexindex_buffer *error);
 
 // Gives a handle for one library, or for all. Sends no request. A library that the store does not know is no error:
@@ -467,8 +454,8 @@ int32_t plexindex_close(plexindex_handle *handle, plexindex_buffer *error);
 // `out_library`: the handle, or NULL after an error. It lasts as long as the index. The same selector gives the same
 // handle. An index gives out 1,024 handles at most for names that no known library has.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries have the title (the error lists their
-// ids); PLEXINDEX_INVALID_ARGUMENT.
+// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries have the title;
+// PLEXINDEX_INVALID_ARGUMENT.
 int32_t plexindex_get_library(const plexindex_handle *handle, int32_t kind, const char *selector,
                               size_t selector_length, const plexindex_library_handle **out_library,
                               plexindex_buffer *error);
@@ -477,24 +464,20 @@ int32_t plexindex_get_library(const plexindex_handle *handle, int32_t kind, cons
 // hand with PLEXINDEX_CONFIDENCE_HIGH. `path`: the file system's bytes, NUL-terminated.
 //
 // Returns the key, NUL-terminated. It belongs to the thread, and only the thread's next fast lookup
-// (plexindex_lookup_key(), plexindex_table_lookup()) on any handle ends it: copy a key that must last longer. NULL
-// says that a fast lookup does not know: ask plexindex_match_path(). NULL arguments give NULL.
+// (plexindex_lookup_key(), plexindex_table_lookup()) on any handle ends it: copy a key that must last longer. Returns
+// NULL when the answer is not at hand: ask plexindex_match_path(). NULL arguments give NULL.
 //
 // It sends no request and calls nothing back. When nothing changed since the last lookup it waits for nothing, takes
-// no lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is
-// still there. After a change it waits at most 200 ms for a thread of this process that reads it. An expired listing
-// answers too.
-//
-// Precondition: `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.
+// no lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is still
+// there. After a change it waits at most 200 ms for another thread that reads it. An expired listing answers too.
 const char *plexindex_lookup_key(const plexindex_library_handle *library, const char *path);
 
 // plexindex_lookup_key() for many paths in one call. `paths`: `count` paths, each followed by a NUL. `out_keys`: as
-// many keys in the same order, each followed by a NUL. An empty key says that a fast lookup does not know.
+// many keys in the same order, each followed by a NUL. An empty key says that the answer is not at hand.
 int32_t plexindex_lookup_keys(const plexindex_library_handle *library, const char *paths, size_t paths_length,
                               size_t count, plexindex_buffer *out_keys, plexindex_buffer *error);
 
-// The full answer for one path. Tries each PLEXINDEX_MATCH_* in turn, and sends requests where they are needed and
-// allowed.
+// The full answer for one path. Tries each PLEXINDEX_MATCH_* in turn; sends requests where needed and allowed.
 //
 // `out_answer`: a block: plexindex_answers, one plexindex_answer, and what they point to.
 //
@@ -556,24 +539,20 @@ const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_te
 int32_t plexindex_record_match(const plexindex_library_handle *library, const char *path, size_t path_length,
                                const char *key, size_t key_length, plexindex_buffer *error);
 
-// plexindex_record_match() for many in one transaction: all are recorded, or none. `paths`, `keys`: `count` of each,
-// each followed by a NUL.
+// plexindex_record_match() for many in one transaction: all are recorded, or none. `paths`, `keys`: `count`, each
+// followed by a NUL.
 int32_t plexindex_record_matches(const plexindex_library_handle *library, const char *paths, size_t paths_length,
                                  const char *keys, size_t keys_length, size_t count, plexindex_buffer *error);
 
 // Invalidates a path, in one library or all. Its recorded match is removed. An item that lists the path does not
-// answer for it again until one request has verified it. Calls on other threads that began before may still answer as
-// before.
+// answer for it again until one request has verified it. Calls that began before may still answer as before.
 //
 // Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted
 // a new token; an error of the arguments or of the store.
-//
-// Precondition: pointers must be NULL or valid; `library` must be a handle of an open index (all libraries are fine).
 int32_t plexindex_invalidate_path(const plexindex_library_handle *library, const char *path, size_t path_length,
                                   plexindex_buffer *error);
 
-// plexindex_invalidate_path() for all paths of an item, by its key or rating key. Call it when the server answers
-// 404.
+// plexindex_invalidate_path() for all paths of an item, by its key or rating key: for a 404 of the server.
 int32_t plexindex_invalidate_item(const plexindex_library_handle *library, const char *key, size_t key_length,
                                   plexindex_buffer *error);
 
@@ -582,28 +561,25 @@ int32_t plexindex_invalidate_item(const plexindex_library_handle *library, const
 // same time for a library of any size. Returns what plexindex_invalidate_path() returns.
 int32_t plexindex_invalidate_library(const plexindex_library_handle *library, plexindex_buffer *error);
 
-// Removes all that the store holds of this server and user. The client identifier and the counters of the store's
-// life stay. Without a server URL that is the server whose answers are given: the newest in the store. Returns what
-// plexindex_invalidate_path() returns.
+// Removes all that the store holds of this server and user. The client identifier and the counters of the store's life
+// stay. Without a server URL that is the newest server in the store. Returns what plexindex_invalidate_path() returns.
 int32_t plexindex_clear(const plexindex_handle *handle, plexindex_buffer *error);
 
-// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired.
-// With PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked
-// whether anything changed, with one request for all libraries. Invalidated items are verified, 64 with a request and
-// 256 at most.
+// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
+// PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
+// anything changed, with one request for all libraries. Up to 256 invalidated items are verified, 64 with a request.
 //
-// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first: the next call
-// goes on from there; PLEXINDEX_ABORTED; the server's error.
+// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first, and the next
+// call continues from there; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_ABORTED; the server's error.
 int32_t plexindex_refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *error);
 
 // Fills in the statistics. `out_stats`: its `size` must be set.
 int32_t plexindex_get_stats(const plexindex_handle *handle, plexindex_stats *out_stats, plexindex_buffer *error);
 
-// Hands the waiting log lines to `receive`, oldest first, on this thread. The ring holds 256 lines for the whole
-// process. When it overflows, the oldest lines are lost, and a line says how many. A host that unloads the library
-// calls this after its last plexindex_close(): lines that still wait are memory that is never freed.
-//
-// Precondition: `receive` must be a function of that type that does not unwind, but for the end of its thread.
+// Hands the waiting log lines to `receive`, oldest first, on this thread. Call it once a second, or when
+// plexindex_answers.log_lines is not 0: 256 lines wait at most for the whole process. Then the oldest are lost, and a
+// line says how many. A host that unloads the library calls this after its last plexindex_close(): lines that still
+// wait are memory that is never freed.
 int32_t plexindex_drain_log(plexindex_log_fn receive, void *user, plexindex_buffer *error);
 
 // Helpers. A C compiler makes them of this header: the library does not export them.
@@ -634,12 +610,19 @@ static inline plexindex_query plexindex_query_init(const char *text)
     return query;
 }
 
+// Statistics with their size set, for plexindex_get_stats().
+static inline plexindex_stats plexindex_stats_init(void)
+{
+    plexindex_stats stats;
+    memset(&stats, 0, sizeof stats);
+    stats.size = sizeof stats;
+    return stats;
+}
+
 // Memory for the text of an error, on the stack for example. `text` is that of the last call that was given the buffer.
 typedef struct plexindex_error {
-    // The buffer over `text`.
-    plexindex_buffer buffer;
-    // The text, UTF-8, NUL-terminated.
-    char text[1024];
+    plexindex_buffer buffer; // The buffer over `text`.
+    char text[1024]; // The text, UTF-8, NUL-terminated.
 } plexindex_error;
 
 // Prepares the memory, and returns its buffer: the last argument of calls. It is valid while `error` stays where it is.
@@ -652,42 +635,61 @@ static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
     return &error->buffer;
 }
 
-// A function that answers a query into a buffer, such as plexindex_match_path() or plexindex_search_title().
-typedef int32_t (*plexindex_answer_fn)(const plexindex_handle *handle, const plexindex_query *query,
-                                       plexindex_buffer *out_answer, plexindex_buffer *error);
-
-// Calls `ask` with memory from malloc, and again with more memory while the answer does not fit. `out_answer`: zeroed,
-// or from an earlier call of this function, whose memory is used again. Release it with plexindex_buffer_free().
-// `error` must not share that memory.
-//
-// Returns what `ask` returns; PLEXINDEX_BUFFER_TOO_SMALL when there is no memory.
-static inline int32_t plexindex_ask(plexindex_answer_fn ask, const plexindex_handle *handle,
-                                    const plexindex_query *query, plexindex_buffer *out_answer, plexindex_buffer *error)
+// Enlarges a buffer from malloc, zeroed or of an earlier call, after any function that fills one:
+//     do status = plexindex_match_path(index, &query, &block, error);
+//     while (plexindex_buffer_grow(&block, status));
+// Returns 1 if the call is to be made again; 0 otherwise, also without memory. With PLEXINDEX_BUFFER_TOO_SMALL before
+// the first call it gives 8 KiB, which mostly saves the second one.
+static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status)
 {
-    size_t needed = 8192; // enough for most answers
-    int32_t status;
-    do {
-        if (out_answer->capacity < needed) {
-            void *memory = realloc(out_answer->data, needed);
-            if (memory == NULL) {
-                return PLEXINDEX_BUFFER_TOO_SMALL;
-            }
-            out_answer->data = memory;
-            out_answer->capacity = needed;
-        }
-        out_answer->length = 0;
-        status = ask(handle, query, out_answer, error);
-        needed = out_answer->length;
-    } while (status == PLEXINDEX_BUFFER_TOO_SMALL && needed > out_answer->capacity);
-    return status;
+    size_t needed = buffer->length < 8192 ? 8192 : buffer->length;
+    void *memory;
+    if (status != PLEXINDEX_BUFFER_TOO_SMALL || buffer->capacity >= needed) return 0;
+    memory = realloc(buffer->data, needed);
+    if (memory == NULL) return 0;
+    buffer->data = memory;
+    buffer->capacity = needed;
+    return 1;
 }
 
-// Releases the memory that plexindex_ask() allocated, and empties the buffer.
+// Releases the memory of plexindex_buffer_grow(), and empties the buffer.
 static inline void plexindex_buffer_free(plexindex_buffer *buffer)
 {
     free(buffer->data);
     buffer->data = NULL;
     buffer->capacity = buffer->length = 0;
+}
+
+// The name of `match_kind`, such as `FILE_NAME` of PLEXINDEX_MATCH_FILE_NAME; `UNKNOWN` of another number.
+static inline const char *plexindex_get_match_kind_name(int32_t match_kind)
+{
+    static const char *const names[] = {"NONE", "CONFIRMED", "EXACT", "MAPPED", "SUFFIX", "FILE_NAME"};
+    return match_kind >= 0 && match_kind < 6 ? names[match_kind] : "UNKNOWN";
+}
+
+// The name of `confidence`, such as `HIGH`; `UNKNOWN` of another number.
+static inline const char *plexindex_get_confidence_name(int32_t confidence)
+{
+    static const char *const names[] = {"NONE", "LOW", "HIGH"};
+    return confidence >= 0 && confidence < 3 ? names[confidence] : "UNKNOWN";
+}
+
+// The name of `reason`, such as `NOT_LISTED`; `UNKNOWN` of another number.
+static inline const char *plexindex_get_reason_name(int32_t reason)
+{
+    static const char *const names[] = {
+        "NONE", "NO_LOCATION", "NOT_LISTED", "NOT_FETCHED", "SEVERAL_ITEMS", "SEVERAL_LIBRARIES", "UNCONFIRMED",
+        "ONLY_ROOT_DIFFERS", "PATH_TELLS", "NO_EVIDENCE", "CONTRADICTED", "SEVERAL_EPISODES", "EMPTY",
+        "ABOVE_LOCATIONS", "UNAVAILABLE"};
+    return reason >= 0 && reason < 15 ? names[reason] : "UNKNOWN";
+}
+
+// The name of `kind`, such as `MOVIE`; `UNKNOWN` of another number.
+static inline const char *plexindex_get_kind_name(int32_t kind)
+{
+    static const char *const names[] = {"OTHER", "MOVIE", "SHOW", "SEASON", "EPISODE", "UNKNOWN", "UNKNOWN",
+                                        "UNKNOWN", "ARTIST", "ALBUM", "TRACK", "UNKNOWN", "CLIP", "PHOTO"};
+    return kind >= 0 && kind < 14 ? names[kind] : "UNKNOWN";
 }
 
 #ifdef __cplusplus

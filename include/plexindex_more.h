@@ -68,8 +68,8 @@
 // does not free it, and it is valid until plexindex_close(). Any number of threads may use it at once.
 typedef struct plexindex_table_handle plexindex_table_handle;
 
-// One call of a walk over folders of this machine, for plexindex_walk(). Zero the struct, set `size` to
-// sizeof(plexindex_walk_request), then set what you need. The call writes `walk` and `files` and leaves the rest.
+// One call of a walk over folders of this machine, for plexindex_walk(). Begin with plexindex_walk_init(). The call
+// writes `walk` and `files` and leaves the rest.
 typedef struct plexindex_walk_request {
     size_t size; // sizeof(plexindex_walk_request).
     const plexindex_library_handle *library; // One library, or all. Folders of other libraries only are not reported.
@@ -89,8 +89,7 @@ typedef struct plexindex_walk_request {
     uint32_t flags; // PLEXINDEX_WALK_* flags, or'ed.
 } plexindex_walk_request;
 
-// An edit of items, for plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what
-// you need.
+// An edit of items, for plexindex_edit_items(). Begin with plexindex_edit_init().
 typedef struct plexindex_edit {
     size_t size; // sizeof(plexindex_edit).
     const plexindex_library_handle *library; // The items' library: one, not all.
@@ -113,8 +112,8 @@ typedef struct plexindex_edit {
     uint32_t reserved; // Zero.
 } plexindex_edit;
 
-// How far an edit came, whether it succeeded or not. Zero the struct and set `size` to sizeof(plexindex_edit_report).
-// Set `states` to learn which items were edited.
+// How far an edit came, whether it succeeded or not. Begin with plexindex_edit_report_init(). Set `states` to learn
+// which items were edited.
 typedef struct plexindex_edit_report {
     size_t size; // sizeof(plexindex_edit_report).
     uint8_t *states; // Receives PLEXINDEX_EDITED_* for each key, in order; may be NULL.
@@ -254,10 +253,10 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 // Reads folders of this machine for a while, and reports what is not listed as a single item, and why. Sends no
 // request: refresh the libraries first. plexindex_list_items_not_on_disk() is the other direction.
 //
-// A walk takes several calls: give the folders of the findings to the next call, before folders that you kept back,
-// with the same struct. Then folders come in the order of their names, and few wait. When no folder is left, call
-// without folders: then links are followed. The walk is over when `walk` is 0. An abandoned walk needs no call: an
-// index remembers the 64 walks that went on last.
+// A walk takes several calls with the same struct. Give each call the `folder` and `twin_folder` findings of the call
+// before, and behind them folders that you have not given yet: folders are then read in the order of their names, and
+// few wait. When no folder is left, call without folders: links are followed then. The walk is over when `walk` is 0.
+// An abandoned walk needs no call: an index remembers the 64 walks that were continued last.
 //
 // `walk`: see plexindex_walk_request. `out_findings`: receives findings, each of four texts, each text followed by a
 // NUL: the kind, the cause, the path, and a detail or nothing. The kinds:
@@ -271,13 +270,14 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 // - `left_out`: a folder that is not read. The cause is a rule; or `loop`: a link to a folder above it; or `linked`:
 //   the folder was read by another path, and the last text is its real path.
 // - `link`: a link to a folder, with PLEXINDEX_WALK_ONCE only.
-// - `unreadable`: a folder or link that cannot be read. The cause is the number of the system's error.
+// - `unreadable`: a folder or link that cannot be read, or a folder of the first call that does not exist. The cause is
+//   the number of the system's error.
 //
-// A `twin_` has a sibling, or is below a folder that has one, whose name differs in case or composition only: it is
-// not listed if the sibling is. A file that is given is reported as if the walk had found it: after a refresh, or to
-// learn why it is not in Plex. Below a location each real folder (device and inode) is read once. Links are followed
-// after everything that is reached without them, so the choice between two links to a folder depends on their paths
-// only.
+// A name begins with `twin_` if the same folder has another name that differs in case or composition only, or if that
+// is so for a folder above: it is not listed if the other one is. A file that is given is reported as if the walk had
+// found it: after a refresh, or to learn why it is not in Plex. Below a location each real folder (device and inode) is
+// read once. Links are followed after everything that is reached without them, so the choice between two links to a
+// folder depends on their paths only.
 //
 // The call uses three threads beside the caller's. They end before it returns.
 //
@@ -288,9 +288,13 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 // Precondition: pointers must be NULL or valid; `walk.library` must be a handle of an open index.
 int32_t plexindex_walk(plexindex_walk_request *walk, plexindex_buffer *out_findings, plexindex_buffer *error);
 
-// The items that plexindex_list_items_below() gives and whose files are missing on this machine, one page a call.
-// Mappings name the files, as plexindex_map_to_host() does. Sends no request. Files of items that have several come
-// too, and the last file that was looked for.
+// Looks for the files of plexindex_list_items_below() on this machine, one page a call, and gives those that are
+// missing: PLEXINDEX_ITEM_FILE_MISSING in the candidate's `flags`. Mappings name the files, as plexindex_map_to_host()
+// does. Sends no request.
+//
+// Candidates without that flag are not missing. They are files that could not be looked for
+// (PLEXINDEX_ITEM_FILE_UNKNOWN); every file of an item that has several; and the last file of the page, whose `path` is
+// `after` of the next call.
 //
 // `path`, `after`: as for plexindex_list_items_below(). `limit`: files that the call looks for, 1 to 10,000.
 // `out_page`: a block as from plexindex_list_items_below(); `files` of the answer says how many files were looked
@@ -421,10 +425,9 @@ int32_t plexindex_get_table(const plexindex_handle *handle, const char *name, si
 
 // The fast lookup of a value. `name`: NUL-terminated; for a name that holds a NUL use plexindex_table_get().
 //
-// Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). NULL says that a fast
-// lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a NUL, or this
-// process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL. It waits for as
-// little as plexindex_lookup_key() does.
+// Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). Returns NULL when there is no
+// value, when it has expired, has more than 1,000 bytes or holds a NUL, and when this process has to read a change
+// first: ask plexindex_table_get(). NULL arguments give NULL. It waits for as little as plexindex_lookup_key() does.
 //
 // Precondition: `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
 const char *plexindex_table_lookup(const plexindex_table_handle *table, const char *name);
@@ -445,7 +448,8 @@ int32_t plexindex_table_get(const plexindex_table_handle *table, const char *nam
 // entries that have expired.
 //
 // Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of
-// more than 1 MiB; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+// more than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
+// PLEXINDEX_STORE_FULL.
 int32_t plexindex_table_put(const plexindex_table_handle *table, const char *name, size_t name_length,
                             const char *value, size_t value_length, int64_t ttl_ms, uint64_t limit,
                             plexindex_buffer *error);
@@ -480,6 +484,35 @@ int32_t plexindex_table_count(const plexindex_table_handle *table, uint64_t *out
 
 // Removes all entries of a table, or of all tables. A table of any size takes the same time.
 int32_t plexindex_table_clear(const plexindex_table_handle *table, plexindex_buffer *error);
+
+// Helpers. A C compiler makes them of this header: the library does not export them.
+
+// A call of a walk with its size set, and all else zero.
+static inline plexindex_walk_request plexindex_walk_init(void)
+{
+    plexindex_walk_request made;
+    memset(&made, 0, sizeof made);
+    made.size = sizeof made;
+    return made;
+}
+
+// An edit with its size set, and all else zero: it locks the fields that it names.
+static inline plexindex_edit plexindex_edit_init(void)
+{
+    plexindex_edit made;
+    memset(&made, 0, sizeof made);
+    made.size = sizeof made;
+    return made;
+}
+
+// A report with its size set, and all else zero.
+static inline plexindex_edit_report plexindex_edit_report_init(void)
+{
+    plexindex_edit_report made;
+    memset(&made, 0, sizeof made);
+    made.size = sizeof made;
+    return made;
+}
 
 #ifdef __cplusplus
 }  // extern "C"

@@ -45,7 +45,6 @@ TYPES = {
     "plexindex_table_handle": "Tables of the host's own values",
     "plexindex_table_op": "Tables of the host's own values",
     "plexindex_error": "Helpers",
-    "plexindex_answer_fn": "Helpers",
 }
 # Descriptions of arguments whose comment omits them.
 USUAL = {
@@ -67,7 +66,10 @@ USUAL = {
     "receive": "Receives each line.",
     "edit": "The edit: see plexindex_edit.",
     "options": "How to open it: see plexindex_options.",
-    "ask": "The function.",
+    "match_kind": "PLEXINDEX_MATCH_*.",
+    "confidence": "PLEXINDEX_CONFIDENCE_*.",
+    "reason": "PLEXINDEX_REASON_*.",
+    "kind": "PLEXINDEX_KIND_*.",
     "buffer": "The buffer.",
     "out_handle": "Receives the handle.",
     "out_stats": "Receives the statistics.",
@@ -204,7 +206,7 @@ def first_page(top: str) -> list[str]:
             lines += ["", f"@par {heading[1]}", sentence(heading[2])]
         elif not text.startswith("Generated"):
             lines.append(text.strip())
-    lines += ["", "@par Where to begin", "plexindex_open(), then plexindex_query_init(), then plexindex_ask().", ""]
+    lines += ["", "@par Where to begin", "plexindex_open(), plexindex_query_init(), plexindex_match_path().", ""]
     for header in (CORE, MORE):
         own = dict.fromkeys(functions(header).values())
         lines += ["", f"@par #include <{header.name}>", *(f"- @ref {label(title)}" for title in own)]

@@ -1,5 +1,6 @@
 //! The outcomes of calls, and the error that carries one with a text for users.
 
+use std::borrow::Cow;
 use std::ffi::CStr;
 use std::fmt;
 use std::io;
@@ -60,8 +61,8 @@ pub enum Status {
     BadAnswer = 307,
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError = 308,
-    /// The server was silent for longer than the time-outs. Or the deadline passed in a call that cannot be continued:
-    /// an edit, a check of the server, a refresh while no library is known.
+    /// The server was silent for too long. Or the deadline passed in a call that no other call can continue: an edit, a
+    /// check of the server, a refresh while no library is known.
     Timeout = 309,
     /// The server redirects to another host. The token is not sent there.
     Redirected = 310,
@@ -232,10 +233,14 @@ impl Error {
         self
     }
 
-    /// Adds an error of the system as the cause. It is rebuilt, as it cannot be cloned.
+    /// Adds an error of the system as the cause. It is rebuilt, as it cannot be cloned. The text gets the remedy if no file
+    /// can be opened any more.
     #[doc(hidden)]
     #[must_use]
-    pub fn because_io(self, cause: &io::Error) -> Self {
+    pub fn because_io(mut self, cause: &io::Error) -> Self {
+        if is_out_of_files(cause) {
+            self.message += "; raise the limit on open files (ulimit -n)";
+        }
         self.because(match cause.raw_os_error() {
             Some(number) => io::Error::from_raw_os_error(number),
             None => io::Error::new(cause.kind(), cause.to_string()),
@@ -358,12 +363,46 @@ impl ErrorKind {
     }
 }
 
+/// Returns whether the process or the system can open no more files: `EMFILE`, `ENFILE`.
+#[must_use]
+pub fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
 /// Refuses what a caller gave.
 ///
 /// # Errors
 /// [`Status::InvalidArgument`], always.
 pub fn refuse<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::InvalidArgument, text))
+}
+
+/// Refuses what is longer than it can be, before anything copies it: where there is no memory a copy ends the host.
+///
+/// # Errors
+/// [`Status::InvalidArgument`].
+pub fn check_length(what: &str, length: usize, most: usize) -> Result<()> {
+    if length <= most {
+        return Ok(());
+    }
+    refuse(format!("{what} has {length} bytes: give at most {most}"))
+}
+
+/// A value of a caller as an error shows it: of a long one the beginning.
+#[must_use]
+pub fn abridged(value: &[u8]) -> Cow<'_, str> {
+    /// The longest value that is shown in full.
+    const LONG: usize = 256;
+    const SHOWN: usize = 32;
+    if value.len() <= LONG {
+        return String::from_utf8_lossy(value);
+    }
+    let mut end = SHOWN;
+    // A character is not cut.
+    while end > SHOWN - 3 && value[end] & 0xC0 == 0x80 {
+        end -= 1;
+    }
+    Cow::Owned(format!("{}…", String::from_utf8_lossy(&value[..end])))
 }
 
 /// An empty list with room for so many of what a caller gave: where there is no memory that is an error, and not the

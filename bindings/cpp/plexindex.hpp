@@ -148,16 +148,16 @@ enum class Reason : std::uint8_t {
 
 /// The type of an item, folder or library, with Plex's numbers. A library of films is `movie`, one of music `artist`.
 enum class ItemKind : std::int32_t {
-    other = 0,   ///< Unknown, or none of these.
-    movie = 1,   ///< A film or home video.
-    show = 2,    ///< A show.
-    season = 3,  ///< A season.
-    episode = 4, ///< An episode.
-    artist = 8,  ///< An artist.
-    album = 9,   ///< An album.
-    track = 10,  ///< A track.
-    clip = 12,   ///< A clip or trailer.
-    photo = 13,  ///< A photo.
+    other = PLEXINDEX_KIND_OTHER,    ///< Unknown, or none of these.
+    movie = PLEXINDEX_KIND_MOVIE,    ///< A film or home video.
+    show = PLEXINDEX_KIND_SHOW,      ///< A show.
+    season = PLEXINDEX_KIND_SEASON,  ///< A season.
+    episode = PLEXINDEX_KIND_EPISODE,///< An episode.
+    artist = PLEXINDEX_KIND_ARTIST,  ///< An artist.
+    album = PLEXINDEX_KIND_ALBUM,    ///< An album.
+    track = PLEXINDEX_KIND_TRACK,    ///< A track.
+    clip = PLEXINDEX_KIND_CLIP,      ///< A clip or trailer.
+    photo = PLEXINDEX_KIND_PHOTO,    ///< A photo.
 };
 
 /// What the name of a library is, for Index::library().
@@ -209,7 +209,7 @@ enum class LogLevel : std::int32_t {
     off = PLEXINDEX_LOG_OFF,     ///< Nothing.
     error = PLEXINDEX_LOG_ERROR, ///< Errors.
     warn = PLEXINDEX_LOG_WARN,   ///< Errors and warnings.
-    info = PLEXINDEX_LOG_INFO,   ///< Also fetches, refreshes and invalidations.
+    info = PLEXINDEX_LOG_INFO,   ///< Also fetches, refreshes and invalidated libraries.
     debug = PLEXINDEX_LOG_DEBUG, ///< Everything, with full paths.
 };
 
@@ -236,60 +236,29 @@ inline constexpr milliseconds no_deadline = milliseconds::max();
 }
 
 /// Returns the name of how an item was found, such as `FILE_NAME`; `UNKNOWN` for a number without one.
-[[nodiscard]] constexpr const char *match_kind_name(MatchKind kind) noexcept {
-    switch (kind) {
-    case MatchKind::none: return "NONE";
-    case MatchKind::confirmed: return "CONFIRMED";
-    case MatchKind::exact: return "EXACT";
-    case MatchKind::mapped: return "MAPPED";
-    case MatchKind::suffix: return "SUFFIX";
-    case MatchKind::file_name: return "FILE_NAME";
-    }
-    return "UNKNOWN";
+[[nodiscard]] inline const char *match_kind_name(MatchKind kind) noexcept {
+    return plexindex_get_match_kind_name(static_cast<std::int32_t>(kind));
 }
 /// Returns the name of a confidence, such as `HIGH`; `UNKNOWN` for a number without one.
-[[nodiscard]] constexpr const char *confidence_name(Confidence confidence) noexcept {
-    switch (confidence) {
-    case Confidence::none: return "NONE";
-    case Confidence::low: return "LOW";
-    case Confidence::high: return "HIGH";
-    }
-    return "UNKNOWN";
+[[nodiscard]] inline const char *confidence_name(Confidence confidence) noexcept {
+    return plexindex_get_confidence_name(static_cast<std::int32_t>(confidence));
 }
 /// Returns the name of a reason, such as `NOT_LISTED`; `UNKNOWN` for a number without one.
-[[nodiscard]] constexpr const char *reason_name(Reason reason) noexcept {
-    switch (reason) {
-    case Reason::none: return "NONE";
-    case Reason::no_location: return "NO_LOCATION";
-    case Reason::not_listed: return "NOT_LISTED";
-    case Reason::not_fetched: return "NOT_FETCHED";
-    case Reason::several_items: return "SEVERAL_ITEMS";
-    case Reason::several_libraries: return "SEVERAL_LIBRARIES";
-    case Reason::unconfirmed: return "UNCONFIRMED";
-    case Reason::only_root_differs: return "ONLY_ROOT_DIFFERS";
-    case Reason::path_tells: return "PATH_TELLS";
-    case Reason::no_evidence: return "NO_EVIDENCE";
-    case Reason::contradicted: return "CONTRADICTED";
-    case Reason::several_episodes: return "SEVERAL_EPISODES";
-    case Reason::empty: return "EMPTY";
-    case Reason::above_locations: return "ABOVE_LOCATIONS";
-    case Reason::unavailable: return "UNAVAILABLE";
-    }
-    return "UNKNOWN";
+[[nodiscard]] inline const char *reason_name(Reason reason) noexcept {
+    return plexindex_get_reason_name(static_cast<std::int32_t>(reason));
 }
 /// Returns the name of a type, such as `MOVIE`; `UNKNOWN` for a number without one.
-[[nodiscard]] constexpr const char *item_kind_name(ItemKind kind) noexcept {
-    switch (kind) {
-    case ItemKind::other: return "OTHER";
-    case ItemKind::movie: return "MOVIE";
-    case ItemKind::show: return "SHOW";
-    case ItemKind::season: return "SEASON";
-    case ItemKind::episode: return "EPISODE";
-    case ItemKind::artist: return "ARTIST";
-    case ItemKind::album: return "ALBUM";
-    case ItemKind::track: return "TRACK";
-    case ItemKind::clip: return "CLIP";
-    case ItemKind::photo: return "PHOTO";
+[[nodiscard]] inline const char *item_kind_name(ItemKind kind) noexcept {
+    return plexindex_get_kind_name(static_cast<std::int32_t>(kind));
+}
+/// Returns the name of a log level, such as `WARN`; `UNKNOWN` for a number without one.
+[[nodiscard]] constexpr const char *log_level_name(LogLevel level) noexcept {
+    switch (level) {
+    case LogLevel::off: return "OFF";
+    case LogLevel::error: return "ERROR";
+    case LogLevel::warn: return "WARN";
+    case LogLevel::info: return "INFO";
+    case LogLevel::debug: return "DEBUG";
     }
     return "UNKNOWN";
 }
@@ -298,7 +267,7 @@ inline constexpr milliseconds no_deadline = milliseconds::max();
 class Error : public std::runtime_error {
 public:
     /// Makes one of this status and text.
-    Error(Status status, const char *text) : std::runtime_error(text), status_(status) {}
+    Error(Status status, const std::string &text) : std::runtime_error(text), status_(status) {}
     /// Returns which error it is.
     [[nodiscard]] Status status() const noexcept { return status_; }
 
@@ -436,8 +405,7 @@ public:
     [[nodiscard]] Error error(std::int32_t status) const {
         if (status != PLEXINDEX_NULL_POINTER) return {static_cast<Status>(status), error_.text};
         // This header hands no other NULL to a call.
-        const std::string text = std::string("the index is closed, or this was moved from: ") + error_.text;
-        return {Status::null_pointer, text.c_str()};
+        return {Status::null_pointer, std::string("the index is closed, or this was moved from: ") + error_.text};
     }
 
 private:
@@ -706,18 +674,37 @@ public:
 
     /// Adds a path. The call refuses one that holds a NUL (Status::invalid_argument).
     void add(PathRef path) {
-        text_.value.append(path.bytes()).push_back('\0');
+        const std::string_view bytes = path.bytes();
+        const std::size_t nul = bytes.find('\0');
+        if (nul != std::string_view::npos && refused_.value.empty()) {
+            // As many bytes as tell where it is.
+            refused_.value.append("element ").append(std::to_string(size())).append(", which begins with '");
+            refused_.value.append(bytes.substr(0, std::min<std::size_t>(nul, 200))).append("', holds a NUL byte");
+        }
+        text_.value.append(bytes).push_back('\0');
         ++count_.value;
     }
     /// Removes all of them and keeps the memory.
-    void clear() noexcept { text_.value.clear(), count_.value = 0; }
+    void clear() noexcept { text_.value.clear(), refused_.value.clear(), count_.value = 0; }
     /// Returns how many there are.
     [[nodiscard]] std::size_t size() const noexcept { return count_.value; }
     /// Returns them as one text, each followed by a NUL. Valid until the next change.
     [[nodiscard]] std::string_view text() const noexcept { return text_.value; }
 
+    /// @cond
+    /// Refuses an element that holds a NUL: as C sees it, it would be two.
+    std::int32_t check(plexindex_buffer *error) const {
+        if (refused_.value.empty()) return PLEXINDEX_OK;
+        const std::size_t length = std::min(refused_.value.size(), error->capacity - 1);
+        std::memcpy(error->data, refused_.value.data(), length);
+        static_cast<char *>(error->data)[length] = '\0';
+        return PLEXINDEX_INVALID_ARGUMENT;
+    }
+    /// @endcond
+
 private:
     detail::Moved<std::string> text_;
+    detail::Moved<std::string> refused_;
     detail::Moved<std::size_t> count_;
 };
 
@@ -855,6 +842,14 @@ public:
     [[nodiscard]] bool is_path_utf8() const noexcept { return (record_->flags & PLEXINDEX_ITEM_PATH_NOT_UTF8) == 0; }
     /// Returns whether only the key is known: the match was recorded and no listing holds the item.
     [[nodiscard]] bool is_key_only() const noexcept { return (record_->flags & PLEXINDEX_ITEM_KEY_ONLY) != 0; }
+    /// Returns whether Library::list_items_not_on_disk() did not find the file path() on this machine.
+    [[nodiscard]] bool is_file_missing() const noexcept {
+        return (record_->flags & PLEXINDEX_ITEM_FILE_MISSING) != 0;
+    }
+    /// Returns whether Library::list_items_not_on_disk() could not look for the file.
+    [[nodiscard]] bool is_file_unknown() const noexcept {
+        return (record_->flags & PLEXINDEX_ITEM_FILE_UNKNOWN) != 0;
+    }
 
 private:
     std::string_view text(const plexindex_text &text) const noexcept { return record_.text(text); }
@@ -1083,6 +1078,19 @@ enum class ChangeKind : std::uint8_t {
     list_again, ///< The library has to be listed again, with ChangesOptions::full.
 };
 
+/// Returns the name of a kind of change, such as `LIST_AGAIN`; `UNKNOWN` for a number without one.
+[[nodiscard]] constexpr const char *change_kind_name(ChangeKind kind) noexcept {
+    switch (kind) {
+    case ChangeKind::other: return "OTHER";
+    case ChangeKind::added: return "ADDED";
+    case ChangeKind::removed: return "REMOVED";
+    case ChangeKind::changed: return "CHANGED";
+    case ChangeKind::moved: return "MOVED";
+    case ChangeKind::list_again: return "LIST_AGAIN";
+    }
+    return "UNKNOWN";
+}
+
 /// A change since a cursor was given. Take the item (by `from_key`, else its key) away from `from` and from `path`, and
 /// put it to `path` unless it was removed.
 struct Change {
@@ -1127,6 +1135,18 @@ struct Finding {
     std::string cause{};     ///< A rule, such as `hidden`; a cause of plexindex_walk(), such as `not_scanned`.
     std::string detail{};    ///< A line of a .plexignore; the listed path; with `linked` the real path.
 };
+
+/// Returns the name of a kind of finding, such as `LEFT_OUT`; `UNKNOWN` for a number without one.
+[[nodiscard]] constexpr const char *finding_kind_name(Finding::Kind kind) noexcept {
+    switch (kind) {
+    case Finding::Kind::other: return "OTHER";
+    case Finding::Kind::file: return "FILE";
+    case Finding::Kind::left_out: return "LEFT_OUT";
+    case Finding::Kind::link: return "LINK";
+    case Finding::Kind::unreadable: return "UNREADABLE";
+    }
+    return "UNKNOWN";
+}
 
 /// How one path relates to another.
 struct PathRelation {
@@ -1376,6 +1396,8 @@ private:
 inline std::int64_t deadline_ms(const std::optional<milliseconds> &deadline) noexcept {
     if (!deadline.has_value()) return 0;
     if (*deadline == no_deadline) return PLEXINDEX_NO_DEADLINE;
+    // No deadline is 0 or -1 for C: none at all is short, and negative ones are refused.
+    if (deadline->count() < 0) return std::min<std::int64_t>(-2, deadline->count());
     return std::max<std::int64_t>(1, deadline->count());
 }
 
@@ -1519,9 +1541,19 @@ public:
     using value_type = Item;
     using Read = std::function<std::int32_t(std::string_view after, plexindex_buffer *page, plexindex_buffer *error)>;
     ItemPages() = default;
-    explicit ItemPages(Read read) : read_(std::move(read)) {}
+    explicit ItemPages(Read read, bool only_missing = false) : read_(std::move(read)), only_missing_(only_missing) {}
 
     std::int32_t next(plexindex_buffer *error) {
+        for (;;) {
+            const std::int32_t status = next_of_all(error);
+            if (status != PLEXINDEX_OK || !only_missing_ || current().is_file_missing()) return status;
+        }
+    }
+    Item current() const noexcept { return page_[place_]; }
+    std::uint64_t files() const noexcept { return files_; }
+
+private:
+    std::int32_t next_of_all(plexindex_buffer *error) {
         if (++place_ < page_.size()) return PLEXINDEX_OK;
         if (!page_.empty()) after_ = page_[page_.size() - 1].path();
         page_ = {}; // its memory is filled again unless the host has an item of it
@@ -1534,11 +1566,9 @@ public:
         files_ += answer.files();
         return status;
     }
-    Item current() const noexcept { return page_[place_]; }
-    std::uint64_t files() const noexcept { return files_; }
 
-private:
     Read read_;
+    bool only_missing_ = false;
     std::string after_;
     Block block_;
     Candidates page_;
@@ -1796,7 +1826,13 @@ public:
     }
     /// record_match() for many in one transaction: all are recorded, or none. The keys are in the order of the paths.
     Of<void> record_matches(const Paths &paths, const Paths &keys) const {
-        return Call::run(plexindex_record_matches, library_.get(), paths.text(), keys.text(), paths.size());
+        return Call::run([&](auto *error) {
+            for (const Paths *texts : {&paths, &keys}) {
+                if (texts->check(error) != PLEXINDEX_OK) return std::int32_t{PLEXINDEX_INVALID_ARGUMENT};
+            }
+            return detail::call(plexindex_record_matches, library_.get(), paths.text(), keys.text(), paths.size(),
+                                error);
+        });
     }
     /// Invalidates a path: its item is verified before it is answered again.
     Of<void> invalidate_path(PathRef path) const {
@@ -1845,10 +1881,11 @@ public:
     [[nodiscard]] Items list_items_below(PathRef folder, std::size_t page = 1000) const {
         return list(plexindex_list_items_below, folder, page);
     }
-    /// Returns a stream of those of list_items_below() whose files are missing on this machine. All files of items that
-    /// have several come too, and the last file of each page.
-    [[nodiscard]] Items list_items_not_on_disk(PathRef folder, std::size_t page = 1000) const {
-        return list(plexindex_list_items_not_on_disk, folder, page);
+    /// Returns a stream of those of list_items_below() whose files are missing on this machine. With `all` it also has
+    /// files that could not be looked for (Item::is_file_unknown()) and some that exist: every file of items that have
+    /// several, and the last one of each page.
+    [[nodiscard]] Items list_items_not_on_disk(PathRef folder, std::size_t page = 1000, bool all = false) const {
+        return list(plexindex_list_items_not_on_disk, folder, page, !all);
     }
     /// Walks folders of this machine, given with their full paths, and all below them. Returns a stream of what is not
     /// listed without a doubt. Sends no request. Reading on takes some 200 ms at most, on three threads more.
@@ -1894,12 +1931,12 @@ private:
     const char *looked_up(const PathRef &path) const {
         return path.terminated([&](const char *text) { return plexindex_lookup_key(library_.get(), text); });
     }
-    Items list(Listing read, PathRef folder, std::size_t page) const {
+    Items list(Listing read, PathRef folder, std::size_t page, bool only_missing = false) const {
         std::string below(folder.bytes());
         auto next = [library = library_, read, below = std::move(below), page](auto after, auto *to, auto *error) {
             return detail::call(read, library.get(), std::string_view(below), after, page, to, error);
         };
-        return Items(detail::ItemPages(std::move(next)));
+        return Items(detail::ItemPages(std::move(next), only_missing));
     }
     Of<Match> answer(Answering function, std::string_view text, const QueryOptions &options) const {
         return Call::template made<Match>(
@@ -1917,6 +1954,7 @@ private:
     }
     std::int32_t fill(Answers &answers, const Paths &paths, const QueryOptions &options,
                       plexindex_buffer *error) const {
+        if (paths.check(error) != PLEXINDEX_OK) return PLEXINDEX_INVALID_ARGUMENT;
         detail::Query query(library_.get(), paths.text(), options);
         // Enough for most answers: asking again costs more than memory that is not used.
         const std::size_t first = 4096 + paths.size() * 384 + paths.text().size() * 2;
@@ -1925,6 +1963,7 @@ private:
         });
     }
     std::int32_t fill(Keys &keys, const Paths &paths, plexindex_buffer *error) const {
+        if (paths.check(error) != PLEXINDEX_OK) return PLEXINDEX_INVALID_ARGUMENT;
         const std::int32_t status = keys.block_.fill(64 + paths.size() * 32, [&](plexindex_buffer *block) {
             return detail::call(plexindex_lookup_keys, library_.get(), paths.text(), paths.size(), block, error);
         });
@@ -2101,10 +2140,15 @@ public:
         });
     }
     /// Closes the index; fails when its counters could not be written. No other call may be under way with it, its
-    /// libraries, tables or streams. Later calls fail with Status::null_pointer.
+    /// libraries, tables or streams: within a callback of the index it is refused (Status::invalid_argument). Later calls
+    /// fail with Status::null_pointer.
     Of<void> close() {
         if (opened_ == nullptr) return Of<void>();
-        return Call::run(plexindex_close, std::exchange(opened_->handle, nullptr));
+        return Call::run([&](auto *error) {
+            const std::int32_t status = plexindex_close(opened_->handle, error);
+            if (status != PLEXINDEX_INVALID_ARGUMENT) opened_->handle = nullptr;
+            return status;
+        });
     }
     /// Returns whether it is open: neither closed nor moved from.
     [[nodiscard]] bool is_open() const noexcept { return native_handle() != nullptr; }
@@ -2188,6 +2232,7 @@ public:
     /// Compares one path with others, as an index does, and needs none. Returns one relation for each.
     [[nodiscard]] static Of<std::vector<PathRelation>> compare_paths(PathRef path, const Paths &others) {
         return Call::template made<std::vector<PathRelation>>([&](auto &relations, auto *error) {
+            if (others.check(error) != PLEXINDEX_OK) return std::int32_t{PLEXINDEX_INVALID_ARGUMENT};
             std::vector<std::uint32_t> all(others.size() + 1); // one more, so that there is always a first
             const std::int32_t status =
                 detail::call(plexindex_compare_paths, path.bytes(), others.text(), others.size(), all.data(), error);

@@ -26,7 +26,8 @@ static int32_t ask(plexindex_handle *index, const char *title, const char *file)
     if (status == PLEXINDEX_OK) {
         plexindex_query query = plexindex_query_init(file);
         query.library = library;
-        status = plexindex_ask(plexindex_match_path, index, &query, &block, &error.buffer); /* fetches where it must */
+        do status = plexindex_match_path(index, &query, &block, &error.buffer); /* fetches where it must */
+        while (plexindex_buffer_grow(&block, status));
     }
     printf("%s\n", plexindex_get_status_name(status));
     if (status < 100) {

@@ -10,7 +10,7 @@ use super::constants as c;
 use super::log_ring;
 use super::types::{AnswerRecord, Answers, Buffer, ItemRecord, Text};
 use crate::error::{Error, Result, Status};
-use crate::matching::{FoundItem, GuidRef};
+use crate::matching::{FoundItem, GuidRef, OnDisk};
 use crate::model::{Item, Library};
 use crate::platform::bytes::text;
 use crate::query::{Answer, FolderFacts};
@@ -211,6 +211,11 @@ impl Block<'_> {
         if item.key_only {
             flags |= c::PLEXINDEX_ITEM_KEY_ONLY;
         }
+        flags |= match found.on_disk {
+            OnDisk::Assumed => 0,
+            OnDisk::Missing => c::PLEXINDEX_ITEM_FILE_MISSING,
+            OnDisk::Unknown => c::PLEXINDEX_ITEM_FILE_UNKNOWN,
+        };
         let key = self.bytes([prefix.as_bytes(), item.rating_key.as_bytes()]);
         let record = ItemRecord {
             key,

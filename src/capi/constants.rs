@@ -106,14 +106,38 @@ pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
 /// plexindex_answer.reason: not listed, and the server gave no answer; with PLEXINDEX_ANSWER_STALE.
 pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
 
-/// plexindex_answer.flags: the answer may be out of date: its listing has expired and the server was not asked; or
-/// nothing is listed, and the server, which may know more, gave no answer.
+/// plexindex_answer.flags: it may be out of date: the server was not asked, or gave no answer.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 
 /// plexindex_item.flags: `path` is not valid UTF-8.
 pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
 /// plexindex_item.flags: only the key is known. The match was recorded, and no listing holds the item.
 pub const PLEXINDEX_ITEM_KEY_ONLY: u32 = 2;
+/// plexindex_item.flags: plexindex_list_items_not_on_disk() did not find the file `path` on this machine.
+pub const PLEXINDEX_ITEM_FILE_MISSING: u32 = 4;
+/// plexindex_item.flags: plexindex_list_items_not_on_disk() could not look for the file, by its rights for example.
+pub const PLEXINDEX_ITEM_FILE_UNKNOWN: u32 = 8;
+
+/// plexindex_item.kind: another type.
+pub const PLEXINDEX_KIND_OTHER: i32 = 0;
+/// plexindex_item.kind: a movie.
+pub const PLEXINDEX_KIND_MOVIE: i32 = 1;
+/// plexindex_item.kind: a show; of a folder only.
+pub const PLEXINDEX_KIND_SHOW: i32 = 2;
+/// plexindex_item.kind: a season; of a folder only.
+pub const PLEXINDEX_KIND_SEASON: i32 = 3;
+/// plexindex_item.kind: an episode.
+pub const PLEXINDEX_KIND_EPISODE: i32 = 4;
+/// plexindex_item.kind: an artist; of a folder only.
+pub const PLEXINDEX_KIND_ARTIST: i32 = 8;
+/// plexindex_item.kind: an album; of a folder only.
+pub const PLEXINDEX_KIND_ALBUM: i32 = 9;
+/// plexindex_item.kind: a track.
+pub const PLEXINDEX_KIND_TRACK: i32 = 10;
+/// plexindex_item.kind: a clip.
+pub const PLEXINDEX_KIND_CLIP: i32 = 12;
+/// plexindex_item.kind: a photo.
+pub const PLEXINDEX_KIND_PHOTO: i32 = 13;
 
 /// plexindex_stats.requests: who the server is.
 pub const PLEXINDEX_REQUEST_IDENTITY: u32 = 0;
@@ -138,7 +162,7 @@ pub const PLEXINDEX_LOG_OFF: i32 = -1;
 pub const PLEXINDEX_LOG_ERROR: i32 = 1;
 /// Log level: errors and warnings. The default.
 pub const PLEXINDEX_LOG_WARN: i32 = 2;
-/// Log level: also what is done, such as fetches, refreshes and invalidations.
+/// Log level: also what is done, such as fetches, refreshes and invalidated libraries.
 pub const PLEXINDEX_LOG_INFO: i32 = 3;
 /// Log level: everything, with full paths.
 pub const PLEXINDEX_LOG_DEBUG: i32 = 4;

@@ -3,11 +3,11 @@
 use super::constants as c;
 use super::handles::library;
 use super::query::within;
-use super::strings::{check_reserved, decoded, fill, null, sized, split};
+use super::strings::{LONGEST_FIELD, check_reserved, decoded, fill, null, sized, split};
 use super::types;
 use crate::api::{EditReport, Edited, Library, Query};
 use crate::edit::Edit;
-use crate::error::{Result, refuse, room};
+use crate::error::{Result, abridged, check_length, refuse, room};
 use crate::source::{FieldChange, Lock};
 
 /// A validated edit.
@@ -66,6 +66,9 @@ fn texts<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h str>> 
 }
 
 fn change(name: &str, value: &str) -> Result<FieldChange> {
+    for text in [name, value] {
+        check_length("a name or value of edit.changes", text.len(), LONGEST_FIELD)?;
+    }
     let value = || value.to_owned();
     Ok(match name.split_at_checked(name.len().saturating_sub(1)) {
         Some((field, "+")) => FieldChange::Add(field.to_owned(), value()),
@@ -73,7 +76,8 @@ fn change(name: &str, value: &str) -> Result<FieldChange> {
         Some((field, "!")) if value().is_empty() => FieldChange::Keep(field.to_owned()),
         Some((_, "!")) => {
             return refuse(format!(
-                "edit.changes: '{name}' changes a lock and takes no value, but one was given"
+                "edit.changes: '{}' changes a lock and takes no value, but one was given",
+                abridged(name.as_bytes())
             ));
         }
         _ => FieldChange::Set(name.to_owned(), value()),

@@ -8,7 +8,7 @@ use super::table_handles::TableHandles;
 use super::types::{Handle, LibraryHandle};
 use super::{guard, log_ring};
 use crate::api::{Index, Library, Selector};
-use crate::error::{Result, refuse};
+use crate::error::{Result, abridged, refuse};
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::lock;
 
@@ -97,7 +97,7 @@ impl Opened {
             return refuse(format!(
                 "no library called '{}' is known, and {MAX_UNKNOWN} handles were given out for such names: give names \
                  of libraries",
-                made.selector().name()
+                abridged(made.selector().name().as_bytes())
             ));
         }
         let handle = std::ptr::from_ref::<Library>(&made).cast();

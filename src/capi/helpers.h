@@ -26,12 +26,19 @@ static inline plexindex_query plexindex_query_init(const char *text)
     return query;
 }
 
+// Statistics with their size set, for plexindex_get_stats().
+static inline plexindex_stats plexindex_stats_init(void)
+{
+    plexindex_stats stats;
+    memset(&stats, 0, sizeof stats);
+    stats.size = sizeof stats;
+    return stats;
+}
+
 // Memory for the text of an error, on the stack for example. `text` is that of the last call that was given the buffer.
 typedef struct plexindex_error {
-    // The buffer over `text`.
-    plexindex_buffer buffer;
-    // The text, UTF-8, NUL-terminated.
-    char text[1024];
+    plexindex_buffer buffer; // The buffer over `text`.
+    char text[1024]; // The text, UTF-8, NUL-terminated.
 } plexindex_error;
 
 // Prepares the memory, and returns its buffer: the last argument of calls. It is valid while `error` stays where it is.
@@ -44,40 +51,59 @@ static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
     return &error->buffer;
 }
 
-// A function that answers a query into a buffer, such as plexindex_match_path() or plexindex_search_title().
-typedef int32_t (*plexindex_answer_fn)(const plexindex_handle *handle, const plexindex_query *query,
-                                       plexindex_buffer *out_answer, plexindex_buffer *error);
-
-// Calls `ask` with memory from malloc, and again with more memory while the answer does not fit. `out_answer`: zeroed,
-// or from an earlier call of this function, whose memory is used again. Release it with plexindex_buffer_free().
-// `error` must not share that memory.
-//
-// Returns what `ask` returns; PLEXINDEX_BUFFER_TOO_SMALL when there is no memory.
-static inline int32_t plexindex_ask(plexindex_answer_fn ask, const plexindex_handle *handle,
-                                    const plexindex_query *query, plexindex_buffer *out_answer, plexindex_buffer *error)
+// Enlarges a buffer from malloc, zeroed or of an earlier call, after any function that fills one:
+//     do status = plexindex_match_path(index, &query, &block, error);
+//     while (plexindex_buffer_grow(&block, status));
+// Returns 1 if the call is to be made again; 0 otherwise, also without memory. With PLEXINDEX_BUFFER_TOO_SMALL before
+// the first call it gives 8 KiB, which mostly saves the second one.
+static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status)
 {
-    size_t needed = 8192; // enough for most answers
-    int32_t status;
-    do {
-        if (out_answer->capacity < needed) {
-            void *memory = realloc(out_answer->data, needed);
-            if (memory == NULL) {
-                return PLEXINDEX_BUFFER_TOO_SMALL;
-            }
-            out_answer->data = memory;
-            out_answer->capacity = needed;
-        }
-        out_answer->length = 0;
-        status = ask(handle, query, out_answer, error);
-        needed = out_answer->length;
-    } while (status == PLEXINDEX_BUFFER_TOO_SMALL && needed > out_answer->capacity);
-    return status;
+    size_t needed = buffer->length < 8192 ? 8192 : buffer->length;
+    void *memory;
+    if (status != PLEXINDEX_BUFFER_TOO_SMALL || buffer->capacity >= needed) return 0;
+    memory = realloc(buffer->data, needed);
+    if (memory == NULL) return 0;
+    buffer->data = memory;
+    buffer->capacity = needed;
+    return 1;
 }
 
-// Releases the memory that plexindex_ask() allocated, and empties the buffer.
+// Releases the memory of plexindex_buffer_grow(), and empties the buffer.
 static inline void plexindex_buffer_free(plexindex_buffer *buffer)
 {
     free(buffer->data);
     buffer->data = NULL;
     buffer->capacity = buffer->length = 0;
+}
+
+// The name of `match_kind`, such as `FILE_NAME` of PLEXINDEX_MATCH_FILE_NAME; `UNKNOWN` of another number.
+static inline const char *plexindex_get_match_kind_name(int32_t match_kind)
+{
+    static const char *const names[] = {"NONE", "CONFIRMED", "EXACT", "MAPPED", "SUFFIX", "FILE_NAME"};
+    return match_kind >= 0 && match_kind < 6 ? names[match_kind] : "UNKNOWN";
+}
+
+// The name of `confidence`, such as `HIGH`; `UNKNOWN` of another number.
+static inline const char *plexindex_get_confidence_name(int32_t confidence)
+{
+    static const char *const names[] = {"NONE", "LOW", "HIGH"};
+    return confidence >= 0 && confidence < 3 ? names[confidence] : "UNKNOWN";
+}
+
+// The name of `reason`, such as `NOT_LISTED`; `UNKNOWN` of another number.
+static inline const char *plexindex_get_reason_name(int32_t reason)
+{
+    static const char *const names[] = {
+        "NONE", "NO_LOCATION", "NOT_LISTED", "NOT_FETCHED", "SEVERAL_ITEMS", "SEVERAL_LIBRARIES", "UNCONFIRMED",
+        "ONLY_ROOT_DIFFERS", "PATH_TELLS", "NO_EVIDENCE", "CONTRADICTED", "SEVERAL_EPISODES", "EMPTY",
+        "ABOVE_LOCATIONS", "UNAVAILABLE"};
+    return reason >= 0 && reason < 15 ? names[reason] : "UNKNOWN";
+}
+
+// The name of `kind`, such as `MOVIE`; `UNKNOWN` of another number.
+static inline const char *plexindex_get_kind_name(int32_t kind)
+{
+    static const char *const names[] = {"OTHER", "MOVIE", "SHOW", "SEASON", "EPISODE", "UNKNOWN", "UNKNOWN",
+                                        "UNKNOWN", "ARTIST", "ALBUM", "TRACK", "UNKNOWN", "CLIP", "PHOTO"};
+    return kind >= 0 && kind < 14 ? names[kind] : "UNKNOWN";
 }

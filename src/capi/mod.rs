@@ -11,6 +11,7 @@
 #![allow(clippy::doc_markdown)]
 
 mod answer;
+mod callbacks;
 pub mod constants;
 mod constants_more;
 mod edit;

@@ -1,19 +1,21 @@
 //! Validates the options and mappings from C.
 
 use std::ffi::c_void;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
 
 use zeroize::Zeroize;
 
+use super::callbacks::call_host_for;
 use super::constants as c;
-use super::strings::{check_flags, check_reserved, decoded, null, sized};
-use super::types::{self, Buffer, OptionsRecord, RenewTokenFn};
-use crate::error::{Error, Result, Status, refuse};
+use super::strings::{self, check_flags, check_reserved, decoded, null, sized};
+use super::types::{self, Buffer, Handle, OptionsRecord, RenewTokenFn};
+use crate::error::{Error, Result, Status, check_length, refuse};
 use crate::model::Token;
 use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Renewal, Ttl};
 use crate::platform::files;
-use crate::platform::thread::call_host;
 
 /// Size of the buffer for a token in bytes: a JSON Web Token has some 700.
 const LONGEST_TOKEN: usize = 16 << 10;
@@ -22,6 +24,8 @@ const LONGEST_TOKEN: usize = 16 << 10;
 pub struct CheckedOptions {
     pub options: options::Options,
     pub log_level: i32,
+    /// Receives the handle: the callbacks of the index are called for it.
+    pub opened: Arc<AtomicPtr<Handle>>,
 }
 
 /// Converts milliseconds. `or`: alternatives, for the error text.
@@ -33,7 +37,13 @@ pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
 }
 
 fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
-    let given = millis(ms, what, &format!("or 0 for {} s", default.as_secs()))?;
+    or_default(ms, default, what, "")
+}
+
+/// Converts milliseconds; 0 is the default. `or`: the constant that is allowed too, for the error text.
+fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Duration> {
+    let first = if or.is_empty() { "or 0" } else { "0" };
+    let given = millis(ms, what, &format!("{first} for {} s{or}", default.as_secs()))?;
     Ok(if given.is_zero() { default } else { given })
 }
 
@@ -90,15 +100,16 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
         | c::PLEXINDEX_OPEN_OBFUSCATE_PATHS;
     check_flags(flags, reserved, known, "options")?;
     let default = options::Options::default();
+    check_length("options.token", token.length, strings::LONGEST_TOKEN)?;
     // SAFETY: the caller's promise, for all of these.
     let (cache_dir, server_url, token, user, ca_file, database) = unsafe {
         (
-            cache_dir.get("options.cache_dir")?,
+            cache_dir.path("options.cache_dir")?,
             server_url.text("options.server_url")?,
             token_text(token.get("options.token")?, "options.token")?,
             user.text("options.user")?,
-            ca_file.get("options.ca_file")?,
-            database.get("options.database")?,
+            ca_file.path("options.ca_file")?,
+            database.path("options.database")?,
         )
     };
     let files = [("cache_dir", cache_dir), ("ca_file", ca_file), ("database", database)];
@@ -107,10 +118,11 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     }
     // SAFETY: the caller's promise.
     let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
+    let opened = Arc::<AtomicPtr<Handle>>::default();
     let library_ttl = ttl(library_ttl_ms, "library_ttl_ms")?;
     let deadline = match deadline_ms {
         0 => None,
-        ms => Some(time(ms, Duration::ZERO, "deadline_ms")?),
+        ms => Some(millis(ms, "options.deadline_ms", "or 0 for none")?),
     };
     Ok(CheckedOptions {
         options: options::Options {
@@ -118,7 +130,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             server_url,
             database: (!database.is_empty()).then(|| files::named(database)),
             token: Token::new(token),
-            renewal: renew_token.map(|call| renewal(call, renew_token_user)),
+            renewal: renew_token.map(|call| renewal(call, renew_token_user, Arc::clone(&opened))),
             user,
             library_ttl,
             max_age: time(max_age_ms, default.max_age, "max_age_ms")?,
@@ -127,7 +139,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             read_timeout: time(read_timeout_ms, default.read_timeout, "read_timeout_ms")?,
             retry_for: match retry_ms {
                 c::PLEXINDEX_NO_RETRY => Duration::ZERO,
-                ms => time(ms, default.retry_for, "retry_ms")?,
+                ms => or_default(ms, default.retry_for, "retry_ms", ", or PLEXINDEX_NO_RETRY")?,
             },
             ca_file: (!ca_file.is_empty()).then(|| files::named(ca_file)),
             accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,
@@ -143,16 +155,22 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             mappings,
             slow: match slow_ms {
                 c::PLEXINDEX_NEVER_SLOW => None,
-                ms => Some(time(ms, Duration::from_secs(1), "slow_ms")?),
+                ms => Some(or_default(
+                    ms,
+                    Duration::from_secs(1),
+                    "slow_ms",
+                    ", or PLEXINDEX_NEVER_SLOW",
+                )?),
             },
             obfuscate_paths: flags & c::PLEXINDEX_OPEN_OBFUSCATE_PATHS != 0,
         },
         log_level,
+        opened,
     })
 }
 
 /// Wraps the host's function that renews the token.
-fn renewal(call: RenewTokenFn, user: *mut c_void) -> Renewal {
+fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>) -> Renewal {
     struct User(*mut c_void);
     // SAFETY: by the header the function runs on the threads on which the host makes calls.
     unsafe impl Send for User {}
@@ -171,7 +189,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void) -> Renewal {
         };
         let place = &raw mut buffer;
         // SAFETY: the caller gave this function for this purpose; the buffer outlives the call.
-        let status = call_host(|| unsafe { call(user.0, place) });
+        let status = call_host_for(opened.load(Ordering::Relaxed), || unsafe { call(user.0, place) });
         let given = bytes.get(..buffer.length).filter(|_| status == 0);
         let token = given.and_then(|given| Token::new(std::str::from_utf8(given).ok()?));
         if status == 0 && token.is_none() {
@@ -201,7 +219,7 @@ unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<V
             let name = format!("options.mappings[{place}]");
             check_reserved(rule.reserved, &name)?;
             // SAFETY: the caller's promise.
-            let (from, to) = unsafe { (rule.from.get(&name)?, rule.to.get(&name)?) };
+            let (from, to) = unsafe { (rule.from.path(&name)?, rule.to.path(&name)?) };
             let pattern =
                 || decoded(from, &format!("{name}.from")).map(|text| options::Pattern::Regex(text.to_owned()));
             let prefix = || options::Pattern::Prefix(from.to_vec());

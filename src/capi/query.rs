@@ -4,14 +4,14 @@ use std::ffi::{c_char, c_void};
 use std::mem::size_of;
 use std::ops::ControlFlow;
 
+use super::callbacks::call_host_for;
 use super::constants as c;
 use super::handles::{Opened, opened};
 use super::options::millis;
-use super::strings::{aligned, check_flags, decoded, sized, utf8};
+use super::strings::{LONGEST_TEXT, aligned, check_flags, decoded, sized, utf8};
 use super::types::{self, Bytes, Handle, ProgressFn};
 use crate::api::{Library, Progress, Query, Selector};
-use crate::error::{Result, refuse};
-use crate::platform::thread::call_host;
+use crate::error::{Result, abridged, check_length, refuse};
 
 /// A validated query.
 pub struct CheckedQuery<'h> {
@@ -55,7 +55,7 @@ pub unsafe fn query<'h>(handle: *const Handle, given: *const types::QueryRecord)
         query = query.offline();
     }
     if let Some(call) = progress {
-        query = query.progress(progress_callback(call, progress_user));
+        query = query.progress(progress_callback(handle, call, progress_user));
     }
     Ok(CheckedQuery { query, text, flags })
 }
@@ -73,7 +73,11 @@ pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
     })
 }
 
-fn progress_callback(call: ProgressFn, user: *mut c_void) -> impl FnMut(&Progress<'_>) -> ControlFlow<()> {
+fn progress_callback(
+    handle: *const Handle,
+    call: ProgressFn,
+    user: *mut c_void,
+) -> impl FnMut(&Progress<'_>) -> ControlFlow<()> {
     move |progress| {
         let title = progress.library.unwrap_or_default();
         let record = types::ProgressRecord {
@@ -90,7 +94,7 @@ fn progress_callback(call: ProgressFn, user: *mut c_void) -> impl FnMut(&Progres
         let call: unsafe extern "C-unwind" fn(*mut c_void, *const types::ProgressRecord) -> i32 =
             unsafe { std::mem::transmute(call) };
         // SAFETY: the caller gave this function for this purpose; the record outlives the call.
-        match call_host(|| unsafe { call(user, &raw const record) }) {
+        match call_host_for(handle, || unsafe { call(user, &raw const record) }) {
             0 => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
         }
@@ -98,6 +102,21 @@ fn progress_callback(call: ProgressFn, user: *mut c_void) -> impl FnMut(&Progres
 }
 
 impl<'h> CheckedQuery<'h> {
+    /// Refuses flags of other functions: a match would ignore them.
+    pub fn of_match(self) -> Result<Self> {
+        for (flag, name) in [
+            (c::PLEXINDEX_QUERY_FULL, "PLEXINDEX_QUERY_FULL"),
+            (c::PLEXINDEX_QUERY_PROBE, "PLEXINDEX_QUERY_PROBE"),
+        ] {
+            if self.flags & flag != 0 {
+                return refuse(format!(
+                    "query.flags has {name}, which a match does not know: call plexindex_refresh() with it first"
+                ));
+            }
+        }
+        Ok(self)
+    }
+
     pub fn full(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_FULL != 0
     }
@@ -118,6 +137,7 @@ impl<'h> CheckedQuery<'h> {
 /// # Safety
 /// As [`bytes`].
 pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<Selector> {
+    check_length("the selector", length, LONGEST_TEXT)?;
     // SAFETY: the caller's promise.
     let name = unsafe { utf8(data, length, "selector") }?.to_owned();
     match kind {
@@ -127,7 +147,8 @@ pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<
         c::PLEXINDEX_SELECT_UUID => Ok(Selector::Uuid(name)),
         c::PLEXINDEX_SELECT_ALL if name.is_empty() => Ok(Selector::All),
         c::PLEXINDEX_SELECT_ALL => refuse(format!(
-            "PLEXINDEX_SELECT_ALL takes no selector, but '{name}' was given"
+            "PLEXINDEX_SELECT_ALL takes no selector, but '{}' was given",
+            abridged(name.as_bytes())
         )),
         other => refuse(format!(
             "{other} is no kind of selector: give one of PLEXINDEX_SELECT_*"

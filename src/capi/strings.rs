@@ -4,7 +4,15 @@ use std::ffi::c_char;
 use std::mem::{align_of, size_of};
 
 use super::types::{Buffer, Bytes};
-use crate::error::{Error, Result, Status, refuse, room};
+use crate::error::{Error, Result, Status, abridged, check_length, refuse, room};
+use crate::matching::MAX_PATH;
+
+/// The longest name, address or user.
+pub const LONGEST_TEXT: usize = 4_096;
+/// The longest token.
+pub const LONGEST_TOKEN: usize = 65_536;
+/// The longest value of an edited field.
+pub const LONGEST_FIELD: usize = 65_536;
 
 pub fn unsupported<T>(text: impl Into<String>) -> Result<T> {
     Err(Error::new(Status::Unsupported, text))
@@ -93,6 +101,16 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
 }
 
+/// Returns a path or mapping that is not too long to be copied.
+///
+/// # Safety
+/// As [`bytes`].
+pub unsafe fn path_bytes<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h [u8]> {
+    check_length(what, length, MAX_PATH)?;
+    // SAFETY: the caller's promise.
+    unsafe { bytes(data, length, what) }
+}
+
 /// # Safety
 /// As [`bytes`].
 pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h str> {
@@ -102,7 +120,7 @@ pub unsafe fn utf8<'h>(data: *const c_char, length: usize, what: &str) -> Result
 
 /// Decodes UTF-8.
 pub fn decoded<'h>(bytes: &'h [u8], what: &str) -> Result<&'h str> {
-    std::str::from_utf8(bytes).or_else(|_| refuse(format!("{what} is not UTF-8: '{}'", String::from_utf8_lossy(bytes))))
+    std::str::from_utf8(bytes).or_else(|_| refuse(format!("{what} is not UTF-8: '{}'", abridged(bytes))))
 }
 
 /// Returns the size of a struct, from its first field.
@@ -167,11 +185,21 @@ impl Bytes {
         unsafe { bytes(self.data, self.length, what) }
     }
 
+    /// Returns a path or mapping that is not too long to be copied.
+    ///
+    /// # Safety
+    /// As [`bytes`].
+    pub(super) unsafe fn path<'h>(self, what: &str) -> Result<&'h [u8]> {
+        // SAFETY: the caller's promise.
+        unsafe { path_bytes(self.data, self.length, what) }
+    }
+
     /// Returns the text; `None` if it is absent.
     ///
     /// # Safety
     /// As [`bytes`].
     pub(super) unsafe fn text(self, what: &str) -> Result<Option<String>> {
+        check_length(what, self.length, LONGEST_TEXT)?;
         // SAFETY: the caller's promise.
         let text = unsafe { utf8(self.data, self.length, what) }?;
         Ok((!text.is_empty()).then(|| text.to_owned()))
@@ -180,19 +208,15 @@ impl Bytes {
 
 /// Splits a block of `count` strings, each followed by a NUL.
 pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
-    let given = block.split(|byte| *byte == 0).count();
+    if block.last().is_some_and(|last| *last != 0) {
+        return refuse(format!("{what}: the last one is not followed by a NUL"));
+    }
+    let given = memchr::memchr_iter(0, block).count();
+    if given != count {
+        return refuse(format!("{what}: {given} are given, but the count says {count}"));
+    }
     let mut strings: Vec<&[u8]> = room(given, what)?;
-    match block {
-        [] => {}
-        [rest @ .., 0] => strings.extend(rest.split(|byte| *byte == 0)),
-        _ => return refuse(format!("{what}: the last one is not followed by a NUL")),
-    }
-    if strings.len() != count {
-        return refuse(format!(
-            "{what}: {} are given, but the count says {count}",
-            strings.len()
-        ));
-    }
+    strings.extend(block.split(|byte| *byte == 0).take(given));
     Ok(strings)
 }
 

@@ -41,15 +41,14 @@ pub struct MappingRecord {
     pub to: Bytes,
 }
 
-/// How to open an index. Begin with plexindex_options_init(). A zero field means its default; negative values are
-/// refused, but for the PLEXINDEX_* constants. Fields that this library does not know must be zero:
-/// PLEXINDEX_UNSUPPORTED.
+/// How to open an index. Begin with plexindex_options_init(). A zero field means its default. Negative values are
+/// refused, but for the PLEXINDEX_* constants; so are fields that this library does not know (PLEXINDEX_UNSUPPORTED).
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct OptionsRecord {
     /// sizeof(plexindex_options).
     pub size: usize,
-    /// The store's folder, in the file system's bytes. Made, with mode 0700, when it is missing.
+    /// The store's folder, in the file system's bytes. It is made with mode 0700.
     pub cache_dir: Bytes,
     /// The server's base URL, such as `http://127.0.0.1:32400`. Without it and `database` only the store answers.
     pub server_url: Bytes,
@@ -60,29 +59,29 @@ pub struct OptionsRecord {
     pub user: Bytes,
     /// A PEM file with certificate authorities to trust besides the system's.
     pub ca_file: Bytes,
-    /// A listing is fresh for so many milliseconds. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
+    /// Milliseconds that a listing is fresh. 0: one hour. PLEXINDEX_TTL_AT_ONCE, _NEVER.
     pub library_ttl_ms: i64,
     /// After so many milliseconds a full listing is due, even without a change. 0: 24 hours.
     pub max_age_ms: i64,
-    /// The deadline of calls that name none, in milliseconds. 0: none. Negative values are refused.
+    /// The deadline of calls that name none, in milliseconds. 0: none.
     pub deadline_ms: i64,
     /// Milliseconds that making a connection may take. 0: 5,000.
     pub connect_timeout_ms: i64,
-    /// Milliseconds that the server may be silent. 0: 60,000; where nothing is listed 15,000 at most.
+    /// Milliseconds of silence. 0: 60,000; where nothing is listed 15,000 at most.
     pub read_timeout_ms: i64,
     /// Milliseconds in which a failed request is tried again. 0: 30,000. PLEXINDEX_NO_RETRY: never.
     pub retry_ms: i64,
-    /// Bytes that recorded matches may take on disk; the oldest are removed first. 0: 52,428,800.
+    /// Bytes that recorded matches may take; the oldest are removed first. 0: 52,428,800.
     pub matches_limit: u64,
     /// PLEXINDEX_OPEN_* flags, or'ed.
     pub flags: u32,
     /// Rows of a listing in one request, 1 to 1,000. 0: 1,000.
     pub page_size: u32,
-    /// PLEXINDEX_LOG_*, for plexindex_drain_log(). The process has one: that of the last index opened. 0: warnings.
+    /// PLEXINDEX_LOG_*. The process has one: that of the last index opened. 0: warnings.
     pub log_level: i32,
     /// Zero.
     pub reserved: u32,
-    /// Rules between the host's paths and the server's; read during plexindex_open() only.
+    /// Rules between the host's paths and the server's.
     pub mappings: *const MappingRecord,
     /// How many rules.
     pub mappings_count: usize,
@@ -95,7 +94,7 @@ pub struct OptionsRecord {
     /// or the folder 'Plex Media Server' above. It is read beside the running server and never written. Without
     /// `server_url` no request is sent. The index then shows all libraries of the server. Default: none.
     pub database: Bytes,
-    /// Called for a new token when the server refuses the present one; may be NULL.
+    /// Gives a new token when the server refuses this one; may be NULL.
     pub renew_token: Option<RenewTokenFn>,
     /// Passed to `renew_token` unchanged.
     pub renew_token_user: *mut c_void,
@@ -111,7 +110,8 @@ pub struct QueryRecord {
     pub library: *const LibraryHandle,
     /// The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
     pub text: Bytes,
-    /// Milliseconds that the call may take. 0: as the options say. PLEXINDEX_NO_DEADLINE: any number.
+    /// Milliseconds that the call may take; offline, that it may wait for other calls. 0: as the options say.
+    /// PLEXINDEX_NO_DEADLINE: any number.
     pub deadline_ms: i64,
     /// PLEXINDEX_QUERY_* flags, or'ed.
     pub flags: u32,
@@ -129,7 +129,7 @@ pub struct QueryRecord {
 pub struct ProgressRecord {
     /// sizeof(plexindex_progress) as this library knows it.
     pub size: usize,
-    /// The library's title, UTF-8. Empty while the call waits for the list of libraries or for another fetch.
+    /// The library's title, UTF-8; empty while the call waits for something else.
     pub library: Bytes,
     /// Items fetched so far, including those of an earlier fetch that was interrupted.
     pub items: u64,
@@ -143,24 +143,20 @@ pub struct ProgressRecord {
 /// call, and once more after the last page. Return 0 to go on. Anything else ends this call with PLEXINDEX_ABORTED,
 /// even if all is fetched by then; what was fetched is kept.
 ///
-/// The callback may call any plexindex function but plexindex_close() of the same handle. The fetch goes on meanwhile.
-/// A nested call that needs what is being fetched waits for it.
-///
-/// It must return and not end its thread: on Linux a thread that is ended in it (pthread_exit, pthread_cancel) sleeps
-/// for ever and keeps what the call holds.
+/// The callback may call plexindex functions; plexindex_close() of the same handle is refused. The fetch goes on
+/// meanwhile, and a nested call that needs what is being fetched waits for it. The callback must return and not end its
+/// thread: on Linux a thread that is ended in it (pthread_exit) sleeps for ever, with what the call holds.
 pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const ProgressRecord) -> i32;
 
 /// Gives a new token after the server refused the present one (401) or said that it expired (498). Write it to
 /// `token->data`, which has room for `token->capacity` bytes (16,384), write its length to `token->length`, and return
 /// 0. Any other result, or the same token, says that there is no new token now.
 ///
-/// Runs on the thread of the call that the server refused. With a new token that call is made once more. Without one
+/// It runs on the thread of the call that the server refused, which is made once more with a new token. Without one
 /// older answers are used, a call that has none gives PLEXINDEX_UNAUTHORIZED, and the callback rests for 15 seconds.
-///
 /// One thread at a time is in the callback of an index. Other calls that need a new token wait for it, until their
-/// deadline and for `options.read_timeout_ms` at most. The callback may call plexindex functions, but not
-/// plexindex_close() of the same handle; calls on the same handle do not renew the token. It must return, as
-/// plexindex_progress_fn must.
+/// deadline and for `options.read_timeout_ms` at most. Its own calls on the handle do not renew the token. Else it may
+/// do what plexindex_progress_fn may.
 pub type RenewTokenFn = unsafe extern "C" fn(user: *mut c_void, token: *mut Buffer) -> i32;
 
 /// Receives a log line on the thread that called plexindex_drain_log(). `message` is UTF-8, not NUL-terminated, and
@@ -170,14 +166,12 @@ pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *c
 
 /// The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is, and may be NULL when
 /// `capacity` is 0. With PLEXINDEX_OK and every answer status `length` is the number of bytes written. With
-/// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: enlarge the memory and call again. An answer to one query
-/// seldom takes more than 8 KiB.
+/// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: plexindex_buffer_grow().
 ///
 /// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
 /// and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
-/// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. The
-/// memory may be that of the answer, but not memory that the call reads. An invalid buffer is refused before the call
-/// does anything.
+/// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. It may
+/// be the answer's buffer too; it must not hold what the call reads. An invalid `error` is refused before all else.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {
@@ -241,15 +235,15 @@ pub struct AnswerRecord {
     pub candidates_count: u32,
     /// How many fit in all.
     pub candidates_total: u32,
-    /// A sentence for people: what `reason` says, or the error's text. There is none for PLEXINDEX_REASON_NONE.
+    /// A sentence for people: the reason, or the error. None for PLEXINDEX_REASON_NONE.
     pub message: Text,
-    /// Milliseconds since the listing that answered was last known to be current; -1: no listing answered.
+    /// Milliseconds since the listing that answered was known to be current; -1: none answered.
     pub age_ms: i64,
     /// plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
     pub items: u64,
     /// plexindex_match_folder(): how many listed files are below the folder; 0 as above.
     pub files: u64,
-    /// plexindex_match_folder(): what the folder is, as plexindex_item.kind; 0 where there is no single one.
+    /// plexindex_match_folder(): what the folder is, PLEXINDEX_KIND_*; 0 for no single thing.
     pub kind: i32,
     /// Zero.
     pub reserved: u32,
@@ -279,12 +273,11 @@ pub struct ItemRecord {
     pub section: Text,
     /// Title of its library.
     pub library_title: Text,
-    /// Plex's number of the type: 1 movie, 4 episode, 10 track, 12 clip, 13 photo, 0 unknown; of a folder also 2 show,
-    /// 3 season, 8 artist and 9 album.
+    /// PLEXINDEX_KIND_*: the type, with Plex's number.
     pub kind: i32,
     /// Year; 0: unknown.
     pub year: i32,
-    /// Season; for a track the disc; for a show the season of a folder whose key the server hides. -1: none.
+    /// Season; of a track the disc; of a show that of a folder whose key is hidden. -1: none.
     pub season: i32,
     /// Episode or track number; -1: none.
     pub episode: i32,
@@ -301,8 +294,7 @@ pub struct ItemRecord {
 pub struct StatsRecord {
     /// sizeof(plexindex_stats).
     pub size: usize,
-    /// Answers by kind of match, fast lookups included: PLEXINDEX_MATCH_* is the index. 0 counts answers without an
-    /// item.
+    /// By PLEXINDEX_MATCH_*, fast lookups included; `answers[0]`: all without an item.
     pub answers: [u64; 6],
     /// Fast lookups that found nothing.
     pub lookup_misses: u64,
@@ -358,6 +350,6 @@ pub struct StatsRecord {
     pub over_limit: u64,
     /// How many libraries were removed for a limit, by all processes over the store's life.
     pub evictions: u64,
-    /// Why an old answer was given the last time: UTF-8, NUL-terminated; cut, it ends in `…`. Empty: never.
+    /// Why an old answer was given last: UTF-8, NUL-terminated, perhaps cut. Empty: never.
     pub last_failure: [c_char; 512],
 }

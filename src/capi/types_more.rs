@@ -8,8 +8,7 @@ pub struct TableHandle {
     _private: [u8; 0],
 }
 
-/// An edit of items, for plexindex_edit_items(). Zero the struct, set `size` to sizeof(plexindex_edit), then set what
-/// you need.
+/// An edit of items, for plexindex_edit_items(). Begin with plexindex_edit_init().
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct EditRecord {
@@ -39,8 +38,8 @@ pub struct EditRecord {
     pub reserved: u32,
 }
 
-/// How far an edit came, whether it succeeded or not. Zero the struct and set `size` to sizeof(plexindex_edit_report).
-/// Set `states` to learn which items were edited.
+/// How far an edit came, whether it succeeded or not. Begin with plexindex_edit_report_init(). Set `states` to learn
+/// which items were edited.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct EditReportRecord {
@@ -58,8 +57,8 @@ pub struct EditReportRecord {
     pub requests: u64,
 }
 
-/// One call of a walk over folders of this machine, for plexindex_walk(). Zero the struct, set `size` to
-/// sizeof(plexindex_walk_request), then set what you need. The call writes `walk` and `files` and leaves the rest.
+/// One call of a walk over folders of this machine, for plexindex_walk(). Begin with plexindex_walk_init(). The call
+/// writes `walk` and `files` and leaves the rest.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct WalkRecord {

@@ -240,6 +240,7 @@ fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, Stri
             rules: all(),
             most,
             until: Instant::now() + Duration::from_secs(60),
+            is_first: calls == 1,
             is_listed: &|paths, each| paths.iter().for_each(|path| each(path.ends_with(b"listed.mkv"))),
             status: &|_, _| ListedStatus::Unlisted,
         };
@@ -351,10 +352,14 @@ fn locations_below_a_folder_that_is_left_out_are_walked() {
 }
 
 #[test]
-fn what_is_not_there_any_more_is_passed_over() {
+fn a_root_that_cannot_be_read_is_reported() {
     let folder = tempfile::tempdir().expect("a folder");
     let gone = folder.path().join("gone");
-    assert_eq!(found(&gone, &[location(folder.path(), false)], 10), (Vec::new(), 0));
+    let unreadable = ("unreadable".to_owned(), "2".to_owned(), String::new());
+    assert_eq!(
+        found(&gone, &[location(folder.path(), false)], 10),
+        (vec![unreadable], 0)
+    );
     make(folder.path(), "file.mkv");
     let (told, _) = found(&folder.path().join("file.mkv"), &[location(folder.path(), false)], 10);
     assert_eq!((told.len(), &*told[0].0), (1, "unreadable"));
@@ -506,6 +511,7 @@ fn without_progress_a_link_is_told_and_not_followed() {
             rules: all(),
             most: 1_000,
             until: Instant::now() + Duration::from_secs(60),
+            is_first: true,
             is_listed: &|paths, each| paths.iter().for_each(|_| each(false)),
             status: &|_, _| ListedStatus::Unlisted,
         },
@@ -516,6 +522,35 @@ fn without_progress_a_link_is_told_and_not_followed() {
         walked.0.files == 1 && text.contains("link\0\0") && text.contains("/link\0"),
         "{text:?}"
     );
+}
+
+#[test]
+fn a_missing_folder_is_reported_if_the_caller_named_it() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let missing = bytes_of(folder.path()).to_vec();
+    drop(folder);
+    let walked = |is_first: bool| {
+        let request = WalkRequest {
+            starts: &WalkStarts {
+                folders: vec![(false, missing.as_slice())],
+                files: Vec::new(),
+            },
+            locations: &[],
+            rules: all(),
+            most: 1,
+            until: Instant::now() + Duration::from_secs(60),
+            is_first,
+            is_listed: &|paths, each| paths.iter().for_each(|_| each(false)),
+            status: &|_, _| ListedStatus::Unlisted,
+        };
+        walk(&request, None).0.text
+    };
+    assert_eq!(
+        walked(true),
+        [b"unreadable\x002\0", missing.as_slice(), b"\0\0"].concat()
+    );
+    // It may have disappeared since the walk found it.
+    assert_eq!(walked(false), b"");
 }
 
 /// The media below a folder, as links lead there: each once, by its real path.

@@ -47,6 +47,8 @@ pub struct WalkStarts<'q> {
 pub struct WalkRequest<'q> {
     pub starts: &'q WalkStarts<'q>,
     pub locations: &'q [Location],
+    /// The folders come from the caller, not from an earlier call of the walk: one that does not exist is reported.
+    pub is_first: bool,
     pub rules: Rules,
     /// The call stops after this many names, or at `until`, and returns the remaining folders.
     pub most: usize,

@@ -302,10 +302,10 @@ impl Walk<'_> {
         self.rules.location(folder.place).is_some_and(is_own) && !self.request.locations.iter().any(is_asked)
     }
 
-    /// Reports an unreadable folder, unless it has disappeared. A folder that is searchable but unreadable may contain
-    /// readable locations.
+    /// Reports an unreadable folder, unless it disappeared meanwhile. A searchable one may contain readable locations.
     fn report_unreadable(&self, folder: &PendingFolder, error: &io::Error, thread: &mut WalkThread) {
-        if error.kind() == io::ErrorKind::NotFound {
+        let is_given = self.request.is_first && self.request.starts.folders.iter().any(|(_, one)| *one == folder.path);
+        if error.kind() == io::ErrorKind::NotFound && !is_given {
             return;
         }
         if !self.rules.is_out_of_scope(folder.place) {

@@ -2,7 +2,7 @@
 
 use super::form::end_of_components;
 use super::normal::Shape;
-use super::resolution::{FoundItem, GuidRef, ItemRef};
+use super::resolution::{FoundItem, GuidRef, ItemRef, OnDisk};
 use crate::model::{Item, ItemType};
 
 /// A season or album, with the fields that its items carry.
@@ -138,6 +138,7 @@ impl<'v> FolderMember<'v> {
             library,
             item,
             path: self.folder_path(usize::from(!is_folder)),
+            on_disk: OnDisk::Assumed,
         }
     }
 }

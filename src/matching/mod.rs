@@ -33,9 +33,9 @@ pub use form::{Fold, Form, lies_under};
 pub use lower_name::LowerName;
 pub use mappings::Mappings;
 pub use member::{FolderMember, Season};
-pub use normal::{Normal, Spelling};
+pub use normal::{MAX_PATH, Normal, Spelling};
 pub use relation::Relation;
-pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, Resolution};
+pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, OnDisk, Resolution};
 pub use resolver::{Resolver, Scope};
 pub use view::{FactTime, FirstEntry, View};
 

@@ -16,6 +16,8 @@ use smallvec::SmallVec;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
 use xxhash_rust::xxh3::xxh3_64;
 
+/// Longest path in bytes: the limit of Windows, in UTF-16 units. POSIX systems allow 4,096 bytes.
+pub const MAX_PATH: usize = 32_767;
 /// The version of the normal form.
 pub const FORM: u32 = 1;
 

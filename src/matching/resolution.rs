@@ -132,6 +132,19 @@ pub struct FoundItem<'v> {
     pub item: ItemRef<'v>,
     /// The matching listed path, as the server spells it; for a confirmed match the recorded path.
     pub path: &'v [u8],
+    /// Whether the file exists on this machine, where that was looked up.
+    pub on_disk: OnDisk,
+}
+
+/// Whether a listed file exists on this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDisk {
+    /// It exists, or was not looked up.
+    #[default]
+    Assumed,
+    Missing,
+    /// The system does not say.
+    Unknown,
 }
 
 impl<'v> FoundItem<'v> {
@@ -142,6 +155,7 @@ impl<'v> FoundItem<'v> {
             library: 0,
             item: ItemRef::from(item),
             path: item.parts.first().map_or(b"", |path| path.as_bytes()),
+            on_disk: OnDisk::Assumed,
         }
     }
 }
@@ -177,6 +191,7 @@ impl<'v> Resolution<'v> {
             library: 0,
             item: ItemRef::key_only(""),
             path: b"",
+            on_disk: OnDisk::Assumed,
         };
         self.found.push(empty);
         self.found.last_mut().map(fill);

@@ -16,7 +16,7 @@ use std::ops::Deref;
 use super::candidates::{Candidates, RankedHit};
 use super::mappings::Mappings;
 use super::normal::Normal;
-use super::resolution::{FoundItem, ItemRef, LookupHit, Resolution};
+use super::resolution::{FoundItem, ItemRef, LookupHit, OnDisk, Resolution};
 use super::title_evidence::{TitleEvidence, only_root_differs, title_evidence};
 use super::view::{FirstEntry, View};
 use crate::model::{Confidence, MatchKind, Reason};
@@ -371,6 +371,7 @@ where
             library: candidate.library,
             item,
             path: candidate.path,
+            on_disk: OnDisk::Assumed,
         }
     }
 

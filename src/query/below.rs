@@ -10,10 +10,10 @@ use super::room::Queries;
 use crate::disk::{self, Kinds, ListedStatus, Location, Rules, WalkFindings, WalkStarts};
 use crate::engine::{Resolved, Selection, Selector, Snapshot, places};
 use crate::error::{Result, Status, refuse};
-use crate::matching::{FolderFile, FolderResolver, FoundItem, Mappings, Normal, Scope, View};
+use crate::matching::{FolderFile, FolderResolver, FoundItem, Mappings, Normal, OnDisk, Scope, View};
 use crate::model::{LibraryKind, Reason};
 use crate::platform::deadline::Deadline;
-use crate::platform::files::named;
+use crate::platform::files::{is_gone, named};
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
 use crate::sync::Call;
@@ -32,8 +32,8 @@ const FILES_PER_BATCH: usize = 64;
 pub enum FileFilter {
     /// All files.
     All,
-    /// Files that are not on this machine's disk, files of items with several files, and the last file, where the next page
-    /// continues.
+    /// Files that are not found on this machine, files of items with several files, and the last file, where the next page
+    /// continues. Each says whether it exists.
     NotOnDisk,
 }
 
@@ -143,6 +143,7 @@ impl Queries {
             rules,
             most,
             until: Instant::now() + WALK_STEP,
+            is_first: number.is_none_or(|number| number == 0),
             is_listed: &|paths, each| {
                 self.reading
                     .lookup_keys(library, paths.iter().copied(), |key| each(key.is_some()));
@@ -254,10 +255,10 @@ fn on_this_machine(location: &str, mappings: &Mappings) -> Vec<u8> {
     [b"/", &*names.join(&b'/')].concat()
 }
 
-/// Removes files that exist on the disk, except those of items with several files, and the last one.
+/// Looks the files up, and removes those that exist, except those of items with several files, and the last one.
 fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
     let (next, all) = (AtomicUsize::new(0), &*files);
-    let gone: Mutex<Vec<usize>> = Mutex::default();
+    let kept: Mutex<Vec<(usize, OnDisk)>> = Mutex::default();
     on_several(WORKERS.min(all.len() / FILES_PER_BATCH), || {
         let mut own = Vec::new();
         loop {
@@ -266,20 +267,26 @@ fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
                 break;
             };
             for (at, file) in some.iter().take(FILES_PER_BATCH).enumerate() {
-                let is_there = || named(mappings.host_path(file.found.path)).metadata().is_ok();
-                if file.is_of_several || from + at + 1 == all.len() || !is_there() {
-                    own.push(from + at);
+                let on_disk = match named(mappings.host_path(file.found.path)).metadata() {
+                    Ok(_) => OnDisk::Assumed,
+                    Err(error) if is_gone(&error) => OnDisk::Missing,
+                    Err(_) => OnDisk::Unknown,
+                };
+                if on_disk != OnDisk::Assumed || file.is_of_several || from + at + 1 == all.len() {
+                    own.push((from + at, on_disk));
                 }
             }
         }
-        lock(&gone).append(&mut own);
+        lock(&kept).append(&mut own);
     });
-    let mut gone = std::mem::take(&mut *lock(&gone));
-    gone.sort_unstable();
-    let mut at = 0;
-    files.retain(|_| {
-        at += 1;
-        gone.binary_search(&(at - 1)).is_ok()
+    let mut kept = std::mem::take(&mut *lock(&kept));
+    kept.sort_unstable_by_key(|(at, _)| *at);
+    let (mut kept, mut next) = (kept.into_iter().peekable(), 0..);
+    files.retain_mut(|file| {
+        let at = next.next();
+        let own = kept.next_if(|(kept, _)| Some(*kept) == at);
+        file.found.on_disk = own.map_or(OnDisk::Assumed, |(_, on_disk)| on_disk);
+        own.is_some()
     });
 }
 

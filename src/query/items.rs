@@ -9,13 +9,16 @@ use super::explain::explain_failure;
 use super::planner::QueryState;
 use super::room::Queries;
 use crate::engine::{LibraryRow, places};
-use crate::error::{Error, Result, Status, refuse};
+use crate::error::{Error, Result, Status, abridged, check_length, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::{FoundItem, MAX_CANDIDATES, Normal};
 use crate::model::{Confidence, IdentityId, Item, ItemType, Reason};
 use crate::source::Kind;
 use crate::stats::Spent;
 use crate::sync::{Call, SearchTarget, Syncing, Unverified};
+
+/// The longest GUID or title in bytes.
+const LONGEST_TEXT: usize = 4_096;
 
 /// A GUID or a title.
 enum ItemCriterion<'q> {
@@ -38,6 +41,7 @@ struct FoundItems {
 
 impl Queries {
     pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+        check_text("the GUID", guid)?;
         if guid.is_empty() {
             return refuse("the GUID is empty: give one such as 'imdb://tt1254207'");
         }
@@ -50,11 +54,24 @@ impl Queries {
         title: &str,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
+        check_text("the title", title)?;
         if title.trim().is_empty() {
             return refuse("the title is empty: give one");
         }
         self.answer(call, &ItemCriterion::Title(title), then)
     }
+}
+
+/// Validates a GUID or title: no item has a longer one, and comparing it would take long.
+fn check_text(what: &str, text: &str) -> Result<()> {
+    check_length(what, text.len(), LONGEST_TEXT)?;
+    if text.contains('\0') {
+        return refuse(format!(
+            "{what} '{}' holds a NUL byte: no item has such a one",
+            abridged(text.as_bytes())
+        ));
+    }
+    Ok(())
 }
 
 impl ItemCriterion<'_> {
@@ -253,8 +270,8 @@ impl Question for ItemCriterion<'_> {
         } = found;
         let (total, unverified) = (*total, self.unverified(turn, found)?);
         let what = match self {
-            ItemCriterion::Guid(guid) => format!("the GUID '{guid}'"),
-            ItemCriterion::Title(title) => format!("the title '{title}'"),
+            ItemCriterion::Guid(guid) => format!("the GUID '{}'", abridged(guid.as_bytes())),
+            ItemCriterion::Title(title) => format!("the title '{}'", abridged(title.as_bytes())),
         };
         let found: Vec<FoundItem<'_>> = items
             .iter()

@@ -10,7 +10,7 @@ use super::room::Queries;
 use crate::engine::{EvictionPin, LibraryRow, Snapshot, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
-use crate::matching::{FirstEntry, Normal, Resolution, Resolver, Scope, Spelling, View};
+use crate::matching::{FirstEntry, MAX_PATH, Normal, Resolution, Resolver, Scope, Spelling, View};
 use crate::model::{Confidence, IdentityId, MatchKind, Reason};
 use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
@@ -75,6 +75,9 @@ impl Queries {
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
+        if path.len() > MAX_PATH {
+            return Err(then);
+        }
         Normal::with_cached_form(
             path,
             |spelling, room| self.known_form(call, spelling, room),

@@ -4,10 +4,13 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::engine::Store;
-use crate::error::{Result, refuse};
+use crate::error::{Result, abridged, refuse};
+use crate::matching::MAX_PATH;
 
 /// Bytes of the hash in an obfuscated path: enough to tell the paths of a log apart.
 const HASH_BYTES: usize = 5;
+/// Longest path that is shown in full.
+const MAX_SHOWN: usize = 4_096;
 /// Longest extension that is shown. A longer one may be part of a title.
 const EXTENSION: usize = 5;
 
@@ -26,7 +29,11 @@ impl PathDisplay {
     /// the same for the same path in one store. Without the store's key nobody can test a guess.
     pub fn path<'p>(&self, path: &'p [u8]) -> Cow<'p, str> {
         if !self.obfuscate {
-            return String::from_utf8_lossy(path);
+            return if path.len() > MAX_SHOWN {
+                abridged(path)
+            } else {
+                String::from_utf8_lossy(path)
+            };
         }
         let hash = self.store.keyed(&[b"path ", path].concat());
         let hash = hash[..HASH_BYTES]
@@ -37,8 +44,6 @@ impl PathDisplay {
 
     /// Validates a path.
     pub fn check_path(&self, path: &[u8]) -> Result<()> {
-        /// The limit of Windows, in UTF-16 units. POSIX systems allow 4,096 bytes.
-        const MAX_PATH: usize = 32_767;
         if path.is_empty() {
             return refuse("the path is empty: give the path of a file or folder");
         }

@@ -13,8 +13,9 @@ int main(int argc, char **argv) // URL TOKEN FOLDER FILE
     plexindex_query query = plexindex_query_init(argv[4]); // in all libraries
     plexindex_handle *index = NULL;
     int32_t status = plexindex_open(&options, &index, failed);
-    if (status == PLEXINDEX_OK) // fetches a library where it must
-        status = plexindex_ask(plexindex_match_path, index, &query, &block, failed);
+    if (status == PLEXINDEX_OK)
+        do status = plexindex_match_path(index, &query, &block, failed); // fetches a library where it must
+        while (plexindex_buffer_grow(&block, status));
     const plexindex_answer *answer = plexindex_get_answer(&block, 0); // NULL after an error
     const plexindex_item *item = plexindex_get_item(&block, answer);  // NULL: there is no single one
     const char *text = item != NULL ? plexindex_get_text(&block, &item->key)

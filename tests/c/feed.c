@@ -184,7 +184,7 @@ int main(int argc, char **argv)
     query.flags = PLEXINDEX_QUERY_OFFLINE;
     CHECK_STATUS(PLEXINDEX_NOT_YET, plexindex_wait_for_changes(handle, &query, ERROR));
     query.text = plexindex_bytes_of("");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_wait_for_changes(handle, &query, ERROR), "no cursor");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_wait_for_changes(handle, &query, ERROR), "the cursor is empty");
     start(&waiting, &thread);
     atomic_store(&waiting.ends, 1);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_wake_waiting(handle, ERROR));

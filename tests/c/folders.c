@@ -63,9 +63,7 @@ static size_t files_below(const char *path, size_t rows)
 /* A walk of some folders that reads one name a call. */
 static plexindex_walk_request request(uint64_t walk, const char *folders, size_t length, size_t count)
 {
-    plexindex_walk_request request;
-    memset(&request, 0, sizeof request);
-    request.size = sizeof request;
+    plexindex_walk_request request = plexindex_walk_init();
     request.library = library;
     request.folders.data = folders;
     request.folders.length = length;
@@ -175,6 +173,10 @@ static void walk_a_disk(const char *store)
     length = snprintf(given, sizeof given, "file%c%s/1.mkv%ctwin_file%c%s%c", 0, root, 0, 0, "/data/movies/Exact (2001)/Exact (2001).mkv", 0);
     CHECK(strcmp(once(given, (size_t)length, 2, &files), "file no_library 1.mkv;") == 0 && files == 2);
     walk_with_links(root);
+    /* A folder that does not exist is no empty one. */
+    walk = request(0, "folder\0/no/such/folder", 23, 1);
+    CHECK(strcmp(walked(&walk), "unreadable 2 folder;") == 0);
+    CHECK(strcmp(once("folder\0/no/such/folder", 23, 1, &files), "unreadable 2 folder;") == 0);
     walk = request(0, given, (size_t)length, 2);
     CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_walk(&walk, &nothing, ERROR), "");
     walk.folders_count = 1;
@@ -204,6 +206,7 @@ static void walk_a_disk(const char *store)
 static void look_for_files(void)
 {
     struct answered page;
+    uint32_t i;
     const plexindex_answer *answer;
     plexindex_buffer nothing = {NULL, 0, 0};
     memset(&page, 0, sizeof page);
@@ -212,10 +215,47 @@ static void look_for_files(void)
     } while (grown(&page));
     answer = answer_of(&page, 0);
     CHECK(page.status == PLEXINDEX_OK && answer->files == FILES && answer->candidates_count == FILES);
+    for (i = 0; i < FILES; i++) CHECK(candidate_of(&page, answer, i)->flags == PLEXINDEX_ITEM_FILE_MISSING);
     forget(&page);
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT,
                   plexindex_list_items_not_on_disk(library, "/data", 5, NULL, 0, 10001, &nothing, ERROR), "limit");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_items_not_on_disk(library, "/data", 5, NULL, 0, 1, NULL, ERROR), "page");
+}
+
+/* Of a film of two files one is on this disk: it comes too, since the item has several, and is not called missing. */
+static void look_for_one_file(plexindex_options options)
+{
+    char root[1024], film[1100];
+    struct answered page;
+    const plexindex_answer *answer;
+    uint32_t i, there = 0;
+    plexindex_mapping mapping = {PLEXINDEX_MAPPING_SERVER_PREFIX, 0, {"/data/movies", 12}, {NULL, 0}};
+    plexindex_handle *handle;
+    snprintf(root, sizeof root, "%.*s/movies", (int)options.cache_dir.length, options.cache_dir.data);
+    snprintf(film, sizeof film, "%s/Exact (2001)", root);
+    CHECK(mkdir(root, 0700) == 0 && mkdir(film, 0700) == 0);
+    make(film, "Exact (2001).mkv");
+    mapping.to = plexindex_bytes_of(root);
+    options.mappings = &mapping;
+    options.mappings_count = 1;
+    handle = opened(&options);
+    memset(&page, 0, sizeof page);
+    do {
+        page.status = plexindex_list_items_not_on_disk(library_of(handle, "Movies"), film, strlen(film), NULL, 0, 10,
+                                                       &page.buffer, ERROR);
+    } while (grown(&page));
+    answer = answer_of(&page, 0);
+    CHECK(page.status == PLEXINDEX_OK && answer->candidates_count == 2);
+    for (i = 0; i < 2; i++) {
+        const plexindex_item *item = candidate_of(&page, answer, i);
+        int is_there = strstr(text_of(&page, item->path), "4K") == NULL;
+        check_item(&page, item);
+        CHECK(item->flags == (is_there ? 0 : PLEXINDEX_ITEM_FILE_MISSING));
+        there += is_there;
+    }
+    CHECK(there == 1);
+    forget(&page);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
 }
 
 int main(int argc, char **argv)
@@ -305,6 +345,7 @@ int main(int argc, char **argv)
                   "limit is 0");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_list_items_below(library, "", 0, NULL, 0, 1, &nothing, ERROR), "empty");
     look_for_files();
+    look_for_one_file(options);
     walk_a_disk(setting.folder);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;

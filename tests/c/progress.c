@@ -55,8 +55,8 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     watcher->calls++;
 
     plexindex_lookup_key(watcher->movies, watcher->path);
-    memset(&stats, 0, sizeof stats);
-    stats.size = sizeof stats;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_close(watcher->handle, ERROR), "callback", "return first");
+    stats = plexindex_stats_init();
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(watcher->handle, &stats, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL, ERROR));
     watcher->has_stopped = watcher->stop_at != 0 && progress->items >= watcher->stop_at;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
+#include <filesystem>
 #include <fstream>
 #include <list>
 #include <new>
@@ -154,7 +155,9 @@ void inputs(const px::Library &movies) {
     CHECK(!movies.lookup_key(std::string_view()) && !movies.lookup_key(static_cast<const char *>(nullptr)));
     refused(px::Status::invalid_argument, "path", [&] { return movies.match(""); });
     refused(px::Status::invalid_argument, "path", [&] { return movies.match(text + '\0'); });
-    refused(px::Status::invalid_argument, "count", [&] { return movies.match_paths({exact, std::string_view("a\0b", 3)}); });
+    refused(px::Status::invalid_argument, "element 1, which begins with 'a'", [&] { return movies.match_paths({exact, std::string_view("a\0b", 3)}); });
+    refused(px::Status::invalid_argument, "holds a NUL", [&] { return movies.lookup_keys({std::string_view("a\0b", 3)}); });
+    refused(px::Status::invalid_argument, "holds a NUL", [&] { movies.record_matches({exact}, {std::string_view("1\0b", 3)}); });
 }
 
 void batches(const px::Library &movies) {
@@ -391,7 +394,7 @@ void errors(const px::Index &index, const setting &setting) {
     const px::Result<bool> missing = other.table("t").value().contains("nothing");
     CHECK(missing.has_value() && !missing.value());
     // A text that is longer than its room ends in `…`.
-    const std::string longest = error_of([&] { static_cast<void>(index.library(std::string(2100, '/')).match(exact)); }).what();
+    const std::string longest = error_of([&] { static_cast<void>(index.all_libraries().match(std::string(2100, '/') + '\0')); }).what();
     CHECK(longest.size() > 1000 && longest.substr(longest.size() - 3) == "…");
 }
 
@@ -407,6 +410,7 @@ void callbacks(const px::Index &index) {
     ask.progress = [&](const px::Progress &progress) {
         CHECK(progress.items <= progress.total || progress.total == 0);
         ++calls;
+        refused(px::Status::invalid_argument, "callback", [&] { const_cast<px::Index &>(index).close(); });
         return false;
     };
     harness("fault {\"kind\":\"listing\",\"count\":0,\"action\":\"delay\",\"ms\":400}");
@@ -429,10 +433,14 @@ void callbacks(const px::Index &index) {
     }
     harness("heal");
     CHECK(slow.match("/data/slow/x.mkv").status() == px::Status::not_found);
-    // A deadline that has passed is a short one, not none.
+    // No time at all is a short time, not none; less is refused.
     ask = {};
-    ask.deadline = -5ms;
+    ask.deadline = 0ms;
     CHECK(slow.match("/data/slow/x.mkv", ask).status() == px::Status::not_found);
+    for (const auto negative : {-1ms, -5ms}) {
+        ask.deadline = negative;
+        refused(px::Status::invalid_argument, "deadline_ms", [&] { return slow.match("/data/slow/x.mkv", ask); });
+    }
 }
 
 void writes(const px::Index &index, const px::Library &movies) {
@@ -525,6 +533,24 @@ template <class T> std::optional<T> read(std::string_view json) {
     return px::detail::Json(json).read(value) ? std::optional<T>(std::move(value)) : std::nullopt;
 }
 
+// Of a film of two files one is on this disk: it is no missing one, though its item has several.
+void one_file_is_missing(const setting &setting) {
+    namespace fs = std::filesystem;
+    const fs::path root = fs::path(setting.folder) / "movies", film = root / "Exact (2001)";
+    fs::create_directories(film);
+    std::ofstream(film / "Exact (2001).mkv") << 'x';
+    px::Options options = options_for(setting);
+    options.mappings.push_back({"/data/movies", root.string(), px::Mapping::Kind::server_prefix});
+    const px::Library movies = px::Index::open(options).library("Movies");
+    std::size_t missing = 0, all = 0;
+    for (const px::Item item : movies.list_items_not_on_disk(film)) {
+        CHECK(item.is_file_missing() && !item.is_file_unknown() && item.path().find("4K") != item.path().npos);
+        ++missing;
+    }
+    for (const px::Item item : movies.list_items_not_on_disk(film, 1, true)) all += item.is_file_missing() ? 1 : 10;
+    CHECK(missing == 1 && all == 11);
+}
+
 // Streams: each element once, an error at its place, in loops, algorithms and pipelines.
 void streams(const px::Index &index, const px::Library &movies, const setting &setting) {
     std::size_t items = 0;
@@ -541,6 +567,7 @@ void streams(const px::Index &index, const px::Library &movies, const setting &s
     place++;
     CHECK(place == gone.end());
     CHECK(gone.files() == 2);
+    one_file_is_missing(setting);
 #if defined(__cpp_lib_ranges) && (!defined(__clang__) || __clang_major__ > 15) // older ones cannot read libstdc++
     auto twins = movies.list_items() | std::views::filter([](px::Item item) { return item.title().substr(0, 4) == "Twin"; });
     CHECK(std::ranges::distance(twins) == 2);
@@ -622,6 +649,11 @@ void facts(const px::Index &index, const px::Library &movies) {
     const auto refused_path = px::results::Index::compare_paths("/a", {std::string_view("a\0b", 3)});
     CHECK(!refused_path && refused_path.error().status() == px::Status::invalid_argument);
     CHECK(std::strcmp(px::status_name(px::Status::not_found), "NOT_FOUND") == 0);
+    CHECK(px::change_kind_name(px::ChangeKind::list_again) == "LIST_AGAIN"sv && px::log_level_name(px::LogLevel::off) == "OFF"sv);
+    CHECK(px::finding_kind_name(px::Finding::Kind::left_out) == "LEFT_OUT"sv);
+    CHECK(px::change_kind_name(static_cast<px::ChangeKind>(77)) == "UNKNOWN"sv && px::log_level_name(static_cast<px::LogLevel>(77)) == "UNKNOWN"sv);
+    CHECK(px::finding_kind_name(static_cast<px::Finding::Kind>(77)) == "UNKNOWN"sv);
+    CHECK(px::Error(px::Status::store, std::string("own")).what() == "own"sv);
     CHECK(px::match_kind_name(px::MatchKind::file_name) == "FILE_NAME"sv && px::item_kind_name(px::ItemKind::photo) == "PHOTO"sv);
     CHECK(px::confidence_name(px::Confidence::high) == "HIGH"sv && px::reason_name(px::Reason::not_listed) == "NOT_LISTED"sv);
     CHECK(px::match_kind_name(static_cast<px::MatchKind>(77)) == "UNKNOWN"sv && px::item_kind_name(static_cast<px::ItemKind>(5)) == "UNKNOWN"sv);
@@ -713,7 +745,9 @@ void walks(const px::Library &movies, const setting &setting) {
     options.enter = [](std::string_view folder) { return folder.substr(folder.size() - 2) != "/a"; };
     CHECK((found_by(options, files) == Names{" link", "no_library c/three.mkv"} && files == 1));
     px::Library::Walk nowhere = movies.walk({"/nowhere/at/all"}), none = movies.walk({});
-    CHECK(nowhere.begin() == nowhere.end() && nowhere.files() == 0 && none.begin() == none.end());
+    auto only = nowhere.begin();
+    CHECK(only->kind == px::Finding::Kind::unreadable && only->cause == "2" && only->path == "/nowhere/at/all");
+    CHECK(++only == nowhere.end() && nowhere.files() == 0 && none.begin() == none.end());
     refused(px::Status::invalid_argument, "no full path", [&] { return movies.walk({"films"}).begin(); });
     options.rules = static_cast<px::Rules>(512);
     refused(px::Status::invalid_argument, "walk.rules", [&] { return movies.walk({root}, options).begin(); });

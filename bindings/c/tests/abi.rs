@@ -20,23 +20,25 @@ const HEADERS: [&str; 2] = ["plexindex.h", "plexindex_more.h"];
 
 /// Both headers as committed, without the functions that a C compiler makes of them.
 fn header() -> String {
-    let [core, more] = HEADERS.map(committed);
-    let (before, rest) = core.split_once(HELPERS).expect("the core has helpers");
-    let (_, after) = rest.split_once("#ifdef __cplusplus").expect("it ends");
-    format!("{before}#ifdef __cplusplus{after}{more}")
+    let without_helpers = |header: String| {
+        let (before, rest) = header.split_once(HELPERS).expect("each header has helpers");
+        let (_, after) = rest.split_once("#ifdef __cplusplus").expect("it ends");
+        format!("{before}#ifdef __cplusplus{after}")
+    };
+    HEADERS.map(committed).map(without_helpers).concat()
 }
 
 const HELPERS: &str = "// Helpers.";
 
 /// Names of helpers: functions and types that only C has.
 fn helpers() -> BTreeSet<String> {
-    let core = committed(HEADERS[0]);
-    let helpers = core.split_once(HELPERS).expect("the core has helpers").1;
-    let words = helpers.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
-    words
-        .filter(|word| word.starts_with("plexindex_"))
-        .map(str::to_owned)
-        .collect()
+    let mut names = BTreeSet::new();
+    for header in HEADERS.map(committed) {
+        let helpers = header.split_once(HELPERS).expect("each header has helpers").1;
+        let words = helpers.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+        names.extend(words.filter(|word| word.starts_with("plexindex_")).map(str::to_owned));
+    }
+    names
 }
 
 fn committed(name: &str) -> String {
@@ -348,6 +350,36 @@ fn every_status_has_its_name() {
     let printed = printed_by(&statements, true);
     let expected: Vec<&str> = declared.keys().map(String::as_str).chain(["UNKNOWN"; 3]).collect();
     assert_eq!(printed.lines().collect::<Vec<_>>(), expected);
+}
+
+/// The helpers that name numbers have a name for each constant, and for no other number.
+#[test]
+fn every_number_has_its_name() {
+    let header = header();
+    for (function, prefix) in [
+        ("match_kind", "PLEXINDEX_MATCH_"),
+        ("confidence", "PLEXINDEX_CONFIDENCE_"),
+        ("reason", "PLEXINDEX_REASON_"),
+        ("kind", "PLEXINDEX_KIND_"),
+    ] {
+        let mut names: BTreeMap<i32, String> = (-1..40).map(|number| (number, "UNKNOWN".to_owned())).collect();
+        for line in header.lines() {
+            if let Some((name, rest)) = line.strip_prefix("#define ").and_then(|line| line.split_once(' '))
+                && let Some(name) = name.strip_prefix(prefix)
+            {
+                let number = rest.split(' ').next().and_then(|number| number.parse().ok());
+                names.insert(number.expect("a number"), name.to_owned());
+            }
+        }
+        let statements = format!("    for (int i = -1; i < 40; i++) puts(plexindex_get_{function}_name(i));\n");
+        let printed = printed_by(&statements, false);
+        assert!(names.values().any(|name| name != "UNKNOWN"), "{prefix}");
+        assert_eq!(
+            printed.lines().collect::<Vec<_>>(),
+            names.values().collect::<Vec<_>>(),
+            "{function}"
+        );
+    }
 }
 
 /// An enum of the model whose numbers answers carry has a constant for each variant, and the header no other.

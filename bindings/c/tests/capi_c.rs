@@ -47,6 +47,7 @@ programs! {
     feed,
     folders,
     items,
+    limits,
     log,
     misuse,
     options_default,
@@ -521,7 +522,7 @@ fn example() {
     assert!(ended.output.starts_with("INVALID_ARGUMENT: "), "{}", ended.output);
 }
 
-/// The answer has more candidates than the first memory of `plexindex_ask` holds.
+/// The answer has more candidates than the first memory of `plexindex_buffer_grow` holds.
 #[test]
 fn an_answer_grows_its_memory() {
     let path = |number: u32| {

@@ -7,19 +7,19 @@ use crate::capi::constants as c;
 use crate::capi::functions::items::{FolderPage, page_of};
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, opened};
-use crate::capi::strings::{bytes, check_flags, fill, out_buffer, sized, split};
+use crate::capi::strings::{check_flags, fill, out_buffer, path_bytes, sized, split};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, WalkRecord};
 use crate::disk::{Rules, WalkStarts};
-use crate::error::{Result, refuse};
+use crate::error::{Result, abridged, refuse};
 use crate::query::FileFilter;
 
 /// Reads folders of this machine for a while, and reports what is not listed as a single item, and why. Sends no
 /// request: refresh the libraries first. plexindex_list_items_not_on_disk() is the other direction.
 ///
-/// A walk takes several calls: give the folders of the findings to the next call, before folders that you kept back,
-/// with the same struct. Then folders come in the order of their names, and few wait. When no folder is left, call
-/// without folders: then links are followed. The walk is over when `walk` is 0. An abandoned walk needs no call: an
-/// index remembers the 64 walks that went on last.
+/// A walk takes several calls with the same struct. Give each call the `folder` and `twin_folder` findings of the call
+/// before, and behind them folders that you have not given yet: folders are then read in the order of their names, and
+/// few wait. When no folder is left, call without folders: links are followed then. The walk is over when `walk` is 0.
+/// An abandoned walk needs no call: an index remembers the 64 walks that were continued last.
 ///
 /// `walk`: see plexindex_walk_request. `out_findings`: receives findings, each of four texts, each text followed by a
 /// NUL: the kind, the cause, the path, and a detail or nothing. The kinds:
@@ -33,13 +33,14 @@ use crate::query::FileFilter;
 /// - `left_out`: a folder that is not read. The cause is a rule; or `loop`: a link to a folder above it; or `linked`:
 ///   the folder was read by another path, and the last text is its real path.
 /// - `link`: a link to a folder, with PLEXINDEX_WALK_ONCE only.
-/// - `unreadable`: a folder or link that cannot be read. The cause is the number of the system's error.
+/// - `unreadable`: a folder or link that cannot be read, or a folder of the first call that does not exist. The cause is
+///   the number of the system's error.
 ///
-/// A `twin_` has a sibling, or is below a folder that has one, whose name differs in case or composition only: it is
-/// not listed if the sibling is. A file that is given is reported as if the walk had found it: after a refresh, or to
-/// learn why it is not in Plex. Below a location each real folder (device and inode) is read once. Links are followed
-/// after everything that is reached without them, so the choice between two links to a folder depends on their paths
-/// only.
+/// A name begins with `twin_` if the same folder has another name that differs in case or composition only, or if that
+/// is so for a folder above: it is not listed if the other one is. A file that is given is reported as if the walk had
+/// found it: after a refresh, or to learn why it is not in Plex. Below a location each real folder (device and inode) is
+/// read once. Links are followed after everything that is reached without them, so the choice between two links to a
+/// folder depends on their paths only.
 ///
 /// The call uses three threads beside the caller's. They end before it returns.
 ///
@@ -94,7 +95,7 @@ fn starts(given: &[u8], count: usize) -> Result<WalkStarts<'_>> {
             _ => {
                 return refuse(format!(
                     "walk.folders: '{}' stands before a path: give 'folder', 'twin_folder', 'file' or 'twin_file'",
-                    String::from_utf8_lossy(pair[0])
+                    abridged(pair[0])
                 ));
             }
         }
@@ -102,9 +103,13 @@ fn starts(given: &[u8], count: usize) -> Result<WalkStarts<'_>> {
     Ok(starts)
 }
 
-/// The items that plexindex_list_items_below() gives and whose files are missing on this machine, one page a call.
-/// Mappings name the files, as plexindex_map_to_host() does. Sends no request. Files of items that have several come
-/// too, and the last file that was looked for.
+/// Looks for the files of plexindex_list_items_below() on this machine, one page a call, and gives those that are
+/// missing: PLEXINDEX_ITEM_FILE_MISSING in the candidate's `flags`. Mappings name the files, as plexindex_map_to_host()
+/// does. Sends no request.
+///
+/// Candidates without that flag are not missing. They are files that could not be looked for
+/// (PLEXINDEX_ITEM_FILE_UNKNOWN); every file of an item that has several; and the last file of the page, whose `path` is
+/// `after` of the next call.
 ///
 /// `path`, `after`: as for plexindex_list_items_below(). `limit`: files that the call looks for, 1 to 10,000.
 /// `out_page`: a block as from plexindex_list_items_below(); `files` of the answer says how many files were looked
@@ -158,7 +163,7 @@ pub unsafe extern "C" fn plexindex_map_to_host(
         let (opened, path, host) = unsafe {
             (
                 opened(handle)?,
-                bytes(path, path_length, "path")?,
+                path_bytes(path, path_length, "path")?,
                 out_buffer(out_host, "out_host")?,
             )
         };

@@ -6,7 +6,7 @@ use crate::capi::answer::{recount_log_lines, write_answer, write_answers, write_
 use crate::capi::guard::guard;
 use crate::capi::handles;
 use crate::capi::query;
-use crate::capi::strings::{bytes, check_page_limit, out, out_buffer, utf8};
+use crate::capi::strings::{check_page_limit, out, out_buffer, path_bytes, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, QueryRecord};
 use crate::error::{Result, Status};
 use crate::query::{Answer, FileFilter};
@@ -127,7 +127,12 @@ pub unsafe extern "C" fn plexindex_match_folder(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (checked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
+        let (checked, answer) = unsafe {
+            (
+                query::query(handle, query)?.of_match()?,
+                out_buffer(out_answer, "out_answer")?,
+            )
+        };
         let write = |found: &Answer<'_>, folder| write_folder(answer, found, folder);
         if checked.at_once() {
             return checked.query.match_folder_at_once_with(checked.text, write);
@@ -200,8 +205,8 @@ pub unsafe fn page_of<'h>(
     // SAFETY: the caller's promise.
     let (path, after, page) = unsafe {
         (
-            bytes(path, path_length, "path")?,
-            bytes(after, after_length, "after")?,
+            path_bytes(path, path_length, "path")?,
+            path_bytes(after, after_length, "after")?,
             out_buffer(out_page, "out_page")?,
         )
     };

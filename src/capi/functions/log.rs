@@ -8,12 +8,13 @@ use crate::capi::types::{Buffer, LogFn};
 use crate::error::{Error, Status};
 use crate::platform::thread::call_host;
 
-/// Hands the waiting log lines to `receive`, oldest first, on this thread. The ring holds 256 lines for the whole
-/// process. When it overflows, the oldest lines are lost, and a line says how many. A host that unloads the library
-/// calls this after its last plexindex_close(): lines that still wait are memory that is never freed.
+/// Hands the waiting log lines to `receive`, oldest first, on this thread. Call it once a second, or when
+/// plexindex_answers.log_lines is not 0: 256 lines wait at most for the whole process. Then the oldest are lost, and a
+/// line says how many. A host that unloads the library calls this after its last plexindex_close(): lines that still
+/// wait are memory that is never freed.
 ///
 /// # Safety
-/// `receive` must be a function of that type that does not unwind, but for the end of its thread.
+/// Pointers must be NULL or valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut c_void, error: *mut Buffer) -> i32 {
     guard(error, || {

@@ -14,16 +14,15 @@ use crate::error::{Error, Result, Status, refuse};
 /// hand with PLEXINDEX_CONFIDENCE_HIGH. `path`: the file system's bytes, NUL-terminated.
 ///
 /// Returns the key, NUL-terminated. It belongs to the thread, and only the thread's next fast lookup
-/// (plexindex_lookup_key(), plexindex_table_lookup()) on any handle ends it: copy a key that must last longer. NULL
-/// says that a fast lookup does not know: ask plexindex_match_path(). NULL arguments give NULL.
+/// (plexindex_lookup_key(), plexindex_table_lookup()) on any handle ends it: copy a key that must last longer. Returns
+/// NULL when the answer is not at hand: ask plexindex_match_path(). NULL arguments give NULL.
 ///
 /// It sends no request and calls nothing back. When nothing changed since the last lookup it waits for nothing, takes
-/// no lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is
-/// still there. After a change it waits at most 200 ms for a thread of this process that reads it. An expired listing
-/// answers too.
+/// no lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is still
+/// there. After a change it waits at most 200 ms for another thread that reads it. An expired listing answers too.
 ///
 /// # Safety
-/// `library` must be NULL or a handle of an open index; `path` NULL or NUL-terminated.
+/// `library` must be NULL or a handle of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, path: *const c_char) -> *const c_char {
     guard_value(std::ptr::null(), || {
@@ -33,7 +32,7 @@ pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, pat
 }
 
 /// plexindex_lookup_key() for many paths in one call. `paths`: `count` paths, each followed by a NUL. `out_keys`: as
-/// many keys in the same order, each followed by a NUL. An empty key says that a fast lookup does not know.
+/// many keys in the same order, each followed by a NUL. An empty key says that the answer is not at hand.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -60,7 +59,7 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
 }
 
 /// # Safety
-/// As `plexindex_lookup_key()`.
+/// As plexindex_lookup_key().
 #[inline]
 unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *const c_char {
     let handle = handle.cast::<Library>();

@@ -8,8 +8,7 @@ use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::Status;
 use crate::query::Answer;
 
-/// The full answer for one path. Tries each PLEXINDEX_MATCH_* in turn, and sends requests where they are needed and
-/// allowed.
+/// The full answer for one path. Tries each PLEXINDEX_MATCH_* in turn; sends requests where needed and allowed.
 ///
 /// `out_answer`: a block: plexindex_answers, one plexindex_answer, and what they point to.
 ///
@@ -28,7 +27,12 @@ pub unsafe extern "C" fn plexindex_match_path(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (checked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
+        let (checked, answer) = unsafe {
+            (
+                query::query(handle, query)?.of_match()?,
+                out_buffer(out_answer, "out_answer")?,
+            )
+        };
         let write = |found: &Answer<'_>| write_answer(answer, found);
         if checked.at_once() {
             return checked.query.match_path_at_once_with(checked.text, write);
@@ -58,7 +62,12 @@ pub unsafe extern "C" fn plexindex_match_paths(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (checked, answers) = unsafe { (query::query(handle, query)?, out_buffer(out_answers, "out_answers")?) };
+        let (checked, answers) = unsafe {
+            (
+                query::query(handle, query)?.of_match()?,
+                out_buffer(out_answers, "out_answers")?,
+            )
+        };
         let paths = split(checked.text, count, "query.text")?;
         write_answers(answers, count, |block| {
             checked.query.match_paths_with(&paths, |found| block.answer(found))
@@ -84,7 +93,12 @@ pub unsafe extern "C" fn plexindex_match_guid(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (checked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
+        let (checked, answer) = unsafe {
+            (
+                query::query(handle, query)?.of_match()?,
+                out_buffer(out_answer, "out_answer")?,
+            )
+        };
         let guid = checked.utf8("the GUID")?;
         let status = checked
             .query
@@ -108,7 +122,12 @@ pub unsafe extern "C" fn plexindex_search_title(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (checked, answer) = unsafe { (query::query(handle, query)?, out_buffer(out_answer, "out_answer")?) };
+        let (checked, answer) = unsafe {
+            (
+                query::query(handle, query)?.of_match()?,
+                out_buffer(out_answer, "out_answer")?,
+            )
+        };
         let title = checked.utf8("the title")?;
         let status = checked
             .query

@@ -1,14 +1,17 @@
 //! Open and close.
 
 use std::ffi::{CStr, c_char};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use crate::capi::callbacks::is_in_callback;
 use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_value};
 use crate::capi::handles::{Opened, opened};
 use crate::capi::options;
-use crate::capi::strings::{aligned, bytes, out};
+use crate::capi::strings::{LONGEST_TOKEN, aligned, bytes, out};
 use crate::capi::types::{Buffer, Handle, OptionsRecord};
-use crate::error::Status;
+use crate::error::{Status, check_length, refuse};
 use crate::model::Token;
 
 /// The crate's version, NUL-terminated.
@@ -40,8 +43,7 @@ pub extern "C" fn plexindex_get_status_name(status: i32) -> *const c_char {
 /// Opens an index. Reads the disk only. Several handles and processes may have the same folder open.
 ///
 /// Returns PLEXINDEX_OK with the handle in `out_handle`; PLEXINDEX_INVALID_ARGUMENT or PLEXINDEX_UNSUPPORTED for
-/// options that are refused; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL when the store cannot be opened or made.
-/// `out_handle` is NULL then.
+/// refused options; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL for the store. `out_handle` is NULL then.
 ///
 /// # Safety
 /// Pointers must be NULL or valid.
@@ -57,18 +59,18 @@ pub unsafe extern "C" fn plexindex_open(
         *slot = std::ptr::null_mut();
         // SAFETY: the caller's promise.
         let options = unsafe { options::options(options) }?;
+        let opened = Arc::clone(&options.opened);
         *slot = Opened::open(options)?.into_handle();
+        opened.store(*slot, Ordering::Relaxed);
         Ok(Status::Ok)
     })
 }
 
-/// Replaces the token of an open index. Sends no request. Calls under way go on with the old token; a watch connects
-/// again.
+/// Replaces the token of an open index. Sends no request. Calls under way keep the old one; a watch connects again.
 ///
-/// With `options.user` the index keeps all that it holds. Without it the index has nothing until the server has
-/// accepted the new token, which the next call that may send a request finds out. Then it holds again what it held for
-/// this token, or for the user that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins
-/// anew.
+/// With `options.user` the index keeps all that it holds. Without it the index has nothing until the next call that may
+/// send a request has found that the server accepts the new token. Then it holds again what it held for this token, or
+/// for the user that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins anew.
 ///
 /// `token`: as options.token; NULL and 0 for none.
 ///
@@ -86,20 +88,21 @@ pub unsafe extern "C" fn plexindex_set_token(
     guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, token) = unsafe { (opened(handle)?, bytes(token, token_length, "token")?) };
+        check_length("the token", token_length, LONGEST_TOKEN)?;
         let token = options::token_text(token, "the token")?;
         opened.index().set_token(Token::new(token))
     })
 }
 
 /// Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine. The handle,
-/// its library handles and its table handles are invalid from the start of this call on, which the library cannot
-/// detect: no other thread may be in a call with them.
+/// its library handles and its table handles are invalid from the start of this call on. The library cannot detect it if
+/// another thread is in a call with them, or closes the handle too: that must not be.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written. The index is closed all the same,
-/// unless `error` was refused.
+/// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written: the index is closed all the same;
+/// PLEXINDEX_INVALID_ARGUMENT in a callback of this index, or for an `error` that is refused: it is not closed.
 ///
 /// # Safety
-/// `handle` must be NULL or come from plexindex_open() and not be closed yet.
+/// `handle` must be NULL or open.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_close(handle: *mut Handle, error: *mut Buffer) -> i32 {
     guard(error, || {
@@ -107,6 +110,11 @@ pub unsafe extern "C" fn plexindex_close(handle: *mut Handle, error: *mut Buffer
             return Ok(());
         }
         aligned(handle.cast::<Opened>(), "handle")?;
+        if is_in_callback(handle) {
+            return refuse(
+                "a callback of this index closes it, while the call around the callback uses it: return first",
+            );
+        }
         // SAFETY: the caller's promise.
         unsafe { Opened::from_handle(handle) }.close()
     })

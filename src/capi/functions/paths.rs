@@ -4,10 +4,10 @@ use std::ffi::c_char;
 
 use crate::capi::constants as c;
 use crate::capi::guard::guard;
-use crate::capi::strings::{bytes, null};
+use crate::capi::strings::{bytes, null, path_bytes};
 use crate::capi::types::Buffer;
-use crate::error::{Status, refuse};
-use crate::matching::{Normal, Relation};
+use crate::error::{Status, check_length, refuse};
+use crate::matching::{MAX_PATH, Normal, Relation};
 
 /// Compares one path with others as the index compares a path with those that Plex lists: case and the Unicode form do
 /// not count, and `\` separates components in paths that begin like those of Windows. Needs no index, reads no file
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn plexindex_compare_paths(
         // SAFETY: the caller's promise.
         let (path, others) = unsafe {
             (
-                bytes(path, path_length, "path")?,
+                path_bytes(path, path_length, "path")?,
                 bytes(others, others_length, "others")?,
             )
         };
@@ -51,6 +51,9 @@ pub unsafe extern "C" fn plexindex_compare_paths(
         }
         if out_relations.is_null() {
             return Err(null("out_relations"));
+        }
+        for other in others.split(|byte| *byte == 0) {
+            check_length("a path of others", other.len(), MAX_PATH)?;
         }
         Normal::with(path, |path| {
             for (at, other) in others.split(|byte| *byte == 0).take(count).enumerate() {

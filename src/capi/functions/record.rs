@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, opened};
-use crate::capi::strings::{bytes, split_pairs, utf8};
+use crate::capi::strings::{bytes, path_bytes, split_pairs, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle};
 use crate::platform::files;
 
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn plexindex_record_match(
         let (library, path, key) = unsafe {
             (
                 handles::library(library)?,
-                bytes(path, path_length, "path")?,
+                path_bytes(path, path_length, "path")?,
                 utf8(key, key_length, "key")?,
             )
         };
@@ -41,8 +41,8 @@ pub unsafe extern "C" fn plexindex_record_match(
     })
 }
 
-/// plexindex_record_match() for many in one transaction: all are recorded, or none. `paths`, `keys`: `count` of each,
-/// each followed by a NUL.
+/// plexindex_record_match() for many in one transaction: all are recorded, or none. `paths`, `keys`: `count`, each
+/// followed by a NUL.
 ///
 /// # Safety
 /// As plexindex_record_match().
@@ -70,14 +70,13 @@ pub unsafe extern "C" fn plexindex_record_matches(
 }
 
 /// Invalidates a path, in one library or all. Its recorded match is removed. An item that lists the path does not
-/// answer for it again until one request has verified it. Calls on other threads that began before may still answer as
-/// before.
+/// answer for it again until one request has verified it. Calls that began before may still answer as before.
 ///
 /// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted
 /// a new token; an error of the arguments or of the store.
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `library` must be a handle of an open index (all libraries are fine).
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_invalidate_path(
     library: *const LibraryHandle,
@@ -87,13 +86,12 @@ pub unsafe extern "C" fn plexindex_invalidate_path(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let (library, path) = unsafe { (handles::library(library)?, bytes(path, path_length, "path")?) };
+        let (library, path) = unsafe { (handles::library(library)?, path_bytes(path, path_length, "path")?) };
         library.invalidate_path(files::named(path))
     })
 }
 
-/// plexindex_invalidate_path() for all paths of an item, by its key or rating key. Call it when the server answers
-/// 404.
+/// plexindex_invalidate_path() for all paths of an item, by its key or rating key: for a 404 of the server.
 ///
 /// # Safety
 /// As plexindex_invalidate_path().
@@ -125,9 +123,8 @@ pub unsafe extern "C" fn plexindex_invalidate_library(library: *const LibraryHan
     })
 }
 
-/// Removes all that the store holds of this server and user. The client identifier and the counters of the store's
-/// life stay. Without a server URL that is the server whose answers are given: the newest in the store. Returns what
-/// plexindex_invalidate_path() returns.
+/// Removes all that the store holds of this server and user. The client identifier and the counters of the store's life
+/// stay. Without a server URL that is the newest server in the store. Returns what plexindex_invalidate_path() returns.
 ///
 /// # Safety
 /// `handle` must be NULL or open.

@@ -5,13 +5,12 @@ use crate::capi::query;
 use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::sync::RefreshReason;
 
-/// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired.
-/// With PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked
-/// whether anything changed, with one request for all libraries. Invalidated items are verified, 64 with a request and
-/// 256 at most.
+/// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
+/// PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
+/// anything changed, with one request for all libraries. Up to 256 invalidated items are verified, 64 with a request.
 ///
-/// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first: the next call
-/// goes on from there; PLEXINDEX_ABORTED; the server's error.
+/// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first, and the next
+/// call continues from there; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_ABORTED; the server's error.
 ///
 /// # Safety
 /// As plexindex_match_path().

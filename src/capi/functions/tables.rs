@@ -56,10 +56,9 @@ pub unsafe extern "C" fn plexindex_get_table(
 
 /// The fast lookup of a value. `name`: NUL-terminated; for a name that holds a NUL use plexindex_table_get().
 ///
-/// Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). NULL says that a fast
-/// lookup does not know: there is no value, it has expired, it has more than 1,000 bytes or holds a NUL, or this
-/// process has to read a change first. Ask plexindex_table_get() then. NULL arguments give NULL. It waits for as
-/// little as plexindex_lookup_key() does.
+/// Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). Returns NULL when there is no
+/// value, when it has expired, has more than 1,000 bytes or holds a NUL, and when this process has to read a change
+/// first: ask plexindex_table_get(). NULL arguments give NULL. It waits for as little as plexindex_lookup_key() does.
 ///
 /// # Safety
 /// `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
@@ -129,7 +128,8 @@ pub unsafe extern "C" fn plexindex_table_get(
 /// entries that have expired.
 ///
 /// Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of
-/// more than 1 MiB; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
+/// more than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
+/// PLEXINDEX_STORE_FULL.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `table` must be a handle of an open index.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::{TableSnapshot, has_expired};
-use super::tables::{MAX_RETRIES, Tables, Terms, check_name, counted};
+use super::tables::{LONGEST_NAME, MAX_RETRIES, Tables, Terms, check_name, counted};
 use crate::engine::segment::record_hash;
 use crate::error::Result;
 use crate::model::TableId;
@@ -101,6 +101,9 @@ impl Table {
     /// # Errors
     /// The store's.
     pub fn get(&self, name: &[u8], room: usize, then: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
+        if name.len() > LONGEST_NAME {
+            return Ok(None);
+        }
         let folded = self.folds.then(|| name.to_ascii_lowercase());
         let name = folded.as_deref().unwrap_or(name);
         for _ in 0..MAX_RETRIES {

@@ -20,6 +20,8 @@ const REPLACED: u32 = 32;
 pub(super) const MAX_RETRIES: u32 = 8;
 /// The longest name of a table or an entry.
 pub const LONGEST_NAME: usize = 1 << 20;
+/// The longest value: with its name it fits into a row of `SQLite`, which has 1,000,000,000 bytes at most.
+pub const LONGEST_VALUE: usize = 900_000_000;
 
 /// The tables of a store. Usable from any thread. Their calls have no deadline.
 pub struct Tables {

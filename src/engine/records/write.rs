@@ -7,11 +7,11 @@ use std::mem;
 use super::compaction::WriteStopped;
 use super::snapshot::{LONG, TableSnapshot, counted, owned};
 use super::table::{Op, Table};
-use super::tables::{MAX_RETRIES, Tables, Terms, check_name};
+use super::tables::{LONGEST_VALUE, MAX_RETRIES, Tables, Terms, check_name};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};
 use crate::engine::sql::{Incarnation, RecordTx, last_row, write_of};
-use crate::error::Result;
+use crate::error::{Result, check_length};
 use crate::model::{SegmentName, Sequence, TableId};
 use crate::options::Ttl;
 use crate::platform::deadline::Deadline;
@@ -214,6 +214,9 @@ impl Tables {
         for op in ops {
             if let Op::Put(_, name, _) | Op::Remove(_, name) = op {
                 check_name("entry", name)?;
+            }
+            if let Op::Put(_, _, value) = op {
+                check_length("the value", value.len(), LONGEST_VALUE)?;
             }
         }
         for _ in 0..MAX_RETRIES {

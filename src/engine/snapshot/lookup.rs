@@ -3,7 +3,7 @@
 use super::data::Snapshot;
 use super::reading::Reading;
 use super::selection::{Resolved, Selection};
-use crate::matching::{FoldBuffers, GROUP, Resolver, Scope};
+use crate::matching::{FoldBuffers, GROUP, MAX_PATH, Resolver, Scope};
 use crate::model::MatchKind;
 
 impl Reading {
@@ -12,7 +12,7 @@ impl Reading {
     /// Two loads show that the snapshot is current; the rest are loads from mapped memory. After a commit, here or in another
     /// process, the change is read first.
     pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
-        if path.is_empty() {
+        if path.is_empty() || path.len() > MAX_PATH {
             return None;
         }
         if let Some(snapshot) = self.whole()
@@ -41,7 +41,7 @@ impl Reading {
             let mut group: [&[u8]; GROUP] = [b""; GROUP];
             let mut count = 0;
             for (slot, path) in group.iter_mut().zip(&mut paths) {
-                *slot = path;
+                *slot = if path.len() > MAX_PATH { b"" } else { path };
                 count += 1;
             }
             let group = &group[..count];

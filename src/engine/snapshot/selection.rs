@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::data::Snapshot;
 use super::reading::Reading;
 use crate::engine::sql::LibraryRow;
-use crate::error::{Error, Result, Status, refuse};
+use crate::error::{Error, Result, Status, abridged, refuse};
 use crate::matching::{Scope, text};
 
 /// How a library is named.
@@ -83,7 +83,7 @@ impl Selection {
                 format!(
                     "{} libraries are called '{}': name one by its section id: {}",
                     ids.len(),
-                    self.selector.name(),
+                    abridged(self.selector.name().as_bytes()),
                     ids.join(", ")
                 ),
             ));
@@ -135,7 +135,7 @@ impl Selection {
             format!(
                 "{} has no library '{}': {there_are}{}",
                 kind.noun,
-                self.selector.name(),
+                abridged(self.selector.name().as_bytes()),
                 what.unwrap_or_default()
             ),
         )
@@ -148,7 +148,10 @@ impl Selection {
         }
         let what = match self.selector {
             Selector::All => "no library was fetched yet".to_owned(),
-            _ => format!("library '{}' was never fetched", self.selector.name()),
+            _ => format!(
+                "library '{}' was never fetched",
+                abridged(self.selector.name().as_bytes())
+            ),
         };
         Error::new(Status::LibraryNotFound, format!("{what}: do so first (refresh)"))
     }

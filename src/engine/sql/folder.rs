@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result, Status, is_out_of_files};
 use crate::platform::files::{self, Inode};
 use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
@@ -80,17 +80,18 @@ impl StoreFolder {
         let full = files::is_full(error);
         let status = if full { Status::StoreFull } else { Status::Store };
         let remedy = match error.kind() {
-            _ if full => "free some space, or choose another cache_dir",
+            _ if is_out_of_files(error) => "", // the error names it
+            _ if full => "; free some space, or choose another cache_dir",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                "choose a cache_dir that this user may write"
+                "; choose a cache_dir that this user may write"
             }
             // The message names the file that is in the way, and how to solve it.
-            _ if files::is_in_the_way(error) => "then try again",
-            _ => "choose another cache_dir",
+            _ if files::is_in_the_way(error) => "; then try again",
+            _ => "; choose another cache_dir",
         };
         Error::new(
             status,
-            format!("cannot {verb} cache_dir {}: {error}; {remedy}", self.path.display()),
+            format!("cannot {verb} cache_dir {}: {error}{remedy}", self.path.display()),
         )
         .because_io(error)
     }

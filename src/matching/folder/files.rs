@@ -6,7 +6,7 @@ use super::position::rewrite_folder;
 use super::resolver::FolderResolver;
 use super::view::Folders;
 use crate::matching::normal::normal_form;
-use crate::matching::resolution::FoundItem;
+use crate::matching::resolution::{FoundItem, OnDisk};
 use crate::model::Confidence;
 
 /// A file below a folder.
@@ -47,6 +47,7 @@ where
                         library,
                         item: file.item,
                         path: file.path,
+                        on_disk: OnDisk::Assumed,
                     },
                     is_of_several: file.is_of_several,
                 });

@@ -177,6 +177,9 @@ impl Queries {
     /// returns [`Status::Ok`] when a refresh is due: because of an event, or because a listing has expired.
     pub fn wait_for_changes(&self, call: &Call<'_>, cursor: &str) -> Result<Status> {
         let begun = Instant::now();
+        if cursor.is_empty() {
+            return refuse("the cursor is empty: list the changes first, which gives one");
+        }
         let reader = FeedCursor::from_text(cursor)?;
         let mut ages_checked_at: Option<Instant> = None;
         // The sequence on the version page at the last read of the database, and the time of that read.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 
 from . import _constants as c
@@ -89,7 +90,9 @@ class Walk:
                 if what in (b"file", b"twin_file"):
                     files.append((path, what == b"twin_file", why.decode(), line))
                 elif what == b"unreadable":
-                    differences.append(self.not_read(path, int(why), self._places.owners(path)))
+                    # A folder that does not exist is no difference itself: what is listed below it is one.
+                    if int(why) != errno.ENOENT:
+                        differences.append(self.not_read(path, int(why), self._places.owners(path)))
                 else:
                     rule = why.decode()
                     text_of_it = _text_of_link(rule, path, line) or _text(rule, line)

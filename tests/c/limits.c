@@ -1,0 +1,217 @@
+/*
+ * Arguments that are too long are refused before they are copied: where memory is short, a copy would end the host. And
+ * what else is refused with the remedy in its text.
+ */
+#define _GNU_SOURCE
+#include "block.h"
+
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define LONG ((size_t)1 << 30)
+
+/* A gigabyte of zeros that takes no memory. */
+static const char *zeros;
+
+/* Leaves room for less than a copy, unless a tool that needs much room of its own watches. */
+static void limit_memory(void)
+{
+#if !defined(__SANITIZE_ADDRESS__)
+    struct rlimit limit = {LONG + (LONG >> 2), LONG + (LONG >> 2)};
+    if (getenv("PLEXINDEX_VALGRIND") == NULL) CHECK(setrlimit(RLIMIT_AS, &limit) == 0);
+#endif
+}
+
+/* A text of so many letters. */
+static plexindex_bytes letters(size_t length)
+{
+    static char text[1 << 17];
+    plexindex_bytes bytes = {text, length};
+    memset(text, 'x', sizeof text);
+    CHECK(length <= sizeof text);
+    return bytes;
+}
+
+static void open_with(const struct setting *setting, size_t at, plexindex_bytes text, const char *word)
+{
+    plexindex_options options = options_of(setting);
+    plexindex_handle *handle = NULL;
+    memcpy((char *)&options + at, &text, sizeof text);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), word, "bytes");
+    CHECK(handle == NULL);
+}
+
+static void options(const struct setting *setting)
+{
+    plexindex_options options = options_of(setting);
+    plexindex_handle *handle = NULL;
+    plexindex_bytes large = {zeros, LONG};
+    open_with(setting, offsetof(plexindex_options, cache_dir), large, "cache_dir");
+    open_with(setting, offsetof(plexindex_options, server_url), large, "server_url");
+    open_with(setting, offsetof(plexindex_options, token), large, "token");
+    open_with(setting, offsetof(plexindex_options, user), large, "user");
+    open_with(setting, offsetof(plexindex_options, ca_file), large, "ca_file");
+    open_with(setting, offsetof(plexindex_options, database), large, "database");
+    open_with(setting, offsetof(plexindex_options, token), letters(65537), "65536");
+    CHECK(strstr(check_error.text, "xxx") == NULL); /* no token is shown */
+
+    options.deadline_ms = -1;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "deadline_ms is -1",
+                  "or 0 for none");
+    options = options_of(setting);
+    options.retry_ms = -2;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "PLEXINDEX_NO_RETRY");
+    options = options_of(setting);
+    options.slow_ms = -2;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "PLEXINDEX_NEVER_SLOW");
+}
+
+/* A query that is refused for its text. */
+static void refused(ask_fn function, plexindex_handle *handle, plexindex_bytes text, const char *word)
+{
+    plexindex_query query = plexindex_query_init(NULL);
+    plexindex_buffer nothing = {NULL, 0, 0};
+    query.text = text;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &nothing, ERROR), word);
+    CHECK(strlen(check_error.text) < 300);
+}
+
+static int32_t changes(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *json,
+                       plexindex_buffer *error)
+{
+    return plexindex_list_changes_json(handle, query, 1, json, error);
+}
+
+static void queries(plexindex_handle *handle)
+{
+    const ask_fn functions[] = {plexindex_match_guid, plexindex_search_title, plexindex_match_path, plexindex_match_folder, changes};
+    const char *const words[] = {"4096", "4096", "32767", "32767", "cursor"};
+    plexindex_bytes large = {zeros, LONG}, with_nul = {"a\0b", 3};
+    plexindex_query query = plexindex_query_init("/a");
+    plexindex_buffer nothing = {NULL, 0, 0};
+    struct answered answered;
+    size_t i;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
+    for (i = 0; i < 5; i++) refused(functions[i], handle, large, words[i]);
+    for (i = 0; i < 2; i++) {
+        refused(functions[i], handle, letters(4097), "has 4097 bytes");
+        refused(functions[i], handle, with_nul, "NUL");
+        refused(functions[i], handle, plexindex_bytes_of("\xff\xff"), "UTF-8");
+    }
+    /* The longest one is searched for, and its beginning is shown. */
+    query.text = letters(4096);
+    answered = ask(plexindex_search_title, handle, &query);
+    CHECK(answered.status == PLEXINDEX_NOT_FOUND);
+    CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message), "xxx…'") != NULL);
+    CHECK(answer_of(&answered, 0)->message.length < 300);
+    forget(&answered);
+    answered = ask(plexindex_match_guid, handle, &query);
+    CHECK(answered.status == PLEXINDEX_NOT_FOUND && answer_of(&answered, 0)->message.length < 300);
+    forget(&answered);
+    /* Flags of other functions. */
+    query.text = plexindex_bytes_of("/a");
+    for (i = 0; i < 4; i++) {
+        query.flags = PLEXINDEX_QUERY_FULL;
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, functions[i](handle, &query, &nothing, ERROR), "PLEXINDEX_QUERY_FULL",
+                      "plexindex_refresh()");
+        query.flags = PLEXINDEX_QUERY_PROBE;
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, functions[i](handle, &query, &nothing, ERROR), "PLEXINDEX_QUERY_PROBE");
+    }
+    query.text.length = 3;
+    query.flags = PLEXINDEX_QUERY_FULL;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &nothing, ERROR), "PLEXINDEX_QUERY_FULL");
+    query = plexindex_query_init("");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_wait_for_changes(handle, &query, ERROR), "the cursor is empty",
+                  "list the changes first");
+}
+
+static void libraries(const struct setting *setting, plexindex_handle *handle)
+{
+    const plexindex_library_handle *library = library_of(handle, "Movies"), *other;
+    const plexindex_table_handle *table;
+    plexindex_buffer nothing = {NULL, 0, 0};
+    plexindex_table_op op;
+    uint32_t relation;
+    plexindex_edit edit;
+    (void)setting;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_library(handle, PLEXINDEX_SELECT_TITLE, zeros, LONG, &other, ERROR), "4096");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, zeros, LONG, ERROR), "65536");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(library, zeros, LONG, ERROR), "32767");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(library, zeros, LONG, ERROR), "255");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, zeros, LONG, "1", 1, ERROR), "32767");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, "/a", 2, zeros, LONG, ERROR), "255");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_item_json(library, zeros, LONG, &nothing, ERROR), "255");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_map_to_host(handle, zeros, LONG, &nothing, ERROR), "32767");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths(zeros, LONG, "/a", 3, 1, &relation, ERROR), "32767");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths("/a", 2, letters(65536).data, 1 << 17, 1, &relation, ERROR), "NUL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT,
+                  plexindex_list_items_below(library, zeros, LONG, NULL, 0, 1, &nothing, ERROR), "32767");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT,
+                  plexindex_list_items_below(library, "/a", 2, zeros, LONG, 1, &nothing, ERROR), "after", "32767");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_notify(handle, zeros, LONG, ERROR), "16 MiB");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_table(handle, zeros, LONG, 0, &table, ERROR), "bytes");
+
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, "t", 1, 0, &table, ERROR));
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(table, zeros, LONG, "v", 1, 0, LONG, ERROR), "name");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_put(table, "n", 1, zeros, LONG, 0, 4 * LONG, ERROR), "value",
+                  "900000000");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_remove(table, zeros, LONG, ERROR), "name");
+    memset(&op, 0, sizeof op);
+    op.kind = PLEXINDEX_TABLE_PUT;
+    op.table = table;
+    op.name = plexindex_bytes_of("n");
+    op.value.data = zeros;
+    op.value.length = LONG;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_table_write(handle, &op, 1, 0, 4 * LONG, ERROR), "value");
+
+    edit = plexindex_edit_init();
+    edit.library = library;
+    edit.keys.data = "1";
+    edit.keys.length = 2;
+    edit.keys_count = edit.changes_count = 1;
+    edit.changes.data = zeros;
+    edit.changes.length = LONG;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "changes");
+}
+
+/* Without file descriptors a call says so. */
+static void descriptors(const struct setting *setting)
+{
+    plexindex_options options = options_of(setting);
+    plexindex_handle *handle = NULL;
+    plexindex_query query = plexindex_query_init(NULL);
+    struct rlimit before, none;
+    int32_t status = PLEXINDEX_STORE;
+    char folder[1100];
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    none = before;
+    none.rlim_cur = 3;
+    snprintf(folder, sizeof folder, "%s/other", setting->folder);
+    options.cache_dir = plexindex_bytes_of(folder);
+    for (; status != PLEXINDEX_OK; none.rlim_cur++) {
+        CHECK(none.rlim_cur < 64 && setrlimit(RLIMIT_NOFILE, &none) == 0);
+        status = plexindex_open(&options, &handle, ERROR);
+        if (status == PLEXINDEX_OK) status = plexindex_refresh(handle, &query, ERROR);
+        CHECK(status == PLEXINDEX_OK || strstr(check_error.text, "ulimit -n") != NULL);
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, NULL));
+        handle = NULL;
+    }
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    plexindex_options given = options_of(&setting);
+    plexindex_handle *handle;
+    zeros = mmap(NULL, LONG, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    CHECK(zeros != MAP_FAILED);
+    limit_memory();
+    options(&setting);
+    handle = opened(&given);
+    queries(handle);
+    libraries(&setting, handle);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
+    descriptors(&setting);
+    return 0;
+}
