@@ -233,14 +233,10 @@ impl Error {
         self
     }
 
-    /// Adds an error of the system as the cause. It is rebuilt, as it cannot be cloned. The text gets the remedy if no file
-    /// can be opened any more.
+    /// Adds an error of the system as the cause. It is rebuilt, as it cannot be cloned.
     #[doc(hidden)]
     #[must_use]
-    pub fn because_io(mut self, cause: &io::Error) -> Self {
-        if is_out_of_files(cause) {
-            self.message += "; raise the limit on open files (ulimit -n)";
-        }
+    pub fn because_io(self, cause: &io::Error) -> Self {
         self.because(match cause.raw_os_error() {
             Some(number) => io::Error::from_raw_os_error(number),
             None => io::Error::new(cause.kind(), cause.to_string()),
@@ -361,12 +357,6 @@ impl ErrorKind {
             | Status::Panic => Self::Defect,
         }
     }
-}
-
-/// Returns whether the process or the system can open no more files: `EMFILE`, `ENFILE`.
-#[must_use]
-pub fn is_out_of_files(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
 }
 
 /// Refuses what a caller gave.

@@ -265,7 +265,7 @@ pub fn persist(out: SegmentOutput, path: &Path) -> io::Result<()> {
 pub fn failed(what: &str, error: &io::Error) -> Error {
     let full = files::is_full(error);
     let status = if full { Status::StoreFull } else { Status::Store };
-    Error::new(status, format!("{what}{error}")).because_io(error)
+    Error::new(status, format!("{what}{}", files::text_of(error))).because_io(error)
 }
 
 /// Adds the path of the segment to an error.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::error::{Error, Result, Status, is_out_of_files};
+use crate::error::{Error, Result, Status};
 use crate::platform::files::{self, Inode};
 use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
@@ -80,7 +80,7 @@ impl StoreFolder {
         let full = files::is_full(error);
         let status = if full { Status::StoreFull } else { Status::Store };
         let remedy = match error.kind() {
-            _ if is_out_of_files(error) => "", // the error names it
+            _ if files::is_out_of_files(error) => "", // the text has it
             _ if full => "; free some space, or choose another cache_dir",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "; choose a cache_dir that this user may write"
@@ -91,7 +91,11 @@ impl StoreFolder {
         };
         Error::new(
             status,
-            format!("cannot {verb} cache_dir {}: {error}{remedy}", self.path.display()),
+            format!(
+                "cannot {verb} cache_dir {}: {}{remedy}",
+                self.path.display(),
+                files::text_of(error)
+            ),
         )
         .because_io(error)
     }

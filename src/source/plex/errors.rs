@@ -9,6 +9,7 @@ use std::time::Duration;
 use ureq::Timeout;
 
 use crate::error::{Error, Status};
+use crate::platform::files;
 
 use super::body::BodyError;
 use super::retry::{AttemptError, aborted};
@@ -112,7 +113,7 @@ impl RequestContext<'_> {
                 let failure = failure.because_io(error);
                 (AttemptError::transient(failure, None), true)
             }
-            _ => (self.connect(&error.to_string()).because_io(error).into(), false),
+            _ => (self.connect(&files::text_of(error)).because_io(error).into(), false),
         }
     }
 
