@@ -1,7 +1,8 @@
 """Renews docs/api.txt, the list of what the crate offers to Rust: `make api`.
 
-Each public item with its signature, as rustdoc's JSON has it; hidden items are no part of the API. `make lint`
-compares the list with the crate. RUSTC_BOOTSTRAP lets the stable rustdoc write JSON; nothing else depends on it.
+Each public item with its signature, as rustdoc's JSON has it, also what the root re-exports of hidden modules. Other
+hidden items are no part of the API. `make lint` compares the list with the crate. RUSTC_BOOTSTRAP lets the stable
+rustdoc write JSON; nothing else depends on it.
 """
 
 from __future__ import annotations
@@ -36,7 +37,8 @@ class Crate:
 
     def item(self, number: int) -> Node:
         """The item of this number; nothing for another crate's, and for a hidden one."""
-        return self.index.get(str(number), {})
+        item = self.index.get(str(number), {})
+        return {} if any("doc(hidden)" in str(one) for one in item.get("attrs", [])) else item
 
     def module(self, module: Node, found: list[str]) -> None:
         """All that a module shows, and what it re-exports as its own."""
@@ -66,15 +68,25 @@ class Crate:
             for number in inner["items"]:
                 self.member(name, self.item(number), found)
         elif kind in ("struct", "enum"):
-            more = " (may grow)" if any("non_exhaustive" in str(one) for one in item["attrs"]) else ""
-            found.append(f"{kind} {name}{self.generics(inner['generics'])}{more}")
+            found.append(f"{kind} {name}{self.generics(inner['generics'])}{grows(item)}")
             plain = inner["kind"].get("plain", {}) if kind == "struct" and inner["kind"] != "unit" else {}
             fields = [field for field in map(self.item, plain.get("fields", [])) if field]
             found.extend(f"{name}.{field['name']}: {self.type(field['inner']['struct_field'])}" for field in fields)
             variants = [variant for variant in map(self.item, inner.get("variants", [])) if variant]
-            found.extend(f"{name}::{variant['name']}" for variant in variants)
+            found.extend(f"{name}::{variant['name']}{self.variant(variant)}" for variant in variants)
             for implementation in map(self.item, inner["impls"]):
                 self.implementation(name, implementation, found)
+
+    def variant(self, variant: Node) -> str:
+        """What a variant holds."""
+        kind, more = variant["inner"]["variant"]["kind"], grows(variant)
+        if "tuple" in kind:
+            return f"({', '.join(self.type(self.item(one)['inner']['struct_field']) for one in kind['tuple'])}){more}"
+        if "struct" in kind:
+            fields = map(self.item, kind["struct"]["fields"])
+            text = ", ".join(f"{one['name']}: {self.type(one['inner']['struct_field'])}" for one in fields)
+            return f" {{ {text} }}{more}"
+        return more
 
     def implementation(self, name: str, implementation: Node, found: list[str]) -> None:
         """Functions of a type, or the trait that it has."""
@@ -82,7 +94,8 @@ class Crate:
         if not inner or inner["is_synthetic"] or inner["blanket_impl"]:
             return
         if inner["trait"]:
-            found.append(f"impl {self.path(inner['trait'])} for {name}")
+            if last(inner["trait"]["path"]) != "StructuralPartialEq":  # a part of the derived PartialEq
+                found.append(f"impl {self.path(inner['trait'])} for {self.type(inner['for'])}")
             return
         for number in inner["items"]:
             self.member(name, self.item(number), found)
@@ -160,6 +173,11 @@ class Crate:
         return name
 
 
+def grows(item: Node) -> str:
+    """Whether other crates can neither make it nor match it in full."""
+    return " (may grow)" if any("non_exhaustive" in str(one) for one in item["attrs"]) else ""
+
+
 def last(path: str) -> str:
     """`Path` of `std::path::Path`."""
     return path.rsplit("::", 1)[-1]
@@ -168,7 +186,7 @@ def last(path: str) -> str:
 def described() -> str:
     """The list's text."""
     command = [os.environ.get("CARGO", "cargo"), "rustdoc", "--quiet", "--lib", "--package=plexindex", "--all-features"]
-    command += ["--", "-Zunstable-options", "--output-format=json", "--cap-lints=allow"]
+    command += ["--", "-Zunstable-options", "--output-format=json", "--document-hidden-items", "--cap-lints=allow"]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "RUSTC_BOOTSTRAP": "1"}, check=True)
     document = json.loads((target_folder() / "doc" / "plexindex.json").read_text(encoding="utf-8"))
     return HEAD + "\n".join(Crate(document).lines()) + "\n"
