@@ -18,7 +18,7 @@ use divan::Bencher;
 use index::{Index, Library, QueryOptions};
 use plexindex::capi;
 use plexindex::model::{MatchKind, Token};
-use plexindex::options::{Mapping, MappingKind, Options, Pattern};
+use plexindex::options::{Mapping, Options};
 use plexindex_standin::{LibrarySpec, Standin};
 use tempfile::TempDir;
 
@@ -66,16 +66,11 @@ impl World {
             .start()
             .expect("the stand-in starts");
         let folder = tempfile::tempdir().expect("a folder");
-        let mapping = Mapping {
-            kind: MappingKind::HostToServer,
-            from: Pattern::Prefix(b"/host".to_vec()),
-            to: b"/data".to_vec(),
-        };
         let index = Index::open(Options {
             cache_dir: folder.path().to_owned(),
             server_url: Some(server.url()),
             token: Token::new(&server.token()),
-            mappings: vec![mapping],
+            mappings: vec![Mapping::host_to_server("/host", "/data")],
             ..Options::default()
         })
         .expect("the index opens");

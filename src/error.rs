@@ -215,8 +215,9 @@ impl Error {
         ErrorKind::of(self.status)
     }
 
-    /// An error with this status and text.
-    #[doc(hidden)]
+    /// An error of a `Source` of your own. The status decides what the index does; the text says what people can do
+    /// about it. A source returns statuses of the 300 block, [`Status::Unsupported`] and [`Status::Aborted`].
+    #[cfg_attr(not(feature = "unstable-source"), doc(hidden))]
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         Self {
             status,
@@ -225,8 +226,8 @@ impl Error {
         }
     }
 
-    /// Adds the cause, which the text already names.
-    #[doc(hidden)]
+    /// Adds the cause, which the text already names: the error's [`source`](std::error::Error::source).
+    #[cfg_attr(not(feature = "unstable-source"), doc(hidden))]
     #[must_use]
     pub fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.source = Some(Arc::new(cause));
@@ -323,7 +324,24 @@ pub enum ErrorKind {
     Defect,
 }
 
+enum_names! { ErrorKind:
+    InvalidArgument "invalid_argument", Unsupported "unsupported", Aborted "aborted", Store "store",
+    StoreFull "store_full", Connect "connect", Tls "tls", Unauthorized "unauthorized", Forbidden "forbidden",
+    NotOnServer "not_on_server", NotPlex "not_plex", Starting "starting", BadAnswer "bad_answer",
+    ServerError "server_error", Timeout "timeout", Redirected "redirected", Offline "offline",
+    LibraryNotFound "library_not_found", LibraryAmbiguous "library_ambiguous", ListAgain "list_again",
+    Defect "defect"
+}
+
 impl ErrorKind {
+    /// Returns whether the same call may succeed later without any change: the server could not be reached, was too slow
+    /// or is starting, or its answer failed.
+    #[must_use]
+    pub fn is_transient(self) -> bool {
+        use ErrorKind::{BadAnswer, Connect, ServerError, Starting, Timeout};
+        matches!(self, Connect | Timeout | Starting | BadAnswer | ServerError)
+    }
+
     /// The kind for a status. Answers are not errors, and some errors can only happen in C: here these would be a defect.
     fn of(status: Status) -> Self {
         match status {

@@ -56,17 +56,28 @@
 //! `unstable-source`: a source of items of your own, with `Index::open_with_source`. It may change in any release.
 //!
 //! # Beside `rusqlite`
-//! Cargo links one `sqlite3` into a program. A crate that uses `rusqlite` or `libsqlite3-sys` as well needs a version that
-//! goes with the one here, or cargo says that both link to it. The C library has no such limit.
+//! Cargo links one `sqlite3` into a program. This crate uses `rusqlite` 0.41 with `libsqlite3-sys` 0.39. A program that
+//! uses them too needs the same versions, or cargo says that both link to it. The C library has no such limit.
+//!
+//! # Speed of debug builds
+//! `[profile.dev.package."*"] opt-level = 2` in your `Cargo.toml` optimises this crate and `SQLite` in debug builds too.
 //!
 //! # Platforms and versions
-//! Unix; paths are bytes there and need not be UTF-8. Rust 1.89 is needed; raising that is no breaking change. What is not on
-//! this page is no part of the API, though the C ABI and the tests reach it.
+//! Unix; paths are bytes there and need not be UTF-8. Rust 1.89 is needed; raising that is no breaking change. New
+//! fields of [`Options`] and new variants are no breaking changes either. What is not on this page is no part of the API,
+//! though the C ABI and the tests reach it.
+//!
+//! # Text and JSON
+//! Each plain enum has names for its variants, such as `not_found`: `name()`, `Display` and `serde::Serialize` give them.
+//! Answers, items, changes, libraries and [`Stats`] are `Serialize`, with the names of the C library and the command.
 #![deny(missing_docs)]
 
 // For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/source_layers.rs` checks that they
 // depend in one direction. The Rust API is what `api` re-exports, the C ABI what `capi` exports. Other public modules
 // are for tests, fuzz targets and benchmarks.
+#[macro_use]
+mod enum_names;
+
 mod api;
 #[doc(hidden)]
 pub mod capi;
@@ -103,8 +114,9 @@ pub mod tables {
 /// [`Source`](unstable_source::Source) is the contract; the example `memory_source` is a minimal implementation.
 #[cfg(feature = "unstable-source")]
 pub mod unstable_source {
-    pub use crate::error::Status;
+    pub use crate::error::{Meaning, Status};
     pub use crate::model::{Change, Item, ItemType, Library, LibraryKind, Server, Trust};
+    pub use crate::platform::deadline::Deadline;
     pub use crate::platform::fork::Release;
     pub use crate::source::{
         Abilities, Bounds, Delta, EditRequest, Event, FieldChange, Kind, KnownItems, LocatedItem, Lock, Notification,

@@ -7,19 +7,27 @@ use std::time::Duration;
 use crate::error::{Result, refuse};
 use crate::model::Token;
 
-/// The time for which a library's listing is fresh.
+/// The time for which a library's listing is fresh, or a table keeps a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ttl {
-    /// For this long after it was last seen to be current.
+    /// This long after the server last confirmed it.
     For(Duration),
-    /// Not at all: each call that may send a request sends one.
-    AtOnce,
-    /// Until an invalidation or an event makes it stale.
-    Never,
+    /// Not at all: each call asks the server, unless it is offline. A table's value expires when it is written.
+    Zero,
+    /// Until an invalidation or an event makes the listing stale. A table's value never expires.
+    Forever,
+}
+
+impl From<Duration> for Ttl {
+    fn from(time: Duration) -> Self {
+        Self::For(time)
+    }
 }
 
 /// The direction of a mapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum MappingKind {
     /// From the host's paths to the server's: rewrites the path of a query.
     HostToServer,
@@ -27,8 +35,11 @@ pub enum MappingKind {
     ServerToHost,
 }
 
+enum_names! { MappingKind: HostToServer "host_to_server", ServerToHost "server_to_host" }
+
 /// The pattern of a mapping.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Pattern {
     /// A folder, compared by component in the normal form.
     Prefix(Vec<u8>),
@@ -38,6 +49,7 @@ pub enum Pattern {
 
 /// A rule between paths as the host sees them and paths as the server sees them.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Mapping {
     /// The direction.
     pub kind: MappingKind,
@@ -70,7 +82,10 @@ impl Mapping {
         }
     }
 
-    fn of_folders(kind: MappingKind, from: &Path, to: &Path) -> Self {
+    /// A rule for a folder, in either direction.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_folders(kind: MappingKind, from: &Path, to: &Path) -> Self {
         let bytes = |folder: &Path| folder.as_os_str().as_encoded_bytes().to_vec();
         Self {
             kind,
@@ -80,14 +95,17 @@ impl Mapping {
     }
 }
 
-/// A callback that returns a new token after the server refused the present one; `None` if there is none now. It runs
-/// on the thread of the refused call, one thread at a time, never on a thread of the library. Other calls wait for the
-/// new token until their deadline, and at most for [`Options::read_timeout`]; then they continue without one.
+/// The host's callback that returns a new token, or `None` if it has none.
+///
+/// The index calls it when the server refuses its token: on the thread of the refused call, one thread at a time, never
+/// on a thread of the library. Other refused calls wait for the new token until their deadline, and at most for
+/// [`Options::read_timeout`]. A call without a new token fails with
+/// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized).
 #[derive(Clone)]
 pub struct Renewal(Arc<dyn Fn() -> Option<Token> + Send + Sync>);
 
 impl Renewal {
-    /// Calls `renew`.
+    /// Wraps the callback.
     pub fn new(renew: impl Fn() -> Option<Token> + Send + Sync + 'static) -> Self {
         Self(Arc::new(renew))
     }
@@ -106,8 +124,8 @@ impl std::fmt::Debug for Renewal {
 
 /// Everything that a host may choose.
 ///
-/// A plain struct: name what you choose, and take the rest from [`Options::new`]. A later version may have more fields, so
-/// always end with the rest. (With `#[non_exhaustive]` this could not be written outside of the crate.)
+/// A plain struct: set the fields that you choose, and end with `..Options::new(folder)`. A later version may have more
+/// fields, which is no breaking change: do not list all fields, and match with `..`.
 ///
 /// ```
 /// use plexindex::{Mapping, Options, Token};

@@ -11,9 +11,9 @@ use crate::source::{Meter, RequestKind};
 /// Counters of a handle. Any thread updates them, without locks.
 #[derive(Debug, Default)]
 pub struct Counters {
-    answers: [AtomicU64; MatchKind::ALL.len()],
+    answers: [AtomicU64; MatchKind::COUNT],
     /// Answers of calls served from memory: each counts as an answer and as a call.
-    at_once: [AtomicU64; MatchKind::ALL.len()],
+    at_once: [AtomicU64; MatchKind::COUNT],
     lookup_misses: AtomicU64,
     stale_answers: AtomicU64,
     requests: [AtomicU64; RequestKind::COUNT],
@@ -220,13 +220,17 @@ pub struct CallBegun {
 }
 
 /// Counts and times since the index was opened, and counts of the stored content.
-#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+///
+/// Its JSON has the fields by their names, but `network_us`, `parse_us`, `wait_us`, `store_us`, `segment_us`, `match_us` and
+/// `calls_us` for the times, in microseconds, and 0 for no `size_limit`. `answers` is an object by match kind
+/// ([`MatchKind::name`]; `none` counts those without an item), `requests` one by [`RequestKind::name`].
+#[derive(Clone, Default, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Answers by match kind, in the order of [`MatchKind::ALL`]; the first counts those without an item.
+    /// Answers by match kind; the first counts those without an item.
     #[doc(hidden)]
     #[serde(serialize_with = "by_match_kind")]
-    pub answers: [u64; MatchKind::ALL.len()],
+    pub answers: [u64; MatchKind::COUNT],
     /// Requests sent, retries included, in the order of [`RequestKind::ALL`].
     #[doc(hidden)]
     #[serde(serialize_with = "by_kind")]
@@ -299,7 +303,7 @@ impl Stats {
     /// Answers with this match kind; `None`: those without an item.
     #[must_use]
     pub fn answers(&self, match_kind: Option<MatchKind>) -> u64 {
-        self.answers[match_kind.unwrap_or_default() as usize]
+        self.answers[match_kind.unwrap_or(MatchKind::None) as usize]
     }
 
     /// Requests of a kind that were sent, retries included.
@@ -332,9 +336,10 @@ fn or_zero<S: Serializer>(number: &Option<u64>, out: S) -> Result<S::Ok, S::Erro
 }
 
 fn by_match_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
-    out.collect_map(MatchKind::ALL.iter().map(|match_kind| match_kind.name()).zip(counts))
+    let kinds = [&[MatchKind::None], MatchKind::ALL].concat();
+    out.collect_map(kinds.into_iter().zip(counts))
 }
 
 fn by_kind<S: Serializer>(counts: &[u64], out: S) -> Result<S::Ok, S::Error> {
-    out.collect_map(RequestKind::ALL.iter().map(|kind| kind.name()).zip(counts))
+    out.collect_map(RequestKind::ALL.iter().zip(counts))
 }

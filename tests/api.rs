@@ -14,13 +14,14 @@ use std::time::{Duration, Instant, SystemTime};
 
 use plexindex::{
     Change, ChangeKind, Changes, Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Index, Item, ItemType,
-    Items, Library, Lock, Match, MatchKind, Names, Options, Reason, RequestKind, Selector, Stats, Status, Table,
-    TableChange, Terms, Ttl, Waited, Watch,
+    Items, Library, Lock, Match, MatchKind, Names, Notified, Options, Query, Reason, RequestKind, Selector, Stats,
+    Status, Table, TableChange, Terms, Token, Ttl, Waited, Watch,
 };
 use plexindex_standin::{Action, Event, Fault, Kind, Standin};
 use support::{movies, path_of};
 
 const fn any_thread<T: Send + Sync>() {}
+const fn goes_to_a_thread<T: Send>() {}
 const fn handle<T: Send + Sync + Clone + 'static>() {}
 const _: () = {
     handle::<Index>();
@@ -37,6 +38,7 @@ const _: () = {
     handle::<Names>();
     handle::<Stats>();
     any_thread::<Watch>();
+    goes_to_a_thread::<Query<'_>>();
 };
 
 type Anything = Result<(), Box<dyn std::error::Error + Send + Sync>>;
@@ -178,8 +180,8 @@ fn a_batch_answers_each_path_in_its_place() -> Anything {
             .is_some_and(|text| text.contains("/nowhere/x.mkv"))
     );
     assert_eq!(
-        answers[1].as_ref().map_err(Error::kind),
-        Err(ErrorKind::InvalidArgument)
+        answers[1].as_ref().err().map(Error::kind),
+        Some(ErrorKind::InvalidArgument)
     );
     assert_eq!(
         answers[2].as_ref().expect("an answer").item().map(|item| &item.key),
@@ -713,15 +715,17 @@ fn the_last_handle_closes() -> Anything {
     let index = at.open();
     let movies = index.library("Movies")?;
     let table = index.table("kept")?;
-    index.clone().close()?;
+    assert!(!index.clone().close()?, "another handle lives");
     assert!(index.match_path(&path)?.item().is_some());
-    index.close()?;
+    assert!(!index.close()?);
     assert_eq!(movies.lookup_key(&path), Some(key), "a library keeps its index open");
     drop(movies);
     table.put("a", "b", Terms::default())?;
     drop(table);
     // The counters were written: it was closed.
-    assert!(at.open().stats()?.store_requests > 0);
+    let again = at.open();
+    assert!(again.stats()?.store_requests > 0);
+    assert!(again.close()?);
     Ok(())
 }
 
@@ -751,7 +755,9 @@ fn handles_go_in_any_thread_while_others_ask() -> Anything {
         let closing: Vec<_> = (0..2)
             .map(|_| {
                 let index = index.clone();
-                std::thread::spawn(move || index.close().expect("closed"))
+                std::thread::spawn(move || {
+                    index.close().expect("closed");
+                })
             })
             .collect();
         drop(index);
@@ -824,10 +830,7 @@ fn times_beyond_all_bounds_are_times() -> Anything {
             .match_path("/data/movies/none (2031)/none (2031).mkv")?;
         movies.invalidate_path(&path)?;
         let _ = movies.query().deadline(time).match_path(&path)?;
-        let terms = Terms {
-            ttl: Ttl::For(time),
-            limit: Some(1 << 20),
-        };
+        let terms = Terms::default().ttl(time).limit(1 << 20);
         index.table("kept")?.put("a", "b", terms)?;
         assert_eq!(index.table("kept")?.get("a")?.is_some(), !time.is_zero());
     }
@@ -841,21 +844,9 @@ fn tables_keep_what_the_host_puts_into_them() -> Anything {
     let (kept, other_case) = (index.table("kept")?, index.table_ignoring_case("folded")?);
     index.write_tables(
         &[
-            TableChange::Put {
-                table: &kept,
-                name: b"a",
-                value: b"1",
-            },
-            TableChange::Put {
-                table: &kept,
-                name: b"b\xff",
-                value: &[7; 5_000],
-            },
-            TableChange::Put {
-                table: &other_case,
-                name: b"Name",
-                value: b"",
-            },
+            TableChange::put(&kept, "a", "1"),
+            TableChange::put(&kept, b"b\xff", &[7; 5_000]),
+            TableChange::put(&other_case, "Name", ""),
         ],
         Terms::default(),
     )?;
@@ -872,7 +863,7 @@ fn tables_keep_what_the_host_puts_into_them() -> Anything {
     kept.clear()?;
     assert_eq!(kept.names().next(), None);
     let other = Index::open(Options::new(folder.path()))?;
-    let refused = other.write_tables(&[TableChange::Clear { table: &other_case }], Terms::default());
+    let refused = other.write_tables(&[TableChange::clear(&other_case)], Terms::default());
     assert_eq!(refused.map_err(|error| error.kind()), Err(ErrorKind::InvalidArgument));
     assert_eq!(other_case.count()?, 1);
     Ok(())
@@ -918,4 +909,116 @@ fn each_failure_of_the_index_is_a_kind_of_the_same_name() {
             assert_eq!(format!("{kind:?}"), name);
         }
     }
+}
+
+#[test]
+fn json_has_the_names_of_c() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let index = at.open_listed()?;
+    let found = index.match_path(&path)?;
+    let json = serde_json::to_value(&found)?;
+    let words = ["status", "match_kind", "confidence", "reason"].map(|name| json[name].as_str());
+    assert_eq!(words, [Some("found"), Some("exact"), Some("high"), None]);
+    assert!(json["age_ms"].is_u64());
+    let item = &json["candidates"][0];
+    assert_eq!(
+        (item["key"].as_str(), item["path"].as_str()),
+        (Some(&*key), Some(&*path))
+    );
+    assert_eq!(
+        (item["library"].as_str(), item["kind"].as_str()),
+        (Some("Movies"), Some("movie"))
+    );
+    assert_eq!(
+        (item["season"].as_i64(), item["show_title"].as_str()),
+        (Some(-1), Some(""))
+    );
+    let listed = index.library("Movies")?.item(&key)?.ok_or("not listed")?;
+    let listed = serde_json::to_value(&listed)?;
+    assert_eq!((&listed["paths"][0], listed.get("path")), (&item["path"], None));
+
+    // Bytes that are no UTF-8 have no JSON.
+    let movies = index.library("Movies")?;
+    movies.record_match(bytes(b"/host/\xff.mkv"), &key)?;
+    let recorded = serde_json::to_value(movies.match_path(bytes(b"/host/\xff.mkv"))?)?;
+    assert_eq!(recorded["match_kind"], "confirmed");
+    let folder = serde_json::to_value(index.match_folder("/data/movies")?)?;
+    assert_eq!(
+        (&folder["items"], &folder["status"], &folder["kind"]),
+        (&20.into(), &"ambiguous".into(), &().into())
+    );
+    let libraries = serde_json::to_value(index.libraries()?)?;
+    assert_eq!(
+        (&libraries[0]["items"], &libraries[0]["kind"]),
+        (&20.into(), &"movie".into())
+    );
+    let change = index.listing_and_changes()?.next().ok_or("no change")??;
+    let change = serde_json::to_value(change)?;
+    assert_eq!(
+        (&change["change"], &change["item"]["path"]),
+        (&"added".into(), &().into())
+    );
+    let stats = serde_json::to_value(index.stats()?)?;
+    assert_eq!(
+        (&stats["answers"]["none"], &stats["answers"]["exact"]),
+        (&1.into(), &1.into())
+    );
+    Ok(())
+}
+
+#[test]
+fn plain_enums_have_names() {
+    assert_eq!(MatchKind::ALL.len(), 5);
+    assert!(MatchKind::ALL.iter().all(|kind| kind.name() != "none"));
+    assert_eq!(RequestKind::ALL.len(), 8);
+    assert_eq!(format!("{:>9}", Status::NotYet), "  not_yet");
+    assert_eq!((Waited::Something.name(), Lock::Leave.name()), ("something", "leave"));
+    assert_eq!(
+        (Edited::Missing.to_string(), Notified::OtherServer.to_string()),
+        ("missing".into(), "other_server".into())
+    );
+    for kind in [
+        ErrorKind::Connect,
+        ErrorKind::Timeout,
+        ErrorKind::Starting,
+        ErrorKind::ServerError,
+    ] {
+        assert!(kind.is_transient(), "{kind}");
+    }
+    for kind in [
+        ErrorKind::Unauthorized,
+        ErrorKind::InvalidArgument,
+        ErrorKind::Aborted,
+        ErrorKind::Store,
+    ] {
+        assert!(!kind.is_transient(), "{kind}");
+    }
+    assert_eq!(
+        (Ttl::from(Duration::ZERO), Token::new("")),
+        (Ttl::For(Duration::ZERO), None)
+    );
+}
+
+#[test]
+fn a_library_is_named_by_what_is_known_of_it() -> Anything {
+    let at = Scene::new(2);
+    let index = at.open_listed()?;
+    let known = index.libraries()?;
+    assert_eq!(index.library(&known[0])?.items().count(), 2);
+    Ok(())
+}
+
+#[test]
+fn a_notification_says_what_became_of_it() -> Anything {
+    let at = Scene::new(2);
+    let told = r#"{"TimelineEntry":{"sectionID":1,"itemID":7,"state":5}}"#;
+    assert_eq!(at.open().notify(told)?, Notified::NothingNew, "nothing was fetched");
+    let index = at.open_listed()?;
+    assert_eq!(index.notify(told)?, Notified::Noted);
+    let of_no_library = told.replace(r#""sectionID""#, r#""identifier":"tv.plex.epg","sectionID""#);
+    assert_eq!(index.notify(of_no_library)?, Notified::NothingNew);
+    let other = r#"{"event":"library.new","Server":{"uuid":"another"},"Metadata":{"librarySectionID":1}}"#;
+    assert_eq!(index.notify(other)?, Notified::OtherServer);
+    Ok(())
 }

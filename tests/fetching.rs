@@ -4,7 +4,7 @@ mod support;
 #[path = "support/worker.rs"]
 mod worker;
 
-use std::cell::Cell;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use plexindex::error::Status;
@@ -54,11 +54,9 @@ fn a_page_that_was_cut_off_keeps_its_rows() {
     let (path, _) = path_of(&at.server, 1, 2_999);
     let error = library.match_path(path.as_bytes()).expect_err("cut off");
     assert_eq!(error.status, Status::BadAnswer, "{error:?}");
-    let seen = Cell::new(0);
+    let seen = OnceLock::new();
     let watch = |progress: &crate::support::index::Progress<'_>| {
-        if seen.get() == 0 {
-            seen.set(progress.items);
-        }
+        seen.get_or_init(|| progress.items);
         true
     };
     let found = index

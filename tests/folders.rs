@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use plexindex::{
-    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MappingKind, MatchKind, Options, Pattern, Reason,
-    Refreshed, Selector, Status, Ttl,
+    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MatchKind, Options, Reason, Refreshed, Selector, Status,
+    Ttl,
 };
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 
@@ -256,14 +256,9 @@ fn a_folder_below_another_root_is_sure_where_only_that_differs() -> Anything {
 #[test]
 fn mappings_of_both_kinds_lead_to_folders() -> Anything {
     let at = Scene::new();
-    let rule = |kind, from: &str, to: &str| Mapping {
-        kind,
-        from: Pattern::Prefix(from.as_bytes().to_vec()),
-        to: to.as_bytes().to_vec(),
-    };
     for mapping in [
-        rule(MappingKind::HostToServer, "/mnt/tv", "/data/tv"),
-        rule(MappingKind::ServerToHost, "/data/tv", "/mnt/tv"),
+        Mapping::host_to_server("/mnt/tv", "/data/tv"),
+        Mapping::server_to_host("/data/tv", "/mnt/tv"),
     ] {
         let index = Index::open(Options {
             mappings: vec![mapping],
@@ -320,7 +315,7 @@ fn items_below_come_page_by_page() -> Anything {
 fn what_is_new_is_found_and_what_went_is_not() -> Anything {
     let at = Scene::new();
     let index = Index::open(Options {
-        library_ttl: Ttl::Never,
+        library_ttl: Ttl::Forever,
         ..at.options()
     })?;
     assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
@@ -359,7 +354,7 @@ fn without_a_server_the_index_answers() -> Anything {
     at.server.refuse();
     assert_eq!(at.open().query().offline().match_folder("/data/tv/Alpha")?.items, 5);
     let expired = Index::open(Options {
-        library_ttl: Ttl::AtOnce,
+        library_ttl: Ttl::Zero,
         retry_for: Duration::ZERO,
         ..at.options()
     })?;
@@ -589,16 +584,11 @@ fn a_cold_folder_without_such_a_file_is_answered_by_the_listing() -> Anything {
 
 #[test]
 fn a_cold_folder_is_found_through_mappings() -> Anything {
-    let rule = |kind, from: &[u8], to: &[u8]| Mapping {
-        kind,
-        from: Pattern::Prefix(from.to_vec()),
-        to: to.to_vec(),
-    };
     let disk = disk();
-    let host = disk.path().to_str().ok_or("text")?.as_bytes();
+    let host = disk.path();
     for mapping in [
-        rule(MappingKind::HostToServer, host, b"/srv"),
-        rule(MappingKind::ServerToHost, b"/srv", host),
+        Mapping::host_to_server(host, "/srv"),
+        Mapping::server_to_host("/srv", host),
     ] {
         let server = on_disk(Path::new("/srv"));
         let store = tempfile::tempdir()?;

@@ -236,7 +236,7 @@ fn deltas_end_where_listings_do_whatever_came_and_went() {
         at.server.scan(1);
         let fresh = open(
             plexindex::options::Options {
-                library_ttl: plexindex::options::Ttl::AtOnce,
+                library_ttl: plexindex::options::Ttl::Zero,
                 ..at.options.clone()
             },
             &at.clock,
@@ -627,7 +627,7 @@ fn an_item_that_went_while_an_old_one_came_is_found_gone() {
         at.server.reset();
         let fresh = open(
             plexindex::options::Options {
-                library_ttl: plexindex::options::Ttl::AtOnce,
+                library_ttl: plexindex::options::Ttl::Zero,
                 ..at.options.clone()
             },
             &at.clock,

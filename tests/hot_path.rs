@@ -73,7 +73,7 @@ fn warm() -> Warm {
         .map(|(path, key)| Op::Put(&kept, path.as_bytes(), key.as_bytes()))
         .collect();
     let terms = Terms {
-        ttl: Ttl::Never,
+        ttl: Ttl::Forever,
         limit: None,
     };
     index.tables().write(&ops, &terms).expect("stored, and compacted");

@@ -16,6 +16,9 @@ mod engine {
     pub mod version_page;
     pub mod view;
 }
+#[macro_use]
+#[path = "../src/enum_names.rs"]
+mod enum_names;
 #[path = "../src/error.rs"]
 mod error;
 #[path = "../src/matching/mod.rs"]

@@ -187,7 +187,7 @@ fn what_hosts_told_stays() {
     let (other, other_key) = path_of(&at.server, 1, 4);
     one.invalidate_item(&other_key).expect("invalidated");
     let keep = Terms {
-        ttl: Ttl::Never,
+        ttl: Ttl::Forever,
         limit: None,
     };
     let table = index.tables().table(b"mine", false).expect("a table");

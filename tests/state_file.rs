@@ -299,7 +299,7 @@ fn once_a_day_it_is_noted_that_the_store_is_used() {
     started.clock.advance_ms(25 * HOUR_MS);
     let index = open(
         Options {
-            library_ttl: plexindex::options::Ttl::Never,
+            library_ttl: plexindex::options::Ttl::Forever,
             max_age: Duration::MAX,
             ..started.options()
         },

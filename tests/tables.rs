@@ -16,7 +16,7 @@ use support::index::{Index, QueryOptions, failpoint};
 use worker::{Worker, rounds, say, told, until};
 
 const KEEP: Terms = Terms {
-    ttl: Ttl::Never,
+    ttl: Ttl::Forever,
     limit: None,
 };
 
@@ -206,7 +206,7 @@ fn values_are_kept_until_they_expire() {
     put(&films, "x", "two");
     put(&films, "y", "");
     let with = |ttl| Terms { ttl, limit: None };
-    films.put(b"z", b"z", &with(Ttl::AtOnce)).expect("stored");
+    films.put(b"z", b"z", &with(Ttl::Zero)).expect("stored");
     assert_eq!((get(&films, "z"), lookup(&films, "z")), (None, None));
     assert_eq!(films.count().expect("counted"), 3, "until more is stored");
     films
@@ -282,7 +282,7 @@ fn what_was_written_longest_ago_goes_first_and_together() {
     let index = open(folder.path());
     let (films, shows) = (table(&index, "Films"), table(&index, "Shows"));
     let terms = Terms {
-        ttl: Ttl::Never,
+        ttl: Ttl::Forever,
         limit: Some(3 * (64 + 101) + 20),
     };
     let value = [0; 100];

@@ -504,7 +504,7 @@ fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_ti
             count.fetch_add(1, Ordering::SeqCst);
             None
         })),
-        library_ttl: Ttl::AtOnce,
+        library_ttl: Ttl::Zero,
         ..at.options.clone()
     };
     let index = open(options, &at.clock);
@@ -609,7 +609,7 @@ fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
     let (path, key) = path_of(&at.server, 1, 5);
     let options = Options {
         read_timeout: Duration::from_millis(200),
-        library_ttl: Ttl::AtOnce,
+        library_ttl: Ttl::Zero,
         ..at.options.clone()
     };
     let (index, slot) = renewed_by(options, &at, move |(index, library)| {
@@ -1080,7 +1080,9 @@ fn what_is_invalidated_before_the_first_token_is_accepted_is_refused() {
         library.invalidate_item(&key),
         library.invalidate(),
         index.invalidate_all(),
-        index.notify(br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#),
+        index
+            .notify(br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#)
+            .map(drop),
         index.clear(),
     ] {
         let error = done.expect_err("whose is not known");
@@ -1325,7 +1327,9 @@ fn needing(index: &Index) -> Vec<(&'static str, plexindex::error::Result<()>)> {
         ("all", index.invalidate_all()),
         (
             "notify",
-            index.notify(br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#),
+            index
+                .notify(br#"{"TimelineEntry":{"sectionID":1,"state":5}}"#)
+                .map(drop),
         ),
         ("clear", index.clear()),
     ]

@@ -14,7 +14,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         server_url: Some(env::var("PLEX_URL")?),
         token: Token::new(&env::var("PLEX_TOKEN")?),
         mappings: vec![Mapping::host_to_server(host, server)],
-        library_ttl: Ttl::Never,
+        library_ttl: Ttl::Forever,
         ..Options::new(store)
     })?;
     let movies = index.library("Movies")?;

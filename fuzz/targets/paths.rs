@@ -1,7 +1,10 @@
 //! Paths by themselves: the normal form, how paths relate, mappings, and the mapping that is proposed.
 
 use crate::matching::{Mappings, Normal, Relation, Samples, lies_under, normal_form};
-use crate::options::{Mapping, MappingKind, Pattern};
+use crate::options::{Mapping, MappingKind};
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 use super::input::Input;
 use super::ladder::naive;
@@ -115,11 +118,7 @@ fn rewritten(rules: &Mappings, path: &[u8]) -> Vec<Vec<u8>> {
 }
 
 fn prefix(kind: MappingKind, from: &[u8], to: &[u8]) -> Mapping {
-    Mapping {
-        kind,
-        from: Pattern::Prefix(from.to_vec()),
-        to: to.to_vec(),
-    }
+    Mapping::of_folders(kind, OsStr::from_bytes(from).as_ref(), OsStr::from_bytes(to).as_ref())
 }
 
 fn a_folder_takes_the_others_place(from: &[u8], to: &[u8], path: &[u8]) {
@@ -191,11 +190,7 @@ pub fn run(data: &[u8]) {
         } else {
             MappingKind::ServerToHost
         };
-        rules.push(Mapping {
-            kind,
-            from: Pattern::Regex(pattern.to_owned()),
-            to: input.bytes().to_vec(),
-        });
+        rules.push(Mapping::pattern(kind, pattern, input.bytes()));
     }
     let Ok(mappings) = Mappings::new(&rules) else { return };
     for path in [&one, &other, &third] {

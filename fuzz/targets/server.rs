@@ -111,8 +111,6 @@ impl Source for Small {
             })
             .collect())
     }
-
-    fn after_fork(&self) {}
 }
 
 /// A server that cannot be reached.
@@ -142,8 +140,6 @@ impl Source for Away {
     fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         Err(away())
     }
-
-    fn after_fork(&self) {}
 }
 
 fn away() -> Error {
@@ -190,7 +186,7 @@ pub fn fill(folder: &std::path::Path) {
         .expect("answered");
     let table = index.tables().table(b"kept", false).expect("a table");
     let keep = plexindex::tables::Terms {
-        ttl: plexindex::options::Ttl::Never,
+        ttl: plexindex::options::Ttl::Forever,
         limit: None,
     };
     for n in 0..8 {

@@ -128,15 +128,15 @@ fn operations(here: &FolderConnections, data: &[u8]) {
         let (how, handle) = (input.byte(), input.below(2));
         let tables = &here.tables[handle];
         let ttl = match how >> 5 {
-            0 => Ttl::AtOnce,
+            0 => Ttl::Zero,
             1 => Ttl::For(Duration::from_millis(u64::from(input.byte()) * 50)),
             2 => Ttl::For(Duration::MAX),
-            _ => Ttl::Never,
+            _ => Ttl::Forever,
         };
         let until = match ttl {
-            Ttl::Never => None,
-            Ttl::AtOnce => Some(now_ms),
+            Ttl::Zero => Some(now_ms),
             Ttl::For(time) => Some(now_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))),
+            _ => None,
         };
         let mut ops: Vec<(u8, usize, Vec<u8>, Vec<u8>)> = Vec::new();
         let mut limit = u64::MAX;

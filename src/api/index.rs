@@ -9,10 +9,10 @@ use super::feed::Changes;
 use super::opened::{Index, Library};
 use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
-use super::table::{Table, TableChange, write};
-use crate::engine::{Selector, StoreInfo, Tables, Terms};
+use super::table::{Table, TableChange, Terms, write};
+use crate::engine::{Selector, StoreInfo, Tables};
 use crate::error::Result;
-use crate::events::DebounceIntervals;
+use crate::events::{DebounceIntervals, Notified};
 use crate::model::Token;
 use crate::query::{Folder, LibraryInfo, Match};
 use crate::source::TokenOwner;
@@ -56,7 +56,8 @@ impl Index {
         self.query().match_folder(path)
     }
 
-    /// Answers for many paths from all libraries, in order. An invalid path gets an error in its place.
+    /// Answers for many paths from all libraries, in order. An invalid path gets an error in its place; the others are
+    /// answered.
     ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].
@@ -98,7 +99,7 @@ impl Index {
 
     /// Additions, removals, changes and moves since `cursor`, in all libraries, in the order in which the index learned them:
     /// every listing, event and verification of any process counts. Without a cursor there are none yet, and
-    /// [`Changes::cursor`] is the current position.
+    /// [`Changes::cursor`] is the current position: pass it to the next call.
     ///
     /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor outlives processes.
     /// It is of one store, server and user. After a kill, who goes on from the last cursor that was kept misses nothing.
@@ -161,12 +162,12 @@ impl Index {
     /// Replaces the token in all handles of this index. Sends no request; running calls keep the earlier token.
     ///
     /// With [`Options::user`](crate::Options::user) the index keeps its content. Without it, the index returns nothing
-    /// until the server has accepted the new token. Then it returns what it stored for this token, or for the same user
-    /// if a JSON Web Token names the user and the key pair. [`Options::renewal`](crate::Options::renewal) supplies a
-    /// new token when the server refuses this one.
+    /// until the server has accepted the new token. Then it returns what it stored for the token's user: a JSON Web
+    /// Token names its user and the key pair, any other token is a user of its own.
+    /// [`Options::renewal`](crate::Options::renewal) supplies a new token when the server refuses this one.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a text that cannot be a token; errors of
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a text that no header can carry; errors of
     /// the store.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
         self.inner().set_token(token, TokenOwner::Any)
@@ -213,13 +214,13 @@ impl Index {
     }
 
     /// Stores the hints of a webhook (its JSON, or the whole form) or a notification that the host received: the next
-    /// query about what changed asks the server. Webhooks of another server are ignored. Sends no request.
+    /// query about what changed asks the server. Returns what was done with it. Sends no request.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other body.
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while the server has not accepted a new token:
     /// nothing is stored, so call this again afterwards. Errors of the store.
-    pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<()> {
+    pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<Notified> {
         self.inner().events.notify(body.as_ref())
     }
 

@@ -87,7 +87,7 @@ impl Library {
         self.query().match_path_at_once(path)
     }
 
-    /// Answers for many paths, in order. An invalid path gets an error in its place.
+    /// Answers for many paths, in order. An invalid path gets an error in its place; the others are answered.
     ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].

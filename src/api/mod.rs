@@ -15,8 +15,9 @@ mod table;
 mod timing;
 
 pub use crate::edit::{EditReport, Edited};
-pub use crate::engine::{Selector, StoreInfo, Terms};
+pub use crate::engine::{Selector, StoreInfo};
 pub use crate::error::{Error, ErrorKind, Result};
+pub use crate::events::Notified;
 pub use crate::model::{Confidence, ItemType, LibraryKind, MatchKind, Reason, Token};
 pub use crate::options::{Mapping, MappingKind, Options, Pattern, Renewal, Ttl};
 pub use crate::query::{Change, ChangeKind, Folder, Item, LibraryInfo, Match, MatchStatus as Status};
@@ -30,4 +31,4 @@ pub use index::Watch;
 pub use library::{Items, ItemsBelow};
 pub use opened::{Index, Library};
 pub use query::{Query, Refreshed, Waited};
-pub use table::{Names, Table, TableChange};
+pub use table::{Names, Table, TableChange, Terms};

@@ -104,13 +104,14 @@ impl Index {
         Ok(Self(Arc::new(OpenIndex(inner))))
     }
 
-    /// Drops this handle. The last one writes the counters and closes the store, which may fail. Dropping a handle does
+    /// Drops this handle. Returns whether it was the last: `false` if other handles, libraries, tables or watches keep
+    /// the index open. The last one writes the counters and closes the store, which may fail. Dropping a handle does
     /// the same and ignores the error.
     ///
     /// # Errors
     /// Errors of the store, if the counters could not be written.
-    pub fn close(self) -> Result<()> {
-        Arc::into_inner(self.0).map_or(Ok(()), |last| last.0.close())
+    pub fn close(self) -> Result<bool> {
+        Arc::into_inner(self.0).map_or(Ok(false), |last| last.0.close().map(|()| true))
     }
 
     /// Closes the index, even if it has other handles.

@@ -14,7 +14,7 @@ use crate::platform::deadline::Deadline;
 use crate::query::{Answer, ChangePage, Folder, FolderFacts, LibraryInfo, Match, known};
 use crate::sync::{Call, Progress, RefreshReason};
 
-type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + 'q>;
+type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
 
 /// A question to a library or to all: first what it may cost, then what is asked.
 ///
@@ -65,7 +65,7 @@ pub enum Refreshed {
     Done,
     /// The deadline passed first. The next refresh continues where this one stopped.
     NotYet,
-    /// The server cannot list a library within such a short deadline: refresh once without one.
+    /// Nothing came from the server before the deadline: it is silent, or too slow. Refresh once without one.
     NeedsWarm,
 }
 
@@ -80,6 +80,9 @@ pub enum Waited {
     /// The deadline passed first.
     NotYet,
 }
+
+enum_names! { Refreshed: Done "done", NotYet "not_yet", NeedsWarm "needs_warm" }
+enum_names! { Waited: Something "something", NotYet "not_yet" }
 
 impl<'q> Query<'q> {
     pub(super) fn new(index: &'q Index, library: Option<&'q Library>) -> Self {
@@ -117,7 +120,7 @@ impl<'q> Query<'q> {
     ///
     /// The callback may use the same index. A nested call that needs what is being fetched waits for it. A panic in the
     /// callback ends the call in the same way, and then continues.
-    pub fn progress(mut self, tell: impl FnMut(&Progress<'_>) -> ControlFlow<()> + 'q) -> Self {
+    pub fn progress(mut self, tell: impl FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q) -> Self {
         self.progress = Some(RefCell::new(Box::new(tell)));
         self
     }
@@ -205,10 +208,10 @@ impl<'q> Query<'q> {
     }
 
     /// [`Query::match_path`] without waiting for a request, another thread or the database. If the answer needs one of
-    /// them, its status is [`Status::NotYet`]: call [`Query::match_path`] then.
+    /// them, its status is [`NotYet`](crate::Status::NotYet): call [`Query::match_path`] then.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path, as [`Query::match_path`].
     pub fn match_path_at_once(&self, path: impl AsRef<Path>) -> Result<Match> {
         self.index.inner().queries.check_path(bytes_of(&path))?;
         self.match_path_at_once_with(bytes_of(&path), Match::of)
@@ -225,7 +228,7 @@ impl<'q> Query<'q> {
         given.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
     }
 
-    /// Answers for many paths, in order. An invalid path gets an error in its place.
+    /// Answers for many paths, in order. An invalid path gets an error in its place; the others are answered.
     ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::opened::Index;
 use crate::engine;
-use crate::engine::Terms;
 use crate::error::{Result, refuse};
+use crate::options::Ttl;
 
 /// A table of the host's own values by exact name, with an expiry. It sends no requests. The handle is cheap to clone and
 /// usable from any thread and process; it keeps its index open.
@@ -26,54 +26,75 @@ pub struct Table {
     table: Arc<engine::Table>,
 }
 
+/// How long values are kept, and how many bytes of them.
+///
+/// ```
+/// use std::time::Duration;
+/// use plexindex::Terms;
+///
+/// let terms = Terms::default().ttl(Duration::from_secs(3600)).limit(50 << 20);
+/// # let _ = terms;
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "terms are given to a write"]
+pub struct Terms(engine::Terms);
+
+impl Terms {
+    /// The values of the write expire after this time. By default they never do.
+    pub fn ttl(mut self, ttl: impl Into<Ttl>) -> Self {
+        self.0.ttl = ttl.into();
+        self
+    }
+
+    /// The write then removes the oldest entries, except its own, until all tables of the index have at most this many bytes. An
+    /// entry counts its name, its value and 64 bytes. By default nothing is removed.
+    pub fn limit(mut self, bytes: u64) -> Self {
+        self.0.limit = Some(bytes);
+        self
+    }
+}
+
 /// A change of a table, for [`Index::write_tables`](crate::Index::write_tables).
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum TableChange<'c> {
-    /// Stores a value, and replaces one of the same name.
-    Put {
-        /// The table.
-        table: &'c Table,
-        /// The entry's name.
-        name: &'c [u8],
-        /// Its value.
-        value: &'c [u8],
-    },
-    /// Removes an entry.
-    Remove {
-        /// The table.
-        table: &'c Table,
-        /// The entry's name.
-        name: &'c [u8],
-    },
-    /// Removes all entries of a table.
-    Clear {
-        /// The table.
-        table: &'c Table,
-    },
+#[derive(Clone, Copy)]
+#[must_use = "nothing is written yet"]
+pub struct TableChange<'c> {
+    table: &'c Table,
+    op: engine::Op<'c>,
 }
 
 impl<'c> TableChange<'c> {
-    fn op(&self) -> (&'c Table, engine::Op<'c>) {
-        match *self {
-            Self::Put { table, name, value } => (table, engine::Op::Put(&table.table, name, value)),
-            Self::Remove { table, name } => (table, engine::Op::Remove(&table.table, name)),
-            Self::Clear { table } => (table, engine::Op::Clear(&table.table)),
-        }
+    /// Stores a value, and replaces one of the same name.
+    pub fn put<N: AsRef<[u8]> + ?Sized, V: AsRef<[u8]> + ?Sized>(table: &'c Table, name: &'c N, value: &'c V) -> Self {
+        let op = engine::Op::Put(&table.table, name.as_ref(), value.as_ref());
+        Self { table, op }
+    }
+
+    /// Removes an entry.
+    pub fn remove<N: AsRef<[u8]> + ?Sized>(table: &'c Table, name: &'c N) -> Self {
+        let op = engine::Op::Remove(&table.table, name.as_ref());
+        Self { table, op }
+    }
+
+    /// Removes all entries of a table.
+    pub fn clear(table: &'c Table) -> Self {
+        let op = engine::Op::Clear(&table.table);
+        Self { table, op }
+    }
+}
+
+impl std::fmt::Debug for TableChange<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "TableChange({:?})", self.table)
     }
 }
 
 /// Changes tables of this index in one transaction.
 pub fn write(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
-    let mut ops = Vec::with_capacity(changes.len());
-    for change in changes {
-        let (table, op) = change.op();
-        if !table.index.is(index) {
-            refuse("a table is another index's: write to the tables of one index at a time")?;
-        }
-        ops.push(op);
+    if changes.iter().any(|change| !change.table.index.is(index)) {
+        return refuse("a table is another index's: write to the tables of one index at a time");
     }
-    index.tables().write(&ops, &terms)
+    let ops: Vec<_> = changes.iter().map(|change| change.op).collect();
+    index.tables().write(&ops, &terms.0)
 }
 
 impl Table {
@@ -107,7 +128,7 @@ impl Table {
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB; errors of the
     /// store.
     pub fn put(&self, name: impl AsRef<[u8]>, value: impl AsRef<[u8]>, terms: Terms) -> Result<()> {
-        self.table.put(name.as_ref(), value.as_ref(), &terms)
+        self.table.put(name.as_ref(), value.as_ref(), &terms.0)
     }
 
     /// Removes an entry. A missing entry is no error.

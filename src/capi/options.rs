@@ -51,8 +51,8 @@ fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Durati
 pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     match ms {
         0 => Ok(options::Options::default().library_ttl),
-        c::PLEXINDEX_TTL_AT_ONCE => Ok(Ttl::AtOnce),
-        c::PLEXINDEX_TTL_NEVER => Ok(Ttl::Never),
+        c::PLEXINDEX_TTL_AT_ONCE => Ok(Ttl::Zero),
+        c::PLEXINDEX_TTL_NEVER => Ok(Ttl::Forever),
         ms => millis(ms, what, "0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER").map(Ttl::For),
     }
 }

@@ -77,8 +77,13 @@ fn progress_callback(
     handle: *const Handle,
     call: ProgressFn,
     user: *mut c_void,
-) -> impl FnMut(&Progress<'_>) -> ControlFlow<()> {
+) -> impl FnMut(&Progress<'_>) -> ControlFlow<()> + Send {
+    struct Caller(*const Handle, *mut c_void);
+    // SAFETY: a query of C stays on the thread of its call, which calls the function.
+    unsafe impl Send for Caller {}
+    let caller = Caller(handle, user);
     move |progress| {
+        let caller = &caller;
         let title = progress.library.unwrap_or_default();
         let record = types::ProgressRecord {
             size: size_of::<types::ProgressRecord>(),
@@ -94,7 +99,7 @@ fn progress_callback(
         let call: unsafe extern "C-unwind" fn(*mut c_void, *const types::ProgressRecord) -> i32 =
             unsafe { std::mem::transmute(call) };
         // SAFETY: the caller gave this function for this purpose; the record outlives the call.
-        match call_host_for(handle, || unsafe { call(user, &raw const record) }) {
+        match call_host_for(caller.0, || unsafe { call(caller.1, &raw const record) }) {
             0 => ControlFlow::Continue(()),
             _ => ControlFlow::Break(()),
         }

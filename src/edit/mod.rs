@@ -51,6 +51,8 @@ pub enum Edited {
     Missing = 3,
 }
 
+enum_names! { Edited: No "no", Done "done", Failed "failed", Missing "missing" }
+
 /// The progress of an edit, whether it succeeded or not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

@@ -5,4 +5,4 @@ mod debounce;
 mod watch;
 
 pub use debounce::DebounceIntervals;
-pub use watch::Events;
+pub use watch::{Events, Notified};

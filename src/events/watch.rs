@@ -18,6 +18,20 @@ use crate::platform::thread::{NO_THREAD, Worker};
 use crate::source::{Bounds, Event, Notification, Source};
 use crate::stats::Counters;
 
+/// What [`Index::notify`](crate::Index::notify) did with a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Notified {
+    /// Stored its hints: the next query about what changed asks the server.
+    Noted,
+    /// Ignored it: it comes from another server.
+    OtherServer,
+    /// Nothing: it does not concern libraries, or no library was ever fetched.
+    NothingNew,
+}
+
+enum_names! { Notified: Noted "noted", OtherServer "other_server", NothingNew "nothing_new" }
+
 /// The pause before the first reconnection; doubles with each.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest pause.
@@ -243,7 +257,7 @@ impl Events {
     }
 
     /// Writes hints for a notification or webhook that the host received.
-    pub fn notify(&self, body: &[u8]) -> Result<()> {
+    pub fn notify(&self, body: &[u8]) -> Result<Notified> {
         if body.len() > MAX_BODY {
             return refuse("the body is larger than 16 MiB: none of Plex's is");
         }
@@ -258,10 +272,15 @@ impl Events {
             && self.is_other_server(&server)?
         {
             log::debug!("a webhook of another server ({server}) is ignored");
-            return Ok(());
+            return Ok(Notified::OtherServer);
         }
         self.counters.count_events(events.len() as u64);
-        self.store_hints(&Debouncer::hints_of(events), Deadline::NONE)
+        let has_noted = self.store_hints(&Debouncer::hints_of(events), Deadline::NONE)?;
+        Ok(if has_noted {
+            Notified::Noted
+        } else {
+            Notified::NothingNew
+        })
     }
 
     /// Returns whether this is the machine identifier of another server.
@@ -276,18 +295,19 @@ impl Events {
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
     }
 
-    fn store_hints(&self, hints: &[LibraryHint], deadline: Deadline) -> Result<()> {
+    /// Returns whether hints were written.
+    fn store_hints(&self, hints: &[LibraryHint], deadline: Deadline) -> Result<bool> {
         if hints.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
         self.reading.catch_up(deadline)?;
         let Some(identity) = self.reading.identity() else {
             // Nothing is stored, so nothing can be stale; but the token may not be accepted yet.
-            return self.reading.check_accepted();
+            return self.reading.check_accepted().map(|()| false);
         };
         self.store.mark(identity, hints, deadline)?;
         self.counters.count_hint_write();
-        self.reading.catch_up(deadline)
+        self.reading.catch_up(deadline).map(|()| true)
     }
 }
 

@@ -68,11 +68,11 @@ fn a_listing_in_the_future_is_stale() {
 #[test]
 fn ttl_at_once_never_and_invalidated() {
     let age = listed_at(0);
-    assert_eq!(need(&age, &policy(Ttl::AtOnce), 0), Need::Probe);
-    assert_eq!(need(&age, &policy(Ttl::Never), 1000 * HOUR), Need::Nothing);
+    assert_eq!(need(&age, &policy(Ttl::Zero), 0), Need::Probe);
+    assert_eq!(need(&age, &policy(Ttl::Forever), 1000 * HOUR), Need::Nothing);
     let due = Age { due: true, ..age };
-    assert_eq!(need(&due, &policy(Ttl::Never), 0), Need::Listing);
-    assert_eq!(need(&Age::default(), &policy(Ttl::Never), 0), Need::Listing);
+    assert_eq!(need(&due, &policy(Ttl::Forever), 0), Need::Listing);
+    assert_eq!(need(&Age::default(), &policy(Ttl::Forever), 0), Need::Listing);
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn a_provisional_listing_lives_a_minute() {
         provisional: true,
         ..listed_at(0)
     };
-    let policy = policy(Ttl::Never);
+    let policy = policy(Ttl::Forever);
     assert_eq!(need(&age, &policy, PROVISIONAL_MS - 1), Need::Nothing);
     assert_eq!(need(&age, &policy, PROVISIONAL_MS), Need::Probe);
     assert!(!is_current(&age, "a", &shows("a"), &policy, 0));
@@ -89,7 +89,7 @@ fn a_provisional_listing_lives_a_minute() {
 
 #[test]
 fn an_equal_token_settles_a_probe_hint_but_not_a_change_hint() {
-    let policy = policy(Ttl::Never);
+    let policy = policy(Ttl::Forever);
     let shown = shows("a");
     let hinted = |hint| Age { hint, ..listed_at(0) };
     assert_eq!(need(&hinted(Hint::None), &policy, 1), Need::Nothing);
@@ -102,7 +102,7 @@ fn an_equal_token_settles_a_probe_hint_but_not_a_change_hint() {
 
 #[test]
 fn an_equal_token_proves_as_much_as_its_trust() {
-    let policy = policy(Ttl::Never);
+    let policy = policy(Ttl::Forever);
     let current = |shown: &Change| is_current(&listed_at(0), "a", shown, &policy, 1);
     let with = |token: &str, trust| Change { trust, ..shows(token) };
     let busy = |change: Change| Change { busy: true, ..change };

@@ -50,8 +50,8 @@ impl Policy {
     fn ttl_ms(&self, at_once: i64, never: i64) -> i64 {
         match self.ttl {
             Ttl::For(ttl) => i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
-            Ttl::AtOnce => at_once,
-            Ttl::Never => never,
+            Ttl::Zero => at_once,
+            Ttl::Forever => never,
         }
     }
 }
@@ -115,13 +115,13 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
     if age.due {
         return Need::Listing;
     }
-    if policy.ttl != Ttl::Never && is_too_old(age, policy, now_ms) {
+    if policy.ttl != Ttl::Forever && is_too_old(age, policy, now_ms) {
         return Need::Listing;
     }
-    if age.hint != Hint::None || (age.moved && policy.ttl != Ttl::Never) {
+    if age.hint != Hint::None || (age.moved && policy.ttl != Ttl::Forever) {
         return Need::Probe;
     }
-    if policy.ttl == Ttl::Never && !age.provisional {
+    if policy.ttl == Ttl::Forever && !age.provisional {
         return Need::Nothing;
     }
     let lives = if age.provisional {
@@ -148,7 +148,7 @@ pub fn need_when_probed(
     now_ms: i64,
 ) -> Need {
     let since_listed = now_ms.saturating_sub(age.listed_ms);
-    let too_old = (policy.ttl != Ttl::Never && is_too_old(age, policy, now_ms))
+    let too_old = (policy.ttl != Ttl::Forever && is_too_old(age, policy, now_ms))
         || (since_listed < 0 && shown.trust != Trust::Exact);
     if !age.listed || age.due || age.held_back || age.partial || too_old {
         Need::Listing

@@ -161,7 +161,7 @@ impl<'v> FoundItem<'v> {
 }
 
 /// The matches for a path.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Resolution<'v> {
     /// How it matched.
     pub match_kind: MatchKind,
@@ -181,6 +181,22 @@ pub struct Resolution<'v> {
     found: SmallVec<[FoundItem<'v>; MAX_CANDIDATES]>,
     /// All matches are episodes in one file.
     are_episodes: bool,
+}
+
+impl Default for Resolution<'_> {
+    fn default() -> Self {
+        Self {
+            match_kind: MatchKind::None,
+            confidence: Confidence::None,
+            reason: Reason::None,
+            total: 0,
+            unverified: false,
+            broken: false,
+            components: 0,
+            found: SmallVec::new(),
+            are_episodes: false,
+        }
+    }
 }
 
 impl<'v> Resolution<'v> {

@@ -6,10 +6,9 @@ mod ids;
 mod scrub;
 mod token;
 
-use std::fmt;
-
 pub use ids::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
-pub use token::{Claims, Token};
+pub(crate) use token::Claims;
+pub use token::Token;
 
 /// Maximum length of a key in bytes. Plex's keys are numbers; longer keys are not stored, since each process keeps keys
 /// in memory.
@@ -52,40 +51,26 @@ impl ItemType {
 
     const LEAVES: [Self; 5] = [Self::Movie, Self::Episode, Self::Track, Self::Clip, Self::Photo];
 
-    /// The inverse of [`ItemType::number`] for leaves; [`ItemType::Other`] for other numbers.
-    #[must_use]
-    pub fn from_number(number: u8) -> Self {
+    /// Decodes Plex's number of a leaf; [`ItemType::Other`] for other numbers.
+    pub(crate) fn from_number(number: u8) -> Self {
         let mut leaves = Self::LEAVES.into_iter();
         leaves.find(|leaf| leaf.number() == number).unwrap_or_default()
     }
 
-    /// Plex's name of the type, as in its replies.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Movie => "movie",
-            Self::Show => "show",
-            Self::Season => "season",
-            Self::Episode => "episode",
-            Self::Artist => "artist",
-            Self::Album => "album",
-            Self::Track => "track",
-            Self::Clip => "clip",
-            Self::Photo => "photo",
-            Self::Other => "other",
-        }
-    }
-
-    /// The inverse of [`ItemType::name`] for leaves; [`ItemType::Other`] for other names.
-    #[must_use]
-    pub fn from_name(name: &str) -> Self {
+    /// Decodes Plex's name of a leaf; [`ItemType::Other`] for other names.
+    pub(crate) fn from_name(name: &str) -> Self {
         let mut leaves = Self::LEAVES.into_iter();
         leaves.find(|leaf| leaf.name() == name).unwrap_or_default()
     }
 }
 
+enum_names! { ItemType:
+    Movie "movie", Show "show", Season "season", Episode "episode", Artist "artist", Album "album",
+    Track "track", Clip "clip", Photo "photo", Other "other"
+}
+
 /// Type of a library, as in `/library/sections`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum LibraryKind {
@@ -102,29 +87,43 @@ pub enum LibraryKind {
     Photo = 13,
 }
 
+enum_names! { LibraryKind: Movie "movie", Show "show", Artist "artist", Photo "photo", Other "other" }
+
 impl LibraryKind {
-    /// Plex's name of the kind.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Movie => "movie",
-            Self::Show => "show",
-            Self::Artist => "artist",
-            Self::Photo => "photo",
-            Self::Other => "other",
-        }
+    const KNOWN: [Self; 4] = [Self::Movie, Self::Show, Self::Artist, Self::Photo];
+
+    /// Decodes Plex's name; [`LibraryKind::Other`] for unknown names.
+    pub(crate) fn from_name(name: &str) -> Self {
+        let mut kinds = Self::KNOWN.into_iter();
+        kinds.find(|kind| kind.name() == name).unwrap_or_default()
     }
 
-    /// The inverse of [`LibraryKind::name`]; [`LibraryKind::Other`] for unknown names.
-    #[must_use]
-    pub fn from_name(name: &str) -> Self {
-        let mut kinds = [Self::Movie, Self::Show, Self::Artist, Self::Photo].into_iter();
-        kinds.find(|kind| kind.name() == name).unwrap_or_default()
+    /// Decodes the number; [`LibraryKind::Other`] for unknown numbers.
+    pub(crate) fn from_number(number: i64) -> Self {
+        let mut kinds = Self::KNOWN.into_iter();
+        kinds.find(|kind| *kind as i64 == number).unwrap_or_default()
     }
 }
 
-/// A leaf item of a library, with the fields needed for matching and answers.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+/// A library's kind as its number, as in the store.
+mod kind_number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::LibraryKind;
+
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's shape
+    pub fn serialize<S: Serializer>(kind: &LibraryKind, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_u8(*kind as u8)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<LibraryKind, D::Error> {
+        u8::deserialize(from).map(|number| LibraryKind::from_number(number.into()))
+    }
+}
+
+/// A leaf item of a library, with the fields needed for matching and answers. The default has -1 for season and episode,
+/// as a film.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Item {
     /// Plex's `ratingKey`: an opaque string, never empty.
     pub rating_key: String,
@@ -156,6 +155,28 @@ pub struct Item {
     pub guids: Vec<String>,
     /// Paths of the files in the server's spelling and order, without duplicates.
     pub parts: Vec<String>,
+}
+
+impl Default for Item {
+    fn default() -> Self {
+        Self {
+            rating_key: String::new(),
+            kind: ItemType::default(),
+            title: String::new(),
+            year: 0,
+            show_title: String::new(),
+            show_rating_key: String::new(),
+            show_guid: String::new(),
+            season_title: String::new(),
+            season_rating_key: String::new(),
+            season_guid: String::new(),
+            season: -1,
+            episode: -1,
+            guid: String::new(),
+            guids: Vec::new(),
+            parts: Vec::new(),
+        }
+    }
 }
 
 impl Item {
@@ -254,6 +275,7 @@ pub struct Library {
     /// Title; need not be unique.
     pub title: String,
     /// Type of the library.
+    #[serde(with = "kind_number")]
     pub kind: LibraryKind,
     /// Its locations, as paths of the server.
     pub locations: Vec<String>,
@@ -288,12 +310,11 @@ pub struct Server {
 }
 
 /// The kind of match that found an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum MatchKind {
     /// No match.
-    #[default]
     #[doc(hidden)]
     None = 0,
     /// The host recorded this match as true.
@@ -310,34 +331,28 @@ pub enum MatchKind {
 
 impl MatchKind {
     /// All kinds in the order of the search.
-    pub const ALL: [Self; 6] = [
-        Self::None,
-        Self::Confirmed,
-        Self::Exact,
-        Self::Mapped,
-        Self::Suffix,
-        Self::FileName,
-    ];
+    pub const ALL: &'static [Self] = &[Self::Confirmed, Self::Exact, Self::Mapped, Self::Suffix, Self::FileName];
+
+    /// Length of an array by match kind, 'no match' included.
+    #[doc(hidden)]
+    pub const COUNT: usize = Self::ALL.len() + 1;
 
     /// Returns whether the path itself is recorded or listed, perhaps by way of a mapping.
     pub(crate) fn is_listed(self) -> bool {
         matches!(self, Self::Confirmed | Self::Exact | Self::Mapped)
     }
+}
 
-    /// Name for display and JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        ["none", "confirmed", "exact", "mapped", "suffix", "file_name"][self as usize]
-    }
+enum_names! { MatchKind:
+    None "none", Confirmed "confirmed", Exact "exact", Mapped "mapped", Suffix "suffix", FileName "file_name"
 }
 
 /// The confidence of an answer.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Confidence {
     /// There is no single item.
-    #[default]
     #[doc(hidden)]
     None = 0,
     /// One item found only by the suffix of its path, or several candidates.
@@ -347,12 +362,11 @@ pub enum Confidence {
 }
 
 /// The reason why a path has no single item; for an item found by suffix, the evidence for it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Reason {
     /// None needed: one item by a recorded match, a listed path or a mapping.
-    #[default]
     #[doc(hidden)]
     None = 0,
     /// No library location contains this path: a mapping is missing, or the file is not Plex's.
@@ -387,61 +401,14 @@ pub enum Reason {
     Unavailable = 14,
 }
 
-impl Confidence {
-    /// Its name for display.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::Low => "low",
-            Self::High => "high",
-        }
-    }
-}
+enum_names! { Confidence: None "none", Low "low", High "high" }
 
-impl Reason {
-    /// Its name for display.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::None => "none",
-            Self::NoLocation => "no_location",
-            Self::NotListed => "not_listed",
-            Self::NotFetched => "not_fetched",
-            Self::SeveralItems => "several_items",
-            Self::SeveralLibraries => "several_libraries",
-            Self::Unconfirmed => "unconfirmed",
-            Self::OnlyRootDiffers => "only_root_differs",
-            Self::PathTells => "path_tells",
-            Self::NoEvidence => "no_evidence",
-            Self::Contradicted => "contradicted",
-            Self::SeveralEpisodes => "several_episodes",
-            Self::Empty => "empty",
-            Self::AboveLocations => "above_locations",
-            Self::Unavailable => "unavailable",
-        }
-    }
-}
-
-/// The word that the command and the Python package use.
-impl fmt::Display for MatchKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// The word that the command and the Python package use.
-impl fmt::Display for Confidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
-
-/// The word that the command and the Python package use.
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
+enum_names! { Reason:
+    None "none", NoLocation "no_location", NotListed "not_listed", NotFetched "not_fetched",
+    SeveralItems "several_items", SeveralLibraries "several_libraries", Unconfirmed "unconfirmed",
+    OnlyRootDiffers "only_root_differs", PathTells "path_tells", NoEvidence "no_evidence",
+    Contradicted "contradicted", SeveralEpisodes "several_episodes", Empty "empty",
+    AboveLocations "above_locations", Unavailable "unavailable"
 }
 
 /// The searches of a server for a path that was not listed.

@@ -19,7 +19,7 @@ pub struct Token(Arc<Zeroizing<String>>);
 /// Claims of a JSON Web Token. The signature cannot be verified here, so use them only after a server accepted the
 /// token.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Claims {
+pub(crate) struct Claims {
     /// Key pair and name of the user as one text; `None` unless the token has both.
     pub user: Option<String>,
     /// Expiry, Unix ms.
@@ -35,7 +35,9 @@ struct Payload {
 }
 
 impl Token {
-    /// Creates a token; `None` for an empty text.
+    /// Creates a token; `None` for an empty text. With `None` in [`Options::token`](crate::Options::token) no token is
+    /// sent, and a server that needs one refuses each request
+    /// ([`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized)).
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(Arc::new(Zeroizing::new(text.to_owned()))))
@@ -48,8 +50,7 @@ impl Token {
     }
 
     /// Returns the claims, if this is a JSON Web Token with an expiry.
-    #[must_use]
-    pub fn claims(&self) -> Option<Claims> {
+    pub(crate) fn claims(&self) -> Option<Claims> {
         let mut json = self.payload()?;
         let payload = serde_json::from_slice::<Payload>(&json);
         json.zeroize();
@@ -69,8 +70,7 @@ impl Token {
     }
 
     /// Removes these tokens and their claims from a text: a server may echo any of them, in part and encoded.
-    #[must_use]
-    pub fn scrub(tokens: &[&Self], text: &str) -> String {
+    pub(crate) fn scrub(tokens: &[&Self], text: &str) -> String {
         let mut claims = Vec::new();
         for token in tokens {
             for mut json in token.parts().into_iter().flatten().filter_map(base64url) {

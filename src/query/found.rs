@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, FolderFacts};
@@ -25,9 +26,13 @@ pub enum MatchStatus {
     NotFound,
     /// The deadline passed first. The same query continues where this one stopped.
     NotYet,
-    /// The server cannot answer within such a short deadline. Fetch the library once without one:
-    /// [`Library::refresh`](crate::Library::refresh).
+    /// Nothing came from the server before the deadline, and the same query would end so again: the server is silent, or
+    /// too slow. Fetch the library once without a deadline: [`Library::refresh`](crate::Library::refresh).
     NeedsWarm,
+}
+
+enum_names! { MatchStatus:
+    Found "found", Ambiguous "ambiguous", NotFound "not_found", NotYet "not_yet", NeedsWarm "needs_warm"
 }
 
 /// The answer to a question: one item, or why there is no single one.
@@ -40,7 +45,9 @@ pub enum MatchStatus {
 /// }
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its JSON has these fields by their names, but `age_ms` for the age.
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Match {
     /// The outcome of the question.
@@ -60,6 +67,7 @@ pub struct Match {
     /// The listing behind the answer has expired, and the server could not be asked.
     pub stale: bool,
     /// Time since the listing behind the answer was last seen to be current.
+    #[serde(rename = "age_ms", serialize_with = "as_millis")]
     pub age: Option<Duration>,
 }
 
@@ -126,11 +134,14 @@ impl Match {
 /// }
 /// # }
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its JSON has the fields of the answer, and its own.
+#[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct Folder {
     /// The item: the show or artist, the season or album if all files are in one, or the only item. Otherwise up to 16
     /// candidates below the folder.
+    #[serde(flatten)]
     pub answer: Match,
     /// The kind of the folder: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season), an [`Artist`](ItemType::Artist), an
     /// [`Album`](ItemType::Album), or the kind of its only item. `None` for any other folder.
@@ -164,6 +175,10 @@ impl Folder {
 /// only in the answer for a [`Folder`].
 ///
 /// A field that the server did not report is `None`. An item is displayed as its title, with its year or its show.
+///
+/// Its JSON is that of the C library's `plexindex_get_item_json`: unknown fields are an empty text, an empty list, 0 for the
+/// year and -1 for a number. `path`, `section` and `library` are added if they are known. Bytes that are not UTF-8 become
+/// U+FFFD.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Item {
@@ -246,7 +261,7 @@ impl Item {
         json!({
             "key": self.key,
             "rating_key": self.rating_key,
-            "kind": self.kind.name(),
+            "kind": self.kind,
             "title": text(self.title.as_ref()),
             "year": self.year.unwrap_or(0),
             "show_title": text(self.show_title.as_ref()),
@@ -259,6 +274,31 @@ impl Item {
             "paths": paths.collect::<Vec<_>>(),
         })
     }
+}
+
+impl Serialize for Item {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        let mut json = self.to_json();
+        let path = self.path.as_ref().map(|path| path.to_string_lossy().into_owned());
+        let places = [
+            ("path", path.as_ref()),
+            ("section", self.section.as_ref()),
+            ("library", self.library_title.as_ref()),
+        ];
+        for (name, place) in places {
+            if let Some(place) = place {
+                json[name] = place.as_str().into();
+            }
+        }
+        json.serialize(out)
+    }
+}
+
+/// Serializes a time in milliseconds.
+#[allow(clippy::ref_option)] // serde's shape
+fn as_millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+    time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        .serialize(out)
 }
 
 fn text(text: Option<&String>) -> &str {

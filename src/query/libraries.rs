@@ -3,16 +3,21 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde_json::{Value, json};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use super::room::Queries;
+use crate::engine::Selector;
 use crate::error::Result;
 use crate::freshness;
 use crate::model::LibraryKind;
 use crate::sync::Call;
 
 /// A library, and how fresh its listing is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// Its JSON is that of the C library's `plexindex_list_libraries_json`: `age_ms` for the age, no `checked`. For a library
+/// that was never fetched, items and generation are 0.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct LibraryInfo {
     /// Its section id, such as `1`.
@@ -38,22 +43,27 @@ pub struct LibraryInfo {
     pub fresh: bool,
 }
 
-impl LibraryInfo {
-    /// A JSON object as in the C ABI: for a library that was never fetched, items and generation are 0.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        json!({
+impl Serialize for LibraryInfo {
+    fn serialize<S: Serializer>(&self, out: S) -> std::result::Result<S::Ok, S::Error> {
+        let library = json!({
             "section": self.section,
             "uuid": self.uuid,
             "title": self.title,
-            "kind": self.kind.name(),
+            "kind": self.kind,
             "locations": self.locations,
             "items": self.items.unwrap_or(0),
             "age_ms": self.age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             "fresh": self.fresh,
             "generation": self.generation.unwrap_or(0),
-        })
+        });
+        library.serialize(out)
+    }
+}
+
+/// Selects the library by its uuid, which stays when the library is renamed.
+impl From<&LibraryInfo> for Selector {
+    fn from(library: &LibraryInfo) -> Self {
+        Self::Uuid(library.uuid.clone())
     }
 }
 

@@ -71,7 +71,7 @@ impl<'a> Call<'a> {
 }
 
 /// The progress of a fetch.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Progress<'a> {
     /// Title of the library; `None` before the first one is fetched, and while another process fetches.

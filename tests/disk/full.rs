@@ -276,7 +276,7 @@ pub fn full_and_closed(words: &[&str]) {
     for round in 0..2 {
         // Nothing is fresh, and nothing new can be stored: the old answers stand in.
         let impatient = Options {
-            library_ttl: Ttl::AtOnce,
+            library_ttl: Ttl::Zero,
             ..options.clone()
         };
         let index = try_open(impatient).unwrap_or_else(|error| panic!("round {round}: {error}"));

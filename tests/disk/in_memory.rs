@@ -222,7 +222,7 @@ fn tables_are_answered_where_no_segment_can_be_written() {
 /// In a worker: see the test above.
 pub fn tables(_: &[&str]) {
     const KEEP: Terms = Terms {
-        ttl: Ttl::Never,
+        ttl: Ttl::Forever,
         limit: None,
     };
     let folder = tempfile::tempdir().expect("a folder");

@@ -18,7 +18,7 @@ use crate::worker::{Worker, assert_sound, database, options_at, place, say, told
 
 /// A value without an expiry.
 const KEEP: Terms = Terms {
-    ttl: Ttl::Never,
+    ttl: Ttl::Forever,
     limit: None,
 };
 

@@ -8,7 +8,7 @@ use crate::support::index::{Deadline, QueryOptions};
 use crate::support::{self, HOUR_MS, Scene, clock, movies, open, options, path_of, requests};
 use plexindex::error::Status;
 use plexindex::model::Reason;
-use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
+use plexindex::options::{Mapping, Options, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
 /// A server and an index over it whose second full listing was cut off after a few pages, after `key` was renamed.
@@ -318,13 +318,8 @@ fn hosts_with_other_rules_do_not_take_each_others_images_away() {
     let server = movies(200);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
-    let rule = Mapping {
-        kind: MappingKind::ServerToHost,
-        from: Pattern::Prefix(b"/data".to_vec()),
-        to: b"/mnt".to_vec(),
-    };
     let ruled = Options {
-        mappings: vec![rule],
+        mappings: vec![Mapping::server_to_host("/data", "/mnt")],
         ..options(&server, folder.path())
     };
     let (path, key) = path_of(&server, 1, 1);
@@ -660,18 +655,14 @@ fn what_is_invalidated_during_a_verification_stays_so() {
 #[test]
 fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
     let server = two_films();
-    for kind in [MappingKind::HostToServer, MappingKind::ServerToHost] {
-        let (from, to) = match kind {
-            MappingKind::HostToServer => ("/mnt", "/data/movies"),
-            MappingKind::ServerToHost => ("/data/movies", "/mnt"),
-        };
+    for mapping in [
+        Mapping::host_to_server("/mnt", "/data/movies"),
+        Mapping::server_to_host("/data/movies", "/mnt"),
+    ] {
+        let kind = mapping.kind;
         let folder = tempfile::tempdir().expect("a folder");
         let with = Options {
-            mappings: vec![Mapping {
-                kind,
-                from: Pattern::Prefix(from.as_bytes().to_vec()),
-                to: to.as_bytes().to_vec(),
-            }],
+            mappings: vec![mapping],
             ..options(&server, folder.path())
         };
         let index = open(with, &clock());
@@ -680,16 +671,16 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
         library.invalidate_path(b"/mnt/1.mkv").expect("invalidated");
         server.reset();
         index.refresh(&QueryOptions::default(), false).expect("refreshed");
-        assert_eq!(requests(&server)[4], 1, "{kind:?}");
+        assert_eq!(requests(&server)[4], 1, "{kind}");
         index.refresh(&QueryOptions::default(), false).expect("refreshed");
-        assert_eq!(requests(&server)[4], 1, "{kind:?}: nothing is left");
+        assert_eq!(requests(&server)[4], 1, "{kind}: nothing is left");
         let offline = QueryOptions {
             offline: true,
             ..library.query()
         };
         for path in ["/mnt/1.mkv", "/data/movies/1.mkv"] {
             let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
-            assert_eq!(found.status, Status::Ok, "{kind:?}: {path}");
+            assert_eq!(found.status, Status::Ok, "{kind}: {path}");
         }
         // The folder that it lies in, by either name, asks for it too.
         for (told, asked) in [
@@ -702,7 +693,7 @@ fn a_refresh_verifies_what_was_invalidated_by_its_path_on_the_host() {
             index
                 .match_folder_with(&library.query(), asked.as_bytes(), |_, _| Ok(()))
                 .expect("an answer");
-            assert_eq!(requests(&server)[4], 1, "{kind:?}: {told}, {asked}");
+            assert_eq!(requests(&server)[4], 1, "{kind}: {told}, {asked}");
         }
     }
 }

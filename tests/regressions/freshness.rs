@@ -90,7 +90,7 @@ fn a_server_that_does_not_count_still_tells_what_went() {
             .start()
             .expect("the stand-in starts"),
     )
-    .with(|options| options.library_ttl = Ttl::AtOnce);
+    .with(|options| options.library_ttl = Ttl::Zero);
     let (_index, library) = at.listed();
     let (path, key) = path_of(&at.server, 1, 3);
     remove(&at.server, &[key.parse().expect("a number")]);
@@ -101,7 +101,7 @@ fn a_server_that_does_not_count_still_tells_what_went() {
 
 #[test]
 fn a_disk_that_vanished_under_a_small_library_is_noticed_too() {
-    let at = Scene::movies(40).with(|options| options.library_ttl = Ttl::AtOnce);
+    let at = Scene::movies(40).with(|options| options.library_ttl = Ttl::Zero);
     let (_index, library) = at.listed();
     let (path, _) = path_of(&at.server, 1, 3);
     let keys: Vec<u64> = at.server.paths(1).iter().take(15).map(|(key, _)| *key).collect();
@@ -416,7 +416,7 @@ fn what_was_confirmed_for_a_named_user_has_no_expiry() {
     let bob = Options {
         token: Token::new("the-first-token"),
         user: Some("bob".to_owned()),
-        library_ttl: Ttl::Never,
+        library_ttl: Ttl::Forever,
         ..at.options.clone()
     };
     let bob = open(bob, &at.clock);
@@ -864,7 +864,7 @@ fn a_server_that_refuses_an_order_is_listed_instead() {
 
 #[test]
 fn what_was_just_asked_at_once_is_not_stale() {
-    let at = Scene::movies(300).with(|options| options.library_ttl = Ttl::AtOnce);
+    let at = Scene::movies(300).with(|options| options.library_ttl = Ttl::Zero);
     let (_index, library) = at.listed();
     let (path, _) = path_of(&at.server, 1, 17);
     let answer = library.match_path(path.as_bytes()).expect("an answer");
@@ -926,7 +926,7 @@ fn a_token_that_is_used_every_day_and_asks_for_nothing_is_not_forgotten() {
     let first = || {
         let options = Options {
             token: Token::new("the-first-token"),
-            library_ttl: Ttl::Never,
+            library_ttl: Ttl::Forever,
             ..at.options.clone()
         };
         open(options, &at.clock)

@@ -601,7 +601,7 @@ impl World {
         let deleted = self.word(2, 2) == 0;
         let what = if deleted { "deleted" } else { "changed" };
         let body = format!("{{\"section\":\"{section}\",\"{what}\":\"{key}\"}}");
-        let done = self.handles[at].index.notify(body.as_bytes());
+        let done = self.handles[at].index.notify(body.as_bytes()).map(drop);
         self.say(&format!(
             "{}: told that {key} of {title} is {what}",
             self.handles[at].number
@@ -755,7 +755,7 @@ impl World {
         let value = format!("value of {} {}", self.model.now(), "x".repeat(self.word(5, 1_500))).into_bytes();
         let ttl = [None, None, Some(60_000), Some(3_600_000)][self.word(5, 4)];
         let terms = Terms {
-            ttl: ttl.map_or(Ttl::Never, |ms: u64| Ttl::For(Duration::from_millis(ms))),
+            ttl: ttl.map_or(Ttl::Forever, |ms: u64| Ttl::For(Duration::from_millis(ms))),
             limit: None,
         };
         let kept = Some((value.clone(), ttl.map(|ms| now_ms + ms.cast_signed())));

@@ -150,7 +150,8 @@ impl World {
                 0 => one.invalidate_item(key),
                 1 => one.invalidate_path(old.as_bytes()),
                 _ => (self.handles[at].index)
-                    .notify(format!("{{\"section\":\"{section}\",\"deleted\":\"{key}\"}}").as_bytes()),
+                    .notify(format!("{{\"section\":\"{section}\",\"deleted\":\"{key}\"}}").as_bytes())
+                    .map(drop),
             };
             self.acknowledged(done, "what is wrong")?;
             let model = &mut self.model;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::support::index::{Deadline, Edit, EditReport, Index, Match, QueryOptions, Selector, freeze_coarse_clock};
 use plexindex::error::{Error, Status};
 use plexindex::model::{Confidence, Token as Secret};
-use plexindex::options::{Mapping, MappingKind, Options, Pattern, Ttl};
+use plexindex::options::{Mapping, Options, Ttl};
 use plexindex::source::{Delta, Event, FieldChange, Lock, Resume};
 use plexindex::tables::{Op, Terms};
 
@@ -536,11 +536,7 @@ impl World {
 
     fn options(&self, who: Who, mapped: bool, number: usize) -> Options {
         let mappings = if mapped {
-            TITLES.map(|title| Mapping {
-                kind: MappingKind::ServerToHost,
-                from: Pattern::Prefix(location(title).into_bytes()),
-                to: format!("/mnt/{title}").into_bytes(),
-            })
+            TITLES.map(|title| Mapping::server_to_host(location(title), format!("/mnt/{title}")))
         } else {
             return Options {
                 page_size: 2 + number as u32 % 11,

@@ -37,7 +37,7 @@ pub struct QueryOptions<'a> {
     pub library: Option<&'a Library>,
     pub deadline: Deadline,
     pub offline: bool,
-    pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
+    pub progress: Option<&'a (dyn Fn(&Progress<'_>) -> bool + Sync)>,
 }
 
 /// How long a call may take.
@@ -140,9 +140,9 @@ impl From<plexindex::Match> for Match {
         };
         Self {
             status,
-            match_kind: found.match_kind.unwrap_or_default(),
-            confidence: found.confidence.unwrap_or_default(),
-            reason: found.reason.unwrap_or_default(),
+            match_kind: found.match_kind.unwrap_or(MatchKind::None),
+            confidence: found.confidence.unwrap_or(Confidence::None),
+            reason: found.reason.unwrap_or(Reason::None),
             message: found.message.unwrap_or_default(),
             item: candidates.first().filter(|_| status == Status::Ok).cloned(),
             candidates,
@@ -327,7 +327,7 @@ impl Index {
 
     pub fn libraries_json(&self, query: &QueryOptions<'_>) -> Result<String> {
         let libraries = query.on(&self.0).libraries()?;
-        Ok(serde_json::Value::Array(libraries.iter().map(plexindex::LibraryInfo::to_json).collect()).to_string())
+        Ok(serde_json::to_string(&libraries).expect("JSON"))
     }
 
     pub fn watch_start(&self) -> Result<()> {

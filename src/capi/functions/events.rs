@@ -68,6 +68,6 @@ pub unsafe extern "C" fn plexindex_notify(
     guard(error, || {
         // SAFETY: the caller's promise.
         let (opened, body) = unsafe { (opened(handle)?, bytes(body, body_length, "body")?) };
-        opened.index().notify(body)
+        opened.index().notify(body).map(drop)
     })
 }

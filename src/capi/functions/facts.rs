@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::api::{LibraryInfo, Proposal};
+use crate::api::Proposal;
 use crate::capi::answer::write_json;
 use crate::capi::guard::guard;
 use crate::capi::handles::opened;
@@ -27,8 +27,7 @@ pub unsafe extern "C" fn plexindex_list_libraries_json(
     guard(error, || {
         // SAFETY: the caller's promise.
         let (checked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
-        let libraries: Vec<_> = checked.query.libraries()?.iter().map(LibraryInfo::to_json).collect();
-        write_json(json, &libraries)
+        write_json(json, &checked.query.libraries()?)
     })
 }
 

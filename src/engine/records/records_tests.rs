@@ -18,7 +18,7 @@ use crate::platform::deadline::Deadline;
 const LIBRARIES: [&str; 2] = ["films", "shows"];
 const LIMIT: u64 = 150_000;
 const ROOM: Terms = Terms {
-    ttl: Ttl::Never,
+    ttl: Ttl::Forever,
     limit: None,
 };
 

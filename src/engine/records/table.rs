@@ -43,7 +43,7 @@ impl Tables {
 
 /// Terms of a removal: it stores nothing, so nothing is evicted.
 pub const KEEP: Terms = Terms {
-    ttl: Ttl::Never,
+    ttl: Ttl::Forever,
     limit: None,
 };
 

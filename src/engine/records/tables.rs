@@ -46,7 +46,7 @@ pub struct Terms {
 impl Default for Terms {
     fn default() -> Self {
         Self {
-            ttl: Ttl::Never,
+            ttl: Ttl::Forever,
             limit: None,
         }
     }

@@ -286,8 +286,8 @@ impl Tables {
         batch.own = batch.records.len();
         let now_ms = self.clock.now_ms();
         let expires_ms = match terms.ttl {
-            Ttl::Never => None,
-            Ttl::AtOnce => Some(now_ms),
+            Ttl::Forever => None,
+            Ttl::Zero => Some(now_ms),
             Ttl::For(time) => Some(now_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))),
         };
         for op in ops {

@@ -57,7 +57,7 @@ impl Reading {
                 continue;
             };
             // Counted per group, as counting takes a good part of a lookup's time.
-            let mut answers = [0; MatchKind::ALL.len()];
+            let mut answers = [0; MatchKind::COUNT];
             let mut missed = 0;
             Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup_all(group, &mut rooms, |hit| {
                 match &hit {
@@ -69,12 +69,11 @@ impl Reading {
                 }
                 each(hit.map(|hit| hit.rating_key));
             });
-            for (match_kind, answers) in MatchKind::ALL
-                .into_iter()
-                .zip(answers)
-                .filter(|(_, answers)| *answers > 0)
-            {
-                self.counters.count_lookups(match_kind, answers);
+            for match_kind in MatchKind::ALL {
+                match answers[*match_kind as usize] {
+                    0 => {}
+                    count => self.counters.count_lookups(*match_kind, count),
+                }
             }
             if missed > 0 {
                 self.counters.count_lookup_misses(missed);

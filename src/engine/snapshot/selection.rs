@@ -10,6 +10,7 @@ use crate::matching::{Scope, text};
 
 /// How a library is named.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Selector {
     /// The first match of: uuid, title, section id, title without regard to case.
     Any(String),

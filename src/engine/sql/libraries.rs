@@ -88,7 +88,7 @@ impl FromCells for LibraryRow {
                 section: cells.get("l.section")?,
                 uuid: cells.get("l.uuid")?,
                 title: cells.get("l.title")?,
-                kind: kind_from_number(cells.get("l.kind")?),
+                kind: LibraryKind::from_number(cells.get("l.kind")?),
                 locations: locations(&cells.get::<String>("l.locations")?),
                 change: Change {
                     token: cells.get("l.token")?,
@@ -124,16 +124,6 @@ impl FromCells for LibraryRow {
 
 fn unsigned(cells: &mut RowCells<'_, '_>, column: &'static str) -> rusqlite::Result<u64> {
     cells.get::<i64>(column).map(i64::cast_unsigned)
-}
-
-fn kind_from_number(number: i64) -> LibraryKind {
-    match number {
-        1 => LibraryKind::Movie,
-        2 => LibraryKind::Show,
-        8 => LibraryKind::Artist,
-        13 => LibraryKind::Photo,
-        _ => LibraryKind::Other,
-    }
 }
 
 /// The FROM clause for reading a [`LibraryRow`].

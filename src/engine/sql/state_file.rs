@@ -18,7 +18,7 @@ use crate::platform::files;
 use crate::platform::stamp::{Compared, FileStamp, boot};
 
 /// The file's first bytes, with the number of its form.
-const MAGIC: &[u8; 8] = b"PLXSTAT4";
+const MAGIC: &[u8; 8] = b"PLXSTAT5";
 /// Longer files are not read.
 const MAX_LENGTH: u64 = 1 << 22;
 /// Size of the first read: most files are shorter.

@@ -15,7 +15,7 @@ pub struct FoundFolder {
 }
 
 /// The answer for a folder.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct FolderResolution<'v> {
     /// How it matched.
     pub match_kind: MatchKind,
@@ -40,4 +40,22 @@ pub struct FolderResolution<'v> {
     pub broken: bool,
     /// Resolved from a single known file in a library that was never fetched; its other content is unknown.
     pub by_one_file: bool,
+}
+
+impl Default for FolderResolution<'_> {
+    fn default() -> Self {
+        Self {
+            match_kind: MatchKind::None,
+            confidence: Confidence::None,
+            reason: Reason::None,
+            found: Vec::new(),
+            total: 0,
+            items: 0,
+            files: 0,
+            kind: ItemType::Other,
+            folders: Vec::new(),
+            broken: false,
+            by_one_file: false,
+        }
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::found::Item;
@@ -46,28 +47,12 @@ pub enum ChangeKind {
     ListAgain,
 }
 
-impl ChangeKind {
-    /// Its name in JSON.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Added => "added",
-            Self::Removed => "removed",
-            Self::Changed => "changed",
-            Self::Moved => "moved",
-            Self::ListAgain => "list_again",
-        }
-    }
-}
-
-/// The name that the command and the Python package use.
-impl fmt::Display for ChangeKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
+enum_names! { ChangeKind: Added "added", Removed "removed", Changed "changed", Moved "moved", ListAgain "list_again" }
 
 /// A change of an item's file, or of a library. Displayed as its kind and the item.
+///
+/// Its JSON is that of the C library's `plexindex_list_changes_json`: `change`, `library`, `section`, `path`, `from`,
+/// `from_key` and `item`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -377,23 +362,24 @@ fn files_of(item: &model::Item) -> Vec<&str> {
 
 impl ChangePage {
     /// A JSON object.
+    #[must_use]
     pub fn to_json(&self) -> Value {
-        let changes: Vec<Value> = self.changes.iter().map(Change::to_json).collect();
-        json!({"changes": changes, "cursor": self.cursor, "more": self.more})
+        json!({"changes": self.changes, "cursor": self.cursor, "more": self.more})
     }
 }
 
-impl Change {
-    fn to_json(&self) -> Value {
-        json!({
-            "change": self.kind.name(),
+impl Serialize for Change {
+    fn serialize<S: Serializer>(&self, out: S) -> std::result::Result<S::Ok, S::Error> {
+        let change = json!({
+            "change": self.kind,
             "library": self.library_title,
             "section": self.section,
             "path": self.path,
             "from": self.from,
             "from_key": self.from_key,
             "item": self.item.as_ref().map(Item::to_json),
-        })
+        });
+        change.serialize(out)
     }
 }
 

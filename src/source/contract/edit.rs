@@ -4,6 +4,7 @@ use crate::model::ItemType;
 
 /// One change to a field, the same for every item of the request.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FieldChange {
     /// Sets a field: field, value.
     Set(String, String),
@@ -27,6 +28,7 @@ impl FieldChange {
 
 /// The locking of edited fields: a locked field is not overwritten when the server refreshes its metadata.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Lock {
     /// Lock the fields.
     #[default]
@@ -36,6 +38,8 @@ pub enum Lock {
     /// Leave the locks unchanged.
     Leave,
 }
+
+enum_names! { Lock: Lock "lock", Unlock "unlock", Leave "leave" }
 
 /// One request for many items.
 #[derive(Clone, Copy, Debug)]

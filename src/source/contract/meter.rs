@@ -26,11 +26,8 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
-    /// Number of kinds.
-    pub const COUNT: usize = 8;
-
     /// All kinds, in the order of their numbers.
-    pub const ALL: [Self; Self::COUNT] = [
+    pub const ALL: &'static [Self] = &[
         Self::Identity,
         Self::Probe,
         Self::Page,
@@ -41,20 +38,14 @@ impl RequestKind {
         Self::Events,
     ];
 
-    /// Name in statistics.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Identity => "identity",
-            Self::Probe => "probe",
-            Self::Page => "page",
-            Self::Delta => "delta",
-            Self::FindPath => "find_path",
-            Self::Confirm => "confirm",
-            Self::Edit => "edit",
-            Self::Events => "events",
-        }
-    }
+    /// Number of kinds.
+    #[doc(hidden)]
+    pub const COUNT: usize = Self::ALL.len();
+}
+
+enum_names! { RequestKind:
+    Identity "identity", Probe "probe", Page "page", Delta "delta", FindPath "find_path", Confirm "confirm",
+    Edit "edit", Events "events"
 }
 
 /// Receives the metrics of every request sent, retries included, when it ends.

@@ -380,8 +380,9 @@ pub trait Source: Send + Sync {
         Vec::new()
     }
 
-    /// Forgets open connections without using them: after a fork, the child must not share them.
-    fn after_fork(&self);
+    /// Forgets open connections without using them: after a fork, the child must not share them. The default is for a
+    /// source without connections.
+    fn after_fork(&self) {}
 
     /// Returns a sentence for users once the server has been silent for long while a reply is pending.
     fn overdue(&self) -> Option<String> {

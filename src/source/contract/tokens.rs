@@ -11,7 +11,7 @@ use crate::platform::mutex::lock;
 pub struct Session {
     number: u64,
     pub token: Option<Token>,
-    pub claims: Option<Claims>,
+    pub(crate) claims: Option<Claims>,
     given_ms: OnceLock<i64>,
 }
 

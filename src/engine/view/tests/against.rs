@@ -11,7 +11,7 @@ use super::parts::{
 };
 use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, Sequence, TableId};
-use crate::options::{Mapping, MappingKind, Pattern};
+use crate::options::{Mapping, MappingKind};
 
 pub const ROOTS: [&str; 12] = [
     "/mnt",
@@ -166,27 +166,21 @@ pub fn mixed_items() -> Vec<Item> {
 
 /// A rule that maps the server's `/mnt` to the host's `/host`.
 pub fn host_rule() -> Mappings {
-    let rule = Mapping {
-        kind: MappingKind::ServerToHost,
-        from: Pattern::Prefix(b"/mnt".to_vec()),
-        to: b"/host".to_vec(),
-    };
-    Mappings::new(&[rule]).expect("rules compile")
+    Mappings::new(&[Mapping::server_to_host("/mnt", "/host")]).expect("rules compile")
 }
 
 /// The rules, for the resolution.
 pub fn compiled(rules: &[Rule]) -> Mappings {
     let mappings: Vec<Mapping> = rules
         .iter()
-        .map(|rule| Mapping {
-            kind: if rule.to_server {
+        .map(|rule| {
+            let kind = if rule.to_server {
                 MappingKind::HostToServer
             } else {
                 MappingKind::ServerToHost
-            },
+            };
             // Exact bytes, as the naive rules compare them.
-            from: Pattern::Regex(format!("^{}/", rule.from)),
-            to: format!("{}/", rule.to).into_bytes(),
+            Mapping::pattern(kind, format!("^{}/", rule.from), format!("{}/", rule.to))
         })
         .collect();
     Mappings::new(&mappings).expect("rules compile")

@@ -20,7 +20,7 @@ fn asked<'v>(views: &'v [&'v LibraryView], scope: Scope, mappings: &Mappings, pa
 /// An owner of files: library, whether it is a show, rating key.
 type Who = (usize, bool, String);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Told {
     match_kind: MatchKind,
     confidence: Confidence,
@@ -147,7 +147,17 @@ fn naive(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[u8]) -
         .filter(|at| one.is_none_or(|one| one == *at))
         .collect();
     let fetched: Vec<usize> = asked.iter().copied().filter(|at| libraries[*at].fetched).collect();
-    let mut told = Told::default();
+    let mut told = Told {
+        match_kind: MatchKind::None,
+        confidence: Confidence::None,
+        reason: Reason::None,
+        who: BTreeSet::new(),
+        below: BTreeMap::new(),
+        seasons: BTreeMap::new(),
+        items: 0,
+        files: 0,
+        folders: 0,
+    };
     let as_listed = |path: &[u8]| Some(path.to_vec());
     let mut found = Vec::new();
     let mut all = |told: &mut Told, folder: &[u8], names: &dyn Fn(&[u8]) -> Option<Vec<u8>>| {

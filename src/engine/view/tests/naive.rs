@@ -314,7 +314,7 @@ pub fn resolve(libraries: &[Naive], one: Option<usize>, rules: &[Rule], path: &[
     };
     let strong = groups.iter().find_map(|group| strong(libraries, group, rules, path));
     let weak = || groups.iter().find_map(|group| weak(libraries, group, path));
-    let (match_kind, found) = strong.or_else(weak).unwrap_or_default();
+    let (match_kind, found) = strong.or_else(weak).unwrap_or((MatchKind::None, BTreeMap::new()));
     let first = found.keys().next().map(|(library, _)| *library);
     let one_library = found.keys().all(|(library, _)| Some(*library) == first);
     let (confidence, reason) = match (found.len(), one_library) {
