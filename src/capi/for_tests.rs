@@ -66,8 +66,6 @@ impl Source for Hostile {
     fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         Ok(Vec::new())
     }
-
-    fn after_fork(&self) {}
 }
 
 /// An index of that source.

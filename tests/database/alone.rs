@@ -320,7 +320,6 @@ impl Source for Counted {
         self.looks.fetch_add(1, Ordering::Relaxed);
         self.real.items(rating_keys, bounds)
     }
-    fn after_fork(&self) {}
 }
 
 #[test]

@@ -52,7 +52,6 @@ impl<F: Fn(u32) + Send + Sync> Source for Between<F> {
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.real.items(rating_keys, bounds)
     }
-    fn after_fork(&self) {}
 }
 
 const FILMS: u32 = 1_500;

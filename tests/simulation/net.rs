@@ -288,6 +288,4 @@ impl Source for Routed {
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
         self.ask(true, |_, server| server.events(bounds, sink))
     }
-
-    fn after_fork(&self) {}
 }

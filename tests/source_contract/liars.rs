@@ -95,8 +95,6 @@ impl Source for Liar {
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.honest.items(rating_keys, bounds)
     }
-
-    fn after_fork(&self) {}
 }
 
 struct Scene {

@@ -678,6 +678,4 @@ impl Source for MemorySource {
         self.memory.state().listened += 1;
         told
     }
-
-    fn after_fork(&self) {}
 }

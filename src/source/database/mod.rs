@@ -273,6 +273,4 @@ impl Source for PlexDatabase {
             Box::new(hold(&self, |database| &database.prefetched)),
         ]
     }
-
-    fn after_fork(&self) {}
 }
