@@ -4,7 +4,7 @@
 
 use std::io::stdin;
 
-use plexindex::{ErrorKind, Index, Options, Token};
+use plexindex::{Index, Options, Token};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let given: Vec<String> = std::env::args().skip(1).collect();
@@ -24,15 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
                 Some(item) => println!("{item}: {}", item.key),
                 None => println!("none: {}", found.message.as_deref().unwrap_or_default()),
             },
-            // What passes by itself is worth another try.
-            Err(error)
-                if matches!(
-                    error.kind(),
-                    ErrorKind::Connect | ErrorKind::Timeout | ErrorKind::Starting
-                ) =>
-            {
-                println!("not now: {error}");
-            }
+            // A later call may succeed.
+            Err(error) if error.kind().is_transient() => println!("not now: {error}"),
             Err(error) => return Err(error.into()),
         }
     }
