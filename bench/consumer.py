@@ -34,6 +34,8 @@ from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confide
 LIBRARY = "Movies"
 UNTOLD = 60
 """Films of which no file name tells the title: the search by title misses."""
+TOLD = 600
+"""Films whose file name is the title: what Stash2Plex's search finds."""
 LOOKUPS = 100_000
 
 
@@ -199,13 +201,23 @@ def main() -> None:
         # Its log, which both write to.
         import shared.log  # type: ignore[import-not-found]  # noqa: F401
     folder = Path(tempfile.mkdtemp(prefix="plexindex-consumer-"))
-    server = Standin(arguments.standin.resolve(), "--movies", str(arguments.items - UNTOLD), "--episodes", "1000")
+    server = Standin(
+        arguments.standin.resolve(), "--movies", str(arguments.items - UNTOLD - TOLD), "--episodes", "1000"
+    )
     try:
         untold = [
             {"title": f"Untold Story {n}", "year": 2001, "files": [f"{SERVER}/movies/xq-{n}/xq-{n}.mkv"]}
             for n in range(UNTOLD)
         ]
-        server.post("items/add", {"library": 1, "items": untold})
+        told = [
+            {
+                "title": f"Plain Story {n}",
+                "year": 2002,
+                "files": [f"{SERVER}/movies/Plain Story {n}/Plain Story {n}.mkv"],
+            }
+            for n in range(TOLD)
+        ]
+        server.post("items/add", {"library": 1, "items": untold + told})
         with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
             table = measure(server, folder, arguments.rounds)
     finally:
@@ -234,9 +246,7 @@ def measure(server: Standin, folder: Path, rounds: int) -> str:
     shows = plex.library.section("TV Shows")
     costs = Costs(server)
     rows = server.listed()
-    told = [(path, key) for path, key in rows if "/xq-" not in path and f"({path.rsplit('(', 1)[-1][:4]})" in path]
-    told = [(path, key) for path, key in told if path.endswith(" - 1080p.mkv")]
-    paths = iter(told[:: max(1, len(told) // 3000)])
+    paths = iter([(path, key) for path, key in rows if "/Plain Story" in path])
     hidden = iter([(path, key) for path, key in rows if "/xq-" in path])
     episodes = iter(server.listed(2)[::7])
 
