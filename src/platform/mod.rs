@@ -15,6 +15,7 @@ pub mod lock;
 pub mod map;
 pub mod mutex;
 pub mod names;
+pub mod open_files;
 pub mod stamp;
 #[cfg(test)]
 pub mod statements;

@@ -10,6 +10,7 @@ use super::layout::{BLOCK, SegmentHead, SegmentPart};
 use super::spool::{Spool, reserve, temporary};
 use crate::error::{Error, Result, Status};
 use crate::platform::files;
+use crate::platform::open_files;
 
 /// Size and alignment of a write. File systems with large folios then cache the file in pieces of this size, which take one
 /// TLB entry each: lookups in a large segment miss less, and a new process has fewer page faults.
@@ -265,7 +266,7 @@ pub fn persist(out: SegmentOutput, path: &Path) -> io::Result<()> {
 pub fn failed(what: &str, error: &io::Error) -> Error {
     let full = files::is_full(error);
     let status = if full { Status::StoreFull } else { Status::Store };
-    Error::new(status, format!("{what}{}", files::text_of(error))).because_io(error)
+    Error::new(status, format!("{what}{}", open_files::text_of(error))).because_io(error)
 }
 
 /// Adds the path of the segment to an error.

@@ -10,6 +10,7 @@ use crate::error::{Error, Result, Status};
 use crate::platform::files::{self, Inode};
 use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
+use crate::platform::open_files;
 use crate::platform::stamp::FolderStamp;
 
 /// Prefix of all file names. It ends with the format number, so processes that use another format have their own files.
@@ -80,7 +81,7 @@ impl StoreFolder {
         let full = files::is_full(error);
         let status = if full { Status::StoreFull } else { Status::Store };
         let remedy = match error.kind() {
-            _ if files::is_out_of_files(error) => "", // the text has it
+            _ if open_files::is_out_of_files(error) => "", // the text has it
             _ if full => "; free some space, or choose another cache_dir",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "; choose a cache_dir that this user may write"
@@ -94,7 +95,7 @@ impl StoreFolder {
             format!(
                 "cannot {verb} cache_dir {}: {}{remedy}",
                 self.path.display(),
-                files::text_of(error)
+                open_files::text_of(error)
             ),
         )
         .because_io(error)

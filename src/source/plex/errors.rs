@@ -9,7 +9,7 @@ use std::time::Duration;
 use ureq::Timeout;
 
 use crate::error::{Error, Status};
-use crate::platform::files;
+use crate::platform::open_files;
 
 use super::body::BodyError;
 use super::retry::{AttemptError, aborted};
@@ -113,7 +113,10 @@ impl RequestContext<'_> {
                 let failure = failure.because_io(error);
                 (AttemptError::transient(failure, None), true)
             }
-            _ => (self.connect(&files::text_of(error)).because_io(error).into(), false),
+            _ => (
+                self.connect(&open_files::text_of(error)).because_io(error).into(),
+                false,
+            ),
         }
     }
 
