@@ -72,8 +72,8 @@ class Original:
     name = "before"
 
     def __init__(self, folder: Path) -> None:
-        from plex.cache import MatchCache, PlexCache
-        from plex.matcher import find_plex_items_with_confidence as find
+        from plex.cache import MatchCache, PlexCache  # type: ignore[import-not-found]
+        from plex.matcher import find_plex_items_with_confidence as find  # type: ignore[import-not-found]
 
         self._find = find
         self.matches: Any = MatchCache(str(folder), 1 << 40)

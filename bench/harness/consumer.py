@@ -74,6 +74,10 @@ class LibraryCache:
         """Keeps what it needs of plexapi's objects."""
         self._cache.set(key, [row for row in map(extract, items) if row], expire=self._ttl)
 
+    def put(self, key: str, rows: list[dict[str, Any]]) -> None:
+        """Stores a list that was made elsewhere."""
+        self._cache.set(key, rows, expire=self._ttl)
+
     def get_library_items(self, library: str) -> list[dict[str, Any]] | None:
         """A listing."""
         return self.get(f"library:{library}")

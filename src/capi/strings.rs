@@ -101,12 +101,16 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
 }
 
-/// Returns a path or mapping that is not too long to be copied.
+/// Returns a path or mapping that is not too long to be copied. One that is only longer than a path can be is refused
+/// later, by a text that names it.
 ///
 /// # Safety
 /// As [`bytes`].
 pub unsafe fn path_bytes<'h>(data: *const c_char, length: usize, what: &str) -> Result<&'h [u8]> {
-    check_length(what, length, MAX_PATH)?;
+    const MAX_COPIED: usize = 1 << 20;
+    if length > MAX_COPIED {
+        check_length(what, length, MAX_PATH)?;
+    }
     // SAFETY: the caller's promise.
     unsafe { bytes(data, length, what) }
 }

@@ -127,7 +127,8 @@ def test_a_library_that_takes_long_is_listed_by_and_by(start_server: ServerFacto
             break
     assert "the library is not fully listed yet, and the next call goes on with that" in texts[0]
     assert texts[-1] == "no item of library 'Movies' has the file 'Nothing.mkv'"
-    assert world.get("stats")["requests"]["listing"] < 20, "no page is fetched twice for each call"
+    # Each call may lose the pages that were under way; it begins with no other that is there.
+    assert world.get("stats")["requests"]["listing"] <= 6 + 4 * len(texts)
 
 
 def test_a_recorded_item_that_is_gone_is_forgotten(world: Server, movies: Any, tmp_path: Path) -> None:

@@ -118,9 +118,9 @@ def test_each_match_kind_has_its_word_and_its_row_in_the_doctor_s_report() -> No
     assert get_args(_types.ReasonCode) == _constants.REASONS
 
 
-def test_item_kinds_are_those_of_the_comment() -> None:
-    numbers = re.findall(r"(\d+) (\w+)", header.comment("item", "kind"))
-    assert {int(number): name for number, name in numbers if name != "unknown"} == _constants.KINDS
+def test_item_kinds_are_those_of_the_header() -> None:
+    kinds = {name: value for name, value in vars(_constants).items() if name.startswith("KIND_")}
+    assert {number: name.removeprefix("KIND_").lower() for name, number in kinds.items() if number} == _constants.KINDS
 
 
 def test_defaults_of_open_are_those_of_the_header() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from ._errors import Error, OfflineError
 from ._host_log import host_log
+from ._not_found import not_found
 from ._paths import best, components, last_component, lies_under, mapped, same_file
 from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
@@ -189,9 +190,7 @@ class Finder:
         return found
 
     def _item_of(self, index: SectionIndex, item: Any) -> SyncItem:
-        from .compat import _not_found
-
-        return SyncItem(index, item, _not_found)
+        return SyncItem(index, item, not_found)
 
     def _was_asked(self) -> bool:
         """Whether a request asked for this path lately, in any process; from now on one did."""

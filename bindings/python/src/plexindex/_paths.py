@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+# Bytes of the longest path.
+_LONGEST = 32_767
+
+
 def is_windows(path: str) -> bool:
     """Returns whether a path begins like those of Windows: with a drive or a share."""
     return path[:2] == "\\\\" or (
@@ -40,7 +44,10 @@ def relations(path: str, others: Sequence[str]) -> list[int]:
     native = _native.load()
     # The library's texts end at a NUL. No path has one, so replacing it makes no two files equal.
     raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))
-    joined = b"\0".join([*block, b""])
+    # What is longer than a path can be is compared as it is.
+    if len(raw) > _LONGEST:
+        return [c.PATHS_EQUAL if text == raw else 0 for text in block]
+    joined = b"\0".join([*(b"" if len(text) > _LONGEST else text for text in block), b""])
     found = (ctypes.c_uint32 * len(others))()
     status, text = _calls.call(native.compare_paths, raw, len(raw), joined, len(joined), len(others), found)
     if status:

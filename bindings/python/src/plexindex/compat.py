@@ -13,11 +13,9 @@ Importing this module loads the shared library, so a library that cannot be load
 
 from __future__ import annotations
 
-import sys
-
 from . import _accelerator, _lazy_index
-from ._errors import Error
 from ._match_cache import MatchCache
+from ._not_found import NotFoundError, chosen, not_found
 from ._plex_cache import PlexCache
 from ._rows import extract as _extract_item_data
 
@@ -44,32 +42,13 @@ if _lazy_index.load_fast(_accelerator.library_path()) is None:
     _native.load()
 
 
-class NotFoundError(Error, LookupError):
-    """No item has this path.
-
-    The class that is raised derives from this one and, where their modules are imported by then, from Stash2Plex's
-    ``PlexNotFound`` and plexapi's ``NotFound``. So an ``except`` for any of them catches it. It has the name of the
-    first of those that exist.
-    """
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # The reading process has its own classes.
-        return _not_found, (str(self),), self.__dict__ or None
-
-
-_chosen: dict[str, Any] = {"not_found": None, "confidence": None}
-# Classes for 'not found' of hosts and clients. Used if they are loaded, never imported.
-_THEIRS = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
-_combined: dict[tuple[type, ...], Any] = {}
-
-
 def configure(*, not_found: Callable[[str], BaseException] | None = None, confidence: Any = None) -> None:
     """Names the host's own types, for the whole process; None is the default. Stash2Plex needs no call of it.
 
     ``not_found``: makes the exception for a path without an item; by default :class:`NotFoundError`. ``confidence``: an
     enum that has the values ``"high"`` and ``"low"``; by default :class:`MatchConfidence`.
     """
-    _chosen["not_found"], _chosen["confidence"] = not_found, confidence
+    chosen["not_found"], chosen["confidence"] = not_found, confidence
 
 
 def find_plex_items_with_confidence(
@@ -105,7 +84,7 @@ def find_plex_items_with_confidence(
     """
     from ._find import Finder
 
-    confidence = _chosen["confidence"] or __getattr__("MatchConfidence")
+    confidence = chosen["confidence"] or __getattr__("MatchConfidence")
     prefixes = (stash_path_prefix, plex_path_prefix)
     finder = Finder(library, stash_path, prefixes, library_cache, match_cache, debug=debug_logging)
     try:
@@ -119,37 +98,10 @@ def find_plex_items_with_confidence(
         raise again from error
     if not found:
         why = "" if finder.is_listed else "; the library is not fully listed yet, and the next call goes on with that"
-        raise _not_found(f"no item of library '{library.title}' has the file '{finder.name}'{why}")
+        raise not_found(f"no item of library '{library.title}' has the file '{finder.name}'{why}")
     if len(found) == 1 and finder.sure:
         return confidence("high"), found[0], found
     return confidence("low"), None, found
-
-
-def _not_found(text: str) -> BaseException:
-    """The exception for a path without an item, which an ``except`` of the host or of plexapi catches too."""
-    if _chosen["not_found"] is not None:
-        return _chosen["not_found"](text)  # type: ignore[no-any-return]
-    found = (getattr(sys.modules.get(module), name, None) for module, name in _THEIRS)
-    theirs = tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
-    # Modules may be imported or reloaded at any time: one class for each combination.
-    kind = _combined.get(theirs) or _combined.setdefault(theirs, _combine(theirs))
-    return kind(text)  # type: ignore[no-any-return]
-
-
-def _combine(theirs: tuple[type, ...]) -> type:
-    # The host's comes first: what an exception says of itself (its text, whether to try again) is as the host has it.
-    bases = [kind for kind in theirs if not any(kind is not other and issubclass(other, kind) for other in theirs)]
-    if not bases:
-        return NotFoundError
-    members = {"__doc__": NotFoundError.__doc__, "__module__": __name__, "__reduce__": NotFoundError.__reduce__}
-    for count in range(len(bases), 0, -1):
-        try:
-            # The host's name: hosts count and sort failures by it.
-            return type(bases[0].__name__, (*bases[:count], NotFoundError), members)
-        except TypeError:
-            # Classes that cannot be combined.
-            pass
-    return bases[0]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,63 @@
+"""The exception for a path without an item: one that an ``except`` of the host, and of plexapi, catches too."""
+
+from __future__ import annotations
+
+import sys
+
+from ._errors import Error
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class NotFoundError(Error, LookupError):
+    """No item has this path.
+
+    The class that is raised derives from this one and, where their modules are imported by then, from Stash2Plex's
+    ``PlexNotFound`` and plexapi's ``NotFound``. So an ``except`` for any of them catches it. It has the name of the
+    first of those that exist.
+    """
+
+    __module__ = "plexindex.compat"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # The reading process has its own classes.
+        return not_found, (str(self),), self.__dict__ or None
+
+
+chosen: dict[str, Any] = {"not_found": None, "confidence": None}
+# Classes for 'not found' of hosts and clients. Used if they are loaded, never imported.
+_THEIRS = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
+_combined: dict[tuple[type, ...], Any] = {}
+
+
+def not_found(text: str) -> BaseException:
+    """The exception for a path without an item, which an ``except`` of the host or of plexapi catches too."""
+    if chosen["not_found"] is not None:
+        return chosen["not_found"](text)  # type: ignore[no-any-return]
+    found = (getattr(sys.modules.get(module), name, None) for module, name in _THEIRS)
+    theirs = tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
+    # Modules may be imported or reloaded at any time: one class for each combination.
+    kind = _combined.get(theirs) or _combined.setdefault(theirs, _combine(theirs))
+    return kind(text)  # type: ignore[no-any-return]
+
+
+def _combine(theirs: tuple[type, ...]) -> type:
+    # The host's comes first: what an exception says of itself (its text, whether to try again) is as the host has it.
+    bases = [kind for kind in theirs if not any(kind is not other and issubclass(other, kind) for other in theirs)]
+    if not bases:
+        return NotFoundError
+    members = {
+        "__doc__": NotFoundError.__doc__,
+        "__module__": "plexindex.compat",
+        "__reduce__": NotFoundError.__reduce__,
+    }
+    for count in range(len(bases), 0, -1):
+        try:
+            # The host's name: hosts count and sort failures by it.
+            return type(bases[0].__name__, (*bases[:count], NotFoundError), members)
+        except TypeError:
+            # Classes that cannot be combined.
+            pass
+    return bases[0]
