@@ -108,9 +108,14 @@ def test_more_candidates_than_an_index_names_are_counted(
     same = [{"title": f"Film {n}", "files": [f"/data/movies/Film {n}/scene.mkv"]} for n in range(171)]
     world.post("items/add", {"library": 1, "items": same})
     given = caches(tmp_path)
+    index = _section_index.section_index(movies, given["library_cache"])
+    assert index is not None
+    index.refresh()
+    world.reset()
     confidence, item, found = find_plex_items_with_confidence(movies, "/stash/scene.mkv", **given)
     assert (confidence.value, item) == ("low", None)
     assert len(found) == 16
+    assert world.requests() == 0, "what is only named is not fetched"
     assert "w LOW confidence match for 'hidden:scene.mkv': 171 candidates found" in "\n".join(host_lines)
 
 

@@ -477,7 +477,9 @@ class Finder:
 
 
 def _first_path(item: Any) -> str | None:
-    """The first path of an item, as far as it tells."""
+    """The first path of an item, as far as it tells without a request."""
+    if isinstance(item, SyncItem):
+        return next(iter(item.locations), None)
     row = extract(item)
     return row["file_paths"][0] if row and row["file_paths"] else None
 
