@@ -293,6 +293,19 @@ def test_an_expired_listing_is_not_used(tmp_path: Path) -> None:
     assert asked(library)[-1] == "all"
 
 
+def test_stored_rows_are_judged_as_what_they_were_made_of(tmp_path: Path) -> None:
+    twins = [item("1", "A", "/plex/Studio A/2024/take.mkv"), item("2", "B", "/plex/Studio C/take.mkv")]
+    path = "/stash/Studio B/2024/take.mkv"
+    searched, foreign = PlexCache(tmp_path), MagicMock()
+    foreign.get_search_results.return_value = None
+    foreign.get_library_items.return_value = [
+        {"key": twin.key, "title": twin.title, "file_paths": [twin.media[0].parts[0].file]} for twin in twins
+    ]
+    for cache, found in ((searched, lambda _title: twins), (searched, None), (foreign, None)):
+        answer = find_plex_items_with_confidence(section(twins, found=found), path, library_cache=cache)
+        assert (answer[0], answer[1], answer[2]) == ("low", None, twins)
+
+
 def test_mappings_are_consulted(tmp_path: Path) -> None:
     twins = [item("1", "A", "/plex/a/x/f.mkv"), item("2", "B", "/plex/b/x/f.mkv")]
     for cache in (PlexCache(tmp_path), None):

@@ -135,8 +135,10 @@ def test_items_that_cannot_be_read_are_told(host_lines: list[str]) -> None:
     assert host_lines == ["d Item missing key, skipping", "w Failed to extract item data: no title"]
 
 
-def test_without_a_host_nothing_is_written(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    logging.getLogger("plexindex").setLevel(logging.INFO)
+def test_without_a_host_nothing_is_written(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "plexindex")
     find("/stash/Alien.mkv", library_cache=PlexCache(tmp_path), match_cache=MatchCache(tmp_path))
     assert capfd.readouterr() == ("", "")
 

@@ -21,10 +21,12 @@ from ._sync_item import SyncItem, as_leaf
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from typing import Any
+    from collections.abc import Callable, Iterable
+    from typing import Any, TypeVar
 
     from ._plexapi import LightItem, LightMatch
+
+    T = TypeVar("T")
 
 # Seconds until a path that Plex did not find is searched again.
 _MISSED_FOR = 30.0
@@ -362,8 +364,7 @@ class Finder:
             stored = self._cache.get_search_results(self._title, title) if self._cache is not None else None
             if stored:
                 self._log.debug(f"Search cache hit: {len(stored)} results")
-                rows = [(row["key"], row["file_paths"]) for row in stored]
-                fetched = self._fetch_all(best(rows, self._path, self._mapped))
+                fetched = self._fitting([(row["key"], row["file_paths"]) for row in stored], self._fetch_all)
                 if fetched:
                     return fetched
             if quiet:
@@ -397,15 +398,19 @@ class Finder:
 
     def _best_of(self, items: Iterable[Any]) -> list[Any]:
         rows = [(item, row["file_paths"]) for item, row in ((item, extract(item)) for item in items) if row]
-        found = best(rows, self._path, self._mapped)
-        if len(found) == 1 and not self._is_told(found[0]):
-            # Without evidence all files of this name are candidates.
-            name = file_name(self._path)
-            found += [
-                item for item, files in rows if item is not found[0] and any(file_name(file) == name for file in files)
-            ]
+        found = self._fitting(rows, list)
         for item in found:
             self._log.info(f"Found: {item.title}")
+        return found
+
+    def _fitting(self, rows: list[tuple[T, list[str]]], items_of: Callable[[Iterable[T]], list[Any]]) -> list[Any]:
+        """The items of the rows that fit best. Without evidence for a single one: of all with a file of that name."""
+        chosen = best(rows, self._path, self._mapped)
+        found = items_of(chosen)
+        if len(found) == 1 and not self._is_told(found[0]):
+            name = file_name(self._path)
+            named = [thing for thing, files in rows if any(file_name(file) == name for file in files)]
+            found += items_of(thing for thing in named if thing not in chosen)
         return found
 
     def _asked_by_file(self) -> list[Any]:
@@ -453,8 +458,7 @@ class Finder:
             if stored is not None:
                 self._log.debug(f"Library cache hit: {len(stored)} items")
                 # A foreign cache, or a path that cannot be resolved.
-                rows = [(row["key"], row["file_paths"]) for row in stored]
-                return self._fetch_all(best(rows, self._path, self._mapped))
+                return self._fitting([(row["key"], row["file_paths"]) for row in stored], self._fetch_all)
         items = self._list(lambda: self._library.all())
         self._log.debug(f"Scanning {len(items)} items...")
         if self._cache is not None:
