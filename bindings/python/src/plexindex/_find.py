@@ -10,12 +10,11 @@ from __future__ import annotations
 
 from ._errors import Error, OfflineError
 from ._host_log import host_log
-from ._not_found import not_found
 from ._paths import best, components, last_component, lies_under, mapped, same_file
 from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
 from ._plexapi_errors import is_absence, is_trouble
-from ._rows import extract, file_name
+from ._rows import LONGEST_PATH, extract, file_name
 from ._section_index import section_index
 from ._sync_item import SyncItem, as_leaf
 
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
 _MISSED_FOR = 30.0
 # Most rows of a search by file name: a server without that filter sends any rows.
 _ASKED_ROWS = 50
-# Bytes of the longest path that can be resolved.
-_LONGEST = 32_767
 # Seconds in which a library that was never listed is listed: the next question goes on.
 _LISTING = 1.0
 # Files that are asked for one by one in a library that was never listed.
@@ -59,6 +56,7 @@ class Finder:
         self._library, self._path = library, path
         self._title = library.title
         self._mapped = mapped(path, *prefixes)
+        self._spellings = [one for one in (path, self._mapped) if one]
         self._cache, self._matches = library_cache, match_cache
         self._ours = isinstance(library_cache, PlexCache)
         kind = getattr(library, "type", None)
@@ -127,12 +125,11 @@ class Finder:
     def _speaks_against(self, item: Any) -> bool:
         """Whether the path is most likely another file's: it names another item, or should be listed itself."""
         row = extract(item)
-        paths = [path for path in (self._path, self._mapped) if path]
-        if row is None or any(same_file(path, row["file_paths"]) for path in paths):
+        if row is None or self._is_one_of(row["file_paths"]):
             return False
         locations = getattr(self._library, "locations", None)
         folders = [folder for folder in locations if isinstance(folder, str)] if isinstance(locations, list) else []
-        if any(lies_under(path, folders) for path in paths):
+        if any(lies_under(path, folders) for path in self._spellings):
             return True
         # From the listing: plexapi sends a request when an empty attribute of an item is read.
         return self._names_another(row["file_paths"], getattr(item, "__dict__", {}))
@@ -164,7 +161,7 @@ class Finder:
             found = self._judged(self._elsewhere(index, self._asked_by_file()))
             if found:
                 return found
-            self._was_asked()
+            self._note_asked()
         match = index.match(self._path, deadline=_LISTING)
         if self._mapped and match.match_kind not in _LISTED:
             other = index.match(self._mapped, deadline=_LISTING)
@@ -172,7 +169,7 @@ class Finder:
         self.is_listed = match.status not in ("not_yet", "needs_warm")
         said = match.status, match.match_kind, match.confidence, match.reason_code
         self._note(f"Index of '{self._title}': {', '.join(said)}")
-        if not match.candidates and not by_file and not self._was_asked():
+        if not match.candidates and not by_file and not self._note_asked():
             # Files that came lately are not asked for together: one request for this one.
             return self._judged(self._elsewhere(index, self._asked_by_file()))
         if match.match_kind not in _LISTED:
@@ -183,7 +180,7 @@ class Finder:
                 # Without evidence all files of this name are candidates.
                 named = index.match("/" + last_component(self._path), deadline=_LISTING)
                 match = named if named.candidates_total > 1 else match
-        found = [self._item_of(index, item) for item in self._elsewhere(index, match.candidates, match)]
+        found = [SyncItem(index, item) for item in self._elsewhere(index, match.candidates, match)]
         self.total = match.candidates_total if found else 0
         for item in match.candidates if found else []:
             self._log.info(f"Found (cached): {item.title}")
@@ -191,14 +188,9 @@ class Finder:
             self.sure = not self._index_speaks_against(match, found[0])
         return found
 
-    def _item_of(self, index: SectionIndex, item: Any) -> SyncItem:
-        return SyncItem(index, item, not_found)
-
-    def _was_asked(self) -> bool:
-        """Whether a request asked for this path lately, in any process; from now on one did."""
-        if not self._ours:
-            return True
-        if self._cache._was_missed(self._title, self._path):
+    def _note_asked(self) -> bool:
+        """Notes that a request asks for this path now. Returns whether one did lately, in any process."""
+        if not self._ours or self._cache._was_missed(self._title, self._path):
             return True
         self._cache._note_miss(self._title, self._path, _MISSED_FOR)
         return False
@@ -270,13 +262,10 @@ class Finder:
                     return None
                 # An expired listing is renewed by a question for the path.
                 match = index.match(self._path, deadline=_LISTING)
-                if match.item is not None and str(key) in (match.key, match.rating_key):
-                    return self._item_of(index, match.item)
-                if match.match_kind in _LISTED and match.item is not None:
-                    # Plex lists the path itself for another item: paths are recorded without case.
-                    return self._item_of(index, match.item)
-                facts = index.facts(key)
-                return None if facts is None else self._item_of(index, facts)
+                # Plex may list the path itself for another item than the recorded one: paths are recorded without case.
+                is_it = match.match_kind in _LISTED or str(key) in (match.key, match.rating_key)
+                facts = match.item if is_it and match.item is not None else index.facts(key)
+                return None if facts is None else SyncItem(index, facts)
             return index.light(key)
         except Error as error:
             self._say(f"the index cannot answer: {error}")
@@ -321,10 +310,10 @@ class Finder:
 
     def _match(self, *, leaves: bool) -> list[Any] | None:
         try:
-            paths = [path.encode() for path in (self._path, self._mapped) if path]
+            paths = [path.encode() for path in self._spellings]
         except UnicodeEncodeError:
             return None
-        if not paths or any(b"\0" in path or len(path) > _LONGEST for path in paths):
+        if not paths or any(b"\0" in path or len(path) > LONGEST_PATH for path in paths):
             return None
         found = self._cache._match(self._title, self._path, self._mapped, leaves=leaves)
         if found is None:
@@ -340,13 +329,16 @@ class Finder:
         row = extract(item)
         if row is None:
             return False
-        paths = [path for path in (self._path, self._mapped) if path]
-        if any(same_file(path, row["file_paths"]) for path in paths):
+        if self._is_one_of(row["file_paths"]):
             return True
         from ._titles import tells
 
         facts = {**getattr(item, "__dict__", {}), "title": row["title"]}
-        return any(tells(path, row["file_paths"], facts) for path in paths)
+        return any(tells(path, row["file_paths"], facts) for path in self._spellings)
+
+    def _is_one_of(self, files: list[str]) -> bool:
+        """Whether the path is one of these files, as it is or mapped."""
+        return any(same_file(path, files) for path in self._spellings)
 
     # Searches by title.
 

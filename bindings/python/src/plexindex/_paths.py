@@ -7,6 +7,7 @@ import ctypes
 from . import _calls, _native
 from . import _constants as c
 from ._errors import error_for
+from ._rows import LONGEST_PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,10 +15,6 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     T = TypeVar("T")
-
-
-# Bytes of the longest path.
-_LONGEST = 32_767
 
 
 def is_windows(path: str) -> bool:
@@ -45,9 +42,9 @@ def relations(path: str, others: Sequence[str]) -> list[int]:
     # The library's texts end at a NUL. No path has one, so replacing it makes no two files equal.
     raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))
     # What is longer than a path can be is compared as it is.
-    if len(raw) > _LONGEST:
+    if len(raw) > LONGEST_PATH:
         return [c.PATHS_EQUAL if text == raw else 0 for text in block]
-    joined = b"\0".join([*(b"" if len(text) > _LONGEST else text for text in block), b""])
+    joined = b"\0".join([*(b"" if len(text) > LONGEST_PATH else text for text in block), b""])
     found = (ctypes.c_uint32 * len(others))()
     status, text = _calls.call(native.compare_paths, raw, len(raw), joined, len(joined), len(others), found)
     if status:

@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
 
 def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> Index:
-    verify = getattr(getattr(server, "_session", None), "verify", True)
-    if verify is False:
-        options.setdefault("accept_invalid_certs", True)
-    elif isinstance(verify, str):
-        options.setdefault("ca_file", verify)
+    options = {**certificate_options(getattr(getattr(server, "_session", None), "verify", True)), **options}
     options.setdefault("user", _user_of(server))
     return open_index(cache_dir, server_url=server._baseurl, token=lambda: server._token or None, **options)
+
+
+def certificate_options(verify: object) -> dict[str, Any]:
+    """The options of :func:`plexindex.open` for what ``requests`` calls ``verify``."""
+    if verify is False:
+        return {"accept_invalid_certs": True}
+    return {"ca_file": verify} if isinstance(verify, str) else {}
 
 
 def _user_of(server: Any) -> str | None:

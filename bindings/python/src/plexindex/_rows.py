@@ -59,8 +59,10 @@ def _path(path: Any) -> str:
     return os.fsdecode(path) if isinstance(path, (bytes, os.PathLike)) else str(path)
 
 
-# Average number of paths in one value, and bytes of the longest path that is indexed.
-_TOGETHER, _LONGEST = 16, 32_767
+# Average number of paths in one value.
+_TOGETHER = 16
+LONGEST_PATH = 32_767
+"""Bytes of the longest path that the library compares."""
 
 
 def file_name(path: str) -> str:
@@ -103,7 +105,7 @@ def pack_files(rows: list[Row]) -> list[bytes]:
 
 def _is_odd(text: str) -> bool:
     """Returns whether a text is too long or cannot be encoded. A quick check passes most texts."""
-    return len(text) > _LONGEST if text.isascii() else len(text.encode()) > _LONGEST
+    return len(text) > LONGEST_PATH if text.isascii() else len(text.encode()) > LONGEST_PATH
 
 
 def pack(rows: list[Row]) -> bytes:

@@ -64,9 +64,7 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> _plexapi.ServerInde
     with _opening:
         index = _indexes.get(name)
         if index is None or not index.index.is_open:
-            options: dict[str, Any] = {"accept_invalid_certs": True} if verify is False else {}
-            if isinstance(verify, str):
-                options["ca_file"] = verify
+            options = _plexapi.certificate_options(verify)
             try:
                 os.makedirs(os.path.dirname(folder), exist_ok=True)
                 index = _indexes[name] = _plexapi.from_server(server, folder, mappings=rules, **options)

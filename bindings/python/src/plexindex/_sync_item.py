@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from ._not_found import not_found
 from ._plexapi import LightItem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
-
-    from ._items import Item
-    from ._plexapi import SectionIndex, _Facts
 
 # Attributes that hosts read of films, and that plexapi's episodes and tracks lack.
 _OF_FILMS = {"studio": None, "tagline": None, "originalTitle": None, "actors": (), "genres": (), "collections": ()}
@@ -22,10 +19,6 @@ class SyncItem(LightItem):
     An index may be an hour old. So the object must still have the file for which the item was found; otherwise the
     index asks again for it, and the host's 'not found' is raised.
     """
-
-    def __init__(self, section: SectionIndex, item: Item | _Facts, gone: Callable[[str], BaseException]) -> None:
-        super().__init__(section, item)
-        self._light_gone = gone
 
     def _known(self, name: str, value: Any) -> Any:
         del value
@@ -44,15 +37,15 @@ class SyncItem(LightItem):
     def full(self) -> Any:
         """The plexapi object: one request, the first time."""
         if self._light_full is None:
-            facts = self._facts()
-            fetched = super().full()
             path = getattr(self._light_item, "path", None)
+            facts = None if path else self._facts()
             expected = {path} if path else set(facts["paths"] if facts else ())
+            fetched = super().full()
             if expected and expected.isdisjoint(getattr(fetched, "locations", None) or expected):
                 self._light_full = None
                 section = self._light_section
                 section.index.invalidate_item(section.library, self._light_item.rating_key)
-                raise self._light_gone("Plex has other files now for the item that an index named: it is asked again")
+                raise not_found("Plex has other files now for the item that an index named: it is asked again")
         return self._light_full
 
     def __getattr__(self, name: str) -> Any:
