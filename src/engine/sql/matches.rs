@@ -46,7 +46,7 @@ impl Store {
         let incarnation = self.incarnation();
         self.write(deadline, |tx| {
             // Read again: it may have got another identity and another listing since the caller read it.
-            let known = tx.last_write.filter(|library| library.id == row.id);
+            let known = tx.last_library.filter(|library| library.id == row.id);
             let Some(mut library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
@@ -55,7 +55,7 @@ impl Store {
                 None => unverified_but(tx, &library, pairs)?,
             };
             let table = table_of(tx, &mut library)?;
-            tx.next_last_write.set(Some(library).filter(|_| unverified.is_empty()));
+            tx.next_library.set(Some(library).filter(|_| unverified.is_empty()));
             let records = RecordTx::new(tx);
             for (path, key) in pairs {
                 records.add(table, path, Some(&match_value(key, tx.sequence)), None)?;

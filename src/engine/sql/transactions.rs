@@ -214,7 +214,7 @@ impl Store {
             return Err(failure(rusqlite::ffi::SQLITE_CORRUPT));
         }
         let mut tx = Tx::new(connection, before.next());
-        tx.last_write = last_write.and_then(|last| last.library);
+        tx.last_library = last_write.and_then(|last| last.library);
         let page = self.begin_on_page(before, tx.sequence, files_checked)?;
         if !files_checked {
             *lock(&self.names_checked_at) = folder.filter(|_| page.is_some() && stamp_is_reliable);
@@ -229,7 +229,7 @@ impl Store {
                 }
                 let _long = tx.lists.get().then(|| CheckpointGuard::new(connection)).transpose()?;
                 connection.run("COMMIT", [])?;
-                connection.note_write(tx.sequence, tx.next_last_write.take());
+                connection.note_write(tx.sequence, tx.next_library.take());
                 Ok(value)
             });
         if done.is_err() {

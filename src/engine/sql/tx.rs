@@ -21,9 +21,9 @@ pub struct Tx<'c> {
     /// Number of changes logged so far.
     change_count: Cell<i64>,
     /// The library after the previous write, if nothing in it is invalidated.
-    pub last_write: Option<LibraryState>,
+    pub last_library: Option<LibraryState>,
     /// The library after this write, for the next one.
-    pub next_last_write: Cell<Option<LibraryState>>,
+    pub next_library: Cell<Option<LibraryState>>,
     /// The new segment of records: its file is removed if the transaction fails.
     pub new_segments: Cell<Option<SegmentName>>,
     /// More writes of a listing follow: the checkpoint may wait longer.
@@ -45,8 +45,8 @@ impl<'c> Tx<'c> {
             connection,
             sequence,
             change_count: Cell::new(0),
-            last_write: None,
-            next_last_write: Cell::default(),
+            last_library: None,
+            next_library: Cell::default(),
             new_segments: Cell::default(),
             lists: Cell::default(),
         }
