@@ -709,7 +709,8 @@ fn both_sides_of_a_fork_go_on() {
         at.clock.advance_ms(60_000);
         ask(&index, &at.server, number);
     }
-    assert!(stats(&index).disk_bytes <= limit);
+    // Behind the last check, and not behind statistics: these are stored, which adds to the log.
+    assert!(bytes(at.folder()) <= limit);
 }
 
 #[test]
