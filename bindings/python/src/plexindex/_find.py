@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from ._errors import Error, OfflineError
 from ._host_log import host_log
-from ._paths import best, components, last_component, lies_under, mapped, same_file
+from ._paths import LONGEST_PATH, best, components, last_component, lies_under, mapped, same_file
 from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
 from ._plexapi_errors import is_absence, is_trouble
-from ._rows import LONGEST_PATH, extract, file_name
+from ._rows import extract, file_name
 from ._section_index import section_index
 from ._sync_item import SyncItem, as_leaf
 

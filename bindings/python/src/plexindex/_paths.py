@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
-
-from . import _calls, _native
 from . import _constants as c
-from ._errors import error_for
-from ._rows import LONGEST_PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +10,9 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     T = TypeVar("T")
+
+LONGEST_PATH = 32_767
+"""Bytes of the longest path that the library compares."""
 
 
 def is_windows(path: str) -> bool:
@@ -38,6 +36,12 @@ def last_component(path: str) -> str:
 
 def relations(path: str, others: Sequence[str]) -> list[int]:
     """Compares a path with each of the others: see plexindex_compare_paths()."""
+    # Here, since the drop-in's import needs only the texts of paths.
+    import ctypes
+
+    from . import _calls, _native
+    from ._errors import error_for
+
     native = _native.load()
     # The library's texts end at a NUL. No path has one, so replacing it makes no two files equal.
     raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))

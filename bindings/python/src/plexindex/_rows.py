@@ -13,6 +13,7 @@ import gc
 import os
 
 from ._host_log import host_log
+from ._paths import LONGEST_PATH
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -61,8 +62,6 @@ def _path(path: Any) -> str:
 
 # Average number of paths in one value.
 _TOGETHER = 16
-LONGEST_PATH = 32_767
-"""Bytes of the longest path that the library compares."""
 
 
 def file_name(path: str) -> str:
