@@ -187,14 +187,18 @@ impl World {
                 }
             }
             let known: BTreeSet<(String, String)> = self.known(at)?;
-            for (section, title) in std::mem::take(&mut self.readers[which].now.again) {
+            'again: for (section, title) in std::mem::take(&mut self.readers[which].now.again) {
                 let mut anew = Place::default();
                 let library = self.handle_of(at, Some(&title))?;
                 loop {
                     let query = options(library.as_ref(), Deadline::Default, true);
                     let full = anew.token.is_empty();
                     match self.handles[at].index.changes(&query, &anew.token, full, 3) {
-                        Err(error) if error.status == Status::LibraryNotFound => break, // it went
+                        // It went, or this is an empty folder in the place of one that comes back: it is still to be listed.
+                        Err(error) if error.status == Status::LibraryNotFound => {
+                            self.readers[which].now.again.insert(section, title);
+                            continue 'again;
+                        }
                         Err(error) => return Err(format!("{title} anew: {:?}: {error}", error.status)),
                         Ok(page) => {
                             let more = page.more;
