@@ -331,7 +331,9 @@ typedef struct plexindex_answer {
     uint32_t candidates_count; // How many candidates are in the array.
     uint32_t candidates_total; // How many fit in all.
     plexindex_text message; // A sentence for people: the reason, or the error. None for PLEXINDEX_REASON_NONE.
-    int64_t age_ms; // Milliseconds since the listing that answered was known to be current; -1: none answered.
+    // Milliseconds since the listing that answered was known to be current; -1: none answered, or the clock was set
+    // back since then.
+    int64_t age_ms;
     uint64_t items; // plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
     uint64_t files; // plexindex_match_folder(): how many listed files are below the folder; 0 as above.
     int32_t kind; // plexindex_match_folder(): what the folder is, PLEXINDEX_KIND_*; 0 for no single thing.

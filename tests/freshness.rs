@@ -667,6 +667,23 @@ fn a_listing_made_while_the_clock_was_ahead_is_no_younger_for_it() {
 }
 
 #[test]
+fn nobody_knows_how_old_a_listing_is_that_was_made_while_the_clock_was_ahead() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let (path, _) = path_of(&at.server, 1, 5);
+    let age = || {
+        let found = index.match_path(&support::offline(&library), path.as_bytes());
+        found.expect("an answer").age_ms
+    };
+    at.clock.advance_ms(-1_000);
+    assert_eq!(age(), Some(0), "clocks are corrected by seconds all the time");
+    at.clock.advance_ms(-HOUR_MS);
+    assert_eq!(age(), None);
+    at.clock.advance_ms(2 * HOUR_MS);
+    assert!(age().is_some());
+}
+
+#[test]
 fn a_server_that_failed_while_the_clock_was_ahead_is_asked_again() {
     let at = Scene::movies(300);
     let index = open(

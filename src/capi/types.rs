@@ -237,7 +237,8 @@ pub struct AnswerRecord {
     pub candidates_total: u32,
     /// A sentence for people: the reason, or the error. None for PLEXINDEX_REASON_NONE.
     pub message: Text,
-    /// Milliseconds since the listing that answered was known to be current; -1: none answered.
+    /// Milliseconds since the listing that answered was known to be current; -1: none answered, or the clock was set
+    /// back since then.
     pub age_ms: i64,
     /// plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
     pub items: u64,

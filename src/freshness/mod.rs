@@ -176,6 +176,14 @@ fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-STEP_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }
 
+/// Milliseconds since a listing was last seen to be current. `None` if that is in the future: the clock was set back since
+/// then, so nobody knows.
+#[must_use]
+pub fn age_ms(checked_ms: i64, now_ms: i64) -> Option<i64> {
+    let age = now_ms.saturating_sub(checked_ms);
+    (age > -STEP_MS).then(|| age.max(0))
+}
+
 /// How long deltas may replace a full listing of this many items.
 fn listing_due_ms(items: u64, policy: &Policy) -> i64 {
     let pages = i64::try_from(items / PAGE_ROWS).unwrap_or(i64::MAX).saturating_add(1);

@@ -2,6 +2,7 @@
 
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
+use crate::freshness;
 use crate::matching::{FolderResolution, FoundItem, Resolution};
 use crate::model::{Confidence, ItemType, Library, MatchKind, Reason};
 use crate::source::Kind;
@@ -23,7 +24,8 @@ pub struct Answer<'a> {
     pub message: &'a str,
     /// The listing that answered has expired.
     pub stale: bool,
-    /// Milliseconds since the listing was last seen to be current; `None` without a listing.
+    /// Milliseconds since the listing was last seen to be current; `None` without a listing, or if the clock was set back
+    /// since then.
     pub age_ms: Option<i64>,
     /// Kind of the source, which determines the form of keys.
     pub kind: &'static Kind,
@@ -101,6 +103,13 @@ impl<'a> Answer<'a> {
             message: &error.message,
             ..Self::of_items(kind, &[], 0, &[])
         }
+    }
+
+    /// Sets the age: that of the oldest listing.
+    pub(super) fn set_age(&mut self, rows: &[LibraryRow], now_ms: i64) {
+        let listings = rows.iter().filter(|row| row.generation.is_fetched());
+        let ages = listings.map(|row| freshness::age_ms(row.checked_ms, now_ms));
+        self.age_ms = ages.reduce(|one, other| Some(one?.max(other?))).flatten();
     }
 
     /// Marks the answer as stale after a failed request: an item missing here may exist on the server. `hurried`: the

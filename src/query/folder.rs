@@ -360,7 +360,7 @@ impl Question for FolderQuestion<'_> {
         }
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         let now = turn.now_ms;
-        answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
+        answer.set_age(rows, now);
         // Invalidated items below it that could not be verified may be gone.
         let old = outcome.by_one_file && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale = old

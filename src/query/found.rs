@@ -66,7 +66,8 @@ pub struct Match {
     pub message: Option<String>,
     /// The listing behind the answer has expired, and the server could not be asked.
     pub stale: bool,
-    /// Time since the listing behind the answer was last seen to be current.
+    /// Time since the listing behind the answer was last seen to be current; `None` if no listing answered, or if the clock
+    /// was set back since then.
     #[serde(rename = "age_ms", serialize_with = "as_millis")]
     pub age: Option<Duration>,
 }
@@ -116,10 +117,7 @@ impl Match {
             total: answer.total,
             message: known(answer.message),
             stale: answer.stale,
-            // A clock that was set back would give a negative age.
-            age: answer
-                .age_ms
-                .map(|ms| Duration::from_millis(u64::try_from(ms).unwrap_or(0))),
+            age: answer.age_ms.map(|ms| Duration::from_millis(ms.unsigned_abs())),
         })
     }
 }

@@ -281,11 +281,7 @@ impl Question for ItemCriterion<'_> {
             })
             .collect();
         let mut answer = Answer::of_items(queries.reading.kind(), &found, total, rows);
-        answer.age_ms = rows
-            .iter()
-            .filter(|row| row.generation.is_fetched())
-            .map(|row| now - row.checked_ms)
-            .max();
+        answer.set_age(rows, now);
         answer.stale = rows
             .iter()
             .any(|row| row.generation.is_fetched() && queries.has_expired(&state, row, now));

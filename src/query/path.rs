@@ -454,8 +454,8 @@ impl Question for PathQuestion<'_> {
             queries.samples.add(snapshot.identity, path, found.path);
         }
         let now = turn.now_ms;
+        answer.set_age(rows, now);
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
-        answer.age_ms = fetched().map(|row| now - row.checked_ms).max();
         // The result of a search in an unfetched library has an age too.
         let old = outcome
             .single()
