@@ -67,8 +67,17 @@ pub struct Row {
 pub struct Recorded {
     /// Any of these; more than one after a kill.
     pub keys: Vec<String>,
+    /// What was recorded last for each spelling. For a path in that spelling it comes before a newer one of another.
+    pub spelled: BTreeMap<String, String>,
     /// Since this step it must be answered, as long as its item is there.
     pub must: Option<usize>,
+}
+
+impl Recorded {
+    /// Whether an answer may be this item.
+    fn may_be(&self, key: &str) -> bool {
+        self.keys.iter().chain(self.spelled.values()).any(|one| one == key)
+    }
 }
 
 /// What a host has told the index of one library, by step.
@@ -231,10 +240,9 @@ impl Model {
             record.keys.push(key.to_owned());
             record.must = None;
         } else {
-            *record = Recorded {
-                keys: vec![key.to_owned()],
-                must: listed.then_some(now),
-            };
+            record.keys = vec![key.to_owned()];
+            record.must = listed.then_some(now);
+            record.spelled.insert(path.to_owned(), key.to_owned());
         }
     }
 
@@ -268,13 +276,12 @@ impl Model {
     pub fn invalidate_item(&mut self, server: usize, who: Who, library: &str, key: &str, killed: bool) {
         let now = self.now();
         self.told(server, who, library).marked.insert(key.to_owned());
-        self.end_records(server, who, library, true, |_, record| {
-            record.keys.iter().any(|one| one == key)
-        });
+        self.end_records(server, who, library, true, |_, record| record.may_be(key));
         if !killed {
             for ((at, user, of, _), record) in &mut self.hosts.records {
                 if (*at, *user, of.as_str()) == (server, who.user, library) {
                     record.keys.retain(|one| one != key);
+                    record.spelled.retain(|_, one| one != key);
                 }
             }
             self.told(server, who, library).keys.insert(key.to_owned(), now);
@@ -289,7 +296,7 @@ impl Model {
             self.told(server, who, library).keys.insert(key.to_owned(), now);
         }
         for ((at, user, of, _), record) in &mut self.hosts.records {
-            if (*at, *user, of.as_str()) == (server, who.user, library) && record.keys.iter().any(|one| one == key) {
+            if (*at, *user, of.as_str()) == (server, who.user, library) && record.may_be(key) {
                 record.must = None;
             }
         }
@@ -492,7 +499,7 @@ impl Model {
         let path = fold(asked.path);
         let told = self.told_of(asked, library);
         let own = (self.hosts.records).get(&(asked.server, asked.who.user, library.clone(), path.clone()));
-        let is_own = own.is_some_and(|record| record.keys.contains(key));
+        let is_own = own.is_some_and(|record| record.may_be(key));
         if !is_own {
             if let Some(record) = own.filter(|record| record.must.is_some()) {
                 return Err(format!("{key} is confirmed, and {:?} was recorded", record.keys));
@@ -555,7 +562,11 @@ impl Model {
         let Some(since) = record.must else {
             return Ok(());
         };
-        let key = &record.keys[0];
+        let key = match record.spelled.get(asked.path) {
+            Some(key) => key,
+            None if record.spelled.len() > 1 => return Ok(()), // each spelling is a candidate
+            None => &record.keys[0],
+        };
         if !self.stays(asked.who, library, key, since) || self.was_listed(asked.who.url, &path) {
             return Ok(());
         }
@@ -670,9 +681,10 @@ impl Model {
     pub fn check_lookup(&self, asked: &Asked<'_>, key: &str) -> Result<(), String> {
         let path = fold(asked.path);
         let recorded = (0..3).any(|user| {
-            self.hosts.records.iter().any(|((at, of, _, on), record)| {
-                (*at, *of, on) == (asked.server, user, &path) && record.keys.iter().any(|one| one == key)
-            })
+            self.hosts
+                .records
+                .iter()
+                .any(|((at, of, _, on), record)| (*at, *of, on) == (asked.server, user, &path) && record.may_be(key))
         }) || (self.hosts.ever)
             .iter()
             .any(|(at, _, on, one)| (*at, on, one.as_str()) == (asked.server, &path, key));
