@@ -296,6 +296,29 @@ fn a_server_that_is_too_slow_for_any_deadline_needs_warm() {
 }
 
 #[test]
+fn rows_of_an_earlier_call_are_none_that_came_in_this_one() {
+    let at = Scene::movies(6_000);
+    let (index, library) = at.opened();
+    let ask = |ms| {
+        let hurried = QueryOptions {
+            deadline: Deadline::In(Duration::from_millis(ms)),
+            ..library.query()
+        };
+        let asked = index.match_path(&hurried, b"/data/movies/unknown.mkv");
+        asked.expect("an answer").status
+    };
+    // The first page comes, and no other.
+    at.server.fault(
+        Fault::new(Action::Delay { ms: 60_000 })
+            .on(Kind::Listing)
+            .after(1)
+            .times(0),
+    );
+    assert_eq!(ask(1_000), Status::NotYet);
+    assert_eq!(ask(200), Status::NeedsWarm);
+}
+
+#[test]
 fn the_host_can_stop_a_fetch_and_what_came_is_kept() {
     let at = Scene::movies(6_000);
     let (index, library) = at.opened();

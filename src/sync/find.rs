@@ -267,7 +267,7 @@ impl SyncJob<'_> {
         let sync = self.sync;
         // A job that timed out while it waited for another one, or while rows arrived, does not prove a failure.
         let is_silent =
-            || sync.counters.read().requests != requests_before && self.report.items.load(Ordering::Relaxed) == 0;
+            || sync.counters.read().requests != requests_before && !self.report.came.load(Ordering::Relaxed);
         if sync.is_local()
             || error.status.meaning() != Meaning::NotNow
             || error.status == Status::Timeout && !is_silent()

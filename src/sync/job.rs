@@ -32,6 +32,8 @@ pub struct Report {
     pub library: Mutex<String>,
     pub items: AtomicU64,
     pub total: AtomicU64,
+    /// Rows came in this job; `items` counts those of an interrupted listing too.
+    pub came: AtomicBool,
     pub fetching: AtomicBool,
     abort: AtomicBool,
 }

@@ -355,6 +355,7 @@ impl SyncJob<'_> {
                 let _ = to_segment.send(page.items); // a panic of the receiving thread is reported when it is joined
             }
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
+            self.report.came.store(true, Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
             self.sync
                 .reading

@@ -39,7 +39,7 @@ impl Syncing {
         let some_came = AtomicBool::new(false);
         let done = self.job(call, |job| {
             let done = job.update(stale, since, why);
-            some_came.store(job.report.items.load(Ordering::Relaxed) > 0, Ordering::Relaxed);
+            some_came.store(job.report.came.load(Ordering::Relaxed), Ordering::Relaxed);
             done
         });
         match done {
