@@ -71,9 +71,8 @@ def test_a_recorded_match_that_is_gone_is_forgotten(matches: MatchCache) -> None
     [
         (ConnectionError, ConnectionError),
         (TimeoutError, TimeoutError),
-        # A host takes plexapi's for final, and a server that starts or is busy would cost it its queue.
-        (Unauthorized, ConnectionError),
-        (BadRequest, ConnectionError),
+        (Unauthorized, Unauthorized),
+        (BadRequest, BadRequest),
         (RuntimeError, RuntimeError),
     ],
 )

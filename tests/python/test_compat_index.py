@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
+import types
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,9 +12,9 @@ from typing import Any
 import pytest
 import requests
 from conftest import Server, ServerFactory
-from plexapi.exceptions import NotFound
+from plexapi.exceptions import NotFound, Unauthorized
 from plexapi.server import PlexServer
-from plexindex import _find, _section_index
+from plexindex import _find, _plexapi, _section_index
 from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confidence
 
 Outcome = tuple[str, "str | None", tuple[str, ...]]
@@ -134,6 +137,71 @@ def test_a_library_that_takes_long_is_listed_by_and_by(start_server: ServerFacto
     assert texts[-1] == "no item of library 'Movies' has the file 'Nothing.mkv'"
     # Each call may lose the pages that were under way; it begins with no other that is there.
     assert world.get("stats")["requests"]["listing"] <= 6 + 4 * len(texts)
+
+
+def test_a_server_whose_pages_take_long_is_listed_all_the_same(
+    start_server: ServerFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = start_server("--movies", "600", "--plain")
+    movies = PlexServer(world.url, world.token).library.section("Movies")
+    monkeypatch.setattr(_plexapi, "_PATIENCE", 0.1)
+    world.fault(kind="listing", action="delay", ms=500, count=0)
+    given = caches(tmp_path)
+    index = _section_index.section_index(movies, given["library_cache"])
+    assert index is not None
+    for _ in range(10):
+        with pytest.raises(NotFound):
+            find_plex_items_with_confidence(movies, "/nowhere/Nothing.mkv", **given)
+        if index.is_listed():
+            break
+    assert index.is_listed()
+
+
+def test_titles_are_searched_while_a_library_is_not_listed(
+    world: Server, movies: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not every server knows the question for the name of a file.
+    monkeypatch.setattr(_find.Finder, "_asked_by_file", lambda _: [])
+    monkeypatch.setattr(_plexapi, "_PATIENCE", 0.05)
+    world.fault(kind="listing", contains="includeGuids=1", action="delay", ms=2_000, count=0)
+    row = next(row for row in world.paths() if row["title"].isascii() and row["title"] in row["path"])
+    item = find_plex_items_with_confidence(movies, row["path"], **caches(tmp_path))[1]
+    assert item.ratingKey == int(row["ratingKey"])
+
+
+class ServerDown(Exception):  # noqa: N818
+    """As Stash2Plex's."""
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_server_that_is_busy_makes_the_host_wait(
+    world: Server, movies: Any, tmp_path: Path, listed: Any, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    host: Any = types.ModuleType("plex.exceptions")
+    host.PlexServerDown = ServerDown
+    monkeypatch.setitem(sys.modules, "plex.exceptions", host)
+    given, rows = caches(tmp_path), world.paths()
+    listed()
+    item = find_plex_items_with_confidence(movies, rows[0]["path"], **given)[1]
+    shows = PlexServer(world.url, world.token).library.section("TV Shows")
+    world.fault(action="status", status=status, count=0)
+    for ask in (
+        lambda: item.title,
+        lambda: find_plex_items_with_confidence(movies, "/nowhere/Nothing.mkv", **given),
+        lambda: find_plex_items_with_confidence(shows, "/nowhere/Nothing.mkv", **given),
+    ):
+        with pytest.raises(ServerDown, match=f"Plex answered {status}") as caught:
+            ask()
+        assert isinstance(caught.value, ConnectionError)
+        assert type(pickle.loads(pickle.dumps(caught.value))) is type(caught.value)  # noqa: S301
+    world.post("faults/clear")
+    assert item.title == rows[0]["title"], "nothing was lost"
+
+
+def test_a_refused_token_is_no_server_that_is_down(world: Server, movies: Any, tmp_path: Path) -> None:
+    world.fault(action="status", status=401, count=0)
+    with pytest.raises(Unauthorized):
+        find_plex_items_with_confidence(movies, "/nowhere/Nothing.mkv", **caches(tmp_path))
 
 
 def test_a_recorded_item_that_is_gone_is_forgotten(world: Server, movies: Any, tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ class Match:
 
     @property
     def age(self) -> "float | None":
-        """Seconds since the listing that answered was last seen to be current; None: none, or the clock was set back."""
+        """Seconds since the listing that answered was seen to be current; None: none, or the clock was set back."""
         milliseconds: int = (self._answer or self._read())[11]
         return None if milliseconds < 0 else milliseconds / 1000
 

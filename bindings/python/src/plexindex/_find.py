@@ -13,7 +13,7 @@ from ._host_log import host_log
 from ._paths import LONGEST_PATH, best, components, last_component, lies_under, mapped, same_file
 from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
-from ._plexapi_errors import is_absence, is_trouble
+from ._plexapi_errors import is_absence, is_trouble, status_of
 from ._rows import extract, file_name
 from ._section_index import section_index
 from ._sync_item import SyncItem, as_leaf
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _MISSED_FOR = 30.0
 # Most rows of a search by file name: a server without that filter sends any rows.
 _ASKED_ROWS = 50
-# Seconds in which a library that was never listed is listed: the next question goes on.
-_LISTING = 1.0
+# The status of a server that has no such filter.
+_NO_FILTER = 400
 # Files that are asked for one by one in a library that was never listed.
 _BY_FILE = 5
 # Kinds of match by which the path itself is known.
@@ -155,30 +155,37 @@ class Finder:
 
     def _answer_of(self, index: SectionIndex) -> list[Any]:
         # In a library that was never listed one request finds one file. For many it is listed, a second at a time.
+        fresh, found = False, []
         by_file = not index.is_listed() and index.asked_by_file < _BY_FILE
         if by_file:
             index.asked_by_file += 1
             found = self._judged(self._elsewhere(index, self._asked_by_file()))
             if found:
                 return found
-            self._note_asked()
-        match = index.match(self._path, deadline=_LISTING)
+            fresh = not self._note_asked()
+        match = index.match(self._path, deadline=index.patience)
         if self._mapped and match.match_kind not in _LISTED:
-            other = index.match(self._mapped, deadline=_LISTING)
+            other = index.match(self._mapped, deadline=index.patience)
             match = other if other.match_kind in _LISTED or not match.candidates else match
         self.is_listed = match.status not in ("not_yet", "needs_warm")
         said = match.status, match.match_kind, match.confidence, match.reason_code
         self._note(f"Index of '{self._title}': {', '.join(said)}")
-        if not match.candidates and not by_file and not self._note_asked():
-            # Files that came lately are not asked for together: one request for this one.
-            return self._judged(self._elsewhere(index, self._asked_by_file()))
+        index.note_patience(nothing_came=match.status == "needs_warm")
+        if not match.candidates:
+            if not by_file and not self._note_asked():
+                # Files that came lately are not asked for together: one request for this one.
+                fresh, found = True, self._judged(self._elsewhere(index, self._asked_by_file()))
+            if fresh and not found and not self.is_listed:
+                # Not every server has that filter, and a listing takes its time.
+                found = self._judged(self._elsewhere(index, self._by_title(quiet=False)))
+            return found
         if match.match_kind not in _LISTED:
             if self._leaf and match.confidence != "high":
                 # A name alone tells of no episode or track.
                 return []
             if match.confidence != "high" and len(match.candidates) == 1:
                 # Without evidence all files of this name are candidates.
-                named = index.match("/" + last_component(self._path), deadline=_LISTING)
+                named = index.match("/" + last_component(self._path), deadline=index.patience)
                 match = named if named.candidates_total > 1 else match
         found = [SyncItem(index, item) for item in self._elsewhere(index, match.candidates, match)]
         self.total = match.candidates_total if found else 0
@@ -261,7 +268,7 @@ class Finder:
                 if not index.is_listed():
                     return None
                 # An expired listing is renewed by a question for the path.
-                match = index.match(self._path, deadline=_LISTING)
+                match = index.match(self._path, deadline=index.patience)
                 # Plex may list the path itself for another item than the recorded one: paths are recorded without case.
                 is_it = match.match_kind in _LISTED or str(key) in (match.key, match.rating_key)
                 facts = match.item if is_it and match.item is not None else index.facts(key)
@@ -346,6 +353,15 @@ class Finder:
         # A path that was not found recently is not searched again.
         ours = self._cache if self._ours else None
         quiet = ours is not None and ours._was_missed(self._title, self._path)
+        found = self._by_title(quiet=quiet)
+        if not found and not quiet:
+            found = self._asked_by_file()
+            if ours is not None and not found:
+                ours._note_miss(self._title, self._path, _MISSED_FOR)
+        return found
+
+    def _by_title(self, *, quiet: bool) -> list[Any]:
+        """The items that have the path's title. ``quiet``: of stored search results only."""
         # Imported here: it takes longer than an answer from stored rows.
         from ._titles import leaf_titles, titles
 
@@ -370,10 +386,7 @@ class Finder:
             found = self._best_of(items)
             if found:
                 return found
-        found = [] if quiet else self._asked_by_file()
-        if ours is not None and not found and not quiet:
-            ours._note_miss(self._title, self._path, _MISSED_FOR)
-        return found
+        return []
 
     def _search(self, title: str) -> list[Any]:
         leaf = {"libtype": self._leaf[0]} if self._leaf else {}
@@ -423,7 +436,8 @@ class Finder:
             # There may be more that fit as well, or the server does not know the filter.
             return self._best_of(items) if len(items) < _ASKED_ROWS else []
         except Exception as error:
-            if is_trouble(error) and not type(error).__module__.startswith("plexapi"):
+            # A server without that filter says so by a 400.
+            if is_trouble(error) and not is_absence(error) and status_of(error) != _NO_FILTER:
                 raise
             return []
 

@@ -161,6 +161,10 @@ def _plain(state: tuple[None, dict[str, object]]) -> Match:
     return match
 
 
+# Seconds; see `SectionIndex.patience`.
+_PATIENCE, _MOST_PATIENCE = 1.0, 16.0
+
+
 class SectionIndex(_HoldsToken):
     """A library of plexapi's with an index of its own. Made by :func:`plexindex.from_section`.
 
@@ -183,6 +187,8 @@ class SectionIndex(_HoldsToken):
         self._is_listed = False
         self.asked_by_file = 0
         """How many files the drop-in asked the server for by name, since the library was not listed."""
+        self.patience = _PATIENCE
+        """Seconds that a question of the drop-in may spend on listing the library: the next one goes on."""
 
     @property
     def plex(self) -> Any:
@@ -200,6 +206,11 @@ class SectionIndex(_HoldsToken):
             listed = [one for one in known if one.age is not None]
             self._is_listed = any(one.uuid == uuid if uuid else one.section == key for one in listed)
         return self._is_listed
+
+    def note_patience(self, *, nothing_came: bool) -> None:
+        """After a question of the drop-in. Where no page came within the patience, the next question has twice that."""
+        if nothing_came:
+            self.patience = min(2 * self.patience, _MOST_PATIENCE)
 
     def light(self, key: object) -> LightItem | None:
         """The item with this key or rating key, as the index has it; None when it is not listed there. No request."""

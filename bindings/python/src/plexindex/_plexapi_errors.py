@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ._errors import ConnectError, ServerError
+from ._errors import ServerError
+
+_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
 
 
 def is_trouble(error: Exception) -> bool:
@@ -17,21 +19,30 @@ def is_absence(error: Exception) -> bool:
 
     A bare ``Exception``, which no client raises but stand-ins for one do, is taken for that.
     """
-    if getattr(getattr(error, "response", None), "status_code", None) == 404:
+    if 404 in (getattr(getattr(error, "response", None), "status_code", None), status_of(error)):
         return True
     names = {kind.__name__ for kind in type(error).__mro__}
     return bool(names & {"NotFound", "PlexNotFound", "NotOnServerError"}) or type(error) in (Exception, KeyError)
 
 
-def transient(error: Exception) -> ConnectError | None:
-    """The error to raise in the place of plexapi's for an HTTP status such as 503, which a host takes for final.
-
-    None for what is no such error. A 404 never comes here: it is an absence.
-    """
-    names = {kind.__name__ for kind in type(error).__mro__}
-    if type(error).__module__ != "plexapi.exceptions" or not names & {"BadRequest", "Unauthorized"}:
-        return None
-    # The rest of plexapi's text has the address.
+def status_of(error: Exception) -> int:
+    """The HTTP status that plexapi's error is for; 0 for another error."""
+    if type(error).__module__ != "plexapi.exceptions":
+        return 0
+    # plexapi has it in its text alone: `(503) service_unavailable; http://...`.
     status = str(error).partition(")")[0].lstrip("(")
-    said = f"answered {status}" if status.isdigit() else "refused to answer"
-    return ConnectError(f"Plex {said}: the question for a file has to be asked again later")
+    return int(status) if status.isdigit() else 0
+
+
+def transient(error: Exception) -> BaseException | None:
+    """The error to raise in the place of plexapi's for a status that passes, such as 503, which a host takes for final.
+
+    None for any other error.
+    """
+    status = status_of(error)
+    if status != _TOO_MANY_REQUESTS and status < _SERVER_ERROR:
+        return None
+    from ._host_errors import refused
+
+    # The rest of plexapi's text has the address.
+    return refused(f"Plex answered {status}: the question for a file has to be asked again later")

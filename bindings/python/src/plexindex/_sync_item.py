@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ._not_found import not_found
+from ._host_errors import not_found
 from ._plexapi import LightItem
 
 TYPE_CHECKING = False
@@ -40,7 +40,15 @@ class SyncItem(LightItem):
             path = getattr(self._light_item, "path", None)
             facts = None if path else self._facts()
             expected = {path} if path else set(facts["paths"] if facts else ())
-            fetched = super().full()
+            try:
+                fetched = super().full()
+            except Exception as error:
+                from ._plexapi_errors import transient
+
+                again = transient(error)
+                if again is None:
+                    raise
+                raise again from error
             if expected and expected.isdisjoint(getattr(fetched, "locations", None) or expected):
                 self._light_full = None
                 section = self._light_section

@@ -14,8 +14,8 @@ Importing this module loads the shared library, so a library that cannot be load
 from __future__ import annotations
 
 from . import _accelerator, _lazy_index
+from ._host_errors import NotFoundError, chosen, not_found
 from ._match_cache import MatchCache
-from ._not_found import NotFoundError, chosen, not_found
 from ._plex_cache import PlexCache
 from ._rows import extract as _extract_item_data
 
@@ -66,8 +66,9 @@ def find_plex_items_with_confidence(
     against: the path lies in a folder of the library where another file is listed, or it tells of another year, title,
     show, season, number or album.
 
-    Raises a :class:`NotFoundError` when there is no candidate, the exception of the server's client when the server
-    cannot be reached, and a ``ConnectionError`` when it answers with another status than 404: all may pass.
+    Raises a :class:`NotFoundError` when there is no candidate; the exception of the server's client when the server
+    cannot be reached, or refuses the token; and, when it is busy or starting (429, 5xx), a ``ConnectionError`` that is
+    Stash2Plex's ``PlexServerDown`` too. So do the items, when they ask Plex for more than the index knows.
 
     Args:
         library: A plexapi section, a stand-in for one, or the result of :func:`plexindex.from_section`, which answers

@@ -1,10 +1,12 @@
-"""The exception for a path without an item: one that an ``except`` of the host, and of plexapi, catches too."""
+"""Exceptions that an ``except`` of the host, and of plexapi, catches too: for a path without an item, and for a server
+that refuses to answer for now.
+"""
 
 from __future__ import annotations
 
 import sys
 
-from ._errors import Error
+from ._errors import ConnectError, Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,9 +28,23 @@ class NotFoundError(Error, LookupError):
         return not_found, (str(self),), self.__dict__ or None
 
 
+class RefusedError(ConnectError):
+    """Plex is there, and refuses to answer for now, as while it starts.
+
+    The class that is raised derives from this one and, where its module is imported by then, from Stash2Plex's
+    ``PlexServerDown``: the host then waits until Plex is back, and no job is lost.
+    """
+
+    __module__ = "plexindex.compat"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return refused, (str(self),), self.__dict__ or None
+
+
 chosen: dict[str, Any] = {"not_found": None, "confidence": None}
-# Classes for 'not found' of hosts and clients. Used if they are loaded, never imported.
-_THEIRS = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
+# Classes of hosts and clients for the same. Used if they are loaded, never imported.
+_NOT_FOUND = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
+_REFUSED = (("plex.exceptions", "PlexServerDown"),)
 _combined: dict[tuple[type, ...], Any] = {}
 
 
@@ -36,27 +52,36 @@ def not_found(text: str) -> BaseException:
     """The exception for a path without an item, which an ``except`` of the host or of plexapi catches too."""
     if chosen["not_found"] is not None:
         return chosen["not_found"](text)  # type: ignore[no-any-return]
-    found = (getattr(sys.modules.get(module), name, None) for module, name in _THEIRS)
+    return _combination(NotFoundError, _NOT_FOUND)(text)  # type: ignore[no-any-return]
+
+
+def refused(text: str) -> BaseException:
+    """The exception for a server that refuses to answer for now, which an ``except`` of the host catches too."""
+    return _combination(RefusedError, _REFUSED)(text)  # type: ignore[no-any-return]
+
+
+def _combination(ours: type, names: tuple[tuple[str, str], ...]) -> Any:
+    found = (getattr(sys.modules.get(module), name, None) for module, name in names)
     theirs = tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
     # Modules may be imported or reloaded at any time: one class for each combination.
-    kind = _combined.get(theirs) or _combined.setdefault(theirs, _combine(theirs))
-    return kind(text)  # type: ignore[no-any-return]
+    key = (ours, *theirs)
+    return _combined.get(key) or _combined.setdefault(key, _combine(ours, theirs))
 
 
-def _combine(theirs: tuple[type, ...]) -> type:
+def _combine(ours: type, theirs: tuple[type, ...]) -> type:
     # The host's comes first: what an exception says of itself (its text, whether to try again) is as the host has it.
     bases = [kind for kind in theirs if not any(kind is not other and issubclass(other, kind) for other in theirs)]
     if not bases:
-        return NotFoundError
+        return ours
     members = {
-        "__doc__": NotFoundError.__doc__,
+        "__doc__": ours.__doc__,
         "__module__": "plexindex.compat",
-        "__reduce__": NotFoundError.__reduce__,
+        "__reduce__": ours.__reduce__,
     }
     for count in range(len(bases), 0, -1):
         try:
             # The host's name: hosts count and sort failures by it.
-            return type(bases[0].__name__, (*bases[:count], NotFoundError), members)
+            return type(bases[0].__name__, (*bases[:count], ours), members)
         except TypeError:
             # Classes that cannot be combined.
             pass
