@@ -776,6 +776,27 @@ fn what_is_found_at_once_fetches_no_other_library() {
 }
 
 #[test]
+fn what_a_search_found_is_not_as_young_as_the_listing_of_another_library() {
+    let at = Scene::of(two_libraries(3_000));
+    let index = at.open();
+    let [listed, searched] = ["A", "B"].map(|title| index.library(title).expect("a handle"));
+    let (path, key) = path_of(&at.server, 2, 42);
+    let hurried = QueryOptions {
+        deadline: Deadline::In(Duration::from_millis(500)),
+        ..searched.query()
+    };
+    index.match_path(&hurried, path.as_bytes()).expect("an answer");
+    index.refresh(&listed.query(), false).expect("listed");
+    let offline = QueryOptions {
+        offline: true,
+        ..QueryOptions::default()
+    };
+    let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key));
+    assert_eq!(found.age_ms, None);
+}
+
+#[test]
 fn a_path_below_another_root_is_late_where_time_is_short() {
     let at = Scene::of(two_libraries(3_000));
     at.server

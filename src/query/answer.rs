@@ -105,8 +105,13 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Sets the age: that of the oldest listing.
+    /// Sets the age: that of the oldest listing; none for what a search found in a library that was never fetched.
     pub(super) fn set_age(&mut self, rows: &[LibraryRow], now_ms: i64) {
+        let is_listed = |found: &FoundItem<'_>| self.rows[found.library].generation.is_fetched();
+        if !self.found.iter().all(is_listed) {
+            self.age_ms = None;
+            return;
+        }
         let listings = rows.iter().filter(|row| row.generation.is_fetched());
         let ages = listings.map(|row| freshness::age_ms(row.checked_ms, now_ms));
         self.age_ms = ages.reduce(|one, other| Some(one?.max(other?))).flatten();
