@@ -12,6 +12,7 @@ from pathlib import Path
 import plexindex
 import pytest
 from conftest import OpenIndex, Server, run_python
+from plexindex import _aio
 
 
 def test_calls_run_beside_the_loop(open_index: OpenIndex, server: Server) -> None:
@@ -38,6 +39,27 @@ def test_calls_run_beside_the_loop(open_index: OpenIndex, server: Server) -> Non
     assert (match.rating_key, match.match_kind) == (row["ratingKey"], "exact")
     assert threads
     assert threading.get_ident() not in threads
+
+
+def test_an_answer_that_waits_for_nothing_needs_no_thread(
+    server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = server.paths(1)
+    options = {"server_url": server.url, "token": server.token}
+
+    async def ask() -> None:
+        async with plexindex.open(cache, **options) as index:  # type: ignore[arg-type]
+            movies = index.library("Movies")
+            await movies.arefresh()
+            with monkeypatch.context() as without:
+                without.setattr(_aio, "run_on_thread", None)
+                for row in rows[:20]:
+                    assert (await movies.amatch(row["path"])).rating_key == row["ratingKey"]
+                    assert (await index.amatch_path("Movies", path=row["path"])).rating_key == row["ratingKey"]
+                with pytest.raises(plexindex.InvalidArgumentError):
+                    await movies.amatch("")
+
+    asyncio.run(ask())
 
 
 def test_every_call_has_its_answer(server: Server, cache: Path) -> None:

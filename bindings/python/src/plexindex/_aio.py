@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+# What a question is about; its other arguments say how long it may wait.
+_ASKED = ("library", "path")
 # Values that a thread hands over at once.
 _AT_ONCE = 1000
 
@@ -37,6 +39,19 @@ def cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
             watch.stopped = not done
 
     return _async_version(call, method, "")  # type: ignore[no-any-return]
+
+
+def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
+    """:func:`cancellable` of a method that asks for a path: an answer that waits for nothing needs no thread."""
+    wait: Any = cancellable(method)
+
+    async def call(asked: Any, *arguments: Any, **options: Any) -> Any:
+        named = {name: value for name, value in options.items() if name in _ASKED}
+        answer = asked._match_at_once(*arguments, **named)
+        return await wait(asked, *arguments, **options) if answer is None else answer
+
+    more = " An answer that waits for nothing is given at once, on the thread of the loop."
+    return _async_version(call, method, more)  # type: ignore[no-any-return]
 
 
 def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:

@@ -52,6 +52,13 @@ class QuestionMethods(EditMethods):
         raw = _convert.path_bytes(path, self._hides_paths)
         return Match(self._block(self._native.match_path, library, raw, deadline, offline, progress), asked=self)
 
+    def _match_at_once(self, library: LibraryArg, path: PathArg) -> Match | None:
+        """The answer for a file; None where it has to be waited for."""
+        raw = _convert.path_bytes(path, self._hides_paths)
+        _, block = self._query(self._native.match_path, library, raw, None, c.QUERY_AT_ONCE, None)
+        match = Match(block, asked=self)
+        return None if match.status == "not_yet" else match
+
     def match_paths(
         self,
         library: LibraryArg,
@@ -346,7 +353,7 @@ class QuestionMethods(EditMethods):
         _log.drain(self._native)
         return status == c.OK
 
-    amatch_path = _aio.cancellable(match_path)
+    amatch_path = _aio.at_once_or_cancellable(match_path)
     amatch_paths = _aio.cancellable(match_paths)
     afolder = _aio.cancellable(folder)
     aitems_below = _aio.async_iterator(items_below)

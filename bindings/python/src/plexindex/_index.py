@@ -44,7 +44,8 @@ class Index(QuestionMethods):
     ends the call, and so does ``progress`` when it raises or returns False; the next call goes on where it stopped.
 
     Under ``asyncio`` the methods that begin with ``a``, such as :meth:`amatch_path`, do the same on a thread of their
-    own, where progress callbacks run too, and ``async with`` closes the index.
+    own, where progress callbacks run too; :meth:`amatch_path` first gives an answer that waits for nothing, without a
+    thread. ``async with`` closes the index.
 
     Every method raises :class:`ClosedError` once the index is closed.
     """
@@ -369,7 +370,10 @@ class Library(Chosen):
     refresh = _in_library(Index.refresh, "refresh", "Brings the library up to date now")
     edit_items = _in_library(Index.edit_items, "edit_items", "Gives items of the library the same values")
 
-    amatch = _aio.cancellable(match)
+    def _match_at_once(self, path: PathArg) -> Match | None:
+        return self._index._match_at_once(self, path)
+
+    amatch = _aio.at_once_or_cancellable(match)
     amatch_paths = _aio.cancellable(match_paths)
     afolder = _aio.cancellable(folder)
     aitems_below = _aio.async_iterator(items_below)
