@@ -63,8 +63,7 @@ impl UnmergedRecords {
             let Some(is_path) = unmerged.collection(row.table).map(|one| one.is_paths) else {
                 continue; // of a table that was cleared: it is swept
             };
-            let record = owned(row, is_path);
-            unmerged.replace(open, &record)?;
+            unmerged.replace(open, owned(row, is_path))?;
         }
         Ok(unmerged)
     }
@@ -74,7 +73,8 @@ impl UnmergedRecords {
     }
 
     /// Inserts a record, which replaces the one of the same name.
-    fn replace(&mut self, open: &OpenSegments, record: &OwnedRecord) -> std::result::Result<(), WriteStopped> {
+    fn replace(&mut self, open: &OpenSegments, record: OwnedRecord) -> std::result::Result<(), WriteStopped> {
+        let table = record.table;
         if record.state.is_none() {
             // The new segment keeps the removal, which hides older segments' records.
             self.dead.push(record.row);
@@ -82,7 +82,7 @@ impl UnmergedRecords {
         let now = counted(Some(&record.borrow()));
         let before = match self.newest.entry((record.table, record.name.to_vec())) {
             Entry::Occupied(mut before) => {
-                let before = before.insert(record.clone());
+                let before = before.insert(record);
                 if before.state.is_some() {
                     self.dead.push(before.row);
                 }
@@ -96,11 +96,11 @@ impl UnmergedRecords {
                 self.dead
                     .extend(before.filter(|before| before.state.is_some()).map(|before| before.row));
                 let before = counted(before.as_ref());
-                place.insert(record.clone());
+                place.insert(record);
                 before
             }
         };
-        if let Some(collection) = self.collection(record.table) {
+        if let Some(collection) = self.collection(table) {
             let counts = collection.counts;
             collection.counts = [counts[0] + now[0] - before[0], counts[1] + now[1] - before[1]];
         }
@@ -127,7 +127,7 @@ impl UnmergedRecords {
                     row: tx.next_row(),
                     state: None,
                 };
-                self.replace(open, &removal)?;
+                self.replace(open, removal)?;
             }
             Ok::<_, WriteStopped>(self.match_bytes() > limit)
         })
