@@ -374,6 +374,39 @@ def test_the_recipe_s_daemon_goes_on_where_it_stopped(open_index: OpenIndex, ser
     assert row["title"] not in now
 
 
+def test_the_command_keeps_its_own_cursor(server: Server, tmp_path: Path) -> None:
+    cli, state = Cli(tmp_path, server), tmp_path / "state"
+    cli.run("warm")
+    begun = cli.run("changes", "--state", str(state))
+    assert (begun.returncode, begun.stdout) == (0, "")
+    assert "repeat the command" in begun.stderr
+    server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New.mkv"]}]})
+    cli.run("warm", "--full")
+    assert cli.good("changes", "--state", str(state)).startswith("added: New")
+    again = cli.run("changes", "--state", str(state))
+    assert (again.returncode, again.stdout) == (0, "")
+    assert "nothing is known to have changed" in again.stderr
+    change, last = (
+        json.loads(line) for line in cli.good("changes", "--state", str(state), "--full", "--json").splitlines()[-2:]
+    )
+    assert (change["change"], state.read_text()) == ("added", last["cursor"] + "\n")
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith("state")] == ["state"]
+    for content, wrong in ((b"", "is empty"), (b"\xff", "cannot be read"), (b"no cursor", "cursor")):
+        state.write_bytes(content)
+        refused = cli.run("changes", "--state", str(state))
+        assert refused.returncode == 2
+        assert wrong in refused.stderr
+        assert state.read_bytes() == content
+    for arguments, wrong in (
+        (("--state", str(state), "--since", "c1.x"), "leave --since out"),
+        (("--state", str(tmp_path / "none" / "state")), "there is no folder"),
+        (("--state", str(tmp_path)), "cannot be read"),
+    ):
+        refused = cli.run("changes", *arguments)
+        assert refused.returncode == 2
+        assert wrong in refused.stderr
+
+
 def test_the_command_tells_people_and_scripts(server: Server, tmp_path: Path) -> None:
     cli = Cli(tmp_path, server)
     cli.run("warm")

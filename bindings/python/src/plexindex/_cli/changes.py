@@ -7,6 +7,7 @@ import sys
 from .._errors import UnsupportedError
 from . import codes, commands, output
 from .bar import Bar
+from .changes_state import StateFile
 from .codes import UsageError
 from .config import Settings
 from .match import item_text
@@ -26,6 +27,8 @@ def changes(options: argparse.Namespace) -> int:
     """Lists the changes."""
     if options.full and options.since:
         raise UsageError("--full begins anew: leave --since out")
+    if options.state is not None and options.since is not None:
+        raise UsageError("--state has the cursor: leave --since out")
     if options.since == "":
         raise UsageError("argument --since: it is empty: give a cursor, or leave the option out")
     if options.follow and options.deadline is not None:
@@ -38,27 +41,28 @@ def changes(options: argparse.Namespace) -> int:
         settings.expect_folder()
         if not settings.has_store():
             raise commands.nothing_to_ask(settings)
+    state = StateFile(options.state)
+    since = options.since or (None if options.full else state.read())
     bar = Bar()
     with settings.open(progress=bar) as index:
         if settings.silent and not index.libraries(offline=True):
             raise commands.nothing_to_ask(settings)
         library = commands.selected(index, options.library)
         try:
-            found = index.changes(
-                options.since, library, full=options.full, check=options.check, offline=settings.silent
-            )
+            found = index.changes(since, library, full=options.full, check=options.check, offline=settings.silent)
         finally:
             bar.drop()
         if found.stale:
             why = "the deadline came first" if found.late else output.why_none(settings.asked, refused=found.refused)
             output.complain(f"{why}: {settings.asked} may know more")
-        _run_command(index, found, options)
+        _run_command(index, found, options, begins=since is None)
+        state.write(found.cursor)
         if options.follow:
-            _follow(index, library, found.cursor, options, silent=settings.silent)
+            _follow(index, library, found.cursor, options, state, silent=settings.silent)
     return codes.OK
 
 
-def _run_command(index: Index, found: Changes, options: argparse.Namespace) -> None:
+def _run_command(index: Index, found: Changes, options: argparse.Namespace, *, begins: bool) -> None:
     count = 0
     for change in found:
         count += 1
@@ -66,9 +70,11 @@ def _run_command(index: Index, found: Changes, options: argparse.Namespace) -> N
     if options.json:
         _say_cursor(found)
     else:
-        say(f"cursor: {found.cursor}")
-        if not options.since and not options.full:
-            output.remark("from now on: give this cursor with --since to hear what changed; --full lists what there is")
+        if options.state is None:
+            say(f"cursor: {found.cursor}")
+        if begins and not options.full:
+            how = "give this cursor with --since" if options.state is None else "repeat the command"
+            output.remark(f"from now on: {how} to hear what changed; --full lists what there is")
         elif not count:
             asked = "" if found.age is None else f"; that was so {output.ago(found.age)}"
             hint = "" if options.check or options.offline else " (--check asks now)"
@@ -77,7 +83,13 @@ def _run_command(index: Index, found: Changes, options: argparse.Namespace) -> N
 
 
 def _follow(
-    index: Index, library: Library | None, cursor: str | None, options: argparse.Namespace, *, silent: bool
+    index: Index,
+    library: Library | None,
+    cursor: str | None,
+    options: argparse.Namespace,
+    state: StateFile,
+    *,
+    silent: bool,
 ) -> None:
     if not silent:
         try:
@@ -91,10 +103,12 @@ def _follow(
             _show(index, change, options)
         if options.json and found.cursor != cursor:
             _say_cursor(found)
-        elif told and not options.json:
+        elif told and options.state is None:
             say(f"cursor: {found.cursor}")
-        cursor = found.cursor
         sys.stdout.flush()
+        if found.cursor != cursor:
+            state.write(found.cursor)
+        cursor = found.cursor
 
 
 def _say_cursor(found: Changes) -> None:

@@ -195,6 +195,7 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "  plexindex changes\n"
         "  plexindex changes --since c1.…\n"
         "  plexindex changes --since c1.… --follow --json\n"
+        "  plexindex changes --state ~/.plex-changes --json    (from cron: what changed since the last run)\n"
         "  plexindex changes --full --json --library Movies\n\n"
         "JSON: an object a change, with change (added, removed, changed, moved, list_again), item, path, from (where a "
         "file was that moved), from_key (the rating key before, where it is another one), library and section; at "
@@ -204,6 +205,11 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "changes",
     )
     command.add_argument("--since", metavar="CURSOR", help="list what changed since this cursor was printed")
+    command.add_argument(
+        "--state",
+        metavar="FILE",
+        help="keep the cursor in this file: each run lists what changed since the last one; the first one makes it",
+    )
     command.add_argument("--full", action="store_true", help="begin with all items, as added")
     command.add_argument(
         "--check", action="store_true", help="ask the server now whether anything changed, by one request, as diff does"

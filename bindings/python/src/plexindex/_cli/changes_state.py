@@ -1,0 +1,46 @@
+"""The file in which `plexindex changes --state` keeps its cursor."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from .codes import UsageError
+
+
+class StateFile:
+    """A file with a cursor. None of its methods does anything without a file."""
+
+    def __init__(self, path: str | None) -> None:
+        self._path = None if path is None else Path(path)
+
+    def read(self) -> str | None:
+        """The cursor; None without a file, or before the first run."""
+        if self._path is None:
+            return None
+        try:
+            cursor = self._path.read_text("utf-8").strip()
+        except FileNotFoundError:
+            if not self._path.parent.is_dir():
+                raise UsageError(
+                    f"--state {self._path} cannot be made: there is no folder {self._path.parent}"
+                ) from None
+            return None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"--state {self._path} cannot be read: {error}") from error
+        if not cursor:
+            raise UsageError(
+                f"--state {self._path} is empty: delete it to begin now, or with --full from the beginning"
+            )
+        return cursor
+
+    def write(self, cursor: str | None) -> None:
+        """Stores the cursor, whole or not at all: called when all before it has been written out."""
+        if self._path is None or cursor is None:
+            return
+        new = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")
+        try:
+            new.write_text(f"{cursor}\n", "utf-8")
+            new.replace(self._path)
+        except OSError as error:
+            raise UsageError(f"--state {self._path} cannot be written: {error}") from error
