@@ -217,12 +217,14 @@ typedef struct plexindex_mapping {
 
 // The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is, and may be NULL when
 // `capacity` is 0. With PLEXINDEX_OK and every answer status `length` is the number of bytes written. With
-// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: plexindex_buffer_grow().
+// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: plexindex_buffer_grow(). After every other error it is 0, so the
+// buffer holds no answer, also not that of an earlier call.
 //
 // As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
 // and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
 // call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. It may
-// be the answer's buffer too; it must not hold what the call reads. An invalid `error` is refused before all else.
+// be the answer's buffer too: after every error, PLEXINDEX_BUFFER_TOO_SMALL included, that holds the text and its
+// length. It must not hold what the call reads. An invalid `error` is refused before all else.
 typedef struct plexindex_buffer {
     void *data; // The caller's memory.
     size_t capacity; // Its size in bytes.

@@ -227,7 +227,8 @@ int32_t plexindex_match_folder(const plexindex_handle *handle, const plexindex_q
 //
 // `library`: one, or all. `path`: the folder, found as by plexindex_match_folder(); one that is found by its end
 // counts with PLEXINDEX_CONFIDENCE_HIGH only. `after`: the `path` of the last candidate of the page before; NULL and
-// 0 for the first page. `limit`: files of a page, 1 to 10,000. A page has more where its last file is of several
+// 0 for the first page. It may lie in `out_page`; then PLEXINDEX_BUFFER_TOO_SMALL destroys it, so copy it unless the
+// buffer is large enough. `limit`: files of a page, 1 to 10,000. A page has more where its last file is of several
 // items. `out_page`: a block with one answer whose candidates are the items, once for each of their files below the
 // folder, with that file as `path`.
 //
@@ -471,8 +472,9 @@ int32_t plexindex_table_write(const plexindex_handle *handle, const plexindex_ta
 
 // Lists the names of a table's entries, one a call, in the order of their bytes, without expired ones.
 //
-// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. `out_name`:
-// the next name, followed by a NUL that `length` does not count.
+// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. It may lie in
+// `out_name`, which keeps it after PLEXINDEX_BUFFER_TOO_SMALL; plexindex_buffer_grow() may move it. `out_name`: the
+// next name, followed by a NUL that `length` does not count.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL;
 // PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.

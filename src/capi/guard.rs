@@ -4,7 +4,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::ffi::c_char;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::strings::{aligned, null};
+use super::strings::{aligned, null, out};
 use super::types::Buffer;
 use crate::error::{Error, Result, Status, refuse};
 
@@ -45,6 +45,33 @@ const NOWHERE: PanicLocation = PanicLocation {
 /// Runs the body of an exported function that returns a status. Writes the text of an error to the caller's buffer, where
 /// there is one.
 pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
+    guard_output(error, std::ptr::null_mut(), body)
+}
+
+/// [`guard`] for a function that fills a buffer, its argument `name`. The buffer is empty before anything is checked and
+/// after every error but [`Status::BufferTooSmall`], so that it never shows the answer of an earlier call. It may be the
+/// buffer for the error text too.
+pub fn guard_into<S: Into<Status>>(
+    error: *mut Buffer,
+    place: *mut Buffer,
+    name: &str,
+    body: impl FnOnce(&mut Buffer) -> Result<S>,
+) -> i32 {
+    // SAFETY: the caller gave it for this purpose: NULL, or a buffer.
+    guard_output(error, place, || body(unsafe { out(place, name) }?))
+}
+
+/// Makes a buffer hold nothing; its memory stays as it is, since inputs may lie in it. Invalid pointers are refused later.
+fn empty(place: *mut Buffer) {
+    if !place.is_null() && place.is_aligned() {
+        // SAFETY: the caller gave it for this purpose.
+        unsafe { (*place).length = 0 };
+    }
+}
+
+/// [`guard_into`] for a buffer that may be NULL, which the body checks itself.
+pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, body: impl FnOnce() -> Result<S>) -> i32 {
+    empty(place);
     let error_text = match ErrorText::new(error) {
         Ok(error_text) => error_text,
         Err(error) => {
@@ -69,6 +96,9 @@ pub fn guard<S: Into<Status>>(error: *mut Buffer, body: impl FnOnce() -> Result<
             let text = error.message.replace('\0', "\u{FFFD}");
             #[cfg(test)]
             tests::keep(&text);
+            if error.status != Status::BufferTooSmall {
+                empty(place);
+            }
             error_text.tell(&text);
             error.status as i32
         }

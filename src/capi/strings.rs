@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 use std::mem::{align_of, size_of};
 
-use super::types::{Buffer, Bytes};
+use super::types::Bytes;
 use crate::error::{Error, Result, Status, abridged, check_length, refuse, room};
 use crate::matching::MAX_PATH;
 
@@ -67,17 +67,6 @@ pub unsafe fn out<'h, T>(place: *mut T, what: &str) -> Result<&'h mut T> {
     aligned(place, what)?;
     // SAFETY: the caller's promise.
     unsafe { place.as_mut() }.ok_or_else(|| null(what))
-}
-
-/// The buffer for an output, emptied: what an earlier call left there is no answer of this one.
-///
-/// # Safety
-/// As [`out`].
-pub unsafe fn out_buffer<'h>(place: *mut Buffer, what: &str) -> Result<&'h mut Buffer> {
-    // SAFETY: the caller's promise.
-    let buffer = unsafe { out(place, what) }?;
-    buffer.length = 0;
-    Ok(buffer)
 }
 
 /// Refuses a number of items a page that is 0 or above 10,000.

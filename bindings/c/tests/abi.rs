@@ -501,7 +501,7 @@ impl Exports {
     }
 }
 
-/// `{ guard(…) }` or `{ guard_value(…) }`, and nothing else.
+/// `{ guard(…) }` or another guard of `src/capi/guard.rs`, and nothing else.
 fn is_one_guarded_call(body: &syn::Block) -> bool {
     let [syn::Stmt::Expr(syn::Expr::Call(call), None)] = body.stmts.as_slice() else {
         return false;
@@ -509,11 +509,11 @@ fn is_one_guarded_call(body: &syn::Block) -> bool {
     let syn::Expr::Path(function) = call.func.as_ref() else {
         return false;
     };
-    function
-        .path
-        .segments
-        .last()
-        .is_some_and(|segment| segment.ident == "guard" || segment.ident == "guard_value")
+    function.path.segments.last().is_some_and(|segment| {
+        ["guard", "guard_into", "guard_output", "guard_value"]
+            .iter()
+            .any(|name| segment.ident == name)
+    })
 }
 
 impl<'ast> Visit<'ast> for Exports {
@@ -553,7 +553,7 @@ fn every_exported_function_is_guarded() {
     }
     assert!(
         exports.unguarded.is_empty(),
-        "their whole body must be one call of guard() or guard_value(): {:?}",
+        "their whole body must be one call of a guard of src/capi/guard.rs: {:?}",
         exports.unguarded
     );
     assert_eq!(exports.guarded, Declared::read(&header()).functions);

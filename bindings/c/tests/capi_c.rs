@@ -53,6 +53,7 @@ programs! {
     options_default,
     progress,
     reload,
+    reused,
     renewal,
     server_gone,
     tables,

@@ -5,9 +5,9 @@ use std::ffi::c_char;
 use crate::capi::answer::{write_bytes, write_folder};
 use crate::capi::constants as c;
 use crate::capi::functions::items::{FolderPage, page_of};
-use crate::capi::guard::guard;
+use crate::capi::guard::guard_into;
 use crate::capi::handles::{self, opened};
-use crate::capi::strings::{check_flags, fill, out_buffer, path_bytes, sized, split};
+use crate::capi::strings::{check_flags, fill, path_bytes, sized, split};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, WalkRecord};
 use crate::disk::{Rules, WalkStarts};
 use crate::error::{Result, abridged, refuse};
@@ -52,14 +52,9 @@ use crate::query::FileFilter;
 /// Pointers must be NULL or valid; `walk.library` must be a handle of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_walk(walk: *mut WalkRecord, out_findings: *mut Buffer, error: *mut Buffer) -> i32 {
-    guard(error, || {
+    guard_into(error, out_findings, "out_findings", |findings| {
         // SAFETY: the caller's promise.
-        let (mut given, findings) = unsafe {
-            (
-                sized(walk.cast_const(), "walk")?,
-                out_buffer(out_findings, "out_findings")?,
-            )
-        };
+        let mut given = unsafe { sized(walk.cast_const(), "walk") }?;
         check_flags(given.flags, 0, c::PLEXINDEX_WALK_ONCE, "walk")?;
         // SAFETY: as above.
         let (library, folders) = unsafe { (handles::library(given.library)?, given.folders.get("walk.folders")?) };
@@ -130,13 +125,12 @@ pub unsafe extern "C" fn plexindex_list_items_not_on_disk(
     out_page: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_page, "out_page", |page| {
         // SAFETY: the caller's promise.
         let library = unsafe { handles::library(library) }?;
         // SAFETY: as above.
-        let FolderPage { path, after, page } =
-            unsafe { page_of(path, path_length, after, after_length, limit, out_page) }?;
-        library.items_below_with(path, after, limit, FileFilter::NotOnDisk, |found, folder| {
+        let FolderPage { path, after } = unsafe { page_of(path, path_length, after, after_length, limit) }?;
+        library.items_below_with(path, after.as_deref(), limit, FileFilter::NotOnDisk, |found, folder| {
             write_folder(page, found, folder)
         })
     })
@@ -158,15 +152,9 @@ pub unsafe extern "C" fn plexindex_map_to_host(
     out_host: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_host, "out_host", |host| {
         // SAFETY: the caller's promise.
-        let (opened, path, host) = unsafe {
-            (
-                opened(handle)?,
-                path_bytes(path, path_length, "path")?,
-                out_buffer(out_host, "out_host")?,
-            )
-        };
+        let (opened, path) = unsafe { (opened(handle)?, path_bytes(path, path_length, "path")?) };
         write_bytes(host, &opened.index().host_path(path)?)
     })
 }

@@ -4,10 +4,10 @@ use std::ffi::c_char;
 
 use crate::api::Proposal;
 use crate::capi::answer::write_json;
-use crate::capi::guard::guard;
+use crate::capi::guard::guard_into;
 use crate::capi::handles::opened;
 use crate::capi::query;
-use crate::capi::strings::{bytes, out_buffer, split};
+use crate::capi::strings::{bytes, split};
 use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::platform::files::named;
 
@@ -24,9 +24,9 @@ pub unsafe extern "C" fn plexindex_list_libraries_json(
     out_json: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
-        let (checked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
+        let checked = unsafe { query::query(handle, query) }?;
         write_json(json, &checked.query.libraries()?)
     })
 }
@@ -49,9 +49,9 @@ pub unsafe extern "C" fn plexindex_check_server_json(
     out_json: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
-        let (checked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
+        let checked = unsafe { query::query(handle, query) }?;
         write_json(json, &checked.query.server()?)
     })
 }
@@ -69,9 +69,9 @@ pub unsafe extern "C" fn plexindex_get_store_json(
     out_json: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
-        let (opened, json) = unsafe { (opened(handle)?, out_buffer(out_json, "out_json")?) };
+        let opened = unsafe { opened(handle) }?;
         write_json(json, &opened.index().store()?)
     })
 }
@@ -96,15 +96,9 @@ pub unsafe extern "C" fn plexindex_propose_mappings_json(
     out_json: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
-        let (opened, paths, json) = unsafe {
-            (
-                opened(handle)?,
-                bytes(paths, paths_length, "paths")?,
-                out_buffer(out_json, "out_json")?,
-            )
-        };
+        let (opened, paths) = unsafe { (opened(handle)?, bytes(paths, paths_length, "paths")?) };
         let proposals = match split(paths, count, "paths")?.as_slice() {
             [] => opened.index().proposals(),
             paths => opened.index().try_proposals(paths.iter().map(|path| named(*path)))?,

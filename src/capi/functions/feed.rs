@@ -1,10 +1,10 @@
 //! The feed of changes.
 
 use crate::capi::answer::write_json;
-use crate::capi::guard::guard;
+use crate::capi::guard::{guard, guard_into};
 use crate::capi::handles::opened;
 use crate::capi::query;
-use crate::capi::strings::{check_page_limit, out_buffer};
+use crate::capi::strings::check_page_limit;
 use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::Status;
 
@@ -53,9 +53,9 @@ pub unsafe extern "C" fn plexindex_list_changes_json(
     out_json: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
-        let (checked, json) = unsafe { (query::query(handle, query)?, out_buffer(out_json, "out_json")?) };
+        let checked = unsafe { query::query(handle, query) }?;
         check_page_limit(limit)?;
         let page = checked
             .query

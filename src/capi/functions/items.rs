@@ -3,10 +3,10 @@
 use std::ffi::c_char;
 
 use crate::capi::answer::{recount_log_lines, write_answer, write_answers, write_folder, write_json};
-use crate::capi::guard::guard;
+use crate::capi::guard::guard_into;
 use crate::capi::handles;
 use crate::capi::query;
-use crate::capi::strings::{check_page_limit, out, out_buffer, path_bytes, utf8};
+use crate::capi::strings::{check_page_limit, out, path_bytes, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, QueryRecord};
 use crate::error::{Result, Status};
 use crate::query::{Answer, FileFilter};
@@ -31,15 +31,9 @@ pub unsafe extern "C" fn plexindex_list_items(
     out_page: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_page, "out_page", |page| {
         // SAFETY: the caller's promise.
-        let (library, cursor, page) = unsafe {
-            (
-                handles::library(library)?,
-                out(cursor, "cursor")?,
-                out_buffer(out_page, "out_page")?,
-            )
-        };
+        let (library, cursor) = unsafe { (handles::library(library)?, out(cursor, "cursor")?) };
         check_page_limit(limit)?;
         let items = library.items_page(*cursor, limit)?;
         let of = library.known();
@@ -75,15 +69,9 @@ pub unsafe extern "C" fn plexindex_get_item_json(
     out_json: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
-        let (library, key, json) = unsafe {
-            (
-                handles::library(library)?,
-                utf8(key, key_length, "key")?,
-                out_buffer(out_json, "out_json")?,
-            )
-        };
+        let (library, key) = unsafe { (handles::library(library)?, utf8(key, key_length, "key")?) };
         match library.item(key)? {
             Some(item) => write_json(json, &item.to_json()),
             None => Ok(Status::NotFound),
@@ -125,14 +113,9 @@ pub unsafe extern "C" fn plexindex_match_folder(
     out_answer: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: the caller's promise.
-        let (checked, answer) = unsafe {
-            (
-                query::query(handle, query)?.of_match()?,
-                out_buffer(out_answer, "out_answer")?,
-            )
-        };
+        let checked = unsafe { query::query(handle, query) }?.of_match()?;
         let write = |found: &Answer<'_>, folder| write_folder(answer, found, folder);
         if checked.at_once() {
             return checked.query.match_folder_at_once_with(checked.text, write);
@@ -147,7 +130,8 @@ pub unsafe extern "C" fn plexindex_match_folder(
 ///
 /// `library`: one, or all. `path`: the folder, found as by plexindex_match_folder(); one that is found by its end
 /// counts with PLEXINDEX_CONFIDENCE_HIGH only. `after`: the `path` of the last candidate of the page before; NULL and
-/// 0 for the first page. `limit`: files of a page, 1 to 10,000. A page has more where its last file is of several
+/// 0 for the first page. It may lie in `out_page`; then PLEXINDEX_BUFFER_TOO_SMALL destroys it, so copy it unless the
+/// buffer is large enough. `limit`: files of a page, 1 to 10,000. A page has more where its last file is of several
 /// items. `out_page`: a block with one answer whose candidates are the items, once for each of their files below the
 /// folder, with that file as `path`.
 ///
@@ -170,50 +154,45 @@ pub unsafe extern "C" fn plexindex_list_items_below(
     out_page: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_page, "out_page", |page| {
         // SAFETY: the caller's promise.
         let library = unsafe { handles::library(library) }?;
         // SAFETY: as above.
-        let FolderPage { path, after, page } =
-            unsafe { page_of(path, path_length, after, after_length, limit, out_page) }?;
-        library.items_below_with(path, after, limit, FileFilter::All, |found, _| {
+        let FolderPage { path, after } = unsafe { page_of(path, path_length, after, after_length, limit) }?;
+        library.items_below_with(path, after.as_deref(), limit, FileFilter::All, |found, _| {
             write_answer(page, found)
         })
     })
 }
 
-/// A page of the files below a folder: the folder, the path behind which it begins, and where it is written.
+/// A page of the files below a folder: the folder, and the path behind which it begins. That is a copy, since it may lie
+/// in the buffer of the page before, which this page overwrites.
 pub struct FolderPage<'h> {
     pub path: &'h [u8],
-    pub after: Option<&'h [u8]>,
-    pub page: &'h mut Buffer,
+    pub after: Option<Vec<u8>>,
 }
 
 /// Checks the arguments of a call for such a page.
 ///
 /// # Safety
-/// Each text has as many bytes as its length says, or is NULL with length 0. `out_page` is NULL, or a buffer that
-/// nothing else uses during the call.
+/// Each text has as many bytes as its length says, or is NULL with length 0.
 pub unsafe fn page_of<'h>(
     path: *const c_char,
     path_length: usize,
     after: *const c_char,
     after_length: usize,
     limit: usize,
-    out_page: *mut Buffer,
 ) -> Result<FolderPage<'h>> {
     // SAFETY: the caller's promise.
-    let (path, after, page) = unsafe {
+    let (path, after) = unsafe {
         (
             path_bytes(path, path_length, "path")?,
             path_bytes(after, after_length, "after")?,
-            out_buffer(out_page, "out_page")?,
         )
     };
     check_page_limit(limit)?;
     Ok(FolderPage {
         path,
-        after: Some(after).filter(|after| !after.is_empty()),
-        page,
+        after: (!after.is_empty()).then(|| after.to_vec()),
     })
 }

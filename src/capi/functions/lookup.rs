@@ -4,9 +4,9 @@ use std::ffi::{CStr, c_char};
 
 use crate::api::Library;
 use crate::capi::answer::too_small;
-use crate::capi::guard::{guard, guard_value, keep_key};
+use crate::capi::guard::{guard_into, guard_value, keep_key};
 use crate::capi::handles;
-use crate::capi::strings::{bytes, null, out_buffer};
+use crate::capi::strings::{bytes, null};
 use crate::capi::types::{Buffer, LibraryHandle};
 use crate::error::{Error, Result, Status, refuse};
 
@@ -45,15 +45,9 @@ pub unsafe extern "C" fn plexindex_lookup_keys(
     out_keys: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_keys, "out_keys", |keys| {
         // SAFETY: the caller's promise.
-        let (library, paths, keys) = unsafe {
-            (
-                handles::library(library)?,
-                bytes(paths, paths_length, "paths")?,
-                out_buffer(out_keys, "out_keys")?,
-            )
-        };
+        let (library, paths) = unsafe { (handles::library(library)?, bytes(paths, paths_length, "paths")?) };
         lookup_keys(library, paths, count, keys)
     })
 }

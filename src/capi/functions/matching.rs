@@ -1,9 +1,9 @@
 //! Full answers.
 
 use crate::capi::answer::{recount_log_lines, write_answer, write_answers};
-use crate::capi::guard::guard;
+use crate::capi::guard::guard_into;
 use crate::capi::query;
-use crate::capi::strings::{out_buffer, split};
+use crate::capi::strings::split;
 use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::Status;
 use crate::query::Answer;
@@ -25,14 +25,9 @@ pub unsafe extern "C" fn plexindex_match_path(
     out_answer: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: the caller's promise.
-        let (checked, answer) = unsafe {
-            (
-                query::query(handle, query)?.of_match()?,
-                out_buffer(out_answer, "out_answer")?,
-            )
-        };
+        let checked = unsafe { query::query(handle, query) }?.of_match()?;
         let write = |found: &Answer<'_>| write_answer(answer, found);
         if checked.at_once() {
             return checked.query.match_path_at_once_with(checked.text, write);
@@ -60,14 +55,9 @@ pub unsafe extern "C" fn plexindex_match_paths(
     out_answers: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_answers, "out_answers", |answers| {
         // SAFETY: the caller's promise.
-        let (checked, answers) = unsafe {
-            (
-                query::query(handle, query)?.of_match()?,
-                out_buffer(out_answers, "out_answers")?,
-            )
-        };
+        let checked = unsafe { query::query(handle, query) }?.of_match()?;
         let paths = split(checked.text, count, "query.text")?;
         write_answers(answers, count, |block| {
             checked.query.match_paths_with(&paths, |found| block.answer(found))
@@ -91,14 +81,9 @@ pub unsafe extern "C" fn plexindex_match_guid(
     out_answer: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: the caller's promise.
-        let (checked, answer) = unsafe {
-            (
-                query::query(handle, query)?.of_match()?,
-                out_buffer(out_answer, "out_answer")?,
-            )
-        };
+        let checked = unsafe { query::query(handle, query) }?.of_match()?;
         let guid = checked.utf8("the GUID")?;
         let status = checked
             .query
@@ -120,14 +105,9 @@ pub unsafe extern "C" fn plexindex_search_title(
     out_answer: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: the caller's promise.
-        let (checked, answer) = unsafe {
-            (
-                query::query(handle, query)?.of_match()?,
-                out_buffer(out_answer, "out_answer")?,
-            )
-        };
+        let checked = unsafe { query::query(handle, query) }?.of_match()?;
         let title = checked.utf8("the title")?;
         let status = checked
             .query

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crate::capi::answer::{too_small_for, write_bytes};
 use crate::capi::constants as c;
-use crate::capi::guard::{guard, guard_value, keep_text};
+use crate::capi::guard::{guard, guard_into, guard_output, guard_value, keep_text};
 use crate::capi::handles::opened;
 use crate::capi::options::ttl;
-use crate::capi::strings::{aligned, bytes, check_reserved, null, out, out_buffer, unsupported};
+use crate::capi::strings::{aligned, bytes, check_reserved, null, out, unsupported};
 use crate::capi::table_handles::{HostTable, host_table, one};
 use crate::capi::types::{Buffer, Handle, TableHandle, TableOp};
 use crate::engine::{Op, Tables, Terms};
@@ -98,7 +98,7 @@ pub unsafe extern "C" fn plexindex_table_get(
     out_value: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_output(error, out_value, || {
         aligned(out_value, "out_value")?;
         // SAFETY: the caller's promise.
         let (table, name, value) = unsafe { (one(table)?, bytes(name, name_length, "name")?, out_value.as_mut()) };
@@ -110,10 +110,7 @@ pub unsafe extern "C" fn plexindex_table_get(
         let room = buffer.capacity.saturating_sub(1);
         let length = table.get(name, room, &mut |value| written = Some(write_bytes(buffer, value)))?;
         match (length, written) {
-            (None, _) => {
-                buffer.length = 0;
-                Ok(Status::NotFound)
-            }
+            (None, _) => Ok(Status::NotFound),
             (Some(_), Some(written)) => written,
             (Some(length), None) => too_small_for(buffer, length),
         }
@@ -257,8 +254,9 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
 
 /// Lists the names of a table's entries, one a call, in the order of their bytes, without expired ones.
 ///
-/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. `out_name`:
-/// the next name, followed by a NUL that `length` does not count.
+/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. It may lie in
+/// `out_name`, which keeps it after PLEXINDEX_BUFFER_TOO_SMALL; plexindex_buffer_grow() may move it. `out_name`: the
+/// next name, followed by a NUL that `length` does not count.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL;
 /// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
@@ -273,16 +271,10 @@ pub unsafe extern "C" fn plexindex_table_get_next(
     out_name: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard(error, || {
+    guard_into(error, out_name, "out_name", |name| {
         let first = after.is_null();
         // SAFETY: the caller's promise.
-        let (table, after, name) = unsafe {
-            (
-                one(table)?,
-                bytes(after, after_length, "after")?,
-                out_buffer(out_name, "out_name")?,
-            )
-        };
+        let (table, after) = unsafe { (one(table)?, bytes(after, after_length, "after")?) };
         match table.next((!first).then_some(after))? {
             Some(next) => write_bytes(name, &next),
             None => Ok(Status::NotFound),

@@ -1,0 +1,227 @@
+/*
+ * One buffer for all calls: after every error it holds no answer of an earlier call.
+ */
+#include <stdalign.h>
+
+#include "check.h"
+
+static plexindex_handle *handle;
+static const plexindex_library_handle *all;
+static const plexindex_table_handle *table;
+static plexindex_buffer block;
+static int32_t status_before;
+
+/* What a call is given. */
+struct input {
+    const plexindex_handle *handle;
+    const plexindex_library_handle *library;
+    const plexindex_table_handle *table;
+    const plexindex_query *query;
+    plexindex_walk_request *walk;
+    size_t limit;
+};
+
+typedef int32_t (*call)(const struct input *, plexindex_buffer *out, plexindex_buffer *error);
+
+#define CALL(name, ...)                                                                                                \
+    static int32_t name(const struct input *in, plexindex_buffer *out, plexindex_buffer *error)                        \
+    {                                                                                                                  \
+        (void)in;                                                                                                      \
+        return plexindex_##name(__VA_ARGS__, out, error);                                                              \
+    }
+
+CALL(match_path, in->handle, in->query)
+CALL(match_paths, in->handle, in->query, 1)
+CALL(match_guid, in->handle, in->query)
+CALL(search_title, in->handle, in->query)
+CALL(match_folder, in->handle, in->query)
+CALL(list_libraries_json, in->handle, in->query)
+CALL(check_server_json, in->handle, in->query)
+CALL(list_changes_json, in->handle, in->query, 1)
+CALL(lookup_keys, in->library, "/a", 3, 1)
+CALL(list_items_below, in->library, "/a", 2, NULL, 0, in->limit)
+CALL(list_items_not_on_disk, in->library, "/a", 2, NULL, 0, in->limit)
+CALL(get_item_json, in->library, "1", 1)
+CALL(walk, in->walk)
+CALL(map_to_host, in->handle, "/a", 2)
+CALL(get_store_json, in->handle)
+CALL(propose_mappings_json, in->handle, NULL, 0, 0)
+CALL(table_get, in->table, "n", 1)
+CALL(table_get_next, in->table, NULL, 0)
+
+static int32_t list_items(const struct input *in, plexindex_buffer *out, plexindex_buffer *error)
+{
+    int64_t cursor = 0;
+    return plexindex_list_items(in->library, &cursor, in->limit, out, error);
+}
+
+static const struct {
+    const char *name;
+    call call;
+    int takes; /* HANDLE, LIBRARY, TABLE, WALK, and what else it checks. */
+} calls[] = {
+#define HANDLE 1
+#define LIBRARY 2
+#define TABLE 4
+#define WALK 8
+#define QUERY 16
+#define FULL 32 /* It refuses PLEXINDEX_QUERY_FULL. */
+#define LIMIT 64
+    {"match_path", match_path, HANDLE | QUERY | FULL},
+    {"match_paths", match_paths, HANDLE | QUERY | FULL},
+    {"match_guid", match_guid, HANDLE | QUERY | FULL},
+    {"search_title", search_title, HANDLE | QUERY | FULL},
+    {"match_folder", match_folder, HANDLE | QUERY | FULL},
+    {"list_libraries_json", list_libraries_json, HANDLE | QUERY},
+    {"check_server_json", check_server_json, HANDLE | QUERY},
+    {"list_changes_json", list_changes_json, HANDLE | QUERY},
+    {"lookup_keys", lookup_keys, LIBRARY},
+    {"list_items", list_items, LIBRARY | LIMIT},
+    {"list_items_below", list_items_below, LIBRARY | LIMIT},
+    {"list_items_not_on_disk", list_items_not_on_disk, LIBRARY | LIMIT},
+    {"get_item_json", get_item_json, LIBRARY},
+    {"walk", walk, WALK},
+    {"map_to_host", map_to_host, HANDLE},
+    {"get_store_json", get_store_json, HANDLE},
+    {"propose_mappings_json", propose_mappings_json, HANDLE},
+    {"table_get", table_get, TABLE},
+    {"table_get_next", table_get_next, TABLE},
+};
+
+/* Fills the buffer with an answer. */
+static void answer(void)
+{
+    plexindex_query query = query_of(NULL, "/data/movies/Exact (2001)/Exact (2001).mkv");
+    do status_before = plexindex_match_path(handle, &query, &block, ERROR);
+    while (plexindex_buffer_grow(&block, status_before));
+    CHECK_STATUS(PLEXINDEX_OK, status_before);
+    CHECK(plexindex_get_answer(&block, 0) != NULL && block.length > 0);
+}
+
+static void refused(size_t at, const char *what, const struct input *in)
+{
+    /* An error text in memory of its own, none, the same buffer, and one that is refused itself. */
+    alignas(16) static char odd[sizeof(plexindex_buffer) + 1];
+    plexindex_buffer *errors[] = {ERROR, NULL, &block, (void *)(odd + 1)};
+    size_t i;
+    for (i = 0; i < sizeof errors / sizeof *errors; i++) {
+        int32_t status;
+        answer();
+        status = calls[at].call(in, &block, errors[i]);
+        if (status < 100) {
+            FAIL("%s, %s: gives %s", calls[at].name, what, plexindex_get_status_name(status));
+        }
+        if (plexindex_get_answer(&block, 0) != NULL || plexindex_count_answers(&block) != 0) {
+            FAIL("%s, %s: still has the answer of the call before", calls[at].name, what);
+        }
+        if (errors[i] == &block ? block.length != strlen(block.data) : block.length != 0) {
+            FAIL("%s, %s: has a length of %zu", calls[at].name, what, block.length);
+        }
+    }
+}
+
+static void with_query(size_t at, const char *what, const plexindex_query *query)
+{
+    struct input in = {handle, all, table, query, NULL, 1};
+    refused(at, what, &in);
+}
+
+static void each_error(size_t at, const plexindex_library_handle *of_another)
+{
+    plexindex_walk_request walk_of = plexindex_walk_init();
+    plexindex_query query = query_of(all, "/a");
+    struct input good = {handle, all, table, &query, &walk_of, 1};
+    struct input in = good;
+    int takes = calls[at].takes;
+    walk_of.library = all;
+    walk_of.limit = 1;
+    if (takes & HANDLE) {
+        in.handle = NULL;
+        refused(at, "NULL handle", &in);
+    }
+    if (takes & LIBRARY) {
+        in.library = NULL;
+        refused(at, "NULL library", &in);
+    }
+    if (takes & TABLE) {
+        in.table = NULL;
+        refused(at, "NULL table", &in);
+    }
+    in = good;
+    if (takes & LIMIT) {
+        in.limit = 0;
+        refused(at, "limit of 0", &in);
+    }
+    in = good;
+    if (takes & WALK) {
+        in.walk = NULL;
+        refused(at, "NULL walk", &in);
+        in.walk = &walk_of;
+        walk_of.limit = 0;
+        refused(at, "limit of 0", &in);
+        walk_of.limit = 1;
+        walk_of.flags = 1u << 31;
+        refused(at, "unknown flag", &in);
+    }
+    if (takes & QUERY) {
+        with_query(at, "NULL query", NULL);
+        query.deadline_ms = -7;
+        with_query(at, "negative deadline", &query);
+        query.deadline_ms = 0;
+        query.flags = 1u << 31;
+        with_query(at, "unknown flag", &query);
+        query.flags = 0;
+        query.library = of_another;
+        with_query(at, "library of another handle", &query);
+        query.library = all;
+        if (takes & FULL) {
+            query.flags = PLEXINDEX_QUERY_FULL;
+            with_query(at, "PLEXINDEX_QUERY_FULL", &query);
+        }
+    }
+}
+
+/* The path behind which a page begins may lie in the buffer of the page before. */
+static void after_in_the_page(void)
+{
+    const char *path = "/data/movies";
+    const char *after = NULL;
+    char last[2][512] = {"", ""};
+    int page;
+    answer();
+    plexindex_buffer_grow(&block, PLEXINDEX_BUFFER_TOO_SMALL);
+    for (page = 0; page < 2; page++) {
+        const plexindex_item *item;
+        size_t length = after == NULL ? 0 : strlen(after);
+        CHECK_STATUS(PLEXINDEX_OK, plexindex_list_items_below(all, path, strlen(path), after, length, 1, &block, ERROR));
+        item = plexindex_get_candidate(&block, plexindex_get_answer(&block, 0), 0);
+        CHECK(item != NULL);
+        after = plexindex_get_text(&block, &item->path);
+        snprintf(last[page], sizeof last[page], "%s", after);
+    }
+    CHECK(strcmp(last[0], last[1]) < 0);
+}
+
+int main(int argc, char **argv)
+{
+    struct setting setting = setting_of(argc, argv);
+    plexindex_options options = options_of(&setting);
+    plexindex_handle *other;
+    const plexindex_library_handle *of_another;
+    plexindex_query query = query_of(NULL, NULL);
+    size_t at;
+    handle = opened(&options);
+    other = opened(&options);
+    all = library_of(handle, NULL);
+    of_another = library_of(other, NULL);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, "t", 1, 0, &table, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
+    for (at = 0; at < sizeof calls / sizeof *calls; at++) {
+        each_error(at, of_another);
+    }
+    after_in_the_page();
+    plexindex_buffer_free(&block);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
+    return 0;
+}
