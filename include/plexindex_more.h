@@ -445,8 +445,8 @@ int32_t plexindex_table_get(const plexindex_table_handle *table, const char *nam
 //
 // `ttl_ms`: after how many milliseconds the value expires. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
 // `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond
-// that the entries written longest ago are removed, but never what this call wrote. Each call also removes some
-// entries that have expired.
+// that the entries written longest ago are removed, but never what this call wrote. 0: no limit. Each call also removes
+// some entries that have expired.
 //
 // Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of
 // more than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or

@@ -787,7 +787,8 @@ struct TableOptions {
 /// How to store values in tables.
 struct PutOptions {
     milliseconds ttl{0};                 ///< When the value expires. Default: after one hour. ttl_at_once, ttl_never.
-    std::uint64_t limit = 100'000'000;   ///< How many bytes all tables may take. The oldest entries are removed first.
+    /// How many bytes all tables may take; 0: no limit. The oldest entries are removed first.
+    std::uint64_t limit = 100'000'000;
 };
 
 /// How to walk folders.

@@ -76,7 +76,7 @@ func (t *Table) Get(name string) (value []byte, there bool, err error) {
 }
 
 // Put stores a value. `ttl`: after how long it expires; 0 is one hour, TTLNever. `limit`: how many bytes all tables
-// may take.
+// may take; 0 is no limit.
 func (t *Table) Put(name string, value []byte, ttl time.Duration, limit uint64) error {
 	var memory arena
 	defer memory.free()

@@ -619,7 +619,7 @@ function Table:get(name)
    end)
 end
 
--- Stores a value. `ttl_ms`: 0 is one hour, -2 never. `limit`: how many bytes all tables may take.
+-- Stores a value. `ttl_ms`: 0 is one hour, -2 never. `limit`: how many bytes all tables may take, 0 any number.
 function Table:put(name, value, ttl_ms, limit)
    checked(name, "a name")
    checked(value, "a value")

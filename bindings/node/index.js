@@ -615,7 +615,7 @@ class Table {
     return status === statuses.OK ? bytes : null;
   }
 
-  /** Stores a value. `limit`: how many bytes all tables may take. */
+  /** Stores a value. `limit`: how many bytes all tables may take; 0: no limit. */
   async put(name, value, { ttlMs = 0, limit = 100_000_000 } = {}) {
     await this._index._call('table_put', this._handle, ...texts(name, value), ttlMs, limit);
   }

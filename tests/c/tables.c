@@ -174,6 +174,24 @@ static void empty_name(const plexindex_handle *handle)
     CHECK(count_of(all) == before);
 }
 
+/* A limit of 0 is none: nothing is removed for it. */
+static void no_limit(const plexindex_handle *handle)
+{
+    plexindex_table_op op = op_of(PLEXINDEX_TABLE_PUT, films, "second", "y");
+    const plexindex_table_handle *all = NULL;
+    uint64_t before;
+    CHECK_STATUS(PLEXINDEX_OK, put("before", "x", 1));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_table(handle, NULL, 0, 0, &all, ERROR));
+    before = count_of(all);
+    CHECK(before > 0);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "first", 5, "x", 1, 0, 0, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_write(handle, &op, 1, 0, 0, ERROR));
+    CHECK(count_of(all) == before + 2);
+    /* The least limit leaves only what the call wrote. */
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "third", 5, "x", 1, 0, 1, ERROR));
+    CHECK(count_of(all) == 1);
+}
+
 static void misuse(const plexindex_handle *handle)
 {
     const plexindex_table_handle *all = table_of(handle, NULL, 0);
@@ -264,6 +282,7 @@ int main(int argc, char **argv)
     many(handle, &options);
     empty_name(handle);
     misuse(handle);
+    no_limit(handle);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     CHECK(requests() == 0);
     beside_a_server(&setting);

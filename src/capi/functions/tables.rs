@@ -121,8 +121,8 @@ pub unsafe extern "C" fn plexindex_table_get(
 ///
 /// `ttl_ms`: after how many milliseconds the value expires. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
 /// `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond
-/// that the entries written longest ago are removed, but never what this call wrote. Each call also removes some
-/// entries that have expired.
+/// that the entries written longest ago are removed, but never what this call wrote. 0: no limit. Each call also removes
+/// some entries that have expired.
 ///
 /// Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of
 /// more than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
@@ -150,15 +150,7 @@ pub unsafe extern "C" fn plexindex_table_put(
                 bytes(value, value_length, "value")?,
             )
         };
-        let ttl = ttl(ttl_ms, "ttl_ms")?;
-        table.put(
-            name,
-            value,
-            &Terms {
-                ttl,
-                limit: Some(limit),
-            },
-        )
+        table.put(name, value, &terms(ttl_ms, limit)?)
     })
 }
 
@@ -209,14 +201,15 @@ pub unsafe extern "C" fn plexindex_table_write(
             // SAFETY: the caller's promise; a pointer from another language may be misaligned.
             checked.push(unsafe { op(ops.add(place).read_unaligned(), place, opened.index().tables()) }?);
         }
-        let ttl = ttl(ttl_ms, "ttl_ms")?;
-        opened.index().tables().write(
-            &checked,
-            &Terms {
-                ttl,
-                limit: Some(limit),
-            },
-        )
+        opened.index().tables().write(&checked, &terms(ttl_ms, limit)?)
+    })
+}
+
+/// The expiry and limit of a write; a limit of 0 is none.
+fn terms(ttl_ms: i64, limit: u64) -> Result<Terms> {
+    Ok(Terms {
+        ttl: ttl(ttl_ms, "ttl_ms")?,
+        limit: (limit > 0).then_some(limit),
     })
 }
 

@@ -24,7 +24,7 @@ module Plexindex
       value if status == Native::CONSTANTS["OK"]
     end
 
-    # Stores a value. `limit`: how many bytes all tables may take.
+    # Stores a value. `limit`: how many bytes all tables may take; 0: no limit.
     def put(name, value, ttl_ms: 0, limit: 100_000_000)
       name = Native.bytes(name)
       value = Native.bytes(value)
