@@ -275,10 +275,6 @@ fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>
     known.try_reserve(keys.len()).map_err(|_| no_room(keys.len(), KEYS))?;
     for (place, key) in keys.iter().enumerate() {
         let rating_key = kind.rating_key(key)?;
-        // A comma would split it into two keys.
-        if rating_key.contains(|c: char| c == ',' || c.is_whitespace() || c.is_control()) {
-            return refuse(format!("'{key}' is no key of one item: give one key each"));
-        }
         let at = *known.entry(rating_key).or_insert_with(|| {
             wanted.push(EditTarget {
                 rating_key,

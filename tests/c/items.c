@@ -57,6 +57,24 @@ static uint64_t sum_of_keys(const plexindex_handle *handle, size_t rows)
     return sum;
 }
 
+/* Nothing but a key can be recorded: it would come back as the answer, and become a part of a URL. */
+static void keys(void)
+{
+    static const char *const none[] = {"", "/library/metadata/", "a b\n", "-1", "1?x=1", "1#x", "1,2", "1/2", "7\t"};
+    plexindex_buffer buffer = {NULL, 0, 0};
+    size_t at;
+    for (at = 0; at < sizeof none / sizeof *none; at++) {
+        size_t length = strlen(none[at]);
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, "/a", 2, none[at], length, ERROR), "is no key");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_matches(library, "/a", 3, none[at], length + 1, 1, ERROR), "is no key");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(library, none[at], length, ERROR), "is no key");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_item_json(library, none[at], length, &buffer, ERROR), "is no key");
+    }
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(library, "/a", 2, "900001", 6, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(library, "/a", 2, "/library/metadata/900001", 24, ERROR));
+    CHECK(strcmp(plexindex_lookup_key(library, "/a"), "/library/metadata/900001") == 0);
+}
+
 int main(int argc, char **argv)
 {
     struct setting setting = setting_of(argc, argv);
@@ -91,6 +109,7 @@ int main(int argc, char **argv)
     CHECK(sum_of_keys(handle, 100) == sum);
     CHECK(sum_of_keys(handle, 7) == sum);
     CHECK(requests() == before);
+    keys();
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     return 0;
 }

@@ -11,8 +11,9 @@ use crate::platform::files;
 /// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first,
 /// unless a complete listing lacks the key, which is not checked here.
 ///
-/// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key or rating key, UTF-8, at
-/// most 255 bytes without the prefix, here and wherever a key is given.
+/// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key, `/library/metadata/` and its
+/// rating key, or the rating key alone. Plex's rating keys are digits. Refused here and wherever a key is given: no or
+/// more than 255 bytes after that prefix, a `-` first, and any of `/?#%&,`, white space and control characters.
 ///
 /// Returns PLEXINDEX_OK once the match is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE or
 /// PLEXINDEX_STORE_FULL; PLEXINDEX_LIBRARY_NOT_FOUND when the library is not known and the server cannot be asked.

@@ -59,7 +59,8 @@ impl Kind {
         format!("{}{rating_key}", self.key_prefix)
     }
 
-    /// Extracts the rating key from a public key; a bare rating key is returned as it is.
+    /// Extracts the rating key from a public key; a bare rating key is returned as it is. Rating keys become a part of
+    /// URLs, where several are separated by commas.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for other texts, and for more than [`LONGEST_KEY`] bytes.
@@ -75,11 +76,13 @@ impl Kind {
                 ),
             ));
         }
-        if rating_key.is_empty() || rating_key.contains(['/', '\0']) {
+        let separates = |c: char| "/?#%&,".contains(c) || c.is_whitespace() || c.is_control();
+        if rating_key.is_empty() || rating_key.starts_with('-') || rating_key.contains(separates) {
             return Err(Error::new(
                 Status::InvalidArgument,
                 format!(
-                    "'{key}' is no key of an item: give '{}<rating key>' or the rating key alone",
+                    "'{}' is no key of an item: give '{}<rating key>' or the rating key alone, one key each",
+                    key.escape_debug(),
                     self.key_prefix
                 ),
             ));

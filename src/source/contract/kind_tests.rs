@@ -14,3 +14,22 @@ fn a_key_ends_in_a_rating_key() {
         assert!(error.message.len() < 200, "{error}");
     }
 }
+
+/// A key becomes a part of a URL, and of a list of keys.
+#[test]
+fn a_text_that_would_change_a_url_is_no_key() {
+    for key in ["7", "banana", "00ff", "a-b_c.d~e", "\u{e4}"] {
+        assert_eq!(KIND.rating_key(key), Ok(key));
+        assert_eq!(KIND.rating_key(&KIND.key(key)), Ok(key));
+    }
+    for no_key in [
+        "", "-1", "a b", "a b\n", "7\n", "7\0", "\u{85}", "1?x=1", "1#x", "1&x=1", "1%2f", "1,2", "7/", "/7", "../7",
+    ] {
+        for given in [no_key.to_owned(), KIND.key(no_key)] {
+            let error = KIND.rating_key(&given).expect_err(&given);
+            assert_eq!(error.status, Status::InvalidArgument);
+            assert!(error.message.contains("is no key"), "{error}");
+            assert!(!error.message.contains(char::is_control), "{error}");
+        }
+    }
+}
