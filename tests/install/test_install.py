@@ -308,17 +308,31 @@ def test_examples_build_with_cmake(
     check_examples(build, tmp_path, server, movie)
 
 
-def test_cmake_refuses_a_version_that_does_not_fit(installed: Path, tmp_path: Path) -> None:
+def cmake_version() -> tuple[int, int]:
+    found = re.search(r"(\d+)\.(\d+)", run("cmake", "--version"))
+    assert found is not None
+    return int(found[1]), int(found[2])
+
+
+def test_cmake_refuses_what_does_not_fit(installed: Path, tmp_path: Path) -> None:
     if shutil.which("cmake") is None:
         pytest.skip("cmake is not installed")
-    for wanted, fits in (("0.1", True), ("", True), (version(), True), ("0.999", False), ("1.0", False)):
-        source = tmp_path / f"wants {wanted}"
+    cases = [("0.1", True), ("", True), (version(), True), ("0.999", False), ("1.0", False)]
+    # Ranges; an older CMake reads them as their first version.
+    ranges = [("0.0.1...0.0.9", False), ("0.0.1...0.999", True), (f"0.0.1...<{version()}", False)]
+    ranges += [(f"0.0.1...{version()}", True), ("0.999...1.5", False)]
+    cases += ranges if cmake_version() >= (3, 19) else []
+    # There are no components.
+    cases += [("0.1 COMPONENTS nosuch", False), ("0.1 OPTIONAL_COMPONENTS nosuch", True)]
+    for number, (wanted, fits) in enumerate(cases):
+        source = tmp_path / str(number)
         source.mkdir()
         lists = f"cmake_minimum_required(VERSION 3.13)\nproject(x C)\nfind_package(plexindex {wanted} REQUIRED)\n"
         (source / "CMakeLists.txt").write_text(lists)
         command = ["cmake", "-S", str(source), "-B", str(source / "build"), f"-DCMAKE_PREFIX_PATH={installed}"]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert (done.returncode == 0) == fits, done.stdout + done.stderr
+        assert (done.returncode == 0) == fits, wanted + done.stdout + done.stderr
+        assert ("nosuch" in done.stderr) == ("nosuch" in wanted and not fits), done.stderr
 
 
 # Hosts that have the same things inside.
