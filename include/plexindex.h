@@ -107,7 +107,8 @@
 #define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // only the root differs, so a mapping is missing. High confidence.
 #define PLEXINDEX_REASON_PATH_TELLS 8 // the path holds title and year, or number. High confidence.
 #define PLEXINDEX_REASON_NO_EVIDENCE 9 // only the end of the path is the same. Low confidence.
-#define PLEXINDEX_REASON_CONTRADICTED 10 // the end is the same, but year, number or folder differ. Low.
+// the end is the same; another year, number or edition, or an extra or copy. Low.
+#define PLEXINDEX_REASON_CONTRADICTED 10
 #define PLEXINDEX_REASON_SEVERAL_EPISODES 11 // a file of several episodes: the candidates, the first one the item.
 #define PLEXINDEX_REASON_EMPTY 12 // a library's own folder, or one above it, without a listed file below.
 #define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // the folder lies above those of libraries and holds several items.

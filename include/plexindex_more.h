@@ -41,6 +41,7 @@
 #define PLEXINDEX_RULE_EXTRAS 0x40 // trailers, interviews and the like, which are of an item.
 #define PLEXINDEX_RULE_DISCS 0x80 // the folders of discs, BDMV and VIDEO_TS.
 #define PLEXINDEX_RULE_PLEXIGNORE 0x100 // what a file .plexignore names.
+#define PLEXINDEX_RULE_ALL 0x1ff // all rules that this header knows.
 
 // plexindex_walk_request.flags:
 #define PLEXINDEX_WALK_ONCE 0x1 // one call and no walk. Links are findings, and none is followed. `walk` stays 0.
@@ -179,8 +180,6 @@ int32_t plexindex_propose_mappings_json(const plexindex_handle *handle, const ch
 // PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when
 // the store does not have the listing: it was never fetched, or was removed for the limit on the folder, between two
 // pages perhaps.
-//
-// Precondition: pointers must be NULL or valid; `handle` must be open, and `library` one of it.
 int32_t plexindex_list_items(const plexindex_library_handle *library, int64_t *cursor, size_t limit,
                              plexindex_buffer *out_page, plexindex_buffer *error);
 
@@ -251,16 +250,25 @@ int32_t plexindex_list_items_below(const plexindex_library_handle *library, cons
 int32_t plexindex_compare_paths(const char *path, size_t path_length, const char *others, size_t others_length,
                                 size_t count, uint32_t *out_relations, plexindex_buffer *error);
 
-// Reads folders of this machine for a while, and reports what is not listed as a single item, and why. Sends no
-// request: refresh the libraries first. plexindex_list_items_not_on_disk() is the other direction.
+// Reads folders of this machine, and reports each file that is not listed as a single item, and why. Sends no request:
+// refresh the libraries first. plexindex_list_items_not_on_disk() is the other direction.
 //
-// A walk takes several calls with the same struct. Give each call the `folder` and `twin_folder` findings of the call
-// before, and behind them folders that you have not given yet: folders are then read in the order of their names, and
-// few wait. When no folder is left, call without folders: links are followed then. The walk is over when `walk` is 0.
-// An abandoned walk needs no call: an index remembers the 64 walks that were continued last.
+// A walk takes several calls with the same struct, since each call ends after `limit` names or 200 ms. Each call is
+// given a list of folders to read, and reports those that are still to be read: folders of the list that it did not
+// come to, and folders that it found.
 //
-// `walk`: see plexindex_walk_request. `out_findings`: receives findings, each of four texts, each text followed by a
-// NUL: the kind, the cause, the path, and a detail or nothing. The kinds:
+// 1. The first call has `walk` 0, and a list of the folders to walk, or the first of them.
+// 2. The list of each further call begins with the `folder` and `twin_folder` findings of the call before, in their
+//    order. Behind them come folders that no call was given yet. Folders are then read in the order of their names,
+//    and few wait. The list is a copy: the call writes its findings over those of the call before.
+// 3. When that list is empty, the call is made without folders. It follows links, and may report folders again: go on
+//    with step 2.
+// 4. The walk is over when the call leaves 0 in `walk`.
+//
+// A walk may be abandoned after any call. An index remembers the 64 walks that were continued last.
+//
+// `walk`: see plexindex_walk_request. `out_findings`: receives findings, for plexindex_get_next_finding(). Each is four
+// texts, each text followed by a NUL: the kind, the cause, the path, and a detail or nothing. The kinds:
 //
 // - `folder`, `twin_folder`: a folder that the walk has not read yet. These come last.
 // - `file`, `twin_file`: a media file that is not listed as a single item. The cause is `several_items`: more than one
@@ -289,17 +297,19 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 // Precondition: pointers must be NULL or valid; `walk.library` must be a handle of an open index.
 int32_t plexindex_walk(plexindex_walk_request *walk, plexindex_buffer *out_findings, plexindex_buffer *error);
 
-// Looks for the files of plexindex_list_items_below() on this machine, one page a call, and gives those that are
-// missing: PLEXINDEX_ITEM_FILE_MISSING in the candidate's `flags`. Mappings name the files, as plexindex_map_to_host()
-// does. Sends no request.
+// Lists the files below a folder that are missing from this machine, one page a call. It reads a page of
+// plexindex_list_items_below(), and looks for each of its files under the name that plexindex_map_to_host() gives.
+// Sends no request.
 //
-// Candidates without that flag are not missing. They are files that could not be looked for
-// (PLEXINDEX_ITEM_FILE_UNKNOWN); every file of an item that has several; and the last file of the page, whose `path` is
-// `after` of the next call.
+// Each candidate is a file, and `flags` says what was found: PLEXINDEX_ITEM_FILE_MISSING, the file is missing;
+// PLEXINDEX_ITEM_FILE_UNKNOWN, it could not be looked for; neither, it is there. All files with one of these flags are
+// candidates. Files that are there are candidates in two cases only: another file belongs to the same item, or the
+// file is the last one of the page.
 //
-// `path`, `after`: as for plexindex_list_items_below(). `limit`: files that the call looks for, 1 to 10,000.
-// `out_page`: a block as from plexindex_list_items_below(); `files` of the answer says how many files were looked
-// for. The call uses three threads beside the caller's. They end before it returns.
+// `path`, `after`: as for plexindex_list_items_below(); `after` is the `path` of the last candidate, whatever its
+// flags. `limit`: files that the call looks for, 1 to 10,000. `out_page`: a block as from
+// plexindex_list_items_below(); `files` of the answer says how many files were looked for. The call uses three threads
+// beside the caller's. They end before it returns.
 //
 // Returns what plexindex_list_items_below() returns.
 int32_t plexindex_list_items_not_on_disk(const plexindex_library_handle *library, const char *path, size_t path_length,
@@ -349,8 +359,8 @@ int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_
 // `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
 // and its cursor is that of now; with PLEXINDEX_QUERY_FULL all items come first, as additions. `limit`: items of a
 // page, 1 to 10,000. `out_json`: an object, UTF-8: `changes`, an array; `cursor`, for the next call; `more`, whether
-// the next call has something now. Pages that follow `more` end with the state at the first of them, however fast
-// others write.
+// the next call has something now. plexindex_get_cursor() reads these two. Pages that follow `more` end with the state
+// at the first of them, however fast others write.
 //
 // A change has `change`, `library` (the title), `section` (its id), `path`, `from`, `from_key` and `item`. An item of
 // several files has a change for each file.
@@ -489,13 +499,65 @@ int32_t plexindex_table_clear(const plexindex_table_handle *table, plexindex_buf
 
 // Helpers. A C compiler makes them of this header: the library does not export them.
 
-// A call of a walk with its size set, and all else zero.
+// A call of a walk with its size set, and all else zero: no rule holds.
 static inline plexindex_walk_request plexindex_walk_init(void)
 {
     plexindex_walk_request made;
     memset(&made, 0, sizeof made);
     made.size = sizeof made;
     return made;
+}
+
+// A finding of a walk: four texts in the memory of the buffer, each NUL-terminated and perhaps empty.
+typedef struct plexindex_finding {
+    const char *kind; // Such as `file`: see plexindex_walk().
+    const char *cause; // Why the finding is one.
+    const char *path; // The full path, in the file system's bytes.
+    const char *detail; // What the cause says of it.
+} plexindex_finding;
+
+// Reads the findings of plexindex_walk() one by one. `at` is 0 before the first one, and the call moves it on:
+//     size_t at = 0;
+//     while (plexindex_get_next_finding(&findings, &at, &finding)) use(finding.kind, finding.path);
+// Returns 1 with the next finding, 0 after the last one.
+static inline int plexindex_get_next_finding(const plexindex_buffer *findings, size_t *at, plexindex_finding *finding)
+{
+    const char *texts[4];
+    const char *data = (const char *)findings->data;
+    size_t length = findings->length > findings->capacity ? 0 : findings->length; // More: it was too small.
+    size_t end = *at;
+    int i;
+    for (i = 0; i < 4; i++) {
+        const char *nul = end < length ? (const char *)memchr(data + end, 0, length - end) : NULL;
+        if (nul == NULL) return 0;
+        texts[i] = data + end;
+        end = (size_t)(nul - data) + 1;
+    }
+    finding->kind = texts[0];
+    finding->cause = texts[1];
+    finding->path = texts[2];
+    finding->detail = texts[3];
+    *at = end;
+    return 1;
+}
+
+// Copies the cursor of a page of plexindex_list_changes_json(), NUL-terminated: a cursor has at most 200 bytes.
+// Returns 1 if the next call with it has something now (`more`), else 0. Where `page` holds no page, or `capacity` is
+// too small, `cursor` stays as it is, and 0 is returned.
+static inline int plexindex_get_cursor(const plexindex_buffer *page, char *cursor, size_t capacity)
+{
+    // Quotes within texts are escaped, so only the names of the page's own fields look like this.
+    static const char name[] = "\"cursor\":\"";
+    const char *json = page->length == 0 || page->length >= page->capacity ? "" : (const char *)page->data;
+    const char *found = strstr(json, name);
+    size_t length;
+    if (found == NULL) return 0;
+    found += sizeof name - 1;
+    length = strcspn(found, "\"");
+    if (length >= capacity) return 0;
+    memcpy(cursor, found, length);
+    cursor[length] = '\0';
+    return strstr(json, "\"more\":true") != NULL;
 }
 
 // An edit with its size set, and all else zero: it locks the fields that it names.

@@ -88,8 +88,8 @@ enum class Status : std::int32_t {
     buffer_too_small = PLEXINDEX_BUFFER_TOO_SMALL,     ///< Never given by this header, which enlarges its memory.
     aborted = PLEXINDEX_ABORTED,                       ///< A progress function ended the call.
     panic = PLEXINDEX_PANIC,                           ///< A defect in plexindex was caught.
-    store = PLEXINDEX_STORE,                           ///< The store cannot be opened, read or written.
-    store_full = PLEXINDEX_STORE_FULL,                 ///< The disk is full. Nothing was changed.
+    store = PLEXINDEX_STORE,                           ///< The store fails, or no thread can be started.
+    store_full = PLEXINDEX_STORE_FULL,                 ///< The disk is full, or a limit is reached. Nothing was changed.
     connect = PLEXINDEX_CONNECT,                       ///< No connection to the server.
     tls = PLEXINDEX_TLS,                               ///< The server's certificate is refused, or TLS failed.
     unauthorized = PLEXINDEX_UNAUTHORIZED,             ///< The server refuses the token.
@@ -139,7 +139,7 @@ enum class Reason : std::uint8_t {
     only_root_differs = PLEXINDEX_REASON_ONLY_ROOT_DIFFERS, ///< A mapping is missing. High confidence.
     path_tells = PLEXINDEX_REASON_PATH_TELLS,               ///< The path holds title and year, or number. High.
     no_evidence = PLEXINDEX_REASON_NO_EVIDENCE,             ///< Only the end of the path is the same. Low.
-    contradicted = PLEXINDEX_REASON_CONTRADICTED,           ///< The path names another year, number or edition. Low.
+    contradicted = PLEXINDEX_REASON_CONTRADICTED,           ///< Another year, number, edition; an extra, a copy. Low.
     several_episodes = PLEXINDEX_REASON_SEVERAL_EPISODES,   ///< The file has several episodes: the candidates.
     empty = PLEXINDEX_REASON_EMPTY,                         ///< No listed file is below the folder.
     above_locations = PLEXINDEX_REASON_ABOVE_LOCATIONS,     ///< The folder lies above those of libraries.
@@ -189,7 +189,7 @@ enum class Rules : std::uint32_t {
     extras = PLEXINDEX_RULE_EXTRAS,         ///< Trailers and the like.
     discs = PLEXINDEX_RULE_DISCS,           ///< Folders of discs.
     plexignore = PLEXINDEX_RULE_PLEXIGNORE, ///< What a file .plexignore names.
-    all = extension | hidden | system | unpacking | empty | samples | extras | discs | plexignore, ///< All of them.
+    all = PLEXINDEX_RULE_ALL,               ///< All of them.
 };
 /// The rules of either.
 [[nodiscard]] constexpr Rules operator|(Rules a, Rules b) noexcept {
@@ -1615,8 +1615,8 @@ public:
     std::int32_t next(plexindex_buffer *error) {
         for (;;) {
             std::vector<std::string> found;
-            while (!findings_.empty()) {
-                if (take_finding(found)) return PLEXINDEX_OK;
+            for (plexindex_finding one; plexindex_get_next_finding(&block_.buffer(), &at_, &one);) {
+                if (take_finding(one, found)) return PLEXINDEX_OK;
             }
             // They come last in a page, and first in the next call.
             waiting_.insert(waiting_.end(), std::move_iterator(found.rbegin()), std::move_iterator(found.rend()));
@@ -1650,21 +1650,21 @@ private:
         const auto walk = [&](plexindex_buffer *found) { return plexindex_walk(&raw, found, error); };
         const std::int32_t status = block_.fill(256 * 1024, walk);
         waiting_.resize(waiting_.size() - count);
-        findings_ = block_.text();
+        at_ = 0;
         walk_ = raw.walk;
         files_ += raw.files;
         begun_ = true;
         return status;
     }
     /// Takes the next finding. Returns `false` for a folder, which is read later.
-    bool take_finding(std::vector<std::string> &found) {
-        std::string_view kind = take(findings_);
-        const std::string_view cause = take(findings_), path = take(findings_), detail = take(findings_);
+    bool take_finding(const plexindex_finding &one, std::vector<std::string> &found) {
+        std::string_view kind = one.kind;
+        const std::string_view path = one.path;
         const bool is_folder = kind == "folder" || kind == "twin_folder";
         if (is_folder && (!options_.enter || options_.enter(path))) add(found, kind, path);
         if (is_folder) return false;
         finding_.twin = kind.substr(0, 5) == "twin_";
-        finding_.path = path, finding_.cause = cause, finding_.detail = detail;
+        finding_.path = path, finding_.cause = one.cause, finding_.detail = one.detail;
         if (finding_.twin) kind.remove_prefix(5);
         place_of(finding_.kind, kind, {"", "file", "left_out", "link", "unreadable"});
         return true;
@@ -1676,7 +1676,7 @@ private:
     std::uint64_t walk_ = 0, files_ = 0;
     bool begun_ = false;
     Block block_;
-    std::string_view findings_;
+    std::size_t at_ = 0;
     Finding finding_;
 };
 

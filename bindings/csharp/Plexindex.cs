@@ -92,6 +92,7 @@ public static class Plexindex
     public const int RULE_EXTRAS = 64;
     public const int RULE_DISCS = 128;
     public const int RULE_PLEXIGNORE = 256;
+    public const int RULE_ALL = 511;
     public const int WALK_ONCE = 1;
     public const int EDIT_LOCK = 0;
     public const int EDIT_UNLOCK = 1;

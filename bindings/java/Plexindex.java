@@ -92,6 +92,7 @@ public interface Plexindex extends Library {
     int RULE_EXTRAS = 64;
     int RULE_DISCS = 128;
     int RULE_PLEXIGNORE = 256;
+    int RULE_ALL = 511;
     int WALK_ONCE = 1;
     int EDIT_LOCK = 0;
     int EDIT_UNLOCK = 1;

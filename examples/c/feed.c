@@ -3,37 +3,27 @@
 #include <plexindex_more.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 static plexindex_error error; /* the text of the last one */
 static char place[256]; /* a cursor is 200 bytes at most */
 
-/* Prints the changes since `place`, page by page, and moves it on: what was printed is not told again. */
-static int32_t tell(const plexindex_handle *index, const char *file)
+/* Prints the changes since `place`, page by page, and moves it on, so that no change is printed twice. */
+static int32_t print_changes(const plexindex_handle *index, const char *file)
 {
     plexindex_buffer json = {0};
     int32_t status, more = 1;
     while (more) {
         plexindex_query query = plexindex_query_init(place);
-        const char *cursor, *text;
         FILE *kept;
-        while ((status = plexindex_list_changes_json(index, &query, 1000, &json, &error.buffer)) == PLEXINDEX_BUFFER_TOO_SMALL) {
-            void *larger = realloc(json.data, json.length + 1);
-            if (larger == NULL) abort();
-            json.data = larger;
-            json.capacity = json.length;
-        }
+        do status = plexindex_list_changes_json(index, &query, 1000, &json, &error.buffer);
+        while (plexindex_buffer_grow(&json, status));
         if (status != PLEXINDEX_OK) break;
-        text = json.data;
-        ((char *)json.data)[json.length] = '\0';
-        printf("%s\n", text);
-        more = strstr(text, "\"more\":true") != NULL;
-        cursor = strstr(text, "\"cursor\":\"") + strlen("\"cursor\":\""); /* quotes in titles are escaped */
-        snprintf(place, sizeof place, "%.*s", (int)strcspn(cursor, "\""), cursor);
+        puts(json.data);
+        more = plexindex_get_cursor(&json, place, sizeof place);
         kept = fopen(file, "w");
         if (kept == NULL || fputs(place, kept) < 0 || fclose(kept) != 0) abort();
     }
-    free(json.data);
+    plexindex_buffer_free(&json);
     return status;
 }
 
@@ -53,14 +43,14 @@ int main(int argc, char **argv)
     options.cache_dir = plexindex_bytes_of(argv[3]);
     status = plexindex_open(&options, &index, &error.buffer);
     if (status == PLEXINDEX_OK) status = plexindex_refresh(index, &query, &error.buffer); /* asks where a listing has expired */
-    if (status == PLEXINDEX_OK) status = tell(index, argv[4]);
+    if (status == PLEXINDEX_OK) status = print_changes(index, argv[4]);
     query.deadline_ms = (int64_t)atoi(argv[5]) * 1000;
     while (status == PLEXINDEX_OK && query.deadline_ms > 0) {
         query.text = plexindex_bytes_of(place);
         status = plexindex_wait_for_changes(index, &query, &error.buffer);
         if (status != PLEXINDEX_OK) break;
         status = plexindex_refresh(index, &query, &error.buffer);
-        if (status == PLEXINDEX_OK) status = tell(index, argv[4]);
+        if (status == PLEXINDEX_OK) status = print_changes(index, argv[4]);
     }
     if (status == PLEXINDEX_LIST_AGAIN) remove(argv[4]); /* and list all: an empty text with PLEXINDEX_QUERY_FULL */
     if (status >= 100) fprintf(stderr, "%s\n", error.text);

@@ -25,6 +25,8 @@ pub const PLEXINDEX_RULE_EXTRAS: u32 = 64;
 pub const PLEXINDEX_RULE_DISCS: u32 = 128;
 /// plexindex_walk_request.rules: what a file .plexignore names.
 pub const PLEXINDEX_RULE_PLEXIGNORE: u32 = 256;
+/// plexindex_walk_request.rules: all rules that this header knows.
+pub const PLEXINDEX_RULE_ALL: u32 = 511;
 
 /// plexindex_walk_request.flags: one call and no walk. Links are findings, and none is followed. `walk` stays 0.
 pub const PLEXINDEX_WALK_ONCE: u32 = 1;

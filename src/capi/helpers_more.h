@@ -1,12 +1,64 @@
 // Helpers. A C compiler makes them of this header: the library does not export them.
 
-// A call of a walk with its size set, and all else zero.
+// A call of a walk with its size set, and all else zero: no rule holds.
 static inline plexindex_walk_request plexindex_walk_init(void)
 {
     plexindex_walk_request made;
     memset(&made, 0, sizeof made);
     made.size = sizeof made;
     return made;
+}
+
+// A finding of a walk: four texts in the memory of the buffer, each NUL-terminated and perhaps empty.
+typedef struct plexindex_finding {
+    const char *kind; // Such as `file`: see plexindex_walk().
+    const char *cause; // Why the finding is one.
+    const char *path; // The full path, in the file system's bytes.
+    const char *detail; // What the cause says of it.
+} plexindex_finding;
+
+// Reads the findings of plexindex_walk() one by one. `at` is 0 before the first one, and the call moves it on:
+//     size_t at = 0;
+//     while (plexindex_get_next_finding(&findings, &at, &finding)) use(finding.kind, finding.path);
+// Returns 1 with the next finding, 0 after the last one.
+static inline int plexindex_get_next_finding(const plexindex_buffer *findings, size_t *at, plexindex_finding *finding)
+{
+    const char *texts[4];
+    const char *data = (const char *)findings->data;
+    size_t length = findings->length > findings->capacity ? 0 : findings->length; // More: it was too small.
+    size_t end = *at;
+    int i;
+    for (i = 0; i < 4; i++) {
+        const char *nul = end < length ? (const char *)memchr(data + end, 0, length - end) : NULL;
+        if (nul == NULL) return 0;
+        texts[i] = data + end;
+        end = (size_t)(nul - data) + 1;
+    }
+    finding->kind = texts[0];
+    finding->cause = texts[1];
+    finding->path = texts[2];
+    finding->detail = texts[3];
+    *at = end;
+    return 1;
+}
+
+// Copies the cursor of a page of plexindex_list_changes_json(), NUL-terminated: a cursor has at most 200 bytes.
+// Returns 1 if the next call with it has something now (`more`), else 0. Where `page` holds no page, or `capacity` is
+// too small, `cursor` stays as it is, and 0 is returned.
+static inline int plexindex_get_cursor(const plexindex_buffer *page, char *cursor, size_t capacity)
+{
+    // Quotes within texts are escaped, so only the names of the page's own fields look like this.
+    static const char name[] = "\"cursor\":\"";
+    const char *json = page->length == 0 || page->length >= page->capacity ? "" : (const char *)page->data;
+    const char *found = strstr(json, name);
+    size_t length;
+    if (found == NULL) return 0;
+    found += sizeof name - 1;
+    length = strcspn(found, "\"");
+    if (length >= capacity) return 0;
+    memcpy(cursor, found, length);
+    cursor[length] = '\0';
+    return strstr(json, "\"more\":true") != NULL;
 }
 
 // An edit with its size set, and all else zero: it locks the fields that it names.

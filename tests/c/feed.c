@@ -45,15 +45,16 @@ static long count_of(const char *text, const char *word)
 static long told(const plexindex_library_handle *library, uint32_t flags, size_t limit, const char *word)
 {
     char *json;
-    const char *next;
+    plexindex_buffer buffer = {NULL, 0, 0};
     long count;
     CHECK_STATUS(PLEXINDEX_OK, page(library, flags == 0 ? cursor : "", flags, limit, &json));
-    next = strstr(json, "\"cursor\":\"");
-    CHECK(next != NULL && strstr(next + 1, "\"cursor\":\"") == NULL);
-    next += strlen("\"cursor\":\"");
-    CHECK(strcspn(next, "\"") <= 120);
-    snprintf(cursor, sizeof cursor, "%.*s", (int)strcspn(next, "\""), next);
-    more = strstr(json, "\"more\":true") != NULL;
+    buffer.data = json;
+    buffer.length = strlen(json);
+    buffer.capacity = buffer.length + 1;
+    cursor[0] = '\0';
+    more = plexindex_get_cursor(&buffer, cursor, sizeof cursor);
+    CHECK(strlen(cursor) > 0 && strlen(cursor) <= 120);
+    CHECK(more == (strstr(json, "\"more\":true") != NULL));
     count = count_of(json, word);
     free(json);
     return count;
@@ -67,6 +68,26 @@ static long all_told(const plexindex_library_handle *library, uint32_t flags, si
         count += told(library, 0, limit, word);
     }
     return count;
+}
+
+/* The cursor of a page, whatever its titles are; and of what is no page. */
+static void cursors(void)
+{
+    char json[] = "{\"changes\":[{\"title\":\"\\\"cursor\\\":\\\"no\\\",\\\"more\\\":true\"},{\"title\":\"cursor\"}],"
+                  "\"cursor\":\"yes\",\"more\":false}";
+    plexindex_buffer buffer = {json, sizeof json, sizeof json - 1};
+    char found[8] = "before";
+    CHECK(plexindex_get_cursor(&buffer, found, 3) == 0 && strcmp(found, "before") == 0);
+    CHECK(plexindex_get_cursor(&buffer, found, 4) == 0 && strcmp(found, "yes") == 0);
+    strcpy(strstr(json, "\"more\":false"), "\"more\":true}");
+    buffer.length = strlen(json);
+    CHECK(plexindex_get_cursor(&buffer, found, sizeof found) == 1);
+    strcpy(found, "before");
+    buffer.length = sizeof json + 1; /* it was too small */
+    CHECK(plexindex_get_cursor(&buffer, found, sizeof found) == 0 && strcmp(found, "before") == 0);
+    buffer.length = buffer.capacity = 0;
+    buffer.data = NULL;
+    CHECK(plexindex_get_cursor(&buffer, found, sizeof found) == 0 && strcmp(found, "before") == 0);
 }
 
 struct waiting {
@@ -132,6 +153,7 @@ int main(int argc, char **argv)
     char *json;
     int i;
 
+    cursors();
     handle = opened(&options);
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, page(NULL, "", 0, 10, &json), "refresh");
     refresh(handle);

@@ -70,7 +70,7 @@ static plexindex_walk_request request(uint64_t walk, const char *folders, size_t
     request.folders_count = count;
     request.limit = 1;
     request.walk = walk;
-    request.rules = 511;
+    request.rules = PLEXINDEX_RULE_ALL;
     return request;
 }
 
@@ -80,17 +80,20 @@ static const char *walked(plexindex_walk_request *walk)
     static char told[4096];
     uint64_t memory[512];
     plexindex_buffer page = {memory, sizeof memory, 0};
-    const char *text = (const char *)memory;
+    plexindex_finding finding;
     size_t at = 0, used = 0;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_walk(walk, &page, ERROR));
     told[0] = '\0';
-    while (at < page.length) {
-        const char *what = text + at, *why = what + strlen(what) + 1, *path = why + strlen(why) + 1;
-        const char *line = path + strlen(path) + 1;
-        const char *name = strrchr(path, 0x2f);
-        used += (size_t)snprintf(told + used, sizeof told - used, "%s %s %s;", what, why, name == NULL ? "" : name + 1);
-        at = (size_t)(line + strlen(line) + 1 - text);
+    while (plexindex_get_next_finding(&page, &at, &finding)) {
+        const char *name = strrchr(finding.path, 0x2f);
+        CHECK(strlen(finding.detail) < page.length);
+        used += (size_t)snprintf(told + used, sizeof told - used, "%s %s %s;", finding.kind, finding.cause, name == NULL ? "" : name + 1);
     }
+    CHECK(at == page.length);
+    /* A buffer that was too small holds none. */
+    page.length = page.capacity + 1;
+    at = 0;
+    CHECK(!plexindex_get_next_finding(&page, &at, &finding) && at == 0);
     return told;
 }
 
@@ -179,6 +182,9 @@ static void walk_a_disk(const char *store)
     CHECK(strcmp(once("folder\0/no/such/folder", 23, 1, &files), "unreadable 2 folder;") == 0);
     walk = request(0, given, (size_t)length, 2);
     CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_walk(&walk, &nothing, ERROR), "");
+    walk.rules = PLEXINDEX_RULE_ALL + 1;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "walk.rules");
+    walk.rules = PLEXINDEX_RULE_ALL;
     walk.folders_count = 1;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "count");
     walk = request(0, "x\0/x", 5, 1);

@@ -341,6 +341,7 @@ abi.constants.RULE_SAMPLES = 32
 abi.constants.RULE_EXTRAS = 64
 abi.constants.RULE_DISCS = 128
 abi.constants.RULE_PLEXIGNORE = 256
+abi.constants.RULE_ALL = 511
 abi.constants.WALK_ONCE = 1
 abi.constants.EDIT_LOCK = 0
 abi.constants.EDIT_UNLOCK = 1

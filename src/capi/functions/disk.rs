@@ -13,16 +13,25 @@ use crate::disk::{Rules, WalkStarts};
 use crate::error::{Result, abridged, refuse};
 use crate::query::FileFilter;
 
-/// Reads folders of this machine for a while, and reports what is not listed as a single item, and why. Sends no
-/// request: refresh the libraries first. plexindex_list_items_not_on_disk() is the other direction.
+/// Reads folders of this machine, and reports each file that is not listed as a single item, and why. Sends no request:
+/// refresh the libraries first. plexindex_list_items_not_on_disk() is the other direction.
 ///
-/// A walk takes several calls with the same struct. Give each call the `folder` and `twin_folder` findings of the call
-/// before, and behind them folders that you have not given yet: folders are then read in the order of their names, and
-/// few wait. When no folder is left, call without folders: links are followed then. The walk is over when `walk` is 0.
-/// An abandoned walk needs no call: an index remembers the 64 walks that were continued last.
+/// A walk takes several calls with the same struct, since each call ends after `limit` names or 200 ms. Each call is
+/// given a list of folders to read, and reports those that are still to be read: folders of the list that it did not
+/// come to, and folders that it found.
 ///
-/// `walk`: see plexindex_walk_request. `out_findings`: receives findings, each of four texts, each text followed by a
-/// NUL: the kind, the cause, the path, and a detail or nothing. The kinds:
+/// 1. The first call has `walk` 0, and a list of the folders to walk, or the first of them.
+/// 2. The list of each further call begins with the `folder` and `twin_folder` findings of the call before, in their
+///    order. Behind them come folders that no call was given yet. Folders are then read in the order of their names,
+///    and few wait. The list is a copy: the call writes its findings over those of the call before.
+/// 3. When that list is empty, the call is made without folders. It follows links, and may report folders again: go on
+///    with step 2.
+/// 4. The walk is over when the call leaves 0 in `walk`.
+///
+/// A walk may be abandoned after any call. An index remembers the 64 walks that were continued last.
+///
+/// `walk`: see plexindex_walk_request. `out_findings`: receives findings, for plexindex_get_next_finding(). Each is four
+/// texts, each text followed by a NUL: the kind, the cause, the path, and a detail or nothing. The kinds:
 ///
 /// - `folder`, `twin_folder`: a folder that the walk has not read yet. These come last.
 /// - `file`, `twin_file`: a media file that is not listed as a single item. The cause is `several_items`: more than one
@@ -98,17 +107,19 @@ fn starts(given: &[u8], count: usize) -> Result<WalkStarts<'_>> {
     Ok(starts)
 }
 
-/// Looks for the files of plexindex_list_items_below() on this machine, one page a call, and gives those that are
-/// missing: PLEXINDEX_ITEM_FILE_MISSING in the candidate's `flags`. Mappings name the files, as plexindex_map_to_host()
-/// does. Sends no request.
+/// Lists the files below a folder that are missing from this machine, one page a call. It reads a page of
+/// plexindex_list_items_below(), and looks for each of its files under the name that plexindex_map_to_host() gives.
+/// Sends no request.
 ///
-/// Candidates without that flag are not missing. They are files that could not be looked for
-/// (PLEXINDEX_ITEM_FILE_UNKNOWN); every file of an item that has several; and the last file of the page, whose `path` is
-/// `after` of the next call.
+/// Each candidate is a file, and `flags` says what was found: PLEXINDEX_ITEM_FILE_MISSING, the file is missing;
+/// PLEXINDEX_ITEM_FILE_UNKNOWN, it could not be looked for; neither, it is there. All files with one of these flags are
+/// candidates. Files that are there are candidates in two cases only: another file belongs to the same item, or the
+/// file is the last one of the page.
 ///
-/// `path`, `after`: as for plexindex_list_items_below(). `limit`: files that the call looks for, 1 to 10,000.
-/// `out_page`: a block as from plexindex_list_items_below(); `files` of the answer says how many files were looked
-/// for. The call uses three threads beside the caller's. They end before it returns.
+/// `path`, `after`: as for plexindex_list_items_below(); `after` is the `path` of the last candidate, whatever its
+/// flags. `limit`: files that the call looks for, 1 to 10,000. `out_page`: a block as from
+/// plexindex_list_items_below(); `files` of the answer says how many files were looked for. The call uses three threads
+/// beside the caller's. They end before it returns.
 ///
 /// Returns what plexindex_list_items_below() returns.
 ///

@@ -14,8 +14,8 @@ use crate::error::Status;
 /// `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
 /// and its cursor is that of now; with PLEXINDEX_QUERY_FULL all items come first, as additions. `limit`: items of a
 /// page, 1 to 10,000. `out_json`: an object, UTF-8: `changes`, an array; `cursor`, for the next call; `more`, whether
-/// the next call has something now. Pages that follow `more` end with the state at the first of them, however fast
-/// others write.
+/// the next call has something now. plexindex_get_cursor() reads these two. Pages that follow `more` end with the state
+/// at the first of them, however fast others write.
 ///
 /// A change has `change`, `library` (the title), `section` (its id), `path`, `from`, `from_key` and `item`. An item of
 /// several files has a change for each file.

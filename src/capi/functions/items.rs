@@ -22,7 +22,7 @@ use crate::query::{Answer, FileFilter};
 /// pages perhaps.
 ///
 /// # Safety
-/// Pointers must be NULL or valid; `handle` must be open, and `library` one of it.
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn plexindex_list_items(
     library: *const LibraryHandle,
