@@ -156,6 +156,7 @@ def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
         files[f"{place.includedir}/{header.name}"] = header
     for licence in sorted(ROOT.glob("LICENSE-*")):
         files[f"{place.datadir}/licenses/plexindex/{licence.name}"] = licence
+    files |= {f"{place.datadir}/doc/plexindex/{name}": page for name, page in documents(stage).items()}
     for template in sorted(PACKAGING.glob("*.in")):
         cmake = template.stem.endswith(".cmake")
         below = f"{lib}/cmake/plexindex" if cmake else f"{lib}/pkgconfig"
@@ -175,6 +176,19 @@ def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
         made.write_text(text, encoding="utf-8")
         files[f"{below}/{template.stem}"] = made
     return files
+
+
+def documents(stage: Path) -> dict[str, Path]:
+    """The pages and the examples, by their path below the folder for documents. Links lead to what is installed."""
+    examples = ROOT / "examples" / "c"
+    files = [*examples.glob("*.c"), examples / "CMakeLists.txt", examples / "README.md"]
+    made = {f"examples/{file.name}": file for file in sorted(files)}
+    for name, page in {"c.md": ROOT / "docs" / "c.md", "cpp.md": ROOT / "bindings" / "cpp" / "README.md"}.items():
+        text = page.read_text(encoding="utf-8").replace("](../examples/c/", "](examples/")
+        text = text.replace("](../bindings/cpp/README.md)", "](cpp.md)").replace("[abi.md](abi.md)", "`docs/abi.md`")
+        made[name] = stage / name
+        made[name].write_text(text, encoding="utf-8")
+    return made
 
 
 def put(source: Path | str, target: Path) -> None:

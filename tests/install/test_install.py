@@ -108,6 +108,14 @@ def test_everything_is_in_its_place(installed: Path) -> None:
         "lib/pkgconfig/plexindex-static.pc",
         "lib/cmake/plexindex/plexindex-config.cmake",
         "lib/cmake/plexindex/plexindex-config-version.cmake",
+        "share/doc/plexindex/c.md",
+        "share/doc/plexindex/cpp.md",
+        "share/doc/plexindex/examples/CMakeLists.txt",
+        "share/doc/plexindex/examples/README.md",
+        "share/doc/plexindex/examples/feed.c",
+        "share/doc/plexindex/examples/lookup.c",
+        "share/doc/plexindex/examples/match.c",
+        "share/doc/plexindex/examples/tables.c",
         "share/man/man1/plexindex.1",
         "share/licenses/plexindex/LICENSE-APACHE",
         "share/licenses/plexindex/LICENSE-MIT",
@@ -116,6 +124,10 @@ def test_everything_is_in_its_place(installed: Path) -> None:
     for link in ("libplexindex.so", "libplexindex.so.0"):
         assert (installed / "lib" / link).resolve() == shared(installed).resolve()
     assert (installed / "lib/libplexindex.so").readlink() == Path("libplexindex.so.0")
+    documents = installed / "share/doc/plexindex"
+    for page in documents.rglob("*.md"):
+        for link in re.findall(r"\]\(([\w./]+\.\w+)\)", page.read_text(encoding="utf-8")):
+            assert (page.parent / link).is_file(), f"{page.name} leads to {link}"
     # No file names the folder of the build, or where it was installed first.
     for path in (installed / "lib/pkgconfig", installed / "lib/cmake/plexindex"):
         for file in path.iterdir():
@@ -301,7 +313,8 @@ def test_examples_build_with_cmake(
         pytest.skip("cmake is not installed")
     build = tmp_path / "build"
     static = "ON" if kind == "static" else "OFF"
-    run("cmake", "-S", EXAMPLES, "-B", build, f"-DCMAKE_PREFIX_PATH={installed}", f"-DPLEXINDEX_STATIC={static}")
+    examples = installed / "share/doc/plexindex/examples"
+    run("cmake", "-S", examples, "-B", build, f"-DCMAKE_PREFIX_PATH={installed}", f"-DPLEXINDEX_STATIC={static}")
     run("cmake", "--build", build)
     needed = run("readelf", "-dW", build / "match")
     assert ("[libplexindex.so.0]" in needed) == (kind == "shared")
