@@ -270,6 +270,13 @@ public:
     Error(Status status, const std::string &text) : std::runtime_error(text), status_(status) {}
     /// Returns which error it is.
     [[nodiscard]] Status status() const noexcept { return status_; }
+    /// Compares status and text.
+    /// @{
+    friend bool operator==(const Error &a, const Error &b) noexcept {
+        return a.status_ == b.status_ && std::strcmp(a.what(), b.what()) == 0;
+    }
+    friend bool operator!=(const Error &a, const Error &b) noexcept { return !(a == b); }
+    /// @}
 
 private:
     Status status_;
@@ -291,7 +298,20 @@ template <class E> [[noreturn]] void raise([[maybe_unused]] const E &error) {
 #if defined(__cpp_lib_expected) && __cpp_lib_expected >= 202211L && !defined(DOXYGEN)
 template <class T> using Result = std::expected<T, Error>;
 using Unexpected = std::unexpected<Error>;
+using BadResult = std::bad_expected_access<Error>;
 #else
+/// What Result::value() throws without a value, instead of an Error: `std::bad_expected_access<Error>` where Result is
+/// `std::expected`. `catch (const BadResult &)` fits both, and so does `catch (const std::exception &)`.
+class BadResult : public std::exception {
+public:
+    explicit BadResult(Error error) noexcept : error_(std::move(error)) {}   ///< Of this error.
+    [[nodiscard]] const Error &error() const noexcept { return error_; }     ///< Returns the error.
+    [[nodiscard]] const char *what() const noexcept override { return error_.what(); } ///< Returns its text.
+
+private:
+    Error error_;
+};
+
 /// Makes a Result of this error, as std::unexpected does.
 class Unexpected {
 public:
@@ -303,10 +323,12 @@ private:
 };
 
 /// A value, or the error that came instead: `std::expected<T, Error>` where the standard library has it (C++23), and
-/// otherwise this class, whose members have the same names. value() without a value throws, or ends the program where
-/// there are no exceptions; the other accessors need has_value() to be right, as in the standard.
+/// otherwise this class, whose members have the same names. **value() without a value throws BadResult, not Error**, or
+/// ends the program where there are no exceptions; the other accessors need has_value() to be right, as in the standard.
 template <class T> class [[nodiscard]] Result {
     using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+    template <class U> // neither a Result nor an error, which have operators of their own
+    using Value = std::enable_if_t<!std::is_same_v<U, Result> && !std::is_same_v<U, Unexpected> && !std::is_void_v<T>>;
 
 public:
     using value_type = T;               ///< The type of the value.
@@ -351,7 +373,36 @@ public:
     template <class F> auto transform(F &&function) && { return map(std::move(*this), function); }
     /// @}
     /// Returns what the function, which returns a Result, makes of the error; a value stays.
+    /// @{
+    template <class F> Result or_else(F &&function) const & { return has_value() ? *this : function(error()); }
     template <class F> Result or_else(F &&function) && { return has_value() ? std::move(*this) : function(error()); }
+    /// @}
+    /// Returns this with the Error that the function makes of the error; a value stays.
+    /// @{
+    template <class F> Result transform_error(F &&function) const & {
+        return has_value() ? *this : Result(Unexpected(function(error())));
+    }
+    template <class F> Result transform_error(F &&function) && {
+        return has_value() ? std::move(*this) : Result(Unexpected(function(error())));
+    }
+    /// @}
+    /// Makes a value of these arguments, in place of what is there.
+    template <class... Arguments> decltype(auto) emplace(Arguments &&...arguments) {
+        held_.template emplace<0>(std::forward<Arguments>(arguments)...);
+        return get(*this);
+    }
+
+    /// Compares two results, a result with a value, or a result with an error.
+    /// @{
+    friend bool operator==(const Result &a, const Result &b) { return a.held_ == b.held_; }
+    friend bool operator!=(const Result &a, const Result &b) { return !(a == b); }
+    friend bool operator==(const Result &a, const Unexpected &b) { return !a.has_value() && a.error() == b.error(); }
+    friend bool operator!=(const Result &a, const Unexpected &b) { return !(a == b); }
+    template <class U, class = Value<U>> friend bool operator==(const Result &a, const U &b) {
+        return a.has_value() && *a == b;
+    }
+    template <class U, class = Value<U>> friend bool operator!=(const Result &a, const U &b) { return !(a == b); }
+    /// @}
 
 private:
     template <class Self> static decltype(auto) get(Self &&self) {
@@ -372,7 +423,7 @@ private:
         else return call(std::forward<Self>(self), function), Next();
     }
     void check() const {
-        if (!has_value()) detail::raise(error());
+        if (!has_value()) detail::raise(BadResult(error()));
     }
 
     std::variant<Stored, Error> held_;
@@ -764,7 +815,8 @@ struct Progress {
 
 /// How to answer a query.
 struct QueryOptions {
-    /// How long the call may take; less than 1 ms counts as 1 ms. no_deadline. Default: as Options::deadline says.
+    /// How long the call may take. Less than 1 ms counts as 1 ms, so `end - now` may be negative. no_deadline: any time.
+    /// Default: as Options::deadline says.
     std::optional<milliseconds> deadline{};
     bool offline = false; ///< The call sends no request.
     bool at_once = false; ///< match() and match_folder() wait for nothing: Status::not_yet where they need to.
@@ -961,6 +1013,17 @@ private:
     detail::Block block_;
 };
 
+/// @cond
+namespace detail {
+/// An item of a result without a name. It keeps the memory, but what is reached through `->` would not: its texts end with
+/// the expression. With a name it is used as any std::optional.
+struct KeptItem : std::optional<Item> {
+    const Item *operator->() const & noexcept { return std::optional<Item>::operator->(); }
+    void operator->() const && = delete;
+};
+} // namespace detail
+/// @endcond
+
 /// An Answer that Library::match_into() can fill. A copy shares its memory.
 class Match : public Answer {
 public:
@@ -970,6 +1033,11 @@ public:
     [[nodiscard]] std::string_view message() const & noexcept { return Answer::message(); }
     // A text keeps no memory, and that of a result without a name is gone before the text is read.
     void message() const && = delete;
+    /// As in Answer. That of a result without a name has no `->`: give the result or the item a name first.
+    /// @{
+    [[nodiscard]] std::optional<Item> item() const & noexcept { return Answer::item(); }
+    [[nodiscard]] detail::KeptItem item() const && noexcept { return {Answer::item()}; }
+    /// @}
 
     /// Returns how many log lines wait for drain_log().
     [[nodiscard]] std::uint32_t log_lines() const noexcept { return record_.block.log_lines(); }
@@ -1397,8 +1465,7 @@ private:
 inline std::int64_t deadline_ms(const std::optional<milliseconds> &deadline) noexcept {
     if (!deadline.has_value()) return 0;
     if (*deadline == no_deadline) return PLEXINDEX_NO_DEADLINE;
-    // No deadline is 0 or -1 for C: none at all is short, and negative ones are refused.
-    if (deadline->count() < 0) return std::min<std::int64_t>(-2, deadline->count());
+    // 0 and -1 have other meanings in C. `end - now` is negative when the time is up.
     return std::max<std::int64_t>(1, deadline->count());
 }
 
@@ -2306,6 +2373,7 @@ using Table = BasicTable<detail::Returns>;     ///< A table of it.
 
 #if defined(__cpp_lib_ranges)
 /// @cond
+template <> inline constexpr bool std::ranges::enable_borrowed_range<plexindex::Answers> = true;
 template <> inline constexpr bool std::ranges::enable_borrowed_range<plexindex::Candidates> = true;
 template <> inline constexpr bool std::ranges::enable_view<plexindex::Candidates> = true;
 /// @endcond

@@ -61,6 +61,7 @@ static_assert(std::is_same_v<std::iterator_traits<px::Candidates::iterator>::val
 static_assert(std::ranges::random_access_range<const px::Candidates> && std::ranges::sized_range<const px::Candidates>);
 static_assert(std::ranges::view<px::Candidates> && std::ranges::borrowed_range<px::Candidates>);
 static_assert(std::ranges::random_access_range<const px::Answers> && std::ranges::sized_range<const px::Answers>);
+static_assert(std::ranges::borrowed_range<px::Answers>);
 static_assert(std::ranges::random_access_range<const px::Keys> && std::ranges::sized_range<const px::Keys>);
 static_assert(std::ranges::input_range<px::Library::Items> && std::ranges::input_range<px::results::Library::Items>);
 static_assert(std::ranges::input_range<px::Library::Walk> && std::ranges::input_range<px::results::Library::Walk>);
@@ -74,6 +75,10 @@ static_assert(std::same_as<std::ranges::range_value_t<px::results::Table::Names>
 template <class T, class = void> struct tells : std::false_type {};
 template <class T> struct tells<T, std::enable_if_t<!std::is_void_v<decltype(std::declval<T>().message())>>> : std::true_type {};
 static_assert(tells<px::Match &>::value && tells<const px::Match &>::value && !tells<px::Match>::value);
+template <class T, class = void> struct reaches : std::false_type {};
+template <class T> struct reaches<T, std::enable_if_t<!std::is_void_v<decltype(std::declval<T>().item()->title())>>> : std::true_type {};
+static_assert(reaches<px::Match &>::value && reaches<const px::Match &>::value && !reaches<px::Match>::value);
+static_assert(std::is_convertible_v<decltype(std::declval<px::Match>().item()), std::optional<px::Item>>);
 
 namespace {
 
@@ -433,13 +438,11 @@ void callbacks(const px::Index &index) {
     }
     harness("heal");
     CHECK(slow.match("/data/slow/x.mkv").status() == px::Status::not_found);
-    // No time at all is a short time, not none; less is refused.
+    // No time at all is a short time, not none; so is a time that is up.
     ask = {};
-    ask.deadline = 0ms;
-    CHECK(slow.match("/data/slow/x.mkv", ask).status() == px::Status::not_found);
-    for (const auto negative : {-1ms, -5ms}) {
-        ask.deadline = negative;
-        refused(px::Status::invalid_argument, "deadline_ms", [&] { return slow.match("/data/slow/x.mkv", ask); });
+    for (const auto none : {0ms, -1ms, -5ms, std::chrono::milliseconds::min()}) {
+        ask.deadline = none;
+        CHECK(slow.match("/data/slow/x.mkv", ask).status() == px::Status::not_found);
     }
 }
 
@@ -822,8 +825,26 @@ void result() {
     try {
         static_cast<void>(failed.value());
         FAIL("it is not thrown");
+    } catch (const px::BadResult &bad) {
+        CHECK(bad.error().status() == px::Status::offline);
+    }
+    try {
+        wrong.value();
+        FAIL("it is not thrown");
+    } catch (const px::Error &) {
+        FAIL("it is an Error here, and none with std::expected");
     } catch (const std::exception &) {
     }
+    CHECK(failed.or_else([](const px::Error &) { return Text("e"); }).value() == "e");
+    const auto other = [](const px::Error &one) { return px::Error(px::Status::store, one.what()); };
+    CHECK(failed.transform_error(other).error() == px::Error(px::Status::store, "no") && *Text("g").transform_error(other) == "g");
+    CHECK(wrong.transform_error(other).error().status() == px::Status::store && none.transform_error(other));
+    Text made = failed;
+    CHECK(made == failed && made == px::Unexpected(error) && made != px::Unexpected(other(error)) && made != Text("h"));
+    CHECK(made.emplace(3, 'h') == "hhh" && made == std::string("hhh") && made == "hhh" && made != "h" && made != failed);
+    px::Result<void> filled = wrong;
+    filled.emplace();
+    CHECK(filled == none && wrong != none && wrong == px::Unexpected(error));
     using Pointer = px::Result<std::unique_ptr<int>>;
     const Pointer pointer = Pointer(std::make_unique<int>(3)).transform([](auto one) { return one; });
     CHECK(**pointer == 3);
