@@ -516,9 +516,13 @@ typedef struct plexindex_finding {
     const char *detail; // What the cause says of it.
 } plexindex_finding;
 
-// Reads the findings of plexindex_walk() one by one. `at` is 0 before the first one, and the call moves it on:
+// Reads the findings of plexindex_walk() one by one:
 //     size_t at = 0;
 //     while (plexindex_get_next_finding(&findings, &at, &finding)) use(finding.kind, finding.path);
+//
+// `findings`: the buffer that plexindex_walk() filled. `at`: 0 for the first finding; the call moves it on.
+// `finding`: receives the finding.
+//
 // Returns 1 with the next finding, 0 after the last one.
 static inline int plexindex_get_next_finding(const plexindex_buffer *findings, size_t *at, plexindex_finding *finding)
 {
@@ -541,9 +545,12 @@ static inline int plexindex_get_next_finding(const plexindex_buffer *findings, s
     return 1;
 }
 
-// Copies the cursor of a page of plexindex_list_changes_json(), NUL-terminated: a cursor has at most 200 bytes.
-// Returns 1 if the next call with it has something now (`more`), else 0. Where `page` holds no page, or `capacity` is
-// too small, `cursor` stays as it is, and 0 is returned.
+// Copies the cursor of a page of changes.
+//
+// `page`: the buffer that plexindex_list_changes_json() filled. `cursor`: receives the cursor, at most 200 bytes, and a
+// NUL. It stays as it is where `page` holds no page, or it does not fit. `capacity`: the room in `cursor`.
+//
+// Returns 1 if the next call with this cursor has something now (`more`), else 0.
 static inline int plexindex_get_cursor(const plexindex_buffer *page, char *cursor, size_t capacity)
 {
     // Quotes within texts are escaped, so only the names of the page's own fields look like this.

@@ -45,6 +45,7 @@ TYPES = {
     "plexindex_table_handle": "Tables of the host's own values",
     "plexindex_table_op": "Tables of the host's own values",
     "plexindex_error": "Helpers",
+    "plexindex_finding": "Helpers",
 }
 # Descriptions of arguments whose comment omits them.
 USUAL = {
@@ -123,7 +124,7 @@ def sentence(text: str) -> str:
 
 def paragraphs_of(comment: list[str]) -> list[str]:
     """The paragraphs of a comment, each in one line but for lists."""
-    return [re.sub(r"\s*\n(?!- )\s*", " ", text) for text in "\n".join(comment).split("\n\n")]
+    return [re.sub(r"\s*\n(?!- |\d\. )\s*", " ", text) for text in "\n".join(comment).split("\n\n")]
 
 
 def described(paragraphs: list[str]) -> tuple[list[str], dict[str, str]]:
