@@ -742,3 +742,29 @@ fn the_host_that_records_knows_what_its_own_writes_evicted() {
         assert_eq!(first(&library), first(&others), "in round {round}");
     }
 }
+
+#[test]
+fn matches_of_a_cleared_library_push_none_out() {
+    let at = Scene::movies(20).with(|options| options.matches_limit = 150_000);
+    let [own, other] = ["anna", "bert"].map(|user| {
+        let mut options = at.options.clone();
+        options.user = Some(user.to_owned());
+        open(options, &at.clock)
+    });
+    let (path, key) = path_of(&at.server, 1, 3);
+    let record = |index: &Index, whose: &str, count: u32| {
+        let library = index.library("Movies").expect("a handle");
+        library.match_path(path.as_bytes()).expect("listed");
+        let paths: Vec<String> = (0..count).map(|n| format!("/host/{whose}/{n}.mkv")).collect();
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &*key)).collect();
+        library.record_matches(&pairs).expect("recorded");
+        library
+    };
+    let library = record(&own, "own", 1);
+    record(&other, "other", 1_100);
+    other.clear().expect("cleared");
+    // Together they are more than the limit, without those that are cleared they are not.
+    record(&own, "more", 1_100);
+    let kept = library.match_path(b"/host/own/0.mkv").expect("an answer");
+    assert_eq!(kept.status, Status::Ok, "{}", kept.message);
+}

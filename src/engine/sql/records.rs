@@ -180,8 +180,8 @@ fn rows(connection: &Connection, which: &str, from: i64, long: i64, most: usize)
 
 // Conditions for rows of the log after row ?1: all of them, confirmed matches, or records of hosts' tables.
 const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
-const MATCHES_AFTER: &str =
-    "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE library IS NOT NULL) ORDER BY id";
+const MATCHES_AFTER: &str = "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE library IN \
+                             (SELECT id FROM libraries WHERE identity > 0)) ORDER BY id";
 const HOST_RECORDS_AFTER: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
 /// The changes since a snapshot; everything if `since` is `None` or the manifest changed.
@@ -307,10 +307,11 @@ impl RecordLog<'_> {
         manifest(self.connection)
     }
 
-    /// All collections that are not cleared.
+    /// All collections that are not cleared. Matches of a cleared library are swept later, and count for no limit until then.
     pub fn collections(&self) -> rusqlite::Result<Vec<Collection>> {
         self.connection.rows(
-            "SELECT id, library IS NOT NULL, entries, bytes FROM tables WHERE name IS NOT NULL OR library IS NOT NULL",
+            "SELECT id, library IS NOT NULL, entries, bytes FROM tables \
+             WHERE name IS NOT NULL OR library IN (SELECT id FROM libraries WHERE identity > 0)",
             [],
             |row| {
                 Ok(Collection {
