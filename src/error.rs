@@ -172,8 +172,7 @@ impl From<()> for Status {
     }
 }
 
-/// Something that did not work.
-/// An error.
+/// An error: a kind for programs, and a text for users.
 ///
 /// Its text says what failed, with which input, and how to solve it. It never contains a token, and contains a media
 /// path only if that was passed to this very call. Programs decide by its [`kind`](Error::kind).
@@ -190,7 +189,7 @@ pub struct Error {
     /// The outcome, as in the C ABI.
     #[doc(hidden)]
     pub status: Status,
-    /// The outcome, as in the C ABI.
+    /// The text, for users.
     #[doc(hidden)]
     pub message: String,
     source: Option<Arc<dyn std::error::Error + Send + Sync>>,
@@ -282,11 +281,11 @@ impl std::error::Error for Error {
 pub enum ErrorKind {
     /// An argument has an invalid value.
     InvalidArgument,
-    /// An argument has an invalid value.
-    Unsupported,
     /// The kind of source cannot do this: it has no events, or no edits.
+    Unsupported,
+    /// The host's progress callback ended the call. What was fetched is kept.
     Aborted,
-    /// The progress callback ended the call. The items fetched so far are kept.
+    /// The store cannot be opened, read or written, or no thread can be started.
     Store,
     /// The disk is full, or a limit is reached. Nothing was changed.
     StoreFull,
@@ -302,25 +301,27 @@ pub enum ErrorKind {
     NotOnServer,
     /// The reply is not from a Plex Media Server, or from one that is too old.
     NotPlex,
-    /// The reply is not from a Plex Media Server, or from one that is too old.
+    /// The server is starting, or upgrading its database.
     Starting,
     /// The server's reply is cut off or malformed.
     BadAnswer,
-    /// The server's reply is cut off or malformed.
-    ServerError,
     /// The server failed: it replied with 5xx, or with another unexpected status.
+    ServerError,
+    /// The server was silent for too long. Or the deadline passed in a call that no other call can continue: an edit, a
+    /// check of the server, a refresh while no library is known.
     Timeout,
     /// The server redirects to another host. The token is not sent there.
     Redirected,
     /// A request is needed, but the call or the index is offline, or there is no server URL.
     Offline,
-    /// The server has no library with this title, section id or uuid.
+    /// The server has no library with this title, section id or uuid. Or none was ever fetched, or the server has not
+    /// accepted a new token yet: ask the server first.
     LibraryNotFound,
     /// Two libraries have this title.
     LibraryAmbiguous,
     /// The changes since the cursor are not known any more: list again, in full.
     ListAgain,
-    /// The changes since the cursor are not known any more: list again, in full.
+    /// A defect in plexindex. Please report it.
     Defect,
 }
 

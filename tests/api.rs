@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::collections::BTreeMap;
 use std::error::Error as _;
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
@@ -909,6 +910,47 @@ fn each_failure_of_the_index_is_a_kind_of_the_same_name() {
             assert_eq!(format!("{kind:?}"), name);
         }
     }
+}
+
+/// The sentences above each variant of an enum of src/error.rs.
+fn documented(of: &str) -> BTreeMap<String, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/error.rs");
+    let file = syn::parse_file(&std::fs::read_to_string(path).expect("src/error.rs")).expect("Rust");
+    let declared = file.items.into_iter().find_map(|item| match item {
+        syn::Item::Enum(one) if one.ident == of => Some(one),
+        _ => None,
+    });
+    let text = |attribute: &syn::Attribute| match &attribute.meta {
+        syn::Meta::NameValue(syn::MetaNameValue {
+            value:
+                syn::Expr::Lit(syn::ExprLit {
+                    lit: syn::Lit::Str(text),
+                    ..
+                }),
+            ..
+        }) => text.value(),
+        _ => String::new(),
+    };
+    let variants = declared.expect("the enum").variants.into_iter();
+    variants
+        .map(|one| (one.ident.to_string(), one.attrs.iter().map(text).collect()))
+        .collect()
+}
+
+/// Two lists of the same meanings: cbindgen reads one of them, and cannot share a macro.
+#[test]
+fn a_kind_and_the_status_of_its_name_have_the_same_text() {
+    let (of_statuses, of_kinds) = (documented("Status"), documented("ErrorKind"));
+    // In C also a struct of a later version.
+    let own = ["Unsupported", "Defect"];
+    for (name, text) in &of_kinds {
+        if own.contains(&&**name) {
+            assert!(!of_statuses.values().any(|other| other == text), "{name}: {text}");
+        } else {
+            assert_eq!(Some(text), of_statuses.get(name), "{name}");
+        }
+    }
+    assert!(of_kinds.len() > own.len());
 }
 
 #[test]
