@@ -100,7 +100,13 @@ impl Mapping {
 /// The index calls it when the server refuses its token: on the thread of the refused call, one thread at a time, never
 /// on a thread of the library. Other refused calls wait for the new token until their deadline, and at most for
 /// [`Options::read_timeout`]. A call without a new token fails with
-/// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized).
+/// [`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized). After a call that returned `None` it is not called for
+/// 15 s.
+///
+/// The token must be of the same user. The callback may use the index: calls that it makes there use the refused token,
+/// and fail without another renewal. [`Index::set_token`](crate::Index::set_token) on this thread is the same as
+/// returning the token. A panic in it unwinds through the refused call; the index stays usable, and the next refused
+/// call calls it again.
 #[derive(Clone)]
 pub struct Renewal(Arc<dyn Fn() -> Option<Token> + Send + Sync>);
 

@@ -603,6 +603,46 @@ fn inside(index: &Arc<Index>) -> Arc<Inside> {
 }
 
 #[test]
+fn a_token_that_the_function_sets_itself_is_the_new_token_of_its_call() {
+    let sets = |index: &Index| index.set_token(Token::new("new")).expect("set");
+    for returned in ["new", "", "newer"] {
+        let at = scene("old");
+        let (path, key) = path_of(&at.server, 1, 5);
+        let (index, slot) = renewed_by(at.options.clone(), &at, move |(index, _)| {
+            sets(index);
+            Token::new(returned)
+        });
+        *slot.lock().expect("a lock") = Some(inside(&index));
+        admit(&at.server, &[if returned.is_empty() { "new" } else { returned }]);
+        let library = index.library("Movies").expect("a handle");
+        let found = index.match_path(&library.query(), path.as_bytes()).expect(returned);
+        assert_eq!(found.item.map(|item| item.item.rating_key).as_ref(), Some(&key));
+        slot.lock().expect("a lock").take();
+    }
+}
+
+#[test]
+fn a_panic_of_the_function_ends_its_call_and_holds_nothing() {
+    let at = scene("old");
+    let calls = Arc::new(AtomicU32::new(0));
+    let counted = Arc::clone(&calls);
+    let options = Options {
+        renewal: Some(Renewal::new(move || {
+            assert!(counted.fetch_add(1, Ordering::Relaxed) > 0, "the host's");
+            Token::new("new")
+        })),
+        ..at.options.clone()
+    };
+    let index = open(options, &at.clock);
+    admit(&at.server, &["new"]);
+    let library = index.library("Movies").expect("a handle");
+    let asks = std::panic::AssertUnwindSafe(|| index.check(&library.query()));
+    std::panic::catch_unwind(asks).expect_err("the host's panic goes on");
+    index.check(&library.query()).expect("renewed");
+    assert_eq!(calls.load(Ordering::Relaxed), 2);
+}
+
+#[test]
 fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
     let at = scene(&anns(0));
     used(&at);

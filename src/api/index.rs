@@ -15,7 +15,6 @@ use crate::error::Result;
 use crate::events::{DebounceIntervals, Notified};
 use crate::model::Token;
 use crate::query::{Folder, LibraryInfo, Match};
-use crate::source::TokenOwner;
 use crate::stats::Stats;
 
 impl Index {
@@ -164,13 +163,14 @@ impl Index {
     /// With [`Options::user`](crate::Options::user) the index keeps its content. Without it, the index returns nothing
     /// until the server has accepted the new token. Then it returns what it stored for the token's user: a JSON Web
     /// Token names its user and the key pair, any other token is a user of its own.
-    /// [`Options::renewal`](crate::Options::renewal) supplies a new token when the server refuses this one.
+    /// [`Options::renewal`](crate::Options::renewal) supplies a new token when the server refuses this one. Within that
+    /// callback, on its thread, the token is one of the same user, and the refused call is repeated with it.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a text that no header can carry; errors of
     /// the store.
     pub fn set_token(&self, token: Option<Token>) -> Result<()> {
-        self.inner().set_token(token, TokenOwner::Any)
+        self.inner().set_token(token)
     }
 
     /// Makes a full listing of every library due, and removes all recorded matches.

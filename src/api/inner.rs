@@ -151,11 +151,19 @@ impl Inner {
         Timed::begin(&self.counters, self.slow, what, library, many)
     }
 
-    /// Replaces the token.
-    pub fn set_token(&self, token: Option<Token>, owner: TokenOwner) -> Result<()> {
+    /// Replaces the token. Within the renewal callback it is of the refused token's user, as if the callback returned it.
+    pub fn set_token(&self, token: Option<Token>) -> Result<()> {
         if let Some(token) = &token {
             source::check_token(token)?;
         }
+        let owner = match self.renewing.refused_session() {
+            // A token that another thread set since may be any user's.
+            Some(refused) => match self.reading.tokens.current_after(refused) {
+                (session, true) => TokenOwner::SameAs(session),
+                (_, false) => TokenOwner::Any,
+            },
+            None => TokenOwner::Any,
+        };
         if self.reading.set_token(token, owner)? {
             self.sync.forget_failures();
             self.events.token_replaced();
@@ -212,12 +220,16 @@ impl Inner {
     /// Asks the host for a new token, unless another thread does. Returns whether there is a new one.
     fn renew(&self, call: &Call<'_>) -> bool {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
-        self.renewing
-            .renew(self.reading.now_ms(), call.deadline, &is_renewed, &|token| {
-                if let Err(error) = self.set_token(Some(token), TokenOwner::SameAs(call.session)) {
+        self.renewing.renew(
+            self.reading.now_ms(),
+            (call.session, call.deadline),
+            &is_renewed,
+            &|token| {
+                if let Err(error) = self.set_token(Some(token)) {
                     log::warn!("the new token cannot be used: {error}");
                 }
-            });
+            },
+        );
         is_renewed()
     }
 

@@ -1,7 +1,6 @@
 use crate::api::Index;
 use crate::model::{IdentityId, Server, Token};
 use crate::options::Options;
-use crate::source::TokenOwner;
 
 #[test]
 fn answers_for_one_user_never_reach_a_user_whose_token_is_set_meanwhile() {
@@ -18,7 +17,7 @@ fn answers_for_one_user_never_reach_a_user_whose_token_is_set_meanwhile() {
         machine_identifier: "server".to_owned(),
         ..Server::default()
     };
-    let set = |token: &str| inner.set_token(Token::new(token), TokenOwner::Any).expect("set");
+    let set = |token: &str| inner.set_token(Token::new(token)).expect("set");
     let accepted = |token: &str| {
         set(token);
         let endpoint = inner.reading.endpoint().expect("a server is named");

@@ -31,10 +31,19 @@ pub(crate) struct Renewing {
     ended: Condvar,
 }
 
+/// A call that the server refused, in the callback.
+#[derive(Clone, Copy)]
+struct RefusedCall {
+    /// Its thread: [`this_thread`].
+    thread: usize,
+    /// Number of its token.
+    session: u64,
+}
+
 #[derive(Default)]
 struct RenewalState {
-    /// The thread in the callback. Calls that it makes there do not renew the token.
-    under_way: Option<usize>,
+    /// The call whose token is renewed. Calls that the callback makes on its thread do not renew the token.
+    under_way: Option<RefusedCall>,
     /// When the host last had no new token, Unix ms.
     in_vain_ms: Option<i64>,
 }
@@ -72,17 +81,32 @@ impl Renewing {
     /// Resets the state in the child of a fork: only a renewal of the forking thread continues there.
     pub fn after_fork(&self) {
         if let Some(mut state) = try_lock(&self.state) {
-            state.under_way = state.under_way.filter(|thread| *thread == this_thread());
+            state.under_way = state.under_way.filter(|call| call.thread == this_thread());
         }
     }
 
-    /// Gets a new token from the host and passes it to `set`, unless `is_renewed` is true before. Waits for a renewal
-    /// of another thread, until the deadline and at most as long as for a silent server.
-    pub fn renew(&self, now_ms: i64, deadline: Deadline, is_renewed: &dyn Fn() -> bool, set: &dyn Fn(Token)) {
+    /// Returns the number of the refused token if this thread is in the callback.
+    pub fn refused_session(&self) -> Option<u64> {
+        let under_way = lock(&self.state).under_way;
+        under_way
+            .filter(|call| call.thread == this_thread())
+            .map(|call| call.session)
+    }
+
+    /// Gets a new token from the host for a call that was refused with the token `session`, and passes it to `set`,
+    /// unless `is_renewed` is true before. Waits for a renewal of another thread, until the deadline and at most as
+    /// long as for a silent server.
+    pub fn renew(
+        &self,
+        now_ms: i64,
+        (session, deadline): (u64, Deadline),
+        is_renewed: &dyn Fn() -> bool,
+        set: &dyn Fn(Token),
+    ) {
         let Some(renewal) = &self.renewal else { return };
-        let this = this_thread();
+        let thread = this_thread();
         let state = lock(&self.state);
-        if state.under_way == Some(this) {
+        if state.under_way.is_some_and(|call| call.thread == thread) {
             return;
         }
         let waited = self
@@ -93,7 +117,7 @@ impl Renewing {
         if state.under_way.is_some() || is_renewed() || state.in_vain_ms.is_some_and(in_vain) {
             return;
         }
-        state.under_way = Some(this);
+        state.under_way = Some(RefusedCall { thread, session });
         drop(state);
         let ends = UnderWay(self);
         if let Some(token) = renewal.call() {
