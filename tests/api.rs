@@ -402,6 +402,24 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
     Ok(())
 }
 
+/// In C an empty cursor is none.
+#[test]
+fn an_empty_cursor_is_refused() -> Anything {
+    let at = Scene::new(2);
+    let index = at.open_listed()?;
+    let failed = index.changes(Some("")).err().map(|error| error.kind());
+    assert_eq!(failed, Some(ErrorKind::InvalidArgument));
+    let failed = index
+        .library("Movies")?
+        .changes(Some(""))
+        .err()
+        .map(|error| error.kind());
+    assert_eq!(failed, Some(ErrorKind::InvalidArgument));
+    let failed = index.query().deadline(Duration::ZERO).wait_for_changes("").err();
+    assert_eq!(failed.map(|error| error.kind()), Some(ErrorKind::InvalidArgument));
+    Ok(())
+}
+
 #[test]
 fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
     let at = Scene::new(20);

@@ -5,7 +5,7 @@ use std::vec;
 
 use super::opened::{Index, Library};
 use super::query::Query;
-use crate::error::Result;
+use crate::error::{Result, refuse};
 use crate::query::Change;
 
 /// Most items of a page.
@@ -28,6 +28,10 @@ pub struct Changes {
 
 impl Changes {
     pub(super) fn new(index: &Index, library: Option<&Library>, cursor: Option<&str>, full: bool) -> Result<Self> {
+        // The C ABI and `read` know no cursor by an empty one.
+        if cursor == Some("") {
+            return refuse("the cursor is empty: give one of this index, or none for the current position");
+        }
         let mut changes = Self {
             index: index.clone(),
             library: library.cloned(),
