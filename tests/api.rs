@@ -532,6 +532,50 @@ fn an_error_names_its_kind_and_the_remedy() {
     );
 }
 
+/// Where nothing is known, no miss is an answer, whether the call names a library or not.
+#[test]
+fn an_index_that_knows_nothing_and_may_not_ask_says_so() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let empty = tempfile::tempdir()?;
+    let index = Index::open(Options::new(empty.path()))?;
+    let movies = index.library("Movies")?;
+    let all = index.library(Selector::All)?;
+    let kind = |failed: Option<Error>| failed.map(|error| error.kind());
+    let asked = [
+        index.match_path(&path).err(),
+        movies.match_path(&path).err(),
+        all.match_path(&path).err(),
+        index.match_folder("/data/movies").err(),
+        index.match_guid("imdb://tt1254207").err(),
+        index.search_title("A film").err(),
+        index.match_paths([&path]).err(),
+        movies.record_match(&path, &key).err(),
+        index.refresh().err(),
+    ];
+    for (nth, failed) in asked.into_iter().enumerate() {
+        assert_eq!(kind(failed), Some(ErrorKind::Offline), "{nth}");
+    }
+    // Waiting for nothing is all that it promises: the whole call says why.
+    assert_eq!(movies.match_path_at_once(&path)?.status, Status::NotYet);
+    assert!(index.libraries()?.is_empty());
+
+    // The same call, offline, of an index that has a server.
+    let index = at.open();
+    let failed = index.query().offline().match_path(&path).err();
+    assert_eq!(kind(failed), Some(ErrorKind::Offline));
+
+    // What is stored answers as ever.
+    let _ = index.refresh()?;
+    drop(index);
+    let stored = Index::open(Options::new(at.folder.path()))?;
+    assert_eq!(stored.match_path(&path)?.status, Status::Found);
+    assert_eq!(stored.match_path("/elsewhere/b.mkv")?.reason, Some(Reason::NoLocation));
+    let failed = stored.library("Nope")?.record_match(&path, &key).err();
+    assert_eq!(kind(failed), Some(ErrorKind::LibraryNotFound));
+    Ok(())
+}
+
 #[test]
 fn an_error_of_the_system_is_the_source_of_ours() -> Anything {
     let folder = tempfile::tempdir()?;

@@ -347,8 +347,8 @@ fn what_is_new_is_found_and_what_went_is_not() -> Anything {
 #[test]
 fn without_a_server_the_index_answers() -> Anything {
     let at = Scene::new();
-    let cold = at.open().query().offline().match_folder("/data/tv/Alpha")?;
-    assert_eq!(cold.answer.status, Status::NotFound);
+    let cold = at.open().query().offline().match_folder("/data/tv/Alpha").unwrap_err();
+    assert_eq!(cold.kind(), ErrorKind::Offline);
     let index = at.open();
     assert_eq!(index.match_folder("/data/tv/Alpha")?.items, 5);
     at.server.refuse();

@@ -193,11 +193,13 @@ impl Library {
     }
 
     /// Records that a path belongs to an item, named by key or rating key. Every process answers with it from now on.
+    /// The server is not asked whether it has the item: of one that is not listed, answers have only the keys.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), also for all libraries at once;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store; errors of the server, if
-    /// the library is not known yet.
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. If no library is known
+    /// yet, [errors of the server](crate::ErrorKind#errors-of-the-server), such as
+    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline).
     pub fn record_match(&self, path: impl AsRef<Path>, key: &str) -> Result<()> {
         self.record_matches([(path, key)])
     }

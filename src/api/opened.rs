@@ -17,13 +17,13 @@ use crate::stats::Counters;
 /// may be open on one folder, in any number of processes.
 ///
 /// ```
-/// use plexindex::{Index, Options};
+/// use plexindex::{ErrorKind, Index, Options};
 ///
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path();
 /// let index = Index::open(Options::new(folder))?; // without a server: it answers from what is stored
-/// let found = index.match_path("/media/movies/Big Buck Bunny (2008).mkv")?;
-/// assert!(found.item().is_none());
+/// let failed = index.match_path("/media/movies/Big Buck Bunny (2008).mkv").unwrap_err();
+/// assert_eq!(failed.kind(), ErrorKind::Offline); // nothing is
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

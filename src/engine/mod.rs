@@ -19,7 +19,8 @@ pub use compaction::{ListingSegments, Maintenance};
 pub use records::{LONGEST_NAME, Op, Records, Table, Tables, Terms};
 pub use segment::ListingBuilder;
 pub use snapshot::{
-    EvictionPin, MAX_RETRIES, Reading, Resolved, Selection, Selector, Snapshot, age, cleared_again, places,
+    EvictionPin, MAX_RETRIES, Reading, Resolved, Selection, Selector, Snapshot, age, cleared_again, nothing_known,
+    places,
 };
 pub use sql::{
     Endpoint, FeedPage, FeedPlace, FeedPosition, Invalidation, ItemChange, LibraryHint, LibraryRow, Listing,

@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::planner::{Facts, KnownLibraries, ListStep, QueryState, QueryStep};
 use super::room::Queries;
-use crate::engine::{EvictionPin, LibraryRow, Reading, Snapshot};
+use crate::engine::{EvictionPin, LibraryRow, Reading, Snapshot, nothing_known};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
@@ -390,17 +390,14 @@ impl Queries {
         failure.map_or(Ok(()), |error| self.back_off_after(call, state, error))
     }
 
-    /// The error for an unknown library.
+    /// The error for an unknown library, or where none is known.
     fn refusal(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
         match (failure, call.library) {
             (Some(error), _) => error,
             (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => {
                 library.unknown(snapshot, &self.reading)
             }
-            (None, library) => match self.reading.check_accepted() {
-                Err(unaccepted) => Error::new(Status::Offline, unaccepted.message),
-                Ok(()) => offline(library.map_or("", |library| library.selector().name())),
-            },
+            (None, library) => nothing_known(library, &self.reading),
         }
     }
 
@@ -480,15 +477,5 @@ pub(super) fn segments_lost() -> Error {
         Status::Store,
         "an image is missing or damaged again each time that it is made anew: see the log, and look for the program that \
          removes or overwrites files in cache_dir",
-    )
-}
-
-fn offline(library: &str) -> Error {
-    Error::new(
-        Status::Offline,
-        format!(
-            "library '{library}' is not in the store, and no server may be asked: give server_url and token, or \
-             database, or drop the offline flag"
-        ),
     )
 }

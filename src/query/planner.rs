@@ -59,7 +59,7 @@ pub enum ListStep {
     GoOn,
     /// Fetch the libraries of the server.
     Ask,
-    /// Return an error: the library does not exist, as far as is known.
+    /// Return an error: the library does not exist as far as is known, or nothing is known.
     Refuse,
 }
 
@@ -131,8 +131,9 @@ impl QueryState {
                 self.listed_libraries = true;
                 ListStep::Ask
             }
-            KnownLibraries::None => ListStep::GoOn,
-            KnownLibraries::Unknown { .. } => ListStep::Refuse,
+            // The server shows none, or failed: the answer will say so.
+            KnownLibraries::None if self.listed_libraries => ListStep::GoOn,
+            KnownLibraries::None | KnownLibraries::Unknown { .. } => ListStep::Refuse,
         }
     }
 

@@ -242,15 +242,20 @@ fn libraries_of_another_server_are_refreshed_too() {
 fn libraries_are_requested_once_and_only_if_unknown() {
     let unknown = |others| KnownLibraries::Unknown { others };
     for libraries in [unknown(false), unknown(true), KnownLibraries::None] {
-        let refused = if libraries == KnownLibraries::None {
+        // A server without libraries is an answer.
+        let again = if libraries == KnownLibraries::None {
             ListStep::GoOn
         } else {
             ListStep::Refuse
         };
         let mut state = QueryState::default();
-        assert_eq!(state.list_step(libraries, false), refused, "{libraries:?}, offline");
+        assert_eq!(
+            state.list_step(libraries, false),
+            ListStep::Refuse,
+            "{libraries:?}, offline"
+        );
         assert_eq!(state.list_step(libraries, true), ListStep::Ask, "{libraries:?}");
-        assert_eq!(state.list_step(libraries, true), refused, "{libraries:?}, again");
+        assert_eq!(state.list_step(libraries, true), again, "{libraries:?}, again");
     }
     let mut state = QueryState::default();
     assert_eq!(state.list_step(KnownLibraries::Known, true), ListStep::GoOn);

@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
-use crate::engine::{LibraryRow, MAX_RETRIES, Resolved, Selection, Selector, Snapshot, age, cleared_again};
+use crate::engine::{
+    LibraryRow, MAX_RETRIES, Resolved, Selection, Selector, Snapshot, age, cleared_again, nothing_known,
+};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
@@ -88,6 +90,9 @@ impl Syncing {
                 match call.library {
                     _ if self.may_ask(call) && (attempts == 0 || cleared && attempts < MAX_RETRIES) => {}
                     Some(library) if cleared && attempts > 0 => return Err(cleared_again(library.selector().name())),
+                    library if snapshot.rows.is_empty() && !self.may_ask(call) => {
+                        return Err(nothing_known(library, &self.reading));
+                    }
                     Some(library) => return Err(library.unknown(&snapshot, &self.reading)),
                     None => return Ok(None),
                 }

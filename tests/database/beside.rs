@@ -240,7 +240,7 @@ fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
         offline: true,
         ..with(&store, &server, &away)
     };
-    assert_eq!(key_of(&opened(offline, &clock), &path(7)), None);
+    assert_eq!(failed(offline), Status::Offline);
     // Its own server: what was listed is used, after one request.
     let own = serving(30);
     let beside = opened(with(&store, &server, &own), &clock);

@@ -17,4 +17,4 @@ pub use data::{Snapshot, age, places};
 pub use invalidate::{MAX_RETRIES, cleared_again};
 pub use limit::EvictionPin;
 pub use reading::Reading;
-pub use selection::{Resolved, Selection, Selector};
+pub use selection::{Resolved, Selection, Selector, nothing_known};

@@ -158,6 +158,21 @@ impl Selection {
     }
 }
 
+/// The error where no library is known and no request is allowed. `library`: the one that a call names.
+pub fn nothing_known(library: Option<&Selection>, reading: &Reading) -> Error {
+    if let Err(unaccepted) = reading.check_accepted() {
+        return Error::new(Status::Offline, unaccepted.message);
+    }
+    let what = match library.map(Selection::selector) {
+        None | Some(Selector::All) => "no library is in the store".to_owned(),
+        Some(selector) => format!("library '{}' is not in the store", abridged(selector.name().as_bytes())),
+    };
+    Error::new(
+        Status::Offline,
+        format!("{what}, and no server may be asked: give server_url and token, or database, or drop the offline flag"),
+    )
+}
+
 /// Indexes of the rows that a selector matches; for [`Selector::Any`] those of its first meaning that matches.
 fn fitting<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
     let by = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
