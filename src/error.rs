@@ -276,6 +276,16 @@ impl std::error::Error for Error {
 /// The kind of failure of an [`Error`].
 ///
 /// Kinds may be added: a `match` needs an arm for others.
+///
+/// # Errors of the server
+/// A call that sends a request may fail with [`Connect`](Self::Connect), [`Tls`](Self::Tls),
+/// [`Unauthorized`](Self::Unauthorized), [`Forbidden`](Self::Forbidden), [`NotOnServer`](Self::NotOnServer),
+/// [`NotPlex`](Self::NotPlex), [`Starting`](Self::Starting), [`BadAnswer`](Self::BadAnswer),
+/// [`ServerError`](Self::ServerError), [`Timeout`](Self::Timeout), [`Redirected`](Self::Redirected) and
+/// [`Offline`](Self::Offline). [`is_transient`](Self::is_transient) says which of them may pass by themselves.
+///
+/// # Errors of the store
+/// Almost every call may fail with [`Store`](Self::Store), and one that writes with [`StoreFull`](Self::StoreFull).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

@@ -24,7 +24,7 @@
 //!     Some(item) => println!("{item} is {}", item.key), // Big Buck Bunny (2008) is /library/metadata/1002
 //!     None => println!("{:?}: {}", found.status, found.message.as_deref().unwrap_or_default()),
 //! }
-//! # assert_eq!(found.status, plexindex::Status::NotFound);
+//! # assert_eq!(found.status, plexindex::MatchStatus::NotFound);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -112,6 +112,9 @@ pub mod tables {
 /// A source of items of your own, for [`Index::open_with_source`]. May change in any release.
 ///
 /// [`Source`](unstable_source::Source) is the contract; the example `memory_source` is a minimal implementation.
+///
+/// Some names are those of the crate's root with another meaning: `Item`, `Library` and `Change` are what a source gives, not
+/// what the index answers, and `Status` is the number of an outcome in the C ABI. Name them by this module.
 #[cfg(feature = "unstable-source")]
 pub mod unstable_source {
     pub use crate::error::{Meaning, Status};

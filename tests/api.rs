@@ -15,8 +15,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use plexindex::{
     Change, ChangeKind, Changes, Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Index, Item, ItemType,
-    Items, Library, Lock, Match, MatchKind, Names, Notified, Options, Query, Reason, RequestKind, Selector, Stats,
-    Status, Table, TableChange, Terms, Token, Ttl, Waited, Watch,
+    Items, Library, Lock, Match, MatchKind, MatchStatus, Names, Notified, Options, Query, Reason, Refreshed,
+    RequestKind, Selector, Stats, Table, TableChange, Terms, Token, Ttl, Waited, Watch,
 };
 use plexindex_standin::{Action, Event, Fault, Kind, Standin};
 use support::{movies, path_of};
@@ -100,7 +100,7 @@ fn a_path_becomes_an_item() -> Anything {
     let found = movies.match_path(&path)?;
     assert_eq!(
         (found.status, found.match_kind),
-        (Status::Found, Some(MatchKind::Exact))
+        (MatchStatus::Found, Some(MatchKind::Exact))
     );
     assert_eq!((found.confidence, found.reason), (Some(Confidence::High), None));
     assert_eq!((found.total, found.stale, found.message.as_deref()), (1, false, None));
@@ -168,7 +168,7 @@ fn a_batch_answers_each_path_in_its_place() -> Anything {
     let missing = answers[0].as_ref().expect("an answer");
     assert_eq!(
         (missing.status, missing.reason),
-        (Status::NotFound, Some(Reason::NoLocation))
+        (MatchStatus::NotFound, Some(Reason::NoLocation))
     );
     assert_eq!(
         (missing.match_kind, missing.confidence, missing.item()),
@@ -402,6 +402,61 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
     Ok(())
 }
 
+/// The table of `Query::deadline`.
+#[test]
+fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
+    let at = Scene::new(20);
+    let (path, key) = at.path(3);
+    let index = at.open();
+    let movies = index.library("Movies")?;
+    let late = || movies.query().deadline(Duration::ZERO);
+    let title = [FieldChange::Set("title".into(), "A".into())];
+    let kind = |failed: Option<Error>| failed.map(|error| error.kind());
+    let needs_the_server = || {
+        assert_eq!(kind(late().server().err()), Some(ErrorKind::Timeout));
+        let failed = late().edit_items([&key], &title, Lock::Leave).err();
+        assert_eq!(kind(failed.map(Error::from)), Some(ErrorKind::Timeout));
+    };
+    let answers = |wanted: MatchStatus| -> Anything {
+        assert_eq!(late().match_path(&path)?.status, wanted);
+        assert_eq!(late().match_folder("/data/movies")?.answer.status, wanted);
+        assert_eq!(late().match_guid("imdb://tt1254207")?.status, wanted);
+        assert_eq!(late().search_title("A film")?.status, wanted);
+        assert_eq!(late().match_paths([&path])?.remove(0)?.status, wanted);
+        Ok(())
+    };
+    // No library is known.
+    answers(MatchStatus::NeedsWarm)?;
+    needs_the_server();
+    for failed in [
+        late().refresh().err(),
+        late().check().err(),
+        late().refresh_fully().err(),
+        late().libraries().err(),
+    ] {
+        assert_eq!(kind(failed), Some(ErrorKind::Timeout));
+    }
+    // It is known, and was never fetched.
+    assert_eq!(index.libraries()?.len(), 1);
+    answers(MatchStatus::NeedsWarm)?;
+    needs_the_server();
+    assert_eq!(late().refresh()?, Refreshed::NeedsWarm);
+    assert_eq!(late().libraries()?.len(), 1);
+    // It was fetched: a miss would cost a request.
+    let _ = index.refresh()?;
+    assert_eq!(late().match_path(&path)?.status, MatchStatus::Found);
+    let missing = late().match_path("/data/movies/New (2001)/New (2001).mkv")?;
+    assert_eq!(missing.status, MatchStatus::NotYet);
+    assert_eq!(
+        (late().refresh()?, late().check()?),
+        (Refreshed::Done, Refreshed::NeedsWarm)
+    );
+    let cursor = index.changes(None)?.cursor().ok_or("no cursor")?.to_owned();
+    assert_eq!(late().wait_for_changes(&cursor)?, Waited::NotYet);
+    needs_the_server();
+    Ok(())
+}
+
 /// In C an empty cursor is none.
 #[test]
 fn an_empty_cursor_is_refused() -> Anything {
@@ -557,7 +612,7 @@ fn an_index_that_knows_nothing_and_may_not_ask_says_so() -> Anything {
         assert_eq!(kind(failed), Some(ErrorKind::Offline), "{nth}");
     }
     // Waiting for nothing is all that it promises: the whole call says why.
-    assert_eq!(movies.match_path_at_once(&path)?.status, Status::NotYet);
+    assert_eq!(movies.match_path_at_once(&path)?.status, MatchStatus::NotYet);
     assert!(index.libraries()?.is_empty());
 
     // The same call, offline, of an index that has a server.
@@ -569,7 +624,7 @@ fn an_index_that_knows_nothing_and_may_not_ask_says_so() -> Anything {
     let _ = index.refresh()?;
     drop(index);
     let stored = Index::open(Options::new(at.folder.path()))?;
-    assert_eq!(stored.match_path(&path)?.status, Status::Found);
+    assert_eq!(stored.match_path(&path)?.status, MatchStatus::Found);
     assert_eq!(stored.match_path("/elsewhere/b.mkv")?.reason, Some(Reason::NoLocation));
     let failed = stored.library("Nope")?.record_match(&path, &key).err();
     assert_eq!(kind(failed), Some(ErrorKind::LibraryNotFound));
@@ -607,10 +662,10 @@ fn a_match_at_once_waits_for_nothing() -> Anything {
     let index = scene.open();
     let movies = index.library("Movies")?;
     let (path, _) = path_of(&scene.server, 1, 1);
-    assert_eq!(movies.match_path_at_once(&path)?.status, Status::NotYet);
+    assert_eq!(movies.match_path_at_once(&path)?.status, MatchStatus::NotYet);
     assert_eq!(support::requests(&scene.server)[5], 0);
     let _ = index.refresh()?;
-    assert_eq!(movies.match_path_at_once(&path)?.status, Status::Found);
+    assert_eq!(movies.match_path_at_once(&path)?.status, MatchStatus::Found);
     assert_eq!(
         movies.match_path_at_once("").unwrap_err().kind(),
         ErrorKind::InvalidArgument
@@ -1076,7 +1131,7 @@ fn plain_enums_have_names() {
     assert_eq!(MatchKind::ALL.len(), 5);
     assert!(MatchKind::ALL.iter().all(|kind| kind.name() != "none"));
     assert_eq!(RequestKind::ALL.len(), 8);
-    assert_eq!(format!("{:>9}", Status::NotYet), "  not_yet");
+    assert_eq!(format!("{:>9}", MatchStatus::NotYet), "  not_yet");
     assert_eq!((Waited::Something.name(), Lock::Leave.name()), ("something", "leave"));
     assert_eq!(
         (Edited::Missing.to_string(), Notified::OtherServer.to_string()),

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use plexindex::{
-    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MatchKind, Options, Reason, Refreshed, Selector, Status,
-    Ttl,
+    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MatchKind, MatchStatus, Options, Reason, Refreshed,
+    Selector, Ttl,
 };
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 
@@ -91,13 +91,13 @@ impl Scene {
     }
 }
 
-fn told(found: &Folder) -> (Status, Option<MatchKind>, Option<Confidence>, Option<Reason>) {
+fn told(found: &Folder) -> (MatchStatus, Option<MatchKind>, Option<Confidence>, Option<Reason>) {
     let answer = &found.answer;
     (answer.status, answer.match_kind, answer.confidence, answer.reason)
 }
 
-const EXACT: (Status, Option<MatchKind>, Option<Confidence>, Option<Reason>) =
-    (Status::Found, Some(MatchKind::Exact), Some(Confidence::High), None);
+const EXACT: (MatchStatus, Option<MatchKind>, Option<Confidence>, Option<Reason>) =
+    (MatchStatus::Found, Some(MatchKind::Exact), Some(Confidence::High), None);
 
 #[test]
 fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
@@ -173,7 +173,7 @@ fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
     let root = index.match_folder("/data/tv/")?;
     assert_eq!(
         (root.answer.status, root.answer.reason),
-        (Status::Ambiguous, Some(Reason::SeveralItems))
+        (MatchStatus::Ambiguous, Some(Reason::SeveralItems))
     );
     assert_eq!((root.answer.total, root.items, root.files, root.kind), (2, 6, 6, None));
     let below: Vec<_> = root
@@ -188,7 +188,7 @@ fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
     let above = index.match_folder("/data")?;
     assert_eq!(
         (above.answer.status, above.answer.reason),
-        (Status::Ambiguous, Some(Reason::AboveLocations))
+        (MatchStatus::Ambiguous, Some(Reason::AboveLocations))
     );
     assert_eq!((above.answer.total, above.items, above.files), (5, 11, 12));
 
@@ -323,7 +323,7 @@ fn what_is_new_is_found_and_what_went_is_not() -> Anything {
     at.server
         .change(|state| state.add_items(1, vec![episode("Beta", 2, 1)], true))?;
     let path = "/data/tv/Beta/Season 02/Beta - S02E01.mkv";
-    assert_eq!(index.match_path(path)?.status, Status::Found);
+    assert_eq!(index.match_path(path)?.status, MatchStatus::Found);
     let beta = index.match_folder("/data/tv/Beta")?;
     assert_eq!((beta.kind, beta.items, beta.files), (Some(ItemType::Show), 2, 2));
     let two = index.match_folder("/data/tv/Beta/Season 02")?;
@@ -361,7 +361,7 @@ fn without_a_server_the_index_answers() -> Anything {
     let old = expired.match_folder("/data/tv/Alpha")?;
     assert_eq!(
         (old.items, old.answer.status, old.answer.stale),
-        (5, Status::Found, true)
+        (5, MatchStatus::Found, true)
     );
     Ok(())
 }
@@ -573,9 +573,9 @@ fn a_cold_folder_without_such_a_file_is_answered_by_the_listing() -> Anything {
         let found = hurried.match_folder(disk.path().join(path))?;
         assert!(support::requests(&server)[2] > 0, "{path}");
         let expected = if path == "tv" {
-            (Status::Ambiguous, Some(Reason::SeveralItems))
+            (MatchStatus::Ambiguous, Some(Reason::SeveralItems))
         } else {
-            (Status::NotFound, Some(Reason::NotListed))
+            (MatchStatus::NotFound, Some(Reason::NotListed))
         };
         assert_eq!((found.answer.status, found.answer.reason), expected, "{path}");
     }
@@ -621,7 +621,10 @@ fn a_file_that_is_asked_as_a_folder_is_said_to_be_one() -> Anything {
     assert_eq!(at.requests(), before + 1);
     let before = at.requests();
     let found = index.match_folder("/data/films/Epsilon (2001)/Epsilon (2001).mkv")?;
-    assert_eq!(told(&found), (Status::NotFound, None, None, Some(Reason::NotListed)));
+    assert_eq!(
+        told(&found),
+        (MatchStatus::NotFound, None, None, Some(Reason::NotListed))
+    );
     let message = found.answer.message.unwrap_or_default();
     assert!(message.contains("is a file that Plex lists"), "{message}");
     assert_eq!(at.requests(), before);

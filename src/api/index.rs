@@ -80,7 +80,7 @@ impl Index {
         self.query().search_title(title)
     }
 
-    /// The known libraries. Asks the server if none is known.
+    /// The known libraries. Asks the server if none is known; if no request is allowed, the list is empty.
     ///
     /// # Errors
     /// As [`Query::refresh`], if none is known yet.
@@ -213,7 +213,7 @@ impl Index {
         self.inner().events.watch_stop();
     }
 
-    /// Stores the hints of a webhook (its JSON, or the whole form) or a notification that the host received: the next
+    /// Stores the hints of a webhook (its JSON, or the whole form) or a notification, of at most 16 MiB, that the host received: the next
     /// query about what changed asks the server. Returns what was done with it. Sends no request.
     ///
     /// # Errors

@@ -192,7 +192,7 @@ impl Library {
         self.reading.lookup_keys(&self.selection, paths, each);
     }
 
-    /// Records that a path belongs to an item, named by key or rating key. Every process answers with it from now on.
+    /// Records that a path belongs to an item, named by key or by rating key, of at most 255 bytes. Every process answers with it from now on.
     /// The server is not asked whether it has the item: of one that is not listed, answers have only the keys.
     ///
     /// # Errors

@@ -59,7 +59,6 @@ pub struct Query<'q> {
 /// The outcome of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[must_use = "the deadline may have come first"]
 pub enum Refreshed {
     /// The libraries are up to date.
     Done,
@@ -95,8 +94,19 @@ impl<'q> Query<'q> {
         }
     }
 
-    /// Sets the deadline of the call: then it returns an older answer or [`Status::NotYet`](crate::Status::NotYet). The
-    /// default is [`Options::deadline`](crate::Options::deadline).
+    /// Sets the deadline of the call. The default is [`Options::deadline`](crate::Options::deadline). When the deadline
+    /// passes:
+    ///
+    /// | call | outcome |
+    /// |---|---|
+    /// | a question: `match_path`, `match_paths`, `match_folder`, `match_guid`, `search_title` | an older answer, marked stale; else the status [`NotYet`](crate::MatchStatus::NotYet) or [`NeedsWarm`](crate::MatchStatus::NeedsWarm) |
+    /// | `refresh`, `check`, `refresh_fully` | [`Refreshed::NotYet`] or [`Refreshed::NeedsWarm`]; while no library is known [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) |
+    /// | `libraries` | the known ones; while none is known `Timeout` |
+    /// | `server`, `edit_items` | `Timeout` |
+    /// | `wait_for_changes` | [`Waited::NotYet`] |
+    ///
+    /// After `NotYet`, the same call continues where this one stopped. After `NeedsWarm` it would end so again: nothing
+    /// came from the server in this time. A deadline of zero allows no request.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
@@ -185,9 +195,12 @@ impl<'q> Query<'q> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path: empty, with a NUL, or
-    /// longer than 32,767 bytes. Errors of the server, if a library that was never fetched cannot be fetched now.
+    /// longer than 32,767 bytes. [Errors of the server](crate::ErrorKind#errors-of-the-server), if a library that was
+    /// never fetched cannot be fetched now; [`ErrorKind::Offline`](crate::ErrorKind::Offline) if no library is known and
+    /// no request is allowed; [`ErrorKind::Aborted`](crate::ErrorKind::Aborted) by the progress callback.
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound),
-    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); errors of the store.
+    /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); [errors of the
+    /// store](crate::ErrorKind#errors-of-the-store).
     pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
         self.match_path_with(bytes_of(&path), Match::of)
     }
@@ -208,7 +221,8 @@ impl<'q> Query<'q> {
     }
 
     /// [`Query::match_path`] without waiting for a request, another thread or the database. If the answer needs one of
-    /// them, its status is [`NotYet`](crate::Status::NotYet): call [`Query::match_path`] then.
+    /// them, its status is [`NotYet`](crate::MatchStatus::NotYet): call [`Query::match_path`] then, which also says if
+    /// nothing is known and no request is allowed.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path, as [`Query::match_path`].
@@ -294,7 +308,7 @@ impl<'q> Query<'q> {
         given.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind()), FolderFacts::default()))
     }
 
-    /// The items with a GUID: the server's own, or an external id such as `imdb://tt1254207`. The GUID of a show,
+    /// The items with a GUID of at most 4,096 bytes: the server's own, or an external id such as `imdb://tt1254207`. The GUID of a show,
     /// season, artist or album gives the items below it, at most 16, and its key in the [message](Match::message).
     ///
     /// # Errors
@@ -311,7 +325,7 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// The items with a title: equal but for case, accents and punctuation, else with all its words. A show's title gives
+    /// The items with a title of at most 4,096 bytes: equal but for case, accents and punctuation, else with all its words. A show's title gives
     /// its episodes.
     ///
     /// # Errors
@@ -331,8 +345,8 @@ impl<'q> Query<'q> {
     /// Refreshes the libraries that may have changed.
     ///
     /// # Errors
-    /// Errors of the server; [`ErrorKind::Offline`](crate::ErrorKind::Offline);
-    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); errors of the store.
+    /// [Errors of the server](crate::ErrorKind#errors-of-the-server); [`ErrorKind::Offline`](crate::ErrorKind::Offline);
+    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); [errors of the store](crate::ErrorKind#errors-of-the-store).
     pub fn refresh(&self) -> Result<Refreshed> {
         self.refresh_as("refresh", RefreshReason::Due).map(Refreshed::of)
     }
@@ -420,7 +434,8 @@ impl<'q> Query<'q> {
         self.run(|call| inner.queries.changes(call, cursor, full, limit))
     }
 
-    /// The known libraries: all of them, whatever library the query names. Asks the server if none is known.
+    /// The known libraries: all of them, whatever library the query names. Asks the server if none is known; if no request
+    /// is allowed, the list is empty.
     ///
     /// # Errors
     /// As [`Query::refresh`], if none is known yet.

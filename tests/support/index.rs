@@ -131,11 +131,11 @@ impl From<plexindex::Match> for Match {
     fn from(found: plexindex::Match) -> Self {
         let candidates: Vec<Candidate> = found.candidates.into_iter().map(Candidate::from).collect();
         let status = match found.status {
-            plexindex::Status::Found => Status::Ok,
-            plexindex::Status::Ambiguous => Status::Ambiguous,
-            plexindex::Status::NotFound => Status::NotFound,
-            plexindex::Status::NotYet => Status::NotYet,
-            plexindex::Status::NeedsWarm => Status::NeedsWarm,
+            plexindex::MatchStatus::Found => Status::Ok,
+            plexindex::MatchStatus::Ambiguous => Status::Ambiguous,
+            plexindex::MatchStatus::NotFound => Status::NotFound,
+            plexindex::MatchStatus::NotYet => Status::NotYet,
+            plexindex::MatchStatus::NeedsWarm => Status::NeedsWarm,
             other => panic!("{other:?}"),
         };
         Self {
