@@ -48,16 +48,19 @@
 //!
 //! # Threads, handles, logs
 //! [`Index`], [`Library`] and [`Table`] are cheap to clone, `Send` and `Sync`. The index closes when its last handle goes.
-//! Log lines go to the crate `log`. No line above `debug` holds the token or a full media path.
+//! Log lines go to the crate `log`, with targets that begin with `plexindex`. No line above `debug` holds the token or a
+//! full media path. The HTTP client has targets of its own to filter: `ureq` names requests at `debug`,
+//! `ureq_proto` shows their bytes at `trace`, the token included.
 //!
 //! # Features
 //! `tls` (on by default): HTTPS to the server. Without it only plain HTTP works, and the library is 2 MB smaller.
 //!
 //! `unstable-source`: a source of items of your own, with `Index::open_with_source`. It may change in any release.
 //!
-//! # Beside `rusqlite`
-//! Cargo links one `sqlite3` into a program. This crate uses `rusqlite` 0.41 with `libsqlite3-sys` 0.39. A program that
-//! uses them too needs the same versions, or cargo says that both link to it. The C library has no such limit.
+//! # Beside `rusqlite`, `sqlx` or `diesel`
+//! Cargo links one `sqlite3` into a program. This crate uses `rusqlite` 0.41 with `libsqlite3-sys` 0.39, bundled. Whatever
+//! else needs `libsqlite3-sys`, such as the feature `sqlite` of `sqlx` and of `diesel`, must allow this version, and uses
+//! the bundled `SQLite` then. The C library has no such limit.
 //!
 //! # Speed of debug builds
 //! `[profile.dev.package."*"] opt-level = 2` in your `Cargo.toml` optimises this crate and `SQLite` in debug builds too.
@@ -71,6 +74,7 @@
 //! Each plain enum has names for its variants, such as `not_found`: `name()`, `Display` and `serde::Serialize` give them.
 //! Answers, items, changes, libraries and [`Stats`] are `Serialize`, with the names of the C library and the command.
 #![deny(missing_docs)]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 // For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/source_layers.rs` checks that they
 // depend in one direction. The Rust API is what `api` re-exports, the C ABI what `capi` exports. Other public modules

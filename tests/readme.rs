@@ -122,6 +122,48 @@ fn the_example_of_watching_answers_each_line() {
     );
 }
 
+#[test]
+fn the_example_of_a_service_answers_each_path_and_ends() {
+    let server = movies(20);
+    let (path, key) = path_of(&server, 1, 3);
+    let input = format!("{path}\n\n{path}\n/nowhere/x.mkv\n");
+    let told = run("service", &server, &[], input.as_bytes());
+    let found = told
+        .lines()
+        .filter(|line| line.ends_with(&format!(": /library/metadata/{key}")));
+    assert_eq!(found.count(), 2, "{told}");
+    assert!(told.contains(": the path is empty"), "{told}");
+    assert!(
+        told.contains("/nowhere/x.mkv: none: no library has a folder above"),
+        "{told}"
+    );
+    run("service", &server, &[], b"quit\n");
+}
+
+/// Else they lead nowhere on the page of the package.
+#[test]
+fn the_package_has_what_its_readme_links_to() {
+    let manifest = repository("Cargo.toml");
+    let (_, rest) = manifest.split_once("\ninclude = [").expect("a list");
+    let included: Vec<&str> = rest[..rest.find(']').expect("its end")]
+        .split('"')
+        .skip(1)
+        .step_by(2)
+        .collect();
+    let is_included = |file: &str| {
+        included.iter().any(|pattern| match pattern[1..].split_once('*') {
+            Some((begin, end)) => file.starts_with(begin) && file.ends_with(end),
+            None => Path::new(file).starts_with(&pattern[1..]),
+        })
+    };
+    let text = repository("README.md");
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    for target in targets.filter(|target| !target.contains("://")) {
+        let file = target.split('#').next().unwrap_or_default();
+        assert!(is_included(file), "include {file} in Cargo.toml");
+    }
+}
+
 /// The name by which links reach a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading.chars().filter(|c| c.is_alphanumeric() || " -_".contains(*c));
