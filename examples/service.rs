@@ -55,7 +55,7 @@ impl Service {
     /// Prints the changes until the service stops.
     fn follow(&self) -> plexindex::Result<()> {
         // The feed begins with the first listing.
-        let _ = self.query().refresh()?;
+        self.query().refresh()?;
         let mut cursor = self.library.changes(None)?.cursor().map(str::to_owned);
         loop {
             if self.query().wait_for_changes(cursor.as_deref().unwrap_or_default())? != Waited::Something {

@@ -1,6 +1,6 @@
 //! The names of plain enums, in one place each.
 
-/// Gives an enum its names: `name`, `Display` and `Serialize`.
+/// Gives an enum its names: `name`, `Display`, `FromStr` and `Serialize`.
 macro_rules! enum_names {
     ($of:ident: $($variant:ident $text:literal),*) => {
         impl $of {
@@ -16,6 +16,23 @@ macro_rules! enum_names {
         impl std::fmt::Display for $of {
             fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.pad(self.name())
+            }
+        }
+
+        /// Parses a name: [`name`](Self::name).
+        impl std::str::FromStr for $of {
+            type Err = crate::error::Error;
+
+            fn from_str(name: &str) -> Result<Self, Self::Err> {
+                match name {
+                    // In C `none` is the absence of a value, which is an `Option` here.
+                    $($text if $text != "none" => Ok(Self::$variant),)*
+                    _ => crate::error::refuse(format!(
+                        "'{}' names no {}",
+                        crate::error::abridged(name.as_bytes()),
+                        stringify!($of)
+                    )),
+                }
             }
         }
 

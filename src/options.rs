@@ -8,7 +8,7 @@ use crate::error::{Result, refuse};
 use crate::model::Token;
 
 /// The time for which a library's listing is fresh, or a table keeps a value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Ttl {
     /// This long after the server last confirmed it.
@@ -26,7 +26,7 @@ impl From<Duration> for Ttl {
 }
 
 /// The direction of a mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MappingKind {
     /// From the host's paths to the server's: rewrites the path of a query.
@@ -38,7 +38,7 @@ pub enum MappingKind {
 enum_names! { MappingKind: HostToServer "host_to_server", ServerToHost "server_to_host" }
 
 /// The pattern of a mapping.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pattern {
     /// A folder, compared by component in the normal form.
@@ -48,7 +48,7 @@ pub enum Pattern {
 }
 
 /// A rule between paths as the host sees them and paths as the server sees them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct Mapping {
     /// The direction.
@@ -73,6 +73,14 @@ impl Mapping {
     }
 
     /// Replaces the matches of a regular expression; `\1`, `\g<1>` and `\g<name>` are its groups.
+    ///
+    /// ```
+    /// use plexindex::{Mapping, MappingKind};
+    ///
+    /// // `/mnt/disk3/films/a.mkv` is `/data/films/a.mkv` on the server.
+    /// let disks = Mapping::pattern(MappingKind::HostToServer, r"^/mnt/disk\d+/(films|shows)/", r"/data/\1/");
+    /// # let _ = disks;
+    /// ```
     #[must_use]
     pub fn pattern(kind: MappingKind, pattern: impl Into<String>, to: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -107,6 +115,18 @@ impl Mapping {
 /// and fail without another renewal. [`Index::set_token`](crate::Index::set_token) on this thread is the same as
 /// returning the token. A panic in it unwinds through the refused call; the index stays usable, and the next refused
 /// call calls it again.
+///
+/// ```
+/// use plexindex::{Options, Renewal, Token};
+///
+/// # fn sign_in() -> Result<String, std::io::Error> { Ok("NEW-TOKEN".into()) }
+/// let options = Options {
+///     token: Token::new("YOUR-TOKEN"),
+///     renewal: Some(Renewal::new(|| Token::new(&sign_in().ok()?))),
+///     ..Options::new("/var/cache/plexindex")
+/// };
+/// # let _ = options;
+/// ```
 #[derive(Clone)]
 pub struct Renewal(Arc<dyn Fn() -> Option<Token> + Send + Sync>);
 

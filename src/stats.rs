@@ -224,7 +224,7 @@ pub struct CallBegun {
 /// Its JSON has the fields by their names, but `network_us`, `parse_us`, `wait_us`, `store_us`, `segment_us`, `match_us` and
 /// `calls_us` for the times, in microseconds, and 0 for no `size_limit`. `answers` is an object by match kind
 /// ([`MatchKind::name`]; `none` counts those without an item), `requests` one by [`RequestKind::name`].
-#[derive(Clone, Default, Serialize)]
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Stats {
     /// Answers by match kind; the first counts those without an item.

@@ -14,9 +14,10 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use plexindex::{
-    Change, ChangeKind, Changes, Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Index, Item, ItemType,
-    Items, Library, Lock, Match, MatchKind, MatchStatus, Names, Notified, Options, Query, Reason, Refreshed,
-    RequestKind, Selector, Stats, Table, TableChange, Terms, Token, Ttl, Waited, Watch,
+    Change, ChangeKind, Changes, Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Folder, Index, Item,
+    ItemType, Items, Library, LibraryInfo, Lock, Mapping, Match, MatchKind, MatchStatus, Names, Notified, Options,
+    Query, Reason, Refreshed, RequestKind, Selector, ServerInfo, Stats, Table, TableChange, Terms, Token, Ttl, Waited,
+    Watch,
 };
 use plexindex_standin::{Action, Event, Fault, Kind, Standin};
 use support::{movies, path_of};
@@ -410,7 +411,7 @@ fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
     let index = at.open();
     let movies = index.library("Movies")?;
     let late = || movies.query().deadline(Duration::ZERO);
-    let title = [FieldChange::Set("title".into(), "A".into())];
+    let title = [FieldChange::set("title", "A")];
     let kind = |failed: Option<Error>| failed.map(|error| error.kind());
     let needs_the_server = || {
         assert_eq!(kind(late().server().err()), Some(ErrorKind::Timeout));
@@ -992,7 +993,7 @@ fn an_edit_that_fails_says_what_became_of_each_item() -> Anything {
     let at = Scene::new(20);
     let movies = at.open().library("Movies")?;
     let (_, key) = at.path(3);
-    let title = [FieldChange::Set("title".into(), "Another".into())];
+    let title = [FieldChange::set("title", "Another")];
     let report = movies.edit_items([&key], &title, Lock::Lock)?;
     assert_eq!(report.states, [Edited::Done]);
     let failed = movies
@@ -1157,6 +1158,45 @@ fn plain_enums_have_names() {
         (Ttl::from(Duration::ZERO), Token::new("")),
         (Ttl::For(Duration::ZERO), None)
     );
+}
+
+#[test]
+fn a_name_is_read_as_it_is_written() {
+    for kind in MatchKind::ALL {
+        assert_eq!(kind.name().parse(), Ok(*kind));
+    }
+    assert_eq!("not_yet".parse(), Ok(MatchStatus::NotYet));
+    assert_eq!("store_full".parse(), Ok(ErrorKind::StoreFull));
+    let refused = "none".parse::<Confidence>().expect_err("an option in Rust");
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    assert_eq!(refused.to_string(), "'none' names no Confidence");
+}
+
+/// A host keeps them in sets, and compares what it has with what it had.
+#[test]
+fn values_are_compared_and_hashed() -> Anything {
+    const fn compared<T: Eq>() {}
+    const fn hashed<T: Eq + std::hash::Hash>() {}
+    compared::<Match>();
+    compared::<Folder>();
+    compared::<LibraryInfo>();
+    compared::<ServerInfo>();
+    hashed::<Ttl>();
+    hashed::<Lock>();
+    hashed::<Edited>();
+    hashed::<Selector>();
+    hashed::<FieldChange>();
+    hashed::<Mapping>();
+    let at = Scene::new(2);
+    let index = at.open_listed()?;
+    assert_eq!(index.stats()?, index.stats()?);
+    let store = index.store()?;
+    assert_eq!(store.folder, at.folder.path());
+    assert_eq!(
+        serde_json::to_value(&store)?["folder"].as_str(),
+        at.folder.path().to_str()
+    );
+    Ok(())
 }
 
 #[test]

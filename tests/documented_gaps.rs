@@ -43,7 +43,7 @@ fn gap_10_a_show_can_be_edited() {
     let edited = index.library(&episode.library).expect("a handle").edit_items(
         &Edit {
             keys: &[&episode.item.show_rating_key],
-            changes: &[FieldChange::Set("title".to_owned(), "Another".to_owned())],
+            changes: &[FieldChange::set("title", "Another")],
             lock: Lock::Lock,
         },
         &mut EditReport::default(),

@@ -13,7 +13,7 @@ use support::index::{Deadline, Edit, EditReport, Edited, Index, Match, QueryOpti
 use support::{clock, movies, open, options, path_of, requests};
 
 fn set(field: &str, value: &str) -> FieldChange {
-    FieldChange::Set(field.to_owned(), value.to_owned())
+    FieldChange::set(field, value)
 }
 
 fn ready(server: &Standin, folder: &Path) -> Index {
@@ -213,11 +213,8 @@ fn an_edit_of_nothing_is_never_sent() {
         (vec![set("type", "1")], "no name of a field"),
         (vec![set("title&id", "1")], "no name of a field"),
         (vec![set("title", "1"), set("title", "2")], "two values"),
-        (
-            vec![set("genre", "1"), FieldChange::Add("genre".into(), "2".into())],
-            "two values",
-        ),
-        (vec![FieldChange::Add("genre".into(), " ".into())], "empty"),
+        (vec![set("genre", "1"), FieldChange::add("genre", "2")], "two values"),
+        (vec![FieldChange::add("genre", " ")], "empty"),
     ] {
         refused(edit(&index, "Movies", &[&key], &changes).0, word);
     }

@@ -432,7 +432,7 @@ fn items_that_are_edited_here_are_asked_for_and_their_library_is_not() {
     let (path, key) = path_of(&w.server, 1, 3);
     let (other, _) = path_of(&w.server, 1, 4);
     let keys = [key.as_str()];
-    let changes = [FieldChange::Set("title".into(), "Renamed".into())];
+    let changes = [FieldChange::set("title", "Renamed")];
     let edit = Edit {
         keys: &keys,
         changes: &changes,

@@ -40,6 +40,27 @@ impl Query<'_> {
     /// Items are named by key or rating key. For items that the index does not know, a first request asks for their
     /// types; if one does not exist, nothing is edited. The first failed request ends the call.
     ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// # let key = server.paths(1).remove(0).0.to_string();
+    /// use plexindex::{Edited, FieldChange, Lock};
+    ///
+    /// let movies = index.library("Movies")?;
+    /// let changes = [FieldChange::set("title", "Another"), FieldChange::add("genre", "Drama")];
+    /// match movies.query().edit_items([&key], &changes, Lock::Lock) {
+    ///     Ok(report) => assert_eq!(report.states, [Edited::Done]),
+    ///     Err(failed) => println!("{failed}: {:?}", failed.report.states), // what became of each item
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`EditError`], with the result for each item: [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument)
     /// for an invalid edit, such as one without items; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if

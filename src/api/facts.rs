@@ -10,7 +10,7 @@ use crate::matching::propose;
 use crate::options::Mapping;
 
 /// The server that answered, and what it showed.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ServerInfo {
     /// Its machine identifier, the same for every URL.

@@ -58,6 +58,25 @@ impl Index {
     /// Answers for many paths from all libraries, in order. An invalid path gets an error in its place; the others are
     /// answered.
     ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// let paths = ["/media/movies/Big Buck Bunny (2008).mkv", ""];
+    /// for (path, answer) in paths.iter().zip(index.match_paths(paths)?) {
+    ///     match answer {
+    ///         Ok(found) => println!("{path}: {}", found.status),
+    ///         Err(refused) => println!("{path}: {refused}"), // the path is empty
+    ///     }
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Errors that concern all paths, as [`Query::match_path`].
     pub fn match_paths<P: AsRef<Path>>(&self, paths: impl IntoIterator<Item = P>) -> Result<Vec<Result<Match>>> {
@@ -114,14 +133,14 @@ impl Index {
     /// # })?;
     /// use plexindex::ChangeKind;
     ///
-    /// let _ = index.refresh()?;
+    /// index.refresh()?;
     /// let mut changes = index.listing_and_changes()?; // all there is, as added
     /// assert_eq!(changes.by_ref().count(), 20);
     /// let cursor = changes.cursor().unwrap().to_owned();
     /// # let (key, _) = server.paths(1).remove(0);
     /// # server.change(|state| state.remove_items(&[key], true))?;
     /// // … the server loses a film …
-    /// let _ = index.query().refresh_fully()?;
+    /// index.query().refresh_fully()?;
     /// for change in index.changes(Some(&cursor))? {
     ///     let change = change?;
     ///     match change.kind {
@@ -213,8 +232,28 @@ impl Index {
         self.inner().events.watch_stop();
     }
 
-    /// Stores the hints of a webhook (its JSON, or the whole form) or a notification, of at most 16 MiB, that the host received: the next
-    /// query about what changed asks the server. Returns what was done with it. Sends no request.
+    /// Stores the hints of a webhook (its JSON, or the whole form) or a notification that the host received: the next
+    /// query about what changed asks the server. The body has at most 16 MiB. Returns what was done with it. Sends no
+    /// request.
+    ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// use plexindex::Notified;
+    ///
+    /// let webhook = r#"{"event":"library.new","Metadata":{"librarySectionID":1}}"#;
+    /// # index.refresh()?;
+    /// if index.notify(webhook)? == Notified::Noted {
+    ///     index.refresh()?; // or let the next query do it
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other body.
@@ -242,6 +281,17 @@ impl Index {
 
     /// Changes tables of this index in one transaction.
     ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options::new(folder.path()))?;
+    /// use plexindex::{TableChange, Terms};
+    ///
+    /// let (ratings, seen) = (index.table("ratings")?, index.table("seen")?);
+    /// let changes = [TableChange::put(&ratings, "1002", "8.5"), TableChange::remove(&seen, "1002")];
+    /// index.write_tables(&changes, Terms::default())?; // both or none
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for a name of more than 1 MiB, or a table of
     /// another index; errors of the store.
@@ -257,6 +307,23 @@ impl Index {
     }
 
     /// Mappings that suffix and file name matches suggest, best supported first.
+    ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// let _ = index.match_path("/mnt/films/Big Buck Bunny (2008)/Big Buck Bunny (2008).mkv")?; // and many more
+    /// for proposal in index.proposals() {
+    ///     println!("{} is {} on the server", proposal.from.display(), proposal.to.display());
+    ///     let _mapping = proposal.mapping(); // for Options::mappings
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn proposals(&self) -> Vec<Proposal> {
         let inner = self.inner();
@@ -288,6 +355,14 @@ impl Index {
     }
 
     /// Counters of the index.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options::new(folder.path()))?;
+    /// let stats = index.stats()?;
+    /// println!("{} items, {} requests sent", stats.items, stats.all_requests());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Errors of the store.
@@ -322,8 +397,22 @@ impl std::fmt::Debug for Index {
     }
 }
 
-/// A running watch: the index receives the server's events while one exists. Dropping the last one waits until no
-/// thread receives events any more, at most a second.
+/// A running watch: the index receives the server's events while one exists. Several calls of [`Index::watch`] share one
+/// connection. Dropping the last `Watch` waits until no thread receives events any more, at most a second.
+///
+/// ```
+/// # let server = plexindex_standin::Standin::builder().start()?;
+/// # let folder = tempfile::tempdir()?;
+/// # let index = plexindex::Index::open(plexindex::Options {
+/// #     server_url: Some(server.url()),
+/// #     token: plexindex::Token::new(&server.token()),
+/// #     ..plexindex::Options::new(folder.path())
+/// # })?;
+/// let watch = index.watch()?;
+/// // … queries: after an event, the next one about what changed asks the server …
+/// drop(watch);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "dropping it ends the watch"]
 pub struct Watch(Index);
 

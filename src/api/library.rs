@@ -206,6 +206,22 @@ impl Library {
 
     /// Records many matches, all or none.
     ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// # let key = server.paths(1).remove(0).0.to_string();
+    /// let movies = index.library("Movies")?;
+    /// movies.record_matches([("/mnt/a.mkv", &key), ("/mnt/b.mkv", &key)])?;
+    /// assert_eq!(movies.lookup_keys(["/mnt/a.mkv", "/mnt/b.mkv"]).len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Library::record_match`].
     pub fn record_matches<P: AsRef<Path>, K: AsRef<str>>(

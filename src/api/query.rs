@@ -391,14 +391,14 @@ impl<'q> Query<'q> {
     /// use std::time::Duration;
     /// use plexindex::Waited;
     ///
-    /// let _ = index.refresh()?;
+    /// index.refresh()?;
     /// let _watch = index.watch()?; // events of the server end the wait
     /// let mut cursor = index.changes(None)?.cursor().unwrap().to_owned();
     /// # let mut rounds = 0;
     /// loop {
     ///     match index.query().deadline(Duration::from_millis(100)).wait_for_changes(&cursor)? {
     ///         Waited::Something => {
-    ///             let _ = index.refresh()?; // where the server has to be asked
+    ///             index.refresh()?; // where the server has to be asked
     ///             let mut changes = index.changes(Some(&cursor))?;
     ///             for change in &mut changes {
     ///                 println!("{}", change?);

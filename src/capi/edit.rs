@@ -71,16 +71,16 @@ fn change(name: &str, value: &str) -> Result<FieldChange> {
     }
     let value = || value.to_owned();
     Ok(match name.split_at_checked(name.len().saturating_sub(1)) {
-        Some((field, "+")) => FieldChange::Add(field.to_owned(), value()),
-        Some((field, "-")) => FieldChange::Remove(field.to_owned(), value()),
-        Some((field, "!")) if value().is_empty() => FieldChange::Keep(field.to_owned()),
+        Some((field, "+")) => FieldChange::add(field, value()),
+        Some((field, "-")) => FieldChange::remove(field, value()),
+        Some((field, "!")) if value().is_empty() => FieldChange::keep(field),
         Some((_, "!")) => {
             return refuse(format!(
                 "edit.changes: '{}' changes a lock and takes no value, but one was given",
                 abridged(name.as_bytes())
             ));
         }
-        _ => FieldChange::Set(name.to_owned(), value()),
+        _ => FieldChange::set(name, value()),
     })
 }
 

@@ -36,7 +36,7 @@ pub struct Edit<'a> {
 }
 
 /// The result of an edit for one item.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
 pub enum Edited {
@@ -317,16 +317,18 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
         }
         let before = || changes.iter().take(place).filter(|one| one.field() == field);
         let twice = match change {
-            FieldChange::Set(..) => before().any(|one| !matches!(one, FieldChange::Keep(_))),
-            FieldChange::Add(..) | FieldChange::Remove(..) => before().any(|one| matches!(one, FieldChange::Set(..))),
-            FieldChange::Keep(_) => false,
+            FieldChange::Set { .. } => before().any(|one| !matches!(one, FieldChange::Keep { .. })),
+            FieldChange::Add { .. } | FieldChange::Remove { .. } => {
+                before().any(|one| matches!(one, FieldChange::Set { .. }))
+            }
+            FieldChange::Keep { .. } => false,
         };
         if twice {
             return refuse(format!(
                 "field '{field}' is given two values: give one, or tags to add and to remove"
             ));
         }
-        if let FieldChange::Add(_, tag) | FieldChange::Remove(_, tag) = change
+        if let FieldChange::Add { tag, .. } | FieldChange::Remove { tag, .. } = change
             && tag.trim().is_empty()
         {
             return refuse(format!("a tag of '{field}' is empty: leave it out"));

@@ -355,9 +355,11 @@ pub enum Confidence {
     /// There is no single item.
     #[doc(hidden)]
     None = 0,
-    /// One item found only by the suffix of its path, or several candidates.
+    /// An item whose path has only its end in common with this one, or is contradicted by it; or several candidates. Show it
+    /// to a person, do not write to it.
     Low = 1,
-    /// One item that all known evidence confirms.
+    /// One item: its path is recorded, listed or mapped, differs in its root only, or carries its title and nothing in it
+    /// contradicts. Safe to write to.
     High = 2,
 }
 

@@ -13,6 +13,14 @@ use zeroize::{Zeroize, Zeroizing};
 use super::scrub::scrub;
 
 /// A secret. Displayed as `***`, never written to disk or log, and kept in memory once; the last owner overwrites it.
+///
+/// ```
+/// use plexindex::Token;
+///
+/// let token = Token::new("YOUR-TOKEN");
+/// assert_eq!(format!("{token:?}"), "Some(***)");
+/// assert_eq!(Token::new(""), None);
+/// ```
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(Arc<Zeroizing<String>>);
 

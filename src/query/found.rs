@@ -47,7 +47,7 @@ enum_names! { MatchStatus:
 /// ```
 ///
 /// Its JSON has these fields by their names, but `age_ms` for the age.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Match {
     /// The outcome of the question.
@@ -134,7 +134,7 @@ impl Match {
 /// ```
 ///
 /// Its JSON has the fields of the answer, and its own.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Folder {
     /// The item: the show or artist, the season or album if all files are in one, or the only item. Otherwise up to 16
@@ -212,7 +212,9 @@ pub struct Item {
     pub guids: Option<Vec<String>>,
     /// All its files as the server spells them. Set where `guids` is.
     pub paths: Option<Vec<PathBuf>>,
-    /// In an answer: the listed path that matched, as the server spells it. In a [`Change`](crate::Change): its path.
+    /// In an answer: the listed path that matched, as the server spells it; for a
+    /// [`Confirmed`](MatchKind::Confirmed) match the recorded path, as the host spells it. In a
+    /// [`Change`](crate::Change): its path.
     pub path: Option<PathBuf>,
     /// In an answer and a change: the section id of its library.
     pub section: Option<String>,

@@ -17,7 +17,7 @@ use crate::sync::Call;
 ///
 /// Its JSON is that of the C library's `plexindex_list_libraries_json`: `age_ms` for the age, no `checked`. For a library
 /// that was never fetched, items and generation are 0.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LibraryInfo {
     /// Its section id, such as `1`.

@@ -60,7 +60,7 @@ fn what_a_file_cannot_do_is_said_with_what_can() {
     let index = Index::open(options(&folder.path().join("store"), &server.folder)).expect("opened");
     let edit = Edit {
         keys: &["2"],
-        changes: &[FieldChange::Set("title".to_owned(), "Edited".to_owned())],
+        changes: &[FieldChange::set("title", "Edited")],
         lock: Lock::Lock,
     };
     let library = index.library("Films").expect("a handle");

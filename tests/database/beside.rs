@@ -101,7 +101,7 @@ fn edits_and_verification_stay_with_the_server() {
     assert_eq!(asked(&http) - before, 1);
     let edit = crate::support::index::Edit {
         keys: &["6"],
-        changes: &[FieldChange::Set("title".to_owned(), "Edited".to_owned())],
+        changes: &[FieldChange::set("title", "Edited")],
         lock: Lock::Lock,
     };
     library

@@ -679,7 +679,7 @@ impl World {
         let title = format!("Edited {}", self.model.now());
         let one = self.handle_of(at, Some(&library))?;
         let query = options(one.as_ref(), deadline, offline);
-        let changes = [FieldChange::Set("title".to_owned(), title.clone())];
+        let changes = [FieldChange::set("title", title.clone())];
         let edit = Edit {
             keys: &[&key],
             changes: &changes,

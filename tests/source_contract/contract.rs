@@ -414,7 +414,7 @@ pub fn what_is_edited_is_edited<R: Rig>() {
             section: &library.section,
             kind: ItemType::Movie,
             ids: &[&key],
-            changes: &[FieldChange::Set("title".to_owned(), "Edited".to_owned())],
+            changes: &[FieldChange::set("title", "Edited")],
             lock: Lock::Lock,
         },
         Bounds::NONE,

@@ -301,7 +301,7 @@ pub fn what_cannot_be_done_is_refused_before_anything_is_asked<R: Rig>() {
         library.edit_items(
             &Edit {
                 keys: &[&key],
-                changes: &[FieldChange::Set("title".to_owned(), "Edited".to_owned())],
+                changes: &[FieldChange::set("title", "Edited")],
                 lock: Lock::Lock,
             },
             &mut EditReport::default(),

@@ -648,7 +648,7 @@ impl Source for MemorySource {
             self.memory.change(request.section, |stock, version| {
                 let row = stock.find(key);
                 for change in request.changes {
-                    if let FieldChange::Set(field, value) = change
+                    if let FieldChange::Set { field, value } = change
                         && field == "title"
                     {
                         row.item.title.clone_from(value);

@@ -9,7 +9,7 @@ use crate::error::{Error, Result, Status, abridged, refuse};
 use crate::matching::{Scope, text};
 
 /// How a library is named.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Selector {
     /// The first match of: uuid, title, section id, title without regard to case.

@@ -1,6 +1,8 @@
 //! Facts about the folder of a store, for users who look into slow or failing calls.
 
-use serde::Serialize;
+use std::path::{Path, PathBuf};
+
+use serde::{Serialize, Serializer};
 
 use super::open::Store;
 use crate::error::Result;
@@ -10,8 +12,9 @@ use crate::platform::{files, lock};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StoreInfo {
-    /// The folder.
-    pub folder: String,
+    /// The folder. In JSON, bytes that are not UTF-8 become U+FFFD.
+    #[serde(serialize_with = "lossy")]
+    pub folder: PathBuf,
     /// The kind of file system, such as `ext4`; `None` for an unknown kind.
     pub file_system: Option<String>,
     /// `SQLite`'s journal mode: `wal`, or `truncate` where processes cannot share memory.
@@ -30,6 +33,10 @@ pub struct StoreInfo {
     pub free_bytes: Option<u64>,
 }
 
+fn lossy<S: Serializer>(path: &Path, out: S) -> std::result::Result<S::Ok, S::Error> {
+    out.serialize_str(&path.to_string_lossy())
+}
+
 impl Store {
     /// Facts about the folder. Tries a lock with a temporary file.
     pub fn info(&self) -> Result<StoreInfo> {
@@ -43,7 +50,7 @@ impl Store {
         };
         let _ = files::remove(&trial);
         Ok(StoreInfo {
-            folder: folder.path().to_string_lossy().into_owned(),
+            folder: folder.path().to_owned(),
             file_system: disk.kind,
             journal: self.read(|connection| connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)))?,
             shares_memory: folder.shares_memory(),

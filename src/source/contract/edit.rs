@@ -3,31 +3,85 @@
 use crate::model::ItemType;
 
 /// One change to a field, the same for every item of the request.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// ```
+/// use plexindex::FieldChange;
+///
+/// let changes = [FieldChange::set("title", "Another"), FieldChange::add("genre", "Drama")];
+/// assert_eq!(changes[1].field(), "genre");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum FieldChange {
-    /// Sets a field: field, value.
-    Set(String, String),
-    /// Adds a tag and keeps the others: the tag's field such as `genre`, the tag.
-    Add(String, String),
-    /// Removes a tag: field, tag.
-    Remove(String, String),
+    /// Sets a field.
+    Set {
+        /// The field, such as `title`.
+        field: String,
+        /// Its new value.
+        value: String,
+    },
+    /// Adds a tag and keeps the others.
+    Add {
+        /// The tag's field, such as `genre`.
+        field: String,
+        /// The tag.
+        tag: String,
+    },
+    /// Removes a tag.
+    Remove {
+        /// The tag's field.
+        field: String,
+        /// The tag.
+        tag: String,
+    },
     /// Changes only the field's lock.
-    Keep(String),
+    Keep {
+        /// The field.
+        field: String,
+    },
 }
 
 impl FieldChange {
+    /// [`FieldChange::Set`].
+    #[must_use]
+    pub fn set(field: impl Into<String>, value: impl Into<String>) -> Self {
+        let (field, value) = (field.into(), value.into());
+        Self::Set { field, value }
+    }
+
+    /// [`FieldChange::Add`].
+    #[must_use]
+    pub fn add(field: impl Into<String>, tag: impl Into<String>) -> Self {
+        let (field, tag) = (field.into(), tag.into());
+        Self::Add { field, tag }
+    }
+
+    /// [`FieldChange::Remove`].
+    #[must_use]
+    pub fn remove(field: impl Into<String>, tag: impl Into<String>) -> Self {
+        let (field, tag) = (field.into(), tag.into());
+        Self::Remove { field, tag }
+    }
+
+    /// [`FieldChange::Keep`].
+    #[must_use]
+    pub fn keep(field: impl Into<String>) -> Self {
+        Self::Keep { field: field.into() }
+    }
+
     /// Name of the field.
     #[must_use]
     pub fn field(&self) -> &str {
         match self {
-            Self::Set(field, _) | Self::Add(field, _) | Self::Remove(field, _) | Self::Keep(field) => field,
+            Self::Set { field, .. } | Self::Add { field, .. } | Self::Remove { field, .. } | Self::Keep { field } => {
+                field
+            }
         }
     }
 }
 
 /// The locking of edited fields: a locked field is not overwritten when the server refreshes its metadata.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Lock {
     /// Lock the fields.

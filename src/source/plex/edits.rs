@@ -36,16 +36,16 @@ pub(super) fn address(request: &EditRequest<'_>) -> String {
         let mut removed = String::new();
         for change in of_field() {
             match change {
-                FieldChange::Set(_, value) => arguments.push((format!("{field}.value"), value.clone())),
-                FieldChange::Add(_, tag) => {
+                FieldChange::Set { value, .. } => arguments.push((format!("{field}.value"), value.clone())),
+                FieldChange::Add { tag, .. } => {
                     arguments.push((format!("{field}[{added}].tag.tag"), tag.clone()));
                     added += 1;
                 }
-                FieldChange::Remove(_, tag) => {
+                FieldChange::Remove { tag, .. } => {
                     let comma = if removed.is_empty() { "" } else { "," };
                     let _ = write!(removed, "{comma}{}", utf8_percent_encode(tag, TAG));
                 }
-                FieldChange::Keep(_) => {}
+                FieldChange::Keep { .. } => {}
             }
         }
         if !removed.is_empty() {

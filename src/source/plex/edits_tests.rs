@@ -12,17 +12,17 @@ fn address_of(changes: &[FieldChange], lock: Lock) -> String {
 }
 
 fn set(field: &str, value: &str) -> FieldChange {
-    FieldChange::Set(field.into(), value.into())
+    FieldChange::set(field, value)
 }
 
 #[test]
 fn arguments_are_sorted_and_encoded() {
     let changes = [
         set("title", "A/b ü~!"),
-        FieldChange::Add("genre".into(), "A".into()),
-        FieldChange::Add("genre".into(), "B, C".into()),
-        FieldChange::Remove("label".into(), "A,B".into()),
-        FieldChange::Remove("label".into(), "C d/e".into()),
+        FieldChange::add("genre", "A"),
+        FieldChange::add("genre", "B, C"),
+        FieldChange::remove("label", "A,B"),
+        FieldChange::remove("label", "C d/e"),
     ];
     assert_eq!(
         address_of(&changes, Lock::Lock),
@@ -43,7 +43,7 @@ fn locks_are_set_removed_or_left() {
         "/library/sections/1/all?id=55%2C56&title.value=x&type=1"
     );
     assert_eq!(
-        address_of(&[FieldChange::Keep("title".into())], Lock::Lock),
+        address_of(&[FieldChange::keep("title")], Lock::Lock),
         "/library/sections/1/all?id=55%2C56&title.locked=1&type=1"
     );
 }
