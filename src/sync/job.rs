@@ -443,6 +443,6 @@ fn replaced() -> Error {
 pub fn aborted() -> Error {
     Error::new(
         Status::Aborted,
-        "the host stopped the fetch; what was fetched is kept, and the next call goes on from there",
+        "the host stopped the call; what was fetched is kept, and the next call goes on from there",
     )
 }
