@@ -107,8 +107,7 @@
 #define PLEXINDEX_REASON_ONLY_ROOT_DIFFERS 7 // only the root differs, so a mapping is missing. High confidence.
 #define PLEXINDEX_REASON_PATH_TELLS 8 // the path holds title and year, or number. High confidence.
 #define PLEXINDEX_REASON_NO_EVIDENCE 9 // only the end of the path is the same. Low confidence.
-// the end is the same; another year, number or edition, or an extra or copy. Low.
-#define PLEXINDEX_REASON_CONTRADICTED 10
+#define PLEXINDEX_REASON_CONTRADICTED 10 // the end is the same, but another year, number, edition, or an extra. Low.
 #define PLEXINDEX_REASON_SEVERAL_EPISODES 11 // a file of several episodes: the candidates, the first one the item.
 #define PLEXINDEX_REASON_EMPTY 12 // a library's own folder, or one above it, without a listed file below.
 #define PLEXINDEX_REASON_ABOVE_LOCATIONS 13 // the folder lies above those of libraries and holds several items.
@@ -218,14 +217,12 @@ typedef struct plexindex_mapping {
 
 // The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is, and may be NULL when
 // `capacity` is 0. With PLEXINDEX_OK and every answer status `length` is the number of bytes written. With
-// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: plexindex_buffer_grow(). After every other error it is 0, so the
-// buffer holds no answer, also not that of an earlier call.
+// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: plexindex_buffer_grow(). After every other error it is 0.
 //
 // As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
 // and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
 // call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. It may
-// be the answer's buffer too: after every error, PLEXINDEX_BUFFER_TOO_SMALL included, that holds the text and its
-// length. It must not hold what the call reads. An invalid `error` is refused before all else.
+// be the answer's buffer too, which holds this text after any failure then. It must not hold what the call reads.
 typedef struct plexindex_buffer {
     void *data; // The caller's memory.
     size_t capacity; // Its size in bytes.
@@ -334,9 +331,7 @@ typedef struct plexindex_answer {
     uint32_t candidates_count; // How many candidates are in the array.
     uint32_t candidates_total; // How many fit in all.
     plexindex_text message; // A sentence for people: the reason, or the error. None for PLEXINDEX_REASON_NONE.
-    // Milliseconds since the listing that answered was known to be current; -1: none answered, or the clock was set
-    // back since then.
-    int64_t age_ms;
+    int64_t age_ms; // Milliseconds since the listing that answered was known to be current; -1: that is not known.
     uint64_t items; // plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
     uint64_t files; // plexindex_match_folder(): how many listed files are below the folder; 0 as above.
     int32_t kind; // plexindex_match_folder(): what the folder is, PLEXINDEX_KIND_*; 0 for no single thing.
@@ -540,8 +535,8 @@ const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_te
 // rating key, or the rating key alone. Plex's rating keys are digits. Refused here and wherever a key is given: no or
 // more than 255 bytes after that prefix, a `-` first, and any of `/?#%&,`, white space and control characters.
 //
-// Returns PLEXINDEX_OK once the match is stored, for every process; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_STORE or
-// PLEXINDEX_STORE_FULL; PLEXINDEX_LIBRARY_NOT_FOUND when the library is not known and the server cannot be asked.
+// Returns PLEXINDEX_OK once the match is stored, for every process. A library that is not known yet is asked for, within
+// the deadline of the options: then PLEXINDEX_LIBRARY_NOT_FOUND, PLEXINDEX_OFFLINE or the server's error.
 int32_t plexindex_record_match(const plexindex_library_handle *library, const char *path, size_t path_length,
                                const char *key, size_t key_length, plexindex_buffer *error);
 

@@ -357,7 +357,8 @@ int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_
 // index learned it, from any process. Sends no request: plexindex_refresh() asks the server.
 //
 // `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
-// and its cursor is that of now; with PLEXINDEX_QUERY_FULL all items come first, as additions. `limit`: items of a
+// and its cursor is that of now; with PLEXINDEX_QUERY_FULL too, all items come first, as additions: that flag is
+// refused with a cursor. `limit`: items of a
 // page, 1 to 10,000. `out_json`: an object, UTF-8: `changes`, an array; `cursor`, for the next call; `more`, whether
 // the next call has something now. plexindex_get_cursor() reads these two. Pages that follow `more` end with the state
 // at the first of them, however fast others write.

@@ -95,7 +95,7 @@ pub const PLEXINDEX_REASON_ONLY_ROOT_DIFFERS: u8 = 7;
 pub const PLEXINDEX_REASON_PATH_TELLS: u8 = 8;
 /// plexindex_answer.reason: only the end of the path is the same. Low confidence.
 pub const PLEXINDEX_REASON_NO_EVIDENCE: u8 = 9;
-/// plexindex_answer.reason: the end is the same; another year, number or edition, or an extra or copy. Low.
+/// plexindex_answer.reason: the end is the same, but another year, number, edition, or an extra. Low.
 pub const PLEXINDEX_REASON_CONTRADICTED: u8 = 10;
 /// plexindex_answer.reason: a file of several episodes: the candidates, the first one the item.
 pub const PLEXINDEX_REASON_SEVERAL_EPISODES: u8 = 11;

@@ -166,14 +166,12 @@ pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *c
 
 /// The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is, and may be NULL when
 /// `capacity` is 0. With PLEXINDEX_OK and every answer status `length` is the number of bytes written. With
-/// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: plexindex_buffer_grow(). After every other error it is 0, so the
-/// buffer holds no answer, also not that of an earlier call.
+/// PLEXINDEX_BUFFER_TOO_SMALL it is the number needed: plexindex_buffer_grow(). After every other error it is 0.
 ///
 /// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
 /// and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
 /// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. It may
-/// be the answer's buffer too: after every error, PLEXINDEX_BUFFER_TOO_SMALL included, that holds the text and its
-/// length. It must not hold what the call reads. An invalid `error` is refused before all else.
+/// be the answer's buffer too, which holds this text after any failure then. It must not hold what the call reads.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {
@@ -239,8 +237,7 @@ pub struct AnswerRecord {
     pub candidates_total: u32,
     /// A sentence for people: the reason, or the error. None for PLEXINDEX_REASON_NONE.
     pub message: Text,
-    /// Milliseconds since the listing that answered was known to be current; -1: none answered, or the clock was set
-    /// back since then.
+    /// Milliseconds since the listing that answered was known to be current; -1: that is not known.
     pub age_ms: i64,
     /// plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
     pub items: u64,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import plexindex
 import pytest
 import requests
 from conftest import Server, ServerFactory
@@ -173,7 +174,7 @@ class ServerDown(Exception):  # noqa: N818
     """As Stash2Plex's."""
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
 def test_a_server_that_is_busy_makes_the_host_wait(
     world: Server, movies: Any, tmp_path: Path, listed: Any, monkeypatch: pytest.MonkeyPatch, status: int
 ) -> None:
@@ -196,6 +197,13 @@ def test_a_server_that_is_busy_makes_the_host_wait(
         assert type(pickle.loads(pickle.dumps(caught.value))) is type(caught.value)  # noqa: S301
     world.post("faults/clear")
     assert item.title == rows[0]["title"], "nothing was lost"
+
+
+def test_what_fails_for_one_item_is_no_server_that_is_down(world: Server, movies: Any, tmp_path: Path) -> None:
+    world.fault(action="status", status=500, count=0)
+    with pytest.raises(ConnectionError, match="Plex answered 500") as caught:
+        find_plex_items_with_confidence(movies, "/nowhere/Nothing.mkv", **caches(tmp_path))
+    assert type(caught.value) is plexindex.ConnectError
 
 
 def test_a_refused_token_is_no_server_that_is_down(world: Server, movies: Any, tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from ._errors import ServerError
+from ._errors import ConnectError, ServerError
 
-_TOO_MANY_REQUESTS, _SERVER_ERROR = 429, 500
+# Statuses of a server that is busy, starts, or is away behind a proxy.
+_REFUSALS = (429, 502, 503, 504)
+_SERVER_ERROR = 500
 
 
 def is_trouble(error: Exception) -> bool:
@@ -40,9 +42,11 @@ def transient(error: Exception) -> BaseException | None:
     None for any other error.
     """
     status = status_of(error)
-    if status != _TOO_MANY_REQUESTS and status < _SERVER_ERROR:
-        return None
-    from ._host_errors import refused
-
     # The rest of plexapi's text has the address.
-    return refused(f"Plex answered {status}: the question for a file has to be asked again later")
+    text = f"Plex answered {status}: the question for a file has to be asked again later"
+    if status in _REFUSALS:
+        from ._host_errors import refused
+
+        return refused(text)
+    # Any other may concern one item alone, for which a host must not hold all of its jobs.
+    return ConnectError(text) if status >= _SERVER_ERROR else None
