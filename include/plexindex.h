@@ -535,8 +535,8 @@ const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_te
 // rating key, or the rating key alone. Plex's rating keys are digits. Refused here and wherever a key is given: no or
 // more than 255 bytes after that prefix, a `-` first, and any of `/?#%&,`, white space and control characters.
 //
-// Returns PLEXINDEX_OK once the match is stored, for every process. A library that is not known yet is asked for, within
-// the deadline of the options: then PLEXINDEX_LIBRARY_NOT_FOUND, PLEXINDEX_OFFLINE or the server's error.
+// Returns PLEXINDEX_OK once the match is stored, for every process. A library that is not known yet is asked for,
+// within the deadline of the options: then PLEXINDEX_LIBRARY_NOT_FOUND, PLEXINDEX_OFFLINE or the server's error.
 int32_t plexindex_record_match(const plexindex_library_handle *library, const char *path, size_t path_length,
                                const char *key, size_t key_length, plexindex_buffer *error);
 

@@ -15,8 +15,8 @@ use crate::platform::files;
 /// rating key, or the rating key alone. Plex's rating keys are digits. Refused here and wherever a key is given: no or
 /// more than 255 bytes after that prefix, a `-` first, and any of `/?#%&,`, white space and control characters.
 ///
-/// Returns PLEXINDEX_OK once the match is stored, for every process. A library that is not known yet is asked for, within
-/// the deadline of the options: then PLEXINDEX_LIBRARY_NOT_FOUND, PLEXINDEX_OFFLINE or the server's error.
+/// Returns PLEXINDEX_OK once the match is stored, for every process. A library that is not known yet is asked for,
+/// within the deadline of the options: then PLEXINDEX_LIBRARY_NOT_FOUND, PLEXINDEX_OFFLINE or the server's error.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
