@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -153,6 +154,34 @@ def test_another_library_is_refused(tmp_path: Path) -> None:
     incomplete += 'const char *plexindex_get_version(void) { return "x"; }\n'
     with pytest.raises(plexindex.LoadError, match="plexindex_get_status_name"):
         _native.Native(compile_library(tmp_path, incomplete))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the loader of another system refuses such a file")
+@pytest.mark.parametrize("module", ["plexindex.compat", "plexindex"])
+def test_a_library_that_was_cut_short_is_refused(tmp_path: Path, module: str) -> None:
+    # Loading one ends the process with SIGBUS, so a host could not go on without it.
+    whole = Path(_accelerator.library_path()).read_bytes()
+    library = tmp_path / "libplexindex.so"
+    for length in (0, 63, len(whole) // 2, len(whole) - 1):
+        library.write_bytes(whole[:length])
+        printed = run_python(
+            f"try:\n import {module} as module\n module.open('cache')\n"
+            "except ImportError as error: print(type(error).__name__, error)",
+            environment={"PLEXINDEX_LIBRARY": str(library)},
+        )
+        assert printed == f"LoadError the plexindex library {library} is cut short: install it again\n"
+
+
+def test_an_accelerator_that_was_cut_short_is_done_without(tmp_path: Path) -> None:
+    file = _accelerator.load()
+    if file is None or sys.platform != "linux":
+        pytest.skip("there is none here")
+    package = tmp_path / "plexindex"
+    shutil.copytree(Path(plexindex.__file__).parent, package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    part = Path(file.__file__)
+    (package / part.name).write_bytes(part.read_bytes()[: part.stat().st_size // 2])
+    code = "from plexindex import _accelerator; print(_accelerator.load())"
+    assert run_python(code, environment={"PYTHONPATH": str(tmp_path)}) == "None\n"
 
 
 def test_the_environment_names_the_library(monkeypatch: pytest.MonkeyPatch) -> None:

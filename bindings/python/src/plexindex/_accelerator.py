@@ -23,11 +23,39 @@ def holds_the_lock() -> bool:
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
+def is_whole(path: str) -> bool:
+    """Returns whether an ELF file is as long as its header says; True for any other file.
+
+    The loader maps a file that was cut short, as by a full disk, and the process ends with SIGBUS.
+    """
+    try:
+        # Without the buffers of open(): each new process pays for this.
+        file = os.open(path, os.O_RDONLY)
+        try:
+            head, length = os.read(file, 64), os.fstat(file).st_size
+        finally:
+            os.close(file)
+    except OSError:
+        return True  # the loader says what is wrong
+    if not head.startswith(b"\x7fELF"):
+        return bool(length)
+    # The table of sections is the last thing in the file: its offset, and the size and number of its entries.
+    wide = head[4:5] == b"\2"
+    at, width, sizes = (0x28, 8, 0x3A) if wide else (0x20, 4, 0x2E)
+    table, size, count = (
+        int.from_bytes(head[start : start + wanted], sys.byteorder)
+        for start, wanted in ((at, width), (sizes, 2), (sizes + 2, 2))
+    )
+    return len(head) == 64 and length >= table + size * count
+
+
 def _find() -> "Any":
     if os.environ.get("PLEXINDEX_NO_ACCELERATOR", "0") not in ("", "0"):
         return None
     # Its lookups rely on the interpreter's lock, and its file on the stable ABI of 3.10.
     if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not holds_the_lock():
+        return None
+    if not is_whole(os.path.join(os.path.dirname(os.path.abspath(__file__)), "_fast.abi3.so")):
         return None
     try:
         from . import _fast

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 def load_fast(path: str) -> "tuple[Any, Any] | None":
     """Loads the shared library through the accelerator. None if ctypes has to load it, or to report what is wrong."""
     fast = _accelerator.load()
-    if fast is None or not hasattr(fast, "load"):
+    if fast is None or not hasattr(fast, "load") or not _accelerator.is_whole(path):
         return None
     native = fast.load(os.fsencode(path), c.ABI_VERSION)
     if native is None:
