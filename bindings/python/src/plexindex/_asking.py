@@ -55,7 +55,7 @@ class QuestionMethods(EditMethods):
     def _match_at_once(self, library: LibraryArg, path: PathArg) -> Match | None:
         """The answer for a file; None where it has to be waited for."""
         raw = _convert.path_bytes(path, self._hides_paths)
-        _, block = self._query(self._native.match_path, library, raw, None, c.QUERY_AT_ONCE, None)
+        block = self._block(self._native.match_path, library, raw, None, False, None, at_once=True)
         match = Match(block, asked=self)
         return None if match.status == "not_yet" else match
 

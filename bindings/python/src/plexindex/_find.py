@@ -142,9 +142,7 @@ class Finder:
     # By the index.
 
     def _from_index(self) -> list[Any] | None:
-        """The index's answer. None if there is no index, or it cannot answer: then plexapi is asked, and fails as it
-        always did.
-        """
+        """The index's answer. None where it has none: then plexapi is asked, and fails as it always did."""
         if self._index is None:
             return None
         try:
@@ -155,14 +153,12 @@ class Finder:
 
     def _answer_of(self, index: SectionIndex) -> list[Any]:
         # In a library that was never listed one request finds one file. For many it is listed, a second at a time.
-        fresh, found = False, []
-        by_file = not index.is_listed() and index.asked_by_file < _BY_FILE
-        if by_file:
+        asked = not index.is_listed() and index.asked_by_file < _BY_FILE
+        if asked:
             index.asked_by_file += 1
             found = self._judged(self._elsewhere(index, self._asked_by_file()))
             if found:
                 return found
-            fresh = not self._note_asked()
         match = index.match(self._path, deadline=index.patience)
         if self._mapped and match.match_kind not in _LISTED:
             other = index.match(self._mapped, deadline=index.patience)
@@ -172,13 +168,7 @@ class Finder:
         self._note(f"Index of '{self._title}': {', '.join(said)}")
         index.note_patience(nothing_came=match.status == "needs_warm")
         if not match.candidates:
-            if not by_file and not self._note_asked():
-                # Files that came lately are not asked for together: one request for this one.
-                fresh, found = True, self._judged(self._elsewhere(index, self._asked_by_file()))
-            if fresh and not found and not self.is_listed:
-                # Not every server has that filter, and a listing takes its time.
-                found = self._judged(self._elsewhere(index, self._by_title(quiet=False)))
-            return found
+            return self._found_by_request(index, asked=asked)
         if match.match_kind not in _LISTED:
             if self._leaf and match.confidence != "high":
                 # A name alone tells of no episode or track.
@@ -193,6 +183,17 @@ class Finder:
             self._log.info(f"Found (cached): {item.title}")
         if len(found) == 1 and match.match_kind not in _LISTED:
             self.sure = not self._index_speaks_against(match, found[0])
+        return found
+
+    def _found_by_request(self, index: SectionIndex, *, asked: bool) -> list[Any]:
+        """The server's items for a path that the index does not know. ``asked``: by its file name, in this call."""
+        if self._note_asked():
+            return []
+        # Files that came lately are not asked for together: one request for this one.
+        found = [] if asked else self._judged(self._elsewhere(index, self._asked_by_file()))
+        if not found and not self.is_listed:
+            # Not every server has that filter, and a listing takes its time.
+            found = self._judged(self._elsewhere(index, self._by_title(quiet=False)))
         return found
 
     def _note_asked(self) -> bool:

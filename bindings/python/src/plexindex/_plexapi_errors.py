@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from ._errors import ConnectError, ServerError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
 # Statuses of a server that is busy, starts, or is away behind a proxy.
 _REFUSALS = (429, 502, 503, 504)
 _SERVER_ERROR = 500
@@ -36,17 +40,16 @@ def status_of(error: Exception) -> int:
     return int(status) if status.isdigit() else 0
 
 
-def transient(error: Exception) -> BaseException | None:
-    """The error to raise in the place of plexapi's for a status that passes, such as 503, which a host takes for final.
-
-    None for any other error.
-    """
+def reraise(error: Exception) -> NoReturn:
+    """Raises this error again; for a status that passes, such as 503, another one: a host takes plexapi's for final."""
     status = status_of(error)
     # The rest of plexapi's text has the address.
     text = f"Plex answered {status}: the question for a file has to be asked again later"
     if status in _REFUSALS:
         from ._host_errors import refused
 
-        return refused(text)
+        raise refused(text) from error
     # Any other may concern one item alone, for which a host must not hold all of its jobs.
-    return ConnectError(text) if status >= _SERVER_ERROR else None
+    if status >= _SERVER_ERROR:
+        raise ConnectError(text) from error
+    raise error

@@ -166,9 +166,11 @@ class Session:
         progress: ProgressArg,
         count: int | None = None,
         reserve: int = 0,
+        *,
+        at_once: bool = False,
     ) -> bytes | bytearray:
         """A block of answers."""
-        flags = c.QUERY_OFFLINE if offline else 0
+        flags = (c.QUERY_OFFLINE if offline else 0) | (c.QUERY_AT_ONCE if at_once else 0)
         _, block = self._query(function, library, text, deadline, flags, progress, count=count, reserve=reserve)
         if log_lines(block):
             _log.drain(self._native)

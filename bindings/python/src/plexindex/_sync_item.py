@@ -43,12 +43,9 @@ class SyncItem(LightItem):
             try:
                 fetched = super().full()
             except Exception as error:
-                from ._plexapi_errors import transient
+                from ._plexapi_errors import reraise
 
-                again = transient(error)
-                if again is None:
-                    raise
-                raise again from error
+                reraise(error)
             if expected and expected.isdisjoint(getattr(fetched, "locations", None) or expected):
                 self._light_full = None
                 section = self._light_section

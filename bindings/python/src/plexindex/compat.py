@@ -92,12 +92,9 @@ def find_plex_items_with_confidence(
     try:
         found = finder.found()
     except Exception as error:
-        from ._plexapi_errors import transient
+        from ._plexapi_errors import reraise
 
-        again = transient(error)
-        if again is None:
-            raise
-        raise again from error
+        reraise(error)
     if not found:
         why = "" if finder.is_listed else "; the library is not fully listed yet, and the next call goes on with that"
         raise not_found(f"no item of library '{library.title}' has the file '{finder.name}'{why}")
