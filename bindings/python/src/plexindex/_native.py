@@ -275,9 +275,9 @@ class Native:
     def __init__(self, path: str) -> None:
         """Loads the library at this path; raises LoadError."""
         self.path = path
-        if not _accelerator.is_whole(path):
-            raise LoadError(f"the plexindex library {path} is cut short: install it again")
         try:
+            if not _accelerator.is_whole(path):
+                raise OSError(f"{path} is cut short: install it again")
             library = ctypes.CDLL(path)
         except OSError as error:
             raise LoadError(_cannot_load(path, error)) from None
