@@ -391,6 +391,14 @@ impl Model {
         self.times.iter().position(|at| *at == ms)
     }
 
+    /// The first step at which a listing of this age may have been checked. The age of one that was checked before the
+    /// clock was set back a little is 0, too.
+    fn checked_at(&self, age: i64) -> Option<usize> {
+        let at = self.now_ms() - age;
+        let ahead = if age == 0 { STEP_MS } else { 1 };
+        self.times.iter().position(|time| (at..at + ahead).contains(time))
+    }
+
     /// The earliest step from which a listing may stem that answers as fresh and was compared with the server only now and
     /// then.
     fn first_of_a_day(&self) -> usize {
@@ -525,7 +533,7 @@ impl Model {
             && matches!(self.token, Some(Token::Exact | Token::Coarse))
             && !found.stale
             && let Some(to) = facts.last().and_then(|fact| fact.to)
-            && let Some(first) = self.first_at(self.now_ms() - age)
+            && let Some(first) = self.checked_at(age)
             && to <= first
             && facts
                 .last()
