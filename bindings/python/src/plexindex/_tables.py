@@ -7,7 +7,6 @@ import os
 from . import _constants as c
 from . import _convert
 from ._accelerator import closing_lock
-from ._errors import ClosedError
 from ._open import open as open_index
 
 TYPE_CHECKING = False
@@ -96,8 +95,12 @@ class TableStore:
         for _ in range(_PERSISTENCE):
             try:
                 return work(self.index(), *arguments)
-            except ClosedError:
-                pass
+            except Exception as error:
+                # Imported here: it takes long, and most processes need none of the errors.
+                from ._errors import ClosedError
+
+                if not isinstance(error, ClosedError):
+                    raise
         return work(self.index(), *arguments)
 
     def handle(self, table: bytes) -> TableHandle:

@@ -14,7 +14,6 @@ Importing this module loads the shared library, so a library that cannot be load
 from __future__ import annotations
 
 from . import _accelerator, _lazy_index
-from ._host_errors import NotFoundError, chosen, not_found
 from ._match_cache import MatchCache
 from ._plex_cache import PlexCache
 from ._rows import extract as _extract_item_data
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from typing import Any, Callable
 
     from ._confidence import MatchConfidence
+    from ._host_errors import NotFoundError
 
 __all__ = [
     "MatchCache",
@@ -48,6 +48,8 @@ def configure(*, not_found: Callable[[str], BaseException] | None = None, confid
     ``not_found``: makes the exception for a path without an item; by default :class:`NotFoundError`. ``confidence``: an
     enum that has the values ``"high"`` and ``"low"``; by default :class:`MatchConfidence`.
     """
+    from ._host_errors import chosen
+
     chosen["not_found"], chosen["confidence"] = not_found, confidence
 
 
@@ -85,6 +87,7 @@ def find_plex_items_with_confidence(
 
     """
     from ._find import Finder
+    from ._host_errors import chosen, not_found
 
     confidence = chosen["confidence"] or __getattr__("MatchConfidence")
     prefixes = (stash_path_prefix, plex_path_prefix)
@@ -105,9 +108,12 @@ def find_plex_items_with_confidence(
 
 def __getattr__(name: str) -> Any:
     # Slow to import, so loaded at first use.
+    module: Any
     if name == "MatchConfidence":
         from . import _confidence as module
-
-        value = globals()[name] = module.MatchConfidence
-        return value
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    elif name == "NotFoundError":
+        from . import _host_errors as module
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(module, name)
+    return value
