@@ -188,3 +188,49 @@ def test_a_sample_of_a_list_is_from_all_over_it() -> None:
     found = sample.of_list(paths, 10)
     assert found.paths == paths[::100]
     assert sample.of_list(paths[:3], 10).paths == paths[:3]
+
+
+def test_a_mapping_that_fits_no_folder_of_plex_is_named(cli: Cli, server: Server, tmp_path: Path) -> None:
+    tree = tmp_path / "media"
+    plant(tree, server, 1, "/data", "")
+    cli.good("warm")
+    swapped = cli.run("doctor", "--offline", "--mapping", f"/data -> {tree}", tree)
+    assert swapped.returncode == 1
+    assert f"  BAD  the mapping /data -> {tree} is swapped: /data is a folder of Plex's" in swapped.stdout
+    assert f"try --mapping '{tree} -> /data'" in " ".join(swapped.stdout.split())
+    wrong = cli.run("doctor", "--offline", "--mapping", f"{tree} -> /elsewhere", tree)
+    assert f"  note the mapping {tree} -> /elsewhere fits no folder of Plex's libraries, which are " in wrong.stdout
+    assert "/data/movies" in wrong.stdout
+    for right in (f"{tree} -> /data", f"{tree}/movies -> /data/movies", f"{tree}/movies/A -> /data/movies/A"):
+        assert "fits no folder" not in cli.run("doctor", "--offline", "--mapping", right, tree).stdout
+    # Its second rule is unknown to Plex as well, and the first fits.
+    both = cli.run("doctor", "--offline", "--mapping", f"{tree} -> /data", "--mapping", "/x -> /y", tree)
+    assert both.stdout.count("fits no folder") == 1
+
+
+def test_a_few_files_that_plex_does_not_list_yet_are_no_problem(cli: Cli, server: Server, tmp_path: Path) -> None:
+    movies = plant(tmp_path, server, 1, "/data", "")
+    (tmp_path / "movies" / "New Film (2024).mkv").write_text("new")
+    (tmp_path / "movies" / "New Film (2024).srt").write_text("new")
+    cli.good("warm")
+    mapping = ("--mapping", f"{tmp_path / 'movies'} -> /data/movies")
+    text = cli.good("doctor", "--offline", *mapping, tmp_path / "movies")
+    assert "  note 1 file is not listed by Plex (yet): `plexindex diff` says why" in text
+    assert "nothing is wrong" in text
+    # Where most are not, something is wrong.
+    for number in range(movies):
+        (tmp_path / "movies" / f"Newer {number} (2024).mkv").write_text("new")
+    done = cli.run("doctor", "--offline", *mapping, tmp_path / "movies")
+    assert (done.returncode, "BAD  " in done.stdout) == (1, True)
+
+
+def test_what_plex_never_lists_is_explained(cli: Cli, server: Server, tmp_path: Path) -> None:
+    plant(tmp_path, server, 1, "/data", "")
+    cli.good("warm")
+    paths = [tmp_path / "movies" / name for name in ("A (2001)/A (2001).srt", "A (2001)/poster.jpg")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("x")
+    listed = "".join(f"{path}\n" for path in paths)
+    text = cli.run("doctor", "--offline", "--mapping", f"{tmp_path} -> /data", "-", given=listed.encode()).stdout
+    assert re.search(r"\n  never listed +2 +100 %  subtitles, pictures and the like\n", text), text

@@ -1,0 +1,225 @@
+"""The part of `plexindex doctor` about files: how they match, and which mappings are missing."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+
+from .._left_out import RULES
+from .._paths import lies_under, same_file
+from .._places import Places
+from .._walked import Walk
+from . import codes, commands, output, sample
+from .codes import UsageError
+from .output import count, share
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from .._index import Index
+    from .._library import LibraryInfo
+    from .._many import Matches
+    from .._mapping import Mapping
+    from .config import Settings
+    from .doctor_report import Report
+
+_EXAMPLES = 3
+
+_MATCH_KINDS = (
+    ("confirmed", "recorded as true"),
+    ("exact", "listed under this very path"),
+    ("mapped", "listed, by way of a mapping"),
+    ("suffix", "found by the end of the path; a mapping would be surer"),
+    ("file_name", "found by the file name alone"),
+)
+_WHY = {
+    "not found: no_location": "in no folder of a library; a mapping may be missing",
+    "not found: not_listed": "in a folder of a library, but the server does not list them (yet)",
+    "not found: unavailable": "the server could not be asked whether it lists them",
+    "not found: not_fetched": "their library was never fetched: run `plexindex warm`",
+    "ambiguous": "several items fit equally well",
+}
+_LEFT_OUT = "trailers, samples and the like: Plex leaves them out; `plexindex diff --left-out` lists them"
+_NO_MEDIA = "subtitles, pictures and the like"
+# The share of files that may lack in Plex while nothing is wrong: it scans a new file when it gets round to it.
+_FEW = 0.1
+_SURE = ("confirmed", "exact", "mapped")
+
+
+def read_lists(given: Sequence[str]) -> list[bytes]:
+    """Reads paths from standard input and from files that list them. Other arguments are refused."""
+    paths: list[bytes] = []
+    for path in given:
+        if path == "-":
+            paths += commands.read_list(sys.stdin.buffer.read())
+        elif os.path.isdir(path):
+            continue
+        elif sample.is_media(path):
+            paths.append(os.fsencode(os.path.abspath(path)))
+        else:
+            try:
+                with open(path, "rb") as lines:
+                    paths += commands.read_list(lines.read())
+            except OSError as error:
+                raise UsageError(f"{path}: {error.strerror}; give a folder, or a file that lists paths") from None
+    return paths
+
+
+def check_files(
+    report: Report,
+    settings: Settings,
+    index: Index,
+    libraries: list[LibraryInfo],
+    options: argparse.Namespace,
+    listed: list[bytes],
+    *,
+    local: bool,
+) -> None:
+    """Counts the files that match, by match kind, and proposes mappings. ``local``: no request is needed."""
+    report.title("Files")
+    if not local and not any(library.age is not None for library in libraries):
+        report.bad(
+            "no library was fetched yet, so nothing can match: run `plexindex warm`, or add --yes",
+            codes.LIBRARY,
+        )
+        return
+    folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
+    ends = sample.extensions({library.kind for library in libraries})
+    each = max(options.sample // max(len(folders) + bool(listed), 1), 1)
+    samples = [sample.of_folder(folder, each, ends) for folder in folders]
+    samples += [sample.of_list(listed, each)] if listed else []
+    paths = [path for one in samples for path in one.paths]
+    found = sum(one.found for one in samples)
+    places = ", ".join("the list on standard input" if path == "-" else path for path in options.path)
+    if not paths:
+        report.bad(f"there are no media files in {places}")
+        return
+    answers = index.match_paths(None, paths, offline=not local)
+    whole = all(one.whole for one in samples)
+    if len(paths) < found or not whole:
+        of = f"{output.number(len(paths))} of {'' if whole else 'more than '}{count(found, 'file')}, from all over"
+    else:
+        of = f"{count(found, 'file')} in"
+    report.line(f"  {of} {places}")
+    for rule in settings.mappings:
+        report.line(f"  with the mapping {output.clean(arrow(rule))}")
+    left_out = _left_out(index, libraries, answers, paths)
+    _count_kinds(report, answers, paths, left_out)
+    sure = sum(bool(answer) and answer.match_kind in _SURE for answer in answers)
+    _proposals(report, index, paths, len(paths) - sure - len(left_out))
+
+
+def check_mappings(report: Report, settings: Settings, libraries: list[LibraryInfo]) -> None:
+    """Names the mappings that lead to no folder of a library."""
+    locations = [location for library in libraries for location in library.locations]
+    for rule in settings.mappings if locations else ():
+        host, server = _host_and_server(rule)
+        if _fits(server, locations):
+            continue
+        if _fits(host, locations):
+            report.bad(
+                f"the mapping {arrow(rule)} is swapped: {host} is a folder of Plex's, and the host's comes first; "
+                f"try --mapping {shlex.quote(f'{server} -> {host}')}"
+            )
+        else:
+            shown = ", ".join(locations[:_EXAMPLES]) + (", …" if len(locations) > _EXAMPLES else "")
+            report.note(f"the mapping {arrow(rule)} fits no folder of Plex's libraries, which are {shown}")
+
+
+def _fits(folder: str, locations: list[str]) -> bool:
+    """Whether a folder is a library's, lies in one, or has one below it."""
+    above = any(lies_under(location, [folder]) for location in locations)
+    return above or lies_under(folder, locations) or same_file(folder, locations)
+
+
+def _left_out(index: Index, libraries: list[LibraryInfo], answers: Matches, paths: list[bytes]) -> dict[bytes, str]:
+    """The unmatched files in libraries' folders that Plex leaves out, and by which rule of `plexindex diff`."""
+    places = Places(index, index.library(None))
+    places.reload(libraries)
+    unmatched = [(path, False, "", b"") for path, answer in zip(paths, answers) if not answer and places.owners(path)]
+    return {path: why for path, _, why, _ in Walk(places, (), None).again(unmatched) if why in RULES}
+
+
+def _count_kinds(report: Report, answers: Matches, paths: list[bytes], left_out: dict[bytes, str]) -> None:
+    by_kind = {kind: 0 for kind, _ in _MATCH_KINDS}
+    by_status: dict[str, list[bytes]] = {}
+    low = 0
+    for path, answer in zip(paths, answers):
+        if answer:
+            by_kind[answer.match_kind] = by_kind.get(answer.match_kind, 0) + 1
+            low += answer.confidence == "low"
+        elif path not in left_out:
+            name = "ambiguous" if answer.status == "ambiguous" else f"not found: {answer.reason_code}"
+            by_status.setdefault(name, []).append(path)
+    total = len(paths)
+    rows = [(kind.replace("_", " "), output.number(by_kind[kind]), share(by_kind[kind], total), words)
+            for kind, words in _MATCH_KINDS if by_kind[kind]]  # fmt: skip
+    rows += [(name.replace("_", " "), output.number(len(few)), share(len(few), total), _WHY.get(name, ""))
+             for name, few in sorted(by_status.items())]  # fmt: skip
+    no_media = sum(rule == "extension" for rule in left_out.values())
+    for name, number, words in ("left out", len(left_out) - no_media, _LEFT_OUT), ("never listed", no_media, _NO_MEDIA):
+        if number:
+            rows.append((name, output.number(number), share(number, total), words))
+    report.line(output.table(rows, right=(1, 2), indent="  "))
+    for name, few in sorted(by_status.items()):
+        report.line(f"\n  {name.replace('_', ' ')}, for example:")
+        for path in few[:_EXAMPLES]:
+            report.line(f"    {output.one_line(os.fsdecode(path))}")
+    if low:
+        report.note(
+            f"{count(low, 'answer')} of low confidence: these files lie in a library's folder, but under another name"
+        )
+    unmatched = sum(map(len, by_status.values()))
+    report.values["files"] = {
+        "looked_at": total,
+        "match_kinds": by_kind,
+        "low_confidence": low,
+        "left_out": len(left_out),
+        "unmatched": {name.replace("_", " "): len(few) for name, few in by_status.items()},
+    }
+    verb = "is" if unmatched == 1 else "are"
+    if unmatched and set(by_status) == {"not found: not_listed"} and unmatched <= total * _FEW:
+        report.note(f"{count(unmatched, 'file')} {verb} not listed by Plex (yet): `plexindex diff` says why")
+    elif unmatched:
+        report.bad(
+            f"{output.number(unmatched)} of {count(total, 'file')} {verb} no single item",
+            codes.LIBRARY if "not found: not_fetched" in by_status else codes.NOT_ALL,
+        )
+    elif len(left_out) < total:
+        report.good(f"each of {'the others' if left_out else 'them'} is a single item")
+
+
+def arrow(rule: Mapping) -> str:
+    """A mapping as it was understood."""
+    return " -> ".join(_host_and_server(rule))
+
+
+def _host_and_server(rule: Mapping) -> tuple[str, str]:
+    return os.fsdecode(rule.find), os.fsdecode(rule.replace)
+
+
+def _proposals(report: Report, index: Index, paths: list[bytes], unsure: int) -> None:
+    """Missing mappings. ``unsure``: the number of files that are not listed under their path."""
+    tried = [(proposal, proposal.gain or 0) for proposal in index.proposals(paths)]
+    report.values["proposals"] = [
+        {"host": one.host, "server": one.server, "matched": gain, "of": len(paths)} for one, gain in tried
+    ]
+    if not tried:
+        return
+    report.title("Proposed mappings")
+    for proposal, gain in tried:
+        report.propose(
+            f"{output.number(gain)} of {count(len(paths), 'file')} match if {proposal.host} becomes {proposal.server}"
+        )
+    left = unsure - sum(gain for _, gain in tried)
+    if left > 0:
+        report.line(f"       {count(left, 'file')} would still not be listed under that path")
+    pairs = ", ".join(f"({one.host!r}, {one.server!r})" for one, _ in tried)
+    flags = " ".join(f"--mapping {shlex.quote(f'{one.host} -> {one.server}')}" for one, _ in tried)
+    lines = "\n".join(f"      {output.clean(one.host)} -> {output.clean(one.server)}" for one, _ in tried)
+    report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{pairs}]")
+    report.line(f"\n  for this command:\n    {output.clean(flags)}")
+    report.line(f"\n  for config.ini of plexapi, which this command reads:\n    [plexindex]\n    mappings =\n{lines}")
