@@ -217,7 +217,7 @@ def test_an_index_of_a_section_answers_without_a_request(
         assert item.summary == item.full().summary
         assert counted(world)["metadata"] == 1
         assert section.title == "Movies"
-        assert section.fetchItem(int(rows[0]["ratingKey"])) == item.full()
+        assert section.fetchItem(int(rows[0]["ratingKey"])) == item.full()  # type: ignore[attr-defined]
         assert not hasattr(item, "_nothing")
     with pytest.raises(plexindex.ClosedError):
         section.match(rows[0]["path"])
@@ -234,6 +234,18 @@ def test_an_index_of_a_server_serves_all_its_sections(world: Server, plex_server
         films = server.section(plex_server.library.section("Movies"))
         films.close()
         assert films.match(world.paths()[0]["path"]), "the index is the server's"
+
+
+def test_a_type_checker_refuses_what_no_index_has(plex_server: Any, tmp_path: Path) -> None:
+    # The comments are the test: mypy reports one that has nothing to ignore.
+    with plexindex.from_server(plex_server, tmp_path) as index:
+        section = index.section("Movies")
+        key: str | None = section.lookup_key("/data/movies/none.mkv")
+        assert key is None
+        with pytest.raises(AttributeError):
+            index.match_pathz(None, "/a")  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError):
+            section.lookup_keyz("/a")  # type: ignore[attr-defined]
 
 
 def test_a_path_that_should_be_listed_as_it_is_is_low(world: Server, movies: Any, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import header
 import plexindex
 import pytest
 from plexindex import _accelerator, _answers, _constants, _errors, _items, _native, _types
-from plexindex._cli import doctor
+from plexindex._cli import doctor_files
 
 CONSTANTS = {name: value for name, value in vars(_constants).items() if name.isupper() and isinstance(value, int)}
 
@@ -113,7 +113,7 @@ def test_names_stand_at_their_number(prefix: str, names: tuple[str, ...]) -> Non
 
 def test_each_match_kind_has_its_word_and_its_row_in_the_doctor_s_report() -> None:
     assert get_args(_types.MatchKind) == _constants.MATCH_KINDS
-    assert ("none", *(name for name, _ in doctor._MATCH_KINDS)) == _constants.MATCH_KINDS
+    assert ("none", *(name for name, _ in doctor_files._MATCH_KINDS)) == _constants.MATCH_KINDS
     assert get_args(_types.Confidence) == _constants.CONFIDENCES
     assert get_args(_types.ReasonCode) == _constants.REASONS
 

@@ -291,7 +291,7 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
         assert pickle.loads(pickled)[0] == match  # noqa: S301
         assert type(pickle.loads(pickled)[0]) is plexindex.Match  # noqa: S301
         with pytest.raises(TypeError, match=r"Library\.invalidate\(\): too many positional arguments"):
-            section.invalidate(row["path"])
+            section.invalidate(row["path"])  # type: ignore[call-arg]
     for given, said in ((server.url, r"not str; for a URL and a token there is plexindex.open\(\)"), (7, "not int")):
         with pytest.raises(TypeError, match=said):
             plexindex.from_server(given)

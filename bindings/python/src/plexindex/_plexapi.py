@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 
     from ._callbacks import ProgressArg
     from ._index import Index
+
+    # Type checkers and editors see the methods that `__getattr__` hands on, and no others.
+    from ._index import Index as _IndexMethods
+    from ._index import Library as _LibraryMethods
     from ._items import Item
     from ._types import PathArg
+else:
+    _IndexMethods = _LibraryMethods = object
 
 
 def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> Index:
@@ -85,7 +91,7 @@ class _HoldsToken:
         raise TypeError(f"a {name} cannot be pickled or copied, since it holds the token: {self._instead}")
 
 
-class ServerIndex(_HoldsToken):
+class ServerIndex(_HoldsToken, _IndexMethods):
     """The index of a server. Made by :func:`plexindex.from_server`.
 
     It has all that a :class:`plexindex.Index` has: ``match_path``, ``libraries``, ``watch`` and so on.
@@ -114,10 +120,12 @@ class ServerIndex(_HoldsToken):
         """Closes the index."""
         self.index.close()
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self.index, name)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                raise AttributeError(name)
+            return getattr(self.index, name)
 
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *dir(self.index)})
@@ -165,7 +173,7 @@ def _plain(state: tuple[None, dict[str, object]]) -> Match:
 _PATIENCE, _MOST_PATIENCE = 1.0, 16.0
 
 
-class SectionIndex(_HoldsToken):
+class SectionIndex(_HoldsToken, _LibraryMethods):
     """A library of plexapi's with an index of its own. Made by :func:`plexindex.from_section`.
 
     It has all that a :class:`plexindex.Library` has: ``match``, ``lookup_key``, ``record_match``, ``items``,
@@ -176,9 +184,7 @@ class SectionIndex(_HoldsToken):
     _instead = "pickle its `library`, which finds the token again where it is loaded"
 
     def __init__(self, section: Any, index: Index, *, owned: bool) -> None:
-        self._section, self._owned = section, owned
-        self.index = index
-        """The :class:`plexindex.Index`."""
+        self._section, self._owned, self._index = section, owned, index
         uuid = getattr(section, "uuid", None)
         chosen = {"uuid": uuid} if isinstance(uuid, str) and uuid else {"section": section.key}
         self.library: Library = index.library(**chosen)
@@ -191,8 +197,13 @@ class SectionIndex(_HoldsToken):
         """Seconds that a question of the drop-in may spend on listing the library: the next one goes on."""
 
     @property
+    def index(self) -> Index:
+        """The :class:`plexindex.Index`."""
+        return self._index
+
+    @property
     def plex(self) -> Any:
-        """The plexapi object."""
+        """The plexapi object: type checkers know only here what it has."""
         return self._section
 
     def is_listed(self) -> bool:
@@ -269,14 +280,16 @@ class SectionIndex(_HoldsToken):
     def __bool__(self) -> bool:
         return True
 
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            if name.startswith("__"):
-                raise AttributeError(name)
-            return getattr(self._section, name)
-        # `title` and `key` of the plexapi object are always known.
-        owner = self.library if name in _OURS else self._section
-        return getattr(owner, name)
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name.startswith("_"):
+                if name.startswith("__"):
+                    raise AttributeError(name)
+                return getattr(self._section, name)
+            # `title` and `key` of the plexapi object are always known.
+            owner = self.library if name in _OURS else self._section
+            return getattr(owner, name)
 
     def __dir__(self) -> list[str]:
         return sorted({*object.__dir__(self), *_OURS, *dir(self._section)})
@@ -409,7 +422,7 @@ class LightItem(_HoldsToken):
         if self._light_full is None:
             section = self._light_section
             try:
-                self._light_full = section.fetchItem(self.key)
+                self._light_full = section.plex.fetchItem(self.key)
             except Exception as error:
                 if type(error).__name__ == "NotFound":
                     section.index.invalidate_item(section.library, self._light_item.rating_key)
