@@ -178,10 +178,14 @@ fn rows(connection: &Connection, which: &str, from: i64, long: i64, most: usize)
     )
 }
 
+/// Condition for tables of matches: their library is not cleared. Matches of a cleared one are swept later.
+const OF_A_LIBRARY: &str = "library IN (SELECT id FROM libraries WHERE identity > 0)";
+
 // Conditions for rows of the log after row ?1: all of them, confirmed matches, or records of hosts' tables.
 const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
-const MATCHES_AFTER: &str = "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE library IN \
-                             (SELECT id FROM libraries WHERE identity > 0)) ORDER BY id";
+fn matches_after() -> String {
+    format!("id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE {OF_A_LIBRARY}) ORDER BY id")
+}
 const HOST_RECORDS_AFTER: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
 /// The changes since a snapshot; everything if `since` is `None` or the manifest changed.
@@ -307,11 +311,12 @@ impl RecordLog<'_> {
         manifest(self.connection)
     }
 
-    /// All collections that are not cleared. Matches of a cleared library are swept later, and count for no limit until then.
+    /// All collections that are not cleared: a cleared library's matches count for no limit.
     pub fn collections(&self) -> rusqlite::Result<Vec<Collection>> {
         self.connection.rows(
-            "SELECT id, library IS NOT NULL, entries, bytes FROM tables \
-             WHERE name IS NOT NULL OR library IN (SELECT id FROM libraries WHERE identity > 0)",
+            &format!(
+                "SELECT id, library IS NOT NULL, entries, bytes FROM tables WHERE name IS NOT NULL OR {OF_A_LIBRARY}",
+            ),
             [],
             |row| {
                 Ok(Collection {
@@ -384,10 +389,10 @@ impl<'t> RecordTx<'t> {
         of_matches: bool,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
     ) -> std::result::Result<(), E> {
-        let which = if of_matches { MATCHES_AFTER } else { ROWS_AFTER };
+        let which = if of_matches { matches_after() } else { ROWS_AFTER.into() };
         let mut from = 0;
         for _ in 0..EVICTED_PER_WRITE / ROWS {
-            let rows = rows(self.log.connection, which, from, -1, ROWS)?;
+            let rows = rows(self.log.connection, &which, from, -1, ROWS)?;
             let Some(last) = rows.last() else { return Ok(()) };
             from = last.id;
             for row in rows {
