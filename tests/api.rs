@@ -663,7 +663,10 @@ fn a_match_at_once_waits_for_nothing() -> Anything {
     let index = scene.open();
     let movies = index.library("Movies")?;
     let (path, _) = path_of(&scene.server, 1, 1);
-    assert_eq!(movies.match_path_at_once(&path)?.status, MatchStatus::NotYet);
+    let waits = movies.match_path_at_once(&path)?;
+    assert_eq!(waits.status, MatchStatus::NotYet);
+    let message = waits.message.ok_or("a message")?;
+    assert!(!message.to_lowercase().contains("plexindex_"), "{message}");
     assert_eq!(support::requests(&scene.server)[5], 0);
     let _ = index.refresh()?;
     assert_eq!(movies.match_path_at_once(&path)?.status, MatchStatus::Found);

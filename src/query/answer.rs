@@ -91,7 +91,7 @@ impl<'a> Answer<'a> {
         Self {
             status: Status::NotYet,
             reason: Reason::None,
-            message: "the answer has to be waited for, and PLEXINDEX_QUERY_AT_ONCE asks for none that has: ask without it",
+            message: "the answer has to be waited for, and this call waits for nothing: make one that may wait",
             ..Self::of_items(kind, &[], 0, &[])
         }
     }
