@@ -419,11 +419,24 @@ fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
         assert_eq!(kind(failed.map(Error::from)), Some(ErrorKind::Timeout));
     };
     let answers = |wanted: MatchStatus| -> Anything {
-        assert_eq!(late().match_path(&path)?.status, wanted);
-        assert_eq!(late().match_folder("/data/movies")?.answer.status, wanted);
-        assert_eq!(late().match_guid("imdb://tt1254207")?.status, wanted);
-        assert_eq!(late().search_title("A film")?.status, wanted);
-        assert_eq!(late().match_paths([&path])?.remove(0)?.status, wanted);
+        for found in [
+            late().match_path(&path)?,
+            late().match_folder("/data/movies")?.answer,
+            late().match_guid("imdb://tt1254207")?,
+            late().search_title("A film")?,
+            late().match_paths([&path])?.remove(0)?,
+        ] {
+            assert_eq!(
+                (found.status, found.reason),
+                (wanted, Some(Reason::NotFetched)),
+                "{found:?}"
+            );
+            let message = found.message.ok_or("a message")?;
+            assert!(
+                ["deadline", "fetch"].iter().any(|word| message.contains(word)),
+                "{message}"
+            );
+        }
         Ok(())
     };
     // No library is known.

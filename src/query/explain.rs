@@ -49,7 +49,7 @@ fn unfetched(rows: &[LibraryRow]) -> (String, &'static str) {
 }
 
 /// Explains that the libraries have to be fetched.
-fn fetch_once(rows: &[LibraryRow]) -> String {
+pub fn fetch_once(rows: &[LibraryRow]) -> String {
     let (titles, were) = unfetched(rows);
     let what = if were == "were" { "libraries" } else { "library" };
     format!("{what} '{titles}' {were} never fetched: do so once (refresh)")
@@ -65,6 +65,18 @@ fn too_late(rows: &[LibraryRow], kind: &Kind) -> String {
         .filter(|(titles, _)| !titles.is_empty())
         .unwrap_or_else(|| titles_of(rows, |_| true));
     format!("the deadline came before '{titles}' {were} fetched; ask again, it goes on")
+}
+
+/// Explains the status that the deadline led to.
+pub fn cut_short(status: Status, rows: &[LibraryRow], kind: &Kind) -> String {
+    if status == Status::NeedsWarm && !rows.is_empty() {
+        return format!(
+            "{} cannot answer for '{}' within such a deadline: fetch it once without one (refresh)",
+            kind.noun,
+            all_of(rows)
+        );
+    }
+    too_late(rows, kind)
 }
 
 impl Queries {
@@ -100,13 +112,7 @@ impl Queries {
             return text;
         }
         let mut text = match (answer.status, answer.reason) {
-            (Status::NeedsWarm, _) if rows.is_empty() => too_late(rows, kind),
-            (Status::NotYet, _) => too_late(rows, kind),
-            (Status::NeedsWarm, _) => format!(
-                "{} cannot answer for '{}' within such a deadline: fetch it once without one (refresh)",
-                kind.noun,
-                all_of(rows)
-            ),
+            (Status::NotYet | Status::NeedsWarm, _) => cut_short(answer.status, rows, kind),
             (_, Reason::SeveralItems) => format!("{} items fit '{path}' equally well", answer.total),
             (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': name one"),
             (_, Reason::Unconfirmed) => {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::answer::Answer;
 use super::driver::{Question, Turn};
-use super::explain::explain_failure;
+use super::explain::{cut_short, explain_failure, fetch_once};
 use super::planner::QueryState;
 use super::room::Queries;
 use crate::engine::{LibraryRow, places};
@@ -268,7 +268,7 @@ impl Question for ItemCriterion<'_> {
         let FoundItems {
             items, total, by_words, ..
         } = found;
-        let (total, unverified) = (*total, self.unverified(turn, found)?);
+        let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified(turn, found)?);
         let what = match self {
             ItemCriterion::Guid(guid) => format!("the GUID '{}'", abridged(guid.as_bytes())),
             ItemCriterion::Title(title) => format!("the title '{}'", abridged(title.as_bytes())),
@@ -280,7 +280,7 @@ impl Question for ItemCriterion<'_> {
                 ..FoundItem::of(item)
             })
             .collect();
-        let mut answer = Answer::of_items(queries.reading.kind(), &found, total, rows);
+        let mut answer = Answer::of_items(kind, &found, total, rows);
         answer.set_age(rows, now);
         answer.stale = rows
             .iter()
@@ -289,19 +289,27 @@ impl Question for ItemCriterion<'_> {
         if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
             answer.reason = Reason::Unconfirmed;
-            let noun = queries.reading.kind().noun;
+            let noun = kind.noun;
             message = format!("an item with {what} was invalidated, and {noun} has not confirmed it since");
             answer.message = &message;
         } else if answer.status == Status::NotFound {
             if let Some(status) = state.timeout_status {
                 answer.status = status;
             }
-            message = match self {
-                ItemCriterion::Guid(_) => format!("no item of the libraries asked has {what}"),
-                ItemCriterion::Title(_) => {
-                    format!("no item of the libraries asked has {what}, or all its words in its title")
-                }
+            if rows.iter().any(|row| !row.generation.is_fetched()) || rows.is_empty() && state.timeout_status.is_some()
+            {
+                answer.reason = Reason::NotFetched;
+            }
+            let words = match self {
+                ItemCriterion::Guid(_) => "",
+                ItemCriterion::Title(_) => ", or all its words in its title",
             };
+            let lack = match (answer.status, answer.reason) {
+                (Status::NotYet | Status::NeedsWarm, _) => format!(": {}", cut_short(answer.status, rows, kind)),
+                (_, Reason::NotFetched) => format!(": {}", fetch_once(rows)),
+                _ => String::new(),
+            };
+            message = format!("no item of the libraries asked has {what}{words}{lack}");
             answer.message = &message;
         } else if *by_words {
             message = format!(
@@ -311,15 +319,16 @@ impl Question for ItemCriterion<'_> {
             answer.message = &message;
         } else if answer.status == Status::Ambiguous {
             message = match self {
-                ItemCriterion::Guid(guid) => parent_with(guid, items, total, queries.reading.kind())
-                    .unwrap_or_else(|| format!("{total} items have {what}")),
+                ItemCriterion::Guid(guid) => {
+                    parent_with(guid, items, total, kind).unwrap_or_else(|| format!("{total} items have {what}"))
+                }
                 ItemCriterion::Title(_) => format!("{total} items have {what}, or are of a show with it"),
             };
             answer.message = &message;
         }
         let unanswered;
         if let Some(error) = state.failure.as_ref().filter(|_| answer.status == Status::NotFound) {
-            unanswered = format!("{}{}", answer.message, explain_failure(error, queries.reading.kind()));
+            unanswered = format!("{}{}", answer.message, explain_failure(error, kind));
             answer.message = &unanswered;
         }
         answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
