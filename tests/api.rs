@@ -263,6 +263,11 @@ fn items_libraries_and_counts_are_told() -> Anything {
     };
     assert_eq!(error.kind(), ErrorKind::LibraryNotFound);
     assert!(error.to_string().contains("was never fetched"), "{error}");
+    let all = index.library(Selector::All)?;
+    for unfetched in [&movies, &all, &index.library("Nope")?] {
+        let failed = unfetched.item(&key).err();
+        assert_eq!(failed.map(|error| error.kind()), Some(ErrorKind::LibraryNotFound));
+    }
     let now = SystemTime::now();
     let _ = movies.query().refresh_fully()?;
     let listed = &index.libraries()?[0];
@@ -282,12 +287,12 @@ fn items_libraries_and_counts_are_told() -> Anything {
     assert!(items.contains(&item));
     assert_eq!(item.paths.as_deref(), Some(&[PathBuf::from(&path)][..]));
     assert!(item.guids.is_some());
-    assert_eq!(movies.item("99999")?, None);
+    assert_eq!((movies.item("99999")?, all.item("99999")?), (None, None));
     let guid = item.guid.as_deref().expect("a GUID");
     assert_eq!(movies.match_guid(guid)?.item().map(|item| &item.key), Some(&key));
     let title = index.search_title(item.title.as_deref().expect("a title"))?;
     assert!(title.candidates.iter().any(|one| one.key == key));
-    let refused: Vec<_> = index.library(Selector::All)?.items().collect();
+    let refused: Vec<_> = all.items().collect();
     assert_eq!(refused.len(), 1);
     assert_eq!(
         refused[0].as_ref().map_err(Error::kind),

@@ -309,8 +309,20 @@ impl Library {
     /// A listed item by its key or rating key, with all its files and external ids. Sends no request.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid key; errors of the store.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid key;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) for a library that is unknown, was never fetched
+    /// ([`Query::refresh`]), or was evicted, and for all libraries if none was fetched; errors of the store.
     pub fn item(&self, key: &str) -> Result<Option<Item>> {
+        let item = self.stored_item(key)?;
+        if item.is_none() {
+            self.reading.check_fetched(&self.selection)?;
+        }
+        Ok(item)
+    }
+
+    /// [`Library::item`]; `None` also where nothing was fetched.
+    #[doc(hidden)]
+    pub fn stored_item(&self, key: &str) -> Result<Option<Item>> {
         let item = self
             .reading
             .item(&self.selection, self.reading.kind().rating_key(key)?)?;

@@ -110,7 +110,7 @@ fn what_is_invalidated_while_it_is_listed_first_is_asked_for() {
         scene.memory.fail(None);
         let films = index.library("Films").expect("a handle");
         let items = scene.memory.items(&scene.section);
-        let read = |item: &&plexindex::model::Item| films.item(&item.rating_key).expect("asked").is_none();
+        let read = |item: &&plexindex::model::Item| films.stored_item(&item.rating_key).expect("asked").is_none();
         for item in items.iter().filter(read) {
             scene
                 .memory

@@ -72,7 +72,7 @@ pub unsafe extern "C" fn plexindex_get_item_json(
     guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
         let (library, key) = unsafe { (handles::library(library)?, utf8(key, key_length, "key")?) };
-        match library.item(key)? {
+        match library.stored_item(key)? {
             Some(item) => write_json(json, &item.to_json()),
             None => Ok(Status::NotFound),
         }

@@ -63,4 +63,14 @@ impl Reading {
             }
         }
     }
+    /// Returns an error if no library of the selection was fetched: what is not stored may exist.
+    pub fn check_fetched(&self, library: &Selection) -> Result<()> {
+        let snapshot = self.snapshot();
+        let is_fetched = |row: &LibraryRow| row.generation.is_fetched();
+        match library.resolve(&snapshot)? {
+            Resolved::Scope(scope) if snapshot.rows_in(scope).iter().any(is_fetched) => Ok(()),
+            Resolved::Unknown if !snapshot.rows.is_empty() => Err(library.unknown(&snapshot, self)),
+            _ => Err(library.never_fetched(self)),
+        }
+    }
 }
