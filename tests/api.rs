@@ -452,6 +452,8 @@ fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
         late().check().err(),
         late().refresh_fully().err(),
         late().libraries().err(),
+        late().record_match("/mnt/a.mkv", &key).err(),
+        late().record_matches([("/mnt/a.mkv", &key)]).err(),
     ] {
         assert_eq!(kind(failed), Some(ErrorKind::Timeout));
     }
@@ -461,6 +463,9 @@ fn a_deadline_that_has_passed_is_a_status_or_a_timeout() -> Anything {
     needs_the_server();
     assert_eq!(late().refresh()?, Refreshed::NeedsWarm);
     assert_eq!(late().libraries()?.len(), 1);
+    late().record_match("/mnt/a.mkv", &key)?;
+    let all = index.query().record_match("/mnt/a.mkv", &key).err();
+    assert_eq!(kind(all), Some(ErrorKind::InvalidArgument));
     // It was fetched: a miss would cost a request.
     let _ = index.refresh()?;
     assert_eq!(late().match_path(&path)?.status, MatchStatus::Found);
@@ -625,6 +630,7 @@ fn an_index_that_knows_nothing_and_may_not_ask_says_so() -> Anything {
         index.search_title("A film").err(),
         index.match_paths([&path]).err(),
         movies.record_match(&path, &key).err(),
+        movies.query().offline().record_match(&path, &key).err(),
         index.refresh().err(),
     ];
     for (nth, failed) in asked.into_iter().enumerate() {

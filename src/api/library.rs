@@ -11,14 +11,12 @@ use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
 use crate::disk::{Rules, WalkFindings, WalkStarts};
 use crate::edit::EditReport;
-use crate::engine::{MAX_RETRIES, Resolved, cleared_again};
-use crate::error::{Result, room};
+use crate::engine::Resolved;
+use crate::error::Result;
 use crate::matching::Scope;
 use crate::model;
-use crate::platform::deadline::Deadline;
 use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match, tidy};
 use crate::source::{FieldChange, Lock};
-use crate::sync::Call;
 
 /// Number of items read at a time.
 const PAGE: usize = 500;
@@ -192,81 +190,30 @@ impl Library {
         self.reading.lookup_keys(&self.selection, paths, each);
     }
 
-    /// Records that a path belongs to an item, named by key or by rating key, of at most 255 bytes. Every process answers with it from now on.
-    /// The server is not asked whether it has the item: of one that is not listed, answers have only the keys.
+    /// Records that a path belongs to an item, named by key or by rating key, of at most 255 bytes. Every process answers with
+    /// it from now on. The server is not asked whether it has the item: of one that is not listed, answers have only the
+    /// keys. [`Query::record_match`] takes a deadline.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), also for all libraries at once;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. If no library is known
-    /// yet, [errors of the server](crate::ErrorKind#errors-of-the-server), such as
-    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline).
+    /// As [`Query::record_match`].
     pub fn record_match(&self, path: impl AsRef<Path>, key: &str) -> Result<()> {
-        self.record_matches([(path, key)])
+        self.query().record_match(path, key)
     }
 
-    /// Records many matches, all or none.
-    ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
-    /// # let folder = tempfile::tempdir()?;
-    /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
-    /// #     ..plexindex::Options::new(folder.path())
-    /// # })?;
-    /// # let key = server.paths(1).remove(0).0.to_string();
-    /// let movies = index.library("Movies")?;
-    /// movies.record_matches([("/mnt/a.mkv", &key), ("/mnt/b.mkv", &key)])?;
-    /// assert_eq!(movies.lookup_keys(["/mnt/a.mkv", "/mnt/b.mkv"]).len(), 2);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
+    /// Records many matches, all or none: [`Query::record_matches`].
     ///
     /// # Errors
-    /// As [`Library::record_match`].
+    /// As [`Query::record_match`].
     pub fn record_matches<P: AsRef<Path>, K: AsRef<str>>(
         &self,
         matches: impl IntoIterator<Item = (P, K)>,
     ) -> Result<()> {
-        let matches: Vec<(P, K)> = matches.into_iter().collect();
-        let matches: Vec<(&[u8], &str)> = matches
-            .iter()
-            .map(|(path, key)| (bytes_of(path), key.as_ref()))
-            .collect();
-        self.record_pairs(&matches)
+        self.query().record_matches(matches)
     }
 
     #[doc(hidden)]
     pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
-        let inner = self.index.inner();
-        let _timed = inner.timed("record_matches", Some(self.selector()), Some(pairs.len()));
-        let mut checked = room(pairs.len(), "matches")?;
-        for (path, key) in pairs {
-            inner.queries.check_path(path)?;
-            checked.push((*path, self.reading.kind().rating_key(key)?));
-        }
-        let pairs = checked;
-        // One call, so that a library cleared meanwhile is found again with the same token.
-        self.query().run(|call| {
-            for _ in 0..MAX_RETRIES {
-                let find = |call: &Call<'_>| inner.sync.find_library(&self.selection, "record a match", call);
-                let (identity, row) = inner.asking(call, find)?;
-                // The call's deadline applies to the server only: a match that the host records is worth waiting for.
-                let deadline = Deadline::NONE;
-                if let Some(written) = inner.maintenance.record_matches(identity, &row, &pairs, deadline)? {
-                    // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
-                    // segment, it may have evicted other matches, so the snapshot is read again.
-                    if !written.has_segment {
-                        self.reading.apply_recorded(identity, row.id, written.at, &pairs)?;
-                    }
-                    self.reading.catch_up(deadline)?;
-                    // The segment of a large batch may be missing: it could not be written, or another thread was
-                    // building one.
-                    return self.reading.rebuild_lost(deadline);
-                }
-            }
-            Err(cleared_again(self.selector().name()))
-        })
+        self.query().record_pairs(pairs)
     }
 
     /// Invalidates a path: a request must verify it before it is returned again.

@@ -10,6 +10,7 @@ mod library;
 mod opened;
 mod paths;
 mod query;
+mod recording;
 mod renewing;
 mod table;
 mod timing;

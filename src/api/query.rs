@@ -50,7 +50,7 @@ type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
 #[must_use = "nothing is asked yet"]
 pub struct Query<'q> {
     pub(super) index: &'q Index,
-    library: Option<&'q Library>,
+    pub(super) library: Option<&'q Library>,
     deadline: Option<Duration>,
     offline: bool,
     progress: Option<RefCell<Tell<'q>>>,
@@ -103,6 +103,7 @@ impl<'q> Query<'q> {
     /// | `refresh`, `check`, `refresh_fully` | [`Refreshed::NotYet`] or [`Refreshed::NeedsWarm`]; while no library is known [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) |
     /// | `libraries` | the known ones; while none is known `Timeout` |
     /// | `server`, `edit_items` | `Timeout` |
+    /// | `record_match`, `record_matches` | `Timeout` while the library is not known; a known one needs no server |
     /// | `wait_for_changes` | [`Waited::NotYet`] |
     ///
     /// After `NotYet`, the same call continues where this one stopped. After `NeedsWarm` it would end so again: nothing

@@ -1,0 +1,116 @@
+//! Matches that the host records.
+
+use std::path::Path;
+
+use super::paths::bytes_of;
+use super::query::Query;
+use crate::engine::{MAX_RETRIES, cleared_again};
+use crate::error::{Result, refuse, room};
+use crate::platform::deadline::Deadline;
+use crate::sync::Call;
+
+impl Query<'_> {
+    /// Records that a path belongs to an item of the library: [`Library::record_match`](crate::Library::record_match).
+    ///
+    /// The deadline, `offline` and the progress callback apply to the server, which is asked only while the library is not
+    /// known: its listing is not fetched. The match is then written, however long another writer takes.
+    ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// # let key = server.paths(1).remove(0).0.to_string();
+    /// use std::time::Duration;
+    /// use plexindex::ErrorKind;
+    ///
+    /// let movies = index.library("Movies")?;
+    /// match movies.query().deadline(Duration::from_secs(2)).record_match("/mnt/a.mkv", &key) {
+    ///     Err(error) if error.kind() == ErrorKind::Timeout => println!("try again later: {error}"),
+    ///     recorded => recorded?,
+    /// }
+    /// # assert!(movies.lookup_key("/mnt/a.mkv").is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), also for all libraries at once;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. While the library is not
+    /// known, [errors of the server](crate::ErrorKind#errors-of-the-server), such as
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the deadline and
+    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) where no request is allowed.
+    pub fn record_match(&self, path: impl AsRef<Path>, key: &str) -> Result<()> {
+        self.record_matches([(path, key)])
+    }
+
+    /// Records many matches, all or none.
+    ///
+    /// ```
+    /// # let server = plexindex_standin::Standin::builder()
+    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options {
+    /// #     server_url: Some(server.url()),
+    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     ..plexindex::Options::new(folder.path())
+    /// # })?;
+    /// # let key = server.paths(1).remove(0).0.to_string();
+    /// let movies = index.library("Movies")?;
+    /// movies.query().record_matches([("/mnt/a.mkv", &key), ("/mnt/b.mkv", &key)])?;
+    /// assert_eq!(movies.lookup_keys(["/mnt/a.mkv", "/mnt/b.mkv"]).len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Query::record_match`].
+    pub fn record_matches<P: AsRef<Path>, K: AsRef<str>>(
+        &self,
+        matches: impl IntoIterator<Item = (P, K)>,
+    ) -> Result<()> {
+        let matches: Vec<(P, K)> = matches.into_iter().collect();
+        let matches: Vec<(&[u8], &str)> = matches
+            .iter()
+            .map(|(path, key)| (bytes_of(path), key.as_ref()))
+            .collect();
+        self.record_pairs(&matches)
+    }
+
+    pub(crate) fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
+        let Some(library) = self.library else {
+            return refuse("cannot record a match in all libraries at once: name one");
+        };
+        let (inner, reading) = (self.index.inner(), &library.reading);
+        let _timed = inner.timed("record_matches", Some(library.selector()), Some(pairs.len()));
+        let mut checked = room(pairs.len(), "matches")?;
+        for (path, key) in pairs {
+            inner.queries.check_path(path)?;
+            checked.push((*path, reading.kind().rating_key(key)?));
+        }
+        let pairs = checked;
+        // One call, so that a library cleared meanwhile is found again with the same token.
+        self.run(|call| {
+            for _ in 0..MAX_RETRIES {
+                let find = |call: &Call<'_>| inner.sync.find_library(library.selection(), "record a match", call);
+                let (identity, row) = inner.asking(call, find)?;
+                // The call's deadline applies to the server only: a match that the host records is worth waiting for.
+                let deadline = Deadline::NONE;
+                if let Some(written) = inner.maintenance.record_matches(identity, &row, &pairs, deadline)? {
+                    // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
+                    // segment, it may have evicted other matches, so the snapshot is read again.
+                    if !written.has_segment {
+                        reading.apply_recorded(identity, row.id, written.at, &pairs)?;
+                    }
+                    reading.catch_up(deadline)?;
+                    // The segment of a large batch may be missing: it could not be written, or another thread was
+                    // building one.
+                    return reading.rebuild_lost(deadline);
+                }
+            }
+            Err(cleared_again(library.selector().name()))
+        })
+    }
+}
