@@ -116,6 +116,9 @@ impl Mapping {
 /// returning the token. A panic in it unwinds through the refused call; the index stays usable, and the next refused
 /// call calls it again.
 ///
+/// No deadline ends the callback: give it a limit of its own. If it returns after the deadline of the refused call, the
+/// token is set, and the call ends as [`Query::deadline`](crate::Query::deadline) says.
+///
 /// ```
 /// use plexindex::{Options, Renewal, Token};
 ///
@@ -126,6 +129,33 @@ impl Mapping {
 ///     ..Options::new("/var/cache/plexindex")
 /// };
 /// # let _ = options;
+/// ```
+///
+/// The index owns the callback. One that uses the index holds a [`WeakIndex`](crate::WeakIndex), since an
+/// [`Index`](crate::Index) in it would never close:
+///
+/// ```
+/// use std::path::Path;
+/// use std::sync::{Arc, OnceLock};
+/// use plexindex::{Index, Options, Renewal, Token, WeakIndex};
+///
+/// # fn sign_in(_: &Path) -> Result<String, std::io::Error> { Ok("NEW-TOKEN".into()) }
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// let opened = Arc::new(OnceLock::<WeakIndex>::new());
+/// let itself = Arc::clone(&opened);
+/// let index = Index::open(Options {
+///     renewal: Some(Renewal::new(move || {
+///         let index = itself.get()?.upgrade()?;
+///         Token::new(&sign_in(index.folder()).ok()?)
+///     })),
+///     ..Options::new(folder)
+/// })?;
+/// opened.get_or_init(|| index.downgrade());
+/// // … calls …
+/// assert!(index.close()?); // it was the last handle
+/// # assert!(opened.get().and_then(WeakIndex::upgrade).is_none());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct Renewal(Arc<dyn Fn() -> Option<Token> + Send + Sync>);

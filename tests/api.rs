@@ -17,7 +17,7 @@ use plexindex::{
     Change, ChangeKind, Changes, Confidence, EditError, Edited, Error, ErrorKind, FieldChange, Folder, Index, Item,
     ItemType, Items, Library, LibraryInfo, Lock, Mapping, Match, MatchKind, MatchStatus, Names, Notified, Options,
     Query, Reason, Refreshed, RequestKind, Selector, ServerInfo, Stats, Table, TableChange, Terms, Token, Ttl, Waited,
-    Watch,
+    Watch, WeakIndex,
 };
 use plexindex_standin::{Action, Event, Fault, Kind, Standin};
 use support::{movies, path_of};
@@ -27,6 +27,7 @@ const fn goes_to_a_thread<T: Send>() {}
 const fn handle<T: Send + Sync + Clone + 'static>() {}
 const _: () = {
     handle::<Index>();
+    handle::<WeakIndex>();
     handle::<Library>();
     handle::<Table>();
     handle::<Options>();
@@ -861,13 +862,16 @@ fn the_last_handle_closes() -> Anything {
     let index = at.open();
     let movies = index.library("Movies")?;
     let table = index.table("kept")?;
+    let weak = index.downgrade();
     assert!(!index.clone().close()?, "another handle lives");
     assert!(index.match_path(&path)?.item().is_some());
     assert!(!index.close()?);
     assert_eq!(movies.lookup_key(&path), Some(key), "a library keeps its index open");
     drop(movies);
     table.put("a", "b", Terms::default())?;
+    assert_eq!(weak.upgrade().ok_or("it is open")?.folder(), at.folder.path());
     drop(table);
+    assert!(weak.upgrade().is_none(), "it keeps nothing open");
     // The counters were written: it was closed.
     let again = at.open();
     assert!(again.stats()?.store_requests > 0);

@@ -30,6 +30,6 @@ pub use facts::{Proposal, ServerInfo};
 pub use feed::Changes;
 pub use index::Watch;
 pub use library::{Items, ItemsBelow};
-pub use opened::{Index, Library};
+pub use opened::{Index, Library, WeakIndex};
 pub use query::{Query, Refreshed, Waited};
 pub use table::{Names, Table, TableChange, Terms};

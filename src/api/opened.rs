@@ -1,6 +1,6 @@
 //! The handles of an open index: itself, and its libraries.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use super::inner::Inner;
 use crate::engine::{Reading, Selection, Selector, Store};
@@ -28,6 +28,19 @@ use crate::stats::Counters;
 /// ```
 #[derive(Clone)]
 pub struct Index(Arc<OpenIndex>);
+
+/// A handle that does not keep the index open: [`Index::downgrade`]. For what the index itself owns, such as the callback of
+/// [`Renewal`](crate::Renewal), where an [`Index`] would keep it open for ever.
+#[derive(Clone, Debug)]
+pub struct WeakIndex(Weak<OpenIndex>);
+
+impl WeakIndex {
+    /// The index, unless its last handle is gone.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Index> {
+        self.0.upgrade().map(Index)
+    }
+}
 
 /// Closes the index when its last handle is dropped, on that thread. Not `Drop` of `Inner`: a fork on another thread
 /// may hold `Inner` for a moment.
@@ -102,6 +115,12 @@ impl Index {
         let source = source(&store, Arc::clone(&counters) as Arc<dyn Meter>)?;
         let inner = Inner::new(options, store, source, clock, counters)?;
         Ok(Self(Arc::new(OpenIndex(inner))))
+    }
+
+    /// A handle that does not keep the index open.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakIndex {
+        WeakIndex(Arc::downgrade(&self.0))
     }
 
     /// Drops this handle. Returns whether it was the last: `false` if other handles, libraries, tables or watches keep
