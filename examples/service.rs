@@ -11,10 +11,14 @@ use std::sync::{Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use plexindex::{Error, ErrorKind, Index, Library, Match, MatchStatus, Options, Query, Token, Waited};
+use plexindex::{ChangeKind, Error, ErrorKind, Index, Library, Match, MatchStatus, Options, Query, Token};
 
 /// Calls that may wait for the server at the same time.
 const WORKERS: usize = 4;
+
+/// Between two attempts of the feed. An attempt takes `Options::retry_for` itself where no server answers.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Shared by all threads. An async service holds it in an `Arc`, and calls `answer` in `spawn_blocking`.
 struct Service {
@@ -52,31 +56,48 @@ impl Service {
         found.map_or_else(|error| explain(&error), |found| describe(&found))
     }
 
-    /// Prints the changes until the service stops.
-    fn follow(&self) -> plexindex::Result<()> {
-        // The feed begins with the first listing.
-        self.query().refresh()?;
-        let mut cursor = self.library.changes(None)?.cursor().map(str::to_owned);
-        loop {
-            if self.query().wait_for_changes(cursor.as_deref().unwrap_or_default())? != Waited::Something {
-                continue;
+    /// Prints the changes until the service stops. A server that is away, or a library that is gone, may come back: an
+    /// error ends no feed.
+    fn follow(&self) {
+        // A real service begins with the cursor that it stored.
+        let mut cursor = None;
+        let mut pause = SHORTEST_PAUSE;
+        while !self.stops.load(Ordering::Relaxed) {
+            match self.follow_once(&mut cursor) {
+                Ok(()) => pause = SHORTEST_PAUSE,
+                Err(error) if error.kind() == ErrorKind::Aborted => {}
+                // Too much has happened since, or it is another store's: begin anew.
+                Err(error) if error.kind() == ErrorKind::ListAgain => cursor = None,
+                Err(error) => {
+                    eprintln!("the feed pauses: {}", explain(&error));
+                    thread::park_timeout(pause); // `main` ends it
+                    pause = LONGEST_PAUSE.min(2 * pause);
+                }
             }
-            match self.query().refresh() {
-                Ok(_) => {}
-                Err(error) if error.kind().is_transient() => eprintln!("{}", explain(&error)),
-                Err(error) => return Err(error),
-            }
-            let mut changes = match self.library.changes(cursor.as_deref()) {
-                // Too much has happened since: begin anew, with all items as added.
-                Err(error) if error.kind() == ErrorKind::ListAgain => self.library.listing_and_changes()?,
-                changes => changes?,
-            };
-            for change in &mut changes {
-                println!("{}", change?);
-            }
-            // Kept after the changes are processed. A real service stores it: it outlives the process.
-            cursor = changes.cursor().map(str::to_owned);
         }
+    }
+
+    /// Prints the changes since the cursor, and waits for more. Without a cursor all items are printed, as added.
+    fn follow_once(&self, cursor: &mut Option<String>) -> plexindex::Result<()> {
+        self.query().refresh()?; // asks the server where it has to be asked
+        let mut changes = match cursor {
+            Some(cursor) => self.library.changes(Some(cursor))?,
+            None => self.library.listing_and_changes()?,
+        };
+        for change in &mut changes {
+            let change = change?;
+            println!("{change}");
+            if change.kind == ChangeKind::ListAgain {
+                *cursor = None;
+                return Ok(());
+            }
+        }
+        // Kept after the changes are processed. A real service stores it: it outlives the process.
+        *cursor = changes.cursor().map(str::to_owned);
+        if let Some(cursor) = cursor {
+            let _ = self.query().wait_for_changes(cursor)?; // or until a refresh is due
+        }
+        Ok(())
     }
 }
 
@@ -152,10 +173,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         service.stops.store(true, Ordering::Relaxed);
         service.index.wake_waiting(); // the wait for changes sees the flag now
-        match feed.join() {
-            Ok(Err(error)) if error.kind() != ErrorKind::Aborted => eprintln!("the feed ended: {}", explain(&error)),
-            _ => {}
-        }
+        feed.thread().unpark(); // and the pause
     });
     // Handles keep the index open: the last one closes it, here with its error.
     drop(watch);

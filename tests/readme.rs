@@ -4,11 +4,12 @@
 mod support;
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
-use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
+use plexindex::{Index, Options, Token};
+use plexindex_standin::{Action, Fault, LibraryKind, LibrarySpec, Standin};
 use support::{movies, path_of};
 
 fn repository(file: &str) -> String {
@@ -29,23 +30,29 @@ fn the_readme_shows_the_example() {
     );
 }
 
-/// An example with a server, a folder, and what else it is given; what it printed.
-fn run(example: &str, server: &Standin, more: &[&str], input: &[u8]) -> String {
+/// Starts an example with a server, a folder, and what else it is given.
+fn start(example: &str, server: &Standin, folder: &Path, more: &[&str]) -> Child {
     // Beside the tests' own folder; `cargo test` builds it with them.
     let tests = std::env::current_exe().expect("this program");
     let program: PathBuf = tests.ancestors().nth(2).expect("the build folder").join("examples");
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut running = Command::new(program.join(example))
+    Command::new(program.join(example))
         .args([&server.url(), &server.token()])
-        .arg(folder.path())
+        .arg(folder)
         .arg("Movies")
         .args(more)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .expect(
             "an example: `cargo test` builds it, `cargo test --test readme` does not: `cargo build --examples` first",
-        );
+        )
+}
+
+/// What an example printed.
+fn run(example: &str, server: &Standin, more: &[&str], input: &[u8]) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut running = start(example, server, folder.path(), more);
     let mut to = running.stdin.take().expect("a pipe");
     to.write_all(input).expect("it reads");
     drop(to);
@@ -138,6 +145,41 @@ fn the_example_of_a_service_answers_each_path_and_ends() {
         "{told}"
     );
     run("service", &server, &[], b"quit\n");
+}
+
+/// A library that is not there yet, a token that is refused, and a store that is cleared.
+#[test]
+fn the_feed_of_the_service_survives_what_fails() {
+    let server = Standin::builder().start().expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut running = start("service", &server, folder.path(), &[]);
+    let mut errors = BufReader::new(running.stderr.take().expect("a pipe")).lines();
+    let mut fails = |why: &str| {
+        let line = errors.find(|line| line.as_ref().is_ok_and(|line| line.contains(why)));
+        assert!(line.is_some(), "the feed ended without {why}");
+    };
+    fails("'Movies'");
+    let refusal = Action::Status {
+        status: 401,
+        retry_after: None,
+    };
+    server.fault(Fault::new(refusal).times(0));
+    fails("a new token is needed");
+    server.clear_faults();
+    let added = server.change(|state| state.add_library(LibrarySpec::new(LibraryKind::Movie, 20)));
+    added.expect("a library");
+    let printed = BufReader::new(running.stdout.take().expect("a pipe")).lines();
+    let mut items = printed.filter(|line| line.as_ref().is_ok_and(|line| line.starts_with("added: ")));
+    assert_eq!(items.by_ref().take(20).count(), 20);
+    let other = Index::open(Options {
+        server_url: Some(server.url()),
+        token: Token::new(&server.token()),
+        ..Options::new(folder.path())
+    });
+    other.and_then(|index| index.clear()).expect("cleared");
+    assert_eq!(items.take(20).count(), 20, "it begins anew");
+    drop(running.stdin.take());
+    assert!(running.wait().expect("it ends").success());
 }
 
 /// Else they lead nowhere on the page of the package.
