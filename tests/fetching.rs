@@ -915,3 +915,31 @@ fn what_a_fetch_brought_is_found_by_the_first_lookup_of_every_thread() {
     }
     assert!(missed.iter().all(|missed| *missed == 0), "{missed:?}");
 }
+
+/// The numbers of README.md, docs/answers.md and docs/design/freshness.md.
+#[test]
+fn the_first_question_costs_two_requests_if_the_server_lists_the_file_there() {
+    const PAGES: u64 = 3;
+    let first = |deadline: Deadline, path: &str| {
+        let at = Scene::movies(30).with(|options| options.page_size = 10);
+        let (index, library) = at.opened();
+        let query = QueryOptions {
+            deadline,
+            ..library.query()
+        };
+        index.match_path(&query, path.as_bytes()).expect("an answer");
+        requests(&at.server)[5]
+    };
+    let (listed, _) = path_of(&Scene::movies(30).server, 1, 7);
+    let unlisted = format!("{listed}.mkv");
+    let elsewhere = "/elsewhere/other.mkv";
+    let in_time = Deadline::In(Duration::from_secs(60));
+    assert_eq!(
+        [&listed, &unlisted, elsewhere].map(|path| first(Deadline::None, path)),
+        [PAGES + 3, PAGES + 5, PAGES + 3]
+    );
+    assert_eq!(
+        [&listed, &unlisted, elsewhere].map(|path| first(in_time, path)),
+        [2, PAGES + 6, PAGES + 6]
+    );
+}
