@@ -71,8 +71,12 @@
 //! though the C ABI and the tests reach it.
 //!
 //! # Text and JSON
-//! Each plain enum has names for its variants, such as `not_found`: `name()`, `Display` and `serde::Serialize` give them.
-//! Answers, items, changes, libraries and [`Stats`] are `Serialize`, with the names of the C library and the command.
+//! Each plain enum has names for its variants, such as `not_found`: `name()`, `Display` and `serde::Serialize` give them, and
+//! `FromStr` reads them. Answers, items, changes, libraries and [`Stats`] are `Serialize`, with the names of the C library and
+//! the command.
+//!
+//! This JSON is output, and none of them is `Deserialize`: an [`Item`] has C's values for unknown fields there (an empty text,
+//! 0, -1), and bytes of a path that are not UTF-8 are lost. To store an answer, store the fields that you need.
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

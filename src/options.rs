@@ -217,7 +217,8 @@ pub struct Options {
     pub library_ttl: Ttl,
     /// Age at which a full listing is due even without a change. 24 h by default.
     pub max_age: Duration,
-    /// Deadline of calls that set none; `None` for no deadline but the time-outs.
+    /// Deadline of calls that set none: [`Query::deadline`](crate::Query::deadline). `None`, the default, for no deadline but the
+    /// time-outs; zero allows no request.
     pub deadline: Option<Duration>,
     /// Time limit for connecting. 5 s by default.
     pub connect_timeout: Duration,

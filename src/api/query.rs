@@ -107,7 +107,10 @@ impl<'q> Query<'q> {
     /// | `wait_for_changes` | [`Waited::NotYet`] |
     ///
     /// After `NotYet`, the same call continues where this one stopped. After `NeedsWarm` it would end so again: nothing
-    /// came from the server in this time. A deadline of zero allows no request.
+    /// came from the server in this time.
+    ///
+    /// A deadline of zero allows no request, as [`Query::offline`], but says that one is needed: `NotYet` or `NeedsWarm`, where
+    /// `offline` takes the store's word and answers `NotFound`.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
