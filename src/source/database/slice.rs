@@ -135,13 +135,14 @@ impl DatabaseFile {
         let begun = Instant::now();
         let slice = self.open()?;
         guard.set_running(runs(&slice));
-        let done = work(&slice);
+        let started = Self::start_reading(&slice.connection).map_err(|error| self.sqlite_error(&error));
+        let done = started.and_then(|()| work(&slice));
         let state = slice.state.clone();
         drop(slice);
         if state.log {
             guard.add_read_time(begun.elapsed());
         }
-        // Without a WAL, a writer may have changed the file meanwhile.
+        // Without a WAL, a writer may have changed the file meanwhile, and any error may come of that.
         if !state.log && self.state()? != state {
             return Err(self.error(
                 Status::Starting,
@@ -227,19 +228,17 @@ impl DatabaseFile {
         let connection = vfs
             .open(&file_uri(file, parameters))
             .map_err(|error| self.sqlite_error(&error))?;
-        let slice = Slice {
+        Ok(Slice {
             file: self,
             connection,
             until: Instant::now() + SLICE,
             state,
             _exclusive: exclusive,
-        };
-        Self::restrict_connection(&slice.connection).map_err(|error| self.sqlite_error(&error))?;
-        Ok(slice)
+        })
     }
 
     /// Restricts the connection to reading without side effects, then starts the read transaction.
-    fn restrict_connection(connection: &Connection) -> rusqlite::Result<()> {
+    fn start_reading(connection: &Connection) -> rusqlite::Result<()> {
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
