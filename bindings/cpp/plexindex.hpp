@@ -12,6 +12,8 @@
 /// - **Ownership**: an Index, and each Library, Table and stream of it, keeps the index open. All else owns its memory
 ///   and outlives the index: Match, Answers, Keys, Answer, Item and Candidates share a block, which the last of them
 ///   frees, and a copy is cheap. Only a std::string_view owns nothing: it is valid while anything of its block exists.
+/// - **A text of a result without a name** would end before it is read, so `library.match(path).candidates()[0].title()`
+///   does not compile: give the result a name first. A named one gives `const` parts, which have all that a name has.
 /// - **Moved from**: an object that was moved from is empty and can be used. Calls on it fail with
 ///   Status::null_pointer.
 /// - **Paths** are the file system's bytes: text or std::filesystem::path.
@@ -543,7 +545,7 @@ template <class T> struct Arrow {
 /// Iterates over a range with `operator[]` and `size()` that is cheap to copy: it holds a copy.
 template <class Range> class Iterator {
 public:
-    using value_type = decltype(std::declval<const Range &>()[0]);
+    using value_type = std::remove_const_t<decltype(std::declval<const Range &>()[0])>;
     using reference = value_type;
     using pointer = Arrow<value_type>;
     using difference_type = std::ptrdiff_t;
@@ -864,25 +866,25 @@ public:
     /// @endcond
 
     /// Returns Plex's address of the item, `/library/metadata/<rating key>`.
-    [[nodiscard]] std::string_view key() const noexcept { return text(record_->key); }
+    [[nodiscard]] std::string_view key() const & noexcept { return text(record_->key); }
     /// Returns Plex's rating key.
-    [[nodiscard]] std::string_view rating_key() const noexcept { return text(record_->rating_key); }
+    [[nodiscard]] std::string_view rating_key() const & noexcept { return text(record_->rating_key); }
     /// Returns the title; for an episode the episode's.
-    [[nodiscard]] std::string_view title() const noexcept { return text(record_->title); }
+    [[nodiscard]] std::string_view title() const & noexcept { return text(record_->title); }
     /// Returns the scalar GUID.
-    [[nodiscard]] std::string_view guid() const noexcept { return text(record_->guid); }
+    [[nodiscard]] std::string_view guid() const & noexcept { return text(record_->guid); }
     /// Returns the title of the show, for a track or album of the artist.
-    [[nodiscard]] std::string_view show_title() const noexcept { return text(record_->show_title); }
+    [[nodiscard]] std::string_view show_title() const & noexcept { return text(record_->show_title); }
     /// Returns the rating key of the show or artist.
-    [[nodiscard]] std::string_view show_rating_key() const noexcept { return text(record_->show_rating_key); }
+    [[nodiscard]] std::string_view show_rating_key() const & noexcept { return text(record_->show_rating_key); }
     /// Returns the scalar GUID of the show or artist.
-    [[nodiscard]] std::string_view show_guid() const noexcept { return text(record_->show_guid); }
+    [[nodiscard]] std::string_view show_guid() const & noexcept { return text(record_->show_guid); }
     /// Returns the listed path that fits, as the server spells it; for a recorded match the recorded path.
-    [[nodiscard]] std::string_view path() const noexcept { return text(record_->path); }
+    [[nodiscard]] std::string_view path() const & noexcept { return text(record_->path); }
     /// Returns the section id of its library.
-    [[nodiscard]] std::string_view section() const noexcept { return text(record_->section); }
+    [[nodiscard]] std::string_view section() const & noexcept { return text(record_->section); }
     /// Returns the title of its library.
-    [[nodiscard]] std::string_view library_title() const noexcept { return text(record_->library_title); }
+    [[nodiscard]] std::string_view library_title() const & noexcept { return text(record_->library_title); }
     /// Returns its type.
     [[nodiscard]] ItemKind kind() const noexcept { return static_cast<ItemKind>(record_->kind); }
     /// Returns the year.
@@ -913,6 +915,36 @@ private:
     detail::ItemRecord record_;
 };
 
+/// @cond
+namespace detail {
+/// An item of a result without a name. It keeps the memory, but a text does not: it would end with the expression. With
+/// a name of its own it is used as any item.
+struct NamelessItem : Item {
+    using Item::key, Item::rating_key, Item::title, Item::guid, Item::show_title, Item::show_rating_key,
+        Item::show_guid, Item::path, Item::section, Item::library_title;
+    void key() && = delete;
+    void rating_key() && = delete;
+    void title() && = delete;
+    void guid() && = delete;
+    void show_title() && = delete;
+    void show_rating_key() && = delete;
+    void show_guid() && = delete;
+    void path() && = delete;
+    void section() && = delete;
+    void library_title() && = delete;
+};
+/// The same for std::optional<Item>.
+struct NamelessOptional : std::optional<Item> {
+    const Item *operator->() const & noexcept { return std::optional<Item>::operator->(); }
+    void operator->() && = delete;
+    const Item &operator*() const & noexcept { return std::optional<Item>::operator*(); }
+    NamelessItem operator*() && noexcept { return {std::optional<Item>::operator*()}; }
+    const Item &value() const & { return std::optional<Item>::value(); }
+    NamelessItem value() && { return {std::optional<Item>::value()}; }
+};
+} // namespace detail
+/// @endcond
+
 /// The candidates of an answer, the best first: a random-access range of Item. It shares the answer's memory.
 class Candidates {
 public:
@@ -928,15 +960,21 @@ public:
     /// Returns whether there is none.
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
     /// Returns one of them; beyond the last one an empty item.
-    [[nodiscard]] Item operator[](std::size_t place) const noexcept {
-        return {answer_.block, plexindex_get_candidate(&answer_.block.buffer(), answer_.get(), place)};
-    }
+    /// @{
+    [[nodiscard]] Item operator[](std::size_t place) const & noexcept { return at(place); }
+    [[nodiscard]] detail::NamelessItem operator[](std::size_t place) && noexcept { return {at(place)}; }
+    /// @}
     /// The best one.
-    [[nodiscard]] iterator begin() const noexcept { return {*this, 0}; }
+    [[nodiscard]] iterator begin() const & noexcept { return {*this, 0}; }
+    void begin() && = delete; // its elements' texts could end before they are read
     /// Behind the last one.
     [[nodiscard]] iterator end() const noexcept { return {*this, size()}; }
 
 private:
+    Item at(std::size_t place) const noexcept {
+        return {answer_.block, plexindex_get_candidate(&answer_.block.buffer(), answer_.get(), place)};
+    }
+
     detail::AnswerRecord answer_;
 };
 
@@ -960,14 +998,18 @@ public:
     /// Returns why there is no single item, or what speaks for it or against it.
     [[nodiscard]] Reason reason() const noexcept { return static_cast<Reason>(record_->reason); }
     /// Returns a sentence for people: what reason() says, or the error's text.
-    [[nodiscard]] std::string_view message() const noexcept { return record_.text(record_->message); }
+    [[nodiscard]] std::string_view message() const & noexcept { return record_.text(record_->message); }
+    void message() && = delete;
     /// Returns the single item.
-    [[nodiscard]] std::optional<Item> item() const noexcept {
-        const plexindex_item *item = plexindex_get_item(&record_.block.buffer(), record_.get());
-        return item == nullptr ? std::nullopt : std::optional<Item>(Item(record_.block, item));
-    }
+    /// @{
+    [[nodiscard]] std::optional<Item> item() const & noexcept { return single(); }
+    [[nodiscard]] detail::NamelessOptional item() && noexcept { return {single()}; }
+    /// @}
     /// Returns what fits, the best first, at most 16. A single item is the first.
-    [[nodiscard]] Candidates candidates() const noexcept { return Candidates(record_); }
+    /// @{
+    [[nodiscard]] const Candidates candidates() const & noexcept { return Candidates(record_); }
+    [[nodiscard]] Candidates candidates() && noexcept { return Candidates(record_); }
+    /// @}
     /// Returns how many fit in all.
     [[nodiscard]] std::size_t candidates_total() const noexcept { return record_->candidates_total; }
     /// Of a folder: returns how many items have a file below it; 0 where that is not known.
@@ -987,6 +1029,12 @@ protected:
     /// @cond
     detail::AnswerRecord record_;
     /// @endcond
+
+private:
+    std::optional<Item> single() const noexcept {
+        const plexindex_item *item = plexindex_get_item(&record_.block.buffer(), record_.get());
+        return item == nullptr ? std::nullopt : std::optional<Item>(Item(record_.block, item));
+    }
 };
 
 /// The answers of a batch, one for each path in order: a random-access range of Answer. A copy shares its memory.
@@ -999,9 +1047,13 @@ public:
     /// Returns whether there is none.
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
     /// Returns one of them; beyond the last one an answer that found nothing.
-    [[nodiscard]] Answer operator[](std::size_t place) const noexcept { return {block_, place}; }
+    /// @{
+    [[nodiscard]] const Answer operator[](std::size_t place) const & noexcept { return {block_, place}; }
+    [[nodiscard]] Answer operator[](std::size_t place) && noexcept { return {block_, place}; }
+    /// @}
     /// The first answer.
-    [[nodiscard]] iterator begin() const noexcept { return {*this, 0}; }
+    [[nodiscard]] iterator begin() const & noexcept { return {*this, 0}; }
+    void begin() && = delete; // its elements' texts could end before they are read
     /// Behind the last one.
     [[nodiscard]] iterator end() const noexcept { return {*this, size()}; }
 
@@ -1013,31 +1065,10 @@ private:
     detail::Block block_;
 };
 
-/// @cond
-namespace detail {
-/// An item of a result without a name. It keeps the memory, but what is reached through `->` would not: its texts end with
-/// the expression. With a name it is used as any std::optional.
-struct KeptItem : std::optional<Item> {
-    const Item *operator->() const & noexcept { return std::optional<Item>::operator->(); }
-    void operator->() const && = delete;
-};
-} // namespace detail
-/// @endcond
-
 /// An Answer that Library::match_into() can fill. A copy shares its memory.
 class Match : public Answer {
 public:
     Match() noexcept = default;
-
-    /// As in Answer.
-    [[nodiscard]] std::string_view message() const & noexcept { return Answer::message(); }
-    // A text keeps no memory, and that of a result without a name is gone before the text is read.
-    void message() const && = delete;
-    /// As in Answer. That of a result without a name has no `->`: give the result or the item a name first.
-    /// @{
-    [[nodiscard]] std::optional<Item> item() const & noexcept { return Answer::item(); }
-    [[nodiscard]] detail::KeptItem item() const && noexcept { return {Answer::item()}; }
-    /// @}
 
     /// Returns how many log lines wait for drain_log().
     [[nodiscard]] std::uint32_t log_lines() const noexcept { return record_.block.log_lines(); }

@@ -80,6 +80,27 @@ template <class T> struct reaches<T, std::enable_if_t<!std::is_void_v<decltype(s
 static_assert(reaches<px::Match &>::value && reaches<const px::Match &>::value && !reaches<px::Match>::value);
 static_assert(std::is_convertible_v<decltype(std::declval<px::Match>().item()), std::optional<px::Item>>);
 
+// Whether what these give, of a result of this type, has texts that can be read at once: only if the result has a name.
+#define READS(name, expression)                                                                                        \
+    template <class T, class = void> struct name : std::false_type {};                                                 \
+    template <class T> struct name<T, std::void_t<decltype(std::string_view(expression))>> : std::true_type {};
+#define RESULT std::declval<T>()
+READS(reads_candidate, RESULT.candidates()[0].title())
+READS(reads_first, RESULT.candidates().begin()->path())
+READS(reads_value, RESULT.item().value().key())
+READS(reads_message, RESULT[0].message())
+READS(reads_first_message, RESULT.begin()->message())
+READS(reads_item_of_one, RESULT[0].item()->title())
+READS(reads_candidate_of_one, RESULT[0].candidates()[0].title())
+READS(reads_dereferenced, (*RESULT.item()).key())
+template <template <class, class> class Reads, class T>
+inline constexpr bool only_named = Reads<T &, void>::value && Reads<const T &, void>::value && !Reads<T, void>::value;
+static_assert(only_named<reads_candidate, px::Match> && only_named<reads_candidate, px::Answer>);
+static_assert(only_named<reads_first, px::Match> && only_named<reads_value, px::Match>);
+static_assert(only_named<reads_message, px::Answers> && only_named<reads_first_message, px::Answers>);
+static_assert(only_named<reads_item_of_one, px::Answers> && only_named<reads_candidate_of_one, px::Answers>);
+static_assert(only_named<reads_dereferenced, px::Match> && only_named<reads_value, px::Answer>);
+
 namespace {
 
 // The error of a call that fails.
