@@ -85,7 +85,7 @@ enum class Status : std::int32_t {
     not_yet = PLEXINDEX_NOT_YET,                       ///< The deadline came first; the next call goes on.
     needs_warm = PLEXINDEX_NEEDS_WARM,                 ///< Fetch the library once without a deadline.
     invalid_argument = PLEXINDEX_INVALID_ARGUMENT,     ///< The value of an argument is refused.
-    null_pointer = PLEXINDEX_NULL_POINTER,             ///< The index is closed, or the object was moved from.
+    null_pointer = PLEXINDEX_NULL_POINTER,             ///< The index is closed, or the object is empty.
     unsupported = PLEXINDEX_UNSUPPORTED,               ///< This version of the library cannot do that.
     buffer_too_small = PLEXINDEX_BUFFER_TOO_SMALL,     ///< Never given by this header, which enlarges its memory.
     aborted = PLEXINDEX_ABORTED,                       ///< A progress function ended the call.
@@ -647,7 +647,7 @@ template <class T, std::size_t N> void place_of(T &place, std::string_view word,
 }
 
 // What is read where there is no record.
-inline constexpr plexindex_answer no_answer = {PLEXINDEX_NOT_FOUND, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0}, -1, 0, 0, 0, 0};
+inline constexpr plexindex_answer no_answer = {PLEXINDEX_NULL_POINTER, 0, 0, 0, 0, 0, 0, 0, 0, {0, 0}, -1, 0, 0, 0, 0};
 inline constexpr plexindex_item no_item = {{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, 0, 0, -1, -1, 0, 0};
 
 /// A record of a block, which it keeps. One that was moved from has none.
@@ -988,6 +988,7 @@ public:
     /// @endcond
 
     /// Returns Status::ok with an item; not_found, ambiguous, not_yet, needs_warm; in a batch also this answer's error.
+    /// Status::null_pointer: there is no answer, since this is new, was moved from, or given to a call that failed.
     [[nodiscard]] Status status() const noexcept { return static_cast<Status>(record_->status); }
     /// Returns whether there is a single item.
     explicit operator bool() const noexcept { return status() == Status::ok; }
@@ -1046,7 +1047,7 @@ public:
     [[nodiscard]] std::size_t size() const noexcept { return plexindex_count_answers(&block_.buffer()); }
     /// Returns whether there is none.
     [[nodiscard]] bool empty() const noexcept { return size() == 0; }
-    /// Returns one of them; beyond the last one an answer that found nothing.
+    /// Returns one of them; beyond the last one an empty answer, with Status::null_pointer.
     /// @{
     [[nodiscard]] const Answer operator[](std::size_t place) const & noexcept { return {block_, place}; }
     [[nodiscard]] Answer operator[](std::size_t place) && noexcept { return {block_, place}; }
@@ -1883,7 +1884,7 @@ public:
     [[nodiscard]] Of<Keys> lookup_keys(const Paths &paths) const {
         return Call::template made<Keys>([&](Keys &keys, auto *error) { return fill(keys, paths, error); });
     }
-    /// lookup_keys() into earlier keys, whose memory is used again.
+    /// lookup_keys() into earlier keys, whose memory is used again. After an error they are empty.
     Of<void> lookup_keys_into(Keys &keys, const Paths &paths) const {
         return Call::run([&](auto *error) { return fill(keys, paths, error); });
     }
@@ -1892,7 +1893,8 @@ public:
     [[nodiscard]] Of<Match> match(PathRef path, const QueryOptions &options = {}) const {
         return answer(plexindex_match_path, path.bytes(), options);
     }
-    /// match() into an earlier result, whose memory is used again. Returns the answer's status.
+    /// match() into an earlier result, whose memory is used again. Returns the answer's status. After an error, also one
+    /// that `options.progress` throws, the result is empty, with Status::null_pointer.
     Of<Status> match_into(Match &match, PathRef path, const QueryOptions &options = {}) const {
         return Call::status(
             [&](auto *error) { return fill(match, plexindex_match_path, path.bytes(), options, error); });
@@ -1901,7 +1903,7 @@ public:
     [[nodiscard]] Of<Answers> match_paths(const Paths &paths, const QueryOptions &options = {}) const {
         return Call::template made<Answers>([&](auto &all, auto *error) { return fill(all, paths, options, error); });
     }
-    /// match_paths() into an earlier result, whose memory is used again.
+    /// match_paths() into an earlier result, whose memory is used again. After an error the result is empty.
     Of<void> match_paths_into(Answers &answers, const Paths &paths, const QueryOptions &options = {}) const {
         return Call::run([&](auto *error) { return fill(answers, paths, options, error); });
     }
@@ -2053,17 +2055,17 @@ private:
     }
     std::int32_t fill(Answers &answers, const Paths &paths, const QueryOptions &options,
                       plexindex_buffer *error) const {
-        if (paths.check(error) != PLEXINDEX_OK) return PLEXINDEX_INVALID_ARGUMENT;
         detail::Query query(library_.get(), paths.text(), options);
         // Enough for most answers: asking again costs more than memory that is not used.
         const std::size_t first = 4096 + paths.size() * 384 + paths.text().size() * 2;
         return answers.block_.fill(first, [&](plexindex_buffer *block) {
+            if (paths.check(error) != PLEXINDEX_OK) return std::int32_t{PLEXINDEX_INVALID_ARGUMENT};
             return detail::call(plexindex_match_paths, library_.index(), query, paths.size(), block, error);
         });
     }
     std::int32_t fill(Keys &keys, const Paths &paths, plexindex_buffer *error) const {
-        if (paths.check(error) != PLEXINDEX_OK) return PLEXINDEX_INVALID_ARGUMENT;
         const std::int32_t status = keys.block_.fill(64 + paths.size() * 32, [&](plexindex_buffer *block) {
+            if (paths.check(error) != PLEXINDEX_OK) return std::int32_t{PLEXINDEX_INVALID_ARGUMENT};
             return detail::call(plexindex_lookup_keys, library_.get(), paths.text(), paths.size(), block, error);
         });
         keys.keys_.clear();

@@ -195,7 +195,7 @@ void batches(const px::Library &movies) {
         CHECK(block.size() == 3 && !block.empty());
         CHECK(block[0].status() == px::Status::ok && block[0].item()->title() == "Exact");
         CHECK(block[1].status() == px::Status::ambiguous && block[1].candidates().size() == 2);
-        CHECK(block[2].status() == px::Status::not_found && block[3].status() == px::Status::not_found);
+        CHECK(block[2].status() == px::Status::not_found && block[3].status() == px::Status::null_pointer);
         std::size_t found = 0;
         for (const px::Answer answer : block) found += answer ? 1 : 0;
         CHECK(found == 1);
@@ -251,7 +251,11 @@ void memory(const px::Library &movies) {
         FAIL("an empty path is a path");
     } catch (const px::Error &) {
     }
-    CHECK(match.status() == px::Status::not_found && match.candidates().empty());
+    CHECK(match.status() == px::Status::null_pointer && match.candidates().empty() && match.message().empty());
+    const std::vector<std::string_view> with_nul{std::string_view("a\0b", 3)};
+    refused(px::Status::invalid_argument, "NUL", [&] { movies.match_paths_into(block, with_nul); });
+    refused(px::Status::invalid_argument, "NUL", [&] { movies.lookup_keys_into(keys, with_nul); });
+    CHECK(block.empty() && keys.empty());
 }
 
 // Whatever is of a result keeps its memory, from a nameless one too, and when that is filled again.
@@ -292,7 +296,7 @@ void moves(const setting &setting) {
     const px::Candidates views = match.candidates();
     px::Match moved = std::move(match);
     CHECK(views[0].title().substr(0, 5) == "Twin " && moved.candidates().size() == 2);
-    CHECK(match.status() == px::Status::not_found && match.candidates().empty() && match.message().empty());
+    CHECK(match.status() == px::Status::null_pointer && match.candidates().empty() && match.message().empty());
     CHECK(!match.item() && match.log_lines() == 0);
     px::Match &same = moved;
     moved = std::move(same);
@@ -301,7 +305,7 @@ void moves(const setting &setting) {
 
     px::Answers block = movies.match_paths({exact});
     px::Answers other = std::move(block);
-    CHECK(block.empty() && block.begin() == block.end() && block[0].status() == px::Status::not_found && other.size() == 1);
+    CHECK(block.empty() && block.begin() == block.end() && block[0].status() == px::Status::null_pointer && other.size() == 1);
     px::Keys keys = movies.lookup_keys({exact});
     px::Keys other_keys = std::move(keys);
     CHECK(keys.begin() == keys.end() && *other_keys.begin() == "/library/metadata/900001");
@@ -354,7 +358,7 @@ void lifetimes(const setting &setting) {
     std::optional<px::Library::Items> items;
     px::Match match;
     px::Answers block;
-    CHECK(match.status() == px::Status::not_found && match.candidates().empty() && block.empty());
+    CHECK(match.status() == px::Status::null_pointer && match.candidates().empty() && block.empty());
     {
         px::Index index = px::Index::open(options_for(setting));
         library = index.library("Movies");
@@ -455,7 +459,7 @@ void callbacks(const px::Index &index) {
         } catch (const Thrown &thrown) {
             CHECK(thrown.number == 7);
         }
-        CHECK(match.status() == px::Status::not_found);
+        CHECK(match.status() == px::Status::null_pointer);
     }
     harness("heal");
     CHECK(slow.match("/data/slow/x.mkv").status() == px::Status::not_found);
