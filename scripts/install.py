@@ -182,9 +182,11 @@ def documents(stage: Path) -> dict[str, Path]:
     """The pages and the examples, by their path below the folder for documents. Links lead to what is installed."""
     examples = ROOT / "examples" / "c"
     files = [*examples.glob("*.c"), examples / "CMakeLists.txt", examples / "README.md"]
+    files += (ROOT / "examples" / "cpp").glob("*.cpp")
     made = {f"examples/{file.name}": file for file in sorted(files)}
     for name, page in {"c.md": ROOT / "docs" / "c.md", "cpp.md": ROOT / "bindings" / "cpp" / "README.md"}.items():
         text = page.read_text(encoding="utf-8").replace("](../examples/c/", "](examples/")
+        text = text.replace("](../../examples/cpp/", "](examples/")
         text = text.replace("](../bindings/cpp/README.md)", "](cpp.md)").replace("[abi.md](abi.md)", "`docs/abi.md`")
         made[name] = stage / name
         made[name].write_text(text, encoding="utf-8")

@@ -223,7 +223,7 @@ inline constexpr milliseconds ttl_never{PLEXINDEX_TTL_NEVER};
 inline constexpr milliseconds no_retry{PLEXINDEX_NO_RETRY};
 /// Options::slow: no call is slow.
 inline constexpr milliseconds never_slow{PLEXINDEX_NEVER_SLOW};
-/// QueryOptions::deadline and Edit::deadline: the call takes as long as it takes.
+/// Options::deadline, QueryOptions::deadline and Edit::deadline: calls take as long as they take.
 inline constexpr milliseconds no_deadline = milliseconds::max();
 
 /// Returns the version of the library that runs, such as `0.1.0`.
@@ -775,7 +775,8 @@ struct Mapping {
     Kind kind = Kind::host_prefix; ///< The rule's direction, and what `from` is.
 };
 
-/// How to open an index. A field that is not set, or zero, has its default. Calls refuse other negative times.
+/// How to open an index. A field that is not set, or zero, has its default. A negative time that is none of the named
+/// constants is refused (Status::invalid_argument), a negative `deadline` too.
 struct Options {
     std::filesystem::path cache_dir{}; ///< The store's folder. Required. It is made when it is missing.
     std::string server_url{};          ///< The server's base URL. Without it and `database` only the store answers.
@@ -788,7 +789,7 @@ struct Options {
     std::filesystem::path ca_file{}; ///< A PEM file with certificate authorities to trust besides the system's.
     milliseconds library_ttl{0};     ///< How long a listing is fresh. Default: one hour. ttl_at_once, ttl_never.
     milliseconds max_age{0};         ///< When a full listing is due in any case. Default: 24 hours.
-    milliseconds deadline{0};        ///< The deadline of calls that name none. Default: none.
+    milliseconds deadline{0};        ///< The deadline of calls that name none. Default, and no_deadline: none.
     milliseconds connect_timeout{0}; ///< How long making a connection may take. Default: 5 s.
     milliseconds read_timeout{0};    ///< How long the server may be silent. Default: 60 s.
     milliseconds retry_for{0};       ///< How long a failed request is tried again. Default: 30 s. no_retry.
@@ -840,8 +841,9 @@ struct TableOptions {
 
 /// How to store values in tables.
 struct PutOptions {
-    milliseconds ttl{0};                 ///< When the value expires. Default: after one hour. ttl_at_once, ttl_never.
-    /// How many bytes all tables may take; 0: no limit. The oldest entries are removed first.
+    milliseconds ttl{0}; ///< When the value expires. Default: after one hour. ttl_at_once, ttl_never.
+    /// How many bytes all tables of the store may take: beyond that the entries written longest ago are removed. Default:
+    /// 100,000,000, though plexindex_table_put() has no default. 0: no limit.
     std::uint64_t limit = 100'000'000;
 };
 
@@ -2214,7 +2216,7 @@ public:
         raw.ca_file = detail::bytes(options.ca_file.native());
         raw.library_ttl_ms = options.library_ttl.count();
         raw.max_age_ms = options.max_age.count();
-        raw.deadline_ms = options.deadline.count();
+        raw.deadline_ms = options.deadline == no_deadline ? 0 : options.deadline.count();
         raw.connect_timeout_ms = options.connect_timeout.count();
         raw.read_timeout_ms = options.read_timeout.count();
         raw.retry_ms = options.retry_for.count();

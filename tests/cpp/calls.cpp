@@ -951,6 +951,9 @@ void options(const setting &setting) {
         refused(px::Status::invalid_argument, "-77", [&] { return px::Index::open(wrong); });
     }
     px::Options wrong = options_for(setting);
+    wrong.deadline = px::no_deadline;
+    CHECK(px::Index::open(wrong).library("Movies").match(exact));
+    wrong = options_for(setting);
     wrong.page_size = 5000;
     refused(px::Status::invalid_argument, "5000", [&] { return px::Index::open(wrong); });
     wrong = options_for(setting);

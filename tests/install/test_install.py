@@ -112,9 +112,11 @@ def test_everything_is_in_its_place(installed: Path) -> None:
         "share/doc/plexindex/cpp.md",
         "share/doc/plexindex/examples/CMakeLists.txt",
         "share/doc/plexindex/examples/README.md",
+        "share/doc/plexindex/examples/batch.cpp",
         "share/doc/plexindex/examples/feed.c",
         "share/doc/plexindex/examples/lookup.c",
         "share/doc/plexindex/examples/match.c",
+        "share/doc/plexindex/examples/match.cpp",
         "share/doc/plexindex/examples/tables.c",
         "share/man/man1/plexindex.1",
         "share/licenses/plexindex/LICENSE-APACHE",
@@ -289,7 +291,7 @@ def test_the_readme_s_commands_build_and_run_the_example(
 
 def test_the_header_for_cpp_is_installed(installed: Path, tmp_path: Path, server: str, movie: dict[str, str]) -> None:
     flags = pkg_config(installed, "--cflags", "--libs", "plexindex-static")
-    source = REPOSITORY / "examples/cpp/match.cpp"
+    source = installed / "share/doc/plexindex/examples/match.cpp"
     run(os.environ.get("CXX", "c++"), "-std=c++17", source, "-o", tmp_path / "match", *flags)
     said = run(tmp_path / "match", server, TOKEN, tmp_path / "store", "Movies", movie["path"])
     assert said == f"/library/metadata/{movie['ratingKey']}: {movie['title']}\n"
