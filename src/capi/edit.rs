@@ -1,5 +1,7 @@
 //! Converts edits from C, and reports to C.
 
+use std::mem::{offset_of, size_of};
+
 use super::constants as c;
 use super::handles::library;
 use super::query::within;
@@ -33,7 +35,7 @@ pub unsafe fn edit<'h>(given: *const types::EditRecord) -> Result<CheckedEdit<'h
         deadline_ms,
         lock,
         reserved,
-    } = unsafe { sized(given, "edit") }?;
+    } = unsafe { sized(given, offset_of!(types::EditRecord, deadline_ms), "edit") }?;
     check_reserved(reserved, "edit")?;
     // SAFETY: the caller's promise, for all of these.
     let (library, keys, changes) = unsafe { (library(of)?, keys.get("edit.keys")?, changes.get("edit.changes")?) };
@@ -94,7 +96,7 @@ pub unsafe fn run(given: &CheckedEdit<'_>, report: *mut types::EditReportRecord)
         None
     } else {
         // SAFETY: the caller's promise.
-        Some(unsafe { sized(report.cast_const(), "out_report") }?)
+        Some(unsafe { sized(report.cast_const(), size_of::<usize>(), "out_report") }?)
     };
     if let Some(types::EditReportRecord {
         states,

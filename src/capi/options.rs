@@ -1,6 +1,7 @@
 //! Validates the options and mappings from C.
 
 use std::ffi::c_void;
+use std::mem::offset_of;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 use std::time::Duration;
@@ -93,7 +94,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
         database,
         renew_token,
         renew_token_user,
-    } = unsafe { sized(given, "options") }?;
+    } = unsafe { sized(given, offset_of!(OptionsRecord, server_url), "options") }?;
     let known = c::PLEXINDEX_OPEN_OFFLINE
         | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
         | c::PLEXINDEX_OPEN_NO_MMAP

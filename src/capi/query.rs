@@ -1,7 +1,7 @@
 //! Validates queries and library selectors, and wraps the caller's progress callback.
 
 use std::ffi::{c_char, c_void};
-use std::mem::size_of;
+use std::mem::{offset_of, size_of};
 use std::ops::ControlFlow;
 
 use super::callbacks::call_host_for;
@@ -37,7 +37,7 @@ pub unsafe fn query<'h>(handle: *const Handle, given: *const types::QueryRecord)
         reserved,
         progress,
         progress_user,
-    } = unsafe { sized(given, "query") }?;
+    } = unsafe { sized(given, offset_of!(types::QueryRecord, deadline_ms), "query") }?;
     let known =
         c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
     check_flags(flags, reserved, known, "query")?;

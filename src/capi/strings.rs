@@ -116,15 +116,18 @@ pub fn decoded<'h>(bytes: &'h [u8], what: &str) -> Result<&'h str> {
     std::str::from_utf8(bytes).or_else(|_| refuse(format!("{what} is not UTF-8: '{}'", abridged(bytes))))
 }
 
-/// Returns the size of a struct, from its first field.
-pub unsafe fn size_given<T>(given: *const T, what: &str) -> Result<usize> {
+/// Returns the size of a struct, from its first field. `least`: up to the fields that no version lacks.
+///
+/// # Safety
+/// `given` must be NULL or valid.
+pub unsafe fn size_given<T>(given: *const T, least: usize, what: &str) -> Result<usize> {
     if given.is_null() {
         return Err(null(what));
     }
     // SAFETY: the first field is there in every version.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
     // No struct of any version ends within a field.
-    if size < size_of::<usize>() || size > 1 << 20 || !size.is_multiple_of(align_of::<T>()) {
+    if size < least || size > 1 << 20 || !size.is_multiple_of(align_of::<T>()) {
         return refuse(format!("{what}.size is {size}: set it to sizeof the struct"));
     }
     Ok(size)
@@ -135,10 +138,10 @@ pub unsafe fn size_given<T>(given: *const T, what: &str) -> Result<usize> {
 ///
 /// # Safety
 /// As [`size_given`].
-pub unsafe fn sized<T: Copy>(given: *const T, what: &str) -> Result<T> {
+pub unsafe fn sized<T: Copy>(given: *const T, least: usize, what: &str) -> Result<T> {
     let known = size_of::<T>();
     // SAFETY: the caller's promise.
-    let size = unsafe { size_given(given, what) }?;
+    let size = unsafe { size_given(given, least, what) }?;
     // SAFETY: the caller says that `size` bytes are there; only structs of integers, pointers and nullable functions come
     // here, for which all bytes zero is a value.
     unsafe {

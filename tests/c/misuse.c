@@ -65,8 +65,13 @@ static void open_sizes(const struct setting *setting)
     memset((char *)&options + options.size, 0xa5, sizeof options - options.size);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&options, &handle, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
-    options.size = sizeof options.size;
-    CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, "cache_dir");
+    /* A size without the fields that no version lacks is a mistake. */
+    for (i = sizeof options.size; i < offsetof(plexindex_options, server_url); i += sizeof(void *)) {
+        char word[40];
+        options.size = i;
+        snprintf(word, sizeof word, "options.size is %zu:", i);
+        CHECK_OPEN_REFUSED(PLEXINDEX_INVALID_ARGUMENT, &options, word, "sizeof");
+    }
     /* The caller from the future: what it does not use is zero and does no harm; what it asks for is not ignored. */
     memset(&future, 0, sizeof future);
     future.known = options_of(setting);
@@ -301,6 +306,8 @@ static void queries(ask_fn function, const plexindex_handle *handle, const plexi
         query.size = wrong[i];
         CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer, ERROR), "query.size", "sizeof");
     }
+    query.size = offsetof(plexindex_query, text);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer, ERROR), "query.size is 16", "sizeof");
     memset(&future, 0, sizeof future);
     future.known = query_of(movies, good);
     future.known.size = sizeof future;

@@ -1,6 +1,7 @@
 //! Listings against the disk.
 
 use std::ffi::c_char;
+use std::mem::offset_of;
 
 use crate::capi::answer::{write_bytes, write_folder};
 use crate::capi::constants as c;
@@ -63,7 +64,7 @@ use crate::query::FileFilter;
 pub unsafe extern "C" fn plexindex_walk(walk: *mut WalkRecord, out_findings: *mut Buffer, error: *mut Buffer) -> i32 {
     guard_into(error, out_findings, "out_findings", |findings| {
         // SAFETY: the caller's promise.
-        let mut given = unsafe { sized(walk.cast_const(), "walk") }?;
+        let mut given = unsafe { sized(walk.cast_const(), offset_of!(WalkRecord, rules), "walk") }?;
         check_flags(given.flags, 0, c::PLEXINDEX_WALK_ONCE, "walk")?;
         // SAFETY: as above.
         let (library, folders) = unsafe { (handles::library(given.library)?, given.folders.get("walk.folders")?) };

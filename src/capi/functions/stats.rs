@@ -1,6 +1,7 @@
 //! Statistics.
 
 use std::ffi::c_char;
+use std::mem::size_of;
 
 use crate::capi::guard::{guard, write_cut};
 use crate::capi::handles::{Opened, opened};
@@ -29,7 +30,7 @@ pub unsafe extern "C" fn plexindex_get_stats(
 /// `place` must be NULL or point to statistics whose size is set.
 unsafe fn write_stats(opened: &Opened, place: *mut StatsRecord) -> Result<()> {
     // SAFETY: the caller's promise.
-    let size = unsafe { size_given(place, "out_stats") }?;
+    let size = unsafe { size_given(place, size_of::<usize>(), "out_stats") }?;
     let counted = opened.index().stats()?;
     let stats = StatsRecord {
         size,
