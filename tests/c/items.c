@@ -108,6 +108,10 @@ int main(int argc, char **argv)
     CHECK(sum_of_keys(handle, 10000) == sum);
     CHECK(sum_of_keys(handle, 100) == sum);
     CHECK(sum_of_keys(handle, 7) == sum);
+    cursor = -1;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_list_items(library, &cursor, 10, &buffer, ERROR), "cursor is -1", "give 0");
+    cursor = INT64_MIN;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_list_items(library, &cursor, 10, &buffer, ERROR), "cursor is -");
     CHECK(requests() == before);
     keys();
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));

@@ -8,7 +8,7 @@ use crate::capi::handles;
 use crate::capi::query;
 use crate::capi::strings::{check_page_limit, out, path_bytes, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, QueryRecord};
-use crate::error::{Result, Status};
+use crate::error::{Result, Status, refuse};
 use crate::query::{Answer, FileFilter};
 
 /// The items of a library as the store has them, one page a call. Sends no request.
@@ -36,6 +36,9 @@ pub unsafe extern "C" fn plexindex_list_items(
         let (library, cursor) = unsafe { (handles::library(library)?, out(cursor, "cursor")?) };
         check_page_limit(limit)?;
         let items = library.items_page(*cursor, limit)?;
+        if *cursor < 0 {
+            return refuse(format!("cursor is {cursor}: give 0, or what the last call left there"));
+        }
         let of = library.known();
         write_answers(page, 1, |block| {
             block.items(library.key_prefix(), of.as_ref(), items.iter().map(|(_, item)| item));
