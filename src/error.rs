@@ -220,7 +220,7 @@ impl Error {
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         Self {
             status,
-            message: message.into(),
+            message: shortened(message.into()),
             source: None,
         }
     }
@@ -386,6 +386,23 @@ impl ErrorKind {
             | Status::Panic => Self::Defect,
         }
     }
+}
+
+/// A text without its middle, where it quotes an input of any length. The beginning says what failed, the end the remedy.
+fn shortened(text: String) -> String {
+    const LONGEST: usize = 8_192;
+    const END: usize = 1_024;
+    if text.len() <= LONGEST {
+        return text;
+    }
+    let end = (text.len() - END..text.len())
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(text.len());
+    let begin = (0..LONGEST - 2 * END)
+        .rev()
+        .find(|at| text.is_char_boundary(*at))
+        .unwrap_or(0);
+    format!("{}… (of {} bytes) …{}", &text[..begin], text.len(), &text[end..])
 }
 
 /// Refuses what a caller gave.

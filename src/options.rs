@@ -4,8 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Result, refuse};
+use crate::error::{Result, check_length, refuse};
 use crate::model::Token;
+
+/// The longest name, title, GUID, address or user, in bytes.
+pub const LONGEST_TEXT: usize = 4_096;
 
 /// The time for which a library's listing is fresh, or a table keeps a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -295,6 +298,9 @@ impl Options {
     /// [`crate::error::Status::InvalidArgument`].
     #[doc(hidden)]
     pub fn check(&self) -> Result<()> {
+        for (what, text) in [("server_url", &self.server_url), ("user", &self.user)] {
+            check_length(what, text.as_ref().map_or(0, String::len), LONGEST_TEXT)?;
+        }
         if self.cache_dir.as_os_str().is_empty() {
             return refuse("cache_dir is empty: name the folder that shall hold the store");
         }

@@ -211,6 +211,7 @@ fn an_edit_of_nothing_is_never_sent() {
         ),
         (vec![set("title", "x"), set("Summary", "x")], "did you mean 'summary'?"),
         (vec![set("type", "1")], "no name of a field"),
+        (vec![set(&"x".repeat(256), "1")], "has 256 bytes: give at most 255"),
         (vec![set("title&id", "1")], "no name of a field"),
         (vec![set("title", "1"), set("title", "2")], "two values"),
         (vec![set("genre", "1"), FieldChange::add("genre", "2")], "two values"),

@@ -6,9 +6,8 @@ use std::mem::{align_of, size_of};
 use super::types::Bytes;
 use crate::error::{Error, Result, Status, abridged, check_length, refuse, room};
 use crate::matching::MAX_PATH;
+pub use crate::options::LONGEST_TEXT;
 
-/// The longest name, address or user.
-pub const LONGEST_TEXT: usize = 4_096;
 /// The longest token.
 pub const LONGEST_TOKEN: usize = 65_536;
 /// The longest value of an edited field.
@@ -90,7 +89,7 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
 }
 
-/// Returns a path or mapping that is not too long to be copied. One that is only longer than a path can be is refused
+/// Returns a path that is not too long to be copied. One that is only longer than a path can be is refused
 /// later, by a text that names it.
 ///
 /// # Safety
@@ -181,13 +180,14 @@ impl Bytes {
         unsafe { bytes(self.data, self.length, what) }
     }
 
-    /// Returns a path or mapping that is not too long to be copied.
+    /// Returns a path or mapping that is not too long.
     ///
     /// # Safety
     /// As [`bytes`].
     pub(super) unsafe fn path<'h>(self, what: &str) -> Result<&'h [u8]> {
+        check_length(what, self.length, MAX_PATH)?;
         // SAFETY: the caller's promise.
-        unsafe { path_bytes(self.data, self.length, what) }
+        unsafe { bytes(self.data, self.length, what) }
     }
 
     /// Returns the text; `None` if it is absent.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::engine::{LibraryRow, Reading, Store};
-use crate::error::{Error, Result, Status, no_room, refuse, room};
+use crate::error::{Error, Result, Status, check_length, no_room, refuse, room};
 use crate::events::Events;
 use crate::matching::text::distance;
 use crate::model::{IdentityId, ItemType};
@@ -15,6 +15,8 @@ use crate::sync::{Call, Syncing};
 const BATCH: usize = 100;
 /// Name of the input in error texts.
 const KEYS: &str = "keys";
+/// Longest name of a field in bytes.
+const LONGEST_NAME: usize = 255;
 /// Maximum number of items named in an error text.
 const NAMED: usize = 5;
 
@@ -303,6 +305,7 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
     }
     for (place, change) in changes.iter().enumerate() {
         let field = change.field();
+        check_length("the name of a field", field.len(), LONGEST_NAME)?;
         let plain =
             field.starts_with(|c: char| c.is_ascii_alphabetic()) && field.chars().all(|c| c.is_ascii_alphanumeric());
         if !plain || matches!(field, "id" | "type") {

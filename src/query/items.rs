@@ -13,12 +13,10 @@ use crate::error::{Error, Result, Status, abridged, check_length, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::{FoundItem, MAX_CANDIDATES, Normal};
 use crate::model::{Confidence, IdentityId, Item, ItemType, Reason};
+use crate::options::LONGEST_TEXT;
 use crate::source::Kind;
 use crate::stats::Spent;
 use crate::sync::{Call, SearchTarget, Syncing, Unverified};
-
-/// The longest GUID or title in bytes.
-const LONGEST_TEXT: usize = 4_096;
 
 /// A GUID or a title.
 enum ItemCriterion<'q> {

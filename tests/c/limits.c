@@ -41,6 +41,29 @@ static void open_with(const struct setting *setting, size_t at, plexindex_bytes 
     CHECK(handle == NULL);
 }
 
+/* A long value is not shown in full: the text of its error has its beginning, the length and the remedy. */
+static void mappings(const struct setting *setting)
+{
+    plexindex_options options = options_of(setting);
+    plexindex_handle *handle = NULL;
+    plexindex_mapping rule = {PLEXINDEX_MAPPING_HOST_PATTERN, 0, letters(32768), {"/", 1}};
+    char *pattern = malloc(32767);
+    CHECK(pattern != NULL);
+    options.mappings = &rule;
+    options.mappings_count = 1;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "mappings[0]", "32768 bytes", "32767");
+    memset(pattern, '(', 32767);
+    rule.from.data = pattern;
+    rule.from.length = 32767;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "mapping 1");
+    CHECK(check_error.buffer.length < 9000);
+    free(pattern);
+    options = options_of(setting);
+    options.cache_dir = letters(32767);
+    CHECK_REFUSED(PLEXINDEX_STORE, plexindex_open(&options, &handle, ERROR), "cannot make cache_dir xxx");
+    CHECK(check_error.buffer.length < 9000);
+}
+
 static void options(const struct setting *setting)
 {
     plexindex_options options = options_of(setting);
@@ -52,6 +75,11 @@ static void options(const struct setting *setting)
     open_with(setting, offsetof(plexindex_options, user), large, "user");
     open_with(setting, offsetof(plexindex_options, ca_file), large, "ca_file");
     open_with(setting, offsetof(plexindex_options, database), large, "database");
+    open_with(setting, offsetof(plexindex_options, cache_dir), letters(32768), "cache_dir");
+    open_with(setting, offsetof(plexindex_options, ca_file), letters(32768), "ca_file");
+    open_with(setting, offsetof(plexindex_options, database), letters(32768), "database");
+    open_with(setting, offsetof(plexindex_options, user), letters(4097), "user");
+    mappings(setting);
     open_with(setting, offsetof(plexindex_options, token), letters(65537), "65536");
     CHECK(strstr(check_error.text, "xxx") == NULL); /* no token is shown */
 
