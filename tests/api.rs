@@ -591,6 +591,20 @@ fn an_error_names_its_kind_and_the_remedy() {
     .expect_err("room for nothing");
     assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
     assert!(error.to_string().contains("size_limit is 0"), "{error}");
+    let error = Index::open(Options {
+        user: Some("x".repeat(4097)),
+        ..at.options()
+    })
+    .expect_err("no user has such a name");
+    assert_eq!(error.to_string(), "user has 4097 bytes: give at most 4096");
+    // Beginning and end of a text that quotes a long value stay, and no character is cut.
+    let error = Index::open(Options::new("/é".repeat(10_000))).expect_err("no folder has such a name");
+    let text = error.to_string();
+    assert!(
+        text.starts_with("cannot make cache_dir /é/é") && text.contains("/…"),
+        "{text}"
+    );
+    assert!(text.contains(" (of 300") && text.len() < 8_192, "{text}");
     let offline = Index::open(Options::new(at.folder.path())).expect("opens");
     assert_eq!(offline.watch().expect_err("no server").kind(), ErrorKind::Offline);
     assert_eq!(offline.refresh().expect_err("no server").kind(), ErrorKind::Offline);

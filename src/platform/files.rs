@@ -250,14 +250,21 @@ pub fn regular<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[
 /// # Errors
 /// Those of the operating system.
 pub fn private_dir(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
+    // Of a path that is too long the parents may be short enough: they would be made, and stay.
+    if let Err(error) = path.metadata()
+        && error.kind() == io::ErrorKind::InvalidFilename
+    {
+        return Err(error);
     }
+    let named = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
+    let missing: Vec<&Path> = named.take_while(|folder| !folder.is_dir()).collect();
     // One by one, so that each belongs to the owner of its parent.
+    missing.into_iter().rev().try_for_each(private_dir_in_parent)
+}
+
+/// [`private_dir`] in a parent that exists.
+fn private_dir_in_parent(path: &Path) -> io::Result<()> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        private_dir(parent)?;
-    }
     let here = Path::new(".");
     let flags = ONLY_A_PLACE | OFlags::DIRECTORY | OFlags::CLOEXEC;
     let above = openat(rustix::fs::CWD, parent.unwrap_or(here), flags, Mode::empty())?;
