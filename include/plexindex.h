@@ -73,7 +73,7 @@
 // plexindex_query.flags:
 #define PLEXINDEX_QUERY_OFFLINE 0x1 // the call sends no request, and answers with what is known.
 #define PLEXINDEX_QUERY_FULL 0x2 // plexindex_refresh() fetches a full listing and believes it.
-#define PLEXINDEX_QUERY_AT_ONCE 0x4 // a match waits for nothing; where it must, it is PLEXINDEX_NOT_YET.
+#define PLEXINDEX_QUERY_AT_ONCE 0x4 // matches of paths wait for nothing; one that must is PLEXINDEX_NOT_YET.
 #define PLEXINDEX_QUERY_PROBE 0x8 // plexindex_refresh() asks the server once for changes.
 
 // plexindex_get_library():
@@ -303,7 +303,7 @@ typedef struct plexindex_query {
     // Milliseconds that the call may take; offline, that it may wait for other calls. 0: as the options say.
     // PLEXINDEX_NO_DEADLINE: any number.
     int64_t deadline_ms;
-    uint32_t flags; // PLEXINDEX_QUERY_* flags, or'ed.
+    uint32_t flags; // PLEXINDEX_QUERY_* flags, or'ed. A function refuses flags that it would ignore.
     uint32_t reserved; // Zero.
     plexindex_progress_fn progress; // Called on this thread while the call waits for the server; may be NULL.
     void *progress_user; // Passed to `progress` unchanged.
@@ -330,7 +330,7 @@ typedef struct plexindex_answer {
     uint32_t candidates; // Where the candidates (an array of plexindex_item, best first) begin; 0: there are none.
     uint32_t candidates_count; // How many candidates are in the array.
     uint32_t candidates_total; // How many fit in all.
-    plexindex_text message; // A sentence for people: the reason, or the error. None for PLEXINDEX_REASON_NONE.
+    plexindex_text message; // For people: the reason, or the error. None for PLEXINDEX_OK with PLEXINDEX_REASON_NONE.
     int64_t age_ms; // Milliseconds since the listing that answered was known to be current; -1: that is not known.
     uint64_t items; // plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
     uint64_t files; // plexindex_match_folder(): how many listed files are below the folder; 0 as above.

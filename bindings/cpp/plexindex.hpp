@@ -822,7 +822,9 @@ struct QueryOptions {
     /// Default: as Options::deadline says.
     std::optional<milliseconds> deadline{};
     bool offline = false; ///< The call sends no request.
-    bool at_once = false; ///< match() and match_folder() wait for nothing: Status::not_yet where they need to.
+    /// match(), match_paths() and match_folder() wait for nothing: Status::not_yet where they need to. All other calls
+    /// refuse it (Status::invalid_argument).
+    bool at_once = false;
     /// Called on this thread while the call waits for the server. `false` ends the call with the error
     /// Status::aborted. An exception ends the call, and the call throws it. It must not close the index.
     std::function<bool(const Progress &)> progress{};

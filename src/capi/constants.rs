@@ -39,7 +39,7 @@ pub const PLEXINDEX_MAPPING_SERVER_PATTERN: i32 = 4;
 pub const PLEXINDEX_QUERY_OFFLINE: u32 = 1;
 /// plexindex_query.flags: plexindex_refresh() fetches a full listing and believes it.
 pub const PLEXINDEX_QUERY_FULL: u32 = 2;
-/// plexindex_query.flags: a match waits for nothing; where it must, it is PLEXINDEX_NOT_YET.
+/// plexindex_query.flags: matches of paths wait for nothing; one that must is PLEXINDEX_NOT_YET.
 pub const PLEXINDEX_QUERY_AT_ONCE: u32 = 4;
 /// plexindex_query.flags: plexindex_refresh() asks the server once for changes.
 pub const PLEXINDEX_QUERY_PROBE: u32 = 8;

@@ -13,6 +13,25 @@ use super::types::{self, Bytes, Handle, ProgressFn};
 use crate::api::{Library, Progress, Query, Selector};
 use crate::error::{Result, abridged, check_length, refuse};
 
+/// Flags that only some functions know.
+const FLAGS_OF_SOME: [(u32, &str, &str); 3] = [
+    (
+        c::PLEXINDEX_QUERY_FULL,
+        "PLEXINDEX_QUERY_FULL",
+        "call plexindex_refresh() with it first",
+    ),
+    (
+        c::PLEXINDEX_QUERY_PROBE,
+        "PLEXINDEX_QUERY_PROBE",
+        "call plexindex_refresh() with it first",
+    ),
+    (
+        c::PLEXINDEX_QUERY_AT_ONCE,
+        "PLEXINDEX_QUERY_AT_ONCE",
+        "plexindex_match_path(), plexindex_match_paths() and plexindex_match_folder() do; or give PLEXINDEX_QUERY_OFFLINE",
+    ),
+];
+
 /// A validated query.
 pub struct CheckedQuery<'h> {
     /// Limits of the query, and its library.
@@ -22,9 +41,15 @@ pub struct CheckedQuery<'h> {
     flags: u32,
 }
 
+/// `flags_known`: flags that the function knows, besides PLEXINDEX_QUERY_OFFLINE. It would ignore others: they are refused.
+///
 /// # Safety
 /// `handle` must be NULL or open, `given` NULL or valid, and its library one of the handle's.
-pub unsafe fn query<'h>(handle: *const Handle, given: *const types::QueryRecord) -> Result<CheckedQuery<'h>> {
+pub unsafe fn query<'h>(
+    handle: *const Handle,
+    given: *const types::QueryRecord,
+    flags_known: u32,
+) -> Result<CheckedQuery<'h>> {
     // SAFETY: the caller's promise.
     let opened: &Opened = unsafe { opened(handle) }?;
     // SAFETY: the caller's promise.
@@ -41,6 +66,13 @@ pub unsafe fn query<'h>(handle: *const Handle, given: *const types::QueryRecord)
     let known =
         c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
     check_flags(flags, reserved, known, "query")?;
+    for (flag, name, remedy) in FLAGS_OF_SOME {
+        if flags & !flags_known & flag != 0 {
+            return refuse(format!(
+                "query.flags has {name}, which this function does not know: {remedy}"
+            ));
+        }
+    }
     aligned(library.cast::<Library>(), "query.library")?;
     // SAFETY: the caller's promise.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
@@ -107,21 +139,6 @@ fn progress_callback(
 }
 
 impl<'h> CheckedQuery<'h> {
-    /// Refuses flags of other functions: a match would ignore them.
-    pub fn of_match(self) -> Result<Self> {
-        for (flag, name) in [
-            (c::PLEXINDEX_QUERY_FULL, "PLEXINDEX_QUERY_FULL"),
-            (c::PLEXINDEX_QUERY_PROBE, "PLEXINDEX_QUERY_PROBE"),
-        ] {
-            if self.flags & flag != 0 {
-                return refuse(format!(
-                    "query.flags has {name}, which a match does not know: call plexindex_refresh() with it first"
-                ));
-            }
-        }
-        Ok(self)
-    }
-
     pub fn full(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_FULL != 0
     }

@@ -113,7 +113,7 @@ pub struct QueryRecord {
     /// Milliseconds that the call may take; offline, that it may wait for other calls. 0: as the options say.
     /// PLEXINDEX_NO_DEADLINE: any number.
     pub deadline_ms: i64,
-    /// PLEXINDEX_QUERY_* flags, or'ed.
+    /// PLEXINDEX_QUERY_* flags, or'ed. A function refuses flags that it would ignore.
     pub flags: u32,
     /// Zero.
     pub reserved: u32,
@@ -235,7 +235,7 @@ pub struct AnswerRecord {
     pub candidates_count: u32,
     /// How many fit in all.
     pub candidates_total: u32,
-    /// A sentence for people: the reason, or the error. None for PLEXINDEX_REASON_NONE.
+    /// For people: the reason, or the error. None for PLEXINDEX_OK with PLEXINDEX_REASON_NONE.
     pub message: Text,
     /// Milliseconds since the listing that answered was known to be current; -1: that is not known.
     pub age_ms: i64,

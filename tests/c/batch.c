@@ -34,18 +34,20 @@ static const char *nth(const struct texts *texts, size_t n)
 }
 
 static struct answered match_all(const plexindex_handle *handle, const plexindex_library_handle *library,
-                                 const struct texts *paths)
+                                 const struct texts *paths, uint32_t flags)
 {
     struct answered answered;
     plexindex_query query = query_of(library, NULL);
     memset(&answered, 0, sizeof answered);
+    query.flags = flags;
     query.text.data = paths->data;
     query.text.length = paths->length;
     do {
         answered.status = plexindex_match_paths(handle, &query, paths->count, &answered.buffer, ERROR);
     } while (grown(&answered));
     CHECK_STATUS(PLEXINDEX_OK, answered.status);
-    check_block(&answered, (uint32_t)paths->count);
+    CHECK(plexindex_count_answers(&answered.buffer) == paths->count);
+    if (flags == 0) check_block(&answered, (uint32_t)paths->count);
     return answered;
 }
 
@@ -66,6 +68,29 @@ static void same(const struct answered *many, uint32_t index, const struct answe
         CHECK(strcmp(text_of(many, item->title), text_of(one, other->title)) == 0);
         CHECK(strcmp(text_of(many, item->path), text_of(one, other->path)) == 0);
     }
+}
+
+/* At once each path has the answer that it has alone, and no request is sent. Returns how many have an item. */
+static uint32_t items_at_once(const plexindex_handle *handle, const plexindex_library_handle *library, const struct texts *paths)
+{
+    struct answered many = match_all(handle, library, paths, PLEXINDEX_QUERY_AT_ONCE);
+    long before = requests();
+    uint32_t i, count = 0;
+    for (i = 0; i < paths->count; i++) {
+        plexindex_query query = query_of(library, nth(paths, i));
+        struct answered one;
+        query.flags = PLEXINDEX_QUERY_AT_ONCE;
+        memset(&one, 0, sizeof one);
+        do one.status = plexindex_match_path(handle, &query, &one.buffer, ERROR);
+        while (grown(&one));
+        same(&many, i, &one, nth(paths, i));
+        CHECK(one.status < 100);
+        count += one.status == PLEXINDEX_OK;
+        forget(&one);
+    }
+    forget(&many);
+    CHECK(requests() == before);
+    return count;
 }
 
 /* The keys of many lookups, checked against those of one each. */
@@ -119,11 +144,13 @@ int main(int argc, char **argv)
     add(&paths, "/data/movies/\xff\xfe.mkv");
     add(&paths, harness("path 0"));
 
+    CHECK(items_at_once(handle, movies, &paths) == 0 && requests() == 0);
+
     /*
      * The first batch fetches the library, once: sections, identity, two pages, sections. The paths that should be listed
      * and are not cost one look at the clocks and one question, in two shapes.
      */
-    many = match_all(handle, movies, &paths);
+    many = match_all(handle, movies, &paths, 0);
     before = requests();
     CHECK(before <= 5 + 1 + 2);
     for (i = 0; i < paths.count; i++) {
@@ -142,6 +169,7 @@ int main(int argc, char **argv)
     CHECK(answer_of(&many, COUNT + 3)->status == PLEXINDEX_NOT_FOUND);
     CHECK(answer_of(&many, COUNT + 4)->status == PLEXINDEX_OK);
     forget(&many);
+    CHECK(items_at_once(handle, movies, &paths) >= COUNT + 1);
 
     /* A hundred at once, seen by the next lookup. */
     for (i = 0; i < 100; i++) {
@@ -151,7 +179,7 @@ int main(int argc, char **argv)
     }
     check_lookups(movies, &recorded, 0);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, recorded.data, recorded.length, keys.data, keys.length, 100, ERROR));
-    many = match_all(handle, movies, &recorded);
+    many = match_all(handle, movies, &recorded, 0);
     for (i = 0; i < 100; i++) {
         const plexindex_answer *answer = answer_of(&many, i);
         CHECK(answer->status == PLEXINDEX_OK && answer->match_kind == PLEXINDEX_MATCH_CONFIRMED);
@@ -164,7 +192,7 @@ int main(int argc, char **argv)
     /* An empty batch is a batch. */
     free(paths.data);
     memset(&paths, 0, sizeof paths);
-    many = match_all(handle, movies, &paths);
+    many = match_all(handle, movies, &paths, 0);
     CHECK(head_of(&many)->count == 0);
     forget(&many);
 

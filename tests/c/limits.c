@@ -110,6 +110,43 @@ static int32_t changes(const plexindex_handle *handle, const plexindex_query *qu
     return plexindex_list_changes_json(handle, query, 1, json, error);
 }
 
+static int32_t refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *none,
+                       plexindex_buffer *error)
+{
+    (void)none;
+    return plexindex_refresh(handle, query, error);
+}
+
+static int32_t wait_for(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *none,
+                        plexindex_buffer *error)
+{
+    (void)none;
+    return plexindex_wait_for_changes(handle, query, error);
+}
+
+/* A flag that a function does not know is refused, and not ignored. */
+static void flags(plexindex_handle *handle)
+{
+    const ask_fn without[] = {plexindex_match_guid, plexindex_search_title, refresh, changes, wait_for,
+                              plexindex_list_libraries_json, plexindex_check_server_json};
+    const uint32_t of_refresh[] = {PLEXINDEX_QUERY_FULL, PLEXINDEX_QUERY_PROBE};
+    plexindex_query query = plexindex_query_init("/a");
+    plexindex_buffer nothing = {NULL, 0, 0};
+    size_t i, flag;
+    for (i = 0; i < sizeof without / sizeof *without; i++) {
+        query.flags = PLEXINDEX_QUERY_AT_ONCE;
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, without[i](handle, &query, &nothing, ERROR), "PLEXINDEX_QUERY_AT_ONCE",
+                      "plexindex_match_path()");
+    }
+    for (flag = 0; flag < 2; flag++) {
+        query.flags = of_refresh[flag];
+        for (i = 4; i < sizeof without / sizeof *without; i++) {
+            CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, without[i](handle, &query, &nothing, ERROR), "plexindex_refresh()");
+        }
+    }
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, changes(handle, &query, &nothing, ERROR), "PLEXINDEX_QUERY_PROBE");
+}
+
 static void queries(plexindex_handle *handle)
 {
     const ask_fn functions[] = {plexindex_match_guid, plexindex_search_title, plexindex_match_path, plexindex_match_folder, changes};
@@ -148,6 +185,7 @@ static void queries(plexindex_handle *handle)
     query.text.length = 3;
     query.flags = PLEXINDEX_QUERY_FULL;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_match_paths(handle, &query, 1, &nothing, ERROR), "PLEXINDEX_QUERY_FULL");
+    flags(handle);
     query = plexindex_query_init("");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_wait_for_changes(handle, &query, ERROR), "the cursor is empty",
                   "list the changes first");

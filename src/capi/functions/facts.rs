@@ -26,7 +26,7 @@ pub unsafe extern "C" fn plexindex_list_libraries_json(
 ) -> i32 {
     guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query) }?;
+        let checked = unsafe { query::query(handle, query, 0) }?;
         write_json(json, &checked.query.libraries()?)
     })
 }
@@ -51,7 +51,7 @@ pub unsafe extern "C" fn plexindex_check_server_json(
 ) -> i32 {
     guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query) }?;
+        let checked = unsafe { query::query(handle, query, 0) }?;
         write_json(json, &checked.query.server()?)
     })
 }

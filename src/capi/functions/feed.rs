@@ -1,6 +1,7 @@
 //! The feed of changes.
 
 use crate::capi::answer::write_json;
+use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_into};
 use crate::capi::handles::opened;
 use crate::capi::query;
@@ -56,7 +57,7 @@ pub unsafe extern "C" fn plexindex_list_changes_json(
 ) -> i32 {
     guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query) }?;
+        let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_FULL) }?;
         check_page_limit(limit)?;
         let page = checked
             .query
@@ -89,7 +90,7 @@ pub unsafe extern "C" fn plexindex_wait_for_changes(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query) }?;
+        let checked = unsafe { query::query(handle, query, 0) }?;
         checked.query.wait_status(checked.utf8("the cursor")?)
     })
 }

@@ -3,6 +3,7 @@
 use std::ffi::c_char;
 
 use crate::capi::answer::{recount_log_lines, write_answer, write_answers, write_folder, write_json};
+use crate::capi::constants as c;
 use crate::capi::guard::guard_into;
 use crate::capi::handles;
 use crate::capi::query;
@@ -35,10 +36,10 @@ pub unsafe extern "C" fn plexindex_list_items(
         // SAFETY: the caller's promise.
         let (library, cursor) = unsafe { (handles::library(library)?, out(cursor, "cursor")?) };
         check_page_limit(limit)?;
-        let items = library.items_page(*cursor, limit)?;
         if *cursor < 0 {
             return refuse(format!("cursor is {cursor}: give 0, or what the last call left there"));
         }
+        let items = library.items_page(*cursor, limit)?;
         let of = library.known();
         write_answers(page, 1, |block| {
             block.items(library.key_prefix(), of.as_ref(), items.iter().map(|(_, item)| item));
@@ -118,7 +119,7 @@ pub unsafe extern "C" fn plexindex_match_folder(
 ) -> i32 {
     guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query) }?.of_match()?;
+        let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
         let write = |found: &Answer<'_>, folder| write_folder(answer, found, folder);
         if checked.at_once() {
             return checked.query.match_folder_at_once_with(checked.text, write);

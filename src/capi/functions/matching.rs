@@ -1,6 +1,7 @@
 //! Full answers.
 
 use crate::capi::answer::{recount_log_lines, write_answer, write_answers};
+use crate::capi::constants as c;
 use crate::capi::guard::guard_into;
 use crate::capi::query;
 use crate::capi::strings::split;
@@ -27,7 +28,7 @@ pub unsafe extern "C" fn plexindex_match_path(
 ) -> i32 {
     guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query) }?.of_match()?;
+        let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
         let write = |found: &Answer<'_>| write_answer(answer, found);
         if checked.at_once() {
             return checked.query.match_path_at_once_with(checked.text, write);
@@ -57,10 +58,19 @@ pub unsafe extern "C" fn plexindex_match_paths(
 ) -> i32 {
     guard_into(error, out_answers, "out_answers", |answers| {
         // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query) }?.of_match()?;
+        let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
         let paths = split(checked.text, count, "query.text")?;
         write_answers(answers, count, |block| {
-            checked.query.match_paths_with(&paths, |found| block.answer(found))
+            if !checked.at_once() {
+                return checked.query.match_paths_with(&paths, |found| block.answer(found));
+            }
+            let mut write = |found: &Answer<'_>| {
+                block.answer(found);
+                Ok(())
+            };
+            paths
+                .iter()
+                .try_for_each(|path| checked.query.match_path_at_once_with(path, &mut write))
         })?;
         recount_log_lines(answers)?;
         Ok(Status::Ok)
@@ -83,7 +93,7 @@ pub unsafe extern "C" fn plexindex_match_guid(
 ) -> i32 {
     guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query) }?.of_match()?;
+        let checked = unsafe { query::query(handle, query, 0) }?;
         let guid = checked.utf8("the GUID")?;
         let status = checked
             .query
@@ -107,7 +117,7 @@ pub unsafe extern "C" fn plexindex_search_title(
 ) -> i32 {
     guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query) }?.of_match()?;
+        let checked = unsafe { query::query(handle, query, 0) }?;
         let title = checked.utf8("the title")?;
         let status = checked
             .query

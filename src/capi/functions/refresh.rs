@@ -1,5 +1,6 @@
 //! Refresh.
 
+use crate::capi::constants as c;
 use crate::capi::guard::guard;
 use crate::capi::query;
 use crate::capi::types::{Buffer, Handle, QueryRecord};
@@ -22,7 +23,7 @@ pub unsafe extern "C" fn plexindex_refresh(
 ) -> i32 {
     guard(error, || {
         // SAFETY: the caller's promise.
-        let checked = unsafe { query::query(handle, query) }?;
+        let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_PROBE) }?;
         match (checked.full(), checked.probe()) {
             (true, _) => checked.query.refresh_as("refresh", RefreshReason::Full),
             (false, true) => checked.query.refresh_as("check", RefreshReason::Now),
