@@ -1925,7 +1925,9 @@ public:
         return answer(plexindex_search_title, title, options);
     }
 
-    /// Records that the item with this key has this path. It is stored when the call returns, and answers first.
+    /// Records that the item with this key has this path. It is stored when the call returns, and answers first. A library
+    /// that the store does not know yet is asked for, within Options::deadline: not to wait, call refresh() with a deadline
+    /// first.
     Of<void> record_match(PathRef path, std::string_view key) const {
         return Call::run(plexindex_record_match, library_.get(), path.bytes(), key);
     }

@@ -15,8 +15,9 @@ use crate::platform::files;
 /// rating key, or the rating key alone. Plex's rating keys are digits. Refused here and wherever a key is given: no or
 /// more than 255 bytes after that prefix, a `-` first, and any of `/?#%&,`, white space and control characters.
 ///
-/// Returns PLEXINDEX_OK once the match is stored, for every process. A library that is not known yet is asked for,
-/// within the deadline of the options: then PLEXINDEX_LIBRARY_NOT_FOUND, PLEXINDEX_OFFLINE or the server's error.
+/// Returns PLEXINDEX_OK once the match is stored, for every process. Only for a library that the store does not know yet
+/// is the server asked: for options.deadline_ms; without it for as long as requests are tried again, options.retry_ms.
+/// Not to wait, call plexindex_refresh() with a deadline first. Its errors and PLEXINDEX_LIBRARY_NOT_FOUND may come.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -42,8 +43,7 @@ pub unsafe extern "C" fn plexindex_record_match(
     })
 }
 
-/// plexindex_record_match() for many in one transaction: all are recorded, or none. `paths`, `keys`: `count`, each
-/// followed by a NUL.
+/// plexindex_record_match() for many: all are recorded, or none. `paths`, `keys`: `count`, each followed by a NUL.
 ///
 /// # Safety
 /// As plexindex_record_match().
