@@ -546,6 +546,52 @@ static inline int plexindex_get_next_finding(const plexindex_buffer *findings, s
     return 1;
 }
 
+// Returns 1 for a folder that the walk has not read yet: `folder` or `twin_folder`. No answer is in it.
+static inline int plexindex_is_folder(const plexindex_finding *finding)
+{
+    return strcmp(finding->kind, "folder") == 0 || strcmp(finding->kind, "twin_folder") == 0;
+}
+
+// Gives the folders that a call of plexindex_walk() found to the next call:
+//     do {
+//         do status = plexindex_walk(&walk, &findings, error);
+//         while (plexindex_buffer_grow(&findings, status));
+//         for (at = 0; plexindex_get_next_finding(&findings, &at, &finding);)
+//             if (!plexindex_is_folder(&finding)) use(finding.kind, finding.path);
+//     } while (status == PLEXINDEX_OK && plexindex_continue_walk(&walk, &findings, &folders));
+//
+// `walk`: receives the list; folders that no call was given yet have to be appended. `findings`: what the call found.
+// `folders`: memory for the list, from malloc or zeroed; plexindex_buffer_free() releases it.
+//
+// Returns 1 if the walk goes on; 0 when it is over, and without memory, with `walk->walk` not 0.
+static inline int plexindex_continue_walk(plexindex_walk_request *walk, const plexindex_buffer *findings,
+                                          plexindex_buffer *folders)
+{
+    plexindex_finding finding;
+    size_t at = 0, length = 0, count = 0;
+    folders->length = findings->length; // More than the list needs.
+    plexindex_buffer_grow(folders, PLEXINDEX_BUFFER_TOO_SMALL);
+    if (folders->capacity < findings->length) return 0;
+    while (plexindex_get_next_finding(findings, &at, &finding)) {
+        const char *texts[2];
+        int i;
+        if (!plexindex_is_folder(&finding)) continue;
+        texts[0] = finding.kind;
+        texts[1] = finding.path;
+        for (i = 0; i < 2; i++) {
+            size_t bytes = strlen(texts[i]) + 1;
+            memcpy((char *)folders->data + length, texts[i], bytes);
+            length += bytes;
+        }
+        count++;
+    }
+    folders->length = length;
+    walk->folders.data = (const char *)folders->data;
+    walk->folders.length = length;
+    walk->folders_count = count;
+    return walk->walk != 0;
+}
+
 // Copies the cursor of a page of changes.
 //
 // `page`: the buffer that plexindex_list_changes_json() filled. `cursor`: receives the cursor, at most 200 bytes, and a

@@ -149,6 +149,48 @@ static void walk_with_links(const char *root)
     CHECK(unlink(link) == 0);
 }
 
+/* A walk with the helper: all files, and each once. */
+static void walk_with_helper(const char *root)
+{
+    char given[1200];
+    plexindex_buffer findings = {NULL, 0, 0}, folders = {NULL, 0, 0};
+    plexindex_finding finding;
+    plexindex_walk_request walk;
+    int32_t status;
+    size_t at, files = 0, calls = 0;
+    int length = snprintf(given, sizeof given, "folder%c%s%c", 0, root, 0);
+    walk = request(0, given, (size_t)length, 1);
+    do {
+        do status = plexindex_walk(&walk, &findings, ERROR);
+        while (plexindex_buffer_grow(&findings, status));
+        CHECK_STATUS(PLEXINDEX_OK, status);
+        for (at = 0; plexindex_get_next_finding(&findings, &at, &finding);) {
+            if (plexindex_is_folder(&finding)) continue;
+            CHECK(strcmp(finding.kind, "file") == 0 && strstr(finding.path, "/many/") != NULL);
+            files++;
+        }
+        calls++;
+    } while (plexindex_continue_walk(&walk, &findings, &folders));
+    CHECK(walk.walk == 0 && files == 300 && calls > 30);
+    plexindex_buffer_free(&findings);
+    plexindex_buffer_free(&folders);
+}
+
+/* Many folders: their list needs more than the first memory. */
+static void walk_many(const char *store)
+{
+    char root[1024], folder[1400];
+    int i;
+    snprintf(root, sizeof root, "%s/many", store);
+    CHECK(mkdir(root, 0700) == 0);
+    for (i = 0; i < 300; i++) {
+        snprintf(folder, sizeof folder, "%s/a folder with a name that makes the list of all folders long, %d", root, i);
+        CHECK(mkdir(folder, 0700) == 0);
+        make(folder, "film.mkv");
+    }
+    walk_with_helper(root);
+}
+
 /* A folder that no library has: its media files are told, those of the folder below by the next call. */
 static void walk_a_disk(const char *store)
 {
@@ -176,6 +218,7 @@ static void walk_a_disk(const char *store)
     length = snprintf(given, sizeof given, "file%c%s/1.mkv%ctwin_file%c%s%c", 0, root, 0, 0, "/data/movies/Exact (2001)/Exact (2001).mkv", 0);
     CHECK(strcmp(once(given, (size_t)length, 2, &files), "file no_library 1.mkv;") == 0 && files == 2);
     walk_with_links(root);
+    walk_many(store);
     /* A folder that does not exist is no empty one. */
     walk = request(0, "folder\0/no/such/folder", 23, 1);
     CHECK(strcmp(walked(&walk), "unreadable 2 folder;") == 0);
