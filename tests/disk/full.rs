@@ -37,7 +37,7 @@ fn a_cache_dir_that_is_a_file_is_refused_and_stays_as_it_is() {
 }
 
 /// In a worker: mounts something there, for this process only. `false`, with a word on why, where that is not allowed.
-fn mount(kind: &str, on: &Path, flags: libc::c_ulong, data: &str) -> bool {
+pub fn mount(kind: &str, on: &Path, flags: libc::c_ulong, data: &str) -> bool {
     let words = [kind, &on.display().to_string(), data].map(|word| CString::new(word).expect("no NUL"));
     // SAFETY: plain calls with NUL-terminated words. The mount goes with the namespace, and that with the process.
     let done = unsafe {
@@ -68,7 +68,7 @@ fn mount(kind: &str, on: &Path, flags: libc::c_ulong, data: &str) -> bool {
 }
 
 /// Starts a worker that needs a mount. `None` where none can be had: then the test says so, and proves nothing.
-fn with_mount(role: &str, words: &[&str]) -> Option<Worker> {
+pub fn with_mount(role: &str, words: &[&str]) -> Option<Worker> {
     let mut worker = Worker::start_with(role, words);
     let said = worker.hear();
     if said.starts_with("skip") {
@@ -158,7 +158,7 @@ fn a_folder_that_can_only_be_read_is_refused() {
 }
 
 /// Takes all room but so much.
-fn fill(folder: &Path, but: usize) {
+pub fn fill(folder: &Path, but: usize) {
     let ballast = folder.join("ballast");
     let mut size = 8 << 20;
     while size >= 4096 {

@@ -9,6 +9,7 @@ mod vfs;
 mod worker;
 
 mod broken;
+mod carry_over;
 mod deep;
 mod every_write;
 mod full;
@@ -36,6 +37,8 @@ fn worker() {
         ("pausing", journal::pausing),
         ("damage", broken::damage),
         ("read-only", full::read_only),
+        ("carried over", carry_over::carried_over),
+        ("carried over, full", carry_over::carried_over_full),
         ("full disk", full::full),
         ("full and closed", full::full_and_closed),
         ("limited files", full::limited),

@@ -17,7 +17,7 @@ use crate::support::{self, clock, movies, options, path_of};
 use crate::worker::{Worker, assert_sound, database, options_at, place, say, told};
 
 /// A value without an expiry.
-const KEEP: Terms = Terms {
+pub const KEEP: Terms = Terms {
     ttl: Ttl::Forever,
     limit: None,
 };

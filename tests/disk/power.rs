@@ -10,9 +10,11 @@ use std::sync::Mutex;
 
 use crate::support::index::{Index, Library, QueryOptions, failpoint};
 use plexindex::model::MatchKind;
+use plexindex_standin::Standin;
 use rusqlite::ffi::SQLITE_OK;
 
 use super::broken::{copy, spoil};
+use super::carry_over::{assert_carried_over, of_format_2, sweep};
 use crate::support::{add, clock, movies, offline, open, options, path_of};
 use crate::vfs::{self, Call, Paths};
 use crate::worker::{Dice, Worker, assert_sound, choice, rounds, say, told};
@@ -63,6 +65,18 @@ impl Tape {
         self.files.insert(name.clone(), self.made);
         self.events.push(Event::Make(name, self.made));
         self.made
+    }
+
+    /// The files of the folder are on the disk.
+    fn take_folder(&mut self) {
+        for entry in fs::read_dir(&self.root).expect("the folder") {
+            let path = entry.expect("an entry").path();
+            let number = self.make(self.name(&path).expect("a file"));
+            self.events
+                .push(Event::Write(number, 0, fs::read(&path).expect("read")));
+            self.events.push(Event::Sync(number));
+        }
+        self.events.push(Event::SyncNames);
     }
 
     fn look_at_maps(&mut self) {
@@ -375,12 +389,24 @@ fn count(events: &[Event], is: fn(&Event) -> bool) -> usize {
     events.iter().filter(|event| is(event)).count()
 }
 
+/// What a killed process left, with a log; then the disk spoilt the database.
+fn leave_spoilt(server: &Standin, root: &Path, cache: &Path) {
+    let index = open(options(server, &root.join("before")), &clock());
+    let library = index.library("Movies").expect("a handle");
+    library.match_path(b"/host/none.mkv").expect("listed");
+    let (_, key) = path_of(server, 1, 3);
+    library.record_matches(&[(b"/host/lost.mkv", &key)]).expect("recorded");
+    copy(&root.join("before"), cache);
+    index.close().expect("closes");
+    spoil(&cache.join("plexindex-3.db"), "header");
+}
+
 /// In a worker: a store's life is recorded, and the power fails in it again and again.
 pub fn power(words: &[&str]) {
     let (root, journal) = (Path::new(words[0]), words[1]);
     let number = |nth: usize| words[nth].parse::<u64>().expect("a number");
     let (seed, states) = (number(2), number(3));
-    let (has_log, aside) = (journal != "journal", journal == "aside");
+    let (has_log, aside, earlier) = (journal != "journal", journal == "aside", journal == "earlier");
     listen();
     failpoint::simulate_network(!has_log);
     let server = movies(150);
@@ -391,22 +417,13 @@ pub fn power(words: &[&str]) {
         ..Tape::default()
     };
     if aside {
-        // What a killed process left, with a log; then the disk spoilt the database.
-        let index = open(options(&server, &root.join("before")), &clock());
-        let library = index.library("Movies").expect("a handle");
-        library.match_path(b"/host/none.mkv").expect("listed");
-        library.record_matches(&[(b"/host/lost.mkv", &key)]).expect("recorded");
-        copy(&root.join("before"), &cache);
-        index.close().expect("closes");
-        spoil(&cache.join("plexindex-3.db"), "header");
-        for entry in fs::read_dir(&cache).expect("the folder") {
-            let path = entry.expect("an entry").path();
-            let number = tape.make(tape.name(&path).expect("a file"));
-            tape.events
-                .push(Event::Write(number, 0, fs::read(&path).expect("read")));
-            tape.events.push(Event::Sync(number));
-        }
-        tape.events.push(Event::SyncNames);
+        leave_spoilt(&server, root, &cache);
+    }
+    if earlier {
+        of_format_2(&server, &cache);
+    }
+    if aside || earlier {
+        tape.take_folder();
     }
     let first = tape.events.len();
     *TAPE.lock().expect("no panic") = Some(tape);
@@ -430,9 +447,15 @@ pub fn power(words: &[&str]) {
     drop(index);
 
     assert!(aside || !cache.join("plexindex-3.db.broken").exists());
-    let is_cut = |event: &Event| aside || matches!(event, Event::Sync(_) | Event::SyncNames | Event::Rename(..));
-    // Where something was set aside, that is what is looked at.
-    let end = if aside { first + 400 } else { events.len() };
+    let is_cut =
+        |event: &Event| aside || earlier || matches!(event, Event::Sync(_) | Event::SyncNames | Event::Rename(..));
+    // Where something was set aside, or carried over, that is what is looked at.
+    let is_named = |event: &Event| matches!(event, Event::Rename(_, to) if to == "plexindex-3.db");
+    let end = match events.iter().position(is_named) {
+        Some(named) if earlier => named + 10,
+        _ if aside => first + 400,
+        _ => events.len(),
+    };
     let mut cuts: Vec<usize> = (first..end)
         .filter(|at| is_cut(&events[*at]))
         .flat_map(|at| [at, at + 1])
@@ -459,6 +482,10 @@ pub fn power(words: &[&str]) {
         });
         let kept = log.map_or(0, |log| count(&given[..=log], |event| matches!(event, Event::Done)));
         let there = check(&folder, &server, &key, kept..=begun, &what);
+        if earlier {
+            sweep(&folder);
+            assert_carried_over(&server, &folder, &folder, &what);
+        }
         let done = count(given, |event| matches!(event, Event::Done));
         most_lost = most_lost.max(done.saturating_sub(there));
         assert!(
@@ -478,13 +505,7 @@ pub fn power(words: &[&str]) {
 }
 
 /// How many steps are there.
-fn check(
-    folder: &Path,
-    server: &plexindex_standin::Standin,
-    key: &str,
-    may_be: std::ops::RangeInclusive<usize>,
-    what: &str,
-) -> usize {
+fn check(folder: &Path, server: &Standin, key: &str, may_be: std::ops::RangeInclusive<usize>, what: &str) -> usize {
     let index = open(options(server, folder), &clock());
     let library = index.library("Movies").expect("a handle");
     for nth in [0, 3, 70, 149] {
@@ -542,6 +563,11 @@ pub fn a_power_cut_takes_the_last_commits_at_most() {
 #[test]
 pub fn a_power_cut_while_a_database_is_set_aside_leaves_no_mixture() {
     cut_the_power("aside", 1, rounds("PLEXINDEX_POWER_CUTS", 20));
+}
+
+#[test]
+pub fn a_power_cut_while_a_store_is_carried_over_takes_nothing() {
+    cut_the_power("earlier", 1, rounds("PLEXINDEX_POWER_CUTS", 20));
 }
 
 #[test]

@@ -39,47 +39,71 @@ impl StoreFolder {
             ignore_missing(files::remove(&self.companion(end))).map_err(cannot)?;
         }
         let temporary = self.path().join(format!("{NAME}.db.{}.new", std::process::id()));
-        drop(files::fresh(&temporary).map_err(cannot)?);
+        let carried_over = self.path().join(format!("{NAME}.db.carried"));
         let make = || -> Result<()> {
-            let lock = match self.import_format_2(&temporary) {
-                Err(error) if is_broken(&error) => {
-                    log::warn!("the store of an earlier format cannot be read, and stays where it is: {error}");
-                    None
-                }
-                lock => lock.map_err(|error| explain(&error, self))?,
-            };
-            if lock.is_none() {
-                drop(files::fresh(&temporary).map_err(cannot)?);
-                schema::make(&temporary, self.shares_memory(), None).map_err(|error| explain(&error, self))?;
+            self.carry_format_2_over(&temporary, &carried_over)?;
+            if files::regular(self.path(), [&carried_over]).map_err(cannot)? != [None] {
+                return self.name_database(&carried_over).map_err(cannot);
             }
-            self.name_database(&temporary).map_err(cannot)?;
-            if lock.is_some() {
-                self.remove_format_2();
-            }
-            Ok(())
+            drop(files::fresh(&temporary).map_err(cannot)?);
+            schema::make(&temporary, self.shares_memory(), None).map_err(|error| explain(&error, self))?;
+            self.name_database(&temporary).map_err(cannot)
         };
         let done = make();
-        if done.is_err() {
-            let _ = files::remove(&temporary);
-        }
+        let _ = files::remove(&temporary);
         done
     }
 
-    /// Makes the database from the store of format 2. Returns `None` if there is no such store. The result is a lock:
-    /// nobody else can write to the old store until it is dropped.
-    fn import_format_2(&self, temporary: &Path) -> rusqlite::Result<Option<Connection>> {
+    /// Copies the store of format 2, if there is one, into `carried_over` and removes its files. After a kill the next
+    /// process goes on: until the database of format 2 has lost its name, others may write to it, so it is copied again.
+    fn carry_format_2_over(&self, temporary: &Path, carried_over: &Path) -> Result<()> {
+        let cannot = |error: io::Error| self.cannot("carry over the store of an earlier format in", &error);
         let earlier = self.path().join(format!("{FORMAT_2_NAME}.db"));
-        if !earlier.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
+        let is_copied = files::regular(self.path(), [carried_over]).map_err(cannot)? != [None];
+        if earlier.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
+            drop(files::fresh(temporary).map_err(cannot)?);
+            let lock = match self.copy_format_2(&earlier, temporary, is_copied.then_some(carried_over)) {
+                Ok(Some(lock)) => lock,
+                Ok(None) => return Ok(()),
+                Err(error) if is_broken(&error) => {
+                    log::warn!("the store of an earlier format cannot be read, and stays where it is: {error}");
+                    return Ok(());
+                }
+                Err(error) => return Err(explain(&error, self)),
+            };
+            // The copy is safe before the database loses its name, and that is gone before its log is.
+            self.sync_and_rename(temporary, carried_over).map_err(cannot)?;
+            ignore_missing(files::remove(&earlier)).map_err(cannot)?;
+            files::sync_names(self.path()).map_err(cannot)?;
+            drop(lock);
+        } else if !is_copied {
+            return Ok(());
+        }
+        self.remove_format_2().map_err(cannot)
+    }
+
+    /// Copies the database of format 2. Returns its lock: nobody else can write to it until that is dropped. `None` if it
+    /// is not the one that was `copied` before a kill: an earlier version of the library has made it since.
+    fn copy_format_2(
+        &self,
+        earlier: &Path,
+        temporary: &Path,
+        copied: Option<&Path>,
+    ) -> rusqlite::Result<Option<Connection>> {
+        let id_of = |c: &Connection| c.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0));
+        let lock = lock_format_2(earlier)?;
+        if let Some(copied) = copied
+            && id_of(&schema::connect(copied)?)? != id_of(&lock)?
+        {
             return Ok(None);
         }
-        let lock = lock_format_2(&earlier)?;
-        schema::make(temporary, self.shares_memory(), Some(&earlier))?;
+        schema::make(temporary, self.shares_memory(), Some(earlier))?;
         Ok(Some(lock))
     }
 
     /// Removes the files of the store of format 2. A process with an earlier version of the library that has them open
     /// creates new files for itself.
-    fn remove_format_2(&self) {
+    fn remove_format_2(&self) -> io::Result<()> {
         log::warn!(
             "the store in {} was of an earlier format: it was carried over; what uses an earlier version of the library \
              beside this one goes on with files of its own",
@@ -90,30 +114,32 @@ impl StoreFolder {
             let known = [".db", ".db-wal", ".db-shm", ".db-journal", ".page", ".state"];
             known.contains(&end) || end.starts_with('-') && matches!(end.rsplit_once('.'), Some((_, "image" | "lock")))
         };
-        for entry in std::fs::read_dir(self.path()).into_iter().flatten().flatten() {
-            if entry
-                .file_name()
-                .to_string_lossy()
-                .strip_prefix(FORMAT_2_NAME)
-                .is_some_and(is_its)
-            {
-                let _ = files::remove(&entry.path());
+        for entry in std::fs::read_dir(self.path())?.flatten() {
+            let name = entry.file_name();
+            let end = name.to_str().and_then(|name| name.strip_prefix(FORMAT_2_NAME));
+            if end.is_some_and(is_its) && entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
+                ignore_missing(files::remove(&entry.path()))?;
             }
         }
+        // Before the new database gets its name: later nobody looks for them.
+        files::sync_names(self.path())
     }
 
     /// Renames a complete database to its final name. Its log files are created first, so that opening the database
     /// need not sync the folder for their names.
     fn name_database(&self, temporary: &Path) -> io::Result<()> {
-        files::sync(&files::existing(temporary)?, temporary)?;
         if self.shares_memory() {
             for log in self.log() {
                 drop(files::fresh(log)?);
             }
         }
-        files::rename(temporary, self.database())?;
-        files::sync_names(self.path())?;
-        Ok(())
+        self.sync_and_rename(temporary, self.database())
+    }
+
+    fn sync_and_rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        files::sync(&files::existing(from)?, from)?;
+        files::rename(from, to)?;
+        files::sync_names(self.path())
     }
 
     /// The inode of the database, `None` if there is none. Fails if the database, or a file that `SQLite` keeps beside
