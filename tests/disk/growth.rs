@@ -3,10 +3,14 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use crate::support::index::Index;
 use plexindex::error::Status;
+use plexindex::options::Options;
+use plexindex::tables::Op;
 use plexindex_standin::Standin;
 
 use super::broken::answer;
+use super::open::KEEP;
 use crate::support::{HOUR_MS, clock, movies, open, options, path_of};
 use crate::worker::{database, rounds};
 
@@ -151,6 +155,28 @@ fn shows_and_seasons_go_with_their_episodes() {
 #[test]
 pub fn clearing_and_fetching_again_does_not_grow_the_store() {
     stays_bounded(400, |_, index| index.clear().expect("cleared"));
+}
+
+#[test]
+fn what_processes_left_that_ended_within_a_merge_is_swept_by_others_that_only_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = Index::open(Options {
+        cache_dir: folder.path().to_owned(),
+        ..Options::default()
+    });
+    let index = index.expect("opens");
+    let table = index.tables().table(b"own", false).expect("a table");
+    let left = folder.path().join("plexindex-3-r1-1-0.image.1-1.new");
+    std::fs::write(&left, [0; 4_096]).expect("written");
+    let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
+    let file = std::fs::File::open(&left).expect("opened");
+    file.set_modified(hour_ago).expect("dated");
+    for batch in 0..30 {
+        let names: Vec<String> = (0..600).map(|number| format!("{batch}/{number}")).collect();
+        let ops: Vec<Op<'_>> = names.iter().map(|name| Op::Put(&table, name.as_bytes(), b"")).collect();
+        index.tables().write(&ops, &KEEP).expect("stored");
+    }
+    assert!(!left.exists());
 }
 
 #[test]

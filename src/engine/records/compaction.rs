@@ -289,8 +289,7 @@ impl Records {
             return;
         };
         if merged.is_some() {
-            let next = self.next_merge(&merging);
-            merging.extend(next);
+            self.begin_merge(&mut merging);
         }
         let Some(merge) = merging.last_mut() else { return };
         let step = merge.step((PACE * written).clamp(PACE, SLICE.max(LEAST_PACE * written)));
@@ -302,14 +301,22 @@ impl Records {
                 {
                     log::debug!("segments are merged later: {error}");
                 }
-                let next = self.next_merge(&merging);
-                merging.extend(next);
+                self.begin_merge(&mut merging);
             }
             Err(error) => {
                 merging.clear();
                 self.cannot_write(&error.to_string(), self.clock.now_ms());
             }
         }
+    }
+
+    fn begin_merge(&self, under_way: &mut Vec<SlicedMerge>) {
+        let next = self.next_merge(under_way);
+        if next.is_some() && under_way.is_empty() {
+            // Hosts that only record sweep nowhere else, and those that ended within a merge have left its file.
+            self.store.sweep_segments();
+        }
+        under_way.extend(next);
     }
 
     /// Returns the next merge, of segments newer than those of the merges under way.
