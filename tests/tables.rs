@@ -311,6 +311,36 @@ fn what_was_written_longest_ago_goes_first_and_together() {
 }
 
 #[test]
+fn what_goes_for_the_limit_is_never_a_confirmed_match() {
+    let server = support::movies(3);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = support::open(support::options(&server, folder.path()), &support::clock());
+    let library = index.library("Movies").expect("a handle");
+    let (_, key) = support::path_of(&server, 1, 2);
+    library.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
+    let terms = Terms {
+        ttl: Ttl::Forever,
+        limit: Some(64 + 101),
+    };
+    let films = table(&index, "Films");
+    for name in [b"1", b"2", b"3"] {
+        films.put(name, &[0; 100], &terms).expect("stored");
+    }
+    assert_eq!(index.tables().count().expect("counted"), 1);
+    // Both handles, and one that makes the segments anew.
+    for image in images(folder.path()) {
+        std::fs::remove_file(image).expect("removed");
+    }
+    let other = support::open(support::options(&server, folder.path()), &support::clock());
+    for index in [&index, &other] {
+        let library = index.library("Movies").expect("a handle");
+        let found = index.match_path(&support::offline(&library), b"/host/a.mkv");
+        let found = found.expect("an answer").item.map(|item| item.item.rating_key);
+        assert_eq!(found.as_ref(), Some(&key));
+    }
+}
+
+#[test]
 fn names_are_listed_in_their_order() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = open(folder.path());

@@ -112,7 +112,7 @@ impl UnmergedRecords {
         if self.match_bytes() <= limit {
             return Ok(());
         }
-        tx.oldest_first(true, |row| {
+        tx.oldest_matches(|row| {
             // Replaced rows remain in the log after a segment could not be written.
             let newest = match self.newest.get(&(row.table, row.name.clone())) {
                 Some(newest) => newest.row,

@@ -176,12 +176,12 @@ impl<'b> WriteBatch<'b> {
             return Ok(());
         }
         let (tx, mut last_write) = (self.tx, None);
-        tx.oldest_first(false, |row| {
+        tx.oldest_entries(|row| {
             let is_together = last_write == Some(write_of(row.id));
             if self.is_own(row.id) || !is_together && self.bytes() <= limit {
                 return Ok(false);
             }
-            if row.value.is_some() && self.remove_row(row.id, row.table, &row.name)? {
+            if self.remove_row(row.id, row.table, &row.name)? {
                 last_write = Some(write_of(row.id));
             }
             Ok::<_, WriteStopped>(true)

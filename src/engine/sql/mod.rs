@@ -20,6 +20,7 @@ mod explain;
 mod facts;
 mod folder;
 mod lock_wait;
+mod oldest;
 mod open;
 mod opened;
 mod page;

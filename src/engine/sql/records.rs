@@ -18,11 +18,6 @@ use crate::model::{SegmentName, Sequence, TableId};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
-/// Most rows that one write may evict.
-const EVICTED_PER_WRITE: usize = 10_000;
-/// Rows read at a time.
-const ROWS: usize = 64;
-
 /// The segments of the records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -95,14 +90,14 @@ pub struct RecordsState {
 
 /// The log at one moment.
 pub struct RecordLog<'c> {
-    connection: &'c Connection,
+    pub(super) connection: &'c Connection,
     /// The change sequence of that moment.
     pub sequence: Sequence,
 }
 
 /// A write of records under way.
 pub struct RecordTx<'t> {
-    tx: &'t Tx<'t>,
+    pub(super) tx: &'t Tx<'t>,
     /// The log as it was before.
     pub log: RecordLog<'t>,
 }
@@ -157,7 +152,13 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
 }
 
 /// Rows of the log that satisfy the condition `which`, with values of at most `long` bytes; -1: without values.
-fn rows(connection: &Connection, which: &str, from: i64, long: i64, most: usize) -> rusqlite::Result<Vec<RecordRow>> {
+pub(super) fn rows(
+    connection: &Connection,
+    which: &str,
+    from: i64,
+    long: i64,
+    most: usize,
+) -> rusqlite::Result<Vec<RecordRow>> {
     connection.rows(
         &format!(
             "SELECT id, in_table, name, length(value), CASE WHEN length(value) <= ?2 THEN value END, expires_ms \
@@ -179,13 +180,10 @@ fn rows(connection: &Connection, which: &str, from: i64, long: i64, most: usize)
 }
 
 /// Condition for tables of matches: their library is not cleared. Matches of a cleared one are swept later.
-const OF_A_LIBRARY: &str = "library IN (SELECT id FROM libraries WHERE identity > 0)";
+pub(super) const OF_A_LIBRARY: &str = "library IN (SELECT id FROM libraries WHERE identity > 0)";
 
-// Conditions for rows of the log after row ?1: all of them, confirmed matches, or records of hosts' tables.
-const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
-fn matches_after() -> String {
-    format!("id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE {OF_A_LIBRARY}) ORDER BY id")
-}
+// Conditions for rows of the log after row ?1: all of them, or records of hosts' tables.
+pub(super) const ROWS_AFTER: &str = "id > ?1 ORDER BY id";
 const HOST_RECORDS_AFTER: &str = "id > ?1 AND in_table IN (SELECT id FROM tables WHERE name IS NOT NULL) ORDER BY id";
 
 /// The changes since a snapshot; everything if `since` is `None` or the manifest changed.
@@ -383,27 +381,6 @@ impl<'t> RecordTx<'t> {
         self.tx.sequence
     }
 
-    /// Calls `each` with rows without values, the oldest first, until it returns `false` or one write has seen enough of them.
-    pub fn oldest_first<E: From<rusqlite::Error>>(
-        &self,
-        of_matches: bool,
-        mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
-    ) -> std::result::Result<(), E> {
-        let which = if of_matches { matches_after() } else { ROWS_AFTER.into() };
-        let mut from = 0;
-        for _ in 0..EVICTED_PER_WRITE / ROWS {
-            let rows = rows(self.log.connection, &which, from, -1, ROWS)?;
-            let Some(last) = rows.last() else { return Ok(()) };
-            from = last.id;
-            for row in rows {
-                if !each(row)? {
-                    return Ok(());
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Adds a record at the end of the log; returns its row.
     pub fn add(
         &self,
@@ -433,7 +410,10 @@ impl<'t> RecordTx<'t> {
     /// Makes a table.
     pub fn make_table(&self, name: &[u8]) -> rusqlite::Result<TableId> {
         let c = self.tx.connection;
-        c.run("INSERT INTO tables (name) VALUES (?1)", [name])?;
+        c.run(
+            "INSERT INTO tables (name, swept) VALUES (?1, ?2)",
+            params![name, end_of(self.log.sequence)],
+        )?;
         let id = c.last_insert_rowid();
         manifest_changed(self.tx)?;
         Ok(TableId(id))

@@ -132,6 +132,42 @@ fn records_of_cleared_tables_are_swept_by_later_writes() {
 }
 
 #[test]
+fn records_in_front_of_the_oldest_entry_are_read_once() {
+    let (_folder, store) = opened();
+    put(&store, b"a", b"first");
+    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
+    let paths: Vec<String> = (0..300).map(|number| format!("/h/{number}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), "1")).collect();
+    record_pairs(&store, &row, &pairs);
+    put(&store, b"b", b"second");
+    put(&store, b"a", b"third");
+    let evict = |count: usize| {
+        let mut gone = Vec::new();
+        let done = store.write_records(Deadline::NONE, |tx| {
+            tx.oldest_entries(|row| {
+                if gone.len() == count {
+                    return Ok(false);
+                }
+                tx.delete(row.id)?;
+                gone.push(row.name);
+                Ok::<_, rusqlite::Error>(true)
+            })
+        });
+        done.expect("written");
+        let front = "SELECT min(swept) FROM tables WHERE name IS NOT NULL";
+        let from: i64 = store.read(|c| c.value(front, [])).expect("read");
+        let read = "SELECT count(*) FROM records WHERE id > ?1";
+        let left: i64 = store.read(|c| c.value(read, [from])).expect("read");
+        (gone, left)
+    };
+    assert_eq!(evict(1), (vec![b"first".to_vec()], 2), "the matches were read");
+    assert_eq!(evict(1), (vec![b"second".to_vec()], 1));
+    assert_eq!(evict(9), (vec![b"third".to_vec()], 0));
+    assert_eq!(matches_of(&store, row.id).len(), 300);
+}
+
+#[test]
 fn confirmed_matches_are_records_of_their_library_s_table() {
     let (_folder, store) = opened();
     put(&store, b"a", b"one");
@@ -141,17 +177,22 @@ fn confirmed_matches_are_records_of_their_library_s_table() {
     assert_eq!(state(&store, None).rows.len(), 1, "hosts' tables have one");
     let names = |of_matches| {
         let mut names = Vec::new();
+        let mut note = |row: RecordRow| {
+            names.push(row.name);
+            Ok::<_, rusqlite::Error>(true)
+        };
         let read = store.write_records(Deadline::NONE, |tx| {
-            tx.oldest_first(of_matches, |row| {
-                names.push(row.name);
-                Ok::<_, rusqlite::Error>(true)
-            })
+            if of_matches {
+                tx.oldest_matches(&mut note)
+            } else {
+                tx.oldest_entries(&mut note)
+            }
         });
         read.expect("read");
         names
     };
     assert_eq!(names(true), [&b"/h/1.mkv"[..], b"/h/2.mkv"]);
-    assert_eq!(names(false).len(), 3);
+    assert_eq!(names(false).len(), 1);
     let of_paths = |log: &RecordLog<'_>| Ok(log.collections()?.iter().filter(|one| one.is_paths).count());
     assert_eq!(store.read_records(of_paths).expect("read"), 1);
     assert_eq!(

@@ -208,7 +208,7 @@ CREATE TABLE tables (        -- what hosts record by exact name; a table is made
     library INTEGER,                       -- of the confirmed matches of a library. Neither: it was cleared, and is to be swept
     entries INTEGER NOT NULL DEFAULT 0,    -- in segments, expired ones included
     bytes   INTEGER NOT NULL DEFAULT 0,    -- that they take
-    swept   INTEGER NOT NULL DEFAULT 0     -- of one that was cleared: records up to this row are gone
+    swept   INTEGER NOT NULL DEFAULT 0     -- it has no records up to this row
 ) STRICT;
 
 CREATE UNIQUE INDEX tables_library ON tables (library) WHERE library IS NOT NULL;

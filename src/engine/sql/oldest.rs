@@ -1,0 +1,75 @@
+//! The oldest records of the log, for the limits on what hosts record.
+
+use super::cached::CachedStatements;
+use super::records::{OF_A_LIBRARY, ROWS_AFTER, RecordRow, RecordTx, rows};
+use crate::model::TableId;
+
+/// Most rows that one write may evict.
+const EVICTED_PER_WRITE: usize = 10_000;
+/// Rows read at a time.
+const ROWS: usize = 64;
+
+impl RecordTx<'_> {
+    /// Calls `each` with confirmed matches, the oldest first, until it returns `false` or one write has seen enough of them.
+    pub fn oldest_matches<E: From<rusqlite::Error>>(
+        &self,
+        mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
+    ) -> std::result::Result<(), E> {
+        let matches_after = format!(
+            "id > ?1 AND value IS NOT NULL AND in_table IN (SELECT id FROM tables WHERE {OF_A_LIBRARY}) ORDER BY id"
+        );
+        let mut from = 0;
+        for _ in 0..EVICTED_PER_WRITE / ROWS {
+            let rows = rows(self.log.connection, &matches_after, from, -1, ROWS)?;
+            let Some(last) = rows.last() else { return Ok(()) };
+            from = last.id;
+            for row in rows {
+                if !each(row)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The same with entries of hosts' tables. `each` deletes the row, or returns `false`. Rows in front of them are noted,
+    /// so that later writes do not read them again.
+    pub fn oldest_entries<E: From<rusqlite::Error>>(
+        &self,
+        mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
+    ) -> std::result::Result<(), E> {
+        let c = self.log.connection;
+        let tables: Vec<(TableId, i64)> = c.rows("SELECT id, swept FROM tables WHERE name IS NOT NULL", [], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?;
+        let mut from = tables.iter().map(|(_, swept)| *swept).min().unwrap_or(0);
+        let (mut gone_upto, mut is_gone) = (from, true);
+        let mut batches = 0;
+        'all: while batches < EVICTED_PER_WRITE / ROWS {
+            let rows = rows(c, ROWS_AFTER, from, -1, ROWS)?;
+            let Some(last) = rows.last() else { break };
+            from = last.id;
+            batches += 1;
+            for row in rows {
+                let id = row.id;
+                if tables.iter().any(|(table, _)| *table == row.table) {
+                    // A removal stays until a segment has it.
+                    is_gone &= row.value.is_some();
+                    if row.value.is_some() && !each(row)? {
+                        break 'all;
+                    }
+                }
+                if is_gone {
+                    gone_upto = id;
+                }
+            }
+        }
+        if batches > 1 {
+            self.tx.run(
+                "UPDATE tables SET swept = ?1 WHERE name IS NOT NULL AND swept < ?1",
+                [gone_upto],
+            )?;
+        }
+        Ok(())
+    }
+}
