@@ -12,7 +12,7 @@ use plexindex_standin::Standin;
 use super::broken::answer;
 use super::open::KEEP;
 use crate::support::{HOUR_MS, clock, movies, open, options, path_of};
-use crate::worker::{database, rounds};
+use crate::worker::{Worker, database, rounds, say};
 
 /// The write-ahead log is apart: it is written anew from its beginning once it has some 5 MB.
 const LOG: u64 = 6 << 20;
@@ -177,6 +177,43 @@ fn what_processes_left_that_ended_within_a_merge_is_swept_by_others_that_only_re
         index.tables().write(&ops, &KEEP).expect("stored");
     }
     assert!(!left.exists());
+}
+
+/// In a worker: a host that stores something and ends without closing.
+pub fn stores_and_ends(words: &[&str]) {
+    let index = Index::open(Options {
+        cache_dir: words[0].into(),
+        ..Options::default()
+    });
+    let index = index.expect("opens");
+    let table = index.tables().table(b"own", false).expect("a table");
+    let names: Vec<String> = (0..400).map(|number| number.to_string()).collect();
+    let value = vec![7; 3_000];
+    let ops: Vec<Op<'_>> = names
+        .iter()
+        .map(|name| Op::Put(&table, name.as_bytes(), &value))
+        .collect();
+    index.tables().write(&ops, &KEEP).expect("stored");
+    say("done");
+    // SAFETY: ends the process, and runs nothing.
+    unsafe { libc::_exit(0) };
+}
+
+#[test]
+fn the_log_of_hosts_that_end_without_closing_begins_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for _ in 0..10 {
+        let mut worker = Worker::start("stores and ends", [&folder.path().display().to_string()]);
+        assert_eq!(worker.hear(), "done");
+        worker.end();
+    }
+    let log = folder
+        .path()
+        .join("plexindex-3.db-wal")
+        .metadata()
+        .expect("a log")
+        .len();
+    assert!(log <= LOG + (2 << 20), "{log}");
 }
 
 #[test]

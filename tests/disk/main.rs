@@ -48,6 +48,7 @@ fn worker() {
         ("less and less", in_memory::less_and_less),
         ("tables", in_memory::tables),
         ("masked", secrecy::masked),
+        ("stores and ends", growth::stores_and_ends),
         ("power", power::power),
         ("every write", every_write::every_write),
         ("on a network", network::on_a_network),

@@ -31,6 +31,8 @@ const RETRY_INTERVAL: Duration = Duration::from_millis(30);
 /// Pages of the log, some 5 MB, at which a checkpoint copies them into the database. It waits for the disk, as long as a
 /// thousand single records of matches take.
 pub const CHECKPOINT: u32 = 1_200;
+/// Bytes of the log from which on the next write makes a checkpoint.
+const LONG_LOG: u64 = CHECKPOINT as u64 * (4_096 + 24);
 /// [`CHECKPOINT`] while a library is listed, some 15 MB: database pages that change several times are written once, and the
 /// disk is waited for a third as often.
 pub const CHECKPOINT_OF_LISTING: u32 = 3_600;
@@ -265,6 +267,11 @@ impl LazyConnection {
         self.journal.closed();
     }
 
+    fn has_long_log(&self) -> bool {
+        let log = self.folder.log()[0].symlink_metadata();
+        log.is_ok_and(|log| log.len() >= LONG_LOG)
+    }
+
     /// Copies the log into the database and empties it, unless a process reads or writes.
     pub fn checkpoint(&self) {
         let Ok(_alone) = self.journal.alone(Duration::ZERO) else {
@@ -280,6 +287,7 @@ impl LazyConnection {
             if let Err(error) = settled {
                 log::debug!("the log is emptied later: {error}");
             }
+            let _ = connection.busy_timeout(BUSY);
         }
     }
 
@@ -309,6 +317,10 @@ impl LazyConnection {
     pub fn open_within(&mut self, patience: Duration) -> Result<()> {
         if self.open.is_none() {
             self.open = Some(self.open_now(patience)?);
+            // Processes that end without closing never begin the log anew, and each of them reads all of it.
+            if self.writes() && !patience.is_zero() && self.has_long_log() {
+                self.checkpoint();
+            }
         }
         Ok(())
     }
