@@ -233,4 +233,4 @@ def test_what_plex_never_lists_is_explained(cli: Cli, server: Server, tmp_path: 
         path.write_text("x")
     listed = "".join(f"{path}\n" for path in paths)
     text = cli.run("doctor", "--offline", "--mapping", f"{tmp_path} -> /data", "-", given=listed.encode()).stdout
-    assert re.search(r"\n  never listed +2 +100 %  subtitles, pictures and the like\n", text), text
+    assert re.search(r"\n  never listed +2 +100 %  subtitles, pictures, disc images and the like\n", text), text

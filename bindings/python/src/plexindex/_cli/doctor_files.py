@@ -43,7 +43,7 @@ _WHY = {
     "ambiguous": "several items fit equally well",
 }
 _LEFT_OUT = "trailers, samples and the like: Plex leaves them out; `plexindex diff --left-out` lists them"
-_NO_MEDIA = "subtitles, pictures and the like"
+_NO_MEDIA = "subtitles, pictures, disc images and the like"
 # The share of files that may lack in Plex while nothing is wrong: it scans a new file when it gets round to it.
 _FEW = 0.1
 _SURE = ("confirmed", "exact", "mapped")
@@ -181,7 +181,7 @@ def _count_kinds(report: Report, answers: Matches, paths: list[bytes], left_out:
         "unmatched": {name.replace("_", " "): len(few) for name, few in by_status.items()},
     }
     verb = "is" if unmatched == 1 else "are"
-    if unmatched and set(by_status) == {"not found: not_listed"} and unmatched <= total * _FEW:
+    if unmatched and set(by_status) == {"not found: not_listed"} and unmatched <= max(1, total * _FEW) < total:
         report.note(f"{count(unmatched, 'file')} {verb} not listed by Plex (yet): `plexindex diff` says why")
     elif unmatched:
         report.bad(
