@@ -2,6 +2,9 @@
 
 use super::*;
 
+/// Bytes that some writes leave to hosts' tables: an entry or two.
+const TABLES_LIMIT: u64 = 1_000;
+
 impl World {
     /// A handle, and the query options of a call: library, deadline, offline.
     fn pick(&mut self) -> (usize, Option<String>, bool, Deadline) {
@@ -756,7 +759,8 @@ impl World {
         let ttl = [None, None, Some(60_000), Some(3_600_000)][self.word(5, 4)];
         let terms = Terms {
             ttl: ttl.map_or(Ttl::Forever, |ms: u64| Ttl::For(Duration::from_millis(ms))),
-            limit: None,
+            // Beside confirmed matches, which no limit on tables may remove.
+            limit: (self.word(5, 3) == 0).then_some(TABLES_LIMIT),
         };
         let kept = Some((value.clone(), ttl.map(|ms| now_ms + ms.cast_signed())));
         let what = self.word(4, 20);
@@ -783,6 +787,9 @@ impl World {
         let shelf = &mut self.shelf;
         if what < 11 {
             shelf.written(now_ms);
+        }
+        if terms.limit.is_some() {
+            shelf.evicted();
         }
         match what {
             0..7 => shelf.put(&names[0], &entries[0], kept, killed),

@@ -9,8 +9,8 @@ type Value = Option<(Vec<u8>, Option<i64>)>;
 #[derive(Clone, Debug)]
 struct Entry {
     may_be: Vec<Value>,
-    /// It had expired when something was written: that may have removed it, which shows when the clock is set back.
-    maybe_swept: bool,
+    /// A write may have removed it: it had expired, which shows when the clock is set back, or a limit was reached.
+    maybe_gone: bool,
 }
 
 #[derive(Clone, Default)]
@@ -21,22 +21,27 @@ impl Shelf {
     pub fn written(&mut self, now_ms: i64) {
         for entry in self.0.values_mut() {
             let expired = |value: &Value| matches!(value, Some((_, Some(at))) if *at <= now_ms);
-            entry.maybe_swept |= entry.may_be.iter().any(expired);
+            entry.maybe_gone |= entry.may_be.iter().any(expired);
         }
+    }
+
+    /// A limited write follows: what was written before may have gone.
+    pub fn evicted(&mut self) {
+        self.0.values_mut().for_each(|entry| entry.maybe_gone = true);
     }
 
     /// A write that returned; one that was killed may have been done.
     pub fn put(&mut self, table: &str, name: &str, value: Value, killed: bool) {
         let entry = self.0.entry((table.to_owned(), name.to_owned())).or_insert(Entry {
             may_be: vec![None],
-            maybe_swept: false,
+            maybe_gone: false,
         });
         if killed {
             entry.may_be.push(value);
         } else {
             *entry = Entry {
                 may_be: vec![value],
-                maybe_swept: false,
+                maybe_gone: false,
             };
         }
     }
@@ -67,14 +72,14 @@ impl Shelf {
             _ => None,
         };
         let fits = |value: &Value| shows(value).as_deref() == read;
-        if !(entry.may_be.iter().any(fits) || read.is_none() && entry.maybe_swept) {
+        if !(entry.may_be.iter().any(fits) || read.is_none() && entry.maybe_gone) {
             return Err(format!(
                 "{table}/{name} is {:?}, and may be {:?} at {now_ms}",
                 read.map(String::from_utf8_lossy),
                 entry.may_be
             ));
         }
-        if entry.may_be.len() > 1 && entry.may_be.iter().any(fits) && !entry.maybe_swept {
+        if entry.may_be.len() > 1 && entry.may_be.iter().any(fits) && !entry.maybe_gone {
             entry.may_be.retain(fits);
         }
         Ok(())
@@ -85,7 +90,7 @@ impl Shelf {
         for ((of, name), entry) in self.0.iter().filter(|((of, _), _)| of == table) {
             let lives = |value: &Value| matches!(value, Some((_, at)) if at.is_none_or(|at| now_ms < at));
             let listed = names.contains(name);
-            let must = entry.may_be.iter().all(lives) && !entry.maybe_swept;
+            let must = entry.may_be.iter().all(lives) && !entry.maybe_gone;
             if must && !listed || listed && !entry.may_be.iter().any(lives) {
                 return Err(format!(
                     "{of}/{name} is listed: {listed}, and may be {:?}",
