@@ -9,7 +9,9 @@ use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
-use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, RefreshReason, SHORTLY, Syncing, Unverified};
+use crate::sync::{
+    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, RefreshReason, RequestCounts, SHORTLY, Syncing, Unverified,
+};
 
 /// The snapshot and the facts that one turn of a query reads.
 pub struct Turn<'t> {
@@ -361,6 +363,7 @@ impl Queries {
         unverified: &[Unverified],
         state: &mut QueryState,
     ) -> Result<()> {
+        let requests = self.sync.request_counts();
         let failure = match step {
             QueryStep::Answer => None,
             QueryStep::GiveUp => return Err(segments_lost()),
@@ -370,7 +373,7 @@ impl Queries {
                 .search(&self.sync, call, identity, libraries, true)?
                 // After a timeout the listing is fetched, as far as time is left.
                 .filter(|error| error.status != Status::Timeout),
-            QueryStep::Refresh => return self.freshen(call, libraries, state),
+            QueryStep::Refresh => return self.freshen(call, libraries, requests, state),
             QueryStep::Probe(identity) | QueryStep::Search(identity) => {
                 state.failure = self.sync.recent_failure(0);
                 if state.failure.is_some() {
@@ -387,7 +390,7 @@ impl Queries {
                 failed
             }
         };
-        failure.map_or(Ok(()), |error| self.back_off_after(call, state, error))
+        failure.map_or(Ok(()), |error| self.back_off_after(call, state, error, requests))
     }
 
     /// The error for an unknown library, or where none is known.
@@ -422,7 +425,13 @@ impl Queries {
     }
 
     /// Refreshes libraries for a query, unless the server failed recently.
-    fn freshen(&self, call: &Call<'_>, libraries: &[LibraryRow], state: &mut QueryState) -> Result<()> {
+    fn freshen(
+        &self,
+        call: &Call<'_>,
+        libraries: &[LibraryRow],
+        requests: RequestCounts,
+        state: &mut QueryState,
+    ) -> Result<()> {
         let unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
         // How long the server is left alone depends on whether an old answer exists.
         if let Some(error) = self.sync.recent_failure(if unfetched {
@@ -444,18 +453,24 @@ impl Queries {
             Ok(status) => {
                 if status == Status::NeedsWarm && !unfetched {
                     let text = format!("{} did not answer within the deadline", self.reading.kind().noun);
-                    return self.back_off_after(call, state, Error::new(Status::Timeout, text));
+                    return self.back_off_after(call, state, Error::new(Status::Timeout, text), requests);
                 }
                 state.timeout_status = Some(status);
                 Ok(())
             }
-            Err(error) => self.back_off_after(call, state, error),
+            Err(error) => self.back_off_after(call, state, error, requests),
         }
     }
 
     /// Stores an error for the answer, or returns it if it ends the call. An error of the store does not: the answer
-    /// can still be given.
-    fn back_off_after(&self, call: &Call<'_>, state: &mut QueryState, error: Error) -> Result<()> {
+    /// can still be given. `requests`: the counts before the step that failed.
+    fn back_off_after(
+        &self,
+        call: &Call<'_>,
+        state: &mut QueryState,
+        error: Error,
+        requests: RequestCounts,
+    ) -> Result<()> {
         if self.sync.renews_after(call, &error) {
             if call.renews {
                 self.sync.back_off().begin(&error); // other calls do not wait for the new token
@@ -465,7 +480,9 @@ impl Queries {
         if error.status == Status::Aborted || (error.status as i32) < Status::Store as i32 {
             return Err(error);
         }
-        self.sync.back_off().begin(&error);
+        if !self.sync.was_not_asked(&error, requests) {
+            self.sync.back_off().begin(&error);
+        }
         state.failure = Some(error);
         Ok(())
     }

@@ -25,6 +25,9 @@ use crate::source::{Bounds, RequestKind, WantedPath};
 
 /// Longest wait of a search for other writers if an answer is at hand.
 pub const SHORTLY: Duration = Duration::from_secs(1);
+
+/// Requests of this process, by kind.
+pub type RequestCounts = [u64; RequestKind::COUNT];
 /// Most files of a folder search. A folder with more belongs to a library or contains many items: a listing is better.
 const MAX_FOLDER_FILES: usize = 1_000;
 /// Longest wait for a probe of another thread or process.
@@ -89,12 +92,31 @@ impl Syncing {
         )))
     }
 
-    /// Stores the outcome of a probe for a path, for all processes.
-    fn note_outcome<T>(&self, identity: IdentityId, done: &Result<T>, deadline: Deadline) {
+    /// The requests so far.
+    pub fn request_counts(&self) -> RequestCounts {
+        self.counters.read().requests
+    }
+
+    /// Returns whether an error means that a deadline passed before anything was sent, which says nothing of the server.
+    /// `requests_before`: the request counts before.
+    pub fn was_not_asked(&self, error: &Error, requests_before: RequestCounts) -> bool {
+        error.status == Status::Timeout && self.request_counts() == requests_before
+    }
+
+    /// Stores the outcome of a probe for a path, for all processes. `requests_before`: the request counts before it.
+    fn note_outcome<T>(
+        &self,
+        identity: IdentityId,
+        done: &Result<T>,
+        deadline: Deadline,
+        requests_before: RequestCounts,
+    ) {
         let outcome = match done {
             Ok(_) => ProbeOutcome::Answered,
-            // The host stopped it: the next query may probe again.
-            Err(error) if error.status == Status::Aborted => ProbeOutcome::UnderWay,
+            // The host stopped it, or left no time for it: the next query may probe again.
+            Err(error) if error.status == Status::Aborted || self.was_not_asked(error, requests_before) => {
+                ProbeOutcome::UnderWay
+            }
             Err(error) => ProbeOutcome::Failed(Some(error.status)),
         };
         let written = self
@@ -145,9 +167,10 @@ impl Syncing {
                 self.store
                     .note_probe_for_path(identity, self.clock.now_ms(), under_way, deadline)?;
                 let mut owners = owners_without_it.iter();
+                let requests = self.request_counts();
                 let done =
                     owners.try_for_each(|row| job.update_one(row, row.id, since, RefreshReason::Missing).map(drop));
-                self.note_outcome(identity, &done, deadline);
+                self.note_outcome(identity, &done, deadline, requests);
                 done
             })?;
             Ok(())
@@ -242,13 +265,14 @@ impl Syncing {
                     if !may(row)? {
                         continue;
                     }
+                    let requests = self.request_counts();
                     let found = job.search(row, searched);
                     // A search that failed, or took too long, is stored too.
                     let had = matches!(found, Ok(true));
                     self.store
                         .note_path_search(identity, row.id, hash, self.clock.now_ms(), had, hurried.deadline)?;
                     if found.is_err() && !unfetched {
-                        self.note_outcome(identity, &found, hurried.deadline);
+                        self.note_outcome(identity, &found, hurried.deadline, requests);
                     }
                     found?;
                 }
@@ -263,14 +287,14 @@ impl Syncing {
 impl SyncJob<'_> {
     /// Stores for all processes that the server did not answer this job. Other paths then know why they were not
     /// searched. Does nothing if no request was sent. `requests_before`: the request counts before the job.
-    pub fn note_failure(&self, error: &Error, requests_before: [u64; RequestKind::COUNT]) {
+    pub fn note_failure(&self, error: &Error, requests_before: RequestCounts) {
         let sync = self.sync;
         // A job that timed out while it waited for another one, or while rows arrived, does not prove a failure.
-        let is_silent =
-            || sync.counters.read().requests != requests_before && !self.report.came.load(Ordering::Relaxed);
+        let has_come = error.status == Status::Timeout && self.report.came.load(Ordering::Relaxed);
         if sync.is_local()
             || error.status.meaning() != Meaning::NotNow
-            || error.status == Status::Timeout && !is_silent()
+            || has_come
+            || sync.was_not_asked(error, requests_before)
         {
             return;
         }

@@ -15,7 +15,7 @@ mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, cannot};
 pub use call::{AllowedView, Call, Progress};
-pub use find::{SHORTLY, SearchTarget};
+pub use find::{RequestCounts, SHORTLY, SearchTarget};
 pub use job::Syncing;
 pub use refresh::RefreshReason;
 pub use verify::Unverified;

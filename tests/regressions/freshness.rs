@@ -252,6 +252,39 @@ fn a_miss_that_a_silent_server_did_not_answer_says_so() {
 }
 
 #[test]
+fn a_call_that_had_no_time_to_ask_says_nothing_of_the_server() {
+    let at = Scene::movies(300);
+    let (index, library) = at.listed();
+    let (known, _) = path_of(&at.server, 1, 7);
+    let other = at.open();
+    let same = other.library("Movies").expect("a handle");
+    // A path that is not listed, and then a listing that expired.
+    for (number, path) in ["/data/movies/Never (2020)/Never.mkv", known.as_str()]
+        .into_iter()
+        .enumerate()
+    {
+        if number == 1 {
+            at.clock.advance_ms(HOUR_MS);
+        }
+        let before = requests(&at.server);
+        let hurried = index
+            .match_path(&within(&library, 0), path.as_bytes())
+            .expect("an answer");
+        assert!(hurried.stale, "{}", hurried.message);
+        assert_eq!(requests(&at.server), before, "no request fits into no time");
+        let title = format!("New {number}");
+        let new = format!("/data/movies/{title} (2020)/{title} (2020).mkv");
+        at.server
+            .change(|state| state.add_items(1, vec![crate::support::movie(&title, &new)], true))
+            .expect("added");
+        for asked in [&library, &same] {
+            let answer = asked.match_path(new.as_bytes()).expect("an answer");
+            assert_eq!((answer.status, answer.stale), (Status::Ok, false), "{}", answer.message);
+        }
+    }
+}
+
+#[test]
 fn a_question_waits_less_for_a_silent_server_than_a_listing() {
     type Asked = Vec<(&'static str, Option<Duration>)>;
     const LESS: Option<Duration> = Some(Duration::from_secs(15));
