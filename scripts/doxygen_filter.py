@@ -66,6 +66,7 @@ USUAL = {
     "user": "Passed to the function unchanged.",
     "receive": "Receives each line.",
     "edit": "The edit: see plexindex_edit.",
+    "finding": "A finding of plexindex_walk().",
     "options": "How to open it: see plexindex_options.",
     "match_kind": "PLEXINDEX_MATCH_*.",
     "confidence": "PLEXINDEX_CONFIDENCE_*.",
