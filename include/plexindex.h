@@ -181,7 +181,7 @@ typedef enum plexindex_status {
     PLEXINDEX_BAD_ANSWER = 307, // The server's reply is cut off or malformed.
     PLEXINDEX_SERVER_ERROR = 308, // The server failed: it replied with 5xx, or with another unexpected status.
     // The server was silent for too long. Or the deadline passed in a call that no other call can continue: an edit, a
-    // check of the server, a refresh while no library is known.
+    // check of the server, a match recorded for an unknown library, a refresh while no library is known.
     PLEXINDEX_TIMEOUT = 309,
     PLEXINDEX_REDIRECTED = 310, // The server redirects to another host. The token is not sent there.
     PLEXINDEX_OFFLINE = 311, // A request is needed, but the call or the index is offline, or there is no server URL.
@@ -300,8 +300,7 @@ typedef struct plexindex_query {
     size_t size; // sizeof(plexindex_query).
     const plexindex_library_handle *library; // The library; NULL for all of them.
     plexindex_bytes text; // The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
-    // Milliseconds that the call may take; offline, that it may wait for other calls. 0: as the options say.
-    // PLEXINDEX_NO_DEADLINE: any number.
+    // Milliseconds that the call may take; offline, wait for others. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
     int64_t deadline_ms;
     uint32_t flags; // PLEXINDEX_QUERY_* flags, or'ed. A function refuses flags that it would ignore.
     uint32_t reserved; // Zero.
@@ -535,15 +534,16 @@ const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_te
 // rating key, or the rating key alone. Plex's rating keys are digits. Refused here and wherever a key is given: no or
 // more than 255 bytes after that prefix, a `-` first, and any of `/?#%&,`, white space and control characters.
 //
-// Returns PLEXINDEX_OK once the match is stored, for every process. Only for a library that the store does not know yet
-// is the server asked: for options.deadline_ms; without it for as long as requests are tried again, options.retry_ms.
-// Not to wait, call plexindex_refresh() with a deadline first. Its errors and PLEXINDEX_LIBRARY_NOT_FOUND may come.
+// Returns PLEXINDEX_OK once the match is stored, for every process. The server is asked only for a library that the
+// store does not know, until `deadline_ms` (as plexindex_query.deadline_ms) passes: then PLEXINDEX_TIMEOUT, and nothing
+// is recorded. Its other errors and PLEXINDEX_LIBRARY_NOT_FOUND may come too.
 int32_t plexindex_record_match(const plexindex_library_handle *library, const char *path, size_t path_length,
-                               const char *key, size_t key_length, plexindex_buffer *error);
+                               const char *key, size_t key_length, int64_t deadline_ms, plexindex_buffer *error);
 
 // plexindex_record_match() for many: all are recorded, or none. `paths`, `keys`: `count`, each followed by a NUL.
 int32_t plexindex_record_matches(const plexindex_library_handle *library, const char *paths, size_t paths_length,
-                                 const char *keys, size_t keys_length, size_t count, plexindex_buffer *error);
+                                 const char *keys, size_t keys_length, size_t count, int64_t deadline_ms,
+                                 plexindex_buffer *error);
 
 // Invalidates a path, in one library or all. Its recorded match is removed. An item that lists the path does not
 // answer for it again until one request has verified it. Calls that began before may still answer as before.

@@ -67,6 +67,7 @@ USUAL = {
     "receive": "Receives each line.",
     "edit": "The edit: see plexindex_edit.",
     "finding": "A finding of plexindex_walk().",
+    "deadline_ms": "How long the call may take: see plexindex_query.",
     "options": "How to open it: see plexindex_options.",
     "match_kind": "PLEXINDEX_MATCH_*.",
     "confidence": "PLEXINDEX_CONFIDENCE_*.",

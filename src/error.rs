@@ -62,7 +62,7 @@ pub enum Status {
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError = 308,
     /// The server was silent for too long. Or the deadline passed in a call that no other call can continue: an edit, a
-    /// check of the server, a refresh while no library is known.
+    /// check of the server, a match recorded for an unknown library, a refresh while no library is known.
     Timeout = 309,
     /// The server redirects to another host. The token is not sent there.
     Redirected = 310,
@@ -318,7 +318,7 @@ pub enum ErrorKind {
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError,
     /// The server was silent for too long. Or the deadline passed in a call that no other call can continue: an edit, a
-    /// check of the server, a refresh while no library is known.
+    /// check of the server, a match recorded for an unknown library, a refresh while no library is known.
     Timeout,
     /// The server redirects to another host. The token is not sent there.
     Redirected,

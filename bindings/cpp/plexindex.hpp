@@ -1925,20 +1925,20 @@ public:
         return answer(plexindex_search_title, title, options);
     }
 
-    /// Records that the item with this key has this path. It is stored when the call returns, and answers first. A library
-    /// that the store does not know yet is asked for, within Options::deadline: not to wait, call refresh() with a deadline
-    /// first.
-    Of<void> record_match(PathRef path, std::string_view key) const {
-        return Call::run(plexindex_record_match, library_.get(), path.bytes(), key);
+    /// Records that the item with this key has this path. It is stored when the call returns, and answers first. The server
+    /// is asked only for a library that the store does not know yet: the error Status::timeout says that the deadline, as
+    /// QueryOptions::deadline, passed first, and nothing is recorded.
+    Of<void> record_match(PathRef path, std::string_view key, std::optional<milliseconds> deadline = {}) const {
+        return Call::run(plexindex_record_match, library_.get(), path.bytes(), key, detail::deadline_ms(deadline));
     }
     /// record_match() for many in one transaction: all are recorded, or none. The keys are in the order of the paths.
-    Of<void> record_matches(const Paths &paths, const Paths &keys) const {
+    Of<void> record_matches(const Paths &paths, const Paths &keys, std::optional<milliseconds> deadline = {}) const {
         return Call::run([&](auto *error) {
             for (const Paths *texts : {&paths, &keys}) {
                 if (texts->check(error) != PLEXINDEX_OK) return std::int32_t{PLEXINDEX_INVALID_ARGUMENT};
             }
             return detail::call(plexindex_record_matches, library_.get(), paths.text(), keys.text(), paths.size(),
-                                error);
+                                detail::deadline_ms(deadline), error);
         });
     }
     /// Invalidates a path: its item is verified before it is answered again.

@@ -420,10 +420,10 @@ public static class Plexindex
     public static extern IntPtr plexindex_get_text(ref Buffer block, IntPtr text);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_record_match(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr key, UIntPtr key_length, ref Buffer error);
+    public static extern int plexindex_record_match(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr key, UIntPtr key_length, long deadline_ms, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_record_matches(IntPtr library, IntPtr paths, UIntPtr paths_length, IntPtr keys, UIntPtr keys_length, UIntPtr count, ref Buffer error);
+    public static extern int plexindex_record_matches(IntPtr library, IntPtr paths, UIntPtr paths_length, IntPtr keys, UIntPtr keys_length, UIntPtr count, long deadline_ms, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_invalidate_path(IntPtr library, IntPtr path, UIntPtr path_length, ref Buffer error);

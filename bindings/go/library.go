@@ -239,13 +239,14 @@ func (l *Library) WaitForChanges(cursor string, ask ...Ask) (bool, error) {
 	return status == OK && err == nil, err
 }
 
-// RecordMatch records that the item with this key has this path.
-func (l *Library) RecordMatch(path, key string) error {
-	return l.RecordMatches([][2]string{{path, key}})
+// RecordMatch records that the item with this key has this path. The server is asked only for a library that the store
+// does not know yet: Timeout says that the deadline, as Ask.Deadline, passed first, and nothing is recorded.
+func (l *Library) RecordMatch(path, key string, deadline ...time.Duration) error {
+	return l.RecordMatches([][2]string{{path, key}}, deadline...)
 }
 
 // RecordMatches records many pairs of a path and a key: all, or none.
-func (l *Library) RecordMatches(pairs [][2]string) error {
+func (l *Library) RecordMatches(pairs [][2]string, deadline ...time.Duration) error {
 	paths, keys := make([]string, len(pairs)), make([]string, len(pairs))
 	for at, pair := range pairs {
 		paths[at], keys[at] = pair[0], pair[1]
@@ -260,8 +261,9 @@ func (l *Library) RecordMatches(pairs [][2]string) error {
 	}
 	path, pathLength := text(allPaths)
 	key, keyLength := text(allKeys)
+	within := milliseconds(first(deadline))
 	_, err = l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_record_matches(l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), failed)
+		return C.plexindex_record_matches(l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), within, failed)
 	})
 	return err
 }

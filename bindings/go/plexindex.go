@@ -439,11 +439,12 @@ type Ask struct {
 	Done <-chan struct{}
 }
 
-func first(asks []Ask) Ask {
-	if len(asks) == 0 {
-		return Ask{}
+// first is an optional argument: the zero value where it was not given.
+func first[T any](given []T) (one T) {
+	if len(given) > 0 {
+		one = given[0]
 	}
-	return asks[0]
+	return one
 }
 
 // watcher is what a call's progress is told to.

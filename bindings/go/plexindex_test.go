@@ -296,6 +296,8 @@ func TestStatisticsAndWhatIsRecorded(t *testing.T) {
 	index := opened(t)
 	movies := library(t, index, "Movies")
 	must(t, movies.RecordMatch("/own/name.mkv", told.Movies[3].Key))
+	err := movies.RecordMatch("/own/c.mkv", told.Movies[3].Key, -7*time.Millisecond)
+	same(t, err != nil && strings.Contains(err.Error(), "deadline_ms is -7"), true)
 	answer, err := movies.Match("/own/name.mkv")
 	must(t, err)
 	same(t, answer.MatchKind, MatchConfirmed)

@@ -398,8 +398,8 @@ public interface Plexindex extends Library {
     Pointer plexindex_get_item(Buffer block, Pointer answer);
     Pointer plexindex_get_candidate(Buffer block, Pointer answer, long place);
     String plexindex_get_text(Buffer block, Pointer text);
-    int plexindex_record_match(Pointer library, byte[] path, long path_length, byte[] key, long key_length, Buffer error);
-    int plexindex_record_matches(Pointer library, byte[] paths, long paths_length, byte[] keys, long keys_length, long count, Buffer error);
+    int plexindex_record_match(Pointer library, byte[] path, long path_length, byte[] key, long key_length, long deadline_ms, Buffer error);
+    int plexindex_record_matches(Pointer library, byte[] paths, long paths_length, byte[] keys, long keys_length, long count, long deadline_ms, Buffer error);
     int plexindex_invalidate_path(Pointer library, byte[] path, long path_length, Buffer error);
     int plexindex_invalidate_item(Pointer library, byte[] key, long key_length, Buffer error);
     int plexindex_invalidate_library(Pointer library, Buffer error);

@@ -456,23 +456,25 @@ local function tell(index, work)
    call(function(failed) return work(handle, failed) end)
 end
 
--- Records that the item with this key has this path.
-function Library:record_match(path, key)
+-- Records that the item with this key has this path. The server is asked only for a library that the store does not know
+-- yet: the code "TIMEOUT" says that `ask.deadline_ms` passed first, and nothing is recorded.
+function Library:record_match(path, key, ask)
    checked(path, "a path")
    checked(key, "a key")
    tell(self._index, function(_, failed)
-      return C.plexindex_record_match(self._handle, path, #path, key, #key, failed)
+      return C.plexindex_record_match(self._handle, path, #path, key, #key, ask and ask.deadline_ms or 0, failed)
    end)
 end
 
 -- record_match() for many pairs of a path and a key: all, or none.
-function Library:record_matches(pairs_)
+function Library:record_matches(pairs_, ask)
    local all_paths, all_keys = {}, {}
    for at, pair in ipairs(pairs_) do all_paths[at], all_keys[at] = pair[1], pair[2] end
    local paths, count = joined(all_paths)
    local keys = joined(all_keys)
    tell(self._index, function(_, failed)
-      return C.plexindex_record_matches(self._handle, paths, #paths, keys, #keys, count, failed)
+      return C.plexindex_record_matches(self._handle, paths, #paths, keys, #keys, count, ask and ask.deadline_ms or 0,
+         failed)
    end)
 end
 

@@ -160,8 +160,8 @@ export class Library {
   refresh(options?: Ask & { full?: boolean; check?: boolean }): Promise<boolean>;
   changes(cursor?: string | null, options?: { full?: boolean; limit?: number }): Promise<{ changes: Change[]; cursor: string; more: boolean }>;
   waitForChanges(cursor: string, options?: Ask): Promise<boolean>;
-  recordMatch(path: Text, key: string): Promise<void>;
-  recordMatches(pairs: Iterable<[Text, string]>): Promise<void>;
+  recordMatch(path: Text, key: string, options?: { deadlineMs?: number }): Promise<void>;
+  recordMatches(pairs: Iterable<[Text, string]>, options?: { deadlineMs?: number }): Promise<void>;
   invalidatePath(path: Text): Promise<void>;
   invalidateItem(key: string): Promise<void>;
   invalidate(): Promise<void>;

@@ -533,17 +533,17 @@ class Library {
   }
 
   /** Records that the item with this key has this path. */
-  async recordMatch(path, key) {
-    await this._index._call('record_match', this._handle, ...texts(path, key));
+  async recordMatch(path, key, { deadlineMs = 0 } = {}) {
+    await this._index._call('record_match', this._handle, ...texts(path, key), deadlineMs);
   }
 
   /** recordMatch() for many pairs of a path and a key: all, or none. */
-  async recordMatches(pairs) {
+  async recordMatches(pairs, { deadlineMs = 0 } = {}) {
     const all = [...pairs];
     const paths = joined(all.map(([path]) => path));
     const keys = joined(all.map(([, key]) => key));
     const given = [paths.bytes, paths.bytes.length, keys.bytes, keys.bytes.length, paths.count];
-    await this._index._call('record_matches', this._handle, ...given);
+    await this._index._call('record_matches', this._handle, ...given, deadlineMs);
   }
 
   /** Invalidates a path. */

@@ -475,11 +475,28 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                 )
             }
             15 => (
-                plexindex_record_match(library, first, first_length, second, second_length, error()),
+                plexindex_record_match(
+                    library,
+                    first,
+                    first_length,
+                    second,
+                    second_length,
+                    input.number(),
+                    error(),
+                ),
                 Some(Written::Some),
             ),
             16 => (
-                plexindex_record_matches(library, first, first_length, second, second_length, count, error()),
+                plexindex_record_matches(
+                    library,
+                    first,
+                    first_length,
+                    second,
+                    second_length,
+                    count,
+                    input.number(),
+                    error(),
+                ),
                 Some(Written::Some),
             ),
             17 => (

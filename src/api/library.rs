@@ -211,11 +211,6 @@ impl Library {
         self.query().record_matches(matches)
     }
 
-    #[doc(hidden)]
-    pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
-        self.query().record_pairs(pairs)
-    }
-
     /// Invalidates a path: a request must verify it before it is returned again.
     ///
     /// # Errors

@@ -110,8 +110,7 @@ pub struct QueryRecord {
     pub library: *const LibraryHandle,
     /// The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
     pub text: Bytes,
-    /// Milliseconds that the call may take; offline, that it may wait for other calls. 0: as the options say.
-    /// PLEXINDEX_NO_DEADLINE: any number.
+    /// Milliseconds that the call may take; offline, wait for others. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
     pub deadline_ms: i64,
     /// PLEXINDEX_QUERY_* flags, or'ed. A function refuses flags that it would ignore.
     pub flags: u32,

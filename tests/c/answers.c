@@ -272,18 +272,18 @@ static void not_found(const plexindex_library_handle *movies)
 static void confirmed(const plexindex_library_handle *movies)
 {
     struct answered answered;
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/mine.mkv", 14, "900001", 6, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/mine.mkv", 14, "900001", 6, 0, ERROR));
     answered = MATCH(movies, "/host/mine.mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_CONFIRMED, HIGH, PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->title, "Exact");
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->path, "/host/mine.mkv");
     forget(&answered);
     /* It answers first, also before what is listed. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/twin.mkv", 19, "/library/metadata/900003", 24, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/twin.mkv", 19, "/library/metadata/900003", 24, 0, ERROR));
     answered = MATCH(movies, "/elsewhere/twin.mkv", PLEXINDEX_OK, PLEXINDEX_MATCH_CONFIRMED, HIGH, PLEXINDEX_REASON_NONE);
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->rating_key, "900003");
     forget(&answered);
     /* What is no item of this library is taken, and the answer says so. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/none.mkv", 19, "banana", 6, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/none.mkv", 19, "banana", 6, 0, ERROR));
     answered = MATCH(movies, "/elsewhere/none.mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_MATCH_NONE, NO_CONFIDENCE,
                      PLEXINDEX_REASON_NO_LOCATION);
     CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message),

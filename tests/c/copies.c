@@ -17,7 +17,7 @@ struct copy {
     int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **,
                           plexindex_buffer *);
     const char *(*lookup_key)(const plexindex_library_handle *, const char *);
-    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, plexindex_buffer *);
+    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t, plexindex_buffer *);
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
 };
 
@@ -89,7 +89,7 @@ static void use(plexindex_handle *handle, const char *key, int matches)
     int i;
     CHECK_STATUS(PLEXINDEX_OK, current->library_of(handle, PLEXINDEX_SELECT_TITLE, "Movies", 6, &movies, ERROR));
     snprintf(path, sizeof path, "/host/%d.mkv", matches);
-    CHECK_STATUS(PLEXINDEX_OK, current->record_match(movies, path, strlen(path), key, strlen(key), ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, current->record_match(movies, path, strlen(path), key, strlen(key), 0, ERROR));
     for (i = 0; i <= matches; i++) {
         uint64_t memory[512];
         plexindex_buffer buffer = {memory, sizeof memory, 0};

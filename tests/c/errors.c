@@ -45,7 +45,7 @@ static void *fails(void *given)
         call->status = plexindex_get_library(handle, PLEXINDEX_SELECT_ALL, call->name, length, &library, &call->error);
         break;
     case 2:
-        call->status = plexindex_record_match(movies, "/a.mkv", 6, call->name, length, &call->error);
+        call->status = plexindex_record_match(movies, "/a.mkv", 6, call->name, length, 0, &call->error);
         break;
     case 3:
         call->status = plexindex_get_item_json(movies, call->name, length, &answer, &call->error);

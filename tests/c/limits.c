@@ -204,8 +204,8 @@ static void libraries(const struct setting *setting, plexindex_handle *handle)
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_set_token(handle, zeros, LONG, ERROR), "65536");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(library, zeros, LONG, ERROR), "32767");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(library, zeros, LONG, ERROR), "255");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, zeros, LONG, "1", 1, ERROR), "32767");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, "/a", 2, zeros, LONG, ERROR), "255");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, zeros, LONG, "1", 1, 0, ERROR), "32767");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, "/a", 2, zeros, LONG, 0, ERROR), "255");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_item_json(library, zeros, LONG, &nothing, ERROR), "255");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_map_to_host(handle, zeros, LONG, &nothing, ERROR), "32767");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_compare_paths(zeros, LONG, "/a", 3, 1, &relation, ERROR), "32767");

@@ -460,7 +460,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     const plexindex_library_handle *all = library_of(handle, NULL);
     memset(path, 'x', sizeof path);
 #define RECORD(library, path, path_length, key, key_length)                                                            \
-    plexindex_record_match(library, path, path_length, key, key_length, ERROR)
+    plexindex_record_match(library, path, path_length, key, key_length, 0, ERROR)
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(NULL, "/a", 2, "7", 1), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(movies, NULL, 2, "7", 1), "path");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORD(movies, "/a", 2, NULL, 1), "key");
@@ -473,8 +473,9 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, RECORD(all, "/a", 2, "7", 1), "all libraries", "name one");
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, RECORD(library_of(handle, "Holiday"), "/a", 2, "7", 1), "Holiday");
 #undef RECORD
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(movies, "/a", 2, "7", 1, -2, ERROR), "deadline_ms is -2");
 #define RECORDS(library, paths, paths_length, keys, keys_length, count)                                                \
-    plexindex_record_matches(library, paths, paths_length, keys, keys_length, count, ERROR)
+    plexindex_record_matches(library, paths, paths_length, keys, keys_length, count, 0, ERROR)
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(NULL, "/a", 3, "7", 2, 1), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(movies, NULL, 3, "7", 2, 1), "paths");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(movies, "/a", 3, NULL, 2, 1), "keys");
@@ -487,6 +488,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK(plexindex_lookup_key(movies, "/nowhere/one.mkv") == NULL);
     CHECK_STATUS(PLEXINDEX_OK, RECORDS(movies, NULL, 0, NULL, 0, 0));
 #undef RECORDS
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_matches(movies, "/a", 3, "7", 2, 1, -2, ERROR), "deadline_ms is -2");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(NULL, "/a", 2, ERROR), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(movies, NULL, 2, ERROR), "path");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(movies, "", 0, ERROR), "path", "empty");

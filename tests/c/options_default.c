@@ -79,7 +79,7 @@ static struct seen work(const plexindex_options *options)
     }
     query = query_of(movies, NULL);
     seen.statuses[3] = plexindex_refresh(handle, &query, ERROR);
-    seen.statuses[4] = plexindex_record_match(movies, "/host/a.mkv", 11, key, strlen(key), ERROR);
+    seen.statuses[4] = plexindex_record_match(movies, "/host/a.mkv", 11, key, strlen(key), 0, ERROR);
     seen.requests[2] = requests() - before;
     seen.stats.size = sizeof seen.stats;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &seen.stats, ERROR));
@@ -324,7 +324,7 @@ static void limits(const struct setting *setting)
     options.matches_limit = 20000;
     handle = opened(&options);
     movies = library_of(handle, "Movies");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, paths, sizeof paths, keys, sizeof keys, COUNT, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, paths, sizeof paths, keys, sizeof keys, COUNT, 0, ERROR));
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &stats, ERROR));

@@ -21,7 +21,7 @@ static struct {
     int32_t (*library_of)(const plexindex_handle *, int32_t, const char *, size_t, const plexindex_library_handle **, plexindex_buffer *);
     const char *(*lookup_key)(const plexindex_library_handle *, const char *);
     int32_t (*match_path)(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *);
-    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, plexindex_buffer *);
+    int32_t (*record_match)(const plexindex_library_handle *, const char *, size_t, const char *, size_t, int64_t, plexindex_buffer *);
     int32_t (*drain_log)(plexindex_log_fn, void *, plexindex_buffer *);
     int32_t (*walk)(plexindex_walk_request *, plexindex_buffer *, plexindex_buffer *);
     int32_t (*watch_start)(const plexindex_handle *, plexindex_buffer *);
@@ -185,7 +185,7 @@ static void use(const struct use *use)
     }
     watch(handle, use->round / 4);
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
-    CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key), ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, api.record_match(movies, "/host/a.mkv", 11, use->key, strlen(use->key), 0, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, api.match_path(handle, &query, &buffer, ERROR));
     /* What watches may have noted something just now: then a fast lookup says nothing until a call has read it. */
     while ((found = api.lookup_key(movies, use->path)) == NULL) {

@@ -65,7 +65,7 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(refresh, handle, &nothing), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(plexindex_list_libraries_json, handle, &nothing), host);
     CHECK_REFUSED(PLEXINDEX_CONNECT, fetches(match_batch, handle, &batch), host);
-    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, ERROR), host);
+    CHECK_REFUSED(PLEXINDEX_CONNECT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, 0, ERROR), host);
     offline.flags = PLEXINDEX_QUERY_OFFLINE;
     CHECK_REFUSED(PLEXINDEX_OFFLINE, fetches(plexindex_match_path, handle, &offline), "Movies");
     CHECK_STATUS(PLEXINDEX_NOT_YET, at_once(handle, one, PLEXINDEX_QUERY_OFFLINE, &page));
@@ -97,6 +97,19 @@ static void deadline(const plexindex_handle *handle)
     CHECK(status == PLEXINDEX_CONNECT || status == PLEXINDEX_TIMEOUT || status == PLEXINDEX_NOT_YET ||
           status == PLEXINDEX_NEEDS_WARM); /* late without a row: where the machine is slow */
     CHECK(now() - begin < 5.0); /* valgrind is slow */
+}
+
+/* A server that never answers: recording in a library that is not known ends at the deadline, and leaves nothing. */
+static void silent(const plexindex_handle *handle, int64_t deadline_ms)
+{
+    const plexindex_library_handle *movies = library_of(handle, "Movies");
+    plexindex_stats stats = plexindex_stats_init();
+    double begin = now();
+    CHECK_REFUSED(PLEXINDEX_TIMEOUT, plexindex_record_match(movies, "/a.mkv", 6, "7", 1, deadline_ms, ERROR), "deadline");
+    CHECK_REFUSED(PLEXINDEX_TIMEOUT, plexindex_record_matches(movies, "/a.mkv", 7, "7", 2, 1, deadline_ms, ERROR), "deadline");
+    CHECK(now() - begin < 5.0); /* valgrind is slow */
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &stats, ERROR));
+    CHECK(stats.matches == 0);
 }
 
 static void fetched(const plexindex_handle *handle, const struct setting *setting, const char *path, const char *key,
@@ -144,7 +157,7 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     CHECK(strcmp(plexindex_lookup_key(movies, path), key) == 0);
 
     /* What the host tells is kept, and overrules what was listed. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/a.mkv", 11, other_key, strlen(other_key), ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/host/a.mkv", 11, other_key, strlen(other_key), 0, ERROR));
     check_match(handle, movies, "/host/a.mkv", PLEXINDEX_OK, other_key);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/host/a.mkv", 11, ERROR));
     CHECK(plexindex_lookup_key(movies, "/host/a.mkv") == NULL);
@@ -172,6 +185,17 @@ int main(int argc, char **argv)
     char key[256];
     char other_key[256];
     char folder[4096];
+
+    harness("fault {\"count\":0,\"action\":\"delay\",\"ms\":60000}");
+    handle = opened(&options);
+    silent(handle, 100);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
+    options.deadline_ms = 100;
+    handle = opened(&options);
+    silent(handle, 0);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
+    options.deadline_ms = 0;
+    harness("heal");
 
     snprintf(path, sizeof path, "%s", harness("path 5"));
     snprintf(key, sizeof key, "%s", harness("key 5"));

@@ -56,7 +56,7 @@ static void own_writes(const struct worker *worker, int round)
     const char *key = keys[THREADS + round % (PATHS - THREADS)];
     const char *found;
     snprintf(path, sizeof path, "/host/thread %d/%d.mkv", worker->number, round % 8);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, path, strlen(path), key, strlen(key), ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, path, strlen(path), key, strlen(key), 0, ERROR));
     found = plexindex_lookup_key(movies, path);
     if (found != NULL && strcmp(found, key) != 0) {
         FAIL("%s gives %s, not %s, which was just recorded", path, found, key);

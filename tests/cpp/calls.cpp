@@ -503,6 +503,12 @@ void writes(const px::Index &index, const px::Library &movies) {
     index.watch_stop();
     index.clear();
     CHECK(!movies.lookup_key("/host/b.mkv") && movies.match(exact));
+    // A server that never answers: a library that is not known is asked for until the deadline.
+    const px::Library unknown = index.library("Holiday");
+    harness("fault {\"count\":0,\"action\":\"delay\",\"ms\":60000}");
+    refused(px::Status::timeout, "deadline", [&] { unknown.record_match("/a.mkv", "7", 50ms); });
+    refused(px::Status::timeout, "deadline", [&] { unknown.record_matches({"/a.mkv"}, {"7"}, 50ms); });
+    harness("heal");
 }
 
 void tables(const px::Index &index) {

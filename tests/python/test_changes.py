@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+
 import plexindex
 import pytest
 from conftest import TOKEN, OpenIndex, Server
@@ -53,6 +56,31 @@ def test_many_matches_are_recorded_at_once(movies: plexindex.Library, server: Se
 def test_a_match_belongs_to_one_library(index: plexindex.Index) -> None:
     with pytest.raises(plexindex.InvalidArgumentError):
         index.record_match(None, "/host/a.mkv", "7")
+
+
+def test_recording_in_an_unknown_library_ends_at_the_deadline(index: plexindex.Index, server: Server) -> None:
+    server.fault(action="delay", ms=20_000, count=0)
+    movies, pairs = index.library("Movies"), [("/host/a.mkv", "7")]
+    calls: list[Callable[[], object]] = [
+        lambda: index.record_match("Movies", *pairs[0], deadline=0.05),
+        lambda: index.record_matches("Movies", pairs, deadline=0.05),
+        lambda: movies.record_match(*pairs[0], deadline=0.05),
+        lambda: movies.record_matches(pairs, deadline=0.05),
+        lambda: asyncio.run(index.arecord_match("Movies", *pairs[0], deadline=0.05)),
+        lambda: asyncio.run(index.arecord_matches("Movies", pairs, deadline=0.05)),
+    ]
+    for call in calls:
+        with pytest.raises(plexindex.TimeoutError, match="deadline"):
+            call()
+    server.post("faults/clear")
+    movies.record_match(*pairs[0], deadline=60)
+    movies.record_matches([("/host/b.mkv", "7")], deadline=60)
+    assert index.stats().matches == 2
+    for deadline in (-1, float("nan")):
+        with pytest.raises(plexindex.InvalidArgumentError, match="deadline"):
+            movies.record_match(*pairs[0], deadline=deadline)
+        with pytest.raises(plexindex.InvalidArgumentError, match="deadline"):
+            movies.record_matches(pairs, deadline=deadline)
 
 
 def test_an_invalidated_path_asks_again(movies: plexindex.Library, server: Server) -> None:

@@ -388,7 +388,8 @@ impl Library {
     }
 
     pub fn record_matches(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
-        self.library.record_pairs(pairs)
+        self.library
+            .record_matches(pairs.iter().map(|(of, key)| (path(of), *key)))
     }
 
     pub fn invalidate_path(&self, of: &[u8]) -> Result<()> {

@@ -214,8 +214,8 @@ const plexindex_answer * plexindex_get_answer(const plexindex_buffer * block, si
 const plexindex_item * plexindex_get_item(const plexindex_buffer * block, const plexindex_answer * answer);
 const plexindex_item * plexindex_get_candidate(const plexindex_buffer * block, const plexindex_answer * answer, size_t place);
 const char * plexindex_get_text(const plexindex_buffer * block, const plexindex_text * text);
-int32_t plexindex_record_match(const plexindex_library_handle * library, const char * path, size_t path_length, const char * key, size_t key_length, plexindex_buffer * error);
-int32_t plexindex_record_matches(const plexindex_library_handle * library, const char * paths, size_t paths_length, const char * keys, size_t keys_length, size_t count, plexindex_buffer * error);
+int32_t plexindex_record_match(const plexindex_library_handle * library, const char * path, size_t path_length, const char * key, size_t key_length, int64_t deadline_ms, plexindex_buffer * error);
+int32_t plexindex_record_matches(const plexindex_library_handle * library, const char * paths, size_t paths_length, const char * keys, size_t keys_length, size_t count, int64_t deadline_ms, plexindex_buffer * error);
 int32_t plexindex_invalidate_path(const plexindex_library_handle * library, const char * path, size_t path_length, plexindex_buffer * error);
 int32_t plexindex_invalidate_item(const plexindex_library_handle * library, const char * key, size_t key_length, plexindex_buffer * error);
 int32_t plexindex_invalidate_library(const plexindex_library_handle * library, plexindex_buffer * error);

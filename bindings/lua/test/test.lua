@@ -197,6 +197,8 @@ test("statistics, facts, and what is recorded", function()
    local library = index:library("Movies")
    library:record_match("/own/name.mkv", movies[4].key)
    library:record_matches { { "/own/a.mkv", movies[5].key }, { "/own/b.mkv", movies[6].key } }
+   fails("INVALID_ARGUMENT", library.record_match, library, "/own/c.mkv", movies[4].key, { deadline_ms = -7 })
+   fails("INVALID_ARGUMENT", library.record_matches, library, { { "/own/c.mkv", movies[4].key } }, { deadline_ms = -7 })
    same(library:match("/own/name.mkv").match_kind, "confirmed")
    library:invalidate_path("/own/name.mkv")
    same(library:match("/own/name.mkv").status, "NOT_FOUND")

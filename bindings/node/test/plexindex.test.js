@@ -154,6 +154,8 @@ test('statistics, facts, and what is recorded', async (t) => {
   const library = index.library('Movies');
   await library.recordMatch('/own/name.mkv', movies[3].key);
   await library.recordMatches([['/own/a.mkv', movies[4].key], ['/own/b.mkv', movies[5].key]]);
+  await assert.rejects(library.recordMatch('/own/c.mkv', movies[3].key, { deadlineMs: -7 }), /deadline_ms is -7/);
+  await assert.rejects(library.recordMatches([['/own/c.mkv', movies[3].key]], { deadlineMs: -7 }), /deadline_ms is -7/);
   assert.strictEqual((await library.match('/own/name.mkv')).matchKind, 'confirmed');
   await library.invalidatePath('/own/name.mkv');
   assert.strictEqual((await library.match('/own/name.mkv')).status, 'NOT_FOUND');

@@ -213,6 +213,9 @@ class TestPlexindex < Minitest::Test
     movies = index.library("Movies")
     movies.record_match("/own/name.mkv", MOVIES[3]["key"])
     movies.record_matches([["/own/a.mkv", MOVIES[4]["key"]], ["/own/b.mkv", MOVIES[5]["key"]]])
+    refused = ->(&call) { assert_match(/deadline_ms is -7/, assert_raises(Plexindex::Error, &call).message) }
+    refused.call { movies.record_match("/own/c.mkv", MOVIES[3]["key"], deadline_ms: -7) }
+    refused.call { movies.record_matches([["/own/c.mkv", MOVIES[3]["key"]]], deadline_ms: -7) }
     assert_equal :confirmed, movies.match("/own/name.mkv").match_kind
     movies.invalidate_path("/own/name.mkv")
     assert_equal :not_found, movies.match("/own/name.mkv").status

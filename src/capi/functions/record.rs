@@ -4,6 +4,7 @@ use std::ffi::c_char;
 
 use crate::capi::guard::guard;
 use crate::capi::handles::{self, opened};
+use crate::capi::query::within;
 use crate::capi::strings::{bytes, path_bytes, split_pairs, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle};
 use crate::platform::files;
@@ -15,9 +16,9 @@ use crate::platform::files;
 /// rating key, or the rating key alone. Plex's rating keys are digits. Refused here and wherever a key is given: no or
 /// more than 255 bytes after that prefix, a `-` first, and any of `/?#%&,`, white space and control characters.
 ///
-/// Returns PLEXINDEX_OK once the match is stored, for every process. Only for a library that the store does not know yet
-/// is the server asked: for options.deadline_ms; without it for as long as requests are tried again, options.retry_ms.
-/// Not to wait, call plexindex_refresh() with a deadline first. Its errors and PLEXINDEX_LIBRARY_NOT_FOUND may come.
+/// Returns PLEXINDEX_OK once the match is stored, for every process. The server is asked only for a library that the
+/// store does not know, until `deadline_ms` (as plexindex_query.deadline_ms) passes: then PLEXINDEX_TIMEOUT, and nothing
+/// is recorded. Its other errors and PLEXINDEX_LIBRARY_NOT_FOUND may come too.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -28,6 +29,7 @@ pub unsafe extern "C" fn plexindex_record_match(
     path_length: usize,
     key: *const c_char,
     key_length: usize,
+    deadline_ms: i64,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
@@ -39,7 +41,7 @@ pub unsafe extern "C" fn plexindex_record_match(
                 utf8(key, key_length, "key")?,
             )
         };
-        library.record_pairs(&[(path, key)])
+        within(library.query(), deadline_ms, "deadline_ms")?.record_pairs(&[(path, key)])
     })
 }
 
@@ -55,6 +57,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
     keys: *const c_char,
     keys_length: usize,
     count: usize,
+    deadline_ms: i64,
     error: *mut Buffer,
 ) -> i32 {
     guard(error, || {
@@ -66,7 +69,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
                 utf8(keys, keys_length, "keys")?,
             )
         };
-        library.record_pairs(&split_pairs(paths, keys, count)?)
+        within(library.query(), deadline_ms, "deadline_ms")?.record_pairs(&split_pairs(paths, keys, count)?)
     })
 }
 

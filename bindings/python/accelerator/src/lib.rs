@@ -427,7 +427,7 @@ static METHODS: Methods = Methods([
     fast(
         c"bind_record",
         record::bind_one,
-        c"bind_record(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, fallback, /)\n--\n\nRecords a match. function, drain_log: the addresses of plexindex_record_match and plexindex_drain_log; index, library: the addresses of variables with the handles; calls, inside: dicts of the calls in flight; forks.number: the number of forks; ending: the dict whose _thread is None until the interpreter ends; flight: the key of this call in the dicts; ended(status, text, lines): called after an error or with log lines; fallback(path, key): called for all other arguments.",
+        c"bind_record(function, drain_log, index, library, calls, inside, forks, ending, flight, ended, fallback, /)\n--\n\nRecords a match. function, drain_log: the addresses of plexindex_record_match and plexindex_drain_log; index, library: the addresses of variables with the handles; calls, inside: dicts of the calls in flight; forks.number: the number of forks; ending: the dict whose _thread is None until the interpreter ends; flight: the key of this call in the dicts; ended(status, text, lines): called after an error or with log lines; fallback(path, key, ...): called for all other arguments.",
     ),
     fast(
         c"bind_records",

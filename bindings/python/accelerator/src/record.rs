@@ -12,10 +12,12 @@ use super::{
 };
 
 /// `plexindex_record_match`.
-type Record = unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, *mut Buffer) -> i32;
+type Record = unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, i64, *mut Buffer) -> i32;
 /// `plexindex_record_matches`.
 type RecordMany =
-    unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, usize, *mut Buffer) -> i32;
+    unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, usize, i64, *mut Buffer) -> i32;
+/// As the options say. The fallback serves calls that name a deadline.
+const DEFAULT_DEADLINE_MS: i64 = 0;
 type Receive = unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize);
 /// `plexindex_drain_log`.
 type DrainLog = unsafe extern "C" fn(Receive, *mut c_void, *mut Buffer) -> i32;
@@ -62,7 +64,8 @@ static ONE: Method = Method(py::PyMethodDef {
         PyCFunctionFastWithKeywords: record_match,
     },
     ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
-    ml_doc: c"record_match(path, key)\n--\n\nConfirms that the item with this key has this path.".as_ptr(),
+    ml_doc: c"record_match(path, key, *, deadline=None)\n--\n\nConfirms that the item with this key has this path."
+        .as_ptr(),
 });
 
 static MANY: Method = Method(py::PyMethodDef {
@@ -71,7 +74,7 @@ static MANY: Method = Method(py::PyMethodDef {
         PyCFunctionFastWithKeywords: record_matches,
     },
     ml_flags: py::METH_FASTCALL | py::METH_KEYWORDS,
-    ml_doc: c"record_matches(pairs)\n--\n\nConfirms many pairs of path and key at once.".as_ptr(),
+    ml_doc: c"record_matches(pairs, *, deadline=None)\n--\n\nConfirms many pairs of path and key at once.".as_ptr(),
 });
 
 pub unsafe extern "C" fn bind_one(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
@@ -152,6 +155,7 @@ unsafe extern "C" fn record_match(
                     path.len(),
                     key.as_ptr().cast(),
                     key.len(),
+                    DEFAULT_DEADLINE_MS,
                     error,
                 )
             })
@@ -182,6 +186,7 @@ unsafe extern "C" fn record_matches(
                     keys.as_ptr().cast(),
                     keys.len(),
                     pairs,
+                    DEFAULT_DEADLINE_MS,
                     error,
                 )
             })

@@ -281,18 +281,24 @@ class QuestionMethods(EditMethods):
             found += keys if all(keys) else [key or None for key in keys]
         return found
 
-    def record_match(self, library: LibraryArg, path: PathArg, key: KeyArg) -> None:
+    def record_match(self, library: LibraryArg, path: PathArg, key: KeyArg, *, deadline: float | None = None) -> None:
         """Confirms that the item with this key (or rating key) has this path. From now on it is the path's answer.
 
         ``key`` may be an item, too: one of plexindex's or of plexapi's.
 
-        On return the match is stored, for every process. It has no expiry. ``library`` is one library, not all.
+        On return the match is stored, for every process. It has no expiry. ``library`` is one library, not all. The
+        server is asked only for a library that is not known yet: TimeoutError says that the ``deadline`` passed first,
+        and nothing is recorded.
         """
         raw, key_raw = _convert.path_bytes(path, self._hides_paths), _convert.key_text(key).encode()
-        self._run_command(self._native.record_match, raw, len(raw), key_raw, len(key_raw), library=library)
+        given = raw, len(raw), key_raw, len(key_raw), _convert.deadline_ms(deadline)
+        self._run_command(self._native.record_match, *given, library=library)
 
-    def record_matches(self, library: LibraryArg, pairs: Iterable[tuple[PathArg, KeyArg]]) -> None:
+    def record_matches(
+        self, library: LibraryArg, pairs: Iterable[tuple[PathArg, KeyArg]], *, deadline: float | None = None
+    ) -> None:
         """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
+        deadline_ms = _convert.deadline_ms(deadline)
         try:
             pairs = [(path, key) for path, key in pairs]
         except (TypeError, ValueError) as error:
@@ -302,7 +308,8 @@ class QuestionMethods(EditMethods):
         if paths.count(b"\0") != len(given):
             _convert.name_refused(given, self._hides_paths)
         keys = _convert.join_keys([key for _, key in pairs])
-        self._run_command(self._native.record_matches, paths, len(paths), keys, len(keys), len(pairs), library=library)
+        texts = paths, len(paths), keys, len(keys), len(pairs)
+        self._run_command(self._native.record_matches, *texts, deadline_ms, library=library)
 
     def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:
         """Invalidates a path. Its confirmed match is removed. If it is listed, the next question for it asks the server

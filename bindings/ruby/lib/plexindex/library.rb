@@ -104,16 +104,17 @@ module Plexindex
       @index.query(:wait_for_changes, @handle, Native.bytes(cursor), progress: progress, **ask) == Native::CONSTANTS["OK"]
     end
 
-    # Records that the item with this key has this path.
-    def record_match(path, key)
-      tell(:record_match, path, key)
+    # Records that the item with this key has this path. The server is asked only for a library that the store does not
+    # know yet: the code :timeout says that the deadline passed first, and nothing is recorded.
+    def record_match(path, key, deadline_ms: nil)
+      tell(:record_match, path, key, more: [deadline_ms || 0])
     end
 
     # `record_match` for many pairs of a path and a key: all, or none.
-    def record_matches(pairs)
+    def record_matches(pairs, deadline_ms: nil)
       paths, count = Native.joined(pairs.map { |path, _| path })
       keys, = Native.joined(pairs.map { |_, key| key })
-      @index.call(:record_matches) { [@handle, paths, paths.bytesize, keys, keys.bytesize, count] }
+      @index.call(:record_matches) { [@handle, paths, paths.bytesize, keys, keys.bytesize, count, deadline_ms || 0] }
       nil
     end
 
@@ -175,9 +176,9 @@ module Plexindex
       status == Native::CONSTANTS["OK"] ? Blocks.read(block)[0].candidates : []
     end
 
-    def tell(name, *texts)
+    def tell(name, *texts, more: [])
       given = texts.map { |text| Native.bytes(text) }.flat_map { |bytes| [bytes, bytes.bytesize] }
-      @index.call(name) { [@handle, *given] }
+      @index.call(name) { [@handle, *given, *more] }
       nil
     end
   end
