@@ -206,6 +206,23 @@ def test_what_fails_for_one_item_is_no_server_that_is_down(world: Server, movies
     assert type(caught.value) is plexindex.ConnectError
 
 
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_one_item_that_cannot_be_had_holds_up_no_other(
+    world: Server, movies: Any, tmp_path: Path, listed: Any, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    # A proxy says 504 of an item that takes long, and 502 of one that ends Plex. A host must not wait for it.
+    host: Any = types.ModuleType("plex.exceptions")
+    host.PlexServerDown = ServerDown
+    monkeypatch.setitem(sys.modules, "plex.exceptions", host)
+    given, row = caches(tmp_path), world.paths()[0]
+    listed()
+    item = find_plex_items_with_confidence(movies, row["path"], **given)[1]
+    world.fault(kind="metadata", action="status", status=status, count=0)
+    with pytest.raises(ConnectionError, match=f"Plex answered {status}") as caught:
+        assert item.title
+    assert type(caught.value) is plexindex.ConnectError
+
+
 def test_a_refused_token_is_no_server_that_is_down(world: Server, movies: Any, tmp_path: Path) -> None:
     world.fault(action="status", status=401, count=0)
     with pytest.raises(Unauthorized):
@@ -267,6 +284,37 @@ def test_an_item_that_lost_the_file_is_not_written_to(world: Server, movies: Any
     assert (found.ratingKey, found.title) == (int(other), "Other")
 
 
+def test_a_moved_file_is_found_where_it_is_now(world: Server, movies: Any, tmp_path: Path, listed: Any) -> None:
+    given, row = caches(tmp_path), world.paths()[3]
+    listed()
+    # The index has asked for one new path already, so it does not for the next.
+    assert outcome(movies, "/data/movies/Missing (2020)/Missing (2020).mkv", given)[0] == "none"
+    moved = row["path"].replace("/data/movies/", "/data/movies/Moved/")
+    world.post("items/files", {"ratingKey": int(row["ratingKey"]), "files": [moved]})
+    # Of low confidence, as each file that is not listed where it should be. The worker takes a single candidate.
+    (item,) = find_plex_items_with_confidence(movies, moved, **given)[2]
+    assert (item.title, item.ratingKey) == (row["title"], int(row["ratingKey"]))
+    assert find_plex_items_with_confidence(movies, moved, **given)[1] == item
+
+
+def test_the_index_is_the_host_s_device(world: Server, movies: Any, listed: Any) -> None:
+    listed()
+    headers = [request["headers"] for request in world.get("log?limit=20000")]
+    known = {headers.get("X-Plex-Client-Identifier", headers.get("x-plex-client-identifier")) for headers in headers}
+    assert known == {movies._server._headers()["X-Plex-Client-Identifier"]}
+
+
+def test_an_index_that_cannot_be_used_is_in_the_log(
+    movies: Any, world: Server, tmp_path: Path, host_lines: list[str]
+) -> None:
+    (tmp_path / "index").write_text("a file")
+    given, row = caches(tmp_path), world.paths()[3]
+    for _ in range(2):
+        assert outcome(movies, row["path"], given)[0] == "high"
+    (said,) = [line for line in host_lines if "cannot be used" in line]
+    assert said.startswith("w The index cannot be used, so Plex is asked for each file: ")
+
+
 def test_without_evidence_all_of_a_name_are_candidates(
     world: Server, movies: Any, tmp_path: Path, listed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -298,6 +346,10 @@ def test_a_file_of_another_library_is_not_found_in_this_one(world: Server, movie
     assert outcome(movies, "/data/movies/Intro Film/intro.mp4", given)[0] == "high"
     assert outcome(shows, "/data/movies/Intro Film/intro.mp4", given) == ("none", None, ())
     assert outcome(movies, "/data/tv/Show/Season 02/intro.mp4", given) == ("none", None, ())
+    # Nothing is asked of Plex for them, though they are not in this library.
+    world.reset()
+    assert outcome(movies, world.paths(2)[4]["path"], given) == ("none", None, ())
+    assert world.requests() == 0
 
 
 def test_paths_that_differ_in_case_only_are_two_files(world: Server, movies: Any, tmp_path: Path, listed: Any) -> None:

@@ -153,10 +153,10 @@ class Finder:
 
     def _answer_of(self, index: SectionIndex) -> list[Any]:
         # In a library that was never listed one request finds one file. For many it is listed, a second at a time.
-        asked = not index.is_listed() and index.asked_by_file < _BY_FILE
+        asked = not index.is_listed() and index.asked_by_file < _BY_FILE and not self._is_elsewhere(index)
         if asked:
             index.asked_by_file += 1
-            found = self._judged(self._elsewhere(index, self._asked_by_file()))
+            found = self._judged(self._asked_by_file())
             if found:
                 return found
         match = index.match(self._path, deadline=index.patience)
@@ -177,9 +177,11 @@ class Finder:
                 # Without evidence all files of this name are candidates.
                 named = index.match("/" + last_component(self._path), deadline=index.patience)
                 match = named if named.candidates_total > 1 else match
-        found = [SyncItem(index, item) for item in self._elsewhere(index, match.candidates, match)]
-        self.total = match.candidates_total if found else 0
-        for item in match.candidates if found else []:
+            if self._is_elsewhere(index):
+                return []
+        found = [SyncItem(index, item, self._spellings) for item in match.candidates]
+        self.total = match.candidates_total
+        for item in match.candidates:
             self._log.info(f"Found (cached): {item.title}")
         if len(found) == 1 and match.match_kind not in _LISTED:
             self.sure = not self._index_speaks_against(match, found[0])
@@ -187,13 +189,13 @@ class Finder:
 
     def _found_by_request(self, index: SectionIndex, *, asked: bool) -> list[Any]:
         """The server's items for a path that the index does not know. ``asked``: by its file name, in this call."""
-        if self._note_asked():
+        if self._is_elsewhere(index) or self._note_asked():
             return []
         # Files that came lately are not asked for together: one request for this one.
-        found = [] if asked else self._judged(self._elsewhere(index, self._asked_by_file()))
+        found = [] if asked else self._judged(self._asked_by_file())
         if not found and not self.is_listed:
             # Not every server has that filter, and a listing takes its time.
-            found = self._judged(self._elsewhere(index, self._by_title(quiet=False)))
+            found = self._judged(self._by_title(quiet=False))
         return found
 
     def _note_asked(self) -> bool:
@@ -203,21 +205,19 @@ class Finder:
         self._cache._note_miss(self._title, self._path, _MISSED_FOR)
         return False
 
-    def _elsewhere(self, index: SectionIndex, found: list[Any], match: LightMatch | None = None) -> list[Any]:
-        """The same items; none if the path itself is listed in another library, or lies in a folder of one."""
-        if not found or (match is not None and match.match_kind in _LISTED):
-            return found
+    def _is_elsewhere(self, index: SectionIndex) -> bool:
+        """Whether the path itself is listed in another library, or lies in a folder of one. No request."""
         try:
             known = index.index.libraries(offline=True)
             anywhere = index.index.match_path(None, self._path, offline=True)
         except OfflineError:
-            return found
+            return False
         own = str(index.plex.key)
         if anywhere.match_kind in _LISTED and all(item.section != own for item in anywhere.candidates):
-            return []
+            return True
         others = [folder for one in known if one.section != own for folder in one.locations]
         owned = [folder for one in known if one.section == own for folder in one.locations]
-        return [] if lies_under(self._path, others) and not lies_under(self._path, owned) else found
+        return lies_under(self._path, others) and not lies_under(self._path, owned)
 
     def _index_speaks_against(self, match: LightMatch, item: LightItem) -> bool:
         """As :meth:`_speaks_against`, of an item of which an index knows some facts."""
@@ -273,7 +273,7 @@ class Finder:
                 # Plex may list the path itself for another item than the recorded one: paths are recorded without case.
                 is_it = match.match_kind in _LISTED or str(key) in (match.key, match.rating_key)
                 facts = match.item if is_it and match.item is not None else index.facts(key)
-                return None if facts is None else SyncItem(index, facts)
+                return None if facts is None else SyncItem(index, facts, self._spellings)
             return index.light(key)
         except Error as error:
             self._say(f"the index cannot answer: {error}")

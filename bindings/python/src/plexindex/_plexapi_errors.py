@@ -6,10 +6,11 @@ from ._errors import ConnectError, ServerError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 # Statuses of a server that is busy, starts, or is away behind a proxy.
-_REFUSALS = (429, 502, 503, 504)
+_TOO_MANY = 429
+_REFUSALS = (_TOO_MANY, 502, 503, 504)
 _SERVER_ERROR = 500
 
 
@@ -40,16 +41,25 @@ def status_of(error: Exception) -> int:
     return int(status) if status.isdigit() else 0
 
 
-def reraise(error: Exception) -> NoReturn:
+def reraise(error: Exception, section: Any) -> NoReturn:
     """Raises this error again; for a status that passes, such as 503, another one: a host takes plexapi's for final."""
     status = status_of(error)
     # The rest of plexapi's text has the address.
     text = f"Plex answered {status}: the question for a file has to be asked again later"
-    if status in _REFUSALS:
+    # One item alone may be what Plex, or a proxy, cannot answer: a host must not hold all of its jobs for that.
+    if status in _REFUSALS and (status == _TOO_MANY or not _answers(section)):
         from ._host_errors import refused
 
         raise refused(text) from error
-    # Any other may concern one item alone, for which a host must not hold all of its jobs.
-    if status >= _SERVER_ERROR:
+    if status == _TOO_MANY or status >= _SERVER_ERROR:
         raise ConnectError(text) from error
     raise error
+
+
+def _answers(section: Any) -> bool:
+    """Whether the section's server answers another question: one request."""
+    try:
+        section._server.query("/library/sections")
+    except Exception:
+        return False
+    return True

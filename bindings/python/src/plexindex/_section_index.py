@@ -8,6 +8,7 @@ import sys
 from . import _plexapi
 from ._accelerator import closing_lock
 from ._errors import Error
+from ._host_log import host_log
 from ._match_cache import MatchCache
 from ._plex_cache import PlexCache
 
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 # open.
 _indexes: dict[tuple[Any, ...], _plexapi.ServerIndex] = {}
 _opening = closing_lock()
+# Folders that cannot be used, as the log says already.
+_unusable: set[str] = set()
 # By the identities of plexapi's object and of the cache: what was found for them, so that it is not examined for each
 # path. Few are kept, since each keeps its objects.
 _recent: dict[tuple[int, int], tuple[Any, Any, str, dict[Any, SectionIndex]]] = {}
@@ -66,12 +69,28 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> _plexapi.ServerInde
         if index is None or not index.index.is_open:
             options = _plexapi.certificate_options(verify)
             try:
-                os.makedirs(os.path.dirname(folder), exist_ok=True)
+                os.makedirs(folder, mode=0o700, exist_ok=True)
+                _introduce(server, folder)
                 index = _indexes[name] = _plexapi.from_server(server, folder, mappings=rules, **options)
-            except (Error, OSError):
-                # The folder cannot be used: the host's caches say so, or work without it.
+            except (Error, OSError) as error:
+                # The host's caches work without it.
+                if folder not in _unusable:
+                    _unusable.add(folder)
+                    host_log("Cache").warn(f"The index cannot be used, so Plex is asked for each file: {error}")
                 return None
     return index
+
+
+def _introduce(server: Any, folder: str) -> None:
+    """Makes a new index use the host's client identifier: with one of its own Plex would know one more device."""
+    file = os.path.join(folder, "plexindex-client-id")
+    identifier = server._headers().get("X-Plex-Client-Identifier")
+    if os.path.exists(file) or not isinstance(identifier, str):
+        return
+    temporary = f"{file}.{os.getpid()}"
+    with open(temporary, "w", encoding="utf-8") as written:
+        written.write(identifier)
+    os.replace(temporary, file)
 
 
 def _is_real(thing: object, module: str, name: str) -> bool:

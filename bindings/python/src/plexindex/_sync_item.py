@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from ._host_errors import not_found
+from ._paths import same_file
 from ._plexapi import LightItem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any
+
+    from ._items import Item
+    from ._plexapi import SectionIndex, _Facts
 
 # Attributes that hosts read of films, and that plexapi's episodes and tracks lack.
 _OF_FILMS = {"studio": None, "tagline": None, "originalTitle": None, "actors": (), "genres": (), "collections": ()}
@@ -17,8 +22,13 @@ class SyncItem(LightItem):
     """An item of the index: its key, type and files are known; anything else is plexapi's object, fetched once.
 
     An index may be an hour old. So the object must still have the file for which the item was found; otherwise the
-    index asks again for it, and the host's 'not found' is raised.
+    index asks again for it, and the host's 'not found' is raised, unless the path that was asked is one of its files.
     """
+
+    def __init__(self, section: SectionIndex, item: Item | _Facts, asked: Sequence[str] = ()) -> None:
+        """``asked``: the path that was asked, in each spelling."""
+        super().__init__(section, item)
+        self._asked = asked
 
     def _known(self, name: str, value: Any) -> Any:
         del value
@@ -45,11 +55,14 @@ class SyncItem(LightItem):
             except Exception as error:
                 from ._plexapi_errors import reraise
 
-                reraise(error)
-            if expected and expected.isdisjoint(getattr(fetched, "locations", None) or expected):
-                self._light_full = None
+                reraise(error, self._light_section)
+            locations = getattr(fetched, "locations", None) or expected
+            if expected and expected.isdisjoint(locations):
                 section = self._light_section
                 section.index.invalidate_item(section.library, self._light_item.rating_key)
+                if any(same_file(path, list(locations)) for path in self._asked):
+                    return self._light_full
+                self._light_full = None
                 raise not_found("Plex has other files now for the item that an index named: it is asked again")
         return self._light_full
 

@@ -97,7 +97,7 @@ def find_plex_items_with_confidence(
     except Exception as error:
         from ._plexapi_errors import reraise
 
-        reraise(error)
+        reraise(error, library)
     if not found:
         why = "" if finder.is_listed else "; the library is not fully listed yet, and the next call goes on with that"
         raise not_found(f"no item of library '{library.title}' has the file '{finder.name}'{why}")
