@@ -211,7 +211,7 @@ pub struct Options {
     /// The token, sent in a header to this server only.
     pub token: Option<Token>,
     /// Called for a new token when the server refuses this one (401) or it has expired (498); the call is then
-    /// repeated. None by default; see also [`crate::Index::set_token`].
+    /// repeated. None by default; see also [`Index::set_token`](crate::Index::set_token).
     pub renewal: Option<Renewal>,
     /// The user of the token. Set it if tokens of the same user change often, and the token itself does not name the
     /// user.

@@ -71,6 +71,9 @@ impl Library {
     /// on Unix use `OsStr::from_bytes`. A relative path, or one with `..`, is matched by its suffix only: give the path
     /// as the server has it, or a [`Mapping`](crate::Mapping).
     ///
+    /// A path that is not listed is asked for at the server, but not within half a minute after another miss, of any process:
+    /// until then a new file is [`Reason::NotListed`](crate::Reason::NotListed). [`Query::check`] asks at once.
+    ///
     /// # Errors
     /// As [`Query::match_path`].
     pub fn match_path(&self, path: impl AsRef<Path>) -> Result<Match> {
@@ -191,8 +194,8 @@ impl Library {
     }
 
     /// Records that a path belongs to an item, named by key or by rating key, of at most 255 bytes. Every process answers with
-    /// it from now on. The server is not asked whether it has the item: of one that is not listed, answers have only the
-    /// keys. [`Query::record_match`] takes a deadline.
+    /// it from now on. The server is not asked whether it has the item: while the library is not listed, answers have only
+    /// the keys, and an item that its listing lacks is no answer. [`Query::record_match`] takes a deadline.
     ///
     /// # Errors
     /// As [`Query::record_match`].

@@ -11,7 +11,7 @@ pub struct Bounds<'a> {
     pub deadline: Deadline,
     /// How long the source may be silent, where that is less than what it allows itself.
     pub silence: Option<Duration>,
-    /// Asked between pieces of work and during pauses; `true` ends the call with [`crate::error::Status::Aborted`].
+    /// Asked between pieces of work and during pauses; `true` ends the call with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     pub aborted: &'a (dyn Fn() -> bool + Sync),
     /// The number of the token that the call began with ([`super::Session::number`]); 0: the current one.
     pub session: u64,

@@ -232,7 +232,7 @@ pub trait Source: Send + Sync {
     /// Returns the identity of the server. Needs no token.
     ///
     /// # Errors
-    /// Every status of the 300 block, and [`crate::error::Status::Aborted`].
+    /// Every status of the 300 block, and [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     fn server(&self, bounds: Bounds<'_>) -> Result<Server>;
 
     /// As [`Source::server`], but always sends a request to the server, to test whether it is reachable.
@@ -271,7 +271,7 @@ pub trait Source: Send + Sync {
     /// item once.
     ///
     /// # Errors
-    /// As [`Source::server`]; [`crate::error::Status::NotOnServer`] if the server has no such library.
+    /// As [`Source::server`]; [`ErrorKind::NotOnServer`](crate::ErrorKind::NotOnServer) if the server has no such library.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd>;
 
     /// Finds the changes of a library since `known`, as completely as [`Abilities::changes`] says: adds new items to
@@ -395,7 +395,7 @@ pub trait Source: Send + Sync {
 
     /// Interrupts all waiting inside this source, for a caller that must not wait for time-outs.
     ///
-    /// Calls whose bounds are aborted end with [`crate::error::Status::Aborted`]. Others lose their connection:
+    /// Calls whose bounds are aborted end with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted). Others lose their connection:
     /// requests without a reply are sent again, a partly received page fails as incomplete. Only name resolution and
     /// connecting are not interrupted.
     fn interrupt(&self) {}
