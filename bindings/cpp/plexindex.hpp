@@ -1710,12 +1710,14 @@ public:
     using value_type = Finding;
     Walker() = default;
     Walker(LibraryRef library, const Paths &folders, WalkOptions options)
-        : library_(std::move(library)), options_(std::move(options)) {
+        : library_(std::move(library)), given_(folders), options_(std::move(options)) {
         for (std::string_view texts = folders.text(); !texts.empty();) add(waiting_, "folder", take(texts));
         std::reverse(waiting_.begin(), waiting_.end());
     }
 
     std::int32_t next(plexindex_buffer *error) {
+        // A folder with a NUL would be two.
+        if (!begun_ && given_.check(error) != PLEXINDEX_OK) return PLEXINDEX_INVALID_ARGUMENT;
         for (;;) {
             std::vector<std::string> found;
             for (plexindex_finding one; plexindex_get_next_finding(&block_.buffer(), &at_, &one);) {
@@ -1774,6 +1776,7 @@ private:
     }
 
     LibraryRef library_;
+    Paths given_{};
     WalkOptions options_;
     std::vector<std::string> waiting_; // the next one last
     std::uint64_t walk_ = 0, files_ = 0;
@@ -2018,6 +2021,8 @@ public:
         raw_report.states = reinterpret_cast<std::uint8_t *>(made.states.data());
         raw_report.states_capacity = made.states.size();
         return Call::run([&](auto *error) {
+            for (const Paths *texts : {&edit.keys_, &edit.changes_})
+                if (texts->check(error) != PLEXINDEX_OK) return std::int32_t{PLEXINDEX_INVALID_ARGUMENT};
             const std::int32_t status = plexindex_edit_items(&raw, &raw_report, error);
             std::tie(made.done, made.failed, made.requests) =
                 std::tie(raw_report.done, raw_report.failed, raw_report.requests);

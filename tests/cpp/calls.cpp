@@ -783,6 +783,9 @@ void walks(const px::Library &movies, const setting &setting) {
     CHECK(only->kind == px::Finding::Kind::unreadable && only->cause == "2" && only->path == "/nowhere/at/all");
     CHECK(++only == nowhere.end() && nowhere.files() == 0 && none.begin() == none.end());
     refused(px::Status::invalid_argument, "no full path", [&] { return movies.walk({"films"}).begin(); });
+    const std::string two = root.string() + '\0' + root.string();
+    refused(px::Status::invalid_argument, "holds a NUL", [&] { return movies.walk({two}).begin(); });
+    refused(px::Status::invalid_argument, "holds a NUL", [&] { movies.edit_items(px::Edit().item(std::string_view("1\0002", 3)).set("title", "x")); });
     options.rules = static_cast<px::Rules>(512);
     refused(px::Status::invalid_argument, "walk.rules", [&] { return movies.walk({root}, options).begin(); });
 }
