@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use plexindex::inside::{Rules, WalkStarts};
-use plexindex::{Index, Library};
+use plexindex::{ErrorKind, Index, Library};
 use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
 use tempfile::TempDir;
 
@@ -153,6 +153,45 @@ fn each_file_that_is_no_single_item_has_a_cause() -> Anything {
         ])
     );
     assert_eq!(support::requests(&at.server), before, "no request is sent");
+    Ok(())
+}
+
+#[test]
+fn where_no_listing_is_there_to_compare_with_no_file_is_missing_in_plex() -> Anything {
+    let at = Scene::new()?;
+    let index = Index::open(support::options(&at.server, &at.path("another store")))?;
+    let all = index.library(plexindex::Selector::All)?;
+    let nothing = all.walk(
+        None,
+        &WalkStarts::default(),
+        (Rules::of_bits(0).expect("rules"), 1),
+        |_| Ok(()),
+    );
+    assert_eq!(
+        nothing.expect_err("no library is known").kind(),
+        ErrorKind::LibraryNotFound
+    );
+    let _ = index.libraries()?;
+    for library in [all, index.library("Films")?] {
+        let (told, _) = at.walked(&library, &["films/Alpha (2001)", "films/Gamma (2003)"], &[]);
+        let causes: Vec<&str> = told
+            .values()
+            .filter(|told| !told.contains("extras"))
+            .map(String::as_str)
+            .collect();
+        let ignored = told["films/Alpha (2001)/skipped.mkv"].as_str();
+        assert_eq!(causes.len(), 4);
+        for cause in causes {
+            assert!(cause.ends_with("file not_fetched ") || cause == ignored, "{cause}");
+        }
+    }
+    // One of the two libraries with this folder: the other may have the file.
+    let _ = index.library("Films")?.query().refresh()?;
+    let all = index.library(plexindex::Selector::All)?;
+    let (told, _) = at.walked(&all, &["films"], &[]);
+    assert_eq!(told["films/New (2005).mkv"], "file not_fetched ");
+    let (told, _) = at.walked(&index.library("Films")?, &["films"], &[]);
+    assert_eq!(told["films/New (2005).mkv"], "file not_scanned ");
     Ok(())
 }
 

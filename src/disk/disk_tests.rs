@@ -282,6 +282,7 @@ fn location(folder: &Path, is_out_of_scope: bool) -> Location {
         folder: bytes_of(folder).to_vec(),
         kinds: movies(),
         is_out_of_scope,
+        is_fetched: true,
     }
 }
 

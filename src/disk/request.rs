@@ -12,6 +12,8 @@ pub struct Location {
     pub kinds: Kinds,
     /// The location belongs only to libraries out of scope: nothing in it is reported.
     pub is_out_of_scope: bool,
+    /// All its libraries in scope have a listing to compare with.
+    pub is_fetched: bool,
 }
 
 /// Calls back for each path in order with whether it is listed.

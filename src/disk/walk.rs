@@ -430,7 +430,7 @@ impl Walk<'_> {
         for file in unknown.into_iter().map(|at| &files[at]) {
             let status = (self.request.status)(&file.path, file.twin);
             let rule = || self.rules.rule_for_path(&file.path, file.place);
-            let is_owned = || self.rules.location(file.place).is_some_and(|own| !own.is_out_of_scope);
+            let own = || self.rules.location(file.place).filter(|own| !own.is_out_of_scope);
             let (cause, detail) = match status {
                 ListedStatus::Listed => continue,
                 ListedStatus::ListedElsewhere => {
@@ -438,10 +438,11 @@ impl Walk<'_> {
                     continue;
                 }
                 ListedStatus::SeveralItems => ("several_items", Vec::new()),
-                ListedStatus::OnlyRootDiffers(_) | ListedStatus::Unlisted => match (rule(), status) {
-                    (Some((rule, line)), _) => (rule.name(), line),
-                    _ if is_owned() => ("not_scanned", Vec::new()),
-                    (None, ListedStatus::OnlyRootDiffers(listed)) => ("mapping_missing", listed),
+                ListedStatus::OnlyRootDiffers(_) | ListedStatus::Unlisted => match (rule(), own(), status) {
+                    (Some((rule, line)), ..) => (rule.name(), line),
+                    (_, Some(own), _) if own.is_fetched => ("not_scanned", Vec::new()),
+                    (_, Some(_), _) => ("not_fetched", Vec::new()),
+                    (.., ListedStatus::OnlyRootDiffers(listed)) => ("mapping_missing", listed),
                     _ => ("no_library", Vec::new()),
                 },
             };

@@ -132,6 +132,8 @@ impl Queries {
         let locations = {
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
+                // Without a library all files would be in none.
+                Resolved::Scope(_) if snapshot.rows.is_empty() => return Err(library.never_fetched(&self.reading)),
                 Resolved::Scope(scope) => scope,
                 Resolved::Unknown => return Err(library.unknown(&snapshot, &self.reading)),
             };
@@ -208,32 +210,35 @@ impl Queries {
 /// The folders of all libraries, as paths of this machine, without duplicates.
 fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Location> {
     let in_scope = places(scope, snapshot.rows.len());
-    let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>)> = Vec::new();
+    let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>, bool)> = Vec::new();
     let mut others: Vec<Vec<u8>> = Vec::new();
     for (place, row) in snapshot.rows.iter().enumerate() {
         for location in row.library.locations.iter().filter(|location| !location.is_empty()) {
             let folder = on_this_machine(location, mappings);
             if !in_scope.contains(&place) {
                 others.push(folder);
-            } else if let Some((_, kinds)) = folders.iter_mut().find(|(known, _)| *known == folder) {
+            } else if let Some((_, kinds, is_fetched)) = folders.iter_mut().find(|(known, ..)| *known == folder) {
                 kinds.push(row.library.kind);
+                *is_fetched &= row.generation.is_fetched();
             } else {
-                folders.push((folder, vec![row.library.kind]));
+                folders.push((folder, vec![row.library.kind], row.generation.is_fetched()));
             }
         }
     }
     others.sort_unstable();
     others.dedup();
-    others.retain(|folder| folders.iter().all(|(known, _)| known != folder));
-    let own = folders.into_iter().map(|(folder, kinds)| Location {
+    others.retain(|folder| folders.iter().all(|(known, ..)| known != folder));
+    let own = folders.into_iter().map(|(folder, kinds, is_fetched)| Location {
         folder,
         kinds: Kinds::of(&kinds),
         is_out_of_scope: false,
+        is_fetched,
     });
     let others = others.into_iter().map(|folder| Location {
         folder,
         kinds: Kinds::of(&[]),
         is_out_of_scope: true,
+        is_fetched: true,
     });
     own.chain(others).collect()
 }

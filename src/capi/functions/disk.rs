@@ -37,9 +37,9 @@ use crate::query::FileFilter;
 /// - `folder`, `twin_folder`: a folder that the walk has not read yet. These come last.
 /// - `file`, `twin_file`: a media file that is not listed as a single item. The cause is `several_items`: more than one
 ///   item has it; the rule that leaves it out, such as `hidden` for PLEXINDEX_RULE_HIDDEN, with the line of a
-///   .plexignore as detail; `not_scanned`: it lies in a library's folder; `mapping_missing`: it lies in none, and the
-///   library lists the detail, of which only the root differs; `no_library`. What only other libraries list is no
-///   finding.
+///   .plexignore as detail; `not_scanned`: it lies in a library's folder; `not_fetched`: so it does, and that library
+///   has no listing here: refresh it first; `mapping_missing`: it lies in none, and the library lists the detail, of
+///   which only the root differs; `no_library`. What only other libraries list is no finding.
 /// - `left_out`: a folder that is not read. The cause is a rule; or `loop`: a link to a folder above it; or `linked`:
 ///   the folder was read by another path, and the last text is its real path.
 /// - `link`: a link to a folder, with PLEXINDEX_WALK_ONCE only.
@@ -56,7 +56,7 @@ use crate::query::FileFilter;
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer and call again with the same struct;
 /// PLEXINDEX_INVALID_ARGUMENT, also for a walk that is over or that another call continues;
-/// PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known.
+/// PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known, and while none is.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `walk.library` must be a handle of an open index.

@@ -26,9 +26,9 @@ class Difference:
     item: Item | None
     """The item that Plex lists with it."""
     reason_code: str
-    """Why: ``"not_scanned"``, ``"no_library"``, ``"mapping_missing"``; ``"gone"``, ``"location_empty"``;
-    ``"several_items"``, ``"several_files"``; the name of a rule that leaves it out; ``"loop"``, ``"linked"`` (compared
-    already, by another path), ``"unreadable"``.
+    """Why: ``"not_scanned"``, ``"not_fetched"``, ``"no_library"``, ``"mapping_missing"``; ``"gone"``,
+    ``"location_empty"``; ``"several_items"``, ``"several_files"``; the name of a rule that leaves it out; ``"loop"``,
+    ``"linked"`` (compared already, by another path), ``"unreadable"``.
     """
     reason: str
     """The same as a sentence."""

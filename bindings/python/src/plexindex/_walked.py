@@ -34,6 +34,7 @@ _FEW, _LEFTOVERS = 64, (b"hidden", b"system", b"empty")
 _NAMED = 3
 _TEXTS = {
     "not_scanned": "it lies in a folder of library '{}', which does not list it (yet)",
+    "not_fetched": "it lies in a folder of a library that was never fetched: refresh it first",
     "no_library": "no library has a folder above it",
     "mapping_missing": "Plex lists it below another root: a mapping is missing",
     "loop": "the link leads to a folder above it",
