@@ -139,7 +139,7 @@ impl Counters {
         (took, begun.alone && running == 1 && calls == begun.calls)
     }
 
-    /// Ends a call whose answer the host refused.
+    /// Counts a call that had its answer in memory, but whose host refused it.
     pub fn count_call_at_once(&self) {
         add(&self.calls, 1);
     }
@@ -162,7 +162,8 @@ impl Counters {
         self.totals()
     }
 
-    /// Returns a copy of all counters.
+    /// Returns a copy of the counters; fields that only the store knows stay 0. An answer from memory counts as an
+    /// answer and as a call.
     #[must_use]
     pub fn read(&self) -> Stats {
         let get = |counter: &AtomicU64| counter.load(Ordering::Relaxed);

@@ -296,7 +296,7 @@ impl Library {
         Changes::new(&self.index, Some(self), cursor, false)
     }
 
-    /// All its items as added, followed by the changes since then:
+    /// All its items as [`Added`](crate::ChangeKind::Added), followed by the changes since then:
     /// [`Index::listing_and_changes`](crate::Index::listing_and_changes).
     ///
     /// # Errors

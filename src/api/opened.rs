@@ -13,8 +13,8 @@ use crate::stats::Counters;
 
 /// An open index: a cheap handle, to clone and to use from any thread.
 ///
-/// The index closes when its last handle goes, those of its libraries, tables and watches included. Any number of indexes
-/// may be open on one folder, in any number of processes.
+/// The index closes when its last handle is dropped; its libraries, tables and watches hold one too. Any number of
+/// indexes may be open on one folder, in any number of processes.
 ///
 /// ```
 /// use plexindex::{ErrorKind, Index, Options};
@@ -23,7 +23,7 @@ use crate::stats::Counters;
 /// # let folder = folder.path();
 /// let index = Index::open(Options::new(folder))?; // without a server: it answers from what is stored
 /// let failed = index.match_path("/media/movies/Big Buck Bunny (2008).mkv").unwrap_err();
-/// assert_eq!(failed.kind(), ErrorKind::Offline); // nothing is
+/// assert_eq!(failed.kind(), ErrorKind::Offline); // nothing is stored yet
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

@@ -133,7 +133,7 @@ impl<'q> Query<'q> {
     /// everything is fetched by then. What was fetched is kept, and the next call continues there.
     ///
     /// The callback may use the same index. A nested call that needs what is being fetched waits for it. A panic in the
-    /// callback ends the call in the same way, and then continues.
+    /// callback ends the call too, and then continues in the caller.
     pub fn progress(mut self, tell: impl FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q) -> Self {
         self.progress = Some(RefCell::new(Box::new(tell)));
         self

@@ -190,7 +190,8 @@ impl Walk<'_> {
         }
     }
 
-    /// Walks a folder. Folders that there is no time for are returned in `left` or go back to the queue.
+    /// Walks one starting point: a file is only noted, a folder is read with all below it. If the call is over before
+    /// that, the folders not read go into `left`; a link whose own folder was not read goes back to the queue.
     fn walk_below(
         &self,
         reader: &mut FolderReader,
@@ -243,8 +244,8 @@ impl Walk<'_> {
         names_read >= self.request.most || names_read > 0 && Instant::now() >= self.request.until
     }
 
-    /// Reads a folder. Pushes its subfolders onto the stack in reverse order, so that they are read in the order of
-    /// their names.
+    /// Reads a folder. Its media files wait to be looked up together. Its subfolders go onto the stack in reverse
+    /// order, so that they are read in the order of their names.
     fn read(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
         if self.is_only_out_of_scope(folder) {
             return;
@@ -254,14 +255,15 @@ impl Walk<'_> {
             Err(error) => return self.report_unreadable(folder, &error, thread),
         };
         self.names_read.fetch_add(1 + names.len(), Ordering::Relaxed);
+        // A link's folder was marked as read when the link became a starting point.
         if !folder.is_marked && self.was_read(folder, id) {
             return self.report_linked(&folder.path, folder.place, &mut thread.findings);
         }
         let path = folder.path.strip_suffix(b"/").unwrap_or(&folder.path);
-        let mut has_rules = false;
+        let mut has_plexignore = false;
         let (mut folders, mut media) = (Vec::new(), Vec::new());
         for (name, kind) in names {
-            has_rules |= name == b".plexignore";
+            has_plexignore |= name == b".plexignore";
             if let Some((is_folder, entry)) = self.entry(folder, path, name, kind, &mut thread.findings) {
                 if is_folder { &mut folders } else { &mut media }.push(entry);
             }
@@ -269,9 +271,10 @@ impl Walk<'_> {
         if !folder.twin {
             mark_twins(&mut folders, &mut media);
         }
-        let own = self.rules.location(folder.place);
-        let at_root = own.is_some_and(|own| own.folder == folder.path && !own.is_out_of_scope);
-        let ignored = (own.is_some() && has_rules && !at_root && self.request.rules.has(Rule::Plexignore))
+        let location = self.rules.location(folder.place);
+        let at_root = location.is_some_and(|own| own.folder == folder.path && !own.is_out_of_scope);
+        // The `.plexignore` of a location is among the rules already.
+        let ignored = (location.is_some() && has_plexignore && !at_root && self.request.rules.has(Rule::Plexignore))
             .then(|| Ignored::of(path))
             .flatten();
         thread.findings.files += media.len() as u64;

@@ -190,15 +190,16 @@ fn listing_due_ms(items: u64, policy: &Policy) -> i64 {
     pages.saturating_mul(LISTING_EACH_MS).min(policy.max_age_ms)
 }
 
-/// Returns whether a path that the server did not have may be searched again: after half a minute, then after twice as
-/// long each time, and at the latest when the listing expires.
+/// Returns whether a path that the server did not have may be searched again: first after half a minute, and at the
+/// latest when the listing expires. The pause is the time between the first and the last search, so it doubles.
 #[must_use]
 pub fn may_ask_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) -> bool {
     let Some(search) = search else {
         return true;
     };
-    let most = policy.ttl_ms(ASK_AGAIN_MS, policy.max_age_ms);
-    let pause = (search.last_ms - search.first_ms).clamp(ASK_AGAIN_MS, most.max(ASK_AGAIN_MS));
+    let longest = policy.ttl_ms(ASK_AGAIN_MS, policy.max_age_ms);
+    let pause = (search.last_ms - search.first_ms).clamp(ASK_AGAIN_MS, longest.max(ASK_AGAIN_MS));
+    // If the clock was set back to before the last search, the pause is over.
     !(0..pause).contains(&now_ms.saturating_sub(search.last_ms))
 }
 

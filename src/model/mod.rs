@@ -358,8 +358,8 @@ pub enum Confidence {
     /// An item whose path has only its end in common with this one, or is contradicted by it; or several candidates. Show it
     /// to a person, do not write to it.
     Low = 1,
-    /// One item: its path is recorded, listed or mapped, differs in its root only, or carries its title and nothing in it
-    /// contradicts. Safe to write to.
+    /// One item. The path is recorded, listed or mapped, or differs in its root only; or it contains the item's title,
+    /// and nothing in it contradicts the item. Safe to write to.
     High = 2,
 }
 

@@ -72,8 +72,8 @@ impl Token {
         let user = non_empty(thumbprint)
             .zip(non_empty(username))
             .and_then(|pair| serde_json::to_string(&pair).ok());
-        #[allow(clippy::cast_possible_truncation)] // a float ends at the ends of an integer
-        let expires_ms = ((exp? * 1_000.0) as i64).max(1); // 0 would be never
+        #[allow(clippy::cast_possible_truncation)] // `as` saturates
+        let expires_ms = ((exp? * 1_000.0) as i64).max(1); // 0 means: never expires
         Some(Claims { user, expires_ms })
     }
 

@@ -212,9 +212,9 @@ impl PathQuestion<'_> {
         })
     }
 
-    /// Returns whether unfetched libraries are fetched for a path outside all locations, which may only have another
-    /// root on the server. `false` if the item is found with high confidence, or if some library is fetched and the
-    /// server failed recently.
+    /// Returns whether to fetch unfetched libraries for this path: it is outside all locations, perhaps because its
+    /// root differs on the server. `false` if the item is found with high confidence, or if some library is fetched
+    /// and the server failed recently.
     fn may_be_anywhere(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> bool {
         let rows = &turn.snapshot.rows;
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;

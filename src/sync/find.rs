@@ -381,8 +381,8 @@ impl SyncJob<'_> {
         Ok(items.iter().any(is_below))
     }
 
-    /// Searches a library on the server for items with this title and merges them. Returns `false` if there are none, or the
-    /// reply does not contain all: the others would be missing for as long as the search is remembered.
+    /// Searches a library on the server for items with this title, and merges them. Returns `false` if there are none,
+    /// or if the reply is incomplete: while a search is remembered as done, its other items would be missing.
     fn search_title(&self, row: &LibraryRow, title: &str) -> Result<bool> {
         let wanted = fold_title(title);
         let mut found = false;

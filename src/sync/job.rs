@@ -210,15 +210,15 @@ impl Syncing {
             .single_flight(&self.store, &|| self.clock.now_ms(), what, at_once, deadline, work)
     }
 
-    /// Refuses to answer a call from a view that is not the one that it began with.
+    /// Fails if the snapshot shows another view than the one that the call began with.
     pub fn check_view(&self, call: &Call<'_>, snapshot: &Snapshot) -> Result<()> {
-        let is_its_tokens = self.reading.tokens.current_for(call.session).is_some();
-        let is_its_users = match call.whose {
+        let is_token_allowed = self.reading.tokens.current_for(call.session).is_some();
+        let is_user_allowed = match call.whose {
             AllowedView::Any => true,
             AllowedView::Of(own) => snapshot.identity.is_none_or(|now| now == own),
             AllowedView::Unknown => false,
         };
-        if is_its_tokens && is_its_users {
+        if is_token_allowed && is_user_allowed {
             return Ok(());
         }
         Err(replaced())

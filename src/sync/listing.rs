@@ -78,8 +78,8 @@ impl SyncJob<'_> {
         self.complete(row, listing, builder, begun, why)
     }
 
-    /// Returns whether the stored pages fit the remaining ones. Changes in between can be merged afterwards if the source reports all
-    /// of them and no position moves.
+    /// Returns whether pages fetched now fit the stored ones. A source that reports all changes and moves no position
+    /// may have changed since: its changes are merged afterwards.
     fn can_resume(&self, row: &LibraryRow, listing: &Listing, now_ms: i64) -> bool {
         let can = self.source.abilities();
         let is_exact = can.changes == Delta::Complete && can.resume == Resume::ByPosition;

@@ -1,8 +1,8 @@
 //! The name table: all listed paths, ordered so that paths with a common end are neighbours.
 //!
-//! The order: the upper half of the file name's hash, then the components from the end, byte by byte, shorter paths first. An
-//! element has the upper half of the hash and the entry. A directory with one place for every few elements leads to a hash
-//! with a jump and a short walk; the components before the file name then narrow the range by bisection.
+//! Paths are sorted by the upper half of the file name's hash, then by their components from the end: byte by byte,
+//! shorter paths first. An element has that half of the hash, and the number of the entry. A directory says where the
+//! hashes of each small range begin, so a short scan finds a hash. Bisection then compares the components before it.
 
 use std::cmp::Ordering;
 use std::io;

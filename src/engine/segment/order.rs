@@ -67,6 +67,7 @@ impl ListedPath {
 
 /// Builds the arrays from paths in order.
 pub struct FolderOrderBuilder {
+    /// The path beside which temporary files lie; `None`: in memory.
     place: Option<PathBuf>,
     order: Spool,
     count: usize,
@@ -79,6 +80,7 @@ pub struct FolderOrderBuilder {
     before: Vec<u8>,
     /// The offsets of its separators.
     ends: Vec<usize>,
+    /// Show and season of the previous path. A run begins where they change.
     owner: Option<(u32, u32)>,
 }
 

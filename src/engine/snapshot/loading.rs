@@ -48,16 +48,17 @@ impl KnownSequences for LoadedState<'_> {
 impl Reading {
     /// Loads a snapshot. Also returns the libraries whose changes did not all fit into their memtables.
     ///
-    /// Replaced segments are removed at once. If a file is missing when it is opened, the store refers to another one
-    /// by then, so the state is read again.
+    /// The file of a replaced segment is removed at once, so it may be missing when it is opened. The store then refers
+    /// to another file, and the state is read again.
     pub(super) fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let mut loaded = self.load_once(true)?;
         if !loaded.1.is_empty() {
-            // Without the earlier memtables, which are full of changes that later ones replaced.
+            // Memtables that are continued may be full of replaced changes. New ones hold only the last of each.
             loaded = self.load_once(false)?;
         }
         for _ in 0..MAX_LOAD_ATTEMPTS {
             let (snapshot, _) = &loaded;
+            // Without a newer commit, the store still refers to the missing file.
             if !snapshot.incomplete || self.store.totals()?.sequence == snapshot.sequence() {
                 break;
             }

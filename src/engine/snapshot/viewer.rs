@@ -28,13 +28,14 @@ impl Reading {
                 _ => 0,
             },
             given_ms: session.given_ms(|| self.clock.now_ms()),
+            // The length tells the kinds apart: a token has 32 bytes, the others have 1, 2 or 3 zero bytes more.
             who: match (viewer, &session.token) {
-                // One byte longer than a token's: a named user's matches are never inherited.
+                // Nobody inherits the matches of a named user.
                 (Viewer::Named(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (Viewer::Holder, Some(token)) => self.store.fingerprint(token.reveal()),
-                // Three bytes longer: without a token, each URL has a user of its own.
+                // Without a token, each URL has a user of its own.
                 (Viewer::Holder, None) => [self.store.fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat(),
-                // Two bytes longer: no token inherits from it, and it inherits from none.
+                // No token inherits from it, and it inherits from no token.
                 (Viewer::Reader, _) => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
             },
         })

@@ -188,9 +188,9 @@ fn check_whole(connection: &Connection, library: LibraryId, generation: Generati
 
 /// At most `limit` rows of a generation with row numbers above `after`, in order.
 ///
-/// Rows of a listing have consecutive numbers, so a large library is read in the order of the table. Where many rows of
-/// other libraries lie between them, the index finds the next ones. Sorting the rows for each page would take quadratic
-/// time.
+/// A large library is read in the order of the table, since its rows mostly have consecutive numbers. If many rows of
+/// other libraries lie between them, the library's index finds the next ones. The index alone would sort all remaining
+/// rows for each page, in quadratic time.
 pub fn batch(
     connection: &Connection,
     library: LibraryId,
@@ -202,8 +202,8 @@ pub fn batch(
     let listed: i64 = connection
         .find_value("SELECT listed_items FROM libraries WHERE id = ?1", [library])?
         .unwrap_or(0);
-    // The unary `+` keeps SQLite from using the library's index.
-    let some = |no_index: &str, after: i64, last: i64, most: i64| {
+    // `no_index` is empty, or the unary `+`, which keeps SQLite from using the library's index.
+    let rows_between = |no_index: &str, after: i64, last: i64, most: i64| {
         connection.rows(
             &format!(
                 "SELECT {} FROM items i {ABOVE} WHERE {no_index}i.library = ?1 AND i.id > ?3 AND i.id <= ?5 AND i.born <= ?2 \
@@ -217,11 +217,11 @@ pub fn batch(
     let (mut rows, mut after) = (Vec::new(), after);
     if listed > most.saturating_mul(MAX_SORTED_PAGES) {
         let last = after.saturating_add(most.saturating_mul(MAX_SCAN_PER_ITEM));
-        rows = some("+", after, last, most)?;
+        rows = rows_between("+", after, last, most)?;
         after = last;
     }
     if rows.len() < limit {
-        rows.extend(some(
+        rows.extend(rows_between(
             "",
             after,
             i64::MAX,

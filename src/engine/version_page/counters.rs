@@ -73,14 +73,13 @@ impl<'a, W: SharedWord> VersionCounters<'a, W> {
         Self { pending, done }
     }
 
-    /// Before the commit of transaction `number`, under the database's write lock.
+    /// Announces transaction `number`: before its commit, under the database's write lock.
     pub fn begin(&self, number: u64) {
         self.pending.store(number);
     }
 
-    /// After the commit and before the call returns.
-    ///
-    /// A later writer may have stored a higher number already: it stays.
+    /// Announces that transaction `number` is finished: after its commit, before the call returns. The higher number of
+    /// a later writer stays.
     pub fn commit(&self, number: u64) {
         self.done.raise(number);
     }

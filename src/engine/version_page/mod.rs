@@ -51,12 +51,11 @@ pub struct VersionPage {
 }
 
 impl VersionPage {
-    /// Maps the page at `path`, and creates it if it is missing. A page that is retired, or belongs to another store
-    /// (`store_id`), is refilled in place. It is never replaced or shortened, as other processes may have it mapped;
-    /// its incarnation tells them. Both counters of a new page are 0: call [`VersionPage::repair`] under the database's
-    /// write lock first.
+    /// Maps the page at `path`, and creates it if it is missing. A page that is retired, or belongs to a store other
+    /// than `store_id`, is refilled in place, since other processes may have it mapped: they see a new incarnation.
+    /// Both counters of a new or refilled page are 0: call [`VersionPage::repair`] under the database's write lock.
     ///
-    /// Other processes may still have a missing page mapped, so a new one is created only after they have noticed.
+    /// Other processes may still have a removed page mapped. A new one is created only after they have noticed that.
     /// `fresh`: the store has no commit yet, so no process can have an older page mapped, and no wait is needed.
     ///
     /// # Errors
@@ -71,8 +70,8 @@ impl VersionPage {
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
             return Ok(page);
         }
-        // Two processes must not create two pages: under the folder's lock, look again. Without working locks, mappings
-        // are unreliable too, and no page is created.
+        // The folder's lock keeps two processes from creating two pages: look again once it is held. A file system
+        // without working locks has no reliable mappings either, so no page is created there.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let _exclusive = FileLock::on_folder(folder, Deadline::after(CREATE_TIMEOUT), &|| false)

@@ -49,15 +49,16 @@ pub fn rewrite_folder<R>(mappings: &Mappings, folder: &[u8], mut each: impl FnMu
 /// separator.
 #[must_use]
 pub fn position_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8]>) -> FolderPosition {
-    // The root has lost its only separator.
+    // Without its trailing separator, the root is empty.
     let above: &[u8] = if folder.is_empty() { b"/" } else { folder };
-    let names = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
+    let name_count = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
     let place = |location: &[u8]| {
-        // The folder itself, however many separators `location` has.
+        // A path in the folder. If it lies under the location, and both have as many names, they are the same folder,
+        // however many separators the location has.
         let below = [folder, b"/-"].concat();
         if lies_under(folder, location) {
             FolderPosition::Within
-        } else if lies_under(&below, location) && names(folder) == names(location) {
+        } else if lies_under(&below, location) && name_count(folder) == name_count(location) {
             FolderPosition::Own
         } else if lies_under(location, above) {
             FolderPosition::Above

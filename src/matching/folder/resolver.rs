@@ -210,6 +210,8 @@ where
         Some(self.to_resolution(sum, match_kind, evidence))
     }
 
+    /// Builds the answer. `evidence` says how well a single member fits, and is then the reason; with several members
+    /// the reason says why there are several.
     fn to_resolution(&self, sum: FolderTotals<'v>, match_kind: MatchKind, evidence: Reason) -> FolderResolution<'v> {
         let is_single = sum.total == 1;
         let mut libraries = sum.members.iter().map(|known| known.library);

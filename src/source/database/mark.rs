@@ -135,15 +135,16 @@ impl Mark {
 
     /// Decodes a mark; `None` for a version of another kind of source.
     pub fn parse(token: &str) -> Option<Self> {
-        let (counters, rest) = token.split_once(FACTS)?;
-        rest.split_once(FACTS)?;
+        // Behind the counters come the number of rows and the file metadata. A mark has neither.
+        let (counters, facts) = token.split_once(FACTS)?;
+        facts.split_once(FACTS)?;
         let mut words = counters.split(' ');
         let file = u64::from_str_radix(words.next()?, 16).ok()?;
         let mut number = || words.next()?.parse().ok();
         let (items, parts, trash) = (number()?, number()?, [number()?, number()?, number()?]);
-        let rest = words.map(|word| i64::from_str_radix(word, 16).ok());
-        let rest: Vec<i64> = rest.collect::<Option<_>>()?;
-        let (pairs, []) = rest.as_chunks::<2>() else {
+        let top = words.map(|word| i64::from_str_radix(word, 16).ok());
+        let top: Vec<i64> = top.collect::<Option<_>>()?;
+        let (pairs, []) = top.as_chunks::<2>() else {
             return None;
         };
         Some(Self {

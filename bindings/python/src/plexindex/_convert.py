@@ -95,8 +95,8 @@ def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
 def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
     """Paths as one block, each followed by a NUL.
 
-    Refuses what ``path_bytes`` refuses, but for a NUL in a path: to find it takes as long as all the rest, and the
-    library counts them anyway. See ``name_refused``.
+    Refuses what ``path_bytes`` refuses, except a NUL in a path: a search for one would double the time, and the library
+    counts NULs anyway. See ``name_refused``.
     """
     try:
         block = "\0".join([*paths, ""]).encode()  # type: ignore[list-item]

@@ -1,6 +1,6 @@
-"""Types for annotations. Imported by type checkers only: it needs ``typing``, which is slow to import.
+"""Types for annotations. Only type checkers import this module, since ``typing`` is slow to import.
 
-Those that name a class of the package stand beside it: ``LibraryArg``, ``ProgressArg``, ``MappingArg``.
+Types that name a class of the package are defined beside that class: ``LibraryArg``, ``ProgressArg``, ``MappingArg``.
 """
 
 from __future__ import annotations

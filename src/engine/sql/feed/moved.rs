@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::page::ItemChange;
 use crate::model::{Item, ItemType, LibraryId};
 
-/// Joins the removal and the addition of an item that got another key, found by its GUID, into one change. They stay
-/// apart if either key was used by something else in between.
+/// Joins each removal and addition with the same GUID and different keys into one change: the item got another key.
+/// They stay apart if another change in between has either key.
 pub fn merged(changes: Vec<ItemChange>) -> Vec<ItemChange> {
     let mut merged: Vec<ItemChange> = Vec::with_capacity(changes.len());
     // The last change that only added or only removed an item, by library, type and GUID; and the last change of each
