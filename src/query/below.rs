@@ -56,16 +56,8 @@ impl Queries {
         for tried in 0.. {
             self.reading.catch_up_without_noting(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
-            let scope = match library.resolve(&snapshot)? {
-                Resolved::Scope(scope) => scope,
-                Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched(&self.reading)),
-                Resolved::Unknown => return Err(library.unknown(&snapshot, &self.reading)),
-            };
-            let rows = snapshot.rows_in(scope);
             // An empty page means the end, so a listing that is missing or was evicted meanwhile must be an error.
-            if !rows.iter().any(|row| row.generation.is_fetched()) {
-                return Err(library.never_fetched(&self.reading));
-            }
+            let scope = library.fetched_scope(&snapshot, &self.reading)?;
             let mappings = self.reading.mappings();
             let mut files = Normal::with(path, |path| {
                 FolderResolver::new(&snapshot.views, scope, mappings, path).files(after, limit)

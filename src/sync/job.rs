@@ -259,7 +259,7 @@ impl Syncing {
             bounds,
             report: &report,
         };
-        let requests = self.counters.read().requests;
+        let requests = self.request_counts();
         let work = || {
             let done = job.check_precondition().and_then(|source| {
                 let job = SyncJob { source, ..job };
@@ -280,7 +280,7 @@ impl Syncing {
                 monitor.tick(false); // the last state, so that a bar can end full
             }
             // A job that sent no request has not heard from the server.
-            if self.is_local() || self.counters.read().requests != requests {
+            if self.is_local() || self.request_counts() != requests {
                 self.back_off.end();
             }
         }

@@ -25,8 +25,7 @@ impl Reading {
                     Resolved::Scope(Scope::All) => {
                         return refuse("items are listed one library at a time: name one");
                     }
-                    Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched(self)),
-                    Resolved::Unknown => return Err(library.unknown(&snapshot, self)),
+                    Resolved::Unknown => return Err(library.not_stored(&snapshot, self)),
                 }
             };
             // An empty page would look like the end of a listing that is missing or was evicted.
@@ -63,14 +62,9 @@ impl Reading {
             }
         }
     }
+
     /// Returns an error if no library of the selection was fetched: what is not stored may exist.
     pub fn check_fetched(&self, library: &Selection) -> Result<()> {
-        let snapshot = self.snapshot();
-        let is_fetched = |row: &LibraryRow| row.generation.is_fetched();
-        match library.resolve(&snapshot)? {
-            Resolved::Scope(scope) if snapshot.rows_in(scope).iter().any(is_fetched) => Ok(()),
-            Resolved::Unknown if !snapshot.rows.is_empty() => Err(library.unknown(&snapshot, self)),
-            _ => Err(library.never_fetched(self)),
-        }
+        library.fetched_scope(&self.snapshot(), self).map(drop)
     }
 }

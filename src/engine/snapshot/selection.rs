@@ -142,6 +142,25 @@ impl Selection {
         )
     }
 
+    /// The libraries of the selection. An error if none of them was fetched: what is not stored may exist.
+    pub fn fetched_scope(&self, snapshot: &Snapshot, reading: &Reading) -> Result<Scope> {
+        let is_fetched = |row: &LibraryRow| row.generation.is_fetched();
+        match self.resolve(snapshot)? {
+            Resolved::Scope(scope) if snapshot.rows_in(scope).iter().any(is_fetched) => Ok(scope),
+            Resolved::Scope(_) => Err(self.never_fetched(reading)),
+            Resolved::Unknown => Err(self.not_stored(snapshot, reading)),
+        }
+    }
+
+    /// The error for a library that is not known, when no request is allowed.
+    pub fn not_stored(&self, snapshot: &Snapshot, reading: &Reading) -> Error {
+        if snapshot.rows.is_empty() {
+            self.never_fetched(reading)
+        } else {
+            self.unknown(snapshot, reading)
+        }
+    }
+
     /// The error for a library that was never fetched, when no request is allowed.
     pub fn never_fetched(&self, reading: &Reading) -> Error {
         if let Err(unaccepted) = reading.check_accepted() {

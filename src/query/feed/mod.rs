@@ -278,8 +278,7 @@ impl Queries {
                 Resolved::Scope(Scope::All) => None,
                 Resolved::Scope(Scope::One(place)) => snapshot.rows.get(place),
                 Resolved::Unknown if self.reading.awaits_acceptance()? => None,
-                Resolved::Unknown if snapshot.rows.is_empty() => return Err(library.never_fetched(&self.reading)),
-                Resolved::Unknown => return Err(library.unknown(&snapshot, &self.reading)),
+                Resolved::Unknown => return Err(library.not_stored(&snapshot, &self.reading)),
             },
         };
         let Some(identity) = snapshot.identity else {
