@@ -8,9 +8,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn
 
-# Statuses of a server that is busy, starts, or is away behind a proxy.
 _TOO_MANY = 429
-_REFUSALS = (_TOO_MANY, 502, 503, 504)
+# Statuses of a server that is busy, starts, or is away behind a proxy; or of one item that it cannot give.
+_AWAY = (502, 503, 504)
 _SERVER_ERROR = 500
 
 
@@ -47,11 +47,11 @@ def reraise(error: Exception, section: Any) -> NoReturn:
     # The rest of plexapi's text has the address.
     text = f"Plex answered {status}: the question for a file has to be asked again later"
     # One item alone may be what Plex, or a proxy, cannot answer: a host must not hold all of its jobs for that.
-    if status in _REFUSALS and (status == _TOO_MANY or not _answers(section)):
+    if status == _TOO_MANY or (status in _AWAY and not _answers(section)):
         from ._host_errors import refused
 
         raise refused(text) from error
-    if status == _TOO_MANY or status >= _SERVER_ERROR:
+    if status >= _SERVER_ERROR:
         raise ConnectError(text) from error
     raise error
 
