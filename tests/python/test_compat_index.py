@@ -174,13 +174,19 @@ class ServerDown(Exception):  # noqa: N818
     """As Stash2Plex's."""
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_server_that_is_busy_makes_the_host_wait(
-    world: Server, movies: Any, tmp_path: Path, listed: Any, monkeypatch: pytest.MonkeyPatch, status: int
-) -> None:
+@pytest.fixture
+def _server_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The host's module of exceptions is loaded."""
     host: Any = types.ModuleType("plex.exceptions")
     host.PlexServerDown = ServerDown
     monkeypatch.setitem(sys.modules, "plex.exceptions", host)
+
+
+@pytest.mark.usefixtures("_server_down")
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_server_that_is_busy_makes_the_host_wait(
+    world: Server, movies: Any, tmp_path: Path, listed: Any, status: int
+) -> None:
     given, rows = caches(tmp_path), world.paths()
     listed()
     item = find_plex_items_with_confidence(movies, rows[0]["path"], **given)[1]
@@ -206,14 +212,12 @@ def test_what_fails_for_one_item_is_no_server_that_is_down(world: Server, movies
     assert type(caught.value) is plexindex.ConnectError
 
 
+@pytest.mark.usefixtures("_server_down")
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_one_item_that_cannot_be_had_holds_up_no_other(
-    world: Server, movies: Any, tmp_path: Path, listed: Any, monkeypatch: pytest.MonkeyPatch, status: int
+    world: Server, movies: Any, tmp_path: Path, listed: Any, status: int
 ) -> None:
     # A proxy says 504 of an item that takes long, and 502 of one that ends Plex. A host must not wait for it.
-    host: Any = types.ModuleType("plex.exceptions")
-    host.PlexServerDown = ServerDown
-    monkeypatch.setitem(sys.modules, "plex.exceptions", host)
     given, row = caches(tmp_path), world.paths()[0]
     listed()
     item = find_plex_items_with_confidence(movies, row["path"], **given)[1]
