@@ -1,0 +1,35 @@
+"""For the tests of tools on plexindex or plexapi: a small Plex Media Server in pure Python.
+
+    from plexindex.testing import FakePlex
+
+    def test_my_tool(tmp_path):
+        with FakePlex({"Movies": ["/media/movies/Big Buck Bunny (2008).mkv"]}) as plex:
+            with plexindex.open(tmp_path, server_url=plex.url, token=plex.token) as index:
+                assert index.match_path("Movies", "/media/movies/Big Buck Bunny (2008).mkv").title == "Big Buck Bunny"
+
+With ``from plexindex.testing import fake_plex`` in its ``conftest.py`` a project has it as a fixture of pytest: a
+server without libraries, for :meth:`FakePlex.add_library`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ._http import Request
+from ._server import FakePlex
+
+__all__ = ["FakePlex", "Request"]
+
+try:
+    import pytest
+except ImportError:
+    # The server needs no pytest.
+    pass
+else:
+    __all__ += ["fake_plex"]
+
+    @pytest.fixture
+    def fake_plex() -> Iterator[FakePlex]:
+        """A server without libraries. It is gone when the test ends."""
+        with FakePlex() as plex:
+            yield plex

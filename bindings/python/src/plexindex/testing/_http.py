@@ -1,0 +1,182 @@
+"""The connections of a server: requests and replies, and the streams of events."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import queue
+import socket
+import struct
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from ._rows import Row, as_json, as_xml
+
+if TYPE_CHECKING:
+    from ._server import FakePlex
+
+__all__ = ["Connections", "Reply", "Request"]
+
+_REASONS = {200: "OK", 400: "Bad Request", 401: "Unauthorized", 404: "Not Found", 503: "Service Unavailable"}
+
+#: The number that a server of WebSockets has to answer with.
+_WEBSOCKET = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+
+class Request(NamedTuple):
+    """A request as it came."""
+
+    method: str
+    #: Its path, without arguments.
+    path: str
+    #: Its arguments in order, without the token.
+    arguments: list[tuple[str, str]]
+    #: The first row and the number of rows that it asks for, if it asks for a page.
+    window: tuple[int, int] | None
+
+    def argument(self, name: str, default: str = "") -> str:
+        """The value of an argument."""
+        return next((value for key, value in self.arguments if key == name), default)
+
+
+class Reply(NamedTuple):
+    """A status, and the container that comes with it."""
+
+    status: int
+    container: Row | None = None
+
+
+class Connections(ThreadingHTTPServer):
+    """Listens on the loopback address, and answers each connection on a thread of its own."""
+
+    daemon_threads = True
+    # Waiting for threads at the end would wait for clients that keep their connection.
+    block_on_close = False
+    request_queue_size = 128
+
+    def __init__(self, plex: FakePlex, port: int) -> None:
+        self.plex = plex
+        self._sockets: set[socket.socket] = set()
+        super().__init__(("127.0.0.1", port), _Handler)
+
+    def process_request(self, request: socket.socket, client_address: object) -> None:  # type: ignore[override]
+        """Notes the connection, so that it can be cut."""
+        self._sockets.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: socket.socket) -> None:  # type: ignore[override]
+        """Ends a connection that its client ended."""
+        self._sockets.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A client that went away is no error."""
+
+    def end(self) -> None:
+        """Stops to listen, and cuts all connections."""
+        self.shutdown()
+        self.server_close()
+        for one in list(self._sockets):
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    server: Connections
+
+    def log_message(self, *_: object) -> None:
+        """Writes nothing: tests read the requests of the server."""
+
+    def do_GET(self) -> None:
+        self._answer()
+
+    def do_PUT(self) -> None:
+        self._answer()
+
+    def do_POST(self) -> None:
+        self._answer()
+
+    def do_DELETE(self) -> None:
+        self._answer()
+
+    def _answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        url = urlsplit(self.path)
+        arguments = parse_qsl(url.query, keep_blank_values=True)
+        # Every header of Plex may be an argument instead.
+        headers = {name.lower(): value for name, value in [*arguments, *self.headers.items()]}
+        named = [(name, value) for name, value in arguments if name.lower() != "x-plex-token"]
+        request = Request(self.command, unquote(url.path), named, _window(headers))
+        reply = self.server.plex._reply(request, headers)
+        if reply.status == 200 and request.path.startswith("/:/") and request.path.endswith("/notifications"):
+            self._send_events(headers)
+        else:
+            self._send(reply, wants_json="json" in headers.get("accept", ""))
+
+    def _send(self, reply: Reply, *, wants_json: bool) -> None:
+        if reply.status != 200:
+            name = f"{reply.status} {_REASONS.get(reply.status, 'Error')}"
+            body, content_type = f"<html><head><title>{name}</title></head></html>".encode(), "text/html"
+        elif reply.container is None:
+            body, content_type = b"", "text/html"
+        elif wants_json:
+            body, content_type = as_json(reply.container), "application/json"
+        else:
+            body, content_type = as_xml(reply.container), "text/xml;charset=utf-8"
+        self.send_response(reply.status)
+        self.send_header("Content-Type", content_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _send_events(self, headers: dict[str, str]) -> None:
+        """Sends events until the client or the server goes away."""
+        self.close_connection = True
+        key = headers.get("sec-websocket-key")
+        with self.server.plex._listening() as events:
+            self._begin_events(key)
+            while True:
+                try:
+                    event = events.get(timeout=10)
+                except queue.Empty:
+                    self.wfile.write(b"\x89\x00" if key else b"event: ping\ndata: {}\n\n")
+                    continue
+                if event is None:
+                    return
+                self.wfile.write(_as_frame(*event) if key else _as_event(*event))
+
+    def _begin_events(self, key: str | None) -> None:
+        """Sends the head of a stream of events; ``key``: what a client of a WebSocket wants to have answered."""
+        if key is None:
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+        else:
+            accept = base64.b64encode(hashlib.sha1(key.encode() + _WEBSOCKET).digest()).decode()  # noqa: S324
+            self.send_response(101)
+            self.send_header("Upgrade", "websocket")
+            self.send_header("Connection", "Upgrade")
+            self.send_header("Sec-WebSocket-Accept", accept)
+        self.end_headers()
+
+
+def _window(headers: dict[str, str]) -> tuple[int, int] | None:
+    """The page that a request asks for: as with Plex, both numbers or none."""
+    start, size = headers.get("x-plex-container-start", ""), headers.get("x-plex-container-size", "")
+    return (int(start), int(size)) if start.isdigit() and size.isdigit() else None
+
+
+def _as_event(name: str, data: Row) -> bytes:
+    return f"event: {name}\ndata: {json.dumps(data)}\n\n".encode()
+
+
+def _as_frame(name: str, data: Row) -> bytes:
+    """An event as a text frame of a WebSocket: wrapped, and with lists where the stream has objects."""
+    lists = {key: [value] for key, value in data.items()}
+    text = json.dumps({"NotificationContainer": {"type": name, "size": 1, **lists}}).encode()
+    length = struct.pack("!B", len(text)) if len(text) < 126 else struct.pack("!BH", 126, len(text))
+    return b"\x81" + length + text

@@ -1,0 +1,372 @@
+"""A small Plex Media Server for tests."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import queue
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Union
+
+from . import _edits, _filters
+from ._content import LEVELS, NUMBERS, Item, Library
+from ._http import Connections, Reply, Request
+from ._names import files_below, kind_of, location_of
+from ._rows import Row, directory, full_row, row
+
+__all__ = ["FakePlex"]
+
+#: What a library is made from: paths of files, or a folder of this machine.
+Files = Union[Iterable[str], Path]
+#: An item is named by its rating key, or by the path of one of its files.
+ItemArg = Union[int, str]
+
+_TYPES = {number: type for type, number in NUMBERS.items()}
+
+
+class FakePlex:
+    """A small Plex Media Server in this process, for tests: real requests over HTTP, and nothing to install.
+
+    It answers in JSON and XML, so plexindex and plexapi work with it: libraries and their listings with paging, filters
+    and orders; single items; watched states, ratings and edits; scans; events. It serves as long as the ``with`` block
+    lasts. Any thread may call its methods.
+
+    ``libraries``: names, each with the paths of its files or with a folder whose media files are taken. Whether a
+    library has movies, shows, music or photos is told from its files. Titles, years and numbers of episodes come from
+    the paths: ``Big Buck Bunny (2008).mkv``, ``Show/Season 01/Show - S01E02 - Title.mkv``,
+    ``Artist/Album (2001)/01 - Title.flac``.
+
+    ``token``: the token that requests must have. Set the attribute to another one, and the old one is refused.
+    """
+
+    def __init__(self, libraries: Mapping[str, Files] | None = None, *, token: str = "test-token") -> None:  # noqa: S107
+        self.token = token
+        #: As Plex's: 40 hexadecimal digits.
+        self.machine_identifier = "f" * 40
+        #: Every request since the start, or since ``requests.clear()``.
+        self.requests: list[Request] = []
+        self._libraries: dict[int, Library] = {}
+        self._keys = itertools.count(101)
+        self._now = int(time.time())
+        self._lock = threading.RLock()
+        self._failures: list[int] = []
+        self._answers = threading.Event()
+        self._answers.set()
+        self._listeners: set[queue.Queue[tuple[str, Row] | None]] = set()
+        self._connections: Connections | None = None
+        self._port = 0
+        for title, files in (libraries or {}).items():
+            self.add_library(title, files)
+        self.start()
+
+    def __enter__(self) -> FakePlex:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def url(self) -> str:
+        """The server's address. It stays the same after :meth:`stop` and :meth:`start`."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Makes the server reachable again after :meth:`stop`."""
+        if self._connections is None:
+            self._connections = Connections(self, self._port)
+            self._port = self._connections.server_address[1]
+            threading.Thread(target=self._connections.serve_forever, args=(0.02,), daemon=True).start()
+
+    def stop(self) -> None:
+        """Makes the server unreachable, and cuts its connections. The libraries stay."""
+        if self._connections is not None:
+            self._connections.end()
+            self._connections = None
+        self.resume()
+        with self._lock:
+            for listener in self._listeners:
+                listener.put(None)
+
+    def pause(self) -> None:
+        """Makes the server silent: requests get no answer until :meth:`resume`."""
+        self._answers.clear()
+
+    def resume(self) -> None:
+        """Ends :meth:`pause`: the requests that wait are answered."""
+        self._answers.set()
+
+    def fail(self, status: int = 500, times: int = 1) -> None:
+        """The next requests get this status and no content."""
+        with self._lock:
+            self._failures += [status] * times
+
+    def add_library(self, title: str, files: Files = (), *, kind: str | None = None) -> int:
+        """Adds a library, and returns its section id.
+
+        ``kind``: ``movie``, ``show``, ``artist`` or ``photo``; without it the files tell.
+        """
+        paths = files_below(files) if isinstance(files, Path) else list(files)
+        kind = kind or kind_of(paths)
+        if kind not in LEVELS:
+            raise ValueError(f"{kind!r} is no type of a library: give one of {', '.join(LEVELS)}")
+        with self._lock:
+            section = len(self._libraries) + 1
+            location = str(files) if isinstance(files, Path) else location_of(paths) or f"/media/{title.lower()}"
+            self._libraries[section] = Library(section, title, kind, location, self._tick())
+            for path in paths:
+                self._libraries[section].add(path, self._keys, self._now)
+        return section
+
+    def add(self, library: str, path: str, **fields: object) -> int:
+        """Adds a file to the library of this title, as a scan would, and returns the rating key of its item.
+
+        ``fields``: see :meth:`set`.
+        """
+        with self._lock:
+            found = next((one for one in self._libraries.values() if one.title == library), None)
+            if found is None:
+                titles = ", ".join(repr(one.title) for one in self._libraries.values())
+                raise LookupError(f"there is no library {library!r}: there are {titles or 'none'}")
+            title = fields.get("title")
+            item = found.add(path, self._keys, self._tick(), None if title is None else str(title))
+            found.scanned_at = self._now
+            self._set(item, fields)
+            self._timeline(item, 5, "created")
+            return item.key
+
+    def remove(self, item: ItemArg) -> None:
+        """Removes an item and those below it. Items above it go with their last child."""
+        with self._lock:
+            found = self._item(item)
+            found.library.scanned_at = self._tick()
+            found.library.remove(found)
+            self._timeline(found, 9, "deleted")
+
+    def move(self, path: str, to: str) -> None:
+        """Gives a file another path, as when it was renamed and scanned. The item keeps its rating key."""
+        with self._lock:
+            item = self._item(path)
+            item.files[item.files.index(path)] = to
+            item.library.scanned_at = self._tick()
+            item.library.changes += 1
+            self._timeline(item, 5, "")
+
+    def set(self, item: ItemArg, **fields: object) -> None:
+        """Sets fields of an item.
+
+        ``fields``: Plex's names and values, such as ``title``, ``year``, ``viewCount`` (0 is not watched) and
+        ``summary``; ``guids``: a list such as ``["imdb://tt1254207"]``; ``tags``: a list for each of ``genre``,
+        ``label`` and so on.
+        """
+        with self._lock:
+            found = self._item(item)
+            self._tick()
+            self._set(found, fields)
+            self._timeline(found, 5, "")
+
+    def item(self, item: ItemArg) -> Row:
+        """What a request for the item gives: ``ratingKey``, ``title``, ``viewCount``, ``Media`` and so on."""
+        with self._lock:
+            return full_row(self._item(item), check_files=False)
+
+    def send_event(self, name: str, data: Row) -> None:
+        """Sends an event to all who listen, such as ``"activity", {"ActivityNotification": {…}}``.
+
+        Changes send theirs by themselves.
+        """
+        with self._lock:
+            for listener in self._listeners:
+                listener.put((name, data))
+
+    def _tick(self) -> int:
+        """The time of a change: later than that of the change before."""
+        self._now = max(self._now + 1, int(time.time()))
+        return self._now
+
+    def _set(self, item: Item, fields: Mapping[str, object]) -> None:
+        for name, value in fields.items():
+            if name == "guids":
+                item.guids = list(value)  # type: ignore[call-overload]
+            elif name == "tags":
+                item.tags = {tag: list(values) for tag, values in value.items()}  # type: ignore[attr-defined]
+            else:
+                item.fields[name] = value
+        item.fields.setdefault("updatedAt", self._now)
+        if "updatedAt" not in fields:
+            item.fields["updatedAt"] = self._now
+
+    def _item(self, item: ItemArg) -> Item:
+        for library in self._libraries.values():
+            if isinstance(item, int):
+                found = library.items.get(item)
+            else:
+                found = next((one for one in library.items.values() if item in one.files), None)
+            if found is not None:
+                return found
+        raise LookupError(f"no item has the {'rating key' if isinstance(item, int) else 'file'} {item!r}")
+
+    def _timeline(self, item: Item, state: int, metadata_state: str) -> None:
+        entry: Row = {
+            "identifier": "com.plexapp.plugins.library",
+            "sectionID": str(item.library.section),
+            "itemID": str(item.key),
+            "type": NUMBERS[item.type],
+            "title": item.title,
+            "state": state,
+            "updatedAt": self._now,
+        }
+        if metadata_state:
+            entry["metadataState"] = metadata_state
+        self.send_event("timeline", {"TimelineEntry": entry})
+
+    @contextlib.contextmanager
+    def _listening(self) -> Iterator[queue.Queue[tuple[str, Row] | None]]:
+        """A queue that receives the events while the block runs."""
+        events: queue.Queue[tuple[str, Row] | None] = queue.Queue()
+        with self._lock:
+            self._listeners.add(events)
+        try:
+            yield events
+        finally:
+            with self._lock:
+                self._listeners.discard(events)
+
+    def _reply(self, request: Request, headers: Mapping[str, str]) -> Reply:
+        """The reply to a request. ``headers``: by names in small letters, with the arguments of such names."""
+        with self._lock:
+            self.requests.append(request)
+        self._answers.wait()
+        with self._lock:
+            if self._failures:
+                return Reply(self._failures.pop(0))
+            if request.path == "/identity":
+                return Reply(200, {"claimed": True, **self._identity()})
+            if headers.get("x-plex-token") != self.token:
+                return Reply(401)
+            return self._route(request)
+
+    def _identity(self) -> Row:
+        return {"machineIdentifier": self.machine_identifier, "version": "1.43.4.10903-e5521bd8c"}
+
+    def _route(self, request: Request) -> Reply:
+        parts = request.path.strip("/").split("/")
+        if request.path == "/":
+            return Reply(200, {"friendlyName": "FakePlex", "platform": "Linux", **self._identity()})
+        if request.path == "/library":
+            identifier = "com.plexapp.plugins.library"
+            return Reply(200, {"identifier": identifier, "mediaTagVersion": 1, "title1": "Plex Library", "title2": ""})
+        if request.path == "/activities":
+            # Plex has this one at all times.
+            butler = {"uuid": "1", "type": "butler", "cancellable": False, "title": "Butler", "progress": -1}
+            return Reply(200, {"size": 1, "Activity": [butler]})
+        if parts[:2] == ["library", "sections"]:
+            return self._sections(request, parts[2:])
+        if request.path == "/library/all":
+            items = [item for library in self._libraries.values() for item in library.items.values()]
+            return self._listing(request, items, {})
+        if parts[:2] == ["library", "metadata"] and len(parts) > 2:
+            return self._metadata(request, parts[2:])
+        if parts[0] == ":":
+            return self._action(request, parts[1:])
+        return Reply(404)
+
+    def _sections(self, request: Request, parts: list[str]) -> Reply:
+        if not parts or parts == ["all"]:
+            found = [directory(library) for library in self._libraries.values()]
+            return Reply(200, {"size": len(found), "title1": "Plex Library", "Directory": found})
+        library = self._libraries.get(int(parts[0])) if parts[0].isdigit() else None
+        if library is None:
+            return Reply(404)
+        what = parts[1] if len(parts) > 1 else ""
+        if what == "refresh":
+            library.scanned_at = self._tick()
+            return Reply(200)
+        if what == "emptyTrash":
+            return Reply(200)
+        type = _TYPES.get(int(request.argument("type", "0") or 0), LEVELS[library.kind][0])
+        if what == "albums":
+            what, type = "all", "album"
+        if what == "all" and request.method == "PUT":
+            ids = request.argument("id").split(",")
+            return self._edit(request, [item for item in library.of_type(type) if str(item.key) in ids])
+        head: Row = {"librarySectionID": library.section, "librarySectionTitle": library.title}
+        if request.argument("includeMeta") == "1":
+            head["Meta"] = _filters.meta(library)
+        if what == "all":
+            # As Plex does: photos are listed only where the request names a zoom level.
+            hides = type == "photo" and not request.argument("clusterZoomLevel")
+            return self._listing(request, [] if hides else list(library.of_type(type)), head)
+        if what == "collections":
+            return self._listing(request, [], head)
+        if what in _filters.TAGS:
+            found = _filters.choices(library.of_type(type), what)
+            return Reply(200, {"size": len(found), **head, "Directory": found})
+        return Reply(404)
+
+    def _listing(self, request: Request, items: list[Item], head: Row) -> Reply:
+        found = _filters.in_order(_filters.chosen(items, request.arguments), request.argument("sort"))
+        with_guids = request.argument("includeGuids") == "1"
+        return _page(request, [row(item, with_guids=with_guids) for item in found], head)
+
+    def _metadata(self, request: Request, parts: list[str]) -> Reply:
+        keys = [int(key) for key in parts[0].split(",") if key.isdigit()]
+        found = [lib.items[key] for key in keys for lib in self._libraries.values() if key in lib.items]
+        if not found:
+            return Reply(404)
+        if request.method == "PUT":
+            return self._edit(request, found)
+        library = found[0].library
+        head: Row = {"librarySectionID": library.section, "librarySectionTitle": library.title}
+        if len(parts) == 1:
+            checks = request.argument("checkFiles") == "1"
+            return _page(request, [full_row(item, check_files=checks) for item in found], head)
+        if parts[1] in ("children", "allLeaves"):
+            below = found[0].children if parts[1] == "children" else found[0].leaves
+            return _page(request, [row(item, with_guids=True) for item in below], head)
+        return Reply(200 if parts[1] in ("refresh", "analyze") else 404)
+
+    def _edit(self, request: Request, items: list[Item]) -> Reply:
+        if not items:
+            return Reply(404)
+        _edits.apply(items, request.arguments, self._tick())
+        for item in items:
+            self._timeline(item, 5, "")
+        return Reply(200)
+
+    def _action(self, request: Request, parts: list[str]) -> Reply:
+        """A watched state, a place of playing, a rating; the streams of events are answered elsewhere."""
+        if parts[1:] == ["notifications"]:
+            return Reply(200)
+        key = request.argument("key") or request.argument("ratingKey")
+        try:
+            items = self._item(int(key)).leaves
+        except (LookupError, ValueError):
+            return Reply(404)
+        self._tick()
+        for item in items:
+            if parts == ["scrobble"]:
+                item.fields["viewCount"] = int(str(item.fields.get("viewCount", 0))) + 1
+                item.fields["lastViewedAt"] = self._now
+                item.fields.pop("viewOffset", None)
+            elif parts == ["unscrobble"]:
+                for name in ("viewCount", "lastViewedAt", "viewOffset"):
+                    item.fields.pop(name, None)
+            elif parts in (["progress"], ["timeline"]):
+                item.fields["viewOffset"] = int(request.argument("time", "0"))
+            elif parts == ["rate"]:
+                item.fields["userRating"] = float(request.argument("rating", "0"))
+            else:
+                return Reply(404)
+        return Reply(200)
+
+
+def _page(request: Request, rows: list[Row], head: Row) -> Reply:
+    """The rows that a request asks for."""
+    if request.window is None:
+        return Reply(200, {"size": len(rows), **head, "Metadata": rows})
+    start, size = request.window
+    page = rows[start : start + size]
+    return Reply(200, {"size": len(page), "totalSize": len(rows), "offset": start, **head, "Metadata": page})
