@@ -174,7 +174,7 @@ fn many_plain_names_in_a_plexignore_cost_no_more_than_few() {
         assert_eq!(told(&format!("other {number}.mkv")), None);
     }
     assert!(begun.elapsed().as_secs() < 5, "each name was compared with each line");
-    // The first line that fits is told, plain or not.
+    // The first line that matches is reported, plain or not.
     let line = |line: &str| Some(format!("'{line}' in /m/.plexignore").into_bytes());
     assert_eq!(told("FILM 7.mkv"), line("Film 7.mkv"));
     assert_eq!(told("first1.mkv"), line("First?.mkv"));
@@ -216,14 +216,14 @@ fn a_plexignore_is_no_gitignore() {
     ] {
         assert_eq!(names(line.as_bytes(), path), expected, "{line} and {path}");
     }
-    // Names that are no UTF-8.
+    // Names that are not UTF-8.
     let told = Ignored::new(b"/m/", b"\n# none\nodd*\xFF?.mkv\n")
         .match_file(b"/m/odd \xFE\xFF\xFD.mkv", b"odd \xFE\xFF\xFD.mkv");
     assert_eq!(told.as_deref(), Some(&b"'odd*\xFF?.mkv' in /m/.plexignore"[..]));
 }
 
-/// Findings by a walk in calls that read this many names each: what it is, why, and the path below the folder. Every other
-/// call is taken back and made again.
+/// Returns the findings of a walk in calls that read this many names each: kind, cause, and the path below the folder.
+/// Every other call is rolled back and repeated.
 fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, String, String)>, u64) {
     let (mut left, mut told, mut files) = (vec![(false, bytes_of(root).to_vec())], Vec::new(), 0);
     let (mut progress, mut is_over, mut calls) = (WalkProgress::default(), false, 0);
@@ -427,7 +427,7 @@ fn folders_that_link_to_each_other_are_read_once() {
     }
 }
 
-/// A call that ends while its threads take links gives none of them up.
+/// A call that ends while its threads take links does not lose a link.
 #[test]
 fn many_links_are_followed_once_whatever_the_length_of_calls() {
     const FOLDERS: usize = 400;
@@ -488,7 +488,7 @@ fn which_of_two_links_is_followed_depends_on_their_names_only() {
             "{most} names a call"
         );
     }
-    // Each location has its own: Plex lists it in both.
+    // The folder is read once per location, as Plex lists it in both.
     let other = folder.path().join("other");
     make(&other, "x.mkv");
     std::os::unix::fs::symlink(root.join("real"), other.join("here")).expect("a link");
@@ -550,11 +550,11 @@ fn a_missing_folder_is_reported_if_the_caller_named_it() {
         walked(true),
         [b"unreadable\x002\0", missing.as_slice(), b"\0\0"].concat()
     );
-    // It may have disappeared since the walk found it.
+    // The folder may have disappeared since the walk found it.
     assert_eq!(walked(false), b"");
 }
 
-/// The media below a folder, as links lead there: each once, by its real path.
+/// Returns the media below a folder, also through links: each once, by its real path.
 fn reachable(root: &Path) -> BTreeSet<PathBuf> {
     let real = |path: &Path| fs::canonicalize(path).ok();
     let root = real(root).expect("a folder");
@@ -577,7 +577,7 @@ fn reachable(root: &Path) -> BTreeSet<PathBuf> {
     media
 }
 
-/// Makes such a tree: its folders.
+/// Creates such a tree, and returns its folders.
 fn plant(top: &Path, folders: &[(Index, &str)], links: &[(Index, Index)]) -> Vec<PathBuf> {
     let mut all = vec![top.join("media")];
     for (number, (above, name)) in folders.iter().enumerate() {
@@ -593,7 +593,8 @@ fn plant(top: &Path, folders: &[(Index, &str)], links: &[(Index, Index)]) -> Vec
     all
 }
 
-/// Folders, each in one of those before it; links, each in a folder and to one, or to what is above all; and where a walk begins.
+/// A random tree: folders, each in an earlier one; links, each from a folder to a folder or to the root; and the start
+/// of a walk.
 type Tree = (Vec<(Index, &'static str)>, Vec<(Index, Index)>, Index);
 
 fn tree() -> impl Strategy<Value = Tree> {
@@ -631,7 +632,7 @@ proptest! {
         prop_assert_eq!(sorted((told, media.len() as u64)), sorted(found(root, &locations, 1_000_000)));
     }
 
-    /// Locations within each other and beside each other, reached by links too; some are of libraries that are not asked.
+    /// Locations within each other and beside each other, reached by links too. Some belong to libraries out of scope.
     #[test]
     fn any_locations_are_walked_the_same_way_each_time(
         (folders, links, begin) in tree(),

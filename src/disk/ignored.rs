@@ -1,9 +1,9 @@
 //! Parses `.plexignore` files, which differ from `.gitignore`.
 //!
-//! A pattern without a slash matches file names, ignoring case: in the file's folder, and for a location's own file
-//! also in all folders below. A pattern with a slash matches paths of files and folders relative to the file's folder,
-//! and also the folder before its last slash. A pattern that begins with a slash matches nothing. There is no negation,
-//! and `*` does not match a slash.
+//! A pattern without a slash matches file names and ignores case. It applies in the folder of its `.plexignore` file;
+//! in the file of a location it also applies in all folders below. A pattern with a slash matches the paths of files
+//! and folders relative to that folder. It also matches the folder before its last slash. A pattern that begins with a
+//! slash matches nothing. There is no negation, and `*` does not match a slash.
 
 use std::collections::HashMap;
 use std::fs;
@@ -23,8 +23,8 @@ pub struct Ignored {
 }
 
 impl Ignored {
-    /// Reads the file in this folder; `None` if it is unreadable. Opens only regular files: opening a pipe may block
-    /// for ever.
+    /// Reads the `.plexignore` file of this folder; `None` if there is none or it is unreadable. Opens only a regular
+    /// file, because opening a pipe may block for ever.
     pub fn of(folder: &[u8]) -> Option<Self> {
         let mut text = Vec::new();
         let path = named([folder, b"/.plexignore"].concat());
@@ -41,18 +41,22 @@ impl Ignored {
             path_patterns: Patterns::new(false),
         };
         for line in text.split(|byte| *byte == b'\n') {
-            let given = std::str::from_utf8(line).map_or_else(|_| line.trim_ascii(), |text| text.trim().as_bytes());
-            // No name contains a NUL, and it would end the text of a finding.
-            if given.first().is_none_or(|first| *first == b'#') || given.contains(&0) {
+            let trimmed = std::str::from_utf8(line).map_or_else(|_| line.trim_ascii(), |text| text.trim().as_bytes());
+            // No file name contains a NUL, and a NUL would end the text of a finding.
+            if trimmed.first().is_none_or(|first| *first == b'#') || trimmed.contains(&0) {
                 continue;
             }
-            let pattern = if given.starts_with(b"\\#") { &given[1..] } else { given };
+            let pattern = if trimmed.starts_with(b"\\#") {
+                &trimmed[1..]
+            } else {
+                trimmed
+            };
             match pattern.iter().rposition(|byte| *byte == b'/') {
-                None => ignored.name_patterns.add(given, &[pattern]),
+                None => ignored.name_patterns.add(trimmed, &[pattern]),
                 Some(_) if pattern[0] == b'/' => {}
                 Some(last) => ignored
                     .path_patterns
-                    .add(given, &[without_slashes(pattern), &pattern[..last]]),
+                    .add(trimmed, &[without_slashes(pattern), &pattern[..last]]),
             }
         }
         ignored
@@ -93,8 +97,7 @@ fn without_slashes(path: &[u8]) -> &[u8] {
 /// The patterns of one kind. Plain names are in a hash table; globs are tried one by one.
 #[derive(Debug)]
 struct Patterns {
-    /// Case is ignored.
-    folds: bool,
+    ignores_case: bool,
     lines: Vec<Vec<u8>>,
     /// The first line with each plain name.
     plain: HashMap<Vec<char>, usize>,
@@ -103,18 +106,19 @@ struct Patterns {
 }
 
 impl Patterns {
-    fn new(folds: bool) -> Self {
+    fn new(ignores_case: bool) -> Self {
         Self {
-            folds,
+            ignores_case,
             lines: Vec::new(),
             plain: HashMap::new(),
             globs: Vec::new(),
         }
     }
 
+    /// Adds a line with its patterns.
     fn add(&mut self, line: &[u8], patterns: &[&[u8]]) {
         for pattern in patterns {
-            let pattern = chars_of(pattern, self.folds);
+            let pattern = chars_of(pattern, self.ignores_case);
             if pattern.iter().any(|c| matches!(c, '*' | '?' | '[')) {
                 self.globs.push((self.lines.len(), pattern));
             } else {
@@ -126,23 +130,25 @@ impl Patterns {
 
     /// Returns the first line that matches.
     fn first_match(&self, name: &[u8]) -> Option<&[u8]> {
-        let name = chars_of(name, self.folds);
-        let plain = self.plain.get(&name).copied();
-        let mut before = self
+        let name = chars_of(name, self.ignores_case);
+        let plain_line = self.plain.get(&name).copied();
+        let mut globs_before = self
             .globs
             .iter()
-            .take_while(|(at, _)| plain.is_none_or(|plain| *at < plain));
-        let glob = before.find(|(_, glob)| glob_matches(glob, &name)).map(|(at, _)| *at);
-        glob.or(plain).map(|at| &*self.lines[at])
+            .take_while(|(line, _)| plain_line.is_none_or(|plain_line| *line < plain_line));
+        let glob_line = globs_before
+            .find(|(_, glob)| glob_matches(glob, &name))
+            .map(|(line, _)| *line);
+        glob_line.or(plain_line).map(|line| &*self.lines[line])
     }
 }
 
-/// Decodes a name, lower-cased with `folds`. An invalid byte becomes a character that no name contains; a character
-/// whose lower case is longer stays.
-fn chars_of(name: &[u8], folds: bool) -> Vec<char> {
+/// Decodes a name, in lower case if `ignores_case`. A character stays as it is if its lower case has several
+/// characters. An invalid byte becomes a character that no name contains.
+fn chars_of(name: &[u8], ignores_case: bool) -> Vec<char> {
     let mut chars = Vec::with_capacity(name.len());
     for chunk in name.utf8_chunks() {
-        let lower = |c: char| Some(c.to_lowercase()).filter(|lower| folds && lower.len() == 1);
+        let lower = |c: char| Some(c.to_lowercase()).filter(|lower| ignores_case && lower.len() == 1);
         chars.extend(
             chunk
                 .valid()
@@ -155,8 +161,8 @@ fn chars_of(name: &[u8], folds: bool) -> Vec<char> {
     chars
 }
 
-/// Returns whether a glob of `*`, `?` and `[…]` matches a whole name. Backtracks to the last star only; earlier stars
-/// before a slash need none, since only a slash matches a slash.
+/// Returns whether a glob of `*`, `?` and `[…]` matches a whole name. Only the last star is extended when the rest does
+/// not match. Earlier stars need not be: a star never extends over a slash, and only a slash matches a slash.
 fn glob_matches(glob: &[char], name: &[char]) -> bool {
     let (mut pattern, mut rest) = (glob, name);
     let mut star: Option<(&[char], &[char])> = None;
@@ -183,18 +189,18 @@ fn glob_matches(glob: &[char], name: &[char]) -> bool {
 /// Returns the length of the glob's first part if it matches this character. An unclosed bracket is an ordinary
 /// character.
 fn match_first(pattern: &[char], c: char) -> Option<usize> {
-    let (own, behind) = pattern.split_first()?;
-    if *own == '['
-        && let Some((set, negated)) = parse_set(behind)
+    let (first, rest) = pattern.split_first()?;
+    if *first == '['
+        && let Some((set, negated)) = parse_set(rest)
     {
         let matches = c != '/' && set_contains(c, set) != negated;
         return matches.then_some(set.len() + 2 + usize::from(negated));
     }
-    (*own == c || *own == '?' && c != '/').then_some(1)
+    (*first == c || *first == '?' && c != '/').then_some(1)
 }
 
-/// Parses a set behind its opening bracket: its content, and whether it is negated. A bracket that closes at once
-/// belongs to the set.
+/// Parses a set after its opening bracket. Returns its content, and whether it is negated. A closing bracket in first
+/// place belongs to the set.
 fn parse_set(inside: &[char]) -> Option<(&[char], bool)> {
     let (negated, inside) = match inside {
         ['!', rest @ ..] => (true, rest),

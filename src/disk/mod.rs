@@ -1,5 +1,5 @@
-//! Walks folders of this machine, and knows which files Plex ignores when it scans. Callbacks tell whether a file is
-//! listed, and why not.
+//! Walks folders of this machine, and knows which files Plex ignores when it scans. Callbacks return how the index
+//! lists a file.
 
 mod ignored;
 mod paths;

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crate::platform::names::FolderId;
 
-/// Maximum number of links followed per call.
-const AT_ONCE: usize = 4096;
+/// Maximum number of links followed by one call.
+const LINKS_PER_CALL: usize = 4096;
 
 /// A link to a folder. It is followed after all folders reachable without links were read.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Link {
     pub path: Vec<u8>,
+    /// See [`super::WalkStarts`].
     pub twin: bool,
     pub id: FolderId,
 }
@@ -19,22 +20,26 @@ pub struct Link {
 /// The folders already read, and the queue of links.
 #[derive(Debug, Default)]
 pub struct WalkProgress {
-    /// Read folders by location; the location is empty outside of all.
+    /// The folders already read, by location. An empty location stands for paths outside of all locations.
     read: Vec<(Vec<u8>, HashSet<FolderId>)>,
-    /// New links, and the queue of links whose folders are already marked as read.
+    /// Links that were found but not sorted yet.
     links: Vec<Arc<Link>>,
-    followed: Vec<Arc<Link>>,
-    /// The walk has begun to follow links.
-    follows: bool,
-    before: UndoLog,
+    /// The queue of links to read, the next one last. Their folders are already marked as read.
+    queue: Vec<Arc<Link>>,
+    /// Whether the walk has begun to follow links.
+    follows_links: bool,
+    undo_log: UndoLog,
 }
 
-/// Changes of the current call, for a rollback: a caller whose buffer is too small repeats the call.
+/// Changes of the current call. They are rolled back if the caller's buffer is too small, because the caller then
+/// repeats the call.
 #[derive(Debug, Default)]
 struct UndoLog {
+    /// Folders marked as read, each with the index of its set.
     added: Vec<(usize, FolderId)>,
+    /// Length of `WalkProgress::links` before the call.
     links: usize,
-    /// Copies of both lists, if links were taken from them.
+    /// Copies of both lists of links before the call, if links were taken from them.
     lists: Option<[Vec<Arc<Link>>; 2]>,
 }
 
@@ -49,17 +54,17 @@ impl WalkProgress {
     }
 
     /// Marks a folder as read that was reached without following a link to it. Returns `false` if it was read below
-    /// this location before, through a link. Without links every folder is new: some file systems give folders the same
-    /// id, and all but the first would be skipped.
+    /// this location before, through a link. Before the first link is followed every folder counts as new, because some
+    /// file systems give several folders the same id.
     pub(super) fn mark_read(&mut self, slot: usize, id: FolderId) -> bool {
-        self.mark_read_by_link(slot, id) || !self.follows
+        self.mark_read_by_link(slot, id) || !self.follows_links
     }
 
     /// Marks the target of a link as read; returns `false` if it was read before.
     pub(super) fn mark_read_by_link(&mut self, slot: usize, id: FolderId) -> bool {
         let is_new = self.read[slot].1.insert(id);
         if is_new {
-            self.before.added.push((slot, id));
+            self.undo_log.added.push((slot, id));
         }
         is_new
     }
@@ -71,35 +76,35 @@ impl WalkProgress {
 
     /// Returns an unread link to the queue.
     pub(super) fn put_back(&mut self, link: &Arc<Link>) {
-        self.followed.push(Arc::clone(link));
+        self.queue.push(Arc::clone(link));
     }
 
-    /// Returns the links to read next. Sorts all waiting links and passes each to `mark_read` before any is read: of
-    /// two links to a folder, the first in this order is always the one followed.
+    /// Returns the links to read next. If the queue is empty, the new links are sorted and passed to `mark_read` before
+    /// any of them is read. So the first of two links to one folder is always the one followed.
     pub(super) fn next_links(&mut self, mut mark_read: impl FnMut(&mut Self, &Link) -> bool) -> Vec<Arc<Link>> {
-        self.before.lists = Some([self.links.clone(), self.followed.clone()]);
-        self.follows = true;
-        if self.followed.is_empty() {
+        self.undo_log.lists = Some([self.links.clone(), self.queue.clone()]);
+        self.follows_links = true;
+        if self.queue.is_empty() {
             let mut found = std::mem::take(&mut self.links);
             found.sort_unstable();
             found.retain(|link| mark_read(self, link));
             found.reverse();
-            self.followed = found;
+            self.queue = found;
         }
-        let rest = self.followed.len().saturating_sub(AT_ONCE);
-        let mut next = self.followed.split_off(rest);
+        let rest = self.queue.len().saturating_sub(LINKS_PER_CALL);
+        let mut next = self.queue.split_off(rest);
         next.reverse();
         next
     }
 
     /// Returns whether the queue of links is empty.
     pub(super) fn has_no_links(&self) -> bool {
-        self.links.is_empty() && self.followed.is_empty()
+        self.links.is_empty() && self.queue.is_empty()
     }
 
     /// Commits the call: its findings reached the caller.
     pub fn commit(&mut self) {
-        self.before = UndoLog {
+        self.undo_log = UndoLog {
             links: self.links.len(),
             ..UndoLog::default()
         };
@@ -107,12 +112,12 @@ impl WalkProgress {
 
     /// Rolls back to the state before the call.
     pub fn undo(&mut self) {
-        let before = std::mem::take(&mut self.before);
+        let before = std::mem::take(&mut self.undo_log);
         for (slot, id) in before.added {
             self.read[slot].1.remove(&id);
         }
         match before.lists {
-            Some([links, followed]) => (self.links, self.followed) = (links, followed),
+            Some([links, queue]) => (self.links, self.queue) = (links, queue),
             None => self.links.truncate(before.links),
         }
         self.commit();

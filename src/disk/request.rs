@@ -16,10 +16,10 @@ pub struct Location {
     pub is_fetched: bool,
 }
 
-/// Calls back for each path in order with whether it is listed.
+/// Calls the second argument once for each path, in order: with `true` if the path is listed.
 pub type IsListed<'q> = dyn Fn(&[&[u8]], &mut dyn FnMut(bool)) + Sync + 'q;
 
-/// What the index says of a file.
+/// How the index lists a file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum ListedStatus {
     /// It is listed as a single item.
@@ -33,10 +33,11 @@ pub enum ListedStatus {
     Unlisted,
 }
 
-/// Returns the status of a file. With a twin ([`WalkFindings::text`]), the twin's item is not the file's.
+/// Returns the status of a file. The flag: the file has a twin ([`WalkStarts`]), so an item of the twin does not count.
 pub type StatusOf<'q> = dyn Fn(&[u8], bool) -> ListedStatus + Sync + 'q;
 
-/// The folders and files of a request, in order, and whether each has a twin, or lies below one ([`WalkFindings::text`]).
+/// The folders and files of a request, in order. Each has a flag: whether it has a twin or lies below a folder that has
+/// one. Twins are names in one folder with the same normal form.
 #[derive(Debug, Default)]
 pub struct WalkStarts<'q> {
     /// Folders to walk.
@@ -49,15 +50,15 @@ pub struct WalkStarts<'q> {
 pub struct WalkRequest<'q> {
     pub starts: &'q WalkStarts<'q>,
     pub locations: &'q [Location],
-    /// The folders come from the caller, not from an earlier call of the walk: one that does not exist is reported.
+    /// The folders come from the caller, not from an earlier call of the walk. A missing folder is then reported.
     pub is_first: bool,
     pub rules: Rules,
     /// The call stops after this many names, or at `until`, and returns the remaining folders.
     pub most: usize,
     pub until: Instant,
-    /// Tells for each path whether it certainly is listed.
+    /// Returns for each path whether it certainly is listed.
     pub is_listed: &'q IsListed<'q>,
-    /// For files that are not, and those with a twin or outside of all locations.
+    /// Called for a file that is not certainly listed, has a twin, or lies outside of all locations.
     pub status: &'q StatusOf<'q>,
 }
 
@@ -69,13 +70,13 @@ pub struct WalkFindings {
     pub text: Vec<u8>,
     /// Number of media files, listed or not.
     pub files: u64,
-    /// The number of the walk, while it is not over.
+    /// The number of the walk, with which the caller continues it; `None` if it is over.
     pub goes_on: Option<u64>,
 }
 
 impl WalkFindings {
-    pub(super) fn put(&mut self, what: &str, why: &str, path: &[u8], sentence: &[u8]) {
-        for text in [what.as_bytes(), why.as_bytes(), path, sentence] {
+    pub(super) fn put(&mut self, kind: &str, cause: &str, path: &[u8], sentence: &[u8]) {
+        for text in [kind.as_bytes(), cause.as_bytes(), path, sentence] {
             self.text.extend_from_slice(text);
             self.text.push(0);
         }

@@ -107,7 +107,7 @@ impl Kinds {
     #[must_use]
     pub fn of(kinds: &[LibraryKind]) -> Self {
         const ALL: u8 = Kinds::VIDEO | Kinds::AUDIO | Kinds::PHOTO;
-        let own = |kind: &LibraryKind| match kind {
+        let media_of = |kind: &LibraryKind| match kind {
             LibraryKind::Movie | LibraryKind::Show => Self::VIDEO | Self::AS_VIDEO,
             LibraryKind::Artist => Self::AUDIO,
             LibraryKind::Photo => Self::PHOTO | Self::VIDEO | Self::AS_VIDEO,
@@ -116,7 +116,7 @@ impl Kinds {
         if kinds.is_empty() {
             return Self(ALL | Self::AS_VIDEO);
         }
-        Self(kinds.iter().map(own).fold(0, |sum, own| sum | own))
+        Self(kinds.iter().map(media_of).fold(0, |sum, media| sum | media))
     }
 
     fn includes(self, kind: u8) -> bool {
@@ -130,11 +130,11 @@ impl Kinds {
             return false;
         };
         let mut lower = [0; 6];
-        let end = &name[dot + 1..];
-        let Some(lower) = lower.get_mut(..end.len()) else {
+        let extension = &name[dot + 1..];
+        let Some(lower) = lower.get_mut(..extension.len()) else {
             return false;
         };
-        lower.copy_from_slice(end);
+        lower.copy_from_slice(extension);
         lower.make_ascii_lowercase();
         self.includes(Self::VIDEO) && is_video(lower)
             || self.includes(Self::AUDIO) && is_audio(lower)
@@ -143,8 +143,8 @@ impl Kinds {
 }
 
 #[rustfmt::skip]
-fn is_video(end: &[u8]) -> bool {
-    matches!(end,
+fn is_video(extension: &[u8]) -> bool {
+    matches!(extension,
         b"3g2" | b"3gp" | b"asf" | b"asx" | b"avc" | b"avi" | b"avs" | b"bivx" | b"bup" | b"divx" | b"dv" | b"dvr-ms"
         | b"evo" | b"fli" | b"flv" | b"m2t" | b"m2ts" | b"m2v" | b"m4v" | b"mkv" | b"mov" | b"mp4" | b"mpeg" | b"mpg"
         | b"mts" | b"nsv" | b"nuv" | b"ogm" | b"ogv" | b"tp" | b"pva" | b"qt" | b"rm" | b"rmvb" | b"sdp" | b"svq3"
@@ -153,16 +153,16 @@ fn is_video(end: &[u8]) -> bool {
 }
 
 #[rustfmt::skip]
-fn is_audio(end: &[u8]) -> bool {
-    matches!(end,
+fn is_audio(extension: &[u8]) -> bool {
+    matches!(extension,
         b"mp3" | b"m4a" | b"m4b" | b"flac" | b"aac" | b"rm" | b"rma" | b"mpa" | b"wav" | b"wma" | b"ogg" | b"mp2"
         | b"mka" | b"ac3" | b"dts" | b"ape" | b"mpc" | b"mp+" | b"mpp" | b"shn" | b"oga" | b"aiff" | b"aif" | b"wv"
         | b"dsf" | b"dsd" | b"opus" | b"alac")
 }
 
 #[rustfmt::skip]
-fn is_photo(end: &[u8]) -> bool {
-    matches!(end,
+fn is_photo(extension: &[u8]) -> bool {
+    matches!(extension,
         b"png" | b"jpg" | b"jpeg" | b"bmp" | b"gif" | b"ico" | b"tif" | b"tiff" | b"tga" | b"pcx" | b"dng" | b"nef"
         | b"cr2" | b"crw" | b"orf" | b"arw" | b"erf" | b"3fr" | b"dcr" | b"x3f" | b"mef" | b"raf" | b"mrw" | b"pef"
         | b"sr2" | b"mpo" | b"jps" | b"rw2" | b"jp2" | b"j2k" | b"heic" | b"heif" | b"webp")
@@ -174,18 +174,18 @@ fn is_photo(end: &[u8]) -> bool {
 pub fn rule_for_folder(name: &[u8], rules: Rules, kinds: Kinds, at_root: bool) -> Option<Rule> {
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
-    let videos = |rule: Rule| kinds.includes(Kinds::AS_VIDEO) && rules.has(rule);
+    let video_rule = |rule: Rule| kinds.includes(Kinds::AS_VIDEO) && rules.has(rule);
     if rules.has(Rule::System) && (name.is_system_folder() || at_root && name.is_root_system_folder()) {
         Some(Rule::System)
     } else if rules.has(Rule::Hidden) && name.begins(b".") {
         Some(Rule::Hidden)
     } else if rules.has(Rule::Unpacking) && (name.is_being_unpacked()) {
         Some(Rule::Unpacking)
-    } else if videos(Rule::Discs) && (name.is(b"bdmv") || name.is(b"video_ts")) {
+    } else if video_rule(Rule::Discs) && (name.is(b"bdmv") || name.is(b"video_ts")) {
         Some(Rule::Discs)
-    } else if videos(Rule::Samples) && (name.is_samples_folder()) {
+    } else if video_rule(Rule::Samples) && (name.is_samples_folder()) {
         Some(Rule::Samples)
-    } else if videos(Rule::Extras) && !at_root && name.is_extras_folder() {
+    } else if video_rule(Rule::Extras) && !at_root && name.is_extras_folder() {
         Some(Rule::Extras)
     } else {
         None
@@ -201,14 +201,14 @@ pub fn rule_for_file(path: &Path, name: &[u8], rules: Rules, kinds: Kinds) -> Op
     let lower = name.to_ascii_lowercase();
     let name = LowerName(&lower);
     let size = || fs::metadata(path).map_or(0, |facts| facts.len());
-    let videos = |rule: Rule| kinds.includes(Kinds::AS_VIDEO) && rules.has(rule);
+    let video_rule = |rule: Rule| kinds.includes(Kinds::AS_VIDEO) && rules.has(rule);
     if rules.has(Rule::Hidden) && name.begins(b".") {
         Some(Rule::Hidden)
     } else if rules.has(Rule::Empty) && (size() == 0 || !may_read(path)) {
         Some(Rule::Empty)
-    } else if videos(Rule::Samples) && name.is_sample() && size() < SAMPLE_BYTES {
+    } else if video_rule(Rule::Samples) && name.is_sample() && size() < SAMPLE_BYTES {
         Some(Rule::Samples)
-    } else if videos(Rule::Extras) && name.is_extra() {
+    } else if video_rule(Rule::Extras) && name.is_extra() {
         Some(Rule::Extras)
     } else {
         None

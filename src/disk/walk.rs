@@ -20,81 +20,39 @@ use crate::platform::mutex::lock;
 use crate::platform::names::{EntryKind, FolderId, FolderReader};
 use crate::platform::thread::on_several;
 
-/// Number of threads besides the caller's. Most time is spent in system calls, and waiting for the network.
-const OTHERS: usize = 3;
-/// Number of files looked up at once.
-const AT_ONCE: usize = 256;
+/// Number of threads besides the caller's. They mostly wait for system calls and the network.
+const HELPERS: usize = 3;
+/// Number of files looked up together.
+const LOOKUP_BATCH: usize = 256;
 
 /// Walks folders. Files and folders that disappear during the walk are skipped. Returns the findings, and whether the
 /// walk is over.
 ///
-/// With `progress`, each real folder below a location is read once, so links between folders cause no loop; links are
-/// followed by a call that has no folder left to walk. Without `progress`, links are reported as findings.
+/// With `progress`, each real folder below a location is read once, so links between folders cause no loop. A call
+/// without folders to walk follows links. Without `progress`, links are reported as findings.
 #[must_use]
 pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (WalkFindings, bool) {
-    let mut walk = Walk {
-        request,
-        slots: Vec::new(),
-        progress: None,
-        location_indexes: (request.locations.iter().enumerate())
-            .map(|(at, location)| (location.folder.as_slice(), at))
-            .collect(),
-        location_parents: (request.locations.iter())
-            .filter_map(|location| {
-                location
-                    .folder
-                    .iter()
-                    .rposition(|byte| *byte == b'/')
-                    .map(|at| &location.folder[..at])
-            })
-            .collect(),
-        rules: WalkRules::new(request),
-        next: AtomicUsize::new(0),
-        names_read: AtomicUsize::new(0),
-    };
-    let mut refused = WalkFindings::default();
-    let mut starts: Vec<Start<'_>> = (request.starts.folders.iter())
-        .map(|(twin, folder)| Start::Folder(*twin, folder))
-        .collect();
-    starts.extend(request.starts.files.iter().map(|(twin, file)| Start::File(*twin, file)));
+    let mut walk = Walk::new(request);
+    let mut findings = WalkFindings::default();
+    let folders = request.starts.folders.iter();
+    let files = request.starts.files.iter();
+    let mut starts: Vec<Start<'_>> = folders.map(|(twin, folder)| Start::Folder(*twin, folder)).collect();
+    starts.extend(files.map(|(twin, file)| Start::File(*twin, file)));
     if let Some(progress) = progress {
         let folders = request.locations.iter().map(|location| location.folder.as_slice());
         walk.slots = folders.chain([&b""[..]]).map(|folder| progress.slot(folder)).collect();
         if starts.is_empty() {
-            walk.start_at_links(progress, &mut starts, &mut refused);
+            walk.start_at_links(progress, &mut starts, &mut findings);
         }
         walk.progress = Some(Mutex::new(progress));
     }
-    let walk = walk;
-    let whole = Mutex::new(refused);
-    let left: Mutex<Vec<(usize, WalkFindings)>> = Mutex::default();
-    on_several(OTHERS.min(starts.len().saturating_sub(1)), || {
-        let (mut reader, mut thread, mut rest) = (FolderReader::default(), WalkThread::default(), Vec::new());
-        loop {
-            let at = walk.next.fetch_add(1, Ordering::Relaxed);
-            let Some(start) = starts.get(at) else {
-                break;
-            };
-            let mut left = WalkFindings::default();
-            walk.walk_below(&mut reader, start, &mut thread, &mut left);
-            if !left.text.is_empty() {
-                rest.push((at, left));
-            }
-        }
-        walk.report_unlisted(&mut thread);
-        let mut whole = lock(&whole);
-        whole.text.append(&mut thread.findings.text);
-        whole.files += thread.findings.files;
-        lock(&left).append(&mut rest);
-    });
-    let (mut whole, mut left) = (std::mem::take(&mut *lock(&whole)), std::mem::take(&mut *lock(&left)));
+    let unread = walk.walk_starts(&starts, &mut findings);
     let has_no_links = walk.progress.is_none_or(|progress| lock(&progress).has_no_links());
-    let is_over = request.starts.folders.is_empty() && left.is_empty() && has_no_links;
-    left.sort_unstable_by_key(|(at, _)| *at);
-    for (_, rest) in left {
-        whole.text.extend_from_slice(&rest.text);
+    let is_over = request.starts.folders.is_empty() && unread.is_empty() && has_no_links;
+    for folders in unread {
+        findings.text.extend_from_slice(&folders.text);
     }
-    (whole, is_over)
+    (findings, is_over)
 }
 
 /// A starting point of a walk.
@@ -107,14 +65,15 @@ enum Start<'s> {
 
 struct Walk<'w> {
     request: &'w WalkRequest<'w>,
-    /// Index of each location in the progress, followed by that of paths outside of all locations.
+    /// For each location, the index of its set of read folders. The last entry is for paths outside of all locations.
     slots: Vec<usize>,
     progress: Option<Mutex<&'w mut WalkProgress>>,
     /// Locations by folder, and the parent folders of locations.
     location_indexes: HashMap<&'w [u8], usize>,
     location_parents: HashSet<&'w [u8]>,
     rules: WalkRules<'w>,
-    next: AtomicUsize,
+    /// Index of the next starting point.
+    next_start: AtomicUsize,
     /// Number of names read.
     names_read: AtomicUsize,
 }
@@ -122,7 +81,7 @@ struct Walk<'w> {
 struct PendingFolder {
     path: Vec<u8>,
     /// Index of its location.
-    place: Option<usize>,
+    location_index: Option<usize>,
     twin: bool,
     /// It is already marked as read.
     is_marked: bool,
@@ -141,7 +100,7 @@ struct WalkThread {
 /// A media file to look up.
 struct MediaFile {
     path: Vec<u8>,
-    place: Option<usize>,
+    location_index: Option<usize>,
     twin: bool,
 }
 
@@ -164,61 +123,111 @@ struct ParentFolder<'f> {
     ignored: Option<&'f Ignored>,
 }
 
-impl Walk<'_> {
+impl<'w> Walk<'w> {
+    fn new(request: &'w WalkRequest<'w>) -> Self {
+        let parent_of = |location: &'w Location| {
+            let slash = location.folder.iter().rposition(|byte| *byte == b'/')?;
+            Some(&location.folder[..slash])
+        };
+        let locations = request.locations.iter();
+        Self {
+            request,
+            slots: Vec::new(),
+            progress: None,
+            location_indexes: (locations.clone().enumerate())
+                .map(|(index, location)| (location.folder.as_slice(), index))
+                .collect(),
+            location_parents: locations.filter_map(parent_of).collect(),
+            rules: WalkRules::new(request),
+            next_start: AtomicUsize::new(0),
+            names_read: AtomicUsize::new(0),
+        }
+    }
+
+    /// Walks the starting points on several threads, and adds to `findings`. Returns the folders that were not read, in
+    /// the order of their starting points.
+    fn walk_starts(&self, starts: &[Start<'_>], findings: &mut WalkFindings) -> Vec<WalkFindings> {
+        let findings = Mutex::new(findings);
+        let unread: Mutex<Vec<(usize, WalkFindings)>> = Mutex::default();
+        on_several(HELPERS.min(starts.len().saturating_sub(1)), || {
+            let (mut reader, mut thread, mut thread_unread) =
+                (FolderReader::default(), WalkThread::default(), Vec::new());
+            loop {
+                let at = self.next_start.fetch_add(1, Ordering::Relaxed);
+                let Some(start) = starts.get(at) else {
+                    break;
+                };
+                let mut folders = WalkFindings::default();
+                self.walk_below(&mut reader, start, &mut thread, &mut folders);
+                if !folders.text.is_empty() {
+                    thread_unread.push((at, folders));
+                }
+            }
+            self.report_unlisted(&mut thread);
+            let mut findings = lock(&findings);
+            findings.text.append(&mut thread.findings.text);
+            findings.files += thread.findings.files;
+            lock(&unread).append(&mut thread_unread);
+        });
+        let mut unread = std::mem::take(&mut *lock(&unread));
+        unread.sort_unstable_by_key(|(at, _)| *at);
+        unread.into_iter().map(|(_, folders)| folders).collect()
+    }
+
     /// Adds the queued links as starting points, unless their folder was read before.
     fn start_at_links(&self, progress: &mut WalkProgress, starts: &mut Vec<Start<'_>>, findings: &mut WalkFindings) {
         let links = progress.next_links(|progress, link| {
-            let place = self.rules.innermost(&link.path);
-            let is_new = progress.mark_read_by_link(self.slot(place), link.id);
+            let location_index = self.rules.innermost(&link.path);
+            let is_new = progress.mark_read_by_link(self.slot(location_index), link.id);
             if !is_new {
-                self.report_linked(&link.path, place, findings);
+                self.report_linked(&link.path, location_index, findings);
             }
             is_new
         });
         starts.extend(links.into_iter().map(Start::Link));
     }
 
-    fn slot(&self, place: Option<usize>) -> usize {
-        self.slots[place.unwrap_or(self.request.locations.len())]
+    fn slot(&self, location_index: Option<usize>) -> usize {
+        self.slots[location_index.unwrap_or(self.request.locations.len())]
     }
 
     /// Reports that a folder was read by another path.
-    fn report_linked(&self, path: &[u8], place: Option<usize>, findings: &mut WalkFindings) {
-        if !self.rules.is_out_of_scope(place) {
+    fn report_linked(&self, path: &[u8], location_index: Option<usize>, findings: &mut WalkFindings) {
+        if !self.rules.is_out_of_scope(location_index) {
             let real = fs::canonicalize(named(path)).unwrap_or_default();
             findings.put("left_out", "linked", path, bytes_of(&real));
         }
     }
 
-    /// Walks one starting point: a file is only noted, a folder is read with all below it. If the call is over before
-    /// that, the folders not read go into `left`; a link whose own folder was not read goes back to the queue.
+    /// Walks one starting point: notes a file, or reads a folder with all folders below it. If the call ends first, the
+    /// folders not read go into `unread`, and a link whose own folder was not read returns to the queue.
     fn walk_below(
         &self,
         reader: &mut FolderReader,
         start: &Start<'_>,
         thread: &mut WalkThread,
-        left: &mut WalkFindings,
+        unread: &mut WalkFindings,
     ) {
         let (path, twin) = match start {
             Start::Folder(twin, path) | Start::File(twin, path) => (*path, *twin),
             Start::Link(link) => (link.path.as_slice(), link.twin),
         };
-        let place = self.rules.innermost(path);
+        let location_index = self.rules.innermost(path);
         if matches!(start, Start::File(..)) {
             thread.findings.files += 1;
             thread.files.push(MediaFile {
                 path: path.to_vec(),
-                place,
+                location_index,
                 twin,
             });
-            if thread.files.len() >= AT_ONCE {
+            if thread.files.len() >= LOOKUP_BATCH {
                 self.report_unlisted(thread);
             }
             return;
         }
         thread.stack.push(PendingFolder {
             path: path.to_vec(),
-            place,
+            location_index,
             twin,
             is_marked: matches!(start, Start::Link(_)),
         });
@@ -226,26 +235,26 @@ impl Walk<'_> {
             && let Some(folder) = thread.stack.pop()
         {
             self.read(reader, &folder, thread);
-            if thread.files.len() >= AT_ONCE {
+            if thread.files.len() >= LOOKUP_BATCH {
                 self.report_unlisted(thread);
             }
         }
         for folder in thread.stack.drain(..).rev() {
             match (start, &self.progress) {
                 (Start::Link(link), Some(progress)) if folder.is_marked => lock(progress).put_back(link),
-                _ => left.folder(&folder.path, folder.twin),
+                _ => unread.folder(&folder.path, folder.twin),
             }
         }
     }
 
-    /// At least one folder is read per call, so that repeated calls terminate.
+    /// Returns whether the call must end. Each call reads at least one folder, so that repeated calls terminate.
     fn is_over(&self) -> bool {
         let names_read = self.names_read.load(Ordering::Relaxed);
         names_read >= self.request.most || names_read > 0 && Instant::now() >= self.request.until
     }
 
-    /// Reads a folder. Its media files wait to be looked up together. Its subfolders go onto the stack in reverse
-    /// order, so that they are read in the order of their names.
+    /// Reads a folder. Queues its media files for the next lookup. Pushes its subfolders in reverse order, so that they
+    /// are read in the order of their names.
     fn read(&self, reader: &mut FolderReader, folder: &PendingFolder, thread: &mut WalkThread) {
         if self.is_only_out_of_scope(folder) {
             return;
@@ -257,7 +266,7 @@ impl Walk<'_> {
         self.names_read.fetch_add(1 + names.len(), Ordering::Relaxed);
         // A link's folder was marked as read when the link became a starting point.
         if !folder.is_marked && self.was_read(folder, id) {
-            return self.report_linked(&folder.path, folder.place, &mut thread.findings);
+            return self.report_linked(&folder.path, folder.location_index, &mut thread.findings);
         }
         let path = folder.path.strip_suffix(b"/").unwrap_or(&folder.path);
         let mut has_plexignore = false;
@@ -271,8 +280,8 @@ impl Walk<'_> {
         if !folder.twin {
             mark_twins(&mut folders, &mut media);
         }
-        let location = self.rules.location(folder.place);
-        let at_root = location.is_some_and(|own| own.folder == folder.path && !own.is_out_of_scope);
+        let location = self.rules.location(folder.location_index);
+        let at_root = location.is_some_and(|location| location.folder == folder.path && !location.is_out_of_scope);
         // The `.plexignore` of a location is among the rules already.
         let ignored = (location.is_some() && has_plexignore && !at_root && self.request.rules.has(Rule::Plexignore))
             .then(|| Ignored::of(path))
@@ -280,7 +289,7 @@ impl Walk<'_> {
         thread.findings.files += media.len() as u64;
         thread.files.extend(media.into_iter().map(|file| MediaFile {
             path: join_path(path, &file.bytes),
-            place: folder.place,
+            location_index: folder.location_index,
             twin: file.twin,
         }));
         folders.sort_unstable_by(|a, b| a.bytes.cmp(&b.bytes));
@@ -300,18 +309,21 @@ impl Walk<'_> {
 
     /// Returns whether a folder is a location out of scope without a location in scope below it.
     fn is_only_out_of_scope(&self, folder: &PendingFolder) -> bool {
-        let is_own = |own: &Location| own.is_out_of_scope && own.folder == folder.path;
-        let is_asked = |inner: &Location| !inner.is_out_of_scope && is_in(&inner.folder, &folder.path);
-        self.rules.location(folder.place).is_some_and(is_own) && !self.request.locations.iter().any(is_asked)
+        let is_this_folder = |location: &Location| location.is_out_of_scope && location.folder == folder.path;
+        let is_in_scope_below = |inner: &Location| !inner.is_out_of_scope && is_in(&inner.folder, &folder.path);
+        self.rules.location(folder.location_index).is_some_and(is_this_folder)
+            && !self.request.locations.iter().any(is_in_scope_below)
     }
 
-    /// Reports an unreadable folder, unless it disappeared meanwhile. A searchable one may contain readable locations.
+    /// Reports an unreadable folder, unless it disappeared meanwhile. If the folder can be searched, the locations
+    /// below it are still read.
     fn report_unreadable(&self, folder: &PendingFolder, error: &io::Error, thread: &mut WalkThread) {
-        let is_given = self.request.is_first && self.request.starts.folders.iter().any(|(_, one)| *one == folder.path);
-        if error.kind() == io::ErrorKind::NotFound && !is_given {
+        let is_from_caller =
+            self.request.is_first && self.request.starts.folders.iter().any(|(_, one)| *one == folder.path);
+        if error.kind() == io::ErrorKind::NotFound && !is_from_caller {
             return;
         }
-        if !self.rules.is_out_of_scope(folder.place) {
+        if !self.rules.is_out_of_scope(folder.location_index) {
             thread.findings.unreadable(&folder.path, error);
         }
         if named(join_path(&folder.path, b".")).metadata().is_ok() {
@@ -322,7 +334,7 @@ impl Walk<'_> {
     /// Marks a folder as read; returns whether it was read before by another path.
     fn was_read(&self, folder: &PendingFolder, id: FolderId) -> bool {
         let progress = self.progress.as_ref();
-        progress.is_some_and(|progress| !lock(progress).mark_read(self.slot(folder.place), id))
+        progress.is_some_and(|progress| !lock(progress).mark_read(self.slot(folder.location_index), id))
     }
 
     /// Returns the entry for a subfolder or a media file, and whether it is a folder; `None` for other names.
@@ -334,11 +346,11 @@ impl Walk<'_> {
         kind: EntryKind,
         findings: &mut WalkFindings,
     ) -> Option<(bool, FolderEntry)> {
-        let is_out_of_scope = self.rules.is_out_of_scope(folder.place);
+        let is_out_of_scope = self.rules.is_out_of_scope(folder.location_index);
         let kinds = self
             .rules
-            .location(folder.place)
-            .map_or_else(|| Kinds::of(&[]), |own| own.kinds);
+            .location(folder.location_index)
+            .map_or_else(|| Kinds::of(&[]), |location| location.kinds);
         let (is_folder, link) = match kind {
             EntryKind::Folder => (true, None),
             EntryKind::Other => (false, None),
@@ -363,9 +375,10 @@ impl Walk<'_> {
         })
     }
 
-    /// Pushes a subfolder; of an ignored one, which is reported, only the locations below. No rule ignores a location itself.
+    /// Pushes a subfolder. An ignored subfolder is reported, and only the locations below it are pushed. No rule
+    /// ignores a location itself.
     fn enter(&self, parent: &ParentFolder<'_>, subfolder: &FolderEntry, thread: &mut WalkThread) {
-        let outer_location = parent.folder.place;
+        let outer_location = parent.folder.location_index;
         let is_out_of_scope = self.rules.is_out_of_scope(outer_location);
         let path = join_path(parent.path, &subfolder.bytes);
         let own_location = if parent.has_locations {
@@ -393,14 +406,14 @@ impl Walk<'_> {
         } else {
             thread.stack.push(PendingFolder {
                 path,
-                place: own_location.or(outer_location),
+                location_index: own_location.or(outer_location),
                 twin: subfolder.twin,
                 is_marked: false,
             });
         }
     }
 
-    /// Pushes the outermost locations below a folder that is not entered itself.
+    /// Pushes the outermost locations below a folder that is not read itself.
     fn enter_locations(&self, path: &[u8], twin: bool, stack: &mut Vec<PendingFolder>) {
         let locations = self.request.locations;
         let is_below = |inner: &Location, outer: &[u8]| inner.folder != outer && is_in(&inner.folder, outer);
@@ -410,7 +423,7 @@ impl Walk<'_> {
             if (0..locations.len()).filter(below).all(is_outermost) {
                 stack.push(PendingFolder {
                     path: locations[at].folder.clone(),
-                    place: Some(at),
+                    location_index: Some(at),
                     twin,
                     is_marked: false,
                 });
@@ -425,15 +438,19 @@ impl Walk<'_> {
         let paths: Vec<&[u8]> = files.iter().map(|file| file.path.as_slice()).collect();
         let (mut at, mut unknown) = (0, Vec::new());
         (self.request.is_listed)(&paths, &mut |is_listed| {
-            if !is_listed || files[at].place.is_none() || files[at].twin {
+            if !is_listed || files[at].location_index.is_none() || files[at].twin {
                 unknown.push(at);
             }
             at += 1;
         });
         for file in unknown.into_iter().map(|at| &files[at]) {
             let status = (self.request.status)(&file.path, file.twin);
-            let rule = || self.rules.rule_for_path(&file.path, file.place);
-            let own = || self.rules.location(file.place).filter(|own| !own.is_out_of_scope);
+            let rule = || self.rules.rule_for_path(&file.path, file.location_index);
+            let location = || {
+                self.rules
+                    .location(file.location_index)
+                    .filter(|location| !location.is_out_of_scope)
+            };
             let (cause, detail) = match status {
                 ListedStatus::Listed => continue,
                 ListedStatus::ListedElsewhere => {
@@ -441,9 +458,9 @@ impl Walk<'_> {
                     continue;
                 }
                 ListedStatus::SeveralItems => ("several_items", Vec::new()),
-                ListedStatus::OnlyRootDiffers(_) | ListedStatus::Unlisted => match (rule(), own(), status) {
+                ListedStatus::OnlyRootDiffers(_) | ListedStatus::Unlisted => match (rule(), location(), status) {
                     (Some((rule, line)), ..) => (rule.name(), line),
-                    (_, Some(own), _) if own.is_fetched => ("not_scanned", Vec::new()),
+                    (_, Some(location), _) if location.is_fetched => ("not_scanned", Vec::new()),
                     (_, Some(_), _) => ("not_fetched", Vec::new()),
                     (.., ListedStatus::OnlyRootDiffers(listed)) => ("mapping_missing", listed),
                     _ => ("no_library", Vec::new()),
@@ -471,8 +488,8 @@ fn mark_twins(folders: &mut [FolderEntry], media: &mut [FolderEntry]) {
         .map(|name| (Normal::with(&name.bytes, hash_of), name))
         .collect();
     names.sort_unstable_by_key(|(hash, _)| *hash);
-    for alike in names.chunk_by_mut(|a, b| a.0 == b.0).filter(|alike| alike.len() > 1) {
-        for (_, name) in alike {
+    for twins in names.chunk_by_mut(|a, b| a.0 == b.0).filter(|twins| twins.len() > 1) {
+        for (_, name) in twins {
             name.twin = true;
         }
     }

@@ -1,4 +1,4 @@
-//! Which rule ignores a file or a folder, where it lies.
+//! Finds the rule that ignores a file or a folder.
 
 use std::sync::OnceLock;
 
@@ -8,7 +8,7 @@ use super::request::{Location, WalkRequest};
 use super::rules::{Kinds, Rule, Rules, rule_for_file, rule_for_folder};
 use crate::platform::files::named;
 
-/// A rule, and the line of a `.plexignore` file.
+/// A rule, and the line of the `.plexignore` file; the line is empty for other rules.
 type RuleMatch = (Rule, Vec<u8>);
 /// Index of the innermost location that contains a path; `None` outside of all.
 type LocationIndex = Option<usize>;
@@ -36,48 +36,56 @@ impl<'w> WalkRules<'w> {
         around.max_by_key(|at| self.locations[*at].folder.len())
     }
 
-    pub fn location(&self, place: LocationIndex) -> Option<&'w Location> {
-        place.map(|at| &self.locations[at])
+    pub fn location(&self, location_index: LocationIndex) -> Option<&'w Location> {
+        location_index.map(|at| &self.locations[at])
     }
 
-    pub fn is_out_of_scope(&self, place: LocationIndex) -> bool {
-        self.location(place).is_some_and(|own| own.is_out_of_scope)
+    pub fn is_out_of_scope(&self, location_index: LocationIndex) -> bool {
+        self.location(location_index)
+            .is_some_and(|location| location.is_out_of_scope)
     }
 
-    /// Returns the rule that ignores a folder. `at_root`: it lies directly in a location. `own`: the `.plexignore` file
-    /// beside it, unless that is a location's.
+    /// Returns the rule that ignores a folder. `at_root`: the folder lies directly in a location. `parent_ignored`: the
+    /// `.plexignore` file of its parent folder, unless the parent is a location.
     pub fn folder_rule(
         &self,
         path: &[u8],
-        at: LocationIndex,
+        location_index: LocationIndex,
         at_root: bool,
-        own: Option<&Ignored>,
+        parent_ignored: Option<&Ignored>,
     ) -> Option<RuleMatch> {
-        let (rules, kinds) = self.rules_at(at);
+        let (rules, kinds) = self.rules_at(location_index);
         let rule = rule_for_folder(name_of(path), rules, kinds, at_root);
         rule.map(|rule| (rule, Vec::new())).or_else(|| {
-            let line = self.ignored_at(at, own).find_map(|one| one.match_folder(path))?;
+            let line = self
+                .ignored_at(location_index, parent_ignored)
+                .find_map(|one| one.match_folder(path))?;
             Some((Rule::Plexignore, line))
         })
     }
 
     /// Returns the rule that ignores a file or a folder between it and its location.
-    pub fn rule_for_path(&self, path: &[u8], place: LocationIndex) -> Option<RuleMatch> {
+    pub fn rule_for_path(&self, path: &[u8], location_index: LocationIndex) -> Option<RuleMatch> {
         let parent = path.iter().rposition(|byte| *byte == b'/')?;
-        let root = self
-            .location(place)
-            .map_or(parent, |own| own.folder.strip_suffix(b"/").unwrap_or(&own.folder).len());
-        let (mut own, mut above) = (None, root);
-        while let Some(length) = path.get(above + 1..)?.iter().position(|byte| *byte == b'/') {
-            let folder = &path[..=above + length];
-            let found = self.folder_rule(folder, place, above == root, own.as_ref());
+        let root_length = self.location(location_index).map_or(parent, |location| {
+            location.folder.strip_suffix(b"/").unwrap_or(&location.folder).len()
+        });
+        let (mut parent_ignored, mut parent_length) = (None, root_length);
+        while let Some(length) = path.get(parent_length + 1..)?.iter().position(|byte| *byte == b'/') {
+            let folder = &path[..=parent_length + length];
+            let found = self.folder_rule(
+                folder,
+                location_index,
+                parent_length == root_length,
+                parent_ignored.as_ref(),
+            );
             if found.is_some() {
                 return found;
             }
-            own = self.rules.has(Rule::Plexignore).then(|| Ignored::of(folder)).flatten();
-            above = folder.len();
+            parent_ignored = self.rules.has(Rule::Plexignore).then(|| Ignored::of(folder)).flatten();
+            parent_length = folder.len();
         }
-        let ((rules, kinds), name) = (self.rules_at(place), name_of(path));
+        let ((rules, kinds), name) = (self.rules_at(location_index), name_of(path));
         if rules.has(Rule::Extension) && !kinds.has(name) {
             return Some((Rule::Extension, Vec::new()));
         }
@@ -85,28 +93,39 @@ impl<'w> WalkRules<'w> {
         file.symlink_metadata().ok()?;
         let rule = rule_for_file(&file, name, rules, kinds);
         rule.map(|rule| (rule, Vec::new())).or_else(|| {
-            let mut ignored = self.ignored_at(place, own.as_ref());
+            let mut ignored = self.ignored_at(location_index, parent_ignored.as_ref());
             let line = ignored.find_map(|one| one.match_file(path, name))?;
             Some((Rule::Plexignore, line))
         })
     }
 
     /// Returns the rules and media types at a location; outside of all locations, library rules do not apply.
-    fn rules_at(&self, place: LocationIndex) -> (Rules, Kinds) {
-        match self.location(place) {
+    fn rules_at(&self, location_index: LocationIndex) -> (Rules, Kinds) {
+        match self.location(location_index) {
             Some(location) => (self.rules, location.kinds),
             None => (self.rules.everywhere(), Kinds::of(&[])),
         }
     }
 
-    /// Returns the `.plexignore` files that apply: that of the location, then that of the folder.
-    fn ignored_at<'i>(&'i self, place: LocationIndex, own: Option<&'i Ignored>) -> impl Iterator<Item = &'i Ignored> {
-        let of_location = place.filter(|_| self.rules.has(Rule::Plexignore)).and_then(|at| {
-            let location = &self.locations[at];
-            let ignored = self.ignored[at].get_or_init(|| Ignored::of(&location.folder));
-            ignored.as_ref().filter(|_| !location.is_out_of_scope)
-        });
-        of_location.into_iter().chain(own)
+    /// Returns the `.plexignore` files that apply in a folder: that of its location, if in scope, then its own.
+    fn ignored_at<'i>(
+        &'i self,
+        location_index: LocationIndex,
+        folder_ignored: Option<&'i Ignored>,
+    ) -> impl Iterator<Item = &'i Ignored> {
+        let location_ignored = location_index.and_then(|index| self.location_ignored(index));
+        location_ignored.into_iter().chain(folder_ignored)
+    }
+
+    /// Returns the `.plexignore` file of a location in scope, which is read at the first call.
+    fn location_ignored(&self, index: usize) -> Option<&Ignored> {
+        let location = &self.locations[index];
+        if location.is_out_of_scope || !self.rules.has(Rule::Plexignore) {
+            return None;
+        }
+        self.ignored[index]
+            .get_or_init(|| Ignored::of(&location.folder))
+            .as_ref()
     }
 }
 
