@@ -3,13 +3,13 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// A clock with the time of day. Must not run backwards by much, since ages are differences.
+/// A clock with the time of day. It must not run backwards by much, since ages are differences of its times.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
     fn now_ms(&self) -> i64;
 
-    /// As [`Clock::now_ms`], at a third of the cost and up to some milliseconds late. So times written with the precise
-    /// clock may lie in its future.
+    /// As [`Clock::now_ms`], at a third of the cost, but up to some milliseconds late. So times of the precise clock
+    /// may lie in its future.
     fn coarse_now_ms(&self) -> i64 {
         self.now_ms()
     }
@@ -42,8 +42,8 @@ impl Clock for SystemClock {
 /// Value of `coarse_ms` while frozen; 0 while it runs.
 static FROZEN_MS: AtomicU64 = AtomicU64::new(0);
 
-/// Freezes `coarse_ms` in this process and advances it by `and_add_ms`, for simulations. These must use their folders
-/// alone, since the clocks of other processes run on.
+/// Freezes `coarse_ms` in this process, and advances it by `and_add_ms`. For simulations, which must use their
+/// folders alone, since the clocks of other processes run on.
 pub fn freeze_coarse_clock(and_add_ms: u64) {
     let _ = FROZEN_MS.compare_exchange(0, system_coarse_ms(), Ordering::Relaxed, Ordering::Relaxed);
     FROZEN_MS.fetch_add(and_add_ms, Ordering::Relaxed);
@@ -70,12 +70,12 @@ pub fn wait_coarse(time: Duration) {
 pub fn coarse_ms() -> u64 {
     match FROZEN_MS.load(Ordering::Relaxed) {
         0 => system_coarse_ms(),
-        held => held,
+        frozen => frozen,
     }
 }
 
-/// Seconds and nanoseconds of the clock that Linux's local file systems use for time stamps. A time is ahead of it only where
-/// the fine clock gave it.
+/// Returns seconds and nanoseconds of the clock that Linux's local file systems use for time stamps. A time stamp that
+/// is ahead of this clock comes from the fine clock.
 #[must_use]
 pub fn file_clock() -> (i64, i64) {
     #[cfg(target_os = "linux")]
@@ -91,8 +91,8 @@ pub fn file_clock() -> (i64, i64) {
     (time.tv_sec as i64, time.tv_nsec as i64)
 }
 
-/// The clock of [`file_clock`] as the kernel has it; `None` if unknown. The copy that a process reads without a system call may
-/// be older for a moment: then a coarse time that a file just got would seem to be ahead.
+/// Returns the clock of [`file_clock`] by a system call; `None` if unknown. The copy that a process reads without a
+/// system call may be older for a moment, and a coarse time that a file just got would then seem to be ahead.
 #[must_use]
 pub fn coarse_file_clock() -> Option<(i64, i64)> {
     #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
@@ -128,7 +128,7 @@ fn read_ms(clock: libc::clockid_t) -> u64 {
     seconds * 1000 + nanoseconds / 1_000_000
 }
 
-/// A clock that only moves when told to, for tests of expiry.
+/// A clock that only [`ManualClock::advance_ms`] moves, for tests of expiry.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);
 

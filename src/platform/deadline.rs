@@ -25,7 +25,7 @@ impl Deadline {
         }
     }
 
-    /// A deadline this long from now. A time beyond the range of the clock is no deadline.
+    /// A deadline this long from now; no deadline if that is beyond the range of the clock.
     #[must_use]
     pub fn after(time: Duration) -> Self {
         Self {
@@ -86,7 +86,7 @@ impl Deadline {
         self.moment.is_some_and(|moment| moment <= Instant::now())
     }
 
-    /// How long a wait that begins now may take: at most `longest`.
+    /// Returns how long a wait that begins now may take, at most `longest`.
     #[must_use]
     pub fn wait(self, longest: Duration) -> Duration {
         let longest = self.longest_wait.map_or(longest, |wait| wait.min(longest));

@@ -20,7 +20,8 @@ pub struct ExclusiveOpen(Inode);
 static OPEN: Mutex<Vec<(Inode, u32)>> = Mutex::new(Vec::new());
 
 impl ExclusiveOpen {
-    /// Call before opening the file; `None` if other code has it open. Later opens are not detected.
+    /// Call it before opening the file. Returns `None` if other code has the file open. Opens by other code after that
+    /// are not detected.
     pub fn take(path: &Path, file: Inode) -> Option<Self> {
         let mut open = lock(&OPEN);
         match open.iter_mut().find(|(known, _)| *known == file) {

@@ -1,5 +1,5 @@
-//! Failpoints: a hook before each operation on the names of the store's files. Tests use it to cut the power, fill the
-//! disk, or end the process at a counted step.
+//! Failpoints: a hook before each operation on the names of the store's files. Tests use it to simulate a power cut or
+//! a full disk, or to end the process, at a certain step.
 //!
 //! `SQLite` does the same operations on its own files below its VFS; a test registers a VFS too.
 

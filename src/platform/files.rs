@@ -1,9 +1,8 @@
 //! Files that only their owner may read, and properties of file systems.
 //!
-//! The folder may belong to another user than this process's, for example if root in a container works for a user of
-//! the host. Nothing that this user puts there may redirect this process. So names are looked up in a descriptor of
-//! their folder, symbolic links are not followed, files are created exclusively, and only files created here change
-//! owner.
+//! The folder may belong to another user than the process, for example if root in a container works for a user of the
+//! host. No file or link of that user may redirect this process. So names are looked up in a descriptor of their
+//! folder, symbolic links are not followed, files are created exclusively, and only files created here change owner.
 
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::{self, File};
@@ -21,7 +20,7 @@ use rustix::process::geteuid;
 use super::failpoint::{FileStep, is_network_simulated, reach};
 use super::walk::{ONLY_A_PLACE, open_at_once, walk};
 
-/// Returns the path of these bytes: on this platform, the bytes are the path.
+/// Returns the path with these bytes.
 #[must_use]
 pub fn named(bytes: impl Into<Vec<u8>>) -> PathBuf {
     OsString::from_vec(bytes.into()).into()
@@ -39,7 +38,7 @@ const CREATE_ATTEMPTS: u32 = 8;
 /// Opens a file for reading and writing; creates it with mode 0600 if it is missing.
 ///
 /// # Errors
-/// Those of the operating system; [`io::ErrorKind::AlreadyExists`] if the name is not that of a file.
+/// Errors of the operating system; [`io::ErrorKind::AlreadyExists`] if the name is not that of a file.
 pub fn open_or_create(path: &Path) -> io::Result<File> {
     for _ in 0..CREATE_ATTEMPTS {
         match existing(path) {
@@ -102,7 +101,7 @@ pub fn unnamed(path: &Path) -> io::Result<File> {
 /// Fills `to` from this offset, without moving the file position.
 ///
 /// # Errors
-/// Those of the operating system; the end of the file.
+/// Errors of the operating system; the end of the file.
 pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::read_exact_at(file, to, at)
 }
@@ -110,7 +109,7 @@ pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
 /// Overwrites bytes at this offset.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Errors of the operating system.
 pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     std::os::unix::fs::FileExt::write_all_at(file, bytes, at)
 }
@@ -118,7 +117,7 @@ pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
 /// Syncs a file to disk.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Errors of the operating system.
 pub fn sync(file: &File, path: &Path) -> io::Result<()> {
     reach(FileStep::Sync(path))?;
     file.sync_all()
@@ -127,7 +126,7 @@ pub fn sync(file: &File, path: &Path) -> io::Result<()> {
 /// Syncs the names in a folder to disk.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Errors of the operating system.
 pub fn sync_names(path: &Path) -> io::Result<()> {
     reach(FileStep::SyncNames(path))?;
     folder(path)?.sync_all()
@@ -136,7 +135,7 @@ pub fn sync_names(path: &Path) -> io::Result<()> {
 /// Opens an existing folder, for locking it.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Errors of the operating system.
 pub fn folder(path: &Path) -> io::Result<File> {
     walk(path, OFlags::RDONLY)
         .map(File::from)
@@ -156,7 +155,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// Renames a file within its folder. Replaces an existing file; renames an existing directory to `.broken`.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Errors of the operating system.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (folder, name) = open_parent(to)?;
     reach(FileStep::Rename(from, to))?;
@@ -187,7 +186,7 @@ impl Inode {
     /// Returns the identity of an open file.
     ///
     /// # Errors
-    /// Those of the operating system.
+    /// Errors of the operating system.
     pub fn of_open(file: &File) -> io::Result<Self> {
         file.metadata().map(|facts| Self::new(&facts))
     }
@@ -248,9 +247,10 @@ pub fn regular<const N: usize>(folder: &Path, names: [&Path; N]) -> io::Result<[
 /// the host chose the folder.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Errors of the operating system.
 pub fn private_dir(path: &Path) -> io::Result<()> {
-    // Of a path that is too long the parents may be short enough: they would be made, and stay.
+    // Check the length first: the parents of a path that is too long may be short enough, and would be created and
+    // stay.
     if let Err(error) = path.metadata()
         && error.kind() == io::ErrorKind::InvalidFilename
     {
@@ -258,7 +258,7 @@ pub fn private_dir(path: &Path) -> io::Result<()> {
     }
     let named = path.ancestors().filter(|folder| !folder.as_os_str().is_empty());
     let missing: Vec<&Path> = named.take_while(|folder| !folder.is_dir()).collect();
-    // One by one, so that each belongs to the owner of its parent.
+    // Create them one by one, so that each belongs to the owner of its parent.
     missing.into_iter().rev().try_for_each(private_dir_in_parent)
 }
 
@@ -270,12 +270,12 @@ fn private_dir_in_parent(path: &Path) -> io::Result<()> {
     let above = openat(rustix::fs::CWD, parent.unwrap_or(here), flags, Mode::empty())?;
     let name = path.file_name().unwrap_or(path.as_os_str());
     match mkdirat(&above, name, Mode::RWXU) {
-        // Another process was faster; or it is a file, and then using it fails.
+        // Another process was faster.
         Err(Errno::EXIST) if path.is_dir() => return Ok(()),
         made => made?,
     }
-    // The host's umask may have removed rights of its own user. If that cannot be fixed, later steps report it. rustix
-    // does not support changing rights without following links, as there is no such system call.
+    // The host's umask may have removed rights of its own user. If setting them fails, later steps report it. rustix
+    // cannot change rights without following links.
     let c_name = CString::new(name.as_bytes())?;
     // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
     unsafe { libc::fchmodat(above.as_raw_fd(), c_name.as_ptr(), 0o700, libc::AT_SYMLINK_NOFOLLOW) };
@@ -294,7 +294,7 @@ fn open_parent(path: &Path) -> io::Result<(OwnedFd, &OsStr)> {
 }
 
 fn open(path: &Path, flags: OFlags) -> io::Result<File> {
-    // Without NONBLOCK, opening a pipe would block.
+    // NONBLOCK: opening a pipe must not block.
     let flags = flags | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
     let opened = open_at_once(path, flags).unwrap_or_else(|| {
         let (folder, name) = open_parent(path)?;
@@ -317,8 +317,8 @@ fn create_in(folder: &OwnedFd, name: &OsStr) -> io::Result<File> {
     Ok(file)
 }
 
-/// If root created this (in a container), gives it to the owner of its folder: the host's own user must be able to
-/// continue without root. Failures are ignored: then nothing is worse than before.
+/// Gives a file or folder that root created, as in a container, to the owner of its folder. The host's own user must be
+/// able to continue without root. Errors are ignored, because the state is then as before.
 fn give_to_owner(made: &File, folder: &OwnedFd) {
     if !geteuid().is_root() {
         return;
@@ -331,7 +331,7 @@ fn give_to_owner(made: &File, folder: &OwnedFd) {
     }
 }
 
-/// Adds to the error which name in the path is a link or of the wrong type.
+/// Returns an error that names the link or the wrong type in the path, if that is the cause; else the error itself.
 fn name_obstacle(error: io::Error, path: &Path) -> io::Error {
     let wrong = [
         libc::ELOOP,
@@ -362,7 +362,7 @@ pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
-/// Returns whether the error is one of `in_the_way`: the name is not that of a file of ours.
+/// Returns whether the error is one of `in_the_way`: a link or something else has the name of a file.
 #[must_use]
 pub fn is_in_the_way(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::AlreadyExists && error.raw_os_error().is_none()
@@ -389,9 +389,10 @@ fn wrong_type_error(path: &Path, facts: &fs::Metadata) -> io::Error {
 /// Properties of a file system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disk {
-    /// Its kind, such as `ext4`; a number if unknown here, `None` if the system does not tell.
+    /// Its kind, such as `ext4`; a number for other kinds, `None` if unknown.
     pub kind: Option<String>,
-    /// Whether shared memory, and so WAL, works between processes: not on network file systems and FUSE unions.
+    /// Whether shared memory works between processes, and so WAL does. It does not on network file systems and FUSE
+    /// unions.
     pub shares_memory: bool,
     /// Whether file times come from [`file_clock`](super::clock::file_clock): on Linux, with known local file systems.
     pub has_our_clock: bool,
@@ -399,8 +400,8 @@ pub struct Disk {
     pub free: Option<u64>,
 }
 
-/// File systems by statfs(2)'s number, and whether shared memory works between processes there. Unknown ones count as
-/// local.
+/// File systems by their number in statfs(2), and whether shared memory works between processes there. Unknown file
+/// systems count as local.
 #[cfg(target_os = "linux")]
 const KINDS: &[(i64, &str, bool)] = &[
     (0x6969, "NFS", false),
@@ -441,10 +442,10 @@ pub fn disk(directory: &Path) -> Disk {
             return local;
         };
         #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_possible_wrap)]
-        // its type differs by platform
+        // the type differs by platform
         let number = (facts.f_type as i64) & 0xFFFF_FFFF;
         let known = KINDS.iter().find(|(kind, ..)| *kind == number);
-        #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // theirs too
+        #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // these types too
         let free = (facts.f_bavail as u64).checked_mul(facts.f_bsize as u64);
         Disk {
             kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
@@ -463,23 +464,23 @@ pub fn disk(directory: &Path) -> Disk {
     }
 }
 
-/// Returns whether the file certainly does not exist; missing rights or a hanging mount prove nothing.
+/// Returns whether the error proves that the file does not exist. Missing rights or a hanging mount prove nothing.
 #[must_use]
 pub fn is_gone(error: &io::Error) -> bool {
     const GONE: [i32; 4] = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG];
     error.raw_os_error().is_some_and(|number| GONE.contains(&number))
 }
 
-/// Returns whether this user may read a file, by its permissions; does not open it.
+/// Returns whether the permissions allow this user to read a file. Does not open the file.
 #[must_use]
 pub fn may_read(path: &Path) -> bool {
     access(path, Access::READ_OK).is_ok()
 }
 
-/// Checks by permissions and mount that this user may create files in a folder; creates none.
+/// Checks that permissions and mount allow this user to create files in a folder. Does not create a file.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Errors of the operating system.
 pub fn expect_writable(folder: &Path) -> io::Result<()> {
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
@@ -487,7 +488,7 @@ pub fn expect_writable(folder: &Path) -> io::Result<()> {
 /// Returns random bytes from the operating system.
 ///
 /// # Errors
-/// Those of the operating system.
+/// Errors of the operating system.
 pub fn random<const N: usize>() -> io::Result<[u8; N]> {
     let mut bytes = [0; N];
     getrandom::fill(&mut bytes)?;

@@ -1,13 +1,13 @@
 //! Reads the database of another program with `SQLite` without side effects.
 //!
-//! Three default behaviours are prevented by a VFS. (1) A read-only connection creates an empty `-wal` if it is
-//! missing: the program may have closed the database and removed the log just before. The VFS opens existing files
-//! only. (2) It takes the writers' lock for a moment if a commit is about to end, so that a transaction of the program
-//! that upgrades to writing just then fails. The VFS refuses that lock. (3) As root, it sets the owner of `-shm` to
-//! that of the database. The VFS suppresses that.
+//! A VFS prevents three default behaviours of a read-only connection. (1) It creates an empty `-wal` if the file is
+//! missing, as when the program has just closed the database and removed the log. The VFS opens existing files only.
+//! (2) It takes the writers' lock for a moment if a commit is about to end. A transaction of the program that upgrades
+//! to writing just then would fail. The VFS refuses that lock. (3) As root, it sets the owner of `-shm` to that of the
+//! database. The VFS suppresses that.
 //!
-//! A damaged file must not block its reader: a [`StatementLimit`] interrupts statements, and the pauses in which `SQLite`
-//! retries.
+//! A damaged file must not block its reader, so a [`StatementLimit`] interrupts statements, and the pauses between
+//! retries of `SQLite`.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
@@ -38,7 +38,7 @@ const PAUSE_PIECE: Duration = Duration::from_millis(2);
 /// Number of `SQLite` instructions between checks of the limit: some 20 µs.
 const INSTRUCTIONS: c_int = 1_000;
 
-/// Interrupts this thread's statements on foreign databases: at a deadline, on a condition of the caller, or if `SQLite`
+/// Interrupts this thread's statements on foreign databases at a deadline, on a condition of the caller, or if `SQLite`
 /// pauses for too long.
 pub struct StatementLimit<'l> {
     deadline: Deadline,
@@ -53,7 +53,7 @@ thread_local! {
 }
 
 impl<'l> StatementLimit<'l> {
-    /// Creates a limit that is reached at the deadline, or when `is_over` returns `true`; it is called often.
+    /// Creates a limit that is reached at the deadline, or when `is_over` returns `true`. `is_over` is called often.
     #[must_use]
     pub fn new(deadline: Deadline, is_over: &'l dyn Fn() -> bool) -> Self {
         Self {
@@ -118,11 +118,11 @@ struct Vfs {
     real: *mut sqlite3_vfs,
     /// Methods for databases and for logs.
     methods: [OnceBox<Methods>; 2],
-    /// Refusals of the writers' lock since the last database was opened; one is open at a time.
+    /// Number of refusals of the writers' lock since the last database was opened. One database is open at a time.
     refused: AtomicU32,
 }
 
-/// The methods of an open file. `SQLite`'s part comes first, as above.
+/// The methods of an open file. `SQLite`'s part comes first, as in [`Vfs`].
 #[repr(C)]
 struct Methods {
     ours: sqlite3_io_methods,
@@ -130,7 +130,7 @@ struct Methods {
     vfs: *const Vfs,
 }
 
-// SAFETY: it is only read; what it points to lives as long as the VFS, or the process.
+// SAFETY: it is only read, and its pointers are valid as long as the VFS or the process.
 unsafe impl Send for Methods {}
 // SAFETY: as above.
 unsafe impl Sync for Methods {}
@@ -148,8 +148,8 @@ impl ReadOnlyWalVfs {
         intercept_fchown();
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("plexindex-makes-no-log-{number}")).ok()?;
-        // SAFETY: the default VFS lives as long as the process. A copy of it works on the same files: its methods use nothing
-        // of the struct but `pAppData`, which is the same.
+        // SAFETY: the default VFS lives as long as the process. A copy of it works on the same files, since its methods
+        // use only `pAppData` of the struct, which is the same.
         let vfs = unsafe {
             let real = sqlite3_vfs_find(std::ptr::null());
             let mut ours = *real.as_ref()?;
@@ -164,7 +164,7 @@ impl ReadOnlyWalVfs {
                 refused: AtomicU32::new(0),
             }))
         };
-        // SAFETY: it was just made, and stays where it is until `drop`, which takes it out of SQLite's list first.
+        // SAFETY: it was just created, and is not moved before `drop`, which first removes it from SQLite's list.
         unsafe {
             let registered = sqlite3_vfs_register(&raw mut (*vfs).ours, 0) == SQLITE_OK;
             let vfs = Box::from_raw(vfs);
@@ -175,11 +175,11 @@ impl ReadOnlyWalVfs {
     /// Opens a database for reading by one thread. Connections must not outlive this VFS.
     ///
     /// # Errors
-    /// Those of `SQLite`.
+    /// Errors of `SQLite`.
     pub fn open(&self, uri: &str) -> rusqlite::Result<Connection> {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags_and_vfs(uri, flags, self.name())?;
-        // SAFETY: the connection is open, and the function stays where it is for as long as SQLite's code does.
+        // SAFETY: the connection is open, and the function is loaded as long as SQLite's code.
         unsafe { sqlite3_progress_handler(connection.handle(), INSTRUCTIONS, Some(progress), std::ptr::null_mut()) };
         Ok(connection)
     }
@@ -204,6 +204,7 @@ impl std::fmt::Debug for ReadOnlyWalVfs {
     }
 }
 
+/// Opens a file without creating it, and replaces the methods of databases and logs by ours.
 unsafe extern "C" fn open(
     vfs: *mut sqlite3_vfs,
     name: *const c_char,
@@ -212,22 +213,22 @@ unsafe extern "C" fn open(
     out: *mut c_int,
 ) -> c_int {
     let is_log = flags & SQLITE_OPEN_WAL != 0;
-    // With the WAL flag, SQLite as root would change the owner of the log, and so its times.
-    let left_out = if is_log {
+    // Without CREATE no log is created. With WAL, SQLite as root would change the owner of the log, and so its times.
+    let removed_flags = if is_log {
         SQLITE_OPEN_CREATE | SQLITE_OPEN_WAL
     } else {
         0
     };
-    // SAFETY: SQLite passes the VFS that was registered, which is the first field of a `Vfs`; the call is passed on to
-    // the VFS that it copies. An opened file has the methods of the latter, and our copy of these lives as long as our
-    // VFS, thus longer than the file.
+    // SAFETY: SQLite passes the VFS that was registered, which is the first field of a `Vfs`. The call is passed on to
+    // the real VFS. An opened file has the methods of the real VFS. Our copy of these methods lives as long as our VFS,
+    // and so longer than the file.
     unsafe {
         let ours = vfs.cast::<Vfs>();
         let real = (*ours).real;
         let Some(open) = (*real).xOpen else {
             return SQLITE_CANTOPEN;
         };
-        let done = open(real, name, file, flags & !left_out, out);
+        let done = open(real, name, file, flags & !removed_flags, out);
         let is_database = flags & SQLITE_OPEN_MAIN_DB != 0;
         if done != SQLITE_OK || !(is_database || is_log) {
             return done;
@@ -262,7 +263,7 @@ unsafe extern "C" fn progress(_: *mut c_void) -> c_int {
     c_int::from(is_over())
 }
 
-/// Sleeps for these microseconds, or until the limit is reached, after which the next lock is refused.
+/// Sleeps for these microseconds, or until the limit is reached. The next lock is refused then.
 unsafe extern "C" fn pause(_: *mut sqlite3_vfs, microseconds: c_int) -> c_int {
     let wanted = Duration::from_micros(u64::try_from(microseconds).unwrap_or(0));
     let begun = Instant::now();
@@ -282,12 +283,12 @@ unsafe fn methods_of<'f>(file: *mut sqlite3_file) -> &'f Methods {
     unsafe { &*(*file).pMethods.cast::<Methods>() }
 }
 
-/// Reads unless the limit is reached: a log may be long, and is read as a whole after its server was killed.
+/// Reads unless the limit is reached. A log may be long, and is read as a whole if its server was killed.
 unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: c_int, from: sqlite3_int64) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
     }
-    // SAFETY: see `methods_of`; the call is handed on.
+    // SAFETY: see `methods_of`. The call is passed on.
     unsafe {
         let real = methods_of(file).real;
         (*real)
@@ -296,6 +297,7 @@ unsafe extern "C" fn read_log(file: *mut sqlite3_file, to: *mut c_void, length: 
     }
 }
 
+/// Locks unless the limit is reached.
 unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     if is_over() {
         return SQLITE_INTERRUPT;
@@ -307,9 +309,10 @@ unsafe extern "C" fn lock_file(file: *mut sqlite3_file, level: c_int) -> c_int {
     }
 }
 
+/// Locks a part of `-shm`, but never for writing.
 unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c_int, flags: c_int) -> c_int {
     let is_lock = flags & SQLITE_SHM_LOCK != 0;
-    // Refuses only to lock, never to unlock.
+    // Unlocking is never refused.
     if is_lock && is_over() {
         return SQLITE_INTERRUPT;
     }
@@ -318,7 +321,7 @@ unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c
         let methods = methods_of(file);
         if first == WRITE_LOCK && is_lock {
             let before = (*methods.vfs).refused.fetch_add(1, Ordering::Relaxed);
-            // SQLite's own code for a writer that died within its commit: only another writer can repair that.
+            // SQLite returns this if a writer died within its commit, which only another writer can repair.
             return if before < MAX_REFUSALS {
                 SQLITE_BUSY
             } else {
@@ -330,6 +333,7 @@ unsafe extern "C" fn lock_shared(file: *mut sqlite3_file, first: c_int, count: c
     }
 }
 
+/// Maps `-shm` without a change of its owner.
 unsafe extern "C" fn map_shared(
     file: *mut sqlite3_file,
     page: c_int,
@@ -358,12 +362,12 @@ thread_local! {
     static OPENING_SHM: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Makes this copy of `SQLite` keep the owner of foreign files: changing it would change their times, and take files
+/// Makes this copy of `SQLite` keep the owner of foreign files. A change would also change their times, and take files
 /// from other users.
 fn intercept_fchown() {
     static ONCE: Once = Once::new();
-    // SAFETY: the default VFS takes a function for each system call that it names. This one is called as that one was, and
-    // stays where it is for as long as SQLite's code does, which is in the same file.
+    // SAFETY: the default VFS takes a function for each system call that it names. This function has the same
+    // signature, and is loaded as long as SQLite's code, which is in the same file.
     ONCE.call_once(|| unsafe {
         let vfs = sqlite3_vfs_find(std::ptr::null());
         if let Some(set) = vfs.as_ref().and_then(|vfs| vfs.xSetSystemCall) {

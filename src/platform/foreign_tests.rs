@@ -17,7 +17,7 @@ fn a_reader_never_holds_the_lock_of_writers() {
         assert_eq!(row, 1);
         let shared = |first: c_int, flag: c_int| {
             let mut opened: *mut sqlite3_file = std::ptr::null_mut();
-            // SAFETY: the connection is open, and its file is asked for a lock as SQLite asks for it.
+            // SAFETY: the connection is open, and its file is locked as SQLite locks it.
             unsafe {
                 let asked = sqlite3_file_control(
                     reader.handle(),
@@ -72,7 +72,7 @@ fn a_statement_ends_with_its_limit_and_the_next_one_runs() {
 
 #[test]
 fn pauses_end_with_the_limit_and_are_counted() {
-    // SAFETY: the function looks at neither.
+    // SAFETY: the function reads neither pointer.
     let pause_for = |microseconds: c_int| unsafe { pause(std::ptr::null_mut(), microseconds) };
     let asked = Cell::new(0);
     let is_over = || asked.replace(asked.get() + 1) > 0;

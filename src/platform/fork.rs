@@ -2,9 +2,10 @@
 //!
 //! `SQLite` keeps a table of its locks per file and process. A child inherits the table but not the kernel's locks, and
 //! rows that the child commits can vanish when the parent closes. So before each fork of the host, all connections are
-//! closed, and the locks that guard them are held until it is over. So are all other locks of the library that a call
-//! may hold for more than an instant: the child would find them locked for ever, by threads that it does not have.
-//! Files that are locked for a call are closed in the child, or their locks would last as long as it does.
+//! closed, and the locks that guard them are held until the fork is over. All other locks of the library that a call
+//! may hold for more than an instant are held too. Otherwise threads that the child does not have could hold them in
+//! the child for ever. Files that are locked for a call are closed in the child, because their locks would otherwise
+//! last as long as the child.
 
 use std::any::Any;
 use std::fs::File;
@@ -31,9 +32,9 @@ pub struct SingleThreadProof(());
 
 /// A component that prepares for forks.
 pub trait Forks: Any + Send + Sync {
-    /// Called before a fork: waits for running work, closes what must not be open, and returns the locks that prevent
-    /// opening it again. Parent and child release them after the fork. Locks are taken in the order in which calls
-    /// take them. Components registered later are called first, so register a component after those that it uses.
+    /// Called before a fork. Waits for running work, closes connections, and returns the locks that prevent opening
+    /// them again. Parent and child release the locks after the fork. Locks are taken in the order in which calls take
+    /// them. Components registered later are called first, so register a component after those that it uses.
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>>;
     /// Called after the fork, once all locks are released.
     fn after(&self, _side: &Side) {}
@@ -44,7 +45,7 @@ pub trait Release {}
 
 /// A mutex held through a fork: the guard, and the owner of what it guards.
 pub struct HeldLock<O, T: 'static> {
-    // Declared first: dropped before the owner of the mutex that it refers to.
+    // Declared first, so that it is dropped before the owner of its mutex.
     guard: MutexGuard<'static, T>,
     _owner: Arc<O>,
 }
@@ -77,11 +78,11 @@ impl OwnFile {
     /// Calls `open` and registers the file.
     ///
     /// # Errors
-    /// Those of `open`.
+    /// Errors of `open`.
     pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {
-        let mut own = lock(&OWN_FILES); // no fork comes between
+        let mut own_files = lock(&OWN_FILES); // no fork happens before the file is registered
         let file = open()?;
-        own.push(file.as_raw_fd());
+        own_files.push(file.as_raw_fd());
         Ok(Self(Some(file)))
     }
 }
@@ -109,7 +110,7 @@ impl Drop for OwnFile {
                     *own = Vec::new(); // nothing is left behind when the library is unloaded
                 }
             }
-            // This is a child, where the descriptor is closed, and may be another file's by now.
+            // In a child the descriptor is closed already, and may belong to another file by now.
             None => _ = file.into_raw_fd(),
         }
     }
@@ -121,10 +122,10 @@ struct Fork {
     components: Vec<Arc<dyn Forks>>,
 }
 
-/// Takes the lock that all other components may use while preparing for a fork: see [`hold_last`].
-static LAST: Mutex<Option<Take>> = Mutex::new(None);
+/// Takes the lock that all components may use while preparing for a fork; see [`hold_last`].
+static LAST_LOCK: Mutex<Option<TakeLock>> = Mutex::new(None);
 
-type Take = fn() -> Box<dyn Release>;
+type TakeLock = fn() -> Box<dyn Release>;
 
 static WATCHED: Mutex<Vec<Weak<dyn Forks>>> = Mutex::new(Vec::new());
 /// Set between `before` and `after`, by the forking thread only; a second thread that forks waits for it.
@@ -132,17 +133,17 @@ static UNDER_WAY: Mutex<Option<ForkCell>> = Mutex::new(None);
 
 /// Guards are not `Send`: they must be dropped by the thread that took them. Both handlers of a fork run on the forking
 /// thread.
-struct ForkCell(
-    Fork,
-    MutexGuard<'static, Vec<Weak<dyn Forks>>>,
-    MutexGuard<'static, Vec<RawFd>>,
-    Option<Box<dyn Release>>,
-);
+struct ForkCell {
+    fork: Fork,
+    watched: MutexGuard<'static, Vec<Weak<dyn Forks>>>,
+    own_files: MutexGuard<'static, Vec<RawFd>>,
+    last_lock: Option<Box<dyn Release>>,
+}
 
-// SAFETY: made and dropped on the forking thread; in the child that thread is the only one.
+// SAFETY: it is created and dropped on the forking thread. In the child that is the only thread.
 unsafe impl Send for ForkCell {}
 
-/// Calls `it` at each fork until it is dropped.
+/// Calls `it` at each fork, until `it` is dropped.
 pub fn watch(it: &Arc<impl Forks + 'static>) {
     watch_after(|_: &[Arc<dyn Forks>]| Arc::clone(it));
 }
@@ -156,26 +157,27 @@ pub fn watch_after<T: Forks>(make: impl FnOnce(&[Arc<dyn Forks>]) -> Arc<T>) -> 
     let it = make(&components);
     let weak: Weak<dyn Forks> = Arc::downgrade(&it) as Weak<dyn Forks>;
     watched.push(weak);
-    drop(watched); // what `components` may drop looks at it
+    drop(watched); // dropping `components` may lock it
     it
 }
 
-/// Registers a lock that is taken last before each fork and released first after it: for a lock that is taken while
+/// Registers a lock that is taken last before each fork and released first after it. For a lock that may be taken while
 /// any other one is held, such as the log's.
-pub fn hold_last(take: Take) {
+pub fn hold_last(take: TakeLock) {
     register();
-    *lock(&LAST) = Some(take);
+    *lock(&LAST_LOCK) = Some(take);
 }
 
 fn register() {
     static REGISTER: Once = Once::new();
     REGISTER.call_once(|| {
-        // SAFETY: the handlers are functions of this library; glibc forgets them when it is unloaded.
+        // SAFETY: the handlers are functions of this library. glibc removes them when the library is unloaded.
         unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) };
     });
 }
 
-/// Removes dropped components and frees their memory, so that an unloaded library leaves nothing behind.
+/// Removes dropped components from the list, and frees the list if it is empty, so that an unloaded library leaves no
+/// memory behind.
 pub fn forget_closed_handles() {
     let mut watched = lock(&WATCHED);
     watched.retain(|one| one.strong_count() > 0);
@@ -184,6 +186,7 @@ pub fn forget_closed_handles() {
     }
 }
 
+/// Runs before a fork: takes all locks, the log's last.
 extern "C" fn before() {
     let watched = lock(&WATCHED);
     let components: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
@@ -192,24 +195,36 @@ extern "C" fn before() {
         .rev()
         .flat_map(|one| Arc::clone(one).before())
         .collect();
-    let own = lock(&OWN_FILES);
-    let last = lock(&LAST).map(|take| take());
-    *lock(&UNDER_WAY) = Some(ForkCell(Fork { locks, components }, watched, own, last));
+    let own_files = lock(&OWN_FILES);
+    let last_lock = lock(&LAST_LOCK).map(|take| take());
+    *lock(&UNDER_WAY) = Some(ForkCell {
+        fork: Fork { locks, components },
+        watched,
+        own_files,
+        last_lock,
+    });
 }
 
+/// Runs after a fork: closes own files in the child, releases the locks, and calls the components.
 fn after(side: &Side) {
-    let Some(ForkCell(fork, watched, mut own, last)) = lock(&UNDER_WAY).take() else {
+    let Some(ForkCell {
+        fork,
+        watched,
+        mut own_files,
+        last_lock,
+    }) = lock(&UNDER_WAY).take()
+    else {
         return;
     };
-    drop(last);
+    drop(last_lock);
     if matches!(side, Side::Child(_)) {
-        for descriptor in own.drain(..) {
-            // SAFETY: it was open when the fork came, and no thread of this process can use it: those that did are in
-            // the parent.
+        for descriptor in own_files.drain(..) {
+            // SAFETY: it was open at the fork, and no thread of this process uses it: threads that did are only in the
+            // parent.
             unsafe { libc::close(descriptor) };
         }
     }
-    drop(own);
+    drop(own_files);
     drop(fork.locks);
     drop(watched);
     for one in fork.components {

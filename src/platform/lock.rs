@@ -12,16 +12,16 @@ use super::files;
 use super::fork::OwnFile;
 use super::mutex::lock;
 
-/// A held lock; dropping it releases it, also if a child forked meanwhile lives on. The file is not removed: otherwise
-/// two holders could lock two files.
+/// A held lock. Dropping it releases it, even if a child that was forked meanwhile is alive. The file is not removed,
+/// because two holders could then lock two files.
 #[derive(Debug)]
 pub struct FileLock {
     _file: OwnFile,
 }
 
 impl FileLock {
-    /// Waits for the lock on a file, polling every few milliseconds, until `deadline` or `give_up`; `None` then.
-    /// Creates a missing file.
+    /// Waits for the lock on a file, polling every few milliseconds. Returns `None` at `deadline`, or when `give_up`
+    /// returns `true`. Creates a missing file.
     ///
     /// # Errors
     /// If the file cannot be created, or its file system has no locks ([`FileLock::are_missing`]).
@@ -55,7 +55,8 @@ impl FileLock {
     }
 }
 
-/// A lock with a file that stays open, so that taking it needs no descriptor. The threads of this process share it.
+/// A lock with a file that stays open, so that taking the lock needs no new descriptor. The threads of this process
+/// share the lock.
 #[derive(Debug)]
 pub struct OpenLock {
     file: OwnFile,
@@ -126,7 +127,8 @@ fn wait_for(
     }
 }
 
-/// Tests whether locks on this file work: exclude a second holder, and admit it after release. Creates a missing file.
+/// Tests whether locks on this file work: a second holder must be excluded, and admitted after release. Creates a
+/// missing file.
 ///
 /// # Errors
 /// If the file cannot be created, or its file system has no locks.
@@ -140,9 +142,9 @@ pub fn trial(path: &Path) -> io::Result<bool> {
         Err(TryLockError::WouldBlock) => Ok(false),
         Err(TryLockError::Error(error)) => Err(error),
     };
-    let kept_out = take(&first)? && !take(&second)?;
+    let is_excluded = take(&first)? && !take(&second)?;
     drop(first);
-    Ok(kept_out && take(&second)?)
+    Ok(is_excluded && take(&second)?)
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
 //! Memory-mapped files: read-only maps of segments, and the one writable page that processes share.
 //!
-//! The maps are sound because of rules for the files: a segment is written under another name, renamed into place, and
-//! never changed or truncated afterwards; the shared page has its full size before it has its name, is never truncated,
-//! and is only accessed through atomics. Changes by others *while the files are open* are out of scope
+//! The maps are sound because of rules for the files. A segment is written under another name, renamed into place, and
+//! never changed or truncated afterwards. The shared page has its full size before it has its name, is never truncated,
+//! and is only accessed through atomics. Changes by other programs *while the files are open* are out of scope
 //! (`docs/design/processes.md`): a truncated map causes a bus error in any language.
 
 use std::fs::File;
@@ -28,7 +28,7 @@ pub enum MapMode {
 
 /// The bytes of a file that does not change.
 pub struct FileBytes {
-    /// Points into `_owner`, whose content neither moves nor changes. Stored so that lookups need not branch on the
+    /// Points into `_owner`, whose content neither moves nor changes. With this pointer, lookups need not branch on the
     /// kind of owner.
     bytes: *const [u8],
     _owner: Owner,
@@ -45,16 +45,16 @@ unsafe impl Send for FileBytes {}
 unsafe impl Sync for FileBytes {}
 
 impl FileBytes {
-    /// Maps or reads the file. Falls back to reading if it cannot be mapped: on a file system without maps, or at the
-    /// process's limit of maps.
+    /// Maps or reads the file. Reads it if it cannot be mapped, as on a file system without maps or at the process's
+    /// limit of maps.
     ///
     /// # Errors
-    /// Those of opening and reading.
+    /// Errors of opening and reading.
     pub fn open(path: &Path, mode: MapMode) -> io::Result<Self> {
         let mut file = files::readable(path)?;
         match mode {
             MapMode::Map => {
-                // SAFETY: a segment is neither changed nor shortened once it has its name; see the module's promise.
+                // SAFETY: a segment is neither changed nor truncated once it has its name; see the module's comment.
                 let Ok(map) = (unsafe { MmapOptions::new().map(&file) }) else {
                     return Self::open(path, MapMode::Read);
                 };
@@ -88,7 +88,7 @@ impl FileBytes {
 #[inline]
 pub fn prefetch(byte: *const u8) {
     #[cfg(target_arch = "x86_64")]
-    // SAFETY: it changes no memory and faults for no address; every x86_64 has it.
+    // SAFETY: it changes no memory and never faults, and every x86_64 processor has it.
     unsafe {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
         _mm_prefetch::<_MM_HINT_T0>(byte.cast());
@@ -116,8 +116,8 @@ impl Deref for FileBytes {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        // SAFETY: `bytes` points to what the owner holds: a map, or a vector that is never touched again. Both stay where
-        // they are when the owner moves, are not written to, and live as long as `self`.
+        // SAFETY: `bytes` points to the content of the owner, a map or a vector. The content does not move with the
+        // owner, is not written to, and lives as long as `self`.
         unsafe { &*self.bytes }
     }
 }
@@ -137,7 +137,7 @@ impl SharedPage {
     /// # Errors
     /// [`io::ErrorKind::UnexpectedEof`] for a shorter file, and those of mapping.
     pub fn map(file: &File) -> io::Result<Self> {
-        // Touching a page behind the file's end would be a bus error.
+        // Touching a page after the end of the file would be a bus error.
         if file.metadata()?.len() < PAGE as u64 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
@@ -148,31 +148,31 @@ impl SharedPage {
     #[must_use]
     #[allow(clippy::cast_ptr_alignment)] // A page is aligned to more than a word.
     pub fn words(&self) -> &[AtomicU64; PAGE / 8] {
-        // SAFETY: the map is PAGE bytes long, aligned to a page, readable and writable, and lives as long as `self`. It is
-        // only ever touched through atomics, by every process.
+        // SAFETY: the map is PAGE bytes long, aligned to a page, readable and writable, and lives as long as `self`. It
+        // is only ever touched through atomics, by every process.
         unsafe { &*self.0.as_ptr().cast::<[AtomicU64; PAGE / 8]>() }
     }
 
     /// Waits while the word at `at` has this value: until another thread or process changes it and calls
-    /// [`Self::wake`], a signal arrives, or the time is over. May wake spuriously.
-    pub fn wait(&self, at: usize, value: u64, most: Duration) {
+    /// [`Self::wake`], a signal arrives, or the timeout passes. May wake spuriously.
+    pub fn wait(&self, at: usize, value: u64, timeout: Duration) {
         let word = &self.words()[at];
         #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
         {
-            let seconds = i64::try_from(most.as_secs()).unwrap_or(i64::MAX);
-            let left = libc::timespec {
+            let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
+            let relative_timeout = libc::timespec {
                 tv_sec: seconds,
-                tv_nsec: most.subsec_nanos().into(),
+                tv_nsec: timeout.subsec_nanos().into(),
             };
-            // SAFETY: the kernel reads four bytes of a mapped word and a time on the stack. Without FUTEX_PRIVATE_FLAG the word
-            // is known by its file, so all processes that have the page mapped mean the same one.
+            // SAFETY: the kernel reads four bytes of a mapped word and a time on the stack. Without FUTEX_PRIVATE_FLAG
+            // the word is known by its file, so all processes that have the page mapped mean the same one.
             let done = unsafe {
                 libc::syscall(
                     libc::SYS_futex,
                     low_half(word),
                     libc::FUTEX_WAIT,
                     low_half_of(value),
-                    &raw const left,
+                    &raw const relative_timeout,
                 )
             };
             let error = io::Error::last_os_error().raw_os_error();
@@ -182,14 +182,15 @@ impl SharedPage {
         }
         // Futexes are unavailable or forbidden: poll.
         if word.load(Ordering::SeqCst) == value {
-            std::thread::sleep(most.min(POLL));
+            std::thread::sleep(timeout.min(POLL));
         }
     }
 
     /// Wakes all threads and processes that wait for the word at `at`.
     pub fn wake(&self, at: usize) {
         #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
-        // SAFETY: the kernel reads no more than the address. What fails wakes none, and they look again in time.
+        // SAFETY: the kernel uses only the address. If the call fails, no waiter wakes now, but each checks again at
+        // its timeout.
         unsafe {
             libc::syscall(
                 libc::SYS_futex,

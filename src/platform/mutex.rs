@@ -8,7 +8,7 @@ use super::clock::coarse_ms;
 
 /// Longest wait of [`ShortLock`].
 const MAX_WAIT: Duration = Duration::from_millis(200);
-/// After a wait has reached [`MAX_WAIT`], calls do not wait at all for so long.
+/// After a wait has reached [`MAX_WAIT`], calls do not wait for this time.
 const NO_WAIT_MS: u64 = 5_000;
 /// Interval between attempts.
 const RETRY_INTERVAL: Duration = Duration::from_micros(50);
@@ -27,11 +27,11 @@ pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Locks mutexes with a short limit: long enough for a reader to finish, but not for a holder that waits for another
-/// process. After a wait in vain, it does not wait again for a while.
+/// Locks mutexes with a short timeout: enough for a reader to finish, but not for a holder that waits for another
+/// process. After a timeout, it does not wait again for a while.
 #[derive(Default)]
 pub struct ShortLock {
-    rests_until_ms: AtomicU64,
+    no_wait_until_ms: AtomicU64,
 }
 
 impl ShortLock {
@@ -40,12 +40,12 @@ impl ShortLock {
         let mut begun = None;
         loop {
             let locked = try_lock(mutex);
-            if locked.is_some() || coarse_ms() < self.rests_until_ms.load(Ordering::Relaxed) {
+            if locked.is_some() || coarse_ms() < self.no_wait_until_ms.load(Ordering::Relaxed) {
                 return locked;
             }
             if begun.get_or_insert_with(Instant::now).elapsed() >= MAX_WAIT {
                 let until = coarse_ms().saturating_add(NO_WAIT_MS);
-                self.rests_until_ms.store(until, Ordering::Relaxed);
+                self.no_wait_until_ms.store(until, Ordering::Relaxed);
                 return None;
             }
             std::thread::sleep(RETRY_INTERVAL);

@@ -15,6 +15,6 @@ fn a_short_lock_waits_in_vain_only_once() {
     });
     let _held = lock(&mutex);
     assert!(short.lock(&mutex).is_none(), "kept for ever");
-    assert!(short.rests_until_ms.load(Ordering::Relaxed) > coarse_ms());
+    assert!(short.no_wait_until_ms.load(Ordering::Relaxed) > coarse_ms());
     assert!(short.lock(&mutex).is_none(), "at once");
 }

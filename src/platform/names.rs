@@ -12,7 +12,7 @@ pub enum EntryKind {
     Folder,
     Link,
     Other,
-    /// The file system does not tell.
+    /// The file system does not return the type.
     Unknown,
 }
 
@@ -35,10 +35,10 @@ pub struct FolderReader {
 }
 
 impl FolderReader {
-    /// Returns the identity of a folder and its names in no order, without `.` and `..`.
+    /// Returns the identity of a folder, and its names without `.` and `..`, in no order.
     ///
     /// # Errors
-    /// Those of the operating system; then nothing is known about the folder.
+    /// Errors of the operating system; then nothing is known about the folder.
     pub fn read(&mut self, path: &[u8]) -> io::Result<(FolderId, impl ExactSizeIterator<Item = (&[u8], EntryKind)>)> {
         self.names.clear();
         self.ends.clear();

@@ -1,4 +1,4 @@
-//! The limit on open files: the remedy where it was reached.
+//! The limit on open files: detects it in errors, and adds the remedy to their texts.
 
 use std::io;
 

@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::clock::{coarse_file_clock, file_clock, is_frozen};
 use super::files::Inode;
 
-/// Resolution of file times, with a margin: a second write within this time may leave the stamp unchanged.
+/// Resolution of file times, with a margin. A second write within this time may leave the stamp unchanged.
 const SETTLING_TIME: Duration = Duration::from_millis(50);
 
-/// A file system must have a finer resolution than this to be relied upon; its times may be early by less than this.
-/// Nanoseconds.
+/// Times of a file system are used only if their resolution is finer than this, in nanoseconds. They may be early by
+/// less than this.
 const MAX_RESOLUTION_NS: i64 = 1_000_000;
 
 /// Maximum length of a stamp in bytes.
@@ -25,9 +25,9 @@ const LENGTH: usize = 80;
 pub enum Compared {
     /// Content and metadata.
     All,
-    /// Content only: owner and permissions are set again now and then.
+    /// Content only, since owner and permissions are set again now and then.
     Content,
-    /// Nothing: the file is mapped, so its times say little.
+    /// Nothing, since the file is mapped, so its times do not show changes.
     Nothing,
 }
 
@@ -91,26 +91,27 @@ impl FolderStamp {
     }
 
     /// Returns whether every later change of its names will change the stamp, on a file system that uses this machine's
-    /// clock: the clock has advanced since, and has a fine resolution. A time that the coarse clock has not reached is of the
-    /// fine one, which gives each change another time. Linux takes it for the change after a look (multigrain timestamps);
-    /// otherwise a folder that just changed would detect nothing until the next tick.
+    /// clock. The times must have a fine resolution. Besides, the clock must have advanced since the last change, or
+    /// the stamp must be ahead of the coarse clock: then it comes from the fine clock, which gives each change another
+    /// time. Linux uses the fine clock for the first change after a read of the stamp (multigrain timestamps).
     #[must_use]
     pub fn detects_later_changes(&self) -> bool {
         let (seconds, nanoseconds) = self.changed;
-        let counts = nanoseconds % MAX_RESOLUTION_NS != 0;
+        let has_fine_resolution = nanoseconds % MAX_RESOLUTION_NS != 0;
         let later = match nanoseconds + MAX_RESOLUTION_NS {
             more if more < 1_000_000_000 => (seconds, more),
             more => (seconds + 1, more - 1_000_000_000),
         };
         // In a simulation, time stands still for the host but not for this clock.
-        let is_fine = || coarse_file_clock().is_some_and(|coarse| coarse < self.changed);
-        !is_frozen() && counts && (later < file_clock() || is_fine())
+        let is_from_fine_clock = || coarse_file_clock().is_some_and(|coarse| coarse < self.changed);
+        !is_frozen() && has_fine_resolution && (later < file_clock() || is_from_fine_clock())
     }
 }
 
+/// Returns whether a file time is so old that a later change gets another time.
 fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
     if is_frozen() {
-        return true; // in a simulation no time goes by
+        return true; // in a simulation, time stands still
     }
     let moment = u64::try_from(seconds)
         .ok()
@@ -119,7 +120,8 @@ fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
     moment.is_some_and(|moment| moment <= SystemTime::now())
 }
 
-/// Returns an identifier of this boot; `None` if unavailable. After a power cut a file may be older than before.
+/// Returns an identifier of this boot; `None` if unavailable. Stamps of different boots must not be compared, since a
+/// power cut may bring back an older state of a file.
 #[must_use]
 pub fn boot() -> Option<Vec<u8>> {
     #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -9,8 +9,8 @@ use rusqlite::ffi::{sqlite3_next_stmt, sqlite3_sql};
 /// Returns the texts of a connection's prepared statements.
 pub fn prepared(connection: &Connection) -> BTreeSet<String> {
     let mut texts = BTreeSet::new();
-    // SAFETY: the connection is open, and no other thread prepares or finalizes a statement of it meanwhile. Each text ends in a
-    // NUL and lives as long as its statement.
+    // SAFETY: the connection is open, and no other thread prepares or finalizes a statement of it meanwhile. Each text
+    // ends in a NUL and lives as long as its statement.
     unsafe {
         let database = connection.handle();
         let mut statement = sqlite3_next_stmt(database, std::ptr::null_mut());

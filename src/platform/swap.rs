@@ -1,9 +1,9 @@
 //! A value that many threads read without waiting while one thread replaces it.
 //!
 //! A reader increments one of 64 counters, loads the pointer, reads, and decrements the counter. A writer swaps the
-//! pointer and keeps the old value until it has seen each counter at zero once since. It reads a counter by a
-//! read-modify-write without effect, which orders it with increments: an earlier increment is seen, and a later one
-//! synchronises with it, so that its reader also sees the new pointer. (`tests/loom.rs` has the model.)
+//! pointer, and keeps the old value until it has then seen each counter at zero once. It reads a counter by a
+//! read-modify-write without effect, which orders the read with increments. It sees an earlier increment. A later
+//! increment synchronises with the read, so that its reader sees the new pointer. (`tests/loom.rs` has the model.)
 //!
 //! Other crates for this keep lists in thread-locals with destructors, which prevent a library from being unloaded by
 //! `dlclose`. Here threads are distinguished by the address of a thread-local byte without destructor.
@@ -22,10 +22,11 @@ use loom::sync::{
 
 use std::ops::Deref;
 
-/// Number of counters: more cost memory, fewer make threads share cache lines.
+/// Number of counters. More would cost memory; with fewer, threads would share cache lines.
 const COUNTERS: usize = if cfg!(loom) { 2 } else { 64 };
 
-/// On its own pair of cache lines, since processors fetch pairs, so that readers do not slow each other down.
+/// A counter on its own pair of cache lines, so that readers do not slow each other down. Processors fetch cache lines
+/// in pairs.
 #[repr(align(128))]
 struct Counter(AtomicUsize);
 
@@ -43,7 +44,7 @@ struct Retired<T> {
     waiting: u64,
 }
 
-// SAFETY: a `Swap` hands `&T` to many threads and drops `T` on the thread of some writer, so `T` must be both.
+// SAFETY: many threads get `&T`, and any writer's thread may drop `T`, so `T` must be both `Send` and `Sync`.
 unsafe impl<T: Send + Sync> Send for Swap<T> {}
 // SAFETY: as above.
 unsafe impl<T: Send + Sync> Sync for Swap<T> {}
@@ -58,19 +59,19 @@ impl<T> Swap<T> {
         }
     }
 
-    /// Returns the current value. It is valid as long as the guard lives; a guard that lives long makes writers keep
-    /// old values.
+    /// Returns the current value, which is valid while the guard lives. While guards live, writers keep old values.
     #[inline]
     pub fn read(&self) -> Guard<'_, T> {
         self.read_as(this_thread())
     }
 
-    /// [`Swap::read`] with the choice of counter left to the caller: for models, where threads are not real.
+    /// [`Swap::read`], with the number of the thread given by the caller. Models need it, because their threads are
+    /// simulated.
     #[inline]
     pub fn read_as(&self, thread: usize) -> Guard<'_, T> {
         let counter = &self.readers[thread % COUNTERS].0;
         counter.fetch_add(1, Ordering::AcqRel);
-        // SAFETY: the counter says that there is a reader, so what is current now is not freed before `fetch_sub`.
+        // SAFETY: the counter shows that there is a reader, so the current value is not freed before `fetch_sub`.
         let value = unsafe { &*self.current.load(Ordering::Acquire) };
         Guard { value, counter }
     }
@@ -95,6 +96,7 @@ impl<T> Swap<T> {
         retired.len()
     }
 
+    /// Frees the old values whose readers have all ended.
     fn free(&self, retired: &mut Vec<Retired<T>>) {
         let mut idle = 0;
         for (bit, counter) in self.readers.iter().enumerate() {
@@ -103,16 +105,16 @@ impl<T> Swap<T> {
         retired.retain_mut(|old| {
             old.waiting &= !idle;
             if old.waiting == 0 {
-                // SAFETY: the value left `current` before the counters were read, and each of them has been zero
-                // since: no reader that could have loaded it is left, and none will come. It came from a box.
+                // SAFETY: the value left `current` before the counters were read, and each counter has been zero since.
+                // So no reader has it, and no later reader can load it. It came from a box.
                 drop(unsafe { Box::from_raw(old.value) });
             }
             old.waiting != 0
         });
     }
 
-    /// Resets the counters in the child of a fork, where readers of other threads are gone without having decremented
-    /// them. The proof ensures that no other thread exists and this one holds no guard.
+    /// Resets the counters in the child of a fork, because readers on other threads are gone without having decremented
+    /// them. The proof ensures that no other thread exists, and that this thread holds no guard.
     pub fn reset_after_fork(&self, _proof: &super::fork::SingleThreadProof) {
         for counter in &self.readers {
             counter.0.store(0, Ordering::Release);
@@ -123,15 +125,15 @@ impl<T> Swap<T> {
 impl<T> Drop for Swap<T> {
     fn drop(&mut self) {
         for old in lock(&self.retired).drain(..) {
-            // SAFETY: guards borrow `self`, so none is left; retired values are freed nowhere else.
+            // SAFETY: guards borrow `self`, so there are none. Each retired value is freed only once.
             drop(unsafe { Box::from_raw(old.value) });
         }
-        // SAFETY: as above, and the current value is no retired one.
+        // SAFETY: as above, and the current value is not among the retired ones.
         drop(unsafe { Box::from_raw(self.current.load(Ordering::Acquire)) });
     }
 }
 
-/// Poisoning is ignored: no code under the lock panics halfway.
+/// Locks a mutex. Poisoning is ignored, because no code under the lock panics halfway.
 #[cfg(not(loom))]
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)

@@ -1,9 +1,9 @@
 //! Runs work on threads without leaving anything in the caller's thread.
 //!
-//! `std::thread` is unsuitable: it stores values with destructors in thread-locals of the thread that *spawns* (spawn
-//! hooks), and so do HTTP, TLS and channels in the thread that uses them. On glibc each of them keeps a library that
-//! was loaded at run time in memory until that thread ends, so a host could not unload it. A plain POSIX thread that
-//! ends before the call returns takes all of that with it.
+//! `std::thread` stores values with destructors in thread-locals of the thread that *spawns* (spawn hooks). HTTP, TLS
+//! and channels do so in the thread that uses them. On glibc each such value keeps a library that was loaded at run
+//! time in memory until the thread ends, so a host could not unload it. With a plain POSIX thread that ends before the
+//! call returns, all such values end with that thread.
 
 use std::ffi::c_void;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::mutex::lock;
 
-/// Stack size of these threads: TLS handshakes and JSON nesting need some, a database little.
+/// Stack size of these threads. TLS handshakes and nested JSON need some stack, a database little.
 const STACK: usize = 2 << 20;
 
 /// Hint for users if no thread can be started.
@@ -20,8 +20,8 @@ pub const NO_THREAD: &str = "look for a limit on threads or memory (ulimit -u, u
 
 type Work<'w> = Box<dyn FnOnce() + Send + 'w>;
 
-/// Runs `work` on a new thread and waits for it, calling `tick` on this thread at the interval `every`. A panic of
-/// `work` continues in this thread. If no thread can be started, `work` runs on this one.
+/// Runs `work` on a new thread, waits for it, and meanwhile calls `tick` on this thread at the interval `every`. A
+/// panic of `work` continues in this thread. If no thread can be started, `work` runs on this one.
 pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut tick: impl FnMut()) -> R {
     let (outcome, done) = (Mutex::new(None), Condvar::new());
     let run: Work<'_> = Box::new(|| {
@@ -29,7 +29,7 @@ pub fn on_worker<R: Send>(work: impl FnOnce() -> R + Send, every: Duration, mut 
         *lock(&outcome) = Some(result);
         done.notify_all();
     });
-    // SAFETY: dropped before what it borrows, also while `tick` unwinds.
+    // SAFETY: the worker is dropped before the values that `run` borrows, also while `tick` unwinds.
     let worker = unsafe { spawn(run) }.map_err(|run| run());
     let result = {
         let mut slot = lock(&outcome);
@@ -59,7 +59,7 @@ pub fn on_several(others: usize, work: impl Fn() + Sync) {
             lock(&panics).push(panic);
         }
     };
-    // SAFETY: dropped before what they borrow, also while `work` unwinds here.
+    // SAFETY: the workers are dropped before the values that `run` borrows, also while `work` unwinds here.
     let workers: Vec<_> = (0..others).map(|_| unsafe { spawn(Box::new(run)) }.ok()).collect();
     work();
     drop(workers);
@@ -68,7 +68,7 @@ pub fn on_several(others: usize, work: impl Fn() + Sync) {
     }
 }
 
-/// A thread that outlives the call that starts it; joined when dropped. Signal it to end before.
+/// A thread that outlives the call that starts it. Dropping it joins the thread, so make the thread end before.
 ///
 /// As for [`on_worker`], it leaves nothing in the thread that starts it. The child of a fork does not have this thread
 /// and does not wait for it.
@@ -80,8 +80,8 @@ pub struct Worker {
 /// The C library's handle of a thread: a number in glibc, a pointer in musl and macOS.
 struct Thread(libc::pthread_t);
 
-// SAFETY: any thread of the process may join any other. The pointer is never followed here; it is only handed back to the
-// C library, which allows that on every thread.
+// SAFETY: any thread of the process may join any other. The pointer is not dereferenced here, but only passed to the C
+// library, which allows that on every thread.
 unsafe impl Send for Thread {}
 
 impl Worker {
@@ -94,6 +94,7 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
+        // The child of a fork does not have this thread.
         if self.process == std::process::id() {
             // SAFETY: the thread was created joinable by this process and is joined just here, once.
             unsafe { libc::pthread_join(self.thread.0, std::ptr::null_mut()) };
@@ -101,15 +102,15 @@ impl Drop for Worker {
     }
 }
 
-/// Calls into the host, which may end this thread of its own during the call.
+/// Calls a function of the host, which may end this thread during the call.
 ///
 /// `CPython` before 3.14 does: its finalizer ends every thread that takes the interpreter's lock, by `pthread_exit`.
-/// That unwinds the stack, and unwinding through frames that catch panics would abort the process. A thread that is
-/// ended within `call` therefore sleeps for ever as soon as the unwinding leaves this frame, as in `CPython` 3.14.
-/// Nothing that the frames below own is destroyed, so work on other threads that borrows from them continues.
+/// That unwinds the stack, and unwinding through frames that catch panics would abort the process. So a thread that is
+/// ended within `call` sleeps for ever as soon as the unwinding leaves this frame, as in `CPython` 3.14. Values of the
+/// calling frames are not destroyed, so work on other threads that borrows from them continues.
 ///
-/// `call` must own nothing, since its own frame is unwound, and must not panic. Where threads end without unwinding
-/// (macOS) it is just called.
+/// `call` must not own values, since its own frame is unwound, and must not panic. On macOS, where threads end without
+/// unwinding, it is just called.
 #[inline(never)]
 pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
     #[cfg(target_os = "linux")]
@@ -130,10 +131,10 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
             }
         }
         let mut cleanup = Cleanup([std::ptr::null_mut(); 8]);
-        // SAFETY: it stays in place until it is taken off just below; when `call` does not come back, it runs.
+        // SAFETY: `cleanup` is not moved before it is popped below. If `call` does not return, it runs.
         unsafe { _pthread_cleanup_push(&raw mut cleanup, sleep_for_ever, std::ptr::null_mut()) };
         let answer = call();
-        // SAFETY: the one that was put on above; whatever `call` put on it has taken off.
+        // SAFETY: this pops the handler pushed above, as `call` has popped all handlers that it pushed.
         unsafe { _pthread_cleanup_pop(&raw mut cleanup, 0) };
         answer
     }
@@ -147,17 +148,17 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
 /// The worker must be dropped before anything that `work` borrows.
 unsafe fn spawn(work: Work<'_>) -> Result<Worker, Work<'_>> {
     extern "C" fn run(work: *mut c_void) -> *mut c_void {
-        // SAFETY: `spawn` gave it away, to this thread only, and what it borrows outlives the thread.
+        // SAFETY: `spawn` passed the work to this thread only, and borrowed values outlive the thread.
         let work = unsafe { Box::from_raw(work.cast::<Work<'_>>()) };
         let _ = catch_unwind(AssertUnwindSafe(*work));
         std::ptr::null_mut()
     }
     let work: *mut Work<'_> = Box::into_raw(Box::new(work));
-    // SAFETY: the thread that takes the work over owns it; where there is none, it was not taken.
+    // SAFETY: the started thread owns the work. If no thread was started, this function still owns it.
     unsafe { start(run, work.cast()).ok_or_else(|| *Box::from_raw(work)) }
 }
 
-/// Starts a joinable thread with all signals blocked: signals are for the host's own threads.
+/// Starts a joinable thread with all signals blocked, since signals are for the host's own threads.
 ///
 /// # Safety
 /// `argument` must be valid for `run` as long as it runs.

@@ -64,7 +64,7 @@ fn a_thread_ended_by_the_host_runs_no_destructors() {
     std::thread::spawn(move || {
         let owned = Owned(say);
         let _ = catch_unwind(AssertUnwindSafe(|| {
-            // SAFETY: as a host does it, and this frame owns nothing.
+            // SAFETY: a host does the same, and this frame owns nothing.
             call_host(|| unsafe { pthread_exit(std::ptr::null_mut()) });
         }));
         drop(owned);

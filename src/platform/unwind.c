@@ -1,11 +1,11 @@
 /*
- * The unwinder of the system, loaded by the first panic. A process that loads a shared object of ours and sees no panic does
- * not pay for libgcc_s: looking for it, its pages, and a constructor that asks the processor what it can do, which a virtual
- * machine answers slowly.
+ * Calls the unwinder of the system, which is loaded by the first panic. So a process that loads our shared object and
+ * sees no panic does not load libgcc_s. That saves the search for the file, its pages, and a constructor that asks the
+ * processor for its features, which takes long in a virtual machine.
  *
- * The functions have the names by which compiled Rust calls them, and hand each call on. They are hidden, so a host keeps its
- * own. It stays one unwinder in the process: libgcc_s is the one that glibc loads itself, to end a thread. Linked into shared
- * objects with glibc only (build.rs). What is linked into a program brings its own.
+ * The functions have the names by which compiled Rust calls them, and pass each call on. They are hidden, so a host
+ * keeps its own. The process still has one unwinder: libgcc_s, which glibc itself loads to end a thread. This file is
+ * linked into shared objects with glibc only (build.rs). A program has its own unwinder.
  */
 #include <dlfcn.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 
 typedef void function(void);
 
-/* The function of this name, looked up once. Without libgcc_s a panic cannot be caught, and must not go on. */
+/* Returns the function of this name, looked up once. Aborts without libgcc_s, as no panic could be caught. */
 static function *find(function **place, const char *name)
 {
     function *known = __atomic_load_n(place, __ATOMIC_RELAXED);
@@ -38,7 +38,7 @@ static function *find(function **place, const char *name)
         give((result(*) parameters)find(&known, #name))arguments; \
     }
 
-/* Contexts and exceptions are pointers here, and reasons are what C makes of an enum. */
+/* Contexts and exceptions are pointers here, and reasons are integers, as C's enums are. */
 HAND_ON(return, int, _Unwind_RaiseException, (void *exception), (exception))
 HAND_ON(return, int, _Unwind_Backtrace, (void *each, void *argument), (each, argument))
 HAND_ON(return, uintptr_t, _Unwind_GetLanguageSpecificData, (void *context), (context))
@@ -52,5 +52,5 @@ HAND_ON(return, void *, _Unwind_FindEnclosingFunction, (void *address), (address
 HAND_ON(, void, _Unwind_SetGR, (void *context, int place, uintptr_t value), (context, place, value))
 HAND_ON(, void, _Unwind_SetIP, (void *context, uintptr_t value), (context, value))
 HAND_ON(, void, _Unwind_DeleteException, (void *exception), (exception))
-/* Goes on unwinding from the frame that calls it; a frame of this file between the two has nothing to be undone. */
+/* Continues unwinding from the calling frame. The frame of this file between the two needs no cleanup. */
 HAND_ON(, void, _Unwind_Resume, (void *exception), (exception))

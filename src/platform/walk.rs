@@ -17,7 +17,8 @@ pub const ONLY_A_PLACE: OFlags = OFlags::RDONLY;
 /// Flags for opening a folder that is not a link.
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
-/// Opens a folder without following links: a user who may rename a folder in the path could put one there.
+/// Opens a folder without following links, because a user who may rename a folder in the path could replace it by a
+/// link.
 pub fn walk(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     open_at_once(path, flags | OFlags::DIRECTORY).unwrap_or_else(|| walk_stepwise(path, flags))
 }
@@ -38,14 +39,14 @@ fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(openat(&here, ".", flags | FOLDER, Mode::empty())?)
 }
 
-/// Checks only the last name for a link: opening each component would need the right to read it.
+/// Checks only the last name for a link, because opening each component would need the right to read it.
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(openat(CWD, path, flags | FOLDER, Mode::empty())?)
 }
 
-/// Opens a path in one call that fails if any component is a link. `None` if the system does not have the call (before
-/// Linux 5.6, in some containers): the caller opens component by component.
+/// Opens a path with one system call, which fails if any component is a link. `None` if the system call is missing
+/// (before Linux 5.6, in some containers). The caller then opens component by component.
 pub fn open_at_once(path: &Path, flags: OFlags) -> Option<io::Result<OwnedFd>> {
     #[cfg(target_os = "linux")]
     {
