@@ -11,8 +11,8 @@ use crate::matching::{FolderContents, FolderMember, Form, MAX_CANDIDATES, Season
 pub type Others = Vec<u32>;
 
 impl ListingSegment {
-    /// Returns the range of paths below a folder, which is in normal form without trailing separator. `mapped`: of
-    /// mapped paths, else of listed ones.
+    /// Returns the range of listed paths below a folder, or of mapped paths with `mapped`. The folder is in normal form
+    /// without trailing separator.
     #[must_use]
     pub fn below(&self, folder: &[u8], mapped: bool) -> Range<usize> {
         self.order.below(&self.file, folder, mapped).unwrap_or(0..0)
@@ -34,7 +34,7 @@ impl ListingSegment {
 
     /// Calls `each` with all entries of an item: its files', then the mapped ones.
     pub fn entries_of<'i>(&'i self, first: u32, mut each: impl FnMut(&EntryHead<'i>)) {
-        let _marked: Read<()> = (|| {
+        let _damage_is_marked: Read<()> = (|| {
             let entry = self.entry(first)?;
             if !entry.path.is_empty() {
                 each(&entry);
@@ -43,7 +43,7 @@ impl ListingSegment {
             let (mut left, mut end) = (rest.more, rest.end);
             loop {
                 let at = end.next_multiple_of(4);
-                // After its own entries: a show, another item, or the end.
+                // After the item's own entries come its mapped entries, else a show, another item, or the end.
                 if !self.has_records(at) || left == 0 && self.file.slice(at, 1)?[0] & (MAPPED | SHOW) != MAPPED {
                     return Ok(());
                 }
@@ -63,7 +63,7 @@ impl ListingSegment {
         Ok(mapped.target == first || self.entry(mapped.target)?.target == first)
     }
 
-    /// Returns the sorted places of the entries of hidden items, which are given by their first entries.
+    /// Returns the sorted places of the entries of hidden items. `firsts`: the first entries of these items.
     pub fn hidden_places(
         &self,
         firsts: impl Iterator<Item = u32>,
@@ -87,7 +87,7 @@ impl ListingSegment {
         places
     }
 
-    /// Adds the content of a range to `contents`: counts, each show once by one of its episodes, and items without a show.
+    /// Adds the content of a range to `contents`: counts, one episode of each show, and items without a show.
     /// `components`: number of the folder's components. Returns the shows beyond the limit of an answer.
     pub fn gather<'i>(
         &'i self,
@@ -97,13 +97,14 @@ impl ListingSegment {
         contents: &mut FolderContents<'i>,
     ) -> Others {
         let mut others = Vec::new();
-        let _marked = self.gather_runs(within, hidden, components, contents, &mut others);
+        let _damage_is_marked = self.gather_runs(within, hidden, components, contents, &mut others);
         others.sort_unstable();
         others.dedup();
         contents.total += others.len();
         others
     }
 
+    /// Runs [`Self::gather`]. A run has the paths of one season, or of items without a show.
     fn gather_runs<'i>(
         &'i self,
         within: &Range<usize>,
@@ -130,13 +131,13 @@ impl ListingSegment {
                 for place in firsts.take(MAX_CANDIDATES - contents.members.len().min(MAX_CANDIDATES)) {
                     contents.members.push(self.member(place, components, false)?);
                 }
-            } else if let Some((_, known)) = shows.iter().find(|(known, _)| *known == show) {
+            } else if let Some((_, member_index)) = shows.iter().find(|(known, _)| *known == show) {
                 // A show with several seasons needs no further reads.
-                if contents.members[*known].season.is_some()
+                if contents.members[*member_index].season.is_some()
                     && let Some(place) = run.clone().find(is_live)
                 {
                     let season = self.member(place, components, true)?.season;
-                    contents.members[*known].merge_season(season);
+                    contents.members[*member_index].merge_season(season);
                 }
             } else if contents.members.len() < MAX_CANDIDATES {
                 if let Some(place) = run.clone().find(is_live) {
@@ -151,6 +152,7 @@ impl ListingSegment {
         })
     }
 
+    /// Returns the item of an entry as a member of a folder with this number of components.
     fn member(&self, place: usize, components: usize, is_show: bool) -> Read<FolderMember<'_>> {
         let number = self.order.entry(&self.file, place)?;
         let entry = self.entry(number)?;
@@ -173,9 +175,9 @@ impl ListingSegment {
             .any(|show| record::show_key(&self.file, *show).is_ok_and(|key| key == rating_key))
     }
 
-    /// Finds the listed folders that share the most last components with `folder`, at least `least`. Only folders that
-    /// contain an entry of an item that is not hidden; `hidden` returns the first entry of each hidden item. Calls `each` with
-    /// the number of common components and the folder's form. Returns the number of folders; 0 if the segment cannot be read.
+    /// Finds the listed folders that share the most last components with `folder`, at least `least`. Leaves out folders
+    /// whose items are all hidden; `hidden` returns the first entry of each hidden item. Calls `each` with the number
+    /// of common components and the folder's form. Returns the number of folders; 0 if the segment cannot be read.
     pub fn folder_suffix_matches(
         &self,
         folder: Form<'_>,

@@ -12,8 +12,8 @@ use crate::error::{Error, Result, Status};
 use crate::platform::files;
 use crate::platform::open_files;
 
-/// Size and alignment of a write. File systems with large folios then cache the file in pieces of this size, which take one
-/// TLB entry each: lookups in a large segment miss less, and a new process has fewer page faults.
+/// Size and alignment of a write. File systems with large folios then cache the file in pieces of this size, which take
+/// one TLB entry each. So lookups in a large segment cause fewer TLB misses, and a new process has fewer page faults.
 const PIECE: usize = if cfg!(test) { 8 << 10 } else { 2 << 20 };
 
 /// A file under a temporary name; removed on drop unless it was kept.
@@ -32,7 +32,7 @@ impl TemporaryFile {
         })
     }
 
-    /// Renames it to `path`. A file that exists there stays: another process was faster, and others may have it mapped.
+    /// Renames it to `path`, unless another process was faster. Its file stays, as other processes may have it mapped.
     pub fn persist(mut self, path: &Path) -> io::Result<()> {
         if path.symlink_metadata().is_ok_and(|facts| facts.is_file()) {
             return Ok(());
@@ -123,7 +123,7 @@ impl SegmentWriter {
         }
     }
 
-    /// The path whose folder temporary files may use; `None` in memory.
+    /// Returns a path in the folder for temporary files; `None` in memory.
     pub fn place(&self) -> Option<PathBuf> {
         match &self.out {
             SegmentOutput::Memory(_) => None,
@@ -162,7 +162,7 @@ impl SegmentWriter {
         self.flush_pieces()
     }
 
-    /// Adds the checksums of the buffer up to `until`. The head has its own.
+    /// Adds the checksums of the buffer's blocks up to `until`. The head has its own checksum.
     fn sum(&mut self, until: usize) -> io::Result<()> {
         let from = if self.written == 0 { BLOCK } else { 0 };
         reserve(&mut self.sums, until.div_ceil(BLOCK) * 8)?;
@@ -205,7 +205,7 @@ impl SegmentWriter {
         Ok(())
     }
 
-    /// Sets bits of bytes at these ascending offsets.
+    /// Sets these bits in the bytes at ascending offsets, and updates the checksums.
     pub fn mark(&mut self, places: &[usize], bits: u8) -> io::Result<()> {
         for block in places.chunk_by(|a, b| a / BLOCK == b / BLOCK) {
             let begin = block[0] - block[0] % BLOCK;
@@ -262,7 +262,7 @@ pub fn persist(out: SegmentOutput, path: &Path) -> io::Result<()> {
     }
 }
 
-/// Creates an error with the failed operation before its text.
+/// Creates an error whose text begins with `what`: the operation that failed.
 pub fn failed(what: &str, error: &io::Error) -> Error {
     let full = files::is_full(error);
     let status = if full { Status::StoreFull } else { Status::Store };

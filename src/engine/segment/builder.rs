@@ -1,7 +1,8 @@
-//! Builds the segment of a listing: records as items arrive, tables at the end.
+//! Builds the segment of a listing: writes the records as items arrive, and the tables at the end.
 //!
-//! Records are written directly to the file; the tables' input is sorted in runs in temporary files. So a segment of
-//! any size needs the same memory, except for its shows. A segment in memory needs twice the size of its file.
+//! Records are written directly to the file. The input of the tables is sorted in runs, in temporary files. So a
+//! segment of any size needs the same memory, except for its shows. Building a segment in memory needs twice the size
+//! of its file.
 
 use std::collections::HashMap;
 use std::io;
@@ -32,7 +33,7 @@ pub struct ListingMeta {
     pub generation: u64,
     /// The change sequence up to which it has every change.
     pub sequence: u64,
-    /// The mappings whose results are indexed too.
+    /// The path mappings. Mapped paths are indexed too.
     pub mappings: Mappings,
 }
 
@@ -61,21 +62,23 @@ pub struct ListingBuilder {
     /// Normal forms of listed paths, and of mapped ones.
     listed: KeySorter,
     mapped: KeySorter,
-    /// Shows and seasons by the hash of their records. After a collision the show is written again.
+    /// Shows and seasons by the hash of their records. After a hash collision the record is written again for each
+    /// item.
     shows: HashMap<u64, (u32, Box<[u8]>)>,
-    /// Bytes of these records.
+    /// Size of these records in bytes.
     show_bytes: usize,
-    /// The first record of each show and season, by the hash of its rating key.
+    /// The first record with each rating key of a show or season, by the hash of the key.
     owners: HashMap<u64, u32>,
     /// Show and season of the last item, as texts.
     parents: Option<([String; 6], ParentRecords)>,
     items: u64,
     parts: u64,
-    /// The first error: further items are ignored.
+    /// The first error. After it, further items are ignored.
     failed: Option<io::Error>,
 }
 
-/// The records of an item's show and season, and the first records with the same rating keys; 0 without one.
+/// The records of an item's show and season. `show_owner` and `season_owner`: the first records with the same rating
+/// keys, or 0.
 #[derive(Clone, Copy)]
 struct ParentRecords {
     show: Option<u32>,
@@ -90,7 +93,7 @@ const ITEMS_IN_MEMORY: usize = 10_000;
 /// Maximum size of an item without its texts and paths, in bytes.
 const MAX_ITEM_OVERHEAD: usize = 4096;
 
-/// Memory limit for shows, in bytes; further shows are written again with each item.
+/// Memory limit for shows, in bytes. Beyond it, shows are written again with each item.
 const MAX_SHOW_BYTES: usize = 16 << 20;
 
 /// Number of items whose sort runs fill the memory of the sorters.
@@ -103,26 +106,26 @@ impl ListingBuilder {
     /// Starts a segment in memory.
     #[must_use]
     pub fn new(meta: ListingMeta) -> Self {
-        Self::in_place(meta, SegmentOutput::Memory(Vec::new()))
+        Self::with_output(meta, SegmentOutput::Memory(Vec::new()))
     }
 
     /// Starts a segment in a temporary file in the folder of `path`. Sweeping removes it after a kill.
     #[must_use]
     pub fn in_file(meta: ListingMeta, path: &Path) -> Self {
-        Self::in_place(meta, SegmentOutput::NewFile(path.to_path_buf()))
+        Self::with_output(meta, SegmentOutput::NewFile(path.to_path_buf()))
     }
 
-    fn in_place(meta: ListingMeta, out: SegmentOutput) -> Self {
+    fn with_output(meta: ListingMeta, out: SegmentOutput) -> Self {
         let records = SegmentWriter::new(out);
-        let place = records.place();
-        let place = place.as_deref();
+        let temporary_beside = records.place();
+        let temporary_beside = temporary_beside.as_deref();
         Self {
             meta,
-            paths: PairSorter::new(place),
-            keys: PairSorter::new(place),
-            names: PairSorter::new(place),
-            listed: KeySorter::new(place),
-            mapped: KeySorter::new(place),
+            paths: PairSorter::new(temporary_beside),
+            keys: PairSorter::new(temporary_beside),
+            names: PairSorter::new(temporary_beside),
+            listed: KeySorter::new(temporary_beside),
+            mapped: KeySorter::new(temporary_beside),
             records,
             shows: HashMap::new(),
             show_bytes: 0,
@@ -162,7 +165,8 @@ impl ListingBuilder {
         self.push_single(item, 0);
     }
 
-    /// Adds an item that was added at this change sequence, after the listing; 0: with the listing.
+    /// Adds an item. `added_sequence`: the change sequence at which it was added after the listing; 0 if it came with
+    /// the listing.
     pub fn push_single(&mut self, item: &Item, added_sequence: u64) {
         let bytes = item.texts().into_iter().chain(&item.parts).map(String::len).sum();
         self.attempt(|segment| segment.put_item(item, added_sequence, bytes));
@@ -175,7 +179,8 @@ impl ListingBuilder {
         }
     }
 
-    /// Reserves memory for one more item, with these numbers of paths and bytes of text: a failed allocation would abort the host.
+    /// Reserves memory for one more item, with these numbers of paths and bytes of text: a failed allocation would
+    /// abort the host.
     fn reserve(&mut self, paths: usize, texts: usize) -> io::Result<()> {
         // A path is stored as listed, folded, and mapped.
         let entries = 2 * paths + 1;
@@ -185,11 +190,12 @@ impl ListingBuilder {
         room.map_err(|_| io::ErrorKind::OutOfMemory.into())
     }
 
+    /// Appends an item with its entries, and adds it to the tables. `texts`: size of its texts in bytes.
     fn put_item(&mut self, item: &Item, added_sequence: u64, texts: usize) -> io::Result<()> {
         self.reserve(item.parts.len(), texts)?;
         let parents = self.parents(item)?;
         let first = self.align()?;
-        let place = ListedPath::new(
+        let path = ListedPath::new(
             first,
             if item.parts.len() > 1 { first } else { 0 },
             parents.show_owner,
@@ -199,48 +205,57 @@ impl ListingBuilder {
                 season => season,
             },
         );
-        let mut parts = item.parts.iter().map(String::as_bytes);
-        let title = if let Some(path) = parts.next() {
-            let begin = self.entry(path, FIRST, place)?;
-            let found = within(path, item.title.as_bytes());
-            found.map(|found| self.records.position() - (begin + found))
-        } else {
-            record::put_entry(self.records.buffer_for(0)?, FIRST | BARE | FORM_RAW, first, b"", b"");
-            None
-        };
+        let title = self.put_first_entry(item, path)?;
         record::put_item(
             self.records.buffer_for(0)?,
             item,
             title,
             parents.season.or(parents.show),
-            parts.len(),
+            item.parts.len().saturating_sub(1),
             added_sequence,
         );
-        // Directly after the item, where its further files are expected.
-        let mut mapped = Vec::new();
-        let map = |path: &[u8]| self.meta.mappings.to_host(path);
-        if let Some(host) = item.parts.first().and_then(|path| map(path.as_bytes())) {
-            mapped.push((first, host));
-        }
-        let hosts: Vec<_> = item.parts.iter().skip(1).map(|path| map(path.as_bytes())).collect();
-        for (path, host) in parts.zip(hosts) {
-            let entry = self.align()?;
-            self.entry(path, 0, ListedPath { entry, ..place })?;
-            mapped.extend(host.map(|host| (entry, host)));
-        }
-        for (listed, host) in mapped {
-            let entry = self.align()?;
-            self.mapped_entry(&host, listed, ListedPath { entry, ..place })?;
-        }
+        self.put_further_entries(item, path)?;
         self.keys.push(xxh3_64(item.rating_key.as_bytes()), first)?;
         self.items += 1;
         self.records.flush_pieces()
     }
 
+    /// Appends the entry that precedes the item. Returns the distance of the title before the item, if the path
+    /// contains the title.
+    fn put_first_entry(&mut self, item: &Item, path: ListedPath) -> io::Result<Option<usize>> {
+        let Some(listed) = item.parts.first().map(String::as_bytes) else {
+            let out = self.records.buffer_for(0)?;
+            record::put_entry(out, FIRST | BARE | FORM_RAW, path.entry, b"", b"");
+            return Ok(None);
+        };
+        let begin = self.entry(listed, FIRST, path)?;
+        let offset = title_offset(listed, item.title.as_bytes());
+        Ok(offset.map(|offset| self.records.position() - (begin + offset)))
+    }
+
+    /// Appends the entries of the item's further files, then those of all mapped paths. Readers expect them directly
+    /// after the item.
+    fn put_further_entries(&mut self, item: &Item, first: ListedPath) -> io::Result<()> {
+        let mut mapped = Vec::new();
+        for (part, listed) in item.parts.iter().map(String::as_bytes).enumerate() {
+            let mut entry = first.entry;
+            if part > 0 {
+                entry = self.align()?;
+                self.entry(listed, 0, ListedPath { entry, ..first })?;
+            }
+            mapped.extend(self.meta.mappings.to_host(listed).map(|host| (entry, host)));
+        }
+        for (listed, host) in mapped {
+            let entry = self.align()?;
+            self.mapped_entry(&host, listed, ListedPath { entry, ..first })?;
+        }
+        Ok(())
+    }
+
     /// Writes the segment to a temporary file and renames it to `path`. Opening needs its `name_mac`.
     ///
-    /// The file is not synced. After a crash of the machine its checksums show damage, and it is rebuilt from the database:
-    /// that costs less than a sync each time.
+    /// The file is not synced. After a crash of the machine its checksums show damage, and it is rebuilt from the
+    /// database. That costs less than syncing each file.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; `path` is as it was.
@@ -252,10 +267,11 @@ impl ListingBuilder {
         cannot_write(written, path)
     }
 
-    /// The segment as bytes; it must have been begun in memory.
+    /// Returns the bytes of a segment that was begun in memory.
     ///
     /// # Errors
-    /// [`crate::error::Status::StoreFull`] when it would be larger than the format allows; [`crate::error::Status::Store`] without memory for it.
+    /// [`crate::error::Status::StoreFull`] if it would be larger than the format allows;
+    /// [`crate::error::Status::Store`] if there is no memory for it.
     pub fn finish_in_memory(self) -> Result<Vec<u8>> {
         match self.write(0).map_err(|error| failed("", &error))? {
             (SegmentOutput::Memory(bytes), _) => Ok(bytes),
@@ -278,8 +294,8 @@ impl ListingBuilder {
             return Err(error);
         }
         let mut body = self.records;
-        let place = body.place();
-        let place = place.as_deref();
+        let temporary_beside = body.place();
+        let temporary_beside = temporary_beside.as_deref();
         let mut head = SegmentHead {
             form: form_tag(),
             generation: self.meta.generation,
@@ -294,22 +310,22 @@ impl ListingBuilder {
         head.records = body.end_part(BLOCK, 1)?;
 
         let (listed, mapped) = (self.listed, self.mapped);
-        let mut arrays = FolderOrderBuilder::new(place);
+        let mut folder_order = FolderOrderBuilder::new(temporary_beside);
         let add_folders = move || {
             // The flag: paths after server-to-host mapping.
-            arrays.add(listed, false)?;
-            arrays.add(mapped, true)?;
-            Ok(arrays)
+            folder_order.add(listed, false)?;
+            folder_order.add(mapped, true)?;
+            Ok(folder_order)
         };
         let with_thread = self.paths.len() > THREAD_THRESHOLD;
-        let (arrays, hash_twins) = run_both(with_thread, add_folders, || {
+        let (folder_order, hash_twins) = run_both(with_thread, add_folders, || {
             // Entries that share the stored half of their hash.
             let hash_twins = put_paths(self.paths, &mut head, &mut body)?;
             put_keys(self.keys, &mut head, &mut body)?;
             put_names(self.names, &mut head, &mut body)?;
             Ok(hash_twins)
         })?;
-        head.order = arrays.finish(&mut body)?;
+        head.order = folder_order.finish(&mut body)?;
 
         mark_twins(hash_twins, &mut body)?;
         let out = body.finish(&mut head)?;
@@ -323,15 +339,15 @@ impl ListingBuilder {
 
     /// Pads the records to the next entry's alignment, and returns its number.
     fn align(&mut self) -> io::Result<u32> {
-        let more = self.records.position().next_multiple_of(4) - self.records.position();
-        self.records.buffer_for(more)?.extend_from_slice(&[0; 4][..more]);
+        let padding = self.records.position().next_multiple_of(4) - self.records.position();
+        self.records.buffer_for(padding)?.extend_from_slice(&[0; 4][..padding]);
         u32::try_from(self.records.position() / 4).map_err(|_| too_large())
     }
 
     /// Appends a listed entry and adds it to the tables; the records are aligned. Returns the offset of its path.
     fn entry(&mut self, path: &[u8], flags: u8, place: ListedPath) -> io::Result<usize> {
         self.parts += 1;
-        // Leads from a further file to its item.
+        // A further file points to its item's first entry.
         let target = if flags & FIRST == 0 { place.item } else { place.entry };
         self.put_path(path, flags, target, place.entry, |segment, form| {
             segment.listed.push(form, place.to_numbers())?;
@@ -350,6 +366,8 @@ impl ListingBuilder {
         put.map(drop)
     }
 
+    /// Appends an entry, adds it to the path table, and calls `with_form` with its normal form. Returns the offset of
+    /// its path.
     fn put_path(
         &mut self,
         path: &[u8],
@@ -393,13 +411,13 @@ impl ListingBuilder {
         }
     }
 
-    /// The item's show and season; mostly those of the last item.
+    /// Returns the records of the item's show and season, which mostly are those of the last item.
     fn parents(&mut self, item: &Item) -> io::Result<ParentRecords> {
-        if let Some((show_bytes, parents)) = &self.parents
-            && show_bytes
+        if let Some((known, parents)) = &self.parents
+            && known
                 .iter()
                 .zip(item.texts_above())
-                .all(|(show_bytes, text)| same(show_bytes, text))
+                .all(|(known, text)| same(known, text))
         {
             return Ok(*parents);
         }
@@ -415,25 +433,25 @@ impl ListingBuilder {
         Ok(parents)
     }
 
-    /// The record of the item's show, written now if it is new.
+    /// Returns the record of the item's show. Writes it if it is new.
     fn show(&mut self, item: &Item) -> io::Result<Option<u32>> {
         if item.show_title.is_empty() && item.show_rating_key.is_empty() && item.show_guid.is_empty() {
             return Ok(None);
         }
-        self.once(|out| record::put_show(out, item)).map(Some)
+        self.put_shared(|out| record::put_show(out, item)).map(Some)
     }
 
-    /// The record of the item's season or album, written now if it is new.
+    /// Returns the record of the item's season or album. Writes it if it is new.
     fn season(&mut self, item: &Item, show: Option<u32>) -> io::Result<Option<u32>> {
         if item.season_rating_key.is_empty() {
             return Ok(None);
         }
-        self.once(|out| record::put_season(out, item, show.unwrap_or(0)))
+        self.put_shared(|out| record::put_season(out, item, show.unwrap_or(0)))
             .map(Some)
     }
 
-    /// A record that items share, written now if it is new.
-    fn once(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<u32> {
+    /// Returns the number of a record that items share. Writes the record if it is new.
+    fn put_shared(&mut self, put: impl FnOnce(&mut Vec<u8>)) -> io::Result<u32> {
         let number = self.align()?;
         let tail = self.records.buffer_for(0)?;
         let at = tail.len();
@@ -441,9 +459,9 @@ impl ListingBuilder {
         let record = &tail[at..];
         let hash = xxh3_64(record);
         match self.shows.get(&hash) {
-            Some((show_bytes, bytes)) if **bytes == *record => {
+            Some((known, bytes)) if **bytes == *record => {
                 tail.truncate(at);
-                return Ok(*show_bytes);
+                return Ok(*known);
             }
             None if self.show_bytes < MAX_SHOW_BYTES => {
                 self.show_bytes += record.len();
@@ -455,13 +473,14 @@ impl ListingBuilder {
     }
 }
 
-/// The offset of the title in the path, if it begins a component and a reference is shorter than the title.
-fn within(path: &[u8], title: &[u8]) -> Option<usize> {
+/// Returns the offset of the title in the path, if a component begins with it. `None` for a short title: a reference to
+/// it would not take fewer bytes.
+fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
     if title.len() <= 3 {
         return None;
     }
-    let behind = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
-    let mut begins = std::iter::once(0).chain(behind.map(|(at, _)| at + 1));
+    let separators = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    let mut begins = std::iter::once(0).chain(separators.map(|(at, _)| at + 1));
     begins.find(|at| path[*at..].starts_with(title))
 }
 

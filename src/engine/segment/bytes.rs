@@ -11,13 +11,13 @@ use crate::platform::map::FileBytes;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damaged;
 
-/// The result of a read.
+/// The result of a read. An error may be ignored: the segment is marked as broken already.
 pub type Read<T> = Result<T, Damaged>;
 
 /// A file with its checksums and the blocks that passed them.
 pub struct CheckedBytes {
     bytes: FileBytes,
-    /// The offset of the table of sums, which was verified at opening.
+    /// The offset of the table of checksums, which was verified at opening.
     sums: usize,
     /// Bit n: block n has passed. Relaxed throughout: the bytes never change, so the bits order nothing.
     passed: Box<[AtomicU64]>,
@@ -60,7 +60,7 @@ impl CheckedBytes {
         let first = at / BLOCK;
         let last = end.saturating_sub(1).max(at) / BLOCK;
         if first != last || !self.has_passed(first) {
-            self.pass(first, last)?;
+            self.verify_blocks(first, last)?;
         }
         Ok(&self.bytes[at..end])
     }
@@ -85,17 +85,18 @@ impl CheckedBytes {
     }
 
     #[inline(never)]
-    fn pass(&self, first: usize, last: usize) -> Read<()> {
+    fn verify_blocks(&self, first: usize, last: usize) -> Read<()> {
         (first..=last)
             .filter(|block| !self.has_passed(*block))
             .try_for_each(|block| self.verify(block))
     }
 
+    /// Compares a block with its checksum.
     #[cold]
     #[inline(never)]
     fn verify(&self, block: usize) -> Read<()> {
         if block * BLOCK >= self.sums {
-            // An empty read at the very end.
+            // An empty read at the end of the file.
             return Ok(());
         }
         let end = (block * BLOCK + BLOCK).min(self.sums);

@@ -17,7 +17,7 @@ const PREFIXES: [&str; 8] = [
     "plex://album/",
 ];
 
-/// Flag bits for the GUID: 0 none, 1 text, from 2 on packed with the prefix of this number less two.
+/// Flag bits for the GUID. 0: none; 1: a text; from 2 on: packed, with the prefix of this index plus 2.
 pub const GUID: u8 = 7;
 
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
@@ -34,7 +34,7 @@ pub fn text<'i>(file: &'i CheckedBytes, bytes: &'i [u8]) -> Read<&'i str> {
 pub struct RecordReader<'i> {
     pub file: &'i CheckedBytes,
     pub at: usize,
-    /// The verified rest of the block: most fields need no other bounds check.
+    /// The verified rest of the block. Most fields need no other bounds check.
     here: &'i [u8],
 }
 
@@ -135,7 +135,7 @@ impl<'g> PackedGuid<'g> {
         Self::plex(guid).unwrap_or(Self::Text(guid))
     }
 
-    /// As above for an item, whose flags have room for the first prefixes only.
+    /// Packs the GUID of an item. The item's flags have room for the first prefixes only.
     pub fn of_item(guid: &'g str) -> Self {
         match Self::of(guid) {
             Self::Plex(tag, _) if tag > GUID => Self::Text(guid),
@@ -146,8 +146,8 @@ impl<'g> PackedGuid<'g> {
     /// Packs only GUIDs that unpack to the same text: a known prefix and lower-case digits.
     fn plex(guid: &str) -> Option<Self> {
         let id = bytes::from_hex(guid.as_bytes().last_chunk::<24>()?)?;
-        let what = &guid[..guid.len() - 24];
-        let prefix = PREFIXES.iter().position(|known| *known == what)?;
+        let text_prefix = &guid[..guid.len() - 24];
+        let prefix = PREFIXES.iter().position(|known| *known == text_prefix)?;
         Some(Self::Plex(u8::try_from(prefix + 2).ok()?, id))
     }
 

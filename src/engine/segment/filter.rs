@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::platform::map::prefetch;
 
-/// Bits for each hash. Three are set for each: about one in sixty absent hashes is a false positive.
+/// Size of the filter in bits per hash. Each hash sets three bits, so about one in sixty absent hashes is a false
+/// positive.
 const BITS: usize = 16;
 
 /// A blocked Bloom filter: all bits of a hash are in one word. Hashes may be added during lookups.
@@ -13,7 +14,7 @@ pub struct Filter {
     added: AtomicUsize,
 }
 
-/// The word of a hash, and its bits.
+/// Returns the number of a hash's word, before it is reduced to the number of words, and its bits in the word.
 fn bits(upper: u32) -> (u64, u64) {
     let mixed = u64::from(upper).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     let bit = |shift: u32| 1 << (mixed >> shift & 63);
@@ -21,7 +22,7 @@ fn bits(upper: u32) -> (u64, u64) {
 }
 
 impl Filter {
-    /// A filter with room for twice this number of hashes.
+    /// Creates a filter for up to twice this number of hashes.
     pub fn new(hashes: usize) -> Self {
         let words = (2 * hashes * BITS / 64).next_power_of_two();
         Self {
@@ -30,18 +31,18 @@ impl Filter {
         }
     }
 
-    fn word(&self, place: u64) -> &AtomicU64 {
-        &self.words[usize::try_from(place).unwrap_or(0) & (self.words.len() - 1)]
+    fn word(&self, number: u64) -> &AtomicU64 {
+        &self.words[usize::try_from(number).unwrap_or(0) & (self.words.len() - 1)]
     }
 
     /// Adds a hash, by its upper half.
     pub fn add(&self, upper: u32) {
-        let (place, bits) = bits(upper);
-        self.word(place).fetch_or(bits, Ordering::Relaxed);
+        let (word, bits) = bits(upper);
+        self.word(word).fetch_or(bits, Ordering::Relaxed);
         self.added.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Returns whether the filter has no room for `more` hashes.
+    /// Returns whether the filter is too small for `more` further hashes.
     pub fn is_too_small(&self, more: usize) -> bool {
         (self.added.load(Ordering::Relaxed) + more) * BITS > self.words.len() * 64
     }
@@ -55,8 +56,8 @@ impl Filter {
     /// Returns whether a hash may have been added; `false` is certain.
     #[inline]
     pub fn may_have(&self, upper: u32) -> bool {
-        let (place, bits) = bits(upper);
-        self.word(place).load(Ordering::Relaxed) & bits == bits
+        let (word, bits) = bits(upper);
+        self.word(word).load(Ordering::Relaxed) & bits == bits
     }
 }
 

@@ -10,7 +10,7 @@ use crate::matching::ItemRef;
 use crate::platform::map::FileBytes;
 
 impl ListingSegment {
-    /// A segment that is in memory already.
+    /// Opens a segment that is in memory.
     ///
     /// # Errors
     /// As [`ListingSegment::open`].
@@ -50,7 +50,7 @@ impl ListingSegment {
 
     /// Passes the paths of the item that begins with this entry to `each`, in the server's order.
     pub fn files(&self, first: u32, mut each: impl FnMut(&[u8])) {
-        let _marked: Read<()> = (|| {
+        let _damage_is_marked: Read<()> = (|| {
             let first = self.entry(first)?;
             if first.flags & BARE == 0 {
                 each(first.path);

@@ -61,9 +61,9 @@ pub struct SegmentHead {
     pub items: u64,
     pub parts: u64,
     pub records: SegmentPart,
-    /// Slots, with those after the last home.
+    /// Slots of the path table, including those after the last home slot.
     pub paths: SegmentPart,
-    /// Homes of the path table, to which hashes are scaled.
+    /// Number of home slots of the path table. Hashes are scaled to this number.
     pub path_homes: u64,
     pub keys: SegmentPart,
     pub key_homes: u64,

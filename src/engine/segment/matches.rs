@@ -20,7 +20,7 @@ pub fn match_value(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
     value
 }
 
-/// The inverse of [`match_value`]; `beside`: any change sequence of the store.
+/// The inverse of [`match_value`]. `beside`: any change sequence of the store, which has the upper half.
 #[must_use]
 pub fn match_of(value: &[u8], beside: Sequence) -> Option<(&str, Sequence)> {
     let (recorded_at, length) = varint(value)?;
@@ -34,14 +34,14 @@ pub struct Matches {
     table: TableId,
     /// Number of matches.
     pub count: u64,
-    /// A change sequence of the store.
+    /// Any change sequence of the store.
     beside: Sequence,
 }
 
 /// The place of a match: segment and record number.
 pub type RecordPlace = (usize, u32);
 
-/// The recorded match of a path, if there is at most one.
+/// The recorded match of a path, if one record is enough to know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SingleMatch<'m> {
     /// No match under any spelling.
@@ -123,7 +123,7 @@ impl Matches {
             let newest = self.segments.find(record.key(), hash, self.segments.first(hash));
             newest.is_ok_and(|newest| newest.is_some_and(|newest| newest.row == record.row))
         };
-        let _marked: Result<(), SegmentsLost> = self.segments.of_hash(hash, |place, record| {
+        let _damage_is_marked: Result<(), SegmentsLost> = self.segments.of_hash(hash, |place, record| {
             let is_of_path = || record.name == path.raw() || Normal::with(record.name, |own| own.form() == path.form());
             if record.table == self.table && record.state.is_some() && is_of_path() && is_newest(&record) {
                 each(place, record.name);

@@ -1,21 +1,21 @@
-//! Segments: immutable files, written once and mapped by all processes. A segment holds the listing of one library, or records
-//! of hosts ([`records`]). This is the layout of a listing's:
+//! Segments: immutable files, written once and mapped by all processes. A segment holds the listing of one library, or
+//! records of hosts ([`records`]). This is the layout of a listing's:
 //!
 //! All numbers are little-endian. Offsets of entries are counted in units of four bytes, so a file may have 16 GiB.
 //!
 //! | part | what |
 //! |---|---|
-//! | head | 4 KiB: magic, versions, counts, where the parts are, all under a checksum: [`layout`] |
-//! | records | entries (a path, and behind an item's first path the item itself), shows between them: [`record`] |
-//! | paths | hash table over the normal forms' hashes, and the spellings' where they are not ASCII, to entries: [`table`] |
-//! | keys | hash table over the rating keys' hashes, to items: [`table`] |
-//! | names | all listed paths by file name's hash, then by the components before it; and a directory to it: [`names`] |
-//! | order | all paths in order, where shows begin among them, and folders by their end: [`order`] |
-//! | sums | a checksum for each 4 KiB of what lies between head and here |
+//! | head | 4 KiB: magic, versions, counts, offsets of the parts, and a checksum: [`layout`] |
+//! | records | entries (a path, and after an item's first path the item), with shows between them: [`record`] |
+//! | paths | hash table from normal forms, and from spellings that are not ASCII, to entries: [`table`] |
+//! | keys | hash table from rating keys to items: [`table`] |
+//! | names | all listed paths by the hash of the file name, then by the components before it; with a directory: [`names`] |
+//! | order | all paths in order, the places where shows begin among them, and folders by their end: [`order`] |
+//! | sums | a checksum for each 4 KiB between the head and this part |
 //!
-//! Damage never leads to a wrong answer: head and table of checksums are verified at opening, every other block on its first
-//! read ([`bytes`]), and all offsets are checked against the file's bounds. A failed check marks the segment as broken; it
-//! is rebuilt from the database.
+//! Damage never leads to a wrong answer: head and table of checksums are verified at opening, every other block on its
+//! first read ([`bytes`]), and all offsets are checked against the file's bounds. A failed check marks the segment as
+//! broken. It is then rebuilt from the database.
 
 mod below;
 mod body;

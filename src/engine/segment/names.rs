@@ -1,8 +1,9 @@
 //! The name table: all listed paths, ordered so that paths with a common end are neighbours.
 //!
 //! Paths are sorted by the upper half of the file name's hash, then by their components from the end: byte by byte,
-//! shorter paths first. An element has that half of the hash, and the number of the entry. A directory says where the
-//! hashes of each small range begin, so a short scan finds a hash. Bisection then compares the components before it.
+//! shorter paths first. An element has that half of the hash and the number of the entry. A directory has the index at
+//! which each small range of hashes begins, so a short scan finds a hash. Bisection then compares the components before
+//! the file name.
 
 use std::cmp::Ordering;
 use std::io;
@@ -17,9 +18,9 @@ use super::spool::Spool;
 use super::table::upper;
 use crate::matching::{Form, Normal};
 
-/// Elements for each place of the directory.
-const STEP: usize = 4;
-/// Smaller ranges are scanned, not bisected.
+/// Elements per range of hashes in the directory.
+const RANGE_ELEMENTS: usize = 4;
+/// Ranges of at most this length are scanned, not bisected.
 const MAX_SCANNED: usize = 16;
 /// Components compared by bisection; longer common ends are found by a scan.
 const DEPTH: usize = 32;
@@ -37,7 +38,9 @@ pub fn name_hash(form: &[u8]) -> Option<u64> {
 /// Builds the array and its directory from sorted elements.
 pub struct NameTableBuilder {
     count: usize,
+    /// Elements so far.
     at: usize,
+    /// The next range of the directory.
     next: usize,
     directory: Spool,
 }
@@ -53,24 +56,25 @@ impl NameTableBuilder {
         }
     }
 
-    /// The bytes of the next element.
-    pub fn element(&mut self, kept: u32, entry: u32) -> io::Result<[u8; 8]> {
-        self.begin_places(place(kept, self.places()))?;
+    /// Returns the bytes of the next element.
+    pub fn element(&mut self, upper_hash: u32, entry: u32) -> io::Result<[u8; 8]> {
+        self.begin_ranges(range_of(upper_hash, self.ranges()))?;
         self.at += 1;
-        Ok((u64::from(entry) << 32 | u64::from(kept)).to_le_bytes())
+        Ok((u64::from(entry) << 32 | u64::from(upper_hash)).to_le_bytes())
     }
 
-    /// The directory, after the last element.
+    /// Returns the directory after the last element.
     pub fn end(mut self) -> io::Result<Spool> {
-        self.begin_places(self.places())?;
+        self.begin_ranges(self.ranges())?;
         Ok(self.directory)
     }
 
-    fn places(&self) -> usize {
-        self.count.div_ceil(STEP)
+    fn ranges(&self) -> usize {
+        self.count.div_ceil(RANGE_ELEMENTS)
     }
 
-    fn begin_places(&mut self, until: usize) -> io::Result<()> {
+    /// Adds the ranges up to `until` to the directory: they begin with the next element.
+    fn begin_ranges(&mut self, until: usize) -> io::Result<()> {
         while self.next <= until {
             self.directory.put(&number(self.at).to_le_bytes())?;
             self.next += 1;
@@ -83,9 +87,10 @@ fn number(index: usize) -> u32 {
     u32::try_from(index).unwrap_or(u32::MAX)
 }
 
-/// Returns the place of a hash in the directory. It may be wrong in a damaged segment; reads check the bounds.
-fn place(kept: u32, places: usize) -> usize {
-    usize::try_from(u64::from(kept).wrapping_mul(places as u64) >> 32).unwrap_or(0)
+/// Returns the range of the directory that a hash belongs to. It may be wrong in a damaged segment; reads check the
+/// bounds.
+fn range_of(upper_hash: u32, ranges: usize) -> usize {
+    usize::try_from(u64::from(upper_hash).wrapping_mul(ranges as u64) >> 32).unwrap_or(0)
 }
 
 /// Reads the name table of a segment.
@@ -126,9 +131,9 @@ impl NameTable {
         }
     }
 
-    /// Calls `each` with the entries that share the longest end with the searched path, at least `least` components and one.
-    /// Leaves out the `hidden` ones, and stops after as many distinct items as an answer shows, nearest next component first.
-    /// Returns how many entries were not read.
+    /// Calls `each` with the entries that share the longest end with the searched path: at least `least` components,
+    /// and at least one. Leaves out `hidden` entries. Stops after as many distinct items as an answer shows; entries
+    /// near the searched path come first. Returns how many entries were not read.
     pub fn suffix_matches<'i>(
         &self,
         file: &'i CheckedBytes,
@@ -141,49 +146,34 @@ impl NameTable {
         let Some(narrowed) = self.narrow(file, form)? else {
             return Ok(0);
         };
-        // Usually the narrowest range is enough. If all of it is hidden, the rest of the next wider one is read.
+        // Usually the narrowest range is enough. If all its entries are hidden, the rest of the next wider range is
+        // read.
         let mut seen = 0..0;
         for (index, range) in narrowed.ranges[..narrowed.depth].iter().enumerate().rev() {
             let innermost = index + 1 == narrowed.depth;
-            let open = |at: &usize| !seen.contains(at);
-            let mut given = GivenItems::default();
+            let is_unseen = |at: &usize| !seen.contains(at);
+            let mut reported = ReportedItems::new(&mut each);
             if innermost && range.len() <= MAX_SCANNED {
-                let mut best = least.max(1);
-                let mut common = [0; MAX_SCANNED];
-                for (common, at) in common.iter_mut().zip(range.from..range.to) {
-                    let entry = self.entry(file, at)?;
-                    let own = entry.form().common_components(form);
-                    if own >= best && !hidden(&entry)? {
-                        best = own;
-                        *common = own;
-                    }
-                }
-                for (_, at) in common
-                    .iter()
-                    .zip(range.from..range.to)
-                    .filter(|(common, _)| **common == best)
-                {
-                    given.give(best, &self.entry(file, at)?, &mut each);
-                }
+                self.report_longest(file, *range, form, least, &hidden, &mut reported)?;
             } else if range.components >= least.max(1) {
                 // Entries of this range, but of no narrower one, share exactly its components.
                 let near = narrowed.near.clamp(range.from, range.to);
                 let start = near.saturating_sub(ENOUGH / 2).max(range.from);
-                let mut left = range.len() - seen.len();
-                for at in (start..range.to).chain((range.from..start).rev()).filter(open) {
-                    if given.enough() {
-                        return Ok(left);
+                let mut unread = range.len() - seen.len();
+                for at in (start..range.to).chain((range.from..start).rev()).filter(is_unseen) {
+                    if reported.is_full() {
+                        return Ok(unread);
                     }
-                    left -= 1;
+                    unread -= 1;
                     let entry = self.entry(file, at)?;
                     if !hidden(&entry)? {
-                        given.give(range.components, &entry, &mut each);
+                        reported.report(range.components, &entry);
                     }
                 }
             } else {
                 return Ok(0);
             }
-            if given.count > 0 {
+            if reported.count > 0 {
                 return Ok(0);
             }
             seen = range.from..range.to;
@@ -191,7 +181,34 @@ impl NameTable {
         Ok(0)
     }
 
-    /// Bisects by one component after the other, until few entries are left or none agrees.
+    /// Scans a short range, and reports the entries that share the longest end with `form`.
+    fn report_longest<'i, E: FnMut(usize, &EntryHead<'i>)>(
+        &self,
+        file: &'i CheckedBytes,
+        range: NameRange,
+        form: Form<'_>,
+        least: usize,
+        hidden: &impl Fn(&EntryHead<'i>) -> Read<bool>,
+        reported: &mut ReportedItems<E>,
+    ) -> Read<()> {
+        let mut best = least.max(1);
+        let mut common = [0; MAX_SCANNED];
+        for (common, at) in common.iter_mut().zip(range.from..range.to) {
+            let entry = self.entry(file, at)?;
+            let own = entry.form().common_components(form);
+            if own >= best && !hidden(&entry)? {
+                best = own;
+                *common = own;
+            }
+        }
+        let all = common.iter().zip(range.from..range.to);
+        for (_, at) in all.filter(|(common, _)| **common == best) {
+            reported.report(best, &self.entry(file, at)?);
+        }
+        Ok(())
+    }
+
+    /// Bisects by one component after the other, until few entries are left or none has the next component.
     fn narrow(&self, file: &CheckedBytes, form: Form<'_>) -> Read<Option<NarrowedRange>> {
         let Some(name) = form.rev_components().next() else {
             return Ok(None);
@@ -234,19 +251,19 @@ impl NameTable {
     }
 
     /// The elements of this hash half: all paths with the file name, and possibly others.
-    fn same_hash(&self, file: &CheckedBytes, kept: u32) -> Read<(usize, usize)> {
-        let places = self.directory.len().saturating_sub(1);
-        if places == 0 {
+    fn same_hash(&self, file: &CheckedBytes, upper_hash: u32) -> Read<(usize, usize)> {
+        let ranges = self.directory.len().saturating_sub(1);
+        if ranges == 0 {
             return Ok((0, 0));
         }
-        let place = file.slice(self.directory.byte(place(kept, places), 4), 8)?;
-        let (from, to) = (u32_at(place, 0) as usize, u32_at(place, 4) as usize);
+        let bounds = file.slice(self.directory.byte(range_of(upper_hash, ranges), 4), 8)?;
+        let (from, to) = (u32_at(bounds, 0) as usize, u32_at(bounds, 4) as usize);
         if from > to || to > self.array.len() {
             return Err(file.fail());
         }
         let hash = |at: usize| Ok(u32_at(file.slice(self.array.byte(at, 8), 4)?, 0));
-        let from = bisect(from, to, |at| Ok(hash(at)? < kept))?;
-        let to = bisect(from, to, |at| Ok(hash(at)? <= kept))?;
+        let from = bisect(from, to, |at| Ok(hash(at)? < upper_hash))?;
+        let to = bisect(from, to, |at| Ok(hash(at)? <= upper_hash))?;
         Ok((from, to))
     }
 
@@ -255,7 +272,8 @@ impl NameTable {
     }
 }
 
-/// The part of `from..to` that is equal by `order`, if any. Sets `near` to its beginning, or to where it would begin.
+/// Returns the part of `from..to` that is equal by `order`, if any. Sets `near` to its beginning, or to where it would
+/// begin.
 fn equal(
     from: usize,
     to: usize,
@@ -296,16 +314,27 @@ fn bisect(mut from: usize, mut to: usize, before: impl Fn(usize) -> Read<bool>) 
     Ok(from)
 }
 
-/// The distinct items so far, up to the limit of an answer.
-#[derive(Default)]
-struct GivenItems {
+/// Reports entries to `each`, and counts their distinct items up to the limit of an answer.
+struct ReportedItems<E> {
     items: [u32; ENOUGH],
     count: usize,
+    each: E,
 }
 
-impl GivenItems {
-    fn give<'i>(&mut self, components: usize, entry: &EntryHead<'i>, each: &mut impl FnMut(usize, &EntryHead<'i>)) {
-        each(components, entry);
+impl<E> ReportedItems<E> {
+    fn new(each: E) -> Self {
+        Self {
+            items: [0; ENOUGH],
+            count: 0,
+            each,
+        }
+    }
+
+    fn report<'i>(&mut self, components: usize, entry: &EntryHead<'i>)
+    where
+        E: FnMut(usize, &EntryHead<'i>),
+    {
+        (self.each)(components, entry);
         if !self.items[..self.count.min(ENOUGH)].contains(&entry.target) {
             if let Some(free) = self.items.get_mut(self.count) {
                 *free = entry.target;
@@ -314,7 +343,7 @@ impl GivenItems {
         }
     }
 
-    fn enough(&self) -> bool {
+    fn is_full(&self) -> bool {
         self.count >= ENOUGH
     }
 }

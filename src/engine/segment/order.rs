@@ -1,6 +1,6 @@
 //! The folder order: all paths in the order of their normal forms, so that a folder is one range.
 //!
-//! The part has words of four bytes: a head of four counts, then four arrays.
+//! The part consists of words of four bytes: a head with four counts, then four arrays.
 //!
 //! | array | an element |
 //! |---|---|
@@ -9,8 +9,8 @@
 //! | repeats | a place of an item's further file, and the item's place before it |
 //! | folders | a folder of listed paths: 24 bits of its name's hash and its depth; and the place where it begins |
 //!
-//! A range is found by bisection. Its number of items is its length less the repeats within it; its runs name the shows
-//! without a read of their episodes. Folders are ordered by hash, then by their components from the end.
+//! A range is found by bisection. Its number of items is its length less the repeats within it. Its runs name the
+//! shows, so their episodes need not be read. Folders are ordered by hash, then by their components from the end.
 
 use std::cmp::Ordering;
 use std::io;
@@ -30,7 +30,7 @@ use crate::matching::Form;
 
 /// Words of the head.
 const HEAD: usize = 4;
-/// Deepest folder, in components, that is found by its end.
+/// Maximum depth, in components, of a folder that is found by its end.
 const MAX_DEPTH: usize = 255;
 
 /// A path of a segment under construction.
@@ -67,14 +67,14 @@ impl ListedPath {
 
 /// Builds the arrays from paths in order.
 pub struct FolderOrderBuilder {
-    /// The path beside which temporary files lie; `None`: in memory.
+    /// Temporary files are created beside this path; `None`: in memory.
     place: Option<PathBuf>,
     order: Spool,
     count: usize,
     runs: Spool,
-    /// Items with several files, and their last place.
+    /// Items with several files, each with the places of its files: of listed paths, and of mapped ones.
     repeats: [PairSorter; 2],
-    /// Folders: hash of the name, beginning, depth, and the entry there.
+    /// Folders: a key of the name's hash, the place where the folder begins and its depth; and the entry at that place.
     folders: PairSorter,
     /// The previous path.
     before: Vec<u8>,
@@ -120,27 +120,31 @@ impl FolderOrderBuilder {
         if mapped {
             return Ok(());
         }
-        let common = common(form, &self.before);
-        let ends = &mut self.ends;
-        ends.truncate(ends.partition_point(|end| *end < common));
-        let new = form.iter().enumerate().skip(common).filter(|(_, byte)| **byte == b'/');
-        ends.extend(new.map(|(end, _)| end));
+        self.put_new_folders(form, at, place.entry)?;
+        self.before.clear();
+        reserve(&mut self.before, form.len())?;
+        self.before.extend_from_slice(form);
+        Ok(())
+    }
+
+    /// Adds the folders of a listed path that do not contain the previous path.
+    fn put_new_folders(&mut self, form: &[u8], at: u32, entry: u32) -> io::Result<()> {
+        let common = common_prefix(form, &self.before);
+        self.ends.truncate(self.ends.partition_point(|end| *end < common));
+        self.ends.extend((common..form.len()).filter(|at| form[*at] == b'/'));
         let (mut begin, mut depth) = (0, 0);
-        for end in ends.iter().copied() {
+        for end in self.ends.iter().copied() {
             if end > begin {
                 depth += 1;
-                // The previous path lies below it too if it begins with it and the separator.
+                // The previous path lies below this folder too if it begins with the folder and the separator.
                 if end >= common && depth <= MAX_DEPTH {
-                    let name = u64::from(name(&form[begin..end], depth));
+                    let name = u64::from(folder_word(&form[begin..end], depth));
                     let key = (name & !255) << 32 | u64::from(at) << 8 | name & 255;
-                    self.folders.push(key, place.entry)?;
+                    self.folders.push(key, entry)?;
                 }
             }
             begin = end + 1;
         }
-        self.before.clear();
-        reserve(&mut self.before, form.len())?;
-        self.before.extend_from_slice(form);
         Ok(())
     }
 
@@ -170,7 +174,7 @@ impl FolderOrderBuilder {
         })?;
         // Folders of the same hash are ordered by their components, read from their forms.
         let mut sorted = Spool::new(place);
-        let mut alike = SuffixGroups::new(place, |entry, folder: &[u32; 2], form: &mut Vec<u8>| {
+        let mut groups = SuffixGroups::new(place, |entry, folder: &[u32; 2], form: &mut Vec<u8>| {
             record::form_at(body, entry, form)?;
             Ok(depth_of(folder[0]))
         });
@@ -180,16 +184,16 @@ impl FolderOrderBuilder {
                 low_half(key >> 40) << 8 | low_half(key & 255),
                 low_half(key >> 8 & 0xFFFF_FFFF),
             ];
-            alike.put(folder[0] >> 8, entry, folder, &mut write)
+            groups.put(folder[0] >> 8, entry, folder, &mut write)
         })?;
-        alike.end(&mut write)?;
+        groups.end(&mut write)?;
         sorted.all(|bytes| body.put(bytes))?;
         body.end_part(begin, 4)
     }
 }
 
 /// Length of the common prefix.
-fn common(a: &[u8], b: &[u8]) -> usize {
+fn common_prefix(a: &[u8], b: &[u8]) -> usize {
     let eights = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
     let same = 8 * eights.take_while(|(a, b)| a == b).count();
     same + a[same..].iter().zip(&b[same..]).take_while(|(a, b)| a == b).count()
@@ -208,13 +212,13 @@ fn saturating_u32(number: usize) -> u32 {
 }
 
 /// The stored word of a folder: part of its name's hash, and its depth.
-fn name(name: &[u8], depth: usize) -> u32 {
+fn folder_word(name: &[u8], depth: usize) -> u32 {
     let depth = u32::try_from(depth).unwrap_or(u32::MAX).min(255);
     super::table::upper(xxh3_64(name)) & !255 | depth
 }
 
-fn depth_of(name: u32) -> usize {
-    (name & 255) as usize
+fn depth_of(folder_word: u32) -> usize {
+    (folder_word & 255) as usize
 }
 
 /// Reads the folder order of a segment.
@@ -233,7 +237,7 @@ struct ArrayOffsets {
 }
 
 impl FolderOrder {
-    /// The part of this segment.
+    /// Creates a reader for a segment with this head.
     pub fn new(head: &SegmentHead) -> Self {
         Self {
             part: head.order,
@@ -253,8 +257,8 @@ impl FolderOrder {
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
-    /// Reads the head: first word and number of elements of each array; an element is two words, in `order` one. `None` for a
-    /// segment without paths.
+    /// Reads the head: the first word and the number of elements of each array. An element has two words, in `order`
+    /// one. `None` for a segment without paths.
     fn arrays(&self, file: &CheckedBytes) -> Read<Option<ArrayOffsets>> {
         if self.part.len() == 0 {
             return Ok(None);
@@ -295,14 +299,14 @@ impl FolderOrder {
         })
     }
 
-    /// The places below a folder, given in normal form without a separator at its end.
+    /// Returns the places below a folder. The folder is in normal form, without trailing separator.
     pub fn below(&self, file: &CheckedBytes, folder: &[u8], mapped: bool) -> Read<Range<usize>> {
         let all = self.all(file, mapped)?;
         let order = |at: usize, same: usize| Ok(self.form(file, at)?.compare_to_folder(folder, same));
-        // All paths of a range share what its two ends share with the folder.
+        // All paths of a range share the prefix that its two ends share with the folder.
         let (mut from, mut behind) = (all.start, all.end);
         let (mut before_same, mut behind_same) = (0, 0);
-        // The end is after the last place known to lie below the folder, before the first known not to.
+        // The end lies after the last place known to be below the folder, and not after the first known to follow it.
         let (mut last, mut end, mut end_same) = (None, all.end, 0);
         while from < behind {
             let middle = from + (behind - from) / 2;
@@ -329,7 +333,7 @@ impl FolderOrder {
         bisect(within, |at| Ok(self.form(file, at)?.compare(form, 0).is_le()))
     }
 
-    /// The place of an entry, whose form is given.
+    /// Returns the place of an entry with this form.
     pub fn place_of(
         &self,
         file: &CheckedBytes,
@@ -349,7 +353,7 @@ impl FolderOrder {
         Ok((at < within.end && self.entry(file, at)? == entry).then_some(at))
     }
 
-    /// Calls `each` with the runs within a non-empty range: their places within it, and the show.
+    /// Calls `each` with the runs within a non-empty range: the places of the run within the range, and its show.
     pub fn runs(
         &self,
         file: &CheckedBytes,
@@ -384,7 +388,7 @@ impl FolderOrder {
         Ok(())
     }
 
-    /// The places of `part` whose item also has an earlier place, from `first` on.
+    /// Returns the places in `part` whose item has another place before, at `first` or later.
     pub fn repeats(&self, file: &CheckedBytes, part: &Range<usize>, first: usize) -> Read<Vec<usize>> {
         let mut found = Vec::new();
         let Some(arrays) = self.arrays(file)? else {
@@ -405,22 +409,22 @@ impl FolderOrder {
         Ok(found)
     }
 
-    /// Finds the folders that share the longest suffix with `folder`, of at least `least` components. Calls `each` with
-    /// the number of common components and the form, for at most `most` of them, without those that `lives` rejects.
-    /// Returns their number.
+    /// Finds the folders that share the longest suffix with `folder`, of at least `least` components, without those
+    /// that `is_live` rejects. Calls `each` for at most `most` of them, with the number of common components. Returns
+    /// their number.
     pub fn suffix_matches(
         &self,
         file: &CheckedBytes,
         folder: Form<'_>,
         least: usize,
         most: usize,
-        mut lives: impl FnMut(&[u8]) -> Read<bool>,
+        mut is_live: impl FnMut(&[u8]) -> Read<bool>,
         mut each: impl FnMut(usize, Vec<u8>),
     ) -> Read<usize> {
-        let (Some(arrays), Some(name_asked)) = (self.arrays(file)?, folder.rev_components().next()) else {
+        let (Some(arrays), Some(name)) = (self.arrays(file)?, folder.rev_components().next()) else {
             return Ok(0);
         };
-        let wanted = name(&name_asked.folded().collect::<Vec<u8>>(), 0) >> 8;
+        let wanted = folder_word(&name.folded().collect::<Vec<u8>>(), 0) >> 8;
         let hash = |at: usize| Ok(saturating_u32(self.pair(file, arrays.folders, at)?[0]) >> 8);
         let from = bisect(0..arrays.folders.1, |at| Ok(hash(at)? < wanted))?;
         let to = bisect(from..arrays.folders.1, |at| Ok(hash(at)? == wanted))?;
@@ -450,12 +454,12 @@ impl FolderOrder {
             let mut count = 0;
             for at in range.clone().filter(|at| !seen.contains(at)) {
                 if count == most {
-                    // The rest shares as many components; it is counted without calling `lives`.
+                    // The rest shares as many components; it is counted without calling `is_live`.
                     return Ok(range.len() - seen.len());
                 }
                 let (form, depth) = self.folder(file, &arrays, at)?;
                 let form = form.leading_components(depth);
-                if lives(&form)? {
+                if is_live(&form)? {
                     each(common, form);
                     count += 1;
                 }

@@ -22,7 +22,7 @@ pub fn run_both<A: Send, B>(
         return Ok((first()?, second()?));
     }
     std::thread::scope(|scope| {
-        // Passed on once the thread runs: if it cannot start, the closure would be lost.
+        // The closure is sent once the thread runs. If the thread cannot start, the closure stays here.
         let (give, take) = sync_channel(1);
         let work = move || {
             take.recv()
@@ -43,19 +43,19 @@ pub fn run_both<A: Send, B>(
 
 /// Writes the path table. Returns entries that share the stored half of their hash.
 pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<PairSorter> {
-    let mut twins = PairSorter::new(body.place().as_deref());
+    let mut hash_twins = PairSorter::new(body.place().as_deref());
     let mut before: Option<(u32, u32)> = None;
     head.path_homes = table::homes(paths.len()) as u64;
     head.paths = put_table(paths, body, |hash, entry| {
-        let kept = table::upper(hash);
-        let before = before.replace((kept, entry));
-        if let Some((_, other)) = before.filter(|(known, _)| *known == kept) {
-            twins.push(u64::from(other), 0)?;
-            twins.push(u64::from(entry), 0)?;
+        let upper_hash = table::upper(hash);
+        let before = before.replace((upper_hash, entry));
+        if let Some((_, other)) = before.filter(|(known, _)| *known == upper_hash) {
+            hash_twins.push(u64::from(other), 0)?;
+            hash_twins.push(u64::from(entry), 0)?;
         }
         Ok(())
     })?;
-    Ok(twins)
+    Ok(hash_twins)
 }
 
 /// Writes the table of rating keys.
@@ -65,6 +65,7 @@ pub fn put_keys(keys: PairSorter, head: &mut SegmentHead, body: &mut SegmentWrit
     Ok(())
 }
 
+/// Writes a hash table, and calls `each` with its entries in order.
 fn put_table(
     pairs: PairSorter,
     body: &mut SegmentWriter,
@@ -81,38 +82,38 @@ fn put_table(
 
 /// Writes the name table and its directory.
 pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
-    let place = body.place();
-    let place = place.as_deref();
-    let (begin, mut array) = (body.position(), NameTableBuilder::new(names.len(), place));
-    let mut sorted = Spool::new(place);
-    let mut alike = SuffixGroups::new(place, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
+    let temporary_beside = body.place();
+    let temporary_beside = temporary_beside.as_deref();
+    let (begin, mut array) = (body.position(), NameTableBuilder::new(names.len(), temporary_beside));
+    let mut sorted = Spool::new(temporary_beside);
+    let mut groups = SuffixGroups::new(temporary_beside, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
         record::form_at(body, entry, form)?;
         Ok(usize::MAX)
     });
-    let mut write = |[kept, entry]: [u32; 2]| sorted.put(&array.element(kept, entry)?);
+    let mut write = |[upper_hash, entry]: [u32; 2]| sorted.put(&array.element(upper_hash, entry)?);
     names.sorted(|hash, entry| {
-        let kept = table::upper(hash);
-        alike.put(kept, entry, [kept, entry], &mut write)
+        let upper_hash = table::upper(hash);
+        groups.put(upper_hash, entry, [upper_hash, entry], &mut write)
     })?;
-    alike.end(&mut write)?;
+    groups.end(&mut write)?;
     sorted.all(|bytes| body.put(bytes))?;
     head.names = body.end_part(begin, 8)?;
     head.directory = body.part(&array.end()?, 4)?;
     Ok(())
 }
 
-/// Marks entries as twins.
-pub fn mark_twins(twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
-    let mut marked: Vec<usize> = Vec::new();
-    twins.sorted(|entry, _| {
+/// Marks these entries with [`TWIN`].
+pub fn mark_twins(hash_twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
+    let mut offsets: Vec<usize> = Vec::new();
+    hash_twins.sorted(|entry, _| {
         let at = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);
-        // As many as fit into a block.
-        if marked.last().is_some_and(|last| at / BLOCK != last / BLOCK) {
-            body.mark(&marked, TWIN)?;
-            marked.clear();
+        // Mark the entries of one block together.
+        if offsets.last().is_some_and(|last| at / BLOCK != last / BLOCK) {
+            body.mark(&offsets, TWIN)?;
+            offsets.clear();
         }
-        marked.push(at);
+        offsets.push(at);
         Ok(())
     })?;
-    body.mark(&marked, TWIN)
+    body.mark(&offsets, TWIN)
 }

@@ -28,11 +28,12 @@ pub struct ListingSegment {
 }
 
 impl ListingSegment {
-    /// Opens the segment at `path`, which must have been made with this `name_mac`. Takes the same time whatever its size, but
-    /// for the table of checksums.
+    /// Opens the segment at `path`, which must have been made with this `name_mac`. Verifies the head and the table of
+    /// checksums only.
     ///
     /// # Errors
-    /// [`Status::Store`] if the file is missing or damaged, has another format, normal form or name: rebuild it.
+    /// [`Status::Store`] if the file is missing or damaged, or has another format, normal form or name. Rebuild it
+    /// then.
     pub fn open(path: &Path, mode: MapMode, name_mac: u64) -> Result<Self> {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
         let segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
@@ -96,10 +97,11 @@ impl ListingSegment {
         self.file.is_broken()
     }
 
-    /// Calls `each` with the entries whose path, listed or mapped, has this normal form, and whether its bytes are equal too.
+    /// Calls `each` with the entries whose listed or mapped path has this normal form, and whether the path's bytes are
+    /// equal too.
     #[inline]
     pub fn paths<'i>(&'i self, path: &Normal<'_>, mut each: impl FnMut(&EntryHead<'i>, bool)) {
-        let _marked: Read<()> = self.paths.find(&self.file, path.hash(), |number| {
+        let _damage_is_marked: Read<()> = self.paths.find(&self.file, path.hash(), |number| {
             let entry = EntryHead::read(&self.file, number)?;
             let raw = entry.path == path.raw();
             if raw || entry.form().equals(path.form()) {
@@ -109,8 +111,8 @@ impl ListingSegment {
         });
     }
 
-    /// The rating key of the item whose first path has exactly these bytes, if no other path has its hash. `first`: the first
-    /// entry of the hash. After `None` ask [`ListingSegment::paths`].
+    /// Returns the rating key of the item whose first path has exactly these bytes, if no other path has the same hash.
+    /// `first`: the first entry of the hash. If it returns `None`, use [`ListingSegment::paths`].
     #[inline]
     pub fn unique_hit<'i>(&'i self, path: &[u8], first: FirstEntry) -> Option<&'i str> {
         let (rating_key, _) = record::unique_hit(&self.file, first.0?.get(), path).ok()??;
@@ -131,14 +133,14 @@ impl ListingSegment {
         Some(form)
     }
 
-    /// Prefetches the memory of a lookup of this hash. In a batch the loads of several lookups overlap.
+    /// Prefetches the memory of a lookup of this hash, so that the loads of several lookups overlap.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         self.file.prefetch(self.paths.at(hash));
     }
 
-    /// The first entry of this hash, if any. Prefetches the entry, whose path and form take `length` bytes, and nothing
-    /// else: a processor can have only a few loads in flight.
+    /// Returns the first entry of this hash, if any. Prefetches the entry, whose path and form take `length` bytes.
+    /// Prefetches nothing else, because a processor can have only a few loads in flight.
     #[inline]
     pub fn first(&self, hash: u64, length: usize) -> FirstEntry {
         const LINE: usize = 64;
@@ -177,7 +179,7 @@ impl ListingSegment {
     pub fn find(&self, rating_key: &str) -> Option<u32> {
         let mut found = None;
         let hash = xxh3_64(rating_key.as_bytes());
-        let _marked: Read<()> = self.keys.find(&self.file, hash, |number| {
+        let _damage_is_marked: Read<()> = self.keys.find(&self.file, hash, |number| {
             let entry = EntryHead::read(&self.file, number)?;
             if self.key_of(&entry)? == rating_key {
                 found = Some(number);

@@ -4,17 +4,18 @@
 //!
 //! | field | when |
 //! |---|---|
-//! | flags, one byte: how the form is found (2 bits), and [`FIRST`], [`TWIN`], [`MAPPED`], [`BARE`], [`SHOW`] | always |
+//! | flags, one byte: [`FORM`] (2 bits), [`FIRST`], [`TWIN`], [`MAPPED`], [`BARE`], [`SHOW`] | always |
 //! | length of the path, varint | always |
-//! | the entry where the item stands, u32; of a mapped path, the entry of the listed path it was made from | not first |
+//! | number of the item's first entry, or for a mapped path of its listed entry, u32 | not first |
 //! | the path | always |
-//! | length of the normal form, varint, and the form | when it is not made of the path by folding ASCII |
+//! | length of the normal form, varint, and the form | with [`FORM_STORED`] |
 //! | the item | first |
 //!
-//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, title (of a title in the path, its length and its distance
-//! before the item), then the fields that the flags name: year, season and episode, GUID, show, number of further entries,
-//! change sequence. Numbers are varints. A GUID of Plex's own (`plex://movie/<24 digits>`) takes 12 bytes. A show is a record
-//! of its own, and so is a season, which points to its show; an episode points to its season, else to its show.
+//! An item: type, flags ([`GUID`], [`WITH_SHOW`] …), rating key, title, then the fields that the flags name: year,
+//! season and episode, GUID, show, number of further entries, change sequence. Numbers are varints. A title that is
+//! part of the path is stored as its length and its distance before the item. A GUID of Plex's own
+//! (`plex://movie/<24 digits>`) takes 12 bytes. Shows and seasons are records of their own. A season points to its
+//! show; an episode points to its season, else to its show.
 
 use std::io;
 
@@ -26,7 +27,7 @@ use super::spool::reserve;
 use crate::matching::{Fold, Form, FoundItem, ItemRef, Season};
 use crate::model::{Item, ItemType};
 
-// How an entry's normal form is stored: two bits of its flags.
+/// The bits of an entry's flags that say how its normal form is stored.
 const FORM: u8 = 3;
 /// The path in ASCII lower case.
 pub const FORM_ASCII: u8 = 0;
@@ -54,7 +55,7 @@ const WITH_SHOW: u8 = 8;
 const WITH_NUMBERS: u8 = 16;
 const WITH_YEAR: u8 = 32;
 const WITH_MORE: u8 = 64;
-/// With the type: added after the listing; its change sequence is the last field.
+/// With the type: the item was added after the listing, and its change sequence is the last field.
 const ADDED_LATER: u8 = 64;
 /// With the type: the title is part of the path.
 const TITLE_ABOVE: u8 = 32;
@@ -68,7 +69,7 @@ pub struct EntryHead<'i> {
     /// The path as it was listed or recorded.
     pub path: &'i [u8],
     stored: &'i [u8],
-    /// The entry that this one points to; itself when it is first.
+    /// The entry that this one points to; a first entry points to itself.
     pub target: u32,
     /// The offset after it, where the item of a first entry begins.
     pub end: usize,
@@ -138,7 +139,8 @@ impl<'i> EntryHead<'i> {
     }
 }
 
-/// Appends an entry; the caller has aligned `out`. `form` is used with [`FORM_STORED`] only. Returns the offset of the path.
+/// Appends an entry; the caller has aligned `out`. `form` is used with [`FORM_STORED`] only. Returns the offset of the
+/// path.
 pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &[u8]) -> usize {
     out.push(flags);
     put_varint(out, path.len() as u64);
@@ -157,7 +159,7 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
 pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
     let at = entry as usize * 4;
     let mut bytes = Vec::new();
-    // Most entries are shorter; for longer ones more is read.
+    // Most entries are shorter. If one is longer, read more.
     let mut length = 512;
     loop {
         body.read(at, length, &mut bytes)?;
@@ -180,20 +182,20 @@ fn form_in(bytes: &[u8]) -> Option<Form<'_>> {
     let flags = *bytes.first()?;
     let (length, used) = field(&bytes[1..])?;
     let from = 1 + used + if flags & FIRST == 0 { 4 } else { 0 };
-    let (path, behind) = bytes.get(from..)?.split_at_checked(length)?;
+    let (path, rest) = bytes.get(from..)?.split_at_checked(length)?;
     Some(match flags & FORM {
         FORM_ASCII => Form::new(path, Fold::Ascii),
         FORM_WINDOWS => Form::new(path, Fold::Windows),
         FORM_STORED => {
-            let (length, used) = field(behind)?;
-            Form::from_folded(behind.get(used..used + length)?)
+            let (length, used) = field(rest)?;
+            Form::from_folded(rest.get(used..used + length)?)
         }
         _ => Form::from_folded(path),
     })
 }
 
-/// Appends an item after its first entry. `title`: distance of the title before the item; `more`: number of further entries;
-/// `added_sequence`: see [`ADDED_LATER`].
+/// Appends an item after its first entry. `title`: distance of the title before the item, if the path contains it.
+/// `above`: its season, else its show. `more`: number of further entries. `added_sequence`: see [`ADDED_LATER`].
 pub fn put_item(
     out: &mut Vec<u8>,
     item: &Item,
@@ -266,16 +268,17 @@ pub fn rating_key(file: &CheckedBytes, item: usize) -> Read<&str> {
     text(file, file.slice(item + 2 + used, length)?)
 }
 
-/// Rating key and form of the item of this entry, if it is a first entry with exactly this path and no other has its hash.
-/// Reads entry and item with one bounds check.
+/// Returns the rating key of the item of this entry, and the form of its path. `None` unless it is a first entry with
+/// exactly this path, and no other entry has its hash. Reads entry and item with one bounds check.
 #[inline]
 pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
+    // Flags, length of the path, type and flags of the item, length of the key, the key.
     const AROUND: usize = 1 + 2 + 2 + 1 + 32;
     let at = number as usize * 4;
     let mut read = file.up_to(at, path.len() + AROUND)?;
     let stores_form = read.first().is_some_and(|flags| flags & FORM == FORM_STORED);
     if stores_form {
-        // It is rarely longer than the path.
+        // The stored form is rarely longer than the path.
         read = file.up_to(at, 2 * path.len() + 2 + AROUND)?;
     }
     let [flags, bytes @ ..] = read else {
@@ -330,8 +333,8 @@ pub struct ItemExtras {
 /// Reads a whole item.
 pub fn item(file: &CheckedBytes, at: usize) -> Read<(ItemRef<'_>, ItemExtras)> {
     let mut item = ItemRef::key_only("");
-    let rest = fill(file, at, &mut item)?;
-    Ok((item, rest))
+    let extras = fill(file, at, &mut item)?;
+    Ok((item, extras))
 }
 
 /// The change sequence at which an item was added after the listing, else 0.
@@ -342,7 +345,7 @@ pub fn added_sequence(file: &CheckedBytes, at: usize) -> Read<u64> {
     fill(file, at, &mut ItemRef::key_only("")).map(|rest| rest.added_sequence)
 }
 
-/// Reads a whole item into `item`, which is too large to return by value in a hot path.
+/// Reads a whole item into `item`. On a hot path, returning the item by value would cost too much.
 pub fn fill<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
     fill_from(RecordReader::new(file, at), item)
 }
@@ -363,6 +366,7 @@ pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) 
     Ok(true)
 }
 
+/// Reads the item at a reader's position into `item`. Returns its further fields.
 fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<ItemExtras> {
     let (file, at) = (cursor.file, cursor.at);
     let first = cursor.byte()?;

@@ -6,10 +6,13 @@
 //! | paths | hash table over the names' hashes: [`super::table`] |
 //! | order | every [`STEP`]th record, for bisection by name |
 //!
-//! A record begins at a multiple of four bytes: the length of its name (varint), the name, the table (varint), the row of
-//! the store (8 bytes), the state (varint: 0 removed, 1 a long value, which only the store has, else the value's length plus
-//! two); then, unless it is removed, Unix ms of its expiry plus one (varint; 0: never), and the length of a long value
-//! (varint) or the value.
+//! A record begins at a multiple of four bytes:
+//!
+//! | field | when |
+//! |---|---|
+//! | length of the name (varint), the name, the table and [`Record::is_path`] (varint), row (8 bytes) | always |
+//! | state (varint): 0 removed, 1 a long value, else the value's length plus two | always |
+//! | expiry, Unix ms plus one (varint), or 0; the value, or for a long value its length (varint) | not removed |
 
 use std::io;
 use std::path::Path;
@@ -31,7 +34,7 @@ use crate::platform::map::{FileBytes, MapMode};
 /// Interval of the records in the part `order`.
 const STEP: u64 = 16;
 /// Maximum size of a record's numbers in bytes.
-const NUMBERS: usize = 4 * LONGEST_VARINT + 8;
+const MAX_NUMBERS_SIZE: usize = 4 * LONGEST_VARINT + 8;
 
 /// A record of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -99,12 +102,12 @@ pub struct RecordSegmentBuilder {
     slots: Vec<Vec<u64>>,
     order: Vec<u8>,
     head: SegmentHead,
-    /// The hash table under way: its offset, and the next bucket.
+    /// The hash table that is being written: its offset, its builder, and the next bucket.
     table: Option<(usize, HashTableBuilder, usize)>,
 }
 
 impl RecordSegmentBuilder {
-    /// Number of buckets: small ones, so that sorting one takes little time.
+    /// Number of buckets. They are small, so that sorting one takes little time.
     pub const PARTS: usize = 256;
 
     /// A segment in memory, or in a file beside `place`.
@@ -144,7 +147,7 @@ impl RecordSegmentBuilder {
         let value = record.state.and_then(|stored| stored.value).unwrap_or_default();
         let out = self
             .body
-            .buffer_for(begin - at + record.name.len() + NUMBERS + value.len())?;
+            .buffer_for(begin - at + record.name.len() + MAX_NUMBERS_SIZE + value.len())?;
         out.resize(out.len() + begin - at, 0);
         put_varint(out, record.name.len() as u64);
         out.extend_from_slice(record.name);
@@ -179,13 +182,9 @@ impl RecordSegmentBuilder {
     /// # Errors
     /// As [`RecordSegmentBuilder::push`].
     pub fn index_some(&mut self) -> io::Result<bool> {
-        let (begin, mut slots, bucket) = if let Some(table) = self.table.take() {
-            table
-        } else {
-            self.head.records = self.body.end_part(BLOCK, 1)?;
-            let records = usize::try_from(self.records).map_err(|_| too_large())?;
-            self.head.path_homes = table::homes(records) as u64;
-            (self.body.position(), HashTableBuilder::new(records), 0)
+        let (begin, mut slots, bucket) = match self.table.take() {
+            Some(table) => table,
+            None => self.begin_table()?,
         };
         if bucket < Self::PARTS {
             let mut part = std::mem::take(&mut self.slots[bucket]);
@@ -203,6 +202,14 @@ impl RecordSegmentBuilder {
         self.body.put(&self.order)?;
         self.head.order = self.body.end_part(begin, 4)?;
         Ok(false)
+    }
+
+    /// Ends the part of records, and begins the hash table with its first bucket.
+    fn begin_table(&mut self) -> io::Result<(usize, HashTableBuilder, usize)> {
+        self.head.records = self.body.end_part(BLOCK, 1)?;
+        let records = usize::try_from(self.records).map_err(|_| too_large())?;
+        self.head.path_homes = table::homes(records) as u64;
+        Ok((self.body.position(), HashTableBuilder::new(records), 0))
     }
 
     fn end(mut self, name_mac: u64) -> io::Result<SegmentOutput> {
@@ -355,8 +362,8 @@ impl RecordSegment {
         Ok(found)
     }
 
-    /// Calls `each` with each record of this hash and its number, until it returns `true`. Records of other hashes may be among
-    /// them.
+    /// Calls `each` with each record of this hash and its number, until it returns `true`. Records of other hashes may
+    /// be among them.
     ///
     /// # Errors
     /// As [`RecordSegment::find`].
@@ -380,7 +387,7 @@ impl RecordSegment {
     #[inline]
     fn named(&self, number: u32, (table, name): (TableId, &[u8])) -> Read<Option<Record<'_>>> {
         let at = number as usize * 4;
-        let bytes = self.file.up_to(at, name.len() + NUMBERS)?;
+        let bytes = self.file.up_to(at, name.len() + MAX_NUMBERS_SIZE)?;
         let (length, begin) = varint(bytes).ok_or_else(|| self.file.fail())?;
         if length != name.len() as u64 || bytes.get(begin..begin + name.len()) != Some(name) {
             return Ok(None);
@@ -398,15 +405,16 @@ impl RecordSegment {
         self.rest(at, name, used + length)
     }
 
-    /// The fields after the name, `used` bytes from the record's offset; and the next record's offset.
+    /// Reads the fields after the name, which begin `used` bytes after the record's offset. Also returns the next
+    /// record's offset.
     #[inline]
     fn rest<'s>(&'s self, at: usize, name: &'s [u8], used: usize) -> Read<(Record<'s>, usize)> {
         let begin = at + used;
-        let bytes = self.file.up_to(begin, NUMBERS)?;
+        let bytes = self.file.up_to(begin, MAX_NUMBERS_SIZE)?;
         let broken = || self.file.fail();
-        let (table, wide) = varint(bytes).ok_or_else(broken)?;
-        let row = u64_at(bytes.get(..wide + 8).ok_or_else(broken)?, wide).cast_signed();
-        let mut used = wide + 8;
+        let (table, table_length) = varint(bytes).ok_or_else(broken)?;
+        let row = u64_at(bytes.get(..table_length + 8).ok_or_else(broken)?, table_length).cast_signed();
+        let mut used = table_length + 8;
         let mut number = || {
             let (number, length) = varint(bytes.get(used..)?)?;
             used += length;
@@ -421,13 +429,13 @@ impl RecordSegment {
             } else {
                 kind - 2
             };
-            let here = if kind == 1 { 0 } else { length };
-            let here = self
+            let value = if kind == 1 { 0 } else { length };
+            let value = self
                 .file
-                .slice(begin + used, usize::try_from(here).map_err(|_| broken())?)?;
-            used += here.len();
+                .slice(begin + used, usize::try_from(value).map_err(|_| broken())?)?;
+            used += value.len();
             state = Some(Stored {
-                value: (kind > 1).then_some(here),
+                value: (kind > 1).then_some(value),
                 length,
                 expires_ms: expires.checked_sub(1).map(|ms| i64::try_from(ms).unwrap_or(i64::MAX)),
             });

@@ -10,16 +10,16 @@ use super::records::{FirstRecord, Record, RecordSegment};
 use super::table::upper;
 use crate::model::TableId;
 
-/// Most records that opening adds to the filter. A larger filter is built only after [`MANY_LOOKUPS`].
+/// Maximum number of records of a filter that is built at opening. A larger filter is built after [`MANY_LOOKUPS`].
 const OPENING_FILTER_RECORDS: usize = 1 << 16;
 /// Number of lookups after which building a large filter pays off.
 const MANY_LOOKUPS: usize = 4_096;
 
-/// Segments, the newest first: the first record found for a name counts.
+/// Segments, the newest first. The first record found for a name counts.
 #[derive(Default)]
 pub struct RecordSegments {
     list: Vec<Arc<RecordSegment>>,
-    /// The hashes in all segments but the oldest, and maybe others.
+    /// The hashes in all segments but the oldest, and maybe of segments that are gone.
     filter: OnceBox<Arc<Filter>>,
     /// Lookups without a filter.
     lookups: AtomicUsize,
@@ -49,7 +49,7 @@ impl RecordSegments {
         let new: Vec<Arc<RecordSegment>> = newer.filter(|one| !is_known(one)).cloned().collect();
         let known = before.filter.get().filter(|filter| !filter.is_too_small(count(&new)));
         if let Some(filter) = known
-            && add(filter, &new)
+            && add_hashes(filter, &new)
         {
             let _ = segments.filter.set(Box::new(Arc::clone(filter)));
         } else if count(segments.newer()) <= OPENING_FILTER_RECORDS {
@@ -67,14 +67,14 @@ impl RecordSegments {
     fn make_filter(&self) {
         let newer = self.newer();
         let filter = Arc::new(Filter::new(count(newer)));
-        if newer.len() > 1 && add(&filter, newer) {
+        if newer.len() > 1 && add_hashes(&filter, newer) {
             let _ = self.filter.set(Box::new(filter)); // another thread may have been faster
         }
     }
 
-    /// The segments that may have a hash, and the index of the first: only the oldest, or all.
+    /// Returns the segments that may have a hash, all or only the oldest; and the index of the first one.
     #[inline]
-    fn with(&self, hash: u64) -> (usize, &[Arc<RecordSegment>]) {
+    fn candidates(&self, hash: u64) -> (usize, &[Arc<RecordSegment>]) {
         if let Some(filter) = self.filter.get() {
             let begin = if filter.may_have(upper(hash)) {
                 0
@@ -89,7 +89,7 @@ impl RecordSegments {
         (0, &self.list)
     }
 
-    /// Stands for segments that cannot be opened.
+    /// Creates a list in place of segments that cannot be opened.
     #[must_use]
     pub fn lost() -> Self {
         let segments = Self::default();
@@ -121,7 +121,7 @@ impl RecordSegments {
     #[inline]
     #[must_use]
     pub fn first(&self, hash: u64) -> FirstRecord {
-        let Some((oldest, newer)) = self.with(hash).1.split_last() else {
+        let Some((oldest, newer)) = self.candidates(hash).1.split_last() else {
             return FirstRecord::NONE;
         };
         for segment in newer {
@@ -156,7 +156,7 @@ impl RecordSegments {
         if self.are_lost() {
             return Err(SegmentsLost);
         }
-        let Some((oldest, newer)) = self.with(hash).1.split_last() else {
+        let Some((oldest, newer)) = self.candidates(hash).1.split_last() else {
             return Ok(None);
         };
         for segment in newer {
@@ -169,8 +169,8 @@ impl RecordSegments {
         oldest.find(key, hash, first).map_err(|_| self.set_lost())
     }
 
-    /// Calls `each` with the records of a hash, the newest first, with segment and number, until it returns `true`. Records of
-    /// other hashes may be among them.
+    /// Calls `each` with the records of a hash, the newest first, with segment and number, until it returns `true`.
+    /// Records of other hashes may be among them.
     ///
     /// # Errors
     /// [`SegmentsLost`].
@@ -184,7 +184,7 @@ impl RecordSegments {
             return Err(SegmentsLost);
         }
         let mut enough = false;
-        let (begin, segments) = self.with(hash);
+        let (begin, segments) = self.candidates(hash);
         for (at, segment) in (begin..).zip(segments) {
             let read = segment.of_hash(hash, |number, record| {
                 enough = each((at, number), record);
@@ -212,7 +212,7 @@ fn count(segments: &[Arc<RecordSegment>]) -> usize {
 }
 
 /// Adds the hashes of segments. Returns `false` if one is damaged.
-fn add(filter: &Filter, segments: &[Arc<RecordSegment>]) -> bool {
+fn add_hashes(filter: &Filter, segments: &[Arc<RecordSegment>]) -> bool {
     segments
         .iter()
         .all(|segment| segment.for_each_upper(|upper| filter.add(upper)).is_ok())

@@ -9,9 +9,9 @@ use std::path::Path;
 use super::spool::{Spool, SpoolReader, reserve};
 
 /// Number of pairs per run: 2 MiB.
-const PAIRS: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
+const PAIRS_PER_RUN: usize = if cfg!(test) { 1 << 10 } else { 1 << 17 };
 /// Size of a run's keys and values in bytes. Smaller in tests, so that they reach the disk.
-const KEYS: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
+const RUN_BYTES: usize = if cfg!(test) { 1 << 14 } else { 8 << 20 };
 /// Groups up to this size are sorted by comparing whole keys.
 const SMALL_GROUP: usize = 12;
 
@@ -33,7 +33,7 @@ impl SortRuns {
         self.ends.push(self.spool.len());
     }
 
-    /// Merges the runs: calls `each` in order with the elements that `read` reads.
+    /// Merges the runs: reads their elements with `read`, and calls `each` with them in order.
     fn merge<T: Ord + Default>(
         &self,
         read: impl Fn(&mut SpoolReader<'_>, &mut T) -> io::Result<()>,
@@ -52,12 +52,12 @@ impl SortRuns {
             }
             cursors.push(cursor);
         }
-        while let Some(mut least) = heap.peek_mut() {
-            let Reverse((value, run)) = &mut *least;
+        while let Some(mut smallest) = heap.peek_mut() {
+            let Reverse((value, run)) = &mut *smallest;
             each(value)?;
             let cursor = &mut cursors[*run];
             if cursor.is_over() {
-                PeekMut::pop(least);
+                PeekMut::pop(smallest);
             } else {
                 read(cursor, value)?;
             }
@@ -69,7 +69,8 @@ impl SortRuns {
 /// Sorts pairs of numbers.
 pub struct PairSorter {
     memory: Vec<(u64, u32)>,
-    most: usize,
+    /// Maximum number of pairs in memory.
+    run_limit: usize,
     runs: SortRuns,
     count: usize,
 }
@@ -78,7 +79,7 @@ impl PairSorter {
     pub fn new(place: Option<&Path>) -> Self {
         Self {
             memory: Vec::new(),
-            most: if place.is_some() { PAIRS } else { usize::MAX },
+            run_limit: if place.is_some() { PAIRS_PER_RUN } else { usize::MAX },
             runs: SortRuns::new(place),
             count: 0,
         }
@@ -89,7 +90,7 @@ impl PairSorter {
     }
 
     pub fn push(&mut self, first: u64, second: u32) -> io::Result<()> {
-        if self.memory.len() == self.most {
+        if self.memory.len() == self.run_limit {
             self.end_run()?;
         }
         reserve(&mut self.memory, 1)?;
@@ -134,7 +135,8 @@ pub type SortedNumbers = [u32; 4];
 pub struct KeySorter {
     keys: Vec<u8>,
     memory: Vec<KeySlot>,
-    most: usize,
+    /// Maximum number of bytes in memory.
+    run_limit: usize,
     runs: SortRuns,
 }
 
@@ -156,13 +158,13 @@ impl KeySorter {
         Self {
             keys: Vec::new(),
             memory: Vec::new(),
-            most: if place.is_some() { KEYS } else { usize::MAX },
+            run_limit: if place.is_some() { RUN_BYTES } else { usize::MAX },
             runs: SortRuns::new(place),
         }
     }
 
     pub fn push(&mut self, key: &[u8], numbers: SortedNumbers) -> io::Result<()> {
-        if self.keys.len() + self.memory.len() * size_of::<KeySlot>() > self.most {
+        if self.keys.len() + self.memory.len() * size_of::<KeySlot>() > self.run_limit {
             self.end_run()?;
         }
         let length = u32::try_from(key.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
@@ -215,11 +217,11 @@ impl KeySorter {
     }
 }
 
-/// Sorts all keys by eight bytes at a time, then each group that is equal so far: keys share long prefixes, and each
-/// access to a key is a cache miss.
+/// Sorts all keys by their first eight bytes, then each group of equal keys by the next eight, and so on. Keys share
+/// long prefixes, and each access to a key is a cache miss.
 fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     let key = |one: &(u64, u32)| slots[one.1 as usize].key(keys);
-    let whole = |a: &(u64, u32), b: &(u64, u32)| {
+    let compare = |a: &(u64, u32), b: &(u64, u32)| {
         let numbers = |one: &(u64, u32)| slots[one.1 as usize].numbers;
         key(a).cmp(key(b)).then_with(|| numbers(a).cmp(&numbers(b)))
     };
@@ -227,12 +229,12 @@ fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     reserve(&mut keyed, slots.len())?;
     let count = u32::try_from(slots.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;
     keyed.extend((0..count).map(|at| (0, at)));
-    let mut todo = vec![(0..keyed.len(), 0)];
-    while let Some((range, depth)) = todo.pop() {
+    let mut unsorted = vec![(0..keyed.len(), 0)];
+    while let Some((range, depth)) = unsorted.pop() {
         let from = range.start;
         let group = &mut keyed[range];
         if group.len() <= SMALL_GROUP {
-            group.sort_unstable_by(whole);
+            group.sort_unstable_by(compare);
             continue;
         }
         for one in &mut *group {
@@ -240,13 +242,13 @@ fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
         }
         group.sort_unstable_by_key(|one| one.0);
         let mut at = from;
-        for alike in group.chunk_by_mut(|a, b| a.0 == b.0) {
-            let end = at + alike.len();
-            // Keys that have ended, or have a zero byte, cannot be distinguished further.
-            if alike.len() > 1 && alike[0].0.to_be_bytes().contains(&0) {
-                alike.sort_unstable_by(whole);
-            } else if alike.len() > 1 {
-                todo.push((at..end, depth + 8));
+        for equal in group.chunk_by_mut(|a, b| a.0 == b.0) {
+            let end = at + equal.len();
+            // More bytes do not help if the keys have ended or have a zero byte.
+            if equal.len() > 1 && equal[0].0.to_be_bytes().contains(&0) {
+                equal.sort_unstable_by(compare);
+            } else if equal.len() > 1 {
+                unsorted.push((at..end, depth + 8));
             }
             at = end;
         }
@@ -257,7 +259,7 @@ fn in_order(keys: &[u8], slots: &[KeySlot]) -> io::Result<Vec<KeySlot>> {
     Ok(sorted)
 }
 
-/// Returns eight bytes of a key as a number with the same order; zeros after its end.
+/// Returns eight bytes of a key as a number with the same order. Bytes after the end of the key are zero.
 fn eight(key: &[u8], at: usize) -> u64 {
     let rest = key.get(at..).unwrap_or_default();
     if let Some(eight) = rest.first_chunk() {

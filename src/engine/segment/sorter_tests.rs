@@ -1,4 +1,4 @@
-use super::{KEYS, KeySorter, PAIRS, PairSorter, SortedNumbers};
+use super::{KeySorter, PAIRS_PER_RUN, PairSorter, RUN_BYTES, SortedNumbers};
 
 fn random(seed: &mut u64) -> u64 {
     *seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
@@ -12,7 +12,7 @@ fn pairs_are_sorted_on_disk_as_in_memory() {
     let mut seed = 7;
     let (mut by_disk, mut by_memory) = (PairSorter::new(Some(&place)), PairSorter::new(None));
     let mut expected = Vec::new();
-    for at in 0..u32::try_from(PAIRS * 2 + 100).expect("few") {
+    for at in 0..u32::try_from(PAIRS_PER_RUN * 2 + 100).expect("few") {
         let pair = ((random(&mut seed) % 1000) << 32, at);
         expected.push(pair);
         by_disk.push(pair.0, pair.1).expect("room");
@@ -41,7 +41,7 @@ fn keys_are_sorted_on_disk_as_in_memory() {
     let (mut by_disk, mut by_memory) = (KeySorter::new(Some(&place)), KeySorter::new(None));
     let mut expected: Vec<(Vec<u8>, SortedNumbers)> = Vec::new();
     let mut bytes = 0;
-    while bytes < KEYS * 2 {
+    while bytes < RUN_BYTES * 2 {
         let length = usize::try_from(random(&mut seed) % 60).expect("few");
         let mut key = b"the same beginning/".repeat(usize::from(random(&mut seed).is_multiple_of(2)));
         key.extend((0..length).map(|_| u8::try_from(random(&mut seed) % 3).expect("few")));

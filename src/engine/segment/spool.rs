@@ -7,9 +7,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::platform::files;
 
-/// Size of a spool's buffer, and of a read buffer of one of few runs.
+/// Size of a spool's write buffer, and maximum size of a read buffer.
 const BUFFER_SIZE: usize = if cfg!(test) { 8 << 10 } else { 256 << 10 };
-/// Most memory of all runs' read buffers together.
+/// Maximum size of the read buffers of all runs together.
 const MAX_READ_BUFFERS: usize = 4 << 20;
 
 /// A unique temporary name beside `path`. Sweeping removes it after a kill.
@@ -21,15 +21,15 @@ pub fn temporary(path: &Path) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Reserves memory, or fails: a failed allocation would abort the host.
+/// Reserves memory, or returns an error. A failed allocation would abort the host.
 pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> io::Result<()> {
     list.try_reserve(more)
         .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))
 }
 
-/// Appended bytes that are read afterwards.
+/// A sequence of bytes: appended first, read afterwards.
 pub struct Spool {
-    /// The path beside which its file lies; `None`: in memory.
+    /// Its file is created beside this path; `None`: in memory.
     place: Option<PathBuf>,
     file: Option<File>,
     /// Bytes in the file.
@@ -102,21 +102,24 @@ impl Spool {
 /// Reads a range of a spool.
 pub struct SpoolReader<'s> {
     spool: &'s Spool,
+    /// The offset after the buffered bytes.
     at: u64,
     end: u64,
+    /// Number of bytes to read at once.
     step: usize,
     buffer: Vec<u8>,
+    /// Number of bytes of the buffer that were returned.
     taken: usize,
 }
 
 impl<'s> SpoolReader<'s> {
-    /// A reader for `at..end`. `of`: number of readers, which share the memory for buffers.
-    pub fn new(spool: &'s Spool, at: u64, end: u64, of: usize) -> Self {
+    /// Creates a reader for `at..end`. `readers`: number of readers that share the memory for buffers.
+    pub fn new(spool: &'s Spool, at: u64, end: u64, readers: usize) -> Self {
         Self {
             spool,
             at,
             end,
-            step: (MAX_READ_BUFFERS / of.max(1)).clamp(4 << 10, BUFFER_SIZE),
+            step: (MAX_READ_BUFFERS / readers.max(1)).clamp(4 << 10, BUFFER_SIZE),
             buffer: Vec::new(),
             taken: 0,
         }
@@ -126,21 +129,21 @@ impl<'s> SpoolReader<'s> {
         self.taken == self.buffer.len() && self.at == self.end
     }
 
-    /// The next bytes.
+    /// Returns the next bytes.
     pub fn take(&mut self, count: usize) -> io::Result<&[u8]> {
-        let left = self.buffer.len() - self.taken;
-        if left < count {
-            let rest = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
-            let more = self.step.max(count - left).min(rest);
-            if more < count - left {
+        let buffered = self.buffer.len() - self.taken;
+        if buffered < count {
+            let unread = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
+            let to_read = self.step.max(count - buffered).min(unread);
+            if to_read < count - buffered {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
             self.buffer.drain(..self.taken);
             self.taken = 0;
-            reserve(&mut self.buffer, more)?;
-            self.buffer.resize(left + more, 0);
-            self.spool.read(self.at, &mut self.buffer[left..])?;
-            self.at += more as u64;
+            reserve(&mut self.buffer, to_read)?;
+            self.buffer.resize(buffered + to_read, 0);
+            self.spool.read(self.at, &mut self.buffer[buffered..])?;
+            self.at += to_read as u64;
         }
         self.taken += count;
         Ok(&self.buffer[self.taken - count..self.taken])

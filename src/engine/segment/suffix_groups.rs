@@ -1,5 +1,5 @@
-//! Orders elements of the same hash by their components from the end. Input is sorted by hash, and most hashes are unique:
-//! only groups of equal hashes are compared.
+//! Orders elements of the same hash by their components from the end. The input is sorted by hash. Most hashes are
+//! unique, so few elements are compared.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ type Write<'w> = dyn FnMut(Element) -> io::Result<()> + 'w;
 pub struct SuffixGroups<F> {
     place: Option<PathBuf>,
     form: F,
-    /// The last element; the next one may belong to the same group.
+    /// Hash, entry and element of the last call. The next element may belong to the same group.
     last: Option<(u32, u32, Element)>,
     group: Option<KeySorter>,
     bytes: Vec<u8>,
@@ -38,15 +38,15 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
 
     /// Adds an element, in the order of hashes.
     pub fn put(&mut self, hash: u32, entry: u32, element: Element, write: &mut Write<'_>) -> io::Result<()> {
-        let Some((known, other, before)) = self.last.replace((hash, entry, element)) else {
+        let Some((last_hash, last_entry, last_element)) = self.last.replace((hash, entry, element)) else {
             return Ok(());
         };
-        if known == hash || self.group.is_some() {
-            self.join(other, before)?;
+        if last_hash == hash || self.group.is_some() {
+            self.join(last_entry, last_element)?;
         } else {
-            write(before)?;
+            write(last_element)?;
         }
-        if known != hash {
+        if last_hash != hash {
             self.end_group(write)?;
         }
         Ok(())
@@ -88,7 +88,7 @@ fn suffix_key(form: Form<'_>, count: usize, key: &mut Vec<u8>) {
         if !key.is_empty() {
             key.push(0);
         }
-        // Escapes zero, which separates components.
+        // Zero separates components, so it is escaped.
         for byte in component.folded() {
             match byte {
                 0 => key.extend_from_slice(&[1, 1]),

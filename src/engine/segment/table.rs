@@ -1,8 +1,10 @@
-//! Hash tables of eight-byte slots, ordered by hash: a lookup is one jump and a short walk, nearly always in one cache line.
+//! Hash tables of eight-byte slots, ordered by hash. A lookup jumps to a slot and walks a few slots on, nearly always
+//! in one cache line.
 //!
-//! A slot has the hash's upper 32 bits and an entry; 0 is a free slot. The home of a hash is its upper half scaled to the
-//! number of homes. Slots are filled in the order of hashes, each at its home or after its predecessor. So equal hashes are
-//! neighbours, and a walk ends at the first greater hash. The table extends beyond the last home and never wraps around.
+//! A slot has the hash's upper 32 bits and an entry; 0 is a free slot. The home of a hash is its upper half scaled to
+//! the number of homes. Slots are filled in the order of hashes, each at its home or after its predecessor. So equal
+//! hashes are neighbours, and a walk ends at the first greater hash. The table extends beyond the last home and never
+//! wraps around.
 
 use std::io;
 
@@ -10,18 +12,18 @@ use super::body::SegmentWriter;
 use super::bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, SegmentPart};
 
-/// Used slots in percent.
-const LOAD: usize = 85;
+/// Used home slots in percent.
+const LOAD_PERCENT: usize = 85;
 
 /// The number of homes of a table with `entries` entries.
 pub fn homes(entries: usize) -> usize {
-    (entries * 100).div_ceil(LOAD).max(1)
+    (entries * 100).div_ceil(LOAD_PERCENT).max(1)
 }
 
 /// Builds a table from entries in the order of their hashes.
 pub struct HashTableBuilder {
     homes: usize,
-    made: usize,
+    slots_written: usize,
 }
 
 impl HashTableBuilder {
@@ -29,27 +31,28 @@ impl HashTableBuilder {
     pub fn new(entries: usize) -> Self {
         Self {
             homes: homes(entries),
-            made: 0,
+            slots_written: 0,
         }
     }
 
     /// Appends the slots up to this entry's.
     pub fn put(&mut self, hash: u64, entry: u32, body: &mut SegmentWriter) -> io::Result<()> {
-        let at = home_slot(hash, self.homes as u64).max(self.made);
-        self.free(at, body)?;
+        let at = home_slot(hash, self.homes as u64).max(self.slots_written);
+        self.put_free(at, body)?;
         let slot = u64::from(entry) << 32 | u64::from(upper(hash));
-        self.made = at + 1;
+        self.slots_written = at + 1;
         body.put(&slot.to_le_bytes())
     }
 
     /// Appends the free slots after the last entry.
     pub fn end(mut self, body: &mut SegmentWriter) -> io::Result<()> {
-        self.free(self.homes, body)
+        self.put_free(self.homes, body)
     }
 
-    fn free(&mut self, until: usize, body: &mut SegmentWriter) -> io::Result<()> {
-        while self.made < until {
-            self.made += 1;
+    /// Appends free slots up to a slot.
+    fn put_free(&mut self, until: usize, body: &mut SegmentWriter) -> io::Result<()> {
+        while self.slots_written < until {
+            self.slots_written += 1;
             body.put(&[0; 8])?;
         }
         Ok(())
@@ -67,7 +70,7 @@ fn split_slot(slot: u64) -> [u32; 2] {
     [slot & 0xFFFF_FFFF, slot >> 32].map(|half| u32::try_from(half).unwrap_or(u32::MAX))
 }
 
-/// The slot where a search begins. In a damaged table it may be any; reads check the bounds.
+/// Returns the slot where a search begins. In a damaged table it may be out of bounds; reads check the bounds.
 #[inline]
 fn home_slot(hash: u64, homes: u64) -> usize {
     usize::try_from((hash >> 32).wrapping_mul(homes) >> 32).unwrap_or(usize::MAX)
@@ -100,9 +103,9 @@ impl HashTable {
             let at = self.part.byte(slot, 8);
             let here = ((BLOCK - at % BLOCK) / 8).clamp(1, slots - slot);
             for bytes in file.slice(at, here * 8)?.as_chunks().0 {
-                let [kept, entry] = split_slot(u64::from_le_bytes(*bytes));
+                let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));
                 if entry != 0 {
-                    each(kept);
+                    each(upper_hash);
                 }
             }
             slot += here;
@@ -129,16 +132,16 @@ impl HashTable {
         let mut slot = home_slot(hash, self.homes);
         let slots = self.part.len();
         while slot < slots {
-            // At most to the block's end: the next block may be unverified, and is rarely needed.
+            // Read to the end of the block at most: the next block may be unverified, and is rarely needed.
             let at = self.part.byte(slot, 8);
             let here = ((BLOCK - at % BLOCK) / 8).clamp(1, slots - slot);
             for bytes in file.slice(at, here * 8)?.as_chunks().0 {
-                let [kept, entry] = split_slot(u64::from_le_bytes(*bytes));
-                // One comparison for most of the walk: a free slot is less than any hash but 0.
-                if kept < wanted && entry != 0 {
+                let [upper_hash, entry] = split_slot(u64::from_le_bytes(*bytes));
+                // One comparison suffices for most slots: the hash of a free slot is 0, less than any other.
+                if upper_hash < wanted && entry != 0 {
                     continue;
                 }
-                if entry == 0 || kept > wanted || each(entry)? {
+                if entry == 0 || upper_hash > wanted || each(entry)? {
                     return Ok(());
                 }
             }
