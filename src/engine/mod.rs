@@ -1,9 +1,10 @@
 //! The storage engine: a log-structured merge tree over `SQLite`. Readers take no lock.
 //!
-//! [`sql`] is the truth. Segments are immutable, mapped and derived ([`segment`]); memtables hold the changes since
-//! ([`memtable`]). A [`view`] is one library of both, a [`snapshot`] all libraries; the version page shows whether a snapshot
-//! is current ([`version_page`]). Confirmed matches and tables are [`records`]. [`compaction`] writes, replaces and removes
-//! the segments of listings, and keeps the folder small. The rest of the crate uses only the names exported here.
+//! The database is the source of truth ([`sql`]). Segments are immutable mapped files built from it ([`segment`]).
+//! Memtables hold the changes since then ([`memtable`]). A [`view`] combines both for one library, a [`snapshot`] for
+//! all libraries. The version page shows whether a snapshot is current ([`version_page`]). Confirmed matches and tables
+//! are [`records`]. [`compaction`] writes, replaces and removes the segments of listings, and keeps the folder small.
+//! The rest of the crate uses only the names exported here.
 
 mod compaction;
 mod memtable;

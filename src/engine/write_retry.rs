@@ -1,4 +1,4 @@
-//! Schedules retries after a failure: after a minute, then after twice as long each time, up to an hour.
+//! Schedules retries after a failure: the first after a minute, each further one after twice the time, up to an hour.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -7,7 +7,7 @@ const LONGEST_MS: i64 = 3_600_000;
 /// The value of `due_ms` without a failure.
 const NEVER: i64 = i64::MAX;
 
-/// Exponential backoff for segments that cannot be written. Usable from any thread, without a lock.
+/// Exponential backoff for segments that cannot be written. All threads may use it without a lock.
 pub struct WriteRetry {
     /// When the next attempt is due, Unix ms.
     due_ms: AtomicI64,

@@ -1,5 +1,5 @@
-//! Listing segments whose files can be neither opened nor written: their content is built from the store once, and kept
-//! in the memory of this process. Writing the file is retried with growing pauses.
+//! Listing segments whose files can be neither opened nor written. Their content is built from the store once, and kept
+//! in the memory of this process. Writing the files is retried with growing pauses.
 
 use std::sync::{Arc, Mutex};
 
@@ -21,7 +21,7 @@ pub(super) struct InMemorySegments {
 /// A segment in memory instead of a file.
 pub(super) struct InMemorySegment {
     pub library: LibraryId,
-    /// Incarnation of the store it was built from: a restored copy of the store has files with the same names.
+    /// The incarnation of the store that it was built from. A restored copy of the store has files with the same names.
     pub incarnation: Incarnation,
     /// Name in the database; `None` if it names no file yet.
     pub name: Option<ListingName>,
@@ -33,7 +33,7 @@ pub(super) struct InMemorySegment {
 
 impl InMemorySegment {
     /// Returns whether it replaces the file of this library's current listing.
-    fn is_of(&self, row: &LibraryRow, incarnation: Incarnation) -> bool {
+    fn replaces_file_of(&self, row: &LibraryRow, incarnation: Incarnation) -> bool {
         (self.library, self.generation) == (row.id, row.generation)
             && self.incarnation == incarnation
             && self.name == row.segment
@@ -49,19 +49,19 @@ impl InMemorySegments {
     /// Returns the segment in memory of this library's listing.
     pub fn of(&self, row: &LibraryRow, incarnation: Incarnation) -> Option<Arc<ListingSegment>> {
         let segments = lock(&self.segments);
-        let own = segments.iter().find(|one| one.is_of(row, incarnation));
+        let own = segments.iter().find(|one| one.replaces_file_of(row, incarnation));
         own.map(|one| Arc::clone(&one.segment))
     }
 
     /// Removes segments that belong to none of these libraries in their current state.
     pub fn prune(&self, rows: &[LibraryRow], incarnation: Incarnation) {
-        lock(&self.segments).retain(|one| rows.iter().any(|row| one.is_of(row, incarnation)));
+        lock(&self.segments).retain(|one| rows.iter().any(|row| one.replaces_file_of(row, incarnation)));
     }
 
     /// Raises a row's `segment_sequence` to that of its segment in memory, which may be newer than the file.
     pub fn raise(&self, row: &mut LibraryRow, incarnation: Incarnation) {
         for one in lock(&self.segments).iter() {
-            if one.is_of(row, incarnation) {
+            if one.replaces_file_of(row, incarnation) {
                 row.segment_sequence = row.segment_sequence.max(one.upto);
             }
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use super::upkeep::SWEEP;
+use super::upkeep::ROWS_PER_SWEEP;
 use crate::engine::sql::Store;
 use crate::error::Result;
 use crate::model::LibraryId;
@@ -12,8 +12,8 @@ use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 
 /// Lock timeout of an eviction.
-const SHORTLY: Duration = Duration::from_secs(1);
-/// Value of `looked_ms` if work is left: the next call checks the folder.
+const EVICTION_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Value of `checked_ms` if work is left: the next call checks the folder.
 const UNFINISHED: i64 = i64::MIN;
 
 /// The limit of one handle on its folder.
@@ -22,8 +22,8 @@ pub struct FolderLimit {
     clock: Arc<dyn Clock>,
     bytes: Option<u64>,
     /// Time of the last check of the folder, Unix ms; [`UNFINISHED`] if work is left.
-    looked_ms: AtomicI64,
-    /// A thread is evicting. Not a lock, since a fork would wait for it, and eviction may take long.
+    checked_ms: AtomicI64,
+    /// A thread is evicting. Not a lock: a fork would wait for it, and eviction may take long.
     evicting: AtomicBool,
     /// The warning that the limit is too small was logged.
     warned: AtomicBool,
@@ -44,7 +44,7 @@ impl FolderLimit {
             store,
             clock,
             bytes,
-            looked_ms: AtomicI64::new(UNFINISHED),
+            checked_ms: AtomicI64::new(UNFINISHED),
             evicting: AtomicBool::new(false),
             warned: AtomicBool::new(false),
         }
@@ -63,7 +63,7 @@ impl FolderLimit {
     /// Returns the bytes by which content that cannot be evicted exceeds the limit.
     ///
     /// # Errors
-    /// Those of the store.
+    /// Errors of the store.
     pub fn exceeded(&self) -> Result<u64> {
         self.bytes.map_or(Ok(0), |limit| {
             Ok(self.store.bytes_after_vacuum()?.saturating_sub(limit))
@@ -78,65 +78,54 @@ impl FolderLimit {
     /// Returns whether the folder is due for a check: the last one is too long ago, or left work.
     pub fn is_due(&self, every_ms: i64, now_ms: i64) -> bool {
         self.bytes.is_some() && {
-            let looked_ms = self.looked_ms.load(Ordering::Relaxed);
-            !(0..every_ms).contains(&now_ms.saturating_sub(looked_ms))
+            let checked_ms = self.checked_ms.load(Ordering::Relaxed);
+            !(0..every_ms).contains(&now_ms.saturating_sub(checked_ms))
         }
     }
 
-    /// Evicts until the folder is within the limit, or until the deadline. Libraries for which `stays` returns `true` are in
-    /// use. Errors are only logged, since the caller's answer does not depend on this.
-    pub fn enforce(&self, now_ms: i64, deadline: Deadline, stays: &dyn Fn(LibraryId) -> bool) {
+    /// Evicts until the folder is within the limit, or until the deadline. Libraries for which `is_in_use` returns
+    /// `true` stay. Errors are only logged, since the caller's answer does not depend on this.
+    pub fn enforce(&self, now_ms: i64, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) {
         let Some(limit) = self.bytes else { return };
         if self.evicting.swap(true, Ordering::AcqRel) {
             return; // one thread is enough
         }
         let _busy = EvictionGuard(&self.evicting);
-        let done = self.evict_down_to(limit, deadline.at_most(SHORTLY), stays);
+        let done = self.evict_down_to(limit, deadline.at_most(EVICTION_LOCK_TIMEOUT), is_in_use);
         if let Err(error) = &done {
             log::warn!("the folder could not be brought within size_limit; it is tried again later: {error}");
         }
-        let looked_ms = if matches!(done, Ok(false)) { UNFINISHED } else { now_ms };
-        self.looked_ms.store(looked_ms, Ordering::Relaxed);
+        let checked_ms = if matches!(done, Ok(false)) { UNFINISHED } else { now_ms };
+        self.checked_ms.store(checked_ms, Ordering::Relaxed);
     }
 
     /// Evicts down to the limit; returns `false` if time ran out.
-    fn evict_down_to(&self, limit: u64, deadline: Deadline, stays: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
-        let has_timed_out = || deadline.moment().is_some_and(|moment| self.clock.has_come(moment));
-        let mut has_history = true;
+    fn evict_down_to(&self, limit: u64, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
+        let mut may_have_history = true;
         loop {
             if self.store.folder().disk_bytes() <= limit {
                 self.warned.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
-            // Dead rows count until they are swept: sweep before evicting a library.
-            while self.store.sweep(SWEEP, deadline)? {
-                if has_timed_out() {
-                    return Ok(false);
-                }
+            if !self.reclaim_space(deadline)? {
+                return Ok(false);
             }
-            self.store.sweep_segments();
-            while self.store.vacuum(deadline)? {
-                if has_timed_out() {
-                    return Ok(false);
-                }
-            }
-            self.store.settle();
             // The part of the write-ahead log that others are reading remains for a moment.
             let bytes = self.store.bytes_after_vacuum()?;
             if bytes <= limit {
                 self.warned.store(false, Ordering::Relaxed);
                 return Ok(true);
             }
-            // The change log is evicted before any listing.
-            if has_history && self.store.forget_history(deadline)? {
-                has_history = false;
+            // Evict the change log before any listing.
+            if may_have_history && self.store.forget_history(deadline)? {
+                may_have_history = false;
                 continue;
             }
             // Sweeping may have taken long.
             let now_ms = self.clock.now_ms();
             let libraries = self.store.evictable(now_ms)?;
-            let Some((library, title)) = libraries.iter().find(|(library, _)| !stays(*library)) else {
-                // A call that uses a library checks again at its end.
+            let Some((library, title)) = libraries.iter().find(|(library, _)| !is_in_use(*library)) else {
+                // A call that uses a library checks the limit again when it ends.
                 if libraries.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
                     log::warn!(
                         "{} takes {bytes} bytes, more than size_limit={limit}, and all of it has to stay: recorded matches, \
@@ -154,5 +143,24 @@ impl FolderLimit {
                  question fetches it again"
             );
         }
+    }
+
+    /// Removes dead rows, unused files and free pages of the database, which all count towards the folder's size.
+    /// Returns `false` if time ran out.
+    fn reclaim_space(&self, deadline: Deadline) -> Result<bool> {
+        let has_timed_out = || deadline.moment().is_some_and(|moment| self.clock.has_come(moment));
+        while self.store.sweep(ROWS_PER_SWEEP, deadline)? {
+            if has_timed_out() {
+                return Ok(false);
+            }
+        }
+        self.store.sweep_segments();
+        while self.store.vacuum(deadline)? {
+            if has_timed_out() {
+                return Ok(false);
+            }
+        }
+        self.store.settle();
+        Ok(true)
     }
 }

@@ -15,10 +15,10 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 use crate::stats::{Counters, Spent};
 
-/// A listing's segment is rebuilt when the number of added and removed items reaches the number of its items divided by
-/// this …
-const ITEMS_A_CHANGE: u64 = 256;
-/// … within these bounds: each new process reads these changes, and a memtable must hold them.
+/// A listing's segment is rebuilt after one added or removed item for this many items, within the bounds below.
+const ITEMS_PER_CHANGE: u64 = 256;
+/// Bounds of the number of changes that cause a rebuild: each new process reads these changes, and a memtable must hold
+/// them.
 const FEWEST_CHANGES: u64 = 512;
 const MOST_CHANGES: u64 = 4096;
 
@@ -97,10 +97,10 @@ impl ListingSegments {
     }
 
     /// Returns whether enough single items were added or removed to rebuild the listing's segment. The threshold grows
-    /// with the listing, so the bytes written for each change stay the same. Example: a million items, 50 changes a
-    /// minute: every 78 minutes.
+    /// with the listing, so the bytes written for each change stay the same. Example: a million items with 50 changes a
+    /// minute are rebuilt every 78 minutes.
     pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
-        let many = (row.items / ITEMS_A_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
+        let many = (row.items / ITEMS_PER_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
         Ok(self.store.unmerged_items(row.id)? >= many)
     }
 
@@ -125,13 +125,13 @@ impl ListingSegments {
         self.write(builder, name, row)
     }
 
-    /// Creates a builder with the items of a stored generation, which spills to disk.
+    /// Creates a builder that writes to a file, with the items of a stored generation.
     fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ListingBuilder> {
         ListingBuilder::check_memory_for_file(row.items)?;
         self.fill(self.builder(row, generation, sequence), row, generation)
     }
 
-    /// Creates a builder with the items of a stored generation, in memory.
+    /// Creates a builder in memory, with the items of the current generation.
     fn listing_in_memory(&self, row: &LibraryRow, sequence: Sequence) -> Result<ListingBuilder> {
         ListingBuilder::check_memory(row.items)?;
         let builder = ListingBuilder::new(self.meta_of_listing(row, row.generation, sequence));
@@ -183,7 +183,7 @@ impl ListingSegments {
         let path = self.store.folder().listing_segment(name, mappings.digest());
         let mode = self.store.folder().map_mode(self.no_mmap);
         match ListingSegment::open(&path, mode, self.store.name_mac(name)) {
-            // Built with other mapping rules, so its mapped paths are not ours.
+            // It was built with other mapping rules, so it has other mapped paths.
             Ok(segment) if segment.mappings() != mappings.digest() => None,
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
@@ -195,8 +195,8 @@ impl ListingSegments {
 
     /// Rebuilds a segment that the database still names, in memory if its file cannot be written.
     pub fn rebuild_segment(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        match self.remake_named(identity, row, deadline) {
-            // Replaced meanwhile with its rows: the caller reads the new one.
+        match self.rebuild_if_named(identity, row, deadline) {
+            // The database names another segment by now, and the caller reads that one.
             Err(_) if !self.is_named(row) => Ok(()),
             done => done,
         }
@@ -208,20 +208,21 @@ impl ListingSegments {
         now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)
     }
 
-    fn remake_named(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
+    /// Rebuilds a segment in a file, or in memory, if the database still names it.
+    fn rebuild_if_named(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if !self.is_named(row) {
             return Ok(());
         }
         // Another process may have built it meanwhile.
-        let stood_in = self.in_memory.of(row, self.store.incarnation()).is_some();
-        let attempt = if stood_in && self.open_file(row).is_some() {
+        let was_in_memory = self.in_memory.of(row, self.store.incarnation()).is_some();
+        let attempt = if was_in_memory && self.open_file(row).is_some() {
             Ok(())
         } else {
             self.make_file(identity, row, deadline)
         };
         match attempt {
             Ok(()) => self.in_memory.forget(row.id),
-            Err(_) if stood_in => {}
+            Err(_) if was_in_memory => {}
             Err(error) => return self.keep_in_memory(row, &error),
         }
         Ok(())
@@ -241,8 +242,8 @@ impl ListingSegments {
             self.store.sweep_segments();
             return Ok(());
         };
-        // A missing one is built under the same name: other processes may have a good file of that name, built with
-        // other mappings. Later changes are applied to it again, which has no effect.
+        // A missing file is built under the same name, because other processes may have a good file of that name, built
+        // with other mappings. The new file includes later changes already; applying them again has no effect.
         self.build_as(name, row, row.generation, row.segment_sequence)?;
         self.open_file(row).map(|_| ()).ok_or_else(|| {
             Error::new(
@@ -270,7 +271,7 @@ impl ListingSegments {
         let builder = self.listing_in_memory(row, upto)?;
         let segment = Arc::new(builder.finish_in_memory().and_then(ListingSegment::in_memory)?);
         self.counters.add_time(Spent::ListingSegment, begun.elapsed());
-        let in_place = InMemorySegment {
+        let kept = InMemorySegment {
             library: row.id,
             incarnation,
             name: row.segment,
@@ -278,7 +279,7 @@ impl ListingSegments {
             upto,
             segment,
         };
-        self.in_memory.insert(in_place, self.clock.now_ms());
+        self.in_memory.insert(kept, self.clock.now_ms());
         Ok(())
     }
 }

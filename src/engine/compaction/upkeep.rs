@@ -15,9 +15,11 @@ use crate::platform::mutex::lock;
 use crate::stats::{Counters, Spent};
 
 /// Lock timeout for writing the counters.
-const SHORTLY: Duration = Duration::from_secs(1);
+const COUNTERS_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// Maximum number of transactions of one [`Maintenance::sweep`].
+const MAX_SWEEPS: usize = 50;
 /// Number of rows swept per transaction.
-pub(super) const SWEEP: usize = 2_000;
+pub(super) const ROWS_PER_SWEEP: usize = 2_000;
 
 /// The result of writing matches.
 pub struct MatchWrite {
@@ -32,7 +34,7 @@ pub struct Maintenance {
     store: Arc<Store>,
     records: Arc<Records>,
     counters: Arc<Counters>,
-    /// This handle sweeps itself, since it fetches no listings, which would.
+    /// Whether this handle sweeps after its writes. A handle that fetches listings sweeps with each listing instead.
     sweeps: bool,
     /// The counts of this handle that are already stored.
     flushed: Mutex<(u64, u64)>,
@@ -70,7 +72,7 @@ impl Maintenance {
             return Ok(());
         }
         // The counters are not worth a long wait.
-        let deadline = deadline.at_most(SHORTLY);
+        let deadline = deadline.at_most(COUNTERS_LOCK_TIMEOUT);
         if self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1, deadline)? {
             *flushed = now;
         } else {
@@ -99,7 +101,7 @@ impl Maintenance {
             self.sweep(Deadline::NONE);
         }
         self.store.sweep_segments();
-        // Removed rows went through the write-ahead log, which stays larger until it is emptied.
+        // Removing rows has enlarged the write-ahead log; empty it.
         self.store.settle();
     }
 
@@ -127,8 +129,8 @@ impl Maintenance {
         };
         // A recorded match ends an earlier invalidation, in any spelling of its path.
         let paths = pairs.iter().map(|(path, _)| *path);
-        let is_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
-        self.verified(identity, row, &unverified, paths, deadline, is_key)?;
+        let is_recorded_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
+        self.verified(identity, row, &unverified, paths, deadline, is_recorded_key)?;
         let begun = Instant::now();
         if merged.is_some() && self.sweeps {
             self.sweep(deadline);
@@ -172,8 +174,8 @@ impl Maintenance {
 
     /// Sweeps dead rows in slices, and removes unused files.
     pub fn sweep(&self, deadline: Deadline) {
-        for _ in 0..50 {
-            match self.store.sweep(SWEEP, deadline) {
+        for _ in 0..MAX_SWEEPS {
+            match self.store.sweep(ROWS_PER_SWEEP, deadline) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {

@@ -16,7 +16,7 @@ pub struct ChainNode {
     hash: u64,
     /// The record.
     pub record: u32,
-    /// Index of the form.
+    /// Index of the normal form among those of the record.
     pub form: u32,
     /// Node index plus one; 0 ends the chain.
     next: u32,
@@ -29,16 +29,16 @@ pub struct Chains {
     nodes: AppendLog<ChainNode>,
     length: AtomicU32,
     /// Maximum number of nodes.
-    room: usize,
+    capacity: usize,
 }
 
-/// The bits of a head with the first node.
-const BEGIN: u64 = 0xFFFF_FFFF;
+/// The bits of a head that hold the first node.
+const FIRST_NODE: u64 = 0xFFFF_FFFF;
 
 /// Returns the first node in a head.
 #[inline]
 fn first(head: u64) -> u32 {
-    u32::try_from(head & BEGIN).unwrap_or(0)
+    u32::try_from(head & FIRST_NODE).unwrap_or(0)
 }
 
 /// Returns the filter bit of a hash, from other bits than those that select the chain.
@@ -48,13 +48,13 @@ fn bit(hash: u64) -> u64 {
 }
 
 impl Chains {
-    /// Creates chains for at most `room` nodes.
-    pub fn new(room: usize) -> Self {
+    /// Creates chains for at most `capacity` nodes.
+    pub fn new(capacity: usize) -> Self {
         Self {
             heads: (0..CHAINS).map(|_| AtomicU64::new(0)).collect(),
             nodes: AppendLog::new(),
             length: AtomicU32::new(0),
-            room,
+            capacity,
         }
     }
 
@@ -73,12 +73,15 @@ impl Chains {
             form: u32::try_from(form).map_err(|_| MemtableFull)?,
             next: first(old),
         };
-        if index as usize >= self.room || !self.nodes.set(index as usize, node) {
+        if index as usize >= self.capacity || !self.nodes.set(index as usize, node) {
             return Err(MemtableFull);
         }
         self.length.store(index + 1, Ordering::Relaxed);
         // Release: a reader that sees the head sees the node and its record.
-        head.store((old | bit(hash)) & !BEGIN | u64::from(index + 1), Ordering::Release);
+        head.store(
+            (old | bit(hash)) & !FIRST_NODE | u64::from(index + 1),
+            Ordering::Release,
+        );
         Ok(())
     }
 

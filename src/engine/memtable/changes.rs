@@ -1,8 +1,8 @@
 //! Changes since the segments were made. One thread appends, any number read without a lock.
 //!
-//! Every change is a record, found by the normal form of a path or by rating key; added items also by the file names of
-//! their parts. The newest record about a question counts. A record is complete before its chain leads to it, so a reader
-//! sees all of it or nothing.
+//! Every change is a record. It is found by the normal form of a path or by rating key; an added item also by the file
+//! names of its parts. The newest record that answers a question counts. A record is complete before a chain leads to
+//! it, so a reader sees all of it or nothing.
 //!
 //! | question | answered by the newest of |
 //! |---|---|
@@ -25,7 +25,8 @@ use crate::model::Item;
 
 /// Records that a memtable holds before it must be compacted: twice the changed items that a refresh compacts.
 pub const CAPACITY: usize = 8192;
-/// Nodes of one kind: items have several parts, and parts may have a second path by a mapping.
+/// Maximum number of nodes of one index. It exceeds `CAPACITY` because an item may have several parts, and a mapping
+/// gives a part a second path.
 const NODES: usize = CAPACITY * 8;
 
 /// One change.
@@ -45,7 +46,7 @@ pub enum MemtableChange {
         /// The path it was recorded with.
         path: Vec<u8>,
     },
-    /// The path was invalidated: not answered until a request verifies it.
+    /// The path was invalidated. No lookup returns it until a request verifies it.
     UnverifiedPath {
         /// Any spelling of the path.
         path: Vec<u8>,
@@ -95,6 +96,9 @@ struct ChangesInMemory {
     names: Chains,
 }
 
+/// Parts of an item, by index, with their mapped paths on the host.
+type MappedParts = Vec<(usize, Vec<u8>)>;
+
 /// A stored change.
 pub struct MemtableEntry {
     pub change: MemtableChange,
@@ -103,7 +107,7 @@ pub struct MemtableEntry {
     /// Normal forms of the change's paths; for `Added` those of its parts, then of [`MemtableEntry::mapped`].
     pub forms: Vec<Box<[u8]>>,
     /// For `Added`: parts with their mapped paths on the host.
-    pub mapped: Vec<(usize, Vec<u8>)>,
+    pub mapped: MappedParts,
 }
 
 impl Memtable {
@@ -215,27 +219,13 @@ impl ChangesInMemory {
         Some((record, node.form as usize))
     }
 
+    /// Stores a change, and links it into the chains by which it is found.
     fn push(&self, change: MemtableChange, mappings: &Mappings) -> Result<(), MemtableFull> {
         let index = self.length.load(Ordering::Relaxed);
         if index as usize >= CAPACITY {
             return Err(MemtableFull);
         }
-        let mut mapped = Vec::new();
-        let forms: Vec<Box<[u8]>> = match &change {
-            MemtableChange::Added { item, .. } => {
-                for (part, path) in item.parts.iter().enumerate() {
-                    mapped.extend(mappings.to_host(path.as_bytes()).map(|host| (part, host)));
-                }
-                let hosts = mapped.iter().map(|(_, host)| normal_form(host));
-                let listed = item.parts.iter().map(|path| normal_form(path.as_bytes()));
-                listed.chain(hosts).map(Vec::into_boxed_slice).collect()
-            }
-            other => other
-                .path()
-                .map(|path| normal_form(path).into_boxed_slice())
-                .into_iter()
-                .collect(),
-        };
+        let (forms, mapped) = forms_of(&change, mappings);
         let hashes: Vec<u64> = forms.iter().map(|form| xxh3_64(form)).collect();
         let names: Vec<Option<u64>> = match &change {
             MemtableChange::Added { item, .. } => forms[..item.parts.len()]
@@ -254,7 +244,7 @@ impl ChangesInMemory {
         if !self.records.set(index as usize, record) {
             return Err(MemtableFull);
         }
-        // The key last: the added item may hide the segment's item only after its own paths can be found.
+        // Link the key last. It hides the segment's item, so the paths of the added item must be found before.
         for (form, hash) in hashes.into_iter().enumerate() {
             self.paths.link(hash, index, form)?;
         }
@@ -269,6 +259,21 @@ impl ChangesInMemory {
         self.length.store(index + 1, Ordering::Release);
         Ok(())
     }
+}
+
+/// Returns [`MemtableEntry::forms`] and [`MemtableEntry::mapped`] of a change.
+fn forms_of(change: &MemtableChange, mappings: &Mappings) -> (Vec<Box<[u8]>>, MappedParts) {
+    let MemtableChange::Added { item, .. } = change else {
+        let form = change.path().map(|path| normal_form(path).into_boxed_slice());
+        return (form.into_iter().collect(), Vec::new());
+    };
+    let mut mapped = Vec::new();
+    for (part, path) in item.parts.iter().enumerate() {
+        mapped.extend(mappings.to_host(path.as_bytes()).map(|host| (part, host)));
+    }
+    let hosts = mapped.iter().map(|(_, host)| normal_form(host));
+    let listed = item.parts.iter().map(|path| normal_form(path.as_bytes()));
+    (listed.chain(hosts).map(Vec::into_boxed_slice).collect(), mapped)
 }
 
 impl MemtableChange {

@@ -5,46 +5,47 @@ use once_cell::race::OnceBox;
 /// Elements of the first block; each further block has twice as many.
 const FIRST: usize = 32;
 /// Enough blocks for any memtable.
-const SEGMENTS: usize = 20;
+const BLOCKS: usize = 20;
 
-type Segment<T> = Vec<OnceBox<T>>;
+type Block<T> = Vec<OnceBox<T>>;
 
 /// An append-only sequence. One thread appends, any number read.
 pub struct AppendLog<T> {
-    segments: [OnceBox<Segment<T>>; SEGMENTS],
+    blocks: [OnceBox<Block<T>>; BLOCKS],
 }
 
 impl<T> AppendLog<T> {
     /// Creates an empty sequence; allocates nothing.
     pub fn new() -> Self {
         Self {
-            segments: std::array::from_fn(|_| OnceBox::new()),
+            blocks: std::array::from_fn(|_| OnceBox::new()),
         }
     }
 
-    /// Stores `value` at `index`. Returns `false` if the place is taken or there is no room.
+    /// Stores `value` at `index`. Returns `false` if the index already has a value, or is beyond the last block.
     pub fn set(&self, index: usize, value: T) -> bool {
-        let (segment, at) = place(index);
-        let Some(segment) = self.segments.get(segment) else {
+        let (block, at) = position(index);
+        let Some(slots) = self.blocks.get(block) else {
             return false;
         };
-        let length = FIRST << place(index).0;
-        let slots = segment.get_or_init(|| Box::new((0..length).map(|_| OnceBox::new()).collect()));
+        let length = FIRST << block;
+        let slots = slots.get_or_init(|| Box::new((0..length).map(|_| OnceBox::new()).collect()));
         slots[at].set(Box::new(value)).is_ok()
     }
 
     /// The element at `index`.
     #[inline]
     pub fn get(&self, index: usize) -> Option<&T> {
-        let (segment, at) = place(index);
-        self.segments.get(segment)?.get()?.get(at)?.get()
+        let (block, at) = position(index);
+        self.blocks.get(block)?.get()?.get(at)?.get()
     }
 }
 
-/// Block n holds the `FIRST << n` elements from `FIRST * (2ⁿ - 1)` on.
+/// Returns the block of an element, and the index in it. Block n has `FIRST << n` elements and begins with element
+/// `FIRST * (2ⁿ - 1)`.
 #[inline]
-fn place(index: usize) -> (usize, usize) {
+fn position(index: usize) -> (usize, usize) {
     let scaled = index / FIRST + 1;
-    let segment = scaled.ilog2() as usize;
-    (segment, index - FIRST * ((1 << segment) - 1))
+    let block = scaled.ilog2() as usize;
+    (block, index - FIRST * ((1 << block) - 1))
 }

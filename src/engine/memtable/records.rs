@@ -70,7 +70,7 @@ impl OwnedRecord {
 }
 
 impl TableMemtable {
-    /// Appends a record. One thread at a time: the caller holds a lock.
+    /// Appends a record. Only one thread at a time, so the caller must hold a lock.
     ///
     /// # Errors
     /// [`MemtableFull`]: the record was not added.

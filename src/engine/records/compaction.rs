@@ -15,12 +15,13 @@ use crate::model::{SegmentName, TableId};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::{lock, try_lock};
 
-/// Records merged for each record written: a merge ends before the next one is due.
+/// Records merged for each record written, so that a merge ends before the next one is due.
 const PACE: usize = 8;
 /// Most records that one write merges: about a millisecond. A large write merges `LEAST_PACE` for each of its records.
 const SLICE: usize = 4_096;
 const LEAST_PACE: usize = 4;
-/// [`Records::flush_removals`] counts the unmerged removals in the first call of a process, and then once in this many calls.
+/// [`Records::flush_removals`] counts the unmerged removals in the first call of a process, and then once in this many
+/// calls.
 const COUNT_EVERY: u32 = 32;
 
 /// Why a write stopped: a damaged segment, or an error of `SQLite`.
@@ -41,7 +42,7 @@ impl From<rusqlite::Error> for WriteStopped {
     }
 }
 
-/// The unmerged records by name, and the rows of the log that are dead once a segment has them.
+/// The unmerged records by name, and the rows of the log that are dead once a segment has these records.
 struct UnmergedRecords {
     newest: BTreeMap<(TableId, Vec<u8>), OwnedRecord>,
     collections: Vec<Collection>,
@@ -61,7 +62,7 @@ impl UnmergedRecords {
         }
         for row in tx.log.rows_since(open.upto(), LONG)? {
             let Some(is_path) = unmerged.collection(row.table).map(|one| one.is_paths) else {
-                continue; // of a table that was cleared: it is swept
+                continue; // its table was cleared, and will be swept
             };
             unmerged.replace(open, owned(row, is_path))?;
         }
@@ -79,30 +80,33 @@ impl UnmergedRecords {
             // The new segment keeps the removal, which hides older segments' records.
             self.dead.push(record.row);
         }
-        let now = counted(Some(&record.borrow()));
-        let before = match self.newest.entry((record.table, record.name.to_vec())) {
-            Entry::Occupied(mut before) => {
-                let before = before.insert(record);
+        let new_counts = counted(Some(&record.borrow()));
+        let old_counts = match self.newest.entry((record.table, record.name.to_vec())) {
+            Entry::Occupied(mut newest) => {
+                let before = newest.insert(record);
                 if before.state.is_some() {
                     self.dead.push(before.row);
                 }
                 counted(Some(&before.borrow()))
             }
-            Entry::Vacant(place) => {
+            Entry::Vacant(vacant) => {
                 let borrowed = record.borrow();
                 let hash = borrowed.hash();
                 let first = open.segments.first(hash);
                 let before = open.segments.find(borrowed.key(), hash, first)?;
                 self.dead
                     .extend(before.filter(|before| before.state.is_some()).map(|before| before.row));
-                let before = counted(before.as_ref());
-                place.insert(record);
-                before
+                let old_counts = counted(before.as_ref());
+                vacant.insert(record);
+                old_counts
             }
         };
         if let Some(collection) = self.collection(table) {
             let counts = collection.counts;
-            collection.counts = [counts[0] + now[0] - before[0], counts[1] + now[1] - before[1]];
+            collection.counts = [
+                counts[0] + new_counts[0] - old_counts[0],
+                counts[1] + new_counts[1] - old_counts[1],
+            ];
         }
         Ok(())
     }
@@ -131,6 +135,18 @@ impl UnmergedRecords {
             }
             Ok::<_, WriteStopped>(self.match_bytes() > limit)
         })
+    }
+
+    /// Stores the result of a flush: names the segments in the manifest, deletes dead rows, and updates the counts.
+    fn store_merged(&self, tx: &RecordTx<'_>, segments: &[NamedSegment]) -> rusqlite::Result<()> {
+        tx.name_segments(segments)?;
+        for row in &self.dead {
+            tx.delete(*row)?;
+        }
+        for one in &self.collections {
+            tx.count(one.id, one.counts)?;
+        }
+        Ok(())
     }
 
     /// Returns the bytes of all confirmed matches.
@@ -168,17 +184,18 @@ impl Records {
         }
     }
 
-    /// Returns whether the unmerged records, of tables and matches together, are to be flushed. `written`: as above.
+    /// Returns whether there are enough unmerged records, of tables and matches together, for a flush. `written`:
+    /// number of records of this write.
     pub(super) fn are_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
-        // Counting reads each row, so the count after this process's last write is cached.
-        let mut known = lock(&self.unmerged);
+        // Counting reads each row, so the count is cached after each write of this process.
+        let mut cached = lock(&self.unmerged);
         let incarnation = self.store.incarnation();
-        let unmerged = match *known {
+        let unmerged = match *cached {
             Some((of, at, count)) if of == incarnation && at.next() == tx.sequence() => count + written,
             _ => tx.log.count_since(self.known_upto(&tx.log.manifest()?), SMALLEST + 1)?,
         };
         let are_many = unmerged > SMALLEST;
-        *known = (!are_many).then_some((incarnation, tx.sequence(), unmerged));
+        *cached = (!are_many).then_some((incarnation, tx.sequence(), unmerged));
         Ok(are_many)
     }
 
@@ -186,7 +203,7 @@ impl Records {
     /// until then each new process reads them all.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn flush_removals(&self, deadline: Deadline) -> Result<()> {
         // Counting reads every row, so it is done once in `COUNT_EVERY` calls.
         if !self
@@ -206,8 +223,8 @@ impl Records {
         Ok(())
     }
 
-    /// Writes the unmerged records into a segment and names it in the manifest. Returns the segments that were merged into it;
-    /// `None` if the file cannot be written: the log still has the records.
+    /// Writes the unmerged records into a segment, and names it in the manifest. Returns the segments that were merged
+    /// into it. Returns `None` if the file cannot be written; the log still has the records.
     pub(super) fn flush(
         &self,
         tx: &RecordTx<'_>,
@@ -224,7 +241,7 @@ impl Records {
         unmerged.evict(tx, &open, self.matches_limit)?;
         let list = open.segments.list();
         let sizes: Vec<u64> = list.iter().map(|segment| segment.records()).collect();
-        let taken = if open.stand_in.is_some() {
+        let absorbed = if open.stand_in.is_some() {
             list.len()
         } else {
             count_to_absorb(unmerged.newest.len() as u64, &sizes)
@@ -232,11 +249,11 @@ impl Records {
         let tables: Vec<TableId> = unmerged.collections.iter().map(|one| one.id).collect();
         let merging = MergeRules {
             tables: &tables,
-            is_last: taken == list.len(),
+            is_last: absorbed == list.len(),
         };
         let sorted: Vec<Record<'_>> = unmerged.newest.values().map(OwnedRecord::borrow).collect();
         let mut runs = vec![MergeRun::Sorted(sorted.into_iter().peekable())];
-        let merged = list[..taken].iter();
+        let merged = list[..absorbed].iter();
         runs.extend(merged.map(|segment| MergeRun::Segment(segment, RecordCursor::BEGIN)));
         let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
@@ -261,28 +278,18 @@ impl Records {
             self.stand_in.replace(None);
         }
         let named = &open.manifest.segments;
-        let kept = if open.stand_in.is_some() {
-            &[][..]
-        } else {
-            &named[taken..]
-        };
+        // A stand-in has the records of all named segments.
+        let merged_count = if open.stand_in.is_some() { named.len() } else { absorbed };
+        let (merged, kept) = named.split_at(merged_count);
         let new = (records > 0).then_some(NamedSegment { name, records });
         let segments: Vec<NamedSegment> = new.into_iter().chain(kept.iter().copied()).collect();
-        tx.name_segments(&segments)?;
-        for row in &unmerged.dead {
-            tx.delete(*row)?;
-        }
-        for one in &unmerged.collections {
-            tx.count(one.id, one.counts)?;
-        }
-        Ok(Some(
-            named[..named.len() - kept.len()].iter().map(|one| one.name).collect(),
-        ))
+        unmerged.store_merged(tx, &segments)?;
+        Ok(Some(merged.iter().map(|one| one.name).collect()))
     }
 
-    /// Advances the merge under way by a slice, after a write of `written` records. Starts a merge if too many segments are of
-    /// like size; a merge of small segments precedes one of large segments, which takes long. `merged`: segments that the
-    /// write itself merged.
+    /// Advances the merge under way by a slice, after a write of `written` records. Starts a merge if too many segments
+    /// are of like size. A merge of small segments interrupts one of large segments, which takes long. `merged`:
+    /// segments that the write itself merged.
     pub fn merge_some(&self, written: usize, merged: Option<&[SegmentName]>, deadline: Deadline) {
         self.store.remove_segments(merged.unwrap_or_default());
         let Some(mut merging) = try_lock(&self.merging) else {
@@ -313,7 +320,8 @@ impl Records {
     fn begin_merge(&self, under_way: &mut Vec<SlicedMerge>) {
         let next = self.next_merge(under_way);
         if next.is_some() && under_way.is_empty() {
-            // Hosts that only record sweep nowhere else, and those that ended within a merge have left its file.
+            // A host that only records matches sweeps nowhere else. A host that ended during a merge has left the file
+            // of the merge.
             self.store.sweep_segments();
         }
         under_way.extend(next);
@@ -334,15 +342,15 @@ impl Records {
             return None;
         }
         let list = open.segments.list();
-        let all = &open.manifest.segments;
-        let newest = under_way.last().and_then(|merge| merge.names.first());
-        let free = newest.and_then(|newest| all.iter().position(|one| one.name == *newest));
+        let in_manifest = &open.manifest.segments;
+        let newest_merging = under_way.last().and_then(|merge| merge.names.first());
+        let free = newest_merging.and_then(|newest| in_manifest.iter().position(|one| one.name == *newest));
         let sizes: Vec<u64> = list[..free.unwrap_or(list.len())]
             .iter()
             .map(|segment| segment.records())
             .collect();
         let (at, count) = next_merge_range(&sizes)?;
-        let names = all[at..at + count].iter().map(|one| one.name);
+        let names = in_manifest[at..at + count].iter().map(|one| one.name);
         let place = self.store.folder().segment(&StoreFolder::new_segment_name(sequence));
         Some(SlicedMerge::new(
             incarnation,

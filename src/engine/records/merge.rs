@@ -14,8 +14,8 @@ const FANOUT: usize = 4;
 pub const SMALLEST: usize = 512;
 /// Most records that a write merges at once; a larger merge runs in slices.
 const AT_ONCE: u64 = 8_192;
-/// Number of segments of like size that are merged at once, whatever their size: otherwise hosts that exit too early
-/// for slices would accumulate them.
+/// This many segments of like size are merged at once, whatever their size. Otherwise hosts that exit before a merge in
+/// slices ends would accumulate segments.
 const TOO_MANY: usize = 12;
 
 /// Returns the size class: each class has four times the records of the one before.
@@ -23,35 +23,35 @@ fn size_class(records: u64) -> u32 {
     (records.max(1).div_ceil(SMALLEST as u64)).ilog2() / 2
 }
 
-/// Returns how many of the newest segments a flush of `records` includes: enough that few of like size remain, within
-/// the limit for one write.
+/// Returns how many of the newest segments a flush of `records` records absorbs. It absorbs segments of like size once
+/// there are [`FANOUT`] of them. Larger merges than [`AT_ONCE`] wait until there are [`TOO_MANY`].
 pub fn count_to_absorb(records: u64, segments: &[u64]) -> usize {
-    let (mut sum, mut taken) = (records, 0);
+    let (mut sum, mut absorbed) = (records, 0);
     loop {
-        let alike = count_up_to_class(size_class(sum), &segments[taken..]);
-        let more: u64 = segments[taken..taken + alike].iter().sum();
-        let small = sum + more <= AT_ONCE;
-        if alike + 1 < FANOUT || !small && alike + 1 < TOO_MANY {
-            return taken;
+        let like_size = count_up_to_class(size_class(sum), &segments[absorbed..]);
+        let added: u64 = segments[absorbed..absorbed + like_size].iter().sum();
+        let fits = sum + added <= AT_ONCE;
+        if like_size + 1 < FANOUT || !fits && like_size + 1 < TOO_MANY {
+            return absorbed;
         }
-        sum += more;
-        taken += alike;
+        sum += added;
+        absorbed += like_size;
     }
 }
 
 /// Returns neighbours to merge in slices: the first index, and their number.
 pub fn next_merge_range(segments: &[u64]) -> Option<(usize, usize)> {
     (0..segments.len()).find_map(|at| {
-        let alike = 1 + count_up_to_class(size_class(segments[at]), &segments[at + 1..]);
-        (alike >= FANOUT).then_some((at, alike))
+        let like_size = 1 + count_up_to_class(size_class(segments[at]), &segments[at + 1..]);
+        (like_size >= FANOUT).then_some((at, like_size))
     })
 }
 
 /// Returns how many of the first segments are at most of this size class.
-fn count_up_to_class(step: u32, segments: &[u64]) -> usize {
+fn count_up_to_class(class: u32, segments: &[u64]) -> usize {
     segments
         .iter()
-        .take_while(|records| size_class(**records) <= step)
+        .take_while(|records| size_class(**records) <= class)
         .count()
 }
 
@@ -108,15 +108,15 @@ impl MergeRules<'_> {
         most: usize,
     ) -> io::Result<bool> {
         for _ in 0..most {
-            let mut least: Option<Record<'_>> = None;
+            let mut smallest: Option<Record<'_>> = None;
             for run in runs.iter_mut() {
                 if let Some(record) = run.peek()?
-                    && least.is_none_or(|least| record.key() < least.key())
+                    && smallest.is_none_or(|smallest| record.key() < smallest.key())
                 {
-                    least = Some(record);
+                    smallest = Some(record);
                 }
             }
-            let Some(record) = least else {
+            let Some(record) = smallest else {
                 return Ok(false);
             };
             for run in runs.iter_mut() {
@@ -146,7 +146,7 @@ pub struct SlicedMerge {
 }
 
 impl SlicedMerge {
-    /// `place`: the temporary file is written beside this path.
+    /// Starts a merge of `inputs`. Its temporary file is created beside the path `place`.
     pub fn new(
         incarnation: Incarnation,
         inputs: Vec<(SegmentName, Arc<RecordSegment>)>,
@@ -171,6 +171,7 @@ impl SlicedMerge {
     /// Merges at most `most` records. Returns whether there is more to do.
     pub fn step(&mut self, most: usize) -> io::Result<bool> {
         if !self.has_records {
+            // All records are merged: index as many of them.
             let parts = most * RecordSegmentBuilder::PARTS
                 / usize::try_from(self.builder.records().max(1)).unwrap_or(usize::MAX);
             for _ in 0..parts.max(1) {

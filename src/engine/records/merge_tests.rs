@@ -2,7 +2,8 @@ use super::*;
 
 const SMALLEST: u64 = super::SMALLEST as u64;
 
-/// Sizes after so many writes of the smallest segment, with every sliced merge made at once; and records written.
+/// Returns the sizes of segments after this many writes of the smallest segment, if each sliced merge ends at once; and
+/// the number of records written.
 fn grown(writes: u64) -> (Vec<u64>, u64) {
     let (mut segments, mut written) = (Vec::<u64>::new(), 0);
     for _ in 0..writes {
@@ -34,7 +35,7 @@ fn a_record_is_written_a_logarithm_of_times_and_segments_are_few() {
 
 #[test]
 fn who_merges_in_slices_never_merges_much_at_once() {
-    // Of a merge under way: how many segments behind its first one there are, and records left to merge.
+    // For each merge under way: the number of segments after its first one, and the number of records left to merge.
     let (mut segments, mut under_way) = (Vec::<u64>::new(), Vec::<(usize, usize, u64)>::new());
     for writes in 0..8_000 {
         let taken = count_to_absorb(SMALLEST, &segments);

@@ -15,11 +15,11 @@ use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 impl Records {
-    /// Writes the whole log into one segment, in memory if no file can be written. For segments that are missing or damaged, and
-    /// for more unmerged rows than a memtable holds.
+    /// Writes the whole log into one segment, in memory if no file can be written. Needed if segments are missing or
+    /// damaged, or if the log has more unmerged rows than a memtable holds.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn rebuild(&self, known: &OpenSegments, deadline: Deadline) -> Result<()> {
         let _rebuilding = lock(&self.rebuilding);
         let incarnation = self.store.incarnation();
@@ -36,8 +36,11 @@ impl Records {
         }
         let now_ms = self.clock.now_ms();
         if self.backoff.may_try(now_ms) {
-            let of = (incarnation, changed);
-            match self.store.write_records(deadline, |tx| self.rebuild_in_file(tx, of)) {
+            let expected = (incarnation, changed);
+            match self
+                .store
+                .write_records(deadline, |tx| self.rebuild_in_file(tx, expected))
+            {
                 Ok(None) => {
                     self.backoff.succeeded();
                     self.stand_in.replace(None);
@@ -54,10 +57,15 @@ impl Records {
         Ok(())
     }
 
-    /// Returns why it failed. Does nothing if the manifest has changed.
-    fn rebuild_in_file(&self, tx: &RecordTx<'_>, of: (Incarnation, Sequence)) -> rusqlite::Result<Option<String>> {
+    /// Writes the whole log into one segment file. Returns the reason if that fails. Does nothing unless incarnation
+    /// and manifest are those of `expected`.
+    fn rebuild_in_file(
+        &self,
+        tx: &RecordTx<'_>,
+        expected: (Incarnation, Sequence),
+    ) -> rusqlite::Result<Option<String>> {
         let all = AllRecords::read(&tx.log)?;
-        if (self.store.incarnation(), all.changed) != of {
+        if (self.store.incarnation(), all.changed) != expected {
             return Ok(None);
         }
         let name = StoreFolder::new_segment_name(tx.sequence());
@@ -101,6 +109,7 @@ impl AllRecords {
         })
     }
 
+    /// Returns whether a row is the newest of its name and has a value.
     fn is_live(&self, at: usize) -> bool {
         let key = |at: usize| (self.rows[at].table, &self.rows[at].name);
         self.rows[at].value.is_some() && (at == 0 || key(at - 1) != key(at))
@@ -130,6 +139,7 @@ impl AllRecords {
         counts
     }
 
+    /// Builds a segment from the live rows, beside `place` or in memory.
     fn segment(&self, log: &RecordLog<'_>, place: Option<&Path>) -> io::Result<RecordSegmentBuilder> {
         let mut builder = RecordSegmentBuilder::new(place);
         for row in self.live() {
@@ -153,10 +163,9 @@ impl AllRecords {
 /// Builds the stand-in for the manifest's segments.
 fn rebuild_in_memory(log: &RecordLog<'_>, incarnation: Incarnation) -> rusqlite::Result<StandIn> {
     let all = AllRecords::read(log)?;
-    let no_memory = |_| rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM);
-    let built = all.segment(log, None).map_err(no_memory);
-    let segment = built.and_then(|builder| builder.finish_in_memory().map_err(|_| no_memory(io::Error::other(""))));
-    let segment = segment.map_err(|error| rusqlite::Error::SqliteFailure(error, None))?;
+    let no_memory = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM), None);
+    let builder = all.segment(log, None).map_err(|_| no_memory())?;
+    let segment = builder.finish_in_memory().map_err(|_| no_memory())?;
     Ok(StandIn {
         incarnation,
         changed: all.changed,

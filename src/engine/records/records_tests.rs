@@ -1,5 +1,5 @@
-//! Confirmed matches and hosts' tables, written in whatever order and read in three ways: from the log, by who keeps up with
-//! each write, and by who opens anew.
+//! Confirmed matches and hosts' tables, written in random order and read in three ways: from the log, by a process that
+//! follows each write, and by a new process.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ const ROOM: Terms = Terms {
     limit: None,
 };
 
-/// Numbers that look like chance and are the same each time.
+/// Pseudo-random numbers, the same in each run.
 struct Dice(u64);
 
 impl Dice {
@@ -36,7 +36,7 @@ impl Dice {
 
 type Recorded = BTreeMap<Vec<u8>, String>;
 
-/// One process's view of the matches: segments, and what was told since.
+/// One process's view of the matches: segments, and the changes since.
 #[derive(Default)]
 struct Reader {
     open: Arc<OpenSegments>,
@@ -139,7 +139,7 @@ impl World {
             .expect("it is there")
     }
 
-    /// Records matches as a host does; gives whether a segment was made.
+    /// Records matches as a host does; returns whether a segment was written.
     fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
         let recorded = self.store.record_matches(&self.row(0), pairs, Deadline::NONE, |tx| {
             self.records.flush_when_many(tx, pairs.len())
@@ -301,7 +301,7 @@ impl World {
         for (at, uuid) in LIBRARIES.iter().enumerate() {
             let stored = self.store.all_matches(self.row(at).id).expect("read");
             if self.evicts {
-                // The oldest go, and nothing else.
+                // Only the oldest matches are evicted.
                 let expected = &self.expected[at];
                 assert!(
                     stored.iter().all(|(path, key)| expected.get(path) == Some(key)),
@@ -378,7 +378,7 @@ fn matches_written_in_whatever_order_are_what_each_reader_sees() {
 #[test]
 fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     let world = World::new(1);
-    // A path is of one item, then of another, while no segment can be written.
+    // A path is matched to one item, then to another, while no segment can be written.
     world.records.cannot_write("a test", 1_000);
     world.record(&[(b"/H/p.mkv", "7")]);
     world.record(&[(b"/H/p.mkv", "8")]);

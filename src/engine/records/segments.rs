@@ -71,7 +71,8 @@ impl OpenSegments {
         self.stand_in.as_ref().map_or(self.manifest.merged, |one| one.upto)
     }
 
-    /// Returns the entries and bytes of a table in them. `named`: those that the store has for the manifest's segments.
+    /// Returns the entries and bytes of a table in these segments. `named`: the store's counts for the manifest's
+    /// segments.
     #[must_use]
     pub fn counts(&self, table: TableId, named: [i64; 2]) -> [i64; 2] {
         self.stand_in
@@ -109,7 +110,8 @@ impl Records {
 
     /// Opens the segments of a manifest.
     ///
-    /// Takes no lock: a write would take it after the writer's lock, a fork before it.
+    /// Takes no lock. A write would take such a lock after the writer's lock, a fork before it, and both could wait for
+    /// ever.
     #[must_use]
     pub fn open(&self, incarnation: Incarnation, manifest: Manifest) -> Arc<OpenSegments> {
         let before = self.open.read();
@@ -205,7 +207,7 @@ impl Forks for Records {
         if let Side::Child(alone) = side {
             self.open.reset_after_fork(alone);
             self.stand_in.reset_after_fork(alone);
-            // Their files are the parent's.
+            // The files of these merges belong to the parent: do not remove them.
             if let Some(mut merging) = try_lock(&self.merging) {
                 std::mem::forget(std::mem::take(&mut *merging));
             }

@@ -24,7 +24,7 @@ pub struct TableSnapshot {
     pub open: Arc<OpenSegments>,
     pub tables: Vec<TableCount>,
     pub memtable: TableMemtable,
-    /// The memtable is full: read the log.
+    /// The memtable is full, or the snapshot is outdated: read the log again.
     is_full: AtomicBool,
 }
 
@@ -96,7 +96,8 @@ impl TableSnapshot {
         self.sequence.store(sequence.0, Ordering::Release);
     }
 
-    /// Sequence and manifest: a state with another manifest has to be read whole.
+    /// Returns the change sequences of the snapshot and of its manifest. If the manifest has changed since, the whole
+    /// state must be read.
     pub fn since(&self) -> (Sequence, Sequence) {
         (self.sequence(), self.open.manifest.changed)
     }
@@ -120,12 +121,12 @@ impl TableSnapshot {
         self.is_full() || self.open.are_lost()
     }
 
-    /// Marks the snapshot as outdated: it answers nothing, and is read again.
+    /// Marks the snapshot as outdated. Lookups in it fail, and it is read again.
     pub fn set_outdated(&self) {
         self.is_full.store(true, Ordering::Release);
     }
 
-    /// Returns whether the log has more than the memtable holds.
+    /// Returns whether the log has more records than the memtable holds, or the snapshot is outdated.
     #[inline]
     pub fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Acquire)
@@ -139,7 +140,7 @@ impl TableSnapshot {
     /// Adds a record. Only one thread at a time.
     pub fn push(&self, record: OwnedRecord) {
         let Some(table) = self.count_of(record.table) else {
-            return; // of a table that was cleared
+            return; // its table was cleared
         };
         let hash = record.borrow().hash();
         let Ok(before) = self.find((record.table, &record.name), hash, self.first(hash)) else {
@@ -148,11 +149,11 @@ impl TableSnapshot {
         if before.is_some_and(|before| before.row >= record.row) {
             return; // it is here already
         }
-        let (gone, new) = (counted(before.as_ref()), counted(Some(&record.borrow())));
+        let (old_counts, new_counts) = (counted(before.as_ref()), counted(Some(&record.borrow())));
         if self.memtable.push(record, hash).is_err() {
             self.set_outdated();
         } else {
-            table.add([new[0] - gone[0], new[1] - gone[1]]);
+            table.add([new_counts[0] - old_counts[0], new_counts[1] - old_counts[1]]);
         }
     }
 

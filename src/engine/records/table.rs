@@ -15,8 +15,8 @@ pub struct Table {
     tables: Arc<Tables>,
     pub(super) name: Vec<u8>,
     pub(super) folds: bool,
-    /// Its last place: the snapshot's number, and the index in the low 16 bits.
-    place: AtomicU64,
+    /// Its last index in a snapshot's tables, in the low 16 bits; the snapshot's number is in the others.
+    cached_index: AtomicU64,
 }
 
 /// A change of a table, for [`Tables::write`].
@@ -41,7 +41,7 @@ impl Tables {
     }
 }
 
-/// Terms of a removal: it stores nothing, so nothing is evicted.
+/// Terms of a removal. It stores nothing, so it evicts nothing.
 pub const KEEP: Terms = Terms {
     ttl: Ttl::Forever,
     limit: None,
@@ -53,7 +53,7 @@ impl Table {
             tables: Arc::clone(tables),
             name: name.to_vec(),
             folds,
-            place: AtomicU64::new(0),
+            cached_index: AtomicU64::new(0),
         }
     }
 
@@ -69,25 +69,25 @@ impl Table {
         &self.tables
     }
 
-    /// Passes the value of this name to `then`, if it is in memory. Takes no lock and never waits; twice a second it checks
-    /// that the store's files still exist. `None` does not mean that there is no value.
+    /// Passes the value of this name to `then`, if it is in memory. Takes no lock and never waits; twice a second it
+    /// checks that the store's files still exist. `None` does not mean that there is no value.
     #[inline]
     pub fn lookup<R>(&self, name: &[u8], then: impl FnOnce(&[u8]) -> R) -> Option<R> {
-        let mut room = [0; 256];
+        let mut folded_bytes = [0; 256];
         let name = if self.folds {
-            let folded = room.get_mut(..name.len())?;
+            let folded = folded_bytes.get_mut(..name.len())?;
             folded.copy_from_slice(name);
             folded.make_ascii_lowercase();
             &*folded
         } else {
             name
         };
-        let (snapshot, seen) = self.tables.current(|snapshot| {
+        let (snapshot, looked_up) = self.tables.current(|snapshot| {
             let id = self.id(snapshot)?;
             let hash = record_hash(id, name);
             Some((id, hash, snapshot.first(hash)))
         })?;
-        let (id, hash, first) = seen?;
+        let (id, hash, first) = looked_up?;
         let stored = snapshot.find((id, name), hash, first).ok()??.state?;
         if has_expired(&stored, || self.tables.clock.now_ms()) {
             return None;
@@ -95,11 +95,11 @@ impl Table {
         stored.value.map(then)
     }
 
-    /// Passes the value of this name to `then` if it has at most `room` bytes. Returns its length; `None` without a value, or
-    /// if it has expired.
+    /// Passes the value of this name to `then` if it has at most `room` bytes. Returns its length; `None` without a
+    /// value, or if it has expired.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn get(&self, name: &[u8], room: usize, then: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
         if name.len() > LONGEST_NAME {
             return Ok(None);
@@ -107,14 +107,15 @@ impl Table {
         let folded = self.folds.then(|| name.to_ascii_lowercase());
         let name = folded.as_deref().unwrap_or(name);
         for _ in 0..MAX_RETRIES {
-            let row = self.tables.answer(|snapshot| {
+            // Row number, whether the value is long, its length, and the value if it fits.
+            let found = self.tables.answer(|snapshot| {
                 let Some(id) = self.id(snapshot) else { return Ok(None) };
                 let hash = record_hash(id, name);
                 let Some(record) = snapshot.find((id, name), hash, snapshot.first(hash))? else {
                     return Ok(None);
                 };
-                let is_alive = |stored: &_| !has_expired(stored, || self.tables.clock.now_ms());
-                Ok(record.state.filter(is_alive).map(|stored| {
+                let is_valid = |stored: &_| !has_expired(stored, || self.tables.clock.now_ms());
+                Ok(record.state.filter(is_valid).map(|stored| {
                     let value = stored.value.filter(|value| value.len() <= room);
                     (
                         record.row,
@@ -124,10 +125,11 @@ impl Table {
                     )
                 }))
             })?;
-            match row {
+            match found {
                 None => return Ok(None),
                 Some((row, true, ..)) => {
-                    // Long values are in the database only. If the row is gone, another value has replaced it: look again.
+                    // Long values are in the database only. If the row is gone, another value has replaced it: look
+                    // again.
                     if let Some(length) = self.tables.store.long_value(row, room, then)? {
                         return Ok(Some(length));
                     }
@@ -146,23 +148,23 @@ impl Table {
     /// Stores a value, as [`Tables::write`].
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; errors of the store.
     pub fn put(&self, name: &[u8], value: &[u8], terms: &Terms) -> Result<()> {
         self.tables.write(&[Op::Put(self, name, value)], terms)
     }
 
-    /// Removes an entry. One that is not there is fine.
+    /// Removes an entry, if it exists.
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; errors of the store.
     pub fn remove(&self, name: &[u8]) -> Result<()> {
         self.tables.write(&[Op::Remove(self, name)], &KEEP)
     }
 
-    /// Removes all entries, in the same time whatever their number.
+    /// Removes all entries. The time does not depend on their number.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn clear(&self) -> Result<()> {
         self.tables.write(&[Op::Clear(self)], &KEEP)
     }
@@ -170,7 +172,7 @@ impl Table {
     /// The next name after `after`, by bytes (`None`: the first), whose entry has not expired.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn next(&self, after: Option<&[u8]>) -> Result<Option<Vec<u8>>> {
         let now_ms = self.tables.clock.now_ms();
         self.tables.answer(|snapshot| {
@@ -194,7 +196,7 @@ impl Table {
     /// The number of entries, with expired ones that are still stored.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn count(&self) -> Result<u64> {
         self.tables.answer(|snapshot| {
             let count = self.id(snapshot).and_then(|id| snapshot.count_of(id));
@@ -202,19 +204,19 @@ impl Table {
         })
     }
 
-    /// The table's number in this snapshot.
+    /// Returns the table's id in this snapshot.
     #[inline]
     fn id(&self, snapshot: &TableSnapshot) -> Option<TableId> {
-        let place = self.place.load(Ordering::Relaxed);
-        if place >> 16 == snapshot.number && snapshot.number > 0 {
-            let table = snapshot.tables.get(usize::try_from(place & 0xFFFF).unwrap_or(0))?;
+        let cached = self.cached_index.load(Ordering::Relaxed);
+        if cached >> 16 == snapshot.number && snapshot.number > 0 {
+            let table = snapshot.tables.get(usize::try_from(cached & 0xFFFF).unwrap_or(0))?;
             return Some(table.row.id);
         }
-        let place = snapshot.tables.iter().position(|one| one.row.name == self.name)?;
-        if place <= 0xFFFF {
-            self.place
-                .store(snapshot.number << 16 | place as u64, Ordering::Relaxed);
+        let index = snapshot.tables.iter().position(|one| one.row.name == self.name)?;
+        if index <= 0xFFFF {
+            self.cached_index
+                .store(snapshot.number << 16 | index as u64, Ordering::Relaxed);
         }
-        Some(snapshot.tables.get(place)?.row.id)
+        Some(snapshot.tables.get(index)?.row.id)
     }
 }

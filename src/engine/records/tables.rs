@@ -14,9 +14,9 @@ use crate::platform::fork::{self, Forks, Release, Side, hold};
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
 
-/// Attempts to read tables whose segments are replaced before they can be opened.
+/// Attempts to read tables. Segments may be replaced before they can be opened.
 const REPLACED: u32 = 32;
-/// Attempts of an answer whose segment is damaged, or whose value was replaced meanwhile.
+/// Attempts of a call. A segment may be damaged, or a value replaced meanwhile.
 pub(super) const MAX_RETRIES: u32 = 8;
 /// The longest name of a table or an entry.
 pub const LONGEST_NAME: usize = 1 << 20;
@@ -38,8 +38,8 @@ pub struct Tables {
 pub struct Terms {
     /// The time until they expire. Never by default.
     pub ttl: Ttl,
-    /// Most bytes of all tables in the store: names, values, and 64 for each entry. The oldest entries are removed first, but
-    /// none of the write itself. No limit by default.
+    /// Most bytes of all tables in the store: names, values, and 64 for each entry. The oldest entries are removed
+    /// first. Entries of the write itself stay. No limit by default.
     pub limit: Option<u64>,
 }
 
@@ -68,12 +68,12 @@ impl Tables {
     /// The number of entries in all tables, with expired ones that are still stored.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn count(&self) -> Result<u64> {
         self.answer(|snapshot| Ok(counted(snapshot.total())))
     }
 
-    /// The result of `find` in a current snapshot. Rebuilds segments that are lost.
+    /// Returns the result of `find` in a current snapshot. Rebuilds lost segments.
     pub(super) fn answer<T>(&self, find: impl Fn(&TableSnapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
         for _ in 0..MAX_RETRIES {
             let snapshot = self.catch_up()?;
@@ -107,25 +107,26 @@ impl Tables {
         )
     }
 
-    /// A current snapshot with the result of `look`; `None` if the caller would have to wait. `look` runs before the check that
-    /// the snapshot is current, so that its prefetches overlap with that. Its result may hold nothing that commits add in place.
+    /// Returns a current snapshot with the result of `look`; `None` if the caller would have to wait. `look` runs
+    /// before the check that the snapshot is current, so that its prefetches overlap with the check. Its result must
+    /// not depend on records that commits add in place.
     #[inline]
     pub(super) fn current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
         let snapshot = self.snapshot.read();
-        let seen = look(&snapshot);
+        let looked_up = look(&snapshot);
         if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) {
-            return Some((snapshot, seen));
+            return Some((snapshot, looked_up));
         }
         drop(snapshot);
         let _catching_up = self.store.short_lock.lock(&self.catching_up)?;
         matches!(self.catch_up_locked(false), Ok(true)).then(|| {
             let snapshot = self.snapshot.read();
-            let seen = look(&snapshot);
-            (snapshot, seen)
+            let looked_up = look(&snapshot);
+            (snapshot, looked_up)
         })
     }
 
-    /// A current snapshot. Waits where it has to.
+    /// Returns a current snapshot. Waits if necessary.
     pub(super) fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
         let snapshot = self.snapshot.read();
         if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) && !snapshot.is_lost() {
@@ -138,17 +139,18 @@ impl Tables {
         Ok(self.snapshot.read())
     }
 
-    /// Reads commits since the snapshot. Without `patient` it returns `false` where it would have to wait. The caller holds
+    /// Reads the commits since the snapshot. If not `patient`, returns `false` instead of waiting. The caller holds
     /// `catching_up`.
     ///
-    /// Merged segments are removed at once. If a file is gone when it is opened, the manifest names another by then.
+    /// Files of merged segments are removed at once. If a file is missing when it is opened, the manifest names another
+    /// one by then.
     fn catch_up_locked(&self, patient: bool) -> Result<bool> {
         let caught_up = self.catch_up_once(patient)?;
         for _ in 0..REPLACED {
             let snapshot = self.snapshot.read();
-            let is_behind = snapshot.is_lost() && self.store.totals()?.sequence != snapshot.sequence();
+            let lacks_commits = snapshot.is_lost() && self.store.totals()?.sequence != snapshot.sequence();
             drop(snapshot);
-            if !patient || !is_behind {
+            if !patient || !lacks_commits {
                 break;
             }
             self.catch_up_once(patient)?;
@@ -162,6 +164,7 @@ impl Tables {
         self.catch_up_locked(true).map(|_| ())
     }
 
+    /// Reads the commits since the snapshot once. A state with a manifest is whole, and replaces the snapshot.
     fn catch_up_once(&self, patient: bool) -> Result<bool> {
         let incarnation = self.store.incarnation();
         let before = self.snapshot.read();
@@ -191,7 +194,7 @@ impl Tables {
         Ok(true)
     }
 
-    /// Makes a snapshot of a whole state.
+    /// Creates a snapshot from a whole state.
     pub(super) fn load(&self, before: &TableSnapshot, incarnation: Incarnation, state: RecordsState) -> TableSnapshot {
         let RecordsState {
             sequence,
@@ -211,7 +214,7 @@ impl Tables {
     }
 }
 
-/// The entries as a number. A count may be below 0 for a moment, while another thread adds to it.
+/// Returns the number of entries. A count may be below 0 for a moment, while another thread adds to it.
 pub(super) fn counted([entries, _]: [i64; 2]) -> u64 {
     u64::try_from(entries).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Writes to tables: records are appended to the log, and flushed into a segment once they are many.
+//! Writes to tables. Records are appended to the log, and flushed into a segment once there are many.
 
 use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
@@ -37,13 +37,14 @@ pub(super) struct WriteBatch<'b> {
     pub tx: &'b RecordTx<'b>,
     pub base: &'b TableSnapshot,
     pub records: Vec<OwnedRecord>,
-    /// Records before this index are of other writes.
-    own: usize,
-    /// The last record of each hash.
-    last: HashMap<u64, usize>,
+    /// Index of the first record of this write. The records before it come from other writes.
+    first_own: usize,
+    /// Index of the last record of each hash.
+    last_of_hash: HashMap<u64, usize>,
     /// Entries and bytes that they add to each table.
     added: HashMap<TableId, [i64; 2]>,
-    made: Vec<(Vec<u8>, TableId)>,
+    /// Tables that this write created.
+    new_tables: Vec<(Vec<u8>, TableId)>,
     cleared: HashSet<TableId>,
 }
 
@@ -53,32 +54,36 @@ impl<'b> WriteBatch<'b> {
             tx,
             base,
             records: Vec::new(),
-            own: 0,
-            last: HashMap::new(),
+            first_own: 0,
+            last_of_hash: HashMap::new(),
             added: HashMap::new(),
-            made: Vec::new(),
+            new_tables: Vec::new(),
             cleared: HashSet::new(),
         }
     }
 
-    /// The newest record of a name.
+    /// Returns the newest record of a name: from this batch, else from the snapshot.
     fn find(&self, key: (TableId, &[u8])) -> std::result::Result<Option<Record<'_>>, SegmentsLost> {
         let hash = record_hash(key.0, key.1);
-        if let Some(last) = self.last.get(&hash) {
+        if let Some(last) = self.last_of_hash.get(&hash) {
             // Other names may have the same hash.
-            let own = self.records[..=*last].iter().rev().map(OwnedRecord::borrow);
-            if let Some(record) = own.into_iter().find(|record| record.key() == key) {
+            let of_hash = self.records[..=*last].iter().rev().map(OwnedRecord::borrow);
+            if let Some(record) = of_hash.into_iter().find(|record| record.key() == key) {
                 return Ok(Some(record));
             }
         }
         self.base.find(key, hash, self.base.first(hash))
     }
 
-    fn push(&mut self, record: OwnedRecord, before: [i64; 2]) {
-        let now = counted(Some(&record.borrow()));
+    /// Adds a record that replaces one with these counts.
+    fn push(&mut self, record: OwnedRecord, old_counts: [i64; 2]) {
+        let new_counts = counted(Some(&record.borrow()));
         let added = self.added.entry(record.table).or_default();
-        *added = [added[0] + now[0] - before[0], added[1] + now[1] - before[1]];
-        self.last
+        *added = [
+            added[0] + new_counts[0] - old_counts[0],
+            added[1] + new_counts[1] - old_counts[1],
+        ];
+        self.last_of_hash
             .insert(record_hash(record.table, &record.name), self.records.len());
         self.records.push(record);
     }
@@ -112,7 +117,12 @@ impl<'b> WriteBatch<'b> {
 
     /// The number of a table, if there is one.
     fn table(&self, name: &[u8]) -> Option<TableId> {
-        let made = self.made.iter().rev().find(|(own, _)| own == name).map(|(_, id)| *id);
+        let made = self
+            .new_tables
+            .iter()
+            .rev()
+            .find(|(own, _)| own == name)
+            .map(|(_, id)| *id);
         let known = || {
             self.base
                 .tables
@@ -128,7 +138,7 @@ impl<'b> WriteBatch<'b> {
             return Ok(id);
         }
         let id = self.tx.make_table(name)?;
-        self.made.push((name.to_vec(), id));
+        self.new_tables.push((name.to_vec(), id));
         Ok(id)
     }
 
@@ -141,10 +151,25 @@ impl<'b> WriteBatch<'b> {
         Ok(())
     }
 
+    /// Applies one change. Values that it stores expire at `expires_ms`.
+    fn apply(&mut self, op: &Op<'_>, expires_ms: Option<i64>) -> std::result::Result<(), WriteStopped> {
+        match op {
+            Op::Put(table, name, value) => {
+                let id = self.make_table(&table.name)?;
+                self.add(id, &stored_name(table, name), Some(value), expires_ms)
+            }
+            Op::Remove(table, name) => match self.table(&table.name) {
+                Some(id) => self.add(id, &stored_name(table, name), None, None),
+                None => Ok(()),
+            },
+            Op::Clear(table) => self.clear_table(&table.name),
+        }
+    }
+
     /// The existing tables with their entries and bytes.
     pub fn tables(&self) -> impl Iterator<Item = (TableId, [i64; 2])> {
         let known = self.base.tables.iter().map(|one| (one.row.id, one.now()));
-        let made = self.made.iter().map(|(_, id)| (*id, [0; 2]));
+        let made = self.new_tables.iter().map(|(_, id)| (*id, [0; 2]));
         known
             .chain(made)
             .filter(|(id, _)| !self.cleared.contains(id))
@@ -160,7 +185,7 @@ impl<'b> WriteBatch<'b> {
         u64::try_from(bytes).unwrap_or(0)
     }
 
-    /// Removes some expired entries, but none of this write.
+    /// Removes some expired entries of other writes.
     fn remove_expired(&mut self, now_ms: i64) -> std::result::Result<(), WriteStopped> {
         for row in self.tx.log.expired(now_ms, EXPIRED)? {
             if !self.is_own(row.id) {
@@ -170,15 +195,16 @@ impl<'b> WriteBatch<'b> {
         Ok(())
     }
 
-    /// Removes the entries written longest ago while all take more than this. What one write put goes together.
+    /// Removes the oldest entries until all tables take at most `limit` bytes. The entries of one write are removed
+    /// together.
     fn evict(&mut self, limit: u64) -> std::result::Result<(), WriteStopped> {
         if self.bytes() <= limit {
             return Ok(());
         }
         let (tx, mut last_write) = (self.tx, None);
         tx.oldest_entries(|row| {
-            let is_together = last_write == Some(write_of(row.id));
-            if self.is_own(row.id) || !is_together && self.bytes() <= limit {
+            let is_of_last_write = last_write == Some(write_of(row.id));
+            if self.is_own(row.id) || !is_of_last_write && self.bytes() <= limit {
                 return Ok(false);
             }
             if self.remove_row(row.id, row.table, &row.name)? {
@@ -205,11 +231,11 @@ impl<'b> WriteBatch<'b> {
 }
 
 impl Tables {
-    /// Applies `ops` to tables of this store, all or nothing. Also removes expired entries, and the oldest ones beyond the
-    /// limit; entries that one call wrote are removed together.
+    /// Applies `ops` to tables of this store, all or nothing. Also removes expired entries, and the oldest entries
+    /// beyond the limit. Entries that one call wrote are removed together.
     ///
     /// # Errors
-    /// [`crate::error::Status::InvalidArgument`]; the store's.
+    /// [`crate::error::Status::InvalidArgument`]; errors of the store.
     pub fn write(&self, ops: &[Op<'_>], terms: &Terms) -> Result<()> {
         for op in ops {
             if let Op::Put(_, name, _) | Op::Remove(_, name) = op {
@@ -220,7 +246,7 @@ impl Tables {
             }
         }
         for _ in 0..MAX_RETRIES {
-            // Within the write there is little to read then.
+            // Catch up first, so that little is left to read within the write.
             drop(self.catch_up()?);
             match self.write_once(ops, terms)? {
                 Ok(written) => {
@@ -236,14 +262,14 @@ impl Tables {
     /// Removes all entries of all tables.
     ///
     /// # Errors
-    /// The store's.
+    /// Errors of the store.
     pub fn clear(&self) -> Result<()> {
         self.store.clear_tables(Deadline::NONE)?;
         self.store.sweep_segments();
         Ok(())
     }
 
-    /// Writes nothing if segments must be rebuilt first.
+    /// Runs the write in one transaction. Writes nothing if segments must be rebuilt first.
     fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<CommittedWrite, SegmentsLost>> {
         let lost = Cell::new(None);
         let done = self.store.write_records(Deadline::NONE, |tx| {
@@ -258,6 +284,7 @@ impl Tables {
         lost.get().map_or(done.map(Ok), |lost| Ok(Err(lost)))
     }
 
+    /// Writes in a transaction, on the snapshot of the tables, or on a new one if the manifest has changed.
     fn write_in(
         &self,
         tx: &RecordTx<'_>,
@@ -283,37 +310,25 @@ impl Tables {
             let counts = counted(batch.find((row.table, &row.name))?.as_ref());
             batch.push(owned(row, false), counts);
         }
-        batch.own = batch.records.len();
+        batch.first_own = batch.records.len();
         let now_ms = self.clock.now_ms();
-        let expires_ms = match terms.ttl {
-            Ttl::Forever => None,
-            Ttl::Zero => Some(now_ms),
-            Ttl::For(time) => Some(now_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))),
-        };
+        let expires_ms = expiry(terms.ttl, now_ms);
         for op in ops {
-            match op {
-                Op::Put(table, name, value) => {
-                    let id = batch.make_table(&table.name)?;
-                    batch.add(id, &stored_name(table, name), Some(value), expires_ms)?;
-                }
-                Op::Remove(table, name) => {
-                    if let Some(id) = batch.table(&table.name) {
-                        batch.add(id, &stored_name(table, name), None, None)?;
-                    }
-                }
-                Op::Clear(table) => batch.clear_table(&table.name)?,
-            }
+            batch.apply(op, expires_ms)?;
         }
         batch.remove_expired(now_ms)?;
         batch.evict(terms.limit.unwrap_or(u64::MAX))?;
-        let many = self.records.are_many(tx, batch.records.len() - batch.own)?;
+        let many = self.records.are_many(tx, batch.records.len() - batch.first_own)?;
         let merged = if many { self.records.flush(tx, now_ms)? } else { None };
         Ok(CommittedWrite {
             incarnation,
             at: tx.sequence(),
-            needs_reload: merged.is_some() || batch.own > 0 || !batch.made.is_empty() || !batch.cleared.is_empty(),
+            needs_reload: merged.is_some()
+                || batch.first_own > 0
+                || !batch.new_tables.is_empty()
+                || !batch.cleared.is_empty(),
             merged,
-            records: batch.records.split_off(batch.own),
+            records: batch.records.split_off(batch.first_own),
         })
     }
 
@@ -321,7 +336,8 @@ impl Tables {
     fn publish(&self, written: CommittedWrite) {
         let count = written.records.len();
         if written.needs_reload {
-            // The write is stored, so an error of this reload is dropped: the next reader meets it again and reports it.
+            // The write is stored, so an error of this reload is dropped: the next reader meets it again and reports
+            // it.
             drop(self.catch_up());
         } else {
             let _catching_up = lock(&self.catching_up);
@@ -340,6 +356,15 @@ impl Tables {
         }
         self.records
             .merge_some(count, written.merged.as_deref(), Deadline::NONE);
+    }
+}
+
+/// Returns when a value that is written now expires, Unix ms.
+fn expiry(ttl: Ttl, now_ms: i64) -> Option<i64> {
+    match ttl {
+        Ttl::Forever => None,
+        Ttl::Zero => Some(now_ms),
+        Ttl::For(time) => Some(now_ms.saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX))),
     }
 }
 
