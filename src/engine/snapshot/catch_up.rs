@@ -1,4 +1,4 @@
-//! Keeps the snapshot current: newer commits are added in place, or the whole state is read again.
+//! Keeps the snapshot current: adds newer commits in place, or reads the whole state again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ use crate::platform::mutex::lock;
 use crate::platform::swap::Guard;
 use crate::stats::Spent;
 
-/// Maximum number of matches of one write that are added to the snapshot in place; larger writes are read again as
-/// segments.
+/// Maximum number of matches of one write that are added to the snapshot in place. The matches of larger writes are
+/// read again as segments.
 const MAX_APPLIED_MATCHES: usize = 1024;
-/// Number of unmerged records in a full memtable from which they are rebuilt into a segment.
+/// If a memtable is full, the records are rebuilt into a segment if at least this many are unmerged.
 const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
 
 impl Reading {
-    /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline is for writes: more changes than a
-    /// memtable holds become a segment.
+    /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline applies to writes: if there
+    /// are more changes than a memtable holds, they are written into a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
         let now_ms = self.clock.now_ms();
         self.note_use(now_ms);
@@ -32,7 +32,7 @@ impl Reading {
         self.catch_up_without_noting(deadline)
     }
 
-    /// [`Reading::catch_up`] without noting that the identity and its libraries are in use: the caller does that.
+    /// [`Reading::catch_up`], but the caller stores that the identity and its libraries are in use.
     pub fn catch_up_without_noting(&self, deadline: Deadline) -> Result<()> {
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
@@ -43,8 +43,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Adds matches that this thread has just recorded to the snapshot, without reading them from the database. Does nothing
-    /// if anything else was committed since the snapshot: the next catch-up reads it.
+    /// Adds matches that this thread has just recorded to the snapshot, without reading them from the database. Does
+    /// nothing if anything else was committed since the snapshot. The next catch-up then reads these changes too.
     pub fn apply_recorded(
         &self,
         identity: IdentityId,
@@ -72,15 +72,15 @@ impl Reading {
                 sequence,
             };
             if !self.apply(&snapshot, &change)? {
-                return Ok(()); // no room: the next catch-up adds all of them again, which changes nothing
+                return Ok(()); // the memtable is full: the next catch-up adds all of them again, without effect
             }
         }
         snapshot.sequence.store(sequence.0, Ordering::Release);
         Ok(())
     }
 
-    /// Stores that the identity is in use; identities unused for a month are removed. Usually costs one load; once a
-    /// day a write that does not wait for other processes. Returns whether it wrote.
+    /// Stores that the identity is in use, as identities unused for a month are removed. Usually costs one load. Writes
+    /// once a day, without waiting for other processes. Returns whether it wrote.
     pub fn note_use(&self, now: i64) -> bool {
         let last = self.use_noted.load(Ordering::Relaxed);
         if last == NEVER_FORGOTTEN || (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
@@ -99,40 +99,24 @@ impl Reading {
         true
     }
 
-    /// Reads commits since the snapshot. `deadline` belongs to a caller that can wait; with `None` it returns `false`
-    /// if it would have to wait. The caller holds `catching_up`.
+    /// Reads the commits since the snapshot. Without a `deadline` it returns `false` instead of waiting. The caller
+    /// holds `catching_up`.
     fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<bool> {
-        let patient = deadline.is_some();
+        let can_wait = deadline.is_some();
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
-        let Some(changes) = self.store.changes(snapshot.identity, since, incarnation, patient) else {
+        let Some(changes) = self.store.changes(snapshot.identity, since, incarnation, can_wait) else {
             return Ok(false);
         };
         let (sequence, changes) = changes?;
-        // Rows of libraries changed: a caller that can wait reads the whole state again.
-        let anew =
-            |changes: &Vec<LoggedChange>| patient && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
-        if let Some(changes) = changes.filter(|changes| !anew(changes)) {
-            let mut applied = true;
-            let added = if patient {
-                self.added_items(&snapshot, &changes, None)?
-            } else {
-                HashMap::new() // items are read from the store: a fast lookup does not wait for that
-            };
-            for change in &changes {
-                if change.kind == LoggedKind::Freshness {
-                    snapshot.outdated.store(true, Ordering::Release);
-                    continue;
-                }
-                applied = applied
-                    && (patient || change.kind != LoggedKind::Added)
-                    && self.apply_with(&snapshot, change, &added)?;
-            }
-            applied = applied && !(patient && snapshot.outdated.load(Ordering::Acquire));
-            if applied {
-                snapshot.sequence.store(sequence.0, Ordering::Release);
-                return Ok(true);
-            }
+        // The freshness of libraries changed: a caller that can wait reads the whole state again.
+        let must_reload =
+            |changes: &Vec<LoggedChange>| can_wait && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
+        if let Some(changes) = changes.filter(|changes| !must_reload(changes))
+            && self.apply_all(&snapshot, &changes, can_wait)?
+        {
+            snapshot.sequence.store(sequence.0, Ordering::Release);
+            return Ok(true);
         }
         drop(snapshot);
         let Some(deadline) = deadline else {
@@ -142,12 +126,34 @@ impl Reading {
         Ok(true)
     }
 
+    /// Adds changes to the snapshot in place. Returns `false` if that is impossible: the snapshot must be read again.
+    fn apply_all(&self, snapshot: &Snapshot, changes: &[LoggedChange], can_wait: bool) -> Result<bool> {
+        let added = if can_wait {
+            self.added_items(snapshot, changes, None)?
+        } else {
+            HashMap::new() // a fast lookup does not read items from the store
+        };
+        let mut applied = true;
+        for change in changes {
+            if change.kind == LoggedKind::Freshness {
+                snapshot.outdated.store(true, Ordering::Release);
+                continue;
+            }
+            applied = applied
+                && (can_wait || change.kind != LoggedKind::Added)
+                && self.apply_with(snapshot, change, &added)?;
+        }
+        Ok(applied && !(can_wait && snapshot.outdated.load(Ordering::Acquire)))
+    }
+
     /// Reads the whole state again.
     pub fn reload(&self, deadline: Deadline) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
         self.reload_locked(deadline)
     }
 
+    /// Reads the whole state again. The caller holds `catching_up`. Changes that do not fit into memtables become
+    /// segments.
     pub(super) fn reload_locked(&self, deadline: Deadline) -> Result<()> {
         for attempt in 0.. {
             let begun = Instant::now();
@@ -161,7 +167,7 @@ impl Reading {
             };
             // More changes than a memtable holds: write them into segments, then read again.
             let open = Arc::clone(&self.snapshot.read().open);
-            // Changes of items fill memtables as well: rebuild the records only if they are many.
+            // Changes of items fill memtables too, so rebuild the records only if many are unmerged.
             let unmerged = self
                 .store
                 .read_records(|log| log.count_since(open.upto(), MANY_UNMERGED))?;
@@ -178,24 +184,24 @@ impl Reading {
         Ok(())
     }
 
-    /// Adds a change to the snapshot in place. Returns `false` if the snapshot has to be read again instead.
+    /// Adds a change to the snapshot in place. Returns `false` if that is impossible: the snapshot must be read again.
     fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> Result<bool> {
         self.apply_with(snapshot, change, &HashMap::new())
     }
 
-    /// [`Reading::apply`] with the items that changes added.
+    /// [`Reading::apply`], with the items that the changes added.
     pub(super) fn apply_with(
         &self,
         snapshot: &Snapshot,
         change: &LoggedChange,
         added: &AddedItems<'_>,
     ) -> Result<bool> {
-        let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
-            // a library that is not in the snapshot
+        let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
+            // The library is not in the snapshot.
             return Ok(!matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness));
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
-        let overlaid = match change.kind {
+        let memtable_change = match change.kind {
             LoggedKind::Library | LoggedKind::Freshness => return Ok(false),
             LoggedKind::Listed => return Ok(true), // also logged as a change of libraries
             LoggedKind::Matched => MemtableChange::Matched {
@@ -210,7 +216,7 @@ impl Reading {
             LoggedKind::VerifiedItem => MemtableChange::VerifiedItem { rating_key },
             LoggedKind::Removed => MemtableChange::Removed { rating_key },
             LoggedKind::Added => {
-                let row = &snapshot.rows[place];
+                let row = &snapshot.rows[index];
                 let item = match added.get(&(row.id, rating_key.as_str())) {
                     Some(item) => item.clone(),
                     None => self.store.item(row.id, row.generation, &rating_key)?.map(Arc::new),
@@ -222,10 +228,14 @@ impl Reading {
                 })
             }
         };
-        Ok(snapshot.views[place].memtable.push(overlaid, &self.mappings).is_ok())
+        Ok(snapshot.views[index]
+            .memtable
+            .push(memtable_change, &self.mappings)
+            .is_ok())
     }
 
-    /// Returns whether the snapshot is current and no upkeep is due: noting the use, the size limit of the folder.
+    /// Returns whether the snapshot is current, the use of the identity is stored, and no check of the size limit is
+    /// due.
     pub fn is_settled(&self, snapshot: &Snapshot, now_ms: i64) -> bool {
         let noted = self.use_noted.load(Ordering::Relaxed);
         (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(noted))
@@ -240,13 +250,14 @@ impl Reading {
         self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
     }
 
-    /// A current snapshot with all segments. Without the matches' segments a listing could give a wrong answer.
+    /// Returns a current snapshot that has all segments. Without the segments of matches, a lookup could return a wrong
+    /// item.
     #[inline]
     pub(super) fn whole(&self) -> Option<Guard<'_, Snapshot>> {
         self.current().filter(|snapshot| !snapshot.incomplete)
     }
 
-    /// A snapshot that shows every commit; `None` if the caller would have to wait for it.
+    /// Returns a snapshot that shows every commit; `None` if the caller would have to wait for it.
     #[inline]
     fn current(&self) -> Option<Guard<'_, Snapshot>> {
         let snapshot = self.snapshot.read();

@@ -32,7 +32,7 @@ pub struct Snapshot {
     pub views: Vec<Arc<LibraryView>>,
     /// Their last uses, in the same order.
     pub(super) last_access: Vec<LastAccess>,
-    /// The rows' freshness is out of date: a call that can wait reads them again. Fast lookups ignore it.
+    /// The freshness in the rows is out of date. A call that can wait reads the rows again; fast lookups ignore it.
     pub(super) outdated: AtomicBool,
     /// A segment is missing, or was made under other mappings.
     pub incomplete: bool,
@@ -44,17 +44,18 @@ impl Snapshot {
         Sequence(self.sequence.load(Ordering::Acquire))
     }
 
-    /// Notes that the library at this place is used now.
-    pub fn ask_for(&self, place: usize, now_ms: i64) {
-        self.last_access[place].set_used(now_ms);
+    /// Stores that the library at this index is used now.
+    pub fn ask_for(&self, index: usize, now_ms: i64) {
+        self.last_access[index].set_used(now_ms);
     }
 
-    /// The view of a library that a later snapshot can take over: the row names the same segments, and all later changes are
-    /// in the change log.
+    /// Returns the view of a library if a later snapshot can reuse it: the row names the same segments, and the change
+    /// log has all changes since.
     pub fn reusable_view(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {
-        let place = self.rows.iter().position(|old| old.id == row.id)?;
-        let (old, view) = (&self.rows[place], &self.views[place]);
-        // A finished listing, and an invalidation of all paths, end invalidations without an entry in the log.
+        let index = self.rows.iter().position(|old| old.id == row.id)?;
+        let (old, view) = (&self.rows[index], &self.views[index]);
+        // A finished listing and an invalidation of all paths end invalidations, but the change log has no rows for
+        // that.
         let is_same = (
             old.generation,
             old.listed_sequence,
@@ -84,8 +85,8 @@ impl Snapshot {
         self.views[place].is_unverified(queried, path, rating_key)
     }
 
-    /// The item that this change added, if this snapshot has it and a later one would have the same. Reading it from the store
-    /// takes as long as the rest of the change.
+    /// Returns the item that this change added, if this snapshot has it and a later one has the same item. Reading it
+    /// from the store takes as long as the rest of the change.
     pub fn item_of(&self, change: &LoggedChange, later: &Self) -> Option<Arc<Item>> {
         if change.kind != LoggedKind::Added
             || change.sequence > self.sequence()
@@ -97,11 +98,11 @@ impl Snapshot {
             let row = snapshot.rows.iter().position(|row| row.id == change.library)?;
             Some((row, snapshot.rows[row].generation))
         };
-        let (place, own) = generation(self)?;
-        if generation(later)?.1 != own {
+        let (index, own_generation) = generation(self)?;
+        if generation(later)?.1 != own_generation {
             return None;
         }
-        let newest = self.views[place]
+        let newest = self.views[index]
             .memtable
             .about_item(&change.rating_key)
             .find(|record| {
@@ -116,7 +117,7 @@ impl Snapshot {
         }
     }
 
-    /// For each library, whether the path, as given or mapped, lies under one of its folders.
+    /// Returns for each library whether the path, as given or mapped, lies in one of its folders.
     pub fn owners(&self, path: &Normal<'_>, mappings: &Mappings) -> Vec<bool> {
         self.views
             .iter()
@@ -132,8 +133,8 @@ impl Snapshot {
     }
 }
 
-/// Returns whether a new snapshot can reuse a segment of the last one. A segment in memory, in place of its file,
-/// cannot be reused.
+/// Returns whether a new snapshot can reuse a segment of the last one. A segment that is in memory because its file
+/// cannot be written is not reused.
 pub(super) fn usable(segment: Option<&Arc<ListingSegment>>) -> bool {
     segment.is_some_and(|segment| !segment.is_broken() && !segment.stands_in())
 }
@@ -158,7 +159,7 @@ pub fn age(row: &LibraryRow) -> Age {
 /// The indexes of the libraries of a scope.
 pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
     match scope {
-        Scope::One(place) => place..place + 1,
+        Scope::One(index) => index..index + 1,
         Scope::All => 0..count,
     }
 }
@@ -166,15 +167,15 @@ pub fn places(scope: Scope, count: usize) -> std::ops::Range<usize> {
 /// Added items, by library and rating key; `None` if the item was removed again.
 pub type AddedItems<'c> = HashMap<(LibraryId, &'c str), Option<Arc<Item>>>;
 
-/// The changes, without those of single items that a later change replaces.
+/// Returns the changes, without changes of single items that a later change replaces.
 pub fn without_replaced(changes: &[LoggedChange]) -> impl Iterator<Item = &LoggedChange> {
-    let single = |change: &LoggedChange| matches!(change.kind, LoggedKind::Added | LoggedKind::Removed);
+    let is_single = |change: &LoggedChange| matches!(change.kind, LoggedKind::Added | LoggedKind::Removed);
     let mut last = HashMap::new();
-    for (at, change) in changes.iter().enumerate().filter(|(_, change)| single(change)) {
+    for (at, change) in changes.iter().enumerate().filter(|(_, change)| is_single(change)) {
         last.insert((change.library, change.rating_key.as_str()), at);
     }
     changes.iter().enumerate().filter_map(move |(at, change)| {
-        let is_last = !single(change) || last.get(&(change.library, change.rating_key.as_str())) == Some(&at);
+        let is_last = !is_single(change) || last.get(&(change.library, change.rating_key.as_str())) == Some(&at);
         is_last.then_some(change)
     })
 }

@@ -20,13 +20,13 @@ pub fn cleared_again(library: &str) -> Error {
     )
 }
 
-/// The identity and the libraries that a write concerned.
+/// The identity and the libraries that were written to.
 type WriteTarget = (IdentityId, Vec<LibraryId>);
 
 impl Reading {
-    /// Repeats a write until the libraries that it wrote to are still current afterwards: a library that is cleared
-    /// meanwhile gets a new id. `write` returns what it wrote to, or `None` if there is nothing to write. If another
-    /// thread sets another token meanwhile, the retries end, as the write must not apply to another user's view.
+    /// Repeats a write until the libraries that it wrote to are still current afterwards. A library that is cleared
+    /// meanwhile gets a new id. `write` returns what it wrote to, or `None` if there is nothing to write. The retries
+    /// end if another thread sets another token, because the write must not apply to another user's view.
     pub fn retry(&self, mut write: impl FnMut() -> Result<Option<WriteTarget>>) -> Result<()> {
         let session = self.tokens.current().number();
         for attempt in 0..MAX_RETRIES {
@@ -40,8 +40,8 @@ impl Reading {
             };
             self.catch_up(Deadline::NONE)?;
             let snapshot = self.snapshot();
-            let lives = |id: &LibraryId| snapshot.rows.iter().any(|row| row.id == *id);
-            if snapshot.identity == Some(identity) && libraries.iter().all(lives) {
+            let is_current = |id: &LibraryId| snapshot.rows.iter().any(|row| row.id == *id);
+            if snapshot.identity == Some(identity) && libraries.iter().all(is_current) {
                 return Ok(());
             }
         }
@@ -51,15 +51,16 @@ impl Reading {
         ))
     }
 
-    /// Invalidates the paths of one file: the given spelling and its others.
+    /// Invalidates the paths of one file: all its spellings.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
         self.retry(|| self.forget_paths(library, paths, false))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// `again`: this is the second attempt, after a damaged segment.
+    /// Removes the confirmed matches of the paths, and marks the paths as unverified. `again`: the second attempt,
+    /// after a damaged segment was found.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], again: bool) -> Result<Option<WriteTarget>> {
-        // A match in a segment that cannot be read would come back.
+        // Rebuild first. A match in a segment that cannot be read would not be removed, and would reappear.
         self.rebuild_broken(Deadline::NONE)?;
         let (identity, ids, listed, confirmed) = {
             let snapshot = self.snapshot();
@@ -68,22 +69,22 @@ impl Reading {
             };
             let mut confirmed = Vec::new();
             let mut listed = Vec::new();
-            for place in places(scope, snapshot.rows.len()) {
-                let row = &snapshot.rows[place];
+            for index in places(scope, snapshot.rows.len()) {
+                let row = &snapshot.rows[index];
                 // In a library that was never listed, only items from searches, or from a listing under way, can be
                 // wrong.
-                let one = Scope::One(place);
+                let library_scope = Scope::One(index);
                 let is_listed = row.generation.is_fetched() || self.store.listing(row.id)?.is_some();
                 for path in paths {
                     if is_listed
-                        || Resolver::new(&snapshot.views, one, &self.mappings)
+                        || Resolver::new(&snapshot.views, library_scope, &self.mappings)
                             .resolve(path)
                             .match_kind
                             != MatchKind::None
                     {
                         listed.push((row.id, *path));
                     }
-                    snapshot.views[place].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
+                    snapshot.views[index].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
                 }
             }
             if snapshot.views.iter().any(|view| view.broken()) && !again {
@@ -146,5 +147,5 @@ impl Reading {
 
 /// The ids of the libraries of a scope.
 fn ids_of(rows: &[LibraryRow], scope: Scope) -> Vec<LibraryId> {
-    places(scope, rows.len()).map(|place| rows[place].id).collect()
+    places(scope, rows.len()).map(|index| rows[index].id).collect()
 }

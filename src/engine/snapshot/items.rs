@@ -18,9 +18,9 @@ impl Reading {
             let row = {
                 let snapshot = self.snapshot();
                 match library.resolve(&snapshot)? {
-                    Resolved::Scope(Scope::One(place)) => {
-                        snapshot.ask_for(place, self.clock.now_ms());
-                        snapshot.rows[place].clone()
+                    Resolved::Scope(Scope::One(index)) => {
+                        snapshot.ask_for(index, self.clock.now_ms());
+                        snapshot.rows[index].clone()
                     }
                     Resolved::Scope(Scope::All) => {
                         return refuse("items are listed one library at a time: name one");
@@ -63,7 +63,7 @@ impl Reading {
         }
     }
 
-    /// Returns an error if no library of the selection was fetched: what is not stored may exist.
+    /// Returns an error if no library of the selection was fetched. An item that is not stored may then exist.
     pub fn check_fetched(&self, library: &Selection) -> Result<()> {
         library.fetched_scope(&self.snapshot(), self).map(drop)
     }

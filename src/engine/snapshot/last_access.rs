@@ -17,7 +17,7 @@ pub struct LastAccess {
 }
 
 impl LastAccess {
-    /// The later of the store's time and what this handle knew before.
+    /// Creates an entry with the later of the store's time and the time that this handle knew.
     pub fn new(stored_ms: i64, known: Option<&Self>) -> Self {
         let ms = known.map_or(0, |known| known.ms.load(Ordering::Relaxed));
         let noted = known.map_or(0, |known| known.noted.load(Ordering::Relaxed));
@@ -28,7 +28,8 @@ impl LastAccess {
         }
     }
 
-    /// Notes a fast lookup. Writes only once: a cache line that every thread writes would slow all of them.
+    /// Stores that a fast lookup used the library. Writes once only, because a cache line that every thread writes
+    /// would slow down all threads.
     #[inline]
     pub fn touch(&self) {
         if !self.touched.load(Ordering::Relaxed) {
@@ -36,7 +37,7 @@ impl LastAccess {
         }
     }
 
-    /// Notes a use at this time. Writes at most once a millisecond, for the same reason.
+    /// Stores a use at this time. Writes at most once a millisecond, for the same reason.
     pub fn set_used(&self, now_ms: i64) {
         if self.ms.load(Ordering::Relaxed) != now_ms {
             self.ms.store(now_ms, Ordering::Relaxed);
@@ -48,7 +49,7 @@ impl LastAccess {
         self.touched.load(Ordering::Relaxed) && self.touched.swap(false, Ordering::Relaxed)
     }
 
-    /// Returns the time to store. With `exactly` set: whenever the store's time is older.
+    /// Returns the last use if it should be stored: with `exactly`, whenever the store's time is older.
     pub fn time_to_store(&self, exactly: bool) -> Option<i64> {
         let (ms, noted) = (self.ms.load(Ordering::Relaxed), self.noted.load(Ordering::Relaxed));
         let is_due = ms != noted && (exactly || !(0..STORE_INTERVAL_MS).contains(&ms.saturating_sub(noted)));
@@ -60,7 +61,7 @@ impl LastAccess {
         (0..STORE_INTERVAL_MS).contains(&now_ms.saturating_sub(self.noted.load(Ordering::Relaxed)))
     }
 
-    /// Notes that the store has this time.
+    /// Stores that the store has this time.
     pub fn mark_stored(&self, ms: i64) {
         self.noted.store(ms, Ordering::Relaxed);
     }

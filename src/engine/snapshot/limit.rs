@@ -14,14 +14,14 @@ const MAX_EVICTION_TIME: Duration = Duration::from_millis(100);
 /// Calls check the folder's size at most this often.
 const CHECK_INTERVAL_MS: i64 = 60_000;
 
-/// Libraries that a call uses: this process does not evict them before the call ends.
+/// Libraries that a call uses. This process does not evict them before the call ends.
 pub struct EvictionPin<'r> {
     reading: &'r Reading,
     libraries: Vec<LibraryId>,
     /// Libraries that this call fetched and has not read yet.
     unread: Vec<LibraryId>,
     /// Whether the call has several queries, which may use the same libraries.
-    many: bool,
+    has_several_queries: bool,
 }
 
 impl EvictionPin<'_> {
@@ -35,7 +35,7 @@ impl EvictionPin<'_> {
 
     /// Pins a library that was read, if further questions may read it.
     pub fn read(&mut self, library: LibraryId) {
-        if self.many {
+        if self.has_several_queries {
             self.pin(library);
         }
     }
@@ -53,8 +53,8 @@ impl EvictionPin<'_> {
         }
         let mut wanted = lock(&self.reading.wanted);
         for library in self.libraries.drain(..) {
-            if let Some(place) = wanted.iter().position(|one| *one == library) {
-                wanted.swap_remove(place);
+            if let Some(index) = wanted.iter().position(|one| *one == library) {
+                wanted.swap_remove(index);
             }
         }
     }
@@ -72,13 +72,13 @@ impl Reading {
         self.clock.now_ms()
     }
 
-    /// An empty pin. `many`: the call asks more than one question.
-    pub fn eviction_pin(&self, many: bool) -> EvictionPin<'_> {
+    /// Creates an empty pin.
+    pub fn eviction_pin(&self, has_several_queries: bool) -> EvictionPin<'_> {
         EvictionPin {
             reading: self,
             libraries: Vec::new(),
             unread: Vec::new(),
-            many,
+            has_several_queries,
         }
     }
 
@@ -112,8 +112,8 @@ impl Reading {
         }
     }
 
-    /// Evicts libraries until the folder is within its limit, or until the deadline. Does nothing if the size was checked
-    /// within `every_ms`.
+    /// Evicts libraries until the folder is within its limit, or until the deadline. Does nothing if the size was
+    /// checked within `every_ms`.
     pub fn keep_within_limit(&self, every_ms: i64, now_ms: i64, deadline: Deadline) {
         if !self.limit.is_due(every_ms, now_ms) {
             return;
@@ -136,13 +136,13 @@ impl Reading {
     }
 
     /// Returns whether a library was fetched and its use is stored, so that an answer has nothing to note.
-    pub fn is_noted(snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
-        snapshot.rows[place].generation.is_fetched() && snapshot.last_access[place].is_stored_recently(now_ms)
+    pub fn is_noted(snapshot: &Snapshot, index: usize, now_ms: i64) -> bool {
+        snapshot.rows[index].generation.is_fetched() && snapshot.last_access[index].is_stored_recently(now_ms)
     }
 
-    /// Unpins libraries that the call has fetched and read: other processes may evict them from now on.
+    /// Unpins libraries that the call has fetched and read. Other processes may evict them from now on.
     pub fn unpin(&self, libraries: &[LibraryId], deadline: Deadline) {
-        // This is a commit too: the snapshot has to show it when the call returns.
+        // Unpinning is a commit too, so the snapshot must show it when the call returns.
         let written = self.store.unpin(libraries, deadline);
         if let Err(error) = written.and_then(|was_pinned| {
             if was_pinned {
@@ -156,23 +156,19 @@ impl Reading {
     }
 
     /// Upkeep after an answer: last uses, pins and the size limit.
-    pub fn answered(&self, wanted: &mut EvictionPin<'_>, now_ms: i64, deadline: Deadline) {
+    pub fn answered(&self, pin: &mut EvictionPin<'_>, now_ms: i64, deadline: Deadline) {
         self.store_last_uses(false, now_ms);
-        self.unpin(&wanted.unread, deadline);
-        wanted.unread.clear();
-        if !wanted.many {
-            self.release_pins(wanted, now_ms, deadline);
+        self.unpin(&pin.unread, deadline);
+        pin.unread.clear();
+        if !pin.has_several_queries {
+            self.release_pins(pin, now_ms, deadline);
         }
     }
 
     /// Upkeep after a call: releases its pins, and evicts for a short time if the folder is over its limit.
-    pub fn release_pins(&self, wanted: &mut EvictionPin<'_>, now_ms: i64, deadline: Deadline) {
-        let every_ms = if wanted.libraries.is_empty() {
-            CHECK_INTERVAL_MS
-        } else {
-            0
-        };
-        wanted.release();
+    pub fn release_pins(&self, pin: &mut EvictionPin<'_>, now_ms: i64, deadline: Deadline) {
+        let every_ms = if pin.libraries.is_empty() { CHECK_INTERVAL_MS } else { 0 };
+        pin.release();
         if self.limit.is_due(every_ms, now_ms) {
             self.keep_within_limit(every_ms, now_ms, deadline.earliest(Deadline::after(MAX_EVICTION_TIME)));
         }

@@ -15,10 +15,10 @@ use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Result;
 use crate::model::Sequence;
 
-/// Attempts to read a state whose segments are replaced before they can be opened.
+/// Attempts to load a snapshot. Segments may be replaced before they can be opened.
 const MAX_LOAD_ATTEMPTS: u32 = 32;
 
-/// Data already in memory: stand-in segments, and the last snapshot if libraries may continue it.
+/// Data already in memory: stand-in segments, and the last snapshot if libraries may keep their memtables.
 struct LoadedState<'r> {
     reading: &'r Reading,
     before: Option<&'r Snapshot>,
@@ -53,12 +53,13 @@ impl Reading {
     pub(super) fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let mut loaded = self.load_once(true)?;
         if !loaded.1.is_empty() {
-            // Memtables that are continued may be full of replaced changes. New ones hold only the last of each.
+            // A memtable that was kept may be full of replaced changes. A new one has only the last change of each
+            // item.
             loaded = self.load_once(false)?;
         }
         for _ in 0..MAX_LOAD_ATTEMPTS {
             let (snapshot, _) = &loaded;
-            // Without a newer commit, the store still refers to the missing file.
+            // Without a newer commit the store still refers to the missing file, so reading again would not help.
             if !snapshot.incomplete || self.store.totals()?.sequence == snapshot.sequence() {
                 break;
             }
@@ -67,12 +68,13 @@ impl Reading {
         Ok(loaded)
     }
 
-    /// With `continues`, a library whose segments did not change keeps its memtable: only newer changes are read.
-    fn load_once(&self, continues: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
+    /// Loads a snapshot. With `keeps_memtables`, a library whose segments did not change keeps its memtable, and only
+    /// newer changes are read.
+    fn load_once(&self, keeps_memtables: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let before = self.snapshot.read();
         let known = LoadedState {
             reading: self,
-            before: continues.then_some(&*before),
+            before: keeps_memtables.then_some(&*before),
         };
         let (identity, state) = self.store.state_at(self.endpoint().as_ref(), &known)?;
         let StoreState {
@@ -104,18 +106,18 @@ impl Reading {
                     .rows
                     .iter()
                     .position(|old| old.id == row.id && before.open.incarnation == incarnation)
-                    .map(|place| (&before.rows[place], &*before.views[place]));
+                    .map(|index| (&before.rows[index], &*before.views[index]));
                 Arc::new(self.view(row, known, &open, sequence))
             })
             .collect::<Vec<Arc<LibraryView>>>();
-        let lacks =
+        let lacks_segment =
             |(row, view): (&LibraryRow, &Arc<LibraryView>)| row.generation.is_fetched() && view.segment.is_none();
-        let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks);
+        let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks_segment);
         let last_access = libraries
             .iter()
             .map(|row| {
-                let place = before.rows.iter().position(|old| old.id == row.id);
-                LastAccess::new(row.asked_ms, place.map(|place| &before.last_access[place]))
+                let index = before.rows.iter().position(|old| old.id == row.id);
+                LastAccess::new(row.asked_ms, index.map(|index| &before.last_access[index]))
             })
             .collect();
         let snapshot = Snapshot {
@@ -129,17 +131,24 @@ impl Reading {
             rows: libraries,
             views,
         };
+        let full = self.add_changes(&snapshot, &changes, &before)?;
+        Ok((snapshot, full))
+    }
+
+    /// Adds changes to a new snapshot. Returns the libraries whose changes must be compacted: those whose memtable is
+    /// full, and those with more changes than a memtable holds.
+    fn add_changes(&self, snapshot: &Snapshot, changes: &[LoggedChange], before: &Snapshot) -> Result<Vec<LibraryRow>> {
         let mut full: Vec<LibraryRow> = Vec::new();
-        let added = self.added_items(&snapshot, &changes, Some(&before))?;
-        for change in without_replaced(&changes) {
-            if !self.apply_with(&snapshot, change, &added)?
+        let added = self.added_items(snapshot, changes, Some(before))?;
+        for change in without_replaced(changes) {
+            if !self.apply_with(snapshot, change, &added)?
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full.iter().all(|known| known.id != row.id)
             {
                 full.push(row.clone());
             }
         }
-        // A single item that changes often fits into the memtable, but its changes would never be compacted.
+        // Changes of a single item fit into the memtable, however many, but would never be compacted.
         let change_count = |row: &&LibraryRow| changes.iter().filter(|change| change.library == row.id).count();
         let many = snapshot.rows.iter().filter(|row| change_count(row) > MEMTABLE_CAPACITY);
         full.extend(
@@ -147,10 +156,11 @@ impl Reading {
                 .cloned()
                 .collect::<Vec<_>>(),
         );
-        Ok((snapshot, full))
+        Ok(full)
     }
 
-    /// The view of a library. Takes over segments of the last snapshot that are the same, in the same incarnation.
+    /// Creates the view of a library. Reuses the segment of `known`, the library in the last snapshot, if it is the
+    /// same.
     fn view(
         &self,
         row: &LibraryRow,
@@ -162,7 +172,7 @@ impl Reading {
             Some((old, view)) if old.segment == row.segment && usable(view.segment.as_ref()) => view.segment.clone(),
             _ => self.listings.open(row),
         };
-        // Without matches lookups skip the segments.
+        // Without matches, lookups skip the segments of records.
         let matches = row.matches.and_then(|table| {
             let [count, _] = open.counts(table, [row.merged_matches.cast_signed(), 0]);
             let count = u64::try_from(count).unwrap_or(0);
@@ -187,13 +197,13 @@ impl Reading {
         let mut added = HashMap::new();
         let mut unknown = vec![Vec::new(); snapshot.rows.len()];
         for change in without_replaced(changes).filter(|change| change.kind == LoggedKind::Added) {
-            let Some(place) = snapshot.rows.iter().position(|row| row.id == change.library) else {
+            let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
                 continue;
             };
             let key = change.rating_key.as_str();
             match before.and_then(|before| before.item_of(change, snapshot)) {
                 Some(item) => drop(added.insert((change.library, key), Some(item))),
-                None => unknown[place].push(key),
+                None => unknown[index].push(key),
             }
         }
         for (row, keys) in snapshot.rows.iter().zip(unknown).filter(|(_, keys)| !keys.is_empty()) {

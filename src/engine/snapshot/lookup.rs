@@ -9,8 +9,8 @@ use crate::model::MatchKind;
 impl Reading {
     /// Passes the rating key of the item with this path to `then`, if it is known in memory.
     ///
-    /// Two loads show that the snapshot is current; the rest are loads from mapped memory. After a commit, here or in another
-    /// process, the change is read first.
+    /// Two loads show that the snapshot is current; the rest are loads from mapped memory. After a commit, here or in
+    /// another process, the change is read first.
     pub fn lookup_key<R>(&self, library: &Selection, path: &[u8], then: impl FnOnce(&str) -> R) -> Option<R> {
         if path.is_empty() || path.len() > MAX_PATH {
             return None;
@@ -27,8 +27,8 @@ impl Reading {
         None
     }
 
-    /// [`Reading::lookup_key`] for many paths: calls `each` for each of them in order. Faster than one by one, since the memory
-    /// of a group of paths is prefetched together.
+    /// [`Reading::lookup_key`] for many paths. Calls `each` once for each path, in order. Faster than single calls,
+    /// since the memory of a group of paths is prefetched together.
     pub fn lookup_keys<'p>(
         &self,
         library: &Selection,
@@ -36,7 +36,7 @@ impl Reading {
         mut each: impl FnMut(Option<&str>),
     ) {
         let mut paths = paths.peekable();
-        let mut rooms = FoldBuffers::default();
+        let mut buffers = FoldBuffers::default();
         while paths.peek().is_some() {
             let mut group: [&[u8]; GROUP] = [b""; GROUP];
             let mut count = 0;
@@ -45,7 +45,7 @@ impl Reading {
                 count += 1;
             }
             let group = &group[..count];
-            // Checked for each group, so that later groups show commits that return meanwhile.
+            // Read for each group, so that later groups show commits that return meanwhile.
             let known = self
                 .whole()
                 .and_then(|snapshot| Some((scope(library, &snapshot)?, snapshot)));
@@ -56,10 +56,10 @@ impl Reading {
                 }
                 continue;
             };
-            // Counted per group, as counting takes a good part of a lookup's time.
+            // Count once per group: counting each lookup would take a good part of its time.
             let mut answers = [0; MatchKind::COUNT];
             let mut missed = 0;
-            Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup_all(group, &mut rooms, |hit| {
+            Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup_all(group, &mut buffers, |hit| {
                 match &hit {
                     Some(hit) => {
                         snapshot.last_access[hit.library].touch();
@@ -82,11 +82,11 @@ impl Reading {
     }
 }
 
-/// The libraries of a selection in this snapshot, if it is known.
+/// Returns the libraries of a selection in this snapshot; `None` if it cannot be resolved.
 #[inline]
 fn scope(library: &Selection, snapshot: &Snapshot) -> Option<Scope> {
-    if let Some(place) = library.remembered(snapshot) {
-        return Some(Scope::One(place));
+    if let Some(index) = library.remembered(snapshot) {
+        return Some(Scope::One(index));
     }
     match library.resolve(snapshot) {
         Ok(Resolved::Scope(scope)) => Some(scope),

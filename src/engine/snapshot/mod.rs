@@ -1,4 +1,4 @@
-//! The snapshot of the store that answers come from: how it is kept current, fast lookups in it, selection of libraries.
+//! The snapshot of the store that lookups read: keeps it current, looks up paths in it, and selects libraries.
 
 mod catch_up;
 mod data;

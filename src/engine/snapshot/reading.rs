@@ -17,7 +17,7 @@ use crate::platform::swap::{Guard, Swap};
 use crate::source::{self, Kind, Tokens, View};
 use crate::stats::Counters;
 
-/// The state that one handle reads from: its snapshot, and what is needed to keep it current.
+/// The state that one handle reads from: its snapshot, and the components that keep it current.
 pub struct Reading {
     kind: &'static Kind,
     pub(super) store: Arc<Store>,
@@ -32,7 +32,7 @@ pub struct Reading {
     /// The view through the fallback source, while the first source is unavailable.
     pub(super) fallback_view: Option<View>,
     pub tokens: Arc<Tokens>,
-    /// Opened offline: no call can have the token accepted.
+    /// Whether the handle was opened offline. Then no server can accept the token.
     pub(super) is_offline: bool,
     pub(super) is_unavailable: AtomicBool,
     pub(super) snapshot: Swap<Snapshot>,

@@ -48,7 +48,7 @@ impl Reading {
     /// Rebuilds missing and damaged segments.
     pub fn rebuild_broken(&self, deadline: Deadline) -> Result<()> {
         // Another thread may have rebuilt them meanwhile.
-        let _making = lock(&self.rebuilding);
+        let _rebuilding = lock(&self.rebuilding);
         self.listings.prune(&self.snapshot.read().rows);
         let LostSegments {
             identity,
@@ -71,18 +71,19 @@ impl Reading {
         self.reload(deadline)
     }
 
-    /// The snapshot's missing and damaged segments, and stand-ins whose files may be tried again.
+    /// Returns the snapshot's missing and damaged segments, and the segments in memory whose files may be tried again.
     fn lost(&self) -> LostSegments {
         let snapshot = self.snapshot.read();
-        let again = self.listings.is_retry_due();
-        let bad = |segment: Option<&Arc<ListingSegment>>, wanted: bool| {
-            segment.map_or(wanted, |segment| {
-                segment.is_broken() || again && self.listings.stands_in(segment)
+        let is_retry_due = self.listings.is_retry_due();
+        let must_rebuild = |segment: Option<&Arc<ListingSegment>>, is_needed: bool| {
+            segment.map_or(is_needed, |segment| {
+                segment.is_broken() || is_retry_due && self.listings.stands_in(segment)
             })
         };
         let views = snapshot.rows.iter().zip(&snapshot.views);
-        let is_lost =
-            |(row, view): &(&LibraryRow, &Arc<LibraryView>)| bad(view.segment.as_ref(), row.generation.is_fetched());
+        let is_lost = |(row, view): &(&LibraryRow, &Arc<LibraryView>)| {
+            must_rebuild(view.segment.as_ref(), row.generation.is_fetched())
+        };
         LostSegments {
             identity: snapshot.identity,
             listings: views.filter(is_lost).map(|(row, _)| row.clone()).collect(),

@@ -36,8 +36,8 @@ pub enum Resolved {
 #[derive(Debug)]
 pub struct Selection {
     selector: Selector,
-    /// The last result: the snapshot's number, and the library's index in the low 16 bits.
-    place: AtomicU64,
+    /// The last result: the library's index in the low 16 bits, and the snapshot's number in the others.
+    cached_index: AtomicU64,
 }
 
 impl Selection {
@@ -51,7 +51,7 @@ impl Selection {
         }
         Ok(Self {
             selector,
-            place: AtomicU64::new(0),
+            cached_index: AtomicU64::new(0),
         })
     }
 
@@ -65,18 +65,18 @@ impl Selection {
         if self.selector == Selector::All {
             return Ok(Resolved::Scope(Scope::All));
         }
-        if let Some(place) = self.remembered(snapshot) {
-            return Ok(Resolved::Scope(Scope::One(place)));
+        if let Some(index) = self.remembered(snapshot) {
+            return Ok(Resolved::Scope(Scope::One(index)));
         }
-        let mut fitting = fitting(&self.selector, &snapshot.rows);
-        let Some(place) = fitting.next() else {
+        let mut matching = matching_rows(&self.selector, &snapshot.rows);
+        let Some(index) = matching.next() else {
             return Ok(Resolved::Unknown);
         };
-        if let Some(other) = fitting.next() {
-            let ids: Vec<String> = [place, other]
+        if let Some(other) = matching.next() {
+            let ids: Vec<String> = [index, other]
                 .into_iter()
-                .chain(fitting)
-                .filter_map(|place| snapshot.rows.get(place))
+                .chain(matching)
+                .filter_map(|index| snapshot.rows.get(index))
                 .map(|row| format!("{} ({})", row.library.section, row.library.kind.name()))
                 .collect();
             return Err(Error::new(
@@ -89,15 +89,15 @@ impl Selection {
                 ),
             ));
         }
-        self.place
-            .store(snapshot.number << 16 | place as u64, Ordering::Relaxed);
-        Ok(Resolved::Scope(Scope::One(place)))
+        self.cached_index
+            .store(snapshot.number << 16 | index as u64, Ordering::Relaxed);
+        Ok(Resolved::Scope(Scope::One(index)))
     }
 
     /// The last result, if it was in this snapshot.
     pub fn remembered(&self, snapshot: &Snapshot) -> Option<usize> {
-        let place = self.place.load(Ordering::Relaxed);
-        (place >> 16 == snapshot.number && snapshot.number > 0).then(|| usize::try_from(place & 0xFFFF).unwrap_or(0))
+        let cached = self.cached_index.load(Ordering::Relaxed);
+        (cached >> 16 == snapshot.number && snapshot.number > 0).then(|| usize::try_from(cached & 0xFFFF).unwrap_or(0))
     }
 
     /// The error for a library that the server does not have.
@@ -116,7 +116,7 @@ impl Selection {
         } else {
             format!("there are {}", names.join(", "))
         };
-        let what = match &self.selector {
+        let suggestion = match &self.selector {
             Selector::Any(name) | Selector::Title(name) => snapshot
                 .rows
                 .iter()
@@ -126,8 +126,8 @@ impl Selection {
                         row,
                     )
                 })
-                .filter(|(far, row)| far * 3 <= name.chars().count().min(row.library.title.chars().count()))
-                .min_by_key(|(far, _)| *far)
+                .filter(|(distance, row)| distance * 3 <= name.chars().count().min(row.library.title.chars().count()))
+                .min_by_key(|(distance, _)| *distance)
                 .map(|(_, row)| format!("; did you mean '{}'?", row.library.title)),
             _ => None,
         };
@@ -137,12 +137,13 @@ impl Selection {
                 "{} has no library '{}': {there_are}{}",
                 kind.noun,
                 abridged(self.selector.name().as_bytes()),
-                what.unwrap_or_default()
+                suggestion.unwrap_or_default()
             ),
         )
     }
 
-    /// The libraries of the selection. An error if none of them was fetched: what is not stored may exist.
+    /// Returns the libraries of the selection, or an error if none of them was fetched: an item that is not stored may
+    /// then exist.
     pub fn fetched_scope(&self, snapshot: &Snapshot, reading: &Reading) -> Result<Scope> {
         let is_fetched = |row: &LibraryRow| row.generation.is_fetched();
         match self.resolve(snapshot)? {
@@ -177,7 +178,7 @@ impl Selection {
     }
 }
 
-/// The error where no library is known and no request is allowed. `library`: the one that a call names.
+/// The error if no library is known and no request is allowed. `library`: the one that the call names.
 pub fn nothing_known(library: Option<&Selection>, reading: &Reading) -> Error {
     if let Err(unaccepted) = reading.check_accepted() {
         return Error::new(Status::Offline, unaccepted.message);
@@ -193,25 +194,25 @@ pub fn nothing_known(library: Option<&Selection>, reading: &Reading) -> Error {
 }
 
 /// Indexes of the rows that a selector matches; for [`Selector::Any`] those of its first meaning that matches.
-fn fitting<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
-    let by = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
+fn matching_rows<'r>(selector: &'r Selector, rows: &'r [LibraryRow]) -> impl Iterator<Item = usize> + 'r {
+    let has_row = |field: fn(&LibraryRow) -> &str, name: &str| rows.iter().any(|row| field(row) == name);
     let (field, name): (fn(&LibraryRow) -> &str, &str) = match selector {
-        Selector::Any(name) if by(uuid, name) => (uuid, name),
-        Selector::Any(name) if by(section, name) && !by(title, name) => (section, name),
+        Selector::Any(name) if has_row(uuid, name) => (uuid, name),
+        Selector::Any(name) if has_row(section, name) && !has_row(title, name) => (section, name),
         Selector::Any(name) | Selector::Title(name) => (title, name),
         Selector::Section(name) => (section, name),
         Selector::Uuid(name) => (uuid, name),
         Selector::All => (uuid, ""),
     };
     let is_title = matches!(selector, Selector::Any(_) | Selector::Title(_));
-    let folded = (is_title && !by(field, name)).then(|| name.to_lowercase());
+    let folded = (is_title && !has_row(field, name)).then(|| name.to_lowercase());
     rows.iter()
         .enumerate()
         .filter(move |(_, row)| match &folded {
             Some(folded) => field(row).to_lowercase() == *folded,
             None => field(row) == name,
         })
-        .map(|(place, _)| place)
+        .map(|(index, _)| index)
 }
 
 fn uuid(row: &LibraryRow) -> &str {

@@ -14,7 +14,8 @@ use crate::platform::mutex::lock;
 use crate::source::{Session, TokenOwner, View, Viewer};
 
 impl Reading {
-    /// The endpoint: URL and user. Users are stored as keyed hashes; the key is lost with the database.
+    /// Returns the endpoint: URL and user. Users are stored as keyed hashes. The key is in the database, and lost with
+    /// it.
     pub fn endpoint(&self) -> Option<Endpoint> {
         self.endpoint_of(&self.tokens.current(), self.is_unavailable.load(Ordering::Acquire))
     }
@@ -28,20 +29,20 @@ impl Reading {
                 _ => 0,
             },
             given_ms: session.given_ms(|| self.clock.now_ms()),
-            // The length tells the kinds apart: a token has 32 bytes, the others have 1, 2 or 3 zero bytes more.
+            // The length distinguishes the kinds: a token has 32 bytes, the other kinds have 1, 2 or 3 zero bytes more.
             who: match (viewer, &session.token) {
-                // Nobody inherits the matches of a named user.
+                // No other identity inherits the matches of a named user.
                 (Viewer::Named(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (Viewer::Holder, Some(token)) => self.store.fingerprint(token.reveal()),
                 // Without a token, each URL has a user of its own.
                 (Viewer::Holder, None) => [self.store.fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat(),
-                // No token inherits from it, and it inherits from no token.
+                // It inherits no matches from identities of tokens, nor they from it.
                 (Viewer::Reader, _) => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
             },
         })
     }
 
-    /// The user that a token claims. Opens nothing before the server has accepted the token.
+    /// Returns the user that a token claims. It gives no access before the server has accepted the token.
     pub fn same_user(&self, session: &Session, is_unavailable: bool) -> Option<SameUser> {
         let is_by_token = self
             .view_of(is_unavailable)
@@ -51,18 +52,18 @@ impl Reading {
         Some(self.store.keyed(format!("same {user}").as_bytes()))
     }
 
-    /// Returns whether stored data may belong to this token's user, but the server has not accepted the token yet. Never so for
-    /// a named user or without a token.
+    /// Returns whether stored data may belong to this token's user, but the server has not accepted the token yet.
+    /// `false` for a named user or without a token.
     pub fn awaits_acceptance(&self) -> Result<bool> {
         if self.identity().is_some() {
             return Ok(false);
         }
         let is_unavailable = self.is_unavailable.load(Ordering::Acquire);
-        let is_shown = self
+        let depends_on_token = self
             .view_of(is_unavailable)
             .is_some_and(|view| view.viewer == Viewer::Holder);
         let session = self.tokens.current();
-        let is_by_token = is_shown && session.token.is_some();
+        let is_by_token = depends_on_token && session.token.is_some();
         match self.endpoint_of(&session, is_unavailable).filter(|_| is_by_token) {
             Some(endpoint) => self.store.has_led_to_libraries(&endpoint),
             None => Ok(false),
@@ -83,8 +84,8 @@ impl Reading {
         Ok(())
     }
 
-    /// The identity that the session's token led to, even if that token was replaced since; `None` before a server accepted
-    /// it.
+    /// Returns the identity that the session's token led to, even if the handle has another token now. `None` before a
+    /// server accepted the token.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
         match self.endpoint_of(session, self.is_unavailable.load(Ordering::Acquire)) {
             Some(endpoint) => self.store.identity(&endpoint),
@@ -101,17 +102,17 @@ impl Reading {
         view.as_ref()
     }
 
-    /// Replaces the token. If the view depends on the token, no answer comes from the earlier view from now on. Returns whether
+    /// Replaces the token. If the view depends on the token, later lookups do not use the earlier view. Returns whether
     /// the token changed.
     pub fn set_token(&self, token: Option<Token>, owner: TokenOwner) -> Result<bool> {
         let _catching_up = lock(&self.catching_up);
         if self.tokens.current().token == token {
             return Ok(false);
         }
-        let is_shown = |view: &Option<View>| view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder);
-        let same_view = !is_shown(&self.view) && !is_shown(&self.fallback_view);
+        let depends_on_token = |view: &Option<View>| view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder);
+        let same_view = !depends_on_token(&self.view) && !depends_on_token(&self.fallback_view);
         if !same_view {
-            // Before the token: a call with the new token must not see the old token's snapshot.
+            // Replace the snapshot before the token: a call with the new token must not see the old token's snapshot.
             let empty = Snapshot {
                 number: self.snapshot.read().number + 1,
                 ..Snapshot::default()
@@ -126,7 +127,8 @@ impl Reading {
         Ok(true)
     }
 
-    /// Notes whether the first source is unavailable: the fallback source may show another view.
+    /// Stores whether the first source is unavailable. The fallback source may show another view, so the snapshot
+    /// becomes outdated if this changes.
     pub fn set_unavailable(&self, is_unavailable: bool) {
         if self.fallback_view.is_some() && self.is_unavailable.swap(is_unavailable, Ordering::AcqRel) != is_unavailable
         {
@@ -134,8 +136,8 @@ impl Reading {
         }
     }
 
-    /// Notes what the store knows of the first source's precondition, without asking any source. Returns whether the source is
-    /// unavailable.
+    /// Restores from the store whether the first source's precondition failed, without a request. Returns whether the
+    /// source is unavailable.
     pub fn recall_precondition(&self, precondition: &str) -> Result<bool> {
         let known = self.store.last_precondition(xxh3_64(precondition.as_bytes()))?;
         self.set_unavailable(known == Some(false));

@@ -1,4 +1,4 @@
-//! The file behind the [`VersionCounters`]: one page, mapped by every process that has the store open.
+//! The file with the [`VersionCounters`]: one page, mapped by every process that has the store open.
 
 mod counters;
 
@@ -31,12 +31,12 @@ const AT_DONE: usize = 17;
 const AT_INCARNATION: usize = 18;
 /// Answers of processes that only read, which the store has not counted yet.
 const AT_ANSWERS: usize = 24;
-/// Calls that wait for a commit, killed ones included. At 0 a commit needs no wake-up.
+/// Number of waits for a commit, including those of killed processes. At 0 a commit need not wake anyone.
 const AT_WAITING: usize = 32;
 
 /// Milliseconds between a reader's checks that the page still has its name.
 pub const HOLDS_MS: u64 = 500;
-/// After this time all readers have noticed that a page lost its name; their coarse clock may lag a little.
+/// After this time all readers have noticed that a page lost its name. It includes the lag of their coarse clock.
 const NOTICE_TIME: Duration = Duration::from_millis(HOLDS_MS + 60);
 
 /// Longest wait for another process that makes a page.
@@ -52,11 +52,12 @@ pub struct VersionPage {
 
 impl VersionPage {
     /// Maps the page at `path`, and creates it if it is missing. A page that is retired, or belongs to a store other
-    /// than `store_id`, is refilled in place, since other processes may have it mapped: they see a new incarnation.
-    /// Both counters of a new or refilled page are 0: call [`VersionPage::repair`] under the database's write lock.
+    /// than `store_id`, is refilled in place. Other processes that have it mapped then see a new incarnation. Both
+    /// counters of a new or refilled page are 0, so call [`VersionPage::repair`] under the database's write lock.
     ///
-    /// Other processes may still have a removed page mapped. A new one is created only after they have noticed that.
-    /// `fresh`: the store has no commit yet, so no process can have an older page mapped, and no wait is needed.
+    /// Other processes may still have a removed page mapped. A new page is created only after they have noticed the
+    /// removal. `fresh`: the store has no commit yet, so no process can have an older page mapped, and no wait is
+    /// needed.
     ///
     /// # Errors
     /// [`Status::Store`] if the file cannot be created or mapped. Every lookup then has to query the database.
@@ -70,7 +71,7 @@ impl VersionPage {
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {
             return Ok(page);
         }
-        // The folder's lock keeps two processes from creating two pages: look again once it is held. A file system
+        // The folder's lock prevents two processes from creating two pages, so look again under the lock. A file system
         // without working locks has no reliable mappings either, so no page is created there.
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
@@ -111,7 +112,7 @@ impl VersionPage {
         };
         Ok(Some(Self {
             file: Inode::of_open(&file)?,
-            // Read first: a refill in between changes it.
+            // Read the incarnation first: a refill after that changes it.
             incarnation: page.words()[AT_INCARNATION].load(Ordering::SeqCst),
             page,
         }))
@@ -126,7 +127,7 @@ impl VersionPage {
 
     /// Makes a page, or refills the file.
     fn make(path: &Path, store_id: u64, fresh: bool) -> io::Result<()> {
-        // No process maps a file that is not a page, and it may be a link to something precious: never write into it.
+        // Never write into a file that is not a page. No process maps it, and it may be a link to a file of the user.
         if let Some(page) = Self::mapped(path)?.filter(|page| page.word(AT_MAGIC) == MAGIC) {
             // Processes that have it mapped must stop using it.
             page.retire();
@@ -167,13 +168,14 @@ impl VersionPage {
         words[AT_INCARNATION].store(retired.wrapping_add(1), Ordering::SeqCst);
     }
 
-    /// Removes the page's file because this process cannot map it. Returns after all other processes have noticed and
-    /// query the database. With `noticed` it does not wait, unless the file exists again.
+    /// Removes the page's file because this process cannot map it. Returns after all other processes have noticed the
+    /// removal, and query the database. `noticed`: they have noticed an earlier removal, so no wait is needed unless
+    /// the file exists again.
     ///
     /// # Errors
     /// If the file cannot be removed.
     pub fn take_away(path: &Path, noticed: bool) -> io::Result<()> {
-        // By path: this must work without a free descriptor.
+        // Remove it by path, because this must work without a free descriptor.
         match fs::remove_file(path) {
             // Anything else, such as a directory, cannot be mapped.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
@@ -183,15 +185,14 @@ impl VersionPage {
         Ok(())
     }
 
-    /// Returns whether the file at `path` is still this page. If not, new processes use another page, and miss the
-    /// commits announced here, as this process misses theirs. Writers check this before each write, readers twice a
-    /// second.
+    /// Returns whether the file at `path` is still this page. If not, new processes use another page. They miss commits
+    /// announced here, and this process misses theirs. Writers check this before each write, readers twice a second.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
         !self.is_retired() && Inode::of(path) == Some(self.file)
     }
 
-    /// Retires the page: processes that have it mapped ask the database from now on.
+    /// Retires the page. Processes that have it mapped query the database from now on.
     pub fn retire(&self) {
         self.page.words()[AT_INCARNATION].fetch_or(1, Ordering::SeqCst);
         self.wake();
@@ -221,35 +222,37 @@ impl VersionPage {
         self.page.words()[AT_INCARNATION].load(Ordering::SeqCst) != self.incarnation || self.incarnation % 2 == 1
     }
 
-    /// Before the commit of transaction `sequence`, under the database's write lock.
+    /// Announces transaction `sequence`. Call it before the commit, under the database's write lock.
     pub fn begin(&self, sequence: u64) {
         self.counters().begin(sequence);
     }
 
-    /// After the commit and before the call returns.
+    /// Announces that the transaction is finished. Call it after the commit, before returning to the caller.
     pub fn commit(&self, sequence: u64) {
         self.counters().commit(sequence);
         self.wake();
     }
 
-    /// Under the write lock and with no transaction under way: makes the page agree with the database.
+    /// Sets the counters to the database's change sequence. Call it under the write lock, with no transaction under
+    /// way.
     pub fn repair(&self, sequence: u64) {
         self.counters().repair(sequence);
         self.wake();
     }
 
-    /// The value to wait on for the next commit. Read it before checking for commits.
+    /// Returns the value to wait on for the next commit. Read it before checking for commits.
     #[must_use]
     pub fn done(&self) -> u64 {
         self.page.words()[AT_DONE].load(Ordering::SeqCst)
     }
 
-    /// Waits until a commit after [`VersionPage::done`], a signal, [`VersionPage::wake`] or the timeout. May return early.
-    pub fn wait(&self, done: u64, most: Duration) {
+    /// Waits until a commit after [`VersionPage::done`], a signal, [`VersionPage::wake`] or the timeout. May return
+    /// early.
+    pub fn wait(&self, done: u64, timeout: Duration) {
         let waiting = &self.page.words()[AT_WAITING];
-        // Before the comparison, so that a commit that sees no waiter has changed the value already.
+        // Count before the comparison in `wait`: a commit that sees no waiter has changed the value by then.
         waiting.fetch_add(1, Ordering::SeqCst);
-        self.page.wait(AT_DONE, done, most);
+        self.page.wait(AT_DONE, done, timeout);
         waiting.fetch_sub(1, Ordering::SeqCst);
     }
 

@@ -1,4 +1,4 @@
-//! Items below a folder: the segment's range without the changed items, and the memtable's.
+//! Items below a folder: those of the segment that have not changed, and those of the memtable.
 
 use std::collections::HashSet;
 
@@ -12,7 +12,7 @@ use crate::matching::{
 use crate::model::Item;
 
 impl LibraryView {
-    /// The first entries of the items that changed since the segment.
+    /// Returns the first entries of the items that changed since the segment was built.
     fn overridden_firsts(&self, segment: &ListingSegment) -> Vec<u32> {
         let mut firsts: Vec<u32> = self
             .memtable
@@ -105,10 +105,10 @@ impl Folders for LibraryView {
         if self.memtable.is_empty() {
             return contents;
         }
-        let mut counted = HashSet::new();
+        let mut counted_keys = HashSet::new();
         for (item, path, form) in self.added_below(folder, mapped) {
             contents.files += 1;
-            if !counted.insert(item.rating_key.as_str()) {
+            if !counted_keys.insert(item.rating_key.as_str()) {
                 continue;
             }
             contents.items += 1;
@@ -119,14 +119,14 @@ impl Folders for LibraryView {
                 .members
                 .iter_mut()
                 .find(|known| is_show && known.is_show && known.item.show_rating_key == item.show_rating_key);
-            let is_counted =
+            let is_among_others =
                 || segment.is_some_and(|segment| is_show && segment.is_among(&others, &item.show_rating_key));
             if let Some(known) = known {
                 known.merge_season(member.season);
             } else if contents.members.len() < MAX_CANDIDATES {
                 contents.members.push(member);
                 contents.total += 1;
-            } else if !is_counted() && (!is_show || counted.insert(item.show_rating_key.as_str())) {
+            } else if !is_among_others() && (!is_show || counted_keys.insert(item.show_rating_key.as_str())) {
                 contents.total += 1;
             }
         }
@@ -137,7 +137,7 @@ impl Folders for LibraryView {
         let mut found: Vec<Invalidated> = Vec::new();
         let mut consider = |rating_key: &str, path: &[u8]| {
             let invalid = || Normal::with(path, |normal| self.is_unverified(normal, path, rating_key));
-            // Grouped by item: the caller verifies each item once, for all of its paths.
+            // Group by item, since the caller verifies each item once for all of its paths.
             match found.iter().position(|(known, _)| known == rating_key) {
                 Some(at) if found[at].1.iter().any(|known| known == path) || !invalid() => {}
                 Some(at) => found[at].1.push(path.to_vec()),
@@ -153,7 +153,7 @@ impl Folders for LibraryView {
                     Some(_) => {}
                 },
                 MemtableChange::UnverifiedPath { path } => Normal::with(path, |normal| {
-                    // Tries each spelling: as listed, and mapped in both directions.
+                    // Look up each spelling: as listed, and mapped in both directions.
                     let mut hit = |hit| {
                         let (rating_key, listed) = self.facts(hit);
                         let lies_below = |(folder, mapped): (&[u8], bool)| {
@@ -185,7 +185,7 @@ impl Folders for LibraryView {
     fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize {
         let form = Form::from_folded(folder);
         let mut best = least.max(1);
-        // Few in number: only items with an added path.
+        // Only added items have such folders, so there are few.
         let mut added: Vec<Vec<u8>> = Vec::new();
         let live = self
             .memtable
@@ -244,14 +244,14 @@ impl Folders for LibraryView {
             added.sort_by_key(|(form, ..)| *form);
         }
         let mut added = added.into_iter().peekable();
-        let mut given = 0;
+        let mut count = 0;
         let mut last = Vec::new();
         // Adds a file, and returns whether one more fits. Files with the form of the last one always fit.
-        let mut give = |file: ListedFile<'v>| {
-            if given >= limit && file.form != last {
+        let mut report = |file: ListedFile<'v>| {
+            if count >= limit && file.form != last {
                 return false;
             }
-            given += 1;
+            count += 1;
             last.clone_from(&file.form);
             each(file);
             true
@@ -277,14 +277,14 @@ impl Folders for LibraryView {
                 let Some(entry) = segment.at(place) else { return };
                 let form: Vec<u8> = entry.form().bytes().collect();
                 while let Some(added) = added.next_if(|(own, ..)| *own <= form.as_slice()) {
-                    if !give(of_added(added)) {
+                    if !report(of_added(added)) {
                         return;
                     }
                 }
                 let listed = entry.listed();
                 let (item, is_of_several) = segment.item_of_files(listed);
                 let path = segment.facts(listed).1;
-                if !give(ListedFile {
+                if !report(ListedFile {
                     form,
                     item,
                     path,
@@ -295,7 +295,7 @@ impl Folders for LibraryView {
             }
         }
         for added in added {
-            if !give(of_added(added)) {
+            if !report(of_added(added)) {
                 return;
             }
         }

@@ -22,7 +22,7 @@ pub struct ViewFacts {
     pub fetched: bool,
 }
 
-/// One library in a snapshot. Immutable, but for its memtable.
+/// One library in a snapshot. Immutable, except for its memtable.
 pub struct LibraryView {
     /// Its facts.
     pub facts: ViewFacts,
@@ -32,9 +32,9 @@ pub struct LibraryView {
     pub matches: Option<Matches>,
     /// Changes since the segments.
     pub memtable: Arc<Memtable>,
-    /// Normal forms of its folders, in the server's spelling …
+    /// Normal forms of its folders, in the server's spelling.
     locations: Box<[Box<[u8]>]>,
-    /// … and mapped to the host's.
+    /// Normal forms of its folders, mapped to the host's paths.
     hosts: Box<[Box<[u8]>]>,
 }
 
@@ -51,7 +51,7 @@ impl LibraryView {
         let (mut locations, mut hosts) = (Vec::new(), Vec::new());
         for location in facts.locations.iter().filter(|location| !location.is_empty()) {
             locations.push(normal_form(location.as_bytes()).into_boxed_slice());
-            // Rules are written for files below the folder: `^/plex/media/(.*)`.
+            // Map a path below the folder, since rules are written for files: `^/plex/media/(.*)`.
             let below = format!("{location}/");
             if let Some(host) = mappings.to_host(below.as_bytes()).filter(|host| !host.is_empty()) {
                 hosts.push(normal_form(&host).into_boxed_slice());
@@ -68,7 +68,8 @@ impl LibraryView {
         }
     }
 
-    /// Calls `each` with the recorded paths that have the normal form of `path`: an invalidation removes their matches.
+    /// Calls `each` with the recorded paths that have the normal form of `path`. An invalidation of `path` removes
+    /// their matches.
     pub fn confirmed_paths(&self, path: &[u8], mut each: impl FnMut(&[u8])) {
         Normal::with(path, |path| {
             self.recorded(path, |hit| each(self.facts(hit).1));
@@ -89,17 +90,18 @@ impl LibraryView {
             }
         }
         let mut count = self.matches.as_ref().map_or(0, |matches| matches.count.cast_signed());
-        for (path, is) in newest {
-            let was = match &self.matches {
+        for (path, is_recorded) in newest {
+            let was_recorded = match &self.matches {
                 Some(matches) => matches.has(path)?,
                 None => false,
             };
-            count += i64::from(is) - i64::from(was);
+            count += i64::from(is_recorded) - i64::from(was_recorded);
         }
         Ok(u64::try_from(count).unwrap_or(0))
     }
 
-    /// The newest change that adds or removes the item; `None` if the item is as in the segment.
+    /// Returns the newest change that adds or removes the item; `None` if the item has not changed since the segment
+    /// was built.
     pub(super) fn overridden(&self, rating_key: &str) -> Option<&MemtableEntry> {
         self.memtable.about_item(rating_key).find(|record| {
             matches!(
@@ -113,7 +115,7 @@ impl LibraryView {
         !self.memtable.is_empty() && self.overridden(rating_key).is_some()
     }
 
-    /// The item of an `Added` change, unless a newer change overrides it.
+    /// Returns the item of an `Added` change; `None` if a newer change overrides it, and for other changes.
     pub(super) fn live<'v>(&'v self, record: &'v MemtableEntry) -> Option<&'v Item> {
         let item = added(record)?;
         let newest = self.overridden(&item.rating_key)?;
@@ -149,7 +151,8 @@ impl LibraryView {
             .then_some((rating_key, MatchKind::Confirmed))
     }
 
-    /// For a path that the segment lists once: an older recorded match may contradict it. `form`: hash of the normal form.
+    /// Returns the match of a path that the segment lists once; `None` if a recorded match contradicts it. `form`: hash
+    /// of the normal form.
     #[inline]
     fn unique_listed<'v>(&'v self, path: &[u8], form: u64, rating_key: &'v str) -> Option<(&'v str, MatchKind)> {
         let recorded = self
@@ -159,13 +162,14 @@ impl LibraryView {
         match recorded {
             _ if self.broken() => None,
             SingleMatch::None => Some((rating_key, MatchKind::Exact)),
-            // Listed under the recorded item: no contradiction.
+            // The path is listed under the recorded item, so they do not contradict each other.
             SingleMatch::Match(recorded) => (recorded == rating_key).then_some((rating_key, MatchKind::Confirmed)),
             SingleMatch::Unsure => None,
         }
     }
 
-    /// The listed paths of this normal form, or those that a mapping gives it.
+    /// Calls `each` with the listed paths of this normal form, or with those that are mapped to it; and whether the
+    /// bytes are equal.
     fn at_path<'v>(&'v self, path: &Normal<'_>, mapped: bool, mut each: impl FnMut(Hit<'v>, bool)) {
         if let Some(segment) = &self.segment {
             segment.paths(path, |entry, raw| {
@@ -255,7 +259,7 @@ impl View for LibraryView {
         if changed && self.memtable.about_path(path).next().is_some() {
             return self.unique_recorded(path);
         }
-        // No listed path contradicts the recorded match.
+        // Nothing is listed, so no listed path contradicts a recorded match.
         if !self.facts.fetched {
             let SingleMatch::Match(rating_key) = self.matches.as_ref()?.unique_hit(path.raw(), path.hash()) else {
                 return None;

@@ -1,4 +1,4 @@
-//! Compares resolution with a naive model: builds both from the same libraries, and asks both. The fuzz targets in
+//! Compares resolution with a naive model: builds both from the same libraries, and queries both. The fuzz targets in
 //! `fuzz/` use this file too.
 
 use std::path::Path;
@@ -85,7 +85,7 @@ pub const MATCHES: TableId = TableId(3);
 /// A match that was recorded, or forgotten: path, rating key, change sequence.
 pub type Recorded<'r> = (&'r [u8], Option<&'r str>, u64);
 
-/// A segment of confirmed matches. `row`: of all its records.
+/// A segment of confirmed matches. `row`: the row number of all its records.
 pub fn match_segment(recorded: &[Recorded<'_>], row: i64, place: Option<&Path>) -> RecordSegmentBuilder {
     let mut recorded = recorded.to_vec();
     recorded.sort_unstable();

@@ -161,7 +161,8 @@ fn readers_see_whole_changes_while_a_writer_appends() {
                             .total
                             == 1
                     };
-                    // A change shows a moment before it counts: a writer that is stopped in between makes it a long one.
+                    // A change is visible a moment before it is counted, and for longer if its writer is stopped in
+                    // between.
                     assert!(
                         is_at(before) || is_at(before + 1) || films.memtable.len() != before,
                         "the item is nowhere"
