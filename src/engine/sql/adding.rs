@@ -1,4 +1,4 @@
-//! Rows of items that are added, and of the seasons and shows that they belong to.
+//! Adds rows of items, and rows of their seasons and shows.
 
 use std::ops::Range;
 
@@ -11,7 +11,8 @@ use super::tx::Tx;
 use crate::model::{Generation, Item, LibraryId, Sequence};
 use crate::platform::bytes::same;
 
-/// Rows per INSERT. Each run of a statement opens the table and its indexes again, and searches for their ends.
+/// Rows per INSERT. Each run of a statement opens the table and its indexes again and searches for their ends, so fewer
+/// runs are faster.
 const ROWS_PER_INSERT: usize = if cfg!(test) { 3 } else { 32 };
 
 /// Columns that all rows of a batch share.
@@ -53,7 +54,7 @@ const COLUMNS: &str = "id, library, rating_key, kind, year, parent, season, epis
 const COUNT: usize = 12;
 
 impl<'t, 'i> BulkInsert<'t, 'i> {
-    /// An insert without pending rows. `expected` estimates how many will be added.
+    /// Creates an insert without pending rows. `expected`: an estimate of how many rows will be added.
     pub fn new(tx: &'t Tx<'t>, defaults: RowDefaults, expected: usize) -> Self {
         Self {
             tx,
@@ -71,7 +72,7 @@ impl<'t, 'i> BulkInsert<'t, 'i> {
         }
     }
 
-    /// Adds a row for `item` and returns its row number. `digest` is the item's. The row is in the table after
+    /// Adds a row for `item`, which has this digest. Returns the row number. The row is in the table only after
     /// [`BulkInsert::end`].
     pub fn add(&mut self, item: &'i Item, digest: i64) -> rusqlite::Result<i64> {
         let parent = self.parents.parent_row(self.defaults.library, item)?;
@@ -110,15 +111,16 @@ impl<'t, 'i> BulkInsert<'t, 'i> {
         Ok(())
     }
 
+    /// Inserts rows with one statement.
     fn insert(&self, rows: &[PendingRow<'_>]) -> rusqlite::Result<()> {
-        // OR FAIL: an error ends the transaction anyway, so SQLite need not copy pages to undo this statement alone.
+        // OR FAIL: SQLite need not copy pages to undo this statement alone, since an error ends the transaction.
         let row = format!("({})", ["?"; COUNT].join(", "));
         let mut insert = self.tx.prepare_cached(&format!(
             "INSERT OR FAIL INTO items ({COLUMNS}) VALUES {}",
             vec![&*row; rows.len()].join(", ")
         ))?;
         for (at, row) in rows.iter().enumerate() {
-            // Without `..`: a new field of `Item` must get a column here, else this does not compile.
+            // No `..`: a new field of `Item` must get a column here, or be named as one without.
             let Item {
                 rating_key,
                 kind,
@@ -165,8 +167,8 @@ impl<'t, 'i> BulkInsert<'t, 'i> {
     }
 }
 
-/// Reserves `count` row numbers that were never used. With `AUTOINCREMENT`, `SQLite` would reserve each one, which adds a
-/// third to the time of storing a row.
+/// Reserves `count` row numbers that were never used. `AUTOINCREMENT` would reserve each one singly, which adds a third
+/// to the time of storing a row.
 fn reserve(tx: &Tx<'_>, count: usize) -> rusqlite::Result<Range<i64>> {
     let count = i64::try_from(count).unwrap_or(i64::MAX);
     let last: i64 = tx.value(
@@ -219,7 +221,7 @@ impl Parents<'_> {
         Ok(Some(self.season.insert((season.map(Clone::clone), id)).1))
     }
 
-    /// The number of a show's row, or of a season's of the show `above`.
+    /// Returns the row number of a show, or of a season of the show `above`. Adds the row if it is missing.
     fn row(&self, library: LibraryId, above: Option<i64>, [key, title, guid]: Parent<'_>) -> rusqlite::Result<i64> {
         let c = self.tx.connection;
         let known = c.find_value(

@@ -35,14 +35,14 @@ const ENTRIES: &str = "INSERT INTO main.records (id, in_table, name, expires_ms,
      in_table, e.name, expires_ms, value FROM earlier.entries e JOIN earlier.tables t ON t.id = in_table \
      WHERE t.name IS NOT NULL AND value IS NOT NULL; DELETE FROM main.tables WHERE name IS NULL;";
 
-/// Selects the confirmed matches: unmerged rows of `changes` replace those of `matches`.
+/// Selects the confirmed matches. Unmerged rows of `changes` come last, and replace those of `matches`.
 const MATCHES: &str = "SELECT library, path, rating_key, sequence FROM (SELECT m.library, m.path, m.rating_key, m.sequence \
      FROM earlier.matches m JOIN earlier.libraries l ON l.id = m.library AND l.identity > 0 AND l.epoch = m.epoch UNION ALL \
      SELECT c.library, c.path, c.rating_key, c.sequence FROM earlier.changes c \
      JOIN earlier.libraries l ON l.id = c.library AND l.identity > 0 AND c.sequence > l.epoch_seq \
      WHERE c.id > (SELECT ((folded & 0xFFFFFFFF) << 31) | 0x7FFFFFFF FROM earlier.store) AND c.kind = 1) ORDER BY sequence";
 
-/// Resets the names of segments: they are rebuilt.
+/// Resets the names of segments, so that they are rebuilt.
 const RESET_SEGMENTS: &str = "DELETE FROM main.changes WHERE kind IN (1, 2); UPDATE main.tables SET entries = 0, bytes = 0; \
      UPDATE main.store SET sequence = max(sequence, coalesce((SELECT max(sequence) FROM earlier.changes), 0), \
      (sequence & ~0xFFFFFFFF) | (coalesce((SELECT max(id) FROM main.records), 0) >> 31)); \
@@ -99,6 +99,7 @@ pub fn fill(c: &Connection) -> rusqlite::Result<()> {
     c.execute_batch(RESET_SEGMENTS)
 }
 
+/// Copies the confirmed matches as records of the log.
 fn fill_matches(c: &Connection) -> rusqlite::Result<()> {
     c.execute_batch("INSERT INTO main.tables (library) SELECT id FROM main.libraries WHERE identity > 0")?;
     let mut add = c.prepare(

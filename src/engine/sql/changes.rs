@@ -31,11 +31,11 @@ pub struct LoggedChange {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[repr(i64)]
 pub enum LoggedKind {
-    /// The host confirmed a match: a record, and no row of its own.
+    /// The host confirmed a match. This is a record, and not a row of the change log.
     Matched = 1,
-    /// A confirmed match was removed: likewise.
+    /// A confirmed match was removed. This is a record too.
     Forgotten = 2,
-    /// A path was invalidated: it must be verified before it is returned.
+    /// A path was invalidated. It must be verified before it is returned.
     UnverifiedPath = 3,
     /// An item was invalidated.
     UnverifiedItem = 4,
@@ -43,7 +43,7 @@ pub enum LoggedKind {
     VerifiedPath = 5,
     /// A request confirmed the item.
     VerifiedItem = 6,
-    /// Rows of libraries changed: read the state again.
+    /// Rows of libraries changed. Other processes must read the state again.
     #[default]
     Library = 7,
     /// A single item was removed from the listing.
@@ -67,7 +67,7 @@ impl LoggedKind {
             9 => Self::Added,
             10 => Self::Freshness,
             11 => Self::Listed,
-            // Written by a newer version: reloading everything is always correct.
+            // A newer version wrote it. Reloading everything is always correct.
             _ => Self::Library,
         }
     }
@@ -98,7 +98,8 @@ impl FromCells for LoggedChange {
 }
 
 impl Tx<'_> {
-    /// Logs a change of a library, without rows for the feed: see [`Tx::change_of_items`]. Path and rating key may be empty.
+    /// Logs a change of a library that the feed does not report; for the others see [`Tx::change_of_items`]. Path and
+    /// rating key may be empty.
     pub fn change(
         &self,
         identity: IdentityId,
@@ -110,7 +111,7 @@ impl Tx<'_> {
         self.log(identity, library, kind, (path, rating_key), (0, 0))
     }
 
-    /// Logs a change that the feed reports too: of an item, or a listing. `rows`: before and after, as in `schema.sql`.
+    /// Logs a change of an item or a listing, which the feed reports too. `rows`: `was` and `now` of `schema.sql`.
     pub fn change_of_items(
         &self,
         library: &LibraryState,
@@ -123,6 +124,7 @@ impl Tx<'_> {
         self.log(library.identity, library.id, kind, (b"", rating_key), rows)
     }
 
+    /// Adds a row to the change log. `was` and `now`: see `schema.sql`.
     fn log(
         &self,
         identity: IdentityId,
@@ -131,12 +133,12 @@ impl Tx<'_> {
         (path, rating_key): (&[u8], &str),
         (was, now): (i64, i64),
     ) -> rusqlite::Result<()> {
-        let place = place_of(self.sequence, self.next_change());
+        let position = place_of(self.sequence, self.next_change());
         self.connection.run(
             "INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key, was, now) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
-                place,
+                position,
                 self.sequence,
                 identity,
                 library,
@@ -149,7 +151,7 @@ impl Tx<'_> {
         )
     }
 
-    /// Logs that rows of libraries changed: other processes reload everything before they answer.
+    /// Logs that rows of libraries changed, so that other processes reload everything before they answer.
     pub fn libraries_changed(&self, identity: IdentityId) -> rusqlite::Result<()> {
         self.change(identity, LibraryId::ALL, LoggedKind::Library, b"", "")
     }
@@ -173,8 +175,8 @@ pub fn trim_now_and_then(tx: &Tx<'_>) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// Removes changes up to a sequence, except those that a library's segment lacks or its feed reports. Processes with an earlier
-/// snapshot reload everything.
+/// Removes changes up to a sequence, except those that a library's segment lacks or its feed reports. Processes with an
+/// earlier snapshot reload everything.
 pub fn trim(tx: &Tx<'_>, upto: Sequence) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM changes WHERE id <= ?2 AND sequence <= ?1 AND NOT EXISTS (SELECT 1 FROM libraries l \

@@ -1,4 +1,4 @@
-//! The identifier that tells Plex servers which installation sends a request.
+//! The identifier by which Plex servers distinguish installations.
 
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -10,8 +10,8 @@ use crate::platform::files;
 use crate::platform::lock::FileLock;
 
 impl StoreFolder {
-    /// The identifier that tells Plex servers which installation sends a request. It is made once and kept: each new
-    /// one registers a device with Plex, which may mail the user.
+    /// Returns the identifier by which Plex servers distinguish installations. It is created once and kept, because
+    /// each new one registers a device with Plex, which may mail the user.
     pub fn client_identifier(&self) -> Result<String> {
         let path = self.path().join("plexindex-client-id");
         let cannot = |error: io::Error| self.cannot("keep the client identifier in", &error);
@@ -32,11 +32,11 @@ impl StoreFolder {
             _ => {}
         }
         let random: [u8; 16] = files::random().map_err(cannot)?;
-        let made = format!("plexindex-{:032x}", u128::from_le_bytes(random));
+        let identifier = format!("plexindex-{:032x}", u128::from_le_bytes(random));
         let temporary = self.path().join(format!("{NAME}.client.{}.new", std::process::id()));
         let written = files::fresh(&temporary)
             .and_then(|mut file| {
-                file.write_all(made.as_bytes())
+                file.write_all(identifier.as_bytes())
                     .and_then(|()| files::sync(&file, &temporary))
             })
             .and_then(|()| files::rename(&temporary, &path));
@@ -44,7 +44,7 @@ impl StoreFolder {
             let _ = files::remove(&temporary);
         }
         written.map_err(cannot)?;
-        Ok(made)
+        Ok(identifier)
     }
 }
 

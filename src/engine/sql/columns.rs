@@ -1,7 +1,7 @@
-//! Columns by name, declared once: the code that reads a row also makes the column list of the SELECT.
+//! Columns by name, declared once. The code that reads a row also creates the column list of the SELECT.
 //!
-//! [`FromCells::from_cells`] runs once without a row, which collects the column names, and then once for each row,
-//! which reads the cells in the same order. It must ask for the same columns each time.
+//! [`FromCells::from_cells`] runs once without a row to collect the column names, and then once for each row to read
+//! the cells in the same order. It must read the same columns each time.
 
 use rusqlite::Row;
 use rusqlite::types::FromSql;
@@ -17,10 +17,10 @@ pub struct RowCells<'r, 's> {
 impl RowCells<'_, '_> {
     /// Reads the next cell. `column` is its name in the statement, with the table's alias.
     pub fn get<T: FromSql + Default>(&mut self, column: &'static str) -> rusqlite::Result<T> {
-        let place = self.next;
+        let index = self.next;
         self.next += 1;
         if let Some(row) = self.row {
-            return row.get(place);
+            return row.get(index);
         }
         self.names.push(column);
         Ok(T::default())

@@ -25,16 +25,17 @@ use crate::platform::mutex::lock;
 /// Longest wait for other processes to close a database that has a write-ahead log.
 const EXCLUSIVE_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
 
-/// Interval between attempts to save a log that lost its name: longer than the interval at which others try the lock.
+/// Interval between attempts to save a log that lost its name. It is longer than the interval at which others try the
+/// lock.
 const RETRY_INTERVAL: Duration = Duration::from_millis(30);
 
-/// Pages of the log, some 5 MB, at which a checkpoint copies them into the database. It waits for the disk, as long as a
-/// thousand single records of matches take.
+/// Length of the log, in pages, at which a checkpoint copies it into the database: some 5 MB. A checkpoint waits for
+/// the disk as long as a thousand single records of matches take.
 pub const CHECKPOINT: u32 = 1_200;
-/// Bytes of the log from which on the next write makes a checkpoint.
+/// Length of the log, in bytes, at which opening the writer makes a checkpoint.
 const LONG_LOG: u64 = CHECKPOINT as u64 * (4_096 + 24);
-/// [`CHECKPOINT`] while a library is listed, some 15 MB: database pages that change several times are written once, and the
-/// disk is waited for a third as often.
+/// [`CHECKPOINT`] while a library is listed: some 15 MB. Pages that change several times are then written once, and a
+/// checkpoint waits for the disk a third as often.
 pub const CHECKPOINT_OF_LISTING: u32 = 3_600;
 
 /// The purpose of a connection.
@@ -46,13 +47,14 @@ pub enum ConnectionRole {
 
 /// The files of one database that this process has open, in all its connections.
 ///
-/// `SQLite` opens `-wal` and `-shm` by name once, and keeps using these files even if they are renamed or removed; no later
-/// process sees its writes there. So the names are compared with the opened files, without opening them: closing `-shm` would
-/// free the locks that this process has on it.
+/// `SQLite` opens `-wal` and `-shm` by name once, and keeps using these files even if they are renamed or removed. No
+/// later process sees its writes there. So the names are compared with the opened files. They are not opened for that,
+/// because closing `-shm` would free the locks that this process has on it.
 #[derive(Debug, Default)]
 pub struct WalIdentity {
     seen: Mutex<OpenWal>,
-    /// Number of connections closed after their log had lost its name: data that they had read may not be in the database.
+    /// Number of connections closed after their log had lost its name. Data that they had read may not be in the
+    /// database.
     losses: AtomicU64,
 }
 
@@ -60,10 +62,11 @@ pub struct WalIdentity {
 struct OpenWal {
     /// Number of open connections.
     open: u32,
-    /// The identities of `-wal` and `-shm` when the first of these connections was opened; `None` without a write-ahead log.
+    /// The identities of `-wal` and `-shm` when the first of these connections was opened; `None` without a write-ahead
+    /// log.
     files: Option<[Option<Inode>; 2]>,
-    /// The second lock of a write. `SQLite`'s own lock is in `-shm`, and excludes no process that has another `-shm` open.
-    /// Open as long as the connections are.
+    /// The second lock of a write, open as long as the connections are. `SQLite`'s own lock is in `-shm`, and does not
+    /// exclude a process that has another `-shm` open.
     lock: Option<Arc<OpenLock>>,
 }
 
@@ -72,8 +75,8 @@ impl WalIdentity {
         folder.log().map(Inode::of)
     }
 
-    /// Returns whether an open log was removed, renamed or replaced. The caller holds the lock of a connection, so that no fork
-    /// happens meanwhile.
+    /// Returns whether an open log was removed, renamed or replaced. The caller holds the lock of a connection, so that
+    /// no fork happens meanwhile.
     pub fn is_lost(&self, folder: &StoreFolder) -> bool {
         let seen = lock(&self.seen);
         seen.open > 0
@@ -82,13 +85,13 @@ impl WalIdentity {
                 .is_some_and(|files| files.contains(&None) || files != Self::now(folder))
     }
 
-    /// Returns whether a checkpoint of the open log is still safe: no process has a newer log.
+    /// Returns whether a checkpoint of the open log is still safe, because no process has a newer log.
     fn may_be_saved(&self, folder: &StoreFolder) -> bool {
         let Some([_, shm]) = lock(&self.seen).files else {
             return false;
         };
-        // A process that opens the database makes a log. One that shares the index with us has written nothing to an empty
-        // log.
+        // A process that opens the database creates a log. If that log is empty and has our index, the process has
+        // written nothing.
         match folder.log()[0].symlink_metadata() {
             Err(error) => error.kind() == std::io::ErrorKind::NotFound,
             Ok(facts) => facts.len() == 0 && shm.is_some() && Self::now(folder)[1] == shm,
@@ -101,9 +104,9 @@ impl WalIdentity {
         self.losses.load(Ordering::Acquire)
     }
 
-    /// Locks out other writers, and processes that open the database while a log may have lost its name, until the result is
-    /// dropped. `Err` if another process holds the lock for longer than `patience`; `None` where locks do not work, or
-    /// without a log.
+    /// Locks out other writers until the result is dropped, and processes that open the database while a log may have
+    /// lost its name. `Err` if another process holds the lock for longer than `patience`. `None` if locks do not work,
+    /// or without a log.
     pub fn alone(&self, patience: Duration) -> std::result::Result<Option<FileLockGuard>, ()> {
         let open = lock(&self.seen).lock.clone();
         match open.map(|open| open.take(Deadline::after(patience))) {
@@ -119,8 +122,8 @@ impl WalIdentity {
             && (self.losses() > 0 || Inode::of(folder.log()[1]).is_none())
     }
 
-    /// Counts a connection that was opened while the names led to `before`. Returns `false` if they changed meanwhile: it may
-    /// have opened other files.
+    /// Counts a connection that was opened while the names led to `before`. Returns `false` if they changed meanwhile,
+    /// as the connection may have opened other files.
     fn opened(&self, folder: &StoreFolder, has_log: bool, before: [Option<Inode>; 2]) -> bool {
         let mut seen = lock(&self.seen);
         if seen.open == 0 {
@@ -179,7 +182,7 @@ impl Deref for OpenConnection {
 }
 
 impl OpenConnection {
-    /// Returns the last write if no connection has written since. Within a transaction; it is forgotten.
+    /// Takes the last write; `None` if another connection has written since. Call it within a transaction.
     pub fn take_last_write(&self) -> rusqlite::Result<Option<LastWrite>> {
         let Some(last) = self.last_write.take() else {
             return Ok(None);
@@ -188,7 +191,7 @@ impl OpenConnection {
         Ok(Some(last).filter(|last| last.data_version == now))
     }
 
-    /// Notes a write that was committed.
+    /// Stores a committed write for [`Self::take_last_write`].
     pub fn note_write(&self, sequence: Sequence, library: Option<LibraryState>) {
         let write = self.data_version().map(|data_version| LastWrite {
             data_version,
@@ -212,13 +215,14 @@ impl Drop for LazyConnection {
     }
 }
 
-/// Prepares the close of a connection whose log lost its name. A usual close could copy the old log into a newer database,
-/// and remove its log.
+/// Prepares the close of a connection whose log lost its name. A usual close could copy the old log into a newer
+/// database, and remove its log.
 fn abandon(connection: &Connection, folder: &StoreFolder, journal: &WalIdentity) {
-    let until = Instant::now() + BUSY;
+    let give_up = Instant::now() + BUSY;
     let _ = connection.busy_timeout(Duration::ZERO);
     loop {
-        // A process that began a write waits for this lock, and saving fails during a write: release it between attempts.
+        // Release the lock between attempts: saving fails during a write, and a process that began a write waits for
+        // it.
         let alone = journal.alone(BUSY);
         if !journal.may_be_saved(folder) {
             break;
@@ -227,7 +231,7 @@ fn abandon(connection: &Connection, folder: &StoreFolder, journal: &WalIdentity)
         if matches!(saved, Ok(0)) {
             break;
         }
-        if Instant::now() >= until {
+        if Instant::now() >= give_up {
             log::warn!(
                 "the write-ahead log of the database in {} was removed while it was open, and what it held could not be \
                  saved ({saved:?}): the last matches may be missing",
@@ -281,10 +285,10 @@ impl LazyConnection {
             return;
         }
         if let Some(OpenConnection { connection, .. }) = &self.open {
-            let settled = connection
+            let done = connection
                 .busy_timeout(Duration::ZERO)
                 .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
-            if let Err(error) = settled {
+            if let Err(error) = done {
                 log::debug!("the log is emptied later: {error}");
             }
             let _ = connection.busy_timeout(BUSY);
@@ -295,10 +299,10 @@ impl LazyConnection {
     /// `-shm` are not removed.
     pub fn checkpoint_when_closed(&self) {
         if let Some(OpenConnection { connection, .. }) = &self.open {
-            let settled = connection
+            let done = connection
                 .file_control(None::<&str>, FileControl::PersistWal(&mut 1))
                 .and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
-            if let Err(error) = settled {
+            if let Err(error) = done {
                 log::debug!("the log is emptied later: {error}");
             }
         }
@@ -317,7 +321,7 @@ impl LazyConnection {
     pub fn open_within(&mut self, patience: Duration) -> Result<()> {
         if self.open.is_none() {
             self.open = Some(self.open_now(patience)?);
-            // Processes that end without closing never begin the log anew, and each of them reads all of it.
+            // Processes that end without closing never empty the log, and each new process reads all of it.
             if self.writes() && !patience.is_zero() && self.has_long_log() {
                 self.checkpoint();
             }
@@ -340,14 +344,14 @@ impl LazyConnection {
         self.file
     }
 
-    /// Returns whether the open database, or its log, was removed, renamed or replaced. A closed connection must then stay closed:
-    /// connections of a process share files.
+    /// Returns whether the open database or its log was removed, renamed or replaced. A closed connection must then
+    /// stay closed, because the connections of a process share files.
     pub fn is_moved(&self) -> bool {
         self.open.is_some() && self.file != Inode::of(self.folder.database()) || self.journal.is_lost(&self.folder)
     }
 
-    /// Opens the database by name, with its companions. If it is replaced meanwhile, it may have got the companions of its
-    /// successor: opens again.
+    /// Opens the database by name, with its companions. Opens it again if it was replaced meanwhile, because it may
+    /// have got the companions of its successor.
     fn open_now(&mut self, patience: Duration) -> Result<OpenConnection> {
         for _ in 0..8 {
             self.file = self.folder.find_database()?;
@@ -366,7 +370,7 @@ impl LazyConnection {
                     ),
                 ));
             };
-            // Waits for a write under way, which may use another log; its commit is visible then. A later write notices.
+            // A write under way may use another log. Wait for its commit; a later write notices our log.
             let _alone = if self.journal.may_differ(&self.folder) {
                 if patience.is_zero() {
                     return Err(explain(&failure(rusqlite::ffi::SQLITE_BUSY), &self.folder));
@@ -382,8 +386,8 @@ impl LazyConnection {
             }
             match opened {
                 Ok(open) if self.journal.opened(&self.folder, open.has_log, before) => return Ok(open),
-                Ok(_) => {} // made just now, or replaced
-                // An error read through another database's log says nothing about this one.
+                Ok(_) => {} // the log was created just now, or replaced
+                // The log may be that of another database, so the error says nothing about this one.
                 Err(error) if is_broken(&error) && WalIdentity::now(&self.folder) != before => {}
                 Err(error) => {
                     if is_broken(&error) {
@@ -403,14 +407,16 @@ impl LazyConnection {
     }
 }
 
+/// Opens the database by name, and sets it up. Fails with `SQLITE_NOTADB` if it is no store.
 fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqlite::Result<OpenConnection> {
     let connection = connect(folder.database())?;
     connection.busy_timeout(patience)?;
     if !folder.shares_memory() {
         turn_wal_off(&connection)?;
     }
-    // NORMAL: with WAL a kill loses nothing that was committed; a power cut may lose the last commits, never the form.
-    // Without WAL it may take half of a commit back and leave an index that disagrees with its table: FULL does not.
+    // NORMAL suffices with WAL: a kill loses no commit, and a power cut may lose the last commits, but damages nothing.
+    // Without WAL a power cut could undo half of a commit, and leave an index that disagrees with its table. FULL
+    // prevents that.
     let synchronous = if folder.shares_memory() { "NORMAL" } else { "FULL" };
     connection.execute_batch(&format!(
         "PRAGMA synchronous = {synchronous}; PRAGMA foreign_keys = OFF; PRAGMA temp_store = MEMORY; \
@@ -418,11 +424,11 @@ fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqli
     ))?;
     let made: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     if made < MADE {
-        // A store's database gets its name when it is complete: this file is empty, foreign, or lacks columns.
+        // A store's database is complete when it gets its name. So this file is empty, foreign, or lacks columns.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
-    // The last connection to close keeps `-wal` and `-shm`: a full disk has no room for new ones, and without them nothing
-    // can be read.
+    // The last connection to close keeps `-wal` and `-shm`. Nothing can be read without them, and a full disk has no
+    // space for new ones.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let journal_mode = set_journal_mode(&connection, folder)?;
     let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
@@ -436,8 +442,8 @@ fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqli
     })
 }
 
-/// Sets the journal mode that this file system supports: the folder may have been moved to another disk. Returns the mode in
-/// effect.
+/// Sets the journal mode that this file system supports, as the folder may have been moved to another disk. Returns the
+/// mode in effect.
 fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::Result<String> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     let wanted = journal(folder.shares_memory());
@@ -451,13 +457,13 @@ fn set_journal_mode(connection: &Connection, folder: &StoreFolder) -> rusqlite::
     Ok(changed.unwrap_or(mode))
 }
 
-/// Turns the write-ahead log off on a file system without shared memory. Runs first, in exclusive mode with a private WAL
-/// index, so no other process may have the database open: processes that wrongly believe to share an index lose each other's
+/// Turns the write-ahead log off on a file system without shared memory. Runs first, in exclusive mode with a private
+/// WAL index. No other process may have the database open: processes that only seem to share an index lose each other's
 /// commits.
 fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA locking_mode = EXCLUSIVE")?;
     connection.busy_timeout(EXCLUSIVE_TIMEOUT)?;
-    let given_up = connection
+    let is_off = connection
         .query_row("PRAGMA journal_mode", [], |row| row.get::<_, String>(0))
         .and_then(|mode| {
             if mode.eq_ignore_ascii_case("wal") {
@@ -470,12 +476,12 @@ fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
                 Ok(mode)
             }
         });
-    let given_up = match given_up {
+    let is_off = match is_off {
         Err(error) if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) => return Err(error),
         Ok(mode) => !mode.eq_ignore_ascii_case("wal"),
         Err(_) => false,
     };
-    if !given_up {
+    if !is_off {
         return Err(rusqlite::Error::SqliteFailure(
             rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
             Some(

@@ -9,7 +9,7 @@ use super::folder::StoreFolder;
 use crate::platform::fork::{self, Forks, Release};
 use crate::platform::mutex::{lock, try_lock};
 
-/// The two connections of a store: readers never wait for a writer of the same process.
+/// The two connections of a store, so that a reader never waits for a writer of the same process.
 pub struct Connections {
     pub reader: Mutex<LazyConnection>,
     pub writer: Mutex<LazyConnection>,
@@ -20,8 +20,8 @@ pub struct Connections {
 pub struct FolderConnections {
     path: Box<Path>,
     pub journal: Arc<WalIdentity>,
-    /// The lock is held only to add new ones, or under the lock of a connection. A fork takes those locks, so it finds
-    /// this one free.
+    /// This lock is held only while a store is added, or under the lock of a connection. A fork takes those locks
+    /// first, so it finds this one free.
     all: Mutex<Vec<Weak<Connections>>>,
 }
 
@@ -42,21 +42,21 @@ impl Connections {
                 })
             });
             let slot = |role| Mutex::new(LazyConnection::new(folder, &here.journal, role));
-            let made = Arc::new(Self {
+            let connections = Arc::new(Self {
                 reader: slot(ConnectionRole::Reader),
                 writer: slot(ConnectionRole::Writer),
                 here: Arc::clone(&here),
             });
             let mut all = lock(&here.all);
             all.retain(|one| one.strong_count() > 0);
-            all.push(Arc::downgrade(&made));
+            all.push(Arc::downgrade(&connections));
             drop(all);
-            made
+            connections
         })
     }
 
-    /// Closes the connections of this process's other stores in the same folder, all at once. Returns `false` if one is in
-    /// use. The caller has closed its own and holds their locks.
+    /// Closes the connections of this process's other stores in the same folder, all at once. Returns `false` if one is
+    /// in use. The caller has closed its own and holds their locks.
     pub fn close_others(&self) -> bool {
         let all: Vec<Arc<Self>> = lock(&self.here.all).iter().filter_map(Weak::upgrade).collect();
         let others = all.iter().filter(|one| !std::ptr::eq(Arc::as_ptr(one), self));

@@ -24,8 +24,7 @@ const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
 impl StoreFolder {
     /// Creates the database unless one exists. It gets its name when it is complete and closed, so other processes
-    /// never open an incomplete one. It is not closed later either: closing would free the locks that this process has
-    /// on the file.
+    /// never open an incomplete one. Closing it later would free the locks that this process has on the file.
     pub fn make_database(&self) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("make a database in", &error);
         files::private_dir(self.path()).map_err(cannot)?;
@@ -54,8 +53,9 @@ impl StoreFolder {
         done
     }
 
-    /// Copies the store of format 2, if there is one, into `carried_over` and removes its files. After a kill the next
-    /// process goes on: until the database of format 2 has lost its name, others may write to it, so it is copied again.
+    /// Copies the store of format 2, if there is one, into `carried_over`, and removes its files. After a kill the next
+    /// process continues. It copies the store again if the database of format 2 still has its name, because others may
+    /// have written to it.
     fn carry_format_2_over(&self, temporary: &Path, carried_over: &Path) -> Result<()> {
         let cannot = |error: io::Error| self.cannot("carry over the store of an earlier format in", &error);
         let earlier = self.path().join(format!("{FORMAT_2_NAME}.db"));
@@ -71,7 +71,7 @@ impl StoreFolder {
                 }
                 Err(error) => return Err(explain(&error, self)),
             };
-            // The copy is safe before the database loses its name, and that is gone before its log is.
+            // The copy is synced before the database is removed, and the database is removed before its log.
             self.sync_and_rename(temporary, carried_over).map_err(cannot)?;
             ignore_missing(files::remove(&earlier)).map_err(cannot)?;
             files::sync_names(self.path()).map_err(cannot)?;
@@ -82,8 +82,9 @@ impl StoreFolder {
         self.remove_format_2().map_err(cannot)
     }
 
-    /// Copies the database of format 2. Returns its lock: nobody else can write to it until that is dropped. `None` if it
-    /// is not the one that was `copied` before a kill: an earlier version of the library has made it since.
+    /// Copies the database of format 2. Returns its lock, which keeps others from writing to it until dropped. `None`
+    /// if it is not the database that was `copied` before a kill, but one that an earlier version of the library has
+    /// created since.
     fn copy_format_2(
         &self,
         earlier: &Path,
@@ -109,19 +110,19 @@ impl StoreFolder {
              beside this one goes on with files of its own",
             self.path().display()
         );
-        // Keeps `.broken` files, and files that do not belong to a store.
-        let is_its = |end: &str| {
+        // Keep `.broken` files, and files that do not belong to a store.
+        let is_of_store = |end: &str| {
             let known = [".db", ".db-wal", ".db-shm", ".db-journal", ".page", ".state"];
             known.contains(&end) || end.starts_with('-') && matches!(end.rsplit_once('.'), Some((_, "image" | "lock")))
         };
         for entry in std::fs::read_dir(self.path())?.flatten() {
             let name = entry.file_name();
             let end = name.to_str().and_then(|name| name.strip_prefix(FORMAT_2_NAME));
-            if end.is_some_and(is_its) && entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
+            if end.is_some_and(is_of_store) && entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
                 ignore_missing(files::remove(&entry.path()))?;
             }
         }
-        // Before the new database gets its name: later nobody looks for them.
+        // Sync the removal before the new database gets its name: later no process looks for these files.
         files::sync_names(self.path())
     }
 
@@ -159,8 +160,8 @@ impl StoreFolder {
         let broken = self.broken();
         // If another process was faster, a new database may have the name by now.
         if broken.is_some() && Inode::of(self.database()) == broken {
-            // The database first: other processes see that it is ignore_missing, and wait for this lock before they create a new
-            // one.
+            // The database first: other processes see that it is missing, and wait for this lock before they create a
+            // new one.
             for end in std::iter::once("").chain(COMPANIONS) {
                 let from = self.companion(end);
                 ignore_missing(files::rename(&from, &self.companion(&format!("{end}.broken")))).map_err(cannot)?;
@@ -175,7 +176,7 @@ impl StoreFolder {
         Ok(())
     }
 
-    /// Takes the lock under which the database gets or loses its name; each write transaction takes it too. Returns
+    /// Takes the lock under which the database gets or loses its name. Each write transaction takes it too. Returns
     /// `None` if the file system has no locks.
     pub fn exclusive(&self) -> Result<Option<FileLock>> {
         match FileLock::acquire(&self.store_lock(), Deadline::after(LOCK_TIMEOUT), &|| false) {

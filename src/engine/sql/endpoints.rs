@@ -21,7 +21,7 @@ pub struct Endpoint {
     pub given_ms: i64,
 }
 
-/// How long a token is remembered that a server accepted although it had expired: the server's clock differs.
+/// How long the identity of a token is kept that a server accepted although the token had expired by this clock.
 const ACCEPTED_LATE_MS: i64 = 86_400_000;
 
 /// How long the identity of an expired token is kept, for an index that was opened before it expired.
@@ -55,7 +55,8 @@ impl Store {
     }
 }
 
-/// The identity that `endpoint` last led to. Without an endpoint: the newest identity with libraries, else the newest.
+/// Returns the identity that `endpoint` last led to. Without an endpoint: the newest identity with libraries, else the
+/// newest one.
 pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusqlite::Result<Option<IdentityId>> {
     let Some(endpoint) = endpoint else {
         // A token that was refused leaves an identity without libraries.
@@ -71,7 +72,8 @@ pub fn identity_of(connection: &Connection, endpoint: Option<&Endpoint>) -> rusq
     )
 }
 
-/// The warning for a host that names no server although the store holds several views: how many, and which one answers.
+/// Returns the warning for a host that names no server although the store holds several views. The warning names the
+/// number of views and the one in use.
 pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite::Result<Option<String>> {
     let views: i64 = connection.value("SELECT count(DISTINCT identity) FROM libraries WHERE identity > 0", [])?;
     if views < 2 {
@@ -86,8 +88,8 @@ pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite
     )))
 }
 
-/// Stores which identity an endpoint leads to, until its token expires. Removes this URL's entries for the identity whose
-/// tokens had expired [`EXPIRED_KEPT_MS`] before this one was given.
+/// Stores which identity an endpoint leads to, until its token expires. Removes this URL's entries for the identity
+/// whose tokens had expired [`EXPIRED_KEPT_MS`] before this one was given.
 pub fn store_endpoint(tx: &Tx<'_>, endpoint: &Endpoint, identity: IdentityId) -> rusqlite::Result<()> {
     let until_ms = if endpoint.is_expired() {
         endpoint.given_ms.saturating_add(ACCEPTED_LATE_MS)

@@ -82,9 +82,9 @@ impl Store {
         Ok(0 < left && left < before)
     }
 
-    /// The libraries that may be evicted, least recently used first: those with items, whether listed or left by an
-    /// abandoned listing. Excludes the most recently used one, those being listed, and pinned ones, which a call is
-    /// about to read.
+    /// Returns the libraries that may be evicted, least recently used first. These are libraries with items, from a
+    /// listing or from an abandoned one. Excludes the most recently used library, those being listed, and those pinned
+    /// for a call that is about to read them.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
@@ -101,9 +101,9 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
             )
         })?;
-        libraries.pop(); // the most recently used one: it would be fetched again at once
-        let free = libraries.into_iter().filter(|(.., wanted)| !wanted);
-        Ok(free.map(|(id, title, _)| (id, title)).collect())
+        libraries.pop(); // the most recently used one would be fetched again at once
+        let unpinned = libraries.into_iter().filter(|(.., wanted)| !wanted);
+        Ok(unpinned.map(|(id, title, _)| (id, title)).collect())
     }
 
     /// Unpins libraries that a call has read after fetching them. Returns whether any was pinned.
@@ -146,7 +146,7 @@ impl Store {
         })
     }
 
-    /// Evicts a library in one short transaction: it becomes one that was never fetched. Confirmed matches and
+    /// Evicts a library in one short transaction: from then on it counts as never fetched. Confirmed matches and
     /// invalidations stay. Later writes sweep its items. Returns `false` if the library is gone, or is being listed or
     /// read.
     ///

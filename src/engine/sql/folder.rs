@@ -1,4 +1,4 @@
-//! The folder of a store: which file is where, and who may read it.
+//! The folder of a store, and the paths of its files.
 
 use std::fs;
 use std::io::{self, Write};
@@ -18,23 +18,23 @@ pub const NAME: &str = "plexindex-3";
 /// Longest wait for another process that makes or renames a database, or makes the client identifier.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Where a store lives. Cheap to clone.
+/// The folder of a store, with the paths of its files. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct StoreFolder {
     path: Arc<Path>,
-    /// The database, `-wal` and `-shm`: compared with what is open in each transaction.
+    /// The database, `-wal` and `-shm`. Each transaction compares these names with the open files.
     compared: Arc<[PathBuf; 3]>,
     shares_memory: bool,
     has_our_clock: bool,
-    /// The database that was found to be broken, and is to be renamed.
+    /// A database that was found to be broken, and must be renamed.
     broken: Arc<Mutex<Option<Inode>>>,
 }
 
 impl StoreFolder {
-    /// The folder at `path`, made when missing.
+    /// Opens the folder at `path`, and creates it if it is missing.
     ///
     /// # Errors
-    /// [`Status::Store`] when it cannot be made, or is a file.
+    /// [`Status::Store`] if it cannot be created, or is a file.
     pub fn open(path: &Path) -> Result<Self> {
         let there = path.metadata();
         if there.as_ref().is_ok_and(|facts| !facts.is_dir()) {
@@ -76,12 +76,12 @@ impl StoreFolder {
         }
     }
 
-    /// The error for an operation on the folder that failed; `verb` names the operation.
+    /// Returns the error for an operation on the folder that failed. `verb` names the operation.
     pub fn cannot(&self, verb: &str, error: &io::Error) -> Error {
         let full = files::is_full(error);
         let status = if full { Status::StoreFull } else { Status::Store };
         let remedy = match error.kind() {
-            _ if open_files::is_out_of_files(error) => "", // the text has it
+            _ if open_files::is_out_of_files(error) => "", // the text of the error has the remedy
             _ if full => "; free some space, or choose another cache_dir",
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
                 "; choose a cache_dir that this user may write"
@@ -111,7 +111,7 @@ impl StoreFolder {
         self.shares_memory
     }
 
-    /// How segments are read: mapped, unless the host or the file system forbids it.
+    /// Returns how segments are read: mapped, unless the host or the file system forbids it.
     pub fn map_mode(&self, no_mmap: bool) -> MapMode {
         if no_mmap || !self.shares_memory {
             MapMode::Read
@@ -120,10 +120,10 @@ impl StoreFolder {
         }
     }
 
-    /// The folder's stamp, if it shows whether a name in the folder changed.
+    /// Returns the folder's stamp, if a stamp shows whether a name in the folder changed.
     pub fn stamp(&self) -> Option<FolderStamp> {
-        let tells = self.shares_memory && self.has_our_clock;
-        tells.then(|| FolderStamp::of(&self.path)).flatten()
+        let is_reliable = self.shares_memory && self.has_our_clock;
+        is_reliable.then(|| FolderStamp::of(&self.path)).flatten()
     }
 
     /// The database.
@@ -156,7 +156,7 @@ impl StoreFolder {
         self.fetch_lock("store")
     }
 
-    /// A temporary file to try a lock with. If a kill leaves it, it is swept because of its name.
+    /// A temporary file to try a lock with. Sweeping removes it after a kill.
     pub fn trial(&self) -> PathBuf {
         self.path.join(format!("{NAME}.trial.{}.new", std::process::id()))
     }
@@ -187,12 +187,12 @@ impl StoreFolder {
         self.path.join(format!("{NAME}.db{end}"))
     }
 
-    /// Notes that `SQLite` called this file broken.
+    /// Marks this database file as broken; `None` removes the mark.
     pub fn mark_broken(&self, file: Option<Inode>) {
         *lock(&self.broken) = file;
     }
 
-    /// The broken database that is to be renamed.
+    /// The broken database that must be renamed.
     pub fn broken(&self) -> Option<Inode> {
         *lock(&self.broken)
     }

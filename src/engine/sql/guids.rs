@@ -1,4 +1,4 @@
-//! Items by GUID. The index is made at the first search by GUID: most hosts never search by GUID.
+//! Finds items by GUID. The index is built at the first search, since most hosts never search by GUID.
 
 use rusqlite::{Connection, params};
 use xxhash_rust::xxh3::xxh3_64;
@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::model::{Item, LibraryId};
 use crate::platform::deadline::Deadline;
 
-/// 32 bits, since the rows are compared: at a million items one search in a thousand compares a row in vain, and an entry
-/// takes a quarter less.
+/// The hash of a GUID in the index. 32 bits suffice, because the rows are compared too: with a million items one search
+/// in a thousand compares a row in vain. An entry takes a quarter less than with 64 bits.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is wanted")]
 fn hash(guid: &str) -> i32 {
     xxh3_64(guid.as_bytes()) as i32

@@ -11,34 +11,35 @@ use crate::error::Result;
 use crate::model::{Hint, IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
 
-/// What events reported about one library, or about all: whether to probe it, and which items were deleted.
+/// Reports of events about one library, or about all: whether to probe it, and which items were deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LibraryHint {
     /// Its section id; `None` for every library.
     pub section: Option<String>,
     /// Whether to probe it, and why.
     pub hint: Hint,
-    /// Items that an event reports as deleted: each is verified before it is answered again.
+    /// Items that events reported as deleted. Each must be verified before it is returned again.
     pub deleted: Vec<String>,
 }
 
 impl Store {
-    /// Stores what events reported, in one transaction. A library that is not known makes all libraries be probed.
+    /// Stores reports of events, in one transaction. If a report names an unknown library, all libraries will be
+    /// probed.
     pub fn mark(&self, identity: IdentityId, marks: &[LibraryHint], deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             let rows = libraries(tx.connection, identity)?;
             let mut hinted = false;
             for mark in marks {
-                let is_meant = |row: &&LibraryRow| mark.section.as_ref().is_none_or(|id| row.library.section == *id);
-                let named: Vec<&LibraryRow> = rows.iter().filter(is_meant).collect();
+                let is_named = |row: &&LibraryRow| mark.section.as_ref().is_none_or(|id| row.library.section == *id);
+                let named: Vec<&LibraryRow> = rows.iter().filter(is_named).collect();
                 let mut hint = mark.hint;
                 for rating_key in &mark.deleted {
-                    let mut known = false;
+                    let mut is_marked = false;
                     for row in &named {
-                        known |= mark_item_unverified(tx, identity, row, rating_key)?;
+                        is_marked |= mark_item_unverified(tx, identity, row, rating_key)?;
                     }
-                    // The key of a show or an album, or of an item that only a listing under way has stored.
-                    if !known {
+                    // It is the key of a show or an album, or of an item that only a listing under way has stored.
+                    if !is_marked {
                         hint = hint.max(Hint::Probe);
                     }
                 }

@@ -1,9 +1,9 @@
-//! The history that the feed can report. Ended rows, and the changes that name them, are kept as long as they are part
-//! of it.
+//! The history: the changes that the feed can report. Ended rows of items, and the changes that name them, are kept as
+//! long as they are part of the history.
 //!
-//! The history of a library starts at its `feed_from`, a change sequence. Readers at an earlier position get one
-//! change, 'list again'. `feed_generation` is the generation that was current then: rows that ended in it or before may
-//! be swept.
+//! The history of a library starts at its `feed_from`, a change sequence. A reader at an earlier position gets one
+//! change, 'list again'. `feed_generation` is the generation that was current at `feed_from`. Rows that ended in it or
+//! before may be swept.
 
 use rusqlite::params;
 
@@ -20,9 +20,9 @@ use crate::platform::deadline::Deadline;
 const HISTORY_MS: i64 = 30 * 86_400_000;
 /// Interval between two rows of `days`.
 const DAY_MS: i64 = 86_400_000;
-/// Most ended rows that are kept for the feed, over all libraries: 64 MiB of some 512 bytes each.
+/// Maximum number of ended rows that are kept for the feed, over all libraries: 64 MiB of rows of some 512 bytes.
 const MAX_ENDED_ROWS: i64 = (64 << 20) / 512;
-/// A listing that changes more items than this, and more than a fifth of all, is reported as 'list again'.
+/// A listing that changes more items than this, and more than a fifth of all items, is reported as 'list again'.
 const RELIST_ABOVE: u64 = 20;
 
 /// Logs that a listing replaced the generation `library.generation`. The feed reports the differences, or 'list again'
@@ -44,7 +44,7 @@ pub fn log_listing(tx: &Tx<'_>, library: &LibraryState, generation: Generation, 
     forget_surplus(tx, MAX_ENDED_ROWS)
 }
 
-/// Starts a library's history now: readers with an earlier cursor must list it again.
+/// Starts a library's history now. Readers with an earlier cursor must list the library again.
 pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE libraries SET feed_from = ?2, feed_generation = abs(generation) WHERE id = ?1",
@@ -88,7 +88,7 @@ pub fn forget_surplus(tx: &Tx<'_>, most: i64) -> rusqlite::Result<()> {
     if kept <= most {
         return Ok(());
     }
-    // A tenth more than necessary, so that the next listing does not have to do this again.
+    // Remove a tenth more than necessary, so that the next listing need not do this again.
     let mut surplus = kept - most + most / 10;
     let mut upto = None;
     {
@@ -126,7 +126,7 @@ fn trim_feed_changes(tx: &Tx<'_>) -> rusqlite::Result<()> {
 }
 
 impl Store {
-    /// Removes the history of all listed libraries, to make room in the folder. Returns whether there was any.
+    /// Removes the history of all listed libraries, to free space in the folder. Returns whether there was any.
     pub fn forget_history(&self, deadline: Deadline) -> Result<bool> {
         let has_history = self.read(|connection| {
             connection.value::<bool>(

@@ -21,11 +21,11 @@ pub const USE_NOTED_MS: i64 = 86_400_000;
 /// The value of `used_ms` for an identity that is never removed.
 pub const NEVER_FORGOTTEN: i64 = i64::MAX;
 
-/// A digest of the user and key that a token names: equal for tokens of the same user and key. Anyone can write such a
-/// token, so it proves nothing until the server has accepted that very token.
+/// A digest of the user and key that a token names, equal for tokens of the same user and key. Anyone can forge such a
+/// token, so the digest proves nothing until the server has accepted that very token.
 pub type SameUser = [u8; 32];
 
-/// Prefix of the stand-in for a machine identifier that is not known yet; the server's URL follows.
+/// Prefix of the placeholder for a machine identifier that is not known yet. The server's URL follows it.
 const UNNAMED: char = '?';
 
 impl Store {
@@ -39,8 +39,8 @@ impl Store {
         })
     }
 
-    /// The identity to which this URL led an earlier token of the same user, as far as the token says. It only tells
-    /// which server to ask: the server has not accepted this token.
+    /// Returns the identity to which this URL led an earlier token that names the same user. It shows only which server
+    /// to ask, because the server has not accepted this token.
     pub fn claimed(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
         self.read(|connection| {
             connection.find_value(
@@ -60,8 +60,8 @@ impl Store {
         })
     }
 
-    /// Stores that this server accepted the endpoint's token. Returns the identity, which is created if it is new.
-    /// `server` may lack its machine identifier if it was not asked for yet.
+    /// Stores that this server accepted the endpoint's token. Returns the identity, which is created if it is new. The
+    /// machine identifier of `server` may be empty, if it was not requested yet.
     pub fn accepted(
         &self,
         endpoint: &Endpoint,
@@ -100,8 +100,8 @@ impl Store {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
 
-    /// Stores the machine identifier of an identity that had none. Returns the identity to use from now on: if the same
-    /// server was reached before under another URL, that is the older identity, and it gets the matches that hosts
+    /// Stores the machine identifier of an identity that had none. Returns the identity to use from now on. If the same
+    /// server was reached before under another URL, this is the older identity, which gets the matches that hosts
     /// confirmed meanwhile.
     pub fn name_server(
         &self,
@@ -110,8 +110,8 @@ impl Store {
         server: &Server,
         deadline: Deadline,
     ) -> Result<IdentityId> {
-        // In one transaction: a match that a host records meanwhile is either copied, or finds its library gone and is
-        // recorded again.
+        // One transaction: a match that a host records meanwhile is either copied, or its library is gone and the
+        // host's call records it again.
         self.write(deadline, |tx| {
             let id = server_number(tx, &server.machine_identifier, &server.version)?;
             let user = tx.row("SELECT same_user FROM identities WHERE id = ?1", [unnamed], |row| {
@@ -151,7 +151,7 @@ impl Store {
         })
     }
 
-    /// Empties an identity at the host's request. From then on it does not inherit matches from other tokens either.
+    /// Empties an identity at the host's request. It then no longer inherits matches from other tokens either.
     pub fn clear_for_good(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
@@ -162,7 +162,7 @@ impl Store {
         Ok(())
     }
 
-    /// Empties an identity. Its libraries belong to no identity at once; later writes sweep their rows.
+    /// Empties an identity. Its libraries belong to no identity from then on, and later writes sweep their rows.
     pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| empty(tx, identity))
     }
@@ -193,8 +193,8 @@ impl Store {
         Ok(written.transpose()?.is_some())
     }
 
-    /// Empties identities of old tokens: those of the same server that were not used since `before_ms`. Identities of
-    /// named users stay, and so do their confirmed matches.
+    /// Empties the identities of old tokens: those of the same server that were not used since `before_ms`. Identities
+    /// of named users stay, with their confirmed matches.
     pub fn forget_unused(&self, identity: IdentityId, before_ms: i64, deadline: Deadline) -> Result<()> {
         const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
              JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 AND length(i.who) = ?3 \
@@ -208,11 +208,13 @@ impl Store {
     }
 }
 
-/// The identity of this server that an endpoint may use; `None`: the caller makes a new one. There are two ways:
+/// Returns the identity of this server that an endpoint may use; `None` if the caller must create one. An endpoint may
+/// use an identity if:
 /// - The same token or user name opened it before, at this URL; or at any URL, if the token has not expired.
 /// - This URL led to it before, with another token of the same user.
 ///
-/// Anything less could be forged: a server may claim any name, a token any user, and others may have an expired token.
+/// Weaker evidence could be forged: a server may claim any name, a token may name any user, and others may have an
+/// expired token.
 fn known_at(
     tx: &Tx<'_>,
     endpoint: &Endpoint,
@@ -227,8 +229,8 @@ fn known_at(
     )
 }
 
-/// Creates an identity. If this server has one of the same user that the endpoint may not use (its token has expired),
-/// the new identity gets the stand-in name with the URL.
+/// Creates an identity. If this server has one of the same user that the endpoint may not use, because its token has
+/// expired, the new identity belongs to a server with the placeholder name.
 fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str, version: &str) -> rusqlite::Result<IdentityId> {
     let add = |name: &str| {
         let id = server_number(tx, name, version)?;

@@ -1,11 +1,11 @@
-//! Numbers and names of the model as the database has them.
+//! Encodes numbers and names of the model for the database.
 
 use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
 
 use super::folder::NAME;
 use crate::model::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
 
-/// `SQLite` has signed 64-bit integers: unsigned numbers keep their bits.
+/// Implements the conversions of a number. `SQLite` has signed 64-bit integers; unsigned numbers keep their bits.
 macro_rules! column {
     ($name:ident, $to:expr, $from:expr) => {
         impl ToSql for $name {

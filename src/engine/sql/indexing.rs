@@ -1,4 +1,5 @@
-//! Indexes of items by GUID and title, made at the first search. If an index cannot be stored, a search reads all rows.
+//! Indexes of items by GUID and title, built at the first search. If an index cannot be stored, a search reads all
+//! rows.
 
 use std::time::Duration;
 
@@ -16,10 +17,10 @@ use crate::error::Result;
 use crate::model::{Item, LibraryId};
 use crate::platform::deadline::Deadline;
 
-/// How long a search waits for other writers so that it can make the index. After that it reads all rows.
+/// How long a search waits for other writers in order to build the index. After that it reads all rows.
 const INDEX_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How many rows without an index entry a search looks through, before it brings the index up to date instead.
+/// With more rows than this without an index entry, a search brings the index up to date first.
 const MAX_UNINDEXED: i64 = 1_000;
 
 /// Row numbers that one transaction indexes.
@@ -54,7 +55,7 @@ pub fn forget<I: Indexed>(tx: &Tx<'_>, item: &I) -> rusqlite::Result<()> {
 }
 
 impl Store {
-    /// Finds items of a library by an index, which is brought up to date first. If it cannot be stored, `find` gets
+    /// Brings an index up to date if necessary, and finds items with `find`. If the index cannot be stored, `find` gets
     /// `false` and must read all rows.
     pub(super) fn find_indexed<I: Indexed>(
         &self,
@@ -134,7 +135,7 @@ fn index_slice<I: Indexed>(tx: &Tx<'_>) -> rusqlite::Result<bool> {
         let (library, id) = row.item();
         entries.extend(row.keys().map(|key| (library, key, id)));
     }
-    entries.sort_unstable(); // in the order of the table: three times as fast
+    entries.sort_unstable(); // adding them in the order of the table is three times as fast
     let mut add = c.prepare_cached(I::ADD)?;
     for (library, key, item) in entries {
         add.execute(params![library, key, item])?;
@@ -150,24 +151,24 @@ pub struct Hits {
     pub items: Vec<Item>,
     /// The number of all items found.
     pub total: usize,
-    /// No item has this title; `items` have its words.
+    /// Whether no item has this title, so that `items` have its words instead.
     pub by_words: bool,
     /// Whether the caller's listing was still current. If not, items may be missing.
     pub is_current: bool,
 }
 
 impl Hits {
-    /// Counts the rows for which `meant` is true, and keeps `limit` of them.
+    /// Counts the rows for which `is_hit` is true, and keeps at most `limit` of them.
     pub fn add(
         &mut self,
         select: &mut Statement<'_>,
         params: impl Params,
         limit: usize,
-        meant: impl Fn(&Item) -> bool,
+        is_hit: impl Fn(&Item) -> bool,
     ) -> rusqlite::Result<()> {
         for row in select.query_map(params, read::<ItemRow>)? {
             let item = row?.item;
-            if meant(&item) {
+            if is_hit(&item) {
                 self.total += 1;
                 if self.items.len() < limit {
                     self.items.push(item);

@@ -52,7 +52,7 @@ impl Store {
         })
     }
 
-    /// Marks items as unverified: a request must confirm them before they are answered. Recorded matches stay.
+    /// Marks items as unverified: a request must confirm them before they are returned. Recorded matches stay.
     pub fn invalidate_items(
         &self,
         identity: IdentityId,
@@ -69,7 +69,8 @@ impl Store {
         })
     }
 
-    /// Invalidates a whole library instead of many of its paths: a full listing is due, which ends the invalidation.
+    /// Makes a full listing of a library due, instead of invalidating many of its paths. The listing ends the
+    /// invalidation.
     pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
@@ -81,8 +82,8 @@ impl Store {
         })
     }
 
-    /// Makes a full listing of a library due, and drops all its confirmed matches. Without a library: of all libraries
-    /// of the identity.
+    /// Makes a full listing of a library due, and drops all its confirmed matches. Without a library, does so for all
+    /// libraries of the identity.
     pub fn invalidate_libraries(
         &self,
         identity: IdentityId,
@@ -103,7 +104,7 @@ impl Store {
 }
 
 /// Marks an item as unverified. Returns whether the library lists it. An item that only a listing under way has stored
-/// is marked too: that listing would publish the old state.
+/// is marked too, because that listing would publish the old state.
 pub fn mark_item_unverified(
     tx: &Tx<'_>,
     identity: IdentityId,

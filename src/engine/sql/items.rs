@@ -27,9 +27,9 @@ pub struct ItemRow {
 pub const ABOVE: &str = "LEFT JOIN parents p ON p.id = i.parent AND p.above IS NOT NULL \
      LEFT JOIN parents s ON s.id = coalesce(p.above, i.parent)";
 
-/// Most pages of a library that is read by its index and sorted for each page.
+/// A library of more pages than this is read in the order of the table, see [`batch`].
 const MAX_SORTED_PAGES: i64 = 4;
-/// Row numbers that a page scans per item, before it uses the library's index instead.
+/// Row numbers per item that a page scans before it uses the library's index.
 const MAX_SCAN_PER_ITEM: i64 = 64;
 
 impl FromCells for ItemRow {
@@ -67,8 +67,7 @@ impl FromCells for ItemRow {
 }
 
 impl Store {
-    /// Passes the items of a generation to `each`, in the order of their rows, with the change sequence at which each
-    /// was added one by one, or 0 for items of a listing.
+    /// Passes the items of a generation to `each`, in the order of their rows, with [`ItemRow::since`].
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], or an error of `each`.
@@ -78,7 +77,7 @@ impl Store {
         generation: Generation,
         each: &mut dyn FnMut(Item, Sequence) -> Result<()>,
     ) -> Result<()> {
-        // Batches: the connection is unlocked between them, and no read transaction outlives a batch.
+        // Read in batches: between them the connection is unlocked, and no read transaction is open.
         let mut after = 0_i64;
         loop {
             let batch = self.read(|c| {
@@ -177,8 +176,8 @@ fn item_by_key() -> String {
 /// Fails if rows of this generation may have been swept: a later generation is current, or the library was removed. A
 /// segment built from the remaining rows would lack items without notice.
 fn check_whole(connection: &Connection, library: LibraryId, generation: Generation) -> rusqlite::Result<()> {
-    // A negative generation means evicted. 1 - ?2: the generation before this one was evicted while this one was being
-    // fetched; -?2: this one was.
+    // A negative generation was evicted. 1 - ?2: the generation before this one was evicted while this one was being
+    // fetched. -?2: this one was evicted.
     connection.row(
         "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation BETWEEN min(0, 1 - ?2) AND ?2",
         params![library, generation],
@@ -189,8 +188,8 @@ fn check_whole(connection: &Connection, library: LibraryId, generation: Generati
 /// At most `limit` rows of a generation with row numbers above `after`, in order.
 ///
 /// A large library is read in the order of the table, since its rows mostly have consecutive numbers. If many rows of
-/// other libraries lie between them, the library's index finds the next ones. The index alone would sort all remaining
-/// rows for each page, in quadratic time.
+/// other libraries lie between them, the library's index finds the next rows. The index alone would need quadratic
+/// time, because `SQLite` sorts all remaining rows for each page.
 pub fn batch(
     connection: &Connection,
     library: LibraryId,
@@ -246,13 +245,13 @@ pub fn visible(
     )
 }
 
-/// A digest: equal for items of equal content.
+/// Returns a digest of an item, equal for items with equal content.
 pub fn digest(item: &Item) -> i64 {
     digest_in(&mut Vec::with_capacity(512), item)
 }
 
-/// [`digest`] with a buffer that is reused.
-pub fn digest_in(whole: &mut Vec<u8>, item: &Item) -> i64 {
+/// [`digest`], with a buffer that is reused.
+pub fn digest_in(buffer: &mut Vec<u8>, item: &Item) -> i64 {
     let Item {
         rating_key,
         kind,
@@ -270,19 +269,19 @@ pub fn digest_in(whole: &mut Vec<u8>, item: &Item) -> i64 {
         guids,
         parts,
     } = item;
-    whole.clear();
+    buffer.clear();
     let mut text = |text: &str| {
-        whole.extend_from_slice(&(text.len() as u64).to_le_bytes());
-        whole.extend_from_slice(text.as_bytes());
+        buffer.extend_from_slice(&(text.len() as u64).to_le_bytes());
+        buffer.extend_from_slice(text.as_bytes());
     };
-    for one in [rating_key, title, show_title, show_rating_key, show_guid, guid] {
-        text(one);
+    for field in [rating_key, title, show_title, show_rating_key, show_guid, guid] {
+        text(field);
     }
-    for one in [season_title, season_rating_key, season_guid] {
-        text(one);
+    for field in [season_title, season_rating_key, season_guid] {
+        text(field);
     }
-    for one in guids.iter().chain(parts) {
-        text(one);
+    for field in guids.iter().chain(parts) {
+        text(field);
     }
     for number in [
         i64::from(kind.number()),
@@ -291,7 +290,7 @@ pub fn digest_in(whole: &mut Vec<u8>, item: &Item) -> i64 {
         i64::from(*episode),
         i64::try_from(guids.len()).unwrap_or(i64::MAX),
     ] {
-        whole.extend_from_slice(&number.to_le_bytes());
+        buffer.extend_from_slice(&number.to_le_bytes());
     }
-    xxh3_64(whole).cast_signed()
+    xxh3_64(buffer).cast_signed()
 }

@@ -17,7 +17,7 @@ use crate::model::{IdentityId, Sequence};
 use crate::platform::clock::coarse_ms;
 use crate::platform::mutex::lock;
 
-/// Most changes of a cached state. A state with more is not cached: they are soon compacted.
+/// Maximum number of changes in a cached state. A state with more changes is not cached, as they are compacted soon.
 const MAX_CHANGES: usize = 1_024;
 
 /// The columns of the cached rows. A build with other columns ignores the cache.
@@ -29,7 +29,7 @@ fn cached_endpoint_of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
     endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
 }
 
-/// When an identity was last used. [`NEVER_FORGOTTEN`] unless it is known by a token's digest: a named user is kept.
+/// Returns when an identity was last used. [`NEVER_FORGOTTEN`] for a named user, whose identity is never removed.
 fn used_ms(connection: &Connection, identity: IdentityId) -> rusqlite::Result<i64> {
     let used: Option<i64> = connection.find_value(
         "SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2",
@@ -39,8 +39,8 @@ fn used_ms(connection: &Connection, identity: IdentityId) -> rusqlite::Result<i6
 }
 
 impl Store {
-    /// Takes the cached state of this endpoint, if the store was opened from the state file. Only the first call gets it: it
-    /// becomes outdated.
+    /// Takes the cached state of this endpoint, if the store was opened from the state file. Only the first call gets
+    /// it, because it becomes outdated.
     pub(super) fn take_cached_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, StoreState)> {
         // Only the database knows whether a server accepted an expired token.
         let is_expired = endpoint.is_some_and(Endpoint::is_expired);
@@ -62,7 +62,7 @@ impl Store {
         self.close();
         let Some(cached) = cached else { return };
         let opened = self.opened.newest();
-        // Read after the close, which copies the log into the database.
+        // Read after closing, because that copies the log into the database.
         let Some(files) = StoreFiles::of(&self.folder).filter(|files| opened.is_of_files(files)) else {
             return;
         };
@@ -73,18 +73,18 @@ impl Store {
         }
     }
 
-    /// The current state of this endpoint, unless the state file has it. `None` if the database would have to be opened or
-    /// waited for.
+    /// Returns the current state of this endpoint; `None` if the state file has it, or if this would need opening the
+    /// database or waiting.
     fn state_to_cache(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
         let opened = self.opened.newest();
         let PageState::Equal(now) = opened.state(coarse_ms()) else {
             return None;
         };
         let now = Sequence(now);
-        let known = lock(&self.cache_used)
+        let is_cached = lock(&self.cache_used)
             .as_ref()
             .is_some_and(|(at, cached_endpoint)| *at == now && *cached_endpoint == cached_endpoint_of(endpoint));
-        if !self.believes || is_fresh(now) || known || !StoreFiles::of(&self.folder)?.are_settled() {
+        if !self.believes || is_fresh(now) || is_cached || !StoreFiles::of(&self.folder)?.are_settled() {
             return None;
         }
         let incarnation = self.incarnation();
@@ -92,14 +92,14 @@ impl Store {
             let Some(identity) = identity_of(connection, endpoint)? else {
                 return Ok(None);
             };
-            // The next process logs which of several views answers.
+            // The next process must read the database to log which of several views answers.
             if endpoint.is_none() && one_of_several(connection, identity)?.is_some() {
                 return Ok(None);
             }
             let state = state_of(connection, incarnation, Some(identity))?;
-            // A single item that was added is read from its row.
-            let is_needed = |change: &LoggedChange| change.kind == LoggedKind::Added;
-            if state.sequence != now || state.changes.len() > MAX_CHANGES || state.changes.iter().any(is_needed) {
+            // An added item is read from its row, so such a state needs the database.
+            let needs_row = |change: &LoggedChange| change.kind == LoggedKind::Added;
+            if state.sequence != now || state.changes.len() > MAX_CHANGES || state.changes.iter().any(needs_row) {
                 return Ok(None);
             }
             let state = StoreState {

@@ -28,11 +28,11 @@ impl KnownRow {
         })
     }
 
-    /// Combines two rows of one item: a live row wins.
+    /// Combines two rows of one item. A live row has precedence.
     fn and(self, before: Option<Self>) -> Self {
         match (self, before) {
             (Self::Gone, Some(living @ Self::Live { .. })) => living,
-            (own, _) => own,
+            (newer_row, _) => newer_row,
         }
     }
 }
@@ -41,18 +41,18 @@ impl KnownRow {
 pub struct KnownRows<'i> {
     /// The keys in order, with their rows; empty if no item of the page has a row.
     found: Vec<(&'i str, Option<KnownRow>)>,
-    /// The page has a key twice: the second one must find the row that the first one added.
+    /// Whether the page has a key twice. The second item must then find the row that the first one added.
     pub has_twins: bool,
 }
 
-/// Rows per item of a page that a scan reads before it gives up.
+/// Number of rows that a scan reads per item of a page before it gives up.
 const SCAN_FACTOR: usize = 2;
 
 impl<'i> KnownRows<'i> {
     /// Finds the rows of these items, which were requested at the change sequence `requested_at`.
     ///
-    /// The keys of a page mostly lie near each other, so one scan finds all rows, or, in a first listing, none.
-    /// Searching for each key takes half as long as storing it, and is done only where the keys lie far apart.
+    /// The keys of a page mostly lie near each other, so one scan finds all rows. In a first listing it finds none.
+    /// Searching for each key takes half as long as storing it, so that is done only if the keys lie far apart.
     pub fn of(
         tx: &Tx<'_>,
         library: &LibraryState,

@@ -1,8 +1,8 @@
-//! What a connection's last write left for the next one.
+//! Data of a connection's last write that the next write reuses.
 
 use crate::model::{Generation, IdentityId, LibraryId, Sequence, TableId};
 
-/// A library that belongs to an identity, as it is under the write lock.
+/// A library that belongs to an identity, as read under the write lock.
 #[derive(Clone, Copy)]
 pub struct LibraryState {
     pub id: LibraryId,
@@ -12,9 +12,9 @@ pub struct LibraryState {
     pub matches: Option<TableId>,
 }
 
-/// What the next write need not read, unless another connection has written since.
+/// Data that the next write need not read, unless another connection has written since.
 pub struct LastWrite {
-    /// `SQLite`'s number of the content of the database. Any commit, of whatever connection, changes it.
+    /// `SQLite`'s number for the content of the database. Each commit of any connection changes it.
     pub data_version: u32,
     /// The change sequence.
     pub sequence: Sequence,

@@ -8,9 +8,9 @@ use crate::error::Result;
 use crate::platform::deadline::Deadline;
 
 impl Store {
-    /// Takes a lease, or extends the holder's own. Returns `false` while another holds it. A lease that ends more than
-    /// twice its length ahead was written before the clock was set back, and does not count. A little more than its
-    /// length is normal: the caller read `now_ms` before the other wrote.
+    /// Takes a lease, or extends the holder's own. Returns `false` while another holder has it. A lease that ends more
+    /// than twice its length ahead was written before the clock was set back, and does not count. Slightly more than
+    /// its length is normal, because the caller read `now_ms` before the other holder wrote.
     pub fn take_lease(&self, what: &str, holder: u64, now_ms: i64, until_ms: i64, deadline: Deadline) -> Result<bool> {
         self.write(deadline, |tx| {
             let taken = tx

@@ -1,4 +1,4 @@
-//! Libraries: as the last probe showed them, their newest complete listing, and what is derived from it.
+//! Libraries: as the last probe showed them, with their newest complete listing and its segment.
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, params};
@@ -47,13 +47,13 @@ pub struct LibraryRow {
     pub listed_ms: i64,
     /// When it was last found to be current, Unix ms.
     pub checked_ms: i64,
-    /// It expires early: a scan ran while it was made, or its counts disagree.
+    /// Whether it expires early, because a scan ran while it was fetched, or its counts disagree.
     pub provisional: bool,
-    /// Its counts disagree: rows may be missing.
+    /// Whether its counts disagree, so that rows may be missing.
     pub partial: bool,
-    /// Invalidated: a full listing is due now.
+    /// Whether it was invalidated, so that a full listing is due now.
     pub due: bool,
-    /// A newer listing was so much smaller that a second one has to agree first.
+    /// Whether a newer listing is held back, because it was so much smaller that a second one must confirm it.
     pub held_back: bool,
     /// The change sequence when it was invalidated last.
     pub due_sequence: Sequence,
@@ -69,7 +69,8 @@ pub struct LibraryRow {
     pub hint: Hint,
 }
 
-/// An empty text is not parsed: making the parser's error takes longer than reading the rest of the row.
+/// Parses the locations. An empty text is not parsed, because creating the parser's error takes longer than reading the
+/// rest of the row.
 fn locations(text: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
@@ -151,8 +152,8 @@ pub fn one_library(connection: &Connection, id: LibraryId) -> rusqlite::Result<L
 }
 
 impl Tx<'_> {
-    /// The library as it is now. Returns an error that ends the transaction if the library is gone: another process
-    /// cleared it, or its database was renamed to `.broken`. Library ids are never reused.
+    /// Returns the current state of a library. Returns an error, which ends the transaction, if the library is gone:
+    /// another process cleared it, or its database was renamed to `.broken`. Library ids are never reused.
     pub fn expect_library(&self, library: LibraryId) -> rusqlite::Result<LibraryState> {
         self.connection.row(
             "SELECT identity, generation, (SELECT id FROM tables WHERE library = libraries.id) FROM libraries \
@@ -205,7 +206,8 @@ impl Store {
         })
     }
 
-    /// Stores the name of a new segment of the same generation. It has all single items up to the sequence in its name.
+    /// Stores the name of a new segment of the same generation. The segment has all single items up to the sequence in
+    /// its name.
     pub fn set_segment(&self, identity: IdentityId, segment: &ListingName, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             tx.execute(

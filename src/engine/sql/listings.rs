@@ -1,8 +1,8 @@
-//! Full listings: begun, stored page by page, finished or resumed.
+//! Full listings: begins, stores, resumes and publishes them.
 //!
-//! A listing that will become generation g + 1 only writes rows with `born = g + 1` or `died = g + 1`. Readers at
-//! generation g see none of that until the library's row says g + 1. A second attempt at g + 1 may reuse the rows of
-//! the first.
+//! A listing that will become generation g + 1 only writes rows with `born = g + 1` or `died = g + 1`. Readers see none
+//! of these rows before the library's row has generation g + 1. A second attempt at g + 1 may reuse the rows of the
+//! first.
 
 use std::sync::atomic::Ordering;
 
@@ -24,7 +24,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::{Change, Generation, IdentityId, Item, LibraryId, ListingName, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// Rows that a resumed listing fetches again, to check that the list did not move.
+/// Number of rows that a resumed listing fetches again to check that the list did not move.
 pub const OVERLAP: usize = 50;
 /// Rows that one transaction marks as gone.
 const SLICE: usize = 5_000;
@@ -85,7 +85,7 @@ impl OverlapKeys {
     }
 }
 
-/// Time after a fetch in which no process evicts the library: the call that fetched it reads it first.
+/// Time after a fetch in which no process evicts the library, so that the call that fetched it can read it.
 const PIN_MS: i64 = 10_000;
 
 /// The outcome of a finished listing.
@@ -93,9 +93,9 @@ const PIN_MS: i64 = 10_000;
 pub struct ListingResult {
     /// Distinct items.
     pub items: u64,
-    /// It expires early: a scan ran while it was made, or its counts disagree.
+    /// Whether it expires early, because a scan ran while it was fetched, or its counts disagree.
     pub provisional: bool,
-    /// Its counts disagree: rows may be missing.
+    /// Whether its counts disagree, so that rows may be missing.
     pub partial: bool,
     /// The listing's new segment, which has the single items up to its sequence; `None` keeps the old one.
     pub segment: Option<ListingName>,
@@ -149,8 +149,8 @@ impl Store {
         })
     }
 
-    /// Stores the items of a page that was requested at the change sequence `requested_at`, and the listing's progress, in one
-    /// transaction.
+    /// Stores the items of a page that was requested at the change sequence `requested_at`, and the listing's progress,
+    /// in one transaction.
     ///
     /// # Errors
     /// [`Status::Timeout`] if another process continues this listing or began it again;
@@ -173,7 +173,7 @@ impl Store {
             seen::note_page(tx, next.library, next.pages.cast_signed(), ids)?;
             next.pages += 1;
             save(tx, &next)?;
-            // Swept during the listing: the store never holds more than two generations.
+            // Sweep during the listing, so that the store never holds more than two generations.
             let swept = sweep_slice(tx, 2 * items.len())?;
             self.may_have_orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
             Ok(Some(next))
@@ -209,7 +209,7 @@ impl Store {
         let gone: Vec<i64> = self.read(|connection| {
             let seen = seen::all(connection, listing.library)?;
             let mut gone = Vec::new();
-            // The index has the row numbers, so only rows that were not found are read. Those are few.
+            // The index has the row numbers, so only the few rows that were not found are read.
             let mut statement = connection.prepare_cached("SELECT id FROM items WHERE library = ?1")?;
             let mut is_live = connection.prepare_cached("SELECT 1 FROM items WHERE id = ?1 AND died IS NULL")?;
             let mut ids = statement.query([listing.library])?;
@@ -242,7 +242,7 @@ impl Store {
         Ok(())
     }
 
-    /// Publishes the listing in one short transaction. Without a change the generation stays.
+    /// Publishes the listing in one short transaction. The generation stays if nothing changed.
     pub fn finish_listing(
         &self,
         identity: IdentityId,
@@ -278,8 +278,8 @@ impl Store {
                 ],
             )?;
             if let Some(segment) = &finished.segment {
-                // Changes that the segment contains may be trimmed from the log by now, so a segment that lacks them is
-                // not published.
+                // The changes in the current segment may be trimmed from the log by now. So a segment that lacks them
+                // is not published.
                 tx.execute(
                     "UPDATE libraries SET segment = CASE WHEN segment_seq <= ?3 THEN ?2 ELSE '' END, \
                      segment_seq = max(segment_seq, ?3) WHERE id = ?1",
@@ -295,7 +295,7 @@ impl Store {
             if listing.changed || !before.generation.is_fetched() {
                 log_listing(tx, &before, listing.generation, finished.items)?;
             }
-            // Without a change, results stay the same.
+            // If nothing changed, lookups return the same results.
             if finished.segment.is_some() || listing.changed {
                 tx.libraries_changed(identity)?;
             } else {
@@ -324,8 +324,8 @@ impl Store {
                 |row| Ok((row.get(0)?, row.get(1)?)),
             )?;
             let is_held = before >= 0;
-            // A library that is being edited has another size each time. A first one in the future comes from a clock
-            // that was set back.
+            // The sizes need not be equal: a library that is being edited has another size each time. A first listing
+            // in the future comes from a clock that was set back.
             if is_held && !(0..apart_ms).contains(&now_ms.saturating_sub(since)) {
                 return Ok(true);
             }
@@ -348,9 +348,9 @@ impl Store {
     }
 }
 
-/// Returns whether the stored listing is still as this process left it. Locks ensure that, except that a lease expires
-/// while its holder's machine sleeps, and lock files can be removed. Two processes in one listing would take each
-/// other's rows for removed items.
+/// Returns whether the stored listing is still as this process left it. Locks ensure that, but a lease expires while
+/// its holder's machine sleeps, and lock files can be removed. Of two processes in one listing, each would mark items
+/// that the other found as removed.
 fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
     tx.has(
         "SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3",
@@ -365,6 +365,7 @@ fn taken_over() -> Error {
     )
 }
 
+/// Stores the progress of a listing.
 fn save(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<()> {
     let progress =
         postcard::to_stdvec(listing).map_err(|error| rusqlite::Error::ToSqlConversionFailure(error.into()))?;
@@ -392,22 +393,22 @@ fn store_items(
     items: &[Item],
     requested_at: Sequence,
 ) -> rusqlite::Result<Vec<i64>> {
-    let shared = RowDefaults {
+    let defaults = RowDefaults {
         library: listing.library,
         generation: listing.generation,
         since: Sequence::default(),
     };
-    let mut adding = BulkInsert::new(tx, shared, items.len());
+    let mut adding = BulkInsert::new(tx, defaults, items.len());
     let mut known = KnownRows::of(tx, library, items, requested_at)?;
-    let (mut ids, mut room) = (Vec::with_capacity(items.len()), Vec::new());
+    let (mut ids, mut buffer) = (Vec::with_capacity(items.len()), Vec::new());
     for item in items {
-        let digest = digest_in(&mut room, item);
+        let digest = digest_in(&mut buffer, item);
         match put(tx, &mut adding, &mut known, listing, item, digest)? {
             Some((id, different)) => {
                 ids.push(id);
                 listing.changed |= different;
             }
-            // Not counted, as if it were not on the page.
+            // The item was removed meanwhile: do not count it.
             None => listing.keyed = listing.keyed.saturating_sub(1),
         }
     }

@@ -1,4 +1,5 @@
-//! Confirmed matches: what hosts recorded as true. They are records of a table of their own in each Plex library.
+//! Confirmed matches: paths and items that hosts recorded. Each Plex library has a table for them, and each match is a
+//! record.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,13 +24,13 @@ use crate::platform::deadline::Deadline;
 pub struct RecordedMatches<T> {
     /// The incarnation and the change sequence of the write.
     pub at: (Incarnation, Sequence),
-    /// The library's invalidations, as [`Store::unverified`]: some may concern what was recorded.
+    /// The library's invalidations, as [`Store::unverified`]. Some may concern the recorded matches.
     pub unverified: Vec<Invalidation>,
     /// The result of `then`.
     pub then: T,
 }
 
-/// A match: the rating key, and the change sequence at which a host gave it.
+/// A match: the rating key, and the change sequence at which a host recorded it.
 type Match = (String, Sequence);
 
 impl Store {
@@ -68,9 +69,10 @@ impl Store {
         })
     }
 
-    /// Confirmed matches that other tokens recorded for the same library of the same server, without those known
-    /// already. Only items that the listing under way has too, as this token's user may not see others. Only at a URL
-    /// that led to both identities: elsewhere a server could claim to be this one and list anything.
+    /// Returns confirmed matches that other tokens recorded for the same library of the same server, without known
+    /// ones. Only matches of items that the listing under way has too, as this token's user may not see other items.
+    /// Only of identities that the same URL led to: at another URL a server could claim to be this one and list
+    /// anything.
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
         self.read(|c| {
             let others: Vec<LibraryId> = c.values(
@@ -90,11 +92,11 @@ impl Store {
                      AND (died IS NULL OR died > ?3)",
                 )?;
                 for other in others {
-                    for (path, (key, given)) in all_of(c, other)? {
+                    for (path, (key, recorded_at)) in all_of(c, other)? {
                         if !own.contains_key(&path)
                             && lists.exists(params![listing.library, key, listing.generation])?
                         {
-                            found.push((given, path, key));
+                            found.push((recorded_at, path, key));
                         }
                     }
                 }
@@ -114,12 +116,12 @@ impl Store {
     }
 }
 
-/// The number of the table of a library's matches, if something was recorded.
+/// Returns the id of the table of a library's matches, if it has one.
 fn table_at(connection: &Connection, library: LibraryId) -> rusqlite::Result<Option<TableId>> {
     connection.find_value("SELECT id FROM tables WHERE library = ?1", [library])
 }
 
-/// The number of the table of a library's matches, which is made if it is missing.
+/// Returns the id of the table of a library's matches, which is created if it is missing.
 fn table_of(tx: &Tx<'_>, library: &mut LibraryState) -> rusqlite::Result<TableId> {
     if let Some(table) = library.matches {
         return Ok(table);
@@ -136,15 +138,15 @@ pub fn all_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<H
     let Some(table) = table_at(connection, library)? else {
         return Ok(found);
     };
-    let beside = sequence_of(connection)?;
+    let any_sequence = sequence_of(connection)?;
     let mut statement = connection.prepare_cached("SELECT name, value FROM records WHERE in_table = ?1 ORDER BY id")?;
     let mut rows = statement.query([table])?;
     while let Some(row) = rows.next()? {
         let path = row.get_ref(0)?.as_blob()?;
         match row.get_ref(1)?.as_blob_or_null()? {
             Some(value) => {
-                if let Some((key, given)) = match_of(value, beside) {
-                    found.insert(path.to_vec(), (key.to_owned(), given));
+                if let Some((key, recorded_at)) = match_of(value, any_sequence) {
+                    found.insert(path.to_vec(), (key.to_owned(), recorded_at));
                 }
             }
             None => drop(found.remove(path)),
@@ -165,21 +167,21 @@ fn unverified_but(tx: &Tx<'_>, library: &LibraryState, pairs: &[(&[u8], &str)]) 
     unverified_in(tx.connection, library.id)
 }
 
-/// A match recorded at this change sequence ends an earlier invalidation.
-fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], given: Sequence) -> rusqlite::Result<()> {
+/// Ends an invalidation of a path that is earlier than a match recorded at this change sequence.
+fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], recorded_at: Sequence) -> rusqlite::Result<()> {
     tx.run(
         "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
-        params![library, path, given],
+        params![library, path, recorded_at],
     )
 }
 
-/// Copies to a library the matches and invalidations of another one that it replaces. Its own newer matches stay. The
+/// Copies the matches and invalidations of a library to the one that replaces it, whose own newer matches stay. The
 /// caller logs the change.
 pub fn copy_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
     let own = all_of(tx.connection, to)?;
-    let given = all_of(tx.connection, from)?;
-    for (path, (_, given)) in &given {
-        verify(tx, to, path, *given)?;
+    let copied = all_of(tx.connection, from)?;
+    for (path, (_, recorded_at)) in &copied {
+        verify(tx, to, path, *recorded_at)?;
     }
     if own.is_empty() {
         drop_matches(tx, to)?;
@@ -187,9 +189,9 @@ pub fn copy_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryI
     } else {
         let table = table_of(tx, &mut tx.expect_library(to)?)?;
         let records = RecordTx::new(tx);
-        let is_newer = |path: &Vec<u8>, given: Sequence| own.get(path).is_none_or(|(_, own)| *own < given);
-        for (path, (key, given)) in given.iter().filter(|(path, (_, given))| is_newer(path, *given)) {
-            records.add(table, path, Some(&match_value(key, *given)), None)?;
+        let is_newer = |path: &Vec<u8>, recorded_at: Sequence| own.get(path).is_none_or(|(_, own)| *own < recorded_at);
+        for (path, (key, recorded_at)) in copied.iter().filter(|(path, (_, at))| is_newer(path, *at)) {
+            records.add(table, path, Some(&match_value(key, *recorded_at)), None)?;
         }
         drop_matches(tx, from)?;
     }
@@ -220,7 +222,8 @@ pub fn forget(tx: &Tx<'_>, library: LibraryId, path: &[u8]) -> rusqlite::Result<
     Ok(())
 }
 
-/// Removes the confirmed matches of an item. Reads the whole log: an index by item would slow down each record.
+/// Removes the confirmed matches of an item. Reads the whole log, because an index by item would slow down each write
+/// of a match.
 pub fn forget_item(tx: &Tx<'_>, library: LibraryId, rating_key: &str) -> rusqlite::Result<()> {
     let c = tx.connection;
     let Some(table) = table_at(c, library)? else {

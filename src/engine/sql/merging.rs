@@ -17,8 +17,8 @@ use crate::model::{Generation, Item, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
 impl Store {
-    /// Merges items that the server returned into the current generation. With `requested_at`, the change sequence when the
-    /// first of them was requested, items that were added or removed one by one since then stay as they are.
+    /// Merges items that the server returned into the current generation. `requested_at`: the change sequence when the
+    /// first of them was requested. Items that were added or removed one by one since then stay as they are.
     pub fn merge_items(
         &self,
         row: &LibraryRow,
@@ -30,9 +30,9 @@ impl Store {
             let library = tx.expect_library(row.id)?;
             // A listing under way must not mark the merged items as gone.
             let is_listed = tx.has("SELECT 1 FROM listings WHERE library = ?1", [library.id])?;
-            // An attempt at a listing has stored rows for a later generation. The index for this has no rows of a first
-            // listing.
-            let is_attempted = !library.generation.is_fetched()
+            // Whether an attempt at a listing has stored rows for a later generation. In a first listing the query
+            // would find no rows, as its index lacks them.
+            let has_attempted_rows = !library.generation.is_fetched()
                 || tx.has(
                     "SELECT 1 FROM items WHERE library = ?1 AND born > ?2 AND born > 1 LIMIT 1",
                     params![library.id, library.generation],
@@ -49,17 +49,17 @@ impl Store {
                 {
                     continue;
                 }
-                let before = visible(tx, library.id, library.generation, &item.rating_key)?;
+                let visible_row = visible(tx, library.id, library.generation, &item.rating_key)?;
                 let digest = digest(item);
-                match before {
-                    Some((_, before)) if before == digest => continue,
+                match visible_row {
+                    Some((_, known)) if known == digest => continue,
                     Some((id, _)) => end(tx, id, library.generation)?,
                     None => tx.run(
                         "UPDATE libraries SET listed_items = listed_items + 1 WHERE id = ?1",
                         [library.id],
                     )?,
                 }
-                if is_attempted {
+                if has_attempted_rows {
                     end_attempted(tx, &library, &item.rating_key)?;
                 }
                 let id = adding.add(item, digest)?;
@@ -67,15 +67,15 @@ impl Store {
                 if is_listed {
                     seen::note_merged(tx, library.id, id)?;
                 }
-                let was = before.map_or(0, |(was, _)| was);
+                let was = visible_row.map_or(0, |(id, _)| id);
                 tx.change_of_items(&library, LoggedKind::Added, &item.rating_key, (was, id))?;
             }
             Ok(())
         })
     }
 
-    /// Stores that the listing is current: all changes up to the last probe were merged, from pages requested after the
-    /// change sequence `begun`. The listing now has `items` items.
+    /// Stores that the listing is current and has `items` items: all changes up to the last probe were merged, from
+    /// pages requested after the change sequence `begun`.
     pub fn caught_up(
         &self,
         row: &LibraryRow,
@@ -96,12 +96,12 @@ impl Store {
         })
     }
 
-    /// Removes an item from the current generation: the library does not have it any more.
+    /// Removes an item from the current generation, because the library does not have it any more.
     pub fn remove_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| remove(tx, row, rating_key))
     }
 
-    /// Removes an item and its confirmed matches: the server reported that it does not exist.
+    /// Removes an item and its confirmed matches, because the server reported that it does not exist.
     pub fn remove_item_and_matches(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             forget_item(tx, row.id, rating_key)?;
@@ -110,6 +110,7 @@ impl Store {
     }
 }
 
+/// Ends the rows of an item, and logs its removal.
 fn remove(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<()> {
     let library = tx.expect_library(row.id)?;
     let visible = visible(tx.connection, library.id, library.generation, rating_key)?;
@@ -133,7 +134,7 @@ fn is_newer(tx: &Tx<'_>, library: LibraryId, rating_key: &str, requested_at: Seq
     )
 }
 
-/// Ends a single row. A page that was requested before must not bring it back.
+/// Ends a single row, and stores when. So a page that was requested before does not bring the row back.
 fn end(tx: &Tx<'_>, id: i64, generation: Generation) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE items SET died = ?2, since = ?3 WHERE id = ?1",
@@ -141,7 +142,8 @@ fn end(tx: &Tx<'_>, id: i64, generation: Generation) -> rusqlite::Result<()> {
     )
 }
 
-/// Ends the rows of an item that a listing under way stored for the next generation: the single change is newer.
+/// Ends the rows of an item that a listing under way stored for the next generation, because the single change is
+/// newer.
 fn end_attempted(tx: &Tx<'_>, library: &LibraryState, rating_key: &str) -> rusqlite::Result<()> {
     tx.run(
         "UPDATE items SET died = born, since = ?4 WHERE library = ?1 AND rating_key = ?2 AND born > ?3 \

@@ -6,8 +6,8 @@
 //! A method that returns a [`crate::error::Result`] fails with [`Status::Store`](crate::error::Status::Store), and one
 //! that writes also with [`Status::StoreFull`](crate::error::Status::StoreFull). Its comment names further errors.
 //!
-//! Each kind of stored data has a file, above the files that open the database and write to it. No two files use each
-//! other.
+//! Each kind of stored data has a source file. These files use the files that open the database and write to it. There
+//! are no cycles between files.
 
 // The folder and the database in it.
 mod cached;

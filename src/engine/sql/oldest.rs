@@ -4,13 +4,14 @@ use super::cached::CachedStatements;
 use super::records::{OF_A_LIBRARY, ROWS_AFTER, RecordRow, RecordTx, rows};
 use crate::model::TableId;
 
-/// Most rows that one write may evict.
+/// Maximum number of rows that one write examines for eviction.
 const EVICTED_PER_WRITE: usize = 10_000;
 /// Rows read at a time.
 const ROWS: usize = 64;
 
 impl RecordTx<'_> {
-    /// Calls `each` with confirmed matches, the oldest first, until it returns `false` or one write has seen enough of them.
+    /// Calls `each` with confirmed matches, the oldest first, until it returns `false` or one write has seen enough of
+    /// them.
     pub fn oldest_matches<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,
@@ -32,8 +33,8 @@ impl RecordTx<'_> {
         Ok(())
     }
 
-    /// The same with entries of hosts' tables. `each` deletes the row, or returns `false`. Rows in front of them are noted,
-    /// so that later writes do not read them again.
+    /// Calls `each` with entries of hosts' tables, the oldest first. `each` deletes the row, or returns `false`. The
+    /// rows before the remaining ones are stored as swept, so that later writes do not read them again.
     pub fn oldest_entries<E: From<rusqlite::Error>>(
         &self,
         mut each: impl FnMut(RecordRow) -> std::result::Result<bool, E>,

@@ -1,4 +1,4 @@
-//! A store that is open: opened, followed when its database is replaced, closed.
+//! An open store: opens it, opens its database again if that is replaced, and closes it.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -31,23 +31,23 @@ pub struct Store {
     /// Whether lookups of this process trust the version page. Every process updates it.
     pub(super) believes: bool,
     pub(super) opened: OpenFiles,
-    /// No process has a version page mapped: those that had one have seen that it was removed.
+    /// Whether no process has a version page mapped, since all have noticed that it was removed.
     pub(super) is_page_unmapped: AtomicBool,
     /// The content of the state file, until it is used.
     pub(super) cached_state: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint of the state that was taken from the state file.
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
-    /// No connection is open yet: the state file was enough.
+    /// Whether no connection is open yet, because the state file sufficed.
     pub(super) opens_later: AtomicBool,
-    /// The folder's stamp when a write last checked that the database, its log and the page have their names.
+    /// The folder's stamp at the last check of a write that the database, its log and the page have their names.
     pub(super) names_checked_at: Mutex<Option<FolderStamp>>,
-    /// Whether episodes were swept, so that shows without episodes may be left.
+    /// Whether episodes were swept, so that there may be shows without episodes.
     pub(super) may_have_orphans: AtomicBool,
-    /// The number, plus 1, of the opened database whose timeline is known to be recorded; 0 for none.
+    /// The number, plus 1, of the opened database whose timeline is stored; 0 for none.
     pub(super) on_timeline: AtomicU64,
     /// The changes of the last large listing that the feed read, for its next page.
     pub(super) diff_cache: DiffCache,
-    /// The warning about several views was logged.
+    /// Whether the warning about several views was logged.
     pub(super) warned_of_views: AtomicBool,
     /// Number of wake-ups of commit waiters without a commit.
     pub(super) wakeups: AtomicU64,
@@ -55,19 +55,19 @@ pub struct Store {
     pub short_lock: ShortLock,
 }
 
-/// The changes of one listing in pairs of rows, for the next page of the feed. The tuple names the listing: sequence and row
-/// number in the change log.
+/// The changes of one listing in pairs of rows, for the next page of the feed. The listing is identified by its change
+/// sequence and its number in the change log.
 pub type DiffCache = Mutex<Option<(Incarnation, (Sequence, i64), Arc<Vec<(i64, i64)>>)>>;
 
 impl Store {
-    /// Opens the store in `directory`, and makes missing files. Foreign or corrupt databases are renamed to `.broken`.
-    /// Without `believes`, each lookup asks the database instead of the version page.
+    /// Opens the store in `directory`, and creates missing files. Foreign or corrupt databases are renamed to
+    /// `.broken`. Without `believes`, each lookup reads the database instead of the version page.
     ///
     /// # Errors
-    /// [`Status::Store`] when the folder cannot be made or written, [`Status::StoreFull`].
+    /// [`Status::Store`] if the folder cannot be created or written; [`Status::StoreFull`].
     pub fn open(directory: &Path, believes: bool) -> Result<Self> {
         let folder = StoreFolder::open(directory)?;
-        // Opening may write nothing: report a read-only folder now, not at the first write.
+        // Opening need not write, so report a read-only folder now and not at the first write.
         files::expect_writable(folder.path()).map_err(|error| folder.cannot("write to", &error))?;
         let connections = Connections::new(&folder);
         let mut store = Self {
@@ -93,7 +93,7 @@ impl Store {
         let known = {
             let mut writer = lock(&store.connections.writer);
             if writer.is_moved() {
-                // Another store of this process may have the old file open: close first.
+                // Another store of this process may have the old file open: close it first.
                 drop(writer);
                 store.renew()?;
                 writer = lock(&store.connections.writer);
@@ -151,7 +151,7 @@ impl Store {
         &self.folder
     }
 
-    /// The incarnation of reads from now on.
+    /// Returns the incarnation that reads from now on belong to.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
         Incarnation {
@@ -181,16 +181,16 @@ impl Store {
         }
     }
 
-    /// Returns a function that waits for a commit after this call, for [`Store::wake_waiting`], a signal, or the given time.
-    /// It may return early, and returns at once without a version page.
+    /// Returns a function that waits for a commit after this call, for [`Store::wake_waiting`], a signal, or its
+    /// timeout. It may return early. Without a version page it returns at once.
     pub fn commit_waited_for(&self) -> impl Fn(Duration) {
         let page = self.opened.newest().page.as_ref().filter(|_| self.believes);
         let page = page.map(|page| (page, page.done()));
         let wakeups = self.wakeups.load(Ordering::SeqCst);
-        move |most| match page {
+        move |timeout| match page {
             // A wake-up between this check and the wait is missed: the wait then ends at its time limit.
             _ if self.wakeups.load(Ordering::SeqCst) != wakeups => {}
-            Some((page, done)) => page.wait(done, most),
+            Some((page, done)) => page.wait(done, timeout),
             None => {}
         }
     }
@@ -203,20 +203,21 @@ impl Store {
         }
     }
 
-    /// The keyed hash of a token: equal for equal tokens of this store, useless elsewhere. It changes with a new database.
+    /// Returns the keyed hash of a token. It is equal for equal tokens in this store, and useless elsewhere. A new
+    /// database has another key.
     #[must_use]
     pub fn fingerprint(&self, token: &str) -> Vec<u8> {
         self.keyed(token.as_bytes()).to_vec()
     }
 
-    /// A hash under the secret of this store: equal for equal bytes, useless without the store.
+    /// Returns a hash with the secret of this store as key. It is equal for equal bytes, and useless without the store.
     #[must_use]
     pub fn keyed(&self, bytes: &[u8]) -> [u8; 32] {
         *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
     }
 
-    /// The keyed hash of a segment's name. The file contains it, which proves that it was made by this store and for
-    /// this name: library id, generation and change sequence.
+    /// Returns the keyed hash of a segment's name. The file contains the hash, which proves that this store wrote the
+    /// file, and for this library, generation and change sequence.
     #[must_use]
     pub fn name_mac(&self, name: &ListingName) -> u64 {
         self.mac_of(&listing_text(name))
@@ -238,8 +239,8 @@ impl Store {
         self.folder.broken().is_some() || slot.is_moved()
     }
 
-    /// The error with an explanation. Marks the database as broken if the error says so, unless it was read through a log
-    /// that has lost its name.
+    /// Returns the error with an explanation. Marks the database as broken if the error says so, unless the database
+    /// was read through a log that has lost its name.
     pub(super) fn explained(&self, error: &rusqlite::Error, slot: &LazyConnection) -> Error {
         if is_broken(error) && !slot.is_moved() {
             self.folder.mark_broken(slot.file());
@@ -255,7 +256,8 @@ impl Store {
             let mut writer = lock(&self.connections.writer);
             let mut reader = lock(&self.connections.reader);
             let known = self.opened.newest();
-            // The open database or log has lost its name, or is not the newest database known to this store.
+            // Whether the open database or log has lost its name, or the connection does not lead to the newest
+            // database of this store.
             let is_outdated = |slot: &LazyConnection| {
                 slot.is_moved() || slot.id().is_some() && !(known.is_of(slot) && known.has_log())
             };
@@ -265,8 +267,9 @@ impl Store {
             let lost = self.connections.here.journal.is_lost(&self.folder);
             writer.close();
             reader.close();
-            // Connections of a process share files, which stay open until the last one closes. Connections of other
-            // stores are closed only if their locks are free: a thread that holds one may be waiting for ours.
+            // The connections of a process share files, which stay open until the last connection closes. Those of
+            // other stores are closed only if their locks are free, because a thread that holds one may be waiting for
+            // ours.
             if lost && !self.connections.close_others() {
                 drop((writer, reader));
                 if Instant::now() >= give_up {
@@ -275,7 +278,7 @@ impl Store {
                 std::thread::sleep(Duration::from_millis(1));
                 continue;
             }
-            // Processes that have the old version page mapped query the database from now on.
+            // Other processes may have the old version page mapped. From now on they query the database.
             known.retire_page();
             if self.folder.broken().is_some() {
                 self.folder.rename_broken()?;
@@ -293,6 +296,7 @@ impl Store {
         }
     }
 
+    /// Returns the error for a database that is replaced again and again.
     pub(super) fn replaced(&self, what: &str) -> Error {
         Error::new(
             Status::Store,
@@ -322,7 +326,7 @@ impl Store {
 }
 
 impl Drop for Store {
-    /// Runs while the fork handlers still know the connections: none may be closing at the moment of a fork.
+    /// Closes the connections while the fork handlers still know them. No connection may be half closed at a fork.
     fn drop(&mut self) {
         self.close();
     }

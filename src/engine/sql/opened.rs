@@ -1,9 +1,9 @@
 //! The open database and its version page, and checks that both still have their names.
 //!
-//! Another process can remove or replace the version page. A process that has the old page mapped would go on reading
-//! it, although no writer updates it any more. So a check of the names is valid for [`HOLDS_MS`] only, by a clock that
-//! needs no system call. A process that makes a new page first leaves the name free for that long, unless it can mark
-//! the old page.
+//! Another process can remove or replace the version page. A process that has the old page mapped would continue to
+//! read it, although no writer updates it any more. So a check of the names is valid for [`HOLDS_MS`] only, by a clock
+//! that needs no system call. A process that creates a new page first leaves the name unused for that long, unless it
+//! can mark the old page as retired.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,25 +25,28 @@ use crate::platform::files::Inode;
 #[derive(Default)]
 pub struct OpenFiles {
     pub id: u64,
-    /// Counts the databases that this store opened. A database id does not tell them apart: a copy has the same id.
+    /// Counts the databases that this store opened. The database id is not enough, as a copy has the same id.
     pub number: u64,
     pub secret: [u8; 32],
     pub page: Option<VersionPage>,
     /// The file that had the database's name.
     file: Option<Inode>,
     database: PathBuf,
-    place: PathBuf,
+    /// The path of the version page.
+    page_path: PathBuf,
     /// The paths of `-wal` and `-shm`, and their inodes when they were opened.
     log: [(PathBuf, Option<Inode>); 2],
-    /// When the last check of the names expires.
+    /// When the last check of the names expires, by `coarse_ms`.
     until: AtomicU64,
-    /// A check found a name missing or changed. That is final: a file that comes back may have missed commits.
+    /// Whether a check found a name missing or changed. This is final, since a file that comes back may have missed
+    /// commits.
     gone: AtomicBool,
     next: OnceBox<Self>,
 }
 
 impl OpenFiles {
-    /// A database and its page, both opened by name. Their names are checked at the first use of the page.
+    /// Creates an entry for a database and its page, both opened by name. Their names are checked at the first use of
+    /// the page.
     pub fn new(
         folder: &StoreFolder,
         id: u64,
@@ -57,14 +60,14 @@ impl OpenFiles {
             page,
             file,
             database: folder.database().to_owned(),
-            place: folder.page(),
+            page_path: folder.page(),
             log: folder.log().map(|name| (name.to_owned(), Inode::of(name))),
             ..Self::default()
         }
     }
 
-    /// A database that is not opened, as its state file was enough. The names of page and files were checked a moment
-    /// ago.
+    /// Creates an entry for a database that is not open, because its state file sufficed. The names of page and files
+    /// were checked a moment ago.
     pub fn found(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
         let [wal, shm] = &files.log;
         Self {
@@ -73,7 +76,7 @@ impl OpenFiles {
             page: Some(page),
             file: Some(files.database.file),
             database: folder.database().to_owned(),
-            place: folder.page(),
+            page_path: folder.page(),
             log: [(0, wal), (1, shm)].map(|(at, file)| (folder.log()[at].to_owned(), Some(file.file))),
             until: AtomicU64::new(files.looked_ms.saturating_add(HOLDS_MS)),
             ..Self::default()
@@ -120,7 +123,7 @@ impl OpenFiles {
         newest
     }
 
-    /// Appends the next entry behind this one, unless another thread was faster.
+    /// Appends the next entry after this one, unless another thread was faster.
     pub fn follow(&self, next: Self) {
         let _ = self.next.set(Box::new(next));
     }
@@ -153,7 +156,7 @@ impl OpenFiles {
 
     /// Returns whether the page has its name now, and had it at every check.
     pub fn is_page_valid(&self) -> bool {
-        self.own_page().is_some_and(|page| page.is_at(&self.place))
+        self.own_page().is_some_and(|page| page.is_at(&self.page_path))
     }
 
     /// The page, if it had its name at every check and was not retired.
@@ -170,14 +173,14 @@ impl OpenFiles {
     }
 }
 
-/// Makes the page agree with the database: it may be new, or its writer may have died. Leaves that to another process
-/// that is writing. Returns the database's change sequence.
+/// Stores the database's change sequence on the page, which may be new, or whose writer may have died. Does nothing
+/// while another process writes, which does it. Returns the change sequence.
 pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<Sequence> {
     let mut sequence = sequence_of(connection)?;
     if page.state() == PageState::Equal(sequence.0) {
         return Ok(sequence);
     }
-    let _hasty = NoWaitGuard::new(connection)?;
+    let _no_wait = NoWaitGuard::new(connection)?;
     if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
         let _undo = RollbackGuard(connection);
         if let Ok(now) = sequence_of(connection) {

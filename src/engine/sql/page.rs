@@ -12,9 +12,9 @@ impl Store {
     /// Announces transaction `sequence`, which follows `before`, on the version page, and returns the page. Called
     /// under the write lock.
     ///
-    /// A page that was removed or replaced is made again, as processes that open it now would not see the old one. If
-    /// it cannot be mapped, it is removed, so that all processes query the database. `files_checked`: the page is known
-    /// to have its name.
+    /// A page that was removed or replaced is created again, because processes that open it now would not see the old
+    /// one. If it cannot be mapped, it is removed, so that all processes query the database. `files_checked`: the page
+    /// is known to have its name.
     pub(super) fn begin_on_page(
         &self,
         before: Sequence,

@@ -1,4 +1,4 @@
-//! Path searches: paths that were searched on the server, so that no process repeats a search too soon.
+//! Stores searches for paths on the server, so that no process repeats a search too soon.
 
 use rusqlite::params;
 
@@ -8,13 +8,13 @@ use crate::error::{Result, Status};
 use crate::model::{IdentityId, LibraryId, PathSearch};
 use crate::platform::deadline::Deadline;
 
-/// Path searches older than this are forgotten: a day, longer than any pause between two of them.
+/// Path searches older than this are removed. A day is longer than any pause between two searches for a path.
 const SEARCH_KEPT_MS: i64 = 86_400_000;
 
 /// The library number of a probe for a path that is not listed.
 const PROBE: LibraryId = LibraryId(0);
 
-/// The value of `found` for a probe that the server answered. A probe that failed stores its error status there.
+/// The value of `found` for a probe that the server answered. For a failed probe, `found` is the error status.
 const ANSWERED: i64 = 1;
 
 /// The outcome of a probe for a path that is not listed.
@@ -28,7 +28,7 @@ pub enum ProbeOutcome {
     Failed(Option<Status>),
 }
 
-/// How long the result of a precondition is kept: another file or URL has another precondition.
+/// How long the result of a precondition is kept. Results of files and URLs that are not used any more must expire.
 const PRECONDITION_KEPT_MS: i64 = 400 * 86_400_000;
 
 impl Store {
@@ -49,8 +49,8 @@ impl Store {
         })
     }
 
-    /// When any path was last searched on the server, and how often since `since_ms`. Searches in the future, from before the
-    /// clock was set back, are not counted.
+    /// Returns when a path was last searched on the server, and how many searches there were since `since_ms`. Does not
+    /// count searches in the future, from before the clock was set back.
     pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.read(|connection| {
             connection.row(
@@ -96,7 +96,8 @@ impl Store {
         self.note_outcome(identity, PROBE, 0, now_ms, found, deadline)
     }
 
-    /// The stored outcome of a check that a source depends on, if it is less than a day old. `hash`: of the check's text.
+    /// The stored outcome of a check that a source depends on, if it is less than a day old. `hash`: of the check's
+    /// text.
     pub fn precondition(&self, hash: u64, now_ms: i64) -> Result<Option<bool>> {
         let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
         Ok(known
@@ -128,6 +129,7 @@ impl Store {
         self.note_outcome(identity, library, hash, now_ms, found.into(), deadline)
     }
 
+    /// Stores the result of a search, a probe or a precondition, and removes old ones.
     fn note_outcome(
         &self,
         identity: IdentityId,
@@ -145,8 +147,8 @@ impl Store {
                  last_ms = excluded.last_ms, found = excluded.found",
                 params![identity, library, hash.cast_signed(), now_ms, found],
             )?;
-            // Also removes searches in the future: after the clock was set back, they would stay the newest ones. Outcomes of
-            // checks stay longer: offline processes need them.
+            // Also remove searches in the future, which would stay the newest ones after the clock was set back.
+            // Results of preconditions stay longer, because offline processes need them.
             tx.run(
                 "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 \
                  AND (identity <> ?3 OR last_ms NOT BETWEEN ?4 AND ?2)",

@@ -2,8 +2,8 @@
 
 use crate::model::Sequence;
 
-/// The position of a change: the low half of its change sequence (the first one of a store is a multiple of 2^32), then
-/// its number within the transaction.
+/// Returns the position of a change: the low half of its change sequence, then its number within the transaction. The
+/// upper half is the same for all sequences of a store.
 ///
 /// Positions are rowids that only grow, so each row is appended at the end of the table. `SQLite` then fills pages
 /// completely. In an index with other keys it would rebalance three pages at every eighth row.

@@ -16,8 +16,8 @@ use crate::platform::deadline::Deadline;
 const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 
 impl Store {
-    /// Stores the result of a probe that began at the change sequence `begun`. `current` decides whether the probe
-    /// proves a listing to be current; it gets the stored row and the library as probed.
+    /// Stores the result of a probe that began at the change sequence `begun`. `current` returns whether the probe
+    /// proves a listing to be current, from the stored row and the library as probed.
     pub fn probed(
         &self,
         identity: IdentityId,
@@ -49,15 +49,16 @@ impl Store {
             note_day(tx, now_ms)?;
             let after = libraries(tx.connection, identity)?;
             for row in not_in(&before, &after).chain(not_in(&after, &before)) {
-                restart_history(tx, row.id)?; // a library that came back, with its old listing
+                restart_history(tx, row.id)?; // the library vanished, or came back with its old listing
             }
-            for (row, is) in before
+            for (row, probed) in before
                 .iter()
-                .filter_map(|row| Some((row, after.iter().find(|is| is.id == row.id)?)))
+                .filter_map(|row| Some((row, after.iter().find(|probed| probed.id == row.id)?)))
             {
-                let shown = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
-                if shown(row) != shown(is) {
-                    restart_history(tx, row.id)?; // each change in the feed names its library, which changed
+                let name_of = |row: &LibraryRow| (row.library.title.clone(), row.library.section.clone());
+                if name_of(row) != name_of(probed) {
+                    // Changes in the feed have the library's title and section.
+                    restart_history(tx, row.id)?;
                 }
             }
             if before.iter().map(lasting).eq(after.iter().map(lasting)) {
@@ -76,7 +77,7 @@ fn not_in<'r>(one: &'r [LibraryRow], other: &'r [LibraryRow]) -> impl Iterator<I
 }
 
 /// Removes the listings of libraries that the server has not shown for a month, and those libraries unless they have
-/// confirmed matches. Matches do not expire: they are kept under a new library id until the library comes back.
+/// confirmed matches. Matches do not expire. They are kept under a new library id until the library comes back.
 fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Result<()> {
     let c = tx.connection;
     c.execute(
@@ -91,7 +92,7 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
     if !any_expired {
         return Ok(());
     }
-    // Libraries that have nothing but matches left, as after an earlier call, stay as they are.
+    // Leave libraries that have only matches, as after an earlier call.
     let gone: Vec<(LibraryId, bool)> = c.rows(
         "SELECT id, matches FROM (SELECT *, EXISTS (SELECT 1 FROM tables WHERE library = libraries.id) AS matches \
          FROM libraries) l WHERE identity = ?1 AND NOT present AND gone_ms <= ?2 \

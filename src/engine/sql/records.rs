@@ -1,7 +1,7 @@
 //! The log of records: entries of hosts' tables, and confirmed matches. A row is a value under a name, or the removal
-//! of a name. The log is the truth; segments are made from it. A row is deleted when it is replaced, when it is a
-//! removal that a segment holds, or when its table is cleared. The write that leaves too many unmerged rows makes a
-//! segment of them.
+//! of a name. Segments are built from the log, and can be rebuilt from it. A row is deleted when it is replaced, when a
+//! segment holds it as a removal, or when its table is cleared. A write that leaves too many unmerged rows flushes them
+//! into a segment.
 
 use rusqlite::{Connection, params};
 use serde::{Deserialize, Serialize};
@@ -21,9 +21,9 @@ use crate::platform::files;
 /// The segments of the records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// The change sequence when segments or tables changed last.
+    /// The change sequence at which segments or tables last changed.
     pub changed: Sequence,
-    /// Records of up to this change sequence are in segments.
+    /// Records up to this change sequence are in segments.
     pub merged: Sequence,
     /// The newest first.
     pub segments: Vec<NamedSegment>,
@@ -71,7 +71,7 @@ pub struct RecordRow {
     pub table: TableId,
     /// The entry's name.
     pub name: Vec<u8>,
-    /// The value and its length; without the value if that is long. `None` for a removal.
+    /// The value, unless it is long, and its length. `None` for a removal.
     pub value: Option<(Option<Vec<u8>>, u64)>,
     /// When it expires, Unix ms.
     pub expires_ms: Option<i64>,
@@ -80,18 +80,18 @@ pub struct RecordRow {
 /// The changes since a snapshot.
 #[derive(Clone, Debug)]
 pub struct RecordsState {
-    /// The change sequence of that moment.
+    /// The change sequence at which they were read.
     pub sequence: Sequence,
     /// Manifest and tables, if they changed.
     pub manifest: Option<(Manifest, Vec<TableRow>)>,
-    /// Records since then; with a manifest, those that its segments lack.
+    /// Records since the snapshot; with a manifest, the records that its segments lack.
     pub rows: Vec<RecordRow>,
 }
 
-/// The log at one moment.
+/// The log at one change sequence.
 pub struct RecordLog<'c> {
     pub(super) connection: &'c Connection,
-    /// The change sequence of that moment.
+    /// The change sequence at which it is read.
     pub sequence: Sequence,
 }
 
@@ -136,6 +136,7 @@ fn text_of(segments: &[NamedSegment]) -> String {
     each.collect::<Vec<_>>().join(" ")
 }
 
+/// Reads the tables of hosts.
 fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
     connection.rows(
         "SELECT id, name, entries, bytes FROM tables WHERE name IS NOT NULL",
@@ -151,7 +152,8 @@ fn tables(connection: &Connection) -> rusqlite::Result<Vec<TableRow>> {
     )
 }
 
-/// Rows of the log that satisfy the condition `which`, with values of at most `long` bytes; -1: without values.
+/// Returns rows of the log that satisfy the condition `which`, with values of at most `long` bytes; with -1, without
+/// values.
 pub(super) fn rows(
     connection: &Connection,
     which: &str,
@@ -179,7 +181,7 @@ pub(super) fn rows(
     )
 }
 
-/// Condition for tables of matches: their library is not cleared. Matches of a cleared one are swept later.
+/// Condition for tables of matches whose library is not cleared. Matches of a cleared library are swept later.
 pub(super) const OF_A_LIBRARY: &str = "library IN (SELECT id FROM libraries WHERE identity > 0)";
 
 // Conditions for rows of the log after row ?1: all of them, or records of hosts' tables.
@@ -235,8 +237,8 @@ impl Store {
         }
     }
 
-    /// The changes since a snapshot of this change sequence and manifest; `None`: everything. The result is `None` if not
-    /// `patient` and the call would have to wait. Values of more than `long` bytes stay in the log.
+    /// The changes since a snapshot of this change sequence and manifest; `None`: everything. The result is `None` if
+    /// not `patient` and the call would have to wait. Values of more than `long` bytes stay in the log.
     pub fn records_since(
         &self,
         since: Option<(Sequence, Sequence)>,
@@ -293,7 +295,8 @@ fn bytes(most: usize) -> i64 {
     i64::try_from(most).unwrap_or(i64::MAX)
 }
 
-/// Makes readers reload manifest and tables. Stores the sequence, as the last record may be removed in the same write.
+/// Makes readers reload manifest and tables. Stores the sequence, because this write may remove the last record, from
+/// which the sequence is derived otherwise.
 fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
     tx.run("UPDATE store SET manifest = ?1, sequence = ?1", [tx.sequence])
 }
@@ -309,7 +312,7 @@ impl RecordLog<'_> {
         manifest(self.connection)
     }
 
-    /// All collections that are not cleared: a cleared library's matches count for no limit.
+    /// Returns all collections that are not cleared. The matches of a cleared library do not count towards the limit.
     pub fn collections(&self) -> rusqlite::Result<Vec<Collection>> {
         self.connection.rows(
             &format!(
@@ -358,7 +361,7 @@ impl RecordLog<'_> {
         )
     }
 
-    /// The value of a row and its length; without the value if that is longer than `long`.
+    /// Returns the value of a row, unless it is longer than `long`, and its length.
     pub fn row(&self, id: i64, long: usize) -> rusqlite::Result<Option<(Option<Vec<u8>>, u64)>> {
         let row = rows(self.connection, "id = ?1", id, bytes(long), 1)?.pop();
         Ok(row.and_then(|row| row.value))
@@ -419,13 +422,13 @@ impl<'t> RecordTx<'t> {
         Ok(TableId(id))
     }
 
-    /// Clears a table in constant time: its number becomes invalid, and later writes sweep its records.
+    /// Clears a table in constant time. Its id becomes invalid, and later writes sweep its records.
     pub fn clear_table(&self, id: TableId) -> rusqlite::Result<()> {
         self.tx.run("UPDATE tables SET name = NULL WHERE id = ?1", [id])?;
         manifest_changed(self.tx)
     }
 
-    /// Stores the manifest, newest segment first. Records of up to this write are in these segments.
+    /// Stores the manifest, newest segment first. These segments have the records up to this write.
     pub fn name_segments(&self, segments: &[NamedSegment]) -> rusqlite::Result<()> {
         let new_segment = segments.first().map(|one| one.name);
         self.tx
@@ -441,10 +444,10 @@ impl<'t> RecordTx<'t> {
     /// Replaces consecutive segments by one, if the manifest still names them.
     pub fn replace_segments(&self, old: &[SegmentName], new: NamedSegment) -> rusqlite::Result<bool> {
         let mut segments = manifest(self.tx.connection)?.segments;
-        let places = segments.windows(old.len());
-        let Some(at) = places
+        let windows = segments.windows(old.len());
+        let Some(at) = windows
             .map(|some| some.iter().map(|one| one.name).eq(old.iter().copied()))
-            .position(|is| is)
+            .position(|is_match| is_match)
         else {
             return Ok(false);
         };

@@ -1,4 +1,5 @@
-//! Request arguments that a server refused, stored with its version: another version may accept them.
+//! Request arguments that a server refused. They are stored with the server's version, as another version may accept
+//! them.
 
 use rusqlite::params;
 

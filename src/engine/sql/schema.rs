@@ -1,4 +1,4 @@
-//! Making a database, and connecting to one.
+//! Creates databases, and connects to them.
 
 use std::path::Path;
 
@@ -18,14 +18,15 @@ pub fn journal(wal: bool) -> &'static str {
     if wal { "WAL" } else { "TRUNCATE" }
 }
 
+/// Connects to a database.
 pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    // NO_MUTEX: a connection is used behind our own lock. NOFOLLOW: the folder may be another user's.
+    // NO_MUTEX: our own lock guards each connection. NOFOLLOW: the folder may belong to another user.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(BUSY)?;
     // No plan depends on a bound value. Otherwise SQLite would plan some statements again at each run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    // In tests all statements stay cached until their plans are checked.
+    // Tests keep all statements cached until their plans are checked.
     connection.set_prepared_statement_cache_capacity(if cfg!(test) { 10_000 } else { 64 });
     Ok(connection)
 }
@@ -39,14 +40,14 @@ pub fn warn_of_network() {
     log::warn!("this file system does not share memory between processes: the store works without WAL, more slowly");
 }
 
-/// Makes a complete, closed database in an empty file that no other process knows, with the content of the `earlier`
-/// store if given. The caller syncs the file, as `SQLite` would do so a dozen times.
+/// Creates a complete, closed database in an empty file that no other process knows, with the content of the `earlier`
+/// store if given. The caller syncs the file once; `SQLite` would sync it a dozen times.
 pub fn make(path: &Path, wal: bool, earlier: Option<&Path>) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);
     let secret: [u8; 32] = files::random().map_err(random)?;
-    // No two databases share a change sequence or a library id, so what a process remembers of a database that was
-    // renamed to `.broken` matches nothing in its successor. Below 2^52, for JSON.
+    // No two databases share a change sequence or a library id. So the data that a process has of a database that was
+    // renamed to `.broken` matches nothing in its successor. Ids stay below 2^52 because of JSON.
     let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 12) + 1;
     let first = first << 32;
 
@@ -74,8 +75,8 @@ pub fn make(path: &Path, wal: bool, earlier: Option<&Path>) -> rusqlite::Result<
     if earlier.is_some() {
         connection.execute_batch("DETACH earlier")?;
     }
-    // Last, so that the log is empty when the database is closed. On a full disk `SQLite` reports no error if it cannot
-    // empty the log on closing, and the file would get its name without that data.
+    // Set the mode last, so that the log is empty when the database is closed. On a full disk `SQLite` reports no error
+    // if it cannot empty the log on closing, and the file would get its name without that data.
     let wanted = journal(wal);
     let mode: String = connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
     if !mode.eq_ignore_ascii_case("wal") {

@@ -9,7 +9,7 @@ use super::tx::Tx;
 use crate::engine::segment::{put_varint, varint};
 use crate::model::LibraryId;
 
-/// Pages of `seen` from here on hold single items that were merged while a listing was under way.
+/// From this page number on, `seen` has single items that were merged while a listing was under way.
 const MERGED_PAGES: i64 = 1 << 40;
 
 /// Stores the row numbers of a page, in any order.
@@ -20,8 +20,8 @@ pub fn note_page(tx: &Tx<'_>, library: LibraryId, page: i64, ids: Vec<i64>) -> r
     )
 }
 
-/// Stores that an item was merged one by one, as a page of its own, so that a listing under way does not mark it as
-/// gone.
+/// Stores the row of an item that was merged one by one as a separate page, so that a listing under way does not mark
+/// it as gone.
 pub fn note_merged(tx: &Tx<'_>, library: LibraryId, id: i64) -> rusqlite::Result<()> {
     note_page(tx, library, MERGED_PAGES + id, vec![id])
 }
@@ -81,24 +81,24 @@ impl SeenRows {
 
     /// Returns whether the set has this number.
     pub fn has(&self, id: i64) -> bool {
-        let behind = self.0.partition_point(|(first, _)| *first <= id);
-        behind > 0 && id <= self.0[behind - 1].1
+        let after = self.0.partition_point(|(first, _)| *first <= id);
+        after > 0 && id <= self.0[after - 1].1
     }
 }
 
-/// Encodes row numbers for a cell: for each run two varints, its distance from the last run, and its length less one.
+/// Encodes row numbers for a cell. Each run has two varints: its distance from the run before, and its length less one.
 fn packed(ids: Vec<i64>) -> Vec<u8> {
     let mut cell = Vec::new();
-    let mut behind = 0;
+    let mut last_end = 0;
     for (first, last) in SeenRows::new(ids.into_iter().map(|id| (id, id)).collect()).0 {
-        put_varint(&mut cell, first.abs_diff(behind));
+        put_varint(&mut cell, first.abs_diff(last_end));
         put_varint(&mut cell, first.abs_diff(last));
-        behind = last;
+        last_end = last;
     }
     cell
 }
 
-/// Appends the runs of a cell made by [`packed`]: each from its first number to its last one, included.
+/// Appends the runs of a cell made by [`packed`].
 fn unpack(mut cell: &[u8], runs: &mut Vec<(i64, i64)>) {
     let mut last = 0_i64;
     while let Some((gap, gap_bytes)) = varint(cell)

@@ -1,4 +1,4 @@
-//! The files of segments: their names, and the removal of those that are not needed.
+//! The files of segments: names them, and removes those that are not needed.
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
@@ -26,8 +26,7 @@ impl StoreFolder {
         self.path().join(format!("{}-{mappings:x}{SUFFIX}", listing_text(name)))
     }
 
-    /// A new name for a library's segment: its source, its change sequence and a random number, so no two contents
-    /// share a name.
+    /// Creates a new name for a library's segment. It has a random number, so that no two contents share a name.
     pub fn new_listing_name(library: LibraryId, generation: Generation, sequence: Sequence) -> ListingName {
         ListingName {
             library,
@@ -70,7 +69,7 @@ impl StoreFolder {
     }
 }
 
-/// A file in the folder: its name and the seconds since its last change; `None` if that is unknown or in the future.
+/// A file in the folder. `age_s`: seconds since its last change; `None` if that is unknown or in the future.
 struct SegmentFile {
     name: String,
     age_s: Option<u64>,
@@ -86,7 +85,7 @@ struct NamedSegments {
 }
 
 impl NamedSegments {
-    /// Returns whether no process needs this segment or will publish it; `None` if it might still be published.
+    /// Returns whether no process needs this segment any more; `None` if a process might still publish it.
     fn is_dead(&self, name: &str) -> Option<bool> {
         if let Some(name) = listing_name(name) {
             // Library ids are never reused, and a library is stored before a segment of it is made.
@@ -131,6 +130,7 @@ impl Store {
         }
     }
 
+    /// Reads the segments that the database refers to.
     fn named_segments(&self) -> Result<NamedSegments> {
         self.read(|connection| {
             let mut libraries =

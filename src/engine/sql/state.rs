@@ -20,13 +20,13 @@ use crate::engine::segment::match_of;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 
-/// Most changes read one by one. With more, the whole state is read.
+/// Maximum number of changes that are read one by one. If there are more, the whole state is read.
 const MAX_CHANGES: i64 = 2_000;
 
 /// The data that a process needs to answer, read at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct StoreState {
-    /// The change sequence of that moment.
+    /// The change sequence at which it was read.
     pub sequence: Sequence,
     /// The incarnation that it was read from.
     #[serde(skip)]
@@ -38,17 +38,17 @@ pub struct StoreState {
     /// Confirmed matches and single items that changed since the segments were made, oldest first; then the
     /// invalidations. For [`StoreState::continued`] libraries: all changes since the earlier state.
     pub changes: Vec<LoggedChange>,
-    /// Libraries whose changes alone were read, as the caller knows an earlier state of them.
+    /// Libraries of which only changes were read, because the caller has an earlier state of them.
     #[serde(skip)]
     pub continued: Vec<LibraryId>,
-    /// When the use of the identity was last stored, Unix ms; 0 if the database must be asked, [`NEVER_FORGOTTEN`] if
-    /// its use is not stored.
+    /// When the use of the identity was last stored, Unix ms; 0 if the database must be read for that,
+    /// [`NEVER_FORGOTTEN`] if its use is not stored.
     ///
     /// [`NEVER_FORGOTTEN`]: super::NEVER_FORGOTTEN
     pub used_ms: i64,
 }
 
-/// Everything that a process needs for an identity, from the rows alone.
+/// Returns all data that a process needs for an identity, without regard to what it knows already.
 pub fn state_of(
     connection: &Connection,
     incarnation: Incarnation,
@@ -57,7 +57,7 @@ pub fn state_of(
     state(connection, incarnation, identity, &DatabaseSequences)
 }
 
-/// What a process already knows beyond the segments: for each part, the change sequence up to which it knows it.
+/// The change sequences up to which a process already knows data beyond the segments.
 pub trait KnownSequences {
     /// Raises the change sequence up to which the single items of a library are known.
     fn raise(&self, row: &mut LibraryRow);
@@ -82,6 +82,7 @@ impl KnownSequences for DatabaseSequences {
     }
 }
 
+/// Reads the state, without the data that the caller knows already.
 fn state(
     connection: &Connection,
     incarnation: Incarnation,
@@ -101,7 +102,6 @@ fn state(
     let known_upto = known.records_known_to(&manifest);
     let mut changes = recorded_since(connection, Some(identity), known_upto, sequence, i64::MAX)?;
     let mut continued = Vec::new();
-    let listed = list::<LoggedChange>();
     for row in &mut libraries {
         let since = known
             .changes_known_to(row, &manifest)
@@ -109,27 +109,12 @@ fn state(
         if let Some(since) = since
             && trimmed_of(connection)? <= since
         {
-            let mut statement = connection.prepare_cached(&format!(
-                "SELECT {listed}, id FROM changes WHERE id > ?1 AND library = ?2 AND kind IN (3, 4, 5, 6, 8, 9) \
-                 ORDER BY id"
-            ))?;
-            changes.retain(|(place, one)| one.library != row.id || *place > end_of(since));
-            for one in statement.query_map(params![end_of(since), row.id], placed)? {
-                changes.push(one?);
-            }
+            changes.retain(|(position, one)| one.library != row.id || *position > end_of(since));
+            changes.extend(logged_since(connection, row.id, since)?);
             continued.push(row.id);
-            continue;
-        }
-        known.raise(row);
-        let mut statement = connection.prepare_cached(&format!(
-            "SELECT {listed}, id FROM changes WHERE id > ?3 AND library = ?1 AND kind IN (8, 9) AND sequence > ?2 ORDER BY id",
-        ))?;
-        let found = statement.query_map(
-            params![row.id, row.segment_sequence, end_of(row.segment_sequence)],
-            placed,
-        )?;
-        for one in found {
-            changes.push(one?);
+        } else {
+            known.raise(row);
+            changes.extend(single_items_since(connection, row.id, row.segment_sequence)?);
         }
     }
     let mut changes = in_order(changes);
@@ -146,22 +131,55 @@ fn state(
     })
 }
 
-/// The change sequence up to which the logs are incomplete: trimmed, or merged into segments.
+/// Returns the changes of a library after `since` that are in the change log, with their positions.
+fn logged_since(
+    connection: &Connection,
+    library: LibraryId,
+    since: Sequence,
+) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
+    connection.rows(
+        &format!(
+            "SELECT {}, id FROM changes WHERE id > ?1 AND library = ?2 AND kind IN (3, 4, 5, 6, 8, 9) \
+             ORDER BY id",
+            list::<LoggedChange>()
+        ),
+        params![end_of(since), library],
+        with_position,
+    )
+}
+
+/// Returns the single items of a library that were added or removed after `since`, with their positions in the log.
+fn single_items_since(
+    connection: &Connection,
+    library: LibraryId,
+    since: Sequence,
+) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
+    connection.rows(
+        &format!(
+            "SELECT {}, id FROM changes WHERE id > ?3 AND library = ?1 AND kind IN (8, 9) AND sequence > ?2 ORDER BY id",
+            list::<LoggedChange>()
+        ),
+        params![library, since, end_of(since)],
+        with_position,
+    )
+}
+
+/// Returns the change sequence up to which the logs are incomplete, because they were trimmed or merged into segments.
 fn trimmed_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value("SELECT max(trimmed, merged) FROM store", [])
 }
 
-/// A change with its place in the log.
-fn placed(row: &Row<'_>) -> rusqlite::Result<(i64, LoggedChange)> {
+/// Reads a change, with its position in the log.
+fn with_position(row: &Row<'_>) -> rusqlite::Result<(i64, LoggedChange)> {
     Ok((row.get(names::<LoggedChange>().len())?, read(row)?))
 }
 
 fn in_order(mut changes: Vec<(i64, LoggedChange)>) -> Vec<LoggedChange> {
-    changes.sort_by_key(|(place, _)| *place);
+    changes.sort_by_key(|(position, _)| *position);
     changes.into_iter().map(|(_, change)| change).collect()
 }
 
-/// Confirmed matches that writes later than this recorded or removed, with their places.
+/// Returns the confirmed matches that were recorded or removed after `since`, with their positions in the log.
 fn recorded_since(
     connection: &Connection,
     identity: Option<IdentityId>,
@@ -176,13 +194,13 @@ fn recorded_since(
         params![end_of(since), identity, most],
         |row| {
             let match_of = |value| match_of(value, now);
-            let given = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
+            let recorded = row.get_ref(3)?.as_blob_or_null()?.and_then(match_of);
             let change = LoggedChange {
                 library: row.get(1)?,
-                kind: given.map_or(LoggedKind::Forgotten, |_| LoggedKind::Matched),
+                kind: recorded.map_or(LoggedKind::Forgotten, |_| LoggedKind::Matched),
                 path: row.get(2)?,
-                rating_key: given.map_or_else(String::new, |(key, _)| key.to_owned()),
-                sequence: given.map_or(now, |(_, given)| given),
+                rating_key: recorded.map_or_else(String::new, |(key, _)| key.to_owned()),
+                sequence: recorded.map_or(now, |(_, recorded_at)| recorded_at),
             };
             Ok((row.get(0)?, change))
         },
@@ -210,7 +228,8 @@ impl Store {
             return Ok((identity, state));
         }
         self.read_first(|connection| {
-            // Read first: if the log is lost during the read, the state belongs to an incarnation that has ended.
+            // Get the incarnation first: if the log is lost during the read, the state belongs to an incarnation that
+            // has ended.
             let incarnation = self.incarnation();
             let identity = identity_of(connection, endpoint)?;
             if endpoint.is_none()
@@ -225,9 +244,9 @@ impl Store {
         })
     }
 
-    /// The changes after `since`, oldest first, and the sequence up to which they go. `since` is a sequence of this
-    /// incarnation. Returns `None` if [`Store::state_at`] must be read instead, because there are too many changes or
-    /// unsuitable ones. If not `patient`, also `None` while another thread reads.
+    /// Returns the change sequence now, and the changes after `since`, oldest first. `since` is a sequence of
+    /// `incarnation`. The changes are `None` if the caller must read [`Store::state_at`] instead: there are too many,
+    /// or one concerns whole libraries. The result is `None` if not `patient` and another thread reads.
     pub fn changes(
         &self,
         identity: Option<IdentityId>,
@@ -250,13 +269,15 @@ impl Store {
                     list::<LoggedChange>()
                 ),
                 params![end_of(since), identity, MAX_CHANGES],
-                placed,
+                with_position,
             )?;
             let recorded = recorded_since(connection, identity, since, now, MAX_CHANGES)?;
-            let many = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES);
-            let again = many(&found) || many(&recorded) || found.iter().any(|(_, one)| one.kind == LoggedKind::Library);
+            let reaches_limit = |some: &[_]| i64::try_from(some.len()).is_ok_and(|count| count >= MAX_CHANGES);
+            let must_reload = reaches_limit(&found)
+                || reaches_limit(&recorded)
+                || found.iter().any(|(_, one)| one.kind == LoggedKind::Library);
             found.extend(recorded);
-            Ok((now, (!again).then(|| in_order(found))))
+            Ok((now, (!must_reload).then(|| in_order(found))))
         };
         let read = self.read_if(patient, work);
         if self.incarnation() != incarnation {

@@ -1,9 +1,9 @@
 //! The state file: a cache of the rows that opening reads, kept beside the database. A process that only looks up known
 //! paths never opens `SQLite`.
 //!
-//! It belongs to one change sequence. It is trusted only while the version page shows that sequence, database and log
-//! are the same unchanged files, and the machine was not restarted. Otherwise the database is opened. So a stale state
-//! file need not be removed or repaired.
+//! The file belongs to one change sequence. A process trusts it only if the version page shows that sequence, database
+//! and log are the same unchanged files, and the machine was not restarted. Otherwise the process opens the database.
+//! So a stale state file need not be removed or repaired.
 
 use std::io::{Read, Write};
 
@@ -17,13 +17,13 @@ use crate::platform::clock::coarse_ms;
 use crate::platform::files;
 use crate::platform::stamp::{Compared, FileStamp, boot};
 
-/// The file's first bytes, with the number of its form.
+/// The file's first bytes, with the number of its format.
 const MAGIC: &[u8; 8] = b"PLXSTAT5";
 /// Longer files are not read.
 const MAX_LENGTH: u64 = 1 << 22;
-/// Size of the first read: most files are shorter.
+/// Size of the first read. Most files are shorter.
 const FIRST_READ: usize = 1 << 14;
-/// Most endpoints whose states are kept.
+/// Maximum number of endpoints whose states are kept.
 const MAX_VIEWS: usize = 8;
 
 /// The content of the file.
@@ -52,18 +52,19 @@ pub struct CachedView {
 pub struct StoreFiles {
     pub database: FileStamp,
     pub log: [FileStamp; 2],
-    /// When they were inspected, by the clock of lookups, read before the first one.
+    /// When they were inspected, by [`coarse_ms`], read before the first file.
     pub looked_ms: u64,
     boot: Vec<u8>,
 }
 
 impl StoreFiles {
-    /// `None` if stamps do not show whether the files changed.
+    /// Inspects the files of a folder. `None` if stamps do not show whether the files changed.
     pub fn of(folder: &StoreFolder) -> Option<Self> {
         let [wal, shm] = folder.log();
         Some(Self {
             looked_ms: coarse_ms(),
-            // SQLite changes the owner of the log and its index each time that root opens them.
+            // SQLite sets the owner of the log and its index each time that root opens them, so compare their content
+            // only.
             log: [
                 FileStamp::of(wal, Compared::Content)?,
                 FileStamp::of(shm, Compared::Nothing)?,
@@ -85,8 +86,8 @@ impl StoreFiles {
     }
 }
 
-/// The state file of a folder if it can be trusted, with the version page that shows its sequence, and the store's
-/// files.
+/// Reads the state file of a folder, if it can be trusted. Also returns the version page that shows its sequence, and
+/// the store's files.
 pub fn find(folder: &StoreFolder) -> Option<(CachedState, VersionPage, StoreFiles)> {
     let mut bytes = Vec::with_capacity(FIRST_READ);
     let file = files::readable(&folder.state()).ok()?;
@@ -97,15 +98,15 @@ pub fn find(folder: &StoreFolder) -> Option<(CachedState, VersionPage, StoreFile
     (page.state() == PageState::Equal(cached.sequence.0)).then_some((cached, page, files))
 }
 
-/// Writes the state of a change sequence, unless a later change could not be noticed. `is_still` returns whether
-/// nothing was committed since.
+/// Writes the state of a change sequence, unless later changes of the files might go unnoticed. `is_unchanged` returns
+/// whether nothing was committed since.
 pub fn write_state_file(
     folder: &StoreFolder,
     mut cached: CachedState,
     files: &StoreFiles,
-    is_still: impl Fn() -> bool,
+    is_unchanged: impl Fn() -> bool,
 ) -> std::io::Result<()> {
-    if !files.are_settled() || !is_still() {
+    if !files.are_settled() || !is_unchanged() {
         return Ok(());
     }
     // Keep the states of other endpoints that belong to the same change sequence.
@@ -117,11 +118,11 @@ pub fn write_state_file(
     }
     let bytes = encode(&cached, &files.bytes()).filter(|bytes| (bytes.len() as u64) < MAX_LENGTH);
     let Some(bytes) = bytes else { return Ok(()) };
-    let place = folder.state();
-    let temporary = place.with_extension(format!("state.{}.new", std::process::id()));
+    let path = folder.state();
+    let temporary = path.with_extension(format!("state.{}.new", std::process::id()));
     let done = files::fresh(&temporary)
         .and_then(|mut file| file.write_all(&bytes))
-        .and_then(|()| files::rename(&temporary, &place));
+        .and_then(|()| files::rename(&temporary, &path));
     if done.is_err() {
         let _ = files::remove(&temporary);
     }

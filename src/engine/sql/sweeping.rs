@@ -22,9 +22,9 @@ const CLEARED_PER_WRITE: i64 = 400;
 impl Store {
     /// Deletes rows that no reader can see, at most `slice` of each kind. Returns whether some may be left.
     pub fn sweep(&self, slice: usize, deadline: Deadline) -> Result<bool> {
-        // Finding shows and seasons without episodes means reading all episodes, so it is done only after episodes were
-        // swept.
-        let shows = self.may_have_orphans.load(Ordering::Relaxed);
+        // Sweep shows and seasons without episodes only after episodes were swept, because finding them means reading
+        // all episodes.
+        let sweeps_shows = self.may_have_orphans.load(Ordering::Relaxed);
         let left = self.write(deadline, |tx| {
             tx.run(
                 "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
@@ -51,14 +51,14 @@ impl Store {
             ] {
                 let mut statement = tx.prepare_cached(statement)?;
                 if statement.parameter_count() > 0 {
-                    statement.raw_bind_parameter(1, shows)?;
+                    statement.raw_bind_parameter(1, sweeps_shows)?;
                 }
                 let mut rows = statement.raw_query();
                 while rows.next()?.is_some() {} // a pragma returns rows
             }
             Ok(false)
         })?;
-        if !left && shows {
+        if !left && sweeps_shows {
             self.may_have_orphans.store(false, Ordering::Relaxed);
         }
         Ok(left)
@@ -90,8 +90,8 @@ impl FromCells for DeadItem {
 }
 
 /// Condition for rows of evicted listings, and of items added one by one before the eviction. Eviction negates
-/// `generation`: rows of a listing that began later have a higher `born`, and items added one by one since then have
-/// `born` = `generation`, which is negative.
+/// `generation`. Rows of a listing that began later have a higher `born`. Items added one by one since the eviction
+/// have `born` = `generation`, which is negative.
 const EVICTED: &str =
     "l.identity > 0 AND l.dead_items AND l.generation < 0 AND i.born BETWEEN l.generation + 1 AND -l.generation";
 
@@ -101,9 +101,9 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     let c = tx.connection;
     // `LIMIT ?1` alone would make SQLite plan the statement again for each value.
     //
-    // Three reasons to be dead, each a statement of its own, as one with OR would read every item: the library has no
-    // identity; the listing was evicted; the row ended, and neither the current generation nor the feed needs it. Such
-    // a row stays while a page requested before its end may still arrive.
+    // A row is dead for one of three reasons: its library has no identity; its listing was evicted; or it ended, and
+    // neither the current generation nor the feed needs it. An ended row stays while a page requested before its end
+    // may still arrive. There is one statement per reason, because one with OR would read every item.
     let mut dead: Vec<DeadItem> = Vec::new();
     let mut evicted = 0;
     for whose in [
@@ -139,7 +139,8 @@ pub fn sweep_slice(tx: &Tx<'_>, slice: usize) -> rusqlite::Result<Swept> {
     })
 }
 
-/// Deletes some records of a cleared table, or the table once it has none. Returns whether there may be more.
+/// Deletes some records of a cleared table, or the table if no records are left. Returns whether there may be more to
+/// delete.
 pub fn sweep_cleared(c: &Connection) -> rusqlite::Result<bool> {
     let cleared: Option<(TableId, i64)> = c.find(
         "SELECT id, swept FROM tables WHERE name IS NULL AND library IS NULL LIMIT 1",

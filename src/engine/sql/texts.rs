@@ -1,10 +1,10 @@
-//! The texts of an item in one cell: its title, its ids, its paths.
+//! Encodes the texts of an item in one cell: its title, its ids and its paths.
 //!
 //! Repeated parts are stored once. An id of a known kind is stored as its kind and number. A path mostly repeats the
 //! title, and its file name repeats its folder: such a part is a reference to its first occurrence.
 //!
-//! Measured with 100,000 films: 94 bytes a cell instead of 192; the database takes 287 bytes an item with both indexes.
-//! Plain texts and a segment would exceed the 420 bytes that an item may take.
+//! Measured with 100,000 films: a cell takes 94 bytes instead of 192, and the database 287 bytes per item with both
+//! indexes. With plain texts an item would take more than the limit of 420 bytes, together with its part of a segment.
 //!
 //! | field | encoded as |
 //! |---|---|
@@ -13,10 +13,10 @@
 //! | external ids | their number (varint), ids |
 //! | paths | their number (varint), each: length (varint), pieces |
 //!
-//! An id starts with a byte: 0 for a text, else the number of a prefix in [`PREFIXES`] and the form of the rest
-//! ([`TEXT`] …). A piece starts with a varint whose lowest bit tells a copy from new bytes, and whose other bits are
-//! the length. New bytes follow. A copy has at least [`SHORTEST_COPY`] bytes and is followed by its offset in the title
-//! and paths decoded so far.
+//! An id starts with a byte: the number of a prefix in [`PREFIXES`], and the form of the rest ([`TEXT`] …). A piece
+//! starts with a varint: the lowest bit is 1 for a copy and 0 for new bytes, and the other bits are the length. New
+//! bytes follow it. For a copy, its offset in the title and paths decoded so far follows. A copy has at least
+//! [`SHORTEST_COPY`] bytes; its length is stored less these.
 
 use std::fmt::Write;
 
@@ -41,8 +41,8 @@ const PREFIXES: [&str; 11] = [
     "mbid://",
 ];
 
-/// The form of an id after its prefix, part of the format: text; a number (count of decimal digits, and a varint); 24
-/// hexadecimal digits (12 bytes); a UUID (16 bytes).
+/// The forms of an id after its prefix, part of the format. `TEXT`: a text. `NUMBER`: the count of decimal digits, and
+/// a varint. `PLEX`: 24 hexadecimal digits in 12 bytes. `UUID`: 16 bytes.
 const TEXT: usize = 0;
 const NUMBER: usize = 1;
 const PLEX: usize = 2;
@@ -55,8 +55,8 @@ const DASHES: [usize; 4] = [8, 13, 18, 23];
 
 /// The shortest copy.
 const SHORTEST_COPY: usize = 4;
-/// The longest text that is decoded. Rows of servers are shorter; the limit keeps a damaged length from allocating
-/// more.
+/// Maximum length of a decoded text. Texts of servers are shorter. The limit prevents large allocations if a length is
+/// damaged.
 const MAX_TEXT: usize = 32 << 20;
 
 /// The texts of an item.
@@ -82,11 +82,11 @@ pub struct Packer {
     out: Vec<u8>,
     /// The title and the paths so far, one after another.
     decoded: Vec<u8>,
-    /// By a hash of four bytes: the last position of these bytes in `decoded`, plus one; 0 for none.
-    places: Vec<u16>,
+    /// For each hash of four bytes, the last position of such bytes in `decoded`, plus one; 0 for none.
+    positions: Vec<u16>,
 }
 
-const PLACES: usize = 256;
+const POSITIONS: usize = 256;
 
 impl Packer {
     /// The cell of an item.
@@ -101,8 +101,8 @@ impl Packer {
         }
         put_varint(&mut self.out, item.parts.len() as u64);
         if !item.parts.is_empty() {
-            self.places.clear();
-            self.places.resize(PLACES, 0);
+            self.positions.clear();
+            self.positions.resize(POSITIONS, 0);
             self.decoded.extend_from_slice(item.title.as_bytes());
             self.index_positions(0, self.decoded.len());
         }
@@ -113,17 +113,18 @@ impl Packer {
         &self.out
     }
 
+    /// Encodes a path as pieces: copies of earlier bytes, and new bytes between them.
     fn put_path(&mut self, path: &[u8]) {
         let mut at = self.decoded.len();
-        let mut new = at;
+        let mut new_from = at;
         self.decoded.extend_from_slice(path);
         let end = self.decoded.len();
         while let Some(four) = self.four(at) {
-            let place = &mut self.places[Self::place(four)];
-            let before = usize::from(*place);
-            // The start of a copy is enough: the bytes after it are the same in both places.
+            let position = &mut self.positions[Self::slot(four)];
+            let before = usize::from(*position);
+            // Only the start of a copy is stored: the bytes after it are the same at both positions.
             if let Ok(here) = u16::try_from(at + 1) {
-                *place = here;
+                *position = here;
             }
             let Some(from) = before.checked_sub(1).filter(|from| self.four(*from) == Some(four)) else {
                 at += 1;
@@ -134,13 +135,13 @@ impl Packer {
                     &self.decoded[from + SHORTEST_COPY..],
                     &self.decoded[at + SHORTEST_COPY..],
                 );
-            self.put_new(new, at);
+            self.put_new(new_from, at);
             put_varint(&mut self.out, ((length - SHORTEST_COPY) as u64) << 1 | 1);
             put_varint(&mut self.out, from as u64);
             at += length;
-            new = at;
+            new_from = at;
         }
-        self.put_new(new, end);
+        self.put_new(new_from, end);
     }
 
     fn put_new(&mut self, from: usize, to: usize) {
@@ -154,15 +155,16 @@ impl Packer {
         self.decoded.get(at..at + SHORTEST_COPY)?.try_into().ok()
     }
 
-    fn place(four: [u8; SHORTEST_COPY]) -> usize {
-        (u32::from_le_bytes(four).wrapping_mul(0x9E37_79B1) >> 24) as usize % PLACES
+    fn slot(four: [u8; SHORTEST_COPY]) -> usize {
+        (u32::from_le_bytes(four).wrapping_mul(0x9E37_79B1) >> 24) as usize % POSITIONS
     }
 
-    /// Enters the positions from `from` on, up to `to`, into `places`.
+    /// Stores the positions from `from` up to `to` in `positions`.
     fn index_positions(&mut self, from: usize, to: usize) {
+        // Positions are stored plus one; see `positions`.
         for (four, at) in self.decoded[from..to].windows(SHORTEST_COPY).zip(from + 1..) {
             if let (Ok(four), Ok(at)) = (four.try_into(), u16::try_from(at)) {
-                self.places[Self::place(four)] = at;
+                self.positions[Self::slot(four)] = at;
             }
         }
     }
@@ -178,6 +180,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
+/// Encodes an id in the shortest form that decodes to the same text.
 fn put_id(out: &mut Vec<u8>, id: &str) {
     let mut known = PREFIXES.iter().enumerate().skip(1);
     let known = known.find_map(|(at, prefix)| Some((at, id.strip_prefix(prefix)?)));

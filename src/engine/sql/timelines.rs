@@ -1,9 +1,9 @@
-//! Timelines: within one timeline, a change sequence stands for one state only.
+//! Timelines. Within one timeline, a change sequence stands for one state only.
 //!
 //! A power cut loses the last commits, and a restored copy loses more. Later commits then use the same change sequences
 //! again. So the first commit after a start of the machine, or in a replaced database file, begins a new timeline. The
-//! cursor of a feed reader names its timeline. It stays valid in later timelines, unless its position is after the end
-//! of its own.
+//! cursor of a feed reader names its timeline. The cursor stays valid in later timelines, unless its position is after
+//! the end of its own timeline.
 
 use std::sync::atomic::Ordering;
 
@@ -21,7 +21,8 @@ use crate::platform::stamp::boot;
 const MAX_TIMELINES: i64 = 1_000;
 
 impl Store {
-    /// Begins a timeline with this transaction if the machine was started, or the file replaced, since the last commit.
+    /// Begins a timeline with this transaction if the machine was started or the file was replaced since the last
+    /// commit.
     pub(super) fn begin_timeline_if_needed(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
         let opened = self.opened.newest().number + 1;
         if self.on_timeline.load(Ordering::Relaxed) == opened {
@@ -35,7 +36,7 @@ impl Store {
         let c = tx.connection;
         let last: Option<String> = c.find_value("SELECT here FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
         if last.is_some_and(|last| last == here) {
-            // Set only if the timeline was committed earlier: this transaction may still roll back.
+            // Set it only if an earlier transaction committed the timeline: this one may still roll back.
             self.on_timeline.store(opened, Ordering::Relaxed);
             return Ok(());
         }

@@ -1,4 +1,4 @@
-//! Items by title. The index is made when a title is first searched: most hosts never do.
+//! Finds items by title. The index is built at the first search, since most hosts never search by title.
 
 use std::collections::BTreeSet;
 
@@ -23,6 +23,7 @@ pub struct TitledItem {
     show_title: String,
 }
 
+/// Returns the folded titles of an item and its show.
 fn folds<'t>(title: &'t str, show_title: &'t str) -> impl Iterator<Item = String> + use<'t> {
     [title, show_title]
         .into_iter()
@@ -69,21 +70,21 @@ pub fn without_index(
          AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
         list::<ItemRow>()
     ))?;
-    let (mut equal, mut fitting) = (Vec::new(), Vec::new());
+    let (mut equal, mut with_words) = (Vec::new(), Vec::new());
     for row in statement.query_map([library], read::<ItemRow>)? {
         let item = row?.item;
         let folds: BTreeSet<String> = folds(&item.title, &item.show_title).collect();
         if folds.contains(wanted) {
             equal.push(item);
         } else if equal.is_empty() {
-            let fits = folds.into_iter().filter(|fold| has_all_words(fold, wanted));
-            fitting.extend(fits.map(|fold| (fold.len(), fold, item.clone())));
+            let matching = folds.into_iter().filter(|fold| has_all_words(fold, wanted));
+            with_words.extend(matching.map(|fold| (fold.len(), fold, item.clone())));
         }
     }
     let by_words = equal.is_empty();
     if by_words {
-        fitting.sort_by(|(a_length, a, _), (b_length, b, _)| (a_length, a).cmp(&(b_length, b)));
-        equal.extend(fitting.into_iter().map(|(.., item)| item));
+        with_words.sort_by(|(a_length, a, _), (b_length, b, _)| (a_length, a).cmp(&(b_length, b)));
+        equal.extend(with_words.into_iter().map(|(.., item)| item));
     }
     let total = equal.len();
     equal.truncate(limit);
@@ -110,16 +111,16 @@ pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit
         let mut folds =
             connection.prepare_cached("SELECT DISTINCT fold FROM titles WHERE library = ?1 ORDER BY fold")?;
         let mut rows = folds.query([library])?;
-        let mut fitting = Vec::new();
+        let mut with_words = Vec::new();
         while let Some(row) = rows.next()? {
             let fold = row.get_ref(0)?.as_str().unwrap_or_default();
             if has_all_words(fold, wanted) {
-                fitting.push(fold.to_owned());
+                with_words.push(fold.to_owned());
             }
         }
         // Shorter titles first: they have fewer words besides the wanted ones.
-        fitting.sort_by_key(String::len);
-        for fold in &fitting {
+        with_words.sort_by_key(String::len);
+        for fold in &with_words {
             found.add(&mut select, params![library, fold], limit, |_| true)?;
         }
     }
@@ -127,8 +128,8 @@ pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit
 }
 
 impl Store {
-    /// The listed items whose title, or whose show's title, equals this one but for case, accents and punctuation; if
-    /// there are none, those with all its words. At most `limit`.
+    /// Returns at most `limit` listed items with this title, or whose show has it, without regard to case, accents and
+    /// punctuation. If there are none, returns items whose title or show's title has all its words.
     pub fn items_with_title(&self, row: &LibraryRow, title: &str, limit: usize, deadline: Deadline) -> Result<Hits> {
         let wanted = fold_title(title);
         self.find_indexed::<TitledItem>(row, deadline, |connection, is_indexed| {

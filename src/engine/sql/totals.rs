@@ -22,15 +22,15 @@ pub struct Totals {
 }
 
 impl Store {
-    /// Counts over the whole store.
+    /// Returns the counts of the whole store.
     pub fn totals(&self) -> Result<Totals> {
-        let counted = self.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
+        let answers_on_page = self.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
         self.read(|connection| {
             let sequence = sequence_of(connection)?;
             connection.row("SELECT requests, answers, evictions FROM store", [], |row| {
                 Ok(Totals {
                     requests: row.get::<_, i64>(0)?.cast_unsigned(),
-                    answers: row.get::<_, i64>(1)?.cast_unsigned() + counted,
+                    answers: row.get::<_, i64>(1)?.cast_unsigned() + answers_on_page,
                     sequence,
                     evictions: row.get::<_, i64>(2)?.cast_unsigned(),
                 })
@@ -38,17 +38,18 @@ impl Store {
         })
     }
 
-    /// Adds to the counters of the store's life. Returns `false`, without adding, while other processes write.
+    /// Adds to the counters of the store's life, with the answers counted on the version page. Returns `false`, without
+    /// adding, while other processes write.
     pub fn add_totals(&self, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
-        let counted = self.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers);
+        let answers_on_page = self.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers);
         let added = self.write_in_turn(deadline, |tx| {
             tx.run(
                 "UPDATE store SET requests = requests + ?1, answers = answers + ?2",
-                [requests.cast_signed(), (answers + counted).cast_signed()],
+                [requests.cast_signed(), (answers + answers_on_page).cast_signed()],
             )
         });
         if !matches!(added, Ok(Some(()))) {
-            self.count_on_page(counted);
+            self.count_on_page(answers_on_page);
         }
         Ok(added?.is_some())
     }

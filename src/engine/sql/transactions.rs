@@ -1,4 +1,4 @@
-//! Reading and writing: one short transaction each, on the database that has the store's name.
+//! Reads and writes in short transactions, on the database that has the store's name.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Mutex, MutexGuard};
@@ -20,23 +20,23 @@ use crate::platform::mutex::{lock, try_lock};
 use crate::platform::stamp::FolderStamp;
 use crate::platform::write_out::write_out;
 
-/// Writes after which the log is written out: then a checkpoint waits for little of it.
+/// Number of writes after which the log is written out, so that a checkpoint waits for little of it.
 const WRITE_OUT_EVERY: u64 = 128;
 
 impl Store {
     /// Reads in one short transaction. `work` runs again if the database was replaced.
     pub(super) fn read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        // No thread holds the reader for long.
+        // A short wait at most: no thread holds the reader for long.
         self.with(|| Some(lock(&self.connections.reader)), in_one(work))
     }
 
-    /// Reads if no other thread reads and the connection is open, else returns `None` at once. Fails if another process keeps
-    /// the database locked: it does not wait.
+    /// Reads if no other thread reads and a connection is open, else returns `None` at once. Does not wait for other
+    /// processes: fails if one has locked the database.
     pub(super) fn try_read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Option<Result<T>> {
         self.read_with(&try_lock, work)
     }
 
-    /// [`Store::read`] if the caller is `patient`. Lookups are not: they wait only a moment for other threads.
+    /// [`Store::read`] if the caller is `patient`. Otherwise waits only a moment for other threads, as lookups do.
     pub(super) fn read_if<T>(
         &self,
         patient: bool,
@@ -55,8 +55,8 @@ impl Store {
         work: impl FnMut(&Connection) -> rusqlite::Result<T>,
     ) -> Option<Result<T>> {
         let mut work = in_one(work);
-        let mut hasty = |connection: &OpenConnection| {
-            let _hasty = NoWaitGuard::new(connection)?;
+        let mut work_without_wait = |connection: &OpenConnection| {
+            let _no_wait = NoWaitGuard::new(connection)?;
             work(connection)
         };
         let mut slot = self.open_slot(lock).or_else(|| {
@@ -64,11 +64,11 @@ impl Store {
             self.open_slot(lock)
         })?;
         let known = self.folder.broken();
-        match self.run(&mut slot, &mut hasty) {
+        match self.run(&mut slot, &mut work_without_wait) {
             Attempt::Returned(done) => Some(done),
             Attempt::Stale => {
-                // The next call that can wait finds the damage itself. The mark names no file: a new file may get the same
-                // inode number.
+                // A call that can wait finds and repairs the damage itself, so remove the mark that this attempt set: a
+                // new file may get the inode of the marked one.
                 if known.is_none() {
                     self.folder.mark_broken(None);
                 }
@@ -77,23 +77,23 @@ impl Store {
         }
     }
 
-    /// [`Store::read`] with any open connection. A process that only looks up saves the time of opening a second one.
+    /// [`Store::read`] with any open connection, so that a process that only looks up does not open a second one.
     pub(super) fn read_first<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let mut work = in_one(work);
-        let mut patient = |connection: &OpenConnection| {
+        let mut work_with_wait = |connection: &OpenConnection| {
             connection.busy_timeout(BUSY)?;
             work(connection)
         };
         if let Some(mut slot) = self.open_slot(&try_lock)
-            && let Attempt::Returned(done) = self.run(&mut slot, &mut patient)
+            && let Attempt::Returned(done) = self.run(&mut slot, &mut work_with_wait)
         {
             return done;
         }
-        self.with(|| Some(lock(&self.connections.reader)), patient)
+        self.with(|| Some(lock(&self.connections.reader)), work_with_wait)
     }
 
-    /// Returns an open connection to read with: the reader's, or the writer's while only that is open. Opens none,
-    /// since that may wait for a process that creates or recovers the database.
+    /// Returns an open connection to read with: the reader's, or the writer's while only that is open. Does not open
+    /// one, as that may wait for a process that creates or recovers the database.
     fn open_slot<'s>(
         &'s self,
         lock: &dyn Fn(&'s Mutex<LazyConnection>) -> Option<MutexGuard<'s, LazyConnection>>,
@@ -107,8 +107,8 @@ impl Store {
         lock(&self.connections.writer).filter(is_open)
     }
 
-    /// Opens a connection if the state file made that unnecessary until now. Never waits for another thread, and at
-    /// most `patience` for other processes.
+    /// Opens a connection, if the state file made that unnecessary until now. Does not wait for other threads, and
+    /// waits at most `patience` for other processes.
     pub(super) fn open_late(&self, patience: Duration) {
         if !self.opens_later.load(Ordering::Relaxed) {
             return;
@@ -119,14 +119,15 @@ impl Store {
         if writer.open_within(patience).is_ok() {
             self.opens_later.store(false, Ordering::Relaxed);
         } else {
-            // The next call that can wait finds the damage itself, as in `try_read`.
+            // A call that can wait finds and repairs the damage itself, so remove the mark.
             self.folder.mark_broken(None);
         }
     }
 
-    /// Opens the reader's connection before the first write, so that lookups of other threads do not wait for the write.
+    /// Opens the reader's connection before the first write, so that lookups of other threads do not wait for the
+    /// write.
     fn open_reader(&self) {
-        // Another thread that holds it has opened it. The write reports its errors.
+        // If another thread holds it, that thread has opened it. Errors are ignored, as the write reports them.
         if let Some(mut reader) = try_lock(&self.connections.reader)
             && reader.id().is_none()
             && !self.is_stale(&reader)
@@ -135,8 +136,8 @@ impl Store {
         }
     }
 
-    /// Runs `work` in one write transaction, which raises the change sequence. `work` runs again if the database had to be
-    /// created anew. Without a deadline it waits for other threads, and up to [`BUSY`] for other processes.
+    /// Runs `work` in one write transaction, which raises the change sequence. `work` runs again if the database had to
+    /// be created anew. Without a deadline it waits for other threads, and up to [`BUSY`] for other processes.
     pub(super) fn write<T>(
         &self,
         deadline: Deadline,
@@ -180,7 +181,8 @@ impl Store {
         }
     }
 
-    /// Runs `work` as a write transaction with the next sequence: announced on the page first, confirmed after the commit.
+    /// Runs `work` as a write transaction with the next change sequence. Announces it on the version page before, and
+    /// confirms it after the commit.
     fn transaction<T>(
         &self,
         connection: &OpenConnection,
@@ -188,18 +190,18 @@ impl Store {
         work: &mut impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
         connection.busy_timeout(patience)?;
-        // IMMEDIATE: no other transaction gets the sequence read here before the end.
+        // IMMEDIATE: no other transaction can get the same sequence before this one ends.
         connection.run("BEGIN IMMEDIATE", [])?;
         let undo = RollbackGuard(connection);
-        // The files cannot be replaced before COMMIT: a process with the same WAL index waits for the write lock, a
-        // process with another one for `alone`. So the checks below stay valid.
+        // No process can replace the files before COMMIT, so the checks below stay valid: a process with the same WAL
+        // index waits for the write lock, a process with another one for `alone`.
         let journal = &self.connections.here.journal;
         let Ok(alone) = journal.alone(patience) else {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY));
         };
         let folder = self.folder.stamp();
         let files_checked = self.were_files_checked(folder);
-        // The stamp was taken before the files are checked: a change after that gives another stamp.
+        // The stamp was taken before the check of the files, so a change after the check gives another stamp.
         let stamp_is_reliable = !files_checked && folder.is_some_and(|folder| folder.detects_later_changes());
         if !files_checked && (journal.is_lost(&self.folder) || !self.opened.newest().has_database()) {
             return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller tries again
@@ -239,8 +241,8 @@ impl Store {
             if done.is_ok() {
                 page.commit(tx.sequence.0);
             } else if !connection.is_autocommit() {
-                // The write lock is still ours: withdraw the announcement. Otherwise SQLite has rolled back by itself,
-                // and readers query the database until the next writer repairs the page.
+                // The write lock is still ours, so withdraw the announcement. If SQLite has rolled back by itself
+                // instead, readers query the database until the next writer repairs the page.
                 page.repair(before.0);
             }
         }
@@ -256,8 +258,8 @@ impl Store {
         now.is_some() && *lock(&self.names_checked_at) == now
     }
 
-    /// Runs `work` on a connection to the store's database; `lock` locks it, or gives up. If the database was removed,
-    /// replaced or is broken, it is opened or created again first.
+    /// Runs `work` on a connection to the store's database, which `lock` locks. If the database was removed or
+    /// replaced, or is broken, it is opened or created again, and `work` is repeated.
     fn with<'s, T>(
         &'s self,
         lock: impl Fn() -> Option<MutexGuard<'s, LazyConnection>>,
@@ -287,14 +289,15 @@ impl Store {
         )
     }
 
+    /// Opens a connection if necessary, and runs `work` on it, unless it does not lead to the store's database.
     fn run<T>(
         &self,
         slot: &mut LazyConnection,
         work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
-        // A write checks the names itself, under the write lock.
-        let looks_later = slot.writes() && slot.id().is_some();
-        if self.folder.broken().is_some() || !looks_later && slot.is_moved() {
+        // A write checks the names later, under the write lock.
+        let checks_later = slot.writes() && slot.id().is_some();
+        if self.folder.broken().is_some() || !checks_later && slot.is_moved() {
             return Attempt::Stale;
         }
         let was_open = slot.id().is_some();
@@ -313,8 +316,8 @@ impl Store {
             Err(error) => return Attempt::Returned(Err(error)),
         };
         let done = work(connection).map_err(|error| self.explained(&error, slot));
-        // A write into a database that was renamed to `.broken` meanwhile is repeated in the new one. So is a write
-        // into a log that lost its name, and a call that failed because of either.
+        // Repeat a write into a database that was renamed to `.broken` meanwhile, a write into a log that lost its
+        // name, and a call that failed because of either.
         let may_be_moved = done.is_err() || slot.writes() && !self.were_files_checked(self.folder.stamp());
         if self.folder.broken().is_some() || may_be_moved && slot.is_moved() {
             return Attempt::Stale;
@@ -325,13 +328,13 @@ impl Store {
 
 /// The outcome of a call.
 enum Attempt<T> {
-    /// It returned this.
+    /// The call returned this result.
     Returned(Result<T>),
-    /// Its connection does not lead to the store's database.
+    /// The connection does not lead to the store's database.
     Stale,
 }
 
-/// Work in one short read transaction.
+/// Wraps `work` in one short read transaction.
 fn in_one<T>(
     mut work: impl FnMut(&Connection) -> rusqlite::Result<T>,
 ) -> impl FnMut(&OpenConnection) -> rusqlite::Result<T> {

@@ -18,15 +18,15 @@ pub struct Tx<'c> {
     pub connection: &'c Connection,
     /// The change sequence of this transaction.
     pub sequence: Sequence,
-    /// Number of changes logged so far.
+    /// Number of changes and records added to the logs so far.
     change_count: Cell<i64>,
-    /// The library after the previous write, if nothing in it is invalidated.
+    /// `LastWrite::library` of the previous write.
     pub last_library: Option<LibraryState>,
-    /// The library after this write, for the next one.
+    /// `LastWrite::library` for the next write.
     pub next_library: Cell<Option<LibraryState>>,
-    /// The new segment of records: its file is removed if the transaction fails.
+    /// The new segment of records. Its file is removed if the transaction fails.
     pub new_segments: Cell<Option<SegmentName>>,
-    /// More writes of a listing follow: the checkpoint may wait longer.
+    /// Whether more writes of a listing follow, so that the checkpoint may wait longer.
     pub lists: Cell<bool>,
 }
 
@@ -52,12 +52,12 @@ impl<'c> Tx<'c> {
         }
     }
 
-    /// Returns whether it has logged nothing.
+    /// Returns whether it has added no row to the logs.
     pub fn is_silent(&self) -> bool {
         self.change_count.get() == 0
     }
 
-    /// The number of the next change that it logs.
+    /// Returns the number of the next row that it adds to the logs.
     pub fn next_change(&self) -> i64 {
         self.change_count.replace(self.change_count.get() + 1)
     }
@@ -108,9 +108,9 @@ impl Drop for NoWaitGuard<'_> {
     }
 }
 
-/// The current change sequence. It is the highest of three: the store's row, the last change and the last record. A
-/// transaction that adds a change or a record thus need not write the store's row. A record holds only the lower half;
-/// the upper half never changes within a database.
+/// Returns the current change sequence: the highest of the store's row, the last change and the last record. So a
+/// transaction that adds a change or a record need not write the store's row. A record has only the lower half, as the
+/// upper half never changes within a database.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
         "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \

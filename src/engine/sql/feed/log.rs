@@ -8,7 +8,7 @@ use super::super::places::{NUMBER, place_of};
 use super::page::FeedPlace;
 use crate::model::{Generation, IdentityId, LibraryId, Sequence};
 
-/// What a reader of the feed asks for: the changes of one library of an identity, or of all.
+/// A query of the feed: the changes of one library of an identity, or of all its libraries.
 pub struct FeedQuery<'c> {
     pub c: &'c Connection,
     pub identity: IdentityId,
@@ -20,6 +20,7 @@ pub struct FeedEntry {
     pub place: FeedPlace,
     pub library: LibraryId,
     pub kind: LoggedKind,
+    /// `was` and `now` of `schema.sql`.
     pub rows: (i64, i64),
 }
 
@@ -40,9 +41,10 @@ impl FeedQuery<'_> {
         )
     }
 
-    /// The libraries that have to be listed again, as places of the log.
+    /// Returns the libraries that a reader must list again, as entries of the log.
     pub fn relisted(&self, place: FeedPlace, end: Sequence) -> rusqlite::Result<Vec<FeedEntry>> {
-        // Number 0 of a transaction is 'list again', so only there may the reader be within the list of libraries.
+        // Number 0 of a transaction is 'list again'. Only there can the reader be in the middle of the list of
+        // libraries.
         let id = if place.n == 0 { place.reported } else { 0 };
         self.c.rows(
             "SELECT feed_from, id FROM libraries WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) \
@@ -62,7 +64,8 @@ impl FeedQuery<'_> {
         )
     }
 
-    /// At most `limit` rows of the log from a place on. Rows that are older than a library's history are left out.
+    /// Returns at most `limit` rows of the log from a place on, without rows that are older than their library's
+    /// history.
     pub fn entries(&self, place: FeedPlace, end: Sequence, limit: usize) -> rusqlite::Result<Vec<FeedEntry>> {
         let first = place_of(place.sequence, (place.n - 1).clamp(0, NUMBER));
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);

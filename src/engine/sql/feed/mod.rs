@@ -1,7 +1,8 @@
 //! The feed: items that were added, changed, moved or removed in a view, in the order of their change sequence.
 //!
-//! It is derived from the change log and from the rows that listings add and end; nothing is stored for it alone. A
-//! listing is one row of the log and is expanded to items here, in pages. So a reader never sees a part of a listing.
+//! The feed is derived from the change log and from the rows of items that listings add and end. Nothing is stored for
+//! the feed alone. A listing is one row of the log, and is expanded to items here, in pages. So a reader never sees a
+//! part of a listing.
 
 mod listed;
 mod log;
@@ -28,7 +29,8 @@ use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
 impl Store {
-    /// The first page of a new reader: empty, at the current end of the log, or the start of a full listing.
+    /// Returns the timeline and the first position of a new reader: the current end of the log, or with `full` the
+    /// start of a full listing.
     pub fn feed_begin(
         &self,
         identity: IdentityId,
@@ -51,7 +53,7 @@ impl Store {
         })
     }
 
-    /// The changes from a position of a timeline up to `end`, about `limit` of them, in one library or all.
+    /// Returns about `limit` changes, from a position of a timeline up to `end`, in one library or all.
     ///
     /// # Errors
     /// [`Status::ListAgain`] if the changes since that position are not known any more; errors of the store.
@@ -72,11 +74,11 @@ impl Store {
             let now = sequence_of(c)?;
             let end = end.map_or(now, |end| end.min(now));
             let is_log = matches!(position, FeedPosition::Log(_));
-            let (changes, next, more) = match position {
+            let (changes, next, has_more) = match position {
                 FeedPosition::Log(place) => {
                     let listed = |entry: &FeedEntry| listed_once(c, entry, limit, incarnation, &self.diff_cache);
-                    let (changes, next, more) = query.log_page(place, end, limit, &listed)?;
-                    (merged(changes), FeedPosition::Log(next), more)
+                    let (changes, next, has_more) = query.log_page(place, end, limit, &listed)?;
+                    (merged(changes), FeedPosition::Log(next), has_more)
                 }
                 FeedPosition::Full { .. } => {
                     let (changes, next) = query.full_page(position, limit)?;
@@ -87,8 +89,8 @@ impl Store {
                 timeline: timeline(c)?,
                 changes,
                 next,
-                more,
-                end: (more && is_log).then_some(end),
+                more: has_more,
+                end: (has_more && is_log).then_some(end),
             }))
         })?;
         page.ok_or_else(|| {
@@ -111,7 +113,7 @@ impl Store {
         };
         self.read(|c| {
             let query = FeedQuery { c, identity, library };
-            // If the position is not known, the reader must list again, which is news too.
+            // If the position is unknown, the reader must list again; that counts as a change.
             Ok(!query.is_known(timeline, position)?
                 || !query.relisted(place, NO_END)?.is_empty()
                 || !query.entries(place, NO_END, 1)?.is_empty())
@@ -125,17 +127,17 @@ impl FeedQuery<'_> {
     fn is_known(&self, timeline: i64, position: FeedPosition) -> rusqlite::Result<bool> {
         let end = end_of(self.c, timeline)?;
         let FeedPosition::Log(place) = position else {
-            // It is not recorded when the rows that were read were committed, so only the current timeline is certain.
+            // When the rows that were read were committed is not stored, so only the current timeline is certain.
             return Ok(end == Some(NO_END));
         };
-        // A later position than the end: the store was restored, or lost its last writes.
+        // A position after the end is unknown: the store was restored, or lost its last writes.
         Ok(end.is_some_and(|end| place <= FeedPlace::at(end))
             && self.identity_from()? < place.sequence
             && place.sequence <= sequence_of(self.c)?.next())
     }
 
-    /// A page of a full listing, and the start of the next page. After the last library the reader continues in the
-    /// log.
+    /// Returns a page of a full listing, and the start of the next page. After the last library the reader continues in
+    /// the log.
     fn full_page(&self, position: FeedPosition, limit: usize) -> rusqlite::Result<(Vec<ItemChange>, FeedPosition)> {
         let mut changes = Vec::new();
         let mut position = position;
@@ -146,16 +148,16 @@ impl FeedQuery<'_> {
             after,
         } = &mut position
         {
-            // A library that was removed meanwhile is reported by the log.
-            let is_own = self.library.is_none_or(|own| own == *library)
+            // Skip a library that was removed meanwhile; the log reports that.
+            let is_wanted = self.library.is_none_or(|own| own == *library)
                 && self.c.has(
                     "SELECT 1 FROM libraries WHERE id = ?1 AND identity = ?2",
                     params![*library, self.identity],
                 )?;
-            let left = limit - changes.len();
-            if is_own {
+            let free = limit - changes.len();
+            if is_wanted {
                 let row = one_library(self.c, *library)?;
-                let rows = batch(self.c, *library, *generation, *after, left)?;
+                let rows = batch(self.c, *library, *generation, *after, free)?;
                 changes.extend(rows.into_iter().map(|one| {
                     *after = one.id;
                     ItemChange {
@@ -181,7 +183,7 @@ impl FeedQuery<'_> {
         Ok((changes, position))
     }
 
-    /// A page of the log, the start of the next page, and whether there is more before the end.
+    /// Returns a page of the log, the start of the next page, and whether more follows before the end.
     fn log_page(
         &self,
         place: FeedPlace,
@@ -193,8 +195,8 @@ impl FeedQuery<'_> {
         let mut changes = Vec::new();
         for entry in entries {
             // The page before may have ended within this entry.
-            let is_begun = entry.place == FeedPlace { reported: 0, ..place };
-            let from = if is_begun { place.reported } else { 0 };
+            let is_continued = entry.place == FeedPlace { reported: 0, ..place };
+            let from = if is_continued { place.reported } else { 0 };
             if let Some(next) = self.append_changes(&entry, from, limit, listed, &mut changes)? {
                 return Ok((changes, next, true));
             }
@@ -205,8 +207,8 @@ impl FeedQuery<'_> {
         })
     }
 
-    /// The entries of a page: libraries that must be listed again, and at most `limit` rows of the log. If `limit` rows
-    /// were read, the place of the last one is returned too, as more may follow.
+    /// Returns the entries of a page: libraries that must be listed again, and at most `limit` rows of the log. If
+    /// `limit` rows were read, more may follow, and the place of the last one is returned too.
     fn page_entries(
         &self,
         place: FeedPlace,

@@ -1,9 +1,9 @@
-//! A page of the feed, and where a reader of it is.
+//! A page of the feed, and the position of a reader.
 
 use super::super::libraries::LibraryRow;
 use crate::model::{Generation, Item, LibraryId, Sequence};
 
-/// The position of a reader: everything before it was reported.
+/// The position of a reader. Everything before it was reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedPosition {
     /// In the log of changes.
@@ -18,10 +18,11 @@ pub enum FeedPosition {
 }
 
 /// A place in the log: the next change to report, and how many of its parts were reported. Number 0 of a transaction
-/// stands for 'list again'; its parts are libraries, in the order of their ids.
+/// stands for 'list again'. Its parts are libraries, in the order of their ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct FeedPlace {
     pub sequence: Sequence,
+    /// Number of the change within its transaction, from 1.
     pub n: i64,
     pub reported: i64,
 }
