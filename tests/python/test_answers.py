@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from struct import Struct
 
 import plexindex
@@ -197,7 +198,9 @@ def test_numbers_of_a_later_version_are_named() -> None:
 @STRETCH
 def test_a_batch_is_a_sequence(stretch: int) -> None:
     failed = Made(status=c.STARTING, match_kind=c.MATCH_NONE, message="the server is starting")
-    matches = Matches(block(Made(items=[MOVIE]), failed, Made(items=[EPISODE]), stretch=stretch))
+    made = block(Made(items=[MOVIE]), failed, Made(items=[EPISODE]), stretch=stretch)
+    matches = Matches(made, None, ["/a.mkv", b"/b.mkv", Path("/c.mkv")])
+    assert [match.asked for match in matches] == ["/a.mkv", "/b.mkv", "/c.mkv"]
     assert isinstance(matches, Sequence)
     assert len(matches) == 3
     assert [match.title for match in matches] == ["Big Buck Bunny", None, "Pilot"]
@@ -214,7 +217,7 @@ def test_a_batch_is_a_sequence(stretch: int) -> None:
 
 
 def test_an_empty_batch() -> None:
-    matches = Matches(block())
+    matches = Matches(block(), None, [])
     assert (len(matches), list(matches), repr(matches)) == (0, [], "<plexindex.Matches 0>")
 
 

@@ -50,12 +50,13 @@ def test_an_answer_that_waits_for_nothing_needs_no_thread(
     async def ask() -> None:
         async with plexindex.open(cache, **options) as index:  # type: ignore[arg-type]
             movies = index.library("Movies")
-            await movies.arefresh()
+            await index.arefresh()
             with monkeypatch.context() as without:
                 without.setattr(_aio, "run_on_thread", None)
                 for row in rows[:20]:
                     assert (await movies.amatch(row["path"])).rating_key == row["ratingKey"]
                     assert (await index.amatch_path("Movies", path=row["path"])).rating_key == row["ratingKey"]
+                    assert (await index.amatch(row["path"])).rating_key == row["ratingKey"]
                 with pytest.raises(plexindex.InvalidArgumentError):
                     await movies.amatch("")
 

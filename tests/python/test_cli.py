@@ -221,8 +221,8 @@ def test_match_says_json(cli: Cli, server: Server) -> None:
         rows[0]["ratingKey"],
         "episode",
     )
-    assert (first["path"], second["path"]) == (rows[0]["path"], rows[1]["path"])
-    assert os.fsencode(third["path"]) == odd
+    assert (first["asked"], second["asked"]) == (rows[0]["path"], rows[1]["path"])
+    assert os.fsencode(third["asked"]) == odd
     assert (third["item"], third["status"], third["reason_code"]) == (None, "not_found", "not_listed")
     assert third["reason"]
     # For people, names cannot steer the terminal.
@@ -231,7 +231,7 @@ def test_match_says_json(cli: Cli, server: Server) -> None:
     assert "\\x1b[31m" in done.stdout
     # As find -print0 has it.
     done = cli.run("match", "--json", "--null", "-", given=b"/a\nb.mkv\0/c.mkv\0")
-    assert [json.loads(line)["path"] for line in done.stdout.splitlines()] == ["/a\nb.mkv", "/c.mkv"]
+    assert [json.loads(line)["asked"] for line in done.stdout.splitlines()] == ["/a\nb.mkv", "/c.mkv"]
     assert cli.run("match", "-", given=b"/a\0/b\0").returncode == 2
     assert cli.good("match", "-", given=b"\n") == ""
 

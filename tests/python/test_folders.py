@@ -163,9 +163,9 @@ def test_the_command(tmp_path: Path, server: Server, season: str) -> None:
     done = cli.run("folder", season, root, "/srv/none", "--json")
     assert (done.returncode, done.stderr) == (1, "")
     one, several, none = (json.loads(line) for line in done.stdout.splitlines())
-    assert (one["path"], one["status"], one["kind"], one["confidence"]) == (season, "ok", "season", "high")
+    assert (one["asked"], one["status"], one["kind"], one["confidence"]) == (season, "ok", "season", "high")
     assert one["item"]["kind"] == "season"
-    names = ["path", "status", "match_kind", "confidence", "stale", "kind", "item", "items", "files", "candidates",
+    names = ["asked", "status", "match_kind", "confidence", "stale", "kind", "item", "items", "files", "candidates",
              "candidates_total", "reason_code", "reason", "age"]  # fmt: skip
     assert one["stale"] is False and one["age"] >= 0
     assert list(one) == names

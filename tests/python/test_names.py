@@ -277,6 +277,12 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
         assert (match.light.ratingKey, match.light.locations) == (int(row["ratingKey"]), [row["path"]])
         assert section.lookup_key(row["path"]) == match.key
         assert section.match_paths([row["path"]])[0] == match
+        assert index.match(row["path"]).light == index.match_paths("Movies", [row["path"]])[0].light == match.light
+        item = next(iter(index.library(1)))
+        assert item.light is not None
+        assert (item.light.key, item.light.year) == (item.key, item.year)
+        assert index.match("/nowhere.mkv").light is None
+        assert pickle.loads(pickle.dumps(match)).light is None  # noqa: S301
         assert section.refresh() is True
         assert (section.title, section.plex.title, row["path"] in section) == ("Movies", "Movies", True)
         assert {"match", "lookup_keys", "fetchItem"} <= set(dir(section))
@@ -309,3 +315,20 @@ def test_importing_is_not_slower_for_it() -> None:
     )
     for name in ("_config", "_plexapi", "_mapping", "_facts", "_cli"):
         assert f"plexindex.{name}'" not in printed, name
+
+
+def test_a_match_knows_what_was_asked(server: Server, index: plexindex.Index) -> None:
+    row = server.paths(1)[0]
+    path = row["path"]
+    upper = path.replace("/data/movies/", "/data/movies/../movies/")
+    movies = index.library("Movies")
+    assert index.match(upper).asked == movies.match(upper).asked == upper
+    assert (movies.match(upper).path, movies.match(path).path) == (path, path)
+    assert movies.match(Path(path)).asked == movies.match(path.encode()).asked == path
+    assert index.match("/nowhere.mkv", "Movies").asked == "/nowhere.mkv"
+    assert [match.asked for match in movies.match_paths([path, "/nowhere.mkv"])] == [path, "/nowhere.mkv"]
+    assert index.folder("/data/movies").asked == "/data/movies"
+    assert movies.search_title(row["title"]).asked == row["title"]
+    assert movies.match(path).to_dict()["asked"] == path
+    assert pickle.loads(pickle.dumps(movies.match(upper))).asked == upper  # noqa: S301
+    assert movies.match(path.encode()) == movies.match(path)

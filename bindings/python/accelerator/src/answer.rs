@@ -47,7 +47,7 @@ struct Answers {
     library_cell: *const *const c_void,
     /// Receives the answer's block. Used under Python's lock, while no Python code runs.
     block_buffer: UnsafeCell<Vec<u64>>,
-    /// Called as `make(block, None, index)` to create the answer.
+    /// Called as `make(block, None, index, path)` to create the answer.
     make: OwnedRef,
     index_object: OwnedRef,
     /// Called when log lines are waiting.
@@ -148,6 +148,7 @@ unsafe extern "C" fn match_path(
             block,
             nowhere,
             answers.index_object.0,
+            *arguments,
             null_mut::<PyObject>(),
         );
         py::Py_DecRef(nowhere);

@@ -417,7 +417,7 @@ static METHODS: Methods = Methods([
     fast(
         c"bind_match",
         answer::bind_match,
-        c"bind_match(function, index, library, make, index_object, drain_log, fallback, /)\n--\n\nAnswers that need no wait. function: the address of plexindex_match_path; index, library: the addresses of variables with the handles; make(block, None, index_object): creates the answer; drain_log(): called when log lines wait; fallback(path, ...): called for all other answers.",
+        c"bind_match(function, index, library, make, index_object, drain_log, fallback, /)\n--\n\nAnswers that need no wait. function: the address of plexindex_match_path; index, library: the addresses of variables with the handles; make(block, None, index_object, path): creates the answer; drain_log(): called when log lines wait; fallback(path, ...): called for all other answers.",
     ),
     fast(
         c"bind_folder",

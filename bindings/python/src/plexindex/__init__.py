@@ -72,7 +72,7 @@ if TYPE_CHECKING:
     from ._library import LibraryInfo
     from ._many import Folder, Matches
     from ._mapping import Mapping
-    from ._plexapi import LightItem, LightMatch, SectionIndex, ServerIndex, from_section, from_server
+    from ._plexapi import LightItem, SectionIndex, ServerIndex, from_section, from_server
     from ._report import EditReport
     from ._stats import Profile, Stats
 
@@ -101,7 +101,6 @@ __all__ = [
     "LibraryInfo",
     "LibraryNotFoundError",
     "LightItem",
-    "LightMatch",
     "ListAgainError",
     "LoadError",
     "Mapping",
@@ -179,7 +178,7 @@ _LATER = {
     "_library": ("LibraryInfo",),
     "_many": ("Folder", "Matches"),
     "_mapping": ("Mapping",),
-    "_plexapi": ("LightItem", "LightMatch", "SectionIndex", "ServerIndex", "from_section", "from_server"),
+    "_plexapi": ("LightItem", "SectionIndex", "ServerIndex", "from_section", "from_server"),
     "_report": ("EditReport",),
     "_stats": ("Profile", "Stats"),
 }

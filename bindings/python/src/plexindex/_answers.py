@@ -4,6 +4,8 @@ A block is a run of bytes with a head, answers, items and texts that refer to ea
 of plexindex_answers, plexindex_answer and plexindex_item in ``include/plexindex.h``.
 """
 
+import os
+
 from . import _constants as c
 from ._accelerator import TEXT, reader
 
@@ -11,7 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._errors import Error
     from ._items import Asked, Item
-    from ._types import Confidence, Kind, MatchKind, ReasonCode
+    from ._plexapi import LightItem
+    from ._types import Confidence, Kind, MatchKind, PathArg, ReasonCode
 
 # As `struct` writes them. size, answer_size, item_size, count, first, log_lines
 HEAD = b"=6I"
@@ -42,10 +45,16 @@ class Match:
     keys of a dict.
     """
 
-    __slots__ = ("_answer", "_asked", "_at", "_block")
+    __slots__ = ("_answer", "_asked", "_at", "_block", "_question")
 
-    def __init__(self, block: "bytes | bytearray", at: "int | None" = None, asked: "Asked | None" = None) -> None:
-        self._block, self._at, self._asked = block, at, asked
+    def __init__(
+        self,
+        block: "bytes | bytearray",
+        at: "int | None" = None,
+        asked: "Asked | None" = None,
+        question: "PathArg | None" = None,
+    ) -> None:
+        self._block, self._at, self._asked, self._question = block, at, asked, question
         self._answer: tuple[int, ...] | None = None
 
     def _read(self) -> "tuple[int, ...]":
@@ -109,6 +118,11 @@ class Match:
         return None if milliseconds < 0 else milliseconds / 1000
 
     @property
+    def asked(self) -> "str | None":
+        """The path, GUID or title that was asked for, as it was given; :attr:`path` is the listed one."""
+        return None if self._question is None else os.fsdecode(self._question)
+
+    @property
     def item(self) -> "Item | None":
         """The single item."""
         offset = (self._answer or self._read())[5]
@@ -155,6 +169,12 @@ class Match:
         """The item's rating key: an opaque string."""
         item = self.item
         return None if item is None else item.rating_key
+
+    @property
+    def light(self) -> "LightItem | None":
+        """The item with the names that plexapi has for it: :attr:`Item.light`."""
+        item = self.item
+        return None if item is None else item.light
 
     @property
     def ratingKey(self) -> "int | str | None":  # noqa: N802
@@ -227,7 +247,7 @@ class Match:
 
     def to_dict(self) -> "dict[str, object]":
         """All fields by name, as JSON values."""
-        return {**self._value(), "age": self.age}
+        return {"asked": self.asked, **self._value(), "age": self.age}
 
     def _value(self) -> "dict[str, object]":
         item = self.item
@@ -251,7 +271,13 @@ class Match:
 
     def __getstate__(self) -> "tuple[None, dict[str, object]]":
         # The index is not pickled.
-        return None, {"_block": self._block, "_at": self._at, "_answer": None, "_asked": None}
+        return None, {
+            "_block": self._block,
+            "_at": self._at,
+            "_answer": None,
+            "_asked": None,
+            "_question": self._question,
+        }
 
     def __repr__(self) -> str:
         item = self.item

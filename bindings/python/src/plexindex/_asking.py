@@ -16,11 +16,12 @@ from ._many import Folder, Matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
     from typing import Any, Union
 
     from ._callbacks import ProgressArg
     from ._compare import Comparison
+    from ._plexapi import LightItem
     from ._types import KeyArg, PathArg
 
     LibraryArg = Union[str, int, Chosen, None]
@@ -34,6 +35,9 @@ _ITEMS_A_PAGE = 1000
 
 class QuestionMethods(EditMethods):
     """The methods of an index that ask for items, confirm answers and invalidate them."""
+
+    # plexapi's server, of an index that was made from it.
+    _plex: Any = None
 
     def match_path(
         self,
@@ -50,13 +54,26 @@ class QuestionMethods(EditMethods):
         library was never fetched and cannot be, LibraryNotFoundError, InvalidArgumentError for a path that is refused.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
-        return Match(self._block(self._native.match_path, library, raw, deadline, offline, progress), asked=self)
+        block = self._block(self._native.match_path, library, raw, deadline, offline, progress)
+        return Match(block, asked=self, question=path)
+
+    def match(
+        self,
+        path: PathArg,
+        library: LibraryArg = None,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """:meth:`match_path`, in all libraries unless one is given."""
+        return self.match_path(library, path, deadline=deadline, offline=offline, progress=progress)
 
     def _match_at_once(self, library: LibraryArg, path: PathArg) -> Match | None:
         """The answer for a file; None where it has to be waited for."""
         raw = _convert.path_bytes(path, self._hides_paths)
         block = self._block(self._native.match_path, library, raw, None, False, None, at_once=True)
-        match = Match(block, asked=self)
+        match = Match(block, asked=self, question=path)
         return None if match.status == "not_yet" else match
 
     def match_paths(
@@ -78,9 +95,8 @@ class QuestionMethods(EditMethods):
         text = _convert.join_paths(paths, self._hides_paths)
         reserve = 4096 + len(text) + count * _BYTES_PER_ANSWER
         try:
-            return Matches(
-                self._block(self._native.match_paths, library, text, deadline, offline, progress, count, reserve), self
-            )
+            block = self._block(self._native.match_paths, library, text, deadline, offline, progress, count, reserve)
+            return Matches(block, self, paths)
         except InvalidArgumentError:
             _convert.name_refused(paths, self._hides_paths)
             raise
@@ -101,7 +117,8 @@ class QuestionMethods(EditMethods):
         below the folder, which is looked for on the disk. Raises what :meth:`match_path` raises.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
-        return Folder(self._block(self._native.match_folder, library, raw, deadline, offline, progress), asked=self)
+        block = self._block(self._native.match_folder, library, raw, deadline, offline, progress)
+        return Folder(block, asked=self, question=path)
 
     def items_below(
         self,
@@ -156,7 +173,8 @@ class QuestionMethods(EditMethods):
         if not isinstance(guid, str):
             raise TypeError(f"guid must be str, not {type(guid).__name__}")
         raw = _convert.text_bytes("GUID", guid)
-        return Match(self._block(self._native.match_guid, library, raw, deadline, offline, progress), asked=self)
+        block = self._block(self._native.match_guid, library, raw, deadline, offline, progress)
+        return Match(block, asked=self, question=guid)
 
     def search_title(
         self,
@@ -175,7 +193,8 @@ class QuestionMethods(EditMethods):
         if not isinstance(title, str):
             raise TypeError(f"title must be str, not {type(title).__name__}")
         raw = _convert.text_bytes("title", title)
-        return Match(self._block(self._native.search_title, library, raw, deadline, offline, progress), asked=self)
+        block = self._block(self._native.search_title, library, raw, deadline, offline, progress)
+        return Match(block, asked=self, question=title)
 
     def items(
         self,
@@ -252,10 +271,19 @@ class QuestionMethods(EditMethods):
 
         return json.loads(text)  # type: ignore[no-any-return]
 
-    def _paths_of(self, item: Item) -> tuple[str, ...]:
+    def _library_of(self, item: Item) -> Chosen:
         kind = c.SELECT_SECTION if item.section else c.SELECT_ALL
-        library = Chosen(self, self._select(kind, item.section or ""))
-        facts = self.item_facts(library, item.rating_key)
+        return Chosen(self, self._select(kind, item.section or ""))
+
+    def _light_of(self, item: Item) -> LightItem | None:
+        if self._plex is None:
+            return None
+        from ._plexapi import LightItem, Origin
+
+        return LightItem(Origin(self._plex, self, self._library_of(item)), item)
+
+    def _paths_of(self, item: Item) -> tuple[str, ...]:
+        facts = self.item_facts(self._library_of(item), item.rating_key)
         # Of an item that is not listed, only the recorded path is known.
         known = (item.path or "",) if facts is None else facts["paths"]
         return tuple(path for path in known if path)  # type: ignore[attr-defined]
@@ -361,6 +389,19 @@ class QuestionMethods(EditMethods):
         return status == c.OK
 
     amatch_path = _aio.at_once_or_cancellable(match_path)
+
+    def amatch(
+        self,
+        path: PathArg,
+        library: LibraryArg = None,
+        *,
+        deadline: float | None = None,
+        offline: bool = False,
+        progress: ProgressArg = None,
+    ) -> Coroutine[Any, Any, Match]:
+        """:meth:`match` under ``asyncio``: :meth:`amatch_path`, in all libraries unless one is given."""
+        return self.amatch_path(library, path, deadline=deadline, offline=offline, progress=progress)
+
     amatch_paths = _aio.cancellable(match_paths)
     afolder = _aio.cancellable(folder)
     aitems_below = _aio.async_iterator(items_below)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar
 
-    from ._plexapi import LightItem, LightMatch
+    from ._answers import Match
 
     T = TypeVar("T")
 
@@ -219,7 +219,7 @@ class Finder:
         owned = [folder for one in known if one.section == own for folder in one.locations]
         return lies_under(self._path, others) and not lies_under(self._path, owned)
 
-    def _index_speaks_against(self, match: LightMatch, item: LightItem) -> bool:
+    def _index_speaks_against(self, match: Match, item: SyncItem) -> bool:
         """As :meth:`_speaks_against`, of an item of which an index knows some facts."""
         if match.reason_code == "not_listed":
             return True

@@ -7,11 +7,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
+    from ._plexapi import LightItem
     from ._types import Kind
 
     class Asked(Protocol):
         """An index that knows more about an item than the answer holds."""
 
+        def _light_of(self, item: "Item") -> "LightItem | None": ...
         def _paths_of(self, item: "Item") -> tuple[str, ...]: ...
 
 
@@ -125,6 +127,13 @@ class Item:
 
             raise Error(f"the paths of {self.key} are not at hand: it was pickled; ask Index.item_facts()")
         return self._asked._paths_of(self)
+
+    @property
+    def light(self) -> "LightItem | None":
+        """The item with the names that plexapi has for it, without a request. None where its index was not made by
+        :func:`plexindex.from_server` or :func:`plexindex.from_section`, and for an item that was pickled.
+        """
+        return None if self._asked is None else self._asked._light_of(self)
 
     @property
     def section(self) -> "str | None":

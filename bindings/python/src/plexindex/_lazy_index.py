@@ -164,7 +164,7 @@ class LazyIndex:
 
         if log_lines(block):
             _run_command(fast, native)
-        match = Match(block, asked=self)
+        match = Match(block, asked=self, question=path)
         # The path is in a current listing: a question that may send requests gives the same.
         certain = match.confidence == "high" and match.match_kind in _LISTED and not match.stale
         return match if certain else None

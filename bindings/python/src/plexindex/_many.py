@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from typing import Any, overload
 
     from ._items import Asked
-    from ._types import Kind
+    from ._types import Kind, PathArg
 
 
 class Folder(Match):
@@ -60,10 +60,10 @@ class Folder(Match):
 class Matches(Sequence["Match"]):
     """The answers for a batch of paths, in order. Each is read at its first use."""
 
-    __slots__ = ("_asked", "_block", "_count", "_first", "_step")
+    __slots__ = ("_asked", "_block", "_count", "_first", "_paths", "_step")
 
-    def __init__(self, block: bytes | bytearray, asked: Asked | None = None) -> None:
-        self._block, self._asked = block, asked
+    def __init__(self, block: bytes | bytearray, asked: Asked | None, paths: Sequence[PathArg]) -> None:
+        self._block, self._asked, self._paths = block, asked, paths
         _, self._step, _, self._count, self._first, _ = read_head(block)
 
     def __len__(self) -> int:
@@ -83,12 +83,12 @@ class Matches(Sequence["Match"]):
             index += self._count
         if not 0 <= index < self._count:
             raise IndexError(f"there are {self._count} answers")
-        return Match(self._block, self._first + index * self._step, self._asked)
+        return Match(self._block, self._first + index * self._step, self._asked, self._paths[index])
 
     def __iter__(self) -> Iterator[Match]:
         block, first, step, asked = self._block, self._first, self._step, self._asked
-        for number in range(self._count):
-            yield Match(block, first + number * step, asked)
+        for number, path in enumerate(self._paths):
+            yield Match(block, first + number * step, asked, path)
 
     def counts(self) -> dict[str, int]:
         """How many answers have each status."""

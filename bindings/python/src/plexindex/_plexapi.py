@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ._answers import Match
 from ._errors import InvalidArgumentError, OfflineError, TimeoutError
 from ._index import Library
 from ._open import open as open_index
@@ -13,13 +12,13 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn
 
-    from ._callbacks import ProgressArg
     from ._index import Index
 
     # Type checkers and editors see the methods that `__getattr__` hands on, and no others.
     from ._index import Index as _IndexMethods
     from ._index import Library as _LibraryMethods
     from ._items import Item
+    from ._library import Chosen
     from ._types import PathArg
 else:
     _IndexMethods = _LibraryMethods = object
@@ -28,7 +27,9 @@ else:
 def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> Index:
     options = {**certificate_options(getattr(getattr(server, "_session", None), "verify", True)), **options}
     options.setdefault("user", _user_of(server))
-    return open_index(cache_dir, server_url=server._baseurl, token=lambda: server._token or None, **options)
+    index = open_index(cache_dir, server_url=server._baseurl, token=lambda: server._token or None, **options)
+    index._plex = server
+    return index
 
 
 def certificate_options(verify: object) -> dict[str, Any]:
@@ -150,23 +151,14 @@ class ServerIndex(_HoldsToken, _IndexMethods):
         return f"<plexindex.ServerIndex on {self.index.cache_dir!r}>"
 
 
-class LightMatch(Match):
-    """A :class:`plexindex.Match` whose item also has plexapi's names. Made by :meth:`SectionIndex.match`."""
+class Origin:
+    """Where a :class:`LightItem` comes from. A :class:`SectionIndex` is used as one, too."""
 
-    __slots__ = ("light",)
+    __slots__ = ("index", "library", "plex")
 
-    light: LightItem | None
-    """The single item, a :class:`plexindex.LightItem`; None when there is none. A pickle is without it."""
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _plain, (self.__getstate__(),)
-
-
-def _plain(state: tuple[None, dict[str, object]]) -> Match:
-    match = Match.__new__(Match)
-    for name, value in state[1].items():
-        setattr(match, name, value)
-    return match
+    def __init__(self, plex: Any, index: Any, library: Chosen) -> None:
+        """``plex``: plexapi's server or section. ``library``: one that lists the item."""
+        self.plex, self.index, self.library = plex, index, library
 
 
 # Seconds; see `SectionIndex.patience`.
@@ -238,24 +230,9 @@ class SectionIndex(_HoldsToken, _LibraryMethods):
             return None
         return None if facts is None else _Facts(facts)
 
-    def match(
-        self,
-        path: PathArg,
-        *,
-        deadline: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> LightMatch:
-        """Which item this file is: :meth:`plexindex.Library.match`, with ``light``, the item as plexapi has it."""
-        found = self.library.match(path, deadline=deadline, offline=offline, progress=progress)
-        match = LightMatch.__new__(LightMatch)
-        match._block, match._at, match._asked, match._answer = found._block, found._at, found._asked, found._answer
-        match.light = None if found.item is None else LightItem(self, found.item)
-        return match
-
     def candidates(self, path: PathArg) -> tuple[list[LightItem], bool]:
         """The items that fit a path equally well, and whether a single one is of high confidence."""
-        found: Match = self.library.match(path)
+        found = self.library.match(path)
         if found.status in ("not_yet", "needs_warm"):
             raise TimeoutError(found.reason or "the library is still being fetched")
         return [LightItem(self, item) for item in found.candidates], found.confidence == "high"
@@ -357,7 +334,7 @@ class LightItem(_HoldsToken):
 
     _instead = "pickle its `key`, and ask SectionIndex.light() with it"
 
-    def __init__(self, section: SectionIndex, item: Item | _Facts) -> None:
+    def __init__(self, section: SectionIndex | Origin, item: Item | _Facts) -> None:
         self._light_section, self._light_item = section, item
         self._light_facts: dict[str, Any] | None = item.all if isinstance(item, _Facts) else None
         self._light_full: Any = None

@@ -122,9 +122,9 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
-        "JSON: an object a folder, with path, status, match_kind, confidence, stale, kind, item, items, files, "
-        "candidates, candidates_total, reason_code, reason and age; with --items then one for each file below it, with "
-        "folder, the given path, and item. age is null if the answer is from no listing.",
+        "JSON: an object a folder, with asked (the path), status, match_kind, confidence, stale, kind, item, items, "
+        "files, candidates, candidates_total, reason_code, reason and age; with --items then one for each file below "
+        "it, with folder, the given path, and item. age is null if the answer is from no listing.",
         "folder",
     )
     command.add_argument(

@@ -46,7 +46,7 @@ def folder(options: argparse.Namespace) -> int:
             bar.done()
             misses.count(answer)
             if options.json:
-                output.say_json(folder_dict(path, answer))
+                output.say_json(folder_dict(answer))
             else:
                 say(folder_text(os.fsdecode(path), answer))
             if options.items:
@@ -66,12 +66,12 @@ def _below(index: Index, library: Library | None, path: bytes, answer: Folder, *
         yield from index.items_below(library, path, offline=True)
 
 
-def folder_dict(path: bytes, answer: Folder) -> dict[str, object]:
+def folder_dict(answer: Folder) -> dict[str, object]:
     """An answer for JSON."""
     found = answer.to_dict()
-    names = ("status", "match_kind", "confidence", "stale", "kind", "item", "items", "files", "candidates",
+    names = ("asked", "status", "match_kind", "confidence", "stale", "kind", "item", "items", "files", "candidates",
              "candidates_total", "reason_code", "reason", "age")  # fmt: skip
-    return {"path": os.fsdecode(path), **{name: found[name] for name in names}}
+    return {name: found[name] for name in names}
 
 
 def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:

@@ -140,8 +140,8 @@ def _escaped(cell: str) -> str:
     return cell.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")
 
 
-def _show_json(path: bytes, answer: Match, _: bool) -> None:
-    output.say_json({"path": os.fsdecode(path), **answer.to_dict()})
+def _show_json(_: bytes, answer: Match, __: bool) -> None:
+    output.say_json(answer.to_dict())
 
 
 _SHOWN: dict[str, Callable[[bytes, Match, bool], None]] = {
