@@ -717,6 +717,34 @@ fn a_match_at_once_waits_for_nothing() -> Anything {
 }
 
 #[test]
+fn a_match_in_all_libraries_at_once_is_what_a_waiting_one_gives() -> Anything {
+    let scene = Scene::new(40);
+    let index = scene.open();
+    let (path, _) = scene.path(7);
+    assert_eq!(index.query().match_path_at_once(&path)?.status, MatchStatus::NotYet);
+    let _ = index.refresh()?;
+    let movies = index.library("Movies")?;
+    for nth in 0..40 {
+        let (path, _) = scene.path(nth);
+        let found = index.query().match_path_at_once(&path)?;
+        assert_eq!(found.status, MatchStatus::Found);
+        assert_eq!(found.item(), movies.match_path(&path)?.item());
+        assert!(!found.stale);
+    }
+    let requests = support::requests(&scene.server)[5];
+    let miss = index.query().match_path_at_once("/data/movies/none.mkv")?;
+    assert_eq!(miss.status, MatchStatus::NotYet);
+    assert_eq!(support::requests(&scene.server)[5], requests);
+    drop((index, movies));
+    let expired = Index::open(Options {
+        library_ttl: Ttl::Zero,
+        ..scene.options()
+    })?;
+    assert_eq!(expired.query().match_path_at_once(&path)?.status, MatchStatus::NotYet);
+    Ok(())
+}
+
+#[test]
 fn paths_that_none_can_be_are_refused_and_others_answered() -> Anything {
     let at = Scene::new(20);
     let (path, key) = at.path(3);

@@ -30,6 +30,18 @@ pub enum Scope {
     All,
 }
 
+impl Scope {
+    /// The index of the only view; `None` for all of them.
+    #[inline]
+    #[must_use]
+    pub fn only(self) -> Option<usize> {
+        match self {
+            Self::One(place) => Some(place),
+            Self::All => None,
+        }
+    }
+}
+
 /// The views in scope, with their indexes.
 pub(super) fn views_in_scope<'v, L: 'v, V: Deref<Target = L>>(
     views: &'v [V],
@@ -94,10 +106,8 @@ where
     /// The only view in scope with its index; `None` if all are in scope.
     #[inline]
     pub(super) fn only_view(&self) -> Option<(usize, &'v L)> {
-        match self.scope {
-            Scope::One(library) => Some((library, &**self.views.get(library)?)),
-            Scope::All => None,
-        }
+        let library = self.scope.only()?;
+        Some((library, &**self.views.get(library)?))
     }
 
     pub(super) fn with_path<'p>(&'p self, path: Normal<'p>) -> PathResolver<'v, 'p, V> {

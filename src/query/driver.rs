@@ -197,21 +197,30 @@ impl Queries {
         give: impl FnOnce(F, &Answer<'_>) -> Result<R>,
     ) -> std::result::Result<Result<R>, F> {
         let snapshot = self.reading.snapshot();
-        let Ok(Some(Scope::One(place))) = call.scope(&snapshot) else {
+        let Ok(Some(scope)) = call.scope(&snapshot) else {
             return Err(then);
         };
-        // Begins now, as loading this memory takes longer than the work up to its use.
-        question.expect(&snapshot, place);
+        let only = scope.only();
+        if let Some(place) = only {
+            // Begins now, as loading this memory takes longer than the work up to its use.
+            question.expect(&snapshot, place);
+        }
         if !question.may_be_asked(self) {
             return Err(then);
         }
         // Times stored in the last few milliseconds may be later than the coarse clock.
-        let at = |now_ms| self.is_exact_hit(&snapshot, place, now_ms).then_some(now_ms);
+        let is_hit = |now_ms| match only {
+            Some(place) => self.is_exact_hit(&snapshot, place, now_ms),
+            // Which libraries it concerns is known when it is found.
+            None => self.reading.is_settled(&snapshot, now_ms),
+        };
+        let at = |now_ms| is_hit(now_ms).then_some(now_ms);
         let Some(now_ms) = at(self.clock.coarse_now_ms()).or_else(|| at(self.clock.now_ms())) else {
             return Err(then);
         };
         let is_fresh = || {
-            !self.reading.segments_are_due() && !is_stale(&self.sync.age(&snapshot.rows[place]), &self.policy, now_ms)
+            let is_stale = |place: usize| is_stale(&self.sync.age(&snapshot.rows[place]), &self.policy, now_ms);
+            only.is_some_and(|place| !self.reading.segments_are_due() && !is_stale(place))
         };
         // A local source is checked for changes only if the result depends on it.
         let known_fresh = (!self.sync.is_local()).then(is_fresh);
@@ -219,34 +228,44 @@ impl Queries {
             queries: self,
             call,
             snapshot: &snapshot,
-            scope: Scope::One(place),
+            scope,
             now_ms,
         };
         let mut found = Q::Found::default();
         if question.find(&turn, &mut found).is_err() {
             return Err(then);
         }
+        let facts = TurnFacts {
+            turn: &turn,
+            question,
+            found: &found,
+        };
+        if only.is_none() {
+            let (mut asked, mut usable) = (0, 0);
+            facts.each_asked(&mut |place| {
+                asked += 1;
+                usable += u32::from(self.is_exact_hit(&snapshot, place, now_ms));
+            });
+            // Without any, the libraries may not be known yet.
+            if asked == 0 || usable < asked {
+                return Err(then);
+            }
+        }
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         state.at_once = true;
         // The usual case. The planner would find that no step is needed too, but takes longer.
         state.fresh = question.is_plain(&turn, &found) && known_fresh.unwrap_or_else(is_fresh);
-        if !state.fresh && !Self::needs_no_step(&turn, question, &found, &mut state) {
+        if !state.fresh && !Self::needs_no_step(&facts, &mut state) {
             return Err(then);
         }
-        snapshot.ask_for(place, now_ms);
+        facts.each_asked(&mut |place| snapshot.ask_for(place, now_ms));
         Ok(question.answer(&turn, &found, state, |answer| give(then, answer)))
     }
 
     /// Returns whether the plan's first step is the answer, and a fast lookup's hit is enough.
     #[inline(never)]
-    fn needs_no_step<'t, Q: Question>(
-        turn: &Turn<'t>,
-        question: &Q,
-        found: &Q::Found<'t>,
-        state: &mut QueryState,
-    ) -> bool {
-        let facts = TurnFacts { turn, question, found };
-        matches!(state.next(&facts), Ok(QueryStep::Answer)) && question.is_exact_hit(found)
+    fn needs_no_step<Q: Question>(facts: &TurnFacts<'_, '_, Q>, state: &mut QueryState) -> bool {
+        matches!(state.next(facts), Ok(QueryStep::Answer)) && facts.question.is_exact_hit(facts.found)
     }
 
     /// Answers a question, with as many steps as necessary.
