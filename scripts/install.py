@@ -129,6 +129,15 @@ def up(path: str) -> str:
     return "/".join([".."] * len(PurePosixPath(path).parts))
 
 
+def completions(place: Place, made: Path) -> dict[str, Path | str]:
+    """What makes shells complete the command, with its places: as a user installs it, below another folder."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "bindings" / "python" / "src"), "XDG_DATA_HOME": str(made)}
+    for shell in ("bash", "zsh", "fish"):
+        command = [sys.executable, "-m", "plexindex", "completion", "--install", shell]
+        subprocess.run(command, env=environment, capture_output=True, check=True)
+    return {f"{place.datadir}/{file.relative_to(made)}": file for file in made.rglob("*") if file.is_file()}
+
+
 def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
     """All files by their path below PREFIX: a file to copy, or the target of a link."""
     whole = version()
@@ -152,6 +161,7 @@ def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
         f"{lib}/libplexindex.so": f"libplexindex.so.{major}",
         f"{place.mandir}/man1/plexindex.1": ROOT / "docs" / "plexindex.1",
     }
+    files |= completions(place, work / "completions")
     for header in [*abi.HEADERS, ROOT / "bindings" / "cpp" / "plexindex.hpp"]:
         files[f"{place.includedir}/{header.name}"] = header
     for licence in sorted(ROOT.glob("LICENSE-*")):

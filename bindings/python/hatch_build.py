@@ -8,13 +8,16 @@ licences of what is in it: `make wheel` sets both, and checks the wheel.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import sysconfig
+import tempfile
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -30,6 +33,7 @@ RUST_SOURCES = (
     "bindings/python/accelerator/Cargo.toml", "bindings/python/accelerator/build.rs",
     "bindings/python/accelerator/src",
     "benches/*.rs", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md", "LICENSE-*",
+    "docs/plexindex.1",
 )  # fmt: skip
 
 COMPILES = """\
@@ -61,6 +65,7 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         if licences := os.environ.get("PLEXINDEX_LICENCES"):
             folder = f"{self.build_config.builder.project_id}.dist-info/licenses"
             build_data["force_include"][licences] = f"{folder}/THIRD-PARTY"
+        build_data["shared_data"].update(self.shared_data(rust))
         for name, file in packed.items():
             if version == "editable":
                 # A running process may have the old one mapped: replaced, not overwritten.
@@ -69,6 +74,18 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
                 os.replace(target.with_suffix(".new"), target)
             else:
                 build_data["force_include"][str(file)] = f"plexindex/{name}"
+
+    def shared_data(self, rust: Path) -> dict[str, str]:
+        """The manual page and the completions, with their places below a prefix."""
+        made = tempfile.mkdtemp(prefix="plexindex-completion-")
+        atexit.register(shutil.rmtree, made, ignore_errors=True)
+        # They are written as a user installs them, below another folder of shared data.
+        environment = {**os.environ, "PYTHONPATH": str(Path(self.root) / "src"), "XDG_DATA_HOME": made}
+        for shell in ("bash", "zsh", "fish"):
+            command = [sys.executable, "-m", "plexindex", "completion", "--install", shell]
+            subprocess.run(command, env=environment, capture_output=True, check=True)  # noqa: S603 - our own
+        files = {str(file): f"share/{file.relative_to(made)}" for file in Path(made).rglob("*") if file.is_file()}
+        return {str(rust / "docs" / "plexindex.1"): "share/man/man1/plexindex.1", **files}
 
     def prebuilt(self, variable: str) -> Path | None:
         """The file that a variable names."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import re
 import signal
 import subprocess
@@ -38,7 +39,10 @@ def test_help_says_what_one_needs(cli: Cli) -> None:
 
 def test_version_names_package_and_library(cli: Cli) -> None:
     text = cli.good("--version")
-    assert re.fullmatch(r"plexindex (\S+), with the library \1 at \S+\n", text)
+    first, library, python = text.splitlines()
+    assert re.fullmatch(r"plexindex \S+, (with the accelerator|through ctypes, without the accelerator)", first)
+    assert re.fullmatch(r"library \S+, /\S+", library)
+    assert python.startswith(f"Python {platform.python_version()}, ")
     assert plexindex.__version__ in text
 
 

@@ -22,6 +22,28 @@ def cli(tmp_path: Path) -> Cli:
     return Cli(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("shell", "place"),
+    [
+        ("bash", "bash-completion/completions/plexindex"),
+        ("zsh", "zsh/site-functions/_plexindex"),
+        ("fish", "fish/vendor_completions.d/plexindex.fish"),
+    ],
+)
+def test_it_is_installed_where_the_shell_looks(cli: Cli, shell: str, place: str) -> None:
+    done = cli.run("completion", "--install", shell)
+    file = cli.home / ".local" / "share" / place
+    assert (done.returncode, done.stdout) == (0, f"{file}\n")
+    assert file.read_text() == cli.good("completion", shell)
+    assert ("fpath+=" in done.stderr) == (shell == "zsh")
+    assert cli.run("completion", "--install", shell).returncode == 0
+    file.unlink()
+    file.mkdir()
+    failed = cli.run("completion", "--install", shell)
+    assert failed.returncode == 2
+    assert f"{file} cannot be written: " in failed.stderr
+
+
 def bash(cli: Cli, *words: str) -> set[str]:
     script = cli.good("completion", "bash") + '\nCOMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _plexindex'
     assert BASH

@@ -43,6 +43,13 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
         commands = archive.read(f"plexindex-{version}.dist-info/entry_points.txt").decode()
     assert {"plexindex/__init__.py", "plexindex/py.typed"} <= set(names)
     assert [name for name in names if name.endswith((".so", ".dylib", ".dll"))] == [packed]
+    shared = {name.partition(".data/data/")[2] for name in names if ".data/data/" in name}
+    assert shared == {
+        "share/man/man1/plexindex.1",
+        "share/bash-completion/completions/plexindex",
+        "share/fish/vendor_completions.d/plexindex.fish",
+        "share/zsh/site-functions/_plexindex",
+    }
     assert {"plexindex/__main__.py", "plexindex/_cli/doctor.py"} <= set(names)
     assert "plexindex = plexindex._cli:main" in commands
     assert "Requires-Dist" not in metadata

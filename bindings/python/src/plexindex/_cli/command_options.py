@@ -290,12 +290,12 @@ def _completion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command: argparse.ArgumentParser = make_parser(
         commands.add_parser,
         "completion",
-        help="print what makes a shell complete this command",
+        help="make a shell complete this command",
         description="Print what makes a shell complete commands, options and their values.",
-        epilog="examples:\n"
-        "  bash: plexindex completion bash > ~/.local/share/bash-completion/completions/plexindex\n"
-        "  zsh:  plexindex completion zsh > ~/.zfunc/_plexindex, with fpath+=~/.zfunc before compinit in ~/.zshrc\n"
-        "  fish: plexindex completion fish > ~/.config/fish/completions/plexindex.fish",
+        epilog="examples:\n  plexindex completion --install bash\n  plexindex completion zsh > ~/.zfunc/_plexindex",
+    )
+    command.add_argument(
+        "--install", action="store_true", help="write it where the shell looks for it in this home, and print the file"
     )
     command.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
     command.set_defaults(run=DeferredCommand("completion", "completion"), verbose=0, color="auto")

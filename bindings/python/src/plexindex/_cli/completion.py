@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
+import shlex
 
 from . import arguments, codes
-from .output import say
+from .codes import UsageError
+from .output import note, remark, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,12 +19,40 @@ _FILES = ("FILE", "PATH")
 _FOLDERS = ("FOLDER",)
 
 
+# Where each shell looks for it, below a folder of shared data such as /usr/share.
+PLACES = {
+    "bash": "bash-completion/completions/plexindex",
+    "zsh": "zsh/site-functions/_plexindex",
+    "fish": "fish/vendor_completions.d/plexindex.fish",
+}
+
+
 def completion(options: argparse.Namespace) -> int:
-    """Prints it."""
+    """Prints it, or installs it for this user."""
     commands = arguments.commands_of(arguments.parser())
     summaries = {name: _summary(command) for name, command in commands.items()}
-    say({"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](commands, summaries))
+    text = {"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](commands, summaries)
+    if options.install:
+        _install(options.shell, text)
+    else:
+        say(text)
     return codes.OK
+
+
+def _install(shell: str, text: str) -> None:
+    """Writes it where the shell of this user looks for it; zsh looks nowhere below a home by itself."""
+    shared = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    file = os.path.join(shared, PLACES[shell])
+    try:
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        with open(file, "w", encoding="utf-8") as written:
+            written.write(f"{text}\n")
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}") from None
+    say(file)
+    if shell == "zsh":
+        remark(f"put this before compinit in ~/.zshrc: fpath+=({shlex.quote(os.path.dirname(file))})")
+    note("a new shell completes plexindex")
 
 
 def _summary(command: argparse.ArgumentParser) -> str:

@@ -14,6 +14,7 @@ from .config import Settings
 from .doctor_files import check_files, check_mappings, read_lists
 from .doctor_report import Report
 from .output import count, say
+from .versions import version_lines
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,8 +69,8 @@ def _installation(report: Report) -> None:
         "python": platform.python_version(),
         "platform": platform.platform(),
     }
-    report.line(f"plexindex {__version__}, Python {platform.python_version()}, {platform.platform()}")
-    report.line(f"library {native.path}")
+    for line in version_lines():
+        report.line(line)
 
 
 def _database(report: Report, settings: Settings) -> bool:

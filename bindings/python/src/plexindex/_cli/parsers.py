@@ -16,11 +16,10 @@ class VersionAction(argparse.Action):
     """Prints the versions of the package and the library."""
 
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
-        from .. import __version__, _native
         from .output import say
+        from .versions import version_lines
 
-        native = _native.load()
-        say(f"plexindex {__version__}, with the library {native.get_version().decode()} at {native.path}")
+        say("\n".join(version_lines()))
         parser.exit()
 
 
