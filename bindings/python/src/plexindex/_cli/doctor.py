@@ -218,14 +218,15 @@ def _store(report: Report, index: Index) -> None:
 
 
 def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool) -> list[LibraryInfo]:
-    """Fetches libraries that were never fetched, if the user agrees: nothing matches before."""
+    """Fetches libraries that were never fetched, unless the user refuses: nothing matches before."""
     unfetched = [library for library in libraries if library.age is None]
     if not unfetched:
         return libraries
     names = ", ".join(f"'{library.title}'" for library in unfetched)
     if not yes:
         verb = "was" if len(unfetched) == 1 else "were"
-        yes = output.confirm(f"{names} {verb} never fetched: fetch now?", default=True) or False
+        # Where nobody can be asked it fetches, as every other command does.
+        yes = output.confirm(f"{names} {verb} never fetched: fetch now?", default=True) is not False
     if yes:
         for library in unfetched:
             try:
