@@ -1,9 +1,8 @@
 //! Rules between host paths and server paths, compiled once when an index is opened.
 //!
-//! Host-to-server rules rewrite the requested path, each in its order, until one gives a listed path. Server-to-host
-//! rules run once over the listed paths when a segment is built; the first that matches a path counts, and its result
-//! is indexed too. So no pattern is ever inverted, and patterns run only for paths that match nothing as they are.
-//! Patterns run in linear time.
+//! Host-to-server rules rewrite the requested path, in order, until the result is a listed path. They run only if the
+//! path itself is not listed. Server-to-host rules run over the listed paths when a segment is built: the result of the
+//! first rule that matches a path is indexed too. So no pattern has to be inverted. Patterns run in linear time.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ struct CompiledMappings {
     to_server: Vec<MappingRule>,
     to_host: Vec<MappingRule>,
     /// Inverted host-to-server prefixes.
-    back: Vec<PrefixRule>,
+    inverted: Vec<PrefixRule>,
     digest: u64,
 }
 
@@ -47,7 +46,7 @@ impl Mappings {
         let mut rules = CompiledMappings {
             to_server: Vec::new(),
             to_host: Vec::new(),
-            back: Vec::new(),
+            inverted: Vec::new(),
             digest: 0,
         };
         let mut digest = Xxh3::new();
@@ -56,7 +55,7 @@ impl Mappings {
             match mapping.kind {
                 MappingKind::HostToServer => {
                     if let Pattern::Prefix(from) = &mapping.from {
-                        rules.back.push(PrefixRule::new(&mapping.to, from));
+                        rules.inverted.push(PrefixRule::new(&mapping.to, from));
                     }
                     rules.to_server.push(rule);
                 }
@@ -95,7 +94,7 @@ impl Mappings {
         self.0.as_ref().is_some_and(|rules| !rules.to_server.is_empty())
     }
 
-    /// Returns whether [`Self::host_path`] names each file: patterns over host paths are not inverted.
+    /// Returns whether [`Self::host_path`] is right for every file. Patterns over host paths cannot be inverted.
     #[must_use]
     pub fn name_each_file(&self) -> bool {
         let is_prefix = |rule: &MappingRule| matches!(rule, MappingRule::Prefix(_));
@@ -130,12 +129,14 @@ impl Mappings {
     /// then inverted host-to-server prefixes; patterns are not inverted.
     #[must_use]
     pub fn host_path<'p>(&self, path: &'p [u8]) -> Cow<'p, [u8]> {
-        let back = || {
-            let back = &self.0.as_ref()?.back;
-            let rewritten = |path: &Normal<'_>| back.iter().find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec));
-            (!back.is_empty()).then(|| Normal::with(path, rewritten))?
+        let by_inverted = || {
+            let rules = &self.0.as_ref()?.inverted;
+            let rewritten = |path: &Normal<'_>| rules.iter().find_map(|rule| rule.rewrite(path, &mut <[u8]>::to_vec));
+            (!rules.is_empty()).then(|| Normal::with(path, rewritten))?
         };
-        self.to_host(path).or_else(back).map_or(Cow::Borrowed(path), Cow::Owned)
+        self.to_host(path)
+            .or_else(by_inverted)
+            .map_or(Cow::Borrowed(path), Cow::Owned)
     }
 }
 

@@ -92,8 +92,8 @@ impl<'v> FolderMember<'v> {
 
     /// Returns the listed path of the folder, extended by `more` components.
     pub fn folder_path(&self, more: usize) -> &'v [u8] {
-        let form = if Shape::of(self.path).windows { b'\\' } else { b'/' };
-        let separates = |byte: u8| byte == b'/' || byte == form;
+        let separator = if Shape::of(self.path).windows { b'\\' } else { b'/' };
+        let separates = |byte: u8| byte == b'/' || byte == separator;
         let inside = |part: &&[u8]| !part.is_empty();
         let components = self.path.split(|byte| separates(*byte)).filter(inside).count();
         let keep = components.saturating_sub(self.below) + more;

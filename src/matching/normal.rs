@@ -9,8 +9,8 @@
 //! - Nothing else is changed: repeated separators, trailing dots and spaces stay.
 //!
 //! Lower-casing follows the Unicode version of the Rust standard library, NFC that of the crate
-//! `unicode-normalization`. Both are part of [`form_tag`], which stands in everything that is derived from forms: a
-//! build with other tables finds a foreign tag and derives anew, so two versions never meet in one comparison.
+//! `unicode-normalization`. Both are part of [`form_tag`], which is stored with all data that is derived from forms. A
+//! build with other tables sees another tag and derives the data again, so two versions are never compared.
 
 use smallvec::SmallVec;
 use unicode_normalization::{IsNormalized, UnicodeNormalization, is_nfc_quick};
@@ -60,13 +60,13 @@ impl<'a> FoldedPath<'a> {
     // Inlined so that the result is not copied right after it was written: that would stall on the store.
     #[inline(always)]
     #[allow(clippy::inline_always)] // measured: a seventh of a batch
-    pub(super) fn of(path: &'a [u8], room: &'a mut FoldBuffer) -> Self {
-        let (seen, hash) = fold_small(path, &mut room.0);
+    pub(super) fn of(path: &'a [u8], buffer: &'a mut FoldBuffer) -> Self {
+        let (seen, hash) = fold_small(path, &mut buffer.0);
         let raw = path;
         match seen {
             ByteKinds::Ascii => Self::Form(Normal {
                 raw,
-                form: &room.0[..path.len()],
+                form: &buffer.0[..path.len()],
                 hash,
                 text: true,
             }),
@@ -119,8 +119,8 @@ impl<'a> Spelling<'a> {
     /// Returns the second hash under which segments index this path; `None` for most paths.
     #[must_use]
     pub fn hash_of(path: &[u8]) -> Option<u64> {
-        let mut room = FoldBuffer::EMPTY;
-        match FoldedPath::of(path, &mut room) {
+        let mut buffer = FoldBuffer::EMPTY;
+        match FoldedPath::of(path, &mut buffer) {
             FoldedPath::Spelling(spelling) => Some(spelling.hash),
             _ => None,
         }
@@ -149,15 +149,15 @@ impl<'a> Normal<'a> {
     #[inline]
     pub fn with_cached_form<R>(
         path: &[u8],
-        known: impl FnOnce(&Spelling<'_>, &mut [u8]) -> Option<usize>,
+        cached_form: impl FnOnce(&Spelling<'_>, &mut [u8]) -> Option<usize>,
         then: impl FnOnce(&Normal<'_>) -> R,
     ) -> R {
         // Not UTF-8: keys of exact tables end in such a byte.
         if path.last().is_some_and(|byte| *byte >= 0xF8) {
             return then(&Normal::new(path, path, false));
         }
-        let mut room = FoldBuffer::EMPTY;
-        let spelling = match FoldedPath::of(path, &mut room) {
+        let mut buffer = FoldBuffer::EMPTY;
+        let spelling = match FoldedPath::of(path, &mut buffer) {
             FoldedPath::Form(normal) => return then(&normal),
             FoldedPath::Spelling(spelling) => Some(spelling),
             FoldedPath::Other => None,
@@ -166,15 +166,15 @@ impl<'a> Normal<'a> {
         let mut then = Some(then);
         let mut result = None;
         let mut give = |normal: &Normal<'_>| result = then.take().map(|then| then(normal));
-        let mut kept = FoldBuffer::EMPTY;
-        let length = spelling.and_then(|spelling| known(&spelling, &mut kept.0));
-        match length.and_then(|length| kept.0.get(..length)) {
+        let mut cached = FoldBuffer::EMPTY;
+        let length = spelling.and_then(|spelling| cached_form(&spelling, &mut cached.0));
+        match length.and_then(|length| cached.0.get(..length)) {
             Some(form) => give(&Normal::new(path, form, true)),
             None => with_folded(path, &mut give),
         }
         match result {
             Some(result) => result,
-            None => unreachable!("with_any calls its closure exactly once"),
+            None => unreachable!("with_folded calls its closure exactly once"),
         }
     }
 

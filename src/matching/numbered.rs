@@ -51,6 +51,14 @@ pub struct EpisodeMarker {
 }
 
 impl EpisodeMarker {
+    /// Finds the first episode number that names its season, or else the first one.
+    pub fn find(words: &Words) -> Option<Self> {
+        let markers = || (0..words.len()).filter_map(|at| Self::at(words, at));
+        markers()
+            .find(|marker| marker.season.is_some())
+            .or_else(|| markers().next())
+    }
+
     /// Parses the episode number that begins at this word: `S01E02`, `s01e02e03`, `S01 E02`, `1x02`, `Season 1 Episode
     /// 2`, `E02`.
     pub fn at(words: &Words, at: usize) -> Option<Self> {

@@ -75,7 +75,7 @@ where
     /// Resolves a path. Allocates only if a pattern rule (not a prefix) rewrites the path.
     #[must_use]
     pub fn resolve(&self, path: &[u8]) -> Resolution<'v> {
-        // Filled in place: moving a resolution would cost more than most searches.
+        // Filled in place: moving a resolution takes longer than most searches.
         let mut resolution = Resolution::default();
         Normal::with(path, |path| self.resolve_normal(path, None, &mut resolution));
         resolution
@@ -206,7 +206,7 @@ where
         (MatchKind::None, Confidence::None, Reason::None)
     }
 
-    /// Evidence for suffix matches: for the single item, or for all items of one file.
+    /// Returns the evidence for suffix matches: for a single item, or for all items of one file.
     fn evidence(&self, candidates: &Candidates<'v, L::Hit<'v>>) -> Reason {
         let mut evidence = Reason::None;
         if candidates.share_path() {
@@ -220,7 +220,7 @@ where
         evidence
     }
 
-    /// Evidence for one candidate. If several of its files match, any of them may provide it.
+    /// Returns the evidence for one candidate. If several of its files match, one with evidence is enough.
     fn evidence_for_candidate(
         &self,
         candidate: &RankedHit<'v, L::Hit<'v>>,
@@ -231,18 +231,18 @@ where
         }
         let view = &*self.all.views[candidate.library];
         let mut evidence = Reason::NoEvidence;
-        let mut look = |hit: L::Hit<'v>, listed: &[u8]| {
+        let mut add_file = |hit: L::Hit<'v>, listed: &[u8]| {
             if !is_positive(evidence) {
                 evidence = self.evidence_from_file(view, hit, listed, candidates.rank, evidence);
             }
         };
         match candidate.item {
-            Some(hit) if !candidates.repeated => look(hit, candidate.path),
+            Some(hit) if !candidates.repeated => add_file(hit, candidate.path),
             _ => {
                 view.suffix_matches(&self.path, candidates.rank, |_, hit| {
                     let (rating_key, listed) = view.facts(hit);
                     if rating_key == candidate.rating_key {
-                        look(hit, listed);
+                        add_file(hit, listed);
                     }
                 });
             }
@@ -250,7 +250,7 @@ where
         evidence
     }
 
-    /// Evidence from one file of the item; `before` if it has none.
+    /// Returns the evidence of one file of the item; `before` if the file has none.
     fn evidence_from_file(
         &self,
         view: &'v L,
@@ -413,7 +413,7 @@ fn is_positive(evidence: Reason) -> bool {
     matches!(evidence, Reason::OnlyRootDiffers | Reason::PathTells)
 }
 
-/// Returns whether something newer than the match assigns its exact path to other items only.
+/// Returns whether a recorded match is outdated: its path is listed for other items only, by a newer listing or item.
 fn is_overruled<'v, L: View>(view: &'v L, hit: L::Hit<'v>, rating_key: &str, path: &[u8]) -> bool {
     let recorded = view.stamp(hit);
     let (mut own, mut newer) = (false, false);

@@ -65,19 +65,21 @@ impl PrefixRule {
         if rest_of_form.first() != Some(&b'/') {
             return None;
         }
-        let wanted = rest_of_form.split(|byte| *byte == b'/').count() - 1;
+        let folders = rest_of_form.split(|byte| *byte == b'/').count() - 1;
         let (at, _) = raw
             .iter()
             .enumerate()
             .rev()
             .filter(|(_, byte)| separates(byte))
-            .nth(wanted - 1)?;
+            .nth(folders - 1)?;
         Some(&raw[at..])
     }
 }
 
-/// Translates a replacement text to the syntax of [`regex`]: `\1` to `\99`, `\g<1>` and `\g<name>` are groups; `\\` is
-/// a backslash, and so is one before anything else, for the sake of Windows paths.
+/// Translates a replacement text to the syntax of [`regex`].
+///
+/// `\1` to `\99`, `\g<1>` and `\g<name>` stand for groups, and `\\` for a backslash. A backslash before any other
+/// character stands for itself, so that Windows paths need no doubled ones.
 pub fn template(text: &[u8], regex: &Regex) -> Result<Vec<u8>, String> {
     let mut template = Vec::new();
     let mut rest = text;

@@ -3,9 +3,8 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// Folds a title to words without case, accents and punctuation: compatibility decomposition, marks dropped, lower
-/// case, runs of other characters become one space, none at the ends. Apostrophes vanish (`Ocean's` is `oceans`). A
-/// title of punctuation only is lower-cased and otherwise kept.
+/// Folds a title to words in lower case without accents and punctuation, separated by single spaces. Apostrophes are
+/// dropped (`Ocean's` is `oceans`). A title of punctuation only is just lower-cased.
 #[must_use]
 pub fn fold_title(title: &str) -> String {
     let mut folded = String::with_capacity(title.len());

@@ -38,8 +38,9 @@ pub trait View {
     /// searched.
     fn may_be_recorded(&self) -> bool;
 
-    /// Shortcut for most lookups: the rating key of the one item that lists exactly these bytes, with [`MatchKind::Confirmed`] if that
-    /// match is recorded, else [`MatchKind::Exact`]. `None` says nothing: the caller resolves the path.
+    /// Shortcut for most lookups: the rating key of the one item that lists exactly these bytes.
+    /// [`MatchKind::Confirmed`] if that match is recorded, else [`MatchKind::Exact`]. After `None` the caller resolves
+    /// the path.
     fn unique_hit<'v>(&'v self, path: &Normal<'_>, first: FirstEntry) -> Option<(&'v str, MatchKind)>;
 
     /// [`View::unique_hit`] for a path that is not ASCII, by its spelling.

@@ -30,13 +30,13 @@ struct WordSpan {
     start: u16,
     end: u16,
     before: Gap,
-    inside: bool,
+    in_brackets: bool,
 }
 
 /// The folded words of a name or title.
 pub struct Words {
     bytes: [u8; BYTES],
-    places: [WordSpan; WORDS],
+    spans: [WordSpan; WORDS],
     used: usize,
     count: usize,
 }
@@ -53,7 +53,7 @@ impl Words {
     pub fn new() -> Self {
         Self {
             bytes: [0; BYTES],
-            places: [WordSpan::default(); WORDS],
+            spans: [WordSpan::default(); WORDS],
             used: 0,
             count: 0,
         }
@@ -80,7 +80,7 @@ impl Words {
 
     /// Returns the word at this index; empty behind the last.
     pub fn word(&self, at: usize) -> &[u8] {
-        match self.places[..self.count].get(at) {
+        match self.spans[..self.count].get(at) {
             Some(word) => &self.bytes[usize::from(word.start)..usize::from(word.end)],
             None => b"",
         }
@@ -88,12 +88,12 @@ impl Words {
 
     /// Returns the separator before the word at this index.
     pub fn before(&self, at: usize) -> Gap {
-        self.places[..self.count].get(at).map_or(Gap::Plain, |word| word.before)
+        self.spans[..self.count].get(at).map_or(Gap::Plain, |word| word.before)
     }
 
     /// Returns whether the word stands in brackets.
     pub fn is_inside(&self, at: usize) -> bool {
-        self.places[..self.count].get(at).is_some_and(|word| word.inside)
+        self.spans[..self.count].get(at).is_some_and(|word| word.in_brackets)
     }
 
     /// Iterates over all words.
@@ -265,8 +265,8 @@ impl WordSplitter<'_> {
         Some(())
     }
 
-    /// Adds a letter or digit to the current word; other characters but apostrophes end it, and `&` is the word "and". Returns
-    /// `None` if there is no room left.
+    /// Adds a letter or digit to the current word; other characters but apostrophes end it, and `&` is the word "and".
+    /// Returns `None` if there is no room left.
     fn put_char(&mut self, c: char, is_spaced_dash: bool) -> Option<()> {
         if c.is_alphanumeric() {
             if self.open && is_wide(c) != self.wide {
@@ -333,11 +333,11 @@ impl WordSplitter<'_> {
         }
         let words = &mut *self.words;
         let at = u16::try_from(words.used).ok()?;
-        *words.places.get_mut(words.count)? = WordSpan {
+        *words.spans.get_mut(words.count)? = WordSpan {
             start: at,
             end: at,
             before: std::mem::take(&mut self.gap),
-            inside: self.depth > 0,
+            in_brackets: self.depth > 0,
         };
         words.count += 1;
         self.open = true;
@@ -348,7 +348,7 @@ impl WordSplitter<'_> {
     fn extend(&mut self, length: usize) -> Option<()> {
         let words = &mut *self.words;
         words.used += length;
-        words.places[words.count - 1].end = u16::try_from(words.used).ok()?;
+        words.spans[words.count - 1].end = u16::try_from(words.used).ok()?;
         Some(())
     }
 

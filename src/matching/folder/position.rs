@@ -24,14 +24,14 @@ where
     V: Deref<Target = L>,
 {
     let folder = folder_form(path);
-    let mut places: Vec<FolderPosition> = views.iter().map(|view| view.position(folder)).collect();
+    let mut positions: Vec<FolderPosition> = views.iter().map(|view| view.position(folder)).collect();
     rewrite_folder(mappings, folder, |folder| {
-        for (place, view) in places.iter_mut().zip(views) {
-            *place = (*place).max(view.position(folder));
+        for (position, view) in positions.iter_mut().zip(views) {
+            *position = (*position).max(view.position(folder));
         }
         None::<()>
     });
-    places
+    positions
 }
 
 /// Rewrites a folder by each host-to-server rule that matches, in order, until `each` returns `Some`.
@@ -52,7 +52,7 @@ pub fn position_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8
     // Without its trailing separator, the root is empty.
     let above: &[u8] = if folder.is_empty() { b"/" } else { folder };
     let name_count = |form: &'_ [u8]| form.split(|byte| *byte == b'/').filter(|name| !name.is_empty()).count();
-    let place = |location: &[u8]| {
+    let position = |location: &[u8]| {
         // A path in the folder. If it lies under the location, and both have as many names, they are the same folder,
         // however many separators the location has.
         let below = [folder, b"/-"].concat();
@@ -66,5 +66,5 @@ pub fn position_among<'f>(folder: &[u8], locations: impl Iterator<Item = &'f [u8
             FolderPosition::Elsewhere
         }
     };
-    locations.map(place).max().unwrap_or(FolderPosition::Elsewhere)
+    locations.map(position).max().unwrap_or(FolderPosition::Elsewhere)
 }

@@ -96,15 +96,20 @@ where
         if !sum.is_empty() {
             return self.to_resolution(sum, match_kind, Reason::None);
         }
-        let places = folder_positions(self.views, self.mappings, self.path);
-        let resolve_by_suffix = self.path.is_text().then(|| self.resolve_by_suffix(&places)).flatten();
+        let positions = folder_positions(self.views, self.mappings, self.path);
+        let resolve_by_suffix = self
+            .path
+            .is_text()
+            .then(|| self.resolve_by_suffix(&positions))
+            .flatten();
         resolve_by_suffix.unwrap_or_else(|| FolderResolution {
-            reason: self.reason_of_miss(&places),
+            reason: self.reason_of_miss(&positions),
             ..FolderResolution::default()
         })
     }
 
-    /// Sums the known content below the folder, as given or else mapped: of the fetched libraries, or of the others.
+    /// Sums the known content below the folder, or else below the mapped folder. `fetched`: of the fetched libraries,
+    /// or of the others.
     fn sum_below(&self, fetched: bool) -> (FolderTotals<'v>, MatchKind) {
         let mut sum = FolderTotals::default();
         self.add_below(fetched, self.folder, false, &mut sum);
@@ -142,12 +147,13 @@ where
         }
     }
 
-    fn resolve_by_suffix(&self, places: &[FolderPosition]) -> Option<FolderResolution<'v>> {
+    /// Returns the listed folders with the longest common suffix, their number, and the number of common components.
+    /// Libraries that own the folder come before the others, as for files.
+    fn longest_suffix(&self, positions: &[FolderPosition]) -> (Vec<FoundFolder>, usize, usize) {
         let (mut rank, mut total) = (0, 0);
         let mut folders: Vec<FoundFolder> = Vec::new();
-        // As for files: libraries that own the folder come first.
         for owns in [true, false] {
-            let owned = |at: usize| places[at] >= FolderPosition::Within;
+            let owned = |at: usize| positions[at] >= FolderPosition::Within;
             for (library, view) in self.fetched().filter(|(at, _)| owned(*at) == owns) {
                 let mut reached = 0;
                 let count = view.folder_suffix_matches(self.folder, rank.max(1), &mut |common, form| {
@@ -171,6 +177,11 @@ where
             }
         }
         folders.truncate(MAX_CANDIDATES);
+        (folders, total, rank)
+    }
+
+    fn resolve_by_suffix(&self, positions: &[FolderPosition]) -> Option<FolderResolution<'v>> {
+        let (folders, total, rank) = self.longest_suffix(positions);
         let first = folders.first()?;
         let contents = folders
             .iter()
@@ -187,7 +198,7 @@ where
             let below = Normal::with(&first.form, |form| self.views[known.library].below(form));
             folder_root_differs(&known.member.item, self.folder, &first.form, rank, below)
         };
-        let evidence = if places.iter().any(|place| *place >= FolderPosition::Above) {
+        let evidence = if positions.iter().any(|position| *position >= FolderPosition::Above) {
             Reason::NotListed
         } else if is_one && sum.total == 1 && sum.members.first().is_some_and(only_root_differs) {
             Reason::OnlyRootDiffers
@@ -195,7 +206,7 @@ where
             Reason::NoEvidence
         };
         if !is_one {
-            // The right folder is unknown, so counts below any of them would mislead.
+            // Any of these folders may be the right one, so their counts would mislead.
             (sum.items, sum.files) = (0, 0);
             if total > folders.len() {
                 sum.total = sum.total.max(total);
@@ -253,13 +264,13 @@ where
         !sum.folders.is_empty() && sum.folders.iter().all(is_above)
     }
 
-    fn reason_of_miss(&self, places: &[FolderPosition]) -> Reason {
+    fn reason_of_miss(&self, positions: &[FolderPosition]) -> Reason {
         let views_in_scope = || views_in_scope(self.views, self.scope);
         let best = views_in_scope()
-            .map(|(at, _)| places[at])
+            .map(|(at, _)| positions[at])
             .max()
             .unwrap_or(FolderPosition::Elsewhere);
-        let mut theirs = views_in_scope().filter(|(at, _)| places[*at] == best);
+        let mut theirs = views_in_scope().filter(|(at, _)| positions[*at] == best);
         if theirs.any(|(_, view)| !view.fetched()) {
             return Reason::NotFetched;
         }

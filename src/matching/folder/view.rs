@@ -52,8 +52,8 @@ pub trait Folders: View {
     /// server-to-host rules make.
     fn contents<'v>(&'v self, folder: &[u8], mapped: bool) -> FolderContents<'v>;
 
-    /// Returns at most `limit` items that were invalidated and not verified since: the rating key, and the invalidated paths (empty: the item itself). With `below` (folder, mapped): only
-    /// items with a file below that folder. Without: all, including items without files.
+    /// Returns at most `limit` items that were invalidated and not verified since. With `below` (folder, mapped), only
+    /// items with a file below that folder; without it all, including items without files.
     fn invalidated(&self, below: Option<(&[u8], bool)>, mappings: &Mappings, limit: usize) -> Vec<Invalidated>;
 
     /// Finds the folders of listed files with the longest common suffix of at least `least` components (and one). Calls

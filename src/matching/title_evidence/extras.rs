@@ -12,7 +12,7 @@ use crate::model::ItemType;
 /// `common` components, which both paths have, are skipped.
 ///
 /// A folder for copies counts anywhere, unless the listed path has a folder of that name. One for samples or extras
-/// counts only below a folder with the item's title or season: higher up it may be anyone's choice, as in
+/// counts only below a folder with the item's title or season. Higher up it is a folder for media, as in
 /// `Other/Lost/Season 01`.
 pub fn is_copy_or_extra(item: &ItemRef<'_>, queried: &Normal<'_>, listed: &Normal<'_>, common: usize) -> bool {
     let mut around = None;
@@ -79,33 +79,33 @@ struct EnclosingFolders {
 impl EnclosingFolders {
     fn of(item: &ItemRef<'_>, queried: &Normal<'_>) -> Self {
         let title = naming_title(item).and_then(Words::of);
-        let (mut called, mut ambiguous, mut season) = (None, None, 0);
+        let (mut certain, mut ambiguous, mut season) = (None, None, 0);
         let mut words = Words::new();
-        for (place, text) in named(queried).enumerate().skip(1) {
+        for (index, text) in named(queried).enumerate().skip(1) {
             if !words.fold(text) {
                 continue;
             }
             if let Some(title) = title.as_ref().filter(|title| title.is_in(&words)) {
-                let may_be = holds_extras(LowerName(text.as_bytes())) && !is_identified(text, &words, title);
-                let found = if may_be { &mut ambiguous } else { &mut called };
-                found.get_or_insert(place);
+                let may_be_extras = holds_extras(LowerName(text.as_bytes())) && !is_identified(text, &words, title);
+                let found = if may_be_extras { &mut ambiguous } else { &mut certain };
+                found.get_or_insert(index);
             }
             if season_in(&words).is_some() {
-                season = place;
+                season = index;
             }
         }
         Self {
-            title: called.or(ambiguous),
+            title: certain.or(ambiguous),
             season,
         }
     }
 
     /// Returns whether the folder at this index lies below one that identifies the item.
-    fn is_below_title(&self, at: usize, name: LowerName<'_>) -> bool {
+    fn is_below_title(&self, index: usize, name: LowerName<'_>) -> bool {
         match self.title {
-            Some(title) if title != at => title > at,
-            Some(_) => self.season > at,
-            None => self.season > at || at == 1 && !name.is_common_folder_name() && !name.begins(b"."),
+            Some(title) if title != index => title > index,
+            Some(_) => self.season > index,
+            None => self.season > index || index == 1 && !name.is_common_folder_name() && !name.begins(b"."),
         }
     }
 }

@@ -98,7 +98,7 @@ struct PathPair<'a, 'i> {
 struct FilmName {
     /// The title stands alone.
     has_title: bool,
-    /// A year that is the film's or next to it; or an external id, which counts as much.
+    /// A year that is the film's or at most one off; or an external id.
     has_likely_year_or_id: bool,
     /// A year, but none that may be the film's.
     has_other_year: bool,
@@ -112,29 +112,29 @@ impl PathPair<'_, '_> {
         (0..words.len()).find_map(|from| {
             let lead = lead_of(words, from)?;
             let end = words.title_at(from, self.title)?;
-            let place = TitleSpan { from, end };
-            ends(lead, place).then_some(place)
+            let span = TitleSpan { from, end };
+            ends(lead, span).then_some(span)
         })
     }
 
     /// Evidence for a film: a name of the path is its title, a name has its year, and none has another year. Folders
     /// below the one with the title must equal the listed ones.
     fn film(&self) -> TitleEvidence {
-        let (mut has_title, mut dated_beside, mut dated_in_common, mut other_year) = (false, false, false, false);
-        let (mut common_editions, mut asked_editions, mut listed_editions) = (0, 0, 0);
+        let (mut has_title, mut dated_with_title, mut dated_in_common, mut other_year) = (false, false, false, false);
+        let (mut common_editions, mut queried_editions, mut listed_editions) = (0, 0, 0);
         let contradiction = self.queried.each(0..NAMES, |at, words| {
             let is_common = at < self.common;
             *(if is_common {
                 &mut common_editions
             } else {
-                &mut asked_editions
+                &mut queried_editions
             }) |= self.editions(words);
             let name = self.film_name(at, words);
             if name.has_other_year && (name.has_title || at == 0) {
                 return Break(());
             }
             has_title |= name.has_title && at <= self.common;
-            dated_beside |= name.has_title && name.is_dated;
+            dated_with_title |= name.has_title && name.is_dated;
             dated_in_common |= name.has_likely_year_or_id && is_common;
             other_year |= name.has_other_year && !is_common;
             Continue(())
@@ -143,12 +143,12 @@ impl PathPair<'_, '_> {
             listed_editions |= self.editions(words);
             Continue::<()>(())
         });
-        if contradiction.is_some() || common_editions | asked_editions != common_editions | listed_editions {
+        if contradiction.is_some() || common_editions | queried_editions != common_editions | listed_editions {
             return TitleEvidence::Contradicts;
         }
         // Remakes share a title. A short title may appear by chance, and so may its year elsewhere.
         let is_matched = !is_unmatched(self.item.guid);
-        let by_name = dated_beside && (is_matched || !self.title.is_short());
+        let by_name = dated_with_title && (is_matched || !self.title.is_short());
         let by_common_year = dated_in_common && !other_year && is_matched && !self.title.is_short();
         if has_title && (by_name || by_common_year) {
             TitleEvidence::Confirms
@@ -191,28 +191,22 @@ impl PathPair<'_, '_> {
         }
     }
 
-    /// Evidence for an episode: its show's title standing alone, its season and its number.
+    /// Evidence for an episode: its season, its number, and the title of its show.
     fn episode(&self) -> TitleEvidence {
-        let Some(file) = Words::of(self.queried.names[0]) else {
-            return TitleEvidence::Neutral;
-        };
-        let marker = (0..file.len())
-            .find_map(|at| EpisodeMarker::at(&file, at).filter(|marker| marker.season.is_some()))
-            .or_else(|| (0..file.len()).find_map(|at| EpisodeMarker::at(&file, at)));
-        let Some(marker) = marker else {
+        let Some(marker) = Words::of(self.queried.names[0]).and_then(|file| EpisodeMarker::find(&file)) else {
             return TitleEvidence::Neutral;
         };
         let mut season = marker.season;
-        let against = self.queried.each(1..NAMES, |at, words| {
-            if let Some(named) = season_in(words) {
-                if at >= self.common && named != self.item.season {
+        let contradiction = self.queried.each(1..NAMES, |at, words| {
+            if let Some(folder_season) = season_in(words) {
+                if at >= self.common && folder_season != self.item.season {
                     return Break(());
                 }
-                season = season.or(Some(named));
+                season = season.or(Some(folder_season));
             }
             Continue(())
         });
-        if against.is_some() {
+        if contradiction.is_some() {
             return TitleEvidence::Contradicts;
         }
         let Some(season) = season else {
@@ -221,37 +215,42 @@ impl PathPair<'_, '_> {
         if season != self.item.season || !(marker.first..=marker.last).contains(&self.item.episode) {
             return TitleEvidence::Contradicts;
         }
-        let known = |year: i32| {
+        self.show()
+    }
+
+    /// Evidence for the show of an episode: its title stands alone in a name, and no year of another show follows.
+    fn show(&self) -> TitleEvidence {
+        let is_known = |year: i32| {
             let listed = |words: &Words| words.iter().any(|word| self::year(word) == Some(year));
             year == self.item.year || any(self.listed.iter().map(|(_, name)| name), listed)
         };
         let mut confirmed = false;
-        let against = self.queried.each(0..NAMES, |at, words| {
+        let contradiction = self.queried.each(0..NAMES, |at, words| {
             let has_episode = |end: usize| EpisodeMarker::at(words, end).is_some();
-            let place = self.title_span(words, |lead, place| match lead {
-                TitleLead::Dash => has_episode(place.end),
+            let title = self.title_span(words, |lead, title| match lead {
+                TitleLead::Dash => has_episode(title.end),
                 TitleLead::Start => {
-                    has_episode(place.end) || season_at(words, place.end).is_some() || ends_title(words, place.end)
+                    has_episode(title.end) || season_at(words, title.end).is_some() || ends_title(words, title.end)
                 }
             });
-            let Some(place) = place else {
+            let Some(title) = title else {
                 return Continue(());
             };
-            let mut years = (place.end..words.len()).filter_map(|at| year(words.word(at)));
-            let dated = match years.next() {
+            let mut years = (title.end..words.len()).filter_map(|at| year(words.word(at)));
+            let is_dated = match years.next() {
                 None => false,
-                Some(first) if known(first) || years.any(known) => true,
+                Some(first) if is_known(first) || years.any(is_known) => true,
                 Some(_) => return Break(()),
             };
             // The episode's own number right behind the title rules out chance.
-            let is_followed_by_number = at == 0 && place.from == 0 && has_episode(place.end);
+            let is_followed_by_number = at == 0 && title.from == 0 && has_episode(title.end);
             // An unmatched show is named after its folder: `Home Videos`.
             confirmed |= is_followed_by_number
                 || at == 0 && !self.title.is_short()
-                || !is_unmatched(self.item.guid) && (dated || !self.title.is_short());
+                || !is_unmatched(self.item.guid) && (is_dated || !self.title.is_short());
             Continue(())
         });
-        if against.is_some() {
+        if contradiction.is_some() {
             return TitleEvidence::Contradicts;
         }
         if confirmed {

@@ -13,10 +13,10 @@ use crate::model::ItemType;
 /// Returns whether the listed path equals the requested one except for its root: `common` components agree at the end,
 /// and `below` of the listed ones lie below the library's location.
 ///
-/// One of the folders must have a name that a person chose, or the item's: `DCIM/100CANON` is on every card, `Season
-/// 01` in every show, `2019` in every collection of photos. The library's own folder counts if it has the item's title,
-/// like a folder for one show; then its name must be in the requested path too. A film that is named by its title must
-/// have its year, since remakes share titles. Paths among copies, samples or extras are other files ([`is_copy_or_extra`]).
+/// One of the folders must have a specific name: the item's, or one that a person chose. `DCIM/100CANON` is on every
+/// card, `Season 01` in every show, `2019` in every collection of photos. The library's own folder counts if it has the
+/// item's title; then its name must be in the requested path too. A film's title needs its year, since remakes share
+/// titles. Paths among copies, samples or extras are other files ([`is_copy_or_extra`]).
 pub fn only_root_differs(
     item: &ItemRef<'_>,
     queried: &Normal<'_>,
@@ -29,24 +29,24 @@ pub fn only_root_differs(
     }
     let title = naming_title(item).and_then(Words::of);
     let title = title.as_ref();
-    let same = common.min(below + 1);
+    let compared = common.min(below + 1);
     let mut words = Words::new();
-    let of_choice = |(at, name): (usize, &str)| {
+    let is_specific = |(at, name): (usize, &str)| {
         !words.fold(name) || is_named(&words, title) || at < below && !is_generic_folder(name.as_bytes(), &words)
     };
-    if !named(listed).enumerate().take(same).skip(1).any(of_choice) {
+    if !named(listed).enumerate().take(compared).skip(1).any(is_specific) {
         return false;
     }
     let Some(title) = title else {
         return true;
     };
     if item.kind == ItemType::Movie && !is_unmatched(item.guid) {
-        let mut called = false;
-        let dated = any(named(listed).take(same), |words| {
-            called |= title.is_in(words);
+        let mut has_title = false;
+        let dated = any(named(listed).take(compared), |words| {
+            has_title |= title.is_in(words);
             is_dated(words, title, item.year)
         });
-        if called && !dated && !named(listed).take(same).any(has_external_id) {
+        if has_title && !dated && !named(listed).take(compared).any(has_external_id) {
             return false;
         }
     }
@@ -60,23 +60,23 @@ pub fn only_root_differs(
 /// The rule is that of [`only_root_differs`] for a file in the folder. If no other folder agrees, its name must be the
 /// title of its content: two folders called `Documentaries` are two folders.
 pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], common: usize, below: usize) -> bool {
-    let file = |folder: &[u8]| [folder, b"/-"].concat();
+    let as_file = |folder: &[u8]| [folder, b"/-"].concat();
     let differs = || {
-        Normal::with(&file(queried), |queried| {
-            Normal::with(&file(listed), |listed| {
+        Normal::with(&as_file(queried), |queried| {
+            Normal::with(&as_file(listed), |listed| {
                 only_root_differs(item, queried, listed, common + 1, below + 1)
             })
         })
     };
     let title = naming_title(item).and_then(Words::of);
-    let called = || {
+    let has_title_name = || {
         let name = Form::from_folded(listed)
             .rev_components()
             .next()
             .map(|name| std::str::from_utf8(name.bytes()));
         name.is_some_and(|name| Words::of(name.unwrap_or_default()).is_some_and(|name| is_named(&name, title.as_ref())))
     };
-    below > 0 && common >= below && (below > 1 || called()) && differs()
+    below > 0 && common >= below && (below > 1 || has_title_name()) && differs()
 }
 
 /// Returns the number of levels above this folder at which a name identifies the content: 0 if the folder itself has
