@@ -24,8 +24,8 @@ pub struct Answer<'a> {
     pub message: &'a str,
     /// The listing that answered has expired.
     pub stale: bool,
-    /// Milliseconds since the listing was last seen to be current; `None` without a listing, or if the clock was set back
-    /// since then.
+    /// Milliseconds since the listing was last seen to be current; `None` without a listing, or if the clock was set
+    /// back since then.
     pub age_ms: Option<i64>,
     /// Kind of the source, which determines the form of keys.
     pub kind: &'static Kind,
@@ -105,7 +105,7 @@ impl<'a> Answer<'a> {
         }
     }
 
-    /// Sets the age: that of the oldest listing; none for what a search found in a library that was never fetched.
+    /// Sets the age to that of the oldest listing. An item that a search found in an unfetched library has no age.
     pub(super) fn set_age(&mut self, rows: &[LibraryRow], now_ms: i64) {
         let is_listed = |found: &FoundItem<'_>| self.rows[found.library].generation.is_fetched();
         if !self.found.iter().all(is_listed) {
@@ -117,15 +117,15 @@ impl<'a> Answer<'a> {
         self.age_ms = ages.reduce(|one, other| Some(one?.max(other?))).flatten();
     }
 
-    /// Marks the answer as stale after a failed request: an item missing here may exist on the server. `hurried`: the
-    /// call has a deadline, so a timeout becomes `NotYet`.
-    pub(super) fn mark_stale(&mut self, failure: Option<&Error>, hurried: bool) {
+    /// Marks the answer as stale after a failed request, since the server may have a missing item. With `has_deadline`,
+    /// a timeout becomes `NotYet`.
+    pub(super) fn mark_stale(&mut self, failure: Option<&Error>, has_deadline: bool) {
         let Some(failure) = failure.filter(|_| self.match_kind != MatchKind::Confirmed) else {
             return;
         };
         self.stale = true;
         if self.status == Status::NotFound {
-            if hurried && failure.status == Status::Timeout {
+            if has_deadline && failure.status == Status::Timeout {
                 self.status = Status::NotYet;
             }
             // An error of the store says nothing about the server.
@@ -159,16 +159,16 @@ impl<'a> Answer<'a> {
     }
 
     /// A library by its index in the snapshot.
-    pub(super) fn library_at(&self, place: usize) -> Option<&'a Library> {
-        self.rows.get(place).map(|row| &row.library)
+    pub(super) fn library_at(&self, index: usize) -> Option<&'a Library> {
+        self.rows.get(index).map(|row| &row.library)
     }
 }
 
 /// Additional fields of the answer for a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FolderFacts {
-    /// The type of the folder: a show, season, artist or album, or the type of its only item; [`ItemType::Other`] for none or
-    /// several.
+    /// The type of the folder: a show, season, artist or album, or the type of its only item; [`ItemType::Other`] for
+    /// none or several.
     pub kind: ItemType,
     /// Number of items with a file below it.
     pub items: u64,

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::answer::{Answer, FolderFacts};
 use super::path::tidy;
-use super::room::Queries;
+use super::queries::Queries;
 use crate::disk::{self, Kinds, ListedStatus, Location, Rules, WalkFindings, WalkStarts};
 use crate::engine::{Resolved, Selection, Selector, Snapshot, places};
 use crate::error::{Result, Status, refuse};
@@ -20,7 +20,7 @@ use crate::sync::Call;
 
 /// Attempts to rebuild damaged segments for one page.
 const REBUILDS: u32 = 3;
-/// Duration of one step of a walk: between steps the caller can report progress or stop.
+/// Duration of one step of a walk. Between steps the caller can report progress or stop.
 const WALK_STEP: Duration = Duration::from_millis(200);
 /// Worker threads that look up files, besides the caller's thread.
 const WORKERS: usize = 3;
@@ -32,28 +32,28 @@ const FILES_PER_BATCH: usize = 64;
 pub enum FileFilter {
     /// All files.
     All,
-    /// Files that are not found on this machine, files of items with several files, and the last file, where the next page
-    /// continues. Each says whether it exists.
+    /// Files that are not on this machine, files of items with several files, and the last file, after which the next
+    /// page starts. Each says whether it exists.
     NotOnDisk,
 }
 
 impl Queries {
     /// Passes a page of listed files below a folder to `then`, in the order of their normal forms, after the listed
-    /// path `after`. Sends no request. The count `files` includes those that `which` leaves out.
+    /// path `after`. Sends no request. [`FolderFacts::files`] also counts the files that `filter` drops.
     pub fn items_below<R>(
         &self,
         library: &Selection,
         path: &[u8],
         after: Option<&[u8]>,
         limit: usize,
-        which: FileFilter,
+        filter: FileFilter,
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
     ) -> Result<R> {
         self.shown.check_path(path)?;
         let path = without_dot(path);
         let tidied = tidy(path);
         let path = tidied.as_deref().unwrap_or(path);
-        for tried in 0.. {
+        for attempt in 0.. {
             self.reading.catch_up_without_noting(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
             // An empty page means the end, so a listing that is missing or was evicted meanwhile must be an error.
@@ -62,8 +62,8 @@ impl Queries {
             let mut files = Normal::with(path, |path| {
                 FolderResolver::new(&snapshot.views, scope, mappings, path).files(after, limit)
             });
-            let broken = places(scope, snapshot.rows.len()).any(|place| snapshot.views[place].broken());
-            if (broken || snapshot.incomplete) && tried < REBUILDS {
+            let broken = places(scope, snapshot.rows.len()).any(|index| snapshot.views[index].broken());
+            if (broken || snapshot.incomplete) && attempt < REBUILDS {
                 drop(files);
                 drop(snapshot);
                 self.reading.rebuild_broken(Deadline::NONE)?;
@@ -73,14 +73,14 @@ impl Queries {
                 break;
             }
             let now = self.clock.now_ms();
-            for place in files.iter().map(|file| file.found.library) {
-                snapshot.ask_for(place, now);
+            for index in files.iter().map(|file| file.found.library) {
+                snapshot.ask_for(index, now);
             }
             let facts = FolderFacts {
                 files: files.len() as u64,
                 ..FolderFacts::default()
             };
-            if which == FileFilter::NotOnDisk {
+            if filter == FileFilter::NotOnDisk {
                 retain_not_on_disk(&mut files, mappings);
             }
             let found: Vec<FoundItem<'_>> = files.iter().map(|file| file.found).collect();
@@ -93,11 +93,11 @@ impl Queries {
         Err(super::driver::segments_lost())
     }
 
-    /// Walks local folders for a limited time, and passes files that are not listed as a single item to `then`, and says
-    /// the same of the files of `starts`. If `then` fails, the walk can be continued from where this call began.
+    /// Walks local folders for a limited time. Passes files that are not listed as a single item to `then`; the files
+    /// of `starts` are checked too. If `then` fails, the next call repeats this part of the walk.
     ///
-    /// `number`: the walk to continue; 0 begins one; `None` reads the folders of `starts` only. `most`: maximum number of
-    /// findings.
+    /// `number`: the walk to continue; 0 begins one; `None` reads the folders of `starts` only.
+    /// `max_findings`: after so many findings the call returns.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for an invalid path or an unknown walk; errors of [`Queries::items_below`] and of
@@ -107,7 +107,7 @@ impl Queries {
         library: &Selection,
         number: Option<u64>,
         starts: &WalkStarts<'_>,
-        (rules, most): (Rules, usize),
+        (rules, max_findings): (Rules, usize),
         then: impl FnOnce(&WalkFindings) -> Result<R>,
     ) -> Result<R> {
         for (_, path) in starts.folders.iter().chain(&starts.files) {
@@ -131,11 +131,11 @@ impl Queries {
             };
             locations(&snapshot, scope, self.reading.mappings())
         };
-        let question = disk::WalkRequest {
+        let request = disk::WalkRequest {
             starts,
             locations: &locations,
             rules,
-            most,
+            most: max_findings,
             until: Instant::now() + WALK_STEP,
             is_first: number.is_none_or(|number| number == 0),
             is_listed: &|paths, each| {
@@ -145,12 +145,12 @@ impl Queries {
             status: &|path, twin| self.file_status(library, path, twin),
         };
         let Some(walk) = number else {
-            return then(&disk::walk(&question, None).0);
+            return then(&disk::walk(&request, None).0);
         };
         let (number, mut progress) = self.walks.take(walk)?;
-        let (mut walked, is_over) = disk::walk(&question, Some(&mut progress));
-        walked.goes_on = (!is_over).then_some(number);
-        let result = then(&walked);
+        let (mut findings, is_over) = disk::walk(&request, Some(&mut progress));
+        findings.goes_on = (!is_over).then_some(number);
+        let result = then(&findings);
         match &result {
             Ok(_) if is_over => {}
             Ok(_) => {
@@ -166,20 +166,20 @@ impl Queries {
         result
     }
 
-    /// What the index says of a file of this machine. With a `twin`, an item is the twin's if one of its files exists, and
-    /// is spelt otherwise.
+    /// Returns how a local file is listed. `twin`: its folder has another file whose name differs in case only. An item
+    /// belongs to that file if one of the item's files exists, and none has exactly this path.
     fn file_status(&self, library: &Selection, path: &[u8], twin: bool) -> ListedStatus {
         let mappings = self.reading.mappings();
-        let is_twins = |answer: &Answer<'_>| {
+        let is_of_twin = |answer: &Answer<'_>| {
             let listed = || answer.candidates().iter().map(|one| mappings.host_path(one.path));
             mappings.name_each_file()
                 && !listed().any(|one| *one == *path)
                 && listed().any(|one| named(one).symlink_metadata().is_ok())
         };
         let session = self.reading.tokens.current().number();
-        let ask = |library: Option<&Selection>, twin: bool| {
-            let asked = self.match_path(&Call::offline(library, session), path, |answer| {
-                let is_listed = answer.match_kind.is_listed() && !(twin && is_twins(answer));
+        let status_in = |library: Option<&Selection>, twin: bool| {
+            let status = self.match_path(&Call::offline(library, session), path, |answer| {
+                let is_listed = answer.match_kind.is_listed() && !(twin && is_of_twin(answer));
                 Ok(match (answer.item(), answer.reason) {
                     _ if is_listed && answer.status == Status::Ambiguous => ListedStatus::SeveralItems,
                     _ if is_listed => ListedStatus::Listed,
@@ -187,27 +187,27 @@ impl Queries {
                     _ => ListedStatus::Unlisted,
                 })
             });
-            asked.unwrap_or(ListedStatus::Unlisted)
+            status.unwrap_or(ListedStatus::Unlisted)
         };
         let is_listed = |status: &ListedStatus| matches!(status, ListedStatus::Listed | ListedStatus::SeveralItems);
-        let own = ask(Some(library), twin);
+        let own = status_in(Some(library), twin);
         // Libraries may share a folder: this one need not list what another one lists.
-        if !is_listed(&own) && *library.selector() != Selector::All && is_listed(&ask(None, true)) {
+        if !is_listed(&own) && *library.selector() != Selector::All && is_listed(&status_in(None, true)) {
             return ListedStatus::ListedElsewhere;
         }
         own
     }
 }
 
-/// The folders of all libraries, as paths of this machine, without duplicates.
+/// Returns the folders of all libraries as local paths, without duplicates.
 fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Location> {
     let in_scope = places(scope, snapshot.rows.len());
     let mut folders: Vec<(Vec<u8>, Vec<LibraryKind>, bool)> = Vec::new();
     let mut others: Vec<Vec<u8>> = Vec::new();
-    for (place, row) in snapshot.rows.iter().enumerate() {
+    for (index, row) in snapshot.rows.iter().enumerate() {
         for location in row.library.locations.iter().filter(|location| !location.is_empty()) {
-            let folder = on_this_machine(location, mappings);
-            if !in_scope.contains(&place) {
+            let folder = local_folder(location, mappings);
+            if !in_scope.contains(&index) {
                 others.push(folder);
             } else if let Some((_, kinds, is_fetched)) = folders.iter_mut().find(|(known, ..)| *known == folder) {
                 kinds.push(row.library.kind);
@@ -235,9 +235,8 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
     own.chain(others).collect()
 }
 
-/// A library's folder as a path of this machine. Mappings apply to paths below a folder, so a file name is appended for
-/// the mapping.
-fn on_this_machine(location: &str, mappings: &Mappings) -> Vec<u8> {
+/// Maps a library's folder to a local path. Mappings apply to paths below a folder, so a file name is appended first.
+fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
     let below = [location.trim_end_matches('/').as_bytes(), b"/x"].concat();
     let below = mappings.host_path(&below);
     let folder = &below[..below.iter().rposition(|byte| *byte == b'/').unwrap_or(0)];
@@ -252,39 +251,44 @@ fn on_this_machine(location: &str, mappings: &Mappings) -> Vec<u8> {
     [b"/", &*names.join(&b'/')].concat()
 }
 
-/// Looks the files up, and removes those that exist, except those of items with several files, and the last one.
+/// Keeps only the files that [`FileFilter::NotOnDisk`] names.
 fn retain_not_on_disk(files: &mut Vec<FolderFile<'_>>, mappings: &Mappings) {
-    let (next, all) = (AtomicUsize::new(0), &*files);
-    let kept: Mutex<Vec<(usize, OnDisk)>> = Mutex::default();
-    on_several(WORKERS.min(all.len() / FILES_PER_BATCH), || {
-        let mut own = Vec::new();
+    let (mut kept, mut indexes) = (find_not_on_disk(files, mappings).into_iter().peekable(), 0..);
+    files.retain_mut(|file| {
+        let index = indexes.next();
+        let entry = kept.next_if(|(kept, _)| Some(*kept) == index);
+        file.found.on_disk = entry.map_or(OnDisk::Assumed, |(_, on_disk)| on_disk);
+        entry.is_some()
+    });
+}
+
+/// Looks the files up in several threads. Returns the sorted indexes of those that [`FileFilter::NotOnDisk`] names.
+fn find_not_on_disk(files: &[FolderFile<'_>], mappings: &Mappings) -> Vec<(usize, OnDisk)> {
+    let next_batch = AtomicUsize::new(0);
+    let all: Mutex<Vec<(usize, OnDisk)>> = Mutex::default();
+    on_several(WORKERS.min(files.len() / FILES_PER_BATCH), || {
+        let mut found = Vec::new();
         loop {
-            let from = next.fetch_add(FILES_PER_BATCH, Ordering::Relaxed);
-            let Some(some) = all.get(from..).filter(|some| !some.is_empty()) else {
+            let from = next_batch.fetch_add(FILES_PER_BATCH, Ordering::Relaxed);
+            let Some(rest) = files.get(from..).filter(|rest| !rest.is_empty()) else {
                 break;
             };
-            for (at, file) in some.iter().take(FILES_PER_BATCH).enumerate() {
+            for (index, file) in (from..).zip(rest.iter().take(FILES_PER_BATCH)) {
                 let on_disk = match named(mappings.host_path(file.found.path)).metadata() {
                     Ok(_) => OnDisk::Assumed,
                     Err(error) if is_gone(&error) => OnDisk::Missing,
                     Err(_) => OnDisk::Unknown,
                 };
-                if on_disk != OnDisk::Assumed || file.is_of_several || from + at + 1 == all.len() {
-                    own.push((from + at, on_disk));
+                if on_disk != OnDisk::Assumed || file.is_of_several || index + 1 == files.len() {
+                    found.push((index, on_disk));
                 }
             }
         }
-        lock(&kept).append(&mut own);
+        lock(&all).append(&mut found);
     });
-    let mut kept = std::mem::take(&mut *lock(&kept));
-    kept.sort_unstable_by_key(|(at, _)| *at);
-    let (mut kept, mut next) = (kept.into_iter().peekable(), 0..);
-    files.retain_mut(|file| {
-        let at = next.next();
-        let own = kept.next_if(|(kept, _)| Some(*kept) == at);
-        file.found.on_disk = own.map_or(OnDisk::Assumed, |(_, on_disk)| on_disk);
-        own.is_some()
-    });
+    let mut all = std::mem::take(&mut *lock(&all));
+    all.sort_unstable_by_key(|(index, _)| *index);
+    all
 }
 
 /// Removes a `.` at the end of a folder's path.

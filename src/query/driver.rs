@@ -2,7 +2,7 @@
 
 use super::answer::Answer;
 use super::planner::{Facts, KnownLibraries, ListStep, QueryState, QueryStep};
-use super::room::Queries;
+use super::queries::Queries;
 use crate::engine::{EvictionPin, LibraryRow, Reading, Snapshot, nothing_known};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::is_stale;
@@ -30,37 +30,32 @@ pub trait Question {
     /// See [`Facts::verifies_first`].
     const VERIFIES_FIRST: bool;
 
-    /// Announces the question to the source, before a request for its libraries.
-    fn announce(&self, sync: &Syncing) {
-        let _ = sync;
-    }
+    /// Tells the source what is searched next, before it is asked for its libraries.
+    fn announce(&self, _: &Syncing) {}
     /// Prefetches memory of the library that is searched next.
-    fn expect(&self, _: &Snapshot, _place: usize) {}
+    fn prefetch(&self, _: &Snapshot, _index: usize) {}
     /// Returns whether the question is valid.
-    fn may_be_asked(&self, _: &Queries) -> bool {
+    fn is_valid(&self, _: &Queries) -> bool {
         true
     }
     /// Searches the snapshot, and fills in `found`, which may be large.
     fn find<'t>(&self, turn: &Turn<'t>, found: &mut Self::Found<'t>) -> Result<()>;
     /// If the query names no library: passes the indexes of the libraries that it concerns to `each`.
-    fn asks_for(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
-    /// Returns whether a library was removed from the store after this turn's snapshot, so that the result may lack
-    /// items.
+    fn each_library(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
+    /// Returns whether a library was removed from the store after the snapshot, so that items may be missing.
     fn was_evicted(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;
     /// Returns whether a segment that this question needs is missing or damaged.
     fn is_lost(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> bool;
     /// Returns the items of the result that were invalidated.
     fn unverified(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
-    /// Returns whether the result is final even if the library is stale. `searched`: the server was just searched for
-    /// it.
+    /// Returns whether the result is final even if the library is stale. `searched`: the server was just searched.
     fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>, searched: bool) -> Result<bool>;
-    /// Returns whether a hit of a fast lookup, which does not read the store, answers the question. If not, the full
-    /// query runs.
+    /// Returns whether a hit that was found without the store is enough. If not, the full query runs.
     fn is_exact_hit(&self, _: &Self::Found<'_>) -> bool {
         true
     }
-    /// Returns whether the result is final in a fetched library unless that is stale. So of all [`Facts`] only `stale`
-    /// is left to check, and `rebuild_due`, which does not depend on the question.
+    /// Returns whether the result is final unless its library is stale. So only [`Facts::stale`] and
+    /// [`Facts::rebuild_due`] are left to check.
     fn is_plain(&self, _: &Turn<'_>, _: &Self::Found<'_>) -> bool {
         false
     }
@@ -98,10 +93,10 @@ struct TurnFacts<'k, 't, Q: Question> {
 
 impl<Q: Question> TurnFacts<'_, '_, Q> {
     /// Passes the indexes of the libraries that the query concerns to `each`.
-    fn each_asked(&self, each: &mut dyn FnMut(usize)) {
+    fn each_library(&self, each: &mut dyn FnMut(usize)) {
         match self.turn.scope {
-            Scope::One(place) => each(place),
-            Scope::All => self.question.asks_for(self.turn, self.found, each),
+            Scope::One(index) => each(index),
+            Scope::All => self.question.each_library(self.turn, self.found, each),
         }
     }
 
@@ -123,14 +118,23 @@ impl<Q: Question> TurnFacts<'_, '_, Q> {
         }
     }
 
+    /// Keeps the libraries of the query, and those that a step fetches, from being evicted.
+    fn pin_for_fetch(&self, pin: &mut EvictionPin<'_>, fetched: &[LibraryRow]) {
+        let rows = &self.turn.snapshot.rows;
+        self.each_library(&mut |index| pin.fetch(rows[index].id));
+        for row in fetched {
+            pin.fetch(row.id);
+        }
+    }
+
     /// Returns whether a library was removed from the store during the query, so that the answer would lack its items.
     fn was_evicted(&self, state: &QueryState) -> Result<bool> {
-        let mut outrun = self.question.was_evicted(self.turn, self.found)?;
+        let mut is_evicted = self.question.was_evicted(self.turn, self.found)?;
         if state.was_refreshed() {
             let rows = &self.turn.snapshot.rows;
-            self.each_asked(&mut |place| outrun |= rows[place].generation < Generation::default());
+            self.each_library(&mut |index| is_evicted |= rows[index].generation < Generation::default());
         }
-        Ok(outrun)
+        Ok(is_evicted)
     }
 }
 
@@ -181,14 +185,14 @@ impl<Q: Question> Facts for TurnFacts<'_, '_, Q> {
 impl Queries {
     /// Returns whether this library can answer without a write to the store and without a new snapshot.
     #[inline]
-    fn is_exact_hit(&self, snapshot: &Snapshot, place: usize, now_ms: i64) -> bool {
+    fn can_answer_now(&self, snapshot: &Snapshot, index: usize, now_ms: i64) -> bool {
         self.reading.is_settled(snapshot, now_ms)
-            && Reading::is_noted(snapshot, place, now_ms)
-            && snapshot.rows[place].checked_ms <= now_ms
+            && Reading::is_noted(snapshot, index, now_ms)
+            && snapshot.rows[index].checked_ms <= now_ms
     }
 
-    /// Answers if the plan's first step is [`QueryStep::Answer`] and nothing has to be written: `give` passes the
-    /// answer to `then`. Otherwise returns `then` unused. The question must not read the store.
+    /// Answers if the plan's first step is [`QueryStep::Answer`] and nothing has to be written. `give` passes the
+    /// answer to `then`. Returns `then` unused if another step comes first. The question must not read the store.
     pub fn answer_at_once<Q: Question, R, F>(
         &self,
         call: &Call<'_>,
@@ -201,26 +205,26 @@ impl Queries {
             return Err(then);
         };
         let only = scope.only();
-        if let Some(place) = only {
-            // Begins now, as loading this memory takes longer than the work up to its use.
-            question.expect(&snapshot, place);
+        if let Some(index) = only {
+            // First of all: loading this memory takes longer than the work up to its use.
+            question.prefetch(&snapshot, index);
         }
-        if !question.may_be_asked(self) {
+        if !question.is_valid(self) {
             return Err(then);
         }
         // Times stored in the last few milliseconds may be later than the coarse clock.
-        let is_hit = |now_ms| match only {
-            Some(place) => self.is_exact_hit(&snapshot, place, now_ms),
+        let is_usable = |now_ms| match only {
+            Some(index) => self.can_answer_now(&snapshot, index, now_ms),
             // Which libraries it concerns is known when it is found.
             None => self.reading.is_settled(&snapshot, now_ms),
         };
-        let at = |now_ms| is_hit(now_ms).then_some(now_ms);
-        let Some(now_ms) = at(self.clock.coarse_now_ms()).or_else(|| at(self.clock.now_ms())) else {
+        let usable_at = |now_ms| is_usable(now_ms).then_some(now_ms);
+        let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
             return Err(then);
         };
         let is_fresh = || {
-            let is_stale = |place: usize| is_stale(&self.sync.age(&snapshot.rows[place]), &self.policy, now_ms);
-            only.is_some_and(|place| !self.reading.segments_are_due() && !is_stale(place))
+            let is_stale = |index: usize| is_stale(&self.sync.age(&snapshot.rows[index]), &self.policy, now_ms);
+            only.is_some_and(|index| !self.reading.segments_are_due() && !is_stale(index))
         };
         // A local source is checked for changes only if the result depends on it.
         let known_fresh = (!self.sync.is_local()).then(is_fresh);
@@ -242,9 +246,9 @@ impl Queries {
         };
         if only.is_none() {
             let (mut asked, mut usable) = (0, 0);
-            facts.each_asked(&mut |place| {
+            facts.each_library(&mut |index| {
                 asked += 1;
-                usable += u32::from(self.is_exact_hit(&snapshot, place, now_ms));
+                usable += u32::from(self.can_answer_now(&snapshot, index, now_ms));
             });
             // Without any, the libraries may not be known yet.
             if asked == 0 || usable < asked {
@@ -258,7 +262,7 @@ impl Queries {
         if !state.fresh && !Self::needs_no_step(&facts, &mut state) {
             return Err(then);
         }
-        facts.each_asked(&mut |place| snapshot.ask_for(place, now_ms));
+        facts.each_library(&mut |index| snapshot.ask_for(index, now_ms));
         Ok(question.answer(&turn, &found, state, |answer| give(then, answer)))
     }
 
@@ -278,26 +282,26 @@ impl Queries {
         self.answer_among(&mut self.reading.eviction_pin(false), call, question, then)
     }
 
-    /// Answers a question about the libraries of a call.
+    /// Answers a question. `pin` keeps the libraries that it reads from being evicted.
     pub fn answer_among<Q: Question, R>(
         &self,
-        wanted: &mut EvictionPin<'_>,
+        pin: &mut EvictionPin<'_>,
         call: &Call<'_>,
         question: &Q,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let (mut snapshot, mut now_ms) = self.read_on(call)?;
+        let (mut snapshot, mut now_ms) = self.read_snapshot(call)?;
         if self.reading.note_use(now_ms) {
             drop(snapshot);
-            (snapshot, now_ms) = self.read_on(call)?;
+            (snapshot, now_ms) = self.read_snapshot(call)?;
         }
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
             let Some(scope) = self.find_scope(call, &snapshot, &mut state)? else {
                 drop(snapshot);
                 question.announce(&self.sync);
-                self.ask_for_libraries(call, &mut state)?;
-                (snapshot, now_ms) = self.read_on(call)?;
+                self.fetch_libraries(call, &mut state)?;
+                (snapshot, now_ms) = self.read_snapshot(call)?;
                 continue;
             };
             let turn = Turn {
@@ -315,26 +319,23 @@ impl Queries {
                 found: &found,
             };
             let step = state.next(&facts)?;
-            facts.each_asked(&mut |place| snapshot.ask_for(place, now_ms));
+            facts.each_library(&mut |index| snapshot.ask_for(index, now_ms));
             if step == QueryStep::Answer && !(facts.was_evicted(&state)? && state.restart()) {
-                facts.each_asked(&mut |place| wanted.read(snapshot.rows[place].id));
-                let given = question.answer(&turn, &found, state, then);
+                facts.each_library(&mut |index| pin.read(snapshot.rows[index].id));
+                let result = question.answer(&turn, &found, state, then);
                 drop(found);
                 drop(snapshot);
-                self.reading.answered(wanted, now_ms, call.deadline);
-                return given;
+                self.reading.answered(pin, now_ms, call.deadline);
+                return result;
             }
             let (libraries, unverified) = (facts.libraries_of(step), facts.items_of(step)?);
             if step != QueryStep::Answer {
-                facts.each_asked(&mut |place| wanted.fetch(snapshot.rows[place].id));
-                for row in &libraries {
-                    wanted.fetch(row.id);
-                }
+                facts.pin_for_fetch(pin, &libraries);
             }
             drop(found); // it borrows from the snapshot
             drop(snapshot); // others may replace it while this waits for the server
-            self.take(step, call, question, &libraries, &unverified, &mut state)?;
-            (snapshot, now_ms) = self.read_on(call)?;
+            self.execute(step, call, question, &libraries, &unverified, &mut state)?;
+            (snapshot, now_ms) = self.read_snapshot(call)?;
         }
     }
 
@@ -349,12 +350,12 @@ impl Queries {
         match state.list_step(libraries, self.sync.may_ask(call)) {
             ListStep::GoOn => Ok(Some(scope.unwrap_or(Scope::All))),
             ListStep::Ask => Ok(None),
-            ListStep::Refuse => Err(self.refusal(call, snapshot, state.failure.take())),
+            ListStep::Refuse => Err(self.unknown_library(call, snapshot, state.failure.take())),
         }
     }
 
     /// Brings the snapshot up to date. Returns it with the time, which is read once per turn.
-    fn read_on(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
+    fn read_snapshot(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
         self.reading.catch_up_without_noting(call.deadline)?;
         let snapshot = self.reading.snapshot();
         self.sync.check_view(call, &snapshot)?;
@@ -372,8 +373,8 @@ impl Queries {
         is_stale(&self.sync.age(row), &self.policy, now_ms) && (!seen || row.held_back || row.due)
     }
 
-    /// Executes a step.
-    fn take<Q: Question>(
+    /// Executes a step of the plan. A failure that still allows an answer is stored in `state`.
+    fn execute<Q: Question>(
         &self,
         step: QueryStep,
         call: &Call<'_>,
@@ -390,9 +391,9 @@ impl Queries {
             QueryStep::Verify => self.sync.verify(call, unverified).err(),
             QueryStep::SearchUnfetched(identity) => question
                 .search(&self.sync, call, identity, libraries, true)?
-                // After a timeout the listing is fetched, as far as time is left.
+                // After a timeout the next step fetches the listing, as far as time is left.
                 .filter(|error| error.status != Status::Timeout),
-            QueryStep::Refresh => return self.freshen(call, libraries, requests, state),
+            QueryStep::Refresh => return self.refresh(call, libraries, requests, state),
             QueryStep::Probe(identity) | QueryStep::Search(identity) => {
                 state.failure = self.sync.recent_failure(0);
                 if state.failure.is_some() {
@@ -412,8 +413,8 @@ impl Queries {
         failure.map_or(Ok(()), |error| self.back_off_after(call, state, error, requests))
     }
 
-    /// The error for an unknown library, or where none is known.
-    fn refusal(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
+    /// Returns the error for a library that is unknown, or for a store without libraries.
+    fn unknown_library(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
         match (failure, call.library) {
             (Some(error), _) => error,
             (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => {
@@ -423,8 +424,8 @@ impl Queries {
         }
     }
 
-    /// Requests the libraries from the server. A failure ends the call if it names a library.
-    fn ask_for_libraries(&self, call: &Call<'_>, state: &mut QueryState) -> Result<()> {
+    /// Requests the libraries from the server. A failure ends the call if the call names a library.
+    fn fetch_libraries(&self, call: &Call<'_>, state: &mut QueryState) -> Result<()> {
         match self.sync.probe(call, state.since) {
             Ok(()) => Ok(()),
             Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
@@ -444,7 +445,7 @@ impl Queries {
     }
 
     /// Refreshes libraries for a query, unless the server failed recently.
-    fn freshen(
+    fn refresh(
         &self,
         call: &Call<'_>,
         libraries: &[LibraryRow],
@@ -452,7 +453,7 @@ impl Queries {
         state: &mut QueryState,
     ) -> Result<()> {
         let unfetched = libraries.iter().any(|row| !row.generation.is_fetched());
-        // How long the server is left alone depends on whether an old answer exists.
+        // The pause after a failure is shorter if no old listing can answer.
         if let Some(error) = self.sync.recent_failure(if unfetched {
             BACK_OFF_MS - BACK_OFF_NOT_FETCHED_MS
         } else {
@@ -462,7 +463,7 @@ impl Queries {
             state.failure = Some(error);
             return Ok(());
         }
-        // With an old answer at hand, the call waits only briefly to store a new one.
+        // If an old listing can answer, the call waits only briefly to store a new one.
         let mut update = *call;
         if !unfetched {
             update.deadline = call.deadline.at_most(SHORTLY);
@@ -481,8 +482,8 @@ impl Queries {
         }
     }
 
-    /// Stores an error for the answer, or returns it if it ends the call. An error of the store does not: the answer
-    /// can still be given. `requests`: the counts before the step that failed.
+    /// Stores an error for the answer, or returns it if it ends the call. Errors of the store and the server do not
+    /// end it, since a listed item can still be returned. `requests`: the counts before the step that failed.
     fn back_off_after(
         &self,
         call: &Call<'_>,

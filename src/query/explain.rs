@@ -1,7 +1,7 @@
 //! Explains an answer in a sentence.
 
 use super::answer::Answer;
-use super::room::Queries;
+use super::queries::Queries;
 use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
@@ -55,8 +55,9 @@ pub fn fetch_once(rows: &[LibraryRow]) -> String {
     format!("{what} '{titles}' {were} never fetched: do so once (refresh)")
 }
 
-/// Explains that there was no time to fetch the libraries; only the unfetched ones are named, if any.
-fn too_late(rows: &[LibraryRow], kind: &Kind) -> String {
+/// Explains that the deadline left no time to fetch the libraries. Names the unfetched ones, or all if none is
+/// unfetched.
+fn not_fetched_in_time(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
         let noun = kind.noun;
         return format!("the deadline came before {noun} was asked for its libraries: allow a later one");
@@ -67,8 +68,8 @@ fn too_late(rows: &[LibraryRow], kind: &Kind) -> String {
     format!("the deadline came before '{titles}' {were} fetched; ask again, it goes on")
 }
 
-/// Explains the status that the deadline led to.
-pub fn cut_short(status: Status, rows: &[LibraryRow], kind: &Kind) -> String {
+/// Explains an answer that the deadline cut short.
+pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> String {
     if status == Status::NeedsWarm && !rows.is_empty() {
         return format!(
             "{} cannot answer for '{}' within such a deadline: fetch it once without one (refresh)",
@@ -76,7 +77,7 @@ pub fn cut_short(status: Status, rows: &[LibraryRow], kind: &Kind) -> String {
             all_of(rows)
         );
     }
-    too_late(rows, kind)
+    not_fetched_in_time(rows, kind)
 }
 
 impl Queries {
@@ -98,13 +99,13 @@ impl Queries {
         answer: &Answer<'_>,
         rows: &[LibraryRow],
         raw: &[u8],
-        beside: &AnswerContext<'_>,
+        context: &AnswerContext<'_>,
         failure: Option<&Error>,
     ) -> String {
         let path = self.shown.path(raw);
         let kind = self.reading.kind();
         if answer.status == Status::Ok {
-            let mut text = self.evident(answer, &path, raw) + &beside.unlisted();
+            let mut text = self.explain_item(answer, &path, raw) + &context.unlisted();
             // An item with this path may be new on the server.
             if let Some(error) = failure.filter(|_| answer.reason == Reason::NotListed) {
                 text.push_str(&explain_failure(error, kind));
@@ -112,7 +113,7 @@ impl Queries {
             return text;
         }
         let mut text = match (answer.status, answer.reason) {
-            (Status::NotYet | Status::NeedsWarm, _) => cut_short(answer.status, rows, kind),
+            (Status::NotYet | Status::NeedsWarm, _) => explain_deadline(answer.status, rows, kind),
             (_, Reason::SeveralItems) => format!("{} items fit '{path}' equally well", answer.total),
             (_, Reason::SeveralLibraries) => format!("several libraries list '{path}': name one"),
             (_, Reason::Unconfirmed) => {
@@ -125,13 +126,13 @@ impl Queries {
                 )
             }
             (_, Reason::NotFetched) => fetch_once(rows),
-            (_, Reason::NoLocation) if beside.owner.is_some() => format!(
+            (_, Reason::NoLocation) if context.owner.is_some() => format!(
                 "'{path}' lies in a folder of library '{}', and '{}' was asked: ask that library, or all",
-                beside.owner.unwrap_or_default(),
+                context.owner.unwrap_or_default(),
                 all_of(rows)
             ),
             (_, Reason::NotListed) => {
-                let folder = if_a_folder(raw);
+                let folder = folder_hint(raw);
                 format!("'{path}' lies in a folder of Plex's, but is not listed (yet){folder}")
             }
             _ if rows.is_empty() => {
@@ -140,44 +141,47 @@ impl Queries {
                     kind.noun
                 )
             }
-            _ => {
-                let theirs = |to: &[u8]| {
-                    let locations = rows.iter().flat_map(|row| row.library.locations.iter());
-                    locations
-                        .map(String::as_bytes)
-                        .any(|folder| is_under(folder, to) || is_under(to, folder))
-                };
-                let mapping = self
-                    .samples
-                    .proposal(beside.identity, &|folder| self.shown.path(folder).into_owned(), theirs)
-                    .unwrap_or_else(|| "a mapping may be missing".into());
-                let full = if Shape::of(raw).windows || raw.starts_with(b"/") {
-                    ""
-                } else {
-                    ", which is no full path"
-                };
-                format!(
-                    "no library has a folder above '{path}'{full}; their folders are '{}': {mapping}{}",
-                    self.folders_of(rows),
-                    if_a_folder(raw)
-                )
-            }
+            _ => self.explain_outside(&path, rows, raw, context.identity),
         };
-        text.push_str(&beside.unlisted());
-        text.push_str(leading_up(raw));
+        text.push_str(&context.unlisted());
+        text.push_str(parent_hint(raw));
         if let Some(error) = failure {
             text.push_str(&explain_failure(error, kind));
         }
         text
     }
 
-    /// The evidence for or against a single item.
-    fn evident(&self, answer: &Answer<'_>, path: &str, raw: &[u8]) -> String {
+    /// Explains that a path is outside of all folders of these libraries, and proposes a mapping.
+    fn explain_outside(&self, path: &str, rows: &[LibraryRow], raw: &[u8], identity: Option<IdentityId>) -> String {
+        let is_in_scope = |server: &[u8]| {
+            let locations = rows.iter().flat_map(|row| row.library.locations.iter());
+            locations
+                .map(String::as_bytes)
+                .any(|folder| is_under(folder, server) || is_under(server, folder))
+        };
+        let mapping = self
+            .samples
+            .proposal(identity, &|folder| self.shown.path(folder).into_owned(), is_in_scope)
+            .unwrap_or_else(|| "a mapping may be missing".into());
+        let full = if Shape::of(raw).windows || raw.starts_with(b"/") {
+            ""
+        } else {
+            ", which is no full path"
+        };
+        format!(
+            "no library has a folder above '{path}'{full}; their folders are '{}': {mapping}{}",
+            self.folders_of(rows),
+            folder_hint(raw)
+        )
+    }
+
+    /// Explains what supports or contradicts the only item.
+    fn explain_item(&self, answer: &Answer<'_>, path: &str, raw: &[u8]) -> String {
         let listed = answer
             .item()
             .map(|found| self.shown.path(found.path))
             .unwrap_or_default();
-        // Concatenated without formatting, for speed: suffix matches are as frequent as any other.
+        // Concatenated without formatting, which is faster: some hosts get a suffix match for every file.
         let episodes = answer.total.to_string();
         let parts: &[&str] = match answer.reason {
             Reason::SeveralEpisodes => &["'", path, "' has ", &episodes, " episodes in one file"],
@@ -203,7 +207,7 @@ impl Queries {
                 "' lies in a folder of Plex's, but is not listed (yet): '",
                 &listed,
                 "' has only its end in common with it",
-                leading_up(raw),
+                parent_hint(raw),
             ],
             _ => &[
                 "Plex lists '",
@@ -218,8 +222,8 @@ impl Queries {
     }
 }
 
-/// A sentence that says why a folder is not a single show or item, or why the suffix match is uncertain. `is_file`:
-/// the path is a listed file. `owner`: the title of the library that the folder belongs to, if that is out of scope.
+/// Explains in a sentence why a folder is not a single show or item, or why the suffix match is uncertain. `is_file`:
+/// the path is a listed file. `owner`: title of a library out of scope that the folder belongs to.
 pub fn explain_folder(
     queries: &Queries,
     answer: &Answer<'_>,
@@ -236,7 +240,7 @@ pub fn explain_folder(
     };
     let mut text = match (answer.status, answer.reason) {
         _ if is_file => format!("'{path}' is a file that Plex lists, and no folder: ask which item it is (match)"),
-        (Status::NotYet | Status::NeedsWarm, _) => too_late(rows, kind),
+        (Status::NotYet | Status::NeedsWarm, _) => not_fetched_in_time(rows, kind),
         (Status::Ok, Reason::OnlyRootDiffers) => format!(
             "Plex lists files in '{}': only the root of '{path}' differs, a mapping is missing",
             found()
@@ -285,7 +289,7 @@ pub fn explain_folder(
             queries.folders_of(rows)
         ),
     };
-    text.push_str(leading_up(raw));
+    text.push_str(parent_hint(raw));
     if let Some(error) = failure {
         text.push_str(&explain_failure(error, kind));
     }
@@ -321,7 +325,7 @@ fn what_is_below(answer: &Answer<'_>, outcome: &FolderResolution<'_>) -> String 
 }
 
 /// The hint for a path that looks like a folder.
-fn if_a_folder(path: &[u8]) -> &'static str {
+fn folder_hint(path: &[u8]) -> &'static str {
     if looks_like_a_folder(path) {
         "; if it is a folder, ask what it is (folder), or give the path of a file in it"
     } else {
@@ -340,7 +344,7 @@ fn looks_like_a_folder(path: &[u8]) -> bool {
 }
 
 /// The hint for a path with `..`.
-fn leading_up(path: &[u8]) -> &'static str {
+fn parent_hint(path: &[u8]) -> &'static str {
     let windows = Shape::of(path).windows;
     let leads_up = path
         .split(|byte| *byte == b'/' || windows && *byte == b'\\')

@@ -1,4 +1,4 @@
-//! Finds a file below a local folder. If the server lists nothing below the folder, it can be asked for this file.
+//! Finds a file below a local folder. A search for that file shows which item the folder is, before it is listed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,12 +21,12 @@ const PHOTO: &[&str] = &["jpg", "jpeg", "png", "heic", "gif", "webp", "tif", "ti
 /// Returns the first file that a library of this kind would list: by name, files of the folder before those below. The
 /// choice uses names only; if Plex ignores the file, one request is wasted.
 pub fn first_file(folder: &Path, kind: LibraryKind) -> Option<PathBuf> {
-    let mut left = FOLDERS;
-    first_within(folder, kind, DEPTH, &mut left)
+    let mut folders_left = FOLDERS;
+    first_within(folder, kind, DEPTH, &mut folders_left)
 }
 
-fn first_within(folder: &Path, kind: LibraryKind, depth: usize, left: &mut usize) -> Option<PathBuf> {
-    *left = left.checked_sub(1)?;
+fn first_within(folder: &Path, kind: LibraryKind, depth: usize, folders_left: &mut usize) -> Option<PathBuf> {
+    *folders_left = folders_left.checked_sub(1)?;
     let mut entries: Vec<PathBuf> = fs::read_dir(folder)
         .ok()?
         .take(NAMES)
@@ -39,19 +39,21 @@ fn first_within(folder: &Path, kind: LibraryKind, depth: usize, left: &mut usize
         name.is_some_and(|name| !name.starts_with('.') && !name.contains("sample") && !name.contains("trailer"))
     });
     let is_media = |path: &&PathBuf| {
-        let end = path.extension().map(|end| end.to_string_lossy().to_lowercase());
-        let ends = match kind {
+        let extension = path
+            .extension()
+            .map(|extension| extension.to_string_lossy().to_lowercase());
+        let extensions = match kind {
             LibraryKind::Artist => [AUDIO, &[]],
             LibraryKind::Photo => [PHOTO, VIDEO],
             _ => [VIDEO, &[]],
         };
-        end.is_some_and(|end| ends.concat().contains(&end.as_str())) && path.is_file()
+        extension.is_some_and(|extension| extensions.concat().contains(&extension.as_str())) && path.is_file()
     };
     let own = entries.iter().find(is_media).cloned();
     own.or_else(|| {
         let folders = entries.iter().filter(|path| depth > 0 && path.is_dir());
         folders
             .into_iter()
-            .find_map(|path| first_within(path, kind, depth - 1, left))
+            .find_map(|path| first_within(path, kind, depth - 1, folders_left))
     })
 }

@@ -9,7 +9,7 @@ use super::explain::explain_folder;
 use super::first_file::first_file;
 use super::path::tidy;
 use super::planner::QueryState;
-use super::room::Queries;
+use super::queries::Queries;
 use crate::engine::{LibraryRow, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
@@ -30,7 +30,7 @@ struct FolderQuestion<'p> {
     has_requested_files: Cell<bool>,
     /// A file below the folder on this machine; set by the first search for one.
     file: OnceCell<Option<Vec<u8>>>,
-    /// Whether only segments and memtables are used; the store is not read.
+    /// The query may not read the store: only segments and memtables answer.
     at_once: bool,
 }
 
@@ -42,7 +42,7 @@ struct FoundFolder<'t> {
     is_listed: bool,
     /// The path is a listed file, not a folder.
     is_file: bool,
-    /// For libraries that were never fetched: a search has found everything below the folder.
+    /// All unfetched libraries were searched for everything below the folder.
     is_whole: bool,
 }
 
@@ -107,19 +107,19 @@ impl FolderQuestion<'_> {
     fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let positions = self.positions(turn);
         places(turn.scope, turn.snapshot.rows.len())
-            .filter(|place| positions[*place] > FolderPosition::Elsewhere)
-            .map(|place| turn.snapshot.rows[place].clone())
+            .filter(|index| positions[*index] > FolderPosition::Elsewhere)
+            .map(|index| turn.snapshot.rows[index].clone())
             .collect()
     }
 
     /// The title of a library outside of the question's scope that owns the folder.
     fn owner_elsewhere<'t>(&self, turn: &Turn<'t>) -> Option<&'t str> {
         let Scope::One(_) = turn.scope else { return None };
-        let place = self
+        let index = self
             .positions(turn)
             .iter()
-            .position(|place| *place > FolderPosition::Elsewhere)?;
-        Some(turn.snapshot.rows[place].library.title.as_str())
+            .position(|position| *position > FolderPosition::Elsewhere)?;
+        Some(turn.snapshot.rows[index].library.title.as_str())
     }
 
     /// A file below the folder on this machine, of a type that a library of this kind lists. The disk is read once.
@@ -134,11 +134,11 @@ impl FolderQuestion<'_> {
         let Some(identity) = turn.snapshot.identity.filter(|_| can_list_folders(sync)) else {
             return false;
         };
-        let mut theirs = places(turn.scope, turn.snapshot.rows.len())
-            .filter(|place| positions[*place] > FolderPosition::Elsewhere)
-            .map(|place| &turn.snapshot.rows[place])
+        let mut owners = places(turn.scope, turn.snapshot.rows.len())
+            .filter(|index| positions[*index] > FolderPosition::Elsewhere)
+            .map(|index| &turn.snapshot.rows[index])
             .filter(|row| !row.generation.is_fetched());
-        theirs.all(|row| {
+        owners.all(|row| {
             !row.due
                 && (self.has_requested_files.get() || !sync.has_moved(row))
                 && sync
@@ -190,11 +190,11 @@ impl Question for FolderQuestion<'_> {
         Ok(())
     }
 
-    fn asks_for(&self, turn: &Turn<'_>, found: &FoundFolder<'_>, each: &mut dyn FnMut(usize)) {
+    fn each_library(&self, turn: &Turn<'_>, found: &FoundFolder<'_>, each: &mut dyn FnMut(usize)) {
         if found.outcome.folders.is_empty() {
             let positions = self.positions(turn);
             (0..positions.len())
-                .filter(|place| positions[*place] > FolderPosition::Elsewhere)
+                .filter(|index| positions[*index] > FolderPosition::Elsewhere)
                 .for_each(each);
         } else {
             found.outcome.folders.iter().for_each(|folder| each(folder.library));
@@ -235,13 +235,13 @@ impl Question for FolderQuestion<'_> {
         found.outcome.total == 1 && matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
     }
 
-    /// Final, unless the caller can wait for a full listing of the folder.
+    /// A search result is final if it is complete. A single file is enough if the caller cannot wait for a listing.
     fn is_settled(&self, turn: &Turn<'_>, found: &FoundFolder<'_>, searched: bool) -> Result<bool> {
         let has_deadline = turn.call.deadline.is_set();
         Ok(found.is_whole || has_deadline && self.is_remembered(turn, &found.outcome, searched)?)
     }
 
-    /// Libraries that may have a file below the folder, as for a query for that file.
+    /// The unfetched libraries with a location above the folder.
     fn unfetched(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let sync = &turn.queries.sync;
         let may_search = |identity| !sync.is_local() || sync.may_search(identity);
@@ -252,8 +252,8 @@ impl Question for FolderQuestion<'_> {
         }
         let positions = self.positions(turn);
         let mut rows: Vec<LibraryRow> = places(turn.scope, turn.snapshot.rows.len())
-            .filter(|place| positions[*place] == FolderPosition::Within)
-            .map(|place| turn.snapshot.rows[place].clone())
+            .filter(|index| positions[*index] == FolderPosition::Within)
+            .map(|index| turn.snapshot.rows[index].clone())
             .filter(|row| !row.generation.is_fetched())
             .collect();
         if !can_list {
@@ -271,22 +271,22 @@ impl Question for FolderQuestion<'_> {
         }
         let positions = self.positions(turn);
         let all = matches!(turn.scope, Scope::All);
-        let others = !positions.iter().any(|place| *place > FolderPosition::Elsewhere)
+        let may_be_anywhere = !positions.iter().any(|position| *position > FolderPosition::Elsewhere)
             && found.outcome.match_kind == MatchKind::None;
         places(turn.scope, snapshot.rows.len())
-            .filter(|place| {
-                let row = &snapshot.rows[*place];
-                !all || positions[*place] > FolderPosition::Elsewhere
+            .filter(|index| {
+                let row = &snapshot.rows[*index];
+                !all || positions[*index] > FolderPosition::Elsewhere
                     || row.generation.is_fetched()
-                    || others && !queries.reading.is_evicted(row)
+                    || may_be_anywhere && !queries.reading.is_evicted(row)
             })
-            .map(|place| &snapshot.rows[place])
+            .map(|index| &snapshot.rows[index])
             .filter(|row| !fresh(row))
             .cloned()
             .collect()
     }
 
-    /// If no files are listed below the folder, it may be new.
+    /// The fetched libraries at, above or below the folder, if no file below it is listed: the folder may be new.
     fn missing(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         if found.is_file || matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped) {
             return Vec::new();
@@ -296,7 +296,7 @@ impl Question for FolderQuestion<'_> {
         owners
     }
 
-    /// Searches unfetched libraries only: in fetched ones, the probe before this step has merged new items.
+    /// Searches unfetched libraries only. In fetched ones, the probe before this step has merged new items.
     fn search(
         &self,
         sync: &Syncing,
@@ -361,9 +361,9 @@ impl Question for FolderQuestion<'_> {
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         let now = turn.now_ms;
         answer.set_age(rows, now);
-        // Invalidated items below it that could not be verified may be gone.
-        let old = outcome.by_one_file && !self.is_remembered(turn, outcome, state.has_searched())?;
-        answer.stale = old
+        // Also stale with invalidated items that could not be verified: they may be gone.
+        let is_outdated = outcome.by_one_file && !self.is_remembered(turn, outcome, state.has_searched())?;
+        answer.stale = is_outdated
             || fetched().any(|row| queries.has_expired(&state, row, now))
             || !self.unverified(turn, found)?.is_empty();
         let message;

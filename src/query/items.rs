@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use super::answer::Answer;
 use super::driver::{Question, Turn};
-use super::explain::{cut_short, explain_failure, fetch_once};
+use super::explain::{explain_deadline, explain_failure, fetch_once};
 use super::planner::QueryState;
-use super::room::Queries;
+use super::queries::Queries;
 use crate::engine::{LibraryRow, places};
 use crate::error::{Error, Result, Status, abridged, check_length, refuse};
 use crate::freshness::{Need, need};
@@ -31,9 +31,9 @@ struct FoundItems {
     items: Vec<(usize, Item)>,
     /// The number of all hits.
     total: usize,
-    /// No library has an item with this title; these have its words.
+    /// The items have all words of the title; none has the title itself.
     by_words: bool,
-    /// A fetched library has another listing now than in the snapshot.
+    /// A fetched library was evicted or listed anew after the snapshot, so its items may be missing.
     was_evicted: bool,
 }
 
@@ -109,14 +109,14 @@ fn parent_with(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -
         (_, true) => "show",
         (_, false) => "season",
     };
-    let given = items.len();
-    let most = if given < total {
-        format!(", of which {given} are given")
+    let count = items.len();
+    let shown = if count < total {
+        format!(", of which {count} are given")
     } else {
         String::new()
     };
     Some(format!(
-        "the GUID '{guid}' is that of the {word} '{title}', {}: it has {total} items{most}",
+        "the GUID '{guid}' is that of the {word} '{title}', {}: it has {total} items{shown}",
         kind.key(rating_key)
     ))
 }
@@ -134,10 +134,10 @@ impl Question for ItemCriterion<'_> {
     const VERIFIES_FIRST: bool = false;
 
     /// Reads the store, for all libraries that can answer.
-    fn find(&self, turn: &Turn<'_>, all: &mut FoundItems) -> Result<()> {
+    fn find(&self, turn: &Turn<'_>, found: &mut FoundItems) -> Result<()> {
         let queries = turn.queries;
-        all.by_words = true;
-        for (at, row) in turn.snapshot.rows_in(turn.scope).iter().enumerate() {
+        found.by_words = true;
+        for (index, row) in turn.snapshot.rows_in(turn.scope).iter().enumerate() {
             if !self.is_answered_by(turn, row)? {
                 continue;
             }
@@ -156,22 +156,22 @@ impl Question for ItemCriterion<'_> {
             };
             queries.counters.add_time(Spent::Store, reading.elapsed());
             queries.counters.add_time(Spent::Away, reading.elapsed());
-            all.was_evicted |= row.generation.is_fetched() && !hits.is_current;
+            found.was_evicted |= row.generation.is_fetched() && !hits.is_current;
             // An exact title in one library is better than matching words in all others.
-            match (all.by_words, hits.by_words) {
+            match (found.by_words, hits.by_words) {
                 (false, true) => continue,
-                (true, false) => (all.items, all.total, all.by_words) = (Vec::new(), 0, false),
+                (true, false) => (found.items, found.total, found.by_words) = (Vec::new(), 0, false),
                 _ => {}
             }
-            all.total += hits.total;
-            all.items.extend(hits.items.into_iter().map(|item| (at, item)));
+            found.total += hits.total;
+            found.items.extend(hits.items.into_iter().map(|item| (index, item)));
         }
-        all.items.truncate(MAX_CANDIDATES);
+        found.items.truncate(MAX_CANDIDATES);
         Ok(())
     }
 
     /// A GUID or title may be in any library.
-    fn asks_for(&self, turn: &Turn<'_>, _: &FoundItems, each: &mut dyn FnMut(usize)) {
+    fn each_library(&self, turn: &Turn<'_>, _: &FoundItems, each: &mut dyn FnMut(usize)) {
         places(turn.scope, turn.snapshot.rows.len()).for_each(each);
     }
 
@@ -184,7 +184,7 @@ impl Question for ItemCriterion<'_> {
         false
     }
 
-    /// The items that were invalidated, or one of whose files was, and that are not verified since.
+    /// The items that were invalidated, themselves or by one of their files, and not verified since.
     fn unverified(&self, turn: &Turn<'_>, found: &FoundItems) -> Result<Vec<Unverified>> {
         let snapshot = turn.snapshot;
         let first = places(turn.scope, snapshot.rows.len()).start;
@@ -229,7 +229,7 @@ impl Question for ItemCriterion<'_> {
             .collect()
     }
 
-    /// None: a GUID or title does not lie in a library's folder.
+    /// Always empty: nothing shows which library should list a GUID or title.
     fn missing(&self, _: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
         Vec::new()
     }
@@ -303,7 +303,7 @@ impl Question for ItemCriterion<'_> {
                 ItemCriterion::Title(_) => ", or all its words in its title",
             };
             let lack = match (answer.status, answer.reason) {
-                (Status::NotYet | Status::NeedsWarm, _) => format!(": {}", cut_short(answer.status, rows, kind)),
+                (Status::NotYet | Status::NeedsWarm, _) => format!(": {}", explain_deadline(answer.status, rows, kind)),
                 (_, Reason::NotFetched) => format!(": {}", fetch_once(rows)),
                 _ => String::new(),
             };

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 
-use super::room::Queries;
+use super::queries::Queries;
 use crate::engine::Selector;
 use crate::error::Result;
 use crate::freshness;
@@ -15,8 +15,8 @@ use crate::sync::Call;
 
 /// A library, and how fresh its listing is.
 ///
-/// Its JSON is that of the C library's `plexindex_list_libraries_json`: `age_ms` for the age, no `checked`. For a library
-/// that was never fetched, items and generation are 0.
+/// Its JSON is that of the C library's `plexindex_list_libraries_json`: `age_ms` for the age, no `checked`. For a
+/// library that was never fetched, items and generation are 0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LibraryInfo {

@@ -6,7 +6,7 @@ use super::answer::Answer;
 use super::driver::{Question, Turn};
 use super::explain::{AnswerContext, folder_of};
 use super::planner::QueryState;
-use super::room::Queries;
+use super::queries::Queries;
 use crate::engine::{EvictionPin, LibraryRow, Snapshot, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
@@ -24,7 +24,7 @@ pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
         _ => 0,
     };
     let body = &path[lead..];
-    // Without a branch, so that the compiler can compare many bytes at once. Most paths need nothing else.
+    // A quick check without branches, which the compiler vectorizes. It is enough for most paths.
     let follows = |(one, next): (&u8, &u8)| *one == b'/' && matches!(*next, b'/' | b'.');
     let pairs = body.iter().zip(body.get(1..).unwrap_or_default());
     if !pairs.fold(path.starts_with(b"///"), |any, pair| any | follows(pair)) {
@@ -80,27 +80,28 @@ impl Queries {
         }
         Normal::with_cached_form(
             path,
-            |spelling, room| self.known_form(call, spelling, room),
+            |spelling, buffer| self.known_form(call, spelling, buffer),
             |path| self.answer_at_once(call, &PathQuestion::new(path), then, |then, answer| then(answer)),
         )
     }
 
     /// Copies the normal form of a path from the segment that lists this spelling, and returns its length. A stale
     /// segment serves as well: the form depends on the spelling only.
-    fn known_form(&self, call: &Call<'_>, spelling: &Spelling<'_>, room: &mut [u8]) -> Option<usize> {
+    fn known_form(&self, call: &Call<'_>, spelling: &Spelling<'_>, buffer: &mut [u8]) -> Option<usize> {
         let snapshot = self.reading.snapshot();
-        let Ok(Some(Scope::One(place))) = call.scope(&snapshot) else {
+        let Ok(Some(Scope::One(index))) = call.scope(&snapshot) else {
             return None;
         };
-        let view = snapshot.views.get(place)?;
+        let view = snapshot.views.get(index)?;
         let form = view.form_of(spelling, view.first(spelling.hash(), 2 * spelling.raw().len()))?;
-        room.get_mut(..form.len())?.copy_from_slice(form);
+        buffer.get_mut(..form.len())?.copy_from_slice(form);
         Some(form.len())
     }
 
+    /// Answers for one path. Empty components and `.` are removed, unless the path is known with them.
     fn match_among<R>(
         &self,
-        wanted: &mut EvictionPin<'_>,
+        pin: &mut EvictionPin<'_>,
         call: &Call<'_>,
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
@@ -108,16 +109,16 @@ impl Queries {
         self.shown.check_path(path)?;
         let tidied = tidy(path);
         let path = match &tidied {
-            Some(tidied) if !self.is_known_as_it_is(call, path)? => tidied,
+            Some(tidied) if !self.is_listed_as_spelled(call, path)? => tidied,
             _ => path,
         };
         Normal::with(path, |path| {
-            self.answer_among(wanted, call, &PathQuestion::new(path), then)
+            self.answer_among(pin, call, &PathQuestion::new(path), then)
         })
     }
 
     /// Returns whether this spelling of a path is recorded or listed, byte for byte.
-    fn is_known_as_it_is(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
+    fn is_listed_as_spelled(&self, call: &Call<'_>, path: &[u8]) -> Result<bool> {
         self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
         let Some(scope) = call.scope(&snapshot)? else {
@@ -129,27 +130,27 @@ impl Queries {
 
     /// Answers for many paths, in order, each passed to `each`. An error that concerns one path becomes its answer.
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
-        let mut wanted = self.reading.eviction_pin(true);
+        let mut pin = self.reading.eviction_pin(true);
         let mut failed: Option<Error> = None;
-        for (place, path) in paths.iter().enumerate() {
+        for (position, path) in paths.iter().enumerate() {
             // After a failure the server is not asked for the other paths.
             let call = Call {
                 offline: call.offline || failed.is_some(),
                 ..*call
             };
-            let answered = self.match_among(&mut wanted, &call, path, |answer| {
+            let result = self.match_among(&mut pin, &call, path, |answer| {
                 each(answer);
                 Ok(())
             });
-            match answered {
+            match result {
                 Ok(()) => {}
                 Err(error) if error.status == Status::Aborted || self.sync.renews_after(&call, &error) => {
                     return Err(error);
                 }
                 // An error of the source for the first path concerns all of them.
-                Err(error) if place == 0 && error.status as i32 >= 200 => return Err(error),
+                Err(error) if position == 0 && error.status as i32 >= Status::Store as i32 => return Err(error),
                 Err(error) => {
-                    // Later paths fail because of the first failure.
+                    // Later paths report the first failure.
                     let reason = failed.as_ref().filter(|_| error.status == Status::Offline);
                     each(&Answer::failed(self.reading.kind(), reason.unwrap_or(&error)));
                     if error.status as i32 >= Status::Store as i32 {
@@ -158,8 +159,7 @@ impl Queries {
                 }
             }
         }
-        self.reading
-            .release_pins(&mut wanted, self.clock.now_ms(), call.deadline);
+        self.reading.release_pins(&mut pin, self.clock.now_ms(), call.deadline);
         Ok(())
     }
 }
@@ -190,8 +190,8 @@ impl PathQuestion<'_> {
             return None;
         }
         let owns = turn.snapshot.owners(self.path, turn.queries.reading.mappings());
-        let place = owns.iter().position(|owns| *owns)?;
-        Some(turn.snapshot.rows[place].library.title.as_str())
+        let index = owns.iter().position(|owns| *owns)?;
+        Some(turn.snapshot.rows[index].library.title.as_str())
     }
 
     /// For a path that is not listed: the recorded item and its library's title, if that library does not list the item
@@ -203,12 +203,12 @@ impl PathQuestion<'_> {
         ) {
             return None;
         }
-        places(turn.scope, turn.snapshot.rows.len()).find_map(|place| {
-            let view = &turn.snapshot.views[place];
+        places(turn.scope, turn.snapshot.rows.len()).find_map(|index| {
+            let view = &turn.snapshot.views[index];
             let mut recorded = None;
             view.recorded(self.path, |hit| recorded = Some(view.facts(hit).0));
             let key = recorded.filter(|key| view.find(key).is_none())?;
-            Some((key, turn.snapshot.rows[place].library.title.as_str()))
+            Some((key, turn.snapshot.rows[index].library.title.as_str()))
         })
     }
 
@@ -228,8 +228,8 @@ impl PathQuestion<'_> {
     fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
         let owns = turn.snapshot.owners(self.path, turn.queries.reading.mappings());
         places(turn.scope, turn.snapshot.rows.len())
-            .filter(|place| owns[*place])
-            .map(|place| turn.snapshot.rows[place].clone())
+            .filter(|index| owns[*index])
+            .map(|index| turn.snapshot.rows[index].clone())
             .collect()
     }
 }
@@ -242,13 +242,13 @@ impl Question for PathQuestion<'_> {
         sync.expect_path(self.path);
     }
 
-    fn expect(&self, snapshot: &Snapshot, place: usize) {
+    fn prefetch(&self, snapshot: &Snapshot, index: usize) {
         self.first.set(Some(
-            snapshot.views[place].first(self.path.hash(), 2 * self.path.raw().len()),
+            snapshot.views[index].first(self.path.hash(), 2 * self.path.raw().len()),
         ));
     }
 
-    fn may_be_asked(&self, queries: &Queries) -> bool {
+    fn is_valid(&self, queries: &Queries) -> bool {
         queries.shown.check_path(self.path.raw()).is_ok()
     }
 
@@ -258,15 +258,15 @@ impl Question for PathQuestion<'_> {
         Ok(())
     }
 
-    /// The libraries that have the path, else those that should have it.
-    fn asks_for(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, each: &mut dyn FnMut(usize)) {
+    /// The libraries that have the path; if none has it, those with a location above it.
+    fn each_library(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, each: &mut dyn FnMut(usize)) {
         let found = outcome.found();
         for one in found {
             each(one.library);
         }
         if found.is_empty() {
             let owns = turn.snapshot.owners(self.path, turn.queries.reading.mappings());
-            (0..owns.len()).filter(|place| owns[*place]).for_each(each);
+            (0..owns.len()).filter(|index| owns[*index]).for_each(each);
         }
     }
 
@@ -296,7 +296,7 @@ impl Question for PathQuestion<'_> {
     }
 
     fn is_settled(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, searched: bool) -> Result<bool> {
-        // A confirmed match does not expire, so no server is needed.
+        // A confirmed match never expires.
         Ok(
             (outcome.match_kind == MatchKind::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
                 || self.is_remembered(turn, outcome, searched)?,
@@ -337,38 +337,38 @@ impl Question for PathQuestion<'_> {
         if snapshot.rows_in(turn.scope).iter().all(fresh) {
             return Vec::new();
         }
-        let wanted: Vec<usize> = match turn.scope {
-            Scope::One(place) => vec![place],
-            // The libraries that can own the path, those that were fetched before, and the others if they may have it
-            // too.
+        let concerned: Vec<usize> = match turn.scope {
+            Scope::One(index) => vec![index],
+            // Libraries with a location above the path, and fetched ones. All others only if the path is outside of
+            // all locations.
             Scope::All => {
                 let owns = snapshot.owners(self.path, queries.reading.mappings());
-                let others = !owns.contains(&true) && self.may_be_anywhere(turn, outcome);
+                let may_be_anywhere = !owns.contains(&true) && self.may_be_anywhere(turn, outcome);
                 owns.into_iter()
                     .enumerate()
-                    .filter(|(place, owns)| {
-                        let row = &snapshot.rows[*place];
-                        *owns || row.generation.is_fetched() || others && !queries.reading.is_evicted(row)
+                    .filter(|(index, owns)| {
+                        let row = &snapshot.rows[*index];
+                        *owns || row.generation.is_fetched() || may_be_anywhere && !queries.reading.is_evicted(row)
                     })
-                    .map(|(place, _)| place)
+                    .map(|(index, _)| index)
                     .collect()
             }
         };
-        wanted
+        concerned
             .into_iter()
-            .filter_map(|place| snapshot.rows.get(place))
+            .filter_map(|index| snapshot.rows.get(index))
             .filter(|row| !fresh(row))
             .cloned()
             .collect()
     }
 
     fn missing(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> Vec<LibraryRow> {
-        let missed = match outcome.match_kind {
+        let is_missed = match outcome.match_kind {
             MatchKind::None => true,
             MatchKind::Suffix | MatchKind::FileName => outcome.confidence == Confidence::Low,
             _ => false,
         };
-        if !missed || outcome.unverified {
+        if !is_missed || outcome.unverified {
             return Vec::new();
         }
         let mut owners = self.owners(turn);
@@ -430,12 +430,12 @@ impl Question for PathQuestion<'_> {
         }
         let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
-            let beside = AnswerContext {
+            let context = AnswerContext {
                 owner: self.owner_elsewhere(turn, answer.reason),
                 recorded: self.recorded_unlisted(turn, outcome),
                 identity: snapshot.identity,
             };
-            message = queries.explain(&answer, rows, path, &beside, state.failure.as_ref());
+            message = queries.explain(&answer, rows, path, &context, state.failure.as_ref());
             answer.message = &message;
         }
         log::debug!(
@@ -444,8 +444,8 @@ impl Question for PathQuestion<'_> {
             status.name(),
             outcome.match_kind.name()
         );
-        // No hint for a bare file name, which has no folders, or for a path in a library's folder, which needs no
-        // mapping.
+        // A suffix match may show a missing mapping. Not for a bare file name, which has no folders, and not for a path
+        // in a library's folder, which needs no mapping.
         if outcome.match_kind == MatchKind::Suffix
             && status == Status::Ok
             && !matches!(outcome.reason, Reason::Contradicted | Reason::NotListed)
@@ -456,13 +456,13 @@ impl Question for PathQuestion<'_> {
         let now = turn.now_ms;
         answer.set_age(rows, now);
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
-        // The result of a search in an unfetched library has an age too.
-        let old = outcome
+        // An item from a search of an unfetched library expires with that search.
+        let is_outdated = outcome
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale = outcome.match_kind != MatchKind::Confirmed
-            && (old || fetched().any(|row| queries.has_expired(&state, row, now)));
+            && (is_outdated || fetched().any(|row| queries.has_expired(&state, row, now)));
         answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
         queries.deliver(&state, &answer, then)
     }

@@ -8,12 +8,12 @@ use crate::model::{IdentityId, Sequence};
 
 /// Attempts to rebuild segments in one query.
 const MAX_REBUILDS: u32 = 3;
-/// Most refreshes of one query. A second one happens only if another server answers behind the URL.
+/// Maximum number of refreshes in one query. A second one happens only if another server answers at the URL.
 const MAX_REFRESHES: u32 = 3;
-/// Most restarts of one query because libraries that it needs were evicted.
+/// Maximum number of restarts of one query because its libraries were evicted.
 const MAX_RESTARTS: u32 = 8;
 
-/// Steps that a query has done.
+/// The state of a query: the steps taken so far, and their results.
 #[derive(Debug, Default)]
 #[allow(clippy::struct_excessive_bools)] // each is a step that is taken once
 pub struct QueryState {

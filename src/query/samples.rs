@@ -7,7 +7,7 @@ use crate::model::IdentityId;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
-/// Most answers that are counted.
+/// Maximum number of answers to count.
 const SAMPLES: usize = 500;
 
 /// Counts of prefix pairs, and the sentence built from them when it is first read.

@@ -9,7 +9,7 @@ use crate::error::{Result, refuse};
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
 
-/// Most walks that are stored: a host may abandon walks.
+/// Maximum number of stored walks: a host may abandon walks.
 const MAX_WALKS: usize = 64;
 /// The number of the last walk in this process. Numbers are unique in the process, so a walk of another index is not
 /// found.
@@ -30,8 +30,8 @@ impl Walks {
         Box::new(hold(owner, |owner| &within(owner).0))
     }
 
-    /// Takes the walk with this number out of the list, so that no other call can use it until [`Walks::put_back`]. 0
-    /// begins a walk.
+    /// Takes the walk with this number out of the list, so that no other call can use it until [`Walks::store`]. 0
+    /// begins a new walk.
     ///
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] for an unknown number.

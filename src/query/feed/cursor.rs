@@ -1,5 +1,5 @@
-//! The position of a reader of the feed, as a text that outlives processes. It contains the timeline, the identity and
-//! the library that it belongs to, and is an error elsewhere.
+//! A reader's position in the feed, as text that any process can use later. It names its timeline, view and library,
+//! and is refused for any other.
 
 use crate::engine::{FeedPlace, FeedPosition};
 use crate::error::{Error, Result, Status, refuse};
@@ -67,19 +67,19 @@ impl FeedCursor {
 
     /// Returns an error for a cursor of another identity, store or library.
     pub fn check(&self, identity: IdentityId, library: Option<LibraryId>) -> Result<()> {
-        let again = |what: &str| {
+        let list_again = |what: &str| {
             Err(Error::new(
                 Status::ListAgain,
                 format!("the cursor is of another {what}: list again, in full"),
             ))
         };
         if self.identity != identity {
-            return again("store, server or user, or the store was made anew");
+            return list_again("store, server or user, or the store was made anew");
         }
         match (self.library, library) {
             (None, _) => Ok(()),
-            (Some(of), Some(library)) if of == library => Ok(()),
-            (Some(_), Some(_)) => again("library, or this one was forgotten and came back"),
+            (Some(own), Some(library)) if own == library => Ok(()),
+            (Some(_), Some(_)) => list_again("library, or this one was forgotten and came back"),
             (Some(_), None) => refuse("the cursor is of one library: name that library, or begin without a cursor"),
         }
     }

@@ -12,7 +12,7 @@ use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
 use super::found::Item;
-use super::room::Queries;
+use super::queries::Queries;
 use crate::engine::{FeedPage, ItemChange, LibraryRow, Resolved, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
@@ -183,16 +183,8 @@ impl Queries {
             let checks_ages = !call.offline && (!is_known || is_old);
             if !is_known {
                 seen = Some((shown, Instant::now()));
-                self.reading.catch_up(call.deadline)?;
-                if !self.reading.awaits_acceptance()? {
-                    let (identity, library) = self.identity_and_library(call)?;
-                    reader.check(identity, library)?;
-                    if self
-                        .store
-                        .feed_has(identity, library, (reader.timeline, reader.position))?
-                    {
-                        return Ok(Status::Ok);
-                    }
+                if self.has_changes(call, &reader)? {
+                    return Ok(Status::Ok);
                 }
             }
             if checks_ages {
@@ -203,26 +195,25 @@ impl Queries {
                 }
             }
             let now = Instant::now();
-            if let Some(progress) = call.progress {
-                let waiting = Progress {
-                    library: None,
-                    items: 0,
-                    total: None,
-                    elapsed: now.duration_since(begun),
-                };
-                if !progress(&waiting) {
-                    return Err(Error::new(
-                        Status::Aborted,
-                        "the progress callback ended the wait for changes",
-                    ));
-                }
-            }
+            report_wait(call, now.duration_since(begun))?;
             if call.deadline.has_passed() {
                 return Ok(Status::NotYet);
             }
             wait(call.deadline.wait(PROGRESS_INTERVAL));
             sleep(call.deadline.wait(MIN_READ_INTERVAL).saturating_sub(now.elapsed()));
         }
+    }
+
+    /// Reads the database and returns whether the feed has changes after the reader's position.
+    fn has_changes(&self, call: &Call<'_>, reader: &FeedCursor) -> Result<bool> {
+        self.reading.catch_up(call.deadline)?;
+        if self.reading.awaits_acceptance()? {
+            return Ok(false);
+        }
+        let (identity, library) = self.identity_and_library(call)?;
+        reader.check(identity, library)?;
+        self.store
+            .feed_has(identity, library, (reader.timeline, reader.position))
     }
 
     /// Wakes all waiting calls, so that they report progress to their hosts now.
@@ -237,13 +228,13 @@ impl Queries {
             return Ok(false);
         };
         let now = self.clock.now_ms();
-        let mut rows = places(scope, snapshot.rows.len()).filter_map(|place| snapshot.rows.get(place));
+        let mut rows = places(scope, snapshot.rows.len()).filter_map(|index| snapshot.rows.get(index));
         let is_due = |row: &LibraryRow| need(&self.sync.age(row), &self.policy, now) != Need::Nothing;
         Ok(rows.any(|row| row.generation.is_fetched() && is_due(row)) || self.sync.has_invalidated(&snapshot, scope))
     }
 
-    /// Returns whether a wait may end because a refresh is due: at most once per [`POLL_INTERVAL`], for servers that do not
-    /// answer or are scanning.
+    /// Returns whether a wait may end because a refresh is due: at most once per [`POLL_INTERVAL`]. The refresh may
+    /// fail or stay due, as while the server scans.
     fn may_report_due(&self) -> bool {
         let (now, last) = (coarse_ms(), self.due_reported_ms.load(Ordering::Relaxed));
         let pause = u64::try_from(POLL_INTERVAL.as_millis()).unwrap_or(u64::MAX);
@@ -276,7 +267,7 @@ impl Queries {
             None => None,
             Some((library, resolved)) => match resolved? {
                 Resolved::Scope(Scope::All) => None,
-                Resolved::Scope(Scope::One(place)) => snapshot.rows.get(place),
+                Resolved::Scope(Scope::One(index)) => snapshot.rows.get(index),
                 Resolved::Unknown if self.reading.awaits_acceptance()? => None,
                 Resolved::Unknown => return Err(library.not_stored(&snapshot, &self.reading)),
             },
@@ -290,9 +281,24 @@ impl Queries {
     }
 }
 
+/// Tells the progress callback that a call still waits for changes; fails if the callback ends the wait.
+fn report_wait(call: &Call<'_>, elapsed: Duration) -> Result<()> {
+    let waiting = Progress {
+        library: None,
+        items: 0,
+        total: None,
+        elapsed,
+    };
+    if call.progress.is_none_or(|goes_on| goes_on(&waiting)) {
+        return Ok(());
+    }
+    let why = "the progress callback ended the wait for changes";
+    Err(Error::new(Status::Aborted, why))
+}
+
 /// The changes of an item: one for each file, including files that it lost.
 fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
-    let again = changes.is_relist_marker();
+    let must_relist = changes.is_relist_marker();
     let ItemChange { library, was, now } = changes;
     let Library { title, section, .. } = library.library;
     let change = |kind, item: Option<&model::Item>, path: &str, from: Option<&str>, from_key: Option<&str>| {
@@ -313,7 +319,7 @@ fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
             from_key: from_key.map(str::to_owned),
         }
     };
-    let each = |kind, item: &model::Item| {
+    let one_per_file = |kind, item: &model::Item| {
         // An item without files gets one change too.
         let files = files_of(item);
         let files = if files.is_empty() { vec![""] } else { files };
@@ -323,23 +329,23 @@ fn changes_of(changes: ItemChange, source: &Kind) -> Vec<Change> {
             .collect()
     };
     match (was, now) {
-        _ if again => vec![change(ChangeKind::ListAgain, None, "", None, None)],
+        _ if must_relist => vec![change(ChangeKind::ListAgain, None, "", None, None)],
         (None, None) => Vec::new(),
-        (None, Some(item)) => each(ChangeKind::Added, &item),
-        (Some(item), None) => each(ChangeKind::Removed, &item),
+        (None, Some(item)) => one_per_file(ChangeKind::Added, &item),
+        (Some(item), None) => one_per_file(ChangeKind::Removed, &item),
         (Some(was), Some(now)) => {
             let from_key = (was.rating_key != now.rating_key).then_some(was.rating_key.as_str());
-            let (before, since) = (files_of(&was), files_of(&now));
-            let mut gone = before.iter().filter(|file| !since.contains(file));
-            let mut changes: Vec<Change> = Vec::with_capacity(since.len());
-            for file in &since {
-                let from = if before.contains(file) { None } else { gone.next() };
+            let (before, after) = (files_of(&was), files_of(&now));
+            let mut lost = before.iter().filter(|file| !after.contains(file));
+            let mut changes: Vec<Change> = Vec::with_capacity(after.len());
+            for file in &after {
+                let from = if before.contains(file) { None } else { lost.next() };
                 let kind = from.map_or(ChangeKind::Changed, |_| ChangeKind::Moved);
                 changes.push(change(kind, Some(&now), file, from.copied(), from_key));
             }
             // A lost file is reported together with a file that the item still has.
-            let first = since.first().copied().unwrap_or_default();
-            changes.extend(gone.map(|file| change(ChangeKind::Changed, Some(&now), first, Some(file), from_key)));
+            let first = after.first().copied().unwrap_or_default();
+            changes.extend(lost.map(|file| change(ChangeKind::Changed, Some(&now), first, Some(file), from_key)));
             if changes.is_empty() {
                 changes.push(change(ChangeKind::Changed, Some(&now), "", None, from_key));
             }

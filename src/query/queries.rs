@@ -77,8 +77,8 @@ impl Queries {
         &self.samples
     }
 
-    /// Passes an answer to the host, and counts it unless the host returns an error. A call that is answered at once is
-    /// counted here in both cases; [`Counters::call_ends`] counts the others.
+    /// Passes an answer to the host, and counts it unless the host returns an error. Also counts calls that are
+    /// answered at once; [`Counters::call_ends`] counts the others.
     pub fn deliver<R>(
         &self,
         state: &QueryState,
