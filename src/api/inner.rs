@@ -200,7 +200,7 @@ impl Inner {
         }
         let again = Call {
             session,
-            whose,
+            allowed_view: whose,
             renews: false,
             // Without a new token the answer comes from the store.
             offline: call.offline || !renewed,

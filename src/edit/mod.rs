@@ -72,9 +72,9 @@ impl EditReport {
         self.states.iter().filter(|one| **one == state).count()
     }
 
-    fn set(&mut self, places: &[usize], state: Edited) {
-        for place in places {
-            if let Some(one) = self.states.get_mut(*place) {
+    fn set(&mut self, indexes: &[usize], state: Edited) {
+        for index in indexes {
+            if let Some(one) = self.states.get_mut(*index) {
                 *one = state;
             }
         }
@@ -84,7 +84,7 @@ impl EditReport {
 /// An item to edit, with its indexes in the host's list.
 struct EditTarget<'k> {
     rating_key: &'k str,
-    places: Vec<usize>,
+    indexes: Vec<usize>,
     kind: Option<ItemType>,
 }
 
@@ -112,7 +112,7 @@ impl Editing {
         states.resize(edit.keys.len(), Edited::No);
         *report = EditReport { states, requests: 0 };
         check_changes(edit.changes)?;
-        let mut wanted = edit_targets(self.reading.kind(), edit.keys)?;
+        let mut targets = edit_targets(self.reading.kind(), edit.keys)?;
         let Some(library) = call.library else {
             return refuse("items are edited in one library at a time: name it");
         };
@@ -127,15 +127,15 @@ impl Editing {
             return Err(kind.unsupported("cannot be edited", "it takes no edits"));
         }
         let (identity, row) = self.sync.find_library(library, "edit items", call)?;
-        self.find_kinds(call, &row, &mut wanted, report)?;
+        self.find_kinds(call, &row, &mut targets, report)?;
         let mut kinds: Vec<ItemType> = Vec::new();
-        for kind in wanted.iter().filter_map(|one| one.kind) {
+        for kind in targets.iter().filter_map(|one| one.kind) {
             if !kinds.contains(&kind) {
                 kinds.push(kind);
             }
         }
         for kind in kinds {
-            let of_kind: Vec<&EditTarget<'_>> = wanted.iter().filter(|one| one.kind == Some(kind)).collect();
+            let of_kind: Vec<&EditTarget<'_>> = targets.iter().filter(|one| one.kind == Some(kind)).collect();
             for batch in of_kind.chunks(BATCH) {
                 self.edit_batch(call, edit, (identity, &row, kind), batch, report)?;
             }
@@ -152,7 +152,7 @@ impl Editing {
         report: &mut EditReport,
     ) -> Result<()> {
         let ids: Vec<&str> = batch.iter().map(|one| one.rating_key).collect();
-        let places: Vec<usize> = batch.iter().flat_map(|one| one.places.iter().copied()).collect();
+        let indexes: Vec<usize> = batch.iter().flat_map(|one| one.indexes.iter().copied()).collect();
         let request = EditRequest {
             section: &row.library.section,
             kind,
@@ -164,7 +164,7 @@ impl Editing {
         self.events.expect_edited(request.section, &ids);
         let done = self.sync.edit(call, &request);
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
-        report.set(&places, state);
+        report.set(&indexes, state);
         // Also after a failure, since the edit may have been applied.
         let invalidated = self.store.invalidate_items(identity, row.id, &ids, Deadline::NONE);
         done.map_err(|error| {
@@ -185,7 +185,7 @@ impl Editing {
         &self,
         call: &Call<'_>,
         row: &LibraryRow,
-        wanted: &mut [EditTarget<'_>],
+        targets: &mut [EditTarget<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
         let others: Vec<LibraryRow> = {
@@ -193,76 +193,85 @@ impl Editing {
             let others = snapshot
                 .rows
                 .iter()
-                .filter(|one| one.id != row.id && one.generation.is_fetched());
+                .filter(|other| other.id != row.id && other.generation.is_fetched());
             others.cloned().collect()
         };
-        for one in wanted.iter_mut() {
-            let known = |row: &LibraryRow| self.store.item(row.id, row.generation, one.rating_key);
+        for target in targets.iter_mut() {
+            let known = |row: &LibraryRow| self.store.item(row.id, row.generation, target.rating_key);
             if row.generation.is_fetched()
                 && let Some(item) = known(row)?
             {
-                one.kind = Some(item.kind);
+                target.kind = Some(item.kind);
                 continue;
             }
             for other in &others {
                 if known(other)?.is_some() {
                     return refuse(format!(
                         "item {} belongs to library '{}', not to '{}': edit one library at a time",
-                        one.rating_key, other.library.title, row.library.title
+                        target.rating_key, other.library.title, row.library.title
                     ));
                 }
             }
         }
-        let unknown: Vec<&str> = wanted
-            .iter()
-            .filter(|one| one.kind.is_none())
-            .map(|one| one.rating_key)
-            .collect();
-        if !unknown.is_empty() {
-            let items = self.sync.items(call, &unknown)?;
-            let kinds: HashMap<&str, ItemType> = items
-                .iter()
-                .map(|one| (one.item.rating_key.as_str(), one.item.kind))
-                .collect();
-            for one in wanted.iter_mut().filter(|one| one.kind.is_none()) {
-                one.kind = kinds.get(one.rating_key).copied();
-            }
-        }
-        let mut missing = Vec::new();
-        for one in wanted.iter() {
-            match one.kind {
-                Some(ItemType::Other) => {
-                    return refuse(format!(
-                        "item {} is no film, episode, track, clip or photo: shows, seasons, artists and albums cannot be \
-                         edited here",
-                        one.rating_key
-                    ));
-                }
-                Some(_) => {}
-                None => {
-                    report.set(&one.places, Edited::Missing);
-                    missing.push(one.rating_key);
-                }
-            }
-        }
-        if missing.is_empty() {
+        self.fetch_kinds(call, targets)?;
+        check_kinds(targets, report)
+    }
+
+    /// Requests the items whose type is unknown, and sets it.
+    fn fetch_kinds(&self, call: &Call<'_>, targets: &mut [EditTarget<'_>]) -> Result<()> {
+        let unknown = targets.iter().filter(|target| target.kind.is_none());
+        let unknown: Vec<&str> = unknown.map(|target| target.rating_key).collect();
+        if unknown.is_empty() {
             return Ok(());
         }
-        let more = missing.len().saturating_sub(NAMED);
-        missing.truncate(NAMED);
-        Err(Error::new(
-            Status::NotOnServer,
-            format!(
-                "nothing was edited: the server has no item {}{}: leave them out",
-                missing.join(", "),
-                if more > 0 {
-                    format!(" and {more} more")
-                } else {
-                    String::new()
-                }
-            ),
-        ))
+        let items = self.sync.items(call, &unknown)?;
+        let kinds: HashMap<&str, ItemType> = items
+            .iter()
+            .map(|located| (located.item.rating_key.as_str(), located.item.kind))
+            .collect();
+        for target in targets.iter_mut().filter(|target| target.kind.is_none()) {
+            target.kind = kinds.get(target.rating_key).copied();
+        }
+        Ok(())
     }
+}
+
+/// Fails if an item has no type that can be edited. Marks items that the server does not have in `report`.
+fn check_kinds(targets: &[EditTarget<'_>], report: &mut EditReport) -> Result<()> {
+    let mut missing = Vec::new();
+    for target in targets {
+        match target.kind {
+            Some(ItemType::Other) => {
+                return refuse(format!(
+                    "item {} is no film, episode, track, clip or photo: shows, seasons, artists and albums cannot be \
+                     edited here",
+                    target.rating_key
+                ));
+            }
+            Some(_) => {}
+            None => {
+                report.set(&target.indexes, Edited::Missing);
+                missing.push(target.rating_key);
+            }
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let more = missing.len().saturating_sub(NAMED);
+    missing.truncate(NAMED);
+    Err(Error::new(
+        Status::NotOnServer,
+        format!(
+            "nothing was edited: the server has no item {}{}: leave them out",
+            missing.join(", "),
+            if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            }
+        ),
+    ))
 }
 
 /// Validates the keys and removes duplicates.
@@ -272,24 +281,24 @@ fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>
             "no items are named: without any the server would edit all of the library's, so nothing was sent",
         );
     }
-    let mut wanted: Vec<EditTarget<'k>> = room(keys.len(), KEYS)?;
+    let mut targets: Vec<EditTarget<'k>> = room(keys.len(), KEYS)?;
     let mut known: HashMap<&str, usize> = HashMap::new();
     known.try_reserve(keys.len()).map_err(|_| no_room(keys.len(), KEYS))?;
-    for (place, key) in keys.iter().enumerate() {
+    for (index, key) in keys.iter().enumerate() {
         let rating_key = kind.rating_key(key)?;
-        let at = *known.entry(rating_key).or_insert_with(|| {
-            wanted.push(EditTarget {
+        let target_index = *known.entry(rating_key).or_insert_with(|| {
+            targets.push(EditTarget {
                 rating_key,
-                places: Vec::new(),
+                indexes: Vec::new(),
                 kind: None,
             });
-            wanted.len() - 1
+            targets.len() - 1
         });
-        if let Some(one) = wanted.get_mut(at) {
-            one.places.push(place);
+        if let Some(target) = targets.get_mut(target_index) {
+            target.indexes.push(index);
         }
     }
-    Ok(wanted)
+    Ok(targets)
 }
 
 /// Returns the known field that a misspelt name probably means.
@@ -303,7 +312,7 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
     if changes.is_empty() {
         return refuse("no fields are named: give what shall change, such as title");
     }
-    for (place, change) in changes.iter().enumerate() {
+    for (index, change) in changes.iter().enumerate() {
         let field = change.field();
         check_length("the name of a field", field.len(), LONGEST_NAME)?;
         let plain =
@@ -318,7 +327,7 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
                 "'{field}' is no field that Plex edits: did you mean '{known_field}'?"
             ));
         }
-        let before = || changes.iter().take(place).filter(|one| one.field() == field);
+        let before = || changes.iter().take(index).filter(|one| one.field() == field);
         let twice = match change {
             FieldChange::Set { .. } => before().any(|one| !matches!(one, FieldChange::Keep { .. })),
             FieldChange::Add { .. } | FieldChange::Remove { .. } => {

@@ -299,10 +299,10 @@ impl Debouncer {
 
     /// Returns hints that could not be written; they are due again later.
     pub fn put_back(&mut self, hints: Vec<LibraryHint>, now: i64) {
-        for mark in hints {
-            let library = self.section(mark.section);
-            library.add_hint(mark.hint, now);
-            library.deleted.extend(mark.deleted);
+        for hint in hints {
+            let library = self.section(hint.section);
+            library.add_hint(hint.hint, now);
+            library.deleted.extend(hint.deleted);
         }
     }
 

@@ -207,7 +207,7 @@ impl Events {
 
     /// Leaves the watch; the last call ends it.
     pub fn watch_leave(&self) {
-        // Ended after releasing the lock, as below.
+        // Ended after releasing the lock: see [`Events::watch_stop`].
         let last = {
             let mut watch = lock(&self.watch);
             if let Some(watch) = &mut *watch {
@@ -317,7 +317,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
     let deadline = Deadline::NONE.at_most(WRITE_TIMEOUT);
     std::thread::scope(|scope| {
         let listening = std::thread::Builder::new().spawn_scoped(scope, || {
-            let _deaf = ListenerGuard(shared);
+            let _guard = ListenerGuard(shared);
             receive_events(events, source, shared);
         });
         if let Err(error) = &listening {

@@ -104,7 +104,7 @@ pub fn need(age: &Age, policy: &Policy, now_ms: i64) -> Need {
         return Need::Listing;
     }
     if age.held_back {
-        // A new listing would find the same disk missing.
+        // Not at once: the disk is probably still unmounted.
         let since = now_ms.saturating_sub(age.checked_ms);
         return if (0..PROVISIONAL_MS).contains(&since) {
             Need::Nothing
@@ -176,8 +176,8 @@ fn is_aged(age: &Age, policy: &Policy, now_ms: i64) -> bool {
     !(-STEP_MS..policy.max_age_ms).contains(&now_ms.saturating_sub(age.listed_ms))
 }
 
-/// Milliseconds since a listing was last seen to be current. `None` if that is in the future: the clock was set back since
-/// then, so nobody knows.
+/// Milliseconds since a listing was last seen to be current. `None` if that is in the future: the clock was set back
+/// since then.
 #[must_use]
 pub fn age_ms(checked_ms: i64, now_ms: i64) -> Option<i64> {
     let age = now_ms.saturating_sub(checked_ms);

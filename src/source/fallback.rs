@@ -84,6 +84,13 @@ impl FallbackSource {
         }
     }
 
+    /// Returns whether an empty database belongs to this server: they share a library, or neither has any.
+    fn have_same_libraries(&self, bounds: Bounds<'_>) -> Result<bool> {
+        let (ours, theirs) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
+        let is_shared = |library: &Library| theirs.iter().any(|other| other.uuid == library.uuid);
+        Ok(ours.iter().any(is_shared) || (ours.is_empty() && theirs.is_empty()))
+    }
+
     fn warn_once(&self, why: String) {
         let mut file = lock(&self.file);
         if file.last_warning != why {
@@ -128,7 +135,7 @@ impl Source for FallbackSource {
                     let since = *file.failing.get_or_insert_with(Instant::now);
                     file.was_used && error.status.meaning() == Meaning::NotNow && since.elapsed() < RESTART_TIME
                 };
-                // While waiting, cached data is used.
+                // Until then the store answers.
                 if !waits {
                     self.is_unavailable.store(true, Ordering::Release);
                     self.warn_once(error.message);
@@ -148,10 +155,7 @@ impl Source for FallbackSource {
             return Ok(false);
         }
         let Some((library, last, counts)) = self.database.sample(bounds)? else {
-            // An empty database belongs to this server if they share a library, or neither has any.
-            let (ours, theirs) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
-            let uuids = |library: &Library| theirs.iter().any(|other| other.uuid == library.uuid);
-            return Ok(ours.iter().any(uuids) || (ours.is_empty() && theirs.is_empty()));
+            return self.have_same_libraries(bounds);
         };
         let request = PageRequest {
             library: &library,

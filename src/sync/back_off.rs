@@ -67,14 +67,14 @@ impl BackOff {
         *lock(&self.failure) = None;
     }
 
-    /// The server's last failure, if more than `left_ms` of its pause remains.
+    /// Returns the server's last failure, if more than `left_ms` of the pause after it remains.
     pub fn last(&self, left_ms: i64) -> Option<Error> {
-        // Setting the clock back does not make the pause longer.
-        let lasts = 0..BACK_OFF_MS - left_ms;
+        // If the clock was set back, the pause is over.
+        let pause = 0..BACK_OFF_MS - left_ms;
         let now = self.clock.now_ms();
         lock(&self.failure)
             .as_ref()
-            .filter(|failure| lasts.contains(&now.saturating_sub(failure.at_ms)))
+            .filter(|failure| pause.contains(&now.saturating_sub(failure.at_ms)))
             .map(|failure| failure.error.clone())
     }
 

@@ -35,8 +35,9 @@ pub struct Call<'a> {
     /// The number of the token that the index had when the call began.
     pub session: u64,
     /// The view that may answer if the call is repeated with a token that the host set meanwhile.
-    pub whose: AllowedView,
-    /// If the server refuses the token, the call fails without an old answer, and the caller repeats it with another token.
+    pub allowed_view: AllowedView,
+    /// If the server refuses the token, the call fails without an old answer, and the caller repeats it with another
+    /// token.
     pub renews: bool,
     /// Whether the call sends no requests.
     pub offline: bool,
@@ -52,7 +53,7 @@ impl<'a> Call<'a> {
             deadline: Deadline::NONE,
             silence: Some(QUESTION_SILENCE),
             session,
-            whose: AllowedView::Any,
+            allowed_view: AllowedView::Any,
             renews: false,
             offline: true,
             progress: None,

@@ -1,5 +1,5 @@
-//! Deltas: changes since the last listing, from sources that report them. A delta is believed unless it removes more
-//! items than a listing may.
+//! Deltas: changes since the last listing, from sources that report them. A delta that removes too many items at once
+//! is not merged; a full listing follows.
 
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ struct IndexedLibrary<'o> {
     since: &'o str,
     /// Its listing under way, with all pages; `None` for the current generation.
     listing: Option<&'o Listing>,
-    /// The change sequence before the first page: single items added or removed since are newer.
+    /// The change sequence before the source was read: single items added or removed since are newer.
     begun: Sequence,
     /// Whether it may lose any number of items at once.
     may_shrink: bool,
@@ -83,7 +83,7 @@ impl SyncJob<'_> {
         if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
             return Ok(false);
         }
-        let ours = IndexedLibrary {
+        let known = IndexedLibrary {
             sync,
             row,
             since: &row.listed_token,
@@ -92,18 +92,18 @@ impl SyncJob<'_> {
             may_shrink: self.is_exact_and_complete(&row.library),
             deadline: self.bounds.deadline,
         };
-        let Some(items) = self.merge_changes(&row.library, &ours)? else {
+        let Some(items) = self.merge_changes(&row.library, &known)? else {
             return Ok(false);
         };
         let now = sync.clock.now_ms();
         let unsettled = freshness::is_unsettled(&row.library.change, now);
         sync.store
-            .caught_up(row, ours.begun, items, now, unsettled, self.bounds.deadline)?;
+            .caught_up(row, known.begun, items, now, unsettled, self.bounds.deadline)?;
         Ok(true)
     }
 
-    /// Merges changes made while a library was listed; all pages are stored. Returns the number of items after that; `None`
-    /// if it is unknown.
+    /// Merges changes made while a library was listed, after all pages were stored. Returns the new number of items;
+    /// `None` if the source does not know all changes.
     pub fn catch_up_with(
         &self,
         row: &LibraryRow,
@@ -116,7 +116,7 @@ impl SyncJob<'_> {
             items,
             ..row.clone()
         };
-        let ours = IndexedLibrary {
+        let known = IndexedLibrary {
             sync: self.sync,
             row: &listed,
             since: &listing.change.token,
@@ -125,22 +125,23 @@ impl SyncJob<'_> {
             may_shrink: self.is_exact_and_complete(shown),
             deadline: self.bounds.deadline,
         };
-        self.merge_changes(shown, &ours)
+        self.merge_changes(shown, &known)
     }
 
-    /// Merges the changes that the source reports. Returns the number of items left; `None` if a full listing is needed.
-    fn merge_changes(&self, library: &Library, ours: &IndexedLibrary<'_>) -> Result<Option<u64>> {
-        let changes = self.source.changes(library, ours, self.bounds);
+    /// Merges the changes that the source reports. Returns the number of items left; `None` if a full listing is
+    /// needed.
+    fn merge_changes(&self, library: &Library, known: &IndexedLibrary<'_>) -> Result<Option<u64>> {
+        let changes = self.source.changes(library, known, self.bounds);
         self.store_refusals();
         let SourceChanges::Known { gone } = changes? else {
             return Ok(None);
         };
-        let left = ours.count()?.saturating_sub(gone.len() as u64);
-        if !gone.is_empty() && !ours.may_shrink_to(left)? {
+        let left = known.count()?.saturating_sub(gone.len() as u64);
+        if !gone.is_empty() && !known.may_shrink_to(left)? {
             return Ok(None);
         }
         for key in &gone {
-            self.sync.store.remove_item(ours.row, key, self.bounds.deadline)?;
+            self.sync.store.remove_item(known.row, key, self.bounds.deadline)?;
         }
         Ok(Some(left))
     }

@@ -2,8 +2,8 @@
 //!
 //! If a library was never fetched and the caller has little time, one request may give the first answer. A path in a
 //! library's folder that is not listed may be new: one probe checks whether something moved, and one search whether the
-//! server has the file all the same. Only a hit with exactly this path counts; a search without a hit proves nothing. The
-//! store remembers searches, so that other processes do not repeat them.
+//! server has the file all the same. Only a hit with exactly this path counts; a search without a hit proves nothing.
+//! The store remembers searches, so that other processes do not repeat them.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -97,8 +97,8 @@ impl Syncing {
         self.counters.read().requests
     }
 
-    /// Returns whether an error means that a deadline passed before anything was sent, which says nothing of the server.
-    /// `requests_before`: the request counts before.
+    /// Returns whether an error means that a deadline passed before anything was sent, which says nothing of the
+    /// server. `requests_before`: the request counts before.
     pub fn was_not_asked(&self, error: &Error, requests_before: RequestCounts) -> bool {
         error.status == Status::Timeout && self.request_counts() == requests_before
     }
@@ -127,8 +127,8 @@ impl Syncing {
         }
     }
 
-    /// Probes for a missing path that may be new, and merges changes. Not again within half a minute, and not if the libraries
-    /// were probed after `since`. Returns the server's error, if any.
+    /// Probes for a missing path that may be new, and merges changes. Not again within half a minute, and not if the
+    /// libraries were probed after `since`. Returns the server's error, if any.
     pub fn probe_for_path(
         &self,
         call: &Call<'_>,
@@ -219,7 +219,7 @@ impl Syncing {
         let hash = searched.hash();
         let begun = self.clock.now_ms();
         // A path is searched in all libraries that may have it, as two hits are ambiguous.
-        let rested = || -> Result<bool> {
+        let may_search_now = || -> Result<bool> {
             if self.is_local() {
                 return Ok(true);
             }
@@ -231,7 +231,7 @@ impl Syncing {
                 freshness::may_ask_for_a_path(last, now)
             })
         };
-        let may = |row: &LibraryRow| -> Result<bool> {
+        let is_due = |row: &LibraryRow| -> Result<bool> {
             if self.is_local() {
                 return Ok(true);
             }
@@ -239,30 +239,30 @@ impl Syncing {
             let fresh = earlier.is_some_and(|search| search.found && search.last_ms >= begun);
             Ok(!fresh && freshness::may_ask_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
         };
-        if !rested()? {
+        if !may_search_now()? {
             return Ok(None);
         }
         let mut wanted = Vec::new();
         for row in libraries {
-            if may(row)? {
+            if is_due(row)? {
                 wanted.push(row);
             }
         }
         if wanted.is_empty() {
             return Ok(None);
         }
-        // At most half of the time: the rest is for the listing.
+        // A search takes at most half of the time; the rest is for the listing.
         let hurried = Call {
             deadline: call.deadline.half().at_most(SHORTLY),
             ..*call
         };
         let done = self.job(&hurried, |job| {
             let searched_once = job.single_flight("path_search", || {
-                if !rested()? {
+                if !may_search_now()? {
                     return Ok(());
                 }
                 for row in &wanted {
-                    if !may(row)? {
+                    if !is_due(row)? {
                         continue;
                     }
                     let requests = self.request_counts();
@@ -290,10 +290,10 @@ impl SyncJob<'_> {
     pub fn note_failure(&self, error: &Error, requests_before: RequestCounts) {
         let sync = self.sync;
         // A job that timed out while it waited for another one, or while rows arrived, does not prove a failure.
-        let has_come = error.status == Status::Timeout && self.report.came.load(Ordering::Relaxed);
+        let rows_arrived = error.status == Status::Timeout && self.report.rows_arrived.load(Ordering::Relaxed);
         if sync.is_local()
             || error.status.meaning() != Meaning::NotNow
-            || has_come
+            || rows_arrived
             || sync.was_not_asked(error, requests_before)
         {
             return;

@@ -1,5 +1,5 @@
-//! One fetch at a time: among threads a lock with a time-out, among processes a file lock that dies with its holder. Where
-//! the file system has no locks, a lease in the store, which a killed holder keeps for a minute.
+//! One fetch at a time. Threads share a lock with a time-out. Processes share a file lock, which ends with its holder.
+//! If the file system has no locks, they share a lease in the store, which outlives a killed holder by up to a minute.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -23,8 +23,8 @@ const POLL: Duration = Duration::from_millis(20);
 
 /// The fetches under way in this process, by what they fetch.
 ///
-/// `parking_lot`, because its locks have a deadline. They are locked on the library's own threads only: waiting leaves a
-/// thread-local with a destructor behind.
+/// `parking_lot`, because its locks have a deadline. They are locked on the library's own threads only: waiting leaves
+/// a thread-local with a destructor behind.
 #[derive(Default)]
 pub struct SingleFlight {
     by_name: Mutex<HashMap<String, Arc<parking_lot::Mutex<()>>>>,
@@ -55,8 +55,8 @@ impl SingleFlight {
         deadline: Deadline,
         work: impl FnOnce() -> Result<T>,
     ) -> Result<Option<T>> {
-        let here = Arc::clone(lock(&self.by_name).entry(what.to_owned()).or_default());
-        let Some(_among_threads) = wait(&here, bounds) else {
+        let thread_lock = Arc::clone(lock(&self.by_name).entry(what.to_owned()).or_default());
+        let Some(_among_threads) = wait(&thread_lock, bounds) else {
             return Ok(None);
         };
         let path = store.folder().fetch_lock(what);

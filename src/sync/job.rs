@@ -32,8 +32,8 @@ pub struct Report {
     pub library: Mutex<String>,
     pub items: AtomicU64,
     pub total: AtomicU64,
-    /// Rows came in this job; `items` counts those of an interrupted listing too.
-    pub came: AtomicBool,
+    /// Rows arrived in this job. `items` also counts those of an interrupted listing.
+    pub rows_arrived: AtomicBool,
     pub fetching: AtomicBool,
     abort: AtomicBool,
 }
@@ -48,7 +48,7 @@ impl Report {
 pub struct Syncing {
     pub(super) store: Arc<Store>,
     pub(super) source: Option<Arc<dyn Source>>,
-    pub(super) images: Arc<ListingSegments>,
+    pub(super) segments: Arc<ListingSegments>,
     pub(super) maintenance: Arc<Maintenance>,
     pub(super) reading: Arc<Reading>,
     pub(super) policy: Policy,
@@ -66,7 +66,7 @@ pub struct SyncJob<'a> {
     pub sync: &'a Syncing,
     /// The source of the whole job.
     pub source: &'a dyn Source,
-    /// The number of the token that it uses.
+    /// The token that it uses.
     pub session: &'a Session,
     pub bounds: Bounds<'a>,
     pub report: &'a Report,
@@ -77,7 +77,7 @@ impl Syncing {
     pub fn new(
         store: Arc<Store>,
         source: Option<Arc<dyn Source>>,
-        images: Arc<ListingSegments>,
+        segments: Arc<ListingSegments>,
         maintenance: Arc<Maintenance>,
         reading: Arc<Reading>,
         clock: Arc<dyn Clock>,
@@ -88,7 +88,7 @@ impl Syncing {
             back_off: BackOff::new(Arc::clone(&clock), Arc::clone(&counters), reading.kind()),
             store,
             source,
-            images,
+            segments,
             maintenance,
             reading,
             policy: Policy::new(options),
@@ -100,7 +100,7 @@ impl Syncing {
         }
     }
 
-    /// Its locks, held through a fork, and what the source holds.
+    /// Takes its locks and those of the source, to hold them through a fork.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks = vec![BackOff::hold(self, |sync| &sync.back_off)];
         locks.extend(SingleFlight::hold(self, |sync| &sync.flights));
@@ -157,7 +157,7 @@ impl Syncing {
         self.abilities().is_some_and(|can| can.local)
     }
 
-    /// The last failure, if more than `left_ms` of its pause remains.
+    /// Returns the last failure, if more than `left_ms` of the pause after it remains.
     pub fn recent_failure(&self, left_ms: i64) -> Option<Error> {
         if self.is_local() {
             return None;
@@ -210,10 +210,10 @@ impl Syncing {
             .single_flight(&self.store, &|| self.clock.now_ms(), what, at_once, deadline, work)
     }
 
-    /// Fails if the snapshot shows another view than the one that the call began with.
+    /// Fails if the snapshot belongs to another view than the one that the call began with.
     pub fn check_view(&self, call: &Call<'_>, snapshot: &Snapshot) -> Result<()> {
         let is_token_allowed = self.reading.tokens.current_for(call.session).is_some();
-        let is_user_allowed = match call.whose {
+        let is_user_allowed = match call.allowed_view {
             AllowedView::Any => true,
             AllowedView::Of(own) => snapshot.identity.is_none_or(|now| now == own),
             AllowedView::Unknown => false,
@@ -224,7 +224,7 @@ impl Syncing {
         Err(replaced())
     }
 
-    /// Runs `work` on a thread of our own; reports progress on this one.
+    /// Runs `work` on a worker thread, and reports its progress on this thread.
     pub fn job<T: Send>(&self, call: &Call<'_>, work: impl FnOnce(&SyncJob<'_>) -> Result<T> + Send) -> Result<T> {
         let Some(source) = self.source.as_deref() else {
             return Err(Error::new(
@@ -232,7 +232,7 @@ impl Syncing {
                 "the server would have to be asked, but the index has no server_url and no database, or is offline",
             ));
         };
-        // With another view the libraries that the call has read are another user's.
+        // If the view changed meanwhile, the libraries that the call has read belong to another user.
         let Some(session) = self.reading.tokens.current_for(call.session) else {
             return Err(replaced());
         };
@@ -391,7 +391,7 @@ impl<'a> SyncJob<'a> {
                         sync.store.store_precondition(hash, now, holds, self.bounds.deadline)?;
                         holds
                     }
-                    // It held before, and its server is unreachable: the next job checks it.
+                    // The precondition held before, and the server is unreachable now: the next job checks it.
                     Err(error)
                         if error.status.meaning() == Meaning::NotNow
                             && !source.is_unavailable()

@@ -52,7 +52,7 @@ impl SyncJob<'_> {
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
         self.report.fetching.store(true, Ordering::Relaxed);
         let earlier = listing.rows;
-        // The segment is built from the pages as they come. A resumed listing lacks the first ones.
+        // The segment is built from the pages as they arrive. For a resumed listing it is built from the store.
         let mut builder = (earlier == 0).then(|| self.builder(row, &listing));
         let mut attempts = 0;
         while !self.pages(row, &mut listing, &mut builder, earlier)? {
@@ -90,7 +90,7 @@ impl SyncJob<'_> {
     /// Begins the segment. Single items added or removed after the listing began are also in the memtable: no conflict.
     fn builder(&self, row: &LibraryRow, listing: &Listing) -> ListingBuilder {
         self.sync
-            .images
+            .segments
             .builder(row, listing.generation, listing.begun_sequence)
     }
 
@@ -120,20 +120,20 @@ impl SyncJob<'_> {
         if why != RefreshReason::Full && self.is_held_back(identity, row, &listing, &shown, &result)? {
             return Ok(());
         }
-        // A row that was sent twice is one item: the store's count is right.
+        // If the server sent a row twice, the segment has it twice, and is built again from the store.
         let mut builder = builder.filter(|_| items == listing.keyed);
         let name = StoreFolder::new_listing_name(row.id, listing.generation, listing.begun_sequence);
-        let write = |builder: ListingBuilder| sync.images.write(builder, &name, row);
+        let write = |builder: ListingBuilder| sync.segments.write(builder, &name, row);
         let is_new = |listing: &Listing| listing.changed || !row.generation.is_fetched();
-        // A segment that is certainly needed is written while the store marks removed items. If the thread fails, the
-        // segment is built from rows.
-        let early = builder.take_if(|_| is_new(&listing));
+        // A segment that is certainly needed is written while the store marks removed items. If the thread cannot
+        // start, the segment is built from the store.
+        let writer = builder.take_if(|_| is_new(&listing));
         let mut written = std::thread::scope(|scope| {
-            let early = early.map(|builder| std::thread::Builder::new().spawn_scoped(scope, || write(builder)));
+            let writer = writer.map(|builder| std::thread::Builder::new().spawn_scoped(scope, || write(builder)));
             self.reconcile(identity, row, &mut listing, &shown, &mut result)?;
             sync.counters.add_time(Spent::Store, storing.elapsed());
-            let early = early.and_then(std::result::Result::ok);
-            Ok::<_, Error>(early.map(|early| early.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
+            let writer = writer.and_then(std::result::Result::ok);
+            Ok::<_, Error>(writer.map(|writer| writer.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))))
         })?;
         if let Some(builder) = builder.filter(|_| is_new(&listing)) {
             written = Some(write(builder));
@@ -147,8 +147,8 @@ impl SyncJob<'_> {
             _ if !is_new(&listing) && row.segment.is_some() => None,
             Some(Ok(())) => Some(name),
             Some(Err(error)) if error.status != Status::Store => return Err(error),
-            // Tried again, as the file of a slow listing may have been swept.
-            _ => Some(sync.images.build(row, generation)?),
+            // Built from the store: nothing was written, or another process swept the file of a slow listing.
+            _ => Some(sync.segments.build(row, generation)?),
         };
         let storing = Instant::now();
         let stored = sync.store.finish_listing(identity, &listing, &result, deadline)?;
@@ -161,12 +161,18 @@ impl SyncJob<'_> {
             begun.elapsed().as_secs_f64(),
             if stored.provisional { ", provisionally" } else { "" }
         );
+        self.tidy_after_listing(now_ms);
+        Ok(())
+    }
+
+    /// Deletes unused files, keeps the memory limit and writes the counters.
+    fn tidy_after_listing(&self, now_ms: i64) {
+        let (sync, deadline) = (self.sync, self.bounds.deadline);
         sync.maintenance.sweep(deadline);
         sync.reading.keep_within_limit(0, now_ms, deadline);
         if let Err(error) = sync.maintenance.flush_counters(deadline) {
             log::debug!("the counters are written later: {error}");
         }
-        Ok(())
     }
 
     /// Probes the library again after it was listed.
@@ -210,7 +216,7 @@ impl SyncJob<'_> {
         Ok(true)
     }
 
-    /// Ends removed items, and adds changes since the first page, before the listing is published.
+    /// Marks items that the listing lacks as removed, and merges changes since the first page.
     fn reconcile(
         &self,
         identity: IdentityId,

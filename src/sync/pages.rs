@@ -12,10 +12,11 @@ use crate::platform::thread::NO_THREAD;
 use crate::source::{PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
 
-/// Most pages that wait to be stored: a source that reads many at once continues meanwhile.
+/// Maximum number of pages that wait to be stored, while a fast source continues.
 const MAX_WAITING_PAGES: usize = 6;
-/// Pages of this many items or more that wait are stored together, up to so many items.
+/// Waiting pages of at least this many items are stored in one transaction.
 const LARGE_PAGE: usize = 500;
+/// A transaction with this many items takes no further page.
 const MAX_JOINED_ITEMS: usize = 4_000;
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
@@ -104,7 +105,7 @@ impl<'t> PartitionCursor<'t> {
         }
         self.rows += end.rows;
         if end.next.is_some() && end.total.is_some_and(|total| self.rows > total) {
-            return Ok(None); // else the listing would never end
+            return Ok(None); // the listing might never end
         }
         self.total = end.total;
         let skipped = self.to_skip.min(end.rows);
@@ -124,8 +125,8 @@ impl<'t> PartitionCursor<'t> {
         )))
     }
 
-    /// The rows before a page failed, if they continue the last page: they are valid. A reply with more rows than requested is
-    /// not a page.
+    /// Returns the rows received before a page failed, if they continue the last page: they are valid. A reply with
+    /// more rows than requested is not a page.
     fn rescue(&mut self, items: Vec<Item>, size: u32, requested_at: Sequence) -> Option<FetchedPage> {
         let received = items.len() as u64;
         let known = self.overlap.len().min(items.len()) as u64;
@@ -207,8 +208,8 @@ impl SyncJob<'_> {
         })
     }
 
-    /// Fetches the pages from a position on and passes them to `send`. Returns `false` if the list moved: the rows stored
-    /// last, which are fetched again, are not the first ones, or the total has changed.
+    /// Fetches the pages from a position on and passes them to `send`. Returns `false` if the list moved: the rows
+    /// stored last, which are fetched again, are not the first ones, or the total has changed.
     fn fetch_pages(
         &self,
         library: &Library,
@@ -281,30 +282,31 @@ impl SyncJob<'_> {
     }
 
     fn page_size(&self) -> u32 {
-        let most = self.sync.page_size;
+        let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
             // With little time left, a smaller page gets its first byte sooner.
             Some(left) if left < Duration::from_secs(2) => {
-                most.min(SMALL_PAGE.max(u32::try_from(left.as_millis()).unwrap_or(most) / 2))
+                max_size.min(SMALL_PAGE.max(u32::try_from(left.as_millis()).unwrap_or(max_size) / 2))
             }
-            _ => most,
+            _ => max_size,
         }
     }
 
     fn next_size(&self, size: u32, took: Duration) -> u32 {
-        let most = self.sync.page_size;
+        let max_size = self.sync.page_size;
         match self.bounds.deadline.left() {
-            None => most,
+            None => max_size,
             // As many rows as fit into half of the remaining time, at the speed of the last page.
             Some(left) => {
                 let rows = f64::from(size) * left.as_secs_f64() / (2.0 * took.as_secs_f64().max(1e-6));
                 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
-                let rows = rows.clamp(1.0, f64::from(most)) as u32;
-                rows.max(SMALL_PAGE.min(most))
+                let rows = rows.clamp(1.0, f64::from(max_size)) as u32;
+                rows.max(SMALL_PAGE.min(max_size))
             }
         }
     }
 
+    /// Stores pages as they arrive, several small ones at once, and passes their items on to the segment.
     fn store_pages(
         &self,
         listing: &mut Listing,
@@ -325,28 +327,7 @@ impl SyncJob<'_> {
                 page.join(next);
             }
             let begun = Instant::now();
-            if page.first && page.partition != listing.partition {
-                listing.partition = page.partition;
-                listing.tail.clear();
-            }
-            if page.first {
-                listing.total = match (listing.total, page.total, page.partition) {
-                    (_, total, 0) => total,
-                    (Some(before), Some(total), _) => Some(before + total),
-                    _ => None,
-                };
-            }
-            listing.position = page.next;
-            listing.rows += page.rows;
-            listing.keyed += page.items.len() as u64;
-            listing.touched_ms = self.sync.clock.now_ms();
-            listing
-                .tail
-                .extend(page.items.iter().map(|item| item.rating_key.as_str()));
-            if page.last {
-                // The partition is complete: a resumed listing begins with the next one.
-                listing.tail.clear();
-            }
+            advance(listing, &page, self.sync.clock.now_ms());
             self.sync
                 .store
                 .store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
@@ -355,7 +336,7 @@ impl SyncJob<'_> {
                 let _ = to_segment.send(page.items); // a panic of the receiving thread is reported when it is joined
             }
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
-            self.report.came.store(true, Ordering::Relaxed);
+            self.report.rows_arrived.store(true, Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
             self.sync
                 .reading
@@ -368,6 +349,32 @@ impl SyncJob<'_> {
     }
 }
 
+/// Adds a page to the counts of a listing, and moves its position behind the page.
+fn advance(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
+    if page.first && page.partition != listing.partition {
+        listing.partition = page.partition;
+        listing.tail.clear();
+    }
+    if page.first {
+        listing.total = match (listing.total, page.total, page.partition) {
+            (_, total, 0) => total,
+            (Some(before), Some(total), _) => Some(before + total),
+            _ => None,
+        };
+    }
+    listing.position = page.next;
+    listing.rows += page.rows;
+    listing.keyed += page.items.len() as u64;
+    listing.touched_ms = now_ms;
+    listing
+        .tail
+        .extend(page.items.iter().map(|item| item.rating_key.as_str()));
+    if page.last {
+        // The partition is complete: a resumed listing begins with the next one.
+        listing.tail.clear();
+    }
+}
+
 fn no_thread(error: &std::io::Error) -> Error {
     Error::new(
         Status::Store,
@@ -376,7 +383,8 @@ fn no_thread(error: &std::io::Error) -> Error {
     .because_io(error)
 }
 
-/// Returns whether counts or positions are too large for a library: their sums would overflow, and the store has no such position.
+/// Returns whether counts or positions are too large for a library. Their sums could overflow, and the store could not
+/// hold them.
 fn exceeds_limits(end: &PageEnd) -> bool {
     const MOST_ROWS: u64 = 1 << 40;
     end.rows.max(end.total.unwrap_or(0)) > MOST_ROWS || end.next.is_some_and(|next| i64::try_from(next).is_err())

@@ -14,21 +14,21 @@ use crate::model::{IdentityId, Library, Sequence, Server};
 use crate::stats::Spent;
 
 impl Syncing {
-    /// Fetches the libraries and their change tokens, and stores them. Does nothing if another thread or process did so after
-    /// `since`.
+    /// Fetches the libraries and their change tokens, and stores them. Does nothing if another thread or process did so
+    /// after `since`.
     pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<()> {
         self.probe_shows_any(call, since).map(|_| ())
     }
 
     /// [`Self::probe`]; returns whether the server shows any libraries.
     pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
-        // A call with little time wants an answer first, and the server's name later.
+        // A call with a deadline gets its answer first; a later one asks for the server's identity.
         let quick = call.deadline.is_set();
         self.job(call, |job| job.probe_once(since, quick).map(|rows| !rows.is_empty()))
     }
 
-    /// Requests the server's identity and its libraries, whatever is stored. Returns the server, the time of the request and
-    /// the number of libraries.
+    /// Requests the server's identity and its libraries, whatever is stored. Returns the server, the time of the
+    /// request and the number of libraries.
     pub fn ask_server(&self, call: &Call<'_>) -> Result<(Server, Duration, usize)> {
         if !self.may_ask(call) {
             return Err(Error::new(
@@ -62,16 +62,16 @@ impl Syncing {
         };
         let found = self.find_or_probe(call, |snapshot| {
             self.check_view(call, snapshot)?;
-            let Resolved::Scope(Scope::One(place)) = library.resolve(snapshot)? else {
+            let Resolved::Scope(Scope::One(index)) = library.resolve(snapshot)? else {
                 return Ok(None);
             };
-            Ok(snapshot.identity.zip(snapshot.rows.get(place).cloned()))
+            Ok(snapshot.identity.zip(snapshot.rows.get(index).cloned()))
         })?;
         found.ok_or_else(|| cleared_again(library.selector().name()))
     }
 
-    /// Finds something in the snapshot. Asks the server if the call's libraries are unknown, and again if another process
-    /// cleared them at once. `None` if the call is for all libraries and the server shows none.
+    /// Returns what `find` finds in the snapshot. Probes the server if that is nothing, and again if another process
+    /// cleared the libraries meanwhile. `None` if the call is for all libraries and the server shows none.
     pub(super) fn find_or_probe<T>(
         &self,
         call: &Call<'_>,
@@ -106,8 +106,8 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Fetches the libraries, and the server's identity if the server is new or looks different. With `quick`, a new server is
-    /// known by its URL for now: one request less before the first answer.
+    /// Fetches the libraries, and the server's identity if the server is new or looks different. With `quick`, a new
+    /// server is known by its URL for now: one request less before the first answer.
     pub fn probe(&self, quick: bool) -> Result<(IdentityId, Vec<LibraryRow>)> {
         let sync = self.sync;
         let Some(endpoint) = &self.endpoint() else {
@@ -132,18 +132,17 @@ impl SyncJob<'_> {
         // From here on the server has accepted this very token.
         let now = sync.clock.now_ms();
         // All requests come before any write: a request that fails changes nothing.
-        let mut is_another = false;
-        if let Some(expected) = expected {
-            let shows_no_known_library = self.shows_no_known_library(expected, &shown)?;
-            if shows_no_known_library && server.is_none() {
-                server = Some(self.source.server(self.bounds)?);
+        let is_another = match expected {
+            None => false,
+            Some(expected) => {
+                let is_suspect = self.shows_no_known_library(expected, &shown)?;
+                if is_suspect && server.is_none() {
+                    server = Some(self.source.server(self.bounds)?);
+                }
+                let is_compared = is_named || is_suspect;
+                is_compared && self.is_another_server(expected, server.as_ref())?
             }
-            is_another = (is_named || shows_no_known_library)
-                && match &server {
-                    Some(server) => server.machine_identifier != sync.store.machine_identifier(expected)?,
-                    None => false,
-                };
-        }
+        };
         if is_another {
             log::warn!("another server answers behind this URL: nothing of the old one is answered");
         }
@@ -191,6 +190,14 @@ impl SyncJob<'_> {
             Ok(self.probe(quick)?.1)
         })?
         .ok_or_else(|| self.deadline_error())
+    }
+
+    /// Returns whether the server that answers is known not to be the stored one.
+    fn is_another_server(&self, stored: IdentityId, answering: Option<&Server>) -> Result<bool> {
+        let Some(answering) = answering else {
+            return Ok(false);
+        };
+        Ok(answering.machine_identifier != self.sync.store.machine_identifier(stored)?)
     }
 
     /// Returns whether libraries are stored, and the server shows none of them.

@@ -36,17 +36,17 @@ pub enum RefreshReason {
 impl Syncing {
     /// Brings libraries up to date. Returns [`Status::Ok`], or the status for a deadline that passed first.
     pub fn update(&self, call: &Call<'_>, stale: &[LibraryRow], since: Sequence, why: RefreshReason) -> Result<Status> {
-        let some_came = AtomicBool::new(false);
+        let rows_arrived = AtomicBool::new(false);
         let done = self.job(call, |job| {
             let done = job.update(stale, since, why);
-            some_came.store(job.report.came.load(Ordering::Relaxed), Ordering::Relaxed);
+            rows_arrived.store(job.report.rows_arrived.load(Ordering::Relaxed), Ordering::Relaxed);
             done
         });
         match done {
             Ok(()) => Ok(Status::Ok),
-            // With a deadline, a timeout is an answer: 'not yet' when something came, so that asking again helps.
+            // With a deadline, a timeout is an answer: 'not yet' if rows arrived, so that asking again helps.
             Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
-                Ok(if some_came.load(Ordering::Relaxed) {
+                Ok(if rows_arrived.load(Ordering::Relaxed) {
                     Status::NotYet
                 } else {
                     Status::NeedsWarm
@@ -84,17 +84,17 @@ impl Syncing {
         };
         let mut any = false;
         for row in rows.iter().filter(|row| row.generation.is_fetched()) {
-            if !self.images.has_many_changes(row)? {
+            if !self.segments.has_many_changes(row)? {
                 continue;
             }
             let what = format!("image{}", row.id.0.rem_euclid(LOCKS));
             // One thread or process builds the segment for all.
             let made = self.run_unless_running(&what, call.deadline, || {
                 let now = self.store.library_row(row.id)?;
-                if !now.present || !self.images.has_many_changes(&now)? {
+                if !now.present || !self.segments.has_many_changes(&now)? {
                     return Ok(false);
                 }
-                self.images.compact_listing(identity, &now, call.deadline)?;
+                self.segments.compact_listing(identity, &now, call.deadline)?;
                 Ok(true)
             });
             match made {
@@ -153,7 +153,7 @@ impl SyncJob<'_> {
         for wanted in stale {
             let mut id = wanted.id;
             for attempt in 0.. {
-                // A library that others clear gets another number, and another lock.
+                // A library that another process clears gets a new number, and another lock.
                 match self.update_one(wanted, id, since, why)? {
                     None => break,
                     Some(_) if attempt == CLEAR_RETRIES => return Err(cleared(wanted)),
@@ -164,8 +164,8 @@ impl SyncJob<'_> {
         Ok(())
     }
 
-    /// Refreshes a library, unless another call did while this one waited for its turn: then it sends no request. Returns the
-    /// library's number if that has changed and nothing was done.
+    /// Refreshes a library. Sends no request if another call refreshed it while this one waited for its turn. If the
+    /// library was cleared meanwhile, does nothing and returns its new number.
     pub fn update_one(
         &self,
         wanted: &LibraryRow,
@@ -185,7 +185,7 @@ impl SyncJob<'_> {
             ..self.bounds
         };
         // Library numbers grow with every clear, and lock files are never removed: so the names repeat.
-        let brought = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
+        let refreshed = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
             if let Ok(now) = sync.store.library_row(id)
                 && now.present
                 && (now.begun_sequence > since || now.begun_sequence != wanted.begun_sequence)
@@ -201,7 +201,8 @@ impl SyncJob<'_> {
                     Need::Nothing | Need::Probe => {}
                     Need::Delta => {
                         if !self.delta(row)? {
-                            // Merged items are not listed yet: a listing with the old number of items has not shrunk.
+                            // Keeps the item count of the last listing: the delta may have merged items, and the new
+                            // listing must not seem to shrink by them.
                             let items = row.items;
                             let row = LibraryRow {
                                 items,
@@ -216,7 +217,7 @@ impl SyncJob<'_> {
             }
             Ok(None)
         })?;
-        match brought {
+        match refreshed {
             None if why != RefreshReason::Missing => Err(self.deadline_error()),
             moved => Ok(moved.flatten()),
         }
@@ -225,12 +226,12 @@ impl SyncJob<'_> {
     /// Returns what a library needs after a probe.
     fn need(&self, row: &LibraryRow, why: RefreshReason) -> Need {
         let (age, now) = (self.sync.age(row), self.sync.clock.now_ms());
-        let told_all = self.source.abilities().changes == Delta::Complete;
+        let reports_all = self.source.abilities().changes == Delta::Complete;
         let (listed, shown) = (&row.listed_token, &row.library.change);
-        let probed = || freshness::need_when_probed(&age, listed, shown, told_all, &self.sync.policy, now);
+        let probed = || freshness::need_when_probed(&age, listed, shown, reports_all, &self.sync.policy, now);
         match why {
             RefreshReason::Unverified | RefreshReason::Full => Need::Listing,
-            // A disk that is missing is not looked for at every query.
+            // While an unmounted disk is suspected, queries for missing paths start no listing.
             RefreshReason::Missing if age.held_back => Need::Nothing,
             RefreshReason::Due | RefreshReason::Now
                 if (why == RefreshReason::Due || age.held_back)

@@ -22,9 +22,10 @@ pub struct Unverified {
     pub paths: Vec<Vec<u8>>,
 }
 
-/// Items in one request; items in one refresh. Others are fetched when they are looked up.
-const AT_ONCE: usize = 64;
-const MOST: usize = 4 * AT_ONCE;
+/// Items in one request.
+const MAX_BATCH: usize = 64;
+/// Items in one refresh. Others are fetched when they are looked up.
+const MAX_ITEMS: usize = 4 * MAX_BATCH;
 /// Failed requests allowed for one batch: seven isolate a single item that the server fails on.
 const MAX_FAILURES: u32 = 8;
 /// Pause of refreshes between fetches of invalidated items after the server did not answer.
@@ -34,15 +35,15 @@ impl Syncing {
     /// Returns whether a call's libraries have invalidated items for a refresh to fetch.
     pub fn has_invalidated(&self, snapshot: &Snapshot, scope: Scope) -> bool {
         self.may_fetch_invalidated()
-            && places(scope, snapshot.rows.len()).any(|at| !self.invalidated_in(snapshot, at, 1).is_empty())
+            && places(scope, snapshot.rows.len()).any(|index| !self.invalidated_in(snapshot, index, 1).is_empty())
     }
 
-    fn invalidated_in(&self, snapshot: &Snapshot, at: usize, most: usize) -> Vec<Invalidated> {
-        snapshot.views[at].invalidated(None, self.reading.mappings(), most)
+    fn invalidated_in(&self, snapshot: &Snapshot, index: usize, limit: usize) -> Vec<Invalidated> {
+        snapshot.views[index].invalidated(None, self.reading.mappings(), limit)
     }
 
-    /// Fetches the invalidated items of a call's libraries, for readers of the feed, who look nothing up. Items without a reply
-    /// stay invalidated; that is no error of the refresh, as the listings are right.
+    /// Fetches the invalidated items of a call's libraries, for readers of the feed, who look nothing up. Items without
+    /// a reply stay invalidated; that is no error of the refresh, as the listings are right.
     pub(super) fn verify_invalidated(&self, call: &Call<'_>) -> Result<Status> {
         if !self.may_fetch_invalidated() {
             return Ok(Status::Ok);
@@ -60,16 +61,16 @@ impl Syncing {
             let Some(scope) = call.scope(&snapshot)? else {
                 return Ok(Status::Ok);
             };
-            for at in places(scope, snapshot.rows.len()) {
-                let items = self.invalidated_in(&snapshot, at, MOST - unverified.len());
+            for index in places(scope, snapshot.rows.len()) {
+                let items = self.invalidated_in(&snapshot, index, MAX_ITEMS - unverified.len());
                 unverified.extend(items.into_iter().map(|(rating_key, paths)| Unverified {
-                    row: snapshot.rows[at].clone(),
+                    row: snapshot.rows[index].clone(),
                     rating_key,
                     paths,
                 }));
             }
         }
-        for unverified in unverified.chunks(AT_ONCE) {
+        for unverified in unverified.chunks(MAX_BATCH) {
             match self.verify(call, unverified) {
                 Err(error) if error.status == Status::Timeout && call.deadline.is_set() => return Ok(Status::NotYet),
                 Err(error) if !matches!(error.status, Status::Aborted | Status::Store) => {
@@ -113,7 +114,7 @@ impl Syncing {
                 )
                 .map(|_| ());
         }
-        // Read before the request: a token that replaces this one may show other items.
+        // Read before the request: another token may change the view meanwhile.
         let (identity, rows) = {
             let snapshot = self.reading.snapshot();
             (snapshot.identity, snapshot.rows.clone())
@@ -138,14 +139,14 @@ impl Syncing {
             let found = replies
                 .items
                 .iter()
-                .find(|placed| placed.item.rating_key == *rating_key);
-            if let Some(placed) = found.filter(|placed| placed.is_in(&row.library.section)) {
+                .find(|located| located.item.rating_key == *rating_key);
+            if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
                 // Rows from the server are valid whether or not the path changed: a changed item is merged.
                 self.store
-                    .merge_items(row, std::slice::from_ref(&placed.item), None, call.deadline)?;
+                    .merge_items(row, std::slice::from_ref(&located.item), None, call.deadline)?;
             } else {
-                if let Some(placed) = found {
-                    self.merge_elsewhere(&rows, placed, call.deadline)?;
+                if let Some(located) = found {
+                    self.merge_elsewhere(&rows, located, call.deadline)?;
                 }
                 self.store.remove_item_and_matches(row, rating_key, call.deadline)?;
                 let whence = if found.is_some() { "its library" } else { "the server" };
@@ -182,12 +183,12 @@ impl Syncing {
     }
 
     /// Merges an item that moved to another library.
-    fn merge_elsewhere(&self, rows: &[LibraryRow], placed: &LocatedItem, deadline: Deadline) -> Result<()> {
-        let is_there = |row: &&LibraryRow| row.library.section == placed.section && row.generation.is_fetched();
+    fn merge_elsewhere(&self, rows: &[LibraryRow], located: &LocatedItem, deadline: Deadline) -> Result<()> {
+        let is_there = |row: &&LibraryRow| row.library.section == located.section && row.generation.is_fetched();
         match rows.iter().find(is_there) {
             Some(row) => self
                 .store
-                .merge_items(row, std::slice::from_ref(&placed.item), None, deadline),
+                .merge_items(row, std::slice::from_ref(&located.item), None, deadline),
             None => Ok(()),
         }
     }

@@ -41,8 +41,8 @@ const CHANGED: &str = "WITH RECURSIVE changed (id) AS (\
 /// Changed rows, as item ids.
 struct ChangedRows {
     now: Mark,
-    /// The rows that had changed last were removed.
-    went_back: bool,
+    /// The row that had changed last was removed.
+    lost_last_change: bool,
     /// Number of new rows in all libraries.
     new: i64,
     ids: Vec<i64>,
@@ -64,7 +64,7 @@ impl PlexDatabase {
         // Row counts are valid for the index if no single item was added or removed since.
         let is_counted = known.count_at_since()? == Some(known.count()?);
         let token = &library.change.token;
-        let none_went = |changed: &ChangedRows| {
+        let nothing_removed = |changed: &ChangedRows| {
             let rows = row_count_in(known.since()).map(|rows| rows + changed.new);
             let is_at_mark = || Mark::parse(token).as_ref() == Some(&changed.now);
             is_counted && rows.is_some() && rows == row_count_in(token) && is_at_mark()
@@ -78,34 +78,34 @@ impl PlexDatabase {
             };
             let read = Self::read_some(slice, library, &changed.ids)?;
             let count = || ItemReader::new(&slice.connection, section, leaf_types(library.kind)).counts(i64::MAX);
-            let count = (!none_went(&changed)).then(|| slice.query(count)).transpose()?;
+            let count = (!nothing_removed(&changed)).then(|| slice.query(count)).transpose()?;
             Ok(Some((changed, read, count.map(|(_, count)| count))))
         })?
         else {
             return Ok(SourceChanges::Unknown);
         };
         read.extend(self.read_items(library, &changed.ids[read.len()..], bounds)?);
-        let (mut came, mut left) = (Vec::with_capacity(read.len()), Vec::new());
+        let (mut present, mut absent) = (Vec::with_capacity(read.len()), Vec::new());
         for (id, item) in changed.ids.iter().zip(read) {
             match item {
-                Some(item) => came.push(item),
-                None => left.push(id.to_string()),
+                Some(item) => present.push(item),
+                None => absent.push(id.to_string()),
             }
         }
-        known.add(&came)?;
-        // After restoring a backup, removed items are back with their old change numbers: list the library.
-        let ours = known.count()?;
-        if count.is_some_and(|count| count > ours) {
+        known.add(&present)?;
+        // The index lacks items, as after a restored backup, where items come back with old change numbers.
+        let indexed = known.count()?;
+        if count.is_some_and(|count| count > indexed) {
             return Ok(SourceChanges::Unknown);
         }
-        // Otherwise all ids are compared.
-        let went = known.has_any(&changed.elsewhere)? || known.has_any(&left)?;
-        let is_all = count.is_none_or(|count| count == ours);
-        if is_all && !changed.went_back && changed.now.trash == since.trash && !went {
+        // Without a sign of removed items the delta is complete. Otherwise all ids are compared.
+        let has_moved_away = known.has_any(&changed.elsewhere)? || known.has_any(&absent)?;
+        let is_all = count.is_none_or(|count| count == indexed);
+        if is_all && !changed.lost_last_change && changed.now.trash == since.trash && !has_moved_away {
             return Ok(SourceChanges::Known { gone: Vec::new() });
         }
         let (gone, count) = self.find_gone(library, changed.now.items, known, bounds)?;
-        if count + gone.len() as u64 > ours {
+        if count + gone.len() as u64 > indexed {
             return Ok(SourceChanges::Unknown);
         }
         Ok(SourceChanges::Known { gone })
@@ -214,7 +214,7 @@ fn changed_rows(slice: &Slice<'_>, section: i64, since: &Mark) -> rusqlite::Resu
     )?;
     Ok(Some(ChangedRows {
         now,
-        went_back: delta_base.went_back,
+        lost_last_change: delta_base.lost_last_change,
         new,
         ids,
         elsewhere,

@@ -31,8 +31,8 @@ pub struct Mark {
 pub struct DeltaBase {
     /// Changes with a higher number are read.
     pub changed: i64,
-    /// Rows with a higher number were removed.
-    pub went_back: bool,
+    /// The row that had changed last was removed.
+    pub lost_last_change: bool,
 }
 
 /// Separates the counters, the number of rows, and the file metadata.
@@ -78,10 +78,10 @@ impl Mark {
     /// Returns the starting point from which to read changes so that none after this mark is missed; `None` if the
     /// database is another file or a restored backup.
     ///
-    /// Uses the first of the rows changed last that still exists with its number or a higher one: all rows that changed
-    /// after it, up to this mark, were removed. Its number is the base rather than the highest one, since the server
-    /// may reuse the numbers of removed rows. In a backup the row has a lower number, or the backup was made after the
-    /// change; in the latter case nothing is missed.
+    /// Uses the newest of the rows changed last that still exists; rows that changed after it, up to this mark, were
+    /// removed. Its number is the base rather than the highest one, since the server may reuse the numbers of removed
+    /// rows. A row with a lower number than before shows a restored backup. A backup that was made after the change
+    /// misses nothing.
     pub fn delta_base(&self, now: &Self, connection: &Connection) -> rusqlite::Result<Option<DeltaBase>> {
         if self.file != now.file || self.items > now.items || self.parts > now.parts {
             return Ok(None);
@@ -90,7 +90,7 @@ impl Mark {
             "SELECT changed_at FROM metadata_items WHERE id = ?1 AND typeof(changed_at) IN ('integer', 'null')",
         )?;
         let mut delta_base = None;
-        for (place, (changed, id)) in self.top.iter().enumerate() {
+        for (index, (changed, id)) in self.top.iter().enumerate() {
             let current: Option<Option<i64>> = statement.query_row([id], |row| row.get(0)).optional()?;
             let Some(current) = current else { continue };
             // Checks each row: the last one may have changed again since a backup was restored.
@@ -99,7 +99,7 @@ impl Mark {
             }
             delta_base.get_or_insert(DeltaBase {
                 changed: *changed,
-                went_back: place > 0,
+                lost_last_change: index > 0,
             });
         }
         if delta_base.is_some() {
@@ -107,7 +107,7 @@ impl Mark {
         }
         Ok(self.top.is_empty().then_some(DeltaBase {
             changed: 0,
-            went_back: false,
+            lost_last_change: false,
         }))
     }
 

@@ -61,8 +61,9 @@ impl Slice<'_> {
 }
 
 impl DatabaseFile {
-    /// Runs `work` in a slice. Calls it again if the server or a fork interrupted it. Fails at the deadline, when the host
-    /// aborts the call, while reads are suspended after failures, and after [`MAX_ATTEMPTS`] attempts while the server starts.
+    /// Runs `work` in a slice. Calls it again if the server or a fork interrupted it. Fails at the deadline, when the
+    /// host aborts the call, while reads are suspended after failures, and after [`MAX_ATTEMPTS`] attempts while the
+    /// server starts.
     pub fn slice<T>(&self, bounds: &Bounds<'_>, work: &mut dyn FnMut(&Slice<'_>) -> Result<T>) -> Result<T> {
         let mut guard = self.slices.acquire(bounds)?;
         if let Some(error) = guard.suspended_by(|| self.stamp(), self.clock.now_ms()) {
@@ -115,7 +116,7 @@ impl DatabaseFile {
             if error.status.meaning() == Meaning::Failed {
                 guard.add_failure(&error, begun.elapsed(), self.stamp(), self.clock.now_ms());
             }
-            // This call reports its own deadline; others are told that the file is unreadable.
+            // This call reports its own deadline. Later calls get the stored failure.
             let is_late = is_interrupted && bounds.deadline.has_passed();
             return Err(if is_late {
                 Error::new(Status::Timeout, error.message)
@@ -142,7 +143,7 @@ impl DatabaseFile {
         if state.log {
             guard.add_read_time(begun.elapsed());
         }
-        // Without a WAL, a writer may have changed the file meanwhile, and any error may come of that.
+        // Without a WAL, the file may have changed while it was read: neither the result nor an error is valid then.
         if !state.log && self.state()? != state {
             return Err(self.error(
                 Status::Starting,

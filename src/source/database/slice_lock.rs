@@ -13,18 +13,18 @@ use crate::platform::mutex::lock;
 
 use super::super::contract::Bounds;
 
-/// Total reading time before a pause.
-const READ: Duration = Duration::from_millis(20);
-/// Length of a pause, if the server is running: it can restart its WAL only without readers, and until then each commit
-/// attempts a checkpoint.
+/// Total reading time after which a pause follows.
+const MAX_READ: Duration = Duration::from_millis(20);
+/// Length of a pause while the server is running. It can restart its WAL only without readers; until then each of its
+/// commits attempts a checkpoint.
 const PAUSE: Duration = Duration::from_millis(15);
 /// Interval at which a waiting thread checks the bounds of its call.
 const POLL: Duration = Duration::from_millis(20);
-/// Total time of failures after which reads are suspended:
+/// Total time of failed slices after which reads are suspended.
 const MAX_FAILURE_TIME: Duration = Duration::from_millis(250);
-/// for this long,
+/// How long reads stay suspended while the file is unchanged.
 const SUSPENDED_MS: i64 = 15_000;
-/// or for this long if the file has changed since.
+/// How long reads stay suspended if the file has changed since the failure.
 const SUSPENDED_CHANGED_MS: i64 = 2_000;
 
 /// The lock that slices hold. Waiting for it respects the bounds of the call; a fork interrupts a slice that overruns.
@@ -206,7 +206,7 @@ impl Pace {
         if left.is_zero() {
             self.took = Duration::ZERO;
         }
-        if self.took > READ {
+        if self.took > MAX_READ {
             self.took = Duration::ZERO;
             left
         } else {

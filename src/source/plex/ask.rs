@@ -74,7 +74,7 @@ impl PlexHttp {
         attempts: &mut Attempts,
     ) -> Result<ReplyHead> {
         let counts_refusals = attempts.refusals < REFUSALS && !question.optional_arguments().is_empty();
-        retry::run(&*self.pause, time, bounds, &question.what, || {
+        retry::run(&*self.pause, time, bounds, &question.label, || {
             let attempted = Instant::now();
             let result = self.attempt(question, bounds, lists);
             attempts.busy += attempted.elapsed();

@@ -1,8 +1,8 @@
 //! Reads the body of a reply: counts, decompresses, limits and parses it.
 //!
-//! Bodies up to [`MAX_IN_MEMORY`] are read into a reused buffer and parsed there, which is several times faster than parsing
-//! while reading. Larger bodies continue into a streaming parser, up to a limit: a small compressed body may be huge
-//! when decompressed, and memory must not grow with it.
+//! Bodies up to [`MAX_IN_MEMORY`] are read into a reused buffer and parsed there, which is several times faster than
+//! parsing while reading. Larger bodies continue into a streaming parser, up to a limit: a small compressed body may be
+//! huge when decompressed, and memory must not grow with it.
 
 use std::cell::{Cell, RefCell};
 use std::io::{self, Cursor, Read};
@@ -190,7 +190,7 @@ impl<'a> BodyProgress<'a> {
     fn fail(&self, broken: BodyError) -> io::Error {
         self.failure.borrow_mut().get_or_insert(broken);
         // Not `Interrupted`, which readers would retry.
-        io::Error::other("see Progress::failure")
+        io::Error::other("see BodyProgress::failure")
     }
 
     fn take_failure(&self) -> Option<BodyError> {

@@ -1,11 +1,10 @@
 //! Finds items added, updated or removed since the last listing, without a full listing.
 //!
-//! Rows returned by the server are true. So the page of newest updates and the last page by id are merged, continuing
-//! as long as their rows are new, and added to the index all at once, since known rows end the reading. New items are
-//! at the end by id whatever their clocks say, since servers count ids upwards: so an item with old clocks is found
-//! even if another was removed. Removed items show in the count, and are found by bisection: pages sorted by id agree
-//! with the index up to the first removed item. Changes of files alone show nowhere; these wait for the next full
-//! listing or a query.
+//! Three things are read. The newest updates, page by page back to the first known row. The last rows by id, likewise:
+//! servers count ids upwards, so a new item is there even if its clocks are old. And the number of items: if it is too
+//! small, items were removed, and bisection finds them, since pages sorted by id agree with the index up to the first
+//! removed item. New rows are added to the index all at once, since known rows end the reading. Changes of files alone
+//! show nowhere; these wait for the next full listing or a query.
 
 use super::super::contract::{Bounds, KnownItems, SourceChanges};
 use super::client::PlexHttp;
@@ -69,7 +68,7 @@ impl DeltaReader<'_> {
         // All at once: known rows end the reading of pages, so a part must not become known without the rest.
         self.known.add(&new)?;
         match self.known.count()?.checked_sub(total) {
-            None => Ok(None), // something is old and new to us at once
+            None => Ok(None), // the index lacks items that no delta shows
             Some(0) => Ok(Some(Vec::new())),
             Some(_) if types.len() > 1 => Ok(None),
             // A disk may be unmounted: a full listing, repeated once, decides.
@@ -158,8 +157,8 @@ impl DeltaReader<'_> {
 
     /// Finds the items that the server no longer lists; `None` if bisection cannot tell.
     ///
-    /// Both sides are sorted by id, and the server's rows are ours without the removed ones. So if its row at some
-    /// position equals ours, nothing before it was removed.
+    /// Both sides are sorted by id, and the server's rows are ours without the removed ones. So if the row at some
+    /// position is the same on both sides, nothing before it was removed.
     fn find_gone(&self, kind: ItemType, total: u64) -> Result<Option<Vec<String>>> {
         let Some(ours) = self.known_ids()? else {
             return Ok(None);
@@ -187,15 +186,9 @@ impl DeltaReader<'_> {
                 } else {
                     same + left / 2
                 };
-                let (items, end) = self.rows(kind, Rows::All, start as u64, COMPARED);
-                let end = end?;
-                let keys: Option<Vec<u64>> = items.iter().map(|item| item.rating_key.parse().ok()).collect();
-                let Some(keys) = keys.filter(|keys| !keys.is_empty()) else {
+                let Some(keys) = self.ids_from(kind, start as u64, total as u64)? else {
                     return Ok(None);
                 };
-                if end.total.is_some_and(|now| now != total as u64) || end.offset.is_some_and(|at| at != start as u64) {
-                    return Ok(None);
-                }
                 let from = start + gone.len();
                 if start > same && ours.get(from) != Some(&keys[0]) {
                     differs = start;
@@ -224,6 +217,18 @@ impl DeltaReader<'_> {
         let left = self.plex.fetch_items(&keys, self.bounds)?;
         let is_gone = left.iter().all(|placed| !placed.is_in(&self.library.section));
         Ok(is_gone.then_some(gone))
+    }
+
+    /// Requests a page by id, and returns its ids. `None` if it is empty, a key is no number, or the list changed.
+    fn ids_from(&self, kind: ItemType, start: u64, total: u64) -> Result<Option<Vec<u64>>> {
+        let (items, end) = self.rows(kind, Rows::All, start, COMPARED);
+        let end = end?;
+        let ids: Option<Vec<u64>> = items.iter().map(|item| item.rating_key.parse().ok()).collect();
+        let Some(ids) = ids.filter(|ids| !ids.is_empty()) else {
+            return Ok(None);
+        };
+        let has_changed = end.total.is_some_and(|now| now != total) || end.offset.is_some_and(|at| at != start);
+        Ok((!has_changed).then_some(ids))
     }
 
     /// The sorted ids of the indexed items; `None` if a key is invalid.

@@ -32,7 +32,7 @@ impl PlexHttp {
         lists: &mut Lists<'_>,
     ) -> std::result::Result<ReplyHead, AttemptError> {
         let address = question.address(without);
-        self.follow(&address, &question.what, question.with_token, |target| {
+        self.follow(&address, &question.label, question.with_token, |target| {
             self.exchange(question, target, bounds, lists)
         })
     }
@@ -111,7 +111,7 @@ impl PlexHttp {
         let limit = self.transport.read_timeout();
         let context = RequestContext {
             silence: bounds.silence.map_or(limit, |silence| silence.min(limit)),
-            ..self.context(&question.what, question.with_token, target)
+            ..self.context(&question.label, question.with_token, target)
         };
         let mut request = self.request(Method::GET, target, question.with_token, bounds);
         request = request.header("Accept", "application/json").header(
@@ -151,7 +151,7 @@ impl PlexHttp {
         {
             log::warn!(
                 "{}: keys of more than {LONGEST_KEY} bytes are left out, and items that have no other",
-                question.what
+                question.label
             );
         }
         if head.is_ancient || !head.is_plex {

@@ -3,7 +3,7 @@
 //! Requests are sent one after the other and ask for JSON, compressed if it comes from another machine, and only for
 //! stored fields. `client` is the state of a server; `ask` sends a request with retries and without refused arguments,
 //! `exchange` sends it once. `question` builds requests; `url` parses addresses, `transport` and `tls` connect, `retry`
-//! pauses, `body` reads replies, `wire`, `json`, `sections`, `lenient` and `sanitize` parse them, `errors` explains
+//! pauses, `body` reads replies, `wire`, `sections`, `lenient` and `sanitize` parse them, `errors` explains
 //! failures. `narrow` finds refused arguments, `refusal` stores them. `rows` describes rows for `listing`, `changes`
 //! and `find`; `confirm` fetches items by key. `edits` builds edits, `events` parses events, `stream` receives them.
 //!

@@ -83,7 +83,7 @@ impl PlexHttp {
         known: Refused,
         bounds: &Bounds<'_>,
     ) -> Result<Refused, AttemptError> {
-        let RequestLabel::Page(page) = question.what else {
+        let RequestLabel::Page(page) = question.label else {
             return Ok(Refused::NONE);
         };
         let (other, this) = match page.kind {

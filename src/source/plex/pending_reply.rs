@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 /// Counts the requests waiting for a reply's head, and the time since the last one arrived. Lock-free, since a fork
 /// would wait for a lock.
 pub(super) struct PendingReply {
-    begun: Instant,
+    created: Instant,
     requests: AtomicU32,
-    /// Milliseconds after `begun`.
-    since: AtomicU64,
+    /// When the oldest waiting request was sent, or the last reply arrived, in ms since `created`.
+    waiting_since_ms: AtomicU64,
 }
 
 /// Marks a request as waiting until dropped.
@@ -18,24 +18,24 @@ pub(super) struct PendingReplyGuard<'o>(&'o PendingReply);
 impl PendingReply {
     pub fn new() -> Self {
         Self {
-            begun: Instant::now(),
+            created: Instant::now(),
             requests: AtomicU32::new(0),
-            since: AtomicU64::new(0),
+            waiting_since_ms: AtomicU64::new(0),
         }
     }
 
     /// Marks a request as waiting.
     pub fn start(&self) -> PendingReplyGuard<'_> {
         if self.requests.fetch_add(1, Ordering::Relaxed) == 0 {
-            self.restart();
+            self.restart_wait();
         }
         PendingReplyGuard(self)
     }
 
     /// Returns the time since the last reply; `None` if no request is waiting.
     pub fn elapsed(&self) -> Option<Duration> {
-        let since = Duration::from_millis(self.since.load(Ordering::Relaxed));
-        (self.requests.load(Ordering::Relaxed) > 0).then(|| self.begun.elapsed().saturating_sub(since))
+        let waiting_since_ms = Duration::from_millis(self.waiting_since_ms.load(Ordering::Relaxed));
+        (self.requests.load(Ordering::Relaxed) > 0).then(|| self.created.elapsed().saturating_sub(waiting_since_ms))
     }
 
     /// Resets the counter in the child of a fork, whose requests continue in the parent.
@@ -43,15 +43,15 @@ impl PendingReply {
         self.requests.store(0, Ordering::Relaxed);
     }
 
-    fn restart(&self) {
-        let now = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.since.store(now, Ordering::Relaxed);
+    fn restart_wait(&self) {
+        let now = u64::try_from(self.created.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.waiting_since_ms.store(now, Ordering::Relaxed);
     }
 }
 
 impl Drop for PendingReplyGuard<'_> {
     fn drop(&mut self) {
-        self.0.restart();
+        self.0.restart_wait();
         // The counter is 0 in the child of a fork.
         let one_less = |requests: u32| requests.checked_sub(1);
         let _ = self

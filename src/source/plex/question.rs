@@ -34,13 +34,13 @@ const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThum
     videoResolution,videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";
 
 /// Maximum size of `/identity`, decompressed, in bytes.
-const TINY: u64 = 1 << 20;
+const MAX_IDENTITY_BYTES: u64 = 1 << 20;
 
 /// Maximum size of the list of libraries in bytes; one library takes some 1 kB.
-const SMALL: u64 = 8 << 20;
+const MAX_LIBRARIES_BYTES: u64 = 8 << 20;
 
 /// Maximum size of a page, decompressed, in bytes: a server that ignores paging and exclusions sends some 3 kB per row.
-const LARGE: u64 = 64 << 20;
+const MAX_PAGE_BYTES: u64 = 64 << 20;
 
 /// A request to the server.
 pub(super) struct ServerRequest<'a> {
@@ -57,7 +57,7 @@ pub(super) struct ServerRequest<'a> {
     /// Maximum size of its reply, decompressed, in bytes.
     pub limit: u64,
     /// The request, for error texts.
-    pub what: RequestLabel<'a>,
+    pub label: RequestLabel<'a>,
 }
 
 impl<'a> ServerRequest<'a> {
@@ -70,8 +70,8 @@ impl<'a> ServerRequest<'a> {
             window: None,
             // Needs none, so the server is identified before a token is sent.
             with_token: false,
-            limit: TINY,
-            what: RequestLabel::Identity,
+            limit: MAX_IDENTITY_BYTES,
+            label: RequestLabel::Identity,
         }
     }
 
@@ -83,8 +83,8 @@ impl<'a> ServerRequest<'a> {
             arguments: Vec::new(),
             window: None,
             with_token: true,
-            limit: SMALL,
-            what: RequestLabel::Libraries,
+            limit: MAX_LIBRARIES_BYTES,
+            label: RequestLabel::Libraries,
         }
     }
 
@@ -101,8 +101,8 @@ impl<'a> ServerRequest<'a> {
             // Always both: with only one of them, servers send the whole library.
             window: Some((request.start, request.size.clamp(1, MOST_ROWS))),
             with_token: true,
-            limit: LARGE,
-            what: RequestLabel::Page(request),
+            limit: MAX_PAGE_BYTES,
+            label: RequestLabel::Page(request),
         }
     }
 
@@ -120,9 +120,9 @@ impl<'a> ServerRequest<'a> {
     /// Returns path and query below the base URL, without refused arguments.
     pub fn address(&self, refused: Refused) -> String {
         let mut address = self.path.clone();
-        let taken = self.arguments.iter().filter(|(argument, _)| !refused.has(*argument));
-        for (place, (_, text)) in taken.enumerate() {
-            let mark = if place == 0 { '?' } else { '&' };
+        let sent = self.arguments.iter().filter(|(argument, _)| !refused.has(*argument));
+        for (index, (_, text)) in sent.enumerate() {
+            let mark = if index == 0 { '?' } else { '&' };
             let _ = write!(address, "{mark}{text}");
         }
         address
@@ -130,7 +130,7 @@ impl<'a> ServerRequest<'a> {
 
     /// Returns the reply if it follows from the refused arguments; `None`: send the request without them.
     pub fn implied_reply(&self, refused: Refused) -> Option<Result<ReplyHead>> {
-        let RequestLabel::Page(page) = self.what else {
+        let RequestLabel::Page(page) = self.label else {
             return None;
         };
         let of_type = match page.kind {
@@ -144,7 +144,7 @@ impl<'a> ServerRequest<'a> {
             Rows::NewestUpdated if refused.has(Refused::SORT_UPDATED) => {
                 let text = format!(
                     "{}: the server refuses the order that this needs: list the library instead",
-                    self.what
+                    self.label
                 );
                 return Some(Err(Error::new(Status::ServerError, text)));
             }
@@ -183,8 +183,8 @@ impl<'a> ServerRequest<'a> {
             ],
             window: None,
             with_token: true,
-            limit: LARGE,
-            what: RequestLabel::Items(keys.len()),
+            limit: MAX_PAGE_BYTES,
+            label: RequestLabel::Items(keys.len()),
         }
     }
 }

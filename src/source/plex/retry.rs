@@ -90,8 +90,8 @@ const FIRST: Duration = Duration::from_millis(250);
 /// The longest pause, unless the server requests more, before jitter.
 const LONGEST: Duration = Duration::from_secs(8);
 
-/// Runs `attempt` until it succeeds, fails permanently, or no time is left for another pause: until `retry_for` after
-/// the start, and the deadline. Then returns the last failure with the number of attempts.
+/// Runs `attempt` until it succeeds, fails permanently, or no time is left for another pause. The time ends `retry_for`
+/// after the start, or at the deadline. Then returns the last failure with the number of attempts.
 ///
 /// # Errors
 /// The failure of the attempt; [`Status::Aborted`]; [`Status::Timeout`] if the deadline passed before an attempt.
@@ -102,11 +102,7 @@ pub(super) fn run<T>(
     what: &dyn std::fmt::Display,
     mut attempt: impl FnMut() -> std::result::Result<T, AttemptError>,
 ) -> Result<T> {
-    let started = pause.now();
-    let end = match (started.checked_add(retry_for), bounds.deadline.moment()) {
-        (Some(end), Some(deadline)) => Some(end.min(deadline)),
-        (end, deadline) => end.or(deadline),
-    };
+    let end = earliest(pause.now().checked_add(retry_for), bounds.deadline.moment());
     let mut tries = 0_u32;
     loop {
         check(pause, bounds, what)?;
@@ -136,14 +132,27 @@ pub(super) fn run<T>(
             log::Level::Debug
         };
         log::log!(level, "{error}; trying again in {} ms", wait.as_millis());
-        let mut left = wait;
-        while !left.is_zero() {
-            check(pause, bounds, what)?;
-            let slice = left.min(SLICE);
-            pause.sleep(slice);
-            left -= slice;
-        }
+        sleep(pause, wait, bounds, what)?;
     }
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// Sleeps in slices; fails as soon as the call is aborted or its time is up.
+fn sleep(pause: &dyn Pause, time: Duration, bounds: &Bounds<'_>, what: &dyn std::fmt::Display) -> Result<()> {
+    let mut left = time;
+    while !left.is_zero() {
+        check(pause, bounds, what)?;
+        let slice = left.min(SLICE);
+        pause.sleep(slice);
+        left -= slice;
+    }
+    Ok(())
 }
 
 /// Fails if the call was aborted or its time is up.

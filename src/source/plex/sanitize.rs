@@ -68,7 +68,9 @@ pub(super) struct Sanitized<R> {
     /// Sanitized up to `ready`, raw behind.
     buffer: Vec<u8>,
     ready: usize,
-    given: usize,
+    /// Number of bytes already passed to the caller.
+    passed: usize,
+    /// `inner` is at its end.
     ended: bool,
 }
 
@@ -79,7 +81,7 @@ impl<R: Read> Sanitized<R> {
             inner,
             buffer: Vec::with_capacity(2 * CHUNK),
             ready: 0,
-            given: 0,
+            passed: 0,
             ended: false,
         }
     }
@@ -99,7 +101,7 @@ impl<R: Read> Sanitized<R> {
         let rest = piece.split_off(end);
         sanitize(&mut piece);
         self.ready = piece.len();
-        self.given = 0;
+        self.passed = 0;
         piece.extend_from_slice(&rest);
         self.buffer = piece;
         Ok(())
@@ -108,15 +110,15 @@ impl<R: Read> Sanitized<R> {
 
 impl<R: Read> Read for Sanitized<R> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.given == self.ready {
+        if self.passed == self.ready {
             if self.ended && self.ready == self.buffer.len() {
                 return Ok(0);
             }
             self.refill()?;
         }
-        let mut ready = self.buffer.get(self.given..self.ready).unwrap_or_default();
+        let mut ready = self.buffer.get(self.passed..self.ready).unwrap_or_default();
         let amount = ready.read(buf)?;
-        self.given += amount;
+        self.passed += amount;
         Ok(amount)
     }
 }

@@ -39,7 +39,7 @@ impl PlexHttp {
                 Followed::Done(answer) => answer,
                 Followed::Moved(next) => return Ok(Followed::Moved(next)),
             };
-        drop(measured); // told now: it may last for weeks
+        drop(measured); // counts the request now: the stream may last for weeks
         let kind = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
         if !kind.is_none_or(is_event_stream) {
             return Err(context.no_stream());
