@@ -1,10 +1,8 @@
-"""The accelerator: fast lookups that do not go through ctypes. In CPython 3.10 and newer, where it was built.
+"""The accelerator: fast lookups that do not go through ctypes, for CPython 3.10 and newer.
 
-It is optional: what it does is what the functions do that it stands in for, only faster.
-``PLEXINDEX_NO_ACCELERATOR=1`` does without it.
+It is optional, and does the same as the functions that it replaces. ``PLEXINDEX_NO_ACCELERATOR=1`` disables it.
 
-And the lock that an index is closed under, on which its lookups rely: in a module of its own it would cost a new
-process a tenth of a millisecond.
+The locks for closing an index are here too: a module of their own would cost a new process a tenth of a millisecond.
 """
 
 import os
@@ -19,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def holds_the_lock() -> bool:
-    """Returns whether this interpreter has a global lock, which keeps lookups and closes apart."""
+    """Returns whether this interpreter has a global lock. It ensures that no lookup runs during a close."""
     return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
 
 
 def is_whole(path: str) -> bool:
     """Returns whether an ELF file is as long as its header says; True for any other file.
 
-    The loader maps a file that was cut short, as by a full disk, and the process ends with SIGBUS.
+    A file that was cut short, as by a full disk, can be loaded, but ends the process with SIGBUS.
     """
     try:
         # Without the buffers of open(): each new process pays for this.
@@ -39,12 +37,12 @@ def is_whole(path: str) -> bool:
         return True  # the loader says what is wrong
     if not head.startswith(b"\x7fELF"):
         return bool(length)
-    # The table of sections is the last thing in the file: its offset, and the size and number of its entries.
-    wide = head[4:5] == b"\2"
-    at, width, sizes = (0x28, 8, 0x3A) if wide else (0x20, 4, 0x2E)
+    # The table of sections ends the file. The header has its offset, and the size and number of its entries.
+    is_64_bit = head[4:5] == b"\2"
+    offset_at, offset_width, sizes_at = (0x28, 8, 0x3A) if is_64_bit else (0x20, 4, 0x2E)
     table, size, count = (
-        int.from_bytes(head[start : start + wanted], sys.byteorder)
-        for start, wanted in ((at, width), (sizes, 2), (sizes + 2, 2))
+        int.from_bytes(head[start : start + length_of_field], sys.byteorder)
+        for start, length_of_field in ((offset_at, offset_width), (sizes_at, 2), (sizes_at + 2, 2))
     )
     return len(head) == 64 and length >= table + size * count
 
@@ -67,23 +65,23 @@ def _find() -> "Any":
 _found: "tuple[Any] | None" = None
 
 loaded: "str | None" = None
-"""The path of the shared library that it loaded: no other copy may be loaded."""
+"""The path of the shared library that the accelerator loaded. No other copy may be loaded."""
 
 
 def load() -> "Any":
-    """Returns the module, or None. Searched once."""
+    """Returns the accelerator; None without one. Searches for it once."""
     global _found
     if _found is None:
         _found = (_find(),)
     return _found[0]
 
 
-# How a block refers to a text: offset, length.
+# The format of a reference to a text in a block: offset, length.
 TEXT = b"=2I"
 
 
 def reader(numbers: bytes) -> "Callable[..., tuple[int, ...]]":
-    """``struct``'s ``unpack_from``; the accelerator's where there is one: the first answer loads no ``struct`` then."""
+    """Returns ``unpack_from`` for a format: the accelerator's if there is one, so that ``struct`` is not loaded."""
 
     def slow(*arguments: "Any") -> "Any":
         from _struct import Struct
@@ -99,7 +97,7 @@ def reader(numbers: bytes) -> "Callable[..., tuple[int, ...]]":
 
 
 def library_path() -> str:
-    """The path of the shared object: PLEXINDEX_LIBRARY, else the one in this package."""
+    """Returns the path of the shared library: PLEXINDEX_LIBRARY, else the one in this package."""
     named = os.environ.get("PLEXINDEX_LIBRARY")
     if named:
         return named
@@ -112,12 +110,12 @@ def library_path() -> str:
     return os.path.join(os.path.dirname(os.path.abspath(__file__)), name)
 
 
-# The locks for closing and replacing an index. A forked child must not wait for lost threads.
+# The locks for closing and replacing an index. In a forked child, those of other threads are released.
 _locks: "set[ref[RLock]]" = set()
 
 
 def closing_lock() -> "RLock":
-    """A lock. In a forked child it is free, unless the forking thread has it."""
+    """Creates a lock. In a forked child it is free, unless the forking thread holds it."""
     # Reentrant, as a signal handler may close what the interrupted code is closing.
     lock = RLock()
     _locks.add(ref(lock, _locks.discard))

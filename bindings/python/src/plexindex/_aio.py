@@ -19,14 +19,14 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
-# What a question is about; its other arguments say how long it may wait.
+# Arguments of a call that never waits. The others say how long to wait.
 _ASKED = ("library", "path")
-# Values that a thread hands over at once.
+# Number of values that a thread passes on at once.
 _AT_ONCE = 1000
 
 
 def cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """Makes a method with ``progress`` asynchronous. Cancelling its task stops it."""
+    """Returns the asynchronous version of a method with ``progress``. Cancelling its task stops the call."""
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
         watch = Stoppable(asked._progress if progress is None else progress)
@@ -42,7 +42,7 @@ def cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
 
 
 def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """:func:`cancellable` of a method that asks for a path: an answer that waits for nothing needs no thread."""
+    """As :func:`cancellable`, for a method that matches a path. An answer without waiting needs no thread."""
     wait: Any = cancellable(method)
 
     async def call(asked: Any, *arguments: Any, **options: Any) -> Any:
@@ -55,9 +55,9 @@ def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any,
 
 
 def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:
-    """The asynchronous version of a generator that may fetch first: for ``async for``.
+    """Returns the asynchronous version of a generator, for ``async for``.
 
-    ``at_once``: how many are waited for together; 1 for one that waits for each.
+    ``at_once``: number of values to wait for together; 1 if the generator waits for each.
     """
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
@@ -78,7 +78,7 @@ def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) ->
 
 
 def uncancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any, Any, T]]:
-    """The asynchronous version of a method that runs to its end even if its task is cancelled."""
+    """Returns the asynchronous version of a method. It runs to its end even if its task is cancelled."""
 
     async def call(*arguments: Any, **options: Any) -> Any:
         return await run_on_thread(method, *arguments, **options)

@@ -58,7 +58,7 @@ class Match:
         self._answer: tuple[int, ...] | None = None
 
     def _read(self) -> "tuple[int, ...]":
-        # Read at first use: many answers are asked for one field only, or for none.
+        # Read at first use: many callers need no field.
         at = read_head(self._block)[4] if self._at is None else self._at
         self._answer = _fields(self._block, at)
         return self._answer
@@ -294,6 +294,6 @@ def _name(names: "tuple[str, ...]", number: int) -> str:
 
 
 def log_lines(block: "bytes | bytearray") -> int:
-    """How many log lines waited when this block was written."""
+    """Returns the number of log lines that waited when this block was written."""
     lines: int = read_head(block)[5]
     return lines

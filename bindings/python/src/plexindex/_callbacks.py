@@ -1,11 +1,9 @@
 """Callbacks that lose no exception.
 
-ctypes prints an exception that leaves a callback, drops it, and returns whatever lay on the stack. A `try` around a
-function's body is not enough to keep it in: since CPython 3.11 a pending Ctrl-C is raised by the very first
-instruction of a function, before any `try` in it, and a callback is where the main thread comes back from C, so that is
-where it happens. A generator, however, is always resumed inside its `try`. What C calls is therefore a generator's
-`send`, which takes one value at a time; `max(first, second, key=send)` is the part of Python without Python frames
-that sends several values in turn.
+ctypes prints and drops an exception that leaves a callback, and returns a random value to C. A `try` around the body
+of the callback does not prevent that: since CPython 3.11 a pending Ctrl-C is raised by the first instruction of a
+function, before its `try`. A generator is always resumed inside its `try`. So C calls the `send` of a generator, which
+takes one value. For several values, `max(first, second, key=send)` sends each in turn, without a Python frame.
 """
 
 from __future__ import annotations
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
     from typing import Any, Optional, Protocol
     from weakref import WeakSet
 
-    class Opened(Protocol):
-        """What a call is made on."""
+    class OpenIndex(Protocol):
+        """The parts of an index that a progress callback uses."""
 
         _open: bool
 
@@ -86,7 +84,7 @@ class Watch:
     __slots__ = ("drained", "error", "listener", "reporting", "session")
 
     def __init__(self) -> None:
-        self.session: Opened | None = None
+        self.session: OpenIndex | None = None
         """The index of the call: the call ends when the index is closed or the interpreter ends."""
         self.listener: ProgressArg = None
         """The host's callback."""
@@ -95,7 +93,7 @@ class Watch:
         self.reporting = False
         """The host's callback is running."""
         self.drained = -_BETWEEN_DRAINS
-        """When log lines were fetched last: a wait for changes comes here 5 times a second, for days."""
+        """When log lines were fetched last. A wait for changes calls this 5 times a second, for days."""
 
     def should_continue(self, address: int) -> bool:
         """Reads plexindex_progress at this address, calls the host, and returns whether to go on."""
@@ -113,7 +111,7 @@ class Watch:
             return False
         raw = CProgress.from_address(address)
         if not raw.library_length:
-            # Nothing is fetched yet and nothing to report. A Ctrl-C was raised before this line.
+            # Nothing is fetched yet. The call only lets a pending Ctrl-C be raised.
             return True
         title = ctypes.string_at(raw.library_data, raw.library_length)
         self.reporting = True
@@ -125,7 +123,7 @@ class Watch:
 
 
 class Renewal:
-    """Gives the library the tokens of a host's callable, on the thread of the call that needs one."""
+    """Passes tokens of the host's callable to the library, on the thread of the call that needs one."""
 
     __slots__ = ("_raised", "_renew")
 
@@ -136,7 +134,7 @@ class Renewal:
 
     @property
     def error(self) -> BaseException | None:
-        """Returns None: a failure does not end the calls that follow."""
+        """Always None: a failed renewal does not end later calls."""
         return None
 
     @error.setter
@@ -201,9 +199,9 @@ def progress_callback(watch: Watch) -> Any:
 
 
 def _progress_answers(watch: Watch | Renewal) -> Generator[int, int, None]:
-    # Each call sends `user`, which is 0, then the address of the struct; C returns the one with the larger answer.
-    # So 0 then -1 returns 0, 'go on', and after a failure each answer is larger than the one before, which returns
-    # the address: not 0, 'stop'.
+    # Each call sends two values: `user`, which is 0, then the address of the struct. `max` returns the value with the
+    # larger answer to C. The answers 0 and -1 return `user`: 0, 'go on'. After a failure each answer is larger than the
+    # one before, which returns the address: not 0, 'stop'.
     answer = 0
     while True:
         try:
@@ -242,8 +240,8 @@ def log_callback(found: LogLines) -> Any:
 
 
 def _log_values(found: LogLines) -> Generator[int, int, None]:
-    # Each call sends four values: user, level, address, length. Which one is next is settled before the generator is
-    # left, so that an interruption loses the line that it hits, and no other.
+    # Each call sends four values: user, level, address, length. `field` is advanced before each `yield`, so that an
+    # interruption loses one line only.
     sent = [0, 0, 0, 0]
     field = -1
     while True:

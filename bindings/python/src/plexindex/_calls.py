@@ -47,7 +47,7 @@ class Call:
         self.reserve(_FIRST_CAPACITY)
 
     def reserve(self, capacity: int) -> None:
-        """Returns a buffer of at least this size."""
+        """Makes the buffer at least this large."""
         if capacity > self.buffer.capacity:
             # In steps, so that growing answers do not each need a new buffer. A bytearray comes zeroed by the kernel,
             # page by page as they are used; ctypes would write each byte.
@@ -61,7 +61,7 @@ class Call:
         return self._view[: self.buffer.length]  # type: ignore[no-any-return]
 
     def detach(self) -> bytearray:
-        """The answer without a copy: the buffer itself, which this call gives up."""
+        """Returns the answer without a copy: the buffer itself. This call gets a new one."""
         data, length = self._data, self.buffer.length
         self._drop_buffer()
         del data[length:]
@@ -107,8 +107,8 @@ def _pool() -> list[Call]:
         return pool
 
 
-class Flight:
-    """A call that the accelerator makes, among those in flight."""
+class AcceleratorCall:
+    """Stands for a call of the accelerator among the calls in flight."""
 
     __slots__ = ("thread",)
 
@@ -117,7 +117,7 @@ class Flight:
 
 
 def take() -> Call:
-    """An unused call: a progress callback may make calls of its own."""
+    """Takes an unused call from the pool. A thread has several if a progress callback makes calls."""
     pool = _pool()
     return pool.pop() if pool else Call()
 
@@ -131,8 +131,8 @@ def call(function: Any, *arguments: Any) -> tuple[int, bytes]:
         one.release()
 
 
-class Generation:
-    """Counts forks: in the child no calls of other threads exist, and nothing may wait for them."""
+class ForkCount:
+    """Counts forks. In the child, the calls of other threads do not exist, so nothing may wait for them."""
 
     number = 0
 
@@ -142,4 +142,4 @@ class Generation:
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=Generation.begin)
+    os.register_at_fork(after_in_child=ForkCount.begin)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Difference"]
 
-# Number of files of a folder outside every library that are looked up to find a missing mapping.
+# Number of files to try mappings on, for a folder outside every library.
 _SAMPLE = 200
 
 
@@ -46,7 +46,7 @@ class Comparison:
         library: LibraryArg,
         without: Collection[str],
         offline: bool,
-        told: Callable[[int], object] | None,
+        progress: Callable[[int], object] | None,
     ) -> None:
         unknown = sorted(set(without) - set(_left_out.RULES))
         if unknown:
@@ -58,11 +58,11 @@ class Comparison:
             _convert.path_bytes(folder, index._hides_paths, "folder")
         self._folders = [os.path.abspath(os.fsencode(folder)) for folder in folders]
         self._places = Places(index, library if isinstance(library, Chosen) else index.library(library))
-        self._walk = Walk(self._places, without, _convert.callback("progress", told))
+        self._walk = Walk(self._places, without, _convert.callback("progress", progress))
         self._listing = Listing(self._places, self._walk)
         self._renames = Renames(self._places, self._walk, self._listing)
-        # Media files on the disk, by their outcome.
-        self._told_of: dict[str, int] = {}
+        # Number of media files on the disk, by ``what`` of their difference.
+        self._media_files: dict[str, int] = {}
         self.counts: dict[str, int] = {}
         """Differences by ``what``."""
         self.stale = False
@@ -112,7 +112,7 @@ class Comparison:
         """The counts by name, as JSON values."""
         kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
         counts = {what: self.counts.get(what, 0) for what in kinds}
-        told = {what: self._told_of.get(what, 0) for what in kinds}
+        files = {what: self._media_files.get(what, 0) for what in kinds}
         below_empty = sum(one.below_empty for one in self._listing.compared.values())
         gone = below_empty + sum(one.gone for one in self._listing.compared.values())
         unknown = sum(one.unknown for one in self._listing.compared.values())
@@ -120,10 +120,10 @@ class Comparison:
             "what": "summary",
             "folders": [os.fsdecode(folder) for folder in self._folders],
             "files": self.files,
-            "files_in_plex": self.files - sum(told.values()),
-            "files_not_in_plex": told["not_in_plex"],
-            "files_ambiguous": told["ambiguous"],
-            "files_left_out": told["left_out"],
+            "files_in_plex": self.files - sum(files.values()),
+            "files_not_in_plex": files["not_in_plex"],
+            "files_ambiguous": files["ambiguous"],
+            "files_left_out": files["left_out"],
             "listed": self.listed,
             "listed_on_disk": self.listed - gone - unknown,
             "listed_not_on_disk": gone,
@@ -143,13 +143,13 @@ class Comparison:
         _on_disk.forget()
         self._bring_up_to_date()
         folders = outermost(self._folders)
-        # Checked before the first difference: scripts need the summary at the end.
+        # All folders are checked before the first difference: scripts expect a summary after it.
         for folder in folders:
-            self._refuse(folder)
+            self._check_folder(folder)
         for difference in self._differences(folders):
             what = difference.what
             self.counts[what] = self.counts.get(what, 0) + 1
-            self._told_of[what] = self._told_of.get(what, 0) + difference._files
+            self._media_files[what] = self._media_files.get(what, 0) + difference._files
             yield difference
         self.seconds = time.monotonic() - begun
 
@@ -174,8 +174,8 @@ class Comparison:
         self.age = oldest(chosen)
         self._places.reload(libraries)
 
-    def _refuse(self, folder: bytes) -> None:
-        """Raises an error for a folder that cannot be compared."""
+    def _check_folder(self, folder: bytes) -> None:
+        """Raises an error if a folder cannot be compared."""
         places = self._places
         for place, (library, *_) in places.unfetched.items():
             if is_in(folder, place) or is_in(place, folder):
@@ -209,7 +209,7 @@ class Comparison:
         if not (within or below):
             yield from self._nothing_fits(folder)
             return
-        # A folder within another one is walked with that.
+        # A location inside another one is walked with it.
         roots = [folder] if within else outermost(below)
         around = sorted({*within, *below})
         empty: set[bytes] = set()
@@ -228,7 +228,7 @@ class Comparison:
                         yield difference
 
     def _missing_mount(self, place: bytes, empty: Collection[bytes]) -> Iterator[Difference]:
-        """Differences of a location without media below which files are listed."""
+        """Yields a difference for each library that lists files below a location without media."""
         gone, places = _on_disk.is_empty(place), self._places
         if not gone and self._walk.has_leftovers_only(place) and not self._listing.has_any(place):
             gone = "has no media in it"
@@ -241,7 +241,7 @@ class Comparison:
                 yield Difference("not_on_disk", place, None, "location_empty", text, [library])
 
     def _nothing_fits(self, folder: bytes) -> Iterator[Difference]:
-        """Differences of a folder outside every library: a mapping may be missing for its files."""
+        """Yields the differences of a folder outside every library, with a proposed mapping if one fits."""
         paths: list[bytes] = []
         before = self._walk.files
         for differences, files in self._walk.media_below(folder):

@@ -69,7 +69,7 @@ class Setting(NamedTuple):
     value: str | None
     source: str
     renew: TokenCommand | None = None
-    """A callable for a token, and for a new one after a refusal, in place of a value."""
+    """In place of a value: a command for the token, and for a new one after a refusal."""
 
     @property
     def is_given(self) -> bool:
@@ -78,15 +78,15 @@ class Setting(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """One place that may name a server and a token."""
+    """One place that may name a server, a token and a user."""
 
     url: Setting
     token: Setting
     user: str | None = None
 
 
-class Found(NamedTuple):
-    """The settings and their origins."""
+class Configuration(NamedTuple):
+    """The settings, those of server and token with their origins."""
 
     url: Setting
     token: Setting
@@ -110,11 +110,11 @@ def find(
     size_limit: int | None = None,
     database: str | os.PathLike[str] | None = None,
     mappings: Iterable[Mapping] = (),
-) -> Found:
-    """The configuration; what is given here goes first. A token is used only for the server that it stands beside,
-    and a user only for a token that stands beside it or below.
+) -> Configuration:
+    """Returns the configuration. The arguments have priority over the environment and the file.
 
-    ``no_server``: none is looked for, nor a token.
+    A token is used only for the server of its own place or a later one, and a user only for such a token.
+    ``no_server``: neither a server nor a token is searched for.
     """
     path, file = _plexapi_file()
     auth, ours = file.get("auth", {}), _own_section(file.get("plexindex", {}), path)
@@ -134,7 +134,7 @@ def find(
             Layer(variable("PLEXAPI_AUTH_SERVER_BASEURL"), variable("PLEXAPI_AUTH_SERVER_TOKEN")),
             Layer(
                 Setting(auth.get("server_baseurl"), path),
-                # plexapi needs a token there; ours has priority.
+                # plexapi's section has a token of its own; ours has priority.
                 _token_from_command(Setting(ours.get("token_command"), f"{path}, [plexindex] token_command"))
                 or Setting(auth.get("server_token"), path),
                 ours.get("user"),
@@ -148,7 +148,7 @@ def find(
         )
     if database is None:
         database = variable("PLEXINDEX_DATABASE").value or ours.get("database")
-    return Found(
+    return Configuration(
         chosen_url,
         chosen_token,
         user,
@@ -164,7 +164,7 @@ _SETTINGS = ("dir", "database", "size_limit", "token_command", "user", "mappings
 
 
 def _own_section(section: dict[str, str], path: str) -> dict[str, str]:
-    """Our section of the file. Quotes around values are removed; unknown settings cause a warning."""
+    """Returns our section of the file. Quotes around values are removed; unknown settings cause a warning."""
     for name in sorted(section.keys() - set(_SETTINGS), reverse=True):
         import difflib
         import logging
@@ -199,18 +199,18 @@ def _size_from(named: Setting) -> int | None:
         raise InvalidArgumentError(f"{named.source}: {error}") from None
 
 
-# A separator is followed by an absolute folder; a drive letter is not.
+# A separator between two folders: an absolute folder follows. The colon of a drive letter is none.
 _SEPARATED = {sign: re.compile(rf"(?<![=:][A-Za-z]){sign}(?= *(?:[A-Za-z]:)?[\\/])") for sign in "=:"}
 
 
 def pair_of(text: str) -> tuple[str, str]:
-    """The folders of a mapping: ``HOST=SERVER``, ``HOST:SERVER`` or ``HOST -> SERVER``."""
+    """Parses the two folders of a mapping: ``HOST=SERVER``, ``HOST:SERVER`` or ``HOST -> SERVER``."""
     if "->" in text:
         host, _, server = map(str.strip, text.partition("->"))
         if host and "->" not in server and re.match(r"([A-Za-z]:)?[\\/]", server):
             return host, server
     for sign in "" if "->" in text else "=:":
-        # From the second character on: the host's folder may begin with a drive letter.
+        # Not among the first characters: the host's folder may begin with a drive letter.
         places = [found.start() for found in _SEPARATED[sign].finditer(text, 2 if text[1:2] == ":" else 1)]
         if len(places) > 1:
             raise ValueError(f"{text!r} can be read in {len(places)} ways: write 'HOST -> SERVER'")
@@ -229,27 +229,27 @@ def default_folder() -> str:
 
 
 def _choose_server(layers: list[Layer]) -> tuple[Setting, Setting]:
-    """Returns the first server and the first token."""
-    at = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
-    by = next((number for number, layer in enumerate(layers) if layer.token.is_given), len(layers))
-    url = layers[at].url if at < len(layers) else NOTHING
+    """Returns the first server and the first token. Raises an error if the token belongs to another server."""
+    url_layer = next((number for number, layer in enumerate(layers) if layer.url.value), len(layers))
+    token_layer = next((number for number, layer in enumerate(layers) if layer.token.is_given), len(layers))
+    url = layers[url_layer].url if url_layer < len(layers) else NOTHING
     if url.value and not re.match("https?://", url.value.strip(), re.IGNORECASE):
         # Opening reports errors of the database before those of tokens.
         return url, NOTHING
-    token = layers[by].token if by < len(layers) else NOTHING
-    if at < by < len(layers):
-        # A token from a later place belongs to the server beside it or further down.
-        own = next((layer.url.value for layer in layers[by:] if layer.url.value), None)
-        if own is not None and _normal(own) != _normal(url.value or ""):
+    token = layers[token_layer].token if token_layer < len(layers) else NOTHING
+    if url_layer < token_layer < len(layers):
+        # A token from a later place belongs to the first server named there or after.
+        other = next((layer.url.value for layer in layers[token_layer:] if layer.url.value), None)
+        if other is not None and _normal(other) != _normal(url.value or ""):
             raise InvalidArgumentError(
-                f"no token was given for {url.value} (from {url.source}); the one from {token.source} is for {own}, "
+                f"no token was given for {url.value} (from {url.source}); the one from {token.source} is for {other}, "
                 "and is sent nowhere else: give a token for this server, or set PLEXINDEX_TOKEN"
             )
     return url, token
 
 
 def _user_of(layers: list[Layer]) -> str | None:
-    """The first user, up to the place of the token: later ones may belong to another token."""
+    """Returns the first user, up to the place of the token: a later one may belong to another token."""
     for layer in layers:
         if layer.user or layer.token.is_given:
             return layer.user
@@ -263,7 +263,7 @@ def _normal(url: str) -> str:
 
 
 def variable(name: str) -> Setting:
-    """A variable of the environment; an empty one counts as missing."""
+    """Returns an environment variable as a setting. An empty one counts as missing."""
     return Setting(os.environ.get(name) or None, name)
 
 
@@ -272,10 +272,10 @@ def _token_from_command(command: Setting) -> Setting | None:
 
 
 def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setting:
-    """A token that is given, or stands in a file, or that a command prints."""
-    given = [one.source for one in (token, file, command) if one.value is not None]
-    if len(given) > 1:
-        raise InvalidArgumentError(f"{given[0]} and {given[1]} are both given: give one of them")
+    """Returns the token: as given, from a file, or from a command."""
+    sources = [one.source for one in (token, file, command) if one.value is not None]
+    if len(sources) > 1:
+        raise InvalidArgumentError(f"{sources[0]} and {sources[1]} are both given: give one of them")
     if file.value is None:
         return _token_from_command(command) or token
     try:
@@ -292,7 +292,7 @@ def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setti
 
 
 def _plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
-    """The configuration file of plexapi: its path, and its sections, as plexapi reads them: names in lower case."""
+    """Returns the path and the sections of plexapi's configuration file. Names are in lower case, as for plexapi."""
     path = os.path.expanduser(variable("PLEXAPI_CONFIG_PATH").value or "~/.config/plexapi/config.ini")
     if not os.path.exists(path):
         return path, {}

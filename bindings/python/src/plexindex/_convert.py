@@ -1,4 +1,4 @@
-"""From Python's values to what the C ABI takes: paths to bytes, seconds to milliseconds."""
+"""Converts Python values for the C ABI: paths to bytes, seconds to milliseconds."""
 
 import os
 
@@ -24,7 +24,7 @@ def argument_error(text: str) -> "InvalidArgumentError":
 
 
 def display_path(path: object, hidden: bool = False) -> str:
-    """A path for an error message: its repr, shortened, or how long it is."""
+    """Formats a path for an error message: its repr, shortened; with ``hidden`` only its length."""
     text = repr(path)
     if hidden:
         return f"({len(path) if isinstance(path, (str, bytes)) else len(text)} characters, hidden)"
@@ -32,10 +32,10 @@ def display_path(path: object, hidden: bool = False) -> str:
 
 
 def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> bytes:
-    """A path as the bytes that the file system has: UTF-8, with ``surrogateescape`` for what was not UTF-8.
+    """Encodes a path as UTF-8, with ``surrogateescape`` for other bytes.
 
-    Raises InvalidArgumentError for an empty path and for one with a NUL, TypeError for what is no path. When paths are
-    to be hidden the texts of errors do not show it.
+    Raises InvalidArgumentError for an empty path and one with a NUL, and TypeError for other types. With ``hidden``,
+    errors do not show the path.
     """
     value = _fspath("a path", path)
     raw = text_bytes("path", value, hidden)
@@ -57,12 +57,12 @@ def _fspath(name: str, path: "PathArg") -> "str | bytes":
 
 
 def folder_bytes(name: str, path: "PathArg") -> bytes:
-    """The path of a folder or a file of the host's own."""
+    """Encodes the path of the host's own folder or file."""
     return os.fsencode(_fspath(name, path))
 
 
 def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
-    """Text as UTF-8, with ``surrogateescape``; bytes as they are."""
+    """Encodes text as UTF-8, with ``surrogateescape``; returns bytes as they are. ``hidden``: errors do not show it."""
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
@@ -81,7 +81,7 @@ def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
 
 
 def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
-    """Paths as a list; refuses a single path, which is an iterable, too."""
+    """Returns paths as a list. Refuses a single path, which is an iterable too."""
     if isinstance(paths, (list, tuple)):
         return paths
     if isinstance(paths, (str, bytes)):
@@ -93,10 +93,10 @@ def path_list(paths: "Iterable[PathArg]") -> "Sequence[PathArg]":
 
 
 def join_paths(paths: "Sequence[PathArg]", hidden: bool = False) -> bytes:
-    """Paths as one block, each followed by a NUL.
+    """Encodes paths as one block, each followed by a NUL.
 
-    Refuses what ``path_bytes`` refuses, except a NUL in a path: a search for one would double the time, and the library
-    counts NULs anyway. See ``name_refused``.
+    Refuses what ``path_bytes`` refuses, except a NUL in a path. Searching for one would double the time, and the
+    library counts NULs anyway: see ``name_refused``.
     """
     try:
         block = "\0".join([*paths, ""]).encode()  # type: ignore[list-item]
@@ -115,7 +115,7 @@ def name_refused(paths: "Sequence[PathArg]", hidden: bool = False) -> None:
 
 
 def key_text(key: object) -> str:
-    """A key (``/library/metadata/7``), a rating key (``"7"``, 7) or that of an item, of plexapi's too, as text."""
+    """Returns a key as text: of ``/library/metadata/7``, ``"7"``, 7, or an item of plexindex or plexapi."""
     if not isinstance(key, (str, int)):
         key = getattr(key, "ratingKey", key)
     if isinstance(key, int) and not isinstance(key, bool):
@@ -128,7 +128,7 @@ def key_text(key: object) -> str:
 
 
 def join_keys(keys: "Sequence[object]") -> bytes:
-    """Keys as one block, each followed by a NUL. Refuses what ``key_text`` refuses."""
+    """Encodes keys as one block, each followed by a NUL. Refuses what ``key_text`` refuses."""
     try:
         block = "\0".join([*keys, ""])  # type: ignore[list-item]
     except TypeError:
@@ -139,16 +139,16 @@ def join_keys(keys: "Sequence[object]") -> bytes:
 
 
 def callback(name: str, given: "Any") -> "Any":
-    """Checks a function that is called later, or None, where the caller is visible in the traceback."""
+    """Refuses what is neither a function nor None. Checked early, so that the traceback shows the caller."""
     if given is not None and not callable(given):
         raise TypeError(f"{name} must be a function, not {type(given).__name__}")
     return given
 
 
 def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero: "int | None" = 1) -> int:
-    """Seconds as whole milliseconds, at least 1.
+    """Converts seconds to whole milliseconds, at least 1.
 
-    ``none`` is what None and infinity become, ``zero`` what 0 becomes; None for either refuses it.
+    ``none``: the result for None and infinity. ``zero``: the result for 0. None for either refuses these values.
     """
     if seconds is None or seconds == float("inf"):
         if none is None:
@@ -166,7 +166,7 @@ def milliseconds(name: str, seconds: "float | None", *, none: "int | None", zero
 
 
 def deadline_ms(seconds: "float | None") -> int:
-    """A call's deadline: None is the index's default, infinity is none."""
+    """Converts a call's deadline. None is the index's default; infinity is no deadline."""
     if seconds is None:
         return 0
     return milliseconds("deadline", seconds, none=c.NO_DEADLINE)

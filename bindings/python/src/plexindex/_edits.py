@@ -1,4 +1,4 @@
-"""Batch edits: from Python's values to what the C ABI takes."""
+"""Converts the values of a batch edit for the C ABI."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _lock(locked: bool | None) -> int:
 
 
 def _changes(name: str, value: FieldArg) -> list[str]:
-    """Names and values of fields as the library takes them, in turn."""
+    """Returns the texts of a field change, as the library expects them: name and value in turn."""
     _check_name(name)
     if value is None:
         return [f"{name}!", ""]

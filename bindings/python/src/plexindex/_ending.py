@@ -1,12 +1,11 @@
 """The end of the interpreter while other threads are inside the library.
 
-Before CPython 3.14 the finalizer ends each other thread at the moment when that takes the interpreter's lock, by
-unwinding its stack. In a callback the library's frames are on that stack, and they cannot be unwound so. An exit hook
-therefore lets no other thread into a call that calls back, ends those that are under way, and waits for them. It runs
-when the threads that Python waits for, executors' among them, have ended: only daemon threads are left.
+Before CPython 3.14 the interpreter ends other threads by unwinding their stacks, when they take its lock. In a callback
+the library's frames are on that stack, and cannot be unwound. So an exit hook refuses new calls with callbacks, ends
+those in flight, and waits for them. It runs after the threads that Python waits for: only daemon threads are left.
 
-It waits for no longer than ``PATIENCE``: a host's progress callback may take its time. What is inside after that
-sleeps for ever instead of being ended, until the process is gone (``platform::thread::lent`` in the library).
+It waits for ``PATIENCE`` at most, since a host's progress callback may take long. A thread that is still inside then
+sleeps until the process ends (``platform::thread::call_host`` in the library).
 """
 
 from __future__ import annotations
@@ -25,9 +24,9 @@ _thread: int | None = None
 
 
 def refused() -> bool:
-    """Whether the interpreter is about to end, and this thread is not the one that ends it.
+    """Returns whether another thread is ending the interpreter.
 
-    Ask after adding to ``inside``: then either the hook sees the entry, or this sees the hook.
+    Call it after adding to ``inside``: then either the hook sees the entry, or this function sees the hook.
     """
     return _thread is not None and _thread != get_ident()
 

@@ -36,9 +36,9 @@ if TYPE_CHECKING:
 # Items of a page.
 _PAGE = 1_000
 _BYTES_PER_CHANGE = 600
-# Seconds without requests after the server did not answer.
+# Seconds without requests after the server gave no answer.
 _PAUSE = 30.0
-# Seconds between two requests because of a listing's age.
+# Minimum number of seconds between two requests because of expired listings.
 _BETWEEN = 1.0
 _FOREVER = float("inf")
 
@@ -66,11 +66,11 @@ class Change:
     section: str
     """Its section id."""
 
-    def __init__(self, index: Index | None, told: dict[str, Any]) -> None:
-        self.change = told["change"]
-        self.library, self.section = told["library"], told["section"]
-        self.path, self.from_path, self.from_key = told["path"], told["from"], told["from_key"]
-        facts = told["item"]
+    def __init__(self, index: Index | None, entry: dict[str, Any]) -> None:
+        self.change = entry["change"]
+        self.library, self.section = entry["library"], entry["section"]
+        self.path, self.from_path, self.from_key = entry["path"], entry["from"], entry["from_key"]
+        facts = entry["item"]
         self.item = None if facts is None else _item({**facts, "library_title": self.library, **self._place()}, index)
 
     def _place(self) -> dict[str, str]:
@@ -147,12 +147,12 @@ class Changes:
         self._next: str | None = None
         self._more = True
         self._page: Iterator[dict[str, Any]] = iter(())
-        # Read now: the cursor is of this moment, and a wrong one raises here.
+        # The first page is read now: a new cursor means this moment, and an invalid one is refused here.
         self._read()
         self.age = oldest(asked_of(index, library))
 
-    def _note(self, missed: str | None) -> None:
-        """Notes the result of :func:`bring_up_to_date`."""
+    def _set_outcome(self, missed: str | None) -> None:
+        """Stores the result of :func:`bring_up_to_date`."""
         self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
 
     def _read(self) -> None:
@@ -165,10 +165,10 @@ class Changes:
         page = json.loads(bytes(text))
         self._page, self._next, self._more = iter(page["changes"]), page["cursor"], page["more"]
         if not page["changes"]:
-            self._turn()
+            self._end_page()
 
-    def _turn(self) -> None:
-        """A page was read to its end."""
+    def _end_page(self) -> None:
+        """Moves the cursor behind the page that was read to its end."""
         if self._next is not None:
             self.cursor, self._next = self._next, None
 
@@ -177,10 +177,10 @@ class Changes:
 
     def __next__(self) -> Change:
         while True:
-            told = next(self._page, None)
-            if told is not None:
-                return Change(self._index, told)
-            self._turn()
+            entry = next(self._page, None)
+            if entry is not None:
+                return Change(self._index, entry)
+            self._end_page()
             if not self._more:
                 raise StopIteration
             self._read()
@@ -190,14 +190,14 @@ class Changes:
 
 
 def asked_of(index: Index, library: LibraryArg) -> list[LibraryInfo]:
-    """The known facts of the libraries in question."""
+    """Returns the facts of the selected libraries that are known."""
     known: list[LibraryInfo] = index.libraries(offline=True)
     asked = library if isinstance(library, Chosen) else index.library(library)
     return [one for one in known if is_chosen(one, asked)]
 
 
 def is_chosen(library: LibraryInfo, asked: Any) -> bool:
-    """Whether a library is among those in question."""
+    """Returns whether a library is among the selected ones."""
     names = {str(name) for name in asked._chosen_by.values() if name is not None}
     if not names:
         return True
@@ -220,12 +220,12 @@ def bring_up_to_date(
     whole: bool = False,
     waits: bool = False,
 ) -> str | None:
-    """Asks the server where a listing has expired, as a match does, or always: whether anything changed.
+    """Asks the server whether anything changed, if a listing has expired or ``always``.
 
-    None: what is known is current. ``"late"``: the deadline came first. ``"refused"``: the server refused the token.
-    ``"away"``: it gave no answer, or none that could be stored. The last two only where old listings are known: of one
-    library that is asked at least, or of each where they have to be ``whole``; else it raises. For one who ``waits``
-    that of any library will do: those that are asked may come.
+    Returns None if the listings are current, ``"late"`` if the deadline came first, ``"refused"`` if the server refused
+    the token, and ``"away"`` if it gave no answer, or none that could be stored. The last two need an old listing;
+    without one the error is raised. One of the selected libraries is enough; with ``whole`` each of them needs one.
+    With ``waits`` that of any library is enough, since the selected ones may be fetched later.
     """
     known = asked_of(index, library)
     fresh = bool(known) and all(one.fresh for one in known)
@@ -236,8 +236,8 @@ def bring_up_to_date(
         refresh = index._native.refresh
         status, _ = index._query(refresh, library, b"", deadline, flags, progress, buffer=False)
     except (ServerError, StoreError) as error:
-        listed = [one.age is not None for one in (index.libraries(offline=True) if waits else known)]
-        if not any(listed) or (whole and not all(listed)):
+        has_listing = [one.age is not None for one in (index.libraries(offline=True) if waits else known)]
+        if not any(has_listing) or (whole and not all(has_listing)):
             raise
         if fresh and isinstance(error, OfflineError):
             return None
@@ -246,8 +246,9 @@ def bring_up_to_date(
 
 
 def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool) -> None:
-    """Raises where nothing of the libraries asked was ever fetched; where they have to be ``whole``, where one was not:
-    what is told of them would look like all there is. ``late``: since a deadline came first.
+    """Raises an error if none of the selected libraries was ever fetched; with ``whole``, if one was not.
+
+    Otherwise an incomplete list would look complete. ``late``: the deadline came first.
     """
     known = asked_of(index, library)
     missing = [one.title for one in known if one.age is None]
@@ -266,22 +267,22 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
 def watch(
     index: Index, since: str | None, library: LibraryArg, timeout: float | None, offline: bool, progress: ProgressArg
 ) -> Iterator[Changes]:
-    """Changes from now on, or since a cursor, each time that something changed."""
+    """Yields the changes from now on, or since a cursor, each time that something may have changed."""
     import time
 
     until = None if timeout is None else time.monotonic() + timeout
-    # No request until then; changes that other processes find are seen meanwhile.
+    # No request before this time. Changes that other processes find are still seen.
     silent_until = 0.0
     missed = None if offline else bring_up_to_date(index, library, None, progress, waits=True)
     if missed:
         silent_until = time.monotonic() + _PAUSE
     found = Changes(index, since, library, False)
     while True:
-        found._note(missed)
+        found._set_outcome(missed)
         yield found
         cursor = found.cursor
         if found._next is not None:
-            time.sleep(_BETWEEN)  # it was not read to its end, and comes again
+            time.sleep(_BETWEEN)  # the caller did not read all of it, so it comes again
         now = time.monotonic()
         if until is not None and now >= until:
             return

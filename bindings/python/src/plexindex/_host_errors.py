@@ -42,7 +42,7 @@ class RefusedError(ConnectError):
 
 
 chosen: dict[str, Any] = {"not_found": None, "confidence": None}
-# Classes of hosts and clients for the same. Used if they are loaded, never imported.
+# Classes of hosts and clients with the same meaning. Used if they are loaded, never imported.
 _NOT_FOUND = (("plex.exceptions", "PlexNotFound"), ("plexapi.exceptions", "NotFound"))
 _REFUSED = (("plex.exceptions", "PlexServerDown"),)
 _combined: dict[tuple[type, ...], Any] = {}
@@ -69,7 +69,7 @@ def _combination(ours: type, names: tuple[tuple[str, str], ...]) -> Any:
 
 
 def _combine(ours: type, theirs: tuple[type, ...]) -> type:
-    # The host's comes first: what an exception says of itself (its text, whether to try again) is as the host has it.
+    # The host's class comes first, since its attributes count: the text, and whether to retry.
     bases = [kind for kind in theirs if not any(kind is not other and issubclass(other, kind) for other in theirs)]
     if not bases:
         return ours
@@ -80,7 +80,7 @@ def _combine(ours: type, theirs: tuple[type, ...]) -> type:
     }
     for count in range(len(bases), 0, -1):
         try:
-            # The host's name: hosts count and sort failures by it.
+            # With the name of the host's class: hosts count failures by name.
             return type(bases[0].__name__, (*bases[:count], ours), members)
         except TypeError:
             # Classes that cannot be combined.

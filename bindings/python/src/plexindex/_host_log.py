@@ -1,4 +1,4 @@
-"""The log of Stash2Plex: the drop-in says there what the classes said that it replaces, in their words and levels.
+"""Writes to the log of Stash2Plex: the same lines and levels as the classes that the drop-in replaces.
 
 Stash shows these lines, and Stash2Plex's page for troubleshooting quotes them. Without its modules nothing is written.
 """
@@ -31,7 +31,7 @@ class HostLog:
         _, self.debug, self.info, self.warn, _ = functions or (_nothing,) * 5
 
     def path(self, path: str) -> str:
-        """A path as the host writes it, which may be obfuscated."""
+        """Formats a path as the host does, which may obfuscate it."""
         if not self.is_there:
             return path
         import importlib
@@ -49,7 +49,7 @@ _made: dict[tuple[int, str], tuple[Any, HostLog]] = {}
 
 
 def host_log(component: str) -> HostLog:
-    """The host's log for one of its components; one that writes nothing where there is no host."""
+    """Returns the host's log for a component; without a host, one that writes nothing."""
     module = sys.modules.get(_LOGGERS)
     create = getattr(module, "create_logger", None)
     if not callable(create):
@@ -59,7 +59,7 @@ def host_log(component: str) -> HostLog:
         try:
             log = HostLog(tuple(create(component)))
         except (TypeError, ValueError):
-            # Another package with a module of this name.
+            # A module of another package with this name.
             log = _NONE
         found = _made[id(module), component] = module, log
     return found[1]

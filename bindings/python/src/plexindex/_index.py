@@ -118,7 +118,7 @@ class Index(QuestionMethods):
         if missed == "late" or (full and offline):
             _feed.expect_listed(self, library, late=missed == "late", whole=full)
         found = _feed.Changes(self, since, library, full)
-        found._note(missed)
+        found._set_outcome(missed)
         return found
 
     def watch_changes(

@@ -1,9 +1,9 @@
 """A small index for fast lookups, opened through the accelerator without ``ctypes``.
 
-Importing ``ctypes`` and the whole of an index takes longer than the rest of a process that asks one question. So
-``open()`` first gives a :class:`LazyIndex`. It becomes a :class:`plexindex.Index` in place, the same object with the
-same handle, and so do its libraries: when more is needed, and when that class is loaded for another reason. Without an
-accelerator ``open()`` gives the index itself.
+Importing ``ctypes`` and the full index takes longer than the rest of a process that asks one question. So ``open()``
+returns a :class:`LazyIndex` first. It becomes a :class:`plexindex.Index` in place, the same object with the same
+handle, when more is needed or when that class is loaded. So do its libraries. Without an accelerator ``open()``
+returns the full index.
 
 The modules that such a process loads have annotations in quotes: ``from __future__ import annotations`` would load one
 more module.
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def load_fast(path: str) -> "tuple[Any, Any] | None":
-    """Loads the shared library through the accelerator. None if ctypes has to load it, or to report what is wrong."""
+    """Loads the shared library through the accelerator. None if ctypes has to load it, or to report an error."""
     fast = _accelerator.load()
     if fast is None or not hasattr(fast, "load") or not _accelerator.is_whole(path):
         return None
@@ -42,9 +42,9 @@ def load_fast(path: str) -> "tuple[Any, Any] | None":
 
 
 def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
-    """Opens an index on a folder. None if ctypes has to open it, or to report what is wrong with the library.
+    """Opens an index on a folder. None if ctypes has to open it, or to report an error of the library.
 
-    The texts are folder, URL, token, user, certificates and database; the numbers those of plexindex_options, in order.
+    ``texts``: folder, URL, token, user, certificates and database. ``numbers``: those of plexindex_options, in order.
     """
     if f"{__package__}._index" in sys.modules:
         return None
@@ -58,7 +58,7 @@ def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", p
     index = LazyIndex(fast, native, handle, texts[0] or b"", bool(numbers[7] & c.OPEN_OBFUSCATE_PATHS), progress)
     _open_indexes[:] = [known for known in _open_indexes if known() is not None]
     _open_indexes.append(ref(index))
-    _run_command(fast, native)
+    _pass_on_log(fast, native)
     # Another thread may have loaded the classes meanwhile.
     return full_index(index) if f"{__package__}._index" in sys.modules else index
 
@@ -67,12 +67,12 @@ def _failure(fast: "Any", native: "Any", status: int, text: bytes) -> "Exception
     from . import Error
     from ._errors import error_for
 
-    _run_command(fast, native)
+    _pass_on_log(fast, native)
     failure: Error = error_for(status, text)
     return failure
 
 
-def _run_command(fast: "Any", native: "Any") -> None:
+def _pass_on_log(fast: "Any", native: "Any") -> None:
     lines: Sequence[tuple[int, bytes]] = fast.lines(native)
     if lines:
         from ._log import hand_on
@@ -80,7 +80,7 @@ def _run_command(fast: "Any", native: "Any") -> None:
         hand_on([(level, text.decode("utf-8", "replace")) for level, text in lines])
 
 
-# Those that may have to become an Index. The next open removes those that are gone.
+# Indexes that may have to become an Index. The next open removes those that were freed.
 _open_indexes: "list[ref[LazyIndex]]" = []
 _LISTED = ("confirmed", "exact", "mapped")
 
@@ -99,13 +99,13 @@ class LazyIndex:
         self._progress = progress
         self._closing = closing_lock()
         self._recipe: tuple[Any, ...] | None = None
-        # By title: the cell that holds the handle of the library, and the handle.
+        # By title of a library: the accelerator's cell with its handle, and the handle.
         self._found: dict[str, tuple[Any, int]] = {}
         self._libraries: list[ref[LazyLibrary]] = []
 
     def library(self, title: "Any" = None, *, section: "Any" = None, uuid: "Any" = None) -> "Any":
         """As :meth:`plexindex.Index.library`."""
-        # A function of the class: another thread may have made the object an Index.
+        # Called on the class: another thread may have made the object an Index.
         if type(title) is str and title and section is None and uuid is None:
             library = LazyIndex._known_library(self, title)
             if library is not None:
@@ -133,7 +133,7 @@ class LazyIndex:
                     return None
                 self._found[title] = fast.cell(pointer), pointer
                 if not self._open:
-                    # A signal handler closed it, and may not have seen this one.
+                    # A signal handler closed the index, and may have missed this handle.
                     self._retire()
                     return None
             library = LazyLibrary(self, title, self._found[title][0])
@@ -141,7 +141,7 @@ class LazyIndex:
             return library
 
     def _match(self, title: str, path: str) -> "Any":
-        """A match that needs no request; None if it needs one, or nothing is known."""
+        """Returns a match that needs no request; None if it may need one."""
         try:
             raw = path.encode()
         except UnicodeEncodeError:
@@ -163,9 +163,9 @@ class LazyIndex:
         from ._answers import log_lines
 
         if log_lines(block):
-            _run_command(fast, native)
+            _pass_on_log(fast, native)
         match = Match(block, asked=self, question=path)
-        # The path is in a current listing: a question that may send requests gives the same.
+        # A current listing has the path: a match with requests would be the same.
         certain = match.confidence == "high" and match.match_kind in _LISTED and not match.stale
         return match if certain else None
 
@@ -192,7 +192,7 @@ class LazyIndex:
         status, text = fast.close(native, handle)
         if status:
             raise _failure(fast, native, status, text)
-        _run_command(fast, native)
+        _pass_on_log(fast, native)
 
     def __enter__(self) -> "Any":
         return self
@@ -222,7 +222,7 @@ class LazyLibrary:
         self._title = title
         fast, native = index._native_handle
 
-        # Neither refers to this object: the garbage collector does not see what the accelerator keeps.
+        # These functions must not refer to this object: the garbage collector does not see what the accelerator keeps.
         def lookup_key(path: "Any") -> "Any":
             return full_index(index)._select(c.SELECT_TITLE, title).lookup_for(index)(path)
 
@@ -259,7 +259,7 @@ def full_index(index: "Any") -> "Any":
 
 
 def replace_all(index_class: "Any", library_class: "Any") -> None:
-    """Makes every open index an Index. Called when the classes are loaded, so that hosts find nothing else."""
+    """Makes every open index an Index. Called when the classes are loaded, so that hosts see one class only."""
     for known in _open_indexes:
         index = known()
         if index is not None:
@@ -299,7 +299,7 @@ def full_library(library: "Any") -> "Any":
     """The same object as a :class:`plexindex.Library`."""
     index = full_index(library._index)
     with index._closing:
-        # Another thread that replaces it has finished.
+        # Waits for a thread that is replacing it.
         return library
 
 
@@ -307,12 +307,12 @@ def _set_class(thing: "Any", kind: "type") -> None:
     object.__setattr__(thing, "__class__", kind)
 
 
-def _forward(kind: "type", grow: "Any", names: "tuple[str, ...]") -> None:
-    """Forwards special methods, which Python looks up in the class, to what the object becomes."""
+def _forward(kind: "type", make_full: "Any", names: "tuple[str, ...]") -> None:
+    """Adds special methods that first make the object a full one. Python looks them up in the class."""
 
     def forwarded(name: str) -> "Any":
         def method(self: "Any", *arguments: "Any") -> "Any":
-            return getattr(grow(self), name)(*arguments)
+            return getattr(make_full(self), name)(*arguments)
 
         method.__name__, method.__qualname__ = name, f"{kind.__qualname__}.{name}"
         return method

@@ -55,5 +55,5 @@ RULES: dict[str, tuple[str, str]] = {
 
 
 def rule_bits(without: Collection[str] = ()) -> int:
-    """The rules as the library takes them, without these."""
+    """Returns the bits of all rules except these, for the library."""
     return sum(getattr(c, f"RULE_{name.upper()}") for name in RULES if name not in without)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Lookup = Callable[[PathArg], "str | None"]
     Lookups = Callable[[Iterable[PathArg]], "list[str | None]"]
 
-    class Opened(Protocol):
+    class FastIndex(Protocol):
         """The parts of an index that a fast path uses."""
 
         _cell: c_void_p
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
         def _closed_error(self) -> ClosedError: ...
         def _drain_log(self) -> None: ...
-        def _ended(self, status: int, text: bytes, lines: list[tuple[int, bytes]] | None) -> None: ...
+        def _end_accelerated_call(self, status: int, text: bytes, lines: list[tuple[int, bytes]] | None) -> None: ...
         def _lookup_counted(self, library: int, path: bytes) -> bytes | None: ...
 
 
@@ -39,29 +39,28 @@ class Selected:
     __slots__ = ("cell", "folder_for", "handle", "lookup_for", "lookup_keys_for", "match_for", "pointer", "record_for")
 
     def __init__(self, native: Native, pointer: int, cell: Any = None) -> None:
-        """``cell`` is the accelerator's memory of the handle, which its fast lookups read."""
+        """``cell``: memory of the accelerator that holds the handle, for its fast lookups."""
         self.pointer = pointer
         self.cell = cell
-        # A ctypes object is read when C is called. A Python value would be read before, and another thread may close
+        # A ctypes object is read when C is called. An int would be read before the call, and another thread may close
         # the index in between.
         self.handle = c_void_p(pointer) if cell is None else c_void_p.from_address(_accelerator.load().address(cell))
         bind = _bind_fast_lookup if _accelerator.holds_the_lock() else _bind_counted
         self.lookup_for = bind(native, self.handle)
-        """``lookup_for(index)`` is the fast path's function."""
+        """``lookup_for(index)`` returns the fast path: a function from a path to a key."""
         self.lookup_keys_for = _bind_fast_lookups(native, self.handle)
-        """``lookup_keys_for(slow)`` is that of a list of paths; it calls ``slow(paths)`` for unusual ones."""
+        """``lookup_keys_for(slow)`` returns the same for a list of paths. It calls ``slow(paths)`` for unusual ones."""
         self.match_for = _bind_match(native.match_path, "bind_match", self.handle)
-        """``match_for(index, make, slow)`` is that of a full answer; it calls ``slow`` if the answer needs waiting.
+        """``match_for(index, make, slow)`` returns the fast path for a full answer; None without an accelerator.
 
-        None without an accelerator.
+        It calls ``slow`` if the answer has to be waited for.
         """
         self.folder_for = _bind_match(native.match_folder, "bind_folder", self.handle)
-        """``folder_for(index, make, slow)`` is the same for a folder."""
+        """``folder_for(index, make, slow)``: the same for a folder."""
         self.record_for = _bind_record(native, self.handle)
-        """``record_for(index, one, many)`` are those that record a match, and a list of them; they call ``one`` and
-        ``many`` for unusual arguments.
+        """``record_for(index, slow_match, slow_matches)`` returns accelerated forms of both; None if there are none.
 
-        None without an accelerator.
+        They call the slow forms for unusual arguments.
         """
 
     def retire(self) -> None:
@@ -76,7 +75,7 @@ class TableHandle:
 
     def __init__(self, pointer: int) -> None:
         self.pointer = pointer
-        # A ctypes object is read when C is called. A Python value would be read before, and another thread may close
+        # A ctypes object is read when C is called. An int would be read before the call, and another thread may close
         # the index in between.
         self.handle = c_void_p(pointer)
 
@@ -88,7 +87,7 @@ class TableHandle:
 class Chosen:
     """The selection of a library. :class:`plexindex.Library` derives from it."""
 
-    def __init__(self, index: Opened, selected: Selected) -> None:
+    def __init__(self, index: FastIndex, selected: Selected) -> None:
         self._index = index
         self._selected = selected
 
@@ -133,16 +132,16 @@ class LibraryInfo:
         return f"<plexindex.LibraryInfo {self.title!r} section={self.section!r} {self.kind}: {state}>"
 
 
-def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[Opened], Lookup]:
+def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[FastIndex], Lookup]:
     # Measured with CPython 3.11, 100,000 paths and a lookup that takes next to no time in C:
     #   a method over argtypes 322 ns · a closure over argtypes 324 · os.fsencode instead of str.encode 352 · a
     #   functools.partial 283 · this one, with its checks, 300, of which the NUL check 17.
-    # No argtypes: bytes and a ctypes object are passed on as they are, checking them costs 60 ns more.
+    # No argtypes: checking them costs 60 ns, and bytes and ctypes objects are passed on correctly without.
     call = native.fast_lookup
     fast = _accelerator.load()
     function = cast(call, c_void_p).value
 
-    def lookup_for(index: Opened) -> Lookup:
+    def lookup_for(index: FastIndex) -> Lookup:
         def lookup_key(path: PathArg) -> str | None:
             try:
                 if "\0" not in path:  # type: ignore[operator]
@@ -160,7 +159,7 @@ def _bind_fast_lookup(native: Native, handle: c_void_p) -> Callable[[Opened], Lo
             key = call(handle, raw)
             return None if key is None else key.decode()
 
-        # It reads the handle in its memory; `lookup_key` keeps that alive.
+        # The accelerator reads the memory of the handle; `lookup_key` keeps it alive.
         return fast.lookup_key(function, addressof(handle), lookup_key) if fast else lookup_key
 
     return lookup_for
@@ -176,11 +175,11 @@ def _bind_fast_lookups(native: Native, handle: c_void_p) -> Callable[[Lookups], 
     return lookup_keys_for
 
 
-def _bind_match(call: Any, binder: str, handle: c_void_p) -> Callable[[Opened, Any, Any], Any]:
+def _bind_match(call: Any, binder: str, handle: c_void_p) -> Callable[[FastIndex, Any, Any], Any]:
     fast = _accelerator.load()
     function = cast(call, c_void_p).value
 
-    def match_for(index: Opened, make: Any, slow: Any) -> Any:
+    def match_for(index: FastIndex, make: Any, slow: Any) -> Any:
         if fast is None:
             return None
         # `slow` keeps the handle alive, and the index its own.
@@ -194,33 +193,35 @@ def _bind_match(call: Any, binder: str, handle: c_void_p) -> Callable[[Opened, A
     return match_for
 
 
-def _bind_record(native: Native, handle: c_void_p) -> Callable[[Opened, Any, Any], Any]:
+def _bind_record(native: Native, handle: c_void_p) -> Callable[[FastIndex, Any, Any], Any]:
     fast = _accelerator.load()
     addresses = [cast(call, c_void_p).value for call in (native.record_match, native.record_matches, native.drain_log)]
 
-    def record_for(index: Opened, one: Any, many: Any) -> Any:
+    def record_for(index: FastIndex, slow_match: Any, slow_matches: Any) -> Any:
         if fast is None:
             return None
         record, records, drain = addresses
 
-        def bound(bind: Any, function: int | None, slow: Any) -> Any:
-            # It counts as a call in flight, for which a close and the interpreter's end wait.
-            waited = index._calls, _ending.inside, _calls.Generation, vars(_ending)
+        def accelerated(bind: Any, function: int | None, slow: Any) -> Any:
+            # The call counts as in flight: closing the index and ending the interpreter wait for it.
+            call_state = index._calls, _ending.inside, _calls.ForkCount, vars(_ending)
             cells = addressof(index._cell), addressof(handle)
-            call = partial(bind(function, drain, *cells, *waited, _calls.Flight(), index._ended, slow))
+            entry, end = _calls.AcceleratorCall(), index._end_accelerated_call
+            call = partial(bind(function, drain, *cells, *call_state, entry, end, slow))
             call.__wrapped__ = slow
             return call
 
-        return bound(fast.bind_record, record, one), bound(fast.bind_records, records, many)
+        match = accelerated(fast.bind_record, record, slow_match)
+        return match, accelerated(fast.bind_records, records, slow_matches)
 
     return record_for
 
 
-def _bind_counted(_native: Native, handle: c_void_p) -> Callable[[Opened], Lookup]:
+def _bind_counted(_native: Native, handle: c_void_p) -> Callable[[FastIndex], Lookup]:
     # Without a global lock a lookup counts as a call in flight, for which a close waits.
     pointer = handle.value or 0
 
-    def lookup_for(index: Opened) -> Lookup:
+    def lookup_for(index: FastIndex) -> Lookup:
         def lookup_key(path: PathArg) -> str | None:
             raw = path_bytes(path, index._hides_paths)
             key = index._lookup_counted(pointer, raw)

@@ -27,7 +27,7 @@ _LEVELS = {c.LOG_ERROR: 40, c.LOG_WARN: 30, c.LOG_INFO: 20, c.LOG_DEBUG: 10}
 _NAMES = {"error": c.LOG_ERROR, "warning": c.LOG_WARN, "info": c.LOG_INFO, "debug": c.LOG_DEBUG, "off": c.LOG_OFF}
 
 _draining = allocate_lock()
-# The lines of the running drain, and its callback. Made once, since that takes as long as everything else.
+# The lines of the running drain, and its callback. Made once: that takes as long as the rest of a drain.
 _found = LogLines()
 _callback: Any = None
 
@@ -64,7 +64,7 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
 
 
 def level_for(level: int | str | None) -> int:
-    """The library's level for a level of ``logging``, for a name, or, for None, for the level of the logger now."""
+    """Returns the library's level for a level of ``logging`` or a name; for None, that of the logger now."""
     if level is None:
         logging = sys.modules.get("logging")
         if logging is None:

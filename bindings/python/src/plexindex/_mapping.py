@@ -60,7 +60,7 @@ if TYPE_CHECKING:
 
 
 def as_mapping(rule: MappingArg) -> Mapping:
-    """A rule, from a rule or from a pair of folders."""
+    """Converts a pair of folders to a rule; returns a rule as it is."""
     if isinstance(rule, Mapping):
         return rule
     if not isinstance(rule, (tuple, list)) or len(rule) != 2:
@@ -69,5 +69,5 @@ def as_mapping(rule: MappingArg) -> Mapping:
 
 
 def rules_of(mappings: Iterable[MappingArg]) -> tuple[tuple[int, bytes, bytes], ...]:
-    """The rules as the library takes them."""
+    """Converts rules for the library."""
     return tuple((rule.kind, rule.find, rule.replace) for rule in map(as_mapping, mappings))

@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
     PathLike = Union[str, "os.PathLike[str]"]
 
-# A key is stored as UTF-8. One of these bytes begins a key that has no UTF-8 or holds a NUL (a text with lone
-# surrogates), and one that is an int.
-_ODD, _INT = b"\0s", b"\0i"
+# Keys are stored as UTF-8. The first prefix marks a key that has lone surrogates or a NUL, the second one an int.
+_NOT_UTF8, _INT = b"\0s", b"\0i"
 
 
 def _table_of(library: object) -> bytes:
@@ -30,8 +29,8 @@ def _name_of(file_path: str) -> bytes:
     return name_of(file_path.lower())
 
 
-def _stored(key: str | int) -> bytes:
-    """A key as the stored value."""
+def _encode_key(key: str | int) -> bytes:
+    """Encodes a key for the store."""
     if isinstance(key, int):
         return _INT + str(int(key)).encode()
     if not isinstance(key, str):
@@ -41,14 +40,14 @@ def _stored(key: str | int) -> bytes:
             return key.encode()
     except UnicodeEncodeError:
         pass
-    return _ODD + key.encode("utf-8", "surrogatepass")
+    return _NOT_UTF8 + key.encode("utf-8", "surrogatepass")
 
 
-def _given(value: bytes | bytearray) -> Any:
-    """The key from a stored value: the inverse of ``_stored``."""
+def _decode_key(value: bytes | bytearray) -> Any:
+    """Decodes a stored key."""
     if value[:2] == _INT:
         return int(value[2:])
-    return value[2:].decode("utf-8", "surrogatepass") if value[:2] == _ODD else value.decode()
+    return value[2:].decode("utf-8", "surrogatepass") if value[:2] == _NOT_UTF8 else value.decode()
 
 
 class _Table:
@@ -61,19 +60,19 @@ class _Table:
 
         self.store = store
         self.counts = (ctypes.c_uint64 * 2)()
-        """Hits and misses: numbers at an address, so that the accelerator counts too."""
-        # The handles of the libraries asked, which a close clears first; and their addresses with the owners of the
-        # memory, since the accelerator may go on reading it.
+        """Hits and misses, in memory where the accelerator counts too."""
+        # The handles by library, which a close clears first. And the addresses of these handles, each with the owner of
+        # its memory, since the accelerator may still read it.
         self.handles: dict[str, c_void_p] = {}
         self.cells: dict[str, tuple[int, c_void_p]] = {}
         self.quick = _accelerator.holds_the_lock()
 
     def search(self, name: str, file_path: str) -> str | None:
-        """The key by a full read: a fast lookup that finds nothing proves nothing."""
+        """Returns the key, by a full read. A fast lookup may miss a recorded key."""
         path, table = _name_of(file_path), _table_of(name)
         value = self.store.get(table, path)
         if self.quick and type(name) is str and not self.handles.get(name):
-            # Not yet, or the index was closed.
+            # The handle is missing, or was cleared by a close.
             import ctypes
 
             handle = self.store.handle(table).handle
@@ -82,12 +81,12 @@ class _Table:
             self.counts[1] += 1
             return None
         self.counts[0] += 1
-        return _given(value)  # type: ignore[no-any-return]
+        return _decode_key(value)  # type: ignore[no-any-return]
 
 
 def _bind(table: _Table) -> Callable[[str, str], str | None]:
-    # A closure over local names is a tenth faster than a method (CPython 3.11). ASCII is lower-cased by the library
-    # (PLEXINDEX_TABLE_FOLD_ASCII), which is another tenth.
+    # A closure over local names is a tenth faster than a method (CPython 3.11). Leaving ASCII paths to be lower-cased
+    # by the native library (PLEXINDEX_TABLE_FOLD_ASCII) saves another tenth.
     import ctypes
 
     from . import _native
@@ -135,7 +134,7 @@ class MatchCache:
         self._get = _bind(self._table)
         self._log = host_log("Cache")
         self._log.debug(f"MatchCache initialized at {self._store.folder} (limit: {size_limit} bytes)")
-        if type(self).get_match is _METHOD and not self._log.is_there:
+        if type(self).get_match is _GET_MATCH and not self._log.is_there:
             # An attribute of the instance hides the method below and costs no method call.
             self.__dict__["get_match"] = self._get
 
@@ -171,7 +170,7 @@ class MatchCache:
         if plex_key is None:
             self.invalidate(library_name, file_path)
             return
-        self._store.put(_table_of(library_name), _name_of(file_path), _stored(plex_key))
+        self._store.put(_table_of(library_name), _name_of(file_path), _encode_key(plex_key))
         self._log.debug(f"Cached match '{file_path}' -> {plex_key}")
 
     def invalidate(self, library_name: str, file_path: str) -> None:
@@ -210,11 +209,11 @@ class MatchCache:
         return f"MatchCache(data_dir='{self._data_dir}', matches={stats['count']}, hit_rate={stats['hit_rate']:.1f}%)"
 
 
-_METHOD = MatchCache.get_match  # a test may put another in its place
+_GET_MATCH = MatchCache.get_match  # a test may put another in its place
 
 
 def counted(hits: int, misses: int, size: int, count: int) -> dict[str, Any]:
-    """Statistics as the drop-in's classes give them."""
+    """Returns the statistics of a cache as a dict."""
     total = hits + misses
     return {
         "hits": hits,

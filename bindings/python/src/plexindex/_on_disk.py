@@ -40,14 +40,14 @@ def names_in(folder: bytes, most: int) -> int:
 
 def forget() -> None:
     """Forgets the folders that were read."""
-    _folder_as_it_is.cache_clear()
+    _existing_folder.cache_clear()
     _names_in.cache_clear()
 
 
 def spelt_otherwise(path: bytes) -> bytes | None:
-    """The file by another spelling, as the index compares: other case, other composition. None where it is gone."""
+    """Returns the file in another spelling that the index treats as equal: case, composition. None if it is missing."""
     folder, _, name = path.rpartition(b"/")
-    there = _folder_as_it_is(folder)
+    there = _existing_folder(folder)
     found = None if there is None else _names_in(there).get(_form(name))
     if there is None or found is None:
         return None
@@ -57,11 +57,12 @@ def spelt_otherwise(path: bytes) -> bytes | None:
 
 
 @lru_cache(maxsize=256)
-def _folder_as_it_is(folder: bytes) -> bytes | None:
+def _existing_folder(folder: bytes) -> bytes | None:
+    """Returns a folder as the disk spells it; None if it is missing."""
     if os.path.isdir(folder) or not folder:
         return folder
     above, _, name = folder.rpartition(b"/")
-    there = _folder_as_it_is(above)
+    there = _existing_folder(above)
     own = None if there is None else _names_in(there).get(_form(name))
     return None if own is None else (there or b"") + b"/" + own
 
@@ -72,7 +73,7 @@ def _names_in(folder: bytes) -> dict[bytes, bytes]:
         names = os.listdir(folder or b"/")
     except OSError:
         return {}
-    # ASCII names have simple forms: a folder may have all films.
+    # A quick pass over all names, which are ASCII mostly: a folder may have all films.
     found = dict(zip(map(bytes.lower, names), names))
     found.update([(_form(name), name) for name in names if not name.isascii()])
     return found

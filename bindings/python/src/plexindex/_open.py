@@ -151,7 +151,7 @@ def open(
     if renew is None:
         index = _lazy_index.open_lazily(_accelerator.library_path(), texts, numbers, rules, progress)
     if index is None:
-        index = _opened(texts, numbers, rules, progress, renew)
+        index = _open_with_ctypes(texts, numbers, rules, progress, renew)
     given = {
         "user": user,
         "library_ttl": library_ttl,
@@ -177,13 +177,13 @@ def open(
     return index
 
 
-_again: "dict[str, Index]" = {}
+_reopened: "dict[str, Index]" = {}
 
 
 class _UnavailableIndex:
-    """Stands for an index that cannot be opened again, and for its libraries: each use says why.
+    """Replaces a pickled index that cannot be opened, and its libraries. Each use raises the error.
 
-    An error while it is loaded would end a worker of a multiprocessing.Pool, and the pool would wait for ever.
+    An error during unpickling would end a worker of a multiprocessing.Pool, and the pool would wait for ever.
     """
 
     __slots__ = ("_error",)
@@ -192,7 +192,7 @@ class _UnavailableIndex:
         self._error = error
 
     def library(self, *_: object, **__: object) -> "_UnavailableIndex":
-        """One of its libraries."""
+        """Returns an object that raises the error at each use."""
         return self
 
     def _refuse(self, *_: object) -> "Any":
@@ -216,7 +216,7 @@ class _UnavailableIndex:
 def _open_again(
     folder: str, server_url: "str | None", has_token: bool, given: "dict[str, Any]"
 ) -> "Index | _UnavailableIndex":
-    """Loads a pickled index: one index for each recipe, open until the process ends."""
+    """Opens a pickled index. Equal pickles give the same index, which stays open until the process ends."""
     from . import Error
 
     try:
@@ -227,7 +227,7 @@ def _open_again(
 
 def _opened_again(folder: str, server_url: "str | None", has_token: bool, given: "dict[str, Any]") -> "Index":
     name = repr((os.getpid(), folder, server_url, has_token, given))
-    found = _again.get(name)
+    found = _reopened.get(name)
     if found is not None and found.is_open:
         return found
     token: TokenArg = None
@@ -241,14 +241,14 @@ def _opened_again(folder: str, server_url: "str | None", has_token: bool, given:
                 f"the index of {server_url} was pickled, without its token: set PLEXINDEX_TOKEN, or name the token in "
                 "plexapi's config.ini, or open the index in each process"
             )
-    _again[name] = index = open(folder, server_url, token, **given)
+    _reopened[name] = index = open(folder, server_url, token, **given)
     return index
 
 
 def _configured(
     server_url: "Any", token: "Any", user: "Any", size_limit: "Any", database: "Any", mappings: "Any"
 ) -> "tuple[Any, ...]":
-    """Missing options, from the environment and from plexapi's file."""
+    """Returns the options, missing ones from the environment and plexapi's file."""
     from ._config import Setting, find
     from ._mapping import as_mapping
 
@@ -267,14 +267,14 @@ def _configured(
     return found.folder, found.url.value, token, renew, found.user, found.size_limit, found.database, found.mappings
 
 
-def _opened(
+def _open_with_ctypes(
     texts: "_lazy_index.Texts",
     numbers: "_lazy_index.Numbers",
     rules: "_lazy_index.Rules",
     progress: "ProgressArg",
     renew: "Renew | None",
 ) -> "Index":
-    """Opens through ctypes, without the accelerator."""
+    """Opens an index through ctypes, without the accelerator."""
     import ctypes
 
     from . import Index, _native

@@ -36,7 +36,7 @@ def last_component(path: str) -> str:
 
 def relations(path: str, others: Sequence[str]) -> list[int]:
     """Compares a path with each of the others: see plexindex_compare_paths()."""
-    # Here, since the drop-in's import needs only the texts of paths.
+    # Imported at first use: importing the drop-in needs only the functions above.
     import ctypes
 
     from . import _calls, _native
@@ -45,7 +45,7 @@ def relations(path: str, others: Sequence[str]) -> list[int]:
     native = _native.load()
     # The library's texts end at a NUL. No path has one, so replacing it makes no two files equal.
     raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))
-    # What is longer than a path can be is compared as it is.
+    # Texts that are too long for a path are compared byte by byte.
     if len(raw) > LONGEST_PATH:
         return [c.PATHS_EQUAL if text == raw else 0 for text in block]
     joined = b"\0".join([*(b"" if len(text) > LONGEST_PATH else text for text in block), b""])
@@ -67,7 +67,7 @@ def lies_under(path: str, folders: Sequence[str]) -> bool:
 
 
 def mapped(path: str, host: str | None, server: str | None) -> str | None:
-    """The path under the server's folder instead of the host's; None when it does not lie there."""
+    """Replaces the host's folder by the server's; None if the path does not lie in the host's folder."""
     if not host or not server:
         return None
     below, windows = host.rstrip("/\\"), is_windows(server)
@@ -82,9 +82,9 @@ def mapped(path: str, host: str | None, server: str | None) -> str | None:
 
 
 def best(rows: Iterable[tuple[T, list[str]]], path: str, other: str | None) -> list[T]:
-    """The rows that fit the path best, by match kind; ``other`` is the path after mappings.
+    """Returns the rows that fit the path best. ``other``: the path after mappings.
 
-    Exact, exact in the normal form, the same for the mapped path, then the longest common end.
+    The order: equal bytes, equal normal form, the same for the mapped path, then the longest common end.
     """
     files = [(row, file) for row in rows for file in row[1]]
     listed = [file for _, file in files]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class Places:
-    """The folders of an index's libraries. ``asked``: the library that is compared, or all."""
+    """The folders of all libraries on this machine. ``asked``: the library to compare, or all."""
 
     def __init__(self, index: Index, asked: Library) -> None:
         self.index, self.asked = index, asked
@@ -63,12 +63,12 @@ class Places:
         return [] if place is None else self.locations[place]
 
     def owners_elsewhere(self, folder: bytes) -> list[LibraryInfo] | None:
-        """The other libraries that own a folder, by its innermost location."""
+        """Returns the libraries that are not compared and own a folder, by its innermost location."""
         place = max((place for place in self.others if is_in(folder, place)), key=len, default=b"")
         return None if len(self.innermost(folder) or b"") >= len(place) else self.others[place]
 
     def files(self, folder: bytes, library: LibraryInfo) -> int:
-        """How many files a library lists below a folder: this one, and not another that ends alike."""
+        """Returns the number of files that a library lists below exactly this folder, not one with the same end."""
         found = self.index.folder(folder, self.library(library), offline=True)
         return found.files if found.match_kind in ("exact", "mapped") else 0
 
@@ -81,7 +81,7 @@ class Names:
         rules = [as_mapping(rule) for rule in given or ()]
         self._index, self._are_mapped = index, bool(rules)
         self.known = all(rule.kind != c.MAPPING_HOST_PATTERN for rule in rules)
-        """Whether the host's name of each listed path is known: a pattern over the host's paths leads one way."""
+        """Whether the host's path is known for each listed path. A pattern over host paths cannot be inverted."""
 
     def host(self, path: str) -> bytes:
         """Returns the host's path for a listed path."""

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ._rows import Row
     from ._tables import Op
 
-# One table has what a cache counts: rows by library, rows by library and title, missed paths. Other tables index a
-# library's listing, or that of its episodes and tracks: each value has some file names, and the empty name has the
-# number of values.
+# This table has the entries that a cache counts: rows by library, rows by library and title, and missed paths. Each
+# other table indexes one listing by file name: a library's, or that of its episodes or tracks. Its values hold the keys
+# and paths for a share of the file names; the value with the empty name is their number.
 _ROWS = b"rows"
 _LISTED, _LEAVES = b"l", b"e"
 _SHAPE = b""
@@ -126,7 +126,7 @@ class PlexCache:
         ops: list[Op] = [(PUT, _ROWS, _entry(kind, library_name), pack(rows)), (CLEAR, table, b"", b"")]
         ops.append((PUT, table, _SHAPE, str(len(files)).encode()))
         ops += [(PUT, table, _bucket(number), text) for number, text in enumerate(files) if text]
-        # All or none: the index and the rows must agree.
+        # In one transaction: the index and the rows must agree.
         self._store.write(ops, self._library_ttl)
         return len(rows)
 
@@ -150,10 +150,10 @@ class PlexCache:
     def _match(
         self, library_name: str, path: str, other: str | None = None, *, leaves: bool = False
     ) -> tuple[list[str], list[str]] | None:
-        """The keys of the items that fit a path best, ``other`` being the path after mappings; and those of the other
-        items with a file of that name, unless the path itself is listed or mapped.
+        """Returns the keys of the items that fit a path best; None without a current listing.
 
-        From a listing that has not expired; None when there is none.
+        ``other``: the path after mappings. Also returns the keys of the other items with a file of that name, unless
+        the path itself is listed or mapped.
         """
         kind = _LEAVES if leaves else _LISTED
         table = kind + name_of(library_name)

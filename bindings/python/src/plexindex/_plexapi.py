@@ -33,7 +33,7 @@ def _open(server: Any, cache_dir: PathArg | None, options: dict[str, Any]) -> In
 
 
 def certificate_options(verify: object) -> dict[str, Any]:
-    """The options of :func:`plexindex.open` for what ``requests`` calls ``verify``."""
+    """Returns the options of :func:`plexindex.open` for the ``verify`` of ``requests``."""
     if verify is False:
         return {"accept_invalid_certs": True}
     return {"ca_file": verify} if isinstance(verify, str) else {}
@@ -43,7 +43,7 @@ def _user_of(server: Any) -> str | None:
     """Returns the account of the server's token, if plexapi has fetched it already."""
     account = vars(server).get("_myPlexAccount")
     facts = {} if account is None else vars(account)
-    # With another token it would be another user.
+    # The account may belong to an earlier token.
     if not server._token or server._token not in (facts.get("_token"), facts.get("authToken")):
         return None
     name = facts.get("uuid") or facts.get("id")
@@ -83,7 +83,7 @@ def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any)
 
 
 class _HoldsToken:
-    """Base of what holds plexapi's connection with the token. It refuses to be pickled, which would store the token."""
+    """Base of classes that hold plexapi's connection. They cannot be pickled, since that would store the token."""
 
     _instead: str
 
@@ -161,7 +161,7 @@ class Origin:
         self.plex, self.index, self.library = plex, index, library
 
 
-# Seconds; see `SectionIndex.patience`.
+# The first and the longest `SectionIndex.patience`, in seconds.
 _PATIENCE, _MOST_PATIENCE = 1.0, 16.0
 
 
@@ -283,7 +283,7 @@ class SectionIndex(_HoldsToken, _LibraryMethods):
         return f"<plexindex.SectionIndex {self._section.title!r} on {self.index.cache_dir!r}>"
 
 
-# plexapi's title: a library that was selected by its uuid has none.
+# Without `title`, which is plexapi's: a library that was selected by its uuid has none.
 _OURS = frozenset(name for name in dir(Library) if not name.startswith("_")) - {"title"}
 
 

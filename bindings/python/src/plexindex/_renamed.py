@@ -1,6 +1,6 @@
-"""Differences that a rename on the server would explain. They are held back until the server has answered.
+"""Holds back differences that a rename may explain, until the server has answered.
 
-A rename that moved no clock of the server's looks like a file that is gone and a new one.
+A rename that changed no clock of the server looks like a missing file and a new one.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 # Maximum number of items that a run requests, 64 at a time.
 _ASKED = 256
-# Most new files, and most further files of items, that are held back.
-_HELD = 8192
+# Maximum number of new files, and of further files of items, to hold back.
+_MAX_HELD = 8192
 
 
 class Renames:
@@ -38,7 +38,7 @@ class Renames:
     def __init__(self, places: Places, walk: Walk, listing: Listing) -> None:
         self._places, self._walk, self._listing = places, walk, listing
         self.may_ask = False
-        """Whether anything is held back."""
+        """Whether the server may be asked. If not, nothing is held back."""
         self.unasked = 0
         """Items that may have been renamed and were not requested."""
         self.failed = False
@@ -53,17 +53,17 @@ class Renames:
         self._further: list[tuple[str, Difference]] = []
         # Libraries with more new files, or more further files, than are held back.
         self._flooded: set[str] = set()
-        self._told_further: set[str] = set()
+        self._reported_further: set[str] = set()
 
     def holds_file(self, one: OnDisk, difference: Difference) -> bool:
         """Returns whether a difference of a file is held back: the file may be an item's new or old name."""
-        if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _HELD:
+        if self.may_ask and difference.what == "ambiguous" and len(self._shared) < _MAX_HELD:
             self._shared.append(one)
             self._ambiguous.append(difference)
             return True
         if not self.may_ask or difference.reason_code != "not_scanned":
             return False
-        if len(self._new) == _HELD:
+        if len(self._new) == _MAX_HELD:
             self._flooded |= {owner.uuid for owner in self._places.owners(one[0])}
             return False
         self._new.append(one)
@@ -77,10 +77,10 @@ class Renames:
                 held.append((library, difference))
                 return True
         elif difference.what == "several_paths" and self.may_ask:
-            if len(self._further) < _HELD:
+            if len(self._further) < _MAX_HELD:
                 self._further.append((library.uuid, difference))
                 return True
-            self._told_further.add(library.uuid)
+            self._reported_further.add(library.uuid)
         return False
 
     def resolve(self) -> Iterator[Difference]:
@@ -92,10 +92,10 @@ class Renames:
         def is_asked(library: str, item: Item | None) -> bool:
             return item is not None and library in changed and (library, item.rating_key) in keys
 
-        for library, item, path in listing.otherwise:
+        for library, item, path in listing.respelled:
             if is_asked(library.uuid, item):
                 held.append((path, False, "", b""))
-        yield from self._walk.differing(held)
+        yield from self._walk.recheck_differences(held)
         yield from self._unanswered()
         gone = [(uuid, one) for uuid, held in self._gone.items() for _, one in held]
         for uuid, difference in gone + self._further:
@@ -105,12 +105,12 @@ class Renames:
         listing.forget_seen()
         for (uuid, root), one in list(listing.compared.items()):
             for difference in listing.below(one.library, root, one.empty) if uuid in changed else ():
-                is_told = difference.what == "several_paths" and uuid in self._told_further
+                is_told = difference.what == "several_paths" and uuid in self._reported_further
                 if is_asked(uuid, difference.item) and not is_told:
                     yield difference
 
     def _unanswered(self) -> Iterator[Difference]:
-        """Differences of files of several items for which the server did not answer."""
+        """Yields the differences of shared files for which the server did not answer."""
         paths = [path for path, *_ in self._shared] if self.failed else []
         answers = self._places.index.match_paths(self._places.asked, paths, offline=True) if paths else ()
         for answer, difference in zip(answers, self._ambiguous):
@@ -118,13 +118,15 @@ class Renames:
                 yield difference
 
     def _first_candidates(self) -> list[Unsure]:
-        """The items to ask for first: of libraries that have two of what a rename leaves behind, which are new files,
-        files that are gone, and files that are listed in another spelling.
+        """Returns the items to request first.
+
+        A rename leaves a missing file, and a new one or one in another spelling. So only libraries with two of these
+        are asked for their items.
         """
         places, owners_of_new = self._places, [self._places.owners(path) for path, *_ in self._new]
         new = {owner.uuid for owners in owners_of_new for owner in owners} | self._flooded
         otherwise: dict[str, list[Unsure]] = {}
-        for library, item, _ in self._listing.otherwise:
+        for library, item, _ in self._listing.respelled:
             otherwise.setdefault(library.uuid, []).append((library, item))
         found: list[Unsure] = []
         for uuid, gone in self._gone.items():
@@ -137,7 +139,7 @@ class Renames:
         shared = [(path, places.owners(path)) for path, *_ in self._shared]
         for owner in {owner.uuid: owner for _, owners in shared for owner in owners}.values():
             if owner.uuid in new - self._flooded:
-                found += self._sharing(owner, [path for path, owners in shared if owner in owners])
+                found += self._items_sharing(owner, [path for path, owners in shared if owner in owners])
         found += self._gone_of_others()
         for uuid, unsure in otherwise.items():
             if uuid not in self._flooded and (uuid in new or uuid in self._gone):
@@ -145,8 +147,9 @@ class Renames:
         return found
 
     def _gone_of_others(self) -> list[Unsure]:
-        """The items of libraries that are not asked whose files are gone from a folder that they share, and in which
-        files are new: one of those may be theirs.
+        """Returns items of the libraries that are not compared, if a file of theirs is missing from a shared folder.
+
+        A new file in such a folder may be the renamed file of one of these items.
         """
         places = self._places
         found: list[Unsure] = []
@@ -164,15 +167,16 @@ class Renames:
         return found
 
     def _request_items(self, unsure: Collection[Unsure]) -> tuple[set[tuple[str, str]], set[str]]:
-        """Asks the server for items. A file that one of them has now may be what another one was called, so that one is
-        asked for next. Which items were asked for, and which libraries have some with other files since, or no more.
+        """Requests items, and then further items that share a file with a renamed one.
+
+        Returns the requested items, and the libraries in which one of them lost or changed its files.
         """
         places, index = self._places, self._places.index
         keys: set[tuple[str, str]] = set()
         changed: set[str] = set()
         compared = {uuid for uuid, _ in self._listing.compared}
         while unsure and not self.failed:
-            # An item may appear with several of its files. One that it still has says nothing about the others.
+            # An item may appear with several of its files. It may still have one and have lost another.
             by_key: dict[tuple[str, str], list[Unsure]] = {}
             for library, item in unsure:
                 by_key.setdefault((library.uuid, item.rating_key), []).append((library, item))
@@ -199,11 +203,11 @@ class Renames:
                     self.failed = True
                 elif any(not _is_of(answer, item) for answer in answers):
                     changed.add(library.uuid)
-                    unsure += self._sharing(library, item.paths)
+                    unsure += self._items_sharing(library, item.paths)
         return keys, changed
 
-    def _sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
-        """The items of a library that share one of these files: some may have lost it."""
+    def _items_sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
+        """Returns the items of a library that share one of these files: some may have lost it."""
         answers = self._places.index.match_paths(self._places.library(library), paths, offline=True) if paths else ()
         several = [answer for answer in answers if answer.match_kind in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]

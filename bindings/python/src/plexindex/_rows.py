@@ -1,10 +1,11 @@
-"""Rows of a library as the drop-in keeps them: taken from items, written as one text, read back as dicts.
+r"""Rows of a library as the drop-in stores them: taken from items, encoded as one text, decoded to dicts.
 
-The text is a line ``plexindex 1``; a line with the count of rows, the flags, for each row that has not just one path
-``row:paths``, rows counted from 0, and for each without a title ``row:-``; then the keys of all rows, the titles of all
-and the paths of all, separated by NUL. Flags: ``-`` for none; ``e``: a NUL in them stands as the characters 1 and
-``0``, and 1 as 1 and ``1``; ``s``: lone surrogates are in them. Columns, because joining and splitting strings is what
-Python does fastest.
+The text begins with the line ``plexindex 1``. The second line has the number of rows, the flags, ``row:paths`` for each
+row without exactly one path, and ``row:-`` for each row without a title; rows count from 0. Then come the keys of all
+rows, all titles and all paths, separated by NUL: joining and splitting columns is fastest in Python.
+
+Flags: ``-``: none; ``e``: NUL is escaped as ``\1`` and ``0``, and ``\1`` as ``\1`` and ``1``; ``s``: there are lone
+surrogates.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ _HEAD = "plexindex 1\n"
 
 
 def extract(item: Any) -> Row | None:
-    """``{'key': str, 'title': str | None, 'file_paths': [str]}`` of an item; None without a key, or when it raises."""
-    # plexapi sends a request when an empty attribute of an item is read.
+    """Returns the row of an item: ``key``, ``title`` and ``file_paths``. None without a key, or if the item fails."""
+    # Otherwise plexapi sends a request when an empty attribute is read.
     known = getattr(item, "__dict__", None)
     reloads = known is not None and known.get("_autoReload") is True
     try:
@@ -82,9 +83,9 @@ def find_in(count: int, name: str) -> int:
 
 
 def pack_files(rows: list[Row]) -> list[bytes]:
-    """Keys and paths by file name: in each value pairs of a key and a path, all separated by NUL.
+    """Returns the values of an index by file name: pairs of a key and a path, all separated by NUL.
 
-    What no path of a file can be is left out, as are keys with a NUL.
+    Invalid paths, and keys with a NUL, are left out.
     """
     from binascii import crc32
 
@@ -136,7 +137,7 @@ def unpack(text: bytes | bytearray) -> list[Row]:
     if not count:
         return []
     collecting = gc.isenabled()
-    # The collector is paused: nothing here can be garbage yet, and looking for it takes longer than everything else.
+    # The garbage collector is paused: it would find nothing, and take longer than everything else.
     gc.disable()
     try:
         fields = str(memoryview(text)[head + 1 :], "utf-8", "surrogatepass" if "s" in flags else "strict").split("\0")
@@ -159,7 +160,7 @@ def unpack(text: bytes | bytearray) -> list[Row]:
 
 
 def _files(paths: list[str], odd: list[str]) -> list[list[str]]:
-    """The paths by row: one each, except for the named rows."""
+    """Returns the paths of each row: one each, except for the rows in ``odd``."""
     files: list[list[str]] = []
     at = 0
     for entry in odd:

@@ -22,7 +22,7 @@ _BACKSLASH = re.compile(r"\\\\|\\(?![1-9]|g<)")
 
 
 class Rules:
-    """The rules of a cache, in order. The library has compiled them before and refused invalid ones."""
+    """The rules of a cache, in order. The library has refused invalid ones before."""
 
     def __init__(self, mappings: Iterable[MappingArg]) -> None:
         rules = [rule if isinstance(rule, Mapping) else Mapping.host_prefix(*rule) for rule in mappings]
@@ -33,12 +33,13 @@ class Rules:
         """Whether a listed file may have another name on the host."""
 
     def to_server(self, path: str) -> list[str]:
-        """Possible names of the path on the server."""
+        """Returns the path after each rule that matches it."""
         return [found for found in (rule(path) for rule in self._to_server) if found]
 
     def best(self, rows: Keyed, path: str, other: str | None) -> tuple[list[str], bool]:
-        """The rows that fit the path best: a listed path comes before a mapped one. And whether it is listed or mapped:
-        otherwise the ends of paths agree.
+        """Returns the rows that fit the path best, and whether the path is listed or mapped.
+
+        A listed path comes first, then a mapped one, then the longest common end.
         """
         for name in (path, *self.to_server(path), *([other] if other else [])):
             found = _listing(rows, name)

@@ -1,4 +1,4 @@
-"""The index behind the drop-in: of the server of a real plexapi section, in the folder of the host's caches."""
+"""The index behind the drop-in, for a real plexapi section. Its folder is beside the host's caches."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 
     from ._plexapi import SectionIndex
 
-# By folder, server, and how it is reached. They stay open until the process ends: a host does not close what it did not
-# open.
+# Open indexes by folder, server and connection options. They stay open until the process ends, since a host does not
+# close what it did not open.
 _indexes: dict[tuple[Any, ...], _plexapi.ServerIndex] = {}
 _opening = closing_lock()
-# Folders that cannot be used, as the log says already.
+# Folders that cannot be used, each logged once.
 _unusable: set[str] = set()
-# By the identities of plexapi's object and of the cache: what was found for them, so that it is not examined for each
-# path. Few are kept, since each keeps its objects.
+# Recent results by the ids of plexapi's server and of the cache, so that these are not examined for each path. Few are
+# kept, since each entry keeps its objects alive.
 _recent: dict[tuple[int, int], tuple[Any, Any, str, dict[Any, SectionIndex]]] = {}
 _MOST_RECENT = 16
 
 
 def section_index(section: Any, *caches: object) -> SectionIndex | None:
-    """The index of a section, in ``index`` beside the data of the first cache that is the drop-in's.
+    """Returns the index of a section, in the folder ``index`` beside the first cache of the drop-in.
 
-    None without such a cache; for a stand-in of a section; and where the section's session connects in a way of its
-    own, as through a proxy, which an index could not follow.
+    None without such a cache, for a stand-in of a section, and if the section's session connects in a special way that
+    an index cannot follow, such as through a proxy.
     """
     cache = next((one for one in caches if isinstance(one, (PlexCache, MatchCache))), None)
     server: Any = getattr(section, "_server", None)
@@ -70,10 +70,10 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> _plexapi.ServerInde
             options = _plexapi.certificate_options(verify)
             try:
                 os.makedirs(folder, mode=0o700, exist_ok=True)
-                _introduce(server, folder)
+                _share_client_identifier(server, folder)
                 index = _indexes[name] = _plexapi.from_server(server, folder, mappings=rules, **options)
             except (Error, OSError) as error:
-                # The host's caches work without it.
+                # The caches work without an index.
                 if folder not in _unusable:
                     _unusable.add(folder)
                     host_log("Cache").warn(f"The index cannot be used, so Plex is asked for each file: {error}")
@@ -81,8 +81,8 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> _plexapi.ServerInde
     return index
 
 
-def _introduce(server: Any, folder: str) -> None:
-    """Makes a new index use the host's client identifier: with one of its own Plex would know one more device."""
+def _share_client_identifier(server: Any, folder: str) -> None:
+    """Makes a new index use the host's client identifier. With its own, Plex would list one more device."""
     file = os.path.join(folder, "plexindex-client-id")
     identifier = server._headers().get("X-Plex-Client-Identifier")
     if os.path.exists(file) or not isinstance(identifier, str):
@@ -94,15 +94,13 @@ def _introduce(server: Any, folder: str) -> None:
 
 
 def _is_real(thing: object, module: str, name: str) -> bool:
-    """Whether a thing is of plexapi's class. A mock is not, whatever it says of its class."""
+    """Returns whether an object really has plexapi's class. A mock may claim it."""
     kind = getattr(sys.modules.get(module), name, None)
     return isinstance(kind, type) and issubclass(type(thing), kind)
 
 
 def _verification(server: Any) -> bool | str | None:
-    """How the server's certificate is checked: as ``requests`` says it. None where the session does what an index
-    cannot do.
-    """
+    """Returns the ``verify`` of ``requests`` for the server. None if the session does what an index cannot do."""
     requests: Any = sys.modules.get("requests")
     session: Any = getattr(server, "_session", None)
     if requests is None or type(session) is not requests.Session:

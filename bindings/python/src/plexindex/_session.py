@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from typing import Any, Union
 
     from ._callbacks import ProgressArg, Renewal
-    from ._calls import Call, Flight
+    from ._calls import AcceleratorCall, Call
     from ._native import COptions, Native
 
     ChosenArg = Union[str, int, Chosen, None]
@@ -44,15 +44,15 @@ def initial_state(native: Native, handle: int | None) -> dict[str, Any]:
 class Session:
     """An open handle and the calls that are in flight on it.
 
-    The library cannot detect a call on a handle that was closed, so none is made: a call first registers itself, then
-    looks whether the session is open; a close first says that it is not, then waits for those that are registered.
+    The library cannot detect a call on a closed handle, so the session prevents it. A call registers itself first, and
+    then checks that the session is open. A close marks the session as closed, and then waits for registered calls.
     """
 
     _native: Native
     _selected: dict[tuple[int, str], Selected]
     _tables: dict[bytes, TableHandle]
     # Calls in flight, with their fork generation. A dict: adding and removing are atomic.
-    _calls: dict[Call | Flight, int]
+    _calls: dict[Call | AcceleratorCall, int]
     _wakeup: Any
     _cell: ctypes.c_void_p
     _renewal: tuple[Renewal | None, Any]
@@ -66,9 +66,9 @@ class Session:
         self._cache_dir = os.fsdecode(options.cache_dir.data or b"")
         self.__dict__.update(initial_state(native, None))
         self._closing = closing_lock()
-        # The library calls it for as long as it is open.
+        # Kept alive: the library calls it as long as the index is open.
         self._renewal = renewal, options.renew_token
-        # A function and arguments with which another process opens the same index. It holds no token.
+        # A function and its arguments, without the token. Another process opens the same index with them.
         self._recipe: tuple[Any, ...] | None = None
         self._handle: int | None = None
         status, text = _calls.call(native.open, ctypes.byref(options), ctypes.byref(self._cell))
@@ -83,8 +83,8 @@ class Session:
 
         Closing again does nothing. From within a progress callback of this index it is refused.
         """
-        me = get_ident()
-        if any(call.thread == me and call.watch.reporting for call in list(self._calls)):
+        this_thread = get_ident()
+        if any(call.thread == this_thread and call.watch.reporting for call in list(self._calls)):
             raise Error("an index cannot be closed from its progress callback: return False or raise to end the call")
         self._open = False
         with self._closing:
@@ -92,8 +92,8 @@ class Session:
                 return
             self._cell.value = None
             self._native.wake_waiting(self._handle, None)
-            if not self._wait_for_calls(me):
-                # It stays open until the process ends, which is soon.
+            if not self._wait_for_calls(this_thread):
+                # The interpreter is ending: the handle stays open until the process ends.
                 self._handle = None
                 return
             # No fast lookup is running: it would hold the interpreter's lock, which this thread has.
@@ -129,10 +129,10 @@ class Session:
         reserve: int = 0,
         buffer: bool = True,
     ) -> tuple[int, bytes | bytearray]:
-        """A call that takes a plexindex_query, and perhaps a count and a buffer. Returns status and answer."""
+        """Calls a function with a plexindex_query, and perhaps a count and a buffer. Returns status and answer."""
         call = _calls.take()
         try:
-            self._calls[call] = _calls.Generation.number
+            self._calls[call] = _calls.ForkCount.number
             _ending.inside[call] = call.thread
             if not self._open or _ending.refused():
                 raise self._closed_error()
@@ -169,7 +169,7 @@ class Session:
         *,
         at_once: bool = False,
     ) -> bytes | bytearray:
-        """A block of answers."""
+        """Calls a function that returns a block of answers. Returns the block."""
         flags = (c.QUERY_OFFLINE if offline else 0) | (c.QUERY_AT_ONCE if at_once else 0)
         _, block = self._query(function, library, text, deadline, flags, progress, count=count, reserve=reserve)
         if log_lines(block):
@@ -183,9 +183,7 @@ class Session:
         library: ChosenArg | Session | TableHandle | ctypes.Structure,
         reserve: int | None = None,
     ) -> bytes:
-        """A call on the handle (``library=self``), a library, a table, or a struct that has a library; with ``reserve``
-        one that fills a buffer.
-        """
+        """Makes a call and returns its answer; see :meth:`_ask`."""
         return bytes(self._ask(function, *arguments, library=library, reserve=reserve)[1])
 
     def _run_command(self, function: Any, *arguments: Any, library: ChosenArg | Session) -> None:
@@ -201,10 +199,14 @@ class Session:
         reserve: int | None = None,
         detach: bool = False,
     ) -> tuple[int, bytes | bytearray]:
-        """Makes a call and returns its status and answer. With ``detach`` a large answer is not copied."""
+        """Makes a call and returns its status and answer.
+
+        ``library``: the first argument: self for the handle, a library, a table, or a struct that has a library.
+        ``reserve``: the call fills a buffer of at least this size. ``detach``: a large answer is not copied.
+        """
         call = _calls.take()
         try:
-            self._calls[call] = _calls.Generation.number
+            self._calls[call] = _calls.ForkCount.number
             if not self._open:
                 raise self._closed_error()
             pointer = self._handle if library is self else self._pointer(library)
@@ -221,7 +223,7 @@ class Session:
         """plexindex_lookup_key() as a call in flight, for interpreters without a global lock."""
         call = _calls.take()
         try:
-            self._calls[call] = _calls.Generation.number
+            self._calls[call] = _calls.ForkCount.number
             if not self._open:
                 raise self._closed_error()
             return self._native.lookup_key(library, path)  # type: ignore[no-any-return]
@@ -241,7 +243,7 @@ class Session:
         self._do(self._native.get_library, kind, raw or None, len(raw), ctypes.byref(pointer), library=self)
         found = self._selected.setdefault((kind, selector), Selected(self._native, pointer.value or 0))
         if not self._open:
-            # It was closed meanwhile, and that close may have missed this handle.
+            # Another thread closed the index, and may have missed this handle.
             found.retire()
             raise self._closed_error()
         return found
@@ -291,8 +293,8 @@ class Session:
             return ClosedError("the Python interpreter is ending: only the thread that ends it may still ask")
         return ClosedError(f"the index on {self._cache_dir!r} is closed: open it again")
 
-    def _ended(self, status: int, text: bytes, lines: list[tuple[int, bytes]] | None) -> None:
-        """Ends a call of the accelerator: raises its error, hands on its log lines, wakes a close that waits."""
+    def _end_accelerated_call(self, status: int, text: bytes, lines: list[tuple[int, bytes]] | None) -> None:
+        """Ends a call of the accelerator: wakes a waiting close, passes on log lines, and raises the error."""
         self._wake()
         _log.hand_on([(level, line.decode("utf-8", "replace")) for level, line in lines or ()])
         if status >= c.FIRST_ERROR:
@@ -310,15 +312,15 @@ class Session:
                 # Another thread woke it already.
                 pass
 
-    def _wait_for_calls(self, me: int) -> bool:
+    def _wait_for_calls(self, this_thread: int) -> bool:
         """Waits for calls in flight. False if the interpreter has ended their threads."""
         wakeup = allocate_lock()
         wakeup.acquire()
         self._wakeup = wakeup
         while True:
-            # A call of this thread cannot be in flight: an interruption kept it from being removed.
-            born = _calls.Generation.number
-            if not any(call.thread != me and began == born for call, began in list(self._calls.items())):
+            # A registered call of this thread has ended: an interruption kept it from being removed.
+            forks = _calls.ForkCount.number
+            if not any(call.thread != this_thread and began == forks for call, began in list(self._calls.items())):
                 return True
             if sys.is_finalizing():
                 return False

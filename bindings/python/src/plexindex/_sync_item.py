@@ -1,4 +1,4 @@
-"""The items that the drop-in returns: what a host writes depends on them, so they must be what Plex has now."""
+"""The items that the drop-in returns. A host writes to them, so they must agree with what Plex has now."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
     from ._items import Item
     from ._plexapi import SectionIndex, _Facts
 
-# Attributes that hosts read of films, and that plexapi's episodes and tracks lack.
+# Attributes of films that hosts read, and that plexapi's episodes and tracks lack.
 _OF_FILMS = {"studio": None, "tagline": None, "originalTitle": None, "actors": (), "genres": (), "collections": ()}
 
 
 class SyncItem(LightItem):
-    """An item of the index: its key, type and files are known; anything else is plexapi's object, fetched once.
+    """An item of the index. Its key, type and files are known; all else comes from plexapi's object, fetched once.
 
-    An index may be an hour old. So the object must still have the file for which the item was found; otherwise the
-    index asks again for it, and the host's 'not found' is raised, unless the path that was asked is one of its files.
+    An index may be an hour old. So the fetched object must have the file by which the item was found. Otherwise the
+    item is invalidated in the index, and the host's 'not found' is raised, unless the item has the searched path.
     """
 
     def __init__(self, section: SectionIndex, item: Item | _Facts, asked: Sequence[str] = ()) -> None:
-        """``asked``: the path that was asked, in each spelling."""
+        """``asked``: the searched path, in each spelling."""
         super().__init__(section, item)
         self._asked = asked
 
@@ -73,7 +73,7 @@ class SyncItem(LightItem):
 
 
 class LeafItem:
-    """plexapi's episode or track with the attributes of films that hosts read: empty."""
+    """An episode or track of plexapi, with empty values for the attributes of films that hosts read."""
 
     def __init__(self, item: Any) -> None:
         self._item = item
@@ -94,7 +94,7 @@ class LeafItem:
 
 
 def as_leaf(item: Any) -> Any:
-    """Episodes and tracks of plexapi with the attributes of films; other items as they are."""
+    """Wraps an episode or track of plexapi in a :class:`LeafItem`; returns other items as they are."""
     return LeafItem(item) if type(item).__module__ in ("plexapi.video", "plexapi.audio") else item
 
 

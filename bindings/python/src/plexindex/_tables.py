@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     """PUT, REMOVE or CLEAR; the table; the entry's name; its value."""
 
 # Retries if other threads close the index meanwhile.
-_PERSISTENCE = 20
-_MOST = 2**63 - 1
-_LONGEST = 400_000
+_MAX_RETRIES = 20
+_MAX_LIMIT = 2**63 - 1
+_LONGEST_NAME = 400_000
 
 PUT, REMOVE, CLEAR = c.TABLE_PUT, c.TABLE_REMOVE, c.TABLE_CLEAR
 ALL = b""
@@ -33,9 +33,9 @@ ALL = b""
 
 
 def name_of(text: object) -> bytes:
-    """A text as bytes, unambiguously; a long one as a digest. Other values are formatted first."""
+    """Returns a unique name for a text: its bytes, or a digest if it is long. Other values are formatted first."""
     raw = (text if isinstance(text, str) else str(text)).encode("utf-8", "surrogatepass")
-    if len(raw) <= _LONGEST:
+    if len(raw) <= _LONGEST_NAME:
         return raw
     from hashlib import blake2b
 
@@ -45,9 +45,9 @@ def name_of(text: object) -> bytes:
 def whole(limit: object) -> int:
     """Converts a limit in bytes to the library's type."""
     try:
-        return min(max(1, int(limit)), _MOST)  # type: ignore[call-overload, no-any-return]
+        return min(max(1, int(limit)), _MAX_LIMIT)  # type: ignore[call-overload, no-any-return]
     except (TypeError, ValueError, OverflowError):
-        return _MOST
+        return _MAX_LIMIT
 
 
 def _ttl_ms(ttl: float | None) -> int:
@@ -62,18 +62,18 @@ class TableStore:
     """The tables in a folder. A call after a close opens them again."""
 
     def __init__(self, folder: str, limit: object, mappings: Iterable[MappingArg] = ()) -> None:
-        """Opens them, and creates the folder and those above it. Invalid mappings are refused."""
-        # Absolute: the current folder may change before it is opened again.
+        """Opens the tables, and creates missing folders. Refuses invalid mappings."""
+        # Absolute, since the current folder may change before the tables are opened again.
         self.folder = folder = os.path.abspath(folder)
         self._limit = whole(limit)
         self.mappings = tuple(mappings)
         self._opening = closing_lock()
         self._open: Index | None = None
         os.makedirs(os.path.dirname(folder), exist_ok=True)
-        self.index()
+        self.index()  # reports errors now
 
     def index(self) -> Index:
-        """Returns the open index."""
+        """Returns the open index; opens it if it was closed."""
         found = self._open
         if found is not None and found.is_open:
             return found
@@ -84,7 +84,7 @@ class TableStore:
             return found
 
     def close(self) -> None:
-        """Closes it. It opens again with the next call."""
+        """Closes the index. The next call opens it again."""
         with self._opening:
             found, self._open = self._open, None
         if found is not None:
@@ -92,7 +92,7 @@ class TableStore:
 
     def run(self, work: Callable[..., T], *arguments: Any) -> T:
         """Calls a function with the index; retries if another thread closed it meanwhile."""
-        for _ in range(_PERSISTENCE):
+        for _ in range(_MAX_RETRIES):
             try:
                 return work(self.index(), *arguments)
             except Exception as error:
@@ -104,7 +104,7 @@ class TableStore:
         return work(self.index(), *arguments)
 
     def handle(self, table: bytes) -> TableHandle:
-        """The handle of a table, until the index is closed."""
+        """Returns the handle of a table, valid until the index is closed."""
         return self.run(_handle, table)
 
     def get(self, table: bytes, name: bytes) -> bytes | bytearray | None:
@@ -116,7 +116,7 @@ class TableStore:
         return self.run(_has, table, name)
 
     def put(self, table: bytes, name: bytes, value: bytes, ttl: float | None = None) -> None:
-        """Keeps a value. ``ttl`` in seconds: not more than 0 expires at once, None never."""
+        """Stores a value. ``ttl``: seconds until it expires; 0 or less: at once; None: never."""
         self.run(_put, table, name, value, _ttl_ms(ttl), self._limit)
 
     def remove(self, table: bytes, name: bytes) -> None:
@@ -148,7 +148,7 @@ def _handle(index: Index, table: bytes) -> TableHandle:
     found = index._tables.get(table)
     if found is not None:
         return found
-    # Imported here, as below: importing the module of the drop-in shall not take longer than a host's first answer.
+    # Imported at first use, as below: importing compat must not take longer than the first answer.
     import ctypes
 
     from ._library import TableHandle
@@ -158,7 +158,7 @@ def _handle(index: Index, table: bytes) -> TableHandle:
     index._do(index._native.get_table, table or None, len(table), flags, ctypes.byref(pointer), library=index)
     found = index._tables.setdefault(table, TableHandle(pointer.value or 0))
     if not index.is_open:
-        # Another thread closed it meanwhile and may have missed this handle.
+        # Another thread closed the index, and may have missed this handle.
         found.retire()
         raise index._closed_error()
     return found

@@ -1,4 +1,4 @@
-"""Evidence in a file's name and its folders: titles to search Plex for, and what speaks against an item.
+"""Reads a path: titles to search Plex for, and signs that it belongs to another item.
 
 The index has rules of its own for this (``matching::title_evidence``), which differ on purpose. The index
 asks for one title, since each costs a request; the drop-in asks for up to three, in the order of the host that it
@@ -25,21 +25,21 @@ _EPISODE = re.compile(
 _TRACK = re.compile(r"^\d{1,3}(?:-\d{1,3})?[ ._-]+")
 _SEASON = re.compile(r"(?:season|series|staffel|saison|temporada|s)[ ._-]*(\d{1,4})", re.IGNORECASE)
 _SPECIALS = re.compile(r"specials|season[ ._-]*0+", re.IGNORECASE)
-# Parts of folder names besides the name of a show, an album or a film.
-_BESIDE = re.compile(
+# Additions to the name of a show, an album or a film in a folder's name.
+_ADDITIONS = re.compile(
     r"\([^)]*\)|\[[^]]*\]|\{[^}]*\}|(?<![^\W_])(?:complete|collection|the series)(?![^\W_]).*", re.IGNORECASE
 )
 _ARTICLE = re.compile(r"^\W*(?:the|a|an)\W+", re.IGNORECASE)
 _DISC = re.compile(r"(?:cd|dis[ck])[ ._-]*\d+", re.IGNORECASE)
 _TITLE_AND_YEAR = re.compile(r".*\S[ ._-]*[(\[](?:19|20)\d\d[)\]].*")
 _NUMBERS = re.compile(r"\d+")
-_MOST = 3
-# Components that may carry a title: the file name and the folders above it.
-_TELLING = 4
+_MAX_TITLES = 3
+# Number of components to examine: the file name and the folders above it.
+_EXAMINED = 4
 
 
 def titles(path: str) -> list[str]:
-    """Up to three titles from the file's name and its folder, the likeliest first."""
+    """Returns up to three titles from the file's name and its folder, the likeliest first."""
     parts = components(path)
     stem = _stem(parts[-1]) if parts else ""
     folder = parts[-2] if len(parts) > 1 else ""
@@ -57,14 +57,14 @@ def leaf_titles(path: str) -> list[str]:
 
 
 def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
-    """Whether a path tells of another item than the one with these files: another year, show, season or number.
+    """Returns whether a path names another item than the one with these files: another year, show, season or number.
 
-    Only what the path has and the listed ones have not counts; that it tells nothing does not speak against an item.
+    Only folders that the listed files do not have count. A path without any of these facts contradicts nothing.
     """
     parts = components(path)
     known = [components(file) for file in listed]
     common = max((_common(parts, file) for file in known), default=0)
-    folders = parts[-_TELLING : len(parts) - max(common, 1)]
+    folders = parts[-_EXAMINED : len(parts) - max(common, 1)]
     if facts.get("type") == "movie":
         return _another_film(parts, folders, known, facts)
     if facts.get("type") == "track":
@@ -72,15 +72,15 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     if facts.get("type") != "episode":
         return False
     season = facts.get("parentIndex")
-    for above, folder in zip(parts[-_TELLING:], parts[-_TELLING + 1 : -1]):
-        told = _SEASON.fullmatch(folder)
-        if told is None and not _SPECIALS.fullmatch(folder):
+    for above, folder in zip(parts[-_EXAMINED:], parts[-_EXAMINED + 1 : -1]):
+        season_folder = _SEASON.fullmatch(folder)
+        if season_folder is None and not _SPECIALS.fullmatch(folder):
             continue
-        if isinstance(season, int) and folder in folders and (int(told[1]) if told else 0) != season:
+        if isinstance(season, int) and folder in folders and (int(season_folder[1]) if season_folder else 0) != season:
             return True
         # The folder above a season has the name of the show.
         show = facts.get("grandparentTitle")
-        if isinstance(show, str) and above in folders and not _alike(above, show):
+        if isinstance(show, str) and above in folders and not _is_same_name(above, show):
             return True
     numbers = _EPISODE.search(_stem(parts[-1]))
     number = facts.get("index")
@@ -91,9 +91,9 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
 
 
 def tells(path: str, listed: list[str], facts: dict[str, object]) -> bool:
-    """Whether a folder that a path shares with a listed file has the item's name: its title, show, artist or album.
+    """Returns whether the path shares a folder with a listed file that has the item's title, show, artist or album.
 
-    ``Season 01``, ``2024`` and ``BDMV/STREAM`` are in many folders, and tell of none.
+    Common folders such as ``Season 01``, ``2024`` and ``BDMV/STREAM`` name no item.
     """
     parts = components(path)
     known = [facts.get(name) for name in ("title", "originalTitle", "grandparentTitle")]
@@ -101,7 +101,7 @@ def tells(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     names = [name for name in known if isinstance(name, str) and name]
     for file in listed:
         shared = parts[len(parts) - _common(parts, components(file)) : -1]
-        if any(_alike(folder, name) for folder in shared for name in names):
+        if any(_is_same_name(folder, name) for folder in shared for name in names):
             return True
     return False
 
@@ -115,16 +115,16 @@ def _another_film(parts: list[str], folders: list[str], known: list[list[str]], 
         return False
     if not years & {year - 1, year, year + 1}:
         return True
-    # 'Title (1979)' that is neither the film's title nor what it is called where it is listed. A file whose own name
-    # tells the film may lie in any folder.
+    # The folder 'Title (1979)' contradicts if neither the film nor its listed folders have that name, and the file's
+    # own name is not the film's either.
     titles = [title for title in (facts.get("title"), facts.get("originalTitle")) if isinstance(title, str)]
     above = parts[-2]
     if not titles or above not in named or _TITLE_AND_YEAR.fullmatch(above) is None:
         return False
-    listed = [folder for file in known for folder in file[-_TELLING:-1]]
-    if any(_alike(above, name) for name in titles + listed):
+    listed = [folder for file in known for folder in file[-_EXAMINED:-1]]
+    if any(_is_same_name(above, name) for name in titles + listed):
         return False
-    return not any(_alike(_stem(parts[-1]), title) for title in titles)
+    return not any(_is_same_name(_stem(parts[-1]), title) for title in titles)
 
 
 def _another_album(parts: list[str], folders: list[str], facts: dict[str, object]) -> bool:
@@ -132,7 +132,8 @@ def _another_album(parts: list[str], folders: list[str], facts: dict[str, object
     artist, album = facts.get("grandparentTitle"), facts.get("parentTitle")
     if len(above) < 2 or above[-1] not in folders or not isinstance(artist, str) or not isinstance(album, str):
         return False
-    return _alike(above[-2], artist) and not _alike(re.sub(r"^(?:19|20)\d\d[ ._-]+", "", above[-1]), album)
+    folder = re.sub(r"^(?:19|20)\d\d[ ._-]+", "", above[-1])
+    return _is_same_name(above[-2], artist) and not _is_same_name(folder, album)
 
 
 def _common(one: list[str], other: list[str]) -> int:
@@ -144,15 +145,15 @@ def _common(one: list[str], other: list[str]) -> int:
     return count
 
 
-def _alike(folder: str, title: str) -> bool:
+def _is_same_name(folder: str, title: str) -> bool:
     """Returns whether both are the same name, without year, country and quality."""
-    return not {_letters(folder), _letters(_BESIDE.sub(" ", folder))}.isdisjoint(
-        {_letters(title), _letters(_BESIDE.sub(" ", title))}
+    return not {_letters(folder), _letters(_ADDITIONS.sub(" ", folder))}.isdisjoint(
+        {_letters(title), _letters(_ADDITIONS.sub(" ", title))}
     )
 
 
 def _letters(name: str) -> str:
-    """The name without year, quality, article, accents and other characters than letters."""
+    """Returns the letters and digits of a name, without year, quality, article and accents."""
     from unicodedata import normalize
 
     text = normalize("NFKD", _ARTICLE.sub("", _bare(name)).replace("&", "and")).lower()
@@ -165,7 +166,7 @@ def _stem(name: str) -> str:
 
 
 def _bare(text: str) -> str:
-    """The name up to its year or quality."""
+    """Returns the name up to its year or quality."""
     # The last year: a title may contain one.
     years = [found.start() for found in _YEAR.finditer(text, 1)]
     quality = _QUALITY.search(text, 1)
@@ -180,4 +181,4 @@ def _plain(text: str) -> str:
 
 
 def _distinct(*found: str) -> list[str]:
-    return list(dict.fromkeys(title for title in found if title))[:_MOST]
+    return list(dict.fromkeys(title for title in found if title))[:_MAX_TITLES]

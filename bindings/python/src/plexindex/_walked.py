@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from ._library import LibraryInfo
     from ._places import Places
 
-    # A file's path, whether another one differs in its case only, why it is not listed as a single item, and a detail.
+    # A file's path; whether another file differs in case only; why it is not listed as a single item; and a detail.
     OnDisk = tuple[bytes, bool, str, bytes]
 
 # Match kinds of a listed path.
 LISTED = ("confirmed", "exact", "mapped")
-# Names that a call of the library reads, folders that it is given, and the room for what it finds. A folder that has
-# more than there is room for is read again: the first one may have all films.
+# Per call: names to read, folders to pass, and the size of the answer buffer. A folder whose findings do not fit is
+# read again with a larger buffer. The first folder may have all films, so its buffer is larger.
 _NAMES, _FOLDERS, _ROOM, _FIRST_ROOM = 16_384, 4096, 1 << 20, 8 << 20
 # Leftovers in the folder of an unmounted disk: few names, left out by these rules.
 _FEW, _LEFTOVERS = 64, (b"hidden", b"system", b"empty")
@@ -46,8 +46,8 @@ _TEXTS = {
 class Walk:
     """Files and folders of the disk, compared with what is listed."""
 
-    def __init__(self, places: Places, without: Collection[str], told: Callable[[int], object] | None) -> None:
-        self._places, self._told = places, told
+    def __init__(self, places: Places, without: Collection[str], progress: Callable[[int], object] | None) -> None:
+        self._places, self._progress = places, progress
         self._rules = _left_out.rule_bits(without)
         self.files = 0
         """Media files that were found."""
@@ -55,32 +55,34 @@ class Walk:
         """Folders and links that could not be read."""
 
     def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
-        """Differences of a folder and everything below it: those of files with the file."""
+        """Yields the differences of a folder and everything below it, those of files with the file."""
         for differences, files in self._pages(top, self._rules):
             for difference in differences:
                 yield None, difference
             for one in files:
-                yield one, self._of_file(one)
+                yield one, self._file_difference(one)
 
     def media_below(self, top: bytes) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
-        """Differences of unreadable folders outside every library, and all media files there."""
+        """Yields all media files below a folder outside every library, and differences for unreadable folders."""
         return self._pages(top, _left_out.rule_bits(set(_left_out.RULES) - {"extension"}))
 
     def _pages(self, top: bytes, rules: int) -> Iterator[tuple[list[Difference], list[OnDisk]]]:
+        """Walks a folder. Yields the findings of each call: differences, and files not listed as a single item."""
         request = self._request(rules, _NAMES)
-        # A stack: the next folder is the last. There may be as many as a library has films.
-        left = [top]
-        twins: set[bytes] = set()
+        # A stack: the last folder is read next. There may be as many as a library has films.
+        to_read = [top]
+        twin_folders: set[bytes] = set()
         room = _FIRST_ROOM
         while True:
-            given = left[-_FOLDERS:]
-            del left[-_FOLDERS:]
-            given.reverse()
-            found = self._find(request, [(b"twin_folder" if one in twins else b"folder", one) for one in given], room)
+            folders = to_read[-_FOLDERS:]
+            del to_read[-_FOLDERS:]
+            folders.reverse()
+            given = [(b"twin_folder" if one in twin_folders else b"folder", one) for one in folders]
+            found = self._find(request, given, room)
             room = _ROOM
             self.files += request.files
-            if request.files and self._told is not None:
-                self._told(self.files)
+            if request.files and self._progress is not None:
+                self._progress(self.files)
             differences: list[Difference] = []
             files: list[OnDisk] = []
             at = 0
@@ -91,7 +93,7 @@ class Walk:
                 if what in (b"file", b"twin_file"):
                     files.append((path, what == b"twin_file", why.decode(), line))
                 elif what == b"unreadable":
-                    # A folder that does not exist is no difference itself: what is listed below it is one.
+                    # A missing folder is no difference. The files that are listed below it are.
                     if int(why) != errno.ENOENT:
                         differences.append(self.not_read(path, int(why), self._places.owners(path)))
                 else:
@@ -100,9 +102,9 @@ class Walk:
                     differences.append(Difference("left_out", path, None, rule, text_of_it, self._places.owners(path)))
             kinds, rest = found[at:-1:4], found[at + 2 :: 4]
             if b"twin_folder" in kinds:
-                twins.update([path for what, path in zip(kinds, rest) if what == b"twin_folder"])
+                twin_folders.update([path for what, path in zip(kinds, rest) if what == b"twin_folder"])
             rest.reverse()
-            left += rest
+            to_read += rest
             del found, kinds, rest
             yield differences, files
             if not request.walk:
@@ -113,7 +115,7 @@ class Walk:
         return CWalkRequest(ctypes.sizeof(CWalkRequest), library, limit=limit, rules=rules, flags=flags)
 
     def _find(self, request: CWalkRequest, given: list[tuple[bytes, bytes]], room: int = _ROOM) -> list[bytes]:
-        """The texts that plexindex_walk() finds: four for each finding, and an empty one."""
+        """Calls plexindex_walk(). Returns four texts for each finding, then an empty one."""
         request.folders = CBytes.of(b"".join([b"%b\0%b\0" % pair for pair in given]))
         request.folders_count = len(given)
         index = self._places.index
@@ -134,7 +136,7 @@ class Walk:
         return len(files) == request.files and set(rules) <= set(_LEFTOVERS)
 
     def not_read(self, path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
-        """The difference of an unreadable folder or link."""
+        """Returns the difference of an unreadable folder or link, and remembers it."""
         self.unreadable.add(path)
         return not_read(path, number, owners)
 
@@ -142,8 +144,8 @@ class Walk:
         """Returns whether a folder was already reported as unreadable."""
         return any(is_in(folder, known) for known in self.unreadable)
 
-    def again(self, files: list[OnDisk]) -> Iterator[OnDisk]:
-        """Files that are not listed as a single item, of those that are given."""
+    def recheck(self, files: list[OnDisk]) -> Iterator[OnDisk]:
+        """Yields those of the files that are still not listed as a single item."""
         for at in range(0, len(files), _FOLDERS):
             given = [(b"twin_file" if twin else b"file", path) for path, twin, *_ in files[at : at + _FOLDERS]]
             request = self._request(self._rules, flags=c.WALK_ONCE)
@@ -152,11 +154,11 @@ class Walk:
             for what, why, path, detail in zip(found[::4], found[1::4], found[2::4], found[3::4]):
                 yield path, what == b"twin_file", why.decode(), detail
 
-    def differing(self, files: list[OnDisk]) -> Iterator[Difference]:
-        """Differences of files that were found before."""
-        return map(self._of_file, self.again(files))
+    def recheck_differences(self, files: list[OnDisk]) -> Iterator[Difference]:
+        """Yields the differences of files that were found before, if they still differ."""
+        return map(self._file_difference, self.recheck(files))
 
-    def _of_file(self, one: OnDisk) -> Difference:
+    def _file_difference(self, one: OnDisk) -> Difference:
         path, _, code, detail = one
         owners = self._places.owners(path)
         if code in _left_out.RULES:
@@ -184,13 +186,13 @@ class Walk:
 
 
 def _mapping_missing(path: bytes, listed: bytes) -> str:
-    """The same with the mapping: what stands before the end that two paths have in common, in whole names."""
-    own, other = path.split(b"/"), listed.split(b"/")
-    while own and other and own[-1] == other[-1]:
-        del own[-1], other[-1]
-    host, server = (os.fsdecode(b"/".join(names)) or "/" for names in (own, other))
+    """Proposes a mapping: the folders that remain of both paths without their common end."""
+    host_names, server_names = path.split(b"/"), listed.split(b"/")
+    while host_names and server_names and host_names[-1] == server_names[-1]:
+        del host_names[-1], server_names[-1]
+    host, server = (os.fsdecode(b"/".join(names)) or "/" for names in (host_names, server_names))
     text = _TEXTS["mapping_missing"]
-    # They may differ in case only; a mapping would then be for a single file.
+    # If only the case of the file name differs, the mapping would fit a single file.
     return text if host == os.fsdecode(path) else f"{text}: give {host} as the server's {server}"
 
 

@@ -50,14 +50,14 @@ def main(given: Sequence[str] | None = None) -> int:
             traceback.print_exc()
             output.complain("this is a defect in plexindex: please report it with the lines above")
             return codes.DEFECT
-        output.complain(f"{error}{_besides(error, options)}")
+        output.complain(f"{error}{_advice(error, options)}")
         hurried = getattr(options, "deadline", None) is not None
         return codes.of(error, hurried=hurried, database=getattr(options, "database_alone", False))
     return code
 
 
-def _besides(error: Exception, options: argparse.Namespace | None) -> str:
-    """Advice about an error that only the command can give."""
+def _advice(error: Exception, options: argparse.Namespace | None) -> str:
+    """Returns advice about an error that the library cannot give."""
     is_away = isinstance(error, ConnectError) or (
         # A deadline may also come while the database is read.
         isinstance(error, TimeoutError) and getattr(options, "deadline", None) is None

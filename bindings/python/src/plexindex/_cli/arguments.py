@@ -38,25 +38,25 @@ def parse(given: Sequence[str] | None = None) -> argparse.Namespace:
     if not given:
         top.print_help(sys.stderr)
         raise SystemExit(codes.USAGE)
-    found, unknown = top.parse_known_args(_values_joined(top, _in_order(top, given)))
+    found, unknown = top.parse_known_args(_join_values(top, _command_first(top, given)))
     if unknown:
         commands_of(top)[found.command].error(f"unrecognized arguments: {' '.join(unknown)}")
     return found
 
 
 def commands_of(top: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The parser of each command."""
+    """Returns the parser of each command."""
     (found,) = (action for action in top._actions if isinstance(action, argparse._SubParsersAction))
     return found.choices
 
 
-def _in_order(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
-    """Moves the command to the front, since its parser knows the options. Joins mappings of two words."""
+def _command_first(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
+    """Moves the command before its options, since its parser knows them. Joins mappings of two words."""
     commands = commands_of(top)
     known = {
         flag: action for command in commands.values() for action in command._actions for flag in action.option_strings
     }
-    before, rest = [], _mappings_joined(given)
+    before, rest = [], _join_mappings(given)
     while rest and len(rest[0]) > 1 and rest[0][0] == "-" and rest[0] != "--":
         if rest[0] in _ALONE:
             return rest
@@ -71,8 +71,8 @@ def _in_order(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
     return [rest[0], *before, *rest[1:]]
 
 
-def _values_joined(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
-    """Joins ``--deadline -1`` to ``--deadline=-1``: the value looks like an option."""
+def _join_values(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
+    """Joins ``--deadline -1`` to ``--deadline=-1``. Otherwise the value would be parsed as an option."""
     command = commands_of(top).get(given[0]) if given else None
     known = {} if command is None else command._option_string_actions
     rest, joined = list(given), []
@@ -88,7 +88,7 @@ def _values_joined(top: argparse.ArgumentParser, given: list[str]) -> list[str]:
     return joined + rest
 
 
-def _mappings_joined(given: list[str]) -> list[str]:
+def _join_mappings(given: list[str]) -> list[str]:
     """Joins ``--mapping HOST SERVER`` to ``--mapping 'HOST -> SERVER'``."""
     rest, joined = list(given), []
     while rest:
@@ -104,7 +104,7 @@ def _mappings_joined(given: list[str]) -> list[str]:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the command line. ``run`` of its result is the function to call."""
+    """Creates the parser of the command line. ``run`` in its result is the function to call."""
     top = make_parser(
         HelpfulParser,
         prog="plexindex",

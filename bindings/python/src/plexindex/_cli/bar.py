@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _TITLE = 24
 _LONGEST = 30
 _SHORTEST = 8
-# The rate of the last seconds: servers slow down and speed up.
+# The rate is that of the last so many seconds: servers slow down and speed up.
 _WINDOW = 5.0
 
 
@@ -28,48 +28,48 @@ class Bar:
         self._title = ""
         self._begun = 0.0
         self._first = self._items = 0
-        self._seen: list[tuple[float, int]] = []
+        self._reports: list[tuple[float, int]] = []
 
     def __call__(self, progress: Progress) -> None:
         """Called by the library, ten times a second at most."""
         now = time.monotonic()
         if progress.library != self._title or progress.items < self._items:
             self.done()
-        if not self._seen:
+        if not self._reports:
             self._title, self._begun, self._first = progress.library, now - progress.elapsed, progress.items
         self._items = progress.items
-        self._seen.append((now, progress.items))
-        while len(self._seen) > 2 and now - self._seen[0][0] > _WINDOW:
-            self._seen.pop(0)
+        self._reports.append((now, progress.items))
+        while len(self._reports) > 2 and now - self._reports[0][0] > _WINDOW:
+            self._reports.pop(0)
         if self.shows:
             self._draw(progress)
 
     def begin(self, title: str) -> None:
-        """A request about a library was sent; a fetch may follow."""
+        """Shows that the server was asked about a library; a fetch may follow."""
         self._title, self._begun, self._first = title, time.monotonic(), 0
         if self.shows:
             self._write(f"\r{self._name()}  waiting\x1b[K")
 
     def done(self) -> None:
         """Ends the bar with a line about what was fetched."""
-        if not self._seen:
+        if not self._reports:
             self.drop()
         elif self.shows:
             took = time.monotonic() - self._begun
-            # Items that an earlier call fetched are not known at the first report.
+            # No rate if the first report already had items: an earlier call may have fetched them.
             rate = f" ({number(self._items / took)}/s)" if self._items and not self._first and took > 0 else ""
             text = f"{self._name()}  {count(self._items, 'item')} in {short(took)}{rate}"
             self._write(f"\r{text}\x1b[K\n")
-        self._title, self._items, self._seen = "", 0, []
+        self._title, self._items, self._reports = "", 0, []
 
     def drop(self) -> None:
-        """The fetch failed: clears the line."""
+        """Clears the line, after a failed fetch or without one."""
         if self._title and self.shows:
             self._write("\r\x1b[K")
-        self._title, self._items, self._seen = "", 0, []
+        self._title, self._items, self._reports = "", 0, []
 
     def _rate(self) -> float:
-        (since, before), (now, items) = self._seen[0], self._seen[-1]
+        (since, before), (now, items) = self._reports[0], self._reports[-1]
         if now - since < 0.5 and not self._first:
             since, before = self._begun, 0
         return (items - before) / (now - since) if now > since else 0.0

@@ -55,14 +55,14 @@ def changes(options: argparse.Namespace) -> int:
         if found.stale:
             why = "the deadline came first" if found.late else output.why_none(settings.asked, refused=found.refused)
             output.complain(f"{why}: {settings.asked} may know more")
-        _run_command(index, found, options, begins=since is None)
+        _print_changes(index, found, options, begins=since is None)
         state.write(found.cursor)
         if options.follow:
             _follow(index, library, found.cursor, options, state, silent=settings.silent)
     return codes.OK
 
 
-def _run_command(index: Index, found: Changes, options: argparse.Namespace, *, begins: bool) -> None:
+def _print_changes(index: Index, found: Changes, options: argparse.Namespace, *, begins: bool) -> None:
     count = 0
     for change in found:
         count += 1
@@ -97,13 +97,13 @@ def _follow(
         except UnsupportedError:
             pass  # Plex's database has no events: it is looked at
     for found in index.watch_pages(cursor, library, offline=silent):
-        told = False
+        any_change = False
         for change in found:
-            told = True
+            any_change = True
             _show(index, change, options)
         if options.json and found.cursor != cursor:
             _say_cursor(found)
-        elif told and options.state is None:
+        elif any_change and options.state is None:
             say(f"cursor: {found.cursor}")
         sys.stdout.flush()
         if found.cursor != cursor:
@@ -136,5 +136,5 @@ def _show(index: Index, change: Change, options: argparse.Namespace) -> None:
 
 
 def _path_line(word: str, path: str) -> str:
-    """A path below its change, in one line whatever it holds."""
+    """Formats a path below its change, in one line."""
     return f"  {word}{output.one_line(path)}"

@@ -9,13 +9,13 @@ from .codes import UsageError
 
 
 class StateFile:
-    """A file with a cursor. None of its methods does anything without a file."""
+    """A file with a cursor. Without a path its methods do nothing."""
 
     def __init__(self, path: str | None) -> None:
         self._path = None if path is None else Path(path)
 
     def read(self) -> str | None:
-        """The cursor; None without a file, or before the first run."""
+        """Returns the cursor; None without a path, or before the first run."""
         if self._path is None:
             return None
         try:
@@ -35,7 +35,7 @@ class StateFile:
         return cursor
 
     def write(self, cursor: str | None) -> None:
-        """Stores the cursor, whole or not at all: called when all before it has been written out."""
+        """Stores the cursor, whole or not at all. Call it after the changes before the cursor were printed."""
         if self._path is None or cursor is None:
             return
         new = self._path.with_name(f"{self._path.name}.{os.getpid()}.new")

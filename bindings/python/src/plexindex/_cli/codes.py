@@ -45,15 +45,14 @@ class UsageError(Exception):
     """An argument cannot be used. The text names it and the remedy."""
 
 
-# Plex's database is missing, foreign or unreadable: that lasts as long as the same one is named.
+# Plex's database is missing, foreign or unreadable: a usage error, since retrying does not help.
 _DATABASE = (e.ConnectError, e.NotPlexError, e.ForbiddenError)
 
 
 def of(error: Exception, *, hurried: bool = False, database: bool = False) -> int:
-    """The exit code for an error.
+    """Returns the exit code for an error.
 
-    ``hurried``: a deadline was given, so that time was up by the user's wish. ``database``: nothing but Plex's database
-    was asked.
+    ``hurried``: the user gave a deadline. ``database``: Plex's database is the only source.
     """
     if isinstance(error, (UsageError, e.InvalidArgumentError)) or (database and isinstance(error, _DATABASE)):
         return USAGE

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Run = Callable[[argparse.Namespace], int]
 
-# The rules of `_left_out`, repeated so that the help need not load it.
+# The rules of `_left_out`, repeated here so that the help does not load that module.
 RULES = ("extension", "hidden", "system", "unpacking", "empty", "samples", "extras", "discs", "plexignore")
 
 

@@ -62,27 +62,27 @@ def libraries(options: argparse.Namespace) -> int:
 
 
 def nothing_to_ask(settings: Settings) -> LibraryError:
-    """Whether nothing is known and no server may be asked."""
+    """Creates the error for an empty store while no server may be asked."""
     named = settings.url or settings.database
     remedy = "leave --offline out" if named is not None else HOW_TO_NAME
     return LibraryError(f"nothing was fetched into {settings.folder} yet, and no server may be asked: {remedy}")
 
 
 def library_row(library: LibraryInfo) -> tuple[str, ...]:
-    """A library as cells of a table."""
+    """Returns a library as cells of a table."""
     items = "–" if library.age is None else output.number(library.items)
     return (library.section, library.title, library.kind, items, library_state(library), ", ".join(library.locations))
 
 
 def library_state(library: LibraryInfo) -> str:
-    """The freshness of a library in words."""
+    """Describes the freshness of a library."""
     if library.age is None:
         return "never fetched"
     return f"{'fresh' if library.fresh else 'expired'}, checked {output.ago(library.age)}"
 
 
 def library_dict(library: LibraryInfo) -> dict[str, object]:
-    """A library for JSON."""
+    """Returns a library for JSON."""
     values = {name: getattr(library, name) for name in library.__slots__}
     return {**values, "locations": list(library.locations)}
 
@@ -117,7 +117,7 @@ def warm(options: argparse.Namespace) -> int:
 
 
 def fetch(index: Index, title: str, library: Library | None, *, full: bool = False) -> bool:
-    """Brings a library up to date, with a progress bar on a terminal. False at the deadline."""
+    """Refreshes a library, with a progress bar on a terminal. Returns False if the deadline came first."""
     bar = Bar()
     listings = index.stats().listings
     bar.begin(title)
@@ -137,7 +137,7 @@ def fetch(index: Index, title: str, library: Library | None, *, full: bool = Fal
 
 
 def selected(index: Index, name: str | None) -> Library | None:
-    """A library by title, section id or uuid, whichever fits."""
+    """Returns a library by title, section id or uuid; None for all."""
     return (
         None if name is None else Library(index, index._select(c.SELECT_ANY, name), None, repr(name), {"title": name})
     )
@@ -187,7 +187,7 @@ def _show_stats(index: Index, options: argparse.Namespace, before: Stats | None)
     return now
 
 
-# The store's content and its counters. Counts of this process are of no interest here.
+# The statistics of the store. Those of this process would all be 0.
 _OF_THE_STORE = ("libraries", "items", "matches", "store_answers", "store_requests", "disk_bytes", "size_limit",
                  "over_limit", "evictions", "sequence")  # fmt: skip
 _STATS_ROWS = ("store", "libraries", "items", "matches", "answers", "requests", "writes")
@@ -197,8 +197,8 @@ def _stats_rows(index: Index, now: Stats, before: Stats | None, every: float | N
     def since(name: str) -> str:
         if before is None or every is None:
             return ""
-        came = getattr(now, name) - getattr(before, name)
-        return f"   +{output.number(came)}, {output.number(came / every)}/s" if came > 0 else ""
+        growth = getattr(now, name) - getattr(before, name)
+        return f"   +{output.number(growth)}, {output.number(growth / every)}/s" if growth > 0 else ""
 
     facts = (
         f"{index.cache_dir}, {output.size(now.disk_bytes)} on disk{limit_of(now)}",
@@ -214,7 +214,7 @@ def _stats_rows(index: Index, now: Stats, before: Stats | None, every: float | N
 
 
 def limit_of(now: Stats) -> str:
-    """Lines about the limit on the folder."""
+    """Describes the size limit of the folder, for the end of a line."""
     went = f", {output.count(now.evictions, 'library', 'libraries')} removed for a limit" if now.evictions else ""
     if not now.size_limit:
         return went

@@ -28,7 +28,7 @@ PLACES = {
 
 
 def completion(options: argparse.Namespace) -> int:
-    """Prints it, or installs it for this user."""
+    """Prints the completions for a shell, or installs them for this user."""
     commands = arguments.commands_of(arguments.parser())
     summaries = {name: _summary(command) for name, command in commands.items()}
     text = {"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](commands, summaries)
@@ -64,7 +64,7 @@ def _options(command: argparse.ArgumentParser) -> list[argparse.Action]:
 
 
 def _every(commands: dict[str, argparse.ArgumentParser]) -> list[argparse.Action]:
-    """The options of all commands, each once: they may stand before the command, too."""
+    """Returns the options of all commands, each once: they may also stand before the command."""
     every = {action.option_strings[-1]: action for command in commands.values() for action in _options(command)}
     return [action for action in every.values() if action.dest != "help"]
 
@@ -78,7 +78,7 @@ def _help(action: argparse.Action) -> str:
 
 
 def _values(action: argparse.Action) -> str:
-    """The kind of its value: words, ``files``, ``folders``, or none."""
+    """Returns the values of an option: words, ``files``, ``folders``, or an empty text."""
     if action.choices:
         return " ".join(map(str, action.choices))
     metavar = action.metavar

@@ -44,8 +44,8 @@ token or it expired. If it fails at the start, the exit code is 2. The folder is
 named."""
 
 
-def _spelled(host: str, server: str) -> list[tuple[str, str]]:
-    """A mapping; for a relative folder also with its absolute path, since paths are made absolute."""
+def _rules_for(host: str, server: str) -> list[tuple[str, str]]:
+    """Returns the rules for a mapping. For a relative folder also with its absolute path, as paths become absolute."""
     rules = [(host, server)]
     # The current folder may be gone.
     with contextlib.suppress(OSError):
@@ -82,7 +82,7 @@ class Settings:
             folder=options.dir,
             size_limit=options.size_limit,
             database=options.database,
-            mappings=[Mapping.host_prefix(*rule) for given in options.mapping or () for rule in _spelled(*given)],
+            mappings=[Mapping.host_prefix(*rule) for given in options.mapping or () for rule in _rules_for(*given)],
         )
         self.url, self.url_from = found.url.value, found.url.source
         self.renew = found.token.renew
@@ -99,24 +99,24 @@ class Settings:
         self.offline: bool = options.offline
         self.deadline: float | None = options.deadline
         self.verbose: int = options.verbose
-        # Exit code and text name the origin of an error.
+        # For the exit code and the text of an error.
         options.token_from = self.token_from if self.url is not None else ""
         options.database_alone = self.database is not None and self.url is None
         options.database_beside = self.database is not None and self.url is not None and not self.offline
 
     @property
     def silent(self) -> bool:
-        """Whether neither a server nor its database may be asked."""
+        """Whether only the store may answer: there is no source, or --offline was given."""
         return (self.url is None and self.database is None) or self.offline
 
     @property
     def local(self) -> bool:
-        """Whether only Plex's database is asked, which costs no request."""
+        """Whether Plex's database is the only source, which needs no request."""
         return self.url is None and self.database is not None and not self.offline
 
     @property
     def asked(self) -> str:
-        """The source, as words within a sentence."""
+        """Names the source within a sentence."""
         return "Plex's database" if self.url is None and self.database is not None else "the server"
 
     def has_store(self) -> bool:
@@ -137,7 +137,7 @@ class Settings:
             )
 
     def open(self, *, mappings: list[Mapping] | None = None, progress: ProgressArg = None, **options: object) -> Index:
-        """An index with these settings; ``mappings`` come after those that were found."""
+        """Opens an index with these settings. ``mappings`` are added to those of the settings."""
         from .._open import open
 
         chosen: dict[str, object] = {

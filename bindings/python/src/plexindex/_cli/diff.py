@@ -28,7 +28,7 @@ _WORDS = {
     "several_paths": ("several files", "faint"),
 }
 
-# What the files of the disk, and those that Plex lists, are.
+# The parts of the sums in the summary, by their names there.
 _SUMMED = {
     "in_plex": "in Plex",
     "not_in_plex": "not in Plex",
@@ -58,7 +58,7 @@ def diff(options: argparse.Namespace) -> int:
         settings.expect_folder()
         if not settings.has_store():
             raise commands.nothing_to_ask(settings)
-    told = _Told()
+    counter = _FileCounter()
     with settings.open() as index:
         if settings.silent and not index.libraries(offline=True):
             raise commands.nothing_to_ask(settings)
@@ -67,17 +67,17 @@ def diff(options: argparse.Namespace) -> int:
             commands.selected(index, options.library),
             without=options.without,
             offline=settings.silent,
-            progress=told,
+            progress=counter,
         )
         try:
             for difference in found:
-                told.drop()
+                counter.drop()
                 if options.json:
                     output.say_json(difference.to_dict())
                 elif options.left_out or difference.what != "left_out" or difference.reason_code == "unreadable":
                     say(_text(difference))
         finally:
-            told.drop()
+            counter.drop()
     if options.json:
         output.say_json(found.summary())
     else:
@@ -96,16 +96,16 @@ def _text(difference: Difference) -> str:
 
 
 def _sum_up(found: Comparison, asked: str) -> None:
-    told: dict[str, Any] = found.summary()
+    summary: dict[str, Any] = found.summary()
     parts = [
-        _sum(f"{output.count(found.files, 'media file')} on the disk", told, "files_"),
-        _sum(f"Plex lists {output.count(found.listed, 'file')} there", told, "listed_"),
+        _sum(f"{output.count(found.files, 'media file')} on the disk", summary, "files_"),
+        _sum(f"Plex lists {output.count(found.listed, 'file')} there", summary, "listed_"),
     ]
-    if told["listed_location_empty"]:
-        parts.append(f"{output.number(told['listed_location_empty'])} of them where a mount may be missing")
+    if summary["listed_location_empty"]:
+        parts.append(f"{output.number(summary['listed_location_empty'])} of them where a mount may be missing")
     if found.counts.get("several_paths"):
         parts.append(f"{output.count(found.counts['several_paths'], 'further file')} of an item")
-    others = found.counts.get("left_out", 0) - told["files_left_out"] - found.unreadable
+    others = found.counts.get("left_out", 0) - summary["files_left_out"] - found.unreadable
     if others > 0:
         parts.append(f"{output.count(others, 'folder')} left out")
     if found.unreadable:
@@ -125,7 +125,7 @@ def _sum_up(found: Comparison, asked: str) -> None:
 
 
 def _how_old(found: Comparison, age: float, asked: str) -> str:
-    """The summary: what was compared, and why it may be old."""
+    """Describes the age of the compared listing, and why it may be old."""
     if found.stale and not found.renames_unknown:
         late = f"the deadline came before {asked} had told all"
         why = late if found.late else output.why_none(asked, refused=found.refused)
@@ -136,15 +136,15 @@ def _how_old(found: Comparison, age: float, asked: str) -> str:
     return text
 
 
-def _sum(whole: str, told: dict[str, Any], prefix: str) -> str:
-    """A number, and what it is the sum of."""
-    counts = [(told.get(prefix + part, 0), _SUMMED[part]) for part in _SUMMED]
+def _sum(whole: str, summary: dict[str, Any], prefix: str) -> str:
+    """Formats a number with its parts, such as ``5 files: 3 in Plex, 2 not in Plex``."""
+    counts = [(summary.get(prefix + part, 0), _SUMMED[part]) for part in _SUMMED]
     parts = [f"{output.number(count)} {words}" for count, words in counts if count]
     return f"{whole}: {', '.join(parts)}" if parts else whole
 
 
-class _Told:
-    """Shows the progress of the walk on a terminal."""
+class _FileCounter:
+    """Shows the number of files found so far, on a terminal."""
 
     def __init__(self) -> None:
         self._shows, self._last, self._shown = output.is_terminal(sys.stderr), 0.0, False

@@ -33,24 +33,24 @@ def doctor(options: argparse.Namespace) -> int:
     settings = Settings(options)
     lists = read_lists(options.path)
     report = Report(options.json)
-    _installation(report)
+    _report_installation(report)
     try:
         settings.expect_folder()
         index = settings.open(retry_for=0)
     except StoreError as error:
-        _database(report, settings)
+        _check_database(report, settings)
         report.title("Store")
         report.bad(str(error), codes.STORE)
         report.line("\nThe server and its libraries are looked at when there is a store.")
         return report.end()
     with index:
-        usable = _database(report, settings)
-        reached = _server(report, settings, index) and (usable or settings.url is not None)
-        # No request is needed, so libraries that were never fetched are included.
+        usable = _check_database(report, settings)
+        reached = _check_server(report, settings, index) and (usable or settings.url is not None)
+        # Only the database is read: unfetched libraries can be checked without a request.
         local = settings.database is not None and usable and reached and not report.unavailable
-        libraries = _libraries(report, index, offline=not local)
+        libraries = _report_libraries(report, index, offline=not local)
         check_mappings(report, settings, libraries)
-        _store(report, index)
+        _check_store(report, index)
         if options.path:
             if reached and not local:
                 libraries = _fetch(report, index, libraries, options.yes)
@@ -60,7 +60,7 @@ def doctor(options: argparse.Namespace) -> int:
     return report.end()
 
 
-def _installation(report: Report) -> None:
+def _report_installation(report: Report) -> None:
     native = _native.load()
     report.values["versions"] = {
         "plexindex": __version__,
@@ -73,7 +73,7 @@ def _installation(report: Report) -> None:
         report.line(line)
 
 
-def _database(report: Report, settings: Settings) -> bool:
+def _check_database(report: Report, settings: Settings) -> bool:
     """Checks whether Plex's database can be used here. True without one."""
     if settings.database is None:
         return True
@@ -100,7 +100,7 @@ def _database(report: Report, settings: Settings) -> bool:
     return True
 
 
-def _server(report: Report, settings: Settings, index: Index) -> bool:
+def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     """Checks whether the server answers and accepts the token."""
     report.title("Server")
     facts: dict[str, object] = {"url": settings.url, "reached": False, "token_good": None}
@@ -123,7 +123,7 @@ def _server(report: Report, settings: Settings, index: Index) -> bool:
         report.good(f"{named} answers")
         what = f"the token (from {settings.token_from}) is refused" if settings.token else "it wants a token"
         report.bad(f"{what}: {error}", codes.TOKEN)
-        _token(report, settings, facts, "")
+        _check_token(report, settings, facts, "")
         return False
     except ServerError as error:
         report.bad(f"{named} cannot be asked: {error}", codes.SERVER)
@@ -136,21 +136,21 @@ def _server(report: Report, settings: Settings, index: Index) -> bool:
         report.note(f"no token is given, and the server wants none: it shows {shown}")
     else:
         report.good(f"the token (from {settings.token_from}) is good: it shows {shown}")
-        _token(report, settings, facts, server.machine_identifier)
+        _check_token(report, settings, facts, server.machine_identifier)
     if not server.libraries:
         report.bad("the server shows no library to this token's user")
-    _are_one(report, settings, server)
+    _check_same_server(report, settings, server)
     return True
 
 
-def _token(report: Report, settings: Settings, facts: dict[str, object], server: str) -> None:
+def _check_token(report: Report, settings: Settings, facts: dict[str, object], server: str) -> None:
     if settings.token is not None:
         renews = settings.renew is not None
-        token.tell(report, facts, settings.token, server=server, renews=renews, database=settings.database)
+        token.check(report, facts, settings.token, server=server, renews=renews, database=settings.database)
 
 
-def _are_one(report: Report, settings: Settings, server: ServerInfo) -> None:
-    """Checks that Plex's database is this server's, if both are named and it can be used."""
+def _check_same_server(report: Report, settings: Settings, server: ServerInfo) -> None:
+    """Checks that Plex's database belongs to this server, if both are named and the database is usable."""
     facts = report.values.get("database")
     if not isinstance(facts, dict) or not facts["usable"]:
         return
@@ -167,7 +167,7 @@ def _are_one(report: Report, settings: Settings, server: ServerInfo) -> None:
         )
 
 
-def _libraries(report: Report, index: Index, *, offline: bool) -> list[LibraryInfo]:
+def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[LibraryInfo]:
     report.title("Libraries")
     known = index.libraries(offline=offline)
     report.values["libraries"] = [commands.library_dict(library) for library in known]
@@ -179,7 +179,7 @@ def _libraries(report: Report, index: Index, *, offline: bool) -> list[LibraryIn
     return known
 
 
-def _store(report: Report, index: Index) -> None:
+def _check_store(report: Report, index: Index) -> None:
     report.title("Store")
     try:
         store, now = index.store(), index.stats()

@@ -44,13 +44,16 @@ _WHY = {
 }
 _LEFT_OUT = "trailers, samples and the like: Plex leaves them out; `plexindex diff --left-out` lists them"
 _NO_MEDIA = "subtitles, pictures, disc images and the like"
-# The share of files that may lack in Plex while nothing is wrong: it scans a new file when it gets round to it.
+# The share of files that may be missing in Plex while nothing is wrong: it scans new files after a while.
 _FEW = 0.1
 _SURE = ("confirmed", "exact", "mapped")
 
 
 def read_lists(given: Sequence[str]) -> list[bytes]:
-    """Reads paths from standard input and from files that list them. Other arguments are refused."""
+    """Returns the paths of media files among the arguments, and those listed in other files and in standard input.
+
+    Folders are skipped, and a file that cannot be read is refused.
+    """
     paths: list[bytes] = []
     for path in given:
         if path == "-":
@@ -78,7 +81,7 @@ def check_files(
     *,
     local: bool,
 ) -> None:
-    """Counts the files that match, by match kind, and proposes mappings. ``local``: no request is needed."""
+    """Counts the files that match, by match kind, and proposes mappings. With ``local`` no request is made."""
     report.title("Files")
     if not local and not any(library.age is not None for library in libraries):
         report.bad(
@@ -88,22 +91,23 @@ def check_files(
         return
     folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
     ends = sample.extensions({library.kind for library in libraries})
-    each = max(options.sample // max(len(folders) + bool(listed), 1), 1)
-    samples = [sample.of_folder(folder, each, ends) for folder in folders]
-    samples += [sample.of_list(listed, each)] if listed else []
+    sample_size = max(options.sample // max(len(folders) + bool(listed), 1), 1)
+    samples = [sample.of_folder(folder, sample_size, ends) for folder in folders]
+    samples += [sample.of_list(listed, sample_size)] if listed else []
     paths = [path for one in samples for path in one.paths]
-    found = sum(one.found for one in samples)
-    places = ", ".join("the list on standard input" if path == "-" else path for path in options.path)
+    file_count = sum(one.found for one in samples)
+    origins = ", ".join("the list on standard input" if path == "-" else path for path in options.path)
     if not paths:
-        report.bad(f"there are no media files in {places}")
+        report.bad(f"there are no media files in {origins}")
         return
     answers = index.match_paths(None, paths, offline=not local)
-    whole = all(one.whole for one in samples)
-    if len(paths) < found or not whole:
-        of = f"{output.number(len(paths))} of {'' if whole else 'more than '}{count(found, 'file')}, from all over"
+    is_complete = all(one.whole for one in samples)
+    if len(paths) < file_count or not is_complete:
+        more = "" if is_complete else "more than "
+        files = f"{output.number(len(paths))} of {more}{count(file_count, 'file')}, from all over"
     else:
-        of = f"{count(found, 'file')} in"
-    report.line(f"  {of} {places}")
+        files = f"{count(file_count, 'file')} in"
+    report.line(f"  {files} {origins}")
     for rule in settings.mappings:
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
     left_out = _left_out(index, libraries, answers, paths)
@@ -113,7 +117,7 @@ def check_files(
 
 
 def check_mappings(report: Report, settings: Settings, libraries: list[LibraryInfo]) -> None:
-    """Names the mappings that lead to no folder of a library."""
+    """Reports mappings that do not lead to a folder of any library."""
     locations = [location for library in libraries for location in library.locations]
     for rule in settings.mappings if locations else ():
         host, server = _host_and_server(rule)
@@ -130,17 +134,17 @@ def check_mappings(report: Report, settings: Settings, libraries: list[LibraryIn
 
 
 def _fits(folder: str, locations: list[str]) -> bool:
-    """Whether a folder is a library's, lies in one, or has one below it."""
+    """Returns whether a folder is a library's folder, lies in one, or has one below it."""
     above = any(lies_under(location, [folder]) for location in locations)
     return above or lies_under(folder, locations) or same_file(folder, locations)
 
 
 def _left_out(index: Index, libraries: list[LibraryInfo], answers: Matches, paths: list[bytes]) -> dict[bytes, str]:
-    """The unmatched files in libraries' folders that Plex leaves out, and by which rule of `plexindex diff`."""
+    """Returns the unmatched files that Plex leaves out of its libraries, each with the rule of `plexindex diff`."""
     places = Places(index, index.library(None))
     places.reload(libraries)
     unmatched = [(path, False, "", b"") for path, answer in zip(paths, answers) if not answer and places.owners(path)]
-    return {path: why for path, _, why, _ in Walk(places, (), None).again(unmatched) if why in RULES}
+    return {path: why for path, _, why, _ in Walk(places, (), None).recheck(unmatched) if why in RULES}
 
 
 def _count_kinds(report: Report, answers: Matches, paths: list[bytes], left_out: dict[bytes, str]) -> None:
@@ -193,7 +197,7 @@ def _count_kinds(report: Report, answers: Matches, paths: list[bytes], left_out:
 
 
 def arrow(rule: Mapping) -> str:
-    """A mapping as it was understood."""
+    """Formats a mapping as ``HOST -> SERVER``."""
     return " -> ".join(_host_and_server(rule))
 
 
@@ -202,7 +206,7 @@ def _host_and_server(rule: Mapping) -> tuple[str, str]:
 
 
 def _proposals(report: Report, index: Index, paths: list[bytes], unsure: int) -> None:
-    """Missing mappings. ``unsure``: the number of files that are not listed under their path."""
+    """Reports missing mappings. ``unsure``: number of files that are not listed under their path."""
     tried = [(proposal, proposal.gain or 0) for proposal in index.proposals(paths)]
     report.values["proposals"] = [
         {"host": one.host, "server": one.server, "matched": gain, "of": len(paths)} for one, gain in tried

@@ -1,4 +1,4 @@
-"""What `plexindex doctor` finds."""
+"""Collects and prints the findings of `plexindex doctor`."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def folder(options: argparse.Namespace) -> int:
 
 
 def _below(index: Index, library: Library | None, path: bytes, answer: Folder, *, silent: bool) -> Iterator[Item]:
-    """The items below it, of its own library if it has one, which may be fetched."""
+    """Yields the items below a folder. If it is a single item, its library is fetched first if necessary."""
     if answer.item is not None:
         yield from index.library(section=answer.item.section).items_below(path, offline=silent)
     elif answer.files:
@@ -67,7 +67,7 @@ def _below(index: Index, library: Library | None, path: bytes, answer: Folder, *
 
 
 def folder_dict(answer: Folder) -> dict[str, object]:
-    """An answer for JSON."""
+    """Returns an answer for JSON."""
     found = answer.to_dict()
     names = ("asked", "status", "match_kind", "confidence", "stale", "kind", "item", "items", "files", "candidates",
              "candidates_total", "reason_code", "reason", "age")  # fmt: skip
@@ -85,7 +85,7 @@ def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
 
 
 def folder_text(path: str, answer: Folder) -> str:
-    """An answer for people: the path, and below it the item or the reason."""
+    """Formats an answer for people: the path, and below it the item or the reason."""
     lines = [output.one_line(path)]
     counts = f"{output.count(answer.items, 'item')} in {output.count(answer.files, 'file')}"
     if answer.item is not None and not answer.files:

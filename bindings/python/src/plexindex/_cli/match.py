@@ -45,7 +45,7 @@ def match(options: argparse.Namespace) -> int:
         if settings.silent and not index.libraries(offline=True):
             raise commands.nothing_to_ask(settings)
         library = commands.selected(index, options.library)
-        # A batch is limited to the lines that the ring holds: at -vv each path logs one.
+        # At -vv each path logs a line, and the library's log holds a limited number of lines.
         at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
         for paths in _batches(_paths(options.path, options.null), at_once):
             try:
@@ -95,7 +95,7 @@ def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
 
 
 def full_path(path: str) -> str:
-    """The absolute path. `..` depends on links, so the part up to the last one is resolved."""
+    """Returns the absolute path. `..` depends on links, so the part up to the last `..` is resolved."""
     path = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
     at = path.rfind("/../") + len("/../")
     if at >= len("/../"):
@@ -123,7 +123,7 @@ def _show_key(_: bytes, answer: Match, __: bool) -> None:
 
 
 def _show_path(path: bytes, _: Match, null: bool) -> None:
-    # As it is, byte by byte: it may go to xargs.
+    # The same bytes, for xargs.
     sys.stdout.buffer.write(path + (b"\0" if null else b"\n"))
 
 
@@ -154,7 +154,7 @@ _SHOWN: dict[str, Callable[[bytes, Match, bool], None]] = {
 
 
 def match_text(path: str, answer: Match) -> str:
-    """An answer for people: the path, and below it the item or the reason."""
+    """Formats an answer for people: the path, and below it the item or the reason."""
     lines = [output.one_line(path)]
     if answer.item is not None:
         how = f"{answer.match_kind.replace('_', ' ')}, {answer.confidence}"
@@ -179,10 +179,10 @@ def match_text(path: str, answer: Match) -> str:
 
 
 def status_text(answer: Match) -> str:
-    """The outcome of a question in words."""
+    """Returns the status of an answer in words."""
     return _STATUSES.get(answer.status, answer.status.replace("_", " "))
 
 
 def item_text(item: Item) -> str:
-    """An item, its library and its key, in a line."""
+    """Formats an item, its library and its key in one line."""
     return output.one_line(" · ".join(part for part in (item.describe(), item.library, item.key) if part))

@@ -15,7 +15,7 @@ def prepare() -> None:
     """Makes output safe for all file names: characters that cannot be encoded are escaped. A closed stream is empty."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
-            # It takes the free descriptor, so that no file of the store gets it.
+            # Takes the free descriptor: otherwise a file of the store could get it, and be written to.
             setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
@@ -28,7 +28,7 @@ def log_to_stderr(verbose: int) -> None:
     import logging
 
     handler = logging.StreamHandler()
-    # A line of a progress bar may stand there.
+    # Clears the line, which may have a progress bar.
     begin = "\r\x1b[K" if is_terminal(sys.stderr) else ""
 
     class ForPeople(logging.Formatter):
@@ -47,19 +47,19 @@ _when = "auto"
 
 
 def colour(when: str) -> None:
-    """Whether there are colours: ``always``, ``never``, or ``auto``, on a terminal where NO_COLOR is not set."""
+    """Sets when to use colours: ``always``, ``never``, or ``auto``: on a terminal without NO_COLOR."""
     global _when
     _when = when
 
 
 def paint(text: str, style: str, stream: TextIO | None = None) -> str:
-    """The text in a colour, where there are colours."""
+    """Adds a colour to a text, if colours are used."""
     on = _when == "always" or (_when == "auto" and not os.environ.get("NO_COLOR") and is_terminal(stream or sys.stdout))
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if on and text else text
 
 
 def columns() -> int:
-    """How wide the terminal is."""
+    """Returns the width of the terminal."""
     import shutil
 
     return shutil.get_terminal_size().columns
@@ -93,12 +93,12 @@ def fitted(text: str, stream: TextIO | None = None) -> str:
 
 
 def say(text: str = "") -> None:
-    """A line, or several."""
+    """Prints a line, or several."""
     sys.stdout.write(f"{text}\n")
 
 
 def say_json(value: object) -> None:
-    """A value as one line of JSON, flushed at once: a pipe may read along."""
+    """Prints a value as one line of JSON, flushed at once for readers of a pipe."""
     import json
 
     line = json.dumps(value)
@@ -114,14 +114,14 @@ def _with_bytes(value: object) -> object:
         return [_with_bytes(one) for one in value]
     if not isinstance(value, dict):
         return value
-    told: dict[str, object] = {}
+    fields: dict[str, object] = {}
     for name, held in value.items():
-        told[name] = _with_bytes(held)
+        fields[name] = _with_bytes(held)
         texts = held if isinstance(held, list) else [held]
-        # A sentence is for people.
+        # A reason is for people only.
         if name != "reason" and any(isinstance(text, str) and not _is_utf8(text) for text in texts):
-            told[f"{name}_base64"] = [_base64(text) for text in held] if texts is held else _base64(held)
-    return told
+            fields[f"{name}_base64"] = [_base64(text) for text in held] if texts is held else _base64(held)
+    return fields
 
 
 def _is_utf8(text: str) -> bool:
@@ -135,7 +135,7 @@ def _base64(name: str) -> str:
 
 
 def why_none(asked: str, *, refused: bool) -> str:
-    """Why the answer is old."""
+    """Explains why the answer is old."""
     return f"{asked} refused the token" if refused else f"{asked} did not answer"
 
 
@@ -146,7 +146,7 @@ def complain(text: str) -> None:
     sys.stderr.write(f"{paint('plexindex:', 'bad', sys.stderr)}{lines.partition(':')[2]}\n")
 
 
-# The library's names of options, and the command's.
+# Phrases of the library's texts, and what the command says instead.
 _OPTIONS = (
     (
         "give server_url and token, or database, or drop the offline flag",
@@ -173,9 +173,9 @@ _OPTIONS = (
 
 
 def in_flags(text: str) -> str:
-    """Replaces the library's names of options by the command's."""
+    """Replaces names of the library's options by the command's flags."""
     if "[plexindex]" in text:
-        # The value is from plexapi's file, which has other names.
+        # The text is about plexapi's file, where settings have the library's names.
         return text
     for option, flag in _OPTIONS:
         text = text.replace(option, flag)
@@ -183,7 +183,7 @@ def in_flags(text: str) -> str:
 
 
 def is_terminal(stream: TextIO) -> bool:
-    """Whether it is a terminal."""
+    """Returns whether a stream is a terminal that can show escape sequences."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
@@ -212,18 +212,18 @@ def _escaped(char: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The same in one line, whatever a name holds."""
+    """Formats a text in one line: escapes control characters and line ends."""
     return clean(text).replace("\n", "\\n")
 
 
 def reason(text: str | None, path: str) -> str:
-    """A reason in one line, with the path escaped as elsewhere."""
-    told = os.fsencode(path).decode("utf-8", "replace")
-    return one_line(in_flags((text or "").replace(told, path)))
+    """Formats a reason in one line, with the path escaped as elsewhere."""
+    shown = os.fsencode(path).decode("utf-8", "replace")
+    return one_line(in_flags((text or "").replace(shown, path)))
 
 
 def width(text: str) -> int:
-    """The width of a text in a terminal."""
+    """Returns the width of a text in a terminal."""
     if text.isascii():
         return len(text)
     import unicodedata
@@ -233,7 +233,7 @@ def width(text: str) -> int:
 
 
 def cut(text: str, most: int) -> str:
-    """At most so many columns."""
+    """Cuts a text to at most so many columns."""
     if width(text) <= most:
         return text
     while text and width(text) > most - 1:
@@ -242,7 +242,7 @@ def cut(text: str, most: int) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str = "") -> str:
-    """Rows in columns; those with the numbers in ``right`` are aligned to the right, and the last one as it is."""
+    """Formats rows as a table. ``right``: indexes of the columns that are aligned to the right."""
     rows = [[clean(cell) for cell in row] for row in rows]
     widths = [max(map(width, column)) for column in zip(*rows)]
 
@@ -254,17 +254,17 @@ def table(rows: Sequence[Sequence[str]], right: Sequence[int] = (), indent: str 
 
 
 def number(value: float) -> str:
-    """``20000`` as ``20,000``."""
+    """Formats ``20000`` as ``20,000``."""
     return f"{value:,.0f}"
 
 
 def count(value: int, what: str, many: str | None = None) -> str:
-    """``1 item``, ``2 items``."""
+    """Formats a count: ``1 item``, ``2 items``."""
     return f"{value:,} {what if value == 1 else many or f'{what}s'}"
 
 
 def share(part: int, whole: int) -> str:
-    """``97 %``; 100 only for all of them, and 0 only for none."""
+    """Formats a percentage: ``97 %``; 100 only for all of them, and 0 only for none."""
     if not whole:
         return "–"
     percent = round(100 * part / whole)
@@ -273,7 +273,7 @@ def share(part: int, whole: int) -> str:
 
 
 def size(value: int) -> str:
-    """Bytes, readable."""
+    """Formats a number of bytes."""
     units = ["bytes", "kB", "MB", "GB", "TB"]
     amount = float(value)
     while amount >= 999.95 and len(units) > 1:
@@ -283,7 +283,7 @@ def size(value: int) -> str:
 
 
 def span(seconds: float) -> str:
-    """A time, roughly: ``3 s``, ``5 min``, ``2 h``, ``4 days``."""
+    """Formats a time roughly: ``3 s``, ``5 min``, ``2 h``, ``4 days``."""
     for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
         if seconds < limit:
             return f"{seconds / unit:.0f} {name}"
@@ -291,17 +291,17 @@ def span(seconds: float) -> str:
 
 
 def ago(seconds: float) -> str:
-    """How long ago, roughly."""
+    """Formats an age roughly."""
     return "just now" if seconds < 2 else f"{span(seconds)} ago"
 
 
 def short(seconds: float) -> str:
-    """A measured time: ``1.2 ms``, ``3.42 s``."""
+    """Formats a measured time: ``1.2 ms``, ``3.42 s``."""
     return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s" if seconds < 100 else clock(seconds)
 
 
 def clock(seconds: float) -> str:
-    """``0:07``, ``12:30``, ``1:02:03``."""
+    """Formats a time as ``0:07``, ``12:30`` or ``1:02:03``."""
     whole = round(seconds)
     hours, minutes = divmod(whole // 60, 60)
     return f"{hours}:{minutes:02d}:{whole % 60:02d}" if hours else f"{minutes}:{whole % 60:02d}"

@@ -24,10 +24,10 @@ class VersionAction(argparse.Action):
 
 
 class HelpfulParser(argparse.ArgumentParser):
-    """An error names the word that was probably meant, and where there is more to read."""
+    """A parser whose errors suggest the word that was probably meant, and name the help."""
 
     commands: dict[str, argparse.ArgumentParser] = {}  # noqa: RUF012
-    """The parser of each command: an error says which commands have an option."""
+    """The parsers of all commands, to name those that have an unknown option."""
 
     def error(self, message: str) -> NoReturn:
         import difflib
@@ -48,14 +48,14 @@ class HelpfulParser(argparse.ArgumentParser):
         elif missing:
             words = [action for action in self._actions if action.choices and action.dest in missing[2].split(", ")]
             message += "".join(f": give {' or '.join(map(str, action.choices or ()))}" for action in words)
-        meant = difflib.get_close_matches(wrong[1], known, 1, 0.7) if wrong else []
-        said = message
+        suggestions = difflib.get_close_matches(wrong[1], known, 1, 0.7) if wrong else []
+        text = message
         if owners:
-            said += f"; it is an option of {', '.join(owners)}"
-        elif meant:
-            said += f"; did you mean {meant[0]}?"
+            text += f"; it is an option of {', '.join(owners)}"
+        elif suggestions:
+            text += f"; did you mean {suggestions[0]}?"
         # Without the usage, which is longer than a terminal may be high.
-        self.exit(codes.USAGE, f"{self.prog}: error: {said}\n`{self.prog} --help` says more\n")
+        self.exit(codes.USAGE, f"{self.prog}: error: {text}\n`{self.prog} --help` says more\n")
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -71,7 +71,7 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 def make_parser(
     make: Callable[..., argparse.ArgumentParser], *names: str, description: str, **options: object
 ) -> argparse.ArgumentParser:
-    """A parser, made by ``make``, whose help is as wide as the terminal."""
+    """Creates a parser by ``make``, with help as wide as the terminal."""
     columns = max(min(output.columns(), 110), 50)
     return make(
         *names,

@@ -88,15 +88,15 @@ def extensions(kinds: Collection[str]) -> frozenset[str]:
 
 
 def is_media(path: str | bytes, ends: Collection[str] = VIDEO | AUDIO | PHOTO) -> bool:
-    """Whether its name ends like that of a media file."""
+    """Returns whether a path has the extension of a media file."""
     return os.fsdecode(path).rpartition(".")[2].lower() in ends
 
 
 def of_folder(folder: str, size: int, ends: Collection[str], seconds: float = _SECONDS) -> Sample:
-    """A sample of the media files below a folder; the same for the same tree.
+    """Returns a sample of the media files below a folder; the same for the same tree.
 
-    Branch by branch in turn, in each at random: when time is up every branch has been looked into. Of the files that
-    were seen each has the same chance.
+    Reads the branches in turn, each in random order. So every branch was visited when time is up, and each file that
+    was seen has the same chance.
     """
     sample, dice, until = Sample(), random.Random(0), time.monotonic() + seconds  # noqa: S311
     branches: list[list[str]] = [[os.path.abspath(folder)]]
@@ -107,12 +107,12 @@ def of_folder(folder: str, size: int, ends: Collection[str], seconds: float = _S
             sample.whole = False
             break
         branch = branches[turn % len(branches)]
-        # Removes a random one without moving the others.
+        # Swaps a random folder to the end, where it is removed fast.
         pick = dice.randrange(len(branch))
         branch[pick], branch[-1] = branch[-1], branch[pick]
         below = _look(branch.pop(), sample, size, ends, dice, seen)
         if len(branches) == 1 and not branch:
-            # Near the root: its folders become branches.
+            # Until the tree forks, there is one branch. Then each folder becomes a branch.
             branches = [[child] for child in below]
             continue
         branch.extend(below)
@@ -165,7 +165,7 @@ def _look(
 
 
 def of_list(paths: list[bytes], size: int) -> Sample:
-    """A sample of listed paths: from all over the list."""
+    """Returns a sample of listed paths, spread over the list."""
     sample = Sample()
     sample.found = sample.entries = len(paths)
     step = max(len(paths) / size, 1.0)

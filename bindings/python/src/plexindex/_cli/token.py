@@ -28,34 +28,24 @@ _SOON = 24 * 3600.0
 _PREFERENCES = "Preferences.xml"
 
 
-def tell(
+def check(
     report: Report, facts: dict[str, object], token: str, *, server: str, renews: bool, database: str | None
 ) -> None:
-    """Adds to the report, and to its facts of the server. ``server`` is the machine identifier; empty: not known."""
+    """Adds the checks of a token to the report, and to its facts. ``server``: the machine identifier, if known."""
     claims = claims_of(token)
     expires = claims.get("exp")
     facts["token_expires"] = None
     if isinstance(expires, (int, float)) and not isinstance(expires, bool) and 0 < expires < 1e11:
         facts["token_expires"] = int(expires)
-        left = expires - time.time()
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(expires))
-        who = "it is renewed by itself" if renews else "renew it until then, or give what renews it: --token-command"
-        if left <= 0:
-            report.note(
-                f"the token expired on {when}: {'the command is asked for a new one' if renews else 'renew it'}"
-            )
-        elif left < _SOON and not renews:
-            report.note(f"the token expires in {output.short(left)}, on {when}: {who}")
-        else:
-            report.good(f"the token expires on {when}: {who}")
+        _report_expiry(report, expires, renews)
         if not (claims.get("thumbprint") and claims.get("username")):
             report.note(
                 "the token does not name its user: each new one is another user to plexindex, which lists every "
                 "library anew; give --user, or ask for the scope 'username' with the token"
             )
     audience = claims.get("aud")
-    meant = audience if isinstance(audience, list) else [audience]
-    facts["token_is_the_servers"] = bool(server and server in meant) or _stands_in_preferences(token, database)
+    audiences = audience if isinstance(audience, list) else [audience]
+    facts["token_is_the_servers"] = bool(server and server in audiences) or _stands_in_preferences(token, database)
     if facts["token_is_the_servers"]:
         report.note(
             "this is the server's own token: a client that uses it may change how plex.tv knows the server, and break "
@@ -63,8 +53,20 @@ def tell(
         )
 
 
+def _report_expiry(report: Report, expires: float, renews: bool) -> None:
+    left = expires - time.time()
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(expires))
+    who = "it is renewed by itself" if renews else "renew it until then, or give what renews it: --token-command"
+    if left <= 0:
+        report.note(f"the token expired on {when}: {'the command is asked for a new one' if renews else 'renew it'}")
+    elif left < _SOON and not renews:
+        report.note(f"the token expires in {output.short(left)}, on {when}: {who}")
+    else:
+        report.good(f"the token expires on {when}: {who}")
+
+
 def claims_of(token: str) -> dict[str, Any]:
-    """The unverified claims of a JSON Web Token; none of another token."""
+    """Returns the unverified claims of a JSON Web Token; none for another token."""
     parts = token.split(".")
     if len(parts) != 3:
         return {}
@@ -76,7 +78,7 @@ def claims_of(token: str) -> dict[str, Any]:
 
 
 def _stands_in_preferences(token: str, database: str | None) -> bool:
-    """Whether the server of a database uses this token itself."""
+    """Returns whether this is the token of the server itself, as its preferences beside the database say."""
     folder = os.path.abspath(database) if database else ""
     while len(folder) > 1:
         try:
