@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use plexindex::Renewal;
 use plexindex::error::Status;
-use plexindex::model::{MatchKind, Token};
+use plexindex::model::{MatchKind, Reason, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token as Admitted};
 use support::index::{Deadline, DebounceIntervals, Index, Library, QueryOptions};
@@ -549,6 +549,69 @@ fn without_a_new_token_and_with_nothing_stored_a_call_says_that_it_was_refused()
         let error = result.expect_err(&format!("call {number}"));
         assert_eq!(error.status, Status::Unauthorized, "{error}");
     }
+}
+
+/// A file in the library's folder that it does not list: the server is asked about it.
+fn unlisted(nth: u32) -> String {
+    format!("/data/movies/New {nth} (2001)/New {nth} (2001).mkv")
+}
+
+/// Why a path is not found, and whether that may be old.
+fn missed(index: &Index, library: &Library, path: &str) -> (Reason, bool) {
+    let answer = index.match_path(&library.query(), path.as_bytes()).expect("an answer");
+    assert_eq!(answer.status, Status::NotFound, "{}", answer.message);
+    (answer.reason, answer.stale)
+}
+
+#[test]
+fn a_refused_token_of_one_index_is_no_failure_of_the_server_for_another_token() {
+    let at = scene("old").with(|options| options.user = Some("ann".to_owned()));
+    let (first, films) = at.listed();
+    admit(&at.server, &["new"]);
+    assert_eq!(missed(&first, &films, &unlisted(1)), (Reason::Unavailable, true));
+    // As another process of the same user, whose token was renewed before.
+    let second = at.with_token("new");
+    let theirs = second.library("Movies").expect("a handle");
+    at.server.reset();
+    assert_eq!(missed(&second, &theirs, &unlisted(2)), (Reason::NotListed, false));
+    assert_eq!(requests(&at.server)[1], 1, "one probe");
+    // The same one, as soon as it has a new token.
+    at.clock.advance_ms(60_000);
+    admit(&at.server, &["newer"]);
+    assert_eq!(missed(&first, &films, &unlisted(3)), (Reason::Unavailable, true));
+    set(&first, "newer");
+    at.server.reset();
+    assert_eq!(missed(&first, &films, &unlisted(3)), (Reason::NotListed, false));
+    assert_eq!(requests(&at.server)[1], 1, "one probe");
+}
+
+#[test]
+fn a_path_whose_search_was_refused_is_searched_with_a_new_token_at_once() {
+    let at = scene("old").with(|options| options.user = Some("ann".to_owned()));
+    let (index, films) = at.listed();
+    // The probe is answered; the token expires before the search.
+    let refused = Action::Status {
+        status: 401,
+        retry_after: None,
+    };
+    at.server.fault(Fault::new(refused).after(1).times(1));
+    assert_eq!(missed(&index, &films, &unlisted(1)), (Reason::Unavailable, true));
+    admit(&at.server, &["new"]);
+    at.server.reset();
+    set(&index, "new");
+    assert_eq!(missed(&index, &films, &unlisted(1)), (Reason::NotListed, false));
+    assert!(requests(&at.server)[3] > 0, "it is searched");
+}
+
+#[test]
+fn a_call_that_is_made_again_with_a_new_token_is_no_old_answer() {
+    let at = scene(&anns(0));
+    used(&at);
+    let (index, films, asked) = renewing(&at);
+    at.clock.advance_ms(60_000);
+    admit(&at.server, &[&anns(1)]);
+    assert_eq!(missed(&index, &films, &unlisted(1)), (Reason::NotListed, false));
+    assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
 /// What a host's function asks.

@@ -113,8 +113,12 @@ impl Syncing {
     ) {
         let outcome = match done {
             Ok(_) => ProbeOutcome::Answered,
-            // The host stopped it, or left no time for it: the next query may probe again.
-            Err(error) if error.status == Status::Aborted || self.was_not_asked(error, requests_before) => {
+            // The host stopped it, or left no time for it: the next query may probe again. A refused token says nothing
+            // about the tokens of other processes, nor about the next one of this process.
+            Err(error)
+                if matches!(error.status, Status::Aborted | Status::Unauthorized)
+                    || self.was_not_asked(error, requests_before) =>
+            {
                 ProbeOutcome::UnderWay
             }
             Err(error) => ProbeOutcome::Failed(Some(error.status)),
@@ -267,6 +271,9 @@ impl Syncing {
                     }
                     let requests = self.request_counts();
                     let found = job.search(row, searched);
+                    if matches!(&found, Err(error) if error.status == Status::Unauthorized) {
+                        return found.map(drop); // with another token the path may be searched at once
+                    }
                     // A search that failed, or took too long, is stored too.
                     let had = matches!(found, Ok(true));
                     self.store

@@ -20,7 +20,7 @@ const ANSWERED: i64 = 1;
 /// The outcome of a probe for a path that is not listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProbeOutcome {
-    /// It is under way, or its process was killed.
+    /// It is under way, or it ended without an outcome: its process was killed, or the server refused its token.
     UnderWay,
     /// The server answered.
     Answered,
