@@ -614,6 +614,49 @@ fn a_call_that_is_made_again_with_a_new_token_is_no_old_answer() {
     assert_eq!(asked.load(Ordering::SeqCst), 1);
 }
 
+#[test]
+fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
+    let at = scene(&anns(0)).with(|options| options.renewal = Some(Renewal::new(|| None)));
+    let (index, films, _) = used(&at);
+    let (listed, _) = path_of(&at.server, 1, 5);
+    expire(&at.server);
+    let ask = |path: &str| index.match_path(&films.query(), path.as_bytes()).expect("an answer");
+    // The host is asked for a token; in the pause after that it is not.
+    for nth in 1..4 {
+        let answer = ask(&unlisted(nth));
+        assert_eq!((answer.status, answer.reason), (Status::NotFound, Reason::Unavailable));
+        assert!(answer.stale, "{}", answer.message);
+        assert!(answer.message.contains("(498)"), "{}", answer.message);
+        at.clock.advance_ms(14_000);
+    }
+    assert!(!ask(&listed).stale, "no request is needed for it");
+    at.clock.advance_ms(60_000);
+    let mut answers = Vec::new();
+    let paths = [unlisted(5), listed, unlisted(6)];
+    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
+    index
+        .match_paths_with(&films.query(), &paths, |answer| {
+            answers.push((answer.reason, answer.stale));
+        })
+        .expect("answers");
+    let missed = (Reason::Unavailable, true);
+    assert_eq!(answers, [missed, (Reason::None, false), missed]);
+    at.clock.advance_ms(60_000);
+    let folder = index.match_folder_with(&films.query(), b"/data/movies/New 7 (2001)", |answer, _| {
+        Ok((answer.reason, answer.stale))
+    });
+    assert_eq!(folder.expect("an answer"), missed);
+    // A listing that has expired is old for titles and GUIDs, too.
+    at.clock.advance_ms(2 * HOUR_MS);
+    for found in [
+        index.match_guid(&films.query(), "plex://movie/none"),
+        index.search_title(&films.query(), "No such title"),
+    ] {
+        let found = found.expect("an answer");
+        assert_eq!((found.reason, found.stale), missed, "{}", found.message);
+    }
+}
+
 /// What a host's function asks.
 type Inside = (Arc<Index>, Library);
 

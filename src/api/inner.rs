@@ -202,8 +202,8 @@ impl Inner {
             session,
             allowed_view: whose,
             renews: false,
-            // Without a new token the answer comes from the store.
-            offline: call.offline || !renewed,
+            // Without a new token the answer comes from the store, and is stale where the server should have been asked.
+            failure: Some(&refused).filter(|_| !renewed),
             ..*call
         };
         if renewed {

@@ -500,7 +500,7 @@ impl Queries {
         if error.status == Status::Aborted || (error.status as i32) < Status::Store as i32 {
             return Err(error);
         }
-        if !self.sync.was_not_asked(&error, requests) {
+        if call.failure.is_none() && !self.sync.was_not_asked(&error, requests) {
             self.sync.back_off().begin(&error);
         }
         state.failure = Some(error);

@@ -135,7 +135,7 @@ impl Queries {
         for (position, path) in paths.iter().enumerate() {
             // After a failure the server is not asked for the other paths.
             let call = Call {
-                offline: call.offline || failed.is_some(),
+                failure: failed.as_ref().or(call.failure),
                 ..*call
             };
             let result = self.match_among(&mut pin, &call, path, |answer| {
@@ -150,9 +150,7 @@ impl Queries {
                 // An error of the source for the first path concerns all of them.
                 Err(error) if position == 0 && error.status as i32 >= Status::Store as i32 => return Err(error),
                 Err(error) => {
-                    // Later paths report the first failure.
-                    let reason = failed.as_ref().filter(|_| error.status == Status::Offline);
-                    each(&Answer::failed(self.reading.kind(), reason.unwrap_or(&error)));
+                    each(&Answer::failed(self.reading.kind(), &error));
                     if error.status as i32 >= Status::Store as i32 {
                         failed.get_or_insert(error);
                     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::{Resolved, Selection, Snapshot};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::matching::Scope;
 use crate::model::IdentityId;
 use crate::platform::deadline::Deadline;
@@ -41,6 +41,8 @@ pub struct Call<'a> {
     pub renews: bool,
     /// Whether the call sends no requests.
     pub offline: bool,
+    /// The failure of an earlier attempt: each step that needs the server fails with it, and sends no request.
+    pub failure: Option<&'a Error>,
     /// Receives the progress of a fetch, on the caller's thread; `false` stops the fetch.
     pub progress: Option<&'a dyn Fn(&Progress<'_>) -> bool>,
 }
@@ -56,6 +58,7 @@ impl<'a> Call<'a> {
             allowed_view: AllowedView::Any,
             renews: false,
             offline: true,
+            failure: None,
             progress: None,
         }
     }

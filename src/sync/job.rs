@@ -226,6 +226,9 @@ impl Syncing {
 
     /// Runs `work` on a worker thread, and reports its progress on this thread.
     pub fn job<T: Send>(&self, call: &Call<'_>, work: impl FnOnce(&SyncJob<'_>) -> Result<T> + Send) -> Result<T> {
+        if let Some(failure) = call.failure {
+            return Err(failure.clone());
+        }
         let Some(source) = self.source.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
