@@ -693,6 +693,31 @@ fn an_error_of_the_system_is_the_source_of_ours() -> Anything {
         Some(std::io::ErrorKind::ConnectionRefused),
         "{error}"
     );
+
+    // A label of more than 63 letters: a resolver sends no request for it.
+    let unknown = Index::open(Options {
+        server_url: Some(format!("http://{}.invalid:32400", "x".repeat(70))),
+        ..Options::new(folder.path().join("store"))
+    })?;
+    let error = unknown.refresh().expect_err("no such name");
+    let cause = error.source().ok_or("a cause")?;
+    assert!(
+        cause.is::<std::io::Error>() && error.to_string().contains(&cause.to_string()),
+        "{error}"
+    );
+
+    let error = Index::open(Options {
+        server_url: Some("https://127.0.0.1:1".to_owned()),
+        ca_file: Some(folder.path().join("none.pem")),
+        ..Options::new(folder.path().join("store"))
+    })
+    .expect_err("no such file");
+    let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
+    assert_eq!(
+        cause.map(std::io::Error::kind),
+        Some(std::io::ErrorKind::NotFound),
+        "{error}"
+    );
     Ok(())
 }
 

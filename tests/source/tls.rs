@@ -217,7 +217,11 @@ fn http_where_https_was_expected() {
     let raw = Raw::answering([answer("400 Bad Request", "", "")]);
     let error = client(&raw.url().replace("http:", "https:")).failure();
     assert_eq!(error.status, Status::Tls);
-    assert!(error.message.contains("is it http?"), "{error}");
+    assert!(error.message.contains("does not speak TLS"), "{error}");
+    assert!(
+        error.message.contains("with http,") && error.message.contains("the port"),
+        "{error}"
+    );
 }
 
 #[test]

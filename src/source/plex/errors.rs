@@ -64,7 +64,10 @@ impl RequestContext<'_> {
             ureq::Error::BadUri(reason) => (self.connect(&reason), false),
             ureq::Error::TlsRequired => return (self.no_tls(), false),
             ureq::Error::Other(other) => match other.downcast_ref::<NameNotFound>() {
-                Some(NameNotFound(reason)) => (self.unknown_name(&format!(" ({reason})")), false),
+                Some(NameNotFound(reason)) => {
+                    let failure = self.unknown_name(&format!(" ({reason})")).because_io(reason);
+                    (failure, false)
+                }
                 None => return (self.tls_or_connect(&*other), false),
             },
             ureq::Error::Io(error) => return self.io(&error),
@@ -174,7 +177,11 @@ impl RequestContext<'_> {
                 "the certificate has expired: renew it, and check this machine's clock".to_owned()
             }
             Tls::InvalidCertificate(reason) => format!("the certificate was refused ({reason}): {trust}"),
-            Tls::InvalidMessage(_) => format!("TLS was not spoken there ({error}): is it http?"),
+            Tls::InvalidMessage(_) => {
+                "what answers there does not speak TLS: if it is the server, give server_url with http, \
+                 else the port that speaks https"
+                    .to_owned()
+            }
             other => format!("TLS failed ({other})"),
         };
         let text = format!("cannot connect to {} safely: {problem}", self.target.origin);
@@ -333,10 +340,14 @@ impl RequestContext<'_> {
             BodyError::Aborted => aborted(self.what),
             BodyError::Timeout => self.timeout(),
             BodyError::Wire(ureq::Error::Timeout(timeout)) => self.silence_error(timeout),
-            BodyError::Wire(error) => self.error(
-                Status::BadAnswer,
-                format!("the answer was cut off{place} ({error}): try again"),
-            ),
+            BodyError::Wire(error) => {
+                let text = format!("the answer was cut off{place} ({error}): try again");
+                let failure: Error = self.error(Status::BadAnswer, text);
+                match error {
+                    ureq::Error::Io(error) => failure.because_io(&error),
+                    _ => failure,
+                }
+            }
             BodyError::Compression(reason) => self.error(
                 Status::BadAnswer,
                 format!("the compressed answer is damaged{place} ({reason})"),

@@ -163,7 +163,7 @@ pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt:
     if bounds.deadline.moment().is_some_and(|moment| pause.now() >= moment) {
         return Err(Error::new(
             Status::Timeout,
-            format!("time is up before {what} could be asked for: allow a later deadline"),
+            format!("the deadline passed before {what} could be asked for: give a longer one (zero allows no request)"),
         ));
     }
     Ok(())
