@@ -7,7 +7,7 @@ use std::error::Error as _;
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::os::unix::ffi::OsStrExt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -25,7 +25,15 @@ use support::{movies, path_of};
 const fn any_thread<T: Send + Sync>() {}
 const fn goes_to_a_thread<T: Send>() {}
 const fn handle<T: Send + Sync + Clone + 'static>() {}
+const fn unwinds<T: UnwindSafe + RefUnwindSafe>() {}
 const _: () = {
+    unwinds::<Index>();
+    unwinds::<WeakIndex>();
+    unwinds::<Library>();
+    unwinds::<Table>();
+    unwinds::<Watch>();
+    unwinds::<Items>();
+    unwinds::<Changes>();
     handle::<Index>();
     handle::<WeakIndex>();
     handle::<Library>();
@@ -854,9 +862,7 @@ fn the_last_word_of_a_progress_callback_counts() -> Anything {
     let movies = index.library("Movies")?;
     let stopped = movies.query().progress(|_| ControlFlow::Break(())).match_path(&path);
     assert_eq!(stopped.map_err(|error| error.kind()).err(), Some(ErrorKind::Aborted));
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        movies.query().progress(|_| std::panic::panic_any(17)).refresh_fully()
-    }));
+    let panicked = catch_unwind(|| movies.query().progress(|_| std::panic::panic_any(17)).refresh_fully());
     assert_eq!(panicked.expect_err("a panic").downcast_ref(), Some(&17));
     // What was fetched is kept.
     let found = movies.query().offline().match_path(&path)?;
@@ -902,9 +908,7 @@ fn a_panic_in_a_progress_callback_goes_on_and_holds_nothing() -> Anything {
     let index = at.open();
     let movies = index.library("Movies")?;
     let begun = Instant::now();
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
-        movies.query().progress(|_| std::panic::panic_any(17)).match_path(&path)
-    }));
+    let panicked = catch_unwind(|| movies.query().progress(|_| std::panic::panic_any(17)).match_path(&path));
     assert_eq!(panicked.expect_err("a panic").downcast_ref(), Some(&17));
     assert!(
         begun.elapsed() < Duration::from_secs(20),
@@ -912,9 +916,9 @@ fn a_panic_in_a_progress_callback_goes_on_and_holds_nothing() -> Anything {
     );
     assert!(movies.match_path(&path)?.item().is_some());
     // Nor does a panic in what is handed a key.
-    let panicked = catch_unwind(AssertUnwindSafe(|| {
+    let panicked = catch_unwind(|| {
         movies.lookup_rating_key(&path, |_| std::panic::panic_any(18));
-    }));
+    });
     assert!(panicked.is_err());
     movies.invalidate()?;
     assert!(movies.match_path(&path)?.item().is_some());

@@ -1,5 +1,6 @@
 //! The components of one open index: created from the bottom up, held through forks, closed.
 
+use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -294,6 +295,10 @@ impl Inner {
         Ok(())
     }
 }
+
+// As in C, where a caught panic leaves the handle usable: locks are taken after a panic too, and what they guard is
+// written in one step or made again.
+impl RefUnwindSafe for Inner {}
 
 impl Forks for Inner {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {

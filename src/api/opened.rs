@@ -14,7 +14,8 @@ use crate::stats::Counters;
 /// An open index: a cheap handle, to clone and to use from any thread.
 ///
 /// The index closes when its last handle is dropped; its libraries, tables and watches hold one too. Any number of
-/// indexes may be open on one folder, in any number of processes.
+/// indexes may be open on one folder, in any number of processes. A panic that unwinds through a call, such as one of
+/// your callback, leaves the index usable: its handles are `UnwindSafe`.
 ///
 /// ```
 /// use plexindex::{ErrorKind, Index, Options};

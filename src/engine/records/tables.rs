@@ -1,5 +1,6 @@
 //! The tables of a store, and how their snapshot is kept current.
 
+use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Mutex};
 
 use super::segments::Records;
@@ -51,6 +52,9 @@ impl Default for Terms {
         }
     }
 }
+
+// A panic leaves no part of a write: its transaction is rolled back.
+impl RefUnwindSafe for Tables {}
 
 impl Tables {
     pub(crate) fn new(store: Arc<Store>, records: Arc<Records>, clock: Arc<dyn Clock>) -> Arc<Self> {

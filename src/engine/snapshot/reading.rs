@@ -1,5 +1,6 @@
 //! The state that one handle reads from.
 
+use std::panic::RefUnwindSafe;
 use std::sync::atomic::{AtomicBool, AtomicI64};
 use std::sync::{Arc, Mutex};
 
@@ -45,6 +46,9 @@ pub struct Reading {
     /// Libraries that calls under way use.
     pub(super) wanted: Mutex<Vec<LibraryId>>,
 }
+
+// A panic leaves the last snapshot, which is replaced as a whole.
+impl RefUnwindSafe for Reading {}
 
 impl Reading {
     #[allow(clippy::too_many_arguments)] // the components below it
