@@ -191,7 +191,8 @@ int32_t plexindex_list_items(const plexindex_library_handle *library, int64_t *c
 // `paths`.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds the item; PLEXINDEX_BUFFER_TOO_SMALL;
-// PLEXINDEX_INVALID_ARGUMENT when `key` is no key.
+// PLEXINDEX_INVALID_ARGUMENT when `key` is no key; PLEXINDEX_LIBRARY_NOT_FOUND when the store does not have the
+// listing, as plexindex_list_items().
 int32_t plexindex_get_item_json(const plexindex_library_handle *library, const char *key, size_t key_length,
                                 plexindex_buffer *out_json, plexindex_buffer *error);
 

@@ -189,6 +189,7 @@ pub struct Error {
     /// The outcome, as in the C ABI.
     #[doc(hidden)]
     pub status: Status,
+    kind: ErrorKind,
     /// The text, for users.
     #[doc(hidden)]
     pub message: String,
@@ -211,7 +212,7 @@ impl Error {
     /// The kind of failure, for programs.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        ErrorKind::of(self.status)
+        self.kind
     }
 
     /// An error of a `Source` of your own. The status decides what the index does; the text says what people can do
@@ -220,8 +221,17 @@ impl Error {
     pub fn new(status: Status, message: impl Into<String>) -> Self {
         Self {
             status,
+            kind: ErrorKind::of(status),
             message: shortened(message.into()),
             source: None,
+        }
+    }
+
+    /// The error for a library that is not stored and may exist. C has no status of its own for that.
+    pub(crate) fn not_fetched(message: impl Into<String>) -> Self {
+        Self {
+            kind: ErrorKind::NotFetched,
+            ..Self::new(Status::LibraryNotFound, message)
         }
     }
 
@@ -324,9 +334,12 @@ pub enum ErrorKind {
     Redirected,
     /// A request is needed, but the call or the index is offline, or there is no server URL.
     Offline,
-    /// The server has no library with this title, section id or uuid. Or none was ever fetched, or the server has not
-    /// accepted a new token yet: ask the server first.
+    /// The server has no library with this title, section id or uuid.
     LibraryNotFound,
+    /// The index does not hold the library: it was never fetched, or was removed for
+    /// [`Options::size_limit`](crate::Options::size_limit). Or the server has not accepted a new token yet.
+    /// [`Query::refresh`](crate::Query::refresh) asks the server.
+    NotFetched,
     /// Two libraries have this title.
     LibraryAmbiguous,
     /// The changes since the cursor are not known any more: list again, in full.
@@ -340,8 +353,8 @@ enum_names! { ErrorKind:
     StoreFull "store_full", Connect "connect", Tls "tls", Unauthorized "unauthorized", Forbidden "forbidden",
     NotOnServer "not_on_server", NotPlex "not_plex", Starting "starting", BadAnswer "bad_answer",
     ServerError "server_error", Timeout "timeout", Redirected "redirected", Offline "offline",
-    LibraryNotFound "library_not_found", LibraryAmbiguous "library_ambiguous", ListAgain "list_again",
-    Defect "defect"
+    LibraryNotFound "library_not_found", NotFetched "not_fetched", LibraryAmbiguous "library_ambiguous",
+    ListAgain "list_again", Defect "defect"
 }
 
 impl ErrorKind {

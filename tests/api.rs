@@ -270,12 +270,17 @@ fn items_libraries_and_counts_are_told() -> Anything {
     let [Err(error)] = unfetched.as_slice() else {
         panic!("no end of no items: {unfetched:?}");
     };
-    assert_eq!(error.kind(), ErrorKind::LibraryNotFound);
+    assert_eq!(error.kind(), ErrorKind::NotFetched);
+    assert!(!error.kind().is_transient(), "somebody has to fetch it");
     assert!(error.to_string().contains("was never fetched"), "{error}");
     let all = index.library(Selector::All)?;
-    for unfetched in [&movies, &all, &index.library("Nope")?] {
-        let failed = unfetched.item(&key).err();
-        assert_eq!(failed.map(|error| error.kind()), Some(ErrorKind::LibraryNotFound));
+    for (asked, kind) in [
+        (&movies, ErrorKind::NotFetched),
+        (&all, ErrorKind::NotFetched),
+        (&index.library("Nope")?, ErrorKind::LibraryNotFound),
+    ] {
+        let failed = asked.item(&key).err();
+        assert_eq!(failed.map(|error| error.kind()), Some(kind));
     }
     let now = SystemTime::now();
     let _ = movies.query().refresh_fully()?;
@@ -328,7 +333,7 @@ fn what_changed_is_told_in_pages_and_goes_on_from_a_token() -> Anything {
     let movies = index.library("Movies")?;
     assert_eq!(
         index.changes(None).map(|_| ()).map_err(|error| error.kind()),
-        Err(ErrorKind::LibraryNotFound),
+        Err(ErrorKind::NotFetched),
         "nothing was fetched"
     );
     let _ = index.refresh()?;
@@ -1161,8 +1166,8 @@ fn documented(of: &str) -> BTreeMap<String, String> {
 #[test]
 fn a_kind_and_the_status_of_its_name_have_the_same_text() {
     let (of_statuses, of_kinds) = (documented("Status"), documented("ErrorKind"));
-    // In C also a struct of a later version.
-    let own = ["Unsupported", "Defect"];
+    // In C also a struct of a later version; and one status for a library that does not exist or is not stored.
+    let own = ["Unsupported", "Defect", "LibraryNotFound", "NotFetched"];
     for (name, text) in &of_kinds {
         if own.contains(&&**name) {
             assert!(!of_statuses.values().any(|other| other == text), "{name}: {text}");

@@ -288,10 +288,7 @@ fn items_below_come_page_by_page() -> Anything {
     let index = Index::open(support::options(&server, folder.path()))?;
     let movies = index.library("Movies")?;
     let early = movies.items_below("/").next().ok_or("an error")?;
-    assert_eq!(
-        early.expect_err("nothing was fetched").kind(),
-        ErrorKind::LibraryNotFound
-    );
+    assert_eq!(early.expect_err("nothing was fetched").kind(), ErrorKind::NotFetched);
     let _ = movies.refresh()?;
     let paths: Vec<PathBuf> = movies
         .items_below("/")

@@ -167,10 +167,7 @@ fn where_no_listing_is_there_to_compare_with_no_file_is_missing_in_plex() -> Any
         (Rules::of_bits(0).expect("rules"), 1),
         |_| Ok(()),
     );
-    assert_eq!(
-        nothing.expect_err("no library is known").kind(),
-        ErrorKind::LibraryNotFound
-    );
+    assert_eq!(nothing.expect_err("no library is known").kind(), ErrorKind::NotFetched);
     let _ = index.libraries()?;
     for library in [all, index.library("Films")?] {
         let (told, _) = at.walked(&library, &["films/Alpha (2001)", "films/Gamma (2003)"], &[]);

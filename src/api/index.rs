@@ -158,7 +158,7 @@ impl Index {
     /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) where what happened since is not known any more, after 30 days or 64
     /// MiB of changes, or the cursor is of another store, server or user: begin anew with [`Index::listing_and_changes`].
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no cursor;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while nothing was ever fetched; the store's.
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) while nothing was ever fetched; the store's.
     pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
         Changes::new(self, None, cursor, false)
     }
@@ -257,7 +257,7 @@ impl Index {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for any other body.
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) while the server has not accepted a new token:
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) while the server has not accepted a new token:
     /// nothing is stored, so call this again afterwards. Errors of the store.
     pub fn notify(&self, body: impl AsRef<[u8]>) -> Result<Notified> {
         self.inner().events.notify(body.as_ref())

@@ -130,8 +130,8 @@ impl Library {
     ///
     /// Concurrent changes cause no repetition or omission of files that did not change. A folder that is found by its
     /// suffix counts only with high confidence. An error ends the iteration:
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) for a library that was never fetched, or was
-    /// evicted.
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched, or was removed for
+    /// the limit on the folder.
     pub fn items_below(&self, path: impl AsRef<Path>) -> ItemsBelow {
         ItemsBelow {
             library: self.clone(),
@@ -255,30 +255,21 @@ impl Library {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid key;
-    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound) for a library that is unknown, was never fetched
-    /// ([`Query::refresh`]), or was evicted, and for all libraries if none was fetched; errors of the store.
+    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a library that was never fetched
+    /// ([`Query::refresh`]), or was removed for the limit on the folder, and for all libraries if none was fetched;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store.
     pub fn item(&self, key: &str) -> Result<Option<Item>> {
-        let item = self.stored_item(key)?;
-        if item.is_none() {
-            self.reading.check_fetched(&self.selection)?;
-        }
-        Ok(item)
-    }
-
-    /// [`Library::item`]; `None` also where nothing was fetched.
-    #[doc(hidden)]
-    pub fn stored_item(&self, key: &str) -> Result<Option<Item>> {
-        let item = self
-            .reading
-            .item(&self.selection, self.reading.kind().rating_key(key)?)?;
-        Ok(item.map(|item| Item::of(item, self.reading.kind())))
+        let kind = self.reading.kind();
+        let item = self.reading.item(&self.selection, kind.rating_key(key)?)?;
+        Ok(item.map(|item| Item::of(item, kind)))
     }
 
     /// The stored items of the library, with all their files and external ids. Sends no request.
     ///
     /// Pages are read during the iteration: an item that changes meanwhile may appear as before or as after the change.
-    /// An error ends the iteration: one of the store; [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound)
-    /// for a library that is unknown, was never fetched ([`Query::refresh`]), or was evicted;
+    /// An error ends the iteration: one of the store; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) for a
+    /// library that was never fetched ([`Query::refresh`]), or was removed for the limit on the folder;
+    /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound);
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for all libraries at once.
     pub fn items(&self) -> Items {
         Items {

@@ -124,10 +124,9 @@ impl Queries {
         let locations = {
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
+                Resolved::Scope(scope) if !snapshot.rows.is_empty() => scope,
                 // Without a library all files would be in none.
-                Resolved::Scope(_) if snapshot.rows.is_empty() => return Err(library.never_fetched(&self.reading)),
-                Resolved::Scope(scope) => scope,
-                Resolved::Unknown => return Err(library.unknown(&snapshot, &self.reading)),
+                _ => return Err(library.not_stored(&snapshot, &self.reading)),
             };
             locations(&snapshot, scope, self.reading.mappings())
         };

@@ -97,6 +97,7 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_list_libraries_json(handle, &query, &empty, ERROR));
     before = requests();
     CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_list_items(library, &cursor, 10, &buffer, ERROR), "never fetched");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_get_item_json(library, "1", 1, &buffer, ERROR), "never fetched");
     CHECK(requests() == before && cursor == 0);
 
     query = query_of(library, NULL);

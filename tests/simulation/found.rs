@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::support::index::{Index, ManualClock, QueryOptions, freeze_coarse_clock};
+use plexindex::ErrorKind;
 use plexindex::error::Status;
 use plexindex::model::Reason;
 use plexindex::options::{Options, Ttl};
@@ -110,7 +111,10 @@ fn what_is_invalidated_while_it_is_listed_first_is_asked_for() {
         scene.memory.fail(None);
         let films = index.library("Films").expect("a handle");
         let items = scene.memory.items(&scene.section);
-        let read = |item: &&plexindex::model::Item| films.stored_item(&item.rating_key).expect("asked").is_none();
+        let read = |item: &&plexindex::model::Item| match films.item(&item.rating_key) {
+            Ok(found) => found.is_none(),
+            Err(error) => error.kind() == ErrorKind::NotFetched,
+        };
         for item in items.iter().filter(read) {
             scene
                 .memory

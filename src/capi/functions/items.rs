@@ -61,7 +61,8 @@ pub unsafe extern "C" fn plexindex_list_items(
 /// `paths`.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds the item; PLEXINDEX_BUFFER_TOO_SMALL;
-/// PLEXINDEX_INVALID_ARGUMENT when `key` is no key.
+/// PLEXINDEX_INVALID_ARGUMENT when `key` is no key; PLEXINDEX_LIBRARY_NOT_FOUND when the store does not have the
+/// listing, as plexindex_list_items().
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.
@@ -76,7 +77,7 @@ pub unsafe extern "C" fn plexindex_get_item_json(
     guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
         let (library, key) = unsafe { (handles::library(library)?, utf8(key, key_length, "key")?) };
-        match library.stored_item(key)? {
+        match library.item(key)? {
             Some(item) => write_json(json, &item.to_json()),
             None => Ok(Status::NotFound),
         }

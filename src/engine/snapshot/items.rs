@@ -40,7 +40,7 @@ impl Reading {
         }
     }
 
-    /// The item with this rating key.
+    /// The item with this rating key. An error if no library of the selection was fetched: what is not stored may exist.
     pub fn item(&self, library: &Selection, rating_key: &str) -> Result<Option<Item>> {
         loop {
             self.catch_up(Deadline::NONE)?;
@@ -58,13 +58,8 @@ impl Reading {
             }
             let fetched = rows.iter().filter(|row| row.generation.is_fetched());
             if self.store.are_current(&fetched)? {
-                return Ok(None);
+                return library.fetched_scope(&self.snapshot(), self).map(|_| None);
             }
         }
-    }
-
-    /// Returns an error if no library of the selection was fetched. An item that is not stored may then exist.
-    pub fn check_fetched(&self, library: &Selection) -> Result<()> {
-        library.fetched_scope(&self.snapshot(), self).map(drop)
     }
 }

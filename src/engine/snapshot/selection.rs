@@ -174,7 +174,7 @@ impl Selection {
                 abridged(self.selector.name().as_bytes())
             ),
         };
-        Error::new(Status::LibraryNotFound, format!("{what}: do so first (refresh)"))
+        Error::not_fetched(format!("{what}: do so first (refresh)"))
     }
 }
 

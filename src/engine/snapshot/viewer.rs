@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::data::Snapshot;
 use super::reading::Reading;
 use crate::engine::sql::{Endpoint, SameUser};
-use crate::error::{Error, Result, Status};
+use crate::error::{Error, Result};
 use crate::model::{IdentityId, Token};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
@@ -79,7 +79,7 @@ impl Reading {
                 "ask it first (refresh)"
             };
             let why = format!("the server has not accepted the token yet: {remedy}");
-            return Err(Error::new(Status::LibraryNotFound, why));
+            return Err(Error::not_fetched(why));
         }
         Ok(())
     }

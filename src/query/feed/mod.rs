@@ -256,7 +256,7 @@ impl Queries {
             return Ok(());
         }
         let why = "no library was fetched completely yet: do so first (refresh)";
-        Err(Error::new(Status::LibraryNotFound, why))
+        Err(Error::not_fetched(why))
     }
 
     /// The identity, and the library that a call names.
@@ -275,7 +275,7 @@ impl Queries {
         let Some(identity) = snapshot.identity else {
             self.reading.check_accepted()?;
             let why = "no library was ever fetched: do so first (refresh)";
-            return Err(Error::new(Status::LibraryNotFound, why));
+            return Err(Error::not_fetched(why));
         };
         Ok((identity, row.map(|row: &LibraryRow| row.id)))
     }

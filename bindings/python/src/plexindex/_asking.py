@@ -259,12 +259,16 @@ class QuestionMethods(EditMethods):
         return Comparison(self, given, library, frozenset(without), offline, progress)
 
     def item_facts(self, library: LibraryArg, key: KeyArg) -> dict[str, object] | None:
-        """All that the store has of one item, its files and external ids included; None when it is not listed.
+        """All that the store has of one item, its files and external ids included; None when it is not listed, or its
+        library was never fetched.
 
         The names are those of ``plexindex_get_item_json()``. Sends no request.
         """
         raw = _convert.key_text(key).encode()
-        status, text = self._ask(self._native.get_item_json, raw, len(raw), library=library, reserve=4096)
+        try:
+            status, text = self._ask(self._native.get_item_json, raw, len(raw), library=library, reserve=4096)
+        except LibraryNotFoundError:
+            return None
         if status != c.OK:
             return None
         import json
