@@ -180,8 +180,8 @@ typedef enum plexindex_status {
     PLEXINDEX_STARTING = 306, // The server is starting, or upgrading its database.
     PLEXINDEX_BAD_ANSWER = 307, // The server's reply is cut off or malformed.
     PLEXINDEX_SERVER_ERROR = 308, // The server failed: it replied with 5xx, or with another unexpected status.
-    // The server was silent for too long. Or the deadline passed in a call that no other call can continue: an edit, a
-    // check of the server, a match recorded for an unknown library, a refresh while no library is known.
+    // The server was silent for too long: try again later. Or the deadline passed in a call that has no other outcome
+    // for that, such as an edit: give a longer one.
     PLEXINDEX_TIMEOUT = 309,
     PLEXINDEX_REDIRECTED = 310, // The server redirects to another host. The token is not sent there.
     PLEXINDEX_OFFLINE = 311, // A request is needed, but the call or the index is offline, or there is no server URL.

@@ -61,8 +61,8 @@ pub enum Status {
     BadAnswer = 307,
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError = 308,
-    /// The server was silent for too long. Or the deadline passed in a call that no other call can continue: an edit, a
-    /// check of the server, a match recorded for an unknown library, a refresh while no library is known.
+    /// The server was silent for too long: try again later. Or the deadline passed in a call that has no other outcome
+    /// for that, such as an edit: give a longer one.
     Timeout = 309,
     /// The server redirects to another host. The token is not sent there.
     Redirected = 310,
@@ -235,7 +235,7 @@ impl Error {
         }
     }
 
-    /// Adds the cause, which the text already names: the error's [`source`](std::error::Error::source).
+    /// Sets the error's [`source`](std::error::Error::source). The text must name it too: users see the text only.
     #[cfg_attr(not(feature = "unstable-source"), doc(hidden))]
     #[must_use]
     pub fn because(mut self, cause: impl std::error::Error + Send + Sync + 'static) -> Self {
@@ -277,7 +277,7 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     /// The error of the system or of `SQLite` that caused this one: a [`std::io::Error`] if it was the system's. The text of
-    /// this error names it already.
+    /// this error contains its text.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
@@ -327,8 +327,8 @@ pub enum ErrorKind {
     BadAnswer,
     /// The server failed: it replied with 5xx, or with another unexpected status.
     ServerError,
-    /// The server was silent for too long. Or the deadline passed in a call that no other call can continue: an edit, a
-    /// check of the server, a match recorded for an unknown library, a refresh while no library is known.
+    /// The server was silent for too long: try again later. Or the deadline passed in a call that has no other outcome
+    /// for that, such as an edit: give a longer one.
     Timeout,
     /// The server redirects to another host. The token is not sent there.
     Redirected,
@@ -359,7 +359,7 @@ enum_names! { ErrorKind:
 
 impl ErrorKind {
     /// Returns whether the same call may succeed later without any change: the server could not be reached, was too slow
-    /// or is starting, or its answer failed.
+    /// or is starting, or its answer failed. After a deadline give a longer one: zero allows no request.
     #[must_use]
     pub fn is_transient(self) -> bool {
         use ErrorKind::{BadAnswer, Connect, ServerError, Starting, Timeout};

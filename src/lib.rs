@@ -47,7 +47,7 @@
 //! tokio). A server that is down is no error while there is an old answer: that is given, marked [`stale`](Match::stale).
 //!
 //! # Threads, handles, logs
-//! [`Index`], [`Library`] and [`Table`] are cheap to clone, `Send` and `Sync`. The index closes when its last handle goes.
+//! [`Index`], [`Library`] and [`Table`] are cheap to clone, `Send` and `Sync`. The index closes when its last handle is dropped.
 //! Log lines go to the crate `log`, with targets that begin with `plexindex`. No line above `debug` holds the token or a
 //! full media path. The HTTP client has targets of its own to filter: `ureq` names requests at `debug`,
 //! `ureq_proto` shows their bytes at `trace`, the token included.

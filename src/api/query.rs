@@ -109,8 +109,8 @@ impl<'q> Query<'q> {
     /// After `NotYet`, the same call continues where this one stopped. After `NeedsWarm` it would end so again: nothing
     /// came from the server in this time.
     ///
-    /// A deadline of zero allows no request, as [`Query::offline`], but says that one is needed: `NotYet` or `NeedsWarm`, where
-    /// `offline` takes the store's word and answers `NotFound`.
+    /// A deadline of zero allows no request. An answer that needs one is `NotYet` or `NeedsWarm`. [`Query::offline`] sends
+    /// none either, but trusts the store: there, a path that is not listed is `NotFound`.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
@@ -129,8 +129,9 @@ impl<'q> Query<'q> {
     }
 
     /// Sets a callback for the progress of a fetch. It runs on this thread, some ten times a second and once after the
-    /// last page. [`ControlFlow::Break`] ends the call with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted), even if
-    /// everything is fetched by then. What was fetched is kept, and the next call continues there.
+    /// last page. If it returns [`ControlFlow::Break`], the call ends with
+    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted), also after the last page. The store keeps what was fetched,
+    /// and the next call continues from there.
     ///
     /// The callback may use the same index. A nested call that needs what is being fetched waits for it. A panic in the
     /// callback ends the call too, and then continues in the caller.
@@ -380,8 +381,8 @@ impl<'q> Query<'q> {
     /// 100 ms. Sends no request. It costs next to nothing; where processes do not share memory (some network file systems) it
     /// asks the database once a second.
     ///
-    /// [`Query::progress`] is told every 200 ms and by [`Index::wake_waiting`](crate::Index::wake_waiting), with no library and
-    /// no items, and ends the wait with [`ControlFlow::Break`].
+    /// The callback of [`Query::progress`] runs every 200 ms and after [`Index::wake_waiting`](crate::Index::wake_waiting),
+    /// with no library and no items. If it returns [`ControlFlow::Break`], the wait ends.
     ///
     /// ```
     /// # let server = plexindex_standin::Standin::builder()
