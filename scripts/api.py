@@ -1,7 +1,8 @@
 """Renews docs/api.txt, the list of what the crate offers to Rust: `make api`.
 
 Each public item with its signature, as rustdoc's JSON has it, also what the root re-exports of hidden modules. Other
-hidden items are no part of the API. `make lint` compares the list with the crate. RUSTC_BOOTSTRAP lets the stable
+hidden items are no part of the API. What only the feature `unstable-source` shows comes last, without its module.
+`make lint` compares the list with the crate. RUSTC_BOOTSTRAP lets the stable
 rustdoc write JSON; nothing else depends on it.
 """
 
@@ -18,6 +19,10 @@ from environment import ROOT, target_folder
 FILE = ROOT / "docs" / "api.txt"
 HEAD = """\
 # What the crate plexindex offers to Rust. Made by `make api`. A line that goes or changes breaks programs.
+"""
+UNSTABLE_HEAD = """\
+
+# With the feature `unstable-source`, beside the module `unstable_source`. These may change in any release.
 """
 Node = dict[str, Any]
 
@@ -185,11 +190,18 @@ def last(path: str) -> str:
 
 def described() -> str:
     """The list's text."""
-    command = [os.environ.get("CARGO", "cargo"), "rustdoc", "--quiet", "--lib", "--package=plexindex", "--all-features"]
+    stable = lines()
+    unstable = sorted(set(lines("--features=unstable-source")) - set(stable))
+    return HEAD + "\n".join(stable) + "\n" + UNSTABLE_HEAD + "\n".join(unstable) + "\n"
+
+
+def lines(*features: str) -> list[str]:
+    """The lines with these features beside the default ones."""
+    command = [os.environ.get("CARGO", "cargo"), "rustdoc", "--quiet", "--lib", "--package=plexindex", *features]
     command += ["--", "-Zunstable-options", "--output-format=json", "--document-hidden-items", "--cap-lints=allow"]
     subprocess.run(command, cwd=ROOT, env={**os.environ, "RUSTC_BOOTSTRAP": "1"}, check=True)
     document = json.loads((target_folder() / "doc" / "plexindex.json").read_text(encoding="utf-8"))
-    return HEAD + "\n".join(Crate(document).lines()) + "\n"
+    return Crate(document).lines()
 
 
 def main() -> int:
