@@ -3,7 +3,7 @@
 use super::answer::Answer;
 use super::planner::{Facts, KnownLibraries, ListStep, QueryState, QueryStep};
 use super::queries::Queries;
-use crate::engine::{EvictionPin, LibraryRow, Reading, Snapshot, nothing_known};
+use crate::engine::{EvictionPin, LibraryRow, Snapshot, nothing_known};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
@@ -85,15 +85,15 @@ pub trait Question {
 }
 
 /// The facts of one turn, computed when the planner reads them.
-struct TurnFacts<'k, 't, Q: Question> {
-    turn: &'k Turn<'t>,
-    question: &'k Q,
-    found: &'k Q::Found<'t>,
+pub struct TurnFacts<'k, 't, Q: Question> {
+    pub turn: &'k Turn<'t>,
+    pub question: &'k Q,
+    pub found: &'k Q::Found<'t>,
 }
 
 impl<Q: Question> TurnFacts<'_, '_, Q> {
     /// Passes the indexes of the libraries that the query concerns to `each`.
-    fn each_library(&self, each: &mut dyn FnMut(usize)) {
+    pub fn each_library(&self, each: &mut dyn FnMut(usize)) {
         match self.turn.scope {
             Scope::One(index) => each(index),
             Scope::All => self.question.each_library(self.turn, self.found, each),
@@ -183,95 +183,6 @@ impl<Q: Question> Facts for TurnFacts<'_, '_, Q> {
 }
 
 impl Queries {
-    /// Returns whether this library can answer without a write to the store and without a new snapshot.
-    #[inline]
-    fn can_answer_now(&self, snapshot: &Snapshot, index: usize, now_ms: i64) -> bool {
-        self.reading.is_settled(snapshot, now_ms)
-            && Reading::is_noted(snapshot, index, now_ms)
-            && snapshot.rows[index].checked_ms <= now_ms
-    }
-
-    /// Answers if the plan's first step is [`QueryStep::Answer`] and nothing has to be written. `give` passes the
-    /// answer to `then`. Returns `then` unused if another step comes first. The question must not read the store.
-    pub fn answer_at_once<Q: Question, R, F>(
-        &self,
-        call: &Call<'_>,
-        question: &Q,
-        then: F,
-        give: impl FnOnce(F, &Answer<'_>) -> Result<R>,
-    ) -> std::result::Result<Result<R>, F> {
-        let snapshot = self.reading.snapshot();
-        let Ok(Some(scope)) = call.scope(&snapshot) else {
-            return Err(then);
-        };
-        let only = scope.only();
-        if let Some(index) = only {
-            // First of all: loading this memory takes longer than the work up to its use.
-            question.prefetch(&snapshot, index);
-        }
-        if !question.is_valid(self) {
-            return Err(then);
-        }
-        // Times stored in the last few milliseconds may be later than the coarse clock.
-        let is_usable = |now_ms| match only {
-            Some(index) => self.can_answer_now(&snapshot, index, now_ms),
-            // Which libraries it concerns is known when it is found.
-            None => self.reading.is_settled(&snapshot, now_ms),
-        };
-        let usable_at = |now_ms| is_usable(now_ms).then_some(now_ms);
-        let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
-            return Err(then);
-        };
-        let is_fresh = || {
-            let is_stale = |index: usize| is_stale(&self.sync.age(&snapshot.rows[index]), &self.policy, now_ms);
-            only.is_some_and(|index| !self.reading.segments_are_due() && !is_stale(index))
-        };
-        // A local source is checked for changes only if the result depends on it.
-        let known_fresh = (!self.sync.is_local()).then(is_fresh);
-        let turn = Turn {
-            queries: self,
-            call,
-            snapshot: &snapshot,
-            scope,
-            now_ms,
-        };
-        let mut found = Q::Found::default();
-        if question.find(&turn, &mut found).is_err() {
-            return Err(then);
-        }
-        let facts = TurnFacts {
-            turn: &turn,
-            question,
-            found: &found,
-        };
-        if only.is_none() {
-            let (mut asked, mut usable) = (0, 0);
-            facts.each_library(&mut |index| {
-                asked += 1;
-                usable += u32::from(self.can_answer_now(&snapshot, index, now_ms));
-            });
-            // Without any, the libraries may not be known yet.
-            if asked == 0 || usable < asked {
-                return Err(then);
-            }
-        }
-        let mut state = QueryState::new(snapshot.sequence(), now_ms);
-        state.at_once = true;
-        // The usual case. The planner would find that no step is needed too, but takes longer.
-        state.fresh = question.is_plain(&turn, &found) && known_fresh.unwrap_or_else(is_fresh);
-        if !state.fresh && !Self::needs_no_step(&facts, &mut state) {
-            return Err(then);
-        }
-        facts.each_library(&mut |index| snapshot.ask_for(index, now_ms));
-        Ok(question.answer(&turn, &found, state, |answer| give(then, answer)))
-    }
-
-    /// Returns whether the plan's first step is the answer, and a fast lookup's hit is enough.
-    #[inline(never)]
-    fn needs_no_step<Q: Question>(facts: &TurnFacts<'_, '_, Q>, state: &mut QueryState) -> bool {
-        matches!(state.next(facts), Ok(QueryStep::Answer)) && facts.question.is_exact_hit(facts.found)
-    }
-
     /// Answers a question, with as many steps as necessary.
     pub fn answer<Q: Question, R>(
         &self,

@@ -1,6 +1,7 @@
 //! Queries: answers for paths, folders, GUIDs and titles. The server is asked if that is necessary and allowed.
 
 mod answer;
+mod at_once;
 mod below;
 mod driver;
 mod explain;
