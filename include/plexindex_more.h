@@ -13,7 +13,7 @@
  *   Compare paths: plexindex_compare_paths
  *   Listings against the disk: plexindex_walk, plexindex_list_items_not_on_disk, plexindex_map_to_host
  *   Events: plexindex_watch_start, plexindex_watch_stop, plexindex_notify
- *   The feed of changes: plexindex_list_changes_json, plexindex_wait_for_changes, plexindex_wake_waiting
+ *   The feed of changes: plexindex_list_changes, plexindex_wait_for_changes, plexindex_wake_waiting
  *   Edits: plexindex_edit_items
  *   Tables of the host's own values: plexindex_get_table, plexindex_table_lookup, plexindex_table_get,
  *     plexindex_table_put, plexindex_table_remove, plexindex_table_write, plexindex_table_get_next,
@@ -187,8 +187,8 @@ int32_t plexindex_list_items(const plexindex_library_handle *library, int64_t *c
 // request.
 //
 // `key`: the item's key or rating key. `out_json`: an object, UTF-8: `key`, `rating_key`, `kind` (Plex's word),
-// `title`, `year`, `show_title`, `show_rating_key`, `season` and `episode` (-1 for none), `guid`, `guids` and
-// `paths`.
+// `title`, `year`, `show_title`, `show_rating_key`, `show_guid`, `season` and `episode` (-1 for none), `guid`, `guids`
+// and `paths`.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds the item; PLEXINDEX_BUFFER_TOO_SMALL;
 // PLEXINDEX_INVALID_ARGUMENT when `key` is no key; PLEXINDEX_LIBRARY_NOT_FOUND when the store does not have the
@@ -359,26 +359,28 @@ int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_
 //
 // `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
 // and its cursor is that of now; with PLEXINDEX_QUERY_FULL too, all items come first, as additions: that flag is
-// refused with a cursor. `limit`: items of a
-// page, 1 to 10,000. `out_json`: an object, UTF-8: `changes`, an array; `cursor`, for the next call; `more`, whether
-// the next call has something now. plexindex_get_cursor() reads these two. Pages that follow `more` end with the state
-// at the first of them, however fast others write.
+// refused with a cursor. `limit`: items of a page, 1 to 10,000. `out_page`: texts, each followed by a NUL: the cursor
+// for the next call; `more` or nothing; then eight for each change, in the order of plexindex_change, an absent one
+// empty. plexindex_get_next_change() and plexindex_get_cursor() read them.
 //
-// A change has `change`, `library` (the title), `section` (its id), `path`, `from`, `from_key` and `item`. An item of
-// several files has a change for each file.
+// The next call has something now if the page has `more`. A reader that calls until a page has none then has the state
+// of the time of its first call. Commits that come meanwhile are for the call after that, so the reader comes to an
+// end however fast others write.
 //
-// - `added`: the item has the file `path`; null for an item without a file.
+// A change concerns one file of one item: an item of several files has a change for each. Its kinds:
+//
+// - `added`: the item has the file `path`.
 // - `removed`: the item no longer has the file `path`.
 // - `moved`: the file was `from` and is `path` now.
-// - `changed`: something else changed; `from` is a file that the item lost, or null.
-// - `list_again`: list the library again (PLEXINDEX_QUERY_FULL, in that library). It was listed for the first time,
-//   came, went, or got another title or section id, or more than a fifth of it and more than 20 items changed. `item`
-//   and `path` are null.
+// - `changed`: something else changed; `from` is a file that the item lost, or absent.
+// - `list_again`: the library has to be listed again. It was listed for the first time, came, went, or got another
+//   title or section id, or more than a fifth of it and more than 20 items changed.
 //
-// `item` is as plexindex_get_item_json() gives it: the present state, or the last one of a removed item. `from_key`
-// is the rating key that the item had before, when it got another one, else null. To keep the items of each file:
-// take the item (by `from_key`, else its key) away from `from` and `path`, then put it to `path` unless it was
-// removed.
+// A host that keeps pairs of a file and a rating key applies each change in two steps. First it removes the pairs of
+// `path` and of `from` with the key `from_key`, or `rating_key` where that is absent. Then, unless the kind is
+// `removed`, it adds the pair of `path` and `rating_key`. After `list_again`, and after the status
+// PLEXINDEX_LIST_AGAIN, it empties its map and begins anew, with an empty cursor and PLEXINDEX_QUERY_FULL. Then it
+// stores map and cursor together. The example feed.c does all this.
 //
 // A cursor is at most 200 bytes of ASCII and outlives processes. It belongs to one store, server and user, and to the
 // library if the query named one; a cursor of all libraries may be used for one of them. A reader that goes on with
@@ -389,14 +391,14 @@ int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_
 // belongs elsewhere, or to a state that a power cut or a restored copy undid: begin with an empty cursor;
 // PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was fetched;
 // PLEXINDEX_BUFFER_TOO_SMALL.
-int32_t plexindex_list_changes_json(const plexindex_handle *handle, const plexindex_query *query, size_t limit,
-                                    plexindex_buffer *out_json, plexindex_buffer *error);
+int32_t plexindex_list_changes(const plexindex_handle *handle, const plexindex_query *query, size_t limit,
+                               plexindex_buffer *out_page, plexindex_buffer *error);
 
 // Waits until the feed has something since a cursor, or until the server has to be asked first: a listing has
-// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes_json(). A handle returns for
+// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes(). A handle returns for
 // the server at most once a second. Sends no request.
 //
-// `query`: `library` and `text` as for plexindex_list_changes_json(), with a cursor. `deadline_ms` ends the wait.
+// `query`: `library` and `text` as for plexindex_list_changes(), with a cursor. `deadline_ms` ends the wait.
 // `progress` is called every 200 ms, after a signal handler ran in this thread, and by plexindex_wake_waiting(): what
 // it returns ends the wait. With PLEXINDEX_QUERY_OFFLINE the call waits for changes only.
 //
@@ -404,7 +406,7 @@ int32_t plexindex_list_changes_json(const plexindex_handle *handle, const plexin
 // systems, within a second.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NOT_YET when the deadline came first; PLEXINDEX_ABORTED when `progress` ended the
-// call; the errors of plexindex_list_changes_json().
+// call; the errors of plexindex_list_changes().
 int32_t plexindex_wait_for_changes(const plexindex_handle *handle, const plexindex_query *query,
                                    plexindex_buffer *error);
 
@@ -510,6 +512,30 @@ static inline plexindex_walk_request plexindex_walk_init(void)
     return made;
 }
 
+// Reads the next `count` texts of a buffer that holds texts, each followed by a NUL. For findings and changes there are
+// plexindex_get_next_finding() and plexindex_get_next_change().
+//
+// `buffer`: the buffer, as the call left it that filled it. `position`: 0 at first; the call moves it on. `texts`:
+// receives the texts, in the buffer's memory.
+//
+// Returns 1; or 0 when fewer texts are left, and `position` stays.
+static inline int plexindex_get_next_texts(const plexindex_buffer *buffer, size_t *position, plexindex_bytes *texts,
+                                           size_t count)
+{
+    const char *data = (const char *)buffer->data;
+    size_t length = buffer->length > buffer->capacity ? 0 : buffer->length; // More: it was too small.
+    size_t end = *position, i;
+    for (i = 0; i < count; i++) {
+        const char *nul = end < length ? (const char *)memchr(data + end, 0, length - end) : NULL;
+        if (nul == NULL) return 0;
+        texts[i].data = data + end;
+        texts[i].length = (size_t)(nul - texts[i].data);
+        end += texts[i].length + 1;
+    }
+    *position = end;
+    return 1;
+}
+
 // A finding of a walk: four texts in the memory of the buffer, each NUL-terminated and perhaps empty.
 typedef struct plexindex_finding {
     const char *kind; // Such as `file`: see plexindex_walk().
@@ -519,31 +545,22 @@ typedef struct plexindex_finding {
 } plexindex_finding;
 
 // Reads the findings of plexindex_walk() one by one:
-//     size_t at = 0;
-//     while (plexindex_get_next_finding(&findings, &at, &finding)) use(finding.kind, finding.path);
+//     size_t position = 0;
+//     while (plexindex_get_next_finding(&findings, &position, &finding)) use(finding.kind, finding.path);
 //
-// `findings`: the buffer that plexindex_walk() filled. `at`: 0 for the first finding; the call moves it on.
+// `findings`: the buffer that plexindex_walk() filled. `position`: 0 for the first finding; the call moves it on.
 // `finding`: receives the finding.
 //
 // Returns 1 with the next finding, 0 after the last one.
-static inline int plexindex_get_next_finding(const plexindex_buffer *findings, size_t *at, plexindex_finding *finding)
+static inline int plexindex_get_next_finding(const plexindex_buffer *findings, size_t *position,
+                                             plexindex_finding *finding)
 {
-    const char *texts[4];
-    const char *data = (const char *)findings->data;
-    size_t length = findings->length > findings->capacity ? 0 : findings->length; // More: it was too small.
-    size_t end = *at;
-    int i;
-    for (i = 0; i < 4; i++) {
-        const char *nul = end < length ? (const char *)memchr(data + end, 0, length - end) : NULL;
-        if (nul == NULL) return 0;
-        texts[i] = data + end;
-        end = (size_t)(nul - data) + 1;
-    }
-    finding->kind = texts[0];
-    finding->cause = texts[1];
-    finding->path = texts[2];
-    finding->detail = texts[3];
-    *at = end;
+    plexindex_bytes texts[4];
+    if (!plexindex_get_next_texts(findings, position, texts, 4)) return 0;
+    finding->kind = texts[0].data;
+    finding->cause = texts[1].data;
+    finding->path = texts[2].data;
+    finding->detail = texts[3].data;
     return 1;
 }
 
@@ -593,26 +610,63 @@ static inline int plexindex_continue_walk(plexindex_walk_request *walk, const pl
     return walk->walk != 0;
 }
 
+// A change of the feed: texts in the memory of the page, each followed by a NUL that `length` does not count. An absent
+// text is NULL and 0.
+typedef struct plexindex_change {
+    const char *kind; // `added`, `removed`, `moved`, `changed` or `list_again`: see plexindex_list_changes().
+    plexindex_bytes library_title; // Title of the library, UTF-8.
+    plexindex_bytes section; // Section id of the library.
+    plexindex_bytes path; // The file, as the server spells it. Absent for an item without files.
+    plexindex_bytes from; // `moved`: where the file was. `changed`: a file that the item lost. Else absent.
+    plexindex_bytes rating_key; // The item's rating key; a removed item's last one.
+    plexindex_bytes from_key; // The rating key that the item had before, when it got another one. Else absent.
+    // The item as plexindex_get_item_json() gives it, as it is now; a removed item as it was last. A change of the kind
+    // `list_again` has none, nor a path or key.
+    plexindex_bytes item;
+} plexindex_change;
+
+// Reads the changes of a page one by one:
+//     size_t position = 0;
+//     while (plexindex_get_next_change(&page, &position, &change)) use(change.kind, change.path);
+//
+// `page`: the buffer that plexindex_list_changes() filled. `position`: 0 for the first change; the call moves it on.
+// `change`: receives the change. It is valid until the buffer is filled again.
+//
+// Returns 1 with the next change, 0 after the last one.
+static inline int plexindex_get_next_change(const plexindex_buffer *page, size_t *position, plexindex_change *change)
+{
+    plexindex_bytes texts[8];
+    size_t i;
+    // The cursor and `more` come first.
+    if (*position == 0 && !plexindex_get_next_texts(page, position, texts, 2)) return 0;
+    if (!plexindex_get_next_texts(page, position, texts, 8)) return 0;
+    for (i = 3; i < 8; i++) {
+        if (texts[i].length == 0) texts[i].data = NULL;
+    }
+    change->kind = texts[0].data;
+    change->library_title = texts[1];
+    change->section = texts[2];
+    change->path = texts[3];
+    change->from = texts[4];
+    change->rating_key = texts[5];
+    change->from_key = texts[6];
+    change->item = texts[7];
+    return 1;
+}
+
 // Copies the cursor of a page of changes.
 //
-// `page`: the buffer that plexindex_list_changes_json() filled. `cursor`: receives the cursor, at most 200 bytes, and a
-// NUL. It stays as it is where `page` holds no page, or it does not fit. `capacity`: the room in `cursor`.
+// `page`: the buffer that plexindex_list_changes() filled. `cursor`: receives the cursor, at most 200 bytes, and a NUL.
+// It stays as it is where `page` holds no page, or it does not fit. `capacity`: the room in `cursor`.
 //
 // Returns 1 if the next call with this cursor has something now (`more`), else 0.
 static inline int plexindex_get_cursor(const plexindex_buffer *page, char *cursor, size_t capacity)
 {
-    // Quotes within texts are escaped, so only the names of the page's own fields look like this.
-    static const char name[] = "\"cursor\":\"";
-    const char *json = page->length == 0 || page->length >= page->capacity ? "" : (const char *)page->data;
-    const char *found = strstr(json, name);
-    size_t length;
-    if (found == NULL) return 0;
-    found += sizeof name - 1;
-    length = strcspn(found, "\"");
-    if (length >= capacity) return 0;
-    memcpy(cursor, found, length);
-    cursor[length] = '\0';
-    return strstr(json, "\"more\":true") != NULL;
+    plexindex_bytes texts[2];
+    size_t position = 0;
+    if (!plexindex_get_next_texts(page, &position, texts, 2) || texts[0].length >= capacity) return 0;
+    memcpy(cursor, texts[0].data, texts[0].length + 1);
+    return texts[1].length != 0;
 }
 
 // An edit with its size set, and all else zero: it locks the fields that it names.

@@ -46,6 +46,7 @@ TYPES = {
     "plexindex_table_op": "Tables of the host's own values",
     "plexindex_error": "Helpers",
     "plexindex_finding": "Helpers",
+    "plexindex_change": "Helpers",
 }
 # Descriptions of arguments whose comment omits them.
 USUAL = {

@@ -1462,7 +1462,6 @@ private:
         word(value, {"", "movie", "show", "season", "episode", "", "", "", // by number
                      "artist", "album", "track", "", "clip", "photo"});
     }
-    void get(ChangeKind &value) { word(value, {"", "added", "removed", "changed", "moved", "list_again"}); }
     void get(LibraryInfo &to) {
         object("section", to.section, "uuid", to.uuid, "title", to.title, "kind", to.kind, "locations", to.locations,
                "items", to.items, "age_ms", to.age, "fresh", to.fresh, "generation", to.generation);
@@ -1487,16 +1486,35 @@ private:
     void get(MappingProposal &to) {
         object("from", to.from, "to", to.to, "matched", to.matched, "of", to.of, "gain", to.gain);
     }
-    void get(Change &to) {
-        object("change", to.kind, "library", to.library, "section", to.section, "path", to.path, "from", to.from,
-               "from_key", to.from_key, "item", to.item);
-    }
-    void get(ChangesPage &to) { object("changes", to.changes, "cursor", to.cursor, "more", to.more); }
 
     std::string_view left_;
     int depth_ = 0;
     bool ok_ = true;
 };
+
+/// Reads JSON. Returns whether the text is a value of this type.
+template <class T> bool read(std::string_view json, T &value) { return Json(json).read(value); }
+
+/// Reads the texts of a page of changes.
+inline bool read(const std::string &text, ChangesPage &page) {
+    const plexindex_buffer texts{const_cast<char *>(text.data()), text.size(), text.size()};
+    const auto set = [](std::optional<std::string> &to, const plexindex_bytes &from) {
+        if (from.data != nullptr) to.emplace(from.data, from.length);
+    };
+    plexindex_bytes head[2];
+    std::size_t at = 0;
+    bool is_read = plexindex_get_next_texts(&texts, &at, head, 2) != 0;
+    if (is_read) page.cursor = head[0].data, page.more = head[1].length != 0;
+    for (plexindex_change one; plexindex_get_next_change(&texts, &at, &one);) {
+        Change &change = page.changes.emplace_back();
+        place_of(change.kind, one.kind, {"", "added", "removed", "changed", "moved", "list_again"});
+        change.library.assign(one.library_title.data, one.library_title.length);
+        change.section.assign(one.section.data, one.section.length);
+        set(change.path, one.path), set(change.from, one.from), set(change.from_key, one.from_key);
+        if (one.item.data != nullptr) is_read = read({one.item.data, one.item.length}, change.item) && is_read;
+    }
+    return is_read;
+}
 
 inline std::int64_t deadline_ms(const std::optional<milliseconds> &deadline) noexcept {
     if (!deadline.has_value()) return 0;
@@ -1624,13 +1642,13 @@ template <class Policy> struct Caller {
     static std::int32_t text(std::string &text, plexindex_buffer *error, Arguments &&...arguments) {
         return fill(text, [&](plexindex_buffer *buffer) { return call(arguments..., buffer, error); });
     }
-    /// Calls a function that writes JSON; without a text the answer is empty.
+    /// Calls a function that writes JSON, or a page of changes; without a text the answer is empty.
     template <class T, class... Arguments> static Of<T> json(Arguments &&...arguments) {
         bool is_read = true;
         Of<T> value = made<T>([&](T &to, auto *error) {
             std::string json;
             const std::int32_t status = text(json, error, arguments...);
-            is_read = status != PLEXINDEX_OK || Json(json).read(to);
+            is_read = status != PLEXINDEX_OK || read(json, to);
             return status;
         });
         if (is_read) return value;
@@ -1965,7 +1983,7 @@ public:
     /// the changes are not known any more: begin again with ChangesOptions::full.
     [[nodiscard]] Of<ChangesPage> list_changes(std::string_view cursor = {}, const ChangesOptions &options = {}) const {
         detail::Query query(library_.get(), cursor, {}, detail::when(options.full, PLEXINDEX_QUERY_FULL));
-        return Call::template json<ChangesPage>(plexindex_list_changes_json, library_.index(), query, options.limit);
+        return Call::template json<ChangesPage>(plexindex_list_changes, library_.index(), query, options.limit);
     }
     /// Waits until list_changes() has something, or the server has to be asked: Status::ok, then call refresh() and
     /// list_changes(). Status::not_yet says that the deadline came first. `options.progress` is called every 200 ms and

@@ -492,7 +492,7 @@ public static class Plexindex
     public static extern int plexindex_notify(IntPtr handle, IntPtr body, UIntPtr body_length, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_list_changes_json(IntPtr handle, ref Query query, UIntPtr limit, ref Buffer out_json, ref Buffer error);
+    public static extern int plexindex_list_changes(IntPtr handle, ref Query query, UIntPtr limit, ref Buffer out_page, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_wait_for_changes(IntPtr handle, ref Query query, ref Buffer error);

@@ -210,8 +210,18 @@ type Changes struct {
 // The error ListAgain says to begin anew with Full.
 func (l *Library) Changes(cursor string, limit int, ask ...Ask) (page Changes, err error) {
 	_, err = l.index.query(l.handle, cursor, first(ask), func(query *C.plexindex_query) (Status, error) {
-		return OK, readJSON(&page, func(out, failed *C.plexindex_buffer) C.int32_t {
-			return C.plexindex_list_changes_json(l.index.handle, query, C.size_t(limit), out, failed)
+		return fill(16384, func(out, failed *C.plexindex_buffer) C.int32_t {
+			return C.plexindex_list_changes(l.index.handle, query, C.size_t(limit), out, failed)
+		}, func(out *C.plexindex_buffer) {
+			texts := keys(out, 0)
+			page = Changes{make([]Change, 0, len(texts)/8), texts[0], texts[1] != ""}
+			for texts = texts[2:]; len(texts) > 0; texts = texts[8:] {
+				change := Change{texts[0], texts[1], texts[2], texts[3], texts[4], texts[6], json.RawMessage("null")}
+				if texts[7] != "" {
+					change.Item = json.RawMessage(texts[7])
+				}
+				page.Changes = append(page.Changes, change)
+			}
 		})
 	})
 	return page, err

@@ -422,7 +422,7 @@ public interface Plexindex extends Library {
     int plexindex_watch_start(Pointer handle, Buffer error);
     int plexindex_watch_stop(Pointer handle, Buffer error);
     int plexindex_notify(Pointer handle, byte[] body, long body_length, Buffer error);
-    int plexindex_list_changes_json(Pointer handle, Query query, long limit, Buffer out_json, Buffer error);
+    int plexindex_list_changes(Pointer handle, Query query, long limit, Buffer out_page, Buffer error);
     int plexindex_wait_for_changes(Pointer handle, Query query, Buffer error);
     int plexindex_wake_waiting(Pointer handle, Buffer error);
     int plexindex_edit_items(Edit edit, EditReport out_report, Buffer error);

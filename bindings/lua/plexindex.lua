@@ -427,6 +427,13 @@ function Library:refresh(ask)
 end
 jit.off(Library.refresh, true)
 
+local CHANGE = '{"change":%s,"library":%s,"section":%s,"path":%s,"from":%s,"from_key":%s,"item":%s}'
+
+-- A text as JSON; null for an empty one.
+local function quoted(text)
+   return text == "" and "null" or '"' .. text:gsub('[%c"\\]', function(c) return ("\\u%04x"):format(c:byte()) end) .. '"'
+end
+
 -- What was added, removed, changed and moved since a cursor, in the order in which the index learned it, as JSON with
 -- `changes`, `cursor` and `more`. Without a cursor no changes, and the cursor of now; with `ask.full` all items come first.
 -- Sends no request. The code "LIST_AGAIN" says to begin anew with `full`.
@@ -434,9 +441,14 @@ function Library:changes_json(cursor, ask)
    ask = ask or {}
    return query(self._index, self._handle, cursor, { full = ask.full }, function(handle, asked)
       local _, read = fill(function(out, failed)
-         return C.plexindex_list_changes_json(handle, asked, ask.limit or PAGE, out, failed)
+         return C.plexindex_list_changes(handle, asked, ask.limit or PAGE, out, failed)
       end, read_bytes)
-      return read
+      local changes, next_, more, texts = {}, read:match("^(%Z*)%z(%Z*)%z(.*)$")
+      for change, title, section, path, from, _, from_key, item in texts:gmatch(("(%Z*)%z"):rep(8)) do
+         changes[#changes + 1] = CHANGE:format(quoted(change), quoted(title), quoted(section), quoted(path), quoted(from),
+            quoted(from_key), item == "" and "null" or item)
+      end
+      return ('{"changes":[%s],"cursor":"%s","more":%s}'):format(table.concat(changes, ","), next_, tostring(more ~= ""))
    end)
 end
 jit.off(Library.changes_json, true)

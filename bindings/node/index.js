@@ -520,8 +520,13 @@ class Library {
    * called once before. `more` says that the next call has something. The code 'LIST_AGAIN' says to begin anew with `full`.
    */
   async changes(cursor, { full = false, limit = PAGE } = {}) {
-    const bytes = await this._index._query('list_changes_json', this._handle, toBytes(cursor ?? ''), { full }, limit);
-    return JSON.parse(bytes.toString('utf8'));
+    const bytes = await this._index._query('list_changes', this._handle, toBytes(cursor ?? ''), { full }, limit);
+    const [next, more, ...texts] = bytes.toString('utf8').split('\0').map((text) => text || null);
+    const changes = Array.from({ length: Math.floor(texts.length / 8) }, (_, at) => {
+      const [change, library, section, path, from, , from_key, item] = texts.slice(at * 8, at * 8 + 8);
+      return { change, library, section, path, from, from_key, item: JSON.parse(item) };
+    });
+    return { changes, cursor: next, more: more !== null };
   }
 
   /**

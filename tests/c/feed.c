@@ -15,49 +15,63 @@ static plexindex_handle *handle;
 static char cursor[256];
 static int more;
 
-/* Asks for a page; its text is to be freed. */
-static int32_t page(const plexindex_library_handle *library, const char *since, uint32_t flags, size_t limit, char **json)
+static plexindex_buffer buffer; /* the last page */
+
+/* Asks for a page. */
+static int32_t page(const plexindex_library_handle *library, const char *since, uint32_t flags, size_t limit)
 {
     plexindex_query query = query_of(library, since);
-    plexindex_buffer buffer = {NULL, 0, 0};
     int32_t status;
     query.flags = flags;
-    *json = NULL;
-    while ((status = plexindex_list_changes_json(handle, &query, limit, &buffer, ERROR)) == PLEXINDEX_BUFFER_TOO_SMALL) {
-        *json = realloc(*json, buffer.length);
-        CHECK(*json != NULL);
-        buffer.data = *json;
-        buffer.capacity = buffer.length;
-    }
+    do {
+        status = plexindex_list_changes(handle, &query, limit, &buffer, ERROR);
+    } while (plexindex_buffer_grow(&buffer, status));
     return status;
 }
 
-static long count_of(const char *text, const char *word)
+/* How many changes of this kind the page has; of any, without one. Checks each. */
+static long count_of(const char *kind)
 {
+    plexindex_change change;
+    size_t position = 0;
     long count = 0;
-    for (text = strstr(text, word); text != NULL; text = strstr(text + 1, word)) {
-        count++;
+    while (plexindex_get_next_change(&buffer, &position, &change)) {
+        int is_item = strcmp(change.kind, "list_again") != 0;
+        CHECK(change.library_title.data[change.library_title.length] == '\0' && change.library_title.length > 0);
+        CHECK(change.section.length == strlen(change.section.data) && change.section.length > 0);
+        CHECK((change.item.data != NULL) == is_item && (change.rating_key.data != NULL) == is_item);
+        CHECK((change.path.data == NULL) == (change.path.length == 0) && (change.from.data == NULL) == (change.from.length == 0));
+        CHECK(change.from_key.data == NULL && change.from_key.length == 0);
+        if (is_item) {
+            CHECK(change.item.data[0] == '{' && change.item.data[change.item.length - 1] == '}');
+            CHECK(change.item.data[change.item.length] == '\0' && strstr(change.item.data, change.rating_key.data) != NULL);
+        }
+        count += kind == NULL || strcmp(change.kind, kind) == 0;
     }
+    CHECK(position == buffer.length && !plexindex_get_next_change(&buffer, &position, &change));
     return count;
 }
 
-/* Reads a page, and goes on to where the next one begins; gives how many of these changes it tells. */
-static long told(const plexindex_library_handle *library, uint32_t flags, size_t limit, const char *word)
+/* The change of this kind. */
+static plexindex_change change_of(const char *kind)
 {
-    char *json;
-    plexindex_buffer buffer = {NULL, 0, 0};
-    long count;
-    CHECK_STATUS(PLEXINDEX_OK, page(library, flags == 0 ? cursor : "", flags, limit, &json));
-    buffer.data = json;
-    buffer.length = strlen(json);
-    buffer.capacity = buffer.length + 1;
+    plexindex_change change;
+    size_t position = 0;
+    CHECK(count_of(kind) == 1);
+    do {
+        CHECK(plexindex_get_next_change(&buffer, &position, &change));
+    } while (strcmp(change.kind, kind) != 0);
+    return change;
+}
+
+/* Reads a page, and goes on to where the next one begins; gives how many changes of this kind it has. */
+static long told(const plexindex_library_handle *library, uint32_t flags, size_t limit, const char *kind)
+{
+    CHECK_STATUS(PLEXINDEX_OK, page(library, flags == 0 ? cursor : "", flags, limit));
     cursor[0] = '\0';
     more = plexindex_get_cursor(&buffer, cursor, sizeof cursor);
     CHECK(strlen(cursor) > 0 && strlen(cursor) <= 120);
-    CHECK(more == (strstr(json, "\"more\":true") != NULL));
-    count = count_of(json, word);
-    free(json);
-    return count;
+    return count_of(kind);
 }
 
 /* The same to the end of the feed. */
@@ -70,24 +84,36 @@ static long all_told(const plexindex_library_handle *library, uint32_t flags, si
     return count;
 }
 
-/* The cursor of a page, whatever its titles are; and of what is no page. */
+/* The cursor of a page, and of what is no page. */
 static void cursors(void)
 {
-    char json[] = "{\"changes\":[{\"title\":\"\\\"cursor\\\":\\\"no\\\",\\\"more\\\":true\"},{\"title\":\"cursor\"}],"
-                  "\"cursor\":\"yes\",\"more\":false}";
-    plexindex_buffer buffer = {json, sizeof json, sizeof json - 1};
+    char texts[] = "yes\0more\0grew\0\0\0\0/b\0007\0\0{}";
+    plexindex_buffer whole = {texts, sizeof texts, sizeof texts};
+    plexindex_buffer none = {texts, sizeof texts, sizeof texts + 1}; /* it was too small */
+    plexindex_change change;
+    size_t position = 0;
     char found[8] = "before";
-    CHECK(plexindex_get_cursor(&buffer, found, 3) == 0 && strcmp(found, "before") == 0);
-    CHECK(plexindex_get_cursor(&buffer, found, 4) == 0 && strcmp(found, "yes") == 0);
-    strcpy(strstr(json, "\"more\":false"), "\"more\":true}");
-    buffer.length = strlen(json);
-    CHECK(plexindex_get_cursor(&buffer, found, sizeof found) == 1);
+    CHECK(plexindex_get_cursor(&whole, found, 3) == 0 && strcmp(found, "before") == 0);
+    CHECK(plexindex_get_cursor(&none, found, sizeof found) == 0 && strcmp(found, "before") == 0);
+    CHECK(plexindex_get_next_change(&none, &position, &change) == 0 && position == 0);
+    CHECK(plexindex_get_cursor(&whole, found, 4) == 1 && strcmp(found, "yes") == 0);
+    /* Absent texts are NULL, but not those that are always there. */
+    CHECK(plexindex_get_next_change(&whole, &position, &change) == 1 && position == sizeof texts);
+    CHECK(strcmp(change.kind, "grew") == 0 && change.library_title.data != NULL && change.section.data != NULL);
+    CHECK(change.library_title.length == 0 && change.path.data == NULL && change.from_key.data == NULL);
+    CHECK(strcmp(change.from.data, "/b") == 0 && change.from.length == 2 && strcmp(change.rating_key.data, "7") == 0);
+    CHECK(strcmp(change.item.data, "{}") == 0 && plexindex_get_next_change(&whole, &position, &change) == 0);
+    /* Without its last byte the change is not whole, and the cursor is. */
+    whole.length--;
+    position = 0;
+    CHECK(plexindex_get_next_change(&whole, &position, &change) == 0);
     strcpy(found, "before");
-    buffer.length = sizeof json + 1; /* it was too small */
-    CHECK(plexindex_get_cursor(&buffer, found, sizeof found) == 0 && strcmp(found, "before") == 0);
-    buffer.length = buffer.capacity = 0;
-    buffer.data = NULL;
-    CHECK(plexindex_get_cursor(&buffer, found, sizeof found) == 0 && strcmp(found, "before") == 0);
+    memset(texts, 0, sizeof texts);
+    CHECK(plexindex_get_cursor(&whole, found, sizeof found) == 0 && strcmp(found, "") == 0);
+    none.data = NULL;
+    none.capacity = none.length = 0;
+    strcpy(found, "before");
+    CHECK(plexindex_get_cursor(&none, found, sizeof found) == 0 && strcmp(found, "before") == 0);
 }
 
 struct waiting {
@@ -150,24 +176,24 @@ int main(int argc, char **argv)
     pthread_t thread;
     char begun[256];
     char key[64];
-    char *json;
+    plexindex_change change;
     int i;
 
     cursors();
     handle = opened(&options);
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, page(NULL, "", 0, 10, &json), "refresh");
+    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, page(NULL, "", 0, 10), "refresh");
     refresh(handle);
     movies = library_of(handle, "Movies");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, "", 0, 0, &json), "limit is 0", "10000");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, "banana", 0, 10, &json), "'banana'");
-    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_changes_json(handle, NULL, 10, NULL, ERROR), "NULL");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, "", 0, 0), "limit is 0", "10000");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, "banana", 0, 10), "'banana'");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_list_changes(handle, NULL, 10, NULL, ERROR), "NULL");
 
     /* All there is, in pages of several sizes. */
-    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "\"change\":\"added\"") == FILES);
-    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 9, "\"change\":\"added\"") == FILES);
-    CHECK(all_told(library_of(handle, "Slow"), PLEXINDEX_QUERY_FULL, 1, "\"change\":\"added\"") == 5);
-    CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 100, "\"change\":\"added\"") > FILES);
-    CHECK(told(NULL, 0, 10, "\"change\"") == 0 && !more);
+    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "added") == FILES);
+    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 9, "added") == FILES);
+    CHECK(all_told(library_of(handle, "Slow"), PLEXINDEX_QUERY_FULL, 1, "added") == 5);
+    CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 100, "added") > FILES);
+    CHECK(told(NULL, 0, 10, NULL) == 0 && !more);
     snprintf(begun, sizeof begun, "%s", cursor);
 
     /* What changes, each once, whatever the size of the pages. */
@@ -177,30 +203,32 @@ int main(int argc, char **argv)
     refresh(handle);
     for (i = 1; i <= 4; i++) {
         snprintf(cursor, sizeof cursor, "%s", begun);
-        CHECK(all_told(NULL, 0, (size_t)i, "\"change\":") == 3);
-        CHECK(told(NULL, 0, 1, "\"change\":") == 0);
+        CHECK(all_told(NULL, 0, (size_t)i, NULL) == 3);
+        CHECK(told(NULL, 0, 1, NULL) == 0);
     }
-    CHECK_STATUS(PLEXINDEX_OK, page(NULL, begun, 0, 10, &json));
-    CHECK(strstr(json, "\"from\":\"/data/movies/Twins B/twin.mkv\"") != NULL);
-    CHECK(strstr(json, "\"path\":\"/data/movies/Elsewhere.mkv\"") != NULL);
-    CHECK(strstr(json, key) != NULL && strstr(json, "\"change\":\"removed\"") != NULL);
-    free(json);
+    CHECK_STATUS(PLEXINDEX_OK, page(NULL, begun, 0, 10));
+    change = change_of("moved");
+    CHECK(strcmp(change.from.data, "/data/movies/Twins B/twin.mkv") == 0 && change.from.length == strlen(change.from.data));
+    CHECK(strcmp(change.path.data, "/data/movies/Elsewhere.mkv") == 0 && strcmp(change.rating_key.data, "900003") == 0);
+    change = change_of("added");
+    CHECK(strcmp(change.rating_key.data, key) == 0 && change.from.data == NULL && change.from_key.data == NULL);
+    CHECK(strcmp(change.library_title.data, "Movies") == 0 && strcmp(change.section.data, "1") == 0);
+    change = change_of("removed");
+    CHECK(strcmp(change.path.data, "/data/movies/Twins A/twin.mkv") == 0 && strcmp(change.rating_key.data, "900002") == 0);
     /* The same from a process that opens the store now, which sends no request for it. */
     other = opened(&options);
     i = (int)requests();
-    CHECK_STATUS(PLEXINDEX_OK, page(NULL, begun, 0, 10, &json));
-    CHECK(count_of(json, "\"change\":") == 3 && requests() == i);
-    free(json);
+    CHECK_STATUS(PLEXINDEX_OK, page(NULL, begun, 0, 10));
+    CHECK(count_of(NULL) == 3 && requests() == i);
 
     /* Another library's cursor; and one of a store that is no more. */
-    CHECK_STATUS(PLEXINDEX_OK, page(movies, begun, 0, 10, &json)); /* one of all libraries holds for each */
-    free(json);
-    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, "\"change\"") == FILES);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, cursor, 0, 10, &json), "name that library");
-    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(library_of(handle, "Shows"), cursor, 0, 10, &json), "list again, in full");
+    CHECK_STATUS(PLEXINDEX_OK, page(movies, begun, 0, 10)); /* one of all libraries holds for each */
+    CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, NULL) == FILES);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, cursor, 0, 10), "name that library");
+    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(library_of(handle, "Shows"), cursor, 0, 10), "list again, in full");
 
     /* A wait ends by a deadline, by another thread, by what another handle commits. */
-    CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 10000, "\"change\"") > FILES);
+    CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 10000, NULL) > FILES);
     query = query_of(NULL, cursor);
     query.deadline_ms = 1;
     query.flags = PLEXINDEX_QUERY_OFFLINE;
@@ -217,12 +245,13 @@ int main(int argc, char **argv)
     refresh(other);
     CHECK(pthread_join(thread, NULL) == 0);
     CHECK(waiting.status == PLEXINDEX_OK);
-    CHECK(all_told(NULL, 0, 10, "\"change\":\"removed\"") == 1);
+    CHECK(all_told(NULL, 0, 10, "removed") == 1);
 
     CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(other, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, ERROR));
     refresh(handle);
-    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(NULL, cursor, 0, 10, &json), "list again, in full");
+    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(NULL, cursor, 0, 10), "list again, in full");
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
+    plexindex_buffer_free(&buffer);
     return 0;
 }

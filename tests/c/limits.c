@@ -104,10 +104,10 @@ static void refused(ask_fn function, plexindex_handle *handle, plexindex_bytes t
     CHECK(strlen(check_error.text) < 300);
 }
 
-static int32_t changes(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *json,
+static int32_t changes(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *page,
                        plexindex_buffer *error)
 {
-    return plexindex_list_changes_json(handle, query, 1, json, error);
+    return plexindex_list_changes(handle, query, 1, page, error);
 }
 
 static int32_t refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *none,

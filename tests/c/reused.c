@@ -37,7 +37,7 @@ CALL(search_title, in->handle, in->query)
 CALL(match_folder, in->handle, in->query)
 CALL(list_libraries_json, in->handle, in->query)
 CALL(check_server_json, in->handle, in->query)
-CALL(list_changes_json, in->handle, in->query, 1)
+CALL(list_changes, in->handle, in->query, 1)
 CALL(lookup_keys, in->library, "/a", 3, 1)
 CALL(list_items_below, in->library, "/a", 2, NULL, 0, in->limit)
 CALL(list_items_not_on_disk, in->library, "/a", 2, NULL, 0, in->limit)
@@ -74,7 +74,7 @@ static const struct {
     {"match_folder", match_folder, HANDLE | QUERY | FULL},
     {"list_libraries_json", list_libraries_json, HANDLE | QUERY},
     {"check_server_json", check_server_json, HANDLE | QUERY},
-    {"list_changes_json", list_changes_json, HANDLE | QUERY},
+    {"list_changes", list_changes, HANDLE | QUERY},
     {"lookup_keys", lookup_keys, LIBRARY},
     {"list_items", list_items, LIBRARY | LIMIT},
     {"list_items_below", list_items_below, LIBRARY | LIMIT},

@@ -824,8 +824,6 @@ void json() {
     CHECK(!read<px::MappingProposal>("{\"from\": 1}") && !read<px::MappingProposal>("{} {}"));
     CHECK(read<px::MappingProposal>("{}") && !read<px::MappingProposal>("{,}") && !read<px::MappingProposal>("[]"));
     CHECK(!read<px::MappingProposal>("{\"x\": " + std::string(100000, '[') + std::string(100000, ']') + "}"));
-    CHECK(read<px::Change>(R"({"change": "grew"})")->kind == px::ChangeKind::other);
-    CHECK(read<px::Change>(R"({"change": "moved"})")->kind == px::ChangeKind::moved);
     using Kind = px::ItemKind;
     const std::pair<const char *, Kind> kinds[] = {
         {"movie", Kind::movie}, {"show", Kind::show},   {"season", Kind::season}, {"episode", Kind::episode},
@@ -834,6 +832,19 @@ void json() {
     for (const auto &[word, kind] : kinds) {
         CHECK(read<px::LibraryInfo>(std::string("{\"kind\": \"") + word + "\"}")->kind == kind);
     }
+}
+
+// A page of changes, of a newer library too; and what is none.
+void texts() {
+    px::ChangesPage page;
+    const std::string head("c1\0more\0", 8), item(R"({"rating_key": "7", "new": 1})");
+    const std::string change("grew\0Films\0" "1\0/a.mkv\0\0" "7\0\0", 24), end(1, '\0');
+    CHECK(px::detail::read(head + change + item + end, page) && page.cursor == "c1" && page.more && page.changes.size() == 1);
+    const px::Change &one = page.changes[0];
+    CHECK(one.kind == px::ChangeKind::other && one.library == "Films" && one.section == "1" && one.path == "/a.mkv");
+    CHECK(!one.from && !one.from_key && one.item && one.item->rating_key == "7");
+    px::ChangesPage wrong;
+    CHECK(!px::detail::read(head + change + "{" + end, wrong) && !px::detail::read(std::string("c1"), wrong));
 }
 
 // A Result has what std::expected has, whichever it is.
@@ -1011,6 +1022,7 @@ int main(int argc, char **argv) {
     changes(index, movies);
     walks(movies, setting);
     json();
+    texts();
     result();
     threads(movies);
     renewal(setting);

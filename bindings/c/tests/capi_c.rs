@@ -446,6 +446,98 @@ fn cpp_examples() {
     assert!(ended.errors.contains("LIBRARY_NOT_FOUND: "), "{}", ended.errors);
 }
 
+/// The lines of an example that keeps a map in this file, in order.
+fn map_of(run: &Run, program: &Path, file: &Path) -> Vec<String> {
+    let printed = run.program_passes(program, &[file.to_str().expect("text"), "0"]);
+    let mut lines: Vec<String> = printed.lines().map(str::to_owned).collect();
+    lines.sort();
+    lines
+}
+
+/// A map that is kept by the feed is that of a fresh listing, whatever happened on the server meanwhile.
+fn keeps_a_map(run: &Run, program: &Path) {
+    let kept = run.folder.path().join("kept");
+    let fresh = |name: &str| map_of(run, program, &run.folder.path().join(name));
+    // A pair that no listing has stays while the feed tells each change, and goes where all is listed again.
+    let planted = "900000\t/planted.mkv".to_owned();
+    let plant = || {
+        let mut file = fs::OpenOptions::new().append(true).open(&kept).expect("the map");
+        file.write_all(b"/planted.mkv\0900000\0").expect("written");
+    };
+    let standin = &run.server.standin;
+    let film = |title: &str, key| ItemSpec::file(title, &format!("/data/movies/{title}.mkv")).key(key);
+    let with_guid = |title: &str, key| ItemSpec {
+        guid: Some("plex://movie/00000000000000000000000a".to_owned()),
+        ..film(title, key)
+    };
+    standin
+        .change(|state| state.add_items(1, vec![with_guid("Rekeyed", 910_001)], true))
+        .expect("added");
+    let begun = map_of(run, program, &kept);
+    assert_eq!(begun, fresh("first"));
+    assert!(
+        begun.contains(&"900002\t/data/movies/Twins A/twin.mkv".to_owned()),
+        "{begun:?}"
+    );
+
+    plant();
+    standin.change(|state| {
+        let exact = "/data/movies/Exact (2001)/Exact (2001).mkv";
+        let movies = [with_guid("Rekeyed", 910_002), film("Added", 910_003)];
+        state.remove_items(&[900_002, 910_001], true).expect("removed");
+        state.add_items(1, movies.into(), true).expect("added");
+        state
+            .set_files(900_001, vec![exact.into()], true, true)
+            .expect("one file less");
+        let (from, to) = ("/data/movies/Twins B/twin.mkv", "/data/movies/Moved.mkv");
+        state.rename_file(900_003, from, to).expect("renamed");
+    });
+    let changed = map_of(run, program, &kept);
+    let mut expected = fresh("second");
+    let has = |key: &str, path: &str| changed.contains(&format!("{key}\t/data/movies/{path}.mkv"));
+    assert!(
+        has("910003", "Added")
+            && has("900003", "Moved")
+            && has("910002", "Rekeyed")
+            && has("900001", "Exact (2001)/Exact (2001)")
+    );
+    assert!(!has("900002", "Twins A/twin") && !has("900003", "Twins B/twin") && !has("910001", "Rekeyed"));
+    assert!(!has("900001", "Exact (2001)/Exact (2001) 4K"));
+    expected.push(planted.clone());
+    expected.sort();
+    assert_eq!(changed, expected);
+
+    // A new library: one refresh learns of it, the next one lists it.
+    let new = LibrarySpec::movies(5).plain().title("New").locations(["/data/new"]);
+    standin.change(|state| state.add_library(new)).expect("added");
+    assert_eq!(map_of(run, program, &kept).len(), changed.len() - 1);
+    let listed = map_of(run, program, &kept);
+    assert_eq!(listed.len(), changed.len() - 1 + 5);
+    assert_eq!(listed, fresh("third"));
+
+    // A cursor of a store that is no more.
+    plant();
+    fs::remove_dir_all(run.folder.path().join("store")).expect("a store");
+    assert_eq!(map_of(run, program, &kept), listed);
+}
+
+#[test]
+fn the_example_in_c_keeps_a_map() {
+    let run = Run::new("feed");
+    let program = run.folder.path().join("feed");
+    let more = compile::link_arguments();
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    compile::compile("c99", &compile::repository("examples/c/feed.c"), &program, &more);
+    keeps_a_map(&run, &program);
+}
+
+#[test]
+fn the_example_in_cpp_keeps_a_map() {
+    let run = Run::new("feed");
+    let program = run.compiled_cpp("examples/cpp/feed.cpp", GCC, "c++17", sanitizers(GCC));
+    keeps_a_map(&run, &program);
+}
+
 /// What a program said, without the leaks that valgrind finds because a failed check ended it.
 fn head(text: &str) -> String {
     match text.split_once("last error message:") {

@@ -238,7 +238,7 @@ int32_t plexindex_map_to_host(const plexindex_handle * handle, const char * path
 int32_t plexindex_watch_start(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_watch_stop(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_notify(const plexindex_handle * handle, const char * body, size_t body_length, plexindex_buffer * error);
-int32_t plexindex_list_changes_json(const plexindex_handle * handle, const plexindex_query * query, size_t limit, plexindex_buffer * out_json, plexindex_buffer * error);
+int32_t plexindex_list_changes(const plexindex_handle * handle, const plexindex_query * query, size_t limit, plexindex_buffer * out_page, plexindex_buffer * error);
 int32_t plexindex_wait_for_changes(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * error);
 int32_t plexindex_wake_waiting(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_edit_items(const plexindex_edit * edit, plexindex_edit_report * out_report, plexindex_buffer * error);

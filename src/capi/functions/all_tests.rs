@@ -392,7 +392,7 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_invalidate_library(_, _),
         plexindex_clear(_, _),
         plexindex_refresh(_, _, _),
-        plexindex_list_changes_json(_, _, _, _, _),
+        plexindex_list_changes(_, _, _, _, _),
         plexindex_wait_for_changes(_, _, _),
         plexindex_wake_waiting(_, _),
         plexindex_watch_start(_, _),

@@ -1,6 +1,8 @@
 //! The feed of changes.
 
-use crate::capi::answer::write_json;
+use std::path::PathBuf;
+
+use crate::capi::answer::write_bytes;
 use crate::capi::constants as c;
 use crate::capi::guard::{guard, guard_into};
 use crate::capi::handles::opened;
@@ -8,32 +10,35 @@ use crate::capi::query;
 use crate::capi::strings::check_page_limit;
 use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::Status;
+use crate::query::ChangePage;
 
 /// The feed: items that were added, removed, changed or moved since a cursor was given, in the order in which the
 /// index learned it, from any process. Sends no request: plexindex_refresh() asks the server.
 ///
 /// `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
 /// and its cursor is that of now; with PLEXINDEX_QUERY_FULL too, all items come first, as additions: that flag is
-/// refused with a cursor. `limit`: items of a
-/// page, 1 to 10,000. `out_json`: an object, UTF-8: `changes`, an array; `cursor`, for the next call; `more`, whether
-/// the next call has something now. plexindex_get_cursor() reads these two. Pages that follow `more` end with the state
-/// at the first of them, however fast others write.
+/// refused with a cursor. `limit`: items of a page, 1 to 10,000. `out_page`: texts, each followed by a NUL: the cursor
+/// for the next call; `more` or nothing; then eight for each change, in the order of plexindex_change, an absent one
+/// empty. plexindex_get_next_change() and plexindex_get_cursor() read them.
 ///
-/// A change has `change`, `library` (the title), `section` (its id), `path`, `from`, `from_key` and `item`. An item of
-/// several files has a change for each file.
+/// The next call has something now if the page has `more`. A reader that calls until a page has none then has the state
+/// of the time of its first call. Commits that come meanwhile are for the call after that, so the reader comes to an
+/// end however fast others write.
 ///
-/// - `added`: the item has the file `path`; null for an item without a file.
+/// A change concerns one file of one item: an item of several files has a change for each. Its kinds:
+///
+/// - `added`: the item has the file `path`.
 /// - `removed`: the item no longer has the file `path`.
 /// - `moved`: the file was `from` and is `path` now.
-/// - `changed`: something else changed; `from` is a file that the item lost, or null.
-/// - `list_again`: list the library again (PLEXINDEX_QUERY_FULL, in that library). It was listed for the first time,
-///   came, went, or got another title or section id, or more than a fifth of it and more than 20 items changed. `item`
-///   and `path` are null.
+/// - `changed`: something else changed; `from` is a file that the item lost, or absent.
+/// - `list_again`: the library has to be listed again. It was listed for the first time, came, went, or got another
+///   title or section id, or more than a fifth of it and more than 20 items changed.
 ///
-/// `item` is as plexindex_get_item_json() gives it: the present state, or the last one of a removed item. `from_key`
-/// is the rating key that the item had before, when it got another one, else null. To keep the items of each file:
-/// take the item (by `from_key`, else its key) away from `from` and `path`, then put it to `path` unless it was
-/// removed.
+/// A host that keeps pairs of a file and a rating key applies each change in two steps. First it removes the pairs of
+/// `path` and of `from` with the key `from_key`, or `rating_key` where that is absent. Then, unless the kind is
+/// `removed`, it adds the pair of `path` and `rating_key`. After `list_again`, and after the status
+/// PLEXINDEX_LIST_AGAIN, it empties its map and begins anew, with an empty cursor and PLEXINDEX_QUERY_FULL. Then it
+/// stores map and cursor together. The example feed.c does all this.
 ///
 /// A cursor is at most 200 bytes of ASCII and outlives processes. It belongs to one store, server and user, and to the
 /// library if the query named one; a cursor of all libraries may be used for one of them. A reader that goes on with
@@ -48,29 +53,59 @@ use crate::error::Status;
 /// # Safety
 /// As plexindex_match_path().
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_list_changes_json(
+pub unsafe extern "C" fn plexindex_list_changes(
     handle: *const Handle,
     query: *const QueryRecord,
     limit: usize,
-    out_json: *mut Buffer,
+    out_page: *mut Buffer,
     error: *mut Buffer,
 ) -> i32 {
-    guard_into(error, out_json, "out_json", |json| {
+    guard_into(error, out_page, "out_page", |out| {
         // SAFETY: the caller's promise.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_FULL) }?;
         check_page_limit(limit)?;
         let page = checked
             .query
             .changes_page(checked.utf8("the cursor")?, checked.full(), limit)?;
-        write_json(json, &page.to_json())
+        write_bytes(out, &texts_of(&page))
     })
 }
 
+/// The texts of a page, each followed by a NUL, in the order that the header states. Sources refuse texts that hold a
+/// NUL, and JSON escapes it.
+fn texts_of(page: &ChangePage) -> Vec<u8> {
+    let mut texts = Vec::new();
+    let mut add = |text: &[u8]| {
+        texts.extend_from_slice(text);
+        texts.push(0);
+    };
+    add(page.cursor.as_bytes());
+    add(if page.more { b"more" } else { b"" });
+    for change in &page.changes {
+        let item = change.item.as_ref();
+        add(change.kind.name().as_bytes());
+        add(change.library_title.as_bytes());
+        add(change.section.as_bytes());
+        add(bytes_of(change.path.as_ref()));
+        add(bytes_of(change.from.as_ref()));
+        add(item.map_or("", |item| &item.rating_key).as_bytes());
+        add(change.from_key.as_deref().unwrap_or_default().as_bytes());
+        let json = item.map(|item| item.to_json().to_string());
+        add(json.unwrap_or_default().as_bytes());
+    }
+    texts
+}
+
+/// The bytes of a path; none for an absent one.
+fn bytes_of(path: Option<&PathBuf>) -> &[u8] {
+    path.map_or(&[], |path| path.as_os_str().as_encoded_bytes())
+}
+
 /// Waits until the feed has something since a cursor, or until the server has to be asked first: a listing has
-/// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes_json(). A handle returns for
+/// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes(). A handle returns for
 /// the server at most once a second. Sends no request.
 ///
-/// `query`: `library` and `text` as for plexindex_list_changes_json(), with a cursor. `deadline_ms` ends the wait.
+/// `query`: `library` and `text` as for plexindex_list_changes(), with a cursor. `deadline_ms` ends the wait.
 /// `progress` is called every 200 ms, after a signal handler ran in this thread, and by plexindex_wake_waiting(): what
 /// it returns ends the wait. With PLEXINDEX_QUERY_OFFLINE the call waits for changes only.
 ///
@@ -78,7 +113,7 @@ pub unsafe extern "C" fn plexindex_list_changes_json(
 /// systems, within a second.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_YET when the deadline came first; PLEXINDEX_ABORTED when `progress` ended the
-/// call; the errors of plexindex_list_changes_json().
+/// call; the errors of plexindex_list_changes().
 ///
 /// # Safety
 /// As plexindex_match_path().

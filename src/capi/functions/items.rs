@@ -57,8 +57,8 @@ pub unsafe extern "C" fn plexindex_list_items(
 /// request.
 ///
 /// `key`: the item's key or rating key. `out_json`: an object, UTF-8: `key`, `rating_key`, `kind` (Plex's word),
-/// `title`, `year`, `show_title`, `show_rating_key`, `season` and `episode` (-1 for none), `guid`, `guids` and
-/// `paths`.
+/// `title`, `year`, `show_title`, `show_rating_key`, `show_guid`, `season` and `episode` (-1 for none), `guid`, `guids`
+/// and `paths`.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds the item; PLEXINDEX_BUFFER_TOO_SMALL;
 /// PLEXINDEX_INVALID_ARGUMENT when `key` is no key; PLEXINDEX_LIBRARY_NOT_FOUND when the store does not have the

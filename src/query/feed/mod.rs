@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::found::Item;
 use super::queries::Queries;
@@ -51,8 +51,7 @@ enum_names! { ChangeKind: Added "added", Removed "removed", Changed "changed", M
 
 /// A change of an item's file, or of a library. Displayed as its kind and the item.
 ///
-/// Its JSON is that of the C library's `plexindex_list_changes_json`: `change`, `library`, `section`, `path`, `from`,
-/// `from_key` and `item`.
+/// Its JSON has `change`, `library`, `section`, `path`, `from`, `from_key` and `item`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Change {
@@ -363,14 +362,6 @@ fn files_of(item: &model::Item) -> Vec<&str> {
         }
     }
     files
-}
-
-impl ChangePage {
-    /// A JSON object.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        json!({"changes": self.changes, "cursor": self.cursor, "more": self.more})
-    }
 }
 
 impl Serialize for Change {

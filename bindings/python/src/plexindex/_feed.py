@@ -66,15 +66,11 @@ class Change:
     section: str
     """Its section id."""
 
-    def __init__(self, index: Index | None, entry: dict[str, Any]) -> None:
-        self.change = entry["change"]
-        self.library, self.section = entry["library"], entry["section"]
-        self.path, self.from_path, self.from_key = entry["path"], entry["from"], entry["from_key"]
-        facts = entry["item"]
-        self.item = None if facts is None else _item({**facts, "library_title": self.library, **self._place()}, index)
-
-    def _place(self) -> dict[str, str]:
-        return {"section": self.section, "path": self.path or ""}
+    def __init__(self, index: Index | None, told: tuple[str, ...]) -> None:
+        self.change, self.library, self.section, path, from_path, _, from_key, item = told
+        self.path, self.from_path, self.from_key = path or None, from_path or None, from_key or None
+        place = {"library_title": self.library, "section": self.section, "path": path}
+        self.item = _item({**json.loads(item), **place}, index) if item else None
 
     def to_dict(self) -> dict[str, object]:
         """All fields by name, as JSON values."""
@@ -146,7 +142,7 @@ class Changes:
         What happened on the server since is not told. None: nothing was fetched yet."""
         self._next: str | None = None
         self._more = True
-        self._page: Iterator[dict[str, Any]] = iter(())
+        self._page: Iterator[tuple[str, ...]] = iter(())
         # The first page is read now: a new cursor means this moment, and an invalid one is refused here.
         self._read()
         self.age = oldest(asked_of(index, library))
@@ -160,11 +156,11 @@ class Changes:
         raw = _convert.text_bytes("cursor", self.cursor or "")
         flags = c.QUERY_FULL if self._full and self.cursor is None else 0
         reserve = _PAGE * _BYTES_PER_CHANGE
-        query = index._native.list_changes_json, self._library, raw, None, flags, None
+        query = index._native.list_changes, self._library, raw, None, flags, None
         _, text = index._query(*query, count=_PAGE, reserve=reserve)
-        page = json.loads(bytes(text))
-        self._page, self._next, self._more = iter(page["changes"]), page["cursor"], page["more"]
-        if not page["changes"]:
+        self._next, more, *texts = bytes(text).decode("utf-8", "surrogateescape").split("\0")
+        self._page, self._more = zip(*[iter(texts)] * 8), bool(more)
+        if len(texts) < 8:
             self._end_page()
 
     def _end_page(self) -> None:

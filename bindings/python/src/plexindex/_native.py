@@ -228,7 +228,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "get_text": (c_char_p, (_BUFFER, c_void_p)),
     "list_items": (c_int32, (c_void_p, POINTER(c_int64), c_size_t, _BUFFER, _BUFFER)),
     "get_item_json": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
-    "list_changes_json": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER, _BUFFER)),
+    "list_changes": (c_int32, (c_void_p, _QUERY, c_size_t, _BUFFER, _BUFFER)),
     "wait_for_changes": (c_int32, (c_void_p, _QUERY, _BUFFER)),
     "wake_waiting": (c_int32, (c_void_p, _BUFFER)),
     "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, _BUFFER)),

@@ -95,7 +95,13 @@ module Plexindex
     # "changes", "cursor" and "more". Without a cursor no changes, and the cursor of now; with `full` all items come first.
     # Sends no request. The code :list_again says to begin anew with `full`.
     def changes(cursor = "", full: false, limit: PAGE)
-      JSON.parse(@index.query(:list_changes_json, @handle, Native.bytes(cursor), limit, full: full).force_encoding("UTF-8"))
+      page = @index.query(:list_changes, @handle, Native.bytes(cursor), limit, full: full).force_encoding("UTF-8")
+      cursor, more, *texts = page.split("\0").map { |text| text unless text.empty? }
+      changes = texts.each_slice(8).map do |change, library, section, path, from, _, from_key, item|
+        { "change" => change, "library" => library, "section" => section, "path" => path, "from" => from,
+          "from_key" => from_key, "item" => item && JSON.parse(item) }
+      end
+      { "changes" => changes, "cursor" => cursor, "more" => !more.nil? }
     end
 
     # Waits until `changes` has something since the cursor, or until `refresh` has to ask the server before that is
