@@ -65,10 +65,10 @@
 #define PLEXINDEX_OPEN_OBFUSCATE_PATHS 0x8 // a short hash names media paths in log lines and errors.
 
 // plexindex_mapping.kind:
-#define PLEXINDEX_MAPPING_HOST_PREFIX 1 // `from` is a folder of the host, `to` the server's.
-#define PLEXINDEX_MAPPING_HOST_PATTERN 2 // `from` is a pattern over the host's paths.
-#define PLEXINDEX_MAPPING_SERVER_PREFIX 3 // `from` is a folder of the server, `to` the host's.
-#define PLEXINDEX_MAPPING_SERVER_PATTERN 4 // `from` is a pattern over the server's paths.
+#define PLEXINDEX_MAPPING_HOST_PREFIX 1 // `from` is a folder as the host names it, `to` as the server names it.
+#define PLEXINDEX_MAPPING_HOST_PATTERN 2 // `from` is a pattern over the host's paths, `to` makes the server's.
+#define PLEXINDEX_MAPPING_SERVER_PREFIX 3 // `from` is a folder as the server names it, `to` as the host names it.
+#define PLEXINDEX_MAPPING_SERVER_PATTERN 4 // `from` is a pattern over the server's paths, `to` makes the host's.
 
 // plexindex_query.flags:
 #define PLEXINDEX_QUERY_OFFLINE 0x1 // the call sends no request, and answers with what is known.
@@ -155,8 +155,7 @@
 
 // The outcome of a call. The numbers are part of the ABI: none changes or is reused.
 //
-// 0 is success. 1 to 99 are answers, not errors. Errors start at 100, in blocks by origin: 100 the caller, 200 the
-// store, 300 the server, 400 the libraries.
+// 0 is success, 1 to 99 are answers, then come errors: 100 the caller, 200 the store, 300 the server, 400 libraries.
 typedef enum plexindex_status {
     PLEXINDEX_OK = 0, // Success; for a match: one item.
     PLEXINDEX_NOT_FOUND = 1, // No item has this path, GUID or title; the answer says why.
@@ -165,7 +164,7 @@ typedef enum plexindex_status {
     PLEXINDEX_NEEDS_WARM = 4, // The deadline is too short for the server. Fetch the library once (`plexindex warm`).
     PLEXINDEX_INVALID_ARGUMENT = 100, // An argument has an invalid value.
     PLEXINDEX_NULL_POINTER = 101, // A pointer is NULL that must not be NULL.
-    PLEXINDEX_UNSUPPORTED = 102, // A struct has set fields or flags that this version does not know.
+    PLEXINDEX_UNSUPPORTED = 102, // Unknown fields or flags. A known flag in the wrong call is an invalid argument, 100.
     PLEXINDEX_BUFFER_TOO_SMALL = 103, // The buffer is too small. Its `length` is the size needed.
     PLEXINDEX_ABORTED = 104, // The host's progress callback ended the call. What was fetched is kept.
     PLEXINDEX_PANIC = 105, // A defect in plexindex was caught. The handle stays usable.
@@ -205,9 +204,8 @@ typedef struct plexindex_bytes {
     size_t length; // How many bytes.
 } plexindex_bytes;
 
-// A rule between paths as the host sees them and as the server sees them. Of rules over the server's paths the first
-// that fits rewrites a listed path. Of rules over the host's paths each that fits rewrites the path asked for, in
-// order, until one gives a listed path.
+// A rule between the host's paths and the server's. Of rules over the server's paths the first that fits rewrites a
+// listed path. Rules over the host's paths that fit rewrite the path asked for, in order, until one is listed.
 typedef struct plexindex_mapping {
     int32_t kind; // PLEXINDEX_MAPPING_*: the rule's direction, and what `from` is.
     uint32_t reserved; // Zero.
@@ -222,7 +220,7 @@ typedef struct plexindex_mapping {
 // As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
 // and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
 // call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. It may
-// be the answer's buffer too, which holds this text after any failure then. It must not hold what the call reads.
+// be the answer's buffer too, which then holds this text after a failure. No text given to the call may lie in it.
 typedef struct plexindex_buffer {
     void *data; // The caller's memory.
     size_t capacity; // Its size in bytes.
@@ -453,8 +451,7 @@ int32_t plexindex_close(plexindex_handle *handle, plexindex_buffer *error);
 // `out_library`: the handle, or NULL after an error. It lasts as long as the index. The same selector gives the same
 // handle. An index gives out 1,024 handles at most for names that no known library has.
 //
-// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries have the title;
-// PLEXINDEX_INVALID_ARGUMENT.
+// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS for a title of two known libraries; PLEXINDEX_INVALID_ARGUMENT.
 int32_t plexindex_get_library(const plexindex_handle *handle, int32_t kind, const char *selector,
                               size_t selector_length, const plexindex_library_handle **out_library,
                               plexindex_buffer *error);
@@ -510,8 +507,7 @@ int32_t plexindex_search_title(const plexindex_handle *handle, const plexindex_q
 // How many answers a block has: one for each query, in order. 0 for a buffer that holds no block.
 //
 // This and the next four functions read a block that plexindex_match_path() and the like wrote. They check each
-// offset against `block`, which is the buffer as that call left it, and cannot fail: what is not there is NULL or 0.
-// Their results lie in the buffer's memory.
+// offset against `block`, the buffer as that call left it. What is not there is NULL or 0. Results lie in its memory.
 size_t plexindex_count_answers(const plexindex_buffer *block);
 
 // The answer at this place of a block, from 0 on. NULL beyond the last one.

@@ -74,15 +74,15 @@ typedef struct plexindex_table_handle plexindex_table_handle;
 typedef struct plexindex_walk_request {
     size_t size; // sizeof(plexindex_walk_request).
     const plexindex_library_handle *library; // One library, or all. Folders of other libraries only are not reported.
-    // `folders_count` folders and files. Each is two texts, each followed by a NUL: `folder`, `twin_folder`, `file` or
+    // The folders and files to read. Each is two texts, each followed by a NUL: `folder`, `twin_folder`, `file` or
     // `twin_file`, and the full path.
     plexindex_bytes folders;
-    size_t folders_count; // How many folders and files.
+    size_t folders_count; // How many folders and files: half the number of texts.
     size_t limit; // The call ends with the folder that it reads after so many names, 1 to 1,000,000, and after 200 ms.
     // In: 0 begins a walk; the number that the last call left here continues it. Out: 0 when the walk is over.
     uint64_t walk;
-    // Out: media files that the call saw, those included that are listed, and those that were given. What only other
-    // libraries list does not count.
+    // Out: media files that this call saw, listed ones and given ones included; not those that only other libraries
+    // list. The sum over the calls of a walk is that of the walk.
     uint64_t files;
     // The rules that hold: PLEXINDEX_RULE_*, or'ed. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and
     // EMPTY do.
@@ -262,8 +262,8 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 // 2. The list of each further call begins with the `folder` and `twin_folder` findings of the call before, in their
 //    order. Behind them come folders that no call was given yet. Folders are then read in the order of their names,
 //    and few wait. The list is a copy: the call writes its findings over those of the call before.
-// 3. When that list is empty, the call is made without folders. It follows links, and may report folders again: go on
-//    with step 2.
+// 3. When there is nothing for that list and `walk` is not 0, the next call has an empty list. It reads the targets of
+//    links. If it reports folders, go on with step 2, else with this one.
 // 4. The walk is over when the call leaves 0 in `walk`.
 //
 // A walk may be abandoned after any call. An index remembers the 64 walks that were continued last.
@@ -283,11 +283,12 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 // - `unreadable`: a folder or link that cannot be read, or a folder of the first call that does not exist. The cause is
 //   the number of the system's error.
 //
-// A name begins with `twin_` if the same folder has another name that differs in case or composition only, or if that
-// is so for a folder above: it is not listed if the other one is. A file that is given is reported as if the walk had
-// found it: after a refresh, or to learn why it is not in Plex. Below a location each real folder (device and inode) is
-// read once. Links are followed after everything that is reached without them, so the choice between two links to a
-// folder depends on their paths only.
+// A kind begins with `twin_` for names in one folder that differ by case or Unicode form only, such as `Up.mkv` and
+// `UP.mkv`, and for everything below such folders. If the server lists one of two such files, the other one counts as
+// not listed; else a spelling makes no difference. A file that is given is reported as if the walk had found it: after
+// a refresh, or to learn why it is not in Plex. Below a location each real folder (device and inode) is read once.
+// Links are followed after everything that is reached without them, so the choice between two links to a folder
+// depends on their paths only.
 //
 // The call uses three threads beside the caller's. They end before it returns.
 //

@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 /// The outcome of a call. The numbers are part of the ABI: none changes or is reused.
 ///
-/// 0 is success. 1 to 99 are answers, not errors. Errors start at 100, in blocks by origin: 100 the caller, 200 the
-/// store, 300 the server, 400 the libraries.
+/// 0 is success, 1 to 99 are answers, then come errors: 100 the caller, 200 the store, 300 the server, 400 libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 #[non_exhaustive]
@@ -29,7 +28,7 @@ pub enum Status {
     InvalidArgument = 100,
     /// A pointer is NULL that must not be NULL.
     NullPointer = 101,
-    /// A struct has set fields or flags that this version does not know.
+    /// Unknown fields or flags. A known flag in the wrong call is an invalid argument, 100.
     Unsupported = 102,
     /// The buffer is too small. Its `length` is the size needed.
     BufferTooSmall = 103,

@@ -26,13 +26,13 @@ pub const PLEXINDEX_OPEN_NO_MMAP: u32 = 4;
 /// plexindex_options.flags: a short hash names media paths in log lines and errors.
 pub const PLEXINDEX_OPEN_OBFUSCATE_PATHS: u32 = 8;
 
-/// plexindex_mapping.kind: `from` is a folder of the host, `to` the server's.
+/// plexindex_mapping.kind: `from` is a folder as the host names it, `to` as the server names it.
 pub const PLEXINDEX_MAPPING_HOST_PREFIX: i32 = 1;
-/// plexindex_mapping.kind: `from` is a pattern over the host's paths.
+/// plexindex_mapping.kind: `from` is a pattern over the host's paths, `to` makes the server's.
 pub const PLEXINDEX_MAPPING_HOST_PATTERN: i32 = 2;
-/// plexindex_mapping.kind: `from` is a folder of the server, `to` the host's.
+/// plexindex_mapping.kind: `from` is a folder as the server names it, `to` as the host names it.
 pub const PLEXINDEX_MAPPING_SERVER_PREFIX: i32 = 3;
-/// plexindex_mapping.kind: `from` is a pattern over the server's paths.
+/// plexindex_mapping.kind: `from` is a pattern over the server's paths, `to` makes the host's.
 pub const PLEXINDEX_MAPPING_SERVER_PATTERN: i32 = 4;
 
 /// plexindex_query.flags: the call sends no request, and answers with what is known.

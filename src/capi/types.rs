@@ -25,9 +25,8 @@ pub struct Bytes {
     pub length: usize,
 }
 
-/// A rule between paths as the host sees them and as the server sees them. Of rules over the server's paths the first
-/// that fits rewrites a listed path. Of rules over the host's paths each that fits rewrites the path asked for, in
-/// order, until one gives a listed path.
+/// A rule between the host's paths and the server's. Of rules over the server's paths the first that fits rewrites a
+/// listed path. Rules over the host's paths that fit rewrite the path asked for, in order, until one is listed.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct MappingRecord {
@@ -170,7 +169,7 @@ pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *c
 /// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
 /// and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
 /// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. It may
-/// be the answer's buffer too, which holds this text after any failure then. It must not hold what the call reads.
+/// be the answer's buffer too, which then holds this text after a failure. No text given to the call may lie in it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {

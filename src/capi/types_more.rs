@@ -66,17 +66,17 @@ pub struct WalkRecord {
     pub size: usize,
     /// One library, or all. Folders of other libraries only are not reported.
     pub library: *const LibraryHandle,
-    /// `folders_count` folders and files. Each is two texts, each followed by a NUL: `folder`, `twin_folder`, `file` or
+    /// The folders and files to read. Each is two texts, each followed by a NUL: `folder`, `twin_folder`, `file` or
     /// `twin_file`, and the full path.
     pub folders: Bytes,
-    /// How many folders and files.
+    /// How many folders and files: half the number of texts.
     pub folders_count: usize,
     /// The call ends with the folder that it reads after so many names, 1 to 1,000,000, and after 200 ms.
     pub limit: usize,
     /// In: 0 begins a walk; the number that the last call left here continues it. Out: 0 when the walk is over.
     pub walk: u64,
-    /// Out: media files that the call saw, those included that are listed, and those that were given. What only other
-    /// libraries list does not count.
+    /// Out: media files that this call saw, listed ones and given ones included; not those that only other libraries
+    /// list. The sum over the calls of a walk is that of the walk.
     pub files: u64,
     /// The rules that hold: PLEXINDEX_RULE_*, or'ed. Outside every library's folder only EXTENSION, HIDDEN, SYSTEM and
     /// EMPTY do.

@@ -9,8 +9,7 @@ use crate::capi::types::{AnswerRecord, Buffer, ItemRecord, Text};
 /// How many answers a block has: one for each query, in order. 0 for a buffer that holds no block.
 ///
 /// This and the next four functions read a block that plexindex_match_path() and the like wrote. They check each
-/// offset against `block`, which is the buffer as that call left it, and cannot fail: what is not there is NULL or 0.
-/// Their results lie in the buffer's memory.
+/// offset against `block`, the buffer as that call left it. What is not there is NULL or 0. Results lie in its memory.
 ///
 /// # Safety
 /// `block` must be NULL or valid.

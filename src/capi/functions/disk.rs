@@ -25,8 +25,8 @@ use crate::query::FileFilter;
 /// 2. The list of each further call begins with the `folder` and `twin_folder` findings of the call before, in their
 ///    order. Behind them come folders that no call was given yet. Folders are then read in the order of their names,
 ///    and few wait. The list is a copy: the call writes its findings over those of the call before.
-/// 3. When that list is empty, the call is made without folders. It follows links, and may report folders again: go on
-///    with step 2.
+/// 3. When there is nothing for that list and `walk` is not 0, the next call has an empty list. It reads the targets of
+///    links. If it reports folders, go on with step 2, else with this one.
 /// 4. The walk is over when the call leaves 0 in `walk`.
 ///
 /// A walk may be abandoned after any call. An index remembers the 64 walks that were continued last.
@@ -46,11 +46,12 @@ use crate::query::FileFilter;
 /// - `unreadable`: a folder or link that cannot be read, or a folder of the first call that does not exist. The cause is
 ///   the number of the system's error.
 ///
-/// A name begins with `twin_` if the same folder has another name that differs in case or composition only, or if that
-/// is so for a folder above: it is not listed if the other one is. A file that is given is reported as if the walk had
-/// found it: after a refresh, or to learn why it is not in Plex. Below a location each real folder (device and inode) is
-/// read once. Links are followed after everything that is reached without them, so the choice between two links to a
-/// folder depends on their paths only.
+/// A kind begins with `twin_` for names in one folder that differ by case or Unicode form only, such as `Up.mkv` and
+/// `UP.mkv`, and for everything below such folders. If the server lists one of two such files, the other one counts as
+/// not listed; else a spelling makes no difference. A file that is given is reported as if the walk had found it: after
+/// a refresh, or to learn why it is not in Plex. Below a location each real folder (device and inode) is read once.
+/// Links are followed after everything that is reached without them, so the choice between two links to a folder
+/// depends on their paths only.
 ///
 /// The call uses three threads beside the caller's. They end before it returns.
 ///

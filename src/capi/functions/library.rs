@@ -16,8 +16,7 @@ use crate::error::Status;
 /// `out_library`: the handle, or NULL after an error. It lasts as long as the index. The same selector gives the same
 /// handle. An index gives out 1,024 handles at most for names that no known library has.
 ///
-/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS when two known libraries have the title;
-/// PLEXINDEX_INVALID_ARGUMENT.
+/// Returns PLEXINDEX_OK; PLEXINDEX_LIBRARY_AMBIGUOUS for a title of two known libraries; PLEXINDEX_INVALID_ARGUMENT.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `handle` must be open.
