@@ -209,7 +209,7 @@ typedef struct plexindex_bytes {
 typedef struct plexindex_mapping {
     int32_t kind; // PLEXINDEX_MAPPING_*: the rule's direction, and what `from` is.
     uint32_t reserved; // Zero.
-    plexindex_bytes from; // A folder, or a regular expression (UTF-8) without look-around and backreferences.
+    plexindex_bytes from; // A full path, or a regular expression (UTF-8) without look-around and backreferences.
     plexindex_bytes to; // What replaces it: a folder, or a text with `\1`, `\g<1>` or `\g<name>`.
 } plexindex_mapping;
 

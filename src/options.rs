@@ -44,7 +44,7 @@ enum_names! { MappingKind: HostToServer "host_to_server", ServerToHost "server_t
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Pattern {
-    /// A folder, compared by component in the normal form.
+    /// A folder, named from the root on; compared by component in the normal form.
     Prefix(Vec<u8>),
     /// A regular expression without look-around and backreferences; found anywhere unless it is anchored.
     Regex(String),
@@ -300,6 +300,17 @@ impl Options {
     pub fn check(&self) -> Result<()> {
         for (what, text) in [("server_url", &self.server_url), ("user", &self.user)] {
             check_length(what, text.as_ref().map_or(0, String::len), LONGEST_TEXT)?;
+        }
+        if self.user.as_ref().is_some_and(String::is_empty) {
+            return refuse("user is empty: name the user whose view this is, or leave it out");
+        }
+        for (what, time) in [
+            ("connect_timeout", self.connect_timeout),
+            ("read_timeout", self.read_timeout),
+        ] {
+            if time.is_zero() {
+                return refuse(format!("{what} is 0: no server answers in no time; give seconds"));
+            }
         }
         if self.cache_dir.as_os_str().is_empty() {
             return refuse("cache_dir is empty: name the folder that shall hold the store");

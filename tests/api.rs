@@ -610,6 +610,41 @@ fn an_error_names_its_kind_and_the_remedy() {
     })
     .expect_err("no user has such a name");
     assert_eq!(error.to_string(), "user has 4097 bytes: give at most 4096");
+    let none = Duration::ZERO;
+    for (options, text) in [
+        (
+            Options {
+                user: Some(String::new()),
+                ..at.options()
+            },
+            "user is empty: ",
+        ),
+        (
+            Options {
+                connect_timeout: none,
+                ..at.options()
+            },
+            "connect_timeout is 0: ",
+        ),
+        (
+            Options {
+                read_timeout: none,
+                ..at.options()
+            },
+            "read_timeout is 0: ",
+        ),
+        (
+            Options {
+                mappings: vec![Mapping::host_to_server("media", "/data")],
+                ..at.options()
+            },
+            "mapping 1 (host to server, ",
+        ),
+    ] {
+        let error = Index::open(options).expect_err("refused");
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert!(error.to_string().starts_with(text), "{error}");
+    }
     // Beginning and end of a text that quotes a long value stay, and no character is cut.
     let error = Index::open(Options::new("/é".repeat(10_000))).expect_err("no folder has such a name");
     let text = error.to_string();

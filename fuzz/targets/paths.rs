@@ -123,7 +123,12 @@ fn prefix(kind: MappingKind, from: &[u8], to: &[u8]) -> Mapping {
 
 fn a_folder_takes_the_others_place(from: &[u8], to: &[u8], path: &[u8]) {
     let Ok(rules) = Mappings::new(&[prefix(MappingKind::HostToServer, from, to)]) else {
-        assert!(from.is_empty() || to.is_empty());
+        let is_full = |folder: &[u8]| match folder {
+            [b'/', ..] | [b'\\', b'\\', ..] => true,
+            [drive, b':'] | [drive, b':', b'/' | b'\\', ..] => drive.is_ascii_alphabetic(),
+            _ => false,
+        };
+        assert!(!is_full(from) || !is_full(to));
         return;
     };
     let (form, folder) = (normal_form(path), normal_form(from));

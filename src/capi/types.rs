@@ -34,7 +34,7 @@ pub struct MappingRecord {
     pub kind: i32,
     /// Zero.
     pub reserved: u32,
-    /// A folder, or a regular expression (UTF-8) without look-around and backreferences.
+    /// A full path, or a regular expression (UTF-8) without look-around and backreferences.
     pub from: Bytes,
     /// What replaces it: a folder, or a text with `\1`, `\g<1>` or `\g<name>`.
     pub to: Bytes,

@@ -11,7 +11,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::normal::Normal;
-use super::rewrite::{PrefixRule, template};
+use super::rewrite::{PrefixRule, is_full, template};
 use crate::error::{Error, Result, Status};
 use crate::options::{Mapping, MappingKind, Pattern};
 
@@ -160,6 +160,15 @@ fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
             }
             if mapping.to.is_empty() {
                 return Err("the folder to put in its place is empty; `/` is the root".into());
+            }
+            let folders = [
+                (from, "the folder to replace"),
+                (&mapping.to, "the folder to put in its place"),
+            ];
+            if let Some((_, which)) = folders.iter().find(|(folder, _)| !is_full(folder)) {
+                return Err(format!(
+                    "{which} is no full path: begin it with `/`, `\\\\` or a drive such as `C:\\`"
+                ));
             }
             Ok(MappingRule::Prefix(PrefixRule::new(from, &mapping.to)))
         }

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::HashMap;
 
 use super::normal::{Normal, Shape, normal_form};
-use super::rewrite::PrefixRule;
+use super::rewrite::{PrefixRule, is_full};
 
 /// A prefix mapping that would make paths match.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +119,9 @@ fn differing_roots<'a>(host: &'a [u8], server: &'a [u8]) -> Option<(&'a [u8], &'
         (from, to) = (shorter_from, shorter_to);
     }
     let (from, to) = (or_root(from, host), or_root(to, server));
-    (common >= 2 && turns_host_into_server(from, to, host, server)).then_some((from, to))
+    // A rule with a relative folder would be refused.
+    let is_rule = is_full(from) && is_full(to) && turns_host_into_server(from, to, host, server);
+    (common >= 2 && is_rule).then_some((from, to))
 }
 
 /// Returns whether this rule rewrites the host's path to the server's. It does not if a path has no folder, or if they

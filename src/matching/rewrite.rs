@@ -8,6 +8,12 @@ use super::normal::{Normal, Shape, normal_form, unify_separators};
 /// Rewritten paths up to this length in bytes need no heap.
 const ON_STACK: usize = 8192;
 
+/// Returns whether a folder is named from a root on, as every listed path is.
+pub fn is_full(folder: &[u8]) -> bool {
+    let is_drive = matches!(folder, [drive, b':'] if drive.is_ascii_alphabetic());
+    folder.starts_with(b"/") || Shape::of(folder).windows || is_drive
+}
+
 /// Replaces one folder by another. Compares components in normal form, so `C:\Media` also matches `c:/media/…`.
 #[derive(Debug)]
 pub struct PrefixRule {

@@ -194,6 +194,8 @@ def test_numbers_that_are_refused(cache: Path, option: str, values: tuple[int, .
         plexindex.Mapping.server_pattern(r"(?=look)ahead", "x"),
         plexindex.Mapping.host_pattern("(one)", r"\7"),
         ("", "/x"),
+        ("media", "/x"),
+        plexindex.Mapping.server_prefix("/x", "media"),
     ],
 )
 def test_mappings_that_are_refused(cache: Path, rule: Any) -> None:

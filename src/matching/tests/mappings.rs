@@ -133,6 +133,17 @@ fn bad_rules_are_refused_by_number() {
         (regex(TO_HOST, "(a{1000}){1000}", "/"), "size limit"),
         (prefix(TO_HOST, "", "/y"), "empty"),
         (prefix(TO_HOST, "/y", ""), "empty"),
+        (
+            prefix(TO_HOST, "media", "/y"),
+            "the folder to replace is no full path: begin it with",
+        ),
+        (prefix(TO_HOST, "./media", "/y"), "the folder to replace"),
+        (prefix(TO_HOST, r"\media", "/y"), "the folder to replace"),
+        (prefix(TO_HOST, "c:media", "/y"), "the folder to replace"),
+        (
+            prefix(TO_HOST, "/y", "~/media"),
+            "the folder to put in its place is no full path",
+        ),
     ] {
         let error = Mappings::new(&[good.clone(), bad]).expect_err("is refused");
         assert_eq!(error.status, Status::InvalidArgument);
@@ -141,6 +152,25 @@ fn bad_rules_are_refused_by_number() {
             "{}",
             error.message
         );
+    }
+}
+
+#[test]
+fn full_paths_of_each_system_are_no_bad_rules() {
+    for folder in [
+        "/",
+        "/a/",
+        "//nas/a",
+        r"\\nas\a",
+        "D:",
+        r"d:\",
+        "D:/a",
+        r"\\?\C:\a",
+        r"\\?\UNC\nas\a",
+    ] {
+        for rule in [prefix(TO_SERVER, folder, "/y"), prefix(TO_HOST, "/y", folder)] {
+            assert!(Mappings::new(&[rule]).is_ok(), "{folder}");
+        }
     }
 }
 
@@ -167,6 +197,21 @@ fn propose<'a, S: IntoIterator<Item = &'a [u8]>>(samples: impl IntoIterator<Item
         assert_eq!(all.best().as_ref(), all.proposals().first());
     }
     all.proposals()
+}
+
+#[test]
+fn no_rule_is_proposed_that_would_be_refused() {
+    let full = [
+        "/data/media/Film/a.mkv",
+        "C:/media/Film/a.mkv",
+        r"\\nas\media\Film\a.mkv",
+    ];
+    for relative in ["media/Film/a.mkv", "./media/Film/a.mkv", r"media\Film\a.mkv"] {
+        for full in full.map(str::as_bytes) {
+            assert_eq!(propose([(relative.as_bytes(), [full])]), []);
+            assert_eq!(propose([(full, [relative.as_bytes()])]), []);
+        }
+    }
 }
 
 #[test]
