@@ -252,7 +252,7 @@ typedef struct plexindex_options {
     plexindex_bytes ca_file; // A PEM file with certificate authorities to trust besides the system's.
     int64_t library_ttl_ms; // Milliseconds that a listing is fresh. 0: one hour. PLEXINDEX_TTL_AT_ONCE, _NEVER.
     int64_t max_age_ms; // After so many milliseconds a full listing is due, even without a change. 0: 24 hours.
-    int64_t deadline_ms; // The deadline of calls that name none, in milliseconds. 0: none.
+    int64_t deadline_ms; // The deadline of calls that name none, in milliseconds. 0, PLEXINDEX_NO_DEADLINE: none.
     int64_t connect_timeout_ms; // Milliseconds that making a connection may take. 0: 5,000.
     int64_t read_timeout_ms; // Milliseconds of silence. 0: 60,000; where nothing is listed 15,000 at most.
     int64_t retry_ms; // Milliseconds in which a failed request is tried again. 0: 30,000. PLEXINDEX_NO_RETRY: never.

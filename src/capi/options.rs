@@ -122,8 +122,8 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     let opened = Arc::<AtomicPtr<Handle>>::default();
     let library_ttl = ttl(library_ttl_ms, "library_ttl_ms")?;
     let deadline = match deadline_ms {
-        0 => None,
-        ms => Some(millis(ms, "options.deadline_ms", "or 0 for none")?),
+        0 | c::PLEXINDEX_NO_DEADLINE => None,
+        ms => Some(millis(ms, "options.deadline_ms", "or PLEXINDEX_NO_DEADLINE")?),
     };
     Ok(CheckedOptions {
         options: options::Options {

@@ -62,7 +62,7 @@ pub struct OptionsRecord {
     pub library_ttl_ms: i64,
     /// After so many milliseconds a full listing is due, even without a change. 0: 24 hours.
     pub max_age_ms: i64,
-    /// The deadline of calls that name none, in milliseconds. 0: none.
+    /// The deadline of calls that name none, in milliseconds. 0, PLEXINDEX_NO_DEADLINE: none.
     pub deadline_ms: i64,
     /// Milliseconds that making a connection may take. 0: 5,000.
     pub connect_timeout_ms: i64,

@@ -83,9 +83,12 @@ static void options(const struct setting *setting)
     open_with(setting, offsetof(plexindex_options, token), letters(65537), "65536");
     CHECK(strstr(check_error.text, "xxx") == NULL); /* no token is shown */
 
-    options.deadline_ms = -1;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "deadline_ms is -1",
-                  "or 0 for none");
+    options.deadline_ms = -2;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "deadline_ms is -2",
+                  "or PLEXINDEX_NO_DEADLINE");
+    options.deadline_ms = PLEXINDEX_NO_DEADLINE;
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_open(&options, &handle, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     options = options_of(setting);
     options.retry_ms = -2;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "PLEXINDEX_NO_RETRY");
