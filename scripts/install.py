@@ -189,15 +189,23 @@ def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
 
 
 def documents(stage: Path) -> dict[str, Path]:
-    """The pages and the examples, by their path below the folder for documents. Links lead to what is installed."""
+    """The pages and the examples, by their path below the folder for documents. Links lead to what is installed; of
+    other pages their path in the repository is named.
+    """
     examples = ROOT / "examples" / "c"
     files = [*examples.glob("*.c"), examples / "CMakeLists.txt", examples / "README.md"]
     files += (ROOT / "examples" / "cpp").glob("*.cpp")
     made = {f"examples/{file.name}": file for file in sorted(files)}
-    for name, page in {"c.md": ROOT / "docs" / "c.md", "cpp.md": ROOT / "bindings" / "cpp" / "README.md"}.items():
-        text = page.read_text(encoding="utf-8").replace("](../examples/c/", "](examples/")
-        text = text.replace("](../../examples/cpp/", "](examples/")
-        text = text.replace("](../bindings/cpp/README.md)", "](cpp.md)").replace("[abi.md](abi.md)", "`docs/abi.md`")
+    pages = {name: ROOT / "docs" / name for name in ("c.md", "abi.md", "answers.md")}
+    pages["cpp.md"] = ROOT / "bindings" / "cpp" / "README.md"
+    names = {file: name for name, file in (made | pages).items()}
+    for name, page in pages.items():
+
+        def installed(link: re.Match[str], folder: Path = page.parent) -> str:
+            text, target, anchor = link[1], Path(os.path.normpath(folder / link[2])), link[3] or ""
+            return f"[{text}]({names[target]}{anchor})" if target in names else f"`{target.relative_to(ROOT)}`"
+
+        text = re.sub(r"\[([^\]]*)\]\(([\w./-]+\.\w+)(#[\w-]+)?\)", installed, page.read_text(encoding="utf-8"))
         made[name] = stage / name
         made[name].write_text(text, encoding="utf-8")
     return made

@@ -108,6 +108,8 @@ def test_everything_is_in_its_place(installed: Path) -> None:
         "lib/pkgconfig/plexindex-static.pc",
         "lib/cmake/plexindex/plexindex-config.cmake",
         "lib/cmake/plexindex/plexindex-config-version.cmake",
+        "share/doc/plexindex/abi.md",
+        "share/doc/plexindex/answers.md",
         "share/doc/plexindex/c.md",
         "share/doc/plexindex/cpp.md",
         "share/doc/plexindex/examples/CMakeLists.txt",
