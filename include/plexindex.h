@@ -114,7 +114,7 @@
 #define PLEXINDEX_REASON_UNAVAILABLE 14 // not listed, and the server gave no answer; with PLEXINDEX_ANSWER_STALE.
 
 // plexindex_answer.flags:
-#define PLEXINDEX_ANSWER_STALE 0x1 // it may be out of date: the server was not asked, or gave no answer.
+#define PLEXINDEX_ANSWER_STALE 0x1 // perhaps old: the server was not asked, gave no answer, or a listing is held back.
 
 // plexindex_item.flags:
 #define PLEXINDEX_ITEM_PATH_NOT_UTF8 0x1 // `path` is not valid UTF-8.
@@ -328,7 +328,7 @@ typedef struct plexindex_answer {
     uint32_t candidates_count; // How many candidates are in the array.
     uint32_t candidates_total; // How many fit in all.
     plexindex_text message; // For people: the reason, or the error. None for PLEXINDEX_OK with PLEXINDEX_REASON_NONE.
-    int64_t age_ms; // Milliseconds since the listing that answered was known to be current; -1: that is not known.
+    int64_t age_ms; // Milliseconds since the server was last asked about this listing; -1: that is not known.
     uint64_t items; // plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
     uint64_t files; // plexindex_match_folder(): how many listed files are below the folder; 0 as above.
     int32_t kind; // plexindex_match_folder(): what the folder is, PLEXINDEX_KIND_*; 0 for no single thing.
@@ -565,6 +565,10 @@ int32_t plexindex_clear(const plexindex_handle *handle, plexindex_buffer *error)
 // Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
 // PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
 // anything changed, with one request for all libraries. Up to 256 invalidated items are verified, 64 with a request.
+//
+// A listing that has lost more than 30 % of its items is held back, since a disk may not be mounted: the call returns
+// PLEXINDEX_OK, the log has a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever `age_ms` is.
+// The next listing, a minute later or more, counts whatever its size. PLEXINDEX_QUERY_FULL believes it at once.
 //
 // Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first, and the next
 // call continues from there; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_ABORTED; the server's error.

@@ -98,7 +98,7 @@ fn rows_that_shift_while_paging_lose_nothing() {
 #[test]
 fn a_library_that_shrank_much_is_believed_the_second_time() {
     let at = Scene::movies(100);
-    let (_index, library) = at.opened();
+    let (index, library) = at.opened();
     let (path, _) = path_of(&at.server, 1, 99);
     assert_eq!(
         library.match_path(path.as_bytes()).expect("an answer").status,
@@ -106,11 +106,16 @@ fn a_library_that_shrank_much_is_believed_the_second_time() {
     );
     at.server.change(|state| state.empty_library(1)).expect("emptied");
     at.clock.advance_ms(HOUR_MS);
-    assert_eq!(
-        library.match_path(path.as_bytes()).expect("an answer").status,
-        Status::Ok,
-        "a disk may be missing"
+    let held = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(held.status, Status::Ok, "a disk may be missing");
+    // The server was just asked, and the answer is old all the same.
+    assert!(
+        held.stale && held.age_ms.is_some_and(|age| age < 1_000),
+        "{:?}",
+        held.age_ms
     );
+    let libraries = index.libraries_json(&QueryOptions::default()).expect("libraries");
+    assert!(libraries.contains("\"fresh\":false"), "{libraries}");
     at.clock.advance_ms(61_000);
     assert_eq!(
         library.match_path(path.as_bytes()).expect("an answer").status,

@@ -106,7 +106,7 @@ pub const PLEXINDEX_REASON_ABOVE_LOCATIONS: u8 = 13;
 /// plexindex_answer.reason: not listed, and the server gave no answer; with PLEXINDEX_ANSWER_STALE.
 pub const PLEXINDEX_REASON_UNAVAILABLE: u8 = 14;
 
-/// plexindex_answer.flags: it may be out of date: the server was not asked, or gave no answer.
+/// plexindex_answer.flags: perhaps old: the server was not asked, gave no answer, or a listing is held back.
 pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 
 /// plexindex_item.flags: `path` is not valid UTF-8.

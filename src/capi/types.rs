@@ -235,7 +235,7 @@ pub struct AnswerRecord {
     pub candidates_total: u32,
     /// For people: the reason, or the error. None for PLEXINDEX_OK with PLEXINDEX_REASON_NONE.
     pub message: Text,
-    /// Milliseconds since the listing that answered was known to be current; -1: that is not known.
+    /// Milliseconds since the server was last asked about this listing; -1: that is not known.
     pub age_ms: i64,
     /// plexindex_match_folder(): items with a file below the folder; 0 where that is not known.
     pub items: u64,

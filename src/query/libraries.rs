@@ -39,7 +39,7 @@ pub struct LibraryInfo {
     pub age: Option<Duration>,
     /// A number that changes only when its listing changes; `None` while it was never fetched.
     pub generation: Option<u64>,
-    /// Whether the next query is answered without a request.
+    /// Whether its listing is current: answers from it are not stale.
     pub fresh: bool,
 }
 
@@ -94,7 +94,7 @@ impl Queries {
                 checked: is_fetched.then(|| UNIX_EPOCH + time(row.checked_ms)),
                 age: is_fetched.then(|| time(now - row.checked_ms)),
                 generation: is_fetched.then_some(row.generation.0.cast_unsigned()),
-                fresh: freshness::need(&self.sync.age(row), &self.policy, now) == freshness::Need::Nothing,
+                fresh: !freshness::is_stale(&self.sync.age(row), &self.policy, now),
             }
         });
         Ok(infos.collect())

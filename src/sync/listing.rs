@@ -208,8 +208,8 @@ impl SyncJob<'_> {
             return Ok(false);
         }
         log::warn!(
-            "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing answers until a second \
-             one, a minute later, is much smaller too",
+            "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing answers until the next \
+             one, a minute later or more; to believe it now, refresh in full (plexindex warm --full)",
             row.library.title,
             row.items
         );

@@ -10,6 +10,10 @@ use crate::sync::RefreshReason;
 /// PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
 /// anything changed, with one request for all libraries. Up to 256 invalidated items are verified, 64 with a request.
 ///
+/// A listing that has lost more than 30 % of its items is held back, since a disk may not be mounted: the call returns
+/// PLEXINDEX_OK, the log has a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever `age_ms` is.
+/// The next listing, a minute later or more, counts whatever its size. PLEXINDEX_QUERY_FULL believes it at once.
+///
 /// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first, and the next
 /// call continues from there; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_ABORTED; the server's error.
 ///

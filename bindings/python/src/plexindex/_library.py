@@ -112,7 +112,7 @@ class LibraryInfo:
     age: float | None
     """Seconds since its listing was last seen to be current; None: never fetched completely."""
     fresh: bool
-    """Its listing answers without asking the server."""
+    """Its listing is current: answers from it are not stale."""
     generation: int
     """Number of its listing; moves only when its content changes."""
 
