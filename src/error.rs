@@ -275,8 +275,8 @@ impl fmt::Debug for Error {
 }
 
 impl std::error::Error for Error {
-    /// The error of the system or of `SQLite` that caused this one: a [`std::io::Error`] if it was the system's. The text of
-    /// this error contains its text.
+    /// Returns the cause: a [`std::io::Error`] of the operating system, or an error of `SQLite`. The text of this error
+    /// contains the text of the cause.
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.source.as_deref().map(|source| source as _)
     }
@@ -436,7 +436,7 @@ pub fn check_length(what: &str, length: usize, most: usize) -> Result<()> {
     refuse(format!("{what} has {length} bytes: give at most {most}"))
 }
 
-/// A value of a caller as an error shows it: of a long one the beginning.
+/// Returns a value of the caller as errors show it: only the beginning if it is long.
 #[must_use]
 pub fn abridged(value: &[u8]) -> Cow<'_, str> {
     /// The longest value that is shown in full.
@@ -446,7 +446,7 @@ pub fn abridged(value: &[u8]) -> Cow<'_, str> {
         return String::from_utf8_lossy(value);
     }
     let mut end = SHOWN;
-    // A character is not cut.
+    // Do not cut a character in two.
     while end > SHOWN - 3 && value[end] & 0xC0 == 0x80 {
         end -= 1;
     }

@@ -220,8 +220,8 @@ pub struct Options {
     pub library_ttl: Ttl,
     /// Age at which a full listing is due even without a change. 24 h by default.
     pub max_age: Duration,
-    /// Deadline of calls that set none: [`Query::deadline`](crate::Query::deadline). `None`, the default, for no deadline but the
-    /// time-outs; zero allows no request.
+    /// Deadline of calls without one of their own ([`Query::deadline`](crate::Query::deadline)). `None`, the default:
+    /// only the time-outs apply. Zero: no request is sent.
     pub deadline: Option<Duration>,
     /// Time limit for connecting. 5 s by default.
     pub connect_timeout: Duration,

@@ -155,8 +155,8 @@ impl Counters {
         (sum(&self.requests), sum(&self.answers) + sum(&self.at_once))
     }
 
-    /// Resets the running calls in the child of a fork, since other threads' calls continue in the parent. Returns the
-    /// totals so far.
+    /// Resets the number of running calls in the child of a fork, because the calls of other threads continue in the
+    /// parent only. Returns [`Counters::totals`].
     pub fn begin_child(&self) -> (u64, u64) {
         self.running.store(0, Ordering::Relaxed);
         self.totals()

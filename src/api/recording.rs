@@ -12,8 +12,8 @@ use crate::sync::Call;
 impl Query<'_> {
     /// Records that a path belongs to an item of the library: [`Library::record_match`](crate::Library::record_match).
     ///
-    /// The deadline, `offline` and the progress callback apply to the server, which is asked only while the library is not
-    /// known: its listing is not fetched. The match is then written, however long another writer takes.
+    /// Sends requests only while the library is unknown, and never fetches its listing. The deadline, `offline` and the
+    /// progress callback apply to these requests only: the write waits for other writers, however long they take.
     ///
     /// ```
     /// # let server = plexindex_standin::Standin::builder()

@@ -37,6 +37,7 @@ impl FileLock {
         Self::take(|| files::folder(path), deadline, give_up)
     }
 
+    /// Opens a file and waits for its lock, as [`FileLock::acquire`].
     fn take(
         open: impl FnOnce() -> io::Result<File>,
         deadline: Deadline,

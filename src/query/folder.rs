@@ -192,6 +192,7 @@ impl Question for FolderQuestion<'_> {
 
     fn each_library(&self, turn: &Turn<'_>, found: &FoundFolder<'_>, each: &mut dyn FnMut(usize)) {
         if found.outcome.folders.is_empty() {
+            // No folder matches: the question concerns the libraries with a location at, above or below this one.
             let positions = self.positions(turn);
             (0..positions.len())
                 .filter(|index| positions[*index] > FolderPosition::Elsewhere)

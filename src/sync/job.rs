@@ -382,7 +382,8 @@ impl<'a> SyncJob<'a> {
         }
     }
 
-    /// Checks the precondition of the source, unless the result is less than a day old. Returns the source to use.
+    /// Checks the precondition of the source, unless the stored result is less than a day old. Returns the source that
+    /// this job uses throughout, even if the precondition changes meanwhile.
     fn check_precondition(&self) -> Result<&'a dyn Source> {
         let (source, sync) = (self.source, self.sync);
         if let Some(precondition) = source.precondition(self.bounds) {
@@ -394,7 +395,8 @@ impl<'a> SyncJob<'a> {
                         sync.store.store_precondition(hash, now, holds, self.bounds.deadline)?;
                         holds
                     }
-                    // The precondition held before, and the server is unreachable now: the next job checks it.
+                    // The server cannot be reached now. The view is known, so the precondition held before. The next
+                    // job checks it.
                     Err(error)
                         if error.status.meaning() == Meaning::NotNow
                             && !source.is_unavailable()
@@ -408,9 +410,9 @@ impl<'a> SyncJob<'a> {
             };
             source.set_available(holds);
         }
-        let settled = source.pinned().unwrap_or(source);
-        sync.reading.set_unavailable(settled.is_unavailable());
-        Ok(settled)
+        let pinned = source.pinned().unwrap_or(source);
+        sync.reading.set_unavailable(pinned.is_unavailable());
+        Ok(pinned)
     }
 
     /// The error for a deadline that passed while another thread or process fetched.

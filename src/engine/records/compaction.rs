@@ -287,9 +287,9 @@ impl Records {
         Ok(Some(merged.iter().map(|one| one.name).collect()))
     }
 
-    /// Advances the merge under way by a slice, after a write of `written` records. Starts a merge if too many segments
-    /// are of like size. A merge of small segments interrupts one of large segments, which takes long. `merged`:
-    /// segments that the write itself merged.
+    /// Advances the current merge by one slice, after a write of `written` records. Starts a merge if too many segments
+    /// are of like size. A merge of small segments interrupts a merge of large ones, which takes long. `merged`: the
+    /// segments that the write itself merged into a new one, so that their files can be removed.
     pub fn merge_some(&self, written: usize, merged: Option<&[SegmentName]>, deadline: Deadline) {
         self.store.remove_segments(merged.unwrap_or_default());
         let Some(mut merging) = try_lock(&self.merging) else {
@@ -299,9 +299,9 @@ impl Records {
             self.begin_merge(&mut merging);
         }
         let Some(merge) = merging.last_mut() else { return };
-        let step = merge.step((PACE * written).clamp(PACE, SLICE.max(LEAST_PACE * written)));
-        match step {
-            Ok(true) => {}
+        let most = (PACE * written).clamp(PACE, SLICE.max(LEAST_PACE * written));
+        match merge.step(most) {
+            Ok(true) => {} // the next write continues it
             Ok(false) => {
                 if let Some(done) = merging.pop()
                     && let Err(error) = self.end_merge(done, deadline)

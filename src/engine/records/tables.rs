@@ -91,10 +91,10 @@ impl Tables {
         Err(self.damaged_again())
     }
 
-    /// Rebuilds the segments that this snapshot lacks.
-    pub(super) fn rebuild(&self, lost: Guard<'_, TableSnapshot>) -> Result<()> {
-        let open = Arc::clone(&lost.open);
-        drop(lost);
+    /// Rebuilds the segments that this snapshot lacks, and then reads a new snapshot.
+    pub(super) fn rebuild(&self, snapshot: Guard<'_, TableSnapshot>) -> Result<()> {
+        let open = Arc::clone(&snapshot.open);
+        drop(snapshot);
         self.records.rebuild(&open, Deadline::NONE)?;
         let _catching_up = lock(&self.catching_up);
         self.reload()
@@ -168,7 +168,8 @@ impl Tables {
         self.catch_up_locked(true).map(|_| ())
     }
 
-    /// Reads the commits since the snapshot once. A state with a manifest is whole, and replaces the snapshot.
+    /// Reads the commits since the snapshot once. A state with a manifest is complete and replaces the snapshot; any
+    /// other state is added to it. If not `patient`, returns `false` instead of waiting or loading a complete state.
     fn catch_up_once(&self, patient: bool) -> Result<bool> {
         let incarnation = self.store.incarnation();
         let before = self.snapshot.read();

@@ -257,8 +257,8 @@ impl FolderOrder {
         Ok([u32_at(pair, 0) as usize, u32_at(pair, 4) as usize])
     }
 
-    /// Reads the head: the first word and the number of elements of each array. An element has two words, in `order`
-    /// one. `None` for a segment without paths.
+    /// Reads the head: the first word and the number of elements of each array. Elements of `order` have one word;
+    /// those of the other arrays have two. `None` for a segment without paths.
     fn arrays(&self, file: &CheckedBytes) -> Read<Option<ArrayOffsets>> {
         if self.part.len() == 0 {
             return Ok(None);

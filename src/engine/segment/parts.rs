@@ -102,17 +102,18 @@ pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWr
     Ok(())
 }
 
-/// Marks these entries with [`TWIN`].
+/// Sets the flag [`TWIN`] of the entries that share the stored half of their hash.
 pub fn mark_twins(hash_twins: PairSorter, body: &mut SegmentWriter) -> io::Result<()> {
     let mut offsets: Vec<usize> = Vec::new();
     hash_twins.sorted(|entry, _| {
-        let at = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);
+        // An entry's number is its offset in words of four bytes.
+        let offset = usize::try_from(entry).unwrap_or(usize::MAX).saturating_mul(4);
         // Mark the entries of one block together.
-        if offsets.last().is_some_and(|last| at / BLOCK != last / BLOCK) {
+        if offsets.last().is_some_and(|last| offset / BLOCK != last / BLOCK) {
             body.mark(&offsets, TWIN)?;
             offsets.clear();
         }
-        offsets.push(at);
+        offsets.push(offset);
         Ok(())
     })?;
     body.mark(&offsets, TWIN)

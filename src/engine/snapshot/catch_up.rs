@@ -234,8 +234,8 @@ impl Reading {
             .is_ok())
     }
 
-    /// Returns whether the snapshot is current, the use of the identity is stored, and no check of the size limit is
-    /// due.
+    /// Returns whether the snapshot is current, the last use of the identity was stored less than a day ago, and the
+    /// size limit needs no check.
     pub fn is_settled(&self, snapshot: &Snapshot, now_ms: i64) -> bool {
         let noted = self.use_noted.load(Ordering::Relaxed);
         (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(noted))

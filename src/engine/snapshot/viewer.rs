@@ -20,7 +20,7 @@ impl Reading {
         self.endpoint_of(&self.tokens.current(), self.is_unavailable.load(Ordering::Acquire))
     }
 
-    /// The endpoint for one call's token and choice of source.
+    /// Returns the endpoint for the token of one call, and for its source: the fallback if `is_unavailable`.
     pub fn endpoint_of(&self, session: &Session, is_unavailable: bool) -> Option<Endpoint> {
         self.view_of(is_unavailable).map(|View { place, viewer }| Endpoint {
             url: place.clone(),
@@ -29,14 +29,14 @@ impl Reading {
                 _ => 0,
             },
             given_ms: session.given_ms(|| self.clock.now_ms()),
-            // The length distinguishes the kinds: a token has 32 bytes, the other kinds have 1, 2 or 3 zero bytes more.
+            // Kinds of users differ in length: 32 bytes for a token, and 1, 2 or 3 zero bytes more for the others.
             who: match (viewer, &session.token) {
                 // No other identity inherits the matches of a named user.
                 (Viewer::Named(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
                 (Viewer::Holder, Some(token)) => self.store.fingerprint(token.reveal()),
                 // Without a token, each URL has a user of its own.
                 (Viewer::Holder, None) => [self.store.fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat(),
-                // It inherits no matches from identities of tokens, nor they from it.
+                // Readers of the server's files and users of tokens inherit no matches from each other.
                 (Viewer::Reader, _) => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
             },
         })

@@ -1,9 +1,9 @@
-//! The history: the changes that the feed can report. Ended rows of items, and the changes that name them, are kept as
-//! long as they are part of the history.
+//! The history: the changes that the feed can report. The store keeps these changes, and the ended rows of items that
+//! they name. A row ends when its item changes or is removed.
 //!
-//! The history of a library starts at its `feed_from`, a change sequence. A reader at an earlier position gets one
-//! change, 'list again'. `feed_generation` is the generation that was current at `feed_from`. Rows that ended in it or
-//! before may be swept.
+//! The history of a library starts at its `feed_from`, a change sequence. A reader at an earlier position gets a single
+//! change, 'list again'. `feed_generation` is the generation that was current at `feed_from`. Rows that ended in this
+//! generation or an earlier one may be swept.
 
 use rusqlite::params;
 

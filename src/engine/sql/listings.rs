@@ -348,9 +348,9 @@ impl Store {
     }
 }
 
-/// Returns whether the stored listing is still as this process left it. Locks ensure that, but a lease expires while
-/// its holder's machine sleeps, and lock files can be removed. Of two processes in one listing, each would mark items
-/// that the other found as removed.
+/// Returns whether the stored listing is still as this process left it. Locks alone do not ensure that: a lease expires
+/// while its holder's machine sleeps, and lock files can be removed. If two processes continued one listing, each would
+/// mark the other's items as removed.
 fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
     tx.has(
         "SELECT 1 FROM listings WHERE library = ?1 AND begun_seq = ?2 AND pages = ?3",

@@ -38,8 +38,8 @@ pub struct OpenFiles {
     log: [(PathBuf, Option<Inode>); 2],
     /// When the last check of the names expires, by `coarse_ms`.
     until: AtomicU64,
-    /// Whether a check found a name missing or changed. This is final, since a file that comes back may have missed
-    /// commits.
+    /// Whether a check found a file's name missing or changed. Never reset, because a file that comes back may have
+    /// missed commits.
     gone: AtomicBool,
     next: OnceBox<Self>,
 }

@@ -49,8 +49,8 @@ impl Store {
         })
     }
 
-    /// Returns when a path was last searched on the server, and how many searches there were since `since_ms`. Does not
-    /// count searches in the future, from before the clock was set back.
+    /// Returns when a path was last searched on the server, and the number of searches since `since_ms`. Ignores
+    /// searches later than `now_ms`: the clock was set back after them.
     pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
         self.read(|connection| {
             connection.row(

@@ -15,8 +15,8 @@ pub fn folder_form<'p>(path: &Normal<'p>) -> &'p [u8] {
     &form[..end]
 }
 
-/// Returns the folder's position relative to each library's locations, as given or mapped. Covers all views, also those
-/// out of scope.
+/// Returns the folder's position relative to the locations of each view, also of views out of scope. If mappings apply
+/// to the folder, the nearest position counts.
 #[must_use]
 pub fn folder_positions<L, V>(views: &[V], mappings: &Mappings, path: &Normal<'_>) -> Vec<FolderPosition>
 where

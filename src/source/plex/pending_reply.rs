@@ -3,8 +3,8 @@
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Counts the requests waiting for a reply's head, and the time since the last one arrived. Lock-free, since a fork
-/// would wait for a lock.
+/// Counts the requests that wait for the head of their reply, and measures the time since the last reply. Has no lock,
+/// because a fork would have to wait for it.
 pub(super) struct PendingReply {
     created: Instant,
     requests: AtomicU32,

@@ -361,22 +361,24 @@ fn find_placeholder(head: &[u8]) -> Option<(u64, Range<usize>)> {
     Some((number, number_at - "***".len()..number_at + digits))
 }
 
-/// Replaces `place` in the first `amount` bytes of `output` by the token; returns the new amount and the token's range.
+/// The first `amount` bytes of `output` are the request. Replaces the range `place` of them by the token. Returns the
+/// new amount and the token's range.
 fn insert_token(
     output: &mut [u8],
     amount: usize,
     place: Range<usize>,
     token: &[u8],
 ) -> io::Result<(usize, Range<usize>)> {
-    let longer = amount + token.len() - place.len();
-    let room = io::Error::other("the request has no room for its token");
-    if longer > output.len() {
-        return Err(room);
+    let new_amount = amount + token.len() - place.len();
+    let no_room = io::Error::other("the request has no room for its token");
+    if new_amount > output.len() {
+        return Err(no_room);
     }
-    output.copy_within(place.end..amount, place.start + token.len());
-    let place = place.start..place.start + token.len();
-    output.get_mut(place.clone()).ok_or(room)?.copy_from_slice(token);
-    Ok((longer, place))
+    let token_range = place.start..place.start + token.len();
+    output.copy_within(place.end..amount, token_range.end);
+    let token_bytes = output.get_mut(token_range.clone()).ok_or(no_room)?;
+    token_bytes.copy_from_slice(token);
+    Ok((new_amount, token_range))
 }
 
 #[cfg(test)]
