@@ -790,6 +790,27 @@ fn a_match_at_once_waits_for_nothing() -> Anything {
 }
 
 #[test]
+fn a_named_user_is_answered_at_once_after_each_start() -> Anything {
+    let scene = Scene::new(3);
+    let (path, _) = scene.path(1);
+    // The first processes open the database: a state file that was just written is not believed yet.
+    for _ in 0..100 {
+        let options = Options {
+            user: Some("me".into()),
+            ..scene.options()
+        };
+        let index = Index::open(options)?;
+        let movies = index.library("Movies")?;
+        // The first answer may store that the library is used.
+        for _ in 0..2 {
+            assert_eq!(movies.match_path(&path)?.status, MatchStatus::Found);
+        }
+        assert_eq!(movies.match_path_at_once(&path)?.status, MatchStatus::Found);
+    }
+    Ok(())
+}
+
+#[test]
 fn a_match_in_all_libraries_at_once_is_what_a_waiting_one_gives() -> Anything {
     let scene = Scene::new(40);
     let index = scene.open();

@@ -22,6 +22,11 @@ const MAX_APPLIED_MATCHES: usize = 1024;
 /// If a memtable is full, the records are rebuilt into a segment if at least this many are unmerged.
 const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
 
+/// Returns whether no use of an identity has to be stored now. `last`: when its last use was stored.
+fn is_use_noted(last: i64, now: i64) -> bool {
+    last == NEVER_FORGOTTEN || (0..USE_NOTED_MS).contains(&now.saturating_sub(last))
+}
+
 impl Reading {
     /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline applies to writes: if there
     /// are more changes than a memtable holds, they are written into a segment.
@@ -83,7 +88,7 @@ impl Reading {
     /// once a day, without waiting for other processes. Returns whether it wrote.
     pub fn note_use(&self, now: i64) -> bool {
         let last = self.use_noted.load(Ordering::Relaxed);
-        if last == NEVER_FORGOTTEN || (0..USE_NOTED_MS).contains(&now.saturating_sub(last)) {
+        if is_use_noted(last, now) {
             return false;
         }
         let Some(identity) = self.snapshot.read().identity else {
@@ -237,8 +242,7 @@ impl Reading {
     /// Returns whether the snapshot is current, the last use of the identity was stored less than a day ago, and the
     /// size limit needs no check.
     pub fn is_settled(&self, snapshot: &Snapshot, now_ms: i64) -> bool {
-        let noted = self.use_noted.load(Ordering::Relaxed);
-        (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(noted))
+        is_use_noted(self.use_noted.load(Ordering::Relaxed), now_ms)
             && !self.limit_is_due(now_ms)
             && self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
             && !snapshot.outdated.load(Ordering::Acquire)
