@@ -83,7 +83,7 @@ def host_lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
 
     def create_logger(component: str) -> tuple[Callable[[str], None], ...]:
-        assert component in ("Cache", "Matcher")
+        assert component in ("Cache", "Index", "Matcher")
         return tuple(lambda text, level=level: lines.append(f"{level} {text}") for level in "tdiwe")
 
     for name, content in (

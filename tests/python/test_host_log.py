@@ -143,6 +143,22 @@ def test_without_a_host_nothing_is_written(
     assert capfd.readouterr() == ("", "")
 
 
+def test_what_the_index_warns_of_is_in_the_host_s_log(
+    host_lines: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matches = MatchCache(tmp_path)
+    matches.set_match("Movies", "/stash/Alien.mkv", KEY + "7")
+    matches.close()
+    (database,) = tmp_path.rglob("*.db")
+    database.write_bytes(b"damaged" * 1000)
+    host_lines.clear()
+    # Stash2Plex sets up no logging.
+    monkeypatch.setattr(logging.getLogger("plexindex"), "hasHandlers", lambda: False)
+    MatchCache(tmp_path).get_match("Movies", "/stash/Alien.mkv")
+    warnings = [line for line in host_lines if line.startswith("w ")]
+    assert any("damaged" in line for line in warnings), host_lines
+
+
 SCENARIO = """
 import sys
 sys.path.insert(0, sys.argv[1])

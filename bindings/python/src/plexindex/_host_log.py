@@ -21,14 +21,14 @@ def _nothing(_text: str) -> None:
 
 
 class HostLog:
-    """The functions of a component's log: ``debug``, ``info`` and ``warn``."""
+    """The functions of a component's log: ``debug``, ``info``, ``warn`` and ``error``."""
 
-    __slots__ = ("debug", "info", "is_there", "warn")
+    __slots__ = ("debug", "error", "info", "is_there", "warn")
 
     def __init__(self, functions: tuple[Callable[[str], None], ...] | None = None) -> None:
         """``functions``: as the host's factory gives them, for trace, debug, info, warning and error."""
         self.is_there = functions is not None
-        _, self.debug, self.info, self.warn, _ = functions or (_nothing,) * 5
+        _, self.debug, self.info, self.warn, self.error = functions or (_nothing,) * 5
 
     def path(self, path: str) -> str:
         """Formats a path as the host does, which may obfuscate it."""

@@ -54,13 +54,22 @@ def drain(native: Native) -> None:
 
 
 def hand_on(lines: list[tuple[int, str]]) -> None:
-    """Hands lines to ``logging``."""
-    if lines:
-        import logging
+    """Hands lines to ``logging``; within Stash2Plex, which does not use that, to its own log."""
+    if not lines:
+        return
+    import logging
 
-        logger = logging.getLogger(LOGGER)
+    from ._host_log import host_log
+
+    logger = logging.getLogger(LOGGER)
+    host = host_log("Index")
+    if host.is_there and not logger.hasHandlers():
+        functions = {c.LOG_ERROR: host.error, c.LOG_WARN: host.warn, c.LOG_INFO: host.info, c.LOG_DEBUG: host.debug}
         for level, text in lines:
-            logger.log(_LEVELS.get(level, logging.INFO), "%s", text)
+            functions.get(level, host.info)(text)
+        return
+    for level, text in lines:
+        logger.log(_LEVELS.get(level, logging.INFO), "%s", text)
 
 
 def level_for(level: int | str | None) -> int:
