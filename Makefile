@@ -50,7 +50,7 @@ pictures: ## the pictures of the command in README, from its output: docs/pictur
 	$(RELEASE)
 	$(PYTHON) scripts/make_pictures.py
 
-docs: ## the references of C, C++ and Python: build/docs/index.html; of C and C++ also build/docs/c/index.html
+docs: ## the site of documents, with the references of Python, C and C++: build/docs/index.html
 	$(PYTHON) scripts/make_docs.py
 
 bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"

@@ -1,15 +1,18 @@
-"""Builds the references into build/docs: `make docs`. Python's from its docstrings; C's and C++'s from their headers.
+"""Builds the site of documents into build/docs: `make docs`. Its pages are those of the repository; the references are
+made from Python's docstrings and from the headers of C and C++.
 
 A warning is an error: a name that does not exist, an annotation that cannot be read, a link that leads nowhere.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 from environment import PACKAGE, REQUIREMENTS, ROOT, Environment, build_folder, check_python
@@ -117,19 +120,113 @@ def headers(folder: Path, options: dict[str, object]) -> list[str]:
     return wrong or ([f"doxygen failed with exit code {done.returncode}"] if done.returncode else [])
 
 
+# The site's menu. Pages have the paths that they have in the repository.
+MENU: list[object] = [
+    {"plexindex": "README.md"},
+    {
+        "Guide": [
+            {"Install": "docs/install.md"},
+            {"The command": "docs/command.md"},
+            {"Python": "bindings/python/README.md"},
+            {"Recipes": "docs/recipes.md"},
+            {"What an answer says": "docs/answers.md"},
+            {"Plex's database": "docs/plex-database.md"},
+            {"Stash2Plex": "docs/stash2plex.md"},
+            {"A demonstration": "docs/demo.md"},
+            {"Windows": "docs/windows.md"},
+        ]
+    },
+    {
+        "Languages": [
+            {"All": "bindings/README.md"},
+            {"C": "docs/c.md"},
+            {"C++": "bindings/cpp/README.md"},
+            {"Rust": "docs/rust.md"},
+            {"Node.js": "bindings/node/README.md"},
+            {"Go": "bindings/go/README.md"},
+            {"Ruby": "bindings/ruby/README.md"},
+            {"LuaJIT": "bindings/lua/README.md"},
+            {"C#": "bindings/csharp/README.md"},
+            {"Java": "bindings/java/README.md"},
+        ]
+    },
+    {
+        "Reference": [
+            {"Python": "reference/python/plexindex.html"},
+            {"C": "reference/c/index.html"},
+            {"C++": "reference/cpp/index.html"},
+            {"The C ABI": "docs/abi.md"},
+        ]
+    },
+    {
+        "How it works": [
+            {"Design": "docs/design.md"},
+            {"What may fail": "docs/faults.md"},
+            {"Sizes": "docs/size.md"},
+            {"Measurements": "bench/README.md"},
+            {"Security": "SECURITY.md"},
+            {"Contributing": "docs/contributing.md"},
+            {"Changelog": "CHANGELOG.md"},
+        ]
+    },
+]
+LINK = re.compile(r"\]\(([\w./-]+\.\w+)(?:#[\w-]*)?\)")
+
+
+def collect(folder: Path) -> None:
+    """Copies the pages of the menu, and all that they lead to, to the same paths below a folder."""
+    waiting = [ROOT / path for path in re.findall(r'"([\w./-]+\.md)"', json.dumps(MENU))]
+    seen: set[Path] = set()
+    while waiting:
+        file = waiting.pop()
+        if file in seen or not file.is_file():
+            continue
+        seen.add(file)
+        target = folder / file.relative_to(ROOT)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target)
+        if file.suffix == ".md":
+            links = LINK.findall(file.read_text(encoding="utf-8"))
+            waiting += [Path(os.path.normpath(file.parent / link)) for link in links]
+
+
+def site(python: Path, pages: Path, folder: Path) -> list[str]:
+    """Writes the site of these pages. Returns its errors."""
+    config = {
+        "site_name": "plexindex",
+        "docs_dir": str(pages),
+        "site_dir": str(folder),
+        "use_directory_urls": False,
+        "nav": MENU,
+        "theme": {"name": "mkdocs", "color_mode": "auto", "user_color_mode_toggle": True, "navigation_depth": 3},
+        "validation": {"omitted_files": "ignore", "links": {"anchors": "warn"}},
+    }
+    # YAML is more than JSON.
+    file = pages.parent / "mkdocs.json"
+    file.write_text(json.dumps(config), encoding="utf-8")
+    command = [str(python), "-m", "mkdocs", "build", "--quiet", "--strict", "--config-file", str(file)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    wrong = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
+    return wrong if done.returncode else []
+
+
 def main() -> int:
     """Makes the environment if needed, then the pages."""
     check_python()
     environment = Environment(build_folder() / "venv")
     environment.make(REQUIREMENTS)
     folder = build_folder() / "docs"
-    wrong = build(environment.python, folder)
-    wrong += headers(folder / "c", C_OPTIONS) + headers(folder / "cpp", CPP_OPTIONS)
+    with tempfile.TemporaryDirectory() as made:
+        pages = Path(made, "pages")
+        collect(pages)
+        reference = pages / "reference"
+        wrong = build(environment.python, reference / "python")
+        wrong += headers(reference / "c", C_OPTIONS) + headers(reference / "cpp", CPP_OPTIONS)
+        wrong += site(environment.python, pages, folder)
     if wrong:
         print(*wrong, sep="\n", file=sys.stderr)
         return 1
-    for page in (folder / "index.html", folder / "c" / "index.html", folder / "cpp" / "index.html"):
-        print(f"{page} is up to date")
+    print(f"{folder / 'index.html'} is up to date")
     return 0
 
 
