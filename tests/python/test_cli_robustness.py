@@ -226,9 +226,9 @@ def test_names_that_are_no_utf8_can_be_turned_back(cli: Cli, tmp_path: Path) -> 
     whole = os.fsencode(tmp_path) + b"/fine.mkv"
     for words in (["match", "--json", "-"], ["folder", "--json", "-"]):
         first, second = map(json.loads, cli.run(*words, given=raw + b"\n" + whole).stdout.splitlines())
-        assert base64.b64decode(first["path_base64"]) == raw
-        assert os.fsencode(first["path"]) == raw  # as Python reads it
-        assert "path_base64" not in second
+        assert base64.b64decode(first["asked_base64"]) == raw
+        assert os.fsencode(first["asked"]) == raw  # as Python reads it
+        assert "asked_base64" not in second
     line, summary = map(json.loads, cli.run("diff", "--json", folder).stdout.splitlines())
     assert base64.b64decode(line["path_base64"]) in (raw, os.fsencode(folder))
     assert [base64.b64decode(one) for one in summary["folders_base64"]] == [os.fsencode(folder)]
@@ -252,6 +252,6 @@ def test_a_name_is_one_line_in_which_its_odd_bytes_are_seen(cli: Cli, tmp_path: 
 def test_jq_turns_them_back(cli: Cli) -> None:
     raw = b"/films/Caf\xe9.mkv"
     lines = cli.run("match", "--json", "-", given=raw + b"\n/films/fine.mkv\n").stdout
-    pipe = "jq -r '.path_base64 // (.path|@base64)' | while read -r line; do echo \"$line\" | base64 -d; echo; done"
+    pipe = "jq -r '.asked_base64 // (.asked|@base64)' | while read -r line; do echo \"$line\" | base64 -d; echo; done"
     done = subprocess.run(["sh", "-c", pipe], input=lines.encode(), capture_output=True, check=True)
     assert done.stdout == raw + b"\n/films/fine.mkv\n"

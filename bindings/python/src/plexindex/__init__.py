@@ -70,9 +70,10 @@ if TYPE_CHECKING:
     from ._index import Index, Library
     from ._items import Item
     from ._library import LibraryInfo
+    from ._light import LightItem
     from ._many import Folder, Matches
     from ._mapping import Mapping
-    from ._plexapi import LightItem, SectionIndex, ServerIndex, from_section, from_server
+    from ._plexapi import SectionIndex, ServerIndex, from_section, from_server
     from ._report import EditReport
     from ._stats import Profile, Stats
 
@@ -178,7 +179,8 @@ _LATER = {
     "_library": ("LibraryInfo",),
     "_many": ("Folder", "Matches"),
     "_mapping": ("Mapping",),
-    "_plexapi": ("LightItem", "SectionIndex", "ServerIndex", "from_section", "from_server"),
+    "_light": ("LightItem",),
+    "_plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
     "_report": ("EditReport",),
     "_stats": ("Profile", "Stats"),
 }

@@ -13,7 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._errors import Error
     from ._items import Asked, Item
-    from ._plexapi import LightItem
+    from ._light import LightItem
     from ._types import Confidence, Kind, MatchKind, PathArg, ReasonCode
 
 # As `struct` writes them. size, answer_size, item_size, count, first, log_lines

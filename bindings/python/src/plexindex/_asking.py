@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from ._callbacks import ProgressArg
     from ._compare import Comparison
-    from ._plexapi import LightItem
+    from ._light import LightItem
     from ._types import KeyArg, PathArg
 
     LibraryArg = Union[str, int, Chosen, None]
@@ -282,7 +282,7 @@ class QuestionMethods(EditMethods):
     def _light_of(self, item: Item) -> LightItem | None:
         if self._plex is None:
             return None
-        from ._plexapi import LightItem, Origin
+        from ._light import LightItem, Origin
 
         return LightItem(Origin(self._plex, self, self._library_of(item)), item)
 

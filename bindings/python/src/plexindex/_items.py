@@ -7,7 +7,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Protocol
 
-    from ._plexapi import LightItem
+    from ._light import LightItem
     from ._types import Kind
 
     class Asked(Protocol):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ._errors import InvalidArgumentError, OfflineError, TimeoutError
 from ._index import Library
+from ._light import Facts, HoldsToken, LightItem
 from ._open import open as open_index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from types import TracebackType
-    from typing import Any, NoReturn
+    from typing import Any
 
     from ._index import Index
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from ._index import Index as _IndexMethods
     from ._index import Library as _LibraryMethods
     from ._items import Item
-    from ._library import Chosen
     from ._types import PathArg
 else:
     _IndexMethods = _LibraryMethods = object
@@ -82,17 +82,7 @@ def from_section(section: Any, cache_dir: PathArg | None = None, **options: Any)
     return SectionIndex(section, _open(section._server, cache_dir, options), owned=True)
 
 
-class _HoldsToken:
-    """Base of classes that hold plexapi's connection. They cannot be pickled, since that would store the token."""
-
-    _instead: str
-
-    def __reduce__(self) -> NoReturn:
-        name = type(self).__name__
-        raise TypeError(f"a {name} cannot be pickled or copied, since it holds the token: {self._instead}")
-
-
-class ServerIndex(_HoldsToken, _IndexMethods):
+class ServerIndex(HoldsToken, _IndexMethods):
     """The index of a server. Made by :func:`plexindex.from_server`.
 
     It has all that a :class:`plexindex.Index` has: ``match_path``, ``libraries``, ``watch`` and so on.
@@ -151,21 +141,11 @@ class ServerIndex(_HoldsToken, _IndexMethods):
         return f"<plexindex.ServerIndex on {self.index.cache_dir!r}>"
 
 
-class Origin:
-    """Where a :class:`LightItem` comes from. A :class:`SectionIndex` is used as one, too."""
-
-    __slots__ = ("index", "library", "plex")
-
-    def __init__(self, plex: Any, index: Any, library: Chosen) -> None:
-        """``plex``: plexapi's server or section. ``library``: one that lists the item."""
-        self.plex, self.index, self.library = plex, index, library
-
-
 # The first and the longest `SectionIndex.patience`, in seconds.
 _PATIENCE, _MOST_PATIENCE = 1.0, 16.0
 
 
-class SectionIndex(_HoldsToken, _LibraryMethods):
+class SectionIndex(HoldsToken, _LibraryMethods):
     """A library of plexapi's with an index of its own. Made by :func:`plexindex.from_section`.
 
     It has all that a :class:`plexindex.Library` has: ``match``, ``lookup_key``, ``record_match``, ``items``,
@@ -220,7 +200,7 @@ class SectionIndex(_HoldsToken, _LibraryMethods):
         facts = self.facts(key)
         return None if facts is None else LightItem(self, facts)
 
-    def facts(self, key: object) -> _Facts | None:
+    def facts(self, key: object) -> Facts | None:
         """What the index has of the item with this key or rating key. No request."""
         if not isinstance(key, (str, int)):
             return None
@@ -228,7 +208,7 @@ class SectionIndex(_HoldsToken, _LibraryMethods):
             facts = self.index.item_facts(self.library, key)
         except InvalidArgumentError:
             return None
-        return None if facts is None else _Facts(facts)
+        return None if facts is None else Facts(facts)
 
     def candidates(self, path: PathArg) -> tuple[list[LightItem], bool]:
         """The items that fit a path equally well, and whether a single one is of high confidence."""
@@ -285,137 +265,3 @@ class SectionIndex(_HoldsToken, _LibraryMethods):
 
 # Without `title`, which is plexapi's: a library that was selected by its uuid has none.
 _OURS = frozenset(name for name in dir(Library) if not name.startswith("_")) - {"title"}
-
-
-class _Part:
-    __slots__ = ("file",)
-
-    def __init__(self, file: str) -> None:
-        self.file = file
-
-
-class _Media:
-    __slots__ = ("parts",)
-
-    def __init__(self, paths: list[str]) -> None:
-        self.parts = [_Part(path) for path in paths]
-
-
-class _Guid:
-    __slots__ = ("id",)
-
-    def __init__(self, guid: str) -> None:
-        self.id = guid
-
-    def __repr__(self) -> str:
-        return f"<Guid:{self.id}>"
-
-
-class _Facts:
-    """The facts of an item from the store, under the names of an :class:`Item`."""
-
-    __slots__ = ("all", "guid", "key", "kind", "rating_key", "title", "year")
-    key_only = False
-
-    def __init__(self, facts: dict[str, Any]) -> None:
-        self.all = facts
-        self.key, self.rating_key, self.kind = facts["key"], facts["rating_key"], facts["kind"]
-        self.title, self.year, self.guid = facts["title"], facts["year"] or None, facts["guid"] or None
-
-    def describe(self) -> str:
-        return str(self.title or self.key)
-
-
-class LightItem(_HoldsToken):
-    """An item as the index knows it, with the names that plexapi has for it. It needs no request.
-
-    For any other attribute it fetches the full plexapi object, once, when it is first needed: see :meth:`full`.
-    """
-
-    _instead = "pickle its `key`, and ask SectionIndex.light() with it"
-
-    def __init__(self, section: SectionIndex | Origin, item: Item | _Facts) -> None:
-        self._light_section, self._light_item = section, item
-        self._light_facts: dict[str, Any] | None = item.all if isinstance(item, _Facts) else None
-        self._light_full: Any = None
-        self.key = item.key
-        """Plex's address of the item."""
-        rating_key = item.rating_key
-        self.ratingKey = int(rating_key) if rating_key.isascii() and rating_key.isdigit() else rating_key
-        """Plex's rating key, a number where it is one."""
-
-    def _facts(self) -> dict[str, Any] | None:
-        if self._light_facts is None and self._light_full is None:
-            section = self._light_section
-            self._light_facts = section.index.item_facts(section.library, self._light_item.rating_key)
-        return self._light_facts
-
-    def _known(self, name: str, value: Any) -> Any:
-        """A value from the index, or from the full object if the index knows only the key."""
-        return getattr(self.full(), name) if self._light_item.key_only or self._light_full is not None else value
-
-    @property
-    def title(self) -> str | None:
-        """Title; for an episode the episode's."""
-        return self._known("title", self._light_item.title)  # type: ignore[no-any-return]
-
-    @property
-    def type(self) -> str:
-        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"`` or ``"photo"``."""
-        return self._known("type", self._light_item.kind)  # type: ignore[no-any-return]
-
-    @property
-    def year(self) -> int | None:
-        """Year."""
-        return self._known("year", self._light_item.year)  # type: ignore[no-any-return]
-
-    @property
-    def guid(self) -> str | None:
-        """Scalar GUID."""
-        return self._known("guid", self._light_item.guid)  # type: ignore[no-any-return]
-
-    @property
-    def guids(self) -> list[Any]:
-        """External ids: objects with an ``id`` such as ``imdb://tt1254207``."""
-        facts = self._facts()
-        return self.full().guids if facts is None else [_Guid(guid) for guid in facts["guids"]]
-
-    @property
-    def locations(self) -> list[str]:
-        """The paths of its files, as the server spells them."""
-        facts = self._facts()
-        return self.full().locations if facts is None else list(facts["paths"])
-
-    @property
-    def media(self) -> list[Any]:
-        """One medium with all its files: ``media[0].parts[0].file``. The full object knows which belong together."""
-        facts = self._facts()
-        if facts is None:
-            return self.full().media  # type: ignore[no-any-return]
-        return [_Media(facts["paths"])] if facts["paths"] else []
-
-    def full(self) -> Any:
-        """The plexapi object: one request, the first time. If it is gone, the index learns that, too."""
-        if self._light_full is None:
-            section = self._light_section
-            try:
-                self._light_full = section.plex.fetchItem(self.key)
-            except Exception as error:
-                if type(error).__name__ == "NotFound":
-                    section.index.invalidate_item(section.library, self._light_item.rating_key)
-                raise
-        return self._light_full
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self.full(), name)
-
-    def __eq__(self, other: object) -> bool:
-        return bool(getattr(other, "key", None) == self.key)
-
-    def __hash__(self) -> int:
-        return hash(self.key)
-
-    def __repr__(self) -> str:
-        return f"<plexindex.LightItem {self._light_item.describe()!r} {self.key}>"

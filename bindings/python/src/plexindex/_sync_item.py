@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ._host_errors import not_found
+from ._light import LightItem
 from ._paths import same_file
-from ._plexapi import LightItem
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._items import Item
-    from ._plexapi import SectionIndex, _Facts
+    from ._light import Facts
+    from ._plexapi import SectionIndex
 
 # Attributes of films that hosts read, and that plexapi's episodes and tracks lack.
 _OF_FILMS = {"studio": None, "tagline": None, "originalTitle": None, "actors": (), "genres": (), "collections": ()}
@@ -25,7 +26,7 @@ class SyncItem(LightItem):
     item is invalidated in the index, and the host's 'not found' is raised, unless the item has the searched path.
     """
 
-    def __init__(self, section: SectionIndex, item: Item | _Facts, asked: Sequence[str] = ()) -> None:
+    def __init__(self, section: SectionIndex, item: Item | Facts, asked: Sequence[str] = ()) -> None:
         """``asked``: the searched path, in each spelling."""
         super().__init__(section, item)
         self._asked = asked

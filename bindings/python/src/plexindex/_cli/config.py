@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 
 from .. import _config
@@ -45,13 +44,14 @@ named."""
 
 
 def _rules_for(host: str, server: str) -> list[tuple[str, str]]:
-    """Returns the rules for a mapping. For a relative folder also with its absolute path, as paths become absolute."""
-    rules = [(host, server)]
-    # The current folder may be gone.
-    with contextlib.suppress(OSError):
-        if not os.path.isabs(host) and os.path.isdir(host):
-            rules.append((os.path.abspath(host), server))
-    return rules
+    """Returns the rules for a mapping: for a folder below the current one with its full path, as paths become full."""
+    if os.path.isabs(host) or not os.path.isdir(host):
+        return [(host, server)]
+    try:
+        return [(os.path.abspath(host), server)]
+    except OSError:
+        # The current folder is gone, so no file is below it.
+        return []
 
 
 class Settings:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import sys
 
 from . import codes, commands, output
 from .bar import Bar
-from .codes import UsageError
 from .config import Settings
-from .match import full_path, item_text, status_text
+from .match import item_text, paths_of, status_text
 from .output import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from .._index import Index, Library
     from .._items import Item
@@ -37,7 +35,7 @@ def folder(options: argparse.Namespace) -> int:
         if settings.silent and not index.libraries(offline=True):
             raise commands.nothing_to_ask(settings)
         library = commands.selected(index, options.library)
-        for path in _paths(options.path, options.null):
+        for path in paths_of(options.path, options.null, "folder"):
             try:
                 answer = index.folder(path, library)
             except BaseException:
@@ -72,16 +70,6 @@ def folder_dict(answer: Folder) -> dict[str, object]:
     names = ("asked", "status", "match_kind", "confidence", "stale", "kind", "item", "items", "files", "candidates",
              "candidates_total", "reason_code", "reason", "age")  # fmt: skip
     return {name: found[name] for name in names}
-
-
-def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
-    for path in given:
-        if path == "-":
-            yield from commands.read_list(sys.stdin.buffer.read(), null)
-        elif not path:
-            raise UsageError("an empty path was given: give the path of a folder")
-        else:
-            yield os.fsencode(full_path(path) if os.path.exists(path) else path)
 
 
 def folder_text(path: str, answer: Folder) -> str:

@@ -47,7 +47,7 @@ def match(options: argparse.Namespace) -> int:
         library = commands.selected(index, options.library)
         # At -vv each path logs a line, and the library's log holds a limited number of lines.
         at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
-        for paths in _batches(_paths(options.path, options.null), at_once):
+        for paths in _batches(paths_of(options.path, options.null, "file"), at_once):
             try:
                 answers = index.match_paths(library, paths)
             except BaseException:
@@ -84,14 +84,20 @@ def _sum_up(total: int, missing: int, low: int, counts: dict[str, int]) -> None:
     output.remark("; ".join([text, *others]))
 
 
-def _paths(given: Iterable[str], null: bool) -> Iterator[bytes]:
+def paths_of(given: Iterable[str], null: bool, what: str) -> Iterator[bytes]:
+    """Reads the paths of the arguments and of the lists that they name. Names below the current folder become full."""
     for path in given:
         if path == "-":
-            yield from commands.read_list(sys.stdin.buffer.read(), null)
+            for line in commands.read_list(sys.stdin.buffer.read(), null):
+                yield line if os.path.isabs(line) else _full_if_there(os.fsdecode(line))
         elif not path:
-            raise UsageError("an empty path was given: give the path of a file")
+            raise UsageError(f"an empty path was given: give the path of a {what}")
         else:
-            yield os.fsencode(full_path(path) if os.path.exists(path) else path)
+            yield _full_if_there(path)
+
+
+def _full_if_there(path: str) -> bytes:
+    return os.fsencode(full_path(path) if os.path.exists(path) else path)
 
 
 def full_path(path: str) -> str:

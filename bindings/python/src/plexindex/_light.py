@@ -1,0 +1,190 @@
+"""Items with the names that plexapi has for them, from what an index knows."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, Protocol
+
+    class Known(Protocol):
+        """What an index knows of an item: an ``Item``, or the facts from its store."""
+
+        @property
+        def key(self) -> str: ...
+        @property
+        def rating_key(self) -> str: ...
+        @property
+        def title(self) -> str | None: ...
+        @property
+        def kind(self) -> Any: ...
+        @property
+        def year(self) -> int | None: ...
+        @property
+        def guid(self) -> str | None: ...
+        @property
+        def key_only(self) -> bool: ...
+        def describe(self) -> str: ...
+
+    class Source(Protocol):
+        """Where a :class:`LightItem` comes from: an :class:`Origin`, or a ``SectionIndex``."""
+
+        @property
+        def plex(self) -> Any: ...
+        @property
+        def index(self) -> Any: ...
+        @property
+        def library(self) -> Any: ...
+
+
+class HoldsToken:
+    """Base of classes that hold plexapi's connection. They cannot be pickled, since that would store the token."""
+
+    _instead: str
+
+    def __reduce__(self) -> NoReturn:
+        name = type(self).__name__
+        raise TypeError(f"a {name} cannot be pickled or copied, since it holds the token: {self._instead}")
+
+
+class Origin:
+    """Where a :class:`LightItem` comes from, if not from a section."""
+
+    __slots__ = ("index", "library", "plex")
+
+    def __init__(self, plex: Any, index: Any, library: Any) -> None:
+        """``plex``: plexapi's server or section. ``library``: one that lists the item."""
+        self.plex, self.index, self.library = plex, index, library
+
+
+class _Part:
+    __slots__ = ("file",)
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+
+class _Media:
+    __slots__ = ("parts",)
+
+    def __init__(self, paths: list[str]) -> None:
+        self.parts = [_Part(path) for path in paths]
+
+
+class _Guid:
+    __slots__ = ("id",)
+
+    def __init__(self, guid: str) -> None:
+        self.id = guid
+
+    def __repr__(self) -> str:
+        return f"<Guid:{self.id}>"
+
+
+class Facts:
+    """The facts of an item from the store, under the names of an :class:`Item`."""
+
+    __slots__ = ("all", "guid", "key", "kind", "rating_key", "title", "year")
+    key_only = False
+
+    def __init__(self, facts: dict[str, Any]) -> None:
+        self.all = facts
+        self.key, self.rating_key, self.kind = facts["key"], facts["rating_key"], facts["kind"]
+        self.title, self.year, self.guid = facts["title"], facts["year"] or None, facts["guid"] or None
+
+    def describe(self) -> str:
+        return str(self.title or self.key)
+
+
+class LightItem(HoldsToken):
+    """An item as the index knows it, with the names that plexapi has for it. It needs no request.
+
+    For any other attribute it fetches the full plexapi object, once, when it is first needed: see :meth:`full`.
+    """
+
+    _instead = "pickle its `key`, and ask SectionIndex.light() with it"
+
+    def __init__(self, section: Source, item: Known) -> None:
+        self._light_section, self._light_item = section, item
+        self._light_facts: dict[str, Any] | None = item.all if isinstance(item, Facts) else None
+        self._light_full: Any = None
+        self.key = item.key
+        """Plex's address of the item."""
+        rating_key = item.rating_key
+        self.ratingKey = int(rating_key) if rating_key.isascii() and rating_key.isdigit() else rating_key
+        """Plex's rating key, a number where it is one."""
+
+    def _facts(self) -> dict[str, Any] | None:
+        if self._light_facts is None and self._light_full is None:
+            section = self._light_section
+            self._light_facts = section.index.item_facts(section.library, self._light_item.rating_key)
+        return self._light_facts
+
+    def _known(self, name: str, value: Any) -> Any:
+        """A value from the index, or from the full object if the index knows only the key."""
+        return getattr(self.full(), name) if self._light_item.key_only or self._light_full is not None else value
+
+    @property
+    def title(self) -> str | None:
+        """Title; for an episode the episode's."""
+        return self._known("title", self._light_item.title)  # type: ignore[no-any-return]
+
+    @property
+    def type(self) -> str:
+        """``"movie"``, ``"episode"``, ``"track"``, ``"clip"`` or ``"photo"``."""
+        return self._known("type", self._light_item.kind)  # type: ignore[no-any-return]
+
+    @property
+    def year(self) -> int | None:
+        """Year."""
+        return self._known("year", self._light_item.year)  # type: ignore[no-any-return]
+
+    @property
+    def guid(self) -> str | None:
+        """Scalar GUID."""
+        return self._known("guid", self._light_item.guid)  # type: ignore[no-any-return]
+
+    @property
+    def guids(self) -> list[Any]:
+        """External ids: objects with an ``id`` such as ``imdb://tt1254207``."""
+        facts = self._facts()
+        return self.full().guids if facts is None else [_Guid(guid) for guid in facts["guids"]]
+
+    @property
+    def locations(self) -> list[str]:
+        """The paths of its files, as the server spells them."""
+        facts = self._facts()
+        return self.full().locations if facts is None else list(facts["paths"])
+
+    @property
+    def media(self) -> list[Any]:
+        """One medium with all its files: ``media[0].parts[0].file``. The full object knows which belong together."""
+        facts = self._facts()
+        if facts is None:
+            return self.full().media  # type: ignore[no-any-return]
+        return [_Media(facts["paths"])] if facts["paths"] else []
+
+    def full(self) -> Any:
+        """The plexapi object: one request, the first time. If it is gone, the index learns that, too."""
+        if self._light_full is None:
+            section = self._light_section
+            try:
+                self._light_full = section.plex.fetchItem(self.key)
+            except Exception as error:
+                if type(error).__name__ == "NotFound":
+                    section.index.invalidate_item(section.library, self._light_item.rating_key)
+                raise
+        return self._light_full
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self.full(), name)
+
+    def __eq__(self, other: object) -> bool:
+        return bool(getattr(other, "key", None) == self.key)
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __repr__(self) -> str:
+        return f"<plexindex.LightItem {self._light_item.describe()!r} {self.key}>"
