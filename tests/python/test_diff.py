@@ -958,7 +958,17 @@ def test_the_command(tmp_path: Path, tree: Tree) -> None:
         ("left_out", str(tree.films / "sample-x.mkv"), "samples"),
         ("not_on_disk", str(tree.listed[0]), "gone"),
     }
-    assert list(lines[0]) == ["what", "path", "item", "reason_code", "reason", "library", "section"]
+    assert list(lines[0]) == [
+        "what",
+        "path",
+        "is_folder",
+        "files",
+        "item",
+        "reason_code",
+        "reason",
+        "library",
+        "section",
+    ]
     assert summary["what"] == "summary"
     assert (summary["not_in_plex"], summary["not_on_disk"], summary["left_out"]) == (1, 1, 1)
     text = cli.run("diff", tree.media)

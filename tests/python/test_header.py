@@ -116,6 +116,7 @@ def test_each_match_kind_has_its_word_and_its_row_in_the_doctor_s_report() -> No
     assert ("none", *(name for name, _ in doctor_files._MATCH_KINDS)) == _constants.MATCH_KINDS
     assert get_args(_types.Confidence) == _constants.CONFIDENCES
     assert get_args(_types.ReasonCode) == _constants.REASONS
+    assert get_args(_types.Status) == (*_constants.STATUS_NAMES.values(), "unknown")
 
 
 def test_item_kinds_are_those_of_the_header() -> None:

@@ -46,6 +46,19 @@ def test_watched_states_of_one_server_on_another(tmp_path: Path) -> None:
         assert listings == []
 
 
+def test_watched_episodes_of_one_server_on_another(tmp_path: Path) -> None:
+    server = pytest.importorskip("plexapi.server").PlexServer
+    copy_watched = recipe("copy_watched")["copy_watched"]
+    files = [f"/media/tv/Show/Season 01/Show - S01E{name}.mkv" for name in ("01", "02-E03", "04")]
+    with FakePlex({"Shows": files}) as one, FakePlex({"Shows": files[::-1]}) as other:
+        first, second = (server(plex.url, plex.token) for plex in (one, other))
+        for episode in first.library.section("Shows").all(libtype="episode")[:3]:
+            episode.markPlayed()
+        assert sorted(set(copy_watched(first, second, "Shows", str(tmp_path)))) == files[:2]
+        played = [episode.isPlayed for episode in second.library.section("Shows").all(libtype="episode")]
+        assert sorted(played) == [False, True, True, True]
+
+
 def test_in_a_web_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With as much of FastAPI as the recipe uses."""
 

@@ -217,6 +217,48 @@ def test_a_folder_is_a_library(tmp_path: Path) -> None:
         assert not index.match_path("TV", media / "notes.txt")
 
 
+def test_a_scan_reads_the_folder_of_a_library(tmp_path: Path) -> None:
+    from plexapi.server import PlexServer
+
+    first, second = tmp_path / "Film (2001).mkv", tmp_path / "Another (2002).mkv"
+    first.touch()
+    with FakePlex({"Movies": tmp_path}) as plex:
+        section = PlexServer(plex.url, plex.token).library.section("Movies")
+        second.touch()
+        assert [item.title for item in section.all()] == ["Film"]
+        section.update()
+        assert [item.title for item in section.all()] == ["Another", "Film"]
+        first.unlink()
+        section.update()
+        assert [item.title for item in section.all()] == ["Another"]
+
+
+def test_a_file_of_several_episodes(tmp_path: Path) -> None:
+    file = "/media/tv/Show/Season 01/Show - S01E01-E03 - Together.mkv"
+    with FakePlex({"TV": [file]}) as plex, open_index(plex, tmp_path) as index:
+        match = index.match(file)
+        assert match.reason_code == "several_episodes"
+        assert [item.episode for item in match.candidates] == [1, 2, 3]
+        assert match.title == "Together"
+
+
+def test_servers_are_told_apart(tmp_path: Path) -> None:
+    other = "/media/movies/Another (2001).mkv"
+    with FakePlex({"Movies": [MOVIE]}) as one, FakePlex({"Movies": [other, MOVIE]}) as two:
+        for plex in (one, two):
+            with open_index(plex, tmp_path) as index:
+                assert index.match(MOVIE).rating_key == plex.item(MOVIE)["ratingKey"]
+
+
+def test_requests_of_one_kind_fail(plex_of_movies: FakePlex, tmp_path: Path) -> None:
+    plex_of_movies.fail(503, path="/all")
+    with open_index(plex_of_movies, tmp_path) as index:
+        assert [library.title for library in index.libraries()] == ["Movies"]
+        with pytest.raises(plexindex.ServerError):
+            index.refresh()
+        index.refresh()
+
+
 def test_watched_states(plex_of_movies: FakePlex) -> None:
     from plexapi.server import PlexServer
 
@@ -238,6 +280,10 @@ def test_wrong_arguments_are_told(plex_of_movies: FakePlex) -> None:
         plex_of_movies.add_library("Films", kind="films")
     with pytest.raises(LookupError, match="no library 'Films': there are 'Movies'"):
         plex_of_movies.add("Films", MOVIE)
+    with pytest.raises(TypeError, match="libraries must be a mapping of names to files, not list"):
+        FakePlex([MOVIE])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"files must be a list of paths or a pathlib\.Path, not the text"):
+        FakePlex({"Movies": MOVIE})
     with pytest.raises(LookupError, match="no item has the file '/no'"):
         plex_of_movies.remove("/no")
     with pytest.raises(urllib.error.HTTPError, match="404"):

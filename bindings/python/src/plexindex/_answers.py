@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ._errors import Error
     from ._items import Asked, Item
     from ._light import LightItem
-    from ._types import Confidence, Kind, MatchKind, PathArg, ReasonCode
+    from ._types import Confidence, Kind, MatchKind, PathArg, ReasonCode, Status
 
 # As `struct` writes them. size, answer_size, item_size, count, first, log_lines
 HEAD = b"=6I"
@@ -64,11 +64,11 @@ class Match:
         return self._answer
 
     @property
-    def status(self) -> str:
+    def status(self) -> "Status":
         """``"ok"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the deadline came first: ask again) or
         ``"needs_warm"`` (refresh the library once without a deadline); in a batch also the name of an error.
         """
-        return c.STATUS_NAMES.get((self._answer or self._read())[0], "unknown")
+        return c.STATUS_NAMES.get((self._answer or self._read())[0], "unknown")  # type: ignore[return-value]
 
     @property
     def match_kind(self) -> "MatchKind":

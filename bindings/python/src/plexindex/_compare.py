@@ -149,7 +149,7 @@ class Comparison:
         for difference in self._differences(folders):
             what = difference.what
             self.counts[what] = self.counts.get(what, 0) + 1
-            self._media_files[what] = self._media_files.get(what, 0) + difference._files
+            self._media_files[what] = self._media_files.get(what, 0) + difference.files
             yield difference
         self.seconds = time.monotonic() - begun
 
@@ -238,7 +238,7 @@ class Comparison:
             if files and library.uuid not in known:
                 listed = "1 file of library '{}' is" if files == 1 else f"{files:,} files of library '{{}}' are"
                 text = f"{listed.format(library.title)} listed below it, and it {gone}: a mount may be missing"
-                yield Difference("not_on_disk", place, None, "location_empty", text, [library])
+                yield Difference("not_on_disk", place, None, "location_empty", text, [library], is_folder=True)
 
     def _nothing_fits(self, folder: bytes) -> Iterator[Difference]:
         """Yields the differences of a folder outside every library, with a proposed mapping if one fits."""
@@ -254,14 +254,14 @@ class Comparison:
                    or is_in(os.fsencode(rule.host), folder)]  # fmt: skip
         if not fitting:
             text = f"no library has this folder, nor one above or below it: {_media_files(found)} in it"
-            yield Difference("not_in_plex", folder, None, "no_library", text, files=found)
+            yield Difference("not_in_plex", folder, None, "no_library", text, files=found, is_folder=True)
             return
         best = fitting[0]
         text = (
             f"no library has this folder, but {best.matched} of {best.of} files would be listed if {best.host} were "
             f"the server's {best.server}: give that mapping ({_media_files(found)} in it)"
         )
-        yield Difference("not_in_plex", folder, None, "mapping_missing", text, files=found)
+        yield Difference("not_in_plex", folder, None, "mapping_missing", text, files=found, is_folder=True)
 
 
 def _media_files(count: int) -> str:

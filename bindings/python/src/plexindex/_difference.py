@@ -7,6 +7,7 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Literal
 
     from ._items import Item
     from ._library import LibraryInfo
@@ -15,14 +16,18 @@ if TYPE_CHECKING:
 class Difference:
     """One difference between a disk and what Plex lists. Made by :meth:`Index.compare`."""
 
-    __slots__ = ("_files", "item", "library", "path", "reason", "reason_code", "section", "what")
+    __slots__ = ("files", "is_folder", "item", "library", "path", "reason", "reason_code", "section", "what")
 
-    what: str
+    what: Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths"]
     """``"not_in_plex"``, ``"not_on_disk"``, ``"ambiguous"``; or a remark that is no difference:
     ``"left_out"`` (Plex leaves it out) and ``"several_paths"`` (a further file of an item).
     """
     path: str
     """The file or folder, as the host sees it. Bytes that are not UTF-8 are decoded by ``surrogateescape``."""
+    is_folder: bool
+    """Whether it tells of a whole folder, such as one outside of every library: the files in it have no lines."""
+    files: int
+    """The number of media files on the disk that it tells of; 0 if they were not counted, or there is none."""
     item: Item | None
     """The item that Plex lists with it."""
     reason_code: str
@@ -39,16 +44,16 @@ class Difference:
 
     def __init__(
         self,
-        what: str,
+        what: Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths"],
         path: bytes,
         item: Item | None,
         reason_code: str,
         reason: str,
         owners: Collection[LibraryInfo] = (),
         files: int = 0,
+        is_folder: bool = False,
     ) -> None:
-        """``files``: the number of media files on the disk that it covers."""
-        self._files = files
+        self.files, self.is_folder = files, is_folder
         self.what, self.path, self.item = what, os.fsdecode(path), item
         self.reason_code, self.reason = reason_code, reason
         if item is not None:
@@ -63,6 +68,8 @@ class Difference:
         return {
             "what": self.what,
             "path": self.path,
+            "is_folder": self.is_folder,
+            "files": self.files,
             "item": item,
             "reason_code": self.reason_code,
             "reason": self.reason,
@@ -70,10 +77,18 @@ class Difference:
             "section": self.section,
         }
 
+    def __eq__(self, other: object) -> bool:
+        return self.to_dict() == other.to_dict() if isinstance(other, Difference) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash((self.what, self.path))
+
     def __repr__(self) -> str:
         return f"<plexindex.Difference {self.what} {self.path!r}: {self.reason_code}>"
 
 
 def not_read(path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
     """The difference for a folder or link that cannot be read. ``number``: the system's error."""
-    return Difference("left_out", path, None, "unreadable", f"it cannot be read: {os.strerror(number)}", owners)
+    return Difference(
+        "left_out", path, None, "unreadable", f"it cannot be read: {os.strerror(number)}", owners, is_folder=True
+    )

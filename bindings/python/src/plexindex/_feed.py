@@ -24,7 +24,7 @@ from ._library import Chosen
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
+    from typing import Any, Literal
 
     from ._callbacks import ProgressArg
     from ._library import LibraryInfo
@@ -50,7 +50,7 @@ class Change:
 
     __slots__ = ("change", "from_key", "from_path", "item", "library", "path", "section")
 
-    change: str
+    change: Literal["added", "removed", "changed", "moved", "list_again"]
     """``"added"``, ``"removed"``, ``"changed"``, ``"moved"``, or ``"list_again"``: so much happened to the library,
     or so long ago, that it is to be listed again, by ``changes(library=…, full=True)``; or it went."""
     item: Item | None
@@ -67,7 +67,8 @@ class Change:
     """Its section id."""
 
     def __init__(self, index: Index | None, told: tuple[str, ...]) -> None:
-        self.change, self.library, self.section, path, from_path, _, from_key, item = told
+        change, self.library, self.section, path, from_path, _, from_key, item = told
+        self.change = change  # type: ignore[assignment]
         self.path, self.from_path, self.from_key = path or None, from_path or None, from_key or None
         place = {"library_title": self.library, "section": self.section, "path": path}
         self.item = _item({**json.loads(item), **place}, index) if item else None
@@ -87,7 +88,8 @@ class Change:
     def __eq__(self, other: object) -> bool:
         return self.to_dict() == other.to_dict() if isinstance(other, Change) else NotImplemented
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash((self.change, self.section, self.path, self.from_path))
 
     def __repr__(self) -> str:
         what = f"library {self.library!r}" if self.item is None else f"{self.item.key} {self.item.describe()!r}"

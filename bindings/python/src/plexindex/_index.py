@@ -225,9 +225,26 @@ def _in_library(
 
     call.__name__, call.__qualname__, call.__module__ = name, f"Library.{name}", method.__module__
     call.__doc__ = f"{what}: :meth:`Index.{method.__name__}` in this library."
-    # inspect, and so editors at run time, read the signature from it, without the index.
-    call.__wrapped__ = method.__get__(call)  # type: ignore[attr-defined]
+    call.__wrapped__ = _InLibrary(method)  # type: ignore[attr-defined]
     return call
+
+
+class _InLibrary:
+    """Stands for a method of :class:`Library` where inspect, and so ``help`` and editors, read its signature."""
+
+    def __init__(self, method: Any) -> None:
+        self._method = method
+
+    def __call__(self) -> None:
+        """Only functions have signatures."""
+
+    @property
+    def __signature__(self) -> Any:
+        import inspect
+
+        signature = inspect.signature(self._method)
+        _, library, *others = signature.parameters.values()
+        return signature.replace(parameters=[library.replace(name="self", annotation=library.empty), *others])
 
 
 class Library(Chosen):

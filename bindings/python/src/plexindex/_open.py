@@ -58,13 +58,13 @@ def open(
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
         server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store or ``database`` answers.
         token: The Plex token. Sent to this server only, never stored, never logged. Or a callable that gives one: it is
-            called here, and again on the thread of a call that the server refused for its token (401), or because it
-            expired (498): once for all threads, and then the call is made again. None from it, the same token again or
-            an exception: there is none now, and the answers of the store stand in; it is not called for 15 seconds.
-            Calls of other threads wait for the new token until their deadline, and for ``read_timeout`` at most.
-        user: A name for the user whose view of the server this is. None: the token. Set it when the token changes now
-            and then: a new token of the same user keeps what the index holds. JSON Web Tokens that name their key pair
-            and their user (``thumbprint``, ``username``) keep it without that, once the server has accepted them.
+            called here. It is called again when the server refuses the token (401) or says that it expired (498): on
+            the thread of that call, once for all threads; then the call is made again. If it returns None or the same
+            token, or raises, there is no new token: the store answers, and it is not called for 15 seconds. Other
+            threads wait for the new token until their deadline, for ``read_timeout`` at most.
+        user: A name for the user whose view of the server this is. None: each token has an index of its own. Set it if
+            the token changes now and then: a new token of the same user then finds the same index. JSON Web Tokens
+            that name their key pair and their user (``thumbprint``, ``username``) need no name.
         library_ttl: How long a listing is fresh. 0: never; None: until it is invalidated.
         max_age: After how long a full listing is due even if the server's clocks show no change. None: never.
         deadline: How long a call may take that names no deadline itself. None: no limit; 0: next to no time.

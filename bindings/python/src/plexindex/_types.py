@@ -28,6 +28,38 @@ FieldArg = Union[str, int, float, Iterable[str], None]
 
 Kind = Literal["movie", "show", "season", "episode", "artist", "album", "track", "clip", "photo", "unknown"]
 MatchKind = Literal["none", "confirmed", "exact", "mapped", "suffix", "file_name"]
+Status = Literal[
+    "ok",
+    "not_found",
+    "ambiguous",
+    "not_yet",
+    "needs_warm",
+    # In a batch, of one path:
+    "invalid_argument",
+    "null_pointer",
+    "unsupported",
+    "buffer_too_small",
+    "aborted",
+    "panic",
+    "store",
+    "store_full",
+    "connect",
+    "tls",
+    "unauthorized",
+    "forbidden",
+    "not_on_server",
+    "not_plex",
+    "starting",
+    "bad_answer",
+    "server_error",
+    "timeout",
+    "redirected",
+    "offline",
+    "library_not_found",
+    "library_ambiguous",
+    "list_again",
+    "unknown",
+]
 Confidence = Literal["none", "low", "high"]
 ReasonCode = Literal[
     "none",

@@ -99,7 +99,8 @@ class Walk:
                 else:
                     rule = why.decode()
                     text_of_it = _text_of_link(rule, path, line) or _text(rule, line)
-                    differences.append(Difference("left_out", path, None, rule, text_of_it, self._places.owners(path)))
+                    owners = self._places.owners(path)
+                    differences.append(Difference("left_out", path, None, rule, text_of_it, owners, is_folder=True))
             kinds, rest = found[at:-1:4], found[at + 2 :: 4]
             if b"twin_folder" in kinds:
                 twin_folders.update([path for what, path in zip(kinds, rest) if what == b"twin_folder"])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
-from ._names import levels_of
+from ._names import levels_of, more_episodes
 
 __all__ = ["LEVELS", "NUMBERS", "Item", "Library"]
 
@@ -76,8 +77,10 @@ class Item:
 class Library:
     """A section: items that have files, and the items above them."""
 
-    def __init__(self, section: int, title: str, kind: str, location: str, now: int) -> None:
+    def __init__(self, section: int, title: str, kind: str, location: str, folder: Path | None, now: int) -> None:
         self.section, self.title, self.kind, self.location = section, title, kind, location
+        #: The folder that a scan reads, if there is one.
+        self.folder = folder
         self.uuid = hashlib.sha256(f"{section}/{title}".encode()).hexdigest()[:32]
         self.created_at = self.scanned_at = now
         #: Plex's `contentChangedAt`: rises by one whenever an item comes, goes or gets another file.
@@ -89,13 +92,24 @@ class Library:
         return (item for item in self.items.values() if item.type == kind)
 
     def add(self, file: str, keys: Iterator[int], now: int, title: str | None = None) -> Item:
-        """The new item of a file. The items above it are made where there is none of that name.
+        """The new item of a file; of one with several episodes the first. The items above it are made where there is
+        none of that name.
 
         A file of a movie that is there already is one more version of it.
         """
+        levels = levels_of(self.kind, file)
+        first = self._add(file, levels, keys, now, title)
+        for number in more_episodes(file) if self.kind == "show" else ():
+            episode = {"title": f"Episode {number}", "index": number}
+            self._add(file, [*levels[:-1], episode], keys, now, title)
+        return first
+
+    def _add(
+        self, file: str, levels: list[dict[str, object]], keys: Iterator[int], now: int, title: str | None
+    ) -> Item:
         self.changes += 1
         above: Item | None = None
-        for kind, level in zip(LEVELS[self.kind], levels_of(self.kind, file)):
+        for kind, level in zip(LEVELS[self.kind], levels):
             is_last = kind == LEVELS[self.kind][-1]
             if is_last and title is not None:
                 level["title"] = title

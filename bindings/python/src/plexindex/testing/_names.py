@@ -9,7 +9,7 @@ import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 
-__all__ = ["files_below", "kind_of", "levels_of", "location_of"]
+__all__ = ["files_below", "kind_of", "levels_of", "location_of", "more_episodes"]
 
 _AUDIO = frozenset(
     {".aac", ".aiff", ".alac", ".ape", ".flac", ".m4a", ".m4b", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"}
@@ -20,6 +20,7 @@ _VIDEOS = frozenset(
 )
 
 _EPISODE = re.compile(r"(?i)^(?:(.*?)[ ._-]*)?\bs(\d{1,4})[ ._-]*e(\d{1,4})[ ._-]*(.*)$")
+_LAST_EPISODE = re.compile(r"(?i)^e(\d{1,4})\b[ ._-]*")
 _YEAR = re.compile(r"^(.+?)[ ._]*[(\[]((?:19|20)\d\d)[)\]]")
 _TRACK = re.compile(r"^(?:(\d{1,2})-)?(\d{1,3})[ ._-]+(.+)$")
 _WINDOWS = re.compile(r"\w:|\\\\")
@@ -71,13 +72,20 @@ def levels_of(kind: str, file: str) -> list[dict[str, object]]:
     return [_with_year(stem)]
 
 
+def more_episodes(file: str) -> range:
+    """The numbers of the episodes behind the first one in a file such as ``S01E01-E03``."""
+    found = _EPISODE.match(os.path.splitext(_parts(file)[-1])[0])
+    last = _LAST_EPISODE.match(found[4]) if found else None
+    return range(int(found[3]) + 1, int(last[1]) + 1) if found and last else range(0)
+
+
 def _episode(stem: str, folder: str, above: str) -> list[dict[str, object]]:
     found = _EPISODE.match(stem)
     in_season = _SEASON.match(folder)
     name = _with_year(above if in_season else folder or (found[1] if found else "") or stem)
     season = int(found[2]) if found else int(in_season[1] or 0) if in_season else 1
     number: dict[str, object] = {"index": int(found[3])} if found else {}
-    title = (found[4] if found else stem) or f"Episode {number['index']}"
+    title = (_LAST_EPISODE.sub("", found[4]) if found else stem) or f"Episode {number['index']}"
     return [name, {"title": f"Season {season}" if season else "Specials", "index": season}, {"title": title, **number}]
 
 

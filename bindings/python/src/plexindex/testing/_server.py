@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import queue
+import secrets
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -39,20 +40,33 @@ class FakePlex:
     the paths: ``Big Buck Bunny (2008).mkv``, ``Show/Season 01/Show - S01E02 - Title.mkv``,
     ``Artist/Album (2001)/01 - Title.flac``.
 
-    ``token``: the token that requests must have. Set the attribute to another one, and the old one is refused.
+    ``token``: the token that requests must have. Each server has a ``machine_identifier`` of its own, by which a cache
+    tells servers apart, unless one is given.
     """
 
-    def __init__(self, libraries: Mapping[str, Files] | None = None, *, token: str = "test-token") -> None:  # noqa: S107
-        self.token = token
-        #: As Plex's: 40 hexadecimal digits.
-        self.machine_identifier = "f" * 40
-        #: Every request since the start, or since ``requests.clear()``.
-        self.requests: list[Request] = []
+    token: str
+    """The token that requests must have. Set it to another one, and the old one is refused."""
+    machine_identifier: str
+    """40 hexadecimal digits. Set it to another one, and another server has taken the place of this one."""
+    requests: list[Request]
+    """Every request since the start, or since ``requests.clear()``: its method, path, arguments and page."""
+
+    def __init__(
+        self,
+        libraries: Mapping[str, Files] | None = None,
+        *,
+        token: str = "test-token",  # noqa: S107
+        machine_identifier: str | None = None,
+    ) -> None:
+        if libraries is not None and not isinstance(libraries, Mapping):
+            raise TypeError(f"libraries must be a mapping of names to files, not {type(libraries).__name__}")
+        self.token, self.machine_identifier = token, machine_identifier or secrets.token_hex(20)
+        self.requests = []
         self._libraries: dict[int, Library] = {}
         self._keys = itertools.count(101)
         self._now = int(time.time())
         self._lock = threading.RLock()
-        self._failures: list[int] = []
+        self._failures: list[tuple[int, str]] = []
         self._answers = threading.Event()
         self._answers.set()
         self._listeners: set[queue.Queue[tuple[str, Row] | None]] = set()
@@ -98,16 +112,19 @@ class FakePlex:
         """Ends :meth:`pause`: the requests that wait are answered."""
         self._answers.set()
 
-    def fail(self, status: int = 500, times: int = 1) -> None:
-        """The next requests get this status and no content."""
+    def fail(self, status: int = 500, times: int = 1, *, path: str = "") -> None:
+        """The next requests, or those whose path contains ``path``, get this status and no content."""
         with self._lock:
-            self._failures += [status] * times
+            self._failures += [(status, path)] * times
 
     def add_library(self, title: str, files: Files = (), *, kind: str | None = None) -> int:
         """Adds a library, and returns its section id.
 
-        ``kind``: ``movie``, ``show``, ``artist`` or ``photo``; without it the files tell.
+        ``kind``: ``movie``, ``show``, ``artist`` or ``photo``; without it the files tell. A library of a folder is read
+        from it again when a client asks for a scan.
         """
+        if isinstance(files, str):
+            raise TypeError(f"files must be a list of paths or a pathlib.Path, not the text {files!r}")
         paths = files_below(files) if isinstance(files, Path) else list(files)
         kind = kind or kind_of(paths)
         if kind not in LEVELS:
@@ -115,7 +132,8 @@ class FakePlex:
         with self._lock:
             section = len(self._libraries) + 1
             location = str(files) if isinstance(files, Path) else location_of(paths) or f"/media/{title.lower()}"
-            self._libraries[section] = Library(section, title, kind, location, self._tick())
+            folder = files if isinstance(files, Path) else None
+            self._libraries[section] = Library(section, title, kind, location, folder, self._tick())
             for path in paths:
                 self._libraries[section].add(path, self._keys, self._now)
         return section
@@ -208,6 +226,21 @@ class FakePlex:
                 return found
         raise LookupError(f"no item has the {'rating key' if isinstance(item, int) else 'file'} {item!r}")
 
+    def _scan(self, library: Library) -> None:
+        """Reads the folder of a library, if it has one."""
+        library.scanned_at = self._tick()
+        if library.folder is None:
+            return
+        there = set(files_below(library.folder))
+        known = {file: item for item in library.items.values() for file in item.files}
+        for file in sorted(there - known.keys()):
+            self.add(library.title, file)
+        for file in known.keys() - there:
+            known[file].files.remove(file)
+            library.changes += 1
+            if not known[file].files:
+                self.remove(known[file].key)
+
     def _timeline(self, item: Item, state: int, metadata_state: str) -> None:
         entry: Row = {
             "identifier": "com.plexapp.plugins.library",
@@ -240,8 +273,10 @@ class FakePlex:
             self.requests.append(request)
         self._answers.wait()
         with self._lock:
-            if self._failures:
-                return Reply(self._failures.pop(0))
+            failure = next((one for one in self._failures if one[1] in request.path), None)
+            if failure is not None:
+                self._failures.remove(failure)
+                return Reply(failure[0])
             if request.path == "/identity":
                 return Reply(200, {"claimed": True, **self._identity()})
             if headers.get("x-plex-token") != self.token:
@@ -282,7 +317,7 @@ class FakePlex:
             return Reply(404)
         what = parts[1] if len(parts) > 1 else ""
         if what == "refresh":
-            library.scanned_at = self._tick()
+            self._scan(library)
             return Reply(200)
         if what == "emptyTrash":
             return Reply(200)
