@@ -79,7 +79,8 @@ impl Service {
 
     /// Prints the changes since the cursor, and waits for more. Without a cursor all items are printed, as added.
     fn follow_once(&self, cursor: &mut Option<String>) -> plexindex::Result<()> {
-        self.query().refresh()?; // asks the server where it has to be asked
+        // Asks the server where it has to be asked. What came before a deadline is told, the rest by the next round.
+        let _ = self.query().refresh()?;
         let mut changes = match cursor {
             Some(cursor) => self.library.changes(Some(cursor))?,
             None => self.library.listing_and_changes()?,

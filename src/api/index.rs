@@ -120,7 +120,7 @@ impl Index {
     /// [`Changes::cursor`] is the current position: pass it to the next call.
     ///
     /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor outlives processes.
-    /// It is of one store, server and user. After a kill, who goes on from the last cursor that was kept misses nothing.
+    /// It is of one store, server and user. A program that goes on from the last cursor it stored misses nothing, also after a kill.
     ///
     /// ```
     /// # let server = plexindex_standin::Standin::builder()
@@ -133,7 +133,7 @@ impl Index {
     /// # })?;
     /// use plexindex::ChangeKind;
     ///
-    /// index.refresh()?;
+    /// let _ = index.refresh()?;
     /// let mut changes = index.listing_and_changes()?; // all there is, as added
     /// assert_eq!(changes.by_ref().count(), 20);
     /// let cursor = changes.cursor().unwrap().to_owned();
@@ -147,7 +147,8 @@ impl Index {
     ///         ChangeKind::Added | ChangeKind::Changed => { /* change.item has it */ }
     ///         ChangeKind::Moved => { /* from change.from to change.path */ }
     ///         ChangeKind::Removed => println!("{change}"), // removed: Big Buck Bunny (2008)
-    ///         _ => { /* list change.section again: listing_and_changes() of that library */ }
+    ///         // The library is to be listed again by its listing_and_changes(); LibraryNotFound: it went.
+    ///         _ => {}
     ///     }
     /// #   assert_eq!(change.kind, ChangeKind::Removed);
     /// }
@@ -157,8 +158,8 @@ impl Index {
     /// # Errors
     /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) where what happened since is not known any more, after 30 days or 64
     /// MiB of changes, or the cursor is of another store, server or user: begin anew with [`Index::listing_and_changes`].
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no cursor;
-    /// [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) while nothing was ever fetched; the store's.
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no cursor, and for one of a single
+    /// library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) while nothing was ever fetched; the store's.
     pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {
         Changes::new(self, None, cursor, false)
     }
@@ -248,9 +249,9 @@ impl Index {
     /// use plexindex::Notified;
     ///
     /// let webhook = r#"{"event":"library.new","Metadata":{"librarySectionID":1}}"#;
-    /// # index.refresh()?;
+    /// # let _ = index.refresh()?;
     /// if index.notify(webhook)? == Notified::Noted {
-    ///     index.refresh()?; // or let the next query do it
+    ///     let _ = index.refresh()?; // or let the next query do it
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

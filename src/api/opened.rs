@@ -124,8 +124,8 @@ impl Index {
         WeakIndex(Arc::downgrade(&self.0))
     }
 
-    /// Drops this handle. Returns whether it was the last: `false` if other handles, libraries, tables or watches keep
-    /// the index open. The last one writes the counters and closes the store, which may fail. Dropping a handle does
+    /// Drops this handle. Returns whether it was the last: `false` if other handles, libraries, tables, watches or
+    /// iterators keep the index open. The last one writes the counters and closes the store, which may fail. Dropping a handle does
     /// the same and ignores the error.
     ///
     /// # Errors

@@ -59,6 +59,7 @@ pub struct Query<'q> {
 /// The outcome of a refresh.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
+#[must_use = "the deadline may have come first"]
 pub enum Refreshed {
     /// The libraries are up to date.
     Done,
@@ -226,8 +227,8 @@ impl<'q> Query<'q> {
     }
 
     /// [`Query::match_path`] without waiting for a request, another thread or the database. If the answer needs one of
-    /// them, its status is [`NotYet`](crate::MatchStatus::NotYet): call [`Query::match_path`] then, which also says if
-    /// nothing is known and no request is allowed.
+    /// them, its status is [`NotYet`](crate::MatchStatus::NotYet): call [`Query::match_path`] then, which is an error
+    /// if nothing is known and no request is allowed.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path, as [`Query::match_path`].
@@ -396,14 +397,14 @@ impl<'q> Query<'q> {
     /// use std::time::Duration;
     /// use plexindex::Waited;
     ///
-    /// index.refresh()?;
+    /// let _ = index.refresh()?;
     /// let _watch = index.watch()?; // events of the server end the wait
     /// let mut cursor = index.changes(None)?.cursor().unwrap().to_owned();
     /// # let mut rounds = 0;
     /// loop {
     ///     match index.query().deadline(Duration::from_millis(100)).wait_for_changes(&cursor)? {
     ///         Waited::Something => {
-    ///             index.refresh()?; // where the server has to be asked
+    ///             let _ = index.refresh()?; // where the server has to be asked
     ///             let mut changes = index.changes(Some(&cursor))?;
     ///             for change in &mut changes {
     ///                 println!("{}", change?);

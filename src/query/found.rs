@@ -22,7 +22,8 @@ pub enum MatchStatus {
     Found,
     /// Several items match equally well; they are the candidates, best first.
     Ambiguous,
-    /// No item matches: [`Match::reason`](crate::Match::reason) says why.
+    /// No item matches as far as is known. [`Match::reason`](crate::Match::reason) says why: with
+    /// [`Reason::NotFetched`](crate::Reason::NotFetched) the library was never fetched, or not yet completely.
     NotFound,
     /// The deadline passed first. The same query continues where this one stopped.
     NotYet,
@@ -64,7 +65,8 @@ pub struct Match {
     pub total: usize,
     /// A sentence for users, if there is more to say than the item.
     pub message: Option<String>,
-    /// The listing behind the answer has expired, and the server could not be asked.
+    /// The listing behind the answer has expired. It was not renewed: the server could not be asked, or it lists so much
+    /// less that the old listing is kept until a second one confirms it.
     pub stale: bool,
     /// Time since the listing behind the answer was last seen to be current; `None` if no listing answered, or if the clock
     /// was set back since then.

@@ -39,11 +39,13 @@ pub enum ChangeKind {
     Added,
     /// The item was removed from the listing.
     Removed,
-    /// The item changed, but not the path; or the file is new for this item. With `from`: the item has lost that file.
+    /// Something about the item changed, but none of its paths; or it has the file `path` now. With `from` it no longer
+    /// has that file.
     Changed,
     /// The file of the item has a new path.
     Moved,
-    /// The library must be listed again: its changes are too many or too old to be reported.
+    /// The library must be listed again: it came or went, got another title, or changed too much to tell. If listing it
+    /// fails with [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound), it went: drop its items.
     ListAgain,
 }
 
