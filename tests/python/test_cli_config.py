@@ -62,6 +62,17 @@ def test_the_environment(cli: Cli, server: Server, tmp_path: Path) -> None:
     assert cli.run("libraries", **theirs).returncode == 0
 
 
+def test_mappings_of_the_environment(cli: Cli, server: Server) -> None:
+    path = server.paths(1)[0]["path"]
+    ours: dict[str, Any] = {"PLEXINDEX_URL": server.url, "PLEXINDEX_TOKEN": TOKEN}
+    for mappings in ("/mnt/tv=/data/tv;/mnt/media=/data", "/mnt/tv -> /data/tv\n/mnt/media -> /data"):
+        asked = path.replace("/data/", "/mnt/media/")
+        assert cli.json("match", asked, PLEXINDEX_MAPPINGS=mappings, **ours)["match_kind"] == "mapped"
+    wrong = cli.run("match", path, PLEXINDEX_MAPPINGS="media", **ours)
+    assert wrong.returncode == 2
+    assert "PLEXINDEX_MAPPINGS: 'media' is no mapping: give HOST=SERVER" in wrong.stderr
+
+
 def test_the_file_that_plexapi_users_have(cli: Cli, server: Server) -> None:
     path = str(write_config(cli, f"{auth(server)}[header]\nplatform = x%y\n"))
     assert found(cli) == (server.url, path, path)

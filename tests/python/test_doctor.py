@@ -198,6 +198,8 @@ def test_a_mapping_that_fits_no_folder_of_plex_is_named(cli: Cli, server: Server
     assert swapped.returncode == 1
     assert f"  BAD  the mapping /data -> {tree} is swapped: /data is a folder of Plex's" in swapped.stdout
     assert f"try --mapping '{tree} -> /data'" in " ".join(swapped.stdout.split())
+    misspelt = cli.run("doctor", "--offline", "--mapping", f"{tree}s -> /data", tree)
+    assert f"note the mapping {tree}s -> /data: there is no folder {tree}s on this machine" in misspelt.stdout
     wrong = cli.run("doctor", "--offline", "--mapping", f"{tree} -> /elsewhere", tree)
     assert f"  note the mapping {tree} -> /elsewhere fits no folder of Plex's libraries, which are " in wrong.stdout
     assert "/data/movies" in wrong.stdout

@@ -148,6 +148,7 @@ def find(
         )
     if database is None:
         database = variable("PLEXINDEX_DATABASE").value or ours.get("database")
+    named = variable("PLEXINDEX_MAPPINGS")
     return Configuration(
         chosen_url,
         chosen_token,
@@ -155,7 +156,11 @@ def find(
         os.path.expanduser(folder or variable("PLEXINDEX_DIR").value or ours.get("dir") or default_folder()),
         size_limit,
         None if database is None else os.path.expanduser(os.fspath(database)),
-        [*mappings, *_mappings_of(ours.get("mappings", ""), path)],
+        [
+            *mappings,
+            *_mappings_of((named.value or "").replace(";", "\n"), named.source),
+            *_mappings_of(ours.get("mappings", ""), f"{path}, [plexindex] mappings"),
+        ],
     )
 
 
@@ -314,13 +319,11 @@ def _plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
     }
 
 
-def _mappings_of(lines: str, path: str) -> list[Mapping]:
+def _mappings_of(lines: str, source: str) -> list[Mapping]:
     rules = []
     for line in filter(None, map(str.strip, lines.splitlines())):
         try:
             rules.append(Mapping.host_prefix(*pair_of(line)))
         except ValueError as error:
-            raise InvalidArgumentError(
-                f"{path}, [plexindex] mappings: {error}; a line is HOST-FOLDER -> SERVER-FOLDER"
-            ) from None
+            raise InvalidArgumentError(f"{source}: {error}; a line is HOST-FOLDER -> SERVER-FOLDER") from None
     return rules

@@ -68,7 +68,7 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "match",
         "find the Plex item for each file, or say why there is none",
         "A library that may have the path and was never fetched is fetched. A relative path that exists is taken from "
-        "the current folder; paths on standard input are used as they are. A closed standard input is an empty list. "
+        "the current folder; so do such names on standard input. A closed standard input is an empty list. "
         "The exit code is 0 if each path is a single item. For several paths a line on standard error says how many "
         "are.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
@@ -81,7 +81,9 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "  paths  the path\n"
         "  tsv    path, key, status, confidence, match kind, item, library, reason; between them tabs, within them "
         "\\t, \\n and \\\\ for a tab, a line end and a backslash\n"
-        "  json   an object; so do jsonl and --json",
+        "  json   an object (also jsonl and --json), with asked (the path), status (ok, not_found, ambiguous, not_yet "
+        "or needs_warm), match_kind (confirmed, exact, mapped, suffix, file_name or none), confidence (high, low or "
+        "none), stale, item, candidates, candidates_total, reason_code, reason and age",
         "match",
     )
     command.add_argument(

@@ -22,7 +22,8 @@ HELP = """\
 server, token and folder are looked for in this order:
   1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit, --mapping
   2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
-     PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT
+     PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT, and PLEXINDEX_MAPPINGS, such as
+     '/mnt/media=/data/media;/mnt/tv=/data/tv'
   3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
   4. plexapi's file, ~/.config/plexapi/config.ini or what PLEXAPI_CONFIG_PATH names:
          [auth]
@@ -37,7 +38,8 @@ server, token and folder are looked for in this order:
          mappings =
              /mnt/media -> /data/media
 Quotes around a value of [plexindex] are removed. A name that is not among these causes a warning.
-A token is sent only to the server that it stands beside. A user is used for a token from the same place or a later one.
+A token is sent only to the server that it stands beside. A user's name holds for a token
+from the same place or from a later one.
 The command of --token-command runs at each start, for 60 seconds at most, and again when the server refuses the
 token or it expired. If it fails at the start, the exit code is 2. The folder is ~/.cache/plexindex where none is
 named."""

@@ -122,6 +122,8 @@ def check_mappings(report: Report, settings: Settings, libraries: list[LibraryIn
     for rule in settings.mappings if locations else ():
         host, server = _host_and_server(rule)
         if _fits(server, locations):
+            if os.path.isabs(host) and not os.path.isdir(host):
+                report.note(f"the mapping {arrow(rule)}: there is no folder {host} on this machine")
             continue
         if _fits(host, locations):
             report.bad(
@@ -173,9 +175,7 @@ def _count_kinds(report: Report, answers: Matches, paths: list[bytes], left_out:
         for path in few[:_EXAMPLES]:
             report.line(f"    {output.one_line(os.fsdecode(path))}")
     if low:
-        report.note(
-            f"{count(low, 'answer')} of low confidence: these files lie in a library's folder, but under another name"
-        )
+        report.note(f"{count(low, 'answer')} of low confidence: `plexindex match` says why for each file")
     unmatched = sum(map(len, by_status.values()))
     report.values["files"] = {
         "looked_at": total,
