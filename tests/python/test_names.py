@@ -309,6 +309,22 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
         plexindex.from_server(plex, tmp_path / "b", tokn="x")
 
 
+def test_an_index_of_a_server_that_went_away_answers(server: Server, tmp_path: Path) -> None:
+    """plexapi asks the server for `library` when that is first read."""
+    row = server.paths(1)[0]
+    with plexindex.from_server(PlexServer(server.url, server.token), tmp_path) as index:
+        assert index.match(row["path"])
+        plex: Any = PlexServer(server.url, server.token)
+    server.reset()
+    with plexindex.from_server(plex, tmp_path) as index:
+        assert index.match(row["path"]).rating_key == row["ratingKey"]
+    assert server.requests() == 0
+    plex = PlexServer(server.url, server.token)
+    server.stop()
+    with plexindex.from_server(plex, tmp_path) as index:
+        assert index.match(row["path"]).rating_key == row["ratingKey"]
+
+
 def test_importing_is_not_slower_for_it() -> None:
     printed = run_python(
         "import sys, plexindex\nprint([name for name in sys.modules if name.startswith('plexindex.')])"

@@ -50,10 +50,11 @@ def _user_of(server: Any) -> str | None:
     return f"plex.tv {name}" if isinstance(name, (str, int)) else None
 
 
-def _check(name: str, wanted: str, given: Any, attributes: Iterable[str]) -> None:
-    if isinstance(given, str) or not all(hasattr(given, attribute) for attribute in attributes):
+def _check(call: str, wanted: str, given: Any, attributes: Iterable[str]) -> None:
+    # The class first: plexapi asks the server for `library` when the object's is read.
+    if isinstance(given, str) or not all(hasattr(type(given), name) or hasattr(given, name) for name in attributes):
         more = "; for a URL and a token there is plexindex.open()" if isinstance(given, str) else ""
-        raise TypeError(f"{name} takes a {wanted}, not {type(given).__name__}{more}")
+        raise TypeError(f"{call} takes a {wanted}, not {type(given).__name__}{more}")
 
 
 def from_server(plex: Any, cache_dir: PathArg | None = None, **options: Any) -> ServerIndex:
