@@ -131,6 +131,7 @@ MENU: list[object] = [
             {"Recipes": "docs/recipes.md"},
             {"What an answer says": "docs/answers.md"},
             {"Plex's database": "docs/plex-database.md"},
+            {"In the place of your cache": "docs/hosts.md"},
             {"Stash2Plex": "docs/stash2plex.md"},
             {"A demonstration": "docs/demo.md"},
             {"Windows": "docs/windows.md"},

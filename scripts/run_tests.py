@@ -245,7 +245,7 @@ def python_sources(environment: Environment) -> list[Row]:
     tools = environment.path / "bin"
     here = [
         folder
-        for folder in ("bindings/python", "tests/python", "tests/install", "demo", "bench", "scripts")
+        for folder in ("bindings/python", "tests/python", "tests/install", "demo", "bench", "scripts", "docs/hosts")
         if (ROOT / folder).is_dir()
     ]
     rows = check("ruff", [str(tools / "ruff"), "check", *here], [str(tools / "ruff"), "format", "--check", *here])
