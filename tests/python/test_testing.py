@@ -133,6 +133,23 @@ def test_changes_reach_an_index(plex_of_movies: FakePlex, tmp_path: Path) -> Non
         assert not index.match_path("Movies", "/media/movies/Sintel (2010).mkv")
 
 
+def test_a_file_with_another_path_is_another_part() -> None:
+    """Tools that look for replaced files compare the keys of parts."""
+
+    def parts(plex: FakePlex) -> list[str]:
+        return [media["Part"][0]["key"] for media in plex.item(101)["Media"]]
+
+    other = "/media/movies/Big Buck Bunny (2008) - 4K.mkv"
+    with FakePlex({"Movies": [MOVIE, other]}) as plex:
+        first, second = parts(plex)
+        plex.set(101, title="Another title")
+        assert parts(plex) == [first, second]
+        plex.move(MOVIE, "/media/movies/Big Buck Bunny (2008) - 1080p.mkv")
+        moved, stayed = parts(plex)
+        assert moved not in (first, second)
+        assert stayed == second
+
+
 def test_events_arrive(plex_of_movies: FakePlex, tmp_path: Path) -> None:
     with open_index(plex_of_movies, tmp_path) as index:
         index.refresh()

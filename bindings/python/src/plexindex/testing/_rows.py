@@ -102,8 +102,9 @@ def full_row(item: Item, *, check_files: bool) -> Row:
 
 
 def _media(item: Item, number: int, file: str) -> Row:
-    identifier = item.key * 100 + number
     container = os.path.splitext(file)[1].lstrip(".").lower()
+    # A file with another path is another part.
+    identifier = zlib.crc32(f"{item.key}{file}".encode("utf-8", "surrogateescape"))
     part = {
         "id": identifier,
         "key": f"/library/parts/{identifier}/{item.fields['addedAt']}/file.{container}",
@@ -111,7 +112,7 @@ def _media(item: Item, number: int, file: str) -> Row:
         "size": 1_000_000_000,
         "container": container,
     }
-    return {"id": identifier, "container": container, "Part": [part]}
+    return {"id": item.key * 100 + number, "container": container, "Part": [part]}
 
 
 def as_json(container: Row) -> bytes:
