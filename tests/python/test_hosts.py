@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -165,6 +166,14 @@ def test_the_host_s_tables_stay(plex: FakePlex, open_files: Callable[[], Any], t
     open_files().refresh(shows(plex))
     with sqlite3.connect(tmp_path / "cache.sqlite3") as database:
         assert database.execute("SELECT * FROM episodes").fetchall() == [("/library/metadata/1",)]
+
+
+def test_the_page_s_test_passes(tmp_path: Path) -> None:
+    page = (REPOSITORY / "docs" / "hosts.md").read_text("utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    names: dict[str, Any] = {}
+    exec(compile(code, "docs/hosts.md", "exec"), names)  # noqa: S102
+    names["test_what_is_new"](tmp_path)
 
 
 COMMIT = "0cf7103"
