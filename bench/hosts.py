@@ -88,7 +88,11 @@ def measure(
             # An upgrade, as Plex notes it: the episode's own date stays.
             name = path.rsplit(".", 1)[0] + " - 2160p.mkv"
             server.post("items/files", {"ratingKey": int(key.rsplit("/", 1)[1]), "files": [name]})
-        new = [{"title": f"New {n}", "show": "A New Show", "files": [f"/data/tv/new/{n}.mkv"]} for n in range(NEW)]
+        # Without a number plexapi would fetch each of them to look for it.
+        numbers = {"show": "A New Show", "season": 1}
+        new = [
+            {"title": f"New {n}", **numbers, "episode": n + 1, "files": [f"/data/tv/new/{n}.mkv"]} for n in range(NEW)
+        ]
         keys = server.post("items/add", {"library": 2, "items": new})["ratingKeys"]
         right = {key for _, key in shows} | {f"/library/metadata/{key}" for key in keys}
         server.post("reset", {})

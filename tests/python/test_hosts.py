@@ -112,8 +112,10 @@ def test_so_much_changed_that_the_library_is_read_anew(plex: FakePlex, open_file
 def test_libraries_that_come_and_go(plex: FakePlex, open_files: Callable[[], Any]) -> None:
     files = open_files()
     files.refresh(shows(plex))
-    plex.add_library("Anime", ["/media/anime/Girl/Season 01/Girl - S01E01.mkv"])
+    plex.add_library("Anime", kind="show")
     first, second = shows(plex)
+    assert keys(files.refresh([first, second])) == NOTHING
+    plex.add("Anime", "/media/anime/Girl/Season 01/Girl - S01E01.mkv")
     (added,), updated = keys(files.refresh([first, second]))
     assert (plex.item(added)["grandparentTitle"], updated) == ("Girl", [])
     assert keys(files.refresh([first])) == NOTHING
