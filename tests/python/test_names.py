@@ -282,6 +282,17 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
         assert item.light is not None
         assert (item.light.key, item.light.year) == (item.key, item.year)
         assert index.match("/nowhere.mkv").light is None
+        episode = index.match(server.paths(2)[0]["path"])
+        assert episode.light is not None
+        server.reset()
+        light = episode.light
+        assert (light.librarySectionTitle, light.grandparentTitle) == ("TV Shows", episode.show_title)
+        assert (light.parentIndex, light.index) == (episode.season, episode.episode)
+        assert match.light.librarySectionTitle == "Movies"
+        assert server.requests() == 0
+        assert (light.full().index, light.index) == (episode.episode, episode.episode)
+        with pytest.raises(AttributeError):
+            match.light.parentIndex  # noqa: B018
         assert pickle.loads(pickle.dumps(match)).light is None  # noqa: S301
         assert section.refresh() is True
         assert (section.title, section.plex.title, row["path"] in section) == ("Movies", "Movies", True)

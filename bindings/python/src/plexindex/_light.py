@@ -95,6 +95,17 @@ class Facts:
         return str(self.title or self.key)
 
 
+# Attributes of plexapi's items, and what they are called in an ``Item``.
+_KNOWN = {
+    "librarySectionTitle": "library",
+    "grandparentTitle": "show_title",
+    "parentIndex": "season",
+    "index": "episode",
+}
+_OF_ALL = ("librarySectionTitle",)
+_NUMBERED = ("episode", "track")
+
+
 class LightItem(HoldsToken):
     """An item as the index knows it, with the names that plexapi has for it. It needs no request.
 
@@ -178,6 +189,11 @@ class LightItem(HoldsToken):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
+        known = _KNOWN.get(name)
+        if known is not None and self._light_full is None and (name in _OF_ALL or self.type in _NUMBERED):
+            value = getattr(self._light_item, known, None)
+            if value is not None:
+                return value
         return getattr(self.full(), name)
 
     def __eq__(self, other: object) -> bool:
