@@ -258,6 +258,51 @@ fn a_child_keeps_no_lock_of_the_fetch_that_its_parent_was_at() {
     worker.end();
 }
 
+/// Forks, and then only looks up: the child first, then the parent.
+pub fn looking_up(words: &[&str]) {
+    let index = Arc::new(open_at(words));
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(key_of(&index, words[3], false), words[4]);
+    assert_eq!(wait_for(fork(|| 0)), 0);
+    let look = || {
+        let path = told().expect("a path");
+        let key = library.lookup_key(path.as_bytes(), str::to_owned);
+        say(key.as_deref().unwrap_or("nothing"));
+    };
+    let child = fork(|| {
+        say("forked");
+        look();
+        0
+    });
+    assert_eq!(wait_for(child), 0);
+    look();
+    look();
+}
+
+#[test]
+fn fast_lookups_after_a_fork_see_what_other_processes_record() {
+    let server = movies(120);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    // Once from the database, once from the state file.
+    for round in 0..2 {
+        let mut worker = Worker::start(
+            "fork and look up",
+            [&place[0], &place[1], &place[2], &path, &key].map(String::as_str),
+        );
+        assert_eq!(worker.hear(), "forked");
+        for who in ["child", "parent", "parent again"] {
+            let path = format!("/host/{round}/{who}.mkv");
+            library.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
+            assert_eq!(worker.ask(&path), key, "{who}");
+        }
+        worker.end();
+    }
+}
+
 /// Counts answers, and forks children that tell the store what they counted.
 pub fn counting(words: &[&str]) {
     let index = Arc::new(open_at(words));

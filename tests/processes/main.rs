@@ -41,6 +41,7 @@ fn worker() {
         ("act", kills::act),
         ("fork while fetching", fork::fetching),
         ("fork and count", fork::counting),
+        ("fork and look up", fork::looking_up),
         ("fork while connecting", fork::connecting),
         ("fork while opening", fork::opening),
         ("newcomer", images::newcomer),

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::connection::{ConnectionRole, LazyConnection, WalIdentity};
@@ -13,6 +14,9 @@ use crate::platform::mutex::{lock, try_lock};
 pub struct Connections {
     pub reader: Mutex<LazyConnection>,
     pub writer: Mutex<LazyConnection>,
+    /// Whether a fast lookup may open a connection: none is open yet, because the state file sufficed, or a fork closed
+    /// them.
+    pub opens_later: AtomicBool,
     pub here: Arc<FolderConnections>,
 }
 
@@ -45,6 +49,7 @@ impl Connections {
             let connections = Arc::new(Self {
                 reader: slot(ConnectionRole::Reader),
                 writer: slot(ConnectionRole::Writer),
+                opens_later: AtomicBool::new(false),
                 here: Arc::clone(&here),
             });
             let mut all = lock(&here.all);
@@ -78,6 +83,9 @@ impl Forks for Connections {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         let close = |slot: fn(&Self) -> &Mutex<LazyConnection>| {
             let mut locks = fork::hold(&self, slot);
+            if locks.get().id().is_some() {
+                self.opens_later.store(true, Ordering::Relaxed);
+            }
             locks.get().close();
             Box::new(locks) as Box<dyn Release>
         };

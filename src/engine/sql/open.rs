@@ -37,8 +37,6 @@ pub struct Store {
     pub(super) cached_state: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint of the state that was taken from the state file.
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
-    /// Whether no connection is open yet, because the state file sufficed.
-    pub(super) opens_later: AtomicBool,
     /// The folder's stamp at the last check of a write that the database, its log and the page have their names.
     pub(super) names_checked_at: Mutex<Option<FolderStamp>>,
     /// Whether episodes were swept, so that there may be shows without episodes.
@@ -78,7 +76,6 @@ impl Store {
             is_page_unmapped: AtomicBool::new(false),
             cached_state: Mutex::default(),
             cache_used: Mutex::default(),
-            opens_later: AtomicBool::new(false),
             names_checked_at: Mutex::default(),
             may_have_orphans: AtomicBool::new(false),
             on_timeline: AtomicU64::new(0),
@@ -122,7 +119,7 @@ impl Store {
         };
         self.opened = OpenFiles::found(&self.folder, &cached, page, &files);
         self.cached_state = Mutex::new(Some(cached));
-        self.opens_later = AtomicBool::new(true);
+        self.connections.opens_later.store(true, Ordering::Relaxed);
         true
     }
 

@@ -107,17 +107,23 @@ impl Store {
         lock(&self.connections.writer).filter(is_open)
     }
 
-    /// Opens a connection, if the state file made that unnecessary until now. Does not wait for other threads, and
-    /// waits at most `patience` for other processes.
+    /// Opens a connection, if the state file made that unnecessary until now, or a fork closed it. Does not wait for
+    /// other threads, and waits at most `patience` for other processes.
     pub(super) fn open_late(&self, patience: Duration) {
-        if !self.opens_later.load(Ordering::Relaxed) {
+        let opens_later = &self.connections.opens_later;
+        if !opens_later.load(Ordering::Relaxed) {
             return;
         }
         let Some(mut writer) = try_lock(&self.connections.writer).filter(|writer| !self.is_stale(writer)) else {
             return;
         };
         if writer.open_within(patience).is_ok() {
-            self.opens_later.store(false, Ordering::Relaxed);
+            opens_later.store(false, Ordering::Relaxed);
+            // Files that were replaced while no connection was open: a call that can wait opens the store again.
+            let opened = self.opened.newest();
+            if !opened.is_of(&writer) || !opened.has_log() {
+                writer.close();
+            }
         } else {
             // A call that can wait finds and repairs the damage itself, so remove the mark.
             self.folder.mark_broken(None);
