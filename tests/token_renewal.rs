@@ -7,7 +7,7 @@ use std::sync::{Arc, Barrier, Mutex};
 use std::time::{Duration, Instant};
 
 use plexindex::Renewal;
-use plexindex::error::Status;
+use plexindex::error::{Error, Status};
 use plexindex::model::{MatchKind, Reason, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token as Admitted};
@@ -654,6 +654,27 @@ fn without_a_new_token_a_miss_that_the_server_could_not_confirm_is_stale() {
     ] {
         let found = found.expect("an answer");
         assert_eq!((found.reason, found.stale), missed, "{}", found.message);
+    }
+}
+
+#[test]
+fn without_a_new_token_an_error_of_the_caller_is_not_reported_as_the_refusal() {
+    let at = scene(&anns(0)).with(|options| options.renewal = Some(Renewal::new(|| None)));
+    let (index, films, _) = used(&at);
+    expire(&at.server);
+    // As a buffer that is too small for the answer.
+    let too_small = || Error::new(Status::BufferTooSmall, "too small");
+    let path = unlisted(1);
+    let results = [
+        index.match_path_with(&films.query(), path.as_bytes(), |_| Err(too_small())),
+        {
+            at.clock.advance_ms(60_000);
+            index.match_folder_with(&films.query(), b"/data/movies/New 7 (2001)", |_, _| Err(too_small()))
+        },
+    ];
+    for (number, result) in results.into_iter().enumerate() {
+        let error: Error = result.map(|(): ()| ()).expect_err("an error");
+        assert_eq!(error.status, Status::BufferTooSmall, "call {number}: {error}");
     }
 }
 

@@ -211,9 +211,14 @@ impl Inner {
             self.sync.forget_failures();
             return ask(&again);
         }
-        match ask(&again) {
-            // An empty list would look like an answer although nothing is known.
-            Ok(_) if self.reading.snapshot().rows.is_empty() => Err(refused),
+        let known = ask(&again);
+        // An empty list would look like an answer although nothing is known.
+        if self.reading.snapshot().rows.is_empty() {
+            return Err(refused);
+        }
+        match known {
+            // An error of the caller's, such as a buffer that is too small.
+            Err(error) if (error.status as i32) < Status::Store as i32 => Err(error),
             known => known.map_err(|_| refused),
         }
     }
