@@ -390,9 +390,8 @@ typedef struct plexindex_stats {
     char last_failure[512]; // Why an old answer was given last: UTF-8, NUL-terminated, perhaps cut. Empty: never.
 } plexindex_stats;
 
-// Receives a log line on the thread that called plexindex_drain_log(). `message` is UTF-8, not NUL-terminated, and
-// valid during the callback only. It holds no token, and a full path only with PLEXINDEX_LOG_DEBUG. It must return,
-// as plexindex_progress_fn must.
+// Receives a log line on the thread of plexindex_drain_log(). `message`: UTF-8, without a NUL, valid during the call
+// only; no token, and a full path only with PLEXINDEX_LOG_DEBUG. It must return, as plexindex_progress_fn must.
 typedef void (*plexindex_log_fn)(void *user, int32_t level, const char *message, size_t length);
 
 // The head of a block of answers, at the first byte of the buffer.
@@ -639,8 +638,9 @@ static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
 // Enlarges a buffer from malloc, zeroed or of an earlier call, after any function that fills one:
 //     do status = plexindex_match_path(index, &query, &block, error);
 //     while (plexindex_buffer_grow(&block, status));
-// Returns 1 if the call is to be made again; 0 otherwise, also without memory. With PLEXINDEX_BUFFER_TOO_SMALL before
-// the first call it gives 8 KiB, which mostly saves the second one.
+// Returns 1 if the call is to be made again; 0 otherwise, also without memory. It gives at least 8 KiB, also with
+// PLEXINDEX_BUFFER_TOO_SMALL before the first call. A call that may ask the server refuses less than 4,096 bytes before
+// it does anything.
 static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status)
 {
     size_t needed = buffer->length < 8192 ? 8192 : buffer->length;

@@ -1600,8 +1600,8 @@ template <class Function, class... Arguments> std::int32_t call(Function functio
 /// Fills a string by a call that writes text.
 template <class Call> std::int32_t fill(std::string &text, Call call) {
     std::int32_t status = PLEXINDEX_BUFFER_TOO_SMALL;
-    // More than fits into a string itself, whose own memory has any alignment.
-    plexindex_buffer buffer{nullptr, 0, std::max<std::size_t>(text.capacity(), 1024)};
+    // Calls that ask the server refuse less. A string that holds so little itself may have any alignment.
+    plexindex_buffer buffer{nullptr, 0, std::max<std::size_t>(text.capacity(), 4096)};
     while (status == PLEXINDEX_BUFFER_TOO_SMALL && buffer.length > buffer.capacity) {
         text.resize(buffer.length);
         buffer = {&text[0], text.size(), 0};

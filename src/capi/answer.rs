@@ -52,6 +52,20 @@ pub fn too_small(needed: usize, capacity: usize) -> Error {
     )
 }
 
+/// Least memory for a call that may ask the server, in bytes: most answers fit. The header and docs/c.md state it.
+pub const LEAST_MEMORY: usize = 4096;
+
+/// Refuses a buffer that is too small for most answers, before any work: the call with a larger one would ask the server
+/// again, and its deadline would begin anew.
+pub fn check_memory(buffer: &mut Buffer) -> Result<()> {
+    room(buffer)?;
+    if buffer.capacity >= LEAST_MEMORY {
+        return Ok(());
+    }
+    buffer.length = LEAST_MEMORY;
+    Err(too_small(LEAST_MEMORY, buffer.capacity))
+}
+
 /// Writes a block of `count` answers, which `fill` adds one by one.
 pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut Block<'_>) -> Result<()>) -> Result<()> {
     let capacity = buffer.capacity;

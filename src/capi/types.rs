@@ -157,9 +157,8 @@ pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const P
 /// do what plexindex_progress_fn may.
 pub type RenewTokenFn = unsafe extern "C" fn(user: *mut c_void, token: *mut Buffer) -> i32;
 
-/// Receives a log line on the thread that called plexindex_drain_log(). `message` is UTF-8, not NUL-terminated, and
-/// valid during the callback only. It holds no token, and a full path only with PLEXINDEX_LOG_DEBUG. It must return,
-/// as plexindex_progress_fn must.
+/// Receives a log line on the thread of plexindex_drain_log(). `message`: UTF-8, without a NUL, valid during the call
+/// only; no token, and a full path only with PLEXINDEX_LOG_DEBUG. It must return, as plexindex_progress_fn must.
 pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *const c_char, length: usize);
 
 /// The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is, and may be NULL when

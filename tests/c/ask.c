@@ -7,6 +7,49 @@
 #define GROWING(call, memory) \
     do { status = call; } while (plexindex_buffer_grow(memory, status))
 
+static int32_t match_one(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *block,
+                         plexindex_buffer *error)
+{
+    plexindex_query batch = *query;
+    batch.text.length++; /* its NUL */
+    return plexindex_match_paths(handle, &batch, 1, block, error);
+}
+
+/* Memory that holds no small answer is refused before the server is asked: the next call has the whole deadline. */
+static void refused_first(const plexindex_handle *handle, const plexindex_query *query)
+{
+    int32_t (*const functions[])(const plexindex_handle *, const plexindex_query *, plexindex_buffer *, plexindex_buffer *) = {
+        plexindex_match_path, match_one, plexindex_match_guid, plexindex_search_title, plexindex_match_folder,
+        plexindex_list_libraries_json, plexindex_check_server_json};
+    uint64_t memory[512];
+    size_t i;
+    for (i = 0; i < sizeof functions / sizeof *functions; i++) {
+        plexindex_buffer block = {NULL, 0, 0};
+        CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, functions[i](handle, query, &block, ERROR), "4096", "enlarge");
+        CHECK(block.length == sizeof memory);
+        block.data = memory;
+        block.capacity = sizeof memory - 1;
+        CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, functions[i](handle, query, &block, ERROR));
+        CHECK(block.length == sizeof memory);
+    }
+    CHECK(requests() == 0);
+}
+
+/* A large answer is not written beyond its room, and the size that it needs is exactly enough. */
+static void exactly(const plexindex_handle *handle, const plexindex_query *query, size_t need)
+{
+    unsigned char *memory = malloc(need + 1);
+    plexindex_buffer block = {memory, need - 1, 0};
+    CHECK(memory != NULL);
+    memory[need - 1] = memory[need] = 0xa5;
+    CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_match_path(handle, query, &block, ERROR));
+    CHECK(block.length == need && memory[need - 1] == 0xa5);
+    block.capacity = need;
+    CHECK_STATUS(PLEXINDEX_AMBIGUOUS, plexindex_match_path(handle, query, &block, ERROR));
+    CHECK(block.length == need && memory[need] == 0xa5);
+    free(memory);
+}
+
 int main(int argc, char **argv)
 {
     struct setting setting = setting_of(argc, argv);
@@ -18,11 +61,13 @@ int main(int argc, char **argv)
     plexindex_buffer none = {NULL, 0, 0};
     size_t capacity;
     int32_t status;
+    refused_first(handle, &query);
     GROWING(plexindex_match_path(handle, &query, &block, ERROR), &block);
     CHECK_STATUS(PLEXINDEX_AMBIGUOUS, status);
     answer = plexindex_get_answer(&block, 0);
     printf("%" PRIu32 " of %" PRIu32 ", %s than 8192 bytes\n", answer->candidates_count, answer->candidates_total,
            block.length > 8192 ? "more" : "no more");
+    exactly(handle, &query, block.length);
     capacity = block.capacity;
     query.text = plexindex_bytes_of(NULL);
     GROWING(plexindex_match_path(handle, &query, &block, ERROR), &block);

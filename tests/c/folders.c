@@ -346,6 +346,8 @@ int main(int argc, char **argv)
     CHECK(strcmp(text_of(&answered, item->show_title), "The Show") == 0);
     CHECK(strcmp(text_of(&answered, item->path), "/data/tv/The Show") == 0);
     snprintf(show, sizeof show, "%s", text_of(&answered, item->show_rating_key));
+    /* The call after a fetch stores that the library is in use; then nothing has to be written. */
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_match_folder(handle, &query, &block, ERROR));
     query.flags = PLEXINDEX_QUERY_AT_ONCE;
     {
         struct answered again = ask(plexindex_match_folder, handle, &query);

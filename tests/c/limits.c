@@ -101,9 +101,10 @@ static void options(const struct setting *setting)
 static void refused(ask_fn function, plexindex_handle *handle, plexindex_bytes text, const char *word)
 {
     plexindex_query query = plexindex_query_init(NULL);
-    plexindex_buffer nothing = {NULL, 0, 0};
+    uint64_t memory[512];
+    plexindex_buffer block = {memory, sizeof memory, 0};
     query.text = text;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &nothing, ERROR), word);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &block, ERROR), word);
     CHECK(strlen(check_error.text) < 300);
 }
 

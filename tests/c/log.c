@@ -138,7 +138,7 @@ static void failures(const struct setting *setting)
         plexindex_options options = options_of(setting);
         plexindex_handle *handle;
         plexindex_query query;
-        uint64_t memory[64];
+        uint64_t memory[512];
         plexindex_buffer buffer = {memory, sizeof memory, 0};
         char folder[4096];
         snprintf(folder, sizeof folder, "%s/failure %d", setting->folder, (int)i);

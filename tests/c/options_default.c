@@ -132,7 +132,7 @@ static void only_a_folder(const struct setting *setting)
     plexindex_options options = fresh_options(setting);
     plexindex_handle *handle;
     const plexindex_library_handle *movies;
-    uint64_t memory[64];
+    uint64_t memory[512];
     plexindex_buffer buffer = {memory, sizeof memory, 0};
     plexindex_query query;
     memset(&options.server_url, 0, sizeof options.server_url);

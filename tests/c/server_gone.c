@@ -51,7 +51,7 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     plexindex_query guid = query_of(movies, "imdb://tt0000001");
     plexindex_query nothing = query_of(movies, NULL);
     plexindex_query offline = one;
-    uint64_t memory[128];
+    uint64_t memory[512];
     plexindex_buffer page = {memory, sizeof memory, 0};
     int64_t cursor = 0;
     plexindex_stats stats;
@@ -121,7 +121,7 @@ static void fetched(const plexindex_handle *handle, const struct setting *settin
     plexindex_query nothing = query_of(movies, NULL);
     plexindex_query guid = query_of(movies, "imdb://tt0000001");
     plexindex_query title = query_of(movies, "Exact");
-    uint64_t memory[128];
+    uint64_t memory[512];
     plexindex_buffer page = {memory, sizeof memory, 0};
     int64_t cursor = 0;
     struct answered answered;

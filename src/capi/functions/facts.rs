@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use crate::api::Proposal;
-use crate::capi::answer::write_json;
+use crate::capi::answer::{check_memory, write_json};
 use crate::capi::guard::guard_into;
 use crate::capi::handles::opened;
 use crate::capi::query;
@@ -27,6 +27,7 @@ pub unsafe extern "C" fn plexindex_list_libraries_json(
     guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
         let checked = unsafe { query::query(handle, query, 0) }?;
+        check_memory(json)?;
         write_json(json, &checked.query.libraries()?)
     })
 }
@@ -52,6 +53,7 @@ pub unsafe extern "C" fn plexindex_check_server_json(
     guard_into(error, out_json, "out_json", |json| {
         // SAFETY: the caller's promise.
         let checked = unsafe { query::query(handle, query, 0) }?;
+        check_memory(json)?;
         write_json(json, &checked.query.server()?)
     })
 }

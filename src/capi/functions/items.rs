@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use crate::capi::answer::{recount_log_lines, write_answer, write_answers, write_folder, write_json};
+use crate::capi::answer::{check_memory, recount_log_lines, write_answer, write_answers, write_folder, write_json};
 use crate::capi::constants as c;
 use crate::capi::guard::guard_into;
 use crate::capi::handles;
@@ -121,6 +121,7 @@ pub unsafe extern "C" fn plexindex_match_folder(
     guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: the caller's promise.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
+        check_memory(answer)?;
         let write = |found: &Answer<'_>, folder| write_folder(answer, found, folder);
         if checked.at_once() {
             return checked.query.match_folder_at_once_with(checked.text, write);

@@ -1,6 +1,6 @@
 //! Full answers.
 
-use crate::capi::answer::{recount_log_lines, write_answer, write_answers};
+use crate::capi::answer::{check_memory, recount_log_lines, write_answer, write_answers};
 use crate::capi::constants as c;
 use crate::capi::guard::guard_into;
 use crate::capi::query;
@@ -29,6 +29,7 @@ pub unsafe extern "C" fn plexindex_match_path(
     guard_into(error, out_answer, "out_answer", |answer| {
         // SAFETY: the caller's promise.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
+        check_memory(answer)?;
         let write = |found: &Answer<'_>| write_answer(answer, found);
         if checked.at_once() {
             return checked.query.match_path_at_once_with(checked.text, write);
@@ -60,6 +61,7 @@ pub unsafe extern "C" fn plexindex_match_paths(
         // SAFETY: the caller's promise.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
         let paths = split(checked.text, count, "query.text")?;
+        check_memory(answers)?;
         write_answers(answers, count, |block| {
             if !checked.at_once() {
                 return checked.query.match_paths_with(&paths, |found| block.answer(found));
@@ -95,6 +97,7 @@ pub unsafe extern "C" fn plexindex_match_guid(
         // SAFETY: the caller's promise.
         let checked = unsafe { query::query(handle, query, 0) }?;
         let guid = checked.utf8("the GUID")?;
+        check_memory(answer)?;
         let status = checked
             .query
             .match_guid_with(guid, |found| write_answer(answer, found))?;
@@ -119,6 +122,7 @@ pub unsafe extern "C" fn plexindex_search_title(
         // SAFETY: the caller's promise.
         let checked = unsafe { query::query(handle, query, 0) }?;
         let title = checked.utf8("the title")?;
+        check_memory(answer)?;
         let status = checked
             .query
             .search_title_with(title, |found| write_answer(answer, found))?;
