@@ -77,7 +77,7 @@ static int32_t update(const plexindex_handle *index, plexindex_buffer *error)
     plexindex_buffer page = {0};
     int32_t status;
     int more = 1;
-    while (more) {
+    while (more > 0) {
         plexindex_query query = plexindex_query_init(cursor);
         plexindex_change change;
         size_t position = 0;

@@ -154,14 +154,15 @@ static inline int plexindex_get_next_change(const plexindex_buffer *page, size_t
 // Copies the cursor of a page of changes.
 //
 // `page`: the buffer that plexindex_list_changes() filled. `cursor`: receives the cursor, at most 200 bytes, and a NUL.
-// It stays as it is where `page` holds no page, or it does not fit. `capacity`: the room in `cursor`.
+// `capacity`: the room in `cursor`.
 //
-// Returns 1 if the next call with this cursor has something now (`more`), else 0.
+// Returns 1 if the next call with this cursor has something now (`more`), else 0; -1 where `page` holds no page, or the
+// cursor does not fit: it stays as it is then.
 static inline int plexindex_get_cursor(const plexindex_buffer *page, char *cursor, size_t capacity)
 {
     plexindex_bytes texts[2];
     size_t position = 0;
-    if (!plexindex_get_next_texts(page, &position, texts, 2) || texts[0].length >= capacity) return 0;
+    if (!plexindex_get_next_texts(page, &position, texts, 2) || texts[0].length >= capacity) return -1;
     memcpy(cursor, texts[0].data, texts[0].length + 1);
     return texts[1].length != 0;
 }
