@@ -314,13 +314,11 @@ typedef struct plexindex_text {
 
 // The answer for one path, folder, GUID or title.
 typedef struct plexindex_answer {
-    // PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a
-    // batch, the error of this one query.
+    // PLEXINDEX_OK, _NOT_FOUND, _AMBIGUOUS, _NOT_YET, _NEEDS_WARM, or, in a batch, the error of this one query.
     int32_t status;
     uint8_t match_kind; // PLEXINDEX_MATCH_*: how the item was found.
     uint8_t confidence; // PLEXINDEX_CONFIDENCE_*.
-    // PLEXINDEX_REASON_*: why there is no single item. With PLEXINDEX_MATCH_SUFFIX and PLEXINDEX_MATCH_FILE_NAME:
-    // what speaks for the item, or against it.
+    // PLEXINDEX_REASON_*: why there is no single item, or, of MATCH_SUFFIX and _FILE_NAME, what speaks for or against.
     uint8_t reason;
     uint8_t flags; // PLEXINDEX_ANSWER_* flags, or'ed.
     uint32_t item; // Where the single item (plexindex_item) begins, from the block's first byte; 0: there is none.
@@ -561,16 +559,18 @@ int32_t plexindex_invalidate_library(const plexindex_library_handle *library, pl
 // stay. Without a server URL that is the newest server in the store. Returns what plexindex_invalidate_path() returns.
 int32_t plexindex_clear(const plexindex_handle *handle, plexindex_buffer *error);
 
-// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
-// PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
-// anything changed, with one request for all libraries. Up to 256 invalidated items are verified, 64 with a request.
+// Brings the query's library, or all, up to date now, as a match does by itself when a listing has expired. While all
+// listings are fresh, no request is sent for them. With PLEXINDEX_QUERY_PROBE the server is asked nevertheless, with
+// one request for all libraries; with PLEXINDEX_QUERY_FULL a full listing is fetched in any case. Up to 256 invalidated
+// items are verified, 64 with a request. `text` must be empty.
 //
 // A listing that has lost more than 30 % of its items is held back, since a disk may not be mounted: the call returns
 // PLEXINDEX_OK, the log has a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever `age_ms` is.
 // The next listing, a minute later or more, counts whatever its size. PLEXINDEX_QUERY_FULL believes it at once.
 //
 // Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first, and the next
-// call continues from there; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_ABORTED; the server's error.
+// call continues from there; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_TIMEOUT when no library was
+// known either; PLEXINDEX_ABORTED; the server's error.
 int32_t plexindex_refresh(const plexindex_handle *handle, const plexindex_query *query, plexindex_buffer *error);
 
 // Fills in the statistics. `out_stats`: its `size` must be set.
@@ -578,8 +578,8 @@ int32_t plexindex_get_stats(const plexindex_handle *handle, plexindex_stats *out
 
 // Hands the waiting log lines to `receive`, oldest first, on this thread. Call it once a second, or when
 // plexindex_answers.log_lines is not 0: 256 lines wait at most for the whole process. Then the oldest are lost, and a
-// line says how many. A host that unloads the library calls this after its last plexindex_close(): lines that still
-// wait are memory that is never freed.
+// line says how many. A host that unloads the library calls this after its last plexindex_close(), or the lines that
+// wait are never freed.
 int32_t plexindex_drain_log(plexindex_log_fn receive, void *user, plexindex_buffer *error);
 
 // Helpers. A C compiler makes them of this header: the library does not export them.

@@ -1972,7 +1972,8 @@ public:
     }
     /// Invalidates the library, or all: the next call that may ask the server fetches a full listing.
     Of<void> invalidate() const { return Call::run(plexindex_invalidate_library, library_.get()); }
-    /// Brings the library, or all, up to date now. Returns Status::ok; Status::not_yet when the deadline came first.
+    /// Brings the library, or all, up to date now. Returns Status::ok; Status::not_yet or Status::needs_warm when the
+    /// deadline came first. If no library was known either, that is the error Status::timeout.
     Of<Status> refresh(RefreshMode mode = RefreshMode::if_due, const QueryOptions &options = {}) const {
         detail::Query query(library_.get(), {}, options, static_cast<std::uint32_t>(mode));
         return Call::status(plexindex_refresh, library_.index(), query);

@@ -137,7 +137,8 @@ static void load(const char *name)
     fclose(file);
 }
 
-/* Asks the server whether anything changed. While it is away, changes of other processes still come. */
+/* Asks the server whether anything changed. Without the flag it is asked only when a listing expires, after an hour.
+ * While it is away, changes of other processes still come. */
 static void refresh(const plexindex_handle *index, const plexindex_error *error, plexindex_buffer *failed)
 {
     plexindex_query query = plexindex_query_init(NULL);

@@ -348,11 +348,14 @@ impl<'q> Query<'q> {
         })
     }
 
-    /// Refreshes the libraries that may have changed.
+    /// Refreshes the libraries that may have changed: those whose listing has expired or was invalidated. While all are
+    /// fresh, no request is sent for them; [`Query::check`] sends one nevertheless.
     ///
     /// # Errors
-    /// [Errors of the server](crate::ErrorKind#errors-of-the-server); [`ErrorKind::Offline`](crate::ErrorKind::Offline);
-    /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); [errors of the store](crate::ErrorKind#errors-of-the-store).
+    /// [Errors of the server](crate::ErrorKind#errors-of-the-server), among them
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if the deadline passes before any library is known;
+    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline); [`ErrorKind::Aborted`](crate::ErrorKind::Aborted); [errors of
+    /// the store](crate::ErrorKind#errors-of-the-store).
     pub fn refresh(&self) -> Result<Refreshed> {
         self.refresh_as("refresh", RefreshReason::Due).map(Refreshed::of)
     }

@@ -212,15 +212,13 @@ pub struct Answers {
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct AnswerRecord {
-    /// PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS, PLEXINDEX_NOT_YET, PLEXINDEX_NEEDS_WARM, or, in a
-    /// batch, the error of this one query.
+    /// PLEXINDEX_OK, _NOT_FOUND, _AMBIGUOUS, _NOT_YET, _NEEDS_WARM, or, in a batch, the error of this one query.
     pub status: i32,
     /// PLEXINDEX_MATCH_*: how the item was found.
     pub match_kind: u8,
     /// PLEXINDEX_CONFIDENCE_*.
     pub confidence: u8,
-    /// PLEXINDEX_REASON_*: why there is no single item. With PLEXINDEX_MATCH_SUFFIX and PLEXINDEX_MATCH_FILE_NAME:
-    /// what speaks for the item, or against it.
+    /// PLEXINDEX_REASON_*: why there is no single item, or, of MATCH_SUFFIX and _FILE_NAME, what speaks for or against.
     pub reason: u8,
     /// PLEXINDEX_ANSWER_* flags, or'ed.
     pub flags: u8,

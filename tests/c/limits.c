@@ -156,7 +156,7 @@ static void queries(plexindex_handle *handle)
     const ask_fn functions[] = {plexindex_match_guid, plexindex_search_title, plexindex_match_path, plexindex_match_folder, changes};
     const char *const words[] = {"4096", "4096", "32767", "32767", "cursor"};
     plexindex_bytes large = {zeros, LONG}, with_nul = {"a\0b", 3};
-    plexindex_query query = plexindex_query_init("/a");
+    plexindex_query query = plexindex_query_init(NULL);
     plexindex_buffer nothing = {NULL, 0, 0};
     struct answered answered;
     size_t i;

@@ -515,6 +515,9 @@ static void the_rest(const plexindex_handle *handle, const plexindex_library_han
 
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(NULL, &query, ERROR), "handle");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_refresh(handle, NULL, ERROR), "query");
+    bad.text = plexindex_bytes_of("Movies");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_refresh(handle, &bad, ERROR), "'Movies'", "query.library");
+    bad.text = plexindex_bytes_of(NULL);
     bad.flags = UINT32_C(1) << 31;
     CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_refresh(handle, &bad, ERROR), "flags");
 

@@ -67,7 +67,7 @@ static int32_t watch(void *user, const plexindex_progress *progress)
 static int32_t fetch_within(void *user, const plexindex_progress *progress)
 {
     struct watcher *watcher = user;
-    plexindex_query query = query_of(watcher->movies, watcher->path);
+    plexindex_query query = query_of(watcher->movies, NULL);
     if (progress->library.length == 0 || watcher->calls++ > 0) {
         return 0;
     }
@@ -97,7 +97,7 @@ int main(int argc, char **argv)
 
     /* Stopped on the way. */
     begin(&watcher, 400);
-    query = query_of(watcher.movies, path);
+    query = query_of(watcher.movies, NULL);
     query.progress = watch;
     query.progress_user = &watcher;
     CHECK_REFUSED(PLEXINDEX_ABORTED, plexindex_refresh(watcher.handle, &query, ERROR), "host");

@@ -59,7 +59,7 @@ static void old_answers(const struct setting *setting)
     for (i = 0; i < sizeof asked / sizeof *asked; i++) {
         int calls = 0;
         plexindex_options options = options_of(setting);
-        plexindex_query query = query_of(NULL, asked[i].text);
+        plexindex_query query = query_of(NULL, NULL);
         plexindex_handle *handle;
         plexindex_buffer block = {NULL, 0, 0};
         int32_t status;
@@ -70,6 +70,7 @@ static void old_answers(const struct setting *setting)
         handle = opened(&options);
         CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));
         CHECK_STATUS(PLEXINDEX_OK, plexindex_set_token(handle, "refused", 7, ERROR));
+        query.text = plexindex_bytes_of(asked[i].text);
         do status = asked[i].function(handle, &query, &block, ERROR);
         while (plexindex_buffer_grow(&block, status));
         CHECK_STATUS(asked[i].status, status);

@@ -4,18 +4,21 @@ use crate::capi::constants as c;
 use crate::capi::guard::guard;
 use crate::capi::query;
 use crate::capi::types::{Buffer, Handle, QueryRecord};
+use crate::error::{abridged, refuse};
 use crate::sync::RefreshReason;
 
-/// Brings the query's library, or all, up to date now. A match does the same by itself when a listing has expired. With
-/// PLEXINDEX_QUERY_FULL a full listing is fetched in any case; with PLEXINDEX_QUERY_PROBE the server is asked whether
-/// anything changed, with one request for all libraries. Up to 256 invalidated items are verified, 64 with a request.
+/// Brings the query's library, or all, up to date now, as a match does by itself when a listing has expired. While all
+/// listings are fresh, no request is sent for them. With PLEXINDEX_QUERY_PROBE the server is asked nevertheless, with
+/// one request for all libraries; with PLEXINDEX_QUERY_FULL a full listing is fetched in any case. Up to 256 invalidated
+/// items are verified, 64 with a request. `text` must be empty.
 ///
 /// A listing that has lost more than 30 % of its items is held back, since a disk may not be mounted: the call returns
 /// PLEXINDEX_OK, the log has a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever `age_ms` is.
 /// The next listing, a minute later or more, counts whatever its size. PLEXINDEX_QUERY_FULL believes it at once.
 ///
 /// Returns PLEXINDEX_OK when the library is up to date; PLEXINDEX_NOT_YET when the deadline came first, and the next
-/// call continues from there; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_ABORTED; the server's error.
+/// call continues from there; PLEXINDEX_NEEDS_WARM when nothing came until then; PLEXINDEX_TIMEOUT when no library was
+/// known either; PLEXINDEX_ABORTED; the server's error.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -28,6 +31,12 @@ pub unsafe extern "C" fn plexindex_refresh(
     guard(error, || {
         // SAFETY: the caller's promise.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_PROBE) }?;
+        if !checked.text.is_empty() {
+            return refuse(format!(
+                "query.text is '{}', but plexindex_refresh() takes no text: give the library in query.library",
+                abridged(checked.text)
+            ));
+        }
         match (checked.full(), checked.probe()) {
             (true, _) => checked.query.refresh_as("refresh", RefreshReason::Full),
             (false, true) => checked.query.refresh_as("check", RefreshReason::Now),

@@ -383,9 +383,10 @@ class QuestionMethods(EditMethods):
     ) -> bool:
         """Brings a library, or all, up to date now, as a match does by itself when a listing has expired.
 
-        ``check`` asks the server once whether anything changed while the listings are fresh, too. ``full`` fetches a
-        full listing even if the server's clocks show no change. Returns True when it is up to date, False when the
-        deadline came first: the next call goes on from there.
+        While the listings are fresh, no request is sent for them; ``check`` asks the server once nevertheless. ``full``
+        fetches a full listing even if the server's clocks show no change. Returns True when it is up to date, False
+        when the deadline came first: the next call goes on from there. If no library was known either, that raises
+        TimeoutError.
         """
         flags = (c.QUERY_FULL if full else 0) | (c.QUERY_PROBE if check else 0)
         status, _ = self._query(self._native.refresh, library, b"", deadline, flags, progress, buffer=False)
