@@ -45,6 +45,8 @@
 // that loads the library at run time compares it with plexindex_get_abi_version().
 #define PLEXINDEX_ABI_VERSION 1
 
+#define PLEXINDEX_VERSION_NUMBER 1000 // The version of this header for #if, as major * 1000000 + minor * 1000 + patch.
+
 // plexindex_options.library_ttl_ms:
 #define PLEXINDEX_TTL_AT_ONCE (-1) // a listing is never fresh.
 #define PLEXINDEX_TTL_NEVER (-2) // a listing is fresh until it is invalidated.
@@ -559,10 +561,9 @@ int32_t plexindex_invalidate_library(const plexindex_library_handle *library, pl
 // stay. Without a server URL that is the newest server in the store. Returns what plexindex_invalidate_path() returns.
 int32_t plexindex_clear(const plexindex_handle *handle, plexindex_buffer *error);
 
-// Brings the query's library, or all, up to date now, as a match does by itself when a listing has expired. While all
-// listings are fresh, no request is sent for them. With PLEXINDEX_QUERY_PROBE the server is asked nevertheless, with
-// one request for all libraries; with PLEXINDEX_QUERY_FULL a full listing is fetched in any case. Up to 256 invalidated
-// items are verified, 64 with a request. `text` must be empty.
+// Brings the query's library, or all, up to date, as a match does when a listing has expired. Fresh listings cost no
+// request; with PLEXINDEX_QUERY_PROBE the server is asked once for all. PLEXINDEX_QUERY_FULL fetches a full listing in
+// any case. Up to 256 invalidated items are verified, 64 with a request. `text` must be empty.
 //
 // A listing that has lost more than 30 % of its items is held back, since a disk may not be mounted: the call returns
 // PLEXINDEX_OK, the log has a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever `age_ms` is.
@@ -578,8 +579,7 @@ int32_t plexindex_get_stats(const plexindex_handle *handle, plexindex_stats *out
 
 // Hands the waiting log lines to `receive`, oldest first, on this thread. Call it once a second, or when
 // plexindex_answers.log_lines is not 0: 256 lines wait at most for the whole process. Then the oldest are lost, and a
-// line says how many. A host that unloads the library calls this after its last plexindex_close(), or the lines that
-// wait are never freed.
+// line says how many. A host that unloads the library calls this last, or the lines that wait are never freed.
 int32_t plexindex_drain_log(plexindex_log_fn receive, void *user, plexindex_buffer *error);
 
 // Helpers. A C compiler makes them of this header: the library does not export them.

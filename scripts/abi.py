@@ -31,7 +31,7 @@ class Declared:
         # Helpers are no part of the ABI: the host's compiler makes them.
         header = re.sub(r"// Helpers\..*?#ifdef __cplusplus", "#ifdef __cplusplus", header, flags=re.DOTALL)
         code = re.sub(r"/\*.*?\*/|//[^\n]*", "", header, flags=re.DOTALL)
-        self.constants = re.findall(r"^#define (PLEXINDEX_\w+) +\S", code, re.MULTILINE)
+        self.constants = re.findall(r"^#define (PLEXINDEX_(?!VERSION_NUMBER)\w+) +\S", code, re.MULTILINE)
         code = " ".join(re.sub(r"^#.*$", "", code, flags=re.MULTILINE).split())
         for body in re.findall(r"enum \w+ {([^}]*)}", code):
             self.constants += re.findall(r"(PLEXINDEX_\w+) =", body)

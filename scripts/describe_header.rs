@@ -14,7 +14,10 @@ pub fn describe(header: &str) -> Result<String, Box<dyn Error>> {
         let line = line.split("//").next().unwrap_or_default().trim();
         in_comment = in_comment || line.starts_with("/*");
         if let Some(define) = line.strip_prefix("#define ") {
-            if let Some((name, value)) = define.split_once(' ') {
+            // Bindings have the version of their package.
+            if let Some((name, value)) = define.split_once(' ')
+                && name != "PLEXINDEX_VERSION_NUMBER"
+            {
                 numbers.push(number(name, value)?);
             }
         } else if !in_comment && !line.starts_with('#') && !line.starts_with("extern") && line != "}" {

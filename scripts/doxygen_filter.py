@@ -21,6 +21,7 @@ OTHER = ["Arguments and memory", "Helpers"]
 # The group of each type, and of each constant without a line above it that names a struct or function.
 TYPES = {
     "PLEXINDEX_ABI_VERSION": "Open and close",
+    "PLEXINDEX_VERSION_NUMBER": "Open and close",
     "plexindex_status": "Open and close",
     "plexindex_handle": "Open and close",
     "plexindex_mapping": "Open and close",

@@ -226,7 +226,7 @@ inline constexpr milliseconds never_slow{PLEXINDEX_NEVER_SLOW};
 /// Options::deadline, QueryOptions::deadline and Edit::deadline: calls take as long as they take.
 inline constexpr milliseconds no_deadline = milliseconds::max();
 
-/// Returns the version of the library that runs, such as `0.1.0`.
+/// Returns the version of the library that runs, such as `0.1.0`. That of the headers is PLEXINDEX_VERSION_NUMBER.
 [[nodiscard]] inline const char *version() noexcept { return plexindex_get_version(); }
 
 /// Returns the ABI version of the library that runs. Index::open() compares it with that of the header.

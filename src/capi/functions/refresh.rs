@@ -7,10 +7,9 @@ use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::{abridged, refuse};
 use crate::sync::RefreshReason;
 
-/// Brings the query's library, or all, up to date now, as a match does by itself when a listing has expired. While all
-/// listings are fresh, no request is sent for them. With PLEXINDEX_QUERY_PROBE the server is asked nevertheless, with
-/// one request for all libraries; with PLEXINDEX_QUERY_FULL a full listing is fetched in any case. Up to 256 invalidated
-/// items are verified, 64 with a request. `text` must be empty.
+/// Brings the query's library, or all, up to date, as a match does when a listing has expired. Fresh listings cost no
+/// request; with PLEXINDEX_QUERY_PROBE the server is asked once for all. PLEXINDEX_QUERY_FULL fetches a full listing in
+/// any case. Up to 256 invalidated items are verified, 64 with a request. `text` must be empty.
 ///
 /// A listing that has lost more than 30 % of its items is held back, since a disk may not be mounted: the call returns
 /// PLEXINDEX_OK, the log has a warning, and the old listing answers with PLEXINDEX_ANSWER_STALE, whatever `age_ms` is.
