@@ -233,11 +233,11 @@ typedef struct plexindex_buffer {
 // `token->data`, which has room for `token->capacity` bytes (16,384), write its length to `token->length`, and return
 // 0. Any other result, or the same token, says that there is no new token now.
 //
-// It runs on the thread of the call that the server refused, which is made once more with a new token. Without one
-// older answers are used, a call that has none gives PLEXINDEX_UNAUTHORIZED, and the callback rests for 15 seconds.
-// One thread at a time is in the callback of an index. Other calls that need a new token wait for it, until their
-// deadline and for `options.read_timeout_ms` at most. Its own calls on the handle do not renew the token. Else it may
-// do what plexindex_progress_fn may.
+// It runs on the thread of the call that the server refused. With a new token that call is made once more. Without a
+// new token the call gives an older answer, or PLEXINDEX_UNAUTHORIZED if it has none, and the callback is not called
+// again for 15 seconds. One thread at a time is in the callback of an index. Other calls that need a new token wait
+// for it, until their deadline and for `options.read_timeout_ms` at most. Calls of the callback on this handle do not
+// renew the token. It may make other calls, and must return, as plexindex_progress_fn says.
 typedef int32_t (*plexindex_renew_token_fn)(void *user, plexindex_buffer *token);
 
 // How to open an index. Begin with plexindex_options_init(). A zero field means its default. Negative values are
@@ -456,7 +456,7 @@ int32_t plexindex_get_library(const plexindex_handle *handle, int32_t kind, cons
                               plexindex_buffer *error);
 
 // The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
-// hand with PLEXINDEX_CONFIDENCE_HIGH. `path`: the file system's bytes, NUL-terminated.
+// hand with PLEXINDEX_CONFIDENCE_HIGH; of a file of several episodes the first one's. `path`: bytes, NUL-terminated.
 //
 // Returns the key, NUL-terminated. It belongs to the thread, and only the thread's next fast lookup
 // (plexindex_lookup_key(), plexindex_table_lookup()) on any handle ends it: copy a key that must last longer. Returns
@@ -540,8 +540,8 @@ int32_t plexindex_record_matches(const plexindex_library_handle *library, const 
                                  const char *keys, size_t keys_length, size_t count, int64_t deadline_ms,
                                  plexindex_buffer *error);
 
-// Invalidates a path, in one library or all. Its recorded match is removed. An item that lists the path does not
-// answer for it again until one request has verified it. Calls that began before may still answer as before.
+// Invalidates a path, in one library or all. Its recorded match is removed. If an item lists the path, one request
+// verifies that item before it answers for the path again. Calls that began before may still answer as before.
 //
 // Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted
 // a new token; an error of the arguments or of the store.

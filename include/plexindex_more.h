@@ -260,8 +260,8 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 //
 // 1. The first call has `walk` 0, and a list of the folders to walk, or the first of them.
 // 2. The list of each further call begins with the `folder` and `twin_folder` findings of the call before, in their
-//    order. Behind them come folders that no call was given yet. Folders are then read in the order of their names,
-//    and few wait. The list is a copy: the call writes its findings over those of the call before.
+//    order. Folders to walk that no call was given yet stand at its end. In this order the walk reads folders by their
+//    names, and the list stays short. The list is a copy: the call writes its findings over those of the call before.
 // 3. When there is nothing for that list and `walk` is not 0, the next call has an empty list. It reads the targets of
 //    links. If it reports folders, go on with step 2, else with this one.
 // 4. The walk is over when the call leaves 0 in `walk`.
@@ -304,9 +304,9 @@ int32_t plexindex_walk(plexindex_walk_request *walk, plexindex_buffer *out_findi
 // Sends no request.
 //
 // Each candidate is a file, and `flags` says what was found: PLEXINDEX_ITEM_FILE_MISSING, the file is missing;
-// PLEXINDEX_ITEM_FILE_UNKNOWN, it could not be looked for; neither, it is there. All files with one of these flags are
-// candidates. Files that are there are candidates in two cases only: another file belongs to the same item, or the
-// file is the last one of the page.
+// PLEXINDEX_ITEM_FILE_UNKNOWN, it could not be looked for; neither, it is there. Each file with one of these flags is
+// a candidate. A file that is there is a candidate only if its item has several files, or if it is the last file of
+// the page.
 //
 // `path`, `after`: as for plexindex_list_items_below(); `after` is the `path` of the last candidate, whatever its
 // flags. `limit`: files that the call looks for, 1 to 10,000. `out_page`: a block as from
@@ -396,8 +396,8 @@ int32_t plexindex_list_changes(const plexindex_handle *handle, const plexindex_q
                                plexindex_buffer *out_page, plexindex_buffer *error);
 
 // Waits until the feed has something since a cursor, or until the server has to be asked first: a listing has
-// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes(). A handle returns for
-// the server at most once a second. Sends no request.
+// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes(). Expired listings and
+// events end the waits of a handle at most once a second. Sends no request.
 //
 // `query`: `library` and `text` as for plexindex_list_changes(), with a cursor. `deadline_ms` ends the wait.
 // `progress` is called every 200 ms, after a signal handler ran in this thread, and by plexindex_wake_waiting(): what

@@ -150,11 +150,11 @@ pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const P
 /// `token->data`, which has room for `token->capacity` bytes (16,384), write its length to `token->length`, and return
 /// 0. Any other result, or the same token, says that there is no new token now.
 ///
-/// It runs on the thread of the call that the server refused, which is made once more with a new token. Without one
-/// older answers are used, a call that has none gives PLEXINDEX_UNAUTHORIZED, and the callback rests for 15 seconds.
-/// One thread at a time is in the callback of an index. Other calls that need a new token wait for it, until their
-/// deadline and for `options.read_timeout_ms` at most. Its own calls on the handle do not renew the token. Else it may
-/// do what plexindex_progress_fn may.
+/// It runs on the thread of the call that the server refused. With a new token that call is made once more. Without a
+/// new token the call gives an older answer, or PLEXINDEX_UNAUTHORIZED if it has none, and the callback is not called
+/// again for 15 seconds. One thread at a time is in the callback of an index. Other calls that need a new token wait
+/// for it, until their deadline and for `options.read_timeout_ms` at most. Calls of the callback on this handle do not
+/// renew the token. It may make other calls, and must return, as plexindex_progress_fn says.
 pub type RenewTokenFn = unsafe extern "C" fn(user: *mut c_void, token: *mut Buffer) -> i32;
 
 /// Receives a log line on the thread of plexindex_drain_log(). `message`: UTF-8, without a NUL, valid during the call

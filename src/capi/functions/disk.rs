@@ -23,8 +23,8 @@ use crate::query::FileFilter;
 ///
 /// 1. The first call has `walk` 0, and a list of the folders to walk, or the first of them.
 /// 2. The list of each further call begins with the `folder` and `twin_folder` findings of the call before, in their
-///    order. Behind them come folders that no call was given yet. Folders are then read in the order of their names,
-///    and few wait. The list is a copy: the call writes its findings over those of the call before.
+///    order. Folders to walk that no call was given yet stand at its end. In this order the walk reads folders by their
+///    names, and the list stays short. The list is a copy: the call writes its findings over those of the call before.
 /// 3. When there is nothing for that list and `walk` is not 0, the next call has an empty list. It reads the targets of
 ///    links. If it reports folders, go on with step 2, else with this one.
 /// 4. The walk is over when the call leaves 0 in `walk`.
@@ -114,9 +114,9 @@ fn starts(given: &[u8], count: usize) -> Result<WalkStarts<'_>> {
 /// Sends no request.
 ///
 /// Each candidate is a file, and `flags` says what was found: PLEXINDEX_ITEM_FILE_MISSING, the file is missing;
-/// PLEXINDEX_ITEM_FILE_UNKNOWN, it could not be looked for; neither, it is there. All files with one of these flags are
-/// candidates. Files that are there are candidates in two cases only: another file belongs to the same item, or the
-/// file is the last one of the page.
+/// PLEXINDEX_ITEM_FILE_UNKNOWN, it could not be looked for; neither, it is there. Each file with one of these flags is
+/// a candidate. A file that is there is a candidate only if its item has several files, or if it is the last file of
+/// the page.
 ///
 /// `path`, `after`: as for plexindex_list_items_below(); `after` is the `path` of the last candidate, whatever its
 /// flags. `limit`: files that the call looks for, 1 to 10,000. `out_page`: a block as from

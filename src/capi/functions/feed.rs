@@ -102,8 +102,8 @@ fn bytes_of(path: Option<&PathBuf>) -> &[u8] {
 }
 
 /// Waits until the feed has something since a cursor, or until the server has to be asked first: a listing has
-/// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes(). A handle returns for
-/// the server at most once a second. Sends no request.
+/// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes(). Expired listings and
+/// events end the waits of a handle at most once a second. Sends no request.
 ///
 /// `query`: `library` and `text` as for plexindex_list_changes(), with a cursor. `deadline_ms` ends the wait.
 /// `progress` is called every 200 ms, after a signal handler ran in this thread, and by plexindex_wake_waiting(): what

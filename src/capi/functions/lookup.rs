@@ -11,7 +11,7 @@ use crate::capi::types::{Buffer, LibraryHandle};
 use crate::error::{Error, Result, Status, refuse};
 
 /// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
-/// hand with PLEXINDEX_CONFIDENCE_HIGH. `path`: the file system's bytes, NUL-terminated.
+/// hand with PLEXINDEX_CONFIDENCE_HIGH; of a file of several episodes the first one's. `path`: bytes, NUL-terminated.
 ///
 /// Returns the key, NUL-terminated. It belongs to the thread, and only the thread's next fast lookup
 /// (plexindex_lookup_key(), plexindex_table_lookup()) on any handle ends it: copy a key that must last longer. Returns

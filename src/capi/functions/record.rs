@@ -73,8 +73,8 @@ pub unsafe extern "C" fn plexindex_record_matches(
     })
 }
 
-/// Invalidates a path, in one library or all. Its recorded match is removed. An item that lists the path does not
-/// answer for it again until one request has verified it. Calls that began before may still answer as before.
+/// Invalidates a path, in one library or all. Its recorded match is removed. If an item lists the path, one request
+/// verifies that item before it answers for the path again. Calls that began before may still answer as before.
 ///
 /// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted
 /// a new token; an error of the arguments or of the store.
