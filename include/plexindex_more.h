@@ -78,7 +78,8 @@ typedef struct plexindex_walk_request {
     // `twin_file`, and the full path.
     plexindex_bytes folders;
     size_t folders_count; // How many folders and files: half the number of texts.
-    size_t limit; // The call ends with the folder that it reads after so many names, 1 to 1,000,000, and after 200 ms.
+    // The call ends with the folder that it reads after so many names, at most 1,000,000, and after 200 ms. 0: 1,000.
+    size_t limit;
     // In: 0 begins a walk; the number that the last call left here continues it. Out: 0 when the walk is over.
     uint64_t walk;
     // Out: media files that this call saw, listed ones and given ones included; not those that only other libraries

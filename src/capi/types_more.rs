@@ -71,7 +71,7 @@ pub struct WalkRecord {
     pub folders: Bytes,
     /// How many folders and files: half the number of texts.
     pub folders_count: usize,
-    /// The call ends with the folder that it reads after so many names, 1 to 1,000,000, and after 200 ms.
+    /// The call ends with the folder that it reads after so many names, at most 1,000,000, and after 200 ms. 0: 1,000.
     pub limit: usize,
     /// In: 0 begins a walk; the number that the last call left here continues it. Out: 0 when the walk is over.
     pub walk: u64,

@@ -238,7 +238,7 @@ static void walk_a_disk(const char *store)
     walk.rules = 512;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "walk.rules");
     walk = request(0, NULL, 0, 0);
-    walk.limit = 0;
+    walk.limit = 1000001;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "walk.limit");
     walk = request(0, NULL, 0, 0);
     walk.flags = 2;

@@ -157,8 +157,8 @@ static void each_error(size_t at, const plexindex_library_handle *of_another)
         in.walk = NULL;
         refused(at, "NULL walk", &in);
         in.walk = &walk_of;
-        walk_of.limit = 0;
-        refused(at, "limit of 0", &in);
+        walk_of.limit = 1000001;
+        refused(at, "limit of 1000001", &in);
         walk_of.limit = 1;
         walk_of.flags = 1u << 31;
         refused(at, "unknown flag", &in);

@@ -120,6 +120,7 @@ def test_everything_is_in_its_place(installed: Path) -> None:
         "share/doc/plexindex/examples/lookup.c",
         "share/doc/plexindex/examples/match.c",
         "share/doc/plexindex/examples/match.cpp",
+        "share/doc/plexindex/examples/plugin.c",
         "share/doc/plexindex/examples/tables.c",
         "share/man/man1/plexindex.1",
         "share/bash-completion/completions/plexindex",
@@ -253,6 +254,8 @@ def check_examples(programs: Path, folder: Path, server: str, movie: dict[str, s
     # The second run goes on where the first one ended, and nothing changed.
     assert later == begun
     assert f"{movie['ratingKey']}\t{movie['path']}\n" in begun
+    imported = [folder / "none", folder / "token", "/imported.mkv", movie["ratingKey"]]
+    run(programs / "plugin", server, TOKEN, folder / "store", "Movies", *imported, env=variables)
     run(programs / "tables", folder / "store", "colour", "blue", env=variables)
     assert run(programs / "tables", folder / "store", "colour", env=variables) == "blue\n"
     missing = subprocess.run(

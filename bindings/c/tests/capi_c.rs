@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use plexindex_standin::{Event, Fault, ItemSpec, Kind, LibrarySpec, Standin};
+use plexindex_standin::{Event, Fault, ItemSpec, Kind, LibrarySpec, Standin, Token};
 
 mod compile;
 
@@ -536,6 +536,45 @@ fn the_example_in_cpp_keeps_a_map() {
     let run = Run::new("feed");
     let program = run.compiled_cpp("examples/cpp/feed.cpp", GCC, "c++17", sanitizers(GCC));
     keeps_a_map(&run, &program);
+}
+
+/// The plug-in renews its token, records a match, prints what Plex lacks, and ends.
+#[test]
+fn the_example_of_a_plug_in_runs() {
+    let run = Run::new("plugin");
+    let place = |name: &str| run.folder.path().join(name).display().to_string();
+    let program = run.folder.path().join("plugin");
+    let mut more = compile::link_arguments();
+    more.push("-pthread".to_owned());
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    compile::compile("c99", &compile::repository("examples/c/plugin.c"), &program, &more);
+    fs::create_dir_all(place("media/Exact (2001)")).expect("a folder");
+    for name in ["Exact (2001).mkv", "unknown.mkv"] {
+        fs::write(place("media/Exact (2001)") + "/" + name, "x").expect("a file");
+    }
+    fs::write(place("token"), "renewed\n").expect("a token");
+    run.server
+        .standin
+        .change(|state| state.tokens = vec![Token::owner("renewed")]);
+    let arguments = ["Movies", &place("media"), &place("token"), "/imported.mkv", "900001"];
+    let output = run.program_passes(&program, &arguments);
+    let mut lines: Vec<&str> = output.lines().collect();
+    lines.sort_unstable();
+    let found = |cause: &str, name: &str| format!("{cause}\t{}/{name}", place("media/Exact (2001)"));
+    assert_eq!(
+        lines,
+        [
+            found("mapping_missing", "Exact (2001).mkv"),
+            found("no_library", "unknown.mkv")
+        ]
+    );
+    // Nothing is below a folder that is not there, and that is no reason not to end.
+    let ended = run.program_ends(
+        &program,
+        &["Movies", "/none", &place("token"), "/imported.mkv", "a key"],
+    );
+    assert!(!ended.status.success());
+    assert!(ended.errors.contains("not imported: "), "{}", ended.errors);
 }
 
 /// What a program said, without the leaks that valgrind finds because a failed check ended it.

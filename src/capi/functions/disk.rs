@@ -14,6 +14,9 @@ use crate::disk::{Rules, WalkStarts};
 use crate::error::{Result, abridged, refuse};
 use crate::query::FileFilter;
 
+/// Default of `limit`; types_more.rs states it.
+const NAMES: usize = 1_000;
+
 /// Reads folders of this machine, and reports each file that is not listed as a single item, and why. Sends no request:
 /// refresh the libraries first. plexindex_list_items_not_on_disk() is the other direction.
 ///
@@ -75,12 +78,13 @@ pub unsafe extern "C" fn plexindex_walk(walk: *mut WalkRecord, out_findings: *mu
                 given.rules
             ));
         };
-        if given.limit == 0 || given.limit > 1_000_000 {
-            return refuse(format!("walk.limit is {}: give 1 to 1000000", given.limit));
+        let limit = if given.limit == 0 { NAMES } else { given.limit };
+        if limit > 1_000_000 {
+            return refuse(format!("walk.limit is {limit}: give 1 to 1000000, or 0 for {NAMES}"));
         }
         let number = (given.flags & c::PLEXINDEX_WALK_ONCE == 0).then_some(given.walk);
         let starts = starts(folders, given.folders_count)?;
-        let status = library.walk(number, &starts, (rules, given.limit), |found| {
+        let status = library.walk(number, &starts, (rules, limit), |found| {
             (given.files, given.walk) = (found.files, found.goes_on.unwrap_or(0));
             write_bytes(findings, &found.text)
         })?;

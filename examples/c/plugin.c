@@ -1,0 +1,150 @@
+/* What a plug-in of a media program needs: plugin URL TOKEN FOLDER LIBRARY MEDIA TOKENFILE FILE KEY
+ *
+ * A thread of the plug-in prints the files below MEDIA that Plex lacks, each with the cause. Another program puts new
+ * tokens into TOKENFILE. main() plays the host: it loads the plug-in, imports FILE as the item KEY, waits until the walk
+ * is over, and unloads the plug-in. A host may unload it at any time. */
+#define _POSIX_C_SOURCE 200809L
+#include <plexindex_more.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+struct plugin {
+    plexindex_handle *index;
+    const plexindex_library_handle *library; /* valid as long as the index */
+    const char *media, *token_file;
+    pthread_t walker;
+    pthread_mutex_t lock; /* of what follows */
+    pthread_cond_t changed;
+    int is_unloading, has_walked;
+};
+
+static void log_line(void *user, int32_t level, const char *message, size_t length)
+{
+    (void)user;
+    fprintf(stderr, "plexindex, level %d: %.*s\n", (int)level, (int)length, message);
+}
+
+/* Gives the token that lies in the file by now, on the thread of a call that the server refused. */
+static int32_t renew_token(void *user, plexindex_buffer *token)
+{
+    const struct plugin *plugin = user;
+    char *text = token->data;
+    FILE *file = fopen(plugin->token_file, "rb");
+    if (file == NULL) return 1; /* there is none: older answers are used */
+    token->length = fread(text, 1, token->capacity, file);
+    fclose(file);
+    while (token->length > 0 && text[token->length - 1] == '\n') token->length--;
+    return 0;
+}
+
+/* Ends a call that waits for the server when the host unloads the plug-in. */
+static int32_t is_unloading(void *user, const plexindex_progress *progress)
+{
+    struct plugin *plugin = user;
+    int32_t ends;
+    (void)progress;
+    pthread_mutex_lock(&plugin->lock);
+    ends = plugin->is_unloading;
+    pthread_mutex_unlock(&plugin->lock);
+    return ends;
+}
+
+static void set(struct plugin *plugin, int *flag)
+{
+    pthread_mutex_lock(&plugin->lock);
+    *flag = 1;
+    pthread_cond_signal(&plugin->changed);
+    pthread_mutex_unlock(&plugin->lock);
+}
+
+/* The thread. Each call of the walk takes 200 ms or little more, so unloading waits no longer. */
+static void *walk(void *user)
+{
+    struct plugin *plugin = user;
+    plexindex_error error;
+    plexindex_buffer *failed = plexindex_error_init(&error), findings = {0}, folders = {0};
+    plexindex_query query = plexindex_query_init(NULL);
+    plexindex_walk_request request = plexindex_walk_init();
+    plexindex_finding finding;
+    char first[4096];
+    int32_t status;
+    query.library = request.library = plugin->library;
+    query.progress = is_unloading;
+    query.progress_user = plugin;
+    status = plexindex_refresh(plugin->index, &query, failed); /* the walk sends no request */
+    request.rules = PLEXINDEX_RULE_ALL;
+    request.folders.data = first;
+    request.folders.length = (size_t)snprintf(first, sizeof first, "folder%c%s", '\0', plugin->media) + 1;
+    request.folders_count = 1;
+    if (request.folders.length > sizeof first) status = PLEXINDEX_INVALID_ARGUMENT; /* the name is too long */
+    while (status == PLEXINDEX_OK && !is_unloading(plugin, NULL)) {
+        size_t position = 0;
+        do status = plexindex_walk(&request, &findings, failed);
+        while (plexindex_buffer_grow(&findings, status));
+        while (plexindex_get_next_finding(&findings, &position, &finding))
+            if (strcmp(finding.kind, "file") == 0) printf("%s\t%s\n", finding.cause, finding.path);
+        plexindex_drain_log(log_line, NULL, NULL);
+        if (status == PLEXINDEX_OK && !plexindex_continue_walk(&request, &findings, &folders)) break;
+    }
+    if (status >= 100 && status != PLEXINDEX_ABORTED) fprintf(stderr, "the walk ended: %s\n", error.text);
+    plexindex_buffer_free(&findings), plexindex_buffer_free(&folders);
+    set(plugin, &plugin->has_walked);
+    return NULL;
+}
+
+/* Ends the thread and the index. After this the library may be unloaded. */
+static void unload(struct plugin *plugin, int has_walker)
+{
+    set(plugin, &plugin->is_unloading);
+    if (has_walker) pthread_join(plugin->walker, NULL);
+    plexindex_close(plugin->index, NULL); /* no call is under way; the watch ends too */
+    plexindex_drain_log(log_line, NULL, NULL);
+    pthread_cond_destroy(&plugin->changed), pthread_mutex_destroy(&plugin->lock);
+}
+
+/* Returns 0 if the plug-in cannot work. Sends no request: the host does not wait for the server. */
+static int load(struct plugin *plugin, char **given)
+{
+    plexindex_error error;
+    plexindex_buffer *failed = plexindex_error_init(&error);
+    plexindex_options options = plexindex_options_init();
+    int32_t status;
+    memset(plugin, 0, sizeof *plugin);
+    pthread_mutex_init(&plugin->lock, NULL);
+    pthread_cond_init(&plugin->changed, NULL);
+    plugin->media = given[4];
+    plugin->token_file = given[5];
+    options.server_url = plexindex_bytes_of(given[0]);
+    options.token = plexindex_bytes_of(given[1]);
+    options.cache_dir = plexindex_bytes_of(given[2]);
+    options.user = plexindex_bytes_of("plugin"); /* a new token keeps what the index holds */
+    options.renew_token = renew_token;
+    options.renew_token_user = plugin;
+    status = plexindex_open(&options, &plugin->index, failed);
+    if (status == PLEXINDEX_OK)
+        status = plexindex_get_library(plugin->index, PLEXINDEX_SELECT_TITLE, given[3], strlen(given[3]),
+                                       &plugin->library, failed);
+    if (status == PLEXINDEX_OK) status = plexindex_watch_start(plugin->index, failed);
+    if (status == PLEXINDEX_OK && pthread_create(&plugin->walker, NULL, walk, plugin) == 0) return 1;
+    fprintf(stderr, "the plug-in does not work: %s\n", error.text);
+    unload(plugin, 0);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct plugin plugin;
+    plexindex_error error;
+    int32_t status;
+    if (argc != 9) return fputs("plugin URL TOKEN FOLDER LIBRARY MEDIA TOKENFILE FILE KEY\n", stderr), 2;
+    if (!load(&plugin, argv + 1)) return 1;
+    status = plexindex_record_match(plugin.library, argv[7], strlen(argv[7]), argv[8], strlen(argv[8]), 2000,
+                                    plexindex_error_init(&error)); /* PLEXINDEX_TIMEOUT after 2 s: try again later */
+    if (status != PLEXINDEX_OK) fprintf(stderr, "not imported: %s\n", error.text);
+    pthread_mutex_lock(&plugin.lock);
+    while (!plugin.has_walked) pthread_cond_wait(&plugin.changed, &plugin.lock);
+    pthread_mutex_unlock(&plugin.lock);
+    unload(&plugin, 1);
+    return status == PLEXINDEX_OK ? 0 : 1;
+}
