@@ -119,7 +119,8 @@ def test_more_candidates_than_an_index_names_are_counted(
     confidence, item, found = find_plex_items_with_confidence(movies, "/stash/scene.mkv", **given)
     assert (confidence.value, item) == ("low", None)
     assert len(found) == 16
-    assert world.requests() == 0, "what is only named is not fetched"
+    # One for the path, which Plex may list by now.
+    assert world.requests() == 1, "what is only named is not fetched"
     assert "w LOW confidence match for 'hidden:scene.mkv': 171 candidates found" in "\n".join(host_lines)
 
 
@@ -385,6 +386,23 @@ def test_a_new_file_is_found_though_another_was_missed(world: Server, movies: An
     assert outcome(movies, "/data/movies/Missing (2020)/Missing (2020).mkv", given)[0] == "none"
     (key,) = add(world, 1, {"title": "Added", "year": 2021, "files": ["/data/movies/Added (2021)/Added (2021).mkv"]})
     assert outcome(movies, "/data/movies/Added (2021)/Added (2021).mkv", given)[1] == f"/library/metadata/{key}"
+
+
+@pytest.mark.parametrize("listed_files", [1, 3])
+@pytest.mark.parametrize("root", ["/data/movies", "/stash"])
+def test_a_new_file_is_found_beside_others_of_its_name(
+    world: Server, movies: Any, tmp_path: Path, listed: Any, listed_files: int, root: str
+) -> None:
+    """The index has other files of the name, and Plex has this one by now: none of theirs may be written to."""
+    for number in range(listed_files):
+        add(world, 1, {"title": f"Old Story {number}", "files": [f"/data/movies/Old Story {number}/take.mkv"]})
+    given = caches(tmp_path)
+    listed()
+    (key,) = add(world, 1, {"title": "New Film", "files": ["/data/movies/New Film/take.mkv"]})
+    world.reset()
+    _, item, found = outcome(movies, f"{root}/New Film/take.mkv", given)
+    assert (item, len(found)) == (f"/library/metadata/{key}", 1)
+    assert world.requests() <= 3
 
 
 def test_mappings_of_the_cache_and_folders_of_the_call_apply(world: Server, movies: Any, tmp_path: Path) -> None:

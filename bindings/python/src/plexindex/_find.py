@@ -170,9 +170,11 @@ class Finder:
         if not match.candidates:
             return self._found_by_request(index, asked=asked)
         if match.match_kind not in _LISTED:
-            if self._leaf and match.confidence != "high":
-                # A file name alone is no evidence for an episode or track.
-                return []
+            if match.confidence != "high":
+                # The server may list the path by now. A file name alone is no evidence for an episode or track.
+                found = self._found_by_request(index, asked=asked)
+                if found or self._leaf:
+                    return found
             if match.confidence != "high" and len(match.candidates) == 1:
                 # Without evidence all files of this name are candidates.
                 named = index.match("/" + last_component(self._path), deadline=index.patience)
@@ -189,21 +191,17 @@ class Finder:
 
     def _found_by_request(self, index: SectionIndex, *, asked: bool) -> list[Any]:
         """Searches the server for a path that the index lacks. ``asked``: it was searched by file name already."""
-        if self._is_elsewhere(index) or self._note_asked():
+        if not self._has_own_cache or self._is_elsewhere(index) or self._cache._was_missed(self._title, self._path):
             return []
         # The file may be new.
         found = [] if asked else self._with_evidence(self._asked_by_file())
         if not found and not self.is_listed:
             # Some servers lack that filter, and the library is still being listed.
             found = self._with_evidence(self._search_by_title(quiet=False))
+        if not found:
+            # For a while no process searches for it again.
+            self._cache._note_miss(self._title, self._path, _MISSED_FOR)
         return found
-
-    def _note_asked(self) -> bool:
-        """Returns whether any process searched for this path recently; if not, stores that this one does now."""
-        if not self._has_own_cache or self._cache._was_missed(self._title, self._path):
-            return True
-        self._cache._note_miss(self._title, self._path, _MISSED_FOR)
-        return False
 
     def _is_elsewhere(self, index: SectionIndex) -> bool:
         """Returns whether another library lists the path or has it in a folder. Sends no request."""

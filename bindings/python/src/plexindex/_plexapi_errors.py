@@ -12,6 +12,7 @@ _TOO_MANY = 429
 # Statuses of a server that is busy, starting, or unreachable behind a proxy. Or the server fails on one item only.
 _AWAY = (502, 503, 504)
 _SERVER_ERROR = 500
+_NOT_FOUND = 404
 
 
 def is_trouble(error: Exception) -> bool:
@@ -53,6 +54,10 @@ def reraise(error: Exception, section: Any) -> NoReturn:
         raise refused(text) from error
     if status >= _SERVER_ERROR:
         raise ConnectError(text) from error
+    if status == _NOT_FOUND:
+        from ._host_errors import not_found
+
+        raise not_found("Plex no longer has the item that an index named: it is asked again") from error
     raise error
 
 
