@@ -396,6 +396,7 @@ def test_the_command_keeps_its_own_cursor(server: Server, tmp_path: Path) -> Non
         refused = cli.run("changes", "--state", str(state))
         assert refused.returncode == 2
         assert wrong in refused.stderr
+        assert f"--state {state}" in refused.stderr
         assert state.read_bytes() == content
     for arguments, wrong in (
         (("--state", str(state), "--since", "c1.x"), "leave --since out"),

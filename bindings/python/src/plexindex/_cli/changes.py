@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .._errors import UnsupportedError
+from .._errors import InvalidArgumentError, UnsupportedError
 from . import codes, commands, output
 from .bar import Bar
 from .changes_state import StateFile
@@ -50,6 +50,10 @@ def changes(options: argparse.Namespace) -> int:
         library = commands.selected(index, options.library)
         try:
             found = index.changes(since, library, full=options.full, check=options.check, offline=settings.silent)
+        except InvalidArgumentError as error:
+            if options.state is None:
+                raise
+            raise UsageError(f"--state {options.state}: {error}") from None
         finally:
             bar.drop()
         if found.stale:
