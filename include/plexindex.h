@@ -45,7 +45,7 @@
 // that loads the library at run time compares it with plexindex_get_abi_version().
 #define PLEXINDEX_ABI_VERSION 1
 
-#define PLEXINDEX_VERSION_NUMBER 1000 // The version of this header for #if, as major * 1000000 + minor * 1000 + patch.
+#define PLEXINDEX_VERSION_NUMBER 1000 // The version of this header, as major * 1000000 + minor * 1000 + patch.
 
 // plexindex_options.library_ttl_ms:
 #define PLEXINDEX_TTL_AT_ONCE (-1) // a listing is never fresh.

@@ -263,6 +263,10 @@ def main() -> None:
         if HEADING.match(lines[0]):
             shown += constants(lines)
             continue
+        behind = re.match(r"(#define .*?) // (.*)$", block)
+        if behind:
+            # A constant alone, with its comment behind it.
+            lines = [f"// {behind[2]}", behind[1]]
         above = next((number for number, line in enumerate(lines) if not line.startswith("//")), None)
         if above == 0:
             shown += [*lines, ""]

@@ -28,8 +28,13 @@ RENDER = """
 import inspect, sys
 from pathlib import Path
 import pdoc, plexindex
+from plexindex import _types
 for name in plexindex.__all__:
     thing = getattr(plexindex, name)
+    # Types of attributes are imported for type checkers only.
+    vars(sys.modules.get(getattr(thing, "__module__", ""), _types)).update(
+        {name: kind for name, kind in vars(_types).items() if name.endswith("Kind")}
+    )
     if inspect.isfunction(thing):
         # Where the names in its annotations are known.
         thing.__module__ = thing.__globals__["__name__"]

@@ -6,7 +6,7 @@ pub use super::constants_more::*;
 /// host that loads the library at run time compares it with plexindex_get_abi_version().
 pub const PLEXINDEX_ABI_VERSION: u32 = 1;
 
-/// The version of this header for #if, as major * 1000000 + minor * 1000 + patch.
+/// The version of this header, as major * 1000000 + minor * 1000 + patch.
 pub const PLEXINDEX_VERSION_NUMBER: u32 = 1000;
 
 /// plexindex_options.library_ttl_ms: a listing is never fresh.

@@ -254,7 +254,7 @@ def check_examples(programs: Path, folder: Path, server: str, movie: dict[str, s
     # The second run goes on where the first one ended, and nothing changed.
     assert later == begun
     assert f"{movie['ratingKey']}\t{movie['path']}\n" in begun
-    imported = [folder / "none", folder / "token", "/imported.mkv", movie["ratingKey"]]
+    imported: list[str | Path] = [folder / "none", folder / "token", "/imported.mkv", movie["ratingKey"]]
     run(programs / "plugin", server, TOKEN, folder / "store", "Movies", *imported, env=variables)
     run(programs / "tables", folder / "store", "colour", "blue", env=variables)
     assert run(programs / "tables", folder / "store", "colour", env=variables) == "blue\n"

@@ -7,10 +7,10 @@ import os
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from typing import Literal
 
     from ._items import Item
     from ._library import LibraryInfo
+    from ._types import DifferenceKind
 
 
 class Difference:
@@ -18,7 +18,7 @@ class Difference:
 
     __slots__ = ("files", "is_folder", "item", "library", "path", "reason", "reason_code", "section", "what")
 
-    what: Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths"]
+    what: DifferenceKind
     """``"not_in_plex"``, ``"not_on_disk"``, ``"ambiguous"``; or a remark that is no difference:
     ``"left_out"`` (Plex leaves it out) and ``"several_paths"`` (a further file of an item).
     """
@@ -44,7 +44,7 @@ class Difference:
 
     def __init__(
         self,
-        what: Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths"],
+        what: DifferenceKind,
         path: bytes,
         item: Item | None,
         reason_code: str,

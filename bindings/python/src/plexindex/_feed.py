@@ -24,10 +24,11 @@ from ._library import Chosen
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any, Literal
+    from typing import Any
 
     from ._callbacks import ProgressArg
     from ._library import LibraryInfo
+    from ._types import ChangeKind
 
     # The index imports this module, so it cannot name the class.
     Index = Any
@@ -50,7 +51,7 @@ class Change:
 
     __slots__ = ("change", "from_key", "from_path", "item", "library", "path", "section")
 
-    change: Literal["added", "removed", "changed", "moved", "list_again"]
+    change: ChangeKind
     """``"added"``, ``"removed"``, ``"changed"``, ``"moved"``, or ``"list_again"``: so much happened to the library,
     or so long ago, that it is to be listed again, by ``changes(library=…, full=True)``; or it went."""
     item: Item | None

@@ -60,6 +60,8 @@ Status = Literal[
     "list_again",
     "unknown",
 ]
+ChangeKind = Literal["added", "removed", "changed", "moved", "list_again"]
+DifferenceKind = Literal["not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths"]
 Confidence = Literal["none", "low", "high"]
 ReasonCode = Literal[
     "none",
