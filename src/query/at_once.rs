@@ -9,15 +9,13 @@ use crate::error::Result;
 use crate::freshness::is_stale;
 use crate::sync::Call;
 
-impl Queries {
-    /// Returns whether this library can answer without a write to the store and without a new snapshot.
-    #[inline]
-    fn can_answer_now(&self, snapshot: &Snapshot, index: usize, now_ms: i64) -> bool {
-        self.reading.is_settled(snapshot, now_ms)
-            && Reading::is_noted(snapshot, index, now_ms)
-            && snapshot.rows[index].checked_ms <= now_ms
-    }
+/// Returns whether a library of a settled snapshot can answer without a write to the store.
+#[inline]
+fn can_answer(snapshot: &Snapshot, index: usize, now_ms: i64) -> bool {
+    Reading::is_noted(snapshot, index, now_ms) && snapshot.rows[index].checked_ms <= now_ms
+}
 
+impl Queries {
     /// Answers if the plan's first step is [`QueryStep::Answer`] and nothing has to be written. `give` passes the
     /// answer to `then`. Returns `then` unused if another step comes first. The question must not read the store.
     pub fn answer_at_once<Q: Question, R, F>(
@@ -39,12 +37,11 @@ impl Queries {
         if !question.is_valid(self) {
             return Err(then);
         }
-        // Times stored in the last few milliseconds may be later than the coarse clock.
-        let is_usable = |now_ms| match only {
-            Some(index) => self.can_answer_now(&snapshot, index, now_ms),
-            // Which libraries it concerns is known when it is found.
-            None => self.reading.is_settled(&snapshot, now_ms),
+        // Without a single library: which ones the answer concerns is known when it is found.
+        let is_usable = |now_ms| {
+            self.reading.is_settled(&snapshot, now_ms) && only.is_none_or(|index| can_answer(&snapshot, index, now_ms))
         };
+        // Times stored in the last few milliseconds may be later than the coarse clock.
         let usable_at = |now_ms| is_usable(now_ms).then_some(now_ms);
         let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
             return Err(then);
@@ -72,13 +69,12 @@ impl Queries {
             found: &found,
         };
         if only.is_none() {
-            let (mut asked, mut usable) = (0, 0);
+            // `None`: it concerns no library, so the libraries may not be known yet.
+            let mut can_all = None;
             facts.each_library(&mut |index| {
-                asked += 1;
-                usable += u32::from(self.can_answer_now(&snapshot, index, now_ms));
+                can_all = Some(can_all.unwrap_or(true) && can_answer(&snapshot, index, now_ms));
             });
-            // Without any, the libraries may not be known yet.
-            if asked == 0 || usable < asked {
+            if can_all != Some(true) {
                 return Err(then);
             }
         }
