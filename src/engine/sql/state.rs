@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 use serde::{Deserialize, Serialize};
 
 use super::cached::CachedStatements;
@@ -110,11 +110,14 @@ fn state(
             && trimmed_of(connection)? <= since
         {
             changes.retain(|(position, one)| one.library != row.id || *position > end_of(since));
-            changes.extend(logged_since(connection, row.id, since)?);
+            let all = "id > ?1 AND library = ?2 AND kind IN (3, 4, 5, 6, 8, 9)";
+            changes.extend(logged(connection, all, params![end_of(since), row.id])?);
             continued.push(row.id);
         } else {
             known.raise(row);
-            changes.extend(single_items_since(connection, row.id, row.segment_sequence)?);
+            let since = row.segment_sequence;
+            let single_items = "id > ?3 AND library = ?1 AND kind IN (8, 9) AND sequence > ?2";
+            changes.extend(logged(connection, single_items, params![row.id, since, end_of(since)])?);
         }
     }
     let mut changes = in_order(changes);
@@ -131,37 +134,15 @@ fn state(
     })
 }
 
-/// Returns the changes of a library after `since` that are in the change log, with their positions.
-fn logged_since(
+/// Returns the changes in the log that satisfy a condition, with their positions.
+fn logged(
     connection: &Connection,
-    library: LibraryId,
-    since: Sequence,
+    condition: &str,
+    arguments: impl Params,
 ) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
-    connection.rows(
-        &format!(
-            "SELECT {}, id FROM changes WHERE id > ?1 AND library = ?2 AND kind IN (3, 4, 5, 6, 8, 9) \
-             ORDER BY id",
-            list::<LoggedChange>()
-        ),
-        params![end_of(since), library],
-        with_position,
-    )
-}
-
-/// Returns the single items of a library that were added or removed after `since`, with their positions in the log.
-fn single_items_since(
-    connection: &Connection,
-    library: LibraryId,
-    since: Sequence,
-) -> rusqlite::Result<Vec<(i64, LoggedChange)>> {
-    connection.rows(
-        &format!(
-            "SELECT {}, id FROM changes WHERE id > ?3 AND library = ?1 AND kind IN (8, 9) AND sequence > ?2 ORDER BY id",
-            list::<LoggedChange>()
-        ),
-        params![library, since, end_of(since)],
-        with_position,
-    )
+    let listed = list::<LoggedChange>();
+    let statement = format!("SELECT {listed}, id FROM changes WHERE {condition} ORDER BY id");
+    connection.rows(&statement, arguments, with_position)
 }
 
 /// Returns the change sequence up to which the logs are incomplete, because they were trimmed or merged into segments.
