@@ -167,20 +167,18 @@ class Finder:
         said = match.status, match.match_kind, match.confidence, match.reason_code
         self._log_reason(f"Index of '{self._title}': {', '.join(said)}")
         index.note_patience(nothing_came=match.status == "needs_warm")
-        if not match.candidates:
-            return self._found_by_request(index, asked=asked)
         if match.match_kind not in _LISTED:
-            if match.confidence != "high":
-                # The server may list the path by now. A file name alone is no evidence for an episode or track.
-                found = self._found_by_request(index, asked=asked)
-                if found or self._leaf:
-                    return found
-            if match.confidence != "high" and len(match.candidates) == 1:
-                # Without evidence all files of this name are candidates.
-                named = index.match("/" + last_component(self._path), deadline=index.patience)
-                match = named if named.candidates_total > 1 else match
             if self._is_elsewhere(index):
                 return []
+            if match.confidence != "high":
+                # The server may list the path by now. A file name alone is no evidence for an episode or track.
+                found = self._found_by_request(asked=asked)
+                if found or self._leaf or not match.candidates:
+                    return found
+                if len(match.candidates) == 1:
+                    # Without evidence all files of this name are candidates.
+                    named = index.match("/" + last_component(self._path), deadline=index.patience)
+                    match = named if named.candidates_total > 1 else match
         found = [SyncItem(index, item, self._spellings) for item in match.candidates]
         self.total = match.candidates_total
         for item in match.candidates:
@@ -189,9 +187,9 @@ class Finder:
             self.sure = not self._is_contradicted_by_index(match, found[0])
         return found
 
-    def _found_by_request(self, index: SectionIndex, *, asked: bool) -> list[Any]:
+    def _found_by_request(self, *, asked: bool) -> list[Any]:
         """Searches the server for a path that the index lacks. ``asked``: it was searched by file name already."""
-        if not self._has_own_cache or self._is_elsewhere(index) or self._cache._was_missed(self._title, self._path):
+        if not self._has_own_cache or self._cache._was_missed(self._title, self._path):
             return []
         # The file may be new.
         found = [] if asked else self._with_evidence(self._asked_by_file())
