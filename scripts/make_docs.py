@@ -45,10 +45,7 @@ for name in plexindex.__all__:
                     setattr(thing, member, value)
 for method in [*vars(plexindex.Index).values(), *vars(plexindex.Library).values()]:
     if hasattr(method, "__wrapped__"):
-        signature = inspect.signature(method)
-        _, *others = signature.parameters.values()
-        me = inspect.Parameter("self", inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        method.__signature__ = signature.replace(parameters=[me, *others])
+        method.__signature__ = inspect.signature(method)
         del method.__wrapped__
 pdoc.render.configure(docformat="google", show_source=False, search=True)
 pdoc.pdoc("plexindex", output_directory=Path(sys.argv[1]))

@@ -244,7 +244,8 @@ class _InLibrary:
 
         signature = inspect.signature(self._method)
         _, library, *others = signature.parameters.values()
-        return signature.replace(parameters=[library.replace(name="self", annotation=library.empty), *others])
+        me = inspect.Parameter("self", library.kind)
+        return signature.replace(parameters=[me, *others])
 
 
 class Library(Chosen):
