@@ -124,7 +124,7 @@ class Library:
         return above
 
     def _find(self, kind: str, parent: Item | None, level: dict[str, object]) -> Item | None:
-        same = (item for item in self.of_type(kind) if item.parent is parent)
+        same = self.of_type(kind) if parent is None else parent.children
         if "index" in level:
             return next((item for item in same if item.fields.get("index") == level["index"]), None)
         return next((item for item in same if all(item.fields.get(name) == level[name] for name in level)), None)
