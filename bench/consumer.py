@@ -26,6 +26,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from harness import consumer, machine
+from harness.markdown import put_into
 from harness.timing import Spread, WrongAnswerError, interleaved
 from harness.world import SERVER, Standin
 from plexindex import _section_index
@@ -231,10 +232,7 @@ def main() -> None:
     here = Path(__file__).resolve().parent
     (here / "results" / "consumer.md").write_text(text, encoding="utf-8")
     if arguments.write:
-        guide = here.parent / "docs" / "stash2plex.md"
-        begin, end = "<!-- bench/consumer.py -->\n", "<!-- /bench/consumer.py -->"
-        head, rest = guide.read_text(encoding="utf-8").split(begin)
-        guide.write_text(head + begin + text + end + rest.split(end)[1], encoding="utf-8")
+        put_into(here.parent / "docs" / "stash2plex.md", "bench/consumer.py", text)
 
 
 def measure(server: Standin, folder: Path, rounds: int) -> str:

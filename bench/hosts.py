@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness import machine
+from harness.markdown import put_into
 from harness.world import Standin
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -151,10 +152,7 @@ def main() -> None:
     text = f"{arguments.episodes:,} episodes; one run. {named}\n\n" + "\n".join(lines) + "\n"
     print(f"\n{text}")
     if arguments.write:
-        page = ROOT / "docs" / "hosts.md"
-        begin, end = "<!-- bench/hosts.py -->\n", "<!-- /bench/hosts.py -->"
-        head, rest = page.read_text(encoding="utf-8").split(begin)
-        page.write_text(head + begin + text + end + rest.split(end)[1], encoding="utf-8")
+        put_into(ROOT / "docs" / "hosts.md", "bench/hosts.py", text)
 
 
 if __name__ == "__main__":

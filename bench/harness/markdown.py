@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 from .results import Results, Row
 from .units import show, times
+
+
+def put_into(page: Path, program: str, text: str) -> None:
+    """Puts a text into a page, between the comments that name the program that makes it."""
+    begin, end = f"<!-- {program} -->\n", f"<!-- /{program} -->"
+    head, rest = page.read_text(encoding="utf-8").split(begin)
+    page.write_text(head + begin + text + end + rest.split(end)[1], encoding="utf-8")
 
 
 def render(results: Results, goals: list[dict[str, Any]], charts: list[str]) -> str:
