@@ -357,6 +357,16 @@ def test_a_file_of_another_library_is_not_found_in_this_one(world: Server, movie
     assert world.requests() == 0
 
 
+def test_a_photo_is_never_a_scene(start_server: ServerFactory, tmp_path: Path) -> None:
+    """A host that names no library asks in all of them, and would write a film's fields to a photo."""
+    world = start_server("--photos", "20")
+    photos = PlexServer(world.url, world.token).library.section("Photos")
+    path = world.paths(int(photos.key))[0]["path"]
+    world.reset()
+    assert outcome(photos, path, caches(tmp_path)) == ("none", None, ())
+    assert world.requests() == 0
+
+
 def test_paths_that_differ_in_case_only_are_two_files(world: Server, movies: Any, tmp_path: Path, listed: Any) -> None:
     paths = ["/data/movies/a/film.mkv", "/data/movies/a/FILM.mkv"]
     keys = add(world, 1, *({"title": f"Film {n}", "files": [path]} for n, path in enumerate(paths)))

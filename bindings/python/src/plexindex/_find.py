@@ -77,6 +77,8 @@ class Finder:
 
     def found(self) -> list[Any]:
         """Returns the items that fit best: one, several, or none."""
+        if getattr(self._library, "type", None) == "photo":
+            return []  # a host would write a film's fields to a photo
         recorded = self._find_recorded()
         if recorded is not None:
             return [recorded]
