@@ -51,6 +51,7 @@ PLATFORMS = {
     "manylinux_aarch64": Platform("aarch64-unknown-linux-gnu.2.17", "manylinux_2_17_aarch64.manylinux2014_aarch64"),
     "musllinux_x86_64": Platform("x86_64-unknown-linux-musl", "musllinux_1_2_x86_64"),
     "musllinux_aarch64": Platform("aarch64-unknown-linux-musl", "musllinux_1_2_aarch64"),
+    "musllinux_armv7l": Platform("armv7-unknown-linux-musleabihf", "musllinux_1_2_armv7l"),
 }
 # The source distribution, which is for each of them.
 SOURCES = "sdist"
@@ -75,7 +76,7 @@ def here() -> str:
 def libraries(one: Platform) -> tuple[Path, Path]:
     """The shared library for this platform, and the accelerator."""
     # By default musl's target links the C library statically, and then makes no shared library.
-    flags = ["-Ctarget-feature=-crt-static"] if one.triple.endswith("-musl") else []
+    flags = ["-Ctarget-feature=-crt-static"] if one.triple.endswith(("-musl", "-musleabihf")) else []
     library = build_dist.build(["cdylib"], target=one.target, zigbuild=True, flags=flags)["cdylib"]
     return library, build_dist.build_accelerator(target=one.target, zigbuild=True, flags=flags)
 

@@ -103,6 +103,21 @@ def test_which_tag_is_enough(tag: str, needed: str, enough: bool) -> None:
     assert make_wheels.is_enough(tag, needed) is enough
 
 
+@pytest.mark.parametrize("name", ["musllinux_armv7l", "musllinux_armv6l"])
+def test_pip_takes_no_wheel_for_the_oldest_arm(name: str, tmp_path: Path) -> None:
+    """Stash has containers for arm/v6. A wheel for arm/v7 would end a program there, so the host has to go on alone."""
+    for one in make_wheels.PLATFORMS.values():
+        (tmp_path / f"plexindex-0.1.0-py3-none-{one.tags}.whl").touch()
+    platform = name.replace("musllinux", "musllinux_1_2")
+    pip = [PYTHON, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", "--only-binary=:all:"]
+    options = [f"--find-links={tmp_path}", f"--platform={platform}", f"--target={tmp_path}", "plexindex"]
+    done = subprocess.run([*pip, *options], check=False, capture_output=True, text=True)
+    # The files are empty: pip names the one that it takes, and that there is none.
+    said = done.stdout + done.stderr
+    assert (f"{platform}.whl" in said) is (name in make_wheels.PLATFORMS), said
+    assert ("from versions: none" in said) is (name not in make_wheels.PLATFORMS), said
+
+
 def test_the_licences_of_what_is_inside_are_there(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/licenses/THIRD-PARTY")]
