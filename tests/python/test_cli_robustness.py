@@ -255,3 +255,40 @@ def test_jq_turns_them_back(cli: Cli) -> None:
     pipe = "jq -r '.asked_base64 // (.asked|@base64)' | while read -r line; do echo \"$line\" | base64 -d; echo; done"
     done = subprocess.run(["sh", "-c", pipe], input=lines.encode(), capture_output=True, check=True)
     assert done.stdout == raw + b"\n/films/fine.mkv\n"
+
+
+AS_THE_WHEEL_S_SCRIPT = """
+import os, signal, sys
+
+loaded = sys.argv[1]
+
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name == loaded:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupted())
+from plexindex.__main__ import main
+sys.argv[1:] = ["stats"]
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("loaded", ["plexindex._cli", "plexindex._errors", "argparse", "plexindex._cli.commands"])
+def test_ctrl_c_while_it_is_loaded_ends_it_quietly(tmp_path: Path, loaded: str) -> None:
+    command = [sys.executable, "-c", AS_THE_WHEEL_S_SCRIPT, loaded]
+    done = subprocess.run(
+        command, env=Cli(tmp_path).environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    said = done.stderr.replace("plexindex: interrupted\n", "")
+    assert (done.returncode, done.stdout, said) == (130, "", "")
+
+
+def test_ctrl_c_stays_ignored_where_it_was(tmp_path: Path) -> None:
+    # As a shell starts a job in the background.
+    code = AS_THE_WHEEL_S_SCRIPT.replace("class", "signal.signal(signal.SIGINT, signal.SIG_IGN)\nclass", 1)
+    command = [sys.executable, "-c", code, "argparse"]
+    done = subprocess.run(
+        command, env=Cli(tmp_path).environment, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.returncode == 6, "nothing was fetched yet"

@@ -51,7 +51,7 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
         "share/zsh/site-functions/_plexindex",
     }
     assert {"plexindex/__main__.py", "plexindex/_cli/doctor.py"} <= set(names)
-    assert "plexindex = plexindex._cli:main" in commands
+    assert "plexindex = plexindex.__main__:main" in commands
     assert "Requires-Dist" not in metadata
     assert "Requires-Python: >=3.9" in metadata
 

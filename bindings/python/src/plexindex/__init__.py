@@ -27,8 +27,6 @@ reverses what ``os.fsdecode`` and ``os.listdir`` do. An empty path and a path wi
 CPython 3.10 and newer: ``PLEXINDEX_NO_ACCELERATOR=1`` does without that, with the same answers.
 """
 
-from ._open import open
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -73,6 +71,7 @@ if TYPE_CHECKING:
     from ._light import LightItem
     from ._many import Folder, Matches
     from ._mapping import Mapping
+    from ._open import open
     from ._plexapi import SectionIndex, ServerIndex, from_section, from_server
     from ._report import EditReport
     from ._stats import Profile, Stats
@@ -134,10 +133,6 @@ __all__ = [
     "open",
 ]
 
-
-# The module name in tracebacks and pickles.
-open.__module__ = __name__
-
 # Loaded at the first use of one of its names: a short-lived process needs little.
 _LATER = {
     "_answers": ("Match",),
@@ -180,6 +175,7 @@ _LATER = {
     "_many": ("Folder", "Matches"),
     "_mapping": ("Mapping",),
     "_light": ("LightItem",),
+    "_open": ("open",),
     "_plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
     "_report": ("EditReport",),
     "_stats": ("Profile", "Stats"),
