@@ -7,12 +7,14 @@ import inspect
 import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import plexindex
 import pytest
 from conftest import OpenIndex, Server, run_python
 from plexindex import _aio
+from plexindex.testing import FakePlex
 
 
 def test_calls_run_beside_the_loop(open_index: OpenIndex, server: Server) -> None:
@@ -208,7 +210,32 @@ def test_a_task_waits_for_changes_and_is_cancelled(open_index: OpenIndex, server
         assert await asyncio.gather(*tasks, return_exceptions=True)
         pages = [page async for page in index.awatch_pages(cursor, timeout=0.01, offline=True)]
         assert [change.path for change in pages[0]] == heard[:1]
-        # The default executor is waited for at the end of the loop: the waits must have come to their end by then.
 
     asyncio.run(asyncio.wait_for(ask(), 30))
     assert heard == ["/data/movies/New.mkv"] * 2
+
+
+def test_watches_leave_the_threads_of_asyncio_to_others(tmp_path: Path) -> None:
+    async def follow(changes: AsyncIterator[object]) -> None:
+        async for _ in changes:
+            pass
+
+    async def ask(plex: FakePlex) -> None:
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        async with plexindex.open(tmp_path, server_url=plex.url, token=plex.token) as index:
+            await index.arefresh()
+            waits = (index.awatch_pages, index.awatch_changes, index.library("Movies").awatch_changes)
+            tasks = [asyncio.create_task(follow(watch())) for watch in waits]
+            await asyncio.sleep(0.1)
+            try:
+                # It is not listed, so this needs a thread to ask the server.
+                answer = await asyncio.wait_for(index.amatch("/other/Beta (2002).mkv", deadline=2), 10)
+                assert answer.status == "not_found"
+            finally:
+                for task in tasks:
+                    task.cancel()
+                ends = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [type(end) for end in ends] == [asyncio.CancelledError] * 3
+
+    with FakePlex({"Movies": ["/media/Alpha (2001).mkv"]}) as plex:
+        asyncio.run(ask(plex))

@@ -11,6 +11,7 @@ from ._callbacks import Stoppable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from concurrent.futures import ThreadPoolExecutor
     from typing import Any, TypeVar
 
     from typing_extensions import ParamSpec
@@ -57,7 +58,8 @@ def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any,
 def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:
     """Returns the asynchronous version of a generator, for ``async for``.
 
-    ``at_once``: number of values to wait for together; 1 if the generator waits for each.
+    ``at_once``: number of values to wait for together; 1 if the generator waits for each. Such a watch has a thread of
+    its own: it may wait for days, and the threads of ``asyncio`` are few.
     """
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
@@ -65,14 +67,17 @@ def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) ->
 
         watch = Stoppable(asked._progress if progress is None else progress)
         rest = iter(method(asked, *arguments, progress=watch, **options))  # type: ignore[arg-type]
+        own = _own_thread() if at_once == 1 else None
         done = False
         try:
-            while some := await run_on_thread(lambda: list(islice(rest, at_once))):
+            while some := await run_on_thread(lambda: list(islice(rest, at_once)), thread=own):
                 for one in some:
                     yield one
             done = True
         finally:
             watch.stopped = not done
+            if own is not None:
+                own.shutdown(wait=False)
 
     return _async_version(call, method, "")  # type: ignore[no-any-return]
 
@@ -95,8 +100,18 @@ def _async_version(call: Any, method: Any, more: str) -> Any:
     return call
 
 
-async def run_on_thread(call: Any, *arguments: Any, **options: Any) -> Any:
-    """Makes a call on a separate thread."""
-    import asyncio
+def _own_thread() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
 
-    return await asyncio.to_thread(call, *arguments, **options)
+    return ThreadPoolExecutor(1, "plexindex-watch")
+
+
+async def run_on_thread(call: Any, *arguments: Any, thread: ThreadPoolExecutor | None = None, **options: Any) -> Any:
+    """Makes a call on a separate thread, by default on one of ``asyncio``."""
+    import asyncio
+    from contextvars import copy_context
+    from functools import partial
+
+    # As asyncio.to_thread(), which takes no executor.
+    within_context = partial(copy_context().run, call, *arguments, **options)
+    return await asyncio.get_running_loop().run_in_executor(thread, within_context)
