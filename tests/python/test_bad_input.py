@@ -232,6 +232,8 @@ def test_a_library_that_is_none(index: plexindex.Index, open_index: OpenIndex, t
 def test_deadlines_that_are_refused(index: plexindex.Index, deadline: float) -> None:
     with pytest.raises(REFUSED, match="deadline"):
         index.match_path("Movies", "/x", deadline=deadline)
+    with pytest.raises(REFUSED, match="deadline"):
+        index.compare("/", deadline=deadline, offline=True)
 
 
 @pytest.mark.parametrize(

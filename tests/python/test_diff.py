@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import json
 import os
 import random
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -193,6 +196,56 @@ def test_a_deadline_that_came_first_is_no_missing_library(tmp_path: Path, tree: 
     tree.server.fault(kind="listing", action="delay", ms=1000, count=0)
     done = cli.run("diff", "--deadline", "0.3", tree.media)
     assert (done.returncode, "before 'Shows' was fetched" in done.stderr) == (7, True)
+
+
+def test_a_call_has_a_deadline_of_its_own(index: plexindex.Index, tree: Tree) -> None:
+    tree.server.fault(kind="listing", action="delay", ms=1000, count=0)
+    with pytest.raises(plexindex.TimeoutError, match="the deadline came before"):
+        told(index, tree.media, deadline=0.3)
+    tree.server.post("faults/clear")
+    index.refresh()
+    old = tree.listed[0]
+    rename(tree, old, tree.films / "New (2001).mkv", keys(tree)[str(old)])
+    tree.server.fault(kind="metadata", action="delay", ms=5000, count=1)
+    begun = time.monotonic()
+    found = index.compare(tree.media, deadline=0.5)
+    assert sorted(one.what for one in found) == ["not_in_plex", "not_on_disk"]
+    assert (found.renames_unknown, time.monotonic() - begun < 4) == (True, True)
+
+
+def test_under_asyncio_it_runs_on_a_thread(index: plexindex.Index, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    index.refresh()
+    tree.listed[0].unlink()
+    make(tree.films / "New (2024).mkv")
+    threads: set[int] = set()
+    # A call for each folder.
+    monkeypatch.setattr(_walked, "_FOLDERS", 1)
+    asked: list[int] = []
+
+    async def ask() -> None:
+        found = index.compare(tree.media, progress=lambda _: threads.add(threading.get_ident()))
+        differences = [one async for one in found]
+        assert sorted(one.what for one in differences) == ["not_in_plex", "not_on_disk"]
+        assert found.summary()["files"] == 5
+
+        def slow(files: int) -> None:
+            asked.append(files)
+            time.sleep(0.2)
+
+        stopped = index.compare(tree.media, offline=True, progress=slow)
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(anext_of(stopped), 0.1)
+
+    asyncio.run(ask())
+    assert threads and threading.get_ident() not in threads
+    assert len(asked) == 1, "a task that is cancelled ends the walk"
+
+
+async def anext_of(found: plexindex.Comparison) -> plexindex.Difference:
+    """The first difference."""
+    async for one in found:
+        return one
+    raise AssertionError("nothing differs")
 
 
 def rename(tree: Tree, old: Path, new: Path, key: str) -> None:

@@ -235,6 +235,7 @@ class QuestionMethods(EditMethods):
         library: LibraryArg = None,
         *,
         without: Iterable[str] = (),
+        deadline: float | None = None,
         offline: bool = False,
         progress: Callable[[int], object] | None = None,
     ) -> Comparison:
@@ -246,7 +247,9 @@ class QuestionMethods(EditMethods):
         run). With a ``library`` the folders of others are skipped. What Plex leaves out is reported as left out, by
         rules that ``without`` switches off: ``extension`` (such files are never reported), ``hidden``, ``system``,
         ``unpacking``, ``empty``, ``samples``, ``extras``, ``discs``, ``plexignore``. ``progress`` is called with the
-        number of files that were found so far.
+        number of files that were found so far. A ``deadline`` is for the server's answers; the walk has none.
+
+        Under ``asyncio``, ``async for`` over the answer walks on a thread of its own.
 
         Nothing is changed, on the disk or on the server. What is listed under mappings with a pattern over the host's
         paths is not looked for on the disk: such a pattern leads one way.
@@ -256,7 +259,7 @@ class QuestionMethods(EditMethods):
         if isinstance(without, (str, bytes)):
             raise TypeError(f"without must be a list of rules, not {without!r}: give [{without!r}]")
         given = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
-        return Comparison(self, given, library, frozenset(without), offline, progress)
+        return Comparison(self, given, library, frozenset(without), deadline, offline, progress)
 
     def item_facts(self, library: LibraryArg, key: KeyArg) -> dict[str, object] | None:
         """All that the store has of one item, its files and external ids included; None when it is not listed, or its

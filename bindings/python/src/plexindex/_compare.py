@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import time
+from itertools import islice
 
-from . import _convert, _left_out, _on_disk
+from . import _aio, _convert, _left_out, _on_disk
 from ._difference import Difference
 from ._errors import InvalidArgumentError, LibraryNotFoundError, TimeoutError
 from ._feed import bring_up_to_date, expect_listed, is_chosen, oldest
@@ -17,7 +18,7 @@ from ._walked import Walk
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator
     from typing import Any
 
     from ._types import PathArg
@@ -30,6 +31,8 @@ __all__ = ["Comparison", "Difference"]
 
 # Number of files to try mappings on, for a folder outside every library.
 _SAMPLE = 200
+# Number of differences that a thread passes on at once.
+_AT_ONCE = 1000
 
 
 class Comparison:
@@ -45,13 +48,16 @@ class Comparison:
         folders: Collection[PathArg],
         library: LibraryArg,
         without: Collection[str],
+        deadline: float | None,
         offline: bool,
         progress: Callable[[int], object] | None,
     ) -> None:
         unknown = sorted(set(without) - set(_left_out.RULES))
         if unknown:
             raise InvalidArgumentError(f"{unknown[0]!r} is no rule: give one of {', '.join(_left_out.RULES)}")
-        self._index, self._offline = index, offline
+        if deadline is not None:
+            _convert.deadline_ms(deadline)
+        self._index, self._offline, self._deadline = index, offline, deadline
         if not folders:
             raise InvalidArgumentError("no folder was given: give the folders to walk")
         for folder in folders:
@@ -139,6 +145,7 @@ class Comparison:
 
     def __iter__(self) -> Iterator[Difference]:
         begun = time.monotonic()
+        self._renames.until = None if self._deadline is None else begun + self._deadline
         # From an earlier comparison.
         _on_disk.forget()
         self._bring_up_to_date()
@@ -153,6 +160,18 @@ class Comparison:
             yield difference
         self.seconds = time.monotonic() - begun
 
+    async def __aiter__(self) -> AsyncIterator[Difference]:
+        """As iterating, on a thread. A task that is cancelled ends the walk and the requests."""
+        rest = iter(self)
+        done = False
+        try:
+            while some := await _aio.run_on_thread(lambda: list(islice(rest, _AT_ONCE))):
+                for one in some:
+                    yield one
+            done = True
+        finally:
+            self._walk.stop.stopped = not done
+
     def _differences(self, folders: Collection[bytes]) -> Iterator[Difference]:
         for folder in folders:
             yield from self._compare(folder)
@@ -161,7 +180,7 @@ class Comparison:
 
     def _bring_up_to_date(self) -> None:
         index, asked = self._index, self._places.asked
-        missed = None if self._offline else bring_up_to_date(index, asked, None, None, always=True)
+        missed = None if self._offline else bring_up_to_date(index, asked, self._deadline, self._walk.stop, always=True)
         self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
         recipe = index._recipe[1] if index._recipe else (None, None, None, {})
         self._renames.may_ask = not (self._offline or missed or recipe[1] is None or recipe[3].get("offline"))

@@ -5,6 +5,8 @@ A rename that changed no clock of the server looks like a missing file and a new
 
 from __future__ import annotations
 
+import time
+
 from . import _on_disk
 from ._errors import ServerError, StoreError
 from ._places import is_in
@@ -39,6 +41,8 @@ class Renames:
         self._places, self._walk, self._listing = places, walk, listing
         self.may_ask = False
         """Whether the server may be asked. If not, nothing is held back."""
+        self.until: float | None = None
+        """When the server's answers come too late, by the monotonic clock."""
         self.unasked = 0
         """Items that may have been renamed and were not requested."""
         self.failed = False
@@ -190,9 +194,9 @@ class Renames:
             try:
                 for (library, item), *_ in items:
                     index.invalidate_path(places.library(library), item.path)
-                index.refresh(places.asked)
+                index.refresh(places.asked, deadline=self._time_left(), progress=self._walk.stop)
                 for other in {one.uuid: one for (one, _), *_ in items if one.uuid not in compared}.values():
-                    index.refresh(places.library(other))
+                    index.refresh(places.library(other), deadline=self._time_left(), progress=self._walk.stop)
             except (ServerError, StoreError):
                 self.failed = True
             unsure = []
@@ -205,6 +209,9 @@ class Renames:
                     changed.add(library.uuid)
                     unsure += self._items_sharing(library, item.paths)
         return keys, changed
+
+    def _time_left(self) -> float | None:
+        return None if self.until is None else max(self.until - time.monotonic(), 0)
 
     def _items_sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
         """Returns the items of a library that share one of these files: some may have lost it."""

@@ -8,7 +8,9 @@ import os
 
 from . import _constants as c
 from . import _left_out, _on_disk
+from ._callbacks import Stoppable
 from ._difference import Difference, not_read
+from ._errors import AbortedError
 from ._native import CBytes, CWalkRequest
 from ._places import is_in
 
@@ -53,6 +55,8 @@ class Walk:
         """Media files that were found."""
         self.unreadable: set[bytes] = set()
         """Folders and links that could not be read."""
+        self.stop = Stoppable(places.index._progress)
+        """Ends the walk, and requests that have it as their progress, when nobody waits for them any more."""
 
     def below(self, top: bytes) -> Iterator[tuple[OnDisk | None, Difference]]:
         """Yields the differences of a folder and everything below it, those of files with the file."""
@@ -74,6 +78,8 @@ class Walk:
         twin_folders: set[bytes] = set()
         room = _FIRST_ROOM
         while True:
+            if self.stop.stopped:
+                raise AbortedError("the comparison was stopped")
             folders = to_read[-_FOLDERS:]
             del to_read[-_FOLDERS:]
             folders.reverse()
