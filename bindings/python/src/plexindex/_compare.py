@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Collection, Iterator
     from typing import Any
 
+    from ._renamed import Unsure
     from ._types import PathArg
 
     # The index imports this module, so it cannot name the class.
@@ -58,6 +59,7 @@ class Comparison:
         if deadline is not None:
             _convert.deadline_ms(deadline)
         self._index, self._offline, self._deadline = index, offline, deadline
+        self._checks = True
         if not folders:
             raise InvalidArgumentError("no folder was given: give the folders to walk")
         for folder in folders:
@@ -178,9 +180,17 @@ class Comparison:
         yield from self._renames.resolve()
         self.stale |= self._renames.failed
 
+    def _ask_only_if(self, is_due: Callable[[Collection[Unsure]], bool]) -> None:
+        """Asks the server for nothing but items that may have been renamed, if ``is_due`` returns true for them."""
+        self._checks, self._renames.is_due = False, is_due
+
+    def _check(self) -> str | None:
+        asked, stop = self._places.asked, self._walk.stop
+        return bring_up_to_date(self._index, asked, self._deadline, stop, always=self._checks)
+
     def _bring_up_to_date(self) -> None:
         index, asked = self._index, self._places.asked
-        missed = None if self._offline else bring_up_to_date(index, asked, self._deadline, self._walk.stop, always=True)
+        missed = None if self._offline else self._check()
         self.stale, self.late, self.refused = missed is not None, missed == "late", missed == "refused"
         recipe = index._recipe[1] if index._recipe else (None, None, None, {})
         self._renames.may_ask = not (self._offline or missed or recipe[1] is None or recipe[3].get("offline"))

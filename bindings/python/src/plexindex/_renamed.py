@@ -14,7 +14,7 @@ from ._walked import LISTED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
     from ._answers import Match
     from ._difference import Difference
@@ -41,6 +41,8 @@ class Renames:
         self._places, self._walk, self._listing = places, walk, listing
         self.may_ask = False
         """Whether the server may be asked. If not, nothing is held back."""
+        self.is_due: Callable[[Collection[Unsure]], bool] | None = None
+        """Whether to ask for these items, if not always."""
         self.until: float | None = None
         """When the server's answers come too late, by the monotonic clock."""
         self.unasked = 0
@@ -90,7 +92,8 @@ class Renames:
     def resolve(self) -> Iterator[Difference]:
         """Requests the items that may have been renamed, then yields the remaining differences."""
         listing, held = self._listing, self._new + self._shared
-        keys, changed = self._request_items(self._first_candidates())
+        first = self._first_candidates()
+        keys, changed = self._request_items(first if self.is_due is None or self.is_due(first) else ())
         self.may_ask = False
 
         def is_asked(library: str, item: Item | None) -> bool:

@@ -33,6 +33,8 @@ def changes(options: argparse.Namespace) -> int:
         raise UsageError("argument --since: it is empty: give a cursor, or leave the option out")
     if options.follow and options.deadline is not None:
         raise UsageError("--follow goes on until Ctrl-C: leave --deadline out")
+    if options.disk_every is not None and not options.follow:
+        raise UsageError("--disk-every is for --follow: give both, or leave it out")
     settings = Settings(options)
     if options.check and settings.silent:
         how = "leave --offline out" if settings.offline else f"no server is known: {commands.HOW_TO_NAME}"
@@ -100,6 +102,8 @@ def _follow(
             index.watch_start()
         except UnsupportedError:
             pass  # Plex's database has no events: it is looked at
+        else:
+            _watch_disk(index, library, options.disk_every)
     for found in index.watch_pages(cursor, library, offline=silent):
         any_change = False
         for change in found:
@@ -113,6 +117,14 @@ def _follow(
         if found.cursor != cursor:
             state.write(found.cursor)
         cursor = found.cursor
+
+
+def _watch_disk(index: Index, library: Library | None, every: float | None) -> None:
+    from . import renames
+
+    every = renames.EVERY if every is None else every
+    if every:
+        renames.RenameWatch(index, library, every).start()
 
 
 def _say_cursor(found: Changes) -> None:

@@ -222,6 +222,13 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         help="go on until Ctrl-C, and listen to the server's events; Plex's database is checked once a second; "
         "not with --deadline",
     )
+    command.add_argument(
+        "--disk-every",
+        metavar="SECONDS",
+        type=values.seconds_or_never,
+        help="how often --follow walks the libraries' folders on this machine, to find renamed files that the server "
+        "does not report (600); 0: never. The server is asked only if files are gone and others are new",
+    )
     command.add_argument("-l", "--library", metavar="LIBRARY", help="title, section id or uuid; default: all libraries")
     _json(command, "one object a line")
 

@@ -31,6 +31,11 @@ def seconds(text: str) -> float:
     return number
 
 
+def seconds_or_never(text: str) -> float:
+    """A number of seconds; 0 for never."""
+    return 0.0 if text.strip() == "0" else seconds(text)
+
+
 def positive(text: str) -> int:
     """A whole number above 0."""
     if not text.isascii() or not text.isdigit() or not 0 < int(text) <= 1_000_000:
