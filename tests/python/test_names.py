@@ -110,7 +110,8 @@ def test_items_offline_of_what_was_never_fetched(open_index: OpenIndex) -> None:
 
 def test_a_library_is_named_as_in_plexapi(index: plexindex.Index, server: Server) -> None:
     path = server.paths(1)[0]["path"]
-    for name in ("Movies", "movies", "MOVIES", 1):
+    uuid = index.libraries()[0].uuid
+    for name in ("Movies", "movies", "MOVIES", 1, "1", uuid):
         assert index.library(name).match(path), name
         assert index.match_path(name, path), name
     assert index.library(2).match(server.paths(2)[0]["path"])
@@ -119,8 +120,9 @@ def test_a_library_is_named_as_in_plexapi(index: plexindex.Index, server: Server
     with pytest.raises(plexindex.LibraryNotFoundError) as caught:
         index.library("Photographs").match(path)
     assert "did you mean" not in str(caught.value)
-    with pytest.raises(plexindex.LibraryNotFoundError, match="has no library '9'"):
-        index.library(9).match(path)
+    for wrong_section in (9, "9"):
+        with pytest.raises(plexindex.LibraryNotFoundError, match="has no library '9'"):
+            index.library(wrong_section).match(path)
     for wrong in (1.5, True, b"Movies"):
         with pytest.raises(TypeError):
             index.library(wrong)  # type: ignore[arg-type]
@@ -134,6 +136,27 @@ def test_of_two_spellings_none_is_guessed(index: plexindex.Index, server: Server
     assert index.library("Films").match(server.paths(2)[0]["path"])
     with pytest.raises(plexindex.LibraryAmbiguousError, match="name one by its section id"):
         index.library("FILMS")
+
+
+def test_a_title_goes_before_a_section(open_index: OpenIndex, server: Server) -> None:
+    index = open_index()
+    server.post("library/set", {"library": 2, "title": "1"})
+    index.refresh()
+    path = server.paths(2)[0]["path"]
+    assert index.library("1").match(path) and index.match_path("1", path)
+    assert not index.library(1).match(path)
+    # Before ctypes is loaded, too.
+    code = """
+import plexindex, sys
+folder, library, path = sys.argv[1:]
+print(plexindex.open(folder).library(library).lookup_key(path))
+"""
+    assert run_python(code, index.cache_dir, "1", path) != "None\n"
+    assert run_python(code, index.cache_dir, "1", server.paths(1)[0]["path"]) == "None\n"
+    server.post("library/set", {"library": 2, "title": "TV Shows"})
+    index.server()
+    index.refresh()
+    assert run_python(code, index.cache_dir, "1", server.paths(1)[0]["path"]) != "None\n"
 
 
 def test_tracebacks_have_the_public_names(index: plexindex.Index) -> None:

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class Index(QuestionMethods):
     """An open index: tells which Plex item a file is. Made by :func:`plexindex.open`, ended by :meth:`close` or `with`.
 
-    Any number of threads may use it at once. A ``library`` is a title, the number of a section, a :class:`Library`, or
+    Any number of threads may use it at once. A ``library`` is a title, a section id, a uuid, a :class:`Library`, or
     None for every library; a ``deadline`` is in seconds, None for the one given to ``open``, infinity for none, 0 for
     next to no time. A call that fetches tells ``progress`` (default: the one given to ``open``) how far it is. Ctrl-C
     ends the call, and so does ``progress`` when it raises or returns False; the next call goes on where it stopped.
@@ -60,9 +60,10 @@ class Index(QuestionMethods):
     ) -> Library:
         """A library by its title, its section id or its uuid; without any of them, every library at once.
 
-        A title counts exactly, else without regard to case; a number in its place is a section id. Fetches nothing. If
-        the server does not have it, the first question raises LibraryNotFoundError, which names those that exist.
-        Raises LibraryAmbiguousError when two known libraries have the title.
+        A text in the place of ``title`` is a uuid, else a title, else a section id, else a title without regard to
+        case; a number is a section id. Fetches nothing. If the server does not have the library, the first question
+        raises LibraryNotFoundError, which names those that exist. Raises LibraryAmbiguousError when two known libraries
+        have the title.
         """
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
             title, section = None, title
@@ -74,7 +75,7 @@ class Index(QuestionMethods):
         given = [
             (kind, value, f"{name}{value!r}")
             for kind, value, name in (
-                (c.SELECT_TITLE, title, ""),
+                (c.SELECT_ANY, title, ""),
                 (c.SELECT_SECTION, section, "section="),
                 (c.SELECT_UUID, uuid, "uuid="),
             )
@@ -297,7 +298,7 @@ class Library(Chosen):
 
     @property
     def title(self) -> str | None:
-        """The title by which it was selected; None when it was selected otherwise."""
+        """The text by which it was selected, mostly its title; None when it was selected otherwise."""
         return self._title
 
     def lookup_key(self, path: PathArg) -> str | None:

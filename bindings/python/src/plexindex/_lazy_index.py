@@ -128,7 +128,7 @@ class LazyIndex:
                 return None
             fast, native = self._native_handle
             if title not in self._found:
-                status, pointer = fast.library(native, self._handle, c.SELECT_TITLE, raw)
+                status, pointer = fast.library(native, self._handle, c.SELECT_ANY, raw)
                 if status:
                     return None
                 self._found[title] = fast.cell(pointer), pointer
@@ -224,7 +224,7 @@ class LazyLibrary:
 
         # These functions must not refer to this object: the garbage collector does not see what the accelerator keeps.
         def lookup_key(path: "Any") -> "Any":
-            return full_index(index)._select(c.SELECT_TITLE, title).lookup_for(index)(path)
+            return full_index(index)._select(c.SELECT_ANY, title).lookup_for(index)(path)
 
         def lookup_keys(paths: "Any") -> "Any":
             return full_index(index).library(title).lookup_keys(paths)
@@ -277,16 +277,14 @@ def _replace(index: "Any", index_class: "Any", library_class: "Any") -> None:
         if type(index) is not LazyIndex:
             return
         found, libraries = index._found, index._libraries
-        selected = {
-            (c.SELECT_TITLE, title): Selected(native, pointer, cell) for title, (cell, pointer) in found.items()
-        }
+        selected = {(c.SELECT_ANY, title): Selected(native, pointer, cell) for title, (cell, pointer) in found.items()}
         index.__dict__.update(initial_state(native, index._handle), _selected=selected)
         _set_class(index, index_class)
         for known in libraries:
             library = known()
             if library is not None:
                 title = library._title
-                made = library_class(index, selected[c.SELECT_TITLE, title], title, repr(title), _chosen_by(title))
+                made = library_class(index, selected[c.SELECT_ANY, title], title, repr(title), _chosen_by(title))
                 library.__dict__.update(made.__dict__)
                 _set_class(library, library_class)
 

@@ -264,9 +264,9 @@ class Session:
             return self._select(c.SELECT_SECTION, str(library)).pointer
         if not isinstance(library, str):
             raise TypeError(
-                f"library must be a title, the number of a section, a Library or None, not {type(library).__name__}"
+                f"library must be a title, a section id, a uuid, a Library or None, not {type(library).__name__}"
             )
-        return self._select(c.SELECT_TITLE, library).pointer
+        return self._select(c.SELECT_ANY, library).pointer
 
     def _check(self, call: Call, status: int) -> int:
         if status >= c.FIRST_ERROR:
