@@ -6,8 +6,8 @@
  * Generated from src/capi by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
  *
  * Functions
- *   Facts as JSON: plexindex_list_libraries_json, plexindex_check_server_json, plexindex_get_store_json,
- *     plexindex_propose_mappings_json
+ *   Facts as JSON, and the version of `SQLite`: plexindex_list_libraries_json, plexindex_check_server_json,
+ *     plexindex_get_store_json, plexindex_propose_mappings_json, plexindex_get_sqlite_version
  *   Items and folders: plexindex_list_items, plexindex_get_item_json, plexindex_match_folder,
  *     plexindex_list_items_below
  *   Compare paths: plexindex_compare_paths
@@ -171,6 +171,9 @@ int32_t plexindex_get_store_json(const plexindex_handle *handle, plexindex_buffe
 // has listed. At most five are given, and none for a few paths of many.
 int32_t plexindex_propose_mappings_json(const plexindex_handle *handle, const char *paths, size_t paths_length,
                                         size_t count, plexindex_buffer *out_json, plexindex_buffer *error);
+
+// The version of the `SQLite` that is part of this library, such as `3.50.4`: static, NUL-terminated, never NULL.
+const char *plexindex_get_sqlite_version(void);
 
 // The items of a library as the store has them, one page a call. Sends no request.
 //

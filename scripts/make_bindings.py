@@ -20,7 +20,7 @@ BINDINGS = ROOT / "bindings"
 # Each binding: its name, and the files that call functions. The generated files only declare them.
 LANGUAGES = {
     "C++": ["cpp/plexindex.hpp"],
-    "Python": ["python/src/plexindex/*.py"],
+    "Python": ["python/src/plexindex/**/*.py"],
     "Node.js": ["node/index.js", "node/native.js"],
     "Go": ["go/*.go", "go/*.h"],
     "LuaJIT": ["lua/plexindex.lua"],

@@ -229,6 +229,9 @@ inline constexpr milliseconds no_deadline = milliseconds::max();
 /// Returns the version of the library that runs, such as `0.1.0`. That of the headers is PLEXINDEX_VERSION_NUMBER.
 [[nodiscard]] inline const char *version() noexcept { return plexindex_get_version(); }
 
+/// Returns the version of the SQLite that is part of the library, such as `3.50.4`.
+[[nodiscard]] inline const char *sqlite_version() noexcept { return plexindex_get_sqlite_version(); }
+
 /// Returns the ABI version of the library that runs. Index::open() compares it with that of the header.
 [[nodiscard]] inline std::uint32_t abi_version() noexcept { return plexindex_get_abi_version(); }
 

@@ -459,6 +459,9 @@ public static class Plexindex
     public static extern int plexindex_propose_mappings_json(IntPtr handle, IntPtr paths, UIntPtr paths_length, UIntPtr count, ref Buffer out_json, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern IntPtr plexindex_get_sqlite_version();
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_list_items(IntPtr library, ref long cursor, UIntPtr limit, ref Buffer out_page, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]

@@ -411,6 +411,7 @@ public interface Plexindex extends Library {
     int plexindex_check_server_json(Pointer handle, Query query, Buffer out_json, Buffer error);
     int plexindex_get_store_json(Pointer handle, Buffer out_json, Buffer error);
     int plexindex_propose_mappings_json(Pointer handle, byte[] paths, long paths_length, long count, Buffer out_json, Buffer error);
+    String plexindex_get_sqlite_version();
     int plexindex_list_items(Pointer library, LongByReference cursor, long limit, Buffer out_page, Buffer error);
     int plexindex_get_item_json(Pointer library, byte[] key, long key_length, Buffer out_json, Buffer error);
     int plexindex_match_folder(Pointer handle, Query query, Buffer out_answer, Buffer error);

@@ -23,3 +23,5 @@ pub mod swap;
 pub mod thread;
 mod walk;
 pub mod write_out;
+
+pub use rusqlite::ffi::SQLITE_VERSION;

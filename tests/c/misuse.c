@@ -32,6 +32,7 @@ static void names_and_versions(void)
     /* That of Cargo.toml, which may have a pre-release behind it. */
     CHECK(strncmp(plexindex_get_version(), version, strlen(version)) == 0);
     CHECK(strchr("-", plexindex_get_version()[strlen(version)]) != NULL);
+    CHECK(strncmp(plexindex_get_sqlite_version(), "3.", 2) == 0);
     CHECK(strcmp(plexindex_get_status_name(PLEXINDEX_NOT_FOUND), "NOT_FOUND") == 0);
     CHECK(strcmp(plexindex_get_status_name(-1), "UNKNOWN") == 0);
     CHECK(strcmp(plexindex_get_status_name(INT32_MIN), "UNKNOWN") == 0);

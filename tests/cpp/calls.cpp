@@ -693,6 +693,7 @@ void facts(const px::Index &index, const px::Library &movies) {
     CHECK(px::match_kind_name(static_cast<px::MatchKind>(77)) == "UNKNOWN"sv && px::item_kind_name(static_cast<px::ItemKind>(5)) == "UNKNOWN"sv);
     CHECK(px::confidence_name(static_cast<px::Confidence>(77)) == "UNKNOWN"sv && px::reason_name(static_cast<px::Reason>(77)) == "UNKNOWN"sv);
     CHECK(px::abi_version() == PLEXINDEX_ABI_VERSION && std::strlen(px::version()) > 0);
+    CHECK(std::strncmp(px::sqlite_version(), "3.", 2) == 0);
     CHECK(plexindex_lookup_key(movies.native_handle(), exact) != nullptr && index.native_handle() != nullptr);
 }
 

@@ -39,9 +39,10 @@ def test_help_says_what_one_needs(cli: Cli) -> None:
 
 def test_version_names_package_and_library(cli: Cli) -> None:
     text = cli.good("--version")
-    first, library, python = text.splitlines()
+    first, library, sqlite, python = text.splitlines()
     assert re.fullmatch(r"plexindex \S+, (with the accelerator|through ctypes, without the accelerator)", first)
     assert re.fullmatch(r"library \S+, /\S+", library)
+    assert re.fullmatch(r"SQLite 3\.\d+\.\d+, within the library", sqlite)
     assert python.startswith(f"Python {platform.python_version()}, ")
     assert plexindex.__version__ in text
 

@@ -227,6 +227,7 @@ int32_t plexindex_list_libraries_json(const plexindex_handle * handle, const ple
 int32_t plexindex_check_server_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_json, plexindex_buffer * error);
 int32_t plexindex_get_store_json(const plexindex_handle * handle, plexindex_buffer * out_json, plexindex_buffer * error);
 int32_t plexindex_propose_mappings_json(const plexindex_handle * handle, const char * paths, size_t paths_length, size_t count, plexindex_buffer * out_json, plexindex_buffer * error);
+const char * plexindex_get_sqlite_version(void);
 int32_t plexindex_list_items(const plexindex_library_handle * library, int64_t * cursor, size_t limit, plexindex_buffer * out_page, plexindex_buffer * error);
 int32_t plexindex_get_item_json(const plexindex_library_handle * library, const char * key, size_t key_length, plexindex_buffer * out_json, plexindex_buffer * error);
 int32_t plexindex_match_folder(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_answer, plexindex_buffer * error);

@@ -1,14 +1,15 @@
-//! Facts as JSON.
+//! Facts as JSON, and the version of `SQLite`.
 
 use std::ffi::c_char;
 
 use crate::api::Proposal;
 use crate::capi::answer::{check_memory, write_json};
-use crate::capi::guard::guard_into;
+use crate::capi::guard::{guard_into, guard_value};
 use crate::capi::handles::opened;
 use crate::capi::query;
 use crate::capi::strings::{bytes, split};
 use crate::capi::types::{Buffer, Handle, QueryRecord};
+use crate::platform::SQLITE_VERSION;
 use crate::platform::files::named;
 
 /// The libraries as a JSON array, UTF-8. Each has `section`, `uuid` (`section:` and the section id where the server
@@ -110,4 +111,10 @@ pub unsafe extern "C" fn plexindex_propose_mappings_json(
         let proposals: Vec<_> = proposals.into_iter().filter(is_text).collect();
         write_json(json, &proposals)
     })
+}
+
+/// The version of the `SQLite` that is part of this library, such as `3.50.4`: static, NUL-terminated, never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn plexindex_get_sqlite_version() -> *const c_char {
+    guard_value(c"".as_ptr(), || SQLITE_VERSION.as_ptr())
 }

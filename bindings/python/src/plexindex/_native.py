@@ -257,6 +257,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "map_to_host": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
     "get_store_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
     "propose_mappings_json": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER)),
+    "get_sqlite_version": (c_char_p, ()),
     "walk": (c_int32, (POINTER(CWalkRequest), _BUFFER, _BUFFER)),
     "compare_paths": (c_int32, (c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, POINTER(c_uint32), _BUFFER)),
     "drain_log": (c_int32, (LOG_FN, c_void_p, _BUFFER)),
