@@ -307,6 +307,21 @@ def test_wrong_arguments_are_told(plex_of_movies: FakePlex) -> None:
         urllib.request.urlopen(f"{plex_of_movies.url}/nonsense?X-Plex-Token={plex_of_movies.token}")
 
 
+def test_an_offline_index_without_libraries_names_the_remedy(plex_of_movies: FakePlex, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"server_url": plex_of_movies.url, "token": plex_of_movies.token}
+    remedy = r"give server_url and token, .*, or drop the offline flag"
+    for given in ({}, {**options, "offline": True}):
+        with plexindex.open(tmp_path, **given) as index, pytest.raises(plexindex.OfflineError, match=remedy):
+            index.record_match("Movies", "/host/film.mkv", "1")
+    with plexindex.open(tmp_path, **options) as index:
+        index.refresh()
+        key = index.library("Movies").match(MOVIE).rating_key
+    # What a test of a host does: the libraries are known, so a match is recorded without the server.
+    with plexindex.open(tmp_path, **options, offline=True) as index:
+        index.record_match("Movies", "/host/film.mkv", str(key))
+        assert index.match("/host/film.mkv").match_kind == "confirmed"
+
+
 def test_a_test_as_the_readme_has_it(tmp_path: Path) -> None:
     """The lines of README run, without a plug-in that loads by itself."""
     readme = Path(__file__).resolve().parents[2] / "bindings" / "python" / "README.md"

@@ -323,7 +323,7 @@ class QuestionMethods(EditMethods):
 
         On return the match is stored, for every process. It has no expiry. ``library`` is one library, not all. The
         server is asked only for a library that is not known yet: TimeoutError says that the ``deadline`` passed first,
-        and nothing is recorded.
+        and nothing is recorded; OfflineError that no server may be asked. In a test ``plexindex.testing`` has one.
         """
         raw, key_raw = _convert.path_bytes(path, self._hides_paths), _convert.key_text(key).encode()
         given = raw, len(raw), key_raw, len(key_raw), _convert.deadline_ms(deadline)
