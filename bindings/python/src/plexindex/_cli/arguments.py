@@ -25,7 +25,7 @@ examples:
   plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"
   find /mnt/media -name '*.mkv' | plexindex match --json -
 
-Options may stand before or behind the command; plexindex COMMAND --help lists them."""
+Options may stand before or after the command; `plexindex COMMAND --help` lists them."""
 
 # Options that end the command by themselves.
 _ALONE = ("-h", "--help", "-V", "--version")
@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
         description=DESCRIPTION,
         epilog="\n\n".join([EXAMPLES, config.HELP, codes.HELP]),
     )
-    top.add_argument("-V", "--version", action=VersionAction, nargs=0, help="say which versions are installed, and end")
+    top.add_argument("-V", "--version", action=VersionAction, nargs=0, help="print the installed versions, and exit")
     commands = top.add_subparsers(title="commands", metavar="COMMAND", required=True, dest="command")
     command_options.add_all(commands)
     HelpfulParser.commands = commands.choices

@@ -37,8 +37,8 @@ exit codes:
   70   a defect in plexindex, or in its installation
   74   standard input cannot be read, or standard output written
   130  interrupted with Ctrl-C
-of several paths the code is 7 if one of them was late, else 6, else 3, else 1
-a server that refuses the token or is away does not fail a command that has an older answer: it says 'stale' in JSON"""
+for several paths the code is 7 if the deadline came first for one of them, else 6, else 3, else 1
+if the server is away or refuses the token, an older answer counts; JSON marks it as 'stale'"""
 
 
 class UsageError(Exception):

@@ -36,8 +36,7 @@ def _libraries(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         commands,
         "libraries",
         "list the server's libraries, and how fresh the index of each is",
-        "Known libraries are listed without asking the server; when none is known it is asked once. Plex's database is "
-        "always looked at.",
+        "The server is asked only if no library is known yet. Plex's database is always read.",
         "  plexindex libraries\n  plexindex libraries --json | jq -r '.[].title'",
         "libraries",
     )
@@ -68,9 +67,9 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "match",
         "find the Plex item for each file, or say why there is none",
         "A library that may have the path and was never fetched is fetched. A relative path that exists is taken from "
-        "the current folder; so do such names on standard input. A closed standard input is an empty list. "
-        "The exit code is 0 if each path is a single item. For several paths a line on standard error says how many "
-        "are.",
+        "the current folder, also on standard input. A closed standard input is an empty list. "
+        "The exit code is 0 if each path is a single item. For several paths, a line on standard error says how many "
+        "are a single item.",
         '  plexindex match "/mnt/media/movies/Big Buck Bunny (2008).mkv"\n'
         "  plexindex match --library Movies *.mkv\n"
         "  find /mnt/media -name '*.mkv' -print0 | plexindex match --null --json -\n"
@@ -81,7 +80,7 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "  paths  the path\n"
         "  tsv    path, key, status, confidence, match kind, item, library, reason; between them tabs, within them "
         "\\t, \\n and \\\\ for a tab, a line end and a backslash\n"
-        "  json   an object (also jsonl and --json), with asked (the path), status (ok, not_found, ambiguous, not_yet "
+        "  json   an object, also called jsonl: asked (the path), status (ok, not_found, ambiguous, not_yet "
         "or needs_warm), match_kind (confirmed, exact, mapped, suffix, file_name or none), confidence (high, low or "
         "none), stale, item, candidates, candidates_total, reason_code, reason and age",
         "match",
@@ -97,7 +96,8 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "-0",
         "--null",
         action="store_true",
-        help="paths on standard input end in a NUL, as from find -print0; so do those of --format paths, for xargs -0",
+        help="paths on standard input end in a NUL, as from find -print0; --format paths prints them so, too, for "
+        "xargs -0",
     )
     command.add_argument(
         "-f",
@@ -120,13 +120,13 @@ def _folder(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "find the show, season, artist, album or item for each folder, and list what is below it",
         "A folder is the deepest show, season, artist or album that all files below it share. What the server lists "
         "counts, not what is on the disk. Libraries that were never fetched are fetched. The exit code is 0 if each "
-        "folder is a single one.",
+        "folder is exactly one of these.",
         '  plexindex folder "/mnt/media/tv/Cosmos Laundromat"\n'
         '  plexindex folder --items --json "/mnt/media/tv/Cosmos Laundromat"\n'
         "  find /mnt/media/tv -mindepth 1 -maxdepth 1 -print0 | plexindex folder --null --json -\n\n"
-        "JSON: an object a folder, with asked (the path), status, match_kind, confidence, stale, kind, item, items, "
-        "files, candidates, candidates_total, reason_code, reason and age; with --items then one for each file below "
-        "it, with folder, the given path, and item. age is null if the answer is from no listing.",
+        "JSON: an object for each folder: asked (the path), status, match_kind, confidence, stale, kind, item, items, "
+        "files, candidates, candidates_total, reason_code, reason and age. age is null if no listing gave the answer. "
+        "With --items, an object for each file below the folder follows: folder (the path) and item.",
         "folder",
     )
     command.add_argument(
@@ -149,19 +149,19 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         "diff",
         "list what is on the disk and not in Plex, and what Plex lists and is gone",
         "Walks the folders. The server is asked first whether anything changed. If some files are gone and others are "
-        "new, it is asked for the items of those that are gone: they may have been renamed. What Plex leaves out "
-        "counts as left out; --rules lists why. With --library, the folders of other libraries are skipped. Nothing is "
-        "changed, on the disk or on the server. The exit code is 0 if nothing differs, and 1 if something does or "
-        "cannot be read.",
+        "new, it is asked for the items of those that are gone: they may have been renamed. Files that Plex "
+        "ignores are counted as left out; --rules lists the rules. With --library, the folders of other libraries are "
+        "skipped. Nothing is changed, on the disk or on the server. The exit code is 0 if nothing differs, and 1 if "
+        "something differs or cannot be read.",
         "  plexindex diff /mnt/media\n"
         "  plexindex diff --without samples --without extras /mnt/media\n"
         "  plexindex diff --json /mnt/media | jq -r 'select(.what == \"not_in_plex\") | .path'\n\n"
-        "JSON: an object a difference, with what (not_in_plex, not_on_disk, ambiguous; besides left_out and "
-        "several_paths), path, item, reason_code, reason, library and section; the last one is summary, with the "
-        "counts, and age: how many seconds ago the listing was last seen to be current. files is the sum of "
-        "files_in_plex, files_not_in_plex, files_ambiguous and files_left_out; listed that of listed_on_disk, "
-        "listed_not_on_disk and listed_unknown; listed_location_empty is how many of listed_not_on_disk lie in a "
-        "location that is empty or missing; one line reports them all.",
+        "JSON: an object for each difference: what (not_in_plex, not_on_disk or ambiguous), path, item, reason_code, "
+        "reason, library and section. Objects with left_out or several_paths as what are no differences. The last "
+        "object is the summary. Its age is how many seconds ago the listing was last known to be current. files is the "
+        "sum of files_in_plex, files_not_in_plex, files_ambiguous and files_left_out. listed is the sum of "
+        "listed_on_disk, listed_not_on_disk and listed_unknown. listed_location_empty counts those of "
+        "listed_not_on_disk in locations that are empty or missing; a location has one object for all its files.",
         "diff",
     )
     command.add_argument("path", nargs="*", metavar="FOLDER", help="folders to walk")
@@ -174,11 +174,11 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         choices=RULES,
         help="count as media what this rule leaves out; may be repeated",
     )
-    command.add_argument("--rules", action="store_true", help="list the rules and where Plex says so, and end")
+    command.add_argument("--rules", action="store_true", help="list the rules with their sources, and exit")
     command.add_argument(
         "--left-out",
         action="store_true",
-        help="print what Plex leaves out, too; JSON always has it. Files that "
+        help="print what Plex ignores, too; JSON always has it. Files that "
         "the rule 'extension' leaves out are never printed: --without extension counts them as media",
     )
     _json(command, "one object a line")
@@ -190,20 +190,19 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         "changes",
         "list what was added, removed, changed and moved since a cursor",
         "The first call prints a cursor, which outlives processes. The next one, with that cursor, prints what changed "
-        "since, and a new cursor as its last line; scripts read --json. Listings older than an hour are checked first; "
-        "--check checks now. Otherwise changes on the server show once another process has asked, or --follow has "
-        "heard of them. With --library, a cursor of all libraries becomes one of that library. If more than 20 items "
+        "since, and a new cursor as its last line; scripts use --json. Listings older than an hour are checked first; "
+        "--check checks now. A newer listing shows only changes that some process or --follow has already learned of. "
+        "With --library, a cursor of all libraries becomes one of that library. If more than 20 items "
         "and more than a fifth of a library changed at once, it has to be listed again, with --full.",
         "  plexindex changes\n"
         "  plexindex changes --since c1.…\n"
         "  plexindex changes --since c1.… --follow --json\n"
         "  plexindex changes --state ~/.plex-changes --json    (from cron: what changed since the last run)\n"
         "  plexindex changes --full --json --library Movies\n\n"
-        "JSON: an object a change, with change (added, removed, changed, moved, list_again), item, path, from (where a "
-        "file was that moved), from_key (the rating key before, where it is another one), library and section; at "
-        "last, with --follow after each change, an object with cursor, age (how many seconds ago the "
-        "listing was last seen to be current) and stale (the server should have been asked, and did not answer or "
-        "refused the token).",
+        "JSON: an object for each change: change (added, removed, changed, moved or list_again), item, path, from (the "
+        "old path of a moved file), from_key (the old rating key, if it is another one), library and section. The last "
+        "object, with --follow one after each change, has cursor, age (how many seconds ago the listing was last known "
+        "to be current) and stale (the server did not answer, or refused the token).",
         "changes",
     )
     command.add_argument("--since", metavar="CURSOR", help="list what changed since this cursor was printed")
@@ -238,9 +237,9 @@ def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         commands,
         "stats",
         "show what is in the index, and how often it was asked",
-        "Sends no request. Answers and requests are counted over the store's life and all processes that use it.",
+        "Sends no request. Counts the answers and requests of all processes since the store was made.",
         "  plexindex stats\n  plexindex stats --watch 5\n\n"
-        "JSON: folder, libraries, items, matches, store_answers and store_requests (over the store's life), "
+        "JSON: folder, libraries, items, matches, store_answers and store_requests (since the store was made), "
         "disk_bytes, size_limit and over_limit (bytes; 0: none), evictions (libraries removed for a limit), and "
         "sequence, which grows with each write.",
         "stats",
@@ -274,11 +273,11 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
         "doctor",
         "check what works and what does not, and which path mappings are missing",
         "Looks at the server, the token, the libraries and the store. With a folder, or a file that lists paths, it "
-        "matches a sample of the files, and proposes mappings for those that are not found, ready to paste. What Plex "
-        "leaves out in a library's folder, as `plexindex diff --rules` lists it, is counted apart.",
+        "matches a sample of the files, and proposes mappings for those that are not found, ready to paste. Files that "
+        "Plex ignores (`plexindex diff --rules`) are counted separately.",
         "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt\n\n"
-        "JSON: what was found, by part; problems, as sentences, and exit_code. answered of the server is how many "
-        "seconds its answer took.",
+        "JSON: an entry for each part, problems (sentences) and exit_code. The server's answered is how many seconds "
+        "its answer took.",
         "doctor",
     )
     command.add_argument(
@@ -299,12 +298,14 @@ def _completion(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     command: argparse.ArgumentParser = make_parser(
         commands.add_parser,
         "completion",
-        help="make a shell complete this command",
-        description="Print what makes a shell complete commands, options and their values.",
+        help="print or install completion for a shell",
+        description="Print the script that makes a shell complete commands, options and their values.",
         epilog="examples:\n  plexindex completion --install bash\n  plexindex completion zsh > ~/.zfunc/_plexindex",
     )
     command.add_argument(
-        "--install", action="store_true", help="write it where the shell looks for it in this home, and print the file"
+        "--install",
+        action="store_true",
+        help="write it to the folder in your home where the shell looks for it, and print the file's name",
     )
     command.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell")
     command.set_defaults(run=DeferredCommand("completion", "completion"), verbose=0, color="auto")
@@ -356,8 +357,8 @@ def _common(command: argparse.ArgumentParser) -> None:
         "--token-command",
         type=values.given,
         metavar="COMMAND",
-        help="a command that prints the token, run at each start, without a shell, for 60 seconds at most; run "
-        "again for a new one when the server refuses it, or it expired",
+        help="a command that prints the token. It runs at each start, without a shell, for 60 seconds at most, and "
+        "again when the token expired or the server refuses it",
     )
     server.add_argument(
         "--token",
@@ -370,19 +371,19 @@ def _common(command: argparse.ArgumentParser) -> None:
         "--user",
         type=values.given,
         metavar="NAME",
-        help="a name for the token's user: a new token of the same name keeps what the store holds",
+        help="a name for the token's user. A new token of the same user keeps the content of the store",
     )
     server.add_argument(
         "--database",
         type=values.given,
         metavar="FILE",
-        help="Plex's own database on this machine, the folder that holds it, or the folder 'Plex Media Server': read, "
-        "never written; alone (--no-server) it needs neither --url nor a token",
+        help="Plex's own database on this machine, the folder that holds it, or the folder 'Plex Media Server'. It is "
+        "read and never written. Alone (--no-server) it needs neither --url nor a token",
     )
     server.add_argument(
         "--no-server",
         action="store_true",
-        help="use --database alone, whatever server the environment and plexapi's file name",
+        help="use --database alone, even if the environment or plexapi's file names a server",
     )
     server.add_argument(
         "--dir", type=values.given, metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)"
@@ -391,22 +392,22 @@ def _common(command: argparse.ArgumentParser) -> None:
         "--size-limit",
         type=values.size,
         metavar="BYTES",
-        help="how much the folder may take, such as 500M or 2G; the libraries used longest ago are removed first",
+        help="the maximum size of that folder, such as 500M or 2G; the libraries used longest ago are removed first",
     )
     server.add_argument(
         "--mapping",
         type=values.mapping,
         action="append",
         metavar="HOST=SERVER",
-        help="the folder HOST of this machine is the folder SERVER of the server; 'HOST -> SERVER', HOST:SERVER and "
-        "HOST SERVER, as two words, say the same; may be repeated",
+        help="the folder HOST of this machine is the folder SERVER of the server; also written 'HOST -> SERVER', "
+        "HOST:SERVER, or HOST SERVER as two words; may be repeated",
     )
     server.add_argument("--offline", action="store_true", help="send no request: answer from the store")
     server.add_argument(
         "--deadline",
         type=values.seconds,
         metavar="SECONDS",
-        help="how long a question may take; default: no limit, but a server that cannot be reached is retried for 3 "
+        help="how long a question may take; default: no limit. A server that cannot be reached is retried for 3 "
         "seconds at most, by warm for 30, by doctor not at all",
     )
     server.add_argument(

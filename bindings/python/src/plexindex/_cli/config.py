@@ -37,12 +37,11 @@ server, token and folder are looked for in this order:
          user = ann
          mappings =
              /mnt/media -> /data/media
-Quotes around a value of [plexindex] are removed. A name that is not among these causes a warning.
-A token is sent only to the server that it stands beside. A user's name holds for a token
-from the same place or from a later one.
-The command of --token-command runs at each start, for 60 seconds at most, and again when the server refuses the
-token or it expired. If it fails at the start, the exit code is 2. The folder is ~/.cache/plexindex where none is
-named."""
+The default folder is ~/.cache/plexindex.
+Quotes around a value of [plexindex] are removed. An unknown name there causes a warning.
+A token is sent only to the server that the same place names.
+A user's name is used for a token from the same place or a later one.
+If the command of --token-command fails at the start, the exit code is 2."""
 
 
 def _rules_for(host: str, server: str) -> list[tuple[str, str]]:
