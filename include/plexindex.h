@@ -121,10 +121,8 @@
 // plexindex_item.flags:
 #define PLEXINDEX_ITEM_PATH_NOT_UTF8 0x1 // `path` is not valid UTF-8.
 #define PLEXINDEX_ITEM_KEY_ONLY 0x2 // only the key is known. The match was recorded, and no listing holds the item.
-// plexindex_list_items_not_on_disk() did not find the file `path` on this machine.
-#define PLEXINDEX_ITEM_FILE_MISSING 0x4
-// plexindex_list_items_not_on_disk() could not look for the file, by its rights for example.
-#define PLEXINDEX_ITEM_FILE_UNKNOWN 0x8
+#define PLEXINDEX_ITEM_FILE_MISSING 0x4 // plexindex_list_items_not_on_disk() did not find `path` on this machine.
+#define PLEXINDEX_ITEM_FILE_UNKNOWN 0x8 // plexindex_list_items_not_on_disk() could not look for it.
 
 // plexindex_item.kind:
 #define PLEXINDEX_KIND_OTHER 0 // another type.
@@ -155,9 +153,8 @@
 #define PLEXINDEX_LOG_INFO 3 // also what is done, such as fetches, refreshes and invalidated libraries.
 #define PLEXINDEX_LOG_DEBUG 4 // everything, with full paths.
 
-// The outcome of a call. The numbers are part of the ABI: none changes or is reused.
-//
-// 0 is success, 1 to 99 are answers, then come errors: 100 the caller, 200 the store, 300 the server, 400 libraries.
+// The outcome of a call. The numbers are part of the ABI: none changes or is reused. 0 is success, 1 to 99 are answers.
+// Then come errors: from 100 on the caller's, 200 of the store, 300 of the server, 400 of libraries.
 typedef enum plexindex_status {
     PLEXINDEX_OK = 0, // Success; for a match: one item.
     PLEXINDEX_NOT_FOUND = 1, // No item has this path, GUID or title; the answer says why.
@@ -196,11 +193,10 @@ typedef enum plexindex_status {
 // An open index: from plexindex_open() to plexindex_close(). Any number of threads may use it at once.
 typedef struct plexindex_handle plexindex_handle;
 
-// A library of an index, or all of them, from plexindex_get_library(). It belongs to the index: the caller does not
-// free it, and it is valid until plexindex_close(). Any number of threads may use it at once.
+// A library of an index, or all of them, from plexindex_get_library(). It belongs to the index until plexindex_close().
 typedef struct plexindex_library_handle plexindex_library_handle;
 
-// A text or a path given to plexindex: raw bytes, read during the call only. A `length` of 0: nothing is given.
+// A text or a path: raw bytes. One that is given to plexindex is read during the call only, and 0 bytes are no text.
 typedef struct plexindex_bytes {
     const char *data; // The first byte; may be NULL when `length` is 0.
     size_t length; // How many bytes.
@@ -221,8 +217,8 @@ typedef struct plexindex_mapping {
 //
 // As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
 // and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
-// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. It may
-// be the answer's buffer too, which then holds this text after a failure. No text given to the call may lie in it.
+// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. The same
+// buffer may be given for the answer and for `error`. Texts that are given to the call must not lie in it.
 typedef struct plexindex_buffer {
     void *data; // The caller's memory.
     size_t capacity; // Its size in bytes.
@@ -230,7 +226,7 @@ typedef struct plexindex_buffer {
 } plexindex_buffer;
 
 // Gives a new token after the server refused the present one (401) or said that it expired (498). Write it to
-// `token->data`, which has room for `token->capacity` bytes (16,384), write its length to `token->length`, and return
+// `token->data`, which has room for `token->capacity` bytes (65,536), write its length to `token->length`, and return
 // 0. Any other result, or the same token, says that there is no new token now.
 //
 // It runs on the thread of the call that the server refused. With a new token that call is made once more. Without a
@@ -261,7 +257,7 @@ typedef struct plexindex_options {
     uint64_t matches_limit; // Bytes that recorded matches may take; the oldest are removed first. 0: 52,428,800.
     uint32_t flags; // PLEXINDEX_OPEN_* flags, or'ed.
     uint32_t page_size; // Rows of a listing in one request, 1 to 1,000. 0: 1,000.
-    int32_t log_level; // PLEXINDEX_LOG_*. The process has one: that of the last index opened. 0: warnings.
+    int32_t log_level; // PLEXINDEX_LOG_*. It holds for the whole process, until the next index is opened. 0: warnings.
     uint32_t reserved; // Zero.
     const plexindex_mapping *mappings; // Rules between the host's paths and the server's.
     size_t mappings_count; // How many rules.
@@ -298,7 +294,7 @@ typedef int32_t (*plexindex_progress_fn)(void *user, const plexindex_progress *p
 // A query. Begin with plexindex_query_init().
 typedef struct plexindex_query {
     size_t size; // sizeof(plexindex_query).
-    const plexindex_library_handle *library; // The library; NULL for all of them.
+    const plexindex_library_handle *library; // A library of the call's handle, or NULL.
     plexindex_bytes text; // The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
     // Milliseconds that the call may take; offline, wait for others. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
     int64_t deadline_ms;
@@ -522,8 +518,9 @@ const plexindex_item *plexindex_get_candidate(const plexindex_buffer *block, con
 // A text of a block, such as `&item->title`, NUL-terminated. NULL when there is none. An empty text is not NULL.
 const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_text *text);
 
-// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first,
-// unless a complete listing lacks the key, which is not checked here.
+// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first. The
+// key is not checked, since the item may be newer than the listing. While a complete listing lacks it, the match does
+// not answer, and the message of a query says so.
 //
 // `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key, `/library/metadata/` and its
 // rating key, or the rating key alone. Plex's rating keys are digits. Refused here and wherever a key is given: no or
@@ -531,7 +528,8 @@ const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_te
 //
 // Returns PLEXINDEX_OK once the match is stored, for every process. The server is asked only for a library that the
 // store does not know, until `deadline_ms` (as plexindex_query.deadline_ms) passes: then PLEXINDEX_TIMEOUT, and nothing
-// is recorded. Its other errors and PLEXINDEX_LIBRARY_NOT_FOUND may come too.
+// is recorded. Its other errors and PLEXINDEX_LIBRARY_NOT_FOUND may come too. No function ends this call: without a
+// deadline it ends when the server was away for `options.retry_ms`, or silent for `options.read_timeout_ms`.
 int32_t plexindex_record_match(const plexindex_library_handle *library, const char *path, size_t path_length,
                                const char *key, size_t key_length, int64_t deadline_ms, plexindex_buffer *error);
 

@@ -73,7 +73,8 @@ typedef struct plexindex_table_handle plexindex_table_handle;
 // writes `walk` and `files` and leaves the rest.
 typedef struct plexindex_walk_request {
     size_t size; // sizeof(plexindex_walk_request).
-    const plexindex_library_handle *library; // One library, or all. Folders of other libraries only are not reported.
+    // Of one library, or of all. Folders that only other libraries have are no findings.
+    const plexindex_library_handle *library;
     // The folders and files to read. Each is two texts, each followed by a NUL: `folder`, `twin_folder`, `file` or
     // `twin_file`, and the full path.
     plexindex_bytes folders;
@@ -229,12 +230,12 @@ int32_t plexindex_match_folder(const plexindex_handle *handle, const plexindex_q
 
 // The items with files below a folder, one page a call, in the order of their paths. Sends no request.
 //
-// `library`: one, or all. `path`: the folder, found as by plexindex_match_folder(); one that is found by its end
-// counts with PLEXINDEX_CONFIDENCE_HIGH only. `after`: the `path` of the last candidate of the page before; NULL and
-// 0 for the first page. It may lie in `out_page`; then PLEXINDEX_BUFFER_TOO_SMALL destroys it, so copy it unless the
-// buffer is large enough. `limit`: files of a page, 1 to 10,000. A page has more where its last file is of several
-// items. `out_page`: a block with one answer whose candidates are the items, once for each of their files below the
-// folder, with that file as `path`.
+// `library`: a handle of one library, or of all. `path`: the folder, found as by plexindex_match_folder(); one that is
+// found by its end counts with PLEXINDEX_CONFIDENCE_HIGH only. `after`: the `path` of the last candidate of the page
+// before; NULL and 0 for the first page. Give a copy of it: PLEXINDEX_BUFFER_TOO_SMALL overwrites the page before.
+// `limit`: files of a page, 1 to 10,000. A page has more where its last file is of several items. `out_page`: a block
+// with one answer whose candidates are the items, once for each of their files below the folder, with that file as
+// `path`.
 //
 // A change between two pages moves no file that was not changed itself: none comes twice, none is missed.
 //
@@ -264,8 +265,8 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 //
 // 1. The first call has `walk` 0, and a list of the folders to walk, or the first of them.
 // 2. The list of each further call begins with the `folder` and `twin_folder` findings of the call before, in their
-//    order. Folders to walk that no call was given yet stand at its end. In this order the walk reads folders by their
-//    names, and the list stays short. The list is a copy: the call writes its findings over those of the call before.
+//    order. If the first list left folders out, they follow. In this order the walk reads folders by their names, and
+//    the list stays short. The list must be a copy: the call overwrites the findings of the call before.
 // 3. When there is nothing for that list and `walk` is not 0, the next call has an empty list. It reads the targets of
 //    links. If it reports folders, go on with step 2, else with this one.
 // 4. The walk is over when the call leaves 0 in `walk`.
@@ -359,8 +360,8 @@ int32_t plexindex_watch_stop(const plexindex_handle *handle, plexindex_buffer *e
 // Precondition: `handle` must be NULL or open; `body` NULL or valid.
 int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_t body_length, plexindex_buffer *error);
 
-// The feed: items that were added, removed, changed or moved since a cursor was given, in the order in which the
-// index learned it, from any process. Sends no request: plexindex_refresh() asks the server.
+// The feed: the items that were added, removed, changed or moved after a cursor, oldest first, whichever process
+// learned of it. Sends no request: plexindex_refresh() asks the server.
 //
 // `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
 // and its cursor is that of now; with PLEXINDEX_QUERY_FULL too, all items come first, as additions: that flag is
@@ -399,9 +400,9 @@ int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_
 int32_t plexindex_list_changes(const plexindex_handle *handle, const plexindex_query *query, size_t limit,
                                plexindex_buffer *out_page, plexindex_buffer *error);
 
-// Waits until the feed has something since a cursor, or until the server has to be asked first: a listing has
-// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes(). Expired listings and
-// events end the waits of a handle at most once a second. Sends no request.
+// Waits until the feed has a change after a cursor, or until a refresh is due, because a listing has expired or an
+// event came (plexindex_watch_start()). Then call plexindex_refresh() and plexindex_list_changes(). A due refresh ends
+// no more than one wait of a handle in a second, also when refreshing fails. Sends no request.
 //
 // `query`: `library` and `text` as for plexindex_list_changes(), with a cursor. `deadline_ms` ends the wait.
 // `progress` is called every 200 ms, after a signal handler ran in this thread, and by plexindex_wake_waiting(): what
@@ -421,7 +422,8 @@ int32_t plexindex_wake_waiting(const plexindex_handle *handle, plexindex_buffer 
 
 // Gives many items the same values, with one request for each hundred items of a type. Sends no request when the edit
 // has no items or changes, or when one of the items does not exist. The first failed request ends the call. Before an
-// edited item is answered again, one request verifies it. Recorded matches stay.
+// edited item is answered again, one request verifies it. Recorded matches stay. No function ends this call: give a
+// deadline. Without one a request ends when the server is silent for `options.read_timeout_ms`.
 //
 // `out_report`: may be NULL. It is filled in also when the call fails, unless an argument was refused.
 //
@@ -491,9 +493,9 @@ int32_t plexindex_table_write(const plexindex_handle *handle, const plexindex_ta
 
 // Lists the names of a table's entries, one a call, in the order of their bytes, without expired ones.
 //
-// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. It may lie in
-// `out_name`, which keeps it after PLEXINDEX_BUFFER_TOO_SMALL; plexindex_buffer_grow() may move it. `out_name`: the
-// next name, followed by a NUL that `length` does not count.
+// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. The name may
+// stay in the memory of `out_name`. PLEXINDEX_BUFFER_TOO_SMALL does not change that memory, but plexindex_buffer_grow()
+// may move it. `out_name`: the next name.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL;
 // PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
@@ -583,8 +585,8 @@ static inline int plexindex_is_folder(const plexindex_finding *finding)
 //             if (!plexindex_is_folder(&finding)) use(finding.kind, finding.path);
 //     } while (status == PLEXINDEX_OK && plexindex_continue_walk(&walk, &findings, &folders));
 //
-// `walk`: receives the list; folders that no call was given yet have to be appended. `findings`: what the call found.
-// `folders`: memory for the list, from malloc or zeroed; plexindex_buffer_free() releases it.
+// `walk`: receives the list. If the first call was given only some of the folders to walk, append others to the list.
+// `findings`: what the call found. `folders`: memory for the list, from malloc or zeroed, for plexindex_buffer_free().
 //
 // Returns 1 if the walk goes on; 0 when it is over, and without memory, with `walk->walk` not 0.
 static inline int plexindex_continue_walk(plexindex_walk_request *walk, const plexindex_buffer *findings,

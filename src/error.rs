@@ -6,9 +6,8 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The outcome of a call. The numbers are part of the ABI: none changes or is reused.
-///
-/// 0 is success, 1 to 99 are answers, then come errors: 100 the caller, 200 the store, 300 the server, 400 libraries.
+/// The outcome of a call. The numbers are part of the ABI: none changes or is reused. 0 is success, 1 to 99 are answers.
+/// Then come errors: from 100 on the caller's, 200 of the store, 300 of the server, 400 of libraries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(i32)]
 #[non_exhaustive]

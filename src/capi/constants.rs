@@ -116,9 +116,9 @@ pub const PLEXINDEX_ANSWER_STALE: u8 = 1;
 pub const PLEXINDEX_ITEM_PATH_NOT_UTF8: u32 = 1;
 /// plexindex_item.flags: only the key is known. The match was recorded, and no listing holds the item.
 pub const PLEXINDEX_ITEM_KEY_ONLY: u32 = 2;
-/// plexindex_item.flags: plexindex_list_items_not_on_disk() did not find the file `path` on this machine.
+/// plexindex_item.flags: plexindex_list_items_not_on_disk() did not find `path` on this machine.
 pub const PLEXINDEX_ITEM_FILE_MISSING: u32 = 4;
-/// plexindex_item.flags: plexindex_list_items_not_on_disk() could not look for the file, by its rights for example.
+/// plexindex_item.flags: plexindex_list_items_not_on_disk() could not look for it.
 pub const PLEXINDEX_ITEM_FILE_UNKNOWN: u32 = 8;
 
 /// plexindex_item.kind: another type.

@@ -75,8 +75,8 @@ static inline int plexindex_is_folder(const plexindex_finding *finding)
 //             if (!plexindex_is_folder(&finding)) use(finding.kind, finding.path);
 //     } while (status == PLEXINDEX_OK && plexindex_continue_walk(&walk, &findings, &folders));
 //
-// `walk`: receives the list; folders that no call was given yet have to be appended. `findings`: what the call found.
-// `folders`: memory for the list, from malloc or zeroed; plexindex_buffer_free() releases it.
+// `walk`: receives the list. If the first call was given only some of the folders to walk, append others to the list.
+// `findings`: what the call found. `folders`: memory for the list, from malloc or zeroed, for plexindex_buffer_free().
 //
 // Returns 1 if the walk goes on; 0 when it is over, and without memory, with `walk->walk` not 0.
 static inline int plexindex_continue_walk(plexindex_walk_request *walk, const plexindex_buffer *findings,

@@ -9,13 +9,12 @@ pub struct Handle {
     _private: [u8; 0],
 }
 
-/// A library of an index, or all of them, from plexindex_get_library(). It belongs to the index: the caller does not
-/// free it, and it is valid until plexindex_close(). Any number of threads may use it at once.
+/// A library of an index, or all of them, from plexindex_get_library(). It belongs to the index until plexindex_close().
 pub struct LibraryHandle {
     _private: [u8; 0],
 }
 
-/// A text or a path given to plexindex: raw bytes, read during the call only. A `length` of 0: nothing is given.
+/// A text or a path: raw bytes. One that is given to plexindex is read during the call only, and 0 bytes are no text.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Bytes {
@@ -76,7 +75,7 @@ pub struct OptionsRecord {
     pub flags: u32,
     /// Rows of a listing in one request, 1 to 1,000. 0: 1,000.
     pub page_size: u32,
-    /// PLEXINDEX_LOG_*. The process has one: that of the last index opened. 0: warnings.
+    /// PLEXINDEX_LOG_*. It holds for the whole process, until the next index is opened. 0: warnings.
     pub log_level: i32,
     /// Zero.
     pub reserved: u32,
@@ -105,7 +104,7 @@ pub struct OptionsRecord {
 pub struct QueryRecord {
     /// sizeof(plexindex_query).
     pub size: usize,
-    /// The library; NULL for all of them.
+    /// A library of the call's handle, or NULL.
     pub library: *const LibraryHandle,
     /// The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
     pub text: Bytes,
@@ -147,7 +146,7 @@ pub struct ProgressRecord {
 pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const ProgressRecord) -> i32;
 
 /// Gives a new token after the server refused the present one (401) or said that it expired (498). Write it to
-/// `token->data`, which has room for `token->capacity` bytes (16,384), write its length to `token->length`, and return
+/// `token->data`, which has room for `token->capacity` bytes (65,536), write its length to `token->length`, and return
 /// 0. Any other result, or the same token, says that there is no new token now.
 ///
 /// It runs on the thread of the call that the server refused. With a new token that call is made once more. Without a
@@ -167,8 +166,8 @@ pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *c
 ///
 /// As `error`, the last argument of every function that can fail, it receives the text of this call's error: UTF-8,
 /// and a NUL that `length` does not count. It may be NULL, and its `data` need not be aligned. `length` is 0 after a
-/// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. It may
-/// be the answer's buffer too, which then holds this text after a failure. No text given to the call may lie in it.
+/// call that did not fail. A text that does not fit is cut and ends in `…`; `length` is the whole length then. The same
+/// buffer may be given for the answer and for `error`. Texts that are given to the call must not lie in it.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct Buffer {

@@ -64,7 +64,7 @@ pub struct EditReportRecord {
 pub struct WalkRecord {
     /// sizeof(plexindex_walk_request).
     pub size: usize,
-    /// One library, or all. Folders of other libraries only are not reported.
+    /// Of one library, or of all. Folders that only other libraries have are no findings.
     pub library: *const LibraryHandle,
     /// The folders and files to read. Each is two texts, each followed by a NUL: `folder`, `twin_folder`, `file` or
     /// `twin_file`, and the full path.

@@ -26,8 +26,8 @@ const NAMES: usize = 1_000;
 ///
 /// 1. The first call has `walk` 0, and a list of the folders to walk, or the first of them.
 /// 2. The list of each further call begins with the `folder` and `twin_folder` findings of the call before, in their
-///    order. Folders to walk that no call was given yet stand at its end. In this order the walk reads folders by their
-///    names, and the list stays short. The list is a copy: the call writes its findings over those of the call before.
+///    order. If the first list left folders out, they follow. In this order the walk reads folders by their names, and
+///    the list stays short. The list must be a copy: the call overwrites the findings of the call before.
 /// 3. When there is nothing for that list and `walk` is not 0, the next call has an empty list. It reads the targets of
 ///    links. If it reports folders, go on with step 2, else with this one.
 /// 4. The walk is over when the call leaves 0 in `walk`.

@@ -6,7 +6,8 @@ use crate::capi::types::{Buffer, EditRecord, EditReportRecord};
 
 /// Gives many items the same values, with one request for each hundred items of a type. Sends no request when the edit
 /// has no items or changes, or when one of the items does not exist. The first failed request ends the call. Before an
-/// edited item is answered again, one request verifies it. Recorded matches stay.
+/// edited item is answered again, one request verifies it. Recorded matches stay. No function ends this call: give a
+/// deadline. Without one a request ends when the server is silent for `options.read_timeout_ms`.
 ///
 /// `out_report`: may be NULL. It is filled in also when the call fails, unless an argument was refused.
 ///

@@ -12,8 +12,8 @@ use crate::capi::types::{Buffer, Handle, QueryRecord};
 use crate::error::Status;
 use crate::query::ChangePage;
 
-/// The feed: items that were added, removed, changed or moved since a cursor was given, in the order in which the
-/// index learned it, from any process. Sends no request: plexindex_refresh() asks the server.
+/// The feed: the items that were added, removed, changed or moved after a cursor, oldest first, whichever process
+/// learned of it. Sends no request: plexindex_refresh() asks the server.
 ///
 /// `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
 /// and its cursor is that of now; with PLEXINDEX_QUERY_FULL too, all items come first, as additions: that flag is
@@ -101,9 +101,9 @@ fn bytes_of(path: Option<&PathBuf>) -> &[u8] {
     path.map_or(&[], |path| path.as_os_str().as_encoded_bytes())
 }
 
-/// Waits until the feed has something since a cursor, or until the server has to be asked first: a listing has
-/// expired, or an event came. Then call plexindex_refresh() and plexindex_list_changes(). Expired listings and
-/// events end the waits of a handle at most once a second. Sends no request.
+/// Waits until the feed has a change after a cursor, or until a refresh is due, because a listing has expired or an
+/// event came (plexindex_watch_start()). Then call plexindex_refresh() and plexindex_list_changes(). A due refresh ends
+/// no more than one wait of a handle in a second, also when refreshing fails. Sends no request.
 ///
 /// `query`: `library` and `text` as for plexindex_list_changes(), with a cursor. `deadline_ms` ends the wait.
 /// `progress` is called every 200 ms, after a signal handler ran in this thread, and by plexindex_wake_waiting(): what

@@ -134,12 +134,12 @@ pub unsafe extern "C" fn plexindex_match_folder(
 
 /// The items with files below a folder, one page a call, in the order of their paths. Sends no request.
 ///
-/// `library`: one, or all. `path`: the folder, found as by plexindex_match_folder(); one that is found by its end
-/// counts with PLEXINDEX_CONFIDENCE_HIGH only. `after`: the `path` of the last candidate of the page before; NULL and
-/// 0 for the first page. It may lie in `out_page`; then PLEXINDEX_BUFFER_TOO_SMALL destroys it, so copy it unless the
-/// buffer is large enough. `limit`: files of a page, 1 to 10,000. A page has more where its last file is of several
-/// items. `out_page`: a block with one answer whose candidates are the items, once for each of their files below the
-/// folder, with that file as `path`.
+/// `library`: a handle of one library, or of all. `path`: the folder, found as by plexindex_match_folder(); one that is
+/// found by its end counts with PLEXINDEX_CONFIDENCE_HIGH only. `after`: the `path` of the last candidate of the page
+/// before; NULL and 0 for the first page. Give a copy of it: PLEXINDEX_BUFFER_TOO_SMALL overwrites the page before.
+/// `limit`: files of a page, 1 to 10,000. A page has more where its last file is of several items. `out_page`: a block
+/// with one answer whose candidates are the items, once for each of their files below the folder, with that file as
+/// `path`.
 ///
 /// A change between two pages moves no file that was not changed itself: none comes twice, none is missed.
 ///

@@ -9,8 +9,9 @@ use crate::capi::strings::{bytes, path_bytes, split_pairs, utf8};
 use crate::capi::types::{Buffer, Handle, LibraryHandle};
 use crate::platform::files;
 
-/// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first,
-/// unless a complete listing lacks the key, which is not checked here.
+/// Records that the item with this key has this path. A recorded match is stored, never expires, and answers first. The
+/// key is not checked, since the item may be newer than the listing. While a complete listing lacks it, the match does
+/// not answer, and the message of a query says so.
 ///
 /// `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key, `/library/metadata/` and its
 /// rating key, or the rating key alone. Plex's rating keys are digits. Refused here and wherever a key is given: no or
@@ -18,7 +19,8 @@ use crate::platform::files;
 ///
 /// Returns PLEXINDEX_OK once the match is stored, for every process. The server is asked only for a library that the
 /// store does not know, until `deadline_ms` (as plexindex_query.deadline_ms) passes: then PLEXINDEX_TIMEOUT, and nothing
-/// is recorded. Its other errors and PLEXINDEX_LIBRARY_NOT_FOUND may come too.
+/// is recorded. Its other errors and PLEXINDEX_LIBRARY_NOT_FOUND may come too. No function ends this call: without a
+/// deadline it ends when the server was away for `options.retry_ms`, or silent for `options.read_timeout_ms`.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `library` must be a handle of an open index.

@@ -247,9 +247,9 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
 
 /// Lists the names of a table's entries, one a call, in the order of their bytes, without expired ones.
 ///
-/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. It may lie in
-/// `out_name`, which keeps it after PLEXINDEX_BUFFER_TOO_SMALL; plexindex_buffer_grow() may move it. `out_name`: the
-/// next name, followed by a NUL that `length` does not count.
+/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. The name may
+/// stay in the memory of `out_name`. PLEXINDEX_BUFFER_TOO_SMALL does not change that memory, but plexindex_buffer_grow()
+/// may move it. `out_name`: the next name.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL;
 /// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
