@@ -8,11 +8,12 @@
  * Errors: a function that can fail returns a status, a value of enum plexindex_status as int32_t. 0 is success, 1 to 99
  *   are answers that are no errors, from 100 on are errors. Its last argument, `error`, receives the text of the error;
  *   it may be NULL. Outputs, called out_*, are written on success only, unless a comment says otherwise.
- * Pointers: each must be NULL or valid, each handle open. A NULL that may not be gives PLEXINDEX_NULL_POINTER. A handle
- *   of a library or table knows its index; a query's library must be of the call's handle. `x_length` is the length of
- *   the text `x` in bytes. A text given needs no NUL unless a comment says so; a text or JSON received has one, which
- *   `length` does not count. Longer texts than these are refused before they are copied: paths and mappings 32,767
- *   bytes, tokens 65,536, keys 255, cursors 200, titles, GUIDs, names of libraries, server_url and user 4,096.
+ * Pointers: each must be NULL or valid, each handle open. A NULL that may not be gives PLEXINDEX_NULL_POINTER. A NULL
+ *   library means all libraries in a query, and is refused elsewhere. A handle of a library or table knows its index.
+ * Texts: `x_length` is the length of the text `x` in bytes. A text given needs no NUL unless a comment says so. A text
+ *   or JSON received, by callbacks too, is NUL-terminated; `length` does not count the NUL. An empty one is "". Longer
+ *   texts than these are refused before they are copied: paths and mappings 32,767 bytes, tokens 65,536, keys 255,
+ *   cursors 200, titles, GUIDs, names of libraries, server_url and user 4,096.
  * Threads: any number of threads may use a handle at once. Callbacks run on the thread that makes the call.
  * Memory: the caller frees nothing that plexindex gives out, except the handle, with plexindex_close(). Strings and
  *   structs given to a function are read during the call only.
@@ -276,7 +277,7 @@ typedef struct plexindex_options {
 // How far a fetch has come. Valid during the callback only.
 typedef struct plexindex_progress {
     size_t size; // sizeof(plexindex_progress) as this library knows it.
-    plexindex_bytes library; // The library's title, UTF-8; empty while the call waits for something else.
+    plexindex_bytes library; // The library's title, UTF-8; "" while the call waits for something else.
     uint64_t items; // Items fetched so far, including those of an earlier fetch that was interrupted.
     uint64_t total; // Items in all, as the server reports; 0 when it does not.
     uint64_t elapsed_ms; // Milliseconds since this call began to fetch.
@@ -386,8 +387,8 @@ typedef struct plexindex_stats {
     char last_failure[512]; // Why an old answer was given last: UTF-8, NUL-terminated, perhaps cut. Empty: never.
 } plexindex_stats;
 
-// Receives a log line on the thread of plexindex_drain_log(). `message`: UTF-8, without a NUL, valid during the call
-// only; no token, and a full path only with PLEXINDEX_LOG_DEBUG. It must return, as plexindex_progress_fn must.
+// Receives a log line on the thread of plexindex_drain_log(). `message` is UTF-8, and valid during the call only. It
+// holds no token, and full paths only at PLEXINDEX_LOG_DEBUG. The callback must return: see plexindex_progress_fn.
 typedef void (*plexindex_log_fn)(void *user, int32_t level, const char *message, size_t length);
 
 // The head of a block of answers, at the first byte of the buffer.

@@ -116,12 +116,12 @@ fn progress_callback(
     let caller = Caller(handle, user);
     move |progress| {
         let caller = &caller;
-        let title = progress.library.unwrap_or_default();
+        let title = format!("{}\0", progress.library.unwrap_or_default());
         let record = types::ProgressRecord {
             size: size_of::<types::ProgressRecord>(),
             library: Bytes {
                 data: title.as_ptr().cast(),
-                length: title.len(),
+                length: title.len() - 1, // without the NUL
             },
             items: progress.items,
             total: progress.total.unwrap_or(0),

@@ -126,7 +126,7 @@ pub struct QueryRecord {
 pub struct ProgressRecord {
     /// sizeof(plexindex_progress) as this library knows it.
     pub size: usize,
-    /// The library's title, UTF-8; empty while the call waits for something else.
+    /// The library's title, UTF-8; "" while the call waits for something else.
     pub library: Bytes,
     /// Items fetched so far, including those of an earlier fetch that was interrupted.
     pub items: u64,
@@ -156,8 +156,8 @@ pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const P
 /// renew the token. It may make other calls, and must return, as plexindex_progress_fn says.
 pub type RenewTokenFn = unsafe extern "C" fn(user: *mut c_void, token: *mut Buffer) -> i32;
 
-/// Receives a log line on the thread of plexindex_drain_log(). `message`: UTF-8, without a NUL, valid during the call
-/// only; no token, and a full path only with PLEXINDEX_LOG_DEBUG. It must return, as plexindex_progress_fn must.
+/// Receives a log line on the thread of plexindex_drain_log(). `message` is UTF-8, and valid during the call only. It
+/// holds no token, and full paths only at PLEXINDEX_LOG_DEBUG. The callback must return: see plexindex_progress_fn.
 pub type LogFn = unsafe extern "C" fn(user: *mut c_void, level: i32, message: *const c_char, length: usize);
 
 /// The caller's memory for an answer. `data` must be aligned to 8 bytes, as malloc's memory is, and may be NULL when

@@ -129,6 +129,7 @@ static int32_t told_to_end(void *user, const plexindex_progress *progress)
 {
     struct waiting *waiting = user;
     CHECK(progress->library.length == 0 && progress->items == 0 && progress->total == 0);
+    CHECK(strcmp(progress->library.data, "") == 0);
     CHECK(pthread_equal(pthread_self(), waiting->thread));
     atomic_fetch_add(&waiting->calls, 1);
     return atomic_load(&waiting->ends);

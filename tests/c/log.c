@@ -36,7 +36,7 @@ static void receive(void *user, int32_t level, const char *message, size_t lengt
     struct received *received = user;
     CHECK(pthread_equal(pthread_self(), received->thread));
     CHECK(level >= PLEXINDEX_LOG_ERROR && level <= PLEXINDEX_LOG_DEBUG);
-    CHECK(length > 0);
+    CHECK(length > 0 && strlen(message) == length);
     if (holds(message, length, token)) {
         FAIL("the token stands in a log line: %.*s", (int)length, message);
     }

@@ -40,6 +40,7 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     CHECK(!watcher->has_stopped);
     CHECK(pthread_equal(pthread_self(), watcher->thread));
     CHECK(progress->size >= sizeof *progress);
+    CHECK(strlen(progress->library.data) == progress->library.length);
     if (progress->library.length == 0) {
         /* A slow machine: the server is still asked for its libraries. */
         CHECK(progress->items == 0 && progress->total == 0);
@@ -68,6 +69,7 @@ static int32_t fetch_within(void *user, const plexindex_progress *progress)
 {
     struct watcher *watcher = user;
     plexindex_query query = query_of(watcher->movies, NULL);
+    CHECK(strlen(progress->library.data) == progress->library.length);
     if (progress->library.length == 0 || watcher->calls++ > 0) {
         return 0;
     }

@@ -3,7 +3,7 @@
 use std::ffi::{c_char, c_void};
 
 use crate::capi::guard::guard;
-use crate::capi::log_ring;
+use crate::capi::log_ring::{self, LogLine};
 use crate::capi::types::{Buffer, LogFn};
 use crate::error::{Error, Status};
 use crate::platform::thread::call_host;
@@ -21,9 +21,11 @@ pub unsafe extern "C" fn plexindex_drain_log(receive: Option<LogFn>, user: *mut 
         // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `call_host`.
         let receive: unsafe extern "C-unwind" fn(*mut c_void, i32, *const c_char, usize) =
             unsafe { std::mem::transmute(receive) };
-        for line in log_ring::drain() {
-            // SAFETY: the caller's promise; the line outlives the call.
-            call_host(|| unsafe { receive(user, line.level, line.text.as_ptr().cast(), line.text.len()) });
+        for LogLine { level, text } in log_ring::drain() {
+            // An inner NUL would hide the rest from C.
+            let text = text.replace('\0', "\u{FFFD}") + "\0";
+            // SAFETY: the caller's promise; the text outlives the call.
+            call_host(|| unsafe { receive(user, level, text.as_ptr().cast(), text.len() - 1) });
         }
         Ok(Status::Ok)
     })
