@@ -652,9 +652,10 @@ static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status
     return 1;
 }
 
-// Releases the memory of plexindex_buffer_grow(), and empties the buffer.
+// Releases the memory of plexindex_buffer_grow(), and empties the buffer. NULL is fine.
 static inline void plexindex_buffer_free(plexindex_buffer *buffer)
 {
+    if (buffer == NULL) return;
     free(buffer->data);
     buffer->data = NULL;
     buffer->capacity = buffer->length = 0;

@@ -76,6 +76,9 @@ static void no_blocks(const plexindex_buffer *block)
     CHECK(plexindex_get_answer(block, 1) == NULL);
     CHECK(plexindex_get_answer(block, SIZE_MAX) == NULL);
     CHECK(plexindex_get_item(block, NULL) == NULL);
+    /* `&item->path` without an item. */
+    CHECK(plexindex_get_text(block, (const plexindex_text *)offsetof(plexindex_item, path)) == NULL);
+    plexindex_buffer_free(NULL);
     CHECK(plexindex_get_item(NULL, answer) == NULL);
     CHECK(plexindex_get_candidate(block, NULL, 0) == NULL);
     CHECK(plexindex_get_candidate(block, answer, SIZE_MAX) == NULL);

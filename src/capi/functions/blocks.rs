@@ -83,11 +83,14 @@ pub unsafe extern "C" fn plexindex_get_text(block: *const Buffer, text: *const T
     })
 }
 
+/// No memory begins below this address: such a pointer is a field of a NULL struct, as `&item->path` without an item.
+const LOWEST: usize = 4096;
+
 /// A struct of the caller's, wherever it lies.
 ///
 /// # Safety
-/// `given` must be NULL or valid.
+/// `given` must be NULL, a field of a NULL struct, or valid.
 unsafe fn copied<T: Copy>(given: *const T) -> Option<T> {
     // SAFETY: the caller's promise.
-    (!given.is_null()).then(|| unsafe { given.read_unaligned() })
+    (given.addr() >= LOWEST).then(|| unsafe { given.read_unaligned() })
 }
