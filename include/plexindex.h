@@ -483,8 +483,8 @@ int32_t plexindex_match_path(const plexindex_handle *handle, const plexindex_que
 //
 // `query`: `text` holds `count` paths, each followed by a NUL.
 //
-// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; PLEXINDEX_BUFFER_TOO_SMALL: enlarge
-// the buffer and call again; an error that concerns all paths.
+// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; PLEXINDEX_BUFFER_TOO_SMALL; an error
+// that concerns all paths. Less memory than `text` takes and 384 bytes for each path is refused before any work.
 int32_t plexindex_match_paths(const plexindex_handle *handle, const plexindex_query *query, size_t count,
                               plexindex_buffer *out_answers, plexindex_buffer *error);
 

@@ -58,12 +58,21 @@ pub const LEAST_MEMORY: usize = 4096;
 /// Refuses a buffer that is too small for most answers, before any work: the call with a larger one would ask the server
 /// again, and its deadline would begin anew.
 pub fn check_memory(buffer: &mut Buffer) -> Result<()> {
+    check_room(buffer, LEAST_MEMORY)
+}
+
+/// [`check_memory`] for the answers of `count` paths of so many bytes together.
+pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Result<()> {
+    check_room(buffer, LEAST_MEMORY.max(count * 384 + bytes))
+}
+
+fn check_room(buffer: &mut Buffer, least: usize) -> Result<()> {
     room(buffer)?;
-    if buffer.capacity >= LEAST_MEMORY {
+    if buffer.capacity >= least {
         return Ok(());
     }
-    buffer.length = LEAST_MEMORY;
-    Err(too_small(LEAST_MEMORY, buffer.capacity))
+    buffer.length = least;
+    Err(too_small(least, buffer.capacity))
 }
 
 /// Writes a block of `count` answers, which `fill` adds one by one.

@@ -147,6 +147,11 @@ impl<'h> CheckedQuery<'h> {
         self.flags & c::PLEXINDEX_QUERY_PROBE != 0
     }
 
+    /// Whether the call may wait for the server, as far as the query says.
+    pub fn may_ask(&self) -> bool {
+        self.flags & (c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_OFFLINE) == 0
+    }
+
     pub fn at_once(&self) -> bool {
         self.flags & c::PLEXINDEX_QUERY_AT_ONCE != 0
     }

@@ -146,6 +146,20 @@ int main(int argc, char **argv)
 
     CHECK(items_at_once(handle, movies, &paths) == 0 && requests() == 0);
 
+    /* Memory for some answers only is refused before the server is asked. */
+    {
+        plexindex_query query = query_of(movies, NULL);
+        plexindex_buffer small = {malloc(8192), 8192, 0};
+        query.text.data = paths.data;
+        query.text.length = paths.length;
+        CHECK(small.data != NULL);
+        CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_match_paths(handle, &query, paths.count, &small, ERROR));
+        CHECK(requests() == 0 && small.length > 8192);
+        query.flags = PLEXINDEX_QUERY_OFFLINE;
+        CHECK_STATUS(PLEXINDEX_OFFLINE, plexindex_match_paths(handle, &query, paths.count, &small, ERROR));
+        plexindex_buffer_free(&small);
+    }
+
     /*
      * The first batch fetches the library, once: sections, identity, two pages, sections. The paths that should be listed
      * and are not cost one look at the clocks and one question, in two shapes.

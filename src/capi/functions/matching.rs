@@ -1,6 +1,6 @@
 //! Full answers.
 
-use crate::capi::answer::{check_memory, recount_log_lines, write_answer, write_answers};
+use crate::capi::answer::{check_memory, check_memory_for, recount_log_lines, write_answer, write_answers};
 use crate::capi::constants as c;
 use crate::capi::guard::guard_into;
 use crate::capi::query;
@@ -44,8 +44,8 @@ pub unsafe extern "C" fn plexindex_match_path(
 ///
 /// `query`: `text` holds `count` paths, each followed by a NUL.
 ///
-/// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; PLEXINDEX_BUFFER_TOO_SMALL: enlarge
-/// the buffer and call again; an error that concerns all paths.
+/// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; PLEXINDEX_BUFFER_TOO_SMALL; an error
+/// that concerns all paths. Less memory than `text` takes and 384 bytes for each path is refused before any work.
 ///
 /// # Safety
 /// As plexindex_match_path().
@@ -61,7 +61,9 @@ pub unsafe extern "C" fn plexindex_match_paths(
         // SAFETY: the caller's promise.
         let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
         let paths = split(checked.text, count, "query.text")?;
-        check_memory(answers)?;
+        if checked.may_ask() {
+            check_memory_for(answers, count, checked.text.len())?;
+        }
         write_answers(answers, count, |block| {
             if !checked.at_once() {
                 return checked.query.match_paths_with(&paths, |found| block.answer(found));
