@@ -299,7 +299,8 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer and call again with the same struct;
 // PLEXINDEX_INVALID_ARGUMENT, also for a walk that is over or that another call continues;
-// PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known, and while none is.
+// PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known, and while none is; then PLEXINDEX_UNAUTHORIZED if the
+// server refused the token.
 //
 // Precondition: pointers must be NULL or valid; `walk.library` must be a handle of an open index.
 int32_t plexindex_walk(plexindex_walk_request *walk, plexindex_buffer *out_findings, plexindex_buffer *error);
@@ -395,8 +396,8 @@ int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_
 //
 // Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when the changes since the cursor are gone, or it
 // belongs elsewhere, or to a state that a power cut or a restored copy undid: begin with an empty cursor;
-// PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was fetched;
-// PLEXINDEX_BUFFER_TOO_SMALL.
+// PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was fetched, or
+// PLEXINDEX_UNAUTHORIZED if the server refused the token; PLEXINDEX_BUFFER_TOO_SMALL.
 int32_t plexindex_list_changes(const plexindex_handle *handle, const plexindex_query *query, size_t limit,
                                plexindex_buffer *out_page, plexindex_buffer *error);
 

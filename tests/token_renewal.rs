@@ -530,6 +530,42 @@ fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_ti
 }
 
 #[test]
+fn the_feed_and_a_walk_say_that_the_token_was_refused() {
+    let at = scene(&anns(0));
+    let index = open(at.options.clone(), &at.clock);
+    let library = index.library("Movies").expect("a handle");
+    let all = QueryOptions::default();
+    let rules = support::index::Rules::of_bits(0).expect("rules");
+    let starts = support::index::WalkStarts {
+        folders: vec![(true, b"/".as_slice())],
+        ..Default::default()
+    };
+    let told = |status: Status, words: &str| {
+        let calls = [
+            ("all changes", index.changes(&all, "", true, 10).map(drop)),
+            ("changes", index.changes(&library.query(), "", false, 10).map(drop)),
+            ("a walk", library.walk(None, &starts, (rules, 100), |_| Ok(()))),
+        ];
+        for (call, done) in calls {
+            let error = done.expect_err(call);
+            assert_eq!(error.status, status, "{call}: {error}");
+            assert!(error.message.contains(words), "{call}: {error}");
+        }
+    };
+    told(Status::LibraryNotFound, "refresh");
+    expire(&at.server);
+    index.refresh(&all, false).expect_err("expired");
+    told(Status::Unauthorized, "refused the token");
+    // The server has not said anything of this one.
+    admit(&at.server, &[&anns(1)]);
+    set(&index, &anns(1));
+    told(Status::LibraryNotFound, "refresh");
+    index.refresh(&all, false).expect("admitted");
+    index.changes(&all, "", true, 10).expect("listed");
+    library.walk(None, &starts, (rules, 100), |_| Ok(())).expect("walked");
+}
+
+#[test]
 fn without_a_new_token_and_with_nothing_stored_a_call_says_that_it_was_refused() {
     let at = scene(&anns(0));
     let options = Options {

@@ -120,13 +120,18 @@ impl Queries {
             }
         }
         self.reading.catch_up_without_noting(Deadline::NONE)?;
-        self.reading.check_accepted()?;
+        self.reading
+            .check_accepted()
+            .map_err(|error| self.reading.refused_or(error))?;
         let locations = {
             let snapshot = self.reading.snapshot();
             let scope = match library.resolve(&snapshot)? {
                 Resolved::Scope(scope) if !snapshot.rows.is_empty() => scope,
                 // Without a library all files would be in none.
-                _ => return Err(library.not_stored(&snapshot, &self.reading)),
+                _ => {
+                    let error = library.not_stored(&snapshot, &self.reading);
+                    return Err(self.reading.refused_or(error));
+                }
             };
             locations(&snapshot, scope, self.reading.mappings())
         };

@@ -278,12 +278,18 @@ impl Syncing {
         };
         let done = on_worker(work, TICK, || monitor.tick(true));
         self.counters.add_time(Spent::Away, monitor.begun.elapsed());
+        let was_asked = self.request_counts() != requests;
+        match &done {
+            Ok(_) if was_asked => session.set_refused(false),
+            Err(error) if error.status == Status::Unauthorized => session.set_refused(true),
+            _ => {}
+        }
         if done.is_ok() {
             if report.fetching.load(Ordering::Relaxed) {
                 monitor.tick(false); // the last state, so that a bar can end full
             }
             // A job that sent no request has not heard from the server.
-            if self.is_local() || self.request_counts() != requests {
+            if self.is_local() || was_asked {
                 self.back_off.end();
             }
         }

@@ -88,6 +88,11 @@ pub fn readers() -> Vec<Reader> {
         .collect()
 }
 
+/// Nothing was fetched, perhaps because the server refused the token.
+fn has_nothing(error: &Error) -> bool {
+    matches!(error.status, Status::LibraryNotFound | Status::Unauthorized)
+}
+
 impl World {
     /// The processes were killed: what readers have learned since they kept it is lost.
     pub(super) fn readers_killed(&mut self) {
@@ -146,7 +151,7 @@ impl World {
                 self.readers[which].now = Place::default();
                 Ok(true)
             }
-            Err(error) if error.status == Status::LibraryNotFound => Ok(false), // nothing was fetched
+            Err(error) if has_nothing(&error) => Ok(false),
             Err(error) if self.full.is_some() && is_of_the_disk(error.status) => Ok(false),
             Err(error) => Err(format!("the feed from '{token}': {:?}: {error}", error.status)),
         }
@@ -195,7 +200,7 @@ impl World {
                     let full = anew.token.is_empty();
                     match self.handles[at].index.changes(&query, &anew.token, full, 3) {
                         // It went, or this is an empty folder in the place of one that comes back: it is still to be listed.
-                        Err(error) if error.status == Status::LibraryNotFound => {
+                        Err(error) if has_nothing(&error) => {
                             self.readers[which].now.again.insert(section, title);
                             continue 'again;
                         }

@@ -257,11 +257,15 @@ impl Queries {
             return Ok(());
         }
         let why = "no library was fetched completely yet: do so first (refresh)";
-        Err(Error::not_fetched(why))
+        Err(self.reading.refused_or(Error::not_fetched(why)))
     }
 
     /// The identity, and the library that a call names.
     fn identity_and_library(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
+        self.stored_scope(call).map_err(|error| self.reading.refused_or(error))
+    }
+
+    fn stored_scope(&self, call: &Call<'_>) -> Result<(IdentityId, Option<LibraryId>)> {
         let snapshot = self.reading.snapshot();
         let resolved = call.library.map(|library| (library, library.resolve(&snapshot)));
         let row = match resolved {

@@ -2,6 +2,7 @@
 //! that content visible to one token is never stored for another user.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::model::{Claims, Token};
@@ -13,6 +14,8 @@ pub struct Session {
     pub token: Option<Token>,
     pub(crate) claims: Option<Claims>,
     given_ms: OnceLock<i64>,
+    /// Whether the server refused it when it was last asked.
+    is_refused: AtomicBool,
 }
 
 /// The tokens of an index since it was opened.
@@ -47,6 +50,7 @@ impl Session {
             token,
             claims,
             given_ms,
+            is_refused: AtomicBool::new(false),
         })
     }
 
@@ -60,6 +64,15 @@ impl Session {
     #[must_use]
     pub fn given_ms(&self, now: impl FnOnce() -> i64) -> i64 {
         *self.given_ms.get_or_init(now)
+    }
+
+    /// Whether the server refused the token when it was last asked.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_refused(&self, is_refused: bool) {
+        self.is_refused.store(is_refused, Ordering::Relaxed);
     }
 }
 
