@@ -530,6 +530,28 @@ fn without_a_new_token_old_answers_stand_in_and_the_host_is_not_asked_all_the_ti
 }
 
 #[test]
+fn new_tokens_that_are_all_refused_are_asked_for_once_in_a_while() {
+    let at = scene(&anns(0));
+    used(&at);
+    expire(&at.server);
+    let (index, library, asked) = renewing(&at);
+    let (path, key) = path_of(&at.server, 1, 5);
+    for round in 1..=3 {
+        for _ in 0..5 {
+            let error = index.refresh(&library.query(), true).expect_err("refused");
+            assert_eq!(error.status, Status::Unauthorized, "{error}");
+        }
+        assert_eq!(asked.load(Ordering::SeqCst), round);
+        at.clock.advance_ms(16_000);
+    }
+    // The brake is off once the server admits one.
+    let week = i64::from(asked.load(Ordering::SeqCst)) + 1;
+    admit(&at.server, &[&anns(week)]);
+    index.refresh(&library.query(), true).expect("admitted");
+    assert_eq!(at_hand(&index, &library, &path), Some(key));
+}
+
+#[test]
 fn the_feed_and_a_walk_say_that_the_token_was_refused() {
     let at = scene(&anns(0));
     let index = open(at.options.clone(), &at.clock);

@@ -209,7 +209,11 @@ impl Inner {
         };
         if renewed {
             self.sync.forget_failures();
-            return ask(&again);
+            let done = ask(&again);
+            if !is_new && tokens.get(session).is_some_and(|session| session.is_refused()) {
+                self.renewing.was_in_vain(self.reading.now_ms());
+            }
+            return done;
         }
         let known = ask(&again);
         // An empty list would look like an answer although nothing is known.

@@ -9,7 +9,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::{lock, try_lock};
 
-/// Pause after the host had no new token.
+/// Pause after the host had no new token, or one that the server refused.
 const PAUSE_MS: i64 = 15_000;
 
 thread_local! {
@@ -44,7 +44,7 @@ struct RefusedCall {
 struct RenewalState {
     /// The call whose token is renewed. Calls that the callback makes on its thread do not renew the token.
     under_way: Option<RefusedCall>,
-    /// When the host last had no new token, Unix ms.
+    /// When the host last had no new token, or one that the server refused, Unix ms.
     in_vain_ms: Option<i64>,
 }
 
@@ -125,5 +125,10 @@ impl Renewing {
         }
         lock(&self.state).in_vain_ms = (!is_renewed()).then_some(now_ms);
         drop(ends);
+    }
+
+    /// Begins the pause: the server refused the new token.
+    pub fn was_in_vain(&self, now_ms: i64) {
+        lock(&self.state).in_vain_ms = Some(now_ms);
     }
 }
