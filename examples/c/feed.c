@@ -1,10 +1,14 @@
 /* Keeps a map from files to rating keys by the feed of changes: feed URL TOKEN FOLDER FILE SECONDS
  * FILE holds the cursor and the map between runs. The program brings the map up to date, goes on until nothing changes
- * for SECONDS, and prints it: a rating key, a tab and a path in each line. */
+ * for SECONDS, and prints it: a rating key, a tab and a path in each line. Before the first listing it waits as long for
+ * a server that is away. */
+#define _POSIX_C_SOURCE 200809L
 #include <plexindex_more.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 /* A file and an item that has it. A file of several items has a pair for each. */
 struct pair {
@@ -137,8 +141,8 @@ static void load(const char *name)
     fclose(file);
 }
 
-/* Asks the server whether anything changed. Without the flag it is asked only when a listing expires, after an hour.
- * While it is away, changes of other processes still come. */
+/* Asks the server whether anything changed, whatever the age of the listings. While it is away, changes of other
+ * processes still come. */
 static void refresh(const plexindex_handle *index, const plexindex_error *error, plexindex_buffer *failed)
 {
     plexindex_query query = plexindex_query_init(NULL);
@@ -153,6 +157,7 @@ int main(int argc, char **argv)
     plexindex_options options = plexindex_options_init();
     plexindex_handle *index = NULL;
     const struct pair *pair;
+    time_t begun = time(NULL);
     int32_t status;
     size_t i;
     if (argc != 6) return fputs("feed URL TOKEN FOLDER FILE SECONDS\n", stderr), 2;
@@ -161,10 +166,18 @@ int main(int argc, char **argv)
     options.cache_dir = plexindex_bytes_of(argv[3]);
     status = plexindex_open(&options, &index, failed);
     if (status == PLEXINDEX_OK) load(argv[4]);
+    /* Without the server's events a change is seen when its listing expires, after an hour. */
+    if (status == PLEXINDEX_OK && plexindex_watch_start(index, failed) != PLEXINDEX_OK)
+        fprintf(stderr, "no events: %s\n", error.text);
     while (status == PLEXINDEX_OK) {
         plexindex_query query;
         refresh(index, &error, failed);
         status = update(index, failed);
+        if (status == PLEXINDEX_LIBRARY_NOT_FOUND && time(NULL) - begun < atoi(argv[5])) { /* nothing was fetched yet */
+            sleep(1);
+            status = PLEXINDEX_OK;
+            continue;
+        }
         if (status != PLEXINDEX_OK) break;
         save(argv[4]);
         query = plexindex_query_init(cursor);

@@ -1,22 +1,25 @@
 /* What a plug-in of a media program needs: plugin URL TOKEN FOLDER LIBRARY MEDIA TOKENFILE FILE KEY
  *
- * A thread of the plug-in prints the files below MEDIA that Plex lacks, each with the cause. Another program puts new
- * tokens into TOKENFILE. main() plays the host: it loads the plug-in, imports FILE as the item KEY, waits until the walk
- * is over, and unloads the plug-in. A host may unload it at any time. */
+ * A thread of the plug-in records FILE, which the host imported, as the item KEY. Then it prints the files below MEDIA
+ * that Plex lacks, each with the cause. While the server is away, or refuses the token, it waits and tries again. Another
+ * program puts new tokens into TOKENFILE. main() plays the host: it loads the plug-in, waits until its thread is done,
+ * and unloads it. A host may unload it at any time. */
 #define _POSIX_C_SOURCE 200809L
 #include <plexindex_more.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 struct plugin {
     plexindex_handle *index;
     const plexindex_library_handle *library; /* valid as long as the index */
-    const char *media, *token_file;
-    pthread_t walker;
+    const char *media, *token_file, *file, *key;
+    pthread_t worker;
     pthread_mutex_t lock; /* of what follows */
     pthread_cond_t changed;
-    int is_unloading, has_walked;
+    int is_unloading, is_done;
+    int32_t imported; /* the status of that */
 };
 
 static void log_line(void *user, int32_t level, const char *message, size_t length)
@@ -54,14 +57,41 @@ static void set(struct plugin *plugin, int *flag)
 {
     pthread_mutex_lock(&plugin->lock);
     *flag = 1;
-    pthread_cond_signal(&plugin->changed);
+    pthread_cond_broadcast(&plugin->changed);
     pthread_mutex_unlock(&plugin->lock);
 }
 
-/* The thread. Each call of the walk takes 200 ms or little more, so unloading waits no longer. */
-static void *walk(void *user)
+/* Waits five seconds after an error of the server. Returns whether to make the call again. */
+static int tries_again(struct plugin *plugin, int32_t status, const plexindex_error *error)
 {
-    struct plugin *plugin = user;
+    struct timespec late;
+    int goes_on;
+    plexindex_drain_log(log_line, NULL, NULL);
+    if (status < PLEXINDEX_CONNECT || status >= PLEXINDEX_LIBRARY_NOT_FOUND) return 0;
+    fprintf(stderr, "tried again in 5 s: %s\n", error->text);
+    clock_gettime(CLOCK_REALTIME, &late);
+    late.tv_sec += 5;
+    pthread_mutex_lock(&plugin->lock);
+    while (!plugin->is_unloading && pthread_cond_timedwait(&plugin->changed, &plugin->lock, &late) == 0) continue;
+    goes_on = !plugin->is_unloading;
+    pthread_mutex_unlock(&plugin->lock);
+    return goes_on;
+}
+
+/* Records the file that the host imported. No function ends this call: the deadline says how long unloading waits. */
+static void import(struct plugin *plugin)
+{
+    plexindex_error error;
+    plexindex_buffer *failed = plexindex_error_init(&error);
+    do plugin->imported = plexindex_record_match(plugin->library, plugin->file, strlen(plugin->file), plugin->key,
+                                                 strlen(plugin->key), 2000, failed);
+    while (tries_again(plugin, plugin->imported, &error));
+    if (plugin->imported != PLEXINDEX_OK) fprintf(stderr, "not imported: %s\n", error.text);
+}
+
+/* Prints what Plex lacks. Each call of the walk takes 200 ms or little more, so unloading waits no longer. */
+static void walk(struct plugin *plugin)
+{
     plexindex_error error;
     plexindex_buffer *failed = plexindex_error_init(&error), findings = {0}, folders = {0};
     plexindex_query query = plexindex_query_init(NULL);
@@ -72,7 +102,8 @@ static void *walk(void *user)
     query.library = request.library = plugin->library;
     query.progress = is_unloading;
     query.progress_user = plugin;
-    status = plexindex_refresh(plugin->index, &query, failed); /* the walk sends no request */
+    do status = plexindex_refresh(plugin->index, &query, failed); /* the walk sends no request */
+    while (tries_again(plugin, status, &error));
     request.rules = PLEXINDEX_RULE_ALL;
     request.folders.data = first;
     request.folders.length = (size_t)snprintf(first, sizeof first, "folder%c%s", '\0', plugin->media) + 1;
@@ -89,15 +120,22 @@ static void *walk(void *user)
     }
     if (status >= 100 && status != PLEXINDEX_ABORTED) fprintf(stderr, "the walk ended: %s\n", error.text);
     plexindex_buffer_free(&findings), plexindex_buffer_free(&folders);
-    set(plugin, &plugin->has_walked);
+}
+
+static void *work(void *user)
+{
+    struct plugin *plugin = user;
+    import(plugin);
+    walk(plugin);
+    set(plugin, &plugin->is_done);
     return NULL;
 }
 
 /* Ends the thread and the index. After this the library may be unloaded. */
-static void unload(struct plugin *plugin, int has_walker)
+static void unload(struct plugin *plugin, int has_worker)
 {
     set(plugin, &plugin->is_unloading);
-    if (has_walker) pthread_join(plugin->walker, NULL);
+    if (has_worker) pthread_join(plugin->worker, NULL);
     plexindex_close(plugin->index, NULL); /* no call is under way; the watch ends too */
     plexindex_drain_log(log_line, NULL, NULL);
     pthread_cond_destroy(&plugin->changed), pthread_mutex_destroy(&plugin->lock);
@@ -115,6 +153,8 @@ static int load(struct plugin *plugin, char **given)
     pthread_cond_init(&plugin->changed, NULL);
     plugin->media = given[4];
     plugin->token_file = given[5];
+    plugin->file = given[6];
+    plugin->key = given[7];
     options.server_url = plexindex_bytes_of(given[0]);
     options.token = plexindex_bytes_of(given[1]);
     options.cache_dir = plexindex_bytes_of(given[2]);
@@ -126,7 +166,7 @@ static int load(struct plugin *plugin, char **given)
         status = plexindex_get_library(plugin->index, PLEXINDEX_SELECT_TITLE, given[3], strlen(given[3]),
                                        &plugin->library, failed);
     if (status == PLEXINDEX_OK) status = plexindex_watch_start(plugin->index, failed);
-    if (status == PLEXINDEX_OK && pthread_create(&plugin->walker, NULL, walk, plugin) == 0) return 1;
+    if (status == PLEXINDEX_OK && pthread_create(&plugin->worker, NULL, work, plugin) == 0) return 1;
     fprintf(stderr, "the plug-in does not work: %s\n", error.text);
     unload(plugin, 0);
     return 0;
@@ -135,16 +175,11 @@ static int load(struct plugin *plugin, char **given)
 int main(int argc, char **argv)
 {
     struct plugin plugin;
-    plexindex_error error;
-    int32_t status;
     if (argc != 9) return fputs("plugin URL TOKEN FOLDER LIBRARY MEDIA TOKENFILE FILE KEY\n", stderr), 2;
     if (!load(&plugin, argv + 1)) return 1;
-    status = plexindex_record_match(plugin.library, argv[7], strlen(argv[7]), argv[8], strlen(argv[8]), 2000,
-                                    plexindex_error_init(&error)); /* PLEXINDEX_TIMEOUT after 2 s: try again later */
-    if (status != PLEXINDEX_OK) fprintf(stderr, "not imported: %s\n", error.text);
     pthread_mutex_lock(&plugin.lock);
-    while (!plugin.has_walked) pthread_cond_wait(&plugin.changed, &plugin.lock);
+    while (!plugin.is_done) pthread_cond_wait(&plugin.changed, &plugin.lock);
     pthread_mutex_unlock(&plugin.lock);
     unload(&plugin, 1);
-    return status == PLEXINDEX_OK ? 0 : 1;
+    return plugin.imported == PLEXINDEX_OK ? 0 : 1;
 }

@@ -1,13 +1,16 @@
 // Keeps a map from files to rating keys by the feed of changes. `feed URL TOKEN FOLDER FILE SECONDS`
-// FILE holds the cursor and the map between runs. The program goes on until nothing changes for SECONDS.
+// FILE holds the cursor and the map between runs. The program goes on until nothing changes for SECONDS. Before the first
+// listing it waits as long for a server that is away.
 #include <plexindex.hpp>
 
 #include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <set>
 #include <string>
+#include <thread>
 #include <utility>
 
 namespace {
@@ -66,18 +69,32 @@ int main(int argc, char **argv) try {
     options.server_url = argv[1];
     options.token = argv[2];
     options.cache_dir = argv[3];
-    const auto all = plexindex::Index::open(options).all_libraries();
+    const auto index = plexindex::Index::open(options);
+    const auto all = index.all_libraries();
+    try {
+        index.watch_start(); // else a change is seen when its listing expires, after an hour
+    } catch (const plexindex::Error &error) {
+        std::cerr << "no events: " << error.what() << '\n';
+    }
     plexindex::QueryOptions wait;
     wait.deadline = std::chrono::seconds(std::stoi(argv[5]));
     Map map;
     load(map, argv[4]);
+    const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(std::stoi(argv[5]));
     for (bool goes_on = true; goes_on;) {
         try {
             all.refresh(plexindex::RefreshMode::probe); // asks whether anything changed
         } catch (const plexindex::Error &error) {
             std::cerr << error.what() << '\n'; // changes of other processes still come
         }
-        update(all, map);
+        try {
+            update(all, map);
+        } catch (const plexindex::Error &error) {
+            const bool waits = std::chrono::steady_clock::now() < late;
+            if (error.status() != plexindex::Status::library_not_found || !waits) throw;
+            std::this_thread::sleep_for(std::chrono::seconds(1)); // nothing was fetched yet
+            continue;
+        }
         save(map, argv[4]);
         try {
             goes_on = all.wait_for_changes(map.cursor, wait) == plexindex::Status::ok;

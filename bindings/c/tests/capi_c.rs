@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
-use plexindex_standin::{Event, Fault, ItemSpec, Kind, LibrarySpec, Standin, Token};
+use plexindex_standin::{Action, Event, Fault, ItemSpec, Kind, LibrarySpec, Standin, Token};
 
 mod compile;
 
@@ -521,13 +521,58 @@ fn keeps_a_map(run: &Run, program: &Path) {
     assert_eq!(map_of(run, program, &kept), listed);
 }
 
+/// Compiles an example in C.
+fn compiled_example(run: &Run) -> PathBuf {
+    let program = run.folder.path().join(run.name);
+    let mut more = compile::link_arguments();
+    more.push("-pthread".to_owned());
+    let more: Vec<&str> = more.iter().map(String::as_str).collect();
+    let source = compile::repository("examples/c").join(format!("{}.c", run.name));
+    compile::compile("c99", &source, &program, &more);
+    program
+}
+
+/// Runs `call` with a server that is no Plex server until a request has failed. The library does not try such a request
+/// again: the program has to.
+fn while_away<T>(run: &Run, call: impl FnOnce() -> T) -> T {
+    let standin = &run.server.standin;
+    standin.fault(Fault::new(Action::LoginPage).on(Kind::Sections).times(0));
+    let before = standin.stats().of(Kind::Sections);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while standin.stats().of(Kind::Sections) == before {
+                thread::sleep(Duration::from_millis(20));
+            }
+            thread::sleep(Duration::from_millis(200));
+            standin.clear_faults();
+        });
+        call()
+    })
+}
+
+/// The program waits for a server that is away before anything was listed, and says that a token is refused.
+fn waits_for_the_server(run: &Run, program: &Path) {
+    let kept = run.folder.path().join("kept");
+    let kept = kept.to_str().expect("text");
+    run.server
+        .standin
+        .change(|state| state.tokens = vec![Token::owner("another")]);
+    let ended = run.program_ends(program, &[kept, "0"]);
+    assert!(!ended.status.success());
+    let last = ended.errors.lines().last().unwrap_or_default();
+    assert!(last.contains("refused the token"), "{}", ended.errors);
+    run.server
+        .standin
+        .change(|state| state.tokens = vec![Token::owner(TOKEN)]);
+    let ended = while_away(run, || run.program_ends(program, &[kept, "3"]));
+    assert!(ended.status.success(), "{}", ended.errors);
+    assert!(ended.output.lines().count() > 1_000, "{}", ended.errors);
+}
+
 #[test]
 fn the_example_in_c_keeps_a_map() {
     let run = Run::new("feed");
-    let program = run.folder.path().join("feed");
-    let more = compile::link_arguments();
-    let more: Vec<&str> = more.iter().map(String::as_str).collect();
-    compile::compile("c99", &compile::repository("examples/c/feed.c"), &program, &more);
+    let program = compiled_example(&run);
     keeps_a_map(&run, &program);
 }
 
@@ -538,16 +583,20 @@ fn the_example_in_cpp_keeps_a_map() {
     keeps_a_map(&run, &program);
 }
 
-/// The plug-in renews its token, records a match, prints what Plex lacks, and ends.
+#[test]
+fn the_examples_wait_for_the_server() {
+    let run = Run::new("feed");
+    waits_for_the_server(&run, &compiled_example(&run));
+    let run = Run::new("feed");
+    waits_for_the_server(&run, &run.compiled_cpp("examples/cpp/feed.cpp", GCC, "c++17", &[]));
+}
+
+/// The plug-in waits for the server, renews its token, records a match, prints what Plex lacks, and ends.
 #[test]
 fn the_example_of_a_plug_in_runs() {
     let run = Run::new("plugin");
     let place = |name: &str| run.folder.path().join(name).display().to_string();
-    let program = run.folder.path().join("plugin");
-    let mut more = compile::link_arguments();
-    more.push("-pthread".to_owned());
-    let more: Vec<&str> = more.iter().map(String::as_str).collect();
-    compile::compile("c99", &compile::repository("examples/c/plugin.c"), &program, &more);
+    let program = compiled_example(&run);
     fs::create_dir_all(place("media/Exact (2001)")).expect("a folder");
     for name in ["Exact (2001).mkv", "unknown.mkv"] {
         fs::write(place("media/Exact (2001)") + "/" + name, "x").expect("a file");
@@ -557,7 +606,7 @@ fn the_example_of_a_plug_in_runs() {
         .standin
         .change(|state| state.tokens = vec![Token::owner("renewed")]);
     let arguments = ["Movies", &place("media"), &place("token"), "/imported.mkv", "900001"];
-    let output = run.program_passes(&program, &arguments);
+    let output = while_away(&run, || run.program_passes(&program, &arguments));
     let mut lines: Vec<&str> = output.lines().collect();
     lines.sort_unstable();
     let found = |cause: &str, name: &str| format!("{cause}\t{}/{name}", place("media/Exact (2001)"));
