@@ -20,6 +20,9 @@ const PAGE_ROWS: u64 = 1_000;
 /// Minimum interval between two searches or probes of a server because of a path that is not listed, over all
 /// processes.
 pub const ASK_AGAIN_MS: i64 = 30_000;
+/// The same after the server refused the connection, or said that it is starting: it may be back soon, and to ask it
+/// again costs little.
+pub const ASK_AWAY_AGAIN_MS: i64 = 5_000;
 /// Most searches of a server within [`ASK_AGAIN_MS`] for a library that was never fetched. After these the library is
 /// fetched.
 pub const SEARCHES_UNFETCHED: u64 = 3;
@@ -206,7 +209,13 @@ pub fn may_ask_again(search: Option<&PathSearch>, policy: &Policy, now_ms: i64) 
 /// Returns whether a path may be searched, if the last search for any path was at `last_ms`.
 #[must_use]
 pub fn may_ask_for_a_path(last_ms: Option<i64>, now_ms: i64) -> bool {
-    last_ms.is_none_or(|last| !(0..ASK_AGAIN_MS).contains(&now_ms.saturating_sub(last)))
+    is_over(last_ms, ASK_AGAIN_MS, now_ms)
+}
+
+/// Returns whether the pause after a search or probe for a path is over. If the clock was set back, it is.
+#[must_use]
+pub fn is_over(last_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool {
+    last_ms.is_none_or(|last| !(0..pause_ms).contains(&now_ms.saturating_sub(last)))
 }
 
 /// Returns whether the result of a path search is still valid, so that no request is necessary.

@@ -306,7 +306,7 @@ impl Queries {
                 .filter(|error| error.status != Status::Timeout),
             QueryStep::Refresh => return self.refresh(call, libraries, requests, state),
             QueryStep::Probe(identity) | QueryStep::Search(identity) => {
-                state.failure = self.sync.recent_failure(0);
+                state.failure = self.sync.recent_failure_for_path();
                 if state.failure.is_some() {
                     return Ok(());
                 }

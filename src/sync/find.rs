@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::back_off::BACK_OFF_MS;
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
 use super::refresh::RefreshReason;
 use crate::engine::{LibraryRow, ProbeOutcome};
 use crate::error::{Error, Meaning, Result, Status};
-use crate::freshness::{self, ASK_AGAIN_MS, SEARCHES_UNFETCHED};
+use crate::freshness::{self, ASK_AGAIN_MS, ASK_AWAY_AGAIN_MS, SEARCHES_UNFETCHED};
 use crate::matching::path_search::{file_name, is_same_file, title_in};
 use crate::matching::text::{fold_title, has_all_words};
 use crate::matching::{Normal, folder_form};
@@ -32,6 +33,14 @@ pub type RequestCounts = [u64; RequestKind::COUNT];
 const MAX_FOLDER_FILES: usize = 1_000;
 /// Longest wait for a probe of another thread or process.
 const PROBE_WAIT: Duration = Duration::from_secs(1);
+
+/// The pause before the next probe for a path.
+fn pause_after(outcome: ProbeOutcome) -> i64 {
+    match outcome {
+        ProbeOutcome::Failed(Some(Status::Connect | Status::Starting)) => ASK_AWAY_AGAIN_MS,
+        _ => ASK_AGAIN_MS,
+    }
+}
 
 /// The target of a search.
 #[derive(Clone, Copy)]
@@ -71,14 +80,15 @@ impl Syncing {
         searches.is_ok_and(|(_, count)| count < SEARCHES_UNFETCHED)
     }
 
-    /// Returns the error of the last probe for a path, by any process, if it is less than half a minute old: the
-    /// server is not asked again yet. `None` if the libraries were seen to be current since.
+    /// Returns the error of the last probe for a path, by any process, if the server is not asked again yet. `None` if
+    /// the libraries were seen to be current since.
     pub fn failed_for_path(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
         let now = self.clock.now_ms();
         let Some((last, ProbeOutcome::Failed(status))) = self.store.last_probe_for_path(identity)? else {
             return Ok(None);
         };
-        if freshness::may_ask_for_a_path(Some(last), now) || libraries.iter().all(|row| row.checked_ms > last) {
+        let pause = pause_after(ProbeOutcome::Failed(status));
+        if freshness::is_over(Some(last), pause, now) || libraries.iter().all(|row| row.checked_ms > last) {
             return Ok(None);
         }
         Ok(Some(Error::new(
@@ -87,9 +97,16 @@ impl Syncing {
                 "{} gave no answer {} s ago, and is asked again in {} s",
                 self.reading.kind().noun,
                 (now - last) / 1_000,
-                (last + ASK_AGAIN_MS - now + 999) / 1_000,
+                (last + pause - now + 999) / 1_000,
             ),
         )))
+    }
+
+    /// Returns the last failure, unless the server may be asked for a path again.
+    pub fn recent_failure_for_path(&self) -> Option<Error> {
+        let failure = self.recent_failure(0)?;
+        let pause = pause_after(ProbeOutcome::Failed(Some(failure.status))).min(BACK_OFF_MS);
+        self.recent_failure(BACK_OFF_MS - pause)
     }
 
     /// The requests so far.
@@ -131,8 +148,8 @@ impl Syncing {
         }
     }
 
-    /// Probes for a missing path that may be new, and merges changes. Not again within half a minute, and not if the
-    /// libraries were probed after `since`. Returns the server's error, if any.
+    /// Probes for a missing path that may be new, and merges changes. Not again within half a minute, or five seconds
+    /// if the server was away, and not if the libraries were probed after `since`. Returns the server's error, if any.
     pub fn probe_for_path(
         &self,
         call: &Call<'_>,
@@ -144,10 +161,8 @@ impl Syncing {
         let may = || -> Result<bool> {
             let last = self.store.last_probe_for_path(identity)?;
             let over = last.filter(|(_, outcome)| *outcome != ProbeOutcome::UnderWay);
-            Ok(freshness::may_ask_for_a_path(
-                over.map(|(at, _)| at),
-                self.clock.now_ms(),
-            ))
+            let pause = over.map_or(0, |(_, outcome)| pause_after(outcome));
+            Ok(freshness::is_over(over.map(|(at, _)| at), pause, self.clock.now_ms()))
         };
         if !may()? {
             return Ok(None);

@@ -252,6 +252,36 @@ fn a_miss_that_a_silent_server_did_not_answer_says_so() {
 }
 
 #[test]
+fn a_miss_is_asked_for_again_soon_after_the_server_is_back() {
+    let at = Scene::movies(300).with(|options| options.retry_for = Duration::ZERO);
+    let (index, library) = at.listed();
+    let other = at.open();
+    let same = other.library("Movies").expect("a handle");
+    at.server.refuse();
+    at.server.close_connections();
+    let path = |number: u32| format!("/data/movies/New{number} (2020)/New{number}.mkv");
+    let reason = |library: &Library, number: u32| {
+        let answer = library.match_path(path(number).as_bytes()).expect("an answer");
+        (answer.reason, answer.stale)
+    };
+    let sent = || -> u64 {
+        let of = |index: &Index| index.stats().expect("statistics").all_requests();
+        of(&index) + of(&other)
+    };
+    let before = sent();
+    for second in 0..20 {
+        assert_eq!(reason(&library, second), (Reason::Unavailable, true));
+        assert_eq!(reason(&same, 100 + second), (Reason::Unavailable, true));
+        at.clock.advance_ms(1_000);
+    }
+    assert!(sent() - before <= 4, "{} requests in 20 s", sent() - before);
+    at.server.reopen();
+    at.clock.advance_ms(5_000);
+    assert_eq!(reason(&same, 0), (Reason::NotListed, false));
+    assert_eq!(reason(&library, 1), (Reason::NotListed, false));
+}
+
+#[test]
 fn a_call_that_had_no_time_to_ask_says_nothing_of_the_server() {
     let at = Scene::movies(300);
     let (index, library) = at.listed();
@@ -402,6 +432,7 @@ fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
         } else {
             at.server.reopen();
         }
+        at.clock.advance_ms(1); // the last failure was at this moment
         other.refresh(&library.query(), true).expect("listed");
         assert_eq!(ask(&at.open(), 4), (Reason::NotListed, false), "hangs: {hangs}");
     }
