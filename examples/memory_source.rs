@@ -134,6 +134,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("{}", key.unwrap_or("not found"));
     assert_eq!(key, Some("/films/8"));
 
+    // The name is that of the items in the folder.
+    let unnamed = Index::open_with_source(Options::new(&folder), "", Arc::clone(&films) as _);
+    assert_eq!(
+        unnamed.err().map(|error| error.kind()),
+        Some(ErrorKind::InvalidArgument)
+    );
+
     films.is_lost.store(true, Ordering::Relaxed);
     let failed = index.query().check().map_err(|error| error.kind());
     assert_eq!(failed.err(), Some(ErrorKind::Connect));

@@ -357,7 +357,7 @@ enum_names! { ErrorKind:
 
 impl ErrorKind {
     /// Returns whether the same call may succeed later without any change: the server could not be reached, was too slow
-    /// or is starting, or its answer failed. After a deadline give a longer one: zero allows no request.
+    /// or is starting, or its answer failed. After a deadline give a longer one: zero leaves no time for a request.
     #[must_use]
     pub fn is_transient(self) -> bool {
         use ErrorKind::{BadAnswer, Connect, ServerError, Starting, Timeout};

@@ -49,6 +49,19 @@ const _: () = {
     handle::<Names>();
     handle::<Stats>();
     any_thread::<Watch>();
+    any_thread::<Folder>();
+    any_thread::<Mapping>();
+    any_thread::<Token>();
+    any_thread::<Selector>();
+    any_thread::<LibraryInfo>();
+    any_thread::<ServerInfo>();
+    any_thread::<FieldChange>();
+    any_thread::<TableChange<'_>>();
+    any_thread::<plexindex::EditReport>();
+    any_thread::<plexindex::ItemsBelow>();
+    any_thread::<plexindex::Proposal>();
+    any_thread::<plexindex::Renewal>();
+    any_thread::<plexindex::StoreInfo>();
     goes_to_a_thread::<Query<'_>>();
 };
 

@@ -99,7 +99,7 @@ impl Index {
         self.query().search_title(title)
     }
 
-    /// The known libraries. Asks the server if none is known; if no request is allowed, the list is empty.
+    /// The known libraries. Asks the server if none is known; an offline index returns an empty list then.
     ///
     /// # Errors
     /// As [`Query::refresh`], if none is known yet.

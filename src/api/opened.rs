@@ -5,6 +5,8 @@ use std::sync::{Arc, Weak};
 use super::inner::Inner;
 use crate::engine::{Reading, Selection, Selector, Store};
 use crate::error::Result;
+#[cfg(feature = "unstable-source")]
+use crate::error::refuse;
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::deadline::Deadline;
@@ -76,12 +78,15 @@ impl Index {
     }
 
     /// Opens an index over a source of your own. `name` identifies the source: a folder may hold several, and each
-    /// keeps its items under its name. Options for Plex (`server_url`, `token`, time-outs, `database`) have no effect.
+    /// keeps its items under its name, which must not be empty. Options for Plex (`server_url`, `token`, time-outs, `database`) have no effect.
     ///
     /// # Errors
     /// As [`Index::open`].
     #[cfg(feature = "unstable-source")]
     pub fn open_with_source(options: Options, name: &str, source: Arc<dyn Source>) -> Result<Self> {
+        if name.trim().is_empty() {
+            return refuse("the name of the source is empty: give a name by which the folder knows its items");
+        }
         let options = Options {
             server_url: Some(name.to_owned()),
             database: None,

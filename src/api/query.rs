@@ -110,8 +110,8 @@ impl<'q> Query<'q> {
     /// After `NotYet`, the same call continues where this one stopped. After `NeedsWarm` it would end so again: nothing
     /// came from the server in this time.
     ///
-    /// A deadline of zero allows no request. An answer that needs one is `NotYet` or `NeedsWarm`. [`Query::offline`] sends
-    /// none either, but trusts the store: there, a path that is not listed is `NotFound`.
+    /// A deadline of zero leaves no time for a request. An answer that needs one is `NotYet` or `NeedsWarm`. [`Query::offline`]
+    /// sends none either, but trusts the store: there, a path that is not listed is `NotFound`.
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = Some(deadline);
         self
@@ -203,7 +203,7 @@ impl<'q> Query<'q> {
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path: empty, with a NUL, or
     /// longer than 32,767 bytes. [Errors of the server](crate::ErrorKind#errors-of-the-server), if a library that was
     /// never fetched cannot be fetched now; [`ErrorKind::Offline`](crate::ErrorKind::Offline) if no library is known and
-    /// no request is allowed; [`ErrorKind::Aborted`](crate::ErrorKind::Aborted) by the progress callback.
+    /// the query or the index is offline; [`ErrorKind::Aborted`](crate::ErrorKind::Aborted) by the progress callback.
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound),
     /// [`ErrorKind::LibraryAmbiguous`](crate::ErrorKind::LibraryAmbiguous); [errors of the
     /// store](crate::ErrorKind#errors-of-the-store).
@@ -227,8 +227,8 @@ impl<'q> Query<'q> {
     }
 
     /// [`Query::match_path`] without waiting for a request, another thread or the database. If the answer needs one of
-    /// them, its status is [`NotYet`](crate::MatchStatus::NotYet): call [`Query::match_path`] then, which is an error
-    /// if nothing is known and no request is allowed.
+    /// them, its status is [`NotYet`](crate::MatchStatus::NotYet): call [`Query::match_path`] then. Offline, that is an
+    /// error if nothing is known.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an invalid path, as [`Query::match_path`].
@@ -443,8 +443,8 @@ impl<'q> Query<'q> {
         self.run(|call| inner.queries.changes(call, cursor, full, limit))
     }
 
-    /// The known libraries: all of them, whatever library the query names. Asks the server if none is known; if no request
-    /// is allowed, the list is empty.
+    /// The known libraries: all of them, whatever library the query names. Asks the server if none is known; offline, the
+    /// list is then empty.
     ///
     /// # Errors
     /// As [`Query::refresh`], if none is known yet.

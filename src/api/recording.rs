@@ -42,7 +42,7 @@ impl Query<'_> {
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. While the library is not
     /// known, [errors of the server](crate::ErrorKind#errors-of-the-server), such as
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the deadline and
-    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) where no request is allowed.
+    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) of an offline query or index.
     pub fn record_match(&self, path: impl AsRef<Path>, key: &str) -> Result<()> {
         self.record_matches([(path, key)])
     }

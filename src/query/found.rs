@@ -66,7 +66,8 @@ pub struct Match {
     /// A sentence for users, if there is more to say than the item.
     pub message: Option<String>,
     /// The listing behind the answer has expired. It was not renewed: the server could not be asked, or it lists so much
-    /// less that the old listing is kept until a second one confirms it.
+    /// less that the old listing is kept until a second one confirms it. A [`MatchStatus::NotFound`] without this is as
+    /// sure as an answer can be. With it, the server may have the file: ask again when it answers.
     pub stale: bool,
     /// Time since the listing behind the answer was last seen to be current; `None` if no listing answered, or if the clock
     /// was set back since then.
