@@ -88,9 +88,10 @@ pub fn readers() -> Vec<Reader> {
         .collect()
 }
 
-/// Nothing was fetched, perhaps because the server refused the token.
+/// Nothing was fetched, perhaps because the server refused the token. What is stored is given whatever the token.
 fn has_nothing(error: &Error) -> bool {
-    matches!(error.status, Status::LibraryNotFound | Status::Unauthorized)
+    let is_refused = || error.status == Status::Unauthorized && error.to_string().starts_with("nothing is stored yet");
+    error.status == Status::LibraryNotFound || is_refused()
 }
 
 impl World {
