@@ -63,7 +63,10 @@ pub fn check_memory(buffer: &mut Buffer) -> Result<()> {
 
 /// [`check_memory`] for the answers of `count` paths of so many bytes together.
 pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Result<()> {
-    check_room(buffer, LEAST_MEMORY.max(count.saturating_mul(384).saturating_add(bytes)))
+    check_room(
+        buffer,
+        LEAST_MEMORY.max(count.saturating_mul(384).saturating_add(bytes)),
+    )
 }
 
 fn check_room(buffer: &mut Buffer, least: usize) -> Result<()> {

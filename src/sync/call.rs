@@ -12,6 +12,9 @@ use crate::platform::deadline::Deadline;
 /// for a page.
 pub const QUESTION_SILENCE: Duration = Duration::from_secs(15);
 
+/// How long failures are retried during a query that an older listing can answer.
+pub const QUESTION_RETRY: Duration = Duration::from_secs(3);
+
 /// The views that may answer a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AllowedView {
@@ -32,6 +35,8 @@ pub struct Call<'a> {
     pub deadline: Deadline,
     /// How long the server may be silent; `None` for as long as the options allow.
     pub silence: Option<Duration>,
+    /// How long failures of the server are retried; `None` for as long as the options allow.
+    pub retry_for: Option<Duration>,
     /// The number of the token that the index had when the call began.
     pub session: u64,
     /// The view that may answer if the call is repeated with a token that the host set meanwhile.
@@ -54,6 +59,7 @@ impl<'a> Call<'a> {
             library,
             deadline: Deadline::NONE,
             silence: Some(QUESTION_SILENCE),
+            retry_for: None,
             session,
             allowed_view: AllowedView::Any,
             renews: false,

@@ -12,7 +12,7 @@ use super::call::{AllowedView, Call, Progress};
 use super::flight::SingleFlight;
 use crate::engine::{Endpoint, LibraryRow, ListingSegments, Maintenance, Reading, Snapshot, Store, age};
 use crate::error::{Error, Meaning, Result, Status};
-use crate::freshness::{Age, Policy};
+use crate::freshness::{self, Age, Policy};
 use crate::model::IdentityId;
 use crate::options::Options;
 use crate::platform::clock::Clock;
@@ -25,6 +25,8 @@ use crate::stats::{Counters, Spent};
 
 /// Interval between progress reports to the host.
 const TICK: Duration = Duration::from_millis(100);
+/// Minimum interval between two log lines that say the server is silent. All calls wait for the same server.
+const SILENCE_LOG_MS: i64 = 15_000;
 
 /// Progress that the fetching thread shares with the waiting one.
 #[derive(Default)]
@@ -59,6 +61,8 @@ pub struct Syncing {
     /// When a refresh last requested invalidated items without a reply.
     pub(super) failed_ms: AtomicI64,
     back_off: BackOff,
+    /// When the log last said that the server is silent.
+    silence_logged_ms: AtomicI64,
 }
 
 /// One sync job, bounded by the call's deadline.
@@ -95,6 +99,7 @@ impl Syncing {
             page_size: options.page_size,
             flights: SingleFlight::default(),
             failed_ms: AtomicI64::new(i64::MIN / 2),
+            silence_logged_ms: AtomicI64::new(i64::MIN / 2),
             clock,
             counters,
         }
@@ -252,6 +257,7 @@ impl Syncing {
         let bounds = Bounds {
             deadline: call.deadline,
             silence: call.silence,
+            retry_for: call.retry_for,
             aborted: &is_aborted,
             session: session.number(),
         };
@@ -319,7 +325,11 @@ impl JobMonitor<'_> {
             && let Some(silence) = source.overdue()
         {
             self.silence_logged = true;
-            log::warn!("{silence}");
+            let now = sync.clock.now_ms();
+            let last = sync.silence_logged_ms.swap(now, Ordering::Relaxed);
+            if freshness::is_over(Some(last), SILENCE_LOG_MS, now) {
+                log::warn!("{silence}");
+            }
         }
         let Some(progress) = self.call.progress.filter(|_| !report.is_aborted()) else {
             return;

@@ -22,12 +22,13 @@ impl SyncJob<'_> {
     pub fn list(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let bounds = Bounds {
             silence: None,
+            retry_for: None,
             ..self.bounds
         };
-        SyncJob { bounds, ..*self }.list_without_silence_limit(row, why)
+        SyncJob { bounds, ..*self }.list_patiently(row, why)
     }
 
-    fn list_without_silence_limit(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
+    fn list_patiently(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
         let begun = Instant::now();

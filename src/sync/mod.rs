@@ -14,7 +14,7 @@ mod refusals;
 mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, cannot};
-pub use call::{AllowedView, Call, Progress};
+pub use call::{AllowedView, Call, Progress, QUESTION_RETRY};
 pub use find::{RequestCounts, SHORTLY, SearchTarget};
 pub use job::Syncing;
 pub use refresh::RefreshReason;

@@ -315,14 +315,18 @@ fn a_call_that_had_no_time_to_ask_says_nothing_of_the_server() {
 }
 
 #[test]
-fn a_question_waits_less_for_a_silent_server_than_a_listing() {
-    type Asked = Vec<(&'static str, Option<Duration>)>;
-    const LESS: Option<Duration> = Some(Duration::from_secs(15));
+fn a_question_waits_less_for_the_server_than_a_listing() {
+    type Asked = Vec<(&'static str, hooked::Patience)>;
+    const SILENCE: Option<Duration> = Some(Duration::from_secs(15));
+    const LONG: hooked::Patience = [None, None];
+    // Nothing is stored that could answer.
+    const FIRST: hooked::Patience = [SILENCE, None];
+    const BRIEF: hooked::Patience = [SILENCE, Some(Duration::from_secs(3))];
     let at = Scene::movies(30);
     let asked: Arc<Mutex<Asked>> = Arc::default();
     let hook: hooked::Hook = {
         let asked = Arc::clone(&asked);
-        Arc::new(move |what, silence| asked.lock().expect("no panic").push((what, silence)))
+        Arc::new(move |what, patience| asked.lock().expect("no panic").push((what, patience)))
     };
     let index = hooked::open(at.options.clone(), &at.clock, hook);
     let library = index.library("Movies").expect("a handle");
@@ -330,18 +334,21 @@ fn a_question_waits_less_for_a_silent_server_than_a_listing() {
     let (path, _) = path_of(&at.server, 1, 3);
     library.match_path(path.as_bytes()).expect("an answer");
     let listed = asked();
-    assert!(listed.contains(&("libraries", LESS)), "{listed:?}");
-    assert!(listed.contains(&("page", None)), "{listed:?}");
+    assert!(listed.contains(&("libraries", FIRST)), "{listed:?}");
+    assert!(listed.contains(&("page", LONG)), "{listed:?}");
     library.match_path(b"/data/movies/new.mkv").expect("an answer");
-    assert_eq!(asked(), [("libraries", LESS), ("path", LESS)]);
+    assert_eq!(asked(), [("libraries", BRIEF), ("path", BRIEF)]);
     library.invalidate_path(path.as_bytes()).expect("invalidated");
     library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!(asked(), [("items", LESS)]);
+    assert_eq!(asked(), [("items", BRIEF)]);
+    at.clock.advance_ms(HOUR_MS);
+    library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(asked(), [("libraries", BRIEF)]);
     index.refresh(&library.query(), true).expect("listed");
-    assert!(asked().iter().all(|(_, silence)| silence.is_none()));
+    assert!(asked().iter().all(|(_, patience)| *patience == LONG));
     at.clock.advance_ms(HOUR_MS);
     index.refresh(&library.query(), false).expect("fresh");
-    assert_eq!(asked(), [("libraries", None)]);
+    assert_eq!(asked(), [("libraries", LONG)]);
 }
 
 #[test]

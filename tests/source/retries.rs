@@ -144,3 +144,22 @@ fn no_pause_goes_beyond_the_deadline() {
     assert_eq!(client.meter.count(), 2);
     assert!(client.pause.slept() < Duration::from_millis(550));
 }
+
+#[test]
+fn a_call_may_retry_for_less_but_not_for_longer() {
+    let (server, client) = standin();
+    server.fault(Fault::new(status(503, None)).times(0));
+    let within = |time| Bounds {
+        retry_for: Some(time),
+        ..Bounds::NONE
+    };
+    // Room for two pauses of 250 and 500 ms, a quarter more or less.
+    client.plex.libraries(within(Duration::from_secs(1))).unwrap_err();
+    assert_eq!(client.meter.count(), 3);
+    let brief = client.pause.slept();
+    assert!(brief < Duration::from_secs(1), "{brief:?}");
+    client.plex.libraries(within(Duration::ZERO)).unwrap_err();
+    assert_eq!(client.meter.count(), 4);
+    client.plex.libraries(within(Duration::from_secs(3_600))).unwrap_err();
+    assert!(client.pause.slept() < Duration::from_secs(35), "the options say 30 s");
+}

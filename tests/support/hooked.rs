@@ -10,8 +10,10 @@ use plexindex::options::Options;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Abilities, Bounds, Kind, LocatedItem, PageEnd, PageRequest, Source, WantedPath};
 
-/// Called when an answer has arrived and before it is used, with the request and the silence that the server was allowed.
-pub type Hook = Arc<dyn Fn(&'static str, Option<Duration>) + Send + Sync>;
+/// How long the server may be silent, and failures are retried; `None` for as long as the options allow.
+pub type Patience = [Option<Duration>; 2];
+/// Called when an answer has arrived and before it is used, with the request.
+pub type Hook = Arc<dyn Fn(&'static str, Patience) + Send + Sync>;
 
 struct Hooked {
     plex: PlexHttp,
@@ -33,19 +35,19 @@ impl Source for Hooked {
 
     fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
         let came = self.plex.libraries(bounds);
-        (self.hook)("libraries", bounds.silence);
+        (self.hook)("libraries", [bounds.silence, bounds.retry_for]);
         came
     }
 
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
         let came = self.plex.page(request, bounds, items);
-        (self.hook)("page", bounds.silence);
+        (self.hook)("page", [bounds.silence, bounds.retry_for]);
         came
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         let came = self.plex.items(rating_keys, bounds);
-        (self.hook)("items", bounds.silence);
+        (self.hook)("items", [bounds.silence, bounds.retry_for]);
         came
     }
 
@@ -57,7 +59,7 @@ impl Source for Hooked {
         is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         let came = self.plex.find_path(library, wanted, bounds, is_it);
-        (self.hook)("path", bounds.silence);
+        (self.hook)("path", [bounds.silence, bounds.retry_for]);
         came
     }
 

@@ -11,6 +11,8 @@ pub struct Bounds<'a> {
     pub deadline: Deadline,
     /// How long the source may be silent, where that is less than what it allows itself.
     pub silence: Option<Duration>,
+    /// How long failures may be retried, where that is less than what the source allows itself.
+    pub retry_for: Option<Duration>,
     /// Asked between pieces of work and during pauses; `true` ends the call with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     pub aborted: &'a (dyn Fn() -> bool + Sync),
     /// The number of the token that the call began with ([`super::Session::number`]); 0: the current one.
@@ -22,6 +24,7 @@ impl Bounds<'_> {
     pub const NONE: Bounds<'static> = Bounds {
         deadline: Deadline::NONE,
         silence: None,
+        retry_for: None,
         aborted: &|| false,
         session: 0,
     };

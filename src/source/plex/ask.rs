@@ -36,9 +36,10 @@ impl PlexHttp {
         lists: &mut Lists<'_>,
     ) -> Result<ReplyHead> {
         let begun = Instant::now();
-        let end = self.pause.now().checked_add(self.retry_for);
+        let retry_for = bounds.retry_for.map_or(self.retry_for, |own| own.min(self.retry_for));
+        let end = self.pause.now().checked_add(retry_for);
         let mut attempts = Attempts::default();
-        let mut answered = self.retry(question, bounds, lists, self.retry_for, &mut attempts);
+        let mut answered = self.retry(question, bounds, lists, retry_for, &mut attempts);
         let can_ask_less = !question.optional_arguments().is_empty();
         if let Err(error) = &answered
             && error.status != Status::Aborted
@@ -50,7 +51,7 @@ impl PlexHttp {
             attempts.busy += looking.elapsed();
             match found {
                 Err(failure) => answered = Err(failure.error),
-                Ok(false) if attempts.is_final || self.retry_for.is_zero() => {}
+                Ok(false) if attempts.is_final || retry_for.is_zero() => {}
                 Ok(_) => {
                     let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(self.pause.now()));
                     // From now on a refusal counts as an ordinary failure.
