@@ -238,7 +238,8 @@ pub struct Options {
     pub offline: bool,
     /// Rows per page of a full listing, 1 to 1,000. 1,000 by default.
     pub page_size: u32,
-    /// Bytes that confirmed matches may take on disk. 50 MiB by default.
+    /// Bytes that recorded matches may take on disk: 50 MiB by default, room for some 300,000 of usual length. Beyond it
+    /// those recorded longest ago are removed.
     pub matches_limit: u64,
     /// Limit for the size of the folder in bytes. Beyond it the least recently used libraries are evicted, and fetched
     /// again when they are used. None by default.

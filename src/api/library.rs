@@ -214,7 +214,8 @@ impl Library {
         self.query().record_matches(matches)
     }
 
-    /// Invalidates a path: a request must verify it before it is returned again.
+    /// Invalidates a path. Its recorded match is removed. If an item lists the path, a request must verify that item
+    /// before it answers for the path again.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument); errors of the store.
@@ -226,7 +227,7 @@ impl Library {
         self.reading.invalidate_paths(&self.selection, &paths)
     }
 
-    /// Invalidates an item, by key or rating key.
+    /// Invalidates an item, by key or rating key: all its paths, and the matches recorded for it, which are removed.
     ///
     /// # Errors
     /// As [`Library::invalidate_path`].

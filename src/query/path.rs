@@ -1,6 +1,7 @@
 //! Answers for paths. The server is asked if that is necessary and allowed.
 
 use std::cell::Cell;
+use std::time::Instant;
 
 use super::answer::Answer;
 use super::driver::{Question, Turn};
@@ -12,7 +13,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{FirstEntry, MAX_PATH, Normal, Resolution, Resolver, Scope, Spelling, View};
 use crate::model::{Confidence, IdentityId, MatchKind, Reason};
-use crate::sync::{Call, SearchTarget, Syncing, Unverified};
+use crate::sync::{Call, SearchTarget, Syncing, TICK, Unverified};
 
 /// Removes empty components and `.` from a path; `None` if it has none of them. `..` stays, as its target depends on
 /// links. So do two separators at the beginning, which may name a network server.
@@ -132,7 +133,19 @@ impl Queries {
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
         let mut pin = self.reading.eviction_pin(true);
         let mut failed: Option<Error> = None;
+        // With a deadline of zero no request is sent, and the store answers.
+        let had_time = !call.deadline.has_passed();
+        let mut told = Instant::now();
         for (position, path) in paths.iter().enumerate() {
+            if had_time && position > 0 && call.deadline.has_passed() {
+                let why = "the deadline came before this path was looked up: allow a later one, or give fewer paths";
+                each(&Answer::failed(self.reading.kind(), &Error::new(Status::NotYet, why)));
+                continue;
+            }
+            if told.elapsed() >= TICK {
+                told = Instant::now();
+                self.sync.tell_progress(call)?;
+            }
             // After a failure the server is not asked for the other paths.
             let call = Call {
                 failure: failed.as_ref().or(call.failure),

@@ -24,7 +24,7 @@ use crate::source::{Abilities, Bounds, EditRequest, LocatedItem, Session, Source
 use crate::stats::{Counters, Spent};
 
 /// Interval between progress reports to the host.
-const TICK: Duration = Duration::from_millis(100);
+pub const TICK: Duration = Duration::from_millis(100);
 /// Minimum interval between two log lines that say the server is silent. All calls wait for the same server.
 const SILENCE_LOG_MS: i64 = 15_000;
 
@@ -213,6 +213,20 @@ impl Syncing {
         };
         self.flights
             .single_flight(&self.store, &|| self.clock.now_ms(), what, at_once, deadline, work)
+    }
+
+    /// Lets the host stop a call that works without requests.
+    pub fn tell_progress(&self, call: &Call<'_>) -> Result<()> {
+        let progress = Progress {
+            library: None,
+            items: 0,
+            total: None,
+            elapsed: Duration::ZERO,
+        };
+        match call.progress {
+            Some(goes_on) if !goes_on(&progress) => Err(aborted()),
+            _ => Ok(()),
+        }
     }
 
     /// Fails if the snapshot belongs to another view than the one that the call began with.

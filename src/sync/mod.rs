@@ -16,6 +16,6 @@ mod verify;
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, cannot};
 pub use call::{AllowedView, Call, Progress, QUESTION_RETRY};
 pub use find::{RequestCounts, SHORTLY, SearchTarget};
-pub use job::Syncing;
+pub use job::{Syncing, TICK};
 pub use refresh::RefreshReason;
 pub use verify::Unverified;

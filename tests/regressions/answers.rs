@@ -735,3 +735,46 @@ fn an_iteration_of_changes_ends_with_what_was_there_when_it_began() {
         assert_eq!(heard, expected, "{round}");
     }
 }
+
+/// Paths that need no request, in a number that takes longer than a tenth of a second.
+fn many_paths() -> Vec<String> {
+    (0..200_000).map(|number| format!("/nowhere/{number}.mkv")).collect()
+}
+
+#[test]
+fn a_batch_of_stored_answers_ends_with_its_deadline() {
+    let at = Scene::movies(30);
+    let (index, library) = at.listed();
+    let paths = many_paths();
+    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
+    let ask = |time, paths: &[&[u8]]| {
+        let query = QueryOptions {
+            deadline: Deadline::In(time),
+            ..library.query()
+        };
+        let mut statuses = Vec::new();
+        let answered = index.match_paths_with(&query, paths, |answer| statuses.push(answer.status));
+        answered.expect("answers");
+        statuses
+    };
+    let statuses = ask(Duration::from_millis(100), &paths);
+    assert_eq!(statuses.len(), paths.len());
+    assert_eq!(statuses.first(), Some(&Status::NotFound));
+    assert_eq!(statuses.last(), Some(&Status::NotYet));
+    // Without time for a request the store answers.
+    assert_eq!(ask(Duration::ZERO, &paths[..2]), [Status::NotFound; 2]);
+}
+
+#[test]
+fn a_batch_of_stored_answers_can_be_stopped() {
+    let at = Scene::movies(30);
+    let (index, library) = at.listed();
+    let paths = many_paths();
+    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
+    let query = QueryOptions {
+        progress: Some(&|_| false),
+        ..library.query()
+    };
+    let error = index.match_paths_with(&query, &paths, |_| ()).expect_err("stopped");
+    assert_eq!(error.status, Status::Aborted);
+}

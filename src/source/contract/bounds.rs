@@ -15,7 +15,7 @@ pub struct Bounds<'a> {
     pub retry_for: Option<Duration>,
     /// Asked between pieces of work and during pauses; `true` ends the call with [`ErrorKind::Aborted`](crate::ErrorKind::Aborted).
     pub aborted: &'a (dyn Fn() -> bool + Sync),
-    /// The number of the token that the call began with ([`super::Session::number`]); 0: the current one.
+    /// The number of the token that the call began with ([`Session::number`](crate::source::Session::number)); 0: the current one.
     pub session: u64,
 }
 
