@@ -204,7 +204,7 @@ typedef struct plexindex_bytes {
 } plexindex_bytes;
 
 // A rule between the host's paths and the server's. Of rules over the server's paths the first that fits rewrites a
-// listed path. Rules over the host's paths that fit rewrite the path asked for, in order, until one is listed.
+// listed path. Each rule over the host's paths that fits gives a path to look for; the first that is listed counts.
 typedef struct plexindex_mapping {
     int32_t kind; // PLEXINDEX_MAPPING_*: the rule's direction, and what `from` is.
     uint32_t reserved; // Zero.
@@ -233,8 +233,8 @@ typedef struct plexindex_buffer {
 // It runs on the thread of the call that the server refused. With a new token that call is made once more. Without a
 // new token the call gives an older answer, or PLEXINDEX_UNAUTHORIZED if it has none, and the callback is not called
 // again for 15 seconds. One thread at a time is in the callback of an index. Other calls that need a new token wait
-// for it, until their deadline and for `options.read_timeout_ms` at most. Calls of the callback on this handle do not
-// renew the token. It may make other calls, and must return, as plexindex_progress_fn says.
+// for it, until their deadline and for `options.read_timeout_ms` at most. The callback may make calls, and must return,
+// as plexindex_progress_fn says; the calls that it makes on this handle do not renew the token.
 typedef int32_t (*plexindex_renew_token_fn)(void *user, plexindex_buffer *token);
 
 // How to open an index. Begin with plexindex_options_init(). A zero field means its default. Negative values are
@@ -297,7 +297,7 @@ typedef struct plexindex_query {
     size_t size; // sizeof(plexindex_query).
     const plexindex_library_handle *library; // A library of the call's handle, or NULL.
     plexindex_bytes text; // The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
-    // Milliseconds that the call may take; offline, wait for others. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
+    // Longest time in ms, waits for other writers included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
     int64_t deadline_ms;
     uint32_t flags; // PLEXINDEX_QUERY_* flags, or'ed. A function refuses flags that it would ignore.
     uint32_t reserved; // Zero.
@@ -346,7 +346,7 @@ typedef struct plexindex_item {
     plexindex_text library_title; // Title of its library.
     int32_t kind; // PLEXINDEX_KIND_*: the type, with Plex's number.
     int32_t year; // Year; 0: unknown.
-    int32_t season; // Season; of a track the disc; of a show that of a folder whose key is hidden. -1: none.
+    int32_t season; // Season; the disc of a track; of a show, the season of the folder that was asked for. -1: none.
     int32_t episode; // Episode or track number; -1: none.
     uint32_t flags; // PLEXINDEX_ITEM_* flags, or'ed.
     uint32_t reserved; // Zero.
@@ -483,8 +483,8 @@ int32_t plexindex_match_path(const plexindex_handle *handle, const plexindex_que
 //
 // `query`: `text` holds `count` paths, each followed by a NUL.
 //
-// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; PLEXINDEX_BUFFER_TOO_SMALL; an error
-// that concerns all paths. Less memory than `text` takes and 384 bytes for each path is refused before any work.
+// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; an error that concerns all paths;
+// PLEXINDEX_BUFFER_TOO_SMALL, before any work if 384 bytes for each path and the length of `text` do not fit.
 int32_t plexindex_match_paths(const plexindex_handle *handle, const plexindex_query *query, size_t count,
                               plexindex_buffer *out_answers, plexindex_buffer *error);
 
@@ -642,9 +642,9 @@ static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
 // it does anything.
 static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status)
 {
-    size_t needed = buffer->length < 8192 ? 8192 : buffer->length;
+    size_t needed = buffer == NULL || buffer->length < 8192 ? 8192 : buffer->length;
     void *memory;
-    if (status != PLEXINDEX_BUFFER_TOO_SMALL || buffer->capacity >= needed) return 0;
+    if (buffer == NULL || status != PLEXINDEX_BUFFER_TOO_SMALL || buffer->capacity >= needed) return 0;
     memory = realloc(buffer->data, needed);
     if (memory == NULL) return 0;
     buffer->data = memory;

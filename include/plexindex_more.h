@@ -265,10 +265,10 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 //
 // 1. The first call has `walk` 0, and a list of the folders to walk, or the first of them.
 // 2. The list of each further call begins with the `folder` and `twin_folder` findings of the call before, in their
-//    order. If the first list left folders out, they follow. In this order the walk reads folders by their names, and
-//    the list stays short. The list must be a copy: the call overwrites the findings of the call before.
-// 3. When there is nothing for that list and `walk` is not 0, the next call has an empty list. It reads the targets of
-//    links. If it reports folders, go on with step 2, else with this one.
+//    order. Folders that the first list left out come behind them. So the walk reads folders in the order of their
+//    names, and the list stays short. The list must be a copy: the call overwrites the findings of the call before.
+// 3. If that gives an empty list and `walk` is not 0, make the call with it: it reads the targets of links. If it
+//    reports folders, go on with step 2, else with this one.
 // 4. The walk is over when the call leaves 0 in `walk`.
 //
 // A walk may be abandoned after any call. An index remembers the 64 walks that were continued last.
@@ -365,10 +365,10 @@ int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_
 // learned of it. Sends no request: plexindex_refresh() asks the server.
 //
 // `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
-// and its cursor is that of now; with PLEXINDEX_QUERY_FULL too, all items come first, as additions: that flag is
-// refused with a cursor. `limit`: items of a page, 1 to 10,000. `out_page`: texts, each followed by a NUL: the cursor
-// for the next call; `more` or nothing; then eight for each change, in the order of plexindex_change, an absent one
-// empty. plexindex_get_next_change() and plexindex_get_cursor() read them.
+// and its cursor is that of now; or, with PLEXINDEX_QUERY_FULL, the pages list all items as additions first. That flag
+// is refused with a cursor. `limit`: items of a page, 1 to 10,000. `out_page`: texts, each followed by a NUL: the
+// cursor for the next call; `more` or nothing; then eight for each change, in the order of plexindex_change, an absent
+// one empty. plexindex_get_next_change() and plexindex_get_cursor() read them.
 //
 // The next call has something now if the page has `more`. A reader that calls until a page has none then has the state
 // of the time of its first call. Commits that come meanwhile are for the call after that, so the reader comes to an
@@ -530,8 +530,8 @@ static inline plexindex_walk_request plexindex_walk_init(void)
 static inline int plexindex_get_next_texts(const plexindex_buffer *buffer, size_t *position, plexindex_bytes *texts,
                                            size_t count)
 {
-    const char *data = (const char *)buffer->data;
-    size_t length = buffer->length > buffer->capacity ? 0 : buffer->length; // More: it was too small.
+    const char *data = buffer == NULL ? NULL : (const char *)buffer->data;
+    size_t length = buffer == NULL || buffer->length > buffer->capacity ? 0 : buffer->length; // It was too small.
     size_t end = *position, i;
     for (i = 0; i < count; i++) {
         const char *nul = end < length ? (const char *)memchr(data + end, 0, length - end) : NULL;

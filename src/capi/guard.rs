@@ -90,7 +90,13 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
         ))
     });
     match outcome {
-        Ok(status) => status.into() as i32,
+        Ok(status) => {
+            // A callback may have used the same buffer for its own calls.
+            if !std::ptr::eq(error, place) {
+                empty(error);
+            }
+            status.into() as i32
+        }
         Err(error) => {
             // An inner NUL would hide the rest from C.
             let text = error.message.replace('\0', "\u{FFFD}");

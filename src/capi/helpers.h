@@ -59,9 +59,9 @@ static inline plexindex_buffer *plexindex_error_init(plexindex_error *error)
 // it does anything.
 static inline int plexindex_buffer_grow(plexindex_buffer *buffer, int32_t status)
 {
-    size_t needed = buffer->length < 8192 ? 8192 : buffer->length;
+    size_t needed = buffer == NULL || buffer->length < 8192 ? 8192 : buffer->length;
     void *memory;
-    if (status != PLEXINDEX_BUFFER_TOO_SMALL || buffer->capacity >= needed) return 0;
+    if (buffer == NULL || status != PLEXINDEX_BUFFER_TOO_SMALL || buffer->capacity >= needed) return 0;
     memory = realloc(buffer->data, needed);
     if (memory == NULL) return 0;
     buffer->data = memory;

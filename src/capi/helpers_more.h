@@ -19,8 +19,8 @@ static inline plexindex_walk_request plexindex_walk_init(void)
 static inline int plexindex_get_next_texts(const plexindex_buffer *buffer, size_t *position, plexindex_bytes *texts,
                                            size_t count)
 {
-    const char *data = (const char *)buffer->data;
-    size_t length = buffer->length > buffer->capacity ? 0 : buffer->length; // More: it was too small.
+    const char *data = buffer == NULL ? NULL : (const char *)buffer->data;
+    size_t length = buffer == NULL || buffer->length > buffer->capacity ? 0 : buffer->length; // It was too small.
     size_t end = *position, i;
     for (i = 0; i < count; i++) {
         const char *nul = end < length ? (const char *)memchr(data + end, 0, length - end) : NULL;

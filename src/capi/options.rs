@@ -10,16 +10,13 @@ use zeroize::Zeroize;
 
 use super::callbacks::call_host_for;
 use super::constants as c;
-use super::strings::{self, check_flags, check_reserved, decoded, null, sized};
+use super::strings::{LONGEST_TOKEN, check_flags, check_reserved, decoded, null, sized};
 use super::types::{self, Buffer, Handle, OptionsRecord, RenewTokenFn};
 use crate::error::{Error, Result, Status, check_length, refuse};
 use crate::model::Token;
 use crate::options::MappingKind::{HostToServer, ServerToHost};
 use crate::options::{self, Renewal, Ttl};
 use crate::platform::files;
-
-/// Size of the buffer for a token in bytes: a JSON Web Token has some 700.
-const LONGEST_TOKEN: usize = 16 << 10;
 
 /// Validated options.
 pub struct CheckedOptions {
@@ -101,7 +98,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
         | c::PLEXINDEX_OPEN_OBFUSCATE_PATHS;
     check_flags(flags, reserved, known, "options")?;
     let default = options::Options::default();
-    check_length("options.token", token.length, strings::LONGEST_TOKEN)?;
+    check_length("options.token", token.length, LONGEST_TOKEN)?;
     // SAFETY: the caller's promise, for all of these.
     let (cache_dir, server_url, token, user, ca_file, database) = unsafe {
         (

@@ -25,7 +25,7 @@ pub struct Bytes {
 }
 
 /// A rule between the host's paths and the server's. Of rules over the server's paths the first that fits rewrites a
-/// listed path. Rules over the host's paths that fit rewrite the path asked for, in order, until one is listed.
+/// listed path. Each rule over the host's paths that fits gives a path to look for; the first that is listed counts.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct MappingRecord {
@@ -108,7 +108,7 @@ pub struct QueryRecord {
     pub library: *const LibraryHandle,
     /// The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
     pub text: Bytes,
-    /// Milliseconds that the call may take; offline, wait for others. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
+    /// Longest time in ms, waits for other writers included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
     pub deadline_ms: i64,
     /// PLEXINDEX_QUERY_* flags, or'ed. A function refuses flags that it would ignore.
     pub flags: u32,
@@ -152,8 +152,8 @@ pub type ProgressFn = unsafe extern "C" fn(user: *mut c_void, progress: *const P
 /// It runs on the thread of the call that the server refused. With a new token that call is made once more. Without a
 /// new token the call gives an older answer, or PLEXINDEX_UNAUTHORIZED if it has none, and the callback is not called
 /// again for 15 seconds. One thread at a time is in the callback of an index. Other calls that need a new token wait
-/// for it, until their deadline and for `options.read_timeout_ms` at most. Calls of the callback on this handle do not
-/// renew the token. It may make other calls, and must return, as plexindex_progress_fn says.
+/// for it, until their deadline and for `options.read_timeout_ms` at most. The callback may make calls, and must return,
+/// as plexindex_progress_fn says; the calls that it makes on this handle do not renew the token.
 pub type RenewTokenFn = unsafe extern "C" fn(user: *mut c_void, token: *mut Buffer) -> i32;
 
 /// Receives a log line on the thread of plexindex_drain_log(). `message` is UTF-8, and valid during the call only. It
@@ -271,7 +271,7 @@ pub struct ItemRecord {
     pub kind: i32,
     /// Year; 0: unknown.
     pub year: i32,
-    /// Season; of a track the disc; of a show that of a folder whose key is hidden. -1: none.
+    /// Season; the disc of a track; of a show, the season of the folder that was asked for. -1: none.
     pub season: i32,
     /// Episode or track number; -1: none.
     pub episode: i32,

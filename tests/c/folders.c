@@ -226,7 +226,7 @@ static void walk_a_disk(const char *store)
     walk = request(0, given, (size_t)length, 2);
     CHECK_REFUSED(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_walk(&walk, &nothing, ERROR), "");
     walk.rules = PLEXINDEX_RULE_ALL + 1;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "walk.rules");
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_walk(&walk, &nothing, ERROR), "walk.rules");
     walk.rules = PLEXINDEX_RULE_ALL;
     walk.folders_count = 1;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "count");
@@ -236,7 +236,7 @@ static void walk_a_disk(const char *store)
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "no full path");
     walk = request(0, NULL, 0, 0);
     walk.rules = 512;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "walk.rules");
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_walk(&walk, &nothing, ERROR), "walk.rules");
     walk = request(0, NULL, 0, 0);
     walk.limit = 1000001;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "walk.limit");

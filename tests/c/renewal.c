@@ -19,7 +19,7 @@ static int32_t renew(void *user, plexindex_buffer *token)
     struct renewal *renewal = user;
     renewal->calls++;
     renewal->thread = pthread_self();
-    CHECK(token->capacity >= 4096 && token->length == 0);
+    CHECK(token->capacity == 65536 && token->length == 0);
     memcpy(token->data, renewal->token, strlen(renewal->token));
     token->length = renewal->length == 0 ? strlen(renewal->token) : renewal->length;
     return renewal->status;

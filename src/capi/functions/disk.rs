@@ -11,7 +11,7 @@ use crate::capi::handles::{self, opened};
 use crate::capi::strings::{check_flags, fill, path_bytes, sized, split};
 use crate::capi::types::{Buffer, Handle, LibraryHandle, WalkRecord};
 use crate::disk::{Rules, WalkStarts};
-use crate::error::{Result, abridged, refuse};
+use crate::error::{Error, Result, Status, abridged, refuse};
 use crate::query::FileFilter;
 
 /// Default of `limit`; types_more.rs states it.
@@ -26,10 +26,10 @@ const NAMES: usize = 1_000;
 ///
 /// 1. The first call has `walk` 0, and a list of the folders to walk, or the first of them.
 /// 2. The list of each further call begins with the `folder` and `twin_folder` findings of the call before, in their
-///    order. If the first list left folders out, they follow. In this order the walk reads folders by their names, and
-///    the list stays short. The list must be a copy: the call overwrites the findings of the call before.
-/// 3. When there is nothing for that list and `walk` is not 0, the next call has an empty list. It reads the targets of
-///    links. If it reports folders, go on with step 2, else with this one.
+///    order. Folders that the first list left out come behind them. So the walk reads folders in the order of their
+///    names, and the list stays short. The list must be a copy: the call overwrites the findings of the call before.
+/// 3. If that gives an empty list and `walk` is not 0, make the call with it: it reads the targets of links. If it
+///    reports folders, go on with step 2, else with this one.
 /// 4. The walk is over when the call leaves 0 in `walk`.
 ///
 /// A walk may be abandoned after any call. An index remembers the 64 walks that were continued last.
@@ -74,10 +74,8 @@ pub unsafe extern "C" fn plexindex_walk(walk: *mut WalkRecord, out_findings: *mu
         // SAFETY: as above.
         let (library, folders) = unsafe { (handles::library(given.library)?, given.folders.get("walk.folders")?) };
         let Some(rules) = Rules::of_bits(given.rules) else {
-            return refuse(format!(
-                "walk.rules is {:#x}: give bits of PLEXINDEX_RULE_*",
-                given.rules
-            ));
+            let why = format!("walk.rules is {:#x}: give bits of PLEXINDEX_RULE_*", given.rules);
+            return Err(Error::new(Status::Unsupported, why));
         };
         let limit = if given.limit == 0 { NAMES } else { given.limit };
         if limit > 1_000_000 {

@@ -16,10 +16,10 @@ use crate::query::ChangePage;
 /// learned of it. Sends no request: plexindex_refresh() asks the server.
 ///
 /// `query`: `library` is one library, or NULL for all; `text` is the cursor. With an empty cursor the page is empty
-/// and its cursor is that of now; with PLEXINDEX_QUERY_FULL too, all items come first, as additions: that flag is
-/// refused with a cursor. `limit`: items of a page, 1 to 10,000. `out_page`: texts, each followed by a NUL: the cursor
-/// for the next call; `more` or nothing; then eight for each change, in the order of plexindex_change, an absent one
-/// empty. plexindex_get_next_change() and plexindex_get_cursor() read them.
+/// and its cursor is that of now; or, with PLEXINDEX_QUERY_FULL, the pages list all items as additions first. That flag
+/// is refused with a cursor. `limit`: items of a page, 1 to 10,000. `out_page`: texts, each followed by a NUL: the
+/// cursor for the next call; `more` or nothing; then eight for each change, in the order of plexindex_change, an absent
+/// one empty. plexindex_get_next_change() and plexindex_get_cursor() read them.
 ///
 /// The next call has something now if the page has `more`. A reader that calls until a page has none then has the state
 /// of the time of its first call. Commits that come meanwhile are for the call after that, so the reader comes to an

@@ -44,8 +44,8 @@ pub unsafe extern "C" fn plexindex_match_path(
 ///
 /// `query`: `text` holds `count` paths, each followed by a NUL.
 ///
-/// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; PLEXINDEX_BUFFER_TOO_SMALL; an error
-/// that concerns all paths. Less memory than `text` takes and 384 bytes for each path is refused before any work.
+/// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; an error that concerns all paths;
+/// PLEXINDEX_BUFFER_TOO_SMALL, before any work if 384 bytes for each path and the length of `text` do not fit.
 ///
 /// # Safety
 /// As plexindex_match_path().
