@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import gc
 import inspect
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -117,11 +120,14 @@ def test_a_task_that_is_cancelled_stops_its_fetch(open_index: OpenIndex, server:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        # The default executor is waited for at the end of the loop: the call must have come to its end by then.
 
     asyncio.run(ask())
-    assert server.get("stats")["requests"]["listing"] < 14
+    # The call ends on its thread, soon after its task.
+    cancelled = time.monotonic()
+    while index.profile().calls == 0 and time.monotonic() - cancelled < 30:
+        time.sleep(0.01)
     assert index.profile().calls == 1
+    assert server.get("stats")["requests"]["listing"] < 14
     server.post("reset")
     # What had come is kept, and the index goes on.
     first: list[int] = []
@@ -139,9 +145,10 @@ def test_a_call_that_waits_for_the_libraries_can_be_stopped_too(open_index: Open
             await asyncio.wait_for(index.arefresh("Movies", progress=seen.append), 0.3)
         assert seen == []
 
-    # The loop waits for the call's thread at its end; of what is not fetched yet the host hears nothing.
+    # Closing waits for the call; of what is not fetched yet the host hears nothing.
     begun = time.monotonic()
     asyncio.run(ask())
+    index.close()
     assert time.monotonic() - begun < 15
 
 
@@ -213,6 +220,76 @@ def test_a_task_waits_for_changes_and_is_cancelled(open_index: OpenIndex, server
 
     asyncio.run(asyncio.wait_for(ask(), 30))
     assert heard == ["/data/movies/New.mkv"] * 2
+
+
+def test_waiting_calls_use_no_thread_of_asyncio(tmp_path: Path) -> None:
+    async def ask(plex: FakePlex) -> None:
+        busy = threading.Event()
+        pool = ThreadPoolExecutor(1)
+        asyncio.get_running_loop().set_default_executor(pool)
+        pool.submit(busy.wait)
+        async with plexindex.open(tmp_path, server_url=plex.url, token=plex.token) as index:
+
+            async def match(deadline: float) -> float:
+                begun = time.monotonic()
+                answer = await index.amatch("/media/Alpha (2001).mkv", deadline=deadline)
+                assert answer.status == "needs_warm"
+                return time.monotonic() - begun
+
+            try:
+                # The deadline counts from the call, also while the executor has no free thread.
+                longest = max(await asyncio.wait_for(asyncio.gather(*[match(2) for _ in range(50)]), 30))
+                assert longest < 10
+            finally:
+                busy.set()
+            plex.requests.clear()
+            tasks = [asyncio.create_task(match(60)) for _ in range(50)]
+            while not plex.requests:
+                await asyncio.sleep(0.01)
+            # And calls that wait take none away.
+            assert await asyncio.wait_for(asyncio.to_thread(int, "7"), 30) == 7
+            assert not any(task.done() for task in tasks)
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            assert {type(end) for end in ends} == {asyncio.CancelledError}
+
+    with FakePlex({"Movies": ["/media/Alpha (2001).mkv"]}) as plex:
+        plex.pause()
+        asyncio.run(ask(plex))
+
+
+def test_a_call_keeps_the_context_and_drops_its_error(open_index: OpenIndex) -> None:
+    user = contextvars.ContextVar[str]("user")
+    seen: set[str] = set()
+    index = open_index()
+
+    class OwnError(Exception):
+        pass
+
+    def fail(_: plexindex.Progress) -> None:
+        seen.add(user.get())
+        raise OwnError
+
+    async def ask() -> weakref.ref[OwnError]:
+        user.set("Ada")
+        try:
+            await index.arefresh("Movies", progress=fail)
+        except OwnError as error:
+            return weakref.ref(error)
+        raise AssertionError
+
+    gc.disable()
+    try:
+        # Nothing refers to the error in a circle, which would keep the index until the next collection.
+        error = asyncio.run(ask())
+        begun = time.monotonic()
+        while error() is not None and time.monotonic() - begun < 30:
+            time.sleep(0.01)  # the thread ends soon after its task
+        assert error() is None
+    finally:
+        gc.enable()
+    assert seen == {"Ada"}
 
 
 def test_watches_leave_the_threads_of_asyncio_to_others(tmp_path: Path) -> None:

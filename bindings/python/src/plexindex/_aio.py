@@ -11,7 +11,7 @@ from ._callbacks import Stoppable
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future
     from typing import Any, TypeVar
 
     from typing_extensions import ParamSpec
@@ -58,8 +58,7 @@ def at_once_or_cancellable(method: Callable[P, T]) -> Callable[P, Coroutine[Any,
 def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) -> Callable[P, AsyncIterator[T]]:
     """Returns the asynchronous version of a generator, for ``async for``.
 
-    ``at_once``: number of values to wait for together; 1 if the generator waits for each. Such a watch has a thread of
-    its own: it may wait for days, and the threads of ``asyncio`` are few.
+    ``at_once``: number of values to wait for together; 1 if the generator waits for each.
     """
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
@@ -67,17 +66,14 @@ def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) ->
 
         watch = Stoppable(asked._progress if progress is None else progress)
         rest = iter(method(asked, *arguments, progress=watch, **options))  # type: ignore[arg-type]
-        own = _own_thread() if at_once == 1 else None
         done = False
         try:
-            while some := await run_on_thread(lambda: list(islice(rest, at_once)), thread=own):
+            while some := await run_on_thread(lambda: list(islice(rest, at_once))):
                 for one in some:
                     yield one
             done = True
         finally:
             watch.stopped = not done
-            if own is not None:
-                own.shutdown(wait=False)
 
     return _async_version(call, method, "")  # type: ignore[no-any-return]
 
@@ -100,18 +96,34 @@ def _async_version(call: Any, method: Any, more: str) -> Any:
     return call
 
 
-def _own_thread() -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor
+async def run_on_thread(call: Any, *arguments: Any, **options: Any) -> Any:
+    """Makes a call on a thread of its own.
 
-    return ThreadPoolExecutor(1, "plexindex-watch")
-
-
-async def run_on_thread(call: Any, *arguments: Any, thread: ThreadPoolExecutor | None = None, **options: Any) -> Any:
-    """Makes a call on a separate thread, by default on one of ``asyncio``."""
+    The executors of ``asyncio`` have few threads: a call would wait for one of them past its deadline, and would keep
+    it from others.
+    """
     import asyncio
     from contextvars import copy_context
     from functools import partial
 
-    # As asyncio.to_thread(), which takes no executor.
-    within_context = partial(copy_context().run, call, *arguments, **options)
-    return await asyncio.get_running_loop().run_in_executor(thread, within_context)
+    return await asyncio.wrap_future(_start(partial(copy_context().run, call, *arguments, **options)))
+
+
+def _start(call: Callable[[], Any]) -> Future[Any]:
+    from concurrent.futures import Future
+    from threading import Thread
+
+    future: Future[Any] = Future()
+    future.set_running_or_notify_cancel()
+    Thread(target=_run, args=(future, call), name="plexindex").start()
+    return future
+
+
+def _run(future: Future[Any], call: Callable[[], Any]) -> None:
+    try:
+        future.set_result(call())
+    except BaseException as error:
+        future.set_exception(error)
+    finally:
+        # The error refers to this frame: a circle would keep the index alive.
+        del future
