@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import threading
 import weakref
@@ -21,6 +22,11 @@ def test_a_context_manager_closes(cache: Path) -> None:
     assert not index.is_open
     assert repr(index) == f"<plexindex.Index {str(cache)!r} closed>"
     index.close()
+    again = plexindex.open(cache)
+    again.close()
+    for closed in (index, again):
+        with pytest.raises(plexindex.ClosedError, match="is closed: open it again"), closed:
+            pass
 
 
 def test_it_closes_when_something_is_raised(cache: Path) -> None:
@@ -58,6 +64,8 @@ def after_close(index: plexindex.Index, movies: plexindex.Library) -> list[Calla
         lambda: index.refresh(),
         lambda: index.libraries(),
         lambda: index.stats(),
+        lambda: index.__enter__(),
+        lambda: asyncio.run(index.__aenter__()),
     ]
 
 

@@ -166,6 +166,8 @@ class Index(QuestionMethods):
         await _aio.run_on_thread(self.close)
 
     def __enter__(self) -> Index:
+        if not self._open:
+            raise self._closed_error()
         return self
 
     def __exit__(
@@ -174,7 +176,7 @@ class Index(QuestionMethods):
         self.close()
 
     async def __aenter__(self) -> Index:
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

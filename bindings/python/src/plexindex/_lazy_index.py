@@ -195,7 +195,7 @@ class LazyIndex:
         _pass_on_log(fast, native)
 
     def __enter__(self) -> "Any":
-        return self
+        return self if self._open else full_index(self).__enter__()
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -123,6 +123,7 @@ class ServerIndex(HoldsToken, _IndexMethods):
         return sorted({*object.__dir__(self), *dir(self.index)})
 
     def __enter__(self) -> ServerIndex:
+        self.index.__enter__()
         return self
 
     def __exit__(
@@ -131,7 +132,7 @@ class ServerIndex(HoldsToken, _IndexMethods):
         self.close()
 
     async def __aenter__(self) -> ServerIndex:
-        return self
+        return self.__enter__()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -253,6 +254,7 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         return sorted({*object.__dir__(self), *_OURS, *dir(self._section)})
 
     def __enter__(self) -> SectionIndex:
+        self.index.__enter__()
         return self
 
     def __exit__(
