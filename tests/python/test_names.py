@@ -13,6 +13,7 @@ from typing import Any
 import plexindex
 import pytest
 from conftest import TOKEN, OpenIndex, Server, run_python
+from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 
 
@@ -292,6 +293,8 @@ def test_the_door_for_users_of_plexapi(server: Server, tmp_path: Path) -> None:
         assert index.match_path("Movies", row["path"]).rating_key == row["ratingKey"]
         assert [library.title for library in index.libraries()] == ["Movies", "TV Shows"]
         assert index.library(1).lookup_key(row["path"])
+        with pytest.raises(NotFound):
+            index.section("nope")
         section = index.section("Movies")
         match = section.match(row["path"])
         assert isinstance(match, plexindex.Match)

@@ -102,7 +102,10 @@ class ServerIndex(HoldsToken, _IndexMethods):
     token = property(None, _set_token, doc="As that of :class:`plexindex.Index`.")
 
     def section(self, section: Any) -> SectionIndex:
-        """A library by its plexapi object, or by its title, which plexapi then looks up."""
+        """A library by its plexapi object, or by its title, which plexapi then looks up: it raises its own ``NotFound``
+        if there is none, and its own errors or those of ``requests`` if the server does not answer. ``library(title)``
+        asks no one, and its errors are plexindex's.
+        """
         if isinstance(section, str):
             section = self._server.library.section(section)
         _check("section", "title or a plexapi.library.LibrarySection", section, ("_server", "key", "locations"))
@@ -152,7 +155,8 @@ class SectionIndex(HoldsToken, _LibraryMethods):
 
     It has all that a :class:`plexindex.Library` has: ``match``, ``lookup_key``, ``record_match``, ``items``,
     ``refresh`` and so on. Every other attribute is the plexapi object's: ``title``, ``search``, ``fetchItem``. Where
-    both have a name, as ``refresh``, it is the library's; ``plex`` is the plexapi object itself.
+    both have a name, as ``refresh``, it is the library's; ``plex`` is the plexapi object itself. Type checkers know the
+    library's names only: with one, write ``section.plex.search(…)``.
     """
 
     _instead = "pickle its `library`, which finds the token again where it is loaded"
