@@ -296,10 +296,14 @@ def test_the_token_is_written_nowhere(index: plexindex.Index, cache: Path) -> No
 
 def test_a_call_that_is_wrong_names_what_was_called(index: plexindex.Index) -> None:
     movies: Any = index.library("Movies")
+    wrong: Any = None
     calls: list[tuple[Callable[[], object], str]] = [
         (lambda: movies.match("/a", timeout=3), r"Library\.match\(\): got an unexpected keyword argument 'timeout'"),
         (lambda: movies.invalidate("/a.mkv"), r"Library\.invalidate\(\): too many positional arguments"),
         (lambda: movies.record_match("/a.mkv"), r"Library\.record_match\(\): missing a required argument: 'key'"),
+        (lambda: index.compare(wrong), "folders must be a path or a list of paths, not NoneType"),
+        (lambda: index.edit_items("Movies", wrong), "keys must be a list of keys, not NoneType"),
+        (lambda: index.library(1.5), "title must be str or int, not float"),  # type: ignore[arg-type]
         # What the method itself refuses keeps its own words.
         (lambda: movies.match(7), "a path must be str, bytes or os.PathLike, not int"),
     ]

@@ -258,6 +258,8 @@ class QuestionMethods(EditMethods):
 
         if isinstance(without, (str, bytes)):
             raise TypeError(f"without must be a list of rules, not {without!r}: give [{without!r}]")
+        if not isinstance(folders, (str, bytes, os.PathLike)) and not hasattr(folders, "__iter__"):
+            raise TypeError(f"folders must be a path or a list of paths, not {type(folders).__name__}")
         given = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
         return Comparison(self, given, library, frozenset(without), deadline, offline, progress)
 

@@ -31,6 +31,8 @@ class Edit:
     ) -> None:
         if isinstance(keys, (str, bytes, int)):
             raise TypeError("give a list of keys, not a single key")
+        if not hasattr(keys, "__iter__"):
+            raise TypeError(f"keys must be a list of keys, not {type(keys).__name__}")
         self.keys = [_convert.key_text(key) for key in keys]
         changes: list[str] = []
         for name, value in dict(fields or {}).items():

@@ -67,14 +67,14 @@ class Index(QuestionMethods):
         """
         if isinstance(title, int) and not isinstance(title, bool) and section is None:
             title, section = None, title
-        for name, named in (("title", title), ("uuid", uuid)):
+        for name, named, kind in (("title", title, "str or int"), ("uuid", uuid, "str")):
             if named is not None and not isinstance(named, str):
-                raise TypeError(f"{name} must be str, not {type(named).__name__}")
+                raise TypeError(f"{name} must be {kind}, not {type(named).__name__}")
         title = None if title is None else str(title)
         section = None if section is None else str(section)
         given = [
-            (kind, value, f"{name}{value!r}")
-            for kind, value, name in (
+            (selector, value, f"{name}{value!r}")
+            for selector, value, name in (
                 (c.SELECT_ANY, title, ""),
                 (c.SELECT_SECTION, section, "section="),
                 (c.SELECT_UUID, uuid, "uuid="),
@@ -85,9 +85,9 @@ class Index(QuestionMethods):
             raise InvalidArgumentError("give one of title, section and uuid")
         if not self._open:
             raise self._closed_error()
-        kind, value, shown = given[0] if given else (c.SELECT_ALL, "", "(all)")
+        selector, value, shown = given[0] if given else (c.SELECT_ALL, "", "(all)")
         chosen_by = {"title": title, "section": section, "uuid": uuid}
-        return Library(self, self._select(kind, value), title, shown, chosen_by)
+        return Library(self, self._select(selector, value), title, shown, chosen_by)
 
     def changes(
         self,

@@ -30,7 +30,7 @@ def open(
     deadline: "float | None" = None,
     connect_timeout: float = 5.0,
     read_timeout: float = 60.0,
-    retry_for: float = 30.0,
+    retry_for: "float | None" = 30.0,
     ca_file: "PathArg | None" = None,
     accept_invalid_certs: bool = False,
     offline: bool = False,
@@ -70,7 +70,8 @@ def open(
         deadline: How long a call may take that names no deadline itself. None: no limit; 0: next to no time.
         connect_timeout: How long a connection may take.
         read_timeout: How long the server may be silent while it owes an answer. A question without a listing: 15 s.
-        retry_for: For how long a request is tried again after a failure that may pass. 0: not at all.
+        retry_for: For how long a request is tried again after a failure that may pass. 0: not at all; None: until the
+            deadline, or for ever without one.
         ca_file: PEM file with certificate authorities to trust besides the system's.
         accept_invalid_certs: Accept any certificate, with a warning in the log.
         offline: Never ask the server.
