@@ -10,7 +10,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +91,7 @@ def test_nothing_differs(index: plexindex.Index, tree: Tree) -> None:
     assert list(found) == []
     assert not found.differs
     assert (found.files, found.listed) == (5, 5)
-    summary = found.summary()
+    summary = found.summary
     assert (summary["what"], summary["not_in_plex"], summary["not_on_disk"]) == ("summary", 0, 0)
     assert told(index, tree.films) == told(index, tree.shows / "Delta") == []
 
@@ -166,7 +166,7 @@ def test_the_server_is_asked_first_with_one_request(index: plexindex.Index, tree
     assert tree.server.requests() == 0
     found = index.compare(tree.media)
     assert [(one.what, one.path) for one in found] == [("not_in_plex", str(new))]
-    assert found.age is not None and found.age < 30 and found.summary()["age"] == round(found.age, 3)
+    assert found.age is not None and found.age < 30 and found.summary["age"] == round(found.age, 3)
 
 
 def test_a_server_that_is_away_is_told_with_the_age(tmp_path: Path, tree: Tree) -> None:
@@ -226,7 +226,7 @@ def test_under_asyncio_it_runs_on_a_thread(index: plexindex.Index, tree: Tree, m
         found = index.compare(tree.media, progress=lambda _: threads.add(threading.get_ident()))
         differences = [one async for one in found]
         assert sorted(one.what for one in differences) == ["not_in_plex", "not_on_disk"]
-        assert found.summary()["files"] == 5
+        assert found.summary["files"] == 5
 
         def slow(files: int) -> None:
             asked.append(files)
@@ -330,7 +330,7 @@ def test_a_server_that_does_not_say_whose_a_file_is(index: plexindex.Index, tree
         ("not_in_plex", str(new)),
     ]
     assert found.stale
-    check_sums(found.summary())
+    check_sums(found.summary)
 
 
 def test_many_renames_are_asked_for_in_batches(tmp_path: Path, start_server: ServerFactory) -> None:
@@ -386,7 +386,7 @@ def test_a_chain_of_renames_is_no_difference(
         for _ in range(2):
             found = index.compare(films)
             assert (list(found), found.files, found.listed, found.unasked) == ([], 4, 4, 0)
-            check_sums(found.summary())
+            check_sums(found.summary)
         of = {row["path"]: row["ratingKey"] for row in server.paths(1)}
         assert {path: index.match_path(None, path, offline=True).key for path in of} == {
             path: f"/library/metadata/{key}" for path, key in of.items()
@@ -502,7 +502,7 @@ def test_outside_every_library_no_rule_of_plex_s_holds(tmp_path: Path, tree: Tre
     assert summary["files_not_in_plex"] == len(media)
 
 
-def check_sums(summary: dict[str, Any]) -> None:
+def check_sums(summary: Mapping[str, Any]) -> None:
     """What a summary tells is whole."""
     parts = {name: summary[f"files_{name}"] for name in ("in_plex", "not_in_plex", "ambiguous", "left_out")}
     assert summary["files"] == sum(parts.values()), parts
@@ -636,8 +636,8 @@ def test_leftovers_are_no_media(index: plexindex.Index, tree: Tree) -> None:
         assert line.reason.endswith("it has no media in it: a mount may be missing")
     found = index.compare(tree.films)
     assert len(list(found)) == 1
-    check_sums(found.summary())
-    assert found.summary()["listed_not_on_disk"] == found.summary()["listed_location_empty"] == 3
+    check_sums(found.summary)
+    assert found.summary["listed_not_on_disk"] == found.summary["listed_location_empty"] == 3
     # A file that is listed is in Plex, whatever leaves it out.
     film = {"title": "Hidden", "files": [str(tree.films / ".Trash-0" / "y.mkv")]}
     tree.server.post("items/add", {"library": 1, "items": [film]})
@@ -839,7 +839,7 @@ def test_what_cannot_be_read_is_not_gone(index: plexindex.Index, tree: Tree) -> 
     closed.chmod(0)
     found = index.compare(tree.media)
     assert [(one.what, one.path, one.reason_code) for one in found] == [("left_out", str(closed), "unreadable")]
-    assert (found.unreadable, found.summary()["unreadable"], found.differs) == (1, 1, False)
+    assert (found.unreadable, found.summary["unreadable"], found.differs) == (1, 1, False)
     closed.chmod(0o755)
 
 

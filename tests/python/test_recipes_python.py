@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,17 @@ from conftest import REPOSITORY
 from plexindex.testing import FakePlex
 
 RECIPES = (REPOSITORY / "docs" / "recipes.md").read_text("utf-8")
+
+
+@pytest.fixture
+def configure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[FakePlex], None]:
+    """Has ``plexindex.open()`` use this server."""
+
+    def use(plex: FakePlex) -> None:
+        for name, value in (("DIR", str(tmp_path / "index")), ("URL", plex.url), ("TOKEN", plex.token)):
+            monkeypatch.setenv(f"PLEXINDEX_{name}", value)
+
+    return use
 
 
 def recipe(word: str) -> dict[str, Any]:
@@ -59,7 +71,25 @@ def test_watched_episodes_of_one_server_on_another(tmp_path: Path) -> None:
         assert sorted(played) == [False, True, True, True]
 
 
-def test_in_a_web_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_of_what_is_not_in_plex(tmp_path: Path, configure: Callable[[FakePlex], None]) -> None:
+    films = tmp_path / "films"
+    for number in range(3):
+        (films / f"Film {number} (2001)").mkdir(parents=True)
+        (films / f"Film {number} (2001)" / f"Film {number} (2001).mkv").write_text("film")
+    with FakePlex({"Films": films}) as plex:
+        configure(plex)
+        with plexindex.open() as index:
+            index.refresh()
+        gone = films / "Film 0 (2001)" / "Film 0 (2001).mkv"
+        gone.unlink()
+        new = films / "Film 1 (2001)" / "New (2024).mkv"
+        new.write_text("new")
+        lines = recipe("def report")["report"](str(films)).splitlines()
+    assert sorted(line.partition(": ")[0] for line in lines[:-1]) == sorted([str(gone), str(new)])
+    assert lines[-1] == "2 of 3 files are in Plex, 0 folders unreadable"
+
+
+def test_in_a_web_service(configure: Callable[[FakePlex], None], monkeypatch: pytest.MonkeyPatch) -> None:
     """With as much of FastAPI as the recipe uses."""
 
     class HTTPException(Exception):  # noqa: N818
@@ -76,8 +106,7 @@ def test_in_a_web_service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     vars(module).update(FastAPI=FastAPI, HTTPException=HTTPException)
     monkeypatch.setitem(sys.modules, "fastapi", module)
     with FakePlex({"Films": ["/media/films/Film (2001).mkv"]}) as plex:
-        for name, value in (("DIR", str(tmp_path)), ("URL", plex.url), ("TOKEN", plex.token)):
-            monkeypatch.setenv(f"PLEXINDEX_{name}", value)
+        configure(plex)
         with plexindex.open() as index:
             index.refresh()
         plex.requests.clear()

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._renamed import Unsure
-    from ._types import PathArg
+    from ._types import PathArg, Summary
 
     # The index imports this module, so it cannot name the class.
     Index = Any
@@ -116,8 +116,9 @@ class Comparison:
         """Whether anything differs, as far as it was iterated."""
         return any(self.counts.get(what) for what in ("not_in_plex", "not_on_disk", "ambiguous"))
 
-    def summary(self) -> dict[str, object]:
-        """The counts by name, as JSON values."""
+    @property
+    def summary(self) -> Summary:
+        """The counts by name, as JSON values: what has come so far, all of it at the end."""
         kinds = ("not_in_plex", "not_on_disk", "ambiguous", "left_out", "several_paths")
         counts = {what: self.counts.get(what, 0) for what in kinds}
         files = {what: self._media_files.get(what, 0) for what in kinds}
@@ -137,7 +138,11 @@ class Comparison:
             "listed_not_on_disk": gone,
             "listed_location_empty": below_empty,
             "listed_unknown": unknown,
-            **counts,
+            "not_in_plex": counts["not_in_plex"],
+            "not_on_disk": counts["not_on_disk"],
+            "ambiguous": counts["ambiguous"],
+            "left_out": counts["left_out"],
+            "several_paths": counts["several_paths"],
             "unasked": self.unasked,
             "unreadable": self.unreadable,
             "stale": self.stale,

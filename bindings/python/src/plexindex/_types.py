@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Literal, Optional, Protocol, Union
+from typing import Literal, Optional, Protocol, TypedDict, Union
 
 PathArg = Union[str, bytes, "os.PathLike[str]", "os.PathLike[bytes]"]
 
@@ -80,3 +80,30 @@ ReasonCode = Literal[
     "above_locations",
     "unavailable",
 ]
+
+
+class Summary(TypedDict):
+    """The counts of a comparison: ``Comparison.summary``. docs/recipes.md says what each one counts."""
+
+    what: Literal["summary"]
+    folders: list[str]
+    files: int
+    files_in_plex: int
+    files_not_in_plex: int
+    files_ambiguous: int
+    files_left_out: int
+    listed: int
+    listed_on_disk: int
+    listed_not_on_disk: int
+    listed_location_empty: int
+    listed_unknown: int
+    not_in_plex: int
+    not_on_disk: int
+    ambiguous: int
+    left_out: int
+    several_paths: int
+    unasked: int
+    unreadable: int
+    stale: bool
+    age: float | None
+    seconds: float

@@ -79,7 +79,7 @@ def diff(options: argparse.Namespace) -> int:
         finally:
             counter.drop()
     if options.json:
-        output.say_json(found.summary())
+        output.say_json(found.summary)
     else:
         _sum_up(found, settings.asked)
     return codes.NOT_ALL if found.differs or found.unreadable else codes.OK
@@ -96,7 +96,7 @@ def _text(difference: Difference) -> str:
 
 
 def _sum_up(found: Comparison, asked: str) -> None:
-    summary: dict[str, Any] = found.summary()
+    summary: Any = found.summary
     parts = [
         _sum(f"{output.count(found.files, 'media file')} on the disk", summary, "files_"),
         _sum(f"Plex lists {output.count(found.listed, 'file')} there", summary, "listed_"),
