@@ -234,6 +234,24 @@ def test_a_folder_is_a_library(tmp_path: Path) -> None:
         assert not index.match_path("TV", media / "notes.txt")
 
 
+def test_paths_may_be_of_any_kind(tmp_path: Path) -> None:
+    here = tmp_path / "films"
+    here.mkdir()
+    (here / "Film (2001).mkv").touch()
+    for folder in (here, str(here)):
+        with FakePlex({"Films": folder}) as plex:
+            assert plex.item(here / "Film (2001).mkv")["title"] == "Film"
+    one, two, three = (Path(f"/media/{name} (2001).mkv") for name in ("One", "Two", "Three"))
+    with FakePlex({"Films": [one]}) as plex:
+        key = plex.add("Films", two)
+        plex.set(two, title="Other")
+        plex.move(two, three)
+        assert (plex.item(three)["ratingKey"], plex.item(str(three))["title"]) == (str(key), "Other")
+        plex.remove(one)
+        with pytest.raises(LookupError):
+            plex.item(one)
+
+
 def test_a_scan_reads_the_folder_of_a_library(tmp_path: Path) -> None:
     from plexapi.server import PlexServer
 
@@ -299,7 +317,7 @@ def test_wrong_arguments_are_told(plex_of_movies: FakePlex) -> None:
         plex_of_movies.add("Films", MOVIE)
     with pytest.raises(TypeError, match="libraries must be a mapping of names to files, not list"):
         FakePlex([MOVIE])  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"files must be a list of paths or a pathlib\.Path, not the text"):
+    with pytest.raises(NotADirectoryError, match="is no folder of this machine: give one, or a list of paths"):
         FakePlex({"Movies": MOVIE})
     with pytest.raises(LookupError, match="no item has the file '/no'"):
         plex_of_movies.remove("/no")

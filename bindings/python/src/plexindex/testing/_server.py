@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import queue
 import secrets
 import threading
@@ -20,10 +21,11 @@ from ._rows import Row, directory, full_row, row
 
 __all__ = ["FakePlex"]
 
+PathArg = Union[str, "os.PathLike[str]"]
 #: What a library is made from: paths of files, or a folder of this machine.
-Files = Union[Iterable[str], Path]
+Files = Union[Iterable[PathArg], PathArg]
 #: An item is named by its rating key, or by the path of one of its files.
-ItemArg = Union[int, str]
+ItemArg = Union[int, PathArg]
 
 _TYPES = {number: type for type, number in NUMBERS.items()}
 
@@ -35,10 +37,10 @@ class FakePlex:
     and orders; single items; watched states, ratings and edits; scans; events. It serves as long as the ``with`` block
     lasts. Any thread may call its methods.
 
-    ``libraries``: names, each with the paths of its files or with a folder whose media files are taken. Whether a
-    library has movies, shows, music or photos is told from its files. Titles, years and numbers of episodes come from
-    the paths: ``Big Buck Bunny (2008).mkv``, ``Show/Season 01/Show - S01E02 - Title.mkv``,
-    ``Artist/Album (2001)/01 - Title.flac``.
+    ``libraries``: names, each with a list of the paths of its files, or with a folder of this machine, whose media
+    files it then has. Whether a library has movies, shows, music or photos is told from its files. Titles, years and
+    numbers of episodes come from the paths: ``Big Buck Bunny (2008).mkv``,
+    ``Show/Season 01/Show - S01E02 - Title.mkv``, ``Artist/Album (2001)/01 - Title.flac``.
 
     ``token``: the token that requests must have. Each server has a ``machine_identifier`` of its own, by which a cache
     tells servers apart, unless one is given.
@@ -123,22 +125,22 @@ class FakePlex:
         ``kind``: ``movie``, ``show``, ``artist`` or ``photo``; without it the files tell. A library of a folder is read
         from it again when a client asks for a scan.
         """
-        if isinstance(files, str):
-            raise TypeError(f"files must be a list of paths or a pathlib.Path, not the text {files!r}")
-        paths = files_below(files) if isinstance(files, Path) else list(files)
+        folder = Path(files) if isinstance(files, (str, os.PathLike)) else None
+        if folder is not None and not folder.is_dir():
+            raise NotADirectoryError(f"{str(folder)!r} is no folder of this machine: give one, or a list of paths")
+        paths = files_below(folder) if folder is not None else [os.fspath(path) for path in files]  # type: ignore[union-attr]
         kind = kind or kind_of(paths)
         if kind not in LEVELS:
             raise ValueError(f"{kind!r} is no type of a library: give one of {', '.join(LEVELS)}")
         with self._lock:
             section = len(self._libraries) + 1
-            location = str(files) if isinstance(files, Path) else location_of(paths) or f"/media/{title.lower()}"
-            folder = files if isinstance(files, Path) else None
+            location = str(folder or location_of(paths) or f"/media/{title.lower()}")
             self._libraries[section] = Library(section, title, kind, location, folder, self._tick())
             for path in paths:
                 self._libraries[section].add(path, self._keys, self._now)
         return section
 
-    def add(self, library: str, path: str, **fields: object) -> int:
+    def add(self, library: str, path: PathArg, **fields: object) -> int:
         """Adds a file to the library of this title, as a scan would, and returns the rating key of its item.
 
         ``fields``: see :meth:`set`.
@@ -149,7 +151,7 @@ class FakePlex:
                 titles = ", ".join(repr(one.title) for one in self._libraries.values())
                 raise LookupError(f"there is no library {library!r}: there are {titles or 'none'}")
             title = fields.get("title")
-            item = found.add(path, self._keys, self._tick(), None if title is None else str(title))
+            item = found.add(os.fspath(path), self._keys, self._tick(), None if title is None else str(title))
             found.scanned_at = self._now
             self._set(item, fields)
             self._timeline(item, 5, "created")
@@ -163,11 +165,11 @@ class FakePlex:
             found.library.remove(found)
             self._timeline(found, 9, "deleted")
 
-    def move(self, path: str, to: str) -> None:
+    def move(self, path: PathArg, to: PathArg) -> None:
         """Gives a file another path, as when it was renamed and scanned. The item keeps its rating key."""
         with self._lock:
             item = self._item(path)
-            item.files[item.files.index(path)] = to
+            item.files[item.files.index(os.fspath(path))] = os.fspath(to)
             item.library.scanned_at = self._tick()
             item.library.changes += 1
             self._timeline(item, 5, "")
@@ -217,6 +219,7 @@ class FakePlex:
             item.fields["updatedAt"] = self._now
 
     def _item(self, item: ItemArg) -> Item:
+        item = item if isinstance(item, int) else os.fspath(item)
         for library in self._libraries.values():
             if isinstance(item, int):
                 found = library.items.get(item)
