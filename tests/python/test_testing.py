@@ -219,6 +219,10 @@ def test_a_silent_server_is_given_up(plex_of_movies: FakePlex, tmp_path: Path) -
         plex_of_movies.pause()
         with pytest.raises(plexindex.TimeoutError):
             index.refresh(deadline=0.2)
+        # A deadline that is too short looks the same; this tells them apart.
+        assert index.match(MOVIE, deadline=0.2).status == "needs_warm"
+        with pytest.raises(plexindex.TimeoutError):
+            index.server(deadline=0.2)
         plex_of_movies.resume()
         index.refresh()
 

@@ -66,7 +66,12 @@ class Match:
     @property
     def status(self) -> "Status":
         """``"ok"``, ``"not_found"``, ``"ambiguous"``, ``"not_yet"`` (the deadline came first: ask again) or
-        ``"needs_warm"`` (refresh the library once without a deadline); in a batch also the name of an error.
+        ``"needs_warm"`` (nothing came before the deadline); in a batch also the name of an error.
+
+        ``"needs_warm"``: the library was never fetched, and the deadline is too short for the server: refresh the
+        library once without a deadline. A silent server looks the same, and that refresh would wait for it: ask
+        :meth:`Index.server` with a deadline first, which then raises TimeoutError. A server that refuses connections
+        raises ConnectError.
         """
         return c.STATUS_NAMES.get((self._answer or self._read())[0], "unknown")  # type: ignore[return-value]
 
