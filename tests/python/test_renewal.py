@@ -155,6 +155,9 @@ def test_what_a_callable_raises_is_the_cause(server: Server, tmp_path: Path) -> 
         with pytest.raises(plexindex.UnauthorizedError) as refused:
             index.refresh("Movies")
         assert refused.value.__cause__ is problem
+    with pytest.raises(RuntimeError, match=r"plex\.tv is away"):
+        plexindex.open(tmp_path / "other", server.url, renew)
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")

@@ -131,8 +131,8 @@ class Index(QuestionMethods):
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Iterator[Change]:
-        """What changes from now on, or since a cursor: waits for the next :class:`Change`, for ever or ``timeout``
-        seconds.
+        """What changes from now on, or since a cursor: waits for each next :class:`Change`. It ends after ``timeout``
+        seconds in all, however many came; without a ``timeout`` never.
 
         What any process learns is seen within a tenth of a second. The server is asked when a listing has expired, and,
         with :meth:`watch`, when an event says that something changed. Ctrl-C ends it, and :meth:`close`, from

@@ -58,10 +58,11 @@ def open(
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
         server_url: Base URL, such as ``http://127.0.0.1:32400``. Without it the store or ``database`` answers.
         token: The Plex token. Sent to this server only, never stored, never logged. Or a callable that gives one: it is
-            called here. It is called again when the server refuses the token (401) or says that it expired (498): on
-            the thread of that call, once for all threads; then the call is made again. If it returns None or the same
-            token, or raises, there is no new token: the store answers, and it is not called for 15 seconds. Other
-            threads wait for the new token until their deadline, for ``read_timeout`` at most.
+            called here, and what it raises here ends the opening. It is called again when the server refuses the token
+            (401) or says that it expired (498): on the thread of that call, once for all threads; then the call is made
+            again. If it then returns None or the same token, or raises, there is no new token: the store answers, and
+            it is not called for 15 seconds. Other threads wait for the new token until their deadline, for
+            ``read_timeout`` at most.
         user: A name for the user whose view of the server this is. None: each token has an index of its own. Set it if
             the token changes now and then: a new token of the same user then finds the same index. JSON Web Tokens
             that name their key pair and their user (``thumbprint``, ``username``) need no name.
