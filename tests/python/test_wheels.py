@@ -109,7 +109,7 @@ def test_pip_takes_no_wheel_for_the_oldest_arm(name: str, tmp_path: Path) -> Non
     for one in make_wheels.PLATFORMS.values():
         (tmp_path / f"plexindex-0.1.0-py3-none-{one.tags}.whl").touch()
     platform = name.replace("musllinux", "musllinux_1_2")
-    pip = [PYTHON, "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", "--only-binary=:all:"]
+    pip = [str(PYTHON), "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", "--only-binary=:all:"]
     options = [f"--find-links={tmp_path}", f"--platform={platform}", f"--target={tmp_path}", "plexindex"]
     done = subprocess.run([*pip, *options], check=False, capture_output=True, text=True)
     # The files are empty: pip names the one that it takes, and that there is none.
