@@ -71,6 +71,17 @@ def test_watched_episodes_of_one_server_on_another(tmp_path: Path) -> None:
         assert sorted(played) == [False, True, True, True]
 
 
+def test_a_file_that_was_just_imported(configure: Callable[[FakePlex], None]) -> None:
+    film = "/media/films/New (2024).mkv"
+    with FakePlex({"Films": ["/media/films/Film (2001).mkv"]}) as plex:
+        configure(plex)
+        imported = recipe("def imported")["imported"]
+        assert imported(film, 0.1).reason_code == "not_listed"
+        plex.add("Films", film)
+        # The miss was a moment ago: the question alone would not ask again.
+        assert imported(film, 60).title == "New"
+
+
 def test_a_report_of_what_is_not_in_plex(tmp_path: Path, configure: Callable[[FakePlex], None]) -> None:
     films = tmp_path / "films"
     for number in range(3):

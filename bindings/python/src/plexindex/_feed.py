@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
+    from ._answers import Match
     from ._callbacks import ProgressArg
     from ._library import LibraryInfo
-    from ._types import ChangeKind
+    from ._types import ChangeKind, PathArg
 
     # The index imports this module, so it cannot name the class.
     Index = Any
@@ -261,6 +262,31 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
         raise TimeoutError(f"the deadline came before '{names}' {were} fetched: ask again, it goes on")
     if known:
         raise LibraryNotFoundError(f"'{names}' {were} never fetched, so not all can be listed: do so once (refresh)")
+
+
+def wait_for(
+    index: Index, path: PathArg, library: LibraryArg, timeout: float | None, every: float, progress: ProgressArg
+) -> Match:
+    """See :meth:`plexindex.Index.wait_for`."""
+    from time import monotonic
+
+    ms = _convert.milliseconds
+    until = monotonic() + ms("timeout", timeout, none=_convert.FOREVER_MS) / 1000
+    pause = ms("every", every, none=None, zero=None) / 1000
+    check = monotonic() + pause
+    while True:
+        match: Match = index.match_path(library, path, deadline=max(until - monotonic(), 0), progress=progress)
+        if match.confidence == "high" or monotonic() >= until:
+            return match
+        cursor = _convert.text_bytes("cursor", Changes(index, None, library, False).cursor or "")
+        left = max(min(check, until) - monotonic(), 0.001)
+        # Ends early for what another process has fetched, and for an event: then the next match asks the server.
+        index._query(index._native.wait_for_changes, library, cursor, left, 0, progress, buffer=False)
+        if monotonic() >= until:
+            return match
+        if monotonic() >= check:
+            bring_up_to_date(index, library, until - monotonic(), progress, always=True)
+            check = monotonic() + pause
 
 
 def watch(

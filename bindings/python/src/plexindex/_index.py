@@ -157,7 +157,31 @@ class Index(QuestionMethods):
 
         return _feed.watch(self, since, library, timeout, offline, progress)
 
+    def wait_for(
+        self,
+        path: PathArg,
+        library: LibraryArg = None,
+        *,
+        timeout: float | None,
+        every: float = 10.0,
+        progress: ProgressArg = None,
+    ) -> Match:
+        """Waits until Plex lists a file, such as one that was just imported: :meth:`match`, again and again.
+
+        Returns the match once its confidence is high, and after ``timeout`` seconds the last answer, whatever it is;
+        None waits for ever. The server is asked for changes once in ``every`` seconds: one request, two or more if
+        something changed. Besides, the question for the file costs what :meth:`match` costs: three requests at most,
+        and not again for half a minute. What another process has fetched is seen within a tenth of a second, and with
+        :meth:`watch` an event makes it ask at once, so ``every`` may be long.
+
+        Raises what :meth:`match` raises. While the server is away, an index that has listings goes on waiting.
+        """
+        from . import _feed
+
+        return _feed.wait_for(self, path, library, timeout, every, progress)
+
     achanges = _aio.cancellable(changes)
+    await_for = _aio.cancellable(wait_for)
     awatch_changes = _aio.async_iterator(watch_changes, at_once=1)
     awatch_pages = _aio.async_iterator(watch_pages, at_once=1)
 
@@ -377,6 +401,12 @@ class Library(Chosen):
         """What changes in this library from now on: :meth:`Index.watch_changes`."""
         return self._index.watch_changes(since, self, timeout=timeout, offline=offline, progress=progress)
 
+    def wait_for(
+        self, path: PathArg, *, timeout: float | None, every: float = 10.0, progress: ProgressArg = None
+    ) -> Match:
+        """Waits until Plex lists a file in this library: :meth:`Index.wait_for`."""
+        return self._index.wait_for(path, self, timeout=timeout, every=every, progress=progress)
+
     match = _in_library(Index.match_path, "match", "Which item this file is")
     match_paths = _in_library(Index.match_paths, "match_paths", "Which items these files are")
     match_guid = _in_library(Index.match_guid, "match_guid", "The item with this GUID")
@@ -399,6 +429,7 @@ class Library(Chosen):
     afolder = _aio.cancellable(folder)
     aitems_below = _aio.async_iterator(items_below)
     achanges = _aio.cancellable(changes)
+    await_for = _aio.cancellable(wait_for)
     awatch_changes = _aio.async_iterator(watch_changes, at_once=1)
     arefresh = _aio.cancellable(refresh)
 
