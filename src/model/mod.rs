@@ -13,6 +13,8 @@ pub use token::Token;
 /// Maximum length of a key in bytes. Plex's keys are numbers; longer keys are not stored, since each process keeps keys
 /// in memory.
 pub const LONGEST_KEY: usize = 255;
+/// The beginning of a client identifier that a store made itself.
+pub const OWN_IDENTIFIER: &str = "plexindex-";
 
 /// Type of an item. Only leaf types own files; shows, seasons, artists and albums appear only in answers for folders.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -213,6 +213,32 @@ def test_what_fails_for_one_item_is_no_server_that_is_down(world: Server, movies
     assert type(caught.value) is plexindex.ConnectError
 
 
+def test_a_server_that_fails_with_file_names_is_asked_for_titles(world: Server, movies: Any, tmp_path: Path) -> None:
+    given = caches(tmp_path)
+    world.fault(contains="file=", action="status", status=500, count=0)
+    row = world.paths()[3]
+    assert outcome(movies, row["path"], given) == (
+        "high",
+        f"/library/metadata/{row['ratingKey']}",
+        (f"/library/metadata/{row['ratingKey']}",),
+    )
+    assert outcome(movies, "/nowhere/Nothing (2020).mkv", given)[0] == "none"
+
+
+def test_a_certificate_that_only_the_host_trusts_is_in_the_log(
+    movies: Any, world: Server, tmp_path: Path, host_lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def distrust(*_: Any, **__: Any) -> Any:
+        raise plexindex.TlsError("self-signed certificate")
+
+    monkeypatch.setattr(_find.Finder, "_answer_of", distrust)
+    given = caches(tmp_path)
+    for row in world.paths()[3:5]:
+        assert outcome(movies, row["path"], given)[0] == "high"
+    (said,) = [line for line in host_lines if "cannot be used" in line]
+    assert said == "w The index cannot be used, so Plex is asked for each file: self-signed certificate"
+
+
 @pytest.mark.usefixtures("_server_down")
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_one_item_that_cannot_be_had_holds_up_no_other(
@@ -307,6 +333,9 @@ def test_the_index_is_the_host_s_device(world: Server, movies: Any, listed: Any)
     headers = [request["headers"] for request in world.get("log?limit=20000")]
     known = {headers.get("X-Plex-Client-Identifier", headers.get("x-plex-client-identifier")) for headers in headers}
     assert known == {movies._server._headers()["X-Plex-Client-Identifier"]}
+    # The device keeps the name that the host gave it.
+    names = {value for one in headers for name, value in one.items() if name.lower() == "x-plex-product"}
+    assert names == {movies._server._headers()["X-Plex-Product"]}
 
 
 def test_an_index_that_cannot_be_used_is_in_the_log(

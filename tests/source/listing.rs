@@ -195,7 +195,7 @@ fn a_page_asks_for_what_is_stored_and_no_more() {
     assert_eq!(header("accept-encoding"), Some("identity"));
     assert_eq!(header("x-plex-container-start"), Some("2"));
     assert_eq!(header("x-plex-container-size"), Some("1000"));
-    assert_eq!(header("x-plex-client-identifier"), Some("client-of-the-tests"));
+    assert_eq!(header("x-plex-client-identifier"), Some("plexindex-of-the-tests"));
     assert_eq!(header("x-plex-product"), Some("plexindex"));
     assert_eq!(header("x-plex-pms-api-version"), None);
     assert!(entry.token_in_header && !entry.token_in_query);

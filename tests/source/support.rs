@@ -108,7 +108,7 @@ fn build(url: &str, set: impl FnOnce(&mut Options), at_pause: impl Fn() + Send +
         slept: Mutex::default(),
         at_pause: Box::new(at_pause),
     });
-    let plex = PlexHttp::new(&options, "client-of-the-tests", meter.clone())
+    let plex = PlexHttp::new(&options, "plexindex-of-the-tests", meter.clone())
         .unwrap()
         .with_pause(pause.clone());
     Client { plex, meter, pause }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::folder::{LOCK_TIMEOUT, NAME, StoreFolder};
 use crate::error::Result;
+use crate::model::OWN_IDENTIFIER;
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 use crate::platform::lock::FileLock;
@@ -32,7 +33,7 @@ impl StoreFolder {
             _ => {}
         }
         let random: [u8; 16] = files::random().map_err(cannot)?;
-        let identifier = format!("plexindex-{:032x}", u128::from_le_bytes(random));
+        let identifier = format!("{OWN_IDENTIFIER}{:032x}", u128::from_le_bytes(random));
         let temporary = self.path().join(format!("{NAME}.client.{}.new", std::process::id()));
         let written = files::fresh(&temporary)
             .and_then(|mut file| {

@@ -6,7 +6,7 @@ use ureq::Body;
 use ureq::http::request::Builder;
 use ureq::http::{Method, Request, StatusCode, response};
 
-use crate::model::LONGEST_KEY;
+use crate::model::{LONGEST_KEY, OWN_IDENTIFIER};
 
 use super::super::contract::{Bounds, RequestKind};
 use super::body::{self, BodyError, BodyProgress, RequestMeter};
@@ -241,15 +241,19 @@ impl PlexHttp {
     }
 
     pub(super) fn request(&self, method: Method, target: &Target, with_token: bool, bounds: &Bounds<'_>) -> Builder {
-        let request = Request::builder()
+        let mut request = Request::builder()
             .method(method)
             .uri(target.url())
-            .header("X-Plex-Client-Identifier", &self.client_identifier)
-            .header("X-Plex-Product", "plexindex")
-            .header("X-Plex-Version", env!("CARGO_PKG_VERSION"))
-            .header("X-Plex-Platform", std::env::consts::OS)
-            .header("X-Plex-Device", std::env::consts::OS)
-            .header("X-Plex-Device-Name", "plexindex");
+            .header("X-Plex-Client-Identifier", &self.client_identifier);
+        // A host that shares its identifier has given the device a name already.
+        if self.client_identifier.as_bytes().starts_with(OWN_IDENTIFIER.as_bytes()) {
+            request = request
+                .header("X-Plex-Product", "plexindex")
+                .header("X-Plex-Version", env!("CARGO_PKG_VERSION"))
+                .header("X-Plex-Platform", std::env::consts::OS)
+                .header("X-Plex-Device", std::env::consts::OS)
+                .header("X-Plex-Device-Name", "plexindex");
+        }
         match self.tokens.get(bounds.session) {
             Some(session) if with_token && session.token.is_some() => {
                 request.header("X-Plex-Token", token_placeholder(session.number()))

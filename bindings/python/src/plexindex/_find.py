@@ -15,7 +15,7 @@ from ._plex_cache import PlexCache
 from ._plexapi import SectionIndex
 from ._plexapi_errors import is_absence, is_trouble, status_of
 from ._rows import extract, file_name
-from ._section_index import section_index
+from ._section_index import section_index, warn_of_tls
 from ._sync_item import SyncItem, as_leaf
 
 TYPE_CHECKING = False
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 _MISSED_FOR = 30.0
 # Maximum number of rows of a search by file name: a server without that filter sends any rows.
 _ASKED_ROWS = 50
-# The status of a server that has no such filter.
-_NO_FILTER = 400
+# The statuses of servers that have no such filter, or fail with it.
+_NO_FILTER = (400, 500)
 # Number of files to search one by one in an unlisted library.
 _BY_FILE = 5
 # Match kinds of a path that is itself listed or recorded.
@@ -150,6 +150,7 @@ class Finder:
         try:
             return self._answer_of(self._index)
         except Error as error:
+            warn_of_tls(self._index, error)
             self._log_step(f"the index cannot answer: {error}")
             return None
 
@@ -436,7 +437,7 @@ class Finder:
             return self._best_of(items) if len(items) < _ASKED_ROWS else []
         except Exception as error:
             # A server without that filter says so by a 400.
-            if is_trouble(error) and not is_absence(error) and status_of(error) != _NO_FILTER:
+            if is_trouble(error) and not is_absence(error) and status_of(error) not in _NO_FILTER:
                 raise
             return []
 

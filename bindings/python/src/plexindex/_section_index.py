@@ -7,7 +7,7 @@ import sys
 
 from . import _plexapi
 from ._accelerator import closing_lock
-from ._errors import Error
+from ._errors import Error, TlsError
 from ._host_log import host_log
 from ._match_cache import MatchCache
 from ._plex_cache import PlexCache
@@ -88,9 +88,17 @@ def _share_client_identifier(server: Any, folder: str) -> None:
     if os.path.exists(file) or not isinstance(identifier, str):
         return
     temporary = f"{file}.{os.getpid()}"
-    with open(temporary, "w", encoding="utf-8") as written:
+    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as written:
         written.write(identifier)
     os.replace(temporary, file)
+
+
+def warn_of_tls(section: SectionIndex, error: Error) -> None:
+    """Logs once that an index distrusts a certificate that the host trusts: then each answer costs requests again."""
+    name = str(section.index)
+    if isinstance(error, TlsError) and name not in _unusable:
+        _unusable.add(name)
+        host_log("Cache").warn(f"The index cannot be used, so Plex is asked for each file: {error}")
 
 
 def _is_real(thing: object, module: str, name: str) -> bool:
