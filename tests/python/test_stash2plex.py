@@ -86,6 +86,17 @@ except PlexNotFound as error:
 """
 
 
+ORCHESTRATOR = "worker/plex_sync_orchestrator.py"
+
+
+def lines_of(file: str) -> str:
+    """The lines of the plug-in's file that the first patch changes, or shows beside its changes."""
+    (own,) = [part for part in PATCHES[0].read_text().split("diff --git ") if part.startswith(f"a/{file} ")]
+    _, *hunks = own.split("\n@@")
+    lines = [line for hunk in hunks for line in hunk.splitlines()[1:]]
+    return "".join(f"{line[1:]}\n" for line in lines if line[:1] in (" ", "-"))
+
+
 def patched(root: Path, steps: int) -> None:
     """Applies the first patches of the guide, as it says."""
     for patch in PATCHES[:steps]:
@@ -97,7 +108,7 @@ def patched(root: Path, steps: int) -> None:
 
 def run_host(folder: Path, steps: int, before: str = "", after: str = "", **variables: str) -> tuple[list[str], str]:
     """What a process of the host prints, and its log."""
-    for file, text in HOST.items():
+    for file, text in {**HOST, ORCHESTRATOR: lines_of(ORCHESTRATOR)}.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text)
     patched(folder, steps)
