@@ -144,7 +144,7 @@ impl Queries {
             }
             if told.elapsed() >= TICK {
                 told = Instant::now();
-                self.sync.tell_progress(call)?;
+                call.tell_progress()?;
             }
             // After a failure the server is not asked for the other paths.
             let call = Call {

@@ -69,6 +69,20 @@ impl<'a> Call<'a> {
         }
     }
 
+    /// Lets the host stop a call that works without requests.
+    pub fn tell_progress(&self) -> Result<()> {
+        let progress = Progress {
+            library: None,
+            items: 0,
+            total: None,
+            elapsed: Duration::ZERO,
+        };
+        match self.progress {
+            Some(goes_on) if !goes_on(&progress) => Err(super::job::aborted()),
+            _ => Ok(()),
+        }
+    }
+
     /// The libraries of this call; `None` if it names an unknown one.
     #[inline]
     pub fn scope(&self, snapshot: &Snapshot) -> Result<Option<Scope>> {

@@ -215,20 +215,6 @@ impl Syncing {
             .single_flight(&self.store, &|| self.clock.now_ms(), what, at_once, deadline, work)
     }
 
-    /// Lets the host stop a call that works without requests.
-    pub fn tell_progress(&self, call: &Call<'_>) -> Result<()> {
-        let progress = Progress {
-            library: None,
-            items: 0,
-            total: None,
-            elapsed: Duration::ZERO,
-        };
-        match call.progress {
-            Some(goes_on) if !goes_on(&progress) => Err(aborted()),
-            _ => Ok(()),
-        }
-    }
-
     /// Fails if the snapshot belongs to another view than the one that the call began with.
     pub fn check_view(&self, call: &Call<'_>, snapshot: &Snapshot) -> Result<()> {
         let is_token_allowed = self.reading.tokens.current_for(call.session).is_some();
