@@ -107,7 +107,9 @@ def test_what_is_missing_is_named_with_what_to_give(cli: Cli) -> None:
 def test_streams_that_are_closed(cli: Cli, server: Server) -> None:
     path = server.paths(1)[0]["path"]
     assert shell(cli, "plexindex match - <&-") == (0, "", "")
-    assert shell(cli, f"plexindex match '{path}' >&-")[0] == 0
+    for words in (f"match '{path}'", "libraries", "stats", "--version"):
+        closed = (74, "", "plexindex: standard output cannot be written: Bad file descriptor\n")
+        assert shell(cli, f"plexindex {words} >&-") == closed, words
     assert shell(cli, f"plexindex match '{path}' /x.mkv 2>&-")[0] == 1
     assert shell(cli, "plexindex warm <&- >&- 2>&-")[0] == 0
 
@@ -115,10 +117,38 @@ def test_streams_that_are_closed(cli: Cli, server: Server) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
 def test_output_that_cannot_be_written(cli: Cli) -> None:
     cli.good("warm")
-    for words in ("stats", "libraries", "match --format paths /x.mkv", "match /x.mkv", "doctor"):
+    commands = ("stats", "libraries", "match --format paths /x.mkv", "match /x.mkv", "doctor", "--help", "match --help")
+    for words in (*commands, "--version"):
         code, _, said = shell(cli, f"plexindex {words} >/dev/full")
         assert code == 74, words
-        assert said == "plexindex: standard input or output cannot be read or written: No space left on device\n"
+        assert said == "plexindex: standard output cannot be written: No space left on device\n"
+
+
+def test_input_that_cannot_be_read(cli: Cli) -> None:
+    code, _, said = shell(cli, "plexindex match - 0>/dev/null")
+    assert (code, said) == (74, "plexindex: standard input cannot be read: Bad file descriptor\n")
+
+
+def test_a_path_that_begins_with_a_dash(cli: Cli) -> None:
+    for words in (["-dash.mkv"], ["-dash.mkv", "/x.mkv"]):
+        done = cli.run("match", *words)
+        assert (done.returncode, "write -- before" in done.stderr) == (2, True), done.stderr
+    assert "name a library with -l" in cli.run("changes", "Movies").stderr
+
+
+def test_an_error_about_the_address_says_where_it_is_from(cli: Cli) -> None:
+    assert cli.run("libraries", PLEXINDEX_URL="foo").stderr.startswith('plexindex: PLEXINDEX_URL "foo" has no scheme')
+    assert cli.run("--url", "foo", "libraries").stderr.startswith('plexindex: --url "foo" has no scheme')
+
+
+def test_a_variable_that_is_misspelt_causes_a_warning(cli: Cli) -> None:
+    cli.good("warm")
+    done = cli.run("libraries", PLEXINDEX_MAPPING="/a=/b")
+    assert "PLEXINDEX_MAPPING is no setting, and is ignored; did you mean PLEXINDEX_MAPPINGS?" in done.stderr
+    wrong = cli.run("libraries", PLEXINDEX_MAPPINGS="/a=/b,/c=/d")
+    assert (
+        "write each mapping on a line of its own, HOST-FOLDER -> SERVER-FOLDER, or put ; between them" in wrong.stderr
+    )
 
 
 def test_a_list_of_nothing(cli: Cli) -> None:

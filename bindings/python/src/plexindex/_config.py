@@ -149,6 +149,11 @@ def find(
     if database is None:
         database = variable("PLEXINDEX_DATABASE").value or ours.get("database")
     named = variable("PLEXINDEX_MAPPINGS")
+    if variable("PLEXINDEX_MAPPING").value:
+        import logging
+
+        text = "PLEXINDEX_MAPPING is no setting, and is ignored; did you mean PLEXINDEX_MAPPINGS?"
+        logging.getLogger("plexindex").warning(text)
     return Configuration(
         chosen_url,
         chosen_token,
@@ -325,5 +330,7 @@ def _mappings_of(lines: str, source: str) -> list[Mapping]:
         try:
             rules.append(Mapping.host_prefix(*pair_of(line)))
         except ValueError as error:
-            raise InvalidArgumentError(f"{source}: {error}; a line is HOST-FOLDER -> SERVER-FOLDER") from None
+            form = "write each mapping on a line of its own, HOST-FOLDER -> SERVER-FOLDER"
+            apart = ", or put ; between them" if source == "PLEXINDEX_MAPPINGS" else ""
+            raise InvalidArgumentError(f"{source}: {error}; {form}{apart}") from None
     return rules

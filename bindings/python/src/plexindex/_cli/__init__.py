@@ -28,22 +28,25 @@ def main(given: Sequence[str] | None = None) -> int:
         output.log_to_stderr(options.verbose)
         code: int = options.run(options)
         sys.stdout.flush()
+    except SystemExit:
+        # The help and the version: what was printed may not have been written yet.
+        try:
+            sys.stdout.flush()
+        except OSError as error:
+            return _stream_failed(error)
+        raise
     except KeyboardInterrupt:
         fetches = options and options.command in ("warm", "match", "folder", "diff", "changes", "doctor")
         kept = "; what was fetched is kept" if fetches else ""
         output.complain(f"interrupted{kept}")
         return codes.INTERRUPTED
     except BrokenPipeError:
-        # The reader closed the pipe. Otherwise Python would report it again when it flushes at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return codes.PIPE_CLOSED
+        # The reader closed the pipe.
+        return _stream_failed(BrokenPipeError())
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, Error):
             # Errors of the library have their own text; other errors name the file.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            what = error.filename or "standard input or output"
-            output.complain(f"{what} cannot be read or written: {error.strerror or error}")
-            return codes.STREAM
+            return _stream_failed(error)
         if not isinstance(error, (Error, codes.UsageError)):
             import traceback
 
@@ -54,6 +57,18 @@ def main(given: Sequence[str] | None = None) -> int:
         hurried = getattr(options, "deadline", None) is not None
         return codes.of(error, hurried=hurried, database=getattr(options, "database_alone", False))
     return code
+
+
+def _stream_failed(error: OSError) -> int:
+    """Reports a stream or file that cannot be read or written. Returns the exit code."""
+    # Otherwise Python would report it again when it flushes at the end.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return codes.PIPE_CLOSED
+    what = error.filename or "standard output"
+    verb = {"standard input": "read", "standard output": "written"}.get(what, "read or written")
+    output.complain(f"{what} cannot be {verb}: {error.strerror or error}")
+    return codes.STREAM
 
 
 def _advice(error: Exception, options: argparse.Namespace | None) -> str:

@@ -152,6 +152,15 @@ def read_list(text: bytes, null: bool = False) -> list[bytes]:
     return [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
 
 
+def read_stdin() -> bytes:
+    """Reads standard input to its end. An error names it."""
+    try:
+        return sys.stdin.buffer.read()
+    except OSError as error:
+        error.filename = "standard input"
+        raise
+
+
 def stats(options: argparse.Namespace) -> int:
     """Shows what is in the index."""
     settings = Settings(options)

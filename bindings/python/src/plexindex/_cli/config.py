@@ -8,6 +8,7 @@ from .. import _config
 from .._config import Setting
 from .._errors import StoreError
 from .._mapping import Mapping
+from . import output
 from .codes import UsageError
 
 TYPE_CHECKING = False
@@ -86,6 +87,7 @@ class Settings:
             mappings=[Mapping.host_prefix(*rule) for given in options.mapping or () for rule in _rules_for(*given)],
         )
         self.url, self.url_from = found.url.value, found.url.source
+        output.name_url(self.url_from)
         self.renew = found.token.renew
         self.token: str | None = found.token.value if self.renew is None else self.renew.first()
         self.token_from: str = found.token.source

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 
 from .._left_out import RULES
 from .._paths import lies_under, same_file
@@ -57,7 +56,7 @@ def read_lists(given: Sequence[str]) -> list[bytes]:
     paths: list[bytes] = []
     for path in given:
         if path == "-":
-            paths += commands.read_list(sys.stdin.buffer.read())
+            paths += commands.read_list(commands.read_stdin())
         elif os.path.isdir(path):
             continue
         elif sample.is_media(path):

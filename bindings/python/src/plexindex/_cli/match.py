@@ -88,7 +88,7 @@ def paths_of(given: Iterable[str], null: bool, what: str) -> Iterator[bytes]:
     """Reads the paths of the arguments and of the lists that they name. Names below the current folder become full."""
     for path in given:
         if path == "-":
-            for line in commands.read_list(sys.stdin.buffer.read(), null):
+            for line in commands.read_list(commands.read_stdin(), null):
                 yield line if os.path.isabs(line) else _full_if_there(os.fsdecode(line))
         elif not path:
             raise UsageError(f"an empty path was given: give the path of a {what}")

@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
 
 def prepare() -> None:
-    """Makes output safe for all file names: characters that cannot be encoded are escaped. A closed stream is empty."""
+    """Makes output safe for all file names: characters that cannot be encoded are escaped.
+
+    A closed standard input is empty. Output to a closed stream fails, as to a full disk.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             # Takes the free descriptor: otherwise a file of the store could get it, and be written to.
-            setattr(sys, name, open(os.devnull, mode))  # noqa: SIM115
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDONLY if name != "stderr" else os.O_WRONLY), mode))
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -44,6 +47,13 @@ def log_to_stderr(verbose: int) -> None:
 
 _STYLES = {"good": "32", "warn": "33", "bad": "1;31", "hint": "36", "bold": "1", "faint": "2"}
 _when = "auto"
+_url_from = "--url"
+
+
+def name_url(source: str) -> None:
+    """Sets the place that the server's address is from, for errors about it."""
+    global _url_from
+    _url_from = source or "--url"
 
 
 def colour(when: str) -> None:
@@ -161,7 +171,6 @@ _OPTIONS = (
     ("a cache_dir ", "a --dir "),
     ("cache_dir ", "the folder "),
     (", or allow a longer read_timeout", ""),
-    ("server_url", "--url"),
     ("ca_file", "--ca-file"),
     ("size_limit", "--size-limit"),
     ("(refresh)", "(plexindex warm)"),
@@ -179,7 +188,7 @@ def in_flags(text: str) -> str:
         return text
     for option, flag in _OPTIONS:
         text = text.replace(option, flag)
-    return text
+    return text.replace("server_url", _url_from)
 
 
 def is_terminal(stream: TextIO) -> bool:

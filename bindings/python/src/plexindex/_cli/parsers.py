@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 
 from . import codes, output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import NoReturn
+    from typing import Any, NoReturn
 
 
 class VersionAction(argparse.Action):
@@ -28,6 +29,10 @@ class HelpfulParser(argparse.ArgumentParser):
 
     commands: dict[str, argparse.ArgumentParser] = {}  # noqa: RUF012
     """The parsers of all commands, to name those that have an unknown option."""
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Prints a text, and raises an error if that fails: argparse ignores it."""
+        (file or sys.stderr).write(message)
 
     def error(self, message: str) -> NoReturn:
         import difflib
@@ -48,9 +53,15 @@ class HelpfulParser(argparse.ArgumentParser):
         elif missing:
             words = [action for action in self._actions if action.choices and action.dest in missing[2].split(", ")]
             message += "".join(f": give {' or '.join(map(str, action.choices or ()))}" for action in words)
+            if missing[2] in ("PATH", "FOLDER"):
+                message += "; write -- before one that begins with a dash"
         suggestions = difflib.get_close_matches(wrong[1], known, 1, 0.7) if wrong else []
         text = message
-        if owners:
+        if "-l" in self._option_string_actions and self.prog.endswith(" changes") and wrong and wrong[1][0] != "-":
+            text += "; name a library with -l"
+        elif "PATH" in {action.metavar for action in self._actions} and wrong and "." in message.split(wrong[1])[-1]:
+            text += "; write -- before a path that begins with a dash"
+        elif owners:
             text += f"; it is an option of {', '.join(owners)}"
         elif suggestions:
             text += f"; did you mean {suggestions[0]}?"
