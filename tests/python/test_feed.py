@@ -385,7 +385,7 @@ def test_the_command_keeps_its_own_cursor(server: Server, tmp_path: Path) -> Non
     assert cli.good("changes", "--state", str(state)).startswith("added: New")
     again = cli.run("changes", "--state", str(state))
     assert (again.returncode, again.stdout) == (0, "")
-    assert "nothing is known to have changed" in again.stderr
+    assert "no changes since the cursor" in again.stderr
     change, last = (
         json.loads(line) for line in cli.good("changes", "--state", str(state), "--full", "--json").splitlines()[-2:]
     )
@@ -467,7 +467,7 @@ def test_who_follows_as_a_person_hears_the_token(server: Server, tmp_path: Path)
         assert cursor.startswith("cursor: ") and cursor != begun
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
-    assert "nothing is known to have changed" in cli.run("changes", "--since", cursor.split()[-1]).stderr
+    assert "no changes since the cursor" in cli.run("changes", "--since", cursor.split()[-1]).stderr
 
 
 def test_who_follows_gives_no_deadline(tmp_path: Path) -> None:
@@ -508,7 +508,7 @@ def test_nothing_changed_says_when_the_server_was_asked_and_asks_now(
     server.reset()
     done = cli.run("changes", "--since", cursor)
     assert (done.returncode, server.requests()) == (0, 0)
-    assert done.stderr.startswith("nothing is known to have changed; that was so ")
+    assert done.stderr.startswith("no changes since the cursor, as of ")
     assert "--check asks now" in done.stderr
     checked = cli.good("changes", "--since", cursor, "--check")
     assert checked.startswith("added: New · Movies")
@@ -516,7 +516,7 @@ def test_nothing_changed_says_when_the_server_was_asked_and_asks_now(
     cursor = checked.split()[-1]
     server.reset()
     again = cli.run("changes", "--since", cursor, "--check")
-    assert "that was so just now" in again.stderr and "--check" not in again.stderr
+    assert "as of just now" in again.stderr and "--check" not in again.stderr
     assert server.requests() == 1
     refused = cli.run("changes", "--since", cursor, "--check", "--offline")
     assert (refused.returncode, "leave --offline out" in refused.stderr) == (2, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from .._errors import InvalidArgumentError, UnsupportedError
-from . import codes, commands, output
+from . import check, codes, commands, output
 from .bar import Bar
 from .changes_state import StateFile
 from .codes import UsageError
@@ -36,9 +36,8 @@ def changes(options: argparse.Namespace) -> int:
     if options.disk_every is not None and not options.follow:
         raise UsageError("--disk-every is for --follow: give both, or leave it out")
     settings = Settings(options)
-    if options.check and settings.silent:
-        how = "leave --offline out" if settings.offline else f"no server is known: {commands.HOW_TO_NAME}"
-        raise UsageError(f"--check asks {settings.asked}: {how}")
+    if options.check:
+        commands.expect_source(settings)
     if settings.silent:
         settings.expect_folder()
         if not settings.has_store():
@@ -51,21 +50,28 @@ def changes(options: argparse.Namespace) -> int:
             raise commands.nothing_to_ask(settings)
         library = commands.selected(index, options.library)
         try:
-            found = index.changes(since, library, full=options.full, check=options.check, offline=settings.silent)
+            missed = None
+            if not settings.silent:
+                whole = options.full
+                missed = check.bring_up_to_date(
+                    index, settings, library, always=options.check, progress=bar, whole=whole
+                )
+            found = index.changes(since, library, full=options.full, offline=True)
         except InvalidArgumentError as error:
             if options.state is None:
                 raise
             raise UsageError(f"--state {options.state}: {error}") from None
         finally:
             bar.drop()
-        if found.stale:
-            why = "the deadline came first" if found.late else output.why_none(settings.asked, refused=found.refused)
-            output.complain(f"{why}: {settings.asked} may know more")
+        if missed is not None:
+            found.stale = True
+            age = "" if found.age is None else f" of the last {output.span(found.age)}"
+            output.complain(f"{missed.why}: changes{age} may be missing")
         _print_changes(index, found, options, begins=since is None)
         state.write(found.cursor)
         if options.follow:
             _follow(index, library, found.cursor, options, state, silent=settings.silent)
-    return codes.OK
+    return missed.code if missed is not None and options.check else codes.OK
 
 
 def _print_changes(index: Index, found: Changes, options: argparse.Namespace, *, begins: bool) -> None:
@@ -82,9 +88,9 @@ def _print_changes(index: Index, found: Changes, options: argparse.Namespace, *,
             how = "give this cursor with --since" if options.state is None else "repeat the command"
             output.remark(f"from now on: {how} to hear what changed; --full lists what there is")
         elif not count:
-            asked = "" if found.age is None else f"; that was so {output.ago(found.age)}"
-            hint = "" if options.check or options.offline else " (--check asks now)"
-            output.remark(f"nothing is known to have changed{asked}{hint}")
+            asked = "" if found.age is None else f", as of {output.ago(found.age)}"
+            hint = "" if options.check or options.follow or options.offline else " (--check asks now)"
+            output.remark(f"no changes since the cursor{asked}{hint}")
     sys.stdout.flush()
 
 

@@ -38,7 +38,8 @@ exit codes:
   74   standard input cannot be read, or standard output written
   130  interrupted with Ctrl-C
 for several paths the code is 7 if the deadline came first for one of them, else 6, else 3, else 1
-if the server is away or refuses the token, an older answer counts; JSON marks it as 'stale'"""
+if the server is away or refuses the token, an older answer counts; JSON marks it as 'stale'; changes --check then
+ends with 3, 4 or 7"""
 
 
 class UsageError(Exception):
@@ -79,11 +80,14 @@ class Misses:
         self.missing = self.late = self.unfetched = self.unanswered = 0
         self._offline = offline
 
-    def count(self, answer: Match | Folder) -> None:
-        """Counts an answer without an item."""
+    def count(self, answer: Match | Folder, *, in_time: bool = False) -> None:
+        """Counts an answer without an item. ``in_time``: it came before the deadline."""
         self.missing += not answer
         self.unfetched += answer.reason_code == "not_fetched"
-        self.late += answer.status in ("not_yet", "needs_warm")
+        # A server that failed a moment ago is not asked: then the deadline is not the cause.
+        self.late += answer.status in ("not_yet", "needs_warm") and not (
+            in_time and answer.reason_code == "unavailable"
+        )
         # Only the server knows, and --offline sends no request.
         self.unanswered += answer.reason_code in ("unavailable", "unconfirmed") and not self._offline
 

@@ -108,6 +108,11 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="how answers are printed, in the order of the paths: text for people; keys, paths, tsv or json, one line "
         "for each (see below)",
     )
+    command.add_argument(
+        "--check",
+        action="store_true",
+        help="ask the server first whether anything changed, by one request: for files that were just scanned",
+    )
     command.add_argument("--missing", action="store_true", help="print only files without a match")
     command.add_argument("-q", "--quiet", action="store_true", help="leave out the line that says how many were found")
     _json(command, "one object a line")
@@ -178,7 +183,7 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command.add_argument(
         "--left-out",
         action="store_true",
-        help="print what Plex ignores, too; JSON always has it. Files that "
+        help="print what Plex ignores, and further files of an item, too; JSON always has both. Files that "
         "the rule 'extension' leaves out are never printed: --without extension counts them as media",
     )
     _json(command, "one object a line")
@@ -213,7 +218,10 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     )
     command.add_argument("--full", action="store_true", help="begin with all items, as added")
     command.add_argument(
-        "--check", action="store_true", help="ask the server now whether anything changed, by one request, as diff does"
+        "--check",
+        action="store_true",
+        help="ask the server now whether anything changed, by one request, as diff does. A server that is silent for "
+        "15 seconds counts as away (exit code 3)",
     )
     command.add_argument(
         "--follow",

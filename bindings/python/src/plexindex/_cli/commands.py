@@ -68,6 +68,13 @@ def nothing_to_ask(settings: Settings) -> LibraryError:
     return LibraryError(f"nothing was fetched into {settings.folder} yet, and no server may be asked: {remedy}")
 
 
+def expect_source(settings: Settings) -> None:
+    """Refuses --check if nothing may be asked."""
+    if settings.silent:
+        how = "leave --offline out" if settings.offline else f"no server is known: {HOW_TO_NAME}"
+        raise UsageError(f"--check asks {settings.asked}: {how}")
+
+
 def library_row(library: LibraryInfo) -> tuple[str, ...]:
     """Returns a library as cells of a table."""
     items = "–" if library.age is None else output.number(library.items)
@@ -143,15 +150,6 @@ def selected(index: Index, name: str | None) -> Library | None:
     )
 
 
-def read_list(text: bytes, null: bool = False) -> list[bytes]:
-    """Reads paths, one a line, or each followed by a NUL. Empty lines are skipped."""
-    if null:
-        return [path for path in text.split(b"\0") if path]
-    if b"\0" in text:
-        raise UsageError("the list of paths holds NULs: add --null for what `find -print0` writes")
-    return [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
-
-
 def read_stdin() -> bytes:
     """Reads standard input to its end. An error names it."""
     try:
@@ -159,6 +157,15 @@ def read_stdin() -> bytes:
     except OSError as error:
         error.filename = "standard input"
         raise
+
+
+def read_list(text: bytes, null: bool = False) -> list[bytes]:
+    """Reads paths, one a line, or each followed by a NUL. Empty lines are skipped."""
+    if null:
+        return [path for path in text.split(b"\0") if path]
+    if b"\0" in text:
+        raise UsageError("the list of paths holds NULs: add --null for what `find -print0` writes")
+    return [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
 
 
 def stats(options: argparse.Namespace) -> int:
@@ -214,10 +221,10 @@ def _stats_rows(index: Index, now: Stats, before: Stats | None, every: float | N
         output.number(now.libraries),
         output.number(now.items) + since("items"),
         f"{output.number(now.matches)} confirmed{since('matches')}",
-        f"{output.number(now.store_answers)} in its life{since('store_answers')}",
-        f"{output.number(now.store_requests)} in its life{since('store_requests')}",
+        f"{output.number(now.store_answers)} since the store was made{since('store_answers')}",
+        f"{output.number(now.store_requests)} since the store was made{since('store_requests')}",
         # It begins at a random multiple of 2^32.
-        f"{output.number(now.sequence & 0xFFFF_FFFF)} in its life{since('sequence')}",
+        f"{output.number(now.sequence & 0xFFFF_FFFF)} since the store was made{since('sequence')}",
     )
     return list(zip(_STATS_ROWS, facts))
 

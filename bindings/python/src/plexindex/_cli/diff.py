@@ -7,7 +7,7 @@ import sys
 import time
 
 from .. import _left_out
-from . import codes, commands, output
+from . import check, codes, commands, output
 from .codes import UsageError
 from .config import Settings
 from .match import item_text
@@ -27,6 +27,9 @@ _WORDS = {
     "left_out": ("left out", "faint"),
     "several_paths": ("several files", "faint"),
 }
+
+# Differences that are none: printed with --left-out only.
+_REMARKS = ("left_out", "several_paths")
 
 # The parts of the sums in the summary, by their names there.
 _SUMMED = {
@@ -62,26 +65,31 @@ def diff(options: argparse.Namespace) -> int:
     with settings.open() as index:
         if settings.silent and not index.libraries(offline=True):
             raise commands.nothing_to_ask(settings)
+        library = commands.selected(index, options.library)
         found = index.compare(
             map(os.fsencode, options.path),
-            commands.selected(index, options.library),
+            library,
             without=options.without,
             offline=settings.silent,
             progress=counter,
         )
+        missed = None if settings.silent else check.bring_up_to_date(index, settings, library, always=True)
+        # The server was asked already.
+        kind = None if missed is None else missed.kind
+        found._check = lambda: kind  # type: ignore[method-assign]
         try:
             for difference in found:
                 counter.drop()
                 if options.json:
                     output.say_json(difference.to_dict())
-                elif options.left_out or difference.what != "left_out" or difference.reason_code == "unreadable":
+                elif options.left_out or difference.what not in _REMARKS or difference.reason_code == "unreadable":
                     say(_text(difference))
         finally:
             counter.drop()
     if options.json:
         output.say_json(found.summary)
     else:
-        _sum_up(found, settings.asked)
+        _sum_up(found, settings.asked, missed.why if missed else "")
     return codes.NOT_ALL if found.differs or found.unreadable else codes.OK
 
 
@@ -95,7 +103,7 @@ def _text(difference: Difference) -> str:
     return "\n".join(lines)
 
 
-def _sum_up(found: Comparison, asked: str) -> None:
+def _sum_up(found: Comparison, asked: str, why: str) -> None:
     summary: Any = found.summary
     parts = [
         _sum(f"{output.count(found.files, 'media file')} on the disk", summary, "files_"),
@@ -112,23 +120,21 @@ def _sum_up(found: Comparison, asked: str) -> None:
         parts.append(f"{output.count(found.unreadable, 'folder')} not read")
     if found.unasked:
         parts.append(
-            f"of {output.count(found.unasked, 'file')} {asked} was not asked whether "
-            f"{'it was' if found.unasked == 1 else 'they were'} renamed: `plexindex warm --full` asks for all"
+            f"{output.count(found.unasked, 'file')} may have been renamed, which {asked} was not asked: "
+            "`plexindex warm --full` asks for all"
         )
     if not (found.files or found.listed or found.unreadable):
         parts.append("nothing was compared: no library has a file there either")
     elif not (found.differs or found.unreadable):
         parts.append("nothing differs")
     if found.age is not None:
-        parts.append(_how_old(found, found.age, asked))
+        parts.append(_how_old(found, found.age, asked, why))
     output.remark(f"{'; '.join(parts)} ({output.short(found.seconds)})")
 
 
-def _how_old(found: Comparison, age: float, asked: str) -> str:
+def _how_old(found: Comparison, age: float, asked: str, why: str) -> str:
     """Describes the age of the compared listing, and why it may be old."""
-    if found.stale and not found.renames_unknown:
-        late = f"the deadline came before {asked} had told all"
-        why = late if found.late else output.why_none(asked, refused=found.refused)
+    if found.stale and why:
         return f"{why}: compared with what it listed {'a moment ago' if age < 2 else output.ago(age)}"
     text = f"the listing was current {output.ago(age)}"
     if found.renames_unknown:

@@ -7,9 +7,10 @@ import platform
 import shlex
 
 from .. import __version__, _native
-from .._errors import ForbiddenError, ServerError, StoreError, UnauthorizedError
+from .._errors import ForbiddenError, ServerError, StoreError, TimeoutError, UnauthorizedError
 from .._open import open as open_index
 from . import codes, commands, output, token
+from .check import PATIENCE
 from .config import Settings
 from .doctor_files import check_files, check_mappings, read_lists
 from .doctor_report import Report
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from .._facts import ServerInfo
     from .._index import Index
     from .._library import LibraryInfo
-
-# Seconds of silence after which a server is reported as failing.
-_PATIENCE = 15.0
 
 
 def doctor(options: argparse.Namespace) -> int:
@@ -88,7 +86,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     # In a temporary store: only the database is checked.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
         try:
-            server = index.server(deadline=settings.deadline or _PATIENCE)
+            server = index.server(deadline=settings.deadline or PATIENCE)
         except ServerError as error:
             facts.update(usable=False, why_not=str(error))
             report.bad(f"it cannot be used here: {error}", codes.of(error, database=True))
@@ -117,7 +115,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         report.note(f"{named}: not asked, as --offline was given")
         return False
     try:
-        server = index.server(deadline=settings.deadline or _PATIENCE)
+        server = index.server(deadline=settings.deadline or PATIENCE)
     except (UnauthorizedError, ForbiddenError) as error:
         facts.update(reached=True, token_good=False)
         report.good(f"{named} answers")
@@ -126,7 +124,10 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         _check_token(report, settings, facts, "")
         return False
     except ServerError as error:
-        report.bad(f"{named} cannot be asked: {error}", codes.SERVER)
+        why = f"cannot be asked: {error}"
+        if isinstance(error, TimeoutError) and settings.deadline is None:
+            why = f"gave no answer within {output.span(PATIENCE)}: is it a Plex server, and is it busy?"
+        report.bad(f"{named} {why}", codes.SERVER)
         return False
     facts.update(reached=True, token_good=settings.token is not None, version=server.version,
                  machine_identifier=server.machine_identifier, answered=server.answered)  # fmt: skip

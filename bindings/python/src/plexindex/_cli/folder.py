@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 
 from . import codes, commands, output
 from .bar import Bar
@@ -36,13 +37,14 @@ def folder(options: argparse.Namespace) -> int:
             raise commands.nothing_to_ask(settings)
         library = commands.selected(index, options.library)
         for path in paths_of(options.path, options.null, "folder"):
+            begun = time.monotonic()
             try:
                 answer = index.folder(path, library)
             except BaseException:
                 bar.drop()
                 raise
             bar.done()
-            misses.count(answer)
+            misses.count(answer, in_time=time.monotonic() - begun < (settings.deadline or 0) * 0.9)
             if options.json:
                 output.say_json(folder_dict(answer))
             else:

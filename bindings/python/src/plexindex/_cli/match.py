@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 
-from . import codes, commands, output
+from . import check, codes, commands, output
 from .bar import Bar
 from .codes import UsageError
 from .config import Settings
@@ -37,6 +38,8 @@ def match(options: argparse.Namespace) -> int:
     bar = Bar()
     settings = Settings(options)
     misses = codes.Misses(offline=settings.silent)
+    if options.check:
+        commands.expect_source(settings)
     if settings.silent:
         settings.expect_folder()
         if not settings.has_store():
@@ -45,21 +48,29 @@ def match(options: argparse.Namespace) -> int:
         if settings.silent and not index.libraries(offline=True):
             raise commands.nothing_to_ask(settings)
         library = commands.selected(index, options.library)
+        missed = None
+        if options.check:
+            missed = check.bring_up_to_date(index, settings, library, always=True, progress=bar)
+            bar.drop()
+        if missed is not None:
+            output.complain(f"{missed.why}: what it listed before is searched")
         # At -vv each path logs a line, and the library's log holds a limited number of lines.
         at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
         for paths in _batches(paths_of(options.path, options.null, "file"), at_once):
+            begun = time.monotonic()
             try:
                 answers = index.match_paths(library, paths)
             except BaseException:
                 bar.drop()
                 raise
             bar.done()
+            in_time = time.monotonic() - begun < (settings.deadline or 0) * 0.9
             for path, answer in zip(paths, answers):
                 error = answer.error
                 if error is not None and total == 0:
                     raise error
                 total += 1
-                misses.count(answer)
+                misses.count(answer, in_time=in_time)
                 low += answer.confidence == "low" and bool(answer)
                 found = answer.match_kind if answer else _STATUSES.get(answer.status, answer.status)
                 counts[found] = counts.get(found, 0) + 1
@@ -69,7 +80,7 @@ def match(options: argparse.Namespace) -> int:
         output.note("no path was given: the list is empty")
     if total > 1 and not options.quiet:
         _sum_up(total, misses.missing, low, counts)
-    return misses.code()
+    return misses.code() or (missed.code if missed is not None else codes.OK)
 
 
 def _sum_up(total: int, missing: int, low: int, counts: dict[str, int]) -> None:

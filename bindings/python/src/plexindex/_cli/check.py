@@ -1,0 +1,77 @@
+"""Asks the server whether anything changed, before older listings answer."""
+
+from __future__ import annotations
+
+import time
+
+from .._errors import ForbiddenError, OfflineError, ServerError, StoreError, TimeoutError, UnauthorizedError
+from .._feed import asked_of, expect_listed
+from . import codes, output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._callbacks import ProgressArg
+    from .._index import Index, Library
+    from .config import Settings
+
+# Seconds of silence after which a server counts as away, if no deadline is given.
+PATIENCE = 15.0
+
+
+class NoAnswer:
+    """Why older listings have to do."""
+
+    __slots__ = ("code", "kind", "why")
+
+    def __init__(self, kind: str, why: str, code: int) -> None:
+        self.kind, self.why, self.code = kind, why, code
+
+
+def bring_up_to_date(
+    index: Index,
+    settings: Settings,
+    library: Library | None,
+    *,
+    always: bool,
+    progress: ProgressArg = None,
+    whole: bool = False,
+) -> NoAnswer | None:
+    """Fetches what changed, if a listing has expired or ``always``. None if the listings are current.
+
+    Raises an error if nothing was ever fetched; with ``whole``, if one of the libraries was not.
+    """
+    begun, received = time.monotonic(), index.stats().bytes_received
+    deadline = settings.deadline or PATIENCE
+    failure: Exception | None = None
+    while True:
+        try:
+            if index.refresh(library, check=always, deadline=deadline, progress=progress):
+                return None
+        except (ServerError, StoreError) as error:
+            failure = error
+        is_late = failure is None or isinstance(failure, TimeoutError)
+        if not is_late or settings.deadline is not None or index.stats().bytes_received == received:
+            break
+        # The server answers, and there is much to fetch.
+        received, failure, always = index.stats().bytes_received, None, False
+    known = asked_of(index, library)
+    has_listing = [one.age is not None for one in known]
+    is_listed = any(has_listing) and (all(has_listing) or not whole)
+    if failure is not None and not is_late:
+        if not is_listed:
+            raise failure
+        if isinstance(failure, OfflineError) and all(one.fresh for one in known):
+            return None
+        if isinstance(failure, (UnauthorizedError, ForbiddenError)):
+            return NoAnswer("refused", output.why_none(settings.asked, refused=True), codes.TOKEN)
+        return NoAnswer("away", str(failure), codes.of(failure))
+    waited = output.span(time.monotonic() - begun)
+    if settings.deadline is None:
+        why = f"{settings.asked} gave no answer within {waited}"
+        if not is_listed:
+            raise TimeoutError(why)
+        return NoAnswer("away", why, codes.SERVER)
+    if failure is not None:
+        raise failure
+    expect_listed(index, library, late=True, whole=whole)
+    return NoAnswer("late", f"the deadline came before {settings.asked} had told all, after {waited}", codes.NOT_YET)
