@@ -400,3 +400,50 @@ def test_what_was_never_fetched_has_one_exit_code(cli: Cli, tmp_path: Path) -> N
     done = cli.run("match", "--offline", "/data/movies/x.mkv", "/x.mkv")
     assert (done.returncode, "is not listed (yet)" in done.stdout) == (6, True)
     assert cli.run("match", "--offline", "/data/movies/x.mkv").returncode == 1
+
+
+def test_a_mapping_that_leads_elsewhere_is_named_with_its_path(cli: Cli, server: Server) -> None:
+    path = server.paths(1)[0]["path"].replace("/data", "/mnt", 1)
+    cli.good("warm")
+    text = cli.good("match", "--offline", "--mapping", "/mnt -> /data/movies", path)
+    assert f"\n  the mapping /mnt -> /data/movies gives /data/movies{path[4:]}\n" in text
+    assert "the mapping" not in cli.good("match", "--offline", "--mapping", "/mnt -> /data", path)
+
+
+def test_a_file_that_plex_never_lists_is_named_with_the_rule(cli: Cli, server: Server) -> None:
+    film = server.paths(1)[0]
+    cli.good("warm")
+    done = cli.run("match", "--offline", film["path"][:-4] + ".srt")
+    assert "\n  not found: Plex leaves it out of its libraries, by the rule 'extension' of " in done.stdout
+    assert f"; its folder is {film['title']} (" in done.stdout
+    assert done.returncode == 1
+
+
+def test_a_file_of_several_episodes_names_each(tmp_path: Path, start_server: ServerFactory) -> None:
+    server = start_server("--movies", "0", "--episodes", "200")
+    paths = [row["path"] for row in server.paths()]
+    double = next(path for path in paths if paths.count(path) == 2)
+    number = re.search(r"S\d\dE\d\d-E\d\d", double)
+    assert number is not None
+    cli = Cli(tmp_path, server)
+    assert f" – {number[0]} – " in cli.good("match", double)
+    assert f" – {number[0]} – " in cli.good("match", "--format", "tsv", double)
+
+
+def test_a_server_that_just_failed_is_no_deadline(cli: Cli, server: Server) -> None:
+    cli.good("warm")
+    server.fault(action="delay", ms=60000, count=0)
+    path = "/data/movies/New Film (2024).mkv"
+    assert cli.run("match", "--deadline", "1", path).returncode == 7
+    again = cli.run("match", "--deadline", "5", path)
+    assert ("is asked again in" in again.stdout, again.returncode) == (True, 3), again
+
+
+def test_a_file_can_be_asked_for_again_at_once(cli: Cli, server: Server) -> None:
+    cli.good("warm")
+    path = "/data/movies/New Film (2024)/New Film (2024).mkv"
+    assert cli.run("match", path).returncode == 1
+    server.post("items/add", {"library": 1, "items": [{"title": "New Film", "year": 2024, "files": [path]}]})
+    assert "New Film (2024) · Movies" in cli.good("match", "--check", path)
+    refused = cli.run("match", "--check", "--offline", path)
+    assert (refused.returncode, "leave --offline out" in refused.stderr) == (2, True)

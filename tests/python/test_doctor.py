@@ -236,3 +236,45 @@ def test_what_plex_never_lists_is_explained(cli: Cli, server: Server, tmp_path: 
     listed = "".join(f"{path}\n" for path in paths)
     text = cli.run("doctor", "--offline", "--mapping", f"{tmp_path} -> /data", "-", given=listed.encode()).stdout
     assert re.search(r"\n  never listed +2 +100 %  subtitles, pictures, disc images and the like\n", text), text
+
+
+def test_a_mapping_that_leads_to_the_wrong_folder_is_a_problem(cli: Cli, server: Server, tmp_path: Path) -> None:
+    tree = tmp_path / "media"
+    movies, episodes = plant(tree, server, 1, "/data", ""), plant(tree, server, 2, "/data", "")
+    for file in [one for one in tree.rglob("*") if one.is_file()]:
+        file.write_text("x")
+    cli.good("warm")
+    right = f"--mapping '{tree} -> /data' in its place"
+    deep = cli.run("doctor", "--offline", "--mapping", f"{tree}=/data/movies", tree)
+    text = " ".join(deep.stdout.split())
+    of = movies + episodes
+    assert f"BAD the mapping {tree} -> /data/movies is wrong: Plex lists 0 of its {of} files under that path" in text
+    assert f"and {of} with {right}" in text
+    assert "1 problem found; 1 mapping proposed" in text
+    assert deep.returncode == 1
+    hint = cli.run("diff", "--offline", "--mapping", f"{tree}=/data/movies", tree)
+    assert right in " ".join(hint.stderr.split())
+    # Movies and shows in each other's place.
+    crossed = ("--mapping", f"{tree}/movies=/data/tv", "--mapping", f"{tree}/tv=/data/movies")
+    done = cli.run("doctor", "--offline", *crossed, tree)
+    assert (done.returncode, " ".join(done.stdout.split()).count(right)) == (1, 2)
+    assert right in " ".join(cli.run("diff", "--offline", *crossed, tree).stderr.split())
+    # The server's folder is right, and the host's does not exist.
+    misspelt = cli.run("doctor", "--offline", "--mapping", f"{tree}s -> /data", tree)
+    assert (
+        f"BAD the mapping {tree}s -> /data is wrong: there is no folder {tree}s; try --mapping '{tree} -> /data'"
+        in (" ".join(misspelt.stdout.split()))
+    )
+    assert misspelt.returncode == 1
+
+
+def test_a_silent_server_is_named_as_silent(cli: Cli, server: Server) -> None:
+    cli.good("warm")
+    server.fault(action="delay", ms=60000, count=0)
+    done = cli.run("doctor")
+    assert "gave no answer within 15 s: is it a Plex server, and is it busy?" in " ".join(done.stdout.split())
+    assert (done.returncode, "deadline" in done.stdout) == (3, False)
+    begun = time.monotonic()
+    done = cli.run("changes", "--check")
+    assert (done.returncode, "gave no answer within 15 s: changes of the last" in done.stderr) == (3, True), done
+    assert time.monotonic() - begun < 25

@@ -139,8 +139,8 @@ class Settings:
                 f"there is no folder {self.folder}, which --dir names: correct it, or let `plexindex warm` make it"
             )
 
-    def open(self, *, mappings: list[Mapping] | None = None, progress: ProgressArg = None, **options: object) -> Index:
-        """Opens an index with these settings. ``mappings`` are added to those of the settings."""
+    def open(self, *, only: list[Mapping] | None = None, progress: ProgressArg = None, **options: object) -> Index:
+        """Opens an index with these settings. ``only``: these mappings, in place of those of the settings."""
         from .._open import open
 
         chosen: dict[str, object] = {
@@ -151,7 +151,7 @@ class Settings:
             "deadline": self.deadline,
             "size_limit": self.size_limit,
             "database": self.database,
-            "mappings": self.mappings + (mappings or []),
+            "mappings": self.mappings if only is None else only,
             "progress": progress,
             "retry_for": 3.0,
             # At a terminal slow calls are visible anyway.

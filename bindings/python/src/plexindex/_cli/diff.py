@@ -7,7 +7,7 @@ import sys
 import time
 
 from .. import _left_out
-from . import check, codes, commands, output
+from . import check, codes, commands, mappings, output
 from .codes import UsageError
 from .config import Settings
 from .match import item_text
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .._compare import Comparison, Difference
+    from .._index import Index
 
 _WORDS = {
     "not_in_plex": ("not in Plex", "bad"),
@@ -30,6 +31,8 @@ _WORDS = {
 
 # Differences that are none: printed with --left-out only.
 _REMARKS = ("left_out", "several_paths")
+# Number of files to check the given mappings with.
+_SAMPLE = 200
 
 # The parts of the sums in the summary, by their names there.
 _SUMMED = {
@@ -77,20 +80,35 @@ def diff(options: argparse.Namespace) -> int:
         # The server was asked already.
         kind = None if missed is None else missed.kind
         found._check = lambda: kind  # type: ignore[method-assign]
+        unlisted: list[bytes] = []
         try:
             for difference in found:
                 counter.drop()
+                if difference.what == "not_in_plex" and not difference.is_folder and len(unlisted) < _SAMPLE:
+                    unlisted.append(os.fsencode(difference.path))
                 if options.json:
                     output.say_json(difference.to_dict())
                 elif options.left_out or difference.what not in _REMARKS or difference.reason_code == "unreadable":
                     say(_text(difference))
         finally:
             counter.drop()
+        hints = _wrong_mappings(settings, index, found, unlisted)
     if options.json:
         output.say_json(found.summary)
     else:
         _sum_up(found, settings.asked, missed.why if missed else "")
+    for hint in hints:
+        output.remark(hint)
     return codes.NOT_ALL if found.differs or found.unreadable else codes.OK
+
+
+def _wrong_mappings(settings: Settings, index: Index, found: Comparison, unlisted: list[bytes]) -> list[str]:
+    """Returns a sentence for each given mapping that leads to the wrong folder, if most files are not listed."""
+    summary = found.summary
+    if not (settings.mappings and unlisted) or summary["files_in_plex"] > summary["files_not_in_plex"]:
+        return []
+    answers = index.match_paths(None, unlisted, offline=True)
+    return [text for _, text in mappings.judge(settings, index, unlisted, answers).wrong]
 
 
 def _text(difference: Difference) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shlex
 
-from .._left_out import RULES
 from .._paths import lies_under, same_file
-from .._places import Places
-from .._walked import Walk
 from . import codes, commands, output, sample
 from .codes import UsageError
+from .ignored import ignored_by_plex
+from .mappings import arrow, host_and_server, is_sure, judge
 from .output import count, share
 
 TYPE_CHECKING = False
@@ -18,12 +17,13 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
+    from .._answers import Match
+    from .._facts import Proposal
     from .._index import Index
     from .._library import LibraryInfo
-    from .._many import Matches
-    from .._mapping import Mapping
     from .config import Settings
     from .doctor_report import Report
+    from .mappings import Verdict
 
 _EXAMPLES = 3
 
@@ -45,7 +45,6 @@ _LEFT_OUT = "trailers, samples and the like: Plex leaves them out; `plexindex di
 _NO_MEDIA = "subtitles, pictures, disc images and the like"
 # The share of files that may be missing in Plex while nothing is wrong: it scans new files after a while.
 _FEW = 0.1
-_SURE = ("confirmed", "exact", "mapped")
 
 
 def read_lists(given: Sequence[str]) -> list[bytes]:
@@ -109,17 +108,21 @@ def check_files(
     report.line(f"  {files} {origins}")
     for rule in settings.mappings:
         report.line(f"  with the mapping {output.clean(arrow(rule))}")
-    left_out = _left_out(index, libraries, answers, paths)
+    left_out = ignored_by_plex(index, libraries, answers, paths)
     _count_kinds(report, answers, paths, left_out)
-    sure = sum(bool(answer) and answer.match_kind in _SURE for answer in answers)
-    _proposals(report, index, paths, len(paths) - sure - len(left_out))
+    verdict = judge(settings, index, paths, answers)
+    for _, text in verdict.wrong:
+        report.bad(text)
+    _check_missing_hosts(report, settings, paths, verdict.proposals)
+    sure = sum(map(is_sure, answers))
+    _propose(report, verdict, len(paths), len(paths) - sure - len(left_out))
 
 
 def check_mappings(report: Report, settings: Settings, libraries: list[LibraryInfo]) -> None:
     """Reports mappings that do not lead to a folder of any library."""
     locations = [location for library in libraries for location in library.locations]
     for rule in settings.mappings if locations else ():
-        host, server = _host_and_server(rule)
+        host, server = host_and_server(rule)
         if _fits(server, locations):
             if os.path.isabs(host) and not os.path.isdir(host):
                 report.note(f"the mapping {arrow(rule)}: there is no folder {host} on this machine")
@@ -140,15 +143,7 @@ def _fits(folder: str, locations: list[str]) -> bool:
     return above or lies_under(folder, locations) or same_file(folder, locations)
 
 
-def _left_out(index: Index, libraries: list[LibraryInfo], answers: Matches, paths: list[bytes]) -> dict[bytes, str]:
-    """Returns the unmatched files that Plex leaves out of its libraries, each with the rule of `plexindex diff`."""
-    places = Places(index, index.library(None))
-    places.reload(libraries)
-    unmatched = [(path, False, "", b"") for path, answer in zip(paths, answers) if not answer and places.owners(path)]
-    return {path: why for path, _, why, _ in Walk(places, (), None).recheck(unmatched) if why in RULES}
-
-
-def _count_kinds(report: Report, answers: Matches, paths: list[bytes], left_out: dict[bytes, str]) -> None:
+def _count_kinds(report: Report, answers: Sequence[Match], paths: list[bytes], left_out: dict[bytes, str]) -> None:
     by_kind = {kind: 0 for kind, _ in _MATCH_KINDS}
     by_status: dict[str, list[bytes]] = {}
     low = 0
@@ -195,27 +190,36 @@ def _count_kinds(report: Report, answers: Matches, paths: list[bytes], left_out:
         report.good(f"each of {'the others' if left_out else 'them'} is a single item")
 
 
-def arrow(rule: Mapping) -> str:
-    """Formats a mapping as ``HOST -> SERVER``."""
-    return " -> ".join(_host_and_server(rule))
+def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes], proposals: Sequence[Proposal]) -> None:
+    """Reports mappings whose host folder does not exist, if the files suggest another one for the same folder."""
+    for rule in settings.mappings:
+        host, server = host_and_server(rule)
+        if os.path.isdir(host) or any(lies_under(os.fsdecode(path), [host]) for path in paths):
+            continue
+        for one in proposals:
+            if _fits(server, [one.server]):
+                right = shlex.quote(arrow(one.mapping))
+                report.bad(f"the mapping {arrow(rule)} is wrong: there is no folder {host}; try --mapping {right}")
+                break
 
 
-def _host_and_server(rule: Mapping) -> tuple[str, str]:
-    return os.fsdecode(rule.find), os.fsdecode(rule.replace)
-
-
-def _proposals(report: Report, index: Index, paths: list[bytes], unsure: int) -> None:
+def _propose(report: Report, verdict: Verdict, total: int, unsure: int) -> None:
     """Reports missing mappings. ``unsure``: number of files that are not listed under their path."""
-    tried = [(proposal, proposal.gain or 0) for proposal in index.proposals(paths)]
+    tried = [(proposal, proposal.gain or 0) for proposal in verdict.proposals]
     report.values["proposals"] = [
-        {"host": one.host, "server": one.server, "matched": gain, "of": len(paths)} for one, gain in tried
+        {"host": one.host, "server": one.server, "matched": gain, "of": total} for one, gain in tried
     ]
+    if verdict.wrong:
+        report.values["wrong_mappings"] = [dict(zip(("host", "server"), host_and_server(rule))) for rule, _ in
+                                           verdict.wrong]  # fmt: skip
     if not tried:
         return
     report.title("Proposed mappings")
+    if verdict.wrong:
+        report.line("  in the place of the wrong ones: the first mapping that applies counts")
     for proposal, gain in tried:
         report.propose(
-            f"{output.number(gain)} of {count(len(paths), 'file')} match if {proposal.host} becomes {proposal.server}"
+            f"{output.number(gain)} of {count(total, 'file')} match if {proposal.host} becomes {proposal.server}"
         )
     left = unsure - sum(gain for _, gain in tried)
     if left > 0:

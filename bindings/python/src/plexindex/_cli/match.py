@@ -6,10 +6,11 @@ import os
 import sys
 import time
 
-from . import check, codes, commands, output
+from . import check, codes, commands, ignored, output
 from .bar import Bar
 from .codes import UsageError
 from .config import Settings
+from .mappings import SURE, applied, arrow
 from .output import say
 
 TYPE_CHECKING = False
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from .._answers import Match
     from .._items import Item
+    from .._mapping import Mapping
 
 _AT_ONCE = 500
 _CANDIDATES = 5
@@ -32,7 +34,7 @@ def match(options: argparse.Namespace) -> int:
     shape = "json" if options.json else options.format or "text"
     if options.missing and shape == "keys":
         raise UsageError("a path that is no single item has no key: with --missing give --format paths")
-    show = _SHOWN[shape]
+    show = _SHOWN.get(shape)
     counts: dict[str, int] = {}
     low = total = 0
     bar = Bar()
@@ -65,6 +67,7 @@ def match(options: argparse.Namespace) -> int:
                 raise
             bar.done()
             in_time = time.monotonic() - begun < (settings.deadline or 0) * 0.9
+            reasons = ignored.reasons(index, paths, answers) if show is None else {}
             for path, answer in zip(paths, answers):
                 error = answer.error
                 if error is not None and total == 0:
@@ -74,7 +77,11 @@ def match(options: argparse.Namespace) -> int:
                 low += answer.confidence == "low" and bool(answer)
                 found = answer.match_kind if answer else _STATUSES.get(answer.status, answer.status)
                 counts[found] = counts.get(found, 0) + 1
-                if not (options.missing and answer):
+                if options.missing and answer:
+                    continue
+                if show is None:
+                    say(match_text(os.fsdecode(path), answer, reasons.get(path), settings.mappings))
+                else:
                     show(path, answer, options.null)
     if total == 0 and not options.quiet:
         output.note("no path was given: the list is empty")
@@ -131,10 +138,6 @@ def _batches(paths: Iterable[bytes], at_once: int) -> Iterator[list[bytes]]:
         yield batch
 
 
-def _show_text(path: bytes, answer: Match, _: bool) -> None:
-    say(match_text(os.fsdecode(path), answer))
-
-
 def _show_key(_: bytes, answer: Match, __: bool) -> None:
     say(answer.key or "")
 
@@ -146,7 +149,7 @@ def _show_path(path: bytes, _: Match, null: bool) -> None:
 
 def _show_columns(path: bytes, answer: Match, _: bool) -> None:
     item = answer.item
-    title = None if item is None else item.describe()
+    title = None if item is None else _described(answer, item)
     cells = (os.fsdecode(path), answer.key, answer.status, answer.confidence, answer.match_kind, title, answer.library,
              answer.reason)  # fmt: skip
     line = "\t".join(_escaped(cell or "") for cell in cells)
@@ -162,7 +165,6 @@ def _show_json(_: bytes, answer: Match, __: bool) -> None:
 
 
 _SHOWN: dict[str, Callable[[bytes, Match, bool], None]] = {
-    "text": _show_text,
     "keys": _show_key,
     "paths": _show_path,
     "tsv": _show_columns,
@@ -170,8 +172,11 @@ _SHOWN: dict[str, Callable[[bytes, Match, bool], None]] = {
 }
 
 
-def match_text(path: str, answer: Match) -> str:
-    """Formats an answer for people: the path, and below it the item or the reason."""
+def match_text(path: str, answer: Match, reason: str | None = None, mappings: Iterable[Mapping] = ()) -> str:
+    """Formats an answer for people: the path, and below it the item or the reason.
+
+    ``reason`` takes the place of the answer's. A mapping that applies is named if Plex does not list what it gives.
+    """
     lines = [output.one_line(path)]
     if answer.item is not None:
         how = f"{answer.match_kind.replace('_', ' ')}, {answer.confidence}"
@@ -179,13 +184,15 @@ def match_text(path: str, answer: Match) -> str:
             how += ": verify it"
         if answer.stale:
             how += f", {output.span(answer.age or 0)} old"
-        text = output.fitted(f"  {item_text(answer.item)} · {how}")
+        text = output.fitted(f"  {item_text(answer.item, _described(answer, answer.item))} · {how}")
         lines.append(output.paint(text, "good" if answer.confidence == "high" else "warn"))
         if answer.reason_code not in ("none", "only_root_differs", "path_tells"):
             lines.append(output.fitted(f"  {output.reason(answer.reason, path)}"))
+        lines += _mapping_line(path, answer, mappings)
         return "\n".join(lines)
-    why = f"  {status_text(answer)}: {output.reason(answer.reason, path)}"
+    why = f"  {status_text(answer)}: {output.reason(reason or answer.reason, path)}"
     lines.append(output.paint(output.fitted(why), "bad" if answer.status == "not_found" else "warn"))
+    lines += _mapping_line(path, answer, () if reason else mappings)
     shown = answer.candidates[:_CANDIDATES]
     for item in shown:
         lines.append(f"    {item_text(item)}")
@@ -195,11 +202,30 @@ def match_text(path: str, answer: Match) -> str:
     return "\n".join(lines)
 
 
+def _mapping_line(path: str, answer: Match, mappings: Iterable[Mapping]) -> list[str]:
+    use = None if answer.match_kind in SURE else applied(mappings, path)
+    if use is None:
+        return []
+    return [output.fitted(f"  the mapping {output.one_line(arrow(use[0]))} gives {output.one_line(use[1])}")]
+
+
 def status_text(answer: Match) -> str:
     """Returns the status of an answer in words."""
     return _STATUSES.get(answer.status, answer.status.replace("_", " "))
 
 
-def item_text(item: Item) -> str:
+def item_text(item: Item, described: str | None = None) -> str:
     """Formats an item, its library and its key in one line."""
-    return output.one_line(" · ".join(part for part in (item.describe(), item.library, item.key) if part))
+    parts = described or item.describe(), item.library, item.key
+    return output.one_line(" · ".join(part for part in parts if part))
+
+
+def _described(answer: Match, item: Item) -> str:
+    """Describes an item, with the numbers of all episodes that its file has."""
+    text = item.describe()
+    if answer.candidates_total < 2 or item.season is None or item.episode is None:
+        return text
+    season = (item.show_rating_key, item.season)
+    numbers = {one.episode for one in answer.candidates if (one.show_rating_key, one.season) == season}
+    first, *others = (f"E{number:02d}" for number in sorted(number for number in numbers if number is not None))
+    return text.replace(f" S{item.season:02d}{first} ", f" S{item.season:02d}{'-'.join([first, *others])} ", 1)

@@ -1,0 +1,45 @@
+"""Finds files that Plex leaves out of its libraries, by the rules of `plexindex diff`."""
+
+from __future__ import annotations
+
+import os
+
+from .._left_out import RULES
+from .._places import Places
+from .._walked import Walk
+from . import output
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from .._answers import Match
+    from .._index import Index
+    from .._library import LibraryInfo
+
+
+def ignored_by_plex(
+    index: Index, libraries: Iterable[LibraryInfo], answers: Iterable[Match], paths: Iterable[bytes]
+) -> dict[bytes, str]:
+    """Returns the unmatched files in a library's folder that Plex leaves out, each with the rule."""
+    places = Places(index, index.library(None))
+    places.reload(libraries)
+    unmatched = [(path, False, "", b"") for path, answer in zip(paths, answers) if not answer and places.owners(path)]
+    return {path: why for path, _, why, _ in Walk(places, (), None).recheck(unmatched) if why in RULES}
+
+
+def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> dict[bytes, str]:
+    """Returns a sentence for each unmatched file that Plex leaves out: the rule, and the item beside the file."""
+    if all(answers):
+        return {}
+    ignored = ignored_by_plex(index, index.libraries(offline=True), answers, paths)
+    return {path: _sentence(index, path, rule) for path, rule in ignored.items()}
+
+
+def _sentence(index: Index, path: bytes, rule: str) -> str:
+    what = RULES[rule][0].partition(": ")[0] if rule == "plexignore" else RULES[rule][0]
+    text = f"Plex leaves it out of its libraries, by the rule '{rule}' of `plexindex diff --rules`: {what}"
+    folder = index.folder(os.path.dirname(path), offline=True)
+    if folder.item is None or folder.confidence != "high":
+        return text
+    return f"{text}; its folder is {folder.item.describe()} ({output.one_line(folder.item.key)})"
