@@ -291,9 +291,10 @@ class Comparison:
             yield Difference("not_in_plex", folder, None, "no_library", text, files=found, is_folder=True)
             return
         best = fitting[0]
+        sampled = "sampled files" if found > len(paths) else "files"
         text = (
-            f"no library has this folder, but {best.matched} of {best.of} files would be listed if {best.host} were "
-            f"the server's {best.server}: give that mapping ({_media_files(found)} in it)"
+            f"no library has this folder, but {best.matched} of {best.of} {sampled} would be listed if {best.host} "
+            f"were the server's {best.server}: give that mapping ({_media_files(found)} in it)"
         )
         yield Difference("not_in_plex", folder, None, "mapping_missing", text, files=found, is_folder=True)
 
