@@ -416,6 +416,17 @@ def test_further_files_of_an_item_that_was_renamed(tmp_path: Path, index: plexin
         assert found.counts == {"several_paths": 2}, (old, new)
 
 
+def test_further_files_are_printed_on_request(tmp_path: Path, tree: Tree) -> None:
+    files = [make(tree.films / f"{name}.mkv") for name in "ab"]
+    film = {"title": "Many", "year": 2000, "files": [str(file) for file in files]}
+    tree.server.post("items/add", {"library": 1, "items": [film]})
+    cli = Cli(tmp_path, tree.server)
+    done = cli.run("diff", tree.media)
+    assert (done.returncode, done.stdout, "1 further file of an item" in done.stderr) == (0, "", True)
+    assert cli.run("diff", "--left-out", tree.media).stdout.startswith("several files: ")
+    assert '"what": "several_paths"' in cli.run("diff", "--json", tree.media).stdout
+
+
 def test_a_rename_of_an_item_that_shares_another_file(index: plexindex.Index, tree: Tree) -> None:
     old, shared = (make(tree.films / f"{name}.mkv") for name in ("old", "shared"))
     films = [{"title": "One", "files": [str(old), str(shared)]}, {"title": "Two", "files": [str(shared)]}]
