@@ -452,6 +452,11 @@ struct Returns {
     template <class T> static Result<T> failed(const Error &error) { return Unexpected(error); }
 };
 
+// A status or bool may be ignored where errors are thrown, but not a Result: each such call has a function for either,
+// since std::expected may be ignored.
+template <class Policy> using Throwing = std::enable_if_t<Policy::throws, bool>;
+template <class Policy> using Returning = std::enable_if_t<!Policy::throws, bool>;
+
 inline constexpr std::int32_t first_error = 100;
 
 /// Memory for the text of one call's error, on the stack.
@@ -1913,7 +1918,7 @@ public:
         return Call::template made<Keys>([&](Keys &keys, auto *error) { return fill(keys, paths, error); });
     }
     /// lookup_keys() into earlier keys, whose memory is used again. After an error they are empty.
-    Of<void> lookup_keys_into(Keys &keys, const Paths &paths) const {
+    [[nodiscard]] Of<void> lookup_keys_into(Keys &keys, const Paths &paths) const {
         return Call::run([&](auto *error) { return fill(keys, paths, error); });
     }
 
@@ -1923,16 +1928,23 @@ public:
     }
     /// match() into an earlier result, whose memory is used again. Returns the answer's status. After an error, also one
     /// that `options.progress` throws, the result is empty, with Status::null_pointer.
+    /// @{
+    template <class P = Policy, detail::Throwing<P> = true>
     Of<Status> match_into(Match &match, PathRef path, const QueryOptions &options = {}) const {
-        return Call::status(
-            [&](auto *error) { return fill(match, plexindex_match_path, path.bytes(), options, error); });
+        return match_to(match, path, options);
     }
+    template <class P = Policy, detail::Returning<P> = true>
+    [[nodiscard]] Of<Status> match_into(Match &match, PathRef path, const QueryOptions &options = {}) const {
+        return match_to(match, path, options);
+    }
+    /// @}
     /// match() for many paths: one answer each, in order, each with its own status.
     [[nodiscard]] Of<Answers> match_paths(const Paths &paths, const QueryOptions &options = {}) const {
         return Call::template made<Answers>([&](auto &all, auto *error) { return fill(all, paths, options, error); });
     }
     /// match_paths() into an earlier result, whose memory is used again. After an error the result is empty.
-    Of<void> match_paths_into(Answers &answers, const Paths &paths, const QueryOptions &options = {}) const {
+    [[nodiscard]] Of<void> match_paths_into(Answers &answers, const Paths &paths,
+                                            const QueryOptions &options = {}) const {
         return Call::run([&](auto *error) { return fill(answers, paths, options, error); });
     }
     /// Returns which show, season, artist, album or item a folder is. The answer's items(), files() and kind() say what
@@ -1952,11 +1964,13 @@ public:
     /// Records that the item with this key has this path. It is stored when the call returns, and answers first. The server
     /// is asked only for a library that the store does not know yet: the error Status::timeout says that the deadline, as
     /// QueryOptions::deadline, passed first, and nothing is recorded.
-    Of<void> record_match(PathRef path, std::string_view key, std::optional<milliseconds> deadline = {}) const {
+    [[nodiscard]] Of<void> record_match(PathRef path, std::string_view key,
+                                        std::optional<milliseconds> deadline = {}) const {
         return Call::run(plexindex_record_match, library_.get(), path.bytes(), key, detail::deadline_ms(deadline));
     }
     /// record_match() for many in one transaction: all are recorded, or none. The keys are in the order of the paths.
-    Of<void> record_matches(const Paths &paths, const Paths &keys, std::optional<milliseconds> deadline = {}) const {
+    [[nodiscard]] Of<void> record_matches(const Paths &paths, const Paths &keys,
+                                          std::optional<milliseconds> deadline = {}) const {
         return Call::run([&](auto *error) {
             for (const Paths *texts : {&paths, &keys}) {
                 if (texts->check(error) != PLEXINDEX_OK) return std::int32_t{PLEXINDEX_INVALID_ARGUMENT};
@@ -1966,21 +1980,28 @@ public:
         });
     }
     /// Invalidates a path: its item is verified before it is answered again.
-    Of<void> invalidate_path(PathRef path) const {
+    [[nodiscard]] Of<void> invalidate_path(PathRef path) const {
         return Call::run(plexindex_invalidate_path, library_.get(), path.bytes());
     }
     /// Invalidates all paths of an item, by its key or rating key. Call it when the server answers 404.
-    Of<void> invalidate_item(std::string_view key) const {
+    [[nodiscard]] Of<void> invalidate_item(std::string_view key) const {
         return Call::run(plexindex_invalidate_item, library_.get(), key);
     }
     /// Invalidates the library, or all: the next call that may ask the server fetches a full listing.
-    Of<void> invalidate() const { return Call::run(plexindex_invalidate_library, library_.get()); }
+    [[nodiscard]] Of<void> invalidate() const { return Call::run(plexindex_invalidate_library, library_.get()); }
     /// Brings the library, or all, up to date now. Returns Status::ok; Status::not_yet or Status::needs_warm when the
     /// deadline came first. If no library was known either, that is the error Status::timeout.
+    /// @{
+    template <class P = Policy, detail::Throwing<P> = true>
     Of<Status> refresh(RefreshMode mode = RefreshMode::if_due, const QueryOptions &options = {}) const {
-        detail::Query query(library_.get(), {}, options, static_cast<std::uint32_t>(mode));
-        return Call::status(plexindex_refresh, library_.index(), query);
+        return refresh_now(mode, options);
     }
+    template <class P = Policy, detail::Returning<P> = true>
+    [[nodiscard]] Of<Status> refresh(RefreshMode mode = RefreshMode::if_due,
+                                     const QueryOptions &options = {}) const {
+        return refresh_now(mode, options);
+    }
+    /// @}
 
     /// Returns a page of what was added, removed, changed and moved since a cursor was given. Without a cursor the page
     /// is empty and its cursor is that of now. Sends no request: refresh() does. The error Status::list_again says that
@@ -1992,10 +2013,16 @@ public:
     /// Waits until list_changes() has something, or the server has to be asked: Status::ok, then call refresh() and
     /// list_changes(). Status::not_yet says that the deadline came first. `options.progress` is called every 200 ms and
     /// by Index::wake_waiting(), and ends the wait (the error Status::aborted).
+    /// @{
+    template <class P = Policy, detail::Throwing<P> = true>
     Of<Status> wait_for_changes(std::string_view cursor, const QueryOptions &options = {}) const {
-        detail::Query query(library_.get(), cursor, options);
-        return Call::status(plexindex_wait_for_changes, library_.index(), query);
+        return wait(cursor, options);
     }
+    template <class P = Policy, detail::Returning<P> = true>
+    [[nodiscard]] Of<Status> wait_for_changes(std::string_view cursor, const QueryOptions &options = {}) const {
+        return wait(cursor, options);
+    }
+    /// @}
 
     /// Returns one item with all its files, as the store has it; nothing when no listing holds it. Sends no request.
     [[nodiscard]] Of<std::optional<ItemDetails>> item(std::string_view key) const {
@@ -2025,7 +2052,7 @@ public:
         return Walk(detail::Walker(library_, folders, std::move(options)));
     }
     /// Gives many items of this library the same values. `report` is filled in also when the call fails.
-    Of<void> edit_items(const Edit &edit, EditReport *report = nullptr) const {
+    [[nodiscard]] Of<void> edit_items(const Edit &edit, EditReport *report = nullptr) const {
         static_assert(sizeof(EditReport::State) == 1, "as C has it");
         EditReport made;
         made.states.resize(edit.keys_.size(), EditReport::State::no);
@@ -2071,6 +2098,18 @@ private:
             return detail::call(read, library.get(), std::string_view(below), after, page, to, error);
         };
         return Items(detail::ItemPages(std::move(next), only_missing));
+    }
+    Of<Status> match_to(Match &match, PathRef path, const QueryOptions &options) const {
+        return Call::status(
+            [&](auto *error) { return fill(match, plexindex_match_path, path.bytes(), options, error); });
+    }
+    Of<Status> refresh_now(RefreshMode mode, const QueryOptions &options) const {
+        detail::Query query(library_.get(), {}, options, static_cast<std::uint32_t>(mode));
+        return Call::status(plexindex_refresh, library_.index(), query);
+    }
+    Of<Status> wait(std::string_view cursor, const QueryOptions &options) const {
+        detail::Query query(library_.get(), cursor, options);
+        return Call::status(plexindex_wait_for_changes, library_.index(), query);
     }
     Of<Match> answer(Answering function, std::string_view text, const QueryOptions &options) const {
         return Call::template made<Match>(
@@ -2133,18 +2172,16 @@ public:
         });
     }
     /// get() into a string, whose memory is used again. Returns whether there is a value.
+    /// @{
+    template <class P = Policy, detail::Throwing<P> = true>
     Of<bool> get_into(std::string &value, std::string_view name) const {
-        return Call::template made<bool>([&](bool &is_there, auto *error) {
-            // The name may be in the string.
-            const std::less_equal<const char *> before;
-            const char *const at = name.data();
-            const bool is_inside = before(value.data(), at) && before(at, value.data() + value.size());
-            const std::string copy(is_inside ? name : std::string_view());
-            const auto status =
-                Call::text(value, error, plexindex_table_get, table_.get(), is_inside ? std::string_view(copy) : name);
-            return is_there = status == PLEXINDEX_OK, status;
-        });
+        return get_to(value, name);
     }
+    template <class P = Policy, detail::Returning<P> = true>
+    [[nodiscard]] Of<bool> get_into(std::string &value, std::string_view name) const {
+        return get_to(value, name);
+    }
+    /// @}
     /// Returns whether there is a value.
     [[nodiscard]] Of<bool> contains(std::string_view name) const {
         return Call::template made<bool>([&](bool &is_there, auto *error) {
@@ -2153,11 +2190,13 @@ public:
         });
     }
     /// Stores a value. It replaces the value of the same name, and is stored when the call returns.
-    Of<void> put(std::string_view name, std::string_view value, const PutOptions &options = {}) const {
+    [[nodiscard]] Of<void> put(std::string_view name, std::string_view value, const PutOptions &options = {}) const {
         return Call::run(plexindex_table_put, table_.get(), name, value, options.ttl.count(), options.limit);
     }
     /// Removes an entry. One that does not exist is no error.
-    Of<void> remove(std::string_view name) const { return Call::run(plexindex_table_remove, table_.get(), name); }
+    [[nodiscard]] Of<void> remove(std::string_view name) const {
+        return Call::run(plexindex_table_remove, table_.get(), name);
+    }
     /// Returns a stream of the entries' names, in the order of their bytes.
     [[nodiscard]] Names names() const { return Names(detail::TableNames(table_)); }
     /// Returns how many entries there are, in all tables if this is all of them.
@@ -2167,7 +2206,7 @@ public:
         });
     }
     /// Removes all entries.
-    Of<void> clear() const { return Call::run(plexindex_table_clear, table_.get()); }
+    [[nodiscard]] Of<void> clear() const { return Call::run(plexindex_table_clear, table_.get()); }
 
     /// Returns the handle for functions of C, valid until the index is closed; NULL once it is.
     [[nodiscard]] const plexindex_table_handle *native_handle() const noexcept { return table_.get(); }
@@ -2181,6 +2220,18 @@ private:
     // It belongs to the thread until its next fast lookup.
     const char *looked_up(const PathRef &name) const {
         return name.terminated([&](const char *text) { return plexindex_table_lookup(table_.get(), text); });
+    }
+    Of<bool> get_to(std::string &value, std::string_view name) const {
+        return Call::template made<bool>([&](bool &is_there, auto *error) {
+            // The name may be in the string.
+            const std::less_equal<const char *> before;
+            const char *const at = name.data();
+            const bool is_inside = before(value.data(), at) && before(at, value.data() + value.size());
+            const std::string copy(is_inside ? name : std::string_view());
+            const auto status =
+                Call::text(value, error, plexindex_table_get, table_.get(), is_inside ? std::string_view(copy) : name);
+            return is_there = status == PLEXINDEX_OK, status;
+        });
     }
 
     detail::TableRef table_;
@@ -2276,7 +2327,7 @@ public:
     /// Closes the index; fails when its counters could not be written. No other call may be under way with it, its
     /// libraries, tables or streams: within a callback of the index it is refused (Status::invalid_argument). Later calls
     /// fail with Status::null_pointer.
-    Of<void> close() {
+    [[nodiscard]] Of<void> close() {
         if (opened_ == nullptr) return Of<void>();
         return Call::run([&](auto *error) {
             const std::int32_t status = plexindex_close(opened_->handle, error);
@@ -2307,7 +2358,7 @@ public:
     /// Returns all tables, to count or to clear.
     [[nodiscard]] Of<Table> all_tables() const { return table_of({}, 0); }
     /// Makes many changes of tables in one transaction, in order: all are made, or none.
-    Of<void> write(const WriteBatch &batch, const PutOptions &options = {}) const {
+    [[nodiscard]] Of<void> write(const WriteBatch &batch, const PutOptions &options = {}) const {
         std::vector<plexindex_table_op> ops;
         for (const auto &[kind, table, name, value] : batch.changes_) {
             ops.push_back({kind, 0, table.get(), detail::bytes(name), detail::bytes(value)});
@@ -2318,17 +2369,21 @@ public:
 
     /// Replaces the token; an empty one is none. Sends no request. Without Options::user nothing of the earlier token's
     /// is answered before the server has accepted this one.
-    Of<void> set_token(std::string_view token) const { return Call::run(plexindex_set_token, native_handle(), token); }
+    [[nodiscard]] Of<void> set_token(std::string_view token) const {
+        return Call::run(plexindex_set_token, native_handle(), token);
+    }
     /// Makes each Library::wait_for_changes() that is under way call its progress function now. Any thread may call it.
-    Of<void> wake_waiting() const { return Call::run(plexindex_wake_waiting, native_handle()); }
+    [[nodiscard]] Of<void> wake_waiting() const { return Call::run(plexindex_wake_waiting, native_handle()); }
     /// Removes all that the store holds of this server and user.
-    Of<void> clear() const { return Call::run(plexindex_clear, native_handle()); }
+    [[nodiscard]] Of<void> clear() const { return Call::run(plexindex_clear, native_handle()); }
     /// Begins to listen to the server's events, on a thread of the library's own.
-    Of<void> watch_start() const { return Call::run(plexindex_watch_start, native_handle()); }
+    [[nodiscard]] Of<void> watch_start() const { return Call::run(plexindex_watch_start, native_handle()); }
     /// Ends what watch_start() began. The thread has ended when the call returns.
-    Of<void> watch_stop() const { return Call::run(plexindex_watch_stop, native_handle()); }
+    [[nodiscard]] Of<void> watch_stop() const { return Call::run(plexindex_watch_stop, native_handle()); }
     /// Tells the index of an event that the host received itself, such as a webhook's body.
-    Of<void> notify(std::string_view body) const { return Call::run(plexindex_notify, native_handle(), body); }
+    [[nodiscard]] Of<void> notify(std::string_view body) const {
+        return Call::run(plexindex_notify, native_handle(), body);
+    }
 
     /// Returns what happened.
     [[nodiscard]] Of<Statistics> stats() const {

@@ -408,6 +408,47 @@ fn cpp_compiles_with_either_standard() {
     run.program_passes(&program, &[]);
 }
 
+/// An ignored `Result` is a warning in each standard: gcc's C++23 has `std::expected`, which may be ignored itself.
+#[test]
+fn cpp_warns_of_an_ignored_result() {
+    let source = compile::repository("tests/cpp/ignored.cpp");
+    let text = fs::read_to_string(&source).expect("readable");
+    let lines = text.lines().zip(1..);
+    let expected: Vec<usize> = lines
+        .filter(|(line, _)| line.ends_with("// warns"))
+        .map(|(_, number)| number)
+        .collect();
+    for ((variable, usual), standard) in [(GCC, "c++17"), (GCC, "c++20"), (GCC, "c++2b"), (CLANG, "c++17")] {
+        let mut command = Command::new(env::var(variable).unwrap_or_else(|_| usual.to_owned()));
+        command
+            .args([
+                &format!("-std={standard}"),
+                "-Wall",
+                "-Wextra",
+                "-pedantic",
+                "-fsyntax-only",
+            ])
+            .arg("-I")
+            .arg(compile::repository("include"))
+            .arg("-I")
+            .arg(compile::repository("bindings/cpp"))
+            .arg(&source);
+        let output = compile::run(&mut command, variable);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{command:?}\n{said}");
+        let warnings = said.lines().filter(|line| line.contains(" warning: "));
+        let warned: Vec<usize> = warnings
+            .map(|line| {
+                line.split(':')
+                    .nth(1)
+                    .and_then(|number| number.parse().ok())
+                    .expect(line)
+            })
+            .collect();
+        assert_eq!(warned, expected, "{command:?}\n{said}");
+    }
+}
+
 /// The examples in C++ say what they find, and what is wrong.
 #[test]
 fn cpp_examples() {
