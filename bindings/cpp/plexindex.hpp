@@ -2136,11 +2136,11 @@ private:
         });
     }
     std::int32_t fill(Keys &keys, const Paths &paths, plexindex_buffer *error) const {
+        keys.keys_.clear(); // where memory for the new ones is short, those of the memory before are gone
         const std::int32_t status = keys.block_.fill(64 + paths.size() * 32, [&](plexindex_buffer *block) {
             if (paths.check(error) != PLEXINDEX_OK) return std::int32_t{PLEXINDEX_INVALID_ARGUMENT};
             return detail::call(plexindex_lookup_keys, library_.get(), paths.text(), paths.size(), block, error);
         });
-        keys.keys_.clear();
         for (std::string_view all = keys.block_.text(); !all.empty();) keys.keys_.push_back(detail::take(all));
         return status;
     }

@@ -18,13 +18,14 @@ using namespace std::literals;
 namespace {
 
 std::atomic<long> allocations{0};
+std::atomic<std::size_t> largest{SIZE_MAX};
 
 } // namespace
 
-// Counted: the binding promises where it allocates.
+// Counted: the binding promises where it allocates. More than `largest` at once is refused.
 void *operator new(std::size_t size) {
     ++allocations;
-    if (void *place = std::malloc(size == 0 ? 1 : size)) return place;
+    if (void *place = size > largest ? nullptr : std::malloc(size == 0 ? 1 : size)) return place;
     throw std::bad_alloc();
 }
 void *operator new[](std::size_t size) { return operator new(size); }
@@ -256,6 +257,23 @@ void memory(const px::Library &movies) {
     refused(px::Status::invalid_argument, "NUL", [&] { movies.match_paths_into(block, with_nul); });
     refused(px::Status::invalid_argument, "NUL", [&] { movies.lookup_keys_into(keys, with_nul); });
     CHECK(block.empty() && keys.empty());
+    // So does one without memory.
+    movies.lookup_keys_into(keys, paths);
+    movies.match_paths_into(block, paths);
+    CHECK(keys.size() == 2 && block.size() == 2);
+    px::Paths many;
+    for (int i = 0; i < 10'000; ++i) many.add(exact);
+    largest = 10'000;
+    for (const bool is_keys : {true, false}) {
+        try {
+            if (is_keys) movies.lookup_keys_into(keys, many);
+            else movies.match_paths_into(block, many);
+            CHECK(allocations == 0); // of valgrind
+        } catch (const std::bad_alloc &) {
+            CHECK(is_keys ? keys.empty() : block.empty());
+        }
+    }
+    largest = SIZE_MAX;
 }
 
 // Whatever is of a result keeps its memory, from a nameless one too, and when that is filled again.
