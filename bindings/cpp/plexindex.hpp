@@ -864,7 +864,7 @@ struct WalkOptions {
     std::size_t limit = 10000; ///< About how many names one call of the library reads, 1 to 1,000,000.
     /// Asked before each folder that was found is read: `false` leaves it out. It is not asked for the folders that are
     /// given nor for the target of a link, but for all below these. With it a call reads one folder, which is slower.
-    /// Default: all are read.
+    /// An exception ends the stream, which throws it, in plexindex::results too. Default: all are read.
     std::function<bool(std::string_view folder)> enter{};
 };
 
@@ -1820,7 +1820,8 @@ private:
 ///
 /// An element owns its memory and can be kept; an Item keeps its page, so copy a text to keep that only. begin() and
 /// `++` throw errors, which end the range. In plexindex::results each element is a Result, and an error is the last
-/// element.
+/// element. An exception of WalkOptions::enter ends the range too: begin() and `++` throw it, in plexindex::results as
+/// well.
 template <class Policy, class Source> class BasicStream {
 public:
     using value_type = typename Policy::template Of<typename Source::value_type>; ///< The type of an element.
@@ -1873,6 +1874,7 @@ public:
 private:
     void advance() {
         auto &[source, failed, begun, ended] = state_.value;
+        if (std::exchange(ended, true)) return; // what WalkOptions::enter throws ends it too
         detail::Failure failure;
         // After an error there is no more.
         const std::int32_t status = failed.has_value() ? PLEXINDEX_NOT_FOUND : source.next(failure.buffer());

@@ -797,6 +797,25 @@ void walks(const px::Library &movies, const setting &setting) {
     CHECK(kept.size() == 2 && kept[0].path == (root / "a/one.mkv").native());
     options.enter = [](std::string_view folder) { return folder.substr(folder.size() - 2) != "/a"; };
     CHECK((found_by(options, files) == Names{" link", "no_library c/three.mkv"} && files == 1));
+    // What it throws ends the walk, at the first folder and at a later one.
+    const auto ends = [&](auto walk_of, std::size_t folders) {
+        px::WalkOptions throwing;
+        throwing.enter = [&folders](std::string_view) { return folders-- > 0 ? true : throw Thrown{6}; };
+        auto walk = walk_of(std::move(throwing));
+        try {
+            for (auto at = walk.begin(); at != walk.end();) ++at;
+            FAIL("it is not thrown");
+        } catch (const Thrown &thrown) {
+            CHECK(thrown.number == 6);
+        }
+        CHECK(walk.begin() == walk.end());
+    };
+    const px::results::Index other = px::results::Index::open(options_for(setting)).value();
+    const px::results::Library of_other = other.library("Movies").value();
+    for (const std::size_t folders : {0, 2}) {
+        ends([&](px::WalkOptions throwing) { return movies.walk({root}, std::move(throwing)); }, folders);
+        ends([&](px::WalkOptions throwing) { return of_other.walk({root}, std::move(throwing)); }, folders);
+    }
     px::Library::Walk nowhere = movies.walk({"/nowhere/at/all"}), none = movies.walk({});
     auto only = nowhere.begin();
     CHECK(only->kind == px::Finding::Kind::unreadable && only->cause == "2" && only->path == "/nowhere/at/all");
