@@ -2288,6 +2288,11 @@ public:
                 Error(Status::unsupported, "the plexindex library has another ABI version than the header that this "
                                            "program was compiled with: install matching versions"));
         }
+        if (options.deadline.count() < 0) { // C takes -1 for no deadline
+            return Policy::template failed<BasicIndex>(
+                Error(Status::invalid_argument, "Options::deadline is " + std::to_string(options.deadline.count()) +
+                                                    " ms: give a positive time, or plexindex::no_deadline"));
+        }
         std::vector<plexindex_mapping> mappings;
         for (const auto &[from, to, kind] : options.mappings) {
             mappings.push_back({static_cast<std::int32_t>(kind), 0, detail::bytes(from), detail::bytes(to)});

@@ -1009,6 +1009,10 @@ void options(const setting &setting) {
         refused(px::Status::invalid_argument, "-77", [&] { return px::Index::open(wrong); });
     }
     px::Options wrong = options_for(setting);
+    for (const auto less : {-1ms, -2ms, std::chrono::milliseconds::min()}) {
+        wrong.deadline = less;
+        refused(px::Status::invalid_argument, std::to_string(less.count()).c_str(), [&] { return px::Index::open(wrong); });
+    }
     wrong.deadline = px::no_deadline;
     CHECK(px::Index::open(wrong).library("Movies").match(exact));
     wrong = options_for(setting);
