@@ -554,7 +554,7 @@ template <class T> struct Arrow {
 template <class Range> class Iterator {
 public:
     using value_type = std::remove_const_t<decltype(std::declval<const Range &>()[0])>;
-    using reference = value_type;
+    using reference = const value_type; // as an element of a named range: its texts can be read
     using pointer = Arrow<value_type>;
     using difference_type = std::ptrdiff_t;
     // Elements are made when they are read: no more than this by the rules of C++17.
@@ -945,10 +945,17 @@ struct NamelessItem : Item {
     void section() && = delete;
     void library_title() && = delete;
 };
+/// Of an item of a result without a name: what is no text.
+class NamelessFacts : Item {
+public:
+    explicit NamelessFacts(const Item &item) noexcept : Item(item) {}
+    using Item::kind, Item::year, Item::season, Item::episode, Item::is_path_utf8, Item::is_key_only,
+        Item::is_file_missing, Item::is_file_unknown;
+};
 /// The same for std::optional<Item>.
 struct NamelessOptional : std::optional<Item> {
     const Item *operator->() const & noexcept { return std::optional<Item>::operator->(); }
-    void operator->() && = delete;
+    Arrow<NamelessFacts> operator->() && noexcept { return {NamelessFacts(std::optional<Item>::operator*())}; }
     const Item &operator*() const & noexcept { return std::optional<Item>::operator*(); }
     NamelessItem operator*() && noexcept { return {std::optional<Item>::operator*()}; }
     const Item &value() const & { return std::optional<Item>::value(); }

@@ -94,6 +94,9 @@ READS(reads_first_message, RESULT.begin()->message())
 READS(reads_item_of_one, RESULT[0].item()->title())
 READS(reads_candidate_of_one, RESULT[0].candidates()[0].title())
 READS(reads_dereferenced, (*RESULT.item()).key())
+READS(reads_by_iterator, (*RESULT.begin()).message())
+READS(reads_beside_iterator, RESULT.begin()[0].message())
+READS(reads_item_beside_iterator, RESULT.begin()[0].item()->key())
 template <template <class, class> class Reads, class T>
 inline constexpr bool only_named = Reads<T &, void>::value && Reads<const T &, void>::value && !Reads<T, void>::value;
 static_assert(only_named<reads_candidate, px::Match> && only_named<reads_candidate, px::Answer>);
@@ -101,6 +104,8 @@ static_assert(only_named<reads_first, px::Match> && only_named<reads_value, px::
 static_assert(only_named<reads_message, px::Answers> && only_named<reads_first_message, px::Answers>);
 static_assert(only_named<reads_item_of_one, px::Answers> && only_named<reads_candidate_of_one, px::Answers>);
 static_assert(only_named<reads_dereferenced, px::Match> && only_named<reads_value, px::Answer>);
+static_assert(only_named<reads_by_iterator, px::Answers> && only_named<reads_beside_iterator, px::Answers>);
+static_assert(only_named<reads_item_beside_iterator, px::Answers>);
 
 namespace {
 
@@ -207,6 +212,8 @@ void batches(const px::Library &movies) {
         }
     }
     CHECK(movies.match_paths({}).empty());
+    const auto begin = block.begin();
+    CHECK((*begin).message() == begin->message() && begin[1].message() == block[1].message() && (*begin).item()->title() == "Exact");
 #if defined(__cpp_lib_ranges) && (!defined(__clang__) || __clang_major__ > 15) // older ones cannot read libstdc++
     // A view that can be read only as it is, not as const.
     const auto long_ones = strings | std::views::filter([](const std::string &path) { return path.size() > 25; });
@@ -215,6 +222,8 @@ void batches(const px::Library &movies) {
     const auto found = block | std::views::filter([](const px::Answer &answer) { return bool(answer); });
     auto readable_answers = found;
     CHECK(std::ranges::distance(readable_answers) == 1);
+    const px::Answers &named = block;
+    CHECK(!(named | std::views::drop(1) | std::views::take(1)).front().message().empty());
 #endif
     const px::Keys keys = movies.lookup_keys(strings);
     const std::vector<std::string_view> all(keys.begin(), keys.end());
@@ -658,6 +667,8 @@ void facts(const px::Index &index, const px::Library &movies) {
     CHECK(film && film.items() == 1 && film.files() == 2 && film.kind() == px::ItemKind::movie);
     const px::Match season = index.all_libraries().match_folder("/data/tv/The Show");
     CHECK(season && season.kind() == px::ItemKind::season && season.item()->season() == 2);
+    // What is no text can be read of a result without a name.
+    CHECK(movies.match(exact).item()->year() == 2001 && movies.match_paths({exact})[0].item()->kind() == px::ItemKind::movie);
     CHECK(season.item()->kind() == px::ItemKind::season && season.item()->title() == "Season 2");
     CHECK(season.item()->show_title() == "The Show");
     const px::Match root = movies.match_folder("/data/movies");
