@@ -960,6 +960,12 @@ struct NamelessOptional : std::optional<Item> {
     NamelessItem operator*() && noexcept { return {std::optional<Item>::operator*()}; }
     const Item &value() const & { return std::optional<Item>::value(); }
     NamelessItem value() && { return {std::optional<Item>::value()}; }
+    template <class U> Item value_or(U &&other) const & {
+        return std::optional<Item>::value_or(std::forward<U>(other));
+    }
+    template <class U> NamelessItem value_or(U &&other) && {
+        return {std::optional<Item>::value_or(std::forward<U>(other))};
+    }
 };
 } // namespace detail
 /// @endcond
@@ -1859,10 +1865,11 @@ public:
     };
 
     /// Reads the first element, when it is called first.
-    [[nodiscard]] iterator begin() {
+    [[nodiscard]] iterator begin() & {
         if (!std::exchange(state_.value.begun, true)) advance();
         return iterator(this);
     }
+    void begin() && = delete; // the iterator is of this stream
     /// Behind the last element.
     [[nodiscard]] iterator end() noexcept { return iterator(); }
     /// Returns how many files were seen so far: by Library::walk() media files, by Library::list_items_not_on_disk()

@@ -86,6 +86,9 @@ static_assert(std::is_convertible_v<decltype(std::declval<px::Match>().item()), 
     template <class T, class = void> struct name : std::false_type {};                                                 \
     template <class T> struct name<T, std::void_t<decltype(std::string_view(expression))>> : std::true_type {};
 #define RESULT std::declval<T>()
+READS(reads_first_of_stream, (*RESULT.begin()).title())
+READS(reads_first_name, *RESULT.begin())
+READS(reads_value_or, RESULT.item().value_or(px::Item()).title())
 READS(reads_candidate, RESULT.candidates()[0].title())
 READS(reads_first, RESULT.candidates().begin()->path())
 READS(reads_value, RESULT.item().value().key())
@@ -103,6 +106,9 @@ static_assert(only_named<reads_candidate, px::Match> && only_named<reads_candida
 static_assert(only_named<reads_first, px::Match> && only_named<reads_value, px::Match>);
 static_assert(only_named<reads_message, px::Answers> && only_named<reads_first_message, px::Answers>);
 static_assert(only_named<reads_item_of_one, px::Answers> && only_named<reads_candidate_of_one, px::Answers>);
+static_assert(only_named<reads_value_or, px::Match> && only_named<reads_value_or, px::Answer>);
+static_assert(reads_first_of_stream<px::Library::Items &>::value && !reads_first_of_stream<px::Library::Items>::value);
+static_assert(reads_first_name<px::Table::Names &>::value && !reads_first_name<px::Table::Names>::value);
 static_assert(only_named<reads_dereferenced, px::Match> && only_named<reads_value, px::Answer>);
 static_assert(only_named<reads_by_iterator, px::Answers> && only_named<reads_beside_iterator, px::Answers>);
 static_assert(only_named<reads_item_beside_iterator, px::Answers>);
@@ -118,6 +124,11 @@ template <class Call> px::Error error_of(Call call) {
     }
     FAIL("a call does not fail");
     std::abort();
+}
+
+// The error of a stream's first element.
+template <class Stream> void begin(Stream stream) {
+    static_cast<void>(stream.begin());
 }
 
 template <class Call> void refused(px::Status status, const char *word, Call call) {
@@ -163,6 +174,9 @@ void answers(const px::Library &movies) {
     CHECK(std::any_of(range.begin(), range.end(), [](px::Item one) { return one.title() == "Twin B"; }));
     CHECK(range.begin()->title() == range[0].title());
     CHECK(range[2].title().empty() && range[std::size_t(-1)].key().empty());
+
+    const px::Item kept = movies.match(exact).item().value_or(px::Item()); // with a name of its own
+    CHECK(kept.title() == "Exact" && movies.match(twin).item().value_or(px::Item()).year() == std::nullopt);
 
     const px::Match none = movies.match("/data/movies/New.mkv"sv);
     CHECK(none.status() == px::Status::not_found && none.reason() == px::Reason::not_listed && !none.message().empty());
@@ -409,9 +423,9 @@ void lifetimes(const setting &setting) {
     refused(px::Status::null_pointer, "NULL", [&] { return table->count(); });
     refused(px::Status::null_pointer, "NULL", [&] { std::for_each(item, items->end(), [](px::Item) {}); });
     CHECK(items->begin() == items->end());
-    refused(px::Status::null_pointer, "NULL", [&] { return library->list_items_below("/data").begin(); });
-    refused(px::Status::null_pointer, "NULL", [&] { return library->walk({"/data"}).begin(); });
-    refused(px::Status::null_pointer, "NULL", [&] { return table->names().begin(); });
+    refused(px::Status::null_pointer, "NULL", [&] { begin(library->list_items_below("/data")); });
+    refused(px::Status::null_pointer, "NULL", [&] { begin(library->walk({"/data"})); });
+    refused(px::Status::null_pointer, "NULL", [&] { begin(table->names()); });
     refused(px::Status::null_pointer, "NULL", [&] { index.write(px::WriteBatch().put(*table, "a", "b")); });
     CHECK(library->native_handle() == nullptr && table->native_handle() == nullptr && index.native_handle() == nullptr);
 }
@@ -570,7 +584,8 @@ void tables(const px::Index &index) {
     index.write(px::WriteBatch().put(table, "c", "three").remove(table, "a"), lasting);
     CHECK(table.count() == 2 && index.all_tables().count() == 2 && !table.contains("a"));
     index.write(px::WriteBatch().clear(table));
-    CHECK(table.names().begin() == px::Table::Names::iterator());
+    px::Table::Names none = table.names();
+    CHECK(none.begin() == px::Table::Names::iterator());
     table.put("a"s, std::string_view("x\0y", 3));
     CHECK(table.get("a") == std::string("x\0y", 3) && !table.lookup("a"));
     table.remove("a");
@@ -582,7 +597,7 @@ void tables(const px::Index &index) {
     folding.put("ABC", "x");
     CHECK(folding.get("abc") == "x");
     refused(px::Status::invalid_argument, "all", [&] { return index.all_tables().get("a"); });
-    refused(px::Status::invalid_argument, "all", [&] { return index.all_tables().names().begin(); });
+    refused(px::Status::invalid_argument, "all", [&] { begin(index.all_tables().names()); });
     // An empty name is no name for all tables, whatever text it is.
     const std::uint64_t before = index.all_tables().count();
     index.table(std::string_view()).clear();
@@ -646,8 +661,8 @@ void streams(const px::Index &index, const px::Library &movies, const setting &s
     const px::Item newest = std::ranges::max(movies.list_items(50), {}, [](const auto &item) { return item.year().value_or(0); });
     CHECK(!newest.title().empty() && std::all_of(kept.begin(), kept.end(), [&](auto &item) { return !(item.year() > newest.year()); }));
 #endif
-    refused(px::Status::invalid_argument, "limit", [&] { return movies.list_items(0).begin(); });
-    refused(px::Status::invalid_argument, "one library", [&] { return index.all_libraries().list_items().begin(); });
+    refused(px::Status::invalid_argument, "limit", [&] { begin(movies.list_items(0)); });
+    refused(px::Status::invalid_argument, "one library", [&] { begin(index.all_libraries().list_items()); });
 
     const px::results::Index other = px::results::Index::open(options_for(setting)).value();
     const px::results::Library of_other = other.library("Movies").value();
@@ -831,12 +846,12 @@ void walks(const px::Library &movies, const setting &setting) {
     auto only = nowhere.begin();
     CHECK(only->kind == px::Finding::Kind::unreadable && only->cause == "2" && only->path == "/nowhere/at/all");
     CHECK(++only == nowhere.end() && nowhere.files() == 0 && none.begin() == none.end());
-    refused(px::Status::invalid_argument, "no full path", [&] { return movies.walk({"films"}).begin(); });
+    refused(px::Status::invalid_argument, "no full path", [&] { begin(movies.walk({"films"})); });
     const std::string two = root.string() + '\0' + root.string();
-    refused(px::Status::invalid_argument, "holds a NUL", [&] { return movies.walk({two}).begin(); });
+    refused(px::Status::invalid_argument, "holds a NUL", [&] { begin(movies.walk({two})); });
     refused(px::Status::invalid_argument, "holds a NUL", [&] { movies.edit_items(px::Edit().item(std::string_view("1\0002", 3)).set("title", "x")); });
     options.rules = static_cast<px::Rules>(512);
-    refused(px::Status::unsupported, "walk.rules", [&] { return movies.walk({root}, options).begin(); });
+    refused(px::Status::unsupported, "walk.rules", [&] { begin(movies.walk({root}, options)); });
 }
 
 // The reader of JSON takes what RFC 8259 allows, and nothing else.
