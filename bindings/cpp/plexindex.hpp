@@ -334,6 +334,12 @@ template <class T> class [[nodiscard]] Result {
     using Stored = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
     template <class U> // neither a Result nor an error, which have operators of their own
     using Value = std::enable_if_t<!std::is_same_v<U, Result> && !std::is_same_v<U, Unexpected> && !std::is_void_v<T>>;
+    template <class U> // what becomes the value, but for that itself
+    using Made = std::enable_if_t<!std::is_same_v<std::decay_t<U>, Stored> &&
+                                  !std::is_same_v<std::decay_t<U>, Result> && std::is_convertible_v<U, Stored>>;
+    template <class U> // a Result that does not itself become the value
+    using Converted = std::enable_if_t<!std::is_same_v<U, T> && std::is_convertible_v<U, Stored> &&
+                                       !std::is_constructible_v<Stored, Result<U>>>;
 
 public:
     using value_type = T;               ///< The type of the value.
@@ -343,6 +349,17 @@ public:
     Result() = default;
     /*implicit*/ Result(Stored value) : held_(std::in_place_index<0>, std::move(value)) {}       ///< A value.
     /*implicit*/ Result(Unexpected error) : held_(std::in_place_index<1>, error.error()) {} ///< An error.
+    /// Of what converts to the value.
+    template <class U, class = Made<U>>
+    /*implicit*/ Result(U &&value) : held_(std::in_place_index<0>, std::forward<U>(value)) {}
+    /// Of a Result whose value converts to this one.
+    template <class U, class = Converted<U>>
+    /*implicit*/ Result(Result<U> other)
+        : Result(other.has_value() ? Result(std::in_place, *std::move(other)) : Result(Unexpected(other.error()))) {}
+    /// Makes the value of these arguments.
+    template <class... Arguments>
+    explicit Result(std::in_place_t, Arguments &&...arguments)
+        : held_(std::in_place_index<0>, std::forward<Arguments>(arguments)...) {}
 
     /// Returns whether there is a value, of a `Result<bool>` too.
     /// @{
@@ -361,9 +378,14 @@ public:
     std::add_pointer_t<const T> operator->() const noexcept { return std::get_if<0>(&held_); }
     /// @}
     /// Returns the value, or this one instead of an error.
-    template <class U> [[nodiscard]] T value_or(U &&other) const {
+    /// @{
+    template <class U> [[nodiscard]] T value_or(U &&other) const & {
         return has_value() ? **this : T(std::forward<U>(other));
     }
+    template <class U> [[nodiscard]] T value_or(U &&other) && {
+        return has_value() ? *std::move(*this) : T(std::forward<U>(other));
+    }
+    /// @}
     /// Returns the error.
     [[nodiscard]] const Error &error() const noexcept { return *std::get_if<1>(&held_); }
 

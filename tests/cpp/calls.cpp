@@ -838,7 +838,7 @@ void walks(const px::Library &movies, const setting &setting) {
     };
     const px::results::Index other = px::results::Index::open(options_for(setting)).value();
     const px::results::Library of_other = other.library("Movies").value();
-    for (const std::size_t folders : {0, 2}) {
+    for (const std::size_t folders : {std::size_t{0}, std::size_t{2}}) {
         ends([&](px::WalkOptions throwing) { return movies.walk({root}, std::move(throwing)); }, folders);
         ends([&](px::WalkOptions throwing) { return of_other.walk({root}, std::move(throwing)); }, folders);
     }
@@ -950,11 +950,20 @@ void result() {
     CHECK(wrong.transform_error(other).error().status() == px::Status::store && none.transform_error(other));
     Text made = failed;
     CHECK(made == failed && made == px::Unexpected(error) && made != px::Unexpected(other(error)) && made != Text("h"));
-    CHECK(made.emplace(3, 'h') == "hhh" && made == std::string("hhh") && made == "hhh" && made != "h" && made != failed);
+    CHECK(made.emplace(std::string("hhh")) == "hhh" && made == std::string("hhh") && made == "hhh" && made != "h" && made != failed);
     px::Result<void> filled = wrong;
     filled.emplace();
     CHECK(filled == none && wrong != none && wrong == px::Unexpected(error));
+    const Text literal = "abc", three(std::in_place, 3, 'a');
+    CHECK(literal == "abc" && three == "aaa");
+    const px::Result<long> wider = px::Result<int>(7), wrong_too = px::Result<int>(px::Unexpected(error));
+    CHECK(wider == 7 && wrong_too == px::Unexpected(error));
+    const px::Result<std::optional<px::Item>> maybe = px::Result<px::Item>(px::Item());
+    CHECK(maybe && maybe->has_value());
     using Pointer = px::Result<std::unique_ptr<int>>;
+    CHECK(*Pointer(std::make_unique<int>(4)).value_or(nullptr) == 4 && Pointer(px::Unexpected(error)).value_or(nullptr) == nullptr);
+    static_assert(!std::is_convertible_v<px::Result<std::string>, px::Result<int>> && !std::is_convertible_v<int, Text>);
+    static_assert(!std::is_convertible_v<int, px::Result<void>>);
     const Pointer pointer = Pointer(std::make_unique<int>(3)).transform([](auto one) { return one; });
     CHECK(**pointer == 3);
 }
