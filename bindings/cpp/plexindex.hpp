@@ -6,14 +6,14 @@
 ///   return plexindex::Result instead and throw no Error; with `-fno-exceptions` only these exist. Use one of the two.
 ///   In these pages `Of<T>` is `T` in the first case and `Result<T>` in the second. *Not found* and *ambiguous* are
 ///   answers, not errors. std::bad_alloc may come from whatever allocates.
-/// - **Threads**: any number of threads may use one Index, Library or Table at once through `const`. A result with all
-///   that shares its block, a stream and a builder (Edit, WriteBatch, Paths) belong to one thread at a time. Callbacks
-///   run on the calling thread.
+/// - **Threads**: any number of threads may use one Index, Library or Table at once through `const`. One thread at a
+///   time may use a stream, a builder (Edit, WriteBatch, Paths), or the results that share one block. Callbacks run on
+///   the calling thread.
 /// - **Ownership**: an Index, and each Library, Table and stream of it, keeps the index open. All else owns its memory
 ///   and outlives the index: Match, Answers, Keys, Answer, Item and Candidates share a block, which the last of them
 ///   frees, and a copy is cheap. Only a std::string_view owns nothing: it is valid while anything of its block exists.
 /// - **A text of a result without a name** would end before it is read, so `library.match(path).candidates()[0].title()`
-///   does not compile: give the result a name first. A named one gives `const` parts, which have all that a name has.
+///   does not compile: give the result a name first. Then `match.candidates()[0].title()` compiles.
 /// - **Moved from**: an object that was moved from is empty and can be used. Calls on it fail with
 ///   Status::null_pointer.
 /// - **Paths** are the file system's bytes: text or std::filesystem::path.
@@ -805,15 +805,16 @@ struct Mapping {
     Kind kind = Kind::host_prefix; ///< The rule's direction, and what `from` is.
 };
 
-/// How to open an index. A field that is not set, or zero, has its default. A negative time that is none of the named
-/// constants is refused (Status::invalid_argument), a negative `deadline` too.
+/// How to open an index. A field that is not set, or zero, has its default. Index::open() refuses a negative time
+/// (Status::invalid_argument). The named constants, such as ttl_never, are allowed.
 struct Options {
     std::filesystem::path cache_dir{}; ///< The store's folder. Required. It is made when it is missing.
     std::string server_url{};          ///< The server's base URL. Without it and `database` only the store answers.
     std::string token{};               ///< The token. It is sent to this server only and never stored.
     /// Returns a new token, or an empty text, when the server refuses the present one. It runs on the thread of the
-    /// call that was refused, which is then made again; one thread at a time is in it. An exception counts as an empty
-    /// text. It must not close the index.
+    /// call that was refused, which is then made again; one thread at a time is in it. Its exception is dropped and
+    /// counts as an empty text: the call gives an older answer, or fails with Status::unauthorized. The thread of
+    /// Index::watch_start() does not call it: it uses the token that a call has renewed. It must not close the index.
     std::function<std::string()> renew_token{};
     std::string user{};              ///< A name for the user whose view of the server this is. Default: the token.
     std::filesystem::path ca_file{}; ///< A PEM file with certificate authorities to trust besides the system's.
@@ -874,8 +875,8 @@ struct TableOptions {
 /// How to store values in tables.
 struct PutOptions {
     milliseconds ttl{0}; ///< When the value expires. Default: after one hour. ttl_at_once, ttl_never.
-    /// How many bytes all tables of the store may take: beyond that the entries written longest ago are removed. Default:
-    /// 100,000,000, though plexindex_table_put() has no default. 0: no limit.
+    /// How many bytes all tables of the store may take: beyond that the entries written longest ago are removed. 0: no
+    /// limit. The default is of this header: plexindex_table_put() has none.
     std::uint64_t limit = 100'000'000;
 };
 
@@ -1255,7 +1256,7 @@ struct Change {
 struct ChangesPage {
     std::vector<Change> changes{}; ///< Oldest first.
     std::string cursor{};          ///< The cursor for the next call: up to 200 bytes of ASCII. It outlives processes.
-    bool more = false;             ///< The next call has something now.
+    bool more = false;             ///< The next page may have changes now: call again.
 };
 
 /// What happened: the fields of `plexindex_stats`, which plexindex.h describes. `_us` is microseconds.
@@ -2067,20 +2068,22 @@ public:
         return Call::template json<std::optional<ItemDetails>>(plexindex_get_item_json, library_.get(), key);
     }
     /// Returns a stream of the items of one library as the store has them, which reads so many at a time, 1 to 10,000.
-    /// Sends no request.
+    /// Sends no request. The error of the stream is Status::library_not_found for a library that was never fetched, or
+    /// whose listing was removed for Options::size_limit.
     [[nodiscard]] Items list_items(std::size_t page = 1000) const {
         auto next = [library = library_, at = std::int64_t{0}, page](auto, auto *to, auto *error) mutable {
             return plexindex_list_items(library.get(), &at, page, to, error);
         };
         return Items(detail::ItemPages(std::move(next)));
     }
-    /// Returns a stream of the items with files below a folder, in the order of their paths, once for each file.
+    /// Returns a stream of the items with files below a folder, in the order of their paths, once for each file. Errors
+    /// are those of list_items().
     [[nodiscard]] Items list_items_below(PathRef folder, std::size_t page = 1000) const {
         return list(plexindex_list_items_below, folder, page);
     }
     /// Returns a stream of those of list_items_below() whose files are missing on this machine. With `all` it also has
-    /// files that could not be looked for (Item::is_file_unknown()) and some that exist: every file of items that have
-    /// several, and the last one of each page.
+    /// files that could not be looked for (Item::is_file_unknown()), and some files that exist: those of an item with
+    /// several files, and the last file of each page.
     [[nodiscard]] Items list_items_not_on_disk(PathRef folder, std::size_t page = 1000, bool all = false) const {
         return list(plexindex_list_items_not_on_disk, folder, page, !all);
     }
@@ -2410,8 +2413,8 @@ public:
                          options.limit);
     }
 
-    /// Replaces the token; an empty one is none. Sends no request. Without Options::user nothing of the earlier token's
-    /// is answered before the server has accepted this one.
+    /// Replaces the token; an empty one is none. Sends no request. Without Options::user the index is as if empty
+    /// until a call has found that the server accepts this token.
     [[nodiscard]] Of<void> set_token(std::string_view token) const {
         return Call::run(plexindex_set_token, native_handle(), token);
     }
