@@ -488,7 +488,7 @@ public:
     [[nodiscard]] Error error(std::int32_t status) const {
         if (status != PLEXINDEX_NULL_POINTER) return {static_cast<Status>(status), error_.text};
         // This header hands no other NULL to a call.
-        return {Status::null_pointer, std::string("the index is closed, or this was moved from: ") + error_.text};
+        return {Status::null_pointer, "the index is closed, or an object of this call was moved from"};
     }
 
 private:

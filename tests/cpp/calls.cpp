@@ -356,9 +356,9 @@ void moves(const setting &setting) {
 
     px::Library elsewhere = std::move(movies);
     CHECK(!movies.lookup_key(exact));
-    refused(px::Status::null_pointer, "handle", [&] { return movies.match(exact); });
-    refused(px::Status::null_pointer, "the index is closed", [&] { return movies.match(exact); });
-    refused(px::Status::null_pointer, "library", [&] { movies.invalidate(); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { return movies.match(exact); });
+    refused(px::Status::null_pointer, "of this call was moved from", [&] { return movies.match(exact); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { movies.invalidate(); });
     const auto stream_of = [&](auto stream) {
         const auto begin = stream.begin();
         auto taken = std::move(stream);
@@ -381,7 +381,7 @@ void moves(const setting &setting) {
 
     px::Index new_index = std::move(index);
     CHECK(!index.is_open() && new_index.is_open());
-    refused(px::Status::null_pointer, "handle", [&] { return index.library("Movies"); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { return index.library("Movies"); });
     refused(px::Status::null_pointer, "moved from", [&] { return index.stats(); });
     index.close();
     px::Index &same_index = new_index;
@@ -418,15 +418,15 @@ void lifetimes(const setting &setting) {
     index.close();
     index.close();
     CHECK(!index.is_open() && !library->lookup_key(exact) && !table->lookup("a"));
-    refused(px::Status::null_pointer, "NULL", [&] { return library->match(exact); });
-    refused(px::Status::null_pointer, "NULL", [&] { return library->lookup_keys({exact}); });
-    refused(px::Status::null_pointer, "NULL", [&] { return table->count(); });
-    refused(px::Status::null_pointer, "NULL", [&] { std::for_each(item, items->end(), [](px::Item) {}); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { return library->match(exact); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { return library->lookup_keys({exact}); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { return table->count(); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { std::for_each(item, items->end(), [](px::Item) {}); });
     CHECK(items->begin() == items->end());
-    refused(px::Status::null_pointer, "NULL", [&] { begin(library->list_items_below("/data")); });
-    refused(px::Status::null_pointer, "NULL", [&] { begin(library->walk({"/data"})); });
-    refused(px::Status::null_pointer, "NULL", [&] { begin(table->names()); });
-    refused(px::Status::null_pointer, "NULL", [&] { index.write(px::WriteBatch().put(*table, "a", "b")); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { begin(library->list_items_below("/data")); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { begin(library->walk({"/data"})); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { begin(table->names()); });
+    refused(px::Status::null_pointer, "the index is closed, or an object", [&] { index.write(px::WriteBatch().put(*table, "a", "b")); });
     CHECK(library->native_handle() == nullptr && table->native_handle() == nullptr && index.native_handle() == nullptr);
 }
 
