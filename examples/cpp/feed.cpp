@@ -77,10 +77,11 @@ int main(int argc, char **argv) try {
         std::cerr << "no events: " << error.what() << '\n';
     }
     plexindex::QueryOptions wait;
-    wait.deadline = std::chrono::seconds(std::stoi(argv[5]));
+    const std::chrono::seconds time(std::stoi(argv[5]));
+    wait.deadline = time;
     Map map;
     load(map, argv[4]);
-    const auto late = std::chrono::steady_clock::now() + std::chrono::seconds(std::stoi(argv[5]));
+    const auto late = std::chrono::steady_clock::now() + time;
     for (bool goes_on = true; goes_on;) {
         try {
             all.refresh(plexindex::RefreshMode::probe); // asks whether anything changed
@@ -97,7 +98,7 @@ int main(int argc, char **argv) try {
         }
         save(map, argv[4]);
         try {
-            goes_on = all.wait_for_changes(map.cursor, wait) == plexindex::Status::ok;
+            goes_on = time.count() > 0 && all.wait_for_changes(map.cursor, wait) == plexindex::Status::ok;
         } catch (const plexindex::Error &error) { // update() sees list_again too
             if (error.status() != plexindex::Status::list_again) throw;
         }
