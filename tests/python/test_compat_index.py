@@ -498,3 +498,19 @@ def test_the_import_loads_no_more_than_it_must() -> None:
         "print(_accelerator.load() is None or not {'ctypes', 'logging', 'json', 'enum', 'plexapi'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
+
+
+def test_an_item_that_a_search_found_is_fetched_whole_before_its_lists_are_read(
+    world: Server, movies: Any, tmp_path: Path
+) -> None:
+    """A search gives three actors of each film, and a host writes the list back whole."""
+    rows = [row for row in world.paths() if len(movies.fetchItem(int(row["ratingKey"])).actors) > 3]
+    given, row = caches(tmp_path), rows[0]
+    world.reset()
+    item = find_plex_items_with_confidence(movies, row["path"], **given)[1]
+    assert (world.requests(), item.ratingKey, item.title) == (1, int(row["ratingKey"]), row["title"])
+    whole = movies.fetchItem(int(row["ratingKey"]))
+    world.reset()
+    assert [actor.tag for actor in item.actors] == [actor.tag for actor in whole.actors]
+    assert [genre.tag for genre in item.genres] == [genre.tag for genre in whole.genres]
+    assert world.requests() == 1

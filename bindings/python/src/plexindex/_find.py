@@ -16,7 +16,7 @@ from ._plexapi import SectionIndex
 from ._plexapi_errors import is_absence, is_trouble, status_of
 from ._rows import extract, file_name
 from ._section_index import section_index, warn_of_tls
-from ._sync_item import SyncItem, as_leaf
+from ._sync_item import SyncItem, as_found
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,10 +108,10 @@ class Finder:
         """Drops episodes and tracks without evidence, and sets ``sure`` for a single item."""
         if self._leaf:
             # A file name alone is no evidence for an episode or track.
-            found = [as_leaf(item) for item in found if self._is_named(item)]
+            found = [as_found(item) for item in found if self._is_named(item)]
         if len(found) == 1:
             self.sure = not self._is_contradicted(found[0])
-        return found
+        return list(map(as_found, found))
 
     def _log_step(self, text: str) -> None:
         if self._debug:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from ._light import Facts
     from ._plexapi import SectionIndex
 
+# Attributes that a search gives whole.
+_OF_SEARCHES = frozenset(("key", "ratingKey", "title", "type", "media", "locations", "librarySectionTitle"))
 # Attributes of films that hosts read, and that plexapi's episodes and tracks lack.
 _OF_FILMS = {"studio": None, "tagline": None, "originalTitle": None, "actors": (), "genres": (), "collections": ()}
 
@@ -73,8 +75,12 @@ class SyncItem(LightItem):
         return _value(self.full(), name)
 
 
-class LeafItem:
-    """An episode or track of plexapi, with empty values for the attributes of films that hosts read."""
+class FoundItem:
+    """An item that a search in plexapi found. A search gives some of its actors and genres only, and a host writes such
+    lists back whole: so the item is fetched once, before anything but its name and its files is read.
+
+    Episodes and tracks have empty values for the attributes of films that they lack and hosts read.
+    """
 
     def __init__(self, item: Any) -> None:
         self._item = item
@@ -82,6 +88,8 @@ class LeafItem:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
+        if name not in _OF_SEARCHES and not self._item.isFullObject():
+            self._item.reload()
         return _value(self._item, name)
 
     def __eq__(self, other: object) -> bool:
@@ -94,9 +102,9 @@ class LeafItem:
         return repr(self._item)
 
 
-def as_leaf(item: Any) -> Any:
-    """Wraps an episode or track of plexapi in a :class:`LeafItem`; returns other items as they are."""
-    return LeafItem(item) if type(item).__module__ in ("plexapi.video", "plexapi.audio") else item
+def as_found(item: Any) -> Any:
+    """Wraps an object of plexapi in a :class:`FoundItem`; returns others as they are."""
+    return FoundItem(item) if type(item).__module__ in ("plexapi.video", "plexapi.audio") else item
 
 
 def _value(item: Any, name: str) -> Any:
