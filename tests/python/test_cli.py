@@ -447,3 +447,11 @@ def test_a_file_can_be_asked_for_again_at_once(cli: Cli, server: Server) -> None
     assert "New Film (2024) · Movies" in cli.good("match", "--check", path)
     refused = cli.run("match", "--check", "--offline", path)
     assert (refused.returncode, "leave --offline out" in refused.stderr) == (2, True)
+
+
+@pytest.mark.usefixtures("server")
+def test_a_path_that_is_no_file_is_named(cli: Cli, tmp_path: Path) -> None:
+    cli.good("warm")
+    done = cli.run("match", "--offline", tmp_path, tmp_path / "none.mkv", "/not/here/none.mkv")
+    assert "not found: it is a folder: `plexindex folder` shows what Plex has of it" in done.stdout
+    assert done.stdout.count("there is no such file on this machine") == 1

@@ -278,3 +278,16 @@ def test_a_silent_server_is_named_as_silent(cli: Cli, server: Server) -> None:
     done = cli.run("changes", "--check")
     assert (done.returncode, "gave no answer within 15 s: changes of the last" in done.stderr) == (3, True), done
     assert time.monotonic() - begun < 25
+
+
+def test_a_mapping_that_serves_other_folders_is_not_called_wrong(cli: Cli, server: Server, tmp_path: Path) -> None:
+    tree = tmp_path / "media"
+    plant(tree, server, 1, "/data", "")
+    copies = [row["path"].replace("/data/tv", "backup", 1) for row in server.paths(2)]
+    for file in [tree / one for one in copies] + [one for one in tree.rglob("*") if one.is_file()]:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("x")
+    cli.good("warm")
+    for command in ("doctor", "diff"):
+        done = cli.run(command, "--offline", "--mapping", f"{tree}=/data", tree / "backup")
+        assert "-> /data is wrong" not in " ".join((done.stdout + done.stderr).split())

@@ -29,11 +29,23 @@ def ignored_by_plex(
 
 
 def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> dict[bytes, str]:
-    """Returns a sentence for each unmatched file that Plex leaves out: the rule, and the item beside the file."""
+    """Returns a sentence for each unmatched path that is no file, or that Plex leaves out, with the item beside it."""
     if all(answers):
         return {}
-    ignored = ignored_by_plex(index, index.libraries(offline=True), answers, paths)
-    return {path: _sentence(index, path, rule) for path, rule in ignored.items()}
+    said = {path: _no_file(path) for path, answer in zip(paths, answers) if not answer}
+    found = {path: text for path, text in said.items() if text}
+    rest = [(path, answer) for path, answer in zip(paths, answers) if path not in found]
+    ignored = ignored_by_plex(index, index.libraries(offline=True), [one[1] for one in rest], [one[0] for one in rest])
+    return {**found, **{path: _sentence(index, path, rule) for path, rule in ignored.items()}}
+
+
+def _no_file(path: bytes) -> str:
+    if os.path.isdir(path):
+        return "it is a folder: `plexindex folder` shows what Plex has of it"
+    # Without its folder, the disk may belong to another machine.
+    if os.path.isdir(os.path.dirname(path) or b".") and not os.path.lexists(path):
+        return "there is no such file on this machine"
+    return ""
 
 
 def _sentence(index: Index, path: bytes, rule: str) -> str:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import shlex
+from itertools import islice
 
+from .._errors import Error
+from .._places import Names
 from .._rules import Rules
 from . import output
 
@@ -18,6 +21,8 @@ if TYPE_CHECKING:
     from .._mapping import Mapping
     from .config import Settings
 
+# How many listed files below a mapping's folder are passed, and each of how many is looked for on the disk.
+_LISTED, _EACH = 5_000, 25
 # Match kinds of a path that Plex lists.
 SURE = ("confirmed", "exact", "mapped")
 
@@ -55,8 +60,8 @@ def applied(rules: Iterable[Mapping], path: str) -> tuple[Mapping, str] | None:
 def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Iterable[Match]) -> Verdict:
     """Compares the given mappings with those that the files suggest. Sends no request.
 
-    A mapping is wrong if most of its files are not listed under the path that it gives, and more of them are with
-    another one. A file that is listed under its own path needs none, and no mapping hides it.
+    A mapping is wrong if most of its files are not listed under the path that it gives, more of them are with another
+    one, and it leads to no listed file. A file that is listed under its own path needs none, and no mapping hides it.
     """
     verdict = Verdict()
     found = dict.fromkeys(settings.mappings, 0)
@@ -67,7 +72,9 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
             found[use[0]] += 1
         elif use is not None:
             lost.setdefault(use[0], []).append(path)
-    suspects = [rule for rule in settings.mappings if len(lost.get(rule, ())) > found[rule]]
+    suspects = [
+        rule for rule in settings.mappings if len(lost.get(rule, ())) > found[rule] and not _is_of_use(index, rule)
+    ]
     others = [rule for rule in settings.mappings if rule not in suspects]
     if not suspects:
         verdict.proposals = index.proposals(paths)
@@ -83,6 +90,16 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
     kept = others + [rule for rule in suspects if all(rule is not wrong for wrong, _ in verdict.wrong)]
     verdict.proposals = proposals if len(kept) == len(others) else index.proposals(paths)
     return verdict
+
+
+def _is_of_use(index: Index, rule: Mapping) -> bool:
+    """Returns whether listed files lie where a mapping expects them. The sample may be a folder that Plex lacks."""
+    names = Names(index)
+    listed = index.items_below(None, rule.find, offline=True)
+    try:
+        return any(os.path.lexists(names.host(item.path)) for item in islice(listed, 0, _LISTED, _EACH) if item.path)
+    except Error:  # a pattern is no folder
+        return False
 
 
 def is_sure(answer: Match) -> bool:
