@@ -15,6 +15,7 @@ import pytest
 from conftest import TOKEN, OpenIndex, Server, run_python
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
+from plexindex.testing import FakePlex
 
 
 @pytest.fixture
@@ -385,3 +386,17 @@ def test_a_match_knows_what_was_asked(server: Server, index: plexindex.Index) ->
     assert movies.match(path).to_dict()["asked"] == path
     assert pickle.loads(pickle.dumps(movies.match(upper))).asked == upper  # noqa: S301
     assert movies.match(path.encode()) == movies.match(path)
+
+
+def test_a_collection_has_what_is_found_with_high_confidence(tmp_path: Path) -> None:
+    with FakePlex({"Films": ["/media/a/A/movie.mkv"]}) as plex, plexindex.open(tmp_path, plex.url, plex.token) as index:
+        films = index.library("Films")
+        assert "/media/a/A/movie.mkv" in films
+        assert films["/media/a/A/movie.mkv"].title
+        other = "/elsewhere/B/movie.mkv"
+        assert films.match(other).confidence == "low"
+        assert other not in films
+        with pytest.raises(KeyError):
+            films[other]
+        with pytest.raises(TypeError, match="pairs of a path and a key"):
+            films.record_matches(["ab"])  # type: ignore[list-item]

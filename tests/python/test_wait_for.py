@@ -150,3 +150,12 @@ def test_wrong_times_are_refused(index: plexindex.Index) -> None:
         index.wait_for(NEW, timeout=-1)
     with pytest.raises(TypeError, match="timeout"):
         index.wait_for(NEW)  # type: ignore[call-arg]
+
+
+def test_a_wait_with_nothing_stored_outlasts_a_server_that_is_away(plex: FakePlex, tmp_path: Path) -> None:
+    plex.stop()
+    begun = time.monotonic()
+    thread = soon(lambda: time.monotonic() - begun > 1, plex.start)
+    with plexindex.open(tmp_path / "new", plex.url, plex.token, retry_for=0) as index:
+        assert index.wait_for(OLD, timeout=60, every=0.2).title == "Old"
+        thread.join()

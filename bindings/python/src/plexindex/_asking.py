@@ -337,6 +337,9 @@ class QuestionMethods(EditMethods):
         """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
         deadline_ms = _convert.deadline_ms(deadline)
         try:
+            pairs = list(pairs)
+            if any(isinstance(pair, (str, bytes)) for pair in pairs):
+                raise ValueError("a text is no pair")
             pairs = [(path, key) for path, key in pairs]
         except (TypeError, ValueError) as error:
             raise TypeError(f"pairs must be pairs of a path and a key: {error}") from error

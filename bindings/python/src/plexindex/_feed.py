@@ -9,6 +9,7 @@ from . import _constants as c
 from . import _convert
 from ._accelerator import TEXT
 from ._errors import (
+    ConnectError,
     ForbiddenError,
     InvalidArgumentError,
     LibraryNotFoundError,
@@ -268,14 +269,21 @@ def wait_for(
     index: Index, path: PathArg, library: LibraryArg, timeout: float | None, every: float, progress: ProgressArg
 ) -> Match:
     """See :meth:`plexindex.Index.wait_for`."""
-    from time import monotonic
+    from time import monotonic, sleep
 
     ms = _convert.milliseconds
     until = monotonic() + ms("timeout", timeout, none=_convert.FOREVER_MS) / 1000
     pause = ms("every", every, none=None, zero=None) / 1000
     check = monotonic() + pause
     while True:
-        match: Match = index.match_path(library, path, deadline=max(until - monotonic(), 0), progress=progress)
+        try:
+            match: Match = index.match_path(library, path, deadline=max(until - monotonic(), 0), progress=progress)
+        except ConnectError:
+            # Nothing is stored yet, and the server is away: it may come back in time.
+            if monotonic() + pause >= until:
+                raise
+            sleep(pause)
+            continue
         if match.confidence == "high" or monotonic() >= until:
             return match
         cursor = _convert.text_bytes("cursor", Changes(index, None, library, False).cursor or "")

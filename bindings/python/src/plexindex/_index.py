@@ -342,12 +342,13 @@ class Library(Chosen):
         return self._index._lookup_keys(self, paths)
 
     def __contains__(self, path: PathArg) -> bool:
-        return bool(self._index.match_path(self, path))
+        """Whether :meth:`match` finds an item of a path with high confidence."""
+        return self._index.match_path(self, path).confidence == "high"
 
     def __getitem__(self, path: PathArg) -> Item:
-        """The item of a path, as :meth:`match` finds it; a KeyError with the reason when there is no single one."""
+        """The item of a path that :meth:`match` finds with high confidence; else a KeyError with the reason."""
         match = self._index.match_path(self, path)
-        if match.item is None:
+        if match.item is None or match.confidence != "high":
             raise KeyError(match.reason)
         return match.item
 
