@@ -90,7 +90,7 @@ fn said(target: &str, level: Level, text: &str) -> Option<(i32, Vec<u8>)> {
     let number = LEVELS.iter().find(|(one, _)| *one == level).expect("a level").1;
     target
         .starts_with("plexindex")
-        .then(|| (number, text.as_bytes().to_vec()))
+        .then(|| (number, text.replace('\0', "\u{FFFD}").into_bytes()))
 }
 
 /// Those of ours, and how many were lost by what the log says.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::engine::{Resolved, Selection, Snapshot};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
 use crate::model::IdentityId;
 use crate::platform::deadline::Deadline;
@@ -78,7 +78,7 @@ impl<'a> Call<'a> {
             elapsed: Duration::ZERO,
         };
         match self.progress {
-            Some(goes_on) if !goes_on(&progress) => Err(super::job::aborted()),
+            Some(goes_on) if !goes_on(&progress) => Err(aborted()),
             _ => Ok(()),
         }
     }
@@ -106,4 +106,11 @@ pub struct Progress<'a> {
     pub total: Option<u64>,
     /// Time since this call began to fetch.
     pub elapsed: Duration,
+}
+
+pub fn aborted() -> Error {
+    Error::new(
+        Status::Aborted,
+        "the host stopped the call; what was fetched is kept, and the next call goes on from there",
+    )
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BackOff;
-use super::call::{AllowedView, Call, Progress};
+use super::call::{AllowedView, Call, Progress, aborted};
 use super::flight::SingleFlight;
 use crate::engine::{Endpoint, LibraryRow, ListingSegments, Maintenance, Reading, Snapshot, Store, age};
 use crate::error::{Error, Meaning, Result, Status};
@@ -458,12 +458,5 @@ fn replaced() -> Error {
         Status::Unauthorized,
         "the token was replaced by one of another user during this call, or by one that the server has not accepted \
          yet: call again",
-    )
-}
-
-pub fn aborted() -> Error {
-    Error::new(
-        Status::Aborted,
-        "the host stopped the call; what was fetched is kept, and the next call goes on from there",
     )
 }

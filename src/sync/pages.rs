@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::job::{SyncJob, aborted};
+use super::call::aborted;
+use super::job::SyncJob;
 use crate::engine::{LibraryRow, Listing, ListingBuilder};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Sequence};
