@@ -69,8 +69,9 @@ def test_requests_of_a_wait_are_few(index: plexindex.Index, plex: FakePlex) -> N
     assert (match.status, match.reason_code) == ("not_found", "not_listed")
     assert took >= 2
     assert 1 <= checks(plex) <= 1 + took / 0.5
-    # The question itself searches for the path once. Nothing changed, so nothing else is fetched.
-    assert len(plex.requests) - checks(plex) <= 2
+    # The question itself searches for the path once. A listing of the last seconds may lack what came in the same
+    # second: then each check looks at what is newest, in two requests.
+    assert len(plex.requests) - checks(plex) <= 2 + 2 * checks(plex)
     plex.requests.clear()
     assert not index.wait_for("/media/films/None (2025).mkv", timeout=0.5, every=NEVER)
     assert len(plex.requests) <= 3

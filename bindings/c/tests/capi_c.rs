@@ -605,7 +605,9 @@ fn waits_for_the_server(run: &Run, program: &Path) {
     run.server
         .standin
         .change(|state| state.tokens = vec![Token::owner(TOKEN)]);
-    let ended = while_away(run, || run.program_ends(program, &[kept, "3"]));
+    // Under valgrind each turn takes seconds.
+    let time = if valgrind() { "30" } else { "3" };
+    let ended = while_away(run, || run.program_ends(program, &[kept, time]));
     assert!(ended.status.success(), "{}", ended.errors);
     assert!(ended.output.lines().count() > 1_000, "{}", ended.errors);
 }
