@@ -32,11 +32,11 @@ def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> d
     """Returns a sentence for each unmatched path that is no file, or that Plex leaves out, with the item beside it."""
     if all(answers):
         return {}
-    said = {path: _no_file(path) for path, answer in zip(paths, answers) if not answer}
-    found = {path: text for path, text in said.items() if text}
-    rest = [(path, answer) for path, answer in zip(paths, answers) if path not in found]
-    ignored = ignored_by_plex(index, index.libraries(offline=True), [one[1] for one in rest], [one[0] for one in rest])
-    return {**found, **{path: _sentence(index, path, rule) for path, rule in ignored.items()}}
+    missed = {path: answer for path, answer in zip(paths, answers) if not answer}
+    said = {path: text for path in missed if (text := _no_file(path))}
+    others = {path: answer for path, answer in missed.items() if path not in said}
+    ignored = ignored_by_plex(index, index.libraries(offline=True), others.values(), others)
+    return {**said, **{path: _sentence(index, path, rule) for path, rule in ignored.items()}}
 
 
 def _no_file(path: bytes) -> str:

@@ -87,8 +87,7 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
         if better[rule] > found[rule]:
             text = _sentence(rule, found[rule], lost[rule], better[rule], proposals)
             verdict.wrong.append((rule, text))
-    kept = others + [rule for rule in suspects if all(rule is not wrong for wrong, _ in verdict.wrong)]
-    verdict.proposals = proposals if len(kept) == len(others) else index.proposals(paths)
+    verdict.proposals = proposals if len(verdict.wrong) == len(suspects) else index.proposals(paths)
     return verdict
 
 
