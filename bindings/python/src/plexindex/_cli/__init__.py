@@ -40,9 +40,6 @@ def main(given: Sequence[str] | None = None) -> int:
         kept = "; what was fetched is kept" if fetches else ""
         output.complain(f"interrupted{kept}")
         return codes.INTERRUPTED
-    except BrokenPipeError:
-        # The reader closed the pipe.
-        return _stream_failed(BrokenPipeError())
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, Error):
             # Errors of the library have their own text; other errors name the file.
@@ -63,7 +60,7 @@ def _stream_failed(error: OSError) -> int:
     """Reports a stream or file that cannot be read or written. Returns the exit code."""
     # Otherwise Python would report it again when it flushes at the end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(error, BrokenPipeError):
+    if isinstance(error, BrokenPipeError):  # the reader closed the pipe
         return codes.PIPE_CLOSED
     what = error.filename or "standard output"
     verb = {"standard input": "read", "standard output": "written"}.get(what, "read or written")
