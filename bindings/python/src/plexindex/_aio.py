@@ -10,7 +10,7 @@ from ._callbacks import Stoppable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
     from concurrent.futures import Future
     from typing import Any, TypeVar
 
@@ -62,13 +62,11 @@ def async_iterator(method: Callable[P, Iterable[T]], at_once: int = _AT_ONCE) ->
     """
 
     async def call(asked: Any, *arguments: Any, progress: Any = None, **options: Any) -> Any:
-        from itertools import islice
-
         watch = Stoppable(asked._progress if progress is None else progress)
         rest = iter(method(asked, *arguments, progress=watch, **options))  # type: ignore[arg-type]
         done = False
         try:
-            while some := await run_on_thread(lambda: list(islice(rest, at_once))):
+            while some := await next_of(rest, at_once):
                 for one in some:
                     yield one
             done = True
@@ -94,6 +92,14 @@ def _async_version(call: Any, method: Any, more: str) -> Any:
     # inspect, and so editors at run time, read the signature from it.
     call.__wrapped__ = method
     return call
+
+
+async def next_of(values: Iterator[T], at_once: int = _AT_ONCE) -> list[T]:
+    """Waits on a thread for the next values; none at the end."""
+    from itertools import islice
+
+    some: list[T] = await run_on_thread(lambda: list(islice(values, at_once)))
+    return some
 
 
 async def run_on_thread(call: Any, *arguments: Any, **options: Any) -> Any:

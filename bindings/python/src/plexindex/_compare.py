@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from itertools import islice
 
 from . import _aio, _convert, _left_out, _on_disk
 from ._difference import Difference
@@ -32,8 +31,6 @@ __all__ = ["Comparison", "Difference"]
 
 # Number of files to try mappings on, for a folder outside every library.
 _SAMPLE = 200
-# Number of differences that a thread passes on at once.
-_AT_ONCE = 1000
 
 
 class Comparison:
@@ -172,7 +169,7 @@ class Comparison:
         rest = iter(self)
         done = False
         try:
-            while some := await _aio.run_on_thread(lambda: list(islice(rest, _AT_ONCE))):
+            while some := await _aio.next_of(rest):
                 for one in some:
                     yield one
             done = True
