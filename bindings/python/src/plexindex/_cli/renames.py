@@ -7,8 +7,7 @@ import threading
 import time
 
 from .._errors import ClosedError, Error
-from .._feed import is_chosen
-from .._places import Names
+from .._places import Places
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,13 +43,11 @@ class RenameWatch:
 
     def look(self) -> None:
         """Walks the folders that are on this machine, once."""
-        names = Names(self._index)
-        if not names.known:
+        places = Places(self._index, self._library or self._index.library())
+        if not places.names.known:
             return
-        chosen = self._library or self._index.library()
-        known = [one for one in self._index.libraries(offline=True) if is_chosen(one, chosen) and one.age is not None]
-        folders = {names.host_folder(location) for one in known for location in one.locations if location}
-        there = [folder for folder in sorted(folders) if os.path.isdir(folder)]
+        places.reload(self._index.libraries(offline=True))
+        there = [folder for folder in sorted(places.locations) if os.path.isdir(folder)]
         if not there:
             return
         found = self._index.compare(there, self._library)
