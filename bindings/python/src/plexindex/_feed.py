@@ -237,13 +237,26 @@ def bring_up_to_date(
         refresh = index._native.refresh
         status, _ = index._query(refresh, library, b"", deadline, flags, progress, buffer=False)
     except (ServerError, StoreError) as error:
-        has_listing = [one.age is not None for one in (index.libraries(offline=True) if waits else known)]
-        if not any(has_listing) or (whole and not all(has_listing)):
+        if not is_listed(index.libraries(offline=True) if waits else known, whole=whole):
             raise
-        if fresh and isinstance(error, OfflineError):
-            return None
-        return "refused" if isinstance(error, (UnauthorizedError, ForbiddenError)) else "away"
+        return why_older(error, fresh=fresh)
     return None if status == c.OK else "late"
+
+
+def is_listed(libraries: list[LibraryInfo], *, whole: bool) -> bool:
+    """Returns whether one of these libraries was ever fetched; with ``whole``, whether each was."""
+    has_listing = [one.age is not None for one in libraries]
+    return any(has_listing) and (all(has_listing) or not whole)
+
+
+def why_older(error: Exception, *, fresh: bool) -> str | None:
+    """Returns why older listings answer after this error of a refresh: ``"refused"`` or ``"away"``.
+
+    None if they are ``fresh`` and no server may be asked.
+    """
+    if fresh and isinstance(error, OfflineError):
+        return None
+    return "refused" if isinstance(error, (UnauthorizedError, ForbiddenError)) else "away"
 
 
 def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool) -> None:
@@ -252,9 +265,9 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
     Otherwise an incomplete list would look complete. ``late``: the deadline came first.
     """
     known = asked_of(index, library)
-    missing = [one.title for one in known if one.age is None]
-    if known and (not missing or (len(missing) < len(known) and not whole)):
+    if is_listed(known, whole=whole):
         return
+    missing = [one.title for one in known if one.age is None]
     names = "', '".join(missing)
     were = "were" if len(missing) > 1 else "was"
     if late and not known:

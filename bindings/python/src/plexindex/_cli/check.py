@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from .._errors import ForbiddenError, OfflineError, ServerError, StoreError, TimeoutError, UnauthorizedError
-from .._feed import asked_of, expect_listed
+from .._errors import ServerError, StoreError, TimeoutError
+from .._feed import asked_of, expect_listed, is_listed, why_older
 from . import codes, output
 
 TYPE_CHECKING = False
@@ -55,20 +55,17 @@ def bring_up_to_date(
         # The server answers, and there is much to fetch.
         received, failure, always = index.stats().bytes_received, None, False
     known = asked_of(index, library)
-    has_listing = [one.age is not None for one in known]
-    is_listed = any(has_listing) and (all(has_listing) or not whole)
     if failure is not None and not is_late:
-        if not is_listed:
+        if not is_listed(known, whole=whole):
             raise failure
-        if isinstance(failure, OfflineError) and all(one.fresh for one in known):
-            return None
-        if isinstance(failure, (UnauthorizedError, ForbiddenError)):
-            return NoAnswer("refused", output.why_none(settings.asked, refused=True), codes.TOKEN)
-        return NoAnswer("away", str(failure), codes.of(failure))
+        why = why_older(failure, fresh=all(one.fresh for one in known))
+        if why == "refused":
+            return NoAnswer(why, output.why_none(settings.asked, refused=True), codes.TOKEN)
+        return None if why is None else NoAnswer(why, str(failure), codes.of(failure))
     waited = output.span(time.monotonic() - begun)
     if settings.deadline is None:
         why = f"{settings.asked} gave no answer within {waited}"
-        if not is_listed:
+        if not is_listed(known, whole=whole):
             raise TimeoutError(why)
         return NoAnswer("away", why, codes.SERVER)
     if failure is not None:
