@@ -78,7 +78,8 @@ impl Index {
     }
 
     /// Opens an index over a source of your own. `name` identifies the source: a folder may hold several, and each
-    /// keeps its items under its name, which must not be empty. Options for Plex (`server_url`, `token`, time-outs, `database`) have no effect.
+    /// keeps its items under its name, which must not be empty. Options for Plex (`server_url`, `token`, time-outs,
+    /// `database`) have no effect.
     ///
     /// # Errors
     /// As [`Index::open`].

@@ -212,7 +212,7 @@ pub fn may_ask_for_a_path(last_ms: Option<i64>, now_ms: i64) -> bool {
     is_over(last_ms, ASK_AGAIN_MS, now_ms)
 }
 
-/// Returns whether the pause after a search or probe for a path is over. If the clock was set back, it is.
+/// Returns whether a pause that began at `last_ms` is over; without a beginning, and if the clock was set back, it is.
 #[must_use]
 pub fn is_over(last_ms: Option<i64>, pause_ms: i64, now_ms: i64) -> bool {
     last_ms.is_none_or(|last| !(0..pause_ms).contains(&now_ms.saturating_sub(last)))
