@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import pickle
-import sys
-import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import plexindex
 import pytest
 import requests
+from compat_world import add, caches, close_indexes, outcome, refresh
 from conftest import Server, ServerFactory
-from plexapi.exceptions import NotFound, Unauthorized
+from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 from plexindex import _find, _plexapi, _section_index
-from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confidence
-
-Outcome = tuple[str, "str | None", tuple[str, ...]]
+from plexindex.compat import PlexCache, find_plex_items_with_confidence
 
 
 @pytest.fixture(autouse=True)
 def no_open_indexes() -> Iterator[None]:
-    """Closes what the function opened for a test."""
     yield
-    for index in _section_index._indexes.values():
-        index.close()
-    _section_index._indexes.clear()
-    _section_index._recent.clear()
+    close_indexes()
 
 
 @pytest.fixture
@@ -39,19 +30,6 @@ def world(start_server: ServerFactory) -> Server:
 @pytest.fixture
 def movies(world: Server) -> Any:
     return PlexServer(world.url, world.token).library.section("Movies")
-
-
-def caches(folder: Path) -> dict[str, Any]:
-    return {"library_cache": PlexCache(folder), "match_cache": MatchCache(folder)}
-
-
-def outcome(section: Any, path: str, given: dict[str, Any]) -> Outcome:
-    """The confidence, the item and the candidates."""
-    try:
-        confidence, item, found = find_plex_items_with_confidence(section, path, **given)
-    except NotFound:
-        return "none", None, ()
-    return confidence.value, None if item is None else item.key, tuple(sorted(one.key for one in found))
 
 
 def variants(path: str) -> list[str]:
@@ -171,95 +149,6 @@ def test_titles_are_searched_while_a_library_is_not_listed(
     assert item.ratingKey == int(row["ratingKey"])
 
 
-class ServerDown(Exception):  # noqa: N818
-    """As Stash2Plex's."""
-
-
-@pytest.fixture
-def _server_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The host's module of exceptions is loaded."""
-    host: Any = types.ModuleType("plex.exceptions")
-    host.PlexServerDown = ServerDown
-    monkeypatch.setitem(sys.modules, "plex.exceptions", host)
-
-
-@pytest.mark.usefixtures("_server_down")
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
-def test_a_server_that_is_busy_makes_the_host_wait(
-    world: Server, movies: Any, tmp_path: Path, listed: Any, status: int
-) -> None:
-    given, rows = caches(tmp_path), world.paths()
-    listed()
-    item = find_plex_items_with_confidence(movies, rows[0]["path"], **given)[1]
-    shows = PlexServer(world.url, world.token).library.section("TV Shows")
-    world.fault(action="status", status=status, count=0)
-    for ask in (
-        lambda: item.title,
-        lambda: find_plex_items_with_confidence(movies, "/nowhere/Nothing.mkv", **given),
-        lambda: find_plex_items_with_confidence(shows, "/nowhere/Nothing.mkv", **given),
-    ):
-        with pytest.raises(ServerDown, match=f"Plex answered {status}") as caught:
-            ask()
-        assert isinstance(caught.value, ConnectionError)
-        assert type(pickle.loads(pickle.dumps(caught.value))) is type(caught.value)  # noqa: S301
-    world.post("faults/clear")
-    assert item.title == rows[0]["title"], "nothing was lost"
-
-
-def test_what_fails_for_one_item_is_no_server_that_is_down(world: Server, movies: Any, tmp_path: Path) -> None:
-    world.fault(action="status", status=500, count=0)
-    with pytest.raises(ConnectionError, match="Plex answered 500") as caught:
-        find_plex_items_with_confidence(movies, "/nowhere/Nothing.mkv", **caches(tmp_path))
-    assert type(caught.value) is plexindex.ConnectError
-
-
-def test_a_server_that_fails_with_file_names_is_asked_for_titles(world: Server, movies: Any, tmp_path: Path) -> None:
-    given = caches(tmp_path)
-    world.fault(contains="file=", action="status", status=500, count=0)
-    row = world.paths()[3]
-    assert outcome(movies, row["path"], given) == (
-        "high",
-        f"/library/metadata/{row['ratingKey']}",
-        (f"/library/metadata/{row['ratingKey']}",),
-    )
-    assert outcome(movies, "/nowhere/Nothing (2020).mkv", given)[0] == "none"
-
-
-def test_a_certificate_that_only_the_host_trusts_is_in_the_log(
-    movies: Any, world: Server, tmp_path: Path, host_lines: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def distrust(*_: Any, **__: Any) -> Any:
-        raise plexindex.TlsError("self-signed certificate")
-
-    monkeypatch.setattr(_find.Finder, "_answer_of", distrust)
-    given = caches(tmp_path)
-    for row in world.paths()[3:5]:
-        assert outcome(movies, row["path"], given)[0] == "high"
-    (said,) = [line for line in host_lines if "cannot be used" in line]
-    assert said == "w The index cannot be used, so Plex is asked for each file: self-signed certificate"
-
-
-@pytest.mark.usefixtures("_server_down")
-@pytest.mark.parametrize("status", [502, 503, 504])
-def test_one_item_that_cannot_be_had_holds_up_no_other(
-    world: Server, movies: Any, tmp_path: Path, listed: Any, status: int
-) -> None:
-    # A proxy says 504 of an item that takes long, and 502 of one that ends Plex. A host must not wait for it.
-    given, row = caches(tmp_path), world.paths()[0]
-    listed()
-    item = find_plex_items_with_confidence(movies, row["path"], **given)[1]
-    world.fault(kind="metadata", action="status", status=status, count=0)
-    with pytest.raises(ConnectionError, match=f"Plex answered {status}") as caught:
-        assert item.title
-    assert type(caught.value) is plexindex.ConnectError
-
-
-def test_a_refused_token_is_no_server_that_is_down(world: Server, movies: Any, tmp_path: Path) -> None:
-    world.fault(action="status", status=401, count=0)
-    with pytest.raises(Unauthorized):
-        find_plex_items_with_confidence(movies, "/nowhere/Nothing.mkv", **caches(tmp_path))
-
-
 def test_a_recorded_item_that_is_gone_is_forgotten(world: Server, movies: Any, tmp_path: Path) -> None:
     given, row = caches(tmp_path), world.paths()[3]
     given["match_cache"].set_match("Movies", row["path"], f"/library/metadata/{row['ratingKey']}")
@@ -276,23 +165,14 @@ def test_a_recorded_item_that_is_gone_is_forgotten(world: Server, movies: Any, t
     assert given["match_cache"].get_match("Movies", row["path"]) is None
 
 
-def add(world: Server, library: int, *items: dict[str, Any]) -> list[str]:
-    return [str(key) for key in world.post("items/add", {"library": library, "items": list(items)})["ratingKeys"]]
-
-
 @pytest.fixture
-def listed(movies: Any, tmp_path: Path) -> Any:
-    """Lists the library in the index of `caches(tmp_path)`, and returns how to do it again."""
-
-    def refresh() -> None:
-        index = _section_index.section_index(movies, PlexCache(tmp_path))
-        assert index is not None
-        index.refresh()
-
-    return refresh
+def listed(movies: Any, tmp_path: Path) -> Callable[[], None]:
+    return lambda: refresh(movies, tmp_path)
 
 
-def test_what_a_host_compares_is_what_plex_has_now(world: Server, movies: Any, tmp_path: Path, listed: Any) -> None:
+def test_what_a_host_compares_is_what_plex_has_now(
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None]
+) -> None:
     given, row = caches(tmp_path), world.paths()[3]
     listed()
     world.post("items/set", {"ratingKey": int(row["ratingKey"]), "title": "Changed in Plex"})
@@ -300,7 +180,9 @@ def test_what_a_host_compares_is_what_plex_has_now(world: Server, movies: Any, t
     assert item.title == "Changed in Plex"
 
 
-def test_an_item_that_lost_the_file_is_not_written_to(world: Server, movies: Any, tmp_path: Path, listed: Any) -> None:
+def test_an_item_that_lost_the_file_is_not_written_to(
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None]
+) -> None:
     given = caches(tmp_path)
     files = ["/data/movies/Both/alpha.mkv", "/data/movies/Both/beta.mkv"]
     (both,) = add(world, 1, {"title": "Both", "files": files})
@@ -315,7 +197,9 @@ def test_an_item_that_lost_the_file_is_not_written_to(world: Server, movies: Any
     assert (found.ratingKey, found.title) == (int(other), "Other")
 
 
-def test_a_moved_file_is_found_where_it_is_now(world: Server, movies: Any, tmp_path: Path, listed: Any) -> None:
+def test_a_moved_file_is_found_where_it_is_now(
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None]
+) -> None:
     given, row = caches(tmp_path), world.paths()[3]
     listed()
     # The index has asked for one new path already, so it does not for the next.
@@ -328,7 +212,7 @@ def test_a_moved_file_is_found_where_it_is_now(world: Server, movies: Any, tmp_p
     assert find_plex_items_with_confidence(movies, moved, **given)[1] == item
 
 
-def test_the_index_is_the_host_s_device(world: Server, movies: Any, listed: Any) -> None:
+def test_the_index_is_the_host_s_device(world: Server, movies: Any, listed: Callable[[], None]) -> None:
     listed()
     headers = [request["headers"] for request in world.get("log?limit=20000")]
     known = {headers.get("X-Plex-Client-Identifier", headers.get("x-plex-client-identifier")) for headers in headers}
@@ -338,19 +222,8 @@ def test_the_index_is_the_host_s_device(world: Server, movies: Any, listed: Any)
     assert names == {movies._server._headers()["X-Plex-Product"]}
 
 
-def test_an_index_that_cannot_be_used_is_in_the_log(
-    movies: Any, world: Server, tmp_path: Path, host_lines: list[str]
-) -> None:
-    (tmp_path / "index").write_text("a file")
-    given, row = caches(tmp_path), world.paths()[3]
-    for _ in range(2):
-        assert outcome(movies, row["path"], given)[0] == "high"
-    (said,) = [line for line in host_lines if "cannot be used" in line]
-    assert said.startswith("w The index cannot be used, so Plex is asked for each file: ")
-
-
 def test_without_evidence_all_of_a_name_are_candidates(
-    world: Server, movies: Any, tmp_path: Path, listed: Any, monkeypatch: pytest.MonkeyPatch
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     add(
         world,
@@ -396,7 +269,9 @@ def test_a_photo_is_never_a_scene(start_server: ServerFactory, tmp_path: Path) -
     assert world.requests() == 0
 
 
-def test_paths_that_differ_in_case_only_are_two_files(world: Server, movies: Any, tmp_path: Path, listed: Any) -> None:
+def test_paths_that_differ_in_case_only_are_two_files(
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None]
+) -> None:
     paths = ["/data/movies/a/film.mkv", "/data/movies/a/FILM.mkv"]
     keys = add(world, 1, *({"title": f"Film {n}", "files": [path]} for n, path in enumerate(paths)))
     given = caches(tmp_path)
@@ -419,7 +294,9 @@ def test_episodes_have_what_hosts_read_of_films(world: Server, movies: Any, tmp_
         index.refresh()
 
 
-def test_a_new_file_is_found_though_another_was_missed(world: Server, movies: Any, tmp_path: Path, listed: Any) -> None:
+def test_a_new_file_is_found_though_another_was_missed(
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None]
+) -> None:
     given = caches(tmp_path)
     listed()
     assert outcome(movies, "/data/movies/Missing (2020)/Missing (2020).mkv", given)[0] == "none"
@@ -430,7 +307,7 @@ def test_a_new_file_is_found_though_another_was_missed(world: Server, movies: An
 @pytest.mark.parametrize("listed_files", [1, 3])
 @pytest.mark.parametrize("root", ["/data/movies", "/stash"])
 def test_a_new_file_is_found_beside_others_of_its_name(
-    world: Server, movies: Any, tmp_path: Path, listed: Any, listed_files: int, root: str
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None], listed_files: int, root: str
 ) -> None:
     """The index has other files of the name, and Plex has this one by now: none of theirs may be written to."""
     for number in range(listed_files):
@@ -480,12 +357,6 @@ def test_without_a_plain_connection_plexapi_is_asked(
         row = world.paths()[5]
         assert find_plex_items_with_confidence(movies, row["path"], **given)[1].ratingKey == int(row["ratingKey"])
     assert not (tmp_path / "index").exists()
-
-
-def test_a_folder_that_cannot_be_used_stops_nothing(world: Server, movies: Any, tmp_path: Path) -> None:
-    given, row = caches(tmp_path), world.paths()[5]
-    (tmp_path / "index").write_text("a file, not a folder")
-    assert find_plex_items_with_confidence(movies, row["path"], **given)[1].ratingKey == int(row["ratingKey"])
 
 
 def test_the_import_loads_no_more_than_it_must() -> None:

@@ -5,8 +5,10 @@ that refuses to answer for now.
 from __future__ import annotations
 
 import sys
+import time
 
 from ._errors import ConnectError, Error
+from ._host_log import host_log
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +31,7 @@ class NotFoundError(Error, LookupError):
 
 
 class RefusedError(ConnectError):
-    """Plex is there, and refuses to answer for now, as while it starts.
+    """Plex is there, and refuses to answer for now: while it starts, or until it gets a valid token.
 
     The class that is raised derives from this one and, where its module is imported by then, from Stash2Plex's
     ``PlexServerDown``: the host then waits until Plex is back, and no job is lost.
@@ -60,12 +62,38 @@ def refused(text: str) -> BaseException:
     return _combination(RefusedError, _REFUSED)(text)  # type: ignore[no-any-return]
 
 
+def can_wait() -> bool:
+    """Returns whether the host has an exception that makes it wait for a server, and keep its jobs meanwhile."""
+    return bool(_classes(_REFUSED))
+
+
+# Seconds between two warnings of a refused token, and the time of the last one.
+_WARN_EVERY = 60.0
+_warned_at: list[float] = []
+
+
+def warn_of_token(status: int) -> None:
+    """Writes to the host's log that Plex refuses the token: the host itself only says that the server is down."""
+    now = time.monotonic()
+    if _warned_at and now - _warned_at[0] < _WARN_EVERY:
+        return
+    _warned_at[:] = [now]
+    host_log("Matcher").warn(
+        f"Plex refuses all requests ({status}), and the jobs wait: check plex_token and plex_url in Settings > Plugins "
+        "> Stash2Plex, then reload the plugins"
+    )
+
+
 def _combination(ours: type, names: tuple[tuple[str, str], ...]) -> Any:
-    found = (getattr(sys.modules.get(module), name, None) for module, name in names)
-    theirs = tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
+    theirs = _classes(names)
     # Modules may be imported or reloaded at any time: one class for each combination.
     key = (ours, *theirs)
     return _combined.get(key) or _combined.setdefault(key, _combine(ours, theirs))
+
+
+def _classes(names: tuple[tuple[str, str], ...]) -> tuple[type, ...]:
+    found = (getattr(sys.modules.get(module), name, None) for module, name in names)
+    return tuple(kind for kind in found if isinstance(kind, type) and issubclass(kind, Exception))
 
 
 def _combine(ours: type, theirs: tuple[type, ...]) -> type:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 _TOO_MANY = 429
 # Statuses of a server that is busy, starting, or unreachable behind a proxy. Or the server fails on one item only.
 _AWAY = (502, 503, 504)
+# Statuses of a refused token. A proxy says 403, too. Or the token may not see one item only.
+_FORBIDDEN = (401, 403)
 _SERVER_ERROR = 500
 _NOT_FOUND = 404
 
@@ -43,7 +45,10 @@ def status_of(error: Exception) -> int:
 
 
 def reraise(error: Exception, section: Any) -> NoReturn:
-    """Raises this error again, or a transient one for a status such as 503: a host takes plexapi's for permanent."""
+    """Raises this error again, or a transient one for a status such as 503: a host takes plexapi's for permanent.
+
+    ``section``: the section, or anything else of plexapi's with the server as ``_server``.
+    """
     status = status_of(error)
     # Without the rest of plexapi's text, which has the address.
     text = f"Plex answered {status}: the question for a file has to be asked again later"
@@ -52,6 +57,13 @@ def reraise(error: Exception, section: Any) -> NoReturn:
         from ._host_errors import refused
 
         raise refused(text) from error
+    if status in _FORBIDDEN:
+        from ._host_errors import can_wait, refused, warn_of_token
+
+        # Each job would fail for good, while a new token repairs them all. So a host that can wait waits.
+        if can_wait() and not _answers(section):
+            warn_of_token(status)
+            raise refused(text) from error
     if status >= _SERVER_ERROR:
         raise ConnectError(text) from error
     if status == _NOT_FOUND:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from ._host_errors import not_found
 from ._light import LightItem
 from ._paths import same_file
+from ._plexapi_errors import reraise
+from ._rows import extract
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -56,8 +58,6 @@ class SyncItem(LightItem):
             try:
                 fetched = super().full()
             except Exception as error:
-                from ._plexapi_errors import reraise
-
                 reraise(error, self._light_section)
             locations = getattr(fetched, "locations", None) or expected
             if expected and expected.isdisjoint(locations):
@@ -89,7 +89,10 @@ class FoundItem:
         if name.startswith("__"):
             raise AttributeError(name)
         if name not in _OF_SEARCHES and not self._item.isFullObject():
-            self._item.reload()
+            try:
+                self._item.reload()
+            except Exception as error:
+                reraise(error, self._item)
         return _value(self._item, name)
 
     def __eq__(self, other: object) -> bool:
@@ -105,6 +108,19 @@ class FoundItem:
 def as_found(item: Any) -> Any:
     """Wraps an object of plexapi in a :class:`FoundItem`; returns others as they are."""
     return FoundItem(item) if type(item).__module__ in ("plexapi.video", "plexapi.audio") else item
+
+
+def first_path(item: Any) -> str | None:
+    """Returns the first path of an item, without a request."""
+    if isinstance(item, SyncItem):
+        return next(iter(item.locations), None)
+    row = extract(item)
+    return row["file_paths"][0] if row and row["file_paths"] else None
+
+
+def title_of(item: Any) -> Any:
+    """Returns the title of an item, without a request."""
+    return item._light_item.title if isinstance(item, SyncItem) else item.title
 
 
 def _value(item: Any, name: str) -> Any:
