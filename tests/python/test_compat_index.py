@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -369,6 +370,54 @@ def test_the_import_loads_no_more_than_it_must() -> None:
         "print(_accelerator.load() is None or not {'ctypes', 'logging', 'json', 'enum', 'plexapi'} & set(sys.modules))"
     )
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "True\n"
+
+
+@pytest.mark.parametrize("asked", ["/data/movies/Both/beta.mkv", "/stash/Both/beta.mkv"])
+def test_a_recorded_item_without_the_file_is_searched_anew(
+    world: Server, movies: Any, tmp_path: Path, asked: str
+) -> None:
+    """Plex split the item apart. Its library was never listed, so only the fetched item shows that."""
+    alpha, beta = "/data/movies/Both/alpha.mkv", "/data/movies/Both/beta.mkv"
+    (both,) = add(world, 1, {"title": "Both", "files": [alpha]})
+    (other,) = add(world, 1, {"title": "Other", "files": [beta]})
+    given = caches(tmp_path)
+    matches = given["match_cache"]
+    matches.set_match("Movies", asked, f"/library/metadata/{both}")
+    assert find_plex_items_with_confidence(movies, asked, **given)[1].ratingKey == int(other)
+    assert matches.get_match("Movies", asked) is None
+    # A match that holds costs one request, as before.
+    matches.set_match("Movies", asked, f"/library/metadata/{other}")
+    world.reset()
+    assert find_plex_items_with_confidence(movies, asked, **given)[1].ratingKey == int(other)
+    assert world.requests() == 1
+
+
+def test_a_recorded_item_whose_file_is_in_another_folder_is_searched_anew(
+    world: Server, movies: Any, tmp_path: Path
+) -> None:
+    add(world, 1, {"title": "Take", "files": ["/data/movies/A/take.mkv"]})
+    (other,) = add(world, 1, {"title": "Take", "files": ["/data/movies/B/take.mkv"]})
+    (old,) = add(world, 1, {"title": "Old", "files": ["/data/movies/C/take.mkv"]})
+    given = caches(tmp_path)
+    given["match_cache"].set_match("Movies", "/data/movies/B/take.mkv", f"/library/metadata/{old}")
+    assert find_plex_items_with_confidence(movies, "/data/movies/B/take.mkv", **given)[1].ratingKey == int(other)
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
+@pytest.mark.parametrize("is_composed", [False, True])
+def test_a_name_in_the_other_unicode_form_is_found(
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None], is_composed: bool, is_listed: bool
+) -> None:
+    """As hosts on macOS spell names. Stash2Plex's own matcher finds none of these."""
+    path = "/data/movies/Été Noël/Été Noël.mkv"
+    composed, decomposed = unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)
+    plex, host = (composed, decomposed) if is_composed else (decomposed, composed)
+    assert plex != host
+    (key,) = add(world, 1, {"title": "Summer", "files": [plex]})
+    if is_listed:
+        listed()
+    found = outcome(movies, host, caches(tmp_path))
+    assert found[:2] == ("high", f"/library/metadata/{key}")
 
 
 def test_an_item_that_a_search_found_is_fetched_whole_before_its_lists_are_read(

@@ -9,6 +9,7 @@ The lines in the host's log are those of the function that this one replaces.
 from __future__ import annotations
 
 from ._errors import Error, OfflineError
+from ._host_errors import NotFoundError
 from ._host_log import host_log
 from ._paths import LONGEST_PATH, best, components, last_component, lies_under, mapped, same_file
 from ._plex_cache import PlexCache
@@ -16,7 +17,7 @@ from ._plexapi import SectionIndex
 from ._plexapi_errors import is_absence, is_trouble, status_of
 from ._rows import extract, file_name
 from ._section_index import section_index, warn_of_tls
-from ._sync_item import SyncItem, as_found
+from ._sync_item import SyncItem, as_found, first_path, title_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -86,11 +87,11 @@ class Finder:
         self.total = max(self.total, len(found))
         if len(found) == 1 and self.sure:
             if self._debug:
-                self._log_reason(f"HIGH confidence match: {_title_of(found[0])}")
+                self._log_reason(f"HIGH confidence match: {title_of(found[0])}")
             else:
                 self._log.debug(f"HIGH confidence match for {self.name}")
         elif found:
-            paths = [self._log.path(path) for path in map(_first_path, found) if path]
+            paths = [self._log.path(path) for path in map(first_path, found) if path]
             self._log.warn(f"LOW confidence match for '{self.name}': {self.total} candidates found - {paths}")
         return found
 
@@ -249,11 +250,11 @@ class Finder:
             self._log_reason(f"Match cache MISS for: {self._log.path(self._path)}")
             return None
         self._log.debug(f"Match cache hit: {self._log.path(self._path)} -> {key}")
-        item = self._recorded_in_index(key) or self._fetch(key)
+        item = self._recorded_in_index(key) or self._fetch_recorded(key)
         if item is not None:
-            self._log.info(f"Cache hit: {_title_of(item)}")
+            self._log.info(f"Cache hit: {title_of(item)}")
             return item
-        self._log_step("the recorded item is gone")
+        self._log_step("the recorded item is gone, or has other files")
         self._log.debug(f"Cached key stale, invalidating: {self._not_found_error}")
         self._matches.invalidate(self._title, self._path)
         return None
@@ -277,6 +278,19 @@ class Finder:
         except Error as error:
             self._log_step(f"the index cannot answer: {error}")
             return None
+
+    def _fetch_recorded(self, key: Any) -> Any:
+        """Requests the recorded item; None if the server does not have it, or has other files for it by now."""
+        item = self._fetch(key)
+        # Without an index a recorded match is believed, as the function that this one replaces does.
+        row = extract(item) if item is not None and self._index is not None else None
+        files = row["file_paths"] if row else []
+        if not files or self._path in files:
+            return item
+        if file_name(self._path) in map(file_name, files) and not self._is_contradicted(item):
+            return item
+        self._not_found_error = NotFoundError(f"{key} has other files")
+        return None
 
     def _fetch(self, key: Any) -> Any:
         """Requests the item with this key; None if the server does not have it. Raises other failures."""
@@ -484,16 +498,3 @@ class Finder:
             if not is_absence(error):
                 raise
             return []
-
-
-def _first_path(item: Any) -> str | None:
-    """Returns the first path of an item, without a request."""
-    if isinstance(item, SyncItem):
-        return next(iter(item.locations), None)
-    row = extract(item)
-    return row["file_paths"][0] if row and row["file_paths"] else None
-
-
-def _title_of(item: Any) -> Any:
-    """Returns the title of an item, without a request."""
-    return item._light_item.title if isinstance(item, SyncItem) else item.title
