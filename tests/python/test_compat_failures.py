@@ -16,7 +16,7 @@ from conftest import Server, ServerFactory
 from plexapi.exceptions import BadRequest, Unauthorized
 from plexapi.server import PlexServer
 from plexindex import _find, _host_errors
-from plexindex.compat import find_plex_items_with_confidence
+from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confidence
 
 
 @pytest.fixture(autouse=True)
@@ -98,14 +98,17 @@ def test_a_certificate_that_only_the_host_trusts_is_in_the_log(
     movies: Any, world: Server, tmp_path: Path, host_lines: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def distrust(*_: Any, **__: Any) -> Any:
-        raise plexindex.TlsError("self-signed certificate")
+        raise plexindex.TlsError("the certificate was refused: name its authority with ca_file")
 
     monkeypatch.setattr(_find.Finder, "_answer_of", distrust)
     given = caches(tmp_path)
     for row in world.paths()[3:5]:
         assert outcome(movies, row["path"], given)[0] == "high"
     (said,) = [line for line in host_lines if "cannot be used" in line]
-    assert said == "w The index cannot be used, so Plex is asked for each file: self-signed certificate"
+    assert said.startswith("w The index cannot be used, so Plex is asked for each file: it refuses the certificate")
+    # The advice is what a user of the host can do. The index's own options are none of it.
+    assert all(word in said for word in ("plex_url", "plex.direct", "REQUESTS_CA_BUNDLE"))
+    assert "ca_file" not in said
 
 
 @pytest.mark.usefixtures("_server_down")
@@ -198,7 +201,18 @@ def test_an_index_that_cannot_be_used_is_in_the_log(
     for _ in range(2):
         assert outcome(movies, row["path"], given)[0] == "high"
     (said,) = [line for line in host_lines if "cannot be used" in line]
-    assert said.startswith("w The index cannot be used, so Plex is asked for each file: ")
+    assert said == (
+        f"w The index cannot be used, so Plex is asked for each file: {tmp_path}/index cannot be made or written "
+        "(File exists): remove what is in its place, or make its folder writable for this program"
+    )
+
+
+def test_a_folder_that_no_cache_can_use_is_named_with_a_remedy(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file, not a folder")
+    for cache in (PlexCache, MatchCache):
+        with pytest.raises(OSError, match=r"data cannot be made or written .*: remove what is in its place") as caught:
+            cache(tmp_path / "data")
+        assert "Errno" not in str(caught.value)
 
 
 def test_a_folder_that_cannot_be_used_stops_nothing(world: Server, movies: Any, tmp_path: Path) -> None:

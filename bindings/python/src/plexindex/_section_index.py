@@ -11,6 +11,7 @@ from ._errors import Error, TlsError
 from ._host_log import host_log
 from ._match_cache import MatchCache
 from ._plex_cache import PlexCache
+from ._tables import plain_text
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def _index_of(server: Any, cache: PlexCache | MatchCache) -> _plexapi.ServerInde
                 # The caches work without an index.
                 if folder not in _unusable:
                     _unusable.add(folder)
-                    host_log("Cache").warn(f"The index cannot be used, so Plex is asked for each file: {error}")
+                    why = plain_text(error)
+                    host_log("Cache").warn(f"The index cannot be used, so Plex is asked for each file: {why}")
                 return None
     return index
 
@@ -98,7 +100,13 @@ def warn_of_tls(section: SectionIndex, error: Error) -> None:
     name = str(section.index)
     if isinstance(error, TlsError) and name not in _unusable:
         _unusable.add(name)
-        host_log("Cache").warn(f"The index cannot be used, so Plex is asked for each file: {error}")
+        # The error's own advice is an option of the index, which a user of the host cannot set.
+        host_log("Cache").warn(
+            "The index cannot be used, so Plex is asked for each file: it refuses the certificate of the server. A "
+            "certificate that is its own authority is such a one. In plex_url give the server's https://….plex.direct "
+            "address, or http in your own network; or give Plex a certificate that an authority in REQUESTS_CA_BUNDLE "
+            "has signed"
+        )
 
 
 def _is_real(thing: object, module: str, name: str) -> bool:

@@ -58,6 +58,14 @@ def _ttl_ms(ttl: float | None) -> int:
     return _convert.FOREVER_MS if ttl * 1000 >= _convert.FOREVER_MS else max(1, round(ttl * 1000))
 
 
+def plain_text(error: Exception) -> str:
+    """Returns the text of an error for users. For an ``OSError`` it names the file and a remedy, and no number."""
+    if not isinstance(error, OSError) or not error.strerror:
+        return str(error)
+    remedy = "remove what is in its place, or make its folder writable for this program"
+    return f"{error.filename} cannot be made or written ({error.strerror}): {remedy}"
+
+
 class TableStore:
     """The tables in a folder. A call after a close opens them again."""
 
@@ -69,7 +77,10 @@ class TableStore:
         self.mappings = tuple(mappings)
         self._opening = closing_lock()
         self._open: Index | None = None
-        os.makedirs(os.path.dirname(folder), exist_ok=True)
+        try:
+            os.makedirs(os.path.dirname(folder), exist_ok=True)
+        except OSError as error:
+            raise type(error)(plain_text(error)) from error
         self.index()  # reports errors now
 
     def index(self) -> Index:
