@@ -157,6 +157,17 @@ def test_another_library_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the loader of another system refuses such a file")
+def test_a_library_of_another_system_is_named_with_a_remedy(tmp_path: Path) -> None:
+    # The loader says 'cannot open shared object file' of a library for another processor, though the file is there.
+    package = tmp_path / "plexindex"
+    shutil.copytree(Path(plexindex.__file__).parent, package, ignore=shutil.ignore_patterns("*.so", "__pycache__"))
+    (package / "libplexindex.so").write_bytes(b"a library for another processor")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r})\nimport plexindex.compat"
+    environment = {name: value for name, value in os.environ.items() if name not in ("PLEXINDEX_LIBRARY", "PYTHONPATH")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False)
+    assert done.stderr.splitlines()[-1].endswith(". Is the wheel for another processor or C library?")
+
+
 @pytest.mark.parametrize("module", ["plexindex.compat", "plexindex"])
 def test_a_library_that_was_cut_short_is_refused(tmp_path: Path, module: str) -> None:
     # Loading one ends the process with SIGBUS, so a host could not go on without it.
