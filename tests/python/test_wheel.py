@@ -54,6 +54,7 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     assert "plexindex = plexindex.__main__:main" in commands
     assert "Requires-Dist" not in metadata
     assert "Requires-Python: >=3.9" in metadata
+    assert "Author: The plexindex contributors" in metadata
 
 
 def test_a_prebuilt_library_that_is_not_there(tmp_path: Path) -> None:
