@@ -70,8 +70,8 @@ def find_plex_items_with_confidence(
 
     Raises a :class:`NotFoundError` when there is no candidate; the exception of the server's client when the server
     cannot be reached, or refuses the token; and a ``ConnectionError`` for 5xx and 429, which is Stash2Plex's
-    ``PlexServerDown`` too when Plex is busy or starts (429, 502, 503, 504). So do the items, when they ask Plex for
-    more than the index knows.
+    ``PlexServerDown`` too when Plex is busy or starts (429, 502, 503, 504). If Stash2Plex is loaded, a refused token is
+    ``PlexServerDown``, too. The items raise the same when they ask Plex for more than the index knows.
 
     Args:
         library: A plexapi section, a stand-in for one, or the result of :func:`plexindex.from_section`, which answers
