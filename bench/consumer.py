@@ -201,6 +201,7 @@ def main() -> None:
         sys.path.insert(0, os.environ["STASH2PLEX"])
         # Its log, which both write to.
         import shared.log  # type: ignore[import-not-found]  # noqa: F401
+    load = machine.load()
     folder = Path(tempfile.mkdtemp(prefix="plexindex-consumer-"))
     server = Standin(
         arguments.standin.resolve(), "--movies", str(arguments.items - UNTOLD - TOLD), "--episodes", "1000"
@@ -227,7 +228,9 @@ def main() -> None:
     facts = machine.describe("")
     named = "; ".join(facts[name] for name in ("processor", "system", "python"))
     whose = "Stash2Plex's own code" if "STASH2PLEX" in os.environ else "its algorithm, written anew"
-    text = f"{arguments.items:,} films; {arguments.rounds} rounds, medians; before: {whose}. {named}\n\n{table}\n"
+    how = f"{arguments.items:,} films; {arguments.rounds} rounds, medians; before: {whose}. {named}"
+    busy = " (others used the machine, too: these times are too long)" if load > int(facts["cores"]) / 2 else ""
+    text = f"{how}; load at the start {load:.1f} on {facts['cores']} cores{busy}\n\n{table}\n"
     print(f"\n{text}")
     here = Path(__file__).resolve().parent
     (here / "results" / "consumer.md").write_text(text, encoding="utf-8")
