@@ -106,6 +106,8 @@ pub mod options;
 mod platform;
 mod query;
 #[doc(hidden)]
+pub mod shared;
+#[doc(hidden)]
 pub mod source;
 #[doc(hidden)]
 pub mod stats;
