@@ -144,6 +144,7 @@ pub mod inside {
     pub use crate::edit::Edit;
     pub use crate::events::DebounceIntervals;
     pub use crate::platform::clock::{Clock, ManualClock, SystemClock, freeze_coarse_clock};
+    pub use crate::platform::deadline::Deadline;
     pub use crate::platform::failpoint;
     pub use crate::query::{Answer, ChangePage, FileFilter, FolderFacts};
 }

@@ -16,11 +16,15 @@ pub mod map;
 pub mod mutex;
 pub mod names;
 pub mod open_files;
+#[cfg(feature = "shared")]
+pub mod secret_file;
 pub mod stamp;
 #[cfg(test)]
 pub mod statements;
 pub mod swap;
 pub mod thread;
+#[cfg(feature = "shared")]
+pub mod wake;
 mod walk;
 pub mod write_out;
 

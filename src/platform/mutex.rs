@@ -27,6 +27,17 @@ pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
+/// Locks a mutex by this moment; `None` if another thread holds it for longer. For locks that are held for milliseconds.
+pub fn lock_by<T: ?Sized>(mutex: &Mutex<T>, moment: Instant) -> Option<MutexGuard<'_, T>> {
+    loop {
+        let locked = try_lock(mutex);
+        if locked.is_some() || Instant::now() >= moment {
+            return locked;
+        }
+        std::thread::sleep(RETRY_INTERVAL);
+    }
+}
+
 /// Locks mutexes with a short timeout: enough for a reader to finish, but not for a holder that waits for another
 /// process. After a timeout, it does not wait again for a while.
 #[derive(Default)]

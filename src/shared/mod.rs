@@ -6,6 +6,10 @@
 //!
 //! [`SharedLog`] is the interface. PostgreSQL implements it, and a log in memory stands in for it in tests.
 
+pub mod memory;
+#[cfg(feature = "shared")]
+pub mod postgres;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -1,0 +1,38 @@
+//! Files with secrets that a person keeps.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+/// What a file with secrets holds.
+#[derive(Debug, PartialEq, Eq)]
+pub enum SecretFile {
+    /// Its content.
+    Content(Zeroizing<Vec<u8>>),
+    /// Other users can read or write it, so it keeps no secret. It was not read.
+    OpenToOthers,
+}
+
+/// Reads a file with secrets.
+///
+/// # Errors
+/// Errors of the operating system, and [`io::ErrorKind::InvalidInput`] if it is no regular file.
+pub fn read(path: &Path) -> io::Result<SecretFile> {
+    // A pipe is not opened, since that waits for a writer.
+    if !path.metadata()?.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    let mut file = File::open(path)?;
+    let facts = file.metadata()?;
+    if facts.mode() & 0o077 != 0 {
+        return Ok(SecretFile::OpenToOthers);
+    }
+    // With room for all of it, so that no copy is left behind as it grows.
+    let room = usize::try_from(facts.len()).unwrap_or(0).saturating_add(1);
+    let mut content = Zeroizing::new(Vec::with_capacity(room));
+    file.read_to_end(&mut content)?;
+    Ok(SecretFile::Content(content))
+}

@@ -1,0 +1,455 @@
+//! A log in memory, for tests and simulations: several hosts of one process share it. Its clock is given, and it can be
+//! away, silent, full of refusals, or restored from a backup.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use super::{
+    Entry, EntryKind, EntryName, HostId, LEASE, Lease, LogSummary, NewEntry, News, Position, SharedLog, ViewNumber,
+};
+use crate::error::{Error, Result, Status};
+use crate::platform::clock::Clock;
+use crate::platform::deadline::Deadline;
+use crate::platform::fork::{Release, hold};
+use crate::platform::mutex::lock;
+
+/// What is wrong with a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing.
+    #[default]
+    None,
+    /// Every call fails: it cannot be reached.
+    Away,
+    /// Every call fails as one that got no answer in time, and does so at once.
+    Silent,
+    /// Writes are refused, as by a replica.
+    ReadOnly,
+}
+
+/// A log in memory.
+pub struct MemoryLog {
+    clock: Arc<dyn Clock>,
+    lease: Duration,
+    shared: Mutex<Shared>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Shared {
+    trouble: Trouble,
+    views: BTreeMap<ViewNumber, MemoryView>,
+    /// The views before each of the last writes.
+    history: VecDeque<BTreeMap<ViewNumber, MemoryView>>,
+    /// How many of them are kept.
+    kept: usize,
+    /// Gives marks and fences, which no restored backup gives again.
+    counter: i64,
+    is_interrupted: bool,
+    is_waiting: bool,
+}
+
+#[derive(Clone, Default)]
+struct MemoryView {
+    server: String,
+    last: u64,
+    written_ms: Option<i64>,
+    entries: BTreeMap<EntryName, Stored>,
+    /// By the last number of each write.
+    marks: BTreeMap<u64, i64>,
+    delivered: HashMap<HostId, u64>,
+    /// Fence and end by name.
+    leases: HashMap<String, (i64, i64)>,
+    published: HashMap<String, i64>,
+    chunks: BTreeMap<(String, i64, u32), Arc<[u8]>>,
+}
+
+#[derive(Clone)]
+struct Stored {
+    number: u64,
+    host: HostId,
+    at_ms: i64,
+    body: Arc<[u8]>,
+}
+
+impl MemoryLog {
+    /// An empty log.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self {
+            clock,
+            lease: LEASE,
+            shared: Mutex::default(),
+            changed: Condvar::new(),
+        }
+    }
+
+    /// The same with leases of this length.
+    #[must_use]
+    pub fn with_lease(self, lease: Duration) -> Self {
+        Self { lease, ..self }
+    }
+
+    /// The same, for [`MemoryLog::lose_writes`] of at most so many writes.
+    #[must_use]
+    pub fn with_history(self, writes: usize) -> Self {
+        lock(&self.shared).kept = writes;
+        self
+    }
+
+    /// Sets what is wrong from now on.
+    pub fn set_trouble(&self, trouble: Trouble) {
+        lock(&self.shared).trouble = trouble;
+        self.changed.notify_all();
+    }
+
+    /// Loses the last writes of all views, or those that the history has: the log was restored from a backup.
+    pub fn lose_writes(&self, writes: usize) {
+        let mut shared = lock(&self.shared);
+        for _ in 0..writes {
+            if let Some(before) = shared.history.pop_back() {
+                shared.views = before;
+            }
+        }
+    }
+
+    fn reach(&self, is_write: bool) -> Result<MutexGuard<'_, Shared>> {
+        let shared = lock(&self.shared);
+        shared.trouble.check(is_write)?;
+        Ok(shared)
+    }
+
+    /// Changes a view, which is created if a restored log lacks it.
+    fn change<R>(&self, view: ViewNumber, change: impl FnOnce(&mut MemoryView, &mut i64, i64) -> R) -> Result<R> {
+        let mut shared = self.reach(true)?;
+        let now_ms = self.clock.now_ms();
+        if shared.kept > 0 {
+            let before = shared.views.clone();
+            shared.history.push_back(before);
+            if shared.history.len() > shared.kept {
+                shared.history.pop_front();
+            }
+        }
+        let Shared { views, counter, .. } = &mut *shared;
+        let changed = change(views.entry(view).or_default(), counter, now_ms);
+        self.changed.notify_all();
+        Ok(changed)
+    }
+}
+
+impl Trouble {
+    fn check(self, is_write: bool) -> Result<()> {
+        let (status, text) = match self {
+            Self::Away => (Status::Connect, "is away"),
+            Self::Silent => (Status::Timeout, "is silent"),
+            Self::ReadOnly if is_write => (Status::ServerError, "is read-only"),
+            Self::None | Self::ReadOnly => return Ok(()),
+        };
+        Err(Error::new(status, format!("the shared log memory: {text}")))
+    }
+}
+
+impl MemoryView {
+    /// Returns whether no other holder has a newer lease.
+    fn holds(&self, lease: &Lease) -> bool {
+        self.leases
+            .get(&lease.what)
+            .is_some_and(|(fence, _)| *fence == lease.fence)
+    }
+
+    fn write<'e>(&mut self, host: HostId, entries: impl Iterator<Item = &'e NewEntry>, counter: &mut i64, now_ms: i64) {
+        let before = self.last;
+        for entry in entries {
+            self.last += 1;
+            if entry.name.kind == EntryKind::InvalidLibrary {
+                use EntryKind::{InvalidItem, InvalidPath, Match, Search};
+                let is_void = |name: &EntryName| {
+                    name.library == entry.name.library && [Match, InvalidItem, InvalidPath, Search].contains(&name.kind)
+                };
+                self.entries.retain(|name, _| !is_void(name));
+            }
+            let stored = Stored {
+                number: self.last,
+                host,
+                at_ms: now_ms,
+                body: entry.body.as_slice().into(),
+            };
+            self.entries.insert(entry.name.clone(), stored);
+        }
+        if self.last > before {
+            *counter += 1;
+            self.marks.insert(self.last, *counter);
+            self.written_ms = Some(now_ms);
+        }
+    }
+
+    /// The mark of the write that has a number.
+    fn mark(&self, number: u64) -> Option<i64> {
+        self.marks.range(number..).next().map(|(_, mark)| *mark)
+    }
+}
+
+fn entry(name: &EntryName, stored: &Stored, now_ms: i64) -> Entry {
+    Entry {
+        name: name.clone(),
+        body: stored.body.to_vec(),
+        number: stored.number,
+        host: stored.host,
+        age: age(stored.at_ms, now_ms),
+    }
+}
+
+fn age(at_ms: i64, now_ms: i64) -> Duration {
+    Duration::from_millis(u64::try_from(now_ms - at_ms).unwrap_or(0))
+}
+
+impl SharedLog for MemoryLog {
+    fn name(&self) -> &'static str {
+        "memory"
+    }
+
+    fn secret(&self, _: Deadline) -> Result<[u8; 32]> {
+        self.reach(false).map(|_| [7; 32])
+    }
+
+    fn view(&self, server: &str, viewer: &[u8], _: Deadline) -> Result<ViewNumber> {
+        let hash = xxh3_64_with_seed(server.as_bytes(), xxh3_64_with_seed(viewer, 0));
+        let view = ViewNumber((hash >> 1).cast_signed());
+        let mut shared = self.reach(false)?;
+        if !shared.views.contains_key(&view) {
+            shared.trouble.check(true)?;
+        }
+        shared.views.entry(view).or_default().server = server.into();
+        Ok(view)
+    }
+
+    fn read(&self, view: ViewNumber, after: Position, limit: usize, _: Deadline) -> Result<News> {
+        let shared = self.reach(false)?;
+        let Some(view) = shared.views.get(&view) else {
+            return Ok(News {
+                from_start: after.number > 0,
+                ..News::default()
+            });
+        };
+        let is_known = after.number <= view.last && view.mark(after.number) == Some(after.mark);
+        let begin = if is_known { after.number } else { 0 };
+        let mut found: Vec<_> = view
+            .entries
+            .iter()
+            .filter(|(_, stored)| stored.number > begin)
+            .collect();
+        found.sort_by_key(|(_, stored)| stored.number);
+        let more = found.len() > limit.max(1);
+        found.truncate(limit.max(1));
+        let number = found.last().filter(|_| more).map_or(view.last, |(_, last)| last.number);
+        let now_ms = self.clock.now_ms();
+        Ok(News {
+            entries: found.iter().map(|(name, stored)| entry(name, stored, now_ms)).collect(),
+            position: Position {
+                number,
+                mark: view.mark(number).unwrap_or(0),
+            },
+            more,
+            from_start: begin != after.number,
+        })
+    }
+
+    fn find(&self, view: ViewNumber, names: &[EntryName], _: Deadline) -> Result<Vec<Entry>> {
+        let shared = self.reach(false)?;
+        let now_ms = self.clock.now_ms();
+        let found = |name| Some(entry(name, shared.views.get(&view)?.entries.get(name)?, now_ms));
+        Ok(names.iter().filter_map(found).collect())
+    }
+
+    fn append(
+        &self,
+        view: ViewNumber,
+        host: HostId,
+        entries: &[NewEntry],
+        lease: Option<&Lease>,
+        _: Deadline,
+    ) -> Result<bool> {
+        self.change(view, |view, counter, now_ms| {
+            let may = lease.is_none_or(|lease| view.holds(lease));
+            if may {
+                view.write(host, entries.iter(), counter, now_ms);
+            }
+            may
+        })
+    }
+
+    fn deliver(&self, view: ViewNumber, host: HostId, entries: &[(u64, NewEntry)], _: Deadline) -> Result<u64> {
+        self.change(view, |view, counter, now_ms| {
+            let upto = view.delivered.get(&host).copied().unwrap_or(0);
+            let new = entries.iter().filter(|(number, _)| *number > upto);
+            view.write(host, new.map(|(_, entry)| entry), counter, now_ms);
+            let last = entries.last().map_or(upto, |(number, _)| upto.max(*number));
+            view.delivered.insert(host, last);
+            last
+        })
+    }
+
+    fn lease(&self, view: ViewNumber, what: &str, _: Deadline) -> Result<Option<Lease>> {
+        let lifetime = milliseconds(self.lease);
+        self.change(view, |memory, counter, now_ms| {
+            let until = memory.leases.get(what).map_or(i64::MIN, |(_, until)| *until);
+            // A clock that was set back ends a lease too.
+            if until > now_ms && until <= now_ms + lifetime {
+                return None;
+            }
+            *counter += 1;
+            memory.leases.insert(what.into(), (*counter, now_ms + lifetime));
+            Some(Lease {
+                view,
+                what: what.into(),
+                fence: *counter,
+            })
+        })
+    }
+
+    fn renew(&self, lease: &Lease, _: Deadline) -> Result<bool> {
+        self.set_lease_time(lease, milliseconds(self.lease))
+    }
+
+    fn release(&self, lease: &Lease, _: Deadline) -> Result<()> {
+        self.set_lease_time(lease, 0).map(|_| ())
+    }
+
+    fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], _: Deadline) -> Result<bool> {
+        self.change(lease.view, |view, _, _| {
+            let may = view.holds(lease);
+            if may {
+                view.chunks.insert((library.into(), lease.fence, number), body.into());
+            }
+            may
+        })
+    }
+
+    fn publish_listing(
+        &self,
+        lease: &Lease,
+        host: HostId,
+        head: &NewEntry,
+        included: u64,
+        _: Deadline,
+    ) -> Result<bool> {
+        let library = &head.name.library;
+        self.change(lease.view, |view, counter, now_ms| {
+            if !view.holds(lease) {
+                return false;
+            }
+            view.write(host, std::iter::once(head), counter, now_ms);
+            view.published.insert(library.clone(), lease.fence);
+            view.chunks
+                .retain(|(of, listing, _), _| of != library || *listing == lease.fence);
+            view.entries.retain(|name, stored| {
+                name.kind != EntryKind::Item || name.library != *library || stored.number > included
+            });
+            true
+        })
+    }
+
+    fn chunk(
+        &self,
+        view: ViewNumber,
+        library: &str,
+        listing: i64,
+        number: u32,
+        _: Deadline,
+    ) -> Result<Option<Vec<u8>>> {
+        let shared = self.reach(false)?;
+        let published = shared
+            .views
+            .get(&view)
+            .filter(|view| view.published.get(library) == Some(&listing));
+        let chunk = published.and_then(|view| view.chunks.get(&(library.into(), listing, number)));
+        Ok(chunk.map(|chunk| chunk.to_vec()))
+    }
+
+    fn wait(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool> {
+        let until = Instant::now() + time;
+        let mut shared = self.reach(false)?;
+        shared.is_waiting = true;
+        let outcome = loop {
+            if std::mem::take(&mut shared.is_interrupted) {
+                break Ok(false);
+            }
+            if let Err(error) = shared.trouble.check(false) {
+                break Err(error);
+            }
+            if shared.views.get(&view).map_or(0, |view| view.last) != number {
+                break Ok(true);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                break Ok(false);
+            }
+            let woken = self.changed.wait_timeout(shared, left);
+            shared = woken.unwrap_or_else(PoisonError::into_inner).0;
+        };
+        shared.is_waiting = false;
+        outcome
+    }
+
+    fn interrupt(&self) {
+        lock(&self.shared).is_interrupted = true;
+        self.changed.notify_all();
+    }
+
+    fn summary(&self, _: Deadline) -> Result<Vec<LogSummary>> {
+        let shared = self.reach(false)?;
+        let now_ms = self.clock.now_ms();
+        let summary = shared.views.values().map(|view| {
+            let mut entries = BTreeMap::new();
+            for name in view.entries.keys() {
+                *entries.entry(name.kind).or_default() += 1;
+            }
+            let chunks = view.chunks.values().map(|chunk| chunk.len());
+            let bodies = view.entries.values().map(|stored| stored.body.len());
+            LogSummary {
+                server: view.server.clone(),
+                last: view.last,
+                age: view.written_ms.map(|at_ms| age(at_ms, now_ms)),
+                entries: entries.into_iter().collect(),
+                hosts: view.delivered.values().filter(|number| **number > 0).count() as u64,
+                bytes: chunks.chain(bodies).sum::<usize>() as u64,
+            }
+        });
+        Ok(summary.collect())
+    }
+
+    fn clear(&self, _: Deadline) -> Result<()> {
+        self.reach(true)?.views.clear();
+        self.changed.notify_all();
+        Ok(())
+    }
+
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        {
+            let mut shared = lock(&self.shared);
+            shared.is_interrupted |= shared.is_waiting;
+            self.changed.notify_all();
+        }
+        vec![Box::new(hold(&self, |log| &log.shared))]
+    }
+}
+
+impl MemoryLog {
+    /// Lets a lease end so many milliseconds from now, if nobody took it.
+    fn set_lease_time(&self, lease: &Lease, milliseconds: i64) -> Result<bool> {
+        self.change(lease.view, |view, _, now_ms| match view.leases.get_mut(&lease.what) {
+            Some((fence, until)) if *fence == lease.fence => {
+                *until = now_ms + milliseconds;
+                true
+            }
+            _ => false,
+        })
+    }
+}
+
+fn milliseconds(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,278 @@
+//! The address of a log, such as `postgresql://user@host/database?sslmode=require`. It is that of libpq, with fewer
+//! parameters, and without a password, since addresses end in logs and in lists of processes.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use percent_encoding::percent_decode_str;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result, Status, refuse};
+
+/// A valid address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The role.
+    pub user: String,
+    /// The database.
+    pub database: String,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// The port; part of the file's name for a Unix socket.
+    pub port: u16,
+    /// How the connection is protected.
+    pub sslmode: SslMode,
+    /// A PEM file with the trusted authorities; `None` for those of the system.
+    pub sslrootcert: Option<PathBuf>,
+    /// The longest time for a connection, instead of the default.
+    pub connect_timeout: Option<Duration>,
+    /// What `pg_stat_activity` shows.
+    pub application_name: String,
+    /// `PGPASSWORD`.
+    pub password: Option<Password>,
+    /// The file with passwords.
+    pub passfile: Option<PathBuf>,
+}
+
+/// Where `PostgreSQL` listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// A host name or an IP address.
+    Tcp(String),
+    /// The folder of a Unix socket.
+    Unix(PathBuf),
+}
+
+/// How a connection is protected, in libpq's terms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SslMode {
+    /// Without TLS.
+    Disable,
+    /// TLS if the server has it. Nothing is verified.
+    Prefer,
+    /// TLS. Nothing is verified, unless `sslrootcert` is given: then this is [`SslMode::VerifyCa`], as in libpq.
+    Require,
+    /// TLS, with a certificate of a known authority for whatever host.
+    VerifyCa,
+    /// TLS, with a certificate of a known authority for this host.
+    VerifyFull,
+}
+
+/// A password, which is never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Password(Zeroizing<String>);
+
+impl Password {
+    /// Keeps a password.
+    #[must_use]
+    pub fn new(password: impl Into<String>) -> Self {
+        Self(Zeroizing::new(password.into()))
+    }
+
+    /// The password itself.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Password {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Password(…)")
+    }
+}
+
+/// For people: without a password, which an address never has, and without parameters.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (user, database) = (&self.user, &self.database);
+        let port = (self.port != DEFAULT_PORT).then(|| format!(":{}", self.port));
+        let port = port.unwrap_or_default();
+        match &self.endpoint {
+            Endpoint::Tcp(host) if host.contains(':') => write!(f, "postgresql://{user}@[{host}]{port}/{database}"),
+            Endpoint::Tcp(host) => write!(f, "postgresql://{user}@{host}{port}/{database}"),
+            Endpoint::Unix(folder) => write!(f, "postgresql://{user}@{port}/{database}?host={}", folder.display()),
+        }
+    }
+}
+
+const DEFAULT_PORT: u16 = 5432;
+
+/// What an address looks like, for errors.
+const EXAMPLE: &str = "postgresql://user@host/database";
+
+/// Parses and validates an address. Nothing is read but `environment`, which gives the variables of the process.
+///
+/// # Errors
+/// [`Status::InvalidArgument`] with the part that is wrong and the remedy. No text has a password.
+pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Result<Address> {
+    let environment = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let Some(rest) = ["postgresql://", "postgres://"]
+        .iter()
+        .find_map(|scheme| address.strip_prefix(scheme))
+    else {
+        return refuse(format!("the address of the shared log must look like {EXAMPLE}"));
+    };
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let (authority, database) = rest.split_once('/').unwrap_or((rest, ""));
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if user.contains(':') {
+        return refuse_password();
+    }
+    let (host, port) = split_port(host)?;
+    let mut address = Address {
+        user: decoded("the user", user)?,
+        database: decoded("the database", database)?,
+        endpoint: endpoint(decoded("the host", host)?),
+        port: port.map_or(Ok(DEFAULT_PORT), parse_port)?,
+        sslmode: SslMode::VerifyFull,
+        sslrootcert: None,
+        connect_timeout: None,
+        application_name: "plexindex".into(),
+        password: environment("PGPASSWORD").map(Password::new),
+        passfile: environment("PGPASSFILE")
+            .map(PathBuf::from)
+            .or_else(|| environment("HOME").map(|home| Path::new(&home).join(".pgpass"))),
+    };
+    let mut sslrootcert = None;
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+        let value = decoded(name, value)?;
+        match name {
+            "host" => address.endpoint = endpoint(value),
+            "port" => address.port = parse_port(&value)?,
+            "sslmode" => address.sslmode = parse_sslmode(&value)?,
+            "sslrootcert" => sslrootcert = Some(value),
+            "passfile" => address.passfile = Some(value.into()),
+            "application_name" => address.application_name = value,
+            "connect_timeout" => address.connect_timeout = Some(parse_seconds(&value)?),
+            "password" => return refuse_password(),
+            _ => {
+                return refuse(format!(
+                    "the shared log has no parameter {:?}: there are host, port, sslmode, sslrootcert, passfile, \
+                     connect_timeout and application_name",
+                    crate::error::abridged(name.as_bytes())
+                ));
+            }
+        }
+    }
+    if address.user.is_empty() {
+        let names = ["PGUSER", "USER", "LOGNAME"];
+        address.user = names.iter().find_map(|name| environment(name)).unwrap_or_default();
+    }
+    if address.user.is_empty() {
+        return refuse(format!("the address of the shared log names no user: write {EXAMPLE}"));
+    }
+    if address.database.is_empty() {
+        address.database.clone_from(&address.user);
+    }
+    if address.endpoint == Endpoint::Tcp(String::new()) {
+        return refuse(format!(
+            "the address of the shared log names no host: write {EXAMPLE}, or postgresql://user@/database?host=/run/\
+             postgresql for a Unix socket"
+        ));
+    }
+    let texts = [&address.user, &address.database, &address.application_name];
+    if texts.iter().any(|text| text.contains('\0')) {
+        return refuse("the address of the shared log contains %00");
+    }
+    set_authorities(&mut address, sslrootcert.as_deref())?;
+    Ok(address)
+}
+
+fn refuse_password<T>() -> Result<T> {
+    refuse(
+        "the address of the shared log contains a password, and addresses end in logs and lists of processes: put the \
+         password into PGPASSWORD or a passfile (~/.pgpass)",
+    )
+}
+
+fn decoded(what: &str, value: &str) -> Result<String> {
+    match percent_decode_str(value).decode_utf8() {
+        Ok(value) => Ok(Cow::into_owned(value)),
+        Err(_) => refuse(format!("{what} in the address of the shared log is no UTF-8")),
+    }
+}
+
+/// A host that begins with `/` is the folder of a Unix socket, as in libpq.
+fn endpoint(host: String) -> Endpoint {
+    if host.starts_with('/') {
+        return Endpoint::Unix(host.into());
+    }
+    Endpoint::Tcp(host)
+}
+
+/// Splits the port off, and the brackets of an IPv6 address.
+fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
+    if host.contains(',') {
+        return refuse("the address of the shared log names several hosts: name one");
+    }
+    if let Some(rest) = host.strip_prefix('[') {
+        return match rest.split_once(']') {
+            Some((host, "")) => Ok((host, None)),
+            Some((host, rest)) if rest.starts_with(':') => Ok((host, rest.get(1..))),
+            _ => refuse("the host in the address of the shared log begins with [ and is no IPv6 address"),
+        };
+    }
+    match host.rsplit_once(':') {
+        Some((rest, _)) if rest.contains(':') => {
+            refuse("the host in the address of the shared log is an IPv6 address: write it in brackets, [::1]")
+        }
+        Some((host, port)) => Ok((host, Some(port))),
+        None => Ok((host, None)),
+    }
+}
+
+fn parse_port(port: &str) -> Result<u16> {
+    match port.parse() {
+        Ok(0) | Err(_) => refuse("the port in the address of the shared log is no number from 1 to 65535"),
+        Ok(port) => Ok(port),
+    }
+}
+
+fn parse_seconds(seconds: &str) -> Result<Duration> {
+    match seconds.parse() {
+        Ok(0) | Err(_) => refuse("connect_timeout of the shared log is no number of seconds from 1 on"),
+        Ok(seconds) => Ok(Duration::from_secs(u32::into(seconds))),
+    }
+}
+
+fn parse_sslmode(mode: &str) -> Result<SslMode> {
+    Ok(match mode {
+        "disable" => SslMode::Disable,
+        "prefer" => SslMode::Prefer,
+        "require" => SslMode::Require,
+        "verify-ca" => SslMode::VerifyCa,
+        "verify-full" => SslMode::VerifyFull,
+        _ => return refuse("sslmode of the shared log must be disable, prefer, require, verify-ca or verify-full"),
+    })
+}
+
+/// Sets which authorities are trusted, and what that means for the mode.
+fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<()> {
+    if let Endpoint::Unix(_) = address.endpoint {
+        address.sslmode = SslMode::Disable; // nobody can listen on a socket in between
+    }
+    match sslrootcert {
+        Some("") => return refuse("sslrootcert of the shared log is empty: name a PEM file, or system"),
+        Some("system") if [SslMode::Prefer, SslMode::Require].contains(&address.sslmode) => {
+            return refuse("sslrootcert=system of the shared log needs sslmode=verify-full");
+        }
+        Some("system") | None => {}
+        Some(file) => address.sslrootcert = Some(file.into()),
+    }
+    match address.sslmode {
+        SslMode::VerifyCa if address.sslrootcert.is_none() => Err(Error::new(
+            Status::InvalidArgument,
+            "sslmode=verify-ca of the shared log needs sslrootcert=FILE, since anyone gets a certificate of a public \
+             authority; or use sslmode=verify-full",
+        )),
+        SslMode::Require if address.sslrootcert.is_some() => {
+            address.sslmode = SslMode::VerifyCa;
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}

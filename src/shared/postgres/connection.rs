@@ -1,0 +1,234 @@
+//! A connection to `PostgreSQL`. Its runtime runs within calls only, on the thread that calls: it starts no thread.
+//!
+//! A runtime and TLS leave values with destructors in the thread that uses them or drops them. So connections are used
+//! and dropped on threads of the library only.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use rustls::ClientConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::runtime::{Builder, Runtime};
+use tokio::time::{sleep_until, timeout};
+use tokio_postgres::{AsyncMessage, Client, Connection, config};
+
+use super::address::{Address, Endpoint, SslMode};
+use super::failure::Failure;
+use super::tls::{Encrypted, Handshake};
+use crate::platform::deadline::Deadline;
+use crate::platform::wake::WakeSocket;
+
+/// How long things may take if a call has no deadline.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// Making a connection, before the first byte.
+    pub connect: Duration,
+    /// Silence of the server.
+    pub silence: Duration,
+}
+
+/// A socket of either kind.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
+
+type BoxedSocket = Box<dyn Socket>;
+
+/// A connection.
+pub struct Link {
+    // Dropped before the runtime, which its socket is registered with.
+    connection: Connection<BoxedSocket, Encrypted<BoxedSocket>>,
+    client: Client,
+    /// The last number of each view that the server notified of.
+    notified: HashMap<i64, u64>,
+    runtime: Runtime,
+}
+
+/// Why a wait ended.
+pub enum Woken {
+    /// There may be new entries.
+    Notified,
+    /// The time is over.
+    TimedOut,
+    /// Another thread ended it.
+    Interrupted,
+}
+
+impl Link {
+    /// Connects.
+    pub fn open(
+        address: &Address,
+        tls: Option<Arc<ClientConfig>>,
+        patience: Patience,
+        deadline: Deadline,
+    ) -> Result<Self, Failure> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let time = deadline.wait(address.connect_timeout.unwrap_or(patience.connect));
+        let until = Instant::now() + time;
+        let (host, socket) = match &address.endpoint {
+            Endpoint::Tcp(host) => {
+                let found = resolve(host, address.port)?;
+                (host.clone(), runtime.block_on(connect_tcp(&found, until))?)
+            }
+            Endpoint::Unix(folder) => {
+                let path = folder.join(format!(".s.PGSQL.{}", address.port));
+                let connect = async { timeout(time, UnixStream::connect(path)).await };
+                let socket: BoxedSocket = Box::new(runtime.block_on(connect)??);
+                (String::new(), socket)
+            }
+        };
+        let mut settings = config::Config::new();
+        settings
+            .user(&address.user)
+            .dbname(&address.database)
+            .application_name(&address.application_name)
+            .ssl_mode(match address.sslmode {
+                SslMode::Disable => config::SslMode::Disable,
+                SslMode::Prefer => config::SslMode::Prefer,
+                SslMode::Require | SslMode::VerifyCa | SslMode::VerifyFull => config::SslMode::Require,
+            });
+        if let Some(password) = address.password.clone().or_else(|| super::passfile::read(address)) {
+            settings.password(password.reveal());
+        }
+        let handshake = settings.connect_raw(socket, Handshake { config: tls, host });
+        let (client, connection) = runtime.block_on(within(patience.silence, deadline, handshake))??;
+        Ok(Self {
+            connection,
+            client,
+            notified: HashMap::new(),
+            runtime,
+        })
+    }
+
+    /// Runs statements.
+    pub fn run<R>(
+        &mut self,
+        silence: Duration,
+        deadline: Deadline,
+        work: impl AsyncFnOnce(&Client) -> Result<R, tokio_postgres::Error>,
+    ) -> Result<R, Failure> {
+        let Self {
+            connection,
+            client,
+            notified,
+            runtime,
+        } = self;
+        let work = async {
+            let mut work = pin!(work(client));
+            poll_fn(|cx| {
+                let ended = drive(connection, notified, cx);
+                match (work.as_mut().poll(cx), ended) {
+                    (Poll::Ready(Ok(result)), _) => Poll::Ready(Ok(result)),
+                    // The server's last words say more than that the connection is closed.
+                    (_, Poll::Ready(failure)) => Poll::Ready(Err(failure)),
+                    (Poll::Ready(Err(error)), Poll::Pending) => Poll::Ready(Err(error.into())),
+                    (Poll::Pending, Poll::Pending) => Poll::Pending,
+                }
+            })
+            .await
+        };
+        runtime.block_on(within(silence, deadline, work))?
+    }
+
+    /// Waits until the server notifies of a greater number of this view, or until `wake` is readable.
+    pub fn wait(&mut self, view: i64, number: u64, until: Instant, wake: WakeSocket) -> Result<Woken, Failure> {
+        let Self {
+            connection,
+            notified,
+            runtime,
+            ..
+        } = self;
+        runtime.block_on(async {
+            let wake = UnixStream::from_std(wake)?;
+            let mut sleep = pin!(sleep_until(until.into()));
+            poll_fn(|cx| {
+                let ended = drive(connection, notified, cx);
+                // It is forgotten, since numbers begin anew when the log is cleared.
+                if notified.remove(&view).is_some_and(|last| last > number) {
+                    return Poll::Ready(Ok(Woken::Notified));
+                }
+                if let Poll::Ready(failure) = ended {
+                    return Poll::Ready(Err(failure));
+                }
+                if wake.poll_read_ready(cx).is_ready() {
+                    return Poll::Ready(Ok(Woken::Interrupted));
+                }
+                sleep.as_mut().poll(cx).map(|()| Ok(Woken::TimedOut))
+            })
+            .await
+        })
+    }
+}
+
+/// Reads and writes what can be read and written now. Ready only when the connection has ended.
+fn drive(
+    connection: &mut Connection<BoxedSocket, Encrypted<BoxedSocket>>,
+    notified: &mut HashMap<i64, u64>,
+    cx: &mut Context<'_>,
+) -> Poll<Failure> {
+    loop {
+        match ready!(connection.poll_message(cx)) {
+            Some(Ok(AsyncMessage::Notification(message))) => {
+                let mut words = message.payload().split(' ');
+                let mut next = || words.next()?.parse().ok();
+                if let (Some(view), Some(number)) = (next(), next()) {
+                    notified.insert(view, u64::try_from(number).unwrap_or(0));
+                }
+            }
+            Some(Ok(AsyncMessage::Notice(notice))) => log::debug!("PostgreSQL says: {}", notice.message()),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Poll::Ready(error.into()),
+            None => return Poll::Ready(Failure::Closed),
+        }
+    }
+}
+
+/// Runs a future until the deadline, and as long as there is no silence.
+async fn within<R>(silence: Duration, deadline: Deadline, work: impl Future<Output = R>) -> Result<R, Failure> {
+    let until = || (Instant::now() + deadline.wait(silence)).into();
+    let (mut work, mut sleep) = (pin!(work), pin!(sleep_until(until())));
+    poll_fn(|cx| {
+        if let Poll::Ready(result) = work.as_mut().poll(cx) {
+            return Poll::Ready(Ok(result));
+        }
+        if sleep.is_elapsed() {
+            return Poll::Ready(Err(Failure::Silent));
+        }
+        // The socket woke it.
+        sleep.as_mut().reset(until());
+        Pin::new(&mut sleep).as_mut().poll(cx).map(|()| Err(Failure::Silent))
+    })
+    .await
+}
+
+fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
+    match (host, port).to_socket_addrs() {
+        Ok(found) if found.len() > 0 => Ok(found.collect()),
+        Ok(_) => Err(Failure::NoSuchHost(None)),
+        Err(error) => Err(Failure::NoSuchHost(Some(error))),
+    }
+}
+
+/// Connects to the first address that answers.
+async fn connect_tcp(addresses: &[SocketAddr], until: Instant) -> Result<BoxedSocket, Failure> {
+    let mut failure = Failure::Silent;
+    for (at, address) in addresses.iter().enumerate() {
+        let left = until.saturating_duration_since(Instant::now());
+        let share = left / u32::try_from(addresses.len() - at).unwrap_or(u32::MAX);
+        match timeout(share, TcpStream::connect(address)).await {
+            Ok(Ok(socket)) => {
+                socket.set_nodelay(true)?;
+                return Ok(Box::new(socket));
+            }
+            Ok(Err(error)) => failure = error.into(),
+            Err(elapsed) => failure = elapsed.into(),
+        }
+    }
+    Err(failure)
+}

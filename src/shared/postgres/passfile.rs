@@ -1,0 +1,73 @@
+//! The file with passwords, in libpq's format: `host:port:database:user:password` on each line, `*` for any value, and
+//! a backslash before `:` and `\` in a value.
+
+use std::path::Path;
+
+use super::address::{Address, Endpoint, Password};
+use crate::platform::secret_file::{self, SecretFile};
+
+/// Folders of sockets that a passfile calls `localhost`.
+const DEFAULT_FOLDERS: [&str; 3] = ["/run/postgresql", "/var/run/postgresql", "/tmp"];
+
+/// The password for this address in its passfile; `None` if there is none. A file that others can read is ignored with
+/// a warning, as libpq does.
+pub fn read(address: &Address) -> Option<Password> {
+    let path = address.passfile.as_deref()?;
+    match secret_file::read(path).ok()? {
+        SecretFile::Content(text) => find(&String::from_utf8_lossy(&text), address),
+        SecretFile::OpenToOthers => {
+            let path = path.display();
+            log::warn!("the passfile {path} is ignored, because others can read it: run chmod 600 on it");
+            None
+        }
+    }
+}
+
+/// The password of the first line that matches.
+fn find(text: &str, address: &Address) -> Option<Password> {
+    let port = address.port.to_string();
+    let folder;
+    let host = match &address.endpoint {
+        Endpoint::Tcp(host) => host,
+        Endpoint::Unix(path) if DEFAULT_FOLDERS.iter().any(|one| path == Path::new(one)) => "localhost",
+        Endpoint::Unix(path) => {
+            folder = path.to_string_lossy();
+            &*folder
+        }
+    };
+    let wanted = [host, &port, &address.database, &address.user];
+    text.lines()
+        .filter(|line| !line.starts_with('#'))
+        .find_map(|line| password_for(line, &wanted))
+}
+
+/// The password of a line if its first four values match.
+fn password_for(line: &str, wanted: &[&str; 4]) -> Option<Password> {
+    let mut rest = line;
+    for wanted in wanted {
+        let (value, is_escaped, after) = next_value(rest);
+        if (value != "*" || is_escaped) && value != *wanted {
+            return None;
+        }
+        rest = after?;
+    }
+    let (password, _, _) = next_value(rest);
+    (!password.is_empty()).then(|| Password::new(password))
+}
+
+/// A value without its escapes, whether it had some, and what follows its colon.
+fn next_value(text: &str) -> (String, bool, Option<&str>) {
+    let (mut value, mut is_escaped) = (String::new(), false);
+    let mut characters = text.char_indices();
+    while let Some((at, character)) = characters.next() {
+        match character {
+            ':' => return (value, is_escaped, text.get(at + 1..)),
+            '\\' => {
+                is_escaped = true;
+                value.push(characters.next().map_or('\\', |(_, next)| next));
+            }
+            _ => value.push(character),
+        }
+    }
+    (value, is_escaped, None)
+}

@@ -1,0 +1,78 @@
+//! The tables: their version, and how they are made.
+
+use std::time::Duration;
+
+use super::connection::Link;
+use super::failure::{Failure, GRANT};
+use crate::error::{Error, Status};
+use crate::platform::deadline::Deadline;
+
+/// The version of the tables. A log with a greater one is refused.
+const VERSION: i32 = 1;
+/// Makes version 1.
+const SCHEMA: &str = include_str!("schema.sql");
+/// The code of `PostgreSQL` with which functions refuse a view that they do not know.
+pub const NO_VIEW: &str = "PX001";
+
+/// Returns whether the tables are there; `false` if there are none.
+///
+/// # Errors
+/// Those of a newer version among others.
+pub fn is_current(link: &mut Link, silence: Duration, deadline: Deadline) -> Result<bool, Failure> {
+    let version = link.run(silence, deadline, async |client| {
+        let rows = client.query_typed("SELECT version FROM plexindex.meta", &[]).await?;
+        Ok(rows.first().map(|row| row.get::<_, i32>(0)))
+    });
+    match version {
+        Ok(Some(VERSION)) => Ok(true),
+        Ok(Some(version)) => {
+            let text = format!(
+                "the shared log has tables of version {version}, and this plexindex knows version {VERSION}: install \
+                 the newer plexindex on this host too"
+            );
+            Err(Error::new(Status::ServerError, text).into())
+        }
+        Ok(None) => Ok(false),
+        Err(failure) if failure.has_code("42P01") || failure.has_code("3F000") => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Makes the tables if there are none. A lock lets one host do so at a time. Returns what was done.
+///
+/// # Errors
+/// [`Status::Forbidden`] if the role may not, among others.
+pub fn ensure(link: &mut Link, silence: Duration, deadline: Deadline) -> Result<&'static str, Failure> {
+    // The lock is that of the transaction, since a pooler may give each transaction another session.
+    let is_there = link.run(silence, deadline, async |client| {
+        client
+            .batch_execute("BEGIN; SELECT pg_advisory_xact_lock(x'706c6578696e6478'::bigint)")
+            .await?;
+        let statement = "SELECT to_regclass('plexindex.meta') IS NOT NULL";
+        Ok(client.query_typed_one(statement, &[]).await?.get::<_, bool>(0))
+    })?;
+    if is_there {
+        link.run(silence, deadline, async |client| client.batch_execute("COMMIT").await)?;
+        is_current(link, silence, deadline)?;
+        return Ok("the tables are there");
+    }
+    let made = link.run(silence, deadline, async |client| {
+        client.batch_execute(SCHEMA).await?;
+        client.batch_execute("COMMIT").await
+    });
+    let Err(failure) = made else {
+        return Ok("the tables were made");
+    };
+    if failure.leaves_connection() {
+        link.run(silence, deadline, async |client| client.batch_execute("ROLLBACK").await)?;
+    }
+    if failure.has_code("42501") {
+        let text = format!(
+            "the shared log has no tables yet, and this role may not make them: run plexindex shared init once as a \
+             role that may create a schema in this database, and let it run {GRANT} this role; GRANT SELECT, INSERT, \
+             UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO this role"
+        );
+        return Err(Error::new(Status::Forbidden, text).into());
+    }
+    Err(failure)
+}

@@ -1,0 +1,199 @@
+-- The log of plexindex, version 1. Everything is in the schema plexindex. Calls are functions, so that each is one
+-- transaction of one round trip. They run with the rights of the caller, who needs USAGE of the schema and SELECT,
+-- INSERT, UPDATE and DELETE of its tables. All times are the server's.
+--
+-- Order of locks: a lease or a row of delivered, then the view.
+
+CREATE SCHEMA IF NOT EXISTS plexindex;
+
+CREATE TABLE plexindex.meta (
+    version int NOT NULL,
+    secret bytea NOT NULL -- key of the hashes of tokens
+);
+INSERT INTO plexindex.meta
+    SELECT 1, decode(replace(gen_random_uuid()::text || gen_random_uuid()::text, '-', ''), 'hex');
+
+-- Each server as each user sees it. The key is a hash of both: a view that a restored backup lacks gets it again, and
+-- no other view ever has it.
+CREATE TABLE plexindex.views (
+    view bigint PRIMARY KEY,
+    server text NOT NULL,
+    viewer bytea NOT NULL,
+    number bigint NOT NULL DEFAULT 0, -- of the last entry
+    written timestamptz
+);
+
+-- The number of entries is that of their write: gapless and ascending in the order of commits, since a write locks the
+-- row of its view. Keys are indexed by their hash, because an index holds no value of 8 KiB.
+CREATE TABLE plexindex.entries (
+    view bigint NOT NULL,
+    kind smallint NOT NULL,
+    library text NOT NULL,
+    key bytea NOT NULL,
+    number bigint NOT NULL,
+    host bigint NOT NULL,
+    at timestamptz NOT NULL,
+    body bytea NOT NULL
+);
+CREATE UNIQUE INDEX entries_name ON plexindex.entries (view, kind, library, sha256(key));
+CREATE UNIQUE INDEX entries_number ON plexindex.entries (view, number);
+
+-- A random mark for each write, under the number of its last entry.
+CREATE TABLE plexindex.marks (view bigint, number bigint, mark bigint NOT NULL, PRIMARY KEY (view, number));
+
+-- The last write that each host numbered itself.
+CREATE TABLE plexindex.delivered (
+    view bigint, host bigint, number bigint NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (view, host)
+);
+
+-- Who may ask the server for what.
+CREATE TABLE plexindex.leases (
+    view bigint, what text, fence bigint NOT NULL, until timestamptz NOT NULL, PRIMARY KEY (view, what)
+);
+
+-- Listings in chunks. Of a library, only the listing in published is read.
+CREATE TABLE plexindex.published (view bigint, library text, listing bigint NOT NULL, PRIMARY KEY (view, library));
+CREATE TABLE plexindex.chunks (
+    view bigint, library text, listing bigint, number bigint, body bytea NOT NULL,
+    PRIMARY KEY (view, library, listing, number)
+);
+ALTER TABLE plexindex.chunks ALTER body SET STORAGE EXTERNAL; -- bodies are compressed already
+
+-- The number of a view. A read-only role gets it too.
+CREATE FUNCTION plexindex.view(a_server text, a_viewer bytea) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    hash text := encode(sha256(sha256(convert_to(a_server, 'UTF8')) || a_viewer), 'hex');
+    id bigint := ('x' || left(hash, 16))::bit(64)::bigint & 9223372036854775807;
+BEGIN
+    IF NOT EXISTS (SELECT FROM plexindex.views WHERE view = id) THEN
+        INSERT INTO plexindex.views (view, server, viewer) VALUES (id, a_server, a_viewer) ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN id;
+END $$;
+
+-- The mark of the write that has a number.
+CREATE FUNCTION plexindex.mark(v bigint, n bigint) RETURNS bigint LANGUAGE sql STABLE AS $$
+    SELECT mark FROM plexindex.marks WHERE view = v AND number >= n ORDER BY number LIMIT 1
+$$;
+
+-- Writes entries and returns the last number.
+CREATE FUNCTION plexindex.write(
+    v bigint, h bigint, kinds smallint[], libraries text[], keys bytea[], bodies bytea[]
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    base bigint;
+    last bigint;
+BEGIN
+    UPDATE plexindex.views SET number = number + cardinality(kinds), written = clock_timestamp() WHERE view = v
+        RETURNING number - cardinality(kinds), number INTO base, last;
+    IF NOT FOUND THEN
+        RAISE 'there is no view %', v USING ERRCODE = 'PX001';
+    ELSIF base = last THEN
+        RETURN last;
+    END IF;
+    INSERT INTO plexindex.entries
+        SELECT DISTINCT ON (kind, library, key) v, kind, library, key, base + place, h, clock_timestamp(), body
+        FROM unnest(kinds, libraries, keys, bodies) WITH ORDINALITY AS new (kind, library, key, body, place)
+        ORDER BY kind, library, key, place DESC
+    ON CONFLICT (view, kind, library, sha256(key)) DO UPDATE
+        SET number = excluded.number, host = excluded.host, at = excluded.at, body = excluded.body;
+    IF 7 = ANY (kinds) THEN -- an invalid library voids matches, invalidations and searches
+        DELETE FROM plexindex.entries AS old
+            USING unnest(kinds, libraries) WITH ORDINALITY AS new (kind, library, place)
+            WHERE new.kind = 7 AND old.view = v AND old.kind IN (4, 5, 6, 8) AND old.library = new.library
+                AND old.number < base + new.place;
+    END IF;
+    INSERT INTO plexindex.marks VALUES (v, last, hashtextextended(gen_random_uuid()::text, 0));
+    IF base >> 10 <> last >> 10 THEN
+        PERFORM plexindex.sweep(v);
+    END IF;
+    PERFORM pg_notify('plexindex', v || ' ' || last);
+    RETURN last;
+END $$;
+
+-- Removes what nobody needs: old marks (a reader that is further behind starts over), searches, and leases.
+CREATE FUNCTION plexindex.sweep(v bigint) RETURNS void LANGUAGE sql AS $$
+    DELETE FROM plexindex.marks WHERE view = v AND number <
+        (SELECT number FROM plexindex.marks WHERE view = v ORDER BY number DESC OFFSET 9999 LIMIT 1);
+    DELETE FROM plexindex.entries WHERE view = v AND kind = 8 AND at < clock_timestamp() - interval '2 days';
+    DELETE FROM plexindex.leases WHERE view = v AND until < clock_timestamp() - interval '2 days';
+$$;
+
+-- Returns whether no other holder has a newer lease, and keeps it so until the transaction ends. Whether the lease has
+-- expired does not matter.
+CREATE FUNCTION plexindex.holds(v bigint, w text, f bigint) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM FROM plexindex.leases WHERE view = v AND what = w AND fence = f FOR SHARE;
+    RETURN FOUND;
+END $$;
+
+CREATE FUNCTION plexindex.append(
+    v bigint, h bigint, kinds smallint[], libraries text[], keys bytea[], bodies bytea[], w text, f bigint
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF w IS NOT NULL AND NOT plexindex.holds(v, w, f) THEN
+        RETURN false;
+    END IF;
+    PERFORM plexindex.write(v, h, kinds, libraries, keys, bodies);
+    RETURN true;
+END $$;
+
+CREATE FUNCTION plexindex.deliver(
+    v bigint, h bigint, numbers bigint[], kinds smallint[], libraries text[], keys bytea[], bodies bytea[]
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    upto bigint;
+    passed int;
+    total int := cardinality(numbers);
+BEGIN
+    INSERT INTO plexindex.delivered AS d VALUES (v, h, 0, clock_timestamp())
+        ON CONFLICT (view, host) DO UPDATE SET at = excluded.at RETURNING d.number INTO upto;
+    passed := (SELECT count(*) FROM unnest(numbers) AS number WHERE number <= upto);
+    IF passed < total THEN
+        PERFORM plexindex.write(v, h, kinds[passed + 1:], libraries[passed + 1:], keys[passed + 1:],
+            bodies[passed + 1:]);
+        upto := numbers[total];
+        UPDATE plexindex.delivered SET number = upto WHERE view = v AND host = h;
+    END IF;
+    RETURN upto;
+END $$;
+
+-- Takes a lease. The fence grows also after a restored backup, since it is the time in microseconds. No lease lasts
+-- longer than the given time, unless the server's clock was set back: such a lease has ended.
+CREATE FUNCTION plexindex.lease(v bigint, w text, lifetime interval) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE
+    new_fence bigint;
+BEGIN
+    INSERT INTO plexindex.leases AS old
+        VALUES (v, w, extract(epoch FROM clock_timestamp()) * 1000000, clock_timestamp() + lifetime)
+    ON CONFLICT (view, what) DO UPDATE SET fence = greatest(old.fence + 1, excluded.fence), until = excluded.until
+        WHERE old.until <= clock_timestamp() OR old.until > clock_timestamp() + lifetime
+    RETURNING old.fence INTO new_fence;
+    RETURN new_fence;
+END $$;
+
+CREATE FUNCTION plexindex.put_chunk(v bigint, w text, f bigint, a_library text, n bigint, a_body bytea)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT plexindex.holds(v, w, f) THEN
+        RETURN false;
+    END IF;
+    INSERT INTO plexindex.chunks VALUES (v, a_library, f, n, a_body)
+        ON CONFLICT (view, library, listing, number) DO UPDATE SET body = excluded.body;
+    RETURN true;
+END $$;
+
+CREATE FUNCTION plexindex.publish(
+    v bigint, w text, f bigint, h bigint, a_kind smallint, a_library text, a_key bytea, a_body bytea, included bigint
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT plexindex.holds(v, w, f) THEN
+        RETURN false;
+    END IF;
+    PERFORM plexindex.write(v, h, ARRAY[a_kind], ARRAY[a_library], ARRAY[a_key], ARRAY[a_body]);
+    INSERT INTO plexindex.published VALUES (v, a_library, f)
+        ON CONFLICT (view, library) DO UPDATE SET listing = excluded.listing;
+    DELETE FROM plexindex.chunks WHERE view = v AND library = a_library AND listing <> f;
+    DELETE FROM plexindex.entries WHERE view = v AND kind = 3 AND library = a_library AND number <= included;
+    RETURN true;
+END $$;

@@ -1,0 +1,377 @@
+//! The calls of a log, each as one statement.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+
+use super::{Postgres, out_of_range};
+use crate::error::Result;
+use crate::platform::deadline::Deadline;
+use crate::platform::fork::Release;
+use crate::shared::{
+    Entry, EntryKind, EntryName, HostId, Lease, LogSummary, NewEntry, News, Position, SharedLog, ViewNumber,
+};
+
+/// Reads one page, the last number, where reading begins, and the mark of the position that this page ends at. All of
+/// that is of one moment.
+const READ: &str = "
+WITH log AS MATERIALIZED (
+    SELECT number AS last,
+        CASE WHEN $2 <= number AND plexindex.mark($1, $2) = $3 THEN $2 ELSE 0 END AS begin
+    FROM plexindex.views WHERE view = $1
+), page AS MATERIALIZED (
+    SELECT kind, library, key, number, host, at, body FROM plexindex.entries
+    WHERE view = $1 AND number > (SELECT begin FROM log) ORDER BY number LIMIT $4 + 1
+), until AS MATERIALIZED (
+    SELECT number, is_more, coalesce(plexindex.mark($1, number), 0) AS mark FROM (
+        SELECT is_more,
+            CASE WHEN is_more THEN (SELECT number FROM page ORDER BY number OFFSET $4 - 1 LIMIT 1) ELSE last END
+                AS number
+        FROM log, (SELECT count(*) > $4 AS is_more FROM page) AS counted
+    ) AS position
+)
+SELECT page.kind, page.library, page.key, page.number, page.host,
+    (extract(epoch FROM clock_timestamp() - page.at) * 1000)::bigint, page.body,
+    log.begin, until.number, until.mark, until.is_more
+FROM log CROSS JOIN until LEFT JOIN page ON page.number <= until.number ORDER BY page.number";
+
+const FIND: &str = "
+SELECT e.kind, e.library, e.key, e.number, e.host, (extract(epoch FROM clock_timestamp() - e.at) * 1000)::bigint, e.body
+FROM unnest($2, $3, $4) AS wanted (kind, library, key)
+JOIN plexindex.entries AS e ON e.view = $1 AND e.kind = wanted.kind AND e.library = wanted.library
+    AND sha256(e.key) = sha256(wanted.key)";
+
+const CHUNK: &str = "
+SELECT body FROM plexindex.chunks JOIN plexindex.published USING (view, library, listing)
+WHERE view = $1 AND library = $2 AND listing = $3 AND number = $4";
+
+const SUMMARY: &str = "
+SELECT server, number, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
+    (SELECT count(*) FROM plexindex.delivered AS d WHERE d.view = v.view AND d.number > 0),
+    coalesce(bytes, 0)::bigint
+        + (SELECT coalesce(sum(octet_length(body)), 0) FROM plexindex.chunks AS c WHERE c.view = v.view),
+    coalesce(kinds, '{}'), coalesce(counts, '{}')
+FROM plexindex.views AS v, LATERAL (
+    SELECT array_agg(kind ORDER BY kind) AS kinds, array_agg(count ORDER BY kind) AS counts, sum(bytes) AS bytes
+    FROM (SELECT kind, count(*), sum(octet_length(key) + octet_length(body)) AS bytes
+        FROM plexindex.entries AS e WHERE e.view = v.view GROUP BY kind) AS of_kinds
+) AS entries ORDER BY server, view";
+
+const CLEAR: &str = "
+TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivered, plexindex.leases,
+    plexindex.published, plexindex.chunks";
+
+type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// Entries by column, as a statement takes them.
+#[derive(Default)]
+struct Columns<'a> {
+    kinds: Vec<i16>,
+    libraries: Vec<&'a str>,
+    keys: Vec<&'a [u8]>,
+    bodies: Vec<&'a [u8]>,
+}
+
+impl<'a> Columns<'a> {
+    fn of_names(names: impl Iterator<Item = &'a EntryName>) -> Self {
+        let mut columns = Self::default();
+        for name in names {
+            columns.kinds.push(name.kind.number());
+            columns.libraries.push(&name.library);
+            columns.keys.push(&name.key);
+        }
+        columns
+    }
+
+    fn of(entries: impl Iterator<Item = &'a NewEntry> + Clone) -> Self {
+        let mut columns = Self::of_names(entries.clone().map(|entry| &entry.name));
+        columns.bodies = entries.map(|entry| &*entry.body).collect();
+        columns
+    }
+
+    fn parameters(&self) -> [Parameter<'_>; 4] {
+        [
+            (&self.kinds, Type::INT2_ARRAY),
+            (&self.libraries, Type::TEXT_ARRAY),
+            (&self.keys, Type::BYTEA_ARRAY),
+            (&self.bodies, Type::BYTEA_ARRAY),
+        ]
+    }
+}
+
+/// An entry of a row; `None` for a kind of a later version, and where there is no entry.
+fn entry(row: &Row) -> Option<Entry> {
+    Some(Entry {
+        name: EntryName {
+            kind: EntryKind::from_number(row.get::<_, Option<i16>>(0)?)?,
+            library: row.get(1),
+            key: row.get(2),
+        },
+        number: unsigned(row.get(3)),
+        host: HostId(row.get(4)),
+        age: milliseconds(row.get(5)),
+        body: row.get(6),
+    })
+}
+
+fn milliseconds(time: i64) -> Duration {
+    Duration::from_millis(unsigned(time))
+}
+
+/// Negative if the server's clock was set back.
+fn unsigned(number: i64) -> u64 {
+    u64::try_from(number).unwrap_or(0)
+}
+
+impl Postgres {
+    /// Runs a statement that returns one value.
+    fn value<R: tokio_postgres::types::FromSqlOwned>(
+        &self,
+        view: ViewNumber,
+        statement: &str,
+        parameters: &[Parameter<'_>],
+        deadline: Deadline,
+    ) -> Result<R> {
+        self.call_view(view, deadline, &async |client: &Client| {
+            Ok(client.query_typed_one(statement, parameters).await?.get(0))
+        })
+    }
+
+    fn rows(&self, statement: &str, parameters: &[Parameter<'_>], deadline: Deadline) -> Result<Vec<Row>> {
+        self.call(deadline, &async |client: &Client| {
+            client.query_typed(statement, parameters).await
+        })
+    }
+}
+
+impl SharedLog for Postgres {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn secret(&self, deadline: Deadline) -> Result<[u8; 32]> {
+        let secret: Vec<u8> = self.call(deadline, &async |client: &Client| {
+            Ok(client
+                .query_typed_one("SELECT secret FROM plexindex.meta", &[])
+                .await?
+                .get(0))
+        })?;
+        secret.try_into().map_err(out_of_range)
+    }
+
+    fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
+        self.open_view(server, viewer, deadline)
+    }
+
+    fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<News> {
+        let number = i64::try_from(after.number).map_err(out_of_range)?;
+        let limit = i64::try_from(limit.max(1)).map_err(out_of_range)?;
+        let parameters: [Parameter<'_>; 4] = [
+            (&view.0, Type::INT8),
+            (&number, Type::INT8),
+            (&after.mark, Type::INT8),
+            (&limit, Type::INT8),
+        ];
+        let rows = self.rows(READ, &parameters, deadline)?;
+        let Some(first) = rows.first() else {
+            // A restored log may lack the view.
+            return Ok(News {
+                from_start: number > 0,
+                ..News::default()
+            });
+        };
+        let begin: i64 = first.get(7);
+        let position = Position {
+            number: unsigned(first.get(8)),
+            mark: first.get(9),
+        };
+        Ok(News {
+            more: first.get(10),
+            entries: rows.iter().filter_map(entry).collect(),
+            position,
+            from_start: begin != number,
+        })
+    }
+
+    fn find(&self, view: ViewNumber, names: &[EntryName], deadline: Deadline) -> Result<Vec<Entry>> {
+        let columns = Columns::of_names(names.iter());
+        let [kinds, libraries, keys, _] = columns.parameters();
+        let rows = self.rows(FIND, &[(&view.0, Type::INT8), kinds, libraries, keys], deadline)?;
+        Ok(rows.iter().filter_map(entry).collect())
+    }
+
+    fn append(
+        &self,
+        view: ViewNumber,
+        host: HostId,
+        entries: &[NewEntry],
+        lease: Option<&Lease>,
+        deadline: Deadline,
+    ) -> Result<bool> {
+        let columns = Columns::of(entries.iter());
+        let [kinds, libraries, keys, bodies] = columns.parameters();
+        let (what, fence) = (lease.map(|lease| &*lease.what), lease.map(|lease| lease.fence));
+        let parameters: [Parameter<'_>; 8] = [
+            (&view.0, Type::INT8),
+            (&host.0, Type::INT8),
+            kinds,
+            libraries,
+            keys,
+            bodies,
+            (&what, Type::TEXT),
+            (&fence, Type::INT8),
+        ];
+        let statement = "SELECT plexindex.append($1, $2, $3, $4, $5, $6, $7, $8)";
+        self.value(view, statement, &parameters, deadline)
+    }
+
+    fn deliver(&self, view: ViewNumber, host: HostId, entries: &[(u64, NewEntry)], deadline: Deadline) -> Result<u64> {
+        let numbers = entries.iter().map(|(number, _)| i64::try_from(*number));
+        let numbers = numbers.collect::<Result<Vec<_>, _>>().map_err(out_of_range)?;
+        let columns = Columns::of(entries.iter().map(|(_, entry)| entry));
+        let [kinds, libraries, keys, bodies] = columns.parameters();
+        let parameters: [Parameter<'_>; 7] = [
+            (&view.0, Type::INT8),
+            (&host.0, Type::INT8),
+            (&numbers, Type::INT8_ARRAY),
+            kinds,
+            libraries,
+            keys,
+            bodies,
+        ];
+        let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7)";
+        self.value(view, statement, &parameters, deadline).map(unsigned)
+    }
+
+    fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>> {
+        let lifetime = self.lease_seconds();
+        let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&what, Type::TEXT), (&lifetime, Type::FLOAT8)];
+        let statement = "SELECT plexindex.lease($1, $2, make_interval(secs => $3))";
+        let fence: Option<i64> = self.value(view, statement, &parameters, deadline)?;
+        Ok(fence.map(|fence| Lease {
+            view,
+            what: what.into(),
+            fence,
+        }))
+    }
+
+    fn renew(&self, lease: &Lease, deadline: Deadline) -> Result<bool> {
+        self.set_lease_time(lease, self.lease_seconds(), deadline)
+    }
+
+    fn release(&self, lease: &Lease, deadline: Deadline) -> Result<()> {
+        self.set_lease_time(lease, 0.0, deadline).map(|_| ())
+    }
+
+    fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool> {
+        let number = i64::from(number);
+        let parameters: [Parameter<'_>; 6] = [
+            (&lease.view.0, Type::INT8),
+            (&lease.what, Type::TEXT),
+            (&lease.fence, Type::INT8),
+            (&library, Type::TEXT),
+            (&number, Type::INT8),
+            (&body, Type::BYTEA),
+        ];
+        let statement = "SELECT plexindex.put_chunk($1, $2, $3, $4, $5, $6)";
+        self.value(lease.view, statement, &parameters, deadline)
+    }
+
+    fn publish_listing(
+        &self,
+        lease: &Lease,
+        host: HostId,
+        head: &NewEntry,
+        included: u64,
+        deadline: Deadline,
+    ) -> Result<bool> {
+        let included = i64::try_from(included).map_err(out_of_range)?;
+        let kind = head.name.kind.number();
+        let parameters: [Parameter<'_>; 9] = [
+            (&lease.view.0, Type::INT8),
+            (&lease.what, Type::TEXT),
+            (&lease.fence, Type::INT8),
+            (&host.0, Type::INT8),
+            (&kind, Type::INT2),
+            (&head.name.library, Type::TEXT),
+            (&head.name.key, Type::BYTEA),
+            (&head.body, Type::BYTEA),
+            (&included, Type::INT8),
+        ];
+        let statement = "SELECT plexindex.publish($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        self.value(lease.view, statement, &parameters, deadline)
+    }
+
+    fn chunk(
+        &self,
+        view: ViewNumber,
+        library: &str,
+        listing: i64,
+        number: u32,
+        deadline: Deadline,
+    ) -> Result<Option<Vec<u8>>> {
+        let number = i64::from(number);
+        let parameters: [Parameter<'_>; 4] = [
+            (&view.0, Type::INT8),
+            (&library, Type::TEXT),
+            (&listing, Type::INT8),
+            (&number, Type::INT8),
+        ];
+        let rows = self.rows(CHUNK, &parameters, deadline)?;
+        Ok(rows.first().map(|row| row.get(0)))
+    }
+
+    fn wait(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool> {
+        self.wait_for(view, number, time)
+    }
+
+    fn interrupt(&self) {
+        self.wake.request();
+    }
+
+    fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>> {
+        let rows = self.rows(SUMMARY, &[], deadline)?;
+        let summary = rows.iter().map(|row| {
+            let (kinds, counts): (Vec<i16>, Vec<i64>) = (row.get(5), row.get(6));
+            let known = |(kind, count)| Some((EntryKind::from_number(kind)?, unsigned(count)));
+            LogSummary {
+                server: row.get(0),
+                last: unsigned(row.get(1)),
+                age: row.get::<_, Option<i64>>(2).map(milliseconds),
+                hosts: unsigned(row.get(3)),
+                bytes: unsigned(row.get(4)),
+                entries: kinds.into_iter().zip(counts).filter_map(known).collect(),
+            }
+        });
+        Ok(summary.collect())
+    }
+
+    fn clear(&self, deadline: Deadline) -> Result<()> {
+        self.call(deadline, &async |client: &Client| client.batch_execute(CLEAR).await)
+    }
+
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        self.hold_for_fork()
+    }
+}
+
+impl Postgres {
+    fn lease_seconds(&self) -> f64 {
+        self.lease.as_secs_f64()
+    }
+
+    /// Lets a lease end so many seconds from now, if nobody took it.
+    fn set_lease_time(&self, lease: &Lease, seconds: f64, deadline: Deadline) -> Result<bool> {
+        let parameters: [Parameter<'_>; 4] = [
+            (&lease.view.0, Type::INT8),
+            (&lease.what, Type::TEXT),
+            (&lease.fence, Type::INT8),
+            (&seconds, Type::FLOAT8),
+        ];
+        let statement = "UPDATE plexindex.leases SET until = clock_timestamp() + make_interval(secs => $4)
+            WHERE view = $1 AND what = $2 AND fence = $3 RETURNING true";
+        Ok(!self.rows(statement, &parameters, deadline)?.is_empty())
+    }
+}

@@ -1,0 +1,194 @@
+//! TLS to `PostgreSQL`, on rustls. Channel binding is not offered: it needs the hash that the certificate was signed
+//! with, and gains nothing where the certificate is verified.
+
+use std::future::Future;
+use std::io;
+use std::path::Path;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{WebPkiServerVerifier, verify_server_name};
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_postgres::tls::{ChannelBinding, TlsConnect, TlsStream};
+use tokio_rustls::TlsConnector;
+
+use super::address::{Address, SslMode};
+use crate::error::{Error, Result, Status};
+
+/// The TLS configuration for an address.
+///
+/// # Errors
+/// [`Status::InvalidArgument`] for a file that cannot be used, [`Status::Tls`] if the system's authorities cannot be
+/// used.
+pub fn config(address: &Address) -> Result<Arc<ClientConfig>> {
+    let failed = |error: &dyn std::error::Error| Error::new(Status::Tls, format!("TLS cannot be set up: {error}"));
+    // Set explicitly so that other crates in the host's process do not choose the cryptography.
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let is_verified = matches!(address.sslmode, SslMode::VerifyCa | SslMode::VerifyFull);
+    let mut pinned = Vec::new();
+    let authorities: Option<Arc<dyn ServerCertVerifier>> = match &address.sslrootcert {
+        _ if !is_verified => None,
+        Some(path) => {
+            pinned = read_authorities(path)?;
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(pinned.iter().cloned());
+            let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+            Some(verifier.build().map_err(|error| failed(&error))?)
+        }
+        None => {
+            let verifier = rustls_platform_verifier::Verifier::new(Arc::clone(&provider));
+            Some(Arc::new(verifier.map_err(|error| failed(&error))?))
+        }
+    };
+    let verifier = Arc::new(PostgresVerifier {
+        authorities,
+        pinned,
+        is_name_verified: address.sslmode == SslMode::VerifyFull,
+        provider: Arc::clone(&provider),
+    });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| failed(&error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_no_client_auth();
+    Ok(Arc::new(config))
+}
+
+fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
+    let refused = |problem: String| {
+        let path = path.display();
+        let remedy = "name a PEM file with the certificate of an authority";
+        let text = format!("sslrootcert {path} of the shared log {problem}: {remedy}");
+        Error::new(Status::InvalidArgument, text)
+    };
+    let pem = std::fs::read(path).map_err(|error| refused(format!("cannot be read ({error})")).because_io(&error))?;
+    let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)
+        .collect::<std::result::Result<_, _>>()
+        .map_err(|error| refused(format!("is no PEM file ({error})")))?;
+    if authorities.is_empty() {
+        return Err(refused("holds no certificate".into()));
+    }
+    Ok(authorities)
+}
+
+/// Verifies certificates as a mode of libpq demands.
+#[derive(Debug)]
+struct PostgresVerifier {
+    /// `None` accepts any certificate.
+    authorities: Option<Arc<dyn ServerCertVerifier>>,
+    /// Certificates of `sslrootcert`. A server may use one itself: many sign their certificate with its own key.
+    pinned: Vec<CertificateDer<'static>>,
+    is_name_verified: bool,
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for PostgresVerifier {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        response: &[u8],
+        now: UnixTime,
+    ) -> std::result::Result<ServerCertVerified, rustls::Error> {
+        let Some(authorities) = &self.authorities else {
+            return Ok(ServerCertVerified::assertion());
+        };
+        if self.pinned.contains(certificate) {
+            if self.is_name_verified {
+                verify_server_name(&ParsedCertificate::try_from(certificate)?, name)?;
+            }
+            return Ok(ServerCertVerified::assertion());
+        }
+        match authorities.verify_server_cert(certificate, intermediates, name, response, now) {
+            // The chain was verified before the name.
+            Err(rustls::Error::InvalidCertificate(
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+            )) if !self.is_name_verified => Ok(ServerCertVerified::assertion()),
+            outcome => outcome,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> std::result::Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// Makes a TLS connection to a host.
+pub struct Handshake {
+    /// The configuration; `None` if no mode needs it.
+    pub config: Option<Arc<ClientConfig>>,
+    /// The host's name or address.
+    pub host: String,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> TlsConnect<S> for Handshake {
+    type Stream = Encrypted<S>;
+    type Error = io::Error;
+    type Future = Pin<Box<dyn Future<Output = io::Result<Encrypted<S>>> + Send>>;
+
+    fn connect(self, stream: S) -> Self::Future {
+        Box::pin(async move {
+            let config = self.config.ok_or(io::ErrorKind::Unsupported)?;
+            let name = ServerName::try_from(self.host).map_err(io::Error::other)?;
+            Ok(Encrypted(TlsConnector::from(config).connect(name, stream).await?))
+        })
+    }
+}
+
+/// A TLS connection.
+pub struct Encrypted<S>(tokio_rustls::client::TlsStream<S>);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> TlsStream for Encrypted<S> {
+    fn channel_binding(&self) -> ChannelBinding {
+        ChannelBinding::none()
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for Encrypted<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buffer)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Encrypted<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,234 @@
+//! A `PostgreSQL` of the tests: a cluster in a temporary folder, on a Unix socket there. It goes with the process.
+#![allow(dead_code)] // each test file uses its part
+
+use std::fs;
+use std::net::TcpListener;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use plexindex::shared::postgres::{Postgres, parse};
+use tempfile::TempDir;
+
+/// `nobody`, since `PostgreSQL` refuses to run as root.
+const NOBODY: u32 = 65_534;
+
+/// A running cluster. Its superuser is `postgres`; all roles may connect on the socket without a password.
+pub struct Cluster {
+    folder: TempDir,
+    bin: PathBuf,
+    pub port: u16,
+    settings: Vec<String>,
+    /// Stops the cluster and removes the folder as soon as its standard input ends, however this process ends.
+    watcher: Child,
+}
+
+/// A database of a cluster.
+pub struct Database<'c> {
+    pub cluster: &'c Cluster,
+    pub name: String,
+}
+
+/// Where the programs are; `None` if `PostgreSQL` is not installed, which CI does not allow.
+fn programs(test: &str) -> Option<PathBuf> {
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut folders: Vec<_> = versions.map(|version| version.path().join("bin")).collect();
+    folders.extend(["/usr/local/bin", "/usr/bin"].map(PathBuf::from));
+    let found = folders.into_iter().find(|folder| folder.join("initdb").is_file());
+    if found.is_none() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "PostgreSQL is not installed: apt-get install postgresql"
+        );
+        eprintln!("{test} is skipped: PostgreSQL is not installed");
+    }
+    found
+}
+
+/// The cluster that tests share which do nothing to it; `None` if `PostgreSQL` is not installed.
+pub fn shared(test: &str) -> Option<&'static Cluster> {
+    static SHARED: OnceLock<Option<Cluster>> = OnceLock::new();
+    SHARED.get_or_init(|| Cluster::start(test, &[])).as_ref()
+}
+
+impl Cluster {
+    /// Starts a cluster with these settings, such as `ssl=on`; `None` if `PostgreSQL` is not installed.
+    pub fn start(test: &str, settings: &[&str]) -> Option<Self> {
+        let bin = programs(test)?;
+        let folder = tempfile::tempdir().expect("made");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
+        if is_root() {
+            chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("given away");
+        }
+        let data = folder.path().join("data");
+        let script = "cat; \"$1/pg_ctl\" stop -D \"$2/data\" -m immediate; rm -rf \"$2\"";
+        let watcher = as_nobody("sh")
+            .args(["-c", script, "sh"])
+            .args([&bin, folder.path()])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("started");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr());
+        let cluster = Self {
+            bin,
+            port: port.expect("a free port").port(),
+            settings: settings.iter().map(ToString::to_string).collect(),
+            watcher,
+            folder,
+        };
+        let arguments = [
+            "--username=postgres",
+            "--auth=trust",
+            "--no-sync",
+            "--encoding=UTF8",
+            "--locale=C",
+        ];
+        let mut initdb = as_nobody(cluster.bin.join("initdb"));
+        run(initdb.arg("-D").arg(&data).args(arguments));
+        cluster.restart();
+        Some(cluster)
+    }
+
+    /// The folder of the socket.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Adds a setting, for the next start.
+    pub fn set(&mut self, setting: &str) {
+        self.settings.push(setting.into());
+    }
+
+    fn pg_ctl(&self, arguments: &[&str]) {
+        let mut command = as_nobody(self.bin.join("pg_ctl"));
+        run(command.arg("-D").arg(self.folder().join("data")).args(arguments));
+    }
+
+    /// Starts it after [`Cluster::stop`].
+    pub fn restart(&self) {
+        let folder = self.folder().display();
+        let mut options = format!(
+            "-k {folder} -p {} -c listen_addresses=127.0.0.1 -c fsync=off",
+            self.port
+        );
+        for setting in &self.settings {
+            options += &format!(" -c {setting}");
+        }
+        self.pg_ctl(&["start", "-w", "-l", &format!("{folder}/log"), "-o", &options]);
+    }
+
+    /// Stops it: `fast` ends sessions, `immediate` is a crash.
+    pub fn stop(&self, mode: &str) {
+        self.pg_ctl(&["stop", "-w", "-m", mode]);
+    }
+
+    /// Sets who may connect how, before what is allowed to all.
+    pub fn allow(&self, lines: &str) {
+        let path = self.folder().join("data/pg_hba.conf");
+        let before = fs::read_to_string(&path).expect("read");
+        fs::write(&path, format!("{lines}\n{before}")).expect("written");
+        self.pg_ctl(&["reload"]);
+        // It is read when the server comes to it: a new session has it.
+        self.sql("postgres", "SELECT pg_sleep(0)");
+    }
+
+    /// Runs statements as the superuser, and returns what they print.
+    pub fn sql(&self, database: &str, statements: &str) -> String {
+        let mut command = Command::new(self.bin.join("psql"));
+        let port = self.port.to_string();
+        command.args([
+            "-XAtq",
+            "-v",
+            "ON_ERROR_STOP=1",
+            "-U",
+            "postgres",
+            "-p",
+            &port,
+            "-d",
+            database,
+            "-c",
+            statements,
+        ]);
+        run(command.arg("-h").arg(self.folder())).trim_end().into()
+    }
+
+    /// Makes an empty database.
+    pub fn database(&self) -> Database<'_> {
+        static LAST: AtomicU32 = AtomicU32::new(0);
+        let name = format!("hosts_{}", LAST.fetch_add(1, Ordering::Relaxed));
+        self.sql("postgres", &format!("CREATE DATABASE {name}"));
+        Database { cluster: self, name }
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        drop(self.watcher.stdin.take());
+        _ = self.watcher.wait();
+    }
+}
+
+impl Database<'_> {
+    /// Its address for a role, on the socket.
+    pub fn address(&self, role: &str) -> String {
+        let (folder, port) = (self.cluster.folder().display(), self.cluster.port);
+        format!("postgresql://{role}@:{port}/{}?host={folder}", self.name)
+    }
+
+    /// Its address for a role, by TCP.
+    pub fn tcp_address(&self, role: &str, host: &str, parameters: &str) -> String {
+        format!(
+            "postgresql://{role}@{host}:{}/{}?{parameters}",
+            self.cluster.port, self.name
+        )
+    }
+
+    /// A log in it.
+    pub fn log(&self) -> Postgres {
+        Postgres::new(parse(&self.address("postgres"), |_| None).expect("valid"))
+    }
+
+    /// Runs statements as the superuser, and returns what they print.
+    pub fn sql(&self, statements: &str) -> String {
+        self.cluster.sql(&self.name, statements)
+    }
+
+    /// Makes a role that may only connect.
+    pub fn poor_role(&self, password: &str) -> String {
+        let role = format!("poor_{}", self.name);
+        self.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'"));
+        role
+    }
+}
+
+fn is_root() -> bool {
+    fs::metadata("/proc/self").is_ok_and(|facts| facts.uid() == 0)
+}
+
+/// A command as `nobody` if this is root.
+pub fn as_nobody(program: impl AsRef<Path>) -> Command {
+    let mut command = Command::new(program.as_ref());
+    command.current_dir("/");
+    if is_root() {
+        command.uid(NOBODY).gid(NOBODY);
+    }
+    command
+}
+
+/// Runs a command that must succeed, and returns what it prints.
+fn run(command: &mut Command) -> String {
+    // No pipe for its errors: the server that it starts would keep it open.
+    let output = command.stdin(Stdio::null()).output().expect("started");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success(),
+        "{command:?}: {said}{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    said.into_owned()
+}

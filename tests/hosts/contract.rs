@@ -1,0 +1,500 @@
+//! What every log does: in memory, and in `PostgreSQL`.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use plexindex::inside::Deadline;
+use plexindex::inside::{Clock, ManualClock};
+use plexindex::shared::memory::MemoryLog;
+use plexindex::shared::postgres::{Patience, Postgres, parse};
+use plexindex::shared::{
+    Entry, EntryKind, EntryName, HostId, LEASE, Lease, NewEntry, News, Position, SharedLog, ViewNumber,
+};
+
+use crate::cluster;
+
+/// A log, and a view of it.
+struct Fixture {
+    log: Arc<dyn SharedLog>,
+    view: ViewNumber,
+    clock: Option<Arc<ManualClock>>,
+}
+
+const A: HostId = HostId(1);
+const B: HostId = HostId(-2);
+const NONE: Deadline = Deadline::NONE;
+
+fn memory(lease: Duration) -> Fixture {
+    let clock = Arc::new(ManualClock::new(1_700_000_000_000));
+    let log = MemoryLog::new(Arc::clone(&clock) as Arc<dyn Clock>).with_lease(lease);
+    Fixture::new(Arc::new(log), Some(clock))
+}
+
+fn postgres(test: &str, lease: Duration) -> Option<Fixture> {
+    let database = cluster::shared(test)?.database();
+    let address = parse(&database.address("postgres"), |_| None).expect("valid");
+    let patience = Patience {
+        connect: Duration::from_secs(5),
+        silence: Duration::from_secs(30),
+    };
+    Some(Fixture::new(
+        Arc::new(Postgres::with_patience(address, patience, lease)),
+        None,
+    ))
+}
+
+/// Makes a test of each function for each log.
+macro_rules! tests {
+    ($($name:ident $lease:expr,)*) => {
+        mod in_memory {
+            $(#[test] fn $name() { super::$name(&super::memory($lease)); })*
+        }
+        mod in_postgres {
+            $(#[test] fn $name() {
+                if let Some(fixture) = super::postgres(stringify!($name), $lease) {
+                    super::$name(&fixture);
+                }
+            })*
+        }
+    };
+}
+
+tests! {
+    numbers_ascend super::LEASE,
+    the_last_of_a_name_wins super::LEASE,
+    entries_are_found_by_name super::LEASE,
+    a_long_reading_goes_on super::LEASE,
+    an_unknown_position_starts_over super::LEASE,
+    a_cleared_log_starts_over super::LEASE,
+    views_are_apart super::LEASE,
+    entries_are_delivered_once super::LEASE,
+    one_holds_a_lease super::LEASE,
+    a_lease_expires std::time::Duration::from_millis(60),
+    an_old_fence_writes_nothing std::time::Duration::from_millis(60),
+    chunks_are_read_when_they_are_published super::LEASE,
+    publishing_removes_what_it_includes super::LEASE,
+    an_invalid_library_voids_what_was_before super::LEASE,
+    waiting_ends_with_an_entry super::LEASE,
+    waiting_ends_when_interrupted super::LEASE,
+    threads_write_without_gaps super::LEASE,
+    a_summary_counts super::LEASE,
+    the_secret_stays super::LEASE,
+}
+
+impl Fixture {
+    fn new(log: Arc<dyn SharedLog>, clock: Option<Arc<ManualClock>>) -> Self {
+        let view = log.view("server", b"viewer", NONE).expect("a view");
+        Self { log, view, clock }
+    }
+
+    fn append(&self, entries: &[NewEntry]) {
+        assert_eq!(self.log.append(self.view, A, entries, None, NONE), Ok(true));
+    }
+
+    fn read(&self, after: Position, limit: usize) -> News {
+        self.log.read(self.view, after, limit, NONE).expect("read")
+    }
+
+    fn all(&self) -> Vec<Entry> {
+        self.read(Position::default(), 1000).entries
+    }
+
+    fn lease(&self, what: &str) -> Option<Lease> {
+        self.log.lease(self.view, what, NONE).expect("asked")
+    }
+
+    /// Takes a lease as soon as the one before has expired.
+    fn lease_after_expiry(&self, what: &str) -> Lease {
+        let begin = Instant::now();
+        loop {
+            if let Some(lease) = self.lease(what) {
+                return lease;
+            }
+            assert!(begin.elapsed() < Duration::from_secs(20), "the lease does not expire");
+            match &self.clock {
+                Some(clock) => clock.advance_ms(10),
+                None => thread::sleep(Duration::from_millis(2)),
+            }
+        }
+    }
+}
+
+fn name(kind: EntryKind, library: &str, key: &str) -> EntryName {
+    EntryName {
+        kind,
+        library: library.into(),
+        key: key.into(),
+    }
+}
+
+fn item(key: &str, body: &str) -> NewEntry {
+    entry(EntryKind::Item, "movies", key, body)
+}
+
+fn entry(kind: EntryKind, library: &str, key: &str, body: &str) -> NewEntry {
+    NewEntry {
+        name: name(kind, library, key),
+        body: body.into(),
+    }
+}
+
+/// Number, key and body of entries.
+fn facts(entries: &[Entry]) -> Vec<(u64, String, String)> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let facts = |entry: &Entry| (entry.number, text(&entry.name.key), text(&entry.body));
+    entries.iter().map(facts).collect()
+}
+
+fn fact(number: u64, key: &str, body: &str) -> (u64, String, String) {
+    (number, key.into(), body.into())
+}
+
+fn numbers_ascend(fixture: &Fixture) {
+    assert_eq!(fixture.read(Position::default(), 10), News::default());
+    fixture.append(&[item("1", "a"), item("2", "b")]);
+    fixture.append(&[]);
+    fixture.append(&[item("3", "c")]);
+    let news = fixture.read(Position::default(), 10);
+    assert_eq!(
+        facts(&news.entries),
+        [fact(1, "1", "a"), fact(2, "2", "b"), fact(3, "3", "c")]
+    );
+    assert_eq!((news.position.number, news.more, news.from_start), (3, false, false));
+    let first = &news.entries[0];
+    assert_eq!(
+        (first.host, &*first.name.library, first.name.kind),
+        (A, "movies", EntryKind::Item)
+    );
+    assert!(first.age < Duration::from_secs(60), "{:?}", first.age);
+}
+
+fn the_last_of_a_name_wins(fixture: &Fixture) {
+    fixture.append(&[item("1", "old"), item("2", "b")]);
+    let before = fixture.read(Position::default(), 10).position;
+    fixture.append(&[item("1", "middle"), item("1", "new")]);
+    assert_eq!(facts(&fixture.all()), [fact(2, "2", "b"), fact(4, "1", "new")]);
+    let news = fixture.read(before, 10);
+    assert_eq!(facts(&news.entries), [fact(4, "1", "new")]);
+    assert!(!news.from_start);
+    // A name is kind, library and key.
+    let others = [
+        entry(EntryKind::Match, "movies", "1", "x"),
+        entry(EntryKind::Item, "shows", "1", "y"),
+    ];
+    fixture.append(&others);
+    assert_eq!(fixture.all().len(), 4);
+}
+
+fn entries_are_found_by_name(fixture: &Fixture) {
+    let long = "k".repeat(8192);
+    fixture.append(&[item("1", "a"), item(&long, "b"), item("3", "c")]);
+    let names = [
+        name(EntryKind::Item, "movies", &long),
+        name(EntryKind::Item, "shows", "1"),
+        item("1", "").name,
+    ];
+    let mut found = facts(&fixture.log.find(fixture.view, &names, NONE).expect("found"));
+    found.sort();
+    assert_eq!(found, [fact(1, "1", "a"), fact(2, &long, "b")]);
+    assert_eq!(fixture.log.find(fixture.view, &[], NONE), Ok(Vec::new()));
+}
+
+fn a_long_reading_goes_on(fixture: &Fixture) {
+    let entries: Vec<_> = (0..10).map(|n| item(&n.to_string(), "")).collect();
+    fixture.append(&entries);
+    fixture.append(&entries[..2]);
+    let (mut position, mut numbers) = (Position::default(), Vec::new());
+    loop {
+        let news = fixture.read(position, 3);
+        assert!(!news.from_start, "every position of a page is known");
+        numbers.extend(news.entries.iter().map(|entry| entry.number));
+        position = news.position;
+        if !news.more {
+            break;
+        }
+        assert_eq!(news.entries.len(), 3);
+        assert_eq!(numbers.last(), Some(&position.number));
+    }
+    assert_eq!(numbers, (3..=12).collect::<Vec<_>>());
+    assert_eq!(fixture.read(position, 3).entries, []);
+    // What was replaced at the end is no reason to read again.
+    fixture.append(&entries[9..]);
+    fixture.append(&entries[9..]);
+    let news = fixture.read(position, 1);
+    assert_eq!((news.entries.len(), news.position.number, news.more), (1, 14, false));
+}
+
+fn an_unknown_position_starts_over(fixture: &Fixture) {
+    fixture.append(&[item("1", "a"), item("2", "b")]);
+    let position = fixture.read(Position::default(), 10).position;
+    assert!(!fixture.read(position, 10).from_start);
+    let wrong_mark = Position {
+        mark: position.mark ^ 1,
+        ..position
+    };
+    let too_far = Position { number: 3, ..position };
+    for unknown in [wrong_mark, too_far] {
+        let news = fixture.read(unknown, 1);
+        assert!(news.from_start && news.more);
+        assert_eq!(facts(&news.entries), [fact(1, "1", "a")]);
+        let rest = fixture.read(news.position, 10);
+        assert_eq!(
+            (facts(&rest.entries), rest.from_start),
+            (vec![fact(2, "2", "b")], false)
+        );
+    }
+}
+
+fn a_cleared_log_starts_over(fixture: &Fixture) {
+    fixture.append(&[item("1", "a"), item("2", "b")]);
+    let position = fixture.read(Position::default(), 10).position;
+    let secret = fixture.log.secret(NONE);
+    fixture.log.clear(NONE).expect("cleared");
+    let news = fixture.read(position, 10);
+    assert_eq!(
+        (news.entries.len(), news.position, news.from_start),
+        (0, Position::default(), true)
+    );
+    // Hosts go on, with the view that they have.
+    fixture.append(&[item("3", "c"), item("4", "d")]);
+    let news = fixture.read(position, 10);
+    assert_eq!(
+        (facts(&news.entries), news.from_start),
+        (vec![fact(1, "3", "c"), fact(2, "4", "d")], true)
+    );
+    assert_eq!(fixture.log.view("server", b"viewer", NONE), Ok(fixture.view));
+    assert_eq!(fixture.log.secret(NONE), secret);
+}
+
+fn views_are_apart(fixture: &Fixture) {
+    let others = [("server", &b"other"[..]), ("other", b"viewer")];
+    fixture.append(&[item("1", "a")]);
+    for (server, viewer) in others {
+        let view = fixture.log.view(server, viewer, NONE).expect("a view");
+        assert_ne!(view, fixture.view);
+        assert_eq!(fixture.log.view(server, viewer, NONE), Ok(view));
+        assert_eq!(
+            fixture.log.read(view, Position::default(), 10, NONE),
+            Ok(News::default())
+        );
+        assert_eq!(fixture.log.append(view, A, &[item("1", "b")], None, NONE), Ok(true));
+    }
+    assert_eq!(facts(&fixture.all()), [fact(1, "1", "a")]);
+}
+
+fn entries_are_delivered_once(fixture: &Fixture) {
+    let deliver = |host, entries: &[(u64, NewEntry)]| fixture.log.deliver(fixture.view, host, entries, NONE);
+    assert_eq!(deliver(A, &[]), Ok(0));
+    assert_eq!(deliver(A, &[(5, item("1", "a")), (7, item("2", "b"))]), Ok(7));
+    assert_eq!(deliver(A, &[(5, item("1", "again")), (7, item("2", "again"))]), Ok(7));
+    assert_eq!(deliver(A, &[(7, item("2", "again")), (8, item("3", "c"))]), Ok(8));
+    assert_eq!(deliver(B, &[(1, item("1", "of B"))]), Ok(1));
+    assert_eq!(deliver(A, &[]), Ok(8));
+    let expected = [fact(2, "2", "b"), fact(3, "3", "c"), fact(4, "1", "of B")];
+    assert_eq!(facts(&fixture.all()), expected);
+    assert_eq!(fixture.all()[2].host, B);
+}
+
+fn one_holds_a_lease(fixture: &Fixture) {
+    let first = fixture.lease("listing").expect("free");
+    assert_eq!((first.view, &*first.what), (fixture.view, "listing"));
+    assert_eq!(fixture.lease("listing"), None);
+    assert!(fixture.lease("probe").is_some(), "of another name");
+    assert_eq!(fixture.log.renew(&first, NONE), Ok(true));
+    fixture.log.release(&first, NONE).expect("released");
+    let second = fixture.lease("listing").expect("free again");
+    assert!(second.fence > first.fence);
+    fixture.log.release(&first, NONE).expect("of no effect");
+    assert_eq!(fixture.log.renew(&first, NONE), Ok(false));
+    assert_eq!(fixture.lease("listing"), None);
+}
+
+fn a_lease_expires(fixture: &Fixture) {
+    let first = fixture.lease("listing").expect("free");
+    let second = fixture.lease_after_expiry("listing");
+    assert!(second.fence > first.fence);
+    assert_eq!(fixture.log.renew(&first, NONE), Ok(false));
+    assert_eq!(fixture.log.renew(&second, NONE), Ok(true));
+    let third = fixture.lease_after_expiry("listing");
+    assert!(third.fence > second.fence);
+}
+
+fn an_old_fence_writes_nothing(fixture: &Fixture) {
+    let old = fixture.lease("listing").expect("free");
+    let (log, head) = (&fixture.log, entry(EntryKind::Listing, "movies", "", "head"));
+    let new = fixture.lease_after_expiry("listing");
+    assert_eq!(
+        log.append(fixture.view, A, &[item("1", "a")], Some(&old), NONE),
+        Ok(false)
+    );
+    assert_eq!(log.put_chunk(&old, "movies", 0, b"chunk", NONE), Ok(false));
+    assert_eq!(log.publish_listing(&old, A, &head, 0, NONE), Ok(false));
+    assert_eq!(fixture.all(), []);
+    // The newest one writes, expired or not: nobody else took it.
+    log.release(&new, NONE).expect("released");
+    assert_eq!(
+        log.append(fixture.view, A, &[item("1", "a")], Some(&new), NONE),
+        Ok(true)
+    );
+    assert_eq!(log.put_chunk(&new, "movies", 0, b"chunk", NONE), Ok(true));
+    assert_eq!(log.publish_listing(&new, A, &head, 0, NONE), Ok(true));
+    assert_eq!(
+        log.chunk(fixture.view, "movies", new.fence, 0, NONE),
+        Ok(Some(b"chunk".to_vec()))
+    );
+}
+
+fn chunks_are_read_when_they_are_published(fixture: &Fixture) {
+    let (log, view) = (&fixture.log, fixture.view);
+    let chunk = |listing, number| log.chunk(view, "movies", listing, number, NONE).expect("asked");
+    let publish = |lease: &Lease, body| {
+        let head = entry(EntryKind::Listing, "movies", "", body);
+        assert_eq!(log.publish_listing(lease, A, &head, 0, NONE), Ok(true));
+    };
+    let first = fixture.lease("listing").expect("free");
+    let large = vec![7; 1 << 20];
+    for (number, body) in [(0, &b"old"[..]), (0, b"zero"), (1, &large)] {
+        assert_eq!(log.put_chunk(&first, "movies", number, body, NONE), Ok(true));
+    }
+    assert_eq!(chunk(first.fence, 0), None);
+    publish(&first, "first");
+    assert_eq!(chunk(first.fence, 0).as_deref(), Some(&b"zero"[..]));
+    assert_eq!(chunk(first.fence, 1), Some(large));
+    assert_eq!(chunk(first.fence, 2), None);
+    assert_eq!(log.chunk(view, "shows", first.fence, 0, NONE), Ok(None));
+    log.release(&first, NONE).expect("released");
+    let second = fixture.lease("listing").expect("free");
+    assert_eq!(log.put_chunk(&second, "movies", 0, b"second", NONE), Ok(true));
+    assert_eq!(chunk(first.fence, 0).as_deref(), Some(&b"zero"[..]));
+    assert_eq!(chunk(second.fence, 0), None);
+    publish(&second, "second");
+    assert_eq!(chunk(first.fence, 0), None);
+    assert_eq!(chunk(second.fence, 0).as_deref(), Some(&b"second"[..]));
+    assert_eq!(facts(&fixture.all()), [fact(2, "", "second")]);
+}
+
+fn publishing_removes_what_it_includes(fixture: &Fixture) {
+    let lease = fixture.lease("listing").expect("free");
+    fixture.append(&[
+        item("1", "included"),
+        entry(EntryKind::Match, "movies", "/a", "1"),
+        entry(EntryKind::Item, "shows", "1", "of another library"),
+        item("2", "later"),
+    ]);
+    let head = entry(EntryKind::Listing, "movies", "", "head");
+    assert_eq!(fixture.log.publish_listing(&lease, B, &head, 3, NONE), Ok(true));
+    let left = [
+        fact(2, "/a", "1"),
+        fact(3, "1", "of another library"),
+        fact(4, "2", "later"),
+        fact(5, "", "head"),
+    ];
+    assert_eq!(facts(&fixture.all()), left);
+}
+
+fn an_invalid_library_voids_what_was_before(fixture: &Fixture) {
+    use EntryKind::{InvalidItem, InvalidLibrary, Item, Listing, Match, Probe};
+    let of_movies = |kind| entry(kind, "movies", "1", "");
+    fixture.append(&EntryKind::ALL.map(of_movies));
+    fixture.append(&[
+        entry(Match, "shows", "/b", "stays"),
+        of_movies(InvalidItem),
+        of_movies(InvalidLibrary),
+        of_movies(Match),
+    ]);
+    let kinds: Vec<_> = fixture.all().iter().map(|entry| entry.name.kind).collect();
+    assert_eq!(kinds, [Probe, Listing, Item, Match, InvalidLibrary, Match]);
+    let position = fixture.read(Position::default(), 3).position;
+    fixture.append(&[of_movies(InvalidLibrary)]);
+    let news = fixture.read(position, 10);
+    assert_eq!((news.entries.len(), news.from_start), (2, false), "{news:?}");
+}
+
+fn waiting_ends_with_an_entry(fixture: &Fixture) {
+    let (log, view) = (&fixture.log, fixture.view);
+    let minute = Duration::from_secs(60);
+    fixture.append(&[item("1", "a")]);
+    assert_eq!(log.wait(view, 0, minute), Ok(true), "there is one");
+    let mut last = 1;
+    for round in 0..3 {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| log.wait(view, last, minute));
+            // The wait may begin before the entry or after it.
+            thread::sleep(Duration::from_millis(20 * (round % 2)));
+            fixture.append(&[item("1", "b")]);
+            let begin = Instant::now();
+            assert_eq!(waiting.join().expect("no panic"), Ok(true));
+            assert!(begin.elapsed() < Duration::from_secs(20));
+        });
+        last += 1;
+    }
+    // The entries of others are no news.
+    let other = log.view("other", b"viewer", NONE).expect("a view");
+    assert_eq!(log.append(other, A, &[item("1", "a")], None, NONE), Ok(true));
+    assert_eq!(log.wait(view, last, Duration::from_millis(50)), Ok(false));
+}
+
+fn waiting_ends_when_interrupted(fixture: &Fixture) {
+    let (log, view) = (&fixture.log, fixture.view);
+    let minute = Duration::from_secs(60);
+    log.interrupt();
+    assert_eq!(log.wait(view, 0, minute), Ok(false), "the next one ends");
+    for _ in 0..3 {
+        thread::scope(|scope| {
+            let waiting = scope.spawn(|| log.wait(view, 0, minute));
+            thread::sleep(Duration::from_millis(20));
+            log.interrupt();
+            assert_eq!(waiting.join().expect("no panic"), Ok(false));
+        });
+    }
+}
+
+fn threads_write_without_gaps(fixture: &Fixture) {
+    thread::scope(|scope| {
+        for thread in 0..8 {
+            scope.spawn(move || {
+                for n in 0..10 {
+                    let key = format!("{thread} {n}");
+                    fixture.append(&[item(&key, ""), item(&format!("{key} too"), "")]);
+                }
+            });
+        }
+    });
+    let all = fixture.all();
+    let numbers: Vec<_> = all.iter().map(|entry| entry.number).collect();
+    assert_eq!(numbers, (1..=160).collect::<Vec<_>>());
+    for pair in all.chunks(2) {
+        assert_eq!(
+            [&pair[0].name.key, &b" too"[..]].concat(),
+            pair[1].name.key,
+            "one write is not split"
+        );
+    }
+}
+
+fn a_summary_counts(fixture: &Fixture) {
+    let empty = fixture.log.summary(NONE).expect("read");
+    assert_eq!((empty.len(), empty[0].last, empty[0].age), (1, 0, None));
+    fixture.append(&[
+        item("1", "a"),
+        item("2", "b"),
+        item("2", "c"),
+        entry(EntryKind::Match, "movies", "/a", "1"),
+    ]);
+    fixture
+        .log
+        .deliver(fixture.view, B, &[(1, item("3", "d"))], NONE)
+        .expect("delivered");
+    let full = fixture.log.summary(NONE).expect("read");
+    let [view] = full.as_slice() else { panic!("{full:?}") };
+    assert_eq!((&*view.server, view.last, view.hosts), ("server", 5, 1));
+    assert_eq!(view.entries, [(EntryKind::Item, 3), (EntryKind::Match, 1)]);
+    assert!(view.bytes > 0 && view.age.is_some());
+}
+
+fn the_secret_stays(fixture: &Fixture) {
+    let secret = fixture.log.secret(NONE).expect("there");
+    assert_ne!(secret, [0; 32]);
+    assert_eq!(fixture.log.secret(NONE), Ok(secret));
+}

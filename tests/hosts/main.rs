@@ -1,0 +1,5 @@
+//! Several hosts, one index: the log that they share, in `PostgreSQL` and in memory.
+
+mod cluster;
+mod contract;
+mod postgres;

@@ -1,0 +1,1 @@
+//! What only the log in `PostgreSQL` does.
