@@ -13,7 +13,7 @@ pub mod postgres;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::Result;
+use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 
@@ -259,4 +259,23 @@ pub trait SharedLog: Send + Sync {
     /// Called before a fork: closes all connections, so that the child does not share them, and returns the locks that
     /// keep them closed.
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>>;
+}
+
+/// Checks an address without connecting.
+///
+/// # Errors
+/// [`Status::InvalidArgument`], naming what is wrong; also where this build has no PostgreSQL.
+pub fn check(address: &str) -> Result<()> {
+    open(address).map(drop)
+}
+
+/// The log at an address such as `postgresql://user@host/database`. Connects at its first call.
+///
+/// # Errors
+/// As [`check`].
+pub fn open(_address: &str) -> Result<Arc<dyn SharedLog>> {
+    Err(Error::new(
+        Status::InvalidArgument,
+        "the option 'shared' needs a build with PostgreSQL (cargo feature `shared`), and this one has none",
+    ))
 }
