@@ -1,5 +1,6 @@
 //! The options of an index, and their validation.
 
+use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -175,8 +176,8 @@ impl Renewal {
     }
 }
 
-impl std::fmt::Debug for Renewal {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Renewal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Renewal")
     }
 }
@@ -197,7 +198,7 @@ impl std::fmt::Debug for Renewal {
 /// };
 /// assert!(!format!("{options:?}").contains("YOUR-TOKEN"));
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[allow(clippy::struct_excessive_bools)] // each is a choice of the host
 pub struct Options {
     /// The folder for the store, created with mode 0700 if it is missing. Required: `Options::default()` has none.
@@ -252,6 +253,14 @@ pub struct Options {
     pub slow: Option<Duration>,
     /// Show media paths as short hashes in log lines and errors. Off by default.
     pub obfuscate_paths: bool,
+    /// The address of a database in `PostgreSQL` that several hosts of one server share, such as
+    /// `postgresql://user@host/database?sslmode=verify-full`; the password is taken from `PGPASSWORD` or a passfile. One host
+    /// fetches for all, and what one confirms or invalidates the others know; each answers from its own folder. None by
+    /// default. Needs `server_url` and the cargo feature `shared`, and cannot be given with `database`.
+    pub shared: Option<String>,
+    /// How long the host waits for the shared log to come back before it asks the server itself for listings. 60 s by
+    /// default; zero: at once.
+    pub shared_retry: Duration,
 }
 
 impl Default for Options {
@@ -279,6 +288,8 @@ impl Default for Options {
             mappings: Vec::new(),
             slow: Some(Duration::from_secs(1)),
             obfuscate_paths: false,
+            shared: None,
+            shared_retry: Duration::from_secs(60),
         }
     }
 }
@@ -299,7 +310,11 @@ impl Options {
     /// [`crate::error::Status::InvalidArgument`].
     #[doc(hidden)]
     pub fn check(&self) -> Result<()> {
-        for (what, text) in [("server_url", &self.server_url), ("user", &self.user)] {
+        for (what, text) in [
+            ("server_url", &self.server_url),
+            ("user", &self.user),
+            ("shared", &self.shared),
+        ] {
             check_length(what, text.as_ref().map_or(0, String::len), LONGEST_TEXT)?;
         }
         if self.user.as_ref().is_some_and(String::is_empty) {
@@ -327,6 +342,7 @@ impl Options {
                 "database is empty: name Plex's database, or the folder 'Plex Media Server', or leave it out",
             );
         }
+        self.check_shared()?;
         if self.page_size == 0 || self.page_size > 1000 {
             return refuse(format!(
                 "page_size is {}: Plex serves 1 to 1000 rows a page",
@@ -351,4 +367,110 @@ impl Options {
         }
         Ok(())
     }
+
+    /// Checks the option `shared` beside the others; [`crate::shared::check`] checks the address.
+    fn check_shared(&self) -> Result<()> {
+        let Some(address) = &self.shared else {
+            return Ok(());
+        };
+        if address.is_empty() {
+            return refuse("shared is empty: give an address such as postgresql://user@host/database, or leave it out");
+        }
+        if self.database.is_some() {
+            return refuse(
+                "shared and database are both given: a host that reads Plex's own database fetches no listings; leave \
+                 one of them out",
+            );
+        }
+        if self.server_url.is_none() && !self.offline {
+            return refuse(
+                "shared needs server_url: hosts share what they learn of one server; name it, or leave shared out",
+            );
+        }
+        Ok(())
+    }
 }
+
+/// An address for people: what may be a password is left out. A valid address has none.
+#[must_use]
+pub fn without_password(address: &str) -> String {
+    let start = address.find("://").map_or(0, |at| at + 3);
+    let (scheme, rest) = address.split_at(start);
+    // A password may have any sign, so all between the first colon and the last `@` may be one.
+    let colon = rest.find(':');
+    let rest = match (colon, rest.rfind('@')) {
+        (Some(colon), Some(at)) if colon < at => format!("{}:…{}", &rest[..colon], &rest[at..]),
+        _ => rest.to_owned(),
+    };
+    let parameter = rest.to_ascii_lowercase().find("password=");
+    match parameter.map(|at| at + "password=".len()) {
+        Some(value) => {
+            let end = rest[value..].find(['&', ' ']).map_or(rest.len(), |end| value + end);
+            format!("{scheme}{}…{}", &rest[..value], &rest[end..])
+        }
+        None => format!("{scheme}{rest}"),
+    }
+}
+
+impl fmt::Debug for Options {
+    /// Without a password, which an address that is refused may have.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Taken apart, so that a new option that is missing here does not compile.
+        let Self {
+            cache_dir,
+            server_url,
+            database,
+            token,
+            renewal,
+            user,
+            library_ttl,
+            max_age,
+            deadline,
+            connect_timeout,
+            read_timeout,
+            retry_for,
+            ca_file,
+            accept_invalid_certs,
+            offline,
+            page_size,
+            matches_limit,
+            size_limit,
+            no_mmap,
+            mappings,
+            slow,
+            obfuscate_paths,
+            shared,
+            shared_retry,
+        } = self;
+        f.debug_struct("Options")
+            .field("cache_dir", cache_dir)
+            .field("server_url", server_url)
+            .field("database", database)
+            .field("token", token)
+            .field("renewal", renewal)
+            .field("user", user)
+            .field("library_ttl", library_ttl)
+            .field("max_age", max_age)
+            .field("deadline", deadline)
+            .field("connect_timeout", connect_timeout)
+            .field("read_timeout", read_timeout)
+            .field("retry_for", retry_for)
+            .field("ca_file", ca_file)
+            .field("accept_invalid_certs", accept_invalid_certs)
+            .field("offline", offline)
+            .field("page_size", page_size)
+            .field("matches_limit", matches_limit)
+            .field("size_limit", size_limit)
+            .field("no_mmap", no_mmap)
+            .field("mappings", mappings)
+            .field("slow", slow)
+            .field("obfuscate_paths", obfuscate_paths)
+            .field("shared", &shared.as_deref().map(without_password))
+            .field("shared_retry", shared_retry)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+#[path = "options_tests.rs"]
+mod tests;

@@ -218,19 +218,29 @@ impl Index {
     /// [`ErrorKind::Store`](crate::ErrorKind::Store) if no thread can be started.
     pub fn watch(&self) -> Result<Watch> {
         self.inner().events.watch_join(DebounceIntervals::default())?;
+        self.inner().sync.listen_to_others(true);
         Ok(Watch(self.clone()))
     }
 
     /// Receives events until [`Index::watch_stop`]. A second call does nothing. `intervals` are for tests.
     #[doc(hidden)]
     pub fn watch_start(&self, intervals: DebounceIntervals) -> Result<()> {
-        self.inner().events.watch_start(intervals)
+        self.inner().events.watch_start(intervals)?;
+        self.inner().sync.listen_to_others(true);
+        Ok(())
+    }
+
+    /// Exchanges news with the hosts that share this index, now: for tests. Returns `false` if the log is away.
+    #[doc(hidden)]
+    pub fn exchange(&self) -> Result<bool> {
+        self.inner().sync.exchange_now()
     }
 
     /// Ends watching within a second, and returns after its threads have ended. Does nothing without a watch.
     #[doc(hidden)]
     pub fn watch_stop(&self) {
         self.inner().events.watch_stop();
+        self.inner().sync.listen_to_others(false);
     }
 
     /// Stores the hints of a webhook (its JSON, or the whole form) or a notification that the host received: the next
@@ -425,6 +435,8 @@ impl std::fmt::Debug for Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.0.inner().events.watch_leave();
+        let inner = self.0.inner();
+        inner.events.watch_leave();
+        inner.sync.listen_to_others(inner.events.is_watching());
     }
 }

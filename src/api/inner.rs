@@ -18,9 +18,10 @@ use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{self, Forks, Release, Side};
 use crate::query::Queries;
+use crate::shared::SharedLog;
 use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{Counters, Stats};
-use crate::sync::{AllowedView, Call, Syncing};
+use crate::sync::{AllowedView, Call, Exchange, Syncing};
 
 /// Minimum interval between checks of the folder's size by calls for statistics.
 const LOOKED_AT_MS: i64 = 1_000;
@@ -52,6 +53,7 @@ impl Inner {
         options: &Options,
         store: Store,
         source: Option<Arc<dyn Source>>,
+        log: Option<Arc<dyn SharedLog>>,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> Result<Arc<Self>> {
@@ -99,7 +101,7 @@ impl Inner {
             source.set_available(false);
         }
         reading.reload(Deadline::NONE)?;
-        let sync = Arc::new(Syncing::new(
+        let mut sync = Syncing::new(
             Arc::clone(&store),
             source.clone(),
             Arc::clone(&images),
@@ -108,7 +110,19 @@ impl Inner {
             Arc::clone(&clock),
             Arc::clone(&counters),
             options,
-        ));
+        );
+        if let Some(log) = log {
+            sync.share(Exchange::new(
+                log,
+                Arc::clone(&store),
+                Arc::clone(&reading),
+                Arc::clone(&maintenance),
+                Arc::clone(&counters),
+                Arc::clone(&clock),
+                options,
+            ));
+        }
+        let sync = Arc::new(sync);
         let events = Arc::new(Events::new(
             Arc::clone(&store),
             source,
@@ -144,6 +158,7 @@ impl Inner {
             counters,
         });
         fork::watch(&inner);
+        inner.sync.begin_exchange();
         Ok(inner)
     }
 
@@ -248,6 +263,7 @@ impl Inner {
             return Ok(());
         }
         self.events.watch_stop();
+        self.sync.end_exchange();
         self.reading.store_last_uses(false, self.reading.now_ms());
         let flushed = self.maintenance.flush_at_the_end();
         self.store.close_and_keep(self.reading.endpoint().as_ref());

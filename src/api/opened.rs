@@ -10,6 +10,7 @@ use crate::error::refuse;
 use crate::options::Options;
 use crate::platform::clock::{Clock, SystemClock};
 use crate::platform::deadline::Deadline;
+use crate::shared::{self, SharedLog};
 use crate::source::{self, Meter, Source};
 use crate::stats::Counters;
 
@@ -69,11 +70,20 @@ impl Index {
     #[doc(hidden)]
     #[allow(clippy::needless_pass_by_value)] // by value, as an index owns its options
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
-        let checked = source::check(&options)?;
+        let log = (options.shared.as_deref().filter(|_| !options.offline))
+            .map(shared::open)
+            .transpose()?;
+        Self::open_with_log(&options, clock, log)
+    }
+
+    /// [`Index::open_with_clock`] with a log that hosts share: for tests.
+    #[doc(hidden)]
+    pub fn open_with_log(options: &Options, clock: Arc<dyn Clock>, log: Option<Arc<dyn SharedLog>>) -> Result<Self> {
+        let checked = source::check(options)?;
         let its_clock = Arc::clone(&clock);
-        Self::over(&options, clock, |store, meter| {
+        Self::over(options, log, clock, |store, meter| {
             let identifier = || store.folder().client_identifier();
-            source::open(&options, checked, identifier, meter, &its_clock)
+            source::open(options, checked, identifier, meter, &its_clock)
         })
     }
 
@@ -93,7 +103,7 @@ impl Index {
             database: None,
             ..options
         };
-        Self::over(&options, Arc::new(SystemClock), |_, _| Ok(Some(source)))
+        Self::over(&options, None, Arc::new(SystemClock), |_, _| Ok(Some(source)))
     }
 
     /// Opens an index over another source, with another clock: for tests, and for sources to come. The source counts its
@@ -105,7 +115,7 @@ impl Index {
         clock: Arc<dyn Clock>,
         source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
     ) -> Result<Self> {
-        Self::over(&options, clock, |store, meter| {
+        Self::over(&options, None, clock, |store, meter| {
             let id = store.folder().client_identifier()?;
             source(&options, &id, meter).map(Some)
         })
@@ -113,6 +123,7 @@ impl Index {
 
     fn over(
         options: &Options,
+        log: Option<Arc<dyn SharedLog>>,
         clock: Arc<dyn Clock>,
         source: impl FnOnce(&Store, Arc<dyn Meter>) -> Result<Option<Arc<dyn Source>>>,
     ) -> Result<Self> {
@@ -120,7 +131,7 @@ impl Index {
         let store = Store::open(&options.cache_dir, !options.no_mmap)?;
         let counters = Arc::new(Counters::default());
         let source = source(&store, Arc::clone(&counters) as Arc<dyn Meter>)?;
-        let inner = Inner::new(options, store, source, clock, counters)?;
+        let inner = Inner::new(options, store, source, log, clock, counters)?;
         Ok(Self(Arc::new(OpenIndex(inner))))
     }
 

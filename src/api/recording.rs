@@ -98,7 +98,12 @@ impl Query<'_> {
                 let (identity, row) = inner.asking(call, find)?;
                 // The call's deadline applies to the server only: a match that the host records is worth waiting for.
                 let deadline = Deadline::NONE;
-                if let Some(written) = inner.maintenance.record_matches(identity, &row, &pairs, deadline)? {
+                let told = reading.tell_matches(&row, &pairs)?;
+                if let Some(written) = inner
+                    .maintenance
+                    .record_matches(identity, &row, &pairs, &told, deadline)?
+                {
+
                     // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
                     // segment, it may have evicted other matches, so the snapshot is read again.
                     if !written.has_segment {

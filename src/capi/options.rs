@@ -125,6 +125,8 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     Ok(CheckedOptions {
         options: options::Options {
             cache_dir: files::named(cache_dir),
+            shared: None,
+            shared_retry: default.shared_retry,
             server_url,
             database: (!database.is_empty()).then(|| files::named(database)),
             token: Token::new(token),

@@ -166,7 +166,10 @@ impl Editing {
         let state = if done.is_ok() { Edited::Done } else { Edited::Failed };
         report.set(&indexes, state);
         // Also after a failure, since the edit may have been applied.
-        let invalidated = self.store.invalidate_items(identity, row.id, &ids, Deadline::NONE);
+        let told = self.reading.tell_items(&[row.id], &ids, false);
+        let invalidated = self
+            .store
+            .invalidate_items(identity, row.id, &ids, &told, Deadline::NONE);
         done.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(

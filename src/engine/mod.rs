@@ -25,7 +25,7 @@ pub use snapshot::{
 };
 pub use sql::{
     Endpoint, FeedPage, FeedPlace, FeedPosition, Invalidation, ItemChange, LibraryHint, LibraryRow, Listing,
-    ListingResult, ProbeOutcome, Store, StoreFolder, StoreInfo,
+    ListingResult, OutboxRow, ProbeOutcome, SharedPlace, Store, StoreFolder, StoreInfo,
 };
 
 /// Further exports for fuzz targets and benchmarks.

@@ -220,6 +220,11 @@ impl Events {
         }
     }
 
+    /// Returns whether a watch is running.
+    pub fn is_watching(&self) -> bool {
+        lock(&self.watch).is_some()
+    }
+
     /// Ends the watch; returns when its threads have ended.
     pub fn watch_stop(&self) {
         // After releasing the lock: a fork waits for the lock, and the thread that is joined here may wait for the
@@ -305,7 +310,8 @@ impl Events {
             // Nothing is stored, so nothing can be stale; but the token may not be accepted yet.
             return self.reading.check_accepted().map(|()| false);
         };
-        self.store.mark(identity, hints, deadline)?;
+        let told = self.reading.tell_hints(hints);
+        self.store.mark(identity, hints, &told, deadline)?;
         self.counters.count_hint_write();
         self.reading.catch_up(deadline).map(|()| true)
     }

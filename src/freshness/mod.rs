@@ -3,6 +3,8 @@
 //! Each source states how far its change tokens can be trusted ([`Trust`]); `docs/design/freshness.md` has the
 //! consequences.
 
+use std::time::Duration;
+
 use crate::model::{Change, Hint, PathSearch, Trust};
 use crate::options::{Options, Ttl};
 
@@ -49,6 +51,12 @@ impl Policy {
 }
 
 impl Policy {
+    /// How old a probe may be that another host made.
+    #[must_use]
+    pub fn oldest_probe(&self) -> Duration {
+        Duration::from_millis(self.ttl_ms(0, self.max_age_ms).unsigned_abs())
+    }
+
     /// Returns the TTL in milliseconds. `at_once` and `never` are returned for the variants without a duration.
     fn ttl_ms(&self, at_once: i64, never: i64) -> i64 {
         match self.ttl {

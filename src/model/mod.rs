@@ -123,13 +123,31 @@ mod kind_number {
     }
 }
 
+/// An item's type as its number.
+mod type_number {
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    use super::ItemType;
+
+    #[allow(clippy::trivially_copy_pass_by_ref)] // serde's shape
+    pub fn serialize<S: Serializer>(kind: &ItemType, out: S) -> Result<S::Ok, S::Error> {
+        out.serialize_u8(kind.number())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<ItemType, D::Error> {
+        u8::deserialize(from).map(ItemType::from_number)
+    }
+}
+
 /// A leaf item of a library, with the fields needed for matching and answers. The default has -1 for season and episode,
-/// as a film.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// as a film. Hosts exchange it as JSON: a later version may add fields, and removes none.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
 pub struct Item {
     /// Plex's `ratingKey`: an opaque string, never empty.
     pub rating_key: String,
     /// Type of the item.
+    #[serde(with = "type_number")]
     pub kind: ItemType,
     /// Title of the item itself, not of its show.
     pub title: String,

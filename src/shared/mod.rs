@@ -6,6 +6,7 @@
 //!
 //! [`SharedLog`] is the interface. PostgreSQL implements it, and a log in memory stands in for it in tests.
 
+pub mod bodies;
 pub mod memory;
 #[cfg(feature = "shared")]
 pub mod postgres;
@@ -27,7 +28,7 @@ pub struct ViewNumber(pub i64);
 pub struct HostId(pub i64);
 
 /// A position in the log of a view.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Position {
     /// The number of the last entry read; 0 before the first.
     pub number: u64,
@@ -45,21 +46,23 @@ pub enum EntryKind {
     Listing,
     /// An item that was added, changed or removed since the listing. Its key is the rating key.
     Item,
-    /// A confirmed match, or its removal. Its key is a path in the server's spelling.
+    /// A confirmed match. Its key is a path in the server's spelling, its body a rating key.
     Match,
-    /// An invalidated item. Its key is the rating key.
+    /// An invalidated item. Its key is the rating key; its body is empty if matches of the item stay.
     InvalidItem,
     /// An invalidated path. Its key is the path in the server's spelling.
     InvalidPath,
     /// The library was invalidated: earlier matches and invalidations of it are void. Its key is empty.
     InvalidLibrary,
+    /// A library of which an event told: it is to be probed. Its key is empty.
+    Hint,
     /// The result of a search for a path or title. Its key is the hash of what was searched for.
     Search,
 }
 
 impl EntryKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Probe,
         Self::Listing,
         Self::Item,
@@ -67,6 +70,7 @@ impl EntryKind {
         Self::InvalidItem,
         Self::InvalidPath,
         Self::InvalidLibrary,
+        Self::Hint,
         Self::Search,
     ];
 

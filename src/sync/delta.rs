@@ -1,6 +1,7 @@
 //! Deltas: changes since the last listing, from sources that report them. A delta that removes too many items at once
 //! is not merged; a full listing follows.
 
+use std::sync::Mutex;
 use std::time::Instant;
 
 use super::job::{SyncJob, Syncing};
@@ -9,8 +10,17 @@ use crate::error::Result;
 use crate::freshness;
 use crate::model::{Item, Library, Sequence, Trust};
 use crate::platform::deadline::Deadline;
+use crate::platform::mutex::lock;
 use crate::source::{Delta, KnownItems, SourceChanges};
 use crate::stats::Spent;
+
+/// The changes that a delta merged.
+#[derive(Default)]
+pub struct Merged {
+    pub added: Vec<Item>,
+    /// Rating keys of items that are gone.
+    pub gone: Vec<String>,
+}
 
 /// The items of a library that the index has: the base of a delta.
 struct IndexedLibrary<'o> {
@@ -25,6 +35,8 @@ struct IndexedLibrary<'o> {
     /// Whether it may lose any number of items at once.
     may_shrink: bool,
     deadline: Deadline,
+    /// The items added so far, if other hosts are told.
+    added: Option<Mutex<Vec<Item>>>,
 }
 
 impl KnownItems for IndexedLibrary<'_> {
@@ -39,6 +51,9 @@ impl KnownItems for IndexedLibrary<'_> {
             .store
             .merge_items(self.row, &keyed, Some(self.begun), self.deadline)?;
         self.sync.counters.add_time(Spent::Store, storing.elapsed());
+        if let Some(added) = &self.added {
+            lock(added).extend(keyed);
+        }
         Ok(())
     }
 
@@ -77,11 +92,11 @@ impl SyncJob<'_> {
         library.change.trust == Trust::Exact && self.source.abilities().changes == Delta::Complete
     }
 
-    /// Merges the changes of a library. Returns `false` if a full listing is needed.
-    pub fn delta(&self, row: &LibraryRow) -> Result<bool> {
+    /// Merges the changes of a library. Returns `None` if a full listing is needed.
+    pub fn delta(&self, row: &LibraryRow) -> Result<Option<Merged>> {
         let sync = self.sync;
         if self.identity()?.is_none() || self.source.abilities().changes == Delta::None {
-            return Ok(false);
+            return Ok(None);
         }
         let known = IndexedLibrary {
             sync,
@@ -91,15 +106,17 @@ impl SyncJob<'_> {
             begun: sync.store.totals()?.sequence,
             may_shrink: self.is_exact_and_complete(&row.library),
             deadline: self.bounds.deadline,
+            added: sync.exchange.is_some().then(Mutex::default),
         };
-        let Some(items) = self.merge_changes(&row.library, &known)? else {
-            return Ok(false);
+        let Some((items, gone)) = self.merge_changes(&row.library, &known)? else {
+            return Ok(None);
         };
         let now = sync.clock.now_ms();
         let unsettled = freshness::is_unsettled(&row.library.change, now);
         sync.store
             .caught_up(row, known.begun, items, now, unsettled, self.bounds.deadline)?;
-        Ok(true)
+        let added = known.added.map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
+        Ok(Some(Merged { added, gone }))
     }
 
     /// Merges changes made while a library was listed, after all pages were stored. Returns the new number of items;
@@ -124,13 +141,14 @@ impl SyncJob<'_> {
             begun: self.sync.store.totals()?.sequence,
             may_shrink: self.is_exact_and_complete(shown),
             deadline: self.bounds.deadline,
+            added: None,
         };
-        self.merge_changes(shown, &known)
+        Ok(self.merge_changes(shown, &known)?.map(|(items, _)| items))
     }
 
-    /// Merges the changes that the source reports. Returns the number of items left; `None` if a full listing is
-    /// needed.
-    fn merge_changes(&self, library: &Library, known: &IndexedLibrary<'_>) -> Result<Option<u64>> {
+    /// Merges the changes that the source reports. Returns the number of items left, and the keys of those gone; `None` if
+    /// a full listing is needed.
+    fn merge_changes(&self, library: &Library, known: &IndexedLibrary<'_>) -> Result<Option<(u64, Vec<String>)>> {
         let changes = self.source.changes(library, known, self.bounds);
         self.store_refusals();
         let SourceChanges::Known { gone } = changes? else {
@@ -143,6 +161,6 @@ impl SyncJob<'_> {
         for key in &gone {
             self.sync.store.remove_item(known.row, key, self.bounds.deadline)?;
         }
-        Ok(Some(left))
+        Ok(Some((left, gone)))
     }
 }

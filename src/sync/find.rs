@@ -359,17 +359,29 @@ impl SyncJob<'_> {
             title: title.as_deref(),
         };
         let mappings = self.sync.reading.mappings();
-        self.source
-            .find_path(&row.library, &wanted, self.bounds, &mut |mut items| {
-                items.retain(|item| {
-                    let mut parts = item.parts.iter();
-                    item.has_key() && parts.any(|part| is_same_file(mappings, path.raw(), part.as_bytes()))
-                });
-                if !items.is_empty() {
-                    self.sync.store.merge_items(row, &items, None, self.bounds.deadline)?;
-                }
-                Ok(!items.is_empty())
-            })
+        let mut told = Vec::new();
+        let mut merge = |mut items: Vec<Item>| {
+            items.retain(|item| {
+                let mut parts = item.parts.iter();
+                item.has_key() && parts.any(|part| is_same_file(mappings, path.raw(), part.as_bytes()))
+            });
+            if items.is_empty() {
+                return Ok(false);
+            }
+            self.sync.store.merge_items(row, &items, None, self.bounds.deadline)?;
+            told.extend(items);
+            Ok(true)
+        };
+        // Other hosts with the same mappings search for the same.
+        let key = xxh3_64(&spellings.join(&0)).to_le_bytes();
+        if let Some(items) = self.shared_search(&row.library.uuid, &key)? {
+            return merge(items);
+        }
+        let found = self
+            .source
+            .find_path(&row.library, &wanted, self.bounds, &mut merge)?;
+        self.tell_search(&row.library.uuid, &key, told)?;
+        Ok(found)
     }
 
     /// Merges all items that the server has below a folder. Returns `false` if there are none, or not all are known.

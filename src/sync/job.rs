@@ -10,6 +10,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::back_off::BackOff;
 use super::call::{AllowedView, Call, Progress, aborted};
 use super::flight::SingleFlight;
+use super::shared::Exchange;
 use crate::engine::{Endpoint, LibraryRow, ListingSegments, Maintenance, Reading, Snapshot, Store, age};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{self, Age, Policy};
@@ -58,6 +59,8 @@ pub struct Syncing {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
     pub(super) flights: SingleFlight,
+    /// The exchange with other hosts; `None`: this index is shared with none.
+    pub(super) exchange: Option<Arc<Exchange>>,
     /// When a refresh last requested invalidated items without a reply.
     pub(super) failed_ms: AtomicI64,
     back_off: BackOff,
@@ -74,6 +77,9 @@ pub struct SyncJob<'a> {
     pub session: &'a Session,
     pub bounds: Bounds<'a>,
     pub report: &'a Report,
+    /// When the state was that of the listing that this job takes from the shared log, Unix ms; `None`: the job asks the
+    /// server.
+    pub from_log: Option<i64>,
 }
 
 impl Syncing {
@@ -98,6 +104,7 @@ impl Syncing {
             policy: Policy::new(options),
             page_size: options.page_size,
             flights: SingleFlight::default(),
+            exchange: None,
             failed_ms: AtomicI64::new(i64::MIN / 2),
             silence_logged_ms: AtomicI64::new(i64::MIN / 2),
             clock,
@@ -107,7 +114,8 @@ impl Syncing {
 
     /// Takes its locks and those of the source, to hold them through a fork.
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
-        let mut locks = vec![BackOff::hold(self, |sync| &sync.back_off)];
+        let mut locks = self.hold_exchange();
+        locks.push(BackOff::hold(self, |sync| &sync.back_off));
         locks.extend(SingleFlight::hold(self, |sync| &sync.flights));
         locks.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
         locks
@@ -116,6 +124,7 @@ impl Syncing {
     /// Resets the state in the child of a fork.
     pub fn after_fork(&self) {
         self.flights.reset_after_fork();
+        self.reset_exchange();
         if let Some(source) = &self.source {
             source.after_fork();
         }
@@ -267,6 +276,7 @@ impl Syncing {
             session: &session,
             bounds,
             report: &report,
+            from_log: None,
         };
         let requests = self.request_counts();
         let work = || {

@@ -107,7 +107,8 @@ impl SyncJob<'_> {
         let sync = self.sync;
         let deadline = self.bounds.deadline;
         let (identity, shown) = self.probe_again(row)?;
-        let (storing, now_ms) = (Instant::now(), sync.clock.now_ms());
+        let storing = Instant::now();
+        let now_ms = self.from_log.unwrap_or_else(|| sync.clock.now_ms());
         let items = sync.store.distinct(&listing)?;
         let is_whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
         let is_settled = freshness::is_settled(&listing.change, listing.begun_ms, &shown.change);
@@ -178,6 +179,11 @@ impl SyncJob<'_> {
 
     /// Probes the library again after it was listed.
     fn probe_again(&self, row: &LibraryRow) -> Result<(IdentityId, Library)> {
+        if self.from_log.is_some() {
+            // Another host did, and published the listing afterwards.
+            let identity = self.identity()?.ok_or_else(|| cleared(row))?;
+            return Ok((identity, row.library.clone()));
+        }
         let (identity, shown) = self.probe(false)?;
         if let Some(same) = shown.iter().find(|one| one.id == row.id) {
             return Ok((identity, same.library.clone()));
@@ -251,7 +257,7 @@ impl SyncJob<'_> {
             let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
             self.sync
                 .maintenance
-                .record_matches(identity, row, &pairs, self.bounds.deadline)?;
+                .record_matches(identity, row, &pairs, &[], self.bounds.deadline)?;
         }
         if !inherited.is_empty() {
             log::info!(

@@ -11,6 +11,7 @@ mod pages;
 mod probe;
 mod refresh;
 mod refusals;
+mod shared;
 mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, cannot};
@@ -18,4 +19,5 @@ pub use call::{AllowedView, Call, Progress, QUESTION_RETRY};
 pub use find::{RequestCounts, SHORTLY, SearchTarget};
 pub use job::{Syncing, TICK};
 pub use refresh::RefreshReason;
+pub use shared::Exchange;
 pub use verify::Unverified;

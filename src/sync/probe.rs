@@ -4,11 +4,12 @@ use std::time::{Duration, Instant};
 
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
+use super::shared::AcceptedProbe;
 use crate::engine::{
     LibraryRow, MAX_RETRIES, Resolved, Selection, Selector, Snapshot, age, cleared_again, nothing_known,
 };
 use crate::error::{Error, Result, Status};
-use crate::freshness;
+use crate::freshness::{self, ASK_AGAIN_MS};
 use crate::matching::Scope;
 use crate::model::{IdentityId, Library, Sequence, Server};
 use crate::stats::Spent;
@@ -24,7 +25,14 @@ impl Syncing {
     pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         // A call with a deadline gets its answer first; a later one asks for the server's identity.
         let quick = call.deadline.is_set();
-        self.job(call, |job| job.probe_once(since, quick).map(|rows| !rows.is_empty()))
+        self.job(call, |job| {
+            let accepts = AcceptedProbe {
+                oldest: Duration::from_millis(ASK_AGAIN_MS.unsigned_abs()),
+                library: None,
+            };
+            let rows = job.probe_once(since, quick, &accepts)?;
+            Ok(!rows.is_empty())
+        })
     }
 
     /// Requests the server's identity and its libraries, whatever is stored. Returns the server, the time of the
@@ -175,8 +183,9 @@ impl SyncJob<'_> {
         Ok((identity, rows))
     }
 
-    /// Probes, unless another job did after `since` while this one waited for its turn. Returns the rows.
-    pub fn probe_once(&self, since: Sequence, quick: bool) -> Result<Vec<LibraryRow>> {
+    /// Probes, unless another job did after `since` while this one waited for its turn. Returns the rows. `accepts`:
+    /// which probe of another host stands in for it.
+    pub fn probe_once(&self, since: Sequence, quick: bool, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight("probe", || {
             if let Some(identity) = self.identity()?
@@ -187,7 +196,7 @@ impl SyncJob<'_> {
                     return Ok(rows);
                 }
             }
-            Ok(self.probe(quick)?.1)
+            self.shared_probe(quick, accepts)
         })?
         .ok_or_else(|| self.deadline_error())
     }

@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::call::Call;
+use super::delta::Merged;
 use super::job::{SyncJob, Syncing, cleared};
+use super::shared::AcceptedProbe;
 use crate::engine::LibraryRow;
 use crate::error::{Error, Result, Status};
-use crate::freshness::{self, Need};
+use crate::freshness::{self, ASK_AGAIN_MS, Need};
 use crate::model::{LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
@@ -194,24 +196,15 @@ impl SyncJob<'_> {
             {
                 return Ok(None);
             }
-            let rows = self.probe_once(since, false)?;
+            if self.waits_for_log(wanted, why)? {
+                return Ok(None);
+            }
+            let rows = self.probe_once(since, false, &self.accepted_probe(wanted, why))?;
             match rows.iter().find(|row| row.library.uuid == wanted.library.uuid) {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
                 Some(row) => match self.need(row, why) {
                     Need::Nothing | Need::Probe => {}
-                    Need::Delta => {
-                        if !self.delta(row)? {
-                            // Keeps the item count of the last listing: the delta may have merged items, and the new
-                            // listing must not seem to shrink by them.
-                            let items = row.items;
-                            let row = LibraryRow {
-                                items,
-                                ..sync.store.library_row(id)?
-                            };
-                            self.list(&row, why)?;
-                        }
-                    }
-                    Need::Listing => self.list(row, why)?,
+                    need => self.fetch(row, need, why)?,
                 },
                 None => {} // the server does not show it any more
             }
@@ -223,8 +216,41 @@ impl SyncJob<'_> {
         }
     }
 
+    /// Brings a library up to date from the source. Returns the changes, if these are all.
+    pub fn ask_source(&self, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<Option<Merged>> {
+        if need == Need::Delta {
+            if let Some(merged) = self.delta(row)? {
+                return Ok(Some(merged));
+            }
+            // Keeps the item count of the last listing: the delta may have merged items, and the new listing must not
+            // seem to shrink by them.
+            let items = row.items;
+            let row = LibraryRow {
+                items,
+                ..self.sync.store.library_row(row.id)?
+            };
+            self.list(&row, why)?;
+        } else {
+            self.list(row, why)?;
+        }
+        Ok(None)
+    }
+
+    /// Which probe of another host is as good as an own one.
+    fn accepted_probe<'r>(&self, row: &'r LibraryRow, why: RefreshReason) -> AcceptedProbe<'r> {
+        AcceptedProbe {
+            oldest: match why {
+                // As old as a listing that needs none.
+                RefreshReason::Due => self.sync.policy.oldest_probe(),
+                RefreshReason::Missing => Duration::from_millis(ASK_AGAIN_MS.unsigned_abs()),
+                RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => Duration::ZERO,
+            },
+            library: Some(&row.library.uuid),
+        }
+    }
+
     /// Returns what a library needs after a probe.
-    fn need(&self, row: &LibraryRow, why: RefreshReason) -> Need {
+    pub fn need(&self, row: &LibraryRow, why: RefreshReason) -> Need {
         let (age, now) = (self.sync.age(row), self.sync.clock.now_ms());
         let reports_all = self.source.abilities().changes == Delta::Complete;
         let (listed, shown) = (&row.listed_token, &row.library.change);

@@ -142,13 +142,15 @@ impl Syncing {
                 .find(|located| located.item.rating_key == *rating_key);
             if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
                 // Rows from the server are valid whether or not the path changed: a changed item is merged.
-                self.store
-                    .merge_items(row, std::slice::from_ref(&located.item), None, call.deadline)?;
+                let item = std::slice::from_ref(&located.item);
+                self.store.merge_items(row, item, None, call.deadline)?;
+                self.tell_verified(&row.library.uuid, item, &[]);
             } else {
                 if let Some(located) = found {
                     self.merge_elsewhere(&rows, located, call.deadline)?;
                 }
                 self.store.remove_item_and_matches(row, rating_key, call.deadline)?;
+                self.tell_verified(&row.library.uuid, &[], &[rating_key]);
                 let whence = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is gone from {whence}; it is answered no more");
             }

@@ -16,6 +16,7 @@ pub use plexindex::inside::{
 };
 use plexindex::model::{Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
+use plexindex::shared::SharedLog;
 use plexindex::source::{Meter, Source};
 pub use plexindex::{ChangeKind, EditReport, Edited, Progress, Proposal, Selector};
 use plexindex::{Query, Refreshed};
@@ -241,6 +242,15 @@ impl Index {
         source: impl FnOnce(&Options, &str, Arc<dyn Meter>) -> Result<Arc<dyn Source>>,
     ) -> Result<Self> {
         plexindex::Index::open_with(options, clock, source).map(Self)
+    }
+
+    pub fn open_with_log(options: &Options, clock: Arc<dyn Clock>, log: Arc<dyn SharedLog>) -> Result<Self> {
+        plexindex::Index::open_with_log(options, clock, Some(log)).map(Self)
+    }
+
+    /// Exchanges news with other hosts; `false` if the log is away.
+    pub fn exchange(&self) -> bool {
+        self.0.exchange().expect("the store works")
     }
 
     pub fn close(self) -> Result<()> {

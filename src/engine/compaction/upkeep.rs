@@ -12,6 +12,7 @@ use crate::model::{IdentityId, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
+use crate::shared::NewEntry;
 use crate::stats::{Counters, Spent};
 
 /// Lock timeout for writing the counters.
@@ -105,18 +106,20 @@ impl Maintenance {
         self.store.settle();
     }
 
-    /// Records matches; `None` if the library was cleared meanwhile and must be looked up again.
+    /// Records matches; `None` if the library was cleared meanwhile and must be looked up again. `told`: what other hosts
+    /// are told of it.
     pub fn record_matches(
         &self,
         identity: IdentityId,
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
+        told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
         let begun = Instant::now();
         let stored = self
             .store
-            .record_matches(row, pairs, deadline, |tx| self.records.flush_when_many(tx, pairs.len()));
+            .record_matches(row, pairs, told, deadline, |tx| self.records.flush_when_many(tx, pairs.len()));
         self.counters.add_time(Spent::Store, begun.elapsed());
         self.counters.add_time(Spent::Away, begun.elapsed());
         let Some(RecordedMatches {

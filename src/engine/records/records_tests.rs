@@ -141,7 +141,7 @@ impl World {
 
     /// Records matches as a host does; returns whether a segment was written.
     fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
-        let recorded = self.store.record_matches(&self.row(0), pairs, Deadline::NONE, |tx| {
+        let recorded = self.store.record_matches(&self.row(0), pairs, &[], Deadline::NONE, |tx| {
             self.records.flush_when_many(tx, pairs.len())
         });
         let merged = recorded.expect("recorded").expect("a library").then;
@@ -170,7 +170,7 @@ impl World {
                     .map(|(path, key)| (path.into_bytes(), key))
                     .collect();
                 let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
-                let recorded = self.store.record_matches(&row, &given, Deadline::NONE, |tx| {
+                let recorded = self.store.record_matches(&row, &given, &[], Deadline::NONE, |tx| {
                     self.records.flush_when_many(tx, given.len())
                 });
                 let merged = recorded.expect("recorded").expect("a library").then;
@@ -182,7 +182,7 @@ impl World {
                 let some: Vec<Vec<u8>> = self.expected[at].keys().step_by(7).take(3).cloned().collect();
                 let gone: Vec<(LibraryId, Vec<u8>)> = some.iter().map(|path| (row.id, path.clone())).collect();
                 self.store
-                    .invalidate_paths(self.identity, &[], &gone, Deadline::NONE)
+                    .invalidate_paths(self.identity, &[], &gone, &[], Deadline::NONE)
                     .expect("invalidated");
                 for path in some {
                     self.expected[at].remove(&path);
@@ -191,13 +191,13 @@ impl World {
             28..31 => {
                 let key = self.dice.roll(40).to_string();
                 self.store
-                    .invalidate_item(self.identity, &[row.id], &key, Deadline::NONE)
+                    .invalidate_item(self.identity, &[row.id], &key, &[], Deadline::NONE)
                     .expect("invalidated");
                 self.expected[at].retain(|_, own| *own != key);
             }
             31 => {
                 self.store
-                    .invalidate_libraries(self.identity, Some(row.id), Deadline::NONE)
+                    .invalidate_libraries(self.identity, Some(row.id), &[], Deadline::NONE)
                     .expect("invalidated");
                 self.expected[at].clear();
             }
@@ -395,7 +395,7 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     let row = world.row(0);
     world
         .store
-        .invalidate_item(world.identity, &[row.id], "7", Deadline::NONE)
+        .invalidate_item(world.identity, &[row.id], "7", &[], Deadline::NONE)
         .expect("invalidated");
     let left = world.store.all_matches(row.id).expect("read");
     assert_eq!(left.get(&b"/H/p.mkv"[..]).map(String::as_str), Some("8"));
@@ -417,13 +417,13 @@ fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
         world.record(&[(path, "8")]);
         world
             .store
-            .invalidate_paths(world.identity, &[(row.id, b"/x")], &[], Deadline::NONE)
+            .invalidate_paths(world.identity, &[(row.id, b"/x")], &[], &[], Deadline::NONE)
             .expect("invalidated");
     }
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
     world
         .store
-        .invalidate_item(world.identity, &[row.id], "9", Deadline::NONE)
+        .invalidate_item(world.identity, &[row.id], "9", &[], Deadline::NONE)
         .expect("invalidated");
     world.records.flush_removals(Deadline::NONE).expect("settled");
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());

@@ -53,22 +53,28 @@ impl Reading {
 
     /// Invalidates the paths of one file: all its spellings.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        self.retry(|| self.forget_paths(library, paths, false))?;
+        self.invalidate_told_paths(library, paths, true)
+    }
+
+    /// [`Self::invalidate_paths`]; with `tells`, other hosts are told.
+    pub fn invalidate_told_paths(&self, library: &Selection, paths: &[&[u8]], tells: bool) -> Result<()> {
+        self.retry(|| self.forget_paths(library, paths, tells, false))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
     /// Removes the confirmed matches of the paths, and marks the paths as unverified. `again`: the second attempt,
     /// after a damaged segment was found.
-    fn forget_paths(&self, library: &Selection, paths: &[&[u8]], again: bool) -> Result<Option<WriteTarget>> {
+    fn forget_paths(&self, library: &Selection, paths: &[&[u8]], tells: bool, again: bool) -> Result<Option<WriteTarget>> {
         // Rebuild first. A match in a segment that cannot be read would not be removed, and would reappear.
         self.rebuild_broken(Deadline::NONE)?;
-        let (identity, ids, listed, confirmed) = {
+        let (identity, ids, listed, confirmed, told) = {
             let snapshot = self.snapshot();
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
                 return Ok(None); // nothing is known, so nothing has to be invalidated
             };
             let mut confirmed = Vec::new();
             let mut listed = Vec::new();
+            let mut told = Vec::new();
             for index in places(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[index];
                 // In a library that was never listed, only items from searches, or from a listing under way, can be
@@ -86,15 +92,18 @@ impl Reading {
                     }
                     snapshot.views[index].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
                 }
+                if tells {
+                    told.extend(self.tell_paths(row, paths, is_listed));
+                }
             }
             if snapshot.views.iter().any(|view| view.broken()) && !again {
                 drop(snapshot);
-                return self.forget_paths(library, paths, true);
+                return self.forget_paths(library, paths, tells, true);
             }
-            (identity, ids_of(&snapshot.rows, scope), listed, confirmed)
+            (identity, ids_of(&snapshot.rows, scope), listed, confirmed, told)
         };
         self.store
-            .invalidate_paths(identity, &listed, &confirmed, Deadline::NONE)?;
+            .invalidate_paths(identity, &listed, &confirmed, &told, Deadline::NONE)?;
         Ok(Some((identity, ids)))
     }
 
@@ -103,7 +112,9 @@ impl Reading {
             let Some((identity, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
-            self.store.invalidate_item(identity, &ids, rating_key, Deadline::NONE)?;
+            let told = self.tell_items(&ids, &[rating_key], true);
+            self.store
+                .invalidate_item(identity, &ids, rating_key, &told, Deadline::NONE)?;
             Ok(Some((identity, ids)))
         })?;
         self.records.flush_removals(Deadline::NONE)
@@ -117,14 +128,18 @@ impl Reading {
                 let Some(identity) = self.identity() else {
                     return Ok(None);
                 };
-                self.store.invalidate_libraries(identity, None, Deadline::NONE)?;
+                let told = self.tell_libraries(None);
+                self.store
+                    .invalidate_libraries(identity, None, &told, Deadline::NONE)?;
                 return Ok(Some((identity, Vec::new())));
             };
             let Some((identity, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
             for id in &ids {
-                self.store.invalidate_libraries(identity, Some(*id), Deadline::NONE)?;
+                let told = self.tell_libraries(Some(*id));
+                self.store
+                    .invalidate_libraries(identity, Some(*id), &told, Deadline::NONE)?;
             }
             Ok(Some((identity, ids)))
         })?;

@@ -11,6 +11,7 @@ mod lookup;
 mod reading;
 mod rebuild;
 mod selection;
+mod telling;
 mod viewer;
 
 pub use data::{Snapshot, age, places};

@@ -35,6 +35,8 @@ pub struct Reading {
     pub tokens: Arc<Tokens>,
     /// Whether the handle was opened offline. Then no server can accept the token.
     pub(super) is_offline: bool,
+    /// Whether what is written goes to other hosts too.
+    pub(super) shares: bool,
     pub(super) is_unavailable: AtomicBool,
     pub(super) snapshot: Swap<Snapshot>,
     /// Held while a thread rebuilds segments.
@@ -76,6 +78,7 @@ impl Reading {
             fallback_view: source::fallback_view(options),
             tokens,
             is_offline: options.offline,
+            shares: options.shared.is_some(),
             is_unavailable: AtomicBool::new(false),
             snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),

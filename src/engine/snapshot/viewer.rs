@@ -102,6 +102,21 @@ impl Reading {
         }
     }
 
+    /// The user whose view is read, as all hosts name it; `None` without a server. `keyed` hashes a token with the key
+    /// that all hosts have.
+    pub fn shared_viewer(&self, session: &Session, keyed: impl Fn(&str) -> Vec<u8>) -> Option<Vec<u8>> {
+        Some(match &self.view.as_ref()?.viewer {
+            Viewer::Named(user) => [b"user ", user.as_bytes()].concat(),
+            Viewer::Holder => match (session.claims.as_ref().and_then(|claims| claims.user.as_ref()), &session.token) {
+                // The server has accepted the token that says so.
+                (Some(user), _) => keyed(&format!("same {user}")),
+                (None, Some(token)) => keyed(token.reveal()),
+                (None, None) => b"nobody".to_vec(),
+            },
+            Viewer::Reader => return None,
+        })
+    }
+
     fn view_of(&self, is_unavailable: bool) -> Option<&View> {
         let view = if is_unavailable {
             &self.fallback_view

@@ -6,10 +6,12 @@ use super::cached::CachedStatements;
 use super::invalidation::mark_item_unverified;
 use super::libraries::{LibraryRow, libraries};
 use super::open::Store;
+use super::shared::tell;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Hint, IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
+use crate::shared::NewEntry;
 
 /// Reports of events about one library, or about all: whether to probe it, and which items were deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,9 +26,16 @@ pub struct LibraryHint {
 
 impl Store {
     /// Stores reports of events, in one transaction. If a report names an unknown library, all libraries will be
-    /// probed.
-    pub fn mark(&self, identity: IdentityId, marks: &[LibraryHint], deadline: Deadline) -> Result<()> {
+    /// probed. `told` goes into the outbox.
+    pub fn mark(
+        &self,
+        identity: IdentityId,
+        marks: &[LibraryHint],
+        told: &[NewEntry],
+        deadline: Deadline,
+    ) -> Result<()> {
         self.write(deadline, |tx| {
+            tell(tx, identity, told)?;
             let rows = libraries(tx.connection, identity)?;
             let mut hinted = false;
             for mark in marks {

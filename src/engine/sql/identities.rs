@@ -145,6 +145,7 @@ impl Store {
             for library in libraries(tx.connection, known)? {
                 restart_history(tx, library.id)?; // some belonged to another identity until now
             }
+            tx.execute("UPDATE outbox SET identity = ?2 WHERE identity = ?1", [unnamed, known])?;
             empty(tx, unnamed)?;
             store_endpoint(tx, endpoint, known)?;
             Ok(known)

@@ -7,23 +7,27 @@ use super::items::visible;
 use super::libraries::{LibraryRow, one_library};
 use super::matches::{drop_matches, forget, forget_item};
 use super::open::Store;
+use super::shared::tell;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
+use crate::shared::NewEntry;
 
 impl Store {
     /// Invalidates paths in one write, so that they become invalid together. Paths in `listed` must be verified before
-    /// they are returned again; the matches in `confirmed` are removed.
+    /// they are returned again; the matches in `confirmed` are removed. `told` goes into the outbox.
     pub fn invalidate_paths(
         &self,
         identity: IdentityId,
         listed: &[(LibraryId, &[u8])],
         confirmed: &[(LibraryId, Vec<u8>)],
+        told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<()> {
         self.write(deadline, |tx| {
+            tell(tx, identity, told)?;
             for (library, exact) in confirmed {
                 forget(tx, *library, exact)?;
             }
@@ -35,15 +39,17 @@ impl Store {
     }
 
     /// Invalidates an item in these libraries: its confirmed matches are removed, and it must be verified before it is
-    /// returned.
+    /// returned. `told` goes into the outbox.
     pub fn invalidate_item(
         &self,
         identity: IdentityId,
         libraries: &[LibraryId],
         rating_key: &str,
+        told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<()> {
         self.write(deadline, |tx| {
+            tell(tx, identity, told)?;
             for library in libraries {
                 forget_item(tx, *library, rating_key)?;
                 mark_unverified(tx, identity, *library, b"", rating_key)?;
@@ -52,15 +58,18 @@ impl Store {
         })
     }
 
-    /// Marks items as unverified: a request must confirm them before they are returned. Recorded matches stay.
+    /// Marks items as unverified: a request must confirm them before they are returned. Recorded matches stay. `told`
+    /// goes into the outbox.
     pub fn invalidate_items(
         &self,
         identity: IdentityId,
         library: LibraryId,
         rating_keys: &[&str],
+        told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<()> {
         self.write(deadline, |tx| {
+            tell(tx, identity, told)?;
             let row = one_library(tx.connection, library)?;
             for rating_key in rating_keys {
                 mark_item_unverified(tx, identity, &row, rating_key)?;
@@ -83,14 +92,16 @@ impl Store {
     }
 
     /// Makes a full listing of a library due, and drops all its confirmed matches. Without a library, does so for all
-    /// libraries of the identity.
+    /// libraries of the identity. `told` goes into the outbox.
     pub fn invalidate_libraries(
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
+        told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<()> {
         self.write(deadline, |tx| {
+            tell(tx, identity, told)?;
             let libraries: Vec<LibraryId> = tx.values(
                 "UPDATE libraries SET due_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",
                 params![identity, library, tx.sequence],

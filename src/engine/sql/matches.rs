@@ -13,12 +13,14 @@ use super::libraries::LibraryRow;
 use super::listings::Listing;
 use super::open::Store;
 use super::records::RecordTx;
+use super::shared::tell;
 use super::tx::{Tx, sequence_of};
 use super::unverified::{Invalidation, kind_of, unverified_in};
 use crate::engine::segment::{match_of, match_value};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence, TableId};
 use crate::platform::deadline::Deadline;
+use crate::shared::NewEntry;
 
 /// The result of [`Store::record_matches`].
 pub struct RecordedMatches<T> {
@@ -34,12 +36,13 @@ pub struct RecordedMatches<T> {
 type Match = (String, Sequence);
 
 impl Store {
-    /// Stores confirmed matches and runs `then` in one transaction. Returns `None` if the library was cleared, and thus
-    /// has another id now.
+    /// Stores confirmed matches and runs `then` in one transaction, which also puts `told` into the outbox. Returns
+    /// `None` if the library was cleared, and thus has another id now.
     pub fn record_matches<T>(
         &self,
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
+        told: &[NewEntry],
         deadline: Deadline,
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<RecordedMatches<T>>> {
@@ -56,6 +59,7 @@ impl Store {
                 None => unverified_but(tx, &library, pairs)?,
             };
             let table = table_of(tx, &mut library)?;
+            tell(tx, library.identity, told)?;
             tx.next_library.set(Some(library).filter(|_| unverified.is_empty()));
             let records = RecordTx::new(tx);
             for (path, key) in pairs {

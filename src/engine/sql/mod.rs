@@ -60,6 +60,7 @@ mod probes;
 mod records;
 mod refusals;
 mod seen;
+mod shared;
 mod state;
 mod sweeping;
 mod texts;
@@ -109,5 +110,6 @@ pub use records::{
 };
 #[cfg(test)]
 pub use state::DatabaseSequences;
+pub use shared::{OutboxRow, SharedPlace};
 pub use state::{KnownSequences, StoreState};
 pub use unverified::Invalidation;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use super::cached::CachedStatements;
@@ -49,6 +49,8 @@ pub struct Store {
     pub(super) warned_of_views: AtomicBool,
     /// Number of wake-ups of commit waiters without a commit.
     pub(super) wakeups: AtomicU64,
+    /// Called after a write put entries into the outbox.
+    pub(super) on_told: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// The lock with which lookups wait for other threads.
     pub short_lock: ShortLock,
 }
@@ -81,6 +83,7 @@ impl Store {
             on_timeline: AtomicU64::new(0),
             warned_of_views: AtomicBool::new(false),
             wakeups: AtomicU64::new(0),
+            on_told: OnceLock::new(),
             short_lock: ShortLock::default(),
             diff_cache: DiffCache::default(),
         };

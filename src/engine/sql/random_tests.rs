@@ -376,14 +376,14 @@ impl World {
                     .cloned()
                     .unwrap_or(any);
                 self.store
-                    .invalidate_item(identity, &[row.id], &key, Deadline::NONE)
+                    .invalidate_item(identity, &[row.id], &key, &[], Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.retain(|_, of| *of != key);
             }
             14 => {
                 let row = self.row(user, uuid);
                 self.store
-                    .invalidate_libraries(identity, Some(row.id), Deadline::NONE)
+                    .invalidate_libraries(identity, Some(row.id), &[], Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.clear();
             }

@@ -222,3 +222,29 @@ CREATE TABLE records (       -- the log of the tables. The last record of a name
     value      BLOB                        -- NULL: the name was removed
 ) STRICT;
 CREATE INDEX records_expiry ON records (expires_ms) WHERE expires_ms IS NOT NULL;
+
+CREATE TABLE shared (        -- how far the log that hosts share was read: docs/several-hosts.md
+    identity INTEGER PRIMARY KEY REFERENCES identities (id),
+    log      TEXT    NOT NULL,             -- its address; another one is read from its beginning
+    number   INTEGER NOT NULL,             -- entries up to this number were read
+    mark     INTEGER NOT NULL,             -- the mark of the write that gave this number
+    mappings INTEGER NOT NULL,             -- hash of the mappings that matches were read with
+    looked_ms INTEGER NOT NULL             -- when it was last read, or tried
+) STRICT;
+
+CREATE TABLE shared_listings ( -- listings that are those of the log, so that its newer items belong to them
+    library INTEGER PRIMARY KEY,
+    listing INTEGER NOT NULL               -- the number of the listing in the log
+) STRICT;
+
+CREATE TABLE outbox (        -- entries for the log, written with what they tell of. Kept for a while when they are delivered
+    id       INTEGER PRIMARY KEY AUTOINCREMENT,
+    identity INTEGER NOT NULL REFERENCES identities (id),
+    timeline INTEGER NOT NULL,             -- the host that numbered it: a restored folder is another one
+    kind     INTEGER NOT NULL,             -- EntryKind
+    library  TEXT    NOT NULL,             -- its uuid
+    key      BLOB    NOT NULL,
+    body     BLOB    NOT NULL,
+    sent     INTEGER NOT NULL DEFAULT 0    -- 1: the log has it
+) STRICT;
+CREATE INDEX outbox_unsent ON outbox (identity, id) WHERE sent = 0;

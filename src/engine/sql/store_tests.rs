@@ -130,7 +130,7 @@ fn invalidations_and_newer_matches_survive_naming_a_server() {
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "1")]);
     record_pairs(&store, &old, &[(b"/h/1.mkv", "2")]);
     store
-        .invalidate_paths(unnamed, &[(row.id, b"/h/3.mkv")], &[], Deadline::NONE)
+        .invalidate_paths(unnamed, &[(row.id, b"/h/3.mkv")], &[], &[], Deadline::NONE)
         .expect("invalidated");
     store
         .name_server(unnamed, &endpoint("http://b"), &server("one"), Deadline::NONE)
@@ -156,7 +156,7 @@ fn a_second_invalidation_outlives_the_first_verification() {
     let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     let invalidate = || {
         store
-            .invalidate_item(identity, &[row.id], "1", Deadline::NONE)
+            .invalidate_item(identity, &[row.id], "1", &[], Deadline::NONE)
             .expect("invalidated");
         store.unverified(row.id).expect("read").remove(0)
     };
@@ -202,12 +202,12 @@ fn writes_between_two_matches_are_read() {
     record_pairs(&store, &rows[1], &[(b"/h/3.mkv", "1")]);
     assert_eq!(record(b"/h/4.mkv"), Some(0));
     store
-        .invalidate_paths(identity, &[(rows[0].id, b"/h/5.mkv")], &[], Deadline::NONE)
+        .invalidate_paths(identity, &[(rows[0].id, b"/h/5.mkv")], &[], &[], Deadline::NONE)
         .expect("invalidated");
     assert_eq!(record(b"/h/6.mkv"), Some(1), "what is invalidated is told");
     assert_eq!(record(b"/h/7.mkv"), Some(1), "and told again");
     store
-        .invalidate_libraries(identity, Some(rows[0].id), Deadline::NONE)
+        .invalidate_libraries(identity, Some(rows[0].id), &[], Deadline::NONE)
         .expect("invalidated");
     let many: Vec<Vec<u8>> = (0..100).map(|n| format!("/h/many {n}.mkv").into_bytes()).collect();
     let many: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "1")).collect();
@@ -263,7 +263,7 @@ fn the_change_log_is_trimmed_without_recorded_matches() {
     let since = store.totals().expect("totals").sequence;
     for _ in 0..9_000 {
         store
-            .invalidate_paths(identity, &[(row.id, b"/h/1.mkv")], &[], Deadline::NONE)
+            .invalidate_paths(identity, &[(row.id, b"/h/1.mkv")], &[], &[], Deadline::NONE)
             .expect("invalidated");
     }
     let kept = count(&store, "SELECT count(*) FROM changes");
@@ -683,7 +683,7 @@ fn a_continued_state_reads_only_newer_changes() {
     };
     (0..500).for_each(add);
     store
-        .invalidate_item(mine, &[row.id], "1", Deadline::NONE)
+        .invalidate_item(mine, &[row.id], "1", &[], Deadline::NONE)
         .expect("invalidated");
     let (changes, continued, before) = read(None);
     assert_eq!((changes, continued), (501, 0));

@@ -253,6 +253,11 @@ impl Store {
             }
         }
         drop((undo, alone));
+        if done.is_ok() && tx.tells.get()
+            && let Some(tell) = self.on_told.get()
+        {
+            tell();
+        }
         if self.folder.shares_memory() && tx.sequence.0.is_multiple_of(WRITE_OUT_EVERY) {
             write_out(self.folder.log()[0]);
         }

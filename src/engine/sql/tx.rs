@@ -26,6 +26,8 @@ pub struct Tx<'c> {
     pub next_library: Cell<Option<LibraryState>>,
     /// The new segment of records. Its file is removed if the transaction fails.
     pub new_segments: Cell<Option<SegmentName>>,
+    /// Whether it puts entries into the outbox.
+    pub tells: Cell<bool>,
     /// Whether more writes of a listing follow, so that the checkpoint may wait longer.
     pub lists: Cell<bool>,
 }
@@ -48,6 +50,7 @@ impl<'c> Tx<'c> {
             last_library: None,
             next_library: Cell::default(),
             new_segments: Cell::default(),
+            tells: Cell::default(),
             lists: Cell::default(),
         }
     }

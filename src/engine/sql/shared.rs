@@ -1,0 +1,182 @@
+//! What this folder tells the log that hosts share, and how far it has read it.
+//!
+//! An entry is written to the outbox in the transaction of what it tells of, so a kill loses neither or both. Delivered
+//! entries are kept for a while: a log that was restored from a backup lacks the last ones.
+
+use rusqlite::params;
+
+use super::cached::CachedStatements;
+use super::open::Store;
+use super::timelines::timeline;
+use super::tx::Tx;
+use crate::error::Result;
+use crate::model::{IdentityId, LibraryId};
+use crate::platform::deadline::Deadline;
+use crate::shared::{EntryKind, EntryName, HostId, NewEntry, Position};
+
+/// Number of delivered entries that are kept.
+const KEPT: i64 = 20_000;
+
+/// An entry that waits to be delivered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboxRow {
+    /// The number that its host gave it.
+    pub number: u64,
+    /// The host that wrote it: this folder, or an earlier incarnation of it.
+    pub host: HostId,
+    /// The entry.
+    pub entry: NewEntry,
+}
+
+/// How far a view of the log was read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SharedPlace {
+    /// The position in the log.
+    pub position: Position,
+    /// When it was last read, or tried, Unix ms.
+    pub looked_ms: i64,
+}
+
+impl Store {
+    /// Sets what is called after each write that put entries into the outbox, on the thread that wrote.
+    pub fn on_told(&self, tell: impl Fn() + Send + Sync + 'static) {
+        let _ = self.on_told.set(Box::new(tell));
+    }
+
+    /// The host that this folder is for the log.
+    pub fn host(&self) -> Result<HostId> {
+        self.read(timeline).map(HostId)
+    }
+
+    /// How far the log at this address was read with these mappings; the beginning for another log, and for other
+    /// mappings, since they decide which matches are this host's.
+    pub fn shared_place(&self, identity: IdentityId, log: &str, mappings: u64) -> Result<SharedPlace> {
+        let place = self.read(|c| {
+            c.find(
+                "SELECT number, mark, looked_ms FROM shared WHERE identity = ?1 AND log = ?2 AND mappings = ?3",
+                params![identity, log, mappings.cast_signed()],
+                |row| {
+                    Ok(SharedPlace {
+                        position: Position {
+                            number: row.get::<_, i64>(0)?.cast_unsigned(),
+                            mark: row.get(1)?,
+                        },
+                        looked_ms: row.get(2)?,
+                    })
+                },
+            )
+        })?;
+        Ok(place.unwrap_or_default())
+    }
+
+    /// Stores how far the log was read.
+    pub fn store_shared_place(
+        &self,
+        identity: IdentityId,
+        log: &str,
+        mappings: u64,
+        place: &SharedPlace,
+        deadline: Deadline,
+    ) -> Result<()> {
+        self.write(deadline, |tx| {
+            tx.run(
+                "INSERT OR REPLACE INTO shared (identity, log, number, mark, mappings, looked_ms) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+                params![
+                    identity,
+                    log,
+                    place.position.number.cast_signed(),
+                    place.position.mark,
+                    mappings.cast_signed(),
+                    place.looked_ms
+                ],
+            )
+        })
+    }
+
+    /// The entries that the log may not have, the oldest first.
+    pub fn outbox(&self, identity: IdentityId, limit: usize) -> Result<Vec<OutboxRow>> {
+        self.read(|c| {
+            c.rows(
+                "SELECT id, timeline, kind, library, key, body FROM outbox WHERE identity = ?1 AND sent = 0 \
+                 ORDER BY id LIMIT ?2",
+                params![identity, i64::try_from(limit).unwrap_or(i64::MAX)],
+                |row| {
+                    Ok(OutboxRow {
+                        number: row.get::<_, i64>(0)?.cast_unsigned(),
+                        host: HostId(row.get(1)?),
+                        entry: NewEntry {
+                            name: EntryName {
+                                // Each was written from a kind.
+                                kind: EntryKind::from_number(row.get(2)?).unwrap_or(EntryKind::Match),
+                                library: row.get(3)?,
+                                key: row.get(4)?,
+                            },
+                            body: row.get(5)?,
+                        },
+                    })
+                },
+            )
+        })
+    }
+
+    /// Number of entries that the log may not have.
+    pub fn outbox_len(&self, identity: IdentityId) -> Result<u64> {
+        let waiting: i64 = self.read(|c| {
+            c.value("SELECT count(*) FROM outbox WHERE identity = ?1 AND sent = 0", [identity])
+        })?;
+        Ok(waiting.cast_unsigned())
+    }
+
+    /// Stores that the log has the entries of a host up to this number.
+    pub fn delivered(&self, identity: IdentityId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
+            tx.run(
+                "UPDATE outbox SET sent = 1 WHERE identity = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
+                params![identity, host.0, upto.cast_signed()],
+            )?;
+            tx.run(
+                "DELETE FROM outbox WHERE sent = 1 AND id <= (SELECT max(id) FROM outbox) - ?1",
+                [KEPT],
+            )
+        })
+    }
+
+    /// Delivers all kept entries once more: the log was restored, and passes over those that it has.
+    pub fn deliver_again(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
+            tx.run("UPDATE outbox SET sent = 0 WHERE identity = ?1 AND sent = 1", [identity])
+        })
+    }
+
+    /// The number in the log of a library's listing; `None` if its listing does not come from there.
+    pub fn shared_listing(&self, library: LibraryId) -> Result<Option<i64>> {
+        self.read(|c| c.find_value("SELECT listing FROM shared_listings WHERE library = ?1", [library]))
+    }
+
+    /// Stores that a library's listing is this one of the log.
+    pub fn store_shared_listing(&self, library: LibraryId, listing: i64, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
+            tx.run(
+                "INSERT OR REPLACE INTO shared_listings (library, listing) VALUES (?1, ?2)",
+                params![library, listing],
+            )
+        })
+    }
+}
+
+/// Puts entries into the outbox.
+pub fn tell(tx: &Tx<'_>, identity: IdentityId, entries: &[NewEntry]) -> rusqlite::Result<()> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    tx.tells.set(true);
+    let host = timeline(tx.connection)?;
+    for NewEntry { name, body } in entries {
+        tx.run(
+            "INSERT INTO outbox (identity, timeline, kind, library, key, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![identity, host, name.kind.number(), name.library, name.key, body],
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,43 @@
+//! Delivers what this host wrote to the log, each entry once.
+
+use super::{Exchange, SharedView, deadline};
+use crate::engine::OutboxRow;
+use crate::error::Result;
+use crate::platform::deadline::Deadline;
+use crate::platform::mutex::lock;
+use crate::shared::{NewEntry, SharedLog};
+
+/// Most entries in one request.
+const BATCH: usize = 500;
+
+impl Exchange {
+    /// Delivers all that waits. Returns `false` if the log is away.
+    pub(super) fn deliver(&self, view: &SharedView) -> Result<bool> {
+        loop {
+            let waiting = self.store.outbox(view.identity, BATCH)?;
+            let Some(first) = waiting.first() else {
+                let verified = std::mem::take(&mut lock(&self.state).verified);
+                let tell = |log: &dyn SharedLog| log.append(view.number, view.host, &verified, None, deadline());
+                return Ok(verified.is_empty() || self.ask(tell).is_some());
+            };
+            // Entries of an earlier incarnation of this folder are delivered in its name: the log may have them.
+            let host = first.host;
+            let of_host = |row: &&OutboxRow| row.host == host;
+            let rows: Vec<(u64, NewEntry)> = waiting
+                .iter()
+                .take_while(of_host)
+                .map(|row| (row.number, row.entry.clone()))
+                .collect();
+            let Some(upto) = self.ask(|log| log.deliver(view.number, host, &rows, deadline())) else {
+                return Ok(false);
+            };
+            let last = rows.last().map_or(0, |(number, _)| *number);
+            self.store
+                .delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
+            if upto < last {
+                log::warn!("the shared log {} took only a part of what it was told", self.log.name());
+                return Ok(false);
+            }
+        }
+    }
+}

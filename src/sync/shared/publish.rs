@@ -1,0 +1,143 @@
+//! Publishes what this host was given by the server.
+
+use super::{Exchange, SharedView, deadline};
+use crate::engine::LibraryRow;
+use crate::error::Result;
+use crate::model::{Item, Library};
+use crate::platform::deadline::Deadline;
+use crate::shared::bodies::{CHUNK_ITEMS, ItemBody, ListingBody, ProbeBody, encode, entry, pack};
+use crate::shared::{EntryKind, Lease, NewEntry, Position};
+use crate::sync::delta::Merged;
+
+/// Items since a listing up to which no new one is published for their number alone, and the part of the listing.
+const FEW_ITEMS: u64 = 2_000;
+const PART: u64 = 4;
+
+impl Exchange {
+    /// Publishes a probe.
+    pub(super) fn publish_probe(&self, view: &SharedView, rows: &[LibraryRow], lease: Option<&Lease>) {
+        let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
+        let told = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries }));
+        self.ask(|log| log.append(view.number, view.host, &[told], lease, deadline()));
+    }
+
+    /// Publishes a library that was brought up to date under a lease, from the row before to the row after. `merged`: what
+    /// changed, if it is known. `included`: how far the log was read before. A failure is none of the call: the library
+    /// is published after its next refresh.
+    pub(super) fn publish(
+        &self,
+        view: &SharedView,
+        lease: &Lease,
+        rows: (&LibraryRow, &LibraryRow),
+        merged: Option<Merged>,
+        included: Position,
+    ) {
+        if let Err(error) = self.try_publish(view, lease, rows, merged, included) {
+            log::warn!("'{}' could not be given to other hosts: {error}", rows.1.library.title);
+        }
+    }
+
+    fn try_publish(
+        &self,
+        view: &SharedView,
+        lease: &Lease,
+        (before, after): (&LibraryRow, &LibraryRow),
+        merged: Option<Merged>,
+        included: Position,
+    ) -> Result<()> {
+        let uuid = &after.library.uuid;
+        let Some(head) = self.head(view, uuid) else {
+            return Ok(()); // the log is away
+        };
+        // A listing that waits for a second one is not told.
+        if after.held_back || !after.generation.is_fetched() {
+            return Ok(());
+        }
+        if let (Some(merged), Some((_, head))) = (merged, head)
+            && self.store.shared_listing(after.id)? == Some(head.listing)
+            && head.change.token == before.listed_token
+        {
+            let gone: Vec<&str> = merged.gone.iter().map(String::as_str).collect();
+            let since = head.since + merged.added.len() as u64 + gone.len() as u64;
+            if since <= FEW_ITEMS.max(head.listed / PART) {
+                let mut told = item_entries(uuid, &merged.added, &gone, false);
+                let head = ListingBody {
+                    change: change_of(after),
+                    items: after.items,
+                    provisional: after.provisional,
+                    since,
+                    ..head
+                };
+                told.push(entry(EntryKind::Listing, uuid, b"", encode(&head)));
+                self.ask(|log| log.append(view.number, view.host, &told, Some(lease), deadline()));
+                return Ok(());
+            }
+        }
+        self.publish_listing(view, lease, after, included)
+    }
+
+    /// Publishes the whole listing of a library, from the store.
+    fn publish_listing(&self, view: &SharedView, lease: &Lease, row: &LibraryRow, included: Position) -> Result<()> {
+        let (mut chunks, mut listed) = (0_u32, 0_u64);
+        let mut holds = true;
+        let mut items: Vec<Item> = Vec::with_capacity(CHUNK_ITEMS);
+        let mut put = |items: &mut Vec<Item>| {
+            if holds && !items.is_empty() {
+                let chunk = pack(items);
+                let put = self.ask(|log| log.put_chunk(lease, &row.library.uuid, chunks, &chunk, deadline()));
+                holds = put == Some(true);
+                chunks += 1;
+                listed += items.len() as u64;
+            }
+            items.clear();
+            holds
+        };
+        let mut is_whole = true;
+        self.store.for_each_item(row.id, row.generation, &mut |item, _| {
+            items.push(item);
+            if items.len() == CHUNK_ITEMS {
+                is_whole &= put(&mut items);
+            }
+            Ok(())
+        })?;
+        is_whole &= put(&mut items);
+        if !is_whole {
+            return Ok(()); // the log is away, or another host took over
+        }
+        let head = ListingBody {
+            listing: lease.fence,
+            chunks,
+            listed,
+            included,
+            change: change_of(row),
+            items: row.items,
+            provisional: row.provisional,
+            since: 0,
+        };
+        let told = entry(EntryKind::Listing, &row.library.uuid, b"", encode(&head));
+        let published = self.ask(|log| log.publish_listing(lease, view.host, &told, included.number, deadline()));
+        if published == Some(true) {
+            self.store.store_shared_listing(row.id, lease.fence, Deadline::NONE)?;
+            log::info!("'{}': {listed} items were given to other hosts", row.library.title);
+        }
+        Ok(())
+    }
+}
+
+/// The state that a library's listing is of.
+fn change_of(row: &LibraryRow) -> crate::model::Change {
+    crate::model::Change {
+        token: row.listed_token.clone(),
+        ..row.library.change.clone()
+    }
+}
+
+/// Entries about items, and about keys that a library has no more.
+pub(super) fn item_entries(library: &str, items: &[Item], gone: &[&str], verified: bool) -> Vec<NewEntry> {
+    let told = |key: &str, item: Option<Item>| {
+        let body = encode(&ItemBody { item, verified });
+        entry(EntryKind::Item, library, key.as_bytes(), body)
+    };
+    let there = items.iter().map(|item| told(&item.rating_key, Some(item.clone())));
+    there.chain(gone.iter().map(|key| told(key, None))).collect()
+}

@@ -1,0 +1,58 @@
+//! Searches and verified items of a shared index.
+
+use std::time::Duration;
+
+use super::deadline;
+use super::publish::item_entries;
+use crate::error::Result;
+use crate::model::Item;
+use crate::platform::mutex::lock;
+use crate::shared::EntryKind;
+use crate::shared::bodies::{SearchBody, decode, encode, entry, name};
+use crate::sync::job::{SyncJob, Syncing};
+
+/// How long a search of another host is not repeated.
+const REMEMBERED: Duration = Duration::from_secs(30);
+
+impl SyncJob<'_> {
+    /// What another host found a moment ago when it searched a library for this; `None` if none did.
+    pub fn shared_search(&self, library: &str, key: &[u8]) -> Result<Option<Vec<Item>>> {
+        let Some(exchange) = self.sync.exchange.as_deref() else {
+            return Ok(None);
+        };
+        let Some(view) = exchange.view()? else {
+            return Ok(None);
+        };
+        let names = [name(EntryKind::Search, library, key)];
+        let found = exchange.ask(|log| log.find(view.number, &names, deadline()));
+        let entry = found.and_then(|mut found| found.pop()).filter(|entry| entry.age <= REMEMBERED);
+        Ok(entry.and_then(|entry| decode::<SearchBody>(&entry.body)).map(|body| body.items))
+    }
+
+    /// Tells other hosts what a search found.
+    pub fn tell_search(&self, library: &str, key: &[u8], items: Vec<Item>) -> Result<()> {
+        let Some(exchange) = self.sync.exchange.as_deref() else {
+            return Ok(());
+        };
+        let Some(view) = exchange.view()? else {
+            return Ok(());
+        };
+        let mut told = item_entries(library, &items, &[], false);
+        told.push(entry(EntryKind::Search, library, key, encode(&SearchBody { items })));
+        exchange.ask(|log| log.append(view.number, view.host, &told, None, deadline()));
+        Ok(())
+    }
+}
+
+impl Syncing {
+    /// Tells other hosts of items that the server was asked for by their keys. `gone`: it has these no more. A kill loses
+    /// it: then they ask the server too.
+    pub fn tell_verified(&self, library: &str, items: &[Item], gone: &[&str]) {
+        if let Some(exchange) = &self.exchange {
+            lock(&exchange.state)
+                .verified
+                .extend(item_entries(library, items, gone, true));
+            exchange.tell();
+        }
+    }
+}

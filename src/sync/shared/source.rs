@@ -1,0 +1,83 @@
+//! A listing that another host published, as a source: its chunks are the pages.
+
+use super::{Exchange, SharedView, deadline};
+use crate::error::{Error, Result, Status};
+use crate::model::{Item, Library, Server};
+use crate::shared::bodies::{ListingBody, unpack};
+use crate::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRequest, Resume, Source};
+
+/// The chunks of one listing.
+pub struct LogSource<'x> {
+    pub(super) exchange: &'x Exchange,
+    pub(super) view: SharedView,
+    pub(super) head: ListingBody,
+}
+
+impl Source for LogSource<'_> {
+    fn kind(&self) -> &'static Kind {
+        self.exchange.reading.kind()
+    }
+
+    fn abilities(&self) -> Abilities {
+        Abilities {
+            // The positions of another listing, or of the server's pages, are others.
+            resume: Resume::Never,
+            changes: Delta::None,
+            find: false,
+            titles: false,
+            folders: false,
+            items: false,
+            events: false,
+            edits: false,
+            local: false,
+        }
+    }
+
+    fn server(&self, _: Bounds<'_>) -> Result<Server> {
+        Err(unsupported())
+    }
+
+    fn libraries(&self, _: Bounds<'_>) -> Result<Vec<Library>> {
+        Err(unsupported())
+    }
+
+    /// A chunk. The position is its number.
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        let (exchange, head) = (self.exchange, &self.head);
+        if head.chunks == 0 {
+            return Ok(PageEnd {
+                total: Some(0),
+                ..PageEnd::default()
+            });
+        }
+        let number = u32::try_from(request.position).unwrap_or(u32::MAX);
+        let (view, uuid) = (self.view.number, request.library.uuid.as_str());
+        let limit = bounds.deadline.earliest(deadline());
+        let chunk = exchange
+            .ask(|log| log.chunk(view, uuid, head.listing, number, limit))
+            .ok_or_else(|| Error::new(Status::Timeout, "the shared log gave no answer: try again"))?;
+        // None: a newer listing was published meanwhile.
+        let rows = chunk.and_then(|chunk| unpack(&chunk)).ok_or_else(|| {
+            Error::new(
+                Status::BadAnswer,
+                format!("a part of the shared listing of '{}' is gone: try again", request.library.title),
+            )
+        })?;
+        let end = PageEnd {
+            rows: rows.len() as u64,
+            total: Some(head.listed),
+            next: (number + 1 < head.chunks).then_some(request.position + 1),
+            moved: false,
+        };
+        items.extend(rows);
+        Ok(end)
+    }
+
+    fn items(&self, _: &[&str], _: Bounds<'_>) -> Result<Vec<LocatedItem>> {
+        Err(unsupported())
+    }
+}
+
+fn unsupported() -> Error {
+    Error::new(Status::Unsupported, "a shared listing has pages only")
+}

@@ -1,0 +1,169 @@
+//! The thread of the exchange: delivers what this host writes at once, and takes news as it comes, or every few seconds
+//! while the index is in use. It also renews leases.
+
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::{Exchange, deadline};
+use crate::error::Result;
+use crate::platform::deadline::Deadline;
+use crate::platform::lock::FileLock;
+use crate::platform::mutex::lock;
+use crate::platform::thread::Worker;
+
+/// Interval between two looks for news, if nothing tells of them.
+const LOOK: Duration = Duration::from_secs(5);
+/// Interval between renewals of leases.
+const RENEW: Duration = Duration::from_secs(5);
+/// What is written within this time is delivered in one request.
+const GATHER: Duration = Duration::from_millis(5);
+
+impl Exchange {
+    /// Starts the thread, unless it runs.
+    pub(super) fn begin(self: &Arc<Self>) {
+        let mut thread = lock(&self.thread);
+        if thread.is_none() && !lock(&self.state).stops {
+            let exchange = Arc::clone(self);
+            *thread = Worker::spawn(move || exchange.run());
+            if thread.is_none() {
+                log::warn!("no thread can be started to exchange news with other hosts");
+            }
+        }
+    }
+
+    /// Ends the thread, which delivers what waits first.
+    pub(super) fn end(&self) {
+        lock(&self.state).stops = true;
+        self.wake();
+        // After the lock is released: a fork waits for it, and the thread may wait for the fork.
+        let thread = lock(&self.thread).take();
+        drop(thread);
+    }
+
+    /// Takes news as it comes from now on, or only now and then.
+    pub(super) fn listen(self: &Arc<Self>, listens: bool) {
+        lock(&self.state).listens = listens;
+        self.begin();
+        self.wake();
+    }
+
+    /// Delivers soon what was written.
+    pub(super) fn tell(self: &Arc<Self>) {
+        let was_told = std::mem::replace(&mut lock(&self.state).is_told, true);
+        if !was_told {
+            self.begin(); // the child of a fork has none yet
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        self.changed.notify_all();
+        if lock(&self.state).listens {
+            self.log.interrupt();
+        }
+    }
+
+    fn run(&self) {
+        let (mut looked, mut renewed) = (None::<Instant>, Instant::now());
+        let mut used = self.counters.totals();
+        let mut listening = None;
+        loop {
+            let (stops, is_told) = {
+                let mut state = lock(&self.state);
+                (state.stops, std::mem::take(&mut state.is_told))
+            };
+            if stops {
+                self.last();
+                return;
+            }
+            let now_used = self.counters.totals();
+            let is_used = std::mem::replace(&mut used, now_used) != now_used;
+            let is_due = looked.is_none_or(|at| at.elapsed() >= LOOK) && (is_used || looked.is_none());
+            let has_news = self.wait_for_news(&mut listening);
+            if is_told || is_due || has_news {
+                match self.turn(looked.is_none()) {
+                    Ok(()) => {}
+                    Err(error) => log::debug!("the exchange with other hosts goes on later: {error}"),
+                }
+                looked = Some(Instant::now());
+            }
+            if renewed.elapsed() >= RENEW {
+                self.renew_leases();
+                renewed = Instant::now();
+            }
+            if listening.is_none() {
+                self.pause();
+            }
+        }
+    }
+
+    /// One exchange. `first`: the first of this thread, which another process may have made a moment ago.
+    fn turn(&self, first: bool) -> Result<()> {
+        let Some(view) = self.view()? else {
+            return Ok(());
+        };
+        let looked_ms = self.place(view.identity)?.looked_ms;
+        let since = self.clock.now_ms().saturating_sub(looked_ms);
+        if first && (0..i64::try_from(LOOK.as_millis()).unwrap_or(0)).contains(&since) {
+            return self.deliver(&view).map(drop);
+        }
+        self.exchange_once(&view, Deadline::after(LOOK)).map(drop)
+    }
+
+    /// Waits until something is to be done, for [`LOOK`] at most.
+    fn pause(&self) {
+        let state = lock(&self.state);
+        if !state.is_told && !state.stops {
+            let waited = self.changed.wait_timeout(state, LOOK);
+            drop(waited.unwrap_or_else(PoisonError::into_inner));
+        }
+        std::thread::sleep(GATHER);
+    }
+
+    /// Waits for news if this process listens for its folder. Returns whether there may be some.
+    fn wait_for_news(&self, listening: &mut Option<FileLock>) -> bool {
+        if !lock(&self.state).listens {
+            *listening = None;
+            return false;
+        }
+        if listening.is_none() {
+            // One process listens for its folder.
+            let path = self.store.folder().fetch_lock("shared");
+            *listening = FileLock::acquire(&path, Deadline::after(Duration::ZERO), &|| true).unwrap_or_default();
+        }
+        let Ok(Some(view)) = self.view() else {
+            *listening = None;
+            return false;
+        };
+        if listening.is_none() {
+            return false;
+        }
+        let number = self.place(view.identity).map_or(0, |place| place.position.number);
+        let news = self.ask(|log| log.wait(view.number, number, LOOK));
+        if news.is_none() {
+            *listening = None; // waits without the log
+        }
+        news.unwrap_or(false)
+    }
+
+    fn renew_leases(&self) {
+        let leases = lock(&self.state).leases.clone();
+        for lease in leases {
+            if self.ask(|log| log.renew(&lease, deadline())) == Some(false) {
+                lock(&self.state).leases.retain(|held| *held != lease);
+                log::info!("another host took over what this host was fetching: {}", lease.what);
+            }
+        }
+    }
+
+    /// Delivers what waits before the index closes.
+    fn last(&self) {
+        let waits = |identity| self.store.outbox_len(identity).unwrap_or(0) > 0;
+        if self.reading.identity().is_some_and(waits)
+            && let Ok(Some(view)) = self.view()
+            && let Err(error) = self.deliver(&view)
+        {
+            log::debug!("what other hosts are told waits in the folder: {error}");
+        }
+    }
+}
