@@ -53,7 +53,7 @@ impl Inner {
         options: &Options,
         store: Store,
         source: Option<Arc<dyn Source>>,
-        log: Option<Arc<dyn SharedLog>>,
+        log: Option<(Arc<dyn SharedLog>, bool)>,
         clock: Arc<dyn Clock>,
         counters: Arc<Counters>,
     ) -> Result<Arc<Self>> {
@@ -111,7 +111,7 @@ impl Inner {
             Arc::clone(&counters),
             options,
         );
-        if let Some(log) = log {
+        if let Some((log, has_thread)) = log {
             sync.share(Exchange::new(
                 log,
                 Arc::clone(&store),
@@ -120,6 +120,7 @@ impl Inner {
                 Arc::clone(&counters),
                 Arc::clone(&clock),
                 options,
+                has_thread,
             ));
         }
         let sync = Arc::new(sync);

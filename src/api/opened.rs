@@ -72,13 +72,18 @@ impl Index {
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
         let log = (options.shared.as_deref().filter(|_| !options.offline))
             .map(shared::open)
-            .transpose()?;
+            .transpose()?
+            .map(|log| (log, true));
         Self::open_with_log(&options, clock, log)
     }
 
-    /// [`Index::open_with_clock`] with a log that hosts share: for tests.
+    /// [`Index::open_with_clock`] with a log that hosts share, and whether a thread exchanges news: for tests.
     #[doc(hidden)]
-    pub fn open_with_log(options: &Options, clock: Arc<dyn Clock>, log: Option<Arc<dyn SharedLog>>) -> Result<Self> {
+    pub fn open_with_log(
+        options: &Options,
+        clock: Arc<dyn Clock>,
+        log: Option<(Arc<dyn SharedLog>, bool)>,
+    ) -> Result<Self> {
         let checked = source::check(options)?;
         let its_clock = Arc::clone(&clock);
         Self::over(options, log, clock, |store, meter| {
@@ -123,7 +128,7 @@ impl Index {
 
     fn over(
         options: &Options,
-        log: Option<Arc<dyn SharedLog>>,
+        log: Option<(Arc<dyn SharedLog>, bool)>,
         clock: Arc<dyn Clock>,
         source: impl FnOnce(&Store, Arc<dyn Meter>) -> Result<Option<Arc<dyn Source>>>,
     ) -> Result<Self> {

@@ -164,12 +164,24 @@ impl MemoryView {
         let before = self.last;
         for entry in entries {
             self.last += 1;
-            if entry.name.kind == EntryKind::InvalidLibrary {
-                use EntryKind::{InvalidItem, InvalidPath, Match, Search};
+            {
+                use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match, Search};
                 let is_void = |name: &EntryName| {
-                    name.library == entry.name.library && [Match, InvalidItem, InvalidPath, Search].contains(&name.kind)
+                    name.library == entry.name.library
+                        && match entry.name.kind {
+                            InvalidLibrary => [Match, InvalidItem, InvalidPath, Search].contains(&name.kind),
+                            InvalidPath => name.kind == Match && name.key == entry.name.key,
+                            _ => false,
+                        }
                 };
                 self.entries.retain(|name, _| !is_void(name));
+                if entry.name.kind == InvalidItem && !entry.body.is_empty() {
+                    for (name, stored) in &mut self.entries {
+                        if name.kind == Match && name.library == entry.name.library && *stored.body == *entry.name.key {
+                            stored.body = Arc::default();
+                        }
+                    }
+                }
             }
             let stored = Stored {
                 number: self.last,

@@ -46,7 +46,7 @@ pub enum EntryKind {
     Listing,
     /// An item that was added, changed or removed since the listing. Its key is the rating key.
     Item,
-    /// A confirmed match. Its key is a path in the server's spelling, its body a rating key.
+    /// A confirmed match. Its key is a path in the server's spelling, its body a rating key; empty: it was removed.
     Match,
     /// An invalidated item. Its key is the rating key; its body is empty if matches of the item stay.
     InvalidItem,
@@ -54,10 +54,10 @@ pub enum EntryKind {
     InvalidPath,
     /// The library was invalidated: earlier matches and invalidations of it are void. Its key is empty.
     InvalidLibrary,
-    /// A library of which an event told: it is to be probed. Its key is empty.
-    Hint,
     /// The result of a search for a path or title. Its key is the hash of what was searched for.
     Search,
+    /// A library of which an event told: it is to be probed. Its key is empty.
+    Hint,
 }
 
 impl EntryKind {
@@ -70,8 +70,8 @@ impl EntryKind {
         Self::InvalidItem,
         Self::InvalidPath,
         Self::InvalidLibrary,
-        Self::Hint,
         Self::Search,
+        Self::Hint,
     ];
 
     /// The number that stands for it in the log; none is changed or used again.
@@ -196,8 +196,10 @@ pub trait SharedLog: Send + Sync {
     /// Writes entries, all or none, with ascending numbers; of two with the same name the later counts. Returns `false`
     /// and writes nothing if `lease` is given and another host has a newer one.
     ///
-    /// An entry [`EntryKind::InvalidLibrary`] removes the matches and invalidations of its library that have smaller
-    /// numbers.
+    /// Invalidations void older matches, which no host records any more: [`EntryKind::InvalidLibrary`] removes the matches,
+    /// invalidations and searches of its library, [`EntryKind::InvalidPath`] the match of its path.
+    /// [`EntryKind::InvalidItem`] with a body empties the bodies of the matches of its key, which keep their numbers: a
+    /// host may have an earlier match of the same path.
     fn append(
         &self,
         view: ViewNumber,

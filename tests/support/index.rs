@@ -244,7 +244,7 @@ impl Index {
         plexindex::Index::open_with(options, clock, source).map(Self)
     }
 
-    pub fn open_with_log(options: &Options, clock: Arc<dyn Clock>, log: Arc<dyn SharedLog>) -> Result<Self> {
+    pub fn open_with_log(options: &Options, clock: Arc<dyn Clock>, log: (Arc<dyn SharedLog>, bool)) -> Result<Self> {
         plexindex::Index::open_with_log(options, clock, Some(log)).map(Self)
     }
 

@@ -45,15 +45,13 @@ impl Reading {
         }
     }
 
-    /// Returns whether this match is recorded.
-    pub fn is_confirmed(&self, library: LibraryId, path: &[u8], key: &str) -> bool {
+    /// The rating key that is recorded for a path.
+    pub fn confirmed_key(&self, library: LibraryId, path: &[u8]) -> Option<String> {
         let snapshot = self.snapshot();
-        let Some(index) = snapshot.rows.iter().position(|row| row.id == library) else {
-            return false;
-        };
+        let index = snapshot.rows.iter().position(|row| row.id == library)?;
         let resolved = Resolver::new(&snapshot.views, Scope::One(index), &self.mappings).resolve(path);
-        resolved.match_kind == MatchKind::Confirmed
-            && matches!(resolved.found(), [found] if found.item.rating_key == key)
+        let found = resolved.single().filter(|_| resolved.match_kind == MatchKind::Confirmed)?;
+        Some(found.item.rating_key.to_owned())
     }
 
     /// Entries about recorded matches.

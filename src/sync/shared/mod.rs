@@ -65,6 +65,8 @@ pub struct Exchange {
     state: Mutex<State>,
     changed: Condvar,
     thread: Mutex<Option<Worker>>,
+    /// Whether a thread exchanges news; otherwise a test does.
+    has_thread: bool,
 }
 
 #[derive(Default)]
@@ -97,6 +99,7 @@ impl Exchange {
         counters: Arc<Counters>,
         clock: Arc<dyn Clock>,
         options: &Options,
+        has_thread: bool,
     ) -> Arc<Self> {
         Arc::new(Self {
             log,
@@ -111,6 +114,7 @@ impl Exchange {
             state: Mutex::default(),
             changed: Condvar::new(),
             thread: Mutex::new(None),
+            has_thread,
         })
     }
 

@@ -6,7 +6,7 @@ use super::{Exchange, SharedView, deadline};
 use crate::engine::{LibraryHint, LibraryRow, Selection, Selector, SharedPlace, age};
 use crate::error::Result;
 use crate::freshness;
-use crate::model::{Hint, IdentityId, Library};
+use crate::model::{Hint, IdentityId, Library, LibraryId};
 use crate::platform::deadline::Deadline;
 use crate::platform::lock::FileLock;
 use crate::shared::bodies::{ItemBody, ListingBody, ProbeBody, decode};
@@ -203,16 +203,31 @@ impl Exchange {
 
     /// Records matches of other hosts whose paths are this host's too.
     fn take_matches(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+        // The entries before may have removed what the snapshot still has.
+        self.reading.catch_up(Deadline::NONE)?;
         let mut pairs: Vec<(Vec<u8>, String)> = Vec::new();
+        let mut removed: Vec<(LibraryId, Vec<u8>)> = Vec::new();
         for entry in entries {
+            let path = entry.name.key.as_slice();
             let Ok(key) = std::str::from_utf8(&entry.body) else {
                 continue;
             };
-            if let Some(own) = self.reading.own_spelling(row, &entry.name.key, Some(key))?
-                && !self.reading.is_confirmed(row.id, &own, key)
+            if key.is_empty() {
+                let own = self.reading.own_spelling(row, path, None)?.unwrap_or_default();
+                if let Some(known) = self.reading.confirmed_key(row.id, &own)
+                    && self.reading.own_spelling(row, path, Some(&known))?.is_some()
+                {
+                    removed.push((row.id, own.into_owned()));
+                }
+            } else if let Some(own) = self.reading.own_spelling(row, path, Some(key))?
+                && self.reading.confirmed_key(row.id, &own).as_deref() != Some(key)
             {
                 pairs.push((own.into_owned(), key.to_owned()));
             }
+        }
+        if !removed.is_empty() {
+            self.store
+                .invalidate_paths(view.identity, &[], &removed, &[], Deadline::NONE)?;
         }
         if pairs.is_empty() {
             return Ok(());

@@ -22,7 +22,7 @@ impl Exchange {
     /// Starts the thread, unless it runs.
     pub(super) fn begin(self: &Arc<Self>) {
         let mut thread = lock(&self.thread);
-        if thread.is_none() && !lock(&self.state).stops {
+        if self.has_thread && thread.is_none() && !lock(&self.state).stops {
             let exchange = Arc::clone(self);
             *thread = Worker::spawn(move || exchange.run());
             if thread.is_none() {

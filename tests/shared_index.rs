@@ -52,7 +52,7 @@ impl Hosts {
             ..options
         };
         let log = Arc::clone(&self.log) as Arc<dyn SharedLog>;
-        let index = Index::open_with_log(&options, Arc::clone(&self.clock) as _, log).expect("opened");
+        let index = Index::open_with_log(&options, Arc::clone(&self.clock) as _, (log, true)).expect("opened");
         let library = index.library("Movies").expect("a handle");
         (index, library)
     }
