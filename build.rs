@@ -47,6 +47,7 @@ const MORE: Header = Header {
         "src/capi/functions/feed.rs",
         "src/capi/functions/edit.rs",
         "src/capi/functions/tables.rs",
+        "src/capi/functions/shared.rs",
     ],
 };
 
@@ -169,7 +170,7 @@ impl Header {
 const MORE_HEAD: &str = "
 /*
  * plexindex, the rest: facts as JSON, items and folders, listings against the disk, events, the feed of changes, edits,
- * and tables of the host's own values. plexindex.h says what holds for every function.
+ * tables of the host's own values, and the log that hosts share. plexindex.h says what holds for every function.
  *
  * Generated from src/capi by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
  */";

@@ -13,7 +13,7 @@
  * Texts: `x_length` is the length of the text `x` in bytes. A text given needs no NUL unless a comment says so. A text
  *   or JSON received, by callbacks too, is NUL-terminated; `length` does not count the NUL. An empty one is "". Longer
  *   texts than these are refused before they are copied: paths and mappings 32,767 bytes, tokens 65,536, keys 255,
- *   cursors 200, titles, GUIDs, names of libraries, server_url and user 4,096.
+ *   cursors 200, titles, GUIDs, names of libraries, server_url, user and shared 4,096.
  * Threads: any number of threads may use a handle at once. Callbacks run on the thread that makes the call.
  * Memory: the caller frees nothing that plexindex gives out, except the handle, with plexindex_close(). Strings and
  *   structs given to a function are read during the call only.
@@ -242,8 +242,7 @@ typedef int32_t (*plexindex_renew_token_fn)(void *user, plexindex_buffer *token)
 typedef struct plexindex_options {
     size_t size; // sizeof(plexindex_options).
     plexindex_bytes cache_dir; // The store's folder, in the file system's bytes. It is made with mode 0700.
-    // The server's base URL, such as `http://127.0.0.1:32400`. Without it and `database` only the store answers.
-    plexindex_bytes server_url;
+    plexindex_bytes server_url; // Base URL, as `http://127.0.0.1:32400`. Without it and `database` the store answers.
     plexindex_bytes token; // The token. It is sent in a header, to this server only, and never stored.
     // The user whose view this is. Default: the token. Set it when the token changes now and then: a new token of the
     // same user keeps what the index holds. Not needed for a JSON Web Token with `thumbprint` and `username`.
@@ -263,15 +262,18 @@ typedef struct plexindex_options {
     const plexindex_mapping *mappings; // Rules between the host's paths and the server's.
     size_t mappings_count; // How many rules.
     int64_t slow_ms; // A call of so many milliseconds is logged with its parts. 0: 1,000. PLEXINDEX_NEVER_SLOW.
-    // Bytes that the whole folder may take. Libraries are removed first, the one asked for longest ago before others.
-    // Recorded matches, tables, and the library asked for last stay: plexindex_stats.over_limit. 0: no limit.
+    // Bytes that the folder may take; libraries used longest ago are removed: plexindex_stats.over_limit. 0: no limit.
     uint64_t size_limit;
-    // Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, its folder Databases,
-    // or the folder 'Plex Media Server' above. It is read beside the running server and never written. Without
-    // `server_url` no request is sent. The index then shows all libraries of the server. Default: none.
+    // Plex's own database, com.plexapp.plugins.library.db, its folder, or the folder 'Plex Media Server' above. It is
+    // only read. Without `server_url` no request is sent. The index then shows all libraries. Default: none.
     plexindex_bytes database;
     plexindex_renew_token_fn renew_token; // Gives a new token when the server refuses this one; may be NULL.
     void *renew_token_user; // Passed to `renew_token` unchanged.
+    // A PostgreSQL database that hosts share, `postgresql://user@host/database`, so that one fetches for all. The
+    // password is from PGPASSWORD or a passfile. Needs `server_url`; not with `database`. Default: none.
+    plexindex_bytes shared;
+    // For so many ms a host without the shared log asks for no listing. 0: 60,000. PLEXINDEX_NO_RETRY: at once.
+    int64_t shared_retry_ms;
 } plexindex_options;
 
 // How far a fetch has come. Valid during the callback only.
@@ -297,8 +299,7 @@ typedef struct plexindex_query {
     size_t size; // sizeof(plexindex_query).
     const plexindex_library_handle *library; // A library of the call's handle, or NULL.
     plexindex_bytes text; // The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
-    // Longest time in ms, waits for other writers included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
-    int64_t deadline_ms;
+    int64_t deadline_ms; // Longest time in ms, all waits included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
     uint32_t flags; // PLEXINDEX_QUERY_* flags, or'ed. A function refuses flags that it would ignore.
     uint32_t reserved; // Zero.
     plexindex_progress_fn progress; // Called on this thread while the call waits for the server; may be NULL.
@@ -313,8 +314,7 @@ typedef struct plexindex_text {
 
 // The answer for one path, folder, GUID or title.
 typedef struct plexindex_answer {
-    // PLEXINDEX_OK, _NOT_FOUND, _AMBIGUOUS, _NOT_YET, _NEEDS_WARM, or, in a batch, the error of this one query.
-    int32_t status;
+    int32_t status; // PLEXINDEX_OK, _NOT_FOUND, _AMBIGUOUS, _NOT_YET, _NEEDS_WARM; in a batch, or this query's error.
     uint8_t match_kind; // PLEXINDEX_MATCH_*: how the item was found.
     uint8_t confidence; // PLEXINDEX_CONFIDENCE_*.
     // PLEXINDEX_REASON_*: why there is no single item, or, of MATCH_SUFFIX and _FILE_NAME, what speaks for or against.

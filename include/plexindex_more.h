@@ -1,7 +1,7 @@
 
 /*
  * plexindex, the rest: facts as JSON, items and folders, listings against the disk, events, the feed of changes, edits,
- * and tables of the host's own values. plexindex.h says what holds for every function.
+ * tables of the host's own values, and the log that hosts share. plexindex.h says what holds for every function.
  *
  * Generated from src/capi by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
  *
@@ -18,6 +18,7 @@
  *   Tables of the host's own values: plexindex_get_table, plexindex_table_lookup, plexindex_table_get,
  *     plexindex_table_put, plexindex_table_remove, plexindex_table_write, plexindex_table_get_next,
  *     plexindex_table_count, plexindex_table_clear
+ *   The log that several hosts share: plexindex_shared
  */
 
 #ifndef PLEXINDEX_MORE_H
@@ -64,6 +65,11 @@
 #define PLEXINDEX_TABLE_PUT 1 // stores `value` under `name`.
 #define PLEXINDEX_TABLE_REMOVE 2 // removes the entry `name`.
 #define PLEXINDEX_TABLE_CLEAR 3 // removes all entries of the table.
+
+// plexindex_shared():
+#define PLEXINDEX_SHARED_STATUS 0 // nothing is changed.
+#define PLEXINDEX_SHARED_INIT 1 // the tables of the log are created or upgraded.
+#define PLEXINDEX_SHARED_CLEAR 2 // the log is emptied, for all servers and users. Each host keeps its folder.
 
 // A table of the host's own values, or all of them, from plexindex_get_table(). It belongs to the index: the caller
 // does not free it, and it is valid until plexindex_close(). Any number of threads may use it at once.
@@ -508,6 +514,22 @@ int32_t plexindex_table_count(const plexindex_table_handle *table, uint64_t *out
 
 // Removes all entries of a table, or of all tables. A table of any size takes the same time.
 int32_t plexindex_table_clear(const plexindex_table_handle *table, plexindex_buffer *error);
+
+// Looks at the shared log, prepares it or empties it: plexindex_options.shared. Waits for it, for options.deadline_ms
+// at most, and for some seconds without one.
+//
+// `action`: PLEXINDEX_SHARED_*. `out_json`: how it is then, an object, UTF-8: `address` (without a password),
+// `reachable`, `error` (null, or why it is not reachable), `server` (the machine identifier of the index's server, or
+// null), `taken` (the number of the last entry that this folder has, or null), `undelivered` (entries of this folder
+// that wait, or null), `behind` (entries that this folder lacks, at most, or null), and `views`: an array with an
+// object for each server and user, `server`, `last` (the number of the last entry), `age_ms` (since it was written, or
+// null), `entries` (an object: how many, by kind), `hosts` and `bytes`. null without the option.
+//
+// Returns PLEXINDEX_OK, also where the log is not reachable, for PLEXINDEX_SHARED_STATUS. For the other actions:
+// PLEXINDEX_CONNECT; PLEXINDEX_TIMEOUT; PLEXINDEX_FORBIDDEN if PostgreSQL does not allow it to the role;
+// PLEXINDEX_OFFLINE; PLEXINDEX_INVALID_ARGUMENT without the option.
+int32_t plexindex_shared(const plexindex_handle *handle, int32_t action, plexindex_buffer *out_json,
+                         plexindex_buffer *error);
 
 // Helpers. A C compiler makes them of this header: the library does not export them.
 

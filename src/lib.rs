@@ -55,6 +55,9 @@
 //! # Features
 //! `tls` (on by default): HTTPS to the server. Without it only plain HTTP works, and the library is 2 MB smaller.
 //!
+//! `shared`: one listing for several hosts, through a database in `PostgreSQL`: [`Options::shared`]. The library is 1 MB larger
+//! with it.
+//!
 //! `unstable-source`: a source of items of your own, with `Index::open_with_source`. It may change in any release.
 //!
 //! # Beside `rusqlite`, `sqlx` or `diesel`

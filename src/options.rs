@@ -369,7 +369,7 @@ impl Options {
     }
 
     /// Checks the option `shared` beside the others; [`crate::shared::check`] checks the address.
-    fn check_shared(&self) -> Result<()> {
+    pub(crate) fn check_shared(&self) -> Result<()> {
         let Some(address) = &self.shared else {
             return Ok(());
         };

@@ -829,6 +829,9 @@ struct Options {
     std::uint64_t size_limit = 0;    ///< How many bytes the folder may take. Default: no limit.
     /// Plex's own database on this machine, its folder, or the folder 'Plex Media Server'. It needs no URL and token.
     std::filesystem::path database{};
+    /// A PostgreSQL database that hosts share, `postgresql://user@host/database`, so that one host fetches for all.
+    std::string shared{};
+    milliseconds shared_retry{0}; ///< How long a host without it asks for no listing. Default: 60 s. no_retry.
     std::uint32_t page_size = 0; ///< Rows of a listing in one request, up to 1,000. Default: 1,000.
     /// The log lines that are kept for drain_log(). The process has one level: that of the last index opened.
     LogLevel log_level = LogLevel::warn;
@@ -1206,6 +1209,35 @@ struct StoreInfo {
     std::optional<std::uint64_t> free_bytes{}; ///< Bytes that are free on the disk, where the system tells.
 };
 
+/// What to do with the log that hosts share.
+enum class SharedAction : std::int32_t {
+    status = PLEXINDEX_SHARED_STATUS, ///< Nothing: tell how it is.
+    init = PLEXINDEX_SHARED_INIT,     ///< Create its tables, or upgrade them.
+    clear = PLEXINDEX_SHARED_CLEAR,   ///< Empty it, for all servers and users. Each host keeps its folder.
+};
+
+/// What the shared log holds of one server as one user sees it.
+struct SharedView {
+    std::string server{};                                           ///< The server's machine identifier.
+    std::uint64_t last = 0;                                         ///< The number of the last entry.
+    std::optional<milliseconds> age{};                              ///< Since it was written.
+    std::vector<std::pair<std::string, std::uint64_t>> entries{};   ///< How many, by kind.
+    std::uint64_t hosts = 0;                                        ///< Hosts that wrote something.
+    std::uint64_t bytes = 0;                                        ///< Size of the entries and listings.
+};
+
+/// What the shared log holds, and how far this folder is behind.
+struct SharedStatus {
+    std::string address{};                      ///< Its address, without a password.
+    bool reachable = false;                     ///< It answered.
+    std::optional<std::string> error{};         ///< Why it did not answer.
+    std::optional<std::string> server{};        ///< The machine identifier of the index's server.
+    std::optional<std::uint64_t> taken{};       ///< The number of the last entry that this folder has.
+    std::optional<std::uint64_t> undelivered{}; ///< Entries of this folder that wait to be delivered.
+    std::optional<std::uint64_t> behind{};      ///< Entries that this folder lacks, at most.
+    std::vector<SharedView> views{};            ///< What it holds, for each server and user.
+};
+
 /// A mapping that seems to be missing.
 struct MappingProposal {
     std::string from{};        ///< The folder in the host's paths.
@@ -1526,6 +1558,23 @@ private:
         object("folder", to.folder, "file_system", to.file_system, "journal", to.journal, "shares_memory",
                to.shares_memory, "counter_page", to.counter_page, "locks", to.locks, "locks_error", to.locks_error,
                "disk_bytes", to.disk_bytes, "free_bytes", to.free_bytes);
+    }
+    void get(std::vector<std::pair<std::string, std::uint64_t>> &to) {
+        to.clear();
+        list("{", "}", [&] {
+            auto &[name, count] = to.emplace_back();
+            get(name);
+            require(take(":"));
+            get(count);
+        });
+    }
+    void get(SharedView &to) {
+        object("server", to.server, "last", to.last, "age_ms", to.age, "entries", to.entries, "hosts", to.hosts,
+               "bytes", to.bytes);
+    }
+    void get(SharedStatus &to) {
+        object("address", to.address, "reachable", to.reachable, "error", to.error, "server", to.server, "taken",
+               to.taken, "undelivered", to.undelivered, "behind", to.behind, "views", to.views);
     }
     void get(MappingProposal &to) {
         object("from", to.from, "to", to.to, "matched", to.matched, "of", to.of, "gain", to.gain);
@@ -2360,6 +2409,8 @@ public:
         raw.slow_ms = options.slow.count();
         raw.size_limit = options.size_limit;
         raw.database = detail::bytes(options.database.native());
+        raw.shared = detail::bytes(options.shared);
+        raw.shared_retry_ms = options.shared_retry.count();
         return Call::template made<BasicIndex>([&](BasicIndex &index, auto *error) {
             index.opened_ = std::make_shared<detail::Opened>();
             if (options.renew_token) {
@@ -2451,6 +2502,12 @@ public:
     /// Returns what kind of place the store is in.
     [[nodiscard]] Of<StoreInfo> store() const {
         return Call::template json<StoreInfo>(plexindex_get_store_json, native_handle());
+    }
+    /// Looks at the log that Options::shared names, prepares it or empties it, and returns how it is then. Without the
+    /// option there is nothing to look at, and the other actions fail (Status::invalid_argument).
+    [[nodiscard]] Of<std::optional<SharedStatus>> shared(SharedAction action = SharedAction::status) const {
+        return Call::template json<std::optional<SharedStatus>>(plexindex_shared, native_handle(),
+                                                                static_cast<std::int32_t>(action));
     }
     /// Returns mappings that seem to be missing, the best first; with paths those that would have these listed.
     [[nodiscard]] Of<std::vector<MappingProposal>> propose_mappings(const Paths &paths = {}) const {

@@ -105,6 +105,9 @@ public static class Plexindex
     public const int TABLE_PUT = 1;
     public const int TABLE_REMOVE = 2;
     public const int TABLE_CLEAR = 3;
+    public const int SHARED_STATUS = 0;
+    public const int SHARED_INIT = 1;
+    public const int SHARED_CLEAR = 2;
     public const int OK = 0;
     public const int NOT_FOUND = 1;
     public const int AMBIGUOUS = 2;
@@ -185,6 +188,8 @@ public static class Plexindex
         public Bytes @database;
         public IntPtr @renew_token;
         public IntPtr @renew_token_user;
+        public Bytes @shared;
+        public long @shared_retry_ms;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -532,4 +537,7 @@ public static class Plexindex
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_table_clear(IntPtr table, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_shared(IntPtr handle, int action, ref Buffer out_json, ref Buffer error);
 }

@@ -105,6 +105,9 @@ public interface Plexindex extends Library {
     int TABLE_PUT = 1;
     int TABLE_REMOVE = 2;
     int TABLE_CLEAR = 3;
+    int SHARED_STATUS = 0;
+    int SHARED_INIT = 1;
+    int SHARED_CLEAR = 2;
     int OK = 0;
     int NOT_FOUND = 1;
     int AMBIGUOUS = 2;
@@ -161,7 +164,7 @@ public interface Plexindex extends Library {
         public Buffer(Pointer at) { super(at); read(); }
     }
 
-    @FieldOrder({"size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database", "renew_token", "renew_token_user"})
+    @FieldOrder({"size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database", "renew_token", "renew_token_user", "shared", "shared_retry_ms"})
     class Options extends Structure {
         public long size;
         public Bytes cache_dir;
@@ -187,6 +190,8 @@ public interface Plexindex extends Library {
         public Bytes database;
         public RenewTokenFn renew_token;
         public Pointer renew_token_user;
+        public Bytes shared;
+        public long shared_retry_ms;
         public Options() { }
         public Options(Pointer at) { super(at); read(); }
     }
@@ -436,4 +441,5 @@ public interface Plexindex extends Library {
     int plexindex_table_get_next(Pointer table, byte[] after, long after_length, Buffer out_name, Buffer error);
     int plexindex_table_count(Pointer table, LongByReference out_count, Buffer error);
     int plexindex_table_clear(Pointer table, Buffer error);
+    int plexindex_shared(Pointer handle, int action, Buffer out_json, Buffer error);
 }

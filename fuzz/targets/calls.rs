@@ -646,11 +646,12 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                     2 => plexindex_check_server_json(handle, query, place, error()),
                     3 => plexindex_get_store_json(handle, place, error()),
                     4 => plexindex_propose_mappings_json(handle, first, first_length, count, place, error()),
+                    5 => plexindex_shared(handle, kind, place, error()),
                     _ => plexindex_map_to_host(handle, first, first_length, place, error()),
                 };
                 if !place.is_null()
                     && let Some(json) = room.check_text(check_status(status))
-                    && nulls & 7 < 5
+                    && nulls & 7 < 6
                 {
                     assert!(
                         json.is_empty() || serde_json::from_slice::<serde_json::Value>(json).is_ok(),

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::renewing::Renewing;
+use super::sharing::Sharing;
 use super::timing::Timed;
 use crate::edit::Editing;
 use crate::engine::{ListingSegments, Maintenance, Reading, Records, Selector, Store, Tables};
@@ -45,6 +46,7 @@ pub(crate) struct Inner {
     pub editing: Editing,
     pub queries: Arc<Queries>,
     pub renewing: Renewing,
+    pub sharing: Option<Sharing>,
     closed: AtomicBool,
 }
 
@@ -111,6 +113,7 @@ impl Inner {
             Arc::clone(&counters),
             options,
         );
+        let sharing = Sharing::new(options, log.as_ref().map(|(log, _)| Arc::clone(log)));
         if let Some((log, has_thread)) = log {
             sync.share(Exchange::new(
                 log,
@@ -141,6 +144,7 @@ impl Inner {
             )),
             closed: AtomicBool::new(false),
             renewing: Renewing::new(options),
+            sharing,
             editing: Editing::new(
                 Arc::clone(&store),
                 Arc::clone(&reading),

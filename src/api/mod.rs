@@ -12,6 +12,8 @@ mod paths;
 mod query;
 mod recording;
 mod renewing;
+mod shared;
+mod sharing;
 mod table;
 mod timing;
 
@@ -32,4 +34,5 @@ pub use index::Watch;
 pub use library::{Items, ItemsBelow};
 pub use opened::{Index, Library, WeakIndex};
 pub use query::{Query, Refreshed, Waited};
+pub use shared::{SharedStatus, SharedView};
 pub use table::{Names, Table, TableChange, Terms};

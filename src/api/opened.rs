@@ -70,6 +70,7 @@ impl Index {
     #[doc(hidden)]
     #[allow(clippy::needless_pass_by_value)] // by value, as an index owns its options
     pub fn open_with_clock(options: Options, clock: Arc<dyn Clock>) -> Result<Self> {
+        options.check_shared()?;
         let log = (options.shared.as_deref().filter(|_| !options.offline))
             .map(shared::open)
             .transpose()?

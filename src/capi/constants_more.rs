@@ -56,3 +56,10 @@ pub const PLEXINDEX_TABLE_PUT: i32 = 1;
 pub const PLEXINDEX_TABLE_REMOVE: i32 = 2;
 /// plexindex_table_op.kind: removes all entries of the table.
 pub const PLEXINDEX_TABLE_CLEAR: i32 = 3;
+
+/// plexindex_shared(): nothing is changed.
+pub const PLEXINDEX_SHARED_STATUS: i32 = 0;
+/// plexindex_shared(): the tables of the log are created or upgraded.
+pub const PLEXINDEX_SHARED_INIT: i32 = 1;
+/// plexindex_shared(): the log is emptied, for all servers and users. Each host keeps its folder.
+pub const PLEXINDEX_SHARED_CLEAR: i32 = 2;

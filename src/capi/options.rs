@@ -45,6 +45,13 @@ fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Durati
     Ok(if given.is_zero() { default } else { given })
 }
 
+fn retry(ms: i64, default: Duration, what: &str) -> Result<Duration> {
+    match ms {
+        c::PLEXINDEX_NO_RETRY => Ok(Duration::ZERO),
+        ms => or_default(ms, default, what, ", or PLEXINDEX_NO_RETRY"),
+    }
+}
+
 /// Converts a time to live.
 pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
     match ms {
@@ -91,6 +98,8 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
         database,
         renew_token,
         renew_token_user,
+        shared,
+        shared_retry_ms,
     } = unsafe { sized(given, offset_of!(OptionsRecord, server_url), "options") }?;
     let known = c::PLEXINDEX_OPEN_OFFLINE
         | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
@@ -100,7 +109,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     let default = options::Options::default();
     check_length("options.token", token.length, LONGEST_TOKEN)?;
     // SAFETY: the caller's promise, for all of these.
-    let (cache_dir, server_url, token, user, ca_file, database) = unsafe {
+    let (cache_dir, server_url, token, user, ca_file, database, shared) = unsafe {
         (
             cache_dir.path("options.cache_dir")?,
             server_url.text("options.server_url")?,
@@ -108,6 +117,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             user.text("options.user")?,
             ca_file.path("options.ca_file")?,
             database.path("options.database")?,
+            shared.text("options.shared")?,
         )
     };
     let files = [("cache_dir", cache_dir), ("ca_file", ca_file), ("database", database)];
@@ -125,8 +135,6 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     Ok(CheckedOptions {
         options: options::Options {
             cache_dir: files::named(cache_dir),
-            shared: None,
-            shared_retry: default.shared_retry,
             server_url,
             database: (!database.is_empty()).then(|| files::named(database)),
             token: Token::new(token),
@@ -137,10 +145,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             deadline,
             connect_timeout: time(connect_timeout_ms, default.connect_timeout, "connect_timeout_ms")?,
             read_timeout: time(read_timeout_ms, default.read_timeout, "read_timeout_ms")?,
-            retry_for: match retry_ms {
-                c::PLEXINDEX_NO_RETRY => Duration::ZERO,
-                ms => or_default(ms, default.retry_for, "retry_ms", ", or PLEXINDEX_NO_RETRY")?,
-            },
+            retry_for: retry(retry_ms, default.retry_for, "retry_ms")?,
             ca_file: (!ca_file.is_empty()).then(|| files::named(ca_file)),
             accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,
             offline: flags & c::PLEXINDEX_OPEN_OFFLINE != 0,
@@ -163,6 +168,8 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
                 )?),
             },
             obfuscate_paths: flags & c::PLEXINDEX_OPEN_OBFUSCATE_PATHS != 0,
+            shared,
+            shared_retry: retry(shared_retry_ms, default.shared_retry, "shared_retry_ms")?,
         },
         log_level,
         opened,

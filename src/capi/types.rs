@@ -48,7 +48,7 @@ pub struct OptionsRecord {
     pub size: usize,
     /// The store's folder, in the file system's bytes. It is made with mode 0700.
     pub cache_dir: Bytes,
-    /// The server's base URL, such as `http://127.0.0.1:32400`. Without it and `database` only the store answers.
+    /// Base URL, as `http://127.0.0.1:32400`. Without it and `database` the store answers.
     pub server_url: Bytes,
     /// The token. It is sent in a header, to this server only, and never stored.
     pub token: Bytes,
@@ -85,17 +85,20 @@ pub struct OptionsRecord {
     pub mappings_count: usize,
     /// A call of so many milliseconds is logged with its parts. 0: 1,000. PLEXINDEX_NEVER_SLOW.
     pub slow_ms: i64,
-    /// Bytes that the whole folder may take. Libraries are removed first, the one asked for longest ago before others.
-    /// Recorded matches, tables, and the library asked for last stay: plexindex_stats.over_limit. 0: no limit.
+    /// Bytes that the folder may take; libraries used longest ago are removed: plexindex_stats.over_limit. 0: no limit.
     pub size_limit: u64,
-    /// Plex's own database, in the file system's bytes: the file com.plexapp.plugins.library.db, its folder Databases,
-    /// or the folder 'Plex Media Server' above. It is read beside the running server and never written. Without
-    /// `server_url` no request is sent. The index then shows all libraries of the server. Default: none.
+    /// Plex's own database, com.plexapp.plugins.library.db, its folder, or the folder 'Plex Media Server' above. It is
+    /// only read. Without `server_url` no request is sent. The index then shows all libraries. Default: none.
     pub database: Bytes,
     /// Gives a new token when the server refuses this one; may be NULL.
     pub renew_token: Option<RenewTokenFn>,
     /// Passed to `renew_token` unchanged.
     pub renew_token_user: *mut c_void,
+    /// A PostgreSQL database that hosts share, `postgresql://user@host/database`, so that one fetches for all. The
+    /// password is from PGPASSWORD or a passfile. Needs `server_url`; not with `database`. Default: none.
+    pub shared: Bytes,
+    /// For so many ms a host without the shared log asks for no listing. 0: 60,000. PLEXINDEX_NO_RETRY: at once.
+    pub shared_retry_ms: i64,
 }
 
 /// A query. Begin with plexindex_query_init().
@@ -108,7 +111,7 @@ pub struct QueryRecord {
     pub library: *const LibraryHandle,
     /// The path, GUID or title. A path is the file system's bytes, not empty, and without NUL.
     pub text: Bytes,
-    /// Longest time in ms, waits for other writers included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
+    /// Longest time in ms, all waits included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
     pub deadline_ms: i64,
     /// PLEXINDEX_QUERY_* flags, or'ed. A function refuses flags that it would ignore.
     pub flags: u32,
@@ -211,7 +214,7 @@ pub struct Answers {
 #[repr(C)]
 #[derive(Clone, Copy, Default)]
 pub struct AnswerRecord {
-    /// PLEXINDEX_OK, _NOT_FOUND, _AMBIGUOUS, _NOT_YET, _NEEDS_WARM, or, in a batch, the error of this one query.
+    /// PLEXINDEX_OK, _NOT_FOUND, _AMBIGUOUS, _NOT_YET, _NEEDS_WARM; in a batch, or this query's error.
     pub status: i32,
     /// PLEXINDEX_MATCH_*: how the item was found.
     pub match_kind: u8,

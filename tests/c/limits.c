@@ -79,6 +79,7 @@ static void options(const struct setting *setting)
     open_with(setting, offsetof(plexindex_options, ca_file), letters(32768), "ca_file");
     open_with(setting, offsetof(plexindex_options, database), letters(32768), "database");
     open_with(setting, offsetof(plexindex_options, user), letters(4097), "user");
+    open_with(setting, offsetof(plexindex_options, shared), letters(4097), "shared");
     mappings(setting);
     open_with(setting, offsetof(plexindex_options, token), letters(65537), "65536");
     CHECK(strstr(check_error.text, "xxx") == NULL); /* no token is shown */
@@ -95,6 +96,14 @@ static void options(const struct setting *setting)
     options = options_of(setting);
     options.slow_ms = -2;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "PLEXINDEX_NEVER_SLOW");
+    options = options_of(setting);
+    options.shared_retry_ms = -2;
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "shared_retry_ms is -2",
+                  "or PLEXINDEX_NO_RETRY");
+    options = options_of(setting);
+    options.shared = plexindex_bytes_of("mysql://ann:secret@db/x");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_open(&options, &handle, ERROR), "shared");
+    CHECK(strstr(check_error.text, "secret") == NULL);
 }
 
 /* A query that is refused for its text. */

@@ -568,6 +568,13 @@ static void the_rest(const plexindex_handle *handle, const plexindex_library_han
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_get_store_json(handle, NULL, ERROR), "json");
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_store_json(handle, &buffer, ERROR));
     CHECK(((const char *)buffer.data)[0] == '{');
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_shared(NULL, PLEXINDEX_SHARED_STATUS, &buffer, ERROR), "handle");
+    CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_shared(handle, PLEXINDEX_SHARED_STATUS, NULL, ERROR), "json");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_shared(handle, 3, &buffer, ERROR), "action");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_shared(handle, PLEXINDEX_SHARED_INIT, &buffer, ERROR), "shared");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_shared(handle, PLEXINDEX_SHARED_CLEAR, &buffer, ERROR), "shared");
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_shared(handle, PLEXINDEX_SHARED_STATUS, &buffer, ERROR));
+    CHECK(strcmp(buffer.data, "null") == 0); /* the index shares nothing */
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(NULL, NULL, 0, 0, &buffer, ERROR), "handle");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(handle, NULL, 0, 0, NULL, ERROR), "json");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(handle, NULL, 3, 1, &buffer, ERROR), "paths");

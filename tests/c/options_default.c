@@ -112,6 +112,7 @@ static void zero_is_the_default(const struct setting *setting)
     options.page_size = 1000;
     options.log_level = PLEXINDEX_LOG_WARN;
     options.slow_ms = 1000;
+    options.shared_retry_ms = 60000;
     options.user = options.token; /* whose view it is: the token's */
     options.user.length = 0;
     named = work(&options);

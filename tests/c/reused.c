@@ -45,6 +45,7 @@ CALL(get_item_json, in->library, "1", 1)
 CALL(walk, in->walk)
 CALL(map_to_host, in->handle, "/a", 2)
 CALL(get_store_json, in->handle)
+CALL(shared, in->handle, PLEXINDEX_SHARED_STATUS)
 CALL(propose_mappings_json, in->handle, NULL, 0, 0)
 CALL(table_get, in->table, "n", 1)
 CALL(table_get_next, in->table, NULL, 0)
@@ -83,6 +84,7 @@ static const struct {
     {"walk", walk, WALK},
     {"map_to_host", map_to_host, HANDLE},
     {"get_store_json", get_store_json, HANDLE},
+    {"shared", shared, HANDLE},
     {"propose_mappings_json", propose_mappings_json, HANDLE},
     {"table_get", table_get, TABLE},
     {"table_get_next", table_get_next, TABLE},

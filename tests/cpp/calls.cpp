@@ -708,6 +708,14 @@ void facts(const px::Index &index, const px::Library &movies) {
     CHECK(server.answered_in.count() > 0 && !server.database_unavailable);
     const px::StoreInfo store = index.store();
     CHECK(!store.folder.empty() && store.locks && !store.locks_error && store.disk_bytes > 0 && !store.journal.empty());
+    CHECK(!index.shared());
+    refused(px::Status::invalid_argument, "shared", [&] { return index.shared(px::SharedAction::init); });
+    const auto shared = read<px::SharedStatus>(
+        R"({"address": "postgresql://db/x", "reachable": true, "error": null, "taken": 3, "behind": 2, "views": [
+            {"server": "m", "last": 5, "age_ms": 1500, "entries": {"probe": 1, "match": 4}, "hosts": 2, "bytes": 9}]})");
+    CHECK(shared->reachable && !shared->error && shared->taken == 3u && shared->behind == 2u && !shared->undelivered);
+    CHECK(shared->views.at(0).age == std::chrono::milliseconds(1500) && shared->views[0].entries.size() == 2);
+    CHECK(shared->views[0].entries[0].first == "probe" && shared->views[0].entries[1].second == 4);
     const px::Statistics stats = index.stats();
     CHECK(stats.size == sizeof(plexindex_stats) && stats.items >= 1203 && stats.answers_by(px::MatchKind::exact) > 0);
     CHECK(stats.last_failure[0] == '\0' && stats.answers_by(static_cast<px::MatchKind>(77)) == 0);

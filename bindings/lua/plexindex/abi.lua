@@ -62,6 +62,8 @@ struct plexindex_options {
   plexindex_bytes database;
   plexindex_renew_token_fn renew_token;
   void * renew_token_user;
+  plexindex_bytes shared;
+  int64_t shared_retry_ms;
 };
 struct plexindex_progress {
   size_t size;
@@ -252,6 +254,7 @@ int32_t plexindex_table_write(const plexindex_handle * handle, const plexindex_t
 int32_t plexindex_table_get_next(const plexindex_table_handle * table, const char * after, size_t after_length, plexindex_buffer * out_name, plexindex_buffer * error);
 int32_t plexindex_table_count(const plexindex_table_handle * table, uint64_t * out_count, plexindex_buffer * error);
 int32_t plexindex_table_clear(const plexindex_table_handle * table, plexindex_buffer * error);
+int32_t plexindex_shared(const plexindex_handle * handle, int32_t action, plexindex_buffer * out_json, plexindex_buffer * error);
 ]]
 
 local abi = { constants = {}, statuses = {}, structs = {} }
@@ -355,6 +358,9 @@ abi.constants.TABLE_FOLD_ASCII = 1
 abi.constants.TABLE_PUT = 1
 abi.constants.TABLE_REMOVE = 2
 abi.constants.TABLE_CLEAR = 3
+abi.constants.SHARED_STATUS = 0
+abi.constants.SHARED_INIT = 1
+abi.constants.SHARED_CLEAR = 2
 abi.statuses.OK = 0
 abi.statuses.NOT_FOUND = 1
 abi.statuses.AMBIGUOUS = 2
@@ -387,7 +393,7 @@ abi.statuses.LIST_AGAIN = 402
 abi.structs.plexindex_bytes = { "data", "length" }
 abi.structs.plexindex_mapping = { "kind", "reserved", "from", "to" }
 abi.structs.plexindex_buffer = { "data", "capacity", "length" }
-abi.structs.plexindex_options = { "size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database", "renew_token", "renew_token_user" }
+abi.structs.plexindex_options = { "size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database", "renew_token", "renew_token_user", "shared", "shared_retry_ms" }
 abi.structs.plexindex_progress = { "size", "library", "items", "total", "elapsed_ms" }
 abi.structs.plexindex_query = { "size", "library", "text", "deadline_ms", "flags", "reserved", "progress", "progress_user" }
 abi.structs.plexindex_text = { "offset", "length" }

@@ -413,6 +413,7 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_list_libraries_json(_, _, _, _),
         plexindex_check_server_json(_, _, _, _),
         plexindex_get_store_json(_, _, _),
+        plexindex_shared(_, _, _, _),
         plexindex_propose_mappings_json(_, _, _, _, _, _),
         plexindex_get_sqlite_version(),
         plexindex_get_stats(_, _, _),

@@ -17,6 +17,7 @@ mod open;
 mod paths;
 mod record;
 mod refresh;
+mod shared;
 mod stats;
 mod tables;
 
@@ -35,5 +36,6 @@ pub use open::*;
 pub use paths::*;
 pub use record::*;
 pub use refresh::*;
+pub use shared::*;
 pub use stats::*;
 pub use tables::*;

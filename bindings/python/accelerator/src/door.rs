@@ -50,6 +50,8 @@ struct Options {
     /// Unused: a callback would not have the GIL here. Python renews the token when a call is refused.
     renew_token: *const c_void,
     renew_token_user: *mut c_void,
+    shared: Bytes,
+    shared_retry_ms: i64,
 }
 
 type Open = unsafe extern "C" fn(*const Options, *mut *mut c_void, *mut Buffer) -> i32;
@@ -190,7 +192,7 @@ unsafe fn opened(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*mu
     unsafe {
         let [door, texts, numbers, mappings] = *exactly(arguments, count)?;
         let door = native_library(door)?;
-        let [folder, url, token, user, certificates, database] = items::<6>(texts)?;
+        let [folder, url, token, user, certificates, database, shared] = items::<7>(texts)?;
         let [
             ttl,
             age,
@@ -204,7 +206,8 @@ unsafe fn opened(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*mu
             level,
             slow,
             limit,
-        ] = items::<12>(numbers)?;
+            shared_retry,
+        ] = items::<13>(numbers)?;
         let mut rules = Vec::new();
         for at in 0..py::PyTuple_Size(mappings).max(0) {
             let [kind, find, replace] = items::<3>(py::PyTuple_GetItem(mappings, at))?;
@@ -244,6 +247,8 @@ unsafe fn opened(arguments: *mut *mut PyObject, count: Py_ssize_t) -> Option<*mu
             database: bytes_of(database)?,
             renew_token: null(),
             renew_token_user: null_mut(),
+            shared: bytes_of(shared)?,
+            shared_retry_ms: number(shared_retry)?,
         };
         let mut handle = null_mut();
         // Releases Python's lock, since opening the folder may wait.

@@ -74,6 +74,7 @@ if TYPE_CHECKING:
     from ._open import open
     from ._plexapi import SectionIndex, ServerIndex, from_section, from_server
     from ._report import EditReport
+    from ._shared import SharedStatus, SharedView
     from ._stats import Profile, Stats
 
 __version__ = "0.1.0"
@@ -119,6 +120,8 @@ __all__ = [
     "ServerError",
     "ServerIndex",
     "ServerInfo",
+    "SharedStatus",
+    "SharedView",
     "StartingError",
     "Stats",
     "StoreError",
@@ -178,6 +181,7 @@ _LATER = {
     "_open": ("open",),
     "_plexapi": ("SectionIndex", "ServerIndex", "from_section", "from_server"),
     "_report": ("EditReport",),
+    "_shared": ("SharedStatus", "SharedView"),
     "_stats": ("Profile", "Stats"),
 }
 # Modules of an index: the types that it returns and raises get their public names.

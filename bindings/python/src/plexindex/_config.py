@@ -94,6 +94,7 @@ class Configuration(NamedTuple):
     folder: str
     size_limit: int | None
     database: str | None
+    shared: str | None
     mappings: list[Mapping]
 
 
@@ -109,12 +110,13 @@ def find(
     folder: str | None = None,
     size_limit: int | None = None,
     database: str | os.PathLike[str] | None = None,
+    shared: str | None = None,
     mappings: Iterable[Mapping] = (),
 ) -> Configuration:
     """Returns the configuration. The arguments have priority over the environment and the file.
 
     A token is used only for the server of its own place or a later one, and a user only for such a token.
-    ``no_server``: neither a server nor a token is searched for.
+    ``no_server``: neither a server nor a token is searched for, nor what hosts of a server share.
     """
     path, file = _plexapi_file()
     auth, ours = file.get("auth", {}), _own_section(file.get("plexindex", {}), path)
@@ -148,6 +150,8 @@ def find(
         )
     if database is None:
         database = variable("PLEXINDEX_DATABASE").value or ours.get("database")
+    if shared is None and not no_server:
+        shared = variable("PLEXINDEX_SHARED").value or ours.get("shared")
     named = variable("PLEXINDEX_MAPPINGS")
     if variable("PLEXINDEX_MAPPING").value:
         import logging
@@ -161,6 +165,7 @@ def find(
         os.path.expanduser(folder or variable("PLEXINDEX_DIR").value or ours.get("dir") or default_folder()),
         size_limit,
         None if database is None else os.path.expanduser(os.fspath(database)),
+        shared,
         [
             *mappings,
             *_mappings_of((named.value or "").replace(";", "\n"), named.source),
@@ -170,7 +175,7 @@ def find(
 
 
 # The settings in the section [plexindex] of plexapi's file.
-_SETTINGS = ("dir", "database", "size_limit", "token_command", "user", "mappings")
+_SETTINGS = ("dir", "database", "size_limit", "shared", "token_command", "user", "mappings")
 
 
 def _own_section(section: dict[str, str], path: str) -> dict[str, str]:

@@ -44,7 +44,8 @@ def load_fast(path: str) -> "tuple[Any, Any] | None":
 def open_lazily(path: str, texts: "Texts", numbers: "Numbers", rules: "Rules", progress: "ProgressArg") -> "Any":
     """Opens an index on a folder. None if ctypes has to open it, or to report an error of the library.
 
-    ``texts``: folder, URL, token, user, certificates and database. ``numbers``: those of plexindex_options, in order.
+    ``texts``: folder, URL, token, user, certificates, database and shared log. ``numbers``: those of plexindex_options,
+    in order.
     """
     if f"{__package__}._index" in sys.modules:
         return None

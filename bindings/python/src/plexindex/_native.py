@@ -68,6 +68,8 @@ class COptions(Structure):
         ("database", CBytes),
         ("renew_token", RENEW_TOKEN_FN),
         ("renew_token_user", c_void_p),
+        ("shared", CBytes),
+        ("shared_retry_ms", c_int64),
     ]
 
 
@@ -256,6 +258,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "check_server_json": (c_int32, (c_void_p, _QUERY, _BUFFER, _BUFFER)),
     "map_to_host": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
     "get_store_json": (c_int32, (c_void_p, _BUFFER, _BUFFER)),
+    "shared": (c_int32, (c_void_p, c_int32, _BUFFER, _BUFFER)),
     "propose_mappings_json": (c_int32, (c_void_p, c_char_p, c_size_t, c_size_t, _BUFFER, _BUFFER)),
     "get_sqlite_version": (c_char_p, ()),
     "walk": (c_int32, (POINTER(CWalkRequest), _BUFFER, _BUFFER)),

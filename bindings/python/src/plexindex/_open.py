@@ -42,6 +42,8 @@ def open(
     mmap: bool = True,
     slow: "float | None" = 1.0,
     obfuscate_paths: bool = False,
+    shared: "str | None" = None,
+    shared_retry: "float | None" = 60.0,
     log_level: "int | str | None" = None,
     progress: "ProgressArg" = None,
 ) -> "Index":
@@ -50,9 +52,9 @@ def open(
     Several processes may open the same folder, and one process may open it several times. All times are in seconds.
 
     Without a folder it is opened as the command ``plexindex`` does: folder, server, token, user, Plex's database,
-    mappings and limit come from the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from plexapi's
-    ``config.ini``, unless they are given; ``plexindex --help`` lists the places. A token from there is sent to the
-    server that it stands beside, and to no other.
+    shared log, mappings and limit come from the environment (``PLEXINDEX_URL``, ``PLEXINDEX_TOKEN``, …) and from
+    plexapi's ``config.ini``, unless they are given; ``plexindex --help`` lists the places. A token from there is sent
+    to the server that it stands beside, and to no other.
 
     Args:
         cache_dir: Folder for the store; made, readable by its owner only, when it does not exist. None: see above.
@@ -92,6 +94,12 @@ def open(
             fetched a library or waited for another fetch. None: no call is logged.
         obfuscate_paths: Log lines, errors and reasons name media paths by a short hash and their extension, such as
             ``path-3f9a2c1b07.mkv``: always the same for the same path in the same folder of the store.
+        shared: A database in PostgreSQL that several hosts of one server share, such as
+            ``postgresql://user@host/database?sslmode=verify-full``; the password is taken from ``PGPASSWORD`` or a
+            passfile. One host fetches for all, and what one confirms or invalidates the others know; each answers from
+            its own folder. It needs ``server_url``, and cannot be given with ``database``. None: nothing is shared.
+        shared_retry: How long this host waits for the shared log to come back before it asks Plex itself for
+            listings. 0: not at all; None: for ever.
         log_level: What the library logs: a level of ``logging``, one of ``"error"``, ``"warning"``, ``"info"``,
             ``"debug"`` (full paths included), ``"off"``, or None for what the logger ``plexindex`` lets through now.
             The level is one for the whole process: the index that was opened last sets it.
@@ -108,8 +116,8 @@ def open(
         raise TypeError(f"mappings must be a list of pairs, as [('/mnt/media', '/data/media')], not {kind}")
     text, renew = (token(), token) if callable(token) else (token, None)
     if cache_dir is None:
-        found = _configured(server_url, text, user, size_limit, database, mappings)
-        cache_dir, server_url, text, renew_found, user, size_limit, database, mappings = found
+        found = _configured(server_url, text, user, size_limit, database, shared, mappings)
+        cache_dir, server_url, text, renew_found, user, size_limit, database, shared, mappings = found
         renew = renew or renew_found
     if mappings:
         mappings = list(mappings)
@@ -119,6 +127,10 @@ def open(
     if database is not None and not os.fspath(database):
         raise argument_error(
             "database is empty: name Plex's database, or the folder 'Plex Media Server', or leave it out"
+        )
+    if shared is not None and not shared:
+        raise argument_error(
+            "shared is empty: give an address such as postgresql://user@host/database, or leave it out"
         )
     _convert.callback("progress", progress)
     ms = _convert.milliseconds
@@ -131,6 +143,7 @@ def open(
         _text("user", user),
         None if ca_file is None else _convert.folder_bytes("ca_file", ca_file),
         None if database is None else _convert.folder_bytes("database", database),
+        _text("shared", shared),
     )
     numbers = (
         ms("library_ttl", library_ttl, none=c.TTL_NEVER, zero=c.TTL_AT_ONCE),
@@ -148,6 +161,7 @@ def open(
         _log_level(log_level),
         ms("slow", slow, none=c.NEVER_SLOW),
         0 if size_limit is None else _whole("size_limit", size_limit, 2**63 - 1),
+        ms("shared_retry", shared_retry, none=forever, zero=c.NO_RETRY),
     )
     index: Index | None = None
     if renew is None:
@@ -173,6 +187,8 @@ def open(
         "mmap": mmap,
         "slow": slow,
         "obfuscate_paths": obfuscate_paths,
+        "shared": shared,
+        "shared_retry": shared_retry,
         "log_level": log_level,
     }
     index._recipe = _open_again, (os.fsdecode(os.path.abspath(folder)), server_url, text is not None, given)
@@ -248,7 +264,7 @@ def _opened_again(folder: str, server_url: "str | None", has_token: bool, given:
 
 
 def _configured(
-    server_url: "Any", token: "Any", user: "Any", size_limit: "Any", database: "Any", mappings: "Any"
+    server_url: "Any", token: "Any", user: "Any", size_limit: "Any", database: "Any", shared: "Any", mappings: "Any"
 ) -> "tuple[Any, ...]":
     """Returns the options, missing ones from the environment and plexapi's file."""
     from ._config import Setting, find
@@ -261,12 +277,14 @@ def _configured(
         user=user,
         size_limit=size_limit,
         database=database,
+        shared=shared,
         mappings=rules,
     )
     os.makedirs(os.path.dirname(os.path.abspath(found.folder)), exist_ok=True)
     renew = found.token.renew
     token = renew() if renew is not None else found.token.value
-    return found.folder, found.url.value, token, renew, found.user, found.size_limit, found.database, found.mappings
+    places = found.database, found.shared
+    return found.folder, found.url.value, token, renew, found.user, found.size_limit, *places, found.mappings
 
 
 def _open_with_ctypes(
@@ -292,8 +310,10 @@ def _open_with_ctypes(
         0,
         array if rules else None,
         len(rules),
-        *numbers[10:],
+        *numbers[10:12],
         text(texts[5]),
+        shared=text(texts[6]),
+        shared_retry_ms=numbers[12],
     )
     if renew is None:
         return Index(_native.load(), options, progress)

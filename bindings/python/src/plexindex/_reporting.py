@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ._callbacks import ProgressArg
     from ._facts import Proposal, ServerInfo, StoreInfo
+    from ._shared import SharedStatus
     from ._stats import Profile, Stats
     from ._types import PathArg
 
@@ -80,8 +81,43 @@ class ReportMethods(Session):
 
         return StoreInfo.from_json(_parsed(self._do(self._native.get_store_json, library=self, reserve=4096)))
 
+    def shared_status(self) -> SharedStatus | None:
+        """What the shared log holds, and how far this folder is behind; None without ``shared``. Waits for the log, for
+        ``deadline`` of ``open`` at most, and some seconds without one. A log that does not answer is no error:
+        :attr:`SharedStatus.error` says why.
+        """
+        from ._shared import SharedStatus
+
+        found = _parsed(self._share(c.SHARED_STATUS))
+        return None if found is None else SharedStatus.from_json(found)
+
+    def shared_init(self) -> None:
+        """Creates the tables of the shared log, or upgrades them. The first host that uses the log does the same; this
+        is for a role that may create tables, where the hosts' roles may not.
+
+        Raises InvalidArgumentError without ``shared``; OfflineError for an offline index; ConnectError, TimeoutError,
+        ForbiddenError and ServerError of PostgreSQL.
+        """
+        self._share(c.SHARED_INIT)
+
+    def shared_clear(self) -> None:
+        """Removes everything from the shared log, of all servers and users, and keeps its tables. Each host keeps its
+        folder, and answers from it. What no other host has taken yet, the others learn from the server.
+
+        Raises what :meth:`shared_init` raises.
+        """
+        self._share(c.SHARED_CLEAR)
+
+    def _share(self, action: int) -> bytes:
+        answer = self._do(self._native.shared, action, library=self, reserve=4096)
+        _log.drain(self._native)
+        return answer
+
     alibraries = _aio.cancellable(libraries)
     astats = _aio.uncancellable(stats)
+    ashared_status = _aio.uncancellable(shared_status)
+    ashared_init = _aio.uncancellable(shared_init)
+    ashared_clear = _aio.uncancellable(shared_clear)
 
 
 def _parsed(text: bytes | bytearray) -> Any:

@@ -1,0 +1,84 @@
+"""Facts about the log that several hosts share."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+
+class SharedView:
+    """What the shared log holds of one server as one user sees it. In :attr:`SharedStatus.views`."""
+
+    __slots__ = ("age", "bytes", "entries", "hosts", "last", "server")
+
+    server: str
+    """The server's machine identifier."""
+    last: int
+    """The number of the last entry."""
+    age: float | None
+    """Seconds since the last entry was written; None before the first."""
+    entries: dict[str, int]
+    """Number of entries by kind: ``"probe"``, ``"listing"``, ``"item"``, ``"match"``, ``"invalid_item"``,
+    ``"invalid_path"``, ``"invalid_library"``, ``"hint"`` and ``"search"``. Kinds without entries are missing."""
+    hosts: int
+    """Hosts that wrote something."""
+    bytes: int
+    """Size of the entries and listings."""
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> SharedView:
+        """From an entry of plexindex_shared()."""
+        made = cls()
+        for name in ("server", "last", "entries", "hosts", "bytes"):
+            setattr(made, name, entry[name])
+        made.age = None if entry["age_ms"] is None else entry["age_ms"] / 1000
+        return made
+
+    def as_dict(self) -> dict[str, object]:
+        """All fields by name."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+    def __repr__(self) -> str:
+        return f"<plexindex.SharedView {self.server}: {sum(self.entries.values())} entries of {self.hosts} hosts>"
+
+
+class SharedStatus:
+    """What the shared log holds, and how far this folder is behind. Made by :meth:`Index.shared_status`."""
+
+    __slots__ = ("address", "behind", "error", "reachable", "server", "taken", "undelivered", "views")
+
+    address: str
+    """Its address, without a password."""
+    reachable: bool
+    """Whether it answered."""
+    error: str | None
+    """Why it did not answer, and the remedy; None if it did."""
+    server: str | None
+    """The machine identifier of this index's server; None while it is not known."""
+    taken: int | None
+    """The number of the last entry that this folder has taken; None if it has taken none yet."""
+    undelivered: int | None
+    """Entries of this folder that wait to be delivered."""
+    behind: int | None
+    """Entries that this folder has not taken yet, at most: one may replace others. None where that is not known."""
+    views: list[SharedView]
+    """What the log holds, for each server and user. Empty if it did not answer."""
+
+    @classmethod
+    def from_json(cls, entry: dict[str, Any]) -> SharedStatus:
+        """From plexindex_shared()."""
+        made = cls()
+        for name in cls.__slots__:
+            setattr(made, name, entry[name])
+        made.views = [SharedView.from_json(view) for view in entry["views"]]
+        return made
+
+    def as_dict(self) -> dict[str, object]:
+        """All fields by name."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return {**fields, "views": [view.as_dict() for view in self.views]}
+
+    def __repr__(self) -> str:
+        state = "reachable" if self.reachable else f"not reachable: {self.error}"
+        return f"<plexindex.SharedStatus {self.address}: {state}>"

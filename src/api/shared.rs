@@ -1,0 +1,190 @@
+//! The log that several hosts share: its status, its set-up, and its removal.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+
+use super::inner::Inner;
+use super::opened::Index;
+use super::sharing::Sharing;
+use crate::error::{Result, refuse};
+use crate::platform::deadline::Deadline;
+use crate::shared::{EntryKind, LogSummary, SharedLog};
+
+/// What the shared log holds, and how far this folder is behind: [`Index::shared_status`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SharedStatus {
+    /// Its address, without a password.
+    pub address: String,
+    /// Whether it answered.
+    pub reachable: bool,
+    /// Why it did not answer, and the remedy; `None` if it did.
+    pub error: Option<String>,
+    /// The machine identifier of this index's server; `None` while it is not known.
+    pub server: Option<String>,
+    /// The number of the last entry that this folder has taken; `None` if it has taken none yet.
+    pub taken: Option<u64>,
+    /// Entries of this folder that wait to be delivered.
+    pub undelivered: Option<u64>,
+    /// Entries that this folder has not taken yet, at most: an entry may replace others. `None` where that is not known.
+    pub behind: Option<u64>,
+    /// What the log holds, for each view: one server as one user sees it. Empty if it did not answer.
+    pub views: Vec<SharedView>,
+}
+
+/// What the shared log holds of one server as one user sees it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SharedView {
+    /// The server's machine identifier.
+    pub server: String,
+    /// The number of the last entry.
+    pub last: u64,
+    /// Time since the last entry was written; `None` before the first.
+    #[serde(rename = "age_ms", serialize_with = "millis")]
+    pub age: Option<Duration>,
+    /// Number of entries by kind: `probe`, `listing`, `item`, `match`, `invalid_item`, `invalid_path`, `invalid_library`,
+    /// `hint` and `search`. Kinds without entries are missing.
+    pub entries: BTreeMap<&'static str, u64>,
+    /// Hosts that wrote something.
+    pub hosts: u64,
+    /// Size of the entries and listings in bytes.
+    pub bytes: u64,
+}
+
+#[allow(clippy::ref_option)] // serde's shape
+fn millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+    let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    time.map(ms).serialize(out)
+}
+
+impl From<LogSummary> for SharedView {
+    fn from(found: LogSummary) -> Self {
+        Self {
+            server: found.server,
+            last: found.last,
+            age: found.age,
+            entries: found
+                .entries
+                .into_iter()
+                .map(|(kind, count)| (name(kind), count))
+                .collect(),
+            hosts: found.hosts,
+            bytes: found.bytes,
+        }
+    }
+}
+
+fn name(kind: EntryKind) -> &'static str {
+    match kind {
+        EntryKind::Probe => "probe",
+        EntryKind::Listing => "listing",
+        EntryKind::Item => "item",
+        EntryKind::Match => "match",
+        EntryKind::InvalidItem => "invalid_item",
+        EntryKind::InvalidPath => "invalid_path",
+        EntryKind::InvalidLibrary => "invalid_library",
+        EntryKind::Hint => "hint",
+        EntryKind::Search => "search",
+    }
+}
+
+impl Index {
+    /// What the shared log holds, and how far this folder is behind; `None` without the option
+    /// [`shared`](crate::Options::shared). Waits for the log, at most for [`Options::deadline`](crate::Options::deadline), and
+    /// some seconds without one. A log that does not answer is no error: [`SharedStatus::error`] says why.
+    ///
+    /// ```
+    /// # let folder = tempfile::tempdir()?;
+    /// # let index = plexindex::Index::open(plexindex::Options::new(folder.path()))?;
+    /// if let Some(status) = index.shared_status()? {
+    ///     println!("{} answers: {}, {:?} entries behind", status.address, status.reachable, status.behind);
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// Errors of the store.
+    pub fn shared_status(&self) -> Result<Option<SharedStatus>> {
+        let inner = self.inner();
+        let Some(sharing) = &inner.sharing else {
+            return Ok(None);
+        };
+        let server = match inner.reading.identity() {
+            Some(identity) => Some(inner.store.machine_identifier(identity)?),
+            None => None,
+        };
+        let found = sharing.run(|log| log.summary(inner.sharing_deadline()));
+        let progress = inner.sync.shared_progress();
+        let (error, views) = match found {
+            Ok(views) => (None, views.into_iter().map(SharedView::from).collect()),
+            Err(error) => (Some(error.to_string()), Vec::new()),
+        };
+        Ok(Some(SharedStatus {
+            address: sharing.address().to_owned(),
+            reachable: error.is_none(),
+            error,
+            taken: progress.map(|(taken, _)| taken),
+            undelivered: progress.map(|(_, undelivered)| undelivered),
+            behind: progress.and_then(|(taken, _)| behind(&views, server.as_deref()?, taken)),
+            server,
+            views,
+        }))
+    }
+
+    /// Prepares the database for sharing: creates the tables of the log, or upgrades them. The first host that uses the log
+    /// does the same; this call is for a role that may create tables, where the hosts' roles may not. Does nothing if all
+    /// is done.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) without the option [`shared`](crate::Options::shared);
+    /// [`ErrorKind::Offline`](crate::ErrorKind::Offline) for an offline index;
+    /// [`ErrorKind::Connect`](crate::ErrorKind::Connect) if the database cannot be reached,
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if it is silent,
+    /// [`ErrorKind::Forbidden`](crate::ErrorKind::Forbidden) if the role may not create tables.
+    pub fn shared_init(&self) -> Result<()> {
+        let inner = self.inner();
+        // The first access creates or upgrades the tables.
+        let init = |log: &dyn SharedLog| log.secret(inner.sharing_deadline()).map(drop);
+        inner.sharing()?.run(init)
+    }
+
+    /// Removes everything from the shared log, of all servers and users, and keeps its tables. Each host keeps its folder,
+    /// and answers from it. Confirmed matches and invalidations that no other host has taken yet are lost to the others.
+    ///
+    /// # Errors
+    /// As [`Index::shared_init`].
+    pub fn shared_clear(&self) -> Result<()> {
+        let inner = self.inner();
+        inner.sharing()?.run(|log| log.clear(inner.sharing_deadline()))?;
+        log::info!("the shared log was emptied");
+        Ok(())
+    }
+}
+
+impl Inner {
+    fn sharing(&self) -> Result<&Sharing> {
+        self.sharing.as_ref().map_or_else(
+            || refuse("the index has no shared log: open it with the option 'shared', an address of PostgreSQL"),
+            Ok,
+        )
+    }
+
+    fn sharing_deadline(&self) -> Deadline {
+        self.deadline.map_or(Deadline::NONE, Deadline::after)
+    }
+}
+
+/// Entries of the server's view behind `taken`. A summary does not name the user, so with views of several users there is
+/// no number.
+fn behind(views: &[SharedView], server: &str, taken: u64) -> Option<u64> {
+    let mut of_server = views.iter().filter(|view| view.server == server);
+    let own = of_server.next()?;
+    of_server.next().is_none().then(|| own.last.saturating_sub(taken))
+}
+
+#[cfg(test)]
+#[path = "shared_tests.rs"]
+mod tests;
