@@ -103,7 +103,10 @@ def zsh_shows(cli: Cli, words: list[str], *wanted: str) -> None:
         os.waitpid(pid, 0)
 
 
-COMMANDS = {"libraries", "warm", "match", "folder", "diff", "changes", "stats", "clear", "doctor", "completion"}
+COMMANDS = {
+    *("libraries", "warm", "match", "folder", "diff", "changes"),
+    *("stats", "clear", "shared", "doctor", "completion"),
+}
 
 
 @pytest.mark.skipif(BASH is None, reason="bash is not installed")

@@ -28,8 +28,8 @@ exit codes:
   0    done; each path is one item; nothing is wrong; nothing differs
   1    a path is no single item; diff or doctor found something; clear was declined
   2    the command line, environment, configuration file or Plex's database is wrong
-  3    the server cannot be reached, or failed; or its database cannot be read now
-  4    the server refused the token (401, 498), or its user may not do this (403)
+  3    the server, its database or the shared log cannot be reached now, or failed
+  4    the token or its user is refused (401, 403, 498), or the role by PostgreSQL
   5    the store cannot be opened, read or written
   6    no such library, or two of that name; or what is asked was never fetched
   7    the deadline came first: repeat the command; on needs_warm, run warm first

@@ -27,6 +27,7 @@ def add_all(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     _changes(commands)
     _stats(commands)
     _clear(commands)
+    _shared(commands)
     _doctor(commands)
     _completion(commands)
 
@@ -275,14 +276,35 @@ def _clear(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     _yes(command, "do not ask")
 
 
+def _shared(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    command = _command(
+        commands,
+        "shared",
+        "prepare, show or empty the log in PostgreSQL that several hosts share",
+        "init creates its tables, or upgrades them; the first host does that too, if its role may. status shows what "
+        "it holds, and how far this host is behind. clear removes everything from it, of all servers and users, and "
+        "asks first: each host keeps its folder with listings, confirmed matches and tables, but what no other host "
+        "has taken yet is lost to the others. Plex is not asked.",
+        "  plexindex shared init\n  plexindex shared status --json\n  plexindex shared clear --yes\n\n"
+        "JSON: address, reachable, error (why it is not), server (the machine identifier), taken (the number of the "
+        "last entry that this folder has), undelivered (entries that wait here), behind (entries that are missing "
+        "here, at most), and views: for each server and user an object with server, last, age (seconds), entries (by "
+        "kind), hosts and bytes.",
+        "shared",
+    )
+    command.add_argument("action", choices=("init", "status", "clear"), help="what to do")
+    _yes(command, "clear without asking")
+    _json(command, "an object")
+
+
 def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     command = _command(
         commands,
         "doctor",
         "check what works and what does not, and which path mappings are missing",
-        "Looks at the server, the token, the libraries and the store. With a folder, or a file that lists paths, it "
-        "matches a sample of the files, and proposes mappings for those that are not found, ready to paste. Files that "
-        "Plex ignores (`plexindex diff --rules`) are counted separately.",
+        "Looks at the server, the token, the libraries, the store and the shared log. With a folder, or a file that "
+        "lists paths, it matches a sample of the files, and proposes mappings for those that are not found, ready to "
+        "paste. Files that Plex ignores (`plexindex diff --rules`) are counted separately.",
         "  plexindex doctor\n  plexindex doctor /mnt/media\n  plexindex doctor --offline paths.txt\n\n"
         "JSON: an entry for each part, problems (sentences) and exit_code. The server's answered is how many seconds "
         "its answer took.",
@@ -343,9 +365,8 @@ class DeferredCommand:
     """The function of a command, imported when the command runs: the help does not need it."""
 
     def __init__(self, command: str, function: str) -> None:
-        self._module = (
-            command if command in ("doctor", "match", "folder", "diff", "changes", "completion") else "commands"
-        )
+        own = ("doctor", "match", "folder", "diff", "changes", "shared", "completion")
+        self._module = command if command in own else "commands"
         self._function = function
 
     def __call__(self, options: argparse.Namespace) -> int:
@@ -401,6 +422,13 @@ def _common(command: argparse.ArgumentParser) -> None:
         type=values.size,
         metavar="BYTES",
         help="the maximum size of that folder, such as 500M or 2G; the libraries used longest ago are removed first",
+    )
+    server.add_argument(
+        "--shared",
+        type=values.given,
+        metavar="ADDRESS",
+        help="a database in PostgreSQL that several hosts of this server share, such as "
+        "postgresql://user@host/database; the password is taken from PGPASSWORD or a passfile",
     )
     server.add_argument(
         "--mapping",

@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 HELP = """\
 server, token and folder are looked for in this order:
-  1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit, --mapping
+  1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit, --shared,
+     --mapping
   2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
-     PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT, and PLEXINDEX_MAPPINGS, such as
-     '/mnt/media=/data/media;/mnt/tv=/data/tv'
+     PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT, PLEXINDEX_SHARED, and
+     PLEXINDEX_MAPPINGS, such as '/mnt/media=/data/media;/mnt/tv=/data/tv'
   3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
   4. plexapi's file, ~/.config/plexapi/config.ini or what PLEXAPI_CONFIG_PATH names:
          [auth]
@@ -34,6 +35,7 @@ server, token and folder are looked for in this order:
          dir = /var/cache/plexindex
          database = /var/lib/plexmediaserver/Library/Application Support/Plex Media Server
          size_limit = 2G
+         shared = postgresql://plexindex@nas/plexindex
          token_command = pass show plex/token
          user = ann
          mappings =
@@ -60,7 +62,8 @@ class Settings:
     """The settings and their origins."""
 
     __slots__ = ("ca_file", "database", "deadline", "flag_names_folder", "folder", "insecure", "mappings", "offline",
-                 "renew", "size_limit", "token", "token_from", "url", "url_from", "user", "verbose")  # fmt: skip
+                 "renew", "shared", "size_limit", "token", "token_from", "url", "url_from", "user",
+                 "verbose")  # fmt: skip
 
     def __init__(self, options: argparse.Namespace) -> None:
         given = {
@@ -68,6 +71,7 @@ class Settings:
             "--token": options.token,
             "--token-file": options.token_file,
             "--token-command": options.token_command,
+            "--shared": options.shared,
         }
         unused = [flag for flag, value in given.items() if options.no_server and value is not None]
         if unused:
@@ -84,6 +88,7 @@ class Settings:
             folder=options.dir,
             size_limit=options.size_limit,
             database=options.database,
+            shared=options.shared,
             mappings=[Mapping.host_prefix(*rule) for given in options.mapping or () for rule in _rules_for(*given)],
         )
         self.url, self.url_from = found.url.value, found.url.source
@@ -95,6 +100,7 @@ class Settings:
         self.flag_names_folder: bool = options.dir is not None
         self.size_limit: int | None = found.size_limit
         self.database: str | None = found.database
+        self.shared: str | None = found.shared
         self.mappings = found.mappings
         self.user = found.user
         self.ca_file: str | None = options.ca_file
@@ -151,6 +157,7 @@ class Settings:
             "deadline": self.deadline,
             "size_limit": self.size_limit,
             "database": self.database,
+            "shared": self.shared,
             "mappings": self.mappings if only is None else only,
             "progress": progress,
             "retry_for": 3.0,

@@ -14,6 +14,7 @@ from .check import PATIENCE
 from .config import Settings
 from .doctor_files import check_files, check_mappings, read_lists
 from .doctor_report import Report
+from .doctor_shared import check_shared
 from .output import count, say
 from .versions import version_lines
 
@@ -49,6 +50,7 @@ def doctor(options: argparse.Namespace) -> int:
         libraries = _report_libraries(report, index, offline=not local)
         check_mappings(report, settings, libraries)
         _check_store(report, index)
+        check_shared(report, settings, index)
         if options.path:
             if reached and not local:
                 libraries = _fetch(report, index, libraries, options.yes)

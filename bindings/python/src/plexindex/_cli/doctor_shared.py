@@ -1,0 +1,47 @@
+"""The part of `plexindex doctor` about the log that several hosts share."""
+
+from __future__ import annotations
+
+from . import codes
+from .output import count
+from .shared import holdings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .._index import Index
+    from .config import Settings
+    from .doctor_report import Report
+
+_REMEDIES = """\
+look for the password in PGPASSWORD or a passfile, for this host in pg_hba.conf, and for the role's GRANTs;
+until it answers, this host answers from its folder, and asks Plex itself
+docs/several-hosts.md has the set-up"""
+
+
+def check_shared(report: Report, settings: Settings, index: Index) -> None:
+    """Checks whether the shared log works, what it holds, and how far this host is behind."""
+    if settings.shared is None:
+        return
+    report.title("Shared log")
+    if settings.offline:
+        report.note("not looked at, as --offline was given")
+        return
+    status = index.shared_status()
+    if status is None:
+        return
+    report.values["shared"] = status.as_dict()
+    if not status.reachable:
+        report.bad(f"{status.error}\n{_REMEDIES}", codes.SERVER)
+        return
+    report.good(f"{status.address} answers: {holdings(status)}")
+    if status.behind:
+        report.note(
+            f"this host has not taken {count(status.behind, 'entry', 'entries')} yet: the next question that may ask "
+            "Plex takes them"
+        )
+    elif status.behind == 0:
+        report.good("this host has all of it")
+    else:
+        report.note("this host has taken nothing from it yet: the first question that may ask Plex does that")
+    if status.undelivered:
+        report.note(f"{count(status.undelivered, 'entry waits', 'entries wait')} to be delivered from this host")

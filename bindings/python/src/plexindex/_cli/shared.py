@@ -1,0 +1,108 @@
+"""`plexindex shared`: prepares, shows and empties the log that several hosts share."""
+
+from __future__ import annotations
+
+from . import codes, output
+from .codes import UsageError
+from .config import Settings
+from .output import count, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from .._index import Index
+    from .._shared import SharedStatus, SharedView
+
+_HOW_TO_NAME = "give --shared, set PLEXINDEX_SHARED, or write 'shared' into plexapi's file (`plexindex --help`)"
+
+
+def shared(options: argparse.Namespace) -> int:
+    """Prepares, shows or empties the shared log. Returns the exit code."""
+    settings = Settings(options)
+    if settings.shared is None:
+        raise UsageError(f"no shared log is named: {_HOW_TO_NAME}")
+    if settings.offline:
+        raise UsageError("shared asks PostgreSQL: leave --offline out")
+    # Errors are PostgreSQL's: Plex is not asked, so its token is not the cause.
+    options.token_from = ""
+    with settings.open() as index:
+        if options.action == "clear":
+            return _clear(index, options)
+        if options.action == "init":
+            index.shared_init()
+        return _show(_status(index), options)
+
+
+def _status(index: Index) -> SharedStatus:
+    status = index.shared_status()
+    assert status is not None, "the option is set"
+    return status
+
+
+def _show(status: SharedStatus, options: argparse.Namespace) -> int:
+    if options.json:
+        output.say_json(status.as_dict())
+    elif not status.reachable:
+        output.complain(status.error or "the shared log does not answer")
+    elif options.action == "init":
+        say(f"{status.address} is ready: {holdings(status)}")
+    else:
+        say(f"{status.address}: {holdings(status)}")
+        if status.views:
+            rows = [("server", "entries", "matches", "hosts", "size", "last entry")]
+            head, *lines = output.table(rows + [_row(view) for view in status.views], right=(1, 2, 3)).split("\n")
+            say("\n".join([output.paint(head, "bold"), *lines]))
+        say(_of_this_host(status))
+    return codes.OK if status.reachable else codes.SERVER
+
+
+def _row(view: SharedView) -> tuple[str, ...]:
+    age = "–" if view.age is None else output.ago(view.age)
+    entries, matches = sum(view.entries.values()), view.entries.get("match", 0)
+    return (view.server, output.number(entries), output.number(matches), str(view.hosts), output.size(view.bytes), age)
+
+
+def _of_this_host(status: SharedStatus) -> str:
+    if status.behind is None:
+        behind = "has taken nothing from it yet" if status.taken is None else f"has taken entry {status.taken}"
+    elif status.behind:
+        behind = f"has not taken {count(status.behind, 'entry', 'entries')} yet"
+    else:
+        behind = "has all of it"
+    waits = count(status.undelivered or 0, "entry waits", "entries wait")
+    return f"this host {behind}" + (f"; {waits} to be delivered" if status.undelivered else "")
+
+
+def holdings(status: SharedStatus) -> str:
+    """Describes what the log holds, in a few words."""
+    if not status.views:
+        return "it is empty"
+    entries = sum(sum(view.entries.values()) for view in status.views)
+    servers = len({view.server for view in status.views})
+    hosts = max(view.hosts for view in status.views)
+    size = output.size(sum(view.bytes for view in status.views))
+    return f"{count(entries, 'entry', 'entries')} of {count(servers, 'server')}, from {count(hosts, 'host')}, {size}"
+
+
+def _clear(index: Index, options: argparse.Namespace) -> int:
+    status = _status(index)
+    if not status.reachable:
+        return _show(status, options)
+    if not options.yes:
+        answer = output.confirm(
+            f"Empty the shared log {status.address} ({holdings(status)}), for all servers and users? Each host keeps "
+            "its folder; what no other host has taken yet is lost to the others.",
+            default=False,
+        )
+        if answer is None:
+            raise UsageError("shared clear asks first, and there is no terminal to ask at: add --yes")
+        if not answer:
+            output.note("nothing was changed")
+            return codes.NOT_ALL
+    index.shared_clear()
+    if options.json:
+        output.say_json(_status(index).as_dict())
+    else:
+        say(f"emptied {status.address}: it had {holdings(status)}; each host keeps its folder")
+    return codes.OK
