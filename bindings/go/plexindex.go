@@ -224,14 +224,16 @@ type Options struct {
 	RenewToken func() string
 	// Plex's own database, or a folder in which it lies: docs/plex-database.md.
 	Database string
+	// A PostgreSQL database that several hosts share, without a password: docs/several-hosts.md.
+	Shared string
 	// TTLAtOnce, TTLNever.
 	LibraryTTL, MaxAge, Deadline, ConnectTimeout, ReadTimeout time.Duration
-	// Negative: no request is tried again; no call is slow.
-	Retry, Slow             time.Duration
-	MatchesLimit, SizeLimit uint64
-	PageSize                uint32
-	LogLevel                int32
-	Mappings                []Mapping
+	// Negative: no request is tried again; no call is slow; a host without the shared log asks for listings at once.
+	Retry, Slow, SharedRetry time.Duration
+	MatchesLimit, SizeLimit  uint64
+	PageSize                 uint32
+	LogLevel                 int32
+	Mappings                 []Mapping
 
 	Offline, AcceptInvalidCerts, NoMmap, ObfuscatePaths bool
 }
@@ -287,6 +289,8 @@ func Open(options Options) (*Index, error) {
 	given.user = memory.bytes(options.User)
 	given.ca_file = memory.bytes(options.CAFile)
 	given.database = memory.bytes(options.Database)
+	given.shared = memory.bytes(options.Shared)
+	given.shared_retry_ms = noneBelowZero(options.SharedRetry)
 	given.library_ttl_ms = milliseconds(options.LibraryTTL)
 	given.max_age_ms = milliseconds(options.MaxAge)
 	given.deadline_ms = milliseconds(options.Deadline)

@@ -22,6 +22,10 @@ export interface Options {
   caFile?: Text;
   /** Plex's own database, or a folder in which it lies: docs/plex-database.md. */
   database?: Text;
+  /** A PostgreSQL database that several hosts share, without a password: docs/several-hosts.md. */
+  shared?: string;
+  /** -1: a host without the shared log asks for listings at once. */
+  sharedRetryMs?: number;
   /** -1: at once, -2: never. */
   libraryTtlMs?: number;
   maxAgeMs?: number;
