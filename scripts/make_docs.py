@@ -133,6 +133,7 @@ MENU: list[object] = [
             {"Recipes": "docs/recipes.md"},
             {"What an answer says": "docs/answers.md"},
             {"Plex's database": "docs/plex-database.md"},
+            {"Several hosts": "docs/several-hosts.md"},
             {"In the place of your cache": "docs/hosts.md"},
             {"Stash2Plex": "docs/stash2plex.md"},
             {"A demonstration": "docs/demo.md"},
