@@ -1,0 +1,204 @@
+"""The log that several hosts share: its options, its status, its set-up and its removal."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import plexindex
+import pytest
+from cli import Cli
+from cluster import OWNER_PASSWORD, TOOL_PASSWORD, Cluster, start_cluster
+from conftest import TOKEN, OpenIndex, Server
+
+ADDRESS = "postgresql://tool@127.0.0.1:1/plexindex?sslmode=disable"
+REFUSED = plexindex.InvalidArgumentError
+
+
+@pytest.fixture(scope="module")
+def started() -> Iterator[Cluster]:
+    cluster = start_cluster()
+    yield cluster
+    cluster.remove()
+
+
+@pytest.fixture
+def cluster(started: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
+    """A cluster without tables of the log; this process has the owner's password."""
+    started.sql("DROP SCHEMA IF EXISTS plexindex CASCADE")
+    monkeypatch.setenv("PGPASSWORD", OWNER_PASSWORD)
+    return started
+
+
+def test_options_that_are_refused(cache: Path, server: Server) -> None:
+    for options, text in (
+        ({"shared": ""}, "shared is empty"),
+        ({"shared": ADDRESS, "server_url": None}, "shared needs server_url"),
+        ({"shared": ADDRESS, "database": "/plex"}, "shared and database"),
+        ({"shared": "mysql://db/x"}, "shared"),
+        ({"shared": "postgresql://tool:secret@db/x"}, "shared"),
+        ({"shared": ADDRESS, "shared_retry": -1}, "shared_retry"),
+    ):
+        given: dict[str, Any] = {"server_url": server.url, **options}
+        with pytest.raises(REFUSED, match=text) as refused:
+            plexindex.open(cache, **given)
+        assert "secret" not in str(refused.value)
+    assert not cache.exists()
+    with pytest.raises(TypeError):
+        plexindex.open(cache, server.url, shared=7)  # type: ignore[arg-type]
+    assert server.requests() == 0
+
+
+def test_an_index_that_shares_nothing(index: plexindex.Index) -> None:
+    assert index.shared_status() is None
+    assert asyncio.run(index.ashared_status()) is None
+    for call in (index.shared_init, index.shared_clear):
+        with pytest.raises(REFUSED, match="'shared'"):
+            call()
+
+
+def test_the_configuration_names_it(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("URL", server.url), ("TOKEN", TOKEN), ("DIR", str(tmp_path / "store")), ("SHARED", ADDRESS)):
+        monkeypatch.setenv(f"PLEXINDEX_{name}", value)
+    with plexindex.open() as index:
+        status = index.shared_status()
+        assert status is not None
+        assert status.address == ADDRESS
+        # A process that gets the index pickled shares the same.
+        assert index.__reduce__()[1][3]["shared"] == ADDRESS
+    with plexindex.open(shared=ADDRESS.replace("tool", "other")) as index:
+        status = index.shared_status()
+        assert status is not None
+        assert "other" in status.address
+
+
+def test_a_log_that_is_away_keeps_nobody_from_opening(open_index: OpenIndex, server: Server) -> None:
+    index = open_index(shared=ADDRESS)
+    status = index.shared_status()
+    assert status is not None
+    assert (status.reachable, status.views, status.address) == (False, [], ADDRESS)
+    assert status.error
+    assert status.error in repr(status)
+    with pytest.raises(plexindex.ConnectError):
+        index.shared_init()
+    assert json.loads(json.dumps(status.as_dict()))["error"] == status.error
+    assert server.requests() == 0
+    offline = open_index(shared=ADDRESS, server_url=None, offline=True)
+    status = offline.shared_status()
+    assert status is not None
+    assert status.error
+    assert "offline" in status.error
+    with pytest.raises(plexindex.OfflineError):
+        offline.shared_clear()
+
+
+def test_status_init_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
+    index = open_index(shared=cluster.address(), shared_retry=0)
+    index.shared_init()
+    index.shared_init()  # all is done
+    assert cluster.sql("SELECT count(*) FROM plexindex.meta") == "1"
+    status = index.shared_status()
+    assert status is not None
+    assert (status.reachable, status.error, status.views) == (True, None, [])
+    entries = "'{4,4,2}', '{lib,lib,lib}', '{a,b,c}', '{x,y,z}'"
+    cluster.sql(f"SELECT plexindex.write(plexindex.view('a machine', 'ann'), 7, {entries})")
+    status = asyncio.run(index.ashared_status())
+    assert status is not None
+    (view,) = status.views
+    assert (view.server, view.last, view.entries) == ("a machine", 3, {"listing": 1, "match": 2})
+    assert view.age is not None
+    assert 0 <= view.age < 60
+    assert view.bytes > 0
+    index.shared_clear()
+    assert cluster.sql("SELECT count(*) FROM plexindex.entries") == "0"
+    assert cluster.sql("SELECT count(*) FROM plexindex.meta") == "1"
+
+
+def test_what_a_role_may_not_do_is_an_error_with_its_remedy(
+    open_index: OpenIndex, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", TOOL_PASSWORD)
+    with pytest.raises(plexindex.ForbiddenError, match="plexindex shared init"):
+        open_index(shared=cluster.address("tool")).shared_init()
+    monkeypatch.setenv("PGPASSWORD", OWNER_PASSWORD)
+    open_index(shared=cluster.address()).shared_init()
+    monkeypatch.setenv("PGPASSWORD", TOOL_PASSWORD)
+    status = open_index(shared=cluster.address("tool")).shared_status()
+    assert status is not None
+    assert status.error
+    assert "GRANT" in status.error
+    cluster.sql("GRANT USAGE ON SCHEMA plexindex TO tool")
+    cluster.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO tool")
+    tool = open_index(shared=cluster.address("tool"))
+    status = tool.shared_status()
+    assert status is not None
+    assert status.reachable
+    tool.shared_init()
+    monkeypatch.setenv("PGPASSWORD", "wrong")
+    wrong = open_index(shared=cluster.address("tool"))
+    with pytest.raises(plexindex.UnauthorizedError, match="passfile") as refused:
+        wrong.shared_clear()
+    assert TOOL_PASSWORD not in str(refused.value)
+
+
+# The command.
+
+
+def test_the_command_wants_an_address(tmp_path: Path, server: Server) -> None:
+    cli = Cli(tmp_path, server)
+    done = cli.run("shared", "status")
+    assert (done.returncode, "no shared log is named" in done.stderr) == (2, True)
+    done = cli.run("shared", "status", "--shared", ADDRESS, "--offline")
+    assert (done.returncode, "leave --offline out" in done.stderr) == (2, True)
+    done = cli.run("shared", "status", "--shared", "postgresql://tool:secret@db/x")
+    assert (done.returncode, "secret" in done.stderr) == (2, False)
+    done = cli.run("libraries", "--shared", ADDRESS, "--database", tmp_path)
+    assert (done.returncode, "--shared and --database" in done.stderr) == (2, True)
+    done = cli.run("libraries", "--shared", ADDRESS, "--no-server", "--database", tmp_path)
+    assert (done.returncode, "leave --shared out" in done.stderr) == (2, True)
+    done = cli.run("shared", "status", "--shared", ADDRESS, PLEXINDEX_URL=None)
+    assert (done.returncode, "--shared needs --url" in done.stderr) == (2, True)
+
+
+def test_the_command_without_a_reachable_log(tmp_path: Path, server: Server) -> None:
+    cli = Cli(tmp_path, server)
+    for action in ("status", "clear"):
+        done = cli.run("shared", action, PLEXINDEX_SHARED=ADDRESS)
+        assert (done.returncode, "127.0.0.1" in done.stderr) == (3, True), done
+    done = cli.run("shared", "init", PLEXINDEX_SHARED=ADDRESS)
+    assert (done.returncode, TOKEN in done.stderr, "token" in done.stderr) == (3, False, False)
+    found = cli.json("doctor", PLEXINDEX_SHARED=ADDRESS)
+    assert found["exit_code"] == 3
+    assert found["shared"]["reachable"] is False
+    assert any("pg_hba.conf" in problem for problem in found["problems"])
+    found = cli.json("doctor", "--offline", PLEXINDEX_SHARED=ADDRESS)
+    assert "shared" not in found
+    assert server.requests() > 0
+
+
+def test_the_command(tmp_path: Path, server: Server, cluster: Cluster) -> None:
+    cli = Cli(tmp_path, server)
+    config = tmp_path / ".config/plexapi/config.ini"
+    config.parent.mkdir(parents=True)
+    config.write_text(f"[plexindex]\nshared = {cluster.address()}\n")
+    assert "is ready" in cli.good("shared", "init")
+    assert "it is empty" in cli.good("shared", "status")
+    cluster.sql("SELECT plexindex.write(plexindex.view('a machine', 'ann'), 7, '{4}', '{lib}', '{a}', '{x}')")
+    said = cli.good("shared", "status")
+    assert "1 entry of 1 server" in said
+    assert "a machine" in said
+    assert cli.json("shared", "status")["views"][0]["entries"] == {"match": 1}
+    done = cli.run("shared", "clear")
+    assert (done.returncode, "add --yes" in done.stderr) == (2, True)
+    code, seen = cli.at_terminal("shared", "clear", react=lambda seen: "n\n" if "[y/N]" in seen else "")
+    assert (code, "Each host keeps its" in seen) == (1, True), seen
+    assert cluster.sql("SELECT count(*) FROM plexindex.entries") == "1"
+    assert "each host keeps its folder" in cli.good("shared", "clear", "--yes")
+    assert cluster.sql("SELECT count(*) FROM plexindex.entries") == "0"
+    found = cli.json("doctor")
+    assert (found["exit_code"], found["shared"]["reachable"]) == (0, True)
+    assert OWNER_PASSWORD not in json.dumps(found)
+    assert "Shared log" in cli.good("doctor")
