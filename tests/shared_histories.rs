@@ -147,7 +147,9 @@ impl World {
             4 => {
                 let host = &mut self.hosts[at];
                 if host.index.match_path(&offline(&host.movies), b"/x").is_ok() {
-                    host.movies.invalidate_path(host.path(name).as_bytes()).expect("invalidated");
+                    host.movies
+                        .invalidate_path(host.path(name).as_bytes())
+                        .expect("invalidated");
                     host.waiting.push(Told::Path(name));
                 }
             }
@@ -176,10 +178,13 @@ impl World {
                     remove(&self.server, &[key.parse().expect("a number")]);
                 }
             }
-            9 => self.clock.advance_ms(i64::try_from(self.random.next(7_200_000)).expect("small")),
+            9 => self
+                .clock
+                .advance_ms(i64::try_from(self.random.next(7_200_000)).expect("small")),
             10 => {
                 self.is_away = !self.is_away;
-                self.log.set_trouble(if self.is_away { Trouble::Away } else { Trouble::None });
+                self.log
+                    .set_trouble(if self.is_away { Trouble::Away } else { Trouble::None });
             }
             11 => {
                 let host = &mut self.hosts[at];
@@ -250,17 +255,28 @@ impl World {
             assert!(host.waiting.is_empty(), "seed {seed}");
             for name in 0..NAMES {
                 let path = host.path(name);
-                let answer = host.index.match_path(&offline(&host.movies), path.as_bytes()).expect("answered");
+                let answer = host
+                    .index
+                    .match_path(&offline(&host.movies), path.as_bytes())
+                    .expect("answered");
                 let recorded = answer.item.filter(|_| answer.match_kind == MatchKind::Confirmed);
                 let gone = |key: &&String| !paths.iter().any(|(known, _)| known.to_string() == **key);
                 if expected.get(&name).is_some_and(|key| gone(&key)) {
                     continue; // whoever verified the item has dropped its matches
                 }
                 let recorded = recorded.map(|item| item.key.rsplit('/').next().unwrap_or_default().to_owned());
-                assert_eq!(recorded, expected.get(&name).cloned(), "seed {seed}, host {number}, {path}: {:?}", self.told);
+                assert_eq!(
+                    recorded,
+                    expected.get(&name).cloned(),
+                    "seed {seed}, host {number}, {path}: {:?}",
+                    self.told
+                );
             }
             for (key, path) in paths.iter().filter_map(|(key, path)| Some((key, path.as_ref()?))) {
-                let answer = host.index.match_path(&offline(&host.movies), path.as_bytes()).expect("answered");
+                let answer = host
+                    .index
+                    .match_path(&offline(&host.movies), path.as_bytes())
+                    .expect("answered");
                 let (reason, stale) = (answer.reason, answer.stale);
                 let found = answer.item.map(|item| item.item.rating_key);
                 assert_eq!(
@@ -291,7 +307,12 @@ fn histories_end_alike() {
 #[test]
 #[ignore = "long: PLEXINDEX_SEED and PLEXINDEX_SEEDS choose"]
 fn histories_for_long() {
-    let number = |name: &str, default| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default);
+    let number = |name: &str, default| {
+        std::env::var(name)
+            .ok()
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    };
     let first: u64 = number("PLEXINDEX_SEED", 100);
     for seed in first..first + number("PLEXINDEX_SEEDS", 100) {
         println!("seed {seed}");

@@ -90,7 +90,10 @@ fn one_host_lists_for_all() {
     refresh(&two);
     let [identity, sections, listing, search, metadata, all] = requests(&hosts.server);
     assert_eq!([listing, search, metadata], [0; 3], "the listing comes from the log");
-    assert!(identity <= 1 && sections <= 1 && all <= 2, "{identity} {sections} {all}");
+    assert!(
+        identity <= 1 && sections <= 1 && all <= 2,
+        "{identity} {sections} {all}"
+    );
     for nth in [0, 1_200, 2_499] {
         let (path, key) = path_of(&hosts.server, 1, nth);
         assert_eq!(key_of(&library, &path), Some(key));
@@ -158,7 +161,10 @@ fn ten_hosts_ask_as_often_as_one() {
         hosts.server.reset();
         for hour in 0..24 {
             hosts.clock.advance_ms(HOUR_MS + 1);
-            add(&hosts.server, &[format!("/media/movies/Film {hour} (2024)/Film {hour} (2024).mkv")]);
+            add(
+                &hosts.server,
+                &[format!("/media/movies/Film {hour} (2024)/Film {hour} (2024).mkv")],
+            );
             for (index, library) in indexes {
                 let (path, _) = path_of(&hosts.server, 1, hour);
                 index.match_path(&library.query(), path.as_bytes()).expect("answered");
@@ -172,7 +178,10 @@ fn ten_hosts_ask_as_often_as_one() {
     let ten: Vec<(Index, Library)> = (0..10).map(|_| many.listed()).collect();
     let asked = day(&many, &ten);
     assert!(asked_alone >= 24, "{asked_alone}");
-    assert!(asked * 10 <= asked_alone * 11, "{asked} requests of ten hosts, {asked_alone} of one");
+    assert!(
+        asked * 10 <= asked_alone * 11,
+        "{asked} requests of ten hosts, {asked_alone} of one"
+    );
 }
 
 #[test]
@@ -209,8 +218,12 @@ fn of_two_matches_of_a_path_the_log_decides() {
     refresh(&two);
     let keys: Vec<String> = (0..2).map(|nth| path_of(&hosts.server, 1, nth).1).collect();
     hosts.log.set_trouble(Trouble::Away);
-    movies_of_one.record_matches(&[(b"/mnt/odd.mkv", &keys[0])]).expect("recorded");
-    movies_of_two.record_matches(&[(b"/mnt/odd.mkv", &keys[1])]).expect("recorded");
+    movies_of_one
+        .record_matches(&[(b"/mnt/odd.mkv", &keys[0])])
+        .expect("recorded");
+    movies_of_two
+        .record_matches(&[(b"/mnt/odd.mkv", &keys[1])])
+        .expect("recorded");
     assert!(!one.exchange() && !two.exchange());
     hosts.log.set_trouble(Trouble::None);
     hosts.clock.advance_ms(60_000);
@@ -233,7 +246,9 @@ fn what_one_host_invalidates_no_host_answers() {
     movies_of_one.invalidate_item(&key).expect("invalidated");
     exchange(&[&one, &two]);
     hosts.server.reset();
-    let answer = two.match_path(&offline(&movies_of_two), path.as_bytes()).expect("answered");
+    let answer = two
+        .match_path(&offline(&movies_of_two), path.as_bytes())
+        .expect("answered");
     assert!(answer.stale || answer.item.is_none(), "{answer:?}");
     // One host asks for all.
     assert_eq!(key_of(&movies_of_one, &path), Some(key.clone()));
@@ -265,23 +280,32 @@ fn a_log_that_is_away_stops_nothing() {
     let (three, movies_of_three) = hosts.listed();
     let (path, key) = path_of(&hosts.server, 1, 5);
     assert_eq!(key_of(&movies_of_three, &path), Some(key.clone()));
-    movies_of_one.record_matches(&[(b"/mnt/odd.mkv", &key)]).expect("recorded");
+    movies_of_one
+        .record_matches(&[(b"/mnt/odd.mkv", &key)])
+        .expect("recorded");
     assert!(known(&one, &movies_of_one, "/mnt/odd.mkv").is_some());
     // What is due waits for the log for a minute, and is marked.
     hosts.clock.advance_ms(2 * HOUR_MS);
     hosts.server.reset();
-    let answer = two.match_path(&movies_of_two.query(), path.as_bytes()).expect("answered");
+    let answer = two
+        .match_path(&movies_of_two.query(), path.as_bytes())
+        .expect("answered");
     assert!(answer.stale && answer.item.is_some(), "{answer:?}");
     assert_eq!(requests(&hosts.server)[5], 0);
     hosts.clock.advance_ms(61_000);
-    let answer = two.match_path(&movies_of_two.query(), path.as_bytes()).expect("answered");
+    let answer = two
+        .match_path(&movies_of_two.query(), path.as_bytes())
+        .expect("answered");
     assert!(!answer.stale, "{answer:?}");
     assert!(requests(&hosts.server)[5] > 0);
 
     hosts.log.set_trouble(Trouble::None);
     hosts.clock.advance_ms(60_000);
     exchange(&[&one, &two, &three]);
-    assert_eq!(known(&two, &movies_of_two, "/mnt/odd.mkv"), Some((key, MatchKind::Confirmed)));
+    assert_eq!(
+        known(&two, &movies_of_two, "/mnt/odd.mkv"),
+        Some((key, MatchKind::Confirmed))
+    );
 }
 
 #[test]
@@ -294,10 +318,14 @@ fn a_log_that_was_restored_is_told_again() {
     refresh(&two);
     exchange(&[&one, &two]);
     let (_, key) = path_of(&hosts.server, 1, 5);
-    movies_of_one.record_matches(&[(b"/mnt/first.mkv", &key)]).expect("recorded");
+    movies_of_one
+        .record_matches(&[(b"/mnt/first.mkv", &key)])
+        .expect("recorded");
     assert!(one.exchange());
     hosts.log.lose_writes(1);
-    movies_of_two.record_matches(&[(b"/mnt/second.mkv", &key)]).expect("recorded");
+    movies_of_two
+        .record_matches(&[(b"/mnt/second.mkv", &key)])
+        .expect("recorded");
     exchange(&[&two, &one, &two, &one]);
     let confirmed = Some((key, MatchKind::Confirmed));
     for (index, library) in [(&one, &movies_of_one), (&two, &movies_of_two)] {
@@ -318,9 +346,14 @@ fn users_see_their_own() {
     let (named, movies_of_named) = hosts.host_with(|options| options.user = Some("ann".into()));
     refresh(&named);
     assert!(requests(&hosts.server)[2] > 0, "another view is listed by itself");
-    movies_of_one.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
+    movies_of_one
+        .record_matches(&[(path.as_bytes(), &key)])
+        .expect("recorded");
     exchange(&[&one, &named]);
-    assert_ne!(known(&named, &movies_of_named, &path).map(|(_, kind)| kind), Some(MatchKind::Confirmed));
+    assert_ne!(
+        known(&named, &movies_of_named, &path).map(|(_, kind)| kind),
+        Some(MatchKind::Confirmed)
+    );
 }
 
 fn known_or_error(index: &Index, library: &Library, path: &str) -> Option<String> {
@@ -354,7 +387,9 @@ fn news_comes_by_itself() {
     refresh(&two);
     two.watch_start().expect("watching");
     let (_, key) = path_of(&hosts.server, 1, 5);
-    movies_of_one.record_matches(&[(b"/mnt/odd.mkv", &key)]).expect("recorded");
+    movies_of_one
+        .record_matches(&[(b"/mnt/odd.mkv", &key)])
+        .expect("recorded");
     let begun = std::time::Instant::now();
     while known(&two, &movies_of_two, "/mnt/odd.mkv").is_none() {
         assert!(begun.elapsed() < Duration::from_secs(20), "no news");

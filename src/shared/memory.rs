@@ -160,29 +160,33 @@ impl MemoryView {
             .is_some_and(|(fence, _)| *fence == lease.fence)
     }
 
+    /// Voids what an invalidation makes void.
+    fn void(&mut self, entry: &NewEntry) {
+        use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match, Search};
+        let told = &entry.name;
+        let is_void = |name: &EntryName| {
+            name.library == told.library
+                && match told.kind {
+                    InvalidLibrary => [Match, InvalidItem, InvalidPath, Search].contains(&name.kind),
+                    InvalidPath => name.kind == Match && name.key == told.key,
+                    _ => false,
+                }
+        };
+        self.entries.retain(|name, _| !is_void(name));
+        if told.kind == InvalidItem && !entry.body.is_empty() {
+            for (name, stored) in &mut self.entries {
+                if name.kind == Match && name.library == told.library && *stored.body == *told.key {
+                    stored.body = Arc::default();
+                }
+            }
+        }
+    }
+
     fn write<'e>(&mut self, host: HostId, entries: impl Iterator<Item = &'e NewEntry>, counter: &mut i64, now_ms: i64) {
         let before = self.last;
         for entry in entries {
             self.last += 1;
-            {
-                use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match, Search};
-                let is_void = |name: &EntryName| {
-                    name.library == entry.name.library
-                        && match entry.name.kind {
-                            InvalidLibrary => [Match, InvalidItem, InvalidPath, Search].contains(&name.kind),
-                            InvalidPath => name.kind == Match && name.key == entry.name.key,
-                            _ => false,
-                        }
-                };
-                self.entries.retain(|name, _| !is_void(name));
-                if entry.name.kind == InvalidItem && !entry.body.is_empty() {
-                    for (name, stored) in &mut self.entries {
-                        if name.kind == Match && name.library == entry.name.library && *stored.body == *entry.name.key {
-                            stored.body = Arc::default();
-                        }
-                    }
-                }
-            }
+            self.void(entry);
             let stored = Stored {
                 number: self.last,
                 host,

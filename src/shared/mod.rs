@@ -279,6 +279,17 @@ pub fn check(address: &str) -> Result<()> {
 ///
 /// # Errors
 /// As [`check`].
+#[cfg(feature = "shared")]
+pub fn open(address: &str) -> Result<Arc<dyn SharedLog>> {
+    let address = postgres::parse(address, |name| std::env::var(name).ok())?;
+    Ok(Arc::new(postgres::Postgres::new(address)))
+}
+
+/// The log at an address; this build has none.
+///
+/// # Errors
+/// [`Status::InvalidArgument`].
+#[cfg(not(feature = "shared"))]
 pub fn open(_address: &str) -> Result<Arc<dyn SharedLog>> {
     Err(Error::new(
         Status::InvalidArgument,

@@ -75,6 +75,7 @@ tests! {
     chunks_are_read_when_they_are_published super::LEASE,
     publishing_removes_what_it_includes super::LEASE,
     an_invalid_library_voids_what_was_before super::LEASE,
+    invalid_items_and_paths_void_their_matches super::LEASE,
     waiting_ends_with_an_entry super::LEASE,
     waiting_ends_when_interrupted super::LEASE,
     threads_write_without_gaps super::LEASE,
@@ -393,8 +394,36 @@ fn publishing_removes_what_it_includes(fixture: &Fixture) {
     assert_eq!(facts(&fixture.all()), left);
 }
 
+fn invalid_items_and_paths_void_their_matches(fixture: &Fixture) {
+    use EntryKind::{InvalidItem, InvalidPath, Match};
+    fixture.append(&[
+        entry(Match, "movies", "/a", "1"),
+        entry(Match, "movies", "/b", "1"),
+        entry(Match, "movies", "/c", "2"),
+        entry(Match, "shows", "/a", "1"),
+        entry(InvalidItem, "movies", "2", ""),
+        entry(InvalidItem, "movies", "1", "with its matches"),
+        entry(InvalidPath, "movies", "/c", ""),
+        entry(Match, "movies", "/b", "1"),
+    ]);
+    let matches: Vec<(String, Vec<u8>, Vec<u8>, u64)> = (fixture.all().into_iter())
+        .filter(|entry| entry.name.kind == Match)
+        .map(|entry| (entry.name.library, entry.name.key, entry.body, entry.number))
+        .collect();
+    let of = |library: &str, key: &str, body: &str, number| (library.to_owned(), key.into(), body.into(), number);
+    // A match that is void keeps its number: a host may have an earlier one of its path.
+    assert_eq!(
+        matches,
+        [
+            of("movies", "/a", "", 1),
+            of("shows", "/a", "1", 4),
+            of("movies", "/b", "1", 8)
+        ]
+    );
+}
+
 fn an_invalid_library_voids_what_was_before(fixture: &Fixture) {
-    use EntryKind::{InvalidItem, InvalidLibrary, Item, Listing, Match, Probe};
+    use EntryKind::{Hint, InvalidItem, InvalidLibrary, Item, Listing, Match, Probe};
     let of_movies = |kind| entry(kind, "movies", "1", "");
     fixture.append(&EntryKind::ALL.map(of_movies));
     fixture.append(&[
@@ -404,11 +433,11 @@ fn an_invalid_library_voids_what_was_before(fixture: &Fixture) {
         of_movies(Match),
     ]);
     let kinds: Vec<_> = fixture.all().iter().map(|entry| entry.name.kind).collect();
-    assert_eq!(kinds, [Probe, Listing, Item, Match, InvalidLibrary, Match]);
+    assert_eq!(kinds, [Probe, Listing, Item, Hint, Match, InvalidLibrary, Match]);
     let position = fixture.read(Position::default(), 3).position;
     fixture.append(&[of_movies(InvalidLibrary)]);
     let news = fixture.read(position, 10);
-    assert_eq!((news.entries.len(), news.from_start), (2, false), "{news:?}");
+    assert_eq!((news.entries.len(), news.from_start), (3, false), "{news:?}");
 }
 
 fn waiting_ends_with_an_entry(fixture: &Fixture) {

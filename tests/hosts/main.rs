@@ -2,4 +2,7 @@
 
 mod cluster;
 mod contract;
+mod indexes;
 mod postgres;
+#[path = "../support/mod.rs"]
+mod support;

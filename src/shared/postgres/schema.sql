@@ -37,6 +37,7 @@ CREATE TABLE plexindex.entries (
 );
 CREATE UNIQUE INDEX entries_name ON plexindex.entries (view, kind, library, sha256(key));
 CREATE UNIQUE INDEX entries_number ON plexindex.entries (view, number);
+CREATE INDEX entries_matched ON plexindex.entries (view, library, body) WHERE kind = 4; -- matches of an item
 
 -- A random mark for each write, under the number of its last entry.
 CREATE TABLE plexindex.marks (view bigint, number bigint, mark bigint NOT NULL, PRIMARY KEY (view, number));
@@ -102,6 +103,18 @@ BEGIN
             USING unnest(kinds, libraries) WITH ORDINALITY AS new (kind, library, place)
             WHERE new.kind = 7 AND old.view = v AND old.kind IN (4, 5, 6, 8) AND old.library = new.library
                 AND old.number < base + new.place;
+    END IF;
+    IF 6 = ANY (kinds) THEN -- an invalid path voids its match
+        DELETE FROM plexindex.entries AS old
+            USING unnest(kinds, libraries, keys) WITH ORDINALITY AS new (kind, library, key, place)
+            WHERE new.kind = 6 AND old.view = v AND old.kind = 4 AND old.library = new.library
+                AND sha256(old.key) = sha256(new.key) AND old.number < base + new.place;
+    END IF;
+    IF 5 = ANY (kinds) THEN -- an invalid item with a body empties its matches, which keep their numbers
+        UPDATE plexindex.entries AS old SET body = ''
+            FROM unnest(kinds, libraries, keys, bodies) WITH ORDINALITY AS new (kind, library, key, body, place)
+            WHERE new.kind = 5 AND octet_length(new.body) > 0 AND old.view = v AND old.kind = 4
+                AND old.library = new.library AND old.body = new.key AND old.number < base + new.place;
     END IF;
     INSERT INTO plexindex.marks VALUES (v, last, hashtextextended(gen_random_uuid()::text, 0));
     IF base >> 10 <> last >> 10 THEN

@@ -1,0 +1,115 @@
+//! Indexes of several hosts over `PostgreSQL`.
+
+use std::time::{Duration, Instant};
+
+use plexindex::model::MatchKind;
+use plexindex::options::{Mapping, Options};
+use plexindex_standin::Standin;
+use tempfile::TempDir;
+
+use super::cluster::{Cluster, Database, shared};
+use super::support::index::{Index, Library, QueryOptions};
+use super::support::{movies, offline, options, path_of, requests};
+
+/// A host: a folder, and an index over it.
+struct Host {
+    index: Index,
+    movies: Library,
+    options: Options,
+    _folder: TempDir,
+}
+
+impl Host {
+    fn new(server: &Standin, database: &Database<'_>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options {
+            shared: Some(database.address("postgres")),
+            mappings: vec![Mapping::host_to_server("/mnt", "/media")],
+            ..options(server, folder.path())
+        };
+        let index = Index::open(options.clone()).expect("opened");
+        Self {
+            movies: index.library("Movies").expect("a handle"),
+            index,
+            options,
+            _folder: folder,
+        }
+    }
+
+    fn listed(server: &Standin, database: &Database<'_>) -> Self {
+        let host = Self::new(server, database);
+        host.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        host
+    }
+
+    fn known(&self, path: &str) -> Option<(String, MatchKind)> {
+        let answer = self
+            .index
+            .match_path(&offline(&self.movies), path.as_bytes())
+            .expect("answered");
+        let kind = answer.match_kind;
+        answer.item.map(|item| (item.item.rating_key, kind))
+    }
+
+    /// Waits until a path is answered.
+    fn waits_for(&self, path: &str, at_most: Duration) -> Duration {
+        let begun = Instant::now();
+        while self.known(path).is_none() {
+            assert!(begun.elapsed() < at_most, "{path} is not answered");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        begun.elapsed()
+    }
+}
+
+#[test]
+fn one_host_lists_and_all_answer() {
+    let Some(cluster) = shared("one_host_lists_and_all_answer") else {
+        return;
+    };
+    let (server, database) = (movies(3_000), cluster.database());
+    let one = Host::listed(&server, &database);
+    server.reset();
+    let two = Host::listed(&server, &database);
+    let all = requests(&server);
+    assert!(all[5] <= 2 && all[2] == 0, "{all:?}");
+    for nth in [0, 1_500, 2_999] {
+        let (path, key) = path_of(&server, 1, nth);
+        assert_eq!(two.known(&path), Some((key, MatchKind::Exact)));
+    }
+    two.index.watch_start().expect("watching");
+    let (_, key) = path_of(&server, 1, 7);
+    for number in 0..5 {
+        let path = format!("/mnt/odd/{number}.mkv");
+        one.movies.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
+        two.waits_for(&path, Duration::from_secs(20));
+    }
+}
+
+#[test]
+fn an_engine_that_stops_and_starts_loses_nothing() {
+    let Some(cluster) = Cluster::start("an_engine_that_stops_and_starts_loses_nothing", &[]) else {
+        return;
+    };
+    let (server, database) = (movies(60), cluster.database());
+    let (one, two) = (Host::listed(&server, &database), Host::listed(&server, &database));
+    let (path, key) = path_of(&server, 1, 7);
+    cluster.stop("immediate");
+    one.movies.record_matches(&[(b"/mnt/odd.mkv", &key)]).expect("recorded");
+    assert!(one.known("/mnt/odd.mkv").is_some());
+    assert!(two.known(&path).is_some());
+    // A new process of the same folder, while the engine is away.
+    let options = one.options.clone();
+    one.index.close().expect("closed");
+    let begun = Instant::now();
+    let again = Index::open(options).expect("opened");
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+    cluster.restart();
+    let begun = Instant::now();
+    while two.known("/mnt/odd.mkv").is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "not delivered");
+        again.exchange();
+        two.index.exchange();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
