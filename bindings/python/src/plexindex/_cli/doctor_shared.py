@@ -35,13 +35,10 @@ def check_shared(report: Report, settings: Settings, index: Index) -> None:
         return
     report.good(f"{status.address} answers: {holdings(status)}")
     if status.behind:
-        report.note(
-            f"this host has not taken {count(status.behind, 'entry', 'entries')} yet: the next question that may ask "
-            "Plex takes them"
-        )
+        report.note(f"this host has not taken {count(status.behind, 'entry', 'entries')} yet")
     elif status.behind == 0:
         report.good("this host has all of it")
     else:
-        report.note("this host has taken nothing from it yet: the first question that may ask Plex does that")
+        report.note("this host has taken nothing from it yet")
     if status.undelivered:
         report.note(f"{count(status.undelivered, 'entry waits', 'entries wait')} to be delivered from this host")
