@@ -51,6 +51,7 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    #[allow(clippy::too_many_lines)] // one component after the other
     pub fn new(
         options: &Options,
         store: Store,

@@ -53,6 +53,7 @@ pub struct Query<'q> {
     pub(super) library: Option<&'q Library>,
     deadline: Option<Duration>,
     offline: bool,
+    pub(super) through: bool,
     progress: Option<RefCell<Tell<'q>>>,
 }
 
@@ -91,6 +92,7 @@ impl<'q> Query<'q> {
             library,
             deadline: index.inner().deadline,
             offline: false,
+            through: false,
             progress: None,
         }
     }
@@ -126,6 +128,15 @@ impl<'q> Query<'q> {
     /// Forbids requests: the call answers from the store.
     pub fn offline(mut self) -> Self {
         self.offline = true;
+        self
+    }
+
+    /// Makes [`Query::record_match`] return only once the shared log has the match, for an index that hosts share
+    /// ([`Options::shared`](crate::Options::shared)). Without it the match is delivered a moment later. If the log does not
+    /// have it by the deadline, and without a deadline within some seconds, the call fails with
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here, and is delivered later.
+    pub fn through(mut self) -> Self {
+        self.through = true;
         self
     }
 

@@ -103,7 +103,6 @@ impl Query<'_> {
                     .maintenance
                     .record_matches(identity, &row, &pairs, &told, deadline)?
                 {
-
                     // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
                     // segment, it may have evicted other matches, so the snapshot is read again.
                     if !written.has_segment {
@@ -112,7 +111,12 @@ impl Query<'_> {
                     reading.catch_up(deadline)?;
                     // The segment of a large batch may be missing: it could not be written, or another thread was
                     // building one.
-                    return reading.rebuild_lost(deadline);
+                    reading.rebuild_lost(deadline)?;
+                    return if self.through {
+                        inner.sync.deliver_now(call.deadline)
+                    } else {
+                        Ok(())
+                    };
                 }
             }
             Err(cleared_again(library.selector().name()))

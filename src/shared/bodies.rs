@@ -110,6 +110,9 @@ pub fn pack(items: &[Item]) -> Vec<u8> {
 #[must_use]
 pub fn unpack(chunk: &[u8]) -> Option<Vec<Item>> {
     let mut text = Vec::new();
-    ZlibDecoder::new(chunk).take(LARGEST_CHUNK).read_to_end(&mut text).ok()?;
+    ZlibDecoder::new(chunk)
+        .take(LARGEST_CHUNK)
+        .read_to_end(&mut text)
+        .ok()?;
     decode(&text)
 }

@@ -14,7 +14,9 @@ pub mod postgres;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::error::{Error, Result, Status};
+use crate::error::Result;
+#[cfg(not(feature = "shared"))]
+use crate::error::{Error, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 
@@ -270,7 +272,7 @@ pub trait SharedLog: Send + Sync {
 /// Checks an address without connecting.
 ///
 /// # Errors
-/// [`Status::InvalidArgument`], naming what is wrong; also where this build has no PostgreSQL.
+/// [`Status::InvalidArgument`], naming what is wrong; also where this build has no `PostgreSQL`.
 pub fn check(address: &str) -> Result<()> {
     open(address).map(drop)
 }

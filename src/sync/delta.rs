@@ -115,7 +115,9 @@ impl SyncJob<'_> {
         let unsettled = freshness::is_unsettled(&row.library.change, now);
         sync.store
             .caught_up(row, known.begun, items, now, unsettled, self.bounds.deadline)?;
-        let added = known.added.map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
+        let added = known
+            .added
+            .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
         Ok(Some(Merged { added, gone }))
     }
 

@@ -377,9 +377,7 @@ impl SyncJob<'_> {
         if let Some(items) = self.shared_search(&row.library.uuid, &key)? {
             return merge(items);
         }
-        let found = self
-            .source
-            .find_path(&row.library, &wanted, self.bounds, &mut merge)?;
+        let found = self.source.find_path(&row.library, &wanted, self.bounds, &mut merge)?;
         self.tell_search(&row.library.uuid, &key, told)?;
         Ok(found)
     }

@@ -117,7 +117,8 @@ impl Cluster {
             self.port
         );
         for setting in &self.settings {
-            options += &format!(" -c {setting}");
+            options.push_str(" -c ");
+            options.push_str(setting);
         }
         self.pg_ctl(&["start", "-w", "-l", &format!("{folder}/log"), "-o", &options]);
     }

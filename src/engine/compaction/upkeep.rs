@@ -117,9 +117,9 @@ impl Maintenance {
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
         let begun = Instant::now();
-        let stored = self
-            .store
-            .record_matches(row, pairs, told, deadline, |tx| self.records.flush_when_many(tx, pairs.len()));
+        let stored = self.store.record_matches(row, pairs, told, deadline, |tx| {
+            self.records.flush_when_many(tx, pairs.len())
+        });
         self.counters.add_time(Spent::Store, begun.elapsed());
         self.counters.add_time(Spent::Away, begun.elapsed());
         let Some(RecordedMatches {

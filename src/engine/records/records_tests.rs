@@ -141,9 +141,11 @@ impl World {
 
     /// Records matches as a host does; returns whether a segment was written.
     fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
-        let recorded = self.store.record_matches(&self.row(0), pairs, &[], Deadline::NONE, |tx| {
-            self.records.flush_when_many(tx, pairs.len())
-        });
+        let recorded = self
+            .store
+            .record_matches(&self.row(0), pairs, &[], Deadline::NONE, |tx| {
+                self.records.flush_when_many(tx, pairs.len())
+            });
         let merged = recorded.expect("recorded").expect("a library").then;
         self.records.merge_some(pairs.len(), merged.as_deref(), Deadline::NONE);
         merged.is_some()

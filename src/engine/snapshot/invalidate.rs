@@ -64,7 +64,13 @@ impl Reading {
 
     /// Removes the confirmed matches of the paths, and marks the paths as unverified. `again`: the second attempt,
     /// after a damaged segment was found.
-    fn forget_paths(&self, library: &Selection, paths: &[&[u8]], tells: bool, again: bool) -> Result<Option<WriteTarget>> {
+    fn forget_paths(
+        &self,
+        library: &Selection,
+        paths: &[&[u8]],
+        tells: bool,
+        again: bool,
+    ) -> Result<Option<WriteTarget>> {
         // Rebuild first. A match in a segment that cannot be read would not be removed, and would reappear.
         self.rebuild_broken(Deadline::NONE)?;
         let (identity, ids, listed, confirmed, told) = {
@@ -129,8 +135,7 @@ impl Reading {
                     return Ok(None);
                 };
                 let told = self.tell_libraries(None);
-                self.store
-                    .invalidate_libraries(identity, None, &told, Deadline::NONE)?;
+                self.store.invalidate_libraries(identity, None, &told, Deadline::NONE)?;
                 return Ok(Some((identity, Vec::new())));
             };
             let Some((identity, ids)) = self.resolve_selection(library)? else {

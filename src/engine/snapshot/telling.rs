@@ -20,7 +20,9 @@ const WITH_MATCHES: &[u8] = b"1";
 impl Reading {
     /// The path in the server's spelling; `None` if it is this host's own. `key`: the item that it is of.
     fn server_spelling(&self, row: &LibraryRow, path: &[u8], key: &str) -> Result<Option<Vec<u8>>> {
-        if let Some(mapped) = Normal::with(path, |path| self.mappings.to_server(path, |mapped| Some(mapped.to_vec()))) {
+        if let Some(mapped) = Normal::with(path, |path| {
+            self.mappings.to_server(path, |mapped| Some(mapped.to_vec()))
+        }) {
             return Ok(Some(mapped));
         }
         Ok(self.lists(row, path, key)?.then(|| path.to_vec()))
@@ -34,7 +36,12 @@ impl Reading {
 
     /// This host's spelling of a path that another host told; `None` if it says nothing about a file of this host.
     /// `key`: the item that it is of, if it is of one.
-    pub fn own_spelling<'p>(&self, row: &LibraryRow, path: &'p [u8], key: Option<&str>) -> Result<Option<Cow<'p, [u8]>>> {
+    pub fn own_spelling<'p>(
+        &self,
+        row: &LibraryRow,
+        path: &'p [u8],
+        key: Option<&str>,
+    ) -> Result<Option<Cow<'p, [u8]>>> {
         let own = self.mappings.host_path(path);
         if *own != *path {
             return Ok(Some(own));
@@ -50,7 +57,9 @@ impl Reading {
         let snapshot = self.snapshot();
         let index = snapshot.rows.iter().position(|row| row.id == library)?;
         let resolved = Resolver::new(&snapshot.views, Scope::One(index), &self.mappings).resolve(path);
-        let found = resolved.single().filter(|_| resolved.match_kind == MatchKind::Confirmed)?;
+        let found = resolved
+            .single()
+            .filter(|_| resolved.match_kind == MatchKind::Confirmed)?;
         Some(found.item.rating_key.to_owned())
     }
 
@@ -62,7 +71,12 @@ impl Reading {
         let mut told = Vec::new();
         for (path, key) in pairs {
             if let Some(path) = self.server_spelling(row, path, key)? {
-                told.push(entry(EntryKind::Match, &row.library.uuid, &path, key.as_bytes().to_vec()));
+                told.push(entry(
+                    EntryKind::Match,
+                    &row.library.uuid,
+                    &path,
+                    key.as_bytes().to_vec(),
+                ));
             }
         }
         Ok(told)
@@ -74,7 +88,9 @@ impl Reading {
             return Vec::new();
         }
         let spelling = |path: &[u8]| {
-            let mapped = Normal::with(path, |path| self.mappings.to_server(path, |mapped| Some(mapped.to_vec())));
+            let mapped = Normal::with(path, |path| {
+                self.mappings.to_server(path, |mapped| Some(mapped.to_vec()))
+            });
             mapped.or_else(|| is_listed.then(|| path.to_vec()))
         };
         let told = paths.iter().filter_map(|path| spelling(path));

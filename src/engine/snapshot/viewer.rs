@@ -107,7 +107,10 @@ impl Reading {
     pub fn shared_viewer(&self, session: &Session, keyed: impl Fn(&str) -> Vec<u8>) -> Option<Vec<u8>> {
         Some(match &self.view.as_ref()?.viewer {
             Viewer::Named(user) => [b"user ", user.as_bytes()].concat(),
-            Viewer::Holder => match (session.claims.as_ref().and_then(|claims| claims.user.as_ref()), &session.token) {
+            Viewer::Holder => match (
+                session.claims.as_ref().and_then(|claims| claims.user.as_ref()),
+                &session.token,
+            ) {
                 // The server has accepted the token that says so.
                 (Some(user), _) => keyed(&format!("same {user}")),
                 (None, Some(token)) => keyed(token.reveal()),

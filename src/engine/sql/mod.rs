@@ -108,8 +108,8 @@ pub use path_searches::ProbeOutcome;
 pub use records::{
     Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordTx, RecordsState, TableRow, last_row, write_of,
 };
+pub use shared::{OutboxRow, SharedPlace};
 #[cfg(test)]
 pub use state::DatabaseSequences;
-pub use shared::{OutboxRow, SharedPlace};
 pub use state::{KnownSequences, StoreState};
 pub use unverified::Invalidation;

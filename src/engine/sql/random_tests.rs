@@ -404,7 +404,7 @@ impl World {
                 let row = self.row(user, uuid);
                 let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
                 self.store
-                    .invalidate_paths(identity, &[], &[(row.id, path.clone())], Deadline::NONE)
+                    .invalidate_paths(identity, &[], &[(row.id, path.clone())], &[], Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.remove(&path);
             }

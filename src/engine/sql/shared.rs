@@ -123,7 +123,10 @@ impl Store {
     /// Number of entries that the log may not have.
     pub fn outbox_len(&self, identity: IdentityId) -> Result<u64> {
         let waiting: i64 = self.read(|c| {
-            c.value("SELECT count(*) FROM outbox WHERE identity = ?1 AND sent = 0", [identity])
+            c.value(
+                "SELECT count(*) FROM outbox WHERE identity = ?1 AND sent = 0",
+                [identity],
+            )
         })?;
         Ok(waiting.cast_unsigned())
     }
@@ -145,7 +148,10 @@ impl Store {
     /// Delivers all kept entries once more: the log was restored, and passes over those that it has.
     pub fn deliver_again(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
-            tx.run("UPDATE outbox SET sent = 0 WHERE identity = ?1 AND sent = 1", [identity])
+            tx.run(
+                "UPDATE outbox SET sent = 0 WHERE identity = ?1 AND sent = 1",
+                [identity],
+            )
         })
     }
 

@@ -253,7 +253,8 @@ impl Store {
             }
         }
         drop((undo, alone));
-        if done.is_ok() && tx.tells.get()
+        if done.is_ok()
+            && tx.tells.get()
             && let Some(tell) = self.on_told.get()
         {
             tell();

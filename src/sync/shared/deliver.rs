@@ -18,7 +18,7 @@ impl Exchange {
             let Some(first) = waiting.first() else {
                 let verified = std::mem::take(&mut lock(&self.state).verified);
                 let tell = |log: &dyn SharedLog| log.append(view.number, view.host, &verified, None, deadline());
-                return Ok(verified.is_empty() || self.ask(tell).is_some());
+                return Ok(verified.is_empty() || self.ask(tell).is_ok());
             };
             // Entries of an earlier incarnation of this folder are delivered in its name: the log may have them.
             let host = first.host;
@@ -28,14 +28,17 @@ impl Exchange {
                 .take_while(of_host)
                 .map(|row| (row.number, row.entry.clone()))
                 .collect();
-            let Some(upto) = self.ask(|log| log.deliver(view.number, host, &rows, deadline())) else {
+            let Ok(upto) = self.ask(|log| log.deliver(view.number, host, &rows, deadline())) else {
                 return Ok(false);
             };
             let last = rows.last().map_or(0, |(number, _)| *number);
             self.store
                 .delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
             if upto < last {
-                log::warn!("the shared log {} took only a part of what it was told", self.log.name());
+                log::warn!(
+                    "the shared log {} took only a part of what it was told",
+                    self.log.name()
+                );
                 return Ok(false);
             }
         }

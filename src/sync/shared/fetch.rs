@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Exchange, LogSource, SharedView, deadline};
+use super::{Away, Exchange, LogSource, SharedView, deadline};
 use crate::engine::LibraryRow;
 use crate::error::Result;
 use crate::freshness::Need;
@@ -50,43 +50,47 @@ pub struct AcceptedProbe<'p> {
 
 impl Exchange {
     /// The probe in the log, if it is accepted.
-    fn find_probe(&self, view: &SharedView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Result<Option<Entry>> {
+    fn find_probe(&self, view: &SharedView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Option<Entry> {
         let library = accepts.library.unwrap_or_default();
         let names = [
             name(EntryKind::Probe, "", b""),
             name(EntryKind::Hint, library, b""),
             name(EntryKind::InvalidLibrary, library, b""),
         ];
-        let found = self.ask(|log| log.find(view.number, &names, deadline())).unwrap_or_default();
+        let found = self
+            .ask(|log| log.find(view.number, &names, deadline()))
+            .unwrap_or_default();
         let told = found.iter().filter(|entry| entry.name.kind != EntryKind::Probe);
         let told = told.map(|entry| entry.number).max().unwrap_or(0);
         let oldest = accepts.oldest.max(begun.elapsed());
         let probe = found.into_iter().find(|entry| entry.name.kind == EntryKind::Probe);
-        Ok(probe.filter(|entry| entry.number > told && entry.age <= oldest))
+        probe.filter(|entry| entry.number > told && entry.age <= oldest)
     }
 
-    fn find(&self, view: &SharedView, kind: EntryKind, library: &str, key: &[u8]) -> Option<Option<Entry>> {
-        let names = [name(kind, library, key)];
+    /// The entry of a library that has no key.
+    fn find(&self, view: &SharedView, kind: EntryKind, library: &str) -> std::result::Result<Option<Entry>, Away> {
+        let names = [name(kind, library, b"")];
         let mut found = self.ask(|log| log.find(view.number, &names, deadline()))?;
-        Some(found.pop())
+        Ok(found.pop())
     }
 
-    /// The head of a library's listing in the log; `None` if the log is away, `Some(None)` if there is none.
-    pub(super) fn head(&self, view: &SharedView, library: &str) -> Option<Option<(Entry, ListingBody)>> {
-        let found = self.find(view, EntryKind::Listing, library, b"")?;
-        Some(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
+    /// The head of a library's listing in the log.
+    pub(super) fn head(
+        &self,
+        view: &SharedView,
+        library: &str,
+    ) -> std::result::Result<Option<(Entry, ListingBody)>, Away> {
+        let found = self.find(view, EntryKind::Listing, library)?;
+        Ok(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
     }
 
-    /// Takes a lease. `None`: another host has it; `Some(None)`: the log is away.
-    fn take_lease(&self, view: &SharedView, what: &str) -> Option<Option<HeldLease<'_>>> {
-        match self.ask(|log| log.lease(view.number, what, deadline())) {
-            None => Some(None),
-            Some(None) => None,
-            Some(Some(lease)) => {
-                lock(&self.state).leases.push(lease.clone());
-                Some(Some(HeldLease { exchange: self, lease }))
-            }
-        }
+    /// Takes a lease; `None` while another host has it.
+    fn take_lease(&self, view: &SharedView, what: &str) -> std::result::Result<Option<HeldLease<'_>>, Away> {
+        let lease = self.ask(|log| log.lease(view.number, what, deadline()))?;
+        Ok(lease.map(|lease| {
+            lock(&self.state).leases.push(lease.clone());
+            HeldLease { exchange: self, lease }
+        }))
     }
 }
 
@@ -112,15 +116,15 @@ impl<'a> SyncJob<'a> {
                 return Ok(Turn::Done(done));
             }
             match exchange.take_lease(view, what) {
-                Some(None) => return Ok(Turn::Alone),
-                Some(Some(lease)) => {
+                Err(Away) => return Ok(Turn::Alone),
+                Ok(Some(lease)) => {
                     // Its last holder may have published the result between the two.
                     return Ok(match look()? {
                         Some(done) => Turn::Done(done),
                         None => Turn::Lease(lease),
                     });
                 }
-                None => {}
+                Ok(None) => {}
             }
             let until = Instant::now() + self.bounds.deadline.wait(POLL);
             if self.bounds.deadline.has_passed() || (self.bounds.aborted)() {
@@ -134,7 +138,11 @@ impl<'a> SyncJob<'a> {
     /// whether the library waits for the log, which is away: its listing answers meanwhile, marked as stale.
     pub fn waits_for_log(&self, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
         let Some((exchange, view)) = self.shared()? else {
-            return Ok(self.sync.exchange.as_ref().is_some_and(|exchange| exchange.is_awaited(row, why)));
+            return Ok(self
+                .sync
+                .exchange
+                .as_ref()
+                .is_some_and(|exchange| exchange.is_awaited(row, why)));
         };
         exchange.exchange_once(&view, self.bounds.deadline)?;
         Ok(exchange.is_awaited(row, why))
@@ -152,7 +160,7 @@ impl<'a> SyncJob<'a> {
             return Ok(rows);
         };
         let look = || -> Result<Option<Vec<LibraryRow>>> {
-            let Some(entry) = exchange.find_probe(&view, accepts, begun)? else {
+            let Some(entry) = exchange.find_probe(&view, accepts, begun) else {
                 return Ok(None);
             };
             let body = decode::<ProbeBody>(&entry.body);
@@ -193,7 +201,7 @@ impl<'a> SyncJob<'a> {
             if is_current(&now) {
                 return Ok(Some(()));
             }
-            let Some(Some((entry, head))) = exchange.head(&view, &uuid) else {
+            let Ok(Some((entry, head))) = exchange.head(&view, &uuid) else {
                 return Ok(None);
             };
             let is_own = self.sync.store.shared_listing(row.id)? == Some(head.listing);
@@ -201,7 +209,7 @@ impl<'a> SyncJob<'a> {
             if is_own && now.generation.is_fetched() && !now.due || is_void {
                 return Ok(None);
             }
-            self.take_listing(exchange, &view, &now, &entry, head)?;
+            self.take_listing(exchange, &view, &now, &entry, &head)?;
             let now = self.sync.store.library_row(row.id)?;
             Ok(is_current(&now).then_some(()))
         };
@@ -231,7 +239,7 @@ impl<'a> SyncJob<'a> {
         view: &SharedView,
         row: &LibraryRow,
         entry: &Entry,
-        head: ListingBody,
+        head: &ListingBody,
     ) -> Result<()> {
         let at_ms = exchange.at_ms(entry);
         let source = LogSource {
@@ -252,10 +260,11 @@ impl<'a> SyncJob<'a> {
         // Items since then that this folder has read are in the listing before; they are applied to this one.
         let mut from = head.included;
         loop {
-            let Some(news) = exchange.ask(|log| log.read(view.number, from, 1_000, deadline())) else {
+            let Ok(news) = exchange.ask(|log| log.read(view.number, from, 1_000, deadline())) else {
                 return Ok(()); // the next exchange applies them
             };
-            let of_library = |entry: &Entry| entry.name.kind == EntryKind::Item && entry.name.library == row.library.uuid;
+            let of_library =
+                |entry: &Entry| entry.name.kind == EntryKind::Item && entry.name.library == row.library.uuid;
             let items: Vec<Entry> = news.entries.into_iter().filter(of_library).collect();
             let now = store.library_row(row.id)?;
             exchange.take_items(view, &now, &items)?;
@@ -265,7 +274,7 @@ impl<'a> SyncJob<'a> {
             }
         }
         let now = store.library_row(row.id)?;
-        exchange.reach(&now, &head, at_ms)
+        exchange.reach(&now, head, at_ms)
     }
 }
 
@@ -280,10 +289,7 @@ impl Exchange {
     /// Returns whether a library was invalidated after a listing of it was begun.
     fn is_void(&self, view: &SharedView, library: &str, head: &ListingBody) -> bool {
         let Position { number, .. } = head.included;
-        match self.find(view, EntryKind::InvalidLibrary, library, b"") {
-            Some(Some(entry)) => entry.number > number,
-            Some(None) => false,
-            None => true,
-        }
+        let told = self.find(view, EntryKind::InvalidLibrary, library);
+        told.map_or(true, |told| told.is_some_and(|told| told.number > number))
     }
 }

@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::job::Syncing;
 use crate::engine::{Maintenance, Reading, Store};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::Policy;
 use crate::model::IdentityId;
 use crate::options::Options;
@@ -48,6 +48,10 @@ pub struct SharedView {
     pub number: ViewNumber,
     pub host: HostId,
 }
+
+/// The log is away. Why is in the host's log; what waits for it goes on without it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Away;
 
 /// The exchange of one handle.
 pub struct Exchange {
@@ -91,6 +95,7 @@ struct State {
 impl Exchange {
     /// The exchange by this log. Asks nothing yet.
     #[must_use]
+    #[allow(clippy::too_many_arguments)] // the components below it
     pub fn new(
         log: Arc<dyn SharedLog>,
         store: Arc<Store>,
@@ -118,24 +123,24 @@ impl Exchange {
         })
     }
 
-    /// Asks the log; `None` if it is away, or was a moment ago.
-    fn ask<T>(&self, ask: impl FnOnce(&dyn SharedLog) -> Result<T>) -> Option<T> {
+    /// Asks the log, unless it was away a moment ago.
+    fn ask<T>(&self, ask: impl FnOnce(&dyn SharedLog) -> Result<T>) -> std::result::Result<T, Away> {
         let now = self.clock.now_ms();
         if let Some((_, until)) = lock(&self.state).away
             && (now - AWAY_MS..until).contains(&now)
         {
-            return None;
+            return Err(Away);
         }
         match ask(&*self.log) {
             Ok(answer) => {
                 if lock(&self.state).away.take().is_some() {
                     log::info!("the shared log {} answers again", self.log.name());
                 }
-                Some(answer)
+                Ok(answer)
             }
             Err(error) => {
                 self.note_failure(&error);
-                None
+                Err(Away)
             }
         }
     }
@@ -173,7 +178,7 @@ impl Exchange {
             return Ok(None);
         }
         let secret = lock(&self.state).secret;
-        let Some(secret) = secret.or_else(|| self.ask(|log| log.secret(deadline()))) else {
+        let Ok(secret) = secret.map_or_else(|| self.ask(|log| log.secret(deadline())), Ok) else {
             return Ok(None);
         };
         lock(&self.state).secret = Some(secret);
@@ -184,22 +189,17 @@ impl Exchange {
         let host = self.store.host()?;
         let name = (identity, viewer);
         let known = lock(&self.state).views.get(&name).copied();
-        let number = match known {
-            Some(number) => number,
-            None => {
-                let server = self.store.machine_identifier(identity)?;
-                let Some(number) = self.ask(|log| log.view(&server, &name.1, deadline())) else {
-                    return Ok(None);
-                };
-                lock(&self.state).views.insert(name, number);
-                number
-            }
+        let number = if let Some(number) = known {
+            number
+        } else {
+            let server = self.store.machine_identifier(identity)?;
+            let Ok(number) = self.ask(|log| log.view(&server, &name.1, deadline())) else {
+                return Ok(None);
+            };
+            lock(&self.state).views.insert(name, number);
+            number
         };
-        Ok(Some(SharedView {
-            identity,
-            number,
-            host,
-        }))
+        Ok(Some(SharedView { identity, number, host }))
     }
 
     /// Takes its locks, and those of the log, to hold them through a fork.
@@ -251,6 +251,27 @@ impl Syncing {
         if let Some(exchange) = &self.exchange {
             exchange.end();
         }
+    }
+
+    /// Delivers what this host has written, and returns once the log has it.
+    pub fn deliver_now(&self, deadline: Deadline) -> Result<()> {
+        let Some(exchange) = &self.exchange else {
+            return refuse("nothing can be delivered to other hosts: the index has no option 'shared', or is offline");
+        };
+        let deliver = || match exchange.view()? {
+            Some(view) => exchange.deliver_once(&view, deadline),
+            None => Ok(false),
+        };
+        if on_worker(deliver, STEP, || {})? {
+            return Ok(());
+        }
+        Err(Error::new(
+            Status::Timeout,
+            format!(
+                "it is stored in this folder, and delivered when {} answers",
+                exchange.log.name()
+            ),
+        ))
     }
 
     /// Delivers and takes what there is, now: for tests. Returns `false` if the log is away.

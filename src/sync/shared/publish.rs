@@ -18,7 +18,7 @@ impl Exchange {
     pub(super) fn publish_probe(&self, view: &SharedView, rows: &[LibraryRow], lease: Option<&Lease>) {
         let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
         let told = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries }));
-        self.ask(|log| log.append(view.number, view.host, &[told], lease, deadline()));
+        let _ = self.ask(|log| log.append(view.number, view.host, &[told], lease, deadline()));
     }
 
     /// Publishes a library that was brought up to date under a lease, from the row before to the row after. `merged`: what
@@ -46,7 +46,7 @@ impl Exchange {
         included: Position,
     ) -> Result<()> {
         let uuid = &after.library.uuid;
-        let Some(head) = self.head(view, uuid) else {
+        let Ok(head) = self.head(view, uuid) else {
             return Ok(()); // the log is away
         };
         // A listing that waits for a second one is not told.
@@ -69,7 +69,7 @@ impl Exchange {
                     ..head
                 };
                 told.push(entry(EntryKind::Listing, uuid, b"", encode(&head)));
-                self.ask(|log| log.append(view.number, view.host, &told, Some(lease), deadline()));
+                let _ = self.ask(|log| log.append(view.number, view.host, &told, Some(lease), deadline()));
                 return Ok(());
             }
         }
@@ -85,7 +85,7 @@ impl Exchange {
             if holds && !items.is_empty() {
                 let chunk = pack(items);
                 let put = self.ask(|log| log.put_chunk(lease, &row.library.uuid, chunks, &chunk, deadline()));
-                holds = put == Some(true);
+                holds = put == Ok(true);
                 chunks += 1;
                 listed += items.len() as u64;
             }
@@ -116,7 +116,7 @@ impl Exchange {
         };
         let told = entry(EntryKind::Listing, &row.library.uuid, b"", encode(&head));
         let published = self.ask(|log| log.publish_listing(lease, view.host, &told, included.number, deadline()));
-        if published == Some(true) {
+        if published == Ok(true) {
             self.store.store_shared_listing(row.id, lease.fence, Deadline::NONE)?;
             log::info!("'{}': {listed} items were given to other hosts", row.library.title);
         }

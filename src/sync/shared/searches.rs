@@ -25,8 +25,13 @@ impl SyncJob<'_> {
         };
         let names = [name(EntryKind::Search, library, key)];
         let found = exchange.ask(|log| log.find(view.number, &names, deadline()));
-        let entry = found.and_then(|mut found| found.pop()).filter(|entry| entry.age <= REMEMBERED);
-        Ok(entry.and_then(|entry| decode::<SearchBody>(&entry.body)).map(|body| body.items))
+        let entry = found
+            .ok()
+            .and_then(|mut found| found.pop())
+            .filter(|entry| entry.age <= REMEMBERED);
+        Ok(entry
+            .and_then(|entry| decode::<SearchBody>(&entry.body))
+            .map(|body| body.items))
     }
 
     /// Tells other hosts what a search found.
@@ -39,7 +44,7 @@ impl SyncJob<'_> {
         };
         let mut told = item_entries(library, &items, &[], false);
         told.push(entry(EntryKind::Search, library, key, encode(&SearchBody { items })));
-        exchange.ask(|log| log.append(view.number, view.host, &told, None, deadline()));
+        let _ = exchange.ask(|log| log.append(view.number, view.host, &told, None, deadline()));
         Ok(())
     }
 }

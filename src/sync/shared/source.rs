@@ -1,6 +1,6 @@
 //! A listing that another host published, as a source: its chunks are the pages.
 
-use super::{Exchange, SharedView, deadline};
+use super::{Away, Exchange, SharedView, deadline};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
 use crate::shared::bodies::{ListingBody, unpack};
@@ -55,12 +55,15 @@ impl Source for LogSource<'_> {
         let limit = bounds.deadline.earliest(deadline());
         let chunk = exchange
             .ask(|log| log.chunk(view, uuid, head.listing, number, limit))
-            .ok_or_else(|| Error::new(Status::Timeout, "the shared log gave no answer: try again"))?;
+            .map_err(|Away| Error::new(Status::Timeout, "the shared log gave no answer: try again"))?;
         // None: a newer listing was published meanwhile.
         let rows = chunk.and_then(|chunk| unpack(&chunk)).ok_or_else(|| {
             Error::new(
                 Status::BadAnswer,
-                format!("a part of the shared listing of '{}' is gone: try again", request.library.title),
+                format!(
+                    "a part of the shared listing of '{}' is gone: try again",
+                    request.library.title
+                ),
             )
         })?;
         let end = PageEnd {

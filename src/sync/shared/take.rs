@@ -21,15 +21,25 @@ impl Exchange {
         self.store.shared_place(identity, self.log.name(), self.mappings)
     }
 
+    /// Delivers what waits, one thread and process of the folder at a time. Returns `false` if the log does not have it by
+    /// the deadline.
+    pub(super) fn deliver_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+        self.alone(until, || self.deliver(view))
+    }
+
     /// [`Self::exchange`], one thread and process of the folder at a time. Waits for others until the deadline, and
     /// returns `false` then.
     pub(super) fn exchange_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+        self.alone(until, || self.exchange(view))
+    }
+
+    fn alone(&self, until: Deadline, work: impl FnOnce() -> Result<bool>) -> Result<bool> {
         let path = self.store.folder().fetch_lock("exchange");
         match FileLock::acquire(&path, until, &|| false) {
             Ok(None) => Ok(false),
             // Without locks two of them do the same twice, which does no harm.
             lock => {
-                let done = self.exchange(view);
+                let done = work();
                 drop(lock);
                 done
             }
@@ -45,7 +55,7 @@ impl Exchange {
         loop {
             let place = self.place(view.identity)?;
             let now_ms = self.clock.now_ms();
-            let Some(news) = self.ask(|log| log.read(view.number, place.position, BATCH, deadline())) else {
+            let Ok(news) = self.ask(|log| log.read(view.number, place.position, BATCH, deadline())) else {
                 return Ok(false);
             };
             if news.from_start && place.position != Position::default() {
@@ -76,10 +86,8 @@ impl Exchange {
         let mut rest = entries;
         while let Some(first) = rest.first() {
             // Neighbours of one kind and library are written together.
-            let same = |entry: &&Entry| {
-                entry.name.kind == first.name.kind && entry.name.library == first.name.library
-            };
-            let (some, others) = rest.split_at(rest.iter().take_while(same).count());
+            let same = |entry: &&Entry| entry.name.kind == first.name.kind && entry.name.library == first.name.library;
+            let (group, others) = rest.split_at(rest.iter().take_while(same).count());
             rest = others;
             if first.name.kind == EntryKind::Probe {
                 self.take_probe(view, first)?;
@@ -91,14 +99,16 @@ impl Exchange {
                 continue;
             };
             match first.name.kind {
-                EntryKind::Listing => some.iter().try_for_each(|entry| self.take_head(&row, entry))?,
-                EntryKind::Item => self.take_items(view, &row, some)?,
-                EntryKind::Match => self.take_matches(view, &row, some)?,
-                EntryKind::InvalidItem => some.iter().try_for_each(|entry| self.take_invalid_item(view, &row, entry))?,
-                EntryKind::InvalidPath => self.take_invalid_paths(view, &row, some)?,
+                EntryKind::Listing => group.iter().try_for_each(|entry| self.take_head(&row, entry))?,
+                EntryKind::Item => self.take_items(view, &row, group)?,
+                EntryKind::Match => self.take_matches(view, &row, group)?,
+                EntryKind::InvalidItem => group
+                    .iter()
+                    .try_for_each(|entry| self.take_invalid_item(view, &row, entry))?,
+                EntryKind::InvalidPath => self.take_invalid_paths(view, &row, group)?,
                 EntryKind::InvalidLibrary => {
                     // This host's own one is applied already, and matches were recorded since.
-                    if some.iter().any(|entry| entry.host != view.host) {
+                    if group.iter().any(|entry| entry.host != view.host) {
                         self.store
                             .invalidate_libraries(view.identity, Some(row.id), &[], Deadline::NONE)?;
                     }
@@ -125,12 +135,7 @@ impl Exchange {
 
     /// Stores libraries as they were shown at this time. What events told before is followed up by it: what they tell
     /// afterwards has a higher number in the log, and is applied later.
-    pub(super) fn store_probe(
-        &self,
-        identity: IdentityId,
-        shown: &[Library],
-        at_ms: i64,
-    ) -> Result<Vec<LibraryRow>> {
+    pub(super) fn store_probe(&self, identity: IdentityId, shown: &[Library], at_ms: i64) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
             row.checked_ms <= at_ms
                 && freshness::is_current(&age(row), &row.listed_token, &library.change, &self.policy, at_ms)
@@ -175,7 +180,9 @@ impl Exchange {
             return Ok(());
         }
         let unverified = self.store.unverified(row.id)?;
-        let bodies = entries.iter().filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
+        let bodies = entries
+            .iter()
+            .filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
         let (mut merged, mut verified) = (Vec::new(), Vec::new());
         for (entry, body) in bodies {
             let key = String::from_utf8_lossy(&entry.name.key).into_owned();
@@ -232,7 +239,10 @@ impl Exchange {
         if pairs.is_empty() {
             return Ok(());
         }
-        let pairs: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
+        let pairs: Vec<(&[u8], &str)> = pairs
+            .iter()
+            .map(|(path, key)| (path.as_slice(), key.as_str()))
+            .collect();
         self.maintenance
             .record_matches(view.identity, row, &pairs, &[], Deadline::NONE)?;
         Ok(())
@@ -263,7 +273,11 @@ impl Exchange {
         let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
         for entry in entries.iter().filter(|entry| entry.host != view.host) {
             let own = self.reading.own_spelling(row, &entry.name.key, None)?;
-            let paths: Vec<&[u8]> = own.iter().map(|own| &**own).chain([entry.name.key.as_slice()]).collect();
+            let paths: Vec<&[u8]> = own
+                .iter()
+                .map(|own| &**own)
+                .chain([entry.name.key.as_slice()])
+                .collect();
             self.reading.invalidate_told_paths(&library, &paths, false)?;
         }
         Ok(())

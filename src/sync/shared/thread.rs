@@ -140,7 +140,7 @@ impl Exchange {
         }
         let number = self.place(view.identity).map_or(0, |place| place.position.number);
         let news = self.ask(|log| log.wait(view.number, number, LOOK));
-        if news.is_none() {
+        if news.is_err() {
             *listening = None; // waits without the log
         }
         news.unwrap_or(false)
@@ -149,7 +149,7 @@ impl Exchange {
     fn renew_leases(&self) {
         let leases = lock(&self.state).leases.clone();
         for lease in leases {
-            if self.ask(|log| log.renew(&lease, deadline())) == Some(false) {
+            if self.ask(|log| log.renew(&lease, deadline())) == Ok(false) {
                 lock(&self.state).leases.retain(|held| *held != lease);
                 log::info!("another host took over what this host was fetching: {}", lease.what);
             }
