@@ -27,7 +27,8 @@ pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// Locks a mutex by this moment; `None` if another thread holds it for longer. For locks that are held for milliseconds.
+/// Locks a mutex by this moment; `None` if another thread holds it for longer. For locks that are held for some
+/// milliseconds, since it looks again and again.
 pub fn lock_by<T: ?Sized>(mutex: &Mutex<T>, moment: Instant) -> Option<MutexGuard<'_, T>> {
     loop {
         let locked = try_lock(mutex);

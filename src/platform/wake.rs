@@ -77,3 +77,7 @@ impl WakeState {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "wake_tests.rs"]
+mod tests;

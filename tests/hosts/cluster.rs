@@ -57,6 +57,13 @@ pub fn shared(test: &str) -> Option<&'static Cluster> {
 impl Cluster {
     /// Starts a cluster with these settings, such as `ssl=on`; `None` if `PostgreSQL` is not installed.
     pub fn start(test: &str, settings: &[&str]) -> Option<Self> {
+        let cluster = Self::prepare(test, settings)?;
+        cluster.restart();
+        Some(cluster)
+    }
+
+    /// Makes a cluster and does not start it.
+    pub fn prepare(test: &str, settings: &[&str]) -> Option<Self> {
         let bin = programs(test)?;
         let folder = tempfile::tempdir().expect("made");
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).expect("set");
@@ -90,7 +97,6 @@ impl Cluster {
         ];
         let mut initdb = as_nobody(cluster.bin.join("initdb"));
         run(initdb.arg("-D").arg(&data).args(arguments));
-        cluster.restart();
         Some(cluster)
     }
 
@@ -99,27 +105,19 @@ impl Cluster {
         self.folder.path()
     }
 
-    /// Adds a setting, for the next start.
-    pub fn set(&mut self, setting: &str) {
-        self.settings.push(setting.into());
-    }
-
-    fn pg_ctl(&self, arguments: &[&str]) {
+    /// Runs `pg_ctl`, such as `promote -w`.
+    pub fn pg_ctl(&self, arguments: &[&str]) {
         let mut command = as_nobody(self.bin.join("pg_ctl"));
         run(command.arg("-D").arg(self.folder().join("data")).args(arguments));
     }
 
-    /// Starts it after [`Cluster::stop`].
+    /// Starts it after [`Cluster::prepare`] or [`Cluster::stop`].
     pub fn restart(&self) {
         let folder = self.folder().display();
-        let mut options = format!(
-            "-k {folder} -p {} -c listen_addresses=127.0.0.1 -c fsync=off",
-            self.port
-        );
-        for setting in &self.settings {
-            options.push_str(" -c ");
-            options.push_str(setting);
-        }
+        let port = format!("port={}", self.port);
+        let mut settings = vec![&*port, "listen_addresses=127.0.0.1", "fsync=off"];
+        settings.extend(self.settings.iter().map(String::as_str));
+        let options = format!("-k {folder} -c {}", settings.join(" -c "));
         self.pg_ctl(&["start", "-w", "-l", &format!("{folder}/log"), "-o", &options]);
     }
 
@@ -138,8 +136,8 @@ impl Cluster {
         self.sql("postgres", "SELECT pg_sleep(0)");
     }
 
-    /// Runs statements as the superuser, and returns what they print.
-    pub fn sql(&self, database: &str, statements: &str) -> String {
+    /// The command `psql` as the superuser.
+    pub fn psql(&self, database: &str) -> Command {
         let mut command = Command::new(self.bin.join("psql"));
         let port = self.port.to_string();
         command.args([
@@ -152,10 +150,25 @@ impl Cluster {
             &port,
             "-d",
             database,
-            "-c",
-            statements,
         ]);
-        run(command.arg("-h").arg(self.folder())).trim_end().into()
+        command.arg("-h").arg(self.folder());
+        command
+    }
+
+    /// Runs statements as the superuser, and returns what they print.
+    pub fn sql(&self, database: &str, statements: &str) -> String {
+        run(self.psql(database).args(["-c", statements])).trim_end().into()
+    }
+
+    /// Writes a file that only the server may read, and returns its path.
+    pub fn file(&self, name: &str, content: &str) -> PathBuf {
+        let path = self.folder().join(name);
+        fs::write(&path, content).expect("written");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("set");
+        if is_root() {
+            chown(&path, Some(NOBODY), Some(NOBODY)).expect("given away");
+        }
+        path
     }
 
     /// Makes an empty database.
@@ -191,7 +204,7 @@ impl Database<'_> {
 
     /// A log in it.
     pub fn log(&self) -> Postgres {
-        Postgres::new(parse(&self.address("postgres"), |_| None).expect("valid"))
+        log(&self.address("postgres"))
     }
 
     /// Runs statements as the superuser, and returns what they print.
@@ -205,6 +218,11 @@ impl Database<'_> {
         self.sql(&format!("CREATE ROLE {role} LOGIN PASSWORD '{password}'"));
         role
     }
+}
+
+/// A log at an address.
+pub fn log(address: &str) -> Postgres {
+    Postgres::new(parse(address, |_| None).expect("valid"))
 }
 
 fn is_root() -> bool {

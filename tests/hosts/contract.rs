@@ -1,154 +1,65 @@
 //! What every log does: in memory, and in `PostgreSQL`.
 
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plexindex::inside::Deadline;
-use plexindex::inside::{Clock, ManualClock};
-use plexindex::shared::memory::MemoryLog;
-use plexindex::shared::postgres::{Patience, Postgres, parse};
-use plexindex::shared::{
-    Entry, EntryKind, EntryName, HostId, LEASE, Lease, NewEntry, News, Position, SharedLog, ViewNumber,
-};
+use plexindex::shared::{EntryKind, LEASE, Lease, NewEntry, News, Position};
 
-use crate::cluster;
-
-/// A log, and a view of it.
-struct Fixture {
-    log: Arc<dyn SharedLog>,
-    view: ViewNumber,
-    clock: Option<Arc<ManualClock>>,
-}
-
-const A: HostId = HostId(1);
-const B: HostId = HostId(-2);
-const NONE: Deadline = Deadline::NONE;
-
-fn memory(lease: Duration) -> Fixture {
-    let clock = Arc::new(ManualClock::new(1_700_000_000_000));
-    let log = MemoryLog::new(Arc::clone(&clock) as Arc<dyn Clock>).with_lease(lease);
-    Fixture::new(Arc::new(log), Some(clock))
-}
-
-fn postgres(test: &str, lease: Duration) -> Option<Fixture> {
-    let database = cluster::shared(test)?.database();
-    let address = parse(&database.address("postgres"), |_| None).expect("valid");
-    let patience = Patience {
-        connect: Duration::from_secs(5),
-        silence: Duration::from_secs(30),
-    };
-    Some(Fixture::new(
-        Arc::new(Postgres::with_patience(address, patience, lease)),
-        None,
-    ))
-}
+use crate::fixture::{A, B, Fixture, NONE, SHORT, entry, fact, facts, item, memory, name, postgres};
 
 /// Makes a test of each function for each log.
 macro_rules! tests {
-    ($($name:ident $lease:expr,)*) => {
+    ($($name:ident $lease:expr,)* => $($notified:ident)*) => {
         mod in_memory {
+            use super::{LEASE, SHORT};
+
             $(#[test] fn $name() { super::$name(&super::memory($lease)); })*
+            $(#[test] fn $notified() { super::$notified(&super::memory(LEASE)); })*
         }
         mod in_postgres {
+            use super::{LEASE, SHORT};
+
             $(#[test] fn $name() {
                 if let Some(fixture) = super::postgres(stringify!($name), $lease) {
                     super::$name(&fixture);
                 }
             })*
+            $(#[test] fn $notified() {
+                if let Some(fixture) = super::postgres(stringify!($notified), LEASE) {
+                    super::$notified(&fixture);
+                }
+            })*
+        }
+
+        /// Runs the tests that need no notification, each with a log of this function.
+        pub fn each_that_needs_no_notification(fixture: impl Fn(Duration) -> Fixture) {
+            $($name(&fixture($lease));)*
         }
     };
 }
 
 tests! {
-    numbers_ascend super::LEASE,
-    the_last_of_a_name_wins super::LEASE,
-    entries_are_found_by_name super::LEASE,
-    a_long_reading_goes_on super::LEASE,
-    an_unknown_position_starts_over super::LEASE,
-    a_cleared_log_starts_over super::LEASE,
-    views_are_apart super::LEASE,
-    entries_are_delivered_once super::LEASE,
-    one_holds_a_lease super::LEASE,
-    a_lease_expires std::time::Duration::from_millis(60),
-    an_old_fence_writes_nothing std::time::Duration::from_millis(60),
-    chunks_are_read_when_they_are_published super::LEASE,
-    publishing_removes_what_it_includes super::LEASE,
-    an_invalid_library_voids_what_was_before super::LEASE,
-    invalid_items_and_paths_void_their_matches super::LEASE,
-    waiting_ends_with_an_entry super::LEASE,
-    waiting_ends_when_interrupted super::LEASE,
-    threads_write_without_gaps super::LEASE,
-    a_summary_counts super::LEASE,
-    the_secret_stays super::LEASE,
-}
-
-impl Fixture {
-    fn new(log: Arc<dyn SharedLog>, clock: Option<Arc<ManualClock>>) -> Self {
-        let view = log.view("server", b"viewer", NONE).expect("a view");
-        Self { log, view, clock }
-    }
-
-    fn append(&self, entries: &[NewEntry]) {
-        assert_eq!(self.log.append(self.view, A, entries, None, NONE), Ok(true));
-    }
-
-    fn read(&self, after: Position, limit: usize) -> News {
-        self.log.read(self.view, after, limit, NONE).expect("read")
-    }
-
-    fn all(&self) -> Vec<Entry> {
-        self.read(Position::default(), 1000).entries
-    }
-
-    fn lease(&self, what: &str) -> Option<Lease> {
-        self.log.lease(self.view, what, NONE).expect("asked")
-    }
-
-    /// Takes a lease as soon as the one before has expired.
-    fn lease_after_expiry(&self, what: &str) -> Lease {
-        let begin = Instant::now();
-        loop {
-            if let Some(lease) = self.lease(what) {
-                return lease;
-            }
-            assert!(begin.elapsed() < Duration::from_secs(20), "the lease does not expire");
-            match &self.clock {
-                Some(clock) => clock.advance_ms(10),
-                None => thread::sleep(Duration::from_millis(2)),
-            }
-        }
-    }
-}
-
-fn name(kind: EntryKind, library: &str, key: &str) -> EntryName {
-    EntryName {
-        kind,
-        library: library.into(),
-        key: key.into(),
-    }
-}
-
-fn item(key: &str, body: &str) -> NewEntry {
-    entry(EntryKind::Item, "movies", key, body)
-}
-
-fn entry(kind: EntryKind, library: &str, key: &str, body: &str) -> NewEntry {
-    NewEntry {
-        name: name(kind, library, key),
-        body: body.into(),
-    }
-}
-
-/// Number, key and body of entries.
-fn facts(entries: &[Entry]) -> Vec<(u64, String, String)> {
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let facts = |entry: &Entry| (entry.number, text(&entry.name.key), text(&entry.body));
-    entries.iter().map(facts).collect()
-}
-
-fn fact(number: u64, key: &str, body: &str) -> (u64, String, String) {
-    (number, key.into(), body.into())
+    numbers_ascend LEASE,
+    the_last_of_a_name_wins LEASE,
+    entries_are_found_by_name LEASE,
+    a_long_reading_goes_on LEASE,
+    an_unknown_position_starts_over LEASE,
+    a_cleared_log_starts_over LEASE,
+    views_are_apart LEASE,
+    entries_are_delivered_once LEASE,
+    one_holds_a_lease LEASE,
+    a_lease_expires SHORT,
+    an_old_fence_writes_nothing SHORT,
+    chunks_are_read_when_they_are_published LEASE,
+    publishing_removes_what_it_includes LEASE,
+    an_invalid_library_voids_what_was_before LEASE,
+    invalid_items_and_paths_void_their_matches LEASE,
+    threads_write_without_gaps LEASE,
+    a_summary_counts LEASE,
+    the_secret_stays LEASE,
+    =>
+    waiting_ends_with_an_entry
+    waiting_ends_when_interrupted
 }
 
 fn numbers_ascend(fixture: &Fixture) {
@@ -414,11 +325,7 @@ fn invalid_items_and_paths_void_their_matches(fixture: &Fixture) {
     // A match that is void keeps its number: a host may have an earlier one of its path.
     assert_eq!(
         matches,
-        [
-            of("movies", "/a", "", 1),
-            of("shows", "/a", "1", 4),
-            of("movies", "/b", "1", 8)
-        ]
+        [of("movies", "/a", "", 1), of("shows", "/a", "1", 4), of("movies", "/b", "1", 8)]
     );
 }
 

@@ -1,8 +1,14 @@
 //! Several hosts, one index: the log that they share, in `PostgreSQL` and in memory.
+#![cfg(feature = "shared")]
 
 mod cluster;
 mod contract;
+mod fixture;
 mod indexes;
+mod memory;
+mod outages;
+mod pooler;
 mod postgres;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;

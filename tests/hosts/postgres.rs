@@ -1,1 +1,295 @@
-//! What only the log in `PostgreSQL` does.
+//! What only the log in `PostgreSQL` does: roles, versions, and a server that fails.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use plexindex::error::{Error, Status};
+use plexindex::inside::Deadline;
+use plexindex::shared::postgres::{Postgres, parse};
+use plexindex::shared::{EntryKind, EntryName, HostId, NewEntry, Position, SharedLog, ViewNumber};
+
+use crate::cluster::{self, Cluster, Database, log};
+
+pub const NONE: Deadline = Deadline::NONE;
+
+pub fn view(log: &Postgres) -> ViewNumber {
+    log.view("server", b"viewer", NONE).expect("a view")
+}
+
+pub fn item(key: &str) -> NewEntry {
+    NewEntry {
+        name: EntryName {
+            kind: EntryKind::Item,
+            library: "movies".into(),
+            key: key.into(),
+        },
+        body: b"body".to_vec(),
+    }
+}
+
+pub fn append(log: &Postgres, view: ViewNumber, key: &str) -> Result<bool, Error> {
+    log.append(view, HostId(1), &[item(key)], None, NONE)
+}
+
+pub fn keys(log: &Postgres, view: ViewNumber) -> Vec<String> {
+    let news = log.read(view, Position::default(), 1000, NONE).expect("read");
+    let key = |entry: &plexindex::shared::Entry| String::from_utf8_lossy(&entry.name.key).into_owned();
+    news.entries.iter().map(key).collect()
+}
+
+fn sessions(database: &Database<'_>) -> String {
+    database.sql(&format!(
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = '{}' AND application_name = 'plexindex'",
+        database.name
+    ))
+}
+
+#[track_caller]
+pub fn expect_error<T: std::fmt::Debug>(outcome: Result<T, Error>, status: Status, part: &str) {
+    let error = outcome.expect_err("an error");
+    assert_eq!(error.status, status, "{error}");
+    assert!(error.message.contains(part), "{error}");
+    assert!(!error.message.contains("s3cret"), "{error}");
+}
+
+#[test]
+fn the_first_of_many_hosts_makes_the_tables() {
+    let Some(cluster) = cluster::shared("the_first_of_many_hosts_makes_the_tables") else {
+        return;
+    };
+    let database = cluster.database();
+    let secrets: Vec<_> = thread::scope(|scope| {
+        let hosts: Vec<_> = (0..6).map(|_| scope.spawn(|| database.log().secret(NONE))).collect();
+        hosts.into_iter().map(|host| host.join().expect("no panic")).collect()
+    });
+    assert!(secrets[0].is_ok(), "{secrets:?}");
+    assert!(secrets.iter().all(|secret| *secret == secrets[0]));
+    let said = database.log().init(NONE).expect("there");
+    assert!(said.ends_with("the tables are there"), "{said}");
+    let other = cluster.database();
+    let said = other.log().init(NONE).expect("made");
+    assert!(said.ends_with("the tables were made"), "{said}");
+    assert_ne!(other.log().secret(NONE), secrets[0]);
+}
+
+#[test]
+fn a_newer_version_is_refused() {
+    let Some(cluster) = cluster::shared("a_newer_version_is_refused") else {
+        return;
+    };
+    let database = cluster.database();
+    database.log().init(NONE).expect("made");
+    database.sql("UPDATE plexindex.meta SET version = 2");
+    expect_error(
+        database.log().secret(NONE),
+        Status::ServerError,
+        "install the newer plexindex",
+    );
+    expect_error(
+        database.log().init(NONE),
+        Status::ServerError,
+        "install the newer plexindex",
+    );
+}
+
+#[test]
+fn a_role_needs_rights() {
+    let Some(cluster) = cluster::shared("a_role_needs_rights") else {
+        return;
+    };
+    let database = cluster.database();
+    let role = database.poor_role("");
+    let poor = log(&database.address(&role));
+    expect_error(poor.secret(NONE), Status::Forbidden, "plexindex shared init");
+    let owner = database.log();
+    let owners = view(&owner);
+    expect_error(poor.secret(NONE), Status::Forbidden, "GRANT USAGE ON SCHEMA plexindex");
+    database.sql(&format!(
+        "GRANT USAGE ON SCHEMA plexindex TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO {role}"
+    ));
+    // A reader finds the view that is there, and writes nothing.
+    assert_eq!(view(&poor), owners);
+    expect_error(append(&poor, owners, "1"), Status::Forbidden, "GRANT SELECT, INSERT");
+    database.sql(&format!(
+        "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO {role}"
+    ));
+    assert_eq!(append(&poor, owners, "1"), Ok(true));
+    assert_eq!(poor.deliver(owners, HostId(1), &[(1, item("2"))], NONE), Ok(1));
+    let lease = poor.lease(owners, "listing", NONE).expect("asked").expect("free");
+    assert_eq!(poor.put_chunk(&lease, "movies", 0, b"chunk", NONE), Ok(true));
+    assert_eq!(poor.publish_listing(&lease, HostId(1), &item("3"), 0, NONE), Ok(true));
+    assert_eq!(poor.wait(owners, 0, Duration::from_secs(60)), Ok(true));
+    database.sql(&format!("SELECT plexindex.sweep({})", owners.0));
+    assert_eq!(keys(&owner, owners), ["1", "2", "3"]);
+    expect_error(poor.clear(NONE), Status::Forbidden, "permission denied");
+}
+
+#[test]
+fn failures_have_their_status() {
+    let Some(cluster) = cluster::shared("failures_have_their_status") else {
+        return;
+    };
+    let database = cluster.database();
+    let owner = database.log();
+    let owners = view(&owner);
+    let folder = cluster.folder().display();
+    let port = cluster.port;
+    let missing = log(&format!("postgresql://postgres@:{port}/nowhere?host={folder}"));
+    expect_error(missing.secret(NONE), Status::ServerError, "CREATE DATABASE \"nowhere\"");
+    let stranger = log(&database.address("stranger"));
+    expect_error(stranger.secret(NONE), Status::Unauthorized, "role \"stranger\" exists");
+    // The server itself gives these codes where a disk is full and so on.
+    for (code, status, part) in [
+        ("53100", Status::StoreFull, "free some space"),
+        ("25006", Status::ServerError, "primary"),
+        ("57014", Status::Timeout, "canceled"),
+        ("XX000", Status::ServerError, "SQLSTATE XX000"),
+    ] {
+        database.sql(&format!(
+            "CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS
+                $$ BEGIN RAISE 'canceled' USING ERRCODE = '{code}', DETAIL = '/media/s3cret.mkv'; END $$;
+            CREATE OR REPLACE TRIGGER fail BEFORE INSERT ON plexindex.entries EXECUTE FUNCTION fail()"
+        ));
+        expect_error(append(&owner, owners, "1"), status, part);
+    }
+    database.sql("DROP FUNCTION fail CASCADE");
+    assert_eq!(append(&owner, owners, "1"), Ok(true));
+    assert_eq!(keys(&owner, owners), ["1"], "nothing was written before");
+    database.sql("DROP TABLE plexindex.entries");
+    expect_error(append(&owner, owners, "1"), Status::ServerError, "incomplete");
+}
+
+#[test]
+fn passwords_come_from_the_environment_or_a_passfile() {
+    let Some(cluster) = Cluster::start("passwords_come_from_the_environment_or_a_passfile", &[]) else {
+        return;
+    };
+    let database = cluster.database();
+    database.log().init(NONE).expect("made");
+    let role = database.poor_role("s3cret");
+    database.sql(&format!(
+        "GRANT USAGE ON SCHEMA plexindex TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO {role}"
+    ));
+    cluster.allow(&format!("local all {role} scram-sha-256\nhost all {role} all md5"));
+    let folder = tempfile::tempdir().expect("made");
+    let passfile = folder.path().join("pgpass");
+    let (socket, tcp) = (
+        database.address(&role),
+        database.tcp_address(&role, "127.0.0.1", "sslmode=disable"),
+    );
+    for address in [&socket, &tcp] {
+        let with = |password: Option<&str>| {
+            let environment = |name: &str| match name {
+                "PGPASSWORD" => password.map(Into::into),
+                "PGPASSFILE" => Some(passfile.display().to_string()),
+                _ => None,
+            };
+            Postgres::new(parse(address, environment).expect("valid")).secret(NONE)
+        };
+        assert!(with(Some("s3cret")).is_ok());
+        expect_error(with(Some("s3cret too")), Status::Unauthorized, "check PGPASSWORD");
+        expect_error(with(None), Status::Unauthorized, "PGPASSWORD is not set");
+        let line = format!("*:*:{}:{role}:s3cret\n", database.name);
+        std::fs::write(&passfile, line).expect("written");
+        std::fs::set_permissions(&passfile, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("set");
+        assert!(with(None).is_ok());
+        std::fs::remove_file(&passfile).expect("removed");
+    }
+}
+
+#[test]
+fn a_position_that_is_too_old_starts_over() {
+    let Some(cluster) = cluster::shared("a_position_that_is_too_old_starts_over") else {
+        return;
+    };
+    let database = cluster.database();
+    let log = database.log();
+    let view = view(&log);
+    assert_eq!(append(&log, view, "1"), Ok(true));
+    let old = log.read(view, Position::default(), 10, NONE).expect("read").position;
+    // As 11,000 writes would leave it, two of them of the day before yesterday.
+    database.sql(&format!(
+        "INSERT INTO plexindex.marks SELECT {0}, n, n FROM generate_series(2, 11000) n;
+        UPDATE plexindex.views SET number = 11263;
+        INSERT INTO plexindex.leases VALUES ({0}, 'old', 1, now() - interval '3 days'), ({0}, 'new', 1, now());
+        INSERT INTO plexindex.entries
+            SELECT {0}, 8, 'movies', n::text::bytea, n, 1, now() - make_interval(days => n), ''
+            FROM generate_series(2, 4) n",
+        view.0
+    ));
+    assert_eq!(append(&log, view, "2"), Ok(true));
+    assert_eq!(keys(&log, view), ["1", "2"]);
+    assert!(log.read(view, old, 10, NONE).expect("read").from_start);
+    assert_eq!(
+        database.sql("SELECT count(*), max(number) FROM plexindex.marks"),
+        "10000|11264"
+    );
+    assert_eq!(database.sql("SELECT what FROM plexindex.leases"), "new");
+}
+
+/// Waits until so many connections of hosts to a database are there.
+pub fn wait_for_sessions(database: &Database<'_>, count: &str) {
+    let begin = Instant::now();
+    while sessions(database) != count {
+        assert!(
+            begin.elapsed() < Duration::from_secs(20),
+            "{} sessions",
+            sessions(database)
+        );
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn waiting_sends_one_query() {
+    let Some(cluster) = Cluster::start("waiting_sends_one_query", &["log_statement=all"]) else {
+        return;
+    };
+    let database = cluster.database();
+    let log = database.log();
+    let view = view(&log);
+    let queries = || {
+        let log = std::fs::read_to_string(cluster.folder().join("log")).expect("read");
+        log.matches("SELECT number FROM plexindex.views WHERE view").count()
+    };
+    let time = Duration::from_millis(30);
+    assert_eq!(
+        log.wait(view, 0, time),
+        Ok(true),
+        "a new connection may have missed something"
+    );
+    for round in 1..4 {
+        assert_eq!(queries(), round);
+        assert_eq!(log.wait(view, 0, time), Ok(false));
+    }
+    assert_eq!(append(&log, view, "1"), Ok(true));
+    assert_eq!(log.wait(view, 0, Duration::from_secs(60)), Ok(true));
+    assert_eq!(queries(), 4, "a notification needs none");
+}
+
+#[test]
+fn connections_are_closed_before_a_fork() {
+    let Some(cluster) = cluster::shared("connections_are_closed_before_a_fork") else {
+        return;
+    };
+    let database = cluster.database();
+    let log = Arc::new(database.log());
+    let view = view(&log);
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| log.wait(view, 0, Duration::from_secs(60)));
+        wait_for_sessions(&database, "2");
+        let held = Arc::clone(&log).before_fork();
+        assert_eq!(waiting.join().expect("no panic"), Ok(false));
+        wait_for_sessions(&database, "0");
+        let calls = scope.spawn(|| append(&log, view, "1"));
+        let waits = scope.spawn(|| log.wait(view, 0, Duration::from_secs(60)));
+        thread::sleep(Duration::from_millis(20));
+        assert_eq!(sessions(&database), "0", "nothing connects during a fork");
+        drop(held);
+        assert_eq!(calls.join().expect("no panic"), Ok(true));
+        assert_eq!(waits.join().expect("no panic"), Ok(true));
+    });
+    drop(Arc::into_inner(log).expect("the only one"));
+    wait_for_sessions(&database, "0");
+}

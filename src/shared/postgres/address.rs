@@ -276,3 +276,7 @@ fn set_authorities(address: &mut Address, sslrootcert: Option<&str>) -> Result<(
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+#[path = "address_tests.rs"]
+mod tests;

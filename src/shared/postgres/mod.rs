@@ -256,7 +256,6 @@ impl Postgres {
         let Some(wake) = begun.map_err(|error| self.explain(&error.into()))? else {
             return Ok(false);
         };
-        let was_idle = slot.is_some();
         let outcome = if self.is_forking.load(Ordering::SeqCst) {
             Ok(false)
         } else {
@@ -266,9 +265,8 @@ impl Postgres {
         match outcome {
             Ok(news) => Ok(news && !is_interrupted),
             Err(failure) => {
-                *slot = None;
                 // What was notified meanwhile is lost: reading finds it, or says what is wrong.
-                if was_idle && failure.is_broken_connection() {
+                if slot.take().is_some() && failure.is_broken_connection() {
                     return Ok(!is_interrupted);
                 }
                 Err(self.explain(&failure))
@@ -283,11 +281,12 @@ impl Postgres {
         let mut calls = hold(&self, |log| &log.calls);
         drop_links([listener.get().take(), calls.get().link.take()]);
         let wake = hold(&self, |log| log.wake.mutex());
+        // Released in this order, so that no wait that gets the lock ends at once.
         vec![
+            Box::new(Waits(Arc::clone(&self))),
             Box::new(wake),
             Box::new(calls),
             Box::new(listener),
-            Box::new(Waits(Arc::clone(&self))),
         ]
     }
 }

@@ -71,3 +71,7 @@ fn next_value(text: &str) -> (String, bool, Option<&str>) {
     }
     (value, is_escaped, None)
 }
+
+#[cfg(test)]
+#[path = "passfile_tests.rs"]
+mod tests;

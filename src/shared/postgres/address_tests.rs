@@ -1,0 +1,139 @@
+use super::*;
+
+const HOME: [(&str, &str); 2] = [("HOME", "/home/me"), ("USER", "me")];
+
+fn parsed_in(address: &str, environment: &[(&str, &str)]) -> Result<Address> {
+    parse(address, |name| {
+        let found = environment.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    })
+}
+
+fn parsed(address: &str) -> Address {
+    parsed_in(address, &HOME).unwrap_or_else(|error| panic!("{address}: {error}"))
+}
+
+#[test]
+fn addresses_are_parsed() {
+    // The address, and what people are shown.
+    for (address, shown) in [
+        ("postgresql://u@h/d", "postgresql://u@h/d"),
+        ("postgres://u@h:6432/d", "postgresql://u@h:6432/d"),
+        ("postgresql://u@h", "postgresql://u@h/u"),
+        ("postgresql://h/d", "postgresql://me@h/d"),
+        ("postgresql://u@[::1]:5433/d", "postgresql://u@[::1]:5433/d"),
+        ("postgresql://u@[::1]/d", "postgresql://u@[::1]/d"),
+        ("postgresql://u%40x@h/d%20e", "postgresql://u@x@h/d e"),
+        (
+            "postgresql:///d?host=/run/postgresql",
+            "postgresql://me@/d?host=/run/postgresql",
+        ),
+        (
+            "postgresql://u@%2Frun%2Fpostgresql:5433/d",
+            "postgresql://u@:5433/d?host=/run/postgresql",
+        ),
+        ("postgresql://u@:5433/d?host=%2Ftmp", "postgresql://u@:5433/d?host=/tmp"),
+        ("postgresql://u@/d?host=h&port=1", "postgresql://u@h:1/d"),
+        ("postgresql://u@h/d?", "postgresql://u@h/d"),
+    ] {
+        assert_eq!(parsed(address).to_string(), shown, "{address}");
+    }
+}
+
+#[test]
+fn parameters_are_parsed() {
+    let plain = parsed("postgresql://u@h/d");
+    assert_eq!(plain.sslmode, SslMode::VerifyFull);
+    assert_eq!((plain.sslrootcert, plain.connect_timeout), (None, None));
+    assert_eq!((&*plain.application_name, plain.password), ("plexindex", None));
+    assert_eq!(plain.passfile, Some("/home/me/.pgpass".into()));
+
+    let parameters = "sslmode=verify-ca&sslrootcert=%2Fca.pem&passfile=/p&connect_timeout=7&application_name=a%26b";
+    let full = parsed(&format!("postgresql://u@h/d?{parameters}"));
+    assert_eq!(
+        (full.sslmode, full.sslrootcert),
+        (SslMode::VerifyCa, Some("/ca.pem".into()))
+    );
+    assert_eq!(
+        (full.passfile, full.connect_timeout),
+        (Some("/p".into()), Some(Duration::from_secs(7)))
+    );
+    assert_eq!(full.application_name, "a&b");
+
+    for (parameters, mode) in [
+        ("sslmode=disable", SslMode::Disable),
+        ("sslmode=prefer", SslMode::Prefer),
+        ("sslmode=require", SslMode::Require),
+        ("sslmode=require&sslrootcert=/ca.pem", SslMode::VerifyCa),
+        ("sslrootcert=/ca.pem&sslmode=require", SslMode::VerifyCa),
+        ("sslmode=verify-full&sslrootcert=system", SslMode::VerifyFull),
+        ("host=/run/postgresql&sslmode=verify-full", SslMode::Disable),
+    ] {
+        assert_eq!(
+            parsed(&format!("postgresql://u@h/d?{parameters}")).sslmode,
+            mode,
+            "{parameters}"
+        );
+    }
+}
+
+#[test]
+fn the_environment_has_the_password() {
+    let environment = [
+        ("PGPASSWORD", "s3cret"),
+        ("PGPASSFILE", "/p"),
+        ("PGUSER", "pg"),
+        ("USER", "me"),
+    ];
+    let address = parsed_in("postgresql://h", &environment).expect("valid");
+    assert_eq!(address.password.as_ref().map(Password::reveal), Some("s3cret"));
+    assert_eq!(address.passfile, Some("/p".into()));
+    assert_eq!((&*address.user, &*address.database), ("pg", "pg"));
+    assert!(!format!("{address:?} {address}").contains("s3cret"));
+    // Empty variables are as good as none.
+    let address = parsed_in("postgresql://u@h", &[("PGPASSWORD", ""), ("HOME", "")]).expect("valid");
+    assert_eq!((address.password, address.passfile), (None, None));
+}
+
+#[test]
+fn bad_addresses_are_refused_by_name() {
+    // The address, and what the error must name.
+    for (address, named) in [
+        ("", "postgresql://user@host/database"),
+        ("mysql://u@h/d", "postgresql://user@host/database"),
+        ("postgresql://u:s3cret@h/d", "PGPASSWORD"),
+        ("postgresql://u:s3@cret@h/d", "PGPASSWORD"),
+        ("postgresql://u:@h/d", "PGPASSWORD"),
+        ("postgresql://u@h/d?password=s3cret", "passfile"),
+        ("postgresql://u@h/d?sslpassword=s3cret", "\"sslpassword\""),
+        (
+            "postgresql://u@h/d?target_session_attrs=any",
+            "\"target_session_attrs\"",
+        ),
+        ("postgresql://u@h/d?sslmode=allow", "sslmode"),
+        ("postgresql://u@h/d?sslmode", "sslmode"),
+        ("postgresql://u@h/d?sslmode=verify-ca", "sslrootcert"),
+        ("postgresql://u@h/d?sslmode=require&sslrootcert=system", "verify-full"),
+        ("postgresql://u@h/d?sslrootcert=", "sslrootcert"),
+        ("postgresql://u@h/d?connect_timeout=soon", "connect_timeout"),
+        ("postgresql://u@h/d?connect_timeout=0", "connect_timeout"),
+        ("postgresql://u@h:0/d", "port"),
+        ("postgresql://u@h:65536/d", "port"),
+        ("postgresql://u@h:/d", "port"),
+        ("postgresql://u@h/d?port=x", "port"),
+        ("postgresql://u@::1/d", "[::1]"),
+        ("postgresql://u@[::1/d", "IPv6"),
+        ("postgresql://u@[::1]x/d", "IPv6"),
+        ("postgresql://u@a,b/d", "several"),
+        ("postgresql://u@h/%FF", "database"),
+        ("postgresql://u@h/d%00", "%00"),
+        ("postgresql://u@/d", "host"),
+    ] {
+        let error = parsed_in(address, &HOME).expect_err(address);
+        assert_eq!(error.status, Status::InvalidArgument, "{address}");
+        assert!(error.message.contains(named), "{address}: {error}");
+        assert!(!error.message.contains("s3"), "{address}: {error}");
+    }
+    let error = parsed_in("postgresql://h/d", &[]).expect_err("no user");
+    assert!(error.message.contains("names no user"), "{error}");
+}

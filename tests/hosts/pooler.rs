@@ -1,0 +1,85 @@
+//! A pooler in transaction mode between hosts and `PostgreSQL`: each transaction may have another session, and
+//! notifications are dropped.
+
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use plexindex::inside::Deadline;
+
+use crate::cluster::{self, Cluster, as_nobody};
+use crate::contract;
+use crate::fixture::{Fixture, item};
+
+/// A running pgbouncer, before all databases of a cluster.
+struct Pooler(Child);
+
+impl Pooler {
+    fn start(cluster: &Cluster) -> Option<Self> {
+        if !Path::new("/usr/sbin/pgbouncer").is_file() {
+            assert!(
+                std::env::var_os("CI").is_none(),
+                "pgbouncer is not installed: apt-get install pgbouncer"
+            );
+            eprintln!("the tests of a pooler are skipped: pgbouncer is not installed");
+            return None;
+        }
+        let (folder, port) = (cluster.folder().display(), cluster.port);
+        let settings = format!(
+            "[databases]\n* = host={folder} port={port} user=postgres\n[pgbouncer]\npool_mode = transaction\n\
+             auth_type = any\nlisten_port = 6432\nunix_socket_dir = {folder}\ndefault_pool_size = 2\n"
+        );
+        let settings = cluster.file("pgbouncer.ini", &settings);
+        let mut command = as_nobody("/usr/sbin/pgbouncer");
+        command.arg("--quiet").arg(settings).stdin(Stdio::null());
+        let pooler = Self(command.spawn().expect("started"));
+        let begin = Instant::now();
+        while UnixStream::connect(cluster.folder().join(".s.PGSQL.6432")).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(20), "pgbouncer does not start");
+            thread::sleep(Duration::from_millis(5));
+        }
+        Some(pooler)
+    }
+}
+
+impl Drop for Pooler {
+    fn drop(&mut self) {
+        self.0.kill().expect("ended");
+        self.0.wait().expect("ended");
+    }
+}
+
+#[test]
+fn a_pooler_in_transaction_mode_is_no_obstacle() {
+    let Some(cluster) = cluster::shared("a_pooler_in_transaction_mode_is_no_obstacle") else {
+        return;
+    };
+    let Some(_pooler) = Pooler::start(cluster) else { return };
+    let fixture = |lease| {
+        let name = cluster.database().name;
+        let address = format!("postgresql://postgres@:6432/{name}?host={}", cluster.folder().display());
+        Fixture::of_postgres(&address, lease)
+    };
+    contract::each_that_needs_no_notification(fixture);
+    // Hosts that take turns on the sessions.
+    let first = fixture(Duration::from_secs(20));
+    let second = Fixture::of_postgres(&first.address(), Duration::from_secs(20));
+    for round in 1..20 {
+        let (writes, reads) = if round % 2 == 0 {
+            (&first, &second)
+        } else {
+            (&second, &first)
+        };
+        writes.append(&[item(&round.to_string(), "")]);
+        assert_eq!(reads.all().len(), round);
+    }
+    // A notification may be lost: the number is read at the end of a wait.
+    let (log, view) = (&first.log, first.view);
+    _ = log.wait(view, 19, Duration::from_millis(10)).expect("waited");
+    second.append(&[item("20", "")]);
+    assert_eq!(log.wait(view, 19, Duration::from_millis(100)), Ok(true));
+    assert_eq!(log.wait(view, 20, Duration::from_millis(10)), Ok(false));
+    assert_eq!(log.summary(Deadline::NONE).expect("read").len(), 1);
+}

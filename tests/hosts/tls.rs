@@ -1,0 +1,115 @@
+//! TLS to `PostgreSQL`, in libpq's modes.
+
+use plexindex::error::Status;
+use plexindex::inside::Deadline;
+use plexindex::shared::SharedLog;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
+
+use crate::cluster::{self, Cluster, log};
+
+/// An authority.
+fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(Vec::new()).expect("valid");
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("signed")
+}
+
+#[test]
+fn modes_verify_what_libpq_verifies() {
+    let settings = ["ssl=on", "ssl_cert_file=../server.pem", "ssl_key_file=../server.key"];
+    let Some(cluster) = Cluster::prepare("modes_verify_what_libpq_verifies", &settings) else {
+        return;
+    };
+    let authority = authority("one");
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec!["localhost".into()]).expect("valid");
+    let certificate = params.signed_by(&key, &authority).expect("signed");
+    cluster.file("server.pem", &certificate.pem());
+    cluster.file("server.key", &key.serialize_pem());
+    let ca = cluster.file("ca.pem", &authority.pem());
+    let other = cluster.file("other.pem", &self::authority("other").pem());
+    let nothing = cluster.file("nothing.pem", "");
+    cluster.restart();
+    cluster.allow("hostssl all all all trust\nhostnossl all all all reject");
+    let database = cluster.database();
+    let connect =
+        |host: &str, parameters: &str| log(&database.tcp_address("postgres", host, parameters)).secret(Deadline::NONE);
+    let (ca, other, nothing) = (ca.display(), other.display(), nothing.display());
+    for (host, parameters, refused) in [
+        ("localhost", &*format!("sslrootcert={ca}"), None),
+        (
+            "127.0.0.1",
+            &format!("sslrootcert={ca}"),
+            Some((Status::Tls, "not valid for name")),
+        ),
+        ("127.0.0.1", &format!("sslmode=verify-ca&sslrootcert={ca}"), None),
+        (
+            "localhost",
+            &format!("sslmode=verify-ca&sslrootcert={other}"),
+            Some((Status::Tls, "UnknownIssuer")),
+        ),
+        (
+            "localhost",
+            &format!("sslmode=require&sslrootcert={other}"),
+            Some((Status::Tls, "UnknownIssuer")),
+        ),
+        ("localhost", "", Some((Status::Tls, "TLS failed"))),
+        (
+            "localhost",
+            &format!("sslrootcert={nothing}"),
+            Some((Status::InvalidArgument, "no certificate")),
+        ),
+        (
+            "localhost",
+            "sslrootcert=/nowhere.pem",
+            Some((Status::InvalidArgument, "/nowhere.pem")),
+        ),
+        ("127.0.0.1", "sslmode=require", None),
+        ("127.0.0.1", "sslmode=prefer", None),
+        (
+            "127.0.0.1",
+            "sslmode=disable",
+            Some((Status::Unauthorized, "pg_hba.conf")),
+        ),
+    ] {
+        match (connect(host, parameters), refused) {
+            (Ok(_), None) => {}
+            (Err(error), Some((status, part))) if error.status == status && error.message.contains(part) => {}
+            (outcome, _) => panic!("{host} {parameters}: {outcome:?}"),
+        }
+    }
+    // A certificate that vouches for itself, as many servers have, is its own authority.
+    let own = self::authority("own");
+    let mut params = CertificateParams::new(vec!["localhost".into()]).expect("valid");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let pem = params.self_signed(own.key()).expect("signed").pem();
+    cluster.file("server.pem", &pem);
+    cluster.file("server.key", &own.key().serialize_pem());
+    cluster.stop("fast");
+    cluster.restart();
+    let own = cluster.file("own.pem", &pem);
+    let own = format!("sslrootcert={}", own.display());
+    connect("localhost", &own).expect("trusted");
+    connect("127.0.0.1", &format!("{own}&sslmode=verify-ca")).expect("trusted");
+    assert_eq!(
+        connect("127.0.0.1", &own).expect_err("another name").status,
+        Status::Tls
+    );
+}
+
+#[test]
+fn a_server_without_tls_is_refused_unless_that_is_allowed() {
+    let name = "a_server_without_tls_is_refused_unless_that_is_allowed";
+    let Some(cluster) = cluster::shared(name) else { return };
+    let database = cluster.database();
+    let connect = |mode: &str| log(&database.tcp_address("postgres", "localhost", mode)).secret(Deadline::NONE);
+    for mode in ["", "sslmode=require"] {
+        let error = connect(mode).expect_err("no TLS");
+        assert_eq!(error.status, Status::Tls, "{error}");
+        assert!(error.message.contains("offers no TLS"), "{error}");
+    }
+    for mode in ["sslmode=prefer", "sslmode=disable"] {
+        connect(mode).expect("connected");
+    }
+}
