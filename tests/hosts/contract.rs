@@ -325,7 +325,11 @@ fn invalid_items_and_paths_void_their_matches(fixture: &Fixture) {
     // A match that is void keeps its number: a host may have an earlier one of its path.
     assert_eq!(
         matches,
-        [of("movies", "/a", "", 1), of("shows", "/a", "1", 4), of("movies", "/b", "1", 8)]
+        [
+            of("movies", "/a", "", 1),
+            of("shows", "/a", "1", 4),
+            of("movies", "/b", "1", 8)
+        ]
     );
 }
 
