@@ -35,6 +35,13 @@ class Cluster:
             nobody = pwd.getpwnam("nobody")
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+        try:
+            self._start()
+        except BaseException:
+            self.remove()
+            raise
+
+    def _start(self) -> None:
         password = self.folder / "password"
         password.write_text(OWNER_PASSWORD)
         password.chmod(0o644)
