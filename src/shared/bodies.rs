@@ -9,7 +9,7 @@ use flate2::write::ZlibEncoder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::{EntryKind, EntryName, NewEntry, Position};
+use super::contract::{EntryKind, EntryName, NewEntry, Position};
 use crate::model::{Change, Item, Library};
 
 /// Most items of a chunk.

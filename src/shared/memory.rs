@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
-use super::{
+use super::contract::{
     Entry, EntryKind, EntryName, HostId, LEASE, Lease, LogSummary, NewEntry, News, Position, SharedLog, ViewNumber,
 };
 use crate::error::{Error, Result, Status};

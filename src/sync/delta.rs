@@ -4,6 +4,7 @@
 use std::sync::Mutex;
 use std::time::Instant;
 
+use super::exchange::Merged;
 use super::job::{SyncJob, Syncing};
 use crate::engine::{LibraryRow, Listing};
 use crate::error::Result;
@@ -13,14 +14,6 @@ use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::source::{Delta, KnownItems, SourceChanges};
 use crate::stats::Spent;
-
-/// The changes that a delta merged.
-#[derive(Default)]
-pub struct Merged {
-    pub added: Vec<Item>,
-    /// Rating keys of items that are gone.
-    pub gone: Vec<String>,
-}
 
 /// The items of a library that the index has: the base of a delta.
 struct IndexedLibrary<'o> {

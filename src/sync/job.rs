@@ -9,8 +9,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::back_off::BackOff;
 use super::call::{AllowedView, Call, Progress, aborted};
+use super::exchange::Exchange;
 use super::flight::SingleFlight;
-use super::shared::Exchange;
 use crate::engine::{Endpoint, LibraryRow, ListingSegments, Maintenance, Reading, Snapshot, Store, age};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{self, Age, Policy};

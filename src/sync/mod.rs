@@ -3,6 +3,7 @@
 mod back_off;
 mod call;
 mod delta;
+mod exchange;
 mod find;
 mod flight;
 mod job;
@@ -11,13 +12,14 @@ mod pages;
 mod probe;
 mod refresh;
 mod refusals;
+mod searches;
 mod shared;
 mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, cannot};
 pub use call::{AllowedView, Call, Progress, QUESTION_RETRY};
+pub use exchange::Exchange;
 pub use find::{RequestCounts, SHORTLY, SearchTarget};
 pub use job::{Syncing, TICK};
 pub use refresh::RefreshReason;
-pub use shared::Exchange;
 pub use verify::Unverified;

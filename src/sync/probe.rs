@@ -3,8 +3,8 @@
 use std::time::{Duration, Instant};
 
 use super::call::Call;
+use super::exchange::AcceptedProbe;
 use super::job::{SyncJob, Syncing};
-use super::shared::AcceptedProbe;
 use crate::engine::{
     LibraryRow, MAX_RETRIES, Resolved, Selection, Selector, Snapshot, age, cleared_again, nothing_known,
 };

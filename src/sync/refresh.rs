@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::call::Call;
-use super::delta::Merged;
+use super::exchange::AcceptedProbe;
+use super::exchange::Merged;
 use super::job::{SyncJob, Syncing, cleared};
-use super::shared::AcceptedProbe;
 use crate::engine::LibraryRow;
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, ASK_AGAIN_MS, Need};

@@ -247,4 +247,4 @@ CREATE TABLE outbox (        -- entries for the log, written with what they tell
     body     BLOB    NOT NULL,
     sent     INTEGER NOT NULL DEFAULT 0    -- 1: the log has it
 ) STRICT;
-CREATE INDEX outbox_unsent ON outbox (identity, id) WHERE sent = 0;
+CREATE INDEX outbox_sent ON outbox (identity, sent, id);

@@ -26,7 +26,7 @@ use self::address::{Endpoint, SslMode};
 pub use self::connection::Patience;
 use self::connection::{Link, Woken};
 use self::failure::Failure;
-use super::{LEASE, ViewNumber};
+use super::contract::{LEASE, ViewNumber};
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
@@ -42,7 +42,7 @@ pub struct Postgres {
     lease: Duration,
     tls: OnceLock<Arc<ClientConfig>>,
     calls: Mutex<Calls>,
-    /// The connection that [`wait`](super::SharedLog::wait) listens on.
+    /// The connection that [`wait`](super::contract::SharedLog::wait) listens on.
     listener: Mutex<Option<Link>>,
     wake: Wake,
     /// Set before a fork, until locks are released: no wait begins.

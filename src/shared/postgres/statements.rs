@@ -10,7 +10,7 @@ use super::{Postgres, out_of_range};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
-use crate::shared::{
+use crate::shared::contract::{
     Entry, EntryKind, EntryName, HostId, Lease, LogSummary, NewEntry, News, Position, SharedLog, ViewNumber,
 };
 

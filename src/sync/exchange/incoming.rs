@@ -2,7 +2,7 @@
 //!
 //! Entries are applied again after a kill, and when the log was restored: each gives the same result twice.
 
-use super::{Exchange, SharedView, deadline};
+use super::core::{Exchange, SharedView, deadline};
 use crate::engine::{LibraryHint, LibraryRow, Selection, Selector, SharedPlace, age};
 use crate::error::Result;
 use crate::freshness;
@@ -17,19 +17,19 @@ const BATCH: usize = 1_000;
 
 impl Exchange {
     /// How far this folder has read the log.
-    pub(super) fn place(&self, identity: IdentityId) -> Result<SharedPlace> {
+    pub fn place(&self, identity: IdentityId) -> Result<SharedPlace> {
         self.store.shared_place(identity, self.log.name(), self.mappings)
     }
 
     /// Delivers what waits, one thread and process of the folder at a time. Returns `false` if the log does not have it by
     /// the deadline.
-    pub(super) fn deliver_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+    pub fn deliver_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         self.alone(until, || self.deliver(view))
     }
 
     /// [`Self::exchange`], one thread and process of the folder at a time. Waits for others until the deadline, and
     /// returns `false` then.
-    pub(super) fn exchange_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+    pub fn exchange_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         self.alone(until, || self.exchange(view))
     }
 
@@ -82,7 +82,7 @@ impl Exchange {
     }
 
     /// Applies entries in their order.
-    pub(super) fn apply(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
+    pub fn apply(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
         let mut rest = entries;
         while let Some(first) = rest.first() {
             // Neighbours of one kind and library are written together.
@@ -135,7 +135,7 @@ impl Exchange {
 
     /// Stores libraries as they were shown at this time. What events told before is followed up by it: what they tell
     /// afterwards has a higher number in the log, and is applied later.
-    pub(super) fn store_probe(&self, identity: IdentityId, shown: &[Library], at_ms: i64) -> Result<Vec<LibraryRow>> {
+    pub fn store_probe(&self, identity: IdentityId, shown: &[Library], at_ms: i64) -> Result<Vec<LibraryRow>> {
         let is_current = |row: &LibraryRow, library: &Library| {
             row.checked_ms <= at_ms
                 && freshness::is_current(&age(row), &row.listed_token, &library.change, &self.policy, at_ms)
@@ -146,7 +146,7 @@ impl Exchange {
     }
 
     /// When an entry was written, by this host's clock.
-    pub(super) fn at_ms(&self, entry: &Entry) -> i64 {
+    pub fn at_ms(&self, entry: &Entry) -> i64 {
         let age = i64::try_from(entry.age.as_millis()).unwrap_or(i64::MAX);
         self.clock.now_ms().saturating_sub(age)
     }
@@ -163,7 +163,7 @@ impl Exchange {
     }
 
     /// Stores that a library's listing is what a head says.
-    pub(super) fn reach(&self, row: &LibraryRow, head: &ListingBody, at_ms: i64) -> Result<()> {
+    pub fn reach(&self, row: &LibraryRow, head: &ListingBody, at_ms: i64) -> Result<()> {
         if row.checked_ms > at_ms {
             return Ok(());
         }
@@ -175,7 +175,7 @@ impl Exchange {
     }
 
     /// Merges items that other hosts were given by the server.
-    pub(super) fn take_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+    pub fn take_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         if !row.generation.is_fetched() {
             return Ok(());
         }

@@ -1,33 +1,23 @@
 //! Jobs of a shared index: the log is asked first, and the server under a lease of the log.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Away, Exchange, LogSource, SharedView, deadline};
+use super::exchange::{AcceptedProbe, Away, Exchange, HeldLease, LogSource, STEP, SharedView, deadline};
+use super::job::{SyncJob, Syncing};
+use super::refresh::RefreshReason;
 use crate::engine::LibraryRow;
-use crate::error::Result;
+use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::Need;
 use crate::model::Hint;
-use crate::platform::mutex::lock;
-use crate::shared::bodies::{ListingBody, ProbeBody, decode, name};
-use crate::shared::{Entry, EntryKind, Lease, Position};
-use crate::sync::job::SyncJob;
-use crate::sync::refresh::RefreshReason;
+use crate::platform::deadline::Deadline;
+use crate::platform::fork::Release;
+use crate::platform::thread::on_worker;
+use crate::shared::bodies::{ListingBody, ProbeBody, decode};
+use crate::shared::{Entry, EntryKind};
 
 /// Pause between two looks at what another host is fetching.
 const POLL: Duration = Duration::from_millis(100);
-
-/// A lease while its work is done.
-pub struct HeldLease<'x> {
-    exchange: &'x Exchange,
-    pub lease: Lease,
-}
-
-impl Drop for HeldLease<'_> {
-    fn drop(&mut self) {
-        lock(&self.exchange.state).leases.retain(|held| *held != self.lease);
-        let _ = self.exchange.ask(|log| log.release(&self.lease, deadline()));
-    }
-}
 
 /// What the log says before the server is asked.
 enum Turn<'x, T> {
@@ -37,61 +27,6 @@ enum Turn<'x, T> {
     Lease(HeldLease<'x>),
     /// This host asks the server for itself: the log is away, or does not know this view.
     Alone,
-}
-
-/// Which probe of another host is as good as an own one.
-#[derive(Clone, Copy)]
-pub struct AcceptedProbe<'p> {
-    /// How old it may be. One that was made since the call began is always accepted.
-    pub oldest: Duration,
-    /// It must be newer than what events and hosts last told of this library.
-    pub library: Option<&'p str>,
-}
-
-impl Exchange {
-    /// The probe in the log, if it is accepted.
-    fn find_probe(&self, view: &SharedView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Option<Entry> {
-        let library = accepts.library.unwrap_or_default();
-        let names = [
-            name(EntryKind::Probe, "", b""),
-            name(EntryKind::Hint, library, b""),
-            name(EntryKind::InvalidLibrary, library, b""),
-        ];
-        let found = self
-            .ask(|log| log.find(view.number, &names, deadline()))
-            .unwrap_or_default();
-        let told = found.iter().filter(|entry| entry.name.kind != EntryKind::Probe);
-        let told = told.map(|entry| entry.number).max().unwrap_or(0);
-        let oldest = accepts.oldest.max(begun.elapsed());
-        let probe = found.into_iter().find(|entry| entry.name.kind == EntryKind::Probe);
-        probe.filter(|entry| entry.number > told && entry.age <= oldest)
-    }
-
-    /// The entry of a library that has no key.
-    fn find(&self, view: &SharedView, kind: EntryKind, library: &str) -> std::result::Result<Option<Entry>, Away> {
-        let names = [name(kind, library, b"")];
-        let mut found = self.ask(|log| log.find(view.number, &names, deadline()))?;
-        Ok(found.pop())
-    }
-
-    /// The head of a library's listing in the log.
-    pub(super) fn head(
-        &self,
-        view: &SharedView,
-        library: &str,
-    ) -> std::result::Result<Option<(Entry, ListingBody)>, Away> {
-        let found = self.find(view, EntryKind::Listing, library)?;
-        Ok(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
-    }
-
-    /// Takes a lease; `None` while another host has it.
-    fn take_lease(&self, view: &SharedView, what: &str) -> std::result::Result<Option<HeldLease<'_>>, Away> {
-        let lease = self.ask(|log| log.lease(view.number, what, deadline()))?;
-        Ok(lease.map(|lease| {
-            lock(&self.state).leases.push(lease.clone());
-            HeldLease { exchange: self, lease }
-        }))
-    }
 }
 
 impl<'a> SyncJob<'a> {
@@ -137,15 +72,17 @@ impl<'a> SyncJob<'a> {
     /// Exchanges news before a library is brought up to date: the log is to know first what this host has to tell. Returns
     /// whether the library waits for the log, which is away: its listing answers meanwhile, marked as stale.
     pub fn waits_for_log(&self, row: &LibraryRow, why: RefreshReason) -> Result<bool> {
+        let may_wait = matches!(why, RefreshReason::Due | RefreshReason::Missing);
         let Some((exchange, view)) = self.shared()? else {
-            return Ok(self
-                .sync
-                .exchange
-                .as_ref()
-                .is_some_and(|exchange| exchange.is_awaited(row, why)));
+            return Ok(may_wait
+                && self
+                    .sync
+                    .exchange
+                    .as_ref()
+                    .is_some_and(|exchange| exchange.is_awaited(row)));
         };
         exchange.exchange_once(&view, self.bounds.deadline)?;
-        Ok(exchange.is_awaited(row, why))
+        Ok(may_wait && exchange.is_awaited(row))
     }
 
     /// A probe by this host or another one. Returns the rows.
@@ -278,18 +215,91 @@ impl<'a> SyncJob<'a> {
     }
 }
 
-impl Exchange {
-    /// Returns whether the log is away, and a library waits for it.
-    fn is_awaited(&self, row: &LibraryRow, why: RefreshReason) -> bool {
-        row.generation.is_fetched()
-            && matches!(why, RefreshReason::Due | RefreshReason::Missing)
-            && self.away_ms().is_some_and(|away| away < self.patience_ms)
+impl Syncing {
+    /// Exchanges what this host learns with others from now on.
+    pub fn share(&mut self, exchange: Arc<Exchange>) {
+        let teller = Arc::downgrade(&exchange);
+        self.store.on_told(move || {
+            if let Some(exchange) = teller.upgrade() {
+                exchange.tell();
+            }
+        });
+        self.exchange = Some(exchange);
     }
 
-    /// Returns whether a library was invalidated after a listing of it was begun.
-    fn is_void(&self, view: &SharedView, library: &str, head: &ListingBody) -> bool {
-        let Position { number, .. } = head.included;
-        let told = self.find(view, EntryKind::InvalidLibrary, library);
-        told.map_or(true, |told| told.is_some_and(|told| told.number > number))
+    /// Starts the thread of the exchange.
+    pub fn begin_exchange(&self) {
+        if let Some(exchange) = &self.exchange {
+            exchange.begin();
+        }
+    }
+
+    /// Ends the exchange: delivers what waits, if the log is there.
+    pub fn end_exchange(&self) {
+        if let Some(exchange) = &self.exchange {
+            exchange.end();
+        }
+    }
+
+    /// Delivers what this host has written, and returns once the log has it.
+    pub fn deliver_now(&self, deadline: Deadline) -> Result<()> {
+        let Some(exchange) = &self.exchange else {
+            return refuse("nothing can be delivered to other hosts: the index has no option 'shared', or is offline");
+        };
+        let deliver = || match exchange.view()? {
+            Some(view) => exchange.deliver_once(&view, deadline),
+            None => Ok(false),
+        };
+        if on_worker(deliver, STEP, || {})? {
+            return Ok(());
+        }
+        Err(Error::new(
+            Status::Timeout,
+            format!(
+                "it is stored in this folder, and delivered when {} answers",
+                exchange.log.name()
+            ),
+        ))
+    }
+
+    /// Delivers and takes what there is, now: for tests. Returns `false` if the log is away.
+    pub fn exchange_now(&self) -> Result<bool> {
+        let Some(exchange) = &self.exchange else {
+            return Ok(false);
+        };
+        let exchange_now = || match exchange.view()? {
+            Some(view) => exchange.exchange_once(&view, deadline()),
+            None => Ok(false),
+        };
+        on_worker(exchange_now, STEP, || {})
+    }
+
+    /// Takes news as it comes from now on, or only now and then.
+    pub fn listen_to_others(&self, listens: bool) {
+        if let Some(exchange) = &self.exchange {
+            exchange.listen(listens);
+        }
+    }
+
+    /// The number of the last entry of the shared log that this folder has taken, and how many entries of its own it has not
+    /// delivered yet. `None` if it shares nothing, or has taken nothing yet.
+    pub fn shared_progress(&self) -> Option<(u64, u64)> {
+        let exchange = self.exchange.as_ref()?;
+        let identity = self.reading.identity()?;
+        let place = exchange.place(identity).ok()?;
+        let waiting = self.store.outbox_len(identity).ok()?;
+        (place.position.number > 0 || waiting > 0).then_some((place.position.number, waiting))
+    }
+
+    /// Its locks, held through a fork.
+    pub(super) fn hold_exchange(&self) -> Vec<Box<dyn Release>> {
+        self.exchange.iter().flat_map(Exchange::hold).collect()
+    }
+
+    /// Resets the exchange in the child of a fork.
+    pub(super) fn reset_exchange(&self) {
+        if let Some(exchange) = &self.exchange {
+            exchange.after_fork();
+        }
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::{Exchange, deadline};
+use super::core::{Exchange, deadline};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::lock::FileLock;
@@ -20,7 +20,7 @@ const GATHER: Duration = Duration::from_millis(5);
 
 impl Exchange {
     /// Starts the thread, unless it runs.
-    pub(super) fn begin(self: &Arc<Self>) {
+    pub fn begin(self: &Arc<Self>) {
         let mut thread = lock(&self.thread);
         if self.has_thread && thread.is_none() && !lock(&self.state).stops {
             let exchange = Arc::clone(self);
@@ -32,7 +32,7 @@ impl Exchange {
     }
 
     /// Ends the thread, which delivers what waits first.
-    pub(super) fn end(&self) {
+    pub fn end(&self) {
         lock(&self.state).stops = true;
         self.wake();
         // After the lock is released: a fork waits for it, and the thread may wait for the fork.
@@ -41,14 +41,14 @@ impl Exchange {
     }
 
     /// Takes news as it comes from now on, or only now and then.
-    pub(super) fn listen(self: &Arc<Self>, listens: bool) {
+    pub fn listen(self: &Arc<Self>, listens: bool) {
         lock(&self.state).listens = listens;
         self.begin();
         self.wake();
     }
 
     /// Delivers soon what was written.
-    pub(super) fn tell(self: &Arc<Self>) {
+    pub fn tell(self: &Arc<Self>) {
         let was_told = std::mem::replace(&mut lock(&self.state).is_told, true);
         if !was_told {
             self.begin(); // the child of a fork has none yet

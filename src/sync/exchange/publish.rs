@@ -1,21 +1,28 @@
 //! Publishes what this host was given by the server.
 
-use super::{Exchange, SharedView, deadline};
+use super::core::{Exchange, SharedView, deadline};
 use crate::engine::LibraryRow;
 use crate::error::Result;
 use crate::model::{Item, Library};
 use crate::platform::deadline::Deadline;
 use crate::shared::bodies::{CHUNK_ITEMS, ItemBody, ListingBody, ProbeBody, encode, entry, pack};
 use crate::shared::{EntryKind, Lease, NewEntry, Position};
-use crate::sync::delta::Merged;
 
 /// Items since a listing up to which no new one is published for their number alone, and the part of the listing.
 const FEW_ITEMS: u64 = 2_000;
 const PART: u64 = 4;
 
+/// The changes that a delta merged.
+#[derive(Default)]
+pub struct Merged {
+    pub added: Vec<Item>,
+    /// Rating keys of items that are gone.
+    pub gone: Vec<String>,
+}
+
 impl Exchange {
     /// Publishes a probe.
-    pub(super) fn publish_probe(&self, view: &SharedView, rows: &[LibraryRow], lease: Option<&Lease>) {
+    pub fn publish_probe(&self, view: &SharedView, rows: &[LibraryRow], lease: Option<&Lease>) {
         let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
         let told = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries }));
         let _ = self.ask(|log| log.append(view.number, view.host, &[told], lease, deadline()));
@@ -24,7 +31,7 @@ impl Exchange {
     /// Publishes a library that was brought up to date under a lease, from the row before to the row after. `merged`: what
     /// changed, if it is known. `included`: how far the log was read before. A failure is none of the call: the library
     /// is published after its next refresh.
-    pub(super) fn publish(
+    pub fn publish(
         &self,
         view: &SharedView,
         lease: &Lease,
@@ -133,7 +140,7 @@ fn change_of(row: &LibraryRow) -> crate::model::Change {
 }
 
 /// Entries about items, and about keys that a library has no more.
-pub(super) fn item_entries(library: &str, items: &[Item], gone: &[&str], verified: bool) -> Vec<NewEntry> {
+pub fn item_entries(library: &str, items: &[Item], gone: &[&str], verified: bool) -> Vec<NewEntry> {
     let told = |key: &str, item: Option<Item>| {
         let body = encode(&ItemBody { item, verified });
         entry(EntryKind::Item, library, key.as_bytes(), body)

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::deadline;
-use super::publish::item_entries;
+use super::exchange::{deadline, item_entries};
+use super::job::{SyncJob, Syncing};
 use crate::error::Result;
 use crate::model::Item;
 use crate::platform::mutex::lock;
 use crate::shared::EntryKind;
 use crate::shared::bodies::{SearchBody, decode, encode, entry, name};
-use crate::sync::job::{SyncJob, Syncing};
 
 /// How long a search of another host is not repeated.
 const REMEMBERED: Duration = Duration::from_secs(30);

@@ -1,6 +1,6 @@
 //! A listing that another host published, as a source: its chunks are the pages.
 
-use super::{Away, Exchange, SharedView, deadline};
+use super::core::{Away, Exchange, SharedView, deadline};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
 use crate::shared::bodies::{ListingBody, unpack};
@@ -8,9 +8,9 @@ use crate::source::{Abilities, Bounds, Delta, Kind, LocatedItem, PageEnd, PageRe
 
 /// The chunks of one listing.
 pub struct LogSource<'x> {
-    pub(super) exchange: &'x Exchange,
-    pub(super) view: SharedView,
-    pub(super) head: ListingBody,
+    pub exchange: &'x Exchange,
+    pub view: SharedView,
+    pub head: ListingBody,
 }
 
 impl Source for LogSource<'_> {

@@ -1,6 +1,6 @@
 //! Delivers what this host wrote to the log, each entry once.
 
-use super::{Exchange, SharedView, deadline};
+use super::core::{Exchange, SharedView, deadline};
 use crate::engine::OutboxRow;
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
@@ -12,7 +12,7 @@ const BATCH: usize = 500;
 
 impl Exchange {
     /// Delivers all that waits. Returns `false` if the log is away.
-    pub(super) fn deliver(&self, view: &SharedView) -> Result<bool> {
+    pub fn deliver(&self, view: &SharedView) -> Result<bool> {
         loop {
             let waiting = self.store.outbox(view.identity, BATCH)?;
             let Some(first) = waiting.first() else {

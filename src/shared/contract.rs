@@ -1,0 +1,257 @@
+//! The interface of a log that hosts share, and the types of its entries.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::error::Result;
+use crate::platform::deadline::Deadline;
+use crate::platform::fork::Release;
+
+/// The number of a view in the log: one server as one user sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ViewNumber(pub i64);
+
+/// A host: a folder, and an incarnation of it. A folder that was copied or restored is another host, since it may give
+/// a number to another write than before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HostId(pub i64);
+
+/// A position in the log of a view.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Position {
+    /// The number of the last entry read; 0 before the first.
+    pub number: u64,
+    /// The random mark of the write that gave this number. A log that was restored from a backup has another mark for
+    /// it, or none.
+    pub mark: i64,
+}
+
+/// What an entry is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum EntryKind {
+    /// The last probe. One entry of a view; its key and its library are empty.
+    Probe,
+    /// The head of a library's listing. Its key is empty.
+    Listing,
+    /// An item that was added, changed or removed since the listing. Its key is the rating key.
+    Item,
+    /// A confirmed match. Its key is a path in the server's spelling, its body a rating key; empty: it was removed.
+    Match,
+    /// An invalidated item. Its key is the rating key; its body is empty if matches of the item stay.
+    InvalidItem,
+    /// An invalidated path. Its key is the path in the server's spelling.
+    InvalidPath,
+    /// The library was invalidated: earlier matches and invalidations of it are void. Its key is empty.
+    InvalidLibrary,
+    /// The result of a search for a path or title. Its key is the hash of what was searched for.
+    Search,
+    /// A library of which an event told: it is to be probed. Its key is empty.
+    Hint,
+}
+
+impl EntryKind {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Probe,
+        Self::Listing,
+        Self::Item,
+        Self::Match,
+        Self::InvalidItem,
+        Self::InvalidPath,
+        Self::InvalidLibrary,
+        Self::Search,
+        Self::Hint,
+    ];
+
+    /// The number that stands for it in the log; none is changed or used again.
+    #[must_use]
+    pub fn number(self) -> i16 {
+        self as i16 + 1
+    }
+
+    /// The kind with this number. `None` for a kind of a later version, whose entries are passed over.
+    #[must_use]
+    pub fn from_number(number: i16) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+}
+
+/// The name of an entry: there is one entry of each name in a view.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EntryName {
+    /// What it is about.
+    pub kind: EntryKind,
+    /// The uuid of its library; empty for a probe.
+    pub library: String,
+    /// Distinguishes the entries of a kind in a library. At most 8 KiB.
+    pub key: Vec<u8>,
+}
+
+/// An entry to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewEntry {
+    /// Its name.
+    pub name: EntryName,
+    /// Its content, which the log does not read.
+    pub body: Vec<u8>,
+}
+
+/// An entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its name.
+    pub name: EntryName,
+    /// Its content.
+    pub body: Vec<u8>,
+    /// Its number in the view.
+    pub number: u64,
+    /// The host that wrote it.
+    pub host: HostId,
+    /// Time since it was written, by the clock of the log.
+    pub age: Duration,
+}
+
+/// What is new in a view.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// The entries, by ascending number.
+    pub entries: Vec<Entry>,
+    /// Where the next reading begins. Not before the last entry; behind it if the numbers between were replaced.
+    pub position: Position,
+    /// Whether there are more entries.
+    pub more: bool,
+    /// The log does not have the position asked for: it was restored from a backup, or cleared, or the position is too
+    /// old. The entries are those from the beginning.
+    pub from_start: bool,
+}
+
+/// The right to ask the server for something, for all hosts. It ends by itself after [`LEASE`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The view.
+    pub view: ViewNumber,
+    /// What may be asked for.
+    pub what: String,
+    /// Grows with each lease of this name. The log refuses writes under an older number than the last.
+    pub fence: i64,
+}
+
+/// The lifetime of a lease that is not renewed.
+pub const LEASE: Duration = Duration::from_secs(20);
+
+/// What the log holds of a view, for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogSummary {
+    /// The server's machine identifier.
+    pub server: String,
+    /// The last number.
+    pub last: u64,
+    /// Time since the last write; `None` before the first.
+    pub age: Option<Duration>,
+    /// Number of entries, by kind.
+    pub entries: Vec<(EntryKind, u64)>,
+    /// Number of hosts that delivered something.
+    pub hosts: u64,
+    /// Size of its entries and chunks in bytes.
+    pub bytes: u64,
+}
+
+/// A log that several hosts share. Calls are made from threads of the library only, from many at once; each returns by
+/// the deadline. Without one, a log that is away fails within some hundred milliseconds, and one that is silent within
+/// some seconds.
+///
+/// # Errors
+/// [`Status::Connect`](crate::error::Status::Connect) if the log cannot be reached,
+/// [`Status::Timeout`](crate::error::Status::Timeout) if it is silent,
+/// [`Status::Forbidden`](crate::error::Status::Forbidden) if it does not allow this role to read or write, and
+/// [`Status::ServerError`](crate::error::Status::ServerError) for what else it refuses. After an error a write may have
+/// been made: all writes may be repeated.
+pub trait SharedLog: Send + Sync {
+    /// The address for people, without a password.
+    fn name(&self) -> &str;
+
+    /// The key of the hashes of tokens: random, the same for all hosts.
+    fn secret(&self, deadline: Deadline) -> Result<[u8; 32]>;
+
+    /// The number of a view, which is created if it is new. `viewer` is a hash, or the name of a user.
+    fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber>;
+
+    /// Reads up to `limit` entries behind a position.
+    fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<News>;
+
+    /// Reads the entries of these names, in any order; missing ones are left out.
+    fn find(&self, view: ViewNumber, names: &[EntryName], deadline: Deadline) -> Result<Vec<Entry>>;
+
+    /// Writes entries, all or none, with ascending numbers; of two with the same name the later counts. Returns `false`
+    /// and writes nothing if `lease` is given and another host has a newer one.
+    ///
+    /// Invalidations void older matches, which no host records any more: [`EntryKind::InvalidLibrary`] removes the matches,
+    /// invalidations and searches of its library, [`EntryKind::InvalidPath`] the match of its path.
+    /// [`EntryKind::InvalidItem`] with a body empties the bodies of the matches of its key, which keep their numbers: a
+    /// host may have an earlier match of the same path.
+    fn append(
+        &self,
+        view: ViewNumber,
+        host: HostId,
+        entries: &[NewEntry],
+        lease: Option<&Lease>,
+        deadline: Deadline,
+    ) -> Result<bool>;
+
+    /// Writes entries that a host numbered, each exactly once: those up to the number that this host delivered last are
+    /// passed over. Returns the number that is delivered last now. `entries` ascend.
+    fn deliver(&self, view: ViewNumber, host: HostId, entries: &[(u64, NewEntry)], deadline: Deadline) -> Result<u64>;
+
+    /// Takes a lease, or returns `None` while another holder has it. Each call that takes it gives a new fence, also to
+    /// the host that has it.
+    fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>>;
+
+    /// Makes a lease last for [`LEASE`] from now. Returns `false` if another holder took it.
+    fn renew(&self, lease: &Lease, deadline: Deadline) -> Result<bool>;
+
+    /// Gives a lease back. Does nothing if another holder took it.
+    fn release(&self, lease: &Lease, deadline: Deadline) -> Result<()>;
+
+    /// Stores a chunk of the listing under this lease, whose fence is the number of the listing. Nobody reads it before
+    /// [`SharedLog::publish_listing`]. Returns `false` if the lease is lost.
+    fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], deadline: Deadline) -> Result<bool>;
+
+    /// Publishes the listing of the lease's fence: writes its head, removes the chunks of other listings of the
+    /// library, and its entries of items up to the number `included`, which the listing has. Returns `false` if the
+    /// lease is lost.
+    fn publish_listing(
+        &self,
+        lease: &Lease,
+        host: HostId,
+        head: &NewEntry,
+        included: u64,
+        deadline: Deadline,
+    ) -> Result<bool>;
+
+    /// Reads a chunk of a listing; `None` if there is none, as when a newer listing was published.
+    fn chunk(
+        &self,
+        view: ViewNumber,
+        library: &str,
+        listing: i64,
+        number: u32,
+        deadline: Deadline,
+    ) -> Result<Option<Vec<u8>>>;
+
+    /// Waits until a view has entries behind `number`, for `time` at most, or until [`SharedLog::interrupt`]. Returns
+    /// whether it may have some. Sends one query at most, however long it waits.
+    fn wait(&self, view: ViewNumber, number: u64, time: Duration) -> Result<bool>;
+
+    /// Ends [`SharedLog::wait`], on whatever thread, or the next one if there is none now.
+    fn interrupt(&self);
+
+    /// What the log holds of each view.
+    fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>>;
+
+    /// Removes everything from the log, and keeps its tables. Hosts keep their folders.
+    fn clear(&self, deadline: Deadline) -> Result<()>;
+
+    /// Called before a fork: closes all connections, so that the child does not share them, and returns the locks that
+    /// keep them closed.
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>>;
+}

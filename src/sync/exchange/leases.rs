@@ -1,0 +1,87 @@
+//! Leases of the log, and what it has of a probe or a listing.
+
+use std::time::{Duration, Instant};
+
+use super::core::{Away, Exchange, SharedView, deadline};
+use crate::engine::LibraryRow;
+use crate::platform::mutex::lock;
+use crate::shared::bodies::{ListingBody, decode, name};
+use crate::shared::{Entry, EntryKind, Lease, Position};
+
+/// A lease while its work is done.
+pub struct HeldLease<'x> {
+    exchange: &'x Exchange,
+    pub lease: Lease,
+}
+
+impl Drop for HeldLease<'_> {
+    fn drop(&mut self) {
+        lock(&self.exchange.state).leases.retain(|held| *held != self.lease);
+        let _ = self.exchange.ask(|log| log.release(&self.lease, deadline()));
+    }
+}
+
+/// Which probe of another host is as good as an own one.
+#[derive(Clone, Copy)]
+pub struct AcceptedProbe<'p> {
+    /// How old it may be. One that was made since the call began is always accepted.
+    pub oldest: Duration,
+    /// It must be newer than what events and hosts last told of this library.
+    pub library: Option<&'p str>,
+}
+
+impl Exchange {
+    /// The probe in the log, if it is accepted.
+    pub fn find_probe(&self, view: &SharedView, accepts: &AcceptedProbe<'_>, begun: Instant) -> Option<Entry> {
+        let library = accepts.library.unwrap_or_default();
+        let names = [
+            name(EntryKind::Probe, "", b""),
+            name(EntryKind::Hint, library, b""),
+            name(EntryKind::InvalidLibrary, library, b""),
+        ];
+        let found = self
+            .ask(|log| log.find(view.number, &names, deadline()))
+            .unwrap_or_default();
+        let told = found.iter().filter(|entry| entry.name.kind != EntryKind::Probe);
+        let told = told.map(|entry| entry.number).max().unwrap_or(0);
+        let oldest = accepts.oldest.max(begun.elapsed());
+        let probe = found.into_iter().find(|entry| entry.name.kind == EntryKind::Probe);
+        probe.filter(|entry| entry.number > told && entry.age <= oldest)
+    }
+
+    /// The entry of a library that has no key.
+    fn find(&self, view: &SharedView, kind: EntryKind, library: &str) -> std::result::Result<Option<Entry>, Away> {
+        let names = [name(kind, library, b"")];
+        let mut found = self.ask(|log| log.find(view.number, &names, deadline()))?;
+        Ok(found.pop())
+    }
+
+    /// The head of a library's listing in the log.
+    pub fn head(&self, view: &SharedView, library: &str) -> std::result::Result<Option<(Entry, ListingBody)>, Away> {
+        let found = self.find(view, EntryKind::Listing, library)?;
+        Ok(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
+    }
+
+    /// Takes a lease; `None` while another host has it.
+    pub fn take_lease(&self, view: &SharedView, what: &str) -> std::result::Result<Option<HeldLease<'_>>, Away> {
+        let lease = self.ask(|log| log.lease(view.number, what, deadline()))?;
+        Ok(lease.map(|lease| {
+            lock(&self.state).leases.push(lease.clone());
+            HeldLease { exchange: self, lease }
+        }))
+    }
+}
+
+impl Exchange {
+    /// Returns whether the log is away, and a library waits for it.
+    pub fn is_awaited(&self, row: &LibraryRow) -> bool {
+        row.generation.is_fetched() && self.away_ms().is_some_and(|away| away < self.patience_ms)
+    }
+
+    /// Returns whether a library was invalidated after a listing of it was begun.
+    pub fn is_void(&self, view: &SharedView, library: &str, head: &ListingBody) -> bool {
+        let Position { number, .. } = head.included;
+        let told = self.find(view, EntryKind::InvalidLibrary, library);
+        told.map_or(true, |told| told.is_some_and(|told| told.number > number))
+    }
+}
