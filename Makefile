@@ -14,7 +14,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # One command builds the stand-in and the demo's library, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi api header demo standin pictures docs bench test test-rust test-python test-install test-languages check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
+.PHONY: help build install uninstall abi api header demo standin pictures docs bench test test-rust test-python test-install test-hosts test-languages check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -67,6 +67,9 @@ test-python: ## ruff, mypy, and the tests of the Python package only
 
 test-install: ## only the tests of what `make install` makes, with link-time optimisation
 	$(PYTHON) scripts/run_tests.py install
+
+test-hosts: ## only the tests of several hosts, which start PostgreSQL and pgbouncer
+	$(PYTHON) scripts/run_tests.py hosts
 
 test-languages: ## only the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java, if the toolchain is installed
 	$(PYTHON) scripts/run_tests.py languages

@@ -179,6 +179,11 @@ def rust() -> list[Row]:
     return cargo_test("Rust", "--workspace")
 
 
+def hosts() -> list[Row]:
+    """Only the tests of several hosts."""
+    return cargo_test("Rust", "--workspace", "--test=hosts")
+
+
 def build() -> int:
     """Builds what the suites run, so that none waits for another's build. Returns the exit code."""
     # Through the workspace, so that nothing is built twice with other features.
@@ -371,8 +376,9 @@ def language(one: others.Language, variables: dict[str, str]) -> Row:
 
 
 SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python, "install": install}
-# Not part of `make test`, as their toolchains are many: with `+languages` beside it, or by their name.
-MORE = {"languages": languages}
+# Not part of `make test`, as their toolchains are many: with `+languages` beside it, or by their name. The tests of
+# `hosts` are part of `rust` too.
+MORE = {"languages": languages, "hosts": hosts}
 
 
 def table(rows: list[Row]) -> None:
