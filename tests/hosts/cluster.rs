@@ -72,7 +72,9 @@ impl Cluster {
         }
         let data = folder.path().join("data");
         let script = "cat; \"$1/pg_ctl\" stop -D \"$2/data\" -m immediate; rm -rf \"$2\"";
+        // In a group of its own: an interrupt of the tests is for all of theirs.
         let watcher = as_nobody("sh")
+            .process_group(0)
             .args(["-c", script, "sh"])
             .args([&bin, folder.path()])
             .stdin(Stdio::piped())
