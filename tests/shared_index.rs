@@ -335,6 +335,41 @@ fn a_log_that_was_restored_is_told_again() {
 }
 
 #[test]
+fn a_host_that_joins_brings_its_matches() {
+    let mut hosts = Hosts::of(60);
+    let mapping = |options: &mut Options| options.mappings = vec![Mapping::host_to_server("/mnt", "/media")];
+    let (two, movies_of_two) = hosts.host_with(mapping);
+    refresh(&two);
+    let (_, key) = path_of(&hosts.server, 1, 5);
+    let (_, other) = path_of(&hosts.server, 1, 6);
+    movies_of_two
+        .record_matches(&[(b"/mnt/both.mkv", &other)])
+        .expect("recorded");
+    exchange(&[&two]);
+    // It was alone until now.
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut alone = options(&hosts.server, folder.path());
+    mapping(&mut alone);
+    let one = support::open(alone.clone(), &hosts.clock);
+    let movies_of_one = one.library("Movies").expect("a handle");
+    refresh(&one);
+    movies_of_one
+        .record_matches(&[(b"/mnt/odd.mkv", &key), (b"/mnt/both.mkv", &key)])
+        .expect("recorded");
+    one.close().expect("closed");
+    let (one, movies_of_one) = hosts.open(alone);
+    exchange(&[&one, &two]);
+    assert_eq!(
+        known(&two, &movies_of_two, "/mnt/odd.mkv"),
+        Some((key, MatchKind::Confirmed))
+    );
+    // What the log has already stays.
+    let kept = Some((other, MatchKind::Confirmed));
+    assert_eq!(known(&two, &movies_of_two, "/mnt/both.mkv"), kept);
+    assert_eq!(known(&one, &movies_of_one, "/mnt/both.mkv"), kept);
+}
+
+#[test]
 fn users_see_their_own() {
     let mut hosts = Hosts::of(60);
     let (one, movies_of_one) = hosts.listed();

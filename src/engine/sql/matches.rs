@@ -111,6 +111,14 @@ impl Store {
     }
 }
 
+impl Store {
+    /// All confirmed matches of a library: paths and rating keys, in any order. Reads the whole log.
+    pub fn confirmed_matches(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
+        let all = self.read(|connection| all_of(connection, library))?;
+        Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
+    }
+}
+
 #[cfg(test)]
 impl Store {
     /// All confirmed matches of a library.

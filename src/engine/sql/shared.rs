@@ -94,6 +94,11 @@ impl Store {
         })
     }
 
+    /// Puts entries into the outbox, about what was written before.
+    pub fn tell(&self, identity: IdentityId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| tell(tx, identity, entries))
+    }
+
     /// The entries that the log may not have, the oldest first.
     pub fn outbox(&self, identity: IdentityId, limit: usize) -> Result<Vec<OutboxRow>> {
         self.read(|c| {

@@ -10,7 +10,7 @@ use crate::model::{Hint, IdentityId, Library, LibraryId};
 use crate::platform::deadline::Deadline;
 use crate::platform::lock::FileLock;
 use crate::shared::bodies::{ItemBody, ListingBody, ProbeBody, decode};
-use crate::shared::{Entry, EntryKind, Position};
+use crate::shared::{Entry, EntryKind, EntryName, Position};
 
 /// Most entries of one request.
 const BATCH: usize = 1_000;
@@ -48,6 +48,7 @@ impl Exchange {
 
     /// Delivers what waits, then takes all that is new. Returns `false` if the log is away.
     fn exchange(&self, view: &SharedView) -> Result<bool> {
+        let joins = self.place(view.identity)?.position == Position::default();
         // What this host wrote comes first: the order of the log decides.
         if !self.deliver(view)? {
             return Ok(false);
@@ -76,9 +77,29 @@ impl Exchange {
                 self.reading.catch_up(Deadline::NONE)?;
             }
             if !news.more {
-                return Ok(true);
+                return if joins { self.join(view) } else { Ok(true) };
             }
         }
+    }
+
+    /// Tells a log that this folder never read before of the matches that it lacks.
+    fn join(&self, view: &SharedView) -> Result<bool> {
+        self.reading.catch_up(Deadline::NONE)?;
+        for row in self.store.libraries(view.identity)? {
+            let known = self.store.confirmed_matches(row.id)?;
+            for some in known.chunks(BATCH) {
+                let pairs: Vec<(&[u8], &str)> =
+                    some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
+                let mut told = self.reading.tell_matches(&row, &pairs)?;
+                let names: Vec<EntryName> = told.iter().map(|entry| entry.name.clone()).collect();
+                let Ok(found) = self.ask(|log| log.find(view.number, &names, deadline())) else {
+                    return Ok(false);
+                };
+                told.retain(|entry| !found.iter().any(|found| found.name == entry.name));
+                self.store.tell(view.identity, &told, Deadline::NONE)?;
+            }
+        }
+        self.deliver(view)
     }
 
     /// Applies entries in their order.
