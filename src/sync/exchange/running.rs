@@ -78,7 +78,9 @@ impl Exchange {
             }
             let now_used = self.counters.totals();
             let is_used = std::mem::replace(&mut used, now_used) != now_used;
-            let is_due = looked.is_none_or(|at| at.elapsed() >= LOOK) && (is_used || looked.is_none());
+            // What waits for a log that is away is delivered when it is back, whether the index is used or not.
+            let is_owed = lock(&self.state).away.is_some();
+            let is_due = looked.is_none_or(|at| at.elapsed() >= LOOK && (is_used || is_owed));
             let has_news = self.wait_for_news(&mut listening);
             if is_told || is_due || has_news {
                 match self.turn(looked.is_none()) {
