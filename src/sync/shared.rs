@@ -142,11 +142,20 @@ impl<'a> SyncJob<'a> {
                 return Ok(None);
             };
             let is_own = self.sync.store.shared_listing(row.id)? == Some(head.listing);
-            let is_void = exchange.is_void(&view, &uuid, &head);
-            if is_own && now.generation.is_fetched() && !now.due || is_void {
+            // This host may have listed it since, while the log was away.
+            let is_older = exchange.at_ms(&entry) <= now.checked_ms;
+            if (is_own || is_older) && now.generation.is_fetched() && !now.due || exchange.is_void(&view, &uuid, &head)
+            {
                 return Ok(None);
             }
-            self.take_listing(exchange, &view, &now, &entry, &head)?;
+            match self.take_listing(exchange, &view, &now, &entry, &head) {
+                // A chunk is gone or damaged, or the log is away: the next turn says what to do.
+                Err(error) if matches!(error.status, Status::BadAnswer | Status::Timeout) => {
+                    log::info!("'{}': {error}", row.library.title);
+                    return Ok(None);
+                }
+                taken => taken?,
+            }
             let now = self.sync.store.library_row(row.id)?;
             Ok(is_current(&now).then_some(()))
         };
