@@ -87,6 +87,49 @@ fn one_host_lists_and_all_answer() {
 }
 
 #[test]
+fn hosts_that_follow_tell_each_other_at_once() {
+    let Some(cluster) = shared("hosts_that_follow_tell_each_other_at_once") else {
+        return;
+    };
+    let (server, database) = (movies(60), cluster.database());
+    let (one, two) = (Host::listed(&server, &database), Host::listed(&server, &database));
+    for host in [&one, &two] {
+        host.index.watch_start().expect("watching");
+    }
+    let (_, key) = path_of(&server, 1, 7);
+    let mut taken = Duration::ZERO;
+    for number in 0..6 {
+        let path = format!("/mnt/odd/{number}.mkv");
+        one.movies.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
+        taken += two.waits_for(&path, Duration::from_secs(20));
+    }
+    // Each would take 5 seconds if the host that records waited for news first.
+    assert!(taken < Duration::from_secs(10), "{taken:?} for six");
+}
+
+#[test]
+fn what_waits_for_the_engine_is_delivered_without_a_call() {
+    let Some(cluster) = Cluster::start("what_waits_for_the_engine_is_delivered_without_a_call", &[]) else {
+        return;
+    };
+    let (server, database) = (movies(60), cluster.database());
+    let (one, two) = (Host::listed(&server, &database), Host::listed(&server, &database));
+    let (_, key) = path_of(&server, 1, 7);
+    one.index.exchange();
+    cluster.stop("immediate");
+    one.movies.record_matches(&[(b"/mnt/odd.mkv", &key)]).expect("recorded");
+    // The attempt to deliver it fails; from now on nobody calls this host.
+    assert!(!one.index.exchange());
+    cluster.restart();
+    let begun = Instant::now();
+    while two.known("/mnt/odd.mkv").is_none() {
+        assert!(begun.elapsed() < Duration::from_secs(40), "not delivered");
+        two.index.exchange();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
 fn an_engine_that_stops_and_starts_loses_nothing() {
     let Some(cluster) = Cluster::start("an_engine_that_stops_and_starts_loses_nothing", &[]) else {
         return;

@@ -67,6 +67,7 @@ impl Exchange {
         let (mut looked, mut renewed) = (None::<Instant>, Instant::now());
         let mut used = self.counters.totals();
         let mut listening = None;
+        let mut waits = false;
         loop {
             let (stops, is_told) = {
                 let mut state = lock(&self.state);
@@ -78,14 +79,15 @@ impl Exchange {
             }
             let now_used = self.counters.totals();
             let is_used = std::mem::replace(&mut used, now_used) != now_used;
-            // What waits for a log that is away is delivered when it is back, whether the index is used or not.
-            let is_owed = lock(&self.state).away.is_some();
-            let is_due = looked.is_none_or(|at| at.elapsed() >= LOOK && (is_used || is_owed));
-            let has_news = self.wait_for_news(&mut listening);
+            let is_due = looked.is_none_or(|at| at.elapsed() >= LOOK) && (is_used || waits || looked.is_none());
+            // What this host has to tell comes before any wait.
+            let has_news = self.can_listen(&mut listening) && !is_told && self.wait_for_news(&mut listening);
             if is_told || is_due || has_news {
-                match self.turn(looked.is_none()) {
-                    Ok(()) => {}
-                    Err(error) => log::debug!("the exchange with other hosts goes on later: {error}"),
+                let done = self.turn(looked.is_none());
+                // Nobody need call this host for what it has to tell to be delivered later.
+                waits = done != Ok(true);
+                if let Err(error) = done {
+                    log::debug!("the exchange with other hosts goes on later: {error}");
                 }
                 looked = Some(Instant::now());
             }
@@ -95,21 +97,24 @@ impl Exchange {
             }
             if listening.is_none() {
                 self.pause();
+            } else if lock(&self.state).is_told {
+                std::thread::sleep(GATHER);
             }
         }
     }
 
-    /// One exchange. `first`: the first of this thread, which another process may have made a moment ago.
-    fn turn(&self, first: bool) -> Result<()> {
+    /// One exchange. Returns `false` if the log is away. `first`: the first of this thread, which another process may have
+    /// made a moment ago.
+    fn turn(&self, first: bool) -> Result<bool> {
         let Some(view) = self.view()? else {
-            return Ok(());
+            return Ok(false);
         };
         let looked_ms = self.place(view.identity)?.looked_ms;
         let since = self.clock.now_ms().saturating_sub(looked_ms);
         if first && (0..i64::try_from(LOOK.as_millis()).unwrap_or(0)).contains(&since) {
-            return self.deliver(&view).map(drop);
+            return self.deliver(&view);
         }
-        self.exchange_once(&view, Deadline::after(LOOK)).map(drop)
+        self.exchange_once(&view, Deadline::after(LOOK))
     }
 
     /// Waits until something is to be done, for [`LOOK`] at most.
@@ -122,24 +127,23 @@ impl Exchange {
         std::thread::sleep(GATHER);
     }
 
-    /// Waits for news if this process listens for its folder. Returns whether there may be some.
-    fn wait_for_news(&self, listening: &mut Option<FileLock>) -> bool {
+    /// Returns whether this process listens for its folder, which one process does.
+    fn can_listen(&self, listening: &mut Option<FileLock>) -> bool {
         if !lock(&self.state).listens {
             *listening = None;
-            return false;
-        }
-        if listening.is_none() {
-            // One process listens for its folder.
+        } else if listening.is_none() {
             let path = self.store.folder().fetch_lock("shared");
             *listening = FileLock::acquire(&path, Deadline::after(Duration::ZERO), &|| true).unwrap_or_default();
         }
+        listening.is_some()
+    }
+
+    /// Waits for news. Returns whether there may be some.
+    fn wait_for_news(&self, listening: &mut Option<FileLock>) -> bool {
         let Ok(Some(view)) = self.view() else {
             *listening = None;
             return false;
         };
-        if listening.is_none() {
-            return false;
-        }
         let number = self.place(view.identity).map_or(0, |place| place.position.number);
         let news = self.ask(|log| log.wait(view.number, number, LOOK));
         if news.is_err() {
