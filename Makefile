@@ -14,7 +14,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # One command builds the stand-in and the demo's library, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi api header demo standin pictures docs bench test test-rust test-python test-install test-hosts test-languages check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
+.PHONY: help build install uninstall abi api header demo demo-hosts standin pictures docs bench test test-rust test-python test-install test-hosts test-languages check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -41,6 +41,10 @@ header: ## renew the headers and plexindex.json in include from src/capi, and th
 demo: ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
 	$(RELEASE)
 	$(PYTHON) scripts/run_demo.py
+
+demo-hosts: ## three hosts that share one PostgreSQL, started for the demo; it must be installed
+	$(RELEASE)
+	$(PYTHON) scripts/run_demo.py hosts
 
 standin: ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes; PORT=32400
 	$(CARGO) build --release --quiet --package plexindex-standin

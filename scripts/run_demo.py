@@ -1,6 +1,7 @@
 """Runs demo/demo.py with the plexindex wheel installed in an environment of its own: `make demo`.
 
 SERVER, TOKEN, LIBRARY and FILE of the environment choose a real server; without SERVER it is the stand-in.
+With the argument `hosts` it runs demo/hosts.py, on the stand-in: `make demo-hosts`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ def main() -> int:
     environment = Environment(build_folder() / "demo")
     environment.make(None)
     environment.install(release / f"libplexindex.{'dylib' if sys.platform == 'darwin' else 'so'}")
-    command = [str(environment.python), str(ROOT / "demo" / "demo.py"), *server(release)]
+    if sys.argv[1:] == ["hosts"]:
+        arguments = [str(ROOT / "demo" / "hosts.py"), "--standin", str(release / "standin")]
+    else:
+        arguments = [str(ROOT / "demo" / "demo.py"), *server(release)]
+    command = [str(environment.python), *arguments]
     variables = dict(os.environ)
     if token := variables.pop("TOKEN", ""):
         # All users can see the arguments of a process.
