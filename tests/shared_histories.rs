@@ -4,15 +4,19 @@
 //!
 //! `PLEXINDEX_SEED` and `PLEXINDEX_SEEDS` choose the histories of `histories_for_long`.
 
+#[path = "shared_faults/gate.rs"]
+mod gate;
 mod support;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use gate::Gate;
+use plexindex::inside::Deadline;
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
-use plexindex::shared::SharedLog;
 use plexindex::shared::memory::{MemoryLog, Trouble};
+use plexindex::shared::{EntryKind, Position, SharedLog};
 use plexindex_standin::Standin;
 use support::index::{Index, Library, ManualClock, QueryOptions};
 use support::{HOUR_MS, add, clock, movies, offline, options, remove, requests};
@@ -35,21 +39,12 @@ impl Random {
     }
 }
 
-/// What a host wrote, in the order in which the log will have it.
-#[derive(Clone, Debug)]
-enum Told {
-    Match(usize, String),
-    Path(usize),
-    Item(String),
-    Library,
-}
-
 struct Host {
     options: Options,
     root: String,
     index: Index,
     movies: Library,
-    waiting: Vec<Told>,
+    gate: Arc<Gate>,
     _folder: TempDir,
 }
 
@@ -66,24 +61,23 @@ struct World {
     clock: Arc<ManualClock>,
     log: Arc<MemoryLog>,
     hosts: Vec<Host>,
-    /// What the log has been told.
-    told: Vec<Told>,
     is_away: bool,
     /// Number of films that were added.
     added: usize,
 }
 
-fn opened(options: &Options, clock: &Arc<ManualClock>, log: &Arc<MemoryLog>) -> (Index, Library) {
-    let log = Arc::clone(log) as Arc<dyn SharedLog>;
+fn opened(options: &Options, clock: &Arc<ManualClock>, log: &Arc<MemoryLog>) -> (Index, Library, Arc<Gate>) {
+    let gate = Gate::new(Arc::clone(log) as Arc<dyn SharedLog>);
+    let log = Arc::clone(&gate) as Arc<dyn SharedLog>;
     let index = Index::open_with_log(options, Arc::clone(clock) as _, (log, false)).expect("opened");
     let movies = index.library("Movies").expect("a handle");
-    (index, movies)
+    (index, movies, gate)
 }
 
 impl World {
     fn new(seed: u64) -> Self {
         let (clock, server) = (clock(), movies(40));
-        let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as _));
+        let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as _).with_history(60));
         let hosts = (0..HOSTS)
             .map(|number| {
                 let folder = tempfile::tempdir().expect("a folder");
@@ -93,13 +87,13 @@ impl World {
                     mappings: vec![Mapping::host_to_server(&root, "/data")],
                     ..options(&server, folder.path())
                 };
-                let (index, movies) = opened(&options, &clock, &log);
+                let (index, movies, gate) = opened(&options, &clock, &log);
                 Host {
                     options,
                     root,
                     index,
                     movies,
-                    waiting: Vec::new(),
+                    gate,
                     _folder: folder,
                 }
             })
@@ -111,7 +105,6 @@ impl World {
             clock,
             log,
             hosts,
-            told: Vec::new(),
             is_away: false,
             added: 0,
         }
@@ -125,23 +118,19 @@ impl World {
 
     /// The host delivers what waits, and takes the rest.
     fn exchange(&mut self, at: usize) {
-        let host = &mut self.hosts[at];
-        if host.index.exchange() {
-            self.told.append(&mut host.waiting);
-        }
+        self.hosts[at].index.exchange();
     }
 
     fn step(&mut self) {
         let at = self.random.next(HOSTS);
         let name = self.random.next(NAMES);
-        match self.random.next(16) {
+        match self.random.next(20) {
             0..=3 => {
                 if let Some(key) = self.key() {
                     let host = &mut self.hosts[at];
                     let path = host.path(name);
-                    if host.movies.record_matches(&[(path.as_bytes(), &key)]).is_ok() {
-                        host.waiting.push(Told::Match(name, key));
-                    }
+                    // Errors: nothing is known yet and the log is away.
+                    let _ = host.movies.record_matches(&[(path.as_bytes(), &key)]);
                 }
             }
             4 => {
@@ -150,7 +139,6 @@ impl World {
                     host.movies
                         .invalidate_path(host.path(name).as_bytes())
                         .expect("invalidated");
-                    host.waiting.push(Told::Path(name));
                 }
             }
             5 => {
@@ -158,7 +146,6 @@ impl World {
                     let host = &mut self.hosts[at];
                     if host.index.match_path(&offline(&host.movies), b"/x").is_ok() {
                         host.movies.invalidate_item(&key).expect("invalidated");
-                        host.waiting.push(Told::Item(key));
                     }
                 }
             }
@@ -166,7 +153,6 @@ impl World {
                 let host = &mut self.hosts[at];
                 if host.index.match_path(&offline(&host.movies), b"/x").is_ok() {
                     host.movies.invalidate().expect("invalidated");
-                    host.waiting.push(Told::Library);
                 }
             }
             7 => {
@@ -198,13 +184,59 @@ impl World {
                 host.index.exchange();
                 self.exchange(at);
                 let host = &mut self.hosts[at];
-                let (index, movies) = opened(&host.options, &self.clock, &self.log);
+                let (index, movies, gate) = opened(&host.options, &self.clock, &self.log);
                 std::mem::replace(&mut host.index, index).close().expect("closed");
-                host.movies = movies;
+                (host.movies, host.gate) = (movies, gate);
             }
             13 => self.look(at),
+            14 => {
+                // A backup is restored, or a replica takes over that lacks the last writes.
+                let writes = self.random.next(12);
+                self.log.lose_writes(writes);
+            }
+            15 => self.kill(at),
+            16 if self.random.next(2) == 0 => self.copy(at),
             _ => self.exchange(at),
         }
+    }
+
+    /// A process ends at some call of an exchange: before it, or after the log made it.
+    fn kill(&mut self, at: usize) {
+        let calls = self.random.next(12);
+        let refresh = self.random.next(2) == 0;
+        let host = &mut self.hosts[at];
+        host.gate.end_after(calls);
+        host.index.exchange();
+        if refresh {
+            let _ = host.index.refresh(&QueryOptions::default(), false);
+        }
+        let (index, movies, gate) = opened(&host.options, &self.clock, &self.log);
+        std::mem::replace(&mut host.index, index).close().expect("closed");
+        (host.movies, host.gate) = (movies, gate);
+    }
+
+    /// The folder of a host is moved.
+    fn copy(&mut self, at: usize) {
+        let host = &mut self.hosts[at];
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = host.options.clone();
+        let Host { index, _folder, .. } = self.hosts.remove(at);
+        index.close().expect("closed");
+        for file in std::fs::read_dir(&options.cache_dir).expect("read").flatten() {
+            std::fs::copy(file.path(), folder.path().join(file.file_name())).expect("copied");
+        }
+        options.cache_dir = folder.path().to_owned();
+        let (index, movies, gate) = opened(&options, &self.clock, &self.log);
+        let root = format!("/mnt/{at}");
+        let host = Host {
+            options,
+            root,
+            index,
+            movies,
+            gate,
+            _folder: folder,
+        };
+        self.hosts.insert(at, host);
     }
 
     /// A host is asked for some listed path: what it answers is what the server has.
@@ -222,18 +254,19 @@ impl World {
         self.exchange(at);
     }
 
-    /// The matches that the log's order leaves.
+    /// The matches that the log has: its order decides.
     fn expected(&self) -> BTreeMap<usize, String> {
-        let mut left: BTreeMap<usize, String> = BTreeMap::new();
-        for told in &self.told {
-            match told {
-                Told::Match(name, key) => drop(left.insert(*name, key.clone())),
-                Told::Path(name) => drop(left.remove(name)),
-                Told::Item(key) => left.retain(|_, known| known != key),
-                Told::Library => left.clear(),
-            }
-        }
-        left
+        let views = self.log.views();
+        let news = self.log.read(views[0], Position::default(), usize::MAX, Deadline::NONE);
+        let entries = news.expect("read").entries;
+        let matches = entries.into_iter().filter(|entry| entry.name.kind == EntryKind::Match);
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("a text");
+        let named = matches.filter(|entry| !entry.body.is_empty()).filter_map(|entry| {
+            let path = text(entry.name.key);
+            let name = path.strip_prefix("/data/odd/")?.strip_suffix(".mkv")?;
+            Some((name.parse().expect("a number"), text(entry.body)))
+        });
+        named.collect()
     }
 
     /// All is delivered and taken, and each host is asked for everything.
@@ -252,7 +285,6 @@ impl World {
         self.server.reset();
         for (number, host) in self.hosts.iter().enumerate() {
             let seed = self.seed;
-            assert!(host.waiting.is_empty(), "seed {seed}");
             for name in 0..NAMES {
                 let path = host.path(name);
                 let answer = host
@@ -268,8 +300,7 @@ impl World {
                 assert_eq!(
                     recorded,
                     expected.get(&name).cloned(),
-                    "seed {seed}, host {number}, {path}: {:?}",
-                    self.told
+                    "seed {seed}, host {number}, {path}"
                 );
             }
             for (key, path) in paths.iter().filter_map(|(key, path)| Some((key, path.as_ref()?))) {
@@ -282,8 +313,7 @@ impl World {
                 assert_eq!(
                     found,
                     Some(key.to_string()),
-                    "seed {seed}, host {number}, {path}: {reason:?} {stale} {:?}",
-                    self.told
+                    "seed {seed}, host {number}, {path}: {reason:?} {stale}"
                 );
             }
         }

@@ -23,6 +23,8 @@ const LARGEST_CHUNK: u64 = 64 << 20;
 pub struct ProbeBody {
     /// The libraries that the user may see, in the server's order.
     pub libraries: Vec<Library>,
+    /// How old it was when it was written, ms.
+    pub age_ms: u64,
 }
 
 /// The head of a listing, and what the items since then lead to.
@@ -45,6 +47,8 @@ pub struct ListingBody {
     pub since: u64,
     /// The server may have changed while it was listed, or its counts disagreed.
     pub provisional: bool,
+    /// How long ago the server was last seen to be in this state when it was written, ms.
+    pub age_ms: u64,
 }
 
 /// An item.

@@ -183,7 +183,7 @@ pub trait SharedLog: Send + Sync {
     fn find(&self, view: ViewNumber, names: &[EntryName], deadline: Deadline) -> Result<Vec<Entry>>;
 
     /// Writes entries, all or none, with ascending numbers; of two with the same name the later counts. Returns `false`
-    /// and writes nothing if `lease` is given and another host has a newer one.
+    /// and writes nothing if `lease` is given and has ended, or another host has a newer one.
     ///
     /// Invalidations void older matches, which no host records any more: [`EntryKind::InvalidLibrary`] removes the matches,
     /// invalidations and searches of its library, [`EntryKind::InvalidPath`] the match of its path.
@@ -199,8 +199,16 @@ pub trait SharedLog: Send + Sync {
     ) -> Result<bool>;
 
     /// Writes entries that a host numbered, each exactly once: those up to the number that this host delivered last are
-    /// passed over. Returns the number that is delivered last now. `entries` ascend.
-    fn deliver(&self, view: ViewNumber, host: HostId, entries: &[(u64, NewEntry)], deadline: Deadline) -> Result<u64>;
+    /// passed over. Returns the number that is delivered last now. `entries` ascend. `after`: the host delivered up to this
+    /// number before. A log that lacks some of that, as one that was restored, writes nothing and returns a smaller number.
+    fn deliver(
+        &self,
+        view: ViewNumber,
+        host: HostId,
+        after: u64,
+        entries: &[(u64, NewEntry)],
+        deadline: Deadline,
+    ) -> Result<u64>;
 
     /// Takes a lease, or returns `None` while another holder has it. Each call that takes it gives a new fence, also to
     /// the host that has it.

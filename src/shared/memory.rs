@@ -106,6 +106,12 @@ impl MemoryLog {
         self.changed.notify_all();
     }
 
+    /// The views that it has.
+    #[must_use]
+    pub fn views(&self) -> Vec<ViewNumber> {
+        lock(&self.shared).views.keys().copied().collect()
+    }
+
     /// Loses the last writes of all views, or those that the history has: the log was restored from a backup.
     pub fn lose_writes(&self, writes: usize) {
         let mut shared = lock(&self.shared);
@@ -153,11 +159,11 @@ impl Trouble {
 }
 
 impl MemoryView {
-    /// Returns whether no other holder has a newer lease.
-    fn holds(&self, lease: &Lease) -> bool {
+    /// Returns whether a lease lasts, and no other holder has a newer one.
+    fn holds(&self, lease: &Lease, now_ms: i64) -> bool {
         self.leases
             .get(&lease.what)
-            .is_some_and(|(fence, _)| *fence == lease.fence)
+            .is_some_and(|(fence, until)| *fence == lease.fence && *until > now_ms)
     }
 
     /// Voids what an invalidation makes void.
@@ -289,7 +295,7 @@ impl SharedLog for MemoryLog {
         _: Deadline,
     ) -> Result<bool> {
         self.change(view, |view, counter, now_ms| {
-            let may = lease.is_none_or(|lease| view.holds(lease));
+            let may = lease.is_none_or(|lease| view.holds(lease, now_ms));
             if may {
                 view.write(host, entries.iter(), counter, now_ms);
             }
@@ -297,9 +303,19 @@ impl SharedLog for MemoryLog {
         })
     }
 
-    fn deliver(&self, view: ViewNumber, host: HostId, entries: &[(u64, NewEntry)], _: Deadline) -> Result<u64> {
+    fn deliver(
+        &self,
+        view: ViewNumber,
+        host: HostId,
+        after: u64,
+        entries: &[(u64, NewEntry)],
+        _: Deadline,
+    ) -> Result<u64> {
         self.change(view, |view, counter, now_ms| {
             let upto = view.delivered.get(&host).copied().unwrap_or(0);
+            if upto < after {
+                return upto;
+            }
             let new = entries.iter().filter(|(number, _)| *number > upto);
             view.write(host, new.map(|(_, entry)| entry), counter, now_ms);
             let last = entries.last().map_or(upto, |(number, _)| upto.max(*number));
@@ -335,8 +351,8 @@ impl SharedLog for MemoryLog {
     }
 
     fn put_chunk(&self, lease: &Lease, library: &str, number: u32, body: &[u8], _: Deadline) -> Result<bool> {
-        self.change(lease.view, |view, _, _| {
-            let may = view.holds(lease);
+        self.change(lease.view, |view, _, now_ms| {
+            let may = view.holds(lease, now_ms);
             if may {
                 view.chunks.insert((library.into(), lease.fence, number), body.into());
             }
@@ -354,7 +370,7 @@ impl SharedLog for MemoryLog {
     ) -> Result<bool> {
         let library = &head.name.library;
         self.change(lease.view, |view, counter, now_ms| {
-            if !view.holds(lease) {
+            if !view.holds(lease, now_ms) {
                 return false;
             }
             view.write(host, std::iter::once(head), counter, now_ms);

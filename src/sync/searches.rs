@@ -53,9 +53,14 @@ impl Syncing {
     /// it: then they ask the server too.
     pub fn tell_verified(&self, library: &str, items: &[Item], gone: &[&str]) {
         if let Some(exchange) = &self.exchange {
-            lock(&exchange.state)
-                .verified
-                .extend(item_entries(library, items, gone, true));
+            let mut state = lock(&exchange.state);
+            if state.away.is_some() {
+                return; // they would be old when the log is back
+            }
+            let now_ms = exchange.clock.now_ms();
+            let told = item_entries(library, items, gone, true);
+            state.verified.extend(told.into_iter().map(|entry| (now_ms, entry)));
+            drop(state);
             exchange.tell();
         }
     }

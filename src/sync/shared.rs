@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::exchange::{AcceptedProbe, Away, Exchange, HeldLease, LogSource, STEP, SharedView, deadline};
+use super::exchange::{AcceptedProbe, Away, Exchange, HeldLease, LogSource, Merged, STEP, SharedView, deadline};
 use super::job::{SyncJob, Syncing};
 use super::refresh::RefreshReason;
 use crate::engine::LibraryRow;
@@ -89,10 +89,13 @@ impl<'a> SyncJob<'a> {
     pub fn shared_probe(&self, quick: bool, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let begun = Instant::now();
         let Some((exchange, view)) = self.shared()? else {
+            let asked_ms = self.sync.clock.now_ms();
             let (_, rows) = self.probe(quick && self.sync.exchange.is_none())?;
             // The first probe names the view: others need not repeat it.
-            if let Some((exchange, view)) = self.shared()? {
-                exchange.publish_probe(&view, &rows, None);
+            if let Some((exchange, view)) = self.shared()?
+                && let Ok(Some(held)) = exchange.take_lease(&view, "probe")
+            {
+                exchange.publish_probe(&view, &rows, asked_ms, &held.lease);
             }
             return Ok(rows);
         };
@@ -101,16 +104,20 @@ impl<'a> SyncJob<'a> {
                 return Ok(None);
             };
             let body = decode::<ProbeBody>(&entry.body);
-            let rows = body.map(|body| exchange.store_probe(view.identity, &body.libraries, exchange.at_ms(&entry)));
+            let rows = body.map(|body| {
+                let at_ms = exchange.seen_ms(&entry, body.age_ms);
+                exchange.store_probe(view.identity, &body.libraries, at_ms)
+            });
             rows.transpose()
         };
         match self.turn(exchange, &view, "probe", look)? {
             Turn::Done(rows) => Ok(rows),
             Turn::Alone => Ok(self.probe(false)?.1),
             Turn::Lease(held) => {
+                let asked_ms = self.sync.clock.now_ms();
                 let (identity, rows) = self.probe(false)?;
                 if identity == view.identity {
-                    exchange.publish_probe(&view, &rows, Some(&held.lease));
+                    exchange.publish_probe(&view, &rows, asked_ms, &held.lease);
                 }
                 Ok(rows)
             }
@@ -120,7 +127,7 @@ impl<'a> SyncJob<'a> {
     /// Brings a library up to date: from the log, or from the server for all hosts.
     pub fn fetch(&self, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
         let Some((exchange, view)) = self.shared()? else {
-            return self.ask_source(row, need, why).map(drop);
+            return self.ask_alone(self.sync.exchange.as_deref(), row, need, why);
         };
         let uuid = row.library.uuid.clone();
         let wants_new = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
@@ -161,7 +168,7 @@ impl<'a> SyncJob<'a> {
         };
         match self.turn(exchange, &view, &format!("fetch {uuid}"), look)? {
             Turn::Done(()) => Ok(()),
-            Turn::Alone => self.ask_source(row, need, why).map(drop),
+            Turn::Alone => self.ask_alone(Some(exchange), row, need, why),
             Turn::Lease(held) => {
                 let before = self.sync.store.library_row(row.id)?;
                 // An older listing of another host may have been taken since.
@@ -170,12 +177,38 @@ impl<'a> SyncJob<'a> {
                     return Ok(());
                 }
                 let included = exchange.place(view.identity)?.position;
-                let merged = self.ask_source(&before, need, why)?;
+                let merged = self.ask_for_all(exchange, &before, need, why)?;
                 let after = self.sync.store.library_row(row.id)?;
                 exchange.publish(&view, &held.lease, (&before, &after), merged, included);
                 Ok(())
             }
         }
+    }
+
+    fn ask_alone(&self, exchange: Option<&Exchange>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
+        match exchange {
+            Some(exchange) => self.ask_for_all(exchange, row, need, why).map(drop),
+            None => self.ask_source(row, need, why).map(drop),
+        }
+    }
+
+    /// Asks the server, and stores since when this host knows better than what others told before.
+    fn ask_for_all(
+        &self,
+        exchange: &Exchange,
+        row: &LibraryRow,
+        need: Need,
+        why: RefreshReason,
+    ) -> Result<Option<Merged>> {
+        let (store, begun_ms) = (&self.sync.store, exchange.clock.now_ms());
+        let merged = self.ask_source(row, need, why)?;
+        // Changes were merged into the listing that was there; a full listing is another one.
+        let listing = match merged {
+            Some(_) => store.shared_listing(row.id)?.unwrap_or(0),
+            None => 0,
+        };
+        store.store_shared_listing(row.id, listing, begun_ms, self.bounds.deadline)?;
+        Ok(merged)
     }
 
     /// Takes a listing that another host published, as old as it is.
@@ -187,7 +220,7 @@ impl<'a> SyncJob<'a> {
         entry: &Entry,
         head: &ListingBody,
     ) -> Result<()> {
-        let at_ms = exchange.at_ms(entry);
+        let at_ms = exchange.seen_ms(entry, head.age_ms);
         let source = LogSource {
             exchange,
             view: *view,
@@ -202,7 +235,7 @@ impl<'a> SyncJob<'a> {
         };
         job.list(&row, RefreshReason::Due)?;
         let store = &self.sync.store;
-        store.store_shared_listing(row.id, head.listing, self.bounds.deadline)?;
+        store.store_shared_listing(row.id, head.listing, 0, self.bounds.deadline)?;
         // Items since then that this folder has read are in the listing before; they are applied to this one.
         let mut from = head.included;
         loop {

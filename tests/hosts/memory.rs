@@ -53,7 +53,7 @@ fn a_log_in_trouble_fails() {
 fn a_log_that_lost_writes_starts_over() {
     let log = memory().with_history(2);
     let view = log.view("server", b"viewer", NONE).expect("a view");
-    let deliver = |number| log.deliver(view, HostId(1), &[(number, item(&number.to_string(), "a"))], NONE);
+    let deliver = |number| log.deliver(view, HostId(1), 0, &[(number, item(&number.to_string(), "a"))], NONE);
     let position = || log.read(view, Position::default(), 10, NONE).expect("read").position;
     for number in 1..=3 {
         assert_eq!(deliver(number), Ok(number));

@@ -53,26 +53,34 @@ impl Reading {
 
     /// Invalidates the paths of one file: all its spellings.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        self.invalidate_told_paths(library, paths, true)
-    }
-
-    /// [`Self::invalidate_paths`]; with `tells`, other hosts are told.
-    pub fn invalidate_told_paths(&self, library: &Selection, paths: &[&[u8]], tells: bool) -> Result<()> {
-        self.retry(|| self.forget_paths(library, paths, tells, false))?;
+        self.retry(|| self.forget_paths(library, paths, paths, false))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Removes the confirmed matches of the paths, and marks the paths as unverified. `again`: the second attempt,
+    /// Invalidates a path that another host told. `own` is this host's spelling. The server's may be another file here, so
+    /// a match of that stays.
+    pub fn invalidate_told_path(&self, library: &Selection, own: &[u8], server: &[u8]) -> Result<()> {
+        self.retry(|| self.forget_paths(library, &[own, server], &[], false))?;
+        self.records.flush_removals(Deadline::NONE)
+    }
+
+    /// Removes the confirmed matches of the paths, and marks the paths as unverified. Other hosts are told of `told`; if it is
+    /// empty, only the matches of the first path are removed. `again`: the second attempt,
     /// after a damaged segment was found.
     fn forget_paths(
         &self,
         library: &Selection,
         paths: &[&[u8]],
-        tells: bool,
+        told: &[&[u8]],
         again: bool,
     ) -> Result<Option<WriteTarget>> {
         // Rebuild first. A match in a segment that cannot be read would not be removed, and would reappear.
         self.rebuild_broken(Deadline::NONE)?;
+        let removed = if told.is_empty() {
+            &paths[..paths.len().min(1)]
+        } else {
+            paths
+        };
         let (identity, ids, listed, confirmed, told) = {
             let snapshot = self.snapshot();
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
@@ -80,7 +88,7 @@ impl Reading {
             };
             let mut confirmed = Vec::new();
             let mut listed = Vec::new();
-            let mut told = Vec::new();
+            let mut entries = Vec::new();
             for index in places(scope, snapshot.rows.len()) {
                 let row = &snapshot.rows[index];
                 // In a library that was never listed, only items from searches, or from a listing under way, can be
@@ -96,17 +104,24 @@ impl Reading {
                     {
                         listed.push((row.id, *path));
                     }
+                }
+                for path in removed {
                     snapshot.views[index].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
                 }
-                if tells {
-                    told.extend(self.tell_paths(row, paths, is_listed));
-                }
+                let is_item = |path: &[u8]| {
+                    let found = Resolver::new(&snapshot.views, library_scope, &self.mappings).resolve(path);
+                    match (found.match_kind, found.single()) {
+                        (MatchKind::Confirmed, Some(found)) => self.lists(row, path, found.item.rating_key),
+                        (kind, _) => Ok(kind != MatchKind::None),
+                    }
+                };
+                entries.extend(self.tell_paths(row, told, is_item)?);
             }
             if snapshot.views.iter().any(|view| view.broken()) && !again {
                 drop(snapshot);
-                return self.forget_paths(library, paths, tells, true);
+                return self.forget_paths(library, paths, told, true);
             }
-            (identity, ids_of(&snapshot.rows, scope), listed, confirmed, told)
+            (identity, ids_of(&snapshot.rows, scope), listed, confirmed, entries)
         };
         self.store
             .invalidate_paths(identity, &listed, &confirmed, &told, Deadline::NONE)?;

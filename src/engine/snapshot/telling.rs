@@ -82,20 +82,26 @@ impl Reading {
         Ok(told)
     }
 
-    /// Entries about invalidated paths: those of mappings, and those that are listed.
-    pub(super) fn tell_paths(&self, row: &LibraryRow, paths: &[&[u8]], is_listed: bool) -> Vec<NewEntry> {
-        if !self.shares {
-            return Vec::new();
-        }
-        let spelling = |path: &[u8]| {
+    /// Entries about invalidated paths: those of mappings, and those of items. Any other is of this host alone.
+    pub(super) fn tell_paths(
+        &self,
+        row: &LibraryRow,
+        paths: &[&[u8]],
+        is_item: impl Fn(&[u8]) -> Result<bool>,
+    ) -> Result<Vec<NewEntry>> {
+        let mut told = Vec::new();
+        for path in paths.iter().filter(|_| self.shares) {
             let mapped = Normal::with(path, |path| {
                 self.mappings.to_server(path, |mapped| Some(mapped.to_vec()))
             });
-            mapped.or_else(|| is_listed.then(|| path.to_vec()))
-        };
-        let told = paths.iter().filter_map(|path| spelling(path));
-        told.map(|path| entry(EntryKind::InvalidPath, &row.library.uuid, &path, Vec::new()))
-            .collect()
+            let path = match mapped {
+                Some(mapped) => mapped,
+                None if is_item(path)? => path.to_vec(),
+                None => continue,
+            };
+            told.push(entry(EntryKind::InvalidPath, &row.library.uuid, &path, Vec::new()));
+        }
+        Ok(told)
     }
 
     /// Entries about invalidated items. `with_matches`: their matches are removed too.

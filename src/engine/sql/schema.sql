@@ -234,7 +234,8 @@ CREATE TABLE shared (        -- how far the log that hosts share was read: docs/
 
 CREATE TABLE shared_listings ( -- listings that are those of the log, so that its newer items belong to them
     library INTEGER PRIMARY KEY,
-    listing INTEGER NOT NULL               -- the number of the listing in the log
+    listing INTEGER NOT NULL,              -- the number of the listing in the log; 0: an own one, which the log does not have
+    begun_ms INTEGER NOT NULL              -- when this host began to ask the server for it: items told before are older
 ) STRICT;
 
 CREATE TABLE outbox (        -- entries for the log, written with what they tell of. Kept for a while when they are delivered
@@ -245,6 +246,11 @@ CREATE TABLE outbox (        -- entries for the log, written with what they tell
     library  TEXT    NOT NULL,             -- its uuid
     key      BLOB    NOT NULL,
     body     BLOB    NOT NULL,
-    sent     INTEGER NOT NULL DEFAULT 0    -- 1: the log has it
+    sent     INTEGER NOT NULL DEFAULT 0    -- 1: the log took it; 2: it was seen to have it since
 ) STRICT;
+CREATE TABLE applied (       -- invalidations of other hosts that this folder has applied
+    host   INTEGER PRIMARY KEY,
+    number INTEGER NOT NULL                -- up to this number of that host
+) STRICT;
+
 CREATE INDEX outbox_sent ON outbox (identity, sent, id);

@@ -3,6 +3,8 @@
 //! An entry is written to the outbox in the transaction of what it tells of, so a kill loses neither or both. Delivered
 //! entries are kept for a while: a log that was restored from a backup lacks the last ones.
 
+use std::collections::HashSet;
+
 use rusqlite::params;
 
 use super::cached::CachedStatements;
@@ -144,7 +146,7 @@ impl Store {
                 params![identity, host.0, upto.cast_signed()],
             )?;
             tx.run(
-                "DELETE FROM outbox WHERE sent = 1 AND id <= (SELECT max(id) FROM outbox) - ?1",
+                "DELETE FROM outbox WHERE sent <> 0 AND id <= (SELECT max(id) FROM outbox) - ?1",
                 [KEPT],
             )
         })
@@ -154,23 +156,106 @@ impl Store {
     pub fn deliver_again(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             tx.run(
-                "UPDATE outbox SET sent = 0 WHERE identity = ?1 AND sent = 1",
+                "UPDATE outbox SET sent = 0 WHERE identity = ?1 AND sent <> 0",
                 [identity],
+            )
+        })
+    }
+
+    /// The last entry that was delivered and of which it is not known yet that the log has kept it: its host and number.
+    pub fn last_sent(&self, identity: IdentityId) -> Result<Option<(HostId, u64)>> {
+        self.read(|c| {
+            c.find(
+                "SELECT timeline, id FROM outbox WHERE identity = ?1 AND sent = 1 ORDER BY id DESC LIMIT 1",
+                [identity],
+                |row| Ok((HostId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())),
+            )
+        })
+    }
+
+    /// The last number before this one that a host has delivered, as far as entries are kept; 0 if there is none.
+    pub fn delivered_before(&self, identity: IdentityId, host: HostId, number: u64) -> Result<u64> {
+        let last: Option<i64> = self.read(|c| {
+            c.value(
+                "SELECT max(id) FROM outbox WHERE identity = ?1 AND sent <> 0 AND timeline = ?2 AND id < ?3",
+                params![identity, host.0, number.cast_signed()],
+            )
+        })?;
+        Ok(last.unwrap_or(0).cast_unsigned())
+    }
+
+    /// Stores that the log has kept what was delivered up to this number.
+    pub fn keep_sent(&self, identity: IdentityId, upto: u64, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
+            tx.run(
+                "UPDATE outbox SET sent = 2 WHERE identity = ?1 AND sent = 1 AND id <= ?2",
+                params![identity, upto.cast_signed()],
+            )
+        })
+    }
+
+    /// The last numbers of a host up to which this folder has applied invalidations: those that it wrote itself, when it
+    /// was this host, and those that it took.
+    pub fn applied(&self, host: HostId) -> Result<(u64, u64)> {
+        self.read(|c| {
+            let own: Option<i64> = c.value("SELECT max(id) FROM outbox WHERE timeline = ?1", [host.0])?;
+            let taken: Option<i64> = c.find_value("SELECT number FROM applied WHERE host = ?1", [host.0])?;
+            Ok((own.unwrap_or(0).cast_unsigned(), taken.unwrap_or(0).cast_unsigned()))
+        })
+    }
+
+    /// The paths of a library whose matches this host told after the entry of this number, or has not delivered yet.
+    pub fn matches_told(&self, identity: IdentityId, library: &str, after: Option<u64>) -> Result<HashSet<Vec<u8>>> {
+        let after = after.map_or(i64::MAX, u64::cast_signed);
+        let keys: Vec<Vec<u8>> = self.read(|c| {
+            c.values(
+                "SELECT key FROM outbox WHERE identity = ?1 AND library = ?2 AND kind = ?3 AND (id > ?4 OR sent = 0)",
+                params![identity, library, EntryKind::Match.number(), after],
+            )
+        })?;
+        Ok(keys.into_iter().collect())
+    }
+
+    /// Stores that an invalidation of a host was applied.
+    pub fn note_applied(&self, host: HostId, number: u64, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
+            tx.run(
+                "INSERT INTO applied (host, number) VALUES (?1, ?2) \
+                 ON CONFLICT (host) DO UPDATE SET number = max(number, excluded.number)",
+                params![host.0, number.cast_signed()],
             )
         })
     }
 
     /// The number in the log of a library's listing; `None` if its listing does not come from there.
     pub fn shared_listing(&self, library: LibraryId) -> Result<Option<i64>> {
-        self.read(|c| c.find_value("SELECT listing FROM shared_listings WHERE library = ?1", [library]))
+        self.read(|c| {
+            c.find_value(
+                "SELECT listing FROM shared_listings WHERE library = ?1 AND listing <> 0",
+                [library],
+            )
+        })
     }
 
-    /// Stores that a library's listing is this one of the log.
-    pub fn store_shared_listing(&self, library: LibraryId, listing: i64, deadline: Deadline) -> Result<()> {
+    /// When this host began to ask the server for a library's listing, Unix ms; 0 if it was taken from the log.
+    pub fn begun_ms(&self, library: LibraryId) -> Result<i64> {
+        let begun =
+            self.read(|c| c.find_value("SELECT begun_ms FROM shared_listings WHERE library = ?1", [library]))?;
+        Ok(begun.unwrap_or(0))
+    }
+
+    /// Stores that a library's listing is this one of the log, and when this host began to ask the server for it.
+    pub fn store_shared_listing(
+        &self,
+        library: LibraryId,
+        listing: i64,
+        begun_ms: i64,
+        deadline: Deadline,
+    ) -> Result<()> {
         self.write(deadline, |tx| {
             tx.run(
-                "INSERT OR REPLACE INTO shared_listings (library, listing) VALUES (?1, ?2)",
-                params![library, listing],
+                "INSERT OR REPLACE INTO shared_listings (library, listing, begun_ms) VALUES (?1, ?2, ?3)",
+                params![library, listing, begun_ms],
             )
         })
     }

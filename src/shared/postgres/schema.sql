@@ -132,11 +132,11 @@ CREATE FUNCTION plexindex.sweep(v bigint) RETURNS void LANGUAGE sql AS $$
     DELETE FROM plexindex.leases WHERE view = v AND until < clock_timestamp() - interval '2 days';
 $$;
 
--- Returns whether no other holder has a newer lease, and keeps it so until the transaction ends. Whether the lease has
--- expired does not matter.
+-- Returns whether a lease lasts and no other holder has a newer one, and keeps it so until the transaction ends. A holder
+-- that slept does not know how old it is what it has to write.
 CREATE FUNCTION plexindex.holds(v bigint, w text, f bigint) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM FROM plexindex.leases WHERE view = v AND what = w AND fence = f FOR SHARE;
+    PERFORM FROM plexindex.leases WHERE view = v AND what = w AND fence = f AND until > clock_timestamp() FOR SHARE;
     RETURN FOUND;
 END $$;
 
@@ -152,7 +152,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION plexindex.deliver(
-    v bigint, h bigint, numbers bigint[], kinds smallint[], libraries text[], keys bytea[], bodies bytea[]
+    v bigint, h bigint, a_after bigint, numbers bigint[], kinds smallint[], libraries text[], keys bytea[], bodies bytea[]
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     upto bigint;
@@ -161,6 +161,9 @@ DECLARE
 BEGIN
     INSERT INTO plexindex.delivered AS d VALUES (v, h, 0, clock_timestamp())
         ON CONFLICT (view, host) DO UPDATE SET at = excluded.at RETURNING d.number INTO upto;
+    IF upto < a_after THEN
+        RETURN upto; -- the log was restored, and lacks what this host delivered before
+    END IF;
     passed := (SELECT count(*) FROM unnest(numbers) AS number WHERE number <= upto);
     IF passed < total THEN
         PERFORM plexindex.write(v, h, kinds[passed + 1:], libraries[passed + 1:], keys[passed + 1:],

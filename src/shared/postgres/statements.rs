@@ -227,21 +227,30 @@ impl SharedLog for Postgres {
         self.value(view, statement, &parameters, deadline)
     }
 
-    fn deliver(&self, view: ViewNumber, host: HostId, entries: &[(u64, NewEntry)], deadline: Deadline) -> Result<u64> {
+    fn deliver(
+        &self,
+        view: ViewNumber,
+        host: HostId,
+        after: u64,
+        entries: &[(u64, NewEntry)],
+        deadline: Deadline,
+    ) -> Result<u64> {
         let numbers = entries.iter().map(|(number, _)| i64::try_from(*number));
         let numbers = numbers.collect::<Result<Vec<_>, _>>().map_err(out_of_range)?;
         let columns = Columns::of(entries.iter().map(|(_, entry)| entry));
         let [kinds, libraries, keys, bodies] = columns.parameters();
-        let parameters: [Parameter<'_>; 7] = [
+        let after = i64::try_from(after).map_err(out_of_range)?;
+        let parameters: [Parameter<'_>; 8] = [
             (&view.0, Type::INT8),
             (&host.0, Type::INT8),
+            (&after, Type::INT8),
             (&numbers, Type::INT8_ARRAY),
             kinds,
             libraries,
             keys,
             bodies,
         ];
-        let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7)";
+        let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7, $8)";
         self.value(view, statement, &parameters, deadline).map(unsigned)
     }
 

@@ -20,7 +20,7 @@ use crate::shared::{HostId, Lease, NewEntry, SharedLog, ViewNumber};
 use crate::stats::Counters;
 
 /// Pause after the log could not be reached.
-const AWAY_MS: i64 = 5_000;
+pub const AWAY_MS: i64 = 5_000;
 /// Longest wait for the log in one step of a call.
 pub const STEP: Duration = Duration::from_secs(5);
 
@@ -67,8 +67,8 @@ pub struct State {
     pub away: Option<(i64, i64)>,
     /// Leases that this process holds.
     pub leases: Vec<Lease>,
-    /// Verified items that others are told of, once the invalidations before are delivered.
-    pub verified: Vec<NewEntry>,
+    /// Verified items that others are told of, once the invalidations before are delivered, and when they were verified.
+    pub verified: Vec<(i64, NewEntry)>,
     /// There is something to deliver.
     pub is_told: bool,
     /// News is taken as it comes.
@@ -111,7 +111,8 @@ impl Exchange {
     pub fn ask<T>(&self, ask: impl FnOnce(&dyn SharedLog) -> Result<T>) -> std::result::Result<T, Away> {
         let now = self.clock.now_ms();
         if let Some((_, until)) = lock(&self.state).away
-            && (now - AWAY_MS..until).contains(&now)
+            // A clock that was set back ends the pause too.
+            && (until - AWAY_MS..until).contains(&now)
         {
             return Err(Away);
         }
@@ -133,7 +134,7 @@ impl Exchange {
     fn note_failure(&self, error: &Error) {
         let now = self.clock.now_ms();
         let mut state = lock(&self.state);
-        let since = state.away.map_or(now, |(since, _)| since);
+        let since = state.away.map_or(now, |(since, _)| since.min(now));
         if state.away.is_none() {
             log::warn!(
                 "the shared log {} gives no answer; this host answers from its folder, and keeps what it has to tell: {error}",
@@ -143,6 +144,8 @@ impl Exchange {
             log::debug!("the shared log {} gives no answer: {error}", self.log.name());
         }
         state.away = Some((since, now + AWAY_MS));
+        // They would be old when the log is back.
+        state.verified.clear();
     }
 
     /// How long the log has been away, ms; `None` if it is not, as far as is known.
@@ -184,6 +187,13 @@ impl Exchange {
             number
         };
         Ok(Some(SharedView { identity, number, host }))
+    }
+
+    /// Forgets what the log said of the view: another log may have taken its place.
+    pub fn forget_view(&self) {
+        let mut state = lock(&self.state);
+        state.secret = None;
+        state.views.clear();
     }
 
     /// Takes its locks, and those of the log, to hold them through a fork.

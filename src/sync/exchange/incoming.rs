@@ -2,6 +2,7 @@
 //!
 //! Entries are applied again after a kill, and when the log was restored: each gives the same result twice.
 
+use super::applied::Applied;
 use super::core::{Exchange, SharedView, deadline};
 use crate::engine::{LibraryHint, LibraryRow, Selection, Selector, SharedPlace, age};
 use crate::error::Result;
@@ -48,9 +49,10 @@ impl Exchange {
 
     /// Delivers what waits, then takes all that is new. Returns `false` if the log is away.
     fn exchange(&self, view: &SharedView) -> Result<bool> {
+        let mut view = *view;
         let joins = self.place(view.identity)?.position == Position::default();
         // What this host wrote comes first: the order of the log decides.
-        if !self.deliver(view)? {
+        if !self.deliver(&view)? {
             return Ok(false);
         }
         loop {
@@ -65,21 +67,40 @@ impl Exchange {
                     self.log.name()
                 );
                 self.store.deliver_again(view.identity, Deadline::NONE)?;
+                let beginning = SharedPlace {
+                    looked_ms: now_ms,
+                    ..SharedPlace::default()
+                };
+                self.store_place(&view, &beginning)?;
+                // Before anything is taken: the older state of the log must not replace what this host wrote since.
+                self.forget_view();
+                let Some(again) = self.view()? else {
+                    return Ok(false);
+                };
+                view = again;
+                if !self.deliver(&view)? {
+                    return Ok(false);
+                }
+                continue;
             }
-            self.apply(view, &news.entries)?;
+            self.apply(&view, &news.entries)?;
             let place = SharedPlace {
                 position: news.position,
                 looked_ms: now_ms,
             };
-            self.store
-                .store_shared_place(view.identity, self.log.name(), self.mappings, &place, Deadline::NONE)?;
+            self.store_place(&view, &place)?;
             if !news.entries.is_empty() {
                 self.reading.catch_up(Deadline::NONE)?;
             }
-            if !news.more {
-                return if joins { self.join(view) } else { Ok(true) };
+            if !news.more && self.has_kept(&view)? {
+                return if joins { self.join(&view) } else { Ok(true) };
             }
         }
+    }
+
+    fn store_place(&self, view: &SharedView, place: &SharedPlace) -> Result<()> {
+        self.store
+            .store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
     /// Tells a log that this folder never read before of the matches that it lacks.
@@ -104,7 +125,7 @@ impl Exchange {
 
     /// Applies entries in their order.
     pub fn apply(&self, view: &SharedView, entries: &[Entry]) -> Result<()> {
-        let mut rest = entries;
+        let (mut rest, mut has_probed) = (entries, false);
         while let Some(first) = rest.first() {
             // Neighbours of one kind and library are written together.
             let same = |entry: &&Entry| entry.name.kind == first.name.kind && entry.name.library == first.name.library;
@@ -114,9 +135,20 @@ impl Exchange {
                 self.take_probe(view, first)?;
                 continue;
             }
-            let rows = self.store.libraries(view.identity)?;
-            // A library that this user does not see, or not yet.
-            let Some(row) = rows.into_iter().find(|row| row.library.uuid == first.name.library) else {
+            let find = || -> Result<Option<LibraryRow>> {
+                let rows = self.store.libraries(view.identity)?;
+                Ok(rows.into_iter().find(|row| row.library.uuid == first.name.library))
+            };
+            let mut found = find()?;
+            if found.is_none() && !std::mem::replace(&mut has_probed, true) {
+                // The last probe may come behind: its number is that of the last host that probed.
+                if let Ok(Some(probe)) = self.find(view, EntryKind::Probe, "") {
+                    self.take_probe(view, &probe)?;
+                    found = find()?;
+                }
+            }
+            // A library that this user does not see.
+            let Some(row) = found else {
                 continue;
             };
             match first.name.kind {
@@ -128,10 +160,15 @@ impl Exchange {
                     .try_for_each(|entry| self.take_invalid_item(view, &row, entry))?,
                 EntryKind::InvalidPath => self.take_invalid_paths(view, &row, group)?,
                 EntryKind::InvalidLibrary => {
-                    // This host's own one is applied already, and matches were recorded since.
-                    if group.iter().any(|entry| entry.host != view.host) {
-                        self.store
-                            .invalidate_libraries(view.identity, Some(row.id), &[], Deadline::NONE)?;
+                    for entry in group {
+                        match self.is_applied(entry)? {
+                            Applied::Own | Applied::Before => self.forget_shared(view, &row, entry)?,
+                            Applied::Never => {
+                                self.store
+                                    .invalidate_libraries(view.identity, Some(row.id), &[], Deadline::NONE)?;
+                                self.note_applied(entry)?;
+                            }
+                        }
                     }
                 }
                 EntryKind::Hint => self.take_hint(view, &row, first)?,
@@ -146,7 +183,7 @@ impl Exchange {
         let Some(body) = decode::<ProbeBody>(&entry.body) else {
             return Ok(());
         };
-        let at_ms = self.at_ms(entry);
+        let at_ms = self.seen_ms(entry, body.age_ms);
         let known = self.store.libraries(view.identity)?;
         if !known.iter().any(|row| row.checked_ms > at_ms) {
             self.store_probe(view.identity, &body.libraries, at_ms)?;
@@ -172,6 +209,12 @@ impl Exchange {
         self.clock.now_ms().saturating_sub(age)
     }
 
+    /// When the server was in the state that an entry tells of, by this host's clock.
+    pub fn seen_ms(&self, entry: &Entry, age_ms: u64) -> i64 {
+        self.at_ms(entry)
+            .saturating_sub(i64::try_from(age_ms).unwrap_or(i64::MAX))
+    }
+
     /// The head of the listing that this folder has: the items before it have led to its state.
     fn take_head(&self, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let Some(head) = decode::<ListingBody>(&entry.body) else {
@@ -180,7 +223,7 @@ impl Exchange {
         if !row.generation.is_fetched() || self.store.shared_listing(row.id)? != Some(head.listing) {
             return Ok(()); // it is taken when a call needs it
         }
-        self.reach(row, &head, self.at_ms(entry))
+        self.reach(row, &head, self.seen_ms(entry, head.age_ms))
     }
 
     /// Stores that a library's listing is what a head says.
@@ -200,10 +243,12 @@ impl Exchange {
         if !row.generation.is_fetched() {
             return Ok(());
         }
+        // A listing that this host made by itself is newer than what others told before.
+        let (begun_ms, now_ms) = (self.store.begun_ms(row.id)?, self.clock.now_ms());
+        let is_older = |entry: &&Entry| begun_ms <= now_ms && self.at_ms(entry) < begun_ms;
         let unverified = self.store.unverified(row.id)?;
-        let bodies = entries
-            .iter()
-            .filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
+        let newer = entries.iter().filter(|entry| !is_older(entry));
+        let bodies = newer.filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
         let (mut merged, mut verified) = (Vec::new(), Vec::new());
         for (entry, body) in bodies {
             let key = String::from_utf8_lossy(&entry.name.key).into_owned();
@@ -280,26 +325,28 @@ impl Exchange {
 
     fn take_invalid_item(&self, view: &SharedView, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let key = String::from_utf8_lossy(&entry.name.key);
-        // This host's own one is applied already, and matches were recorded since. But an older item may have ended it.
-        if entry.body.is_empty() || entry.host == view.host {
-            self.store
-                .invalidate_items(view.identity, row.id, &[&key], &[], Deadline::NONE)
-        } else {
-            self.store
-                .invalidate_item(view.identity, &[row.id], &key, &[], Deadline::NONE)
+        match self.is_applied(entry)? {
+            Applied::Never if !entry.body.is_empty() => {
+                self.store
+                    .invalidate_item(view.identity, &[row.id], &key, &[], Deadline::NONE)?;
+                return self.note_applied(entry);
+            }
+            Applied::Own | Applied::Before if !entry.body.is_empty() => self.forget_shared(view, row, entry)?,
+            _ => {}
         }
+        // Also if it is applied already: an older item may have ended it.
+        self.store
+            .invalidate_items(view.identity, row.id, &[&key], &[], Deadline::NONE)
     }
 
     fn take_invalid_paths(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
-        for entry in entries.iter().filter(|entry| entry.host != view.host) {
-            let own = self.reading.own_spelling(row, &entry.name.key, None)?;
-            let paths: Vec<&[u8]> = own
-                .iter()
-                .map(|own| &**own)
-                .chain([entry.name.key.as_slice()])
-                .collect();
-            self.reading.invalidate_told_paths(&library, &paths, false)?;
+        for entry in entries {
+            if self.is_applied(entry)? == Applied::Own {
+                self.forget_shared(view, row, entry)?;
+            } else if let Some(own) = self.reading.own_spelling(row, &entry.name.key, None)? {
+                self.reading.invalidate_told_path(&library, &own, &entry.name.key)?;
+            }
         }
         Ok(())
     }

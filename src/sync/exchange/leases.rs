@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::core::{Away, Exchange, SharedView, deadline};
 use crate::engine::LibraryRow;
 use crate::platform::mutex::lock;
-use crate::shared::bodies::{ListingBody, decode, name};
+use crate::shared::bodies::{ListingBody, ProbeBody, decode, name};
 use crate::shared::{Entry, EntryKind, Lease, Position};
 
 /// A lease while its work is done.
@@ -46,11 +46,15 @@ impl Exchange {
         let told = told.map(|entry| entry.number).max().unwrap_or(0);
         let oldest = accepts.oldest.max(begun.elapsed());
         let probe = found.into_iter().find(|entry| entry.name.kind == EntryKind::Probe);
-        probe.filter(|entry| entry.number > told && entry.age <= oldest)
+        let age = |entry: &Entry| {
+            let before = decode::<ProbeBody>(&entry.body).map_or(0, |body| body.age_ms);
+            entry.age.saturating_add(Duration::from_millis(before))
+        };
+        probe.filter(|entry| entry.number > told && age(entry) <= oldest)
     }
 
     /// The entry of a library that has no key.
-    fn find(&self, view: &SharedView, kind: EntryKind, library: &str) -> std::result::Result<Option<Entry>, Away> {
+    pub fn find(&self, view: &SharedView, kind: EntryKind, library: &str) -> std::result::Result<Option<Entry>, Away> {
         let names = [name(kind, library, b"")];
         let mut found = self.ask(|log| log.find(view.number, &names, deadline()))?;
         Ok(found.pop())
@@ -60,6 +64,16 @@ impl Exchange {
     pub fn head(&self, view: &SharedView, library: &str) -> std::result::Result<Option<(Entry, ListingBody)>, Away> {
         let found = self.find(view, EntryKind::Listing, library)?;
         Ok(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
+    }
+
+    /// Renews a lease before something is written under it. Returns `false` if another host took over, or the log is away.
+    pub fn keep_lease(&self, lease: &Lease) -> bool {
+        self.ask(|log| log.renew(lease, deadline())) == Ok(true)
+    }
+
+    /// How long ago something was, ms.
+    pub fn age_ms(&self, at_ms: i64) -> u64 {
+        u64::try_from(self.clock.now_ms().saturating_sub(at_ms)).unwrap_or(0)
     }
 
     /// Takes a lease; `None` while another host has it.

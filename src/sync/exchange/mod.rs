@@ -5,6 +5,7 @@
 //! it. If the log is away, nothing waits for it twice: answers come from the folder, and after a while the server is
 //! asked without it.
 
+mod applied;
 mod chunks;
 mod core;
 mod incoming;

@@ -1,6 +1,7 @@
 //! Delivers what this host wrote to the log, each entry once.
 
-use super::core::{Exchange, SharedView, deadline};
+use super::applied::numbered;
+use super::core::{AWAY_MS, Exchange, SharedView, deadline};
 use crate::engine::OutboxRow;
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
@@ -17,6 +18,12 @@ impl Exchange {
             let waiting = self.store.outbox(view.identity, BATCH)?;
             let Some(first) = waiting.first() else {
                 let verified = std::mem::take(&mut lock(&self.state).verified);
+                // What was verified earlier may be older than what others were told since.
+                let now_ms = self.clock.now_ms();
+                let new = verified
+                    .into_iter()
+                    .filter(|(at_ms, _)| (0..=AWAY_MS).contains(&(now_ms - at_ms)));
+                let verified: Vec<NewEntry> = new.map(|(_, entry)| entry).collect();
                 let tell = |log: &dyn SharedLog| log.append(view.number, view.host, &verified, None, deadline());
                 return Ok(verified.is_empty() || self.ask(tell).is_ok());
             };
@@ -26,11 +33,20 @@ impl Exchange {
             let rows: Vec<(u64, NewEntry)> = waiting
                 .iter()
                 .take_while(of_host)
-                .map(|row| (row.number, row.entry.clone()))
+                .map(|row| numbered(row.number, row.entry.clone()))
                 .collect();
-            let Ok(upto) = self.ask(|log| log.deliver(view.number, host, &rows, deadline())) else {
+            let after = self.store.delivered_before(view.identity, host, first.number)?;
+            let Ok(upto) = self.ask(|log| log.deliver(view.number, host, after, &rows, deadline())) else {
                 return Ok(false);
             };
+            if upto < after {
+                log::warn!(
+                    "the shared log {} lacks what it was told before: it is told again",
+                    self.log.name()
+                );
+                self.store.deliver_again(view.identity, Deadline::NONE)?;
+                continue;
+            }
             let last = rows.last().map_or(0, |(number, _)| *number);
             self.store
                 .delivered(view.identity, host, upto.min(last), Deadline::NONE)?;

@@ -11,6 +11,8 @@ use crate::shared::{EntryKind, Lease, NewEntry, Position};
 /// Items since a listing up to which no new one is published for their number alone, and the part of the listing.
 const FEW_ITEMS: u64 = 2_000;
 const PART: u64 = 4;
+/// Chunks after which the lease is renewed.
+const RENEWED: u32 = 50;
 
 /// The changes that a delta merged.
 #[derive(Default)]
@@ -21,11 +23,16 @@ pub struct Merged {
 }
 
 impl Exchange {
-    /// Publishes a probe.
-    pub fn publish_probe(&self, view: &SharedView, rows: &[LibraryRow], lease: Option<&Lease>) {
+    /// Publishes a probe under a lease. `asked_ms`: when the server was asked for it. It is as old as that for others, and a
+    /// lease that has ended writes nothing: a host may sleep at any time.
+    pub fn publish_probe(&self, view: &SharedView, rows: &[LibraryRow], asked_ms: i64, lease: &Lease) {
+        if !self.keep_lease(lease) {
+            return;
+        }
+        let age_ms = self.age_ms(asked_ms);
         let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
-        let told = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries }));
-        let _ = self.ask(|log| log.append(view.number, view.host, &[told], lease, deadline()));
+        let told = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries, age_ms }));
+        let _ = self.ask(|log| log.append(view.number, view.host, &[told], Some(lease), deadline()));
     }
 
     /// Publishes a library that was brought up to date under a lease, from the row before to the row after. `merged`: what
@@ -67,12 +74,16 @@ impl Exchange {
             let gone: Vec<&str> = merged.gone.iter().map(String::as_str).collect();
             let since = head.since + merged.added.len() as u64 + gone.len() as u64;
             if since <= FEW_ITEMS.max(head.listed / PART) {
+                if !self.keep_lease(lease) {
+                    return Ok(());
+                }
                 let mut told = item_entries(uuid, &merged.added, &gone, false);
                 let head = ListingBody {
                     change: change_of(after),
                     items: after.items,
                     provisional: after.provisional,
                     since,
+                    age_ms: self.age_ms(after.checked_ms),
                     ..head
                 };
                 told.push(entry(EntryKind::Listing, uuid, b"", encode(&head)));
@@ -90,9 +101,10 @@ impl Exchange {
         let mut items: Vec<Item> = Vec::with_capacity(CHUNK_ITEMS);
         let mut put = |items: &mut Vec<Item>| {
             if holds && !items.is_empty() {
+                holds = chunks % RENEWED != 0 || self.keep_lease(lease);
                 let chunk = pack(items);
                 let put = self.ask(|log| log.put_chunk(lease, &row.library.uuid, chunks, &chunk, deadline()));
-                holds = put == Ok(true);
+                holds &= put == Ok(true);
                 chunks += 1;
                 listed += items.len() as u64;
             }
@@ -108,7 +120,7 @@ impl Exchange {
             Ok(())
         })?;
         is_whole &= put(&mut items);
-        if !is_whole {
+        if !is_whole || !self.keep_lease(lease) {
             return Ok(()); // the log is away, or another host took over
         }
         let head = ListingBody {
@@ -120,11 +132,14 @@ impl Exchange {
             items: row.items,
             provisional: row.provisional,
             since: 0,
+            age_ms: self.age_ms(row.checked_ms),
         };
         let told = entry(EntryKind::Listing, &row.library.uuid, b"", encode(&head));
         let published = self.ask(|log| log.publish_listing(lease, view.host, &told, included.number, deadline()));
         if published == Ok(true) {
-            self.store.store_shared_listing(row.id, lease.fence, Deadline::NONE)?;
+            let begun_ms = self.store.begun_ms(row.id)?;
+            self.store
+                .store_shared_listing(row.id, lease.fence, begun_ms, Deadline::NONE)?;
             log::info!("'{}': {listed} items were given to other hosts", row.library.title);
         }
         Ok(())

@@ -1,0 +1,110 @@
+//! Which entries this folder has applied, and which of its own the log has kept.
+//!
+//! A host reads entries again when its mappings change, when the log was restored or emptied, and when it slept too long.
+//! An invalidation removes matches of paths that only this host has, which no log brings back. So each is applied once: it
+//! carries the number that its host gave it, and those of a host ascend.
+
+use super::core::{Exchange, SharedView, deadline};
+use crate::engine::LibraryRow;
+use crate::error::Result;
+use crate::platform::deadline::Deadline;
+use crate::shared::{Entry, EntryKind, NewEntry};
+
+/// Whether this folder has applied an invalidation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Applied {
+    /// Not yet.
+    Never,
+    /// It did, when it was taken before.
+    Before,
+    /// It is of this folder, of this incarnation or an earlier one, and was applied when it was written.
+    Own,
+}
+
+/// An entry as it is delivered: an invalidation that is applied once gets the number that its host gave it.
+pub fn numbered(number: u64, mut entry: NewEntry) -> (u64, NewEntry) {
+    let is_once = match entry.name.kind {
+        EntryKind::InvalidLibrary | EntryKind::InvalidPath => true,
+        EntryKind::InvalidItem => !entry.body.is_empty(),
+        _ => false,
+    };
+    if is_once {
+        entry.body = number.to_string().into_bytes();
+    }
+    (number, entry)
+}
+
+fn number_of(entry: &Entry) -> Option<u64> {
+    std::str::from_utf8(&entry.body).ok()?.parse().ok()
+}
+
+impl Exchange {
+    /// Returns whether this folder has applied an invalidation.
+    pub fn is_applied(&self, entry: &Entry) -> Result<Applied> {
+        let Some(number) = number_of(entry) else {
+            return Ok(Applied::Never);
+        };
+        let (own, others) = self.store.applied(entry.host)?;
+        Ok(if number <= own {
+            Applied::Own
+        } else if number <= others {
+            Applied::Before
+        } else {
+            Applied::Never
+        })
+    }
+
+    /// Stores that an invalidation was applied.
+    pub fn note_applied(&self, entry: &Entry) -> Result<()> {
+        number_of(entry).map_or(Ok(()), |number| {
+            self.store.note_applied(entry.host, number, Deadline::NONE)
+        })
+    }
+
+    /// Removes the matches that the log has too, and that an entry voids: those of a path, of an item, or all. The log brings
+    /// back what other hosts recorded since; what this host told later stays.
+    pub fn forget_shared(&self, view: &SharedView, row: &LibraryRow, entry: &Entry) -> Result<()> {
+        let is_own = self.is_applied(entry)? == Applied::Own;
+        let after = number_of(entry).filter(|_| is_own);
+        let later = self.store.matches_told(view.identity, &row.library.uuid, after)?;
+        let mut removed = Vec::new();
+        for (path, known) in self.store.confirmed_matches(row.id)? {
+            let told = self.reading.tell_matches(row, &[(&path, &known)])?;
+            let is_void = told.iter().any(|told| match entry.name.kind {
+                EntryKind::InvalidPath => told.name.key == entry.name.key,
+                EntryKind::InvalidItem => known.as_bytes() == entry.name.key,
+                _ => true,
+            });
+            if is_void && !told.iter().any(|told| later.contains(&told.name.key)) {
+                removed.push((row.id, path));
+            }
+        }
+        if removed.is_empty() {
+            return Ok(());
+        }
+        self.store
+            .invalidate_paths(view.identity, &[], &removed, &[], Deadline::NONE)
+    }
+
+    /// Returns whether the log still has what was delivered to it since the last reading. Otherwise another one took its
+    /// place that lacks it, as a replica may, and everything is delivered again.
+    pub fn has_kept(&self, view: &SharedView) -> Result<bool> {
+        let Some((host, last)) = self.store.last_sent(view.identity)? else {
+            return Ok(true);
+        };
+        let Ok(upto) = self.ask(|log| log.deliver(view.number, host, 0, &[], deadline())) else {
+            return Ok(true); // the next exchange asks again
+        };
+        if upto >= last {
+            self.store.keep_sent(view.identity, last, Deadline::NONE)?;
+            return Ok(true);
+        }
+        log::warn!(
+            "the shared log {} lacks what it was told last: it is told again",
+            self.log.name()
+        );
+        self.store.deliver_again(view.identity, Deadline::NONE)?;
+        // What cannot be delivered now waits, and what was read before is read.
+        Ok(!self.deliver(view)?)
+    }
+}

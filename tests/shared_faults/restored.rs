@@ -1,0 +1,135 @@
+//! The log was restored from a backup, or a replica took over that lacks the last writes.
+
+use plexindex::model::Item;
+use plexindex::shared::EntryKind;
+use plexindex::shared::bodies::{ItemBody, encode, entry};
+use plexindex::shared::memory::Trouble;
+
+use crate::hosts::{World, exchange};
+use crate::support::index::QueryOptions;
+use crate::support::{HOUR_MS, path_of, remove};
+
+/// Between a delivery and the next reading, a replica takes over that lacks it.
+#[test]
+fn what_a_failover_lost_just_after_it_was_delivered_is_delivered_again() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let (_, key) = path_of(&world.server, 1, 3);
+    one.record("/mnt/odd.mkv", &key);
+    let log = std::sync::Arc::clone(&world.log);
+    one.gate.once_after("deliver", move || {
+        log.lose_writes(1);
+        log.set_trouble(Trouble::Away);
+    });
+    assert!(!one.index.exchange());
+    world.log.set_trouble(Trouble::None);
+    world.clock.advance_ms(60_000);
+    exchange(&[&one, &two]);
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
+}
+
+/// The same if its process ends before it reads.
+#[test]
+fn what_a_failover_lost_is_delivered_again_by_the_next_process() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let (_, key) = path_of(&world.server, 1, 3);
+    one.record("/mnt/odd.mkv", &key);
+    one.deliver();
+    world.log.lose_writes(1);
+    let one = world.reopened(one, |_| {});
+    exchange(&[&one, &two]);
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
+}
+
+/// The older state of a restored log is never answered, not for a moment.
+#[test]
+fn a_restored_log_takes_nothing_back_that_is_delivered_again() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let [old, new] = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+    two.record("/mnt/odd.mkv", &old);
+    exchange(&[&two, &one]);
+    assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(old));
+    one.record("/mnt/odd.mkv", &new);
+    one.exchange();
+    world.log.lose_writes(1);
+    one.exchange();
+    assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(new.clone()));
+    two.exchange();
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(new));
+}
+
+#[test]
+fn an_emptied_log_is_filled_again() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let (_, key) = path_of(&world.server, 1, 3);
+    one.record("/mnt/odd.mkv", &key);
+    exchange(&[&one, &two]);
+    plexindex::shared::SharedLog::clear(&*world.log, crate::hosts::NONE).expect("cleared");
+    exchange(&[&one, &two]);
+    assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(key.clone()));
+    let three = world.host();
+    exchange(&[&three]);
+    assert_eq!(three.confirmed("/mnt/odd.mkv"), Some(key));
+}
+
+/// A host was alone for a while and listed by itself; what others told before that is older than its listing.
+#[test]
+fn items_that_are_older_than_an_own_listing_do_not_come_back() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let gone = Item {
+        rating_key: "77".into(),
+        title: "Gone".into(),
+        parts: vec!["/data/movies/Gone.mkv".into()],
+        ..Item::default()
+    };
+    let body = ItemBody {
+        item: Some(gone),
+        verified: false,
+    };
+    world.plant(&[entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
+    world.log.set_trouble(Trouble::Away);
+    world.clock.advance_ms(26 * HOUR_MS);
+    assert!(!two.index.exchange());
+    world.clock.advance_ms(61_000);
+    two.index.refresh(&QueryOptions::default(), true).expect("refreshed");
+    world.log.set_trouble(Trouble::None);
+    world.clock.advance_ms(60_000);
+    two.exchange();
+    assert_eq!(
+        two.known("/data/movies/Gone.mkv"),
+        None,
+        "an item that the server has not"
+    );
+}
+
+/// What a host verified while the log was away is old when the log is back.
+#[test]
+fn a_verified_item_is_not_told_when_it_is_old() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let (path, key) = path_of(&world.server, 1, 5);
+    world.log.set_trouble(Trouble::Away);
+    one.movies.invalidate_item(&key).expect("invalidated");
+    let found = one.movies.match_path(path.as_bytes()).expect("answered");
+    assert!(found.item.is_some());
+    remove(&world.server, &[key.parse().expect("a number")]);
+    world.clock.advance_ms(26 * HOUR_MS);
+    world.log.set_trouble(Trouble::None);
+    two.index.refresh(&QueryOptions::default(), true).expect("refreshed");
+    assert_eq!(two.known(&path), None);
+    one.index.exchange();
+    world.clock.advance_ms(6_000);
+    exchange(&[&one, &two]);
+    assert!(
+        two.movies.match_path(path.as_bytes()).expect("answered").item.is_none(),
+        "an item that the server has not"
+    );
+}
