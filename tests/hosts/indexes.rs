@@ -108,6 +108,22 @@ fn hosts_that_follow_tell_each_other_at_once() {
 }
 
 #[test]
+fn a_host_that_followed_before_its_first_question_listens_at_once() {
+    let Some(cluster) = shared("a_host_that_followed_before_its_first_question_listens_at_once") else {
+        return;
+    };
+    let (server, database) = (movies(60), cluster.database());
+    let (one, two) = (Host::listed(&server, &database), Host::new(&server, &database));
+    two.index.watch_start().expect("watching");
+    two.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    let (_, key) = path_of(&server, 1, 7);
+    one.movies.record_matches(&[(b"/mnt/odd.mkv", &key)]).expect("recorded");
+    let taken = two.waits_for("/mnt/odd.mkv", Duration::from_secs(20));
+    // It would look only when 5 seconds are over.
+    assert!(taken < Duration::from_secs(3), "{taken:?}");
+}
+
+#[test]
 fn what_waits_for_the_engine_is_delivered_without_a_call() {
     let Some(cluster) = Cluster::start("what_waits_for_the_engine_is_delivered_without_a_call", &[]) else {
         return;

@@ -184,6 +184,7 @@ impl Exchange {
                 return Ok(None);
             };
             lock(&self.state).views.insert(name, number);
+            self.changed.notify_all(); // a thread that was to listen had no view so far
             number
         };
         Ok(Some(SharedView { identity, number, host }))
