@@ -70,6 +70,15 @@
 #define PLEXINDEX_SHARED_STATUS 0 // nothing is changed.
 #define PLEXINDEX_SHARED_INIT 1 // the tables of the log are created or upgraded.
 #define PLEXINDEX_SHARED_CLEAR 2 // the log is emptied, for all servers and users. Each host keeps its folder.
+#define PLEXINDEX_SHARED_DELIVER 3 // waits until the log has all that this host has to tell.
+// from now on news of other hosts is taken as it comes, and what waits here is delivered.
+#define PLEXINDEX_SHARED_FOLLOW 4
+#define PLEXINDEX_SHARED_UNFOLLOW 5 // ends PLEXINDEX_SHARED_FOLLOW.
+
+// plexindex_options.flags:
+// a write for other hosts is forced to the disk before its call returns, so that a power cut takes none that was
+// acknowledged. For `shared`.
+#define PLEXINDEX_OPEN_SHARED_DURABLE 0x10
 
 // A table of the host's own values, or all of them, from plexindex_get_table(). It belongs to the index: the caller
 // does not free it, and it is valid until plexindex_close(). Any number of threads may use it at once.
@@ -515,19 +524,25 @@ int32_t plexindex_table_count(const plexindex_table_handle *table, uint64_t *out
 // Removes all entries of a table, or of all tables. A table of any size takes the same time.
 int32_t plexindex_table_clear(const plexindex_table_handle *table, plexindex_buffer *error);
 
-// Looks at the shared log, prepares it or empties it: plexindex_options.shared. Waits for it, for options.deadline_ms
-// at most, and for some seconds without one.
+// Looks at the shared log, prepares it, empties it, or exchanges news: plexindex_options.shared. Waits for the log, for
+// options.deadline_ms at most, and for some seconds without one. PLEXINDEX_SHARED_FOLLOW and _UNFOLLOW do not wait.
 //
 // `action`: PLEXINDEX_SHARED_*. `out_json`: how it is then, an object, UTF-8: `address` (without a password),
 // `reachable`, `error` (null, or why it is not reachable), `server` (the machine identifier of the index's server, or
 // null), `taken` (the number of the last entry that this folder has, or null), `undelivered` (entries of this folder
-// that wait, or null), `behind` (entries that this folder lacks, at most, or null), and `views`: an array with an
-// object for each server and user, `server`, `last` (the number of the last entry), `age_ms` (since it was written, or
-// null), `entries` (an object: how many, by kind), `hosts` and `bytes`. null without the option.
+// that wait, or null), `behind` (entries of this user's view that this folder lacks, at most, or null), and `views`: an
+// array with an object for each server and user, `server`, `last` (the number of the last entry), `age_ms` (since it was
+// written, or null), `entries` (an object: how many, by kind), `hosts` and `bytes`. null without the option. After
+// PLEXINDEX_SHARED_DELIVER, _FOLLOW and _UNFOLLOW only what this folder knows: `address`, `taken` and `undelivered`.
 //
-// Returns PLEXINDEX_OK, also where the log is not reachable, for PLEXINDEX_SHARED_STATUS. For the other actions:
-// PLEXINDEX_CONNECT; PLEXINDEX_TIMEOUT; PLEXINDEX_FORBIDDEN if PostgreSQL does not allow it to the role;
-// PLEXINDEX_OFFLINE; PLEXINDEX_INVALID_ARGUMENT without the option.
+// Once a match is recorded, PLEXINDEX_SHARED_DELIVER makes sure that the other hosts can have it. A host whose tools run
+// for moments only has a process that follows. A forked child does not follow until it calls this.
+//
+// Returns PLEXINDEX_OK, also where the log is not reachable, for PLEXINDEX_SHARED_STATUS. PLEXINDEX_SHARED_DELIVER:
+// PLEXINDEX_TIMEOUT if the log does not have all in time: it is stored in this folder, and delivered later.
+// PLEXINDEX_SHARED_INIT and _CLEAR: PLEXINDEX_CONNECT; PLEXINDEX_TIMEOUT; PLEXINDEX_FORBIDDEN if PostgreSQL does not
+// allow it to the role; PLEXINDEX_OFFLINE. All but PLEXINDEX_SHARED_STATUS: PLEXINDEX_INVALID_ARGUMENT without the
+// option; the last three also without `server_url`, and offline.
 int32_t plexindex_shared(const plexindex_handle *handle, int32_t action, plexindex_buffer *out_json,
                          plexindex_buffer *error);
 

@@ -256,11 +256,15 @@ pub struct Options {
     /// The address of a database in `PostgreSQL` that several hosts of one server share, such as
     /// `postgresql://user@host/database?sslmode=verify-full`; the password is taken from `PGPASSWORD` or a passfile. One host
     /// fetches for all, and what one confirms or invalidates the others know; each answers from its own folder. None by
-    /// default. Needs `server_url` and the cargo feature `shared`, and cannot be given with `database`.
+    /// default. Needs the cargo feature `shared`, and cannot be given with `database`. Without `server_url` nothing is
+    /// exchanged: the database can be looked at, prepared and emptied.
     pub shared: Option<String>,
     /// How long the host waits for the shared log to come back before it asks the server itself for listings. 60 s by
     /// default; zero: at once.
     pub shared_retry: Duration,
+    /// Force each confirmed match and invalidation for other hosts to the disk before the call returns, so that a power cut
+    /// takes none that was acknowledged. Such a call waits for the disk. Off by default; no effect without `shared`.
+    pub shared_durable: bool,
 }
 
 impl Default for Options {
@@ -290,6 +294,7 @@ impl Default for Options {
             obfuscate_paths: false,
             shared: None,
             shared_retry: Duration::from_secs(60),
+            shared_durable: false,
         }
     }
 }
@@ -382,11 +387,6 @@ impl Options {
                  one of them out",
             );
         }
-        if self.server_url.is_none() && !self.offline {
-            return refuse(
-                "shared needs server_url: hosts share what they learn of one server; name it, or leave shared out",
-            );
-        }
         Ok(())
     }
 }
@@ -441,6 +441,7 @@ impl fmt::Debug for Options {
             obfuscate_paths,
             shared,
             shared_retry,
+            shared_durable,
         } = self;
         f.debug_struct("Options")
             .field("cache_dir", cache_dir)
@@ -467,6 +468,7 @@ impl fmt::Debug for Options {
             .field("obfuscate_paths", obfuscate_paths)
             .field("shared", &shared.as_deref().map(without_password))
             .field("shared_retry", shared_retry)
+            .field("shared_durable", shared_durable)
             .finish()
     }
 }

@@ -2,6 +2,9 @@
 
 mod support;
 
+#[path = "shared_index/delivering.rs"]
+mod delivering;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +23,8 @@ struct Hosts {
     clock: Arc<ManualClock>,
     log: Arc<MemoryLog>,
     folders: Vec<TempDir>,
+    /// Whether a thread of each host exchanges news.
+    has_threads: bool,
 }
 
 impl Hosts {
@@ -30,6 +35,7 @@ impl Hosts {
             log: Arc::new(MemoryLog::new(Arc::clone(&clock) as _).with_history(1_000)),
             clock,
             folders: Vec::new(),
+            has_threads: true,
         }
     }
 
@@ -52,7 +58,8 @@ impl Hosts {
             ..options
         };
         let log = Arc::clone(&self.log) as Arc<dyn SharedLog>;
-        let index = Index::open_with_log(&options, Arc::clone(&self.clock) as _, (log, true)).expect("opened");
+        let index =
+            Index::open_with_log(&options, Arc::clone(&self.clock) as _, (log, self.has_threads)).expect("opened");
         let library = index.library("Movies").expect("a handle");
         (index, library)
     }
@@ -430,4 +437,26 @@ fn news_comes_by_itself() {
         assert!(begun.elapsed() < Duration::from_secs(20), "no news");
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn a_host_is_behind_its_own_view() {
+    let mut hosts = Hosts {
+        has_threads: false,
+        ..Hosts::of(60)
+    };
+    let (one, movies_of_one) = hosts.listed();
+    let (two, _) = hosts.listed();
+    let (named, _) = hosts.host_with(|options| options.user = Some("ann".into()));
+    refresh(&named);
+    exchange(&[&one, &two, &named]);
+    let behind = |index: &Index| {
+        let status = index.shared_status().expect("read").expect("it shares");
+        assert_eq!(status.views.len(), 2, "one of each user");
+        status.behind
+    };
+    assert_eq!([behind(&one), behind(&two), behind(&named)], [Some(0); 3]);
+    let (path, key) = path_of(&hosts.server, 1, 5);
+    movies_of_one.record_through(path.as_bytes(), &key).expect("delivered");
+    assert_eq!([behind(&two), behind(&named)], [Some(1), Some(0)]);
 }

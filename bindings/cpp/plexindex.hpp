@@ -832,6 +832,7 @@ struct Options {
     /// A PostgreSQL database that hosts share, `postgresql://user@host/database`, so that one host fetches for all.
     std::string shared{};
     milliseconds shared_retry{0}; ///< How long a host without it asks for no listing. Default: 60 s. no_retry.
+    bool shared_durable = false;  ///< What other hosts are told is forced to the disk before a call returns.
     std::uint32_t page_size = 0; ///< Rows of a listing in one request, up to 1,000. Default: 1,000.
     /// The log lines that are kept for drain_log(). The process has one level: that of the last index opened.
     LogLevel log_level = LogLevel::warn;
@@ -1214,6 +1215,10 @@ enum class SharedAction : std::int32_t {
     status = PLEXINDEX_SHARED_STATUS, ///< Nothing: tell how it is.
     init = PLEXINDEX_SHARED_INIT,     ///< Create its tables, or upgrade them.
     clear = PLEXINDEX_SHARED_CLEAR,   ///< Empty it, for all servers and users. Each host keeps its folder.
+    /// Wait until it has all that this host has to tell: Status::timeout if it does not in time, and delivers it later.
+    deliver = PLEXINDEX_SHARED_DELIVER,
+    follow = PLEXINDEX_SHARED_FOLLOW,     ///< Take news of other hosts as it comes from now on.
+    unfollow = PLEXINDEX_SHARED_UNFOLLOW, ///< End that.
 };
 
 /// What the shared log holds of one server as one user sees it.
@@ -2401,7 +2406,8 @@ public:
         raw.flags = detail::when(options.offline, PLEXINDEX_OPEN_OFFLINE) |
                     detail::when(options.accept_invalid_certs, PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS) |
                     detail::when(options.no_mmap, PLEXINDEX_OPEN_NO_MMAP) |
-                    detail::when(options.obfuscate_paths, PLEXINDEX_OPEN_OBFUSCATE_PATHS);
+                    detail::when(options.obfuscate_paths, PLEXINDEX_OPEN_OBFUSCATE_PATHS) |
+                    detail::when(options.shared_durable, PLEXINDEX_OPEN_SHARED_DURABLE);
         raw.page_size = options.page_size;
         raw.log_level = static_cast<std::int32_t>(options.log_level);
         raw.mappings = mappings.data();
@@ -2503,7 +2509,8 @@ public:
     [[nodiscard]] Of<StoreInfo> store() const {
         return Call::template json<StoreInfo>(plexindex_get_store_json, native_handle());
     }
-    /// Looks at the log that Options::shared names, prepares it or empties it, and returns how it is then. Without the
+    /// Looks at the log that Options::shared names, prepares it, empties it or exchanges news, and returns how it is then;
+    /// after deliver, follow and unfollow only the address and what this folder has taken and not delivered. Without the
     /// option there is nothing to look at, and the other actions fail (Status::invalid_argument).
     [[nodiscard]] Of<std::optional<SharedStatus>> shared(SharedAction action = SharedAction::status) const {
         return Call::template json<std::optional<SharedStatus>>(plexindex_shared, native_handle(),

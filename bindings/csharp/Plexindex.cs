@@ -108,6 +108,10 @@ public static class Plexindex
     public const int SHARED_STATUS = 0;
     public const int SHARED_INIT = 1;
     public const int SHARED_CLEAR = 2;
+    public const int SHARED_DELIVER = 3;
+    public const int SHARED_FOLLOW = 4;
+    public const int SHARED_UNFOLLOW = 5;
+    public const int OPEN_SHARED_DURABLE = 16;
     public const int OK = 0;
     public const int NOT_FOUND = 1;
     public const int AMBIGUOUS = 2;

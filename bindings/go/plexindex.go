@@ -226,6 +226,8 @@ type Options struct {
 	Database string
 	// A PostgreSQL database that several hosts share, without a password: docs/several-hosts.md.
 	Shared string
+	// SharedDurable forces what other hosts are told to the disk before a call returns.
+	SharedDurable bool
 	// TTLAtOnce, TTLNever.
 	LibraryTTL, MaxAge, Deadline, ConnectTimeout, ReadTimeout time.Duration
 	// Negative: no request is tried again; no call is slow; a host without the shared log asks for listings at once.
@@ -305,7 +307,8 @@ func Open(options Options) (*Index, error) {
 	given.flags = flag(options.Offline, C.PLEXINDEX_OPEN_OFFLINE) |
 		flag(options.AcceptInvalidCerts, C.PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS) |
 		flag(options.NoMmap, C.PLEXINDEX_OPEN_NO_MMAP) |
-		flag(options.ObfuscatePaths, C.PLEXINDEX_OPEN_OBFUSCATE_PATHS)
+		flag(options.ObfuscatePaths, C.PLEXINDEX_OPEN_OBFUSCATE_PATHS) |
+		flag(options.SharedDurable, C.PLEXINDEX_OPEN_SHARED_DURABLE)
 	if count := len(options.Mappings); count > 0 {
 		rules := memory.zeroed(C.size_t(count) * C.sizeof_plexindex_mapping)
 		for at, rule := range options.Mappings {

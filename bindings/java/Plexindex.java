@@ -108,6 +108,10 @@ public interface Plexindex extends Library {
     int SHARED_STATUS = 0;
     int SHARED_INIT = 1;
     int SHARED_CLEAR = 2;
+    int SHARED_DELIVER = 3;
+    int SHARED_FOLLOW = 4;
+    int SHARED_UNFOLLOW = 5;
+    int OPEN_SHARED_DURABLE = 16;
     int OK = 0;
     int NOT_FOUND = 1;
     int AMBIGUOUS = 2;

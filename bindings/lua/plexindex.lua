@@ -14,7 +14,8 @@ local KINDS = { [1] = "movie", [2] = "show", [3] = "season", [4] = "episode", [8
    [12] = "clip", [13] = "photo" }
 local MAPPINGS = { host = c.MAPPING_HOST_PREFIX, server = c.MAPPING_SERVER_PREFIX }
 local FLAGS = { offline = c.OPEN_OFFLINE, accept_invalid_certs = c.OPEN_ACCEPT_INVALID_CERTS,
-   no_mmap = c.OPEN_NO_MMAP, obfuscate_paths = c.OPEN_OBFUSCATE_PATHS }
+   no_mmap = c.OPEN_NO_MMAP, obfuscate_paths = c.OPEN_OBFUSCATE_PATHS,
+   shared_durable = c.OPEN_SHARED_DURABLE }
 
 -- The words for the numbers with this prefix.
 local function words(prefix)

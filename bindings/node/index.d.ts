@@ -26,6 +26,8 @@ export interface Options {
   shared?: string;
   /** -1: a host without the shared log asks for listings at once. */
   sharedRetryMs?: number;
+  /** Force what other hosts are told to the disk before a call returns. */
+  sharedDurable?: boolean;
   /** -1: at once, -2: never. */
   libraryTtlMs?: number;
   maxAgeMs?: number;

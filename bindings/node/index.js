@@ -22,6 +22,7 @@ const OPEN_FLAGS = {
   acceptInvalidCerts: c.OPEN_ACCEPT_INVALID_CERTS,
   noMmap: c.OPEN_NO_MMAP,
   obfuscatePaths: c.OPEN_OBFUSCATE_PATHS,
+  sharedDurable: c.OPEN_SHARED_DURABLE,
 };
 
 /** An error of the library: `code` is its name, such as 'LIBRARY_NOT_FOUND', `status` its number. */

@@ -646,7 +646,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                     2 => plexindex_check_server_json(handle, query, place, error()),
                     3 => plexindex_get_store_json(handle, place, error()),
                     4 => plexindex_propose_mappings_json(handle, first, first_length, count, place, error()),
-                    5 => plexindex_shared(handle, i32::from(nulls >> 3 & 3), place, error()),
+                    5 => plexindex_shared(handle, i32::from(nulls >> 3 & 7), place, error()),
                     _ => plexindex_map_to_host(handle, first, first_length, place, error()),
                 };
                 if !place.is_null()

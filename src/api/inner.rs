@@ -115,7 +115,11 @@ impl Inner {
             options,
         );
         let sharing = Sharing::new(options, log.as_ref().map(|(log, _)| Arc::clone(log)));
-        if let Some((log, has_thread)) = log {
+        if options.shared_durable {
+            store.sync_told();
+        }
+        // Without a server there is nothing to tell others, and nothing of theirs to take.
+        if let Some((log, has_thread)) = log.filter(|_| options.server_url.is_some()) {
             sync.share(Exchange::new(
                 log,
                 Arc::clone(&store),

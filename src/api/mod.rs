@@ -34,5 +34,5 @@ pub use index::Watch;
 pub use library::{Items, ItemsBelow};
 pub use opened::{Index, Library, WeakIndex};
 pub use query::{Query, Refreshed, Waited};
-pub use shared::{SharedStatus, SharedView};
+pub use shared::{SharedFollower, SharedStatus, SharedView};
 pub use table::{Names, Table, TableChange, Terms};

@@ -131,15 +131,6 @@ impl<'q> Query<'q> {
         self
     }
 
-    /// Makes [`Query::record_match`] return only once the shared log has the match, for an index that hosts share
-    /// ([`Options::shared`](crate::Options::shared)). Without it the match is delivered a moment later. If the log does not
-    /// have it by the deadline, and without a deadline within some seconds, the call fails with
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here, and is delivered later.
-    pub fn through(mut self) -> Self {
-        self.through = true;
-        self
-    }
-
     /// Sets a callback for the progress of a fetch. It runs on this thread, some ten times a second and once after the
     /// last page. If it returns [`ControlFlow::Break`], the call ends with
     /// [`ErrorKind::Aborted`](crate::ErrorKind::Aborted), also after the last page. The store keeps what was fetched,

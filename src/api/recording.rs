@@ -10,6 +10,17 @@ use crate::platform::deadline::Deadline;
 use crate::sync::Call;
 
 impl Query<'_> {
+    /// Makes [`Query::record_match`] return only once the shared log has the match, for an index that hosts share
+    /// ([`Options::shared`](crate::Options::shared)). Without it the match is delivered a moment later. If the log does not
+    /// have it by the deadline, and without a deadline within some seconds, the call fails with
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here, and is delivered later. A match that no
+    /// other host can have, of a path that only this host has, is not waited for. [`Index::shared_deliver`] does the same for
+    /// all that was written before.
+    pub fn through(mut self) -> Self {
+        self.through = true;
+        self
+    }
+
     /// Records that a path belongs to an item of the library: [`Library::record_match`](crate::Library::record_match).
     ///
     /// Sends requests only while the library is unknown, and never fetches its listing. The deadline, `offline` and the
@@ -38,7 +49,8 @@ impl Query<'_> {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), also for all libraries at once;
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), also for all libraries at once, and for
+    /// [`Query::through`] of an index that shares nothing;
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. While the library is not
     /// known, [errors of the server](crate::ErrorKind#errors-of-the-server), such as
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the deadline and
@@ -85,6 +97,9 @@ impl Query<'_> {
         };
         let (inner, reading) = (self.index.inner(), &library.reading);
         let _timed = inner.timed("record_matches", Some(library.selector()), Some(pairs.len()));
+        if self.through {
+            inner.sync.expect_shared()?; // before anything is written
+        }
         let mut checked = room(pairs.len(), "matches")?;
         for (path, key) in pairs {
             inner.queries.check_path(path)?;

@@ -10,7 +10,7 @@ use super::opened::Index;
 use super::sharing::Sharing;
 use crate::error::{Result, refuse};
 use crate::platform::deadline::Deadline;
-use crate::shared::{EntryKind, LogSummary, SharedLog};
+use crate::shared::{EntryKind, LogSummary, SharedLog, ViewNumber};
 
 /// What the shared log holds, and how far this folder is behind: [`Index::shared_status`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -28,7 +28,8 @@ pub struct SharedStatus {
     pub taken: Option<u64>,
     /// Entries of this folder that wait to be delivered.
     pub undelivered: Option<u64>,
-    /// Entries that this folder has not taken yet, at most: an entry may replace others. `None` where that is not known.
+    /// Entries of this host's own view that this folder has not taken yet, at most: an entry may replace others. `None` where
+    /// that is not known, as before the server has accepted the token.
     pub behind: Option<u64>,
     /// What the log holds, for each view: one server as one user sees it. Empty if it did not answer.
     pub views: Vec<SharedView>,
@@ -116,21 +117,24 @@ impl Index {
             Some(identity) => Some(inner.store.machine_identifier(identity)?),
             None => None,
         };
-        let found = sharing.run(|log| log.summary(inner.sharing_deadline()));
+        let found = sharing.run(|log| {
+            let views = log.summary(inner.sharing_deadline())?;
+            Ok((inner.sync.shared_view(), views))
+        });
         let progress = inner.sync.shared_progress();
-        let (error, views) = match found {
-            Ok(views) => (None, views.into_iter().map(SharedView::from).collect()),
-            Err(error) => (Some(error.to_string()), Vec::new()),
+        let (error, own, views) = match found {
+            Ok((own, views)) => (None, own, views),
+            Err(error) => (Some(error.to_string()), None, Vec::new()),
         };
         Ok(Some(SharedStatus {
             address: sharing.address().to_owned(),
             reachable: error.is_none(),
             error,
-            taken: progress.map(|(taken, _)| taken),
-            undelivered: progress.map(|(_, undelivered)| undelivered),
-            behind: progress.and_then(|(taken, _)| behind(&views, server.as_deref()?, taken)),
+            taken: progress.map(|progress| progress.taken),
+            undelivered: progress.map(|progress| progress.undelivered),
+            behind: progress.and_then(|progress| behind(&views, own?, progress.taken)),
             server,
-            views,
+            views: views.into_iter().map(SharedView::from).collect(),
         }))
     }
 
@@ -151,6 +155,52 @@ impl Index {
         inner.sharing()?.run(init)
     }
 
+    /// Returns once the shared log has all that this host has to tell: matches that were recorded, and invalidations. They are
+    /// delivered a moment later without this call. It waits for the log at most for
+    /// [`Options::deadline`](crate::Options::deadline), and some seconds without one. [`Query::through`](crate::Query::through)
+    /// does it for one call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an index that shares nothing;
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if the log does not have it in time: it is stored in this folder, and
+    /// delivered later; errors of the store.
+    pub fn shared_deliver(&self) -> Result<()> {
+        let inner = self.inner();
+        inner.sync.deliver_now(inner.sharing_deadline())
+    }
+
+    /// Takes what other hosts tell as it comes, and delivers what this folder has to tell, until the last [`SharedFollower`] is
+    /// dropped: on a host whose tools run for moments only. Otherwise news is taken every few seconds while the index is used.
+    /// [`Index::watch`] does it, too, and listens to the server besides. Of several processes of a folder one listens. The
+    /// child of a fork does not follow until it calls this itself.
+    ///
+    /// Nothing is taken before the server has accepted the token, at the first question that asks it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for an index that shares nothing.
+    pub fn follow_shared(&self) -> Result<SharedFollower> {
+        self.inner().sync.follow_join()?;
+        Ok(SharedFollower(self.clone()))
+    }
+
+    /// Follows until it is told otherwise. A second call changes nothing.
+    #[doc(hidden)]
+    pub fn follow_shared_until(&self, ends: bool) -> Result<()> {
+        self.inner().sync.follow(!ends)
+    }
+
+    /// The address of the shared log, the number of the last entry that this folder has taken, and the number of its entries
+    /// that wait. Does not ask the log.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn shared_progress(&self) -> Option<(&str, Option<u64>, Option<u64>)> {
+        let inner = self.inner();
+        let progress = inner.sync.shared_progress();
+        let taken = progress.map(|progress| progress.taken);
+        let undelivered = progress.map(|progress| progress.undelivered);
+        Some((inner.sharing.as_ref()?.address(), taken, undelivered))
+    }
+
     /// Removes everything from the shared log, of all servers and users, and keeps its tables. Each host keeps its folder,
     /// and answers from it. Confirmed matches and invalidations that no other host has taken yet are lost to the others.
     ///
@@ -161,6 +211,22 @@ impl Index {
         inner.sharing()?.run(|log| log.clear(inner.sharing_deadline()))?;
         log::info!("the shared log was emptied");
         Ok(())
+    }
+}
+
+/// Follows the shared log until it is dropped: [`Index::follow_shared`]. Keeps the index open.
+#[must_use = "dropping it ends the following"]
+pub struct SharedFollower(Index);
+
+impl std::fmt::Debug for SharedFollower {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("SharedFollower").field(&self.0.folder()).finish()
+    }
+}
+
+impl Drop for SharedFollower {
+    fn drop(&mut self) {
+        self.0.inner().sync.follow_leave();
     }
 }
 
@@ -177,12 +243,10 @@ impl Inner {
     }
 }
 
-/// Entries of the server's view behind `taken`. A summary does not name the user, so with views of several users there is
-/// no number.
-fn behind(views: &[SharedView], server: &str, taken: u64) -> Option<u64> {
-    let mut of_server = views.iter().filter(|view| view.server == server);
-    let own = of_server.next()?;
-    of_server.next().is_none().then(|| own.last.saturating_sub(taken))
+/// Entries of this host's own view behind `taken`.
+fn behind(views: &[LogSummary], own: ViewNumber, taken: u64) -> Option<u64> {
+    let own = views.iter().find(|view| view.view == own)?;
+    Some(own.last.saturating_sub(taken))
 }
 
 #[cfg(test)]

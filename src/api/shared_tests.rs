@@ -6,36 +6,29 @@ use super::*;
 use crate::error::Status;
 use crate::options::Options;
 
-fn view(server: &str, last: u64) -> SharedView {
-    SharedView::from(LogSummary {
-        server: server.into(),
+fn view(number: i64, last: u64) -> LogSummary {
+    LogSummary {
+        view: ViewNumber(number),
+        server: "mine".into(),
         last,
         age: Some(Duration::from_millis(1500)),
         entries: EntryKind::ALL.map(|kind| (kind, 2)).to_vec(),
         hosts: 3,
         bytes: 4096,
-    })
+    }
 }
 
 #[test]
-fn a_folder_is_behind_the_view_of_its_server() {
-    assert_eq!(behind(&[view("other", 9), view("mine", 12)], "mine", 5), Some(7));
-    assert_eq!(
-        behind(&[view("mine", 12)], "mine", 20),
-        Some(0),
-        "a log restored from a backup"
-    );
-    assert_eq!(behind(&[view("other", 9)], "mine", 5), None);
-    assert_eq!(
-        behind(&[view("mine", 9), view("mine", 12)], "mine", 5),
-        None,
-        "two users"
-    );
+fn a_folder_is_behind_its_own_view() {
+    let own = ViewNumber(2);
+    assert_eq!(behind(&[view(1, 9), view(2, 12)], own, 5), Some(7), "two users");
+    assert_eq!(behind(&[view(2, 12)], own, 20), Some(0), "a log restored from a backup");
+    assert_eq!(behind(&[view(1, 9)], own, 5), None);
 }
 
 #[test]
 fn a_view_is_json() {
-    let json = serde_json::to_value(view("mine", 12)).expect("it is plain");
+    let json = serde_json::to_value(SharedView::from(view(1, 12))).expect("it is plain");
     assert_eq!(json["age_ms"], 1500);
     assert_eq!(json["entries"]["invalid_library"], 2);
     assert_eq!(
@@ -49,7 +42,7 @@ fn an_index_without_the_option_has_no_log() {
     let folder = tempfile::tempdir().expect("a folder");
     let index = Index::open(Options::new(folder.path())).expect("it opens");
     assert_eq!(index.shared_status(), Ok(None));
-    for refused in [index.shared_init(), index.shared_clear()] {
+    for refused in [index.shared_init(), index.shared_deliver(), index.shared_clear()] {
         let error = refused.expect_err("there is no log");
         assert_eq!(error.status, Status::InvalidArgument);
         assert!(error.to_string().contains("'shared'"), "{error}");

@@ -63,3 +63,13 @@ pub const PLEXINDEX_SHARED_STATUS: i32 = 0;
 pub const PLEXINDEX_SHARED_INIT: i32 = 1;
 /// plexindex_shared(): the log is emptied, for all servers and users. Each host keeps its folder.
 pub const PLEXINDEX_SHARED_CLEAR: i32 = 2;
+/// plexindex_shared(): waits until the log has all that this host has to tell.
+pub const PLEXINDEX_SHARED_DELIVER: i32 = 3;
+/// plexindex_shared(): from now on news of other hosts is taken as it comes, and what waits here is delivered.
+pub const PLEXINDEX_SHARED_FOLLOW: i32 = 4;
+/// plexindex_shared(): ends PLEXINDEX_SHARED_FOLLOW.
+pub const PLEXINDEX_SHARED_UNFOLLOW: i32 = 5;
+
+/// plexindex_options.flags: a write for other hosts is forced to the disk before its call returns, so that a power cut
+/// takes none that was acknowledged. For `shared`.
+pub const PLEXINDEX_OPEN_SHARED_DURABLE: u32 = 16;

@@ -70,6 +70,7 @@ pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
 
 /// # Safety
 /// `given` must be NULL or valid.
+#[allow(clippy::too_many_lines)] // one field after the other
 pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     // Taken apart field by field: a new one that is not handled does not compile.
     // SAFETY: the caller's promise.
@@ -104,7 +105,8 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     let known = c::PLEXINDEX_OPEN_OFFLINE
         | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
         | c::PLEXINDEX_OPEN_NO_MMAP
-        | c::PLEXINDEX_OPEN_OBFUSCATE_PATHS;
+        | c::PLEXINDEX_OPEN_OBFUSCATE_PATHS
+        | c::PLEXINDEX_OPEN_SHARED_DURABLE;
     check_flags(flags, reserved, known, "options")?;
     let default = options::Options::default();
     check_length("options.token", token.length, LONGEST_TOKEN)?;
@@ -170,6 +172,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
             obfuscate_paths: flags & c::PLEXINDEX_OPEN_OBFUSCATE_PATHS != 0,
             shared,
             shared_retry: retry(shared_retry_ms, default.shared_retry, "shared_retry_ms")?,
+            shared_durable: flags & c::PLEXINDEX_OPEN_SHARED_DURABLE != 0,
         },
         log_level,
         opened,

@@ -12,6 +12,7 @@ pub mod files;
 pub mod foreign;
 pub mod fork;
 pub mod lock;
+pub mod log_sync;
 pub mod map;
 pub mod mutex;
 pub mod names;

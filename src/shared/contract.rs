@@ -8,7 +8,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 
 /// The number of a view in the log: one server as one user sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ViewNumber(pub i64);
 
 /// A host: a folder, and an incarnation of it. A folder that was copied or restored is another host, since it may give
@@ -142,6 +142,8 @@ pub const LEASE: Duration = Duration::from_secs(20);
 /// What the log holds of a view, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogSummary {
+    /// The view.
+    pub view: ViewNumber,
     /// The server's machine identifier.
     pub server: String,
     /// The last number.

@@ -434,7 +434,7 @@ impl SharedLog for MemoryLog {
     fn summary(&self, _: Deadline) -> Result<Vec<LogSummary>> {
         let shared = self.reach(false)?;
         let now_ms = self.clock.now_ms();
-        let summary = shared.views.values().map(|view| {
+        let summary = shared.views.iter().map(|(number, view)| {
             let mut entries = BTreeMap::new();
             for name in view.entries.keys() {
                 *entries.entry(name.kind).or_default() += 1;
@@ -442,6 +442,7 @@ impl SharedLog for MemoryLog {
             let chunks = view.chunks.values().map(|chunk| chunk.len());
             let bodies = view.entries.values().map(|stored| stored.body.len());
             LogSummary {
+                view: *number,
                 server: view.server.clone(),
                 last: view.last,
                 age: view.written_ms.map(|at_ms| age(at_ms, now_ms)),

@@ -14,10 +14,19 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 use crate::platform::thread::on_worker;
 use crate::shared::bodies::{ListingBody, ProbeBody, decode};
-use crate::shared::{Entry, EntryKind};
+use crate::shared::{Entry, EntryKind, ViewNumber};
 
 /// Pause between two looks at what another host is fetching.
 const POLL: Duration = Duration::from_millis(100);
+
+/// How far a folder is in the shared log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedProgress {
+    /// The number of the last entry that it has taken.
+    pub taken: u64,
+    /// Entries of its own that wait to be delivered.
+    pub undelivered: u64,
+}
 
 /// What the log says before the server is asked.
 enum Turn<'x, T> {
@@ -283,11 +292,30 @@ impl Syncing {
         }
     }
 
+    /// The exchange; an error if nothing is shared.
+    fn expect_exchange(&self) -> Result<&Arc<Exchange>> {
+        self.exchange.as_ref().map_or_else(
+            || {
+                refuse(
+                    "the index shares nothing with other hosts: open it with the option 'shared' and a server_url, and not \
+                     offline",
+                )
+            },
+            Ok,
+        )
+    }
+
+    /// Returns an error if nothing is shared, so that nothing can be delivered.
+    pub fn expect_shared(&self) -> Result<()> {
+        self.expect_exchange().map(drop)
+    }
+
     /// Delivers what this host has written, and returns once the log has it.
     pub fn deliver_now(&self, deadline: Deadline) -> Result<()> {
-        let Some(exchange) = &self.exchange else {
-            return refuse("nothing can be delivered to other hosts: the index has no option 'shared', or is offline");
-        };
+        let exchange = self.expect_exchange()?;
+        if self.undelivered()? == 0 {
+            return Ok(()); // the thread of the exchange was faster, or nothing is for others
+        }
         let deliver = || match exchange.view()? {
             Some(view) => exchange.deliver_once(&view, deadline),
             None => Ok(false),
@@ -298,7 +326,7 @@ impl Syncing {
         Err(Error::new(
             Status::Timeout,
             format!(
-                "it is stored in this folder, and delivered when {} answers",
+                "not delivered to other hosts yet: it is stored in this folder, and delivered when {} answers",
                 exchange.log.name()
             ),
         ))
@@ -316,21 +344,56 @@ impl Syncing {
         on_worker(exchange_now, STEP, || {})
     }
 
-    /// Takes news as it comes from now on, or only now and then.
+    /// Takes news as it comes from now on, or only now and then: for a watch of the server.
     pub fn listen_to_others(&self, listens: bool) {
         if let Some(exchange) = &self.exchange {
-            exchange.listen(listens);
+            exchange.listen(|listeners| listeners.watches = listens);
         }
     }
 
-    /// The number of the last entry of the shared log that this folder has taken, and how many entries of its own it has not
-    /// delivered yet. `None` if it shares nothing, or has taken nothing yet.
-    pub fn shared_progress(&self) -> Option<(u64, u64)> {
+    /// Takes news as it comes until the number of followers is zero again.
+    pub fn follow_join(&self) -> Result<()> {
+        self.expect_exchange()?.listen(|listeners| listeners.followers += 1);
+        Ok(())
+    }
+
+    /// Ends a [`Self::follow_join`].
+    pub fn follow_leave(&self) {
+        if let Some(exchange) = &self.exchange {
+            // The child of a fork begins with none.
+            exchange.listen(|listeners| listeners.followers = listeners.followers.saturating_sub(1));
+        }
+    }
+
+    /// Takes news as it comes from now on, or not any more.
+    pub fn follow(&self, follows: bool) -> Result<()> {
+        self.expect_exchange()?.listen(|listeners| listeners.follows = follows);
+        Ok(())
+    }
+
+    /// How far this folder is in the shared log. `None` if it shares nothing, or has taken nothing yet.
+    pub fn shared_progress(&self) -> Option<SharedProgress> {
         let exchange = self.exchange.as_ref()?;
-        let identity = self.reading.identity()?;
-        let place = exchange.place(identity).ok()?;
-        let waiting = self.store.outbox_len(identity).ok()?;
-        (place.position.number > 0 || waiting > 0).then_some((place.position.number, waiting))
+        let place = exchange.place(self.reading.identity()?).ok()?;
+        let undelivered = self.undelivered().ok()?;
+        (place.position.number > 0 || undelivered > 0).then_some(SharedProgress {
+            taken: place.position.number,
+            undelivered,
+        })
+    }
+
+    /// The number of this host's own view in the shared log, which may be asked. `None` if it is not known: nothing is
+    /// shared, the server has not accepted the token yet, or the log is away. Call it on a thread of the library.
+    pub fn shared_view(&self) -> Option<ViewNumber> {
+        let view = self.exchange.as_ref()?.view();
+        view.ok()?.map(|view| view.number)
+    }
+
+    /// Entries of this host that wait to be delivered.
+    fn undelivered(&self) -> Result<u64> {
+        self.reading
+            .identity()
+            .map_or(Ok(0), |identity| self.store.outbox_len(identity))
     }
 
     /// Its locks, held through a fork.

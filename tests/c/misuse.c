@@ -570,9 +570,12 @@ static void the_rest(const plexindex_handle *handle, const plexindex_library_han
     CHECK(((const char *)buffer.data)[0] == '{');
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_shared(NULL, PLEXINDEX_SHARED_STATUS, &buffer, ERROR), "handle");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_shared(handle, PLEXINDEX_SHARED_STATUS, NULL, ERROR), "json");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_shared(handle, 3, &buffer, ERROR), "action");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_shared(handle, 6, &buffer, ERROR), "action");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_shared(handle, PLEXINDEX_SHARED_INIT, &buffer, ERROR), "shared");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_shared(handle, PLEXINDEX_SHARED_CLEAR, &buffer, ERROR), "shared");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_shared(handle, PLEXINDEX_SHARED_DELIVER, &buffer, ERROR), "shared");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_shared(handle, PLEXINDEX_SHARED_FOLLOW, &buffer, ERROR), "shared");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_shared(handle, PLEXINDEX_SHARED_UNFOLLOW, &buffer, ERROR), "shared");
     CHECK_STATUS(PLEXINDEX_OK, plexindex_shared(handle, PLEXINDEX_SHARED_STATUS, &buffer, ERROR));
     CHECK(strcmp(buffer.data, "null") == 0); /* the index shares nothing */
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_propose_mappings_json(NULL, NULL, 0, 0, &buffer, ERROR), "handle");

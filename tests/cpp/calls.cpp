@@ -710,6 +710,8 @@ void facts(const px::Index &index, const px::Library &movies) {
     CHECK(!store.folder.empty() && store.locks && !store.locks_error && store.disk_bytes > 0 && !store.journal.empty());
     CHECK(!index.shared());
     refused(px::Status::invalid_argument, "shared", [&] { return index.shared(px::SharedAction::init); });
+    refused(px::Status::invalid_argument, "shared", [&] { return index.shared(px::SharedAction::deliver); });
+    refused(px::Status::invalid_argument, "shared", [&] { return index.shared(px::SharedAction::follow); });
     const auto shared = read<px::SharedStatus>(
         R"({"address": "postgresql://db/x", "reachable": true, "error": null, "taken": 3, "behind": 2, "views": [
             {"server": "m", "last": 5, "age_ms": 1500, "entries": {"probe": 1, "match": 4}, "hosts": 2, "bytes": 9}]})");

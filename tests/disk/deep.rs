@@ -35,6 +35,7 @@ fn refreshes_for_long() {
 #[ignore = "deep: two minutes"]
 fn power_cuts_for_long() {
     deeply(30, power::a_power_cut_takes_the_last_commits_at_most);
+    deeply(30, power::a_power_cut_takes_nothing_that_is_for_other_hosts_and_durable);
     deeply(30, power::a_power_cut_while_a_database_is_set_aside_leaves_no_mixture);
     deeply(30, power::a_power_cut_while_a_store_is_carried_over_takes_nothing);
     deeply(60, power::a_power_cut_where_no_memory_is_shared_takes_nothing);

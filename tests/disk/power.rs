@@ -6,10 +6,12 @@ use std::ffi::c_int;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use crate::support::index::{Index, Library, QueryOptions, failpoint};
 use plexindex::model::MatchKind;
+use plexindex::options::{Mapping, Options};
+use plexindex::shared::memory::{MemoryLog, Trouble};
 use plexindex_standin::Standin;
 use rusqlite::ffi::SQLITE_OK;
 
@@ -371,6 +373,31 @@ fn after(steps: usize) -> Vec<bool> {
         .collect()
 }
 
+/// How many of the first `done` steps no power cut takes, if what is for other hosts is forced to the disk: emptying the
+/// folder is for none.
+fn forced(done: usize) -> usize {
+    let is_told = |number: &usize| !matches!(STEPS[number - 1], Step::Clear);
+    (1..=done).rev().find(is_told).unwrap_or(0)
+}
+
+/// An index; if it is `durable`, of a host that tells others, and forces that to the disk.
+fn open_as(journal: &str, server: &Standin, folder: &Path) -> Index {
+    let clock = clock();
+    if journal != "durable" {
+        return open(options(server, folder), &clock);
+    }
+    let options = Options {
+        shared: Some("memory".into()),
+        shared_durable: true,
+        mappings: vec![Mapping::host_to_server("/host", "/media")],
+        ..options(server, folder)
+    };
+    let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as _));
+    // What is told waits in the folder.
+    log.set_trouble(Trouble::Away);
+    Index::open_with_log(&options, clock, (log, false)).expect("opened")
+}
+
 fn take(index: &Index, library: &Library, number: usize, key: &str) {
     tape(|tape| tape.events.push(Event::Begun));
     match STEPS[number] {
@@ -429,7 +456,7 @@ pub fn power(words: &[&str]) {
     *TAPE.lock().expect("no panic") = Some(tape);
     vfs::register(of_sqlite, has_log);
     failpoint::install(of_ours);
-    let mut index = open(options(&server, &cache), &clock());
+    let mut index = open_as(journal, &server, &cache);
     for number in 0..STEPS.len() {
         if number % 7 == 1 {
             add(&server, &[format!("/data/movies/New {number}/New {number}.mkv")]);
@@ -437,7 +464,7 @@ pub fn power(words: &[&str]) {
         }
         if number % 11 == 10 {
             index.close().expect("closes");
-            index = open(options(&server, &cache), &clock());
+            index = open_as(journal, &server, &cache);
         }
         let library = index.library("Movies").expect("a handle");
         take(&index, &library, number, &key);
@@ -480,7 +507,10 @@ pub fn power(words: &[&str]) {
             Event::Sync(file) => tape.files.get("plexindex-3.db-wal") == Some(file),
             _ => !has_log,
         });
-        let kept = log.map_or(0, |log| count(&given[..=log], |event| matches!(event, Event::Done)));
+        let mut kept = log.map_or(0, |log| count(&given[..=log], |event| matches!(event, Event::Done)));
+        if journal == "durable" {
+            kept = kept.max(forced(count(given, |event| matches!(event, Event::Done))));
+        }
         let there = check(&folder, &server, &key, kept..=begun, &what);
         if earlier {
             sweep(&folder);
@@ -573,4 +603,9 @@ pub fn a_power_cut_while_a_store_is_carried_over_takes_nothing() {
 #[test]
 pub fn a_power_cut_where_no_memory_is_shared_takes_nothing() {
     cut_the_power("journal", 1, rounds("PLEXINDEX_POWER_CUTS", 10));
+}
+
+#[test]
+pub fn a_power_cut_takes_nothing_that_is_for_other_hosts_and_durable() {
+    cut_the_power("durable", 1, rounds("PLEXINDEX_POWER_CUTS", 40));
 }

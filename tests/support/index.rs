@@ -402,6 +402,11 @@ impl Library {
             .record_matches(pairs.iter().map(|(of, key)| (path(of), *key)))
     }
 
+    /// Records a match, and returns once the shared log has it.
+    pub fn record_through(&self, of: &[u8], key: &str) -> Result<()> {
+        self.library.query().through().record_match(path(of), key)
+    }
+
     pub fn invalidate_path(&self, of: &[u8]) -> Result<()> {
         self.library.invalidate_path(path(of))
     }

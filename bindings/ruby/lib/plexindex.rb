@@ -36,7 +36,7 @@ module Plexindex
 
   FLAGS = {
     offline: "OPEN_OFFLINE", accept_invalid_certs: "OPEN_ACCEPT_INVALID_CERTS", no_mmap: "OPEN_NO_MMAP",
-    obfuscate_paths: "OPEN_OBFUSCATE_PATHS"
+    obfuscate_paths: "OPEN_OBFUSCATE_PATHS", shared_durable: "OPEN_SHARED_DURABLE"
   }.freeze
   MAPPINGS = {
     [:host, false] => "MAPPING_HOST_PREFIX", [:host, true] => "MAPPING_HOST_PATTERN",

@@ -20,6 +20,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::Inode;
 use crate::platform::lock::{FileLockGuard, OpenLock};
+use crate::platform::log_sync;
 use crate::platform::mutex::lock;
 
 /// Longest wait for other processes to close a database that has a write-ahead log.
@@ -199,6 +200,15 @@ impl OpenConnection {
             library,
         });
         self.last_write.set(write.ok());
+    }
+
+    /// Forces what was committed to the disk. Without a write-ahead log each commit is: see [`open`].
+    pub fn sync_log(&self) -> rusqlite::Result<()> {
+        if self.has_log {
+            log_sync::sync_log(&self.connection)
+        } else {
+            Ok(())
+        }
     }
 
     fn data_version(&self) -> rusqlite::Result<u32> {

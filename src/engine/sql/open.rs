@@ -51,6 +51,8 @@ pub struct Store {
     pub(super) wakeups: AtomicU64,
     /// Called after a write put entries into the outbox.
     pub(super) on_told: OnceLock<Box<dyn Fn() + Send + Sync>>,
+    /// Whether such a write is forced to the disk before it returns.
+    pub(super) syncs_told: AtomicBool,
     /// The lock with which lookups wait for other threads.
     pub short_lock: ShortLock,
 }
@@ -84,6 +86,7 @@ impl Store {
             warned_of_views: AtomicBool::new(false),
             wakeups: AtomicU64::new(0),
             on_told: OnceLock::new(),
+            syncs_told: AtomicBool::new(false),
             short_lock: ShortLock::default(),
             diff_cache: DiffCache::default(),
         };

@@ -4,6 +4,7 @@
 //! entries are kept for a while: a log that was restored from a backup lacks the last ones.
 
 use std::collections::HashSet;
+use std::sync::atomic::Ordering;
 
 use rusqlite::params;
 
@@ -43,6 +44,11 @@ impl Store {
     /// Sets what is called after each write that put entries into the outbox, on the thread that wrote.
     pub fn on_told(&self, tell: impl Fn() + Send + Sync + 'static) {
         let _ = self.on_told.set(Box::new(tell));
+    }
+
+    /// Forces each write that puts entries into the outbox to the disk before it returns, from now on.
+    pub fn sync_told(&self) {
+        self.syncs_told.store(true, Ordering::Relaxed);
     }
 
     /// The host that this folder is for the log.

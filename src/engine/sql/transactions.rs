@@ -253,11 +253,13 @@ impl Store {
             }
         }
         drop((undo, alone));
-        if done.is_ok()
-            && tx.tells.get()
-            && let Some(tell) = self.on_told.get()
-        {
-            tell();
+        if done.is_ok() && tx.tells.get() {
+            if let Some(tell) = self.on_told.get() {
+                tell();
+            }
+            if self.syncs_told.load(Ordering::Relaxed) {
+                connection.sync_log()?;
+            }
         }
         if self.folder.shares_memory() && tx.sequence.0.is_multiple_of(WRITE_OUT_EVERY) {
             write_out(self.folder.log()[0]);

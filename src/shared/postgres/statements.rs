@@ -52,7 +52,7 @@ SELECT server, number, (extract(epoch FROM clock_timestamp() - written) * 1000):
     (SELECT count(*) FROM plexindex.delivered AS d WHERE d.view = v.view AND d.number > 0),
     coalesce(bytes, 0)::bigint
         + (SELECT coalesce(sum(octet_length(body)), 0) FROM plexindex.chunks AS c WHERE c.view = v.view),
-    coalesce(kinds, '{}'), coalesce(counts, '{}')
+    coalesce(kinds, '{}'), coalesce(counts, '{}'), view
 FROM plexindex.views AS v, LATERAL (
     SELECT array_agg(kind ORDER BY kind) AS kinds, array_agg(count ORDER BY kind) AS counts, sum(bytes) AS bytes
     FROM (SELECT kind, count(*), sum(octet_length(key) + octet_length(body)) AS bytes
@@ -346,6 +346,7 @@ impl SharedLog for Postgres {
             let (kinds, counts): (Vec<i16>, Vec<i64>) = (row.get(5), row.get(6));
             let known = |(kind, count)| Some((EntryKind::from_number(kind)?, unsigned(count)));
             LogSummary {
+                view: ViewNumber(row.get(7)),
                 server: row.get(0),
                 last: unsigned(row.get(1)),
                 age: row.get::<_, Option<i64>>(2).map(milliseconds),

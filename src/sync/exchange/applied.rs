@@ -105,6 +105,6 @@ impl Exchange {
         );
         self.store.deliver_again(view.identity, Deadline::NONE)?;
         // What cannot be delivered now waits, and what was read before is read.
-        Ok(!self.deliver(view)?)
+        Ok(!self.deliver(view, Deadline::NONE)?)
     }
 }

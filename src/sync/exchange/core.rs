@@ -71,9 +71,27 @@ pub struct State {
     pub verified: Vec<(i64, NewEntry)>,
     /// There is something to deliver.
     pub is_told: bool,
-    /// News is taken as it comes.
-    pub listens: bool,
+    /// Why news is taken as it comes.
+    pub listeners: Listeners,
     pub stops: bool,
+}
+
+/// For whom news is taken as it comes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Listeners {
+    /// The index watches the server.
+    pub watches: bool,
+    /// The host follows, until it says otherwise.
+    pub follows: bool,
+    /// Number of followers.
+    pub followers: usize,
+}
+
+impl State {
+    /// Whether news is taken as it comes.
+    pub fn listens(&self) -> bool {
+        self.listeners != Listeners::default()
+    }
 }
 
 impl Exchange {
@@ -109,6 +127,15 @@ impl Exchange {
 
     /// Asks the log, unless it was away a moment ago.
     pub fn ask<T>(&self, ask: impl FnOnce(&dyn SharedLog) -> Result<T>) -> std::result::Result<T, Away> {
+        self.ask_until(Deadline::NONE, |log, _| ask(log))
+    }
+
+    /// [`Self::ask`] with the deadline of a call, which is passed on as the limit of the request.
+    pub fn ask_until<T>(
+        &self,
+        until: Deadline,
+        ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
+    ) -> std::result::Result<T, Away> {
         let now = self.clock.now_ms();
         if let Some((_, until)) = lock(&self.state).away
             // A clock that was set back ends the pause too.
@@ -116,7 +143,7 @@ impl Exchange {
         {
             return Err(Away);
         }
-        match ask(&*self.log) {
+        match ask(&*self.log, until.earliest(deadline())) {
             Ok(answer) => {
                 if lock(&self.state).away.take().is_some() {
                     log::info!("the shared log {} answers again", self.log.name());
@@ -124,7 +151,10 @@ impl Exchange {
                 Ok(answer)
             }
             Err(error) => {
-                self.note_failure(&error);
+                // A call that had no more time says nothing of the log.
+                if !until.has_passed() {
+                    self.note_failure(&error);
+                }
                 Err(Away)
             }
         }
@@ -213,6 +243,8 @@ impl Exchange {
         if let Ok(mut state) = self.state.try_lock() {
             // The parent's leases are not the child's.
             state.leases.clear();
+            // It listens when it asks for it.
+            state.listeners = Listeners::default();
         }
     }
 }

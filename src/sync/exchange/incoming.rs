@@ -25,7 +25,7 @@ impl Exchange {
     /// Delivers what waits, one thread and process of the folder at a time. Returns `false` if the log does not have it by
     /// the deadline.
     pub fn deliver_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
-        self.alone(until, || self.deliver(view))
+        self.alone(until.earliest(deadline()), || self.deliver(view, until))
     }
 
     /// [`Self::exchange`], one thread and process of the folder at a time. Waits for others until the deadline, and
@@ -52,7 +52,7 @@ impl Exchange {
         let mut view = *view;
         let joins = self.place(view.identity)?.position == Position::default();
         // What this host wrote comes first: the order of the log decides.
-        if !self.deliver(&view)? {
+        if !self.deliver(&view, Deadline::NONE)? {
             return Ok(false);
         }
         loop {
@@ -78,7 +78,7 @@ impl Exchange {
                     return Ok(false);
                 };
                 view = again;
-                if !self.deliver(&view)? {
+                if !self.deliver(&view, Deadline::NONE)? {
                     return Ok(false);
                 }
                 continue;
@@ -91,6 +91,11 @@ impl Exchange {
             self.store_place(&view, &place)?;
             if !news.entries.is_empty() {
                 self.reading.catch_up(Deadline::NONE)?;
+                let of_others = news.entries.iter().filter(|entry| entry.host != view.host).count();
+                log::info!(
+                    "took {of_others} entries of other hosts from the shared log {}",
+                    self.log.name()
+                );
             }
             if !news.more && self.has_kept(&view)? {
                 return if joins { self.join(&view) } else { Ok(true) };
@@ -120,7 +125,7 @@ impl Exchange {
                 self.store.tell(view.identity, &told, Deadline::NONE)?;
             }
         }
-        self.deliver(view)
+        self.deliver(view, Deadline::NONE)
     }
 
     /// Applies entries in their order.

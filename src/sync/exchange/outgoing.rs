@@ -1,7 +1,7 @@
 //! Delivers what this host wrote to the log, each entry once.
 
 use super::applied::numbered;
-use super::core::{AWAY_MS, Exchange, SharedView, deadline};
+use super::core::{AWAY_MS, Exchange, SharedView};
 use crate::engine::OutboxRow;
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
@@ -12,8 +12,8 @@ use crate::shared::{NewEntry, SharedLog};
 const BATCH: usize = 500;
 
 impl Exchange {
-    /// Delivers all that waits. Returns `false` if the log is away.
-    pub fn deliver(&self, view: &SharedView) -> Result<bool> {
+    /// Delivers all that waits. Returns `false` if the log is away, or the deadline came first.
+    pub fn deliver(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         loop {
             let waiting = self.store.outbox(view.identity, BATCH)?;
             let Some(first) = waiting.first() else {
@@ -24,9 +24,12 @@ impl Exchange {
                     .into_iter()
                     .filter(|(at_ms, _)| (0..=AWAY_MS).contains(&(now_ms - at_ms)));
                 let verified: Vec<NewEntry> = new.map(|(_, entry)| entry).collect();
-                let tell = |log: &dyn SharedLog| log.append(view.number, view.host, &verified, None, deadline());
-                return Ok(verified.is_empty() || self.ask(tell).is_ok());
+                let tell = |log: &dyn SharedLog, limit| log.append(view.number, view.host, &verified, None, limit);
+                return Ok(verified.is_empty() || self.ask_until(until, tell).is_ok());
             };
+            if until.has_passed() {
+                return Ok(false);
+            }
             // Entries of an earlier incarnation of this folder are delivered in its name: the log may have them.
             let host = first.host;
             let of_host = |row: &&OutboxRow| row.host == host;
@@ -36,7 +39,8 @@ impl Exchange {
                 .map(|row| numbered(row.number, row.entry.clone()))
                 .collect();
             let after = self.store.delivered_before(view.identity, host, first.number)?;
-            let Ok(upto) = self.ask(|log| log.deliver(view.number, host, after, &rows, deadline())) else {
+            let tell = |log: &dyn SharedLog, limit| log.deliver(view.number, host, after, &rows, limit);
+            let Ok(upto) = self.ask_until(until, tell) else {
                 return Ok(false);
             };
             if upto < after {

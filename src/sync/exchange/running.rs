@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::core::{Exchange, deadline};
+use super::core::{Exchange, Listeners, deadline};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::lock::FileLock;
@@ -40,11 +40,19 @@ impl Exchange {
         drop(thread);
     }
 
-    /// Takes news as it comes from now on, or only now and then.
-    pub fn listen(self: &Arc<Self>, listens: bool) {
-        lock(&self.state).listens = listens;
+    /// Changes whether news is taken as it comes, or only now and then.
+    pub fn listen(self: &Arc<Self>, change: impl FnOnce(&mut Listeners)) {
+        let listened = {
+            let mut state = lock(&self.state);
+            let listened = state.listens();
+            change(&mut state.listeners);
+            listened
+        };
         self.begin();
-        self.wake();
+        self.changed.notify_all();
+        if listened {
+            self.log.interrupt();
+        }
     }
 
     /// Delivers soon what was written.
@@ -58,7 +66,7 @@ impl Exchange {
 
     fn wake(&self) {
         self.changed.notify_all();
-        if lock(&self.state).listens {
+        if lock(&self.state).listens() {
             self.log.interrupt();
         }
     }
@@ -66,12 +74,11 @@ impl Exchange {
     fn run(&self) {
         let (mut looked, mut renewed) = (None::<Instant>, Instant::now());
         let mut used = self.counters.totals();
-        let mut listening = None;
-        let mut waits = false;
+        let (mut listening, mut is_unfinished) = (None, false);
         loop {
-            let (stops, is_told) = {
+            let (stops, is_told, listens) = {
                 let mut state = lock(&self.state);
-                (state.stops, std::mem::take(&mut state.is_told))
+                (state.stops, std::mem::take(&mut state.is_told), state.listens())
             };
             if stops {
                 self.last();
@@ -79,16 +86,17 @@ impl Exchange {
             }
             let now_used = self.counters.totals();
             let is_used = std::mem::replace(&mut used, now_used) != now_used;
-            let is_due = looked.is_none_or(|at| at.elapsed() >= LOOK) && (is_used || waits || looked.is_none());
+            let is_due = looked.is_none_or(|at| at.elapsed() >= LOOK)
+                && (is_used || is_unfinished || looked.is_none() || listening.is_some() && self.has_undelivered());
             // What this host has to tell comes before any wait.
             let has_news = self.can_listen(&mut listening) && !is_told && self.wait_for_news(&mut listening);
             if is_told || is_due || has_news {
-                let done = self.turn(looked.is_none());
-                // Nobody need call this host for what it has to tell to be delivered later.
-                waits = done != Ok(true);
-                if let Err(error) = done {
+                let done = self.turn(looked.is_none()).unwrap_or_else(|error| {
                     log::debug!("the exchange with other hosts goes on later: {error}");
-                }
+                    false
+                });
+                // Nobody need call this host for what it has to tell to be delivered later.
+                is_unfinished = !done && self.has_undelivered();
                 looked = Some(Instant::now());
             }
             if renewed.elapsed() >= RENEW {
@@ -96,15 +104,21 @@ impl Exchange {
                 renewed = Instant::now();
             }
             if listening.is_none() {
-                self.pause();
+                self.pause(listens);
             } else if lock(&self.state).is_told {
                 std::thread::sleep(GATHER);
             }
         }
     }
 
-    /// One exchange. Returns `false` if the log is away. `first`: the first of this thread, which another process may have
-    /// made a moment ago.
+    /// Whether this folder has something to tell: also of a process that ended before it could.
+    fn has_undelivered(&self) -> bool {
+        let waits = |identity| self.store.outbox_len(identity).unwrap_or(0) > 0;
+        self.reading.identity().is_some_and(waits)
+    }
+
+    /// One exchange. `first`: the first of this thread, which another process may have made a moment ago. Returns `false` if
+    /// the log is away.
     fn turn(&self, first: bool) -> Result<bool> {
         let Some(view) = self.view()? else {
             return Ok(false);
@@ -112,15 +126,15 @@ impl Exchange {
         let looked_ms = self.place(view.identity)?.looked_ms;
         let since = self.clock.now_ms().saturating_sub(looked_ms);
         if first && (0..i64::try_from(LOOK.as_millis()).unwrap_or(0)).contains(&since) {
-            return self.deliver(&view);
+            return self.deliver(&view, Deadline::NONE);
         }
         self.exchange_once(&view, Deadline::after(LOOK))
     }
 
-    /// Waits until something is to be done, for [`LOOK`] at most.
-    fn pause(&self) {
+    /// Waits until something is to be done, for [`LOOK`] at most. `listens`: what the host asked for before.
+    fn pause(&self, listens: bool) {
         let state = lock(&self.state);
-        if !state.is_told && !state.stops {
+        if !state.is_told && !state.stops && state.listens() == listens {
             let waited = self.changed.wait_timeout(state, LOOK);
             drop(waited.unwrap_or_else(PoisonError::into_inner));
         }
@@ -129,7 +143,7 @@ impl Exchange {
 
     /// Returns whether this process listens for its folder, which one process does.
     fn can_listen(&self, listening: &mut Option<FileLock>) -> bool {
-        if !lock(&self.state).listens {
+        if !lock(&self.state).listens() {
             *listening = None;
         } else if listening.is_none() {
             let path = self.store.folder().fetch_lock("shared");
@@ -164,10 +178,9 @@ impl Exchange {
 
     /// Delivers what waits before the index closes.
     fn last(&self) {
-        let waits = |identity| self.store.outbox_len(identity).unwrap_or(0) > 0;
-        if self.reading.identity().is_some_and(waits)
+        if self.has_undelivered()
             && let Ok(Some(view)) = self.view()
-            && let Err(error) = self.deliver(&view)
+            && let Err(error) = self.deliver(&view, Deadline::NONE)
         {
             log::debug!("what other hosts are told waits in the folder: {error}");
         }
