@@ -45,7 +45,7 @@ struct Host {
     index: Index,
     movies: Library,
     gate: Arc<Gate>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Host {
@@ -94,7 +94,7 @@ impl World {
                     index,
                     movies,
                     gate,
-                    _folder: folder,
+                    folder,
                 }
             })
             .collect();
@@ -193,6 +193,8 @@ impl World {
                 // A backup is restored, or a replica takes over that lacks the last writes.
                 let writes = self.random.next(12);
                 self.log.lose_writes(writes);
+                // Leases that it has again end.
+                self.clock.advance_ms(21_000);
             }
             15 => self.kill(at),
             16 if self.random.next(2) == 0 => self.copy(at),
@@ -213,6 +215,8 @@ impl World {
         let (index, movies, gate) = opened(&host.options, &self.clock, &self.log);
         std::mem::replace(&mut host.index, index).close().expect("closed");
         (host.movies, host.gate) = (movies, gate);
+        // Nobody gives its leases back: they end.
+        self.clock.advance_ms(21_000);
     }
 
     /// The folder of a host is moved.
@@ -220,12 +224,14 @@ impl World {
         let host = &mut self.hosts[at];
         let folder = tempfile::tempdir().expect("a folder");
         let mut options = host.options.clone();
-        let Host { index, _folder, .. } = self.hosts.remove(at);
+        let Host {
+            index, folder: _old, ..
+        } = self.hosts.remove(at);
         index.close().expect("closed");
         for file in std::fs::read_dir(&options.cache_dir).expect("read").flatten() {
             std::fs::copy(file.path(), folder.path().join(file.file_name())).expect("copied");
         }
-        options.cache_dir = folder.path().to_owned();
+        folder.path().clone_into(&mut options.cache_dir);
         let (index, movies, gate) = opened(&options, &self.clock, &self.log);
         let root = format!("/mnt/{at}");
         let host = Host {
@@ -234,7 +240,7 @@ impl World {
             index,
             movies,
             gate,
-            _folder: folder,
+            folder,
         };
         self.hosts.insert(at, host);
     }

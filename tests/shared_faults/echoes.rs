@@ -82,7 +82,7 @@ fn an_own_invalidation_of_an_earlier_incarnation_is_not_repeated() {
         one.exchange();
         match what {
             Void::Library => one.movies.invalidate().expect("invalidated"),
-            _ => one.movies.invalidate_item(&key).expect("invalidated"),
+            Void::Item => one.movies.invalidate_item(&key).expect("invalidated"),
         }
         one.deliver();
         one.record(PRIVATE, &key);

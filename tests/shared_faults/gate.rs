@@ -32,9 +32,11 @@ impl Gate {
 
     /// From now on calls of this name fail.
     pub fn fail(&self, name: &'static str) {
-        self.set(move |called, is_made| match called == name && !is_made {
-            true => Err(Error::new(Status::Connect, "cut")),
-            false => Ok(()),
+        self.set(move |called, is_made| {
+            if called == name && !is_made {
+                return Err(Error::new(Status::Connect, "cut"));
+            }
+            Ok(())
         });
     }
 

@@ -31,7 +31,7 @@ pub struct Host {
     pub gate: Arc<Gate>,
     /// This host's.
     pub clock: Arc<ManualClock>,
-    _folder: Option<TempDir>,
+    folder: Option<TempDir>,
 }
 
 impl World {
@@ -80,7 +80,7 @@ impl World {
             options,
             gate,
             clock,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -90,12 +90,12 @@ impl World {
             mut options,
             index,
             clock,
-            _folder,
+            folder,
             ..
         } = host;
         index.close().expect("closed");
         change(&mut options);
-        self.open(options, clock, _folder)
+        self.open(options, clock, folder)
     }
 
     /// The folder of a host is moved, or copied and the old one left: it is another host by now.
@@ -104,12 +104,12 @@ impl World {
             mut options,
             index,
             clock,
-            _folder,
+            folder: _old,
             ..
         } = host;
         index.close().expect("closed");
         let folder = copied(&options.cache_dir);
-        options.cache_dir = folder.path().to_owned();
+        folder.path().clone_into(&mut options.cache_dir);
         self.open(options, clock, Some(folder))
     }
 
@@ -170,7 +170,9 @@ impl Host {
 /// Each delivers and takes, until nothing is left.
 pub fn exchange(hosts: &[&Host]) {
     for _ in 0..2 {
-        hosts.iter().for_each(|host| host.exchange());
+        for host in hosts {
+            host.exchange();
+        }
     }
 }
 
