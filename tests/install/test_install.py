@@ -166,6 +166,12 @@ def test_the_shared_object_has_a_soname_and_versions(installed: Path) -> None:
     assert unversioned <= weak | {"__tls_get_addr"}
 
 
+def test_hosts_can_share_with_what_is_installed(installed: Path) -> None:
+    # What a library says that was built without the feature `shared`.
+    for file in (installed / f"lib/libplexindex.so.{version()}", installed / "lib/libplexindex.a"):
+        assert b"needs a build with PostgreSQL" not in file.read_bytes()
+
+
 def test_the_shared_object_is_hardened(installed: Path) -> None:
     dynamic = run("readelf", "-dW", shared(installed))
     assert "TEXTREL" not in dynamic

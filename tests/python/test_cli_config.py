@@ -160,7 +160,11 @@ def test_a_name_that_the_file_s_section_does_not_have_is_told(cli: Cli, server: 
     ignored = f"plexindex: WARNING: {path}, [plexindex] %s: it is no setting, and is ignored; %s"
     assert cli.run("libraries").stderr.splitlines() == [
         ignored % ("mapping", "did you mean mappings?"),
-        ignored % ("frobnicate", "there are dir, database, size_limit, shared, token_command, user and mappings"),
+        ignored
+        % (
+            "frobnicate",
+            "there are dir, database, size_limit, shared, shared_durable, token_command, user and mappings",
+        ),
     ]
 
 

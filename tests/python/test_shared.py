@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,7 +38,6 @@ def cluster(started: Cluster, monkeypatch: pytest.MonkeyPatch) -> Cluster:
 def test_options_that_are_refused(cache: Path, server: Server) -> None:
     for options, text in (
         ({"shared": ""}, "shared is empty"),
-        ({"shared": ADDRESS, "server_url": None}, "shared needs server_url"),
         ({"shared": ADDRESS, "database": "/plex"}, "shared and database"),
         ({"shared": "mysql://db/x"}, "shared"),
         ({"shared": "postgresql://tool:secret@db/x"}, "shared"),
@@ -55,9 +56,11 @@ def test_options_that_are_refused(cache: Path, server: Server) -> None:
 def test_an_index_that_shares_nothing(index: plexindex.Index) -> None:
     assert index.shared_status() is None
     assert asyncio.run(index.ashared_status()) is None
-    for call in (index.shared_init, index.shared_clear):
+    for call in (index.shared_init, index.shared_deliver, index.shared_clear):
         with pytest.raises(REFUSED, match="'shared'"):
             call()
+    with pytest.raises(REFUSED, match="'shared'"), index.follow_shared():
+        pass
 
 
 def test_the_configuration_names_it(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,7 +71,13 @@ def test_the_configuration_names_it(tmp_path: Path, server: Server, monkeypatch:
         assert status is not None
         assert status.address == ADDRESS
         # A process that gets the index pickled shares the same.
-        assert index.__reduce__()[1][3]["shared"] == ADDRESS
+        options = index.__reduce__()[1][3]
+        assert (options["shared"], options["shared_durable"]) == (ADDRESS, False)
+    monkeypatch.setenv("PLEXINDEX_SHARED_DURABLE", "1")
+    with plexindex.open() as index:
+        assert index.__reduce__()[1][3]["shared_durable"] is True
+    with plexindex.open(shared_durable=False) as index:
+        assert index.__reduce__()[1][3]["shared_durable"] is False
     with plexindex.open(shared=ADDRESS.replace("tool", "other")) as index:
         status = index.shared_status()
         assert status is not None
@@ -159,8 +168,12 @@ def test_the_command_wants_an_address(tmp_path: Path, server: Server) -> None:
     assert (done.returncode, "--shared and --database" in done.stderr) == (2, True)
     done = cli.run("libraries", "--shared", ADDRESS, "--no-server", "--database", tmp_path)
     assert (done.returncode, "leave --shared out" in done.stderr) == (2, True)
-    done = cli.run("shared", "status", "--shared", ADDRESS, PLEXINDEX_URL=None)
-    assert (done.returncode, "--shared needs --url" in done.stderr) == (2, True)
+    done = cli.run("shared", "follow", "--shared", ADDRESS, PLEXINDEX_URL=None)
+    assert (done.returncode, "give --url" in done.stderr) == (2, True)
+    done = cli.run("shared", "follow", "--shared", ADDRESS, "--deadline", "3")
+    assert (done.returncode, "leave --deadline out" in done.stderr) == (2, True)
+    done = cli.run("warm", PLEXINDEX_SHARED_DURABLE="perhaps")
+    assert (done.returncode, "PLEXINDEX_SHARED_DURABLE: 'perhaps' is neither yes nor no" in done.stderr) == (2, True)
 
 
 def test_the_command_without_a_reachable_log(tmp_path: Path, server: Server) -> None:
@@ -202,3 +215,96 @@ def test_the_command(tmp_path: Path, server: Server, cluster: Cluster) -> None:
     assert (found["exit_code"], found["shared"]["reachable"]) == (0, True)
     assert OWNER_PASSWORD not in json.dumps(found)
     assert "Shared log" in cli.good("doctor")
+
+
+# Matches that wait for the log, and a host that follows it.
+
+
+def test_a_match_waits_for_the_log(open_index: OpenIndex, cluster: Cluster, server: Server, tmp_path: Path) -> None:
+    matches = "SELECT count(*) FROM plexindex.entries WHERE kind = 4"
+    one = open_index(tmp_path / "one", shared=cluster.address())
+    other = open_index(tmp_path / "other", shared=cluster.address(), shared_durable=True)
+    one.refresh()
+    other.refresh()
+    files = server.paths(1)
+    paths = [(file["path"], str(file["ratingKey"])) for file in files[:5]]
+    one.record_match("Movies", *paths[0], through=True)
+    assert cluster.sql(matches) == "1"
+    one.library("Movies").record_match(*paths[1], through=True)
+    one.library("Movies").record_matches(paths[1:3], through=True)
+    assert cluster.sql(matches) == "3"
+    asyncio.run(other.arecord_match("Movies", *paths[3], through=True))
+    asyncio.run(other.arecord_matches("Movies", paths[4:5], through=True))
+    assert cluster.sql(matches) == "5"
+    one.shared_deliver()
+    asyncio.run(one.ashared_deliver())
+    status = one.shared_status()
+    assert status is not None
+    assert (status.undelivered, status.behind is not None) == (0, True)
+
+
+def test_a_match_that_is_not_delivered_in_time(open_index: OpenIndex, server: Server) -> None:
+    index = open_index(shared=ADDRESS, shared_retry=0)
+    index.refresh()
+    file = server.paths(1)[0]
+    with pytest.raises(plexindex.TimeoutError, match="stored in this folder"):
+        index.record_match("Movies", file["path"], file["ratingKey"], through=True)
+    assert index.match_path("Movies", file["path"], offline=True).match_kind == "confirmed"
+    with pytest.raises(plexindex.TimeoutError):
+        index.shared_deliver()
+
+
+def test_a_match_of_an_index_that_shares_nothing_cannot_wait(open_index: OpenIndex) -> None:
+    away: dict[str, Any] = {"shared": ADDRESS}
+    for options in ({}, {**away, "offline": True}, {**away, "server_url": None}):
+        index = open_index(**options)
+        movies = index.library("Movies")
+        with pytest.raises(REFUSED, match="shared"):
+            movies.record_match("/a.mkv", 1, through=True)
+        with pytest.raises(REFUSED, match="shared"):
+            movies.record_matches([("/a.mkv", 1)], through=True)
+        assert movies.lookup_key("/a.mkv") is None
+
+
+def test_the_command_needs_no_server_for_the_log(tmp_path: Path, cluster: Cluster) -> None:
+    cli = Cli(tmp_path)
+    cli.environment["PLEXINDEX_SHARED"] = cluster.address()
+    assert "is ready" in cli.good("shared", "init")
+    assert "it is empty" in cli.good("shared", "status")
+    assert "emptied" in cli.good("shared", "clear", "--yes")
+    assert cli.json("shared", "status")["taken"] is None
+
+
+def test_a_host_follows(open_index: OpenIndex, cluster: Cluster, server: Server, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, server)
+    command, environment = cli.start("shared", "follow", "--json", "-v", PLEXINDEX_SHARED=cluster.address())
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        first = json.loads(process.stdout.readline())
+        assert (first["address"], first["undelivered"]) == (cluster.address(), first["undelivered"])
+        one = open_index(tmp_path / "one", shared=cluster.address())
+        one.refresh()
+        file = server.paths(1)[0]
+        one.record_match("Movies", file["path"], file["ratingKey"], through=True)
+        status = one.shared_status()
+        assert status is not None
+        last = status.views[0].last
+        while (json.loads(process.stdout.readline())["taken"] or 0) < last:
+            pass
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert "interrupted" in said
+        assert "entries of other hosts from the shared log" in said
+    assert server.get("stats")["listeners"] == 0
+
+
+def test_following_in_a_program(open_index: OpenIndex, cluster: Cluster) -> None:
+    index = open_index(shared=cluster.address())
+    index.refresh()
+    with index.follow_shared() as following:
+        place = following.progress()
+        assert place["address"] == cluster.address()
+    index.close()

@@ -318,7 +318,9 @@ class QuestionMethods(EditMethods):
             found += keys if all(keys) else [key or None for key in keys]
         return found
 
-    def record_match(self, library: LibraryArg, path: PathArg, key: KeyArg, *, deadline: float | None = None) -> None:
+    def record_match(
+        self, library: LibraryArg, path: PathArg, key: KeyArg, *, deadline: float | None = None, through: bool = False
+    ) -> None:
         """Confirms that the item with this key (or rating key) has this path. From now on it is the path's answer.
 
         ``key`` may be an item, too: one of plexindex's or of plexapi's.
@@ -326,15 +328,30 @@ class QuestionMethods(EditMethods):
         On return the match is stored, for every process. It has no expiry. ``library`` is one library, not all. The
         server is asked only for a library that is not known yet: TimeoutError says that the ``deadline`` passed first,
         and nothing is recorded; OfflineError that no server may be asked. In a test ``plexindex.testing`` has one.
+
+        ``through``: return only once the shared log has it, and so the other hosts can (``shared`` of ``open``), as
+        :meth:`shared_deliver` does. TimeoutError then says that it is stored in this folder, and is delivered later.
+        An index that shares nothing raises InvalidArgumentError, and records nothing.
         """
+        if through:
+            self._expect_shared()
         raw, key_raw = _convert.path_bytes(path, self._hides_paths), _convert.key_text(key).encode()
         given = raw, len(raw), key_raw, len(key_raw), _convert.deadline_ms(deadline)
         self._run_command(self._native.record_match, *given, library=library)
+        if through:
+            self.shared_deliver()
 
     def record_matches(
-        self, library: LibraryArg, pairs: Iterable[tuple[PathArg, KeyArg]], *, deadline: float | None = None
+        self,
+        library: LibraryArg,
+        pairs: Iterable[tuple[PathArg, KeyArg]],
+        *,
+        deadline: float | None = None,
+        through: bool = False,
     ) -> None:
         """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
+        if through:
+            self._expect_shared()
         deadline_ms = _convert.deadline_ms(deadline)
         try:
             pairs = list(pairs)
@@ -350,6 +367,8 @@ class QuestionMethods(EditMethods):
         keys = _convert.join_keys([key for _, key in pairs])
         texts = paths, len(paths), keys, len(keys), len(pairs)
         self._run_command(self._native.record_matches, *texts, deadline_ms, library=library)
+        if through:
+            self.shared_deliver()
 
     def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:
         """Invalidates a path. Its confirmed match is removed. If it is listed, the next question for it asks the server

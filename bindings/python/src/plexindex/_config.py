@@ -95,6 +95,7 @@ class Configuration(NamedTuple):
     size_limit: int | None
     database: str | None
     shared: str | None
+    shared_durable: bool
     mappings: list[Mapping]
 
 
@@ -111,6 +112,7 @@ def find(
     size_limit: int | None = None,
     database: str | os.PathLike[str] | None = None,
     shared: str | None = None,
+    shared_durable: bool | None = None,
     mappings: Iterable[Mapping] = (),
 ) -> Configuration:
     """Returns the configuration. The arguments have priority over the environment and the file.
@@ -152,6 +154,10 @@ def find(
         database = variable("PLEXINDEX_DATABASE").value or ours.get("database")
     if shared is None and not no_server:
         shared = variable("PLEXINDEX_SHARED").value or ours.get("shared")
+    if shared_durable is None:
+        shared_durable = _is_on(variable("PLEXINDEX_SHARED_DURABLE"))
+    if shared_durable is None:
+        shared_durable = _is_on(Setting(ours.get("shared_durable"), f"{path}, [plexindex] shared_durable"))
     named = variable("PLEXINDEX_MAPPINGS")
     if variable("PLEXINDEX_MAPPING").value:
         import logging
@@ -166,6 +172,7 @@ def find(
         size_limit,
         None if database is None else os.path.expanduser(os.fspath(database)),
         shared,
+        bool(shared_durable),
         [
             *mappings,
             *_mappings_of((named.value or "").replace(";", "\n"), named.source),
@@ -175,7 +182,7 @@ def find(
 
 
 # The settings in the section [plexindex] of plexapi's file.
-_SETTINGS = ("dir", "database", "size_limit", "shared", "token_command", "user", "mappings")
+_SETTINGS = ("dir", "database", "size_limit", "shared", "shared_durable", "token_command", "user", "mappings")
 
 
 def _own_section(section: dict[str, str], path: str) -> dict[str, str]:
@@ -212,6 +219,16 @@ def _size_from(named: Setting) -> int | None:
         return size_of(named.value)
     except ValueError as error:
         raise InvalidArgumentError(f"{named.source}: {error}") from None
+
+
+def _is_on(named: Setting) -> bool | None:
+    """Whether a setting that is yes or no says yes; None if it is not there."""
+    if not named.value:
+        return None
+    text = named.value.strip().lower()
+    if text not in ("1", "yes", "true", "on", "0", "no", "false", "off"):
+        raise InvalidArgumentError(f"{named.source}: {named.value!r} is neither yes nor no: write 1 or 0")
+    return text in ("1", "yes", "true", "on")
 
 
 # A separator between two folders: an absolute folder follows. The colon of a drive letter is none.

@@ -44,6 +44,7 @@ def open(
     obfuscate_paths: bool = False,
     shared: "str | None" = None,
     shared_retry: "float | None" = 60.0,
+    shared_durable: "bool | None" = None,
     log_level: "int | str | None" = None,
     progress: "ProgressArg" = None,
 ) -> "Index":
@@ -97,9 +98,12 @@ def open(
         shared: A database in PostgreSQL that several hosts of one server share, such as
             ``postgresql://user@host/database?sslmode=verify-full``; the password is taken from ``PGPASSWORD`` or a
             passfile. One host fetches for all, and what one confirms or invalidates the others know; each answers from
-            its own folder. It needs ``server_url``, and cannot be given with ``database``. None: nothing is shared.
+            its own folder. It cannot be given with ``database``; without ``server_url`` nothing is exchanged. None:
+            nothing is shared.
         shared_retry: How long this host waits for the shared log to come back before it asks Plex itself for
             listings. 0: not at all; None: for ever.
+        shared_durable: Force each confirmed match and invalidation for other hosts to the disk before the call returns,
+            so that a power cut takes none of them. Such a call waits for the disk. None: False.
         log_level: What the library logs: a level of ``logging``, one of ``"error"``, ``"warning"``, ``"info"``,
             ``"debug"`` (full paths included), ``"off"``, or None for what the logger ``plexindex`` lets through now.
             The level is one for the whole process: the index that was opened last sets it.
@@ -116,8 +120,8 @@ def open(
         raise TypeError(f"mappings must be a list of pairs, as [('/mnt/media', '/data/media')], not {kind}")
     text, renew = (token(), token) if callable(token) else (token, None)
     if cache_dir is None:
-        found = _configured(server_url, text, user, size_limit, database, shared, mappings)
-        cache_dir, server_url, text, renew_found, user, size_limit, database, shared, mappings = found
+        found = _configured(server_url, text, user, size_limit, database, shared, shared_durable, mappings)
+        cache_dir, server_url, text, renew_found, user, size_limit, database, shared, shared_durable, mappings = found
         renew = renew or renew_found
     if mappings:
         mappings = list(mappings)
@@ -156,7 +160,8 @@ def open(
         (c.OPEN_OFFLINE if offline else 0)
         | (c.OPEN_ACCEPT_INVALID_CERTS if accept_invalid_certs else 0)
         | (0 if mmap else c.OPEN_NO_MMAP)
-        | (c.OPEN_OBFUSCATE_PATHS if obfuscate_paths else 0),
+        | (c.OPEN_OBFUSCATE_PATHS if obfuscate_paths else 0)
+        | (c.OPEN_SHARED_DURABLE if shared_durable else 0),
         _whole("page_size", page_size, 1000),
         _log_level(log_level),
         ms("slow", slow, none=c.NEVER_SLOW),
@@ -189,6 +194,7 @@ def open(
         "obfuscate_paths": obfuscate_paths,
         "shared": shared,
         "shared_retry": shared_retry,
+        "shared_durable": shared_durable,
         "log_level": log_level,
     }
     index._recipe = _open_again, (os.fsdecode(os.path.abspath(folder)), server_url, text is not None, given)
@@ -264,7 +270,14 @@ def _opened_again(folder: str, server_url: "str | None", has_token: bool, given:
 
 
 def _configured(
-    server_url: "Any", token: "Any", user: "Any", size_limit: "Any", database: "Any", shared: "Any", mappings: "Any"
+    server_url: "Any",
+    token: "Any",
+    user: "Any",
+    size_limit: "Any",
+    database: "Any",
+    shared: "Any",
+    shared_durable: "Any",
+    mappings: "Any",
 ) -> "tuple[Any, ...]":
     """Returns the options, missing ones from the environment and plexapi's file."""
     from ._config import Setting, find
@@ -278,12 +291,13 @@ def _configured(
         size_limit=size_limit,
         database=database,
         shared=shared,
+        shared_durable=shared_durable,
         mappings=rules,
     )
     os.makedirs(os.path.dirname(os.path.abspath(found.folder)), exist_ok=True)
     renew = found.token.renew
     token = renew() if renew is not None else found.token.value
-    places = found.database, found.shared
+    places = found.database, found.shared, found.shared_durable
     return found.folder, found.url.value, token, renew, found.user, found.size_limit, *places, found.mappings
 
 

@@ -6,6 +6,7 @@ import ctypes
 
 from . import _aio, _convert, _log
 from . import _constants as c
+from ._errors import InvalidArgumentError
 from ._library import LibraryInfo
 from ._native import CStats
 from ._session import Session
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
     from ._callbacks import ProgressArg
     from ._facts import Proposal, ServerInfo, StoreInfo
-    from ._shared import SharedStatus
+    from ._shared import Following, SharedStatus
     from ._stats import Profile, Stats
     from ._types import PathArg
 
@@ -100,6 +101,27 @@ class ReportMethods(Session):
         """
         self._share(c.SHARED_INIT)
 
+    def shared_deliver(self) -> None:
+        """Returns once the shared log has all that this host has to tell: matches that were recorded, and
+        invalidations. They are delivered a moment later without this call. It waits as :meth:`shared_status` does.
+
+        Raises TimeoutError if the log does not have all in time: it is stored in this folder, and delivered later;
+        InvalidArgumentError of an index that shares nothing.
+        """
+        self._share(c.SHARED_DELIVER)
+
+    def follow_shared(self) -> Following:
+        """Takes what other hosts tell as it comes for the length of a block: ``with index.follow_shared(): …``.
+
+        What this folder has to tell is delivered, too, also if the process that wrote it ended before it could. It is
+        for a host whose tools run for moments only (``plexindex shared follow``); :meth:`watch` does it besides. Plex
+        is asked for nothing. A forked child does not follow until it calls this. Raises InvalidArgumentError of an
+        index that shares nothing.
+        """
+        from ._shared import Following
+
+        return Following(self)  # type: ignore[arg-type] # an index has all methods
+
     def shared_clear(self) -> None:
         """Removes everything from the shared log, of all servers and users, and keeps its tables. Each host keeps its
         folder, and answers from it. What no other host has taken yet, the others learn from the server.
@@ -107,6 +129,15 @@ class ReportMethods(Session):
         Raises what :meth:`shared_init` raises.
         """
         self._share(c.SHARED_CLEAR)
+
+    def _expect_shared(self) -> None:
+        """Raises the error of an index that shares nothing, before anything is written."""
+        options = self._recipe[1] if self._recipe else None
+        # The folder, the server, whether there is a token, and the keywords of `open`.
+        if options is not None and not (options[1] and options[3]["shared"] and not options[3]["offline"]):
+            raise InvalidArgumentError(
+                "through is for an index that hosts share: open it with shared and a server_url, and not offline"
+            )
 
     def _share(self, action: int) -> bytes:
         answer = self._do(self._native.shared, action, library=self, reserve=4096)
@@ -117,6 +148,7 @@ class ReportMethods(Session):
     astats = _aio.uncancellable(stats)
     ashared_status = _aio.uncancellable(shared_status)
     ashared_init = _aio.uncancellable(shared_init)
+    ashared_deliver = _aio.uncancellable(shared_deliver)
     ashared_clear = _aio.uncancellable(shared_clear)
 
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from . import _constants as c
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import Any
+
+    from ._changing import EditMethods
 
 
 class SharedView:
@@ -61,7 +66,8 @@ class SharedStatus:
     undelivered: int | None
     """Entries of this folder that wait to be delivered."""
     behind: int | None
-    """Entries that this folder has not taken yet, at most: one may replace others. None where that is not known."""
+    """Entries of this user's view that this folder has not taken yet, at most: one may replace others. None where that
+    is not known, as before the server has accepted the token."""
     views: list[SharedView]
     """What the log holds, for each server and user. Empty if it did not answer."""
 
@@ -82,3 +88,30 @@ class SharedStatus:
     def __repr__(self) -> str:
         state = "reachable" if self.reachable else f"not reachable: {self.error}"
         return f"<plexindex.SharedStatus {self.address}: {state}>"
+
+
+class Following:
+    """Follows the shared log from the beginning of a ``with`` block to its end. Made by :meth:`Index.follow_shared`."""
+
+    def __init__(self, index: EditMethods) -> None:
+        self._index = index
+
+    def __enter__(self) -> Following:
+        self.progress()
+        return self
+
+    def progress(self) -> dict[str, Any]:
+        """How far this folder is, without asking the log: ``address``, ``taken`` (the number of the last entry that it
+        has, or None) and ``undelivered`` (entries that wait, or None). Log lines of the library are passed on.
+        """
+        import json
+
+        # It follows already: a second time changes nothing.
+        found: dict[str, Any] = json.loads(self._index._share(c.SHARED_FOLLOW))
+        return found
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._index.is_open:
+            self._index._share(c.SHARED_UNFOLLOW)

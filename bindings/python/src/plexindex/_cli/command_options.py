@@ -280,19 +280,24 @@ def _shared(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     command = _command(
         commands,
         "shared",
-        "prepare, show or empty the log in PostgreSQL that several hosts share",
+        "prepare, show, follow or empty the log in PostgreSQL that several hosts share",
         "init creates its tables, or upgrades them; the first host does that too, if its role may. status shows what "
         "it holds, and how far this host is behind. clear removes everything from it, of all servers and users, and "
         "asks first: each host keeps its folder with listings, confirmed matches and tables, but what no other host "
-        "has taken yet is lost to the others. Plex is not asked.",
-        "  plexindex shared init\n  plexindex shared status --json\n  plexindex shared clear --yes\n\n"
+        "has taken yet is lost to the others. These three ask only PostgreSQL, and need no --url. follow stays until "
+        "Ctrl-C: it takes what other hosts tell as it comes, and delivers what tools on this host have recorded. It is "
+        "for hosts whose tools run for moments only, and asks Plex only if the folder is new. With -v it says how many "
+        "entries it took.",
+        "  plexindex shared init\n  plexindex shared status --json\n  plexindex shared follow\n"
+        "  plexindex shared clear --yes\n\n"
         "JSON: address, reachable, error (why it is not), server (the machine identifier), taken (the number of the "
         "last entry that this folder has), undelivered (entries that wait here), behind (entries that are missing "
         "here, at most), and views: for each server and user an object with server, last, age (seconds), entries (by "
-        "kind), hosts and bytes.",
+        "kind), hosts and bytes. follow prints an object a line with address, taken and undelivered: at the start, and "
+        "whenever they changed.",
         "shared",
     )
-    command.add_argument("action", choices=("init", "status", "clear"), help="what to do")
+    command.add_argument("action", choices=("init", "status", "follow", "clear"), help="what to do")
     _yes(command, "clear without asking")
     _json(command, "an object")
 

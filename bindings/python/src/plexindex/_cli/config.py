@@ -24,8 +24,8 @@ server, token and folder are looked for in this order:
   1. flags: --url, --token-file, --token-command or --token, --user, --database, --dir, --size-limit, --shared,
      --mapping
   2. the environment: PLEXINDEX_URL, PLEXINDEX_TOKEN, PLEXINDEX_TOKEN_FILE, PLEXINDEX_TOKEN_COMMAND,
-     PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT, PLEXINDEX_SHARED, and
-     PLEXINDEX_MAPPINGS, such as '/mnt/media=/data/media;/mnt/tv=/data/tv'
+     PLEXINDEX_USER, PLEXINDEX_DATABASE, PLEXINDEX_DIR, PLEXINDEX_SIZE_LIMIT, PLEXINDEX_SHARED,
+     PLEXINDEX_SHARED_DURABLE (1 or 0), and PLEXINDEX_MAPPINGS, such as '/mnt/media=/data/media;/mnt/tv=/data/tv'
   3. plexapi's environment: PLEXAPI_AUTH_SERVER_BASEURL, PLEXAPI_AUTH_SERVER_TOKEN
   4. plexapi's file, ~/.config/plexapi/config.ini or what PLEXAPI_CONFIG_PATH names:
          [auth]
@@ -36,6 +36,7 @@ server, token and folder are looked for in this order:
          database = /var/lib/plexmediaserver/Library/Application Support/Plex Media Server
          size_limit = 2G
          shared = postgresql://plexindex@nas/plexindex
+         shared_durable = no
          token_command = pass show plex/token
          user = ann
          mappings =
@@ -62,7 +63,7 @@ class Settings:
     """The settings and their origins."""
 
     __slots__ = ("ca_file", "database", "deadline", "flag_names_folder", "folder", "insecure", "mappings", "offline",
-                 "renew", "shared", "size_limit", "token", "token_from", "url", "url_from", "user",
+                 "renew", "shared", "shared_durable", "size_limit", "token", "token_from", "url", "url_from", "user",
                  "verbose")  # fmt: skip
 
     def __init__(self, options: argparse.Namespace) -> None:
@@ -101,6 +102,7 @@ class Settings:
         self.size_limit: int | None = found.size_limit
         self.database: str | None = found.database
         self.shared: str | None = found.shared
+        self.shared_durable: bool = found.shared_durable
         self.mappings = found.mappings
         self.user = found.user
         self.ca_file: str | None = options.ca_file
@@ -158,6 +160,7 @@ class Settings:
             "size_limit": self.size_limit,
             "database": self.database,
             "shared": self.shared,
+            "shared_durable": self.shared_durable,
             "mappings": self.mappings if only is None else only,
             "progress": progress,
             "retry_for": 3.0,

@@ -174,7 +174,6 @@ _OPTIONS = (
     ("ca_file", "--ca-file"),
     ("size_limit", "--size-limit"),
     ("the option 'shared'", "--shared"),
-    ("shared needs server_url", "--shared needs server_url"),
     ("shared and database are both given", "--shared and --database are both given"),
     ("leave shared out", "leave --shared out"),
     ("(refresh)", "(plexindex warm)"),

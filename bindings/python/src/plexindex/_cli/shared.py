@@ -1,6 +1,9 @@
-"""`plexindex shared`: prepares, shows and empties the log that several hosts share."""
+"""`plexindex shared`: prepares, shows, follows and empties the log that several hosts share."""
 
 from __future__ import annotations
+
+import sys
+import time
 
 from . import codes, output
 from .codes import UsageError
@@ -14,16 +17,20 @@ if TYPE_CHECKING:
     from .._index import Index
     from .._shared import SharedStatus, SharedView
 
+# Seconds between two looks at what the library has taken. It takes it by itself.
+_LOOK = 0.5
 _HOW_TO_NAME = "give --shared, set PLEXINDEX_SHARED, or write 'shared' into plexapi's file (`plexindex --help`)"
 
 
 def shared(options: argparse.Namespace) -> int:
-    """Prepares, shows or empties the shared log. Returns the exit code."""
+    """Prepares, shows, follows or empties the shared log. Returns the exit code."""
     settings = Settings(options)
     if settings.shared is None:
         raise UsageError(f"no shared log is named: {_HOW_TO_NAME}")
     if settings.offline:
         raise UsageError("shared asks PostgreSQL: leave --offline out")
+    if options.action == "follow":
+        return _follow(settings, options)
     # Errors are PostgreSQL's: Plex is not asked, so its token is not the cause.
     options.token_from = ""
     with settings.open() as index:
@@ -83,6 +90,29 @@ def holdings(status: SharedStatus) -> str:
     hosts = max(view.hosts for view in status.views)
     size = output.size(sum(view.bytes for view in status.views))
     return f"{count(entries, 'entry', 'entries')} of {count(servers, 'server')}, from {count(hosts, 'host')}, {size}"
+
+
+def _follow(settings: Settings, options: argparse.Namespace) -> int:
+    if settings.url is None:
+        raise UsageError("shared follow takes news of one server: give --url, or set PLEXINDEX_URL")
+    if options.deadline is not None:
+        raise UsageError("shared follow goes on until Ctrl-C: leave --deadline out")
+    with settings.open() as index:
+        if not index.libraries(offline=True):
+            # Nothing is taken before the server has accepted the token.
+            index.libraries()
+        with index.follow_shared() as following:
+            place = following.progress()
+            if options.json:
+                output.say_json(place)
+            else:
+                say(f"following {place['address']}; Ctrl-C ends it")
+            while True:
+                sys.stdout.flush()
+                time.sleep(_LOOK)
+                known, place = place, following.progress()
+                if options.json and place != known:
+                    output.say_json(place)
 
 
 def _clear(index: Index, options: argparse.Namespace) -> int:
