@@ -14,6 +14,7 @@ import plexindex
 import pytest
 from compat_items import KEY, item, section
 from conftest import REPOSITORY
+from plexindex import _constants, _host_log, _log
 from plexindex.compat import MatchCache, PlexCache, _extract_item_data, find_plex_items_with_confidence
 
 FILMS = [
@@ -157,6 +158,19 @@ def test_what_the_index_warns_of_is_in_the_host_s_log(
     MatchCache(tmp_path).get_match("Movies", "/stash/Alien.mkv")
     warnings = [line for line in host_lines if line.startswith("w ")]
     assert any("damaged" in line for line in warnings), host_lines
+
+
+def test_a_slow_call_is_told_with_the_title_and_is_no_warning(
+    host_lines: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("plexindex"), "hasHandlers", lambda: False)
+    monkeypatch.setitem(_host_log.titles, "78dde6e5-fd29", "Adult")
+    slow = "match_path in '78dde6e5-fd29' took 1.02 s: the server (1 request) 1.01 s"
+    _log.hand_on([(_constants.LOG_WARN, slow), (_constants.LOG_WARN, "the database took damage")])
+    assert host_lines == [
+        "d match_path in 'Adult' took 1.02 s: the server (1 request) 1.01 s",
+        "w the database took damage",
+    ]
 
 
 SCENARIO = """

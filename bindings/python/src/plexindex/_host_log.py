@@ -16,6 +16,10 @@ if TYPE_CHECKING:
 _LOGGERS, _OBFUSCATION = "shared.log", "validation.obfuscation"
 
 
+# Titles of libraries by UUID, for lines that name a library by its UUID.
+titles: dict[str, str] = {}
+
+
 def _nothing(_text: str) -> None:
     """Writes nothing."""
 

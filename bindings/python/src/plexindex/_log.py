@@ -59,14 +59,21 @@ def hand_on(lines: list[tuple[int, str]]) -> None:
         return
     import logging
 
-    from ._host_log import host_log
+    from ._host_log import host_log, titles
 
     logger = logging.getLogger(LOGGER)
     host = host_log("Index")
     if host.is_there and not logger.hasHandlers():
         functions = {c.LOG_ERROR: host.error, c.LOG_WARN: host.warn, c.LOG_INFO: host.info, c.LOG_DEBUG: host.debug}
         for level, text in lines:
-            functions.get(level, host.info)(text)
+            # The line of a slow call: `match_path in 'library' took 1.02 s: ...`.
+            call, _, rest = text.partition(" in '")
+            library, took, times = rest.partition("' took ")
+            if took:
+                # The host's users know a library by its title, and can do nothing about a slow server.
+                host.debug(f"{call} in '{titles.get(library, library)}{took}{times}")
+            else:
+                functions.get(level, host.info)(text)
         return
     for level, text in lines:
         logger.log(_LEVELS.get(level, logging.INFO), "%s", text)

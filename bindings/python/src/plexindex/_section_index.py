@@ -8,7 +8,7 @@ import sys
 from . import _plexapi
 from ._accelerator import closing_lock
 from ._errors import Error, TlsError
-from ._host_log import host_log
+from ._host_log import host_log, titles
 from ._match_cache import MatchCache
 from ._plex_cache import PlexCache
 from ._tables import plain_text
@@ -52,6 +52,8 @@ def section_index(section: Any, *caches: object) -> SectionIndex | None:
     if len(_recent) >= _MOST_RECENT:
         _recent.clear()
     sections = _recent.setdefault((id(server), id(cache)), (server, cache, server._token, {}))[3]
+    if section.uuid:
+        titles[section.uuid] = section.title
     found = sections[section.key] = index.section(section)
     return found
 
