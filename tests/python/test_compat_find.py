@@ -15,7 +15,7 @@ import pytest
 from compat_items import KEY, NotFound, asked, item, section
 from plexapi.exceptions import BadRequest, Unauthorized
 from plexapi.exceptions import NotFound as PlexNotFound
-from plexindex import Mapping, _find, compat
+from plexindex import Mapping, _plexapi_search, compat
 from plexindex._paths import best, is_windows, mapped
 from plexindex._titles import contradicts, leaf_titles, titles
 from plexindex.compat import MatchCache, MatchConfidence, PlexCache, find_plex_items_with_confidence
@@ -264,7 +264,7 @@ def test_what_is_nowhere_is_scanned_for_once(plex: PlexCache, tmp_path: Path, mo
             library.reset_mock()
     assert asked(library) == []
     # Later the titles are asked for again, and a file that was added since is found; the listing is not fetched again.
-    monkeypatch.setattr(_find, "_MISSED_FOR", 0.0)
+    monkeypatch.setattr(_plexapi_search, "MISSED_FOR", 0.0)
     path = "/stash/secret/The Stranger (2002).mkv"
     with pytest.raises(PlexNotFound):
         find_plex_items_with_confidence(library, path, library_cache=plex)

@@ -84,6 +84,18 @@ def warn_of_token(status: int) -> None:
     )
 
 
+_told: set[int] = set()
+
+
+def warn_of_search(status: int) -> None:
+    """Writes to the host's log, once, that a search is refused: then more of the library has to be listed."""
+    if status not in _told:
+        _told.add(status)
+        host_log("Matcher").warn(
+            f"Plex, or a proxy before it, refuses a search ({status}) and answers other requests: it is asked without"
+        )
+
+
 def _combination(ours: type, names: tuple[tuple[str, str], ...]) -> Any:
     theirs = _classes(names)
     # Modules may be imported or reloaded at any time: one class for each combination.

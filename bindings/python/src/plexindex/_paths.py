@@ -34,6 +34,19 @@ def last_component(path: str) -> str:
     return (components(path) or [path])[-1]
 
 
+def folder_of(path: str, count: int = 1) -> str:
+    """Returns a path without its last components: without its name, if no number is given."""
+    end = len(path)
+    for part in reversed(components(path)[-count:]):
+        end = path.rindex(part, 0, end)
+    return path[:end].rstrip("/\\") or path[:1]
+
+
+def shared_end(path: str, others: Sequence[str]) -> list[int]:
+    """Returns how many components, from the name upwards, each of the others shares with the path."""
+    return [relation & c.PATHS_COMMON for relation in relations(path, others)]
+
+
 def relations(path: str, others: Sequence[str]) -> list[int]:
     """Compares a path with each of the others: see plexindex_compare_paths()."""
     # Imported at first use: importing the drop-in needs only the functions above.

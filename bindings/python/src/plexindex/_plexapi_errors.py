@@ -14,6 +14,7 @@ _AWAY = (502, 503, 504)
 # Statuses of a refused token. A proxy says 403, too. Or the token may not see one item only.
 _FORBIDDEN = (401, 403)
 _SERVER_ERROR = 500
+_BAD_REQUEST = 400
 _NOT_FOUND = 404
 
 
@@ -42,6 +43,20 @@ def status_of(error: Exception) -> int:
     # Only the text has the status: `(503) service_unavailable; http://...`.
     status = str(error).partition(")")[0].lstrip("(")
     return int(status) if status.isdigit() else 0
+
+
+def is_refused_search(error: Exception, section: Any) -> bool:
+    """Returns whether the server refuses, or fails with, what a search asks for, and answers other requests.
+
+    A server that lacks a filter says so by a 400. A proxy may refuse it by a 403.
+    """
+    status = status_of(error)
+    if status in _FORBIDDEN and _answers(section):
+        from ._host_errors import warn_of_search
+
+        warn_of_search(status)
+        return True
+    return status in (_BAD_REQUEST, _SERVER_ERROR)
 
 
 def reraise(error: Exception, section: Any) -> NoReturn:

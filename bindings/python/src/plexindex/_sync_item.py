@@ -5,12 +5,12 @@ from __future__ import annotations
 from ._host_errors import not_found
 from ._light import LightItem
 from ._paths import same_file
-from ._plexapi_errors import reraise
+from ._plexapi_errors import is_absence, reraise
 from ._rows import extract
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any
 
     from ._items import Item
@@ -30,10 +30,19 @@ class SyncItem(LightItem):
     item is invalidated in the index, and the host's 'not found' is raised, unless the item has the searched path.
     """
 
-    def __init__(self, section: SectionIndex, item: Item | Facts, asked: Sequence[str] = ()) -> None:
-        """``asked``: the searched path, in each spelling."""
+    def __init__(
+        self,
+        section: SectionIndex,
+        item: Item | Facts,
+        asked: Sequence[str] = (),
+        fetched: Callable[[Any], None] | None = None,
+        stale: Callable[[], None] | None = None,
+    ) -> None:
+        """``asked``: the searched path, in each spelling. ``fetched``: called with the title once the item came.
+        ``stale``: called when the item has other files, or is gone.
+        """
         super().__init__(section, item)
-        self._asked = asked
+        self._asked, self._on_fetched, self._on_stale = asked, fetched, stale
 
     def _known(self, name: str, value: Any) -> Any:
         del value
@@ -58,15 +67,20 @@ class SyncItem(LightItem):
             try:
                 fetched = super().full()
             except Exception as error:
+                if is_absence(error) and self._on_stale is not None:
+                    self._on_stale()
                 reraise(error, self._light_section)
             locations = getattr(fetched, "locations", None) or expected
             if expected and expected.isdisjoint(locations):
                 section = self._light_section
                 section.index.invalidate_item(section.library, self._light_item.rating_key)
-                if any(same_file(path, list(locations)) for path in self._asked):
-                    return self._light_full
-                self._light_full = None
-                raise not_found("Plex has other files now for the item that an index named: it is asked again")
+                if not any(same_file(path, list(locations)) for path in self._asked):
+                    self._light_full = None
+                    if self._on_stale is not None:
+                        self._on_stale()
+                    raise not_found("Plex has other files now for the item that an index named: it is asked again")
+            if self._on_fetched is not None:
+                self._on_fetched(fetched.title)
         return self._light_full
 
     def __getattr__(self, name: str) -> Any:

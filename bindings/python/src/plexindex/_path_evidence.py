@@ -1,0 +1,173 @@
+"""What a path tells against the only item of the library that has a file of its name.
+
+The path may belong to a file that Plex has not scanned yet, or to another library. Or only the root differs, since the
+host has the same folder mounted elsewhere.
+"""
+
+from __future__ import annotations
+
+from ._errors import Error
+from ._paths import components, folder_of, lies_under, same_file, shared_end
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from ._host_log import HostLog
+    from ._plexapi import SectionIndex
+
+# Match kinds of a path that is itself listed or recorded.
+LISTED = ("confirmed", "exact", "mapped")
+# Plex's types for a search, by the type of the library.
+_TYPES = {"movie": 1, "show": 4, "artist": 10}
+# Warnings that were written: shifts by library and folders, and files by library and path. Each is written once.
+_told: set[tuple[str, ...]] = set()
+_MOST_TOLD = 4096
+# Sections that the host asked, by server and key. It may ask another section for the same path next.
+_asked: set[tuple[str, str]] = set()
+
+
+class PathEvidence:
+    """What the folders of one path tell, in one section."""
+
+    def __init__(self, section: Any, index: SectionIndex | None, spellings: list[str], log: HostLog) -> None:
+        """``spellings``: the path as it is and, if it is below a mapped folder, as mapped."""
+        self._section, self._index, self._spellings, self._log = section, index, spellings, log
+        self._server = str(getattr(getattr(section, "_server", None), "_baseurl", ""))
+        self._key = str(getattr(section, "key", ""))
+        _asked.add((self._server, self._key))
+        # The title and the key of another library that lists the path: once known, one or none.
+        self._listing: list[tuple[str, str]] | None = None
+        self._reason = ""
+
+    def contradicts(
+        self,
+        files: list[str],
+        *,
+        names_another: Callable[[], bool],
+        is_alone: Callable[[], bool],
+        is_in_library: bool = False,
+    ) -> bool:
+        """Returns whether the path belongs to another item than the one with these files.
+
+        ``names_another``: whether the path has another title, year, show or number. ``is_alone``: whether no other item
+        of the library has a file of that name. ``is_in_library``: the path, as mapped, lies in a folder of the library.
+        """
+        if self.is_one_of(files):
+            return False
+        lister = self.listing_library()
+        is_in_library = is_in_library or self._lies_in(self._section)
+        other = None if is_in_library or lister is not None else self._owner()
+        if other is not None and self._has_path(other):
+            lister = other.title
+            self._listing = [(other.title, str(other.key))]
+        if lister is not None:
+            return self._against(f"; library '{lister}' has this very path")
+        if other is None and not is_in_library:
+            return names_another() and self._against(", whose folders name another title")
+        shift = self._shift(files)
+        where = "" if other is None else f", a folder of library '{other.title}'"
+        if shift is None or names_another() or not is_alone():
+            return self._against(where)
+        self._tell_shift(*shift, where)
+        return False
+
+    def is_one_of(self, files: list[str]) -> bool:
+        """Returns whether the path, as it is or mapped, is one of these files."""
+        return any(same_file(path, files) for path in self._spellings)
+
+    def tell(self, file: str | None) -> None:
+        """Warns, once for each path, that only another file of that name is there, and says what to do."""
+        path, title = self._spellings[0], self._section.title
+        name = self._log.path(components(path)[-1])
+        there = f" in {self._log.path(folder_of(file))}" if file else " elsewhere"
+        remedy = (
+            "Either Plex has not scanned the file yet: scan the library. Or Stash and Plex have the folder at "
+            "different paths: mount it at the same path in both"
+        )
+        is_asked = False
+        if self._listing:
+            remedy = "Name that library in plex_library; or, if Stash means another file, mount its folder elsewhere"
+            is_asked = (self._server, self._listing[0][1]) in _asked
+        write = self._log.warn if _is_new(title, path) and not is_asked else self._log.debug
+        write(
+            f"LOW confidence match for '{name}': library '{title}' has a file of that name{there}, and none in "
+            f"{self._log.path(folder_of(path))}{self._reason}. {remedy}"
+        )
+
+    def listing_library(self) -> str | None:
+        """Returns the title of another library that lists the path, if the index knows one. Sends no request."""
+        if self._listing is None:
+            self._listing = []
+            try:
+                found = self._index and self._index.index.match_path(None, self._spellings[0], offline=True)
+            except Error:
+                found = None  # nothing is listed yet
+            if found and found.match_kind in LISTED and all(item.section != self._key for item in found.candidates):
+                self._listing = [(str(item.library), str(item.section)) for item in found.candidates]
+        return self._listing[0][0] if self._listing else None
+
+    def _against(self, reason: str) -> bool:
+        self._reason = reason
+        return True
+
+    def _lies_in(self, section: Any) -> bool:
+        folders = _folders(section)
+        return bool(folders) and any(lies_under(path, folders) for path in self._spellings)
+
+    def _owner(self) -> Any:
+        """Returns another section that has the path in a folder, if the host's client knows one. Sends no request."""
+        server = getattr(getattr(self._section, "_server", None), "__dict__", {})
+        library = getattr(server.get("library"), "__dict__", {})
+        # plexapi keeps them under one of these names.
+        loaded = library.get("_loadSections") or (library.get("_sectionsByID"),)
+        known = loaded[0] if isinstance(loaded, tuple) else None
+        if not isinstance(known, dict):
+            return None
+        return next((one for key, one in known.items() if str(key) != self._key and self._lies_in(one)), None)
+
+    def _has_path(self, other: Any) -> bool:
+        """Asks the server whether another section has the path: then this one has only a file like it."""
+        from urllib.parse import quote
+
+        kind, name = _TYPES.get(other.type), components(self._spellings[0])[-1]
+        file = quote(name, safe="", errors="surrogateescape")
+        try:
+            items = other.fetchItems(f"/library/sections/{other.key}/all?type={kind}&file={file}") if kind else []
+            return any(self.is_one_of([path for path in item.locations if path]) for item in items)
+        except Exception:
+            return False  # not every server can be asked so
+
+    def _shift(self, files: list[str]) -> tuple[str, str] | None:
+        """Returns the host's and the server's folder, if all below the root of one path is the end of the other."""
+        for path in self._spellings:
+            for file, common in zip(files, shared_end(path, files)):
+                here, there = len(components(path)), len(components(file))
+                if common >= 2 and common >= min(here, there) - 1:
+                    return folder_of(path, common), folder_of(file, common)
+        return None
+
+    def _tell_shift(self, here: str, there: str, where: str) -> None:
+        title = self._section.title
+        here, there = self._log.path(here), self._log.path(there)
+        if _is_new(title, here, there):
+            self._log.warn(
+                f"Stash's folder {here}{where and where + ','} is taken for Plex's {there} of library '{title}': all "
+                "below them agrees, and no other file of the library has that name. If that is wrong, mount the folder "
+                "at the same path in both"
+            )
+
+
+def _folders(section: Any) -> list[str]:
+    locations = getattr(section, "locations", None)
+    return [folder for folder in locations if isinstance(folder, str)] if isinstance(locations, list) else []
+
+
+def _is_new(*told: str) -> bool:
+    if told in _told:
+        return False
+    if len(_told) >= _MOST_TOLD:
+        _told.clear()
+    _told.add(told)
+    return True
