@@ -15,7 +15,7 @@ from compat_world import caches, close_indexes, outcome, refresh
 from conftest import Server, ServerFactory
 from plexapi.exceptions import BadRequest, Unauthorized
 from plexapi.server import PlexServer
-from plexindex import _find, _host_errors
+from plexindex import _find, _host_errors, _tables
 from plexindex.compat import MatchCache, PlexCache, find_plex_items_with_confidence
 
 
@@ -92,6 +92,34 @@ def test_a_server_that_fails_with_file_names_is_asked_for_titles(world: Server, 
         (f"/library/metadata/{row['ratingKey']}",),
     )
     assert outcome(movies, "/nowhere/Nothing (2020).mkv", given)[0] == "none"
+
+
+@pytest.mark.usefixtures("_server_down")
+@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize("refused", ["file=", "title="])
+def test_a_search_that_is_refused_fails_no_job(
+    world: Server,
+    movies: Any,
+    tmp_path: Path,
+    host_lines: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    status: int,
+    refused: str,
+) -> None:
+    """A proxy may refuse a parameter. Plexapi's error for that would send each job to the DLQ at once."""
+    monkeypatch.setattr(_host_errors, "_told", set())
+    given = caches(tmp_path)
+    world.fault(contains=refused, action="status", status=status, count=0)
+    for row in world.paths()[3:5]:
+        assert outcome(movies, row["path"], given)[:2] == ("high", f"/library/metadata/{row['ratingKey']}")
+    for _ in range(2):
+        assert outcome(movies, "/nowhere/Nothing (2020).mkv", given)[0] == "none"
+    told = [line for line in host_lines if "it is asked without" in line]
+    assert len(told) <= 1
+    if status != 400 and refused == "file=":
+        assert told == [
+            f"w Plex, or a proxy before it, refuses a search ({status}) and answers other requests: it is asked without"
+        ]
 
 
 def test_a_certificate_that_only_the_host_trusts_is_in_the_log(
@@ -213,6 +241,23 @@ def test_a_folder_that_no_cache_can_use_is_named_with_a_remedy(tmp_path: Path) -
         with pytest.raises(OSError, match=r"data cannot be made or written .*: remove what is in its place") as caught:
             cache(tmp_path / "data")
         assert "Errno" not in str(caught.value)
+
+
+def test_a_folder_that_may_not_be_written_is_told_with_a_remedy_of_the_host_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Not by the mode of a folder: the tests may run as root.
+    def refuse(folder: str, **_: Any) -> Any:
+        text = f"cannot write to cache_dir {folder}: Permission denied (os error 13); choose a cache_dir that this "
+        raise plexindex.StoreError(text + "user may write")
+
+    monkeypatch.setattr(_tables, "open_index", refuse)
+    with pytest.raises(plexindex.StoreError) as caught:
+        PlexCache(tmp_path)
+    assert str(caught.value) == (
+        f"cannot write to the folder {tmp_path}/cache: Permission denied (os error 13); make it, and all in it, "
+        "writable for the user that Stash runs as"
+    )
 
 
 def test_a_folder_that_cannot_be_used_stops_nothing(world: Server, movies: Any, tmp_path: Path) -> None:

@@ -58,10 +58,23 @@ def _ttl_ms(ttl: float | None) -> int:
     return _convert.FOREVER_MS if ttl * 1000 >= _convert.FOREVER_MS else max(1, round(ttl * 1000))
 
 
+# The library's remedies that only a program can follow, and what the user of a host can do.
+_REMEDIES = {
+    "choose a cache_dir that this user may write": "make it, and all in it, writable for the user that Stash runs as",
+    ", or choose another cache_dir": "",
+    "; choose another cache_dir": "",
+    "cache_dir ": "the folder ",
+}
+
+
 def plain_text(error: Exception) -> str:
     """Returns the text of an error for users. For an ``OSError`` it names the file and a remedy, and no number."""
     if not isinstance(error, OSError) or not error.strerror:
-        return str(error)
+        text = str(error)
+        # A user of the host cannot choose the folder, which is one of the host's data.
+        for theirs, ours in _REMEDIES.items():
+            text = text.replace(theirs, ours)
+        return text
     remedy = "remove what is in its place, or make its folder writable for this program"
     return f"{error.filename} cannot be made or written ({error.strerror}): {remedy}"
 
@@ -91,7 +104,11 @@ class TableStore:
         with self._opening:
             found = self._open
             if found is None or not found.is_open:
-                found = self._open = open_index(self.folder, mappings=self.mappings)
+                try:
+                    found = self._open = open_index(self.folder, mappings=self.mappings)
+                except Exception as error:
+                    error.args = (plain_text(error),)
+                    raise
             return found
 
     def close(self) -> None:
@@ -108,9 +125,10 @@ class TableStore:
                 return work(self.index(), *arguments)
             except Exception as error:
                 # Imported here: it takes long, and most processes need none of the errors.
-                from ._errors import ClosedError
+                from ._errors import ClosedError, StoreError
 
                 if not isinstance(error, ClosedError):
+                    error.args = (plain_text(error),) if isinstance(error, StoreError) else error.args
                     raise
         return work(self.index(), *arguments)
 
