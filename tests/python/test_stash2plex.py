@@ -86,15 +86,16 @@ except PlexNotFound as error:
 """
 
 
-ORCHESTRATOR = "worker/plex_sync_orchestrator.py"
-
-
-def lines_of(file: str) -> str:
-    """The lines of the plug-in's file that the first patch changes, or shows beside its changes."""
-    (own,) = [part for part in PATCHES[0].read_text().split("diff --git ") if part.startswith(f"a/{file} ")]
-    _, *hunks = own.split("\n@@")
-    lines = [line for hunk in hunks for line in hunk.splitlines()[1:]]
-    return "".join(f"{line[1:]}\n" for line in lines if line[:1] in (" ", "-"))
+def changed_files() -> dict[str, str]:
+    """The other files that the first patch changes: the lines that it changes, or shows beside its changes."""
+    files = {}
+    for part in PATCHES[0].read_text().split("diff --git ")[1:]:
+        name = part.split()[0].removeprefix("a/")
+        _, *hunks = part.split("\n@@")
+        if hunks and name not in HOST and "\nnew file" not in part:
+            lines = [line for hunk in hunks for line in hunk.splitlines()[1:]]
+            files[name] = "".join(f"{line[1:]}\n" for line in lines if line[:1] in (" ", "-"))
+    return files
 
 
 def patched(root: Path, steps: int) -> None:
@@ -108,7 +109,7 @@ def patched(root: Path, steps: int) -> None:
 
 def run_host(folder: Path, steps: int, before: str = "", after: str = "", **variables: str) -> tuple[list[str], str]:
     """What a process of the host prints, and its log."""
-    for file, text in {**HOST, ORCHESTRATOR: lines_of(ORCHESTRATOR)}.items():
+    for file, text in {**HOST, **changed_files()}.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text)
     patched(folder, steps)
@@ -153,6 +154,17 @@ def test_without_the_package_all_is_as_before(tmp_path: Path) -> None:
     assert printed == [str(THEIRS)]
     assert log.startswith("d Cache: plexindex is not used: ")
     assert len(log.splitlines()) == 1
+
+
+def test_a_package_that_went_is_told_where_it_was_used(tmp_path: Path) -> None:
+    """An update of the plug-in may replace its folder, and the package in it: recorded matches are not used then."""
+    database = tmp_path / "data" / "cache" / "match_cache" / "plexindex-3.db"
+    database.parent.mkdir(parents=True)
+    database.touch()
+    printed, log = run_host(tmp_path, 1, before=WITHOUT)
+    assert printed == [str(THEIRS)]
+    (line,) = log.splitlines()
+    assert line.startswith("i Cache: plexindex is not used, and recorded matches come from the old store: ")
 
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF and no more", None])
