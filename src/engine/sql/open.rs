@@ -53,6 +53,8 @@ pub struct Store {
     pub(super) on_told: OnceLock<Box<dyn Fn() + Send + Sync>>,
     /// Whether such a write is forced to the disk before it returns.
     pub(super) syncs_told: AtomicBool,
+    /// The outbox got entries of which [`Self::on_told`] does not know yet.
+    pub(super) has_told: AtomicBool,
     /// The lock with which lookups wait for other threads.
     pub short_lock: ShortLock,
 }
@@ -87,6 +89,7 @@ impl Store {
             wakeups: AtomicU64::new(0),
             on_told: OnceLock::new(),
             syncs_told: AtomicBool::new(false),
+            has_told: AtomicBool::new(false),
             short_lock: ShortLock::default(),
             diff_cache: DiffCache::default(),
         };

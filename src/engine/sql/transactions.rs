@@ -150,10 +150,12 @@ impl Store {
         mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
         self.open_reader();
-        self.with(
+        let done = self.with(
             || lock_by(deadline, &self.connections.writer),
             |connection| self.transaction(connection, deadline.wait(BUSY), &mut work),
-        )
+        );
+        self.tell_exchange();
+        done
     }
 
     /// [`Store::write`] that returns `None` if other processes write until the deadline.
@@ -162,13 +164,15 @@ impl Store {
         deadline: Deadline,
         mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<T>> {
-        self.with(
+        let done = self.with(
             || lock_by(deadline, &self.connections.writer),
             |connection| match self.transaction(connection, deadline.wait(BUSY), &mut work) {
                 Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
                 done => done.map(Some),
             },
-        )
+        );
+        self.tell_exchange();
+        done
     }
 
     /// Writes if no other thread or process does, else returns `None` at once.
@@ -181,9 +185,21 @@ impl Store {
                 done => done.map(Some),
             },
         );
+        drop(slot);
+        self.tell_exchange();
         match done {
             Attempt::Returned(done) => done.transpose(),
             Attempt::Stale => None,
+        }
+    }
+
+    /// Passes on that the outbox got entries. The caller holds no connection: the exchange has locks that a fork takes
+    /// before those of connections.
+    fn tell_exchange(&self) {
+        if self.has_told.swap(false, Ordering::Relaxed)
+            && let Some(tell) = self.on_told.get()
+        {
+            tell();
         }
     }
 
@@ -254,9 +270,7 @@ impl Store {
         }
         drop((undo, alone));
         if done.is_ok() && tx.tells.get() {
-            if let Some(tell) = self.on_told.get() {
-                tell();
-            }
+            self.has_told.store(true, Ordering::Relaxed);
             if self.syncs_told.load(Ordering::Relaxed) {
                 connection.sync_log()?;
             }
