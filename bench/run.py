@@ -26,6 +26,8 @@ from environment import Environment, build_folder, check_python  # noqa: E402
 CARGO = os.environ.get("CARGO", "cargo")
 REQUIREMENTS = ROOT / "bench" / "requirements.txt"
 RUST_BENCHMARKS = [CARGO, "bench", "--quiet", "--package=plexindex", "--bench=lookup"]
+DAY = [CARGO, "test", "--quiet", "--package=plexindex", "--features=shared", "--test=hosts"]
+"""Its counts are the same in every profile, and CI has built this one."""
 PROFILE = "dist"
 """What wheels and installs carry. Quick runs take `release`, which the demo builds too."""
 
@@ -60,7 +62,12 @@ def main() -> int:
         if subprocess.run([*RUST_BENCHMARKS, f"--profile={profile}", "--no-run"], cwd=ROOT, check=False).returncode:
             sys.exit("the Rust benchmarks could not be built: the messages above say why; --no-divan leaves them out")
         command += ["--divan", divan(profile, sizes, quick=arguments.quick)]
-    return subprocess.run(command, cwd=ROOT / "bench", check=False).returncode
+    if shutil.which(CARGO) and (not arguments.only or "hosts" in arguments.only):
+        if subprocess.run([*DAY, "--no-run"], cwd=ROOT, check=False).returncode:
+            sys.exit("the tests of several hosts could not be built: the messages above say why")
+        command += ["--day", shlex.join([*DAY, "--", "a_day_costs", "--nocapture"])]
+    variables = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
+    return subprocess.run(command, cwd=ROOT / "bench", env=variables, check=False).returncode
 
 
 def build(profile: str) -> tuple[Path, Path]:

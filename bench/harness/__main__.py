@@ -16,6 +16,7 @@ from .measure import (
     cold,
     fetching,
     folders,
+    hosts,
     languages,
     lookups,
     native,
@@ -42,6 +43,8 @@ MEASURES = {
     "sustained": sustained.measure,
     "sizes": sizes.measure,
     "folders": folders.measure,
+    "hosts": hosts.measure,
+    # Last: the items of its server have other keys afterwards.
     "refreshing": refreshing.measure,
 }
 SCALING = "scaling"
@@ -55,8 +58,11 @@ SCALES = {
         fetching.measure,
         sizes.measure,
         sustained.measure,
+        hosts.scale,
     ),
 }
+HOSTS = "hosts"
+"""Alone it has results of its own, so that those of the other families stay."""
 RIGHT = "right"
 """Has worlds of its own."""
 NEEDED = {"diskcache": "diskcache", "diskcache_rs": "diskcache_rs", "cachetools": "cachetools", "lmdb": "lmdb"}
@@ -73,6 +79,7 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", choices=[*MEASURES, SCALING, RIGHT], default=[*MEASURES, SCALING, RIGHT])
     parser.add_argument("--absent", type=Path, help="JSON: peers that could not be installed, and why")
     parser.add_argument("--divan", help="a command whose output is read at the end")
+    parser.add_argument("--day", default="", help="a command that counts the requests of a day of ten hosts")
     parser.add_argument("--profile", default="unknown", help="cargo's profile, for the record")
     arguments = parser.parse_args()
 
@@ -101,7 +108,7 @@ def main() -> int:
     if results.right:
         rightness.write(results, BENCH / "results")
     if results.rows:
-        write(results)
+        write(results, alone=arguments.only == [HOSTS])
     return failed
 
 
@@ -111,7 +118,7 @@ def one_size(
     """A world, and what is measured in it."""
     with tempfile.TemporaryDirectory(prefix="plexindex-bench-") as folder:
         rounds = 3 if arguments.quick else 5 if size > 200_000 else 7
-        run = Run(results, Path(folder), arguments.standin, arguments.native, arguments.library, rounds)
+        run = Run(results, Path(folder), arguments.standin, arguments.native, arguments.library, rounds, arguments.day)
         run.say(f"{size:,}: the server and its library")
         world = World(size, arguments.standin, Path(folder), min(size, 5_000 if arguments.quick else 100_000))
         try:
@@ -135,20 +142,22 @@ def divan(arguments: argparse.Namespace, results: Results) -> int:
     return int(done.returncode != 0)
 
 
-def write(results: Results) -> None:
-    """JSON, Markdown and the charts, beside each other."""
+def write(results: Results, *, alone: bool) -> None:
+    """JSON, Markdown and the charts, beside each other. `alone`: of several hosts only, which has no chart."""
     folder = BENCH / "results"
     folder.mkdir(exist_ok=True)
     stem = "quick" if results.quick else "latest"
-    table = goals.table(results)
-    charts = chart.write(results, folder, stem)
+    if alone:
+        stem = f"quick-{HOSTS}" if results.quick else HOSTS
+    table = goals.table(results, hosts.GROUP if alone else "")
+    charts = [] if alone else chart.write(results, folder, stem)
     (folder / f"{stem}.json").write_text(
         json.dumps(results.as_dict(table), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
     text = markdown.render(results, table, charts)
     (folder / f"{stem}.md").write_text(text, encoding="utf-8")
     print(text.split("\n## Numbers to reach\n")[1].split("\n## ")[0])
-    print(f"written: bench/results/{stem}.md and .json, {', '.join(charts)}")
+    print(f"written: {', '.join([f'bench/results/{stem}.md and .json', *charts])}")
 
 
 if __name__ == "__main__":

@@ -76,6 +76,105 @@ def _sustained(size: int) -> list[Goal]:
     return goals
 
 
+SHARED, NOT_SHARED = "plexindex, shared", "plexindex, not shared"
+
+
+def _hosts() -> list[Goal]:
+    """Several hosts that share one log. The exchange is measured at the smallest size, lookups at the largest."""
+    ten, one = "plexindex, ten hosts", "one host"
+    goals = [
+        Goal(
+            "requests to Plex in a day, ten hosts",
+            "requests of a day",
+            600,
+            "≤ 1.1 × one host's",
+            _of(one, 1.1, ten),
+            ten,
+            against=(one, "ten hosts that share nothing"),
+        )
+    ]
+    for size, most in ((10_000, 2.0), (100_000, 2.0), (1_000_000, 10.0)):
+        listing = ("plexindex, from Plex",)
+        goals += [
+            Goal(
+                f"a new host, {size:,}: first answer",
+                "new host",
+                size,
+                f"≤ {most:g} s",
+                _within(most, SHARED),
+                SHARED,
+                against=listing,
+            ),
+            Goal(
+                f"a new host, {size:,}: requests to Plex",
+                "new host, requests",
+                size,
+                "≤ 2",
+                _within(2, SHARED),
+                SHARED,
+                against=listing,
+            ),
+            Goal(
+                f"a new host, {size:,}: peak of memory",
+                "new host, peak",
+                size,
+                "≤ 150 MiB",
+                _within(150 * 2**20, SHARED),
+                SHARED,
+                against=listing,
+            ),
+        ]
+    for who, most in (("both follow", 0.05), ("neither follows", 5.5)):
+        shown = "50 ms" if most < 1 else "5.5 s"
+        goals.append(
+            Goal(
+                f"recorded on one host, answered on another: {who}",
+                f"recorded and answered, {who}",
+                10_000,
+                f"median ≤ {shown}",
+                _within(most, "plexindex"),
+                "plexindex",
+            )
+        )
+    goals += [
+        Goal(
+            "ten hosts record 100 a second each: p99 of a local record",
+            "record on ten hosts, p99",
+            10_000,
+            "≤ 100 µs",
+            _within(100e-6, SHARED),
+            SHARED,
+            against=(NOT_SHARED,),
+        ),
+        Goal(
+            "queries of an idle host in 5 s",
+            "queries of an idle host in 5 s",
+            10_000,
+            "≤ 1",
+            _within(1, "plexindex, follows"),
+            "plexindex, follows",
+        ),
+    ]
+    goals += [
+        Goal(
+            f"{what}, 100,000, with `shared`",
+            f"{row}, several hosts",
+            100_000,
+            "≤ 1.05 × without",
+            _of(NOT_SHARED, 1.05, SHARED),
+            SHARED,
+            against=(NOT_SHARED,),
+        )
+        for what, row in (
+            ("native lookup", "plexindex_lookup_key"),
+            ("full answer, native", "plexindex_match_path"),
+            ("native: load, open, first answer", "opening"),
+        )
+    ]
+    goals.append(Goal("size in PostgreSQL for each item", "size in PostgreSQL", 100_000, "≤ 300 bytes", _within(300)))
+    return goals
+
+
 LOOKUP = "plexindex plexindex_lookup_key"
 BATCH = "plexindex plexindex_lookup_keys"
 ANSWER = "plexindex plexindex_match_path"
@@ -295,6 +394,7 @@ GOALS = (
     ),
     Goal("disk for each of 100,000 items", "bytes on disk", 100_000, "≤ 380 bytes", _within(380.0)),
     Goal("memory or mapped file for each of 1,000,000 items", "memory", 1_000_000, "≤ 200 bytes", _within(200.0)),
+    *_hosts(),
 )
 
 
@@ -308,11 +408,16 @@ def _told(values: list[Value], row: Row) -> str:
     return ", ".join(f"{value.who} {show(value.spread.median, row.unit)}" for value in values)
 
 
-def table(results: Results) -> list[dict[str, Any]]:
-    """A line for each goal: who is compared with whom, and whether the goal is reached at its size."""
+def table(results: Results, group: str = "") -> list[dict[str, Any]]:
+    """A line for each goal: who is compared with whom, and whether the goal is reached at its size.
+
+    `group`: of the rows of this family alone, as far as they were measured.
+    """
     lines: list[dict[str, Any]] = []
     for goal in GOALS:
         row, exact = results.find(goal.row, goal.size)
+        if group and (row is None or row.group != group or not exact):
+            continue
         ours = _ours(row, goal.ours) if row else None
         if row is None or ours is None or not exact:
             lines.append({"what": goal.what, "goal": goal.goal, "reached": None, "why": "not measured"})
@@ -339,4 +444,4 @@ def table(results: Results) -> list[dict[str, Any]]:
                 "why": "",
             }
         )
-    return lines + rightness.goals(results)
+    return lines if group else lines + rightness.goals(results)

@@ -31,7 +31,7 @@ class Row:
     group: str
     size: int
     unit: str
-    """``s`` or ``B``; less is better."""
+    """``s``, ``B`` or what is counted; less is better."""
     values: list[Value] = field(default_factory=list)
     note: str = ""
 

@@ -39,6 +39,8 @@ class Run:
     library: Path
     """The shared library that was installed."""
     rounds: int
+    day: str = ""
+    """The command that counts the requests of a day of ten hosts."""
 
     @property
     def quick(self) -> bool:

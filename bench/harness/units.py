@@ -5,6 +5,8 @@ from __future__ import annotations
 
 def show(value: float, unit: str) -> str:
     """Three digits, in a unit that suits."""
+    if unit not in ("s", "B"):
+        return f"{_digits(value)} {unit}"
     steps: tuple[tuple[float, str], ...]
     if unit == "B":
         steps = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))

@@ -119,6 +119,8 @@ static void open_store(const char *so, const char *store, const char *host, cons
     if (url == NULL) url = named;
     if (url != NULL) options.server_url = plexindex_bytes_of(url);
     if (token != NULL) options.token = plexindex_bytes_of(token);
+    const char *shared = getenv("PLEXINDEX_BENCH_SHARED");
+    if (shared != NULL && *shared != '\0') options.shared = plexindex_bytes_of(shared);
     begun = now();
     if (px.open(&options, &handle, &failed.buffer) != PLEXINDEX_OK) fail("open", failed.text);
     opened_ns = now() - begun;

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod contract;
+mod day;
 mod fixture;
 mod indexes;
 mod memory;
