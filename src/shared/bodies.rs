@@ -67,6 +67,8 @@ pub struct ItemBody {
 pub struct SearchBody {
     /// The items that were found.
     pub items: Vec<Item>,
+    /// Time since the first of the searches in a row that found nothing, ms.
+    pub missing_ms: i64,
 }
 
 /// An entry of a library.

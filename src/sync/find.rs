@@ -374,11 +374,12 @@ impl SyncJob<'_> {
         };
         // Other hosts with the same mappings search for the same.
         let key = xxh3_64(&spellings.join(&0)).to_le_bytes();
-        if let Some(items) = self.shared_search(&row.library.uuid, &key)? {
-            return merge(items);
-        }
+        let missing_ms = match self.shared_search(&row.library.uuid, &key)? {
+            Ok(items) => return merge(items),
+            Err(missing_ms) => missing_ms,
+        };
         let found = self.source.find_path(&row.library, &wanted, self.bounds, &mut merge)?;
-        self.tell_search(&row.library.uuid, &key, told)?;
+        self.tell_search(&row.library.uuid, &key, told, missing_ms)?;
         Ok(found)
     }
 

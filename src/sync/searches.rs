@@ -1,40 +1,48 @@
 //! Searches and verified items of a shared index.
 
-use std::time::Duration;
-
 use super::exchange::{deadline, item_entries};
 use super::job::{SyncJob, Syncing};
 use crate::error::Result;
-use crate::model::Item;
+use crate::freshness::may_ask_again;
+use crate::model::{Item, PathSearch};
 use crate::platform::mutex::lock;
 use crate::shared::EntryKind;
 use crate::shared::bodies::{SearchBody, decode, encode, entry, name};
 
-/// How long a search of another host is not repeated.
-const REMEMBERED: Duration = Duration::from_secs(30);
-
 impl SyncJob<'_> {
-    /// What another host found a moment ago when it searched a library for this; `None` if none did.
-    pub fn shared_search(&self, library: &str, key: &[u8]) -> Result<Option<Vec<Item>>> {
+    /// What another host found when it searched a library for this, if the server is not searched again yet: the pause
+    /// after searches that find nothing is that of one host. Otherwise returns for how long they have found nothing, ms.
+    pub fn shared_search(&self, library: &str, key: &[u8]) -> Result<std::result::Result<Vec<Item>, i64>> {
         let Some(exchange) = self.sync.exchange.as_deref() else {
-            return Ok(None);
+            return Ok(Err(0));
         };
         let Some(view) = exchange.view()? else {
-            return Ok(None);
+            return Ok(Err(0));
         };
         let names = [name(EntryKind::Search, library, key)];
         let found = exchange.ask(|log| log.find(view.number, &names, deadline()));
-        let entry = found
-            .ok()
-            .and_then(|mut found| found.pop())
-            .filter(|entry| entry.age <= REMEMBERED);
-        Ok(entry
-            .and_then(|entry| decode::<SearchBody>(&entry.body))
-            .map(|body| body.items))
+        let Some(entry) = found.ok().and_then(|mut found| found.pop()) else {
+            return Ok(Err(0));
+        };
+        let Some(body) = decode::<SearchBody>(&entry.body) else {
+            return Ok(Err(0));
+        };
+        let now_ms = exchange.clock.now_ms();
+        let last_ms = exchange.at_ms(&entry);
+        let search = PathSearch {
+            first_ms: last_ms - body.missing_ms,
+            last_ms,
+            found: !body.items.is_empty(),
+        };
+        Ok(if may_ask_again(Some(&search), &self.sync.policy, now_ms) {
+            Err(if search.found { 0 } else { now_ms - search.first_ms })
+        } else {
+            Ok(body.items)
+        })
     }
 
-    /// Tells other hosts what a search found.
-    pub fn tell_search(&self, library: &str, key: &[u8], items: Vec<Item>) -> Result<()> {
+    /// Tells other hosts what a search found, or for how long searches have found nothing.
+    pub fn tell_search(&self, library: &str, key: &[u8], items: Vec<Item>, missing_ms: i64) -> Result<()> {
         let Some(exchange) = self.sync.exchange.as_deref() else {
             return Ok(());
         };
@@ -42,7 +50,12 @@ impl SyncJob<'_> {
             return Ok(());
         };
         let mut told = item_entries(library, &items, &[], false);
-        told.push(entry(EntryKind::Search, library, key, encode(&SearchBody { items })));
+        told.push(entry(
+            EntryKind::Search,
+            library,
+            key,
+            encode(&SearchBody { items, missing_ms }),
+        ));
         let _ = exchange.ask(|log| log.append(view.number, view.host, &told, None, deadline()));
         Ok(())
     }
