@@ -243,6 +243,7 @@ impl<'a> SyncJob<'a> {
             ..*self
         };
         job.list(&row, RefreshReason::Due)?;
+        log::info!("'{}': this listing was taken from another host", row.library.title);
         let store = &self.sync.store;
         store.store_shared_listing(row.id, head.listing, 0, self.bounds.deadline)?;
         // Items since then that this folder has read are in the listing before; they are applied to this one.

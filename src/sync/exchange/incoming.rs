@@ -297,9 +297,17 @@ impl Exchange {
                 {
                     removed.push((row.id, own.into_owned()));
                 }
-            } else if let Some(own) = self.reading.own_spelling(row, path, Some(key))?
-                && self.reading.confirmed_key(row.id, &own).as_deref() != Some(key)
-            {
+            } else if let Some(own) = self.reading.own_spelling(row, path, Some(key))? {
+                let known = self.reading.confirmed_key(row.id, &own);
+                if known.as_deref() == Some(key) {
+                    continue;
+                }
+                if let Some(known) = known {
+                    log::info!(
+                        "'{}': another host confirmed item {key} for a path that was confirmed as {known} here",
+                        row.library.title
+                    );
+                }
                 pairs.push((own.into_owned(), key.to_owned()));
             }
         }

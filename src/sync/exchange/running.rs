@@ -136,7 +136,10 @@ impl Exchange {
         let state = lock(&self.state);
         if !state.is_told && !state.stops && state.listens() == listens {
             let waited = self.changed.wait_timeout(state, LOOK);
-            drop(waited.unwrap_or_else(PoisonError::into_inner));
+            let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+            if state.stops {
+                return; // closing waits for this thread
+            }
         }
         std::thread::sleep(GATHER);
     }
