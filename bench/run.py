@@ -65,7 +65,7 @@ def main() -> int:
     if shutil.which(CARGO) and (not arguments.only or "hosts" in arguments.only):
         if subprocess.run([*DAY, "--no-run"], cwd=ROOT, check=False).returncode:
             sys.exit("the tests of several hosts could not be built: the messages above say why")
-        command += ["--day", shlex.join([*DAY, "--", "a_day_costs", "--nocapture"])]
+        command += ["--day", shlex.join([*DAY, "--", "a_day_costs", "--ignored", "--nocapture"])]
     variables = {**os.environ, "PYTHONPATH": str(ROOT / "scripts")}
     return subprocess.run(command, cwd=ROOT / "bench", env=variables, check=False).returncode
 
