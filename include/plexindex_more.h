@@ -524,25 +524,27 @@ int32_t plexindex_table_count(const plexindex_table_handle *table, uint64_t *out
 // Removes all entries of a table, or of all tables. A table of any size takes the same time.
 int32_t plexindex_table_clear(const plexindex_table_handle *table, plexindex_buffer *error);
 
-// Looks at the shared log, prepares it, empties it, or exchanges news: plexindex_options.shared. Waits for the log, for
-// options.deadline_ms at most, and for some seconds without one. PLEXINDEX_SHARED_FOLLOW and _UNFOLLOW do not wait.
+// Looks at the shared log, prepares it, empties it, or exchanges news: plexindex_options.shared. Waits for the
+// log, for options.deadline_ms at most, and for some seconds without one. PLEXINDEX_SHARED_FOLLOW and _UNFOLLOW do
+// not wait.
 //
 // `action`: PLEXINDEX_SHARED_*. `out_json`: how it is then, an object, UTF-8: `address` (without a password),
-// `reachable`, `error` (null, or why it is not reachable), `server` (the machine identifier of the index's server, or
-// null), `taken` (the number of the last entry that this folder has, or null), `undelivered` (entries of this folder
-// that wait, or null), `behind` (entries of this user's view that this folder lacks, at most, or null), and `views`: an
-// array with an object for each server and user, `server`, `last` (the number of the last entry), `age_ms` (since it was
-// written, or null), `entries` (an object: how many, by kind), `hosts` and `bytes`. null without the option. After
-// PLEXINDEX_SHARED_DELIVER, _FOLLOW and _UNFOLLOW only what this folder knows: `address`, `taken` and `undelivered`.
+// `reachable`, `error` (null, or why it is not reachable), `server` (the machine identifier of the index's server,
+// or null), `taken` (the number of the last entry that this folder has, or null), `undelivered` (entries of this
+// folder that wait, or null), `behind` (entries of this user's view that this folder lacks, at most, or null), and
+// `views`: an array with an object for each server and user, `server`, `last` (the number of the last entry),
+// `age_ms` (since it was written, or null), `entries` (an object: how many, by kind), `hosts` and `bytes`. null
+// without the option. After PLEXINDEX_SHARED_DELIVER, _FOLLOW and _UNFOLLOW only what this folder knows:
+// `address`, `taken` and `undelivered`.
 //
-// Once a match is recorded, PLEXINDEX_SHARED_DELIVER makes sure that the other hosts can have it. A host whose tools run
-// for moments only has a process that follows. A forked child does not follow until it calls this.
+// Once a match is recorded, PLEXINDEX_SHARED_DELIVER makes sure that the other hosts can have it. A host whose
+// tools run for moments only has a process that follows. A forked child does not follow until it calls this.
 //
-// Returns PLEXINDEX_OK, also where the log is not reachable, for PLEXINDEX_SHARED_STATUS. PLEXINDEX_SHARED_DELIVER:
-// PLEXINDEX_TIMEOUT if the log does not have all in time: it is stored in this folder, and delivered later.
-// PLEXINDEX_SHARED_INIT and _CLEAR: PLEXINDEX_CONNECT; PLEXINDEX_TIMEOUT; PLEXINDEX_FORBIDDEN if PostgreSQL does not
-// allow it to the role; PLEXINDEX_OFFLINE. All but PLEXINDEX_SHARED_STATUS: PLEXINDEX_INVALID_ARGUMENT without the
-// option; the last three also without `server_url`, and offline.
+// Returns PLEXINDEX_OK, also where the log is not reachable, for PLEXINDEX_SHARED_STATUS.
+// PLEXINDEX_SHARED_DELIVER: PLEXINDEX_TIMEOUT if the log does not have all in time: it is stored in this folder,
+// and delivered later. PLEXINDEX_SHARED_INIT and _CLEAR: PLEXINDEX_CONNECT; PLEXINDEX_TIMEOUT; PLEXINDEX_FORBIDDEN
+// if PostgreSQL does not allow it to the role; PLEXINDEX_OFFLINE. All but PLEXINDEX_SHARED_STATUS:
+// PLEXINDEX_INVALID_ARGUMENT without the option; the last three also without `server_url`, and offline.
 int32_t plexindex_shared(const plexindex_handle *handle, int32_t action, plexindex_buffer *out_json,
                          plexindex_buffer *error);
 

@@ -14,8 +14,8 @@ impl Query<'_> {
     /// ([`Options::shared`](crate::Options::shared)). Without it the match is delivered a moment later. If the log does not
     /// have it by the deadline, and without a deadline within some seconds, the call fails with
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here, and is delivered later. A match that no
-    /// other host can have, of a path that only this host has, is not waited for. [`Index::shared_deliver`] does the same for
-    /// all that was written before.
+    /// other host can have, of a path that only this host has, is not waited for.
+    /// [`Index::shared_deliver`](crate::Index::shared_deliver) does the same for all that was written before.
     pub fn through(mut self) -> Self {
         self.through = true;
         self
