@@ -186,7 +186,7 @@ def test_the_command_without_a_reachable_log(tmp_path: Path, server: Server) -> 
     found = cli.json("doctor", PLEXINDEX_SHARED=ADDRESS)
     assert found["exit_code"] == 3
     assert found["shared"]["reachable"] is False
-    assert any("pg_hba.conf" in problem for problem in found["problems"])
+    assert any("several-hosts.md" in problem for problem in found["problems"])
     found = cli.json("doctor", "--offline", PLEXINDEX_SHARED=ADDRESS)
     assert "shared" not in found
     assert server.requests() > 0

@@ -140,7 +140,7 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
         "3D000" => format!("create it: CREATE DATABASE {:?}", address.database),
         "42501" => format!(
             "let its owner run: {GRANT} {user:?}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \
-             plexindex TO {user:?}"
+             plexindex TO {user:?}; only the owner may create, upgrade and clear the tables"
         ),
         "53100" => "free some space on the server's disk".into(),
         "53300" => "raise max_connections, or put a pooler such as pgbouncer before it".into(),
@@ -157,7 +157,8 @@ fn explain_client(error: &tokio_postgres::Error, address: &Address) -> (Status, 
     let cause = error.source().map(ToString::to_string).unwrap_or_default();
     if let Some(io) = error.source().and_then(|cause| cause.downcast_ref::<io::Error>()) {
         return if is_tls(io) {
-            (Status::Tls, format!("TLS failed: {io}"))
+            let remedy = "name the server's certificate with sslrootcert, and write sslmode=verify-ca if it does not name the host";
+            (Status::Tls, format!("TLS failed ({io}): {remedy}"))
         } else {
             (Status::Connect, format!("the connection broke ({io})"))
         };

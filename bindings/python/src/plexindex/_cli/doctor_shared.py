@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from .config import Settings
     from .doctor_report import Report
 
-_REMEDIES = """\
-look for the password in PGPASSWORD or a passfile, for this host in pg_hba.conf, and for the role's GRANTs;
+_MEANWHILE = """\
 until it answers, this host answers from its folder, and asks Plex itself
 docs/several-hosts.md has the set-up"""
 
@@ -31,7 +30,7 @@ def check_shared(report: Report, settings: Settings, index: Index) -> None:
         return
     report.values["shared"] = status.as_dict()
     if not status.reachable:
-        report.bad(f"{status.error}\n{_REMEDIES}", codes.SERVER)
+        report.bad(f"{status.error}\n{_MEANWHILE}", codes.SERVER)
         return
     report.good(f"{status.address} answers: {holdings(status)}")
     if status.behind:
