@@ -7,9 +7,15 @@ from . import _constants as c
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Protocol
 
-    from ._changing import EditMethods
+    class Sharing(Protocol):
+        """An index, as a follower needs it."""
+
+        @property
+        def is_open(self) -> bool: ...
+
+        def _share(self, action: int) -> bytes: ...
 
 
 class SharedView:
@@ -93,7 +99,7 @@ class SharedStatus:
 class Following:
     """Follows the shared log from the beginning of a ``with`` block to its end. Made by :meth:`Index.follow_shared`."""
 
-    def __init__(self, index: EditMethods) -> None:
+    def __init__(self, index: Sharing) -> None:
         self._index = index
 
     def __enter__(self) -> Following:
