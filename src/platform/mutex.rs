@@ -29,7 +29,6 @@ pub fn try_lock<T: ?Sized>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
 
 /// Locks a mutex by this moment; `None` if another thread holds it for longer. For locks that are held for some
 /// milliseconds, since it looks again and again.
-#[cfg(feature = "shared")]
 pub fn lock_by<T: ?Sized>(mutex: &Mutex<T>, moment: Instant) -> Option<MutexGuard<'_, T>> {
     loop {
         let locked = try_lock(mutex);
