@@ -20,12 +20,17 @@ const WITH_MATCHES: &[u8] = b"1";
 impl Reading {
     /// The path in the server's spelling; `None` if it is this host's own. `key`: the item that it is of.
     fn server_spelling(&self, row: &LibraryRow, path: &[u8], key: &str) -> Result<Option<Vec<u8>>> {
-        if let Some(mapped) = Normal::with(path, |path| {
-            self.mappings.to_server(path, |mapped| Some(mapped.to_vec()))
-        }) {
+        if let Some(mapped) = self.mapped(path) {
             return Ok(Some(mapped));
         }
         Ok(self.lists(row, path, key)?.then(|| path.to_vec()))
+    }
+
+    /// The path as the first mapping that fits rewrites it.
+    fn mapped(&self, path: &[u8]) -> Option<Vec<u8>> {
+        Normal::with(path, |path| {
+            self.mappings.to_server(path, |mapped| Some(mapped.to_vec()))
+        })
     }
 
     /// Returns whether the item lists this very path.
@@ -91,10 +96,7 @@ impl Reading {
     ) -> Result<Vec<NewEntry>> {
         let mut told = Vec::new();
         for path in paths.iter().filter(|_| self.shares) {
-            let mapped = Normal::with(path, |path| {
-                self.mappings.to_server(path, |mapped| Some(mapped.to_vec()))
-            });
-            let path = match mapped {
+            let path = match self.mapped(path) {
                 Some(mapped) => mapped,
                 None if is_item(path)? => path.to_vec(),
                 None => continue,
