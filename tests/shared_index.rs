@@ -64,6 +64,13 @@ impl Hosts {
         (index, library)
     }
 
+    /// A host that has the server's `/media` at `/mnt`, and has listed the library.
+    fn mounted(&mut self) -> (Index, Library) {
+        let (index, library) = self.host_with(mount);
+        refresh(&index);
+        (index, library)
+    }
+
     /// A host that has listed the library.
     fn listed(&mut self) -> (Index, Library) {
         let (index, library) = self.host();
@@ -77,6 +84,10 @@ fn known(index: &Index, library: &Library, path: &str) -> Option<(String, MatchK
     let answer = index.match_path(&offline(library), path.as_bytes()).expect("answered");
     let kind = answer.match_kind;
     answer.item.map(|item| (item.item.rating_key, kind))
+}
+
+fn mount(options: &mut Options) {
+    options.mappings = vec![Mapping::host_to_server("/mnt", "/media")];
 }
 
 fn refresh(index: &Index) {
@@ -218,11 +229,8 @@ fn a_recorded_match_goes_to_the_hosts_that_have_the_file() {
 #[test]
 fn of_two_matches_of_a_path_the_log_decides() {
     let mut hosts = Hosts::of(60);
-    let mapping = |options: &mut Options| options.mappings = vec![Mapping::host_to_server("/mnt", "/media")];
-    let (one, movies_of_one) = hosts.host_with(mapping);
-    let (two, movies_of_two) = hosts.host_with(mapping);
-    refresh(&one);
-    refresh(&two);
+    let (one, movies_of_one) = hosts.mounted();
+    let (two, movies_of_two) = hosts.mounted();
     let keys: Vec<String> = (0..2).map(|nth| path_of(&hosts.server, 1, nth).1).collect();
     hosts.log.set_trouble(Trouble::Away);
     movies_of_one
@@ -277,11 +285,8 @@ fn what_one_host_invalidates_no_host_answers() {
 #[test]
 fn a_log_that_is_away_stops_nothing() {
     let mut hosts = Hosts::of(60);
-    let mapping = |options: &mut Options| options.mappings = vec![Mapping::host_to_server("/mnt", "/media")];
-    let (one, movies_of_one) = hosts.host_with(mapping);
-    let (two, movies_of_two) = hosts.host_with(mapping);
-    refresh(&one);
-    refresh(&two);
+    let (one, movies_of_one) = hosts.mounted();
+    let (two, movies_of_two) = hosts.mounted();
     hosts.log.set_trouble(Trouble::Away);
     // A new host asks the server itself.
     let (three, movies_of_three) = hosts.listed();
@@ -318,11 +323,8 @@ fn a_log_that_is_away_stops_nothing() {
 #[test]
 fn a_log_that_was_restored_is_told_again() {
     let mut hosts = Hosts::of(60);
-    let mapping = |options: &mut Options| options.mappings = vec![Mapping::host_to_server("/mnt", "/media")];
-    let (one, movies_of_one) = hosts.host_with(mapping);
-    let (two, movies_of_two) = hosts.host_with(mapping);
-    refresh(&one);
-    refresh(&two);
+    let (one, movies_of_one) = hosts.mounted();
+    let (two, movies_of_two) = hosts.mounted();
     exchange(&[&one, &two]);
     let (_, key) = path_of(&hosts.server, 1, 5);
     movies_of_one
@@ -344,9 +346,7 @@ fn a_log_that_was_restored_is_told_again() {
 #[test]
 fn a_host_that_joins_brings_its_matches() {
     let mut hosts = Hosts::of(60);
-    let mapping = |options: &mut Options| options.mappings = vec![Mapping::host_to_server("/mnt", "/media")];
-    let (two, movies_of_two) = hosts.host_with(mapping);
-    refresh(&two);
+    let (two, movies_of_two) = hosts.mounted();
     let (_, key) = path_of(&hosts.server, 1, 5);
     let (_, other) = path_of(&hosts.server, 1, 6);
     movies_of_two
@@ -356,7 +356,7 @@ fn a_host_that_joins_brings_its_matches() {
     // It was alone until now.
     let folder = tempfile::tempdir().expect("a folder");
     let mut alone = options(&hosts.server, folder.path());
-    mapping(&mut alone);
+    mount(&mut alone);
     let one = support::open(alone.clone(), &hosts.clock);
     let movies_of_one = one.library("Movies").expect("a handle");
     refresh(&one);
@@ -422,11 +422,8 @@ fn a_new_file_is_searched_for_once() {
 #[test]
 fn news_comes_by_itself() {
     let mut hosts = Hosts::of(60);
-    let mapping = |options: &mut Options| options.mappings = vec![Mapping::host_to_server("/mnt", "/media")];
-    let (one, movies_of_one) = hosts.host_with(mapping);
-    let (two, movies_of_two) = hosts.host_with(mapping);
-    refresh(&one);
-    refresh(&two);
+    let (_one, movies_of_one) = hosts.mounted();
+    let (two, movies_of_two) = hosts.mounted();
     two.watch_start().expect("watching");
     let (_, key) = path_of(&hosts.server, 1, 5);
     movies_of_one
