@@ -3,13 +3,13 @@
 use std::time::{Duration, Instant};
 
 use super::call::Call;
-use super::exchange::AcceptedProbe;
+use super::exchange::{AcceptedProbe, RECENT};
 use super::job::{SyncJob, Syncing};
 use crate::engine::{
     LibraryRow, MAX_RETRIES, Resolved, Selection, Selector, Snapshot, age, cleared_again, nothing_known,
 };
 use crate::error::{Error, Result, Status};
-use crate::freshness::{self, ASK_AGAIN_MS};
+use crate::freshness;
 use crate::matching::Scope;
 use crate::model::{IdentityId, Library, Sequence, Server};
 use crate::stats::Spent;
@@ -27,7 +27,7 @@ impl Syncing {
         let quick = call.deadline.is_set();
         self.job(call, |job| {
             let accepts = AcceptedProbe {
-                oldest: Duration::from_millis(ASK_AGAIN_MS.unsigned_abs()),
+                oldest: RECENT,
                 library: None,
             };
             let rows = job.probe_once(since, quick, &accepts)?;

@@ -4,12 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::call::Call;
-use super::exchange::AcceptedProbe;
-use super::exchange::Merged;
+use super::exchange::{AcceptedProbe, Merged, RECENT};
 use super::job::{SyncJob, Syncing, cleared};
 use crate::engine::LibraryRow;
 use crate::error::{Error, Result, Status};
-use crate::freshness::{self, ASK_AGAIN_MS, Need};
+use crate::freshness::{self, Need};
 use crate::model::{LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
@@ -242,7 +241,7 @@ impl SyncJob<'_> {
             oldest: match why {
                 // As old as a listing that needs none.
                 RefreshReason::Due => self.sync.policy.oldest_probe(),
-                RefreshReason::Missing => Duration::from_millis(ASK_AGAIN_MS.unsigned_abs()),
+                RefreshReason::Missing => RECENT,
                 RefreshReason::Now | RefreshReason::Unverified | RefreshReason::Full => Duration::ZERO,
             },
             library: Some(&row.library.uuid),

@@ -7,21 +7,16 @@ use crate::freshness::may_ask_again;
 use crate::model::{Item, PathSearch};
 use crate::platform::mutex::lock;
 use crate::shared::EntryKind;
-use crate::shared::bodies::{SearchBody, decode, encode, entry, name};
+use crate::shared::bodies::{SearchBody, decode, encode, entry};
 
 impl SyncJob<'_> {
     /// What another host found when it searched a library for this, if the server is not searched again yet: the pause
     /// after searches that find nothing is that of one host. Otherwise returns for how long they have found nothing, ms.
     pub fn shared_search(&self, library: &str, key: &[u8]) -> Result<std::result::Result<Vec<Item>, i64>> {
-        let Some(exchange) = self.sync.exchange.as_deref() else {
+        let Some((exchange, view)) = self.shared()? else {
             return Ok(Err(0));
         };
-        let Some(view) = exchange.view()? else {
-            return Ok(Err(0));
-        };
-        let names = [name(EntryKind::Search, library, key)];
-        let found = exchange.ask(|log| log.find(view.number, &names, deadline()));
-        let Some(entry) = found.ok().and_then(|mut found| found.pop()) else {
+        let Ok(Some(entry)) = exchange.find(&view, EntryKind::Search, library, key) else {
             return Ok(Err(0));
         };
         let Some(body) = decode::<SearchBody>(&entry.body) else {
@@ -43,10 +38,7 @@ impl SyncJob<'_> {
 
     /// Tells other hosts what a search found, or for how long searches have found nothing.
     pub fn tell_search(&self, library: &str, key: &[u8], items: Vec<Item>, missing_ms: i64) -> Result<()> {
-        let Some(exchange) = self.sync.exchange.as_deref() else {
-            return Ok(());
-        };
-        let Some(view) = exchange.view()? else {
+        let Some((exchange, view)) = self.shared()? else {
             return Ok(());
         };
         let mut told = item_entries(library, &items, &[], false);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::exchange::{AcceptedProbe, Away, Exchange, HeldLease, LogSource, Merged, STEP, SharedView, deadline};
+use super::exchange::{AcceptedProbe, Away, BATCH, Exchange, HeldLease, LogSource, Merged, STEP, SharedView, deadline};
 use super::job::{SyncJob, Syncing};
 use super::refresh::RefreshReason;
 use crate::engine::LibraryRow;
@@ -40,7 +40,7 @@ enum Turn<'x, T> {
 
 impl<'a> SyncJob<'a> {
     /// The exchange and the view that it is of, if hosts share this one.
-    fn shared(&self) -> Result<Option<(&'a Exchange, SharedView)>> {
+    pub fn shared(&self) -> Result<Option<(&'a Exchange, SharedView)>> {
         let Some(exchange) = self.sync.exchange.as_deref() else {
             return Ok(None);
         };
@@ -136,7 +136,7 @@ impl<'a> SyncJob<'a> {
     /// Brings a library up to date: from the log, or from the server for all hosts.
     pub fn fetch(&self, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
         let Some((exchange, view)) = self.shared()? else {
-            return self.ask_alone(self.sync.exchange.as_deref(), row, need, why);
+            return self.ask_server_for(row, need, why).map(drop);
         };
         let uuid = row.library.uuid.clone();
         let wants_new = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
@@ -177,7 +177,7 @@ impl<'a> SyncJob<'a> {
         };
         match self.turn(exchange, &view, &format!("fetch {uuid}"), look)? {
             Turn::Done(()) => Ok(()),
-            Turn::Alone => self.ask_alone(Some(exchange), row, need, why),
+            Turn::Alone => self.ask_server_for(row, need, why).map(drop),
             Turn::Lease(held) => {
                 let before = self.sync.store.library_row(row.id)?;
                 // An older listing of another host may have been taken since.
@@ -186,7 +186,7 @@ impl<'a> SyncJob<'a> {
                     return Ok(());
                 }
                 let included = exchange.place(view.identity)?.position;
-                let merged = self.ask_for_all(exchange, &before, need, why)?;
+                let merged = self.ask_server_for(&before, need, why)?;
                 let after = self.sync.store.library_row(row.id)?;
                 exchange.publish(&view, &held.lease, (&before, &after), merged, included);
                 Ok(())
@@ -194,22 +194,12 @@ impl<'a> SyncJob<'a> {
         }
     }
 
-    fn ask_alone(&self, exchange: Option<&Exchange>, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<()> {
-        match exchange {
-            Some(exchange) => self.ask_for_all(exchange, row, need, why).map(drop),
-            None => self.ask_source(row, need, why).map(drop),
-        }
-    }
-
     /// Asks the server, and stores since when this host knows better than what others told before.
-    fn ask_for_all(
-        &self,
-        exchange: &Exchange,
-        row: &LibraryRow,
-        need: Need,
-        why: RefreshReason,
-    ) -> Result<Option<Merged>> {
-        let (store, begun_ms) = (&self.sync.store, exchange.clock.now_ms());
+    fn ask_server_for(&self, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<Option<Merged>> {
+        if self.sync.exchange.is_none() {
+            return self.ask_source(row, need, why);
+        }
+        let (store, begun_ms) = (&self.sync.store, self.sync.clock.now_ms());
         let merged = self.ask_source(row, need, why)?;
         // Changes were merged into the listing that was there; a full listing is another one.
         let listing = match merged {
@@ -249,7 +239,7 @@ impl<'a> SyncJob<'a> {
         // Items since then that this folder has read are in the listing before; they are applied to this one.
         let mut from = head.included;
         loop {
-            let Ok(news) = exchange.ask(|log| log.read(view.number, from, 1_000, deadline())) else {
+            let Ok(news) = exchange.ask(|log| log.read(view.number, from, BATCH, deadline())) else {
                 return Ok(()); // the next exchange applies them
             };
             let of_library =
@@ -314,7 +304,7 @@ impl Syncing {
     /// Delivers what this host has written, and returns once the log has it.
     pub fn deliver_now(&self, deadline: Deadline) -> Result<()> {
         let exchange = self.expect_exchange()?;
-        if self.undelivered()? == 0 {
+        if exchange.undelivered()? == 0 {
             return Ok(()); // the thread of the exchange was faster, or nothing is for others
         }
         let deliver = || match exchange.view()? {
@@ -376,7 +366,7 @@ impl Syncing {
     pub fn shared_progress(&self) -> Option<SharedProgress> {
         let exchange = self.exchange.as_ref()?;
         let place = exchange.place(self.reading.identity()?).ok()?;
-        let undelivered = self.undelivered().ok()?;
+        let undelivered = exchange.undelivered().ok()?;
         (place.position.number > 0 || undelivered > 0).then_some(SharedProgress {
             taken: place.position.number,
             undelivered,
@@ -388,13 +378,6 @@ impl Syncing {
     pub fn shared_view(&self) -> Option<ViewNumber> {
         let view = self.exchange.as_ref()?.view();
         view.ok()?.map(|view| view.number)
-    }
-
-    /// Entries of this host that wait to be delivered.
-    fn undelivered(&self) -> Result<u64> {
-        self.reading
-            .identity()
-            .map_or(Ok(0), |identity| self.store.outbox_len(identity))
     }
 
     /// Its locks, held through a fork.

@@ -63,9 +63,8 @@ impl Exchange {
 
     /// Removes the matches that the log has too, and that an entry voids: those of a path, of an item, or all. The log brings
     /// back what other hosts recorded since; what this host told later stays.
-    pub fn forget_shared(&self, view: &SharedView, row: &LibraryRow, entry: &Entry) -> Result<()> {
-        let is_own = self.is_applied(entry)? == Applied::Own;
-        let after = number_of(entry).filter(|_| is_own);
+    pub fn forget_shared(&self, view: &SharedView, row: &LibraryRow, entry: &Entry, applied: Applied) -> Result<()> {
+        let after = number_of(entry).filter(|_| applied == Applied::Own);
         let later = self.store.matches_told(view.identity, &row.library.uuid, after)?;
         let mut removed = Vec::new();
         for (path, known) in self.store.confirmed_matches(row.id)? {

@@ -14,7 +14,7 @@ use crate::shared::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::shared::{Entry, EntryKind, EntryName, Position};
 
 /// Most entries of one request.
-const BATCH: usize = 1_000;
+pub const BATCH: usize = 1_000;
 
 impl Exchange {
     /// How far this folder has read the log.
@@ -147,7 +147,7 @@ impl Exchange {
             let mut found = find()?;
             if found.is_none() && !std::mem::replace(&mut has_probed, true) {
                 // The last probe may come behind: its number is that of the last host that probed.
-                if let Ok(Some(probe)) = self.find(view, EntryKind::Probe, "") {
+                if let Ok(Some(probe)) = self.find(view, EntryKind::Probe, "", b"") {
                     self.take_probe(view, &probe)?;
                     found = find()?;
                 }
@@ -166,13 +166,13 @@ impl Exchange {
                 EntryKind::InvalidPath => self.take_invalid_paths(view, &row, group)?,
                 EntryKind::InvalidLibrary => {
                     for entry in group {
-                        match self.is_applied(entry)? {
-                            Applied::Own | Applied::Before => self.forget_shared(view, &row, entry)?,
-                            Applied::Never => {
-                                self.store
-                                    .invalidate_libraries(view.identity, Some(row.id), &[], Deadline::NONE)?;
-                                self.note_applied(entry)?;
-                            }
+                        let applied = self.is_applied(entry)?;
+                        if applied == Applied::Never {
+                            self.store
+                                .invalidate_libraries(view.identity, Some(row.id), &[], Deadline::NONE)?;
+                            self.note_applied(entry)?;
+                        } else {
+                            self.forget_shared(view, &row, entry, applied)?;
                         }
                     }
                 }
@@ -338,14 +338,15 @@ impl Exchange {
 
     fn take_invalid_item(&self, view: &SharedView, row: &LibraryRow, entry: &Entry) -> Result<()> {
         let key = String::from_utf8_lossy(&entry.name.key);
-        match self.is_applied(entry)? {
-            Applied::Never if !entry.body.is_empty() => {
+        // Without a body, matches of the item stay.
+        if !entry.body.is_empty() {
+            let applied = self.is_applied(entry)?;
+            if applied == Applied::Never {
                 self.store
                     .invalidate_item(view.identity, &[row.id], &key, &[], Deadline::NONE)?;
                 return self.note_applied(entry);
             }
-            Applied::Own | Applied::Before if !entry.body.is_empty() => self.forget_shared(view, row, entry)?,
-            _ => {}
+            self.forget_shared(view, row, entry, applied)?;
         }
         // Also if it is applied already: an older item may have ended it.
         self.store
@@ -356,7 +357,7 @@ impl Exchange {
         let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
         for entry in entries {
             if self.is_applied(entry)? == Applied::Own {
-                self.forget_shared(view, row, entry)?;
+                self.forget_shared(view, row, entry, Applied::Own)?;
             } else if let Some(own) = self.reading.own_spelling(row, &entry.name.key, None)? {
                 self.reading.invalidate_told_path(&library, &own, &entry.name.key)?;
             }

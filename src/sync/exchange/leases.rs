@@ -4,9 +4,13 @@ use std::time::{Duration, Instant};
 
 use super::core::{Away, Exchange, SharedView, deadline};
 use crate::engine::LibraryRow;
+use crate::freshness::ASK_AGAIN_MS;
 use crate::platform::mutex::lock;
 use crate::shared::bodies::{ListingBody, ProbeBody, decode, name};
 use crate::shared::{Entry, EntryKind, Lease, Position};
+
+/// How old a probe of another host may be where a host would not ask for a path again itself.
+pub const RECENT: Duration = Duration::from_millis(ASK_AGAIN_MS.unsigned_abs());
 
 /// A lease while its work is done.
 pub struct HeldLease<'x> {
@@ -53,16 +57,22 @@ impl Exchange {
         probe.filter(|entry| entry.number > told && age(entry) <= oldest)
     }
 
-    /// The entry of a library that has no key.
-    pub fn find(&self, view: &SharedView, kind: EntryKind, library: &str) -> std::result::Result<Option<Entry>, Away> {
-        let names = [name(kind, library, b"")];
+    /// The entry of this name.
+    pub fn find(
+        &self,
+        view: &SharedView,
+        kind: EntryKind,
+        library: &str,
+        key: &[u8],
+    ) -> std::result::Result<Option<Entry>, Away> {
+        let names = [name(kind, library, key)];
         let mut found = self.ask(|log| log.find(view.number, &names, deadline()))?;
         Ok(found.pop())
     }
 
     /// The head of a library's listing in the log.
     pub fn head(&self, view: &SharedView, library: &str) -> std::result::Result<Option<(Entry, ListingBody)>, Away> {
-        let found = self.find(view, EntryKind::Listing, library)?;
+        let found = self.find(view, EntryKind::Listing, library, b"")?;
         Ok(found.and_then(|entry| decode(&entry.body).map(|body| (entry, body))))
     }
 
@@ -84,9 +94,7 @@ impl Exchange {
             HeldLease { exchange: self, lease }
         }))
     }
-}
 
-impl Exchange {
     /// Returns whether the log is away, and a library waits for it.
     pub fn is_awaited(&self, row: &LibraryRow) -> bool {
         row.generation.is_fetched() && self.away_ms().is_some_and(|away| away < self.patience_ms)
@@ -95,7 +103,7 @@ impl Exchange {
     /// Returns whether a library was invalidated after a listing of it was begun.
     pub fn is_void(&self, view: &SharedView, library: &str, head: &ListingBody) -> bool {
         let Position { number, .. } = head.included;
-        let told = self.find(view, EntryKind::InvalidLibrary, library);
+        let told = self.find(view, EntryKind::InvalidLibrary, library, b"");
         told.map_or(true, |told| told.is_some_and(|told| told.number > number))
     }
 }

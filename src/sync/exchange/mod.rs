@@ -16,5 +16,6 @@ mod running;
 
 pub use chunks::LogSource;
 pub use core::{Away, Exchange, STEP, SharedView, deadline};
-pub use leases::{AcceptedProbe, HeldLease};
+pub use incoming::BATCH;
+pub use leases::{AcceptedProbe, HeldLease, RECENT};
 pub use publish::{Merged, item_entries};

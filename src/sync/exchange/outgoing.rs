@@ -12,6 +12,13 @@ use crate::shared::{NewEntry, SharedLog};
 const BATCH: usize = 500;
 
 impl Exchange {
+    /// Number of entries that wait to be delivered.
+    pub fn undelivered(&self) -> Result<u64> {
+        self.reading
+            .identity()
+            .map_or(Ok(0), |identity| self.store.outbox_len(identity))
+    }
+
     /// Delivers all that waits. Returns `false` if the log is away, or the deadline came first.
     pub fn deliver(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         loop {

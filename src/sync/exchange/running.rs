@@ -113,8 +113,7 @@ impl Exchange {
 
     /// Whether this folder has something to tell: also of a process that ended before it could.
     fn has_undelivered(&self) -> bool {
-        let waits = |identity| self.store.outbox_len(identity).unwrap_or(0) > 0;
-        self.reading.identity().is_some_and(waits)
+        self.undelivered().is_ok_and(|waiting| waiting > 0)
     }
 
     /// One exchange. `first`: the first of this thread, which another process may have made a moment ago. Returns `false` if
