@@ -159,6 +159,9 @@ DECLARE
     passed int;
     total int := cardinality(numbers);
 BEGIN
+    IF total = 0 THEN -- a question, which writes nothing
+        RETURN coalesce((SELECT number FROM plexindex.delivered WHERE view = v AND host = h), 0);
+    END IF;
     INSERT INTO plexindex.delivered AS d VALUES (v, h, 0, clock_timestamp())
         ON CONFLICT (view, host) DO UPDATE SET at = excluded.at RETURNING d.number INTO upto;
     IF upto < a_after THEN

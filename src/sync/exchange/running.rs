@@ -15,8 +15,9 @@ use crate::platform::thread::Worker;
 const LOOK: Duration = Duration::from_secs(5);
 /// Interval between renewals of leases.
 const RENEW: Duration = Duration::from_secs(5);
-/// What is written within this time is delivered in one request.
-const GATHER: Duration = Duration::from_millis(5);
+/// Least time between two exchanges: what is written meanwhile goes in one request, and ten busy hosts leave the
+/// processor to those who record.
+const GATHER: Duration = Duration::from_millis(25);
 
 impl Exchange {
     /// Starts the thread, unless it runs.
@@ -77,8 +78,8 @@ impl Exchange {
         let (mut listening, mut is_unfinished) = (None, false);
         loop {
             let (stops, is_told, listens) = {
-                let mut state = lock(&self.state);
-                (state.stops, std::mem::take(&mut state.is_told), state.listens())
+                let state = lock(&self.state);
+                (state.stops, state.is_told, state.listens())
             };
             if stops {
                 self.last();
@@ -91,6 +92,9 @@ impl Exchange {
             // What this host has to tell comes before any wait.
             let has_news = self.can_listen(&mut listening) && !is_told && self.wait_for_news(&mut listening);
             if is_told || is_due || has_news {
+                if !self.gather(looked) {
+                    continue; // closing waits for this thread
+                }
                 let done = self.turn(looked.is_none()).unwrap_or_else(|error| {
                     log::debug!("the exchange with other hosts goes on later: {error}");
                     false
@@ -105,8 +109,6 @@ impl Exchange {
             }
             if listening.is_none() {
                 self.pause(listens);
-            } else if lock(&self.state).is_told {
-                std::thread::sleep(GATHER);
             }
         }
     }
@@ -134,13 +136,20 @@ impl Exchange {
     fn pause(&self, listens: bool) {
         let state = lock(&self.state);
         if !state.is_told && !state.stops && state.listens() == listens {
-            let waited = self.changed.wait_timeout(state, LOOK);
-            let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-            if state.stops {
-                return; // closing waits for this thread
-            }
+            drop(self.changed.wait_timeout(state, LOOK));
         }
-        std::thread::sleep(GATHER);
+    }
+
+    /// Waits until [`GATHER`] has passed since the last exchange, and takes what was told. Returns `false` if the thread is
+    /// to stop.
+    fn gather(&self, last: Option<Instant>) -> bool {
+        let rest = last.map_or(Duration::ZERO, |at| GATHER.saturating_sub(at.elapsed()));
+        let waited = self
+            .changed
+            .wait_timeout_while(lock(&self.state), rest, |state| !state.stops);
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        state.is_told = false;
+        !state.stops
     }
 
     /// Returns whether this process listens for its folder, which one process does.
