@@ -14,7 +14,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # One command builds the stand-in and the demo's library, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi api header demo demo-hosts standin pictures docs bench test test-rust test-python test-install test-hosts test-languages check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels sdist clean
+.PHONY: help build install uninstall abi api header demo demo-hosts standin pictures docs bench test test-rust test-python test-install test-hosts test-languages check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels dist sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -26,7 +26,7 @@ build: ## the library, optimised: target/release/libplexindex.so and .a
 install: ## the library for C, with pkg-config and CMake files: PREFIX=/usr/local DESTDIR= LIBDIR=lib
 	$(PYTHON) scripts/install.py install
 
-uninstall: ## remove what `make install` made with the same PREFIX, DESTDIR and DATADIR
+uninstall: ## remove what `make install` made with the same PREFIX and DATADIR
 	$(PYTHON) scripts/install.py uninstall
 
 abi: ## renew docs/abi.txt from the headers in include, and list what changed incompatibly
@@ -112,6 +112,9 @@ wheel: ## wheels in build/wheels, for this platform; PLATFORMS="manylinux_aarch6
 try-wheels: ## install and use these wheels: PYTHONS="python3.9 python3.13", each in an empty environment
 	$(CARGO) build --release --quiet --package plexindex-standin
 	$(PYTHON) scripts/try_wheels.py $(PYTHONS)
+
+dist: ## the sources with all crates, for packagers: build/dist/plexindex-VERSION.tar.xz builds offline
+	$(PYTHON) scripts/make_dist.py
 
 sdist: ## the source distribution of the Python package, in build/wheels
 	$(PYTHON) scripts/make_wheels.py sdist

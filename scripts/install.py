@@ -4,8 +4,8 @@
 
 PREFIX (/usr/local) is where it will live; DESTDIR, a folder to put before that, is for packagers. LIBDIR (lib),
 INCLUDEDIR (include), MANDIR (share/man) and DATADIR (share) are relative to PREFIX. CC, LD, AR and OBJCOPY name other
-tools, PLEXINDEX_ARCHIVE an archive that rustc made elsewhere. What was made is written to DATADIR/plexindex/installed,
-and uninstall removes that and nothing else.
+tools, PLEXINDEX_ARCHIVE an archive that rustc made elsewhere. Without DESTDIR, what was made is written to
+DATADIR/plexindex/installed, and uninstall removes that and nothing else.
 
 The archive and the shared object are made here from the archive that rustc makes, and not by rustc: it gives the shared
 object neither a soname nor symbol versions, and its archive exports what a host may have too, such as sqlite3_*.
@@ -40,6 +40,7 @@ class Place:
         if not prefix.startswith("/"):
             sys.exit(f"PREFIX={prefix}: give a path that begins with /; DESTDIR is what stands before it")
         destination = os.environ.get("DESTDIR") or ""
+        self.prefix, self.is_staged = prefix.rstrip("/"), bool(destination)
         self.root = Path(f"{os.path.abspath(destination)}{prefix}" if destination else prefix)
         self.libdir = folder("LIBDIR", "lib")
         self.includedir = folder("INCLUDEDIR", "include")
@@ -171,6 +172,8 @@ def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
         cmake = template.stem.endswith(".cmake")
         below = f"{lib}/cmake/plexindex" if cmake else f"{lib}/pkgconfig"
         values = {
+            # Elsewhere the folder may be moved; pkg-config leaves out the folders of /usr, by this name alone.
+            "PREFIX": "/usr" if place.prefix == "/usr" else f"${{pcfiledir}}/{up(below)}",
             "VERSION": whole,
             "MAJOR": major,
             "LIBDIR": lib,
@@ -252,6 +255,8 @@ def install() -> None:
             made += make_folders(place.root, target.parent)
             put(source, target)
             print(f"  {target}")
+        if place.is_staged:
+            return  # a package manager knows what it installed
         made += make_folders(place.root, (place.root / place.record).parent)
     for path in before:
         if not path.endswith("/") and path not in files:
@@ -259,9 +264,8 @@ def install() -> None:
     record = place.root / place.record
     record.write_text("".join(f"{line}\n" for line in [*files, *made]), encoding="utf-8")
     record.chmod(0o644)
-    if not os.environ.get("DESTDIR"):
-        lib = place.root / place.libdir
-        print(f"Where programs do not find the shared object, run ldconfig, or link with -Wl,-rpath,{lib}")
+    lib = place.root / place.libdir
+    print(f"Where programs do not find the shared object, run ldconfig, or link with -Wl,-rpath,{lib}")
 
 
 def make_folders(root: Path, folder: Path) -> list[str]:

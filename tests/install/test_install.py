@@ -48,9 +48,9 @@ def make(target: str, **variables: str | Path) -> str:
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The prefix, elsewhere than where it was installed."""
     folder = tmp_path_factory.mktemp("install")
-    make("install", DESTDIR=folder / "stage", PREFIX="/opt/plexindex")
+    make("install", PREFIX=folder / "opt/plexindex")
     moved = folder / "moved here"
-    shutil.move(folder / "stage/opt/plexindex", moved)
+    shutil.move(folder / "opt/plexindex", moved)
     return moved
 
 
@@ -515,11 +515,20 @@ def test_a_place_that_takes_nothing_is_refused_before_the_build(
 def test_the_record_can_be_read_by_all(tmp_path: Path) -> None:
     before = os.umask(0o077)
     try:
-        make("install", DESTDIR=tmp_path, PREFIX="/usr")
+        make("install", PREFIX=tmp_path)
     finally:
         os.umask(before)
-    found = {path.stat().st_mode & 0o777 for path in (tmp_path / "usr").rglob("*") if path.is_file()}
+    found = {path.stat().st_mode & 0o777 for path in tmp_path.rglob("*") if path.is_file()}
     assert found == {0o644, 0o755}
+
+
+def test_a_package_gets_no_record_and_no_path_that_compilers_know(tmp_path: Path) -> None:
+    make("install", DESTDIR=tmp_path, PREFIX="/usr", LIBDIR="lib/x86_64-linux-gnu")
+    assert not (tmp_path / "usr/share/plexindex").exists()
+    # A path with `..` would not be recognised as one of the compiler's own.
+    for name in ("plexindex", "plexindex-static"):
+        config = (tmp_path / f"usr/lib/x86_64-linux-gnu/pkgconfig/{name}.pc").read_text(encoding="utf-8")
+        assert "prefix=/usr\nlibdir=${prefix}/lib/x86_64-linux-gnu\n" in config
 
 
 def test_an_install_replaces_an_older_one(installed: Path, tmp_path: Path) -> None:
