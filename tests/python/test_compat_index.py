@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import plexindex
 import pytest
 import requests
 from compat_world import add, caches, close_indexes, outcome, refresh
@@ -436,3 +437,34 @@ def test_an_item_that_a_search_found_is_fetched_whole_before_its_lists_are_read(
     assert [actor.tag for actor in item.actors] == [actor.tag for actor in whole.actors]
     assert [genre.tag for genre in item.genres] == [genre.tag for genre in whole.genres]
     assert world.requests() == 1
+
+
+def test_a_hit_below_another_root_reads_no_facts_of_the_item(
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed()
+    given, row = caches(tmp_path), world.paths()[3]
+    monkeypatch.setattr(plexindex.Index, "item_facts", lambda *_: pytest.fail("not needed"))
+    world.reset()
+    assert outcome(movies, "/stash" + row["path"], given)[:2] == ("high", f"/library/metadata/{row['ratingKey']}")
+    assert world.requests() == 0
+
+
+@pytest.mark.parametrize("whose", ["this", "other"])
+def test_a_folder_that_only_plexapi_knows_speaks_against_an_item(
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None], monkeypatch: pytest.MonkeyPatch, whose: str
+) -> None:
+    """A folder was added in Plex since the index asked for the libraries: the file may not be scanned yet."""
+    listed()
+    row = next(row for row in world.paths() if row["title"].isascii() and row["title"] in row["path"])
+    path = "/new/a/b/" + "/".join(row["path"].split("/")[-2:])
+    assert outcome(movies, path, caches(tmp_path))[:2] == ("high", f"/library/metadata/{row['ratingKey']}")
+    # As plexapi has it when it loads the libraries again.
+    library = PlexServer(world.url, world.token).library
+    movies, shows = library.section("Movies"), library.section("TV Shows")
+    added = movies if whose == "this" else shows
+    old = {id(section): section.locations for section in (movies, shows)}
+    monkeypatch.setattr(
+        type(added), "locations", property(lambda one: [*old.get(id(one), ()), *(["/new"] if one is added else ())])
+    )
+    assert outcome(movies, path, caches(tmp_path))[0] == "low"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from conftest import Server, ServerFactory
 from plexapi.exceptions import NotFound
 from plexapi.server import PlexServer
 from plexindex import _path_evidence
+from plexindex._paths import ends_alike
+from plexindex._titles import contradicts, names_no_film
 from plexindex.compat import find_plex_items_with_confidence
 
 KEY = "/library/metadata/"
@@ -215,3 +218,22 @@ def test_a_line_of_an_item_is_written_once_plex_has_sent_it(
         assert item.title == "Film 4001"
         assert host_lines == [line]
         given["match_cache"].set_match("Adult", path, f"{KEY}4001")
+
+
+def test_a_path_that_names_no_film_contradicts_none_of_its_files() -> None:
+    """Checks with one file of a film are enough, whatever files it has besides."""
+    folders = ["", "/a", "/2001", "/Film (2001)", "/Film (1950)", "/a/Film (1950)", "/Film (1950)/b", "/b 1950/x/y/z"]
+    roots = ["/r", "/s/1950", "/Films (1950)"]
+    paths = [f"{root}{folder}/{name}" for root in roots for folder in folders for name in ("film.mkv", "FILM.mkv")]
+    silent = 0
+    for path, file, other in itertools.product(paths, paths, paths[::3]):
+        if not (names_no_film(path, file) or ends_alike(path, file)):
+            continue
+        silent += 1
+        for facts in (
+            {"type": "movie", "title": "Film", "year": 2001},
+            {"type": "movie", "title": "Other", "year": 1999},
+        ):
+            assert not contradicts(path, [file], facts), (path, file)
+            assert not contradicts(path, [file, other], facts), (path, file, other)
+    assert silent > 1000

@@ -11,7 +11,7 @@ from __future__ import annotations
 from ._errors import Error
 from ._host_errors import NotFoundError
 from ._path_evidence import LISTED
-from ._paths import last_component
+from ._paths import ends_alike, last_component
 from ._plexapi import SectionIndex
 from ._plexapi_errors import is_absence
 from ._plexapi_search import MISSED_FOR, PlexapiSearch
@@ -112,16 +112,17 @@ class Finder(PlexapiSearch):
             found = self._with_evidence(self._asked_by_file())
             if found:
                 return found
-        match = index.match(self._path, deadline=index.patience)
+        match = index.match_within_patience(self._path)
         if self._mapped and match.match_kind not in LISTED:
-            other = index.match(self._mapped, deadline=index.patience)
+            other = index.match_within_patience(self._mapped)
             match = other if other.match_kind in LISTED or not match.candidates else match
         self.is_listed = match.status not in ("not_yet", "needs_warm")
-        said = match.status, match.match_kind, match.confidence, match.reason_code
-        self._log_reason(f"Index of '{self._title}': {', '.join(said)}")
+        kind, confidence = match.match_kind, match.confidence
+        if self._debug:
+            self._log_reason(f"Index of '{self._title}': {match.status}, {kind}, {confidence}, {match.reason_code}")
         index.note_patience(nothing_came=match.status == "needs_warm")
-        if match.match_kind not in LISTED:
-            lister = self._evidence.listing_library()
+        if kind not in LISTED:
+            lister = self._evidence.listing_library(match.key if confidence == "high" else None)
             # The server may list the path by now. A file name alone is no evidence for an episode or track.
             if match.confidence != "high" and lister is None:
                 found = self._found_by_request(asked=asked)
@@ -168,7 +169,7 @@ class Finder(PlexapiSearch):
         return found
 
     def _match_name(self, index: SectionIndex) -> Match:
-        return index.match("/" + last_component(self._path), deadline=index.patience)
+        return index.match_within_patience("/" + last_component(self._path))
 
     def _sync_item(self, index: SectionIndex, item: Any, text: str = "Found (cached)", stale: Any = None) -> SyncItem:
         """An item of the index. ``text``: for the log, once Plex has sent the item."""
@@ -189,6 +190,14 @@ class Finder(PlexapiSearch):
         known = match.item
         if known is None or known.key_only:
             return match.reason_code == "not_listed"
+        if match.confidence == "high" and known.kind == "movie" and self._evidence.is_outside():
+            path, file = self._mapped or self._path, known.path or ""
+            if ends_alike(path, file):
+                return False
+            from ._titles import names_no_film
+
+            if names_no_film(path, file):
+                return False
         facts = {
             "type": known.kind,
             "title": known.title,
@@ -219,7 +228,8 @@ class Finder(PlexapiSearch):
             return None
         key = self._matches.get_match(self._title, self._path)
         if not key:
-            self._log_reason(f"Match cache MISS for: {self._log.path(self._path)}")
+            if self._debug:
+                self._log_reason(f"Match cache MISS for: {self._log.path(self._path)}")
             return None
         self._log.debug(f"Match cache hit: {self._log.path(self._path)} -> {key}")
         item = self._recorded_in_index(key) or self._fetch_recorded(key)
@@ -245,7 +255,7 @@ class Finder(PlexapiSearch):
                 if not index.is_listed():
                     return None
                 # A match refreshes an expired listing.
-                match = index.match(self._path, deadline=index.patience)
+                match = index.match_within_patience(self._path)
                 # Plex may list the path for another item, since recorded paths ignore case.
                 is_it = match.match_kind in LISTED or str(key) in (match.key, match.rating_key)
                 facts = match.item if is_it and match.item is not None else index.facts(key)

@@ -38,10 +38,13 @@ class HostLog:
         """Formats a path as the host does, which may obfuscate it."""
         if not self.is_there:
             return path
-        import importlib
-
         try:
-            return str(importlib.import_module(_OBFUSCATION).obfuscate_path(path))
+            module = sys.modules.get(_OBFUSCATION)
+            if module is None:
+                import importlib
+
+                module = importlib.import_module(_OBFUSCATION)
+            return str(module.obfuscate_path(path))
         except (AttributeError, ImportError, UnicodeError):
             from ._paths import last_component
 

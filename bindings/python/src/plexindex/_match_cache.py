@@ -67,16 +67,20 @@ class _Table:
         self.cells: dict[str, tuple[int, c_void_p]] = {}
         self.quick = _accelerator.holds_the_lock()
 
-    def search(self, name: str, file_path: str) -> str | None:
+    def get_match(self, library_name: str, file_path: str) -> str | None:
         """Returns the key, by a full read. A fast lookup may miss a recorded key."""
-        path, table = _name_of(file_path), _table_of(name)
+        path, table = _name_of(file_path), _table_of(library_name)
+        # Most paths have none. Asking for that needs no buffer.
+        if self.store.is_missing(table, path):
+            self.counts[1] += 1
+            return None
         value = self.store.get(table, path)
-        if self.quick and type(name) is str and not self.handles.get(name):
+        if self.quick and type(library_name) is str and not self.handles.get(library_name):
             # The handle is missing, or was cleared by a close.
             import ctypes
 
             handle = self.store.handle(table).handle
-            self.cells[name], self.handles[name] = (ctypes.addressof(handle), handle), handle
+            self.cells[library_name], self.handles[library_name] = (ctypes.addressof(handle), handle), handle
         if value is None:
             self.counts[1] += 1
             return None
@@ -92,7 +96,7 @@ def _bind(table: _Table) -> Callable[[str, str], str | None]:
     from . import _native
 
     lookup: Any = _native.load().fast_table_lookup
-    handles, counts, search = table.handles, table.counts, table.search
+    handles, counts, search = table.handles, table.counts, table.get_match
 
     def get_match(library_name: str, file_path: str) -> str | None:
         """The key recorded for a path, or None."""
@@ -112,7 +116,8 @@ def _bind(table: _Table) -> Callable[[str, str], str | None]:
     if fast is None:
         return get_match
     function = ctypes.cast(lookup, ctypes.c_void_p).value
-    return fast.get_match(function, table.cells, ctypes.addressof(counts), get_match)  # type: ignore[no-any-return]
+    # Its fallback is the full read: it has made the fast lookup itself.
+    return fast.get_match(function, table.cells, ctypes.addressof(counts), search)  # type: ignore[no-any-return]
 
 
 class MatchCache:

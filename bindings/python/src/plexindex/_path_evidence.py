@@ -6,8 +6,9 @@ host has the same folder mounted elsewhere.
 
 from __future__ import annotations
 
+from . import _constants as c
 from ._errors import Error
-from ._paths import components, folder_of, lies_under, same_file, shared_end
+from ._paths import components, folder_of, relations, same_file, shared_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class PathEvidence:
         _asked.add((self._server, self._key))
         # The title and the key of another library that lists the path: once known, one or none.
         self._listing: list[tuple[str, str]] | None = None
+        # The section that has the path in a folder: once known, one or none.
+        self._owners: list[Any] | None = None
         self._reason = ""
 
     def contradicts(
@@ -57,8 +60,9 @@ class PathEvidence:
         if self.is_one_of(files):
             return False
         lister = self.listing_library()
-        is_in_library = is_in_library or self._lies_in(self._section)
-        other = None if is_in_library or lister is not None else self._owner()
+        owner = None if is_in_library else self._owner()
+        is_in_library = is_in_library or owner is self._section
+        other = None if is_in_library or lister is not None else owner
         if other is not None and self._has_path(other):
             lister = other.title
             self._listing = [(other.title, str(other.key))]
@@ -96,10 +100,16 @@ class PathEvidence:
             f"{self._log.path(folder_of(path))}{self._reason}. {remedy}"
         )
 
-    def listing_library(self) -> str | None:
-        """Returns the title of another library that lists the path, if the index knows one. Sends no request."""
+    def listing_library(self, sure_key: str | None = None) -> str | None:
+        """Returns the title of another library that lists the path, if the index knows one. Sends no request.
+
+        ``sure_key``: the item of this library that the index is sure of. If the item is the surest one of all
+        libraries, none lists the path, which a fast lookup tells.
+        """
         if self._listing is None:
             self._listing = []
+            if sure_key is not None and self._index and self._index.surest_key(self._spellings[0]) == sure_key:
+                return None
             try:
                 found = self._index and self._index.index.match_path(None, self._spellings[0], offline=True)
             except Error:
@@ -112,20 +122,42 @@ class PathEvidence:
         self._reason = reason
         return True
 
-    def _lies_in(self, section: Any) -> bool:
-        folders = _folders(section)
-        return bool(folders) and any(lies_under(path, folders) for path in self._spellings)
+    def is_outside(self) -> bool:
+        """Returns whether no library lists the path or has it in a folder, if the index is sure of an item for it.
+
+        The index is sure of none for a path in a folder of a library. Sends no request.
+        """
+        if self.listing_library() is not None:
+            return False
+        index = self._index if len(self._spellings) == 1 else None
+        is_known = index is not None and index.knows_folders(self._section, self._all_folders)
+        return is_known or self._owner() is None
+
+    def _all_folders(self) -> list[str]:
+        return [folder for section in (self._section, *self._others()) for folder in _folders(section)]
 
     def _owner(self) -> Any:
-        """Returns another section that has the path in a folder, if the host's client knows one. Sends no request."""
+        """Returns the section that has the path in a folder: this one, else another one that the host's client knows.
+
+        Sends no request.
+        """
+        if self._owners is None:
+            sections = [self._section, *self._others()]
+            folders = [(folder, section) for section in sections for folder in _folders(section)]
+            names = [folder for folder, _ in folders]
+            related = [relations(path, names) for path in self._spellings] if names else []
+            found = [one for (_, one), *of in zip(folders, *related) if any(it & c.PATHS_UNDER for it in of)]
+            self._owners = found[:1]
+        return self._owners[0] if self._owners else None
+
+    def _others(self) -> list[Any]:
+        """Returns the server's other sections, if the host's client has loaded them."""
         server = getattr(getattr(self._section, "_server", None), "__dict__", {})
         library = getattr(server.get("library"), "__dict__", {})
         # plexapi keeps them under one of these names.
         loaded = library.get("_loadSections") or (library.get("_sectionsByID"),)
         known = loaded[0] if isinstance(loaded, tuple) else None
-        if not isinstance(known, dict):
-            return None
-        return next((one for key, one in known.items() if str(key) != self._key and self._lies_in(one)), None)
+        return [one for key, one in known.items() if str(key) != self._key] if isinstance(known, dict) else []
 
     def _has_path(self, other: Any) -> bool:
         """Asks the server whether another section has the path: then this one has only a file like it."""

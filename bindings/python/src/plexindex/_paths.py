@@ -7,7 +7,7 @@ from . import _constants as c
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     T = TypeVar("T")
 
@@ -42,30 +42,48 @@ def folder_of(path: str, count: int = 1) -> str:
     return path[:end].rstrip("/\\") or path[:1]
 
 
+def ends_alike(path: str, file: str) -> bool:
+    """Returns whether the names and the three folders above them are the same, as they are spelled: all that a path
+    tells of a film.
+    """
+    end = path.rsplit("/", 4)[1:]
+    return len(end) == 4 and all(end) and end == file.rsplit("/", 4)[1:]
+
+
 def shared_end(path: str, others: Sequence[str]) -> list[int]:
     """Returns how many components, from the name upwards, each of the others shares with the path."""
     return [relation & c.PATHS_COMMON for relation in relations(path, others)]
 
 
+# The library's function and the type of its results, once they are loaded.
+_compare: Any = None
+
+
 def relations(path: str, others: Sequence[str]) -> list[int]:
     """Compares a path with each of the others: see plexindex_compare_paths()."""
-    # Imported at first use: importing the drop-in needs only the functions above.
-    import ctypes
+    global _compare
+    if _compare is None:
+        # Imported at first use: importing the drop-in needs only the functions above.
+        from ctypes import c_uint32
 
-    from . import _calls, _native
-    from ._errors import error_for
+        from ._native import load
 
-    native = _native.load()
+        _compare = load().compare_paths, c_uint32
+    compare_paths, number = _compare
     # The library's texts end at a NUL. No path has one, so replacing it makes no two files equal.
     raw, *block = (text.replace("\0", "\1").encode("utf-8", "surrogatepass") for text in (path, *others))
     # Texts that are too long for a path are compared byte by byte.
     if len(raw) > LONGEST_PATH:
         return [c.PATHS_EQUAL if text == raw else 0 for text in block]
     joined = b"\0".join([*(b"" if len(text) > LONGEST_PATH else text for text in block), b""])
-    found = (ctypes.c_uint32 * len(others))()
-    status, text = _calls.call(native.compare_paths, raw, len(raw), joined, len(joined), len(others), found)
-    if status:
-        raise error_for(status, text)
+    found = (number * len(others))()
+    given = raw, len(raw), joined, len(joined), len(others), found
+    if compare_paths(*given, None):
+        # Again, for the text of the error.
+        from . import _calls
+        from ._errors import error_for
+
+        raise error_for(*_calls.call(compare_paths, *given))
     return list(found)
 
 

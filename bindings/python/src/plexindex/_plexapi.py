@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ._answers import Match
 from ._errors import InvalidArgumentError, OfflineError, TimeoutError
 from ._index import Library
 from ._light import Facts, HoldsToken, LightItem
@@ -9,7 +10,7 @@ from ._open import open as open_index
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from types import TracebackType
     from typing import Any
 
@@ -150,6 +151,10 @@ class ServerIndex(HoldsToken, _IndexMethods):
 _PATIENCE, _MOST_PATIENCE = 1.0, 16.0
 
 
+def _nothing(_path: str) -> None:
+    """There is no answer without a wait."""
+
+
 class SectionIndex(HoldsToken, _LibraryMethods):
     """A library of plexapi's with an index of its own. Made by :func:`plexindex.from_section`.
 
@@ -167,8 +172,13 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         chosen = {"uuid": uuid} if isinstance(uuid, str) and uuid else {"section": section.key}
         self.library: Library = index.library(**chosen)
         """The library in it."""
+        self._everywhere: Library = index.library()
+        # The accelerator's answer that needs no wait. A wait must not happen inside of it: the interpreter may end.
+        self._quick_match = self.library._selected.match_for(index, Match, _nothing) or _nothing
 
         self._is_listed = False
+        # The plexapi object with whose folders those of the index were compared.
+        self._known_section: Any = None
         self.asked_by_file = 0
         """How many files the drop-in asked the server for by name, since the library was not listed."""
         self.patience = _PATIENCE
@@ -195,6 +205,28 @@ class SectionIndex(HoldsToken, _LibraryMethods):
             listed = [one for one in known if one.age is not None]
             self._is_listed = any(one.uuid == uuid if uuid else one.section == key for one in listed)
         return self._is_listed
+
+    def match_within_patience(self, path: str) -> Match:
+        """Matches a path. The library is listed for :attr:`patience` seconds, if needed."""
+        match: Match | None = self._quick_match(path)
+        return self.library.match(path, deadline=self.patience) if match is None else match
+
+    def surest_key(self, path: str) -> str | None:
+        """The key of the item of any library that has the path with high confidence; None: ask. Sends no request."""
+        return self._everywhere.lookup_key(path)
+
+    def knows_folders(self, section: Any, list_folders: Callable[[], list[str]]) -> bool:
+        """Returns whether the index knows these folders of the server's libraries. Sends no request.
+
+        Once it knew those of a plexapi object, they are not compared again: the index learns of others by itself, and
+        plexapi makes new objects when it loads the libraries again.
+        """
+        if self._known_section is not section:
+            known = {folder for one in self.index.libraries(offline=True) for folder in one.locations}
+            if not known.issuperset(list_folders()):
+                return False
+            self._known_section = section
+        return True
 
     def note_patience(self, *, nothing_came: bool) -> None:
         """After a question of the drop-in. Where no page came within the patience, the next question has twice that."""

@@ -90,6 +90,16 @@ def contradicts(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     return first != season or (bool(rest) and not min(rest) <= number <= max(rest))
 
 
+def names_no_film(path: str, file: str) -> bool:
+    """Returns whether :func:`contradicts` finds nothing in a film's path, whatever files the film has besides this one.
+
+    Further files can only share more folders with the path, and only folders with a year count.
+    """
+    parts = components(path)
+    folders = parts[-_EXAMINED : len(parts) - max(_common(parts, components(file)), 1)]
+    return not any(map(str.isdigit, "".join(folders)))
+
+
 def tells(path: str, listed: list[str], facts: dict[str, object]) -> bool:
     """Returns whether the path shares a folder with a listed file that has the item's title, show, artist or album.
 

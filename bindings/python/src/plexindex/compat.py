@@ -42,6 +42,19 @@ if _lazy_index.load_fast(_accelerator.library_path()) is None:
     _native.load()
 
 
+# Loaded at the first answer: importing this module has to be fast.
+_find: Any = None
+_host_errors: Any = None
+
+
+def _load_rest() -> None:
+    global _find, _host_errors
+    from . import _find as find
+    from . import _host_errors as errors
+
+    _host_errors, _find = errors, find
+
+
 def configure(*, not_found: Callable[[str], BaseException] | None = None, confidence: Any = None) -> None:
     """Names the host's own types, for the whole process; None is the default. Stash2Plex needs no call of it.
 
@@ -86,12 +99,12 @@ def find_plex_items_with_confidence(
         debug_logging: Tell the logger ``plexindex`` of each step, with full paths, at level debug.
 
     """
-    from ._find import Finder
-    from ._host_errors import chosen, not_found
-
-    confidence = chosen["confidence"] or __getattr__("MatchConfidence")
+    if _find is None:
+        _load_rest()
+    known = globals()
+    confidence = _host_errors.chosen["confidence"] or known.get("MatchConfidence") or __getattr__("MatchConfidence")
     prefixes = (stash_path_prefix, plex_path_prefix)
-    finder = Finder(library, stash_path, prefixes, library_cache, match_cache, debug=debug_logging)
+    finder = _find.Finder(library, stash_path, prefixes, library_cache, match_cache, debug=debug_logging)
     try:
         found = finder.found()
     except Exception as error:
@@ -100,7 +113,7 @@ def find_plex_items_with_confidence(
         reraise(error, library)
     if not found:
         why = "" if finder.is_listed else "; the library is not fully listed yet, and the next call goes on with that"
-        raise not_found(f"no item of library '{library.title}' has the file '{finder.name}'{why}")
+        raise _host_errors.not_found(f"no item of library '{library.title}' has the file '{finder.name}'{why}")
     if len(found) == 1 and finder.sure:
         return confidence("high"), found[0], found
     return confidence("low"), None, found
