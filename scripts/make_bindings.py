@@ -1,8 +1,8 @@
 """Generates the ABI declarations of bindings from include/plexindex.json, which build.rs writes: part of `make header`.
 
-Node.js and Ruby read a copy of the description when they are loaded. LuaJIT, C# and Java get declarations. Go reads the
-header itself, and Python's mirror is compared with the description by tests/python/test_header.py. bindings/README.md
-says which functions each binding uses.
+Node.js and Ruby read a copy of the description when they are loaded. LuaJIT, C# and Java get declarations, Go copies of
+the headers, and packages copies of the licences. tests/python/test_header.py compares Python's mirror with the
+description. bindings/README.md says which functions each binding uses.
 """
 
 from __future__ import annotations
@@ -220,6 +220,12 @@ def made() -> dict[str, str]:
         "csharp/Plexindex.cs": csharp(abi),
         "java/Plexindex.java": java(abi),
     }
+    # A package holds no file outside of its folder.
+    for header in ("plexindex.h", "plexindex_more.h"):
+        files[f"go/{header}"] = (ROOT / "include" / header).read_text(encoding="utf-8")
+    for licence in sorted(ROOT.glob("LICENSE-*")):
+        for package in ("go", "ruby", "lua"):
+            files[f"{package}/{licence.name}"] = licence.read_text(encoding="utf-8")
     page = BINDINGS / "README.md"
     files["README.md"] = readme(abi, page.read_text(encoding="utf-8"))
     return files

@@ -4,8 +4,17 @@ package plexindex
 import "C"
 
 import (
+	"strings"
 	"time"
 )
+
+// word is a name of plexindex.h in small letters.
+func word(name *C.char) string { return strings.ToLower(C.GoString(name)) }
+
+func (k MatchKind) String() string  { return word(C.plexindex_get_match_kind_name(C.int32_t(k))) }
+func (c Confidence) String() string { return word(C.plexindex_get_confidence_name(C.int32_t(c))) }
+func (r Reason) String() string     { return word(C.plexindex_get_reason_name(C.int32_t(r))) }
+func (k Kind) String() string       { return word(C.plexindex_get_kind_name(C.int32_t(k))) }
 
 // A MatchKind is how an item was found.
 type MatchKind uint8
@@ -49,18 +58,18 @@ const (
 // A Kind is Plex's number of a type.
 type Kind int32
 
-// The kinds; KindUnknown also where a folder holds several.
+// The kinds; KindOther also where a folder holds several.
 const (
-	KindUnknown Kind = 0
-	KindMovie   Kind = 1
-	KindShow    Kind = 2
-	KindSeason  Kind = 3
-	KindEpisode Kind = 4
-	KindArtist  Kind = 8
-	KindAlbum   Kind = 9
-	KindTrack   Kind = 10
-	KindClip    Kind = 12
-	KindPhoto   Kind = 13
+	KindOther   Kind = C.PLEXINDEX_KIND_OTHER
+	KindMovie   Kind = C.PLEXINDEX_KIND_MOVIE
+	KindShow    Kind = C.PLEXINDEX_KIND_SHOW
+	KindSeason  Kind = C.PLEXINDEX_KIND_SEASON
+	KindEpisode Kind = C.PLEXINDEX_KIND_EPISODE
+	KindArtist  Kind = C.PLEXINDEX_KIND_ARTIST
+	KindAlbum   Kind = C.PLEXINDEX_KIND_ALBUM
+	KindTrack   Kind = C.PLEXINDEX_KIND_TRACK
+	KindClip    Kind = C.PLEXINDEX_KIND_CLIP
+	KindPhoto   Kind = C.PLEXINDEX_KIND_PHOTO
 )
 
 // An Item is an item as the index knows it. A text that it does not know is empty.

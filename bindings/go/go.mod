@@ -1,3 +1,3 @@
-module plexindex
+module github.com/plexindex/plexindex/bindings/go
 
 go 1.19

@@ -4,85 +4,9 @@ package plexindex
 import "C"
 
 import (
-	"encoding/json"
-	"reflect"
 	"runtime/cgo"
 	"unsafe"
 )
-
-// Stats reads the fields of plexindex_stats into what json.Unmarshal takes: counts, `answers` by match kind, `requests`
-// by kind, and `last_failure`, null if there was none.
-func (i *Index) Stats(into any) error {
-	filled := C.plexindex_stats{size: C.sizeof_plexindex_stats}
-	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_get_stats(i.handle, &filled, failed) })
-	if err != nil {
-		return err
-	}
-	read, fields := map[string]any{}, reflect.ValueOf(filled)
-	for at := 1; at < fields.NumField(); at++ { // 0 is the size
-		if field := fields.Field(at); field.Kind() == reflect.Uint64 {
-			read[fields.Type().Field(at).Name] = field.Uint()
-		}
-	}
-	read["answers"] = byWord(filled.answers[:], "none", "confirmed", "exact", "mapped", "suffix", "file_name")
-	read["requests"] = byWord(filled.requests[:], "identity", "probe", "page", "delta", "find_path", "confirm", "edit", "events")
-	read["last_failure"] = nil
-	if text := C.GoString(&filled.last_failure[0]); text != "" {
-		read["last_failure"] = text
-	}
-	raw, err := json.Marshal(read)
-	if err != nil {
-		return err
-	}
-	return json.Unmarshal(raw, into)
-}
-
-func byWord(counts []C.uint64_t, words ...string) map[string]uint64 {
-	named := map[string]uint64{}
-	for at, word := range words {
-		named[word] = uint64(counts[at])
-	}
-	return named
-}
-
-// Store reads in what kind of place the store is.
-func (i *Index) Store(into any) error {
-	return i.json(into, func(out, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_get_store_json(i.handle, out, failed)
-	})
-}
-
-// Proposals reads mappings that seem to be missing, the best first; with paths those that would have these listed.
-func (i *Index) Proposals(into any, paths ...string) error {
-	all, err := joined(paths)
-	if err != nil {
-		return err
-	}
-	data, length := text(all)
-	return i.json(into, func(out, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_propose_mappings_json(i.handle, data, length, C.size_t(len(paths)), out, failed)
-	})
-}
-
-// Libraries reads the libraries that are known.
-func (i *Index) Libraries(into any, ask ...Ask) error {
-	_, err := i.query(nil, "", first(ask), func(query *C.plexindex_query) (Status, error) {
-		return OK, readJSON(into, func(out, failed *C.plexindex_buffer) C.int32_t {
-			return C.plexindex_list_libraries_json(i.handle, query, out, failed)
-		})
-	})
-	return err
-}
-
-// Server asks the server who it is and which libraries it shows.
-func (i *Index) Server(into any, ask ...Ask) error {
-	_, err := i.query(nil, "", first(ask), func(query *C.plexindex_query) (Status, error) {
-		return OK, readJSON(into, func(out, failed *C.plexindex_buffer) C.int32_t {
-			return C.plexindex_check_server_json(i.handle, query, out, failed)
-		})
-	})
-	return err
-}
 
 // WatchStart begins to listen to the server's events.
 func (i *Index) WatchStart() error {

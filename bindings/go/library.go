@@ -4,9 +4,9 @@ package plexindex
 import "C"
 
 import (
+	"context"
 	"encoding/json"
 	"sync"
-	"time"
 	"unsafe"
 )
 
@@ -37,40 +37,41 @@ func (i *Index) Library(name string) (*Library, error) {
 }
 
 // Match gives the full answer for one path. It asks the server where that is needed.
-func (l *Library) Match(path string, ask ...Ask) (Answer, error) {
-	return one(l.ask(path, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+func (l *Library) Match(ctx context.Context, path string, ask ...Ask) (Answer, error) {
+	return one(l.ask(ctx, path, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_match_path(i, q, out, failed)
 	}))
 }
 
-// MatchPaths is Match for many paths in one call: an answer for each, in order.
-func (l *Library) MatchPaths(paths []string, ask ...Ask) ([]Answer, error) {
+// MatchPaths is Match for many paths in one call: an answer for each, in order. Where the context's deadline came first
+// there are both: the answers so far, and the error.
+func (l *Library) MatchPaths(ctx context.Context, paths []string, ask ...Ask) ([]Answer, error) {
 	all, err := joined(paths)
 	if err != nil || len(paths) == 0 {
 		return nil, err
 	}
-	return l.ask(all, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+	return l.ask(ctx, all, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_match_paths(i, q, C.size_t(len(paths)), out, failed)
 	})
 }
 
 // Folder says which show, season, artist, album or item a folder is.
-func (l *Library) Folder(path string, ask ...Ask) (Answer, error) {
-	return one(l.ask(path, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+func (l *Library) Folder(ctx context.Context, path string, ask ...Ask) (Answer, error) {
+	return one(l.ask(ctx, path, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_match_folder(i, q, out, failed)
 	}))
 }
 
 // MatchGUID gives the items with this GUID.
-func (l *Library) MatchGUID(guid string, ask ...Ask) (Answer, error) {
-	return one(l.ask(guid, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+func (l *Library) MatchGUID(ctx context.Context, guid string, ask ...Ask) (Answer, error) {
+	return one(l.ask(ctx, guid, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_match_guid(i, q, out, failed)
 	}))
 }
 
 // SearchTitle gives the items with this title.
-func (l *Library) SearchTitle(title string, ask ...Ask) (Answer, error) {
-	return one(l.ask(title, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+func (l *Library) SearchTitle(ctx context.Context, title string, ask ...Ask) (Answer, error) {
+	return one(l.ask(ctx, title, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_search_title(i, q, out, failed)
 	}))
 }
@@ -168,18 +169,18 @@ func (l *Library) page(work func(out, failed *C.plexindex_buffer) C.int32_t) ([]
 	return items, err
 }
 
-// Item reads one item, with all its files and ids, into what json.Unmarshal takes. The error is NotFound when no
-// listing holds it.
-func (l *Library) Item(key string, into any) error {
+// Item gives one item with all its files and ids. The error is NotFound when no listing holds it.
+func (l *Library) Item(key string) (item ItemDetails, err error) {
 	data, length := text(key)
-	return l.index.json(into, func(out, failed *C.plexindex_buffer) C.int32_t {
+	err = l.index.json(&item, func(out, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_get_item_json(l.handle, data, length, out, failed)
 	})
+	return item, err
 }
 
-// Refresh brings the library up to date. It gives false when the deadline came first.
-func (l *Library) Refresh(ask ...Ask) (bool, error) {
-	status, err := l.index.query(l.handle, "", first(ask), func(query *C.plexindex_query) (Status, error) {
+// Refresh brings the library up to date. It gives false when Ask.Deadline came first; the next call goes on there.
+func (l *Library) Refresh(ctx context.Context, ask ...Ask) (bool, error) {
+	status, err := l.index.query(ctx, l.handle, "", first(ask), func(query *C.plexindex_query) (Status, error) {
 		return call(func(failed *C.plexindex_buffer) C.int32_t {
 			return C.plexindex_refresh(l.index.handle, query, failed)
 		})
@@ -193,9 +194,9 @@ type Change struct {
 	Change, Library, Section string
 	// Path is the file, From where it was, FromKey the rating key before; each may be "".
 	Path, From string
-	FromKey    string `json:"from_key"`
-	// Item is as Library.Item gives it; null for list_again.
-	Item json.RawMessage
+	FromKey    string
+	// Item is as Library.Item gives it; nil for list_again.
+	Item *ItemDetails
 }
 
 // Changes is a page of the feed. Give the Cursor to the next call; More says that it has something now.
@@ -209,39 +210,44 @@ type Changes struct {
 // Without a cursor it gives no changes, and the cursor of now; with Ask.Full all items come first. It sends no request.
 // The error ListAgain says to begin anew with Full.
 func (l *Library) Changes(cursor string, limit int, ask ...Ask) (page Changes, err error) {
-	_, err = l.index.query(l.handle, cursor, first(ask), func(query *C.plexindex_query) (Status, error) {
+	var unread error
+	_, err = l.index.query(context.Background(), l.handle, cursor, first(ask), func(query *C.plexindex_query) (Status, error) {
 		return fill(16384, func(out, failed *C.plexindex_buffer) C.int32_t {
 			return C.plexindex_list_changes(l.index.handle, query, C.size_t(limit), out, failed)
 		}, func(out *C.plexindex_buffer) {
 			texts := keys(out, 0)
 			page = Changes{make([]Change, 0, len(texts)/8), texts[0], texts[1] != ""}
 			for texts = texts[2:]; len(texts) > 0; texts = texts[8:] {
-				change := Change{texts[0], texts[1], texts[2], texts[3], texts[4], texts[6], json.RawMessage("null")}
+				change := Change{texts[0], texts[1], texts[2], texts[3], texts[4], texts[6], nil}
 				if texts[7] != "" {
-					change.Item = json.RawMessage(texts[7])
+					change.Item = new(ItemDetails)
+					unread = json.Unmarshal([]byte(texts[7]), change.Item)
 				}
 				page.Changes = append(page.Changes, change)
 			}
 		})
 	})
+	if err == nil {
+		err = unread
+	}
 	return page, err
 }
 
 // WaitForChanges waits until Changes has something since the cursor, or until Refresh has to ask the server before that
-// is known. It gives false when the deadline came first. Ask.Done ends it.
-func (l *Library) WaitForChanges(cursor string, ask ...Ask) (bool, error) {
-	status, err := l.index.query(l.handle, cursor, first(ask), func(query *C.plexindex_query) (Status, error) {
-		ended, left := make(chan struct{}), make(chan struct{})
+// is known. It gives false when Ask.Deadline came first. The end of the context ends it.
+func (l *Library) WaitForChanges(ctx context.Context, cursor string, ask ...Ask) (bool, error) {
+	status, err := l.index.query(ctx, l.handle, cursor, first(ask), func(query *C.plexindex_query) (Status, error) {
+		over, left := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(left)
 			select {
-			case <-first(ask).Done:
+			case <-ctx.Done():
 				l.index.wakeWaiting()
-			case <-ended:
+			case <-over:
 			}
 		}()
 		// It uses the handle, which this call keeps open.
-		defer func() { close(ended); <-left }()
+		defer func() { close(over); <-left }()
 		return call(func(failed *C.plexindex_buffer) C.int32_t {
 			return C.plexindex_wait_for_changes(l.index.handle, query, failed)
 		})
@@ -250,13 +256,14 @@ func (l *Library) WaitForChanges(cursor string, ask ...Ask) (bool, error) {
 }
 
 // RecordMatch records that the item with this key has this path. The server is asked only for a library that the store
-// does not know yet: Timeout says that the deadline, as Ask.Deadline, passed first, and nothing is recorded.
-func (l *Library) RecordMatch(path, key string, deadline ...time.Duration) error {
-	return l.RecordMatches([][2]string{{path, key}}, deadline...)
+// does not know yet. When the context's deadline passes first nothing is recorded. When the context is cancelled the call
+// returns at once, and the match may be recorded all the same.
+func (l *Library) RecordMatch(ctx context.Context, path, key string) error {
+	return l.RecordMatches(ctx, [][2]string{{path, key}})
 }
 
 // RecordMatches records many pairs of a path and a key: all, or none.
-func (l *Library) RecordMatches(pairs [][2]string, deadline ...time.Duration) error {
+func (l *Library) RecordMatches(ctx context.Context, pairs [][2]string) error {
 	paths, keys := make([]string, len(pairs)), make([]string, len(pairs))
 	for at, pair := range pairs {
 		paths[at], keys[at] = pair[0], pair[1]
@@ -271,11 +278,9 @@ func (l *Library) RecordMatches(pairs [][2]string, deadline ...time.Duration) er
 	}
 	path, pathLength := text(allPaths)
 	key, keyLength := text(allKeys)
-	within := milliseconds(first(deadline))
-	_, err = l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+	return l.index.detached(ctx, func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_record_matches(l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), within, failed)
-	})
-	return err
+	}, nil)
 }
 
 // A Lock says what an edit does to the locks of the fields that it names.
@@ -288,6 +293,8 @@ const (
 	Leaves  Lock = C.PLEXINDEX_EDIT_LEAVE
 )
 
+func (l Lock) String() string { return name([]string{"lock", "unlock", "leave"}, int(l)) }
+
 // Edited is what became of an item.
 type Edited uint8
 
@@ -299,14 +306,25 @@ const (
 	EditedMissing Edited = C.PLEXINDEX_EDITED_MISSING
 )
 
+func (e Edited) String() string { return name([]string{"no", "done", "failed", "missing"}, int(e)) }
+
+// name is the word for a number.
+func name(words []string, number int) string {
+	if number < 0 || number >= len(words) {
+		return "unknown"
+	}
+	return words[number]
+}
+
 // An EditReport says how far an edit came, whether it succeeded or not.
 type EditReport struct {
 	Done, Failed, Requests uint64
 	States                 []Edited
 }
 
-// EditItems gives many items the same values: pairs of a name, as Plex has it, and a value.
-func (l *Library) EditItems(keys []string, changes [][2]string, lock Lock, deadline time.Duration) (EditReport, error) {
+// EditItems gives many items the same values: pairs of a name, as Plex has it, and a value. When the context is cancelled
+// the call returns at once without a report, and the server may edit the items all the same.
+func (l *Library) EditItems(ctx context.Context, keys []string, changes [][2]string, lock Lock) (EditReport, error) {
 	values := []string{}
 	for _, change := range changes {
 		values = append(values, change[0], change[1])
@@ -319,8 +337,7 @@ func (l *Library) EditItems(keys []string, changes [][2]string, lock Lock, deadl
 	if err != nil {
 		return EditReport{}, err
 	}
-	var memory arena
-	defer memory.free()
+	memory := &arena{}
 	states := memory.zeroed(C.size_t(len(keys) + 1))
 	report := (*C.plexindex_edit_report)(memory.zeroed(C.sizeof_plexindex_edit_report))
 	report.size, report.states, report.states_capacity = C.sizeof_plexindex_edit_report, (*C.uint8_t)(states), C.size_t(len(keys))
@@ -328,15 +345,26 @@ func (l *Library) EditItems(keys []string, changes [][2]string, lock Lock, deadl
 	edit.size, edit.library = C.sizeof_plexindex_edit, l.handle
 	edit.keys, edit.keys_count = memory.bytes(items), C.size_t(len(keys))
 	edit.changes, edit.changes_count = memory.bytes(named), C.size_t(len(changes))
-	edit.deadline_ms, edit.lock = milliseconds(deadline), C.int32_t(lock)
-	_, err = l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
+	edit.lock = C.int32_t(lock)
+	// The call may outlive this function, so that it frees its memory itself.
+	told := make(chan EditReport, 1)
+	err = l.index.detached(ctx, func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t {
+		edit.deadline_ms = within
 		return C.plexindex_edit_items(edit, report, failed)
+	}, func() {
+		read := EditReport{Done: uint64(report.done), Failed: uint64(report.failed), Requests: uint64(report.requests)}
+		for _, state := range C.GoBytes(states, C.int(len(keys))) {
+			read.States = append(read.States, Edited(state))
+		}
+		told <- read
+		memory.free()
 	})
-	told := EditReport{Done: uint64(report.done), Failed: uint64(report.failed), Requests: uint64(report.requests)}
-	for _, state := range C.GoBytes(states, C.int(len(keys))) {
-		told.States = append(told.States, Edited(state))
+	select {
+	case report := <-told:
+		return report, err
+	default:
+		return EditReport{}, err
 	}
-	return told, err
 }
 
 // InvalidatePath invalidates a path.

@@ -1,12 +1,11 @@
 // Package plexindex tells which Plex item a file is, without asking the server. It is a thin layer over the C library:
 // plexindex.h says in full what a call does.
 //
-// The library is found as C programs find it: where it is not installed in a place that the compiler knows, CGO_CFLAGS
-// and CGO_LDFLAGS say where, as `pkg-config --cflags --libs plexindex` does.
+// Calls that may wait or ask the server take a context first. A call that its context ends gives an error with
+// errors.Is(err, context.Canceled) or errors.Is(err, context.DeadlineExceeded).
 package plexindex
 
 /*
-#cgo LDFLAGS: -lplexindex
 #include <stdlib.h>
 #include <string.h>
 #include "plexindex_more.h"
@@ -41,7 +40,7 @@ static int32_t drain(uintptr_t user, plexindex_buffer *error) {
 import "C"
 
 import (
-	"encoding/json"
+	"context"
 	"errors"
 	"fmt"
 	"math"
@@ -87,19 +86,31 @@ const (
 	LibraryAmbiguous Status = C.PLEXINDEX_LIBRARY_AMBIGUOUS
 )
 
-// Error is the status's name.
+// Error is the status's name, such as NOT_FOUND.
 func (s Status) Error() string { return C.GoString(C.plexindex_get_status_name(C.int32_t(s))) }
+
+func (s Status) String() string { return s.Error() }
 
 // An Error has the text of its own call, which names the input and the remedy.
 type Error struct {
 	Status  Status
 	Message string
+	// The error of the context that ended the call, if one did.
+	cause error
 }
 
-func (e *Error) Error() string { return e.Message }
+func (e *Error) Error() string {
+	if e.cause != nil {
+		return e.Message + ": " + e.cause.Error()
+	}
+	return e.Message
+}
 
 // Is says whether the target is the error's status.
 func (e *Error) Is(target error) bool { return target == error(e.Status) }
+
+// Unwrap gives context.Canceled or context.DeadlineExceeded where the call's context ended it, else nil.
+func (e *Error) Unwrap() error { return e.cause }
 
 // ErrClosed is what calls give once the index is closed.
 var ErrClosed = errors.New("the index is closed: open it again")
@@ -127,7 +138,7 @@ func (f failure) of(status C.int32_t) (Status, error) {
 	if status < 100 {
 		return Status(status), nil
 	}
-	return Status(status), &Error{Status(status), C.GoString((*C.char)(f.buffer.data))}
+	return Status(status), &Error{Status: Status(status), Message: C.GoString((*C.char)(f.buffer.data))}
 }
 
 // call makes a call with a buffer for its error.
@@ -200,7 +211,7 @@ func joined(texts []string) (string, error) {
 	for _, one := range texts {
 		for at := 0; at < len(one); at++ {
 			if one[at] == 0 {
-				return "", &Error{InvalidArgument, fmt.Sprintf("a path or a key cannot hold a NUL: %q", one)}
+				return "", &Error{Status: InvalidArgument, Message: fmt.Sprintf("a path or a key cannot hold a NUL: %q", one)}
 			}
 		}
 		all = append(append(all, one...), 0)
@@ -274,6 +285,8 @@ type Index struct {
 	handle  *C.plexindex_handle
 	// Of Options.RenewToken, until Close.
 	renewal cgo.Handle
+	// Options.Deadline.
+	deadline time.Duration
 }
 
 // closed is what Close adds to the calls in flight.
@@ -281,6 +294,11 @@ const closed = math.MinInt64 / 2
 
 // Open opens an index. It reads the disk only.
 func Open(options Options) (*Index, error) {
+	// The headers are this module's own copy.
+	if found := C.plexindex_get_abi_version(); found != C.PLEXINDEX_ABI_VERSION {
+		return nil, fmt.Errorf("the plexindex library %s has ABI version %d, this module was written for %d: install matching versions",
+			Version(), found, C.PLEXINDEX_ABI_VERSION)
+	}
 	var memory arena
 	defer memory.free()
 	given := (*C.plexindex_options)(memory.zeroed(C.sizeof_plexindex_options))
@@ -336,7 +354,7 @@ func Open(options Options) (*Index, error) {
 		forget(renewal)
 		return nil, err
 	}
-	index := &Index{process: os.Getpid(), handle: *out, idle: make(chan struct{}, 1), renewal: renewal}
+	index := &Index{process: os.Getpid(), handle: *out, idle: make(chan struct{}, 1), renewal: renewal, deadline: options.Deadline}
 	runtime.SetFinalizer(index, func(index *Index) { _ = index.Close() })
 	return index, nil
 }
@@ -433,17 +451,18 @@ type Progress struct {
 
 // Ask says how a question is asked. The zero value is as the options of the index say.
 type Ask struct {
-	// NoDeadline: as long as it takes.
+	// Deadline is the library's own: when it passes the answer is NotYet or NeedsWarm, or an older one, and no error.
+	// NoDeadline: as long as the context allows.
 	Deadline time.Duration
 	Offline  bool
-	// Full is for Refresh: a full listing is fetched in any case.
+	// AtOnce is for Match and MatchPaths: the answer waits for nothing; where it would have to it is NotYet.
+	AtOnce bool
+	// Full is for Refresh and Changes: a full listing is fetched in any case; all items come first.
 	Full bool
 	// Check is for Refresh: the server is asked once whether anything changed while the listing is fresh, too.
 	Check bool
 	// Progress is called while the call waits for the server, on the call's thread. False ends the call with Aborted.
 	Progress func(Progress) bool
-	// Done ends the call with Aborted when it is closed, as ctx.Done() is, while the call waits for the server.
-	Done <-chan struct{}
 }
 
 // first is an optional argument: the zero value where it was not given.
@@ -456,9 +475,10 @@ func first[T any](given []T) (one T) {
 
 // watcher is what a call's progress is told to.
 type watcher struct {
-	index *Index
-	ask   Ask
-	cause any
+	index    *Index
+	limit    limit
+	progress func(Progress) bool
+	cause    any
 }
 
 //export plexindexGoProgress
@@ -470,15 +490,10 @@ func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) (e
 			watching.cause, end = cause, 1
 		}
 	}()
-	select {
-	case <-watching.ask.Done:
-		return 1
-	default:
-	}
-	if watching.index.closing() {
+	if watching.limit.aborts() || watching.index.closing() {
 		return 1
 	}
-	if watching.ask.Progress == nil {
+	if watching.progress == nil {
 		return 0
 	}
 	told := Progress{
@@ -487,28 +502,32 @@ func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) (e
 		Total:   uint64(progress.total),
 		Elapsed: time.Duration(progress.elapsed_ms) * time.Millisecond,
 	}
-	if watching.ask.Progress(told) {
+	if watching.progress(told) {
 		return 0
 	}
 	return 1
 }
 
-// query makes a call that takes a plexindex_query.
-func (i *Index) query(library *C.plexindex_library_handle, text string, ask Ask, work func(*C.plexindex_query) (Status, error)) (Status, error) {
+// query makes a call that takes a plexindex_query, and that ends when its context does.
+func (i *Index) query(ctx context.Context, library *C.plexindex_library_handle, text string, ask Ask, work func(*C.plexindex_query) (Status, error)) (Status, error) {
+	if err := ended(ctx); err != nil {
+		return Aborted, err
+	}
 	if err := i.begin(); err != nil {
 		return 0, err
 	}
 	defer i.end()
 	var memory arena
 	defer memory.free()
+	limit := i.limit(ctx, ask.Deadline)
 	query := (*C.plexindex_query)(memory.zeroed(C.sizeof_plexindex_query))
 	query.size = C.sizeof_plexindex_query
 	query.library = library
 	query.text = memory.bytes(text)
-	query.deadline_ms = milliseconds(ask.Deadline)
+	query.deadline_ms = milliseconds(limit.within)
 	query.flags = flag(ask.Offline, C.PLEXINDEX_QUERY_OFFLINE) | flag(ask.Full, C.PLEXINDEX_QUERY_FULL) |
-		flag(ask.Check, C.PLEXINDEX_QUERY_PROBE)
-	watching := &watcher{index: i, ask: ask}
+		flag(ask.Check, C.PLEXINDEX_QUERY_PROBE) | flag(ask.AtOnce, C.PLEXINDEX_QUERY_AT_ONCE)
+	watching := &watcher{index: i, limit: limit, progress: ask.Progress}
 	user := cgo.NewHandle(watching)
 	defer user.Delete()
 	C.ask_progress(query, C.uintptr_t(user))
@@ -517,50 +536,35 @@ func (i *Index) query(library *C.plexindex_library_handle, text string, ask Ask,
 		panic(watching.cause)
 	}
 	if errors.Is(err, Aborted) && i.closing() {
-		err = ErrClosed
+		return status, ErrClosed
 	}
-	return status, err
+	return status, limit.outcome(status, err)
 }
 
 type blockCall func(*C.plexindex_handle, *C.plexindex_query, *C.plexindex_buffer, *C.plexindex_buffer) C.int32_t
 
 // ask makes a question, and reads its block.
-func (l *Library) ask(text string, ask Ask, function blockCall) ([]Answer, error) {
+func (l *Library) ask(ctx context.Context, text string, ask Ask, function blockCall) ([]Answer, error) {
 	var answers []Answer
-	_, err := l.index.query(l.handle, text, ask, func(query *C.plexindex_query) (Status, error) {
-		return fill(16384+4*len(text), func(out, failed *C.plexindex_buffer) C.int32_t {
+	_, err := l.index.query(ctx, l.handle, text, ask, func(query *C.plexindex_query) (Status, error) {
+		status, err := fill(16384+4*len(text), func(out, failed *C.plexindex_buffer) C.int32_t {
 			return function(l.index.handle, query, out, failed)
 		}, func(out *C.plexindex_buffer) { answers = readBlock(out) })
+		for _, answer := range answers { // of many the status is OK
+			if answer.Status == NotYet || answer.Status == NeedsWarm {
+				status = answer.Status
+			}
+		}
+		return status, err
 	})
 	return answers, err
 }
 
 func one(answers []Answer, err error) (Answer, error) {
-	if err != nil || len(answers) == 0 {
+	if len(answers) == 0 {
 		return Answer{}, err
 	}
-	return answers[0], nil
-}
-
-// json makes a call that fills a buffer with JSON.
-func (i *Index) json(into any, work func(out, failed *C.plexindex_buffer) C.int32_t) error {
-	if err := i.begin(); err != nil {
-		return err
-	}
-	defer i.end()
-	return readJSON(into, work)
-}
-
-func readJSON(into any, work func(out, failed *C.plexindex_buffer) C.int32_t) error {
-	var raw []byte
-	status, err := fill(16384, work, func(out *C.plexindex_buffer) { raw = C.GoBytes(out.data, C.int(out.length)) })
-	if err != nil {
-		return err
-	}
-	if status != OK {
-		return &Error{status, "no listing holds the item"}
-	}
-	return json.Unmarshal(raw, into)
+	return answers[0], err
 }
 
 func drainLog(user uintptr) error {

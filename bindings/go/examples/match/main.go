@@ -1,38 +1,49 @@
-// Which item is this file? `match URL TOKEN FOLDER LIBRARY FILE`
+// Which item is this file? `match URL TOKEN FOLDER LIBRARY FILE`. Ctrl+C ends it.
 package main
 
 import (
+	"context"
 	"fmt"
 	"log"
 	"os"
+	"os/signal"
 
-	"plexindex"
+	plexindex "github.com/plexindex/plexindex/bindings/go"
 )
 
 func main() {
 	if len(os.Args) != 6 {
 		log.Fatal("give URL, TOKEN, FOLDER, LIBRARY and FILE")
 	}
-	options := plexindex.Options{ServerURL: os.Args[1], Token: os.Args[2], CacheDir: os.Args[3]}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := match(ctx, os.Args[1], os.Args[2], os.Args[3], os.Args[4], os.Args[5]); err != nil {
+		log.Fatal(err)
+	}
+}
+
+func match(ctx context.Context, url, token, folder, name, file string) error {
+	options := plexindex.Options{ServerURL: url, Token: token, CacheDir: folder}
 	index, err := plexindex.Open(options) // the folder is made, nothing is fetched
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	defer index.Close()
-	library, err := index.Library(os.Args[4])
+	library, err := index.Library(name)
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
-	match, err := library.Match(os.Args[5]) // fetches the library where it must
+	match, err := library.Match(ctx, file) // fetches the library where it must
 	if err != nil {
-		log.Fatal(err)
+		return err
 	}
 	if match.Item != nil {
 		fmt.Printf("%s: %s\n", match.Item.Key, match.Item.Title)
-		return
+		return nil
 	}
-	fmt.Printf("%s: %s\n", match.Status.Error(), match.Message)
+	fmt.Printf("%v, %v: %s\n", match.Status, match.Reason, match.Message)
 	for _, item := range match.Candidates {
 		fmt.Println(" ", item.Path)
 	}
+	return nil
 }

@@ -20,11 +20,12 @@ static pid_t forked(void) {
 import "C"
 
 import (
+	"context"
 	"log"
 	"os"
 	"sync"
 
-	"plexindex"
+	plexindex "github.com/plexindex/plexindex/bindings/go"
 )
 
 func must(err error) {
@@ -41,7 +42,7 @@ func main() {
 	begun, ended := make(chan struct{}), make(chan error)
 	var once sync.Once
 	go func() {
-		_, err := movies.Refresh(plexindex.Ask{Progress: func(plexindex.Progress) bool {
+		_, err := movies.Refresh(context.Background(), plexindex.Ask{Progress: func(plexindex.Progress) bool {
 			once.Do(func() { close(begun) })
 			return true
 		}})

@@ -1,0 +1,111 @@
+package plexindex
+
+// #include "plexindex_more.h"
+import "C"
+
+import (
+	"context"
+	"errors"
+	"time"
+)
+
+// ended is the error of a call whose context had ended before it began.
+func ended(ctx context.Context) error {
+	if cause := ctx.Err(); cause != nil {
+		return &Error{Aborted, "the call was not made", cause}
+	}
+	return nil
+}
+
+// limit is how long a call may take.
+type limit struct {
+	ctx context.Context
+	// The nearer of the call's own deadline and the context's, for the library.
+	within time.Duration
+	// The context's deadline where that is the nearer one; else zero.
+	end time.Time
+}
+
+func (i *Index) limit(ctx context.Context, own time.Duration) limit {
+	if own == 0 {
+		own = i.deadline
+	}
+	end, has := ctx.Deadline()
+	left := time.Until(end)
+	if !has || own > 0 && own <= left || own < 0 && own != NoDeadline {
+		return limit{ctx: ctx, within: own}
+	}
+	if left < time.Millisecond {
+		left = time.Millisecond
+	}
+	return limit{ctx, left, end}
+}
+
+// aborts says whether the context has to end the call. At its deadline the library ends the call by itself: then with an
+// older answer, if it has one.
+func (l limit) aborts() bool {
+	cause := l.ctx.Err()
+	return cause != nil && (l.end.IsZero() || !errors.Is(cause, context.DeadlineExceeded))
+}
+
+// outcome is the error of a call that ended with this status and error: the context's where that ended it.
+func (l limit) outcome(status Status, err error) error {
+	late := !l.end.IsZero() && !time.Now().Before(l.end)
+	cause := l.ctx.Err()
+	if cause == nil && late {
+		cause = context.DeadlineExceeded
+	}
+	var failed *Error
+	switch {
+	case err == nil && !l.end.IsZero() && (status == NotYet || status == NeedsWarm):
+		return &Error{status, "the same call, repeated, goes on where this one stopped", context.DeadlineExceeded}
+	case cause != nil && errors.As(err, &failed) && (failed.Status == Aborted || failed.Status >= 300 && failed.Status < 400):
+		return &Error{failed.Status, failed.Message, cause}
+	}
+	return err
+}
+
+// detached makes a call that nothing but a deadline ends in C. When its context ends first the call goes on without its
+// caller, and Close waits for it. `behind` runs once the call is over, whoever waited for it.
+func (i *Index) detached(ctx context.Context, work func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t, behind func()) error {
+	if behind == nil {
+		behind = func() {}
+	}
+	err := ended(ctx)
+	if err == nil {
+		err = i.begin()
+	}
+	if err != nil {
+		behind()
+		return err
+	}
+	limit := i.limit(ctx, 0)
+	made := func() error {
+		defer i.end()
+		defer behind()
+		status, err := call(func(failed *C.plexindex_buffer) C.int32_t { return work(milliseconds(limit.within), failed) })
+		return limit.outcome(status, err)
+	}
+	if ctx.Done() == nil {
+		return made()
+	}
+	done := make(chan error, 1)
+	go func() { done <- made() }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+	}
+	if !limit.aborts() {
+		// The library ends the call now, and says whether anything was done.
+		select {
+		case err := <-done:
+			return err
+		case <-time.After(grace):
+		}
+	}
+	return &Error{Aborted, "the call goes on, and may be made all the same", ctx.Err()}
+}
+
+// grace is how long after a deadline the library's own word about it is waited for.
+const grace = 100 * time.Millisecond

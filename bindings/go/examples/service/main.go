@@ -1,0 +1,59 @@
+// Which item is a file, over HTTP: `service URL TOKEN FOLDER LIBRARY localhost:8080`, then
+// `curl 'localhost:8080/?path=/media/a.mkv'`. When a client gives up, the call that its request waits for ends.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	plexindex "github.com/plexindex/plexindex/bindings/go"
+)
+
+func main() {
+	log.SetFlags(0)
+	if len(os.Args) != 6 {
+		log.Fatal("give URL, TOKEN, FOLDER, LIBRARY and an address to listen on")
+	}
+	index, err := plexindex.Open(plexindex.Options{ServerURL: os.Args[1], Token: os.Args[2], CacheDir: os.Args[3]})
+	if err != nil {
+		log.Fatal(err)
+	}
+	library, err := index.Library(os.Args[4]) // sends no request
+	if err != nil {
+		log.Fatal(err)
+	}
+	listener, err := net.Listen("tcp", os.Args[5])
+	if err != nil {
+		log.Fatal(err)
+	}
+	log.Print("listening on ", listener.Addr())
+	log.Fatal(http.Serve(listener, handler(library)))
+}
+
+func handler(library *plexindex.Library) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
+		defer cancel()
+		match, err := library.Match(ctx, r.URL.Query().Get("path"))
+		switch {
+		case errors.Is(err, context.Canceled):
+			log.Print("given up: ", err) // nobody reads an answer
+		case errors.Is(err, context.DeadlineExceeded):
+			http.Error(w, err.Error(), http.StatusGatewayTimeout)
+		case errors.Is(err, plexindex.InvalidArgument):
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		case err != nil:
+			http.Error(w, err.Error(), http.StatusBadGateway)
+		case match.Item == nil:
+			http.Error(w, match.Message, http.StatusNotFound)
+		default:
+			_ = json.NewEncoder(w).Encode(map[string]any{"key": match.Item.Key, "title": match.Item.Title})
+		}
+	}
+}
