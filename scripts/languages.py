@@ -140,7 +140,7 @@ def all_of_them(library: Path) -> list[Language]:
             },
         ),
         Language("LuaJIT", {"luajit": "luajit"}, [["luajit", "test/test.lua"]], BINDINGS / "lua"),
-        Language("Ruby", {"ruby": "ruby"}, [["ruby", "-w", "-Ilib", "test/test_plexindex.rb"]], BINDINGS / "ruby"),
+        Language("Ruby", {"ruby": "ruby"}, [["ruby", "-w", "-Ilib", "test/all.rb"]], BINDINGS / "ruby"),
         Language(
             "C#",
             {"mcs": "mono-mcs", "mono": "mono-runtime"},
@@ -177,7 +177,6 @@ AROUND = {
         "await index.close();\nif (match.item.key !== KEY) throw new Error(match.item.key);\n})();\n",
     ),
     "lua": ('local plexindex = require("plexindex")\n', "index:close()\nassert(match.item.key == KEY)\n"),
-    "ruby": ('require "plexindex"\n', "index.close\nabort unless match.item.key == KEY\n"),
 }
 BLOCK = r"<!-- make test-languages -->\n```(\w+)\n(.*?)```\n<!-- end -->"
 
@@ -208,7 +207,7 @@ def readme_programs(told: dict[str, Any], server: Server) -> dict[str, list[str]
         "Node.js": ["node", str(made / "main.js")],
         "Go": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "go"],
         "LuaJIT": ["luajit", str(made / "main.lua")],
-        "Ruby": ["ruby", "-w", "-Ilib", str(made / "main.ruby")],
+        "Ruby": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "ruby"],
     }
 
 

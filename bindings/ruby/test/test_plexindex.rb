@@ -1,35 +1,9 @@
 # frozen_string_literal: true
 
-require "json"
-require "minitest/autorun"
-require "open3"
-require "tmpdir"
-require "timeout"
-require "plexindex"
+require_relative "helper"
 
 class TestPlexindex < Minitest::Test
-  URL = ENV.fetch("PLEXINDEX_TEST_URL")
-  # Sixty pages of 20 ms: a fetch that is still under way when its progress is told of.
-  SLOW_URL = ENV.fetch("PLEXINDEX_TEST_SLOW_URL")
-  SLOWLY = { server_url: SLOW_URL, page_size: 25 }.freeze
-  TOKEN = ENV.fetch("PLEXINDEX_TEST_TOKEN")
-  FACTS = JSON.parse(File.read(ENV.fetch("PLEXINDEX_TEST_FACTS")))
-  MOVIES = FACTS["movies"]
-
-  def setup
-    @folder = Dir.mktmpdir("plexindex-ruby-")
-    @indexes = []
-  end
-
-  def teardown
-    @indexes.each(&:close)
-    FileUtils.remove_entry(@folder)
-  end
-
-  def opened(**options)
-    @indexes << Plexindex.open(**{ cache_dir: @folder, server_url: URL, token: TOKEN, retry_ms: -1 }, **options)
-    @indexes.last
-  end
+  include Helper
 
   def test_one_path_many_paths_and_candidates
     movies = opened.library("Movies")
@@ -70,7 +44,7 @@ class TestPlexindex < Minitest::Test
     error = assert_raises(Plexindex::Error) { index.library("Movies").match("") }
     assert_equal [:invalid_argument, 100], [error.code, error.status]
     assert_match(/path is empty/, error.message)
-    assert_raises(TypeError) { index.library("Movies").match(3) }
+    assert_raises(WRONG_TYPE) { index.library("Movies").match(3) }
     assert_match(/cache_dir/, assert_raises(Plexindex::Error) { Plexindex.open(cache_dir: "") }.message)
     assert_match(/no option tokens/, assert_raises(ArgumentError) { opened(tokens: "") }.message)
   end
@@ -253,15 +227,18 @@ class TestPlexindex < Minitest::Test
     index = opened
     movies = index.library("Movies")
     movies.refresh
-    cursor = movies.changes["cursor"]
+    cursor = movies.changes.cursor
     assert_equal false, movies.wait_for_changes(cursor, deadline_ms: 1, offline: true)
     error = assert_raises(Plexindex::Error) { movies.wait_for_changes(cursor, offline: true) { false } }
     assert_equal :aborted, error.code
-    page = movies.changes(full: true, limit: 700)
-    all = page["changes"]
-    all += (page = movies.changes(page["cursor"], limit: 700))["changes"] while page["more"]
+    pages = movies.change_pages(full: true, limit: 700)
+    assert_instance_of Enumerator, pages
+    assert pages.first.more
+    all = pages.flat_map(&:changes)
     assert_operator all.size, :>=, 1500
-    assert_includes(all.map { |change| change["path"] }, MOVIES[0]["path"])
+    found = all.find { |change| change.path == MOVIES[0]["path"] }
+    assert_equal ["added", MOVIES[0]["title"]], [found.change, found.item["title"]]
+    assert_empty movies.change_pages(cursor).to_a.flat_map(&:changes)
     waiting = Thread.new do
       movies.wait_for_changes(cursor, offline: true)
     rescue Plexindex::ClosedError => e
@@ -270,6 +247,13 @@ class TestPlexindex < Minitest::Test
     Thread.pass until waiting.stop?
     index.close
     assert_instance_of Plexindex::ClosedError, waiting.value
+  end
+
+  def test_an_answer_at_once_waits_for_nothing
+    movies = opened.library("Movies")
+    assert_equal :not_yet, movies.match(MOVIES[0]["path"], at_once: true).status
+    movies.refresh
+    assert_equal MOVIES[0]["key"], movies.match(MOVIES[0]["path"], at_once: true).item.key
   end
 
   def test_mappings

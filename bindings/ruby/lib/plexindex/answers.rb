@@ -14,6 +14,13 @@ module Plexindex
     :files, :kind, keyword_init: true
   )
 
+  # An entry of the feed. `change` is "added", "removed", "changed", "moved" or "list_again"; `item` as Library#item gives it.
+  # What there is none of is nil.
+  Change = ::Struct.new(:change, :library, :section, :path, :from, :from_key, :item, keyword_init: true)
+
+  # A page of the feed: give the cursor to the next call; `more` says that it has something now.
+  Changes = ::Struct.new(:changes, :cursor, :more, keyword_init: true)
+
   # Reads a block of answers.
   module Blocks
     ANSWERS = Native.fields("answers")

@@ -206,10 +206,10 @@ module Plexindex
 
     # @api private
     # A call that takes a plexindex_query: its bytes, or its status when it has none.
-    def query(name, library, text, *more, deadline_ms: nil, offline: false, full: false, check: false, progress: nil)
+    def query(name, library, text, *more, deadline_ms: nil, offline: false, at_once: false, full: false, check: false, progress: nil)
       @session.during do
         asked = Native::Struct.new("query", library: library, text: text, deadline_ms: deadline_ms)
-        flags = { "QUERY_OFFLINE" => offline, "QUERY_FULL" => full, "QUERY_PROBE" => check }
+        flags = { "QUERY_OFFLINE" => offline, "QUERY_AT_ONCE" => at_once, "QUERY_FULL" => full, "QUERY_PROBE" => check }
         asked[:flags] = flags.sum { |name, set| set ? Native::CONSTANTS[name] : 0 }
         watch = Watch.new(@session, progress)
         asked[:progress] = watch.closure

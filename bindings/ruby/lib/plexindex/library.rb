@@ -1,8 +1,9 @@
 # frozen_string_literal: true
 
 module Plexindex
-  # A library of an index, or all of them. The questions take `deadline_ms`, `offline` and `progress`: a block or a proc
-  # that gets a Progress while the call waits for the server, and ends the call by false or by what it raises.
+  # A library of an index, or all of them. The questions take `deadline_ms`, `offline`, and a block that gets a Progress
+  # while the call waits for the server, and ends the call by false or by what it raises. `match` and `match_paths` take
+  # `at_once`, too: the answer waits for nothing, and is :not_yet where it would have to.
   class Library
     PAGE = 1000
 
@@ -91,17 +92,31 @@ module Plexindex
       @index.query(:refresh, @handle, nil, progress: progress, **ask) == Native::CONSTANTS["OK"]
     end
 
-    # What was added, removed, changed and moved since a cursor, in the order in which the index learned it: a hash with
-    # "changes", "cursor" and "more". Without a cursor no changes, and the cursor of now; with `full` all items come first.
-    # Sends no request. The code :list_again says to begin anew with `full`.
+    # What was added, removed, changed and moved since a cursor, in the order in which the index learned it: a page. Without
+    # a cursor no changes, and the cursor of now; with `full` all items come first. Sends no request. The code :list_again
+    # says to begin anew with `full`.
     def changes(cursor = "", full: false, limit: PAGE)
       page = @index.query(:list_changes, @handle, Native.bytes(cursor), limit, full: full).force_encoding("UTF-8")
       cursor, more, *texts = page.split("\0").map { |text| text unless text.empty? }
       changes = texts.each_slice(8).map do |change, library, section, path, from, _, from_key, item|
-        { "change" => change, "library" => library, "section" => section, "path" => path, "from" => from,
-          "from_key" => from_key, "item" => item && JSON.parse(item) }
+        Change.new(change: change, library: library, section: section, path: path, from: from, from_key: from_key,
+                   item: item && JSON.parse(item))
       end
-      { "changes" => changes, "cursor" => cursor, "more" => !more.nil? }
+      Changes.new(changes: changes, cursor: cursor, more: !more.nil?)
+    end
+
+    # The pages of `changes`, until there is no more now.
+    def change_pages(cursor = "", full: false, limit: PAGE)
+      return enum_for(:change_pages, cursor, full: full, limit: limit) unless block_given?
+
+      loop do
+        page = changes(cursor, full: full, limit: limit)
+        yield page
+        break unless page.more
+
+        cursor = page.cursor
+        full = false
+      end
     end
 
     # Waits until `changes` has something since the cursor, or until `refresh` has to ask the server before that is

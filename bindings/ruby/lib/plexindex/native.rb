@@ -2,6 +2,7 @@
 
 require "fiddle"
 require "json"
+require_relative "version"
 
 module Plexindex
   # The shared library: where it is, its functions and its structs, as abi.json describes them.
@@ -22,23 +23,29 @@ module Plexindex
       SCALARS.key?(name) ? SCALARS[name][0] : Fiddle::TYPE_VOIDP
     end
 
-    # What PLEXINDEX_LIBRARY names, else the library beside this file, else the system's.
-    def self.path
+    # Where the library may be: what PLEXINDEX_LIBRARY names; else in a gem for this platform, beside this file; else
+    # installed, under the name that programs load, then under the one that compilers link.
+    def self.places
       named = ENV.fetch("PLEXINDEX_LIBRARY", "")
-      return named unless named.empty?
+      return [named] unless named.empty?
 
-      name = RUBY_PLATFORM.include?("darwin") ? "libplexindex.dylib" : "libplexindex.so"
-      beside = File.join(__dir__, name)
-      File.exist?(beside) ? beside : name
+      names = RUBY_PLATFORM.include?("darwin") ? %w[libplexindex.0.dylib libplexindex.dylib] : %w[libplexindex.so.0 libplexindex.so]
+      names.map { |name| File.join(__dir__, name) }.select { |file| File.exist?(file) } + names
     end
 
     def self.load
-      Fiddle.dlopen(path)
-    rescue Fiddle::DLError => e
-      raise LoadError, "the plexindex library cannot be loaded: #{e.message}: install it, or set PLEXINDEX_LIBRARY"
+      failed = places.map do |place|
+        return place, Fiddle.dlopen(place)
+      rescue Fiddle::DLError => e
+        "#{place}: #{e.message}"
+      end
+      platform = defined?(Gem::Platform) ? Gem::Platform.local.to_s : RUBY_PLATFORM
+      raise LoadError, "the plexindex library cannot be loaded. For #{platform} install the gem plexindex-#{VERSION}-#{platform}.gem, " \
+                       "or the library with `make install` and ldconfig; or set PLEXINDEX_LIBRARY (#{failed.join('; ')})"
     end
+    private_class_method :places, :load
 
-    LIBRARY = load
+    PATH, LIBRARY = load
     # Of one call that may wait, so that other threads run meanwhile: fiddle lets go of the interpreter's lock.
     FUNCTIONS = ABI["functions"].to_h do |name, function|
       types = function["arguments"].map { |argument| type(argument["type"]) }
@@ -54,7 +61,7 @@ module Plexindex
     wanted = CONSTANTS["ABI_VERSION"]
     if found != wanted
       number = FUNCTIONS[:get_version].call.to_s
-      raise LoadError, "#{path} (plexindex #{number}) has ABI version #{found}, this gem was written for #{wanted}: " \
+      raise LoadError, "#{PATH} (plexindex #{number}) has ABI version #{found}, this gem was written for #{wanted}: " \
                        "install matching versions"
     end
 

@@ -1,0 +1,87 @@
+# frozen_string_literal: true
+
+require_relative "helper"
+
+# How the gem is built and installed, and where it finds the library.
+class TestPackages < Minitest::Test
+  LIBRARY = ENV.fetch("PLEXINDEX_LIBRARY")
+  SOURCE = File.expand_path("..", __dir__)
+  # Nothing of the tests' own environment names the library or the gem.
+  NOTHING = { "PLEXINDEX_LIBRARY" => nil, "RUBYLIB" => nil, "RUBYOPT" => nil }.freeze
+
+  def setup
+    @folder = Dir.mktmpdir("plexindex-gem-")
+  end
+
+  def teardown
+    FileUtils.remove_entry(@folder)
+  end
+
+  # What a new process says that requires the gem, with the library's names in a folder that the system looks into.
+  def required(*names)
+    names.each { |name| File.symlink(LIBRARY, File.join(@folder, name)) }
+    variables = NOTHING.merge("LD_LIBRARY_PATH" => @folder)
+    Open3.capture2e(variables, RbConfig.ruby, "-I#{File.join(SOURCE, 'lib')}", "-rplexindex", "-e", "print Plexindex.version")
+  end
+
+  def test_a_runtime_package_has_no_link_for_developers
+    said, ended = required("libplexindex.so.0")
+    assert ended.success?, said
+    assert_match(/\A\d+\.\d+\.\d+/, said)
+  end
+
+  def test_the_link_for_developers_is_enough
+    said, ended = required("libplexindex.so")
+    assert ended.success?, said
+  end
+
+  def test_a_missing_library_names_what_to_install_on_this_platform
+    said, ended = required
+    refute ended.success?
+    assert_match(/LoadError/, said)
+    assert_includes said, "install the gem plexindex-#{Plexindex::VERSION}-#{Gem::Platform.local}.gem"
+    assert_includes said, "make install"
+    assert_includes said, "PLEXINDEX_LIBRARY"
+  end
+
+  def gem(*arguments, folder: @folder, **variables)
+    said, ended = Open3.capture2e(NOTHING.merge(variables.transform_keys(&:to_s)), RbConfig.ruby, "-S", "gem", *arguments, chdir: folder)
+    assert ended.success?, said
+    said
+  end
+
+  def test_the_gem_for_a_platform_holds_library_and_licences
+    copy = File.join(@folder, "copy")
+    FileUtils.cp_r(SOURCE, copy)
+    File.symlink(LIBRARY, File.join(copy, "lib", "plexindex", "libplexindex.so"))
+    without = { "PLEXINDEX_GEM_PLATFORM" => nil }
+    said, ended = Open3.capture2e(without, RbConfig.ruby, "-S", "gem", "build", "plexindex.gemspec", chdir: copy)
+    assert_match(/THIRD-PARTY is missing/, said)
+    refute File.exist?(File.join(copy, "plexindex-#{Plexindex::VERSION}-#{Gem::Platform.local}.gem")), ended.inspect
+    # A link would be left out, and the library for tests is ten times as large as a user's.
+    FileUtils.rm(File.join(copy, "lib", "plexindex", "libplexindex.so"))
+    system("strip", "-o", File.join(copy, "lib", "plexindex", "libplexindex.so"), LIBRARY, exception: true)
+    File.write(File.join(copy, "THIRD-PARTY"), "licences\n")
+    gem("build", "plexindex.gemspec", folder: copy)
+    made = File.join(copy, "plexindex-#{Plexindex::VERSION}-#{Gem::Platform.local}.gem")
+    home = File.join(@folder, "home")
+    gem("install", "--local", "--no-document", made, GEM_HOME: home)
+    installed = Dir[File.join(home, "gems", "plexindex-*")].first
+    %w[LICENSE-APACHE LICENSE-MIT THIRD-PARTY README.md sig/plexindex.rbs lib/plexindex/libplexindex.so].each do |file|
+      assert File.file?(File.join(installed, file)), file
+    end
+    said, ended = Open3.capture2e(NOTHING.merge("GEM_HOME" => home), RbConfig.ruby, "-e",
+                                  'require "plexindex"; print Plexindex.version, " ", $LOADED_FEATURES.grep(/plexindex.rb/)')
+    assert ended.success?, said
+    assert_includes said, "#{home}/gems/plexindex-#{Plexindex::VERSION}"
+  end
+
+  def test_the_gem_without_the_library_has_the_licences_and_the_crates_version
+    made = File.join(@folder, "plexindex.gem")
+    gem("build", "-C", SOURCE, "-o", made, "plexindex.gemspec")
+    files = gem("specification", made, "files")
+    %w[LICENSE-APACHE LICENSE-MIT sig/plexindex.rbs].each { |file| assert_includes files, file }
+    refute_includes files, "libplexindex"
+    assert_match(/^version = "#{Regexp.escape(Plexindex::VERSION)}"/, File.read(File.join(SOURCE, "..", "..", "Cargo.toml")))
+  end
+end
