@@ -66,7 +66,11 @@ def main() -> int:
         for kind, body in BLOCK.findall(part):
             script += body if kind == "sh" else f"cat > {FILES[name]} <<'PROGRAM'\n{program}PROGRAM\n"
         variables = {key: os.environ[key] for key in KEPT if key in os.environ}
-        variables |= {"PLEXINDEX": str(ROOT), "PREFIX": str(Path(folder, "prefix")), "GEM_HOME": str(Path(folder, "gems"))}
+        variables |= {
+            "PLEXINDEX": str(ROOT),
+            "PREFIX": str(Path(folder, "prefix")),
+            "GEM_HOME": str(Path(folder, "gems")),
+        }
         done = subprocess.run(
             ["sh", "-c", script],
             cwd=folder,

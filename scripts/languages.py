@@ -176,7 +176,6 @@ AROUND = {
         "const plexindex = require(PACKAGE);\n(async () => {\n",
         "await index.close();\nif (match.item.key !== KEY) throw new Error(match.item.key);\n})();\n",
     ),
-    "lua": ('local plexindex = require("plexindex")\n', "index:close()\nassert(match.item.key == KEY)\n"),
 }
 BLOCK = r"<!-- make test-languages -->\n```(\w+)\n(.*?)```\n<!-- end -->"
 
@@ -206,7 +205,7 @@ def readme_programs(told: dict[str, Any], server: Server) -> dict[str, list[str]
     return {
         "Node.js": ["node", str(made / "main.js")],
         "Go": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "go"],
-        "LuaJIT": ["luajit", str(made / "main.lua")],
+        "LuaJIT": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "lua"],
         "Ruby": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "ruby"],
     }
 

@@ -1,12 +1,14 @@
 -- Tells which Plex item a file is, without asking the server: a thin layer over the C library, whose plexindex.h says in
 -- full what a call does. For LuaJIT.
 
-local ffi = require("ffi")
+local has_ffi, ffi = pcall(require, "ffi")
+if not has_ffi then error("plexindex needs LuaJIT: this is " .. _VERSION .. ", which has no ffi", 0) end
 local abi = require("plexindex.abi")
 local c, statuses = abi.constants, abi.statuses
 
 local plexindex = {}
 
+local VERSION = "0.1.0"
 local FIRST_ERROR = 100
 local ERROR_TEXT = 2048
 local PAGE = 1000
@@ -32,18 +34,49 @@ local CONFIDENCES, REASONS, LEVELS = words("CONFIDENCE_"), words("REASON_"), wor
 local NAMES = {}
 for name, value in pairs(statuses) do NAMES[value] = name end
 
--- What PLEXINDEX_LIBRARY names, else the system's.
-local function load()
+-- Where the library may be: what PLEXINDEX_LIBRARY names; else beside this file, or where a rock for this platform has
+-- it; else installed, under the name that programs load, then under the one that compilers link.
+local function places()
    local named = os.getenv("PLEXINDEX_LIBRARY")
-   local ok, library = pcall(ffi.load, named and named ~= "" and named or "plexindex")
-   if not ok then
-      error("the plexindex library cannot be loaded: " .. library .. ": install it, or set PLEXINDEX_LIBRARY", 0)
+   if named and named ~= "" then return { named } end
+   local osx = ffi.os == "OSX"
+   local runtime, development = unpack(osx and { "libplexindex.0.dylib", "libplexindex.dylib" }
+      or { "libplexindex.so.0", "libplexindex.so" })
+   local found = {}
+   local here = debug.getinfo(1, "S").source:match("^@(.*)plexindex%.lua$")
+   for _, name in ipairs(here and { runtime, development } or {}) do
+      local file = io.open(here .. "plexindex/" .. name)
+      if file then
+         file:close()
+         -- With a slash it is a path, and not looked for elsewhere.
+         found[#found + 1] = (here == "" and "./" or here) .. "plexindex/" .. name
+      end
    end
-   if library.plexindex_get_abi_version() ~= c.ABI_VERSION then
-      error(("plexindex %s has ABI version %d, this module was written for %d: install matching versions"):format(
-         ffi.string(library.plexindex_get_version()), library.plexindex_get_abi_version(), c.ABI_VERSION), 0)
+   found[#found + 1] = package.searchpath("plexindex.libplexindex", package.cpath)
+   found[#found + 1] = runtime
+   found[#found + 1] = development
+   return found
+end
+
+local ARCHITECTURES = { x64 = "x86_64", arm64 = "aarch64", arm = "armv7l", x86 = "x86" }
+
+local function load()
+   local failed = {}
+   for _, place in ipairs(places()) do
+      local ok, library = pcall(ffi.load, place)
+      if ok then
+         if library.plexindex_get_abi_version() ~= c.ABI_VERSION then
+            error(("plexindex %s has ABI version %d, this module was written for %d: install matching versions"):format(
+               ffi.string(library.plexindex_get_version()), library.plexindex_get_abi_version(), c.ABI_VERSION), 0)
+         end
+         return library
+      end
+      failed[#failed + 1] = library
    end
-   return library
+   local platform = (ffi.os == "OSX" and "macosx" or ffi.os:lower()) .. "-" .. (ARCHITECTURES[ffi.arch] or ffi.arch)
+   error(("the plexindex library cannot be loaded. For %s install the rock plexindex-%s-1.%s.rock, or the library with"
+      .. " `make install` and ldconfig; or set PLEXINDEX_LIBRARY (%s)"):format(platform, VERSION, platform,
+      table.concat(failed, "; ")), 0)
 end
 
 local C = load()
@@ -264,7 +297,9 @@ function Index:library(name)
    return setmetatable({ _index = self, _handle = out[0] }, Library)
 end
 
-local ASKED = { deadline_ms = true, offline = true, full = true, check = true, progress = true }
+-- What match_at_once() asks with.
+local AT_ONCE = { at_once = true }
+local ASKED = { at_once = true, deadline_ms = true, offline = true, full = true, check = true, progress = true }
 
 -- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, check, and progress, a function that ends the call
 -- when it gives false or raises.
@@ -279,7 +314,8 @@ local function query(index, library, text, ask, work)
    asked.library = library
    if text then asked.text = { data = text, length = #text } end
    asked.deadline_ms = ask.deadline_ms or 0
-   asked.flags = bit.bor(ask.offline and c.QUERY_OFFLINE or 0, ask.full and c.QUERY_FULL or 0, ask.check and c.QUERY_PROBE or 0)
+   asked.flags = bit.bor(ask.offline and c.QUERY_OFFLINE or 0, ask.full and c.QUERY_FULL or 0, ask.check and c.QUERY_PROBE or 0,
+      ask.at_once and c.QUERY_AT_ONCE or 0)
    if not ask.progress then return work(handle, asked) end
    -- What is raised must not go through C: it goes on behind the call.
    local raised
@@ -321,6 +357,13 @@ jit.off(answers, true)
 -- The full answer for one path. Asks the server where that is needed.
 function Library:match(path, ask)
    return answers(self, "match_path", checked(path, "a path"), ask)[1]
+end
+
+-- match() that waits for nothing: nil where it would have to, as for a library that was never fetched. Then refresh()
+-- the library, or match() the path, where the program may wait.
+function Library:match_at_once(path)
+   local match = answers(self, "match_path", checked(path, "a path"), AT_ONCE)[1]
+   if match.status ~= "NOT_YET" then return match end
 end
 
 -- match() for many paths in one call: an answer for each, in order.

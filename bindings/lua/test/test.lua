@@ -313,6 +313,35 @@ test("the example finds a file", function()
    same(printed, movies[1].key .. ": " .. movies[1].title .. "\n")
 end)
 
+test("a match at once waits for nothing", function()
+   local library = opened():library("Movies")
+   same(library:match_at_once(movies[1].path), nil)
+   library:refresh()
+   same(library:match_at_once(movies[1].path).item.key, movies[1].key)
+   local missing = library:match_at_once("/nowhere/x.mkv")
+   same(missing and missing.status, "NOT_FOUND")
+   same(library:match(movies[1].path, { at_once = true }).item.key, movies[1].key)
+end)
+
+test("the script for mpv shows what plays", function()
+   local command = ("luajit test/mpv.lua '%s' '%s' '%s' '%s' '%s' /nowhere/x.mkv"):format(url, token, new_folder(),
+      movies[1].path, movies[2].path:gsub("^/data/movies/", ""))
+   local process = io.popen("LUA_PATH='./?.lua;;' " .. command)
+   local printed = process:read("*a")
+   process:close()
+   local lines = {}
+   for line in printed:gmatch("[^\n]+") do lines[#lines + 1] = line end
+   local function seen(line, movie) assert(line:find("seen: Plex: " .. movie.title .. " (", 1, true), printed) end
+   same(lines[1], "later") -- the first file: the library is fetched
+   seen(lines[2], movies[1])
+   seen(lines[3], movies[2]) -- a relative path
+   same(lines[4], "at once")
+   assert(lines[5]:find("info: not in Plex: no library has a folder above", 1, true), printed)
+   same(lines[6], "at once")
+end)
+
+dofile("test/packages.lua")(test, same, new_folder)
+
 test("structs have the layout of docs/abi.txt", function()
    local checked = 0
    for line in io.lines("../../docs/abi.txt") do

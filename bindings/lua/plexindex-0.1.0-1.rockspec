@@ -1,6 +1,6 @@
 rockspec_format = "3.0"
 package = "plexindex"
-version = "scm-1"
+version = "0.1.0-1"
 source = { url = "." }
 description = {
    summary = "Tells which Plex item a file is, without asking the server",

@@ -1,0 +1,53 @@
+-- Shows which Plex item mpv plays. Put this file into ~/.config/mpv/scripts, and server_url, token and library into
+-- ~/.config/mpv/script-opts/plexindex.conf. mpv must be built with LuaJIT, and find plexindex.lua on LUA_PATH.
+local mp = require("mp")
+local utils = require("mp.utils")
+local plexindex = require("plexindex")
+
+local options = { server_url = "http://127.0.0.1:32400", token = "", library = "", cache_dir = "~~cache/plexindex" }
+require("mp.options").read_options(options, "plexindex")
+
+local index = plexindex.open {
+   server_url = options.server_url,
+   token = options.token,
+   cache_dir = mp.command_native { "expand-path", options.cache_dir },
+}
+local library = index:library(options.library ~= "" and options.library or nil)
+
+local function show(match)
+   if match.item then
+      mp.osd_message(("Plex: %s (%s)"):format(match.item.title or match.item.key, match.item.year or "no year"))
+   else
+      mp.msg.info("not in Plex: " .. (match.message or match.status))
+   end
+end
+
+local function playing()
+   local path = mp.get_property("path")
+   return path and utils.join_path(mp.get_property("working-directory"), path)
+end
+
+-- Steps of half a second: between them the script takes other events. It plays on in any case.
+local timer
+local function fetch()
+   timer = nil
+   local ok, result = pcall(function()
+      if not library:refresh { deadline_ms = 500 } then return nil end
+      local path = playing()
+      return path and library:match(path, { deadline_ms = 2000 }) or false
+   end)
+   if not ok then
+      mp.msg.warn(tostring(result)) -- such as a server that is away: the next file asks again
+   elseif result == nil then
+      timer = mp.add_timeout(0, fetch)
+   elseif result then
+      show(result)
+   end
+end
+
+mp.register_event("file-loaded", function()
+   local match = library:match_at_once(playing())
+   if match then return show(match) end
+   timer = timer or mp.add_timeout(0, fetch)
+end)
+mp.register_event("shutdown", function() index:close() end)

@@ -1,0 +1,79 @@
+-- Where the module finds the library, and what a rock holds: tests for test.lua.
+return function(test, same, new_folder)
+   local library = os.getenv("PLEXINDEX_LIBRARY")
+
+   local function run(command)
+      local process = io.popen(command .. " 2>&1; echo exit $?")
+      local printed = process:read("*a")
+      process:close()
+      local said, code = printed:match("^(.*)exit (%d+)\n$")
+      return said, tonumber(code)
+   end
+
+   local function required(variables, more)
+      local script = [[print(require("plexindex").version())]]
+      return run(("env -u PLEXINDEX_LIBRARY %s luajit -e '%s %s'"):format(variables, more or "", script))
+   end
+
+   -- A folder with the library under these names, which the system looks into.
+   local function system(...)
+      local folder = new_folder()
+      for _, name in ipairs { ... } do assert(os.execute(("ln -s '%s' '%s/%s'"):format(library, folder, name)) == 0) end
+      return ("LUA_PATH='./?.lua' LD_LIBRARY_PATH='%s'"):format(folder)
+   end
+
+   test("a runtime package has no link for developers, and the link alone is enough", function()
+      for _, name in ipairs { "libplexindex.so.0", "libplexindex.so" } do
+         local said, code = required(system(name))
+         assert(code == 0 and said:find("^%d+%.%d+%.%d+\n$"), said)
+      end
+   end)
+
+   test("a library beside the module is loaded first", function()
+      local folder = new_folder()
+      assert(os.execute(("cp -r plexindex.lua plexindex '%s'; ln -s '%s' '%s/plexindex/libplexindex.so'"):format(folder, library,
+         folder)) == 0)
+      local said, code = required(("LUA_PATH='%s/?.lua'"):format(folder))
+      assert(code == 0, said)
+      said, code = run(("cd '%s'; env -u PLEXINDEX_LIBRARY luajit -e 'require(\"plexindex\")'"):format(folder))
+      assert(code == 0, said)
+   end)
+
+   test("a missing library names what to install on this platform", function()
+      local said, code = required(system())
+      same(code, 1)
+      local architecture = run("uname -m"):match("%S+")
+      for _, part in ipairs { "plexindex-0.1.0-1.linux-" .. architecture .. ".rock", "make install", "PLEXINDEX_LIBRARY" } do
+         assert(said:find(part, 1, true), said)
+      end
+   end)
+
+   test("without LuaJIT's ffi the error says so", function()
+      local said, code = required(system(), [[package.preload.ffi = function() error("none") end]])
+      same(code, 1)
+      assert(said:find("plexindex needs LuaJIT: this is Lua 5.1, which has no ffi", 1, true), said)
+   end)
+
+   test("rocks hold their licences, and that for a platform the library", function()
+      if os.execute("command -v luarocks > /dev/null") ~= 0 then return print("luarocks is not installed") end
+      local folder = new_folder()
+      local commands = ([[set -e
+         mkdir '$F/src' && cp -r . '$F/src' && cd '$F/src'
+         luarocks --lua-version 5.1 --tree '$F/pure' make plexindex-0.1.0-1.rockspec
+         strip -o plexindex/libplexindex.so '$L'
+         echo licences > THIRD-PARTY
+         luarocks --lua-version 5.1 make --pack-binary-rock with-library/plexindex-0.1.0-1.rockspec
+         cd '$F' && luarocks --lua-version 5.1 --tree '$F/tree' install src/plexindex-0.1.0-1.linux-*.rock
+         find pure tree -type f]]):gsub("%$F", folder):gsub("%$L", library)
+      local said, code = run(commands)
+      same(code, 0)
+      for _, file in ipairs { "pure/lib/luarocks/rocks-5.1/plexindex/0.1.0-1/doc/LICENSE-MIT",
+         "tree/lib/luarocks/rocks-5.1/plexindex/0.1.0-1/doc/LICENSE-APACHE",
+         "tree/lib/luarocks/rocks-5.1/plexindex/0.1.0-1/conf/THIRD-PARTY", "tree/lib/lua/5.1/plexindex/libplexindex.so" } do
+         assert(said:find("\n" .. file .. "\n", 1, true), said)
+      end
+      local tree = folder .. "/tree"
+      said, code = required(("LUA_PATH='%s/share/lua/5.1/?.lua' LUA_CPATH='%s/lib/lua/5.1/?.so'"):format(tree, tree))
+      assert(code == 0, said)
+   end)
+end
