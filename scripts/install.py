@@ -24,6 +24,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 
 import abi
+import licences
 from build_dist import ROOT, BuildError, build
 
 PACKAGING = ROOT / "packaging"
@@ -167,6 +168,7 @@ def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
         files[f"{place.includedir}/{header.name}"] = header
     for licence in sorted(ROOT.glob("LICENSE-*")):
         files[f"{place.datadir}/licenses/plexindex/{licence.name}"] = licence
+    files[f"{place.datadir}/licenses/plexindex/THIRD-PARTY"] = third_party(stage)
     files |= {f"{place.datadir}/doc/plexindex/{name}": page for name, page in documents(stage).items()}
     for template in sorted(PACKAGING.glob("*.in")):
         cmake = template.stem.endswith(".cmake")
@@ -189,6 +191,21 @@ def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
         made.write_text(text, encoding="utf-8")
         files[f"{below}/{template.stem}"] = made
     return files
+
+
+def third_party(stage: Path) -> Path:
+    """The licences of the crates in the library."""
+    try:
+        rustc = [os.environ.get("RUSTC") or "rustc", "-vV"]
+        said = subprocess.run(rustc, stdout=subprocess.PIPE, text=True, check=True).stdout
+        host = re.search(r"^host: (.*)$", said, re.MULTILINE)
+        assert host is not None
+        text = licences.text(os.environ.get("CARGO_BUILD_TARGET") or host[1], ("plexindex",))
+    except (OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"the crates in the library cannot be listed ({error}): install where cargo has built it")
+    made = stage / "THIRD-PARTY"
+    made.write_text(text, encoding="utf-8")
+    return made
 
 
 def documents(stage: Path) -> dict[str, Path]:

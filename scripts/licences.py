@@ -1,4 +1,4 @@
-"""The licence texts of the crates in the libraries. Most of them demand that their text goes with each wheel.
+"""The licence texts of the crates in the libraries. Most of them demand that their text goes with each package.
 
 licences.py [TRIPLE]      prints them for one platform
 """
@@ -22,7 +22,7 @@ under Apache-2.0 with its exception.
 """
 
 
-def crates(triple: str | None) -> list[dict[str, Any]]:
+def crates(triple: str | None, libraries: tuple[str, ...]) -> list[dict[str, Any]]:
     """The crates whose code is in the libraries, without build and test dependencies."""
     command = [os.environ.get("CARGO", "cargo"), "metadata", "--format-version=1", "--locked"]
     command += [f"--filter-platform={triple}"] if triple else []
@@ -36,7 +36,7 @@ def crates(triple: str | None) -> list[dict[str, Any]]:
         ]
         for node in facts["resolve"]["nodes"]
     }
-    waiting = [name for name in packages if packages[name]["name"] in PACKAGES]
+    waiting = [name for name in packages if packages[name]["name"] in libraries]
     seen = set(waiting)
     while waiting:
         new = set(needs[waiting.pop()]) - seen
@@ -46,11 +46,11 @@ def crates(triple: str | None) -> list[dict[str, Any]]:
     return sorted(found, key=lambda package: (package["name"], package["version"]))
 
 
-def text(triple: str | None) -> str:
+def text(triple: str | None, libraries: tuple[str, ...] = PACKAGES) -> str:
     """All texts. A text that several crates share is printed once."""
     lines = [HEAD]
     bodies: dict[str, list[str]] = {}
-    for crate in crates(triple):
+    for crate in crates(triple, libraries):
         name = f"{crate['name']} {crate['version']}"
         lines.append(f"{name}: {crate['license'] or 'see below'}")
         folder = Path(crate["manifest_path"]).parent

@@ -132,6 +132,7 @@ def test_everything_is_in_its_place(installed: Path) -> None:
         "share/zsh/site-functions/_plexindex",
         "share/licenses/plexindex/LICENSE-APACHE",
         "share/licenses/plexindex/LICENSE-MIT",
+        "share/licenses/plexindex/THIRD-PARTY",
         "share/plexindex/installed",
     }
     for link in ("libplexindex.so", "libplexindex.so.0"):
@@ -148,6 +149,16 @@ def test_everything_is_in_its_place(installed: Path) -> None:
             assert "/opt" not in text
             assert "@" not in text
             assert str(REPOSITORY) not in text
+
+
+def test_the_licences_of_all_that_is_in_the_library_are_there(installed: Path) -> None:
+    text = (installed / "share/licenses/plexindex/THIRD-PARTY").read_text(encoding="utf-8")
+    for crate in ("rustls", "ring", "rusqlite", "serde_json"):
+        assert re.search(rf"^{crate} \d+\.\d+\.\d+\S*: ", text, re.MULTILINE), crate
+    assert "Permission is hereby granted" in text
+    # The accelerator is Python's; the tests' and other systems' crates are in no library.
+    for crate in ("pyo3", "loom", "tempfile", "windows-sys"):
+        assert crate not in text, crate
 
 
 def test_the_shared_object_has_a_soname_and_versions(installed: Path) -> None:
