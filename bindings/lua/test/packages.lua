@@ -60,10 +60,10 @@ return function(test, same, new_folder)
       local commands = ([[set -e
          mkdir '$F/src' && cp -r . '$F/src' && cd '$F/src'
          luarocks --lua-version 5.1 --tree '$F/pure' make plexindex-0.1.0-1.rockspec
-         strip -o plexindex/libplexindex.so '$L'
-         echo licences > THIRD-PARTY
-         luarocks --lua-version 5.1 make --pack-binary-rock with-library/plexindex-0.1.0-1.rockspec
-         cd '$F' && luarocks --lua-version 5.1 --tree '$F/tree' install src/plexindex-0.1.0-1.linux-*.rock
+         strip -o '$F/libplexindex.so' '$L'
+         python3 "$OLDPWD/../../scripts/pack.py" rock '$F' '$F/libplexindex.so'
+         rm '$F/libplexindex.so'
+         cd '$F' && luarocks --lua-version 5.1 --tree '$F/tree' install plexindex-0.1.0-1.linux-*.rock
          find pure tree -type f]]):gsub("%$F", folder):gsub("%$L", library)
       local said, code = run(commands)
       same(code, 0)

@@ -1,0 +1,3 @@
+package plexindex
+
+import _ "github.com/plexindex/plexindex/bindings/go/lib/linux_arm"

@@ -1,0 +1,105 @@
+"""Makes the gem, the rock or the Go module with a library in it, and prints its path.
+
+pack.py gem|rock|go FOLDER LIBRARY [TRIPLE]
+
+LIBRARY is a shared object, for Go an archive, for the platform TRIPLE, such as aarch64-unknown-linux-gnu; without that
+for this machine's. The files of FOLDER stay: for Go, one call after another adds a platform to the module there.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import licences
+from environment import ROOT
+
+BINDINGS = ROOT / "bindings"
+# What others call processors.
+GO = {"x86_64": "amd64", "aarch64": "arm64", "armv7": "arm"}
+ROCK = {"armv7": "armv7l"}
+
+
+def host() -> str:
+    """The triple of this machine."""
+    said = subprocess.run([os.environ.get("RUSTC") or "rustc", "-vV"], stdout=subprocess.PIPE, text=True, check=True)
+    found = re.search(r"^host: (.*)$", said.stdout, re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def run(*command: str, folder: Path, **variables: str) -> None:
+    """Runs a tool; its output is for people."""
+    done = subprocess.run(command, cwd=folder, env={**os.environ, **variables}, stdout=sys.stderr, check=False)
+    if done.returncode:
+        sys.exit(f"failed with exit code {done.returncode}: {' '.join(command)}")
+
+
+def copied(binding: str, folder: Path, triple: str) -> Path:
+    """A copy of a binding, with the licences of what is in the library."""
+    left_out = shutil.ignore_patterns("test", "*_test.go", "*.gem", "*.rock", "libplexindex.*")
+    shutil.copytree(BINDINGS / binding, folder, ignore=left_out, dirs_exist_ok=True)
+    (folder / "THIRD-PARTY").write_text(licences.text(triple, ("plexindex",)), encoding="utf-8")
+    return folder
+
+
+def gem(folder: Path, library: Path, triple: str, work: Path) -> Path:
+    """The gem for a platform."""
+    copy = copied("ruby", work / "gem", triple)
+    shutil.copyfile(library, copy / "lib" / "plexindex" / "libplexindex.so")
+    processor = triple.split("-")[0].replace("armv7", "arm")
+    platform = f"{processor}-linux" + ("-musl" if "musl" in triple else "")
+    run(
+        "gem",
+        "build",
+        "--output",
+        str(copy / "made.gem"),
+        "plexindex.gemspec",
+        folder=copy,
+        PLEXINDEX_GEM_PLATFORM=platform,
+    )
+    version = re.findall(r'VERSION = "(.*)"', (copy / "lib/plexindex/version.rb").read_text(encoding="utf-8"))[0]
+    return Path(shutil.move(copy / "made.gem", folder / f"plexindex-{version}-{platform}.gem"))
+
+
+def rock(folder: Path, library: Path, triple: str, work: Path) -> Path:
+    """The rock for a platform. luarocks names it after this machine's; nothing in it does."""
+    copy = copied("lua", work / "rock", triple)
+    shutil.copyfile(library, copy / "plexindex" / "libplexindex.so")
+    (spec,) = (copy / "with-library").glob("*.rockspec")
+    run("luarocks", "--lua-version", "5.1", "make", "--pack-binary-rock", str(spec), folder=copy)
+    (made,) = copy.glob("*.rock")
+    processor = triple.split("-")[0]
+    return Path(shutil.move(made, folder / f"{spec.stem}.linux-{ROCK.get(processor, processor)}.rock"))
+
+
+def go(folder: Path, library: Path, triple: str, work: Path) -> Path:
+    """The module, with the archive for a platform."""
+    del work
+    copy = copied("go", folder / "go", triple)
+    shutil.copyfile(library, copy / "lib" / f"linux_{GO[triple.split('-')[0]]}" / "libplexindex.a")
+    return copy
+
+
+def main() -> int:
+    """Makes one package."""
+    kinds = {"gem": gem, "rock": rock, "go": go}
+    if len(sys.argv) not in (4, 5) or sys.argv[1] not in kinds:
+        sys.exit(__doc__)
+    folder, library = Path(sys.argv[2]).resolve(), Path(sys.argv[3]).resolve()
+    triple = sys.argv[4] if sys.argv[4:] else host()
+    if "linux" not in triple or not library.is_file():
+        sys.exit(f"{triple}, {library}: give a library for Linux")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as work:
+        print(kinds[sys.argv[1]](folder, library, triple, Path(work)))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
