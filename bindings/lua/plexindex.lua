@@ -35,27 +35,25 @@ local NAMES = {}
 for name, value in pairs(statuses) do NAMES[value] = name end
 
 -- Where the library may be: what PLEXINDEX_LIBRARY names; else beside this file, or where a rock for this platform has
--- it; else installed, under the name that programs load, then under the one that compilers link.
+-- it; else installed, under the name that programs load, then under the one that compilers link. One that is named or
+-- beside is loaded, or its failure shown: another one would hide it.
 local function places()
    local named = os.getenv("PLEXINDEX_LIBRARY")
    if named and named ~= "" then return { named } end
-   local osx = ffi.os == "OSX"
-   local runtime, development = unpack(osx and { "libplexindex.0.dylib", "libplexindex.dylib" }
-      or { "libplexindex.so.0", "libplexindex.so" })
-   local found = {}
+   local names = ffi.os == "OSX" and { "libplexindex.0.dylib", "libplexindex.dylib" }
+      or { "libplexindex.so.0", "libplexindex.so" }
    local here = debug.getinfo(1, "S").source:match("^@(.*)plexindex%.lua$")
-   for _, name in ipairs(here and { runtime, development } or {}) do
-      local file = io.open(here .. "plexindex/" .. name)
+   for _, name in ipairs(here and names or {}) do
+      -- With a slash it is a path, and not looked for elsewhere.
+      local beside = (here == "" and "./" or here) .. "plexindex/" .. name
+      local file = io.open(beside)
       if file then
          file:close()
-         -- With a slash it is a path, and not looked for elsewhere.
-         found[#found + 1] = (here == "" and "./" or here) .. "plexindex/" .. name
+         return { beside }
       end
    end
-   found[#found + 1] = package.searchpath("plexindex.libplexindex", package.cpath)
-   found[#found + 1] = runtime
-   found[#found + 1] = development
-   return found
+   local rock = package.searchpath("plexindex.libplexindex", package.cpath)
+   return rock and { rock } or names
 end
 
 local ARCHITECTURES = { x64 = "x86_64", arm64 = "aarch64", arm = "armv7l", x86 = "x86" }
@@ -75,7 +73,7 @@ local function load()
    end
    local platform = (ffi.os == "OSX" and "macosx" or ffi.os:lower()) .. "-" .. (ARCHITECTURES[ffi.arch] or ffi.arch)
    error(("the plexindex library cannot be loaded. For %s install the rock plexindex-%s-1.%s.rock, or the library with"
-      .. " `make install` and ldconfig; or set PLEXINDEX_LIBRARY (%s)"):format(platform, VERSION, platform,
+      .. " `make install` and ldconfig; or name its file in PLEXINDEX_LIBRARY (%s)"):format(platform, VERSION, platform,
       table.concat(failed, "; ")), 0)
 end
 

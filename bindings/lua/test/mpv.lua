@@ -23,10 +23,10 @@ function mp.msg.warn(text) print("warn: " .. text) end
 dofile("examples/mpv.lua")
 for number = 4, #arg do
    path = arg[number]
-   local begun = os.clock()
+   local begun = os.time()
    events["file-loaded"]()
    print(#timers == 0 and "at once" or "later")
-   assert(os.clock() - begun < 1)
+   assert(os.time() - begun <= 1)
    while #timers > 0 do table.remove(timers, 1)() end
 end
 events.shutdown()

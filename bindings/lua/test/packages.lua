@@ -39,6 +39,20 @@ return function(test, same, new_folder)
       assert(code == 0, said)
    end)
 
+   -- Of another platform, say. The system's would hide it.
+   test("a library that is named or beside the module is loaded, or its failure shown", function()
+      local folder = new_folder()
+      assert(os.execute(("cp -r plexindex.lua plexindex '%s'; echo no library > '%s/plexindex/libplexindex.so'"):format(folder,
+         folder)) == 0)
+      local broken = folder .. "/plexindex/libplexindex.so"
+      local variables = system("libplexindex.so.0"):gsub("%./%?%.lua", folder .. "/?.lua")
+      for _, named in ipairs { "", " PLEXINDEX_LIBRARY='" .. broken .. "'" } do
+         local said, code = required(variables .. named)
+         same(code, 1)
+         assert(said:find(broken .. ": ", 1, true) and not said:find("so.0:", 1, true), said)
+      end
+   end)
+
    test("a missing library names what to install on this platform", function()
       local said, code = required(system())
       same(code, 1)

@@ -44,6 +44,21 @@ class TestPackages < Minitest::Test
     assert_includes said, "PLEXINDEX_LIBRARY"
   end
 
+  # Of another platform, say. The system's would hide it.
+  def test_a_library_that_is_named_or_in_the_gem_is_loaded_or_its_failure_shown
+    FileUtils.cp_r(File.join(SOURCE, "lib"), @folder)
+    File.symlink(LIBRARY, File.join(@folder, "libplexindex.so.0"))
+    broken = File.join(@folder, "lib", "plexindex", "libplexindex.so")
+    File.write(broken, "no library")
+    variables = NOTHING.merge("LD_LIBRARY_PATH" => @folder)
+    [variables, variables.merge("PLEXINDEX_LIBRARY" => broken)].each do |given|
+      said, ended = Open3.capture2e(given, RbConfig.ruby, "-I#{File.join(@folder, 'lib')}", "-rplexindex", "-e", "0")
+      refute ended.success?
+      assert_includes said, "#{broken}: "
+      refute_includes said, "libplexindex.so.0: "
+    end
+  end
+
   def gem(*arguments, folder: @folder, **variables)
     said, ended = Open3.capture2e(NOTHING.merge(variables.transform_keys(&:to_s)), RbConfig.ruby, "-S", "gem", *arguments, chdir: folder)
     assert ended.success?, said

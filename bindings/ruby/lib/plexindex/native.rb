@@ -24,13 +24,15 @@ module Plexindex
     end
 
     # Where the library may be: what PLEXINDEX_LIBRARY names; else in a gem for this platform, beside this file; else
-    # installed, under the name that programs load, then under the one that compilers link.
+    # installed, under the name that programs load, then under the one that compilers link. One that is named or part of
+    # the gem is loaded, or its failure shown: another one would hide it.
     def self.places
       named = ENV.fetch("PLEXINDEX_LIBRARY", "")
       return [named] unless named.empty?
 
       names = RUBY_PLATFORM.include?("darwin") ? %w[libplexindex.0.dylib libplexindex.dylib] : %w[libplexindex.so.0 libplexindex.so]
-      names.map { |name| File.join(__dir__, name) }.select { |file| File.exist?(file) } + names
+      beside = names.map { |name| File.join(__dir__, name) }.select { |file| File.exist?(file) }
+      beside.empty? ? names : beside
     end
 
     def self.load
@@ -41,7 +43,7 @@ module Plexindex
       end
       platform = defined?(Gem::Platform) ? Gem::Platform.local.to_s : RUBY_PLATFORM
       raise LoadError, "the plexindex library cannot be loaded. For #{platform} install the gem plexindex-#{VERSION}-#{platform}.gem, " \
-                       "or the library with `make install` and ldconfig; or set PLEXINDEX_LIBRARY (#{failed.join('; ')})"
+                       "or the library with `make install` and ldconfig; or name its file in PLEXINDEX_LIBRARY (#{failed.join('; ')})"
     end
     private_class_method :places, :load
 
