@@ -80,6 +80,7 @@ func TestACancelledCallEndsSoon(t *testing.T) {
 				if took := time.Since(begun); !errors.Is(err, wanted) || took > 1500*time.Millisecond {
 					t.Fatal(err, took)
 				}
+				t.Log("after ", time.Since(begun))
 				var typed *Error
 				same(t, errors.As(err, &typed), true)
 				same(t, errors.Is(work(ctx), wanted), true) // not even begun

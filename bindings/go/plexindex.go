@@ -387,7 +387,8 @@ func (i *Index) end() {
 func (i *Index) closing() bool { return i.flying.Load() < 0 }
 
 // Close closes the index, after the calls that are in flight; fetches are cut short. These and later calls give
-// ErrClosed. It must not be called from a progress function.
+// ErrClosed. RecordMatch and EditItems cannot be cut short in C: they are waited for, also when their caller has gone, until
+// the server answers or Options.ReadTimeout passes. It must not be called from a progress function.
 func (i *Index) Close() error {
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
