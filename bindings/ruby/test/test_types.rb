@@ -35,4 +35,15 @@ class TestTypes < Minitest::Test
     functions = Plexindex.singleton_methods.grep_v(/RBS_TEST/)
     assert_equal functions.sort, own(builder.build_singleton(RBS::TypeName.new(name: :Plexindex, namespace: RBS::Namespace.root))).sort
   end
+
+  def test_each_option_has_a_type
+    skip "the gem rbs is not installed" unless defined?(RBS::DefinitionBuilder)
+
+    open = builder.build_singleton(RBS::TypeName.new(name: :Plexindex, namespace: RBS::Namespace.root)).methods[:open]
+    own = %i[size flags reserved mappings_count renew_token_user]
+    options = Plexindex.const_get(:Native).fields("options").keys - own + Plexindex.send(:const_get, :FLAGS).keys
+    open.method_types.each do |type|
+      assert_equal options.sort, (type.type.required_keywords.keys + type.type.optional_keywords.keys).sort
+    end
+  end
 end
