@@ -22,14 +22,14 @@ LANGUAGES = {
     "C++": ["cpp/plexindex.hpp"],
     "Python": ["python/src/plexindex/**/*.py"],
     "Node.js": ["node/index.js", "node/native.js"],
-    "Go": ["go/*.go", "go/*.h"],
+    "Go": ["go/*.go", "go/lookup.h"],
     "LuaJIT": ["lua/plexindex.lua"],
     "Ruby": ["ruby/lib/plexindex.rb", "ruby/lib/plexindex/*.rb"],
 }
 # How each calls `plexindex_open`; in Python as a method of the loaded library, in C++ by its name.
 PATTERNS = {
     "C++": r"\bplexindex_(\w+)\b",
-    "Python": r"\b_?native\.(\w+)\b|\"plexindex_(\w+)\"",
+    "Python": r"\b(?:_?native|load\(\))\.(\w+)\b|\"plexindex_(\w+)\"",
     "Node.js": r"(?:call|callNow|fill|_query|_json)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\(",
     "Go": r"\bplexindex_(\w+)\b",
     "LuaJIT": r"\b(?:C|library)\.plexindex_(\w+)\b|answers\(self, \"(\w+)\"",
