@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import node_project
 from environment import ROOT, build_folder
 
 TOKEN = "test-token-of-the-bindings"  # noqa: S105
@@ -112,20 +114,16 @@ def all_of_them(library: Path) -> list[Language]:
     made = build_folder() / "languages"
     made.mkdir(parents=True, exist_ok=True)
     folder = library.parent
-    node, go, java, csharp = (BINDINGS / name for name in ("node", "go", "java", "csharp"))
-    install = [["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--silent"]]
-    if (node / "node_modules" / "koffi").is_dir() and (node / "node_modules" / "typescript").is_dir():
-        install = []
+    go, java, csharp = (BINDINGS / name for name in ("go", "java", "csharp"))
+    project = made / "node"
+    project.mkdir(exist_ok=True)
     return [
         Language(
             "Node.js",
-            {"node": "Node.js 18 or newer", "npm": "npm"},
-            [
-                *install,
-                ["npx", "tsc", "--project", "test"],
-                ["node", "--expose-gc", "--test-reporter=tap", "--test", "test/plexindex.test.js"],
-            ],
-            node,
+            {"node": "Node.js 18 or newer", "npm": "npm", "strip": "binutils"},
+            node_project.commands(library, project),
+            project,
+            {"PLEXINDEX_LIBRARY": ""},
         ),
         Language(
             "Go",
@@ -172,10 +170,7 @@ def staticcheck() -> list[list[str]]:
 
 # Code around README's lines, and what runs it. The lines print a title or nothing; the rest checks the key.
 AROUND = {
-    "js": (
-        "const plexindex = require(PACKAGE);\n(async () => {\n",
-        "await index.close();\nif (match.item.key !== KEY) throw new Error(match.item.key);\n})();\n",
-    ),
+    "js": ("", "if (match.item?.key !== KEY || key !== KEY) throw new Error(key ?? 'null');\n"),
 }
 BLOCK = r"<!-- make test-languages -->\n```(\w+)\n(.*?)```\n<!-- end -->"
 
@@ -191,19 +186,19 @@ def readme_programs(told: dict[str, Any], server: Server) -> dict[str, list[str]
         own = (BINDINGS / {"js": "node"}.get(name, name) / "README.md").read_text(encoding="utf-8")
         if re.findall(BLOCK, own, re.DOTALL) != [(name, shown[name])]:
             raise ValueError(f"the README of {name} and bindings/README.md show different lines")
-        program = before + shown[name] + after
+        # Node.js's page is one program.
+        program = before + (node_project.code(BINDINGS / "node" / "README.md") if name == "js" else shown[name]) + after
         for placeholder, value in {
             '"cache"': json.dumps(str(made / f"cache-{name}")),
             '"http://127.0.0.1:32400"': json.dumps(server.url),
             '"YOUR-TOKEN"': json.dumps(TOKEN),
             '"/media/movies/Big Buck Bunny (2008).mkv"': json.dumps(movie["path"]),
             "KEY": json.dumps(movie["key"]),
-            "PACKAGE": json.dumps(str(BINDINGS / "node")),
         }.items():
             program = program.replace(placeholder, value)
         (made / f"main.{name}").write_text(program, encoding="utf-8")
     return {
-        "Node.js": ["node", str(made / "main.js")],
+        "Node.js": ["sh", "-c", f"cp {shlex.quote(str(made / 'main.js'))} main.mjs && exec node main.mjs"],
         "Go": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "go"],
         "LuaJIT": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "lua"],
         "Ruby": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "ruby"],

@@ -30,7 +30,7 @@ LANGUAGES = {
 PATTERNS = {
     "C++": r"\bplexindex_(\w+)\b",
     "Python": r"\b(?:_?native|load\(\))\.(\w+)\b|\"plexindex_(\w+)\"",
-    "Node.js": r"(?:call|callNow|fill|_query|_json)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\(",
+    "Node.js": r"(?:call\w*|fill|_query|_json|_one|atHand)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\(",
     "Go": r"\bplexindex_(\w+)\b",
     "LuaJIT": r"\b(?:C|library)\.plexindex_(\w+)\b|answers\(self, \"(\w+)\"",
     "Ruby": r":(\w+)\b",
@@ -84,6 +84,41 @@ def lua(abi: dict[str, Any]) -> str:
         fields = ", ".join(f'"{field["name"]}"' for field in struct["fields"])
         lines.append(f"abi.structs.{name} = {{ {fields} }}")
     return "\n".join([*lines, "return abi", ""])
+
+
+def node_names(abi: dict[str, Any]) -> str:
+    """The names and numbers of the ABI as types of TypeScript."""
+
+    def union(name: str, words: list[str]) -> str:
+        one = f"export type {name} = {' | '.join(map(repr, words))};"
+        return one if len(one) <= 120 else "\n  | ".join([f"export type {name} =", *map(repr, words)]) + ";"
+
+    def words(prefix: str) -> list[str]:
+        return [name.removeprefix(prefix).lower() for name in abi["constants"] if name.startswith(prefix)]
+
+    def mixed(name: str) -> str:
+        return re.sub(r"_(.)", lambda found: found[1].upper(), name)
+
+    statuses = {name.removeprefix("PLEXINDEX_"): number for name, number in abi["statuses"].items()}
+    lines = [f"// {MADE}.", "", "/** The outcome of a question. From 100 on they are errors: ErrorStatus. */"]
+    lines += [union("AnswerStatus", [name for name, number in statuses.items() if number < 100])]
+    lines += [union("ErrorStatus", [name for name, number in statuses.items() if number >= 100])]
+    for name, prefix in (
+        ("MatchKind", "PLEXINDEX_MATCH_"),
+        ("Confidence", "PLEXINDEX_CONFIDENCE_"),
+        ("Reason", "PLEXINDEX_REASON_"),
+        ("RequestKind", "PLEXINDEX_REQUEST_"),
+        ("EditState", "PLEXINDEX_EDITED_"),
+    ):
+        lines.append(union(name, words(prefix)))
+    lines.append(union("Kind", [word for word in words("PLEXINDEX_KIND_") if word != "other"]))
+    lines.append(union("LogLevel", [word for word in words("PLEXINDEX_LOG_") if word != "off"]))
+    lines += ["", "/** Counts, as plexindex.h describes them at plexindex_stats. Times are in microseconds. */"]
+    lines += ["export interface Stats {", "  answers: Record<MatchKind, number>;"]
+    lines += ["  requests: Record<RequestKind, number>;", "  lastFailure: string | null;"]
+    counts = [field["name"] for field in abi["structs"]["plexindex_stats"]["fields"] if "count" not in field]
+    lines += [f"  {mixed(name)}: number;" for name in counts if name != "size"]
+    return "\n".join([*lines, "}", ""])
 
 
 def pointed(kind: str, abi: dict[str, Any]) -> str | None:
@@ -215,6 +250,7 @@ def made() -> dict[str, str]:
     abi = json.loads(description)
     files = {
         "node/abi.json": description,
+        "node/names.d.ts": node_names(abi),
         "ruby/lib/plexindex/abi.json": description,
         "lua/plexindex/abi.lua": lua(abi),
         "csharp/Plexindex.cs": csharp(abi),

@@ -1,12 +1,32 @@
+/// <reference types="node" />
+import type {
+  AnswerStatus, Confidence, EditState, ErrorStatus, Kind, LogLevel, MatchKind, Reason, RequestKind, Stats,
+} from './names.js';
+
+export type { AnswerStatus, Confidence, EditState, ErrorStatus, Kind, LogLevel, MatchKind, Reason, RequestKind, Stats };
+
+// What `lib` has from ES2026 on, so that `await using` compiles with an older one.
+declare global {
+  interface SymbolConstructor {
+    readonly dispose: unique symbol;
+    readonly asyncDispose: unique symbol;
+  }
+  interface Disposable {
+    [Symbol.dispose](): void;
+  }
+  interface AsyncDisposable {
+    [Symbol.asyncDispose](): PromiseLike<void>;
+  }
+}
+
 /** A path, a key or a text: a string, or bytes that are no UTF-8. */
-export type Text = string | Buffer;
-export type Kind = 'movie' | 'show' | 'season' | 'episode' | 'artist' | 'album' | 'track' | 'clip' | 'photo';
+export type Text = string | Uint8Array;
 
 export interface Mapping {
   /** Whose paths `from` is about. Default: 'host'. */
   side?: 'host' | 'server';
-  from: string;
-  to: string;
+  from: Text;
+  to: Text;
   /** `from` is a regular expression, `to` a replacement. */
   pattern?: boolean;
 }
@@ -45,7 +65,7 @@ export interface Options {
   acceptInvalidCerts?: boolean;
   noMmap?: boolean;
   obfuscatePaths?: boolean;
-  mappings?: Mapping[];
+  mappings?: Iterable<Mapping>;
 }
 
 export interface Progress {
@@ -59,8 +79,11 @@ export interface Ask {
   /** Milliseconds; -1: none. */
   deadlineMs?: number;
   offline?: boolean;
-  /** Called in the loop while a call waits for the server; `false` ends the call, and so does what it throws. */
-  progress?: (progress: Progress) => boolean | void;
+  /**
+   * Called in the loop while a call waits for the server; `false` ends the call, and what it throws ends it and comes out
+   * of it. The call waits for the promises of an asynchronous one.
+   */
+  progress?: (progress: Progress) => boolean | void | Promise<boolean | void>;
   /** Ends the call when it is aborted, while the call waits for the server. */
   signal?: AbortSignal;
 }
@@ -86,11 +109,12 @@ export interface Item {
 }
 
 export interface Answer {
-  /** 'OK', 'NOT_FOUND', 'AMBIGUOUS', 'NOT_YET', 'NEEDS_WARM'; in a batch also the error of this one path. */
-  status: string;
-  matchKind: 'none' | 'confirmed' | 'exact' | 'mapped' | 'suffix' | 'file_name' | 'unknown';
-  confidence: 'none' | 'low' | 'high' | 'unknown';
-  reason: string;
+  /** 'OK': one item. Of matchPaths() also the error of this one path. 'UNKNOWN': of a library newer than this package. */
+  status: AnswerStatus | ErrorStatus | 'UNKNOWN';
+  matchKind: MatchKind | 'unknown';
+  confidence: Confidence | 'unknown';
+  /** Why there is no single item, or what speaks for or against the one found. */
+  reason: Reason | 'unknown';
   stale: boolean;
   item: Item | null;
   candidates: Item[];
@@ -103,49 +127,115 @@ export interface Answer {
   kind: Kind | null;
 }
 
-/** As `plexindex changes --json` has it, so its names are not in camel case. */
+/** An item with all its files and external ids. */
+export interface ItemDetails {
+  key: string;
+  ratingKey: string;
+  kind: string;
+  title: string | null;
+  year: number | null;
+  showTitle: string | null;
+  showRatingKey: string | null;
+  showGuid: string | null;
+  season: number | null;
+  episode: number | null;
+  guid: string | null;
+  guids: string[];
+  paths: string[];
+}
+
 export interface Change {
   change: 'added' | 'removed' | 'changed' | 'moved' | 'list_again';
   library: string;
   section: string;
   path: string | null;
+  /** Of 'moved' where the file was, of 'changed' a file that the item lost. */
   from: string | null;
-  from_key: string | null;
-  item: Record<string, any> | null;
+  ratingKey: string | null;
+  /** The rating key that the item had before, where it got another one. */
+  fromKey: string | null;
+  item: ItemDetails | null;
+}
+
+export interface LibraryInfo {
+  section: string;
+  uuid: string;
+  title: string;
+  /** Plex's word, such as 'movie', 'show', 'artist' or 'photo'. */
+  kind: string;
+  locations: string[];
+  items: number;
+  ageMs: number | null;
+  fresh: boolean;
+  generation: number;
+}
+
+export interface ServerInfo {
+  machineIdentifier: string;
+  version: string;
+  answeredUs: number;
+  libraries: number;
+  /** Why Plex's database cannot be used, so that the server is asked instead. */
+  databaseUnavailable: string | null;
+}
+
+export interface StoreInfo {
+  folder: string;
+  fileSystem: string | null;
+  journal: string;
+  sharesMemory: boolean;
+  counterPage: boolean;
+  locks: boolean;
+  locksError: string | null;
+  diskBytes: number;
+  freeBytes: number | null;
+}
+
+/** A mapping that seems to be missing: it would make `matched` of `of` paths listed. */
+export interface Proposal {
+  from: string;
+  to: string;
+  matched: number;
+  of: number;
+  gain?: number;
 }
 
 export interface EditReport {
   done: number;
   failed: number;
   requests: number;
-  states: ('no' | 'done' | 'failed' | 'missing' | 'unknown')[];
+  states: (EditState | 'unknown')[];
 }
 
-/** An error of the library. An index that was closed gives a plain Error with the code 'CLOSED'. */
+/** Each failure but an argument of a wrong type, which is a TypeError, and an aborted signal, whose reason is thrown. */
 export class PlexindexError extends Error {
-  /** The number: enum plexindex_status. */
-  readonly status: number;
-  /** Its name, such as 'LIBRARY_NOT_FOUND'. */
-  readonly code: string;
+  private constructor();
+  /** The name of the status; 'CLOSED': the index was closed; 'NOT_INSTALLED': the library is not there, or is another. */
+  readonly code: ErrorStatus | 'CLOSED' | 'NOT_INSTALLED' | 'UNKNOWN';
+  /** The number: enum plexindex_status. null for 'CLOSED' and 'NOT_INSTALLED'. */
+  readonly status: number | null;
   /** Of editItems(): how far it came. */
   readonly report?: EditReport;
+  /** Of 'UNAUTHORIZED': what renewToken threw. */
+  readonly cause?: unknown;
 }
 
 export class Index {
   private constructor();
+  /** Waits for the calls in flight, and cuts fetches short: they and later calls fail with the code 'CLOSED'. */
   close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
   library(name?: string | number | null): Library;
   table(name: Text, options?: { foldAscii?: boolean }): Table;
-  /** The fields of plexindex_stats, with its names: counts, but for these three. */
-  stats(): Promise<Record<string, any> & { answers: Record<string, number>; requests: Record<string, number>; last_failure: string | null }>;
-  store(): Promise<Record<string, any>>;
-  proposals(paths?: Text[]): Promise<{ from: string; to: string; matched: number; of: number; gain?: number }[]>;
-  libraries(options?: Ask): Promise<Record<string, any>[]>;
-  server(options?: Ask): Promise<Record<string, any>>;
+  stats(): Promise<Stats>;
+  store(): Promise<StoreInfo>;
+  proposals(paths?: Iterable<Text>): Promise<Proposal[]>;
+  libraries(options?: Ask): Promise<LibraryInfo[]>;
+  server(options?: Ask): Promise<ServerInfo>;
   watchStart(): Promise<void>;
   watchStop(): Promise<void>;
   notify(body: Text): Promise<void>;
-  setToken(token: string | null): Promise<void>;
+  setToken(token: Text | null): Promise<void>;
   invalidateAll(): Promise<void>;
   clear(): Promise<void>;
 }
@@ -155,24 +245,24 @@ export class Library {
   match(path: Text, options?: Ask): Promise<Answer>;
   matchPaths(paths: Iterable<Text>, options?: Ask): Promise<Answer[]>;
   folder(path: Text, options?: Ask): Promise<Answer>;
-  matchGuid(guid: string, options?: Ask): Promise<Answer>;
-  searchTitle(title: string, options?: Ask): Promise<Answer>;
+  matchGuid(guid: Text, options?: Ask): Promise<Answer>;
+  searchTitle(title: Text, options?: Ask): Promise<Answer>;
   /** The key of the item with this path, where the index has it at hand; never waits. */
   lookupKey(path: Text): string | null;
   lookupKeys(paths: Iterable<Text>): (string | null)[];
   itemsBelow(path: Text): AsyncGenerator<Item>;
   items(): AsyncGenerator<Item>;
-  item(key: string): Promise<Record<string, any> | null>;
+  item(key: Text): Promise<ItemDetails | null>;
   refresh(options?: Ask & { full?: boolean; check?: boolean }): Promise<boolean>;
   changes(cursor?: string | null, options?: { full?: boolean; limit?: number }): Promise<{ changes: Change[]; cursor: string; more: boolean }>;
-  waitForChanges(cursor: string, options?: Ask): Promise<boolean>;
-  recordMatch(path: Text, key: string, options?: { deadlineMs?: number }): Promise<void>;
-  recordMatches(pairs: Iterable<[Text, string]>, options?: { deadlineMs?: number }): Promise<void>;
+  waitForChanges(cursor: Text, options?: Ask): Promise<boolean>;
+  recordMatch(path: Text, key: Text, options?: { deadlineMs?: number }): Promise<void>;
+  recordMatches(pairs: Iterable<readonly [Text, Text]>, options?: { deadlineMs?: number }): Promise<void>;
   invalidatePath(path: Text): Promise<void>;
-  invalidateItem(key: string): Promise<void>;
+  invalidateItem(key: Text): Promise<void>;
   invalidate(): Promise<void>;
   editItems(
-    keys: Iterable<string>,
+    keys: Iterable<Text>,
     changes: Record<string, string>,
     options?: { lock?: 'lock' | 'unlock' | 'leave'; deadlineMs?: number },
   ): Promise<EditReport>;
@@ -180,7 +270,8 @@ export class Library {
 
 export class Table {
   private constructor();
-  lookup(name: string): string | null;
+  /** The value as text, where the index has it at hand; never waits. */
+  lookup(name: Text): string | null;
   get(name: Text): Promise<Buffer | null>;
   put(name: Text, value: Text, options?: { ttlMs?: number; limit?: number }): Promise<void>;
   remove(name: Text): Promise<void>;
@@ -191,5 +282,5 @@ export class Table {
 
 export function open(options: Options): Promise<Index>;
 export function comparePaths(path: Text, others: Iterable<Text>): { equal: boolean; under: boolean; common: number }[];
-export function drainLog(): { level: string; message: string }[];
+export function drainLog(): { level: LogLevel | 'unknown'; message: string }[];
 export function version(): string;

@@ -1,7 +1,9 @@
 'use strict';
 
 const { isMainThread } = require('node:worker_threads');
-const { constants: c, statuses, words, layout, callbacks, load, Struct, toBytes, koffi } = require('./native.js');
+const check = require('./arguments.js');
+const { PlexindexError } = require('./errors.js');
+const { constants: c, statuses, words, layout, callbacks, load, Struct, koffi } = require('./native.js');
 
 const FIRST_ERROR = 100;
 const ERROR_TEXT = 2048;
@@ -25,18 +27,26 @@ const OPEN_FLAGS = {
   sharedDurable: c.OPEN_SHARED_DURABLE,
 };
 
-/** An error of the library: `code` is its name, such as 'LIBRARY_NOT_FOUND', `status` its number. */
-class PlexindexError extends Error {
-  constructor(status, message) {
-    super(message);
-    this.name = 'PlexindexError';
-    this.status = status;
-    this.code = NAMES[status] ?? 'UNKNOWN';
-  }
+const closedError = () => new PlexindexError('CLOSED', 'the index is closed: open it again');
+const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+
+/** What JSON has, with names in camel case. */
+const camelNames = (_, value) => {
+  if (value === null || typeof value !== 'object' || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [camel(name), one]));
+};
+
+/** An item in full, as the feed and item() have it; null where there is none. */
+function readDetails(json) {
+  const item = JSON.parse(json, camelNames);
+  if (item === null) return null;
+  // 0, -1 and '' stand for what is not known.
+  const known = ([name, value]) => [name, value === (name === 'year' ? 0 : typeof value === 'number' ? -1 : '') ? null : value];
+  return Object.fromEntries(Object.entries(item).map(known));
 }
 
-const closedError = () => Object.assign(new Error('the index is closed: open it again'), { code: 'CLOSED' });
-const camel = (name) => name.replace(/_(\w)/g, (_, letter) => letter.toUpperCase());
+const QUERY = { deadlineMs: check.signed, offline: check.flag, progress: check.callback, signal: check.signal };
+const DEADLINE = { deadlineMs: check.signed };
 
 // --- Calls ---------------------------------------------------------------------------------------------------------
 
@@ -87,7 +97,7 @@ function callNow(name, given) {
 function checked(status, error, text) {
   if (status < FIRST_ERROR || status === statuses.BUFFER_TOO_SMALL) return status;
   const length = Math.min(error.number('length'), text.length - 1);
-  throw new PlexindexError(status, text.toString('utf8', 0, length));
+  throw new PlexindexError(NAMES[status] ?? 'UNKNOWN', text.toString('utf8', 0, length), status);
 }
 
 /** A call that fills a buffer, made again with a larger one where it must. */
@@ -161,17 +171,6 @@ function readBlock(block) {
   });
 }
 
-/** Texts with a NUL behind each, in one buffer. */
-function joined(texts) {
-  const parts = [];
-  for (const text of texts) {
-    const bytes = toBytes(text);
-    if (bytes.includes(0)) throw new TypeError('a path or a key cannot hold a NUL');
-    parts.push(bytes, Buffer.of(0));
-  }
-  return { bytes: Buffer.concat(parts), count: parts.length / 2 };
-}
-
 // --- Progress ------------------------------------------------------------------------------------------------------
 
 // One function for all calls, which the library calls on their threads and koffi runs in the loop: a call is known by
@@ -184,11 +183,22 @@ function report(user, at) {
   const query = queries.get(BigInt(user ?? 0));
   if (!query) return 0;
   try {
-    if (query.index._closing || query.signal?.aborted) return 1;
-    return query.progress?.(readProgress(at)) === false ? 1 : 0;
+    if (query.index._closing || query.signal?.aborted || query.stopped || query.raised) return 1;
+    const more = query.progress?.(readProgress(at));
+    if (typeof more?.then === 'function') query.promises.push(settle(query, more));
+    return more === false ? 1 : 0;
   } catch (error) {
     query.raised = { error };
     return 1;
+  }
+}
+
+/** What a promise of a progress function comes to counts with the next report; that it fails, always. */
+async function settle(query, promise) {
+  try {
+    if ((await promise) === false) query.stopped = true;
+  } catch (error) {
+    query.raised ??= { error };
   }
 }
 
@@ -198,16 +208,20 @@ let renewing = null;
 const BUFFER = layout('buffer');
 
 function renew(user, at) {
+  const renewal = renewals.get(BigInt(user ?? 0));
+  if (!renewal) return 1;
   try {
-    const token = renewals.get(BigInt(user ?? 0))?.();
-    const bytes = token ? toBytes(token) : Buffer.alloc(0);
+    renewal.raised = null;
+    const token = renewal.renew();
+    const bytes = check.text(token ?? '', 'what renewToken returns');
     const { data, capacity, length } = BUFFER.fields;
     if (bytes.length === 0 || bytes.length > Number(koffi.decode(at, capacity.offset, 'size_t'))) return 1;
     // No view: the memory is the library's, and goes with the call.
     koffi.encode(koffi.decode(at, data.offset, 'void *'), 'uint8_t', [...bytes], bytes.length);
     koffi.encode(at, length.offset, 'size_t', bytes.length);
     return 0;
-  } catch {
+  } catch (error) {
+    renewal.raised = { error };
     return 1;
   }
 }
@@ -268,7 +282,8 @@ class Index {
    */
   library(name = null) {
     if (this._closing) throw closedError();
-    const selector = toBytes(String(name ?? ''));
+    if (typeof name === 'number') name = String(name);
+    const selector = check.text(name ?? '', 'name');
     const out = Buffer.alloc(8);
     const kind = name === null ? c.SELECT_ALL : c.SELECT_ANY;
     callNow('get_library', [this._handle, kind, selector, selector.length, out]);
@@ -276,9 +291,10 @@ class Index {
   }
 
   /** A table of the host's own values. */
-  table(name, { foldAscii = false } = {}) {
+  table(name, options) {
     if (this._closing) throw closedError();
-    const bytes = toBytes(name);
+    const { foldAscii } = check.options(options, { foldAscii: check.flag });
+    const bytes = check.text(name, 'name');
     const out = Buffer.alloc(8);
     callNow('get_table', [this._handle, bytes, bytes.length, foldAscii ? c.TABLE_FOLD_ASCII : 0, out]);
     return new Table(this, out.readBigUInt64LE());
@@ -290,6 +306,10 @@ class Index {
     this._flying += 1;
     try {
       return await work();
+    } catch (error) {
+      // Why there was no new token.
+      if (error.code === 'UNAUTHORIZED') error.cause = renewals.get(this._renewal)?.raised?.error;
+      throw error;
     } finally {
       this._flying -= 1;
       if (this._flying === 0) this._idle?.();
@@ -305,31 +325,32 @@ class Index {
   }
 
   async _query(name, library, text, options, ...more) {
-    const { deadlineMs, offline, full, check, progress, signal, ...others } = options;
-    for (const other of Object.keys(others)) throw new TypeError(`there is no option ${other}`);
+    const { deadlineMs, offline, full, check: probe, progress, signal } = options;
     signal?.throwIfAborted();
-    const flags = (offline ? c.QUERY_OFFLINE : 0) | (full ? c.QUERY_FULL : 0) | (check ? c.QUERY_PROBE : 0);
+    const flags = (offline ? c.QUERY_OFFLINE : 0) | (full ? c.QUERY_FULL : 0) | (probe ? c.QUERY_PROBE : 0);
     const query = new Struct('query', { library, text, deadline_ms: deadlineMs, flags });
     numbers += 1;
     const number = BigInt(numbers);
     reporting ??= koffi.register(report, callbacks.plexindex_progress_fn);
     query.set('progress', reporting);
     query.set('progress_user', number);
-    const known = { index: this, progress, signal, raised: null };
+    const known = { index: this, progress, signal, promises: [], stopped: false, raised: null };
     queries.set(number, known);
     // Fetches tell of their progress often; a wait is woken.
     const wake = () => this._handle && callNow('wake_waiting', [this._handle]);
     signal?.addEventListener('abort', wake);
     try {
       const given = [this._handle, query.memory, ...more];
-      const answer = name === 'refresh' || name === 'wait_for_changes'
-        ? await this._call(name, ...given)
-        : (await this._fill(name, given, 16384 + (text?.length ?? 0) * 4)).bytes;
+      const work = name === 'refresh' || name === 'wait_for_changes'
+        ? this._call(name, ...given)
+        : this._fill(name, given, 16384 + (text?.length ?? 0) * 4).then(({ bytes }) => bytes);
+      const [done] = await Promise.allSettled([work]);
+      await Promise.all(known.promises);
       if (known.raised) throw known.raised.error;
-      return answer;
+      if (done.status === 'rejected') throw done.reason;
+      return done.value;
     } catch (error) {
-      if (known.raised) throw known.raised.error;
-      if (error.code === 'ABORTED') {
+      if (!known.raised && error.code === 'ABORTED') {
         signal?.throwIfAborted();
         if (this._closing) throw closedError();
       }
@@ -342,37 +363,39 @@ class Index {
 
   async _json(name, ...given) {
     const { status, bytes } = await this._fill(name, given);
-    return status === statuses.OK ? JSON.parse(bytes.toString('utf8')) : null;
+    return status === statuses.OK ? bytes.toString('utf8') : 'null';
   }
 
-  /** Statistics as an object: counts by name, `answers` by match kind, `requests` by kind. */
+  /** Statistics: counts by name, `answers` by match kind, `requests` by kind. */
   async stats() {
     const filled = new Struct('stats');
     await this._call('get_stats', this._handle, filled.memory);
-    const { size, answers, requests, last_failure: failure, ...counts } = filled.read();
+    const { size, answers, requests, lastFailure, ...counts } = camelNames('', filled.read());
     const byWord = (all, names) => Object.fromEntries(names.map((name, at) => [name, all[at]]));
-    return { ...counts, answers: byWord(answers, MATCH_KINDS), requests: byWord(requests, REQUESTS), last_failure: failure || null };
+    return { ...counts, answers: byWord(answers, MATCH_KINDS), requests: byWord(requests, REQUESTS), lastFailure: lastFailure || null };
   }
 
   /** The kind of place that the store is in. */
-  store() {
-    return this._json('get_store_json', this._handle);
+  async store() {
+    return JSON.parse(await this._json('get_store_json', this._handle), camelNames);
   }
 
   /** Mappings that seem to be missing, the best first; with paths those that would have these listed. */
-  proposals(paths = []) {
-    const { bytes, count } = joined(paths);
-    return this._json('propose_mappings_json', this._handle, bytes, bytes.length, count);
+  async proposals(paths = []) {
+    const { bytes, count } = check.joined(paths, 'paths');
+    return JSON.parse(await this._json('propose_mappings_json', this._handle, bytes, bytes.length, count), camelNames);
   }
 
   /** The libraries that are known. */
-  async libraries(options = {}) {
-    return JSON.parse((await this._query('list_libraries_json', null, null, options)).toString('utf8'));
+  async libraries(options) {
+    const json = await this._query('list_libraries_json', null, null, check.options(options, QUERY));
+    return JSON.parse(json.toString('utf8'), camelNames);
   }
 
   /** Asks the server who it is and which libraries it shows. */
-  async server(options = {}) {
-    return JSON.parse((await this._query('check_server_json', null, null, options)).toString('utf8'));
+  async server(options) {
+    const json = await this._query('check_server_json', null, null, check.options(options, QUERY));
+    return JSON.parse(json.toString('utf8'), camelNames);
   }
 
   /** Begins to listen to the server's events. */
@@ -387,8 +410,7 @@ class Index {
 
   /** Tells the index of an event that the host received, such as a webhook. */
   async notify(body) {
-    const bytes = toBytes(body);
-    await this._call('notify', this._handle, bytes, bytes.length);
+    await this._call('notify', this._handle, ...check.sized(body, 'body'));
   }
 
   /**
@@ -397,8 +419,7 @@ class Index {
    * code UNAUTHORIZED (401, or 498: the token expired), set a new one and call again.
    */
   async setToken(token) {
-    const bytes = toBytes(token ?? '');
-    await this._call('set_token', this._handle, bytes, bytes.length);
+    await this._call('set_token', this._handle, ...check.sized(token ?? '', 'token'));
   }
 
   /** Invalidates all libraries. */
@@ -429,45 +450,49 @@ class Library {
     hide(this, { _index: index, _handle: handle });
   }
 
+  async _one(name, given, argument, options) {
+    const text = check.text(given, argument);
+    return readBlock(await this._index._query(name, this._handle, text, check.options(options, QUERY)))[0];
+  }
+
   /** The full answer for one path. Asks the server where that is needed. */
-  async match(path, options = {}) {
-    return readBlock(await this._index._query('match_path', this._handle, toBytes(path), options))[0];
+  match(path, options) {
+    return this._one('match_path', path, 'path', options);
   }
 
   /** match() for many paths in one call: an answer for each, in order. */
-  async matchPaths(paths, options = {}) {
-    const { bytes, count } = joined(paths);
+  async matchPaths(paths, options) {
+    const { bytes, count } = check.joined(paths, 'paths');
+    const checked = check.options(options, QUERY);
     if (count === 0) return [];
-    return readBlock(await this._index._query('match_paths', this._handle, bytes, options, count));
+    return readBlock(await this._index._query('match_paths', this._handle, bytes, checked, count));
   }
 
   /** Which show, season, artist, album or item a folder is. */
-  async folder(path, options = {}) {
-    return readBlock(await this._index._query('match_folder', this._handle, toBytes(path), options))[0];
+  folder(path, options) {
+    return this._one('match_folder', path, 'path', options);
   }
 
   /** The items with this GUID. */
-  async matchGuid(guid, options = {}) {
-    return readBlock(await this._index._query('match_guid', this._handle, toBytes(guid), options))[0];
+  matchGuid(guid, options) {
+    return this._one('match_guid', guid, 'guid', options);
   }
 
   /** The items with this title. */
-  async searchTitle(title, options = {}) {
-    return readBlock(await this._index._query('search_title', this._handle, toBytes(title), options))[0];
+  searchTitle(title, options) {
+    return this._one('search_title', title, 'title', options);
   }
 
   /** The key of the item with this path, where the index has it at hand; else null. Never waits. */
   lookupKey(path) {
     if (this._index._closing) throw closedError();
-    if (path.includes('\0')) return null;
-    if (typeof path === 'string') return load().fast_lookup_key(this._handle, path);
-    return load().lookup_key(this._handle, joined([path]).bytes);
+    return atHand('lookup_key', this._handle, path, 'path');
   }
 
   /** lookupKey() for many paths: a key or null for each, in order. */
   lookupKeys(paths) {
     if (this._index._closing) throw closedError();
-    const { bytes, count } = joined(paths);
+    const { bytes, count } = check.joined(paths, 'paths');
     for (let capacity = 64 + count * 40; ; ) {
       const memory = Buffer.alloc(capacity);
       const buffer = new Struct('buffer', { data: memory, capacity });
@@ -482,7 +507,7 @@ class Library {
 
   /** The items with files below a folder, in the order of their paths. Sends no request. */
   async *itemsBelow(path) {
-    const folder = toBytes(path);
+    const folder = check.text(path, 'path');
     for (let after = null; ; ) {
       const given = [this._handle, folder, folder.length, after, after?.length ?? 0, PAGE];
       const { status, bytes } = await this._index._fill('list_items_below', given, PAGE * 400);
@@ -490,7 +515,7 @@ class Library {
       if (items.length === 0) return;
       yield* items;
       const last = items[items.length - 1];
-      after = last.pathBytes ?? toBytes(last.path);
+      after = last.pathBytes ?? Buffer.from(last.path);
     }
   }
 
@@ -505,14 +530,14 @@ class Library {
   }
 
   /** One item with all its files and ids; null when no listing holds it. */
-  item(key) {
-    const bytes = toBytes(key);
-    return this._index._json('get_item_json', this._handle, bytes, bytes.length);
+  async item(key) {
+    return readDetails(await this._index._json('get_item_json', this._handle, ...check.sized(key, 'key')));
   }
 
   /** Brings the library up to date. False when the deadline came first. */
-  async refresh(options = {}) {
-    return (await this._index._query('refresh', this._handle, null, options)) === statuses.OK;
+  async refresh(options) {
+    const checked = check.options(options, { ...QUERY, full: check.flag, check: check.flag });
+    return (await this._index._query('refresh', this._handle, null, checked)) === statuses.OK;
   }
 
   /**
@@ -520,12 +545,14 @@ class Library {
    * cursor none, and the cursor of now; with `full` all items come first. Sends no request: refresh() does, and has to be
    * called once before. `more` says that the next call has something. The code 'LIST_AGAIN' says to begin anew with `full`.
    */
-  async changes(cursor, { full = false, limit = PAGE } = {}) {
-    const bytes = await this._index._query('list_changes', this._handle, toBytes(cursor ?? ''), { full }, limit);
+  async changes(cursor, options) {
+    const { full = false, limit = PAGE } = check.options(options, { full: check.flag, limit: check.unsigned });
+    const text = check.text(cursor ?? '', 'cursor');
+    const bytes = await this._index._query('list_changes', this._handle, text, { full }, limit);
     const [next, more, ...texts] = bytes.toString('utf8').split('\0').map((text) => text || null);
     const changes = Array.from({ length: Math.floor(texts.length / 8) }, (_, at) => {
-      const [change, library, section, path, from, , from_key, item] = texts.slice(at * 8, at * 8 + 8);
-      return { change, library, section, path, from, from_key, item: JSON.parse(item) };
+      const [change, library, section, path, from, ratingKey, fromKey, item] = texts.slice(at * 8, at * 8 + 8);
+      return { change, library, section, path, from, ratingKey, fromKey, item: readDetails(item) };
     });
     return { changes, cursor: next, more: more !== null };
   }
@@ -534,32 +561,35 @@ class Library {
    * Waits until changes() has something since the cursor, or until refresh() has to ask the server before that is known.
    * False when the deadline came first. `signal` ends it.
    */
-  async waitForChanges(cursor, options = {}) {
-    return (await this._index._query('wait_for_changes', this._handle, toBytes(cursor), options)) === statuses.OK;
+  async waitForChanges(cursor, options) {
+    const text = check.text(cursor, 'cursor');
+    return (await this._index._query('wait_for_changes', this._handle, text, check.options(options, QUERY))) === statuses.OK;
   }
 
   /** Records that the item with this key has this path. */
-  async recordMatch(path, key, { deadlineMs = 0 } = {}) {
-    await this._index._call('record_match', this._handle, ...texts(path, key), deadlineMs);
+  async recordMatch(path, key, options) {
+    const { deadlineMs = 0 } = check.options(options, DEADLINE);
+    await this._index._call('record_match', this._handle, ...check.sized(path, 'path'), ...check.sized(key, 'key'), deadlineMs);
   }
 
   /** recordMatch() for many pairs of a path and a key: all, or none. */
-  async recordMatches(pairs, { deadlineMs = 0 } = {}) {
-    const all = [...pairs];
-    const paths = joined(all.map(([path]) => path));
-    const keys = joined(all.map(([, key]) => key));
+  async recordMatches(pairs, options) {
+    const { deadlineMs = 0 } = check.options(options, DEADLINE);
+    const all = check.list(pairs, 'pairs').map((pair, at) => check.list(pair, `pairs[${at}]`));
+    const paths = check.joined(all.map(([path]) => path), 'paths of pairs');
+    const keys = check.joined(all.map(([, key]) => key), 'keys of pairs');
     const given = [paths.bytes, paths.bytes.length, keys.bytes, keys.bytes.length, paths.count];
     await this._index._call('record_matches', this._handle, ...given, deadlineMs);
   }
 
   /** Invalidates a path. */
   async invalidatePath(path) {
-    await this._index._call('invalidate_path', this._handle, ...texts(path));
+    await this._index._call('invalidate_path', this._handle, ...check.sized(path, 'path'));
   }
 
   /** Invalidates an item by its key or rating key. */
   async invalidateItem(key) {
-    await this._index._call('invalidate_item', this._handle, ...texts(key));
+    await this._index._call('invalidate_item', this._handle, ...check.sized(key, 'key'));
   }
 
   /** Invalidates the library. */
@@ -568,9 +598,13 @@ class Library {
   }
 
   /** Gives many items the same values, as Plex names them: `{ title: 'A', 'genre+': 'Drama' }`. */
-  async editItems(keys, changes, { lock = 'lock', deadlineMs } = {}) {
-    const items = joined(keys);
-    const pairs = joined(Object.entries(changes).flat());
+  async editItems(keys, changes, options) {
+    const checks = { ...DEADLINE, lock: check.word('lock', 'unlock', 'leave') };
+    const { lock = 'lock', deadlineMs } = check.options(options, checks);
+    const items = check.joined(keys, 'keys');
+    if (changes === null || typeof changes !== 'object') check.refuse('changes', 'an object', changes);
+    for (const [name, value] of Object.entries(changes)) check.plain(value, `changes[${JSON.stringify(name)}]`);
+    const pairs = check.joined(Object.entries(changes).flat(), 'changes');
     const states = Buffer.alloc(items.count);
     const report = new Struct('edit_report', { states, states_capacity: states.length });
     const edit = new Struct('edit', {
@@ -598,9 +632,11 @@ class Library {
   }
 }
 
-/** Each text with its length. */
-function texts(...given) {
-  return given.map(toBytes).flatMap((bytes) => [bytes, bytes.length]);
+/** What a fast lookup has at hand. A text with a NUL in it is no name of anything. */
+function atHand(name, handle, given, argument) {
+  if (typeof given === 'string') return given.includes('\0') ? null : load()[`fast_${name}`](handle, given);
+  const bytes = check.text(given, argument);
+  return bytes.includes(0) ? null : load()[name](handle, Buffer.concat([bytes, Buffer.of(0)]));
 }
 
 class Table {
@@ -612,23 +648,24 @@ class Table {
   /** The value of this name as text, where the index has it at hand; else null. Never waits. */
   lookup(name) {
     if (this._index._closing) throw closedError();
-    return name.includes('\0') ? null : load().fast_table_lookup(this._handle, name);
+    return atHand('table_lookup', this._handle, name, 'name');
   }
 
   /** The value of this name as a Buffer; null when there is none. */
   async get(name) {
-    const { status, bytes } = await this._index._fill('table_get', [this._handle, ...texts(name)]);
+    const { status, bytes } = await this._index._fill('table_get', [this._handle, ...check.sized(name, 'name')]);
     return status === statuses.OK ? bytes : null;
   }
 
   /** Stores a value. `limit`: how many bytes all tables may take; 0: no limit. */
-  async put(name, value, { ttlMs = 0, limit = 100_000_000 } = {}) {
-    await this._index._call('table_put', this._handle, ...texts(name, value), ttlMs, limit);
+  async put(name, value, options) {
+    const { ttlMs = 0, limit = 100_000_000 } = check.options(options, { ttlMs: check.signed, limit: check.unsigned });
+    await this._index._call('table_put', this._handle, ...check.sized(name, 'name'), ...check.sized(value, 'value'), ttlMs, limit);
   }
 
   /** Removes an entry. */
   async remove(name) {
-    await this._index._call('table_remove', this._handle, ...texts(name));
+    await this._index._call('table_remove', this._handle, ...check.sized(name, 'name'));
   }
 
   /** The names of its entries, in the order of their bytes, as Buffers. */
@@ -656,6 +693,25 @@ class Table {
   }
 }
 
+// --- Options -------------------------------------------------------------------------------------------------------
+
+const NOT_FIELDS = ['size', 'flags', 'reserved', 'mappings', 'mappings_count', 'renew_token', 'renew_token_user'];
+const SMALL = { int32_t: check.integer(-(2 ** 31), 2 ** 31 - 1), uint32_t: check.integer(0, 2 ** 32 - 1) };
+const NUMBER = { ...SMALL, int64_t: check.signed, uint64_t: check.unsigned };
+const optional = (one) => (value, name) => value === null || one(value, name);
+const fields = Object.values(layout('options').fields).filter(({ name }) => !NOT_FIELDS.includes(name));
+// Options that are fields: in camel case, with the field's name.
+const FIELDS = Object.fromEntries(fields.map(({ name }) => [camel(name), name]));
+const MAPPING = { side: check.word('host', 'server'), from: check.text, to: check.text, pattern: check.flag };
+const OPTIONS = {
+  ...Object.fromEntries(fields.map(({ name, type }) => [camel(name), optional(NUMBER[type] ?? check.text)])),
+  ...Object.fromEntries(Object.keys(OPEN_FLAGS).map((name) => [name, check.flag])),
+  mappings: optional((value, name) => {
+    for (const [at, rule] of check.list(value, name).entries()) check.options(rule ?? null, MAPPING, `${name}[${at}]`);
+  }),
+  renewToken: optional(check.callback),
+};
+
 // --- The package ---------------------------------------------------------------------------------------------------
 
 /**
@@ -668,27 +724,20 @@ class Table {
  */
 async function open(options) {
   const filled = new Struct('options');
-  const known = new Map(Object.keys(filled.layout.fields).map((name) => [camel(name), name]));
-  for (const name of ['size', 'flags', 'reserved', 'mappings', 'mappingsCount', 'renewToken', 'renewTokenUser']) known.delete(name);
-  let flags = 0;
-  for (const [name, value] of Object.entries(options)) {
-    if (known.has(name)) filled.set(known.get(name), value);
-    else if (name in OPEN_FLAGS) flags |= value ? OPEN_FLAGS[name] : 0;
-    else if (name !== 'mappings' && name !== 'renewToken') throw new TypeError(`there is no option ${name}`);
-  }
-  filled.set('flags', flags);
-  const rules = (options.mappings ?? []).map(({ side = 'host', from, to, pattern = false }) => {
-    if (!(side in MAPPINGS)) throw new TypeError(`the side of a mapping is 'host' or 'server', not '${side}'`);
-    return new Struct('mapping', { kind: MAPPINGS[side][pattern ? 1 : 0], from, to });
-  });
+  const given = check.options(options ?? null, OPTIONS);
+  const flags = Object.entries(OPEN_FLAGS).filter(([name]) => given[name]).map(([, bit]) => bit);
+  filled.set('flags', flags.reduce((all, bit) => all | bit, 0));
+  for (const [name, field] of Object.entries(FIELDS)) filled.set(field, given[name]);
+  const rules = (given.mappings ?? []).map(({ side = 'host', from, to, pattern = false }) =>
+    new Struct('mapping', { kind: MAPPINGS[side][pattern ? 1 : 0], from, to }));
   filled.kept.push(rules);
   filled.set('mappings', Buffer.concat(rules.map((rule) => rule.memory)));
   filled.set('mappings_count', rules.length);
   let renewal = null;
-  if (options.renewToken) {
+  if (given.renewToken) {
     numbers += 1;
     renewal = BigInt(numbers);
-    renewals.set(renewal, options.renewToken);
+    renewals.set(renewal, { renew: given.renewToken, raised: null });
     renewing ??= koffi.register(renew, callbacks.plexindex_renew_token_fn);
     filled.set('renew_token', renewing);
     filled.set('renew_token_user', renewal);
@@ -705,8 +754,8 @@ async function open(options) {
 
 /** How a path compares with each of others: `{ equal, under, common }`, common being components from the end. */
 function comparePaths(path, others) {
-  const bytes = toBytes(path);
-  const list = joined(others);
+  const bytes = check.text(path, 'path');
+  const list = check.joined(others, 'others');
   const relations = Buffer.alloc(list.count * 4);
   callNow('compare_paths', [bytes, bytes.length, list.bytes, list.bytes.length, list.count, relations]);
   return Array.from({ length: list.count }, (_, at) => {

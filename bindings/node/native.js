@@ -1,9 +1,12 @@
 'use strict';
-// The shared library: where it is, its functions and its structs, as abi.json describes them.
+// The functions and structs of the shared library, as abi.json describes them.
 
-const path = require('node:path');
 const koffi = require('koffi');
 const abi = require('./abi.json');
+const { text } = require('./arguments.js');
+const { PlexindexError } = require('./errors.js');
+const { openLibrary } = require('./library.js');
+const { version } = require('./package.json');
 
 const PREFIX = 'plexindex_';
 const short = (name) => name.replace(/^plexindex_/i, '');
@@ -39,37 +42,31 @@ function argumentType({ type }) {
   return type.includes('*') ? 'void *' : type;
 }
 
-/** The library that PLEXINDEX_LIBRARY names, else the one beside this file, else the system's. */
-function libraryPath() {
-  const name = { darwin: 'libplexindex.dylib', win32: 'plexindex.dll' }[process.platform] ?? 'libplexindex.so';
-  if (process.env.PLEXINDEX_LIBRARY) return process.env.PLEXINDEX_LIBRARY;
-  const beside = path.join(__dirname, name);
-  return require('node:fs').existsSync(beside) ? beside : name;
-}
-
 let loaded;
 
 /** The loaded library: each function without its prefix. */
 function load() {
   if (loaded) return loaded;
-  const file = libraryPath();
-  let library;
-  try {
-    library = koffi.load(file);
-  } catch (error) {
-    throw new Error(`the plexindex library cannot be loaded: ${error.message}: install it, or set PLEXINDEX_LIBRARY`);
-  }
+  const { file, library } = openLibrary();
+  const bind = (name, type, given) => {
+    try {
+      return library.func(name, type, given);
+    } catch (error) {
+      throw new PlexindexError('NOT_INSTALLED', `${file} lacks ${name}: install version ${version} of the library (${error.message})`);
+    }
+  };
   const native = {};
   for (const [name, { result, arguments: given }] of Object.entries(abi.functions)) {
     const type = result === 'const char *' ? 'str' : result.includes('*') ? 'void *' : result;
-    native[short(name)] = library.func(name, type, given.map(argumentType));
+    native[short(name)] = bind(name, type, given.map(argumentType));
   }
   // The fast lookups take NUL-terminated text, which koffi makes of a string faster than a buffer is made.
-  native.fast_lookup_key = library.func('plexindex_lookup_key', 'str', ['void *', 'str']);
-  native.fast_table_lookup = library.func('plexindex_table_lookup', 'str', ['void *', 'str']);
+  native.fast_lookup_key = bind('plexindex_lookup_key', 'str', ['void *', 'str']);
+  native.fast_table_lookup = bind('plexindex_table_lookup', 'str', ['void *', 'str']);
   if (native.get_abi_version() !== constants.ABI_VERSION) {
     const found = `${file} (plexindex ${native.get_version()}) has ABI version ${native.get_abi_version()}`;
-    throw new Error(`${found}, this package was written for ${constants.ABI_VERSION}: install matching versions`);
+    const remedy = `this package was written for ${constants.ABI_VERSION}: install version ${version} of the library`;
+    throw new PlexindexError('NOT_INSTALLED', `${found}, ${remedy}`);
   }
   loaded = native;
   return native;
@@ -99,7 +96,7 @@ class Struct {
     const { type, offset } = this.layout.fields[name];
     if (value === undefined || value === null) return;
     if (type === 'plexindex_bytes') {
-      const bytes = toBytes(value);
+      const bytes = text(value, name);
       this.point(offset, bytes);
       this.memory.writeBigUInt64LE(BigInt(bytes.length), offset + 8);
     } else if (type in WRITE) {
@@ -130,11 +127,4 @@ class Struct {
   }
 }
 
-/** The bytes of a text or a path. A path that is no UTF-8 is given as a Buffer. */
-function toBytes(value) {
-  if (Buffer.isBuffer(value)) return value;
-  if (typeof value !== 'string') throw new TypeError(`expected a string or a Buffer, not ${typeof value}`);
-  return Buffer.from(value, 'utf8');
-}
-
-module.exports = { abi, constants, statuses, words, layout, callbacks, load, Struct, toBytes, koffi };
+module.exports = { constants, statuses, words, layout, callbacks, load, Struct, koffi };

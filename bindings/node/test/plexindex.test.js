@@ -1,7 +1,8 @@
 'use strict';
 
 const assert = require('node:assert');
-const { execFileSync, spawnSync } = require('node:child_process');
+const { execFileSync, spawn, spawnSync } = require('node:child_process');
+const { once } = require('node:events');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -24,6 +25,9 @@ async function opened(t, options = {}) {
   });
   return index;
 }
+
+const installed = path.dirname(require.resolve('plexindex'));
+const example = (name) => path.join(installed, 'examples', name);
 
 test('one path, many paths, candidates', async (t) => {
   const library = (await opened(t)).library('Movies');
@@ -81,6 +85,9 @@ test('an error is a PlexindexError; 100 at once each have their own text', async
   await assert.rejects(index.library('Movies').match(3), TypeError);
   await assert.rejects(plexindex.open({}), { code: 'INVALID_ARGUMENT', message: /cache_dir/ });
   await assert.rejects(plexindex.open({ cacheDir: '/tmp/x', tokens: '' }), /no option tokens/);
+  await index.close();
+  await assert.rejects(index.stats(), plexindex.PlexindexError);
+  assert.throws(() => index.library('Movies'), (error) => error instanceof plexindex.PlexindexError && error.status === null);
 });
 
 test("Plex's own database is named by an option", async (t) => {
@@ -101,6 +108,33 @@ test('progress is reported, and can end a call', async (t) => {
   assert.strictEqual(await library.refresh(), true);
 });
 
+test('what a progress function throws reaches the caller, also of an asynchronous one', async (t) => {
+  const index = await opened(t, slowly);
+  const library = index.library('Movies');
+  const mine = new RangeError('mine');
+  const raise = () => { throw mine; };
+  const later = async () => { await sleep(5); throw mine; };
+  const is = (error) => error === mine;
+  for (const progress of [raise, later]) {
+    for (const question of [
+      () => library.match(movies[0].path, { progress }),
+      () => library.matchPaths([movies[0].path], { progress }),
+      () => library.refresh({ full: true, progress }),
+      () => library.searchTitle('x', { progress }),
+    ]) {
+      await assert.rejects(question(), is, `${progress} ${question}`);
+    }
+  }
+  await library.refresh();
+  const { cursor } = await library.changes();
+  await assert.rejects(library.waitForChanges(cursor, { progress: raise, offline: true }), is);
+  await assert.rejects(library.waitForChanges(cursor, { progress: later, offline: true }), is);
+  await assert.rejects(library.refresh({ full: true, progress: async ({ items }) => items < 50 }), { code: 'ABORTED' });
+  // It is thrown while the index closes, too.
+  const closing = library.refresh({ full: true, progress: () => { index.close(); throw mine; } });
+  await assert.rejects(closing, is);
+});
+
 test('a token is renewed, and the call made again', async (t) => {
   const given = [null, '', () => { throw new RangeError('mine'); }, () => Promise.resolve(token), 'x'.repeat(1 << 20), token];
   let asked = 0;
@@ -112,7 +146,13 @@ test('a token is renewed, and the call made again', async (t) => {
   };
   for (const _ of given.slice(1)) {
     const index = await opened(t, { token: 'refused', renewToken });
-    await assert.rejects(index.library().refresh(), { code: 'UNAUTHORIZED' });
+    const before = given[asked];
+    await assert.rejects(index.library().refresh(), (error) => {
+      const cause = typeof before !== 'function' ? undefined : before.constructor.name === 'Function' && asked === 3 ? RangeError : TypeError;
+      assert.strictEqual(error.code, 'UNAUTHORIZED');
+      assert.ok(cause ? error.cause instanceof cause : error.cause === undefined, String(error.cause));
+      return true;
+    });
   }
   const library = (await opened(t, { token: 'refused', renewToken })).library('Movies');
   const answers = await Promise.all(movies.slice(0, 8).map(({ path }) => library.match(path)));
@@ -168,10 +208,12 @@ test('statistics, facts, and what is recorded', async (t) => {
   assert.strictEqual((await index.stats()).requests.probe, stats.requests.probe + 1);
   await assert.rejects(library.refresh({ chek: true }), /there is no option chek/);
   assert.deepStrictEqual((await index.libraries()).map((one) => one.title), ['Movies', 'TV Shows']);
-  assert.ok((await index.server()).machine_identifier);
-  assert.strictEqual(typeof (await index.store()).file_system, 'string');
+  assert.ok((await index.server()).machineIdentifier);
+  assert.strictEqual(typeof (await index.store()).fileSystem, 'string');
   assert.deepStrictEqual(await index.proposals(), []);
-  assert.ok((await library.item(movies[3].key)).paths.includes(movies[3].path));
+  const details = await library.item(movies[3].key);
+  assert.ok(details.paths.includes(movies[3].path));
+  assert.deepStrictEqual([details.ratingKey, details.season, details.showTitle], [path.basename(movies[3].key), null, null]);
   assert.strictEqual(await library.item('999999'), null);
   assert.ok((await library.searchTitle(movies[3].title)).candidates.length >= 1);
   assert.strictEqual((await library.matchGuid('imdb://tt0000000')).status, 'NOT_FOUND');
@@ -210,7 +252,9 @@ test('the feed of changes', async (t) => {
     page = await library.changes(page.cursor, { full: page.cursor === '', limit: 700 });
   }
   assert.ok(all.length >= 1500 && all.every((one) => one.change === 'added'));
-  assert.ok(all.some((one) => one.path === movies[0].path));
+  const one = all.find((one) => one.path === movies[0].path);
+  assert.strictEqual(`/library/metadata/${one.ratingKey}`, movies[0].key);
+  assert.strictEqual(one.item.ratingKey, one.ratingKey);
   await assert.rejects(library.changes('no cursor'), { code: 'INVALID_ARGUMENT' });
   const unheard = library.waitForChanges(cursor, { offline: true }).catch((error) => error.code);
   await index.close();
@@ -267,15 +311,49 @@ test('a process ends while a call is in flight', (t) => {
     const index = await plexindex.open({ cacheDir: process.argv[1], serverUrl: process.argv[2], token: process.argv[3], pageSize: 25 });
     index.library('Movies').refresh({ progress: () => process.exit(7) }).catch(() => {});
   })();`;
-  const folder = path.join(__dirname, '..');
-  const ended = spawnSync(process.execPath, ['-e', script, cacheDir, slowly.serverUrl, token], { cwd: folder, timeout: 20000 });
+  const ended = spawnSync(process.execPath, ['-e', script, cacheDir, slowly.serverUrl, token], { timeout: 20000 });
   assert.deepStrictEqual([ended.status, ended.stderr.toString()], [7, '']);
 });
 
 test('the example finds a file', (t) => {
   const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
   t.after(() => fs.rmSync(cacheDir, { recursive: true }));
-  const example = path.join(__dirname, '..', 'examples', 'match.js');
-  const printed = execFileSync(process.execPath, [example, serverUrl, token, cacheDir, 'Movies', movies[0].path]);
+  const printed = execFileSync(process.execPath, [example('match.js'), serverUrl, token, cacheDir, 'Movies', movies[0].path]);
   assert.strictEqual(printed.toString(), `${movies[0].key}: ${movies[0].title}\n`);
+});
+
+test('a webhook of Sonarr gets the item', async (t) => {
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  const settings = { PLEX_URL: serverUrl, PLEX_TOKEN: token, CACHE_DIR: cacheDir, PORT: '0', WAIT_S: '0' };
+  const folders = { SONARR_FOLDER: '/tv', PLEX_FOLDER: path.posix.dirname(show.folder) };
+  const webhook = spawn(process.execPath, [example('sonarr.js')], { env: { ...process.env, ...settings, ...folders }, stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => {
+    webhook.kill('SIGKILL');
+    fs.rmSync(cacheDir, { recursive: true });
+  });
+  const [url] = await once(webhook.stdout, 'data');
+  const post = async (event) => {
+    const answer = await fetch(String(url).trim(), { method: 'POST', body: typeof event === 'string' ? event : JSON.stringify(event) });
+    return [answer.status, await answer.json()];
+  };
+  assert.deepStrictEqual(await post({ eventType: 'Test' }), [200, {}]);
+  const file = show.paths[0].replace(folders.PLEX_FOLDER, folders.SONARR_FOLDER);
+  const [status, item] = await post({ eventType: 'Download', episodeFile: { path: file } });
+  assert.deepStrictEqual([status, item.showTitle, typeof item.episode], [200, show.title, 'number']);
+  const [missing, why] = await post({ eventType: 'Download', episodeFile: { path: '/tv/None/x.mkv' } });
+  assert.deepStrictEqual([missing, why.reason], [404, 'not_listed']);
+  assert.strictEqual((await post({ eventType: 'Download' }))[0], 400);
+  assert.strictEqual((await post('no JSON'))[0], 400);
+  webhook.kill('SIGTERM');
+  assert.deepStrictEqual(await once(webhook, 'exit'), [0, null]);
+});
+
+test('the feed of changes ends when it is told to', async (t) => {
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
+  const feed = spawn(process.execPath, [example('feed.js'), serverUrl, token, cacheDir, 'Movies'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => feed.kill('SIGKILL'));
+  assert.match(String((await once(feed.stdout, 'data'))[0]), /^listening/);
+  feed.kill('SIGTERM');
+  assert.deepStrictEqual(await once(feed, 'exit'), [0, null]);
 });

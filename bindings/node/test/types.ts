@@ -2,19 +2,44 @@
 import * as plexindex from 'plexindex';
 
 export async function used(): Promise<string[]> {
-  const index: plexindex.Index = await plexindex.open({ cacheDir: '/x', libraryTtlMs: -2, renewToken: () => null, mappings: [{ from: '/a', to: '/b' }] });
+  await using index: plexindex.Index = await plexindex.open({ cacheDir: '/x', libraryTtlMs: -2, renewToken: () => null, mappings: [{ from: '/a', to: '/b' }] });
   const library = index.library(1);
   const answer = await library.match(Buffer.from('/x'), { progress: (progress) => progress.items < 3, deadlineMs: 100 });
+  await library.refresh({ progress: async () => { await library.changes(); } });
   const year: number | null | undefined = answer.item?.year;
   const keys: (string | null)[] = library.lookupKeys(['/x']);
   const all: string[] = [String(year), ...keys.map(String)];
   for await (const item of library.itemsBelow('/x')) all.push(item.path ?? '');
   for await (const name of index.table('t').names()) all.push(name.toString());
+  const stats: plexindex.Stats = await index.stats();
+  const counts: number[] = [stats.answers.file_name, stats.requests.find_path, stats.networkUs];
+  const [first] = await index.libraries();
+  const age: number | null | undefined = first?.ageMs;
+  const free: number | null = (await index.store()).freeBytes;
+  all.push((await index.server()).machineIdentifier, ...((await library.item('1'))?.guids ?? []), String([counts, age, free]));
   // @ts-expect-error there is no such option
   await plexindex.open({ cacheDir: '/x', tokens: '' });
   // @ts-expect-error a promise comes too late
   await plexindex.open({ cacheDir: '/x', renewToken: async () => 'x' });
   // @ts-expect-error an index is opened, not made
   new plexindex.Index();
+  // @ts-expect-error there is no such status
+  all.push(String(answer.status === 'FOUND'));
+  // @ts-expect-error there is no such reason
+  all.push(String(answer.reason === 'lost'));
+  // @ts-expect-error there is no such count
+  all.push(String(stats.network_us));
+  // @ts-expect-error a path is no number
+  library.lookupKey(42);
   return all;
+}
+
+/** Each outcome has its case, or this does not compile. */
+export function said(answer: plexindex.Answer, error: plexindex.PlexindexError): string {
+  const never = (value: never) => String(value);
+  if (error.code === 'CLOSED' || error.code === 'NOT_INSTALLED') return 'again';
+  switch (answer.confidence) {
+    case 'none': case 'low': case 'high': case 'unknown': return answer.confidence;
+    default: return never(answer.confidence);
+  }
 }

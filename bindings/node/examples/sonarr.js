@@ -1,0 +1,53 @@
+'use strict';
+// A webhook for Sonarr (Settings, Connect, Webhook, on file import): answers the Plex item of the imported episode.
+//   PLEX_URL=http://127.0.0.1:32400 PLEX_TOKEN=… [LIBRARY='TV Shows'] [PORT=8099] [WAIT_S=30] node sonarr.js
+// Where Sonarr names folders otherwise than Plex: SONARR_FOLDER=/tv PLEX_FOLDER=/data/shows
+
+const http = require('node:http');
+const { text } = require('node:stream/consumers');
+const { setTimeout: sleep } = require('node:timers/promises');
+const plexindex = require('plexindex');
+
+const env = { LIBRARY: 'TV Shows', CACHE_DIR: 'plexindex-cache', PORT: '8099', WAIT_S: '30', ...process.env };
+
+/** The match of a path. Plex lists a file some seconds after it was imported, so a miss is asked again. */
+async function find(library, path, signal) {
+  const end = Date.now() + Number(env.WAIT_S) * 1000;
+  for (;;) {
+    const match = await library.match(path, { deadlineMs: 10_000, signal });
+    if (match.item || match.candidates.length > 0 || Date.now() >= end) return match;
+    await sleep(2000, undefined, { signal });
+    await library.refresh({ check: true, signal });
+  }
+}
+
+async function answer(library, request, signal) {
+  const event = JSON.parse(await text(request));
+  if (event.eventType === 'Test') return [200, {}];
+  const path = event.episodeFile?.path;
+  if (typeof path !== 'string') return [400, { error: 'there is no episodeFile.path' }];
+  const { item, reason, message, candidates } = await find(library, path, signal);
+  if (!item) return [404, { reason, message, candidates: candidates.map(({ ratingKey }) => ratingKey) }];
+  const { ratingKey, showTitle, season, episode, title, guid } = item;
+  return [200, { ratingKey, showTitle, season, episode, title, guid }];
+}
+
+async function main() {
+  const { PLEX_URL: serverUrl, PLEX_TOKEN: token, CACHE_DIR: cacheDir, SONARR_FOLDER: from, PLEX_FOLDER: to } = env;
+  const index = await plexindex.open({ cacheDir, serverUrl, token, mappings: from && to ? [{ from, to }] : [] });
+  const library = index.library(env.LIBRARY);
+  const server = http.createServer(async (request, response) => {
+    const gone = new AbortController();
+    response.on('close', () => gone.abort()); // Sonarr waits no more: neither does the question
+    const refused = (error) => [error instanceof SyntaxError ? 400 : 502, { error: error.code ?? error.name, message: error.message }];
+    const [status, body] = await answer(library, request, gone.signal).catch(refused);
+    response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
+  });
+  server.listen(Number(env.PORT), '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}`));
+  process.once('SIGTERM', () => {
+    server.close();
+    index.close();
+  });
+}
+
+main();

@@ -1,0 +1,110 @@
+'use strict';
+// A wrong type is a TypeError that names the argument, in every function.
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { test } = require('node:test');
+const plexindex = require('plexindex');
+
+async function opened(t) {
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  const index = await plexindex.open({ cacheDir });
+  t.after(async () => {
+    await index.close();
+    fs.rmSync(cacheDir, { recursive: true });
+  });
+  return index;
+}
+
+/** What a call throws or rejects with. */
+async function failure(call) {
+  try {
+    const made = call();
+    await (typeof made?.next === 'function' ? made.next() : made);
+  } catch (error) {
+    return error;
+  }
+  return null;
+}
+
+test('each argument is refused by its name', async (t) => {
+  const index = await opened(t);
+  const library = index.library();
+  const table = index.table('notes');
+  const calls = {
+    path: [
+      () => library.match(42), () => library.folder(null), () => library.lookupKey(42), () => library.lookupKey(),
+      () => library.itemsBelow({}), () => library.recordMatch(42, '1'), () => library.invalidatePath(42),
+      () => plexindex.comparePaths(42, []),
+    ],
+    'paths[1]': [() => library.matchPaths(['/x', 42]), () => library.lookupKeys(['/x', null]), () => index.proposals(['/x', 1])],
+    paths: [() => library.matchPaths(42), () => library.lookupKeys('/x'), () => index.proposals(42), () => library.lookupKeys()],
+    others: [() => plexindex.comparePaths('/x', '/y')],
+    guid: [() => library.matchGuid(42)],
+    title: [() => library.searchTitle(42)],
+    key: [() => library.item(42), () => library.recordMatch('/x', 42), () => library.invalidateItem(42)],
+    cursor: [() => library.changes(42), () => library.waitForChanges()],
+    pairs: [() => library.recordMatches(42)],
+    'pairs[0]': [() => library.recordMatches([42])],
+    keys: [() => library.editItems('1', { title: 'A' })],
+    changes: [() => library.editItems(['1'], 'A')],
+    'changes["title"]': [() => library.editItems(['1'], { title: 42 })],
+    lock: [() => library.editItems(['1'], { title: 'A' }, { lock: 'locked' })],
+    name: [
+      () => index.library({}), () => index.table(42), () => table.lookup(42), () => table.get(42), () => table.put(42, ''),
+      () => table.remove(42),
+    ],
+    value: [() => table.put('x', 42)],
+    body: [() => index.notify({})],
+    token: [() => index.setToken(42), () => plexindex.open({ token: 42 })],
+    foldAscii: [() => index.table('x', { foldAscii: 1 })],
+    ttlMs: [() => table.put('x', '', { ttlMs: '1' })],
+    limit: [() => table.put('x', '', { limit: 1.5 }), () => library.changes('', { limit: '1' })],
+    options: [() => plexindex.open(), () => plexindex.open('cache'), () => library.match('/x', 100), () => index.table('x', true)],
+    deadlineMs: [
+      () => library.match('/x', { deadlineMs: '1' }), () => library.folder('/x', { deadlineMs: 1.5 }),
+      () => library.recordMatch('/x', '1', { deadlineMs: '1' }), () => library.recordMatches([], { deadlineMs: '1' }),
+      () => library.editItems([], {}, { deadlineMs: '1' }), () => plexindex.open({ deadlineMs: '1' }),
+    ],
+    offline: [() => library.match('/x', { offline: 'no' }), () => plexindex.open({ offline: 1 })],
+    progress: [() => library.refresh({ progress: 42 }), () => library.matchPaths([], { progress: {} })],
+    signal: [() => index.libraries({ signal: new AbortController() }), () => index.server({ signal: true })],
+    full: [() => library.refresh({ full: 1 }), () => library.changes('', { full: 1 })],
+    check: [() => library.refresh({ check: 'yes' })],
+    cacheDir: [() => plexindex.open({ cacheDir: 42 })],
+    pageSize: [() => plexindex.open({ pageSize: '9' })],
+    renewToken: [() => plexindex.open({ renewToken: 'x' })],
+    mappings: [() => plexindex.open({ mappings: '/a:/b' })],
+    'mappings[0]': [() => plexindex.open({ mappings: [null] })],
+    side: [() => plexindex.open({ mappings: [{ side: 'x', from: '/a', to: '/b' }] })],
+    from: [() => plexindex.open({ mappings: [{ from: 1, to: '/b' }] })],
+  };
+  for (const [name, wrong] of Object.entries(calls)) {
+    for (const call of wrong) {
+      const error = await failure(call);
+      assert.ok(error instanceof TypeError, `${call}: ${error}`);
+      assert.strictEqual(error.code, 'ERR_INVALID_ARG_TYPE', `${call}: ${error}`);
+      assert.ok(error.message.startsWith(`${name} must be `), `${call}: ${error.message}`);
+    }
+  }
+  assert.match((await failure(() => library.lookupKey(42))).message, /^path must be a string or a Buffer, not 42$/);
+  assert.match((await failure(() => library.matchPaths([new Date()]))).message, /not of type Date$/);
+});
+
+test('a number out of range, a NUL and an unknown option are named', async (t) => {
+  const library = (await opened(t)).library();
+  await assert.rejects(plexindex.open({ pageSize: -1 }), { name: 'RangeError', message: /^pageSize is -1, and must be from 0 to/ });
+  await assert.rejects(library.matchPaths(['a\0b']), { name: 'TypeError', message: /^paths\[0\] cannot hold a NUL/ });
+  await assert.rejects(library.match('/x', { deadline: 1 }), { name: 'TypeError', message: /no option deadline: there are deadlineMs, / });
+});
+
+test('bytes are any Uint8Array', async (t) => {
+  const index = await opened(t);
+  const bytes = new Uint8Array(Buffer.from('x/one').buffer.slice(0, 0));
+  assert.strictEqual(index.library().lookupKey(bytes), null);
+  const table = index.table(new TextEncoder().encode('notes'));
+  await table.put(new TextEncoder().encode('one').subarray(0, 2), new Uint8Array([1, 2]), { ttlMs: -2 });
+  assert.deepStrictEqual(await table.get('on'), Buffer.from([1, 2]));
+});

@@ -1,0 +1,156 @@
+"""Makes what package managers of other languages take, in build/packages, and prints its folders or files.
+
+make_packages.py npm|jar|csharp [PLATFORM=LIBRARY ...]
+
+npm     the package `plexindex`, and for each platform one with its library: npm pack $(… make_packages.py npm)
+jar     a JAR with the classes and the libraries
+csharp  a folder for a project, with the sources and the libraries
+
+Without a platform: this machine's, with the library that `make build` made. With PUBLISHED=1 the npm package names
+those of all platforms as optional dependencies: not before they are published, as npm would install what took a name.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import licences
+from environment import ROOT, build_folder, target_folder
+from install import version
+
+BINDINGS = ROOT / "bindings"
+LICENCES = ("LICENSE-MIT", "LICENSE-APACHE")
+
+
+@dataclass(frozen=True)
+class Platform:
+    """What package managers call a platform."""
+
+    triple: str
+    description: str
+    cpu: str
+    libc: str
+    jar: str
+    rid: str
+
+
+# By their names in npm. bindings/node/package.json lists the same.
+PLATFORMS = {
+    "linux-x64-gnu": Platform(
+        "x86_64-unknown-linux-gnu", "Linux on x86-64 with glibc", "x64", "glibc", "linux-x86_64", "linux-x64"
+    ),
+    "linux-x64-musl": Platform(
+        "x86_64-unknown-linux-musl", "Linux on x86-64 with musl", "x64", "musl", "linux-x86_64-musl", "linux-musl-x64"
+    ),
+    "linux-arm64-gnu": Platform(
+        "aarch64-unknown-linux-gnu", "Linux on aarch64 with glibc", "arm64", "glibc", "linux-aarch64", "linux-arm64"
+    ),
+    "linux-arm64-musl": Platform(
+        "aarch64-unknown-linux-musl",
+        "Linux on aarch64 with musl",
+        "arm64",
+        "musl",
+        "linux-aarch64-musl",
+        "linux-musl-arm64",
+    ),
+}
+LIBRARY = "libplexindex.so"
+
+
+def here() -> str:
+    """The platform of this machine."""
+    cpu = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    name = f"{sys.platform}-{cpu}-{'gnu' if platform.libc_ver()[0] == 'glibc' else 'musl'}"
+    if name not in PLATFORMS:
+        sys.exit(f"no package is made for {name}: there are {', '.join(PLATFORMS)}")
+    return name
+
+
+def fresh(folder: Path) -> Path:
+    """An empty folder."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def put_licences(folder: Path, one: Platform | None = None) -> None:
+    """The licence, and with a library the licences of what is in it."""
+    for name in LICENCES:
+        shutil.copyfile(ROOT / name, folder / name)
+    if one:
+        (folder / "THIRD-PARTY").write_text(licences.text(one.triple), encoding="utf-8")
+
+
+def write_json(file: Path, value: object) -> None:
+    """A file of JSON as npm writes it."""
+    file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def npm(libraries: dict[str, Path], folder: Path) -> list[Path]:
+    """The folders that `npm pack` takes."""
+    main = folder / "plexindex"
+    shutil.copytree(BINDINGS / "node", main, ignore=shutil.ignore_patterns("node_modules", "test"))
+    put_licences(main)
+    manifest = json.loads((main / "package.json").read_text(encoding="utf-8"))
+    manifest["version"] = version()
+    del manifest["devDependencies"]
+    if os.environ.get("PUBLISHED"):
+        manifest["optionalDependencies"] = {f"@plexindex/{name}": version() for name in manifest["platforms"]}
+    write_json(main / "package.json", manifest)
+    return [main, *(npm_platform(name, library, folder / name) for name, library in libraries.items())]
+
+
+def npm_platform(name: str, library: Path, folder: Path) -> Path:
+    """The package with the library of one platform. npm installs it nowhere else."""
+    one = PLATFORMS[name]
+    folder.mkdir()
+    shutil.copyfile(library, folder / LIBRARY)
+    put_licences(folder, one)
+    write_json(
+        folder / "package.json",
+        {
+            "name": f"@plexindex/{name}",
+            "version": version(),
+            "description": f"The library of plexindex for {one.description}",
+            "license": "MIT OR Apache-2.0",
+            "os": ["linux"],
+            "cpu": [one.cpu],
+            "libc": [one.libc],
+            "main": LIBRARY,
+            "files": [LIBRARY, *LICENCES, "THIRD-PARTY"],
+        },
+    )
+    readme = f"# @plexindex/{name}\n\nThe shared library of `plexindex` for {one.description}. Install `plexindex`.\n"
+    (folder / "README.md").write_text(readme, encoding="utf-8")
+    return folder
+
+
+MAKERS = {"npm": npm}
+
+
+def main() -> int:
+    """Makes the named packages."""
+    if not sys.argv[1:] or sys.argv[1] not in MAKERS:
+        sys.exit(__doc__)
+    libraries = dict(argument.partition("=")[::2] for argument in sys.argv[2:])
+    libraries = libraries or {here(): str(target_folder() / "release" / LIBRARY)}
+    for name, library in libraries.items():
+        if name not in PLATFORMS:
+            sys.exit(f"no platform is called {name}: there are {', '.join(PLATFORMS)}")
+        if not Path(library).is_file():
+            sys.exit(f"there is no {library}: run `make build` first, or name the library: {name}=FILE")
+    folder = fresh(build_folder() / "packages" / sys.argv[1])
+    given = {name: Path(library) for name, library in libraries.items()}
+    made = MAKERS[sys.argv[1]](given, folder)
+    print(*made, sep="\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
