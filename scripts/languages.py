@@ -18,8 +18,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import dotnet
+import make_packages
 import node_project
 from environment import ROOT, build_folder
+from install import version
 
 TOKEN = "test-token-of-the-bindings"  # noqa: S105
 SERVED = ("--movies", "1500", "--episodes", "120")
@@ -115,6 +118,9 @@ def all_of_them(library: Path) -> list[Language]:
     made.mkdir(parents=True, exist_ok=True)
     folder = library.parent
     go, java, csharp = (BINDINGS / name for name in ("go", "java", "csharp"))
+    jar = jar_file()
+    sharp = made / "csharp"
+    csharp_sources = [file.name for file in sorted(csharp.glob("*.cs"))]
     project = made / "node"
     project.mkdir(exist_ok=True)
     return [
@@ -141,23 +147,29 @@ def all_of_them(library: Path) -> list[Language]:
         Language("Ruby", {"ruby": "ruby"}, [["ruby", "-w", "-Ilib", "test/all.rb"]], BINDINGS / "ruby"),
         Language(
             "C#",
-            {"mcs": "mono-mcs", "mono": "mono-runtime"},
+            {"mcs": "mono-mcs", "mono": "mono-runtime", "strip": "binutils"},
             [
-                ["mcs", "-warnaserror", f"-out:{made / 'Match.exe'}", "Match.cs", "Plexindex.cs"],
-                ["mcs", "-warnaserror", f"-out:{made / 'Test.exe'}", "test/Test.cs", "Plexindex.cs"],
-                ["mono", str(made / "Test.exe"), str(made / "Match.exe")],
+                stripped(library, sharp),
+                packages("csharp", sharp / library.name),
+                ["sh", "-c", f"cp -r {packaged_csharp()}/runtimes {sharp}"],
+                ["mcs", "-warnaserror", f"-out:{sharp / 'Test.exe'}", "test/Test.cs", *csharp_sources],
+                ["mono", str(sharp / "Test.exe"), str(ROOT / "docs/abi.txt")],
+                *(dotnet.commands(made, csharp) if dotnet.is_there() else []),
             ],
             csharp,
-            {"LD_LIBRARY_PATH": str(folder)},
+            {"PLEXINDEX_LIBRARY": "", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"},
         ),
         Language(
             "Java",
             {"javac": "default-jdk-headless", "java": "default-jre-headless", str(JNA): "libjna-java"},
             [
-                ["javac", "-Xlint:all", "-Werror", "-cp", str(JNA), "-d", str(made / "java"), *sources(java)],
-                ["java", "-cp", f"{JNA}:{made / 'java'}", "Test"],
+                stripped(library, made / "jar"),
+                packages("jar", made / "jar" / library.name),
+                ["javac", "-Xlint:all", "-Werror", "-cp", f"{JNA}:{jar}", "-d", str(made / "java"), "test/Test.java"],
+                ["java", "-cp", f"{made / 'java'}:{JNA}:{jar}", "Test", str(ROOT / "docs/abi.txt"), str(jar), str(JNA)],
             ],
             java,
+            {"PLEXINDEX_LIBRARY": ""},
         ),
     ]
 
@@ -181,13 +193,19 @@ def readme_programs(told: dict[str, Any], server: Server) -> dict[str, list[str]
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
     shown = dict(re.findall(BLOCK, (BINDINGS / "README.md").read_text(encoding="utf-8"), re.DOTALL))
-    movie = told["movies"][0]
+    programs: dict[str, str] = {}
     for name, (before, after) in AROUND.items():
-        own = (BINDINGS / {"js": "node"}.get(name, name) / "README.md").read_text(encoding="utf-8")
-        if re.findall(BLOCK, own, re.DOTALL) != [(name, shown[name])]:
+        page = BINDINGS / {"js": "node"}.get(name, name) / "README.md"
+        if re.findall(BLOCK, page.read_text(encoding="utf-8"), re.DOTALL) != [(name, shown[name])]:
             raise ValueError(f"the README of {name} and bindings/README.md show different lines")
         # Node.js's page is one program.
-        program = before + (node_project.code(BINDINGS / "node" / "README.md") if name == "js" else shown[name]) + after
+        programs[name] = before + (node_project.code(page) if name == "js" else shown[name]) + after
+    for name, folder in {"java": "java", "cs": "csharp"}.items():
+        ((_, programs[name]),) = re.findall(
+            BLOCK, (BINDINGS / folder / "README.md").read_text(encoding="utf-8"), re.DOTALL
+        )
+    movie = told["movies"][0]
+    for name, program in programs.items():
         for placeholder, value in {
             '"cache"': json.dumps(str(made / f"cache-{name}")),
             '"http://127.0.0.1:32400"': json.dumps(server.url),
@@ -202,9 +220,34 @@ def readme_programs(told: dict[str, Any], server: Server) -> dict[str, list[str]
         "Go": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "go"],
         "LuaJIT": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "lua"],
         "Ruby": [sys.executable, str(ROOT / "scripts" / "language_readmes.py"), "ruby"],
+        "Java": prints(movie, f"java -cp {JNA}:{jar_file()} {made / 'main.java'}"),
+        "C#": prints(movie, f"mcs -out:main.exe {made / 'main.cs'} *.cs && mono main.exe", packaged_csharp()),
     }
 
 
-def sources(folder: Path) -> list[str]:
-    """Java's."""
-    return sorted(str(file.relative_to(folder)) for file in folder.rglob("*.java"))
+def jar_file() -> Path:
+    """The JAR that make_packages.py makes."""
+    return build_folder() / "packages" / "jar" / f"plexindex-{version()}.jar"
+
+
+def packaged_csharp() -> Path:
+    """The folder of sources that make_packages.py makes."""
+    return build_folder() / "packages" / "csharp"
+
+
+def prints(movie: dict[str, Any], command: str, folder: Path = ROOT) -> list[str]:
+    """Checks that a program prints a title and a key."""
+    expected = shlex.quote(f"{movie['title']}\n{movie['key']}")
+    script = f'cd {folder} && said=$({command}) && echo "$said" && test "$said" = {expected}'
+    return ["sh", "-c", script]
+
+
+def stripped(library: Path, folder: Path) -> list[str]:
+    """Makes a library in this folder that is as small as one that is shipped."""
+    folder.mkdir(exist_ok=True)
+    return ["strip", "--strip-debug", "-o", str(folder / library.name), str(library)]
+
+
+def packages(kind: str, library: Path) -> list[str]:
+    """Makes packages with this library."""
+    return [sys.executable, str(ROOT / "scripts" / "make_packages.py"), kind, f"{make_packages.here()}={library}"]

@@ -121,6 +121,56 @@ def node_names(abi: dict[str, Any]) -> str:
     return "\n".join([*lines, "}", ""])
 
 
+# Enumerations of C# and Java, with the prefix of their constants.
+ENUMS = {
+    "Status": "",
+    "MatchKind": "PLEXINDEX_MATCH_",
+    "Confidence": "PLEXINDEX_CONFIDENCE_",
+    "Reason": "PLEXINDEX_REASON_",
+    "Kind": "PLEXINDEX_KIND_",
+}
+
+
+def members(abi: dict[str, Any], name: str) -> dict[str, int]:
+    """The members of an enumeration, with their numbers."""
+    prefix = ENUMS[name] or "PLEXINDEX_"
+    numbers = abi["constants"] if ENUMS[name] else abi["statuses"]
+    return {one.removeprefix(prefix): value for one, value in numbers.items() if one.startswith(prefix)}
+
+
+def csharp_enums(abi: dict[str, Any]) -> list[str]:
+    """Enumerations of C#: a number that is none of them stays a number."""
+    lines = []
+    for name in ENUMS:
+        every = ", ".join(f"{camel('_' + one)} = {value}" for one, value in members(abi, name).items())
+        lines += [f"/// <summary>plexindex.h says what each is.</summary>\npublic enum {name} {{ {every} }}", ""]
+    return lines
+
+
+def java_enum(abi: dict[str, Any], name: str) -> str:
+    """An enumeration of Java."""
+    every = ",\n    ".join(f"{one}({value})" for one, value in members(abi, name).items())
+    return f"""// {MADE}.
+package plexindex;
+
+/** plexindex.h says what each is. UNKNOWN is of a library that is newer than this class. */
+public enum {name} {{
+    {every},
+    UNKNOWN(Integer.MIN_VALUE);
+
+    /** The number in the C ABI. */
+    public final int number;
+
+    {name}(int number) {{ this.number = number; }}
+
+    static {name} of(int number) {{
+        for ({name} one : values()) if (one.number == number) return one;
+        return UNKNOWN;
+    }}
+}}
+"""
+
+
 def pointed(kind: str, abi: dict[str, Any]) -> str | None:
     """The struct that a pointer leads to."""
     name = kind.removeprefix("const ").removesuffix(" *")
@@ -148,8 +198,17 @@ def csharp(abi: dict[str, Any]) -> str:
             kind = camel(one["type"])
         return f"{kind} {one['name']}"
 
-    lines = [f"// {MADE}, for 64 bits.", "using System;", "using System.Runtime.InteropServices;", ""]
-    lines += ["/// The C ABI of plexindex, as it is.", "public static class Plexindex", "{"]
+    lines = [
+        f"// {MADE}, for 64 bits.",
+        "using System;",
+        "using System.Runtime.InteropServices;",
+        "",
+        "namespace Plexindex",
+        "{",
+    ]
+    lines += csharp_enums(abi)
+    lines += ["/// <summary>The C ABI of plexindex, as it is. Native.Load() comes first.</summary>"]
+    lines += ["public static class Abi", "{"]
     for part in ("constants", "statuses"):
         lines += [
             f"    public const int {name.removeprefix('PLEXINDEX_')} = {value};" for name, value in abi[part].items()
@@ -171,7 +230,7 @@ def csharp(abi: dict[str, Any]) -> str:
         arguments = ", ".join(argument(a) for a in one["arguments"])
         lines += ["", '    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]']
         lines.append(f"    public static extern {of(one['result'])} {name}({arguments});")
-    return "\n".join([*lines, "}", ""])
+    return "\n".join([*lines, "}", "}", ""])
 
 
 def java(abi: dict[str, Any]) -> str:
@@ -195,9 +254,10 @@ def java(abi: dict[str, Any]) -> str:
             kind = "byte[]"
         return f"{kind} {one['name']}"
 
-    lines = [f"// {MADE}, for 64 bits.", "import com.sun.jna.*;", "import com.sun.jna.Structure.FieldOrder;"]
+    lines = [f"// {MADE}, for 64 bits.", "package plexindex;", ""]
+    lines += ["import com.sun.jna.*;", "import com.sun.jna.Structure.FieldOrder;"]
     lines += ["import com.sun.jna.ptr.*;", "", "/** The C ABI of plexindex, as it is. */"]
-    lines += ["public interface Plexindex extends Library {"]
+    lines += ["public interface Abi extends com.sun.jna.Library {"]
     for part in ("constants", "statuses"):
         lines += [f"    int {name.removeprefix('PLEXINDEX_')} = {value};" for name, value in abi[part].items()]
     for name, struct in abi["structs"].items():
@@ -253,8 +313,9 @@ def made() -> dict[str, str]:
         "node/names.d.ts": node_names(abi),
         "ruby/lib/plexindex/abi.json": description,
         "lua/plexindex/abi.lua": lua(abi),
-        "csharp/Plexindex.cs": csharp(abi),
-        "java/Plexindex.java": java(abi),
+        "csharp/Abi.cs": csharp(abi),
+        "java/plexindex/Abi.java": java(abi),
+        **{f"java/plexindex/{name}.java": java_enum(abi, name) for name in ENUMS},
     }
     # A package holds no file outside of its folder.
     for header in ("plexindex.h", "plexindex_more.h"):

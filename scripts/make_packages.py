@@ -3,7 +3,7 @@
 make_packages.py npm|jar|csharp [PLATFORM=LIBRARY ...]
 
 npm     the package `plexindex`, and for each platform one with its library: npm pack $(… make_packages.py npm)
-jar     a JAR with the classes and the libraries
+jar     a JAR with the classes and the libraries; JNA names jna.jar
 csharp  a folder for a project, with the sources and the libraries
 
 Without a platform: this machine's, with the library that `make build` made. With PUBLISHED=1 the npm package names
@@ -16,7 +16,9 @@ import json
 import os
 import platform
 import shutil
+import subprocess
 import sys
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +27,9 @@ from environment import ROOT, build_folder, target_folder
 from install import version
 
 BINDINGS = ROOT / "bindings"
+JNA = Path(os.environ.get("JNA") or "/usr/share/java/jna.jar")
+# The oldest time that an archive can tell: the same sources give the same bytes.
+EPOCH = (1980, 1, 1, 0, 0, 0)
 LICENCES = ("LICENSE-MIT", "LICENSE-APACHE")
 
 
@@ -131,7 +136,50 @@ def npm_platform(name: str, library: Path, folder: Path) -> Path:
     return folder
 
 
-MAKERS = {"npm": npm}
+def jar(libraries: dict[str, Path], folder: Path) -> list[Path]:
+    """A JAR with the classes, and the library of each platform, which the classes load from there."""
+    content = folder / "content"
+    sources = sorted(map(str, (BINDINGS / "java" / "plexindex").glob("*.java")))
+    javac = ["javac", "-Xlint:all", "-Werror", "--release=17", "-cp", str(JNA), "-d", str(content), *sources]
+    if subprocess.run(javac, check=False).returncode:
+        sys.exit(f"javac failed: is {JNA} JNA's library?")
+    about = content / "META-INF"
+    about.mkdir()
+    text = f"Manifest-Version: 1.0\r\nAutomatic-Module-Name: plexindex\r\nImplementation-Version: {version()}\r\n\r\n"
+    (about / "MANIFEST.MF").write_bytes(text.encode())
+    put_licences(about)
+    for name, library in libraries.items():
+        native = content / "native" / PLATFORMS[name].jar
+        native.mkdir(parents=True)
+        shutil.copyfile(library, native / LIBRARY)
+        put_licences(native, PLATFORMS[name])
+    made = folder / f"plexindex-{version()}.jar"
+    files = sorted(file for file in content.rglob("*") if file.is_file())
+    # The manifest is the first entry, as programs that read a JAR as a stream expect.
+    files.sort(key=lambda file: file.name != "MANIFEST.MF")
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in files:
+            archive.writestr(
+                zipfile.ZipInfo(str(file.relative_to(content)), EPOCH), file.read_bytes(), zipfile.ZIP_DEFLATED
+            )
+    shutil.rmtree(content)
+    return [made]
+
+
+def csharp(libraries: dict[str, Path], folder: Path) -> list[Path]:
+    """A folder for a project: the sources, and the library of each platform where .NET has such things."""
+    for source in sorted((BINDINGS / "csharp").glob("*.cs")):
+        shutil.copyfile(source, folder / source.name)
+    put_licences(folder)
+    for name, library in libraries.items():
+        native = folder / "runtimes" / PLATFORMS[name].rid / "native"
+        native.mkdir(parents=True)
+        shutil.copyfile(library, native / LIBRARY)
+        put_licences(native, PLATFORMS[name])
+    return [folder]
+
+
+MAKERS = {"npm": npm, "jar": jar, "csharp": csharp}
 
 
 def main() -> int:

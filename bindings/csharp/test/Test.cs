@@ -1,4 +1,5 @@
-// Whether the declarations have the layout of docs/abi.txt, and whether the program does what it says.
+// The layout of the declarations, the classes over them, and where the library is looked for.
+// `Test docs/abi.txt`, with `runtimes` beside it. Without an argument it prints what it loads.
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
@@ -6,6 +7,8 @@ using System.IO;
 using System.Linq;
 using System.Reflection;
 using System.Runtime.InteropServices;
+using System.Threading;
+using Plexindex;
 
 public static class Test
 {
@@ -19,15 +22,15 @@ public static class Test
 
     static IEnumerable<string> Layout()
     {
-        foreach (Type type in typeof(Plexindex).GetNestedTypes().Where(type => type.IsValueType))
+        foreach (Type type in typeof(Abi).GetNestedTypes().Where(type => type.IsValueType))
             foreach (FieldInfo field in type.GetFields())
                 yield return $"{Marshal.SizeOf(type)} {type.Name}.{field.Name} {Marshal.OffsetOf(type, field.Name)}";
     }
 
-    static IEnumerable<string> Recorded()
+    static IEnumerable<string> Recorded(string abi)
     {
         int size = 0;
-        foreach (string line in File.ReadLines("../../docs/abi.txt"))
+        foreach (string line in File.ReadLines(abi))
         {
             string[] words = line.Split(new[] { ' ' }, StringSplitOptions.RemoveEmptyEntries);
             if (line.StartsWith("struct ")) size = int.Parse(words[2]);
@@ -38,36 +41,141 @@ public static class Test
         }
     }
 
-    static Tuple<int, string, string> Run(string program, string library, string file)
+    static string Failure(Action call)
     {
-        string folder = Path.Combine(Path.GetTempPath(), "plexindex-cs-" + Guid.NewGuid());
-        string url = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_URL"), token = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_TOKEN");
-        var start = new ProcessStartInfo("mono", $"\"{program}\" {url} {token} {folder} \"{library}\" \"{file}\"");
+        try { call(); }
+        catch (PlexindexException error) { return $"{error.Status}: {error.Message}"; }
+        catch (Exception error) { return error.GetType().Name; }
+        return "none";
+    }
+
+    static void Questions(string folder, string[][] facts)
+    {
+        string[] movie = facts.First(line => line[0] == "movie"), repeated = facts.First(line => line[0] == "repeated");
+        string[] show = facts.First(line => line[0] == "show");
+        string token = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_TOKEN");
+        var options = new Options { CacheDir = Path.Combine(folder, "one"), ServerUrl = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_URL"), Token = token };
+        options.Mappings["/here"] = "/nowhere";
+        PlexIndex index = PlexIndex.Open(options);
+        Library movies = index.Library("Movies");
+        Check("nothing is at hand at first", movies.LookupKey(movie[3]) == null);
+        Answer found = movies.Match(movie[3]);
+        Check("a file is found", found.Status == Status.Ok && found.Item.Key == movie[1] && found.Item.Title == movie[2]
+            && found.Confidence == Confidence.High && found.Item.Kind == Kind.Movie && found.MatchKind == MatchKind.Exact);
+        Check("its key is at hand", movies.LookupKey(movie[3]) == movie[1] && movies.LookupKey("a\0b") == null);
+        string[] paths = new[] { "/nowhere/x.mkv" }.Concat(facts.Where(line => line[0] == "movie").Select(line => line[3])).ToArray();
+        IReadOnlyList<Answer> all = movies.MatchAll(paths);
+        Check("many files", all.Count == paths.Length && all[0].Reason == Reason.NoLocation && all[1].Item.Key == movie[1]);
+        Answer several = movies.Match("/somewhere/else/" + repeated[1]);
+        Check("candidates", several.Status == Status.Ambiguous && several.Item == null && several.Candidates.Count > 1);
+        Answer below = index.Library().MatchFolder(show[1]);
+        Check("a folder", below.Kind == Kind.Show && below.Item.Title == show[2] && below.Items > 0);
+        movies.RecordMatch("/own/ä.mkv", movie[1]);
+        Check("a recorded match", movies.Match("/own/ä.mkv").MatchKind == MatchKind.Confirmed);
+        movies.InvalidatePath("/own/ä.mkv");
+        Check("an invalidated one", movies.Match("/own/ä.mkv").Status == Status.NotFound);
+        string failure = Failure(() => index.Library("None 7").Match("/x"));
+        Check("an error", failure.StartsWith("LibraryNotFound: ") && failure.Contains("'None 7'"));
+        int right = 0;
+        Thread[] threads = Enumerable.Range(0, 8).Select(number => new Thread(() => {
+            if (Failure(() => index.Library("None " + number).Match("/x")).Contains($"'None {number}'")) Interlocked.Increment(ref right);
+        })).ToArray();
+        foreach (Thread thread in threads) thread.Start();
+        foreach (Thread thread in threads) thread.Join();
+        Check("each thread has its own error", right == threads.Length);
+        index.Dispose();
+        index.Dispose();
+        Check("a closed index", Failure(() => movies.LookupKey(movie[3])) == "ObjectDisposedException"
+            && Failure(() => movies.Match(movie[3])) == "ObjectDisposedException");
+        Waiting(new Options { CacheDir = Path.Combine(folder, "two"), ServerUrl = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_SLOW_URL"), Token = token, PageSize = 25 });
+    }
+
+    // Calls that wait for the server end when they are told to.
+    static void Waiting(Options options)
+    {
+        PlexIndex index = PlexIndex.Open(options);
+        Library movies = index.Library("Movies");
+        Check("a deadline", !movies.Refresh(TimeSpan.FromMilliseconds(300)));
+        using (var cancel = new CancellationTokenSource(100))
+            Check("a cancelled call", Failure(() => movies.Refresh(null, cancel.Token)) == "OperationCanceledException");
+        string ended = null;
+        var thread = new Thread(() => ended = Failure(() => index.Library("TV Shows").Refresh()));
+        thread.Start();
+        SpinWait.SpinUntil(() => thread.ThreadState == System.Threading.ThreadState.Running || !thread.IsAlive);
+        index.Dispose();
+        thread.Join();
+        // It may have ended before.
+        Check("a close ends a call", ended == "ObjectDisposedException" || ended == "none");
+    }
+
+    // What a process prints that is in this folder.
+    static string Loaded(string folder, string named, string libraries)
+    {
+        string program = Path.Combine(folder, Path.GetFileName(typeof(Test).Assembly.Location));
+        var start = new ProcessStartInfo(Process.GetCurrentProcess().MainModule.FileName, $"\"{program}\"");
         start.UseShellExecute = false;
-        start.RedirectStandardOutput = start.RedirectStandardError = true;
-        using (Process process = Process.Start(start))
+        start.RedirectStandardOutput = true;
+        start.EnvironmentVariables["PLEXINDEX_LIBRARY"] = named;
+        start.EnvironmentVariables["LD_LIBRARY_PATH"] = libraries;
+        using (Process process = Process.Start(start)) return process.StandardOutput.ReadToEnd().Trim();
+    }
+
+    static void Print()
+    {
+        try
         {
-            string printed = process.StandardOutput.ReadToEnd(), said = process.StandardError.ReadToEnd();
-            process.WaitForExit();
-            Directory.Delete(folder, true);
-            return Tuple.Create(process.ExitCode, printed, said);
+            Console.WriteLine(PlexIndex.Version.Length > 0
+                ? File.ReadLines("/proc/self/maps").First(line => line.Contains("/libplexindex.so")).Split(' ').Last() : "");
         }
+        catch (DllNotFoundException error)
+        {
+            Console.WriteLine(error.Message);
+        }
+    }
+
+    static void Search(string folder)
+    {
+        string own = AppDomain.CurrentDomain.BaseDirectory, bare = Path.Combine(folder, "bare"), libraries = Path.Combine(folder, "lib");
+        string library = Path.Combine(own, "runtimes", Native.Rid, "native", "libplexindex.so");
+        string link = Path.Combine(libraries, "libplexindex.so"), runtime = link + ".0";
+        Directory.CreateDirectory(bare);
+        Directory.CreateDirectory(libraries);
+        foreach (string file in Directory.GetFiles(own, "Test.*")) File.Copy(file, Path.Combine(bare, Path.GetFileName(file)));
+        File.Copy(library, link);
+        Check("the library has the licences", File.Exists(Path.Combine(Path.GetDirectoryName(library), "THIRD-PARTY")));
+        Check("the library in runtimes comes first", Loaded(own, "", libraries) == library);
+        Check("a named one before it", Loaded(own, link, "") == link);
+        Check("then the development link", Loaded(bare, "", libraries) == link);
+        File.Copy(library, runtime);
+        Check("but the runtime library before it", Loaded(bare, "", libraries) == runtime);
+        string missing = Loaded(bare, "", "");
+        Check("a missing one says what to install", missing.Contains($"runtimes/{Native.Rid}/native/") && missing.Contains("libplexindex.so.0"));
+        string wrong = Loaded(own, "libc.so.6", "");
+        Check("a wrong one is named", wrong.Contains("PLEXINDEX_LIBRARY names no library") && wrong.Contains("libc.so.6: it is not plexindex"));
     }
 
     public static int Main(string[] given)
     {
-        string[] differences = Recorded().Except(Layout()).Concat(Layout().Except(Recorded())).ToArray();
+        if (given.Length == 0)
+        {
+            Print();
+            return 0;
+        }
+        Console.WriteLine(RuntimeInformation.FrameworkDescription);
+        string[] differences = Recorded(given[0]).Except(Layout()).Concat(Layout().Except(Recorded(given[0]))).ToArray();
         foreach (string difference in differences) Console.WriteLine("  " + difference);
         Check("structs have the layout of docs/abi.txt", differences.Length == 0 && Layout().Count() > 100);
-        string[] facts = File.ReadAllLines(Environment.GetEnvironmentVariable("PLEXINDEX_TEST_LINES"));
-        string[] movie = facts.First(line => line.StartsWith("movie")).Split('\t');
-        Tuple<int, string, string> found = Run(given[0], "Movies", movie[3]);
-        Check("a file is found", found.Item1 == 0 && found.Item2 == movie[1] + "\n");
-        string repeated = facts.First(line => line.StartsWith("repeated")).Split('\t')[1];
-        found = Run(given[0], "Movies", "/somewhere/else/" + repeated);
-        Check("candidates", found.Item1 == 0 && found.Item2.EndsWith("AMBIGUOUS\n") && found.Item2.Split('\n').Length > 3);
-        found = Run(given[0], "None 7", movie[3]);
-        Check("an error", found.Item1 == 1 && found.Item2 == "LIBRARY_NOT_FOUND\n" && found.Item3.Contains("'None 7'"));
+        string folder = Path.Combine(Path.GetTempPath(), "plexindex-cs-" + Guid.NewGuid());
+        Directory.CreateDirectory(folder);
+        try
+        {
+            Questions(folder, File.ReadAllLines(Environment.GetEnvironmentVariable("PLEXINDEX_TEST_LINES")).Select(line => line.Split('\t')).ToArray());
+            Search(folder);
+        }
+        finally
+        {
+            Directory.Delete(folder, true);
+        }
         return failed;
     }
 }

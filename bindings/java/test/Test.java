@@ -1,17 +1,26 @@
-// Whether the declarations have the layout of docs/abi.txt, and whether the program does what it says.
+// The layout of the declarations, the classes over them, and where the library is looked for.
+// `Test layout JAR FACTS`: `JAR` has the library in it; a process with other classes on its path shows what it loads.
 import com.sun.jna.Structure;
+import java.io.IOException;
 import java.lang.reflect.Method;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.List;
 import java.util.TreeSet;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import java.util.zip.ZipFile;
+import plexindex.*;
 
 public class Test {
     static int failed;
+    static final String URL = System.getenv("PLEXINDEX_TEST_URL"), SLOW = System.getenv("PLEXINDEX_TEST_SLOW_URL");
 
     static void check(String what, boolean holds) {
         System.out.println((holds ? "PASS: " : "FAIL: ") + what);
@@ -22,7 +31,7 @@ public class Test {
         Method offset = Structure.class.getDeclaredMethod("fieldOffset", String.class);
         offset.setAccessible(true);
         TreeSet<String> lines = new TreeSet<>();
-        for (Class<?> type : Plexindex.class.getDeclaredClasses()) {
+        for (Class<?> type : Abi.class.getDeclaredClasses()) {
             if (!Structure.class.isAssignableFrom(type)) continue;
             Structure one = (Structure) type.getDeclaredConstructor().newInstance();
             for (var field : type.getDeclaredFields())
@@ -31,10 +40,10 @@ public class Test {
         return lines;
     }
 
-    static TreeSet<String> recorded() throws Exception {
+    static TreeSet<String> recorded(Path abi) throws IOException {
         TreeSet<String> lines = new TreeSet<>();
         String size = "";
-        for (String line : Files.readAllLines(Path.of("../../docs/abi.txt"))) {
+        for (String line : Files.readAllLines(abi)) {
             String[] words = line.trim().split(" +");
             if (line.startsWith("struct ")) size = words[2];
             if (!line.startsWith("    ")) continue;
@@ -46,34 +55,146 @@ public class Test {
         return lines;
     }
 
-    record Done(int code, String printed, String said) { }
-
-    static Done run(String library, String file) throws Exception {
-        Path folder = Files.createTempDirectory("plexindex-java-");
-        Process process = new ProcessBuilder("java", "-cp", System.getProperty("java.class.path"), "Match",
-            System.getenv("PLEXINDEX_TEST_URL"), System.getenv("PLEXINDEX_TEST_TOKEN"), folder.toString(), library, file).start();
-        String printed = new String(process.getInputStream().readAllBytes(), "UTF-8");
-        String said = new String(process.getErrorStream().readAllBytes(), "UTF-8");
-        int code = process.waitFor();
+    static void remove(Path folder) throws IOException {
         try (Stream<Path> files = Files.walk(folder)) {
             files.sorted(Comparator.reverseOrder()).forEach(one -> one.toFile().delete());
         }
-        return new Done(code, printed, said);
+    }
+
+    static String code(Supplier<?> call) {
+        try {
+            call.get();
+            return "none";
+        } catch (PlexindexException error) {
+            return error.code() + ": " + error.getMessage();
+        }
+    }
+
+    /** Prints what a process with this class path loads. */
+    static String loaded(String path, String named, Path libraries) throws Exception {
+        ProcessBuilder process = new ProcessBuilder("java", "-cp", path, "Test");
+        process.environment().put("PLEXINDEX_LIBRARY", named);
+        process.environment().put("LD_LIBRARY_PATH", String.valueOf(libraries));
+        process.redirectErrorStream(true);
+        return new String(process.start().getInputStream().readAllBytes(), "UTF-8").trim();
+    }
+
+    static void load() throws IOException {
+        String failure = code(Plexindex::version);
+        System.out.println(failure.equals("none") ? Files.readAllLines(Path.of("/proc/self/maps")).stream()
+            .map(line -> line.replaceAll(".* ", "")).filter(file -> file.matches(".*(plexindex\\.so|/jna\\d+\\.tmp|jna-.*tmp).*"))
+            .collect(Collectors.toCollection(TreeSet::new)).last() : failure);
+    }
+
+    static void questions(Path folder, List<String[]> facts) throws Exception {
+        String[] movie = facts.stream().filter(line -> line[0].equals("movie")).findFirst().get();
+        String[] repeated = facts.stream().filter(line -> line[0].equals("repeated")).findFirst().get();
+        String[] show = facts.stream().filter(line -> line[0].equals("show")).findFirst().get();
+        String token = System.getenv("PLEXINDEX_TEST_TOKEN");
+        Options options = new Options(folder.resolve("one")).serverUrl(URL).token(token).mapping("/here", "/nowhere");
+        Plexindex index = Plexindex.open(options);
+        Library movies = index.library("Movies");
+        check("nothing is at hand at first", movies.lookupKey(movie[3]) == null);
+        Answer found = movies.match(movie[3]);
+        check("a file is found", found.status() == Status.OK && found.item().key().equals(movie[1])
+            && found.item().title().equals(movie[2]) && found.confidence() == Confidence.HIGH && found.item().kind() == Kind.MOVIE);
+        check("its key is at hand", movie[1].equals(movies.lookupKey(movie[3])) && movies.lookupKey("a\0b") == null);
+        List<String> paths = new ArrayList<>(List.of("/nowhere/x.mkv"));
+        facts.stream().filter(line -> line[0].equals("movie")).forEach(line -> paths.add(line[3]));
+        List<Answer> all = movies.matchAll(paths, null);
+        check("many files", all.size() == paths.size() && all.get(0).reason() == Reason.NO_LOCATION && all.get(1).item().equals(found.item()));
+        Answer several = movies.match("/somewhere/else/" + repeated[1]);
+        check("candidates", several.status() == Status.AMBIGUOUS && several.item() == null && several.candidates().size() > 1);
+        Answer below = index.library().matchFolder(show[1], null);
+        check("a folder", below.kind() == Kind.SHOW && below.item().title().equals(show[2]) && below.items() > 0);
+        movies.recordMatch("/own/ä.mkv", movie[1]);
+        check("a recorded match", movies.match("/own/ä.mkv").matchKind() == MatchKind.CONFIRMED);
+        movies.invalidatePath("/own/ä.mkv");
+        check("an invalidated one", movies.match("/own/ä.mkv").status() == Status.NOT_FOUND);
+        check("an error", code(() -> index.library("None 7").match("/x")).startsWith("LIBRARY_NOT_FOUND: ")
+            && code(() -> index.library("None 7").match("/x")).contains("'None 7'"));
+        List<Thread> threads = new ArrayList<>();
+        AtomicReference<Object> wrong = new AtomicReference<>();
+        for (int number = 0; number < 8; number++) {
+            int own = number;
+            threads.add(new Thread(() -> {
+                if (!code(() -> index.library("None " + own).match("/x")).contains("'None " + own + "'")) wrong.set(own);
+            }));
+        }
+        threads.forEach(Thread::start);
+        for (Thread thread : threads) thread.join();
+        check("each thread has its own error", wrong.get() == null);
+        index.close();
+        index.close();
+        check("a closed index", code(() -> movies.lookupKey(movie[3])).startsWith("CLOSED: ") && code(() -> movies.match("/x")).startsWith("CLOSED: "));
+        waiting(new Options(folder.resolve("two")).serverUrl(SLOW).token(token).pageSize(25));
+    }
+
+    /** Calls that wait for the server end when they are told to. */
+    static void waiting(Options options) throws Exception {
+        Plexindex index = Plexindex.open(options);
+        check("a deadline", !index.library("Movies").refresh(Duration.ofMillis(300)));
+        AtomicReference<String> ended = new AtomicReference<>();
+        Thread thread = new Thread(() -> ended.set(code(() -> index.library("Movies").refresh(null)) + Thread.currentThread().isInterrupted()));
+        thread.start();
+        thread.interrupt();
+        thread.join();
+        check("an interrupt ends a call", ended.get().startsWith("ABORTED: ") && ended.get().endsWith("true"));
+        thread = new Thread(() -> ended.set(code(() -> index.library("TV Shows").refresh(null))));
+        ended.set(null);
+        thread.start();
+        while (thread.getState() != Thread.State.RUNNABLE) Thread.onSpinWait();
+        index.close();
+        thread.join();
+        // It may have ended before.
+        check("a close ends a call", ended.get().startsWith("CLOSED: ") || ended.get().equals("none"));
+    }
+
+    static void search(Path folder, String jna, String jar) throws Exception {
+        String own = System.getProperty("java.class.path").split(":")[0];
+        Path bare = folder.resolve("bare.jar"), libraries = Files.createDirectories(folder.resolve("lib"));
+        Path library = libraries.resolve("libplexindex.so");
+        String platform;
+        try (ZipFile from = new ZipFile(jar); var to = new java.util.zip.ZipOutputStream(Files.newOutputStream(bare))) {
+            List<String> names = from.stream().map(one -> one.getName()).collect(Collectors.toList());
+            String packed = names.stream().filter(one -> one.endsWith(".so")).findFirst().get();
+            platform = packed.split("/")[1];
+            Files.copy(from.getInputStream(from.getEntry(packed)), library);
+            check("the JAR has the licences", names.containsAll(List.of("META-INF/LICENSE-MIT", "META-INF/LICENSE-APACHE",
+                "native/" + platform + "/THIRD-PARTY")));
+            for (String name : names) {
+                if (!name.endsWith(".class")) continue;
+                to.putNextEntry(new java.util.zip.ZipEntry(name));
+                from.getInputStream(from.getEntry(name)).transferTo(to);
+            }
+        }
+        String with = own + ":" + jna + ":" + jar, without = own + ":" + jna + ":" + bare;
+        check("the JAR's library comes first", loaded(with, "", libraries).contains(".tmp"));
+        check("a named one before it", loaded(with, library.toString(), null).equals(library.toString()));
+        check("then the development link", loaded(without, "", libraries).equals(library.toString()));
+        Path runtime = Files.copy(library, libraries.resolve("libplexindex.so.0"));
+        check("but the runtime library before it", loaded(without, "", libraries).equals(runtime.toString()));
+        String missing = loaded(without, "", null);
+        check("a missing one says what to install", missing.startsWith("NOT_INSTALLED: ") && missing.contains("native/" + platform + "/")
+            && missing.contains("libplexindex.so.0"));
+        check("a wrong one is named", loaded(with, "libc.so.6", null).matches("NOT_INSTALLED: .*PLEXINDEX_LIBRARY names no library.*libc\\.so\\.6.*"));
     }
 
     public static void main(String[] given) throws Exception {
-        TreeSet<String> here = layout(), there = recorded();
+        if (given.length == 0) {
+            load();
+            return;
+        }
+        TreeSet<String> here = layout(), there = recorded(Path.of(given[0]));
         check("structs have the layout of docs/abi.txt", here.equals(there) && here.size() > 100);
         if (!here.equals(there)) System.out.println(here + "\n" + there);
-        List<String> facts = Files.readAllLines(Path.of(System.getenv("PLEXINDEX_TEST_LINES")));
-        String[] movie = facts.stream().filter(line -> line.startsWith("movie")).findFirst().get().split("\t");
-        Done found = run("Movies", movie[3]);
-        check("a file is found", found.code == 0 && found.printed.equals(movie[1] + "\n"));
-        String repeated = facts.stream().filter(line -> line.startsWith("repeated")).findFirst().get().split("\t")[1];
-        found = run("Movies", "/somewhere/else/" + repeated);
-        check("candidates", found.code == 0 && found.printed.endsWith("AMBIGUOUS\n") && found.printed.lines().count() > 2);
-        found = run("None 7", movie[3]);
-        check("an error", found.code == 1 && found.printed.equals("LIBRARY_NOT_FOUND\n") && found.said.contains("'None 7'"));
+        Path folder = Files.createTempDirectory("plexindex-java-");
+        try {
+            questions(folder, Files.readAllLines(Path.of(System.getenv("PLEXINDEX_TEST_LINES"))).stream().map(line -> line.split("\t")).collect(Collectors.toList()));
+            search(folder, given[2], given[1]);
+        } finally {
+            remove(folder);
+        }
         System.exit(failed);
     }
 }

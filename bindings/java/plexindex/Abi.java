@@ -1,10 +1,12 @@
 // Made from include/plexindex.json by `make header`, for 64 bits.
+package plexindex;
+
 import com.sun.jna.*;
 import com.sun.jna.Structure.FieldOrder;
 import com.sun.jna.ptr.*;
 
 /** The C ABI of plexindex, as it is. */
-public interface Plexindex extends Library {
+public interface Abi extends com.sun.jna.Library {
     int ABI_VERSION = 1;
     int TTL_AT_ONCE = -1;
     int TTL_NEVER = -2;

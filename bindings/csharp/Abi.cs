@@ -2,8 +2,25 @@
 using System;
 using System.Runtime.InteropServices;
 
-/// The C ABI of plexindex, as it is.
-public static class Plexindex
+namespace Plexindex
+{
+/// <summary>plexindex.h says what each is.</summary>
+public enum Status { Ok = 0, NotFound = 1, Ambiguous = 2, NotYet = 3, NeedsWarm = 4, InvalidArgument = 100, NullPointer = 101, Unsupported = 102, BufferTooSmall = 103, Aborted = 104, Panic = 105, Store = 200, StoreFull = 201, Connect = 300, Tls = 301, Unauthorized = 302, Forbidden = 303, NotOnServer = 304, NotPlex = 305, Starting = 306, BadAnswer = 307, ServerError = 308, Timeout = 309, Redirected = 310, Offline = 311, LibraryNotFound = 400, LibraryAmbiguous = 401, ListAgain = 402 }
+
+/// <summary>plexindex.h says what each is.</summary>
+public enum MatchKind { None = 0, Confirmed = 1, Exact = 2, Mapped = 3, Suffix = 4, FileName = 5 }
+
+/// <summary>plexindex.h says what each is.</summary>
+public enum Confidence { None = 0, Low = 1, High = 2 }
+
+/// <summary>plexindex.h says what each is.</summary>
+public enum Reason { None = 0, NoLocation = 1, NotListed = 2, NotFetched = 3, SeveralItems = 4, SeveralLibraries = 5, Unconfirmed = 6, OnlyRootDiffers = 7, PathTells = 8, NoEvidence = 9, Contradicted = 10, SeveralEpisodes = 11, Empty = 12, AboveLocations = 13, Unavailable = 14 }
+
+/// <summary>plexindex.h says what each is.</summary>
+public enum Kind { Other = 0, Movie = 1, Show = 2, Season = 3, Episode = 4, Artist = 8, Album = 9, Track = 10, Clip = 12, Photo = 13 }
+
+/// <summary>The C ABI of plexindex, as it is. Native.Load() comes first.</summary>
+public static class Abi
 {
     public const int ABI_VERSION = 1;
     public const int TTL_AT_ONCE = -1;
@@ -544,4 +561,5 @@ public static class Plexindex
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_shared(IntPtr handle, int action, ref Buffer out_json, ref Buffer error);
+}
 }

@@ -1,0 +1,191 @@
+// A library's questions and answers.
+using System;
+using System.Collections.Generic;
+using System.Runtime.InteropServices;
+using System.Threading;
+
+namespace Plexindex
+{
+/// <summary>
+/// A library of an index, or all of them. Questions take a deadline, else the options' holds, and a token that ends
+/// them while they wait for the server. The next call goes on where that one stopped.
+/// </summary>
+public sealed class Library
+{
+    // Kept for as long as the program runs: the native library calls it.
+    private static readonly Abi.ProgressFn Progress = Report;
+    private static readonly IntPtr ProgressFunction = Marshal.GetFunctionPointerForDelegate(Progress);
+
+    private readonly PlexIndex index;
+    private readonly IntPtr handle;
+
+    internal Library(PlexIndex index, IntPtr handle)
+    {
+        this.index = index;
+        this.handle = handle;
+    }
+
+    /// <summary>The key of the item with this path, where the index has it at hand; else null. Never asks the server.</summary>
+    public string LookupKey(string path)
+    {
+        if (path.IndexOf('\0') >= 0) return null;
+        using (var memory = new Memory())
+        {
+            Abi.Bytes text = memory.Text(path);
+            return index.During(() => Memory.String(Abi.plexindex_lookup_key(handle, text.data)));
+        }
+    }
+
+    /// <summary>The full answer for one path. Fetches the library where it must.</summary>
+    public Answer Match(string path, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
+        Ask(Abi.plexindex_match_path, path, 1, deadline, cancel)[0];
+
+    /// <summary>An answer for each path, in order.</summary>
+    public IReadOnlyList<Answer> MatchAll(IReadOnlyCollection<string> paths, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken))
+    {
+        foreach (string path in paths)
+            if (path.IndexOf('\0') >= 0) throw new ArgumentException("a path cannot hold a NUL", nameof(paths));
+        if (paths.Count == 0) return new Answer[0];
+        Question question = (IntPtr open, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error) =>
+            Abi.plexindex_match_paths(open, ref query, (UIntPtr)paths.Count, ref block, ref error);
+        return Ask(question, string.Join("\0", paths) + "\0", paths.Count, deadline, cancel);
+    }
+
+    /// <summary>Which show, season, artist, album or item a folder is.</summary>
+    public Answer MatchFolder(string path, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
+        Ask(Abi.plexindex_match_folder, path, 1, deadline, cancel)[0];
+
+    /// <summary>The items with this GUID, such as imdb://tt1254207.</summary>
+    public Answer MatchGuid(string guid, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
+        Ask(Abi.plexindex_match_guid, guid, 1, deadline, cancel)[0];
+
+    /// <summary>The items with this title.</summary>
+    public Answer SearchTitle(string title, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
+        Ask(Abi.plexindex_search_title, title, 1, deadline, cancel)[0];
+
+    /// <summary>Brings the library up to date. False when the deadline came first.</summary>
+    public bool Refresh(TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken))
+    {
+        Question question = (IntPtr open, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error) =>
+            Abi.plexindex_refresh(open, ref query, ref error);
+        using (var memory = new Memory()) return Put(question, memory, null, new Abi.Buffer(), deadline, cancel, out _) == Abi.OK;
+    }
+
+    /// <summary>Records that the item with this key has this path.</summary>
+    public void RecordMatch(string path, string key)
+    {
+        using (var memory = new Memory())
+        {
+            Abi.Bytes file = memory.Text(path), item = memory.Text(key);
+            index.Run((ref Abi.Buffer error) => Abi.plexindex_record_match(handle, file.data, file.length, item.data, item.length, 0, ref error));
+        }
+    }
+
+    /// <summary>Invalidates a path: the server is asked before it is answered again.</summary>
+    public void InvalidatePath(string path)
+    {
+        using (var memory = new Memory())
+        {
+            Abi.Bytes file = memory.Text(path);
+            index.Run((ref Abi.Buffer error) => Abi.plexindex_invalidate_path(handle, file.data, file.length, ref error));
+        }
+    }
+
+    private delegate int Question(IntPtr index, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error);
+
+    /// <summary>What ends a call.</summary>
+    private sealed class Asked
+    {
+        internal PlexIndex Index;
+        internal CancellationToken Cancel;
+    }
+
+    private static int Report(IntPtr user, IntPtr progress)
+    {
+        var asked = (Asked)GCHandle.FromIntPtr(user).Target;
+        return asked.Index.IsClosing || asked.Cancel.IsCancellationRequested ? 1 : 0;
+    }
+
+    private Answer[] Ask(Question question, string text, int count, TimeSpan? deadline, CancellationToken cancel)
+    {
+        if (text == null) throw new ArgumentNullException(nameof(text));
+        for (int capacity = 16384 + 4 * text.Length + 384 * count; ; )
+        {
+            using (var memory = new Memory())
+            {
+                int status = Put(question, memory, text, memory.Buffer(capacity), deadline, cancel, out Abi.Buffer block);
+                if (status != Abi.BUFFER_TOO_SMALL) return Answers(block);
+                capacity = (int)((long)block.length * 5 / 4);
+            }
+        }
+    }
+
+    private int Put(
+        Question question, Memory memory, string text, Abi.Buffer given, TimeSpan? deadline, CancellationToken cancel, out Abi.Buffer filled)
+    {
+        cancel.ThrowIfCancellationRequested();
+        GCHandle asked = GCHandle.Alloc(new Asked { Index = index, Cancel = cancel });
+        var query = new Abi.Query
+        {
+            size = (UIntPtr)Marshal.SizeOf<Abi.Query>(), library = handle, text = memory.Text(text),
+            deadline_ms = PlexIndex.Ms(deadline, 1), progress = ProgressFunction, progress_user = GCHandle.ToIntPtr(asked),
+        };
+        Abi.Buffer block = given;
+        try
+        {
+            return index.Run((ref Abi.Buffer error) => question(index.Handle, ref query, ref block, ref error));
+        }
+        catch (PlexindexException error) when (error.Status == Status.Aborted && cancel.IsCancellationRequested)
+        {
+            throw new OperationCanceledException(cancel);
+        }
+        finally
+        {
+            asked.Free();
+            filled = block;
+        }
+    }
+
+    private static Answer[] Answers(Abi.Buffer block)
+    {
+        var answers = new Answer[(long)Abi.plexindex_count_answers(ref block)];
+        for (int place = 0; place < answers.Length; place++)
+        {
+            IntPtr at = Abi.plexindex_get_answer(ref block, (UIntPtr)(uint)place), one;
+            var answer = Marshal.PtrToStructure<Abi.Answer>(at);
+            var candidates = new List<Item>();
+            for (uint number = 0; (one = Abi.plexindex_get_candidate(ref block, at, (UIntPtr)number)) != IntPtr.Zero; number++)
+                candidates.Add(ReadItem(block, one));
+            one = Abi.plexindex_get_item(ref block, at);
+            answers[place] = new Answer
+            {
+                Status = (Status)answer.status, MatchKind = (MatchKind)answer.match_kind, Confidence = (Confidence)answer.confidence,
+                Reason = (Reason)answer.reason, IsStale = (answer.flags & Abi.ANSWER_STALE) != 0,
+                Item = one == IntPtr.Zero ? null : ReadItem(block, one), Candidates = candidates,
+                CandidatesTotal = (int)answer.candidates_total, Message = Text(block, answer.message),
+                Age = answer.age_ms < 0 ? (TimeSpan?)null : TimeSpan.FromMilliseconds(answer.age_ms),
+                Items = (long)answer.items, Files = (long)answer.files, Kind = (Kind)answer.kind,
+            };
+        }
+        return answers;
+    }
+
+    private static string Text(Abi.Buffer block, Abi.Text text) =>
+        text.offset == 0 ? null : Memory.String(block.data + (int)text.offset, (int)text.length);
+
+    private static int? Number(int value, int none) => value == none ? (int?)null : value;
+
+    private static Item ReadItem(Abi.Buffer block, IntPtr at)
+    {
+        var item = Marshal.PtrToStructure<Abi.Item>(at);
+        return new Item
+        {
+            Key = Text(block, item.key), RatingKey = Text(block, item.rating_key), Title = Text(block, item.title),
+            Guid = Text(block, item.guid), ShowTitle = Text(block, item.show_title), ShowRatingKey = Text(block, item.show_rating_key),
+            ShowGuid = Text(block, item.show_guid), Path = Text(block, item.path), Section = Text(block, item.section),
+            LibraryTitle = Text(block, item.library_title), Kind = (Kind)item.kind, Year = Number(item.year, 0),
+            Season = Number(item.season, -1), Episode = Number(item.episode, -1),
+        };
+    }
+}
+}

@@ -1,0 +1,91 @@
+"""The packages for other languages: what is in them, and that the same sources give the same bytes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from conftest import REPOSITORY
+
+sys.path.insert(0, str(REPOSITORY / "scripts"))
+import licences
+import make_packages
+from install import version
+
+TEXTS = {"LICENSE-MIT", "LICENSE-APACHE"}
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(licences, "text", lambda triple: f"the crates for {triple}\n")
+
+
+def libraries(folder: Path) -> dict[str, Path]:
+    made = {}
+    for name in make_packages.PLATFORMS:
+        made[name] = folder / f"{name}.so"
+        made[name].write_text(name)
+    return made
+
+
+def manifest(folder: Path) -> dict[str, object]:
+    read: dict[str, object] = json.loads((folder / "package.json").read_text(encoding="utf-8"))
+    return read
+
+
+def test_npm(tmp_path: Path) -> None:
+    main, *others = make_packages.npm(libraries(tmp_path), make_packages.fresh(tmp_path / "npm"))
+    about = manifest(main)
+    assert about["platforms"] == list(make_packages.PLATFORMS)
+    assert about["version"] == version()
+    # Nobody may be made to install what is not published.
+    assert "optionalDependencies" not in about
+    assert "devDependencies" not in about
+    assert not (main / "test").exists()
+    assert {file.name for file in main.iterdir()} >= TEXTS
+    assert [manifest(one)["name"] for one in others] == [f"@plexindex/{name}" for name in make_packages.PLATFORMS]
+    for name, one in zip(make_packages.PLATFORMS, others):
+        about = manifest(one)
+        assert (one / str(about["main"])).read_text() == name
+        assert make_packages.PLATFORMS[name].triple in (one / "THIRD-PARTY").read_text()
+        assert {file.name for file in one.iterdir()} >= TEXTS
+        assert (about["os"], about["cpu"]) == (["linux"], [name.split("-")[1]])
+        assert about["libc"] == [{"gnu": "glibc", "musl": "musl"}[name.split("-")[2]]]
+
+
+def test_npm_when_it_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUBLISHED", "1")
+    main, *others = make_packages.npm(libraries(tmp_path), make_packages.fresh(tmp_path / "npm"))
+    assert manifest(main)["optionalDependencies"] == {
+        str(manifest(one)["name"]): manifest(one)["version"] for one in others
+    }
+
+
+def test_csharp(tmp_path: Path) -> None:
+    (folder,) = make_packages.csharp(libraries(tmp_path), make_packages.fresh(tmp_path / "csharp"))
+    assert {file.name for file in folder.glob("*.cs")} == {"Abi.cs", "Library.cs", "Native.cs", "PlexIndex.cs"}
+    rids = {file.parent.parent.name: file.read_text() for file in folder.glob("runtimes/*/native/libplexindex.so")}
+    assert rids == {one.rid: name for name, one in make_packages.PLATFORMS.items()}
+    assert len([*folder.glob("runtimes/*/native/THIRD-PARTY")]) == len(rids)
+    assert {file.name for file in folder.iterdir()} >= TEXTS
+
+
+@pytest.mark.skipif(not make_packages.JNA.exists() or not shutil.which("javac"), reason="needs javac and JNA")
+def test_jar(tmp_path: Path) -> None:
+    made = []
+    for name in ("one", "two"):
+        (jar,) = make_packages.jar(libraries(tmp_path), make_packages.fresh(tmp_path / name))
+        made.append(jar.read_bytes())
+        assert [file.name for file in jar.parent.iterdir()] == [jar.name]
+    assert made[0] == made[1]
+    with zipfile.ZipFile(jar) as archive:
+        names = archive.namelist()
+        assert names[0] == "META-INF/MANIFEST.MF"
+        assert {"META-INF/LICENSE-MIT", "META-INF/LICENSE-APACHE", "plexindex/Plexindex.class"} <= set(names)
+        for name, one in make_packages.PLATFORMS.items():
+            assert archive.read(f"native/{one.jar}/libplexindex.so").decode() == name
+            assert f"native/{one.jar}/THIRD-PARTY" in names
