@@ -30,7 +30,7 @@ LANGUAGES = {
 PATTERNS = {
     "C++": r"\bplexindex_(\w+)\b",
     "Python": r"\b(?:_?native|load\(\))\.(\w+)\b|\"plexindex_(\w+)\"",
-    "Node.js": r"(?:call\w*|fill|_query|_json|_one|atHand)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\(",
+    "Node.js": r"(?:call\w*|fill|_query|_json|_one)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\(",
     "Go": r"\bplexindex_(\w+)\b",
     "LuaJIT": r"\b(?:C|library)\.plexindex_(\w+)\b|answers\(self, \"(\w+)\"",
     "Ruby": r":(\w+)\b",

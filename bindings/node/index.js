@@ -486,7 +486,8 @@ class Library {
   /** The key of the item with this path, where the index has it at hand; else null. Never waits. */
   lookupKey(path) {
     if (this._index._closing) throw closedError();
-    return atHand('lookup_key', this._handle, path, 'path');
+    if (typeof path === 'string') return path.includes('\0') ? null : load().fast_lookup_key(this._handle, path);
+    return load().lookup_key(this._handle, terminated(path, 'path'));
   }
 
   /** lookupKey() for many paths: a key or null for each, in order. */
@@ -632,11 +633,10 @@ class Library {
   }
 }
 
-/** What a fast lookup has at hand. A text with a NUL in it is no name of anything. */
-function atHand(name, handle, given, argument) {
-  if (typeof given === 'string') return given.includes('\0') ? null : load()[`fast_${name}`](handle, given);
+/** Bytes with a NUL behind them; null for bytes that hold one, which are the name of nothing. */
+function terminated(given, argument) {
   const bytes = check.text(given, argument);
-  return bytes.includes(0) ? null : load()[name](handle, Buffer.concat([bytes, Buffer.of(0)]));
+  return bytes.includes(0) ? null : Buffer.concat([bytes, Buffer.of(0)]);
 }
 
 class Table {
@@ -648,7 +648,8 @@ class Table {
   /** The value of this name as text, where the index has it at hand; else null. Never waits. */
   lookup(name) {
     if (this._index._closing) throw closedError();
-    return atHand('table_lookup', this._handle, name, 'name');
+    if (typeof name === 'string') return name.includes('\0') ? null : load().fast_table_lookup(this._handle, name);
+    return load().table_lookup(this._handle, terminated(name, 'name'));
   }
 
   /** The value of this name as a Buffer; null when there is none. */

@@ -48,6 +48,7 @@ test('one path, many paths, candidates', async (t) => {
   assert.strictEqual(library.lookupKey(Buffer.from(paths[1])), movies[1].key);
   assert.deepStrictEqual(await library.matchPaths([]), []);
   assert.strictEqual(library.lookupKey(`${paths[1]}\0x`), null);
+  assert.strictEqual(library.lookupKey(Buffer.from(`${paths[1]}\0x`)), null);
   assert.throws(() => library.lookupKeys(['a\0b']), TypeError);
 
   const several = await library.match(`/somewhere/else/${repeated.name}`);
