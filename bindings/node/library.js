@@ -5,7 +5,7 @@
 const fs = require('node:fs');
 const koffi = require('koffi');
 const { PlexindexError } = require('./errors.js');
-const { version, platforms } = require('./package.json');
+const { version, platforms, optionalDependencies } = require('./package.json');
 
 const SYSTEM = {
   darwin: ['libplexindex.0.dylib', 'libplexindex.dylib'],
@@ -41,7 +41,9 @@ function remedy() {
   const other = "or name the library's file in PLEXINDEX_LIBRARY";
   if (process.env.PLEXINDEX_LIBRARY) return `PLEXINDEX_LIBRARY names no library for ${platform()}`;
   if (!platforms.includes(platform())) return `no package is made for ${platform()}: build the library there, ${other}`;
-  return `npm install @plexindex/${platform()}@${version}, or install the C library (${SYSTEM[0]}), ${other}`;
+  // Only what is published may be installed by its name.
+  const packed = optionalDependencies ? `@plexindex/${platform()}@${version}` : `plexindex-${platform()}-${version}.tgz`;
+  return `npm install ${packed}, or install the C library (${SYSTEM[0]}), ${other}`;
 }
 
 /** Loads the library: `{ file, library }`. */

@@ -61,12 +61,17 @@ test('without it the runtime library of the system, then the development link', 
 test('a missing library says what to install for this platform', (t) => {
   const folder = project(t);
   const version = require('plexindex').version();
-  assert.ok(loaded(folder).startsWith(`true NOT_INSTALLED the plexindex library cannot be loaded: npm install @plexindex/${packaged}@${version}, `));
+  const wanted = (what) => `true NOT_INSTALLED the plexindex library cannot be loaded: npm install ${what}, or install the C library`;
+  assert.ok(loaded(folder).startsWith(wanted(`plexindex-${packaged}-${version}.tgz`)));
   const maps = `const fs = require('fs'); const read = fs.readFileSync;
     fs.readFileSync = (file, ...more) => file === '/proc/self/maps' ? '7f00-7f01 r--p 00000000 00:01 1 /lib/ld-musl-x86_64.so.1' : read(file, ...more)`;
-  assert.match(loaded(folder, {}, maps), new RegExp(`npm install @plexindex/linux-${process.arch}-musl@`));
+  assert.match(loaded(folder, {}, maps), new RegExp(`npm install plexindex-linux-${process.arch}-musl-`));
   assert.match(loaded(folder, {}, "Object.defineProperty(process, 'arch', { value: 'ia32' })"), /NOT_INSTALLED plexindex needs Node.js for x64 or arm64/);
   assert.match(loaded(folder, {}, "Object.defineProperty(process, 'platform', { value: 'freebsd' })"), /no package is made for freebsd-\w+: build the library there/);
+  const manifest = path.join(folder, 'node_modules', 'plexindex', 'package.json');
+  const published = { ...JSON.parse(fs.readFileSync(manifest)), optionalDependencies: { [`@plexindex/${packaged}`]: version } };
+  fs.writeFileSync(manifest, JSON.stringify(published));
+  assert.ok(loaded(folder).startsWith(wanted(`@plexindex/${packaged}@${version}`)));
 });
 
 test('another library is named with its version', (t) => {
