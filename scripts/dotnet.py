@@ -24,8 +24,9 @@ def commands(made: Path, csharp: Path) -> list[list[str]]:
     """Runs the test, whose folder has `runtimes` already. The packages are made."""
     folder = made / "dotnet"
     home = folder / "dotnetcore2" / "bin"
-    fetch = [sys.executable, "-m", "pip", "--disable-pip-version-check", "install", "--quiet", "--no-deps"]
-    fetch += ["--target", str(folder), PACKAGE]
+    # Debian's Python has no pip, but an environment has.
+    pip = f"{folder}/venv/bin/pip --disable-pip-version-check install --quiet --no-deps"
+    fetch = ["sh", "-c", f"{sys.executable} -m venv {folder}/venv && {pip} --target {folder} {PACKAGE}"]
     references = (
         f"for file in {home}/shared/*/*/System*.dll; do case $file in *Native.*) ;; *) echo -r:$file ;; esac; done"
     )
