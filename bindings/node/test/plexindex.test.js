@@ -237,6 +237,32 @@ test('statistics, facts, and what is recorded', async (t) => {
   await index.clear();
 });
 
+test('objects have the fields of their types', async (t) => {
+  const types = ['index.d.ts', 'names.d.ts'].map((name) => fs.readFileSync(path.join(installed, name), 'utf8')).join('');
+  const same = (name, object, left = []) => {
+    const fields = [...types.match(new RegExp(`interface ${name} \\{\\n(.*?)\\n\\}`, 's'))[1].matchAll(/^ {2}(\w+)\??:/gm)];
+    assert.deepStrictEqual(Object.keys(object).sort(), fields.map(([, field]) => field).filter((field) => !left.includes(field)).sort(), name);
+  };
+  const index = await opened(t);
+  const library = index.library('Movies');
+  const match = await library.match(movies[0].path);
+  const [first] = (await library.changes('', { full: true, limit: 1 })).changes;
+  same('Answer', match);
+  same('Item', match.item, ['pathBytes']);
+  same('ItemDetails', await library.item(movies[0].key));
+  same('Change', first);
+  same('ItemDetails', first.item);
+  same('Stats', await index.stats());
+  same('StoreInfo', await index.store());
+  same('ServerInfo', await index.server());
+  same('LibraryInfo', (await index.libraries())[0]);
+  const [proposal] = await index.proposals(movies.map(({ path }) => `/elsewhere${path}`));
+  same('Proposal', proposal);
+  let progress;
+  await library.refresh({ full: true, progress: (one) => { progress = one; } });
+  same('Progress', progress);
+});
+
 test('the feed of changes', async (t) => {
   const index = await opened(t);
   const library = index.library('Movies');
