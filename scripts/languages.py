@@ -180,10 +180,8 @@ def staticcheck() -> list[list[str]]:
     return [[found, "./..."]] if found else []
 
 
-# Code around README's lines, and what runs it. The lines print a title or nothing; the rest checks the key.
-AROUND = {
-    "js": ("", "if (match.item?.key !== KEY || key !== KEY) throw new Error(key ?? 'null');\n"),
-}
+# README's program for Node.js prints a title; this checks the key.
+CHECK = "if (match.item?.key !== KEY || key !== KEY) throw new Error(key ?? 'null');\n"
 BLOCK = r"<!-- make test-languages -->\n```(\w+)\n(.*?)```\n<!-- end -->"
 
 
@@ -192,18 +190,15 @@ def readme_programs(told: dict[str, Any], server: Server) -> dict[str, list[str]
     made = build_folder() / "languages" / "readme"
     shutil.rmtree(made, ignore_errors=True)
     made.mkdir(parents=True)
-    shown = dict(re.findall(BLOCK, (BINDINGS / "README.md").read_text(encoding="utf-8"), re.DOTALL))
-    programs: dict[str, str] = {}
-    for name, (before, after) in AROUND.items():
-        page = BINDINGS / {"js": "node"}.get(name, name) / "README.md"
-        if re.findall(BLOCK, page.read_text(encoding="utf-8"), re.DOTALL) != [(name, shown[name])]:
-            raise ValueError(f"the README of {name} and bindings/README.md show different lines")
-        # Node.js's page is one program.
-        programs[name] = before + (node_project.code(page) if name == "js" else shown[name]) + after
-    for name, folder in {"java": "java", "cs": "csharp"}.items():
-        ((_, programs[name]),) = re.findall(
-            BLOCK, (BINDINGS / folder / "README.md").read_text(encoding="utf-8"), re.DOTALL
-        )
+    pages = {name: (BINDINGS / name / "README.md").read_text(encoding="utf-8") for name in ("node", "java", "csharp")}
+    if re.findall(BLOCK, pages["node"], re.DOTALL)[0] not in re.findall(
+        BLOCK, (BINDINGS / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    ):
+        raise ValueError("the README of node and bindings/README.md show different lines")
+    programs = {"js": node_project.code(BINDINGS / "node" / "README.md") + CHECK}
+    for page in ("java", "csharp"):
+        name, program = re.findall(BLOCK, pages[page], re.DOTALL)[0]
+        programs[name] = program
     movie = told["movies"][0]
     for name, program in programs.items():
         for placeholder, value in {

@@ -89,7 +89,7 @@ def put_licences(folder: Path, one: Platform | None = None) -> None:
     for name in LICENCES:
         shutil.copyfile(ROOT / name, folder / name)
     if one:
-        (folder / "THIRD-PARTY").write_text(licences.text(one.triple), encoding="utf-8")
+        (folder / "THIRD-PARTY").write_text(licences.text(one.triple, ("plexindex",)), encoding="utf-8")
 
 
 def write_json(file: Path, value: object) -> None:

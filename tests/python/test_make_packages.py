@@ -21,7 +21,7 @@ TEXTS = {"LICENSE-MIT", "LICENSE-APACHE"}
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(licences, "text", lambda triple: f"the crates for {triple}\n")
+    monkeypatch.setattr(licences, "text", lambda triple, libraries: f"the crates of {libraries} for {triple}\n")
 
 
 def libraries(folder: Path) -> dict[str, Path]:
