@@ -201,16 +201,17 @@ pub trait SharedLog: Send + Sync {
     ) -> Result<bool>;
 
     /// Writes entries that a host numbered, each exactly once: those up to the number that this host delivered last are
-    /// passed over. Returns the number that is delivered last now. `entries` ascend. `after`: the host delivered up to this
-    /// number before. A log that lacks some of that, as one that was restored, writes nothing and returns a smaller number.
+    /// passed over. Returns the number that is delivered last now. `entries` ascend. `after`: what was delivered before
+    /// them, by this host or by an earlier incarnation of its folder. A log that lacks that, as one that was restored, writes
+    /// nothing and returns `None`: entries of a folder are in the log in their order.
     fn deliver(
         &self,
         view: ViewNumber,
         host: HostId,
-        after: u64,
+        after: Option<(HostId, u64)>,
         entries: &[(u64, NewEntry)],
         deadline: Deadline,
-    ) -> Result<u64>;
+    ) -> Result<Option<u64>>;
 
     /// Takes a lease, or returns `None` while another holder has it. Each call that takes it gives a new fence, also to
     /// the host that has it.

@@ -307,20 +307,21 @@ impl SharedLog for MemoryLog {
         &self,
         view: ViewNumber,
         host: HostId,
-        after: u64,
+        after: Option<(HostId, u64)>,
         entries: &[(u64, NewEntry)],
         _: Deadline,
-    ) -> Result<u64> {
+    ) -> Result<Option<u64>> {
         self.change(view, |view, counter, now_ms| {
-            let upto = view.delivered.get(&host).copied().unwrap_or(0);
-            if upto < after {
-                return upto;
+            let delivered = |host| view.delivered.get(&host).copied().unwrap_or(0);
+            if after.is_some_and(|(host, number)| delivered(host) < number) {
+                return None;
             }
+            let upto = delivered(host);
             let new = entries.iter().filter(|(number, _)| *number > upto);
             view.write(host, new.map(|(_, entry)| entry), counter, now_ms);
             let last = entries.last().map_or(upto, |(number, _)| upto.max(*number));
             view.delivered.insert(host, last);
-            last
+            Some(last)
         })
     }
 

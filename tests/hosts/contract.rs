@@ -47,6 +47,7 @@ tests! {
     a_cleared_log_starts_over LEASE,
     views_are_apart LEASE,
     entries_are_delivered_once LEASE,
+    nothing_is_delivered_behind_a_gap LEASE,
     one_holds_a_lease LEASE,
     a_lease_expires SHORT,
     an_old_fence_writes_nothing SHORT,
@@ -196,16 +197,36 @@ fn views_are_apart(fixture: &Fixture) {
 }
 
 fn entries_are_delivered_once(fixture: &Fixture) {
-    let deliver = |host, entries: &[(u64, NewEntry)]| fixture.log.deliver(fixture.view, host, 0, entries, NONE);
-    assert_eq!(deliver(A, &[]), Ok(0));
-    assert_eq!(deliver(A, &[(5, item("1", "a")), (7, item("2", "b"))]), Ok(7));
-    assert_eq!(deliver(A, &[(5, item("1", "again")), (7, item("2", "again"))]), Ok(7));
-    assert_eq!(deliver(A, &[(7, item("2", "again")), (8, item("3", "c"))]), Ok(8));
-    assert_eq!(deliver(B, &[(1, item("1", "of B"))]), Ok(1));
-    assert_eq!(deliver(A, &[]), Ok(8));
+    let deliver = |host, entries: &[(u64, NewEntry)]| fixture.log.deliver(fixture.view, host, None, entries, NONE);
+    assert_eq!(deliver(A, &[]), Ok(Some(0)));
+    assert_eq!(deliver(A, &[(5, item("1", "a")), (7, item("2", "b"))]), Ok(Some(7)));
+    assert_eq!(
+        deliver(A, &[(5, item("1", "again")), (7, item("2", "again"))]),
+        Ok(Some(7))
+    );
+    assert_eq!(deliver(A, &[(7, item("2", "again")), (8, item("3", "c"))]), Ok(Some(8)));
+    assert_eq!(deliver(B, &[(1, item("1", "of B"))]), Ok(Some(1)));
+    assert_eq!(deliver(A, &[]), Ok(Some(8)));
     let expected = [fact(2, "2", "b"), fact(3, "3", "c"), fact(4, "1", "of B")];
     assert_eq!(facts(&fixture.all()), expected);
     assert_eq!(fixture.all()[2].host, B);
+}
+
+/// Entries of a folder are in the log in their order, also those of an earlier incarnation of it.
+fn nothing_is_delivered_behind_a_gap(fixture: &Fixture) {
+    let deliver = |host, after, number: u64| {
+        let entries = [(number, item(&number.to_string(), "a"))];
+        fixture.log.deliver(fixture.view, host, after, &entries, NONE)
+    };
+    assert_eq!(deliver(A, Some((A, 1)), 2), Ok(None));
+    assert_eq!(deliver(B, Some((A, 1)), 3), Ok(None));
+    assert!(fixture.all().is_empty());
+    assert_eq!(deliver(A, None, 1), Ok(Some(1)));
+    assert_eq!(deliver(A, Some((A, 1)), 2), Ok(Some(2)));
+    assert_eq!(deliver(B, Some((A, 2)), 3), Ok(Some(3)));
+    assert_eq!(deliver(B, Some((A, 2)), 3), Ok(Some(3)), "again");
+    assert_eq!(deliver(B, Some((A, 3)), 4), Ok(None));
+    assert_eq!(facts(&fixture.all()).len(), 3);
 }
 
 fn one_holds_a_lease(fixture: &Fixture) {
@@ -433,7 +454,7 @@ fn a_summary_counts(fixture: &Fixture) {
     ]);
     fixture
         .log
-        .deliver(fixture.view, B, 0, &[(1, item("3", "d"))], NONE)
+        .deliver(fixture.view, B, None, &[(1, item("3", "d"))], NONE)
         .expect("delivered");
     let full = fixture.log.summary(NONE).expect("read");
     let [view] = full.as_slice() else { panic!("{full:?}") };

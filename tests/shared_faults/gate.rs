@@ -129,10 +129,10 @@ impl SharedLog for Gate {
         &self,
         view: ViewNumber,
         host: HostId,
-        after: u64,
+        after: Option<(HostId, u64)>,
         entries: &[(u64, NewEntry)],
         by: Deadline,
-    ) -> Result<u64> {
+    ) -> Result<Option<u64>> {
         self.pass("deliver", |log| log.deliver(view, host, after, entries, by))
     }
 

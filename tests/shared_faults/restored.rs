@@ -44,6 +44,32 @@ fn what_a_failover_lost_is_delivered_again_by_the_next_process() {
     assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
 }
 
+/// Its folder was moved between, so it is another host by then, which never delivered anything.
+#[test]
+fn what_a_failover_lost_is_delivered_again_before_what_a_moved_folder_wrote() {
+    for is_read in [false, true] {
+        let world = World::of(20);
+        let (one, two) = (world.host(), world.host());
+        let [old, new] = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+        exchange(&[&one, &two]);
+        one.movies.invalidate().expect("invalidated");
+        one.record("/mnt/odd.mkv", &old);
+        one.deliver();
+        if is_read {
+            exchange(&[&one]);
+        }
+        exchange(&[&two]);
+        assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(old));
+        world.log.lose_writes(1_000);
+        let one = world.moved(one);
+        one.record("/mnt/odd.mkv", &new);
+        exchange(&[&one, &two]);
+        for host in [&one, &two, &world.host()] {
+            assert_eq!(host.confirmed("/mnt/odd.mkv"), Some(new.clone()), "{is_read}");
+        }
+    }
+}
+
 /// The older state of a restored log is never answered, not for a moment.
 #[test]
 fn a_restored_log_takes_nothing_back_that_is_delivered_again() {

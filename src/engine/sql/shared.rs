@@ -179,15 +179,15 @@ impl Store {
         })
     }
 
-    /// The last number before this one that a host has delivered, as far as entries are kept; 0 if there is none.
-    pub fn delivered_before(&self, identity: IdentityId, host: HostId, number: u64) -> Result<u64> {
-        let last: Option<i64> = self.read(|c| {
-            c.value(
-                "SELECT max(id) FROM outbox WHERE identity = ?1 AND sent <> 0 AND timeline = ?2 AND id < ?3",
-                params![identity, host.0, number.cast_signed()],
+    /// The last entry before this number that was delivered, as far as entries are kept: its host and number.
+    pub fn delivered_before(&self, identity: IdentityId, number: u64) -> Result<Option<(HostId, u64)>> {
+        self.read(|c| {
+            c.find(
+                "SELECT timeline, id FROM outbox WHERE identity = ?1 AND sent <> 0 AND id < ?2 ORDER BY id DESC LIMIT 1",
+                params![identity, number.cast_signed()],
+                |row| Ok((HostId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())),
             )
-        })?;
-        Ok(last.unwrap_or(0).cast_unsigned())
+        })
     }
 
     /// Stores that the log has kept what was delivered up to this number.

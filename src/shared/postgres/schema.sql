@@ -152,7 +152,7 @@ BEGIN
 END $$;
 
 CREATE FUNCTION plexindex.deliver(
-    v bigint, h bigint, a_after bigint, numbers bigint[], kinds smallint[], libraries text[], keys bytea[], bodies bytea[]
+    v bigint, h bigint, a_before bigint, a_after bigint, numbers bigint[], kinds smallint[], libraries text[], keys bytea[], bodies bytea[]
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     upto bigint;
@@ -164,8 +164,8 @@ BEGIN
     END IF;
     INSERT INTO plexindex.delivered AS d VALUES (v, h, 0, clock_timestamp())
         ON CONFLICT (view, host) DO UPDATE SET at = excluded.at RETURNING d.number INTO upto;
-    IF upto < a_after THEN
-        RETURN upto; -- the log was restored, and lacks what this host delivered before
+    IF a_after > coalesce((SELECT number FROM plexindex.delivered WHERE view = v AND host = a_before), 0) THEN
+        RETURN NULL; -- the log was restored, and lacks what this folder delivered before
     END IF;
     passed := (SELECT count(*) FROM unnest(numbers) AS number WHERE number <= upto);
     IF passed < total THEN

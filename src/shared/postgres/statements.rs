@@ -231,18 +231,20 @@ impl SharedLog for Postgres {
         &self,
         view: ViewNumber,
         host: HostId,
-        after: u64,
+        after: Option<(HostId, u64)>,
         entries: &[(u64, NewEntry)],
         deadline: Deadline,
-    ) -> Result<u64> {
+    ) -> Result<Option<u64>> {
         let numbers = entries.iter().map(|(number, _)| i64::try_from(*number));
         let numbers = numbers.collect::<Result<Vec<_>, _>>().map_err(out_of_range)?;
         let columns = Columns::of(entries.iter().map(|(_, entry)| entry));
         let [kinds, libraries, keys, bodies] = columns.parameters();
+        let (before, after) = after.unwrap_or((host, 0));
         let after = i64::try_from(after).map_err(out_of_range)?;
-        let parameters: [Parameter<'_>; 8] = [
+        let parameters: [Parameter<'_>; 9] = [
             (&view.0, Type::INT8),
             (&host.0, Type::INT8),
+            (&before.0, Type::INT8),
             (&after, Type::INT8),
             (&numbers, Type::INT8_ARRAY),
             kinds,
@@ -250,8 +252,9 @@ impl SharedLog for Postgres {
             keys,
             bodies,
         ];
-        let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7, $8)";
-        self.value(view, statement, &parameters, deadline).map(unsigned)
+        let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+        let upto: Option<i64> = self.value(view, statement, &parameters, deadline)?;
+        Ok(upto.map(unsigned))
     }
 
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>> {

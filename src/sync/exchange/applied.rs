@@ -91,10 +91,10 @@ impl Exchange {
         let Some((host, last)) = self.store.last_sent(view.identity)? else {
             return Ok(true);
         };
-        let Ok(upto) = self.ask(|log| log.deliver(view.number, host, 0, &[], deadline())) else {
+        let Ok(kept) = self.ask(|log| log.deliver(view.number, host, Some((host, last)), &[], deadline())) else {
             return Ok(true); // the next exchange asks again
         };
-        if upto >= last {
+        if kept.is_some() {
             self.store.keep_sent(view.identity, last, Deadline::NONE)?;
             return Ok(true);
         }

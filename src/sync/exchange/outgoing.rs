@@ -45,19 +45,19 @@ impl Exchange {
                 .take_while(of_host)
                 .map(|row| numbered(row.number, row.entry.clone()))
                 .collect();
-            let after = self.store.delivered_before(view.identity, host, first.number)?;
+            let after = self.store.delivered_before(view.identity, first.number)?;
             let tell = |log: &dyn SharedLog, limit| log.deliver(view.number, host, after, &rows, limit);
             let Ok(upto) = self.ask_until(until, tell) else {
                 return Ok(false);
             };
-            if upto < after {
+            let Some(upto) = upto else {
                 log::warn!(
                     "the shared log {} lacks what it was told before: it is told again",
                     self.log.name()
                 );
                 self.store.deliver_again(view.identity, Deadline::NONE)?;
                 continue;
-            }
+            };
             let last = rows.last().map_or(0, |(number, _)| *number);
             self.store
                 .delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
