@@ -118,7 +118,9 @@ impl Index {
             None => None,
         };
         let found = sharing.run(|log| {
-            let views = log.summary(inner.sharing_deadline())?;
+            let deadline = inner.sharing_deadline();
+            log.secret(deadline.at_most(log.patience()))?; // counting takes its time
+            let views = log.summary(deadline)?;
             Ok((inner.sync.shared_view(), views))
         });
         let progress = inner.sync.shared_progress();

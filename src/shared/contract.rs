@@ -139,6 +139,9 @@ pub struct Lease {
 /// The lifetime of a lease that is not renewed.
 pub const LEASE: Duration = Duration::from_secs(20);
 
+/// How long a call that needs something else waits for a log that is slow or silent.
+pub const PATIENCE: Duration = Duration::from_millis(300);
+
 /// What the log holds of a view, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogSummary {
@@ -171,6 +174,11 @@ pub struct LogSummary {
 pub trait SharedLog: Send + Sync {
     /// The address for people, without a password.
     fn name(&self) -> &str;
+
+    /// How long a call that needs something else waits for this log to say something.
+    fn patience(&self) -> Duration {
+        PATIENCE
+    }
 
     /// The key of the hashes of tokens: random, the same for all hosts.
     fn secret(&self, deadline: Deadline) -> Result<[u8; 32]>;

@@ -1,6 +1,6 @@
 //! Searches and verified items of a shared index.
 
-use super::exchange::{deadline, item_entries};
+use super::exchange::item_entries;
 use super::job::{SyncJob, Syncing};
 use crate::error::Result;
 use crate::freshness::may_ask_again;
@@ -48,7 +48,7 @@ impl SyncJob<'_> {
             key,
             encode(&SearchBody { items, missing_ms }),
         ));
-        let _ = exchange.ask(|log| log.append(view.number, view.host, &told, None, deadline()));
+        let _ = exchange.ask(|log, limit| log.append(view.number, view.host, &told, None, limit));
         Ok(())
     }
 }

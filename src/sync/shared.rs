@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::exchange::{AcceptedProbe, Away, BATCH, Exchange, HeldLease, LogSource, Merged, STEP, SharedView, deadline};
+use super::exchange::{
+    AcceptedProbe, Away, BATCH, Exchange, HeldLease, LogSource, Merged, STEP, SharedView, set_patient,
+};
 use super::job::{SyncJob, Syncing};
 use super::refresh::RefreshReason;
 use crate::engine::LibraryRow;
@@ -239,7 +241,7 @@ impl<'a> SyncJob<'a> {
         // Items since then that this folder has read are in the listing before; they are applied to this one.
         let mut from = head.included;
         loop {
-            let Ok(news) = exchange.ask(|log| log.read(view.number, from, BATCH, deadline())) else {
+            let Ok(news) = exchange.ask(|log, limit| log.read(view.number, from, BATCH, limit)) else {
                 return Ok(()); // the next exchange applies them
             };
             let of_library =
@@ -307,9 +309,19 @@ impl Syncing {
         if exchange.undelivered()? == 0 {
             return Ok(()); // the thread of the exchange was faster, or nothing is for others
         }
-        let deliver = || match exchange.view()? {
-            Some(view) => exchange.deliver_once(&view, deadline),
-            None => Ok(false),
+        let deliver = || -> Result<bool> {
+            if exchange.is_lost() {
+                return Ok(false);
+            }
+            set_patient(true); // this call waits for the log itself
+            let delivered = match exchange.view()? {
+                Some(view) => exchange.deliver_once(&view, deadline)?,
+                None => false,
+            };
+            if delivered {
+                exchange.note_answer();
+            }
+            Ok(delivered)
         };
         if on_worker(deliver, STEP, || {})? {
             return Ok(());
@@ -328,9 +340,14 @@ impl Syncing {
         let Some(exchange) = &self.exchange else {
             return Ok(false);
         };
-        let exchange_now = || match exchange.view()? {
-            Some(view) => exchange.exchange_once(&view, deadline()),
-            None => Ok(false),
+        let exchange_now = || {
+            while exchange.is_away() && !exchange.is_lost() {
+                std::thread::sleep(Duration::from_millis(1)); // another thread tries the log
+            }
+            match exchange.view()? {
+                Some(view) => exchange.exchange_once(&view, Deadline::after(STEP)),
+                None => Ok(false),
+            }
         };
         on_worker(exchange_now, STEP, || {})
     }

@@ -190,10 +190,13 @@ impl Drop for Cluster {
 }
 
 impl Database<'_> {
-    /// Its address for a role, on the socket.
+    /// Its address for a role, on the socket. Calls wait longer than usual: the machine may be busy.
     pub fn address(&self, role: &str) -> String {
         let (folder, port) = (self.cluster.folder().display(), self.cluster.port);
-        format!("postgresql://{role}@:{port}/{}?host={folder}", self.name)
+        format!(
+            "postgresql://{role}@:{port}/{}?host={folder}&connect_timeout=30",
+            self.name
+        )
     }
 
     /// Its address for a role, by TCP.

@@ -3,9 +3,11 @@
 
 mod cluster;
 mod contract;
+mod cuts;
 mod day;
 mod fixture;
 mod indexes;
+mod link;
 mod memory;
 mod outages;
 mod pooler;

@@ -116,7 +116,8 @@ impl Postgres {
     fn connect_to_log(&self, deadline: Deadline) -> Result<Link, Failure> {
         let mut link = self.connect(deadline)?;
         if !schema::is_current(&mut link, self.patience.silence, deadline)? {
-            schema::ensure(&mut link, self.patience.silence, deadline)?;
+            // It answers, and takes its time once.
+            schema::ensure(&mut link, self.patience.silence, Deadline::NONE)?;
         }
         Ok(link)
     }

@@ -151,6 +151,10 @@ impl SharedLog for Postgres {
         &self.name
     }
 
+    fn patience(&self) -> Duration {
+        self.address.connect_timeout.unwrap_or(self.patience.connect)
+    }
+
     fn secret(&self, deadline: Deadline) -> Result<[u8; 32]> {
         let secret: Vec<u8> = self.call(deadline, &async |client: &Client| {
             Ok(client

@@ -4,7 +4,7 @@
 //! An invalidation removes matches of paths that only this host has, which no log brings back. So each is applied once: it
 //! carries the number that its host gave it, and those of a host ascend.
 
-use super::core::{Exchange, SharedView, deadline};
+use super::core::{Exchange, SharedView};
 use crate::engine::LibraryRow;
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
@@ -91,7 +91,7 @@ impl Exchange {
         let Some((host, last)) = self.store.last_sent(view.identity)? else {
             return Ok(true);
         };
-        let Ok(kept) = self.ask(|log| log.deliver(view.number, host, Some((host, last)), &[], deadline())) else {
+        let Ok(kept) = self.ask(|log, limit| log.deliver(view.number, host, Some((host, last)), &[], limit)) else {
             return Ok(true); // the next exchange asks again
         };
         if kept.is_some() {

@@ -1,6 +1,6 @@
 //! A listing that another host published, as a source: its chunks are the pages.
 
-use super::core::{Away, Exchange, SharedView, deadline};
+use super::core::{Away, Exchange, SharedView};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
 use crate::shared::bodies::{ListingBody, unpack};
@@ -52,9 +52,10 @@ impl Source for LogSource<'_> {
         }
         let number = u32::try_from(request.position).unwrap_or(u32::MAX);
         let (view, uuid) = (self.view.number, request.library.uuid.as_str());
-        let limit = bounds.deadline.earliest(deadline());
         let chunk = exchange
-            .ask(|log| log.chunk(view, uuid, head.listing, number, limit))
+            .ask_until(bounds.deadline, |log, limit| {
+                log.chunk(view, uuid, head.listing, number, limit)
+            })
             .map_err(|Away| Error::new(Status::Timeout, "the shared log gave no answer: try again"))?;
         // None: a newer listing was published meanwhile.
         let rows = chunk.and_then(|chunk| unpack(&chunk)).ok_or_else(|| {

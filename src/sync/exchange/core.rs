@@ -1,5 +1,6 @@
 //! The exchange of one handle: the log, the view of it, and what is known of both.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -21,8 +22,23 @@ use crate::stats::Counters;
 
 /// Pause after the log could not be reached.
 pub const AWAY_MS: i64 = 5_000;
-/// Longest wait for the log in one step of a call.
+/// Longest wait for the log in one step where somebody waits for the log itself, or nobody waits.
 pub const STEP: Duration = Duration::from_secs(5);
+
+thread_local! {
+    /// Whether this thread waits for a slow log.
+    static IS_PATIENT: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Returns whether this thread waits for a slow log.
+pub fn is_patient() -> bool {
+    IS_PATIENT.get()
+}
+
+/// Lets this thread of the library wait for a slow log from now on, or only as long as a call may.
+pub fn set_patient(is_patient: bool) {
+    IS_PATIENT.set(is_patient);
+}
 
 /// A view of the log, and the identity that it is in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +81,8 @@ pub struct State {
     pub views: HashMap<(IdentityId, Vec<u8>), ViewNumber>,
     /// When the log was first found to be away, and when it is asked again, Unix ms.
     pub away: Option<(i64, i64)>,
+    /// Threads that try a log that was away.
+    pub trying: usize,
     /// Leases that this process holds.
     pub leases: Vec<Lease>,
     /// Verified items that others are told of, once the invalidations before are delivered, and when they were verified.
@@ -126,27 +144,25 @@ impl Exchange {
     }
 
     /// Asks the log, unless it was away a moment ago.
-    pub fn ask<T>(&self, ask: impl FnOnce(&dyn SharedLog) -> Result<T>) -> std::result::Result<T, Away> {
-        self.ask_until(Deadline::NONE, |log, _| ask(log))
+    pub fn ask<T>(&self, ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>) -> std::result::Result<T, Away> {
+        self.ask_until(Deadline::NONE, ask)
     }
 
-    /// [`Self::ask`] with the deadline of a call, which is passed on as the limit of the request.
+    /// [`Self::ask`] with the deadline of a call. The limit of the request is passed on.
     pub fn ask_until<T>(
         &self,
         until: Deadline,
         ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
     ) -> std::result::Result<T, Away> {
-        let now = self.clock.now_ms();
-        if let Some((_, until)) = lock(&self.state).away
-            // A clock that was set back ends the pause too.
-            && (until - AWAY_MS..until).contains(&now)
-        {
+        let is_patient = is_patient();
+        if self.is_away() && !is_patient {
             return Err(Away);
         }
-        match ask(&*self.log, until.earliest(deadline())) {
+        let patience = if is_patient { STEP } else { self.log.patience() };
+        match self.trying(|| ask(&*self.log, until.at_most(patience))) {
             Ok(answer) => {
-                if lock(&self.state).away.take().is_some() {
-                    log::info!("the shared log {} answers again", self.log.name());
+                if !is_patient {
+                    self.note_answer();
                 }
                 Ok(answer)
             }
@@ -157,6 +173,40 @@ impl Exchange {
                 }
                 Err(Away)
             }
+        }
+    }
+
+    /// Lets others go on without a log that was away, while this thread tries it.
+    pub fn trying<R>(&self, work: impl FnOnce() -> R) -> R {
+        let mut state = lock(&self.state);
+        let Some((_, again)) = &mut state.away else {
+            drop(state);
+            return work();
+        };
+        *again = self.clock.now_ms() + AWAY_MS;
+        state.trying += 1;
+        drop(state);
+        let done = work();
+        lock(&self.state).trying -= 1;
+        done
+    }
+
+    /// Returns whether the log was away a moment ago and nobody tries it, so that nobody need wait for it.
+    pub fn is_lost(&self) -> bool {
+        self.is_away() && lock(&self.state).trying == 0
+    }
+
+    /// Returns whether the log was away a moment ago, or another thread tries it after that.
+    pub fn is_away(&self) -> bool {
+        let now = self.clock.now_ms();
+        // A clock that was set back ends the pause too.
+        (lock(&self.state).away).is_some_and(|(_, again)| (again - AWAY_MS..again).contains(&now))
+    }
+
+    /// Remembers that the log answers in time.
+    pub fn note_answer(&self) {
+        if lock(&self.state).away.take().is_some() {
+            log::info!("the shared log {} answers again", self.log.name());
         }
     }
 
@@ -195,7 +245,7 @@ impl Exchange {
             return Ok(None);
         }
         let secret = lock(&self.state).secret;
-        let Ok(secret) = secret.map_or_else(|| self.ask(|log| log.secret(deadline())), Ok) else {
+        let Ok(secret) = secret.map_or_else(|| self.ask(|log, limit| log.secret(limit)), Ok) else {
             return Ok(None);
         };
         lock(&self.state).secret = Some(secret);
@@ -210,7 +260,7 @@ impl Exchange {
             number
         } else {
             let server = self.store.machine_identifier(identity)?;
-            let Ok(number) = self.ask(|log| log.view(&server, &name.1, deadline())) else {
+            let Ok(number) = self.ask(|log, limit| log.view(&server, &name.1, limit)) else {
                 return Ok(None);
             };
             lock(&self.state).views.insert(name, number);
@@ -243,13 +293,9 @@ impl Exchange {
         if let Ok(mut state) = self.state.try_lock() {
             // The parent's leases are not the child's.
             state.leases.clear();
+            state.trying = 0;
             // It listens when it asks for it.
             state.listeners = Listeners::default();
         }
     }
-}
-
-/// The limit of one request to the log.
-pub fn deadline() -> Deadline {
-    Deadline::after(STEP)
 }

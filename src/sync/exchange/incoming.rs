@@ -3,7 +3,7 @@
 //! Entries are applied again after a kill, and when the log was restored: each gives the same result twice.
 
 use super::applied::Applied;
-use super::core::{Exchange, SharedView, deadline};
+use super::core::{Exchange, STEP, SharedView, is_patient};
 use crate::engine::{LibraryHint, LibraryRow, Selection, Selector, SharedPlace, age};
 use crate::error::Result;
 use crate::freshness;
@@ -25,7 +25,7 @@ impl Exchange {
     /// Delivers what waits, one thread and process of the folder at a time. Returns `false` if the log does not have it by
     /// the deadline.
     pub fn deliver_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
-        self.alone(until.earliest(deadline()), || self.deliver(view, until))
+        self.alone(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
     }
 
     /// [`Self::exchange`], one thread and process of the folder at a time. Waits for others until the deadline, and
@@ -36,7 +36,8 @@ impl Exchange {
 
     fn alone(&self, until: Deadline, work: impl FnOnce() -> Result<bool>) -> Result<bool> {
         let path = self.store.folder().fetch_lock("exchange");
-        match FileLock::acquire(&path, until, &|| false) {
+        // Whoever has it may wait for a log that is silent.
+        match FileLock::acquire(&path, until, &|| self.is_away() && !is_patient()) {
             Ok(None) => Ok(false),
             // Without locks two of them do the same twice, which does no harm.
             lock => {
@@ -58,7 +59,7 @@ impl Exchange {
         loop {
             let place = self.place(view.identity)?;
             let now_ms = self.clock.now_ms();
-            let Ok(news) = self.ask(|log| log.read(view.number, place.position, BATCH, deadline())) else {
+            let Ok(news) = self.ask(|log, limit| log.read(view.number, place.position, BATCH, limit)) else {
                 return Ok(false);
             };
             if news.from_start && place.position != Position::default() {
@@ -118,7 +119,7 @@ impl Exchange {
                     some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
                 let mut told = self.reading.tell_matches(&row, &pairs)?;
                 let names: Vec<EntryName> = told.iter().map(|entry| entry.name.clone()).collect();
-                let Ok(found) = self.ask(|log| log.find(view.number, &names, deadline())) else {
+                let Ok(found) = self.ask(|log, limit| log.find(view.number, &names, limit)) else {
                     return Ok(false);
                 };
                 told.retain(|entry| !found.iter().any(|found| found.name == entry.name));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::core::{Away, Exchange, SharedView, deadline};
+use super::core::{Away, Exchange, SharedView};
 use crate::engine::LibraryRow;
 use crate::freshness::ASK_AGAIN_MS;
 use crate::platform::mutex::lock;
@@ -21,7 +21,7 @@ pub struct HeldLease<'x> {
 impl Drop for HeldLease<'_> {
     fn drop(&mut self) {
         lock(&self.exchange.state).leases.retain(|held| *held != self.lease);
-        let _ = self.exchange.ask(|log| log.release(&self.lease, deadline()));
+        let _ = self.exchange.ask(|log, limit| log.release(&self.lease, limit));
     }
 }
 
@@ -44,7 +44,7 @@ impl Exchange {
             name(EntryKind::InvalidLibrary, library, b""),
         ];
         let found = self
-            .ask(|log| log.find(view.number, &names, deadline()))
+            .ask(|log, limit| log.find(view.number, &names, limit))
             .unwrap_or_default();
         let told = found.iter().filter(|entry| entry.name.kind != EntryKind::Probe);
         let told = told.map(|entry| entry.number).max().unwrap_or(0);
@@ -66,7 +66,7 @@ impl Exchange {
         key: &[u8],
     ) -> std::result::Result<Option<Entry>, Away> {
         let names = [name(kind, library, key)];
-        let mut found = self.ask(|log| log.find(view.number, &names, deadline()))?;
+        let mut found = self.ask(|log, limit| log.find(view.number, &names, limit))?;
         Ok(found.pop())
     }
 
@@ -78,7 +78,7 @@ impl Exchange {
 
     /// Renews a lease before something is written under it. Returns `false` if another host took over, or the log is away.
     pub fn keep_lease(&self, lease: &Lease) -> bool {
-        self.ask(|log| log.renew(lease, deadline())) == Ok(true)
+        self.ask(|log, limit| log.renew(lease, limit)) == Ok(true)
     }
 
     /// How long ago something was, ms.
@@ -88,7 +88,7 @@ impl Exchange {
 
     /// Takes a lease; `None` while another host has it.
     pub fn take_lease(&self, view: &SharedView, what: &str) -> std::result::Result<Option<HeldLease<'_>>, Away> {
-        let lease = self.ask(|log| log.lease(view.number, what, deadline()))?;
+        let lease = self.ask(|log, limit| log.lease(view.number, what, limit))?;
         Ok(lease.map(|lease| {
             lock(&self.state).leases.push(lease.clone());
             HeldLease { exchange: self, lease }

@@ -15,7 +15,7 @@ mod publish;
 mod running;
 
 pub use chunks::LogSource;
-pub use core::{Away, Exchange, STEP, SharedView, deadline};
+pub use core::{Away, Exchange, STEP, SharedView, set_patient};
 pub use incoming::BATCH;
 pub use leases::{AcceptedProbe, HeldLease, RECENT};
 pub use publish::{Merged, item_entries};

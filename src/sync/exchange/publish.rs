@@ -1,6 +1,6 @@
 //! Publishes what this host was given by the server.
 
-use super::core::{Exchange, SharedView, deadline};
+use super::core::{Exchange, SharedView};
 use crate::engine::LibraryRow;
 use crate::error::Result;
 use crate::model::{Item, Library};
@@ -32,7 +32,7 @@ impl Exchange {
         let age_ms = self.age_ms(asked_ms);
         let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
         let told = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries, age_ms }));
-        let _ = self.ask(|log| log.append(view.number, view.host, &[told], Some(lease), deadline()));
+        let _ = self.ask(|log, limit| log.append(view.number, view.host, &[told], Some(lease), limit));
     }
 
     /// Publishes a library that was brought up to date under a lease, from the row before to the row after. `merged`: what
@@ -87,7 +87,7 @@ impl Exchange {
                     ..head
                 };
                 told.push(entry(EntryKind::Listing, uuid, b"", encode(&head)));
-                let _ = self.ask(|log| log.append(view.number, view.host, &told, Some(lease), deadline()));
+                let _ = self.ask(|log, limit| log.append(view.number, view.host, &told, Some(lease), limit));
                 return Ok(());
             }
         }
@@ -103,7 +103,7 @@ impl Exchange {
             if holds && !items.is_empty() {
                 holds = chunks % RENEWED != 0 || self.keep_lease(lease);
                 let chunk = pack(items);
-                let put = self.ask(|log| log.put_chunk(lease, &row.library.uuid, chunks, &chunk, deadline()));
+                let put = self.ask(|log, limit| log.put_chunk(lease, &row.library.uuid, chunks, &chunk, limit));
                 holds &= put == Ok(true);
                 chunks += 1;
                 listed += items.len() as u64;
@@ -135,7 +135,7 @@ impl Exchange {
             age_ms: self.age_ms(row.checked_ms),
         };
         let told = entry(EntryKind::Listing, &row.library.uuid, b"", encode(&head));
-        let published = self.ask(|log| log.publish_listing(lease, view.host, &told, included.number, deadline()));
+        let published = self.ask(|log, limit| log.publish_listing(lease, view.host, &told, included.number, limit));
         if published == Ok(true) {
             let begun_ms = self.store.begun_ms(row.id)?;
             self.store

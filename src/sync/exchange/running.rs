@@ -4,7 +4,7 @@
 use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::core::{Exchange, Listeners, deadline};
+use super::core::{Away, Exchange, Listeners, set_patient};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::lock::FileLock;
@@ -119,8 +119,28 @@ impl Exchange {
     }
 
     /// One exchange. `first`: the first of this thread, which another process may have made a moment ago. Returns `false` if
-    /// the log is away.
+    /// the log is away. A slow log, which calls leave alone, has more time here.
     fn turn(&self, first: bool) -> Result<bool> {
+        if self.away_ms().is_none() {
+            return self.try_turn(first);
+        }
+        if self.is_away() {
+            return Ok(false);
+        }
+        set_patient(true);
+        // Before anything is locked that calls wait for.
+        let done = self.trying(|| match self.ask(|log, limit| log.secret(limit)) {
+            Ok(_) => self.try_turn(first),
+            Err(Away) => Ok(false),
+        });
+        set_patient(false);
+        if done == Ok(true) {
+            self.note_answer();
+        }
+        done
+    }
+
+    fn try_turn(&self, first: bool) -> Result<bool> {
         let Some(view) = self.view()? else {
             return Ok(false);
         };
@@ -170,7 +190,7 @@ impl Exchange {
             return false;
         };
         let number = self.place(view.identity).map_or(0, |place| place.position.number);
-        let news = self.ask(|log| log.wait(view.number, number, LOOK));
+        let news = self.ask(|log, _| log.wait(view.number, number, LOOK));
         if news.is_err() {
             *listening = None; // waits without the log
         }
@@ -180,7 +200,7 @@ impl Exchange {
     fn renew_leases(&self) {
         let leases = lock(&self.state).leases.clone();
         for lease in leases {
-            if self.ask(|log| log.renew(&lease, deadline())) == Ok(false) {
+            if self.ask(|log, limit| log.renew(&lease, limit)) == Ok(false) {
                 lock(&self.state).leases.retain(|held| *held != lease);
                 log::info!("another host took over what this host was fetching: {}", lease.what);
             }

@@ -1,0 +1,203 @@
+//! An engine that is there and says nothing, and a link that is cut.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use plexindex::error::Status;
+use plexindex::model::MatchKind;
+use plexindex::options::{Mapping, Options};
+use plexindex::shared::postgres::{Postgres, parse};
+use plexindex::shared::{EntryKind, Position, SharedLog};
+use plexindex_standin::Standin;
+use tempfile::TempDir;
+
+use crate::cluster::shared;
+use crate::link::{Link, Passes};
+use crate::postgres::NONE;
+use crate::support::index::{Index, Library, ManualClock, QueryOptions};
+use crate::support::{HOUR_MS, clock, movies, offline, options, path_of};
+
+/// Far more than a call may lose, and far less than the 5 s that an engine has to answer where nobody waits.
+const SHORT: Duration = Duration::from_secs(2);
+
+struct Host {
+    index: Index,
+    movies: Library,
+    log: Arc<Postgres>,
+    _folder: TempDir,
+}
+
+impl Host {
+    fn new(server: &Standin, clock: &Arc<ManualClock>, address: &str, has_thread: bool) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let options = Options {
+            shared: Some(address.into()),
+            mappings: vec![Mapping::host_to_server("/mnt", "/media")],
+            ..options(server, folder.path())
+        };
+        let log = Arc::new(Postgres::new(parse(address, |_| None).expect("valid")));
+        let its_log = Arc::clone(&log) as Arc<dyn SharedLog>;
+        let index = Index::open_with_log(&options, Arc::clone(clock) as _, (its_log, has_thread)).expect("opened");
+        Self {
+            movies: index.library("Movies").expect("a handle"),
+            index,
+            log,
+            _folder: folder,
+        }
+    }
+
+    fn record(&self, path: &str, key: &str) {
+        self.movies.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+    }
+
+    fn refresh(&self) {
+        self.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    }
+
+    fn confirmed(&self, path: &str) -> Option<String> {
+        let answer = self.index.match_path(&offline(&self.movies), path.as_bytes());
+        let answer = answer.expect("answered");
+        let is_confirmed = answer.match_kind == MatchKind::Confirmed;
+        answer.item.filter(|_| is_confirmed).map(|item| item.item.rating_key)
+    }
+}
+
+/// Runs a call, which may lose one short attempt.
+fn timed<R>(link: &Link, what: &str, attempts: usize, call: impl FnOnce() -> R) -> R {
+    let (begun, before) = (Instant::now(), link.connections());
+    let result = call();
+    let elapsed = begun.elapsed();
+    assert!(elapsed < SHORT, "{what}: {elapsed:?}");
+    let tried = link.connections() - before;
+    assert!(tried <= attempts, "{what}: {tried} attempts");
+    result
+}
+
+#[test]
+fn a_silent_engine_costs_a_call_one_short_attempt() {
+    let (server, clock, link) = (movies(60), clock(), Link::to_nobody());
+    let host = timed(&link, "opening", 0, || {
+        Host::new(&server, &clock, &link.address("d"), false)
+    });
+    timed(&link, "the first listing", 1, || host.refresh());
+    timed(&link, "at once again", 0, || host.refresh());
+    let (path, key) = path_of(&server, 1, 5);
+    timed(&link, "recording", 0, || host.record("/mnt/odd.mkv", &key));
+    let pause = || clock.advance_ms(6_000);
+    pause();
+    clock.advance_ms(2 * HOUR_MS);
+    let answer = timed(&link, "a lookup that is due", 1, || {
+        host.index.match_path(&host.movies.query(), path.as_bytes())
+    });
+    assert!(answer.expect("answered").item.is_some());
+    pause();
+    let missing = timed(&link, "a path that is missing", 1, || {
+        host.index.match_path(&host.movies.query(), b"/mnt/missing.mkv")
+    });
+    assert!(missing.expect("answered").item.is_none());
+    pause();
+    timed(&link, "invalidating", 1, || {
+        host.movies.invalidate_item(&key).expect("invalidated");
+        host.movies.match_path(path.as_bytes()).expect("verified");
+    });
+    pause();
+    let status = timed(&link, "the status", 1, || host.index.shared_status());
+    let status = status.expect("there").expect("shared");
+    assert!(!status.reachable && status.error.is_some_and(|why| why.contains("in time")));
+    timed(&link, "closing", 1, || host.index.close().expect("closed"));
+}
+
+/// The thread of the exchange meets the engine first.
+#[test]
+fn a_silent_engine_holds_up_no_opening_and_no_closing() {
+    let (server, clock, link) = (movies(60), clock(), Link::to_nobody());
+    let host = Host::new(&server, &clock, &link.address("d"), true);
+    timed(&link, "the first listing", 2, || host.refresh());
+    for _ in 0..3 {
+        clock.advance_ms(6_000);
+        let (_, key) = path_of(&server, 1, 5);
+        timed(&link, "recording", 1, || host.record("/mnt/odd.mkv", &key));
+        timed(&link, "a lookup", 1, || {
+            host.movies.match_path(b"/mnt/missing.mkv").expect("answered")
+        });
+    }
+    timed(&link, "closing", 1, || host.index.close().expect("closed"));
+}
+
+/// The link is cut with a connection open, and comes back: neither side was told.
+#[test]
+fn a_cut_link_costs_a_call_one_short_attempt_and_loses_nothing() {
+    let Some(cluster) = shared("a_cut_link_costs_a_call_one_short_attempt_and_loses_nothing") else {
+        return;
+    };
+    let (server, clock, database) = (movies(60), clock(), cluster.database());
+    let link = Link::to(&database);
+    let two = Host::new(&server, &clock, &database.address("postgres"), false);
+    two.refresh();
+    let one = Host::new(&server, &clock, &link.address(&database.name), false);
+    let begun = Instant::now();
+    one.refresh();
+    while !one.index.exchange() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "no answer");
+        clock.advance_ms(6_000);
+    }
+    let [first, second] = [5, 6].map(|nth| path_of(&server, 1, nth).1);
+    for (nth, passes) in [Passes::Nothing, Passes::Requests].into_iter().enumerate() {
+        let path = |name: &str| format!("/mnt/{nth}/{name}.mkv");
+        link.set(passes);
+        one.record(&path("odd"), &first);
+        timed(&link, "an exchange", 0, || assert!(!one.index.exchange(), "{passes:?}"));
+        timed(&link, "another one", 0, || assert!(!one.index.exchange(), "{passes:?}"));
+        clock.advance_ms(2 * HOUR_MS);
+        timed(&link, "a lookup that is due", 1, || {
+            one.movies.match_path(b"/mnt/missing.mkv").expect("answered");
+        });
+        // Meanwhile another host confirms something else for a path of the first.
+        two.index.exchange();
+        two.record(&path("both"), &second);
+        two.record(&path("odd"), &second);
+        assert!(two.index.exchange());
+        link.set(Passes::All);
+        let begun = Instant::now();
+        clock.advance_ms(6_000);
+        while !one.index.exchange() {
+            assert!(begun.elapsed() < Duration::from_secs(60), "no answer");
+            clock.advance_ms(6_000);
+        }
+        assert!(two.index.exchange());
+        assert!(one.index.exchange());
+        assert_eq!(one.confirmed(&path("both")), Some(second.clone()), "{passes:?}");
+        // The order of the log decides: where the request arrived, it was the first.
+        let last = match passes {
+            Passes::Requests => &second,
+            _ => &first,
+        };
+        for host in [&one, &two] {
+            assert_eq!(host.confirmed(&path("odd")).as_ref(), Some(last), "{passes:?}");
+        }
+        // Delivered once, whether its answer was lost or not.
+        let views = two.log.summary(NONE).expect("read");
+        let news = two
+            .log
+            .read(views[0].view, Position::default(), 1_000, NONE)
+            .expect("read");
+        let name = format!("/media/{nth}/odd.mkv").into_bytes();
+        let told = news
+            .entries
+            .iter()
+            .filter(|entry| entry.name.kind == EntryKind::Match && entry.name.key == name);
+        assert_eq!(told.count(), 1);
+    }
+}
+
+/// Who waits for the log itself waits, and is told.
+#[test]
+fn delivering_through_a_cut_link_says_so() {
+    let (server, clock, link) = (movies(60), clock(), Link::to_nobody());
+    let host = Host::new(&server, &clock, &link.address("d"), false);
+    host.refresh();
+    let (_, key) = path_of(&server, 1, 5);
+    host.record("/mnt/odd.mkv", &key);
+    let late = timed(&link, "delivering", 0, || host.index.shared_deliver());
+    assert_eq!(late.expect_err("away").status, Status::Timeout);
+}

@@ -1,0 +1,148 @@
+//! A link to an engine that can be cut: nothing passes any more, and neither side is told.
+
+use std::io::{Read, Write};
+use std::net::Shutdown;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tempfile::TempDir;
+
+use crate::cluster::Database;
+
+/// What passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passes {
+    All,
+    /// Requests arrive, and answers are lost.
+    Requests,
+    Nothing,
+}
+
+/// A socket before that of an engine, or of none.
+pub struct Link {
+    folder: TempDir,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+struct State {
+    passes: Passes,
+    connections: usize,
+    ends: bool,
+}
+
+const PORT: u16 = 5432;
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until this passes. Returns `false` at the end.
+    fn wait_for(&self, passes: impl Fn(Passes) -> bool) -> bool {
+        let waits = |state: &mut State| !state.ends && !passes(state.passes);
+        let state = self.changed.wait_while(self.state(), waits);
+        !state.unwrap_or_else(PoisonError::into_inner).ends
+    }
+
+    fn pump(&self, mut from: &UnixStream, mut to: &UnixStream, passes: impl Fn(Passes) -> bool) {
+        let mut bytes = [0; 65_536];
+        while let Ok(length @ 1..) = from.read(&mut bytes) {
+            if !self.wait_for(&passes) || to.write_all(&bytes[..length]).is_err() {
+                break;
+            }
+        }
+        // An end passes like the rest.
+        if self.wait_for(&passes) {
+            let _ = to.shutdown(Shutdown::Write);
+        }
+    }
+}
+
+impl Link {
+    /// A link to an engine.
+    pub fn to(database: &Database<'_>) -> Self {
+        let cluster = database.cluster;
+        Self::new(Some(cluster.folder().join(format!(".s.PGSQL.{}", cluster.port))))
+    }
+
+    /// What accepts connections, and never says anything.
+    pub fn to_nobody() -> Self {
+        Self::new(None)
+    }
+
+    fn new(engine: Option<PathBuf>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = UnixListener::bind(folder.path().join(format!(".s.PGSQL.{PORT}"))).expect("bound");
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                passes: Passes::All,
+                connections: 0,
+                ends: false,
+            }),
+            changed: Condvar::new(),
+        });
+        let link = Self {
+            folder,
+            shared: Arc::clone(&shared),
+        };
+        std::thread::spawn(move || {
+            let mut silent = Vec::new();
+            for client in listener.incoming().flatten() {
+                let mut state = shared.state();
+                if state.ends {
+                    return;
+                }
+                state.connections += 1;
+                drop(state);
+                let Some(engine) = &engine else {
+                    silent.push(client);
+                    continue;
+                };
+                let Ok(server) = UnixStream::connect(engine) else {
+                    continue;
+                };
+                let (client, server) = (Arc::new(client), Arc::new(server));
+                for is_request in [true, false] {
+                    let (shared, client, server) = (Arc::clone(&shared), Arc::clone(&client), Arc::clone(&server));
+                    std::thread::spawn(move || match is_request {
+                        true => shared.pump(&client, &server, |passes| passes != Passes::Nothing),
+                        false => shared.pump(&server, &client, |passes| passes == Passes::All),
+                    });
+                }
+            }
+        });
+        link
+    }
+
+    /// The address of a database behind it.
+    pub fn address(&self, database: &str) -> String {
+        format!(
+            "postgresql://postgres@/{database}?host={}",
+            self.folder.path().display()
+        )
+    }
+
+    pub fn set(&self, passes: Passes) {
+        self.shared.state().passes = passes;
+        self.shared.changed.notify_all();
+    }
+
+    /// Number of connections that were made.
+    pub fn connections(&self) -> usize {
+        self.shared.state().connections
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.shared.state().ends = true;
+        self.shared.changed.notify_all();
+        let _ = UnixStream::connect(self.folder.path().join(format!(".s.PGSQL.{PORT}")));
+    }
+}
