@@ -1,6 +1,8 @@
 //! A host that shares an index forks while it records. In a process of its own: a fork takes the locks of all that is open.
 #![cfg(unix)]
 
+#[path = "shared_faults/gate.rs"]
+mod gate;
 mod support;
 
 use std::os::unix::fs::MetadataExt;
@@ -48,6 +50,29 @@ fn record_and_fork() {
         }
         stops.store(true, Ordering::Relaxed);
     });
+}
+
+/// Without a server nothing is exchanged, and the status still connects.
+#[test]
+fn connections_of_an_index_without_a_server_are_closed_before_a_fork() {
+    let (server, clock) = (movies(20), clock());
+    let folder = tempfile::tempdir().expect("a folder");
+    let user = std::fs::metadata("/proc/self").map_or(0, |facts| facts.uid());
+    for server_url in [None, Some("http://127.0.0.1:1".to_owned())] {
+        let options = Options {
+            shared: Some("memory".into()),
+            server_url,
+            ..options(&server, folder.path())
+        };
+        let log = gate::Gate::new(Arc::new(MemoryLog::new(Arc::clone(&clock) as _)));
+        let its_log = Arc::clone(&log) as Arc<dyn SharedLog>;
+        let index = Index::open_with_log(&options, Arc::clone(&clock) as _, (its_log, true)).expect("opened");
+        assert!(index.shared_status().expect("there").expect("shared").reachable);
+        let done = Command::new("true").uid(user).status();
+        assert!(done.is_ok_and(|status| status.success()));
+        assert!(log.forks() > 0, "{:?}", options.server_url);
+        index.close().expect("closed");
+    }
 }
 
 #[test]

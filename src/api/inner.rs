@@ -344,6 +344,10 @@ impl Forks for Inner {
         locks.push(self.maintenance.hold());
         locks.extend(self.queries.hold());
         locks.extend(self.sync.hold());
+        // The exchange holds it otherwise.
+        if !self.sync.is_shared() {
+            locks.extend(self.sharing.iter().flat_map(Sharing::hold));
+        }
         locks
     }
 

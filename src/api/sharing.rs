@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result, Status};
 use crate::options::{Options, without_password};
+use crate::platform::fork::Release;
 use crate::platform::thread::on_worker;
 use crate::shared::SharedLog;
 use crate::sync::TICK;
@@ -28,6 +29,12 @@ impl Sharing {
     /// The address, without a password.
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Closes the connections, and keeps them closed through a fork.
+    pub fn hold(&self) -> Vec<Box<dyn Release>> {
+        let log = self.log.as_ref().map(Arc::clone);
+        log.map(SharedLog::before_fork).unwrap_or_default()
     }
 
     /// Runs `work` on a thread of the library: a client leaves values in the thread that uses it.

@@ -298,6 +298,11 @@ impl Syncing {
         )
     }
 
+    /// Returns whether this index exchanges what it learns with others.
+    pub fn is_shared(&self) -> bool {
+        self.exchange.is_some()
+    }
+
     /// Returns an error if nothing is shared, so that nothing can be delivered.
     pub fn expect_shared(&self) -> Result<()> {
         self.expect_exchange().map(drop)

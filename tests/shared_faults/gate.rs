@@ -1,6 +1,7 @@
 //! A log that calls a test before and after each call of a host.
 #![allow(dead_code)] // each test file uses its part
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ pub type Hook = Box<dyn FnMut(&'static str, bool) -> Result<()> + Send>;
 pub struct Gate {
     log: Arc<dyn SharedLog>,
     hook: Mutex<Option<Hook>>,
+    /// Number of forks that closed its connections.
+    forks: AtomicUsize,
 }
 
 impl Gate {
@@ -22,7 +25,12 @@ impl Gate {
         Arc::new(Self {
             log,
             hook: Mutex::default(),
+            forks: AtomicUsize::default(),
         })
+    }
+
+    pub fn forks(&self) -> usize {
+        self.forks.load(Ordering::SeqCst)
     }
 
     /// Calls this from now on.
@@ -193,6 +201,7 @@ impl SharedLog for Gate {
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        self.forks.fetch_add(1, Ordering::SeqCst);
         Arc::clone(&self.log).before_fork()
     }
 }
