@@ -9,6 +9,7 @@ mod gate;
 mod support;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use gate::Gate;
@@ -46,6 +47,14 @@ struct Host {
     movies: Library,
     gate: Arc<Gate>,
     folder: TempDir,
+    backup: Option<TempDir>,
+}
+
+/// Copies the files of a folder over those of another one.
+fn put(from: &Path, to: &Path) {
+    for file in std::fs::read_dir(from).expect("read").flatten() {
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+    }
 }
 
 impl Host {
@@ -95,6 +104,7 @@ impl World {
                     movies,
                     gate,
                     folder,
+                    backup: None,
                 }
             })
             .collect();
@@ -198,6 +208,7 @@ impl World {
             }
             15 => self.kill(at),
             16 if self.random.next(2) == 0 => self.copy(at),
+            17 => self.back_up_or_restore(at),
             _ => self.exchange(at),
         }
     }
@@ -219,18 +230,56 @@ impl World {
         self.clock.advance_ms(21_000);
     }
 
+    /// A copy of a host's folder is made, or the last one is put over its files.
+    fn back_up_or_restore(&mut self, at: usize) {
+        let Host {
+            options,
+            root,
+            index,
+            folder,
+            backup,
+            ..
+        } = self.hosts.remove(at);
+        index.close().expect("closed");
+        let backup = if let Some(backup) = backup {
+            for file in std::fs::read_dir(folder.path()).expect("read").flatten() {
+                if !backup.path().join(file.file_name()).exists() {
+                    let _ = std::fs::remove_file(file.path());
+                }
+            }
+            put(backup.path(), folder.path());
+            None
+        } else {
+            let backup = tempfile::tempdir().expect("a folder");
+            put(folder.path(), backup.path());
+            Some(backup)
+        };
+        let (index, movies, gate) = opened(&options, &self.clock, &self.log);
+        let host = Host {
+            options,
+            root,
+            index,
+            movies,
+            gate,
+            folder,
+            backup,
+        };
+        self.hosts.insert(at, host);
+    }
+
     /// The folder of a host is moved.
     fn copy(&mut self, at: usize) {
         let host = &mut self.hosts[at];
         let folder = tempfile::tempdir().expect("a folder");
         let mut options = host.options.clone();
         let Host {
-            index, folder: _old, ..
+            index,
+            folder: old,
+            backup,
+            ..
         } = self.hosts.remove(at);
         index.close().expect("closed");
-        for file in std::fs::read_dir(&options.cache_dir).expect("read").flatten() {
-            std::fs::copy(file.path(), folder.path().join(file.file_name())).expect("copied");
-        }
+        put(old.path(), folder.path());
         folder.path().clone_into(&mut options.cache_dir);
         let (index, movies, gate) = opened(&options, &self.clock, &self.log);
         let root = format!("/mnt/{at}");
@@ -241,6 +290,7 @@ impl World {
             movies,
             gate,
             folder,
+            backup,
         };
         self.hosts.insert(at, host);
     }

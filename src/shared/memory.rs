@@ -317,6 +317,12 @@ impl SharedLog for MemoryLog {
                 return None;
             }
             let upto = delivered(host);
+            let known = after.filter(|(of, _)| *of == host).map(|(_, number)| number);
+            let numbers = || entries.iter().map(|(number, _)| *number);
+            let from = known.or(numbers().next()).unwrap_or(0);
+            if upto > from && upto < numbers().last().unwrap_or(0) && !numbers().any(|number| number == upto) {
+                return Some(upto);
+            }
             let new = entries.iter().filter(|(number, _)| *number > upto);
             view.write(host, new.map(|(_, entry)| entry), counter, now_ms);
             let last = entries.last().map_or(upto, |(number, _)| upto.max(*number));

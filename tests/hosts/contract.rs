@@ -48,6 +48,7 @@ tests! {
     views_are_apart LEASE,
     entries_are_delivered_once LEASE,
     nothing_is_delivered_behind_a_gap LEASE,
+    what_a_restored_folder_numbers_is_refused LEASE,
     one_holds_a_lease LEASE,
     a_lease_expires SHORT,
     an_old_fence_writes_nothing SHORT,
@@ -227,6 +228,33 @@ fn nothing_is_delivered_behind_a_gap(fixture: &Fixture) {
     assert_eq!(deliver(B, Some((A, 2)), 3), Ok(Some(3)), "again");
     assert_eq!(deliver(B, Some((A, 3)), 4), Ok(None));
     assert_eq!(facts(&fixture.all()).len(), 3);
+}
+
+/// A folder that was restored in place gives numbers of its own behind those that the log has of it.
+fn what_a_restored_folder_numbers_is_refused(fixture: &Fixture) {
+    let deliver = |after, numbers: &[u64]| {
+        let entries: Vec<_> = numbers
+            .iter()
+            .map(|number| (*number, item(&number.to_string(), "a")))
+            .collect();
+        fixture.log.deliver(fixture.view, A, after, &entries, NONE)
+    };
+    assert_eq!(deliver(None, &[10, 20, 30]), Ok(Some(30)));
+    // It knows the first only.
+    for numbers in [&[21][..], &[21, 29], &[21, 31], &[29, 31, 41], &[31], &[31, 41]] {
+        assert_eq!(deliver(Some((A, 10)), numbers), Ok(Some(30)), "{numbers:?}");
+    }
+    assert_eq!(deliver(None, &[11, 21, 31]), Ok(Some(30)));
+    assert_eq!(facts(&fixture.all()).len(), 3);
+    // It knows all: an answer was lost, or all is delivered again.
+    assert_eq!(deliver(Some((A, 10)), &[20, 30, 40]), Ok(Some(40)));
+    assert_eq!(deliver(None, &[10, 20]), Ok(Some(40)));
+    assert_eq!(
+        deliver(None, &[50, 60]),
+        Ok(Some(60)),
+        "what was before is not kept any more"
+    );
+    assert_eq!(facts(&fixture.all()).len(), 6);
 }
 
 fn one_holds_a_lease(fixture: &Fixture) {

@@ -98,6 +98,20 @@ impl World {
         self.open(options, clock, folder)
     }
 
+    /// The files of a host are changed between two processes.
+    pub fn after(&self, host: Host, change: impl FnOnce(&Path)) -> Host {
+        let Host {
+            options,
+            index,
+            clock,
+            folder,
+            ..
+        } = host;
+        index.close().expect("closed");
+        change(&options.cache_dir);
+        self.open(options, clock, folder)
+    }
+
     /// The folder of a host is moved, or copied and the old one left: it is another host by now.
     pub fn moved(&self, host: Host) -> Host {
         let Host {

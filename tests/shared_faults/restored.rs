@@ -5,7 +5,7 @@ use plexindex::shared::EntryKind;
 use plexindex::shared::bodies::{ItemBody, encode, entry};
 use plexindex::shared::memory::Trouble;
 
-use crate::hosts::{World, exchange};
+use crate::hosts::{World, copied, exchange, put};
 use crate::support::index::QueryOptions;
 use crate::support::{HOUR_MS, path_of, remove};
 
@@ -158,4 +158,52 @@ fn a_verified_item_is_not_told_when_it_is_old() {
         two.movies.match_path(path.as_bytes()).expect("answered").item.is_none(),
         "an item that the server has not"
     );
+}
+
+/// A backup is copied into the files of a folder, so the system does not tell that it is another one: it gives numbers again
+/// that the log has of it.
+#[test]
+fn what_a_folder_writes_that_was_restored_in_place_is_delivered_too() {
+    for written in [0, 1, 2, 5] {
+        for is_void in [false, true] {
+            let world = World::of(20);
+            let (one, two) = (world.host(), world.host());
+            let keys = [3, 4, 5].map(|nth| path_of(&world.server, 1, nth).1);
+            one.record("/mnt/before.mkv", &keys[0]);
+            exchange(&[&one, &two]);
+            let mut backup = None;
+            let one = world.after(one, |folder| backup = Some(copied(folder)));
+            // The backup lacks this.
+            for number in 0..2 {
+                one.record(&format!("/mnt/lost/{number}.mkv"), &keys[1]);
+            }
+            if is_void {
+                one.movies.invalidate_item(&keys[0]).expect("invalidated");
+            }
+            exchange(&[&one, &two]);
+            let one = world.after(one, |folder| {
+                for file in std::fs::read_dir(folder).expect("read").flatten() {
+                    if !backup.as_ref().expect("a copy").path().join(file.file_name()).exists() {
+                        let _ = std::fs::remove_file(file.path());
+                    }
+                }
+                put(backup.as_ref().expect("a copy").path(), folder);
+            });
+            for number in 0..written {
+                one.record(&format!("/mnt/new/{number}.mkv"), &keys[2]);
+            }
+            exchange(&[&one, &two]);
+            for host in [&one, &two] {
+                for number in 0..written {
+                    let path = format!("/mnt/new/{number}.mkv");
+                    assert_eq!(host.confirmed(&path), Some(keys[2].clone()), "{path} of {written}");
+                }
+                // The log has what the folder lost.
+                let lost = host.confirmed("/mnt/lost/1.mkv");
+                assert_eq!(lost, Some(keys[1].clone()), "{written} {is_void}");
+                let before = host.confirmed("/mnt/before.mkv");
+                assert_eq!(before.is_none(), is_void, "{written}: {before:?}");
+            }
+        }
+    }
 }

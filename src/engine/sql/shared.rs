@@ -10,7 +10,7 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::open::Store;
-use super::timelines::timeline;
+use super::timelines::{begin_timeline, timeline};
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId};
@@ -19,6 +19,9 @@ use crate::shared::{EntryKind, EntryName, HostId, NewEntry, Position};
 
 /// Number of delivered entries that are kept.
 const KEPT: i64 = 20_000;
+/// Random bits at the end of each number. A folder whose backup was restored in place counts on from there, and its
+/// numbers differ from those that the log has of it.
+const RANDOM_BITS: u32 = 20;
 
 /// An entry that waits to be delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,7 +156,7 @@ impl Store {
             )?;
             tx.run(
                 "DELETE FROM outbox WHERE sent <> 0 AND id <= (SELECT max(id) FROM outbox) - ?1",
-                [KEPT],
+                [KEPT << RANDOM_BITS],
             )
         })
     }
@@ -186,6 +189,29 @@ impl Store {
                 "SELECT timeline, id FROM outbox WHERE identity = ?1 AND sent <> 0 AND id < ?2 ORDER BY id DESC LIMIT 1",
                 params![identity, number.cast_signed()],
                 |row| Ok((HostId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())),
+            )
+        })
+    }
+
+    /// Returns whether this folder has an entry of this number, written as this host.
+    pub fn has_numbered(&self, host: HostId, number: u64) -> Result<bool> {
+        self.read(|c| {
+            c.has(
+                "SELECT 1 FROM outbox WHERE id = ?2 AND timeline = ?1",
+                params![host.0, number.cast_signed()],
+            )
+        })
+    }
+
+    /// Makes this folder another host, from the first entry on that waits to be delivered: a backup of it was restored in
+    /// place, so this host has written other entries.
+    pub fn become_another_host(&self, deadline: Deadline) -> Result<()> {
+        self.write(deadline, |tx| {
+            let old = timeline(tx.connection)?;
+            let new = begin_timeline(tx)?;
+            tx.run(
+                "UPDATE outbox SET timeline = ?2 WHERE timeline = ?1 AND sent = 0",
+                params![old, new],
             )
         })
     }
@@ -276,8 +302,18 @@ pub fn tell(tx: &Tx<'_>, identity: IdentityId, entries: &[NewEntry]) -> rusqlite
     let host = timeline(tx.connection)?;
     for NewEntry { name, body } in entries {
         tx.run(
-            "INSERT INTO outbox (identity, timeline, kind, library, key, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-            params![identity, host, name.kind.number(), name.library, name.key, body],
+            "INSERT INTO outbox (id, identity, timeline, kind, library, key, body) VALUES ( \
+             (((SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'outbox') >> ?7) + 1 << ?7) \
+             + (random() & (1 << ?7) - 1), ?1, ?2, ?3, ?4, ?5, ?6)",
+            params![
+                identity,
+                host,
+                name.kind.number(),
+                name.library,
+                name.key,
+                body,
+                RANDOM_BITS
+            ],
         )?;
     }
     Ok(())

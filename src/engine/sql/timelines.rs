@@ -40,18 +40,31 @@ impl Store {
             self.on_timeline.store(opened, Ordering::Relaxed);
             return Ok(());
         }
-        let random = files::random().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;
-        let id = i64::from_le_bytes(random) & i64::MAX;
-        c.execute(
-            "INSERT INTO timelines (id, begun, here) VALUES (?1, ?2, ?3)",
-            params![id, tx.sequence, here],
-        )?;
-        c.execute(
-            "DELETE FROM timelines WHERE begun < (SELECT begun FROM timelines ORDER BY begun DESC LIMIT 1 OFFSET ?1)",
-            [MAX_TIMELINES],
-        )?;
-        Ok(())
+        insert_timeline(tx, &here).map(drop)
     }
+}
+
+/// Begins a timeline with this transaction, in the same place. Returns it.
+pub fn begin_timeline(tx: &Tx<'_>) -> rusqlite::Result<i64> {
+    let here: Option<String> = tx
+        .connection
+        .find_value("SELECT here FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
+    insert_timeline(tx, &here.unwrap_or_default())
+}
+
+fn insert_timeline(tx: &Tx<'_>, here: &str) -> rusqlite::Result<i64> {
+    let c = tx.connection;
+    let random = files::random().map_err(|_| failure(rusqlite::ffi::SQLITE_IOERR))?;
+    let id = i64::from_le_bytes(random) & i64::MAX;
+    c.execute(
+        "INSERT INTO timelines (id, begun, here) VALUES (?1, ?2, ?3)",
+        params![id, tx.sequence, here],
+    )?;
+    c.execute(
+        "DELETE FROM timelines WHERE begun < (SELECT begun FROM timelines ORDER BY begun DESC LIMIT 1 OFFSET ?1)",
+        [MAX_TIMELINES],
+    )?;
+    Ok(id)
 }
 
 /// The current timeline.

@@ -158,6 +158,7 @@ DECLARE
     upto bigint;
     passed int;
     total int := cardinality(numbers);
+    known bigint := CASE WHEN a_before = h AND a_after > 0 THEN a_after ELSE numbers[1] END;
 BEGIN
     IF total = 0 THEN -- a question, which writes nothing
         RETURN coalesce((SELECT number FROM plexindex.delivered WHERE view = v AND host = h), 0);
@@ -166,6 +167,9 @@ BEGIN
         ON CONFLICT (view, host) DO UPDATE SET at = excluded.at RETURNING d.number INTO upto;
     IF a_after > coalesce((SELECT number FROM plexindex.delivered WHERE view = v AND host = a_before), 0) THEN
         RETURN NULL; -- the log was restored, and lacks what this folder delivered before
+    END IF;
+    IF upto > known AND upto < numbers[total] AND upto <> ALL (numbers) THEN
+        RETURN upto; -- the folder was restored, and does not know what it delivered then
     END IF;
     passed := (SELECT count(*) FROM unnest(numbers) AS number WHERE number <= upto);
     IF passed < total THEN

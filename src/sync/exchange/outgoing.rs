@@ -59,6 +59,14 @@ impl Exchange {
                 continue;
             };
             let last = rows.last().map_or(0, |(number, _)| *number);
+            if upto != last && host == self.store.host()? && !self.store.has_numbered(host, upto)? {
+                log::warn!(
+                    "this folder was restored from a backup: for the shared log {} it is another host from now on",
+                    self.log.name()
+                );
+                self.store.become_another_host(Deadline::NONE)?;
+                continue;
+            }
             self.store
                 .delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
             if upto < last {
