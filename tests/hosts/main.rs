@@ -7,6 +7,7 @@ mod cuts;
 mod day;
 mod fixture;
 mod indexes;
+mod killed;
 mod link;
 mod memory;
 mod outages;
