@@ -210,7 +210,7 @@ pub trait SharedLog: Send + Sync {
 
     /// Writes entries that a host numbered, each exactly once: those up to the number that this host delivered last are
     /// passed over. Returns the number that is delivered last now. `entries` ascend. `after`: what was delivered before
-    /// them, by this host or by an earlier incarnation of its folder. A log that lacks that, as one that was restored, writes
+    /// them, by this host or by an earlier incarnation of its folder; `None` if that is not known any more. A log that lacks that, as one that was restored, writes
     /// nothing and returns `None`: entries of a folder are in the log in their order. If the host delivered a number before
     /// that is between these and not one of them, as a folder did before a backup of it was restored, nothing is written
     /// either, and that number is returned.

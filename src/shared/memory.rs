@@ -317,8 +317,8 @@ impl SharedLog for MemoryLog {
                 return None;
             }
             let upto = delivered(host);
-            let known = after.filter(|(of, _)| *of == host).map(|(_, number)| number);
             let numbers = || entries.iter().map(|(number, _)| *number);
+            let known = after.map(|(of, number)| if of == host { number } else { 0 });
             let from = known.or(numbers().next()).unwrap_or(0);
             if upto > from && upto < numbers().last().unwrap_or(0) && !numbers().any(|number| number == upto) {
                 return Some(upto);

@@ -1,5 +1,7 @@
 //! The log was restored from a backup, or a replica took over that lacks the last writes.
 
+use std::path::Path;
+
 use plexindex::model::Item;
 use plexindex::shared::EntryKind;
 use plexindex::shared::bodies::{ItemBody, encode, entry};
@@ -160,6 +162,86 @@ fn a_verified_item_is_not_told_when_it_is_old() {
     );
 }
 
+/// Puts a backup into the files of a folder.
+fn restore(backup: &Path, folder: &Path) {
+    for file in std::fs::read_dir(folder).expect("read").flatten() {
+        if !backup.join(file.file_name()).exists() {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+    put(backup, folder);
+}
+
+/// The only entry that the folder lost is its first, or the first since it is this host; the next has about the same number.
+#[test]
+fn the_first_entry_of_a_folder_that_was_restored_in_place_is_not_taken_for_another() {
+    for round in 0..12 {
+        let world = World::of(20);
+        let (one, two) = (world.host(), world.host());
+        let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+        two.record("/mnt/before.mkv", &keys[0]);
+        if round % 2 == 0 {
+            one.record("/mnt/other.mkv", &keys[1]);
+        }
+        exchange(&[&two, &one]);
+        let one = if round % 2 == 0 { world.moved(one) } else { one };
+        exchange(&[&one]);
+        let mut backup = None;
+        let one = world.after(one, |folder| backup = Some(copied(folder)));
+        one.movies.invalidate_item(&keys[0]).expect("invalidated");
+        exchange(&[&one, &two]);
+        assert_eq!(two.confirmed("/mnt/before.mkv"), None);
+        let one = world.after(one, |folder| restore(backup.as_ref().expect("a copy").path(), folder));
+        assert_eq!(one.confirmed("/mnt/before.mkv"), Some(keys[0].clone()));
+        one.record("/mnt/new.mkv", &keys[1]);
+        exchange(&[&one, &two]);
+        for host in [&one, &two] {
+            assert_eq!(host.confirmed("/mnt/before.mkv"), None, "{round}");
+            assert_eq!(host.confirmed("/mnt/new.mkv"), Some(keys[1].clone()), "{round}");
+        }
+    }
+}
+
+/// A folder was restored in place, and went on; then a copy from before that takes its place, on another machine. What it has
+/// to tell was never delivered, and the log has other numbers of its host.
+#[test]
+fn what_waits_in_a_copy_of_a_folder_that_was_restored_is_delivered() {
+    for round in 0..12 {
+        let world = World::of(20);
+        let (one, two) = (world.host(), world.host());
+        let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+        one.record("/mnt/first.mkv", &keys[0]);
+        exchange(&[&one, &two]);
+        let (mut early, mut late) = (None, None);
+        let one = world.after(one, |folder| early = Some(copied(folder)));
+        one.gate.fail("deliver");
+        for number in 0..2 {
+            one.record(&format!("/mnt/late/{number}.mkv"), &keys[0]);
+        }
+        let one = world.after(one, |folder| {
+            late = Some(copied(folder));
+            restore(early.as_ref().expect("a copy").path(), folder);
+        });
+        one.record("/mnt/early.mkv", &keys[1]);
+        exchange(&[&one, &two]);
+        let one = world.moved(one);
+        let one = world.after(one, |folder| restore(late.as_ref().expect("a copy").path(), folder));
+        one.record("/mnt/new.mkv", &keys[1]);
+        exchange(&[&one, &two]);
+        for host in [&one, &two] {
+            for (path, key) in [
+                ("early", &keys[1]),
+                ("late/0", &keys[0]),
+                ("late/1", &keys[0]),
+                ("new", &keys[1]),
+            ] {
+                let known = host.confirmed(&format!("/mnt/{path}.mkv"));
+                assert_eq!(known.as_ref(), Some(key), "{path}, {round}");
+            }
+        }
+    }
+}
+
 /// A backup is copied into the files of a folder, so the system does not tell that it is another one: it gives numbers again
 /// that the log has of it.
 #[test]
@@ -181,14 +263,7 @@ fn what_a_folder_writes_that_was_restored_in_place_is_delivered_too() {
                 one.movies.invalidate_item(&keys[0]).expect("invalidated");
             }
             exchange(&[&one, &two]);
-            let one = world.after(one, |folder| {
-                for file in std::fs::read_dir(folder).expect("read").flatten() {
-                    if !backup.as_ref().expect("a copy").path().join(file.file_name()).exists() {
-                        let _ = std::fs::remove_file(file.path());
-                    }
-                }
-                put(backup.as_ref().expect("a copy").path(), folder);
-            });
+            let one = world.after(one, |folder| restore(backup.as_ref().expect("a copy").path(), folder));
             for number in 0..written {
                 one.record(&format!("/mnt/new/{number}.mkv"), &keys[2]);
             }

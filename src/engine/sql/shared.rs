@@ -182,15 +182,20 @@ impl Store {
         })
     }
 
-    /// The last entry before this number that was delivered, as far as entries are kept: its host and number.
-    pub fn delivered_before(&self, identity: IdentityId, number: u64) -> Result<Option<(HostId, u64)>> {
-        self.read(|c| {
+    /// The last entry before this number of a host that was delivered: its host and number, which is 0 if there is none.
+    /// `None` if entries are not kept so long.
+    pub fn delivered_before(&self, identity: IdentityId, host: HostId, number: u64) -> Result<Option<(HostId, u64)>> {
+        let found = self.read(|c| {
             c.find(
-                "SELECT timeline, id FROM outbox WHERE identity = ?1 AND sent <> 0 AND id < ?2 ORDER BY id DESC LIMIT 1",
+                "SELECT timeline, id FROM outbox WHERE id = max( \
+                 coalesce((SELECT max(id) FROM outbox WHERE identity = ?1 AND sent = 1 AND id < ?2), 0), \
+                 coalesce((SELECT max(id) FROM outbox WHERE identity = ?1 AND sent = 2 AND id < ?2), 0))",
                 params![identity, number.cast_signed()],
                 |row| Ok((HostId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())),
             )
-        })
+        })?;
+        let all_are_kept = number.cast_signed() <= KEPT << RANDOM_BITS;
+        Ok(found.or(all_are_kept.then_some((host, 0))))
     }
 
     /// Returns whether this folder has an entry of this number, written as this host.
@@ -203,15 +208,15 @@ impl Store {
         })
     }
 
-    /// Makes this folder another host, from the first entry on that waits to be delivered: a backup of it was restored in
-    /// place, so this host has written other entries.
-    pub fn become_another_host(&self, deadline: Deadline) -> Result<()> {
+    /// Makes this folder another host than this one, from the first entry on that waits to be delivered: a backup of it was
+    /// restored in place, so this host has written other entries.
+    pub fn become_another_host(&self, old: HostId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
-            let old = timeline(tx.connection)?;
-            let new = begin_timeline(tx)?;
+            let current = timeline(tx.connection)?;
+            let new = if current == old.0 { begin_timeline(tx)? } else { current };
             tx.run(
-                "UPDATE outbox SET timeline = ?2 WHERE timeline = ?1 AND sent = 0",
-                params![old, new],
+                "UPDATE outbox SET timeline = ?2 WHERE identity IN (SELECT id FROM identities) AND sent = 0 AND timeline = ?1",
+                params![old.0, new],
             )
         })
     }

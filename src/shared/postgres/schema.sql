@@ -158,7 +158,7 @@ DECLARE
     upto bigint;
     passed int;
     total int := cardinality(numbers);
-    known bigint := CASE WHEN a_before = h AND a_after > 0 THEN a_after ELSE numbers[1] END;
+    known bigint := CASE WHEN a_after IS NULL THEN numbers[1] WHEN a_before = h THEN a_after ELSE 0 END;
 BEGIN
     IF total = 0 THEN -- a question, which writes nothing
         RETURN coalesce((SELECT number FROM plexindex.delivered WHERE view = v AND host = h), 0);

@@ -243,8 +243,9 @@ impl SharedLog for Postgres {
         let numbers = numbers.collect::<Result<Vec<_>, _>>().map_err(out_of_range)?;
         let columns = Columns::of(entries.iter().map(|(_, entry)| entry));
         let [kinds, libraries, keys, bodies] = columns.parameters();
-        let (before, after) = after.unwrap_or((host, 0));
-        let after = i64::try_from(after).map_err(out_of_range)?;
+        let before = after.map_or(host, |(host, _)| host);
+        let after = after.map(|(_, number)| i64::try_from(number));
+        let after = after.transpose().map_err(out_of_range)?;
         let parameters: [Parameter<'_>; 9] = [
             (&view.0, Type::INT8),
             (&host.0, Type::INT8),

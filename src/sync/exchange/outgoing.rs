@@ -45,7 +45,7 @@ impl Exchange {
                 .take_while(of_host)
                 .map(|row| numbered(row.number, row.entry.clone()))
                 .collect();
-            let after = self.store.delivered_before(view.identity, first.number)?;
+            let after = self.store.delivered_before(view.identity, host, first.number)?;
             let tell = |log: &dyn SharedLog, limit| log.deliver(view.number, host, after, &rows, limit);
             let Ok(upto) = self.ask_until(until, tell) else {
                 return Ok(false);
@@ -59,12 +59,14 @@ impl Exchange {
                 continue;
             };
             let last = rows.last().map_or(0, |(number, _)| *number);
-            if upto != last && host == self.store.host()? && !self.store.has_numbered(host, upto)? {
+            // An earlier incarnation, of which this folder may be a copy, delivered all if it went on behind these.
+            let is_refused = upto < last || upto > last && host == self.store.host()?;
+            if is_refused && !self.store.has_numbered(host, upto)? {
                 log::warn!(
                     "this folder was restored from a backup: for the shared log {} it is another host from now on",
                     self.log.name()
                 );
-                self.store.become_another_host(Deadline::NONE)?;
+                self.store.become_another_host(host, Deadline::NONE)?;
                 continue;
             }
             self.store
