@@ -320,7 +320,7 @@ impl SharedLog for MemoryLog {
             let numbers = || entries.iter().map(|(number, _)| *number);
             let known = after.map(|(of, number)| if of == host { number } else { 0 });
             let from = known.or(numbers().next()).unwrap_or(0);
-            if upto > from && upto < numbers().last().unwrap_or(0) && !numbers().any(|number| number == upto) {
+            if upto > from && upto < numbers().next_back().unwrap_or(0) && !numbers().any(|number| number == upto) {
                 return Some(upto);
             }
             let new = entries.iter().filter(|(number, _)| *number > upto);

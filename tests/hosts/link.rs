@@ -51,7 +51,7 @@ impl Shared {
     }
 
     fn pump(&self, mut from: &UnixStream, mut to: &UnixStream, passes: impl Fn(Passes) -> bool) {
-        let mut bytes = [0; 65_536];
+        let mut bytes = vec![0; 65_536];
         while let Ok(length @ 1..) = from.read(&mut bytes) {
             if !self.wait_for(&passes) || to.write_all(&bytes[..length]).is_err() {
                 break;
@@ -110,9 +110,12 @@ impl Link {
                 let (client, server) = (Arc::new(client), Arc::new(server));
                 for is_request in [true, false] {
                     let (shared, client, server) = (Arc::clone(&shared), Arc::clone(&client), Arc::clone(&server));
-                    std::thread::spawn(move || match is_request {
-                        true => shared.pump(&client, &server, |passes| passes != Passes::Nothing),
-                        false => shared.pump(&server, &client, |passes| passes == Passes::All),
+                    std::thread::spawn(move || {
+                        if is_request {
+                            shared.pump(&client, &server, |passes| passes != Passes::Nothing);
+                        } else {
+                            shared.pump(&server, &client, |passes| passes == Passes::All);
+                        }
                     });
                 }
             }
