@@ -18,6 +18,8 @@ const RENEW: Duration = Duration::from_secs(5);
 /// Least time between two exchanges: what is written meanwhile goes in one request, and ten busy hosts leave the
 /// processor to those who record.
 const GATHER: Duration = Duration::from_millis(25);
+/// How long a log that was away may take for its first answer. Closing may wait for that.
+const FIRST: Duration = Duration::from_secs(1);
 
 impl Exchange {
     /// Starts the thread, unless it runs.
@@ -129,7 +131,7 @@ impl Exchange {
         }
         set_patient(true);
         // Before anything is locked that calls wait for.
-        let done = self.trying(|| match self.ask(|log, limit| log.secret(limit)) {
+        let done = self.trying(|| match self.ask(|log, limit| log.secret(limit.at_most(FIRST))) {
             Ok(_) => self.try_turn(first),
             Err(Away) => Ok(false),
         });
