@@ -20,7 +20,8 @@ from conftest import REPOSITORY
 from plexapi.exceptions import NotFound
 from plexindex.compat import MatchCache, NotFoundError, find_plex_items_with_confidence
 
-PATCHES = sorted((REPOSITORY / "docs" / "stash2plex").glob("*.patch"))
+GUIDE = REPOSITORY / "docs" / "stash2plex"
+PATCHES = {path.name[0]: path for path in GUIDE.glob("*.patch")}
 # A host of the same shape: names that others import when they need them, and a log.
 HOST = {
     "shared/__init__.py": "",
@@ -89,7 +90,7 @@ except PlexNotFound as error:
 def changed_files() -> dict[str, str]:
     """The other files that the first patch changes: the lines that it changes, or shows beside its changes."""
     files = {}
-    for part in PATCHES[0].read_text().split("diff --git ")[1:]:
+    for part in PATCHES["1"].read_text().split("diff --git ")[1:]:
         name = part.split()[0].removeprefix("a/")
         _, *hunks = part.split("\n@@")
         if hunks and name not in HOST and "\nnew file" not in part:
@@ -98,16 +99,16 @@ def changed_files() -> dict[str, str]:
     return files
 
 
-def patched(root: Path, steps: int) -> None:
-    """Applies the first patches of the guide, as it says."""
-    for patch in PATCHES[:steps]:
-        subprocess.run(["git", "apply", str(patch)], cwd=root, check=True)
-    if steps > 1:
+def patched(root: Path, steps: str) -> None:
+    """Applies patches of the guide, as it says. The second one may be left out."""
+    for step in steps:
+        subprocess.run(["git", "apply", str(PATCHES[step])], cwd=root, check=True)
+    if "3" in steps:
         shutil.rmtree(root / "plex" / "without_plexindex")
         (root / "tests" / "with_plexindex.coveragerc").unlink()
 
 
-def run_host(folder: Path, steps: int, before: str = "", after: str = "", **variables: str) -> tuple[list[str], str]:
+def run_host(folder: Path, steps: str, before: str = "", after: str = "", **variables: str) -> tuple[list[str], str]:
     """What a process of the host prints, and its log."""
     for file, text in {**HOST, **changed_files()}.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
@@ -136,35 +137,31 @@ OLD = "plex.without_plexindex"
 THEIRS = [f"{OLD}.cache", f"{OLD}.cache", f"{OLD}.matcher"]
 
 
-@pytest.mark.parametrize("steps", [1, 2])
-def test_each_step_swaps_what_it_names(tmp_path: Path, steps: int) -> None:
+@pytest.mark.parametrize("steps", ["1", "13"])
+def test_each_step_swaps_what_it_names(tmp_path: Path, steps: str) -> None:
     printed, log = run_host(tmp_path, steps, after="print('diskcache' in sys.modules)")
     assert (printed, log) == ([str(OURS), "False"], "")
 
 
-@pytest.mark.parametrize("steps", [1, 2])
-def test_a_sync_over_two_libraries_needs_no_configuration(tmp_path: Path, steps: int) -> None:
+@pytest.mark.parametrize("steps", ["1", "13"])
+def test_a_sync_over_two_libraries_needs_no_configuration(tmp_path: Path, steps: str) -> None:
     printed, log = run_host(tmp_path, steps, after=USE)
     assert printed == [str(OURS), "PlexNotFound"]
     assert "d Matcher: HIGH confidence match for Alien (1979).mkv" in log
 
 
 def test_without_the_package_all_is_as_before(tmp_path: Path) -> None:
-    printed, log = run_host(tmp_path, 1, before=WITHOUT)
+    printed, log = run_host(tmp_path, "1", before=WITHOUT)
     assert printed == [str(THEIRS)]
     assert log.startswith("d Cache: plexindex is not used: ")
     assert len(log.splitlines()) == 1
 
 
-def test_a_package_that_went_is_told_where_it_was_used(tmp_path: Path) -> None:
-    """An update of the plug-in may replace its folder, and the package in it: recorded matches are not used then."""
-    database = tmp_path / "data" / "cache" / "match_cache" / "plexindex-3.db"
-    database.parent.mkdir(parents=True)
-    database.touch()
-    printed, log = run_host(tmp_path, 1, before=WITHOUT)
-    assert printed == [str(THEIRS)]
-    (line,) = log.splitlines()
-    assert line.startswith("i Cache: plexindex is not used, and recorded matches come from the old store: ")
+def test_the_swap_changes_no_other_code() -> None:
+    """So without the package all is as before. What strict_matching means is in the second patch."""
+    changed = {line.split()[2][2:] for line in PATCHES["1"].read_text().splitlines() if line.startswith("diff --git ")}
+    code = {name for name in changed if not name.startswith(("docs/", "tests/")) and not name.endswith(".md")}
+    assert all(name.startswith("plex/") for name in code)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF and no more", None])
@@ -172,7 +169,7 @@ def test_with_a_broken_library_all_is_as_before(tmp_path: Path, content: bytes |
     library = tmp_path / "broken.so"
     if content is not None:
         library.write_bytes(content)
-    printed, log = run_host(tmp_path, 1, PLEXINDEX_LIBRARY=str(library))
+    printed, log = run_host(tmp_path, "1", PLEXINDEX_LIBRARY=str(library))
     assert printed == [str(THEIRS)]
     assert "i Cache: plexindex is not used: " in log
     assert "PLEXINDEX_LIBRARY" in log
@@ -251,19 +248,21 @@ def test_counters_can_be_set(tmp_path: Path) -> None:
 
 
 COMMIT = "ee39ad2"
-REMOVE_TESTS = REPOSITORY / "docs" / "stash2plex" / "2-remove-tests.py"
+REMOVE_TESTS = GUIDE / "3-remove-tests.py"
 
 
 @pytest.mark.skipif("STASH2PLEX" not in os.environ, reason="STASH2PLEX names no checkout")
-@pytest.mark.parametrize(("steps", "broken"), [(1, False), (1, True), (2, False)])
-def test_the_host_s_own_tests_pass(tmp_path: Path, steps: int, broken: bool) -> None:
+@pytest.mark.parametrize(
+    ("steps", "broken"), [("1", False), ("1", True), ("12", False), ("12", True), ("13", False), ("123", False)]
+)
+def test_the_host_s_own_tests_pass(tmp_path: Path, steps: str, broken: bool) -> None:
     root = tmp_path / "host"
     checkout = os.environ["STASH2PLEX"]
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", checkout, str(root)], check=True)
     subprocess.run(["git", "checkout", "--quiet", COMMIT], cwd=root, check=True)
     patched(root, steps)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    if steps > 1:
+    if "3" in steps:
         subprocess.run([sys.executable, str(REMOVE_TESTS)], cwd=root, check=True)
     elif not broken:
         command.append("--cov-config=tests/with_plexindex.coveragerc")

@@ -1,4 +1,4 @@
-"""Step 2: removes Stash2Plex's tests of three functions that only tests use. Run it in the checkout."""
+"""Step 3: removes Stash2Plex's tests of three functions that only tests use. Run it in the checkout."""
 
 import ast
 from pathlib import Path
