@@ -407,6 +407,28 @@ def test_a_recorded_item_whose_file_is_in_another_folder_is_searched_anew(
 
 
 @pytest.mark.parametrize("is_listed", [False, True])
+@pytest.mark.parametrize("path", ["/data/movies/R/take.mkv", "/stash/R/take.mkv"])
+def test_a_recorded_item_whose_file_was_renamed_is_a_candidate(
+    world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None], path: str, is_listed: bool
+) -> None:
+    """Stash has not scanned the new name yet. Stash2Plex's own matcher edits the item that it recorded."""
+    (key,) = add(world, 1, {"title": "Take", "files": ["/data/movies/R/take.mkv"]})
+    given = caches(tmp_path)
+    if is_listed:
+        listed()
+    given["match_cache"].set_match("Movies", path, f"/library/metadata/{key}")
+    world.post("items/files", {"ratingKey": int(key), "files": ["/data/movies/R/another name.mp4"]})
+    if is_listed:
+        # The listing is older than the new name: the next try asks Plex.
+        with pytest.raises(NotFound, match="other files"):
+            find_plex_items_with_confidence(movies, path, **given)[1].reload()
+    for _ in range(2):
+        confidence, item, found = find_plex_items_with_confidence(movies, path, **given)
+        assert (confidence.value, item, [one.ratingKey for one in found]) == ("low", None, [int(key)])
+        given["match_cache"].set_match("Movies", path, f"/library/metadata/{key}")
+
+
+@pytest.mark.parametrize("is_listed", [False, True])
 @pytest.mark.parametrize("is_composed", [False, True])
 def test_a_name_in_the_other_unicode_form_is_found(
     world: Server, movies: Any, tmp_path: Path, listed: Callable[[], None], is_composed: bool, is_listed: bool

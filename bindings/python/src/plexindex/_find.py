@@ -50,6 +50,8 @@ class Finder(PlexapiSearch):
         """How many items fit. An index names the first ones only."""
         self.is_listed = True
         """Whether all files of the library are known."""
+        self._former: Any = None
+        """The recorded item, if it has other files by now."""
 
     def found(self) -> list[Any]:
         """Returns the items that fit best: one, several, or none."""
@@ -65,6 +67,13 @@ class Finder(PlexapiSearch):
                 self._log_reason(f"HIGH confidence match: {title_of(found[0])}")
             else:
                 self._log.debug(f"HIGH confidence match for {self.name}")
+        elif not found and self._former is not None:
+            # Plex's file was renamed, perhaps, and the host has not scanned that yet. No other item has the file.
+            found, self.sure, self.total = [self._former], False, 1
+            self._log.info(
+                f"LOW confidence match for '{self.name}': the recorded item has other files by now, and no other item "
+                f"has this one - {self._shown(found)}"
+            )
         elif len(found) == 1:
             self._evidence.tell(first_path(found[0]))
         elif found:
@@ -278,6 +287,7 @@ class Finder(PlexapiSearch):
             return item
         if self._has_name(files) and not self._is_contradicted(item, is_alone=True):
             return item
+        self._former = item
         self._not_found_error = NotFoundError(f"{key} has other files")
         return None
 

@@ -39,7 +39,7 @@ class SyncItem(LightItem):
         stale: Callable[[], None] | None = None,
     ) -> None:
         """``asked``: the searched path, in each spelling. ``fetched``: called with the title once the item came.
-        ``stale``: called when the item has other files, or is gone.
+        ``stale``: called when the item is gone.
         """
         super().__init__(section, item)
         self._asked, self._on_fetched, self._on_stale = asked, fetched, stale
@@ -76,8 +76,6 @@ class SyncItem(LightItem):
                 section.index.invalidate_item(section.library, self._light_item.rating_key)
                 if not any(same_file(path, list(locations)) for path in self._asked):
                     self._light_full = None
-                    if self._on_stale is not None:
-                        self._on_stale()
                     raise not_found("Plex has other files now for the item that an index named: it is asked again")
             if self._on_fetched is not None:
                 self._on_fetched(fetched.title)

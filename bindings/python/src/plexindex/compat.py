@@ -79,7 +79,8 @@ def find_plex_items_with_confidence(
 
     One candidate gives high confidence. Several give low confidence and no item, and so does one that the path speaks
     against: another library lists the path; it lies in a folder of a library that does not list it, unless only the
-    root differs; or it tells of another year, title, show, season, number or album.
+    root differs; or it tells of another year, title, show, season, number or album. So does the recorded item if it has
+    other files by now and no other item has the file.
 
     Raises a :class:`NotFoundError` when there is no candidate; the exception of the server's client when the server
     cannot be reached, or refuses the token; and a ``ConnectionError`` for 5xx and 429, which is Stash2Plex's
