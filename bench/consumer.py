@@ -379,7 +379,7 @@ def caches(costs: Costs, folder: Path, before: Any, after: After, rows: list[tup
         return one
 
     contenders = [("before", lookups(before.matches.get_match)), ("after", lookups(after.matches.get_match))]
-    contenders += [(name, lookups(get)) for name, get in plain_peers(folder / "peers", pairs, costs).items()]
+    contenders += [(name, lookups(get)) for name, get in plain_peers(folder / "peers", pairs).items()]
     spreads = interleaved(rounds, contenders)
     costs.add(f"get_match, {len(pairs):,} recorded", {who: shown(spreads[who]) for who in ("before", "after")})
     for name in spreads.keys() - {"before", "after"}:
@@ -406,7 +406,7 @@ def plain_item(key: str, path: str) -> Any:
     return type("Film", (), {"key": key, "title": "Film", "media": [medium]})()
 
 
-def plain_peers(folder: Path, pairs: list[tuple[str, str]], costs: Costs) -> dict[str, Callable[[str, str], Any]]:
+def plain_peers(folder: Path, pairs: list[tuple[str, str]]) -> dict[str, Callable[[str, str], Any]]:
     """Diskcache and lmdb by themselves, with nothing around them."""
     from harness import peers
 
@@ -415,7 +415,7 @@ def plain_peers(folder: Path, pairs: list[tuple[str, str]], costs: Costs) -> dic
         try:
             peer = kind(folder / kind.name)
         except ImportError as error:
-            costs.add(f"{kind.name} is absent", {"before": str(error)})
+            print(f"{kind.name} is left out: {error}", file=sys.stderr)
             continue
         peer.fill(pairs)
         found[kind.name] = by_path(peer.get)
