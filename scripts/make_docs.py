@@ -170,6 +170,7 @@ MENU: list[object] = [
             {"Measurements": "bench/README.md"},
             {"Security": "SECURITY.md"},
             {"Contributing": "docs/contributing.md"},
+            {"Releasing": "docs/releasing.md"},
             {"Changelog": "CHANGELOG.md"},
         ]
     },

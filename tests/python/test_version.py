@@ -1,0 +1,47 @@
+"""The version is one number in all packages: that of Cargo.toml."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+# Each file that says which version its package has, and how.
+SAID = {
+    "CHANGELOG.md": r"^## (\S+)",
+    "bindings/lua/plexindex-*.rockspec": r'^version = "([\d.]+)-1"',
+    "bindings/lua/plexindex.lua": r'^local VERSION = "(.+)"',
+    "bindings/lua/with-library/plexindex-*.rockspec": r'^version = "([\d.]+)-1"',
+    "bindings/node/package.json": r'^  "version": "(.+)"',
+    "bindings/python/src/plexindex/__init__.py": r'^__version__ = "(.+)"',
+    "bindings/ruby/lib/plexindex/version.rb": r'^  VERSION = "(.+)"',
+    "packaging/alpine/APKBUILD": r"^pkgver=(.+)",
+    "packaging/arch/PKGBUILD": r"^pkgver=(.+)",
+    "packaging/conda/recipe.yaml": r"^  version: (.+)",
+    "packaging/debian/changelog": r"^plexindex \((.+)-1\)",
+    "packaging/homebrew/plexindex.rb": r'/plexindex-([\d.]+)\.tar\.xz"',
+}
+
+
+def said(file: Path, pattern: str) -> str:
+    found = re.search(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None, f"{file.name} says no version"
+    return found[1]
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_each_package_has_the_version_of_the_crate(name: str) -> None:
+    files = list(ROOT.glob(name))
+    assert files, f"there is no {name}"
+    version = said(ROOT / "Cargo.toml", r'^\[workspace\.package\]\nversion = "(.+)"')
+    assert {str(file.relative_to(ROOT)): said(file, SAID[name]) for file in files} == {
+        str(file.relative_to(ROOT)): version for file in files
+    }
+
+
+def test_the_header_has_it_as_a_number() -> None:
+    major, minor, patch = map(int, said(ROOT / "Cargo.toml", r'^\[workspace\.package\]\nversion = "(.+)"').split("."))
+    number = said(ROOT / "include/plexindex.h", r"^#define PLEXINDEX_VERSION_NUMBER (\d+)")
+    assert int(number) == major * 1_000_000 + minor * 1000 + patch
