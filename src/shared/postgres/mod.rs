@@ -223,9 +223,10 @@ impl Postgres {
         let silence = self.patience.silence;
         let is_new = slot.is_none();
         if is_new {
-            let mut link = self.connect_to_log(Deadline::at(until))?;
+            // The time is for waiting: a short one does not make a busy server one that is away.
+            let mut link = self.connect_to_log(Deadline::NONE)?;
             // A replica refuses to listen. Then the time passes, and the number is read.
-            let listens = link.run(silence, Deadline::at(until), async |client| {
+            let listens = link.run(silence, Deadline::NONE, async |client| {
                 client.batch_execute("LISTEN plexindex").await
             });
             match listens {
