@@ -95,7 +95,7 @@ def test_a_server_that_fails_with_file_names_is_asked_for_titles(world: Server, 
 
 
 @pytest.mark.usefixtures("_server_down")
-@pytest.mark.parametrize("status", [400, 401, 403])
+@pytest.mark.parametrize("status", [400, 401, 403, 500])
 @pytest.mark.parametrize("refused", ["file=", "title="])
 def test_a_search_that_is_refused_fails_no_job(
     world: Server,
@@ -118,8 +118,27 @@ def test_a_search_that_is_refused_fails_no_job(
     assert len(told) <= 1
     if status != 400 and refused == "file=":
         assert told == [
-            f"w Plex, or a proxy before it, refuses a search ({status}) and answers other requests: it is asked without"
+            f"w Plex, or a proxy before it, fails a search ({status}) and answers other requests: it is asked without"
         ]
+
+
+@pytest.mark.usefixtures("_server_down")
+@pytest.mark.parametrize("action", ["login_page", "garbage"])
+def test_a_search_that_is_answered_with_something_else_is_in_the_log(
+    world: Server,
+    movies: Any,
+    tmp_path: Path,
+    host_lines: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    action: str,
+) -> None:
+    monkeypatch.setattr(_host_errors, "_told", set())
+    given = caches(tmp_path)
+    world.fault(contains="file=", action=action, count=0)
+    for _ in range(2):
+        assert outcome(movies, "/nowhere/Nothing (2020).mkv", given)[0] == "none"
+    (told,) = [line for line in host_lines if "it is asked without" in line]
+    assert told.startswith("w Plex, or a proxy before it, fails a search (ParseError)")
 
 
 def test_a_certificate_that_only_the_host_trusts_is_in_the_log(

@@ -84,15 +84,18 @@ def warn_of_token(status: int) -> None:
     )
 
 
-_told: set[int] = set()
+_told: set[str] = set()
 
 
-def warn_of_search(status: int) -> None:
-    """Writes to the host's log, once, that a search is refused: then more of the library has to be listed."""
-    if status not in _told:
-        _told.add(status)
+def warn_of_search(why: str) -> None:
+    """Writes to the host's log, once, that a search fails: then more of the library has to be listed.
+
+    ``why``: what the server answered, without an address or a path.
+    """
+    if why not in _told:
+        _told.add(why)
         host_log("Matcher").warn(
-            f"Plex, or a proxy before it, refuses a search ({status}) and answers other requests: it is asked without"
+            f"Plex, or a proxy before it, fails a search ({why}) and answers other requests: it is asked without"
         )
 
 

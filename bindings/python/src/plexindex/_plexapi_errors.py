@@ -51,10 +51,10 @@ def is_refused_search(error: Exception, section: Any) -> bool:
     A server that lacks a filter says so by a 400. A proxy may refuse it by a 403.
     """
     status = status_of(error)
-    if status in _FORBIDDEN and _answers(section):
+    if (status in _FORBIDDEN or status == _SERVER_ERROR) and _answers(section):
         from ._host_errors import warn_of_search
 
-        warn_of_search(status)
+        warn_of_search(str(status))
         return True
     return status in (_BAD_REQUEST, _SERVER_ERROR)
 

@@ -267,8 +267,13 @@ class PlexapiSearch:
             self._named = sum(self._has_name(row["file_paths"]) for row in rows) or None
             return [] if quiet else self._best_of(items)
         except Exception as error:
-            if is_trouble(error) and not is_absence(error) and not is_refused_search(error, self._library):
+            if is_absence(error) or is_refused_search(error, self._library):
+                return []
+            if is_trouble(error):
                 raise
+            from ._host_errors import warn_of_search
+
+            warn_of_search(type(error).__name__)  # no answer of Plex's: a page of a proxy, or a part
             return []
 
     # Listings.
