@@ -9,11 +9,13 @@ function refuse(name, expected, value) {
   throw error;
 }
 
-/** The bytes of a text or a path. A path that is no UTF-8 is given as bytes. */
+/**
+ * The bytes of a text or a path, as a copy: a call reads them on another thread, and the caller may transfer or resize
+ * its memory meanwhile. A path that is no UTF-8 is given as bytes.
+ */
 function text(value, name) {
   if (typeof value === 'string') return Buffer.from(value, 'utf8');
-  if (Buffer.isBuffer(value)) return value;
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (value instanceof Uint8Array) return Buffer.from(value);
   return refuse(name, 'a string or a Buffer', value);
 }
 

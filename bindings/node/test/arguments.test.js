@@ -2,6 +2,7 @@
 // A wrong type is a TypeError that names the argument, in every function.
 
 const assert = require('node:assert');
+const { spawnSync } = require('node:child_process');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -107,4 +108,42 @@ test('bytes are any Uint8Array', async (t) => {
   const table = index.table(new TextEncoder().encode('notes'));
   await table.put(new TextEncoder().encode('one').subarray(0, 2), new Uint8Array([1, 2]), { ttlMs: -2 });
   assert.deepStrictEqual(await table.get('on'), Buffer.from([1, 2]));
+});
+
+// In another process: where the library reads the caller's memory it ends by a signal.
+test('bytes may be transferred or resized while a call is under way', (t) => {
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
+  const script = `const plexindex = require('plexindex');
+    const size = 8 << 20;
+    const gone = {
+      resize: (bytes) => bytes.buffer.resize(0),
+      transfer: (bytes) => { structuredClone(bytes.buffer, { transfer: [bytes.buffer] }); global.gc(); },
+    };
+    const made = (length) => new Uint8Array(new ArrayBuffer(length, { maxByteLength: length })).fill(97);
+    (async () => {
+      const index = await plexindex.open({ cacheDir: process.argv[1], offline: true });
+      const [library, table] = [index.library(), index.table('notes')];
+      const resizable = 'resize' in ArrayBuffer.prototype;
+      for (const free of resizable ? [gone.resize, gone.transfer] : [gone.transfer]) {
+        const value = made(size);
+        const put = table.put('one', value);
+        free(value);
+        await put;
+        const stored = await table.get('one');
+        if (!stored.equals(Buffer.alloc(size, 97))) throw new Error('the value is another');
+        for (let times = 0; times < 100; times += 1) {
+          for (const call of [(path) => library.match(path), (path) => library.invalidatePath(path)]) {
+            const path = made(8192);
+            const done = call(path).catch(() => {});
+            free(path);
+            await done;
+          }
+        }
+      }
+      await index.close();
+      console.log('done');
+    })();`;
+  const ended = spawnSync(process.execPath, ['--expose-gc', '-e', script, cacheDir], { timeout: 60000 });
+  assert.deepStrictEqual([ended.signal, ended.stderr.toString(), ended.stdout.toString()], [null, '', 'done\n']);
 });
