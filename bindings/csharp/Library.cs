@@ -1,6 +1,7 @@
 // A library's questions and answers.
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Runtime.InteropServices;
 using System.Threading;
 
@@ -43,12 +44,13 @@ public sealed class Library
     /// <summary>An answer for each path, in order.</summary>
     public IReadOnlyList<Answer> MatchAll(IReadOnlyCollection<string> paths, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken))
     {
-        foreach (string path in paths)
+        string[] all = paths.ToArray(); // the caller's may grow meanwhile
+        foreach (string path in all)
             if (path.IndexOf('\0') >= 0) throw new ArgumentException("a path cannot hold a NUL", nameof(paths));
-        if (paths.Count == 0) return new Answer[0];
+        if (all.Length == 0) return new Answer[0];
         Question question = (IntPtr open, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error) =>
-            Abi.plexindex_match_paths(open, ref query, (UIntPtr)paths.Count, ref block, ref error);
-        return Ask(question, string.Join("\0", paths) + "\0", paths.Count, deadline, cancel);
+            Abi.plexindex_match_paths(open, ref query, (UIntPtr)all.Length, ref block, ref error);
+        return Ask(question, string.Join("\0", all) + "\0", all.Length, deadline, cancel);
     }
 
     /// <summary>Which show, season, artist, album or item a folder is.</summary>
@@ -106,16 +108,21 @@ public sealed class Library
         return asked.Index.IsClosing || asked.Cancel.IsCancellationRequested ? 1 : 0;
     }
 
+    // In 64 bits: some million paths need more than 2 GiB. The library fills 4 GiB at most.
+    internal static long Capacity(long length, long count) => 16384 + 4 * length + 384 * count;
+
+    internal static long Grown(long needed) => needed + needed / 4;
+
     private Answer[] Ask(Question question, string text, int count, TimeSpan? deadline, CancellationToken cancel)
     {
         if (text == null) throw new ArgumentNullException(nameof(text));
-        for (int capacity = 16384 + 4 * text.Length + 384 * count; ; )
+        for (long capacity = Capacity(text.Length, count); ; )
         {
             using (var memory = new Memory())
             {
                 int status = Put(question, memory, text, memory.Buffer(capacity), deadline, cancel, out Abi.Buffer block);
                 if (status != Abi.BUFFER_TOO_SMALL) return Answers(block);
-                capacity = (int)((long)block.length * 5 / 4);
+                capacity = Grown((long)block.length);
             }
         }
     }
@@ -171,7 +178,7 @@ public sealed class Library
     }
 
     private static string Text(Abi.Buffer block, Abi.Text text) =>
-        text.offset == 0 ? null : Memory.String(block.data + (int)text.offset, (int)text.length);
+        text.offset == 0 ? null : Memory.String(new IntPtr((long)block.data + text.offset), (int)text.length);
 
     private static int? Number(int value, int none) => value == none ? (int?)null : value;
 

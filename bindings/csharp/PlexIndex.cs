@@ -222,14 +222,14 @@ internal sealed class Memory : IDisposable
 {
     private readonly List<IntPtr> taken = new List<IntPtr>();
 
-    internal IntPtr Take(int size)
+    internal IntPtr Take(long size)
     {
-        IntPtr memory = Marshal.AllocHGlobal(Math.Max(size, 8));
+        IntPtr memory = Marshal.AllocHGlobal((IntPtr)Math.Max(size, 8));
         taken.Add(memory);
         return memory;
     }
 
-    internal Abi.Buffer Buffer(int capacity) => new Abi.Buffer { data = Take(capacity), capacity = (UIntPtr)capacity };
+    internal Abi.Buffer Buffer(long capacity) => new Abi.Buffer { data = Take(capacity), capacity = (UIntPtr)(ulong)capacity };
 
     /// <summary>A text and a NUL behind it, which the length does not count; nothing for null.</summary>
     internal Abi.Bytes Text(string text)

@@ -113,6 +113,15 @@ public static class Test
         Check("a close ends a call", ended == "ObjectDisposedException");
     }
 
+    // No int holds these: a capacity that had turned negative gave the library 8 bytes of memory.
+    static void Sizes()
+    {
+        Check("millions of paths", Library.Capacity(60000000, 6000000) == 16384 + 240000000 + 2304000000L
+            && Library.Grown(3L << 30) == 15L << 28);
+        using (var memory = new Memory())
+            Check("a buffer of more than 2 GiB", (ulong)memory.Buffer((2L << 30) + 8).capacity == (2UL << 30) + 8);
+    }
+
     // What a process prints that is in this folder.
     static string Loaded(string folder, string named, string libraries)
     {
@@ -175,6 +184,7 @@ public static class Test
         try
         {
             Questions(folder, File.ReadAllLines(Environment.GetEnvironmentVariable("PLEXINDEX_TEST_LINES")).Select(line => line.Split('\t')).ToArray());
+            Sizes();
             Search(folder);
         }
         finally

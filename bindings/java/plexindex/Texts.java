@@ -40,6 +40,6 @@ final class Texts {
     /** A text of a block; null where there is none. */
     static String of(Abi.Buffer block, Abi.Text text) {
         if (text.offset == 0) return null;
-        return new String(block.data.getByteArray(text.offset, text.length), StandardCharsets.UTF_8);
+        return new String(block.data.getByteArray(Integer.toUnsignedLong(text.offset), text.length), StandardCharsets.UTF_8);
     }
 }
