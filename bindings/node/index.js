@@ -239,17 +239,32 @@ function readProgress(at) {
 
 // --- The index -----------------------------------------------------------------------------------------------------
 
+// The indexes of this thread that are open: their handles, and how many calls use each.
+const opened = new Set();
+
 // An index that is collected without close() is closed then: calls in flight keep it.
-const collected = new FinalizationRegistry(({ handle, renewal }) => {
-  load().close(handle, null);
-  renewals.delete(renewal);
+const collected = new FinalizationRegistry((owned) => {
+  opened.delete(owned);
+  load().close(owned.handle, null);
+  renewals.delete(owned.renewal);
 });
+
+// A worker thread ends without the process: an index that it left open would keep the folder locked. One with calls in
+// flight stays open, as these wait for a loop that has ended.
+if (!isMainThread) {
+  process.on('exit', () => {
+    for (const { handle, flying } of opened) if (flying === 0) load().close(handle, null);
+    opened.clear();
+  });
+}
 
 class Index {
   /** Made by open(). */
   constructor(handle, renewal) {
-    hide(this, { _handle: handle, _renewal: renewal, _flying: 0, _idle: null, _closing: null });
-    collected.register(this, { handle, renewal }, this);
+    const owned = { handle, renewal, flying: 0 };
+    hide(this, { _handle: handle, _renewal: renewal, _owned: owned, _idle: null, _closing: null });
+    opened.add(owned);
+    collected.register(this, owned, this);
   }
 
   /**
@@ -264,12 +279,13 @@ class Index {
   async _close() {
     // From here on _closing is set, and no call begins.
     await null;
-    if (this._flying > 0) {
+    if (this._owned.flying > 0) {
       const idle = new Promise((resolve) => (this._idle = resolve));
       callNow('wake_waiting', [this._handle]);
       await idle;
     }
     collected.unregister(this);
+    opened.delete(this._owned);
     const handle = this._handle;
     this._handle = null;
     await call('close', [handle]);
@@ -303,7 +319,7 @@ class Index {
   /** Work that close() waits for. */
   async _during(work) {
     if (this._closing) throw closedError();
-    this._flying += 1;
+    this._owned.flying += 1;
     try {
       return await work();
     } catch (error) {
@@ -311,8 +327,8 @@ class Index {
       if (error.code === 'UNAUTHORIZED') error.cause = renewals.get(this._renewal)?.raised?.error;
       throw error;
     } finally {
-      this._flying -= 1;
-      if (this._flying === 0) this._idle?.();
+      this._owned.flying -= 1;
+      if (this._owned.flying === 0) this._idle?.();
     }
   }
 

@@ -68,8 +68,15 @@ function load() {
     const remedy = `this package was written for ${constants.ABI_VERSION}: install version ${version} of the library`;
     throw new PlexindexError('NOT_INSTALLED', `${found}, ${remedy}`);
   }
+  keep(file);
   loaded = native;
   return native;
+}
+
+/** Takes another reference to the library: koffi unloads it when its worker thread ends, under threads of the library's. */
+function keep(file) {
+  if (process.platform === 'win32') return;
+  koffi.load(null).func('void *dlopen(const char *, int)')(file, 1);
 }
 
 const WRITE = {

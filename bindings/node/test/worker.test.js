@@ -1,0 +1,37 @@
+'use strict';
+// Worker threads: what they leave behind when they end.
+
+const assert = require('node:assert');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { test } = require('node:test');
+const { Worker } = require('node:worker_threads');
+const plexindex = require('plexindex');
+
+const OPEN = `const { workerData } = require('node:worker_threads'); const plexindex = require('plexindex');
+  plexindex.open({ cacheDir: workerData, offline: true }).then(async (index) => { await index.table('notes').put('a', 'b');`;
+const endings = {
+  'by itself': '});',
+  'by process.exit': 'process.exit(0); });',
+  'by an exception': "setImmediate(() => { throw new Error('mine'); }); });",
+};
+
+for (const [how, ending] of Object.entries(endings)) {
+  test(`a worker thread that ends ${how} leaves no lock`, async (t) => {
+    const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+    t.after(() => fs.rmSync(cacheDir, { recursive: true }));
+    for (let times = 0; times < 2; times += 1) {
+      const worker = new Worker(OPEN + ending, { eval: true, workerData: cacheDir });
+      const raised = [];
+      worker.on('error', (error) => raised.push(error.message));
+      await new Promise((resolve) => worker.once('exit', resolve));
+      assert.deepStrictEqual(raised, how === 'by an exception' ? ['mine'] : []);
+    }
+    const mapped = fs.readFileSync('/proc/self/maps', 'latin1');
+    assert.match(mapped, /libplexindex\.so/, 'the library stays');
+    const index = await plexindex.open({ cacheDir, offline: true });
+    assert.deepStrictEqual(await index.table('notes').get('a'), Buffer.from('b'));
+    await index.close();
+  });
+}
