@@ -81,7 +81,7 @@ export interface Ask {
   offline?: boolean;
   /**
    * Called in the loop while a call waits for the server; `false` ends the call, and what it throws ends it and comes out
-   * of it. The call waits for the promises of an asynchronous one.
+   * of it. The call waits for the promises of an asynchronous one, but no longer than `signal`, `deadlineMs` and `close()` let it.
    */
   progress?: (progress: Progress) => boolean | void | Promise<boolean | void>;
   /** Ends the call when it is aborted, while the call waits for the server. */

@@ -3,13 +3,16 @@
 const { isMainThread } = require('node:worker_threads');
 const check = require('./arguments.js');
 const { PlexindexError } = require('./errors.js');
+const { Turns, poolSize } = require('./turns.js');
 const { constants: c, statuses, words, layout, callbacks, load, Struct, koffi } = require('./native.js');
 
 const FIRST_ERROR = 100;
 const ERROR_TEXT = 2048;
 const PAGE = 1000;
-// Calls that koffi runs and queues at once; more wait here.
+// Calls that koffi takes at once.
 const AT_ONCE = 64;
+// setTimeout() takes no more.
+const LONGEST_TIMER = 2 ** 31 - 1;
 const MATCH_KINDS = words('MATCH_');
 const CONFIDENCES = words('CONFIDENCE_');
 const REASONS = words('REASON_');
@@ -50,26 +53,75 @@ const DEADLINE = { deadlineMs: check.signed };
 
 // --- Calls ---------------------------------------------------------------------------------------------------------
 
-let running = 0;
+const calls = new Turns(AT_ONCE);
+// Those that may wait for the server leave a thread of the pool to the others, and to the file system's functions.
+const waits = new Turns(Math.max(1, poolSize() - 1));
 // What the library reads and fills during calls: the engine may drop what a function does not use any more.
 const held = new Set();
-const waiting = [];
 
 // A thread that waits for the loop to run its progress function would keep the process from ending, as the loop has
 // ended. What was stored stays: the store holds each write that returned, however a process ends.
 if (isMainThread) {
   process.on('exit', function leave(code) {
-    if (running === 0) return;
+    if (calls.running === 0) return;
     const listeners = process.listeners('exit');
     for (const listener of listeners.slice(listeners.indexOf(leave) + 1)) listener.call(process, code);
     koffi.load(null).func('void _exit(int status)')(Number(process.exitCode ?? code));
   });
 }
 
-/** Calls on a thread of koffi's, with a buffer of its own for the error's text. Gives the status. */
-async function call(name, forCall) {
-  if (running >= AT_ONCE) await new Promise((go) => waiting.push(go));
-  running += 1;
+/** How long a call may wait for the server. */
+class Wait {
+  /** `set` is given what is left of the deadline when the call begins. */
+  constructor(index, { deadlineMs, signal }, set) {
+    this.index = index;
+    this.signal = signal;
+    this.deadlineMs = deadlineMs;
+    this.set = set;
+    const longest = deadlineMs || index._deadlineMs;
+    this.until = longest > 0 ? performance.now() + longest : Infinity;
+  }
+
+  begin() {
+    // A call whose deadline passed before its turn came still answers from what is at hand.
+    this.set(this.until === Infinity ? this.deadlineMs : Math.max(1, Math.ceil(this.until - performance.now())));
+  }
+
+  /** Calls `end` when the signal aborts or the index closes, with an error, or when the deadline passes. */
+  watch(end) {
+    const aborted = () => end(this.signal.reason);
+    const closed = () => end(closedError());
+    const left = this.until - performance.now();
+    const timer = left <= LONGEST_TIMER ? setTimeout(end, Math.max(left, 0)) : undefined;
+    this.signal?.addEventListener('abort', aborted);
+    this.index._closers.add(closed);
+    if (this.signal?.aborted) aborted();
+    if (this.index._closing) closed();
+    return () => {
+      clearTimeout(timer);
+      this.signal?.removeEventListener('abort', aborted);
+      this.index._closers.delete(closed);
+    };
+  }
+}
+
+/** Calls on a thread of libuv's, with a buffer of its own for the error's text. Gives the status. */
+async function call(name, forCall, wait = null) {
+  const hasTurn = wait !== null && (await waits.take((end) => wait.watch(end)));
+  try {
+    await calls.take();
+    try {
+      wait?.begin();
+      return await callNext(name, forCall);
+    } finally {
+      calls.leave();
+    }
+  } finally {
+    if (hasTurn) waits.leave();
+  }
+}
+
+async function callNext(name, forCall) {
   const text = Buffer.alloc(ERROR_TEXT);
   const error = new Struct('buffer', { data: text, capacity: text.length });
   const given = [...forCall, error.memory];
@@ -81,8 +133,6 @@ async function call(name, forCall) {
     return checked(status, error, text);
   } finally {
     held.delete(given);
-    running -= 1;
-    waiting.shift()?.();
   }
 }
 
@@ -101,11 +151,11 @@ function checked(status, error, text) {
 }
 
 /** A call that fills a buffer, made again with a larger one where it must. */
-async function fill(name, given, reserve = 16384) {
+async function fill(name, given, reserve = 16384, wait = null) {
   for (let capacity = reserve; ; ) {
     const memory = Buffer.alloc(capacity);
     const buffer = new Struct('buffer', { data: memory, capacity });
-    const status = await call(name, [...given, buffer.memory]);
+    const status = await call(name, [...given, buffer.memory], wait);
     if (status !== statuses.BUFFER_TOO_SMALL) return { status, bytes: memory.subarray(0, buffer.number('length')) };
     capacity = Math.ceil(buffer.number('length') * 1.25);
   }
@@ -193,6 +243,20 @@ function report(user, at) {
   }
 }
 
+/** Waits for the promises of a progress function, but no longer than the call may wait. */
+async function settleAll(promises, wait) {
+  if (promises.length === 0) return;
+  let unwatch;
+  const ended = new Promise((resolve, reject) => {
+    unwatch = wait.watch((error) => (error ? reject(error) : resolve()));
+  });
+  try {
+    await Promise.race([Promise.all(promises), ended]);
+  } finally {
+    unwatch();
+  }
+}
+
 /** What a promise of a progress function comes to counts with the next report; that it fails, always. */
 async function settle(query, promise) {
   try {
@@ -260,9 +324,10 @@ if (!isMainThread) {
 
 class Index {
   /** Made by open(). */
-  constructor(handle, renewal) {
+  constructor(handle, renewal, { deadlineMs, offline }) {
     const owned = { handle, renewal, flying: 0 };
     hide(this, { _handle: handle, _renewal: renewal, _owned: owned, _idle: null, _closing: null });
+    hide(this, { _deadlineMs: deadlineMs, _offline: offline, _closers: new Set() });
     opened.add(owned);
     collected.register(this, owned, this);
   }
@@ -279,6 +344,7 @@ class Index {
   async _close() {
     // From here on _closing is set, and no call begins.
     await null;
+    for (const end of this._closers) end();
     if (this._owned.flying > 0) {
       const idle = new Promise((resolve) => (this._idle = resolve));
       callNow('wake_waiting', [this._handle]);
@@ -336,8 +402,14 @@ class Index {
     return this._during(() => call(name, given));
   }
 
-  _fill(name, given, reserve) {
-    return this._during(() => fill(name, given, reserve));
+  _fill(name, given, reserve, wait) {
+    return this._during(() => fill(name, given, reserve, wait));
+  }
+
+  /** A call that may wait for the server: `given` ends with the deadline. */
+  _callWaiting(name, given, options) {
+    const wait = new Wait(this, options, (left) => { given[given.length - 1] = left; });
+    return this._during(() => call(name, given, this._offline ? null : wait));
   }
 
   async _query(name, library, text, options, ...more) {
@@ -353,15 +425,17 @@ class Index {
     const known = { index: this, progress, signal, promises: [], stopped: false, raised: null };
     queries.set(number, known);
     // Fetches tell of their progress often; a wait is woken.
+    const wait = new Wait(this, { deadlineMs: deadlineMs ?? 0, signal }, (left) => query.set('deadline_ms', left));
+    const mayWait = name === 'wait_for_changes' || !(offline || this._offline || name === 'list_changes');
     const wake = () => this._handle && callNow('wake_waiting', [this._handle]);
     signal?.addEventListener('abort', wake);
     try {
       const given = [this._handle, query.memory, ...more];
       const work = name === 'refresh' || name === 'wait_for_changes'
-        ? this._call(name, ...given)
-        : this._fill(name, given, 16384 + (text?.length ?? 0) * 4).then(({ bytes }) => bytes);
+        ? this._during(() => call(name, given, mayWait ? wait : null))
+        : this._fill(name, given, 16384 + (text?.length ?? 0) * 4, mayWait ? wait : null).then(({ bytes }) => bytes);
       const [done] = await Promise.allSettled([work]);
-      await Promise.all(known.promises);
+      await settleAll(known.promises, wait).catch((error) => { throw known.raised?.error ?? error; });
       if (known.raised) throw known.raised.error;
       if (done.status === 'rejected') throw done.reason;
       return done.value;
@@ -586,7 +660,8 @@ class Library {
   /** Records that the item with this key has this path. */
   async recordMatch(path, key, options) {
     const { deadlineMs = 0 } = check.options(options, DEADLINE);
-    await this._index._call('record_match', this._handle, ...check.sized(path, 'path'), ...check.sized(key, 'key'), deadlineMs);
+    const given = [this._handle, ...check.sized(path, 'path'), ...check.sized(key, 'key'), deadlineMs];
+    await this._index._callWaiting('record_match', given, { deadlineMs });
   }
 
   /** recordMatch() for many pairs of a path and a key: all, or none. */
@@ -595,8 +670,8 @@ class Library {
     const all = check.list(pairs, 'pairs').map((pair, at) => check.list(pair, `pairs[${at}]`));
     const paths = check.joined(all.map(([path]) => path), 'paths of pairs');
     const keys = check.joined(all.map(([, key]) => key), 'keys of pairs');
-    const given = [paths.bytes, paths.bytes.length, keys.bytes, keys.bytes.length, paths.count];
-    await this._index._call('record_matches', this._handle, ...given, deadlineMs);
+    const given = [this._handle, paths.bytes, paths.bytes.length, keys.bytes, keys.bytes.length, paths.count, deadlineMs];
+    await this._index._callWaiting('record_matches', given, { deadlineMs });
   }
 
   /** Invalidates a path. */
@@ -640,7 +715,8 @@ class Library {
       states: [...states].map((state) => EDITED[state] ?? 'unknown'),
     });
     try {
-      await this._index._call('edit_items', edit.memory, report.memory);
+      const wait = new Wait(this._index, { deadlineMs: deadlineMs ?? 0 }, (left) => edit.set('deadline_ms', left));
+      await this._index._during(() => call('edit_items', [edit.memory, report.memory], this._index._offline ? null : wait));
     } catch (error) {
       if (error instanceof PlexindexError) error.report = told();
       throw error;
@@ -766,7 +842,7 @@ async function open(options) {
     renewals.delete(renewal);
     throw error;
   }
-  return new Index(out.readBigUInt64LE(), renewal);
+  return new Index(out.readBigUInt64LE(), renewal, given);
 }
 
 /** How a path compares with each of others: `{ equal, under, common }`, common being components from the end. */

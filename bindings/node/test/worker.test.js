@@ -30,6 +30,14 @@ for (const [how, ending] of Object.entries(endings)) {
     }
     const mapped = fs.readFileSync('/proc/self/maps', 'latin1');
     assert.match(mapped, /libplexindex\.so/, 'the library stays');
+    const left = fs.readdirSync('/proc/self/fd').filter((fd) => {
+      try {
+        return fs.readlinkSync(`/proc/self/fd/${fd}`).startsWith(cacheDir);
+      } catch {
+        return false;
+      }
+    });
+    assert.deepStrictEqual(left, [], 'no file stays open');
     const index = await plexindex.open({ cacheDir, offline: true });
     assert.deepStrictEqual(await index.table('notes').get('a'), Buffer.from('b'));
     await index.close();

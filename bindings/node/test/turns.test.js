@@ -1,0 +1,100 @@
+'use strict';
+// Calls that wait for a silent server, beside others.
+
+const assert = require('node:assert');
+const { spawnSync } = require('node:child_process');
+const { once } = require('node:events');
+const fs = require('node:fs');
+const net = require('node:net');
+const os = require('node:os');
+const path = require('node:path');
+const { test } = require('node:test');
+const plexindex = require('plexindex');
+
+// As many as the pool of this process has threads, and more.
+const MORE = 8;
+
+/** An index of a server that takes connections and says nothing. */
+async function silent(t, options = {}) {
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  const server = net.createServer((socket) => socket.on('error', () => {}));
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const index = await plexindex.open({ cacheDir, serverUrl: `http://127.0.0.1:${server.address().port}`, token: 'x', ...options });
+  t.after(async () => {
+    await index.close();
+    server.close();
+    fs.rmSync(cacheDir, { recursive: true });
+  });
+  return index;
+}
+
+const code = (promise) => promise.then((done) => done?.status ?? done, (error) => error.code ?? error);
+
+test('waiting calls leave a thread to files and to local calls', async (t) => {
+  const index = await silent(t);
+  let ended = 0;
+  const waiting = Array.from({ length: MORE }, () => code(index.library().match('/x.mkv')).finally(() => { ended += 1; }));
+  await index.table('notes').put('a', 'b');
+  await index.stats();
+  await fs.promises.stat(os.tmpdir());
+  assert.strictEqual(ended, 0);
+  await index.close();
+  assert.deepStrictEqual(await Promise.all(waiting), Array(MORE).fill('CLOSED'));
+});
+
+test('a call that has no turn yet ends with its signal and its deadline', async (t) => {
+  const index = await silent(t);
+  const library = index.library();
+  const waiting = Array.from({ length: MORE }, () => code(library.match('/x.mkv')));
+  const stopped = new AbortController();
+  const aborted = code(library.match('/x.mkv', { signal: stopped.signal }));
+  const late = ['NEEDS_WARM', 'NOT_YET'];
+  assert.ok(late.includes(await code(library.match('/x.mkv', { deadlineMs: 50 }))));
+  const record = await code(index.library('Movies').recordMatch('/x.mkv', '1', { deadlineMs: 50 }));
+  assert.strictEqual(record, 'TIMEOUT');
+  stopped.abort('mine');
+  assert.strictEqual(await aborted, 'mine');
+  await index.close();
+  await Promise.all(waiting);
+});
+
+test('the deadline of the options holds for a call that has no turn yet', async (t) => {
+  const index = await silent(t, { deadlineMs: 100 });
+  const answers = await Promise.all(Array.from({ length: MORE }, () => code(index.library().match('/x.mkv'))));
+  assert.ok(answers.every((answer) => answer === 'NEEDS_WARM' || answer === 'NOT_YET'), String(answers));
+});
+
+test('a promise of a progress function that stays open does not hold the call', async (t) => {
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
+  const [serverUrl, token] = [process.env.PLEXINDEX_TEST_SLOW_URL, process.env.PLEXINDEX_TEST_TOKEN];
+  const index = await plexindex.open({ cacheDir, serverUrl, token, pageSize: 25 });
+  const library = index.library('Movies');
+  const progress = () => new Promise(() => {});
+  await assert.rejects(library.refresh({ progress, signal: AbortSignal.timeout(200) }), { name: 'TimeoutError' });
+  assert.strictEqual(await library.refresh({ progress, deadlineMs: 200 }), false);
+  let closing;
+  const closes = () => {
+    closing ??= index.close();
+    return closing;
+  };
+  await assert.rejects(library.refresh({ full: true, progress: closes }), { code: 'CLOSED' });
+  await closing;
+});
+
+test('the pool may be as small as one thread', (t) => {
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
+  const script = `const plexindex = require('plexindex'); (async () => {
+    const index = await plexindex.open({ cacheDir: process.argv[1], serverUrl: process.argv[2], token: process.argv[3] });
+    await Promise.all(Array.from({ length: 70 }, (_, at) => index.library().match('/x' + at)));
+    await index.close();
+    console.log('done');
+  })();`;
+  for (const size of ['1', '0', 'x', '9999']) {
+    const env = { ...process.env, UV_THREADPOOL_SIZE: size };
+    const ended = spawnSync(process.execPath, ['-e', script, cacheDir, process.env.PLEXINDEX_TEST_URL, process.env.PLEXINDEX_TEST_TOKEN], { env, timeout: 20000 });
+    assert.deepStrictEqual([ended.status, ended.signal, ended.stderr.toString(), ended.stdout.toString()], [0, null, '', 'done\n']);
+  }
+});

@@ -1,0 +1,57 @@
+'use strict';
+// How many calls run at once. libuv runs them on its pool of threads, on which the file system's functions run, too.
+
+class Turns {
+  constructor(limit) {
+    this.limit = limit;
+    this.running = 0;
+    this.queue = new Set();
+  }
+
+  /**
+   * Waits for a turn: true, and leave() gives it back. `watch` is called with a function where it has to wait, and
+   * returns one that undoes that. The function ends the wait: with an error, or without one, and then this gives false.
+   */
+  async take(watch = () => () => {}) {
+    if (this.running < this.limit) {
+      this.running += 1;
+      return true;
+    }
+    let turn;
+    let unwatch;
+    try {
+      return await new Promise((resolve, reject) => {
+        turn = () => resolve(true);
+        this.queue.add(turn);
+        unwatch = watch((error) => {
+          // It gets no turn any more.
+          this.queue.delete(turn);
+          if (error) reject(error);
+          else resolve(false);
+        });
+      });
+    } finally {
+      unwatch();
+    }
+  }
+
+  leave() {
+    const [next] = this.queue;
+    if (!next) {
+      this.running -= 1;
+      return;
+    }
+    this.queue.delete(next);
+    next();
+  }
+}
+
+/** How many threads libuv's pool has. */
+function poolSize() {
+  const named = process.env.UV_THREADPOOL_SIZE;
+  if (named === undefined) return 4;
+  // As libuv reads it.
+  return Math.min(Math.max(Number.parseInt(named, 10) || 0, 1), 1024);
+}
+
+module.exports = { Turns, poolSize };
