@@ -19,7 +19,7 @@ NODE = BINDINGS / "node"
 NPM = ["npm", "install", "--no-audit", "--no-fund", "--silent", "--prefer-offline"]
 TSC = ["node_modules/.bin/tsc", "--noEmit", "--strict", "--skipDefaultLibCheck", "--module", "nodenext"]
 # As TypeScript is used: with the library of types that goes with the target, and with the newest.
-TYPES = (["--target", "es2022"], ["--target", "esnext", "--lib", "esnext"])
+TYPES = (["--target", "es2022"], ["--target", "esnext", "--lib", "esnext", "--exactOptionalPropertyTypes"])
 
 
 def code(page: Path) -> str:

@@ -24,48 +24,48 @@ export type Text = string | Uint8Array;
 
 export interface Mapping {
   /** Whose paths `from` is about. Default: 'host'. */
-  side?: 'host' | 'server';
+  side?: 'host' | 'server' | undefined;
   from: Text;
   to: Text;
   /** `from` is a regular expression, `to` a replacement. */
-  pattern?: boolean;
+  pattern?: boolean | undefined;
 }
 
 /** The fields of plexindex_options in plexindex.h, which says what each means. */
 export interface Options {
   cacheDir: Text;
-  serverUrl?: string;
-  token?: string;
+  serverUrl?: string | undefined;
+  token?: string | undefined;
   /** Gives a new token at once, or null for none now, when the server refuses the one that there is or it expired. */
-  renewToken?: () => string | null;
-  user?: string;
-  caFile?: Text;
+  renewToken?: (() => string | null) | undefined;
+  user?: string | undefined;
+  caFile?: Text | undefined;
   /** Plex's own database, or a folder in which it lies: docs/plex-database.md. */
-  database?: Text;
+  database?: Text | undefined;
   /** A PostgreSQL database that several hosts share, without a password: docs/several-hosts.md. */
-  shared?: string;
+  shared?: string | undefined;
   /** -1: a host without the shared log asks for listings at once. */
-  sharedRetryMs?: number;
+  sharedRetryMs?: number | undefined;
   /** Force what other hosts are told to the disk before a call returns. */
-  sharedDurable?: boolean;
+  sharedDurable?: boolean | undefined;
   /** -1: at once, -2: never. */
-  libraryTtlMs?: number;
-  maxAgeMs?: number;
-  deadlineMs?: number;
-  connectTimeoutMs?: number;
-  readTimeoutMs?: number;
+  libraryTtlMs?: number | undefined;
+  maxAgeMs?: number | undefined;
+  deadlineMs?: number | undefined;
+  connectTimeoutMs?: number | undefined;
+  readTimeoutMs?: number | undefined;
   /** -1: no request is tried again. */
-  retryMs?: number;
-  matchesLimit?: number;
-  pageSize?: number;
-  logLevel?: number;
-  slowMs?: number;
-  sizeLimit?: number;
-  offline?: boolean;
-  acceptInvalidCerts?: boolean;
-  noMmap?: boolean;
-  obfuscatePaths?: boolean;
-  mappings?: Iterable<Mapping>;
+  retryMs?: number | undefined;
+  matchesLimit?: number | undefined;
+  pageSize?: number | undefined;
+  logLevel?: number | undefined;
+  slowMs?: number | undefined;
+  sizeLimit?: number | undefined;
+  offline?: boolean | undefined;
+  acceptInvalidCerts?: boolean | undefined;
+  noMmap?: boolean | undefined;
+  obfuscatePaths?: boolean | undefined;
+  mappings?: Iterable<Mapping> | undefined;
 }
 
 export interface Progress {
@@ -77,15 +77,15 @@ export interface Progress {
 
 export interface Ask {
   /** Milliseconds; -1: none. */
-  deadlineMs?: number;
-  offline?: boolean;
+  deadlineMs?: number | undefined;
+  offline?: boolean | undefined;
   /**
    * Called in the loop while a call waits for the server; `false` ends the call, and what it throws ends it and comes out
    * of it. The call waits for the promises of an asynchronous one, but no longer than `signal`, `deadlineMs` and `close()` let it.
    */
-  progress?: (progress: Progress) => boolean | void | Promise<boolean | void>;
+  progress?: ((progress: Progress) => boolean | void | Promise<boolean | void>) | undefined;
   /** Ends the call when it is aborted, while the call waits for the server. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export interface Item {
@@ -108,15 +108,27 @@ export interface Item {
   keyOnly: boolean;
 }
 
-export interface Answer {
-  /** 'OK': one item. Of matchPaths() also the error of this one path. 'UNKNOWN': of a library newer than this package. */
-  status: AnswerStatus | ErrorStatus | 'UNKNOWN';
+/** `status` tells whether there is an item. */
+export type Answer = Found | Missed;
+
+export interface Found extends AnswerFields {
+  /** One item. */
+  status: 'OK';
+  item: Item;
+}
+
+export interface Missed extends AnswerFields {
+  /** Of matchPaths() also the error of this one path. 'UNKNOWN': of a library newer than this package. */
+  status: Exclude<AnswerStatus, 'OK'> | ErrorStatus | 'UNKNOWN';
+  item: null;
+}
+
+interface AnswerFields {
   matchKind: MatchKind | 'unknown';
   confidence: Confidence | 'unknown';
   /** Why there is no single item, or what speaks for or against the one found. */
   reason: Reason | 'unknown';
   stale: boolean;
-  item: Item | null;
   candidates: Item[];
   candidatesTotal: number;
   message: string | null;
@@ -226,7 +238,7 @@ export class Index {
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
   library(name?: string | number | null): Library;
-  table(name: Text, options?: { foldAscii?: boolean }): Table;
+  table(name: Text, options?: { foldAscii?: boolean | undefined }): Table;
   stats(): Promise<Stats>;
   store(): Promise<StoreInfo>;
   proposals(paths?: Iterable<Text>): Promise<Proposal[]>;
@@ -253,18 +265,18 @@ export class Library {
   itemsBelow(path: Text): AsyncGenerator<Item>;
   items(): AsyncGenerator<Item>;
   item(key: Text): Promise<ItemDetails | null>;
-  refresh(options?: Ask & { full?: boolean; check?: boolean }): Promise<boolean>;
-  changes(cursor?: string | null, options?: { full?: boolean; limit?: number }): Promise<{ changes: Change[]; cursor: string; more: boolean }>;
+  refresh(options?: Ask & { full?: boolean | undefined; check?: boolean | undefined }): Promise<boolean>;
+  changes(cursor?: string | null, options?: { full?: boolean | undefined; limit?: number | undefined }): Promise<{ changes: Change[]; cursor: string; more: boolean }>;
   waitForChanges(cursor: Text, options?: Ask): Promise<boolean>;
-  recordMatch(path: Text, key: Text, options?: { deadlineMs?: number }): Promise<void>;
-  recordMatches(pairs: Iterable<readonly [Text, Text]>, options?: { deadlineMs?: number }): Promise<void>;
+  recordMatch(path: Text, key: Text, options?: { deadlineMs?: number | undefined }): Promise<void>;
+  recordMatches(pairs: Iterable<readonly [Text, Text]>, options?: { deadlineMs?: number | undefined }): Promise<void>;
   invalidatePath(path: Text): Promise<void>;
   invalidateItem(key: Text): Promise<void>;
   invalidate(): Promise<void>;
   editItems(
     keys: Iterable<Text>,
     changes: Record<string, string>,
-    options?: { lock?: 'lock' | 'unlock' | 'leave'; deadlineMs?: number },
+    options?: { lock?: 'lock' | 'unlock' | 'leave' | undefined; deadlineMs?: number | undefined },
   ): Promise<EditReport>;
 }
 
@@ -273,7 +285,7 @@ export class Table {
   /** The value as text, where the index has it at hand; never waits. */
   lookup(name: Text): string | null;
   get(name: Text): Promise<Buffer | null>;
-  put(name: Text, value: Text, options?: { ttlMs?: number; limit?: number }): Promise<void>;
+  put(name: Text, value: Text, options?: { ttlMs?: number | undefined; limit?: number | undefined }): Promise<void>;
   remove(name: Text): Promise<void>;
   names(): AsyncGenerator<Buffer>;
   count(): Promise<number>;

@@ -509,6 +509,7 @@ class Index {
    * code UNAUTHORIZED (401, or 498: the token expired), set a new one and call again.
    */
   async setToken(token) {
+    if (token === undefined) check.refuse('token', 'a string, a Buffer or null', token);
     await this._call('set_token', this._handle, ...check.sized(token ?? '', 'token'));
   }
 
@@ -799,9 +800,8 @@ const MAPPING = { side: check.word('host', 'server'), from: check.text, to: chec
 const OPTIONS = {
   ...Object.fromEntries(fields.map(({ name, type }) => [camel(name), optional(NUMBER[type] ?? check.text)])),
   ...Object.fromEntries(Object.keys(OPEN_FLAGS).map((name) => [name, check.flag])),
-  mappings: optional((value, name) => {
-    for (const [at, rule] of check.list(value, name).entries()) check.options(rule ?? null, MAPPING, `${name}[${at}]`);
-  }),
+  // Checked where they are read: an iterable may give them once only.
+  mappings: () => {},
   renewToken: optional(check.callback),
 };
 
@@ -821,8 +821,10 @@ async function open(options) {
   const flags = Object.entries(OPEN_FLAGS).filter(([name]) => given[name]).map(([, bit]) => bit);
   filled.set('flags', flags.reduce((all, bit) => all | bit, 0));
   for (const [name, field] of Object.entries(FIELDS)) filled.set(field, given[name]);
-  const rules = (given.mappings ?? []).map(({ side = 'host', from, to, pattern = false }) =>
-    new Struct('mapping', { kind: MAPPINGS[side][pattern ? 1 : 0], from, to }));
+  const rules = check.list(given.mappings ?? [], 'mappings').map((rule, at) => {
+    const { side = 'host', from, to, pattern = false } = check.options(rule ?? null, MAPPING, `mappings[${at}]`);
+    return new Struct('mapping', { kind: MAPPINGS[side][pattern ? 1 : 0], from, to });
+  });
   filled.kept.push(rules);
   filled.set('mappings', Buffer.concat(rules.map((rule) => rule.memory)));
   filled.set('mappings_count', rules.length);

@@ -59,7 +59,7 @@ test('each argument is refused by its name', async (t) => {
     ],
     value: [() => table.put('x', 42)],
     body: [() => index.notify({})],
-    token: [() => index.setToken(42), () => plexindex.open({ token: 42 })],
+    token: [() => index.setToken(42), () => index.setToken(), () => plexindex.open({ token: 42 })],
     foldAscii: [() => index.table('x', { foldAscii: 1 })],
     ttlMs: [() => table.put('x', '', { ttlMs: '1' })],
     limit: [() => table.put('x', '', { limit: 1.5 }), () => library.changes('', { limit: '1' })],
@@ -99,6 +99,19 @@ test('a number out of range, a NUL and an unknown option are named', async (t) =
   await assert.rejects(plexindex.open({ pageSize: -1 }), { name: 'RangeError', message: /^pageSize is -1, and must be from 0 to/ });
   await assert.rejects(library.matchPaths(['a\0b']), { name: 'TypeError', message: /^paths\[0\] cannot hold a NUL/ });
   await assert.rejects(library.match('/x', { deadline: 1 }), { name: 'TypeError', message: /no option deadline: there are deadlineMs, / });
+});
+
+test('mappings come from any iterable, which is read once', async (t) => {
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
+  const rules = [{ from: '/a', to: '/b' }, { from: '/c', to: '/d' }];
+  for (const mappings of [rules, new Set(rules), rules.values(), (function* each() { yield* rules; })()]) {
+    await (await plexindex.open({ cacheDir, mappings })).close();
+  }
+  const one = (mapping) => (function* each() { yield mapping; })();
+  await assert.rejects(plexindex.open({ cacheDir, mappings: one({ from: 1, to: '/b' }) }), { name: 'TypeError', message: /^from must be/ });
+  // The library sees them.
+  await assert.rejects(plexindex.open({ cacheDir, mappings: one({ from: '(', to: '/b', pattern: true }) }), { code: 'INVALID_ARGUMENT' });
 });
 
 test('bytes are any Uint8Array', async (t) => {

@@ -34,6 +34,23 @@ export async function used(): Promise<string[]> {
   return all;
 }
 
+/** The status tells whether there is an item; options may be undefined, also with exactOptionalPropertyTypes. */
+export async function narrowed(library: plexindex.Library, signal: AbortSignal | undefined): Promise<string> {
+  const answer = await library.match('/x', { signal, deadlineMs: undefined, progress: undefined });
+  const mappings: Iterable<plexindex.Mapping> = new Set([{ from: '/a', to: '/b', side: undefined }]);
+  const index = await plexindex.open({ cacheDir: '/x', token: undefined, renewToken: undefined, mappings });
+  await index.table('t', { foldAscii: undefined }).put('a', 'b', { ttlMs: undefined, limit: undefined });
+  await library.editItems([], {}, { lock: undefined, deadlineMs: undefined });
+  await library.changes(null, { full: undefined, limit: undefined });
+  await library.refresh({ full: undefined, check: undefined });
+  await library.recordMatch('/x', '1', { deadlineMs: undefined });
+  // @ts-expect-error a token is null where there is none
+  await index.setToken();
+  if (answer.status === 'OK') return answer.item.key;
+  const none: null = answer.item;
+  return String(none);
+}
+
 /** Each outcome has its case, or this does not compile. */
 export function said(answer: plexindex.Answer, error: plexindex.PlexindexError): string {
   const never = (value: never) => String(value);
