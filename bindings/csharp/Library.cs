@@ -9,7 +9,9 @@ namespace Plexindex
 {
 /// <summary>
 /// A library of an index, or all of them. Questions take a deadline, else the options' holds, and a token that ends
-/// them while they wait for the server. The next call goes on where that one stopped.
+/// them while they wait for the server. The next call goes on where that one stopped. A deadline of zero: the call waits
+/// for nothing; Timeout.InfiniteTimeSpan or another negative one: none. A deadline that passes gives the status NotYet,
+/// or NeedsWarm if nothing came from the server.
 /// </summary>
 public sealed class Library
 {
@@ -26,9 +28,13 @@ public sealed class Library
         this.handle = handle;
     }
 
+    /// <summary>What functions of Abi take as the library: PlexIndex.Run() and Fill() call these.</summary>
+    public IntPtr Handle => handle;
+
     /// <summary>The key of the item with this path, where the index has it at hand; else null. Never asks the server.</summary>
     public string LookupKey(string path)
     {
+        if (path == null) throw new ArgumentNullException(nameof(path));
         if (path.IndexOf('\0') >= 0) return null;
         using (var memory = new Memory())
         {
@@ -39,33 +45,40 @@ public sealed class Library
 
     /// <summary>The full answer for one path. Fetches the library where it must.</summary>
     public Answer Match(string path, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_match_path, path, 1, deadline, cancel)[0];
+        Ask(Abi.plexindex_match_path, path, nameof(path), 1, deadline, cancel)[0];
 
     /// <summary>An answer for each path, in order.</summary>
     public IReadOnlyList<Answer> MatchAll(IReadOnlyCollection<string> paths, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken))
     {
+        if (paths == null) throw new ArgumentNullException(nameof(paths));
         string[] all = paths.ToArray(); // the caller's may grow meanwhile
-        foreach (string path in all)
-            if (path.IndexOf('\0') >= 0) throw new ArgumentException("a path cannot hold a NUL", nameof(paths));
+        for (int at = 0; at < all.Length; at++)
+        {
+            if (all[at] == null) throw new ArgumentNullException($"paths[{at}]");
+            if (all[at].IndexOf('\0') >= 0) throw PlexIndex.Invalid($"paths[{at}] has a NUL in it");
+        }
         if (all.Length == 0) return new Answer[0];
         Question question = (IntPtr open, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error) =>
             Abi.plexindex_match_paths(open, ref query, (UIntPtr)all.Length, ref block, ref error);
-        return Ask(question, string.Join("\0", all) + "\0", all.Length, deadline, cancel);
+        return Ask(question, string.Join("\0", all) + "\0", nameof(paths), all.Length, deadline, cancel);
     }
 
     /// <summary>Which show, season, artist, album or item a folder is.</summary>
     public Answer MatchFolder(string path, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_match_folder, path, 1, deadline, cancel)[0];
+        Ask(Abi.plexindex_match_folder, path, nameof(path), 1, deadline, cancel)[0];
 
     /// <summary>The items with this GUID, such as imdb://tt1254207.</summary>
     public Answer MatchGuid(string guid, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_match_guid, guid, 1, deadline, cancel)[0];
+        Ask(Abi.plexindex_match_guid, guid, nameof(guid), 1, deadline, cancel)[0];
 
     /// <summary>The items with this title.</summary>
     public Answer SearchTitle(string title, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_search_title, title, 1, deadline, cancel)[0];
+        Ask(Abi.plexindex_search_title, title, nameof(title), 1, deadline, cancel)[0];
 
-    /// <summary>Brings the library up to date. False when the deadline came first.</summary>
+    /// <summary>
+    /// Brings the library up to date. False when the deadline came first; while no library is known that is an exception
+    /// with Status.Timeout.
+    /// </summary>
     public bool Refresh(TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken))
     {
         Question question = (IntPtr open, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error) =>
@@ -76,20 +89,23 @@ public sealed class Library
     /// <summary>Records that the item with this key has this path.</summary>
     public void RecordMatch(string path, string key)
     {
+        if (path == null) throw new ArgumentNullException(nameof(path));
+        if (key == null) throw new ArgumentNullException(nameof(key));
         using (var memory = new Memory())
         {
             Abi.Bytes file = memory.Text(path), item = memory.Text(key);
-            index.Run((ref Abi.Buffer error) => Abi.plexindex_record_match(handle, file.data, file.length, item.data, item.length, 0, ref error));
+            index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_record_match(handle, file.data, file.length, item.data, item.length, 0, ref error));
         }
     }
 
     /// <summary>Invalidates a path: the server is asked before it is answered again.</summary>
     public void InvalidatePath(string path)
     {
+        if (path == null) throw new ArgumentNullException(nameof(path));
         using (var memory = new Memory())
         {
             Abi.Bytes file = memory.Text(path);
-            index.Run((ref Abi.Buffer error) => Abi.plexindex_invalidate_path(handle, file.data, file.length, ref error));
+            index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_invalidate_path(handle, file.data, file.length, ref error));
         }
     }
 
@@ -113,9 +129,9 @@ public sealed class Library
 
     internal static long Grown(long needed) => needed + needed / 4;
 
-    private Answer[] Ask(Question question, string text, int count, TimeSpan? deadline, CancellationToken cancel)
+    private Answer[] Ask(Question question, string text, string name, int count, TimeSpan? deadline, CancellationToken cancel)
     {
-        if (text == null) throw new ArgumentNullException(nameof(text));
+        if (text == null) throw new ArgumentNullException(name);
         for (long capacity = Capacity(text.Length, count); ; )
         {
             using (var memory = new Memory())
@@ -135,12 +151,12 @@ public sealed class Library
         var query = new Abi.Query
         {
             size = (UIntPtr)Marshal.SizeOf<Abi.Query>(), library = handle, text = memory.Text(text),
-            deadline_ms = PlexIndex.Ms(deadline, 1), progress = ProgressFunction, progress_user = GCHandle.ToIntPtr(asked),
+            deadline_ms = PlexIndex.Ms(deadline, 1, Abi.NO_DEADLINE), progress = ProgressFunction, progress_user = GCHandle.ToIntPtr(asked),
         };
         Abi.Buffer block = given;
         try
         {
-            return index.Run((ref Abi.Buffer error) => question(index.Handle, ref query, ref block, ref error));
+            return index.Run((IntPtr open, ref Abi.Buffer error) => question(open, ref query, ref block, ref error));
         }
         catch (PlexindexException error) when (error.Status == Status.Aborted && cancel.IsCancellationRequested)
         {

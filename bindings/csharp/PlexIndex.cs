@@ -1,6 +1,7 @@
 // An index, its libraries and their answers, over Abi.cs.
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
@@ -29,9 +30,9 @@ public sealed class Options
     public string Database { get; set; }
     /// <summary>A PostgreSQL database that several hosts share, without a password.</summary>
     public string Shared { get; set; }
-    /// <summary>How long a listing is fresh. Zero: never.</summary>
+    /// <summary>How long a listing is fresh. Zero: never. Negative: until it is invalidated.</summary>
     public TimeSpan? LibraryTtl { get; set; }
-    /// <summary>The deadline of calls that have none of their own.</summary>
+    /// <summary>The deadline of calls that have none of their own. Zero: a call waits for nothing. Negative, as without this: none.</summary>
     public TimeSpan? Deadline { get; set; }
     /// <summary>How long a request that failed is tried again. Zero: not at all.</summary>
     public TimeSpan? Retry { get; set; }
@@ -97,6 +98,11 @@ public sealed class PlexIndex : IDisposable
     /// <summary>Opens an index. Reads the disk only: the first question fetches.</summary>
     public static PlexIndex Open(Options options)
     {
+        if (options == null) throw new ArgumentNullException(nameof(options));
+        if (options.CacheDir == null) throw new ArgumentNullException(nameof(options.CacheDir));
+        if (options.Retry < TimeSpan.Zero) throw Invalid("Retry is negative: " + options.Retry);
+        if (options.PageSize < 0) throw Invalid("PageSize is negative: " + options.PageSize);
+        if (options.Mappings.Values.Contains(null)) throw new ArgumentNullException(nameof(options.Mappings));
         Native.Load();
         using (var memory = new Memory())
         {
@@ -105,8 +111,8 @@ public sealed class PlexIndex : IDisposable
                 size = (UIntPtr)Marshal.SizeOf<Abi.Options>(), cache_dir = memory.Text(options.CacheDir),
                 server_url = memory.Text(options.ServerUrl), token = memory.Text(options.Token), user = memory.Text(options.User),
                 ca_file = memory.Text(options.CaFile), database = memory.Text(options.Database), shared = memory.Text(options.Shared),
-                library_ttl_ms = Ms(options.LibraryTtl, Abi.TTL_AT_ONCE), deadline_ms = Ms(options.Deadline, 1),
-                retry_ms = Ms(options.Retry, Abi.NO_RETRY), page_size = (uint)options.PageSize,
+                library_ttl_ms = Ms(options.LibraryTtl, Abi.TTL_AT_ONCE, Abi.TTL_NEVER), deadline_ms = Ms(options.Deadline, 1, Abi.NO_DEADLINE),
+                retry_ms = Ms(options.Retry, Abi.NO_RETRY, 0), page_size = (uint)options.PageSize,
                 flags = options.Offline ? (uint)Abi.OPEN_OFFLINE : 0, mappings_count = (UIntPtr)options.Mappings.Count,
             };
             int step = Marshal.SizeOf<Abi.Mapping>(), place = 0;
@@ -117,13 +123,21 @@ public sealed class PlexIndex : IDisposable
                 Marshal.StructureToPtr(rule, filled.mappings + step * place++, false);
             }
             IntPtr opened = IntPtr.Zero;
-            Check((ref Abi.Buffer error) => Abi.plexindex_open(ref filled, out opened, ref error));
+            Check(IntPtr.Zero, (IntPtr none, ref Abi.Buffer error) => Abi.plexindex_open(ref filled, out opened, ref error));
             return new PlexIndex(opened);
         }
     }
 
-    internal static long Ms(TimeSpan? time, long ofZero) =>
-        time == null ? 0 : time.Value.Ticks == 0 ? ofZero : Math.Max(1, (long)time.Value.TotalMilliseconds);
+    /// <summary>Milliseconds, at least one. Timeout.InfiniteTimeSpan is negative.</summary>
+    internal static long Ms(TimeSpan? time, long ofZero, long ofNegative)
+    {
+        if (time == null) return 0;
+        if (time.Value.Ticks <= 0) return time.Value.Ticks == 0 ? ofZero : ofNegative;
+        return Math.Max(1, time.Value.Ticks / TimeSpan.TicksPerMillisecond);
+    }
+
+    /// <summary>The failure that the library has for a bad argument.</summary>
+    internal static PlexindexException Invalid(string message) => new PlexindexException(Status.InvalidArgument, message);
 
     /// <summary>The version of the native library.</summary>
     public static string Version
@@ -143,7 +157,7 @@ public sealed class PlexIndex : IDisposable
             Abi.Bytes selector = memory.Text(name);
             IntPtr library = IntPtr.Zero;
             int kind = name == null ? Abi.SELECT_ALL : Abi.SELECT_ANY;
-            Run((ref Abi.Buffer error) => Abi.plexindex_get_library(handle, kind, selector.data, selector.length, out library, ref error));
+            Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_get_library(handle, kind, selector.data, selector.length, out library, ref error));
             return new Library(this, library);
         }
     }
@@ -154,7 +168,7 @@ public sealed class PlexIndex : IDisposable
         using (var memory = new Memory())
         {
             Abi.Bytes bytes = memory.Text(token);
-            Run((ref Abi.Buffer error) => Abi.plexindex_set_token(handle, bytes.data, bytes.length, ref error));
+            Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_set_token(handle, bytes.data, bytes.length, ref error));
         }
     }
 
@@ -168,7 +182,7 @@ public sealed class PlexIndex : IDisposable
             while (calls > 0) Monitor.Wait(state);
         }
         GC.SuppressFinalize(this);
-        Check((ref Abi.Buffer error) => Abi.plexindex_close(handle, ref error));
+        Check(handle, Abi.plexindex_close);
     }
 
     /// <summary>No call is in flight: it would know the index.</summary>
@@ -178,13 +192,34 @@ public sealed class PlexIndex : IDisposable
         Abi.plexindex_close(handle, ref none);
     }
 
-    internal delegate int Call(ref Abi.Buffer error);
+    /// <summary>A call of a function of Abi.</summary>
+    public delegate int Call(IntPtr index, ref Abi.Buffer error);
 
-    internal IntPtr Handle => handle;
+    /// <summary>One that fills a buffer, such as Abi.plexindex_get_store_json.</summary>
+    public delegate int Filling(IntPtr index, ref Abi.Buffer filled, ref Abi.Buffer error);
+
     internal bool IsClosing => closing;
 
-    /// <summary>Makes a call, which Dispose() waits for. Gives the status.</summary>
-    internal int Run(Call call) => During(() => Check(call));
+    /// <summary>Makes a call, which Dispose() waits for. Gives the status; an error is an exception.</summary>
+    public int Run(Call call) => During(() => Check(handle, call));
+
+    /// <summary>Makes a call that fills a buffer, and makes it again with a larger one where it must. Gives the bytes.</summary>
+    public byte[] Fill(Filling call)
+    {
+        for (long capacity = 16384; ; )
+        {
+            using (var memory = new Memory())
+            {
+                Abi.Buffer filled = memory.Buffer(capacity);
+                int status = Run((IntPtr open, ref Abi.Buffer error) => call(open, ref filled, ref error));
+                capacity = (long)filled.length;
+                if (status == Abi.BUFFER_TOO_SMALL) continue;
+                var bytes = new byte[capacity];
+                Marshal.Copy(filled.data, bytes, 0, bytes.Length);
+                return bytes;
+            }
+        }
+    }
 
     internal T During<T>(Func<T> work)
     {
@@ -205,12 +240,12 @@ public sealed class PlexIndex : IDisposable
         }
     }
 
-    private static int Check(Call call)
+    private static int Check(IntPtr index, Call call)
     {
         using (var memory = new Memory())
         {
             Abi.Buffer error = memory.Buffer(2048);
-            int status = call(ref error);
+            int status = call(index, ref error);
             if (status < 100 || status == Abi.BUFFER_TOO_SMALL) return status;
             throw new PlexindexException((Status)status, Memory.String(error.data));
         }

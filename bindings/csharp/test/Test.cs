@@ -122,6 +122,45 @@ public static class Test
             Check("a buffer of more than 2 GiB", (ulong)memory.Buffer((2L << 30) + 8).capacity == (2UL << 30) + 8);
     }
 
+    // Arguments that are refused by their names, deadlines that are none, and functions of Abi.
+    static void Arguments(string folder)
+    {
+        string url = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_URL"), token = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_TOKEN");
+        foreach (TimeSpan deadline in new[] { TimeSpan.MaxValue, Timeout.InfiniteTimeSpan, TimeSpan.MinValue })
+        {
+            var options = new Options { CacheDir = Path.Combine(folder, "three"), ServerUrl = url, Token = token, Deadline = deadline, LibraryTtl = deadline };
+            using (PlexIndex open = PlexIndex.Open(options))
+                Check("a deadline of " + deadline, open.Library("Movies").Refresh(deadline) && open.Library("Movies").Match("/x").Status == Status.NotFound);
+        }
+        Func<Options, string> refused = options => Failure(() => PlexIndex.Open(options));
+        Check("negative numbers", refused(new Options { CacheDir = "x", Retry = Timeout.InfiniteTimeSpan }).StartsWith("InvalidArgument: Retry is negative")
+            && refused(new Options { CacheDir = "x", PageSize = -1 }).StartsWith("InvalidArgument: PageSize is negative"));
+        PlexIndex index = PlexIndex.Open(new Options { CacheDir = Path.Combine(folder, "three"), ServerUrl = url, Deadline = TimeSpan.Zero });
+        Library movies = index.Library("Movies");
+        var nulls = new Dictionary<string, Action> {
+            ["path"] = () => movies.Match(null), ["paths"] = () => movies.MatchAll(null), ["paths[1]"] = () => movies.MatchAll(new[] { "/x", null }),
+            ["guid"] = () => movies.MatchGuid(null), ["title"] = () => movies.SearchTitle(null), ["key"] = () => movies.RecordMatch("/x", null),
+            ["options"] = () => PlexIndex.Open(null), ["CacheDir"] = () => PlexIndex.Open(new Options()),
+        };
+        foreach (KeyValuePair<string, Action> one in nulls)
+        {
+            string name = null;
+            try { one.Value(); }
+            catch (ArgumentNullException error) { name = error.ParamName; }
+            Check("null is refused by name: " + one.Key, name == one.Key);
+        }
+        foreach (Action call in new Action[] { () => movies.Match("a\0b"), () => movies.MatchAll(new[] { "a\0b" }), () => movies.Match("") })
+            Check("a bad path", Failure(call).StartsWith("InvalidArgument: "));
+        string store = System.Text.Encoding.UTF8.GetString(index.Fill(Abi.plexindex_get_store_json));
+        Check("a function of Abi that fills a buffer", store.StartsWith("{\"folder\":") && store.EndsWith("}"));
+        var stats = new Abi.Stats { size = (UIntPtr)Marshal.SizeOf<Abi.Stats>() };
+        index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_get_stats(open, ref stats, ref error));
+        index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_invalidate_library(movies.Handle, ref error));
+        Check("and one that fills a struct", stats.calls > 0);
+        index.Dispose();
+        Check("on a closed index", Failure(() => index.Fill(Abi.plexindex_get_store_json)) == "ObjectDisposedException");
+    }
+
     // What a process prints that is in this folder.
     static string Loaded(string folder, string named, string libraries)
     {
@@ -185,6 +224,7 @@ public static class Test
         {
             Questions(folder, File.ReadAllLines(Environment.GetEnvironmentVariable("PLEXINDEX_TEST_LINES")).Select(line => line.Split('\t')).ToArray());
             Sizes();
+            Arguments(folder);
             Search(folder);
         }
         finally

@@ -51,6 +51,7 @@ final class Natives {
         String named = System.getenv("PLEXINDEX_LIBRARY");
         String packed = "/native/" + platform() + (isMac() ? "/libplexindex.dylib" : "/libplexindex.so");
         List<String> failures = new ArrayList<>();
+        Throwable cause = null;
         try {
             for (String file : files(named, packed)) {
                 try {
@@ -58,16 +59,18 @@ final class Natives {
                     if (abi.plexindex_get_abi_version() == Abi.ABI_VERSION) return abi;
                     failures.add(file + " has ABI version " + abi.plexindex_get_abi_version() + ", not " + Abi.ABI_VERSION);
                 } catch (UnsatisfiedLinkError error) {
+                    if (cause == null) cause = error;
                     failures.add(file + ": " + error.getMessage().lines().findFirst().orElse(""));
                 }
             }
         } catch (IOException error) {
+            cause = error;
             failures.add(packed + ": " + error.getMessage());
         }
         String remedy = named != null && !named.isEmpty() ? "PLEXINDEX_LIBRARY names no library for " + platform()
             : "use a plexindex.jar that has " + packed + ", or install the C library (libplexindex.so.0)"
                 + ", or name the library's file in PLEXINDEX_LIBRARY";
         throw new PlexindexException("NOT_INSTALLED",
-            "the plexindex library cannot be loaded: " + remedy + " (" + String.join("; ", failures) + ")");
+            "the plexindex library cannot be loaded: " + remedy + " (" + String.join("; ", failures) + ")", cause);
     }
 }

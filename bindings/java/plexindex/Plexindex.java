@@ -3,6 +3,7 @@ package plexindex;
 import com.sun.jna.Pointer;
 import com.sun.jna.ptr.PointerByReference;
 import java.lang.ref.Cleaner;
+import java.util.Objects;
 import java.util.function.Function;
 
 /** An open index. Any number of threads may use it. */
@@ -20,6 +21,7 @@ public final class Plexindex implements AutoCloseable {
 
     /** Opens an index. Reads the disk only: the first question fetches. */
     public static Plexindex open(Options options) {
+        Objects.requireNonNull(options, "options");
         Abi abi = Natives.abi();
         PointerByReference index = new PointerByReference();
         check(abi, error -> abi.plexindex_open(options.ready(), index, error));
@@ -36,7 +38,7 @@ public final class Plexindex implements AutoCloseable {
     public Library library(String name) { return library(Abi.SELECT_ANY, name); }
 
     private Library library(int kind, String name) {
-        byte[] selector = Texts.bytes(name);
+        byte[] selector = Texts.bytes(name, "name");
         PointerByReference library = new PointerByReference();
         run((abi, index, error) -> abi.plexindex_get_library(index, kind, selector, selector.length, library, error));
         return new Library(this, library.getValue());
@@ -52,13 +54,29 @@ public final class Plexindex implements AutoCloseable {
     @Override
     public void close() { cleanable.clean(); }
 
-    /** A call of the native library. */
-    interface Call {
+    /** A call of a function of {@link Abi}. */
+    public interface Call {
         int make(Abi abi, Pointer index, Abi.Buffer error);
     }
 
-    /** Makes a call, which close() waits for. Returns the status. */
-    int run(Call call) {
+    /** One that fills a buffer: {@code Abi::plexindex_get_store_json}. */
+    public interface Filling {
+        int make(Abi abi, Pointer index, Abi.Buffer filled, Abi.Buffer error);
+    }
+
+    /** Makes a call that fills a buffer, and makes it again with a larger one where it must. Texts in it end with a NUL. */
+    public Abi.Buffer fill(Filling call) { return fill(call, 16384); }
+
+    Abi.Buffer fill(Filling call, long capacity) {
+        for (;;) {
+            Abi.Buffer filled = Texts.buffer(capacity);
+            if (run((abi, index, error) -> call.make(abi, index, filled, error)) != Abi.BUFFER_TOO_SMALL) return filled;
+            capacity = filled.length + filled.length / 4;
+        }
+    }
+
+    /** Makes a call, which close() waits for. Returns the status; an error is an exception. */
+    public int run(Call call) {
         return during(index -> {
             try {
                 return check(state.abi, error -> call.make(state.abi, index, error));

@@ -10,6 +10,11 @@ public final class PlexindexException extends RuntimeException {
         this.code = code;
     }
 
+    PlexindexException(String code, String message, Throwable cause) {
+        super(message, cause);
+        this.code = code;
+    }
+
     static PlexindexException closed() {
         return new PlexindexException("CLOSED", "the index is closed: open it again");
     }

@@ -2,7 +2,8 @@ package plexindex;
 
 import com.sun.jna.Memory;
 import java.nio.charset.StandardCharsets;
-import java.util.Collection;
+import java.util.List;
+import java.util.Objects;
 
 /** Texts for the native library, in UTF-8, and from it. */
 final class Texts {
@@ -10,11 +11,18 @@ final class Texts {
 
     static byte[] bytes(String text) { return text.getBytes(StandardCharsets.UTF_8); }
 
+    static byte[] bytes(String text, String name) { return bytes(Objects.requireNonNull(text, name)); }
+
+    /** The failure that the library has for a bad argument. */
+    static PlexindexException invalid(String message) { return new PlexindexException("INVALID_ARGUMENT", message); }
+
     /** Texts with a NUL behind each. */
-    static byte[] joined(Collection<String> texts) {
+    static byte[] joined(List<String> texts, String name) {
         StringBuilder all = new StringBuilder();
+        int at = 0;
         for (String text : texts) {
-            if (text.indexOf('\0') >= 0) throw new IllegalArgumentException("a path or a key cannot hold a NUL");
+            String which = name + "[" + at++ + "]";
+            if (Objects.requireNonNull(text, which).indexOf('\0') >= 0) throw invalid(which + " has a NUL in it");
             all.append(text).append('\0');
         }
         return bytes(all.toString());

@@ -81,6 +81,11 @@ public class Test {
 
     static void load() throws IOException {
         String failure = code(Plexindex::version);
+        try {
+            Plexindex.version();
+        } catch (PlexindexException error) {
+            if (!(error.getCause() instanceof UnsatisfiedLinkError)) failure = "without a cause";
+        }
         System.out.println(failure.equals("none") ? Files.readAllLines(Path.of("/proc/self/maps")).stream()
             .map(line -> line.replaceAll(".* ", "")).filter(file -> file.matches(".*(plexindex\\.so|/jna\\d+\\.tmp|jna-.*tmp).*"))
             .collect(Collectors.toCollection(TreeSet::new)).last() : failure);
@@ -156,6 +161,45 @@ public class Test {
         check("a close ends a call", ended.get().startsWith("CLOSED: "));
     }
 
+    /** Arguments that are refused by their names, deadlines that are none, and functions of Abi. */
+    static void arguments(Path folder) {
+        Duration[] longest = {Duration.ofSeconds(Long.MAX_VALUE), Duration.ofMillis(-1), Duration.ofSeconds(Long.MIN_VALUE)};
+        for (Duration deadline : longest) {
+            Options options = new Options(folder.resolve("four")).serverUrl(URL).token(System.getenv("PLEXINDEX_TEST_TOKEN"));
+            try (Plexindex index = Plexindex.open(options.deadline(deadline).libraryTtl(deadline))) {
+                check("a deadline of " + deadline, index.library("Movies").refresh(deadline)
+                    && index.library("Movies").match("/x", null).status() == Status.NOT_FOUND);
+            }
+        }
+        check("a negative retry", code(() -> new Options(folder).retry(Duration.ofMillis(-1))).startsWith("INVALID_ARGUMENT: retry is negative"));
+        check("a negative page size", code(() -> new Options(folder).pageSize(-1)).startsWith("INVALID_ARGUMENT: pageSize is negative"));
+        Plexindex index = Plexindex.open(new Options(folder.resolve("four")).serverUrl(URL).deadline(Duration.ZERO));
+        Library movies = index.library("Movies");
+        List<Supplier<?>> nulls = List.of(() -> movies.match(null), () -> movies.lookupKey(null), () -> movies.matchAll(null, null),
+            () -> movies.matchAll(Arrays.asList("/x", null), null), () -> movies.matchGuid(null, null), () -> movies.searchTitle(null, null),
+            () -> index.library(null), () -> new Options((Path) null), () -> Plexindex.open(null), () -> new Options(folder).mapping("/x", null));
+        List<String> named = nulls.stream().map(Test::refused).collect(Collectors.toList());
+        check("null is refused by name", named.equals(List.of("path", "path", "paths", "paths[1]", "guid", "title", "name", "cacheDir", "options", "server")));
+        for (Supplier<?> call : List.<Supplier<?>>of(() -> movies.match("a\0b"), () -> movies.matchAll(List.of("a\0b"), null), () -> movies.match("")))
+            check("a bad path", code(call).startsWith("INVALID_ARGUMENT: "));
+        check("a function of Abi that fills a buffer", index.fill(Abi::plexindex_get_store_json).data.getString(0, "UTF-8").startsWith("{\"folder\":"));
+        Abi.Stats stats = new Abi.Stats();
+        stats.size = stats.size();
+        index.run((abi, handle, error) -> abi.plexindex_get_stats(handle, stats, error));
+        index.run((abi, handle, error) -> abi.plexindex_invalidate_library(movies.handle(), error));
+        check("and one that fills a struct", stats.calls > 0);
+        index.close();
+        check("on a closed index", code(() -> index.fill(Abi::plexindex_get_store_json)).startsWith("CLOSED: "));
+    }
+
+    static String refused(Supplier<?> call) {
+        try {
+            return String.valueOf(call.get());
+        } catch (NullPointerException error) {
+            return error.getMessage();
+        }
+    }
+
     static void search(Path folder, String jna, String jar) throws Exception {
         String own = System.getProperty("java.class.path").split(":")[0];
         Path bare = folder.resolve("bare.jar"), libraries = Files.createDirectories(folder.resolve("lib"));
@@ -197,6 +241,7 @@ public class Test {
         Path folder = Files.createTempDirectory("plexindex-java-");
         try {
             questions(folder, Files.readAllLines(Path.of(System.getenv("PLEXINDEX_TEST_LINES"))).stream().map(line -> line.split("\t")).collect(Collectors.toList()));
+            arguments(folder);
             search(folder, given[2], given[1]);
         } finally {
             remove(folder);
