@@ -1,6 +1,11 @@
 'use strict';
 // Checks what callers give. A wrong type is a TypeError that names the argument.
 
+const { PlexindexError } = require('./errors.js');
+const { statuses } = require('./abi.json');
+
+const INVALID_ARGUMENT = statuses.PLEXINDEX_INVALID_ARGUMENT;
+
 function refuse(name, expected, value) {
   const shown = { string: JSON.stringify(value), number: String(value), boolean: String(value), undefined: 'undefined' };
   const made = value === null ? 'null' : value?.constructor?.name ? `of type ${value.constructor.name}` : `of type ${typeof value}`;
@@ -28,7 +33,8 @@ function sized(value, name) {
 /** As text(), for what ends with a NUL: without one in it. */
 function plain(value, name) {
   const bytes = text(value, name);
-  if (bytes.includes(0)) throw new TypeError(`${name} cannot hold a NUL`);
+  // As the library refuses it in one text.
+  if (bytes.includes(0)) throw new PlexindexError('INVALID_ARGUMENT', `${name} has a NUL in it`, INVALID_ARGUMENT);
   return bytes;
 }
 

@@ -51,6 +51,7 @@ export interface Options {
   /** -1: at once, -2: never. */
   libraryTtlMs?: number | undefined;
   maxAgeMs?: number | undefined;
+  /** The deadline of calls that name none. Default: none. */
   deadlineMs?: number | undefined;
   connectTimeoutMs?: number | undefined;
   readTimeoutMs?: number | undefined;
@@ -76,7 +77,10 @@ export interface Progress {
 }
 
 export interface Ask {
-  /** Milliseconds; -1: none. */
+  /**
+   * Milliseconds; 0: as the options of open() say, -1: none. When it passes the status is 'NOT_YET', or 'NEEDS_WARM' if
+   * nothing came from the server.
+   */
   deadlineMs?: number | undefined;
   offline?: boolean | undefined;
   /**
@@ -265,6 +269,7 @@ export class Library {
   itemsBelow(path: Text): AsyncGenerator<Item>;
   items(): AsyncGenerator<Item>;
   item(key: Text): Promise<ItemDetails | null>;
+  /** False when the deadline came first; while no library is known that fails with the code 'TIMEOUT'. */
   refresh(options?: Ask & { full?: boolean | undefined; check?: boolean | undefined }): Promise<boolean>;
   changes(cursor?: string | null, options?: { full?: boolean | undefined; limit?: number | undefined }): Promise<{ changes: Change[]; cursor: string; more: boolean }>;
   waitForChanges(cursor: Text, options?: Ask): Promise<boolean>;

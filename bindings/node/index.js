@@ -626,7 +626,10 @@ class Library {
     return readDetails(await this._index._json('get_item_json', this._handle, ...check.sized(key, 'key')));
   }
 
-  /** Brings the library up to date. False when the deadline came first. */
+  /**
+   * Brings the library up to date. False when the deadline came first; while no library is known that fails with the
+   * code 'TIMEOUT'.
+   */
   async refresh(options) {
     const checked = check.options(options, { ...QUERY, full: check.flag, check: check.flag });
     return (await this._index._query('refresh', this._handle, null, checked)) === statuses.OK;

@@ -97,7 +97,11 @@ test('each argument is refused by its name', async (t) => {
 test('a number out of range, a NUL and an unknown option are named', async (t) => {
   const library = (await opened(t)).library();
   await assert.rejects(plexindex.open({ pageSize: -1 }), { name: 'RangeError', message: /^pageSize is -1, and must be from 0 to/ });
-  await assert.rejects(library.matchPaths(['a\0b']), { name: 'TypeError', message: /^paths\[0\] cannot hold a NUL/ });
+  await assert.rejects(library.matchPaths(['a\0b']), { code: 'INVALID_ARGUMENT', status: 100, message: /^paths\[0\] has a NUL/ });
+  const bad = [() => library.match('a\0b'), () => library.match(''), () => library.folder('a\0b'), () => library.invalidatePath('a\0b')];
+  for (const call of bad) {
+    await assert.rejects(call, { name: 'PlexindexError', code: 'INVALID_ARGUMENT' });
+  }
   await assert.rejects(library.match('/x', { deadline: 1 }), { name: 'TypeError', message: /no option deadline: there are deadlineMs, / });
 });
 
