@@ -6,7 +6,7 @@ const plexindex = require('plexindex');
 async function main([serverUrl, token, cacheDir, title]) {
   const index = await plexindex.open({ serverUrl, token, cacheDir });
   const library = index.library(title);
-  process.once('SIGTERM', () => index.close()); // the wait ends with the code 'CLOSED'
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => index.close()); // the wait ends with the code 'CLOSED'
   await library.refresh(); // the feed has what the index knows: fetch it once
   await index.watchStart(); // hears the server's events; without, what is new is asked for once an hour
   let { cursor } = await library.changes(); // of now: keep it, it outlives the process

@@ -4,10 +4,10 @@
 // Where Sonarr names folders otherwise than Plex: SONARR_FOLDER=/tv PLEX_FOLDER=/data/shows
 
 const http = require('node:http');
-const { text } = require('node:stream/consumers');
 const { setTimeout: sleep } = require('node:timers/promises');
 const plexindex = require('plexindex');
 
+const LONGEST = 1 << 20; // of a body, in bytes
 const env = { LIBRARY: 'TV Shows', CACHE_DIR: 'plexindex-cache', PORT: '8099', WAIT_S: '30', ...process.env };
 
 /** The match of a path. Plex lists a file some seconds after it was imported, so a miss is asked again. */
@@ -21,10 +21,23 @@ async function find(library, path, signal) {
   }
 }
 
+/** The body of a request; null for one that is too long, which is read to its end, so that the client hears why. */
+async function read(request) {
+  const parts = [];
+  let length = 0;
+  for await (const part of request) {
+    length += part.length;
+    if (length <= LONGEST) parts.push(part);
+  }
+  return length <= LONGEST ? Buffer.concat(parts).toString('utf8') : null;
+}
+
 async function answer(library, request, signal) {
-  const event = JSON.parse(await text(request));
-  if (event.eventType === 'Test') return [200, {}];
-  const path = event.episodeFile?.path;
+  const body = await read(request);
+  if (body === null) return [413, { error: `the body is longer than ${LONGEST} bytes` }];
+  const event = JSON.parse(body);
+  if (event?.eventType === 'Test') return [200, {}];
+  const path = event?.episodeFile?.path;
   if (typeof path !== 'string') return [400, { error: 'there is no episodeFile.path' }];
   const { item, reason, message, candidates } = await find(library, path, signal);
   if (!item) return [404, { reason, message, candidates: candidates.map(({ ratingKey }) => ratingKey) }];
@@ -43,11 +56,22 @@ async function main() {
     const [status, body] = await answer(library, request, gone.signal).catch(refused);
     response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body));
   });
-  server.listen(Number(env.PORT), '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}`));
-  process.once('SIGTERM', () => {
+  const stop = () => {
     server.close();
+    server.closeIdleConnections();
     index.close();
+  };
+  server.on('error', (error) => { // such as a port that is taken
+    failed(error);
+    stop();
   });
+  server.listen(Number(env.PORT), '127.0.0.1', () => console.log(`http://127.0.0.1:${server.address().port}`));
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, stop);
 }
 
-main();
+function failed(error) {
+  console.error(`${error.code ?? error.name}: ${error.message}`);
+  process.exitCode = 1;
+}
+
+main().catch(failed);

@@ -349,7 +349,7 @@ test('the example finds a file', (t) => {
   assert.strictEqual(printed.toString(), `${movies[0].key}: ${movies[0].title}\n`);
 });
 
-test('a webhook of Sonarr gets the item', async (t) => {
+for (const signal of ['SIGTERM', 'SIGINT']) test(`a webhook of Sonarr gets the item, until ${signal}`, async (t) => {
   const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
   const settings = { PLEX_URL: serverUrl, PLEX_TOKEN: token, CACHE_DIR: cacheDir, PORT: '0', WAIT_S: '0' };
   const folders = { SONARR_FOLDER: '/tv', PLEX_FOLDER: path.posix.dirname(show.folder) };
@@ -371,7 +371,14 @@ test('a webhook of Sonarr gets the item', async (t) => {
   assert.deepStrictEqual([missing, why.reason], [404, 'not_listed']);
   assert.strictEqual((await post({ eventType: 'Download' }))[0], 400);
   assert.strictEqual((await post('no JSON'))[0], 400);
-  webhook.kill('SIGTERM');
+  assert.strictEqual((await post('null'))[0], 400);
+  assert.strictEqual((await post('"text"'))[0], 400);
+  assert.strictEqual((await post('x'.repeat(3 << 20)))[0], 413);
+  // Another one cannot have its port.
+  const taken = { ...process.env, ...settings, CACHE_DIR: `${cacheDir}/taken`, PORT: new URL(String(url)).port };
+  const second = spawnSync(process.execPath, [example('sonarr.js')], { env: taken, timeout: 20000 });
+  assert.deepStrictEqual([second.status, /^EADDRINUSE: [^\n]*\n$/.test(second.stderr.toString())], [1, true], second.stderr.toString());
+  webhook.kill(signal);
   assert.deepStrictEqual(await once(webhook, 'exit'), [0, null]);
 });
 
