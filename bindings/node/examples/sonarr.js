@@ -8,7 +8,9 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const plexindex = require('plexindex');
 
 const LONGEST = 1 << 20; // of a body, in bytes
-const env = { LIBRARY: 'TV Shows', CACHE_DIR: 'plexindex-cache', PORT: '8099', WAIT_S: '30', ...process.env };
+// make and compose files pass variables on that are empty.
+const given = Object.fromEntries(Object.entries(process.env).filter(([, value]) => value));
+const env = { LIBRARY: 'TV Shows', CACHE_DIR: 'plexindex-cache', PORT: '8099', WAIT_S: '30', ...given };
 
 /** The match of a path. Plex lists a file some seconds after it was imported, so a miss is asked again. */
 async function find(library, path, signal) {

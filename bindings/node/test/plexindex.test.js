@@ -351,7 +351,7 @@ test('the example finds a file', (t) => {
 
 for (const signal of ['SIGTERM', 'SIGINT']) test(`a webhook of Sonarr gets the item, until ${signal}`, async (t) => {
   const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
-  const settings = { PLEX_URL: serverUrl, PLEX_TOKEN: token, CACHE_DIR: cacheDir, PORT: '0', WAIT_S: '0' };
+  const settings = { PLEX_URL: serverUrl, PLEX_TOKEN: token, CACHE_DIR: cacheDir, LIBRARY: '', PORT: '0', WAIT_S: '0' };
   const folders = { SONARR_FOLDER: '/tv', PLEX_FOLDER: path.posix.dirname(show.folder) };
   const webhook = spawn(process.execPath, [example('sonarr.js')], { env: { ...process.env, ...settings, ...folders }, stdio: ['ignore', 'pipe', 'inherit'] });
   t.after(() => {
