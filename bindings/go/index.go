@@ -87,12 +87,24 @@ func ComparePaths(path string, others []string) ([]Relation, error) {
 
 // DrainLog gives the log lines that wait to `receive`, oldest first. The ring holds 256 for the whole process.
 func DrainLog(receive func(level int, message string)) error {
-	user := cgo.NewHandle(receive)
+	// `receive` runs behind the call: what ends it early must not leave C's frames.
+	var lines []logLine
+	user := cgo.NewHandle(&lines)
 	defer user.Delete()
-	return drainLog(uintptr(user))
+	err := drainLog(uintptr(user))
+	for _, line := range lines {
+		receive(line.level, line.message)
+	}
+	return err
+}
+
+type logLine struct {
+	level   int
+	message string
 }
 
 //export plexindexGoLog
 func plexindexGoLog(user unsafe.Pointer, level C.int32_t, message *C.char, length C.size_t) {
-	cgo.Handle(uintptr(user)).Value().(func(int, string))(int(level), C.GoStringN(message, C.int(length)))
+	lines := cgo.Handle(uintptr(user)).Value().(*[]logLine)
+	*lines = append(*lines, logLine{int(level), C.GoStringN(message, C.int(length))})
 }

@@ -229,9 +229,9 @@ type Mapping struct {
 // Options say how to open an index: the fields of plexindex_options. Zero is the default of each.
 type Options struct {
 	CacheDir, ServerURL, Token, User, CAFile string
-	// RenewToken gives a new token, or "" for none now, when the server refuses the one that there is, or it expired. It runs
-	// on the thread of the call that was refused, which is then made again. One goroutine at a time is in it. If it panics
-	// there is no new token. It must not call Close.
+	// RenewToken gives a new token, or "" for none now, when the server refuses the one that there is, or it expired. The call
+	// that was refused waits for it, and is then made again. It runs in a goroutine of its own, one at a time. If it panics, or
+	// calls runtime.Goexit, there is no new token. It must not call Close.
 	RenewToken func() string
 	// Plex's own database, or a folder in which it lies: docs/plex-database.md.
 	Database string
@@ -415,15 +415,11 @@ func forget(renewal cgo.Handle) {
 }
 
 //export plexindexGoRenewToken
-func plexindexGoRenewToken(user unsafe.Pointer, token *C.plexindex_buffer) (none C.int32_t) {
-	// A panic must not go through C. The call goes on as without a new token.
-	defer func() {
-		if recover() != nil {
-			none = 1
-		}
-	}()
-	given := cgo.Handle(uintptr(user)).Value().(func() string)()
-	if given == "" || C.size_t(len(given)) > token.capacity {
+func plexindexGoRenewToken(user unsafe.Pointer, token *C.plexindex_buffer) C.int32_t {
+	renew := cgo.Handle(uintptr(user)).Value().(func() string)
+	var given string
+	end := apart(func() { given = renew() })
+	if end.early() || given == "" || C.size_t(len(given)) > token.capacity {
 		return 1
 	}
 	C.memcpy(token.data, unsafe.Pointer(stringData(given)), C.size_t(len(given)))
@@ -462,7 +458,9 @@ type Ask struct {
 	Full bool
 	// Check is for Refresh: the server is asked once whether anything changed while the listing is fresh, too.
 	Check bool
-	// Progress is called while the call waits for the server, on the call's thread. False ends the call with Aborted.
+	// Progress is called while the call waits for the server, which waits for it. False ends the call with Aborted. It runs
+	// in a goroutine of its own. A panic in it, or runtime.Goexit as of testing.T.FailNow, ends the call, and goes on behind
+	// that in the caller's goroutine. It must not call Close.
 	Progress func(Progress) bool
 }
 
@@ -479,19 +477,50 @@ type watcher struct {
 	index    *Index
 	limit    limit
 	progress func(Progress) bool
-	cause    any
+	ended    ending
+}
+
+// An ending is how a caller's function ended: it returned, panicked, or called runtime.Goexit.
+type ending struct {
+	panicked any
+	exited   bool
+}
+
+func (e ending) early() bool { return e.exited || e.panicked != nil }
+
+// raise goes on with a panic or a runtime.Goexit, behind C.
+func (e ending) raise() {
+	if e.panicked != nil {
+		panic(e.panicked)
+	}
+	if e.exited {
+		runtime.Goexit()
+	}
+}
+
+// apart runs a caller's function in a goroutine of its own, and waits for it: in the goroutine of the call a panic, or
+// runtime.Goexit, would leave C's frames and what they hold.
+func apart(work func()) (end ending) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		returned := false
+		defer func() {
+			end.panicked = recover()
+			// panic(nil), too.
+			end.exited = !returned && end.panicked == nil
+		}()
+		work()
+		returned = true
+	}()
+	<-done
+	return end
 }
 
 //export plexindexGoProgress
-func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) (end C.int32_t) {
+func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) C.int32_t {
 	watching := cgo.Handle(uintptr(user)).Value().(*watcher)
-	// A panic must not go through C: it goes on behind the call.
-	defer func() {
-		if cause := recover(); cause != nil {
-			watching.cause, end = cause, 1
-		}
-	}()
-	if watching.limit.aborts() || watching.index.closing() {
+	if watching.limit.aborts() || watching.index.closing() || watching.ended.early() {
 		return 1
 	}
 	if watching.progress == nil {
@@ -503,7 +532,9 @@ func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) (e
 		Total:   uint64(progress.total),
 		Elapsed: time.Duration(progress.elapsed_ms) * time.Millisecond,
 	}
-	if watching.progress(told) {
+	goOn := false
+	watching.ended = apart(func() { goOn = watching.progress(told) })
+	if goOn {
 		return 0
 	}
 	return 1
@@ -533,9 +564,7 @@ func (i *Index) query(ctx context.Context, library *C.plexindex_library_handle, 
 	defer user.Delete()
 	C.ask_progress(query, C.uintptr_t(user))
 	status, err := work(query)
-	if watching.cause != nil {
-		panic(watching.cause)
-	}
+	watching.ended.raise()
 	if errors.Is(err, Aborted) && i.closing() {
 		return status, ErrClosed
 	}
