@@ -82,14 +82,20 @@ module Plexindex
   end
   private_class_method :mapping
 
-  # A plexindex_renew_token_fn. What is raised must not go through C.
+  # A plexindex_renew_token_fn. C's frames must not be left by what the proc does. In a Fiber of its own it can neither throw
+  # nor break through them, and a Fiber that it gives control back from is not gone on with: there is no new token.
   def self.renewal_closure(renew_token)
     fields = Native.fields("buffer")
     Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_INT, [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP]) do |_, at|
-      before = Thread.current[:plexindex_reporting]
-      Thread.current[:plexindex_reporting] = true
-      token = renew_token.call
-      bytes = token ? Native.bytes(token) : ""
+      bytes = ""
+      asking = Fiber.new(blocking: true) do
+        Thread.current[:plexindex_reporting] = true
+        token = renew_token.call
+        bytes = Native.bytes(token) if token
+      rescue Exception # rubocop:disable Lint/RescueException
+        bytes = ""
+      end
+      asking.resume
       next 1 if bytes.empty? || bytes.bytesize > at[fields[:capacity][0], 8].unpack1("Q<")
 
       Fiddle::Pointer.new(at[fields[:data][0], 8].unpack1("Q<"))[0, bytes.bytesize] = bytes
@@ -97,8 +103,6 @@ module Plexindex
       0
     rescue Exception # rubocop:disable Lint/RescueException
       1
-    ensure
-      Thread.current[:plexindex_reporting] = before
     end
   end
   private_class_method :renewal_closure

@@ -25,7 +25,8 @@ module Plexindex
         @flying[process] += 1
       end
       begin
-        yield
+        # What other threads raise here (Thread#raise, Timeout) waits until C has returned: it may call for a token.
+        Thread.handle_interrupt(Object => :never) { yield }
       ensure
         @mutex.synchronize do
           @flying[process] -= 1
@@ -207,61 +208,131 @@ module Plexindex
     # @api private
     # A call that takes a plexindex_query: its bytes, or its status when it has none.
     def query(name, library, text, *more, deadline_ms: nil, offline: false, at_once: false, full: false, check: false, progress: nil)
-      @session.during do
-        asked = Native::Struct.new("query", library: library, text: text, deadline_ms: deadline_ms)
-        flags = { "QUERY_OFFLINE" => offline, "QUERY_AT_ONCE" => at_once, "QUERY_FULL" => full, "QUERY_PROBE" => check }
-        asked[:flags] = flags.sum { |name, set| set ? Native::CONSTANTS[name] : 0 }
-        watch = Watch.new(@session, progress)
-        asked[:progress] = watch.closure
-        given = [@session.handle, asked.memory, *more]
-        begin
-          # What other threads raise here (Thread#raise, Timeout) waits until C has returned: it must not go through it.
-          Thread.handle_interrupt(Object => :never) do
-            next Native.call(name, *given) if %i[refresh wait_for_changes].include?(name)
+      asked = Native::Struct.new("query", library: library, text: text, deadline_ms: deadline_ms)
+      flags = { "QUERY_OFFLINE" => offline, "QUERY_AT_ONCE" => at_once, "QUERY_FULL" => full, "QUERY_PROBE" => check }
+      asked[:flags] = flags.sum { |flag, set| set ? Native::CONSTANTS[flag] : 0 }
+      watch = Watch.new(@session)
+      asked[:progress] = watch.closure
+      work = lambda do
+        @session.during do
+          given = [@session.handle, asked.memory, *more]
+          next Native.call(name, *given) if %i[refresh wait_for_changes].include?(name)
 
-            Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
-          end
-        rescue Error => e
-          raise ClosedError if e.code == :aborted && @session.closed?
-
-          raise
-        ensure
-          # Whatever became of the call.
-          raise watch.raised if watch.raised
+          Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
         end
+      rescue Error => e
+        raise e.code == :aborted && @session.closed? ? ClosedError : e
       end
+      progress ? watch.during(work, progress) : watch.alone(work)
     end
   end
 
   # The progress of one call.
   class Watch
     FIELDS = Native.fields("progress")
-    attr_reader :closure, :raised
+    # How long a word of the caller's is waited for, until it is asked whether the call is to end: in seconds.
+    STEP = 0.1
+    attr_reader :closure
 
-    def initialize(session, progress)
+    def initialize(session)
       @session = session
-      @progress = progress
+      @mutex = Mutex.new
+      @changed = ConditionVariable.new
+      # What the block has not seen yet; whether the call is over, or to end.
+      @told = nil
+      @over = @ended = @reported = false
       types = [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP]
       @closure = Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_INT, types) { |_, at| report(at) }
     end
 
+    # A call without a block.
+    def alone(work)
+      work.call
+    ensure
+      # Whatever became of the call, as of a signal's handler.
+      raise @raised if @raised
+    end
+
+    # A call with a block. The call is made in a thread of its own, so that the block runs outside of C: it may be left in any
+    # way (break, throw, an exception, Thread#kill), and need not be gone on with, as in the Fiber of an Enumerator.
+    def during(work, progress)
+      @reported = true
+      failed = result = nil
+      worker = Thread.handle_interrupt(Object => :never) do
+        Thread.new do
+          result = work.call
+        rescue Exception => e # rubocop:disable Lint/RescueException
+          failed = e
+        ensure
+          tell { @over = true }
+        end
+      end
+      begin
+        while (told = take(worker))
+          go_on = asked(progress, told)
+          tell do
+            @told = nil
+            @ended = true if go_on == false
+          end
+        end
+      ensure
+        Thread.handle_interrupt(Object => :never) do
+          tell { @ended = true } unless @over
+          worker.join
+        end
+      end
+      raise @raised if @raised
+      raise failed.tap { |error| error.set_backtrace(caller) } if failed
+      raise ThreadError, "the call goes on in the process that was forked, and not in this one" unless @over
+
+      result
+    end
+
     private
 
-    # What is raised here must not go through C: it goes on behind the call.
-    def report(at)
-      return 1 if @session.closed? || Thread.pending_interrupt?
-      return 0 unless @progress
+    def tell
+      @mutex.synchronize do
+        yield
+        @changed.broadcast
+      end
+    end
 
+    # What the block is to be told next; nil when the call is over.
+    def take(worker)
+      @mutex.synchronize do
+        @changed.wait(@mutex, STEP) until @told || @over || !worker.alive?
+        @over ? nil : @told
+      end
+    end
+
+    def asked(progress, told)
       before = Thread.current[:plexindex_reporting]
       Thread.current[:plexindex_reporting] = true
-      begin
-        @progress.call(read(at)) == false ? 1 : 0
-      ensure
-        Thread.current[:plexindex_reporting] = before
+      progress.call(told)
+    ensure
+      Thread.current[:plexindex_reporting] = before
+    end
+
+    # C calls it. What is raised here must not go through C: it goes on behind the call.
+    def report(at)
+      return 1 if ending?
+      return 0 unless @reported
+
+      told = read(at)
+      @mutex.synchronize do
+        @told = told
+        @changed.broadcast
+        @changed.wait(@mutex, STEP) until @told.nil? || ending?
+        @told = nil
+        ending? ? 1 : 0
       end
     rescue Exception => e # rubocop:disable Lint/RescueException
       @raised = e
       1
+    end
+
+    def ending?
+      @ended || @session.closed? || Thread.pending_interrupt?
     end
 
     def read(at)
