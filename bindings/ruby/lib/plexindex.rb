@@ -57,9 +57,14 @@ module Plexindex
     fields.each do |name, value|
       raise ArgumentError, "there is no option #{name}" unless known.include?(name)
 
-      filled[name] = value
+      filled[name] = name == :log_level ? log_level(value) : value
     end
-    filled[:flags] = flags.sum { |name, on| on ? Native::CONSTANTS[FLAGS[name]] : 0 }
+    filled[:flags] = flags.sum { |name, on| Native.flag(name, on) ? Native::CONSTANTS[FLAGS[name]] : 0 }
+    unless mappings.is_a?(Array) && mappings.all?(Hash)
+      raise TypeError, "mappings must be an Array of Hashes, such as [{ from: \"/mnt\", to: \"/data\" }]"
+    end
+    raise TypeError, "renew_token must be a proc, not #{renew_token.class}" unless renew_token.nil? || renew_token.respond_to?(:call)
+
     rules = mappings.map { |rule| mapping(**rule) }
     filled[:mappings] = rules.map { |rule| rule.memory[0, rule.memory.size] }.join unless rules.empty?
     filled[:mappings_count] = rules.size
@@ -77,10 +82,18 @@ module Plexindex
   end
 
   def self.mapping(from:, to:, side: :host, pattern: false)
-    kind = MAPPINGS.fetch([side, pattern]) { raise ArgumentError, "the side of a mapping is :host or :server" }
+    kind = MAPPINGS.fetch([side, pattern]) { raise ArgumentError, "the side of a mapping is :host or :server, its pattern true or false" }
     Native::Struct.new("mapping", kind: Native::CONSTANTS[kind], from: from, to: to)
   end
   private_class_method :mapping
+
+  # A number of plexindex.h, or its name: :off, :error, :warn, :info or :debug.
+  def self.log_level(level)
+    return level unless level.is_a?(Symbol)
+
+    Native.words("LOG_").key(level) || raise(ArgumentError, "log_level is :off, :error, :warn, :info or :debug, not :#{level}")
+  end
+  private_class_method :log_level
 
   # A plexindex_renew_token_fn. C's frames must not be left by what the proc does. In a Fiber of its own it can neither throw
   # nor break through them, and a Fiber that it gives control back from is not gone on with: there is no new token.
@@ -109,8 +122,8 @@ module Plexindex
 
   # How a path compares with each of others: hashes with `equal`, `under`, and `common` components from the end.
   def self.compare_paths(path, others)
-    bytes = Native.bytes(path)
-    list, count = Native.joined(others)
+    bytes = Native.bytes(path, "path")
+    list, count = Native.joined(others, "others")
     relations = Fiddle::Pointer.malloc([count * 4, 1].max, Fiddle::RUBY_FREE)
     Native.call(:compare_paths, bytes, bytes.bytesize, list, list.bytesize, count, relations)
     relations[0, count * 4].unpack("L<*").map do |number|

@@ -72,6 +72,9 @@ module Plexindex
 
   # An open index. Any number of threads may use it at once. One that is collected without `close` is closed then.
   class Index
+    FLAGS = { offline: "QUERY_OFFLINE", at_once: "QUERY_AT_ONCE", full: "QUERY_FULL", check: "QUERY_PROBE" }.freeze
+    private_constant :FLAGS
+
     def initialize(handle, renewal = nil)
       @session = Session.new(handle, renewal)
       ObjectSpace.define_finalizer(self, Session.finaliser(@session))
@@ -90,6 +93,10 @@ module Plexindex
       @session.closed?
     end
 
+    def inspect
+      "#<#{self.class} #{closed? ? 'closed' : 'open'}>"
+    end
+
     # A library by its uuid, title or section id; without a name all of them. Sends no request: the first question to a
     # library that does not exist raises :library_not_found.
     def library(name = nil)
@@ -102,7 +109,7 @@ module Plexindex
 
     # A table of the host's own values.
     def table(name, fold_ascii: false)
-      bytes = Native.bytes(name)
+      bytes = Native.bytes(name, "name")
       flags = fold_ascii ? Native::CONSTANTS["TABLE_FOLD_ASCII"] : 0
       out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
       call(:get_table) { |handle| [handle, bytes, bytes.bytesize, flags, out] }
@@ -128,7 +135,7 @@ module Plexindex
 
     # Mappings that seem to be missing, the best first; with paths those that would have these listed.
     def proposals(paths = [])
-      text, count = Native.joined(paths)
+      text, count = Native.joined(paths, "paths")
       json(:propose_mappings_json) { |handle| [handle, text, text.bytesize, count] }
     end
 
@@ -162,7 +169,7 @@ module Plexindex
 
     # Tells the index of an event that the host received, such as a webhook.
     def notify(body)
-      bytes = Native.bytes(body)
+      bytes = Native.bytes(body, "body")
       call(:notify) { |handle| [handle, bytes, bytes.bytesize] }
       nil
     end
@@ -171,7 +178,7 @@ module Plexindex
     # nothing of the earlier token's is answered before the server has accepted this one. After :unauthorized (401, or 498:
     # the token expired), set a new one and call again.
     def token=(token)
-      bytes = Native.bytes(token.to_s)
+      bytes = token.nil? ? "" : Native.bytes(token, "token")
       call(:set_token) { |handle| [handle, bytes, bytes.bytesize] }
     end
 
@@ -209,8 +216,8 @@ module Plexindex
     # A call that takes a plexindex_query: its bytes, or its status when it has none.
     def query(name, library, text, *more, deadline_ms: nil, offline: false, at_once: false, full: false, check: false, progress: nil)
       asked = Native::Struct.new("query", library: library, text: text, deadline_ms: deadline_ms)
-      flags = { "QUERY_OFFLINE" => offline, "QUERY_AT_ONCE" => at_once, "QUERY_FULL" => full, "QUERY_PROBE" => check }
-      asked[:flags] = flags.sum { |flag, set| set ? Native::CONSTANTS[flag] : 0 }
+      flags = { offline: offline, at_once: at_once, full: full, check: check }
+      asked[:flags] = flags.sum { |flag, set| Native.flag(flag, set) ? Native::CONSTANTS[FLAGS[flag]] : 0 }
       watch = Watch.new(@session)
       asked[:progress] = watch.closure
       work = lambda do

@@ -12,37 +12,45 @@ module Plexindex
       @handle = handle
     end
 
+    def inspect
+      "#<#{self.class} of #{@index.inspect}>"
+    end
+
     # The full answer for one path. Asks the server where that is needed.
     def match(path, **ask, &progress)
-      ask_one(:match_path, path, ask, progress)
+      ask_one(:match_path, Native.bytes(path, "path"), ask, progress)
     end
 
     # `match` for many paths in one call: an answer for each, in order.
     def match_paths(paths, **ask, &progress)
-      text, count = Native.joined(paths)
+      refused = []
+      text, count = Native.joined(paths, "paths") { |place| refused << place }
       return [] if count.zero?
 
-      Blocks.read(@index.query(:match_paths, @handle, text, count, progress: progress, **ask))
+      answers = Blocks.read(@index.query(:match_paths, @handle, text, count, progress: progress, **ask))
+      refused.each { |place| answers[place].message = "paths[#{place}] cannot hold a NUL" }
+      answers
     end
 
     # Which show, season, artist, album or item a folder is.
     def folder(path, **ask, &progress)
-      ask_one(:match_folder, path, ask, progress)
+      ask_one(:match_folder, Native.bytes(path, "path"), ask, progress)
     end
 
     # The items with this GUID.
     def match_guid(guid, **ask, &progress)
-      ask_one(:match_guid, guid, ask, progress)
+      ask_one(:match_guid, Native.bytes(guid, "guid"), ask, progress)
     end
 
     # The items with this title.
     def search_title(title, **ask, &progress)
-      ask_one(:search_title, title, ask, progress)
+      ask_one(:search_title, Native.bytes(title, "title"), ask, progress)
     end
 
     # The key of the item with this path, where the index has it at hand; else nil. Never waits.
     def lookup_key(path)
       raise ClosedError if @index.closed?
+      path = Native.bytes(path, "path") unless path.is_a?(String) && path.encoding.ascii_compatible?
       return if path.include?("\0")
 
       # Under the interpreter's lock, as a close is until no call is in flight.
@@ -52,7 +60,7 @@ module Plexindex
 
     # `lookup_key` for many paths: a key or nil for each, in order.
     def lookup_keys(paths)
-      text, count = Native.joined(paths)
+      text, count = Native.joined(paths, "paths") { nil }
       _, keys = @index.fill(:lookup_keys, reserve: 64 + count * 40) { [@handle, text, text.bytesize, count] }
       keys.split("\0", -1).first(count).map { |key| key.empty? ? nil : key }
     end
@@ -61,7 +69,7 @@ module Plexindex
     def items_below(folder, &block)
       return enum_for(:items_below, folder) unless block
 
-      path = Native.bytes(folder)
+      path = Native.bytes(folder, "folder")
       after = nil
       until (page = page(:list_items_below) { [@handle, path, path.bytesize, after, after ? after.bytesize : 0, PAGE] }).empty?
         page.each(&block)
@@ -82,8 +90,8 @@ module Plexindex
 
     # One item with all its files and ids; nil when no listing holds it.
     def item(key)
-      bytes = Native.bytes(key)
-      @index.json(:get_item_json) { [@handle, bytes, bytes.bytesize] }
+      bytes = Native.bytes(key, "key")
+      details(@index.json(:get_item_json) { [@handle, bytes, bytes.bytesize] })
     end
 
     # Brings the library up to date; with `check` the server is asked once while it is fresh, too, and with `full` all is listed.
@@ -96,11 +104,11 @@ module Plexindex
     # a cursor no changes, and the cursor of now; with `full` all items come first. Sends no request. The code :list_again
     # says to begin anew with `full`.
     def changes(cursor = "", full: false, limit: PAGE)
-      page = @index.query(:list_changes, @handle, Native.bytes(cursor), limit, full: full).force_encoding("UTF-8")
+      page = @index.query(:list_changes, @handle, Native.bytes(cursor, "cursor"), Native.integer("limit", limit, "Q<"), full: full).force_encoding("UTF-8")
       cursor, more, *texts = page.split("\0").map { |text| text unless text.empty? }
       changes = texts.each_slice(8).map do |change, library, section, path, from, _, from_key, item|
         Change.new(change: change, library: library, section: section, path: path, from: from, from_key: from_key,
-                   item: item && JSON.parse(item))
+                   item: item && details(JSON.parse(item)))
       end
       Changes.new(changes: changes, cursor: cursor, more: !more.nil?)
     end
@@ -109,9 +117,10 @@ module Plexindex
     def change_pages(cursor = "", full: false, limit: PAGE)
       return enum_for(:change_pages, cursor, full: full, limit: limit) unless block_given?
 
-      loop do
+      (1..).each do |number|
         page = changes(cursor, full: full, limit: limit)
-        yield page
+        # The first one has a cursor, at least.
+        yield page unless number > 1 && page.changes.empty?
         break unless page.more
 
         cursor = page.cursor
@@ -122,31 +131,32 @@ module Plexindex
     # Waits until `changes` has something since the cursor, or until `refresh` has to ask the server before that is
     # known. False when the deadline came first; the block ends it by false.
     def wait_for_changes(cursor, **ask, &progress)
-      @index.query(:wait_for_changes, @handle, Native.bytes(cursor), progress: progress, **ask) == Native::CONSTANTS["OK"]
+      @index.query(:wait_for_changes, @handle, Native.bytes(cursor, "cursor"), progress: progress, **ask) == Native::CONSTANTS["OK"]
     end
 
     # Records that the item with this key has this path. The server is asked only for a library that the store does not
     # know yet: the code :timeout says that the deadline passed first, and nothing is recorded.
     def record_match(path, key, deadline_ms: nil)
-      tell(:record_match, path, key, more: [deadline_ms || 0])
+      tell(:record_match, path: path, key: key, more: [Native.integer("deadline_ms", deadline_ms || 0)])
     end
 
     # `record_match` for many pairs of a path and a key: all, or none.
     def record_matches(pairs, deadline_ms: nil)
-      paths, count = Native.joined(pairs.map { |path, _| path })
-      keys, = Native.joined(pairs.map { |_, key| key })
+      paths, count = Native.joined(pairs.map { |path, _| path }, "paths")
+      keys, = Native.joined(pairs.map { |_, key| key }, "keys")
+      Native.integer("deadline_ms", deadline_ms || 0)
       @index.call(:record_matches) { [@handle, paths, paths.bytesize, keys, keys.bytesize, count, deadline_ms || 0] }
       nil
     end
 
     # Invalidates a path.
     def invalidate_path(path)
-      tell(:invalidate_path, path)
+      tell(:invalidate_path, path: path)
     end
 
     # Invalidates an item by its key or rating key.
     def invalidate_item(key)
-      tell(:invalidate_item, key)
+      tell(:invalidate_item, key: key)
     end
 
     # Invalidates the library.
@@ -157,13 +167,17 @@ module Plexindex
     # Gives many items the same values, as Plex names them: { "title" => "A", "genre+" => "Drama" }. A hash says how far it
     # came, and is the `report` of an Error. `lock`: :lock, :unlock or :leave.
     def edit_items(keys, changes, lock: :lock, deadline_ms: nil)
-      items, items_count = Native.joined(keys)
-      pairs, = Native.joined(changes.to_a.flatten)
+      items, items_count = Native.joined(keys, "keys")
+      raise TypeError, "changes must be a Hash, not #{changes.class}" unless changes.is_a?(Hash)
+
+      lock = Native::CONSTANTS.fetch("EDIT_#{lock.to_s.upcase}") { raise ArgumentError, "lock is :lock, :unlock or :leave" }
+      values = changes.flat_map { |name, value| [name.is_a?(Symbol) ? name.name : name, value] }
+      pairs, = Native.joined(values, "changes")
       states = Fiddle::Pointer.malloc([items_count, 1].max, Fiddle::RUBY_FREE)
       report = Native::Struct.new("edit_report", states: states, states_capacity: items_count)
       edit = Native::Struct.new(
         "edit", library: @handle, keys: items, keys_count: items_count, changes: pairs, changes_count: changes.size,
-                deadline_ms: deadline_ms, lock: Native::CONSTANTS.fetch("EDIT_#{lock.upcase}")
+                deadline_ms: deadline_ms, lock: lock
       )
       # What other threads raise here waits until C has returned: it may call for a token.
       Thread.handle_interrupt(Object => :never) do
@@ -178,6 +192,9 @@ module Plexindex
     LOOKUP = Native::FAST[:lookup_key]
     private_constant :LOOKUP
 
+    NONE = { "year" => 0, "season" => -1, "episode" => -1 }.freeze
+    private_constant :NONE
+
     EDITED = Native.words("EDITED_")
     private_constant :EDITED
 
@@ -189,7 +206,7 @@ module Plexindex
     end
 
     def ask_one(name, text, ask, progress)
-      Blocks.read(@index.query(name, @handle, Native.bytes(text), progress: progress, **ask))[0]
+      Blocks.read(@index.query(name, @handle, text, progress: progress, **ask))[0]
     end
 
     def page(name, &given)
@@ -197,8 +214,13 @@ module Plexindex
       status == Native::CONSTANTS["OK"] ? Blocks.read(block)[0].candidates : []
     end
 
-    def tell(name, *texts, more: [])
-      given = texts.map { |text| Native.bytes(text) }.flat_map { |bytes| [bytes, bytes.bytesize] }
+    # A hash of Plex's facts; what there is none of is nil, as in an Item.
+    def details(item)
+      item&.to_h { |name, value| [name, NONE[name] == value ? nil : value] }
+    end
+
+    def tell(name, more: [], **texts)
+      given = texts.map { |what, text| Native.bytes(text, what) }.flat_map { |bytes| [bytes, bytes.bytesize] }
       @index.call(name) { [@handle, *given, *more] }
       nil
     end

@@ -99,10 +99,11 @@ module Plexindex
 
         offset, code, type = @fields.fetch(name)
         if type == "plexindex_bytes"
-          bytes = Native.bytes(value)
+          bytes = Native.bytes(value, name)
           point(offset, bytes)
           @memory[offset + 8, 8] = [bytes.bytesize].pack("Q<")
         elsif code
+          Native.integer(name, value, code)
           @memory[offset, [value].pack(code).bytesize] = [value].pack(code)
         else
           point(offset, value)
@@ -131,12 +132,42 @@ module Plexindex
       end
     end
 
-    # The bytes of a text or a path.
-    def self.bytes(value)
-      raise TypeError, "expected a String, not #{value.class}" unless value.respond_to?(:to_str)
+    # The bytes of a text or a path, `what` being its name. An encoding that C cannot take becomes UTF-8.
+    def self.bytes(value, what = "a text")
+      value = value.to_path if value.respond_to?(:to_path)
+      raise TypeError, "#{what} must be a String, not #{shown(value)}" unless value.respond_to?(:to_str)
 
-      value.to_str.b
+      text = value.to_str
+      text.encoding.ascii_compatible? ? text.b : text.encode("UTF-8").b
+    rescue EncodingError => e
+      raise ArgumentError, "#{what} cannot be made UTF-8: #{e.message}"
     end
+
+    RANGES = {
+      "l<" => -(1 << 31)...(1 << 31), "L<" => 0...(1 << 32), "q<" => -(1 << 63)...(1 << 63), "Q<" => 0...(1 << 64)
+    }.freeze
+
+    # An Integer that C's type holds.
+    def self.integer(what, value, code = "q<")
+      raise TypeError, "#{what} must be an Integer, not #{shown(value)}" unless value.is_a?(Integer)
+
+      range = RANGES.fetch(code)
+      return value if range.cover?(value)
+
+      raise RangeError, "#{what} is #{value}: it must be from #{range.begin} to #{range.end - 1}"
+    end
+
+    # One of true and false; nil is false.
+    def self.flag(what, value)
+      raise TypeError, "#{what} must be true or false, not #{shown(value)}" unless [true, false, nil].include?(value)
+
+      value
+    end
+
+    def self.shown(value)
+      value.nil? ? "nil" : value.class
+    end
+    private_class_method :shown
 
     # A copy in C's memory: Ruby may move its own while a call has let go of the interpreter's lock.
     def self.pinned(text)
@@ -145,11 +176,18 @@ module Plexindex
       copy
     end
 
-    # Texts with a NUL behind each, and their count.
-    def self.joined(values)
-      all = values.map { |value| bytes(value) }
-      raise ArgumentError, "a path or a key cannot hold a NUL" if all.any? { |one| one.include?("\0") }
+    # Texts with a NUL behind each, and their count. One with a NUL in it goes to the block, as its place, and is left empty.
+    def self.joined(values, what = "the texts")
+      raise TypeError, "#{what} must be an Array, not #{shown(values)}" unless values.respond_to?(:to_ary)
 
+      all = values.to_ary.each_with_index.map do |value, place|
+        one = bytes(value, "#{what}[#{place}]")
+        next one unless one.include?("\0")
+        raise ArgumentError, "#{what}[#{place}] cannot hold a NUL" unless block_given?
+
+        yield place
+        ""
+      end
       [all.map { |one| "#{one}\0" }.join.b, all.size]
     end
 

@@ -8,9 +8,14 @@ module Plexindex
       @handle = handle
     end
 
+    def inspect
+      "#<#{self.class} of #{@index.inspect}>"
+    end
+
     # The value of this name, where the index has it at hand; else nil. Never waits.
     def lookup(name)
       raise ClosedError if @index.closed?
+      name = Native.bytes(name, "name") unless name.is_a?(String) && name.encoding.ascii_compatible?
       return if name.include?("\0")
 
       value = LOOKUP.call(@handle, name)
@@ -19,22 +24,24 @@ module Plexindex
 
     # The value of this name; nil when there is none.
     def get(name)
-      bytes = Native.bytes(name)
+      bytes = Native.bytes(name, "name")
       status, value = @index.fill(:table_get) { [@handle, bytes, bytes.bytesize] }
       value if status == Native::CONSTANTS["OK"]
     end
 
     # Stores a value. `limit`: how many bytes all tables may take; 0: no limit.
     def put(name, value, ttl_ms: 0, limit: 100_000_000)
-      name = Native.bytes(name)
-      value = Native.bytes(value)
+      name = Native.bytes(name, "name")
+      value = Native.bytes(value, "value")
+      Native.integer("ttl_ms", ttl_ms)
+      Native.integer("limit", limit, "Q<")
       @index.call(:table_put) { [@handle, name, name.bytesize, value, value.bytesize, ttl_ms, limit] }
       nil
     end
 
     # Removes an entry.
     def remove(name)
-      bytes = Native.bytes(name)
+      bytes = Native.bytes(name, "name")
       @index.call(:table_remove) { [@handle, bytes, bytes.bytesize] }
       nil
     end
