@@ -15,6 +15,7 @@ local PAGE = 1000
 local KINDS = { [1] = "movie", [2] = "show", [3] = "season", [4] = "episode", [8] = "artist", [9] = "album", [10] = "track",
    [12] = "clip", [13] = "photo" }
 local MAPPINGS = { host = c.MAPPING_HOST_PREFIX, server = c.MAPPING_SERVER_PREFIX }
+local MAPPING = { side = true, from = true, to = true, pattern = true }
 local FLAGS = { offline = c.OPEN_OFFLINE, accept_invalid_certs = c.OPEN_ACCEPT_INVALID_CERTS,
    no_mmap = c.OPEN_NO_MMAP, obfuscate_paths = c.OPEN_OBFUSCATE_PATHS,
    shared_durable = c.OPEN_SHARED_DURABLE }
@@ -81,10 +82,12 @@ local C = load()
 
 -- --- Errors --------------------------------------------------------------------------------------------------------
 
--- An error of the library: `status` is its number, `code` its name, such as "LIBRARY_NOT_FOUND".
+-- An error: `status` is its number, `code` its name, such as "LIBRARY_NOT_FOUND"; "INVALID_ARGUMENT" for a mistake of the
+-- caller's.
 local Error = {}
 Error.__index = Error
 Error.__tostring = function(self) return self.message end
+Error.__concat = function(left, right) return tostring(left) .. tostring(right) end
 plexindex.Error = Error
 
 local function failure(code, message, status)
@@ -120,19 +123,64 @@ end
 jit.off(call, true)
 jit.off(fill, true)
 
-local function checked(text, what)
-   if type(text) ~= "string" then error(("%s must be a string, not %s"):format(what, type(text)), 3) end
-   return text
+local function mistake(message, ...) error(failure("INVALID_ARGUMENT", message:format(...), statuses.INVALID_ARGUMENT), 0) end
+
+-- What the caller gives has to be of this type.
+local function typed(value, what, wanted)
+   if type(value) ~= wanted then mistake("%s must be a %s, not %s", what, wanted, type(value)) end
+   return value
 end
 
--- Texts with a NUL behind each.
-local function joined(texts)
-   local parts = {}
-   for at, text in ipairs(texts) do
-      if checked(text, "a path or a key"):find("\0", 1, true) then error("a path or a key cannot hold a NUL", 3) end
+local function checked(text, what) return typed(text, what, "string") end
+
+local function flag(value, what)
+   if value ~= nil then typed(value, what, "boolean") end
+   return value
+end
+
+-- A whole number, `least` at least; nil is 0. An int64_t of ffi is taken as it is.
+local function whole(value, what, least)
+   if value == nil then return 0 end
+   if type(value) == "cdata" and tonumber(value) then return value end
+   typed(value, what, "number")
+   if value ~= math.floor(value) or math.abs(value) > 2^53 or value < (least or value) then
+      mistake("%s is %s: it must be a whole number%s", what, tostring(value), least and " from " .. least or "")
+   end
+   return value
+end
+
+-- The count of a list: a table with nothing else in it, and no hole.
+local function counted(list, what)
+   local count, last = 0, 0
+   for key in pairs(typed(list, what, "table")) do
+      if type(key) ~= "number" then mistake("%s must be a list: it has a field %s", what, tostring(key)) end
+      count, last = count + 1, math.max(last, key)
+   end
+   if count ~= last then mistake("%s must be a list without holes: it has nil in it", what) end
+   return count
+end
+
+-- Named arguments: nil, or a table with no other names than these.
+local function named_of(ask, known)
+   if ask == nil then return {} end
+   for name in pairs(typed(ask, "the options of a call", "table")) do
+      if not known[name] then mistake("there is no option %s", tostring(name)) end
+   end
+   return ask
+end
+
+-- Texts with a NUL behind each. One with a NUL in it is refused, or noted in `with_nul`, and empty.
+local function joined(texts, what, with_nul)
+   local parts, count = {}, counted(texts, what)
+   for at = 1, count do
+      local text = checked(texts[at], ("%s[%d]"):format(what, at))
+      if text:find("\0", 1, true) then
+         if not with_nul then mistake("%s[%d] cannot hold a NUL", what, at) end
+         with_nul[#with_nul + 1], text = at, ""
+      end
       parts[at] = text .. "\0"
    end
-   return table.concat(parts), #parts
+   return table.concat(parts), count
 end
 
 -- --- Blocks of answers ---------------------------------------------------------------------------------------------
@@ -225,28 +273,37 @@ end
 -- `renew_token` is a function that gives a new token, or nil for none now, when the server refuses the one that there is or it
 -- expired. The call that was refused is then made again. If the function raises there is no new token. It must not close the index.
 function plexindex.open(options)
+   typed(options, "the options of open()", "table")
    local given = ffi.new("plexindex_options")
    local flags = 0
    for name, value in pairs(options) do
       if FLAGS[name] then
-         if value then flags = bit.bor(flags, FLAGS[name]) end
+         if flag(value, name) then flags = bit.bor(flags, FLAGS[name]) end
       elseif name ~= "mappings" and name ~= "renew_token" then
          local ok, field = pcall(function() return given[name] end)
          if not ok or name == "size" or name == "flags" or name == "mappings_count" or name == "reserved"
             or name == "renew_token_user" then
-            error("there is no option " .. tostring(name), 2)
+            mistake("there is no option %s", tostring(name))
          end
-         if type(field) == "cdata" and type(value) == "string" then
-            given[name] = { data = value, length = #value }
+         if ffi.istype("plexindex_bytes", field) then
+            given[name] = { data = checked(value, name), length = #value }
          else
-            given[name] = value
+            given[name] = whole(value, name)
+            if type(value) == "number" and tonumber(given[name]) ~= value then mistake("%s is %s: it is out of range", name, tostring(value)) end
          end
       end
    end
    local rules = options.mappings or {}
-   local mappings = ffi.new("plexindex_mapping[?]", #rules)
+   local mappings = ffi.new("plexindex_mapping[?]", counted(rules, "mappings"))
    for at, rule in ipairs(rules) do
-      local kind = MAPPINGS[rule.side or "host"] or error("the side of a mapping is 'host' or 'server'", 2)
+      local what = ("mappings[%d]"):format(at)
+      for name in pairs(typed(rule, what, "table")) do
+         if not MAPPING[name] then mistake("%s has no field %s", what, tostring(name)) end
+      end
+      checked(rule.from, what .. ".from")
+      checked(rule.to, what .. ".to")
+      flag(rule.pattern, what .. ".pattern")
+      local kind = MAPPINGS[rule.side or "host"] or mistake("%s.side must be 'host' or 'server'", what)
       local one = mappings[at - 1]
       one.kind = kind + (rule.pattern and 1 or 0)
       one.from = { data = rule.from, length = #rule.from }
@@ -255,6 +312,7 @@ function plexindex.open(options)
    given.size, given.flags = ffi.sizeof("plexindex_options"), flags
    given.mappings, given.mappings_count = mappings, #rules
    local index = setmetatable({ _reporting = false }, Index)
+   if options.renew_token ~= nil then typed(options.renew_token, "renew_token", "function") end
    local renewal = options.renew_token and renewal_callback(options.renew_token, index)
    given.renew_token = renewal
    local out = ffi.new("plexindex_handle *[1]")
@@ -275,7 +333,7 @@ end
 -- Closes the index. Later calls fail with the code "CLOSED". From within a progress function it is refused.
 function Index:close()
    if self._handle == nil then return end
-   if self._reporting then error("an index cannot be closed from its progress function, or while it asks for a token", 2) end
+   if self._reporting then mistake("an index cannot be closed from its progress function, or while it asks for a token") end
    local handle, renewal = ffi.gc(self._handle, nil), self._renewal
    self._handle, self._renewal = nil, nil
    local closed, raised = pcall(call, function(failed) return C.plexindex_close(handle, failed) end)
@@ -287,6 +345,7 @@ end
 -- library that does not exist fails with the code "LIBRARY_NOT_FOUND".
 function Index:library(name)
    local handle = open_handle(self)
+   if name ~= nil and type(name) ~= "number" then checked(name, "the name of a library") end
    local selector = name and tostring(name) or ""
    local out = ffi.new("const plexindex_library_handle *[1]")
    call(function(failed)
@@ -297,21 +356,24 @@ end
 
 -- What match_at_once() asks with.
 local AT_ONCE = { at_once = true }
+local FLAGS_ASKED = { at_once = true, offline = true, full = true, check = true }
+local DEADLINE = { deadline_ms = true }
+local EDIT = { deadline_ms = true, lock = true }
+local CHANGES = { full = true, limit = true }
 local ASKED = { at_once = true, deadline_ms = true, offline = true, full = true, check = true, progress = true }
 
 -- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, check, and progress, a function that ends the call
 -- when it gives false or raises.
 local function query(index, library, text, ask, work)
-   ask = ask or {}
-   for name in pairs(ask) do
-      if not ASKED[name] then error(("there is no option %s"):format(tostring(name)), 3) end
-   end
+   ask = named_of(ask, ASKED)
+   if ask.progress ~= nil then typed(ask.progress, "progress", "function") end
+   for name in pairs(FLAGS_ASKED) do flag(ask[name], name) end
    local handle = open_handle(index)
    local asked = ffi.new("plexindex_query")
    asked.size = ffi.sizeof("plexindex_query")
    asked.library = library
    if text then asked.text = { data = text, length = #text } end
-   asked.deadline_ms = ask.deadline_ms or 0
+   asked.deadline_ms = whole(ask.deadline_ms, "deadline_ms")
    asked.flags = bit.bor(ask.offline and c.QUERY_OFFLINE or 0, ask.full and c.QUERY_FULL or 0, ask.check and c.QUERY_PROBE or 0,
       ask.at_once and c.QUERY_AT_ONCE or 0)
    if not ask.progress then return work(handle, asked) end
@@ -359,16 +421,20 @@ end
 
 -- match() that waits for nothing: nil where it would have to, as for a library that was never fetched. Then refresh()
 -- the library, or match() the path, where the program may wait.
-function Library:match_at_once(path)
+function Library:match_at_once(path, more)
+   if more ~= nil then mistake("match_at_once() takes a path, and no options") end
    local match = answers(self, "match_path", checked(path, "a path"), AT_ONCE)[1]
    if match.status ~= "NOT_YET" then return match end
 end
 
 -- match() for many paths in one call: an answer for each, in order.
 function Library:match_paths(paths, ask)
-   local text, count = joined(paths)
+   local with_nul = {}
+   local text, count = joined(paths, "paths", with_nul)
    if count == 0 then return {} end
-   return answers(self, "match_paths", text, ask, count)
+   local all = answers(self, "match_paths", text, ask, count)
+   for _, at in ipairs(with_nul) do all[at].message = ("paths[%d] cannot hold a NUL"):format(at) end
+   return all
 end
 
 -- Which show, season, artist, album or item a folder is.
@@ -389,6 +455,7 @@ end
 -- The key of the item with this path, where the index has it at hand; else nil. Never waits.
 function Library:lookup_key(path)
    if self._index._handle == nil then open_handle(self._index) end
+   if type(path) ~= "string" then checked(path, "a path") end
    if path:find("\0", 1, true) then return nil end
    local key = C.plexindex_lookup_key(self._handle, path)
    if key ~= nil then return ffi.string(key) end
@@ -397,7 +464,7 @@ end
 -- lookup_key() for many paths: a key or false for each, in order.
 function Library:lookup_keys(paths)
    open_handle(self._index)
-   local text, count = joined(paths)
+   local text, count = joined(paths, "paths", {})
    local _, keys = fill(function(out, failed)
       return C.plexindex_lookup_keys(self._handle, text, #text, count, out, failed)
    end, function(out)
@@ -480,10 +547,12 @@ end
 -- `changes`, `cursor` and `more`. Without a cursor no changes, and the cursor of now; with `ask.full` all items come first.
 -- Sends no request. The code "LIST_AGAIN" says to begin anew with `full`.
 function Library:changes_json(cursor, ask)
-   ask = ask or {}
+   ask = named_of(ask, CHANGES)
+   if cursor ~= nil then checked(cursor, "a cursor") end
+   local limit = whole(ask.limit == nil and PAGE or ask.limit, "limit", 0)
    return query(self._index, self._handle, cursor, { full = ask.full }, function(handle, asked)
       local _, read = fill(function(out, failed)
-         return C.plexindex_list_changes(handle, asked, ask.limit or PAGE, out, failed)
+         return C.plexindex_list_changes(handle, asked, limit, out, failed)
       end, read_bytes)
       local changes, next_, more, texts = {}, read:match("^(%Z*)%z(%Z*)%z(.*)$")
       for change, title, section, path, from, _, from_key, item in texts:gmatch(("(%Z*)%z"):rep(8)) do
@@ -515,20 +584,24 @@ end
 function Library:record_match(path, key, ask)
    checked(path, "a path")
    checked(key, "a key")
+   local within = whole(named_of(ask, DEADLINE).deadline_ms, "deadline_ms")
    tell(self._index, function(_, failed)
-      return C.plexindex_record_match(self._handle, path, #path, key, #key, ask and ask.deadline_ms or 0, failed)
+      return C.plexindex_record_match(self._handle, path, #path, key, #key, within, failed)
    end)
 end
 
 -- record_match() for many pairs of a path and a key: all, or none.
 function Library:record_matches(pairs_, ask)
    local all_paths, all_keys = {}, {}
-   for at, pair in ipairs(pairs_) do all_paths[at], all_keys[at] = pair[1], pair[2] end
-   local paths, count = joined(all_paths)
-   local keys = joined(all_keys)
+   local within = whole(named_of(ask, DEADLINE).deadline_ms, "deadline_ms")
+   for at = 1, counted(pairs_, "pairs") do
+      local pair = typed(pairs_[at], ("pairs[%d]"):format(at), "table")
+      all_paths[at], all_keys[at] = checked(pair[1], "the path of a pair"), checked(pair[2], "the key of a pair")
+   end
+   local paths, count = joined(all_paths, "paths")
+   local keys = joined(all_keys, "keys")
    tell(self._index, function(_, failed)
-      return C.plexindex_record_matches(self._handle, paths, #paths, keys, #keys, count, ask and ask.deadline_ms or 0,
-         failed)
+      return C.plexindex_record_matches(self._handle, paths, #paths, keys, #keys, count, within, failed)
    end)
 end
 
@@ -552,21 +625,25 @@ end
 -- Gives many items the same values, as Plex names them: `{ title = "A", ["genre+"] = "Drama" }`. A table says how far it
 -- came, and is the `report` of an error. `ask`: deadline_ms, and lock: "lock", "unlock" or "leave".
 function Library:edit_items(keys, changes, ask)
-   ask = ask or {}
-   local items, items_count = joined(keys)
+   ask = named_of(ask, EDIT)
+   local lock = ask.lock == nil and "lock" or ask.lock
+   if lock ~= "lock" and lock ~= "unlock" and lock ~= "leave" then mistake("lock must be 'lock', 'unlock' or 'leave'") end
+   local within = whole(ask.deadline_ms, "deadline_ms")
+   local items, items_count = joined(keys, "keys")
    local values = {}
-   for name, value in pairs(changes) do
+   for name, value in pairs(typed(changes, "changes", "table")) do
+      checked(value, "changes." .. tostring(name))
       values[#values + 1] = name
       values[#values + 1] = value
    end
-   local named, named_count = joined(values)
+   local named, named_count = joined(values, "changes")
    local states = ffi.new("uint8_t[?]", items_count)
    local report = ffi.new("plexindex_edit_report", { size = ffi.sizeof("plexindex_edit_report"), states = states,
       states_capacity = items_count })
    local edit = ffi.new("plexindex_edit", { size = ffi.sizeof("plexindex_edit"), library = self._handle,
       keys = { data = items, length = #items }, keys_count = items_count,
       changes = { data = named, length = #named }, changes_count = named_count / 2,
-      deadline_ms = ask.deadline_ms or 0, lock = c["EDIT_" .. (ask.lock or "lock"):upper()] })
+      deadline_ms = within, lock = c["EDIT_" .. lock:upper()] })
    local ok, raised = pcall(tell, self._index, function(_, failed)
       return C.plexindex_edit_items(edit, report, failed)
    end)
@@ -601,7 +678,7 @@ function Index:store_json() return json(self, C.plexindex_get_store_json) end
 
 -- Mappings that seem to be missing, as JSON; with paths those that would have these listed.
 function Index:proposals_json(paths)
-   local text, count = joined(paths or {})
+   local text, count = joined(paths or {}, "paths")
    return json(self, function(handle, out, failed)
       return C.plexindex_propose_mappings_json(handle, text, #text, count, out, failed)
    end)
@@ -652,6 +729,7 @@ function Index:clear() tell(self, C.plexindex_clear) end
 -- A table of the host's own values. With fold_ascii `A` to `Z` in names of entries count as `a` to `z`.
 function Index:table(name, fold_ascii)
    checked(name, "a table's name")
+   flag(fold_ascii, "fold_ascii")
    local out = ffi.new("const plexindex_table_handle *[1]")
    tell(self, function(handle, failed)
       return C.plexindex_get_table(handle, name, #name, fold_ascii and c.TABLE_FOLD_ASCII or 0, out, failed)
@@ -662,6 +740,7 @@ end
 -- The value of this name, where the index has it at hand; else nil. Never waits.
 function Table:lookup(name)
    if self._index._handle == nil then open_handle(self._index) end
+   if type(name) ~= "string" then checked(name, "a name") end
    if name:find("\0", 1, true) then return nil end
    local value = C.plexindex_table_lookup(self._handle, name)
    if value ~= nil then return ffi.string(value) end
@@ -679,8 +758,9 @@ end
 function Table:put(name, value, ttl_ms, limit)
    checked(name, "a name")
    checked(value, "a value")
+   ttl_ms, limit = whole(ttl_ms, "ttl_ms"), whole(limit == nil and 100000000 or limit, "limit", 0)
    tell(self._index, function(_, failed)
-      return C.plexindex_table_put(self._handle, name, #name, value, #value, ttl_ms or 0, limit or 100000000, failed)
+      return C.plexindex_table_put(self._handle, name, #name, value, #value, ttl_ms, limit, failed)
    end)
 end
 
@@ -713,12 +793,24 @@ function Table:clear()
    tell(self._index, function(_, failed) return C.plexindex_table_clear(self._handle, failed) end)
 end
 
+-- A method that is called with a dot instead of a colon has no object.
+for class, name in pairs { [Index] = "index", [Library] = "library", [Table] = "table" } do
+   for method, work in pairs(class) do
+      if type(work) == "function" then
+         class[method] = function(self, a, b, d, e)
+            if getmetatable(self) ~= class then mistake("%s() is called with a colon: %s:%s(…)", method, name, method) end
+            return work(self, a, b, d, e)
+         end
+      end
+   end
+end
+
 -- --- Functions of the module ---------------------------------------------------------------------------------------
 
 -- How a path compares with each of others: `{ equal, under, common }`, common being components from the end.
 function plexindex.compare_paths(path, others)
    checked(path, "a path")
-   local list, count = joined(others)
+   local list, count = joined(others, "others")
    local relations = ffi.new("uint32_t[?]", count)
    call(function(failed) return C.plexindex_compare_paths(path, #path, list, #list, count, relations, failed) end)
    local found = {}

@@ -46,7 +46,10 @@ local function fetch()
 end
 
 mp.register_event("file-loaded", function()
-   local match = library:match_at_once(playing())
+   local path = playing()
+   if not path then return end
+   local ok, match = pcall(library.match_at_once, library, path)
+   if not ok then return mp.msg.warn(tostring(match)) end
    if match then return show(match) end
    timer = timer or mp.add_timeout(0, fetch)
 end)
