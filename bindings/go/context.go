@@ -11,6 +11,9 @@ import (
 
 // ended is the error of a call whose context had ended before it began.
 func ended(ctx context.Context) error {
+	if ctx == nil {
+		return &Error{Status: InvalidArgument, Message: "the context is nil: give context.Background()"}
+	}
 	if cause := ctx.Err(); cause != nil {
 		return &Error{Aborted, "the call was not made", cause}
 	}

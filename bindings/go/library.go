@@ -46,13 +46,19 @@ func (l *Library) Match(ctx context.Context, path string, ask ...Ask) (Answer, e
 // MatchPaths is Match for many paths in one call: an answer for each, in order. Where the context's deadline came first
 // there are both: the answers so far, and the error.
 func (l *Library) MatchPaths(ctx context.Context, paths []string, ask ...Ask) ([]Answer, error) {
-	all, err := joined(paths)
-	if err != nil || len(paths) == 0 {
-		return nil, err
+	all, refused := joinedBut(paths)
+	if len(paths) == 0 {
+		return nil, nil
 	}
-	return l.ask(ctx, all, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
+	answers, err := l.ask(ctx, all, first(ask), func(i *C.plexindex_handle, q *C.plexindex_query, out, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_match_paths(i, q, C.size_t(len(paths)), out, failed)
 	})
+	for _, place := range refused {
+		if place < len(answers) {
+			answers[place].Message = holdsNUL(paths[place])
+		}
+	}
+	return answers, err
 }
 
 // Folder says which show, season, artist, album or item a folder is.
@@ -97,9 +103,9 @@ func (l *Library) LookupKey(path string) string {
 
 // LookupKeys is LookupKey for many paths: a key or "" for each, in order.
 func (l *Library) LookupKeys(paths []string) ([]string, error) {
-	all, err := joined(paths)
-	if err != nil || len(paths) == 0 {
-		return nil, err
+	all, _ := joinedBut(paths)
+	if len(paths) == 0 {
+		return nil, nil
 	}
 	if err := l.index.begin(); err != nil {
 		return nil, err
@@ -107,7 +113,7 @@ func (l *Library) LookupKeys(paths []string) ([]string, error) {
 	defer l.index.end()
 	data, length := text(all)
 	var read []string
-	_, err = fill(64+40*len(paths), func(out, failed *C.plexindex_buffer) C.int32_t {
+	_, err := fill(64+40*len(paths), func(out, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_lookup_keys(l.handle, data, length, C.size_t(len(paths)), out, failed)
 	}, func(out *C.plexindex_buffer) { read = keys(out, len(paths)) })
 	return read, err

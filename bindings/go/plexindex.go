@@ -47,6 +47,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/cgo"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -114,6 +115,9 @@ func (e *Error) Unwrap() error { return e.cause }
 
 // ErrClosed is what calls give once the index is closed.
 var ErrClosed = errors.New("the index is closed: open it again")
+
+// An Index, a Library or a Table that did not come from this package's functions.
+var errNotOpen = &Error{Status: InvalidArgument, Message: "the index was not opened: Open gives one, and its Library and Table the others"}
 
 // Version is that of the library.
 func Version() string { return C.GoString(C.plexindex_get_version()) }
@@ -201,22 +205,32 @@ func (a *arena) bytes(of string) C.plexindex_bytes {
 	return C.plexindex_bytes{data: (*C.char)(memory), length: C.size_t(len(of))}
 }
 
-// joined is texts with a NUL behind each.
+// joined is texts with a NUL behind each. One that holds a NUL is an error.
 func joined(texts []string) (string, error) {
+	all, refused := joinedBut(texts)
+	if len(refused) > 0 {
+		return "", &Error{Status: InvalidArgument, Message: holdsNUL(texts[refused[0]])}
+	}
+	return all, nil
+}
+
+func holdsNUL(text string) string { return fmt.Sprintf("a path or a key cannot hold a NUL: %q", text) }
+
+// joinedBut is joined with an empty text for each that holds a NUL, and the places of these.
+func joinedBut(texts []string) (string, []int) {
+	var refused []int
 	size := len(texts)
 	for _, one := range texts {
 		size += len(one)
 	}
 	all := make([]byte, 0, size)
-	for _, one := range texts {
-		for at := 0; at < len(one); at++ {
-			if one[at] == 0 {
-				return "", &Error{Status: InvalidArgument, Message: fmt.Sprintf("a path or a key cannot hold a NUL: %q", one)}
-			}
+	for place, one := range texts {
+		if strings.IndexByte(one, 0) >= 0 {
+			refused, one = append(refused, place), ""
 		}
 		all = append(append(all, one...), 0)
 	}
-	return string(all), nil
+	return string(all), refused
 }
 
 // A Mapping is a rule between the host's paths and the server's.
@@ -245,8 +259,9 @@ type Options struct {
 	Retry, Slow, SharedRetry time.Duration
 	MatchesLimit, SizeLimit  uint64
 	PageSize                 uint32
-	LogLevel                 int32
-	Mappings                 []Mapping
+	// LogOff, LogError, LogWarn, LogInfo, LogDebug; 0 is LogWarn. It holds for the whole process.
+	LogLevel int32
+	Mappings []Mapping
 
 	Offline, AcceptInvalidCerts, NoMmap, ObfuscatePaths bool
 }
@@ -256,6 +271,15 @@ const (
 	TTLAtOnce  = C.PLEXINDEX_TTL_AT_ONCE * time.Millisecond
 	TTLNever   = C.PLEXINDEX_TTL_NEVER * time.Millisecond
 	NoDeadline = C.PLEXINDEX_NO_DEADLINE * time.Millisecond
+)
+
+// Values of Options.LogLevel, and what DrainLog gives.
+const (
+	LogOff   = C.PLEXINDEX_LOG_OFF
+	LogError = C.PLEXINDEX_LOG_ERROR
+	LogWarn  = C.PLEXINDEX_LOG_WARN
+	LogInfo  = C.PLEXINDEX_LOG_INFO
+	LogDebug = C.PLEXINDEX_LOG_DEBUG
 )
 
 // milliseconds rounds up, as a short time is no default, and a negative one is a value of its own.
@@ -368,11 +392,18 @@ func noneBelowZero(of time.Duration) C.int64_t {
 
 // begin registers a call, for which Close waits.
 func (i *Index) begin() error {
-	if i.flying.Add(1) > 0 {
-		return nil
+	if i == nil {
+		return errNotOpen
 	}
-	i.end()
-	return ErrClosed
+	if i.flying.Add(1) <= 0 {
+		i.end()
+		return ErrClosed
+	}
+	if i.handle == nil {
+		i.end()
+		return errNotOpen
+	}
+	return nil
 }
 
 func (i *Index) end() {
@@ -446,7 +477,7 @@ type Progress struct {
 	Elapsed      time.Duration
 }
 
-// Ask says how a question is asked. The zero value is as the options of the index say.
+// Ask says how a question is asked. The zero value is as the options of the index say. A call takes one at most.
 type Ask struct {
 	// Deadline is the library's own: when it passes the answer is NotYet or NeedsWarm, or an older one, and no error.
 	// NoDeadline: as long as the context allows.
@@ -462,13 +493,17 @@ type Ask struct {
 	// in a goroutine of its own. A panic in it, or runtime.Goexit as of testing.T.FailNow, ends the call, and goes on behind
 	// that in the caller's goroutine. It must not call Close.
 	Progress func(Progress) bool
+
+	// That there were several, which is refused.
+	several bool
 }
 
 // first is an optional argument: the zero value where it was not given.
-func first[T any](given []T) (one T) {
+func first(given []Ask) (one Ask) {
 	if len(given) > 0 {
 		one = given[0]
 	}
+	one.several = len(given) > 1
 	return one
 }
 
@@ -545,6 +580,9 @@ func (i *Index) query(ctx context.Context, library *C.plexindex_library_handle, 
 	if err := ended(ctx); err != nil {
 		return Aborted, err
 	}
+	if ask.several {
+		return InvalidArgument, &Error{Status: InvalidArgument, Message: "a call takes one Ask: put all of it into that"}
+	}
 	if err := i.begin(); err != nil {
 		return 0, err
 	}
@@ -592,7 +630,10 @@ func (l *Library) ask(ctx context.Context, text string, ask Ask, function blockC
 
 func one(answers []Answer, err error) (Answer, error) {
 	if len(answers) == 0 {
-		return Answer{}, err
+		// Its status is not OK, which is zero.
+		failed := &Error{Status: Aborted, Message: fmt.Sprint(err)}
+		_ = errors.As(err, &failed)
+		return Answer{Status: failed.Status, Message: failed.Message}, err
 	}
 	return answers[0], err
 }
