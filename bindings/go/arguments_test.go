@@ -17,7 +17,7 @@ func TestWhatIsWrongIsRefusedAndNotACrash(t *testing.T) {
 	_, err := movies.Match(missing, path)
 	same(t, []any{errors.Is(err, InvalidArgument), strings.Contains(err.Error(), "context is nil")}, []any{true, true})
 	answer, err := movies.Match(always, path, Ask{}, Ask{Offline: true})
-	same(t, []any{errors.Is(err, InvalidArgument), answer.Status}, []any{true, InvalidArgument})
+	same(t, []any{errors.Is(err, InvalidArgument), answer.Status, answer.Age < 0}, []any{true, InvalidArgument, true})
 	var index Index
 	_, err = index.Stats()
 	same(t, []any{errors.Is(err, InvalidArgument), index.Close()}, []any{true, nil})
@@ -28,6 +28,7 @@ func TestWhatIsWrongIsRefusedAndNotACrash(t *testing.T) {
 	same(t, []any{errors.Is(err, InvalidArgument), none.LookupKey(path)}, []any{true, ""})
 	_, err = new(Table).Count()
 	same(t, errors.Is(err, InvalidArgument), true)
+	same(t, (*Index)(nil).Close(), nil)
 }
 
 func TestAPathWithANULIsItsOwnError(t *testing.T) {

@@ -245,7 +245,7 @@ type Options struct {
 	CacheDir, ServerURL, Token, User, CAFile string
 	// RenewToken gives a new token, or "" for none now, when the server refuses the one that there is, or it expired. The call
 	// that was refused waits for it, and is then made again. It runs in a goroutine of its own, one at a time. If it panics, or
-	// calls runtime.Goexit, there is no new token. It must not call Close.
+	// calls runtime.Goexit, there is no new token. It must not ask or close this index: what it asks may wait for the token.
 	RenewToken func() string
 	// Plex's own database, or a folder in which it lies: docs/plex-database.md.
 	Database string
@@ -421,6 +421,9 @@ func (i *Index) closing() bool { return i.flying.Load() < 0 }
 // ErrClosed. RecordMatch and EditItems cannot be cut short in C: they are waited for, also when their caller has gone, until
 // the server answers or Options.ReadTimeout passes. It must not be called from a progress function.
 func (i *Index) Close() error {
+	if i == nil {
+		return nil
+	}
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
 	if i.handle == nil {
@@ -633,7 +636,7 @@ func one(answers []Answer, err error) (Answer, error) {
 		// Its status is not OK, which is zero.
 		failed := &Error{Status: Aborted, Message: fmt.Sprint(err)}
 		_ = errors.As(err, &failed)
-		return Answer{Status: failed.Status, Message: failed.Message}, err
+		return Answer{Status: failed.Status, Message: failed.Message, Age: -time.Millisecond}, err
 	}
 	return answers[0], err
 }
