@@ -1,5 +1,7 @@
 'use strict';
 
+const fs = require('node:fs');
+const { inspect } = require('node:util');
 const { isMainThread } = require('node:worker_threads');
 const check = require('./arguments.js');
 const { PlexindexError } = require('./errors.js');
@@ -62,8 +64,14 @@ const held = new Set();
 // A thread that waits for the loop to run its progress function would keep the process from ending, as the loop has
 // ended. What was stored stays: the store holds each write that returned, however a process ends.
 if (isMainThread) {
+  let uncaught;
+  process.on('uncaughtExceptionMonitor', (error) => {
+    if (process.listenerCount('uncaughtException') === 0) uncaught = { error };
+  });
   process.on('exit', function leave(code) {
     if (calls.running === 0) return;
+    // Node would print it after this event.
+    if (uncaught) fs.writeSync(2, `Uncaught ${inspect(uncaught.error)}\n`);
     const listeners = process.listeners('exit');
     for (const listener of listeners.slice(listeners.indexOf(leave) + 1)) listener.call(process, code);
     koffi.load(null).func('void _exit(int status)')(Number(process.exitCode ?? code));
@@ -390,7 +398,8 @@ class Index {
       return await work();
     } catch (error) {
       // Why there was no new token.
-      if (error.code === 'UNAUTHORIZED') error.cause = renewals.get(this._renewal)?.raised?.error;
+      const raised = error.code === 'UNAUTHORIZED' && renewals.get(this._renewal)?.raised;
+      if (raised) error.cause = raised.error;
       throw error;
     } finally {
       this._owned.flying -= 1;

@@ -342,6 +342,18 @@ test('a process ends while a call is in flight', (t) => {
   assert.deepStrictEqual([ended.status, ended.stderr.toString()], [7, '']);
 });
 
+test('an uncaught error is printed, also while a call is in flight', (t) => {
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
+  const script = `const plexindex = require('plexindex'); (async () => {
+    const index = await plexindex.open({ cacheDir: process.argv[1], serverUrl: process.argv[2], token: process.argv[3], pageSize: 25 });
+    index.library('Movies').refresh({ progress: () => { setImmediate(() => { throw new Error('a defect of the host'); }); } }).catch(() => {});
+  })();`;
+  const ended = spawnSync(process.execPath, ['-e', script, cacheDir, slowly.serverUrl, token], { timeout: 20000 });
+  assert.strictEqual(ended.status, 1);
+  assert.match(ended.stderr.toString(), /Error: a defect of the host\n {4}at /);
+});
+
 test('the example finds a file', (t) => {
   const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
   t.after(() => fs.rmSync(cacheDir, { recursive: true }));
