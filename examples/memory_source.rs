@@ -34,6 +34,7 @@ const KIND: Kind = Kind {
     noun: "the list of films",
     empty_hint: "look whether the list has any",
     key_prefix: "/films/",
+    is_rating_key: |key| !key.contains(['/', ',']),
     // No one sends events: an empty notification names no change.
     read_events: |_| {
         Ok(Notification {

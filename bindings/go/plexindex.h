@@ -520,12 +520,11 @@ const plexindex_item *plexindex_get_candidate(const plexindex_buffer *block, con
 const char *plexindex_get_text(const plexindex_buffer *block, const plexindex_text *text);
 
 // Records that the item with this key has this path. A recorded match is stored, never expires, and answers first. The
-// key is not checked, since the item may be newer than the listing. While a complete listing lacks it, the match does
+// item need not be listed, since it may be newer than the listing. While a complete listing lacks it, the match does
 // not answer, and the message of a query says so.
 //
 // `library`: one library, not all. `path`: the file system's bytes. `key`: the item's key, `/library/metadata/` and its
-// rating key, or the rating key alone. Plex's rating keys are digits. Refused here and wherever a key is given: no or
-// more than 255 bytes after that prefix, a `-` first, and any of `/?#%&,`, white space and control characters.
+// rating key, or the rating key alone: 1 to 255 digits. Anything else is refused, here and wherever a key is given.
 //
 // Returns PLEXINDEX_OK once the match is stored, for every process. The server is asked only for a library that the
 // store does not know, until `deadline_ms` (as plexindex_query.deadline_ms) passes: then PLEXINDEX_TIMEOUT, and nothing

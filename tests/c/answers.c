@@ -283,11 +283,11 @@ static void confirmed(const plexindex_library_handle *movies)
     text_is(&answered, item_of(&answered, answer_of(&answered, 0))->rating_key, "900003");
     forget(&answered);
     /* What is no item of this library is taken, and the answer says so. */
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/none.mkv", 19, "banana", 6, 0, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(movies, "/elsewhere/none.mkv", 19, "999999", 6, 0, ERROR));
     answered = MATCH(movies, "/elsewhere/none.mkv", PLEXINDEX_NOT_FOUND, PLEXINDEX_MATCH_NONE, NO_CONFIDENCE,
                      PLEXINDEX_REASON_NO_LOCATION);
     CHECK(strstr(text_of(&answered, answer_of(&answered, 0)->message),
-                 "item 'banana', which was recorded for it, is not listed in library 'Movies'") != NULL);
+                 "item '999999', which was recorded for it, is not listed in library 'Movies'") != NULL);
     forget(&answered);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/elsewhere/none.mkv", 19, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(movies, "/elsewhere/twin.mkv", 19, ERROR));

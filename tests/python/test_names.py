@@ -187,15 +187,15 @@ def test_a_key_may_be_an_item(movies: plexindex.Library, server: Server) -> None
 
 def test_a_recorded_item_that_is_not_listed_is_said(movies: plexindex.Library, server: Server) -> None:
     movies.refresh()
-    for key in ("banana", server.paths(2)[0]["ratingKey"]):
+    for key in ("999999999", server.paths(2)[0]["ratingKey"]):
         movies.record_match("/else/x.mkv", key)
         match = movies.match("/else/x.mkv")
         assert not match
         assert f"(and item '{key}', which was recorded for it, is not listed in library 'Movies'" in match.message
     # Also where another item has the end of the path.
     path = server.paths(1)[0]["path"].replace("/data/", "/mnt/")
-    movies.record_match(path, "banana")
-    assert "item 'banana', which was recorded for it, is not listed in library 'Movies'" in movies.match(path).message
+    movies.record_match(path, "999999999")
+    assert "item '999999999', which was recorded for it, is not listed in library 'Movies'" in movies.match(path).message
     movies.record_match("/else/x.mkv", server.paths(1)[0]["ratingKey"])
     assert movies.match("/else/x.mkv").match_kind == "confirmed"
     assert "recorded" not in movies.match("/else/y.mkv").message

@@ -20,6 +20,7 @@ pub static KIND: Kind = Kind {
     noun: "the server",
     empty_hint: "check whether it has any",
     key_prefix: "memory:items:",
+    is_rating_key: |key| !key.contains(['/', ',']),
     read_events,
     companion: None,
 };

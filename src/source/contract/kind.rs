@@ -16,6 +16,9 @@ pub struct Kind {
     pub empty_hint: &'static str,
     /// Prefix of public keys, before the item's rating key.
     pub key_prefix: &'static str,
+    /// Returns whether a text without control characters, of 1 to 255 bytes, can be a rating key. Rating keys become a
+    /// part of URLs, where several are separated by commas.
+    pub is_rating_key: fn(&str) -> bool,
     /// Parses the JSON of a notification or webhook; [`Status::InvalidArgument`] if it is invalid.
     pub read_events: fn(&[u8]) -> Result<Notification>,
     /// The option that adds edits and events to a kind that has neither, for error texts.
@@ -59,35 +62,28 @@ impl Kind {
         format!("{}{rating_key}", self.key_prefix)
     }
 
-    /// Extracts the rating key from a public key; a bare rating key is returned as it is. Rating keys become a part of
-    /// URLs, where several are separated by commas.
+    /// Extracts the rating key from a public key; a bare rating key is returned as it is.
     ///
     /// # Errors
     /// [`Status::InvalidArgument`] for other texts, and for more than [`LONGEST_KEY`] bytes.
     pub fn rating_key<'k>(&self, key: &'k str) -> Result<&'k str> {
         let rating_key = key.strip_prefix(self.key_prefix).unwrap_or(key);
-        if rating_key.len() > LONGEST_KEY {
-            let begin: String = rating_key.chars().take(32).collect();
-            return Err(Error::new(
-                Status::InvalidArgument,
-                format!(
-                    "the key that begins with '{begin}' has {} bytes: keys have at most {LONGEST_KEY}",
-                    rating_key.len()
-                ),
-            ));
+        let is_text = (1..=LONGEST_KEY).contains(&rating_key.len()) && !rating_key.contains(char::is_control);
+        if is_text && (self.is_rating_key)(rating_key) {
+            return Ok(rating_key);
         }
-        let separates = |c: char| "/?#%&,".contains(c) || c.is_whitespace() || c.is_control();
-        if rating_key.is_empty() || rating_key.starts_with('-') || rating_key.contains(separates) {
-            return Err(Error::new(
-                Status::InvalidArgument,
-                format!(
-                    "'{}' is no key of an item: give '{}<rating key>' or the rating key alone, one key each",
-                    key.escape_debug(),
-                    self.key_prefix
-                ),
-            ));
+        let mut begin: String = key.chars().take(32).collect();
+        if begin.len() < key.len() {
+            begin.push('\u{2026}');
         }
-        Ok(rating_key)
+        Err(Error::new(
+            Status::InvalidArgument,
+            format!(
+                "'{}' is no key of an item: give '{}' and its rating key, or the rating key alone, one key each",
+                begin.escape_debug(),
+                self.key_prefix
+            ),
+        ))
     }
 }
 
