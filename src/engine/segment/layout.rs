@@ -26,6 +26,13 @@ const AT_UUID: usize = 248;
 /// The longest uuid that fits; Plex's have 36 bytes.
 pub const MAX_UUID: usize = 255;
 
+/// The offset of the entry or record with this number: numbers count units of four bytes. A damaged number names no
+/// offset of a file where `usize` has 32 bits: it stays beyond each file's end.
+#[inline]
+pub fn offset_of(number: u32) -> usize {
+    (number as usize).saturating_mul(4)
+}
+
 /// Offset and number of elements of a part.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SegmentPart {

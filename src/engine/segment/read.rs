@@ -6,7 +6,7 @@ use std::path::Path;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::bytes::{CheckedBytes, Read};
-use super::layout::SegmentHead;
+use super::layout::{SegmentHead, offset_of};
 use super::names::NameTable;
 use super::order::FolderOrder;
 use super::record::{self, EntryHead, TWIN};
@@ -149,8 +149,8 @@ impl ListingSegment {
         let Ok(Some(number)) = self.paths.first(&self.file, hash) else {
             return FirstEntry(None);
         };
-        let at = number as usize * 4;
-        let end = at + length.min(4 * LINE) + BYTES_AROUND;
+        let at = offset_of(number);
+        let end = at.saturating_add(length.min(4 * LINE) + BYTES_AROUND);
         for line in (at - at % LINE..end).step_by(LINE) {
             self.file.prefetch(line);
         }

@@ -22,7 +22,7 @@ use std::io;
 use super::body::SegmentWriter;
 use super::bytes::{CheckedBytes, Read};
 use super::fields::{GUID, PackedGuid, RecordReader, put_bytes, text};
-use super::layout::{LONGEST_VARINT, put_varint, u32_at, unzigzag, varint, zigzag};
+use super::layout::{LONGEST_VARINT, offset_of, put_varint, u32_at, unzigzag, varint, zigzag};
 use super::spool::reserve;
 use crate::matching::{Fold, Form, FoundItem, ItemRef, Season};
 use crate::model::{Item, ItemType};
@@ -79,7 +79,7 @@ impl<'i> EntryHead<'i> {
     /// Reads the entry with this number.
     #[inline]
     pub fn read(file: &'i CheckedBytes, number: u32) -> Read<Self> {
-        let at = number as usize * 4;
+        let at = offset_of(number);
         let head = file.up_to(at, 1 + LONGEST_VARINT + 4)?;
         let fail = || file.fail();
         let flags = *head.first().ok_or_else(fail)?;
@@ -157,7 +157,7 @@ pub fn put_entry(out: &mut Vec<u8>, flags: u8, target: u32, path: &[u8], form: &
 
 /// The normal form of an entry of a segment that is being built.
 pub fn form_at(body: &SegmentWriter, entry: u32, form: &mut Vec<u8>) -> io::Result<()> {
-    let at = entry as usize * 4;
+    let at = offset_of(entry);
     let mut bytes = Vec::new();
     // Most entries are shorter. If one is longer, read more.
     let mut length = 512;
@@ -274,7 +274,7 @@ pub fn rating_key(file: &CheckedBytes, item: usize) -> Read<&str> {
 pub fn unique_hit<'i>(file: &'i CheckedBytes, number: u32, path: &[u8]) -> Read<Option<(&'i str, &'i [u8])>> {
     // Flags, length of the path, type and flags of the item, length of the key, the key.
     const AROUND: usize = 1 + 2 + 2 + 1 + 32;
-    let at = number as usize * 4;
+    let at = offset_of(number);
     let mut read = file.up_to(at, path.len() + AROUND)?;
     let stores_form = read.first().is_some_and(|flags| flags & FORM == FORM_STORED);
     if stores_form {
@@ -353,7 +353,7 @@ pub fn fill<'i>(file: &'i CheckedBytes, at: usize, item: &mut ItemRef<'i>) -> Re
 /// Reads path and item of a first entry in one pass. Returns `false` for any other entry.
 #[inline]
 pub fn show<'i>(file: &'i CheckedBytes, number: u32, found: &mut FoundItem<'i>) -> Read<bool> {
-    let mut cursor = RecordReader::new(file, number as usize * 4);
+    let mut cursor = RecordReader::new(file, offset_of(number));
     let flags = cursor.byte()?;
     if flags & FIRST == 0 {
         return Ok(false);
@@ -420,7 +420,7 @@ fn fill_from<'i>(mut cursor: RecordReader<'i>, item: &mut ItemRef<'i>) -> Read<I
 
 /// Flags and GUID tag of a season or show, and a reader of the rest.
 fn parent(file: &CheckedBytes, number: u32) -> Read<(u8, u8, RecordReader<'_>)> {
-    let mut cursor = RecordReader::new(file, number as usize * 4);
+    let mut cursor = RecordReader::new(file, offset_of(number));
     Ok((cursor.byte()?, cursor.byte()?, cursor))
 }
 
@@ -444,7 +444,7 @@ pub fn season(file: &CheckedBytes, above: u32) -> Read<Option<Season<'_>>> {
 
 /// The rating key of a show.
 pub fn show_key(file: &CheckedBytes, show: u32) -> Read<&str> {
-    RecordReader::new(file, show as usize * 4 + 2).text()
+    RecordReader::new(file, offset_of(show).saturating_add(2)).text()
 }
 
 /// The byte behind the show or season at `at`.

@@ -21,7 +21,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::body::{self, SegmentOutput, SegmentWriter, too_large};
 use super::bytes::{CheckedBytes, Read};
-use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHead, put_varint, u32_at, u64_at, varint};
+use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHead, offset_of, put_varint, u32_at, u64_at, varint};
 use super::read::refuse;
 use super::spool::reserve;
 use super::table::{self, HashTable, HashTableBuilder, upper};
@@ -329,7 +329,7 @@ impl RecordSegment {
         if let Ok(Some(number)) = first {
             // Names and values are rarely longer.
             for line in 0..3 {
-                self.file.prefetch(number as usize * 4 + line * 64);
+                self.file.prefetch(offset_of(number).saturating_add(line * 64));
             }
         }
         FirstRecord(first)
@@ -370,7 +370,7 @@ impl RecordSegment {
     #[inline]
     pub fn of_hash<'s>(&'s self, hash: u64, mut each: impl FnMut(u32, Record<'s>) -> bool) -> Read<()> {
         self.names.find(&self.file, hash, |number| {
-            let (record, _) = self.record_at(number as usize * 4)?;
+            let (record, _) = self.record_at(offset_of(number))?;
             Ok(each(number, record))
         })
     }
@@ -380,13 +380,13 @@ impl RecordSegment {
     /// # Errors
     /// As [`RecordSegment::find`].
     pub fn record(&self, number: u32) -> Read<Record<'_>> {
-        Ok(self.record_at(number as usize * 4)?.0)
+        Ok(self.record_at(offset_of(number))?.0)
     }
 
     /// The record, if it has this name.
     #[inline]
     fn named(&self, number: u32, (table, name): (TableId, &[u8])) -> Read<Option<Record<'_>>> {
-        let at = number as usize * 4;
+        let at = offset_of(number);
         let bytes = self.file.up_to(at, name.len() + MAX_NUMBERS_SIZE)?;
         let (length, begin) = varint(bytes).ok_or_else(|| self.file.fail())?;
         if length != name.len() as u64 || bytes.get(begin..begin + name.len()) != Some(name) {
@@ -472,7 +472,7 @@ impl RecordSegment {
         let places = self.head.order;
         let place = |index: usize| {
             let bytes = self.file.slice(places.byte(index, 4), 4)?;
-            Ok(RecordCursor(u32_at(bytes, 0) as usize * 4))
+            Ok(RecordCursor(offset_of(u32_at(bytes, 0))))
         };
         let (mut low, mut high) = (0, usize::try_from(self.head.items.div_ceil(STEP)).unwrap_or(usize::MAX));
         while low < high {
