@@ -23,11 +23,10 @@ import make_packages
 import node_project
 from environment import ROOT, build_folder
 from install import version
+from make_packages import BINDINGS, JNA
 
 TOKEN = "test-token-of-the-bindings"  # noqa: S105
 SERVED = ("--movies", "1500", "--episodes", "120")
-BINDINGS = ROOT / "bindings"
-JNA = Path("/usr/share/java/jna.jar")
 
 
 @dataclass
@@ -127,7 +126,11 @@ def all_of_them(library: Path) -> list[Language]:
         Language(
             "Node.js",
             {"node": "Node.js 18 or newer", "npm": "npm", "strip": "binutils"},
-            node_project.commands(library, project),
+            [
+                stripped(library, project),
+                packages("npm", project / library.name),
+                *node_project.commands(project),
+            ],
             project,
             {"PLEXINDEX_LIBRARY": ""},
         ),

@@ -9,10 +9,9 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
-from environment import ROOT, build_folder
+from environment import build_folder
 from make_packages import BINDINGS, here
 
 NODE = BINDINGS / "node"
@@ -27,8 +26,8 @@ def code(page: Path) -> str:
     return "".join(re.findall(r"```js\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL))
 
 
-def commands(library: Path, project: Path) -> list[list[str]]:
-    """Prepares the project. Returns what installs the packages in it and tests them."""
+def commands(project: Path) -> list[list[str]]:
+    """Prepares the project. Returns what installs the packages, once they are made, and tests them."""
     # What is installed stays: npm renews what differs.
     shutil.rmtree(project / "test", ignore_errors=True)
     shutil.copytree(NODE / "test", project / "test")
@@ -38,10 +37,7 @@ def commands(library: Path, project: Path) -> list[list[str]]:
     (project / "package.json").write_text(json.dumps(manifest), encoding="utf-8")
     made = build_folder() / "packages" / "npm"
     packed = [project / f"plexindex-{name}{wanted['version']}.tgz" for name in ("", f"{here()}-")]
-    stripped = project / library.name
     return [
-        ["strip", "--strip-debug", "-o", str(stripped), str(library)],
-        [sys.executable, str(ROOT / "scripts" / "make_packages.py"), "npm", f"{here()}={stripped}"],
         ["npm", "pack", "--silent", str(made / "plexindex"), str(made / here())],
         [*NPM, *map(str, packed)],
         # The next installation keeps what they need.
