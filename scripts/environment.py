@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,6 +29,14 @@ def target_folder() -> Path:
     command = [os.environ.get("CARGO", "cargo"), "metadata", "--format-version=1", "--no-deps", "--quiet"]
     done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
     return Path(json.loads(done.stdout)["target_directory"]) if done.returncode == 0 else ROOT / "target"
+
+
+def host_triple(tool: str) -> str:
+    """The platform that rustc or cargo builds for when it is given none, such as x86_64-unknown-linux-gnu."""
+    said = subprocess.run([tool, "-vV"], stdout=subprocess.PIPE, text=True, check=True).stdout
+    found = re.search(r"^host: (\S+)$", said, re.MULTILINE)
+    assert found is not None
+    return found[1]
 
 
 def check_python() -> None:

@@ -26,6 +26,7 @@ from pathlib import Path, PurePosixPath
 import abi
 import licences
 from build_dist import ROOT, BuildError, build
+from environment import host_triple
 
 PACKAGING = ROOT / "packaging"
 EXPORTED = "plexindex_*"
@@ -196,11 +197,8 @@ def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
 def third_party(stage: Path) -> Path:
     """The licences of the crates in the library."""
     try:
-        rustc = [os.environ.get("RUSTC") or "rustc", "-vV"]
-        said = subprocess.run(rustc, stdout=subprocess.PIPE, text=True, check=True).stdout
-        host = re.search(r"^host: (.*)$", said, re.MULTILINE)
-        assert host is not None
-        text = licences.text(os.environ.get("CARGO_BUILD_TARGET") or host[1], ("plexindex",))
+        host = host_triple(os.environ.get("RUSTC") or "rustc")
+        text = licences.text(os.environ.get("CARGO_BUILD_TARGET") or host, ("plexindex",))
     except (OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"the crates in the library cannot be listed ({error}): install where cargo has built it")
     made = stage / "THIRD-PARTY"

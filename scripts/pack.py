@@ -9,7 +9,6 @@ for this machine's. The files of FOLDER stay: for Go, one call after another add
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -17,20 +16,13 @@ import tempfile
 from pathlib import Path
 
 import licences
-from environment import ROOT
+from environment import ROOT, host_triple
+from install import version
 
 BINDINGS = ROOT / "bindings"
 # What others call processors.
 GO = {"x86_64": "amd64", "aarch64": "arm64", "armv7": "arm"}
 ROCK = {"armv7": "armv7l"}
-
-
-def host() -> str:
-    """The triple of this machine."""
-    said = subprocess.run([os.environ.get("RUSTC") or "rustc", "-vV"], stdout=subprocess.PIPE, text=True, check=True)
-    found = re.search(r"^host: (.*)$", said.stdout, re.MULTILINE)
-    assert found is not None
-    return found[1]
 
 
 def run(*command: str, folder: Path, **variables: str) -> None:
@@ -63,8 +55,7 @@ def gem(folder: Path, library: Path, triple: str, work: Path) -> Path:
         folder=copy,
         PLEXINDEX_GEM_PLATFORM=platform,
     )
-    version = re.findall(r'VERSION = "(.*)"', (copy / "lib/plexindex/version.rb").read_text(encoding="utf-8"))[0]
-    return Path(shutil.move(copy / "made.gem", folder / f"plexindex-{version}-{platform}.gem"))
+    return Path(shutil.move(copy / "made.gem", folder / f"plexindex-{version()}-{platform}.gem"))
 
 
 def rock(folder: Path, library: Path, triple: str, work: Path) -> Path:
@@ -92,7 +83,7 @@ def main() -> int:
     if len(sys.argv) not in (4, 5) or sys.argv[1] not in kinds:
         sys.exit(__doc__)
     folder, library = Path(sys.argv[2]).resolve(), Path(sys.argv[3]).resolve()
-    triple = sys.argv[4] if sys.argv[4:] else host()
+    triple = sys.argv[4] if sys.argv[4:] else host_triple(os.environ.get("RUSTC") or "rustc")
     if "linux" not in triple or not library.is_file():
         sys.exit(f"{triple}, {library}: give a library for Linux")
     folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from environment import ROOT, build_folder, target_folder
+from environment import ROOT, build_folder, host_triple, target_folder
 
 CARGO = os.environ.get("CARGO", "cargo")
 PLACE = ROOT / "fuzz"
@@ -31,9 +31,7 @@ LONGEST, MOST_FILES, MOST_BYTES = 1024, 40, 60_000
 
 def build(*features: str) -> Path:
     """Builds the fuzzer. SQLite and the other C code are instrumented too, through the compiler's flags."""
-    triple = subprocess.run([CARGO, "-vV"], check=True, capture_output=True, text=True).stdout
-    host = re.search(r"^host: (\S+)$", triple, re.M)
-    assert host is not None
+    host = host_triple(CARGO)
     folder = target_folder() / "fuzz"
     variables = {
         "RUSTC_BOOTSTRAP": "1",
@@ -41,11 +39,11 @@ def build(*features: str) -> Path:
         "RUSTFLAGS": "-Zsanitizer=address --cfg fuzzing",
         "CARGO_TARGET_DIR": str(folder),
     }
-    command = [CARGO, "build", "--release", "--target", host[1], "--manifest-path", str(PLACE / "Cargo.toml")]
+    command = [CARGO, "build", "--release", "--target", host, "--manifest-path", str(PLACE / "Cargo.toml")]
     command += [f"--features={feature}" for feature in features]
     if subprocess.run(command, env={**os.environ, **variables}).returncode:
         sys.exit("the fuzzer does not build: it needs a C++ compiler, and the package libfuzzer-sys")
-    return folder / host[1] / "release" / "plexindex-fuzz"
+    return folder / host / "release" / "plexindex-fuzz"
 
 
 def targets() -> list[str]:

@@ -23,7 +23,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from environment import REQUIREMENTS, ROOT, Environment, build_folder, target_folder
+from environment import REQUIREMENTS, ROOT, Environment, build_folder, host_triple, target_folder
 from run_tests import CARGO, Row, cargo_test, ignore, locked, pytest, show, table
 
 PLACE = ROOT / "tests" / "sanitize"
@@ -51,7 +51,7 @@ class Kind:
     """A build under a sanitizer: its flags, its folder, and what programs run with."""
 
     def __init__(self, name: str, rust: str, c: str) -> None:
-        self.host = host()
+        self.host = host_triple(CARGO)
         self.name = name
         self.folder = target_folder() / "sanitize" / name
         self.rust = rust
@@ -137,14 +137,6 @@ MISTAKES = {
     "rust-overflow": r"AddressSanitizer: heap-buffer-overflow.*READ of size 1.*planted_read",
     "rust-leak": r"Direct leak of 1000 byte.*planted_leak",
 }
-
-
-def host() -> str:
-    """The triple that is built for."""
-    said = subprocess.run([CARGO, "-vV"], check=True, capture_output=True, text=True).stdout
-    found = re.search(r"^host: (\S+)$", said, re.M)
-    assert found is not None
-    return found[1]
 
 
 def address_kind() -> Kind:
