@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
 import pytest
+from conftest import REPOSITORY as ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+from install import version
+
 # Each file that says which version its package has, and how.
 SAID = {
     "CHANGELOG.md": r"^## (\S+)",
@@ -35,13 +39,12 @@ def said(file: Path, pattern: str) -> str:
 def test_each_package_has_the_version_of_the_crate(name: str) -> None:
     files = list(ROOT.glob(name))
     assert files, f"there is no {name}"
-    version = said(ROOT / "Cargo.toml", r'^\[workspace\.package\]\nversion = "(.+)"')
     assert {str(file.relative_to(ROOT)): said(file, SAID[name]) for file in files} == {
-        str(file.relative_to(ROOT)): version for file in files
+        str(file.relative_to(ROOT)): version() for file in files
     }
 
 
 def test_the_header_has_it_as_a_number() -> None:
-    major, minor, patch = map(int, said(ROOT / "Cargo.toml", r'^\[workspace\.package\]\nversion = "(.+)"').split("."))
+    major, minor, patch = map(int, version().split("."))
     number = said(ROOT / "include/plexindex.h", r"^#define PLEXINDEX_VERSION_NUMBER (\d+)")
     assert int(number) == major * 1_000_000 + minor * 1000 + patch
