@@ -128,7 +128,11 @@ ENUMS = {
     "Confidence": "PLEXINDEX_CONFIDENCE_",
     "Reason": "PLEXINDEX_REASON_",
     "Kind": "PLEXINDEX_KIND_",
+    "MappingKind": "PLEXINDEX_MAPPING_",
+    "LogLevel": "PLEXINDEX_LOG_",
 }
+# Failures of the Java package itself, as members of Status; C# has exceptions of the system for them.
+OWN_STATUSES = {"CLOSED": -1, "NOT_INSTALLED": -2}
 
 
 def members(abi: dict[str, Any], name: str) -> dict[str, int]:
@@ -149,11 +153,13 @@ def csharp_enums(abi: dict[str, Any]) -> list[str]:
 
 def java_enum(abi: dict[str, Any], name: str) -> str:
     """An enumeration of Java."""
-    every = ",\n    ".join(f"{one}({value})" for one, value in members(abi, name).items())
+    numbers = members(abi, name) | (OWN_STATUSES if name == "Status" else {})
+    every = ",\n    ".join(f"{one}({value})" for one, value in numbers.items())
+    own = " CLOSED and NOT_INSTALLED are of this package." if name == "Status" else ""
     return f"""// {MADE}.
 package plexindex;
 
-/** plexindex.h says what each is. UNKNOWN is of a library that is newer than this class. */
+/** plexindex.h says what each is. UNKNOWN is of a library that is newer than this class.{own} */
 public enum {name} {{
     {every},
     UNKNOWN(Integer.MIN_VALUE);
@@ -175,6 +181,13 @@ def pointed(kind: str, abi: dict[str, Any]) -> str | None:
     """The struct that a pointer leads to."""
     name = kind.removeprefix("const ").removesuffix(" *")
     return name if kind.endswith(" *") and name in abi["structs"] else None
+
+
+def prepared(struct: dict[str, Any], size: str, progress: str) -> str:
+    """Sets the size of a new struct, and what ends a query."""
+    names = [field["name"] for field in struct["fields"]]
+    values = {"size": size, "progress": progress}
+    return "".join(f"{name} = {value}; " for name, value in values.items() if name in names)
 
 
 def csharp(abi: dict[str, Any]) -> str:
@@ -267,7 +280,7 @@ def java(abi: dict[str, Any]) -> str:
             kind = of(field["type"])
             array = f"[] {field['name']} = new {kind}[{field['count']}]" if "count" in field else f" {field['name']}"
             lines.append(f"        public {kind}{array};")
-        lines += [f"        public {camel(name)}() {{ }}"]
+        lines += [f"        public {camel(name)}() {{ {prepared(struct, 'size()', 'Running.PROGRESS')}}}"]
         lines += [f"        public {camel(name)}(Pointer at) {{ super(at); read(); }}", "    }"]
     for name, one in abi["callbacks"].items():
         arguments = ", ".join(f"{of(a['type'])} {a['name']}" for a in one["arguments"])

@@ -148,6 +148,10 @@ def jar(libraries: dict[str, Path], folder: Path) -> list[Path]:
     text = f"Manifest-Version: 1.0\r\nAutomatic-Module-Name: plexindex\r\nImplementation-Version: {version()}\r\n\r\n"
     (about / "MANIFEST.MF").write_bytes(text.encode())
     put_licences(about)
+    # There Maven looks when it installs a file.
+    coordinates = about / "maven" / "plexindex" / "plexindex"
+    coordinates.mkdir(parents=True)
+    shutil.copyfile(BINDINGS / "java" / "pom.xml", coordinates / "pom.xml")
     for name, library in libraries.items():
         native = content / "native" / PLATFORMS[name].jar
         native.mkdir(parents=True)

@@ -19,6 +19,12 @@ public enum Reason { None = 0, NoLocation = 1, NotListed = 2, NotFetched = 3, Se
 /// <summary>plexindex.h says what each is.</summary>
 public enum Kind { Other = 0, Movie = 1, Show = 2, Season = 3, Episode = 4, Artist = 8, Album = 9, Track = 10, Clip = 12, Photo = 13 }
 
+/// <summary>plexindex.h says what each is.</summary>
+public enum MappingKind { HostPrefix = 1, HostPattern = 2, ServerPrefix = 3, ServerPattern = 4 }
+
+/// <summary>plexindex.h says what each is.</summary>
+public enum LogLevel { Off = -1, Error = 1, Warn = 2, Info = 3, Debug = 4 }
+
 /// <summary>The C ABI of plexindex, as it is. Native.Load() comes first.</summary>
 public static class Abi
 {

@@ -86,6 +86,7 @@ def test_jar(tmp_path: Path) -> None:
         names = archive.namelist()
         assert names[0] == "META-INF/MANIFEST.MF"
         assert {"META-INF/LICENSE-MIT", "META-INF/LICENSE-APACHE", "plexindex/Plexindex.class"} <= set(names)
+        assert b"<artifactId>plexindex</artifactId>" in archive.read("META-INF/maven/plexindex/plexindex/pom.xml")
         for name, one in make_packages.PLATFORMS.items():
             assert archive.read(f"native/{one.jar}/libplexindex.so").decode() == name
             assert f"native/{one.jar}/THIRD-PARTY" in names

@@ -198,7 +198,7 @@ public interface Abi extends com.sun.jna.Library {
         public Pointer renew_token_user;
         public Bytes shared;
         public long shared_retry_ms;
-        public Options() { }
+        public Options() { size = size(); }
         public Options(Pointer at) { super(at); read(); }
     }
 
@@ -209,7 +209,7 @@ public interface Abi extends com.sun.jna.Library {
         public long items;
         public long total;
         public long elapsed_ms;
-        public Progress() { }
+        public Progress() { size = size(); }
         public Progress(Pointer at) { super(at); read(); }
     }
 
@@ -223,7 +223,7 @@ public interface Abi extends com.sun.jna.Library {
         public int reserved;
         public ProgressFn progress;
         public Pointer progress_user;
-        public Query() { }
+        public Query() { size = size(); progress = Running.PROGRESS; }
         public Query(Pointer at) { super(at); read(); }
     }
 
@@ -310,7 +310,7 @@ public interface Abi extends com.sun.jna.Library {
         public long over_limit;
         public long evictions;
         public byte[] last_failure = new byte[512];
-        public Stats() { }
+        public Stats() { size = size(); }
         public Stats(Pointer at) { super(at); read(); }
     }
 
@@ -322,7 +322,7 @@ public interface Abi extends com.sun.jna.Library {
         public int count;
         public int first;
         public int log_lines;
-        public Answers() { }
+        public Answers() { size = size(); }
         public Answers(Pointer at) { super(at); read(); }
     }
 
@@ -337,7 +337,7 @@ public interface Abi extends com.sun.jna.Library {
         public long files;
         public int rules;
         public int flags;
-        public WalkRequest() { }
+        public WalkRequest() { size = size(); }
         public WalkRequest(Pointer at) { super(at); read(); }
     }
 
@@ -352,7 +352,7 @@ public interface Abi extends com.sun.jna.Library {
         public long deadline_ms;
         public int lock;
         public int reserved;
-        public Edit() { }
+        public Edit() { size = size(); }
         public Edit(Pointer at) { super(at); read(); }
     }
 
@@ -364,7 +364,7 @@ public interface Abi extends com.sun.jna.Library {
         public long done;
         public long failed;
         public long requests;
-        public EditReport() { }
+        public EditReport() { size = size(); }
         public EditReport(Pointer at) { super(at); read(); }
     }
 

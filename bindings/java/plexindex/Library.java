@@ -1,15 +1,11 @@
 package plexindex;
 
 import com.sun.jna.Pointer;
-import java.time.Duration;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 
-/**
- * A library of an index, or all of them. Deadlines may be null: the options' then. Zero: the call waits for nothing.
- * Negative: none. A deadline that passes gives the status NOT_YET, or NEEDS_WARM if nothing came from the server.
- */
+/** A library of an index, or all of them. Paths are texts, or the file system's bytes where these are no UTF-8. */
 public final class Library {
     private final Plexindex index;
     private final Pointer handle;
@@ -23,52 +19,72 @@ public final class Library {
     public Pointer handle() { return handle; }
 
     /** The key of the item with this path, where the index has it at hand; else null. Never asks the server. */
-    public String lookupKey(String path) {
-        if (Objects.requireNonNull(path, "path").indexOf('\0') >= 0) return null;
-        byte[] bytes = Texts.bytes(path + '\0');
+    public String lookupKey(String path) { return lookupKey(Texts.bytes(path, "path")); }
+
+    public String lookupKey(byte[] path) {
+        byte[] bytes = Arrays.copyOf(Objects.requireNonNull(path, "path"), path.length + 1);
+        for (byte one : path) if (one == 0) return null;
         return index.during(any -> index.abi().plexindex_lookup_key(handle, bytes));
     }
 
     /** The full answer for one path. Fetches the library where it must. */
-    public Answer match(String path) { return match(path, null); }
+    public Answer match(String path) { return match(path, Query.DEFAULT); }
 
-    public Answer match(String path, Duration deadline) { return ask(Abi::plexindex_match_path, path, "path", deadline); }
+    public Answer match(String path, Query query) { return match(Texts.bytes(path, "path"), query); }
+
+    public Answer match(byte[] path, Query query) { return ask(Abi::plexindex_match_path, path, "path", query); }
 
     /** An answer for each path, in order. */
-    public List<Answer> matchAll(List<String> paths, Duration deadline) {
+    public List<Answer> matchAll(List<String> paths) { return matchAll(paths, Query.DEFAULT); }
+
+    public List<Answer> matchAll(List<String> paths, Query query) {
         String[] own = Objects.requireNonNull(paths, "paths").toArray(new String[0]); // the caller's may grow meanwhile
         byte[] all = Texts.joined(Arrays.asList(own), "paths");
         if (own.length == 0) return List.of();
-        return ask((abi, open, query, block, error) -> abi.plexindex_match_paths(open, query, own.length, block, error), all, deadline);
+        return ask((abi, open, asked, block, error) -> abi.plexindex_match_paths(open, asked, own.length, block, error), all, query);
     }
 
     /** Which show, season, artist, album or item a folder is. */
-    public Answer matchFolder(String path, Duration deadline) { return ask(Abi::plexindex_match_folder, path, "path", deadline); }
+    public Answer matchFolder(String path) { return matchFolder(path, Query.DEFAULT); }
+
+    public Answer matchFolder(String path, Query query) { return matchFolder(Texts.bytes(path, "path"), query); }
+
+    public Answer matchFolder(byte[] path, Query query) { return ask(Abi::plexindex_match_folder, path, "path", query); }
 
     /** The items with this GUID, such as imdb://tt1254207. */
-    public Answer matchGuid(String guid, Duration deadline) { return ask(Abi::plexindex_match_guid, guid, "guid", deadline); }
+    public Answer matchGuid(String guid) { return matchGuid(guid, Query.DEFAULT); }
+
+    public Answer matchGuid(String guid, Query query) { return ask(Abi::plexindex_match_guid, Texts.bytes(guid, "guid"), "guid", query); }
 
     /** The items with this title. */
-    public Answer searchTitle(String title, Duration deadline) { return ask(Abi::plexindex_search_title, title, "title", deadline); }
+    public Answer searchTitle(String title) { return searchTitle(title, Query.DEFAULT); }
 
-    /**
-     * Brings the library up to date. False when the deadline came first; while no library is known that is an exception
-     * with the code TIMEOUT.
-     */
-    public boolean refresh(Duration deadline) {
-        Abi.Query query = query(new byte[0], deadline);
-        return index.run((abi, open, error) -> abi.plexindex_refresh(open, query, error)) == Abi.OK;
+    public Answer searchTitle(String title, Query query) {
+        return ask(Abi::plexindex_search_title, Texts.bytes(title, "title"), "title", query);
+    }
+
+    /** Brings the library up to date. */
+    public void refresh() { refresh(Query.DEFAULT); }
+
+    /** False when the deadline came first; while no library is known that is an exception with the status TIMEOUT. */
+    public boolean refresh(Query query) {
+        Abi.Query filled = filled(new byte[0], query);
+        return index.run(query, (abi, open, error) -> abi.plexindex_refresh(open, filled, error)) == Abi.OK;
     }
 
     /** Records that the item with this key has this path. */
-    public void recordMatch(String path, String key) {
-        byte[] file = Texts.bytes(path, "path"), item = Texts.bytes(key, "key");
+    public void recordMatch(String path, String key) { recordMatch(Texts.bytes(path, "path"), key); }
+
+    public void recordMatch(byte[] path, String key) {
+        byte[] file = Objects.requireNonNull(path, "path").clone(), item = Texts.bytes(key, "key");
         index.run((abi, open, error) -> abi.plexindex_record_match(handle, file, file.length, item, item.length, 0, error));
     }
 
     /** Invalidates a path: the server is asked before it is answered again. */
-    public void invalidatePath(String path) {
-        byte[] file = Texts.bytes(path, "path");
+    public void invalidatePath(String path) { invalidatePath(Texts.bytes(path, "path")); }
+
+    public void invalidatePath(byte[] path) {
+        byte[] file = Objects.requireNonNull(path, "path").clone();
         index.run((abi, open, error) -> abi.plexindex_invalidate_path(handle, file, file.length, error));
     }
 
@@ -76,23 +92,24 @@ public final class Library {
         int put(Abi abi, Pointer index, Abi.Query query, Abi.Buffer block, Abi.Buffer error);
     }
 
-    private Answer ask(Question question, String text, String name, Duration deadline) {
-        return ask(question, Texts.bytes(text, name), deadline).get(0);
+    private Answer ask(Question question, byte[] text, String name, Query query) {
+        return ask(question, Objects.requireNonNull(text, name), query).get(0);
     }
 
-    private List<Answer> ask(Question question, byte[] text, Duration deadline) {
-        Abi.Query query = query(text, deadline);
-        Plexindex.Filling call = (abi, open, block, error) -> question.put(abi, open, query, block, error);
-        return Answer.all(index.abi(), index.fill(call, 16384 + 4L * text.length));
+    private List<Answer> ask(Question question, byte[] text, Query query) {
+        if ((Objects.requireNonNull(query, "query").flags & (Abi.QUERY_FULL | Abi.QUERY_PROBE)) != 0)
+            throw Texts.invalid("full() and check() are for refresh()");
+        Abi.Query filled = filled(text, query);
+        Plexindex.Filling call = (abi, open, block, error) -> question.put(abi, open, filled, block, error);
+        return Answer.all(index.abi(), index.fill(query, call, 16384 + 4L * text.length));
     }
 
-    private Abi.Query query(byte[] text, Duration deadline) {
-        Abi.Query query = new Abi.Query();
-        query.size = query.size();
-        query.library = handle;
-        Texts.set(query.text, text);
-        query.deadline_ms = deadline == null ? 0 : Options.ms(deadline, 1, Abi.NO_DEADLINE);
-        query.progress = index.progress();
-        return query;
+    private Abi.Query filled(byte[] text, Query query) {
+        Abi.Query filled = new Abi.Query();
+        filled.library = handle;
+        Texts.set(filled.text, text);
+        filled.flags = Objects.requireNonNull(query, "query").flags;
+        filled.deadline_ms = query.deadline == null ? 0 : Options.ms(query.deadline, 1, Abi.NO_DEADLINE);
+        return filled;
     }
 }

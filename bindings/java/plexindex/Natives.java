@@ -9,6 +9,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Stream;
 
 /** The native library: in the JAR for this platform, else the system's runtime library, else the development link. */
 final class Natives {
@@ -60,7 +61,8 @@ final class Natives {
                     failures.add(file + " has ABI version " + abi.plexindex_get_abi_version() + ", not " + Abi.ABI_VERSION);
                 } catch (UnsatisfiedLinkError error) {
                     if (cause == null) cause = error;
-                    failures.add(file + ": " + error.getMessage().lines().findFirst().orElse(""));
+                    // JNA says why in what it suppresses, and begins it with the file.
+                    failures.add(Stream.of(error.getSuppressed()).map(Throwable::getMessage).findFirst().orElse(file + ": " + error.getMessage()));
                 }
             }
         } catch (IOException error) {
@@ -70,7 +72,9 @@ final class Natives {
         String remedy = named != null && !named.isEmpty() ? "PLEXINDEX_LIBRARY names no library for " + platform()
             : "use a plexindex.jar that has " + packed + ", or install the C library (libplexindex.so.0)"
                 + ", or name the library's file in PLEXINDEX_LIBRARY";
-        throw new PlexindexException("NOT_INSTALLED",
-            "the plexindex library cannot be loaded: " + remedy + " (" + String.join("; ", failures) + ")", cause);
+        PlexindexException error = new PlexindexException(Status.NOT_INSTALLED,
+            "the plexindex library cannot be loaded: " + remedy + " (" + String.join("; ", failures) + ")");
+        error.initCause(cause);
+        throw error;
     }
 }

@@ -3,8 +3,11 @@ package plexindex;
 import com.sun.jna.Pointer;
 import com.sun.jna.ptr.PointerByReference;
 import java.lang.ref.Cleaner;
+import java.util.ArrayList;
+import java.util.List;
 import java.util.Objects;
 import java.util.function.Function;
+import java.util.function.Supplier;
 
 /** An open index. Any number of threads may use it. */
 public final class Plexindex implements AutoCloseable {
@@ -12,10 +15,12 @@ public final class Plexindex implements AutoCloseable {
     private static final long ERROR_TEXT = 2048;
 
     private final State state;
+    private final Supplier<String> renewal;
     private final Cleaner.Cleanable cleanable;
 
-    private Plexindex(State state) {
+    private Plexindex(State state, Supplier<String> renewal) {
         this.state = state;
+        this.renewal = renewal;
         cleanable = CLEANER.register(this, state);
     }
 
@@ -24,12 +29,23 @@ public final class Plexindex implements AutoCloseable {
         Objects.requireNonNull(options, "options");
         Abi abi = Natives.abi();
         PointerByReference index = new PointerByReference();
-        check(abi, error -> abi.plexindex_open(options.ready(), index, error));
-        return new Plexindex(new State(abi, index.getValue()));
+        synchronized (options) {
+            check(abi, error -> abi.plexindex_open(options.ready(), index, error));
+            return new Plexindex(new State(abi, index.getValue()), options.renewal);
+        }
     }
 
     /** The version of the native library. */
     public static String version() { return Natives.abi().plexindex_get_version(); }
+
+    /** The log lines that wait, oldest first: 256 at most for the whole process. */
+    public static List<LogLine> drainLog() {
+        Abi abi = Natives.abi();
+        List<LogLine> lines = new ArrayList<>();
+        Abi.LogFn receive = (user, level, message, length) -> lines.add(new LogLine(LogLevel.of(level), message.getString(0, "UTF-8")));
+        check(abi, error -> abi.plexindex_drain_log(receive, null, error));
+        return lines;
+    }
 
     /** All libraries. */
     public Library library() { return library(Abi.SELECT_ALL, ""); }
@@ -50,9 +66,12 @@ public final class Plexindex implements AutoCloseable {
         run((abi, index, error) -> abi.plexindex_set_token(index, bytes, bytes.length, error));
     }
 
-    /** Waits for the calls in flight, and cuts fetches short: they and later calls fail with the code CLOSED. */
+    /** Waits for the calls in flight, and cuts fetches and waits short: they and later calls fail with CLOSED. */
     @Override
-    public void close() { cleanable.clean(); }
+    public void close() {
+        if (Running.isIn(this)) throw Texts.invalid("a call of this index cannot close it: end the call first");
+        cleanable.clean();
+    }
 
     /** A call of a function of {@link Abi}. */
     public interface Call {
@@ -65,24 +84,31 @@ public final class Plexindex implements AutoCloseable {
     }
 
     /** Makes a call that fills a buffer, and makes it again with a larger one where it must. Texts in it end with a NUL. */
-    public Abi.Buffer fill(Filling call) { return fill(call, 16384); }
+    public Abi.Buffer fill(Filling call) { return fill(Query.DEFAULT, call, 16384); }
 
-    Abi.Buffer fill(Filling call, long capacity) {
+    Abi.Buffer fill(Query query, Filling call, long capacity) {
         for (;;) {
             Abi.Buffer filled = Texts.buffer(capacity);
-            if (run((abi, index, error) -> call.make(abi, index, filled, error)) != Abi.BUFFER_TOO_SMALL) return filled;
+            if (run(query, (abi, index, error) -> call.make(abi, index, filled, error)) != Abi.BUFFER_TOO_SMALL) return filled;
             capacity = filled.length + filled.length / 4;
         }
     }
 
-    /** Makes a call, which close() waits for. Returns the status; an error is an exception. */
-    public int run(Call call) {
+    /**
+     * Makes a call, which close() waits for. Returns the status; an error is an exception. A new Abi.Query ends when the
+     * index is closed or the thread is interrupted, unless its {@code progress} is replaced.
+     */
+    public int run(Call call) { return run(Query.DEFAULT, call); }
+
+    int run(Query query, Call call) {
         return during(index -> {
+            Running running = new Running(this, query);
             try {
                 return check(state.abi, error -> call.make(state.abi, index, error));
             } catch (PlexindexException error) {
-                if (error.code().equals("ABORTED") && state.closing) throw PlexindexException.closed();
-                throw error;
+                throw running.failure(error);
+            } finally {
+                running.end();
             }
         });
     }
@@ -99,21 +125,21 @@ public final class Plexindex implements AutoCloseable {
 
     Abi abi() { return state.abi; }
 
-    Abi.ProgressFn progress() { return state.progress; }
+    Supplier<String> renewal() { return renewal; }
+
+    boolean isClosing() { return state.closing; }
 
     private static int check(Abi abi, Function<Abi.Buffer, Integer> call) {
         Abi.Buffer error = Texts.buffer(ERROR_TEXT);
         int status = call.apply(error);
         if (status < 100 || status == Abi.BUFFER_TOO_SMALL) return status;
-        throw new PlexindexException(abi.plexindex_get_status_name(status), error.data.getString(0, "UTF-8"));
+        throw new PlexindexException(Status.of(status), error.data.getString(0, "UTF-8"));
     }
 
     /** What is left to close when the index was collected. It must not know the index. */
     private static final class State implements Runnable {
         final Abi abi;
         final Pointer index;
-        // On the thread of the call: an interrupt ends it, and so does a close.
-        final Abi.ProgressFn progress = (user, at) -> this.closing || Thread.currentThread().isInterrupted() ? 1 : 0;
         volatile boolean closing;
         private int calls;
 
@@ -137,6 +163,7 @@ public final class Plexindex implements AutoCloseable {
             boolean interrupted = false;
             synchronized (this) {
                 closing = true;
+                if (calls > 0) check(abi, error -> abi.plexindex_wake_waiting(index, error));
                 while (calls > 0) {
                     try {
                         wait();

@@ -1,7 +1,7 @@
 // Made from include/plexindex.json by `make header`.
 package plexindex;
 
-/** plexindex.h says what each is. UNKNOWN is of a library that is newer than this class. */
+/** plexindex.h says what each is. UNKNOWN is of a library that is newer than this class. CLOSED and NOT_INSTALLED are of this package. */
 public enum Status {
     OK(0),
     NOT_FOUND(1),
@@ -31,6 +31,8 @@ public enum Status {
     LIBRARY_NOT_FOUND(400),
     LIBRARY_AMBIGUOUS(401),
     LIST_AGAIN(402),
+    CLOSED(-1),
+    NOT_INSTALLED(-2),
     UNKNOWN(Integer.MIN_VALUE);
 
     /** The number in the C ABI. */

@@ -14,7 +14,7 @@ final class Texts {
     static byte[] bytes(String text, String name) { return bytes(Objects.requireNonNull(text, name)); }
 
     /** The failure that the library has for a bad argument. */
-    static PlexindexException invalid(String message) { return new PlexindexException("INVALID_ARGUMENT", message); }
+    static PlexindexException invalid(String message) { return new PlexindexException(Status.INVALID_ARGUMENT, message); }
 
     /** Texts with a NUL behind each. */
     static byte[] joined(List<String> texts, String name) {
@@ -27,8 +27,6 @@ final class Texts {
         }
         return bytes(all.toString());
     }
-
-    static void set(Abi.Bytes field, String text) { set(field, bytes(text)); }
 
     static void set(Abi.Bytes field, byte[] raw) {
         if (raw.length == 0) return;

@@ -3,6 +3,7 @@
 import com.sun.jna.Structure;
 import java.io.IOException;
 import java.lang.reflect.Method;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -66,7 +67,7 @@ public class Test {
             call.get();
             return "none";
         } catch (PlexindexException error) {
-            return error.code() + ": " + error.getMessage();
+            return error.status() + ": " + error.getMessage();
         }
     }
 
@@ -106,14 +107,20 @@ public class Test {
         check("its key is at hand", movie[1].equals(movies.lookupKey(movie[3])) && movies.lookupKey("a\0b") == null);
         List<String> paths = new ArrayList<>(List.of("/nowhere/x.mkv"));
         facts.stream().filter(line -> line[0].equals("movie")).forEach(line -> paths.add(line[3]));
-        List<Answer> all = movies.matchAll(paths, null);
+        List<Answer> all = movies.matchAll(paths);
         check("many files", all.size() == paths.size() && all.get(0).reason() == Reason.NO_LOCATION && all.get(1).item().equals(found.item()));
         Answer several = movies.match("/somewhere/else/" + repeated[1]);
         check("candidates", several.status() == Status.AMBIGUOUS && several.item() == null && several.candidates().size() > 1);
-        Answer below = index.library().matchFolder(show[1], null);
+        Answer below = index.library().matchFolder(show[1]);
         check("a folder", below.kind() == Kind.SHOW && below.item().title().equals(show[2]) && below.items() > 0);
         movies.recordMatch("/own/ä.mkv", movie[1]);
         check("a recorded match", movies.match("/own/ä.mkv").matchKind() == MatchKind.CONFIRMED);
+        byte[] latin = "/own/ä.mkv".getBytes(StandardCharsets.ISO_8859_1);
+        movies.recordMatch(latin, movie[1]);
+        check("a path that is no UTF-8", movie[1].equals(movies.lookupKey(latin)) && movies.match(latin, new Query()).matchKind() == MatchKind.CONFIRMED
+            && movies.match("/own/\ufffd.mkv").status() == Status.NOT_FOUND);
+        movies.invalidatePath(latin);
+        check("and is invalidated", movies.lookupKey(latin) == null && movies.matchFolder(latin, new Query()).item() == null);
         movies.invalidatePath("/own/ä.mkv");
         check("an invalidated one", movies.match("/own/ä.mkv").status() == Status.NOT_FOUND);
         check("an error", code(() -> index.library("None 7").match("/x")).startsWith("LIBRARY_NOT_FOUND: ")
@@ -132,16 +139,109 @@ public class Test {
         index.close();
         index.close();
         check("a closed index", code(() -> movies.lookupKey(movie[3])).startsWith("CLOSED: ") && code(() -> movies.match("/x")).startsWith("CLOSED: "));
+        progress(new Options(folder.resolve("slow")).serverUrl(SLOW).token(token).pageSize(25));
         waiting(new Options(folder.resolve("two")).serverUrl(SLOW).token(token).pageSize(25));
         closing(new Options(folder.resolve("three")).serverUrl(SLOW).token(token).pageSize(25));
+    }
+
+    /** What a progress function returns or throws ends its call, and only that. */
+    static void progress(Options options) {
+        try (Plexindex index = Plexindex.open(options)) {
+            Library movies = index.library("Movies");
+            List<Progress> reports = new ArrayList<>();
+            String stopped = code(() -> movies.refresh(new Query().progress(one -> {
+                reports.add(one);
+                return one.items() == 0;
+            })));
+            Progress last = reports.get(reports.size() - 1);
+            check("a progress function ends its call", stopped.startsWith("ABORTED: ") && last.library().equals("Movies") && last.items() > 0
+                && last.total() == 1500 && !last.elapsed().isNegative());
+            RuntimeException mine = new RuntimeException("mine");
+            Object caught = null;
+            try {
+                movies.refresh(new Query().progress(one -> { throw mine; }));
+            } catch (RuntimeException error) {
+                caught = error;
+            }
+            check("what it throws comes out", caught == mine);
+            AtomicReference<String> inside = new AtomicReference<>("");
+            Answer answer = movies.match("/x", new Query().progress(one -> {
+                System.gc();
+                inside.set(code(() -> movies.match("/y", new Query().offline().progress(other -> false)).status()) + closed(index));
+                return true;
+            }));
+            check("it may ask, but not close", answer.status() == Status.NOT_FOUND && inside.get().contains("INVALID_ARGUMENT: a call of this index"));
+            check("full and check are for refresh()", movies.refresh(new Query().full()) && movies.refresh(new Query().check())
+                && code(() -> movies.match("/x", new Query().full())).equals("INVALID_ARGUMENT: full() and check() are for refresh()"));
+        }
+    }
+
+    /** Options reach the library, and a new token comes from the function. */
+    static void options(Path folder, String path) {
+        String token = System.getenv("PLEXINDEX_TEST_TOKEN");
+        Options given = new Options(folder).serverUrl(URL).token("old").user("me").maxAge(Duration.ofDays(1)).connectTimeout(Duration.ofSeconds(5))
+            .readTimeout(Duration.ofSeconds(9)).slow(Duration.ofNanos(1)).matchesLimit(1 << 20).sizeLimit(1L << 33).logLevel(LogLevel.INFO)
+            .sharedRetry(Duration.ZERO).sharedDurable().obfuscatePaths().noMmap().acceptInvalidCerts()
+            .mapping(MappingKind.HOST_PATTERN, "^/mine(/.*)$", "/nowhere\\1").mapping(MappingKind.SERVER_PREFIX, "/theirs", "/mine");
+        try (Plexindex index = Plexindex.open(given.renewToken(() -> { throw new IllegalStateException("no login"); }))) {
+            Library movies = index.library("Movies");
+            check("offline", code(() -> movies.match(path, new Query().offline())).startsWith("OFFLINE: "));
+            PlexindexException refused = null;
+            try {
+                movies.match(path);
+            } catch (PlexindexException error) {
+                refused = error;
+            }
+            check("what a token function throws is the cause", refused != null && refused.status() == Status.UNAUTHORIZED
+                && refused.getCause() instanceof IllegalStateException && refused.getCause().getMessage().equals("no login"));
+            check("and the size of the folder", stats(index).size_limit == 1L << 33);
+        }
+        try (Plexindex index = Plexindex.open(given.renewToken(() -> token))) {
+            System.gc();
+            check("a new token", index.library("Movies").match(path).status() == Status.OK);
+            check("log lines", Plexindex.drainLog().stream().anyMatch(line -> line.level() == LogLevel.INFO && line.message().contains("Movies"))
+                && Plexindex.drainLog().isEmpty());
+        }
+        check("a bad pattern", code(() -> Plexindex.open(new Options(folder).mapping(MappingKind.HOST_PATTERN, "(", "x"))).startsWith("INVALID_ARGUMENT: "));
+        check("logging is quiet again", code(() -> {
+            Plexindex.open(new Options(folder).logLevel(LogLevel.WARN)).close();
+            return "";
+        }).equals("none"));
+    }
+
+    /** A close and an interrupt end a wait that was begun through Abi. */
+    static void abiWaits(Path folder) throws Exception {
+        for (boolean closes : new boolean[] {true, false}) {
+            Plexindex index = Plexindex.open(new Options(folder).serverUrl(URL).token(System.getenv("PLEXINDEX_TEST_TOKEN")));
+            index.library().refresh();
+            Abi.Query query = new Abi.Query();
+            query.text.data = index.fill((abi, open, page, error) -> abi.plexindex_list_changes(open, new Abi.Query(), 1, page, error)).data;
+            query.text.length = query.text.data.getString(0).length();
+            query.deadline_ms = Abi.NO_DEADLINE;
+            AtomicReference<String> ended = new AtomicReference<>("");
+            Thread waiting = new Thread(() -> ended.set(code(() ->
+                index.run((abi, open, error) -> abi.plexindex_wait_for_changes(open, query, error)))));
+            waiting.setDaemon(true);
+            waiting.start();
+            while (!Arrays.toString(waiting.getStackTrace()).contains("invokeInt")) Thread.onSpinWait();
+            Thread ending = new Thread(() -> {
+                if (closes) index.close();
+                else waiting.interrupt();
+            });
+            ending.setDaemon(true);
+            ending.start();
+            waiting.join(10_000);
+            check(closes ? "a close ends a wait through Abi" : "and so does an interrupt", ended.get().startsWith(closes ? "CLOSED: " : "ABORTED: "));
+            if (!closes) index.close();
+        }
     }
 
     /** Calls that wait for the server end when they are told to. */
     static void waiting(Options options) throws Exception {
         Plexindex index = Plexindex.open(options);
-        check("a deadline", !index.library("Movies").refresh(Duration.ofMillis(300)));
+        check("a deadline", !index.library("Movies").refresh(new Query().deadline(Duration.ofMillis(300))));
         AtomicReference<String> ended = new AtomicReference<>();
-        Thread thread = new Thread(() -> ended.set(code(() -> index.library("Movies").refresh(null)) + Thread.currentThread().isInterrupted()));
+        Thread thread = new Thread(() -> ended.set(code(() -> index.library("Movies").refresh(new Query())) + Thread.currentThread().isInterrupted()));
         thread.start();
         thread.interrupt();
         thread.join();
@@ -152,7 +252,7 @@ public class Test {
     static void closing(Options options) throws Exception {
         Plexindex index = Plexindex.open(options);
         AtomicReference<String> ended = new AtomicReference<>("");
-        Thread thread = new Thread(() -> ended.set(code(() -> index.library("Movies").refresh(null))));
+        Thread thread = new Thread(() -> ended.set(code(() -> index.library("Movies").refresh(new Query()))));
         thread.start();
         // The fetch takes more than a second from here on.
         while (!Arrays.toString(thread.getStackTrace()).contains("Library.refresh")) Thread.onSpinWait();
@@ -167,29 +267,41 @@ public class Test {
         for (Duration deadline : longest) {
             Options options = new Options(folder.resolve("four")).serverUrl(URL).token(System.getenv("PLEXINDEX_TEST_TOKEN"));
             try (Plexindex index = Plexindex.open(options.deadline(deadline).libraryTtl(deadline))) {
-                check("a deadline of " + deadline, index.library("Movies").refresh(deadline)
-                    && index.library("Movies").match("/x", null).status() == Status.NOT_FOUND);
+                check("a deadline of " + deadline, index.library("Movies").refresh(new Query().deadline(deadline))
+                    && index.library("Movies").match("/x").status() == Status.NOT_FOUND);
             }
         }
         check("a negative retry", code(() -> new Options(folder).retry(Duration.ofMillis(-1))).startsWith("INVALID_ARGUMENT: retry is negative"));
         check("a negative page size", code(() -> new Options(folder).pageSize(-1)).startsWith("INVALID_ARGUMENT: pageSize is negative"));
         Plexindex index = Plexindex.open(new Options(folder.resolve("four")).serverUrl(URL).deadline(Duration.ZERO));
         Library movies = index.library("Movies");
-        List<Supplier<?>> nulls = List.of(() -> movies.match(null), () -> movies.lookupKey(null), () -> movies.matchAll(null, null),
-            () -> movies.matchAll(Arrays.asList("/x", null), null), () -> movies.matchGuid(null, null), () -> movies.searchTitle(null, null),
+        List<Supplier<?>> nulls = List.of(() -> movies.match((String) null), () -> movies.lookupKey((byte[]) null), () -> movies.matchAll(null),
+            () -> movies.matchAll(Arrays.asList("/x", null)), () -> movies.matchGuid(null), () -> movies.searchTitle(null),
+            () -> movies.match((byte[]) null, new Query()), () -> movies.match("/x", null), () -> movies.refresh(null),
             () -> index.library(null), () -> new Options((Path) null), () -> Plexindex.open(null), () -> new Options(folder).mapping("/x", null));
         List<String> named = nulls.stream().map(Test::refused).collect(Collectors.toList());
-        check("null is refused by name", named.equals(List.of("path", "path", "paths", "paths[1]", "guid", "title", "name", "cacheDir", "options", "server")));
-        for (Supplier<?> call : List.<Supplier<?>>of(() -> movies.match("a\0b"), () -> movies.matchAll(List.of("a\0b"), null), () -> movies.match("")))
+        check("null is refused by name", named.equals(List.of("path", "path", "paths", "paths[1]", "guid", "title",
+            "path", "query", "query", "name", "cacheDir", "options", "to")));
+        for (Supplier<?> call : List.<Supplier<?>>of(() -> movies.match("a\0b"), () -> movies.matchAll(List.of("a\0b")), () -> movies.match("")))
             check("a bad path", code(call).startsWith("INVALID_ARGUMENT: "));
         check("a function of Abi that fills a buffer", index.fill(Abi::plexindex_get_store_json).data.getString(0, "UTF-8").startsWith("{\"folder\":"));
-        Abi.Stats stats = new Abi.Stats();
-        stats.size = stats.size();
-        index.run((abi, handle, error) -> abi.plexindex_get_stats(handle, stats, error));
         index.run((abi, handle, error) -> abi.plexindex_invalidate_library(movies.handle(), error));
-        check("and one that fills a struct", stats.calls > 0);
+        check("and one that fills a struct", stats(index).calls > 0);
         index.close();
         check("on a closed index", code(() -> index.fill(Abi::plexindex_get_store_json)).startsWith("CLOSED: "));
+    }
+
+    static Abi.Stats stats(Plexindex index) {
+        Abi.Stats stats = new Abi.Stats();
+        index.run((abi, handle, error) -> abi.plexindex_get_stats(handle, stats, error));
+        return stats;
+    }
+
+    static String closed(Plexindex index) {
+        return code(() -> {
+            index.close();
+            return "closed";
+        });
     }
 
     static String refused(Supplier<?> call) {
@@ -226,7 +338,7 @@ public class Test {
         check("but the runtime library before it", loaded(without, "", libraries).equals(runtime.toString()));
         String missing = loaded(without, "", null);
         check("a missing one says what to install", missing.startsWith("NOT_INSTALLED: ") && missing.contains("native/" + platform + "/")
-            && missing.contains("libplexindex.so.0"));
+            && missing.contains("(libplexindex.so.0: cannot open shared object file: No such file or directory; libplexindex.so: cannot open "));
         check("a wrong one is named", loaded(with, "libc.so.6", null).matches("NOT_INSTALLED: .*PLEXINDEX_LIBRARY names no library.*libc\\.so\\.6.*"));
     }
 
@@ -240,8 +352,11 @@ public class Test {
         if (!here.equals(there)) System.out.println(here + "\n" + there);
         Path folder = Files.createTempDirectory("plexindex-java-");
         try {
-            questions(folder, Files.readAllLines(Path.of(System.getenv("PLEXINDEX_TEST_LINES"))).stream().map(line -> line.split("\t")).collect(Collectors.toList()));
+            List<String[]> facts = Files.readAllLines(Path.of(System.getenv("PLEXINDEX_TEST_LINES"))).stream().map(line -> line.split("\t")).collect(Collectors.toList());
+            questions(folder, facts);
             arguments(folder);
+            options(folder.resolve("five"), facts.get(0)[3]);
+            abiWaits(folder.resolve("six"));
             search(folder, given[2], given[1]);
         } finally {
             remove(folder);
