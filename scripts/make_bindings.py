@@ -234,6 +234,11 @@ def csharp(abi: dict[str, Any]) -> str:
             array = "[]" if "count" in field else ""
             # `lock` is a word of the language.
             lines.append(f"        public {of(field['type'])}{array} @{field['name']};")
+        # `size` in 32 bits is of what the library makes.
+        if struct["fields"][0] | {"type": "size_t", "name": "size"} == struct["fields"][0]:
+            one = camel(name)
+            values = prepared(struct, f"(UIntPtr)Marshal.SizeOf<{one}>()", "Running.Progress").replace("; ", ", ")
+            lines.append(f"        public static {one} Create() => new {one} {{ {values.rstrip(', ')} }};")
         lines.append("    }")
     for name, one in abi["callbacks"].items():
         arguments = ", ".join(f"{of(a['type'])} {a['name']}" for a in one["arguments"])

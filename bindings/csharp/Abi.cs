@@ -217,6 +217,7 @@ public static class Abi
         public IntPtr @renew_token_user;
         public Bytes @shared;
         public long @shared_retry_ms;
+        public static Options Create() => new Options { size = (UIntPtr)Marshal.SizeOf<Options>() };
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -227,6 +228,7 @@ public static class Abi
         public ulong @items;
         public ulong @total;
         public ulong @elapsed_ms;
+        public static Progress Create() => new Progress { size = (UIntPtr)Marshal.SizeOf<Progress>() };
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -240,6 +242,7 @@ public static class Abi
         public uint @reserved;
         public IntPtr @progress;
         public IntPtr @progress_user;
+        public static Query Create() => new Query { size = (UIntPtr)Marshal.SizeOf<Query>(), progress = Running.Progress };
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -326,6 +329,7 @@ public static class Abi
         public ulong @evictions;
         [MarshalAs(UnmanagedType.ByValArray, SizeConst = 512)]
         public byte[] @last_failure;
+        public static Stats Create() => new Stats { size = (UIntPtr)Marshal.SizeOf<Stats>() };
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -351,6 +355,7 @@ public static class Abi
         public ulong @files;
         public uint @rules;
         public uint @flags;
+        public static WalkRequest Create() => new WalkRequest { size = (UIntPtr)Marshal.SizeOf<WalkRequest>() };
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -365,6 +370,7 @@ public static class Abi
         public long @deadline_ms;
         public int @lock;
         public uint @reserved;
+        public static Edit Create() => new Edit { size = (UIntPtr)Marshal.SizeOf<Edit>() };
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -376,6 +382,7 @@ public static class Abi
         public ulong @done;
         public ulong @failed;
         public ulong @requests;
+        public static EditReport Create() => new EditReport { size = (UIntPtr)Marshal.SizeOf<EditReport>() };
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -1,6 +1,7 @@
 // A library's questions and answers.
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 using System.Linq;
 using System.Runtime.InteropServices;
 using System.Threading;
@@ -8,17 +9,11 @@ using System.Threading;
 namespace Plexindex
 {
 /// <summary>
-/// A library of an index, or all of them. Questions take a deadline, else the options' holds, and a token that ends
-/// them while they wait for the server. The next call goes on where that one stopped. A deadline of zero: the call waits
-/// for nothing; Timeout.InfiniteTimeSpan or another negative one: none. A deadline that passes gives the status NotYet,
-/// or NeedsWarm if nothing came from the server.
+/// A library of an index, or all of them. A CancellationToken ends a question that waits for the server; the next call
+/// goes on where that one stopped. Paths are texts, or the file system's bytes where these are no UTF-8.
 /// </summary>
 public sealed class Library
 {
-    // Kept for as long as the program runs: the native library calls it.
-    private static readonly Abi.ProgressFn Progress = Report;
-    private static readonly IntPtr ProgressFunction = Marshal.GetFunctionPointerForDelegate(Progress);
-
     private readonly PlexIndex index;
     private readonly IntPtr handle;
 
@@ -32,10 +27,14 @@ public sealed class Library
     public IntPtr Handle => handle;
 
     /// <summary>The key of the item with this path, where the index has it at hand; else null. Never asks the server.</summary>
-    public string LookupKey(string path)
+    [return: MaybeNull]
+    public string LookupKey(string path) => LookupKey(Memory.Bytes(path));
+
+    [return: MaybeNull]
+    public string LookupKey(byte[] path)
     {
         if (path == null) throw new ArgumentNullException(nameof(path));
-        if (path.IndexOf('\0') >= 0) return null;
+        if (Array.IndexOf(path, (byte)0) >= 0) return null;
         using (var memory = new Memory())
         {
             Abi.Bytes text = memory.Text(path);
@@ -44,11 +43,15 @@ public sealed class Library
     }
 
     /// <summary>The full answer for one path. Fetches the library where it must.</summary>
-    public Answer Match(string path, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_match_path, path, nameof(path), 1, deadline, cancel)[0];
+    public Answer Match(string path, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        Match(Memory.Bytes(path), query, cancel);
+
+    public Answer Match(byte[] path, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        Ask(Abi.plexindex_match_path, path, nameof(path), 1, query, cancel)[0];
 
     /// <summary>An answer for each path, in order.</summary>
-    public IReadOnlyList<Answer> MatchAll(IReadOnlyCollection<string> paths, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken))
+    public IReadOnlyList<Answer> MatchAll(
+        IReadOnlyCollection<string> paths, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken))
     {
         if (paths == null) throw new ArgumentNullException(nameof(paths));
         string[] all = paths.ToArray(); // the caller's may grow meanwhile
@@ -58,36 +61,41 @@ public sealed class Library
             if (all[at].IndexOf('\0') >= 0) throw PlexIndex.Invalid($"paths[{at}] has a NUL in it");
         }
         if (all.Length == 0) return new Answer[0];
-        Question question = (IntPtr open, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error) =>
-            Abi.plexindex_match_paths(open, ref query, (UIntPtr)all.Length, ref block, ref error);
-        return Ask(question, string.Join("\0", all) + "\0", nameof(paths), all.Length, deadline, cancel);
+        Question question = (IntPtr open, ref Abi.Query asked, ref Abi.Buffer block, ref Abi.Buffer error) =>
+            Abi.plexindex_match_paths(open, ref asked, (UIntPtr)all.Length, ref block, ref error);
+        return Ask(question, Memory.Bytes(string.Join("\0", all) + "\0"), nameof(paths), all.Length, query, cancel);
     }
 
     /// <summary>Which show, season, artist, album or item a folder is.</summary>
-    public Answer MatchFolder(string path, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_match_folder, path, nameof(path), 1, deadline, cancel)[0];
+    public Answer MatchFolder(string path, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        MatchFolder(Memory.Bytes(path), query, cancel);
+
+    public Answer MatchFolder(byte[] path, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        Ask(Abi.plexindex_match_folder, path, nameof(path), 1, query, cancel)[0];
 
     /// <summary>The items with this GUID, such as imdb://tt1254207.</summary>
-    public Answer MatchGuid(string guid, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_match_guid, guid, nameof(guid), 1, deadline, cancel)[0];
+    public Answer MatchGuid(string guid, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        Ask(Abi.plexindex_match_guid, Memory.Bytes(guid), nameof(guid), 1, query, cancel)[0];
 
     /// <summary>The items with this title.</summary>
-    public Answer SearchTitle(string title, TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_search_title, title, nameof(title), 1, deadline, cancel)[0];
+    public Answer SearchTitle(string title, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        Ask(Abi.plexindex_search_title, Memory.Bytes(title), nameof(title), 1, query, cancel)[0];
 
     /// <summary>
     /// Brings the library up to date. False when the deadline came first; while no library is known that is an exception
     /// with Status.Timeout.
     /// </summary>
-    public bool Refresh(TimeSpan? deadline = null, CancellationToken cancel = default(CancellationToken))
+    public bool Refresh([AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken))
     {
-        Question question = (IntPtr open, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error) =>
-            Abi.plexindex_refresh(open, ref query, ref error);
-        using (var memory = new Memory()) return Put(question, memory, null, new Abi.Buffer(), deadline, cancel, out _) == Abi.OK;
+        Question question = (IntPtr open, ref Abi.Query asked, ref Abi.Buffer block, ref Abi.Buffer error) =>
+            Abi.plexindex_refresh(open, ref asked, ref error);
+        using (var memory = new Memory()) return Put(question, memory, null, new Abi.Buffer(), query, cancel, out _) == Abi.OK;
     }
 
     /// <summary>Records that the item with this key has this path.</summary>
-    public void RecordMatch(string path, string key)
+    public void RecordMatch(string path, string key) => RecordMatch(Memory.Bytes(path), key);
+
+    public void RecordMatch(byte[] path, string key)
     {
         if (path == null) throw new ArgumentNullException(nameof(path));
         if (key == null) throw new ArgumentNullException(nameof(key));
@@ -99,7 +107,9 @@ public sealed class Library
     }
 
     /// <summary>Invalidates a path: the server is asked before it is answered again.</summary>
-    public void InvalidatePath(string path)
+    public void InvalidatePath(string path) => InvalidatePath(Memory.Bytes(path));
+
+    public void InvalidatePath(byte[] path)
     {
         if (path == null) throw new ArgumentNullException(nameof(path));
         using (var memory = new Memory())
@@ -111,32 +121,20 @@ public sealed class Library
 
     private delegate int Question(IntPtr index, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error);
 
-    /// <summary>What ends a call.</summary>
-    private sealed class Asked
-    {
-        internal PlexIndex Index;
-        internal CancellationToken Cancel;
-    }
-
-    private static int Report(IntPtr user, IntPtr progress)
-    {
-        var asked = (Asked)GCHandle.FromIntPtr(user).Target;
-        return asked.Index.IsClosing || asked.Cancel.IsCancellationRequested ? 1 : 0;
-    }
-
     // In 64 bits: some million paths need more than 2 GiB. The library fills 4 GiB at most.
     internal static long Capacity(long length, long count) => 16384 + 4 * length + 384 * count;
 
     internal static long Grown(long needed) => needed + needed / 4;
 
-    private Answer[] Ask(Question question, string text, string name, int count, TimeSpan? deadline, CancellationToken cancel)
+    private Answer[] Ask(Question question, byte[] text, string name, int count, Query query, CancellationToken cancel)
     {
         if (text == null) throw new ArgumentNullException(name);
+        if (query != null && (query.Check || query.Full)) throw PlexIndex.Invalid("Check and Full are for Refresh()");
         for (long capacity = Capacity(text.Length, count); ; )
         {
             using (var memory = new Memory())
             {
-                int status = Put(question, memory, text, memory.Buffer(capacity), deadline, cancel, out Abi.Buffer block);
+                int status = Put(question, memory, text, memory.Buffer(capacity), query, cancel, out Abi.Buffer block);
                 if (status != Abi.BUFFER_TOO_SMALL) return Answers(block);
                 capacity = Grown((long)block.length);
             }
@@ -144,29 +142,17 @@ public sealed class Library
     }
 
     private int Put(
-        Question question, Memory memory, string text, Abi.Buffer given, TimeSpan? deadline, CancellationToken cancel, out Abi.Buffer filled)
+        Question question, Memory memory, byte[] text, Abi.Buffer given, Query query, CancellationToken cancel, out Abi.Buffer filled)
     {
-        cancel.ThrowIfCancellationRequested();
-        GCHandle asked = GCHandle.Alloc(new Asked { Index = index, Cancel = cancel });
-        var query = new Abi.Query
-        {
-            size = (UIntPtr)Marshal.SizeOf<Abi.Query>(), library = handle, text = memory.Text(text),
-            deadline_ms = PlexIndex.Ms(deadline, 1, Abi.NO_DEADLINE), progress = ProgressFunction, progress_user = GCHandle.ToIntPtr(asked),
-        };
+        Abi.Query asked = Abi.Query.Create();
+        asked.library = handle;
+        asked.text = memory.Text(text);
+        asked.deadline_ms = PlexIndex.Ms(query?.Deadline, 1, Abi.NO_DEADLINE);
+        asked.flags = query?.Flags ?? 0;
         Abi.Buffer block = given;
-        try
-        {
-            return index.Run((IntPtr open, ref Abi.Buffer error) => question(open, ref query, ref block, ref error));
-        }
-        catch (PlexindexException error) when (error.Status == Status.Aborted && cancel.IsCancellationRequested)
-        {
-            throw new OperationCanceledException(cancel);
-        }
-        finally
-        {
-            asked.Free();
-            filled = block;
-        }
+        int status = index.Run((IntPtr open, ref Abi.Buffer error) => question(open, ref asked, ref block, ref error), query?.Progress, cancel);
+        filled = block;
+        return status;
     }
 
     private static Answer[] Answers(Abi.Buffer block)

@@ -1,7 +1,7 @@
 // An index, its libraries and their answers, over Abi.cs.
 using System;
 using System.Collections.Generic;
-using System.Linq;
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
@@ -13,35 +13,7 @@ public sealed class PlexindexException : Exception
 {
     public Status Status { get; }
 
-    internal PlexindexException(Status status, string message) : base(message) { Status = status; }
-}
-
-/// <summary>How to open an index. What is not set has its default: plexindex.h.</summary>
-public sealed class Options
-{
-    /// <summary>The folder of the index. It is made.</summary>
-    public string CacheDir { get; set; }
-    public string ServerUrl { get; set; }
-    public string Token { get; set; }
-    /// <summary>The user whose view this is: for tokens that change.</summary>
-    public string User { get; set; }
-    public string CaFile { get; set; }
-    /// <summary>Plex's own database, or a folder in which it lies.</summary>
-    public string Database { get; set; }
-    /// <summary>A PostgreSQL database that several hosts share, without a password.</summary>
-    public string Shared { get; set; }
-    /// <summary>How long a listing is fresh. Zero: never. Negative: until it is invalidated.</summary>
-    public TimeSpan? LibraryTtl { get; set; }
-    /// <summary>The deadline of calls that have none of their own. Zero: a call waits for nothing. Negative, as without this: none.</summary>
-    public TimeSpan? Deadline { get; set; }
-    /// <summary>How long a request that failed is tried again. Zero: not at all.</summary>
-    public TimeSpan? Retry { get; set; }
-    /// <summary>Items of a listing in one request.</summary>
-    public int PageSize { get; set; }
-    /// <summary>No request is ever sent.</summary>
-    public bool Offline { get; set; }
-    /// <summary>Folders as this program names them, and as the server names them.</summary>
-    public IDictionary<string, string> Mappings { get; } = new Dictionary<string, string>();
+    internal PlexindexException(Status status, string message, Exception inner = null) : base(message, inner) { Status = status; }
 }
 
 /// <summary>An item of Plex. What is not known is null.</summary>
@@ -49,14 +21,14 @@ public sealed class Item
 {
     public string Key { get; internal set; }
     public string RatingKey { get; internal set; }
-    public string Title { get; internal set; }
-    public string Guid { get; internal set; }
-    public string ShowTitle { get; internal set; }
-    public string ShowRatingKey { get; internal set; }
-    public string ShowGuid { get; internal set; }
-    public string Path { get; internal set; }
-    public string Section { get; internal set; }
-    public string LibraryTitle { get; internal set; }
+    [MaybeNull] public string Title { get; internal set; }
+    [MaybeNull] public string Guid { get; internal set; }
+    [MaybeNull] public string ShowTitle { get; internal set; }
+    [MaybeNull] public string ShowRatingKey { get; internal set; }
+    [MaybeNull] public string ShowGuid { get; internal set; }
+    [MaybeNull] public string Path { get; internal set; }
+    [MaybeNull] public string Section { get; internal set; }
+    [MaybeNull] public string LibraryTitle { get; internal set; }
     public Kind Kind { get; internal set; }
     public int? Year { get; internal set; }
     public int? Season { get; internal set; }
@@ -73,10 +45,10 @@ public sealed class Answer
     public Reason Reason { get; internal set; }
     public bool IsStale { get; internal set; }
     /// <summary>The single item; null where there is none: Message says why.</summary>
-    public Item Item { get; internal set; }
+    [MaybeNull] public Item Item { get; internal set; }
     public IReadOnlyList<Item> Candidates { get; internal set; }
     public int CandidatesTotal { get; internal set; }
-    public string Message { get; internal set; }
+    [MaybeNull] public string Message { get; internal set; }
     /// <summary>Since the server was last asked about the listing; null if that is not known.</summary>
     public TimeSpan? Age { get; internal set; }
     /// <summary>Of a folder: how many items and files are below it, and what it is.</summary>
@@ -93,38 +65,56 @@ public sealed class PlexIndex : IDisposable
     private int calls;
     private volatile bool closing;
 
-    private PlexIndex(IntPtr handle) { this.handle = handle; }
+    internal TokenSource RenewToken { get; }
+
+    private PlexIndex(IntPtr handle, TokenSource renewToken)
+    {
+        this.handle = handle;
+        RenewToken = renewToken;
+    }
 
     /// <summary>Opens an index. Reads the disk only: the first question fetches.</summary>
     public static PlexIndex Open(Options options)
     {
         if (options == null) throw new ArgumentNullException(nameof(options));
         if (options.CacheDir == null) throw new ArgumentNullException(nameof(options.CacheDir));
-        if (options.Retry < TimeSpan.Zero) throw Invalid("Retry is negative: " + options.Retry);
-        if (options.PageSize < 0) throw Invalid("PageSize is negative: " + options.PageSize);
-        if (options.Mappings.Values.Contains(null)) throw new ArgumentNullException(nameof(options.Mappings));
+        if (options.Mappings.Contains(null)) throw new ArgumentNullException(nameof(options.Mappings));
         Native.Load();
         using (var memory = new Memory())
         {
-            var filled = new Abi.Options
-            {
-                size = (UIntPtr)Marshal.SizeOf<Abi.Options>(), cache_dir = memory.Text(options.CacheDir),
-                server_url = memory.Text(options.ServerUrl), token = memory.Text(options.Token), user = memory.Text(options.User),
-                ca_file = memory.Text(options.CaFile), database = memory.Text(options.Database), shared = memory.Text(options.Shared),
-                library_ttl_ms = Ms(options.LibraryTtl, Abi.TTL_AT_ONCE, Abi.TTL_NEVER), deadline_ms = Ms(options.Deadline, 1, Abi.NO_DEADLINE),
-                retry_ms = Ms(options.Retry, Abi.NO_RETRY, 0), page_size = (uint)options.PageSize,
-                flags = options.Offline ? (uint)Abi.OPEN_OFFLINE : 0, mappings_count = (UIntPtr)options.Mappings.Count,
-            };
+            Abi.Options filled = Abi.Options.Create();
+            filled.cache_dir = memory.Text(options.CacheDir);
+            filled.server_url = memory.Text(options.ServerUrl);
+            filled.token = memory.Text(options.Token);
+            filled.renew_token = options.RenewToken == null ? IntPtr.Zero : Running.RenewToken;
+            filled.user = memory.Text(options.User);
+            filled.ca_file = memory.Text(options.CaFile);
+            filled.database = memory.Text(options.Database);
+            filled.shared = memory.Text(options.Shared);
+            filled.shared_retry_ms = Positive(options.SharedRetry, nameof(options.SharedRetry), Abi.NO_RETRY);
+            filled.library_ttl_ms = Ms(options.LibraryTtl, Abi.TTL_AT_ONCE, Abi.TTL_NEVER);
+            filled.max_age_ms = Ms(options.MaxAge, 1, long.MaxValue);
+            filled.deadline_ms = Ms(options.Deadline, 1, Abi.NO_DEADLINE);
+            filled.connect_timeout_ms = Positive(options.ConnectTimeout, nameof(options.ConnectTimeout), 1);
+            filled.read_timeout_ms = Positive(options.ReadTimeout, nameof(options.ReadTimeout), 1);
+            filled.retry_ms = Positive(options.Retry, nameof(options.Retry), Abi.NO_RETRY);
+            filled.slow_ms = Ms(options.Slow, 1, Abi.NEVER_SLOW);
+            filled.page_size = (uint)Positive(options.PageSize, nameof(options.PageSize));
+            filled.matches_limit = Positive(options.MatchesLimit, nameof(options.MatchesLimit));
+            filled.size_limit = Positive(options.SizeLimit, nameof(options.SizeLimit));
+            filled.log_level = (int)(options.LogLevel ?? 0);
+            filled.flags = options.Flags;
+            filled.mappings_count = (UIntPtr)options.Mappings.Count;
             int step = Marshal.SizeOf<Abi.Mapping>(), place = 0;
             filled.mappings = memory.Take(step * options.Mappings.Count);
-            foreach (KeyValuePair<string, string> pair in options.Mappings)
+            foreach (Mapping mapping in options.Mappings)
             {
-                var rule = new Abi.Mapping { kind = Abi.MAPPING_HOST_PREFIX, from = memory.Text(pair.Key), to = memory.Text(pair.Value) };
+                var rule = new Abi.Mapping { kind = (int)mapping.Kind, from = memory.Text(mapping.From), to = memory.Text(mapping.To) };
                 Marshal.StructureToPtr(rule, filled.mappings + step * place++, false);
             }
             IntPtr opened = IntPtr.Zero;
             Check(IntPtr.Zero, (IntPtr none, ref Abi.Buffer error) => Abi.plexindex_open(ref filled, out opened, ref error));
-            return new PlexIndex(opened);
+            return new PlexIndex(opened, options.RenewToken);
         }
     }
 
@@ -134,6 +124,18 @@ public sealed class PlexIndex : IDisposable
         if (time == null) return 0;
         if (time.Value.Ticks <= 0) return time.Value.Ticks == 0 ? ofZero : ofNegative;
         return Math.Max(1, time.Value.Ticks / TimeSpan.TicksPerMillisecond);
+    }
+
+    private static long Positive(TimeSpan? time, string name, long ofZero)
+    {
+        if (time < TimeSpan.Zero) throw Invalid($"{name} is negative: {time}");
+        return Ms(time, ofZero, 0);
+    }
+
+    private static ulong Positive(long number, string name)
+    {
+        if (number < 0) throw Invalid($"{name} is negative: {number}");
+        return (ulong)number;
     }
 
     /// <summary>The failure that the library has for a bad argument.</summary>
@@ -149,8 +151,19 @@ public sealed class PlexIndex : IDisposable
         }
     }
 
+    /// <summary>The log lines that wait, oldest first: 256 at most for the whole process.</summary>
+    public static IReadOnlyList<LogLine> DrainLog()
+    {
+        Native.Load();
+        var lines = new List<LogLine>();
+        Abi.LogFn receive = (user, level, message, length) =>
+            lines.Add(new LogLine { Level = (LogLevel)level, Message = Memory.String(message, (int)length) });
+        Check(IntPtr.Zero, (IntPtr none, ref Abi.Buffer error) => Abi.plexindex_drain_log(receive, IntPtr.Zero, ref error));
+        return lines;
+    }
+
     /// <summary>A library by its uuid, title or section id; without a name all of them. Sends no request.</summary>
-    public Library Library(string name = null)
+    public Library Library([AllowNull] string name = null)
     {
         using (var memory = new Memory())
         {
@@ -163,7 +176,7 @@ public sealed class PlexIndex : IDisposable
     }
 
     /// <summary>Replaces the token; null: none.</summary>
-    public void SetToken(string token)
+    public void SetToken([AllowNull] string token)
     {
         using (var memory = new Memory())
         {
@@ -172,13 +185,15 @@ public sealed class PlexIndex : IDisposable
         }
     }
 
-    /// <summary>Waits for the calls in flight, and cuts fetches short: they and later calls fail.</summary>
+    /// <summary>Waits for the calls in flight, and cuts fetches and waits short: they and later calls fail.</summary>
     public void Dispose()
     {
+        if (Running.IsIn(this)) throw new InvalidOperationException("a call of this index cannot close it: end the call first");
         lock (state)
         {
             if (closing) return;
             closing = true;
+            if (calls > 0) Check(handle, Abi.plexindex_wake_waiting);
             while (calls > 0) Monitor.Wait(state);
         }
         GC.SuppressFinalize(this);
@@ -200,18 +215,33 @@ public sealed class PlexIndex : IDisposable
 
     internal bool IsClosing => closing;
 
-    /// <summary>Makes a call, which Dispose() waits for. Gives the status; an error is an exception.</summary>
-    public int Run(Call call) => During(() => Check(handle, call));
+    /// <summary>
+    /// Makes a call, which Dispose() waits for. Gives the status; an error is an exception. Dispose() and the token end an
+    /// Abi.Query.Create() that waits, unless its `progress` is replaced.
+    /// </summary>
+    public int Run(Call call, CancellationToken cancel = default(CancellationToken)) => Run(call, null, cancel);
+
+    internal int Run(Call call, IProgress<FetchProgress> progress, CancellationToken cancel)
+    {
+        cancel.ThrowIfCancellationRequested();
+        return During(() =>
+        {
+            var running = new Running(this, progress, cancel);
+            try { return Check(handle, call); }
+            catch (PlexindexException error) { throw running.Failure(error); }
+            finally { running.End(); }
+        });
+    }
 
     /// <summary>Makes a call that fills a buffer, and makes it again with a larger one where it must. Gives the bytes.</summary>
-    public byte[] Fill(Filling call)
+    public byte[] Fill(Filling call, CancellationToken cancel = default(CancellationToken))
     {
         for (long capacity = 16384; ; )
         {
             using (var memory = new Memory())
             {
                 Abi.Buffer filled = memory.Buffer(capacity);
-                int status = Run((IntPtr open, ref Abi.Buffer error) => call(open, ref filled, ref error));
+                int status = Run((IntPtr open, ref Abi.Buffer error) => call(open, ref filled, ref error), cancel);
                 capacity = (long)filled.length;
                 if (status == Abi.BUFFER_TOO_SMALL) continue;
                 var bytes = new byte[capacity];
@@ -229,7 +259,6 @@ public sealed class PlexIndex : IDisposable
             calls++;
         }
         try { return work(); }
-        catch (PlexindexException error) when (error.Status == Status.Aborted && closing) { throw new ObjectDisposedException(nameof(PlexIndex)); }
         finally
         {
             lock (state)
@@ -267,14 +296,18 @@ internal sealed class Memory : IDisposable
     internal Abi.Buffer Buffer(long capacity) => new Abi.Buffer { data = Take(capacity), capacity = (UIntPtr)(ulong)capacity };
 
     /// <summary>A text and a NUL behind it, which the length does not count; nothing for null.</summary>
-    internal Abi.Bytes Text(string text)
+    internal Abi.Bytes Text(string text) => Text(Bytes(text));
+
+    internal Abi.Bytes Text(byte[] bytes)
     {
-        if (text == null) return new Abi.Bytes();
-        byte[] bytes = Encoding.UTF8.GetBytes(text + "\0");
-        IntPtr memory = Take(bytes.Length);
+        if (bytes == null) return new Abi.Bytes();
+        IntPtr memory = Take(bytes.LongLength + 1);
         Marshal.Copy(bytes, 0, memory, bytes.Length);
-        return new Abi.Bytes { data = memory, length = (UIntPtr)(bytes.Length - 1) };
+        Marshal.WriteByte(memory, bytes.Length, 0);
+        return new Abi.Bytes { data = memory, length = (UIntPtr)bytes.Length };
     }
+
+    internal static byte[] Bytes(string text) => text == null ? null : Encoding.UTF8.GetBytes(text);
 
     internal static string String(IntPtr text)
     {

@@ -55,7 +55,7 @@ public static class Test
         string[] show = facts.First(line => line[0] == "show");
         string token = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_TOKEN");
         var options = new Options { CacheDir = Path.Combine(folder, "one"), ServerUrl = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_URL"), Token = token };
-        options.Mappings["/here"] = "/nowhere";
+        options.Mappings.Add(new Mapping("/here", "/nowhere"));
         PlexIndex index = PlexIndex.Open(options);
         Library movies = index.Library("Movies");
         Check("nothing is at hand at first", movies.LookupKey(movie[3]) == null);
@@ -72,6 +72,12 @@ public static class Test
         Check("a folder", below.Kind == Kind.Show && below.Item.Title == show[2] && below.Items > 0);
         movies.RecordMatch("/own/ä.mkv", movie[1]);
         Check("a recorded match", movies.Match("/own/ä.mkv").MatchKind == MatchKind.Confirmed);
+        byte[] latin = System.Text.Encoding.GetEncoding("ISO-8859-1").GetBytes("/own/ä.mkv");
+        movies.RecordMatch(latin, movie[1]);
+        Check("a path that is no UTF-8", movies.LookupKey(latin) == movie[1] && movies.Match(latin).MatchKind == MatchKind.Confirmed
+            && movies.Match("/own/\ufffd.mkv").Status == Status.NotFound);
+        movies.InvalidatePath(latin);
+        Check("and is invalidated", movies.LookupKey(latin) == null && movies.MatchFolder(latin).Item == null);
         movies.InvalidatePath("/own/ä.mkv");
         Check("an invalidated one", movies.Match("/own/ä.mkv").Status == Status.NotFound);
         string failure = Failure(() => index.Library("None 7").Match("/x"));
@@ -87,7 +93,120 @@ public static class Test
         index.Dispose();
         Check("a closed index", Failure(() => movies.LookupKey(movie[3])) == "ObjectDisposedException"
             && Failure(() => movies.Match(movie[3])) == "ObjectDisposedException");
-        Waiting(new Options { CacheDir = Path.Combine(folder, "two"), ServerUrl = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_SLOW_URL"), Token = token, PageSize = 25 });
+        string slow = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_SLOW_URL");
+        FetchProgress(new Options { CacheDir = Path.Combine(folder, "slow"), ServerUrl = slow, Token = token, PageSize = 25 });
+        Waiting(new Options { CacheDir = Path.Combine(folder, "two"), ServerUrl = slow, Token = token, PageSize = 25 });
+        Reached(Path.Combine(folder, "five"), movie[3]);
+        AbiWaits(new Options { CacheDir = Path.Combine(folder, "six"), ServerUrl = options.ServerUrl, Token = token });
+    }
+
+    // On the call's thread, unlike Progress<T>.
+    sealed class Told : IProgress<FetchProgress>
+    {
+        public Action<FetchProgress> Call;
+        public void Report(FetchProgress progress) => Call(progress);
+    }
+
+    // Progress is reported on the call's thread, and what it throws ends its call, and only that.
+    static void FetchProgress(Options options)
+    {
+        using (PlexIndex index = PlexIndex.Open(options))
+        {
+            Library movies = index.Library("Movies");
+            FetchProgress last = null;
+            using (var cancel = new CancellationTokenSource())
+            {
+                var told = new Told { Call = one => { last = one; if (one.Items > 0) cancel.Cancel(); } };
+                Check("progress may cancel", Failure(() => movies.Refresh(new Query { Progress = told }, cancel.Token)) == "OperationCanceledException"
+                    && last.Library == "Movies" && last.Items > 0 && last.Total == 1500 && last.Elapsed >= TimeSpan.Zero);
+            }
+            var mine = new FormatException("mine");
+            Exception caught = null;
+            try { movies.Refresh(new Query { Progress = new Told { Call = one => { throw mine; } } }); }
+            catch (FormatException error) { caught = error; }
+            Check("what it throws comes out", caught == mine);
+            string inside = null;
+            Answer answer = movies.Match("/x", new Query { Progress = new Told { Call = one => {
+                GC.Collect();
+                inside = movies.Match("/y", new Query { Offline = true }).Status + Failure(index.Dispose);
+            } } });
+            Check("it may ask, but not close", answer.Status == Status.NotFound && inside.EndsWith("InvalidOperationException"));
+            Check("Check and Full are for Refresh()", movies.Refresh(new Query { Full = true }) && movies.Refresh(new Query { Check = true })
+                && Failure(() => movies.Match("/x", new Query { Full = true })) == "InvalidArgument: Check and Full are for Refresh()");
+        }
+    }
+
+    // Options reach the library, and a new token comes from the function.
+    static void Reached(string folder, string path)
+    {
+        var options = new Options
+        {
+            CacheDir = folder, ServerUrl = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_URL"), Token = "old", User = "me",
+            RenewToken = () => { throw new FormatException("no login"); }, MaxAge = TimeSpan.FromDays(1), ConnectTimeout = TimeSpan.FromSeconds(5),
+            ReadTimeout = TimeSpan.FromSeconds(9), Slow = TimeSpan.FromTicks(1), MatchesLimit = 1 << 20, SizeLimit = 1L << 33, LogLevel = LogLevel.Info,
+            SharedRetry = TimeSpan.Zero, SharedDurable = true, ObfuscatePaths = true, NoMmap = true, AcceptInvalidCerts = true,
+            Mappings = { new Mapping("^/mine(/.*)$", @"/nowhere\1", MappingKind.HostPattern), new Mapping("/theirs", "/mine", MappingKind.ServerPrefix) },
+        };
+        using (PlexIndex index = PlexIndex.Open(options))
+        {
+            Check("offline", Failure(() => index.Library("Movies").Match(path, new Query { Offline = true })).StartsWith("Offline: "));
+            PlexindexException refused = null;
+            try { index.Library("Movies").Match(path); }
+            catch (PlexindexException error) { refused = error; }
+            Check("what a token function throws is the inner exception", refused.Status == Status.Unauthorized && refused.InnerException is FormatException);
+            Check("and the size of the folder", Stats(index).size_limit == 1L << 33);
+        }
+        options.RenewToken = () => Environment.GetEnvironmentVariable("PLEXINDEX_TEST_TOKEN");
+        using (PlexIndex index = PlexIndex.Open(options))
+        {
+            GC.Collect();
+            Check("a new token", index.Library("Movies").Match(path).Status == Status.Ok);
+            Check("log lines", PlexIndex.DrainLog().Any(line => line.Level == LogLevel.Info && line.Message.Contains("Movies")) && PlexIndex.DrainLog().Count == 0);
+        }
+        options.LogLevel = LogLevel.Warn;
+        PlexIndex.Open(options).Dispose();
+        options.Mappings[0] = new Mapping("(", "x", MappingKind.HostPattern);
+        Check("a bad pattern", Failure(() => PlexIndex.Open(options)).StartsWith("InvalidArgument: "));
+    }
+
+    // Dispose() and a token end a wait that was begun through Abi.
+    static void AbiWaits(Options options)
+    {
+        foreach (bool closes in new[] { true, false })
+        {
+            PlexIndex index = PlexIndex.Open(options);
+            index.Library().Refresh();
+            byte[] page = index.Fill((IntPtr open, ref Abi.Buffer filled, ref Abi.Buffer error) => {
+                Abi.Query now = Abi.Query.Create();
+                return Abi.plexindex_list_changes(open, ref now, (UIntPtr)1, ref filled, ref error);
+            });
+            GCHandle cursor = GCHandle.Alloc(page, GCHandleType.Pinned);
+            Abi.Query query = Abi.Query.Create();
+            query.text = new Abi.Bytes { data = cursor.AddrOfPinnedObject(), length = (UIntPtr)(uint)Array.IndexOf(page, (byte)0) };
+            query.deadline_ms = Abi.NO_DEADLINE;
+            string ended = null;
+            bool waits = false;
+            var cancel = new CancellationTokenSource();
+            var thread = new Thread(() => ended = Failure(() => index.Run((IntPtr open, ref Abi.Buffer error) => {
+                waits = true;
+                return Abi.plexindex_wait_for_changes(open, ref query, ref error);
+            }, cancel.Token))) { IsBackground = true };
+            thread.Start();
+            SpinWait.SpinUntil(() => Volatile.Read(ref waits));
+            new Thread(() => { if (closes) index.Dispose(); else cancel.Cancel(); }) { IsBackground = true }.Start();
+            thread.Join(10000);
+            Check(closes ? "Dispose() ends a wait through Abi" : "and so does a token", ended == (closes ? "ObjectDisposedException" : "OperationCanceledException"));
+            if (ended == null) continue;
+            cursor.Free();
+            index.Dispose();
+        }
+    }
+
+    static Abi.Stats Stats(PlexIndex index)
+    {
+        Abi.Stats stats = Abi.Stats.Create();
+        index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_get_stats(open, ref stats, ref error));
+        return stats;
     }
 
     // Calls that wait for the server end when they are told to.
@@ -95,9 +214,9 @@ public static class Test
     {
         PlexIndex index = PlexIndex.Open(options);
         Library movies = index.Library("Movies");
-        Check("a deadline", !movies.Refresh(TimeSpan.FromMilliseconds(300)));
+        Check("a deadline", !movies.Refresh(new Query { Deadline = TimeSpan.FromMilliseconds(300) }));
         using (var cancel = new CancellationTokenSource(100))
-            Check("a cancelled call", Failure(() => movies.Refresh(null, cancel.Token)) == "OperationCanceledException");
+            Check("a cancelled call", Failure(() => movies.Refresh(cancel: cancel.Token)) == "OperationCanceledException");
         index.Dispose();
         options.CacheDir += "-closed";
         index = PlexIndex.Open(options);
@@ -130,7 +249,7 @@ public static class Test
         {
             var options = new Options { CacheDir = Path.Combine(folder, "three"), ServerUrl = url, Token = token, Deadline = deadline, LibraryTtl = deadline };
             using (PlexIndex open = PlexIndex.Open(options))
-                Check("a deadline of " + deadline, open.Library("Movies").Refresh(deadline) && open.Library("Movies").Match("/x").Status == Status.NotFound);
+                Check("a deadline of " + deadline, open.Library("Movies").Refresh(new Query { Deadline = deadline }) && open.Library("Movies").Match("/x").Status == Status.NotFound);
         }
         Func<Options, string> refused = options => Failure(() => PlexIndex.Open(options));
         Check("negative numbers", refused(new Options { CacheDir = "x", Retry = Timeout.InfiniteTimeSpan }).StartsWith("InvalidArgument: Retry is negative")
@@ -138,7 +257,7 @@ public static class Test
         PlexIndex index = PlexIndex.Open(new Options { CacheDir = Path.Combine(folder, "three"), ServerUrl = url, Deadline = TimeSpan.Zero });
         Library movies = index.Library("Movies");
         var nulls = new Dictionary<string, Action> {
-            ["path"] = () => movies.Match(null), ["paths"] = () => movies.MatchAll(null), ["paths[1]"] = () => movies.MatchAll(new[] { "/x", null }),
+            ["path"] = () => movies.Match((string)null), ["paths"] = () => movies.MatchAll(null), ["paths[1]"] = () => movies.MatchAll(new[] { "/x", null }),
             ["guid"] = () => movies.MatchGuid(null), ["title"] = () => movies.SearchTitle(null), ["key"] = () => movies.RecordMatch("/x", null),
             ["options"] = () => PlexIndex.Open(null), ["CacheDir"] = () => PlexIndex.Open(new Options()),
         };
@@ -153,10 +272,8 @@ public static class Test
             Check("a bad path", Failure(call).StartsWith("InvalidArgument: "));
         string store = System.Text.Encoding.UTF8.GetString(index.Fill(Abi.plexindex_get_store_json));
         Check("a function of Abi that fills a buffer", store.StartsWith("{\"folder\":") && store.EndsWith("}"));
-        var stats = new Abi.Stats { size = (UIntPtr)Marshal.SizeOf<Abi.Stats>() };
-        index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_get_stats(open, ref stats, ref error));
         index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_invalidate_library(movies.Handle, ref error));
-        Check("and one that fills a struct", stats.calls > 0);
+        Check("and one that fills a struct", Stats(index).calls > 0);
         index.Dispose();
         Check("on a closed index", Failure(() => index.Fill(Abi.plexindex_get_store_json)) == "ObjectDisposedException");
     }

@@ -1,0 +1,98 @@
+// What the library calls back.
+using System;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Threading;
+
+namespace Plexindex
+{
+/// <summary>
+/// A call that its thread makes now. The library calls back on that thread, so two functions serve all calls, and none is
+/// collected while the library may call it. No exception may pass through the library.
+/// </summary>
+internal sealed class Running
+{
+    [ThreadStatic] private static Running now;
+    private static readonly Abi.ProgressFn ReportOfNow = (user, at) => now == null || now.Report(at) ? 0 : 1;
+    private static readonly Abi.RenewTokenFn RenewOfNow = (user, at) => now != null && now.Renew(at) ? 0 : 1;
+    /// <summary>Each Abi.Query.Create() has it.</summary>
+    internal static readonly IntPtr Progress = Marshal.GetFunctionPointerForDelegate(ReportOfNow);
+    internal static readonly IntPtr RenewToken = Marshal.GetFunctionPointerForDelegate(RenewOfNow);
+
+    private readonly Running outer = now;
+    private readonly PlexIndex index;
+    private readonly IProgress<FetchProgress> progress;
+    private readonly CancellationToken cancel;
+    private Exception raised, renewalRaised;
+
+    internal Running(PlexIndex index, IProgress<FetchProgress> progress, CancellationToken cancel)
+    {
+        this.index = index;
+        this.progress = progress;
+        this.cancel = cancel;
+        now = this;
+    }
+
+    internal void End() => now = outer;
+
+    /// <summary>Whether this thread is in a call of the index, such as one whose progress is reported.</summary>
+    internal static bool IsIn(PlexIndex index)
+    {
+        for (Running one = now; one != null; one = one.outer)
+            if (one.index == index) return true;
+        return false;
+    }
+
+    /// <summary>What the caller gets for this failure: what its own functions threw comes first.</summary>
+    internal Exception Failure(PlexindexException error)
+    {
+        if (raised != null) ExceptionDispatchInfo.Capture(raised).Throw();
+        if (error.Status == Status.Aborted && index.IsClosing) return new ObjectDisposedException(nameof(PlexIndex));
+        if (error.Status == Status.Aborted && cancel.IsCancellationRequested) return new OperationCanceledException(cancel);
+        if (error.Status == Status.Unauthorized && renewalRaised != null) return new PlexindexException(error.Status, error.Message, renewalRaised);
+        return error;
+    }
+
+    private bool Report(IntPtr at)
+    {
+        try
+        {
+            if (index.IsClosing || cancel.IsCancellationRequested) return false;
+            if (progress == null) return true;
+            var read = Marshal.PtrToStructure<Abi.Progress>(at);
+            progress.Report(new FetchProgress
+            {
+                Library = Memory.String(read.library.data, (int)read.library.length), Items = (long)read.items, Total = (long)read.total,
+                Elapsed = TimeSpan.FromMilliseconds(read.elapsed_ms),
+            });
+            return !index.IsClosing && !cancel.IsCancellationRequested;
+        }
+        catch (Exception error)
+        {
+            raised = error;
+            return false;
+        }
+    }
+
+    private bool Renew(IntPtr at)
+    {
+        renewalRaised = null;
+        try
+        {
+            byte[] token = Encoding.UTF8.GetBytes(index.RenewToken() ?? "");
+            var buffer = Marshal.PtrToStructure<Abi.Buffer>(at);
+            if (token.Length == 0 || (ulong)token.Length > (ulong)buffer.capacity) return false;
+            Marshal.Copy(token, 0, buffer.data, token.Length);
+            buffer.length = (UIntPtr)token.Length;
+            Marshal.StructureToPtr(buffer, at, false);
+            return true;
+        }
+        catch (Exception error)
+        {
+            renewalRaised = error;
+            return false;
+        }
+    }
+}
+}
