@@ -157,10 +157,10 @@ def all_of_them(library: Path) -> list[Language]:
                 ["sh", "-c", f"cp -r {packaged_csharp()}/runtimes {sharp}"],
                 ["mcs", "-warnaserror", f"-out:{sharp / 'Test.exe'}", "test/Test.cs", *csharp_sources],
                 ["mono", str(sharp / "Test.exe"), str(ROOT / "docs/abi.txt")],
-                *(dotnet.commands(made, csharp) if dotnet.is_there() else []),
+                *(dotnet.commands(made, packaged_csharp()) if dotnet.is_there() else []),
             ],
             csharp,
-            {"PLEXINDEX_LIBRARY": "", "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "1"},
+            {"PLEXINDEX_LIBRARY": ""},
         ),
         Language(
             "Java",

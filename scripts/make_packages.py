@@ -172,8 +172,9 @@ def jar(libraries: dict[str, Path], folder: Path) -> list[Path]:
 
 def csharp(libraries: dict[str, Path], folder: Path) -> list[Path]:
     """A folder for a project: the sources, and the library of each platform where .NET has such things."""
-    for source in sorted((BINDINGS / "csharp").glob("*.cs")):
-        shutil.copyfile(source, folder / source.name)
+    for pattern in ("*.cs", "*.csproj", "README.md"):
+        for source in sorted((BINDINGS / "csharp").glob(pattern)):
+            shutil.copyfile(source, folder / source.name)
     put_licences(folder)
     for name, library in libraries.items():
         native = folder / "runtimes" / PLATFORMS[name].rid / "native"

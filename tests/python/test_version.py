@@ -15,6 +15,7 @@ from install import version
 # Each file that says which version its package has, and how.
 SAID = {
     "CHANGELOG.md": r"^## (\S+)",
+    "bindings/csharp/Plexindex.csproj": r"^    <Version>(.+)</Version>",
     "bindings/java/pom.xml": r"^  <version>(.+)</version>",
     "bindings/lua/plexindex-*.rockspec": r'^version = "([\d.]+)-1"',
     "bindings/lua/plexindex.lua": r'^local VERSION = "(.+)"',
