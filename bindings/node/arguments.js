@@ -6,12 +6,12 @@ const { statuses } = require('./abi.json');
 
 const INVALID_ARGUMENT = statuses.PLEXINDEX_INVALID_ARGUMENT;
 
+const coded = (error, code) => Object.assign(error, { code });
+
 function refuse(name, expected, value) {
   const shown = { string: JSON.stringify(value), number: String(value), boolean: String(value), undefined: 'undefined' };
   const made = value === null ? 'null' : value?.constructor?.name ? `of type ${value.constructor.name}` : `of type ${typeof value}`;
-  const error = new TypeError(`${name} must be ${expected}, not ${shown[typeof value] ?? made}`);
-  error.code = 'ERR_INVALID_ARG_TYPE';
-  throw error;
+  throw coded(new TypeError(`${name} must be ${expected}, not ${shown[typeof value] ?? made}`), 'ERR_INVALID_ARG_TYPE');
 }
 
 /**
@@ -30,11 +30,15 @@ function sized(value, name) {
   return [bytes, bytes.length];
 }
 
+/** As the library refuses an argument. */
+function invalid(message) {
+  throw new PlexindexError('INVALID_ARGUMENT', message, INVALID_ARGUMENT);
+}
+
 /** As text(), for what ends with a NUL: without one in it. */
 function plain(value, name) {
   const bytes = text(value, name);
-  // As the library refuses it in one text.
-  if (bytes.includes(0)) throw new PlexindexError('INVALID_ARGUMENT', `${name} has a NUL in it`, INVALID_ARGUMENT);
+  if (bytes.includes(0)) invalid(`${name} has a NUL in it`);
   return bytes;
 }
 
@@ -55,9 +59,9 @@ function joined(values, name) {
 /** Checks of options: each takes a value and the option's name. */
 const integer = (least, most = Number.MAX_SAFE_INTEGER) => (value, name) => {
   if (!Number.isSafeInteger(value)) refuse(name, 'an integer', value);
-  if (value < least || value > most) throw new RangeError(`${name} is ${value}, and must be from ${least} to ${most}`);
+  if (value < least || value > most) throw coded(new RangeError(`${name} is ${value}, and must be from ${least} to ${most}`), 'ERR_OUT_OF_RANGE');
 };
-const signed = integer(Number.MIN_SAFE_INTEGER);
+const deadline = integer(-1);
 const unsigned = integer(0);
 const flag = (value, name) => typeof value === 'boolean' || refuse(name, 'true or false', value);
 const callback = (value, name) => typeof value === 'function' || refuse(name, 'a function', value);
@@ -69,10 +73,19 @@ function options(given, checks, name = 'options') {
   if (given === undefined) return {};
   if (given === null || typeof given !== 'object' || Array.isArray(given)) refuse(name, 'an object', given);
   for (const [key, value] of Object.entries(given)) {
-    if (!Object.hasOwn(checks, key)) throw new TypeError(`there is no option ${key}: there are ${Object.keys(checks).join(', ')}`);
+    if (!Object.hasOwn(checks, key)) {
+      throw coded(new TypeError(`there is no option ${key}: there are ${Object.keys(checks).join(', ')}`), 'ERR_INVALID_ARG_VALUE');
+    }
     if (value !== undefined) checks[key](value, key);
   }
   return given;
 }
 
-module.exports = { refuse, text, sized, plain, list, joined, integer, signed, unsigned, flag, callback, signal, word, options };
+/** What open() gives has a handle, which is a BigInt. */
+function made(handle) {
+  if (typeof handle !== 'bigint') {
+    throw coded(new TypeError('Illegal constructor: open() gives an index, and that libraries and tables'), 'ERR_ILLEGAL_CONSTRUCTOR');
+  }
+}
+
+module.exports = { refuse, invalid, made, text, sized, plain, list, joined, integer, deadline, unsigned, flag, callback, signal, word, options };

@@ -51,7 +51,7 @@ export interface Options {
   /** -1: at once, -2: never. */
   libraryTtlMs?: number | undefined;
   maxAgeMs?: number | undefined;
-  /** The deadline of calls that name none. Default: none. */
+  /** The deadline of calls that name none. 0: they wait for nothing; -1, the default: none. */
   deadlineMs?: number | undefined;
   connectTimeoutMs?: number | undefined;
   readTimeoutMs?: number | undefined;
@@ -59,7 +59,8 @@ export interface Options {
   retryMs?: number | undefined;
   matchesLimit?: number | undefined;
   pageSize?: number | undefined;
-  logLevel?: number | undefined;
+  /** What drainLog() gives, for the whole process. Default: 'warn'. */
+  logLevel?: LogLevel | 'off' | undefined;
   slowMs?: number | undefined;
   sizeLimit?: number | undefined;
   offline?: boolean | undefined;
@@ -78,8 +79,8 @@ export interface Progress {
 
 export interface Ask {
   /**
-   * Milliseconds; 0: as the options of open() say, -1: none. When it passes the status is 'NOT_YET', or 'NEEDS_WARM' if
-   * nothing came from the server.
+   * Milliseconds; 0: the call waits for nothing, -1: none. When it passes the status is 'NOT_YET', or 'NEEDS_WARM' if
+   * nothing came from the server. Default: as the options of open() say.
    */
   deadlineMs?: number | undefined;
   offline?: boolean | undefined;

@@ -50,8 +50,11 @@ function readDetails(json) {
   return Object.fromEntries(Object.entries(item).map(known));
 }
 
-const QUERY = { deadlineMs: check.signed, offline: check.flag, progress: check.callback, signal: check.signal };
-const DEADLINE = { deadlineMs: check.signed };
+const QUERY = { deadlineMs: check.deadline, offline: check.flag, progress: check.callback, signal: check.signal };
+const DEADLINE = { deadlineMs: check.deadline };
+
+/** For the library, for which 0 is what the options say. */
+const nativeDeadline = (ms) => (ms === 0 ? 1 : ms ?? 0);
 
 // --- Calls ---------------------------------------------------------------------------------------------------------
 
@@ -78,36 +81,56 @@ if (isMainThread) {
   });
 }
 
+// Node warns of a signal with more than ten listeners: calls share one.
+const aborts = new WeakMap();
+
+/** Calls `run` when the signal aborts. Returns what undoes that. */
+function onAbort(signal, run) {
+  if (!signal) return () => {};
+  if (!aborts.has(signal)) {
+    const runs = new Set();
+    aborts.set(signal, { runs, all: () => runs.forEach((one) => one()) });
+  }
+  const { runs, all } = aborts.get(signal);
+  runs.add(run);
+  signal.addEventListener('abort', all);
+  return () => {
+    runs.delete(run);
+    if (runs.size === 0) signal.removeEventListener('abort', all);
+  };
+}
+
 /** How long a call may wait for the server. */
 class Wait {
-  /** `set` is given what is left of the deadline when the call begins. */
+  /** `set` is given the deadline, and what is left of it when the call begins. */
   constructor(index, { deadlineMs, signal }, set) {
     this.index = index;
     this.signal = signal;
-    this.deadlineMs = deadlineMs;
     this.set = set;
-    const longest = deadlineMs || index._deadlineMs;
+    const own = nativeDeadline(deadlineMs);
+    const longest = own || index._deadlineMs;
     this.until = longest > 0 ? performance.now() + longest : Infinity;
+    set(own);
   }
 
   begin() {
     // A call whose deadline passed before its turn came still answers from what is at hand.
-    this.set(this.until === Infinity ? this.deadlineMs : Math.max(1, Math.ceil(this.until - performance.now())));
+    if (this.until < Infinity) this.set(Math.max(1, Math.ceil(this.until - performance.now())));
   }
 
-  /** Calls `end` when the signal aborts or the index closes, with an error, or when the deadline passes. */
-  watch(end) {
-    const aborted = () => end(this.signal.reason);
-    const closed = () => end(closedError());
+  /** Calls `fail` with an error when the signal aborts or the index closes, and `stop` when the deadline passes. */
+  watch(fail, stop) {
+    const aborted = () => fail(this.signal.reason);
+    const closed = () => fail(closedError());
     const left = this.until - performance.now();
-    const timer = left <= LONGEST_TIMER ? setTimeout(end, Math.max(left, 0)) : undefined;
-    this.signal?.addEventListener('abort', aborted);
+    const timer = left <= LONGEST_TIMER ? setTimeout(stop, Math.max(left, 0)) : undefined;
+    const unwatch = onAbort(this.signal, aborted);
     this.index._closers.add(closed);
     if (this.signal?.aborted) aborted();
     if (this.index._closing) closed();
     return () => {
       clearTimeout(timer);
-      this.signal?.removeEventListener('abort', aborted);
+      unwatch();
       this.index._closers.delete(closed);
     };
   }
@@ -115,7 +138,7 @@ class Wait {
 
 /** Calls on a thread of libuv's, with a buffer of its own for the error's text. Gives the status. */
 async function call(name, forCall, wait = null) {
-  const hasTurn = wait !== null && (await waits.take((end) => wait.watch(end)));
+  const hasTurn = wait !== null && (await waits.take((fail, stop) => wait.watch(fail, stop)));
   try {
     await calls.take();
     try {
@@ -256,7 +279,7 @@ async function settleAll(promises, wait) {
   if (promises.length === 0) return;
   let unwatch;
   const ended = new Promise((resolve, reject) => {
-    unwatch = wait.watch((error) => (error ? reject(error) : resolve()));
+    unwatch = wait.watch(reject, resolve);
   });
   try {
     await Promise.race([Promise.all(promises), ended]);
@@ -332,10 +355,12 @@ if (!isMainThread) {
 
 class Index {
   /** Made by open(). */
-  constructor(handle, renewal, { deadlineMs, offline }) {
+  constructor(handle, renewal, options) {
+    check.made(handle);
+    const { deadlineMs, offline } = options;
     const owned = { handle, renewal, flying: 0 };
     hide(this, { _handle: handle, _renewal: renewal, _owned: owned, _idle: null, _closing: null });
-    hide(this, { _deadlineMs: deadlineMs, _offline: offline, _closers: new Set() });
+    hide(this, { _deadlineMs: nativeDeadline(deadlineMs), _offline: offline, _closers: new Set() });
     opened.add(owned);
     collected.register(this, owned, this);
   }
@@ -398,7 +423,7 @@ class Index {
       return await work();
     } catch (error) {
       // Why there was no new token.
-      const raised = error.code === 'UNAUTHORIZED' && renewals.get(this._renewal)?.raised;
+      const raised = error?.code === 'UNAUTHORIZED' && renewals.get(this._renewal)?.raised;
       if (raised) error.cause = raised.error;
       throw error;
     } finally {
@@ -415,9 +440,10 @@ class Index {
     return this._during(() => fill(name, given, reserve, wait));
   }
 
-  /** A call that may wait for the server: `given` ends with the deadline. */
-  _callWaiting(name, given, options) {
-    const wait = new Wait(this, options, (left) => { given[given.length - 1] = left; });
+  /** A call that may wait for the server: its last argument is the deadline. */
+  _callWaiting(name, before, options) {
+    const given = [...before, 0];
+    const wait = new Wait(this, options, (left) => { given[before.length] = left; });
     return this._during(() => call(name, given, this._offline ? null : wait));
   }
 
@@ -425,7 +451,7 @@ class Index {
     const { deadlineMs, offline, full, check: probe, progress, signal } = options;
     signal?.throwIfAborted();
     const flags = (offline ? c.QUERY_OFFLINE : 0) | (full ? c.QUERY_FULL : 0) | (probe ? c.QUERY_PROBE : 0);
-    const query = new Struct('query', { library, text, deadline_ms: deadlineMs, flags });
+    const query = new Struct('query', { library, text, flags });
     numbers += 1;
     const number = BigInt(numbers);
     reporting ??= koffi.register(report, callbacks.plexindex_progress_fn);
@@ -434,28 +460,28 @@ class Index {
     const known = { index: this, progress, signal, promises: [], stopped: false, raised: null };
     queries.set(number, known);
     // Fetches tell of their progress often; a wait is woken.
-    const wait = new Wait(this, { deadlineMs: deadlineMs ?? 0, signal }, (left) => query.set('deadline_ms', left));
+    const wait = new Wait(this, { deadlineMs, signal }, (left) => query.set('deadline_ms', left));
     const mayWait = name === 'wait_for_changes' || !(offline || this._offline || name === 'list_changes');
     const wake = () => this._handle && callNow('wake_waiting', [this._handle]);
-    signal?.addEventListener('abort', wake);
+    const unwatch = onAbort(signal, wake);
     try {
       const given = [this._handle, query.memory, ...more];
       const work = name === 'refresh' || name === 'wait_for_changes'
         ? this._during(() => call(name, given, mayWait ? wait : null))
         : this._fill(name, given, 16384 + (text?.length ?? 0) * 4, mayWait ? wait : null).then(({ bytes }) => bytes);
       const [done] = await Promise.allSettled([work]);
-      await settleAll(known.promises, wait).catch((error) => { throw known.raised?.error ?? error; });
+      await settleAll(known.promises, wait).catch((error) => { throw known.raised ? known.raised.error : error; });
       if (known.raised) throw known.raised.error;
       if (done.status === 'rejected') throw done.reason;
       return done.value;
     } catch (error) {
-      if (!known.raised && error.code === 'ABORTED') {
+      if (!known.raised && error?.code === 'ABORTED') {
         signal?.throwIfAborted();
         if (this._closing) throw closedError();
       }
       throw error;
     } finally {
-      signal?.removeEventListener('abort', wake);
+      unwatch();
       queries.delete(number);
     }
   }
@@ -547,6 +573,7 @@ function hide(object, values) {
 class Library {
   /** Made by Index.library(). */
   constructor(index, handle) {
+    check.made(handle);
     hide(this, { _index: index, _handle: handle });
   }
 
@@ -650,8 +677,9 @@ class Library {
    * called once before. `more` says that the next call has something. The code 'LIST_AGAIN' says to begin anew with `full`.
    */
   async changes(cursor, options) {
-    const { full = false, limit = PAGE } = check.options(options, { full: check.flag, limit: check.unsigned });
+    const { full = false, limit = PAGE } = check.options(options, { full: check.flag, limit: check.integer(1, 10_000) });
     const text = check.text(cursor ?? '', 'cursor');
+    if (full && text.length > 0) check.invalid('full begins anew: give no cursor with it');
     const bytes = await this._index._query('list_changes', this._handle, text, { full }, limit);
     const [next, more, ...texts] = bytes.toString('utf8').split('\0').map((text) => text || null);
     const changes = Array.from({ length: Math.floor(texts.length / 8) }, (_, at) => {
@@ -672,18 +700,18 @@ class Library {
 
   /** Records that the item with this key has this path. */
   async recordMatch(path, key, options) {
-    const { deadlineMs = 0 } = check.options(options, DEADLINE);
-    const given = [this._handle, ...check.sized(path, 'path'), ...check.sized(key, 'key'), deadlineMs];
+    const { deadlineMs } = check.options(options, DEADLINE);
+    const given = [this._handle, ...check.sized(path, 'path'), ...check.sized(key, 'key')];
     await this._index._callWaiting('record_match', given, { deadlineMs });
   }
 
   /** recordMatch() for many pairs of a path and a key: all, or none. */
   async recordMatches(pairs, options) {
-    const { deadlineMs = 0 } = check.options(options, DEADLINE);
+    const { deadlineMs } = check.options(options, DEADLINE);
     const all = check.list(pairs, 'pairs').map((pair, at) => check.list(pair, `pairs[${at}]`));
     const paths = check.joined(all.map(([path]) => path), 'paths of pairs');
     const keys = check.joined(all.map(([, key]) => key), 'keys of pairs');
-    const given = [this._handle, paths.bytes, paths.bytes.length, keys.bytes, keys.bytes.length, paths.count, deadlineMs];
+    const given = [this._handle, paths.bytes, paths.bytes.length, keys.bytes, keys.bytes.length, paths.count];
     await this._index._callWaiting('record_matches', given, { deadlineMs });
   }
 
@@ -718,7 +746,6 @@ class Library {
       keys_count: items.count,
       changes: pairs.bytes,
       changes_count: pairs.count / 2,
-      deadline_ms: deadlineMs,
       lock: c[`EDIT_${lock.toUpperCase()}`],
     });
     const told = () => ({
@@ -728,7 +755,7 @@ class Library {
       states: [...states].map((state) => EDITED[state] ?? 'unknown'),
     });
     try {
-      const wait = new Wait(this._index, { deadlineMs: deadlineMs ?? 0 }, (left) => edit.set('deadline_ms', left));
+      const wait = new Wait(this._index, { deadlineMs }, (left) => edit.set('deadline_ms', left));
       await this._index._during(() => call('edit_items', [edit.memory, report.memory], this._index._offline ? null : wait));
     } catch (error) {
       if (error instanceof PlexindexError) error.report = told();
@@ -747,6 +774,7 @@ function terminated(given, argument) {
 class Table {
   /** Made by Index.table(). */
   constructor(index, handle) {
+    check.made(handle);
     hide(this, { _index: index, _handle: handle });
   }
 
@@ -765,7 +793,7 @@ class Table {
 
   /** Stores a value. `limit`: how many bytes all tables may take; 0: no limit. */
   async put(name, value, options) {
-    const { ttlMs = 0, limit = 100_000_000 } = check.options(options, { ttlMs: check.signed, limit: check.unsigned });
+    const { ttlMs = 0, limit = 100_000_000 } = check.options(options, { ttlMs: check.integer(-2), limit: check.unsigned });
     await this._index._call('table_put', this._handle, ...check.sized(name, 'name'), ...check.sized(value, 'value'), ttlMs, limit);
   }
 
@@ -801,17 +829,25 @@ class Table {
 
 // --- Options -------------------------------------------------------------------------------------------------------
 
-const NOT_FIELDS = ['size', 'flags', 'reserved', 'mappings', 'mappings_count', 'renew_token', 'renew_token_user'];
-const SMALL = { int32_t: check.integer(-(2 ** 31), 2 ** 31 - 1), uint32_t: check.integer(0, 2 ** 32 - 1) };
-const NUMBER = { ...SMALL, int64_t: check.signed, uint64_t: check.unsigned };
+const NOT_FIELDS = ['size', 'deadline_ms', 'flags', 'reserved', 'log_level', 'mappings', 'mappings_count', 'renew_token', 'renew_token_user'];
+const NUMBERS = {
+  libraryTtlMs: check.integer(-2),
+  retryMs: check.integer(-1),
+  sharedRetryMs: check.integer(-1),
+  slowMs: check.integer(-1),
+  pageSize: check.integer(0, 1000),
+};
+const checkOf = (name, type) => (type === 'plexindex_bytes' ? check.text : NUMBERS[name] ?? check.unsigned);
 const optional = (one) => (value, name) => value === null || one(value, name);
 const fields = Object.values(layout('options').fields).filter(({ name }) => !NOT_FIELDS.includes(name));
 // Options that are fields: in camel case, with the field's name.
 const FIELDS = Object.fromEntries(fields.map(({ name }) => [camel(name), name]));
 const MAPPING = { side: check.word('host', 'server'), from: check.text, to: check.text, pattern: check.flag };
 const OPTIONS = {
-  ...Object.fromEntries(fields.map(({ name, type }) => [camel(name), optional(NUMBER[type] ?? check.text)])),
+  ...Object.fromEntries(fields.map(({ name, type }) => [camel(name), optional(checkOf(camel(name), type))])),
   ...Object.fromEntries(Object.keys(OPEN_FLAGS).map((name) => [name, check.flag])),
+  deadlineMs: optional(check.deadline),
+  logLevel: optional(check.word('off', ...LEVELS.filter(Boolean))),
   // Checked where they are read: an iterable may give them once only.
   mappings: () => {},
   renewToken: optional(check.callback),
@@ -833,10 +869,13 @@ async function open(options) {
   const flags = Object.entries(OPEN_FLAGS).filter(([name]) => given[name]).map(([, bit]) => bit);
   filled.set('flags', flags.reduce((all, bit) => all | bit, 0));
   for (const [name, field] of Object.entries(FIELDS)) filled.set(field, given[name]);
+  filled.set('deadline_ms', nativeDeadline(given.deadlineMs));
+  if (given.logLevel) filled.set('log_level', c[`LOG_${given.logLevel.toUpperCase()}`]);
   const rules = check.list(given.mappings ?? [], 'mappings').map((rule, at) => {
     const { side = 'host', from, to, pattern = false } = check.options(rule ?? null, MAPPING, `mappings[${at}]`);
     return new Struct('mapping', { kind: MAPPINGS[side][pattern ? 1 : 0], from, to });
   });
+  check.text(given.cacheDir, 'cacheDir');
   filled.kept.push(rules);
   filled.set('mappings', Buffer.concat(rules.map((rule) => rule.memory)));
   filled.set('mappings_count', rules.length);

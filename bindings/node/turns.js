@@ -9,8 +9,8 @@ class Turns {
   }
 
   /**
-   * Waits for a turn: true, and leave() gives it back. `watch` is called with a function where it has to wait, and
-   * returns one that undoes that. The function ends the wait: with an error, or without one, and then this gives false.
+   * Waits for a turn: true, and leave() gives it back. Where it has to wait, `watch` is called with two functions that end
+   * the wait: the first with an error, whatever that is, the second with false. It returns one that undoes the watch.
    */
   async take(watch = () => () => {}) {
     if (this.running < this.limit) {
@@ -23,12 +23,9 @@ class Turns {
       return await new Promise((resolve, reject) => {
         turn = () => resolve(true);
         this.queue.add(turn);
-        unwatch = watch((error) => {
-          // It gets no turn any more.
-          this.queue.delete(turn);
-          if (error) reject(error);
-          else resolve(false);
-        });
+        // It gets no turn any more.
+        const end = (settle) => (value) => { this.queue.delete(turn); settle(value); };
+        unwatch = watch(end(reject), end(() => resolve(false)));
       });
     } finally {
       unwatch();

@@ -74,8 +74,9 @@ test('each argument is refused by its name', async (t) => {
     signal: [() => index.libraries({ signal: new AbortController() }), () => index.server({ signal: true })],
     full: [() => library.refresh({ full: 1 }), () => library.changes('', { full: 1 })],
     check: [() => library.refresh({ check: 'yes' })],
-    cacheDir: [() => plexindex.open({ cacheDir: 42 })],
+    cacheDir: [() => plexindex.open({ cacheDir: 42 }), () => plexindex.open({})],
     pageSize: [() => plexindex.open({ pageSize: '9' })],
+    logLevel: [() => plexindex.open({ logLevel: 2 }), () => plexindex.open({ logLevel: 'loud' })],
     renewToken: [() => plexindex.open({ renewToken: 'x' })],
     mappings: [() => plexindex.open({ mappings: '/a:/b' })],
     'mappings[0]': [() => plexindex.open({ mappings: [null] })],
@@ -102,7 +103,28 @@ test('a number out of range, a NUL and an unknown option are named', async (t) =
   for (const call of bad) {
     await assert.rejects(call, { name: 'PlexindexError', code: 'INVALID_ARGUMENT' });
   }
-  await assert.rejects(library.match('/x', { deadline: 1 }), { name: 'TypeError', message: /no option deadline: there are deadlineMs, / });
+  const unknown = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /no option deadline: there are deadlineMs, / };
+  await assert.rejects(library.match('/x', { deadline: 1 }), unknown);
+  const cacheDir = '/nowhere';
+  const far = [
+    () => library.match('/x', { deadlineMs: -7 }), () => library.recordMatch('/x', '1', { deadlineMs: -7 }), () => library.recordMatches([], { deadlineMs: -7 }),
+    () => library.editItems([], {}, { deadlineMs: -7 }), () => library.changes('', { limit: 0 }), () => library.changes('', { limit: 10_001 }),
+    ...['deadlineMs', 'libraryTtlMs', 'retryMs', 'sharedRetryMs', 'slowMs', 'maxAgeMs', 'connectTimeoutMs', 'readTimeoutMs', 'sizeLimit', 'matchesLimit']
+      .map((name) => () => plexindex.open({ cacheDir, [name]: -7 })),
+    () => plexindex.open({ cacheDir, pageSize: 1001 }),
+  ];
+  for (const call of far) {
+    await assert.rejects(async () => call(), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE', message: /^[a-z]\w+ is -?\d+, and must be from / });
+  }
+  await assert.rejects(library.changes('1', { full: true }), { code: 'INVALID_ARGUMENT', status: 100, message: /^full begins anew/ });
+});
+
+test('what open() gives is not made otherwise', () => {
+  for (const type of [plexindex.Index, plexindex.Library, plexindex.Table]) {
+    for (const given of [[], ['x'], [null, null, null]]) {
+      assert.throws(() => new type(...given), { name: 'TypeError', code: 'ERR_ILLEGAL_CONSTRUCTOR', message: /: open\(\) gives an index/ });
+    }
+  }
 });
 
 test('mappings come from any iterable, which is read once', async (t) => {

@@ -84,7 +84,7 @@ test('an error is a PlexindexError; 100 at once each have their own text', async
   });
   await assert.rejects(index.library('Movies').match(''), { code: 'INVALID_ARGUMENT', message: /path is empty/ });
   await assert.rejects(index.library('Movies').match(3), TypeError);
-  await assert.rejects(plexindex.open({}), { code: 'INVALID_ARGUMENT', message: /cache_dir/ });
+  await assert.rejects(plexindex.open({ cacheDir: '' }), { code: 'INVALID_ARGUMENT', message: /cache_dir/ });
   await assert.rejects(plexindex.open({ cacheDir: '/tmp/x', tokens: '' }), /no option tokens/);
   await index.close();
   await assert.rejects(index.stats(), plexindex.PlexindexError);
@@ -195,8 +195,8 @@ test('statistics, facts, and what is recorded', async (t) => {
   const library = index.library('Movies');
   await library.recordMatch('/own/name.mkv', movies[3].key);
   await library.recordMatches([['/own/a.mkv', movies[4].key], ['/own/b.mkv', movies[5].key]]);
-  await assert.rejects(library.recordMatch('/own/c.mkv', movies[3].key, { deadlineMs: -7 }), /deadline_ms is -7/);
-  await assert.rejects(library.recordMatches([['/own/c.mkv', movies[3].key]], { deadlineMs: -7 }), /deadline_ms is -7/);
+  await assert.rejects(library.recordMatch('/own/c.mkv', movies[3].key, { deadlineMs: -7 }), /deadlineMs is -7/);
+  await assert.rejects(library.recordMatches([['/own/c.mkv', movies[3].key]], { deadlineMs: -7 }), /deadlineMs is -7/);
   assert.strictEqual((await library.match('/own/name.mkv')).matchKind, 'confirmed');
   await library.invalidatePath('/own/name.mkv');
   assert.strictEqual((await library.match('/own/name.mkv')).status, 'NOT_FOUND');

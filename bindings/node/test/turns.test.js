@@ -65,6 +65,50 @@ test('the deadline of the options holds for a call that has no turn yet', async 
   assert.ok(answers.every((answer) => answer === 'NEEDS_WARM' || answer === 'NOT_YET'), String(answers));
 });
 
+test('whatever a signal is aborted with comes out', async (t) => {
+  const index = await silent(t);
+  for (const reason of [null, 0, '', 'mine']) {
+    const stopped = new AbortController();
+    const given = { signal: stopped.signal, progress: () => new Promise(() => {}) };
+    const calls = Array.from({ length: MORE }, () => index.library().match('/x.mkv', given).then(() => 'done', (error) => error));
+    setTimeout(() => stopped.abort(reason), 50);
+    assert.deepStrictEqual(await Promise.all(calls), Array.from(calls, () => reason));
+  }
+});
+
+test('any error ends the wait for a turn', async () => {
+  const { Turns } = require(path.join(path.dirname(require.resolve('plexindex')), 'turns.js'));
+  const turns = new Turns(0);
+  const watch = (how) => (...ends) => { ends[how](null); return () => {}; };
+  assert.strictEqual(await turns.take(watch(0)).then(() => 'a turn', (error) => error), null);
+  assert.strictEqual(await turns.take(watch(1)), false);
+});
+
+test('any number of calls may share a signal', async (t) => {
+  const index = await silent(t);
+  const warnings = [];
+  const warned = (warning) => warnings.push(String(warning));
+  process.on('warning', warned);
+  t.after(() => process.off('warning', warned));
+  const stopped = new AbortController();
+  const calls = Array.from({ length: 30 }, () => code(index.library().match('/x.mkv', { signal: stopped.signal })));
+  await new Promise(setImmediate); // warnings come before
+  stopped.abort('mine');
+  assert.deepStrictEqual(new Set(await Promise.all(calls)), new Set(['mine']));
+  assert.deepStrictEqual(warnings, []);
+});
+
+test('a deadline of 0 waits for nothing, and -1 is none', async (t) => {
+  const late = ['NEEDS_WARM', 'NOT_YET'];
+  const patient = (await silent(t, { deadlineMs: 600_000 })).library();
+  assert.ok(late.includes(await code(patient.match('/x.mkv', { deadlineMs: 0 }))));
+  assert.strictEqual(await code(patient.recordMatch('/x.mkv', '1', { deadlineMs: 0 })), 'INVALID_ARGUMENT'); // of one library only
+  const hasty = (await silent(t, { deadlineMs: 0 })).library('Movies');
+  assert.ok(late.includes(await code(hasty.match('/x.mkv'))));
+  assert.strictEqual(await code(hasty.recordMatch('/x.mkv', '1')), 'TIMEOUT');
+  assert.strictEqual(await code(hasty.match('/x.mkv', { deadlineMs: -1, signal: AbortSignal.timeout(100) })), 23);
+});
+
 test('a promise of a progress function that stays open does not hold the call', async (t) => {
   const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
   t.after(() => fs.rmSync(cacheDir, { recursive: true }));

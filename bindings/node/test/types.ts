@@ -2,7 +2,7 @@
 import * as plexindex from 'plexindex';
 
 export async function used(): Promise<string[]> {
-  await using index: plexindex.Index = await plexindex.open({ cacheDir: '/x', libraryTtlMs: -2, renewToken: () => null, mappings: [{ from: '/a', to: '/b' }] });
+  await using index: plexindex.Index = await plexindex.open({ cacheDir: '/x', logLevel: 'off', libraryTtlMs: -2, renewToken: () => null, mappings: [{ from: '/a', to: '/b' }] });
   const library = index.library(1);
   const answer = await library.match(Buffer.from('/x'), { progress: (progress) => progress.items < 3, deadlineMs: 100 });
   await library.refresh({ progress: async () => { await library.changes(); } });
@@ -19,6 +19,8 @@ export async function used(): Promise<string[]> {
   all.push((await index.server()).machineIdentifier, ...((await library.item('1'))?.guids ?? []), String([counts, age, free]));
   // @ts-expect-error there is no such option
   await plexindex.open({ cacheDir: '/x', tokens: '' });
+  // @ts-expect-error levels are words
+  await plexindex.open({ cacheDir: '/x', logLevel: 2 });
   // @ts-expect-error a promise comes too late
   await plexindex.open({ cacheDir: '/x', renewToken: async () => 'x' });
   // @ts-expect-error an index is opened, not made
