@@ -62,7 +62,7 @@ public static class Native
                     loaded = true;
                     return;
                 }
-                failures.Add(file + ": " + failure);
+                failures.Add(failure.Contains(file) ? failure : file + ": " + failure);
             }
             string remedy = string.IsNullOrEmpty(named)
                 ? $"put runtimes/{Rid}/native/{FileName} beside the program, or install the C library (libplexindex.so.0), or name the library's file in PLEXINDEX_LIBRARY"

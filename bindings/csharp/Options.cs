@@ -6,8 +6,11 @@ using System.Diagnostics.CodeAnalysis;
 namespace Plexindex
 {
 /// <summary>Gives a new token; null: there is none now.</summary>
-[return: MaybeNull]
+#if NETCOREAPP
+public delegate string? TokenSource(); // lambdas heed no attribute
+#else
 public delegate string TokenSource();
+#endif
 
 /// <summary>How to open an index. What is not set has its default. docs/c.md and plexindex.h say more of each.</summary>
 public sealed class Options

@@ -7,7 +7,7 @@ public static class Nulls
     public static string Allowed(PlexIndex index)
     {
         index.SetToken(null);
-        var options = new Options { CacheDir = "x", RenewToken = () => "new" };
+        var options = new Options { CacheDir = "x", RenewToken = () => null };
         options.Token = null; // the compiler of 3.1.102 refuses it in the initializer, later ones do not
         Library all = index.Library(null);
         Answer match = all.Match("/x", null);
