@@ -55,6 +55,9 @@ def commands(folder: Path, sources: Path) -> list[list[str]]:
         "DOTNET_NOLOGO": 1,
         "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": 1,
         "LD_LIBRARY_PATH": made / "lib",
+        # No server stays behind.
+        "MSBUILDDISABLENODEREUSE": 1,
+        "UseSharedCompilation": "false",
     }
     exported = " ".join(f"{name}={shlex.quote(str(value))}" for name, value in variables.items())
     dotnet = f"{exported} {home}/dotnet"

@@ -121,7 +121,7 @@ public final class Options {
 
     /** What is logged: Plexindex.drainLog(). It holds for the whole process. Default: warnings. */
     public Options logLevel(LogLevel level) {
-        filled.log_level = level.number;
+        filled.log_level = Objects.requireNonNull(level, "logLevel").number;
         return this;
     }
 
