@@ -183,7 +183,7 @@ def pointed(kind: str, abi: dict[str, Any]) -> str | None:
     return name if kind.endswith(" *") and name in abi["structs"] else None
 
 
-def prepared(struct: dict[str, Any], size: str, progress: str) -> str:
+def initial_values(struct: dict[str, Any], size: str, progress: str) -> str:
     """Sets the size of a new struct, and what ends a query."""
     names = [field["name"] for field in struct["fields"]]
     values = {"size": size, "progress": progress}
@@ -237,7 +237,9 @@ def csharp(abi: dict[str, Any]) -> str:
         # `size` in 32 bits is of what the library makes.
         if struct["fields"][0] | {"type": "size_t", "name": "size"} == struct["fields"][0]:
             one = camel(name)
-            values = prepared(struct, f"(UIntPtr)Marshal.SizeOf<{one}>()", "Running.Progress").replace("; ", ", ")
+            values = initial_values(struct, f"(UIntPtr)Marshal.SizeOf<{one}>()", "CurrentCall.Progress").replace(
+                "; ", ", "
+            )
             lines.append(f"        public static {one} Create() => new {one} {{ {values.rstrip(', ')} }};")
         lines.append("    }")
     for name, one in abi["callbacks"].items():
@@ -285,7 +287,7 @@ def java(abi: dict[str, Any]) -> str:
             kind = of(field["type"])
             array = f"[] {field['name']} = new {kind}[{field['count']}]" if "count" in field else f" {field['name']}"
             lines.append(f"        public {kind}{array};")
-        lines += [f"        public {camel(name)}() {{ {prepared(struct, 'size()', 'Running.PROGRESS')}}}"]
+        lines += [f"        public {camel(name)}() {{ {initial_values(struct, 'size()', 'CurrentCall.PROGRESS')}}}"]
         lines += [f"        public {camel(name)}(Pointer at) {{ super(at); read(); }}", "    }"]
     for name, one in abi["callbacks"].items():
         arguments = ", ".join(f"{of(a['type'])} {a['name']}" for a in one["arguments"])

@@ -242,7 +242,7 @@ public static class Abi
         public uint @reserved;
         public IntPtr @progress;
         public IntPtr @progress_user;
-        public static Query Create() => new Query { size = (UIntPtr)Marshal.SizeOf<Query>(), progress = Running.Progress };
+        public static Query Create() => new Query { size = (UIntPtr)Marshal.SizeOf<Query>(), progress = CurrentCall.Progress };
     }
 
     [StructLayout(LayoutKind.Sequential)]

@@ -86,7 +86,7 @@ public sealed class PlexIndex : IDisposable
             filled.cache_dir = memory.Text(options.CacheDir);
             filled.server_url = memory.Text(options.ServerUrl);
             filled.token = memory.Text(options.Token);
-            filled.renew_token = options.RenewToken == null ? IntPtr.Zero : Running.RenewToken;
+            filled.renew_token = options.RenewToken == null ? IntPtr.Zero : CurrentCall.RenewToken;
             filled.user = memory.Text(options.User);
             filled.ca_file = memory.Text(options.CaFile);
             filled.database = memory.Text(options.Database);
@@ -188,7 +188,7 @@ public sealed class PlexIndex : IDisposable
     /// <summary>Waits for the calls in flight, and cuts fetches and waits short: they and later calls fail.</summary>
     public void Dispose()
     {
-        if (Running.IsIn(this)) throw new InvalidOperationException("a call of this index cannot close it: end the call first");
+        if (CurrentCall.IsIn(this)) throw new InvalidOperationException("a call of this index cannot close it: end the call first");
         lock (state)
         {
             if (closing) return;
@@ -226,10 +226,10 @@ public sealed class PlexIndex : IDisposable
         cancel.ThrowIfCancellationRequested();
         return During(() =>
         {
-            var running = new Running(this, progress, cancel);
+            var current = new CurrentCall(this, progress, cancel);
             try { return Check(handle, call); }
-            catch (PlexindexException error) { throw running.Failure(error); }
-            finally { running.End(); }
+            catch (PlexindexException error) { throw current.Failure(error); }
+            finally { current.End(); }
         });
     }
 

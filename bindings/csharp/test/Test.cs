@@ -96,12 +96,12 @@ public static class Test
         string slow = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_SLOW_URL");
         FetchProgress(new Options { CacheDir = Path.Combine(folder, "slow"), ServerUrl = slow, Token = token, PageSize = 25 });
         Waiting(new Options { CacheDir = Path.Combine(folder, "two"), ServerUrl = slow, Token = token, PageSize = 25 });
-        Reached(Path.Combine(folder, "five"), movie[3]);
+        OptionsReachLibrary(Path.Combine(folder, "five"), movie[3]);
         AbiWaits(new Options { CacheDir = Path.Combine(folder, "six"), ServerUrl = options.ServerUrl, Token = token });
     }
 
     // On the call's thread, unlike Progress<T>.
-    sealed class Told : IProgress<FetchProgress>
+    sealed class Listener : IProgress<FetchProgress>
     {
         public Action<FetchProgress> Call;
         public void Report(FetchProgress progress) => Call(progress);
@@ -116,17 +116,17 @@ public static class Test
             FetchProgress last = null;
             using (var cancel = new CancellationTokenSource())
             {
-                var told = new Told { Call = one => { last = one; if (one.Items > 0) cancel.Cancel(); } };
-                Check("progress may cancel", Failure(() => movies.Refresh(new Query { Progress = told }, cancel.Token)) == "OperationCanceledException"
+                var listener = new Listener { Call = one => { last = one; if (one.Items > 0) cancel.Cancel(); } };
+                Check("progress may cancel", Failure(() => movies.Refresh(new Query { Progress = listener }, cancel.Token)) == "OperationCanceledException"
                     && last.Library == "Movies" && last.Items > 0 && last.Total == 1500 && last.Elapsed >= TimeSpan.Zero);
             }
             var mine = new FormatException("mine");
             Exception caught = null;
-            try { movies.Refresh(new Query { Progress = new Told { Call = one => { throw mine; } } }); }
+            try { movies.Refresh(new Query { Progress = new Listener { Call = one => { throw mine; } } }); }
             catch (FormatException error) { caught = error; }
             Check("what it throws comes out", caught == mine);
             string inside = null;
-            Answer answer = movies.Match("/x", new Query { Progress = new Told { Call = one => {
+            Answer answer = movies.Match("/x", new Query { Progress = new Listener { Call = one => {
                 GC.Collect();
                 inside = movies.Match("/y", new Query { Offline = true }).Status + Failure(index.Dispose);
             } } });
@@ -137,7 +137,7 @@ public static class Test
     }
 
     // Options reach the library, and a new token comes from the function.
-    static void Reached(string folder, string path)
+    static void OptionsReachLibrary(string folder, string path)
     {
         var options = new Options
         {

@@ -223,7 +223,7 @@ public interface Abi extends com.sun.jna.Library {
         public int reserved;
         public ProgressFn progress;
         public Pointer progress_user;
-        public Query() { size = size(); progress = Running.PROGRESS; }
+        public Query() { size = size(); progress = CurrentCall.PROGRESS; }
         public Query(Pointer at) { super(at); read(); }
     }
 

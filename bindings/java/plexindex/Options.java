@@ -31,7 +31,7 @@ public final class Options {
      */
     public Options renewToken(Supplier<String> function) {
         renewal = Objects.requireNonNull(function, "renewToken");
-        filled.renew_token = Running.RENEW_TOKEN;
+        filled.renew_token = CurrentCall.RENEW_TOKEN;
         return this;
     }
 

@@ -69,7 +69,7 @@ public final class Plexindex implements AutoCloseable {
     /** Waits for the calls in flight, and cuts fetches and waits short: they and later calls fail with CLOSED. */
     @Override
     public void close() {
-        if (Running.isIn(this)) throw Texts.invalid("a call of this index cannot close it: end the call first");
+        if (CurrentCall.isIn(this)) throw Texts.invalid("a call of this index cannot close it: end the call first");
         cleanable.clean();
     }
 
@@ -102,13 +102,13 @@ public final class Plexindex implements AutoCloseable {
 
     int run(Query query, Call call) {
         return during(index -> {
-            Running running = new Running(this, query);
+            CurrentCall current = new CurrentCall(this, query);
             try {
                 return check(state.abi, error -> call.make(state.abi, index, error));
             } catch (PlexindexException error) {
-                throw running.failure(error);
+                throw current.failure(error);
             } finally {
-                running.end();
+                current.end();
             }
         });
     }

@@ -6,18 +6,18 @@ import com.sun.jna.Pointer;
  * A call that its thread makes now. The library calls back on that thread, so two functions serve all calls, and none
  * is freed while the library may call it.
  */
-final class Running {
-    private static final ThreadLocal<Running> NOW = new ThreadLocal<>();
+final class CurrentCall {
+    private static final ThreadLocal<CurrentCall> NOW = new ThreadLocal<>();
     /** Each new Abi.Query has it. */
     static final Abi.ProgressFn PROGRESS = (user, at) -> NOW.get() == null || NOW.get().report(at) ? 0 : 1;
     static final Abi.RenewTokenFn RENEW_TOKEN = (user, at) -> NOW.get() != null && NOW.get().renew(at) ? 0 : 1;
 
-    private final Running outer = NOW.get();
+    private final CurrentCall outer = NOW.get();
     private final Plexindex index;
     private final Query query;
     private Throwable raised, renewalRaised;
 
-    Running(Plexindex index, Query query) {
+    CurrentCall(Plexindex index, Query query) {
         this.index = index;
         this.query = query;
         NOW.set(this);
@@ -30,13 +30,13 @@ final class Running {
 
     /** Whether this thread is in a call of the index, such as one whose progress function runs. */
     static boolean isIn(Plexindex index) {
-        for (Running one = NOW.get(); one != null; one = one.outer) if (one.index == index) return true;
+        for (CurrentCall one = NOW.get(); one != null; one = one.outer) if (one.index == index) return true;
         return false;
     }
 
     /** What the caller gets for this failure: what its own functions threw comes first. */
     RuntimeException failure(PlexindexException error) {
-        if (raised != null) return Running.<RuntimeException>rethrow(raised);
+        if (raised != null) return CurrentCall.<RuntimeException>rethrow(raised);
         if (error.status() == Status.ABORTED && index.isClosing()) return PlexindexException.closed();
         if (error.status() == Status.UNAUTHORIZED && renewalRaised != null) error.initCause(renewalRaised);
         return error;

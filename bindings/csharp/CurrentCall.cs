@@ -11,22 +11,22 @@ namespace Plexindex
 /// A call that its thread makes now. The library calls back on that thread, so two functions serve all calls, and none is
 /// collected while the library may call it. No exception may pass through the library.
 /// </summary>
-internal sealed class Running
+internal sealed class CurrentCall
 {
-    [ThreadStatic] private static Running now;
+    [ThreadStatic] private static CurrentCall now;
     private static readonly Abi.ProgressFn ReportOfNow = (user, at) => now == null || now.Report(at) ? 0 : 1;
     private static readonly Abi.RenewTokenFn RenewOfNow = (user, at) => now != null && now.Renew(at) ? 0 : 1;
     /// <summary>Each Abi.Query.Create() has it.</summary>
     internal static readonly IntPtr Progress = Marshal.GetFunctionPointerForDelegate(ReportOfNow);
     internal static readonly IntPtr RenewToken = Marshal.GetFunctionPointerForDelegate(RenewOfNow);
 
-    private readonly Running outer = now;
+    private readonly CurrentCall outer = now;
     private readonly PlexIndex index;
     private readonly IProgress<FetchProgress> progress;
     private readonly CancellationToken cancel;
     private Exception raised, renewalRaised;
 
-    internal Running(PlexIndex index, IProgress<FetchProgress> progress, CancellationToken cancel)
+    internal CurrentCall(PlexIndex index, IProgress<FetchProgress> progress, CancellationToken cancel)
     {
         this.index = index;
         this.progress = progress;
@@ -39,7 +39,7 @@ internal sealed class Running
     /// <summary>Whether this thread is in a call of the index, such as one whose progress is reported.</summary>
     internal static bool IsIn(PlexIndex index)
     {
-        for (Running one = now; one != null; one = one.outer)
+        for (CurrentCall one = now; one != null; one = one.outer)
             if (one.index == index) return true;
         return false;
     }
