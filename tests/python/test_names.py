@@ -195,7 +195,9 @@ def test_a_recorded_item_that_is_not_listed_is_said(movies: plexindex.Library, s
     # Also where another item has the end of the path.
     path = server.paths(1)[0]["path"].replace("/data/", "/mnt/")
     movies.record_match(path, "999999999")
-    assert "item '999999999', which was recorded for it, is not listed in library 'Movies'" in movies.match(path).message
+    assert (
+        "item '999999999', which was recorded for it, is not listed in library 'Movies'" in movies.match(path).message
+    )
     movies.record_match("/else/x.mkv", server.paths(1)[0]["ratingKey"])
     assert movies.match("/else/x.mkv").match_kind == "confirmed"
     assert "recorded" not in movies.match("/else/y.mkv").message
