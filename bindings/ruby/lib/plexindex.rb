@@ -26,6 +26,7 @@ end
 
 require_relative "plexindex/native"
 require_relative "plexindex/answers"
+require_relative "plexindex/worker"
 require_relative "plexindex/index"
 require_relative "plexindex/library"
 require_relative "plexindex/table"
@@ -48,8 +49,9 @@ module Plexindex
   # by name (`offline: true`), and `mappings`: hashes with `from`, `to`, `side` (:host or :server) and `pattern`.
   #
   # `renew_token` is a proc that gives a new token, or nil for none now, when the server refuses the one that there is or it
-  # expired. It runs in the thread of the call that was refused, which is then made again; one thread at a time is in it.
-  # If it raises there is no new token. It must not close the index.
+  # expired. The call that was refused waits for it, and is then made again. It runs in a thread of its own, one at a time,
+  # and must not wait for what the caller holds. If it raises there is no new token, and what it raised is the `cause` of the
+  # call's Error. It must not close the index.
   def self.open(cache_dir:, mappings: [], renew_token: nil, **options)
     flags, fields = options.partition { |name, _| FLAGS.key?(name) }
     filled = Native::Struct.new("options", cache_dir: cache_dir)
@@ -70,8 +72,10 @@ module Plexindex
     filled[:mappings_count] = rules.size
     filled[:renew_token] = renewal = renew_token && renewal_closure(renew_token)
     out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
-    Native.call(:open, filled.memory, out)
-    index = Index.new(out.ptr.to_i, renewal)
+    index = Worker.run do
+      Native.call(:open, filled.memory, out)
+      Index.new(out.ptr.to_i, renewal)
+    end
     return index unless block_given?
 
     begin
@@ -104,9 +108,9 @@ module Plexindex
       asking = Fiber.new(blocking: true) do
         Thread.current[:plexindex_reporting] = true
         token = renew_token.call
-        bytes = Native.bytes(token) if token
-      rescue Exception # rubocop:disable Lint/RescueException
-        bytes = ""
+        bytes = Native.bytes(token, "the new token") if token
+      rescue Exception => e # rubocop:disable Lint/RescueException
+        Thread.current.thread_variable_set(:plexindex_renewal_raised, e)
       end
       asking.resume
       next 1 if bytes.empty? || bytes.bytesize > at[fields[:capacity][0], 8].unpack1("Q<")
@@ -140,7 +144,7 @@ module Plexindex
     receive = Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_VOID, types) do |_, level, message, length|
       lines << [levels.fetch(level, :unknown), message[0, length].force_encoding("UTF-8")]
     end
-    Native.call(:drain_log, receive, nil)
+    Worker.run { Native.call(:drain_log, receive, nil) }
     lines
   end
 

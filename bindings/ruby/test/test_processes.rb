@@ -30,7 +30,8 @@ class TestProcesses < Minitest::Test
       Thread.new do
         child do
           raise "another answer" unless movies.match(MOVIES[number]["path"]).item.key == MOVIES[number]["key"]
-          raise "not at hand" unless movies.lookup_key(MOVIES[number]["path"]) == MOVIES[number]["key"]
+          # While another child commits it need not be at hand.
+          Thread.pass until movies.lookup_key(MOVIES[number]["path"]) == MOVIES[number]["key"]
 
           movies.record_match("/child/#{number}.mkv", MOVIES[number]["key"])
           index.close

@@ -3,6 +3,8 @@
 module Plexindex
   # The handle, and the calls that are in flight on it: apart from the index, so that this can be collected.
   class Session
+    # How long, in seconds, a close waits until it looks again whether calls are in flight.
+    STEP = 0.1
     attr_reader :handle
 
     # `renewal`: the closure that the library calls for a token, kept as long as the handle.
@@ -16,22 +18,18 @@ module Plexindex
       @idle = ConditionVariable.new
     end
 
-    # Work that a close waits for.
+    # Work that a close waits for. The handler of a signal may raise wherever Ruby looks for one, as in a lock: the count
+    # is changed where it does not, and where no other thread runs.
     def during
       process = Process.pid
-      @mutex.synchronize do
+      @flying[process] += 1
+      begin
         raise ClosedError if @closed
 
-        @flying[process] += 1
-      end
-      begin
-        # What other threads raise here (Thread#raise, Timeout) waits until C has returned: it may call for a token.
-        Thread.handle_interrupt(Object => :never) { yield }
+        yield
       ensure
-        @mutex.synchronize do
-          @flying[process] -= 1
-          @idle.broadcast if idle?
-        end
+        @flying[process] -= 1
+        @mutex.synchronize { @idle.broadcast } if @closed
       end
     end
 
@@ -45,12 +43,14 @@ module Plexindex
     end
 
     def close
-      handle = @mutex.synchronize do
+      handle = nil
+      @mutex.synchronize do
         @closed = true
         Native.call(:wake_waiting, @handle) unless idle?
-        @idle.wait(@mutex) until idle?
-        @handle.tap { @handle = nil }
+        @idle.wait(@mutex, STEP) until idle?
+        handle, @handle = @handle, nil
       end
+    ensure
       Native.call(:close, handle) if handle
     end
 
@@ -218,9 +218,9 @@ module Plexindex
       asked = Native::Struct.new("query", library: library, text: text, deadline_ms: deadline_ms)
       flags = { offline: offline, at_once: at_once, full: full, check: check }
       asked[:flags] = flags.sum { |flag, set| Native.flag(flag, set) ? Native::CONSTANTS[FLAGS[flag]] : 0 }
-      watch = Watch.new(@session)
+      watch = Watch.new(@session, progress)
       asked[:progress] = watch.closure
-      work = lambda do
+      watch.run do
         @session.during do
           given = [@session.handle, asked.memory, *more]
           next Native.call(name, *given) if %i[refresh wait_for_changes].include?(name)
@@ -230,124 +230,6 @@ module Plexindex
       rescue Error => e
         raise e.code == :aborted && @session.closed? ? ClosedError : e
       end
-      progress ? watch.during(work, progress) : watch.alone(work)
     end
   end
-
-  # The progress of one call.
-  class Watch
-    FIELDS = Native.fields("progress")
-    # How long a word of the caller's is waited for, until it is asked whether the call is to end: in seconds.
-    STEP = 0.1
-    attr_reader :closure
-
-    def initialize(session)
-      @session = session
-      @mutex = Mutex.new
-      @changed = ConditionVariable.new
-      # What the block has not seen yet; whether the call is over, or to end.
-      @told = nil
-      @over = @ended = @reported = false
-      types = [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP]
-      @closure = Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_INT, types) { |_, at| report(at) }
-    end
-
-    # A call without a block.
-    def alone(work)
-      work.call
-    ensure
-      # Whatever became of the call, as of a signal's handler.
-      raise @raised if @raised
-    end
-
-    # A call with a block. The call is made in a thread of its own, so that the block runs outside of C: it may be left in any
-    # way (break, throw, an exception, Thread#kill), and need not be gone on with, as in the Fiber of an Enumerator.
-    def during(work, progress)
-      @reported = true
-      failed = result = nil
-      worker = Thread.handle_interrupt(Object => :never) do
-        Thread.new do
-          result = work.call
-        rescue Exception => e # rubocop:disable Lint/RescueException
-          failed = e
-        ensure
-          tell { @over = true }
-        end
-      end
-      begin
-        while (told = take(worker))
-          go_on = asked(progress, told)
-          tell do
-            @told = nil
-            @ended = true if go_on == false
-          end
-        end
-      ensure
-        Thread.handle_interrupt(Object => :never) do
-          tell { @ended = true } unless @over
-          worker.join
-        end
-      end
-      raise @raised if @raised
-      raise failed.tap { |error| error.set_backtrace(caller) } if failed
-      raise ThreadError, "the call goes on in the process that was forked, and not in this one" unless @over
-
-      result
-    end
-
-    private
-
-    def tell
-      @mutex.synchronize do
-        yield
-        @changed.broadcast
-      end
-    end
-
-    # What the block is to be told next; nil when the call is over.
-    def take(worker)
-      @mutex.synchronize do
-        @changed.wait(@mutex, STEP) until @told || @over || !worker.alive?
-        @over ? nil : @told
-      end
-    end
-
-    def asked(progress, told)
-      before = Thread.current[:plexindex_reporting]
-      Thread.current[:plexindex_reporting] = true
-      progress.call(told)
-    ensure
-      Thread.current[:plexindex_reporting] = before
-    end
-
-    # C calls it. What is raised here must not go through C: it goes on behind the call.
-    def report(at)
-      return 1 if ending?
-      return 0 unless @reported
-
-      told = read(at)
-      @mutex.synchronize do
-        @told = told
-        @changed.broadcast
-        @changed.wait(@mutex, STEP) until @told.nil? || ending?
-        @told = nil
-        ending? ? 1 : 0
-      end
-    rescue Exception => e # rubocop:disable Lint/RescueException
-      @raised = e
-      1
-    end
-
-    def ending?
-      @ended || @session.closed? || Thread.pending_interrupt?
-    end
-
-    def read(at)
-      data, length = at[FIELDS[:library][0], 16].unpack("Q<Q<")
-      title = length.zero? ? "" : Fiddle::Pointer.new(data)[0, length].force_encoding("UTF-8")
-      counts = %i[items total elapsed_ms].to_h { |name| [name, at[FIELDS[name][0], 8].unpack1("Q<")] }
-      Progress.new(library: title, **counts)
-    end
-  end
-  private_constant :Watch
 end

@@ -137,7 +137,8 @@ module Plexindex
     # Records that the item with this key has this path. The server is asked only for a library that the store does not
     # know yet: the code :timeout says that the deadline passed first, and nothing is recorded.
     def record_match(path, key, deadline_ms: nil)
-      tell(:record_match, path: path, key: key, more: [Native.integer("deadline_ms", deadline_ms || 0)])
+      Native.integer("deadline_ms", deadline_ms || 0)
+      Worker.run { tell(:record_match, path: path, key: key, more: [deadline_ms || 0]) }
     end
 
     # `record_match` for many pairs of a path and a key: all, or none.
@@ -145,7 +146,7 @@ module Plexindex
       paths, count = Native.joined(pairs.map { |path, _| path }, "paths")
       keys, = Native.joined(pairs.map { |_, key| key }, "keys")
       Native.integer("deadline_ms", deadline_ms || 0)
-      @index.call(:record_matches) { [@handle, paths, paths.bytesize, keys, keys.bytesize, count, deadline_ms || 0] }
+      Worker.run { @index.call(:record_matches) { [@handle, paths, paths.bytesize, keys, keys.bytesize, count, deadline_ms || 0] } }
       nil
     end
 
@@ -179,10 +180,7 @@ module Plexindex
         "edit", library: @handle, keys: items, keys_count: items_count, changes: pairs, changes_count: changes.size,
                 deadline_ms: deadline_ms, lock: lock
       )
-      # What other threads raise here waits until C has returned: it may call for a token.
-      Thread.handle_interrupt(Object => :never) do
-        @index.call(:edit_items) { [edit.memory, report.memory] }
-      end
+      Worker.run { @index.call(:edit_items) { [edit.memory, report.memory] } }
       told(report, states[0, items_count])
     rescue Error => e
       e.report = told(report, states[0, items_count])

@@ -202,7 +202,8 @@ module Plexindex
       status = FUNCTIONS.fetch(name).call(*given, error.memory)
       return status if status < FIRST_ERROR || status == CONSTANTS["BUFFER_TOO_SMALL"]
 
-      raise Error.new(status, text[0, [error[:length], ERROR_TEXT - 1].min].force_encoding("UTF-8"))
+      raise Error.new(status, text[0, [error[:length], ERROR_TEXT - 1].min].force_encoding("UTF-8")),
+            cause: Thread.current.thread_variable_get(:plexindex_renewal_raised)
     end
 
     # A call that fills a buffer, made again with a larger one where it must: its status and the bytes.
