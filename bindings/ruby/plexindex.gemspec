@@ -7,6 +7,7 @@ Gem::Specification.new do |spec|
   spec.version = Plexindex::VERSION
   spec.summary = "Tells which Plex item a file is, without asking the server"
   spec.authors = ["The plexindex authors"]
+  spec.homepage = "https://github.com/plexindex/plexindex"
   spec.licenses = ["MIT", "Apache-2.0"]
   spec.required_ruby_version = ">= 3.0"
   spec.metadata["rubygems_mfa_required"] = "true"

@@ -67,7 +67,7 @@ module Plexindex
     end
     raise TypeError, "renew_token must be a proc, not #{renew_token.class}" unless renew_token.nil? || renew_token.respond_to?(:call)
 
-    rules = mappings.map { |rule| mapping(**rule) }
+    rules = mappings.map { |rule| mapping(**rule.transform_keys { |field| field.to_s.to_sym }) }
     filled[:mappings] = rules.map { |rule| rule.memory[0, rule.memory.size] }.join unless rules.empty?
     filled[:mappings_count] = rules.size
     filled[:renew_token] = renewal = renew_token && renewal_closure(renew_token)
@@ -86,7 +86,7 @@ module Plexindex
   end
 
   def self.mapping(from:, to:, side: :host, pattern: false)
-    kind = MAPPINGS.fetch([side, pattern]) { raise ArgumentError, "the side of a mapping is :host or :server, its pattern true or false" }
+    kind = MAPPINGS.fetch([side.to_s.to_sym, pattern]) { raise ArgumentError, "the side of a mapping is :host or :server, its pattern true or false" }
     Native::Struct.new("mapping", kind: Native::CONSTANTS[kind], from: from, to: to)
   end
   private_class_method :mapping

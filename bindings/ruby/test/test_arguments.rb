@@ -11,7 +11,12 @@ class TestArguments < Minitest::Test
     "opened(page_size: -1)" => "RangeError page_size",
     "opened(deadline_ms: 1 << 80)" => "RangeError deadline_ms",
     'opened(deadline_ms: "5")' => "TypeError deadline_ms",
-    "opened(deadline_ms: -5)" => "Plexindex::Error options.deadline_ms",
+    "opened(deadline_ms: -5)" => "Plexindex::Error deadline_ms is -5: give milliseconds, or -1 for none",
+    "opened(retry_ms: -5)" => "Plexindex::Error retry_ms is -5: give milliseconds, 0 for 30 s, or -1 for never",
+    "opened(library_ttl_ms: -5)" => "Plexindex::Error library_ttl_ms is -5: give milliseconds, 0 for one hour, -1 for none or -2 for ever",
+    "opened(log_level: 9)" => "Plexindex::Error log_level is 9: give 1 to 4, -1, or a name",
+    'movies.match("/x", full: true)' => "Plexindex::Error the call has full: true, which this function does not know: call refresh with it first",
+    'movies.refresh(at_once: true)' => "Plexindex::Error the call has at_once: true, which this function does not know: match, match_paths and folder do",
     "opened(renew_token: 5)" => "TypeError renew_token",
     'opened(offline: "no")' => "TypeError offline",
     "opened(mappings: [1])" => "TypeError mappings",
@@ -25,7 +30,11 @@ class TestArguments < Minitest::Test
     'movies.match_paths(["x", nil])' => "TypeError paths[1]",
     'movies.edit_items("x", {})' => "TypeError keys",
     'movies.edit_items(["1"], { title: "x" }, lock: :foo)' => "ArgumentError lock",
-    "movies.changes(limit: -1)" => "RangeError limit",
+    "movies.changes(limit: -1)" => "RangeError limit is -1: it must be 1 or more",
+    "movies.changes(limit: 20_000)" => "RangeError limit is 20000: it must be 10000 or less",
+    "opened(page_size: 1 << 32)" => "RangeError page_size is 4294967296: it must be 4294967295 or less",
+    "index.library([])" => "TypeError the name of a library",
+    'opened(mappings: [{ "form" => "/a", "to" => "/b" }])' => "ArgumentError missing keyword: :from",
     'movies.record_match("/x", 5)' => "TypeError key",
     'movies.record_match("/x", "1", deadline_ms: "5")' => "TypeError deadline_ms",
     'index.table("t").put("a", "b", ttl_ms: 1.5)' => "TypeError ttl_ms",
@@ -42,6 +51,7 @@ class TestArguments < Minitest::Test
     RUBY
     said, ended = Open3.capture2e("ruby", "-I#{LIB}", "-e", script, @folder, URL)
     assert ended.success?, said
+    refute_match(/plexindex_|PLEXINDEX_/, said)
     lines = said.lines
     CASES.each_with_index { |(given, wanted), place| assert lines[place]&.start_with?(wanted), "#{given}: #{lines[place]}" }
   end
@@ -64,8 +74,16 @@ class TestArguments < Minitest::Test
     assert_equal :ok, movies.match(Pathname.new(path)).status
     assert_equal :ok, movies.match(path.encode("UTF-16LE")).status
     assert_equal MOVIES[0]["key"], movies.lookup_key(path.encode("UTF-16LE"))
+    assert_equal movies.inspect, index.library(:Movies).inspect
+    mapped = opened(mappings: [{ "from" => "/mnt/films", "to" => "/data/movies", "side" => "host" }]).library("Movies")
+    assert_equal :mapped, mapped.match(path.sub("/data/movies", "/mnt/films")).match_kind
     assert_nil movies.item(MOVIES[0]["key"])["season"]
     assert_equal "#<Plexindex::Library of #<Plexindex::Index open>>", movies.inspect
+    answer = movies.match(path)
+    assert_equal [path, :exact], answer.to_h.then { |hash| [hash[:item][:path], hash[:match_kind]] }
+    assert_equal [path, "exact"], JSON.parse(answer.to_json).then { |hash| [hash["item"]["path"], hash["match_kind"]] }
+    page = movies.changes("", full: true, limit: 1)
+    assert_equal page.changes[0].path, JSON.parse(JSON.generate(page))["changes"][0]["path"]
     count = movies.changes("", full: true, limit: 10_000).changes.size
     refute_includes movies.change_pages("", full: true, limit: count).map { |page| page.changes.size }, 0
   end

@@ -98,7 +98,9 @@ class TestPackages < Minitest::Test
 
   def test_the_gem_without_the_library_has_the_licences_and_the_crates_version
     made = File.join(@folder, "plexindex.gem")
-    gem("build", "-C", SOURCE, "-o", made, "plexindex.gemspec")
+    refute_match(/WARNING/, gem("build", "-C", SOURCE, "-o", made, "plexindex.gemspec"))
+    # Go's module has the same address.
+    assert_includes File.read(File.join(SOURCE, "..", "go", "go.mod")), "module #{gem('specification', made, 'homepage')[%r{//(\S+)}, 1]}/"
     files = gem("specification", made, "files")
     %w[LICENSE-APACHE LICENSE-MIT sig/plexindex.rbs].each { |file| assert_includes files, file }
     refute_includes files, "libplexindex"

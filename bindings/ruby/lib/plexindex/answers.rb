@@ -1,25 +1,39 @@
 # frozen_string_literal: true
 
 module Plexindex
+  # Hashes of all that a struct holds, and JSON.
+  module Deep
+    def to_h(&block)
+      deep = ->(value) { value.is_a?(Deep) ? value.to_h : value }
+      all = super() { |name, value| [name, value.is_a?(Array) ? value.map(&deep) : deep.call(value)] }
+      block ? all.to_h(&block) : all
+    end
+
+    def to_json(*given)
+      to_h.to_json(*given)
+    end
+  end
+  private_constant :Deep
+
   # An item as the index knows it. What it does not know is nil.
   Item = ::Struct.new(
     :key, :rating_key, :title, :guid, :show_title, :show_rating_key, :show_guid, :path, :section, :library_title,
     :kind, :year, :season, :episode, :key_only, keyword_init: true
-  )
+  ) { include Deep }
 
   # The answer for one path, folder, GUID or title. `status` is :ok, :not_found, :ambiguous, :not_yet or :needs_warm, in
   # a batch also the error of this one path. `items`, `files` and `kind` are about a folder.
   Answer = ::Struct.new(
     :status, :match_kind, :confidence, :reason, :stale, :item, :candidates, :candidates_total, :message, :age_ms, :items,
     :files, :kind, keyword_init: true
-  )
+  ) { include Deep }
 
   # An entry of the feed. `change` is "added", "removed", "changed", "moved" or "list_again"; `item` as Library#item gives it.
   # What there is none of is nil.
-  Change = ::Struct.new(:change, :library, :section, :path, :from, :from_key, :item, keyword_init: true)
+  Change = ::Struct.new(:change, :library, :section, :path, :from, :from_key, :item, keyword_init: true) { include Deep }
 
   # A page of the feed: give the cursor to the next call; `more` says that it has something now.
-  Changes = ::Struct.new(:changes, :cursor, :more, keyword_init: true)
+  Changes = ::Struct.new(:changes, :cursor, :more, keyword_init: true) { include Deep }
 
   # Reads a block of answers.
   module Blocks

@@ -100,7 +100,8 @@ module Plexindex
     # A library by its uuid, title or section id; without a name all of them. Sends no request: the first question to a
     # library that does not exist raises :library_not_found.
     def library(name = nil)
-      selector = Native.bytes(name.nil? ? "" : name.to_s)
+      name = name.to_s if name.is_a?(Symbol) || name.is_a?(Integer)
+      selector = name.nil? ? "" : Native.bytes(name, "the name of a library")
       kind = Native::CONSTANTS[name.nil? ? "SELECT_ALL" : "SELECT_ANY"]
       out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
       call(:get_library) { |handle| [handle, kind, selector, selector.bytesize, out] }

@@ -104,7 +104,7 @@ module Plexindex
     # a cursor no changes, and the cursor of now; with `full` all items come first. Sends no request. The code :list_again
     # says to begin anew with `full`.
     def changes(cursor = "", full: false, limit: PAGE)
-      page = @index.query(:list_changes, @handle, Native.bytes(cursor, "cursor"), Native.integer("limit", limit, "Q<"), full: full).force_encoding("UTF-8")
+      page = @index.query(:list_changes, @handle, Native.bytes(cursor, "cursor"), Native.integer("limit", limit, 1..10_000), full: full).force_encoding("UTF-8")
       cursor, more, *texts = page.split("\0").map { |text| text unless text.empty? }
       changes = texts.each_slice(8).map do |change, library, section, path, from, _, from_key, item|
         Change.new(change: change, library: library, section: section, path: path, from: from, from_key: from_key,

@@ -103,7 +103,7 @@ module Plexindex
           point(offset, bytes)
           @memory[offset + 8, 8] = [bytes.bytesize].pack("Q<")
         elsif code
-          Native.integer(name, value, code)
+          Native.integer(name, value, RANGES.fetch(code))
           @memory[offset, [value].pack(code).bytesize] = [value].pack(code)
         else
           point(offset, value)
@@ -144,17 +144,15 @@ module Plexindex
     end
 
     RANGES = {
-      "l<" => -(1 << 31)...(1 << 31), "L<" => 0...(1 << 32), "q<" => -(1 << 63)...(1 << 63), "Q<" => 0...(1 << 64)
+      "l<" => -(1 << 31)..(1 << 31) - 1, "L<" => 0..(1 << 32) - 1, "q<" => -(1 << 63)..(1 << 63) - 1, "Q<" => 0..(1 << 64) - 1
     }.freeze
 
-    # An Integer that C's type holds.
-    def self.integer(what, value, code = "q<")
+    # An Integer within a range; without one that C's int64_t holds.
+    def self.integer(what, value, range = RANGES["q<"])
       raise TypeError, "#{what} must be an Integer, not #{shown(value)}" unless value.is_a?(Integer)
-
-      range = RANGES.fetch(code)
       return value if range.cover?(value)
 
-      raise RangeError, "#{what} is #{value}: it must be from #{range.begin} to #{range.end - 1}"
+      raise RangeError, "#{what} is #{value}: it must be #{value < range.begin ? "#{range.begin} or more" : "#{range.end} or less"}"
     end
 
     # One of true and false; nil is false.
@@ -191,6 +189,17 @@ module Plexindex
       [all.map { |one| "#{one}\0" }.join.b, all.size]
     end
 
+    # What C's texts name, in words of this gem.
+    WORDS = {
+      "PLEXINDEX_NO_DEADLINE" => "-1 for none", "PLEXINDEX_NO_RETRY" => "-1 for never", "PLEXINDEX_NEVER_SLOW" => "-1 for never",
+      "PLEXINDEX_TTL_AT_ONCE" => "-1 for none", "PLEXINDEX_TTL_NEVER" => "-2 for ever", "one of PLEXINDEX_LOG_*" => "1 to 4, -1, or a name",
+      "query.flags has PLEXINDEX_QUERY_FULL" => "the call has full: true",
+      "query.flags has PLEXINDEX_QUERY_PROBE" => "the call has check: true",
+      "query.flags has PLEXINDEX_QUERY_AT_ONCE" => "the call has at_once: true", "PLEXINDEX_QUERY_OFFLINE" => "offline: true",
+      "plexindex_refresh()" => "refresh", "plexindex_match_path()" => "match", "plexindex_match_paths()" => "match_paths",
+      "plexindex_match_folder()" => "folder"
+    }.freeze
+    IN_C = Regexp.union(WORDS.keys).freeze
     ERROR_TEXT = 2048
     FIRST_ERROR = 100
 
@@ -202,7 +211,9 @@ module Plexindex
       status = FUNCTIONS.fetch(name).call(*given, error.memory)
       return status if status < FIRST_ERROR || status == CONSTANTS["BUFFER_TOO_SMALL"]
 
-      raise Error.new(status, text[0, [error[:length], ERROR_TEXT - 1].min].force_encoding("UTF-8")),
+      message = text[0, [error[:length], ERROR_TEXT - 1].min].force_encoding("UTF-8")
+      message = message.gsub(IN_C, WORDS).sub(/\A(?:query|options|edit)\./, "") if status == FIRST_ERROR
+      raise Error.new(status, message),
             cause: Thread.current.thread_variable_get(:plexindex_renewal_raised)
     end
 

@@ -34,7 +34,7 @@ module Plexindex
       name = Native.bytes(name, "name")
       value = Native.bytes(value, "value")
       Native.integer("ttl_ms", ttl_ms)
-      Native.integer("limit", limit, "Q<")
+      Native.integer("limit", limit, Native::RANGES["Q<"])
       @index.call(:table_put) { [@handle, name, name.bytesize, value, value.bytesize, ttl_ms, limit] }
       nil
     end
