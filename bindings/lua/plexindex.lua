@@ -12,6 +12,8 @@ local VERSION = "0.1.0"
 local FIRST_ERROR = 100
 local ERROR_TEXT = 2048
 local PAGE = 1000
+-- Of refresh_step(), in milliseconds. The longest is how long the library waits for an answer.
+local STEP, LONGEST_STEP = 500, 60000
 local KINDS = { [1] = "movie", [2] = "show", [3] = "season", [4] = "episode", [8] = "artist", [9] = "album", [10] = "track",
    [12] = "clip", [13] = "photo" }
 local MAPPINGS = { host = c.MAPPING_HOST_PREFIX, server = c.MAPPING_SERVER_PREFIX }
@@ -83,7 +85,7 @@ local C = load()
 -- --- Errors --------------------------------------------------------------------------------------------------------
 
 -- An error: `status` is its number, `code` its name, such as "LIBRARY_NOT_FOUND"; "INVALID_ARGUMENT" for a mistake of the
--- caller's.
+-- caller's. `cause` is what the function `renew_token` raised in the call.
 local Error = {}
 Error.__index = Error
 Error.__tostring = function(self) return self.message end
@@ -94,13 +96,32 @@ local function failure(code, message, status)
    return setmetatable({ code = code, message = message, status = status }, Error)
 end
 
+-- What C's texts name, in words of this module.
+local WORDS = { PLEXINDEX_NO_DEADLINE = "-1 for none", PLEXINDEX_NO_RETRY = "-1 for never", PLEXINDEX_NEVER_SLOW = "-1 for never",
+   PLEXINDEX_TTL_AT_ONCE = "-1 for none", PLEXINDEX_TTL_NEVER = "-2 for ever", ["PLEXINDEX_LOG_*"] = "1 to 4, and -1",
+   PLEXINDEX_QUERY_FULL = "full = true", PLEXINDEX_QUERY_PROBE = "check = true", PLEXINDEX_QUERY_AT_ONCE = "at_once = true",
+   PLEXINDEX_QUERY_OFFLINE = "offline = true", ["plexindex_refresh()"] = "refresh()", ["plexindex_match_path()"] = "match()",
+   ["plexindex_match_paths()"] = "match_paths()", ["plexindex_match_folder()"] = "folder()" }
+
+local function own_words(text)
+   text = text:gsub("PLEXINDEX_[%u_]+%*?", WORDS):gsub("plexindex_[%l_]+%(%)", WORDS):gsub("^query%.flags has", "the call has")
+   return (text:gsub("^query%.", ""):gsub("^options%.", ""):gsub("^edit%.", ""))
+end
+
+-- What the function for a token raised in this call.
+local renewal_raised
+
 -- Makes a call with a buffer of its own for the error's text, as the last of its arguments; gives the status.
 local function call(work)
+   renewal_raised = nil
    local text = ffi.new("char[?]", ERROR_TEXT)
    local buffer = ffi.new("plexindex_buffer", { data = text, capacity = ERROR_TEXT })
    local status = work(buffer)
    if status < FIRST_ERROR or status == statuses.BUFFER_TOO_SMALL then return status end
-   error(failure(NAMES[status] or "UNKNOWN", ffi.string(text), status), 0)
+   local message = ffi.string(text)
+   local failed = failure(NAMES[status] or "UNKNOWN", status == FIRST_ERROR and own_words(message) or message, status)
+   failed.cause = renewal_raised
+   error(failed, 0)
 end
 
 -- A call that fills a buffer, made again with a larger one where it must: the status, and what `read` makes of the
@@ -260,6 +281,7 @@ local function renewal_callback(renew_token, index)
       -- What is raised must not go through C.
       local ok, token = pcall(renew_token)
       if asking then asking._reporting = before end
+      if not ok then renewal_raised = token end
       if not ok or type(token) ~= "string" or token == "" or #token > buffer.capacity then return 1 end
       ffi.copy(buffer.data, token, #token)
       buffer.length = #token
@@ -271,7 +293,8 @@ end
 -- `mappings`, a list of `{ side = "host", from = …, to = …, pattern = false }`.
 --
 -- `renew_token` is a function that gives a new token, or nil for none now, when the server refuses the one that there is or it
--- expired. The call that was refused is then made again. If the function raises there is no new token. It must not close the index.
+-- expired. The call that was refused is then made again. If the function raises there is no new token, and what it raised is
+-- the `cause` of the call's error. It must not close the index.
 function plexindex.open(options)
    typed(options, "the options of open()", "table")
    local given = ffi.new("plexindex_options")
@@ -380,6 +403,7 @@ local function query(index, library, text, ask, work)
    -- What is raised must not go through C: it goes on behind the call.
    local raised
    local report = ffi.cast("plexindex_progress_fn", function(_, told)
+      local before = index._reporting
       index._reporting = true
       local ok, go_on = pcall(ask.progress, {
          library = ffi.string(told.library.data, told.library.length),
@@ -387,7 +411,7 @@ local function query(index, library, text, ask, work)
          total = tonumber(told.total),
          elapsed_ms = tonumber(told.elapsed_ms),
       })
-      index._reporting = false
+      index._reporting = before
       if not ok then raised = { go_on } end
       return ok and go_on ~= false and 0 or 1
    end)
@@ -536,6 +560,24 @@ function Library:refresh(ask)
 end
 jit.off(Library.refresh, true)
 
+-- refresh() in steps, for a program that must not wait long, such as a script with a timer: true once the library is up to
+-- date; else false, then call it again. A step blocks for half a second at most. A server may need longer for one answer:
+-- after a step without one the next takes twice as long. Other errors than the lack of time are raised.
+function Library:refresh_step()
+   local step, known, items = self._step or STEP, self._items or 0, 0
+   local function report(progress) items = math.max(items, progress.items) end
+   local ok, done = pcall(self.refresh, self, { deadline_ms = step, progress = report })
+   local late = not ok and getmetatable(done) == Error and done.code == "TIMEOUT"
+   if done ~= true and (ok or late) then
+      self._step, self._items = items > known and step or math.min(2 * step, LONGEST_STEP), math.max(known, items)
+      return false
+   end
+   self._step, self._items = nil, nil
+   if not ok then error(done, 0) end
+   return true
+end
+jit.off(Library.refresh_step, true)
+
 local CHANGE = '{"change":%s,"library":%s,"section":%s,"path":%s,"from":%s,"from_key":%s,"item":%s}'
 
 -- A text as JSON; null for an empty one.
@@ -549,7 +591,7 @@ end
 function Library:changes_json(cursor, ask)
    ask = named_of(ask, CHANGES)
    if cursor ~= nil then checked(cursor, "a cursor") end
-   local limit = whole(ask.limit == nil and PAGE or ask.limit, "limit", 0)
+   local limit = whole(ask.limit == nil and PAGE or ask.limit, "limit", 1)
    return query(self._index, self._handle, cursor, { full = ask.full }, function(handle, asked)
       local _, read = fill(function(out, failed)
          return C.plexindex_list_changes(handle, asked, limit, out, failed)
@@ -804,6 +846,10 @@ for class, name in pairs { [Index] = "index", [Library] = "library", [Table] = "
       end
    end
 end
+
+function Index.__tostring(index) return ("plexindex.Index (%s)"):format(index._handle == nil and "closed" or "open") end
+function Library.__tostring(library) return "plexindex.Library of " .. tostring(library._index) end
+function Table.__tostring(table) return "plexindex.Table of " .. tostring(table._index) end
 
 -- --- Functions of the module ---------------------------------------------------------------------------------------
 

@@ -27,12 +27,13 @@ local function playing()
    return path and utils.join_path(mp.get_property("working-directory"), path)
 end
 
--- Steps of half a second: between them the script takes other events. It plays on in any case.
+-- Steps of half a second, or longer where the server needs more for one answer: between them the script takes other events.
+-- mpv plays on in any case.
 local timer
 local function fetch()
    timer = nil
    local ok, result = pcall(function()
-      if not library:refresh { deadline_ms = 500 } then return nil end
+      if not library:refresh_step() then return nil end
       local path = playing()
       return path and library:match(path, { deadline_ms = 2000 }) or false
    end)

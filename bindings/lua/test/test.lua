@@ -78,10 +78,13 @@ end)
 test("a caller's mistake is refused by name", function()
    local index = opened()
    local library = index:library("Movies")
+   -- With a `^` the message begins with these words.
    local function refuses(words, work, ...)
       local raised = fails("INVALID_ARGUMENT", work, ...)
-      assert(raised.message:find(words, 1, true), raised.message)
-      assert(("said: " .. raised):find(words, 1, true))
+      local plain = words:gsub("^%^", "")
+      local at = raised.message:find(plain, 1, true)
+      if not at or at > 1 and plain ~= words then error(raised.message, 0) end
+      assert(("said: " .. raised):find(plain, 1, true))
    end
    local function refuses_option(words, options)
       options.cache_dir = options.cache_dir or new_folder()
@@ -113,7 +116,14 @@ test("a caller's mistake is refused by name", function()
    refuses("offline", library.match, library, "/x", { offline = "no" })
    refuses("progress", library.match, library, "/x", { progress = 5 })
    refuses("options of a call", library.match, library, "/x", 5)
-   refuses("limit", library.changes_json, library, nil, { limit = -1 })
+   refuses("limit is -1: it must be a whole number from 1", library.changes_json, library, nil, { limit = -1 })
+   refuses("limit is 20000: give 1 to 10000", library.changes_json, library, nil, { limit = 20000 })
+   -- What C refuses has no names of C.
+   refuses_option("^deadline_ms is -5: give milliseconds, or -1 for none", { deadline_ms = -5 })
+   refuses_option("^retry_ms is -5: give milliseconds, 0 for 30 s, or -1 for never", { retry_ms = -5 })
+   refuses_option("^log_level is 9: give one of 1 to 4, and -1", { log_level = 9 })
+   refuses("^the call has full = true, which this function does not know: call refresh() with it", library.match, library, "/x", { full = true })
+   refuses("not know: match(), match_paths() and folder() do; or give offline = true", library.refresh, library, { at_once = true })
    refuses("lock", library.edit_items, library, { "1" }, { title = "x" }, { lock = "own" })
    refuses("changes.title", library.edit_items, library, { "1" }, { title = 5 })
    refuses("no option", library.record_match, library, "/x", "1", { deadline = 5 })
@@ -180,7 +190,24 @@ test("progress is reported, and can end a call", function()
    same(library:refresh(), true)
 end)
 
+-- The library keeps what it fetched; the index below it is closed by none of them.
+test("a progress function may ask again, and close nothing", function()
+   local index = opened(slowly)
+   local library, refused = index:library("Movies"), nil
+   fails("ABORTED", library.refresh, library, { progress = function()
+      pcall(index.server_json, index, { progress = function() end })
+      pcall(library.match, library, movies[1].path, { progress = function() return false end })
+      refused = fails("INVALID_ARGUMENT", index.close, index)
+      return false
+   end })
+   assert(refused.message:find("cannot be closed from its progress", 1, true), refused.message)
+   same(tostring(library), "plexindex.Library of plexindex.Index (open)")
+   index:close()
+   same(tostring(index), "plexindex.Index (closed)")
+end)
+
 test("a token is renewed, and the call made again", function()
+   local causes = { false, false, "mine" }
    local given = { "", 7, function() error("mine") end, token }
    local asked, index = 0, nil
    local function renew()
@@ -191,10 +218,12 @@ test("a token is renewed, and the call made again", function()
       local one = given[asked]
       return type(one) == "function" and one() or one
    end
-   for _ = 1, 3 do
+   for _, cause in ipairs(causes) do
       index = opened { token = "refused", renew_token = renew }
       local all = index:library()
-      fails("UNAUTHORIZED", all.refresh, all)
+      local raised = fails("UNAUTHORIZED", all.refresh, all)
+      same(raised.cause and raised.cause:match("%a+$") or false, cause)
+      same(fails("OFFLINE", function() index:library("None"):match("/x", { offline = true }) end).cause, nil)
    end
    index = opened { token = "refused", renew_token = renew }
    same(index:library("Movies"):match(movies[1].path).item.key, movies[1].key)
@@ -379,8 +408,36 @@ test("a match at once waits for nothing", function()
    same(library:match(movies[1].path, { at_once = true }).item.key, movies[1].key)
 end)
 
-test("the script for mpv shows what plays", function()
-   local command = ("luajit test/mpv.lua '%s' '%s' '%s' '%s' '%s' /nowhere/x.mkv"):format(url, token, new_folder(),
+-- Calls `work` with a server that takes this long to name its libraries.
+local function served_slowly(seconds, work)
+   local server = io.popen(("exec python3 test/slow.py '%s' %s"):format(url, seconds))
+   local port, process = server:read("*l"):match("(%d+) (%d+)")
+   local ok, raised = xpcall(function() work("http://127.0.0.1:" .. port) end, debug.traceback)
+   os.execute("kill " .. process)
+   server:close()
+   if not ok then error(raised, 0) end
+end
+
+-- No step of half a second has the first answer.
+test("a refresh in steps goes on, however long one answer takes", function()
+   served_slowly(0.7, function(address)
+      local library = opened({ server_url = address }):library("Movies")
+      fails("TIMEOUT", library.refresh, library, { deadline_ms = 500 })
+      local steps = 0
+      repeat steps = steps + 1 until library:refresh_step()
+      assert(steps > 1 and steps < 10, steps)
+      same(library:match_at_once(movies[1].path).item.key, movies[1].key)
+   end)
+   local library = opened(slowly):library("Movies")
+   local steps = 0
+   repeat steps = steps + 1 until library:refresh_step()
+   assert(steps > 1 and steps < 10, steps)
+   local all = opened({ token = "refused" }):library()
+   fails("UNAUTHORIZED", all.refresh_step, all)
+end)
+
+local function shows_what_plays(address)
+   local command = ("luajit test/mpv.lua '%s' '%s' '%s' '%s' '%s' /nowhere/x.mkv"):format(address, token, new_folder(),
       movies[1].path, movies[2].path:gsub("^/data/movies/", ""))
    local process = io.popen("LUA_PATH='./?.lua;;' " .. command)
    local printed = process:read("*a")
@@ -394,6 +451,11 @@ test("the script for mpv shows what plays", function()
    same(lines[4], "at once")
    assert(lines[5]:find("info: not in Plex: no library has a folder above", 1, true), printed)
    same(lines[6], "at once")
+end
+
+test("the script for mpv shows what plays", function()
+   shows_what_plays(url)
+   served_slowly(0.7, shows_what_plays)
 end)
 
 dofile("test/packages.lua")(test, same, new_folder)
