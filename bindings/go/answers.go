@@ -4,7 +4,6 @@ package plexindex
 import "C"
 
 import (
-	"fmt"
 	"strings"
 	"time"
 )
@@ -16,55 +15,6 @@ func (k MatchKind) String() string  { return word(C.plexindex_get_match_kind_nam
 func (c Confidence) String() string { return word(C.plexindex_get_confidence_name(C.int32_t(c))) }
 func (r Reason) String() string     { return word(C.plexindex_get_reason_name(C.int32_t(r))) }
 func (k Kind) String() string       { return word(C.plexindex_get_kind_name(C.int32_t(k))) }
-
-// MarshalText is the status's name in small letters.
-func (s Status) MarshalText() ([]byte, error) { return []byte(strings.ToLower(s.String())), nil }
-
-// MarshalText is the word for it.
-func (k MatchKind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
-
-// MarshalText is the word for it.
-func (c Confidence) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
-
-// MarshalText is the word for it.
-func (r Reason) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
-
-// numbered is the number for a word, up to the last number.
-func numbered[T interface {
-	~uint8 | ~int32
-	String() string
-}](word []byte, last T) (T, error) {
-	for one := T(0); one <= last; one++ {
-		if strings.EqualFold(one.String(), string(word)) {
-			return one, nil
-		}
-	}
-	return 0, fmt.Errorf("plexindex has no word %q", word)
-}
-
-// UnmarshalText reads what MarshalText wrote.
-func (s *Status) UnmarshalText(text []byte) (err error) {
-	*s, err = numbered[Status](text, 999)
-	return
-}
-
-// UnmarshalText reads what MarshalText wrote.
-func (k *MatchKind) UnmarshalText(text []byte) (err error) {
-	*k, err = numbered(text, MatchFileName)
-	return
-}
-
-// UnmarshalText reads what MarshalText wrote.
-func (c *Confidence) UnmarshalText(text []byte) (err error) {
-	*c, err = numbered(text, ConfidenceHigh)
-	return
-}
-
-// UnmarshalText reads what MarshalText wrote.
-func (r *Reason) UnmarshalText(text []byte) (err error) {
-	*r, err = numbered(text, ReasonUnavailable)
-	return
-}
 
 // A MatchKind is how an item was found.
 type MatchKind uint8
@@ -126,18 +76,18 @@ const (
 type Item struct {
 	Key           string `json:"key"`
 	RatingKey     string `json:"rating_key"`
-	Title         string `json:"title"`
-	GUID          string `json:"guid"`
-	ShowTitle     string `json:"show_title"`
-	ShowRatingKey string `json:"show_rating_key"`
-	ShowGUID      string `json:"show_guid"`
-	Path          string `json:"path"`
-	Section       string `json:"section"`
-	LibraryTitle  string `json:"library_title"`
+	Title         string `json:"title,omitempty"`
+	GUID          string `json:"guid,omitempty"`
+	ShowTitle     string `json:"show_title,omitempty"`
+	ShowRatingKey string `json:"show_rating_key,omitempty"`
+	ShowGUID      string `json:"show_guid,omitempty"`
+	Path          string `json:"path,omitempty"`
+	Section       string `json:"section,omitempty"`
+	LibraryTitle  string `json:"library_title,omitempty"`
 
 	Kind Kind `json:"kind"`
 	// Year is 0, Season and Episode are -1 where there is none.
-	Year    int `json:"year"`
+	Year    int `json:"year,omitempty"`
 	Season  int `json:"season"`
 	Episode int `json:"episode"`
 	// KeyOnly: the match was recorded, and no listing holds the item.
@@ -153,10 +103,10 @@ type Answer struct {
 	Reason     Reason     `json:"reason"`
 	Stale      bool       `json:"stale"`
 	// Item is nil when there is no single one.
-	Item            *Item  `json:"item"`
+	Item            *Item  `json:"item,omitempty"`
 	Candidates      []Item `json:"candidates"`
 	CandidatesTotal int    `json:"candidates_total"`
-	Message         string `json:"message"`
+	Message         string `json:"message,omitempty"`
 	// Age is negative when no listing answered.
 	Age time.Duration `json:"age_ns"`
 	// Of a folder: how many items and files are below it, and what it is.

@@ -6,8 +6,11 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestWhatIsWrongIsRefusedAndNotACrash(t *testing.T) {
@@ -29,6 +32,64 @@ func TestWhatIsWrongIsRefusedAndNotACrash(t *testing.T) {
 	_, err = new(Table).Count()
 	same(t, errors.Is(err, InvalidArgument), true)
 	same(t, (*Index)(nil).Close(), nil)
+	_, err = movies.Changes("", -1)
+	same(t, err.Error(), "limit is -1: give 1 to 10000")
+}
+
+// As of a caller who does not look at the error of Index.Library.
+func TestALibraryOrTableThatIsNilIsAnError(t *testing.T) {
+	for _, one := range []any{(*Library)(nil), (*Table)(nil)} {
+		value := reflect.ValueOf(one)
+		for at := 0; at < value.NumMethod(); at++ {
+			kind := value.Type().Method(at)
+			given := []reflect.Value{}
+			for place := 1; place < kind.Type.NumIn()-map[bool]int{true: 1}[kind.Type.IsVariadic()]; place++ {
+				wanted := kind.Type.In(place)
+				switch wanted.Kind() {
+				case reflect.Interface:
+					given = append(given, reflect.ValueOf(always))
+				case reflect.String:
+					given = append(given, reflect.ValueOf("/a"))
+				case reflect.Slice:
+					made := reflect.MakeSlice(wanted, 1, 1)
+					given = append(given, made)
+				case reflect.Int:
+					given = append(given, reflect.ValueOf(1))
+				default:
+					given = append(given, reflect.Zero(wanted))
+				}
+			}
+			results := value.Method(at).Call(given)
+			last := results[len(results)-1].Interface()
+			if err, is := last.(error); is && !errors.Is(err, InvalidArgument) || !is && last != "" {
+				t.Error(kind.Name, last)
+			}
+		}
+	}
+}
+
+// What C refuses has no names of C.
+func TestErrorsSpeakGo(t *testing.T) {
+	movies := library(t, opened(t), "Movies")
+	for wanted, ask := range map[string]Ask{
+		"Ask.Deadline in ms is -7: give milliseconds, 0 for the options' default, or NoDeadline":                           {Deadline: -7 * time.Millisecond},
+		"the call has Ask.Full, which this function does not know: call Refresh with it first":                             {Full: true},
+		"the call has Ask.Check, which this function does not know: call Refresh with it first":                            {Check: true},
+		"the call has Ask.AtOnce, which this function does not know: Match, MatchPaths and Folder do; or give Ask.Offline": {AtOnce: true},
+	} {
+		_, err := movies.SearchTitle(always, "A", ask)
+		same(t, err.Error(), wanted)
+	}
+	for wanted, change := range map[string]func(*Options){
+		"log_level is 9: give one of LogOff, LogError, LogWarn, LogInfo, LogDebug":       func(options *Options) { options.LogLevel = 9 },
+		"library_ttl_ms is -5: give milliseconds, 0 for one hour, TTLAtOnce or TTLNever": func(options *Options) { options.LibraryTTL = -5 * time.Millisecond },
+		"Options.Deadline in ms is -5: give milliseconds, or NoDeadline":                 func(options *Options) { options.Deadline = -5 * time.Millisecond },
+	} {
+		options := Options{CacheDir: t.TempDir()}
+		change(&options)
+		_, err := Open(options)
+		same(t, err.Error(), wanted)
+	}
 }
 
 func TestAPathWithANULIsItsOwnError(t *testing.T) {
@@ -56,9 +117,63 @@ func TestAnAnswerAsJSONHasWords(t *testing.T) {
 			t.Fatal(one, " is not in ", string(text))
 		}
 	}
-	var read Answer
-	must(t, json.Unmarshal(text, &read))
-	same(t, read, answer)
+}
+
+// All that a call gives is written with names in small letters, without what is not known, and read again as it was.
+func TestJSONHasOneScheme(t *testing.T) {
+	index := opened(t)
+	movies := library(t, index, "Movies")
+	written := map[string]string{}
+	again := func(found any, err error) {
+		t.Helper()
+		must(t, err)
+		text, err := json.Marshal(found)
+		must(t, err)
+		read := reflect.New(reflect.TypeOf(found))
+		must(t, json.Unmarshal(text, read.Interface()))
+		same(t, read.Elem().Interface(), found)
+		if names := regexp.MustCompile(`"\w*[A-Z]\w*":|:-|:""|"[a-z]+_u?s"`).FindString(string(text)); names != "" {
+			t.Errorf("%s is in %s", names, text)
+		}
+		written[reflect.TypeOf(found).Name()] = string(text)
+	}
+	answer, err := movies.Match(always, told.Movies[0].Path)
+	again(answer, err)
+	none, err := movies.Match(always, "/nowhere/x.mkv")
+	must(t, err)
+	none.Age = -time.Millisecond
+	again(none, nil)
+	item, err := movies.Item(told.Movies[0].Key)
+	again(item, err)
+	libraries, err := index.Libraries(always)
+	must(t, err)
+	for _, one := range libraries { // one was never fetched
+		again(one, nil)
+	}
+	server, err := index.Server(always)
+	again(server, err)
+	store, err := index.Store()
+	again(store, err)
+	stats, err := index.Stats()
+	again(stats, err)
+	changes, err := movies.Changes("", 3, Ask{Full: true})
+	again(changes, err)
+	report, err := movies.EditItems(always, []string{told.Movies[9].Key}, [][2]string{{"summary", "A"}}, Leaves)
+	again(report, err)
+	again(Progress{"Movies", 1, 2, time.Second}, nil)
+	again(Proposal{"/a", "/b", 1, 2, 1}, nil)
+	again(Relation{true, false, 3}, nil)
+	for name, part := range map[string]string{
+		"Answer": `"match_kind":"none"`, "Stats": `"answers":{"confirmed":0,"exact":1`, "EditReport": `"states":["done"]`,
+		"Changes": `"changes":[{"change":"added"`, "ServerInfo": `"machine_identifier":`, "LibraryInfo": `"kind":"show"`,
+	} {
+		if !strings.Contains(written[name], part) {
+			t.Error(name, written[name])
+		}
+	}
+	if !strings.Contains(written["Stats"], `"requests":{`) || !strings.Contains(written["Stats"], `"page":`) {
+		t.Error(written["Stats"])
+	}
 }
 
 func TestABuildWithoutCgoNamesIt(t *testing.T) {

@@ -1,10 +1,14 @@
 package plexindex
 
 import (
+	"context"
 	"errors"
+	"net"
 	"os"
 	"runtime"
+	"strings"
 	"testing"
+	"time"
 )
 
 // As of testing.T.Fatal: C's frames must not be left by it.
@@ -36,5 +40,80 @@ func TestAFunctionThatExitsItsGoroutineLeavesTheIndexWhole(t *testing.T) {
 		must(t, err)
 		end = apart(func() { _ = DrainLog(func(int, string) { wanted.raise() }) })
 		same(t, end, wanted)
+	}
+}
+
+// It waits for the call that the function is in.
+func TestAnIndexIsNotClosedFromItsOwnFunctions(t *testing.T) {
+	index := opened(t, slowly)
+	movies := library(t, index, "Movies")
+	var refused []error
+	_, err := movies.Refresh(always, Ask{Progress: func(Progress) bool {
+		// Also within a call of its own.
+		_, _ = index.Server(always, Ask{Progress: func(Progress) bool { refused = append(refused, index.Close()); return true }})
+		refused = append(refused, index.Close())
+		return false
+	}})
+	same(t, errors.Is(err, Aborted), true)
+	var renewing *Index
+	renewing = opened(t, func(options *Options) {
+		options.Token = "refused"
+		options.RenewToken = func() string {
+			refused = append(refused, renewing.Close())
+			return os.Getenv("PLEXINDEX_TEST_TOKEN")
+		}
+	})
+	_, err = library(t, renewing, "Movies").Refresh(always)
+	must(t, err)
+	same(t, len(refused) >= 2, true)
+	for _, err := range refused {
+		same(t, []any{errors.Is(err, InvalidArgument), strings.Contains(err.Error(), "Progress or RenewToken")}, []any{true, true})
+	}
+	// Another index, and another goroutine's Close, are no matter.
+	other := opened(t)
+	begun, closed := make(chan struct{}), make(chan error, 1)
+	go func() { <-begun; closed <- index.Close() }()
+	_, err = movies.Refresh(always, Ask{Progress: func(Progress) bool {
+		if len(closed) == 0 && !index.closing() {
+			must(t, other.Close())
+			close(begun)
+			for !index.closing() {
+				runtime.Gosched()
+			}
+		}
+		return true
+	}})
+	same(t, err, ErrClosed)
+	must(t, <-closed)
+}
+
+// Its caller may be gone: then another call goes on with it.
+func TestAPanicForATokenReachesACaller(t *testing.T) {
+	index := opened(t, func(options *Options) {
+		options.Token = "refused"
+		options.RenewToken = func() string { panic("mine") }
+	})
+	movies := library(t, index, "Movies")
+	ctx, cancel := context.WithCancel(always)
+	defer cancel()
+	end := apart(func() { _ = movies.RecordMatch(ctx, "/a.mkv", "1") })
+	same(t, end, ending{panicked: "mine"})
+	_, err := index.Server(always)
+	same(t, errors.Is(err, Unauthorized), true)
+}
+
+// The library does not wait for a deadline that comes before its next try.
+func TestAServerThatRefusesConnectionsIsNoDeadline(t *testing.T) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	address := "http://" + listener.Addr().String()
+	must(t, listener.Close())
+	movies := library(t, opened(t, func(options *Options) { options.ServerURL, options.Retry = address, 0 }), "Movies")
+	ctx, cancel := context.WithTimeout(always, time.Second)
+	defer cancel()
+	_, err = movies.Match(ctx, "/a.mkv")
+	same(t, errors.Is(err, Connect), true)
+	if ctx.Err() == nil {
+		same(t, errors.Is(err, context.DeadlineExceeded), false)
 	}
 }

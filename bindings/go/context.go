@@ -89,6 +89,8 @@ func (i *Index) detached(ctx context.Context, work func(within C.int64_t, failed
 		status, err := call(func(failed *C.plexindex_buffer) C.int32_t { return work(milliseconds(limit.within), failed) })
 		return limit.outcome(status, err)
 	}
+	// In the caller's goroutine, if that still waits.
+	defer i.callbacks.raise()
 	if ctx.Done() == nil {
 		return made()
 	}

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A Request is a kind of request, an index of Stats.Requests.
+// A Request is a kind of request, a key of Stats.Requests.
 type Request uint8
 
 // The kinds of requests.
@@ -30,18 +30,39 @@ func (r Request) String() string {
 
 // Stats is what happened. A count is of this index's life unless plexindex.h says otherwise of plexindex_stats.
 type Stats struct {
-	// Answers by MatchKind, Requests by Request.
-	Answers  [6]uint64
-	Requests [8]uint64
+	Answers  map[MatchKind]uint64 `json:"answers"`
+	Requests map[Request]uint64   `json:"requests"`
 
-	LookupMisses, StaleAnswers, BytesReceived, StoreRequests, StoreAnswers, Listings uint64
-	Items, Matches, Libraries, DiskBytes, Sequence, Events, Hints                    uint64
-	Calls, SlowCalls, Failures, SizeLimit, OverLimit, Evictions                      uint64
+	LookupMisses  uint64 `json:"lookup_misses"`
+	StaleAnswers  uint64 `json:"stale_answers"`
+	BytesReceived uint64 `json:"bytes_received"`
+	StoreRequests uint64 `json:"store_requests"`
+	StoreAnswers  uint64 `json:"store_answers"`
+	Listings      uint64 `json:"listings"`
+	Items         uint64 `json:"items"`
+	Matches       uint64 `json:"matches"`
+	Libraries     uint64 `json:"libraries"`
+	DiskBytes     uint64 `json:"disk_bytes"`
+	Sequence      uint64 `json:"sequence"`
+	Events        uint64 `json:"events"`
+	Hints         uint64 `json:"hints"`
+	Calls         uint64 `json:"calls"`
+	SlowCalls     uint64 `json:"slow_calls"`
+	Failures      uint64 `json:"failures"`
+	SizeLimit     uint64 `json:"size_limit"`
+	OverLimit     uint64 `json:"over_limit"`
+	Evictions     uint64 `json:"evictions"`
 
 	// Times; the parts overlap.
-	Network, Store, Segment, Parse, Wait, Match, InCalls time.Duration
+	Network time.Duration `json:"network_ns"`
+	Store   time.Duration `json:"store_ns"`
+	Segment time.Duration `json:"segment_ns"`
+	Parse   time.Duration `json:"parse_ns"`
+	Wait    time.Duration `json:"wait_ns"`
+	Match   time.Duration `json:"match_ns"`
+	InCalls time.Duration `json:"calls_ns"`
 	// LastFailure says why an old answer was given last; empty: never.
-	LastFailure string
+	LastFailure string `json:"last_failure,omitempty"`
 }
 
 // Stats gives the statistics.
@@ -52,6 +73,8 @@ func (i *Index) Stats() (Stats, error) {
 	}
 	micros := func(count C.uint64_t) time.Duration { return time.Duration(count) * time.Microsecond }
 	stats := Stats{
+		Answers:       map[MatchKind]uint64{},
+		Requests:      map[Request]uint64{},
 		LookupMisses:  uint64(of.lookup_misses),
 		StaleAnswers:  uint64(of.stale_answers),
 		BytesReceived: uint64(of.bytes_received),
@@ -81,42 +104,28 @@ func (i *Index) Stats() (Stats, error) {
 		LastFailure:   C.GoString(&of.last_failure[0]),
 	}
 	for at, count := range of.answers {
-		stats.Answers[at] = uint64(count)
+		stats.Answers[MatchKind(at)] = uint64(count)
 	}
 	for at, count := range of.requests {
-		stats.Requests[at] = uint64(count)
+		stats.Requests[Request(at)] = uint64(count)
 	}
 	return stats, nil
 }
-
-// UnmarshalText reads Plex's word for a kind.
-func (k *Kind) UnmarshalText(text []byte) error {
-	*k = KindOther
-	for one := KindOther; one <= KindPhoto; one++ {
-		if one.String() == string(text) {
-			*k = one
-		}
-	}
-	return nil
-}
-
-// MarshalText is the kind's word.
-func (k Kind) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
 // ItemDetails is an item with all its files and ids. A text that is not known is empty.
 type ItemDetails struct {
 	Key       string `json:"key"`
 	RatingKey string `json:"rating_key"`
 	Kind      Kind   `json:"kind"`
-	Title     string `json:"title"`
+	Title     string `json:"title,omitempty"`
 	// Year is 0, Season and Episode are -1 where there is none.
-	Year          int      `json:"year"`
-	ShowTitle     string   `json:"show_title"`
-	ShowRatingKey string   `json:"show_rating_key"`
-	ShowGUID      string   `json:"show_guid"`
+	Year          int      `json:"year,omitempty"`
+	ShowTitle     string   `json:"show_title,omitempty"`
+	ShowRatingKey string   `json:"show_rating_key,omitempty"`
+	ShowGUID      string   `json:"show_guid,omitempty"`
 	Season        int      `json:"season"`
 	Episode       int      `json:"episode"`
-	GUID          string   `json:"guid"`
+	GUID          string   `json:"guid,omitempty"`
 	GUIDs         []string `json:"guids"`
 	Paths         []string `json:"paths"`
 }
@@ -132,40 +141,28 @@ type LibraryInfo struct {
 	Fresh      bool     `json:"fresh"`
 	Generation uint64   `json:"generation"`
 	// Age is that of its listing; negative where it was never fetched.
-	Age time.Duration `json:"-"`
+	Age time.Duration `json:"age_ns"`
 }
 
 // Libraries gives the libraries that are known. The server is asked when none is.
-func (i *Index) Libraries(ctx context.Context, ask ...Ask) ([]LibraryInfo, error) {
-	var read []struct {
-		LibraryInfo
-		AgeMs *int64 `json:"age_ms"`
-	}
-	_, err := i.query(ctx, nil, "", first(ask), func(query *C.plexindex_query) (Status, error) {
-		return OK, readJSON(&read, func(out, failed *C.plexindex_buffer) C.int32_t {
+func (i *Index) Libraries(ctx context.Context, ask ...Ask) (libraries []LibraryInfo, err error) {
+	_, err = i.query(ctx, nil, "", first(ask), func(query *C.plexindex_query) (Status, error) {
+		return OK, readJSON(&libraries, func(out, failed *C.plexindex_buffer) C.int32_t {
 			return C.plexindex_list_libraries_json(i.handle, query, out, failed)
 		})
 	})
-	libraries := make([]LibraryInfo, len(read))
-	for at, one := range read {
-		libraries[at] = one.LibraryInfo
-		libraries[at].Age = -time.Millisecond
-		if one.AgeMs != nil {
-			libraries[at].Age = time.Duration(*one.AgeMs) * time.Millisecond
-		}
-	}
 	return libraries, err
 }
 
 // A ServerInfo is what the server said of itself.
 type ServerInfo struct {
-	MachineIdentifier string
-	Version           string
+	MachineIdentifier string `json:"machine_identifier"`
+	Version           string `json:"version"`
 	// Answered is how long it took.
-	Answered  time.Duration
-	Libraries int
+	Answered  time.Duration `json:"answered_ns"`
+	Libraries int           `json:"libraries"`
 	// DatabaseUnavailable says why Plex's database cannot be used; empty where it is used, or none was named.
-	DatabaseUnavailable string
+	DatabaseUnavailable string `json:"database_unavailable,omitempty"`
 }
 
 // Server asks the server who it is and which libraries it shows.
@@ -194,7 +191,7 @@ type StoreInfo struct {
 	SharesMemory bool   `json:"shares_memory"`
 	CounterPage  bool   `json:"counter_page"`
 	Locks        bool   `json:"locks"`
-	LocksError   string `json:"locks_error"`
+	LocksError   string `json:"locks_error,omitempty"`
 	DiskBytes    uint64 `json:"disk_bytes"`
 	FreeBytes    uint64 `json:"free_bytes"`
 }

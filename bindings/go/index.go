@@ -57,9 +57,10 @@ func (i *Index) Clear() error {
 
 // A Relation is how a path compares with another one.
 type Relation struct {
-	Equal, Under bool
+	Equal bool `json:"equal"`
+	Under bool `json:"under"`
 	// Common is how many components agree, from the end.
-	Common int
+	Common int `json:"common"`
 }
 
 // ComparePaths compares a path with others.

@@ -6,6 +6,7 @@ import "C"
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"sync"
 	"unsafe"
 )
@@ -14,6 +15,14 @@ import (
 type Library struct {
 	index  *Index
 	handle *C.plexindex_library_handle
+}
+
+// some is a library without an index for none at all: what that is asked is an error.
+func (l *Library) some() *Library {
+	if l == nil {
+		return &Library{}
+	}
+	return l
 }
 
 // Library gives a library by its uuid, title or section id; "" gives all of them. It sends no request: the first
@@ -87,6 +96,7 @@ var found = sync.Pool{New: func() any { return new([1024]byte) }}
 // LookupKey gives the key of the item with this path, where the index has it at hand; else "". It never waits. A path
 // with a NUL has none.
 func (l *Library) LookupKey(path string) string {
+	l = l.some()
 	if path == "" || l.index.begin() != nil {
 		return ""
 	}
@@ -103,6 +113,7 @@ func (l *Library) LookupKey(path string) string {
 
 // LookupKeys is LookupKey for many paths: a key or "" for each, in order.
 func (l *Library) LookupKeys(paths []string) ([]string, error) {
+	l = l.some()
 	all, _ := joinedBut(paths)
 	if len(paths) == 0 {
 		return nil, nil
@@ -119,11 +130,15 @@ func (l *Library) LookupKeys(paths []string) ([]string, error) {
 	return read, err
 }
 
-const page = 1000
+const (
+	page    = 1000
+	maxPage = 10_000
+)
 
 // ItemsBelow gives the items with files below a folder to `each`, in the order of their paths, until that says false.
 // It sends no request.
 func (l *Library) ItemsBelow(folder string, each func(Item) bool) error {
+	l = l.some()
 	at, length := text(folder)
 	for after := ""; ; {
 		from, size := text(after)
@@ -144,6 +159,7 @@ func (l *Library) ItemsBelow(folder string, each func(Item) bool) error {
 
 // Items gives the items of the library to `each`, until that says false. It sends no request.
 func (l *Library) Items(each func(Item) bool) error {
+	l = l.some()
 	var memory arena
 	defer memory.free()
 	cursor := (*C.int64_t)(memory.zeroed(8))
@@ -163,6 +179,7 @@ func (l *Library) Items(each func(Item) bool) error {
 }
 
 func (l *Library) page(work func(out, failed *C.plexindex_buffer) C.int32_t) ([]Item, error) {
+	l = l.some()
 	if err := l.index.begin(); err != nil {
 		return nil, err
 	}
@@ -177,6 +194,7 @@ func (l *Library) page(work func(out, failed *C.plexindex_buffer) C.int32_t) ([]
 
 // Item gives one item with all its files and ids. The error is NotFound when no listing holds it.
 func (l *Library) Item(key string) (item ItemDetails, err error) {
+	l = l.some()
 	data, length := text(key)
 	err = l.index.json(&item, func(out, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_get_item_json(l.handle, data, length, out, failed)
@@ -184,8 +202,10 @@ func (l *Library) Item(key string) (item ItemDetails, err error) {
 	return item, err
 }
 
-// Refresh brings the library up to date. It gives false when Ask.Deadline came first; the next call goes on there.
+// Refresh brings the library up to date. It gives false when Ask.Deadline came first; the next call goes on behind the
+// server's last answer. A deadline that is shorter than each answer takes gets no further, with Timeout before the first.
 func (l *Library) Refresh(ctx context.Context, ask ...Ask) (bool, error) {
+	l = l.some()
 	status, err := l.index.query(ctx, l.handle, "", first(ask), func(query *C.plexindex_query) (Status, error) {
 		return call(func(failed *C.plexindex_buffer) C.int32_t {
 			return C.plexindex_refresh(l.index.handle, query, failed)
@@ -197,25 +217,32 @@ func (l *Library) Refresh(ctx context.Context, ask ...Ask) (bool, error) {
 // A Change is one entry of the feed.
 type Change struct {
 	// Change is added, removed, changed, moved or list_again.
-	Change, Library, Section string
+	Change  string `json:"change"`
+	Library string `json:"library,omitempty"`
+	Section string `json:"section,omitempty"`
 	// Path is the file, From where it was, FromKey the rating key before; each may be "".
-	Path, From string
-	FromKey    string
+	Path    string `json:"path,omitempty"`
+	From    string `json:"from,omitempty"`
+	FromKey string `json:"from_key,omitempty"`
 	// Item is as Library.Item gives it; nil for list_again.
-	Item *ItemDetails
+	Item *ItemDetails `json:"item,omitempty"`
 }
 
 // Changes is a page of the feed. Give the Cursor to the next call; More says that it has something now.
 type Changes struct {
-	Changes []Change
-	Cursor  string
-	More    bool
+	Changes []Change `json:"changes"`
+	Cursor  string   `json:"cursor"`
+	More    bool     `json:"more"`
 }
 
 // Changes gives what was added, removed, changed and moved since a cursor, in the order in which the index learned it.
 // Without a cursor it gives no changes, and the cursor of now; with Ask.Full all items come first. It sends no request.
 // The error ListAgain says to begin anew with Full.
 func (l *Library) Changes(cursor string, limit int, ask ...Ask) (page Changes, err error) {
+	l = l.some()
+	if limit < 1 || limit > maxPage {
+		return page, &Error{Status: InvalidArgument, Message: fmt.Sprintf("limit is %d: give 1 to %d", limit, maxPage)}
+	}
 	var unread error
 	_, err = l.index.query(context.Background(), l.handle, cursor, first(ask), func(query *C.plexindex_query) (Status, error) {
 		return fill(16384, func(out, failed *C.plexindex_buffer) C.int32_t {
@@ -242,6 +269,7 @@ func (l *Library) Changes(cursor string, limit int, ask ...Ask) (page Changes, e
 // WaitForChanges waits until Changes has something since the cursor, or until Refresh has to ask the server before that
 // is known. It gives false when Ask.Deadline came first. The end of the context ends it.
 func (l *Library) WaitForChanges(ctx context.Context, cursor string, ask ...Ask) (bool, error) {
+	l = l.some()
 	status, err := l.index.query(ctx, l.handle, cursor, first(ask), func(query *C.plexindex_query) (Status, error) {
 		over, left := make(chan struct{}), make(chan struct{})
 		go func() {
@@ -270,6 +298,7 @@ func (l *Library) RecordMatch(ctx context.Context, path, key string) error {
 
 // RecordMatches records many pairs of a path and a key: all, or none.
 func (l *Library) RecordMatches(ctx context.Context, pairs [][2]string) error {
+	l = l.some()
 	paths, keys := make([]string, len(pairs)), make([]string, len(pairs))
 	for at, pair := range pairs {
 		paths[at], keys[at] = pair[0], pair[1]
@@ -324,13 +353,16 @@ func name(words []string, number int) string {
 
 // An EditReport says how far an edit came, whether it succeeded or not.
 type EditReport struct {
-	Done, Failed, Requests uint64
-	States                 []Edited
+	Done     uint64   `json:"done"`
+	Failed   uint64   `json:"failed"`
+	Requests uint64   `json:"requests"`
+	States   []Edited `json:"states"`
 }
 
 // EditItems gives many items the same values: pairs of a name, as Plex has it, and a value. When the context is cancelled
 // the call returns at once without a report, and the server may edit the items all the same.
 func (l *Library) EditItems(ctx context.Context, keys []string, changes [][2]string, lock Lock) (EditReport, error) {
+	l = l.some()
 	values := []string{}
 	for _, change := range changes {
 		values = append(values, change[0], change[1])
@@ -375,6 +407,7 @@ func (l *Library) EditItems(ctx context.Context, keys []string, changes [][2]str
 
 // InvalidatePath invalidates a path.
 func (l *Library) InvalidatePath(path string) error {
+	l = l.some()
 	data, length := text(path)
 	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_invalidate_path(l.handle, data, length, failed)
@@ -384,6 +417,7 @@ func (l *Library) InvalidatePath(path string) error {
 
 // InvalidateItem invalidates an item by its key or rating key.
 func (l *Library) InvalidateItem(key string) error {
+	l = l.some()
 	data, length := text(key)
 	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_invalidate_item(l.handle, data, length, failed)
@@ -393,6 +427,7 @@ func (l *Library) InvalidateItem(key string) error {
 
 // Invalidate invalidates the library.
 func (l *Library) Invalidate() error {
+	l = l.some()
 	_, err := l.index.do(func(failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_invalidate_library(l.handle, failed)
 	})

@@ -2,10 +2,12 @@
 // plexindex.h says in full what a call does.
 //
 // Calls that may wait or ask the server take a context first. A call that its context ends gives an error with
-// errors.Is(err, context.Canceled) or errors.Is(err, context.DeadlineExceeded).
+// errors.Is(err, context.Canceled) or errors.Is(err, context.DeadlineExceeded). A call that ends before its deadline gives
+// its own error, such as Connect where the server refuses connections and no further try would fit in.
 package plexindex
 
 /*
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "plexindex_more.h"
@@ -32,6 +34,8 @@ static void ask_token(plexindex_options *options, uintptr_t user) {
     options->renew_token = plexindexGoRenewToken;
     options->renew_token_user = (void *)user;
 }
+
+static uintptr_t this_thread(void) { return (uintptr_t)pthread_self(); }
 
 static int32_t drain(uintptr_t user, plexindex_buffer *error) {
     return plexindex_drain_log(receive, (void *)user, error);
@@ -142,8 +146,20 @@ func (f failure) of(status C.int32_t) (Status, error) {
 	if status < 100 {
 		return Status(status), nil
 	}
-	return Status(status), &Error{Status: Status(status), Message: C.GoString((*C.char)(f.buffer.data))}
+	message := C.GoString((*C.char)(f.buffer.data))
+	if status == C.PLEXINDEX_INVALID_ARGUMENT {
+		message = words.Replace(message)
+	}
+	return Status(status), &Error{Status: Status(status), Message: message}
 }
+
+// What C's texts name, in words of this package.
+var words = strings.NewReplacer("query.flags has ", "the call has ", "PLEXINDEX_QUERY_FULL", "Ask.Full", "PLEXINDEX_QUERY_PROBE", "Ask.Check",
+	"PLEXINDEX_QUERY_AT_ONCE", "Ask.AtOnce", "PLEXINDEX_QUERY_OFFLINE", "Ask.Offline", "query.deadline_ms", "Ask.Deadline in ms",
+	"options.deadline_ms", "Options.Deadline in ms", "PLEXINDEX_NO_DEADLINE", "NoDeadline", "PLEXINDEX_TTL_AT_ONCE", "TTLAtOnce",
+	"PLEXINDEX_TTL_NEVER", "TTLNever", "PLEXINDEX_LOG_*", "LogOff, LogError, LogWarn, LogInfo, LogDebug", "edit.lock", "the lock",
+	"PLEXINDEX_EDIT_*", "Locks, Unlocks, Leaves", "plexindex_refresh()", "Refresh", "plexindex_match_path()", "Match",
+	"plexindex_match_paths()", "MatchPaths", "plexindex_match_folder()", "Folder")
 
 // call makes a call with a buffer for its error.
 func call(work func(failed *C.plexindex_buffer) C.int32_t) (Status, error) {
@@ -244,8 +260,9 @@ type Mapping struct {
 type Options struct {
 	CacheDir, ServerURL, Token, User, CAFile string
 	// RenewToken gives a new token, or "" for none now, when the server refuses the one that there is, or it expired. The call
-	// that was refused waits for it, and is then made again. It runs in a goroutine of its own, one at a time. If it panics, or
-	// calls runtime.Goexit, there is no new token. It must not ask or close this index: what it asks may wait for the token.
+	// that was refused waits for it, and is then made again. It runs in a goroutine of its own, one at a time. If it panics
+	// there is no new token, and the panic goes on in the goroutine of a call; nor is there one after runtime.Goexit. It must not
+	// ask this index: what it asks may wait for the token. To close it is an error.
 	RenewToken func() string
 	// Plex's own database, or a folder in which it lies: docs/plex-database.md.
 	Database string
@@ -307,10 +324,20 @@ type Index struct {
 	idle    chan struct{}
 	mutex   sync.Mutex
 	handle  *C.plexindex_handle
-	// Of Options.RenewToken, until Close.
-	renewal cgo.Handle
+	// The caller's functions, until Close.
+	callbacks *callbacks
+	renewal   cgo.Handle
 	// Options.Deadline.
 	deadline time.Duration
+}
+
+// callbacks are an index's RenewToken, and what is known of the caller's functions that C calls.
+type callbacks struct {
+	renew func() string
+	// The threads of those that run. None of them has another goroutine meanwhile.
+	threads sync.Map
+	// How RenewToken panicked, until a call goes on with that.
+	ended atomic.Pointer[ending]
 }
 
 // closed is what Close adds to the calls in flight.
@@ -367,9 +394,10 @@ func Open(options Options) (*Index, error) {
 		given.mappings = (*C.plexindex_mapping)(rules)
 		given.mappings_count = C.size_t(count)
 	}
+	callbacks := &callbacks{renew: options.RenewToken}
 	var renewal cgo.Handle
 	if options.RenewToken != nil {
-		renewal = cgo.NewHandle(options.RenewToken)
+		renewal = cgo.NewHandle(callbacks)
 		C.ask_token(given, C.uintptr_t(renewal))
 	}
 	out := (**C.plexindex_handle)(memory.zeroed(8))
@@ -378,7 +406,7 @@ func Open(options Options) (*Index, error) {
 		forget(renewal)
 		return nil, err
 	}
-	index := &Index{process: os.Getpid(), handle: *out, idle: make(chan struct{}, 1), renewal: renewal, deadline: options.Deadline}
+	index := &Index{process: os.Getpid(), handle: *out, idle: make(chan struct{}, 1), callbacks: callbacks, renewal: renewal, deadline: options.Deadline}
 	runtime.SetFinalizer(index, func(index *Index) { _ = index.Close() })
 	return index, nil
 }
@@ -419,10 +447,14 @@ func (i *Index) closing() bool { return i.flying.Load() < 0 }
 
 // Close closes the index, after the calls that are in flight; fetches are cut short. These and later calls give
 // ErrClosed. RecordMatch and EditItems cannot be cut short in C: they are waited for, also when their caller has gone, until
-// the server answers or Options.ReadTimeout passes. It must not be called from a progress function.
+// the server answers or Options.ReadTimeout passes. From Ask.Progress or Options.RenewToken it is refused: they must not wait
+// for it either.
 func (i *Index) Close() error {
 	if i == nil {
 		return nil
+	}
+	if i.callbacks.runHere() {
+		return &Error{Status: InvalidArgument, Message: "an index cannot be closed from its Progress or RenewToken: return first"}
 	}
 	i.mutex.Lock()
 	defer i.mutex.Unlock()
@@ -450,9 +482,12 @@ func forget(renewal cgo.Handle) {
 
 //export plexindexGoRenewToken
 func plexindexGoRenewToken(user unsafe.Pointer, token *C.plexindex_buffer) C.int32_t {
-	renew := cgo.Handle(uintptr(user)).Value().(func() string)
+	callbacks := cgo.Handle(uintptr(user)).Value().(*callbacks)
 	var given string
-	end := apart(func() { given = renew() })
+	end := callbacks.run(func() { given = callbacks.renew() })
+	if end.panicked != nil {
+		callbacks.ended.Store(&end)
+	}
 	if end.early() || given == "" || C.size_t(len(given)) > token.capacity {
 		return 1
 	}
@@ -475,15 +510,16 @@ func (i *Index) do(work func(failed *C.plexindex_buffer) C.int32_t) (Status, err
 
 // A Progress says how far a fetch has come.
 type Progress struct {
-	Library      string
-	Items, Total uint64
-	Elapsed      time.Duration
+	Library string        `json:"library"`
+	Items   uint64        `json:"items"`
+	Total   uint64        `json:"total"`
+	Elapsed time.Duration `json:"elapsed_ns"`
 }
 
 // Ask says how a question is asked. The zero value is as the options of the index say. A call takes one at most.
 type Ask struct {
-	// Deadline is the library's own: when it passes the answer is NotYet or NeedsWarm, or an older one, and no error.
-	// NoDeadline: as long as the context allows.
+	// Deadline is the library's own: when it passes the answer is NotYet or NeedsWarm, or an older one, and no error but
+	// Timeout while the server has not named its libraries. NoDeadline: as long as the context allows.
 	Deadline time.Duration
 	Offline  bool
 	// AtOnce is for Match and MatchPaths: the answer waits for nothing; where it would have to it is NotYet.
@@ -494,7 +530,7 @@ type Ask struct {
 	Check bool
 	// Progress is called while the call waits for the server, which waits for it. False ends the call with Aborted. It runs
 	// in a goroutine of its own. A panic in it, or runtime.Goexit as of testing.T.FailNow, ends the call, and goes on behind
-	// that in the caller's goroutine. It must not call Close.
+	// that in the caller's goroutine. It cannot call Close.
 	Progress func(Progress) bool
 
 	// That there were several, which is refused.
@@ -555,6 +591,34 @@ func apart(work func()) (end ending) {
 	return end
 }
 
+// run runs a function of the caller's as apart does. From there the index is not closed.
+func (c *callbacks) run(work func()) ending {
+	return apart(func() {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		here := C.this_thread()
+		c.threads.Store(here, true)
+		defer c.threads.Delete(here)
+		work()
+	})
+}
+
+// runHere says whether this goroutine is in one of the functions.
+func (c *callbacks) runHere() bool {
+	if c == nil {
+		return false
+	}
+	_, runs := c.threads.Load(C.this_thread())
+	return runs
+}
+
+// raise goes on with the panic of RenewToken, behind C.
+func (c *callbacks) raise() {
+	if end := c.ended.Swap(nil); end != nil {
+		end.raise()
+	}
+}
+
 //export plexindexGoProgress
 func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) C.int32_t {
 	watching := cgo.Handle(uintptr(user)).Value().(*watcher)
@@ -571,7 +635,7 @@ func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) C.
 		Elapsed: time.Duration(progress.elapsed_ms) * time.Millisecond,
 	}
 	goOn := false
-	watching.ended = apart(func() { goOn = watching.progress(told) })
+	watching.ended = watching.index.callbacks.run(func() { goOn = watching.progress(told) })
 	if goOn {
 		return 0
 	}
@@ -606,6 +670,7 @@ func (i *Index) query(ctx context.Context, library *C.plexindex_library_handle, 
 	C.ask_progress(query, C.uintptr_t(user))
 	status, err := work(query)
 	watching.ended.raise()
+	i.callbacks.raise()
 	if errors.Is(err, Aborted) && i.closing() {
 		return status, ErrClosed
 	}
@@ -616,6 +681,7 @@ type blockCall func(*C.plexindex_handle, *C.plexindex_query, *C.plexindex_buffer
 
 // ask makes a question, and reads its block.
 func (l *Library) ask(ctx context.Context, text string, ask Ask, function blockCall) ([]Answer, error) {
+	l = l.some()
 	var answers []Answer
 	_, err := l.index.query(ctx, l.handle, text, ask, func(query *C.plexindex_query) (Status, error) {
 		status, err := fill(16384+4*len(text), func(out, failed *C.plexindex_buffer) C.int32_t {

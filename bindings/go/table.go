@@ -14,6 +14,14 @@ type Table struct {
 	handle *C.plexindex_table_handle
 }
 
+// some is a table without an index for none at all: what that is asked is an error.
+func (t *Table) some() *Table {
+	if t == nil {
+		return &Table{}
+	}
+	return t
+}
+
 // DefaultTableLimit is how many bytes all tables may take, where a caller has no other wish.
 const DefaultTableLimit = 100_000_000
 
@@ -43,6 +51,7 @@ func (i *Index) Table(name string, foldASCII bool) (*Table, error) {
 
 // Lookup gives a value where the index has it at hand; else "". It never waits.
 func (t *Table) Lookup(name string) string {
+	t = t.some()
 	if name == "" || t.index.begin() != nil {
 		return ""
 	}
@@ -59,6 +68,7 @@ func (t *Table) Lookup(name string) string {
 
 // Get gives the value of this name, and whether there is one.
 func (t *Table) Get(name string) (value []byte, there bool, err error) {
+	t = t.some()
 	if err := t.index.begin(); err != nil {
 		return nil, false, err
 	}
@@ -78,6 +88,7 @@ func (t *Table) Get(name string) (value []byte, there bool, err error) {
 // Put stores a value. `ttl`: after how long it expires; 0 is one hour, TTLNever. `limit`: how many bytes all tables
 // may take; 0 is no limit.
 func (t *Table) Put(name string, value []byte, ttl time.Duration, limit uint64) error {
+	t = t.some()
 	var memory arena
 	defer memory.free()
 	given, stored := memory.named(name), memory.named(string(value))
@@ -89,6 +100,7 @@ func (t *Table) Put(name string, value []byte, ttl time.Duration, limit uint64) 
 
 // Remove removes an entry.
 func (t *Table) Remove(name string) error {
+	t = t.some()
 	var memory arena
 	defer memory.free()
 	given := memory.named(name)
@@ -110,6 +122,7 @@ func (t *Table) Names(each func(string) bool) error {
 }
 
 func (t *Table) next(after string, begun bool) (name string, there bool, err error) {
+	t = t.some()
 	if err := t.index.begin(); err != nil {
 		return "", false, err
 	}
@@ -128,6 +141,7 @@ func (t *Table) next(after string, begun bool) (name string, there bool, err err
 
 // Count says how many entries it has.
 func (t *Table) Count() (uint64, error) {
+	t = t.some()
 	var memory arena
 	defer memory.free()
 	out := (*C.uint64_t)(memory.zeroed(8))
@@ -137,6 +151,7 @@ func (t *Table) Count() (uint64, error) {
 
 // Clear removes all entries.
 func (t *Table) Clear() error {
+	t = t.some()
 	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_table_clear(t.handle, failed) })
 	return err
 }

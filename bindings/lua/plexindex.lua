@@ -552,7 +552,8 @@ function Library:item_json(key)
    end)
 end
 
--- Brings the library up to date. false when the deadline came first.
+-- Brings the library up to date. false when the deadline came first: the next call goes on behind the server's last answer.
+-- Before the first one, which names the libraries, that is the code "TIMEOUT".
 function Library:refresh(ask)
    return query(self._index, self._handle, nil, ask, function(handle, asked)
       return call(function(failed) return C.plexindex_refresh(handle, asked, failed) end) == statuses.OK

@@ -95,7 +95,8 @@ module Plexindex
     end
 
     # Brings the library up to date; with `check` the server is asked once while it is fresh, too, and with `full` all is listed.
-    # False when the deadline came first.
+    # False when the deadline came first: the next call goes on behind the server's last answer. Before the first one, which
+    # names the libraries, that is the code :timeout.
     def refresh(**ask, &progress)
       @index.query(:refresh, @handle, nil, progress: progress, **ask) == Native::CONSTANTS["OK"]
     end
