@@ -112,7 +112,7 @@ type Answer struct {
 	// Of a folder: how many items and files are below it, and what it is.
 	Items uint64 `json:"items"`
 	Files uint64 `json:"files"`
-	Kind  Kind   `json:"kind"`
+	Kind  Kind   `json:"kind,omitempty"`
 }
 
 func readText(block *C.plexindex_buffer, text *C.plexindex_text) string {

@@ -74,6 +74,34 @@ class TestSignals < Minitest::Test
     RUBY
   end
 
+  # The call that it came in need not be known to have ended, but `close` has to know.
+  def test_exceptions_at_any_moment_leave_the_index_whole
+    assert_whole("60", <<~'RUBY')
+      index = Plexindex.open(cache_dir: "#{FOLDER}/own", server_url: ENV.fetch("PLEXINDEX_TEST_SLOW_URL"), token: TOKEN)
+      library = index.library("Movies")
+      library.refresh
+      calls = [-> { library.match(PATH) }, -> { library.refresh(full: true) }, -> { index.stats }, -> { library.items.first(2) }, -> { library.lookup_keys([PATH]) },
+               -> { library.record_match("/a", KEY) }, -> { index.table("own").put("a", "b") }, -> { Plexindex.drain_log }]
+      armed = false
+      raised = 0
+      trap("USR1") { armed = false or raise "mine" if armed }
+      sender = Thread.new { loop { sleep(rand * 0.02); Process.kill(:USR1, Process.pid) } }
+      while raised < 60
+        begin
+          armed = true
+          loop { calls.each(&:call) }
+        rescue RuntimeError => e
+          raise unless e.message == "mine"
+
+          raised += 1
+        end
+      end
+      sender.kill.join
+      index.close
+      puts raised
+    RUBY
+  end
+
   # As a server's children: `exit` in a handler, and `close` in an ensure.
   def test_a_child_that_a_signal_ends_closes_its_index
     assert_whole("0 0 0", <<~'RUBY')

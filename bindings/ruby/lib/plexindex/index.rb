@@ -59,6 +59,7 @@ module Plexindex
       proc do
         handle = session.handle
         session.forget
+      ensure # of what a signal's handler raises
         Native.call(:close, handle) if handle
       end
     end
