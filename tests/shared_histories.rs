@@ -87,37 +87,48 @@ impl World {
     fn new(seed: u64) -> Self {
         let (clock, server) = (clock(), movies(40));
         let log = Arc::new(MemoryLog::new(Arc::clone(&clock) as _).with_history(60));
-        let hosts = (0..HOSTS)
-            .map(|number| {
-                let folder = tempfile::tempdir().expect("a folder");
-                let root = format!("/mnt/{number}");
-                let options = Options {
-                    shared: Some("memory".into()),
-                    mappings: vec![Mapping::host_to_server(&root, "/data")],
-                    ..options(&server, folder.path())
-                };
-                let (index, movies, gate) = opened(&options, &clock, &log);
-                Host {
-                    options,
-                    root,
-                    index,
-                    movies,
-                    gate,
-                    folder,
-                    backup: None,
-                }
-            })
-            .collect();
-        Self {
+        let mut world = Self {
             seed,
             random: Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1),
             server,
             clock,
             log,
-            hosts,
+            hosts: Vec::with_capacity(HOSTS),
             is_away: false,
             added: 0,
+        };
+        for at in 0..HOSTS {
+            world.open(at, tempfile::tempdir().expect("a folder"), None);
         }
+        world
+    }
+
+    /// Opens a host in its folder, at its place among the others.
+    fn open(&mut self, at: usize, folder: TempDir, backup: Option<TempDir>) {
+        let root = format!("/mnt/{at}");
+        let options = Options {
+            shared: Some("memory".into()),
+            mappings: vec![Mapping::host_to_server(&root, "/data")],
+            ..options(&self.server, folder.path())
+        };
+        let (index, movies, gate) = opened(&options, &self.clock, &self.log);
+        let host = Host {
+            options,
+            root,
+            index,
+            movies,
+            gate,
+            folder,
+            backup,
+        };
+        self.hosts.insert(at, host);
+    }
+
+    /// Closes a host. Returns its folder, and the backup of it.
+    fn close(&mut self, at: usize) -> (TempDir, Option<TempDir>) {
+        let host = self.hosts.remove(at);
+        host.index.close().expect("closed");
+        (host.folder, host.backup)
     }
 
     fn key(&mut self) -> Option<String> {
@@ -232,15 +243,7 @@ impl World {
 
     /// A copy of a host's folder is made, or the last one is put over its files.
     fn back_up_or_restore(&mut self, at: usize) {
-        let Host {
-            options,
-            root,
-            index,
-            folder,
-            backup,
-            ..
-        } = self.hosts.remove(at);
-        index.close().expect("closed");
+        let (folder, backup) = self.close(at);
         let backup = if let Some(backup) = backup {
             for file in std::fs::read_dir(folder.path()).expect("read").flatten() {
                 if !backup.path().join(file.file_name()).exists() {
@@ -254,45 +257,15 @@ impl World {
             put(folder.path(), backup.path());
             Some(backup)
         };
-        let (index, movies, gate) = opened(&options, &self.clock, &self.log);
-        let host = Host {
-            options,
-            root,
-            index,
-            movies,
-            gate,
-            folder,
-            backup,
-        };
-        self.hosts.insert(at, host);
+        self.open(at, folder, backup);
     }
 
     /// The folder of a host is moved.
     fn copy(&mut self, at: usize) {
-        let host = &mut self.hosts[at];
+        let (old, backup) = self.close(at);
         let folder = tempfile::tempdir().expect("a folder");
-        let mut options = host.options.clone();
-        let Host {
-            index,
-            folder: old,
-            backup,
-            ..
-        } = self.hosts.remove(at);
-        index.close().expect("closed");
         put(old.path(), folder.path());
-        folder.path().clone_into(&mut options.cache_dir);
-        let (index, movies, gate) = opened(&options, &self.clock, &self.log);
-        let root = format!("/mnt/{at}");
-        let host = Host {
-            options,
-            root,
-            index,
-            movies,
-            gate,
-            folder,
-            backup,
-        };
-        self.hosts.insert(at, host);
+        self.open(at, folder, backup);
     }
 
     /// A host is asked for some listed path: what it answers is what the server has.
