@@ -90,12 +90,45 @@ impl Worker {
         // SAFETY: it borrows nothing.
         unsafe { spawn(Box::new(work)) }.ok()
     }
+
+    /// Returns whether this process has the thread: the child of a fork does not.
+    #[must_use]
+    pub fn is_here(&self) -> bool {
+        self.process == std::process::id()
+    }
+
+    /// Leaves the thread to itself: nobody waits for it. Its code is in this library, which stays in memory from now on.
+    #[cfg(feature = "shared")]
+    pub fn leave(self) {
+        if self.is_here() {
+            keep_library();
+            // SAFETY: the thread was created joinable by this process, and is not joined, as `self` is forgotten.
+            unsafe { libc::pthread_detach(self.thread.0) };
+            std::mem::forget(self);
+        }
+    }
+}
+
+/// Keeps this library in memory until the process ends, whoever unloads it.
+#[cfg(feature = "shared")]
+fn keep_library() {
+    // SAFETY: the structure is plain data, which `dladdr` fills; the name is that of a loaded object, and lives as long.
+    unsafe {
+        let mut here: libc::Dl_info = std::mem::zeroed();
+        let code: fn() = keep_library;
+        if libc::dladdr(code as *const c_void, &raw mut here) != 0 && !here.dli_fname.is_null() {
+            // It fails where the library is part of a program, which is not unloaded.
+            libc::dlopen(
+                here.dli_fname,
+                libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
+            );
+        }
+    }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        // The child of a fork does not have this thread.
-        if self.process == std::process::id() {
+        if self.is_here() {
             // SAFETY: the thread was created joinable by this process and is joined just here, once.
             unsafe { libc::pthread_join(self.thread.0, std::ptr::null_mut()) };
         }
