@@ -266,6 +266,9 @@ pub trait SharedLog: Send + Sync {
     /// Ends [`SharedLog::wait`], on whatever thread, or the next one if there is none now.
     fn interrupt(&self);
 
+    /// Called when the index closes: calls of other threads wait for a silent log for about a second from now on.
+    fn hurry(&self) {}
+
     /// What the log holds of each view.
     fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>>;
 

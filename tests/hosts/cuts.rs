@@ -1,77 +1,16 @@
 //! An engine that is there and says nothing, and a link that is cut.
 
-use std::sync::Arc;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use plexindex::error::Status;
-use plexindex::model::MatchKind;
-use plexindex::options::{Mapping, Options};
-use plexindex::shared::postgres::{Postgres, parse};
 use plexindex::shared::{EntryKind, Position, SharedLog};
-use plexindex_standin::Standin;
-use tempfile::TempDir;
 
-use crate::cluster::shared;
+use crate::cluster::{as_nobody, shared};
+use crate::host::{Host, timed};
 use crate::link::{Link, Passes};
 use crate::postgres::NONE;
-use crate::support::index::{Index, Library, ManualClock, QueryOptions};
-use crate::support::{HOUR_MS, clock, movies, offline, options, path_of};
-
-/// Far more than a call may lose, and far less than the 5 s that an engine has to answer where nobody waits.
-const SHORT: Duration = Duration::from_secs(2);
-
-struct Host {
-    index: Index,
-    movies: Library,
-    log: Arc<Postgres>,
-    _folder: TempDir,
-}
-
-impl Host {
-    fn new(server: &Standin, clock: &Arc<ManualClock>, address: &str, has_thread: bool) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let options = Options {
-            shared: Some(address.into()),
-            mappings: vec![Mapping::host_to_server("/mnt", "/media")],
-            ..options(server, folder.path())
-        };
-        let log = Arc::new(Postgres::new(parse(address, |_| None).expect("valid")));
-        let its_log = Arc::clone(&log) as Arc<dyn SharedLog>;
-        let index = Index::open_with_log(&options, Arc::clone(clock) as _, (its_log, has_thread)).expect("opened");
-        Self {
-            movies: index.library("Movies").expect("a handle"),
-            index,
-            log,
-            _folder: folder,
-        }
-    }
-
-    fn record(&self, path: &str, key: &str) {
-        self.movies.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
-    }
-
-    fn refresh(&self) {
-        self.index.refresh(&QueryOptions::default(), false).expect("refreshed");
-    }
-
-    fn confirmed(&self, path: &str) -> Option<String> {
-        let answer = self.index.match_path(&offline(&self.movies), path.as_bytes());
-        let answer = answer.expect("answered");
-        let is_confirmed = answer.match_kind == MatchKind::Confirmed;
-        answer.item.filter(|_| is_confirmed).map(|item| item.item.rating_key)
-    }
-}
-
-/// Runs a call, which may lose one short attempt.
-fn timed<R>(link: &Link, what: &str, attempts: usize, call: impl FnOnce() -> R) -> R {
-    let (begun, before) = (Instant::now(), link.connections());
-    let result = call();
-    let elapsed = begun.elapsed();
-    assert!(elapsed < SHORT, "{what}: {elapsed:?}");
-    let tried = link.connections() - before;
-    assert!(tried <= attempts, "{what}: {tried} attempts");
-    result
-}
+use crate::support::{HOUR_MS, clock, movies, path_of};
 
 #[test]
 fn a_silent_engine_costs_a_call_one_short_attempt() {
@@ -280,4 +219,57 @@ fn a_host_that_slept_too_long_repeats_no_invalidation() {
         assert_eq!(host.confirmed("/mnt/odd.mkv"), Some(second.clone()));
         assert_eq!(host.confirmed("/mnt/own.mkv"), None);
     }
+}
+
+/// A host whose thread delivers through a link that is cut when the request is under way. The log was away before, so the
+/// thread waits longer than a call.
+fn delivering_into_a_silent_link(test: &str, then: impl FnOnce(&Link, Host)) {
+    let Some(cluster) = shared(test) else {
+        return;
+    };
+    let (server, clock, database) = (movies(60), clock(), cluster.database());
+    let link = Link::to(&database);
+    Host::new(&server, &clock, &database.address("postgres"), false).refresh();
+    let host = Host::new(&server, &clock, &link.address(&database.name), true);
+    link.set(Passes::Nothing);
+    host.refresh();
+    let (_, key) = path_of(&server, 1, 5);
+    host.record("/mnt/odd.mkv", &key);
+    link.cut_at("plexindex.deliver");
+    link.set(Passes::All);
+    clock.advance_ms(6_000);
+    host.record("/mnt/odd/2.mkv", &key); // the thread wakes
+    link.wait_until_cut();
+    then(&link, host);
+}
+
+#[test]
+fn a_link_that_goes_silent_within_an_exchange_holds_up_no_closing() {
+    let test = "a_link_that_goes_silent_within_an_exchange_holds_up_no_closing";
+    delivering_into_a_silent_link(test, |link, host| {
+        timed(link, "closing", 1, || host.index.close().expect("closed"));
+    });
+}
+
+/// In a process of its own: a fork takes the locks of all that is open.
+#[test]
+fn a_link_that_goes_silent_within_an_exchange_holds_up_no_fork() {
+    let Ok(program) = std::env::current_exe() else { return };
+    let inner = Command::new(program)
+        .args(["cuts::fork_beside_a_silent_link", "--exact", "--ignored"])
+        .output();
+    let inner = inner.expect("started");
+    assert!(inner.status.success(), "{}", String::from_utf8_lossy(&inner.stdout));
+}
+
+#[test]
+#[ignore = "a process of the test before"]
+fn fork_beside_a_silent_link() {
+    let test = "a_link_that_goes_silent_within_an_exchange_holds_up_no_fork";
+    delivering_into_a_silent_link(test, |link, host| {
+        // With a user the standard library forks.
+        let status = timed(link, "a fork", 1, || as_nobody("true").status());
+        assert!(status.is_ok_and(|status| status.success()));
+        drop(host);
+    });
 }

@@ -32,6 +32,8 @@ struct Shared {
 
 struct State {
     passes: Passes,
+    /// Nothing passes any more from a request on that has this text.
+    cut_at: Option<&'static str>,
     connections: usize,
     ends: bool,
 }
@@ -50,9 +52,19 @@ impl Shared {
         !state.unwrap_or_else(PoisonError::into_inner).ends
     }
 
+    fn cut_if_asked(&self, bytes: &[u8]) {
+        let mut state = self.state();
+        let has = |text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+        if state.cut_at.take_if(|text| has(text)).is_some() {
+            state.passes = Passes::Nothing;
+            self.changed.notify_all();
+        }
+    }
+
     fn pump(&self, mut from: &UnixStream, mut to: &UnixStream, passes: impl Fn(Passes) -> bool) {
         let mut bytes = vec![0; 65_536];
         while let Ok(length @ 1..) = from.read(&mut bytes) {
+            self.cut_if_asked(&bytes[..length]);
             if !self.wait_for(&passes) || to.write_all(&bytes[..length]).is_err() {
                 break;
             }
@@ -82,6 +94,7 @@ impl Link {
         let shared = Arc::new(Shared {
             state: Mutex::new(State {
                 passes: Passes::All,
+                cut_at: None,
                 connections: 0,
                 ends: false,
             }),
@@ -134,6 +147,16 @@ impl Link {
     pub fn set(&self, passes: Passes) {
         self.shared.state().passes = passes;
         self.shared.changed.notify_all();
+    }
+
+    /// Cuts the link at the next request with this text.
+    pub fn cut_at(&self, text: &'static str) {
+        self.shared.state().cut_at = Some(text);
+    }
+
+    /// Waits until the link is cut by [`Link::cut_at`].
+    pub fn wait_until_cut(&self) {
+        assert!(self.shared.wait_for(|passes| passes == Passes::Nothing));
     }
 
     /// Number of connections that were made.

@@ -188,6 +188,10 @@ impl SharedLog for Gate {
         self.log.wait(view, number, time)
     }
 
+    fn hurry(&self) {
+        self.log.hurry();
+    }
+
     fn interrupt(&self) {
         self.log.interrupt();
     }

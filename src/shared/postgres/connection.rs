@@ -5,9 +5,10 @@
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn};
-use std::net::{SocketAddr, ToSocketAddrs};
-use std::pin::{Pin, pin};
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,7 @@ use tokio_postgres::{AsyncMessage, Client, Connection, config};
 
 use super::address::{Address, Endpoint, SslMode};
 use super::failure::Failure;
+use super::resolver::NameResolver;
 use super::tls::{Encrypted, Handshake};
 use crate::platform::deadline::Deadline;
 use crate::platform::wake::WakeSocket;
@@ -31,6 +33,30 @@ pub struct Patience {
     pub connect: Duration,
     /// Silence of the server.
     pub silence: Duration,
+}
+
+/// Interval between two looks at whether somebody waits for a call to end.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// How long a server may be silent.
+#[derive(Clone)]
+pub struct Silence {
+    /// Usually.
+    pub longest: Duration,
+    /// While somebody waits for the call to end.
+    pub hurried: Duration,
+    /// How many do: who closes the index, or forks.
+    pub hurries: Arc<AtomicUsize>,
+}
+
+impl Silence {
+    /// When a silence ends that began at `heard` and may last until `end`.
+    fn end(&self, heard: Instant, end: Instant) -> Instant {
+        if self.hurries.load(Ordering::SeqCst) > 0 {
+            return end.min(heard + self.hurried);
+        }
+        end
+    }
 }
 
 /// A socket of either kind.
@@ -47,6 +73,7 @@ pub struct Link {
     client: Client,
     /// The last number of each view that the server notified of.
     notified: HashMap<i64, u64>,
+    silence: Silence,
     runtime: Runtime,
 }
 
@@ -65,15 +92,16 @@ impl Link {
     pub fn open(
         address: &Address,
         tls: Option<Arc<ClientConfig>>,
-        patience: Patience,
+        resolver: &NameResolver,
+        (connect, silence): (Duration, Silence),
         deadline: Deadline,
     ) -> Result<Self, Failure> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let time = deadline.wait(address.connect_timeout.unwrap_or(patience.connect));
+        let time = deadline.wait(connect);
         let until = Instant::now() + time;
         let (host, socket) = match &address.endpoint {
             Endpoint::Tcp(host) => {
-                let found = resolve(host, address.port)?;
+                let found = resolver.resolve(host, address.port, until)?;
                 (host.clone(), runtime.block_on(connect_tcp(&found, until))?)
             }
             Endpoint::Unix(folder) => {
@@ -97,11 +125,12 @@ impl Link {
             settings.password(password.reveal());
         }
         let handshake = settings.connect_raw(socket, Handshake { config: tls, host });
-        let (client, connection) = runtime.block_on(within(patience.silence, deadline, handshake))??;
+        let (client, connection) = runtime.block_on(within(&silence, deadline, handshake))??;
         Ok(Self {
             connection,
             client,
             notified: HashMap::new(),
+            silence,
             runtime,
         })
     }
@@ -109,7 +138,6 @@ impl Link {
     /// Runs statements.
     pub fn run<R>(
         &mut self,
-        silence: Duration,
         deadline: Deadline,
         work: impl AsyncFnOnce(&Client) -> Result<R, tokio_postgres::Error>,
     ) -> Result<R, Failure> {
@@ -117,6 +145,7 @@ impl Link {
             connection,
             client,
             notified,
+            silence,
             runtime,
         } = self;
         let work = async {
@@ -190,29 +219,28 @@ fn drive(
 }
 
 /// Runs a future until the deadline, and as long as there is no silence.
-async fn within<R>(silence: Duration, deadline: Deadline, work: impl Future<Output = R>) -> Result<R, Failure> {
-    let until = || (Instant::now() + deadline.wait(silence)).into();
-    let (mut work, mut sleep) = (pin!(work), pin!(sleep_until(until())));
+async fn within<R>(silence: &Silence, deadline: Deadline, work: impl Future<Output = R>) -> Result<R, Failure> {
+    let (mut work, mut sleep) = (pin!(work), pin!(sleep_until(Instant::now().into())));
+    let mut heard = None;
     poll_fn(|cx| {
         if let Poll::Ready(result) = work.as_mut().poll(cx) {
             return Poll::Ready(Ok(result));
         }
-        if sleep.is_elapsed() {
-            return Poll::Ready(Err(Failure::Silent));
+        if heard.is_none() || !sleep.is_elapsed() {
+            let now = Instant::now();
+            heard = Some((now, now + deadline.wait(silence.longest))); // the socket woke it
         }
-        // The socket woke it.
-        sleep.as_mut().reset(until());
-        Pin::new(&mut sleep).as_mut().poll(cx).map(|()| Err(Failure::Silent))
+        loop {
+            let now = Instant::now();
+            let end = heard.map_or(now, |(heard, end)| silence.end(heard, end));
+            if end <= now {
+                return Poll::Ready(Err(Failure::Silent));
+            }
+            sleep.as_mut().reset(end.min(now + LOOK).into());
+            ready!(sleep.as_mut().poll(cx));
+        }
     })
     .await
-}
-
-fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, Failure> {
-    match (host, port).to_socket_addrs() {
-        Ok(found) if found.len() > 0 => Ok(found.collect()),
-        Ok(_) => Err(Failure::NoSuchHost(None)),
-        Err(error) => Err(Failure::NoSuchHost(Some(error))),
-    }
 }
 
 /// Connects to the first address that answers.

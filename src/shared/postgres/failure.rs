@@ -16,7 +16,9 @@ pub enum Failure {
     /// What is said already.
     Known(Error),
     /// The name of the host is unknown.
-    NoSuchHost(Option<io::Error>),
+    NoSuchHost(Option<String>),
+    /// The name of the host was not resolved in time.
+    Unresolved,
     /// No connection could be made.
     Unreachable(io::Error),
     /// The server did not answer in time.
@@ -96,6 +98,11 @@ impl Failure {
                 let remedy = "check the address, or name the host by its IP address";
                 (Status::Connect, format!("the host's name is unknown{why}: {remedy}"))
             }
+            Self::Unresolved => (
+                Status::Timeout,
+                "the host's name was not resolved in time: check the system's name server, or name the host by its IP address"
+                    .into(),
+            ),
             Self::Unreachable(error) => (
                 Status::Connect,
                 format!("no connection ({error}): is PostgreSQL running there?"),

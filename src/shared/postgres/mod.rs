@@ -8,12 +8,13 @@ pub mod address;
 mod connection;
 mod failure;
 mod passfile;
+mod resolver;
 mod schema;
 mod statements;
 mod tls;
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -24,15 +25,20 @@ use tokio_postgres::types::Type;
 pub use self::address::{Address, parse};
 use self::address::{Endpoint, SslMode};
 pub use self::connection::Patience;
-use self::connection::{Link, Woken};
+use self::connection::{Link, Silence, Woken};
 use self::failure::Failure;
-use super::contract::{LEASE, ViewNumber};
+use self::resolver::NameResolver;
+pub use self::resolver::{Found, Lookup};
+use super::contract::{LEASE, SharedLog, ViewNumber};
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::{lock, lock_by};
 use crate::platform::thread::on_worker;
 use crate::platform::wake::{Wake, WakeSocket};
+
+/// How long a server may be silent while somebody waits for calls to end.
+const HURRIED: Duration = Duration::from_secs(1);
 
 /// A log in `PostgreSQL`. Nothing is connected before the first call.
 pub struct Postgres {
@@ -41,6 +47,9 @@ pub struct Postgres {
     patience: Patience,
     lease: Duration,
     tls: OnceLock<Arc<ClientConfig>>,
+    resolver: NameResolver,
+    /// How many wait for calls to end: who closes the index, or forks.
+    hurries: Arc<AtomicUsize>,
     calls: Mutex<Calls>,
     /// The connection that [`wait`](super::contract::SharedLog::wait) listens on.
     listener: Mutex<Option<Link>>,
@@ -76,11 +85,20 @@ impl Postgres {
             patience,
             lease,
             tls: OnceLock::new(),
+            resolver: NameResolver::default(),
+            hurries: Arc::default(),
             calls: Mutex::default(),
             listener: Mutex::default(),
             wake: Wake::default(),
             is_forking: AtomicBool::new(false),
         }
+    }
+
+    /// The same with another resolver of host names, for tests.
+    #[must_use]
+    pub fn with_lookup(mut self, lookup: Arc<Lookup>) -> Self {
+        self.resolver = NameResolver::new(lookup);
+        self
     }
 
     /// Creates or upgrades the tables. Returns what was done, for people.
@@ -89,7 +107,7 @@ impl Postgres {
     /// As those of all calls.
     pub fn init(&self, deadline: Deadline) -> Result<String> {
         let mut link = self.connect(deadline).map_err(|failure| self.explain(&failure))?;
-        let done = schema::ensure(&mut link, self.patience.silence, deadline);
+        let done = schema::ensure(&mut link, deadline);
         done.map_err(|failure| self.explain(&failure))
             .map(|done| format!("{}: {done}", self.name))
     }
@@ -109,15 +127,21 @@ impl Postgres {
                 })),
             }),
         };
-        Link::open(&self.address, tls, self.patience, deadline)
+        let connect = self.patience();
+        let silence = Silence {
+            longest: self.patience.silence,
+            hurried: HURRIED.max(connect),
+            hurries: Arc::clone(&self.hurries),
+        };
+        Link::open(&self.address, tls, &self.resolver, (connect, silence), deadline)
     }
 
     /// Connects, and creates the tables if there are none.
     fn connect_to_log(&self, deadline: Deadline) -> Result<Link, Failure> {
         let mut link = self.connect(deadline)?;
-        if !schema::is_current(&mut link, self.patience.silence, deadline)? {
+        if !schema::is_current(&mut link, deadline)? {
             // It answers, and takes its time once.
-            schema::ensure(&mut link, self.patience.silence, Deadline::NONE)?;
+            schema::ensure(&mut link, Deadline::NONE)?;
         }
         Ok(link)
     }
@@ -140,7 +164,7 @@ impl Postgres {
                 Some(link) => link,
                 None => slot.insert(self.connect_to_log(deadline)?),
             };
-            let failure = match link.run(self.patience.silence, deadline, work) {
+            let failure = match link.run(deadline, work) {
                 Ok(result) => return Ok(result),
                 Err(failure) => failure,
             };
@@ -220,13 +244,12 @@ impl Postgres {
             let row = client.query_typed_opt(statement, &[(&view.0, Type::INT8)]).await?;
             Ok(row.map_or(0, |row| row.get::<_, i64>(0)) != i64::try_from(number).unwrap_or(i64::MAX))
         };
-        let silence = self.patience.silence;
         let is_new = slot.is_none();
         if is_new {
             // The time is for waiting: a short one does not make a busy server one that is away.
             let mut link = self.connect_to_log(Deadline::NONE)?;
             // A replica refuses to listen. Then the time passes, and the number is read.
-            let listens = link.run(silence, Deadline::NONE, async |client| {
+            let listens = link.run(Deadline::NONE, async |client| {
                 client.batch_execute("LISTEN plexindex").await
             });
             match listens {
@@ -234,7 +257,7 @@ impl Postgres {
                 _ => {}
             }
             let link = slot.insert(link);
-            if link.run(silence, Deadline::NONE, differs)? {
+            if link.run(Deadline::NONE, differs)? {
                 return Ok(true);
             }
         }
@@ -244,7 +267,7 @@ impl Postgres {
             Ok(Woken::Interrupted) => Ok(false),
             // A notification may have been lost, as behind a pooler.
             Ok(Woken::TimedOut) if is_new => Ok(true),
-            Ok(Woken::TimedOut) => link.run(silence, Deadline::NONE, differs),
+            Ok(Woken::TimedOut) => link.run(Deadline::NONE, differs),
             Err(failure) => Err(failure),
         }
     }
@@ -278,6 +301,7 @@ impl Postgres {
 
     fn hold_for_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         self.is_forking.store(true, Ordering::SeqCst);
+        self.hurries.fetch_add(1, Ordering::SeqCst);
         self.wake.request_if_waiting();
         let mut listener = hold(&self, |log| &log.listener);
         let mut calls = hold(&self, |log| &log.calls);
@@ -301,6 +325,7 @@ impl Release for Waits {}
 impl Drop for Waits {
     fn drop(&mut self) {
         self.0.is_forking.store(false, Ordering::SeqCst);
+        self.0.hurries.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -1,7 +1,5 @@
 //! The tables: their version, and how they are made.
 
-use std::time::Duration;
-
 use super::connection::Link;
 use super::failure::{Failure, GRANT};
 use crate::error::{Error, Status};
@@ -18,8 +16,8 @@ pub const NO_VIEW: &str = "PX001";
 ///
 /// # Errors
 /// Those of a newer version among others.
-pub fn is_current(link: &mut Link, silence: Duration, deadline: Deadline) -> Result<bool, Failure> {
-    let version = link.run(silence, deadline, async |client| {
+pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> {
+    let version = link.run(deadline, async |client| {
         let rows = client.query_typed("SELECT version FROM plexindex.meta", &[]).await?;
         Ok(rows.first().map(|row| row.get::<_, i32>(0)))
     });
@@ -42,9 +40,9 @@ pub fn is_current(link: &mut Link, silence: Duration, deadline: Deadline) -> Res
 ///
 /// # Errors
 /// [`Status::Forbidden`] if the role may not, among others.
-pub fn ensure(link: &mut Link, silence: Duration, deadline: Deadline) -> Result<&'static str, Failure> {
+pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<&'static str, Failure> {
     // The lock is that of the transaction, since a pooler may give each transaction another session.
-    let is_there = link.run(silence, deadline, async |client| {
+    let is_there = link.run(deadline, async |client| {
         client
             .batch_execute("BEGIN; SELECT pg_advisory_xact_lock(x'706c6578696e6478'::bigint)")
             .await?;
@@ -52,11 +50,11 @@ pub fn ensure(link: &mut Link, silence: Duration, deadline: Deadline) -> Result<
         Ok(client.query_typed_one(statement, &[]).await?.get::<_, bool>(0))
     })?;
     if is_there {
-        link.run(silence, deadline, async |client| client.batch_execute("COMMIT").await)?;
-        is_current(link, silence, deadline)?;
+        link.run(deadline, async |client| client.batch_execute("COMMIT").await)?;
+        is_current(link, deadline)?;
         return Ok("the tables are there");
     }
-    let made = link.run(silence, deadline, async |client| {
+    let made = link.run(deadline, async |client| {
         client.batch_execute(SCHEMA).await?;
         client.batch_execute("COMMIT").await
     });
@@ -64,7 +62,7 @@ pub fn ensure(link: &mut Link, silence: Duration, deadline: Deadline) -> Result<
         return Ok("the tables were made");
     };
     if failure.leaves_connection() {
-        link.run(silence, deadline, async |client| client.batch_execute("ROLLBACK").await)?;
+        link.run(deadline, async |client| client.batch_execute("ROLLBACK").await)?;
     }
     if failure.has_code("42501") {
         let text = format!(

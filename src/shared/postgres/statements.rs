@@ -1,6 +1,7 @@
 //! The calls of a log, each as one statement.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_postgres::types::{ToSql, Type};
@@ -346,6 +347,10 @@ impl SharedLog for Postgres {
 
     fn interrupt(&self) {
         self.wake.request();
+    }
+
+    fn hurry(&self) {
+        self.hurries.fetch_add(1, Ordering::SeqCst);
     }
 
     fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>> {

@@ -37,6 +37,7 @@ impl Exchange {
     /// Ends the thread, which delivers what waits first.
     pub fn end(&self) {
         lock(&self.state).stops = true;
+        self.log.hurry();
         self.wake();
         // After the lock is released: a fork waits for it, and the thread may wait for the fork.
         let thread = lock(&self.thread).take();
