@@ -144,7 +144,7 @@ fn failures_have_their_status() {
     expect_error(stranger.secret(NONE), Status::Unauthorized, "role \"stranger\" exists");
     // The server itself gives these codes where a disk is full and so on.
     for (code, status, part) in [
-        ("53100", Status::StoreFull, "free some space"),
+        ("53100", Status::ServerError, "free some space"),
         ("25006", Status::ServerError, "primary"),
         ("57014", Status::Timeout, "canceled"),
         ("XX000", Status::ServerError, "SQLSTATE XX000"),

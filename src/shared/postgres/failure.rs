@@ -136,7 +136,6 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     let status = match code {
         "28P01" | "28000" => Status::Unauthorized,
         "42501" => Status::Forbidden,
-        "53100" => Status::StoreFull,
         "57014" | "55P03" => Status::Timeout,
         _ if code.starts_with("57P") || code.starts_with("08") => Status::Connect,
         _ => Status::ServerError,
