@@ -9,13 +9,15 @@ use flate2::write::ZlibEncoder;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::contract::{EntryKind, EntryName, NewEntry, Position};
+use super::contract::{EntryKind, EntryName, LARGEST_CHUNK, NewEntry, Position};
 use crate::model::{Change, Item, Library};
 
 /// Most items of a chunk.
 pub const CHUNK_ITEMS: usize = 1_000;
+/// A chunk whose text has so many bytes takes no more items.
+const FULL: usize = 8 << 20;
 /// The largest chunk that is unpacked, in bytes.
-const LARGEST_CHUNK: u64 = 64 << 20;
+const LARGEST_TEXT: usize = 64 << 20;
 
 /// A probe.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,13 +105,63 @@ pub fn decode<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
+/// A chunk that is being filled.
+#[derive(Default)]
+pub struct Chunk {
+    text: Vec<u8>,
+    items: usize,
+}
+
+impl Chunk {
+    /// Adds an item.
+    pub fn push(&mut self, item: &Item) {
+        self.text.push(if self.items == 0 { b'[' } else { b',' });
+        self.text.append(&mut encode(item));
+        self.items += 1;
+    }
+
+    /// Number of items.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items
+    }
+
+    /// Returns whether it has no item.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items == 0
+    }
+
+    /// Returns whether it takes no more items.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.items >= CHUNK_ITEMS || self.text.len() >= FULL
+    }
+
+    /// Packs it; `None` if no host would unpack it, as one item is too large.
+    #[must_use]
+    pub fn pack(self) -> Option<Vec<u8>> {
+        let mut text = self.text;
+        if text.is_empty() {
+            text.push(b'[');
+        }
+        text.push(b']');
+        let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
+        // Writing to memory does not fail.
+        let _ = packed.write_all(&text);
+        let packed = packed.finish().unwrap_or_default();
+        (text.len() <= LARGEST_TEXT && packed.len() <= LARGEST_CHUNK).then_some(packed)
+    }
+}
+
 /// Packs items into a chunk.
 #[must_use]
 pub fn pack(items: &[Item]) -> Vec<u8> {
-    let mut packed = ZlibEncoder::new(Vec::new(), Compression::fast());
-    // Writing to memory does not fail.
-    let _ = packed.write_all(&encode(&items));
-    packed.finish().unwrap_or_default()
+    let mut chunk = Chunk::default();
+    for item in items {
+        chunk.push(item);
+    }
+    chunk.pack().unwrap_or_default()
 }
 
 /// Unpacks a chunk; `None` if it is damaged.
@@ -117,7 +169,7 @@ pub fn pack(items: &[Item]) -> Vec<u8> {
 pub fn unpack(chunk: &[u8]) -> Option<Vec<Item>> {
     let mut text = Vec::new();
     ZlibDecoder::new(chunk)
-        .take(LARGEST_CHUNK)
+        .take(LARGEST_TEXT as u64)
         .read_to_end(&mut text)
         .ok()?;
     decode(&text)

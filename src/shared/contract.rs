@@ -83,9 +83,18 @@ pub struct EntryName {
     pub kind: EntryKind,
     /// The uuid of its library; empty for a probe.
     pub library: String,
-    /// Distinguishes the entries of a kind in a library. At most 8 KiB.
+    /// Distinguishes the entries of a kind in a library. Paths are the longest: 32 KiB.
     pub key: Vec<u8>,
 }
+
+/// The largest entry, with its name, in bytes. Nobody writes a larger one, and readers pass it over without fetching it.
+pub const LARGEST_ENTRY: usize = 1 << 20;
+
+/// The largest chunk of a listing as it is stored, in bytes.
+pub const LARGEST_CHUNK: usize = 16 << 20;
+
+/// Entries of so many bytes, and no more of them, are read or written at once.
+pub const LARGEST_BATCH: usize = 16 << 20;
 
 /// An entry to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +103,20 @@ pub struct NewEntry {
     pub name: EntryName,
     /// Its content, which the log does not read.
     pub body: Vec<u8>,
+}
+
+impl NewEntry {
+    /// Its size, with its name.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.name.library.len() + self.name.key.len() + self.body.len()
+    }
+
+    /// Returns whether readers take it.
+    #[must_use]
+    pub fn fits(&self) -> bool {
+        self.size() <= LARGEST_ENTRY
+    }
 }
 
 /// An entry of the log.
@@ -186,7 +209,8 @@ pub trait SharedLog: Send + Sync {
     /// The number of a view, which is created if it is new. `viewer` is a hash, or the name of a user.
     fn view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber>;
 
-    /// Reads up to `limit` entries behind a position.
+    /// Reads up to `limit` entries behind a position, and fewer if they have more than [`LARGEST_BATCH`]. Entries that are
+    /// larger than [`LARGEST_ENTRY`] are passed over, and larger chunks than [`LARGEST_CHUNK`] are none.
     fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<News>;
 
     /// Reads the entries of these names, in any order; missing ones are left out.

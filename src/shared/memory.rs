@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::contract::{
-    Entry, EntryKind, EntryName, HostId, LEASE, Lease, LogSummary, NewEntry, News, Position, SharedLog, ViewNumber,
+    Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, Lease, LogSummary,
+    NewEntry, News, Position, SharedLog, ViewNumber,
 };
 use crate::error::{Error, Result, Status};
 use crate::platform::clock::Clock;
@@ -224,6 +225,12 @@ fn entry(name: &EntryName, stored: &Stored, now_ms: i64) -> Entry {
     }
 }
 
+/// The size of an entry; `None` if it is too large.
+fn size(name: &EntryName, stored: &Stored) -> Option<usize> {
+    let size = name.library.len() + name.key.len() + stored.body.len();
+    (size <= LARGEST_ENTRY).then_some(size)
+}
+
 fn age(at_ms: i64, now_ms: i64) -> Duration {
     Duration::from_millis(u64::try_from(now_ms - at_ms).unwrap_or(0))
 }
@@ -264,10 +271,17 @@ impl SharedLog for MemoryLog {
             .filter(|(_, stored)| stored.number > begin)
             .collect();
         found.sort_by_key(|(_, stored)| stored.number);
-        let more = found.len() > limit.max(1);
-        found.truncate(limit.max(1));
+        let mut bytes = 0;
+        let is_too_much = |(place, (name, stored)): (usize, &(&EntryName, &Stored))| {
+            bytes += size(name, stored).unwrap_or(0);
+            place > 0 && (place >= limit || bytes > LARGEST_BATCH)
+        };
+        let end = found.iter().enumerate().position(is_too_much);
+        let more = end.is_some();
+        found.truncate(end.unwrap_or(found.len()));
         let number = found.last().filter(|_| more).map_or(view.last, |(_, last)| last.number);
         let now_ms = self.clock.now_ms();
+        found.retain(|(name, stored)| size(name, stored).is_some());
         Ok(News {
             entries: found.iter().map(|(name, stored)| entry(name, stored, now_ms)).collect(),
             position: Position {
@@ -282,7 +296,10 @@ impl SharedLog for MemoryLog {
     fn find(&self, view: ViewNumber, names: &[EntryName], _: Deadline) -> Result<Vec<Entry>> {
         let shared = self.reach(false)?;
         let now_ms = self.clock.now_ms();
-        let found = |name| Some(entry(name, shared.views.get(&view)?.entries.get(name)?, now_ms));
+        let found = |name| {
+            let stored = shared.views.get(&view)?.entries.get(name)?;
+            size(name, stored).map(|_| entry(name, stored, now_ms))
+        };
         Ok(names.iter().filter_map(found).collect())
     }
 
@@ -405,6 +422,7 @@ impl SharedLog for MemoryLog {
             .get(&view)
             .filter(|view| view.published.get(library) == Some(&listing));
         let chunk = published.and_then(|view| view.chunks.get(&(library.into(), listing, number)));
+        let chunk = chunk.filter(|chunk| chunk.len() <= LARGEST_CHUNK);
         Ok(chunk.map(|chunk| chunk.to_vec()))
     }
 

@@ -15,7 +15,8 @@ pub mod postgres;
 use std::sync::Arc;
 
 pub use contract::{
-    Entry, EntryKind, EntryName, HostId, LEASE, Lease, LogSummary, NewEntry, News, Position, SharedLog, ViewNumber,
+    Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, Lease, LogSummary,
+    NewEntry, News, Position, SharedLog, ViewNumber,
 };
 
 use crate::error::Result;

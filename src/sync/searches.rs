@@ -6,8 +6,8 @@ use crate::error::Result;
 use crate::freshness::may_ask_again;
 use crate::model::{Item, PathSearch};
 use crate::platform::mutex::lock;
-use crate::shared::EntryKind;
 use crate::shared::bodies::{SearchBody, decode, encode, entry};
+use crate::shared::{EntryKind, NewEntry};
 
 impl SyncJob<'_> {
     /// What another host found when it searched a library for this, if the server is not searched again yet: the pause
@@ -48,6 +48,7 @@ impl SyncJob<'_> {
             key,
             encode(&SearchBody { items, missing_ms }),
         ));
+        told.retain(NewEntry::fits);
         let _ = exchange.ask(|log, limit| log.append(view.number, view.host, &told, None, limit));
         Ok(())
     }
@@ -64,7 +65,8 @@ impl Syncing {
             }
             let now_ms = exchange.clock.now_ms();
             let told = item_entries(library, items, gone, true);
-            state.verified.extend(told.into_iter().map(|entry| (now_ms, entry)));
+            let told = told.into_iter().filter(NewEntry::fits);
+            state.verified.extend(told.map(|entry| (now_ms, entry)));
             drop(state);
             exchange.tell();
         }

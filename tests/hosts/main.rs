@@ -17,6 +17,7 @@ mod names;
 mod outages;
 mod pooler;
 mod postgres;
+mod sizes;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;

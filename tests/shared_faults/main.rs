@@ -6,6 +6,7 @@ mod gate;
 mod hosts;
 mod paths;
 mod restored;
+mod sizes;
 #[path = "../support/mod.rs"]
 mod support;
 mod trust;

@@ -20,7 +20,7 @@ fn item(key: &str, path: &str) -> Item {
 fn garbage(library: &str) -> Vec<NewEntry> {
     use EntryKind::{Hint, InvalidItem, InvalidLibrary, InvalidPath, Item, Listing, Match, Probe, Search};
     let long = vec![b'k'; 8_192];
-    let huge = vec![b'1'; 1 << 20];
+    let huge = vec![b'1'; (1 << 20) - 16_384];
     let keys: [&[u8]; 9] = [
         b"",
         b"\0",

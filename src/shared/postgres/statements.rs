@@ -12,41 +12,54 @@ use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 use crate::shared::contract::{
-    Entry, EntryKind, EntryName, HostId, Lease, LogSummary, NewEntry, News, Position, SharedLog, ViewNumber,
+    Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, Lease, LogSummary, NewEntry,
+    News, Position, SharedLog, ViewNumber,
 };
 
 /// Reads one page, the last number, where reading begins, and the mark of the position that this page ends at. All of
-/// that is of one moment.
+/// that is of one moment. Of an entry that is too large only the number is read: whoever may write may write anything.
 const READ: &str = "
 WITH log AS MATERIALIZED (
     SELECT number AS last,
         CASE WHEN $2 <= number AND plexindex.mark($1, $2) = $3 THEN $2 ELSE 0 END AS begin
     FROM plexindex.views WHERE view = $1
-), page AS MATERIALIZED (
-    SELECT kind, library, key, number, host, at, body FROM plexindex.entries
+), behind AS (
+    SELECT kind, library, key, number, host, at, body,
+        octet_length(library) + octet_length(key) + octet_length(body) AS size
+    FROM plexindex.entries
     WHERE view = $1 AND number > (SELECT begin FROM log) ORDER BY number LIMIT $4 + 1
+), counted AS (
+    SELECT *, size <= $5 AS fits, row_number() OVER (ORDER BY number) AS place,
+        sum(CASE WHEN size <= $5 THEN size ELSE 0 END) OVER (ORDER BY number) AS bytes FROM behind
+), page AS MATERIALIZED (
+    SELECT CASE WHEN fits THEN kind END AS kind, CASE WHEN fits THEN library END AS library,
+        CASE WHEN fits THEN key END AS key, CASE WHEN fits THEN body END AS body, number, host, at,
+        place = 1 OR place <= $4 AND bytes <= $6 AS is_read
+    FROM counted
 ), until AS MATERIALIZED (
     SELECT number, is_more, coalesce(plexindex.mark($1, number), 0) AS mark FROM (
-        SELECT is_more,
-            CASE WHEN is_more THEN (SELECT number FROM page ORDER BY number OFFSET $4 - 1 LIMIT 1) ELSE last END
-                AS number
-        FROM log, (SELECT count(*) > $4 AS is_more FROM page) AS counted
+        SELECT is_more, CASE WHEN is_more THEN last_read ELSE last END AS number
+        FROM log, (
+            SELECT coalesce(bool_or(NOT is_read), false) AS is_more, max(number) FILTER (WHERE is_read) AS last_read
+            FROM page
+        ) AS counts
     ) AS position
 )
 SELECT page.kind, page.library, page.key, page.number, page.host,
     (extract(epoch FROM clock_timestamp() - page.at) * 1000)::bigint, page.body,
     log.begin, until.number, until.mark, until.is_more
-FROM log CROSS JOIN until LEFT JOIN page ON page.number <= until.number ORDER BY page.number";
+FROM log CROSS JOIN until LEFT JOIN page ON page.is_read ORDER BY page.number";
 
 const FIND: &str = "
 SELECT e.kind, e.library, e.key, e.number, e.host, (extract(epoch FROM clock_timestamp() - e.at) * 1000)::bigint, e.body
 FROM unnest($2, $3, $4) AS wanted (kind, library, key)
 JOIN plexindex.entries AS e ON e.view = $1 AND e.kind = wanted.kind AND e.library = wanted.library
-    AND sha256(e.key) = sha256(wanted.key)";
+    AND sha256(e.key) = sha256(wanted.key)
+WHERE octet_length(e.library) + octet_length(e.key) + octet_length(e.body) <= $5";
 
 const CHUNK: &str = "
 SELECT body FROM plexindex.chunks JOIN plexindex.published USING (view, library, listing)
-WHERE view = $1 AND library = $2 AND listing = $3 AND number = $4";
+WHERE view = $1 AND library = $2 AND listing = $3 AND number = $4 AND octet_length(body) <= $5";
 
 const SUMMARY: &str = "
 SELECT server, number, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
@@ -126,6 +139,11 @@ fn unsigned(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
+/// A bound, as a statement takes it.
+fn size(bytes: usize) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 impl Postgres {
     /// Runs a statement that returns one value.
     fn value<R: tokio_postgres::types::FromSqlOwned>(
@@ -159,7 +177,7 @@ impl SharedLog for Postgres {
     fn secret(&self, deadline: Deadline) -> Result<[u8; 32]> {
         let secret: Vec<u8> = self.call(deadline, &async |client: &Client| {
             Ok(client
-                .query_typed_one("SELECT secret FROM plexindex.meta", &[])
+                .query_typed_one("SELECT substr(secret, 1, 33) FROM plexindex.meta", &[])
                 .await?
                 .get(0))
         })?;
@@ -173,13 +191,24 @@ impl SharedLog for Postgres {
     fn read(&self, view: ViewNumber, after: Position, limit: usize, deadline: Deadline) -> Result<News> {
         let number = i64::try_from(after.number).map_err(out_of_range)?;
         let limit = i64::try_from(limit.max(1)).map_err(out_of_range)?;
-        let parameters: [Parameter<'_>; 4] = [
+        let parameters: [Parameter<'_>; 6] = [
             (&view.0, Type::INT8),
             (&number, Type::INT8),
             (&after.mark, Type::INT8),
             (&limit, Type::INT8),
+            (&size(LARGEST_ENTRY), Type::INT8),
+            (&size(LARGEST_BATCH), Type::INT8),
         ];
         let rows = self.rows(READ, &parameters, deadline)?;
+        let is_too_large =
+            |row: &&Row| row.get::<_, Option<i64>>(3).is_some() && row.get::<_, Option<i16>>(0).is_none();
+        let too_large = rows.iter().filter(is_too_large).count();
+        if too_large > 0 {
+            log::warn!(
+                "the shared log {} has {too_large} entries of more than 1 MiB, which no plexindex writes: they are passed over",
+                self.name
+            );
+        }
         let Some(first) = rows.first() else {
             // A restored log may lack the view.
             return Ok(News {
@@ -203,7 +232,15 @@ impl SharedLog for Postgres {
     fn find(&self, view: ViewNumber, names: &[EntryName], deadline: Deadline) -> Result<Vec<Entry>> {
         let columns = Columns::of_names(names.iter());
         let [kinds, libraries, keys, _] = columns.parameters();
-        let rows = self.rows(FIND, &[(&view.0, Type::INT8), kinds, libraries, keys], deadline)?;
+        let largest = size(LARGEST_ENTRY);
+        let parameters = [
+            (&view.0 as _, Type::INT8),
+            kinds,
+            libraries,
+            keys,
+            (&largest, Type::INT8),
+        ];
+        let rows = self.rows(FIND, &parameters, deadline)?;
         Ok(rows.iter().filter_map(entry).collect())
     }
 
@@ -331,11 +368,12 @@ impl SharedLog for Postgres {
         deadline: Deadline,
     ) -> Result<Option<Vec<u8>>> {
         let number = i64::from(number);
-        let parameters: [Parameter<'_>; 4] = [
+        let parameters: [Parameter<'_>; 5] = [
             (&view.0, Type::INT8),
             (&library, Type::TEXT),
             (&listing, Type::INT8),
             (&number, Type::INT8),
+            (&size(LARGEST_CHUNK), Type::INT8),
         ];
         let rows = self.rows(CHUNK, &parameters, deadline)?;
         Ok(rows.first().map(|row| row.get(0)))

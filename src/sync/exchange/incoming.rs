@@ -15,6 +15,8 @@ use crate::shared::{Entry, EntryKind, EntryName, Position};
 
 /// Most entries of one request.
 pub const BATCH: usize = 1_000;
+/// Most names of one request: a log may answer each with an entry of the largest size.
+const FEW: usize = 100;
 
 impl Exchange {
     /// How far this folder has read the log.
@@ -114,7 +116,7 @@ impl Exchange {
         self.reading.catch_up(Deadline::NONE)?;
         for row in self.store.libraries(view.identity)? {
             let known = self.store.confirmed_matches(row.id)?;
-            for some in known.chunks(BATCH) {
+            for some in known.chunks(FEW) {
                 let pairs: Vec<(&[u8], &str)> =
                     some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
                 let mut told = self.reading.tell_matches(&row, &pairs)?;

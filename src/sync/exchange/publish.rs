@@ -5,8 +5,8 @@ use crate::engine::LibraryRow;
 use crate::error::Result;
 use crate::model::{Item, Library};
 use crate::platform::deadline::Deadline;
-use crate::shared::bodies::{CHUNK_ITEMS, ItemBody, ListingBody, ProbeBody, encode, entry, pack};
-use crate::shared::{EntryKind, Lease, NewEntry, Position};
+use crate::shared::bodies::{Chunk, ItemBody, ListingBody, ProbeBody, encode, entry};
+use crate::shared::{EntryKind, LARGEST_BATCH, Lease, NewEntry, Position};
 
 /// Items since a listing up to which no new one is published for their number alone, and the part of the listing.
 const FEW_ITEMS: u64 = 2_000;
@@ -32,6 +32,10 @@ impl Exchange {
         let age_ms = self.age_ms(asked_ms);
         let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
         let told = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries, age_ms }));
+        if !told.fits() {
+            log::warn!("the libraries cannot be given to other hosts: there are too many");
+            return;
+        }
         let _ = self.ask(|log, limit| log.append(view.number, view.host, &[told], Some(lease), limit));
     }
 
@@ -73,11 +77,13 @@ impl Exchange {
         {
             let gone: Vec<&str> = merged.gone.iter().map(String::as_str).collect();
             let since = head.since + merged.added.len() as u64 + gone.len() as u64;
-            if since <= FEW_ITEMS.max(head.listed / PART) {
+            let mut told = item_entries(uuid, &merged.added, &gone, false);
+            let are_small =
+                told.iter().all(NewEntry::fits) && told.iter().map(NewEntry::size).sum::<usize>() <= LARGEST_BATCH;
+            if since <= FEW_ITEMS.max(head.listed / PART) && are_small {
                 if !self.keep_lease(lease) {
                     return Ok(());
                 }
-                let mut told = item_entries(uuid, &merged.added, &gone, false);
                 let head = ListingBody {
                     change: change_of(after),
                     items: after.items,
@@ -98,28 +104,36 @@ impl Exchange {
     fn publish_listing(&self, view: &SharedView, lease: &Lease, row: &LibraryRow, included: Position) -> Result<()> {
         let (mut chunks, mut listed) = (0_u32, 0_u64);
         let mut holds = true;
-        let mut items: Vec<Item> = Vec::with_capacity(CHUNK_ITEMS);
-        let mut put = |items: &mut Vec<Item>| {
-            if holds && !items.is_empty() {
-                holds = chunks % RENEWED != 0 || self.keep_lease(lease);
-                let chunk = pack(items);
-                let put = self.ask(|log, limit| log.put_chunk(lease, &row.library.uuid, chunks, &chunk, limit));
-                holds &= put == Ok(true);
-                chunks += 1;
-                listed += items.len() as u64;
+        let mut chunk = Chunk::default();
+        let mut put = |chunk: &mut Chunk| {
+            let items = std::mem::take(chunk);
+            if !holds || items.is_empty() {
+                return holds;
             }
-            items.clear();
+            listed += items.len() as u64;
+            let Some(packed) = items.pack() else {
+                log::warn!(
+                    "'{}' cannot be given to other hosts: an item of it is too large",
+                    row.library.title
+                );
+                holds = false;
+                return false;
+            };
+            holds = chunks % RENEWED != 0 || self.keep_lease(lease);
+            let put = self.ask(|log, limit| log.put_chunk(lease, &row.library.uuid, chunks, &packed, limit));
+            holds &= put == Ok(true);
+            chunks += 1;
             holds
         };
         let mut is_whole = true;
         self.store.for_each_item(row.id, row.generation, &mut |item, _| {
-            items.push(item);
-            if items.len() == CHUNK_ITEMS {
-                is_whole &= put(&mut items);
+            chunk.push(&item);
+            if chunk.is_full() {
+                is_whole &= put(&mut chunk);
             }
             Ok(())
         })?;
-        is_whole &= put(&mut items);
+        is_whole &= put(&mut chunk);
         if !is_whole || !self.keep_lease(lease) {
             return Ok(()); // the log is away, or another host took over
         }

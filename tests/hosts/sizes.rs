@@ -1,0 +1,111 @@
+//! Entries and chunks that are larger than any host writes: of a role that was broken into.
+
+use plexindex::shared::{EntryKind, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, NewEntry, Position, SharedLog};
+
+use crate::fixture::{A, Fixture, NONE, item, memory, name, postgres};
+
+fn of_size(key: &str, bytes: usize) -> NewEntry {
+    let mut entry = item(key, "");
+    entry.body = vec![b'x'; bytes - entry.size()];
+    entry
+}
+
+fn too_large_entries_are_passed_over(fixture: &Fixture) {
+    let large = of_size("too large", LARGEST_ENTRY + 1);
+    let mut of_key = item("", "");
+    of_key.name.key = vec![b'k'; LARGEST_ENTRY + 1];
+    assert!(!large.fits() && !of_key.fits());
+    fixture.append(&[item("1", "a"), large.clone(), of_size("full", LARGEST_ENTRY), of_key]);
+    let keys = |news: &plexindex::shared::News| {
+        let key = |entry: &plexindex::shared::Entry| String::from_utf8_lossy(&entry.name.key).into_owned();
+        news.entries.iter().map(key).collect::<Vec<_>>()
+    };
+    let news = fixture.read(Position::default(), 100);
+    assert_eq!(keys(&news), ["1", "full"]);
+    assert_eq!((news.position.number, news.more), (4, false));
+    // One at a time, too: none stops the reader.
+    let mut from = Position::default();
+    for number in 1..=4 {
+        let news = fixture.read(from, 1);
+        assert_eq!((news.position.number, news.more), (number, number < 4));
+        from = news.position;
+    }
+    let names = [large.name, name(EntryKind::Item, "movies", "full")];
+    let found = fixture.log.find(fixture.view, &names, NONE).expect("found");
+    assert_eq!(found.len(), 1);
+}
+
+fn a_page_has_few_bytes(fixture: &Fixture) {
+    let entries: Vec<_> = (0..40)
+        .map(|key| of_size(&format!("{key:02}"), LARGEST_ENTRY))
+        .collect();
+    for some in entries.chunks(8) {
+        fixture.append(some);
+    }
+    let (mut from, mut pages, mut read) = (Position::default(), 0, 0);
+    loop {
+        let news = fixture.read(from, 1_000);
+        (from, pages, read) = (news.position, pages + 1, read + news.entries.len());
+        assert!(news.entries.len() <= 16, "{}", news.entries.len());
+        if !news.more {
+            break;
+        }
+    }
+    assert_eq!((pages, read), (3, 40));
+}
+
+fn a_too_large_chunk_is_none(fixture: &Fixture) {
+    let lease = fixture.lease("listing").expect("free");
+    let put = |number, bytes| {
+        let chunk = vec![b'x'; bytes];
+        assert_eq!(fixture.log.put_chunk(&lease, "movies", number, &chunk, NONE), Ok(true));
+    };
+    put(0, LARGEST_CHUNK);
+    put(1, LARGEST_CHUNK + 1);
+    let published = fixture.log.publish_listing(&lease, A, &item("head", ""), 0, NONE);
+    assert_eq!(published, Ok(true));
+    let read = |number| {
+        let chunk = fixture.log.chunk(fixture.view, "movies", lease.fence, number, NONE);
+        chunk.expect("asked").map(|chunk| chunk.len())
+    };
+    assert_eq!((read(0), read(1)), (Some(LARGEST_CHUNK), None));
+}
+
+const TESTS: [fn(&Fixture); 3] = [
+    too_large_entries_are_passed_over,
+    a_page_has_few_bytes,
+    a_too_large_chunk_is_none,
+];
+
+#[test]
+fn what_is_too_large_is_not_read_from_memory() {
+    for test in TESTS {
+        test(&memory(LEASE));
+    }
+}
+
+#[test]
+fn what_is_too_large_is_not_read_from_postgres() {
+    for test in TESTS {
+        let Some(fixture) = postgres("what_is_too_large_is_not_read_from_postgres", LEASE) else {
+            return;
+        };
+        test(&fixture);
+    }
+}
+
+/// A secret of a gigabyte is none.
+#[test]
+fn a_secret_of_another_length_is_refused() {
+    let Some(cluster) = crate::cluster::shared("a_secret_of_another_length_is_refused") else {
+        return;
+    };
+    let database = cluster.database();
+    database.log().secret(NONE).expect("there");
+    database.sql("UPDATE plexindex.meta SET secret = convert_to(repeat('x', 100000000), 'UTF8')");
+    crate::postgres::expect_error(
+        database.log().secret(NONE),
+        plexindex::error::Status::BadAnswer,
+        "out of range",
+    );
+}
