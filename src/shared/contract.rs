@@ -247,6 +247,9 @@ pub trait SharedLog: Send + Sync {
         deadline: Deadline,
     ) -> Result<Option<u64>>;
 
+    /// Which of these numbers of a host the log has, ascending. It knows those of its last 10,000 writes.
+    fn delivered(&self, view: ViewNumber, host: HostId, numbers: &[u64], deadline: Deadline) -> Result<Vec<u64>>;
+
     /// Takes a lease, or returns `None` while another holder has it. Each call that takes it gives a new fence, also to
     /// the host that has it.
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>>;

@@ -5,6 +5,7 @@ mod cluster;
 mod contract;
 mod cuts;
 mod day;
+mod deliveries;
 mod disk;
 mod fixture;
 mod full;

@@ -144,6 +144,10 @@ impl SharedLog for Gate {
         self.pass("deliver", |log| log.deliver(view, host, after, entries, by))
     }
 
+    fn delivered(&self, view: ViewNumber, host: HostId, numbers: &[u64], by: Deadline) -> Result<Vec<u64>> {
+        self.pass("delivered", |log| log.delivered(view, host, numbers, by))
+    }
+
     fn lease(&self, view: ViewNumber, what: &str, by: Deadline) -> Result<Option<Lease>> {
         self.pass("lease", |log| log.lease(view, what, by))
     }

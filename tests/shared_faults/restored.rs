@@ -282,3 +282,78 @@ fn what_a_folder_writes_that_was_restored_in_place_is_delivered_too() {
         }
     }
 }
+
+/// The same, and the folder that was restored has gone on: the log has a greater number of their host.
+#[test]
+fn what_waits_in_a_copy_is_delivered_though_its_host_went_on() {
+    for round in 0..8 {
+        let world = World::of(20);
+        let (one, two) = (world.host(), world.host());
+        let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+        one.record("/mnt/first.mkv", &keys[0]);
+        exchange(&[&one, &two]);
+        let (mut early, mut late) = (None, None);
+        let one = world.after(one, |folder| early = Some(copied(folder)));
+        one.gate.fail("deliver");
+        for number in 0..2 {
+            one.record(&format!("/mnt/late/{number}.mkv"), &keys[0]);
+        }
+        let one = world.after(one, |folder| {
+            late = Some(copied(folder));
+            restore(early.as_ref().expect("a copy").path(), folder);
+        });
+        for number in 0..4 {
+            one.record(&format!("/mnt/early/{number}.mkv"), &keys[1]);
+            if round % 2 == 0 {
+                one.exchange();
+            }
+        }
+        exchange(&[&one, &two]);
+        let one = world.moved(one);
+        let one = world.after(one, |folder| restore(late.as_ref().expect("a copy").path(), folder));
+        one.record("/mnt/new.mkv", &keys[1]);
+        exchange(&[&one, &two]);
+        for host in [&one, &two] {
+            for (path, key) in [("late/0", 0), ("late/1", 0), ("early/0", 1), ("early/3", 1), ("new", 1)] {
+                let known = host.confirmed(&format!("/mnt/{path}.mkv"));
+                assert_eq!(known.as_ref(), Some(&keys[key]), "{path}, {round}");
+            }
+        }
+    }
+}
+
+/// A machine goes back to a snapshot, from when entries waited that were delivered since. Others have written since then.
+#[test]
+fn what_waited_in_a_snapshot_and_was_delivered_since_is_not_told_twice() {
+    for (waited, gone_on) in [(1, 0), (1, 1), (3, 2)] {
+        let world = World::of(20);
+        let (one, two) = (world.host(), world.host());
+        let keys = [3, 4, 5].map(|nth| path_of(&world.server, 1, nth).1);
+        exchange(&[&one, &two]);
+        one.gate.fail("deliver");
+        for number in 0..waited {
+            one.record(&format!("/mnt/odd/{number}.mkv"), &keys[0]);
+        }
+        let mut snapshot = None;
+        let one = world.after(one, |folder| snapshot = Some(copied(folder)));
+        exchange(&[&one, &two]);
+        for number in 0..gone_on {
+            one.record(&format!("/mnt/more/{number}.mkv"), &keys[1]);
+        }
+        exchange(&[&one, &two]);
+        for number in 0..waited {
+            two.record(&format!("/mnt/odd/{number}.mkv"), &keys[2]);
+        }
+        exchange(&[&two]);
+        let one = world.after(one, |folder| restore(snapshot.as_ref().expect("a copy").path(), folder));
+        one.record("/mnt/new.mkv", &keys[1]);
+        exchange(&[&one, &two]);
+        for host in [&one, &two, &world.host()] {
+            for number in 0..waited {
+                let known = host.confirmed(&format!("/mnt/odd/{number}.mkv"));
+                assert_eq!(known.as_ref(), Some(&keys[2]), "{number} of {waited}, {gone_on}");
+            }
+            assert_eq!(host.confirmed("/mnt/new.mkv").as_ref(), Some(&keys[1]));
+        }
+    }
+}

@@ -161,6 +161,21 @@ impl Store {
         })
     }
 
+    /// Stores that the log has these entries of a host.
+    pub fn delivered_numbers(&self, host: HostId, numbers: &[u64], deadline: Deadline) -> Result<()> {
+        if numbers.is_empty() {
+            return Ok(());
+        }
+        self.write(deadline, |tx| {
+            numbers.iter().try_for_each(|number| {
+                tx.run(
+                    "UPDATE outbox SET sent = 1 WHERE id = ?2 AND timeline = ?1",
+                    params![host.0, number.cast_signed()],
+                )
+            })
+        })
+    }
+
     /// Delivers all kept entries once more: the log was restored, and passes over those that it has.
     pub fn deliver_again(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {

@@ -74,8 +74,8 @@ FROM plexindex.views AS v, LATERAL (
 ) AS entries ORDER BY server, view";
 
 const CLEAR: &str = "
-TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivered, plexindex.leases,
-    plexindex.published, plexindex.chunks";
+TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivered, plexindex.deliveries,
+    plexindex.leases, plexindex.published, plexindex.chunks";
 
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -298,6 +298,20 @@ impl SharedLog for Postgres {
         let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7, $8, $9)";
         let upto: Option<i64> = self.value(view, statement, &parameters, deadline)?;
         Ok(upto.map(unsigned))
+    }
+
+    fn delivered(&self, view: ViewNumber, host: HostId, numbers: &[u64], deadline: Deadline) -> Result<Vec<u64>> {
+        let numbers = numbers.iter().map(|number| i64::try_from(*number));
+        let numbers = numbers.collect::<Result<Vec<_>, _>>().map_err(out_of_range)?;
+        let parameters: [Parameter<'_>; 3] = [
+            (&view.0, Type::INT8),
+            (&host.0, Type::INT8),
+            (&numbers, Type::INT8_ARRAY),
+        ];
+        let statement = "SELECT number FROM plexindex.deliveries, unnest(numbers) AS number
+            WHERE view = $1 AND host = $2 AND number = ANY ($3) ORDER BY number";
+        let rows = self.rows(statement, &parameters, deadline)?;
+        Ok(rows.iter().map(|row| unsigned(row.get(0))).collect())
     }
 
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>> {

@@ -6,7 +6,7 @@ use crate::engine::OutboxRow;
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
-use crate::shared::{NewEntry, SharedLog};
+use crate::shared::{HostId, NewEntry, SharedLog};
 
 /// Most entries in one request.
 const BATCH: usize = 500;
@@ -17,6 +17,28 @@ impl Exchange {
         self.reading
             .identity()
             .map_or(Ok(0), |identity| self.store.outbox_len(identity))
+    }
+
+    /// Another copy of this folder has gone on as the host that wrote these entries: a backup or a snapshot was restored, or
+    /// the folder was copied while they waited. Those that the log has are delivered; the others are told as another host,
+    /// which this folder is from now on. Returns `false` if the log is away.
+    fn part_from(&self, view: &SharedView, host: HostId, rows: &[(u64, NewEntry)], until: Deadline) -> Result<bool> {
+        let numbers: Vec<u64> = rows.iter().map(|(number, _)| *number).collect();
+        let Ok(known) = self.ask_until(until, |log, limit| log.delivered(view.number, host, &numbers, limit)) else {
+            return Ok(false);
+        };
+        self.store.delivered_numbers(host, &known, Deadline::NONE)?;
+        let is_own = host == self.store.host()?;
+        if is_own {
+            log::warn!(
+                "this folder was restored from a backup: for the shared log {} it is another host from now on",
+                self.log.name()
+            );
+        }
+        if is_own || known.len() < rows.len() {
+            self.store.become_another_host(host, Deadline::NONE)?;
+        }
+        Ok(true)
     }
 
     /// Delivers all that waits. Returns `false` if the log is away, or the deadline came first.
@@ -59,14 +81,10 @@ impl Exchange {
                 continue;
             };
             let last = rows.last().map_or(0, |(number, _)| *number);
-            // An earlier incarnation, of which this folder may be a copy, delivered all if it went on behind these.
-            let is_refused = upto < last || upto > last && host == self.store.host()?;
-            if is_refused && !self.store.has_numbered(host, upto)? {
-                log::warn!(
-                    "this folder was restored from a backup: for the shared log {} it is another host from now on",
-                    self.log.name()
-                );
-                self.store.become_another_host(host, Deadline::NONE)?;
+            if upto != last && !self.store.has_numbered(host, upto)? {
+                if !self.part_from(view, host, &rows, until)? {
+                    return Ok(false);
+                }
                 continue;
             }
             self.store

@@ -1,15 +1,18 @@
 //! A log in memory, for tests and simulations: several hosts of one process share it. Its clock is given, and it can be
 //! away, silent, full of refusals, or restored from a backup.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod view;
+
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use self::view::{MemoryView, Stored, age, entry, size};
 use super::contract::{
-    Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, Lease, LogSummary,
-    NewEntry, News, Position, SharedLog, ViewNumber,
+    Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LEASE, Lease, LogSummary, NewEntry, News,
+    Position, SharedLog, ViewNumber,
 };
 use crate::error::{Error, Result, Status};
 use crate::platform::clock::Clock;
@@ -51,29 +54,6 @@ struct Shared {
     counter: i64,
     is_interrupted: bool,
     is_waiting: bool,
-}
-
-#[derive(Clone, Default)]
-struct MemoryView {
-    server: String,
-    last: u64,
-    written_ms: Option<i64>,
-    entries: BTreeMap<EntryName, Stored>,
-    /// By the last number of each write.
-    marks: BTreeMap<u64, i64>,
-    delivered: HashMap<HostId, u64>,
-    /// Fence and end by name.
-    leases: HashMap<String, (i64, i64)>,
-    published: HashMap<String, i64>,
-    chunks: BTreeMap<(String, i64, u32), Arc<[u8]>>,
-}
-
-#[derive(Clone)]
-struct Stored {
-    number: u64,
-    host: HostId,
-    at_ms: i64,
-    body: Arc<[u8]>,
 }
 
 impl MemoryLog {
@@ -157,82 +137,6 @@ impl Trouble {
         };
         Err(Error::new(status, format!("the shared log memory: {text}")))
     }
-}
-
-impl MemoryView {
-    /// Returns whether a lease lasts, and no other holder has a newer one.
-    fn holds(&self, lease: &Lease, now_ms: i64) -> bool {
-        self.leases
-            .get(&lease.what)
-            .is_some_and(|(fence, until)| *fence == lease.fence && *until > now_ms)
-    }
-
-    /// Voids what an invalidation makes void.
-    fn void(&mut self, entry: &NewEntry) {
-        use EntryKind::{InvalidItem, InvalidLibrary, InvalidPath, Match, Search};
-        let told = &entry.name;
-        let is_void = |name: &EntryName| {
-            name.library == told.library
-                && match told.kind {
-                    InvalidLibrary => [Match, InvalidItem, InvalidPath, Search].contains(&name.kind),
-                    InvalidPath => name.kind == Match && name.key == told.key,
-                    _ => false,
-                }
-        };
-        self.entries.retain(|name, _| !is_void(name));
-        if told.kind == InvalidItem && !entry.body.is_empty() {
-            for (name, stored) in &mut self.entries {
-                if name.kind == Match && name.library == told.library && *stored.body == *told.key {
-                    stored.body = Arc::default();
-                }
-            }
-        }
-    }
-
-    fn write<'e>(&mut self, host: HostId, entries: impl Iterator<Item = &'e NewEntry>, counter: &mut i64, now_ms: i64) {
-        let before = self.last;
-        for entry in entries {
-            self.last += 1;
-            self.void(entry);
-            let stored = Stored {
-                number: self.last,
-                host,
-                at_ms: now_ms,
-                body: entry.body.as_slice().into(),
-            };
-            self.entries.insert(entry.name.clone(), stored);
-        }
-        if self.last > before {
-            *counter += 1;
-            self.marks.insert(self.last, *counter);
-            self.written_ms = Some(now_ms);
-        }
-    }
-
-    /// The mark of the write that has a number.
-    fn mark(&self, number: u64) -> Option<i64> {
-        self.marks.range(number..).next().map(|(_, mark)| *mark)
-    }
-}
-
-fn entry(name: &EntryName, stored: &Stored, now_ms: i64) -> Entry {
-    Entry {
-        name: name.clone(),
-        body: stored.body.to_vec(),
-        number: stored.number,
-        host: stored.host,
-        age: age(stored.at_ms, now_ms),
-    }
-}
-
-/// The size of an entry; `None` if it is too large.
-fn size(name: &EntryName, stored: &Stored) -> Option<usize> {
-    let size = name.library.len() + name.key.len() + stored.body.len();
-    (size <= LARGEST_ENTRY).then_some(size)
-}
-
-fn age(at_ms: i64, now_ms: i64) -> Duration {
-    Duration::from_millis(u64::try_from(now_ms - at_ms).unwrap_or(0))
 }
 
 impl SharedLog for MemoryLog {
@@ -330,7 +234,8 @@ impl SharedLog for MemoryLog {
     ) -> Result<Option<u64>> {
         self.change(view, |view, counter, now_ms| {
             let delivered = |host| view.delivered.get(&host).copied().unwrap_or(0);
-            if after.is_some_and(|(host, number)| delivered(host) < number) {
+            let has = |host, number| view.deliveries.get(&host).is_some_and(|known| known.contains(&number));
+            if after.is_some_and(|(host, number)| delivered(host) < number && !has(host, number)) {
                 return None;
             }
             let upto = delivered(host);
@@ -340,12 +245,21 @@ impl SharedLog for MemoryLog {
             if upto > from && upto < numbers().next_back().unwrap_or(0) && !numbers().any(|number| number == upto) {
                 return Some(upto);
             }
-            let new = entries.iter().filter(|(number, _)| *number > upto);
-            view.write(host, new.map(|(_, entry)| entry), counter, now_ms);
+            let new = || entries.iter().filter(|(number, _)| *number > upto);
+            view.write(host, new().map(|(_, entry)| entry), counter, now_ms);
+            let known = view.deliveries.entry(host).or_default();
+            known.extend(new().map(|(number, _)| number));
             let last = entries.last().map_or(upto, |(number, _)| upto.max(*number));
             view.delivered.insert(host, last);
             Some(last)
         })
+    }
+
+    fn delivered(&self, view: ViewNumber, host: HostId, numbers: &[u64], _: Deadline) -> Result<Vec<u64>> {
+        let shared = self.reach(false)?;
+        let known = shared.views.get(&view).and_then(|view| view.deliveries.get(&host));
+        let has = |number: &&u64| known.is_some_and(|known| known.contains(number));
+        Ok(numbers.iter().filter(has).copied().collect())
     }
 
     fn lease(&self, view: ViewNumber, what: &str, _: Deadline) -> Result<Option<Lease>> {
