@@ -141,6 +141,24 @@ fn delivering_through_a_cut_link_says_so() {
     assert_eq!(late.expect_err("away").status, Status::Timeout);
 }
 
+/// It has the lock under which tables are made, and the engine is not told that it is gone.
+#[test]
+fn a_host_that_is_cut_off_while_it_makes_the_tables_blocks_nobody() {
+    let Some(cluster) = shared("a_host_that_is_cut_off_while_it_makes_the_tables_blocks_nobody") else {
+        return;
+    };
+    let database = cluster.database();
+    let link = Link::to(&database);
+    link.cut_at("to_regclass");
+    let cut_off = crate::cluster::log(&link.address(&database.name));
+    assert_eq!(cut_off.secret(NONE).expect_err("cut off").status, Status::Timeout);
+    link.wait_until_cut();
+    let begun = Instant::now();
+    while database.log().secret(NONE).is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(30), "the tables cannot be made");
+    }
+}
+
 /// The engine became read-only: a replica, or an administrator's setting.
 #[test]
 fn an_engine_that_refuses_writes_is_read_and_gets_what_waits_later() {

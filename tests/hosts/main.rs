@@ -16,6 +16,7 @@ mod link;
 mod memory;
 mod names;
 mod outages;
+mod partition;
 mod pooler;
 mod postgres;
 mod sizes;

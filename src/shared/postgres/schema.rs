@@ -9,6 +9,9 @@ use crate::platform::deadline::Deadline;
 const VERSION: i32 = 1;
 /// Makes version 1.
 const SCHEMA: &str = include_str!("schema.sql");
+/// Takes the lock. The server ends a session that says nothing more while it has it: its host may have been cut off.
+const BEGIN: &str = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = 5000;
+    SELECT pg_advisory_xact_lock(x'706c6578696e6478'::bigint)";
 /// The code of `PostgreSQL` with which functions refuse a view that they do not know.
 pub const NO_VIEW: &str = "PX001";
 
@@ -43,9 +46,7 @@ pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> 
 pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<&'static str, Failure> {
     // The lock is that of the transaction, since a pooler may give each transaction another session.
     let is_there = link.run(deadline, async |client| {
-        client
-            .batch_execute("BEGIN; SELECT pg_advisory_xact_lock(x'706c6578696e6478'::bigint)")
-            .await?;
+        client.batch_execute(BEGIN).await?;
         let statement = "SELECT to_regclass('plexindex.meta') IS NOT NULL";
         Ok(client.query_typed_one(statement, &[]).await?.get::<_, bool>(0))
     })?;
