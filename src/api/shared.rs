@@ -1,5 +1,6 @@
 //! The log that several hosts share: its status, its set-up, and its removal.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use serde::{Serialize, Serializer};
 use super::inner::Inner;
 use super::opened::Index;
 use super::sharing::Sharing;
-use crate::error::{Result, refuse};
+use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::platform::deadline::Deadline;
 use crate::shared::{EntryKind, LogSummary, SharedLog, ViewNumber};
 
@@ -20,8 +21,10 @@ pub struct SharedStatus {
     pub address: String,
     /// Whether it answered.
     pub reachable: bool,
-    /// Why it did not answer, and the remedy; `None` if it did.
+    /// Why it did not answer, or takes no writes of this role, and the remedy; `None` if it does both.
     pub error: Option<String>,
+    /// The kind of this error.
+    pub error_kind: Option<ErrorKind>,
     /// The machine identifier of this index's server; `None` while it is not known.
     pub server: Option<String>,
     /// The number of the last entry that this folder has taken; `None` if it has taken none yet.
@@ -41,6 +44,11 @@ pub struct SharedStatus {
 pub struct SharedView {
     /// The server's machine identifier.
     pub server: String,
+    /// The user's name, if the hosts set [`Options::user`](crate::Options::user); otherwise `#` and the beginning of a hash,
+    /// which tells users apart.
+    pub user: String,
+    /// Whether it is the view of this index.
+    pub own: bool,
     /// The number of the last entry.
     pub last: u64,
     /// Time since the last entry was written; `None` before the first.
@@ -49,7 +57,7 @@ pub struct SharedView {
     /// Number of entries by kind: `probe`, `listing`, `item`, `match`, `invalid_item`, `invalid_path`, `invalid_library`,
     /// `hint` and `search`. Kinds without entries are missing.
     pub entries: BTreeMap<&'static str, u64>,
-    /// Hosts that wrote something.
+    /// Hosts that wrote something that is there. A folder that was moved counts as another host.
     pub hosts: u64,
     /// Size of the entries and listings in bytes.
     pub bytes: u64,
@@ -61,9 +69,16 @@ fn millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Er
     time.map(ms).serialize(out)
 }
 
-impl From<LogSummary> for SharedView {
-    fn from(found: LogSummary) -> Self {
+impl SharedView {
+    fn new(found: LogSummary, own: Option<ViewNumber>) -> Self {
+        let user = found.viewer.strip_prefix(b"user ").map(String::from_utf8_lossy);
+        let hash = || match *found.viewer {
+            [first, second, third, ..] => format!("#{first:02x}{second:02x}{third:02x}"),
+            _ => "#".into(),
+        };
         Self {
+            user: user.map_or_else(hash, Cow::into_owned),
+            own: own == Some(found.view),
             server: found.server,
             last: found.last,
             age: found.age,
@@ -121,22 +136,21 @@ impl Index {
             let deadline = inner.sharing_deadline();
             log.secret(deadline.at_most(log.patience()))?; // counting takes its time
             let views = log.summary(deadline)?;
-            Ok((inner.sync.shared_view(), views))
+            Ok((inner.sync.shared_view(), views, log.expect_writable(deadline).err()))
         });
         let progress = inner.sync.shared_progress();
-        let (error, own, views) = match found {
-            Ok((own, views)) => (None, own, views),
-            Err(error) => (Some(error.to_string()), None, Vec::new()),
-        };
+        let reachable = found.is_ok();
+        let (own, views, error) = found.unwrap_or_else(|error| (None, Vec::new(), Some(error)));
         Ok(Some(SharedStatus {
             address: sharing.address().to_owned(),
-            reachable: error.is_none(),
-            error,
+            reachable,
+            error_kind: error.as_ref().map(Error::kind),
+            error: error.map(|error| error.to_string()),
             taken: progress.map(|progress| progress.taken),
             undelivered: progress.map(|progress| progress.undelivered),
             behind: progress.and_then(|progress| behind(&views, own?, progress.taken)),
             server,
-            views: views.into_iter().map(SharedView::from).collect(),
+            views: views.into_iter().map(|view| SharedView::new(view, own)).collect(),
         }))
     }
 

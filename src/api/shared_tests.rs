@@ -10,6 +10,7 @@ fn view(number: i64, last: u64) -> LogSummary {
     LogSummary {
         view: ViewNumber(number),
         server: "mine".into(),
+        viewer: [b"user ann".to_vec(), vec![0xab, 0xc, 1, 2]][usize::from(number == 1)].clone(),
         last,
         age: Some(Duration::from_millis(1500)),
         entries: EntryKind::ALL.map(|kind| (kind, 2)).to_vec(),
@@ -28,7 +29,10 @@ fn a_folder_is_behind_its_own_view() {
 
 #[test]
 fn a_view_is_json() {
-    let json = serde_json::to_value(SharedView::from(view(1, 12))).expect("it is plain");
+    let json = serde_json::to_value(SharedView::new(view(1, 12), Some(ViewNumber(1)))).expect("it is plain");
+    assert_eq!((&json["user"], &json["own"]), (&"#ab0c01".into(), &true.into()));
+    let named = SharedView::new(view(2, 12), Some(ViewNumber(1)));
+    assert_eq!((&*named.user, named.own), ("ann", false));
     assert_eq!(json["age_ms"], 1500);
     assert_eq!(json["entries"]["invalid_library"], 2);
     assert_eq!(

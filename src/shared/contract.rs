@@ -172,13 +172,15 @@ pub struct LogSummary {
     pub view: ViewNumber,
     /// The server's machine identifier.
     pub server: String,
+    /// The user: a hash, or a name after `user `.
+    pub viewer: Vec<u8>,
     /// The last number.
     pub last: u64,
     /// Time since the last write; `None` before the first.
     pub age: Option<Duration>,
     /// Number of entries, by kind.
     pub entries: Vec<(EntryKind, u64)>,
-    /// Number of hosts that delivered something.
+    /// Number of hosts that wrote something that is there.
     pub hosts: u64,
     /// Size of its entries and chunks in bytes.
     pub bytes: u64,
@@ -295,6 +297,9 @@ pub trait SharedLog: Send + Sync {
 
     /// Called when the index closes: calls of other threads wait for a silent log for about a second from now on.
     fn hurry(&self) {}
+
+    /// Checks that the log takes what this host has to tell.
+    fn expect_writable(&self, deadline: Deadline) -> Result<()>;
 
     /// What the log holds of each view.
     fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>>;

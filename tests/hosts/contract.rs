@@ -487,7 +487,7 @@ fn a_summary_counts(fixture: &Fixture) {
     let full = fixture.log.summary(NONE).expect("read");
     let [view] = full.as_slice() else { panic!("{full:?}") };
     assert_eq!((view.view, &*view.server), (fixture.view, "server"));
-    assert_eq!((view.last, view.hosts), (5, 1));
+    assert_eq!((view.last, view.hosts), (5, 2));
     assert_eq!(view.entries, [(EntryKind::Item, 3), (EntryKind::Match, 1)]);
     assert!(view.bytes > 0 && view.age.is_some());
 }

@@ -266,6 +266,51 @@ def test_a_match_of_an_index_that_shares_nothing_cannot_wait(open_index: OpenInd
         assert movies.lookup_key("/a.mkv") is None
 
 
+def test_the_command_says_once_what_the_role_may_not_do(tmp_path: Path, server: Server, cluster: Cluster) -> None:
+    cli = Cli(tmp_path, server)
+    owner: dict[str, Any] = {"PLEXINDEX_SHARED": cluster.address()}
+    tool: dict[str, Any] = {"PLEXINDEX_SHARED": cluster.address("tool"), "PGPASSWORD": TOOL_PASSWORD}
+
+    def expect_refusal(reason: str, **variables: Any) -> None:
+        for action in (("status",), ("init",), ("clear", "--yes")):
+            done = cli.run("shared", *action, **variables)
+            assert (done.returncode, done.stderr.count(reason), "WARNING" in done.stderr) == (4, 1, False), done
+        done = cli.run("doctor", **variables)
+        assert (done.returncode, done.stdout.count(reason), "WARNING" in done.stderr) == (4, 1, False), done
+
+    expect_refusal("this role may not make them", **tool)
+    expect_refusal("password authentication failed", **{**owner, "PGPASSWORD": "wrong"})
+    cli.good("shared", "init", **owner)
+    expect_refusal("permission denied for schema plexindex", **tool)
+    # A role that may read only.
+    cluster.sql("GRANT USAGE ON SCHEMA plexindex TO tool")
+    cluster.sql("GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO tool")
+    for action in ("status", "init"):
+        done = cli.run("shared", action, **tool)
+        assert (done.returncode, done.stderr.count('role "tool" may not write')) == (4, 1), done
+    found = cli.json("doctor", **tool)
+    assert (found["exit_code"], found["shared"]["reachable"], found["shared"]["error_kind"]) == (4, True, "forbidden")
+    cluster.sql("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO tool")
+    assert cli.run("shared", "status", **tool).returncode == 0
+
+
+def test_the_command_tells_users_apart(tmp_path: Path, server: Server, cluster: Cluster) -> None:
+    cli = Cli(tmp_path, server)
+    cli.environment["PLEXINDEX_SHARED"] = cluster.address()
+    cli.good("warm")
+    cli.run("warm", PLEXINDEX_USER="ann", PLEXINDEX_DIR=str(tmp_path / "ann"))
+    _, head, *rows, _ = cli.good("shared", "status").splitlines()
+    assert head.split()[:3] == ["server", "user", "hosts"]
+    views = cli.json("shared", "status")["views"]
+    assert sorted((view["own"], view["user"] == "ann", view["hosts"]) for view in views) == [
+        (False, True, 1),
+        (True, False, 1),
+    ]
+    assert len(rows) == 2
+    assert any(" ann " in row for row in rows)
+    assert any("(this host's)" in row for row in rows)
+
+
 def test_the_command_needs_no_server_for_the_log(tmp_path: Path, cluster: Cluster) -> None:
     cli = Cli(tmp_path)
     cli.environment["PLEXINDEX_SHARED"] = cluster.address()

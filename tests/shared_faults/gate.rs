@@ -192,6 +192,10 @@ impl SharedLog for Gate {
         self.log.wait(view, number, time)
     }
 
+    fn expect_writable(&self, by: Deadline) -> Result<()> {
+        self.log.expect_writable(by)
+    }
+
     fn hurry(&self) {
         self.log.hurry();
     }

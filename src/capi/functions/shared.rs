@@ -23,12 +23,12 @@ struct Place<'a> {
 /// not wait.
 ///
 /// `action`: PLEXINDEX_SHARED_*. `out_json`: how it is then, an object, UTF-8: `address` (without a password),
-/// `reachable`, `error` (null, or why it is not reachable), `server` (the machine identifier of the index's server,
-/// or null), `taken` (the number of the last entry that this folder has, or null), `undelivered` (entries of this
-/// folder that wait, or null), `behind` (entries of this user's view that this folder lacks, at most, or null), and
-/// `views`: an array with an object for each server and user, `server`, `last` (the number of the last entry),
-/// `age_ms` (since it was written, or null), `entries` (an object: how many, by kind), `hosts` and `bytes`. null
-/// without the option. After PLEXINDEX_SHARED_DELIVER, _FOLLOW and _UNFOLLOW only what this folder knows:
+/// `reachable`, `error` (null, or why it is not reachable or takes no writes), `error_kind` (such as "forbidden"),
+/// `server` (the machine identifier of the index's server), `taken` (number of the last entry that this folder has),
+/// `undelivered` (entries of this folder that wait), `behind` (entries of this user that this folder lacks, at most),
+/// each or null, and `views`: an array with an object for each `server` and `user`, `own` (the index's), `last` (number
+/// of the last entry), `age_ms` (since it was written, or null), `entries` (how many, by kind), `hosts` and `bytes`.
+/// null without the option. After PLEXINDEX_SHARED_DELIVER, _FOLLOW and _UNFOLLOW only what this folder knows:
 /// `address`, `taken` and `undelivered`.
 ///
 /// Once a match is recorded, PLEXINDEX_SHARED_DELIVER makes sure that the other hosts can have it. A host whose

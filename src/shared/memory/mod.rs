@@ -155,7 +155,8 @@ impl SharedLog for MemoryLog {
         if !shared.views.contains_key(&view) {
             shared.trouble.check(true)?;
         }
-        shared.views.entry(view).or_default().server = server.into();
+        let known = shared.views.entry(view).or_default();
+        (known.server, known.viewer) = (server.into(), viewer.into());
         Ok(view)
     }
 
@@ -370,6 +371,10 @@ impl SharedLog for MemoryLog {
         self.changed.notify_all();
     }
 
+    fn expect_writable(&self, _: Deadline) -> Result<()> {
+        self.reach(true).map(drop)
+    }
+
     fn summary(&self, _: Deadline) -> Result<Vec<LogSummary>> {
         let shared = self.reach(false)?;
         let now_ms = self.clock.now_ms();
@@ -383,10 +388,11 @@ impl SharedLog for MemoryLog {
             LogSummary {
                 view: *number,
                 server: view.server.clone(),
+                viewer: view.viewer.clone(),
                 last: view.last,
                 age: view.written_ms.map(|at_ms| age(at_ms, now_ms)),
                 entries: entries.into_iter().collect(),
-                hosts: view.delivered.values().filter(|number| **number > 0).count() as u64,
+                hosts: view.hosts().len() as u64,
                 bytes: chunks.chain(bodies).sum::<usize>() as u64,
             }
         });

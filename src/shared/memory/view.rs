@@ -10,6 +10,7 @@ use crate::shared::contract::{Entry, EntryKind, EntryName, HostId, LARGEST_ENTRY
 #[derive(Clone, Default)]
 pub struct MemoryView {
     pub server: String,
+    pub viewer: Vec<u8>,
     pub last: u64,
     pub written_ms: Option<i64>,
     pub entries: BTreeMap<EntryName, Stored>,
@@ -87,6 +88,15 @@ impl MemoryView {
             self.marks.insert(self.last, *counter);
             self.written_ms = Some(now_ms);
         }
+    }
+
+    /// The hosts that wrote something.
+    pub fn hosts(&self) -> BTreeSet<HostId> {
+        let delivered = self.delivered.iter().filter(|(_, number)| **number > 0);
+        let delivered = delivered.map(|(host, _)| *host);
+        delivered
+            .chain(self.entries.values().map(|stored| stored.host))
+            .collect()
     }
 
     /// The mark of the write that has a number.

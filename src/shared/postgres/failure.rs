@@ -25,6 +25,10 @@ pub enum Failure {
     Silent,
     /// The server closed the connection.
     Closed,
+    /// The server takes no writes.
+    ReadOnly,
+    /// The role may not read or write.
+    NoRights,
     /// The server refused something, or the connection failed.
     Server(tokio_postgres::Error),
 }
@@ -108,6 +112,11 @@ impl Failure {
                 format!("no connection ({error}): is PostgreSQL running there?"),
             ),
             Self::Silent => (Status::Timeout, "PostgreSQL did not answer in time".into()),
+            Self::ReadOnly => (Status::ServerError, format!("it takes no writes: {READ_ONLY}")),
+            Self::NoRights => (
+                Status::Forbidden,
+                format!("role {:?} may not write: {}", address.user, grant(&address.user)),
+            ),
             Self::Closed => (Status::Connect, "PostgreSQL closed the connection".into()),
             Self::Server(error) => match error.as_db_error() {
                 Some(error) => explain_code(error, address),
@@ -116,6 +125,16 @@ impl Failure {
         };
         Error::new(status, format!("the shared log {address}: {text}"))
     }
+}
+
+const READ_ONLY: &str = "the server is read-only, as a replica is: let the address lead to the primary";
+
+/// What a role that lacks rights needs.
+fn grant(user: &str) -> String {
+    format!(
+        "let its owner run: {GRANT} {user:?}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex \
+         TO {user:?}; only the owner may create, upgrade and clear the tables"
+    )
 }
 
 /// The error of the system, unless TLS is to blame.
@@ -144,13 +163,10 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
         "28P01" => "check PGPASSWORD or the passfile (~/.pgpass)".into(),
         "28000" => format!("check that role {user:?} exists, and pg_hba.conf of the server"),
         "3D000" => format!("create it: CREATE DATABASE {:?}", address.database),
-        "42501" => format!(
-            "let its owner run: {GRANT} {user:?}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA \
-             plexindex TO {user:?}; only the owner may create, upgrade and clear the tables"
-        ),
+        "42501" => grant(user),
         "53100" => "free some space on the server's disk".into(),
         "53300" => "raise max_connections, or put a pooler such as pgbouncer before it".into(),
-        "25006" => "the server is read-only, as a replica is: let the address lead to the primary".into(),
+        "25006" => READ_ONLY.into(),
         "PX001" => "the log was restored or cleared; try again".into(),
         "42883" | "42P01" | "42703" | "3F000" => "the schema plexindex is incomplete: run plexindex shared init".into(),
         _ => return (status, format!("{said} (SQLSTATE {code})")),

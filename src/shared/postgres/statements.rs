@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
+use super::failure::Failure;
 use super::{Postgres, out_of_range};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
@@ -62,16 +63,27 @@ SELECT body FROM plexindex.chunks JOIN plexindex.published USING (view, library,
 WHERE view = $1 AND library = $2 AND listing = $3 AND number = $4 AND octet_length(body) <= $5";
 
 const SUMMARY: &str = "
-SELECT server, number, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
-    (SELECT count(*) FROM plexindex.delivered AS d WHERE d.view = v.view AND d.number > 0),
+SELECT left(server, 4096), number, (extract(epoch FROM clock_timestamp() - written) * 1000)::bigint,
+    (SELECT count(*) FROM (
+        SELECT host FROM plexindex.delivered AS d WHERE d.view = v.view AND d.number > 0
+        UNION SELECT host FROM plexindex.entries AS e WHERE e.view = v.view
+    ) AS hosts),
     coalesce(bytes, 0)::bigint
         + (SELECT coalesce(sum(octet_length(body)), 0) FROM plexindex.chunks AS c WHERE c.view = v.view),
-    coalesce(kinds, '{}'), coalesce(counts, '{}'), view
+    coalesce(kinds, '{}'), coalesce(counts, '{}'), view, substr(viewer, 1, 4096)
 FROM plexindex.views AS v, LATERAL (
     SELECT array_agg(kind ORDER BY kind) AS kinds, array_agg(count ORDER BY kind) AS counts, sum(bytes) AS bytes
     FROM (SELECT kind, count(*), sum(octet_length(key) + octet_length(body)) AS bytes
         FROM plexindex.entries AS e WHERE e.view = v.view GROUP BY kind) AS of_kinds
 ) AS entries ORDER BY server, view";
+
+/// Whether the server is read-only, and whether the role may write.
+const RIGHTS: &str = "
+SELECT current_setting('transaction_read_only') = 'on', (
+    SELECT bool_and(has_table_privilege(c.oid, what))
+    FROM pg_class AS c, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS what
+    WHERE relnamespace = 'plexindex'::regnamespace AND relkind = 'r'
+)";
 
 const CLEAR: &str = "
 TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivered, plexindex.deliveries,
@@ -405,6 +417,19 @@ impl SharedLog for Postgres {
         self.hurries.fetch_add(1, Ordering::SeqCst);
     }
 
+    fn expect_writable(&self, deadline: Deadline) -> Result<()> {
+        let (is_read_only, may_write): (bool, bool) = self.call(deadline, &async |client: &Client| {
+            let row = client.query_typed_one(RIGHTS, &[]).await?;
+            Ok((row.get(0), row.get(1)))
+        })?;
+        if is_read_only {
+            return Err(self.explain(&Failure::ReadOnly));
+        } else if !may_write {
+            return Err(self.explain(&Failure::NoRights));
+        }
+        Ok(())
+    }
+
     fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>> {
         let rows = self.rows(SUMMARY, &[], deadline)?;
         let summary = rows.iter().map(|row| {
@@ -413,6 +438,7 @@ impl SharedLog for Postgres {
             LogSummary {
                 view: ViewNumber(row.get(7)),
                 server: row.get(0),
+                viewer: row.get(8),
                 last: unsigned(row.get(1)),
                 age: row.get::<_, Option<i64>>(2).map(milliseconds),
                 hosts: unsigned(row.get(3)),

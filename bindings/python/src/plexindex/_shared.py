@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 class SharedView:
     """What the shared log holds of one server as one user sees it. In :attr:`SharedStatus.views`."""
 
-    __slots__ = ("age", "bytes", "entries", "hosts", "last", "server")
+    __slots__ = ("age", "bytes", "entries", "hosts", "last", "own", "server", "user")
 
     server: str
     """The server's machine identifier."""
+    user: str
+    """The user's name, if the hosts set ``user``; otherwise ``#`` and the beginning of a hash."""
+    own: bool
+    """Whether this index is one of these hosts."""
     last: int
     """The number of the last entry."""
     age: float | None
@@ -33,7 +37,7 @@ class SharedView:
     """Number of entries by kind: ``"probe"``, ``"listing"``, ``"item"``, ``"match"``, ``"invalid_item"``,
     ``"invalid_path"``, ``"invalid_library"``, ``"hint"`` and ``"search"``. Kinds without entries are missing."""
     hosts: int
-    """Hosts that wrote something."""
+    """Hosts that wrote something that is there. A folder that was moved counts as another host."""
     bytes: int
     """Size of the entries and listings."""
 
@@ -41,7 +45,7 @@ class SharedView:
     def from_json(cls, entry: dict[str, Any]) -> SharedView:
         """From an entry of plexindex_shared()."""
         made = cls()
-        for name in ("server", "last", "entries", "hosts", "bytes"):
+        for name in ("server", "user", "own", "last", "entries", "hosts", "bytes"):
             setattr(made, name, entry[name])
         made.age = None if entry["age_ms"] is None else entry["age_ms"] / 1000
         return made
@@ -57,14 +61,16 @@ class SharedView:
 class SharedStatus:
     """What the shared log holds, and how far this folder is behind. Made by :meth:`Index.shared_status`."""
 
-    __slots__ = ("address", "behind", "error", "reachable", "server", "taken", "undelivered", "views")
+    __slots__ = ("address", "behind", "error", "error_kind", "reachable", "server", "taken", "undelivered", "views")
 
     address: str
     """Its address, without a password."""
     reachable: bool
     """Whether it answered."""
     error: str | None
-    """Why it did not answer, and the remedy; None if it did."""
+    """Why it did not answer, or takes no writes of this role, and the remedy; None if it does both."""
+    error_kind: str | None
+    """The kind of this error, such as ``"connect"``, ``"unauthorized"`` or ``"forbidden"``."""
     server: str | None
     """The machine identifier of this index's server; None while it is not known."""
     taken: int | None

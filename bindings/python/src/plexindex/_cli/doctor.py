@@ -16,6 +16,7 @@ from .doctor_files import check_files, check_mappings, read_lists
 from .doctor_report import Report
 from .doctor_shared import check_shared
 from .output import count, say
+from .shared import say_once
 from .versions import version_lines
 
 TYPE_CHECKING = False
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 def doctor(options: argparse.Namespace) -> int:
     """Runs all checks. Returns the exit code."""
     settings = Settings(options)
+    say_once(options)
     lists = read_lists(options.path)
     report = Report(options.json)
     _report_installation(report)

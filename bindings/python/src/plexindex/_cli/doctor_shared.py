@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from . import codes
 from .output import count
-from .shared import holdings
+from .shared import code_of, holdings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 _MEANWHILE = """\
 until it answers, this host answers from its folder, and asks Plex itself
 docs/several-hosts.md has the set-up"""
+_WAITS = "until then this host takes news, and what it has to tell waits in its folder"
 
 
 def check_shared(report: Report, settings: Settings, index: Index) -> None:
@@ -30,8 +30,10 @@ def check_shared(report: Report, settings: Settings, index: Index) -> None:
         return
     report.values["shared"] = status.as_dict()
     if not status.reachable:
-        report.bad(f"{status.error}\n{_MEANWHILE}", codes.SERVER)
+        report.bad(f"{status.error}\n{_MEANWHILE}", code_of(status))
         return
+    if status.error is not None:
+        report.bad(f"{status.error}\n{_WAITS}", code_of(status))
     report.good(f"{status.address} answers: {holdings(status)}")
     if status.behind:
         report.note(f"this host has not taken {count(status.behind, 'entry', 'entries')} yet")

@@ -45,6 +45,14 @@ def log_to_stderr(verbose: int) -> None:
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)])
 
 
+def leave_out(text: str) -> None:
+    """Leaves log lines out that hold this text."""
+    import logging
+
+    for handler in logging.getLogger("plexindex").handlers:
+        handler.addFilter(lambda record: text not in record.getMessage())
+
+
 _STYLES = {"good": "32", "warn": "33", "bad": "1;31", "hint": "36", "bold": "1", "faint": "2"}
 _when = "auto"
 _url_from = "--url"

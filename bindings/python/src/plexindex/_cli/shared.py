@@ -33,12 +33,19 @@ def shared(options: argparse.Namespace) -> int:
         return _follow(settings, options)
     # Errors are PostgreSQL's: Plex is not asked, so its token is not the cause.
     options.token_from = ""
+    say_once(options)
     with settings.open() as index:
         if options.action == "clear":
             return _clear(index, options)
         if options.action == "init":
             index.shared_init()
         return _show(_status(index), options)
+
+
+def say_once(options: argparse.Namespace) -> None:
+    """Leaves the library's warning out that the log does not answer, unless -v is given: the command says it itself."""
+    if not options.verbose:
+        output.leave_out("gives no answer; this host answers from its folder")
 
 
 def _status(index: Index) -> SharedStatus:
@@ -53,21 +60,33 @@ def _show(status: SharedStatus, options: argparse.Namespace) -> int:
     elif not status.reachable:
         output.complain(status.error or "the shared log does not answer")
     elif options.action == "init":
-        say(f"{status.address} is ready: {holdings(status)}")
+        if status.error is None:
+            say(f"{status.address} is ready: {holdings(status)}")
     else:
         say(f"{status.address}: {holdings(status)}")
         if status.views:
-            rows = [("server", "entries", "matches", "hosts", "size", "last entry")]
-            head, *lines = output.table(rows + [_row(view) for view in status.views], right=(1, 2, 3)).split("\n")
+            rows = [("server", "user", "hosts", "entries", "matches", "size", "last entry")]
+            head, *lines = output.table(rows + [_row(view) for view in status.views], right=(2, 3, 4)).split("\n")
             say("\n".join([output.paint(head, "bold"), *lines]))
         say(_of_this_host(status))
-    return codes.OK if status.reachable else codes.SERVER
+    if status.reachable and status.error is not None and not options.json:
+        output.complain(status.error)
+    return code_of(status)
+
+
+def code_of(status: SharedStatus) -> int:
+    """Returns the exit code for what the shared log says."""
+    if status.error_kind is None:
+        return codes.OK
+    return codes.TOKEN if status.error_kind in ("unauthorized", "forbidden") else codes.SERVER
 
 
 def _row(view: SharedView) -> tuple[str, ...]:
     age = "–" if view.age is None else output.ago(view.age)
     entries, matches = sum(view.entries.values()), view.entries.get("match", 0)
-    return (view.server, output.number(entries), output.number(matches), str(view.hosts), output.size(view.bytes), age)
+    user = f"{view.user} (this host's)" if view.own else view.user
+    counts = (str(view.hosts), output.number(entries), output.number(matches), output.size(view.bytes))
+    return (view.server, user, *counts, age)
 
 
 def _of_this_host(status: SharedStatus) -> str:
