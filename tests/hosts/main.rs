@@ -1,6 +1,7 @@
 //! Several hosts, one index: the log that they share, in `PostgreSQL` and in memory.
 #![cfg(feature = "shared")]
 
+mod alike;
 mod cluster;
 mod contract;
 mod cuts;
