@@ -61,6 +61,9 @@ impl Syncing {
     pub fn refresh(&self, call: &Call<'_>, why: RefreshReason) -> Result<Status> {
         // This call exists to fetch, so every request may take as long as a page.
         let call = &Call { silence: None, ..*call };
+        if let Some(exchange) = &self.exchange {
+            exchange.note_use();
+        }
         let done = match self.refresh_listings(call, why)? {
             Status::Ok => self.verify_invalidated(call)?,
             other => other,

@@ -172,3 +172,26 @@ fn an_engine_that_stops_and_starts_loses_nothing() {
         std::thread::sleep(Duration::from_millis(50));
     }
 }
+
+/// A call that finds all listings fresh is use of the index, too: its host looks for what others told.
+#[test]
+fn a_host_that_only_refreshes_takes_news() {
+    let Some(cluster) = shared("a_host_that_only_refreshes_takes_news") else {
+        return;
+    };
+    let (server, database) = (movies(60), cluster.database());
+    let (one, two) = (Host::listed(&server, &database), Host::listed(&server, &database));
+    let taken = || two.index.shared_progress().and_then(|(_, taken, _)| taken).unwrap_or(0);
+    while !two.index.exchange() {}
+    let before = taken();
+    let (_, key) = path_of(&server, 1, 7);
+    one.movies.record_matches(&[(b"/mnt/odd.mkv", &key)]).expect("recorded");
+    one.index.shared_deliver().expect("delivered");
+    let begun = Instant::now();
+    while taken() <= before {
+        assert!(begun.elapsed() < Duration::from_secs(20), "nothing is taken");
+        two.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert!(two.known("/mnt/odd.mkv").is_some());
+}

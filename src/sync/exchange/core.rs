@@ -89,6 +89,8 @@ pub struct State {
     pub verified: Vec<(i64, NewEntry)>,
     /// There is something to deliver.
     pub is_told: bool,
+    /// The index was used by a call that is not counted: it found all listings fresh.
+    pub is_used: bool,
     /// Why news is taken as it comes.
     pub listeners: Listeners,
     pub stops: bool,

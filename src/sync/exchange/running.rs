@@ -68,6 +68,11 @@ impl Exchange {
         }
     }
 
+    /// Notes that the index is used, so that news is taken within [`LOOK`].
+    pub fn note_use(&self) {
+        lock(&self.state).is_used = true;
+    }
+
     fn wake(&self) {
         self.changed.notify_all();
         if lock(&self.state).listens() {
@@ -80,16 +85,17 @@ impl Exchange {
         let mut used = self.counters.totals();
         let (mut listening, mut is_unfinished) = (None, false);
         loop {
-            let (stops, is_told, listens) = {
-                let state = lock(&self.state);
-                (state.stops, state.is_told, state.listens())
+            let (stops, is_told, listens, is_asked) = {
+                let mut state = lock(&self.state);
+                let is_asked = std::mem::take(&mut state.is_used);
+                (state.stops, state.is_told, state.listens(), is_asked)
             };
             if stops {
                 self.last();
                 return;
             }
             let now_used = self.counters.totals();
-            let is_used = std::mem::replace(&mut used, now_used) != now_used;
+            let is_used = std::mem::replace(&mut used, now_used) != now_used || is_asked;
             let is_due = looked.is_none_or(|at| at.elapsed() >= LOOK)
                 && (is_used || is_unfinished || looked.is_none() || listening.is_some() && self.has_undelivered());
             // What this host has to tell comes before any wait.
