@@ -430,17 +430,21 @@ impl Map {
     }
 }
 
-/// What is named of the operating system outside of the one folder that may: a port has to write nothing else.
+/// Folders of src/platform that have the bodies of one system.
+const SYSTEMS: [&str; 4] = ["linux", "macos", "unix", "windows"];
+
+fn is_of_a_system(place: &Place) -> bool {
+    matches!(place.as_slice(), [first, second, ..] if first == "platform" && SYSTEMS.contains(&second.as_str()))
+}
+
+/// What is named of the operating system outside of the folders that may: a port has to write nothing else.
 fn named_of_the_system(map: &Map) -> Vec<String> {
     let is_of_it = |segments: &[String]| match segments {
-        [first, ..] if first == "libc" => true,
+        [first, ..] if ["libc", "rustix", "windows_sys"].contains(&first.as_str()) => true,
         [first, second, ..] => first == "std" && second == "os",
         _ => false,
     };
-    let outside = map
-        .0
-        .iter()
-        .filter(|(place, _)| place.first().is_none_or(|first| first != "platform"));
+    let outside = map.0.iter().filter(|(place, _)| !is_of_a_system(place));
     let named = outside.flat_map(|(place, module)| module.named.iter().map(move |named| (place, &named.segments)));
     let named = named.filter(|(_, segments)| is_of_it(segments));
     named
@@ -499,8 +503,17 @@ fn longest_chain(arrows: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
 fn shared_names(map: &Map) -> (BTreeMap<&str, Vec<String>>, usize) {
     let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (place, module) in &map.0 {
+        // Two systems have a type each for the same.
+        let place = if is_of_a_system(place) {
+            "platform/system".to_owned()
+        } else {
+            place.join("/")
+        };
         for name in &module.types {
-            places.entry(name).or_default().push(place.join("/"));
+            let places = places.entry(name).or_default();
+            if !places.contains(&place) {
+                places.push(place.clone());
+            }
         }
     }
     let all = places.values().map(Vec::len).sum();
@@ -670,6 +683,39 @@ fn only_the_platform_names_the_operating_system() {
     );
 }
 
+/// What is built for one system only is chosen in one place, so that a port finds it.
+#[test]
+fn systems_are_chosen_in_one_place() {
+    let mut folders = vec![repository("src")];
+    let mut chosen = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(&path).unwrap_or_default();
+            let mut words = [
+                "target_os",
+                "target_vendor",
+                "target_family",
+                "(unix",
+                "(windows",
+                " unix)",
+                " windows)",
+            ]
+            .iter();
+            if !path.ends_with("platform/mod.rs")
+                && words.any(|word| text.lines().any(|line| line.contains("cfg") && line.contains(word)))
+            {
+                chosen.push(path);
+            }
+        }
+    }
+    assert_eq!(chosen, [""; 0].map(PathBuf::from), "only src/platform/mod.rs chooses");
+}
+
 /// The test above sees what it shall see.
 #[test]
 fn what_names_the_operating_system_is_found() {
@@ -682,10 +728,12 @@ fn what_names_the_operating_system_is_found() {
         "fn f() { log::warn!(\"{}\", libc::EINTR); }",
     ] {
         let folder = tempfile::tempdir().expect("a folder");
+        fs::create_dir(folder.path().join("platform")).expect("made");
         for (file, text) in [
             ("lib.rs", "mod low; mod platform;"),
             ("low.rs", line),
-            ("platform.rs", line),
+            ("platform/mod.rs", "mod linux;"),
+            ("platform/linux.rs", line),
         ] {
             fs::write(folder.path().join(file), text).expect("written");
         }

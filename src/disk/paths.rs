@@ -24,7 +24,7 @@ pub fn folder_behind(path: &[u8]) -> io::Result<(bool, Option<FolderId>)> {
     match fs::metadata(&path) {
         Ok(facts) if facts.is_dir() => {
             let is_link = fs::symlink_metadata(&path)?.is_symlink();
-            Ok((true, is_link.then(|| FolderId::of(&facts))))
+            Ok((true, if is_link { Some(FolderId::of(&path)?) } else { None }))
         }
         Ok(_) => Ok((false, None)),
         Err(error) if is_gone(&error) => Ok((false, None)),

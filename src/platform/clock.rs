@@ -3,6 +3,8 @@
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::system::clock as system;
+
 /// A clock with the time of day. It must not run backwards by much, since ages are differences of its times.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970.
@@ -31,11 +33,9 @@ impl Clock for SystemClock {
             .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
 
-    #[cfg(target_os = "linux")]
     #[inline]
     fn coarse_now_ms(&self) -> i64 {
-        let now = read_ms(libc::CLOCK_REALTIME_COARSE);
-        i64::try_from(now).unwrap_or_else(|_| self.now_ms())
+        system::coarse_unix_ms().unwrap_or_else(|| self.now_ms())
     }
 }
 
@@ -45,7 +45,7 @@ static FROZEN_MS: AtomicU64 = AtomicU64::new(0);
 /// Freezes `coarse_ms` in this process, and advances it by `and_add_ms`. For simulations, which must use their
 /// folders alone, since the clocks of other processes run on.
 pub fn freeze_coarse_clock(and_add_ms: u64) {
-    let _ = FROZEN_MS.compare_exchange(0, system_coarse_ms(), Ordering::Relaxed, Ordering::Relaxed);
+    let _ = FROZEN_MS.compare_exchange(0, system::coarse_ms(), Ordering::Relaxed, Ordering::Relaxed);
     FROZEN_MS.fetch_add(and_add_ms, Ordering::Relaxed);
 }
 
@@ -69,63 +69,23 @@ pub fn wait_coarse(time: Duration) {
 #[must_use]
 pub fn coarse_ms() -> u64 {
     match FROZEN_MS.load(Ordering::Relaxed) {
-        0 => system_coarse_ms(),
+        0 => system::coarse_ms(),
         frozen => frozen,
     }
 }
 
-/// Returns seconds and nanoseconds of the clock that Linux's local file systems use for time stamps. A time stamp that
+/// Returns seconds and nanoseconds of the clock that local file systems use for time stamps. A time stamp that
 /// is ahead of this clock comes from the fine clock.
 #[must_use]
 pub fn file_clock() -> (i64, i64) {
-    #[cfg(target_os = "linux")]
-    const CLOCK: libc::clockid_t = libc::CLOCK_REALTIME_COARSE;
-    #[cfg(not(target_os = "linux"))]
-    const CLOCK: libc::clockid_t = libc::CLOCK_REALTIME;
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills in a struct of ours.
-    if unsafe { libc::clock_gettime(CLOCK, &raw mut time) } != 0 {
-        return (0, 0);
-    }
-    #[allow(clippy::unnecessary_cast)] // their types differ by platform
-    (time.tv_sec as i64, time.tv_nsec as i64)
+    system::file_clock()
 }
 
 /// Returns the clock of [`file_clock`] by a system call; `None` if unknown. The copy that a process reads without a
 /// system call may be older for a moment, and a coarse time that a file just got would then seem to be ahead.
 #[must_use]
 pub fn coarse_file_clock() -> Option<(i64, i64)> {
-    #[cfg(all(target_os = "linux", target_pointer_width = "64"))]
-    {
-        let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-        // SAFETY: the call fills in a struct of ours.
-        let done = unsafe { libc::syscall(libc::SYS_clock_gettime, libc::CLOCK_REALTIME_COARSE, &raw mut time) };
-        (done == 0).then_some((time.tv_sec, time.tv_nsec))
-    }
-    #[cfg(not(all(target_os = "linux", target_pointer_width = "64")))]
-    None
-}
-
-#[inline]
-fn system_coarse_ms() -> u64 {
-    #[cfg(target_os = "linux")]
-    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC_COARSE;
-    #[cfg(not(target_os = "linux"))]
-    const CLOCK: libc::clockid_t = libc::CLOCK_MONOTONIC;
-    read_ms(CLOCK)
-}
-
-/// Reads a clock of the operating system in milliseconds; `u64::MAX` if unavailable.
-#[inline]
-fn read_ms(clock: libc::clockid_t) -> u64 {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills in a struct of ours.
-    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
-        return u64::MAX;
-    }
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // their types differ by platform; neither is negative
-    let (seconds, nanoseconds) = (time.tv_sec as u64, time.tv_nsec as u64);
-    seconds * 1000 + nanoseconds / 1_000_000
+    system::coarse_file_clock()
 }
 
 /// A clock that only [`ManualClock::advance_ms`] moves, for tests of expiry.

@@ -2,14 +2,14 @@
 //!
 //! POSIX locks belong to a process, and are released when it closes any descriptor of the file. So two copies of
 //! `SQLite` in one process do not see each other's locks, and release each other's. Two copies of this library contain
-//! two copies of `SQLite`.
+//! two copies of `SQLite`. Detected on Linux only; on Windows locks belong to handles, so there is nothing to detect.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
 use super::files::Inode;
 use super::mutex::lock;
+use super::system;
 
 /// A file that no other code of this process had open when this copy of the library opened it. Drop it after closing
 /// the file.
@@ -26,7 +26,7 @@ impl ExclusiveOpen {
         let mut open = lock(&OPEN);
         match open.iter_mut().find(|(known, _)| *known == file) {
             Some((_, count)) => *count += 1,
-            None if is_open(path, file) => return None,
+            None if system::is_open(path, file) => return None,
             None => open.push((file, 1)),
         }
         Some(Self(file))
@@ -44,16 +44,4 @@ impl Drop for ExclusiveOpen {
             *open = Vec::new(); // nothing is left behind when the library is unloaded
         }
     }
-}
-
-/// Returns whether this process has the file open. Detected on Linux only.
-fn is_open(path: &Path, file: Inode) -> bool {
-    let Ok(descriptors) = fs::read_dir("/proc/self/fd") else {
-        return false;
-    };
-    descriptors.flatten().map(|one| one.path()).any(|one| {
-        // Reads the metadata only of files with this name, so that a hanging disk is not touched.
-        fs::read_link(&one).is_ok_and(|target| target.file_name() == path.file_name())
-            && fs::metadata(&one).is_ok_and(|facts| Inode::new(&facts) == file)
-    })
 }

@@ -1,7 +1,6 @@
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 
-use super::Inode;
+use super::FileFacts;
 
 #[test]
 fn a_file_with_a_reused_inode_number_is_another() {
@@ -9,21 +8,19 @@ fn a_file_with_a_reused_inode_number_is_another() {
     let path = folder.path().join("file");
     let made = || {
         fs::write(&path, "").expect("written");
-        fs::symlink_metadata(&path).expect("there")
+        FileFacts::of(&path).expect("there").inode
     };
-    let first = made();
-    let (known, number) = (Inode::new(&first), first.ino());
-    assert_eq!(Inode::of(&path), Some(known));
+    let known = made();
+    assert_eq!(made(), known, "it was only written again");
     // Not every file system reuses inode numbers, or stores creation times.
-    let again = (0..1000).any(|_| {
+    let again = (0..1000).find_map(|_| {
         fs::remove_file(&path).expect("removed");
         std::thread::yield_now();
         let next = made();
-        next.ino() == number && next.created().ok() != first.created().ok()
+        (next.number == known.number && next.made != known.made).then_some(next)
     });
-    if again {
-        assert_ne!(Inode::of(&path), Some(known), "number {number}");
-    } else {
-        println!("no number came again");
+    match again {
+        Some(next) => assert_ne!(next, known),
+        None => println!("no number came again"),
     }
 }

@@ -12,7 +12,6 @@
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr::NonNull;
-use std::sync::Once;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,6 +25,7 @@ use rusqlite::ffi::{
 use rusqlite::{Connection, OpenFlags};
 
 use super::deadline::Deadline;
+use super::system;
 
 /// Index of the writers' lock in `-shm`.
 const WRITE_LOCK: c_int = 0;
@@ -145,7 +145,7 @@ impl ReadOnlyWalVfs {
     #[must_use]
     pub fn new() -> Option<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
-        intercept_fchown();
+        system::sqlite::keep_owner_if(|| OPENING_SHM.get());
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = CString::new(format!("plexindex-makes-no-log-{number}")).ok()?;
         // SAFETY: the default VFS lives as long as the process. A copy of it works on the same files, since its methods
@@ -360,33 +360,6 @@ unsafe extern "C" fn map_shared(
 thread_local! {
     /// Whether this thread is opening a foreign `-shm`.
     static OPENING_SHM: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Makes this copy of `SQLite` keep the owner of foreign files. A change would also change their times, and take files
-/// from other users.
-fn intercept_fchown() {
-    static ONCE: Once = Once::new();
-    // SAFETY: the default VFS takes a function for each system call that it names. This function has the same
-    // signature, and is loaded as long as SQLite's code, which is in the same file.
-    ONCE.call_once(|| unsafe {
-        let vfs = sqlite3_vfs_find(std::ptr::null());
-        if let Some(set) = vfs.as_ref().and_then(|vfs| vfs.xSetSystemCall) {
-            type Chown = unsafe extern "C" fn(c_int, libc::uid_t, libc::gid_t) -> c_int;
-            set(
-                vfs,
-                c"fchown".as_ptr(),
-                Some(std::mem::transmute::<Chown, unsafe extern "C" fn()>(chown)),
-            );
-        }
-    });
-}
-
-unsafe extern "C" fn chown(file: c_int, user: libc::uid_t, group: libc::gid_t) -> c_int {
-    if OPENING_SHM.get() {
-        return 0;
-    }
-    // SAFETY: numbers.
-    unsafe { libc::fchown(file, user, group) }
 }
 
 #[cfg(test)]

@@ -11,10 +11,10 @@ use std::any::Any;
 use std::fs::File;
 use std::io;
 use std::ops::Deref;
-use std::os::fd::{AsRawFd, IntoRawFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, Once, Weak};
 
 use super::mutex::lock;
+use super::system::fork as system;
 
 /// The side of a fork.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ impl<O, T> HeldLock<O, T> {
 pub struct OwnFile(Option<File>);
 
 /// Descriptors of these files. Locked during a fork, and otherwise only while a file is opened.
-static OWN_FILES: Mutex<Vec<RawFd>> = Mutex::new(Vec::new());
+static OWN_FILES: Mutex<Vec<system::Descriptor>> = Mutex::new(Vec::new());
 
 impl OwnFile {
     /// Calls `open` and registers the file.
@@ -82,7 +82,7 @@ impl OwnFile {
     pub fn open(open: impl FnOnce() -> io::Result<File>) -> io::Result<Self> {
         let mut own_files = lock(&OWN_FILES); // no fork happens before the file is registered
         let file = open()?;
-        own_files.push(file.as_raw_fd());
+        own_files.push(system::descriptor(&file));
         Ok(Self(Some(file)))
     }
 }
@@ -102,7 +102,7 @@ impl Drop for OwnFile {
     fn drop(&mut self) {
         let mut own = lock(&OWN_FILES);
         let Some(file) = self.0.take() else { return };
-        match own.iter().position(|known| *known == file.as_raw_fd()) {
+        match own.iter().position(|known| *known == system::descriptor(&file)) {
             Some(place) => {
                 own.swap_remove(place);
                 drop(file);
@@ -111,7 +111,7 @@ impl Drop for OwnFile {
                 }
             }
             // In a child the descriptor is closed already, and may belong to another file by now.
-            None => _ = file.into_raw_fd(),
+            None => system::forget(file),
         }
     }
 }
@@ -136,7 +136,7 @@ static UNDER_WAY: Mutex<Option<ForkCell>> = Mutex::new(None);
 struct ForkCell {
     fork: Fork,
     watched: MutexGuard<'static, Vec<Weak<dyn Forks>>>,
-    own_files: MutexGuard<'static, Vec<RawFd>>,
+    own_files: MutexGuard<'static, Vec<system::Descriptor>>,
     last_lock: Option<Box<dyn Release>>,
 }
 
@@ -170,10 +170,7 @@ pub fn hold_last(take: TakeLock) {
 
 fn register() {
     static REGISTER: Once = Once::new();
-    REGISTER.call_once(|| {
-        // SAFETY: the handlers are functions of this library. glibc removes them when the library is unloaded.
-        unsafe { libc::pthread_atfork(Some(before), Some(after_in_parent), Some(after_in_child)) };
-    });
+    REGISTER.call_once(|| system::register(before, after_in_parent, after_in_child));
 }
 
 /// Removes dropped components from the list, and frees the list if it is empty, so that an unloaded library leaves no
@@ -221,7 +218,7 @@ fn after(side: &Side) {
         for descriptor in own_files.drain(..) {
             // SAFETY: it was open at the fork, and no thread of this process uses it: threads that did are only in the
             // parent.
-            unsafe { libc::close(descriptor) };
+            unsafe { system::close(descriptor) };
         }
     }
     drop(own_files);

@@ -11,6 +11,7 @@ use super::failpoint::{FileStep, reach};
 use super::files;
 use super::fork::OwnFile;
 use super::mutex::lock;
+use super::system;
 
 /// A held lock. Dropping it releases it, even if a child that was forked meanwhile is alive. The file is not removed,
 /// because two holders could then lock two files.
@@ -34,7 +35,7 @@ impl FileLock {
     /// # Errors
     /// If the folder is missing, or its file system has no locks.
     pub fn on_folder(path: &Path, deadline: Deadline, give_up: &dyn Fn() -> bool) -> io::Result<Option<Self>> {
-        Self::take(|| files::folder(path), deadline, give_up)
+        Self::take(|| files::lock_of_folder(path), deadline, give_up)
     }
 
     /// Opens a file and waits for its lock, as [`FileLock::acquire`].
@@ -51,8 +52,7 @@ impl FileLock {
 
     /// Returns whether the file system has no locks.
     pub fn are_missing(error: &io::Error) -> bool {
-        error.kind() == io::ErrorKind::Unsupported
-            || matches!(error.raw_os_error(), Some(libc::ENOLCK | libc::ENOSYS | libc::EINVAL))
+        error.kind() == io::ErrorKind::Unsupported || system::files::has_no_locks(error)
     }
 }
 

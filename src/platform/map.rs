@@ -15,6 +15,7 @@ use std::time::Duration;
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use super::files;
+use super::system::futex;
 
 /// The way to load a segment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -125,7 +126,7 @@ impl Deref for FileBytes {
 /// Size of a shared page in bytes.
 pub const PAGE: usize = 4096;
 
-/// Polling interval if futexes are unavailable.
+/// Polling interval where the system cannot wait for a word.
 const POLL: Duration = Duration::from_millis(50);
 
 /// One page of a file, mapped shared and writable.
@@ -157,30 +158,10 @@ impl SharedPage {
     /// [`Self::wake`], a signal arrives, or the timeout passes. May wake spuriously.
     pub fn wait(&self, at: usize, value: u64, timeout: Duration) {
         let word = &self.words()[at];
-        #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
-        {
-            let seconds = i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX);
-            let relative_timeout = libc::timespec {
-                tv_sec: seconds,
-                tv_nsec: timeout.subsec_nanos().into(),
-            };
-            // SAFETY: the kernel reads four bytes of a mapped word and a time on the stack. Without FUTEX_PRIVATE_FLAG
-            // the word is known by its file, so all processes that have the page mapped mean the same one.
-            let done = unsafe {
-                libc::syscall(
-                    libc::SYS_futex,
-                    low_half(word),
-                    libc::FUTEX_WAIT,
-                    low_half_of(value),
-                    &raw const relative_timeout,
-                )
-            };
-            let error = io::Error::last_os_error().raw_os_error();
-            if done == 0 || matches!(error, Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT)) {
-                return;
-            }
+        if futex::wait(word, value, timeout) {
+            return;
         }
-        // Futexes are unavailable or forbidden: poll.
+        // The system cannot wait for it, or forbids that: poll.
         if word.load(Ordering::SeqCst) == value {
             std::thread::sleep(timeout.min(POLL));
         }
@@ -188,32 +169,6 @@ impl SharedPage {
 
     /// Wakes all threads and processes that wait for the word at `at`.
     pub fn wake(&self, at: usize) {
-        #[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
-        // SAFETY: the kernel uses only the address. If the call fails, no waiter wakes now, but each checks again at
-        // its timeout.
-        unsafe {
-            libc::syscall(
-                libc::SYS_futex,
-                low_half(&self.words()[at]),
-                libc::FUTEX_WAKE,
-                libc::c_int::MAX,
-            );
-        }
-        #[cfg(not(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64")))]
-        let _ = (self, at);
+        futex::wake(&self.words()[at]);
     }
-}
-
-/// Returns the address of the low half of a word, which changes with each increment.
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
-fn low_half(word: &AtomicU64) -> *const u32 {
-    let half = usize::from(cfg!(target_endian = "big"));
-    word.as_ptr().cast::<u32>().wrapping_add(half)
-}
-
-/// Returns the low half of a value.
-#[cfg(all(any(target_os = "linux", target_os = "android"), target_pointer_width = "64"))]
-#[allow(clippy::cast_possible_truncation)] // that is meant
-fn low_half_of(value: u64) -> u32 {
-    value as u32
 }

@@ -1,4 +1,4 @@
-//! Wrappers of operating system features. Besides `capi`, the only module with `unsafe`; each block says why it is
+//! Features of the operating system. Besides `capi`, the only module with `unsafe`; each block says why it is
 //! sound. Nothing here knows Plex.
 
 #![allow(unsafe_code)]
@@ -8,6 +8,7 @@ pub mod clock;
 pub mod deadline;
 pub mod exclusive_open;
 pub mod failpoint;
+mod file_facts;
 pub mod files;
 pub mod foreign;
 pub mod fork;
@@ -26,7 +27,24 @@ pub mod swap;
 pub mod thread;
 #[cfg(feature = "shared")]
 pub mod wake;
-mod walk;
 pub mod write_out;
+
+// The one place where a system is chosen. What a function promises is said in the modules above; the module of a system has
+// its body.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod linux;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+mod macos;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use linux as system;
+#[cfg(all(unix, not(any(target_os = "linux", target_os = "android"))))]
+use macos as system;
+#[cfg(windows)]
+use windows as system;
 
 pub use rusqlite::ffi::SQLITE_VERSION;

@@ -2,9 +2,9 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
-use super::files::{bytes_of, named};
+use super::files::{FileFacts, bytes_of, named};
 
 /// Type of a directory entry, as `readdir` returns it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +16,17 @@ pub enum EntryKind {
     Unknown,
 }
 
-/// The identity of a folder: device and inode.
+/// The identity of a folder: device and number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct FolderId(u64, u64);
+pub struct FolderId(u64, u128);
 
 impl FolderId {
-    pub fn of(facts: &fs::Metadata) -> Self {
-        Self(facts.dev(), facts.ino())
+    /// Reads the identity of the folder that this name leads to.
+    ///
+    /// # Errors
+    /// Errors of the operating system.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        FileFacts::of_target(path).map(|facts| Self(facts.inode.device, facts.inode.number))
     }
 }
 
@@ -43,7 +47,7 @@ impl FolderReader {
         self.names.clear();
         self.ends.clear();
         let path = named(path);
-        let id = FolderId::of(&fs::metadata(&path)?);
+        let id = FolderId::of(&path)?;
         for entry in fs::read_dir(path)? {
             let entry = entry?;
             let kind = match entry.file_type() {

@@ -2,15 +2,19 @@
 
 use std::io;
 
-/// Returns whether the process or the system can open no more files: `EMFILE`, `ENFILE`.
+use super::system::files as system;
+
+/// Returns whether the process or the system can open no more files.
 #[must_use]
 pub fn is_out_of_files(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+    system::is_out_of_files(error)
 }
 
 /// Returns the text of an error of the system, with the remedy if no file can be opened any more.
 #[must_use]
 pub fn text_of(error: &io::Error) -> String {
-    let remedy = "; raise the limit on open files (ulimit -n)";
-    format!("{error}{}", if is_out_of_files(error) { remedy } else { "" })
+    if is_out_of_files(error) {
+        return format!("{error}; {}", system::MORE_OPEN_FILES);
+    }
+    error.to_string()
 }

@@ -2,10 +2,11 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use zeroize::Zeroizing;
+
+use super::system::files as system;
 
 /// What a file with secrets holds.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,12 +27,11 @@ pub fn read(path: &Path) -> io::Result<SecretFile> {
         return Err(io::ErrorKind::InvalidInput.into());
     }
     let mut file = File::open(path)?;
-    let facts = file.metadata()?;
-    if facts.mode() & 0o077 != 0 {
+    if system::is_open_to_others(&file)? {
         return Ok(SecretFile::OpenToOthers);
     }
     // With room for all of it, so that no copy is left behind as it grows.
-    let room = usize::try_from(facts.len()).unwrap_or(0).saturating_add(1);
+    let room = usize::try_from(file.metadata()?.len()).unwrap_or(0).saturating_add(1);
     let mut content = Zeroizing::new(Vec::with_capacity(room));
     file.read_to_end(&mut content)?;
     Ok(SecretFile::Content(content))

@@ -1,14 +1,11 @@
 //! Stamps that detect a changed file: inode, length and modification time.
 
-use std::fs;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::clock::{coarse_file_clock, file_clock, is_frozen};
-use super::files::Inode;
+use super::files::{FileFacts, FileType, Inode};
+use super::system;
 
 /// Resolution of file times, with a margin. A second write within this time may leave the stamp unchanged.
 const SETTLING_TIME: Duration = Duration::from_millis(50);
@@ -18,7 +15,7 @@ const SETTLING_TIME: Duration = Duration::from_millis(50);
 const MAX_RESOLUTION_NS: i64 = 1_000_000;
 
 /// Maximum length of a stamp in bytes.
-const LENGTH: usize = 80;
+const LENGTH: usize = 88;
 
 /// The attributes of a file that are compared besides its inode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,26 +43,23 @@ impl FileStamp {
     /// Returns the stamp of a regular file; `None` for anything else.
     #[must_use]
     pub fn of(path: &Path, compared: Compared) -> Option<Self> {
-        let facts = fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
-        let written = (facts.mtime(), facts.mtime_nsec());
-        let changed = (facts.ctime(), facts.ctime_nsec());
+        let facts = FileFacts::of(path).ok().filter(|facts| facts.kind == FileType::File)?;
         let times: &[(i64, i64)] = match compared {
-            Compared::All => &[written, changed],
-            Compared::Content => &[written],
+            Compared::All => &[facts.written, facts.changed],
+            Compared::Content => &[facts.written],
             Compared::Nothing => &[],
         };
-        let file = Inode::new(&facts);
         let mut bytes = Vec::with_capacity(LENGTH);
-        bytes.extend(file.bytes());
+        bytes.extend(facts.inode.bytes());
         if compared != Compared::Nothing {
-            bytes.extend(facts.len().to_le_bytes());
+            bytes.extend(facts.length.to_le_bytes());
         }
         for (seconds, nanoseconds) in times {
             bytes.extend(seconds.to_le_bytes());
             bytes.extend(nanoseconds.to_le_bytes());
         }
         Some(Self {
-            file,
+            file: facts.inode,
             bytes,
             is_settled: times.iter().copied().all(is_settled),
         })
@@ -83,10 +77,10 @@ impl FolderStamp {
     /// Returns the stamp of a folder.
     #[must_use]
     pub fn of(path: &Path) -> Option<Self> {
-        let facts = fs::symlink_metadata(path).ok()?;
+        let facts = FileFacts::of(path).ok()?;
         Some(Self {
-            folder: Inode::new(&facts),
-            changed: (facts.ctime(), facts.ctime_nsec()),
+            folder: facts.inode,
+            changed: facts.changed,
         })
     }
 
@@ -124,33 +118,7 @@ fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
 /// power cut may bring back an older state of a file.
 #[must_use]
 pub fn boot() -> Option<Vec<u8>> {
-    #[cfg(any(target_os = "linux", target_os = "android"))]
-    {
-        // One read returns all of it.
-        let mut id = [0; 64];
-        let mut file = fs::File::open("/proc/sys/kernel/random/boot_id").ok()?;
-        let length = file.read(&mut id).ok().filter(|length| *length >= 32)?;
-        Some(id[..length].to_vec())
-    }
-    #[cfg(target_vendor = "apple")]
-    {
-        let mut id = vec![0_u8; 64];
-        let mut length = id.len();
-        // SAFETY: the name ends with a NUL, and the call writes at most `length` bytes into a buffer of ours.
-        let status = unsafe {
-            libc::sysctlbyname(
-                c"kern.bootsessionuuid".as_ptr(),
-                id.as_mut_ptr().cast(),
-                &raw mut length,
-                std::ptr::null_mut(),
-                0,
-            )
-        };
-        id.truncate(length);
-        (status == 0 && id.len() >= 32).then_some(id)
-    }
-    #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
-    None
+    system::boot()
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::mutex::lock;
+use super::system::thread::{self as system, Thread};
 
 /// Stack size of these threads. TLS handshakes and nested JSON need some stack, a database little.
 const STACK: usize = 2 << 20;
@@ -72,17 +73,7 @@ pub fn on_several(others: usize, work: impl Fn() + Sync) {
 ///
 /// As for [`on_worker`], it leaves nothing in the thread that starts it. The child of a fork does not have this thread
 /// and does not wait for it.
-pub struct Worker {
-    thread: Thread,
-    process: u32,
-}
-
-/// The C library's handle of a thread: a number in glibc, a pointer in musl and macOS.
-struct Thread(libc::pthread_t);
-
-// SAFETY: any thread of the process may join any other. The pointer is not dereferenced here, but only passed to the C
-// library, which allows that on every thread.
-unsafe impl Send for Thread {}
+pub struct Worker(Thread);
 
 impl Worker {
     /// Runs `work` on a new thread; `None` if it cannot be started. A panic ends only `work`.
@@ -94,44 +85,19 @@ impl Worker {
     /// Returns whether this process has the thread: the child of a fork does not.
     #[must_use]
     pub fn is_here(&self) -> bool {
-        self.process == std::process::id()
+        self.0.is_here()
     }
 
     /// Leaves the thread to itself: nobody waits for it. Its code is in this library, which stays in memory from now on.
     #[cfg(feature = "shared")]
-    pub fn leave(self) {
-        if self.is_here() {
-            keep_library();
-            // SAFETY: the thread was created joinable by this process, and is not joined, as `self` is forgotten.
-            unsafe { libc::pthread_detach(self.thread.0) };
-            std::mem::forget(self);
-        }
-    }
-}
-
-/// Keeps this library in memory until the process ends, whoever unloads it.
-#[cfg(feature = "shared")]
-fn keep_library() {
-    // SAFETY: the structure is plain data, which `dladdr` fills; the name is that of a loaded object, and lives as long.
-    unsafe {
-        let mut here: libc::Dl_info = std::mem::zeroed();
-        let code: fn() = keep_library;
-        if libc::dladdr(code as *const c_void, &raw mut here) != 0 && !here.dli_fname.is_null() {
-            // It fails where the library is part of a program, which is not unloaded.
-            libc::dlopen(
-                here.dli_fname,
-                libc::RTLD_LAZY | libc::RTLD_NOLOAD | libc::RTLD_NODELETE,
-            );
-        }
+    pub fn leave(mut self) {
+        self.0.leave();
     }
 }
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        if self.is_here() {
-            // SAFETY: the thread was created joinable by this process and is joined just here, once.
-            unsafe { libc::pthread_join(self.thread.0, std::ptr::null_mut()) };
-        }
+        self.0.join();
     }
 }
 
@@ -142,37 +108,11 @@ impl Drop for Worker {
 /// ended within `call` sleeps for ever as soon as the unwinding leaves this frame, as in `CPython` 3.14. Values of the
 /// calling frames are not destroyed, so work on other threads that borrows from them continues.
 ///
-/// `call` must not own values, since its own frame is unwound, and must not panic. On macOS, where threads end without
-/// unwinding, it is just called.
+/// `call` must not own values, since its own frame is unwound, and must not panic. Where threads end without
+/// unwinding, as on macOS, it is just called.
 #[inline(never)]
 pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
-    #[cfg(target_os = "linux")]
-    {
-        /// At least as large as the C library's struct: four words in glibc, three in musl.
-        #[repr(C)]
-        struct Cleanup([*mut c_void; 8]);
-        // The functions behind the macro `pthread_cleanup_push` of C. With glibc these are the old ones, which need no
-        // frame to jump to.
-        unsafe extern "C" {
-            fn _pthread_cleanup_push(cleanup: *mut Cleanup, run: extern "C" fn(*mut c_void), argument: *mut c_void);
-            fn _pthread_cleanup_pop(cleanup: *mut Cleanup, run: libc::c_int);
-        }
-        extern "C" fn sleep_for_ever(_: *mut c_void) {
-            loop {
-                // SAFETY: a plain POSIX call.
-                unsafe { libc::pause() };
-            }
-        }
-        let mut cleanup = Cleanup([std::ptr::null_mut(); 8]);
-        // SAFETY: `cleanup` is not moved before it is popped below. If `call` does not return, it runs.
-        unsafe { _pthread_cleanup_push(&raw mut cleanup, sleep_for_ever, std::ptr::null_mut()) };
-        let answer = call();
-        // SAFETY: this pops the handler pushed above, as `call` has popped all handlers that it pushed.
-        unsafe { _pthread_cleanup_pop(&raw mut cleanup, 0) };
-        answer
-    }
-    #[cfg(not(target_os = "linux"))]
-    call()
+    system::call_host(call)
 }
 
 /// Runs `work` on a new thread; returns it if none can be started. A panic ends only `work`.
@@ -188,33 +128,10 @@ unsafe fn spawn(work: Work<'_>) -> Result<Worker, Work<'_>> {
     }
     let work: *mut Work<'_> = Box::into_raw(Box::new(work));
     // SAFETY: the started thread owns the work. If no thread was started, this function still owns it.
-    unsafe { start(run, work.cast()).ok_or_else(|| *Box::from_raw(work)) }
-}
-
-/// Starts a joinable thread with all signals blocked, since signals are for the host's own threads.
-///
-/// # Safety
-/// `argument` must be valid for `run` as long as it runs.
-unsafe fn start(run: extern "C" fn(*mut c_void) -> *mut c_void, argument: *mut c_void) -> Option<Worker> {
-    // SAFETY: plain POSIX calls on values that live here.
     unsafe {
-        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
-        if libc::pthread_attr_init(&raw mut attributes) != 0 {
-            return None;
-        }
-        libc::pthread_attr_setstacksize(&raw mut attributes, STACK);
-        let mut all: libc::sigset_t = std::mem::zeroed();
-        let mut before: libc::sigset_t = std::mem::zeroed();
-        libc::sigfillset(&raw mut all);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, &raw mut before);
-        let mut thread: libc::pthread_t = std::mem::zeroed();
-        let failed = libc::pthread_create(&raw mut thread, &raw const attributes, run, argument);
-        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const before, std::ptr::null_mut());
-        libc::pthread_attr_destroy(&raw mut attributes);
-        (failed == 0).then(|| Worker {
-            thread: Thread(thread),
-            process: std::process::id(),
-        })
+        Thread::start(STACK, run, work.cast())
+            .map(Worker)
+            .ok_or_else(|| *Box::from_raw(work))
     }
 }
 

@@ -1,10 +1,10 @@
 //! Ends a wait of another thread.
 
 use std::io::{self, Write};
-use std::os::unix::net::UnixStream;
 use std::sync::Mutex;
 
 use super::mutex::lock;
+use super::system::socket;
 
 /// A request to end a wait: the one under way, or else the next. It may be made on any thread, also on one of the host,
 /// where it leaves nothing behind.
@@ -12,7 +12,12 @@ use super::mutex::lock;
 pub struct Wake(Mutex<WakeState>);
 
 /// What a request makes readable.
-pub type WakeSocket = UnixStream;
+pub type WakeSocket = socket::Socket;
+
+/// The same for the runtime of a call.
+pub type AsyncWakeSocket = socket::AsyncSocket;
+
+pub use socket::connect as connect_local;
 
 /// The state of a [`Wake`].
 #[derive(Debug, Default)]
@@ -20,7 +25,7 @@ pub struct WakeState {
     is_requested: bool,
     /// Readable at its other end once a request was made. Of the wait under way only, so that no process shares it with
     /// one that it forked.
-    sender: Option<UnixStream>,
+    sender: Option<WakeSocket>,
 }
 
 impl Wake {
@@ -34,7 +39,7 @@ impl Wake {
         if std::mem::take(&mut state.is_requested) {
             return Ok(None);
         }
-        let (sender, receiver) = UnixStream::pair()?;
+        let (sender, receiver) = socket::pair()?;
         sender.set_nonblocking(true)?;
         receiver.set_nonblocking(true)?;
         state.sender = Some(sender);

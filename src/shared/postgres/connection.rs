@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use rustls::ClientConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::TcpStream;
 use tokio::runtime::{Builder, Runtime};
 use tokio::time::{sleep_until, timeout};
 use tokio_postgres::{AsyncMessage, Client, Connection, config};
@@ -24,7 +24,7 @@ use super::failure::Failure;
 use super::resolver::NameResolver;
 use super::tls::{Encrypted, Handshake};
 use crate::platform::deadline::Deadline;
-use crate::platform::wake::WakeSocket;
+use crate::platform::wake::{AsyncWakeSocket, WakeSocket, connect_local};
 
 /// How long things may take if a call has no deadline.
 #[derive(Clone, Copy, Debug)]
@@ -106,7 +106,7 @@ impl Link {
             }
             Endpoint::Unix(folder) => {
                 let path = folder.join(format!(".s.PGSQL.{}", address.port));
-                let connect = async { timeout(time, UnixStream::connect(path)).await };
+                let connect = async { timeout(time, connect_local(path)).await };
                 let socket: BoxedSocket = Box::new(runtime.block_on(connect)??);
                 (String::new(), socket)
             }
@@ -174,7 +174,7 @@ impl Link {
             ..
         } = self;
         runtime.block_on(async {
-            let wake = UnixStream::from_std(wake)?;
+            let wake = AsyncWakeSocket::from_std(wake)?;
             let mut sleep = pin!(sleep_until(until.into()));
             poll_fn(|cx| {
                 let ended = drive(connection, notified, cx);

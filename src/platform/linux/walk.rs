@@ -2,17 +2,13 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-#[cfg(any(target_os = "linux", target_os = "android"))]
-use std::path::Component;
-use std::path::Path;
+use std::path::{Component, Path};
 
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
+use rustix::io::Errno;
 
 /// Flags of a descriptor for looking up names only, which needs no right to read.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 pub const ONLY_A_PLACE: OFlags = OFlags::PATH;
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-pub const ONLY_A_PLACE: OFlags = OFlags::RDONLY;
 
 /// Flags for opening a folder that is not a link.
 const FOLDER: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -24,7 +20,6 @@ pub fn walk(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
 }
 
 /// As [`walk`], component by component.
-#[cfg(any(target_os = "linux", target_os = "android"))]
 fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     let start = if path.is_absolute() { "/" } else { "." };
     let mut here = openat(CWD, start, ONLY_A_PLACE | FOLDER, Mode::empty())?;
@@ -39,29 +34,13 @@ fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
     Ok(openat(&here, ".", flags | FOLDER, Mode::empty())?)
 }
 
-/// Checks only the last name for a link, because opening each component would need the right to read it.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn walk_stepwise(path: &Path, flags: OFlags) -> io::Result<OwnedFd> {
-    Ok(openat(CWD, path, flags | FOLDER, Mode::empty())?)
-}
-
 /// Opens a path with one system call, which fails if any component is a link. `None` if the system call is missing
 /// (before Linux 5.6, in some containers). The caller then opens component by component.
 pub fn open_at_once(path: &Path, flags: OFlags) -> Option<io::Result<OwnedFd>> {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{ResolveFlags, openat2};
-        use rustix::io::Errno;
-        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
-            Err(Errno::NOSYS | Errno::PERM) => None,
-            opened => Some(opened.map_err(Into::into)),
-        }
-    }
-    #[cfg(not(target_os = "linux"))]
-    {
-        let _ = (path, flags);
-        None
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat2(CWD, path, flags, Mode::empty(), ResolveFlags::NO_SYMLINKS) {
+        Err(Errno::NOSYS | Errno::PERM) => None,
+        opened => Some(opened.map_err(Into::into)),
     }
 }
 

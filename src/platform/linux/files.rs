@@ -1,0 +1,86 @@
+//! Files, and the file systems that Linux names.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::super::file_facts::Disk;
+pub use super::super::unix::files::*;
+use super::walk::{ONLY_A_PLACE, open_at_once, walk};
+
+pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
+    walk(path, ONLY_A_PLACE).map(OpenFolder)
+}
+
+pub fn open(path: &Path, writes: bool) -> io::Result<File> {
+    let opened = open_at_once(path, flags(writes)).unwrap_or_else(|| {
+        let parent = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = walk(parent.unwrap_or(Path::new(".")), ONLY_A_PLACE)?;
+        let name = path.file_name().unwrap_or_default();
+        Ok(openat(&folder, name, flags(writes), Mode::empty())?)
+    });
+    opened.map(File::from)
+}
+
+pub fn lock_of_folder(path: &Path) -> io::Result<File> {
+    walk(path, OFlags::RDONLY).map(File::from)
+}
+
+pub fn sync_names(path: &Path) -> io::Result<()> {
+    lock_of_folder(path)?.sync_all()
+}
+
+pub fn make_private_folder(path: &Path) -> io::Result<()> {
+    make_private_folder_in(path, ONLY_A_PLACE)
+}
+
+/// File systems by their number in statfs(2), and whether shared memory works between processes there. Unknown file
+/// systems count as local.
+const KINDS: &[(i64, &str, bool)] = &[
+    (0x6969, "NFS", false),
+    (0x517B, "SMB", false),
+    (0xFF53_4D42, "CIFS", false),
+    (0xFE53_4D42, "SMB2", false),
+    (0x6573_5546, "FUSE", false),
+    (0x0102_1997, "9P", false),
+    (0x786F_4256, "VirtualBox's shared folders", false),
+    (0xBACB_ACBC, "VMware's shared folders", false),
+    (0x7375_7245, "Coda", false),
+    (0x5346_414F, "AFS", false),
+    (0x00C3_6400, "Ceph", false),
+    (0xEF53, "ext4", true),
+    (0x5846_5342, "XFS", true),
+    (0x9123_683E, "btrfs", true),
+    (0x2FC1_2FC1, "ZFS", true),
+    (0xF2F5_2010, "F2FS", true),
+    (0xCA45_1A4E, "bcachefs", true),
+    (0x0102_1994, "tmpfs", true),
+    (0x794C_7630, "overlayfs", true),
+    (0xF15F, "eCryptfs", true),
+    (0x4D44, "FAT", true),
+    (0x2011_BAB0, "exFAT", true),
+    (0x7366_746E, "NTFS", true),
+];
+
+pub fn disk(directory: &Path) -> Disk {
+    let Ok(facts) = rustix::fs::statfs(directory) else {
+        return Disk {
+            shares_memory: true,
+            ..Disk::default()
+        };
+    };
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_possible_wrap)]
+    // the type differs by processor
+    let number = (facts.f_type as i64) & 0xFFFF_FFFF;
+    let known = KINDS.iter().find(|(kind, ..)| *kind == number);
+    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // these types too
+    let free = (facts.f_bavail as u64).checked_mul(facts.f_bsize as u64);
+    Disk {
+        kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
+        shares_memory: known.is_none_or(|(.., shares)| *shares),
+        has_our_clock: known.is_some_and(|(.., shares)| *shares),
+        free,
+    }
+}

@@ -1,0 +1,43 @@
+//! Linux, with glibc or musl.
+
+use std::fs;
+use std::io::Read;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use super::file_facts::Inode;
+#[cfg(feature = "shared")]
+pub use super::unix::socket;
+pub use super::unix::{fork, sqlite};
+
+pub mod clock;
+pub mod files;
+pub mod futex;
+pub mod thread;
+mod walk;
+
+/// Returns whether this process has the file open.
+pub fn is_open(path: &Path, file: Inode) -> bool {
+    let Ok(descriptors) = fs::read_dir("/proc/self/fd") else {
+        return false;
+    };
+    descriptors.flatten().map(|one| one.path()).any(|one| {
+        // Reads the metadata only of files with this name, so that a hanging disk is not touched.
+        fs::read_link(&one).is_ok_and(|target| target.file_name() == path.file_name())
+            && Inode::of_target(&one) == Some(file)
+    })
+}
+
+/// Returns an identifier of this boot.
+pub fn boot() -> Option<Vec<u8>> {
+    // One read returns all of it.
+    let mut id = [0; 64];
+    let mut file = fs::File::open("/proc/sys/kernel/random/boot_id").ok()?;
+    let length = file.read(&mut id).ok().filter(|length| *length >= 32)?;
+    Some(id[..length].to_vec())
+}
+
+pub fn write_out(file: &fs::File) {
+    // SAFETY: a plain call with an open descriptor and numbers. Length 0 means the whole file.
+    unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
+}

@@ -1,0 +1,34 @@
+//! Threads that a host may end while they are in its code.
+
+use std::ffi::c_void;
+
+pub use super::super::unix::thread::*;
+
+pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
+    /// At least as large as the C library's struct: four words in glibc, three in musl.
+    #[repr(C)]
+    struct Cleanup([*mut c_void; 8]);
+    // The functions behind the macro `pthread_cleanup_push` of C. With glibc these are the old ones, which need no
+    // frame to jump to.
+    unsafe extern "C" {
+        fn _pthread_cleanup_push(cleanup: *mut Cleanup, run: extern "C" fn(*mut c_void), argument: *mut c_void);
+        fn _pthread_cleanup_pop(cleanup: *mut Cleanup, run: libc::c_int);
+    }
+    extern "C" fn sleep_for_ever(_: *mut c_void) {
+        loop {
+            // SAFETY: a plain POSIX call.
+            unsafe { libc::pause() };
+        }
+    }
+    let mut cleanup = Cleanup([std::ptr::null_mut(); 8]);
+    // SAFETY: `cleanup` is not moved before it is popped below. If `call` does not return, it runs.
+    unsafe { _pthread_cleanup_push(&raw mut cleanup, sleep_for_ever, std::ptr::null_mut()) };
+    let answer = call();
+    // SAFETY: this pops the handler pushed above, as `call` has popped all handlers that it pushed.
+    unsafe { _pthread_cleanup_pop(&raw mut cleanup, 0) };
+    answer
+}
+
+#[cfg(test)]
+#[path = "thread_tests.rs"]
+mod tests;

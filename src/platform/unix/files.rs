@@ -1,0 +1,178 @@
+//! Files below a descriptor of their folder: names are looked up in it, and symbolic links are not followed.
+
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::fs::{FileExt, FileTypeExt, MetadataExt, PermissionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{Access, AtFlags, Mode, OFlags, access, mkdirat, openat, renameat, unlinkat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use super::super::file_facts::{FileFacts, FileType, Inode};
+
+pub fn named(bytes: Vec<u8>) -> PathBuf {
+    OsString::from_vec(bytes).into()
+}
+
+/// A folder by its descriptor: whoever renames it does not move what is done in it.
+pub struct OpenFolder(pub OwnedFd);
+
+impl OpenFolder {
+    /// Creates a file with mode 0600; one that exists is an error.
+    pub fn create(&self, name: &OsStr) -> io::Result<File> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let file = File::from(openat(&self.0, name, flags, Mode::RUSR | Mode::WUSR)?);
+        // The host's umask may have removed rights of its own user, who opens the file again later.
+        let _ = file.set_permissions(fs::Permissions::from_mode(0o600));
+        give_to_owner(&file, &self.0);
+        Ok(file)
+    }
+
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        Ok(unlinkat(&self.0, name, AtFlags::empty())?)
+    }
+
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        Ok(renameat(&self.0, from, &self.0, to)?)
+    }
+}
+
+/// Flags for opening a file: opening a pipe must not block.
+pub fn flags(writes: bool) -> OFlags {
+    let access = if writes { OFlags::RDWR } else { OFlags::RDONLY };
+    access | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC
+}
+
+pub fn remove_when_closed(file: File, remove: impl FnOnce() -> io::Result<()>) -> io::Result<File> {
+    remove().map(|()| file)
+}
+
+pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
+    file.read_exact_at(to, at)
+}
+
+pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    file.write_all_at(bytes, at)
+}
+
+/// Creates one folder with mode 0700 in a parent that exists, which is opened with these flags.
+pub fn make_private_folder_in(path: &Path, for_names: OFlags) -> io::Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let here = Path::new(".");
+    let flags = for_names | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let above = openat(rustix::fs::CWD, parent.unwrap_or(here), flags, Mode::empty())?;
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    match mkdirat(&above, name, Mode::RWXU) {
+        // Another process was faster.
+        Err(Errno::EXIST) if path.is_dir() => return Ok(()),
+        made => made?,
+    }
+    // The host's umask may have removed rights of its own user. If setting them fails, later steps report it. rustix
+    // cannot change rights without following links.
+    let c_name = CString::new(name.as_bytes())?;
+    // SAFETY: a plain call with an open descriptor and a NUL-terminated name.
+    unsafe { libc::fchmodat(above.as_raw_fd(), c_name.as_ptr(), 0o700, libc::AT_SYMLINK_NOFOLLOW) };
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    give_to_owner(&openat(&above, name, flags, Mode::empty())?.into(), &above);
+    Ok(())
+}
+
+/// Gives a file or folder that root created, as in a container, to the owner of its folder. The host's own user must be
+/// able to continue without root. Errors are ignored, because the state is then as before.
+fn give_to_owner(made: &File, folder: &OwnedFd) {
+    if !geteuid().is_root() {
+        return;
+    }
+    let owner = folder.try_clone().map(File::from).and_then(|folder| folder.metadata());
+    if let Ok(owner) = owner
+        && owner.uid() != 0
+    {
+        let _ = fchown(made, Some(owner.uid()), Some(owner.gid()));
+    }
+}
+
+pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
+    let metadata = if follows {
+        fs::metadata(path)
+    } else {
+        fs::symlink_metadata(path)
+    };
+    metadata.map(|metadata| facts_in(&metadata))
+}
+
+pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
+    file.metadata().map(|metadata| facts_in(&metadata))
+}
+
+fn facts_in(metadata: &fs::Metadata) -> FileFacts {
+    let kind = metadata.file_type();
+    FileFacts {
+        inode: Inode {
+            device: metadata.dev(),
+            number: metadata.ino().into(),
+            made: metadata.created().ok(),
+        },
+        kind: if kind.is_file() {
+            FileType::File
+        } else if kind.is_dir() {
+            FileType::Folder
+        } else if kind.is_symlink() {
+            FileType::Link
+        } else if kind.is_fifo() {
+            FileType::Pipe
+        } else {
+            FileType::Other
+        },
+        length: metadata.len(),
+        written: (metadata.mtime(), metadata.mtime_nsec()),
+        changed: (metadata.ctime(), metadata.ctime_nsec()),
+    }
+}
+
+/// Returns whether a link or the wrong type of file may be the cause of an error.
+pub fn may_be_an_obstacle(error: &io::Error) -> bool {
+    let codes = [
+        libc::ELOOP,
+        libc::EMLINK,
+        libc::EISDIR,
+        libc::ENOTDIR,
+        libc::ENXIO,
+        libc::EPERM,
+    ];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+pub fn is_gone(error: &io::Error) -> bool {
+    const GONE: [i32; 4] = [libc::ENOENT, libc::ENOTDIR, libc::ELOOP, libc::ENAMETOOLONG];
+    error.raw_os_error().is_some_and(|number| GONE.contains(&number))
+}
+
+/// Returns whether a file system has no locks.
+pub fn has_no_locks(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOLCK | libc::ENOSYS | libc::EINVAL))
+}
+
+pub fn is_out_of_files(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// What a person does about too many open files.
+pub const MORE_OPEN_FILES: &str = "raise the limit on open files (ulimit -n)";
+
+pub fn may_read(path: &Path) -> bool {
+    access(path, Access::READ_OK).is_ok()
+}
+
+pub fn expect_writable(folder: &Path) -> io::Result<()> {
+    Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
+}
+
+/// Returns whether users besides the owner have rights to a file.
+#[cfg(feature = "shared")]
+pub fn is_open_to_others(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.mode() & 0o077 != 0)
+}

@@ -1,0 +1,9 @@
+//! What POSIX systems have in common.
+
+pub mod clock;
+pub mod files;
+pub mod fork;
+#[cfg(feature = "shared")]
+pub mod socket;
+pub mod sqlite;
+pub mod thread;

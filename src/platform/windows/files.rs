@@ -1,0 +1,311 @@
+//! Files that others may rename or remove while they are open, and that are opened without following a link.
+
+use std::ffi::{OsStr, OsString, c_void};
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::windows::ffi::OsStringExt;
+use std::os::windows::fs::{FileExt, OpenOptionsExt};
+use std::os::windows::io::AsRawHandle;
+use std::path::{Path, PathBuf};
+use std::ptr::null_mut;
+
+use windows_sys::Win32::Foundation::{
+    ERROR_ACCESS_DENIED, ERROR_CALL_NOT_IMPLEMENTED, ERROR_CANT_ACCESS_FILE, ERROR_DIRECTORY, ERROR_INVALID_FUNCTION,
+    ERROR_NOT_SUPPORTED, ERROR_TOO_MANY_OPEN_FILES, MAX_PATH,
+};
+use windows_sys::Win32::Storage::FileSystem::{
+    FILE_ADD_FILE, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT, FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO,
+    FILE_DISPOSITION_INFO, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_ID_INFO,
+    FILE_INFO_BY_HANDLE_CLASS, FILE_STANDARD_INFO, FILE_TYPE_DISK, FILE_TYPE_PIPE, FileAttributeTagInfo, FileBasicInfo,
+    FileDispositionInfo, FileIdInfo, FileStandardInfo, GetDiskFreeSpaceExW, GetDriveTypeW,
+    GetFileInformationByHandleEx, GetFileType, GetVolumeInformationW, GetVolumePathNameW, SetFileInformationByHandle,
+};
+use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
+
+use super::super::file_facts::{Disk, FileFacts, FileType, Inode};
+use super::owner::{create_file, create_folder, expect, verbatim};
+
+/// Paths are WTF-8 in this library: UTF-8, and three bytes for half of a pair of surrogates.
+pub fn named(bytes: Vec<u8>) -> PathBuf {
+    match String::from_utf8(bytes) {
+        Ok(text) => text.into(),
+        Err(error) => OsString::from_wide(&utf16(error.as_bytes())).into(),
+    }
+}
+
+/// UTF-16 of WTF-8. Bytes that are neither become U+FFFD.
+fn utf16(mut bytes: &[u8]) -> Vec<u16> {
+    let mut units = Vec::with_capacity(bytes.len());
+    while let Some(first) = bytes.utf8_chunks().next() {
+        units.extend(first.valid().encode_utf16());
+        bytes = &bytes[first.valid().len()..];
+        match bytes {
+            [] => break,
+            [0xED, high @ 0xA0..=0xBF, low @ 0x80..=0xBF, rest @ ..] => {
+                units.push(0xD000 | u16::from(high & 0x3F) << 6 | u16::from(low & 0x3F));
+                bytes = rest;
+            }
+            [_, rest @ ..] => {
+                units.push(0xFFFD);
+                bytes = rest;
+            }
+        }
+    }
+    units
+}
+
+/// A folder by its name. Whoever may rename it may move what is done in it: there is no call that creates a file below
+/// a handle.
+pub struct OpenFolder(PathBuf);
+
+pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
+    match facts(path, false)?.kind {
+        FileType::Folder => Ok(OpenFolder(path.to_owned())),
+        FileType::Link => Err(error(ERROR_CANT_ACCESS_FILE)),
+        _ => Err(error(ERROR_DIRECTORY)),
+    }
+}
+
+impl OpenFolder {
+    /// Creates a file for its owner only; one that exists is an error.
+    pub fn create(&self, name: &OsStr) -> io::Result<File> {
+        create_file(&self.0.join(name))
+    }
+
+    pub fn remove(&self, name: &OsStr) -> io::Result<()> {
+        fs::remove_file(self.0.join(name))
+    }
+
+    pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
+        fs::rename(self.0.join(from), self.0.join(to))
+    }
+}
+
+pub fn open(path: &Path, writes: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    // With this flag a folder opens too, and is told apart by its kind.
+    let flags = FILE_FLAG_OPEN_REPARSE_POINT | FILE_FLAG_BACKUP_SEMANTICS;
+    options.read(true).write(writes).custom_flags(flags).open(path)
+}
+
+/// The name stays until the file is closed, and nobody can open it.
+pub fn remove_when_closed(file: File, _: impl FnOnce() -> io::Result<()>) -> io::Result<File> {
+    let goes = FILE_DISPOSITION_INFO { DeleteFile: true };
+    let size = u32::try_from(size_of_val(&goes)).unwrap_or(0);
+    // SAFETY: the handle is open, and the struct is that of its class.
+    expect(unsafe {
+        SetFileInformationByHandle(
+            file.as_raw_handle(),
+            FileDispositionInfo,
+            (&raw const goes).cast(),
+            size,
+        )
+    })?;
+    Ok(file)
+}
+
+pub fn read_at(file: &File, mut to: &mut [u8], mut at: u64) -> io::Result<()> {
+    while !to.is_empty() {
+        let read = file.seek_read(to, at)?;
+        if read == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        to = &mut to[read..];
+        at += read as u64;
+    }
+    Ok(())
+}
+
+pub fn write_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+    while !bytes.is_empty() {
+        let written = file.seek_write(bytes, at)?;
+        if written == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        bytes = &bytes[written..];
+        at += written as u64;
+    }
+    Ok(())
+}
+
+/// Names are in the file system's journal, which has no call of its own.
+#[allow(clippy::unnecessary_wraps)] // other systems have errors
+pub fn sync_names(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// A folder cannot be locked, so a file in it is.
+pub fn lock_of_folder(path: &Path) -> io::Result<File> {
+    let folder = parent_folder(path)?;
+    let name = "plexindex-folder.lock";
+    match open(&folder.0.join(name), true) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => folder.create(name.as_ref()),
+        opened => opened,
+    }
+}
+
+/// Creates one folder for its owner only, in a parent that exists.
+pub fn make_private_folder(path: &Path) -> io::Result<()> {
+    match create_folder(path) {
+        // Another process was faster.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        made => made,
+    }
+}
+
+pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
+    let link = if follows { 0 } else { FILE_FLAG_OPEN_REPARSE_POINT };
+    let flags = FILE_FLAG_BACKUP_SEMANTICS | link;
+    let file = OpenOptions::new().access_mode(0).custom_flags(flags).open(path)?;
+    facts_of_open(&file)
+}
+
+pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
+    let basic: FILE_BASIC_INFO = information(file, FileBasicInfo)?;
+    let standard: FILE_STANDARD_INFO = information(file, FileStandardInfo)?;
+    // A file's number has a sequence number in it, so it needs no time of creation.
+    let id: FILE_ID_INFO = information(file, FileIdInfo)?;
+    Ok(FileFacts {
+        inode: Inode {
+            device: id.VolumeSerialNumber,
+            number: u128::from_le_bytes(id.FileId.Identifier),
+            made: None,
+        },
+        kind: kind_of(file, basic.FileAttributes)?,
+        length: u64::try_from(standard.EndOfFile).unwrap_or(0),
+        written: unix_time(basic.LastWriteTime),
+        changed: unix_time(basic.ChangeTime),
+    })
+}
+
+/// Only reparse points that stand for another name are links; others are files of the cloud and the like.
+fn kind_of(file: &File, attributes: u32) -> io::Result<FileType> {
+    const STANDS_FOR_ANOTHER_NAME: u32 = 0x2000_0000;
+    // SAFETY: the handle is open.
+    match unsafe { GetFileType(file.as_raw_handle()) } {
+        FILE_TYPE_DISK => {}
+        FILE_TYPE_PIPE => return Ok(FileType::Pipe),
+        _ => return Ok(FileType::Other),
+    }
+    if attributes & FILE_ATTRIBUTE_REPARSE_POINT != 0 {
+        let tag: FILE_ATTRIBUTE_TAG_INFO = information(file, FileAttributeTagInfo)?;
+        if tag.ReparseTag & STANDS_FOR_ANOTHER_NAME != 0 {
+            return Ok(FileType::Link);
+        }
+    }
+    Ok(match attributes & FILE_ATTRIBUTE_DIRECTORY {
+        0 => FileType::File,
+        _ => FileType::Folder,
+    })
+}
+
+/// Asks for one of the structs of `GetFileInformationByHandleEx`: `T` must be that of its class.
+fn information<T: Default>(file: &File, class: FILE_INFO_BY_HANDLE_CLASS) -> io::Result<T> {
+    let mut information = T::default();
+    let size = u32::try_from(size_of::<T>()).unwrap_or(0);
+    let to: *mut c_void = (&raw mut information).cast();
+    // SAFETY: the handle is open, and the call writes at most `size` bytes of numbers into a struct of ours.
+    expect(unsafe { GetFileInformationByHandleEx(file.as_raw_handle(), class, to, size) })?;
+    Ok(information)
+}
+
+/// Seconds and nanoseconds since 1970 of a time in tenths of a microsecond since 1601.
+fn unix_time(time: i64) -> (i64, i64) {
+    const SECOND: i64 = 10_000_000;
+    let since = time - 11_644_473_600 * SECOND;
+    (since.div_euclid(SECOND), since.rem_euclid(SECOND) * 100)
+}
+
+fn error(code: u32) -> io::Error {
+    io::Error::from_raw_os_error(code.cast_signed())
+}
+
+fn is_one_of(error: &io::Error, codes: &[u32]) -> bool {
+    let code = error.raw_os_error().map(i32::cast_unsigned);
+    code.is_some_and(|code| codes.contains(&code))
+}
+
+/// Returns whether a link or the wrong type of file may be the cause of an error.
+pub fn may_be_an_obstacle(error: &io::Error) -> bool {
+    is_one_of(error, &[ERROR_ACCESS_DENIED, ERROR_CANT_ACCESS_FILE, ERROR_DIRECTORY])
+}
+
+pub fn is_gone(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
+    )
+}
+
+/// Returns whether a file system has no locks.
+pub fn has_no_locks(error: &io::Error) -> bool {
+    is_one_of(
+        error,
+        &[ERROR_INVALID_FUNCTION, ERROR_NOT_SUPPORTED, ERROR_CALL_NOT_IMPLEMENTED],
+    )
+}
+
+pub fn is_out_of_files(error: &io::Error) -> bool {
+    is_one_of(error, &[ERROR_TOO_MANY_OPEN_FILES])
+}
+
+/// What a person does about too many open files.
+pub const MORE_OPEN_FILES: &str = "close programs that have many files open";
+
+pub fn may_read(path: &Path) -> bool {
+    File::open(path).is_ok()
+}
+
+pub fn expect_writable(folder: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options
+        .access_mode(FILE_ADD_FILE)
+        .custom_flags(FILE_FLAG_BACKUP_SEMANTICS);
+    options.open(folder).map(drop)
+}
+
+/// Not looked at: files inherit the rights of their folder.
+#[cfg(feature = "shared")]
+#[allow(clippy::unnecessary_wraps)] // other systems have errors
+pub fn is_open_to_others(_: &File) -> io::Result<bool> {
+    Ok(false)
+}
+
+pub fn disk(directory: &Path) -> Disk {
+    volume(directory).unwrap_or(Disk {
+        shares_memory: true,
+        ..Disk::default()
+    })
+}
+
+fn volume(directory: &Path) -> io::Result<Disk> {
+    let path = verbatim(directory)?;
+    let mut root = [0_u16; MAX_PATH as usize + 1];
+    let mut name = [0_u16; MAX_PATH as usize + 1];
+    let mut free = 0;
+    let length = |text: &[u16]| u32::try_from(text.len()).unwrap_or(0);
+    // SAFETY: texts end in a NUL, and each call writes at most as much as it is told that there is room for.
+    unsafe {
+        expect(GetVolumePathNameW(path.as_ptr(), root.as_mut_ptr(), length(&root)))?;
+        let (none, numbers) = (null_mut(), null_mut());
+        let told = GetVolumeInformationW(
+            root.as_ptr(),
+            none,
+            0,
+            numbers,
+            numbers,
+            numbers,
+            name.as_mut_ptr(),
+            length(&name),
+        );
+        let has_free = GetDiskFreeSpaceExW(path.as_ptr(), &raw mut free, null_mut(), null_mut());
+        let end = name.iter().position(|unit| *unit == 0).unwrap_or(0);
+        Ok(Disk {
+            kind: (told != 0).then(|| String::from_utf16_lossy(&name[..end])),
+            // Memory is not shared between machines.
+            shares_memory: GetDriveTypeW(root.as_ptr()) != DRIVE_REMOTE,
+            has_our_clock: false,
+            free: (has_free != 0).then_some(free),
+        })
+    }
+}

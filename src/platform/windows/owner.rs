@@ -1,0 +1,119 @@
+//! Files and folders that only their owner may use, besides the system and its administrators.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::windows::ffi::OsStrExt;
+use std::os::windows::io::FromRawHandle;
+use std::path::{Component, Path, Prefix};
+use std::ptr::null_mut;
+
+use windows_sys::Win32::Foundation::{FALSE, GENERIC_READ, GENERIC_WRITE, INVALID_HANDLE_VALUE, LocalFree};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+};
+use windows_sys::Win32::Security::{PSECURITY_DESCRIPTOR, SECURITY_ATTRIBUTES};
+use windows_sys::Win32::Storage::FileSystem::{
+    CREATE_NEW, CreateDirectoryW, CreateFileW, DELETE, FILE_ATTRIBUTE_NORMAL, FILE_FLAG_OPEN_REPARSE_POINT,
+    FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
+};
+
+/// Full access for the owner, the system and its administrators, and nothing inherited from above. A folder hands that on
+/// to what is made in it, as `SQLite` makes its files.
+const RIGHTS: &str = "D:P(A;OICI;FA;;;OW)(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
+
+/// A security descriptor, which Windows allocates.
+struct OwnerOnly(PSECURITY_DESCRIPTOR);
+
+impl OwnerOnly {
+    fn new() -> io::Result<Self> {
+        let rights = wide(OsStr::new(RIGHTS));
+        let mut descriptor = null_mut();
+        // SAFETY: the text ends in a NUL, and the call fills in a pointer of ours.
+        let done = unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                rights.as_ptr(),
+                SDDL_REVISION_1,
+                &raw mut descriptor,
+                null_mut(),
+            )
+        };
+        expect(done)?;
+        Ok(Self(descriptor))
+    }
+
+    fn attributes(&self) -> SECURITY_ATTRIBUTES {
+        SECURITY_ATTRIBUTES {
+            nLength: u32::try_from(size_of::<SECURITY_ATTRIBUTES>()).unwrap_or(0),
+            lpSecurityDescriptor: self.0,
+            bInheritHandle: FALSE,
+        }
+    }
+}
+
+impl Drop for OwnerOnly {
+    fn drop(&mut self) {
+        // SAFETY: Windows allocated it for us, and nothing uses it any more.
+        unsafe { LocalFree(self.0) };
+    }
+}
+
+/// Creates a file for reading, writing and removing; one that exists is an error.
+pub fn create_file(path: &Path) -> io::Result<File> {
+    let (path, owner) = (verbatim(path)?, OwnerOnly::new()?);
+    let attributes = owner.attributes();
+    // SAFETY: the path ends in a NUL, and the attributes live as long as the call.
+    unsafe {
+        let handle = CreateFileW(
+            path.as_ptr(),
+            GENERIC_READ | GENERIC_WRITE | DELETE,
+            FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE,
+            &raw const attributes,
+            CREATE_NEW,
+            FILE_ATTRIBUTE_NORMAL | FILE_FLAG_OPEN_REPARSE_POINT,
+            null_mut(),
+        );
+        if handle == INVALID_HANDLE_VALUE {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(File::from_raw_handle(handle))
+    }
+}
+
+/// Creates a folder; one that exists is an error.
+pub fn create_folder(path: &Path) -> io::Result<()> {
+    let (path, owner) = (verbatim(path)?, OwnerOnly::new()?);
+    let attributes = owner.attributes();
+    // SAFETY: as above.
+    expect(unsafe { CreateDirectoryW(path.as_ptr(), &raw const attributes) })
+}
+
+/// Turns the answer of a call into a result.
+pub fn expect(done: i32) -> io::Result<()> {
+    if done == FALSE {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+/// Returns a text as Windows takes it.
+pub fn wide(text: &OsStr) -> Vec<u16> {
+    text.encode_wide().chain([0]).collect()
+}
+
+/// Returns a path in the form that may be longer than 260 characters.
+pub fn verbatim(path: &Path) -> io::Result<Vec<u16>> {
+    let path = std::path::absolute(path)?;
+    let begin = match path.components().next() {
+        Some(Component::Prefix(prefix)) => match prefix.kind() {
+            Prefix::Disk(_) => r"\\?\",
+            Prefix::UNC(..) => r"\\?\UNC",
+            _ => "",
+        },
+        _ => "",
+    };
+    let full = wide(path.as_os_str());
+    // `\\server\share` keeps one of its slashes.
+    let rest = if begin.ends_with("UNC") { &full[1..] } else { &full[..] };
+    Ok(begin.encode_utf16().chain(rest.iter().copied()).collect())
+}

@@ -1,0 +1,71 @@
+//! Threads. Values that the standard library leaves in the thread of a caller are freed by the module that made them, so
+//! nothing keeps this library from being unloaded.
+
+use std::ffi::c_void;
+use std::thread::{Builder, JoinHandle};
+
+#[cfg(feature = "shared")]
+use windows_sys::Win32::System::LibraryLoader::{
+    GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
+};
+
+pub struct Thread(Option<JoinHandle<()>>);
+
+/// The argument of a thread's function.
+struct Argument(*mut c_void);
+
+// SAFETY: `Thread::start` demands that the thread may use it.
+unsafe impl Send for Argument {}
+
+impl Thread {
+    /// Starts a thread with a stack of this size. `None` if none can be started.
+    ///
+    /// # Safety
+    /// `argument` must be valid for `run` as long as it runs.
+    pub unsafe fn start(
+        stack: usize,
+        run: extern "C" fn(*mut c_void) -> *mut c_void,
+        argument: *mut c_void,
+    ) -> Option<Self> {
+        let argument = Argument(argument);
+        let work = move || {
+            let Argument(argument) = { argument };
+            run(argument);
+        };
+        let thread = Builder::new().stack_size(stack).spawn(work).ok()?;
+        Some(Self(Some(thread)))
+    }
+
+    pub fn is_here(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Gives the thread up. The library stays in memory, as the thread runs its code.
+    #[cfg(feature = "shared")]
+    pub fn leave(&mut self) {
+        keep_library();
+        self.0 = None;
+    }
+
+    /// Waits until the thread has ended.
+    pub fn join(&mut self) {
+        if let Some(thread) = self.0.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Keeps this library in memory until the process ends, whoever unloads it.
+#[cfg(feature = "shared")]
+fn keep_library() {
+    let code: fn() = keep_library;
+    let flags = GET_MODULE_HANDLE_EX_FLAG_PIN | GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS;
+    let mut library = std::ptr::null_mut();
+    // SAFETY: with this flag the name is an address, that of a function in this library.
+    unsafe { GetModuleHandleExW(flags, code as *const u16, &raw mut library) };
+}
+
+/// No host ends a thread that is in a call: nothing of its process would survive that.
+pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
+    call()
+}
