@@ -34,6 +34,7 @@ fn handles_for_unknown_libraries_are_limited() {
     opened.close().expect("closes");
 }
 
+#[cfg(unix)]
 #[test]
 fn a_child_gets_handles_though_a_thread_got_its_first_at_the_fork() {
     let folder = tempfile::tempdir().expect("a folder");

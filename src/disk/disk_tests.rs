@@ -367,6 +367,7 @@ fn a_root_that_cannot_be_read_is_reported() {
 }
 
 /// Makes `name` below `root` a link to another folder of it.
+#[cfg(unix)]
 fn link(root: &Path, to: &str, name: &str) {
     std::os::unix::fs::symlink(root.join(to), root.join(name)).expect("a link");
 }
@@ -388,6 +389,7 @@ fn lines(root: &Path, locations: &[Location], most: usize) -> (Vec<String>, Vec<
     (others, media)
 }
 
+#[cfg(unix)]
 #[test]
 fn folders_that_link_to_each_other_are_read_once() {
     const FOLDERS: usize = 8;
@@ -428,6 +430,7 @@ fn folders_that_link_to_each_other_are_read_once() {
 }
 
 /// A call that ends while its threads take links does not lose a link.
+#[cfg(unix)]
 #[test]
 fn many_links_are_followed_once_whatever_the_length_of_calls() {
     const FOLDERS: usize = 400;
@@ -453,6 +456,7 @@ fn many_links_are_followed_once_whatever_the_length_of_calls() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn which_of_two_links_is_followed_depends_on_their_names_only() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -496,6 +500,7 @@ fn which_of_two_links_is_followed_depends_on_their_names_only() {
     assert!(files.contains(&"other/here/new.mkv".to_owned()), "{files:?} {told:?}");
 }
 
+#[cfg(unix)]
 #[test]
 fn without_progress_a_link_is_told_and_not_followed() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -578,6 +583,7 @@ fn reachable(root: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// Creates such a tree, and returns its folders.
+#[cfg(unix)]
 fn plant(top: &Path, folders: &[(Index, &str)], links: &[(Index, Index)]) -> Vec<PathBuf> {
     let mut all = vec![top.join("media")];
     for (number, (above, name)) in folders.iter().enumerate() {
@@ -609,6 +615,7 @@ fn tree() -> impl Strategy<Value = Tree> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
 
+    #[cfg(unix)]
     #[test]
     fn any_tree_with_links_is_read_once((folders, links, begin) in tree(), most in 1..40_usize) {
         let place = tempfile::tempdir().expect("a folder");
@@ -633,6 +640,7 @@ proptest! {
     }
 
     /// Locations within each other and beside each other, reached by links too. Some belong to libraries out of scope.
+    #[cfg(unix)]
     #[test]
     fn any_locations_are_walked_the_same_way_each_time(
         (folders, links, begin) in tree(),

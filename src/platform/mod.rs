@@ -12,6 +12,7 @@ mod file_facts;
 pub mod files;
 pub mod foreign;
 pub mod fork;
+pub mod interrupt;
 pub mod lock;
 pub mod log_sync;
 pub mod map;

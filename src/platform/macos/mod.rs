@@ -1,6 +1,7 @@
 //! macOS. Other POSIX systems but Linux get the same, untried.
 
 use std::fs::File;
+use std::net::TcpStream;
 use std::path::Path;
 
 use super::file_facts::Inode;
@@ -37,3 +38,6 @@ pub fn boot() -> Option<Vec<u8>> {
 }
 
 pub fn write_out(_: &File) {}
+
+/// The end of a connection wakes them.
+pub fn wake_readers(_: &TcpStream) {}

@@ -1,7 +1,13 @@
 //! Windows 10 and newer.
 
 use std::fs::File;
+use std::net::TcpStream;
+use std::os::windows::io::AsRawSocket;
 use std::path::Path;
+use std::ptr::null;
+
+use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::System::IO::CancelIoEx;
 
 use super::file_facts::Inode;
 
@@ -26,3 +32,9 @@ pub fn boot() -> Option<Vec<u8>> {
 }
 
 pub fn write_out(_: &File) {}
+
+/// They stay asleep when a connection ends, unless what they wait for is cancelled.
+pub fn wake_readers(stream: &TcpStream) {
+    // SAFETY: the socket is open as long as the stream, and a socket is a handle.
+    unsafe { CancelIoEx(stream.as_raw_socket() as HANDLE, null()) };
+}

@@ -1,4 +1,5 @@
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
@@ -39,6 +40,7 @@ fn lines_are_matched_as_libpq_does() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn a_file_that_others_read_is_ignored() {
     let folder = tempfile::tempdir().expect("made");

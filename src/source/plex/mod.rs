@@ -33,6 +33,7 @@ mod rows;
 mod sanitize;
 mod sections;
 mod stream;
+mod tcp;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;

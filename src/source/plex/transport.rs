@@ -16,9 +16,7 @@ use std::time::Duration;
 use ureq::config::Config;
 use ureq::http::{Method, Request, Response, Uri};
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-use ureq::unversioned::transport::{
-    Buffers, ConnectionDetails, Connector, NextTimeout, TcpConnector, Transport as Wire, time,
-};
+use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport as Wire};
 use ureq::{Agent, AsSendBody, Body};
 use zeroize::Zeroize;
 
@@ -27,6 +25,7 @@ use crate::options::Options;
 use crate::platform::mutex::lock;
 
 use super::super::contract::Tokens;
+use super::tcp::TcpConnector;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 
@@ -196,53 +195,12 @@ impl Transport {
             .max_idle_age(IDLE)
             .max_idle_connections_per_host(4)
             .build();
-        let connector = ().chain(TimedTcpConnector {
-            tcp: TcpConnector::default(),
-            limit: tcp_limit,
-        });
+        let connector = ().chain(TcpConnector { limit: tcp_limit });
         // Without this connector, `ureq` rejects https URLs before it sends anything.
         #[cfg(feature = "tls")]
         let connector = connector.chain(self.tls.connector());
         let connector = connector.chain(TokenConnector(Arc::clone(&self.tokens)));
         Agent::with_parts(config, connector, BlockingResolver)
-    }
-}
-
-/// A TCP connector with an optional limit shorter than the time limit for connecting.
-#[derive(Debug)]
-struct TimedTcpConnector {
-    tcp: TcpConnector,
-    limit: Option<Duration>,
-}
-
-impl<In: Wire> Connector<In> for TimedTcpConnector {
-    type Out = <TcpConnector as Connector<In>>::Out;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails,
-        chained: Option<In>,
-    ) -> std::result::Result<Option<Self::Out>, ureq::Error> {
-        let mut timeout = details.timeout;
-        if let Some(limit) = self.limit {
-            timeout.after = match timeout.after {
-                time::Duration::Exact(after) => after.min(limit).into(),
-                time::Duration::NotHappening => limit.into(),
-            };
-        }
-        let details = ConnectionDetails {
-            uri: details.uri,
-            addrs: details.addrs.clone(),
-            config: details.config,
-            request_level: details.request_level,
-            resolver: details.resolver,
-            now: details.now,
-            timeout,
-            current_time: Arc::clone(&details.current_time),
-            run_connector: Arc::clone(&details.run_connector),
-            register_shutdown: Arc::clone(&details.register_shutdown),
-        };
-        self.tcp.connect(&details, chained)
     }
 }
 

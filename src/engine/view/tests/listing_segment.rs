@@ -180,6 +180,7 @@ fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
     assert_eq!(matches.has(b"/a/x.mkv"), Ok(false));
 }
 
+#[cfg(unix)]
 #[test]
 fn files_are_whole_and_private_and_never_replaced() {
     use std::os::unix::fs::PermissionsExt;

@@ -1,4 +1,5 @@
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use crate::engine::version_page::{PageState, VersionPage};
 
+#[cfg(unix)]
 #[test]
 fn processes_share_one_page() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -96,6 +98,7 @@ fn a_delayed_writer_never_lowers_the_counter() {
     assert_eq!(page.state(), PageState::Equal(2));
 }
 
+#[cfg(unix)]
 #[test]
 fn a_page_of_another_store_is_refilled_in_place_and_retired() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -122,6 +125,7 @@ fn a_page_of_another_store_is_refilled_in_place_and_retired() {
     assert_eq!(fs::read_dir(folder.path()).expect("a folder").count(), 1);
 }
 
+#[cfg(unix)]
 #[test]
 fn a_retired_page_is_refilled_after_an_interrupted_refill() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -186,6 +190,7 @@ fn a_page_without_its_folder_is_an_error() {
     assert!(!folder.path().join("absent").exists());
 }
 
+#[cfg(unix)]
 #[test]
 fn a_link_that_leads_to_the_page_is_not_the_page() {
     let folder = tempfile::tempdir().expect("a folder");
