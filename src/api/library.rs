@@ -13,9 +13,9 @@ use crate::disk::{Rules, WalkFindings, WalkStarts};
 use crate::edit::EditReport;
 use crate::engine::Resolved;
 use crate::error::Result;
-use crate::matching::Scope;
+use crate::matching::{Scope, tidy};
 use crate::model;
-use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match, tidy};
+use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match};
 use crate::source::{FieldChange, Lock};
 
 /// Number of items read at a time.

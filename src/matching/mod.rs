@@ -19,6 +19,7 @@ mod resolution;
 mod resolver;
 mod rewrite;
 pub mod text;
+mod tidy;
 mod title_evidence;
 mod view;
 mod vocabulary;
@@ -37,6 +38,7 @@ pub use normal::{MAX_PATH, Normal, Spelling};
 pub use relation::Relation;
 pub use resolution::{FoundItem, GuidRef, ItemRef, MAX_CANDIDATES, OnDisk, Resolution};
 pub use resolver::{Resolver, Scope};
+pub use tidy::tidy;
 pub use view::{FactTime, FirstEntry, View};
 
 #[cfg(test)]

@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::answer::{Answer, FolderFacts};
-use super::path::tidy;
 use super::queries::Queries;
 use crate::disk::{self, Kinds, ListedStatus, Location, Rules, WalkFindings, WalkStarts};
 use crate::engine::{Resolved, Selection, Selector, Snapshot, places};
 use crate::error::{Result, Status, refuse};
-use crate::matching::{FolderFile, FolderResolver, FoundItem, Mappings, Normal, OnDisk, Scope, View};
+use crate::matching::{FolderFile, FolderResolver, FoundItem, Mappings, Normal, OnDisk, Scope, View, tidy};
 use crate::model::{LibraryKind, Reason};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::{is_gone, named};

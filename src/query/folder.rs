@@ -7,7 +7,6 @@ use super::below::without_dot;
 use super::driver::{Question, Turn};
 use super::explain::explain_folder;
 use super::first_file::first_file;
-use super::path::tidy;
 use super::planner::QueryState;
 use super::queries::Queries;
 use crate::engine::{LibraryRow, places};
@@ -15,7 +14,7 @@ use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
 use crate::matching::{
     FolderPosition, FolderResolution, FolderResolver, Folders, MAX_CANDIDATES, Normal, Resolution, Resolver, Scope,
-    folder_positions,
+    folder_positions, tidy,
 };
 use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, MatchKind, Reason};
 use crate::platform::files::{bytes_of, named};

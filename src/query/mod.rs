@@ -24,5 +24,4 @@ pub use below::FileFilter;
 pub use feed::{Change, ChangeKind, ChangePage};
 pub use found::{Folder, Item, Match, MatchStatus, known};
 pub use libraries::LibraryInfo;
-pub use path::tidy;
 pub use queries::Queries;

@@ -11,38 +11,9 @@ use super::queries::Queries;
 use crate::engine::{EvictionPin, LibraryRow, Snapshot, places};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{Need, need};
-use crate::matching::{FirstEntry, MAX_PATH, Normal, Resolution, Resolver, Scope, Spelling, View};
+use crate::matching::{FirstEntry, MAX_PATH, Normal, Resolution, Resolver, Scope, Spelling, View, tidy};
 use crate::model::{Confidence, IdentityId, MatchKind, Reason};
 use crate::sync::{Call, SearchTarget, Syncing, TICK, Unverified};
-
-/// Removes empty components and `.` from a path; `None` if it has none of them. `..` stays, as its target depends on
-/// links. So do two separators at the beginning, which may name a network server.
-pub fn tidy(path: &[u8]) -> Option<Vec<u8>> {
-    let lead = match path {
-        [b'/', b'/', b'/', ..] => 1,
-        [b'/', b'/', ..] => 2,
-        [b'/', ..] => 1,
-        _ => 0,
-    };
-    let body = &path[lead..];
-    // A quick check without branches, which the compiler vectorizes. It is enough for most paths.
-    let follows = |(one, next): (&u8, &u8)| *one == b'/' && matches!(*next, b'/' | b'.');
-    let pairs = body.iter().zip(body.get(1..).unwrap_or_default());
-    if !pairs.fold(path.starts_with(b"///"), |any, pair| any | follows(pair)) {
-        return None;
-    }
-    if !path.starts_with(b"///")
-        && !body.windows(2).any(|pair| pair == b"//")
-        && !body.windows(3).any(|some| some == b"/./")
-    {
-        return None;
-    }
-    let kept: Vec<&[u8]> = body
-        .split(|byte| *byte == b'/')
-        .filter(|component| !matches!(*component, b"" | b"."))
-        .collect();
-    Some([&path[..lead], &kept.join(&b'/')].concat())
-}
 
 /// A query for a path, which was normalised once.
 struct PathQuestion<'p> {

@@ -8,3 +8,4 @@ mod support;
 
 mod answers;
 mod freshness;
+mod windows_server;
