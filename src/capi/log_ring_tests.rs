@@ -1,8 +1,9 @@
+#![cfg(unix)]
+
 use std::sync::mpsc::channel;
 
 use super::*;
 
-#[cfg(unix)]
 #[test]
 fn a_child_has_a_log_though_a_thread_drained_it_at_the_fork() {
     install(LevelFilter::Warn);

@@ -1,3 +1,6 @@
+// Links need a right on Windows, so the tests with links are left out.
+#![cfg_attr(windows, allow(dead_code, unused_imports))]
+
 //! Rules by name, `.plexignore`, and walks over a tree of this machine.
 
 use std::collections::BTreeSet;
@@ -296,20 +299,27 @@ fn all_is_told_once_whatever_the_length_of_calls() {
         make(root, &format!("Film {film:02}/Extras/x.mkv"));
         make(root, &format!("Film {film:02}/deep/er/new.mkv"));
     }
-    make(root, "alpha/listed.mkv");
-    make(root, "ALPHA/listed.mkv");
-    make(root, "twins/x listed.mkv");
-    make(root, "twins/X listed.mkv");
+    // On Windows such names are one.
+    let twin_files = if cfg!(windows) { 0 } else { 4 };
+    if twin_files > 0 {
+        make(root, "alpha/listed.mkv");
+        make(root, "ALPHA/listed.mkv");
+        make(root, "twins/x listed.mkv");
+        make(root, "twins/X listed.mkv");
+    }
     let locations = [location(root, false)];
     let whole = found(root, &locations, 1_000_000);
-    assert_eq!((whole.0.len(), whole.1), (40 * 3 + 4, 40 * 3 + 4));
+    assert_eq!(
+        (whole.0.len(), whole.1),
+        (40 * 3 + twin_files, 40 * 3 + twin_files as u64)
+    );
     let twins: Vec<&str> = whole
         .0
         .iter()
         .filter(|one| one.0 == "twin_file")
         .map(|one| &*one.2)
         .collect();
-    assert_eq!(twins.len(), 4, "{twins:?}");
+    assert_eq!(twins.len(), twin_files, "{twins:?}");
     for most in [1, 2, 7, 50, 1000] {
         let mut cut = found(root, &locations, most);
         let mut expected = whole.clone();

@@ -90,7 +90,7 @@ pub fn unnamed(path: &Path) -> io::Result<File> {
     system::remove_when_closed(file, || remove(path))
 }
 
-/// Fills `to` from this offset. Where the next plain read begins is not specified afterwards.
+/// Fills `to` from this offset, without moving the file position. On one thread: another may see it moved meanwhile.
 ///
 /// # Errors
 /// Errors of the operating system; the end of the file.
@@ -98,7 +98,7 @@ pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
     system::read_at(file, to, at)
 }
 
-/// Overwrites bytes at this offset.
+/// Overwrites bytes at this offset, as [`read_at`] reads.
 ///
 /// # Errors
 /// Errors of the operating system.

@@ -1,3 +1,5 @@
+#![cfg(unix)]
+
 use std::collections::BTreeMap;
 use std::fs;
 
@@ -9,7 +11,6 @@ fn names(reader: &mut FolderReader, folder: &std::path::Path) -> BTreeMap<Vec<u8
     found.map(|(name, kind)| (name.to_vec(), kind)).collect()
 }
 
-#[cfg(unix)]
 #[test]
 fn all_names_of_each_folder_are_read() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString, c_void};
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Seek, SeekFrom};
 use std::os::windows::ffi::OsStringExt;
 use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::AsRawHandle;
@@ -104,7 +104,22 @@ pub fn remove_when_closed(file: File, _: impl FnOnce() -> io::Result<()>) -> io:
     Ok(file)
 }
 
-pub fn read_at(file: &File, mut to: &mut [u8], mut at: u64) -> io::Result<()> {
+/// The calls below move the file position, so it is set again.
+fn keep_position(mut file: &File, call: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    let position = file.stream_position()?;
+    call()?;
+    file.seek(SeekFrom::Start(position)).map(drop)
+}
+
+pub fn read_at(file: &File, to: &mut [u8], at: u64) -> io::Result<()> {
+    keep_position(file, || read_from(file, to, at))
+}
+
+pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    keep_position(file, || write_to(file, bytes, at))
+}
+
+fn read_from(file: &File, mut to: &mut [u8], mut at: u64) -> io::Result<()> {
     while !to.is_empty() {
         let read = file.seek_read(to, at)?;
         if read == 0 {
@@ -116,7 +131,7 @@ pub fn read_at(file: &File, mut to: &mut [u8], mut at: u64) -> io::Result<()> {
     Ok(())
 }
 
-pub fn write_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
+fn write_to(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
     while !bytes.is_empty() {
         let written = file.seek_write(bytes, at)?;
         if written == 0 {

@@ -1,3 +1,5 @@
+#![cfg_attr(windows, allow(dead_code, unused_imports))]
+
 use std::fs;
 #[cfg(unix)]
 use std::os::unix::fs::PermissionsExt;

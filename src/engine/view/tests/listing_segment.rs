@@ -324,7 +324,8 @@ fn a_segment_built_on_disk_equals_one_built_in_memory() {
     let in_memory = fill(ListingBuilder::new(meta())).finish_in_memory().expect("made");
     let begun = fill(ListingBuilder::in_file(meta(), &path));
     let names = || std::fs::read_dir(folder.path()).expect("a folder").count();
-    assert_eq!(names(), 1, "what is sorted has no name");
+    // On Windows a file that goes when it is closed has its name until then.
+    assert!(cfg!(windows) || names() == 1, "what is sorted has no name");
     begun.finish(&path, 0).expect("made");
     assert_eq!(names(), 1);
     assert!(std::fs::read(&path).expect("a file") == in_memory);
