@@ -21,12 +21,13 @@ from pathlib import Path
 from typing import Callable
 
 import languages as others
+import windows as wine
 from environment import PACKAGE, REQUIREMENTS, ROOT, Environment, build_folder, check_python, fingerprint, target_folder
 
 CARGO = os.environ.get("CARGO", "cargo")
 VALGRIND_TESTS = "capi_c"
 # Systems for which other code of src/platform is compiled than for Linux with glibc.
-OTHER_SYSTEMS = ("aarch64-apple-darwin", "x86_64-unknown-linux-musl")
+OTHER_SYSTEMS = ("aarch64-apple-darwin", "x86_64-pc-windows-gnu", "x86_64-unknown-linux-musl")
 
 
 @dataclass
@@ -375,10 +376,22 @@ def language(one: others.Language, variables: dict[str, str]) -> Row:
     return Row(one.name, counts.get("pass", 0), counts.get("fail", 0), time.monotonic() - begin)
 
 
+def windows() -> list[Row]:
+    """The library for Windows, under wine: its unit tests, and the tests of behaviour that can run there."""
+    if lacking := wine.missing():
+        return [Row("Windows", 0, 0, 0.0, f"skipped: not installed: {', '.join(lacking)}")]
+    begin = time.monotonic()
+    if wine.set_up():
+        return [Row("Windows", 0, 1, time.monotonic() - begin, "wine could not be set up")]
+    programs = ["--lib", *(f"--test={name}" for name in wine.TESTS)]
+    arguments = ["--package=plexindex", f"--target={wine.TARGET}", "--features=unstable-source", *programs]
+    return cargo_test("Windows", *arguments, **wine.variables())
+
+
 SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python, "install": install}
 # Not part of `make test`, as their toolchains are many: with `+languages` beside it, or by their name. The tests of
 # `hosts` are part of `rust` too.
-MORE = {"languages": languages, "hosts": hosts}
+MORE = {"languages": languages, "hosts": hosts, "windows": windows}
 
 
 def table(rows: list[Row]) -> None:

@@ -4,8 +4,10 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
+#[cfg(unix)]
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
+#[cfg(unix)]
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -109,7 +111,10 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
 }
 
 fn bytes(path: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(path))
+    #[cfg(unix)]
+    return Path::new(OsStr::from_bytes(path));
+    #[cfg(windows)]
+    return Path::new(std::str::from_utf8(path).expect("these tests have no other paths on Windows"));
 }
 
 #[test]

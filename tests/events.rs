@@ -5,6 +5,7 @@
 mod support;
 
 use std::net::{TcpListener, TcpStream};
+#[cfg(unix)]
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -571,6 +572,7 @@ fn it_stops_within_a_second_while_no_server_can_be_reached() {
     }
 }
 
+#[cfg(unix)]
 #[test]
 fn it_stops_within_a_second_while_a_connection_is_made() {
     // One that accepts no more, so that making a connection lasts until one side gives up; and one that never answers, in
@@ -669,6 +671,7 @@ fn the_token_goes_into_the_header_and_the_request_counts_once() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 fn a_child_of_a_fork_does_not_watch_and_may_begin_to() {
     let w = watched();

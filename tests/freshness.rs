@@ -748,8 +748,9 @@ fn a_check_makes_the_image_of_a_listing_that_changed_much_and_no_lookup_does() {
         at.clock.advance_ms(60_000);
         writer.check(&written.query()).expect("checked");
         let now = images(&at);
-        assert_eq!(now.len(), 1, "{now:?}");
-        made += usize::from(now != last);
+        // On Windows one that was replaced stays as long as a process maps it, and goes with the next.
+        assert!(now.len() <= if cfg!(windows) { 3 } else { 1 }, "{now:?}");
+        made += usize::from(now.last() != last.last());
         last = now;
         for path in [&known, &paths[99]] {
             let found = reader.match_path(&offline(&read), path.as_bytes()).expect("an answer");

@@ -715,7 +715,11 @@ fn a_kill_or_a_power_cut_at_any_step_of_a_segment_loses_nothing() {
     }
 }
 
+#[cfg(windows)]
+fn forks(_: &[&str]) {}
+
 /// In a worker, as a fork waits for all indexes of its process: forks while another thread reads and writes.
+#[cfg(unix)]
 fn forks(words: &[&str]) {
     let index = open(Path::new(words[0]));
     let films = table(&index, "Films");
@@ -755,6 +759,7 @@ fn forks(words: &[&str]) {
     say("done");
 }
 
+#[cfg(unix)]
 #[test]
 fn both_sides_of_a_fork_go_on() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -4,7 +4,8 @@
 #![allow(dead_code, unused_imports)] // each test file uses its part
 
 use std::ops::{ControlFlow, Deref};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+#[cfg(unix)]
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,11 +79,14 @@ pub struct Match {
 }
 
 fn path(bytes: &[u8]) -> &Path {
-    Path::new(std::ffi::OsStr::from_bytes(bytes))
+    #[cfg(unix)]
+    return Path::new(std::ffi::OsStr::from_bytes(bytes));
+    #[cfg(windows)]
+    return Path::new(std::str::from_utf8(bytes).expect("these tests have no other paths on Windows"));
 }
 
 fn bytes(path: PathBuf) -> Vec<u8> {
-    path.into_os_string().into_vec()
+    path.into_os_string().into_encoded_bytes()
 }
 
 impl From<plexindex::Item> for Candidate {

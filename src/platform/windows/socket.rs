@@ -20,7 +20,7 @@ pub fn pair() -> io::Result<(Socket, Socket)> {
 }
 
 /// # Errors
-/// Always: PostgreSQL has no such sockets there that this library can use.
+/// Always: `PostgreSQL` has no such sockets there that this library can use.
 pub async fn connect(path: PathBuf) -> io::Result<AsyncSocket> {
     let text = format!("{}: there are no Unix sockets on Windows: name a host", path.display());
     Err(io::Error::new(io::ErrorKind::Unsupported, text))

@@ -1,0 +1,73 @@
+"""Sets up wine for the tests of the library for Windows, in build/wine.
+
+Needs wine (8 or newer), MinGW's C compiler and Rust's target x86_64-pc-windows-gnu. Standard library only.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from environment import ROOT, build_folder
+
+TARGET = "x86_64-pc-windows-gnu"
+COMPILER = "x86_64-w64-mingw32-gcc"
+# Programs of tests that can run there. Those left out are of forks, signals, rights, links, or of tools of Linux.
+TESTS = (
+    "api",
+    "edits",
+    "events",
+    "evidence",
+    "fetching",
+    "folders",
+    "freshness",
+    "hostile",
+    "questions",
+    "regressions",
+    "source_contract",
+    "source_log",
+    "tables",
+)
+
+
+def missing() -> list[str]:
+    """What is not installed, as a person installs it."""
+    tools = {"wine": "wine wine64 (Debian)", COMPILER: "gcc-mingw-w64-x86-64 (Debian)"}
+    lacking = [package for tool, package in tools.items() if shutil.which(tool) is None]
+    printed = subprocess.run(["rustc", "--print=sysroot"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    if not (Path(printed.stdout.strip()) / "lib" / "rustlib" / TARGET / "lib").is_dir():
+        lacking.append(f"rustup target add {TARGET}")
+    return lacking
+
+
+def variables() -> dict[str, str]:
+    """What the environment of a build and of its programs has."""
+    return {
+        "WINEPREFIX": str(build_folder() / "wine"),
+        "WINEDEBUG": "-all",
+        f"CARGO_TARGET_{TARGET.upper().replace('-', '_')}_RUNNER": "wine",
+    }
+
+
+def set_up() -> int:
+    """Makes the folder that stands for a Windows machine. Returns an exit code."""
+    folder = build_folder() / "wine"
+    if (folder / "made").is_file():
+        return 0
+    folder.mkdir(parents=True, exist_ok=True)
+    system = folder / "drive_c" / "windows" / "system32"
+    library = system / "bcryptprimitives.dll"
+    # Windows 10, since 8's default is 7, where Node.js and Python do not run.
+    commands = [["wine", "winecfg", "-v", "win10"], ["wineserver", "--wait"]]
+    for command in commands:
+        if shutil.which(command[0]):
+            subprocess.run(command, env={**os.environ, **variables()}, check=False, stderr=subprocess.DEVNULL)
+    if not library.is_file():
+        source = ROOT / "tests" / "windows" / "prng.c"
+        command = [COMPILER, "-O2", "-shared", "-s", "-o", str(library), str(source), "-ladvapi32"]
+        if code := subprocess.run(command, check=False).returncode:
+            return code
+    (folder / "made").touch()
+    return 0
