@@ -14,7 +14,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # One command builds the stand-in and the demo's library, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi api header demo demo-hosts standin pictures docs bench test test-rust test-python test-install test-hosts test-languages test-windows check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels dist sdist clean
+.PHONY: help build install uninstall abi api header demo demo-hosts standin pictures docs bench test test-rust test-python test-install test-hosts test-languages test-windows test-arm check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels dist sdist clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -80,6 +80,9 @@ test-languages: ## only the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java,
 
 test-windows: ## only the library for Windows, under wine, if that and MinGW are installed
 	$(PYTHON) scripts/run_tests.py windows
+
+test-arm: ## only the unit tests for 32-bit ARM, in qemu, and for 32-bit x86, if their compilers are installed
+	$(PYTHON) scripts/run_tests.py arm
 
 check-deep: ## the long fault tests in full (docs/faults.md), one after another; PLEXINDEX_DEPTH=N scales them, ONLY="disk …"
 	$(PYTHON) scripts/run_deep.py

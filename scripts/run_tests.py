@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Callable
 
 import languages as others
+import narrow
 import windows as wine
 from environment import PACKAGE, REQUIREMENTS, ROOT, Environment, build_folder, check_python, fingerprint, target_folder
 
@@ -388,10 +389,23 @@ def windows() -> list[Row]:
     return cargo_test("Windows", *arguments, **wine.variables())
 
 
+def arm() -> list[Row]:
+    """The unit tests where addresses have 32 bits: ARM in an emulator, and x86."""
+    rows: list[Row] = []
+    for target in narrow.PLATFORMS:
+        if lacking := narrow.missing(target):
+            rows.append(Row(target, 0, 0, 0.0, f"skipped: not installed: {', '.join(lacking)}"))
+            continue
+        # One of them starts itself again, and would start the loader.
+        program = ["--package=plexindex", f"--target={target}", "--lib", "--", "--skip=engine::sql::plan_tests"]
+        rows += cargo_test(target, *program, **narrow.variables(target))
+    return rows
+
+
 SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python, "install": install}
 # Not part of `make test`, as their toolchains are many: with `+languages` beside it, or by their name. The tests of
 # `hosts` are part of `rust` too.
-MORE = {"languages": languages, "hosts": hosts, "windows": windows}
+MORE = {"languages": languages, "hosts": hosts, "windows": windows, "arm": arm}
 
 
 def table(rows: list[Row]) -> None:

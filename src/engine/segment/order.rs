@@ -264,15 +264,20 @@ impl FolderOrder {
             return Ok(None);
         }
         let head = self.words(file, 0, HEAD)?;
-        let [order, runs, repeats, folders] = [0, 4, 8, 12].map(|at| u32_at(head, at) as usize);
+        let counts = [0, 4, 8, 12].map(|at| u32_at(head, at));
+        // Checked first, since the offsets of a damaged head need not fit into 32 bits.
+        let [order, pairs @ ..] = counts.map(u64::from);
+        if HEAD as u64 + order + 2 * pairs.iter().sum::<u64>() != self.part.len() as u64 {
+            return Err(file.fail());
+        }
+        let [order, runs, repeats, folders] = counts.map(|count| count as usize);
         let arrays = ArrayOffsets {
             order,
             runs: (HEAD + order, runs),
             repeats: (HEAD + order + 2 * runs, repeats),
             folders: (HEAD + order + 2 * (runs + repeats), folders),
         };
-        let end = arrays.folders.0 + 2 * folders;
-        if end != self.part.len() || self.listed > order {
+        if self.listed > order {
             return Err(file.fail());
         }
         Ok(Some(arrays))

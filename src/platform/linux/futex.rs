@@ -1,6 +1,5 @@
 //! Waits for a word of a shared page.
 
-use std::io;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
@@ -23,7 +22,7 @@ pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
             &raw const relative_timeout,
         )
     };
-    let error = io::Error::last_os_error().raw_os_error();
+    let error = std::io::Error::last_os_error().raw_os_error();
     done == 0 || matches!(error, Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT))
 }
 

@@ -7,7 +7,7 @@ pub fn read(clock: libc::clockid_t) -> (i64, i64) {
     if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
         return (0, 0);
     }
-    #[allow(clippy::unnecessary_cast)] // their types differ by platform
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)] // their types differ by platform
     (time.tv_sec as i64, time.tv_nsec as i64)
 }
 

@@ -1,0 +1,31 @@
+"""What the unit tests of 32-bit Linux need: a compiler, the C library, and for ARM an emulator.
+
+Standard library only.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+# By Rust's names of the targets: the compiler, the loader of the C library, and the emulator.
+PLATFORMS = {
+    "armv7-unknown-linux-gnueabihf": ("arm-linux-gnueabihf-gcc", "ld-linux-armhf.so.3", "qemu-arm-static"),
+    "i686-unknown-linux-gnu": ("i686-linux-gnu-gcc", "ld-linux.so.2", ""),
+}
+
+
+def missing(target: str) -> list[str]:
+    """The programs that are not installed."""
+    compiler, _, emulator = PLATFORMS[target]
+    return [tool for tool in (compiler, emulator) if tool and shutil.which(tool) is None]
+
+
+def variables(target: str) -> dict[str, str]:
+    """What the environment of a build and of its tests has."""
+    compiler, loader, emulator = PLATFORMS[target]
+    libraries = Path("/usr") / compiler.removesuffix("-gcc") / "lib"
+    # Through the loader: told a root, the emulator would look for all files of a test below it.
+    runner = f"{emulator} {libraries / loader} --library-path {libraries}".strip()
+    name = f"CARGO_TARGET_{target.upper().replace('-', '_')}"
+    return {f"CC_{target.replace('-', '_')}": compiler, f"{name}_LINKER": compiler, f"{name}_RUNNER": runner}
