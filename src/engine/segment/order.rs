@@ -267,20 +267,19 @@ impl FolderOrder {
         let counts = [0, 4, 8, 12].map(|at| u32_at(head, at));
         // Checked first, since the offsets of a damaged head need not fit into 32 bits.
         let [order, pairs @ ..] = counts.map(u64::from);
-        if HEAD as u64 + order + 2 * pairs.iter().sum::<u64>() != self.part.len() as u64 {
+        let end = HEAD as u64 + order + 2 * pairs.iter().sum::<u64>();
+        if end != self.part.len() as u64 || self.listed as u64 > order {
             return Err(file.fail());
         }
         let [order, runs, repeats, folders] = counts.map(|count| count as usize);
-        let arrays = ArrayOffsets {
+        let (runs, repeats) = ((HEAD + order, runs), (HEAD + order + 2 * runs, repeats));
+        let folders = (repeats.0 + 2 * repeats.1, folders);
+        Ok(Some(ArrayOffsets {
             order,
-            runs: (HEAD + order, runs),
-            repeats: (HEAD + order + 2 * runs, repeats),
-            folders: (HEAD + order + 2 * (runs + repeats), folders),
-        };
-        if self.listed > order {
-            return Err(file.fail());
-        }
-        Ok(Some(arrays))
+            runs,
+            repeats,
+            folders,
+        }))
     }
 
     /// The entry at a place.
@@ -348,11 +347,8 @@ impl FolderOrder {
     ) -> Read<Option<usize>> {
         let before = |at: usize| {
             let own = self.entry(file, at)?;
-            Ok(EntryHead::read(file, own)?
-                .form()
-                .compare(form, 0)
-                .then(own.cmp(&entry))
-                .is_lt())
+            let order = EntryHead::read(file, own)?.form().compare(form, 0);
+            Ok(order.then(own.cmp(&entry)).is_lt())
         };
         let at = bisect(within.clone(), before)?;
         Ok((at < within.end && self.entry(file, at)? == entry).then_some(at))
@@ -370,10 +366,8 @@ impl FolderOrder {
         };
         let start = |at: usize| Ok(self.pair(file, arrays.runs, at)?[0]);
         let behind = bisect(0..arrays.runs.1, |at| Ok(start(at)? <= within.start))?;
-        let run_at = |at: usize| {
-            let run = (at < arrays.runs.1).then(|| self.pair(file, arrays.runs, at));
-            run.transpose()
-        };
+        let exists = |at: usize| at < arrays.runs.1;
+        let run_at = |at: usize| exists(at).then(|| self.pair(file, arrays.runs, at)).transpose();
         let mut at = behind.saturating_sub(1);
         let mut next = run_at(at)?;
         while let Some([begin, show]) = next

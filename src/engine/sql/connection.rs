@@ -478,10 +478,7 @@ fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
         .and_then(|mode| {
             if mode.eq_ignore_ascii_case("wal") {
                 let mode = connection.query_row("PRAGMA journal_mode = TRUNCATE", [], |row| row.get(0));
-                if mode.is_ok() {
-                    warn_of_network();
-                }
-                mode
+                mode.inspect(|_| warn_of_network())
             } else {
                 Ok(mode)
             }
@@ -492,14 +489,10 @@ fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
         Err(_) => false,
     };
     if !is_off {
-        return Err(rusqlite::Error::SqliteFailure(
-            rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY),
-            Some(
-                "this file system does not share memory between processes, so the store must give its write-ahead log up, \
-                 and others have it open: end the other processes that use it, also on other machines"
-                    .to_owned(),
-            ),
-        ));
+        let text = "this file system does not share memory between processes, so the store must give its write-ahead log \
+                    up, and others have it open: end the other processes that use it, also on other machines";
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        return Err(rusqlite::Error::SqliteFailure(busy, Some(text.to_owned())));
     }
     connection.busy_timeout(BUSY)?;
     connection.execute_batch("PRAGMA locking_mode = NORMAL")
