@@ -12,8 +12,8 @@ local VERSION = "0.1.0"
 local FIRST_ERROR = 100
 local ERROR_TEXT = 2048
 local PAGE = 1000
--- Of refresh_step(), in milliseconds. The longest is how long the library waits for an answer.
-local STEP, LONGEST_STEP = 500, 60000
+-- Of refresh_step(), in milliseconds: the first step, and how long the server may be silent without `read_timeout_ms`.
+local STEP, SILENCE = 500, 15000
 local KINDS = { [1] = "movie", [2] = "show", [3] = "season", [4] = "episode", [8] = "artist", [9] = "album", [10] = "track",
    [12] = "clip", [13] = "photo" }
 local MAPPINGS = { host = c.MAPPING_HOST_PREFIX, server = c.MAPPING_SERVER_PREFIX }
@@ -65,6 +65,9 @@ local function load()
    local failed = {}
    for _, place in ipairs(places()) do
       local ok, library = pcall(ffi.load, place)
+      if ok and not pcall(function() return library.plexindex_get_abi_version end) then
+         ok, library = false, place .. " is not the plexindex library"
+      end
       if ok then
          if library.plexindex_get_abi_version() ~= c.ABI_VERSION then
             error(("plexindex %s has ABI version %d, this module was written for %d: install matching versions"):format(
@@ -108,6 +111,43 @@ local function own_words(text)
    return (text:gsub("^query%.", ""):gsub("^options%.", ""):gsub("^edit%.", ""))
 end
 
+local function mistake(message, ...) error(failure("INVALID_ARGUMENT", message:format(...), statuses.INVALID_ARGUMENT), 0) end
+
+-- An error must not pass through C, but a debug hook may raise one before the first instruction of a function that C calls:
+-- the program's own hook, or the one by which `luajit` ends it after Ctrl-C. LuaJIT runs no hook within a hook: so each call
+-- that may call back is made in one.
+
+-- How many functions C may call back now; the program's count hook, while a call keeps it from running.
+local callbacks, count_hook = 0, nil
+
+-- Whether a signal's handler has set a hook meanwhile, which is to end the call. C's hooks are texts in Lua.
+local function interrupted() return type(debug.gethook()) == "string" end
+
+-- Runs `work`, which must not raise, without hooks. One that became due raises behind it.
+local function without_hooks(work, buffer)
+   local hook, mask, count = debug.gethook()
+   if type(hook) == "string" then
+      mistake("progress, renew_token and drain_log() cannot be used while a C program's debug hook is set")
+   end
+   local begun, status, outer = false, nil, count_hook
+   local function inside()
+      if begun then return end
+      begun = true
+      status = work(buffer)
+   end
+   count_hook = outer or count > 0 and hook or nil
+   debug.sethook(inside, "", 1)
+   -- Within a function that C called hooks are off, and this one has not run.
+   inside()
+   count_hook = outer
+   if debug.gethook() ~= inside then return status end -- one that was set meanwhile stays
+   debug.sethook(hook, mask, count)
+   -- The count begins anew: short calls, one after another, would keep the hook from running.
+   if count > 0 then hook("count") end
+   return status
+end
+jit.off(without_hooks, true)
+
 -- What the function for a token raised in this call.
 local renewal_raised
 
@@ -116,7 +156,8 @@ local function call(work)
    renewal_raised = nil
    local text = ffi.new("char[?]", ERROR_TEXT)
    local buffer = ffi.new("plexindex_buffer", { data = text, capacity = ERROR_TEXT })
-   local status = work(buffer)
+   local status
+   if callbacks > 0 then status = without_hooks(work, buffer) else status = work(buffer) end
    if status < FIRST_ERROR or status == statuses.BUFFER_TOO_SMALL then return status end
    local message = ffi.string(text)
    local failed = failure(NAMES[status] or "UNKNOWN", status == FIRST_ERROR and own_words(message) or message, status)
@@ -143,8 +184,6 @@ end
 -- a callback, or with memory that C fills, stays with the interpreter.
 jit.off(call, true)
 jit.off(fill, true)
-
-local function mistake(message, ...) error(failure("INVALID_ARGUMENT", message:format(...), statuses.INVALID_ARGUMENT), 0) end
 
 -- What the caller gives has to be of this type.
 local function typed(value, what, wanted)
@@ -271,8 +310,14 @@ local function open_handle(index)
    return index._handle
 end
 
+local function freed(callback)
+   callback:free()
+   callbacks = callbacks - 1
+end
+
 -- A plexindex_renew_token_fn, to be freed once the index is closed. It keeps the index from being collected only while it runs.
 local function renewal_callback(renew_token, index)
+   callbacks = callbacks + 1
    local weak = setmetatable({ index = index }, { __mode = "v" })
    return ffi.cast("plexindex_renew_token_fn", function(_, buffer)
       local asking = weak.index
@@ -281,8 +326,14 @@ local function renewal_callback(renew_token, index)
       -- What is raised must not go through C.
       local ok, token = pcall(renew_token)
       if asking then asking._reporting = before end
-      if not ok then renewal_raised = token end
-      if not ok or type(token) ~= "string" or token == "" or #token > buffer.capacity then return 1 end
+      if not ok then
+         renewal_raised = token
+      elseif token ~= nil and type(token) ~= "string" then
+         renewal_raised = "renew_token must return a string or nil, not " .. type(token)
+      elseif token and #token > buffer.capacity then
+         renewal_raised = ("renew_token returned %d bytes: a token has %d at most"):format(#token, tonumber(buffer.capacity))
+      end
+      if renewal_raised or not token or token == "" then return 1 end
       ffi.copy(buffer.data, token, #token)
       buffer.length = #token
       return 0
@@ -335,19 +386,20 @@ function plexindex.open(options)
    given.size, given.flags = ffi.sizeof("plexindex_options"), flags
    given.mappings, given.mappings_count = mappings, #rules
    local index = setmetatable({ _reporting = false }, Index)
+   index._silence = tonumber(unless(given.read_timeout_ms, 0) or SILENCE)
    if options.renew_token ~= nil then typed(options.renew_token, "renew_token", "function") end
    local renewal = options.renew_token and renewal_callback(options.renew_token, index)
    given.renew_token = renewal
    local out = ffi.new("plexindex_handle *[1]")
    local opened, raised = pcall(call, function(failed) return C.plexindex_open(given, out, failed) end)
    if not opened then
-      if renewal then renewal:free() end
+      if renewal then freed(renewal) end
       error(raised, 0)
    end
    -- The finaliser closes an index that is collected without close().
    index._handle = ffi.gc(out[0], function(lost)
       C.plexindex_close(lost, nil)
-      if renewal then renewal:free() end
+      if renewal then freed(renewal) end
    end)
    index._renewal = renewal
    return index
@@ -360,7 +412,7 @@ function Index:close()
    local handle, renewal = ffi.gc(self._handle, nil), self._renewal
    self._handle, self._renewal = nil, nil
    local closed, raised = pcall(call, function(failed) return C.plexindex_close(handle, failed) end)
-   if renewal then renewal:free() end
+   if renewal then freed(renewal) end
    if not closed then error(raised, 0) end
 end
 
@@ -386,7 +438,8 @@ local CHANGES = { full = true, limit = true }
 local ASKED = { at_once = true, deadline_ms = true, offline = true, full = true, check = true, progress = true }
 
 -- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, check, and progress, a function that ends the call
--- when it gives false or raises.
+-- when it gives false or raises. Debug hooks wait until the call is over; a count hook, as of a watchdog, runs before each
+-- report, too.
 local function query(index, library, text, ask, work)
    ask = named_of(ask, ASKED)
    if ask.progress ~= nil then typed(ask.progress, "progress", "function") end
@@ -402,22 +455,27 @@ local function query(index, library, text, ask, work)
    if not ask.progress then return work(handle, asked) end
    -- What is raised must not go through C: it goes on behind the call.
    local raised
-   local report = ffi.cast("plexindex_progress_fn", function(_, told)
-      local before = index._reporting
-      index._reporting = true
-      local ok, go_on = pcall(ask.progress, {
+   local function progress(told)
+      if count_hook then count_hook("count") end
+      return ask.progress {
          library = ffi.string(told.library.data, told.library.length),
          items = tonumber(told.items),
          total = tonumber(told.total),
          elapsed_ms = tonumber(told.elapsed_ms),
-      })
+      }
+   end
+   callbacks = callbacks + 1
+   local report = ffi.cast("plexindex_progress_fn", function(_, told)
+      local before = index._reporting
+      index._reporting = true
+      local ok, go_on = pcall(progress, told)
       index._reporting = before
       if not ok then raised = { go_on } end
-      return ok and go_on ~= false and 0 or 1
+      return ok and go_on ~= false and not interrupted() and 0 or 1
    end)
    asked.progress = report
    local ended = { pcall(work, handle, asked) }
-   report:free()
+   freed(report)
    if raised then error(raised[1], 0) end
    if not ended[1] then error(ended[2], 0) end
    return unpack(ended, 2)
@@ -562,20 +620,33 @@ end
 jit.off(Library.refresh, true)
 
 -- refresh() in steps, for a program that must not wait long, such as a script with a timer: true once the library is up to
--- date; else false, then call it again. A step blocks for half a second at most. A server may need longer for one answer:
--- after a step without one the next takes twice as long. Other errors than the lack of time are raised.
+-- date; else false, then call it again. A step blocks for half a second at most. After a step without an answer of the server
+-- the next takes twice as long, since a request begins anew in each. Once the server was silent for 15 s in all, or for
+-- `read_timeout_ms` of open(), the error TIMEOUT is raised; the next call begins anew. Other errors are raised at once.
 function Library:refresh_step()
-   local step, known, items = self._step or STEP, self._items or 0, 0
-   local function report(progress) items = math.max(items, progress.items) end
-   local ok, done = pcall(self.refresh, self, { deadline_ms = step, progress = report })
-   local late = not ok and getmetatable(done) == Error and done.code == "TIMEOUT"
-   if done ~= true and (ok or late) then
-      self._step, self._items = items > known and step or math.min(2 * step, LONGEST_STEP), math.max(known, items)
-      return false
+   local state = self._steps or { step = STEP, silent = 0, items = -1 }
+   self._steps = nil
+   -- -1 until the server has named its libraries.
+   local items = -1
+   local ok, done = pcall(self.refresh, self, { deadline_ms = state.step, progress = function(progress)
+      items = math.max(items, progress.items)
+   end })
+   if not ok and not (getmetatable(done) == Error and done.code == "TIMEOUT") then error(done, 0) end
+   if done == true then return true end
+   items = ok and math.max(items, 0) or -1
+   if items > state.items then
+      state.items, state.silent = items, 0
+   else
+      state.silent, state.step = state.silent + state.step, 2 * state.step
+      local left = self._index._silence - state.silent
+      if left <= 0 then
+         error(failure("TIMEOUT", ("the server has been silent for %g s: try again later, or give open() a longer"
+            .. " read_timeout_ms"):format(state.silent / 1000), statuses.TIMEOUT), 0)
+      end
+      state.step = math.min(state.step, left)
    end
-   self._step, self._items = nil, nil
-   if not ok then error(done, 0) end
-   return true
+   self._steps = state
+   return false
 end
 jit.off(Library.refresh_step, true)
 
@@ -875,11 +946,12 @@ end
 -- The log lines that wait, oldest first: `{ level, message }`. The ring holds 256 for the whole process.
 function plexindex.drain_log()
    local lines = {}
+   callbacks = callbacks + 1
    local receive = ffi.cast("plexindex_log_fn", function(_, level, message, length)
       lines[#lines + 1] = { level = LEVELS[level] or "unknown", message = ffi.string(message, length) }
    end)
    local ok, raised = pcall(call, function(failed) return C.plexindex_drain_log(receive, nil, failed) end)
-   receive:free()
+   freed(receive)
    if not ok then error(raised, 0) end
    return lines
 end

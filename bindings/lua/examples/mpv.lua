@@ -27,8 +27,8 @@ local function playing()
    return path and utils.join_path(mp.get_property("working-directory"), path)
 end
 
--- Steps of half a second, or longer where the server needs more for one answer: between them the script takes other events.
--- mpv plays on in any case.
+-- Steps of half a second, or up to 7.5 s where the server is slow: between them the script takes other events. mpv plays on in
+-- any case.
 local timer
 local function fetch()
    timer = nil
@@ -38,7 +38,7 @@ local function fetch()
       return path and library:match(path, { deadline_ms = 2000 }) or false
    end)
    if not ok then
-      mp.msg.warn(tostring(result)) -- such as a server that is away: the next file asks again
+      mp.msg.warn(tostring(result)) -- such as of a server that is away or silent: the next file asks again
    elseif result == nil then
       timer = mp.add_timeout(0, fetch)
    elseif result then

@@ -53,6 +53,14 @@ return function(test, same, new_folder)
       end
    end)
 
+   test("another library is named, with what to do", function()
+      local said, code = required("LUA_PATH='./?.lua' PLEXINDEX_LIBRARY=libc.so.6")
+      same(code, 1)
+      for _, part in ipairs { "libc.so.6 is not the plexindex library", ".rock", "PLEXINDEX_LIBRARY" } do
+         assert(said:find(part, 1, true), said)
+      end
+   end)
+
    test("a missing library names what to install on this platform", function()
       local said, code = required(system())
       same(code, 1)

@@ -1,4 +1,4 @@
--- The tests of the binding, without a library for tests: `make test-languages`.
+-- The tests of the binding, without a library for tests: `make test-languages`. Run one with a pattern of its name.
 package.path = "./?.lua;" .. package.path
 local ffi = require("ffi")
 local plexindex = require("plexindex")
@@ -44,7 +44,9 @@ local function fails(code, work, ...)
 end
 
 local tests = {}
-local function test(name, work) tests[#tests + 1] = { name, work } end
+local function test(name, work)
+   if name:find(arg[1] or "") then tests[#tests + 1] = { name, work } end
+end
 
 test("one path, many paths, candidates", function()
    local library = opened():library("Movies")
@@ -208,8 +210,8 @@ test("a progress function may ask again, and close nothing", function()
 end)
 
 test("a token is renewed, and the call made again", function()
-   local causes = { false, false, "mine" }
-   local given = { "", 7, function() error("mine") end, token }
+   local causes = { false, "number", "most", "mine" }
+   local given = { "", 7, ("t"):rep(70000), function() error("mine") end, token }
    local asked, index = 0, nil
    local function renew()
       asked = asked + 1
@@ -228,7 +230,7 @@ test("a token is renewed, and the call made again", function()
    end
    index = opened { token = "refused", renew_token = renew }
    same(index:library("Movies"):match(movies[1].path).item.key, movies[1].key)
-   same(asked, 4)
+   same(asked, 5)
    -- A call often made is compiled: it calls for no token from there.
    for _ = 1, 1000 do
       for _, one in ipairs(movies) do same(index:library("Movies"):lookup_key(one.path), one.key) end
@@ -437,14 +439,32 @@ test("a refresh in steps goes on, however long one answer takes", function()
    fails("UNAUTHORIZED", all.refresh_step, all)
 end)
 
-local function shows_what_plays(address)
-   local command = ("luajit test/mpv.lua '%s' '%s' '%s' '%s' '%s' /nowhere/x.mkv"):format(address, token, new_folder(),
-      movies[1].path, movies[2].path:gsub("^/data/movies/", ""))
+test("a refresh in steps ends with an error where the server is silent", function()
+   served_slowly(60, function(address)
+      local library = opened({ server_url = address, read_timeout_ms = 3000 }):library("Movies")
+      for _ = 1, 2 do -- the second time anew
+         local steps = 0
+         local raised = fails("TIMEOUT", function()
+            repeat steps = steps + 1 until library:refresh_step()
+         end)
+         same(steps, 3) -- of 0.5, 1 and 1.5 s
+         assert(raised.message:find("silent for 3 s", 1, true), raised.message)
+      end
+   end)
+end)
+
+local function played(address, ...)
+   local command = ("luajit test/mpv.lua '%s' '%s' '%s' '%s'"):format(address, token, new_folder(), table.concat({ ... }, "' '"))
    local process = io.popen("LUA_PATH='./?.lua;;' " .. command)
    local printed = process:read("*a")
    process:close()
    local lines = {}
    for line in printed:gmatch("[^\n]+") do lines[#lines + 1] = line end
+   return lines, printed
+end
+
+local function shows_what_plays(address)
+   local lines, printed = played(address, movies[1].path, (movies[2].path:gsub("^/data/movies/", "")), "/nowhere/x.mkv")
    local function seen(line, movie) assert(line:find("seen: Plex: " .. movie.title .. " (", 1, true), printed) end
    same(lines[1], "later") -- the first file: the library is fetched
    seen(lines[2], movies[1])
@@ -457,9 +477,15 @@ end
 test("the script for mpv shows what plays", function()
    shows_what_plays(url)
    served_slowly(0.7, shows_what_plays)
+   served_slowly(60, function(address)
+      local lines, printed = played(address, movies[1].path)
+      same(#lines, 2); same(lines[1], "later")
+      assert(lines[2]:find("warn: the server has been silent", 1, true), printed)
+   end)
 end)
 
 dofile("test/packages.lua")(test, same, new_folder)
+dofile("test/hooks.lua")(test, same, new_folder, opened)
 
 test("structs have the layout of docs/abi.txt", function()
    local checked = 0
