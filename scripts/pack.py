@@ -72,6 +72,9 @@ def rock(folder: Path, library: Path, triple: str, work: Path) -> Path:
 def go(folder: Path, library: Path, triple: str, work: Path) -> Path:
     """The module, with the archive for a platform."""
     del work
+    with library.open("rb") as file:
+        if file.read(8) != b"!<arch>\n":
+            sys.exit(f"{library} is no archive: Go needs libplexindex.a, which `make install` installs, too")
     copy = copied("go", folder / "go", triple)
     shutil.copyfile(library, copy / "lib" / f"linux_{GO[triple.split('-')[0]]}" / "libplexindex.a")
     return copy

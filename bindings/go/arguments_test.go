@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"reflect"
@@ -74,6 +75,7 @@ func TestErrorsSpeakGo(t *testing.T) {
 	movies := library(t, opened(t), "Movies")
 	for wanted, ask := range map[string]Ask{
 		"Ask.Deadline in ms is -7: give milliseconds, 0 for the options' default, or NoDeadline":                           {Deadline: -7 * time.Millisecond},
+		"Ask.Deadline is 7ns: give a millisecond or more, such as 500*time.Millisecond":                                    {Deadline: 7},
 		"the call has Ask.Full, which this function does not know: call Refresh with it first":                             {Full: true},
 		"the call has Ask.Check, which this function does not know: call Refresh with it first":                            {Check: true},
 		"the call has Ask.AtOnce, which this function does not know: Match, MatchPaths and Folder do; or give Ask.Offline": {AtOnce: true},
@@ -82,14 +84,33 @@ func TestErrorsSpeakGo(t *testing.T) {
 		same(t, err.Error(), wanted)
 	}
 	for wanted, change := range map[string]func(*Options){
-		"log_level is 9: give one of LogOff, LogError, LogWarn, LogInfo, LogDebug":       func(options *Options) { options.LogLevel = 9 },
-		"library_ttl_ms is -5: give milliseconds, 0 for one hour, TTLAtOnce or TTLNever": func(options *Options) { options.LibraryTTL = -5 * time.Millisecond },
-		"Options.Deadline in ms is -5: give milliseconds, or NoDeadline":                 func(options *Options) { options.Deadline = -5 * time.Millisecond },
+		"log_level is 9: give one of LogOff, LogError, LogWarn, LogInfo, LogDebug":            func(options *Options) { options.LogLevel = 9 },
+		"library_ttl_ms is -5: give milliseconds, 0 for one hour, TTLAtOnce or TTLNever":      func(options *Options) { options.LibraryTTL = -5 * time.Millisecond },
+		"Options.Deadline is 500ns: give a millisecond or more, such as 500*time.Millisecond": func(options *Options) { options.Deadline = 500 },
+		"Options.Deadline in ms is -5: give milliseconds, or NoDeadline":                      func(options *Options) { options.Deadline = -5 * time.Millisecond },
 	} {
 		options := Options{CacheDir: t.TempDir()}
 		change(&options)
 		_, err := Open(options)
 		same(t, err.Error(), wanted)
+	}
+}
+
+func TestTheLongestDurationIsTaken(t *testing.T) {
+	index := opened(t, func(options *Options) { options.Deadline = math.MaxInt64 })
+	_, err := library(t, index, "Movies").Match(always, told.Movies[0].Path, Ask{Deadline: math.MaxInt64})
+	must(t, err)
+}
+
+func TestATextThatIsNoTokenIsNamed(t *testing.T) {
+	for wanted, token := range map[string]string{
+		"1048576 bytes": strings.Repeat("t", 1<<20), "a line break": "token\n", "a NUL": "to\x00ken", "not UTF-8": "\xff",
+	} {
+		index := opened(t, func(options *Options) {
+			options.Token, options.RenewToken = "refused", func() string { return token }
+		})
+		_, err := index.Libraries(always)
+		same(t, []any{errors.Is(err, Unauthorized), strings.Contains(err.Error(), wanted)}, []any{true, true})
 	}
 }
 

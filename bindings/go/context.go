@@ -62,7 +62,8 @@ func (l limit) outcome(status Status, err error) error {
 	switch {
 	case err == nil && !l.end.IsZero() && (status == NotYet || status == NeedsWarm):
 		return &Error{status, "the same call, repeated, goes on where this one stopped", context.DeadlineExceeded}
-	case cause != nil && errors.As(err, &failed) && (failed.Status == Aborted || failed.Status >= 300 && failed.Status < 400):
+	// Store: another goroutine kept the store locked until the deadline.
+	case cause != nil && errors.As(err, &failed) && (failed.Status == Aborted || failed.Status == Store || failed.Status >= 300 && failed.Status < 400):
 		return &Error{failed.Status, failed.Message, cause}
 	}
 	return err
@@ -87,7 +88,7 @@ func (i *Index) detached(ctx context.Context, work func(within C.int64_t, failed
 		defer i.end()
 		defer behind()
 		status, err := call(func(failed *C.plexindex_buffer) C.int32_t { return work(milliseconds(limit.within), failed) })
-		return limit.outcome(status, err)
+		return limit.outcome(status, i.callbacks.explain(err))
 	}
 	// In the caller's goroutine, if that still waits.
 	defer i.callbacks.raise()

@@ -117,6 +117,45 @@ func TestACancelledFetchGoesOnInTheNextCall(t *testing.T) {
 	must(t, movies.RecordMatch(ctx, "/own/name.mkv", told.Movies[0].Key))
 }
 
+// As of a call that waited for another goroutine's write.
+func TestACallThatFailsByTimeNamesItsContext(t *testing.T) {
+	ctx, cancel := context.WithTimeout(always, 0)
+	defer cancel()
+	end, _ := ctx.Deadline()
+	for _, status := range []Status{Store, Timeout, Aborted, Connect} {
+		err := limit{ctx, time.Millisecond, end}.outcome(status, &Error{Status: status, Message: "mine"})
+		same(t, []any{errors.Is(err, context.DeadlineExceeded), errors.Is(err, status)}, []any{true, true})
+	}
+	err := limit{ctx, time.Millisecond, end}.outcome(LibraryNotFound, &Error{Status: LibraryNotFound})
+	same(t, errors.Is(err, context.DeadlineExceeded), false)
+}
+
+// README says what a passed Ask.Deadline gives.
+func TestADeadlineOnAServerThatHangs(t *testing.T) {
+	address, _ := silent(t)
+	index := opened(t, func(options *Options) { options.ServerURL = address })
+	movies := library(t, index, "Movies")
+	ask := Ask{Deadline: 50 * time.Millisecond}
+	answers := map[string]func() (Answer, error){
+		"Match": func() (Answer, error) { return movies.Match(always, "/a.mkv", ask) },
+		"MatchPaths": func() (Answer, error) {
+			all, err := movies.MatchPaths(always, []string{"/a.mkv"}, ask)
+			return all[0], err
+		},
+		"Folder":      func() (Answer, error) { return movies.Folder(always, "/a", ask) },
+		"MatchGUID":   func() (Answer, error) { return movies.MatchGUID(always, "imdb://tt1", ask) },
+		"SearchTitle": func() (Answer, error) { return movies.SearchTitle(always, "A", ask) },
+	}
+	for name, work := range answers {
+		answer, err := work()
+		same(t, []any{name, answer.Status, err}, []any{name, NeedsWarm, nil})
+	}
+	_, err := movies.Refresh(always, ask)
+	same(t, errors.Is(err, Timeout), true)
+	_, err = index.Libraries(always, ask)
+	same(t, errors.Is(err, Timeout), true)
+}
+
 func TestAnAnswerAtOnceWaitsForNothing(t *testing.T) {
 	movies := library(t, opened(t), "Movies")
 	answer, err := movies.Match(always, told.Movies[0].Path, Ask{AtOnce: true})

@@ -24,6 +24,10 @@ func TestAModuleWithItsLibraryNeedsNothingElse(t *testing.T) {
 			t.Fatal(command, string(said))
 		}
 	}
+	shared := os.Getenv("PLEXINDEX_LIBRARY")
+	said, err := exec.Command("python3", "../../scripts/pack.py", "go", folder, shared).CombinedOutput()
+	same(t, []any{err != nil, string(said)}, []any{true, shared +
+		" is no archive: Go needs libplexindex.a, which `make install` installs, too\n"})
 	run(".", "python3", "../../scripts/pack.py", "go", folder, archive)
 	user := filepath.Join(folder, "user")
 	must(t, os.Mkdir(user, 0o755))

@@ -55,6 +55,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
+	"unicode/utf8"
 	"unsafe"
 )
 
@@ -302,9 +304,17 @@ const (
 // milliseconds rounds up, as a short time is no default, and a negative one is a value of its own.
 func milliseconds(of time.Duration) C.int64_t {
 	if of > 0 {
-		return C.int64_t((of + time.Millisecond - 1) / time.Millisecond)
+		return C.int64_t((of-1)/time.Millisecond + 1)
 	}
 	return C.int64_t(of / time.Millisecond)
+}
+
+// notTooShort refuses a duration below a millisecond: as a rule a number without its unit.
+func notTooShort(name string, of time.Duration) error {
+	if of == 0 || of >= time.Millisecond || of <= -time.Millisecond {
+		return nil
+	}
+	return &Error{Status: InvalidArgument, Message: fmt.Sprintf("%s is %s: give a millisecond or more, such as 500*time.Millisecond", name, of)}
 }
 
 func flag(on bool, value C.uint32_t) C.uint32_t {
@@ -338,6 +348,35 @@ type callbacks struct {
 	threads sync.Map
 	// How RenewToken panicked, until a call goes on with that.
 	ended atomic.Pointer[ending]
+	// What is wrong with the token that RenewToken gave last; until a call is refused for it.
+	wrong atomic.Pointer[string]
+}
+
+const longestToken = 65_536
+
+// tokenFault says why a text can be no token; "" where it can.
+func tokenFault(token string) string {
+	switch {
+	case len(token) > longestToken:
+		return fmt.Sprintf("RenewToken gave %d bytes: a token has %d at most", len(token), longestToken)
+	case !utf8.ValidString(token):
+		return "RenewToken gave a text that is not UTF-8: it is no token"
+	case strings.IndexFunc(token, unicode.IsControl) >= 0:
+		return "RenewToken gave a text with a NUL, a line break or another control character: it is no token"
+	}
+	return ""
+}
+
+// explain adds to Unauthorized what is wrong with the new token.
+func (c *callbacks) explain(err error) error {
+	var failed *Error
+	if !errors.As(err, &failed) || failed.Status != Unauthorized {
+		return err
+	}
+	if wrong := c.wrong.Swap(nil); wrong != nil {
+		return &Error{failed.Status, failed.Message + ". " + *wrong, failed.cause}
+	}
+	return err
 }
 
 // closed is what Close adds to the calls in flight.
@@ -349,6 +388,14 @@ func Open(options Options) (*Index, error) {
 	if found := C.plexindex_get_abi_version(); found != C.PLEXINDEX_ABI_VERSION {
 		return nil, fmt.Errorf("the plexindex library %s has ABI version %d, this module was written for %d: install matching versions",
 			Version(), found, C.PLEXINDEX_ABI_VERSION)
+	}
+	for name, of := range map[string]time.Duration{
+		"Options.LibraryTTL": options.LibraryTTL, "Options.MaxAge": options.MaxAge, "Options.Deadline": options.Deadline,
+		"Options.ConnectTimeout": options.ConnectTimeout, "Options.ReadTimeout": options.ReadTimeout,
+	} {
+		if err := notTooShort(name, of); err != nil {
+			return nil, err
+		}
 	}
 	var memory arena
 	defer memory.free()
@@ -488,7 +535,11 @@ func plexindexGoRenewToken(user unsafe.Pointer, token *C.plexindex_buffer) C.int
 	if end.panicked != nil {
 		callbacks.ended.Store(&end)
 	}
-	if end.early() || given == "" || C.size_t(len(given)) > token.capacity {
+	if end.early() || given == "" {
+		return 1
+	}
+	if fault := tokenFault(given); fault != "" {
+		callbacks.wrong.Store(&fault)
 		return 1
 	}
 	C.memcpy(token.data, unsafe.Pointer(stringData(given)), C.size_t(len(given)))
@@ -518,8 +569,9 @@ type Progress struct {
 
 // Ask says how a question is asked. The zero value is as the options of the index say. A call takes one at most.
 type Ask struct {
-	// Deadline is the library's own: when it passes the answer is NotYet or NeedsWarm, or an older one, and no error but
-	// Timeout while the server has not named its libraries. NoDeadline: as long as the context allows.
+	// Deadline is the library's own. When it passes, Match, MatchPaths, Folder, MatchGUID and SearchTitle give an older answer,
+	// or NotYet or NeedsWarm, without an error. Refresh gives false; it gives the error Timeout, as Libraries and Server do,
+	// while the server has not answered at all. NoDeadline: as long as the context allows.
 	Deadline time.Duration
 	Offline  bool
 	// AtOnce is for Match and MatchPaths: the answer waits for nothing; where it would have to it is NotYet.
@@ -647,6 +699,9 @@ func (i *Index) query(ctx context.Context, library *C.plexindex_library_handle, 
 	if err := ended(ctx); err != nil {
 		return Aborted, err
 	}
+	if err := notTooShort("Ask.Deadline", ask.Deadline); err != nil {
+		return InvalidArgument, err
+	}
 	if ask.several {
 		return InvalidArgument, &Error{Status: InvalidArgument, Message: "a call takes one Ask: put all of it into that"}
 	}
@@ -674,7 +729,7 @@ func (i *Index) query(ctx context.Context, library *C.plexindex_library_handle, 
 	if errors.Is(err, Aborted) && i.closing() {
 		return status, ErrClosed
 	}
-	return status, limit.outcome(status, err)
+	return status, limit.outcome(status, i.callbacks.explain(err))
 }
 
 type blockCall func(*C.plexindex_handle, *C.plexindex_query, *C.plexindex_buffer, *C.plexindex_buffer) C.int32_t
