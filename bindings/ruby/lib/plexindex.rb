@@ -16,10 +16,11 @@ module Plexindex
     end
   end
 
-  # The index was closed.
-  class ClosedError < StandardError
+  # The index was closed: the code :closed, which has no status.
+  class ClosedError < Error
     def initialize(message = "the index is closed: open it again")
-      super
+      super(nil, message)
+      @code = :closed
     end
   end
 end
@@ -93,9 +94,9 @@ module Plexindex
 
   # A number of plexindex.h, or its name: :off, :error, :warn, :info or :debug.
   def self.log_level(level)
-    return level unless level.is_a?(Symbol)
+    return level unless level.is_a?(Symbol) || level.is_a?(String)
 
-    Native.words("LOG_").key(level) || raise(ArgumentError, "log_level is :off, :error, :warn, :info or :debug, not :#{level}")
+    Native.words("LOG_").key(level.to_sym) || raise(ArgumentError, "log_level is :off, :error, :warn, :info or :debug, not #{level.inspect}")
   end
   private_class_method :log_level
 

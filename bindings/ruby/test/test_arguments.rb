@@ -22,6 +22,9 @@ class TestArguments < Minitest::Test
     "opened(mappings: [1])" => "TypeError mappings",
     'opened(mappings: { from: "/a", to: "/b" })' => "TypeError mappings",
     "opened(log_level: :loud)" => "ArgumentError log_level",
+    'opened(log_level: "loud")' => 'ArgumentError log_level is :off, :error, :warn, :info or :debug, not "loud"',
+    "movies.record_matches(nil)" => "TypeError pairs must be an Array",
+    'movies.record_matches(["x"])' => "TypeError pairs must be an Array",
     "opened(cache_dir: 5)" => "TypeError cache_dir",
     'movies.match("/x", offline: "no")' => "TypeError offline",
     'movies.match("/x", deadline_ms: 1.5)' => "TypeError deadline_ms",
@@ -70,7 +73,7 @@ class TestArguments < Minitest::Test
   def test_what_ruby_has_words_for_is_taken
     require "pathname"
     path = MOVIES[0]["path"]
-    index = opened(cache_dir: Pathname.new(@folder), log_level: :warn)
+    index = opened(cache_dir: Pathname.new(@folder), log_level: "warn")
     movies = index.library("Movies")
     assert_equal :ok, movies.match(Pathname.new(path)).status
     assert_equal :ok, movies.match(path.encode("UTF-16LE")).status

@@ -59,6 +59,12 @@ class TestPackages < Minitest::Test
     end
   end
 
+  def test_another_library_is_named_with_what_to_do
+    said, ended = Open3.capture2e(NOTHING.merge("PLEXINDEX_LIBRARY" => "libc.so.6"), RbConfig.ruby, "-I#{File.join(SOURCE, 'lib')}", "-rplexindex", "-e", "0")
+    refute ended.success?
+    ["libc.so.6 is not the plexindex library", "install the gem", "PLEXINDEX_LIBRARY"].each { |part| assert_includes said, part }
+  end
+
   def gem(*arguments, folder: @folder, **variables)
     said, ended = Open3.capture2e(NOTHING.merge(variables.transform_keys(&:to_s)), RbConfig.ruby, "-S", "gem", *arguments, chdir: folder)
     assert ended.success?, said

@@ -121,7 +121,11 @@ class TestPlexindex < Minitest::Test
     begun.pop
     assert fetching.alive?
     index.close
-    assert_instance_of Plexindex::ClosedError, fetching.value
+    closed = fetching.value
+    assert_instance_of Plexindex::ClosedError, closed
+    assert_equal [:closed, nil, nil], [closed.code, closed.status, closed.cause]
+    assert_kind_of Plexindex::Error, closed
+    refute_match(/tap/, closed.backtrace.first)
     assert_raises(Plexindex::ClosedError) { index.stats }
     assert_raises(Plexindex::ClosedError) { index.library("Movies") }
     index.close
@@ -275,6 +279,12 @@ class TestPlexindex < Minitest::Test
     assert_equal "first", table.get("ONE")
     assert_equal "first", table.lookup("one")
     assert_nil table.get("two")
+    table.put("ö", "ü")
+    table.put("\xfe".b, "\xff".b)
+    assert_equal ["ü", "ü", "\xff".b], [table.get("ö"), table.lookup("ö"), table.get("\xfe".b)]
+    assert_equal ["", "one", "ö", "\xfe".b], table.names.to_a
+    table.remove("ö")
+    table.remove("\xfe".b)
     assert_equal ["", "one"], table.names.to_a
     assert_equal 2, table.count
     table.remove("one")

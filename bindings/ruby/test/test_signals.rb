@@ -129,6 +129,24 @@ class TestSignals < Minitest::Test
     RUBY
   end
 
+  def test_a_call_in_a_handler_says_what_to_do
+    assert_whole("true true closed", <<~'RUBY')
+      index = silent(0)
+      said = []
+      trap("USR1") do
+        [-> { index.library("Movies").match("/a") }, -> { index.close }].each do |call|
+          call.call
+        rescue ThreadError => e
+          said << e.message.include?("set a flag there, or call it in Thread.new")
+        end
+        Thread.new { index.close; said << "closed" }
+      end
+      Process.kill(:USR1, Process.pid)
+      sleep 0.01 until said.size == 3
+      puts said.join(" ")
+    RUBY
+  end
+
   # In C nothing ends these calls: their caller need not wait for them.
   def test_a_timeout_ends_the_wait_for_a_call_that_nothing_ends
     assert_whole("Timeout::Error true", <<~'RUBY')

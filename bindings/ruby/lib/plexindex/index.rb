@@ -86,7 +86,7 @@ module Plexindex
     def close
       raise ThreadError, "an index cannot be closed from its progress block, or while it asks for a token" if Thread.current[:plexindex_reporting]
 
-      @session.close
+      Native.outside_trap { @session.close }
       nil
     end
 
@@ -222,6 +222,12 @@ module Plexindex
       asked[:flags] = flags.sum { |flag, set| Native.flag(flag, set) ? Native::CONSTANTS[FLAGS[flag]] : 0 }
       watch = Watch.new(@session, progress)
       asked[:progress] = watch.closure
+      Native.outside_trap { ask(watch, name, asked, text, *more) }
+    end
+
+    private
+
+    def ask(watch, name, asked, text, *more)
       watch.run do
         @session.during do
           given = [@session.handle, asked.memory, *more]
@@ -230,7 +236,9 @@ module Plexindex
           Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
         end
       rescue Error => e
-        raise e.code == :aborted && @session.closed? ? ClosedError : e
+        raise e unless e.code == :aborted && @session.closed?
+
+        raise ClosedError.new, cause: nil
       end
     end
   end

@@ -144,6 +144,8 @@ module Plexindex
 
     # `record_match` for many pairs of a path and a key: all, or none.
     def record_matches(pairs, deadline_ms: nil)
+      raise TypeError, "pairs must be an Array of a path and a key each" unless pairs.is_a?(Array) && pairs.all?(Array)
+
       paths, count = Native.joined(pairs.map { |path, _| path }, "paths")
       keys, = Native.joined(pairs.map { |_, key| key }, "keys")
       Native.integer("deadline_ms", deadline_ms || 0)

@@ -37,7 +37,10 @@ module Plexindex
 
     def self.load
       failed = places.map do |place|
-        return place, Fiddle.dlopen(place)
+        library = Fiddle.dlopen(place)
+        next "#{place} is not the plexindex library" unless symbol?(library)
+
+        return place, library
       rescue Fiddle::DLError => e
         "#{place}: #{e.message}"
       end
@@ -45,7 +48,13 @@ module Plexindex
       raise LoadError, "the plexindex library cannot be loaded. For #{platform} install the gem plexindex-#{VERSION}-#{platform}.gem, " \
                        "or the library with `make install` and ldconfig; or name its file in PLEXINDEX_LIBRARY (#{failed.join('; ')})"
     end
-    private_class_method :places, :load
+
+    def self.symbol?(library)
+      library["plexindex_get_abi_version"]
+    rescue Fiddle::DLError
+      false
+    end
+    private_class_method :places, :load, :symbol?
 
     PATH, LIBRARY = load
     # Of one call that may wait, so that other threads run meanwhile: fiddle lets go of the interpreter's lock.
@@ -215,6 +224,21 @@ module Plexindex
       message = message.gsub(IN_C, WORDS).sub(/\A(?:query|options|edit)\./, "") if status == FIRST_ERROR
       raise Error.new(status, message),
             cause: Thread.current.thread_variable_get(:plexindex_renewal_raised)
+    end
+
+    # Ruby takes no lock in the handler of a signal.
+    def self.outside_trap
+      yield
+    rescue ThreadError => e
+      raise unless e.message.include?("trap context")
+
+      raise ThreadError, "this call waits, which Ruby forbids in a `trap` block: set a flag there, or call it in Thread.new { }"
+    end
+
+    # What a table holds: UTF-8 where it is valid, else binary.
+    def self.text(bytes)
+      bytes.force_encoding("UTF-8")
+      bytes.valid_encoding? ? bytes : bytes.b
     end
 
     # A call that fills a buffer, made again with a larger one where it must: its status and the bytes.

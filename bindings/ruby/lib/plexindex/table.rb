@@ -1,7 +1,7 @@
 # frozen_string_literal: true
 
 module Plexindex
-  # The host's own values by name.
+  # The host's own values by name. A name or a value that is valid UTF-8 comes back as that, another one as binary.
   class Table
     def initialize(index, handle)
       @index = index
@@ -19,14 +19,14 @@ module Plexindex
       return if name.include?("\0")
 
       value = LOOKUP.call(@handle, name)
-      value.null? ? nil : value.to_s
+      value.null? ? nil : Native.text(value.to_s)
     end
 
     # The value of this name; nil when there is none.
     def get(name)
       bytes = Native.bytes(name, "name")
       status, value = @index.fill(:table_get) { [@handle, bytes, bytes.bytesize] }
-      value if status == Native::CONSTANTS["OK"]
+      Native.text(value) if status == Native::CONSTANTS["OK"]
     end
 
     # Stores a value. `limit`: how many bytes all tables may take; 0: no limit.
@@ -55,8 +55,8 @@ module Plexindex
         status, name = @index.fill(:table_get_next) { [@handle, after, after ? after.bytesize : 0] }
         break unless status == Native::CONSTANTS["OK"]
 
-        yield name
-        after = name
+        after = name.b
+        yield Native.text(name)
       end
     end
 

@@ -32,7 +32,10 @@ module Plexindex
 
     def value
       join
-      raise @failed.tap { |error| error.set_backtrace(caller) } if @failed
+      if @failed
+        @failed.set_backtrace(caller)
+        raise @failed
+      end
       raise ThreadError, "the thread of the call was ended, or goes on in the process that was forked" unless @returned
 
       @result
