@@ -332,6 +332,8 @@ local function renewal_callback(renew_token, index)
          renewal_raised = "renew_token must return a string or nil, not " .. type(token)
       elseif token and #token > buffer.capacity then
          renewal_raised = ("renew_token returned %d bytes: a token has %d at most"):format(#token, tonumber(buffer.capacity))
+      elseif token and token:find("[%z\1-\31\127]") then
+         renewal_raised = "renew_token returned a text with a NUL, a line break or another control character"
       end
       if renewal_raised or not token or token == "" then return 1 end
       ffi.copy(buffer.data, token, #token)

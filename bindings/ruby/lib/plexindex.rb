@@ -110,11 +110,15 @@ module Plexindex
         Thread.current[:plexindex_reporting] = true
         token = renew_token.call
         bytes = Native.bytes(token, "the new token") if token
+        room = at[fields[:capacity][0], 8].unpack1("Q<")
+        raise ArgumentError, "the new token has #{bytes.bytesize} bytes: #{room} at most" if bytes.bytesize > room
+        raise ArgumentError, "the new token has a NUL, a line break or another control character" if bytes.match?(/[\x00-\x1f\x7f]/n)
       rescue Exception => e # rubocop:disable Lint/RescueException
+        bytes = ""
         Thread.current.thread_variable_set(:plexindex_renewal_raised, e)
       end
       asking.resume
-      next 1 if bytes.empty? || bytes.bytesize > at[fields[:capacity][0], 8].unpack1("Q<")
+      next 1 if bytes.empty?
 
       Fiddle::Pointer.new(at[fields[:data][0], 8].unpack1("Q<"))[0, bytes.bytesize] = bytes
       at[fields[:length][0], 8] = [bytes.bytesize].pack("Q<")

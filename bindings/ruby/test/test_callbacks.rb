@@ -44,6 +44,13 @@ class TestCallbacks < Minitest::Test
     assert Process.wait2(child)[1].success?
   end
 
+  def test_a_text_that_is_no_token_is_the_cause
+    { "a line break" => "#{TOKEN}\n", "70000 bytes: 65536 at most" => "t" * 70_000 }.each do |wanted, token|
+      index = opened(cache_dir: Dir.mktmpdir("none", @folder), token: "refused", renew_token: -> { token })
+      assert_includes assert_raises(Plexindex::Error) { index.library.refresh }.cause&.message.to_s, wanted
+    end
+  end
+
   def test_a_proc_for_a_token_may_be_left_in_any_way
     procs = [-> { throw :out, "x" }, -> { Fiber.yield "x" }, -> { exit 3 }, -> { Thread.current.kill }, proc { break "x" }]
     procs.each_with_index do |renew, place|
