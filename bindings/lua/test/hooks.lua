@@ -55,12 +55,17 @@ return function(test, same, new_folder, opened)
 
    for _, call in ipairs { "progress", "step", "token", "log" } do
       test("hooks: Ctrl-C at any moment ends the program by an error: " .. call, function()
+         local handled = 0
          for _ = 1, 8 do
             local after = 0.1 + math.random() * 0.25
             local said, code = run(("timeout --foreground --preserve-status -s INT -k 10 %.4f"):format(after), call)
-            same(code, "1")
-            assert(said:find("interrupted!", 1, true), said)
+            if code ~= "130" then -- it came before the interpreter handled it
+               same(code, "1")
+               assert(said:find("interrupted!", 1, true), said)
+               handled = handled + 1
+            end
          end
+         assert(handled > 0, "no signal came during a call")
       end)
 
       test("hooks: a watchdog of debug.sethook ends the call: " .. call, function()
