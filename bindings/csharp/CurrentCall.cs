@@ -47,18 +47,56 @@ internal sealed class CurrentCall
     /// <summary>What the caller gets for this failure: what its own functions threw comes first.</summary>
     internal Exception Failure(PlexindexException error)
     {
-        if (raised != null) ExceptionDispatchInfo.Capture(raised).Throw();
+        Throw(raised);
         if (error.Status == Status.Aborted && index.IsClosing) return new ObjectDisposedException(nameof(PlexIndex));
         if (error.Status == Status.Aborted && cancel.IsCancellationRequested) return new OperationCanceledException(cancel);
         if (error.Status == Status.Unauthorized && renewalRaised != null) return new PlexindexException(error.Status, error.Message, renewalRaised);
         return error;
     }
 
+    /// <summary>What is an exception also where the call itself went well: the end of the thread.</summary>
+    internal void EndThread()
+    {
+        if (raised is ThreadAbortException) Throw(raised);
+        if (renewalRaised is ThreadAbortException) Throw(renewalRaised);
+    }
+
+    /// <summary>
+    /// Keeps an exception of a callback until the call has returned. Mono raises a ThreadAbortException again where it was
+    /// caught, and it would pass through the library: it is taken back, and Throw() raises it anew.
+    /// </summary>
+    internal static Exception Keep(Exception error)
+    {
+#if !NETCOREAPP
+        if (error is ThreadAbortException) Thread.ResetAbort();
+#endif
+        return error;
+    }
+
+    /// <summary>Throws what Keep() kept, if there is something.</summary>
+    internal static void Throw(Exception kept)
+    {
+        if (kept == null) return;
+#if !NETCOREAPP
+        var abort = kept as ThreadAbortException;
+        if (abort != null) Thread.CurrentThread.Abort(abort.ExceptionState);
+#endif
+        ExceptionDispatchInfo.Capture(kept).Throw();
+    }
+
+    // Mono aborts threads: Thread.Abort() does, and the end of the program those in the background.
+    private static bool IsAborted =>
+#if NETCOREAPP
+        false;
+#else
+        (Thread.CurrentThread.ThreadState & ThreadState.AbortRequested) != 0;
+#endif
+
     private bool Report(IntPtr at)
     {
         try
         {
-            if (index.IsClosing || cancel.IsCancellationRequested) return false;
+            if (index.IsClosing || cancel.IsCancellationRequested || IsAborted) return false;
             if (progress == null) return true;
             var read = Marshal.PtrToStructure<Abi.Progress>(at);
             progress.Report(new FetchProgress
@@ -66,11 +104,11 @@ internal sealed class CurrentCall
                 Library = Memory.String(read.library.data, (int)read.library.length), Items = (long)read.items, Total = (long)read.total,
                 Elapsed = TimeSpan.FromMilliseconds(read.elapsed_ms),
             });
-            return !index.IsClosing && !cancel.IsCancellationRequested;
+            return !index.IsClosing && !cancel.IsCancellationRequested && !IsAborted;
         }
         catch (Exception error)
         {
-            raised = error;
+            raised = Keep(error);
             return false;
         }
     }
@@ -82,7 +120,9 @@ internal sealed class CurrentCall
         {
             byte[] token = Encoding.UTF8.GetBytes(index.RenewToken() ?? "");
             var buffer = Marshal.PtrToStructure<Abi.Buffer>(at);
-            if (token.Length == 0 || (ulong)token.Length > (ulong)buffer.capacity) return false;
+            if (token.Length == 0) return false;
+            if ((ulong)token.Length > (ulong)buffer.capacity || !Array.TrueForAll(token, one => one > ' ' && one <= '~'))
+                throw PlexIndex.Invalid($"RenewToken returned what is no token: give ASCII without spaces and ends of lines, {buffer.capacity} bytes at most");
             Marshal.Copy(token, 0, buffer.data, token.Length);
             buffer.length = (UIntPtr)token.Length;
             Marshal.StructureToPtr(buffer, at, false);
@@ -90,7 +130,7 @@ internal sealed class CurrentCall
         }
         catch (Exception error)
         {
-            renewalRaised = error;
+            renewalRaised = Keep(error);
             return false;
         }
     }

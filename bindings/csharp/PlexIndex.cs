@@ -147,7 +147,9 @@ public sealed class PlexIndex : IDisposable
         get
         {
             Native.Load();
-            return Memory.String(Abi.plexindex_get_version());
+            // Mono looks for a function when it compiles the method that calls it, which is before Load() here.
+            Func<IntPtr> version = () => Abi.plexindex_get_version();
+            return Memory.String(version());
         }
     }
 
@@ -156,9 +158,14 @@ public sealed class PlexIndex : IDisposable
     {
         Native.Load();
         var lines = new List<LogLine>();
+        Exception raised = null;
         Abi.LogFn receive = (user, level, message, length) =>
-            lines.Add(new LogLine { Level = (LogLevel)level, Message = Memory.String(message, (int)length) });
+        {
+            try { lines.Add(new LogLine { Level = (LogLevel)level, Message = Memory.String(message, (int)length) }); }
+            catch (Exception error) { raised = CurrentCall.Keep(error); }
+        };
         Check(IntPtr.Zero, (IntPtr none, ref Abi.Buffer error) => Abi.plexindex_drain_log(receive, IntPtr.Zero, ref error));
+        CurrentCall.Throw(raised);
         return lines;
     }
 
@@ -223,12 +230,22 @@ public sealed class PlexIndex : IDisposable
 
     internal int Run(Call call, IProgress<FetchProgress> progress, CancellationToken cancel)
     {
+        if (call == null) throw new ArgumentNullException(nameof(call));
         cancel.ThrowIfCancellationRequested();
         return During(() =>
         {
             var current = new CurrentCall(this, progress, cancel);
-            try { return Check(handle, call); }
-            catch (PlexindexException error) { throw current.Failure(error); }
+            try
+            {
+                int status = Check(handle, call);
+                current.EndThread();
+                return status;
+            }
+            catch (PlexindexException error)
+            {
+                current.EndThread();
+                throw current.Failure(error);
+            }
             finally { current.End(); }
         });
     }
@@ -236,6 +253,7 @@ public sealed class PlexIndex : IDisposable
     /// <summary>Makes a call that fills a buffer, and makes it again with a larger one where it must. Gives the bytes.</summary>
     public byte[] Fill(Filling call, CancellationToken cancel = default(CancellationToken))
     {
+        if (call == null) throw new ArgumentNullException(nameof(call));
         for (long capacity = 16384; ; )
         {
             using (var memory = new Memory())
@@ -274,7 +292,11 @@ public sealed class PlexIndex : IDisposable
         using (var memory = new Memory())
         {
             Abi.Buffer error = memory.Buffer(2048);
-            int status = call(index, ref error);
+            int status = 0;
+            // Mono aborts no thread in a `finally`. Elsewhere it does as soon as the library calls back, and leaves the
+            // library's frames behind, so that the thread never ends.
+            try { }
+            finally { status = call(index, ref error); }
             if (status < 100 || status == Abi.BUFFER_TOO_SMALL) return status;
             throw new PlexindexException((Status)status, Memory.String(error.data));
         }

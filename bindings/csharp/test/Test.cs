@@ -5,6 +5,8 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
 using System.Linq;
+using System.Net;
+using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Threading;
@@ -156,6 +158,17 @@ public static class Test
             Check("what a token function throws is the inner exception", refused.Status == Status.Unauthorized && refused.InnerException is FormatException);
             Check("and the size of the folder", Stats(index).size_limit == 1L << 33);
         }
+        foreach (string wrong in new[] { "a\nb", "ä", new string('x', 65537) })
+        {
+            options.RenewToken = () => wrong;
+            PlexindexException cause = null;
+            using (PlexIndex index = PlexIndex.Open(options))
+            {
+                try { index.Library("Movies").Match(path); }
+                catch (PlexindexException error) { cause = error.InnerException as PlexindexException; }
+            }
+            Check("a wrong token is the inner exception", cause != null && cause.Status == Status.InvalidArgument && cause.Message.StartsWith("RenewToken returned "));
+        }
         options.RenewToken = () => Environment.GetEnvironmentVariable("PLEXINDEX_TEST_TOKEN");
         using (PlexIndex index = PlexIndex.Open(options))
         {
@@ -232,6 +245,53 @@ public static class Test
         Check("a close ends a call", ended == "ObjectDisposedException");
     }
 
+    // A call that waits for a silent server: it begins in another thread, and has reported when this returns.
+    static PlexIndex Silent(string folder, Action<Action> begin)
+    {
+        var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        PlexIndex index = PlexIndex.Open(new Options { CacheDir = folder, ServerUrl = "http://" + server.LocalEndpoint, Token = "x" });
+        var reported = new ManualResetEvent(false);
+        begin(() => index.Library("Movies").Match("/x", new Query { Progress = new Listener { Call = one => reported.Set() } }));
+        reported.WaitOne();
+        return index;
+    }
+
+    // A program ends when Main returns, while a background thread is in a call.
+    static void Leave(string folder)
+    {
+        Silent(folder, call => new Thread(() => call()) { IsBackground = true }.Start());
+        Console.WriteLine("leaving");
+    }
+
+#if !NETCOREAPP
+    // Of .NET only Mono has it.
+    static void Aborted(string folder)
+    {
+        Thread thread = null;
+        object said = null;
+        bool further = false;
+        PlexIndex index = Silent(folder, call =>
+        {
+            thread = new Thread(() =>
+            {
+                try
+                {
+                    try { call(); }
+                    catch (Exception) { }
+                    further = true;
+                }
+                catch (ThreadAbortException error) { said = error.ExceptionState; }
+            }) { IsBackground = true };
+            thread.Start();
+        });
+        thread.Abort("mine");
+        bool ended = thread.Join(20000);
+        Check("Abort() ends a call, and its thread", ended && (string)said == "mine" && !further);
+        if (ended) index.Dispose();
+    }
+
+#endif
 #if !PACKAGE
     // No int holds these: a capacity that had turned negative gave the library 8 bytes of memory.
     static void Sizes()
@@ -262,14 +322,14 @@ public static class Test
         var nulls = new Dictionary<string, Action> {
             ["path"] = () => movies.Match((string)null), ["paths"] = () => movies.MatchAll(null), ["paths[1]"] = () => movies.MatchAll(new[] { "/x", null }),
             ["guid"] = () => movies.MatchGuid(null), ["title"] = () => movies.SearchTitle(null), ["key"] = () => movies.RecordMatch("/x", null),
-            ["options"] = () => PlexIndex.Open(null), ["CacheDir"] = () => PlexIndex.Open(new Options()),
+            ["call"] = () => index.Run(null), ["call "] = () => index.Fill(null), ["options"] = () => PlexIndex.Open(null), ["CacheDir"] = () => PlexIndex.Open(new Options()),
         };
         foreach (KeyValuePair<string, Action> one in nulls)
         {
             string name = null;
             try { one.Value(); }
             catch (ArgumentNullException error) { name = error.ParamName; }
-            Check("null is refused by name: " + one.Key, name == one.Key);
+            Check("null is refused by name: " + one.Key, name == one.Key.Trim());
         }
         foreach (Action call in new Action[] { () => movies.Match("a\0b"), () => movies.MatchAll(new[] { "a\0b" }), () => movies.Match("") })
             Check("a bad path", Failure(call).StartsWith("InvalidArgument: "));
@@ -282,15 +342,20 @@ public static class Test
     }
 
     // What a process prints that is in this folder.
-    static string Loaded(string folder, string named, string libraries)
+    static string Loaded(string folder, string named, string libraries, string arguments = "")
     {
         string program = Path.Combine(folder, Path.GetFileName(typeof(Test).Assembly.Location));
-        var start = new ProcessStartInfo(Process.GetCurrentProcess().MainModule.FileName, $"\"{program}\"");
+        var start = new ProcessStartInfo(Process.GetCurrentProcess().MainModule.FileName, $"\"{program}\" {arguments}");
         start.UseShellExecute = false;
         start.RedirectStandardOutput = true;
         start.EnvironmentVariables["PLEXINDEX_LIBRARY"] = named;
         start.EnvironmentVariables["LD_LIBRARY_PATH"] = libraries;
-        using (Process process = Process.Start(start)) return process.StandardOutput.ReadToEnd().Trim();
+        using (Process process = Process.Start(start))
+        {
+            bool ended = process.WaitForExit(30000);
+            if (!ended) process.Kill();
+            return process.StandardOutput.ReadToEnd().Trim() + (ended ? "" : " and did not end");
+        }
     }
 
     static void Print()
@@ -306,6 +371,14 @@ public static class Test
         }
     }
 
+    // Functions of Abi that need no index, as README says.
+    static void Paths()
+    {
+        Native.Load();
+        Func<string> version = () => Marshal.PtrToStringAnsi(Abi.plexindex_get_version());
+        Console.WriteLine(version() == PlexIndex.Version);
+    }
+
     static void Search(string folder)
     {
         string own = AppDomain.CurrentDomain.BaseDirectory, bare = Path.Combine(folder, "bare"), libraries = Path.Combine(folder, "lib");
@@ -318,6 +391,9 @@ public static class Test
         Check("the library has the licences", File.Exists(Path.Combine(Path.GetDirectoryName(library), "THIRD-PARTY")));
         Check("the library in runtimes comes first", Loaded(own, "", libraries) == library);
         Check("a named one before it", Loaded(own, link, "") == link);
+        Check("also for a program that reads the version first", Loaded(bare, link, "") == link);
+        Check("a program without an index", Loaded(bare, link, "", "paths") == "True");
+        Check("a program ends during a call", Loaded(bare, link, "", $"leave \"{Path.Combine(folder, "left")}\"") == "leaving");
         Check("then the development link", Loaded(bare, "", libraries) == link);
         File.Copy(library, runtime);
         Check("but the runtime library before it", Loaded(bare, "", libraries) == runtime);
@@ -334,6 +410,16 @@ public static class Test
             Print();
             return 0;
         }
+        if (given[0] == "leave")
+        {
+            Leave(given[1]);
+            return 0;
+        }
+        if (given[0] == "paths")
+        {
+            Paths();
+            return 0;
+        }
         Console.WriteLine(RuntimeInformation.FrameworkDescription);
         string[] differences = Recorded(given[0]).Except(Layout()).Concat(Layout().Except(Recorded(given[0]))).ToArray();
         foreach (string difference in differences) Console.WriteLine("  " + difference);
@@ -347,6 +433,9 @@ public static class Test
             Sizes();
 #endif
             Arguments(folder);
+#if !NETCOREAPP
+            Aborted(Path.Combine(folder, "aborted"));
+#endif
             Search(folder);
         }
         finally
