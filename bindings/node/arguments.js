@@ -6,12 +6,25 @@ const { statuses } = require('./abi.json');
 
 const INVALID_ARGUMENT = statuses.PLEXINDEX_INVALID_ARGUMENT;
 
+const LONGEST_SHOWN = 80;
+
 const coded = (error, code) => Object.assign(error, { code });
 
 function refuse(name, expected, value) {
-  const shown = { string: JSON.stringify(value), number: String(value), boolean: String(value), undefined: 'undefined' };
-  const made = value === null ? 'null' : value?.constructor?.name ? `of type ${value.constructor.name}` : `of type ${typeof value}`;
-  throw coded(new TypeError(`${name} must be ${expected}, not ${shown[typeof value] ?? made}`), 'ERR_INVALID_ARG_TYPE');
+  throw coded(new TypeError(`${name} must be ${expected}, not ${shown(value)}`), 'ERR_INVALID_ARG_TYPE');
+}
+
+/** A value for a message. Runs no code of the value's but a getter of its constructor. */
+function shown(value) {
+  if (typeof value === 'string') return JSON.stringify(value.length > LONGEST_SHOWN ? `${value.slice(0, LONGEST_SHOWN)}…` : value);
+  if (value === null || ['number', 'boolean', 'undefined'].includes(typeof value)) return String(value);
+  try {
+    const { name } = value.constructor;
+    if (typeof name === 'string' && name) return `of type ${name.slice(0, LONGEST_SHOWN)}`;
+  } catch {
+    // An object without a prototype has none.
+  }
+  return `of type ${typeof value}`;
 }
 
 /**
@@ -68,17 +81,23 @@ const callback = (value, name) => typeof value === 'function' || refuse(name, 'a
 const signal = (value, name) => value instanceof AbortSignal || refuse(name, 'an AbortSignal', value);
 const word = (...words) => (value, name) => words.includes(value) || refuse(name, words.map((one) => `'${one}'`).join(' or '), value);
 
-/** An object whose values pass the checks of these names. */
+/** The values of an object, own and inherited, that pass the checks of these names. */
 function options(given, checks, name = 'options') {
   if (given === undefined) return {};
   if (given === null || typeof given !== 'object' || Array.isArray(given)) refuse(name, 'an object', given);
-  for (const [key, value] of Object.entries(given)) {
+  for (const key of Object.keys(given)) {
     if (!Object.hasOwn(checks, key)) {
       throw coded(new TypeError(`there is no option ${key}: there are ${Object.keys(checks).join(', ')}`), 'ERR_INVALID_ARG_VALUE');
     }
-    if (value !== undefined) checks[key](value, key);
   }
-  return given;
+  const values = {};
+  for (const [key, pass] of Object.entries(checks)) {
+    const value = given[key];
+    if (value === undefined) continue;
+    pass(value, key);
+    values[key] = value;
+  }
+  return values;
 }
 
 /** What open() gives has a handle, which is a BigInt. */

@@ -233,7 +233,7 @@ export class PlexindexError extends Error {
   readonly status: number | null;
   /** Of editItems(): how far it came. */
   readonly report?: EditReport;
-  /** Of 'UNAUTHORIZED': what renewToken threw. */
+  /** Of 'UNAUTHORIZED': what renewToken threw, or why it gave no token. */
   readonly cause?: unknown;
 }
 
@@ -267,6 +267,7 @@ export class Library {
   /** The key of the item with this path, where the index has it at hand; never waits. */
   lookupKey(path: Text): string | null;
   lookupKeys(paths: Iterable<Text>): (string | null)[];
+  /** Of what is known: these send no request. */
   itemsBelow(path: Text): AsyncGenerator<Item>;
   items(): AsyncGenerator<Item>;
   item(key: Text): Promise<ItemDetails | null>;

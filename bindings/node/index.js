@@ -51,6 +51,8 @@ function readDetails(json) {
 }
 
 const QUERY = { deadlineMs: check.deadline, offline: check.flag, progress: check.callback, signal: check.signal };
+// Questions that may be answered from what is at hand.
+const QUESTIONS = ['match_path', 'match_paths', 'match_folder', 'match_guid', 'search_title'];
 const DEADLINE = { deadlineMs: check.deadline };
 
 /** For the library, for which 0 is what the options say. */
@@ -107,15 +109,15 @@ class Wait {
     this.index = index;
     this.signal = signal;
     this.set = set;
-    const own = nativeDeadline(deadlineMs);
-    const longest = own || index._deadlineMs;
+    this.own = nativeDeadline(deadlineMs);
+    const longest = this.own || index._deadlineMs;
     this.until = longest > 0 ? performance.now() + longest : Infinity;
-    set(own);
+    set(this.own);
   }
 
   begin() {
     // A call whose deadline passed before its turn came still answers from what is at hand.
-    if (this.until < Infinity) this.set(Math.max(1, Math.ceil(this.until - performance.now())));
+    this.set(this.until < Infinity ? Math.max(1, Math.ceil(this.until - performance.now())) : this.own);
   }
 
   /** Calls `fail` with an error when the signal aborts or the index closes, and `stop` when the deadline passes. */
@@ -222,6 +224,11 @@ function readItem(block, at) {
   return item;
 }
 
+/** Whether a call that may wait would give these answers, too. */
+function isFinal(block) {
+  return readBlock(block).every(({ status, stale }) => !stale && ['OK', 'NOT_FOUND', 'AMBIGUOUS'].includes(status));
+}
+
 function readBlock(block) {
   const step = block.readUInt32LE(ANSWERS.answer_size.offset);
   const itemStep = block.readUInt32LE(ANSWERS.item_size.offset);
@@ -308,9 +315,15 @@ function renew(user, at) {
   try {
     renewal.raised = null;
     const token = renewal.renew();
+    // That it is a promise is the error, not how it ends.
+    if (typeof token?.then === 'function') token.then(() => {}, () => {});
     const bytes = check.text(token ?? '', 'what renewToken returns');
     const { data, capacity, length } = BUFFER.fields;
-    if (bytes.length === 0 || bytes.length > Number(koffi.decode(at, capacity.offset, 'size_t'))) return 1;
+    if (bytes.length === 0) return 1;
+    const most = Number(koffi.decode(at, capacity.offset, 'size_t'));
+    if (bytes.length > most || bytes.some((one) => one <= 0x20 || one > 0x7e)) {
+      check.invalid(`what renewToken returns is no token: give ASCII without spaces and ends of lines, ${most} bytes at most`);
+    }
     // No view: the memory is the library's, and goes with the call.
     koffi.encode(koffi.decode(at, data.offset, 'void *'), 'uint8_t', [...bytes], bytes.length);
     koffi.encode(at, length.offset, 'size_t', bytes.length);
@@ -458,17 +471,25 @@ class Index {
     query.set('progress', reporting);
     query.set('progress_user', number);
     const known = { index: this, progress, signal, promises: [], stopped: false, raised: null };
-    queries.set(number, known);
     // Fetches tell of their progress often; a wait is woken.
     const wait = new Wait(this, { deadlineMs, signal }, (left) => query.set('deadline_ms', left));
     const mayWait = name === 'wait_for_changes' || !(offline || this._offline || name === 'list_changes');
+    const given = [this._handle, query.memory, ...more];
+    const reserve = 16384 + (text?.length ?? 0) * 4;
+    if (mayWait && waits.isFull && QUESTIONS.includes(name)) {
+      // Calls that wait for a server, perhaps another, have all turns: what is known needs none.
+      query.set('deadline_ms', 1);
+      const atHand = await this._fill(name, given, reserve).then(({ bytes }) => bytes, () => null);
+      if (atHand && isFinal(atHand)) return atHand;
+      signal?.throwIfAborted();
+    }
+    queries.set(number, known);
     const wake = () => this._handle && callNow('wake_waiting', [this._handle]);
     const unwatch = onAbort(signal, wake);
     try {
-      const given = [this._handle, query.memory, ...more];
       const work = name === 'refresh' || name === 'wait_for_changes'
         ? this._during(() => call(name, given, mayWait ? wait : null))
-        : this._fill(name, given, 16384 + (text?.length ?? 0) * 4, mayWait ? wait : null).then(({ bytes }) => bytes);
+        : this._fill(name, given, reserve, mayWait ? wait : null).then(({ bytes }) => bytes);
       const [done] = await Promise.allSettled([work]);
       await settleAll(known.promises, wait).catch((error) => { throw known.raised ? known.raised.error : error; });
       if (known.raised) throw known.raised.error;
@@ -641,7 +662,7 @@ class Library {
       const { status, bytes } = await this._index._fill('list_items_below', given, PAGE * 400);
       const items = status === statuses.OK ? readBlock(bytes)[0].candidates : [];
       if (items.length === 0) return;
-      yield* items;
+      yield* this._whileOpen(items);
       const last = items[items.length - 1];
       after = last.pathBytes ?? Buffer.from(last.path);
     }
@@ -653,7 +674,14 @@ class Library {
     for (;;) {
       const { status, bytes } = await this._index._fill('list_items', [this._handle, cursor, PAGE], PAGE * 400);
       if (status !== statuses.OK) return;
-      yield* readBlock(bytes)[0].candidates;
+      yield* this._whileOpen(readBlock(bytes)[0].candidates);
+    }
+  }
+
+  *_whileOpen(items) {
+    for (const item of items) {
+      if (this._index._closing) throw closedError();
+      yield item;
     }
   }
 

@@ -13,7 +13,7 @@ class Turns {
    * the wait: the first with an error, whatever that is, the second with false. It returns one that undoes the watch.
    */
   async take(watch = () => () => {}) {
-    if (this.running < this.limit) {
+    if (!this.isFull) {
       this.running += 1;
       return true;
     }
@@ -30,6 +30,10 @@ class Turns {
     } finally {
       unwatch();
     }
+  }
+
+  get isFull() {
+    return this.running >= this.limit;
   }
 
   leave() {

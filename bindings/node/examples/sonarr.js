@@ -49,6 +49,7 @@ async function answer(library, request, signal) {
 
 async function main() {
   const { PLEX_URL: serverUrl, PLEX_TOKEN: token, CACHE_DIR: cacheDir, SONARR_FOLDER: from, PLEX_FOLDER: to } = env;
+  if (!serverUrl) throw new Error('PLEX_URL is not set: name the server, such as http://127.0.0.1:32400');
   const index = await plexindex.open({ cacheDir, serverUrl, token, mappings: from && to ? [{ from, to }] : [] });
   const library = index.library(env.LIBRARY);
   const server = http.createServer(async (request, response) => {

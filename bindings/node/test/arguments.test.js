@@ -95,6 +95,27 @@ test('each argument is refused by its name', async (t) => {
   assert.match((await failure(() => library.matchPaths([new Date()]))).message, /not of type Date$/);
 });
 
+test('whatever a wrong value is, the error names the argument', async (t) => {
+  const library = (await opened(t)).library();
+  const cyclic = {};
+  cyclic.self = cyclic;
+  const wrong = [cyclic, 1n, Object.create(null), { toJSON() { throw new Error('mine'); } }, { get constructor() { throw new Error('mine'); } },
+    { constructor: { name: 1n } }, Symbol('x'), () => {}, new (class extends Array {})(), NaN];
+  for (const value of wrong) {
+    const calls = [() => library.match(value), () => library.matchPaths([value]), () => library.match('/x', { deadlineMs: value })];
+    for (const call of calls) await assert.rejects(async () => call(), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
+  }
+  const long = await failure(() => library.match('/x', { progress: 'x'.repeat(1 << 20) }));
+  assert.ok(long.message.length < 200, `${long.message.length}`);
+});
+
+test('inherited options are checked, too', async (t) => {
+  const library = (await opened(t)).library();
+  const inherited = (values) => Object.create(values);
+  await assert.rejects(async () => library.match('/x', inherited({ deadlineMs: '1' })), { code: 'ERR_INVALID_ARG_TYPE', message: /^deadlineMs must be/ });
+  await assert.rejects(library.match('/x', inherited({ offline: true })), { code: 'OFFLINE' });
+});
+
 test('a number out of range, a NUL and an unknown option are named', async (t) => {
   const library = (await opened(t)).library();
   await assert.rejects(plexindex.open({ pageSize: -1 }), { name: 'RangeError', message: /^pageSize is -1, and must be from 0 to/ });

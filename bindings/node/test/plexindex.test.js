@@ -149,7 +149,8 @@ test('a token is renewed, and the call made again', async (t) => {
     const index = await opened(t, { token: 'refused', renewToken });
     const before = given[asked];
     await assert.rejects(index.library().refresh(), (error) => {
-      const cause = typeof before !== 'function' ? undefined : before.constructor.name === 'Function' && asked === 3 ? RangeError : TypeError;
+      const raised = asked === 3 ? RangeError : TypeError;
+      const cause = typeof before === 'function' ? raised : before ? plexindex.PlexindexError : undefined;
       assert.strictEqual(error.code, 'UNAUTHORIZED');
       assert.ok(cause ? error.cause instanceof cause : error.cause === undefined, String(error.cause));
       return true;
@@ -402,4 +403,30 @@ test('the feed of changes ends when it is told to', async (t) => {
   assert.match(String((await once(feed.stdout, 'data'))[0]), /^listening/);
   feed.kill('SIGTERM');
   assert.deepStrictEqual(await once(feed, 'exit'), [0, null]);
+});
+
+test('a token that is none is the cause of UNAUTHORIZED', async (t) => {
+  const given = [() => 'a\nb', () => 'ä', () => 'x'.repeat(1 << 20), async () => { throw new Error('mine'); }, () => Promise.resolve('x')];
+  for (const renewToken of given) {
+    const library = (await opened(t, { token: 'refused', renewToken })).library('Movies');
+    const error = await library.match(movies[0].path).catch((raised) => raised);
+    assert.strictEqual(error.code, 'UNAUTHORIZED');
+    assert.match(error.cause?.message ?? '', /^what renewToken returns /);
+  }
+});
+
+test('items() ends with the index', async (t) => {
+  const index = await opened(t);
+  const library = index.library('Movies');
+  await library.refresh();
+  const both = [library.items(), library.itemsBelow('/')];
+  for (const items of both) await items.next();
+  await index.close();
+  for (const items of both) await assert.rejects(items.next(), { code: 'CLOSED' });
+});
+
+test('the webhook does not start without a server', () => {
+  const ended = spawnSync(process.execPath, [example('sonarr.js')], { env: { ...process.env, PLEX_URL: '', PORT: '0' }, timeout: 10_000 });
+  assert.deepStrictEqual([ended.status, ended.stdout.toString()], [1, '']);
+  assert.match(ended.stderr.toString(), /PLEX_URL is not set/);
 });

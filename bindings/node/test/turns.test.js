@@ -43,6 +43,30 @@ test('waiting calls leave a thread to files and to local calls', async (t) => {
   assert.deepStrictEqual(await Promise.all(waiting), Array(MORE).fill('CLOSED'));
 });
 
+test('a known file is answered while all turns are taken', async (t) => {
+  const { movies: [movie] } = JSON.parse(fs.readFileSync(process.env.PLEXINDEX_TEST_FACTS));
+  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
+  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
+  const known = await plexindex.open({ cacheDir, serverUrl: process.env.PLEXINDEX_TEST_URL, token: process.env.PLEXINDEX_TEST_TOKEN });
+  t.after(() => known.close());
+  const library = known.library('Movies');
+  await library.refresh();
+  const index = await silent(t);
+  let ended = 0;
+  const waiting = Array.from({ length: MORE }, () => code(index.library().match('/x.mkv')).finally(() => { ended += 1; }));
+  const signal = AbortSignal.timeout(20_000);
+  for (const asked of [{ signal }, { signal, deadlineMs: 15_000 }]) {
+    const began = performance.now();
+    assert.strictEqual((await library.match(movie.path, asked)).item?.key, movie.key);
+    const [first, none] = await library.matchPaths([movie.path, '/nowhere/x.mkv'], asked);
+    assert.deepStrictEqual([first.item?.key, none.status], [movie.key, 'NOT_FOUND']);
+    assert.ok(performance.now() - began < 10_000);
+  }
+  assert.strictEqual(ended, 0);
+  await index.close();
+  await Promise.all(waiting);
+});
+
 test('a call that has no turn yet ends with its signal and its deadline', async (t) => {
   const index = await silent(t);
   const library = index.library();
