@@ -61,7 +61,11 @@ final class CurrentCall {
             String token = index.renewal().get();
             byte[] bytes = Texts.bytes(token == null ? "" : token);
             Abi.Buffer buffer = new Abi.Buffer(at);
-            if (bytes.length == 0 || bytes.length > buffer.capacity) return false;
+            if (bytes.length == 0) return false;
+            boolean plain = token.chars().allMatch(one -> one > ' ' && one <= '~');
+            if (!plain || bytes.length > buffer.capacity)
+                throw Texts.invalid("renewToken returned what is no token: give ASCII without spaces and ends of lines, "
+                    + buffer.capacity + " bytes at most");
             buffer.data.write(0, bytes, 0, bytes.length);
             buffer.length = bytes.length;
             buffer.write();

@@ -34,7 +34,7 @@ public final class Library {
 
     public Answer match(byte[] path, Query query) { return ask(Abi::plexindex_match_path, path, "path", query); }
 
-    /** An answer for each path, in order. */
+    /** An answer for each path, in order. A path that is no UTF-8 is a call of match() of its own. */
     public List<Answer> matchAll(List<String> paths) { return matchAll(paths, Query.DEFAULT); }
 
     public List<Answer> matchAll(List<String> paths, Query query) {

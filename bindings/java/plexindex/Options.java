@@ -8,7 +8,7 @@ import java.util.List;
 import java.util.Objects;
 import java.util.function.Supplier;
 
-/** How to open an index. What is not set has its default. docs/c.md and plexindex.h say more of each. */
+/** How to open an index. Each method changes the options, and returns them. What is not set has its default. docs/c.md and plexindex.h say more of each. */
 public final class Options {
     private final Abi.Options filled = new Abi.Options();
     private final List<Rule> mappings = new ArrayList<>();
@@ -18,7 +18,7 @@ public final class Options {
     private record Rule(MappingKind kind, String from, String to) { }
 
     /** The folder of the index. It is made. */
-    public Options(Path cacheDir) { set(filled.cache_dir, Objects.requireNonNull(cacheDir, "cacheDir").toString()); }
+    public Options(Path cacheDir) { set(filled.cache_dir, Objects.requireNonNull(cacheDir, "cacheDir")); }
 
     public Options serverUrl(String url) { return set(filled.server_url, url); }
 
@@ -39,13 +39,13 @@ public final class Options {
     public Options user(String user) { return set(filled.user, user); }
 
     /** A PEM file with certificate authorities to trust besides the system's. */
-    public Options caFile(Path file) { return set(filled.ca_file, file == null ? null : file.toString()); }
+    public Options caFile(Path file) { return set(filled.ca_file, file); }
 
     /** Any certificate is accepted. Opening logs a warning. */
     public Options acceptInvalidCerts() { return flag(Abi.OPEN_ACCEPT_INVALID_CERTS); }
 
     /** Plex's own database, or a folder in which it lies. */
-    public Options database(Path database) { return set(filled.database, database == null ? null : database.toString()); }
+    public Options database(Path database) { return set(filled.database, database); }
 
     /** A PostgreSQL database that several hosts share, without a password. */
     public Options shared(String address) { return set(filled.shared, address); }
@@ -163,6 +163,11 @@ public final class Options {
 
     private Options set(Abi.Bytes field, String text) {
         if (text != null) Texts.set(field, Texts.bytes(text));
+        return this;
+    }
+
+    private Options set(Abi.Bytes field, Path file) {
+        if (file != null) Texts.set(field, Texts.bytes(file));
         return this;
     }
 

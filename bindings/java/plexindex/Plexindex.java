@@ -84,7 +84,7 @@ public final class Plexindex implements AutoCloseable {
     }
 
     /** Makes a call that fills a buffer, and makes it again with a larger one where it must. Texts in it end with a NUL. */
-    public Abi.Buffer fill(Filling call) { return fill(Query.DEFAULT, call, 16384); }
+    public Abi.Buffer fill(Filling call) { return fill(Query.DEFAULT, Objects.requireNonNull(call, "call"), 16384); }
 
     Abi.Buffer fill(Query query, Filling call, long capacity) {
         for (;;) {
@@ -98,7 +98,7 @@ public final class Plexindex implements AutoCloseable {
      * Makes a call, which close() waits for. Returns the status; an error is an exception. A new Abi.Query ends when the
      * index is closed or the thread is interrupted, unless its {@code progress} is replaced.
      */
-    public int run(Call call) { return run(Query.DEFAULT, call); }
+    public int run(Call call) { return run(Query.DEFAULT, Objects.requireNonNull(call, "call")); }
 
     int run(Query query, Call call) {
         return during(index -> {

@@ -4,42 +4,43 @@ import java.time.Duration;
 import java.util.Objects;
 import java.util.function.Predicate;
 
-/** How to ask. Each method returns another query, so that one may serve any number of calls. */
+/** How to ask. Each method changes the query, and returns it. One may serve any number of calls, also at once. */
 public final class Query {
     /** As the options say. */
     static final Query DEFAULT = new Query();
-    final Duration deadline;
-    final int flags;
-    final Predicate<? super Progress> progress;
-
-    public Query() { this(null, 0, null); }
-
-    private Query(Duration deadline, int flags, Predicate<? super Progress> progress) {
-        this.deadline = deadline;
-        this.flags = flags;
-        this.progress = progress;
-    }
+    Duration deadline;
+    int flags;
+    Predicate<? super Progress> progress;
 
     /**
      * How long the call may take. Zero: it waits for nothing. Negative: as long as it takes. When it passes the status is
      * NOT_YET, or NEEDS_WARM if nothing came from the server.
      */
-    public Query deadline(Duration time) { return new Query(Objects.requireNonNull(time, "deadline"), flags, progress); }
+    public Query deadline(Duration time) {
+        deadline = Objects.requireNonNull(time, "deadline");
+        return this;
+    }
 
     /** The call sends no request, and answers with what is known. */
-    public Query offline() { return new Query(deadline, flags | Abi.QUERY_OFFLINE, progress); }
+    public Query offline() { return flag(Abi.QUERY_OFFLINE); }
 
     /**
      * Called on the call's thread while the call waits for the server, at least every 100 ms. False ends the call with
      * the status ABORTED; what was fetched is kept. What the function throws comes out of the call.
      */
     public Query progress(Predicate<? super Progress> function) {
-        return new Query(deadline, flags, Objects.requireNonNull(function, "progress"));
+        progress = Objects.requireNonNull(function, "progress");
+        return this;
     }
 
     /** For refresh() only: asks the server once for changes, also where the listings are fresh. */
-    public Query check() { return new Query(deadline, flags | Abi.QUERY_PROBE, progress); }
+    public Query check() { return flag(Abi.QUERY_PROBE); }
 
     /** For refresh() only: fetches a full listing, and believes it. */
-    public Query full() { return new Query(deadline, flags | Abi.QUERY_FULL, progress); }
+    public Query full() { return flag(Abi.QUERY_FULL); }
+
+    private Query flag(int flag) {
+        flags |= flag;
+        return this;
+    }
 }

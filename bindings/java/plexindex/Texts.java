@@ -1,7 +1,10 @@
 package plexindex;
 
 import com.sun.jna.Memory;
+import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Objects;
 
@@ -12,6 +15,22 @@ final class Texts {
     static byte[] bytes(String text) { return text.getBytes(StandardCharsets.UTF_8); }
 
     static byte[] bytes(String text, String name) { return bytes(Objects.requireNonNull(text, name)); }
+
+    /** The bytes of a file's name. Its text lacks those that the locale does not have; a URI has all. */
+    static byte[] bytes(Path file) {
+        String text = file.toString();
+        if (text.chars().allMatch(one -> one < 0x80) || File.separatorChar != '/') return bytes(text);
+        String uri = file.toUri().getRawPath();
+        ByteArrayOutputStream bytes = new ByteArrayOutputStream();
+        for (int at = 0; at < uri.length(); at++) {
+            if (uri.charAt(at) != '%') bytes.write(uri.charAt(at));
+            else {
+                bytes.write(Integer.parseInt(uri, at + 1, at + 3, 16));
+                at += 2;
+            }
+        }
+        return bytes.toByteArray();
+    }
 
     /** The failure that the library has for a bad argument. */
     static PlexindexException invalid(String message) { return new PlexindexException(Status.INVALID_ARGUMENT, message); }

@@ -57,9 +57,11 @@ public class Test {
     }
 
     static void remove(Path folder) throws IOException {
+        List<Path> all;
         try (Stream<Path> files = Files.walk(folder)) {
-            files.sorted(Comparator.reverseOrder()).forEach(one -> one.toFile().delete());
+            all = files.sorted(Comparator.reverseOrder()).collect(Collectors.toList());
         }
+        for (Path one : all) Files.deleteIfExists(one);
     }
 
     static String code(Supplier<?> call) {
@@ -196,6 +198,15 @@ public class Test {
                 && refused.getCause() instanceof IllegalStateException && refused.getCause().getMessage().equals("no login"));
             check("and the size of the folder", stats(index).size_limit == 1L << 33);
         }
+        for (String wrong : List.of("a\nb", "ä", "x".repeat(65537))) {
+            Throwable cause = null;
+            try (Plexindex index = Plexindex.open(given.renewToken(() -> wrong))) {
+                index.library("Movies").match(path);
+            } catch (PlexindexException error) {
+                cause = error.getCause();
+            }
+            check("a wrong token is the cause", cause instanceof PlexindexException && cause.getMessage().startsWith("renewToken returned "));
+        }
         try (Plexindex index = Plexindex.open(given.renewToken(() -> token))) {
             System.gc();
             check("a new token", index.library("Movies").match(path).status() == Status.OK);
@@ -273,15 +284,24 @@ public class Test {
         }
         check("a negative retry", code(() -> new Options(folder).retry(Duration.ofMillis(-1))).startsWith("INVALID_ARGUMENT: retry is negative"));
         check("a negative page size", code(() -> new Options(folder).pageSize(-1)).startsWith("INVALID_ARGUMENT: pageSize is negative"));
+        // Bytes that are no UTF-8, which a Path's text does not have.
+        Path latin = Path.of(java.net.URI.create(folder.toUri() + "%E4%20%25"));
+        Plexindex.open(new Options(latin).caFile(null)).close();
+        check("the folder of an index has the name that its Path has", Files.exists(latin.resolve("plexindex-3.db")));
+        Query offline = new Query();
+        offline.offline();
+        try (Plexindex empty = Plexindex.open(new Options(folder.resolve("none")).serverUrl(URL))) {
+            check("a query is changed in place, as options are", code(() -> empty.library("Movies").match("/x", offline)).startsWith("OFFLINE: "));
+        }
         Plexindex index = Plexindex.open(new Options(folder.resolve("four")).serverUrl(URL).deadline(Duration.ZERO));
         Library movies = index.library("Movies");
         List<Supplier<?>> nulls = List.of(() -> movies.match((String) null), () -> movies.lookupKey((byte[]) null), () -> movies.matchAll(null),
             () -> movies.matchAll(Arrays.asList("/x", null)), () -> movies.matchGuid(null), () -> movies.searchTitle(null),
             () -> movies.match((byte[]) null, new Query()), () -> movies.match("/x", null), () -> movies.refresh(null),
-            () -> index.library(null), () -> new Options((Path) null), () -> Plexindex.open(null), () -> new Options(folder).mapping("/x", null));
+            () -> index.library(null), () -> index.fill(null), () -> index.run(null), () -> new Options((Path) null), () -> Plexindex.open(null), () -> new Options(folder).mapping("/x", null));
         List<String> named = nulls.stream().map(Test::refused).collect(Collectors.toList());
         check("null is refused by name", named.equals(List.of("path", "path", "paths", "paths[1]", "guid", "title",
-            "path", "query", "query", "name", "cacheDir", "options", "to")));
+            "path", "query", "query", "name", "call", "call", "cacheDir", "options", "to")));
         for (Supplier<?> call : List.<Supplier<?>>of(() -> movies.match("a\0b"), () -> movies.matchAll(List.of("a\0b")), () -> movies.match("")))
             check("a bad path", code(call).startsWith("INVALID_ARGUMENT: "));
         check("a function of Abi that fills a buffer", index.fill(Abi::plexindex_get_store_json).data.getString(0, "UTF-8").startsWith("{\"folder\":"));
