@@ -194,6 +194,7 @@ public sealed class Library
             ShowGuid = Text(block, item.show_guid), Path = Text(block, item.path), Section = Text(block, item.section),
             LibraryTitle = Text(block, item.library_title), Kind = (Kind)item.kind, Year = Number(item.year, 0),
             Season = Number(item.season, -1), Episode = Number(item.episode, -1),
+            KeyOnly = (item.flags & Abi.ITEM_KEY_ONLY) != 0,
         };
     }
 }

@@ -33,6 +33,8 @@ public sealed class Item
     public int? Year { get; internal set; }
     public int? Season { get; internal set; }
     public int? Episode { get; internal set; }
+    /// <summary>Only the keys are known, as no listing has the item.</summary>
+    public bool KeyOnly { get; internal set; }
 }
 
 /// <summary>The answer for one path, folder, GUID or title.</summary>

@@ -63,7 +63,7 @@ public static class Test
         Check("nothing is at hand at first", movies.LookupKey(movie[3]) == null);
         Answer found = movies.Match(movie[3]);
         Check("a file is found", found.Status == Status.Ok && found.Item.Key == movie[1] && found.Item.Title == movie[2]
-            && found.Confidence == Confidence.High && found.Item.Kind == Kind.Movie && found.MatchKind == MatchKind.Exact);
+            && found.Confidence == Confidence.High && found.Item.Kind == Kind.Movie && found.MatchKind == MatchKind.Exact && !found.Item.KeyOnly);
         Check("its key is at hand", movies.LookupKey(movie[3]) == movie[1] && movies.LookupKey("a\0b") == null);
         string[] paths = new[] { "/nowhere/x.mkv" }.Concat(facts.Where(line => line[0] == "movie").Select(line => line[3])).ToArray();
         IReadOnlyList<Answer> all = movies.MatchAll(paths);

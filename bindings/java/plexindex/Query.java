@@ -4,7 +4,7 @@ import java.time.Duration;
 import java.util.Objects;
 import java.util.function.Predicate;
 
-/** How to ask. Each method changes the query, and returns it. One may serve any number of calls, also at once. */
+/** How to ask. Each method changes the query, and returns it. One may serve any number of calls, while nothing changes it. */
 public final class Query {
     /** As the options say. */
     static final Query DEFAULT = new Query();

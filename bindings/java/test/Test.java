@@ -105,7 +105,8 @@ public class Test {
         check("nothing is at hand at first", movies.lookupKey(movie[3]) == null);
         Answer found = movies.match(movie[3]);
         check("a file is found", found.status() == Status.OK && found.item().key().equals(movie[1])
-            && found.item().title().equals(movie[2]) && found.confidence() == Confidence.HIGH && found.item().kind() == Kind.MOVIE);
+            && found.item().title().equals(movie[2]) && found.confidence() == Confidence.HIGH && found.item().kind() == Kind.MOVIE
+            && !found.item().keyOnly());
         check("its key is at hand", movie[1].equals(movies.lookupKey(movie[3])) && movies.lookupKey("a\0b") == null);
         List<String> paths = new ArrayList<>(List.of("/nowhere/x.mkv"));
         facts.stream().filter(line -> line[0].equals("movie")).forEach(line -> paths.add(line[3]));
