@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use plexindex::model::Item;
-use plexindex::shared::EntryKind;
 use plexindex::shared::bodies::{ItemBody, encode, entry};
 use plexindex::shared::memory::Trouble;
+use plexindex::shared::{EntryKind, SharedLog as _};
 
-use crate::hosts::{World, copied, exchange, put};
+use crate::hosts::{NONE, World, copied, exchange, put};
 use crate::support::index::QueryOptions;
 use crate::support::{HOUR_MS, path_of, remove};
 
@@ -320,6 +320,24 @@ fn what_waits_in_a_copy_is_delivered_though_its_host_went_on() {
             }
         }
     }
+}
+
+/// More entries wait than are kept once they were delivered. They were taken for those of a restored folder.
+#[test]
+fn a_host_with_a_long_outbox_stays_one_host() {
+    let world = World::of(20);
+    let one = world.host();
+    one.record("/mnt/first.mkv", &path_of(&world.server, 1, 3).1);
+    one.exchange();
+    one.gate.fail("deliver");
+    let key = path_of(&world.server, 1, 4).1;
+    let paths: Vec<String> = (0..22_000).map(|number| format!("/mnt/late/{number}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+    one.movies.record_matches(&pairs).expect("recorded");
+    let one = world.reopened(one, |_| {});
+    one.exchange();
+    let summary = world.log.summary(NONE).expect("read");
+    assert_eq!(summary.iter().map(|view| view.hosts).collect::<Vec<_>>(), [1]);
 }
 
 /// A machine goes back to a snapshot, from when entries waited that were delivered since. Others have written since then.

@@ -17,7 +17,7 @@ use crate::model::{IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
 use crate::shared::{EntryKind, EntryName, HostId, NewEntry, Position};
 
-/// Number of delivered entries that are kept.
+/// Number of delivered entries that are kept, of each server and user.
 const KEPT: i64 = 20_000;
 /// Random bits at the end of each number. A folder whose backup was restored in place counts on from there, and its
 /// numbers differ from those that the log has of it.
@@ -154,9 +154,10 @@ impl Store {
                 "UPDATE outbox SET sent = 1 WHERE identity = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
                 params![identity, host.0, upto.cast_signed()],
             )?;
+            // Many more may wait, so those before the last one that was delivered are counted.
             tx.run(
-                "DELETE FROM outbox WHERE sent <> 0 AND id <= (SELECT max(id) FROM outbox) - ?1",
-                [KEPT << RANDOM_BITS],
+                "DELETE FROM outbox WHERE identity = ?1 AND sent <> 0 AND id <= ?2",
+                params![identity, upto.cast_signed() - (KEPT << RANDOM_BITS)],
             )
         })
     }
