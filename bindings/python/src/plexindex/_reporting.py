@@ -115,7 +115,8 @@ class ReportMethods(Session):
 
         What this folder has to tell is delivered, too, also if the process that wrote it ended before it could. It is
         for a host whose tools run for moments only (``plexindex shared follow``); :meth:`watch` does it besides. Plex
-        is asked for nothing. A forked child does not follow until it calls this. Raises InvalidArgumentError of an
+        is asked for nothing, so in a new folder nothing is taken before the first question, by which the server accepts
+        the token. A forked child does not follow until it calls this. Raises InvalidArgumentError of an
         index that shares nothing.
         """
         from ._shared import Following
