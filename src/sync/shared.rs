@@ -102,11 +102,13 @@ impl<'a> SyncJob<'a> {
         let Some((exchange, view)) = self.shared()? else {
             let asked_ms = self.sync.clock.now_ms();
             let (_, rows) = self.probe(quick && self.sync.exchange.is_none())?;
-            // The first probe names the view: others need not repeat it.
-            if let Some((exchange, view)) = self.shared()?
-                && let Ok(Some(held)) = exchange.take_lease(&view, "probe")
-            {
-                exchange.publish_probe(&view, &rows, asked_ms, &held.lease);
+            // The first probe names the view. News comes before the probe is published, since a log may refuse to be written.
+            if let Some((exchange, view)) = self.shared()? {
+                exchange.exchange_once(&view, self.bounds.deadline)?;
+                // Others need not repeat it.
+                if let Ok(Some(held)) = exchange.take_lease(&view, "probe") {
+                    exchange.publish_probe(&view, &rows, asked_ms, &held.lease);
+                }
             }
             return Ok(rows);
         };

@@ -375,3 +375,20 @@ fn what_waited_in_a_snapshot_and_was_delivered_since_is_not_told_twice() {
         }
     }
 }
+
+/// A log that takes no writes can be read: a new host knows what others confirmed.
+#[test]
+fn a_new_host_takes_news_of_a_log_that_takes_no_writes() {
+    let world = World::of(20);
+    let one = world.host();
+    let key = path_of(&world.server, 1, 3).1;
+    one.record("/mnt/else/1.mkv", &key);
+    one.exchange();
+    world.log.set_trouble(Trouble::ReadOnly);
+    let two = world.new_host(|options| options.mappings.clone_from(&one.options.mappings));
+    let answer = two
+        .index
+        .match_path(&two.movies.query(), b"/mnt/else/1.mkv")
+        .expect("answered");
+    assert_eq!(answer.item.map(|found| found.item.rating_key), Some(key));
+}
