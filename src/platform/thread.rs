@@ -83,6 +83,7 @@ impl Worker {
     }
 
     /// Returns whether this process has the thread: the child of a fork does not.
+    #[cfg(feature = "shared")]
     #[must_use]
     pub fn is_here(&self) -> bool {
         self.0.is_here()

@@ -36,6 +36,7 @@ impl Thread {
         Some(Self(Some(thread)))
     }
 
+    #[cfg(feature = "shared")]
     pub fn is_here(&self) -> bool {
         self.0.is_some()
     }
