@@ -26,11 +26,12 @@ impl<In: Transport> Connector<In> for TcpConnector {
     type Out = TcpTransport;
 
     fn connect(&self, details: &ConnectionDetails, _: Option<In>) -> Result<Option<TcpTransport>, Error> {
+        let begun = Instant::now();
         let limit = match details.timeout.after {
             time::Duration::Exact(after) => Some(self.limit.map_or(after, |limit| limit.min(after))),
             time::Duration::NotHappening => self.limit,
         };
-        let until = limit.map(|limit| Instant::now() + limit);
+        let until = limit.map(|limit| begun + limit);
         let mut error = None;
         for (place, address) in details.addrs.iter().enumerate() {
             // Half of the time is for the first address, half of the rest for the next, and all of it for the last.
@@ -51,7 +52,16 @@ impl<In: Transport> Connector<In> for TcpConnector {
             }
         }
         match error {
-            Some(error) if is_late(&error) => Err(Error::Timeout(Timeout::Connect)),
+            // A call that had no more time says nothing of the server.
+            Some(error) if is_late(&error) => {
+                let was_cut = matches!(details.timeout.after, time::Duration::Exact(after) if after <= begun.elapsed());
+                let reason = if was_cut {
+                    details.timeout.reason
+                } else {
+                    Timeout::Connect
+                };
+                Err(Error::Timeout(reason))
+            }
             Some(error) => Err(error.into()),
             None => Err(Error::HostNotFound),
         }
