@@ -5,9 +5,7 @@
  *
  * Not linked with the library: all of it goes through dlsym().
  */
-#include "check.h"
-
-#include <dlfcn.h>
+#include "loaded.h"
 
 struct copy {
     void *library;
@@ -32,10 +30,7 @@ const char *plexindex_get_status_name(int32_t status)
 
 static void load(struct copy *copy, const char *path)
 {
-    struct {
-        const char *name;
-        void *slot;
-    } functions[] = {
+    const struct function functions[] = {
         {"plexindex_get_status_name", &copy->status_name},
         {"plexindex_open", &copy->open},
         {"plexindex_close", &copy->close},
@@ -44,19 +39,7 @@ static void load(struct copy *copy, const char *path)
         {"plexindex_record_match", &copy->record_match},
         {"plexindex_match_path", &copy->match_path},
     };
-    size_t i;
-    copy->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (copy->library == NULL) {
-        FAIL("%s", dlerror());
-    }
-    for (i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *symbol = dlsym(copy->library, functions[i].name);
-        if (symbol == NULL) {
-            FAIL("%s", dlerror());
-        }
-        /* ISO C converts no data pointer into a function's: POSIX says that the bytes are the same. */
-        memcpy(functions[i].slot, &symbol, sizeof symbol);
-    }
+    copy->library = load_functions(path, functions, sizeof functions / sizeof *functions);
 }
 
 static void copy_file(const char *from, const char *to)

@@ -5,12 +5,9 @@
  *
  * Not linked with the library: all of it goes through dlsym().
  */
-#include "check.h"
+#include "loaded.h"
 
-#include <dirent.h>
-#include <dlfcn.h>
 #include <pthread.h>
-#include <time.h>
 
 static struct {
     void *library;
@@ -36,10 +33,7 @@ const char *plexindex_get_status_name(int32_t status)
 
 static void load(const char *path)
 {
-    struct {
-        const char *name;
-        void *slot;
-    } functions[] = {
+    const struct function functions[] = {
         {"plexindex_get_abi_version", &api.abi_version},
         {"plexindex_get_status_name", &api.status_name},
         {"plexindex_open", &api.open},
@@ -53,60 +47,8 @@ static void load(const char *path)
         {"plexindex_watch_start", &api.watch_start},
         {"plexindex_watch_stop", &api.watch_stop},
     };
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    size_t i;
-    if (library == NULL) {
-        FAIL("%s", dlerror());
-    }
-    for (i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *symbol = dlsym(library, functions[i].name);
-        if (symbol == NULL) {
-            FAIL("%s", dlerror());
-        }
-        /* ISO C converts no data pointer into a function's: POSIX says that the bytes are the same. */
-        memcpy(functions[i].slot, &symbol, sizeof symbol);
-    }
-    api.library = library;
+    api.library = load_functions(path, functions, sizeof functions / sizeof *functions);
     CHECK(api.abi_version() == PLEXINDEX_ABI_VERSION);
-}
-
-/* Whether any mapping of this process comes from a file whose path holds the text. */
-static int mapped(const char *text)
-{
-    char line[8192];
-    int found = 0;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps) != NULL) {
-        found |= strstr(line, text) != NULL;
-    }
-    fclose(maps);
-    return found;
-}
-
-static int entries(const char *folder)
-{
-    int count = 0;
-    DIR *directory = opendir(folder);
-    CHECK(directory != NULL);
-    while (readdir(directory) != NULL) {
-        count++;
-    }
-    closedir(directory);
-    return count;
-}
-
-/* The kernel lists a thread for a moment after it was joined. */
-static void check_threads(int expected)
-{
-    const struct timespec pause = {0, 1000000};
-    int tries;
-    for (tries = 0; tries < 1000 && entries("/proc/self/task") > expected; tries++) {
-        nanosleep(&pause, NULL);
-    }
-    if (entries("/proc/self/task") != expected) {
-        FAIL("%d threads are left, not %d", entries("/proc/self/task") - 2, expected - 2);
-    }
 }
 
 /* What is done with the library while it is there. */
@@ -233,7 +175,7 @@ static void one_round(const char *path, struct use *what, int beside)
     } else {
         use(what);
     }
-    check_threads(others);
+    check_threads(others, 1000);
     kept = entries("/proc/self/fd") - files;
     if (kept != 0) {
         FAIL("round %d leaves %d files open", what->round, kept);
@@ -248,7 +190,7 @@ static void one_round(const char *path, struct use *what, int beside)
         pthread_barrier_wait(&barrier);
         CHECK(pthread_join(thread, NULL) == 0);
         /* The next round counts those that are there when it begins. */
-        check_threads(others - 1);
+        check_threads(others - 1, 1000);
     }
 }
 

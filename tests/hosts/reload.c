@@ -7,14 +7,11 @@
  * Started as `program URL TOKEN FOLDER LIBRARY ADDRESS PATH KEY`. Not linked with the library.
  */
 #define _GNU_SOURCE
-#include "../c/check.h"
+#include "../c/loaded.h"
 
-#include <dirent.h>
-#include <dlfcn.h>
 #include <netdb.h>
 #include <pthread.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 static struct {
@@ -54,10 +51,7 @@ int getaddrinfo(const char *name, const char *service, const struct addrinfo *hi
 
 static void load(const char *path)
 {
-    struct {
-        const char *name;
-        void *slot;
-    } functions[] = {
+    const struct function functions[] = {
         {"plexindex_get_status_name", &api.status_name},
         {"plexindex_open", &api.open},
         {"plexindex_close", &api.close},
@@ -66,57 +60,7 @@ static void load(const char *path)
         {"plexindex_record_match", &api.record_match},
         {"plexindex_shared", &api.shared},
     };
-    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    size_t i;
-    if (library == NULL) {
-        FAIL("%s", dlerror());
-    }
-    for (i = 0; i < sizeof functions / sizeof *functions; i++) {
-        void *symbol = dlsym(library, functions[i].name);
-        if (symbol == NULL) {
-            FAIL("%s", dlerror());
-        }
-        memcpy(functions[i].slot, &symbol, sizeof symbol);
-    }
-    api.library = library;
-}
-
-static int mapped(const char *text)
-{
-    char line[8192];
-    int found = 0;
-    FILE *maps = fopen("/proc/self/maps", "r");
-    CHECK(maps != NULL);
-    while (fgets(line, sizeof line, maps) != NULL) {
-        found |= strstr(line, text) != NULL;
-    }
-    fclose(maps);
-    return found;
-}
-
-static int entries(const char *folder)
-{
-    int count = 0;
-    DIR *directory = opendir(folder);
-    CHECK(directory != NULL);
-    while (readdir(directory) != NULL) {
-        count++;
-    }
-    closedir(directory);
-    return count;
-}
-
-/* The kernel lists a thread for a moment after it was joined. */
-static void check_threads(int expected)
-{
-    const struct timespec pause = {0, 1000000};
-    int tries;
-    for (tries = 0; tries < 5000 && entries("/proc/self/task") > expected; tries++) {
-        nanosleep(&pause, NULL);
-    }
-    if (entries("/proc/self/task") != expected) {
-        FAIL("%d threads are left, not %d", entries("/proc/self/task") - 2, expected - 2);
-    }
+    api.library = load_functions(path, functions, sizeof functions / sizeof *functions);
 }
 
 static double now(void)
@@ -206,7 +150,7 @@ static void *one_round(void *argument)
             CHECK_STATUS(PLEXINDEX_OK, api.shared(handle, PLEXINDEX_SHARED_FOLLOW, &buffer, ERROR));
         }
         CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
-        check_threads(3);
+        check_threads(3, 5000);
         /* It may stay: glibc counts values of the parent's threads, which the child does not have. */
         CHECK(dlclose(api.library) == 0);
         _exit(0);
@@ -215,7 +159,7 @@ static void *one_round(void *argument)
     CHECK(waitpid(child, &status, 0) == child);
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
     CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
-    check_threads(threads);
+    check_threads(threads, 5000);
     if (entries("/proc/self/fd") != files) {
         FAIL("round %d leaves %d files open", use->round, entries("/proc/self/fd") - files);
     }
@@ -237,12 +181,12 @@ static void beside_a_name_server(struct use *use)
     begun = now();
     CHECK_STATUS(PLEXINDEX_OK, api.close(handle, ERROR));
     CHECK(now() - begun < 3);
-    check_threads(threads + 1);
+    check_threads(threads + 1, 5000);
     CHECK(dlclose(api.library) == 0);
     memset(&api, 0, sizeof api);
     CHECK(mapped(use->library));
     CHECK(write(answers[1], "1", 1) == 1);
-    check_threads(threads);
+    check_threads(threads, 5000);
 }
 
 int main(int argc, char **argv)
@@ -264,7 +208,7 @@ int main(int argc, char **argv)
         } else {
             CHECK(pthread_create(&thread, NULL, one_round, &use) == 0);
             CHECK(pthread_join(thread, NULL) == 0);
-            check_threads(3);
+            check_threads(3, 5000);
         }
     }
     beside_a_name_server(&use);

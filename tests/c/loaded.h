@@ -1,0 +1,77 @@
+/*
+ * For programs that load the library at run time and are not linked with it: its functions by their names, and what a process
+ * has of threads, files and mappings.
+ */
+#ifndef LOADED_H
+#define LOADED_H
+
+#include "check.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <time.h>
+
+/* A function of the library, and the pointer that gets it. */
+struct function {
+    const char *name;
+    void *slot;
+};
+
+/* Returns what dlclose() takes. */
+static inline void *load_functions(const char *path, const struct function *functions, size_t count)
+{
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    size_t i;
+    if (library == NULL) {
+        FAIL("%s", dlerror());
+    }
+    for (i = 0; i < count; i++) {
+        void *symbol = dlsym(library, functions[i].name);
+        if (symbol == NULL) {
+            FAIL("%s", dlerror());
+        }
+        /* ISO C converts no data pointer into a function's: POSIX says that the bytes are the same. */
+        memcpy(functions[i].slot, &symbol, sizeof symbol);
+    }
+    return library;
+}
+
+/* Whether any mapping of this process comes from a file whose path holds the text. */
+static inline int mapped(const char *text)
+{
+    char line[8192];
+    int found = 0;
+    FILE *maps = fopen("/proc/self/maps", "r");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL) {
+        found |= strstr(line, text) != NULL;
+    }
+    fclose(maps);
+    return found;
+}
+
+static inline int entries(const char *folder)
+{
+    int count = 0;
+    DIR *directory = opendir(folder);
+    CHECK(directory != NULL);
+    while (readdir(directory) != NULL) {
+        count++;
+    }
+    closedir(directory);
+    return count;
+}
+
+/* The kernel lists a thread for a moment after it was joined: `tries` are milliseconds. */
+static inline void check_threads(int expected, int tries)
+{
+    const struct timespec pause = {0, 1000000};
+    for (; tries > 0 && entries("/proc/self/task") > expected; tries--) {
+        nanosleep(&pause, NULL);
+    }
+    if (entries("/proc/self/task") != expected) {
+        FAIL("%d threads are left, not %d", entries("/proc/self/task") - 2, expected - 2);
+    }
+}
+
+#endif
