@@ -39,6 +39,12 @@ def host_triple(tool: str) -> str:
     return found[1]
 
 
+def has_target(target: str) -> bool:
+    """Whether rustc can build for this platform."""
+    printed = subprocess.run(["rustc", "--print=sysroot"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    return (Path(printed.stdout.strip()) / "lib" / "rustlib" / target / "lib").is_dir()
+
+
 def check_python() -> None:
     """Stops with a message if this Python is too old or cannot make environments."""
     if sys.version_info < OLDEST:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from environment import has_target
+
 # By Rust's names of the targets: the compiler, the loader of the C library, and the emulator.
 PLATFORMS = {
     "armv7-unknown-linux-gnueabihf": ("arm-linux-gnueabihf-gcc", "ld-linux-armhf.so.3", "qemu-arm-static"),
@@ -16,9 +18,10 @@ PLATFORMS = {
 
 
 def missing(target: str) -> list[str]:
-    """The programs that are not installed."""
+    """What is not installed."""
     compiler, _, emulator = PLATFORMS[target]
-    return [tool for tool in (compiler, emulator) if tool and shutil.which(tool) is None]
+    lacking = [tool for tool in (compiler, emulator) if tool and shutil.which(tool) is None]
+    return lacking if has_target(target) else [*lacking, f"rustup target add {target}"]
 
 
 def variables(target: str) -> dict[str, str]:

@@ -23,7 +23,17 @@ from typing import Callable
 import languages as others
 import narrow
 import windows as wine
-from environment import PACKAGE, REQUIREMENTS, ROOT, Environment, build_folder, check_python, fingerprint, target_folder
+from environment import (
+    PACKAGE,
+    REQUIREMENTS,
+    ROOT,
+    Environment,
+    build_folder,
+    check_python,
+    fingerprint,
+    has_target,
+    target_folder,
+)
 
 CARGO = os.environ.get("CARGO", "cargo")
 VALGRIND_TESTS = "capi_c"
@@ -166,8 +176,7 @@ def lint() -> list[Row]:
 def lint_for(target: str) -> list[Row]:
     """Checks the library for another system, if the compiler has its target."""
     suite = f"cargo clippy for {target}"
-    sysroot = subprocess.run(["rustc", "--print=sysroot"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    if not (Path(sysroot.stdout.strip()) / "lib" / "rustlib" / target / "lib").is_dir():
+    if not has_target(target):
         return [Row(suite, 0, 0, 0.0, f"skipped: rustup target add {target}")]
     command = [CARGO, "clippy", *locked(), "--lib", "--package=plexindex", f"--target={target}", "--", "-D", "warnings"]
     compiler = {f"CC_{target.replace('-', '_')}": str(ROOT / "scripts" / "no_cc.sh")}

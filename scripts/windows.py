@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from pathlib import Path
 
-from environment import ROOT, build_folder
+from environment import ROOT, build_folder, has_target
 
 TARGET = "x86_64-pc-windows-gnu"
 COMPILER = "x86_64-w64-mingw32-gcc"
@@ -36,8 +35,7 @@ def missing() -> list[str]:
     """What is not installed, as a person installs it."""
     tools = {"wine": "wine wine64 (Debian)", COMPILER: "gcc-mingw-w64-x86-64 (Debian)"}
     lacking = [package for tool, package in tools.items() if shutil.which(tool) is None]
-    printed = subprocess.run(["rustc", "--print=sysroot"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    if not (Path(printed.stdout.strip()) / "lib" / "rustlib" / TARGET / "lib").is_dir():
+    if not has_target(TARGET):
         lacking.append(f"rustup target add {TARGET}")
     return lacking
 
