@@ -1,4 +1,4 @@
-//! No wait for a word that processes share.
+//! For systems without a wait for a word that processes share: those who wait look again and again.
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;

@@ -5,13 +5,13 @@ use std::net::TcpStream;
 use std::path::Path;
 
 use super::file_facts::Inode;
+pub(super) use super::polled as futex;
 #[cfg(feature = "shared")]
 pub use super::unix::socket;
 pub use super::unix::{fork, sqlite};
 
 pub mod clock;
 pub mod files;
-pub mod futex;
 pub mod thread;
 
 /// Not known.

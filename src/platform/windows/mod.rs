@@ -10,11 +10,11 @@ use windows_sys::Win32::Foundation::HANDLE;
 use windows_sys::Win32::System::IO::CancelIoEx;
 
 use super::file_facts::Inode;
+pub(super) use super::polled as futex;
 
 pub mod clock;
 pub mod files;
 pub mod fork;
-pub mod futex;
 mod owner;
 #[cfg(feature = "shared")]
 pub mod socket;
