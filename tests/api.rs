@@ -4,11 +4,8 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::error::Error as _;
-#[cfg(unix)]
 use std::ffi::OsStr;
 use std::ops::ControlFlow;
-#[cfg(unix)]
-use std::os::unix::ffi::OsStrExt;
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,7 +19,7 @@ use plexindex::{
     Watch, WeakIndex,
 };
 use plexindex_standin::{Action, Event, Fault, Kind, Standin};
-use support::{movies, path_of};
+use support::{index, movies, path_of};
 
 const fn any_thread<T: Send + Sync>() {}
 const fn goes_to_a_thread<T: Send>() {}
@@ -110,13 +107,6 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
     }
 }
 
-fn bytes(path: &[u8]) -> &Path {
-    #[cfg(unix)]
-    return Path::new(OsStr::from_bytes(path));
-    #[cfg(windows)]
-    return Path::new(std::str::from_utf8(path).expect("these tests have no other paths on Windows"));
-}
-
 #[test]
 fn a_path_becomes_an_item() -> Anything {
     let at = Scene::new(20);
@@ -160,7 +150,7 @@ fn a_path_becomes_an_item() -> Anything {
         index.match_path(PathBuf::from(&path))?,
         index.match_path(Path::new(&path))?,
         index.match_path(OsStr::new(&path))?,
-        index.library(Selector::All)?.match_path(bytes(path.as_bytes()))?,
+        index.library(Selector::All)?.match_path(index::path(path.as_bytes()))?,
         index.library(Selector::Section("1".into()))?.match_path(&*path)?,
     ] {
         assert_eq!(again.item().map(|item| &item.key), Some(&key));
@@ -865,7 +855,7 @@ fn paths_that_none_can_be_are_refused_and_others_answered() -> Anything {
     let _ = movies.refresh()?;
     let long = vec![b'a'; 40_000];
     for refused in [&b""[..], b"/a\0b.mkv", &long] {
-        let refused = bytes(refused);
+        let refused = index::path(refused);
         let kinds = [
             movies.match_path(refused).map(|_| ()),
             movies.record_match(refused, &key),
@@ -889,13 +879,13 @@ fn paths_that_none_can_be_are_refused_and_others_answered() -> Anything {
         &long[..32_767],
         above.as_bytes(),
     ] {
-        let found = movies.match_path(bytes(answered))?;
+        let found = movies.match_path(index::path(answered))?;
         assert_ne!(found.match_kind, Some(MatchKind::Exact), "{}", answered.escape_ascii());
     }
     // Relative: its end alone speaks for it.
     assert_eq!(movies.match_path(name)?.item().map(|item| &item.key), Some(&key));
     // Bytes that are no UTF-8 are a name like any other, and come back as they were.
-    let odd = bytes(b"/host/\xff\xfe.mkv");
+    let odd = index::path(b"/host/\xff\xfe.mkv");
     movies.record_match(odd, &key)?;
     assert_eq!(movies.lookup_key(odd), Some(key.clone()));
     let found = movies.match_path(odd)?;
@@ -1281,8 +1271,8 @@ fn json_has_the_names_of_c() -> Anything {
 
     // Bytes that are no UTF-8 have no JSON.
     let movies = index.library("Movies")?;
-    movies.record_match(bytes(b"/host/\xff.mkv"), &key)?;
-    let recorded = serde_json::to_value(movies.match_path(bytes(b"/host/\xff.mkv"))?)?;
+    movies.record_match(index::path(b"/host/\xff.mkv"), &key)?;
+    let recorded = serde_json::to_value(movies.match_path(index::path(b"/host/\xff.mkv"))?)?;
     assert_eq!(recorded["match_kind"], "confirmed");
     let folder = serde_json::to_value(index.match_folder("/data/movies")?)?;
     assert_eq!(

@@ -20,7 +20,7 @@ use plexindex::shared::memory::{MemoryLog, Trouble};
 use plexindex::shared::{EntryKind, Position, SharedLog};
 use plexindex_standin::Standin;
 use support::index::{Index, Library, ManualClock, QueryOptions};
-use support::{HOUR_MS, add, clock, movies, offline, options, remove, requests};
+use support::{HOUR_MS, add, clock, movies, number, offline, options, remove, requests};
 use tempfile::TempDir;
 
 const HOSTS: usize = 3;
@@ -366,14 +366,8 @@ fn histories_end_alike() {
 #[test]
 #[ignore = "long: PLEXINDEX_SEED and PLEXINDEX_SEEDS choose"]
 fn histories_for_long() {
-    let number = |name: &str, default| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(default)
-    };
-    let first: u64 = number("PLEXINDEX_SEED", 100);
-    for seed in first..first + number("PLEXINDEX_SEEDS", 100) {
+    let first = number("PLEXINDEX_SEED").unwrap_or(100);
+    for seed in first..first + number("PLEXINDEX_SEEDS").unwrap_or(100) {
         println!("seed {seed}");
         play(seed);
     }

@@ -5,6 +5,7 @@
 use plexindex::shared::{EntryKind, HostId, LEASE, Lease, NewEntry, News, Position};
 
 use crate::fixture::{Fixture, NONE, entry, memory, postgres};
+use crate::support::number;
 
 /// A small generator, so that a seed is one history for ever.
 struct Random(u64);
@@ -202,14 +203,8 @@ impl Both {
 
 #[test]
 fn random_calls_have_the_same_results_in_both() {
-    let number = |name: &str, default| {
-        std::env::var(name)
-            .ok()
-            .and_then(|text| text.parse().ok())
-            .unwrap_or(default)
-    };
-    let first: u64 = number("PLEXINDEX_SEED", 1);
-    for seed in first..first + number("PLEXINDEX_SEEDS", 8) {
+    let first = number("PLEXINDEX_SEED").unwrap_or(1);
+    for seed in first..first + number("PLEXINDEX_SEEDS").unwrap_or(8) {
         let Some(other) = postgres("random_calls_have_the_same_results_in_both", LEASE) else {
             return;
         };

@@ -7,9 +7,10 @@ use plexindex::shared::bodies::{ItemBody, encode, entry};
 use plexindex::shared::memory::Trouble;
 use plexindex::shared::{EntryKind, SharedLog as _};
 
-use crate::hosts::{NONE, World, copied, exchange, put};
+use crate::hosts::{Host, NONE, World, copied, exchange, put};
 use crate::support::index::QueryOptions;
 use crate::support::{HOUR_MS, path_of, remove};
+use tempfile::TempDir;
 
 /// Between a delivery and the next reading, a replica takes over that lacks it.
 #[test]
@@ -202,30 +203,36 @@ fn the_first_entry_of_a_folder_that_was_restored_in_place_is_not_taken_for_anoth
     }
 }
 
+/// Two hosts. The first one's folder was restored; the copy is of the folder before that, with entries that wait.
+fn restored_beside_a_copy(world: &World, key: &str) -> (Host, Host, TempDir) {
+    let (one, two) = (world.host(), world.host());
+    one.record("/mnt/first.mkv", key);
+    exchange(&[&one, &two]);
+    let (mut early, mut late) = (None, None);
+    let one = world.after(one, |folder| early = Some(copied(folder)));
+    one.gate.fail("deliver");
+    for number in 0..2 {
+        one.record(&format!("/mnt/late/{number}.mkv"), key);
+    }
+    let one = world.after(one, |folder| {
+        late = Some(copied(folder));
+        restore(early.as_ref().expect("a copy").path(), folder);
+    });
+    (one, two, late.expect("a copy"))
+}
+
 /// A folder was restored in place, and went on; then a copy from before that takes its place, on another machine. What it has
 /// to tell was never delivered, and the log has other numbers of its host.
 #[test]
 fn what_waits_in_a_copy_of_a_folder_that_was_restored_is_delivered() {
     for round in 0..12 {
         let world = World::of(20);
-        let (one, two) = (world.host(), world.host());
         let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
-        one.record("/mnt/first.mkv", &keys[0]);
-        exchange(&[&one, &two]);
-        let (mut early, mut late) = (None, None);
-        let one = world.after(one, |folder| early = Some(copied(folder)));
-        one.gate.fail("deliver");
-        for number in 0..2 {
-            one.record(&format!("/mnt/late/{number}.mkv"), &keys[0]);
-        }
-        let one = world.after(one, |folder| {
-            late = Some(copied(folder));
-            restore(early.as_ref().expect("a copy").path(), folder);
-        });
+        let (one, two, late) = restored_beside_a_copy(&world, &keys[0]);
         one.record("/mnt/early.mkv", &keys[1]);
         exchange(&[&one, &two]);
         let one = world.moved(one);
-        let one = world.after(one, |folder| restore(late.as_ref().expect("a copy").path(), folder));
+        let one = world.after(one, |folder| restore(late.path(), folder));
         one.record("/mnt/new.mkv", &keys[1]);
         exchange(&[&one, &two]);
         for host in [&one, &two] {
@@ -288,20 +295,8 @@ fn what_a_folder_writes_that_was_restored_in_place_is_delivered_too() {
 fn what_waits_in_a_copy_is_delivered_though_its_host_went_on() {
     for round in 0..8 {
         let world = World::of(20);
-        let (one, two) = (world.host(), world.host());
         let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
-        one.record("/mnt/first.mkv", &keys[0]);
-        exchange(&[&one, &two]);
-        let (mut early, mut late) = (None, None);
-        let one = world.after(one, |folder| early = Some(copied(folder)));
-        one.gate.fail("deliver");
-        for number in 0..2 {
-            one.record(&format!("/mnt/late/{number}.mkv"), &keys[0]);
-        }
-        let one = world.after(one, |folder| {
-            late = Some(copied(folder));
-            restore(early.as_ref().expect("a copy").path(), folder);
-        });
+        let (one, two, late) = restored_beside_a_copy(&world, &keys[0]);
         for number in 0..4 {
             one.record(&format!("/mnt/early/{number}.mkv"), &keys[1]);
             if round % 2 == 0 {
@@ -310,7 +305,7 @@ fn what_waits_in_a_copy_is_delivered_though_its_host_went_on() {
         }
         exchange(&[&one, &two]);
         let one = world.moved(one);
-        let one = world.after(one, |folder| restore(late.as_ref().expect("a copy").path(), folder));
+        let one = world.after(one, |folder| restore(late.path(), folder));
         one.record("/mnt/new.mkv", &keys[1]);
         exchange(&[&one, &two]);
         for host in [&one, &two] {

@@ -30,6 +30,7 @@ mod world;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use support::number;
 use world::{Failure, Step, run, steps_of};
 
 /// Steps of a run.
@@ -97,10 +98,6 @@ fn check(seed: u64) {
         last.log,
         last.what
     );
-}
-
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok()?.parse().ok()
 }
 
 /// Seconds that this process had a processor.

@@ -78,7 +78,8 @@ pub struct Match {
     pub age_ms: Option<i64>,
 }
 
-fn path(bytes: &[u8]) -> &Path {
+/// A path of these bytes.
+pub fn path(bytes: &[u8]) -> &Path {
     #[cfg(unix)]
     return Path::new(std::ffi::OsStr::from_bytes(bytes));
     #[cfg(windows)]

@@ -19,6 +19,15 @@ pub const NOW_MS: i64 = 4_000_000_000_000;
 /// An hour.
 pub const HOUR_MS: i64 = 3_600_000;
 
+/// A number that the environment gives a test.
+pub fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is '{text}': give a number")),
+    )
+}
+
 /// A server with one movie library of this many plain items.
 pub fn movies(items: u32) -> Standin {
     let mut spec = LibrarySpec::new(LibraryKind::Movie, items);

@@ -13,6 +13,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
 use crate::support::index::Index;
+use crate::support::number;
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex_standin::Standin;
@@ -62,14 +63,6 @@ pub fn deeply(times: u64, test: impl Fn()) {
         TRIED.get(),
         begun.elapsed().as_secs_f64()
     );
-}
-
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok()?;
-    Some(
-        text.parse()
-            .unwrap_or_else(|_| panic!("{variable} is '{text}': give a number")),
-    )
 }
 
 /// A process that plays a role.
