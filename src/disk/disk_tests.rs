@@ -17,6 +17,7 @@ use super::rules::{rule_for_file, rule_for_folder};
 use super::{Kinds, ListedStatus, Location, Rules, WalkProgress, WalkRequest, WalkStarts, walk};
 use crate::model::LibraryKind;
 use crate::platform::files::{bytes_of, named};
+use crate::platform::local_path::{shown, taken};
 
 fn all() -> Rules {
     Rules::of_bits((1 << Rule::ALL.len()) - 1).expect("each bit is of a rule")
@@ -178,7 +179,7 @@ fn many_plain_names_in_a_plexignore_cost_no_more_than_few() {
     }
     assert!(begun.elapsed().as_secs() < 5, "each name was compared with each line");
     // The first line that matches is reported, plain or not.
-    let line = |line: &str| Some(format!("'{line}' in /m/.plexignore").into_bytes());
+    let line = |line: &str| Some([format!("'{line}' in ").as_bytes(), &shown(b"/m/.plexignore")].concat());
     assert_eq!(told("FILM 7.mkv"), line("Film 7.mkv"));
     assert_eq!(told("first1.mkv"), line("First?.mkv"));
     assert_eq!(told("Film x.mkv"), line("Film*"));
@@ -222,13 +223,17 @@ fn a_plexignore_is_no_gitignore() {
     // Names that are not UTF-8.
     let told = Ignored::new(b"/m/", b"\n# none\nodd*\xFF?.mkv\n")
         .match_file(b"/m/odd \xFE\xFF\xFD.mkv", b"odd \xFE\xFF\xFD.mkv");
-    assert_eq!(told.as_deref(), Some(&b"'odd*\xFF?.mkv' in /m/.plexignore"[..]));
+    assert_eq!(
+        told,
+        Some([b"'odd*\xFF?.mkv' in ", &*shown(b"/m/.plexignore")].concat())
+    );
 }
 
 /// Returns the findings of a walk in calls that read this many names each: kind, cause, and the path below the folder.
 /// Every other call is rolled back and repeated.
 fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, String, String)>, u64) {
-    let (mut left, mut told, mut files) = (vec![(false, bytes_of(root).to_vec())], Vec::new(), 0);
+    let root = taken(bytes_of(root)).into_owned();
+    let (mut left, mut told, mut files) = (vec![(false, root.clone())], Vec::new(), 0);
     let (mut progress, mut is_over, mut calls) = (WalkProgress::default(), false, 0);
     while !is_over {
         calls += 1;
@@ -259,12 +264,12 @@ fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, Stri
         let texts: Vec<&[u8]> = walked.text.split(|byte| *byte == 0).collect();
         for finding in texts.chunks_exact(4) {
             match finding[0] {
-                b"folder" => rest.push((false, finding[2].to_vec())),
-                b"twin_folder" => rest.push((true, finding[2].to_vec())),
+                b"folder" => rest.push((false, taken(finding[2]).into_owned())),
+                b"twin_folder" => rest.push((true, taken(finding[2]).into_owned())),
                 _ => {
                     let text = |at: usize| String::from_utf8_lossy(finding[at]).into_owned();
-                    let path = text(2);
-                    let below = path.strip_prefix(&*root.to_string_lossy()).unwrap_or(&path);
+                    let path = taken(finding[2]);
+                    let below = String::from_utf8_lossy(path.strip_prefix(&*root).unwrap_or(&path));
                     told.push((text(0), text(1), below.trim_start_matches('/').to_owned()));
                 }
             }
@@ -282,7 +287,7 @@ fn make(root: &Path, name: &str) {
 
 fn location(folder: &Path, is_out_of_scope: bool) -> Location {
     Location {
-        folder: bytes_of(folder).to_vec(),
+        folder: taken(bytes_of(folder)).into_owned(),
         kinds: movies(),
         is_out_of_scope,
         is_fetched: true,
@@ -543,7 +548,7 @@ fn without_progress_a_link_is_told_and_not_followed() {
 #[test]
 fn a_missing_folder_is_reported_if_the_caller_named_it() {
     let folder = tempfile::tempdir().expect("a folder");
-    let missing = bytes_of(folder.path()).to_vec();
+    let missing = taken(bytes_of(folder.path())).into_owned();
     drop(folder);
     let walked = |is_first: bool| {
         let request = WalkRequest {
@@ -563,7 +568,7 @@ fn a_missing_folder_is_reported_if_the_caller_named_it() {
     };
     assert_eq!(
         walked(true),
-        [b"unreadable\x002\0", missing.as_slice(), b"\0\0"].concat()
+        [b"unreadable\x002\0", &*shown(&missing), b"\0\0"].concat()
     );
     // The folder may have disappeared since the walk found it.
     assert_eq!(walked(false), b"");

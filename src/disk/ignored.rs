@@ -10,6 +10,7 @@ use std::fs;
 use std::io::Read;
 
 use crate::platform::files::named;
+use crate::platform::local_path::shown;
 
 /// Maximum number of bytes read of a `.plexignore` file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
@@ -85,7 +86,8 @@ impl Ignored {
     }
 
     fn describe(&self, line: &[u8]) -> Vec<u8> {
-        [b"'", line, b"' in ", &*self.folder, b"/.plexignore"].concat()
+        let file = [&*self.folder, b"/.plexignore"].concat();
+        [b"'", line, b"' in ", &*shown(&file)].concat()
     }
 }
 

@@ -4,6 +4,7 @@ use std::io;
 use std::time::Instant;
 
 use super::rules::{Kinds, Rules};
+use crate::platform::local_path::shown;
 
 /// A library location on this machine.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ pub struct WalkFindings {
 
 impl WalkFindings {
     pub(super) fn put(&mut self, kind: &str, cause: &str, path: &[u8], sentence: &[u8]) {
-        for text in [kind.as_bytes(), cause.as_bytes(), path, sentence] {
+        for text in [kind.as_bytes(), cause.as_bytes(), &shown(path), sentence] {
             self.text.extend_from_slice(text);
             self.text.push(0);
         }

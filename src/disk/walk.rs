@@ -2,7 +2,6 @@
 //! returns the others.
 
 use std::collections::{HashMap, HashSet};
-use std::fs;
 use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -16,6 +15,7 @@ use super::rules::{Kinds, Rule};
 use super::walk_rules::WalkRules;
 use crate::matching::Normal;
 use crate::platform::files::{bytes_of, named};
+use crate::platform::local_path::canonical;
 use crate::platform::mutex::lock;
 use crate::platform::names::{EntryKind, FolderId, FolderReader};
 use crate::platform::thread::on_several;
@@ -194,7 +194,7 @@ impl<'w> Walk<'w> {
     /// Reports that a folder was read by another path.
     fn report_linked(&self, path: &[u8], location_index: Option<usize>, findings: &mut WalkFindings) {
         if !self.rules.is_out_of_scope(location_index) {
-            let real = fs::canonicalize(named(path)).unwrap_or_default();
+            let real = canonical(&named(path)).unwrap_or_default();
             findings.put("left_out", "linked", path, bytes_of(&real));
         }
     }

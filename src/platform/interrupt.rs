@@ -1,5 +1,6 @@
 //! Ends a connection that another thread may be waiting on.
 
+use std::io;
 use std::net::{Shutdown, TcpStream};
 
 use super::system;
@@ -9,6 +10,12 @@ pub fn end(stream: &TcpStream) {
     // An error means that it has ended already.
     let _ = stream.shutdown(Shutdown::Both);
     system::wake_readers(stream);
+}
+
+/// Returns whether this error of a read or a write means that [`end`] woke it.
+#[must_use]
+pub fn is_end(error: &io::Error) -> bool {
+    system::is_wake(error)
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ pub mod files;
 pub mod foreign;
 pub mod fork;
 pub mod interrupt;
+pub mod local_path;
 pub mod lock;
 pub mod log_sync;
 pub mod map;

@@ -1,5 +1,6 @@
 //! The content of a folder: listed items, page by page, and files on the disk.
 
+use std::borrow::Cow;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -13,6 +14,7 @@ use crate::matching::{FolderFile, FolderResolver, FoundItem, Mappings, Normal, O
 use crate::model::{LibraryKind, Reason};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::{is_gone, named};
+use crate::platform::local_path;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
 use crate::sync::Call;
@@ -109,15 +111,11 @@ impl Queries {
         (rules, max_findings): (Rules, usize),
         then: impl FnOnce(&WalkFindings) -> Result<R>,
     ) -> Result<R> {
-        for (_, path) in starts.folders.iter().chain(&starts.files) {
-            self.shown.check_path(path)?;
-            if !path.starts_with(b"/") {
-                return refuse(format!(
-                    "the path '{}' is no full path: where it lies depends on the current folder",
-                    self.shown.path(path)
-                ));
-            }
-        }
+        let (folders, files) = (self.taken(&starts.folders)?, self.taken(&starts.files)?);
+        let starts = &WalkStarts {
+            folders: folders.iter().map(|(twin, path)| (*twin, &**path)).collect(),
+            files: files.iter().map(|(twin, path)| (*twin, &**path)).collect(),
+        };
         self.reading.catch_up_without_noting(Deadline::NONE)?;
         self.reading
             .check_accepted()
@@ -169,6 +167,22 @@ impl Queries {
         result
     }
 
+    /// Returns paths of this machine as a walk takes them.
+    fn taken<'p>(&self, given: &[(bool, &'p [u8])]) -> Result<Vec<(bool, Cow<'p, [u8]>)>> {
+        let each = given.iter().map(|(twin, path)| {
+            self.shown.check_path(path)?;
+            let taken = local_path::taken(path);
+            if local_path::root(&taken).is_empty() {
+                return refuse(format!(
+                    "the path '{}' is no full path: where it lies depends on the current folder",
+                    self.shown.path(path)
+                ));
+            }
+            Ok((*twin, taken))
+        });
+        each.collect()
+    }
+
     /// Returns how a local file is listed. `twin`: its folder has another file whose name differs in case only. An item
     /// belongs to that file if one of the item's files exists, and none has exactly this path.
     fn file_status(&self, library: &Selection, path: &[u8], twin: bool) -> ListedStatus {
@@ -176,7 +190,7 @@ impl Queries {
         let is_of_twin = |answer: &Answer<'_>| {
             let listed = || answer.candidates().iter().map(|one| mappings.host_path(one.path));
             mappings.name_each_file()
-                && !listed().any(|one| *one == *path)
+                && !listed().any(|one| *local_path::taken(&one) == *path)
                 && listed().any(|one| named(one).symlink_metadata().is_ok())
         };
         let session = self.reading.tokens.current().number();
@@ -242,7 +256,10 @@ fn locations(snapshot: &Snapshot, scope: Scope, mappings: &Mappings) -> Vec<Loca
 fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
     let below = [location.trim_end_matches('/').as_bytes(), b"/x"].concat();
     let below = mappings.host_path(&below);
-    let folder = &below[..below.iter().rposition(|byte| *byte == b'/').unwrap_or(0)];
+    let below = local_path::taken(&below);
+    let root = local_path::root(&below);
+    let last = below.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+    let folder = below.get(root.len()..last).unwrap_or_default();
     let mut names: Vec<&[u8]> = Vec::new();
     for name in folder.split(|byte| *byte == b'/') {
         match name {
@@ -251,7 +268,9 @@ fn local_folder(location: &str, mappings: &Mappings) -> Vec<u8> {
             name => names.push(name),
         }
     }
-    [b"/", &*names.join(&b'/')].concat()
+    // The path of a server with another system has no root here.
+    let root = if root.is_empty() { b"/" } else { root };
+    [root, &*names.join(&b'/')].concat()
 }
 
 /// Keeps only the files that [`FileFilter::NotOnDisk`] names.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result, Status};
 use crate::platform::files::{self, Inode};
+use crate::platform::local_path::canonical;
 use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
 use crate::platform::open_files;
@@ -54,7 +55,7 @@ impl StoreFolder {
             files::private_dir(path).map_err(|error| folder.cannot("make", &error))?;
         }
         // Absolute: a host may change its working directory later.
-        let path = path.canonicalize().map_err(|error| folder.cannot("find", &error))?;
+        let path = canonical(path).map_err(|error| folder.cannot("find", &error))?;
         let disk = files::disk(&path);
         Ok(Self {
             shares_memory: disk.shares_memory,

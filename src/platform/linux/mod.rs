@@ -1,7 +1,7 @@
 //! Linux, with glibc or musl.
 
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::net::TcpStream;
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::path::Path;
 use super::file_facts::Inode;
 #[cfg(feature = "shared")]
 pub use super::unix::socket;
-pub use super::unix::{fork, sqlite};
+pub use super::unix::{fork, local_path, sqlite};
 
 pub mod clock;
 pub mod files;
@@ -45,3 +45,8 @@ pub fn write_out(file: &fs::File) {
 
 /// The end of a connection wakes them.
 pub fn wake_readers(_: &TcpStream) {}
+
+/// They get an end or an error of their own.
+pub fn is_wake(_: &io::Error) -> bool {
+    false
+}

@@ -1,6 +1,7 @@
 //! macOS. Other POSIX systems but Linux get the same, untried.
 
 use std::fs::File;
+use std::io;
 use std::net::TcpStream;
 use std::path::Path;
 
@@ -8,7 +9,7 @@ use super::file_facts::Inode;
 pub(super) use super::polled as futex;
 #[cfg(feature = "shared")]
 pub use super::unix::socket;
-pub use super::unix::{fork, sqlite};
+pub use super::unix::{fork, local_path, sqlite};
 
 pub mod clock;
 pub mod files;
@@ -41,3 +42,8 @@ pub fn write_out(_: &File) {}
 
 /// The end of a connection wakes them.
 pub fn wake_readers(_: &TcpStream) {}
+
+/// They get an end or an error of their own.
+pub fn is_wake(_: &io::Error) -> bool {
+    false
+}

@@ -1,12 +1,13 @@
 //! Windows 10 and newer.
 
 use std::fs::File;
+use std::io;
 use std::net::TcpStream;
 use std::os::windows::io::AsRawSocket;
 use std::path::Path;
 use std::ptr::null;
 
-use windows_sys::Win32::Foundation::HANDLE;
+use windows_sys::Win32::Foundation::{ERROR_OPERATION_ABORTED, HANDLE};
 use windows_sys::Win32::System::IO::CancelIoEx;
 
 use super::file_facts::Inode;
@@ -15,6 +16,7 @@ pub(super) use super::polled as futex;
 pub mod clock;
 pub mod files;
 pub mod fork;
+pub mod local_path;
 mod owner;
 #[cfg(feature = "shared")]
 pub mod socket;
@@ -37,4 +39,9 @@ pub fn write_out(_: &File) {}
 pub fn wake_readers(stream: &TcpStream) {
     // SAFETY: the socket is open as long as the stream, and a socket is a handle.
     unsafe { CancelIoEx(stream.as_raw_socket() as HANDLE, null()) };
+}
+
+/// The standard library takes this for the end of a time limit.
+pub fn is_wake(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(ERROR_OPERATION_ABORTED.cast_signed())
 }

@@ -12,6 +12,7 @@ use crate::error::{Error, Result, Status};
 use crate::platform::clock::Clock;
 use crate::platform::files::{self, Inode};
 use crate::platform::foreign::ReadOnlyWalVfs;
+use crate::platform::local_path::canonical;
 use crate::platform::stamp::{Compared, FileStamp};
 
 use super::slice_lock::SliceLock;
@@ -84,7 +85,7 @@ impl DatabaseFile {
         if let Some(file) = self.file.get() {
             return Ok(file);
         }
-        let found = fs::canonicalize(&self.named).and_then(|found| {
+        let found = canonical(&self.named).and_then(|found| {
             if fs::metadata(&found)?.is_dir() {
                 find_in_folder(&found)
             } else {
@@ -199,11 +200,11 @@ impl DatabaseFile {
 /// Finds the database in the folder 'Plex Media Server', or in its own folder.
 fn find_in_folder(folder: &Path) -> std::io::Result<PathBuf> {
     let absent = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
-    let found = fs::canonicalize(folder.join(IN_FOLDER));
+    let found = canonical(&folder.join(IN_FOLDER));
     if !found.as_ref().is_err_and(absent) {
         return found;
     }
-    fs::canonicalize(folder.join(NAME)).map_err(|error| {
+    canonical(&folder.join(NAME)).map_err(|error| {
         if absent(&error) {
             std::io::Error::new(
                 error.kind(),

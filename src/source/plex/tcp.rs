@@ -3,7 +3,7 @@
 //! The connector of `ureq` does this too, but on Windows a thread that waits for data stays asleep when its connection
 //! is shut down, and the socket that could wake it is not accessible.
 
-use std::io::{self, Read, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,14 +71,14 @@ impl<In: Transport> Connector<In> for TcpConnector {
 fn connect(address: SocketAddr, time: Option<Duration>) -> io::Result<TcpStream> {
     match time {
         None => TcpStream::connect(address),
-        Some(Duration::ZERO) => Err(io::ErrorKind::TimedOut.into()),
+        Some(Duration::ZERO) => Err(ErrorKind::TimedOut.into()),
         Some(time) => TcpStream::connect_timeout(&address, time),
     }
 }
 
 /// Returns whether the error is that of a time limit, which has two names.
 fn is_late(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock)
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock)
 }
 
 /// A connection. The agent that shuts it down knows it as long as a transport has it.
@@ -120,11 +120,12 @@ fn within<T>(
         let left = left(timeout, since)?;
         match set(left) {
             // macOS refuses this once the server has closed. What it sent can still be read.
-            Err(error) if error.kind() == io::ErrorKind::InvalidInput => {}
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {}
             done => done?,
         }
         match call() {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) if interrupt::is_end(&error) => return Err(io::Error::from(ErrorKind::ConnectionAborted).into()),
             Err(error) if is_late(&error) => return Err(Error::Timeout(timeout.reason)),
             done => return Ok(done?),
         }
@@ -156,7 +157,7 @@ impl Transport for TcpTransport {
         // A connection that is not in use has nothing to read. Data or an end would belong to no request.
         let mut stream = &self.connection.0;
         let nothing = stream.set_nonblocking(true).and_then(|()| stream.read(&mut [0]));
-        let is_waiting = nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        let is_waiting = nothing.is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         is_waiting && stream.set_nonblocking(false).is_ok()
     }
 }
