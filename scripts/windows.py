@@ -23,6 +23,7 @@ TESTS = (
     "folders",
     "freshness",
     "hostile",
+    "on_disk",
     "questions",
     "regressions",
     "source_contract",
