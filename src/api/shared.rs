@@ -21,7 +21,7 @@ pub struct SharedStatus {
     pub address: String,
     /// Whether it answered.
     pub reachable: bool,
-    /// Why it did not answer, or takes no writes of this role, and the remedy; `None` if it does both.
+    /// Why it did not answer, or takes no writes of this host, and the remedy; `None` if it does both.
     pub error: Option<String>,
     /// The kind of this error.
     pub error_kind: Option<ErrorKind>,
@@ -140,7 +140,11 @@ impl Index {
         });
         let progress = inner.sync.shared_progress();
         let reachable = found.is_ok();
-        let (own, views, error) = found.unwrap_or_else(|error| (None, Vec::new(), Some(error)));
+        let (own, views, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), Some(error)));
+        if progress.is_some_and(|progress| progress.undelivered > 0) {
+            // The role may write, and the log has no room, for example.
+            error = error.or_else(|| inner.sync.shared_refusal());
+        }
         Ok(Some(SharedStatus {
             address: sharing.address().to_owned(),
             reachable,

@@ -5,6 +5,7 @@ use super::job::{SyncJob, Syncing};
 use crate::error::Result;
 use crate::freshness::may_ask_again;
 use crate::model::{Item, PathSearch};
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::shared::bodies::{SearchBody, decode, encode, entry};
 use crate::shared::{EntryKind, NewEntry};
@@ -49,7 +50,9 @@ impl SyncJob<'_> {
             encode(&SearchBody { items, missing_ms }),
         ));
         told.retain(NewEntry::fits);
-        let _ = exchange.ask(|log, limit| log.append(view.number, view.host, &told, None, limit));
+        let _ = exchange.ask_to_take(Deadline::NONE, |log, limit| {
+            log.append(view.number, view.host, &told, None, limit)
+        });
         Ok(())
     }
 }

@@ -145,7 +145,7 @@ impl<'a> SyncJob<'a> {
         let uuid = row.library.uuid.clone();
         let wants_new = matches!(why, RefreshReason::Full | RefreshReason::Unverified);
         let look = || -> Result<Option<()>> {
-            if wants_new || !exchange.exchange_once(&view, self.bounds.deadline)? {
+            if wants_new || !exchange.exchange_once(&view, self.bounds.deadline)?.has_taken {
                 return Ok(None);
             }
             let now = self.sync.store.library_row(row.id)?;
@@ -333,16 +333,17 @@ impl Syncing {
         if on_worker(deliver, STEP, || {})? {
             return Ok(());
         }
+        let later = match exchange.refusal() {
+            Some(refusal) => format!("later: {refusal}"),
+            None => format!("when {} answers", exchange.log.name()),
+        };
         Err(Error::new(
             Status::Timeout,
-            format!(
-                "not delivered to other hosts yet: it is stored in this folder, and delivered when {} answers",
-                exchange.log.name()
-            ),
+            format!("not delivered to other hosts yet: it is stored in this folder, and delivered {later}"),
         ))
     }
 
-    /// Delivers and takes what there is, now: for tests. Returns `false` if the log is away.
+    /// Delivers and takes what there is, now: for tests. Returns `false` if the log is away, or takes no writes.
     pub fn exchange_now(&self) -> Result<bool> {
         let Some(exchange) = &self.exchange else {
             return Ok(false);
@@ -352,7 +353,7 @@ impl Syncing {
                 std::thread::sleep(Duration::from_millis(1)); // another thread tries the log
             }
             match exchange.view()? {
-                Some(view) => exchange.exchange_once(&view, Deadline::after(STEP)),
+                Some(view) => Ok(exchange.exchange_once(&view, Deadline::after(STEP))?.is_complete()),
                 None => Ok(false),
             }
         };
@@ -395,6 +396,11 @@ impl Syncing {
             taken: place.position.number,
             undelivered,
         })
+    }
+
+    /// Why the log did not take what waits; `None` if it is not known to have refused it.
+    pub fn shared_refusal(&self) -> Option<Error> {
+        self.exchange.as_ref()?.refusal()
     }
 
     /// The number of this host's own view in the shared log, which may be asked. `None` if it is not known: nothing is

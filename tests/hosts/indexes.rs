@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::cluster::{Cluster, Database, shared};
 use super::support::index::{Index, Library, QueryOptions};
-use super::support::{movies, offline, options, path_of, requests};
+use super::support::{clock, movies, offline, options, path_of, requests};
 
 /// A host: a folder, and an index over it.
 struct Host {
@@ -194,4 +194,44 @@ fn a_host_that_only_refreshes_takes_news() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(two.known("/mnt/odd.mkv").is_some());
+}
+
+/// The rights of one host are taken away. It takes news, and tells what waits when it has them again.
+#[test]
+fn a_host_whose_role_may_only_read_takes_news() {
+    let Some(cluster) = shared("a_host_whose_role_may_only_read_takes_news") else {
+        return;
+    };
+    let (server, database, clock) = (movies(60), cluster.database(), clock());
+    let one = super::host::Host::new(&server, &clock, &database.address("postgres"), false);
+    one.refresh();
+    let role = database.poor_role("");
+    database.sql(&format!(
+        "GRANT USAGE ON SCHEMA plexindex TO {role}; \
+         GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO {role}"
+    ));
+    let two = super::host::Host::new(&server, &clock, &database.address(&role), false);
+    two.refresh();
+    assert!(two.index.exchange());
+    database.sql(&format!("REVOKE INSERT ON ALL TABLES IN SCHEMA plexindex FROM {role}"));
+    let (_, key) = path_of(&server, 1, 7);
+    two.record("/mnt/own.mkv", &key);
+    for number in 0..2 {
+        let path = format!("/mnt/news/{number}.mkv");
+        one.record(&path, &key);
+        one.index.shared_deliver().expect("delivered");
+        assert!(!two.index.exchange());
+        assert_eq!(two.confirmed(&path).as_ref(), Some(&key));
+    }
+    let status = two.index.shared_status().expect("read").expect("shared");
+    assert_eq!(
+        (status.reachable, status.undelivered, status.behind),
+        (true, Some(1), Some(0))
+    );
+    assert!(status.error.is_some_and(|error| error.contains("INSERT")));
+    database.sql(&format!("GRANT INSERT ON ALL TABLES IN SCHEMA plexindex TO {role}"));
+    clock.advance_ms(6_000);
+    assert!(two.index.exchange());
+    assert!(one.index.exchange());
+    assert_eq!(one.confirmed("/mnt/own.mkv"), Some(key));
 }

@@ -48,6 +48,25 @@ impl Gate {
         });
     }
 
+    /// From now on the log takes nothing from this host, and can be read.
+    pub fn refuse(&self) {
+        const WRITES: [&str; 7] = [
+            "append",
+            "deliver",
+            "lease",
+            "renew",
+            "release",
+            "put_chunk",
+            "publish_listing",
+        ];
+        self.set(move |called, is_made| {
+            if WRITES.contains(&called) && !is_made {
+                return Err(Error::new(Status::ServerError, "no space left (SQLSTATE 53100)"));
+            }
+            Ok(())
+        });
+    }
+
     /// After so many steps all calls fail, so nothing more is written: a process that was killed there.
     pub fn end_after(&self, steps: usize) {
         let mut left = steps;

@@ -5,6 +5,7 @@ mod echoes;
 mod gate;
 mod hosts;
 mod paths;
+mod refused;
 mod restored;
 mod sizes;
 #[path = "../support/mod.rs"]

@@ -233,13 +233,18 @@ impl SharedLog for MemoryLog {
         entries: &[(u64, NewEntry)],
         _: Deadline,
     ) -> Result<Option<u64>> {
+        if entries.is_empty() {
+            let shared = self.reach(false)?;
+            let view = shared.views.get(&view);
+            let lacks = after.is_some_and(|(host, number)| !view.map_or(number == 0, |view| view.has(host, number)));
+            let upto = view.and_then(|view| view.delivered.get(&host)).copied();
+            return Ok((!lacks).then_some(upto.unwrap_or(0)));
+        }
         self.change(view, |view, counter, now_ms| {
-            let delivered = |host| view.delivered.get(&host).copied().unwrap_or(0);
-            let has = |host, number| view.deliveries.get(&host).is_some_and(|known| known.contains(&number));
-            if after.is_some_and(|(host, number)| delivered(host) < number && !has(host, number)) {
+            if after.is_some_and(|(host, number)| !view.has(host, number)) {
                 return None;
             }
-            let upto = delivered(host);
+            let upto = view.delivered.get(&host).copied().unwrap_or(0);
             let numbers = || entries.iter().map(|(number, _)| *number);
             let known = after.map(|(of, number)| if of == host { number } else { 0 });
             let from = known.or(numbers().next()).unwrap_or(0);

@@ -73,9 +73,13 @@ impl Failure {
     /// Returns whether the connection can be used further. A server that became read-only is a replica by now: its
     /// successor has another connection.
     pub fn leaves_connection(&self) -> bool {
-        self.database_error().is_some_and(|error| {
-            error.parsed_severity() == Some(Severity::Error) && *error.code() != SqlState::READ_ONLY_SQL_TRANSACTION
-        })
+        let is_kept = |error: &DbError| error.parsed_severity() == Some(Severity::Error);
+        self.database_error().is_some_and(is_kept) && !self.is_read_only()
+    }
+
+    /// Returns whether the server, or this session, takes no writes.
+    pub fn is_read_only(&self) -> bool {
+        self.has_code(SqlState::READ_ONLY_SQL_TRANSACTION.code())
     }
 
     /// Returns whether the connection broke, as that of a server that was restarted.

@@ -171,7 +171,9 @@ impl Postgres {
             if !failure.leaves_connection() {
                 *slot = None;
             }
-            let is_repeated = (was_idle && failure.is_broken_connection()) || (may_conflict && failure.is_conflict());
+            // A session stays read-only after its server takes writes again.
+            let is_outdated = was_idle && (failure.is_broken_connection() || failure.is_read_only());
+            let is_repeated = is_outdated || (may_conflict && failure.is_conflict());
             if !is_repeated {
                 return Err(failure);
             }
@@ -253,7 +255,7 @@ impl Postgres {
                 client.batch_execute("LISTEN plexindex").await
             });
             match listens {
-                Err(failure) if !failure.leaves_connection() && !failure.has_code("25006") => return Err(failure),
+                Err(failure) if !failure.leaves_connection() && !failure.is_read_only() => return Err(failure),
                 _ => {}
             }
             let link = slot.insert(link);

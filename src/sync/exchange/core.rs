@@ -8,7 +8,7 @@ use std::time::Duration;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::engine::{Maintenance, Reading, Store};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, Status};
 use crate::freshness::Policy;
 use crate::model::IdentityId;
 use crate::options::Options;
@@ -48,9 +48,20 @@ pub struct SharedView {
     pub host: HostId,
 }
 
-/// The log is away. Why is in the host's log; what waits for it goes on without it.
+/// The log is away, or refuses what it was told. Why is in the host's log; what waits for it goes on without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Away;
+
+/// The log answers, and takes no writes of this host.
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    /// When it first refused one, Unix ms.
+    since_ms: i64,
+    /// When the next write is tried, Unix ms.
+    again_ms: i64,
+    /// Why.
+    pub error: Error,
+}
 
 /// The exchange of one handle.
 pub struct Exchange {
@@ -81,6 +92,8 @@ pub struct State {
     pub views: HashMap<(IdentityId, Vec<u8>), ViewNumber>,
     /// When the log was first found to be away, and when it is asked again, Unix ms.
     pub away: Option<(i64, i64)>,
+    /// The last write was refused.
+    pub refusal: Option<Refusal>,
     /// Threads that try a log that was away.
     pub trying: usize,
     /// Leases that this process holds.
@@ -178,6 +191,73 @@ impl Exchange {
         }
     }
 
+    /// Asks the log to take something, unless it refused to a moment ago. A log that refuses can still be read: it is not
+    /// away.
+    pub fn ask_to_take<T>(
+        &self,
+        until: Deadline,
+        ask: impl FnOnce(&dyn SharedLog, Deadline) -> Result<T>,
+    ) -> std::result::Result<T, Away> {
+        if self.is_refusing() && !is_patient() {
+            return Err(Away);
+        }
+        let mut refused = None;
+        let answer = self.ask_until(until, |log, limit| match ask(log, limit) {
+            // A log of which nothing can be read is away.
+            Err(error) if is_refusal(&error) => log.secret(limit).map(|_| refused = Some(error)).map(|()| None),
+            answer => answer.map(Some),
+        })?;
+        if let Some(error) = refused {
+            self.note_refusal(error);
+        }
+        answer.ok_or(Away)
+    }
+
+    /// Returns whether the log refused a write a moment ago.
+    pub fn is_refusing(&self) -> bool {
+        let now = self.clock.now_ms();
+        let state = lock(&self.state);
+        let again = state.refusal.as_ref().map(|refusal| refusal.again_ms);
+        again.is_some_and(|again| (again - AWAY_MS..again).contains(&now))
+    }
+
+    /// Why the log took no write of this host last; `None` if it did, as far as is known.
+    pub fn refusal(&self) -> Option<Error> {
+        lock(&self.state).refusal.as_ref().map(|refusal| refusal.error.clone())
+    }
+
+    fn note_refusal(&self, error: Error) {
+        let now = self.clock.now_ms();
+        let mut state = lock(&self.state);
+        let before = state.refusal.as_ref().map(|refusal| refusal.since_ms);
+        if before.is_none() {
+            log::warn!(
+                "the shared log takes nothing from this host, which keeps what it has to tell, and takes news: {error}"
+            );
+        }
+        state.refusal = Some(Refusal {
+            since_ms: before.map_or(now, |since| since.min(now)),
+            again_ms: now + AWAY_MS,
+            error,
+        });
+        // They would be old when the log takes them.
+        state.verified.clear();
+    }
+
+    /// Forgets a refusal that is over, or of which nothing is known any more.
+    pub fn end_refusal(&self) {
+        if !self.is_refusing() {
+            lock(&self.state).refusal = None;
+        }
+    }
+
+    /// Remembers that the log took what it was told.
+    pub fn note_taken(&self) {
+        if lock(&self.state).refusal.take().is_some() {
+            log::info!("the shared log {} takes writes again", self.log.name());
+        }
+    }
+
     /// Lets others go on without a log that was away, while this thread tries it.
     pub fn trying<R>(&self, work: impl FnOnce() -> R) -> R {
         let mut state = lock(&self.state);
@@ -234,6 +314,15 @@ impl Exchange {
     pub fn away_ms(&self) -> Option<i64> {
         let (since, _) = lock(&self.state).away?;
         Some(self.clock.now_ms().saturating_sub(since).max(0))
+    }
+
+    /// How long the log has refused writes, ms; `None` if it did not a moment ago.
+    pub fn refusing_ms(&self) -> Option<i64> {
+        if !self.is_refusing() {
+            return None;
+        }
+        let since_ms = lock(&self.state).refusal.as_ref()?.since_ms;
+        Some(self.clock.now_ms().saturating_sub(since_ms).max(0))
     }
 
     /// The view of the current token's user, once the server has accepted that token and said which server it is.
@@ -300,4 +389,9 @@ impl Exchange {
             state.listeners = Listeners::default();
         }
     }
+}
+
+/// Returns whether the log answered that it does not do what it was asked for.
+fn is_refusal(error: &Error) -> bool {
+    matches!(error.status, Status::ServerError | Status::Forbidden)
 }

@@ -4,6 +4,7 @@
 
 use super::applied::Applied;
 use super::core::{Exchange, STEP, SharedView, is_patient};
+use super::waiting::{self, Waiting};
 use crate::engine::{LibraryHint, LibraryRow, Selection, Selector, SharedPlace, age};
 use crate::error::Result;
 use crate::freshness;
@@ -18,6 +19,22 @@ pub const BATCH: usize = 1_000;
 /// Most names of one request: a log may answer each with an entry of the largest size.
 const FEW: usize = 100;
 
+/// What an exchange has done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exchanged {
+    /// The log has all that this host told.
+    pub has_delivered: bool,
+    /// This host has all that the log had. Otherwise the log is away.
+    pub has_taken: bool,
+}
+
+impl Exchanged {
+    /// Whether nothing is left on either side.
+    pub fn is_complete(self) -> bool {
+        self.has_delivered && self.has_taken
+    }
+}
+
 impl Exchange {
     /// How far this folder has read the log.
     pub fn place(&self, identity: IdentityId) -> Result<SharedPlace> {
@@ -30,17 +47,17 @@ impl Exchange {
         self.alone(until.earliest(Deadline::after(STEP)), || self.deliver(view, until))
     }
 
-    /// [`Self::exchange`], one thread and process of the folder at a time. Waits for others until the deadline, and
-    /// returns `false` then.
-    pub fn exchange_once(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+    /// [`Self::exchange`], one thread and process of the folder at a time. Waits for others until the deadline, and does
+    /// nothing then.
+    pub fn exchange_once(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         self.alone(until, || self.exchange(view))
     }
 
-    fn alone(&self, until: Deadline, work: impl FnOnce() -> Result<bool>) -> Result<bool> {
+    fn alone<R: Default>(&self, until: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
         let path = self.store.folder().fetch_lock("exchange");
         // Whoever has it may wait for a log that is silent.
         match FileLock::acquire(&path, until, &|| self.is_away() && !is_patient()) {
-            Ok(None) => Ok(false),
+            Ok(None) => Ok(R::default()),
             // Without locks two of them do the same twice, which does no harm.
             lock => {
                 let done = work();
@@ -50,19 +67,23 @@ impl Exchange {
         }
     }
 
-    /// Delivers what waits, then takes all that is new. Returns `false` if the log is away.
-    fn exchange(&self, view: &SharedView) -> Result<bool> {
+    /// Delivers what waits, then takes all that is new; also of a log that takes no writes.
+    fn exchange(&self, view: &SharedView) -> Result<Exchanged> {
         let mut view = *view;
         let joins = self.place(view.identity)?.position == Position::default();
         // What this host wrote comes first: the order of the log decides.
-        if !self.deliver(&view, Deadline::NONE)? {
-            return Ok(false);
-        }
+        let mut done = Exchanged {
+            has_delivered: self.deliver(&view, Deadline::NONE)?,
+            has_taken: false,
+        };
         loop {
+            if !done.has_delivered && !self.is_refusing() {
+                return Ok(done);
+            }
             let place = self.place(view.identity)?;
             let now_ms = self.clock.now_ms();
             let Ok(news) = self.ask(|log, limit| log.read(view.number, place.position, BATCH, limit)) else {
-                return Ok(false);
+                return Ok(done);
             };
             if news.from_start && place.position != Position::default() {
                 log::warn!(
@@ -78,15 +99,13 @@ impl Exchange {
                 // Before anything is taken: the older state of the log must not replace what this host wrote since.
                 self.forget_view();
                 let Some(again) = self.view()? else {
-                    return Ok(false);
+                    return Ok(done);
                 };
                 view = again;
-                if !self.deliver(&view, Deadline::NONE)? {
-                    return Ok(false);
-                }
+                done.has_delivered = self.deliver(&view, Deadline::NONE)?;
                 continue;
             }
-            self.apply(&view, &news.entries)?;
+            self.apply_news(&view, &news.entries, done.has_delivered)?;
             let place = SharedPlace {
                 position: news.position,
                 looked_ms: now_ms,
@@ -101,9 +120,34 @@ impl Exchange {
                 );
             }
             if !news.more && self.has_kept(&view)? {
-                return if joins { self.join(&view) } else { Ok(true) };
+                if joins {
+                    done.has_delivered = self.join(&view)?;
+                }
+                if done.has_delivered {
+                    self.end_refusal();
+                }
+                done.has_taken = true;
+                return Ok(done);
             }
         }
+    }
+
+    /// Applies entries. What this host has told and could not deliver is later than all of them.
+    fn apply_news(&self, view: &SharedView, entries: &[Entry], has_delivered: bool) -> Result<()> {
+        if has_delivered || entries.is_empty() {
+            return self.apply(view, entries);
+        }
+        let waiting = Waiting::new(self.store.outbox(view.identity, usize::MAX)?);
+        let voids = entries.iter().any(waiting::voids);
+        let taken: Vec<Entry> = (entries.iter())
+            .filter(|entry| !waiting.overrides(entry))
+            .cloned()
+            .collect();
+        self.apply(view, &taken)?;
+        if voids {
+            self.apply(view, &waiting.matches())?;
+        }
+        Ok(())
     }
 
     fn store_place(&self, view: &SharedView, place: &SharedPlace) -> Result<()> {

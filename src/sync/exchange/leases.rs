@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use super::core::{Away, Exchange, SharedView};
 use crate::engine::LibraryRow;
 use crate::freshness::ASK_AGAIN_MS;
+use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 use crate::shared::bodies::{ListingBody, ProbeBody, decode, name};
-use crate::shared::{Entry, EntryKind, Lease, Position};
+use crate::shared::{Entry, EntryKind, Lease, Position, SharedLog};
 
 /// How old a probe of another host may be where a host would not ask for a path again itself.
 pub const RECENT: Duration = Duration::from_millis(ASK_AGAIN_MS.unsigned_abs());
@@ -21,7 +22,8 @@ pub struct HeldLease<'x> {
 impl Drop for HeldLease<'_> {
     fn drop(&mut self) {
         lock(&self.exchange.state).leases.retain(|held| *held != self.lease);
-        let _ = self.exchange.ask(|log, limit| log.release(&self.lease, limit));
+        let release = |log: &dyn SharedLog, limit| log.release(&self.lease, limit);
+        let _ = self.exchange.ask_to_take(Deadline::NONE, release);
     }
 }
 
@@ -78,7 +80,7 @@ impl Exchange {
 
     /// Renews a lease before something is written under it. Returns `false` if another host took over, or the log is away.
     pub fn keep_lease(&self, lease: &Lease) -> bool {
-        self.ask(|log, limit| log.renew(lease, limit)) == Ok(true)
+        self.ask_to_take(Deadline::NONE, |log, limit| log.renew(lease, limit)) == Ok(true)
     }
 
     /// How long ago something was, ms.
@@ -88,16 +90,17 @@ impl Exchange {
 
     /// Takes a lease; `None` while another host has it.
     pub fn take_lease(&self, view: &SharedView, what: &str) -> std::result::Result<Option<HeldLease<'_>>, Away> {
-        let lease = self.ask(|log, limit| log.lease(view.number, what, limit))?;
+        let lease = self.ask_to_take(Deadline::NONE, |log, limit| log.lease(view.number, what, limit))?;
         Ok(lease.map(|lease| {
             lock(&self.state).leases.push(lease.clone());
             HeldLease { exchange: self, lease }
         }))
     }
 
-    /// Returns whether the log is away, and a library waits for it.
+    /// Returns whether the log is away or takes no writes, and a library waits for it.
     pub fn is_awaited(&self, row: &LibraryRow) -> bool {
-        row.generation.is_fetched() && self.away_ms().is_some_and(|away| away < self.patience_ms)
+        let missing_ms = self.away_ms().or_else(|| self.refusing_ms());
+        row.generation.is_fetched() && missing_ms.is_some_and(|missing| missing < self.patience_ms)
     }
 
     /// Returns whether a library was invalidated after a listing of it was begun.

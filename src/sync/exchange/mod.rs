@@ -13,6 +13,7 @@ mod leases;
 mod outgoing;
 mod publish;
 mod running;
+mod waiting;
 
 pub use chunks::LogSource;
 pub use core::{Away, Exchange, STEP, SharedView, set_patient};

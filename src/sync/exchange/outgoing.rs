@@ -41,7 +41,7 @@ impl Exchange {
         Ok(true)
     }
 
-    /// Delivers all that waits. Returns `false` if the log is away, or the deadline came first.
+    /// Delivers all that waits. Returns `false` if the log is away or takes no writes, or the deadline came first.
     pub fn deliver(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         loop {
             let waiting = self.store.outbox(view.identity, BATCH)?;
@@ -54,7 +54,7 @@ impl Exchange {
                     .filter(|(at_ms, _)| (0..=AWAY_MS).contains(&(now_ms - at_ms)));
                 let verified: Vec<NewEntry> = new.map(|(_, entry)| entry).collect();
                 let tell = |log: &dyn SharedLog, limit| log.append(view.number, view.host, &verified, None, limit);
-                return Ok(verified.is_empty() || self.ask_until(until, tell).is_ok());
+                return Ok(verified.is_empty() || self.ask_to_take(until, tell).is_ok());
             };
             if until.has_passed() {
                 return Ok(false);
@@ -69,9 +69,10 @@ impl Exchange {
                 .collect();
             let after = self.store.delivered_before(view.identity, host, first.number)?;
             let tell = |log: &dyn SharedLog, limit| log.deliver(view.number, host, after, &rows, limit);
-            let Ok(upto) = self.ask_until(until, tell) else {
+            let Ok(upto) = self.ask_to_take(until, tell) else {
                 return Ok(false);
             };
+            self.note_taken();
             let Some(upto) = upto else {
                 log::warn!(
                     "the shared log {} lacks what it was told before: it is told again",

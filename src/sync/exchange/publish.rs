@@ -36,7 +36,9 @@ impl Exchange {
             log::warn!("the libraries cannot be given to other hosts: there are too many");
             return;
         }
-        let _ = self.ask(|log, limit| log.append(view.number, view.host, &[told], Some(lease), limit));
+        let _ = self.ask_to_take(Deadline::NONE, |log, limit| {
+            log.append(view.number, view.host, &[told], Some(lease), limit)
+        });
     }
 
     /// Publishes a library that was brought up to date under a lease, from the row before to the row after. `merged`: what
@@ -93,7 +95,9 @@ impl Exchange {
                     ..head
                 };
                 told.push(entry(EntryKind::Listing, uuid, b"", encode(&head)));
-                let _ = self.ask(|log, limit| log.append(view.number, view.host, &told, Some(lease), limit));
+                let _ = self.ask_to_take(Deadline::NONE, |log, limit| {
+                    log.append(view.number, view.host, &told, Some(lease), limit)
+                });
                 return Ok(());
             }
         }
@@ -120,7 +124,9 @@ impl Exchange {
                 return false;
             };
             holds = chunks % RENEWED != 0 || self.keep_lease(lease);
-            let put = self.ask(|log, limit| log.put_chunk(lease, &row.library.uuid, chunks, &packed, limit));
+            let put = self.ask_to_take(Deadline::NONE, |log, limit| {
+                log.put_chunk(lease, &row.library.uuid, chunks, &packed, limit)
+            });
             holds &= put == Ok(true);
             chunks += 1;
             holds
@@ -149,7 +155,9 @@ impl Exchange {
             age_ms: self.age_ms(row.checked_ms),
         };
         let told = entry(EntryKind::Listing, &row.library.uuid, b"", encode(&head));
-        let published = self.ask(|log, limit| log.publish_listing(lease, view.host, &told, included.number, limit));
+        let published = self.ask_to_take(Deadline::NONE, |log, limit| {
+            log.publish_listing(lease, view.host, &told, included.number, limit)
+        });
         if published == Ok(true) {
             let begun_ms = self.store.begun_ms(row.id)?;
             self.store

@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::core::{Away, Exchange, Listeners, set_patient};
+use super::incoming::Exchanged;
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::lock::FileLock;
@@ -106,10 +107,10 @@ impl Exchange {
                 }
                 let done = self.turn(looked.is_none()).unwrap_or_else(|error| {
                     log::debug!("the exchange with other hosts goes on later: {error}");
-                    false
+                    Exchanged::default()
                 });
                 // Nobody need call this host for what it has to tell to be delivered later.
-                is_unfinished = !done && self.has_undelivered();
+                is_unfinished = !done.is_complete() && self.has_undelivered();
                 looked = Some(Instant::now());
             }
             if renewed.elapsed() >= RENEW {
@@ -127,36 +128,40 @@ impl Exchange {
         self.undelivered().is_ok_and(|waiting| waiting > 0)
     }
 
-    /// One exchange. `first`: the first of this thread, which another process may have made a moment ago. Returns `false` if
-    /// the log is away. A slow log, which calls leave alone, has more time here.
-    fn turn(&self, first: bool) -> Result<bool> {
+    /// One exchange. `first`: the first of this thread, which another process may have made a moment ago. A slow log,
+    /// which calls leave alone, has more time here.
+    fn turn(&self, first: bool) -> Result<Exchanged> {
         if self.away_ms().is_none() {
             return self.try_turn(first);
         }
         if self.is_away() {
-            return Ok(false);
+            return Ok(Exchanged::default());
         }
         set_patient(true);
         // Before anything is locked that calls wait for.
         let done = self.trying(|| match self.ask(|log, limit| log.secret(limit.at_most(FIRST))) {
             Ok(_) => self.try_turn(first),
-            Err(Away) => Ok(false),
+            Err(Away) => Ok(Exchanged::default()),
         });
         set_patient(false);
-        if done == Ok(true) {
+        if matches!(done, Ok(done) if done.has_taken) {
             self.note_answer();
         }
         done
     }
 
-    fn try_turn(&self, first: bool) -> Result<bool> {
+    fn try_turn(&self, first: bool) -> Result<Exchanged> {
         let Some(view) = self.view()? else {
-            return Ok(false);
+            return Ok(Exchanged::default());
         };
         let looked_ms = self.place(view.identity)?.looked_ms;
         let since = self.clock.now_ms().saturating_sub(looked_ms);
         if first && (0..i64::try_from(LOOK.as_millis()).unwrap_or(0)).contains(&since) {
-            return self.deliver(&view, Deadline::NONE);
+            let has_delivered = self.deliver(&view, Deadline::NONE)?;
+            return Ok(Exchanged {
+                has_delivered,
+                has_taken: has_delivered, // a moment ago
+            });
         }
         self.exchange_once(&view, Deadline::after(LOOK))
     }
@@ -209,7 +214,7 @@ impl Exchange {
     fn renew_leases(&self) {
         let leases = lock(&self.state).leases.clone();
         for lease in leases {
-            if self.ask(|log, limit| log.renew(&lease, limit)) == Ok(false) {
+            if self.ask_to_take(Deadline::NONE, |log, limit| log.renew(&lease, limit)) == Ok(false) {
                 lock(&self.state).leases.retain(|held| *held != lease);
                 log::info!("another host took over what this host was fetching: {}", lease.what);
             }
