@@ -1239,7 +1239,7 @@ struct SharedStatus {
     std::optional<std::string> server{};        ///< The machine identifier of the index's server.
     std::optional<std::uint64_t> taken{};       ///< The number of the last entry that this folder has.
     std::optional<std::uint64_t> undelivered{}; ///< Entries of this folder that wait to be delivered.
-    std::optional<std::uint64_t> behind{};      ///< Entries that this folder lacks, at most.
+    std::optional<std::uint64_t> behind{};      ///< Entries of other hosts that this folder lacks.
     std::vector<SharedView> views{};            ///< What it holds, for each server and user.
 };
 

@@ -531,9 +531,10 @@ int32_t plexindex_table_clear(const plexindex_table_handle *table, plexindex_buf
 // `action`: PLEXINDEX_SHARED_*. `out_json`: how it is then, an object, UTF-8: `address` (without a password),
 // `reachable`, `error` (null, or why it is not reachable or takes no writes), `error_kind` (such as "forbidden"),
 // `server` (the machine identifier of the index's server), `taken` (number of the last entry that this folder has),
-// `undelivered` (entries of this folder that wait), `behind` (entries of this user that this folder lacks, at most),
+// `undelivered` (entries of this folder that wait), `behind` (entries of other hosts that this folder lacks),
 // each or null, and `views`: an array with an object for each `server` and `user`, `own` (the index's), `last` (number
 // of the last entry), `age_ms` (since it was written, or null), `entries` (how many, by kind), `hosts` and `bytes`.
+// After PLEXINDEX_SHARED_INIT `tables` is "made" or "present", otherwise null.
 // null without the option. After PLEXINDEX_SHARED_DELIVER, _FOLLOW and _UNFOLLOW only what this folder knows:
 // `address`, `taken` and `undelivered`.
 //

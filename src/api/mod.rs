@@ -24,6 +24,7 @@ pub use crate::events::Notified;
 pub use crate::model::{Confidence, ItemType, LibraryKind, MatchKind, Reason, Token};
 pub use crate::options::{Mapping, MappingKind, Options, Pattern, Renewal, Ttl};
 pub use crate::query::{Change, ChangeKind, Folder, Item, LibraryInfo, Match, MatchStatus};
+pub use crate::shared::SharedTables;
 pub use crate::source::{FieldChange, Lock, RequestKind};
 pub use crate::stats::Stats;
 pub use crate::sync::Progress;

@@ -11,7 +11,7 @@ use super::opened::Index;
 use super::sharing::Sharing;
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::platform::deadline::Deadline;
-use crate::shared::{EntryKind, LogSummary, SharedLog, ViewNumber};
+use crate::shared::{EntryKind, LogSummary, SharedTables, ViewNumber};
 
 /// What the shared log holds, and how far this folder is behind: [`Index::shared_status`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -31,8 +31,8 @@ pub struct SharedStatus {
     pub taken: Option<u64>,
     /// Entries of this folder that wait to be delivered.
     pub undelivered: Option<u64>,
-    /// Entries of this host's own view that this folder has not taken yet, at most: an entry may replace others. `None` where
-    /// that is not known, as before the server has accepted the token.
+    /// Entries of other hosts of its server and user that this folder has not taken yet. `None` where that is not known, as
+    /// before the server has accepted the token.
     pub behind: Option<u64>,
     /// What the log holds, for each view: one server as one user sees it. Empty if it did not answer.
     pub views: Vec<SharedView>,
@@ -132,15 +132,25 @@ impl Index {
             Some(identity) => Some(inner.store.machine_identifier(identity)?),
             None => None,
         };
+        let progress = inner.sync.shared_progress();
         let found = sharing.run(|log| {
             let deadline = inner.sharing_deadline();
             log.secret(deadline.at_most(log.patience()))?; // counting takes its time
             let views = log.summary(deadline)?;
-            Ok((inner.sync.shared_view(), views, log.expect_writable(deadline).err()))
+            let own = inner.sync.shared_view();
+            let behind = match (own, progress) {
+                (Some((view, host)), Some(progress)) => Some(log.behind(view, host, progress.taken, deadline)?),
+                _ => None,
+            };
+            Ok((
+                own.map(|(view, _)| view),
+                views,
+                behind,
+                log.expect_writable(deadline).err(),
+            ))
         });
-        let progress = inner.sync.shared_progress();
         let reachable = found.is_ok();
-        let (own, views, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), Some(error)));
+        let (own, views, behind, mut error) = found.unwrap_or_else(|error| (None, Vec::new(), None, Some(error)));
         if progress.is_some_and(|progress| progress.undelivered > 0) {
             // The role may write, and the log has no room, for example.
             error = error.or_else(|| inner.sync.shared_refusal());
@@ -152,15 +162,14 @@ impl Index {
             error: error.map(|error| error.to_string()),
             taken: progress.map(|progress| progress.taken),
             undelivered: progress.map(|progress| progress.undelivered),
-            behind: progress.and_then(|progress| behind(&views, own?, progress.taken)),
+            behind,
             server,
             views: views.into_iter().map(|view| SharedView::new(view, own)).collect(),
         }))
     }
 
     /// Prepares the database for sharing: creates the tables of the log, or upgrades them. The first host that uses the log
-    /// does the same; this call is for a role that may create tables, where the hosts' roles may not. Does nothing if all
-    /// is done.
+    /// does the same; this call is for a role that may create tables, where the hosts' roles may not. Returns what it did.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) without the option [`shared`](crate::Options::shared);
@@ -168,11 +177,9 @@ impl Index {
     /// [`ErrorKind::Connect`](crate::ErrorKind::Connect) if the database cannot be reached,
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) if it is silent,
     /// [`ErrorKind::Forbidden`](crate::ErrorKind::Forbidden) if the role may not create tables.
-    pub fn shared_init(&self) -> Result<()> {
+    pub fn shared_init(&self) -> Result<SharedTables> {
         let inner = self.inner();
-        // The first access creates or upgrades the tables.
-        let init = |log: &dyn SharedLog| log.secret(inner.sharing_deadline()).map(drop);
-        inner.sharing()?.run(init)
+        inner.sharing()?.run(|log| log.init(inner.sharing_deadline()))
     }
 
     /// Returns once the shared log has all that this host has to tell: matches that were recorded, and invalidations. They are
@@ -261,12 +268,6 @@ impl Inner {
     fn sharing_deadline(&self) -> Deadline {
         self.deadline.map_or(Deadline::NONE, Deadline::after)
     }
-}
-
-/// Entries of this host's own view behind `taken`.
-fn behind(views: &[LogSummary], own: ViewNumber, taken: u64) -> Option<u64> {
-    let own = views.iter().find(|view| view.view == own)?;
-    Some(own.last.saturating_sub(taken))
 }
 
 #[cfg(test)]

@@ -165,6 +165,17 @@ pub const LEASE: Duration = Duration::from_secs(20);
 /// How long a call that needs something else waits for a log that is slow or silent.
 pub const PATIENCE: Duration = Duration::from_millis(300);
 
+/// What [`Index::shared_init`](crate::Index::shared_init) did with the tables of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SharedTables {
+    /// It made them.
+    Made,
+    /// They were there, in this version.
+    Present,
+}
+
 /// What the log holds of a view, for people.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LogSummary {
@@ -203,6 +214,11 @@ pub trait SharedLog: Send + Sync {
     /// How long a call that needs something else waits for this log to say something.
     fn patience(&self) -> Duration {
         PATIENCE
+    }
+
+    /// Makes the tables of the log, or upgrades them.
+    fn init(&self, deadline: Deadline) -> Result<SharedTables> {
+        self.secret(deadline).map(|_| SharedTables::Present)
     }
 
     /// The key of the hashes of tokens: random, the same for all hosts.
@@ -300,6 +316,9 @@ pub trait SharedLog: Send + Sync {
 
     /// Checks that the log takes what this host has to tell.
     fn expect_writable(&self, deadline: Deadline) -> Result<()>;
+
+    /// The number of entries behind a number that other hosts wrote.
+    fn behind(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64>;
 
     /// What the log holds of each view.
     fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>>;

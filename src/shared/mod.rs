@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 pub use contract::{
     Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, LEASE, Lease, LogSummary,
-    NewEntry, News, Position, SharedLog, ViewNumber,
+    NewEntry, News, Position, SharedLog, SharedTables, ViewNumber,
 };
 
 use crate::error::Result;

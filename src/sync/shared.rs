@@ -16,7 +16,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 use crate::platform::thread::on_worker;
 use crate::shared::bodies::{ListingBody, ProbeBody, decode};
-use crate::shared::{Entry, EntryKind, ViewNumber};
+use crate::shared::{Entry, EntryKind, HostId, ViewNumber};
 
 /// Pause between two looks at what another host is fetching.
 const POLL: Duration = Duration::from_millis(100);
@@ -403,11 +403,11 @@ impl Syncing {
         self.exchange.as_ref()?.refusal()
     }
 
-    /// The number of this host's own view in the shared log, which may be asked. `None` if it is not known: nothing is
+    /// The number of this host's own view, and the host that it is, in the shared log, which may be asked. `None` if it is not known: nothing is
     /// shared, the server has not accepted the token yet, or the log is away. Call it on a thread of the library.
-    pub fn shared_view(&self) -> Option<ViewNumber> {
+    pub fn shared_view(&self) -> Option<(ViewNumber, HostId)> {
         let view = self.exchange.as_ref()?.view();
-        view.ok()?.map(|view| view.number)
+        view.ok()?.map(|view| (view.number, view.host))
     }
 
     /// Its locks, held through a fork.

@@ -480,10 +480,10 @@ fn a_summary_counts(fixture: &Fixture) {
         item("2", "c"),
         entry(EntryKind::Match, "movies", "/a", "1"),
     ]);
-    fixture
-        .log
-        .deliver(fixture.view, B, None, &[(1, item("3", "d"))], NONE)
-        .expect("delivered");
+    let delivered = fixture.log.deliver(fixture.view, B, None, &[(1, item("3", "d"))], NONE);
+    assert_eq!(delivered, Ok(Some(1)));
+    let behind = |host, number| fixture.log.behind(fixture.view, host, number, NONE);
+    assert_eq!([behind(B, 0), behind(A, 2), behind(A, 9)], [Ok(3), Ok(1), Ok(0)]);
     let full = fixture.log.summary(NONE).expect("read");
     let [view] = full.as_slice() else { panic!("{full:?}") };
     assert_eq!((view.view, &*view.server), (fixture.view, "server"));

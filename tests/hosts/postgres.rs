@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use plexindex::error::{Error, Status};
 use plexindex::inside::Deadline;
 use plexindex::shared::postgres::{Postgres, parse};
-use plexindex::shared::{EntryKind, EntryName, HostId, NewEntry, Position, SharedLog, ViewNumber};
+use plexindex::shared::{EntryKind, EntryName, HostId, NewEntry, Position, SharedLog, SharedTables, ViewNumber};
 
 use crate::cluster::{self, Cluster, Database, log};
 
@@ -65,11 +65,9 @@ fn the_first_of_many_hosts_makes_the_tables() {
     });
     assert!(secrets[0].is_ok(), "{secrets:?}");
     assert!(secrets.iter().all(|secret| *secret == secrets[0]));
-    let said = database.log().init(NONE).expect("there");
-    assert!(said.ends_with("the tables are there"), "{said}");
+    assert_eq!(database.log().init(NONE), Ok(SharedTables::Present));
     let other = cluster.database();
-    let said = other.log().init(NONE).expect("made");
-    assert!(said.ends_with("the tables were made"), "{said}");
+    assert_eq!(other.log().init(NONE), Ok(SharedTables::Made));
     assert_ne!(other.log().secret(NONE), secrets[0]);
 }
 
@@ -104,13 +102,17 @@ fn a_role_needs_rights() {
     expect_error(poor.secret(NONE), Status::Forbidden, "plexindex shared init");
     let owner = database.log();
     let owners = view(&owner);
-    expect_error(poor.secret(NONE), Status::Forbidden, "GRANT USAGE ON SCHEMA plexindex");
+    let lacks = "lacks USAGE, SELECT, INSERT, UPDATE, DELETE: let the owner of the tables run: GRANT USAGE ON SCHEMA plexindex TO";
+    expect_error(poor.secret(NONE), Status::Forbidden, lacks);
     database.sql(&format!(
         "GRANT USAGE ON SCHEMA plexindex TO {role}; GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO {role}"
     ));
     // A reader finds the view that is there, and writes nothing.
     assert_eq!(view(&poor), owners);
-    expect_error(append(&poor, owners, "1"), Status::Forbidden, "GRANT SELECT, INSERT");
+    let lacks =
+        "lacks INSERT, UPDATE, DELETE: let the owner of the tables run: GRANT INSERT, UPDATE, DELETE ON ALL TABLES";
+    expect_error(append(&poor, owners, "1"), Status::Forbidden, lacks);
+    expect_error(poor.expect_writable(NONE), Status::Forbidden, lacks);
     database.sql(&format!(
         "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO {role}"
     ));
@@ -126,6 +128,10 @@ fn a_role_needs_rights() {
     database.sql(&format!("SELECT plexindex.sweep({})", owners.0));
     assert_eq!(keys(&owner, owners), ["1", "2", "3"]);
     expect_error(poor.clear(NONE), Status::Forbidden, "permission denied");
+    let lacks = "lacks TRUNCATE: let the owner of the tables run: GRANT TRUNCATE ON ALL TABLES IN SCHEMA plexindex TO";
+    expect_error(poor.clear(NONE), Status::Forbidden, lacks);
+    database.sql(&format!("GRANT TRUNCATE ON ALL TABLES IN SCHEMA plexindex TO {role}"));
+    assert_eq!(poor.clear(NONE), Ok(()));
 }
 
 #[test]

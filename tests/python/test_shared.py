@@ -106,8 +106,8 @@ def test_a_log_that_is_away_keeps_nobody_from_opening(open_index: OpenIndex, ser
 
 def test_status_init_and_clear(open_index: OpenIndex, cluster: Cluster) -> None:
     index = open_index(shared=cluster.address(), shared_retry=0)
-    index.shared_init()
-    index.shared_init()  # all is done
+    assert index.shared_init() == "made"
+    assert index.shared_init() == "present"
     assert cluster.sql("SELECT count(*) FROM plexindex.meta") == "1"
     status = index.shared_status()
     assert status is not None
@@ -139,7 +139,11 @@ def test_what_a_role_may_not_do_is_an_error_with_its_remedy(
     assert status is not None
     assert status.error
     assert "GRANT" in status.error
+    assert repr(status).count(status.address) == 1
     cluster.sql("GRANT USAGE ON SCHEMA plexindex TO tool")
+    cluster.sql("GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO tool")
+    status = open_index(shared=cluster.address("tool")).shared_status()
+    assert "read-only" in repr(status)
     cluster.sql("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO tool")
     tool = open_index(shared=cluster.address("tool"))
     status = tool.shared_status()
@@ -287,11 +291,18 @@ def test_the_command_says_once_what_the_role_may_not_do(tmp_path: Path, server: 
     cluster.sql("GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO tool")
     for action in ("status", "init"):
         done = cli.run("shared", action, **tool)
-        assert (done.returncode, done.stderr.count('role "tool" may not write')) == (4, 1), done
+        assert (done.returncode, done.stderr.count('role "tool" lacks INSERT, UPDATE, DELETE')) == (4, 1), done
+    # One verdict.
+    said = cli.run("doctor", **tool).stdout
+    assert "GRANT INSERT, UPDATE, DELETE ON ALL TABLES" in said
+    assert " answers: it is empty" not in said
+    assert "it can be read: it is empty" in said
     found = cli.json("doctor", **tool)
     assert (found["exit_code"], found["shared"]["reachable"], found["shared"]["error_kind"]) == (4, True, "forbidden")
     cluster.sql("GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO tool")
     assert cli.run("shared", "status", **tool).returncode == 0
+    done = cli.run("shared", "clear", "--yes", **tool)
+    assert (done.returncode, 'role "tool" lacks TRUNCATE' in done.stderr) == (4, True), done
 
 
 def test_the_command_tells_users_apart(tmp_path: Path, server: Server, cluster: Cluster) -> None:
@@ -314,10 +325,18 @@ def test_the_command_tells_users_apart(tmp_path: Path, server: Server, cluster: 
 def test_the_command_needs_no_server_for_the_log(tmp_path: Path, cluster: Cluster) -> None:
     cli = Cli(tmp_path)
     cli.environment["PLEXINDEX_SHARED"] = cluster.address()
-    assert "is ready" in cli.good("shared", "init")
-    assert "it is empty" in cli.good("shared", "status")
+    folder = tmp_path / "nothing" / "here"
+    cli.environment["PLEXINDEX_DIR"] = str(folder)
+    assert "is ready: the tables were made, it is empty" in cli.good("shared", "init")
+    assert "is ready: the tables were there" in cli.good("shared", "init")
+    assert cli.json("shared", "init")["tables"] == "present"
+    said = cli.good("shared", "status")
+    assert "it is empty" in said
+    assert f"this host has no index yet in {folder}" in said
     assert "emptied" in cli.good("shared", "clear", "--yes")
     assert cli.json("shared", "status")["taken"] is None
+    # None of them made the folder.
+    assert not folder.parent.exists()
 
 
 def test_a_host_follows(open_index: OpenIndex, cluster: Cluster, server: Server, tmp_path: Path) -> None:
@@ -342,7 +361,8 @@ def test_a_host_follows(open_index: OpenIndex, cluster: Cluster, server: Server,
         _, said = process.communicate(timeout=30)
         assert process.returncode == 130
         assert "interrupted" in said
-        assert "entries of other hosts from the shared log" in said
+        assert " of other hosts from the shared log" in said
+        assert "took 1 entries" not in said
     assert server.get("stats")["listeners"] == 0
 
 

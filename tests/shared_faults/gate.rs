@@ -223,6 +223,10 @@ impl SharedLog for Gate {
         self.log.interrupt();
     }
 
+    fn behind(&self, view: ViewNumber, host: HostId, number: u64, by: Deadline) -> Result<u64> {
+        self.log.behind(view, host, number, by)
+    }
+
     fn summary(&self, by: Deadline) -> Result<Vec<LogSummary>> {
         self.log.summary(by)
     }

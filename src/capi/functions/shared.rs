@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::api::Index;
+use crate::api::{Index, SharedStatus, SharedTables};
 use crate::capi::answer::{check_memory, write_json};
 use crate::capi::constants as c;
 use crate::capi::guard::guard_into;
@@ -18,6 +18,14 @@ struct Place<'a> {
     undelivered: Option<u64>,
 }
 
+/// What the log holds, and what was done with its tables.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    status: SharedStatus,
+    tables: Option<SharedTables>,
+}
+
 /// Looks at the shared log, prepares it, empties it, or exchanges news: plexindex_options.shared. Waits for the
 /// log, for options.deadline_ms at most, and for some seconds without one. PLEXINDEX_SHARED_FOLLOW and _UNFOLLOW do
 /// not wait.
@@ -25,9 +33,10 @@ struct Place<'a> {
 /// `action`: PLEXINDEX_SHARED_*. `out_json`: how it is then, an object, UTF-8: `address` (without a password),
 /// `reachable`, `error` (null, or why it is not reachable or takes no writes), `error_kind` (such as "forbidden"),
 /// `server` (the machine identifier of the index's server), `taken` (number of the last entry that this folder has),
-/// `undelivered` (entries of this folder that wait), `behind` (entries of this user that this folder lacks, at most),
+/// `undelivered` (entries of this folder that wait), `behind` (entries of other hosts that this folder lacks),
 /// each or null, and `views`: an array with an object for each `server` and `user`, `own` (the index's), `last` (number
 /// of the last entry), `age_ms` (since it was written, or null), `entries` (how many, by kind), `hosts` and `bytes`.
+/// After PLEXINDEX_SHARED_INIT `tables` is "made" or "present", otherwise null.
 /// null without the option. After PLEXINDEX_SHARED_DELIVER, _FOLLOW and _UNFOLLOW only what this folder knows:
 /// `address`, `taken` and `undelivered`.
 ///
@@ -54,9 +63,10 @@ pub unsafe extern "C" fn plexindex_shared(
         let opened = unsafe { opened(handle) }?;
         check_memory(json)?;
         let index = opened.index();
+        let mut tables = None;
         match action {
             c::PLEXINDEX_SHARED_STATUS => {}
-            c::PLEXINDEX_SHARED_INIT => index.shared_init()?,
+            c::PLEXINDEX_SHARED_INIT => tables = Some(index.shared_init()?),
             c::PLEXINDEX_SHARED_CLEAR => index.shared_clear()?,
             c::PLEXINDEX_SHARED_DELIVER => {
                 index.shared_deliver()?;
@@ -68,7 +78,8 @@ pub unsafe extern "C" fn plexindex_shared(
             }
             other => return refuse(format!("action is {other}: give one of PLEXINDEX_SHARED_*")),
         }
-        write_json(json, &index.shared_status()?)
+        let status = index.shared_status()?;
+        write_json(json, &status.map(|status| Shown { status, tables }))
     })
 }
 

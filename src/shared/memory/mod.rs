@@ -380,6 +380,17 @@ impl SharedLog for MemoryLog {
         self.reach(true).map(drop)
     }
 
+    fn behind(&self, view: ViewNumber, host: HostId, number: u64, _: Deadline) -> Result<u64> {
+        let shared = self.reach(false)?;
+        let entries = shared
+            .views
+            .get(&view)
+            .into_iter()
+            .flat_map(|view| view.entries.values());
+        let is_news = |stored: &&Stored| stored.host != host && stored.number > number;
+        Ok(entries.filter(is_news).count() as u64)
+    }
+
     fn summary(&self, _: Deadline) -> Result<Vec<LogSummary>> {
         let shared = self.reach(false)?;
         let now_ms = self.clock.now_ms();

@@ -6,10 +6,8 @@ use std::io;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use super::address::Address;
+use super::rights;
 use crate::error::{Error, Status};
-
-/// What a role of a tool needs.
-pub const GRANT: &str = "GRANT USAGE ON SCHEMA plexindex TO";
 
 /// Why a call failed.
 pub enum Failure {
@@ -27,8 +25,13 @@ pub enum Failure {
     Closed,
     /// The server takes no writes.
     ReadOnly,
-    /// The role may not read or write.
-    NoRights,
+    /// The role may not do this.
+    NoRights {
+        /// The server's message.
+        said: String,
+        /// The privileges that the role lacks.
+        missing: Vec<String>,
+    },
     /// The server refused something, or the connection failed.
     Server(tokio_postgres::Error),
 }
@@ -63,6 +66,11 @@ impl Failure {
             Self::Server(error) => error.as_db_error(),
             _ => None,
         }
+    }
+
+    /// What `PostgreSQL` answered.
+    pub fn message(&self) -> Option<&str> {
+        self.database_error().map(DbError::message)
     }
 
     /// Returns whether `PostgreSQL` answered with this code.
@@ -100,7 +108,11 @@ impl Failure {
     /// The error for the caller.
     pub fn explain(&self, address: &Address) -> Error {
         let (status, text) = match self {
-            Self::Known(error) => return error.clone(),
+            Self::Known(error) => {
+                let mut error = error.clone();
+                error.message = format!("the shared log {address}: {}", error.message);
+                return error;
+            }
             Self::NoSuchHost(error) => {
                 let why = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
                 let remedy = "check the address, or name the host by its IP address";
@@ -117,9 +129,9 @@ impl Failure {
             ),
             Self::Silent => (Status::Timeout, "PostgreSQL did not answer in time".into()),
             Self::ReadOnly => (Status::ServerError, format!("it takes no writes: {READ_ONLY}")),
-            Self::NoRights => (
+            Self::NoRights { said, missing } => (
                 Status::Forbidden,
-                format!("role {:?} may not write: {}", address.user, grant(&address.user)),
+                format!("{said}: {}", rights::explain(&address.user, missing)),
             ),
             Self::Closed => (Status::Connect, "PostgreSQL closed the connection".into()),
             Self::Server(error) => match error.as_db_error() {
@@ -132,14 +144,6 @@ impl Failure {
 }
 
 const READ_ONLY: &str = "the server is read-only, as a replica is: let the address lead to the primary";
-
-/// What a role that lacks rights needs.
-fn grant(user: &str) -> String {
-    format!(
-        "let its owner run: {GRANT} {user:?}; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex \
-         TO {user:?}; only the owner may create, upgrade and clear the tables"
-    )
-}
 
 /// The error of the system, unless TLS is to blame.
 fn io_error(error: &tokio_postgres::Error) -> Option<&io::Error> {
@@ -167,7 +171,7 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
         "28P01" => "check PGPASSWORD or the passfile (~/.pgpass)".into(),
         "28000" => format!("check that role {user:?} exists, and pg_hba.conf of the server"),
         "3D000" => format!("create it: CREATE DATABASE {:?}", address.database),
-        "42501" => grant(user),
+        "42501" => "only the owner of the tables may do that".into(),
         "53100" => "free some space on the server's disk".into(),
         "53300" => "raise max_connections, or put a pooler such as pgbouncer before it".into(),
         "25006" => READ_ONLY.into(),

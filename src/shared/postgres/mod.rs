@@ -9,6 +9,7 @@ mod connection;
 mod failure;
 mod passfile;
 mod resolver;
+mod rights;
 mod schema;
 mod statements;
 mod tls;
@@ -29,7 +30,7 @@ use self::connection::{Link, Silence, Woken};
 use self::failure::Failure;
 use self::resolver::NameResolver;
 pub use self::resolver::{Found, Lookup};
-use super::contract::{LEASE, SharedLog, ViewNumber};
+use super::contract::{LEASE, SharedLog, SharedTables, ViewNumber};
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
@@ -101,15 +102,10 @@ impl Postgres {
         self
     }
 
-    /// Creates or upgrades the tables. Returns what was done, for people.
-    ///
-    /// # Errors
-    /// As those of all calls.
-    pub fn init(&self, deadline: Deadline) -> Result<String> {
+    fn make_tables(&self, deadline: Deadline) -> Result<SharedTables> {
         let mut link = self.connect(deadline).map_err(|failure| self.explain(&failure))?;
-        let done = schema::ensure(&mut link, deadline);
-        done.map_err(|failure| self.explain(&failure))
-            .map(|done| format!("{}: {done}", self.name))
+        schema::ensure(&mut link, deadline)
+            .map_err(|failure| self.explain(&rights::name(failure, &mut link, rights::OF_HOSTS, deadline)))
     }
 
     fn explain(&self, failure: &Failure) -> Error {
@@ -139,7 +135,8 @@ impl Postgres {
     /// Connects, and creates the tables if there are none.
     fn connect_to_log(&self, deadline: Deadline) -> Result<Link, Failure> {
         let mut link = self.connect(deadline)?;
-        if !schema::is_current(&mut link, deadline)? {
+        let is_current = schema::is_current(&mut link, deadline);
+        if !is_current.map_err(|failure| rights::name(failure, &mut link, rights::OF_HOSTS, deadline))? {
             // It answers, and takes its time once.
             schema::ensure(&mut link, Deadline::NONE)?;
         }
@@ -188,9 +185,27 @@ impl Postgres {
         deadline: Deadline,
         work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
     ) -> Result<R> {
+        self.call_as(rights::OF_HOSTS, deadline, work)
+    }
+
+    /// The same for statements that need these privileges.
+    fn call_as<R>(
+        &self,
+        wanted: &[&str],
+        deadline: Deadline,
+        work: &impl AsyncFn(&Client) -> Result<R, tokio_postgres::Error>,
+    ) -> Result<R> {
         let mut calls = self.lock_calls(deadline)?;
-        self.run(&mut calls.link, deadline, work)
-            .map_err(|failure| self.explain(&failure))
+        let outcome = self.run(&mut calls.link, deadline, work);
+        outcome.map_err(|failure| self.explain_on(&mut calls.link, failure, wanted, deadline))
+    }
+
+    /// The error for the caller, which names the privileges that the role lacks.
+    fn explain_on(&self, link: &mut Option<Link>, failure: Failure, wanted: &[&str], deadline: Deadline) -> Error {
+        match link {
+            Some(link) => self.explain(&rights::name(failure, link, wanted, deadline)),
+            None => self.explain(&failure),
+        }
     }
 
     /// The same for statements that need a view, which is created again if a restored log lacks it.
@@ -213,7 +228,7 @@ impl Postgres {
                 Err(failure) => Err(failure),
             };
         }
-        outcome.map_err(|failure| self.explain(&failure))
+        outcome.map_err(|failure| self.explain_on(link, failure, rights::OF_HOSTS, deadline))
     }
 
     fn open_view(&self, server: &str, viewer: &[u8], deadline: Deadline) -> Result<ViewNumber> {
@@ -222,7 +237,7 @@ impl Postgres {
         let created = self.run(link, deadline, &async |client: &Client| {
             create_view(client, server, viewer).await
         });
-        let view = created.map_err(|failure| self.explain(&failure))?;
+        let view = created.map_err(|failure| self.explain_on(link, failure, rights::OF_HOSTS, deadline))?;
         views.insert(view, (server.into(), viewer.into()));
         Ok(view)
     }

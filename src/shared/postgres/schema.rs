@@ -1,9 +1,10 @@
 //! The tables: their version, and how they are made.
 
 use super::connection::Link;
-use super::failure::{Failure, GRANT};
+use super::failure::Failure;
 use crate::error::{Error, Status};
 use crate::platform::deadline::Deadline;
+use crate::shared::contract::SharedTables;
 
 /// The version of the tables. A log with a greater one is refused.
 const VERSION: i32 = 1;
@@ -28,8 +29,8 @@ pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> 
         Ok(Some(VERSION)) => Ok(true),
         Ok(Some(version)) => {
             let text = format!(
-                "the shared log has tables of version {version}, and this plexindex knows version {VERSION}: install \
-                 the newer plexindex on this host too"
+                "its tables are of version {version}, and this plexindex knows version {VERSION}: install the newer plexindex \
+                 on this host too"
             );
             Err(Error::new(Status::ServerError, text).into())
         }
@@ -43,7 +44,7 @@ pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> 
 ///
 /// # Errors
 /// [`Status::Forbidden`] if the role may not, among others.
-pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<&'static str, Failure> {
+pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<SharedTables, Failure> {
     // The lock is that of the transaction, since a pooler may give each transaction another session.
     let is_there = link.run(deadline, async |client| {
         client.batch_execute(BEGIN).await?;
@@ -53,24 +54,22 @@ pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<&'static str, Failu
     if is_there {
         link.run(deadline, async |client| client.batch_execute("COMMIT").await)?;
         is_current(link, deadline)?;
-        return Ok("the tables are there");
+        return Ok(SharedTables::Present);
     }
     let made = link.run(deadline, async |client| {
         client.batch_execute(SCHEMA).await?;
         client.batch_execute("COMMIT").await
     });
     let Err(failure) = made else {
-        return Ok("the tables were made");
+        return Ok(SharedTables::Made);
     };
     if failure.leaves_connection() {
         link.run(deadline, async |client| client.batch_execute("ROLLBACK").await)?;
     }
     if failure.has_code("42501") {
-        let text = format!(
-            "the shared log has no tables yet, and this role may not make them: run plexindex shared init once as a \
-             role that may create a schema in this database, and let it run {GRANT} this role; GRANT SELECT, INSERT, \
-             UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO this role"
-        );
+        let text = "it has no tables yet, and this role may not make them: run plexindex shared init once as a role that may \
+                    create a schema in this database, and let it run GRANT USAGE ON SCHEMA plexindex TO this role; GRANT \
+                    SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO this role";
         return Err(Error::new(Status::Forbidden, text).into());
     }
     Err(failure)

@@ -8,13 +8,14 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Row};
 
 use super::failure::Failure;
+use super::rights;
 use super::{Postgres, out_of_range};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::Release;
 use crate::shared::contract::{
     Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LARGEST_ENTRY, Lease, LogSummary, NewEntry,
-    News, Position, SharedLog, ViewNumber,
+    News, Position, SharedLog, SharedTables, ViewNumber,
 };
 
 /// Reads one page, the last number, where reading begins, and the mark of the position that this page ends at. All of
@@ -76,14 +77,6 @@ FROM plexindex.views AS v, LATERAL (
     FROM (SELECT kind, count(*), sum(octet_length(key) + octet_length(body)) AS bytes
         FROM plexindex.entries AS e WHERE e.view = v.view GROUP BY kind) AS of_kinds
 ) AS entries ORDER BY server, view";
-
-/// Whether the server is read-only, and whether the role may write.
-const RIGHTS: &str = "
-SELECT current_setting('transaction_read_only') = 'on', (
-    SELECT bool_and(has_table_privilege(c.oid, what))
-    FROM pg_class AS c, unnest('{SELECT,INSERT,UPDATE,DELETE}'::text[]) AS what
-    WHERE relnamespace = 'plexindex'::regnamespace AND relkind = 'r'
-)";
 
 const CLEAR: &str = "
 TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivered, plexindex.deliveries,
@@ -184,6 +177,10 @@ impl SharedLog for Postgres {
 
     fn patience(&self) -> Duration {
         self.address.connect_timeout.unwrap_or(self.patience.connect)
+    }
+
+    fn init(&self, deadline: Deadline) -> Result<SharedTables> {
+        self.make_tables(deadline)
     }
 
     fn secret(&self, deadline: Deadline) -> Result<[u8; 32]> {
@@ -418,16 +415,25 @@ impl SharedLog for Postgres {
     }
 
     fn expect_writable(&self, deadline: Deadline) -> Result<()> {
-        let (is_read_only, may_write): (bool, bool) = self.call(deadline, &async |client: &Client| {
-            let row = client.query_typed_one(RIGHTS, &[]).await?;
-            Ok((row.get(0), row.get(1)))
+        let rights = self.call(deadline, &async |client: &Client| {
+            rights::ask(client, rights::OF_HOSTS).await
         })?;
-        if is_read_only {
+        if rights.is_read_only {
             return Err(self.explain(&Failure::ReadOnly));
-        } else if !may_write {
-            return Err(self.explain(&Failure::NoRights));
+        } else if !rights.missing.is_empty() {
+            return Err(self.explain(&Failure::NoRights {
+                said: "it takes no writes of this role".into(),
+                missing: rights.missing,
+            }));
         }
         Ok(())
+    }
+
+    fn behind(&self, view: ViewNumber, host: HostId, number: u64, deadline: Deadline) -> Result<u64> {
+        let number = i64::try_from(number).map_err(out_of_range)?;
+        let parameters: [Parameter<'_>; 3] = [(&view.0, Type::INT8), (&host.0, Type::INT8), (&number, Type::INT8)];
+        let statement = "SELECT count(*) FROM plexindex.entries WHERE view = $1 AND host <> $2 AND number > $3";
+        self.value(view, statement, &parameters, deadline).map(unsigned)
     }
 
     fn summary(&self, deadline: Deadline) -> Result<Vec<LogSummary>> {
@@ -450,7 +456,9 @@ impl SharedLog for Postgres {
     }
 
     fn clear(&self, deadline: Deadline) -> Result<()> {
-        self.call(deadline, &async |client: &Client| client.batch_execute(CLEAR).await)
+        self.call_as(rights::TO_CLEAR, deadline, &async |client: &Client| {
+            client.batch_execute(CLEAR).await
+        })
     }
 
     fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {

@@ -297,13 +297,15 @@ impl Exchange {
         let now = self.clock.now_ms();
         let mut state = lock(&self.state);
         let since = state.away.map_or(now, |(since, _)| since.min(now));
+        // The error names the log.
+        let what = match error.status {
+            Status::Connect | Status::Timeout | Status::Tls => "the shared log gives no answer",
+            _ => "the shared log answers with an error",
+        };
         if state.away.is_none() {
-            log::warn!(
-                "the shared log {} gives no answer; this host answers from its folder, and keeps what it has to tell: {error}",
-                self.log.name()
-            );
+            log::warn!("{what}; this host answers from its folder, and keeps what it has to tell: {error}");
         } else {
-            log::debug!("the shared log {} gives no answer: {error}", self.log.name());
+            log::debug!("{what}: {error}");
         }
         state.away = Some((since, now + AWAY_MS));
         // They would be old when the log is back.

@@ -114,10 +114,13 @@ impl Exchange {
             if !news.entries.is_empty() {
                 self.reading.catch_up(Deadline::NONE)?;
                 let of_others = news.entries.iter().filter(|entry| entry.host != view.host).count();
-                log::info!(
-                    "took {of_others} entries of other hosts from the shared log {}",
-                    self.log.name()
-                );
+                let entries = if of_others == 1 { "entry" } else { "entries" };
+                if of_others > 0 {
+                    log::info!(
+                        "took {of_others} {entries} of other hosts from the shared log {}",
+                        self.log.name()
+                    );
+                }
             }
             if !news.more && self.has_kept(&view)? {
                 if joins {

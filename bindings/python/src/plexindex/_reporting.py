@@ -92,14 +92,16 @@ class ReportMethods(Session):
         found = _parsed(self._share(c.SHARED_STATUS))
         return None if found is None else SharedStatus.from_json(found)
 
-    def shared_init(self) -> None:
+    def shared_init(self) -> str:
         """Creates the tables of the shared log, or upgrades them. The first host that uses the log does the same; this
-        is for a role that may create tables, where the hosts' roles may not.
+        is for a role that may create tables, where the hosts' roles may not. Returns ``"made"``, or ``"present"`` if
+        they were there.
 
         Raises InvalidArgumentError without ``shared``; OfflineError for an offline index; ConnectError, TimeoutError,
         ForbiddenError and ServerError of PostgreSQL.
         """
-        self._share(c.SHARED_INIT)
+        tables: str = _parsed(self._share(c.SHARED_INIT))["tables"]
+        return tables
 
     def shared_deliver(self) -> None:
         """Returns once the shared log has all that this host has to tell: matches that were recorded, and

@@ -78,8 +78,8 @@ class SharedStatus:
     undelivered: int | None
     """Entries of this folder that wait to be delivered."""
     behind: int | None
-    """Entries of this user's view that this folder has not taken yet, at most: one may replace others. None where that
-    is not known, as before the server has accepted the token."""
+    """Entries of other hosts of this server and user that this folder has not taken yet. None where that is not known,
+    as before the server has accepted the token."""
     views: list[SharedView]
     """What the log holds, for each server and user. Empty if it did not answer."""
 
@@ -98,8 +98,11 @@ class SharedStatus:
         return {**fields, "views": [view.as_dict() for view in self.views]}
 
     def __repr__(self) -> str:
-        state = "reachable" if self.reachable else f"not reachable: {self.error}"
-        return f"<plexindex.SharedStatus {self.address}: {state}>"
+        if self.error is None:
+            return f"<plexindex.SharedStatus {self.address}: reachable>"
+        # The error names the address.
+        state = "read-only" if self.reachable else "not reachable"
+        return f"<plexindex.SharedStatus {state}: {self.error}>"
 
 
 class Following:

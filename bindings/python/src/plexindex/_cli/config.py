@@ -147,8 +147,15 @@ class Settings:
                 f"there is no folder {self.folder}, which --dir names: correct it, or let `plexindex warm` make it"
             )
 
-    def open(self, *, only: list[Mapping] | None = None, progress: ProgressArg = None, **options: object) -> Index:
-        """Opens an index with these settings. ``only``: these mappings, in place of those of the settings."""
+    def open(
+        self,
+        *,
+        folder: str | None = None,
+        only: list[Mapping] | None = None,
+        progress: ProgressArg = None,
+        **options: object,
+    ) -> Index:
+        """Opens an index with these settings. ``folder`` and ``only`` replace those of the settings."""
         from .._open import open
 
         chosen: dict[str, object] = {
@@ -168,4 +175,4 @@ class Settings:
             "slow": 1.0 if self.verbose else None,
             **options,
         }
-        return open(self.folder, self.url, self.renew or self.token, **chosen)  # type: ignore[arg-type]
+        return open(folder or self.folder, self.url, self.renew or self.token, **chosen)  # type: ignore[arg-type]

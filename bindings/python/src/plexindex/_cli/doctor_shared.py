@@ -32,11 +32,12 @@ def check_shared(report: Report, settings: Settings, index: Index) -> None:
     if not status.reachable:
         report.bad(f"{status.error}\n{_MEANWHILE}", code_of(status))
         return
-    if status.error is not None:
-        report.bad(f"{status.error}\n{_WAITS}", code_of(status))
-    report.good(f"{status.address} answers: {holdings(status)}")
+    if status.error is None:
+        report.good(f"{status.address} answers: {holdings(status)}")
+    else:
+        report.bad(f"{status.error}\nit can be read: {holdings(status)}\n{_WAITS}", code_of(status))
     if status.behind:
-        report.note(f"this host has not taken {count(status.behind, 'entry', 'entries')} yet")
+        report.note(f"this host has not taken {count(status.behind, 'entry', 'entries')} of other hosts yet")
     elif status.behind == 0:
         report.good("this host has all of it")
     else:

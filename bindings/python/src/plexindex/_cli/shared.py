@@ -34,18 +34,26 @@ def shared(options: argparse.Namespace) -> int:
     # Errors are PostgreSQL's: Plex is not asked, so its token is not the cause.
     options.token_from = ""
     say_once(options)
-    with settings.open() as index:
+    if options.action == "status" and settings.has_store():
+        with settings.open() as index:
+            return _show(_status(index), options)
+    from tempfile import TemporaryDirectory
+
+    # These are about the log alone: this host's folder is neither made nor changed.
+    with TemporaryDirectory() as folder, settings.open(folder=folder) as index:
         if options.action == "clear":
             return _clear(index, options)
-        if options.action == "init":
-            index.shared_init()
-        return _show(_status(index), options)
+        tables = index.shared_init() if options.action == "init" else None
+        status = _status(index)
+        no_store = f"this host has no index yet in {settings.folder}" if tables is None else None
+        return _show(status, options, tables=tables, no_store=no_store)
 
 
 def say_once(options: argparse.Namespace) -> None:
     """Leaves the library's warning out that the log does not answer, unless -v is given: the command says it itself."""
     if not options.verbose:
-        output.leave_out("gives no answer; this host answers from its folder")
+        output.leave_out("; this host answers from its folder, and keeps what it has to tell")
+        output.leave_out("the shared log takes nothing from this host")
 
 
 def _status(index: Index) -> SharedStatus:
@@ -54,21 +62,24 @@ def _status(index: Index) -> SharedStatus:
     return status
 
 
-def _show(status: SharedStatus, options: argparse.Namespace) -> int:
+def _show(
+    status: SharedStatus, options: argparse.Namespace, *, tables: str | None = None, no_store: str | None = None
+) -> int:
     if options.json:
-        output.say_json(status.as_dict())
+        output.say_json(status.as_dict() if tables is None else {**status.as_dict(), "tables": tables})
     elif not status.reachable:
         output.complain(status.error or "the shared log does not answer")
     elif options.action == "init":
         if status.error is None:
-            say(f"{status.address} is ready: {holdings(status)}")
+            done = "the tables were made" if tables == "made" else "the tables were there"
+            say(f"{status.address} is ready: {done}, {holdings(status)}")
     else:
         say(f"{status.address}: {holdings(status)}")
         if status.views:
             rows = [("server", "user", "hosts", "entries", "matches", "size", "last entry")]
             head, *lines = output.table(rows + [_row(view) for view in status.views], right=(2, 3, 4)).split("\n")
             say("\n".join([output.paint(head, "bold"), *lines]))
-        say(_of_this_host(status))
+        say(no_store or _of_this_host(status))
     if status.reachable and status.error is not None and not options.json:
         output.complain(status.error)
     return code_of(status)
@@ -93,7 +104,7 @@ def _of_this_host(status: SharedStatus) -> str:
     if status.behind is None:
         behind = "has taken nothing from it yet" if status.taken is None else f"has taken entry {status.taken}"
     elif status.behind:
-        behind = f"has not taken {count(status.behind, 'entry', 'entries')} yet"
+        behind = f"has not taken {count(status.behind, 'entry', 'entries')} of other hosts yet"
     else:
         behind = "has all of it"
     waits = count(status.undelivered or 0, "entry waits", "entries wait")
