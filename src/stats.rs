@@ -27,6 +27,8 @@ pub struct Counters {
     calls: AtomicU64,
     calls_us: AtomicU64,
     slow_calls: AtomicU64,
+    /// Entries of other hosts that were taken.
+    taken: AtomicU64,
     /// Number of running calls.
     running: AtomicU64,
 }
@@ -46,6 +48,8 @@ pub enum Spent {
     ListingSegment,
     /// Matching, and giving the answers.
     Match,
+    /// Exchanging entries with other hosts.
+    Exchange,
     /// Time of a call's own thread that is not matching. It is subtracted from the call's time.
     Away,
 }
@@ -142,6 +146,16 @@ impl Counters {
     /// Counts a call that had its answer in memory, but whose host refused it.
     pub fn count_call_at_once(&self) {
         add(&self.calls, 1);
+    }
+
+    /// Counts entries of other hosts that were taken.
+    pub fn count_taken(&self, entries: u64) {
+        add(&self.taken, entries);
+    }
+
+    /// Entries of other hosts that were taken, and the time of the exchange with them.
+    pub fn exchanged(&self) -> (u64, Duration) {
+        (self.taken.load(Ordering::Relaxed), self.spent_on(Spent::Exchange))
     }
 
     /// Counts a slow call.

@@ -18,6 +18,8 @@ pub struct Timed<'a> {
     many: Option<usize>,
     begun: CallBegun,
     before: Stats,
+    /// Entries of other hosts, and the time of their exchange, before the call.
+    exchanged: (u64, Duration),
 }
 
 impl<'a> Timed<'a> {
@@ -36,6 +38,7 @@ impl<'a> Timed<'a> {
             selector,
             many,
             before: counters.read(),
+            exchanged: counters.exchanged(),
             begun: counters.call_begins(),
         }
     }
@@ -78,10 +81,17 @@ impl Timed<'_> {
         let requests = after.all_requests() - before.all_requests();
         let plural = if requests == 1 { "" } else { "s" };
         let since = Duration::saturating_sub;
+        let (taken, exchanging) = self.counters.exchanged();
+        let taken = taken.saturating_sub(self.exchanged.0);
+        let plural_of_taken = if taken == 1 { "y" } else { "ies" };
         let parts = [
             (
                 &*format!("the server ({requests} request{plural})"),
                 since(after.network, before.network),
+            ),
+            (
+                &*format!("taking {taken} entr{plural_of_taken} of other hosts"),
+                since(exchanging, self.exchanged.1),
             ),
             ("parsing", since(after.parsing, before.parsing)),
             ("the store", since(after.storing, before.storing)),

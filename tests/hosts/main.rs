@@ -8,6 +8,7 @@ mod cuts;
 mod day;
 mod deliveries;
 mod disk;
+mod first;
 mod fixture;
 mod full;
 mod host;

@@ -2,6 +2,8 @@
 //!
 //! Entries are applied again after a kill, and when the log was restored: each gives the same result twice.
 
+use std::time::Instant;
+
 use super::applied::Applied;
 use super::core::{Exchange, STEP, SharedView, is_patient};
 use super::waiting::{self, Waiting};
@@ -13,6 +15,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::lock::FileLock;
 use crate::shared::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::shared::{Entry, EntryKind, EntryName, Position};
+use crate::stats::Spent;
 
 /// Most entries of one request.
 pub const BATCH: usize = 1_000;
@@ -69,6 +72,13 @@ impl Exchange {
 
     /// Delivers what waits, then takes all that is new; also of a log that takes no writes.
     fn exchange(&self, view: &SharedView) -> Result<Exchanged> {
+        let begun = Instant::now();
+        let done = self.exchange_untimed(view);
+        self.counters.add_time(Spent::Exchange, begun.elapsed());
+        done
+    }
+
+    fn exchange_untimed(&self, view: &SharedView) -> Result<Exchanged> {
         let mut view = *view;
         let joins = self.place(view.identity)?.position == Position::default();
         // What this host wrote comes first: the order of the log decides.
@@ -114,6 +124,7 @@ impl Exchange {
             if !news.entries.is_empty() {
                 self.reading.catch_up(Deadline::NONE)?;
                 let of_others = news.entries.iter().filter(|entry| entry.host != view.host).count();
+                self.counters.count_taken(of_others as u64);
                 let entries = if of_others == 1 { "entry" } else { "entries" };
                 if of_others > 0 {
                     log::info!(
