@@ -6,7 +6,6 @@ use std::io;
 use tokio_postgres::error::{DbError, Severity, SqlState};
 
 use super::address::Address;
-use super::rights;
 use crate::error::{Error, Status};
 
 /// Why a call failed.
@@ -131,7 +130,7 @@ impl Failure {
             Self::ReadOnly => (Status::ServerError, format!("it takes no writes: {READ_ONLY}")),
             Self::NoRights { said, missing } => (
                 Status::Forbidden,
-                format!("{said}: {}", rights::explain(&address.user, missing)),
+                format!("{said}: {}", explain_missing(&address.user, missing)),
             ),
             Self::Closed => (Status::Connect, "PostgreSQL closed the connection".into()),
             Self::Server(error) => match error.as_db_error() {
@@ -144,6 +143,25 @@ impl Failure {
 }
 
 const READ_ONLY: &str = "the server is read-only, as a replica is: let the address lead to the primary";
+
+/// What the role lacks, and how it gets that.
+fn explain_missing(user: &str, missing: &[String]) -> String {
+    let (on_schema, on_tables): (Vec<&str>, Vec<&str>) =
+        missing.iter().map(String::as_str).partition(|what| *what == "USAGE");
+    let mut grants = Vec::new();
+    if !on_schema.is_empty() {
+        grants.push(format!("GRANT USAGE ON SCHEMA plexindex TO {user:?}"));
+    }
+    if !on_tables.is_empty() {
+        let what = on_tables.join(", ");
+        grants.push(format!("GRANT {what} ON ALL TABLES IN SCHEMA plexindex TO {user:?}"));
+    }
+    format!(
+        "role {user:?} lacks {}: let the owner of the tables run: {}",
+        missing.join(", "),
+        grants.join("; ")
+    )
+}
 
 /// The error of the system, unless TLS is to blame.
 fn io_error(error: &tokio_postgres::Error) -> Option<&io::Error> {

@@ -57,22 +57,3 @@ pub fn name(failure: Failure, link: &mut Link, wanted: &[&str], deadline: Deadli
         _ => failure,
     }
 }
-
-/// What the role lacks, and how it gets that.
-pub fn explain(user: &str, missing: &[String]) -> String {
-    let (on_schema, on_tables): (Vec<&str>, Vec<&str>) =
-        missing.iter().map(String::as_str).partition(|what| *what == "USAGE");
-    let mut grants = Vec::new();
-    if !on_schema.is_empty() {
-        grants.push(format!("GRANT USAGE ON SCHEMA plexindex TO {user:?}"));
-    }
-    if !on_tables.is_empty() {
-        let what = on_tables.join(", ");
-        grants.push(format!("GRANT {what} ON ALL TABLES IN SCHEMA plexindex TO {user:?}"));
-    }
-    format!(
-        "role {user:?} lacks {}: let the owner of the tables run: {}",
-        missing.join(", "),
-        grants.join("; ")
-    )
-}
