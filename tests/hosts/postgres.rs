@@ -165,7 +165,7 @@ fn failures_have_their_status() {
     database.sql("DROP FUNCTION fail CASCADE");
     assert_eq!(append(&owner, owners, "1"), Ok(true));
     assert_eq!(keys(&owner, owners), ["1"], "nothing was written before");
-    database.sql("DROP TABLE plexindex.entries");
+    database.sql("ALTER TABLE plexindex.entries RENAME TO gone");
     expect_error(append(&owner, owners, "1"), Status::ServerError, "incomplete");
 }
 

@@ -83,6 +83,12 @@ CREATE FUNCTION plexindex.mark(v bigint, n bigint) RETURNS bigint LANGUAGE sql S
     SELECT mark FROM plexindex.marks WHERE view = v AND number >= n ORDER BY number LIMIT 1
 $$;
 
+-- The first entries behind a number. Until the table has statistics, the planner would sort all of them for each page.
+CREATE FUNCTION plexindex.page(v bigint, n bigint, most bigint) RETURNS SETOF plexindex.entries LANGUAGE sql STABLE
+SET enable_sort = off SET enable_bitmapscan = off AS $$
+    SELECT * FROM plexindex.entries WHERE view = v AND number > n ORDER BY number LIMIT most
+$$;
+
 -- Writes entries and returns the last number.
 CREATE FUNCTION plexindex.write(
     v bigint, h bigint, kinds smallint[], libraries text[], keys bytea[], bodies bytea[]

@@ -20,25 +20,15 @@ use crate::shared::contract::{
 
 /// Reads one page, the last number, where reading begins, and the mark of the position that this page ends at. All of
 /// that is of one moment. Of an entry that is too large only the number is read: whoever may write may write anything.
-///
-/// The end of a page is found entry by entry in the index. With a LIMIT alone the planner sorts all entries behind the position
-/// for each page, as long as the table has no statistics.
 const READ: &str = "
-WITH RECURSIVE log AS MATERIALIZED (
+WITH log AS MATERIALIZED (
     SELECT number AS last,
         CASE WHEN $2 <= number AND plexindex.mark($1, $2) = $3 THEN $2 ELSE 0 END AS begin
     FROM plexindex.views WHERE view = $1
-), walk AS (
-    SELECT begin AS number, 0 AS step FROM log
-    UNION ALL
-    SELECT next.number, step + 1 FROM walk, LATERAL (
-        SELECT number FROM plexindex.entries WHERE view = $1 AND number > walk.number ORDER BY number LIMIT 1
-    ) AS next WHERE step <= $4
 ), behind AS (
     SELECT kind, library, key, number, host, at, body,
         octet_length(library) + octet_length(key) + octet_length(body) AS size
-    FROM plexindex.entries
-    WHERE view = $1 AND number > (SELECT begin FROM log) AND number <= (SELECT max(number) FROM walk)
+    FROM log, plexindex.page($1, begin, $4 + 1)
 ), counted AS (
     SELECT *, size <= $5 AS fits, row_number() OVER (ORDER BY number) AS place,
         sum(CASE WHEN size <= $5 THEN size ELSE 0 END) OVER (ORDER BY number) AS bytes FROM behind
