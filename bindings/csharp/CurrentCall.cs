@@ -44,6 +44,9 @@ internal sealed class CurrentCall
         return false;
     }
 
+    /// <summary>Whether the call that this thread makes now, the innermost, is one of the index: Dispose() waits for it.</summary>
+    internal static bool IsOf(PlexIndex index) => now != null && now.index == index;
+
     /// <summary>What the caller gets for this failure: what its own functions threw comes first.</summary>
     internal Exception Failure(PlexindexException error)
     {

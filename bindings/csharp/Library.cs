@@ -23,8 +23,17 @@ public sealed class Library
         this.handle = handle;
     }
 
-    /// <summary>What functions of Abi take as the library: PlexIndex.Run() and Fill() call these.</summary>
-    public IntPtr Handle => handle;
+    /// <summary>What functions of Abi take as the library. Only a call of PlexIndex.Run() or Fill() of its own index gets it.</summary>
+    /// <exception cref="InvalidOperationException">No such call is under way on this thread.</exception>
+    public IntPtr Handle
+    {
+        get
+        {
+            if (CurrentCall.IsOf(index)) return handle;
+            if (index.IsClosing) throw new ObjectDisposedException(nameof(PlexIndex));
+            throw new InvalidOperationException("Handle is for calls of Run() and Fill() of its own index: read it in there");
+        }
+    }
 
     /// <summary>The key of the item with this path, where the index has it at hand; else null. Never asks the server.</summary>
     [return: MaybeNull]

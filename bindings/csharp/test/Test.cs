@@ -336,9 +336,13 @@ public static class Test
         string store = System.Text.Encoding.UTF8.GetString(index.Fill(Abi.plexindex_get_store_json));
         Check("a function of Abi that fills a buffer", store.StartsWith("{\"folder\":") && store.EndsWith("}"));
         index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_invalidate_library(movies.Handle, ref error));
+        using (PlexIndex other = PlexIndex.Open(new Options { CacheDir = Path.Combine(folder, "none") }))
+            Check("a handle is of the call of its own index", Failure(() => movies.Handle.ToString()) == "InvalidOperationException" && Failure(() =>
+                other.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_invalidate_library(movies.Handle, ref error))) == "InvalidOperationException");
         Check("and one that fills a struct", Stats(index).calls > 0);
         index.Dispose();
         Check("on a closed index", Failure(() => index.Fill(Abi.plexindex_get_store_json)) == "ObjectDisposedException");
+        Check("a handle of a closed index", Failure(() => movies.Handle.ToString()) == "ObjectDisposedException");
     }
 
     // What a process prints that is in this folder.

@@ -34,6 +34,9 @@ final class CurrentCall {
         return false;
     }
 
+    /** Whether the call that this thread makes now, the innermost, is one of the index: close() waits for it. */
+    static boolean isOf(Plexindex index) { return NOW.get() != null && NOW.get().index == index; }
+
     /** What the caller gets for this failure: what its own functions threw comes first. */
     RuntimeException failure(PlexindexException error) {
         if (raised != null) return CurrentCall.<RuntimeException>rethrow(raised);

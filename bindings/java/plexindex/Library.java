@@ -15,8 +15,12 @@ public final class Library {
         this.handle = handle;
     }
 
-    /** What functions of {@link Abi} take as the library: Plexindex.run() and fill() call these. */
-    public Pointer handle() { return handle; }
+    /** What functions of {@link Abi} take as the library. Only a call of Plexindex.run() or fill() of its own index gets it. */
+    public Pointer handle() {
+        if (CurrentCall.isOf(index)) return handle;
+        if (index.isClosing()) throw PlexindexException.closed();
+        throw Texts.invalid("handle() is for calls of run() and fill() of its own index: call it in there");
+    }
 
     /** The key of the item with this path, where the index has it at hand; else null. Never asks the server. */
     public String lookupKey(String path) { return lookupKey(Texts.bytes(path, "path")); }

@@ -307,9 +307,14 @@ public class Test {
             check("a bad path", code(call).startsWith("INVALID_ARGUMENT: "));
         check("a function of Abi that fills a buffer", index.fill(Abi::plexindex_get_store_json).data.getString(0, "UTF-8").startsWith("{\"folder\":"));
         index.run((abi, handle, error) -> abi.plexindex_invalidate_library(movies.handle(), error));
+        try (Plexindex other = Plexindex.open(new Options(folder.resolve("none")))) {
+            check("a handle is of the call of its own index", code(movies::handle).startsWith("INVALID_ARGUMENT: ")
+                && code(() -> other.run((abi, handle, error) -> abi.plexindex_invalidate_library(movies.handle(), error))).startsWith("INVALID_ARGUMENT: "));
+        }
         check("and one that fills a struct", stats(index).calls > 0);
         index.close();
         check("on a closed index", code(() -> index.fill(Abi::plexindex_get_store_json)).startsWith("CLOSED: "));
+        check("a handle of a closed index", code(movies::handle).startsWith("CLOSED: "));
     }
 
     static Abi.Stats stats(Plexindex index) {
