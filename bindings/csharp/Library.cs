@@ -156,7 +156,7 @@ public sealed class Library
         Abi.Query asked = Abi.Query.Create();
         asked.library = handle;
         asked.text = memory.Text(text);
-        asked.deadline_ms = PlexIndex.Ms(query?.Deadline, 1, Abi.NO_DEADLINE);
+        asked.deadline_ms = PlexIndex.DeadlineMs(query?.Deadline);
         asked.flags = query?.Flags ?? 0;
         Abi.Buffer block = given;
         int status = index.Run((IntPtr open, ref Abi.Buffer error) => question(open, ref asked, ref block, ref error), query?.Progress, cancel);

@@ -43,7 +43,7 @@ public sealed class Options
     public TimeSpan? LibraryTtl { get; set; }
     /// <summary>After how long a full listing is due, even without a change. Default: a day. Negative: never.</summary>
     public TimeSpan? MaxAge { get; set; }
-    /// <summary>The deadline of calls that have none of their own. Zero: a call waits for nothing. Negative, as without this: none.</summary>
+    /// <summary>The deadline of calls that have none of their own. Default: none. Zero or negative: a call waits for nothing.</summary>
     public TimeSpan? Deadline { get; set; }
     /// <summary>How long making a connection may take. Default: 5 seconds.</summary>
     public TimeSpan? ConnectTimeout { get; set; }
@@ -95,8 +95,9 @@ public sealed class Mapping
 public sealed class Query
 {
     /// <summary>
-    /// How long the call may take. Zero: it waits for nothing; Timeout.InfiniteTimeSpan or another negative one: as long
-    /// as it takes. When it passes the status is NotYet, or NeedsWarm if nothing came from the server.
+    /// How long the call may take. Zero, or negative as what is left of a time that has passed: it waits for nothing. Only
+    /// Timeout.InfiniteTimeSpan: as long as it takes. When it passes the status is NotYet, or NeedsWarm if nothing came
+    /// from the server.
     /// </summary>
     public TimeSpan? Deadline { get; set; }
     /// <summary>The call sends no request, and answers with what is known.</summary>

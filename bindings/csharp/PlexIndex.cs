@@ -96,7 +96,7 @@ public sealed class PlexIndex : IDisposable
             filled.shared_retry_ms = Positive(options.SharedRetry, nameof(options.SharedRetry), Abi.NO_RETRY);
             filled.library_ttl_ms = Ms(options.LibraryTtl, Abi.TTL_AT_ONCE, Abi.TTL_NEVER);
             filled.max_age_ms = Ms(options.MaxAge, 1, long.MaxValue);
-            filled.deadline_ms = Ms(options.Deadline, 1, Abi.NO_DEADLINE);
+            filled.deadline_ms = DeadlineMs(options.Deadline);
             filled.connect_timeout_ms = Positive(options.ConnectTimeout, nameof(options.ConnectTimeout), 1);
             filled.read_timeout_ms = Positive(options.ReadTimeout, nameof(options.ReadTimeout), 1);
             filled.retry_ms = Positive(options.Retry, nameof(options.Retry), Abi.NO_RETRY);
@@ -120,8 +120,11 @@ public sealed class PlexIndex : IDisposable
         }
     }
 
-    /// <summary>Milliseconds, at least one. Timeout.InfiniteTimeSpan is negative.</summary>
-    internal static long Ms(TimeSpan? time, long ofZero, long ofNegative)
+    /// <summary>What is left of a time that has passed is negative, too: only one value is no deadline.</summary>
+    internal static long DeadlineMs(TimeSpan? time) => time == Timeout.InfiniteTimeSpan ? Abi.NO_DEADLINE : Ms(time, 1, 1);
+
+    /// <summary>Milliseconds, at least one.</summary>
+    private static long Ms(TimeSpan? time, long ofZero, long ofNegative)
     {
         if (time == null) return 0;
         if (time.Value.Ticks <= 0) return time.Value.Ticks == 0 ? ofZero : ofNegative;

@@ -308,11 +308,22 @@ public static class Test
     static void Arguments(string folder)
     {
         string url = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_URL"), token = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_TOKEN");
-        foreach (TimeSpan deadline in new[] { TimeSpan.MaxValue, Timeout.InfiniteTimeSpan, TimeSpan.MinValue })
+        foreach (TimeSpan deadline in new[] { TimeSpan.MaxValue, Timeout.InfiniteTimeSpan })
         {
             var options = new Options { CacheDir = Path.Combine(folder, "three"), ServerUrl = url, Token = token, Deadline = deadline, LibraryTtl = deadline };
             using (PlexIndex open = PlexIndex.Open(options))
                 Check("a deadline of " + deadline, open.Library("Movies").Refresh(new Query { Deadline = deadline }) && open.Library("Movies").Match("/x").Status == Status.NotFound);
+        }
+        // What is left of a time that has passed.
+        foreach (TimeSpan deadline in new[] { TimeSpan.Zero, TimeSpan.FromTicks(-1), TimeSpan.MinValue })
+        {
+            using (PlexIndex open = PlexIndex.Open(new Options { CacheDir = Path.Combine(folder, "three"), ServerUrl = url, Token = token, Deadline = deadline }))
+            {
+                Library one = open.Library("Movies");
+                Check("a deadline of " + deadline, !one.Refresh(new Query { Full = true, Deadline = deadline }));
+                Check("in the options", !one.Refresh(new Query { Full = true }) && (int)open.Library("TV Shows").Match("/x").Status < 100);
+                Check("no deadline", one.Refresh(new Query { Full = true, Deadline = Timeout.InfiniteTimeSpan }));
+            }
         }
         Func<Options, string> refused = options => Failure(() => PlexIndex.Open(options));
         Check("negative numbers", refused(new Options { CacheDir = "x", Retry = Timeout.InfiniteTimeSpan }).StartsWith("InvalidArgument: Retry is negative")

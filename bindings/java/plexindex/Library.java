@@ -67,10 +67,12 @@ public final class Library {
         return ask(Abi::plexindex_search_title, Texts.bytes(title, "title"), "title", query);
     }
 
-    /** Brings the library up to date. */
-    public void refresh() { refresh(Query.DEFAULT); }
+    /**
+     * Brings the library up to date. False when the deadline came first; while no library is known that is an exception
+     * with the status TIMEOUT.
+     */
+    public boolean refresh() { return refresh(Query.DEFAULT); }
 
-    /** False when the deadline came first; while no library is known that is an exception with the status TIMEOUT. */
     public boolean refresh(Query query) {
         Abi.Query filled = filled(new byte[0], query);
         return index.run(query, (abi, open, error) -> abi.plexindex_refresh(open, filled, error)) == Abi.OK;
@@ -113,7 +115,7 @@ public final class Library {
         filled.library = handle;
         Texts.set(filled.text, text);
         filled.flags = Objects.requireNonNull(query, "query").flags;
-        filled.deadline_ms = query.deadline == null ? 0 : Options.ms(query.deadline, 1, Abi.NO_DEADLINE);
+        filled.deadline_ms = query.deadlineMs;
         return filled;
     }
 }

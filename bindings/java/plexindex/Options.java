@@ -71,9 +71,9 @@ public final class Options {
         return this;
     }
 
-    /** The deadline of calls that have none of their own. Zero: a call waits for nothing. Negative, as without this: none. */
+    /** The deadline of calls that have none of their own. Default: none. Zero or negative: a call waits for nothing. */
     public Options deadline(Duration time) {
-        filled.deadline_ms = ms(Objects.requireNonNull(time, "deadline"), 1, Abi.NO_DEADLINE);
+        filled.deadline_ms = ms(Objects.requireNonNull(time, "deadline"), 1, 1);
         return this;
     }
 

@@ -8,16 +8,22 @@ import java.util.function.Predicate;
 public final class Query {
     /** As the options say. */
     static final Query DEFAULT = new Query();
-    Duration deadline;
+    long deadlineMs;
     int flags;
     Predicate<? super Progress> progress;
 
     /**
-     * How long the call may take. Zero: it waits for nothing. Negative: as long as it takes. When it passes the status is
-     * NOT_YET, or NEEDS_WARM if nothing came from the server.
+     * How long the call may take. Zero, or negative as what is left of a time that has passed: it waits for nothing. When
+     * it passes the status is NOT_YET, or NEEDS_WARM if nothing came from the server.
      */
     public Query deadline(Duration time) {
-        deadline = Objects.requireNonNull(time, "deadline");
+        deadlineMs = Options.ms(Objects.requireNonNull(time, "deadline"), 1, 1);
+        return this;
+    }
+
+    /** The call takes as long as it takes, whatever the options say. */
+    public Query noDeadline() {
+        deadlineMs = Abi.NO_DEADLINE;
         return this;
     }
 

@@ -252,6 +252,9 @@ public class Test {
     static void waiting(Options options) throws Exception {
         Plexindex index = Plexindex.open(options);
         check("a deadline", !index.library("Movies").refresh(new Query().deadline(Duration.ofMillis(300))));
+        try (Plexindex hasty = Plexindex.open(options.deadline(Duration.ofMillis(50)))) {
+            check("a deadline of the options", !hasty.library("Movies").refresh());
+        }
         AtomicReference<String> ended = new AtomicReference<>();
         Thread thread = new Thread(() -> ended.set(code(() -> index.library("Movies").refresh(new Query())) + Thread.currentThread().isInterrupted()));
         thread.start();
@@ -275,12 +278,18 @@ public class Test {
 
     /** Arguments that are refused by their names, deadlines that are none, and functions of Abi. */
     static void arguments(Path folder) {
-        Duration[] longest = {Duration.ofSeconds(Long.MAX_VALUE), Duration.ofMillis(-1), Duration.ofSeconds(Long.MIN_VALUE)};
-        for (Duration deadline : longest) {
-            Options options = new Options(folder.resolve("four")).serverUrl(URL).token(System.getenv("PLEXINDEX_TEST_TOKEN"));
-            try (Plexindex index = Plexindex.open(options.deadline(deadline).libraryTtl(deadline))) {
-                check("a deadline of " + deadline, index.library("Movies").refresh(new Query().deadline(deadline))
-                    && index.library("Movies").match("/x").status() == Status.NOT_FOUND);
+        Duration longest = Duration.ofSeconds(Long.MAX_VALUE);
+        Options four = new Options(folder.resolve("four")).serverUrl(URL).token(System.getenv("PLEXINDEX_TEST_TOKEN"));
+        try (Plexindex index = Plexindex.open(four.deadline(longest).libraryTtl(longest))) {
+            check("a deadline of " + longest, index.library("Movies").refresh(new Query().deadline(longest))
+                && index.library("Movies").match("/x").status() == Status.NOT_FOUND);
+        }
+        for (Duration deadline : new Duration[] {Duration.ZERO, Duration.ofMillis(-1), Duration.ofSeconds(Long.MIN_VALUE)}) {
+            try (Plexindex index = Plexindex.open(four.deadline(deadline).libraryTtl(Duration.ofMillis(-1)))) {
+                Library movies = index.library("Movies");
+                check("a deadline of " + deadline, !movies.refresh(new Query().full().deadline(deadline)));
+                check("in the options", !movies.refresh(new Query().full()) && index.library("TV Shows").match("/x").status().number < 100);
+                check("no deadline", movies.refresh(new Query().full().deadline(deadline).noDeadline()));
             }
         }
         check("a negative retry", code(() -> new Options(folder).retry(Duration.ofMillis(-1))).startsWith("INVALID_ARGUMENT: retry is negative"));
