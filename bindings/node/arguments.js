@@ -71,8 +71,10 @@ function joined(values, name) {
 
 /** Checks of options: each takes a value and the option's name. */
 const integer = (least, most = Number.MAX_SAFE_INTEGER) => (value, name) => {
-  if (!Number.isSafeInteger(value)) refuse(name, 'an integer', value);
-  if (value < least || value > most) throw coded(new RangeError(`${name} is ${value}, and must be from ${least} to ${most}`), 'ERR_OUT_OF_RANGE');
+  if (typeof value !== 'number') refuse(name, 'an integer', value);
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw coded(new RangeError(`${name} is ${value}, and must be an integer from ${least} to ${most}`), 'ERR_OUT_OF_RANGE');
+  }
 };
 const deadline = integer(-1);
 const unsigned = integer(0);

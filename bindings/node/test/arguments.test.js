@@ -62,10 +62,10 @@ test('each argument is refused by its name', async (t) => {
     token: [() => index.setToken(42), () => index.setToken(), () => plexindex.open({ token: 42 })],
     foldAscii: [() => index.table('x', { foldAscii: 1 })],
     ttlMs: [() => table.put('x', '', { ttlMs: '1' })],
-    limit: [() => table.put('x', '', { limit: 1.5 }), () => library.changes('', { limit: '1' })],
+    limit: [() => table.put('x', '', { limit: '1' }), () => library.changes('', { limit: '1' })],
     options: [() => plexindex.open(), () => plexindex.open('cache'), () => library.match('/x', 100), () => index.table('x', true)],
     deadlineMs: [
-      () => library.match('/x', { deadlineMs: '1' }), () => library.folder('/x', { deadlineMs: 1.5 }),
+      () => library.match('/x', { deadlineMs: '1' }), () => library.folder('/x', { deadlineMs: '1' }),
       () => library.recordMatch('/x', '1', { deadlineMs: '1' }), () => library.recordMatches([], { deadlineMs: '1' }),
       () => library.editItems([], {}, { deadlineMs: '1' }), () => plexindex.open({ deadlineMs: '1' }),
     ],
@@ -102,7 +102,8 @@ test('whatever a wrong value is, the error names the argument', async (t) => {
   const wrong = [cyclic, 1n, Object.create(null), { toJSON() { throw new Error('mine'); } }, { get constructor() { throw new Error('mine'); } },
     { constructor: { name: 1n } }, Symbol('x'), () => {}, new (class extends Array {})(), NaN];
   for (const value of wrong) {
-    const calls = [() => library.match(value), () => library.matchPaths([value]), () => library.match('/x', { deadlineMs: value })];
+    const calls = [() => library.match(value), () => library.matchPaths([value])];
+    if (typeof value !== 'number') calls.push(() => library.match('/x', { deadlineMs: value }));
     for (const call of calls) await assert.rejects(async () => call(), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
   }
   const long = await failure(() => library.match('/x', { progress: 'x'.repeat(1 << 20) }));
@@ -118,7 +119,7 @@ test('inherited options are checked, too', async (t) => {
 
 test('a number out of range, a NUL and an unknown option are named', async (t) => {
   const library = (await opened(t)).library();
-  await assert.rejects(plexindex.open({ pageSize: -1 }), { name: 'RangeError', message: /^pageSize is -1, and must be from 0 to/ });
+  await assert.rejects(plexindex.open({ pageSize: -1 }), { name: 'RangeError', message: /^pageSize is -1, and must be an integer from 0 to/ });
   await assert.rejects(library.matchPaths(['a\0b']), { code: 'INVALID_ARGUMENT', status: 100, message: /^paths\[0\] has a NUL/ });
   const bad = [() => library.match('a\0b'), () => library.match(''), () => library.folder('a\0b'), () => library.invalidatePath('a\0b')];
   for (const call of bad) {
@@ -135,7 +136,11 @@ test('a number out of range, a NUL and an unknown option are named', async (t) =
     () => plexindex.open({ cacheDir, pageSize: 1001 }),
   ];
   for (const call of far) {
-    await assert.rejects(async () => call(), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE', message: /^[a-z]\w+ is -?\d+, and must be from / });
+    await assert.rejects(async () => call(), { name: 'RangeError', code: 'ERR_OUT_OF_RANGE', message: /^[a-z]\w+ is -?\d+, and must be an integer from / });
+  }
+  for (const deadlineMs of [2 ** 53, Infinity, -Infinity, NaN, 1.5]) {
+    const expected = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE', message: `deadlineMs is ${deadlineMs}, and must be an integer from -1 to 9007199254740991` };
+    await assert.rejects(async () => library.match('/x', { deadlineMs }), expected);
   }
   await assert.rejects(library.changes('1', { full: true }), { code: 'INVALID_ARGUMENT', status: 100, message: /^full begins anew/ });
 });
