@@ -51,8 +51,8 @@ function readDetails(json) {
 }
 
 const QUERY = { deadlineMs: check.deadline, offline: check.flag, progress: check.callback, signal: check.signal };
-// Questions that may be answered from what is at hand.
-const QUESTIONS = ['match_path', 'match_paths', 'match_folder', 'match_guid', 'search_title'];
+// Questions that may be answered from what is at hand: by a flag, or, where the function has none, by a deadline.
+const AT_HAND = { match_path: c.QUERY_AT_ONCE, match_paths: c.QUERY_AT_ONCE, match_folder: c.QUERY_AT_ONCE, match_guid: 0, search_title: 0 };
 const DEADLINE = { deadlineMs: check.deadline };
 
 /** For the library, for which 0 is what the options say. */
@@ -476,11 +476,14 @@ class Index {
     const mayWait = name === 'wait_for_changes' || !(offline || this._offline || name === 'list_changes');
     const given = [this._handle, query.memory, ...more];
     const reserve = 16384 + (text?.length ?? 0) * 4;
-    if (mayWait && waits.isFull && QUESTIONS.includes(name)) {
-      // Calls that wait for a server, perhaps another, have all turns: what is known needs none.
-      query.set('deadline_ms', 1);
+    if (mayWait && waits.isFull && name in AT_HAND) {
+      // Calls that wait for a server, perhaps another, have all turns: what is known needs none. With the flag a call
+      // waits for nothing and has all the time that it takes, which for many paths is more than a short deadline.
+      query.set('flags', flags | AT_HAND[name]);
+      query.set('deadline_ms', AT_HAND[name] ? c.NO_DEADLINE : 1);
       const atHand = await this._fill(name, given, reserve).then(({ bytes }) => bytes, () => null);
       if (atHand && isFinal(atHand)) return atHand;
+      query.set('flags', flags);
       signal?.throwIfAborted();
     }
     queries.set(number, known);
