@@ -4,6 +4,7 @@ import com.sun.jna.Pointer;
 import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.LongStream;
 
 /**
  * The answer for one path, folder, GUID or title. {@code item} is null if there is no single one; {@code message} says
@@ -13,24 +14,30 @@ public record Answer(
     Status status, MatchKind matchKind, Confidence confidence, Reason reason, boolean stale, Item item, List<Item> candidates,
     int candidatesTotal, String message, Duration age, long items, long files, Kind kind) {
 
-    static List<Answer> all(Abi abi, Abi.Buffer block) {
-        List<Answer> answers = new ArrayList<>();
-        Pointer at;
-        for (long place = 0; (at = abi.plexindex_get_answer(block, place)) != null; place++) answers.add(of(abi, block, at));
+    static List<Answer> all(Pointer block) {
+        int count = block.getInt(Offsets.ANSWERS_COUNT);
+        long first = unsigned(block, Offsets.ANSWERS_FIRST), size = unsigned(block, Offsets.ANSWERS_ANSWER_SIZE);
+        List<Answer> answers = new ArrayList<>(count);
+        for (long place = 0; place < count; place++) answers.add(of(block, first + place * size));
         return answers;
     }
 
-    private static Answer of(Abi abi, Abi.Buffer block, Pointer at) {
-        Abi.Answer answer = new Abi.Answer(at);
-        List<Item> candidates = new ArrayList<>();
-        Pointer one = abi.plexindex_get_item(block, at);
-        Item item = one == null ? null : Item.of(block, new Abi.Item(one));
-        for (long place = 0; (one = abi.plexindex_get_candidate(block, at, place)) != null; place++)
-            candidates.add(Item.of(block, new Abi.Item(one)));
+    /** Where the candidates of an answer begin. */
+    static List<Long> candidates(Pointer block, long at) {
+        long first = unsigned(block, at + Offsets.ANSWER_CANDIDATES), size = unsigned(block, Offsets.ANSWERS_ITEM_SIZE);
+        return LongStream.range(0, unsigned(block, at + Offsets.ANSWER_CANDIDATES_COUNT)).mapToObj(place -> first + place * size).toList();
+    }
+
+    private static long unsigned(Pointer block, long at) { return Integer.toUnsignedLong(block.getInt(at)); }
+
+    private static Answer of(Pointer block, long at) {
+        long item = unsigned(block, at + Offsets.ANSWER_ITEM), age = block.getLong(at + Offsets.ANSWER_AGE_MS);
         return new Answer(
-            Status.of(answer.status), MatchKind.of(answer.match_kind), Confidence.of(answer.confidence), Reason.of(answer.reason),
-            (answer.flags & Abi.ANSWER_STALE) != 0, item, List.copyOf(candidates), answer.candidates_total,
-            Texts.of(block, answer.message), answer.age_ms < 0 ? null : Duration.ofMillis(answer.age_ms),
-            answer.items, answer.files, Kind.of(answer.kind));
+            Status.of(block.getInt(at + Offsets.ANSWER_STATUS)), MatchKind.of(block.getByte(at + Offsets.ANSWER_MATCH_KIND)),
+            Confidence.of(block.getByte(at + Offsets.ANSWER_CONFIDENCE)), Reason.of(block.getByte(at + Offsets.ANSWER_REASON)),
+            (block.getByte(at + Offsets.ANSWER_FLAGS) & Abi.ANSWER_STALE) != 0, item == 0 ? null : Item.of(block, item),
+            candidates(block, at).stream().map(one -> Item.of(block, one)).toList(), block.getInt(at + Offsets.ANSWER_CANDIDATES_TOTAL),
+            Texts.of(block, at + Offsets.ANSWER_MESSAGE), age < 0 ? null : Duration.ofMillis(age),
+            block.getLong(at + Offsets.ANSWER_ITEMS), block.getLong(at + Offsets.ANSWER_FILES), Kind.of(block.getInt(at + Offsets.ANSWER_KIND)));
     }
 }

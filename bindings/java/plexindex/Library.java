@@ -107,11 +107,12 @@ public final class Library {
             throw Texts.invalid("full() and check() are for refresh()");
         Abi.Query filled = filled(text, query);
         Plexindex.Filling call = (abi, open, block, error) -> question.put(abi, open, filled, block, error);
-        return Answer.all(index.abi(), index.fill(query, call, 16384 + 4L * text.length));
+        return index.fill(query, call, 16384 + 4L * text.length, (block, status) -> Answer.all(block.data));
     }
 
     private Abi.Query filled(byte[] text, Query query) {
         Abi.Query filled = new Abi.Query();
+        filled.setAutoRead(false); // the library changes nothing in it
         filled.library = handle;
         Texts.set(filled.text, text);
         filled.flags = Objects.requireNonNull(query, "query").flags;

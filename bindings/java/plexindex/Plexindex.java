@@ -6,13 +6,13 @@ import java.lang.ref.Cleaner;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
+import java.util.function.BiFunction;
 import java.util.function.Function;
 import java.util.function.Supplier;
 
 /** An open index. Any number of threads may use it. */
 public final class Plexindex implements AutoCloseable {
     private static final Cleaner CLEANER = Cleaner.create();
-    private static final long ERROR_TEXT = 2048;
 
     private final State state;
     private final Supplier<String> renewal;
@@ -84,13 +84,26 @@ public final class Plexindex implements AutoCloseable {
     }
 
     /** Makes a call that fills a buffer, and makes it again with a larger one where it must. Texts in it end with a NUL. */
-    public Abi.Buffer fill(Filling call) { return fill(Query.DEFAULT, Objects.requireNonNull(call, "call"), 16384); }
-
-    Abi.Buffer fill(Query query, Filling call, long capacity) {
-        for (;;) {
+    public Abi.Buffer fill(Filling call) {
+        Objects.requireNonNull(call, "call");
+        for (long capacity = 16384;;) {
             Abi.Buffer filled = Texts.buffer(capacity);
-            if (run(query, (abi, index, error) -> call.make(abi, index, filled, error)) != Abi.BUFFER_TOO_SMALL) return filled;
+            if (run((abi, index, error) -> call.make(abi, index, filled, error)) != Abi.BUFFER_TOO_SMALL) return filled;
             capacity = filled.length + filled.length / 4;
+        }
+    }
+
+    /** The same, with what is read of the buffer and the status. */
+    <T> T fill(Query query, Filling call, long capacity, BiFunction<Abi.Buffer, Integer, T> read) {
+        for (;;) {
+            Abi.Buffer filled = Buffers.take(capacity);
+            try {
+                int status = run(query, (abi, index, error) -> call.make(abi, index, filled, error));
+                if (status != Abi.BUFFER_TOO_SMALL) return read.apply(filled, status);
+                capacity = filled.length + filled.length / 4;
+            } finally {
+                Buffers.giveBack(filled);
+            }
         }
     }
 
@@ -130,10 +143,14 @@ public final class Plexindex implements AutoCloseable {
     boolean isClosing() { return state.closing; }
 
     private static int check(Abi abi, Function<Abi.Buffer, Integer> call) {
-        Abi.Buffer error = Texts.buffer(ERROR_TEXT);
-        int status = call.apply(error);
-        if (status < 100 || status == Abi.BUFFER_TOO_SMALL) return status;
-        throw new PlexindexException(Status.of(status), error.data.getString(0, "UTF-8"));
+        Abi.Buffer error = Buffers.take(Buffers.SIZE);
+        try {
+            int status = call.apply(error);
+            if (status < 100 || status == Abi.BUFFER_TOO_SMALL) return status;
+            throw new PlexindexException(Status.of(status), error.data.getString(0, "UTF-8"));
+        } finally {
+            Buffers.giveBack(error);
+        }
     }
 
     /** What is left to close when the index was collected. It must not know the index. */

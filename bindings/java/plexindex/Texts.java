@@ -1,6 +1,7 @@
 package plexindex;
 
 import com.sun.jna.Memory;
+import com.sun.jna.Pointer;
 import java.io.ByteArrayOutputStream;
 import java.io.File;
 import java.nio.charset.StandardCharsets;
@@ -63,8 +64,13 @@ final class Texts {
     }
 
     /** A text of a block; null where there is none. */
-    static String of(Abi.Buffer block, Abi.Text text) {
-        if (text.offset == 0) return null;
-        return new String(block.data.getByteArray(Integer.toUnsignedLong(text.offset), text.length), StandardCharsets.UTF_8);
+    static String of(Pointer block, long at) {
+        byte[] bytes = raw(block, at);
+        return bytes == null ? null : new String(bytes, StandardCharsets.UTF_8);
+    }
+
+    static byte[] raw(Pointer block, long at) {
+        int offset = block.getInt(at);
+        return offset == 0 ? null : block.getByteArray(Integer.toUnsignedLong(offset), block.getInt(at + 4));
     }
 }

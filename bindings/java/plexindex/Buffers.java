@@ -1,0 +1,23 @@
+package plexindex;
+
+import java.util.ArrayDeque;
+
+/** The buffers of a thread's calls, which later calls use again: JNA takes longer to make one than a match takes. */
+final class Buffers {
+    /** As long as an answer to most questions is. */
+    static final long SIZE = 32768;
+    private static final int MOST = 4;
+    private static final ThreadLocal<ArrayDeque<Abi.Buffer>> FREE = ThreadLocal.withInitial(ArrayDeque::new);
+
+    private Buffers() { }
+
+    /** One that nothing else uses until it is given back. */
+    static Abi.Buffer take(long capacity) {
+        Abi.Buffer free = capacity <= SIZE ? FREE.get().poll() : null;
+        return free != null ? free : Texts.buffer(Math.max(capacity, SIZE));
+    }
+
+    static void giveBack(Abi.Buffer buffer) {
+        if (buffer.capacity == SIZE && FREE.get().size() < MOST) FREE.get().push(buffer);
+    }
+}
