@@ -1,11 +1,15 @@
 package plexindex;
 
 import com.sun.jna.Pointer;
+import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Objects;
 
-/** A library of an index, or all of them. Paths are texts, or the file system's bytes where these are no UTF-8. */
+/**
+ * A library of an index, or all of them. Paths are as the server or a mapping spells them: texts; files of this machine,
+ * which are asked about by their full names; or the file system's bytes.
+ */
 public final class Library {
     private final Plexindex index;
     private final Pointer handle;
@@ -25,9 +29,11 @@ public final class Library {
     /** The key of the item with this path, where the index has it at hand; else null. Never asks the server. */
     public String lookupKey(String path) { return lookupKey(Texts.bytes(path, "path")); }
 
+    public String lookupKey(Path path) { return lookupKey(Texts.bytes(path, "path")); }
+
     public String lookupKey(byte[] path) {
         byte[] bytes = Arrays.copyOf(Objects.requireNonNull(path, "path"), path.length + 1);
-        for (byte one : path) if (one == 0) return null;
+        if (Texts.hasNul(path)) return null;
         return index.during(any -> index.abi().plexindex_lookup_key(handle, bytes));
     }
 
@@ -36,14 +42,20 @@ public final class Library {
 
     public Answer match(String path, Query query) { return match(Texts.bytes(path, "path"), query); }
 
+    public Answer match(Path path) { return match(path, Query.DEFAULT); }
+
+    public Answer match(Path path, Query query) { return match(Texts.bytes(path, "path"), query); }
+
+    public Answer match(byte[] path) { return match(path, Query.DEFAULT); }
+
     public Answer match(byte[] path, Query query) { return ask(Abi::plexindex_match_path, path, "path", query); }
 
-    /** An answer for each path, in order. A path that is no UTF-8 is a call of match() of its own. */
-    public List<Answer> matchAll(List<String> paths) { return matchAll(paths, Query.DEFAULT); }
+    /** An answer for each path, in order. Each is a String, a Path or a byte[]. */
+    public List<Answer> matchAll(List<?> paths) { return matchAll(paths, Query.DEFAULT); }
 
-    public List<Answer> matchAll(List<String> paths, Query query) {
-        String[] own = Objects.requireNonNull(paths, "paths").toArray(new String[0]); // the caller's may grow meanwhile
-        byte[] all = Texts.joined(Arrays.asList(own), "paths");
+    public List<Answer> matchAll(List<?> paths, Query query) {
+        Object[] own = Objects.requireNonNull(paths, "paths").toArray(); // the caller's may grow meanwhile
+        byte[] all = Texts.joined(own, "paths");
         if (own.length == 0) return List.of();
         return ask((abi, open, asked, block, error) -> abi.plexindex_match_paths(open, asked, own.length, block, error), all, query);
     }
@@ -52,6 +64,12 @@ public final class Library {
     public Answer matchFolder(String path) { return matchFolder(path, Query.DEFAULT); }
 
     public Answer matchFolder(String path, Query query) { return matchFolder(Texts.bytes(path, "path"), query); }
+
+    public Answer matchFolder(Path path) { return matchFolder(path, Query.DEFAULT); }
+
+    public Answer matchFolder(Path path, Query query) { return matchFolder(Texts.bytes(path, "path"), query); }
+
+    public Answer matchFolder(byte[] path) { return matchFolder(path, Query.DEFAULT); }
 
     public Answer matchFolder(byte[] path, Query query) { return ask(Abi::plexindex_match_folder, path, "path", query); }
 
@@ -81,6 +99,8 @@ public final class Library {
     /** Records that the item with this key has this path. */
     public void recordMatch(String path, String key) { recordMatch(Texts.bytes(path, "path"), key); }
 
+    public void recordMatch(Path path, String key) { recordMatch(Texts.bytes(path, "path"), key); }
+
     public void recordMatch(byte[] path, String key) {
         byte[] file = Objects.requireNonNull(path, "path").clone(), item = Texts.bytes(key, "key");
         index.run((abi, open, error) -> abi.plexindex_record_match(handle, file, file.length, item, item.length, 0, error));
@@ -88,6 +108,8 @@ public final class Library {
 
     /** Invalidates a path: the server is asked before it is answered again. */
     public void invalidatePath(String path) { invalidatePath(Texts.bytes(path, "path")); }
+
+    public void invalidatePath(Path path) { invalidatePath(Texts.bytes(path, "path")); }
 
     public void invalidatePath(byte[] path) {
         byte[] file = Objects.requireNonNull(path, "path").clone();

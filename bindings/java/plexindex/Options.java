@@ -18,7 +18,7 @@ public final class Options {
     private record Rule(MappingKind kind, String from, String to) { }
 
     /** The folder of the index. It is made. */
-    public Options(Path cacheDir) { set(filled.cache_dir, Objects.requireNonNull(cacheDir, "cacheDir")); }
+    public Options(Path cacheDir) { set(filled.cache_dir, Objects.requireNonNull(cacheDir, "cacheDir"), "cacheDir"); }
 
     public Options serverUrl(String url) { return set(filled.server_url, url); }
 
@@ -39,13 +39,13 @@ public final class Options {
     public Options user(String user) { return set(filled.user, user); }
 
     /** A PEM file with certificate authorities to trust besides the system's. */
-    public Options caFile(Path file) { return set(filled.ca_file, file); }
+    public Options caFile(Path file) { return set(filled.ca_file, file, "caFile"); }
 
     /** Any certificate is accepted. Opening logs a warning. */
     public Options acceptInvalidCerts() { return flag(Abi.OPEN_ACCEPT_INVALID_CERTS); }
 
     /** Plex's own database, or a folder in which it lies. */
-    public Options database(Path database) { return set(filled.database, database); }
+    public Options database(Path database) { return set(filled.database, database, "database"); }
 
     /** A PostgreSQL database that several hosts share, without a password. */
     public Options shared(String address) { return set(filled.shared, address); }
@@ -166,8 +166,8 @@ public final class Options {
         return this;
     }
 
-    private Options set(Abi.Bytes field, Path file) {
-        if (file != null) Texts.set(field, Texts.bytes(file));
+    private Options set(Abi.Bytes field, Path file, String name) {
+        if (file != null) Texts.set(field, Texts.bytes(file, name));
         return this;
     }
 

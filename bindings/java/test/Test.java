@@ -326,6 +326,66 @@ public class Test {
         check("a handle of a closed index", code(movies::handle).startsWith("CLOSED: "));
     }
 
+    /** Names of files, which may have bytes that are no text in this locale, or in none. */
+    static void names(Path folder, String key) throws Exception {
+        Path media = Files.createDirectories(folder.resolve("media"));
+        List<Path> files = Stream.of("%E4%20%25.mkv", "%C3%A4.mkv", "x.mkv").map(name -> Path.of(java.net.URI.create(media.toUri() + name))).toList();
+        byte[] latin = (media + "/? %.mkv").getBytes(StandardCharsets.UTF_8);
+        latin[latin.length - 7] = (byte) 0xe4;
+        try (Plexindex index = Plexindex.open(named(folder))) {
+            Library movies = index.library("Movies");
+            for (Path file : files) {
+                Files.createFile(file);
+                movies.recordMatch(file, key);
+            }
+            check("a file has the bytes of its name", key.equals(movies.lookupKey(latin)) && key.equals(movies.lookupKey(media + "/ä.mkv"))
+                && movies.match(latin).matchKind() == MatchKind.CONFIRMED && movies.match(files.get(0)).matchKind() == MatchKind.CONFIRMED);
+            List<Answer> mixed = movies.matchAll(List.of(latin, files.get(0), media + "/ä.mkv", "/none"));
+            check("many files, of each type", mixed.stream().map(Answer::matchKind).toList()
+                .equals(List.of(MatchKind.CONFIRMED, MatchKind.CONFIRMED, MatchKind.CONFIRMED, MatchKind.NONE)));
+            check("another type", code(() -> movies.matchAll(List.of("/x", 7))).startsWith("INVALID_ARGUMENT: paths[1] is no String, Path or byte[]"));
+            Path here = Path.of("x.mkv");
+            movies.recordMatch(here, key);
+            check("a relative file has its full name", key.equals(movies.lookupKey(here.toAbsolutePath().toString())));
+            for (String locale : List.of("C", "C.UTF-8")) {
+                ProcessBuilder process = new ProcessBuilder("java", "-cp", System.getProperty("java.class.path"), "Test", "names", folder.toString());
+                process.environment().put("LC_ALL", locale);
+                process.redirectErrorStream(true);
+                String said = new String(process.start().getInputStream().readAllBytes(), StandardCharsets.UTF_8).trim();
+                check("so have those of Files.list() in the locale " + locale + ": " + said, said.equals("[CONFIRMED, CONFIRMED, CONFIRMED] 3"));
+            }
+            movies.recordMatch("/half/?.mkv", key);
+            check("half of a surrogate pair is no question mark", movies.lookupKey("/half/\ud800.mkv") == null && movies.lookupKey("/half/?.mkv") != null
+                && movies.match("/half/\ud83d\ude00\udc00.mkv").status() == Status.NOT_FOUND);
+            movies.recordMatch("/half/\ufffd.mkv", key);
+            check("but a replacement character", key.equals(movies.lookupKey("/half/\ud800.mkv")));
+            movies.recordMatch("/half/\ud83d\ude00.mkv", key);
+            check("a whole one is itself", key.equals(movies.lookupKey("/half/\ud83d\ude00.mkv".getBytes(StandardCharsets.UTF_8))));
+            try (java.nio.file.FileSystem other = java.nio.file.FileSystems.newFileSystem(zip(folder))) {
+                Path inside = other.getPath("/x");
+                for (Supplier<?> call : List.<Supplier<?>>of(() -> new Options(inside), () -> new Options(folder).database(inside), () -> movies.match(inside)))
+                    check("a path of another file system", code(call).matches("INVALID_ARGUMENT: (cacheDir|database|path) is of another file system: jar:.*"));
+            }
+        }
+    }
+
+    static Path zip(Path folder) throws IOException {
+        Path file = folder.resolve("x.zip");
+        new java.util.zip.ZipOutputStream(Files.newOutputStream(file)).close();
+        return file;
+    }
+
+    static Options named(Path folder) { return new Options(folder.resolve("cache")).serverUrl(URL).token(System.getenv("PLEXINDEX_TEST_TOKEN")); }
+
+    /** In a process with another locale. */
+    static void listed(Path folder) throws IOException {
+        try (Plexindex index = Plexindex.open(named(folder)); Stream<Path> files = Files.list(folder.resolve("media"))) {
+            List<Path> all = files.toList();
+            System.out.println(index.library("Movies").matchAll(all, new Query().offline()).stream().map(Answer::matchKind).toList() + " "
+                + all.stream().filter(file -> index.library("Movies").match(file, new Query().offline()).item() != null).count());
+        }
+    }
+
     static Abi.Stats stats(Plexindex index) {
         Abi.Stats stats = new Abi.Stats();
         index.run((abi, handle, error) -> abi.plexindex_get_stats(handle, stats, error));
@@ -382,6 +442,10 @@ public class Test {
             load();
             return;
         }
+        if (given[0].equals("names")) {
+            listed(Path.of(given[1]));
+            return;
+        }
         TreeSet<String> here = layout(), there = recorded(Path.of(given[0]));
         check("structs have the layout of docs/abi.txt", here.equals(there) && here.size() > 100);
         if (!here.equals(there)) System.out.println(here + "\n" + there);
@@ -392,6 +456,7 @@ public class Test {
             arguments(folder);
             options(folder.resolve("five"), facts.get(0)[3]);
             abiWaits(folder.resolve("six"));
+            names(folder.resolve("seven"), facts.get(0)[1]);
             search(folder, given[2], given[1]);
         } finally {
             remove(folder);
