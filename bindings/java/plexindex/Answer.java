@@ -8,7 +8,8 @@ import java.util.stream.LongStream;
 
 /**
  * The answer for one path, folder, GUID or title. {@code item} is null if there is no single one; {@code message} says
- * why; {@code age} is null if it is not known. {@code items}, {@code files} and {@code kind} are of a folder.
+ * why; {@code age} is null if it is not known. {@code items}, {@code files} and {@code kind} are of a folder: 0 and OTHER
+ * in every other answer, and where no folder is known.
  */
 public record Answer(
     Status status, MatchKind matchKind, Confidence confidence, Reason reason, boolean stale, Item item, List<Item> candidates,
@@ -16,11 +17,14 @@ public record Answer(
 
     static List<Answer> all(Pointer block) {
         int count = block.getInt(Offsets.ANSWERS_COUNT);
-        long first = unsigned(block, Offsets.ANSWERS_FIRST), size = unsigned(block, Offsets.ANSWERS_ANSWER_SIZE);
+        long first = first(block), size = unsigned(block, Offsets.ANSWERS_ANSWER_SIZE);
         List<Answer> answers = new ArrayList<>(count);
         for (long place = 0; place < count; place++) answers.add(of(block, first + place * size));
         return answers;
     }
+
+    /** Where the first answer begins. */
+    static long first(Pointer block) { return unsigned(block, Offsets.ANSWERS_FIRST); }
 
     /** Where the candidates of an answer begin. */
     static List<Long> candidates(Pointer block, long at) {

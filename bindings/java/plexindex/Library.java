@@ -13,10 +13,12 @@ import java.util.Objects;
 public final class Library {
     private final Plexindex index;
     private final Pointer handle;
+    private final String name;
 
-    Library(Plexindex index, Pointer handle) {
+    Library(Plexindex index, Pointer handle, String name) {
         this.index = index;
         this.handle = handle;
+        this.name = name;
     }
 
     /** What functions of {@link Abi} take as the library. Only a call of Plexindex.run() or fill() of its own index gets it. */
@@ -92,8 +94,49 @@ public final class Library {
     public boolean refresh() { return refresh(Query.DEFAULT); }
 
     public boolean refresh(Query query) {
-        Abi.Query filled = filled(new byte[0], query);
+        Abi.Query filled = filled(handle, new byte[0], query);
         return index.run(query, (abi, open, error) -> abi.plexindex_refresh(open, filled, error)) == Abi.OK;
+    }
+
+    /** The items of the library as the store has them, page by page. Sends no request: refresh() does. */
+    public Iterable<Item> items() { return Pages.of(index, handle, null); }
+
+    /** The items with files below a folder, once for each file, in the order of their paths. Sends no request. */
+    public Iterable<Item> itemsBelow(String path) { return itemsBelow(Texts.bytes(path, "path")); }
+
+    public Iterable<Item> itemsBelow(Path path) { return itemsBelow(Texts.bytes(path, "path")); }
+
+    public Iterable<Item> itemsBelow(byte[] path) { return Pages.of(index, handle, Objects.requireNonNull(path, "path").clone()); }
+
+    /** One item with all its files and ids, as JSON; null when no listing holds it. plexindex_more.h names the fields. */
+    public String itemJson(String key) {
+        byte[] item = Texts.bytes(key, "key");
+        return index.fill(Query.DEFAULT, (abi, open, block, error) -> abi.plexindex_get_item_json(handle, item, item.length, block, error),
+            item.length, (json, status) -> status == Abi.OK ? Texts.of(json) : null);
+    }
+
+    /** As changes(cursor, false, 1000). */
+    public Changes changes(String cursor) { return changes(cursor, false, 1000); }
+
+    /**
+     * What was added, removed, changed and moved since a cursor, in the order in which the index learned it; for null
+     * none, and the cursor of now; if {@code full}, for null all items as additions first. {@code limit}: changes of a page,
+     * 1 to 10,000. Sends no request: refresh() does, and has to be called once before. The status LIST_AGAIN says to begin
+     * anew with null and {@code full}.
+     */
+    public Changes changes(String cursor, boolean full, int limit) {
+        Abi.Query filled = filled(handle, Texts.bytes(cursor == null ? "" : cursor), full ? new Query().full() : Query.DEFAULT);
+        return index.fill(Query.DEFAULT, (abi, open, page, error) -> abi.plexindex_list_changes(open, filled, limit, page, error),
+            Buffers.SIZE, (page, status) -> Changes.of(Texts.of(page)));
+    }
+
+    /** Waits until changes() has something since the cursor, or until refresh() has to ask the server before that is known. */
+    public boolean waitForChanges(String cursor) { return waitForChanges(cursor, Query.DEFAULT); }
+
+    /** False when the deadline came first. With Query.offline() it waits for changes only. */
+    public boolean waitForChanges(String cursor, Query query) {
+        Abi.Query filled = filled(handle, Texts.bytes(cursor, "cursor"), query);
+        return index.run(query, (abi, open, error) -> abi.plexindex_wait_for_changes(open, filled, error)) == Abi.OK;
     }
 
     /** Records that the item with this key has this path. */
@@ -116,6 +159,19 @@ public final class Library {
         index.run((abi, open, error) -> abi.plexindex_invalidate_path(handle, file, file.length, error));
     }
 
+    /** Invalidates an item by its key or rating key, with all its paths. */
+    public void invalidateItem(String key) {
+        byte[] item = Texts.bytes(key, "key");
+        index.run((abi, open, error) -> abi.plexindex_invalidate_item(handle, item, item.length, error));
+    }
+
+    /** Invalidates the library: the next question fetches a full listing. */
+    public void invalidate() { index.run((abi, open, error) -> abi.plexindex_invalidate_library(handle, error)); }
+
+    /** The name that it was asked for by. */
+    @Override
+    public String toString() { return name == null ? "all libraries" : "library " + name; }
+
     private interface Question {
         int put(Abi abi, Pointer index, Abi.Query query, Abi.Buffer block, Abi.Buffer error);
     }
@@ -127,15 +183,15 @@ public final class Library {
     private List<Answer> ask(Question question, byte[] text, Query query) {
         if ((Objects.requireNonNull(query, "query").flags & (Abi.QUERY_FULL | Abi.QUERY_PROBE)) != 0)
             throw Texts.invalid("full() and check() are for refresh()");
-        Abi.Query filled = filled(text, query);
+        Abi.Query filled = filled(handle, text, query);
         Plexindex.Filling call = (abi, open, block, error) -> question.put(abi, open, filled, block, error);
         return index.fill(query, call, 16384 + 4L * text.length, (block, status) -> Answer.all(block.data));
     }
 
-    private Abi.Query filled(byte[] text, Query query) {
+    static Abi.Query filled(Pointer library, byte[] text, Query query) {
         Abi.Query filled = new Abi.Query();
         filled.setAutoRead(false); // the library changes nothing in it
-        filled.library = handle;
+        filled.library = library;
         Texts.set(filled.text, text);
         filled.flags = Objects.requireNonNull(query, "query").flags;
         filled.deadline_ms = query.deadlineMs;

@@ -48,16 +48,24 @@ public final class Plexindex implements AutoCloseable {
     }
 
     /** All libraries. */
-    public Library library() { return library(Abi.SELECT_ALL, ""); }
+    public Library library() { return library(Abi.SELECT_ALL, null); }
 
     /** A library by its uuid, title or section id. Sends no request: the first question to none fails. */
-    public Library library(String name) { return library(Abi.SELECT_ANY, name); }
+    public Library library(String name) { return library(Abi.SELECT_ANY, Objects.requireNonNull(name, "name")); }
 
     private Library library(int kind, String name) {
-        byte[] selector = Texts.bytes(name, "name");
+        byte[] selector = Texts.bytes(name == null ? "" : name);
         PointerByReference library = new PointerByReference();
         run((abi, index, error) -> abi.plexindex_get_library(index, kind, selector, selector.length, library, error));
-        return new Library(this, library.getValue());
+        return new Library(this, library.getValue(), name);
+    }
+
+    /** The libraries, as JSON: plexindex_more.h names the fields. Asks the server only when none is known. */
+    public String librariesJson() { return librariesJson(Query.DEFAULT); }
+
+    public String librariesJson(Query query) {
+        Abi.Query filled = Library.filled(null, new byte[0], query);
+        return fill(query, (abi, index, json, error) -> abi.plexindex_list_libraries_json(index, filled, json, error), Buffers.SIZE, (json, status) -> Texts.of(json));
     }
 
     /** Replaces the token; null: none. */

@@ -79,6 +79,9 @@ final class Texts {
         return false;
     }
 
+    /** What was filled, without the NUL behind it. */
+    static String of(Abi.Buffer filled) { return new String(filled.data.getByteArray(0, (int) filled.length), StandardCharsets.UTF_8); }
+
     static void set(Abi.Bytes field, byte[] raw) {
         if (raw.length == 0) return;
         Memory memory = new Memory(raw.length);

@@ -221,6 +221,49 @@ public class Test {
         }).equals("none"));
     }
 
+    /** Items, the feed of changes, and what ends both. */
+    static void listing(Path folder, List<String[]> facts) {
+        String[] movie = facts.get(0), show = facts.stream().filter(line -> line[0].equals("show")).findFirst().get();
+        Plexindex index = Plexindex.open(new Options(folder).serverUrl(URL).token(System.getenv("PLEXINDEX_TEST_TOKEN")));
+        Library movies = index.library("Movies"), shows = index.library("TV Shows");
+        check("the name of a library", (movies + ", " + index.library()).equals("library Movies, all libraries"));
+        check("libraries", index.librariesJson().contains("\"title\":\"Movies\"") && index.librariesJson(new Query().offline()).startsWith("[{"));
+        check("no items at first", code(() -> movies.items().iterator().hasNext()).startsWith("LIBRARY_NOT_FOUND: "));
+        movies.refresh();
+        shows.refresh();
+        TreeSet<String> keys = new TreeSet<>(), below = new TreeSet<>();
+        int all = 0;
+        for (Item item : movies.items()) {
+            keys.add(item.key());
+            all++;
+        }
+        check("all items, in pages", all >= 1400 && keys.size() == all && keys.contains(movie[1]));
+        for (Item item : shows.itemsBelow(show[1])) below.add(item.path());
+        check("the items below a folder", below.size() == index.library().matchFolder(show[1]).files() && below.contains(show[3]));
+        int paged = 0;
+        for (Item item : movies.itemsBelow("/")) if (item.path() != null) paged++;
+        check("in pages", paged == movies.matchFolder("/").files() && paged >= 1500);
+        check("one item", movies.itemJson(movie[1]).contains("\"title\":\"" + movie[2] + "\"") && movies.itemJson("999999") == null
+            && refused(() -> movies.itemJson(null)).equals("key"));
+        Changes none = movies.changes(null);
+        check("no changes yet", none.changes().isEmpty() && !none.more() && !movies.waitForChanges(none.cursor(), new Query().offline().deadline(Duration.ofMillis(1))));
+        List<Change> changes = new ArrayList<>();
+        Changes page = movies.changes(null, true, 700);
+        for (; page.more(); page = movies.changes(page.cursor(), false, 700)) changes.addAll(page.changes());
+        changes.addAll(page.changes());
+        check("all items as changes", changes.size() >= 1500 && changes.stream().allMatch(one -> one.kind().equals("added") && one.fromKey() == null
+            && one.library().equals("Movies") && one.itemJson().startsWith("{")) && changes.stream().anyMatch(one -> movie[3].equals(one.path()) && movie[1].endsWith("/" + one.ratingKey())));
+        check("no cursor", code(() -> movies.changes("no cursor")).startsWith("INVALID_ARGUMENT: ") && refused(() -> movies.waitForChanges(null)).equals("cursor"));
+        movies.invalidateItem(movie[1]);
+        check("an invalidated item", movies.lookupKey(movie[3]) == null && movies.match(movie[3]).status() == Status.OK && movies.lookupKey(movie[3]) != null);
+        movies.invalidate();
+        check("an invalidated library", movies.match(movie[3], new Query().offline()).stale());
+        java.util.Iterator<Item> items = shows.items().iterator();
+        items.next();
+        index.close();
+        check("items end with the index", code(items::hasNext).startsWith("CLOSED: ") && code(() -> movies.changes(none.cursor())).startsWith("CLOSED: "));
+    }
+
     /** A close and an interrupt end a wait that was begun through Abi. */
     static void abiWaits(Path folder) throws Exception {
         for (boolean closes : new boolean[] {true, false}) {
@@ -457,6 +500,7 @@ public class Test {
             options(folder.resolve("five"), facts.get(0)[3]);
             abiWaits(folder.resolve("six"));
             names(folder.resolve("seven"), facts.get(0)[1]);
+            listing(folder.resolve("eight"), facts);
             search(folder, given[2], given[1]);
         } finally {
             remove(folder);
