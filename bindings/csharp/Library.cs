@@ -12,16 +12,21 @@ namespace Plexindex
 /// A library of an index, or all of them. A CancellationToken ends a question that waits for the server; the next call
 /// goes on where that one stopped. Paths are texts, or the file system's bytes where these are no UTF-8.
 /// </summary>
-public sealed class Library
+public sealed partial class Library
 {
     private readonly PlexIndex index;
     private readonly IntPtr handle;
+    private readonly string name;
 
-    internal Library(PlexIndex index, IntPtr handle)
+    internal Library(PlexIndex index, IntPtr handle, string name)
     {
         this.index = index;
         this.handle = handle;
+        this.name = name;
     }
+
+    /// <summary>The name that it was asked for by.</summary>
+    public override string ToString() => name == null ? "all libraries" : "library " + name;
 
     /// <summary>What functions of Abi take as the library. Only a call of PlexIndex.Run() or Fill() of its own index gets it.</summary>
     /// <exception cref="InvalidOperationException">No such call is under way on this thread.</exception>
@@ -96,9 +101,11 @@ public sealed class Library
     /// </summary>
     public bool Refresh([AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken))
     {
-        Question question = (IntPtr open, ref Abi.Query asked, ref Abi.Buffer block, ref Abi.Buffer error) =>
-            Abi.plexindex_refresh(open, ref asked, ref error);
-        using (var memory = new Memory()) return Put(question, memory, null, new Abi.Buffer(), query, cancel, out _) == Abi.OK;
+        using (var memory = new Memory())
+        {
+            Abi.Query asked = Asked(memory, handle, null, query);
+            return index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_refresh(open, ref asked, ref error), query?.Progress, cancel) == Abi.OK;
+        }
     }
 
     /// <summary>Records that the item with this key has this path.</summary>
@@ -128,6 +135,20 @@ public sealed class Library
         }
     }
 
+    /// <summary>Invalidates an item by its key or rating key, with all its paths.</summary>
+    public void InvalidateItem(string key)
+    {
+        if (key == null) throw new ArgumentNullException(nameof(key));
+        using (var memory = new Memory())
+        {
+            Abi.Bytes item = memory.Text(key);
+            index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_invalidate_item(handle, item.data, item.length, ref error));
+        }
+    }
+
+    /// <summary>Invalidates the library: the next question fetches a full listing.</summary>
+    public void Invalidate() => index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_invalidate_library(handle, ref error));
+
     private delegate int Question(IntPtr index, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error);
 
     // In 64 bits: some million paths need more than 2 GiB. The library fills 4 GiB at most.
@@ -139,29 +160,22 @@ public sealed class Library
     {
         if (text == null) throw new ArgumentNullException(name);
         if (query != null && (query.Check || query.Full)) throw PlexIndex.Invalid("Check and Full are for Refresh()");
-        for (long capacity = Capacity(text.Length, count); ; )
+        using (var memory = new Memory())
         {
-            using (var memory = new Memory())
-            {
-                int status = Put(question, memory, text, memory.Buffer(capacity), query, cancel, out Abi.Buffer block);
-                if (status != Abi.BUFFER_TOO_SMALL) return Answers(block);
-                capacity = Grown((long)block.length);
-            }
+            Abi.Query asked = Asked(memory, handle, text, query);
+            return index.Fill((IntPtr open, ref Abi.Buffer block, ref Abi.Buffer error) => question(open, ref asked, ref block, ref error),
+                Capacity(text.Length, count), query?.Progress, cancel, (block, status) => Answers(block));
         }
     }
 
-    private int Put(
-        Question question, Memory memory, byte[] text, Abi.Buffer given, Query query, CancellationToken cancel, out Abi.Buffer filled)
+    internal static Abi.Query Asked(Memory memory, IntPtr library, byte[] text, Query query)
     {
         Abi.Query asked = Abi.Query.Create();
-        asked.library = handle;
+        asked.library = library;
         asked.text = memory.Text(text);
         asked.deadline_ms = PlexIndex.DeadlineMs(query?.Deadline);
         asked.flags = query?.Flags ?? 0;
-        Abi.Buffer block = given;
-        int status = index.Run((IntPtr open, ref Abi.Buffer error) => question(open, ref asked, ref block, ref error), query?.Progress, cancel);
-        filled = block;
-        return status;
+        return asked;
     }
 
     private static Answer[] Answers(Abi.Buffer block)

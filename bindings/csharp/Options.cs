@@ -112,6 +112,8 @@ public sealed class Query
     /// <summary>For Refresh() only: fetches a full listing, and believes it.</summary>
     public bool Full { get; set; }
 
+    internal Query Copy() => (Query)MemberwiseClone();
+
     internal uint Flags => (Offline ? (uint)Abi.QUERY_OFFLINE : 0) | (Check ? (uint)Abi.QUERY_PROBE : 0) | (Full ? (uint)Abi.QUERY_FULL : 0);
 }
 

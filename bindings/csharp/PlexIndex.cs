@@ -1,10 +1,12 @@
 // An index, its libraries and their answers, over Abi.cs.
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
+using System.Threading.Tasks;
 
 namespace Plexindex
 {
@@ -53,7 +55,7 @@ public sealed class Answer
     [MaybeNull] public string Message { get; internal set; }
     /// <summary>Since the server was last asked about the listing; null if that is not known.</summary>
     public TimeSpan? Age { get; internal set; }
-    /// <summary>Of a folder: how many items and files are below it, and what it is.</summary>
+    /// <summary>Of a folder: how many items and files are below it, and what it is. 0 and Kind.Other in every other answer.</summary>
     public long Items { get; internal set; }
     public long Files { get; internal set; }
     public Kind Kind { get; internal set; }
@@ -64,14 +66,16 @@ public sealed class PlexIndex : IDisposable
 {
     private readonly object state = new object();
     private readonly IntPtr handle;
+    private readonly TimeSpan? deadline;
     private int calls;
     private volatile bool closing;
 
     internal TokenSource RenewToken { get; }
 
-    private PlexIndex(IntPtr handle, TokenSource renewToken)
+    private PlexIndex(IntPtr handle, TimeSpan? deadline, TokenSource renewToken)
     {
         this.handle = handle;
+        this.deadline = deadline;
         RenewToken = renewToken;
     }
 
@@ -116,7 +120,7 @@ public sealed class PlexIndex : IDisposable
             }
             IntPtr opened = IntPtr.Zero;
             Check(IntPtr.Zero, (IntPtr none, ref Abi.Buffer error) => Abi.plexindex_open(ref filled, out opened, ref error));
-            return new PlexIndex(opened, options.RenewToken);
+            return new PlexIndex(opened, options.Deadline, options.RenewToken);
         }
     }
 
@@ -183,7 +187,18 @@ public sealed class PlexIndex : IDisposable
             IntPtr library = IntPtr.Zero;
             int kind = name == null ? Abi.SELECT_ALL : Abi.SELECT_ANY;
             Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_get_library(handle, kind, selector.data, selector.length, out library, ref error));
-            return new Library(this, library);
+            return new Library(this, library, name);
+        }
+    }
+
+    /// <summary>The libraries, as JSON: plexindex_more.h names the fields. Asks the server only when none is known.</summary>
+    public string LibrariesJson([AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken))
+    {
+        using (var memory = new Memory())
+        {
+            Abi.Query asked = Plexindex.Library.Asked(memory, IntPtr.Zero, null, query);
+            return Fill((IntPtr open, ref Abi.Buffer json, ref Abi.Buffer error) => Abi.plexindex_list_libraries_json(open, ref asked, ref json, ref error),
+                16384, query?.Progress, cancel, (json, status) => Memory.String(json.data, (int)json.length));
         }
     }
 
@@ -259,19 +274,38 @@ public sealed class PlexIndex : IDisposable
     public byte[] Fill(Filling call, CancellationToken cancel = default(CancellationToken))
     {
         if (call == null) throw new ArgumentNullException(nameof(call));
-        for (long capacity = 16384; ; )
+        return Fill(call, 16384, null, cancel, (filled, status) => Memory.Bytes(filled.data, (int)filled.length));
+    }
+
+    /// <summary>The same, with what is read of the buffer and the status.</summary>
+    internal T Fill<T>(Filling call, long capacity, IProgress<FetchProgress> progress, CancellationToken cancel, Func<Abi.Buffer, int, T> read)
+    {
+        for (; ; )
         {
             using (var memory = new Memory())
             {
                 Abi.Buffer filled = memory.Buffer(capacity);
-                int status = Run((IntPtr open, ref Abi.Buffer error) => call(open, ref filled, ref error), cancel);
-                capacity = (long)filled.length;
-                if (status == Abi.BUFFER_TOO_SMALL) continue;
-                var bytes = new byte[capacity];
-                Marshal.Copy(filled.data, bytes, 0, bytes.Length);
-                return bytes;
+                int status = Run((IntPtr open, ref Abi.Buffer error) => call(open, ref filled, ref error), progress, cancel);
+                if (status != Abi.BUFFER_TOO_SMALL) return read(filled, status);
+                capacity = Plexindex.Library.Grown((long)filled.length);
             }
         }
+    }
+
+    /// <summary>
+    /// A question on a thread of its own, as it may wait: the threads of the pool are few. Its deadline begins now.
+    /// </summary>
+    internal Task<T> Async<T>(Query query, CancellationToken cancel, Func<Query, T> ask)
+    {
+        Query own = query == null ? new Query() : query.Copy();
+        TimeSpan? given = own.Deadline ?? deadline;
+        Stopwatch since = Stopwatch.StartNew();
+        return Task.Factory.StartNew(() =>
+        {
+            // What is left is never negative: one such value is no deadline.
+            if (given > TimeSpan.Zero) own.Deadline = given > since.Elapsed ? given - since.Elapsed : TimeSpan.Zero;
+            return ask(own);
+        }, cancel, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
     }
 
     internal T During<T>(Func<T> work)
@@ -344,11 +378,13 @@ internal sealed class Memory : IDisposable
         return String(text, length);
     }
 
-    internal static string String(IntPtr text, int length)
+    internal static string String(IntPtr text, int length) => Encoding.UTF8.GetString(Bytes(text, length));
+
+    internal static byte[] Bytes(IntPtr memory, int length)
     {
         var bytes = new byte[length];
-        Marshal.Copy(text, bytes, 0, length);
-        return Encoding.UTF8.GetString(bytes);
+        Marshal.Copy(memory, bytes, 0, length);
+        return bytes;
     }
 
     public void Dispose() => taken.ForEach(Marshal.FreeHGlobal);

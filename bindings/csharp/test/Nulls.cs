@@ -11,8 +11,8 @@ public static class Nulls
         options.Token = null; // the compiler of 3.1.102 refuses it in the initializer, later ones do not
         Library all = index.Library(null);
         Answer match = all.Match("/x", null);
-        string? key = all.LookupKey("/x");
-        return (match.Item?.Title ?? match.Message ?? "") + match.Candidates.Count + key + options.CacheDir.Length;
+        string? key = all.LookupKey("/x"), json = all.ItemJson("1") ?? all.Changes(null).Changes[0].Path;
+        return (match.Item?.Title ?? match.Message ?? "") + match.Candidates.Count + key + json + options.CacheDir.Length;
     }
 
 #if NULLS
@@ -22,7 +22,7 @@ public static class Nulls
         Answer match = all.MatchGuid(null);
         Item item = match.Item;
         string message = match.Message;
-        return item.Key.Length + message.Length + match.Item.Key.Length + all.LookupKey("/x").Length;
+        return item.Key.Length + message.Length + match.Item.Key.Length + all.LookupKey("/x").Length + all.ItemJson("1").Length;
     }
 #endif
 }

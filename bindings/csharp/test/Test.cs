@@ -10,6 +10,7 @@ using System.Net.Sockets;
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Threading;
+using System.Threading.Tasks;
 using Plexindex;
 
 public static class Test
@@ -100,6 +101,8 @@ public static class Test
         Waiting(new Options { CacheDir = Path.Combine(folder, "two"), ServerUrl = slow, Token = token, PageSize = 25 });
         OptionsReachLibrary(Path.Combine(folder, "five"), movie[3]);
         AbiWaits(new Options { CacheDir = Path.Combine(folder, "six"), ServerUrl = options.ServerUrl, Token = token });
+        Listing(Path.Combine(folder, "seven"), facts);
+        Async(Path.Combine(folder, "eight"));
     }
 
     // On the call's thread, unlike Progress<T>.
@@ -180,6 +183,83 @@ public static class Test
         PlexIndex.Open(options).Dispose();
         options.Mappings[0] = new Mapping("(", "x", MappingKind.HostPattern);
         Check("a bad pattern", Failure(() => PlexIndex.Open(options)).StartsWith("InvalidArgument: "));
+    }
+
+    // Items, the feed of changes, and what ends both.
+    static void Listing(string folder, string[][] facts)
+    {
+        string[] movie = facts[0], show = facts.First(line => line[0] == "show");
+        PlexIndex index = PlexIndex.Open(new Options {
+            CacheDir = folder, ServerUrl = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_URL"), Token = Environment.GetEnvironmentVariable("PLEXINDEX_TEST_TOKEN"),
+        });
+        Library movies = index.Library("Movies"), shows = index.Library("TV Shows");
+        Check("the name of a library", $"{movies}, {index.Library()}" == "library Movies, all libraries");
+        Check("libraries", index.LibrariesJson().Contains("\"title\":\"Movies\"") && index.LibrariesJson(new Query { Offline = true }).EndsWith("}]"));
+        Check("no items at first", Failure(() => movies.Items().Any()).StartsWith("LibraryNotFound: "));
+        Check("a refresh in another thread", movies.RefreshAsync().Result && shows.RefreshAsync().Result);
+        IEnumerable<Item> items = movies.Items();
+        string[] keys = items.Select(item => item.Key).ToArray();
+        Check("all items, in pages", keys.Length >= 1400 && keys.Distinct().Count() == keys.Length && keys.Contains(movie[1]) && items.Count() == keys.Length);
+        string[] below = shows.ItemsBelow(show[1]).Select(item => item.Path).ToArray();
+        Check("the items below a folder", below.Length == index.Library().MatchFolder(show[1]).Files && below.Contains(show[3]));
+        Check("in pages", movies.ItemsBelow("/").Count() == movies.MatchFolder("/").Files && movies.ItemsBelow("/").Count() >= 1500);
+        Check("one item", movies.ItemJson(movie[1]).Contains($"\"title\":\"{movie[2]}\"") && movies.ItemJson("999999") == null);
+        ChangePage none = movies.Changes();
+        Check("no changes yet", none.Changes.Count == 0 && !none.More
+            && !movies.WaitForChanges(none.Cursor, new Query { Offline = true, Deadline = TimeSpan.FromMilliseconds(1) }));
+        var changes = new List<Change>();
+        ChangePage page = movies.Changes(full: true, limit: 700);
+        for (; page.More; page = movies.Changes(page.Cursor, limit: 700)) changes.AddRange(page.Changes);
+        changes.AddRange(page.Changes);
+        Check("all items as changes", changes.Count >= 1500 && changes.All(one => one.Kind == "added" && one.FromKey == null && one.Library == "Movies" && one.ItemJson.StartsWith("{"))
+            && changes.Any(one => one.Path == movie[3] && movie[1].EndsWith("/" + one.RatingKey)));
+        Check("no cursor", Failure(() => movies.Changes("no cursor")).StartsWith("InvalidArgument: ") && Failure(() => movies.Changes(limit: -1)).StartsWith("InvalidArgument: "));
+        movies.InvalidateItem(movie[1]);
+        Check("an invalidated item", movies.LookupKey(movie[3]) == null && movies.MatchAsync(movie[3]).Result.Item.Key == movie[1] && movies.LookupKey(movie[3]) != null);
+        movies.Invalidate();
+        Check("an invalidated library", movies.Match(movie[3], new Query { Offline = true }).IsStale);
+        using (IEnumerator<Item> open = shows.Items().GetEnumerator())
+        {
+            open.MoveNext();
+            Task<bool> waiting = movies.WaitForChangesAsync(none.Cursor, new Query { Offline = true, Deadline = Timeout.InfiniteTimeSpan });
+            index.Dispose();
+            Check("items end with the index", Failure(() => open.MoveNext()) == "ObjectDisposedException" && Failure(() => movies.Changes()) == "ObjectDisposedException");
+            Check("and so does a wait", Failure(() => waiting.GetAwaiter().GetResult()) == "ObjectDisposedException");
+        }
+    }
+
+    // Calls for `await` take no thread of the pool, and end with their token, their deadline and the index.
+    static void Async(string folder)
+    {
+        var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        PlexIndex index = PlexIndex.Open(new Options { CacheDir = folder, ServerUrl = "http://" + server.LocalEndpoint, Token = "x" });
+        Library movies = index.Library("Movies");
+        int pooled = 0;
+        var started = new CountdownEvent(50);
+        var seen = new ThreadLocal<bool>();
+        var listener = new Listener { Call = one => {
+            if (seen.Value) return;
+            seen.Value = true;
+            if (Thread.CurrentThread.IsThreadPoolThread) Interlocked.Increment(ref pooled);
+            started.Signal();
+        } };
+        var cancel = new CancellationTokenSource();
+        var query = new Query { Progress = listener, Deadline = TimeSpan.FromMinutes(10) };
+        Task<Answer>[] waiting = Enumerable.Range(0, 50).Select(one => movies.MatchAsync("/x" + one, query, cancel.Token)).ToArray();
+        query.Deadline = TimeSpan.Zero; // the calls go on with what they were given
+        bool all = started.Wait(60000);
+        Check("waiting calls take no thread of the pool", all && pooled == 0 && Task.Run(() => true).Wait(60000) && waiting.All(one => !one.IsCompleted));
+        cancel.Cancel();
+        try { Task.WaitAll(waiting, 60000); }
+        catch (AggregateException) { }
+        Check("a token cancels them", waiting.All(one => one.IsCanceled));
+        Check("a deadline ends one", (int)movies.MatchAsync("/x", new Query { Deadline = TimeSpan.FromMilliseconds(50) }).Result.Status < 100);
+        Check("null is refused by name", Failure(() => movies.MatchAsync((string)null).GetAwaiter().GetResult()) == "ArgumentNullException");
+        Task<bool> last = movies.RefreshAsync();
+        index.Dispose();
+        Check("Dispose() ends one", Failure(() => last.GetAwaiter().GetResult()) == "ObjectDisposedException");
+        server.Stop();
     }
 
     // Dispose() and a token end a wait that was begun through Abi.
@@ -294,10 +374,17 @@ public static class Test
 #endif
 #if !PACKAGE
     // No int holds these: a capacity that had turned negative gave the library 8 bytes of memory.
-    static void Sizes()
+    static void Sizes(string folder)
     {
         Check("millions of paths", Library.Capacity(60000000, 6000000) == 16384 + 240000000 + 2304000000L
             && Library.Grown(3L << 30) == 15L << 28);
+        using (PlexIndex index = PlexIndex.Open(new Options { CacheDir = Path.Combine(folder, "nine"), Deadline = TimeSpan.FromMinutes(1) }))
+        {
+            TimeSpan? left = index.Async(null, CancellationToken.None, own => own.Deadline).Result, none = Timeout.InfiniteTimeSpan;
+            Check("a deadline begins with the call", left > TimeSpan.Zero && left < TimeSpan.FromMinutes(1)
+                && index.Async(new Query { Deadline = TimeSpan.FromTicks(1) }, CancellationToken.None, own => own.Deadline).Result == TimeSpan.Zero
+                && index.Async(new Query { Deadline = none }, CancellationToken.None, own => own.Deadline).Result == none);
+        }
         using (var memory = new Memory())
             Check("a buffer of more than 2 GiB", (ulong)memory.Buffer((2L << 30) + 8).capacity == (2UL << 30) + 8);
     }
@@ -445,7 +532,7 @@ public static class Test
         {
             Questions(folder, File.ReadAllLines(Environment.GetEnvironmentVariable("PLEXINDEX_TEST_LINES")).Select(line => line.Split('\t')).ToArray());
 #if !PACKAGE
-            Sizes();
+            Sizes(folder);
 #endif
             Arguments(folder);
 #if !NETCOREAPP
