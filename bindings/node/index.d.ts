@@ -71,6 +71,7 @@ export interface Options {
 }
 
 export interface Progress {
+  /** The library's title; empty while the call waits for something else. */
   library: string;
   items: number;
   total: number;
@@ -79,7 +80,7 @@ export interface Progress {
 
 export interface Ask {
   /**
-   * Milliseconds; 0: the call waits for nothing, -1: none. When it passes the status is 'NOT_YET', or 'NEEDS_WARM' if
+   * Milliseconds, an integer; 0: the call waits for nothing, -1: none. When it passes the status is 'NOT_YET', or 'NEEDS_WARM' if
    * nothing came from the server. Default: as the options of open() say.
    */
   deadlineMs?: number | undefined;
@@ -138,7 +139,7 @@ interface AnswerFields {
   candidatesTotal: number;
   message: string | null;
   ageMs: number | null;
-  /** Of a folder: how many items and files are below it, and what it is. */
+  /** Of a folder: how many items and files are below it, and what it is. 0 and null in every other answer. */
   items: number;
   files: number;
   kind: Kind | null;

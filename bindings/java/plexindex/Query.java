@@ -42,7 +42,7 @@ public final class Query {
     /** For refresh() only: asks the server once for changes, also where the listings are fresh. */
     public Query check() { return flag(Abi.QUERY_PROBE); }
 
-    /** For refresh(): fetches a full listing, and believes it. */
+    /** For refresh() only: fetches a full listing, and believes it. */
     public Query full() { return flag(Abi.QUERY_FULL); }
 
     private Query flag(int flag) {

@@ -33,6 +33,7 @@ final class Texts {
     static byte[] bytes(Path given, String name) {
         if (Objects.requireNonNull(given, name).getFileSystem() != FileSystems.getDefault())
             throw invalid(name + " is of another file system: " + given.toUri());
+        if (given.toString().isEmpty()) return new byte[0]; // which is refused: nobody means the working directory
         Path file = given.toAbsolutePath();
         String text = file.toString();
         boolean whole = IN_UTF_8 ? text.indexOf('\ufffd') < 0 : text.chars().allMatch(one -> one < 0x80);

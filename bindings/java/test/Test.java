@@ -387,6 +387,8 @@ public class Test {
             check("many files, of each type", mixed.stream().map(Answer::matchKind).toList()
                 .equals(List.of(MatchKind.CONFIRMED, MatchKind.CONFIRMED, MatchKind.CONFIRMED, MatchKind.NONE)));
             check("another type", code(() -> movies.matchAll(List.of("/x", 7))).startsWith("INVALID_ARGUMENT: paths[1] is no String, Path or byte[]"));
+            check("an empty name is none", code(() -> movies.match(Path.of(""))).startsWith("INVALID_ARGUMENT: ")
+                && code(() -> Plexindex.open(new Options(Path.of("")))).startsWith("INVALID_ARGUMENT: "));
             Path here = Path.of("x.mkv");
             movies.recordMatch(here, key);
             check("a relative file has its full name", key.equals(movies.lookupKey(here.toAbsolutePath().toString())));
