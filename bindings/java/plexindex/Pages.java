@@ -11,7 +11,8 @@ import java.util.NoSuchElementException;
 final class Pages implements Iterator<Item> {
     private static final long LIMIT = 1000, BYTES = 400 * LIMIT;
     private final Plexindex index;
-    private final Plexindex.Filling call;
+    private final Plexindex.Call call;
+    private Abi.Buffer block = Texts.buffer(BYTES); // for all pages: the collector does not see how large it is
     private Iterator<Item> page = Collections.emptyIterator();
     private byte[] last; // the path of the last item
     private boolean ended;
@@ -19,8 +20,8 @@ final class Pages implements Iterator<Item> {
     private Pages(Plexindex index, Pointer library, byte[] folder) {
         this.index = index;
         LongByReference cursor = new LongByReference();
-        call = folder == null ? (abi, open, block, error) -> abi.plexindex_list_items(library, cursor, LIMIT, block, error)
-            : (abi, open, block, error) ->
+        call = folder == null ? (abi, open, error) -> abi.plexindex_list_items(library, cursor, LIMIT, block, error)
+            : (abi, open, error) ->
                 abi.plexindex_list_items_below(library, folder, folder.length, last, last == null ? 0 : last.length, LIMIT, block, error);
     }
 
@@ -30,11 +31,13 @@ final class Pages implements Iterator<Item> {
     @Override
     public boolean hasNext() {
         if (index.isClosing()) throw PlexindexException.closed();
-        if (!page.hasNext() && !ended) page = index.fill(Query.DEFAULT, call, BYTES, this::read);
+        if (!page.hasNext() && !ended) page = read();
         return page.hasNext();
     }
 
-    private Iterator<Item> read(Abi.Buffer block, int status) {
+    private Iterator<Item> read() {
+        int status;
+        while ((status = index.run(call)) == Abi.BUFFER_TOO_SMALL) block = Texts.buffer(block.length + block.length / 4);
         List<Long> places = status == Abi.OK ? Answer.candidates(block.data, Answer.first(block.data)) : List.of();
         ended = places.isEmpty();
         if (!ended) last = Texts.raw(block.data, places.get(places.size() - 1) + Offsets.ITEM_PATH);
