@@ -67,13 +67,15 @@ pub enum Status {
     /// A request is needed, but the call or the index is offline, or there is no server URL.
     Offline = 311,
 
-    /// The server has no library with this title, section id or uuid. Or none was ever fetched, or the server has not
-    /// accepted a new token yet: ask the server first.
+    /// The server has no library with this title, section id or uuid.
     LibraryNotFound = 400,
     /// Two libraries have this title.
     LibraryAmbiguous = 401,
     /// The changes since the cursor are not known any more: list again, in full.
     ListAgain = 402,
+    /// The index does not hold the library: it was never fetched, or was removed for the limit on the folder. Or the
+    /// server has not accepted a new token yet. Ask the server first (refresh).
+    NotFetched = 403,
 }
 
 /// Names each status once: for the list of all, and for C.
@@ -122,6 +124,7 @@ impl Status {
         LibraryNotFound c"LIBRARY_NOT_FOUND"
         LibraryAmbiguous c"LIBRARY_AMBIGUOUS"
         ListAgain c"LIST_AGAIN"
+        NotFetched c"NOT_FETCHED"
     }
 
     /// [`Status::c_name`] as text.
@@ -155,7 +158,7 @@ impl Status {
     #[must_use]
     pub fn meaning(self) -> Meaning {
         match self {
-            Self::NotOnServer | Self::LibraryNotFound => Meaning::NothingThere,
+            Self::NotOnServer | Self::LibraryNotFound | Self::NotFetched => Meaning::NothingThere,
             Self::Connect | Self::Timeout | Self::Starting => Meaning::NotNow,
             Self::BadAnswer | Self::ServerError | Self::Aborted => Meaning::Failed,
             _ => Meaning::Never,
@@ -222,14 +225,6 @@ impl Error {
             kind: ErrorKind::of(status),
             message: shortened(message.into()),
             source: None,
-        }
-    }
-
-    /// The error for a library that is not stored and may exist. C has no status of its own for that.
-    pub(crate) fn not_fetched(message: impl Into<String>) -> Self {
-        Self {
-            kind: ErrorKind::NotFetched,
-            ..Self::new(Status::LibraryNotFound, message)
         }
     }
 
@@ -334,9 +329,8 @@ pub enum ErrorKind {
     Offline,
     /// The server has no library with this title, section id or uuid.
     LibraryNotFound,
-    /// The index does not hold the library: it was never fetched, or was removed for
-    /// [`Options::size_limit`](crate::Options::size_limit). Or the server has not accepted a new token yet.
-    /// [`Query::refresh`](crate::Query::refresh) asks the server.
+    /// The index does not hold the library: it was never fetched, or was removed for the limit on the folder. Or the
+    /// server has not accepted a new token yet. Ask the server first (refresh).
     NotFetched,
     /// Two libraries have this title.
     LibraryAmbiguous,
@@ -387,6 +381,7 @@ impl ErrorKind {
             Status::LibraryNotFound => Self::LibraryNotFound,
             Status::LibraryAmbiguous => Self::LibraryAmbiguous,
             Status::ListAgain => Self::ListAgain,
+            Status::NotFetched => Self::NotFetched,
             Status::Ok
             | Status::NotFound
             | Status::Ambiguous

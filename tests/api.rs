@@ -1234,8 +1234,8 @@ fn documented(of: &str) -> BTreeMap<String, String> {
 #[test]
 fn a_kind_and_the_status_of_its_name_have_the_same_text() {
     let (of_statuses, of_kinds) = (documented("Status"), documented("ErrorKind"));
-    // In C also a struct of a later version; and one status for a library that does not exist or is not stored.
-    let own = ["Unsupported", "Defect", "LibraryNotFound", "NotFetched"];
+    // In C also a struct of a later version.
+    let own = ["Unsupported", "Defect"];
     for (name, text) in &of_kinds {
         if own.contains(&&**name) {
             assert!(!of_statuses.values().any(|other| other == text), "{name}: {text}");

@@ -574,14 +574,14 @@ fn the_feed_and_a_walk_say_that_the_token_was_refused() {
             assert!(error.message.contains(words), "{call}: {error}");
         }
     };
-    told(Status::LibraryNotFound, "refresh");
+    told(Status::NotFetched, "refresh");
     expire(&at.server);
     index.refresh(&all, false).expect_err("expired");
     told(Status::Unauthorized, "refused the token");
     // The server has not said anything of this one.
     admit(&at.server, &[&anns(1)]);
     set(&index, &anns(1));
-    told(Status::LibraryNotFound, "refresh");
+    told(Status::NotFetched, "refresh");
     index.refresh(&all, false).expect("admitted");
     index.changes(&all, "", true, 10).expect("listed");
     library.walk(None, &starts, (rules, 100), |_| Ok(())).expect("walked");
@@ -950,7 +950,7 @@ fn an_event_is_not_lost_before_the_server_accepted_the_token() {
     set(&index, &anns(1));
     // Nothing can be stored yet: the host hears of it, and the watch keeps what it hears.
     let error = index.notify(told).expect_err("whose view it is is not known");
-    assert_eq!(error.status, Status::LibraryNotFound);
+    assert_eq!(error.status, Status::NotFetched);
     assert!(error.message.contains("has not accepted the token yet"), "{error}");
     // The server has not noticed yet that the first connection ended.
     until("the server is listened to with the new token", || {
@@ -981,7 +981,7 @@ fn what_a_host_says_is_wrong_is_not_lost_before_the_server_accepted_the_token() 
     ];
     for (what, call) in calls {
         let error = call().expect_err(what);
-        assert_eq!(error.status, Status::LibraryNotFound, "{what}");
+        assert_eq!(error.status, Status::NotFetched, "{what}");
         assert!(error.message.contains("has not accepted the token yet"), "{error}");
     }
     index.check(&library.query()).expect("accepted");
@@ -1420,10 +1420,10 @@ fn before_a_token_is_accepted_each_error_says_so() {
             Status::Offline,
             index.match_path(&offline(&library), b"/host/a.mkv").map(drop),
         ),
-        ("a walk", Status::LibraryNotFound, walk(&library)),
-        ("a walk of all", Status::LibraryNotFound, walk(&all)),
-        ("items", Status::LibraryNotFound, index.items(&library, 0, 10).map(drop)),
-        ("files", Status::LibraryNotFound, {
+        ("a walk", Status::NotFetched, walk(&library)),
+        ("a walk of all", Status::NotFetched, walk(&all)),
+        ("items", Status::NotFetched, index.items(&library, 0, 10).map(drop)),
+        ("files", Status::NotFetched, {
             let which = crate::support::index::FileFilter::All;
             library.items_below_with(b"/data", None, 10, which, |_, _| Ok(()))
         }),
@@ -1603,7 +1603,7 @@ fn offline_the_error_before_acceptance_says_to_open_it_without_the_flag() {
     };
     for (call, done) in needing(&open(offline, &at.clock)) {
         let error = done.expect_err(call);
-        assert_eq!(error.status, Status::LibraryNotFound, "{call}");
+        assert_eq!(error.status, Status::NotFetched, "{call}");
         assert!(
             error
                 .message

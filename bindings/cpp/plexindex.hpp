@@ -104,9 +104,10 @@ enum class Status : std::int32_t {
     timeout = PLEXINDEX_TIMEOUT,                       ///< The server was silent for too long.
     redirected = PLEXINDEX_REDIRECTED,                 ///< The server redirects to another host.
     offline = PLEXINDEX_OFFLINE,                       ///< A request is needed and not allowed.
-    library_not_found = PLEXINDEX_LIBRARY_NOT_FOUND,   ///< No such library, or none was ever fetched.
+    library_not_found = PLEXINDEX_LIBRARY_NOT_FOUND,   ///< The server has no such library.
     library_ambiguous = PLEXINDEX_LIBRARY_AMBIGUOUS,   ///< Two libraries have this title.
     list_again = PLEXINDEX_LIST_AGAIN,                 ///< The changes since the cursor are not known: list in full.
+    not_fetched = PLEXINDEX_NOT_FETCHED,               ///< Nothing is stored of the library: ask the server first.
 };
 
 /// Returns whether a status is an error, not an answer.
@@ -2122,7 +2123,7 @@ public:
         return Call::template json<std::optional<ItemDetails>>(plexindex_get_item_json, library_.get(), key);
     }
     /// Returns a stream of the items of one library as the store has them, which reads so many at a time, 1 to 10,000.
-    /// Sends no request. The error of the stream is Status::library_not_found for a library that was never fetched, or
+    /// Sends no request. The error of the stream is Status::not_fetched for a library that was never fetched, or
     /// whose listing was removed for Options::size_limit.
     [[nodiscard]] Items list_items(std::size_t page = 1000) const {
         auto next = [library = library_, at = std::int64_t{0}, page](auto, auto *to, auto *error) mutable {

@@ -5,7 +5,7 @@ using System.Runtime.InteropServices;
 namespace Plexindex
 {
 /// <summary>plexindex.h says what each is.</summary>
-public enum Status { Ok = 0, NotFound = 1, Ambiguous = 2, NotYet = 3, NeedsWarm = 4, InvalidArgument = 100, NullPointer = 101, Unsupported = 102, BufferTooSmall = 103, Aborted = 104, Panic = 105, Store = 200, StoreFull = 201, Connect = 300, Tls = 301, Unauthorized = 302, Forbidden = 303, NotOnServer = 304, NotPlex = 305, Starting = 306, BadAnswer = 307, ServerError = 308, Timeout = 309, Redirected = 310, Offline = 311, LibraryNotFound = 400, LibraryAmbiguous = 401, ListAgain = 402 }
+public enum Status { Ok = 0, NotFound = 1, Ambiguous = 2, NotYet = 3, NeedsWarm = 4, InvalidArgument = 100, NullPointer = 101, Unsupported = 102, BufferTooSmall = 103, Aborted = 104, Panic = 105, Store = 200, StoreFull = 201, Connect = 300, Tls = 301, Unauthorized = 302, Forbidden = 303, NotOnServer = 304, NotPlex = 305, Starting = 306, BadAnswer = 307, ServerError = 308, Timeout = 309, Redirected = 310, Offline = 311, LibraryNotFound = 400, LibraryAmbiguous = 401, ListAgain = 402, NotFetched = 403 }
 
 /// <summary>plexindex.h says what each is.</summary>
 public enum MatchKind { None = 0, Confirmed = 1, Exact = 2, Mapped = 3, Suffix = 4, FileName = 5 }
@@ -163,6 +163,7 @@ public static class Abi
     public const int LIBRARY_NOT_FOUND = 400;
     public const int LIBRARY_AMBIGUOUS = 401;
     public const int LIST_AGAIN = 402;
+    public const int NOT_FETCHED = 403;
 
     [StructLayout(LayoutKind.Sequential)]
     public struct Bytes

@@ -91,6 +91,8 @@ const (
 	Offline          Status = C.PLEXINDEX_OFFLINE
 	LibraryNotFound  Status = C.PLEXINDEX_LIBRARY_NOT_FOUND
 	LibraryAmbiguous Status = C.PLEXINDEX_LIBRARY_AMBIGUOUS
+	// NotFetched: nothing is stored of the library, which may exist. Refresh asks the server.
+	NotFetched Status = C.PLEXINDEX_NOT_FETCHED
 )
 
 // Error is the status's name, such as NOT_FOUND.

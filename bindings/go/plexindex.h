@@ -184,11 +184,12 @@ typedef enum plexindex_status {
     PLEXINDEX_TIMEOUT = 309,
     PLEXINDEX_REDIRECTED = 310, // The server redirects to another host. The token is not sent there.
     PLEXINDEX_OFFLINE = 311, // A request is needed, but the call or the index is offline, or there is no server URL.
-    // The server has no library with this title, section id or uuid. Or none was ever fetched, or the server has not
-    // accepted a new token yet: ask the server first.
-    PLEXINDEX_LIBRARY_NOT_FOUND = 400,
+    PLEXINDEX_LIBRARY_NOT_FOUND = 400, // The server has no library with this title, section id or uuid.
     PLEXINDEX_LIBRARY_AMBIGUOUS = 401, // Two libraries have this title.
     PLEXINDEX_LIST_AGAIN = 402, // The changes since the cursor are not known any more: list again, in full.
+    // The index does not hold the library: it was never fetched, or was removed for the limit on the folder. Or the
+    // server has not accepted a new token yet. Ask the server first (refresh).
+    PLEXINDEX_NOT_FETCHED = 403,
 } plexindex_status;
 
 // An open index: from plexindex_open() to plexindex_close(). Any number of threads may use it at once.
@@ -541,7 +542,7 @@ int32_t plexindex_record_matches(const plexindex_library_handle *library, const 
 // Invalidates a path, in one library or all. Its recorded match is removed. If an item lists the path, one request
 // verifies that item before it answers for the path again. Calls that began before may still answer as before.
 //
-// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted
+// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_NOT_FETCHED until the server has accepted
 // a new token; an error of the arguments or of the store.
 int32_t plexindex_invalidate_path(const plexindex_library_handle *library, const char *path, size_t path_length,
                                   plexindex_buffer *error);

@@ -197,7 +197,7 @@ const char *plexindex_get_sqlite_version(void);
 // of a page, 1 to 10,000. `out_page`: a block with one answer whose candidates are the items.
 //
 // Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
-// PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when
+// PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_NOT_FETCHED when
 // the store does not have the listing: it was never fetched, or was removed for the limit on the folder, between two
 // pages perhaps.
 int32_t plexindex_list_items(const plexindex_library_handle *library, int64_t *cursor, size_t limit,
@@ -211,7 +211,7 @@ int32_t plexindex_list_items(const plexindex_library_handle *library, int64_t *c
 // and `paths`.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds the item; PLEXINDEX_BUFFER_TOO_SMALL;
-// PLEXINDEX_INVALID_ARGUMENT when `key` is no key; PLEXINDEX_LIBRARY_NOT_FOUND when the store does not have the
+// PLEXINDEX_INVALID_ARGUMENT when `key` is no key; PLEXINDEX_NOT_FETCHED when the store does not have the
 // listing, as plexindex_list_items().
 int32_t plexindex_get_item_json(const plexindex_library_handle *library, const char *key, size_t key_length,
                                 plexindex_buffer *out_json, plexindex_buffer *error);
@@ -255,7 +255,7 @@ int32_t plexindex_match_folder(const plexindex_handle *handle, const plexindex_q
 // A change between two pages moves no file that was not changed itself: none comes twice, none is missed.
 //
 // Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
-// PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when the library was never
+// PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_NOT_FETCHED when the library was never
 // fetched, or was removed for the limit on the folder.
 int32_t plexindex_list_items_below(const plexindex_library_handle *library, const char *path, size_t path_length,
                                    const char *after, size_t after_length, size_t limit, plexindex_buffer *out_page,
@@ -314,8 +314,8 @@ int32_t plexindex_compare_paths(const char *path, size_t path_length, const char
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer and call again with the same struct;
 // PLEXINDEX_INVALID_ARGUMENT, also for a walk that is over or that another call continues;
-// PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known, and while none is; then PLEXINDEX_UNAUTHORIZED if the
-// server refused the token.
+// PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known; PLEXINDEX_NOT_FETCHED while none is, or
+// PLEXINDEX_UNAUTHORIZED if the server refused the token.
 //
 // Precondition: pointers must be NULL or valid; `walk.library` must be a handle of an open index.
 int32_t plexindex_walk(plexindex_walk_request *walk, plexindex_buffer *out_findings, plexindex_buffer *error);
@@ -369,7 +369,7 @@ int32_t plexindex_watch_stop(const plexindex_handle *handle, plexindex_buffer *e
 //
 // Returns PLEXINDEX_OK once the event is stored, for every process, and for an event that needs no storing: it names
 // no change, is of another server (`Server.uuid` of a webhook), or the index knows no library.
-// PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token: the event is not stored; call
+// PLEXINDEX_NOT_FETCHED until the server has accepted a new token: the event is not stored; call
 // plexindex_refresh() with PLEXINDEX_QUERY_PROBE, then call this again. PLEXINDEX_INVALID_ARGUMENT for any other
 // body; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 //
@@ -411,7 +411,7 @@ int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_
 //
 // Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when the changes since the cursor are gone, or it
 // belongs elsewhere, or to a state that a power cut or a restored copy undid: begin with an empty cursor;
-// PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was fetched, or
+// PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_NOT_FETCHED while nothing was fetched, or
 // PLEXINDEX_UNAUTHORIZED if the server refused the token; PLEXINDEX_BUFFER_TOO_SMALL.
 int32_t plexindex_list_changes(const plexindex_handle *handle, const plexindex_query *query, size_t limit,
                                plexindex_buffer *out_page, plexindex_buffer *error);

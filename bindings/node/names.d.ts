@@ -25,7 +25,8 @@ export type ErrorStatus =
   | 'OFFLINE'
   | 'LIBRARY_NOT_FOUND'
   | 'LIBRARY_AMBIGUOUS'
-  | 'LIST_AGAIN';
+  | 'LIST_AGAIN'
+  | 'NOT_FETCHED';
 export type MatchKind = 'none' | 'confirmed' | 'exact' | 'mapped' | 'suffix' | 'file_name';
 export type Confidence = 'none' | 'low' | 'high';
 export type Reason =

@@ -173,7 +173,7 @@ int main(int argc, char **argv)
         plexindex_query query;
         refresh(index, &error, failed);
         status = update(index, failed);
-        if (status == PLEXINDEX_LIBRARY_NOT_FOUND && time(NULL) - begun < atoi(argv[5])) { /* nothing was fetched yet */
+        if (status == PLEXINDEX_NOT_FETCHED && time(NULL) - begun < atoi(argv[5])) { /* nothing was fetched yet */
             sleep(1);
             status = PLEXINDEX_OK;
             continue;

@@ -92,7 +92,7 @@ int main(int argc, char **argv) try {
             update(all, map);
         } catch (const plexindex::Error &error) {
             const bool waits = std::chrono::steady_clock::now() < late;
-            if (error.status() != plexindex::Status::library_not_found || !waits) throw;
+            if (error.status() != plexindex::Status::not_fetched || !waits) throw;
             std::this_thread::sleep_for(std::chrono::seconds(1)); // nothing was fetched yet
             continue;
         }

@@ -420,7 +420,7 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
             if let Err(error) = written {
                 // Harmless until a call sends a request with the new token.
                 let level = match error.status {
-                    Status::LibraryNotFound => log::Level::Debug,
+                    Status::NotFetched => log::Level::Debug,
                     _ => log::Level::Warn,
                 };
                 log::log!(

@@ -60,7 +60,7 @@ pub fn fetch_once(rows: &[LibraryRow]) -> String {
 fn not_fetched_in_time(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
         let noun = kind.noun;
-        return format!("the deadline came before {noun} was asked for its libraries: allow a later one");
+        return format!("the deadline came before {noun} said which libraries it has: allow a later one");
     }
     let (titles, were) = Some(unfetched(rows))
         .filter(|(titles, _)| !titles.is_empty())

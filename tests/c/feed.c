@@ -182,7 +182,7 @@ int main(int argc, char **argv)
 
     cursors();
     handle = opened(&options);
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, page(NULL, "", 0, 10), "refresh");
+    CHECK_REFUSED(PLEXINDEX_NOT_FETCHED, page(NULL, "", 0, 10), "refresh");
     refresh(handle);
     movies = library_of(handle, "Movies");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, "", 0, 0), "limit is 0", "10000");

@@ -323,7 +323,7 @@ int main(int argc, char **argv)
     char show[64];
 
     library = library_of(handle, "Movies");
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_list_items_below(library, "/data", 5, NULL, 0, 10, &nothing, ERROR),
+    CHECK_REFUSED(PLEXINDEX_NOT_FETCHED, plexindex_list_items_below(library, "/data", 5, NULL, 0, 10, &nothing, ERROR),
                   "Movies");
     CHECK(requests() == 0);
 

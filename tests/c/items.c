@@ -89,15 +89,15 @@ int main(int argc, char **argv)
 
     /* Nothing is known yet, and no server is asked. */
     library = library_of(handle, "Movies");
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_list_items(library, &cursor, 10, &buffer, ERROR), "Movies");
+    CHECK_REFUSED(PLEXINDEX_NOT_FETCHED, plexindex_list_items(library, &cursor, 10, &buffer, ERROR), "Movies");
     CHECK(requests() == 0);
 
     /* Known, and never fetched: an empty page would say that it has no items. */
     query = query_of(NULL, NULL);
     CHECK_STATUS(PLEXINDEX_BUFFER_TOO_SMALL, plexindex_list_libraries_json(handle, &query, &empty, ERROR));
     before = requests();
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_list_items(library, &cursor, 10, &buffer, ERROR), "never fetched");
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_get_item_json(library, "1", 1, &buffer, ERROR), "never fetched");
+    CHECK_REFUSED(PLEXINDEX_NOT_FETCHED, plexindex_list_items(library, &cursor, 10, &buffer, ERROR), "never fetched");
+    CHECK_REFUSED(PLEXINDEX_NOT_FETCHED, plexindex_get_item_json(library, "1", 1, &buffer, ERROR), "never fetched");
     CHECK(requests() == before && cursor == 0);
 
     query = query_of(library, NULL);

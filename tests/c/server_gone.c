@@ -72,7 +72,7 @@ static void not_fetched(const plexindex_handle *handle, const struct setting *se
     CHECK(plexindex_get_answer(&page, 0)->item == 0);
 
     /* What needs no server, needs none. */
-    CHECK_REFUSED(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_list_items(movies, &cursor, 1, &page, ERROR), "Movies");
+    CHECK_REFUSED(PLEXINDEX_NOT_FETCHED, plexindex_list_items(movies, &cursor, 1, &page, ERROR), "Movies");
     CHECK(plexindex_lookup_key(movies, "/data/movies/a.mkv") == NULL);
     CHECK(plexindex_lookup_key(all, "/data/movies/a.mkv") == NULL);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_invalidate_path(all, "/data/movies/a.mkv", 18, ERROR));

@@ -248,7 +248,7 @@ static void beside_a_server(const struct setting *setting)
     CHECK_STATUS(PLEXINDEX_OK, put("a", "four", 4));
     movies = library_of(handle, "Movies");
     json.length = 77;
-    CHECK_STATUS(PLEXINDEX_LIBRARY_NOT_FOUND, plexindex_get_item_json(movies, "1", 1, &json, ERROR));
+    CHECK_STATUS(PLEXINDEX_NOT_FETCHED, plexindex_get_item_json(movies, "1", 1, &json, ERROR));
     CHECK(json.length == 0);
     query = query_of(movies, NULL);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_refresh(handle, &query, ERROR));

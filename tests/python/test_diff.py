@@ -915,12 +915,12 @@ def test_a_folder_that_cannot_be_read_is_told_by_the_command(tmp_path: Path, tre
 
 
 def test_what_was_never_fetched_is_not_missing(index: plexindex.Index, tree: Tree) -> None:
-    with pytest.raises(plexindex.LibraryNotFoundError, match="fetched"):
+    with pytest.raises(plexindex.NotFetchedError, match="fetched"):
         told(index, tree.media, offline=True)
     index.refresh("Films")
     assert told(index, tree.films, offline=True) == told(index, tree.films, library="Films", offline=True) == []
     for folder in (tree.shows, tree.shows / "Delta", tree.media):
-        with pytest.raises(plexindex.LibraryNotFoundError, match="'Shows' was never fetched"):
+        with pytest.raises(plexindex.NotFetchedError, match="'Shows' was never fetched"):
             told(index, folder, offline=True)
 
 

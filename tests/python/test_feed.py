@@ -271,7 +271,7 @@ def test_a_wait_says_that_the_server_is_away(open_index: OpenIndex, server: Serv
 
 
 def test_never_fetched_is_an_error_offline(index: plexindex.Index) -> None:
-    with pytest.raises(plexindex.LibraryNotFoundError, match="fetched"):
+    with pytest.raises(plexindex.NotFetchedError, match="fetched"):
         index.changes(offline=True)
 
 

@@ -92,7 +92,7 @@ def test_a_wrong_argument_is_named(movies: plexindex.Library) -> None:
 
 def test_items_offline_of_a_library_that_is_known(index: plexindex.Index, server: Server) -> None:
     index.server()
-    with pytest.raises(plexindex.LibraryNotFoundError, match="'Movies' was never fetched"):
+    with pytest.raises(plexindex.NotFetchedError, match="'Movies' was never fetched"):
         list(index.items("Movies", offline=True))
     # One without any item is fetched once.
     server.post("library/add", {"kind": "movie", "title": "Empty", "locations": ["/data/empty"]})

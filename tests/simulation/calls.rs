@@ -73,7 +73,9 @@ impl World {
         let explained = match error.status {
             Status::Offline => offline,
             // Not in the store, and the server may not or cannot be asked.
-            Status::LibraryNotFound => offline || self.hurried || self.net.failed_at_all(url, 15_100),
+            Status::LibraryNotFound | Status::NotFetched => {
+                offline || self.hurried || self.net.failed_at_all(url, 15_100)
+            }
             Status::Timeout if self.hurried => true,
             status if self.full.is_some() && is_of_the_disk(status) => true,
             status => self.net.failed(url, status, 15_100),

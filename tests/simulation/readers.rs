@@ -91,7 +91,7 @@ pub fn readers() -> Vec<Reader> {
 /// Nothing was fetched, perhaps because the server refused the token. What is stored is given whatever the token.
 fn has_nothing(error: &Error) -> bool {
     let is_refused = || error.status == Status::Unauthorized && error.to_string().starts_with("nothing is stored yet");
-    error.status == Status::LibraryNotFound || is_refused()
+    error.status == Status::NotFetched || is_refused()
 }
 
 impl World {
@@ -165,7 +165,7 @@ impl World {
         let mut cursor = 0;
         loop {
             let page = match self.handles[at].index.items(&library, cursor, 5) {
-                Err(error) if error.status == Status::LibraryNotFound => return Ok(None),
+                Err(error) if error.status == Status::NotFetched => return Ok(None),
                 page => page.map_err(|error| format!("the items of {title}: {:?}: {error}", error.status))?,
             };
             let Some((last, _)) = page.last() else {

@@ -195,7 +195,7 @@ public static class Test
         Library movies = index.Library("Movies"), shows = index.Library("TV Shows");
         Check("the name of a library", $"{movies}, {index.Library()}" == "library Movies, all libraries");
         Check("libraries", index.LibrariesJson().Contains("\"title\":\"Movies\"") && index.LibrariesJson(new Query { Offline = true }).EndsWith("}]"));
-        Check("no items at first", Failure(() => movies.Items().Any()).StartsWith("LibraryNotFound: "));
+        Check("no items at first", Failure(() => movies.Items().Any()).StartsWith("NotFetched: "));
         Check("a refresh in another thread", movies.RefreshAsync().Result && shows.RefreshAsync().Result);
         IEnumerable<Item> items = movies.Items();
         string[] keys = items.Select(item => item.Key).ToArray();

@@ -142,6 +142,7 @@ public interface Abi extends com.sun.jna.Library {
     int LIBRARY_NOT_FOUND = 400;
     int LIBRARY_AMBIGUOUS = 401;
     int LIST_AGAIN = 402;
+    int NOT_FETCHED = 403;
 
     @FieldOrder({"data", "length"})
     class Bytes extends Structure {

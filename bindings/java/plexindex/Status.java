@@ -31,6 +31,7 @@ public enum Status {
     LIBRARY_NOT_FOUND(400),
     LIBRARY_AMBIGUOUS(401),
     LIST_AGAIN(402),
+    NOT_FETCHED(403),
     CLOSED(-1),
     NOT_INSTALLED(-2),
     UNKNOWN(Integer.MIN_VALUE);

@@ -228,7 +228,7 @@ public class Test {
         Library movies = index.library("Movies"), shows = index.library("TV Shows");
         check("the name of a library", (movies + ", " + index.library()).equals("library Movies, all libraries"));
         check("libraries", index.librariesJson().contains("\"title\":\"Movies\"") && index.librariesJson(new Query().offline()).startsWith("[{"));
-        check("no items at first", code(() -> movies.items().iterator().hasNext()).startsWith("LIBRARY_NOT_FOUND: "));
+        check("no items at first", code(() -> movies.items().iterator().hasNext()).startsWith("NOT_FETCHED: "));
         movies.refresh();
         shows.refresh();
         TreeSet<String> keys = new TreeSet<>(), below = new TreeSet<>();

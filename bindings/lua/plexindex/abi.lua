@@ -393,6 +393,7 @@ abi.statuses.OFFLINE = 311
 abi.statuses.LIBRARY_NOT_FOUND = 400
 abi.statuses.LIBRARY_AMBIGUOUS = 401
 abi.statuses.LIST_AGAIN = 402
+abi.statuses.NOT_FETCHED = 403
 -- The fields of each struct, in order.
 abi.structs.plexindex_bytes = { "data", "length" }
 abi.structs.plexindex_mapping = { "kind", "reserved", "from", "to" }

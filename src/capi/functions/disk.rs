@@ -60,8 +60,8 @@ const NAMES: usize = 1_000;
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_BUFFER_TOO_SMALL: enlarge the buffer and call again with the same struct;
 /// PLEXINDEX_INVALID_ARGUMENT, also for a walk that is over or that another call continues;
-/// PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known, and while none is; then PLEXINDEX_UNAUTHORIZED if the
-/// server refused the token.
+/// PLEXINDEX_LIBRARY_NOT_FOUND for a library that is not known; PLEXINDEX_NOT_FETCHED while none is, or
+/// PLEXINDEX_UNAUTHORIZED if the server refused the token.
 ///
 /// # Safety
 /// Pointers must be NULL or valid; `walk.library` must be a handle of an open index.

@@ -52,7 +52,7 @@ pub unsafe extern "C" fn plexindex_watch_stop(handle: *const Handle, error: *mut
 ///
 /// Returns PLEXINDEX_OK once the event is stored, for every process, and for an event that needs no storing: it names
 /// no change, is of another server (`Server.uuid` of a webhook), or the index knows no library.
-/// PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted a new token: the event is not stored; call
+/// PLEXINDEX_NOT_FETCHED until the server has accepted a new token: the event is not stored; call
 /// plexindex_refresh() with PLEXINDEX_QUERY_PROBE, then call this again. PLEXINDEX_INVALID_ARGUMENT for any other
 /// body; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL.
 ///

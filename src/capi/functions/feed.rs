@@ -47,7 +47,7 @@ use crate::query::ChangePage;
 ///
 /// Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when the changes since the cursor are gone, or it
 /// belongs elsewhere, or to a state that a power cut or a restored copy undid: begin with an empty cursor;
-/// PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_LIBRARY_NOT_FOUND while nothing was fetched, or
+/// PLEXINDEX_INVALID_ARGUMENT for a text that is no cursor; PLEXINDEX_NOT_FETCHED while nothing was fetched, or
 /// PLEXINDEX_UNAUTHORIZED if the server refused the token; PLEXINDEX_BUFFER_TOO_SMALL.
 ///
 /// # Safety

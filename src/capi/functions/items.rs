@@ -18,7 +18,7 @@ use crate::query::{Answer, FileFilter};
 /// of a page, 1 to 10,000. `out_page`: a block with one answer whose candidates are the items.
 ///
 /// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
-/// PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when
+/// PLEXINDEX_BUFFER_TOO_SMALL with the cursor as it was; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_NOT_FETCHED when
 /// the store does not have the listing: it was never fetched, or was removed for the limit on the folder, between two
 /// pages perhaps.
 ///
@@ -61,7 +61,7 @@ pub unsafe extern "C" fn plexindex_list_items(
 /// and `paths`.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when no listing holds the item; PLEXINDEX_BUFFER_TOO_SMALL;
-/// PLEXINDEX_INVALID_ARGUMENT when `key` is no key; PLEXINDEX_LIBRARY_NOT_FOUND when the store does not have the
+/// PLEXINDEX_INVALID_ARGUMENT when `key` is no key; PLEXINDEX_NOT_FETCHED when the store does not have the
 /// listing, as plexindex_list_items().
 ///
 /// # Safety
@@ -144,7 +144,7 @@ pub unsafe extern "C" fn plexindex_match_folder(
 /// A change between two pages moves no file that was not changed itself: none comes twice, none is missed.
 ///
 /// Returns the answer's status: PLEXINDEX_OK with items, PLEXINDEX_NOT_FOUND after the last page. Returns
-/// PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_LIBRARY_NOT_FOUND when the library was never
+/// PLEXINDEX_BUFFER_TOO_SMALL; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_NOT_FETCHED when the library was never
 /// fetched, or was removed for the limit on the folder.
 ///
 /// # Safety

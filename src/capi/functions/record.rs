@@ -77,7 +77,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
 /// Invalidates a path, in one library or all. Its recorded match is removed. If an item lists the path, one request
 /// verifies that item before it answers for the path again. Calls that began before may still answer as before.
 ///
-/// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_LIBRARY_NOT_FOUND until the server has accepted
+/// Returns PLEXINDEX_OK, also for a path that is not known; PLEXINDEX_NOT_FETCHED until the server has accepted
 /// a new token; an error of the arguments or of the store.
 ///
 /// # Safety

@@ -174,7 +174,7 @@ impl Selection {
                 abridged(self.selector.name().as_bytes())
             ),
         };
-        Error::not_fetched(format!("{what}: do so first (refresh)"))
+        Error::new(Status::NotFetched, format!("{what}: do so first (refresh)"))
     }
 }
 

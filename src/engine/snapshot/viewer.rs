@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::data::Snapshot;
 use super::reading::Reading;
 use crate::engine::sql::{Endpoint, SameUser};
-use crate::error::{Error, ErrorKind, Result, Status};
+use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Token};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
@@ -79,14 +79,14 @@ impl Reading {
                 "ask it first (refresh)"
             };
             let why = format!("the server has not accepted the token yet: {remedy}");
-            return Err(Error::not_fetched(why));
+            return Err(Error::new(Status::NotFetched, why));
         }
         Ok(())
     }
 
     /// Says that the server refused the token, instead of an error that asks for a first refresh, which cannot help.
     pub fn refused_or(&self, error: Error) -> Error {
-        if error.kind() == ErrorKind::NotFetched && self.tokens.current().is_refused() {
+        if error.status == Status::NotFetched && self.tokens.current().is_refused() {
             let why = "nothing is stored yet, and the server refused the token or said that it expired: give a new one";
             return Error::new(Status::Unauthorized, why);
         }

@@ -257,7 +257,7 @@ impl Queries {
             return Ok(());
         }
         let why = "no library was fetched completely yet: do so first (refresh)";
-        Err(self.reading.refused_or(Error::not_fetched(why)))
+        Err(self.reading.refused_or(Error::new(Status::NotFetched, why)))
     }
 
     /// The identity, and the library that a call names.
@@ -280,7 +280,7 @@ impl Queries {
         let Some(identity) = snapshot.identity else {
             self.reading.check_accepted()?;
             let why = "no library was ever fetched: do so first (refresh)";
-            return Err(Error::not_fetched(why));
+            return Err(Error::new(Status::NotFetched, why));
         };
         Ok((identity, row.map(|row: &LibraryRow| row.id)))
     }

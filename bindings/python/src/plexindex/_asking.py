@@ -134,7 +134,7 @@ class QuestionMethods(EditMethods):
 
         A library that was never fetched is fetched first, unless ``offline``; else no request is sent. The folder is
         found as by :meth:`folder`, where that is sure of it. A change meanwhile moves no other file. Raises
-        TimeoutError when the deadline came before the library was fetched, and LibraryNotFoundError, offline, when it
+        TimeoutError when the deadline came before the library was fetched, and NotFetchedError, offline, when it
         never was.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
@@ -208,7 +208,7 @@ class QuestionMethods(EditMethods):
 
         A library that was never fetched is fetched first, unless ``offline``; else no request is sent. They are read a
         page at a time while you iterate. A change that happens meanwhile may be missed. Raises TimeoutError when the
-        deadline came before the library was fetched, and LibraryNotFoundError, offline, when it never was.
+        deadline came before the library was fetched, and NotFetchedError, offline, when it never was.
         """
         cursor = ctypes.c_int64(0)
         try:

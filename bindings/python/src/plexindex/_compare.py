@@ -7,7 +7,7 @@ import time
 
 from . import _aio, _convert, _left_out, _on_disk
 from ._difference import Difference
-from ._errors import InvalidArgumentError, LibraryNotFoundError, TimeoutError
+from ._errors import InvalidArgumentError, NotFetchedError, TimeoutError
 from ._feed import bring_up_to_date, expect_listed, is_chosen, oldest
 from ._library import Chosen
 from ._listed import Listing
@@ -201,7 +201,7 @@ class Comparison:
         libraries = index.libraries(offline=True)
         chosen = [library for library in libraries if is_chosen(library, asked)]
         if all(library.age is None for library in chosen):
-            raise LibraryNotFoundError("no library that is asked was fetched yet: do so once (refresh)")
+            raise NotFetchedError("no library that is asked was fetched yet: do so once (refresh)")
         self.age = oldest(chosen)
         self._places.reload(libraries)
 
@@ -215,7 +215,7 @@ class Comparison:
                 text = (
                     f"library '{library.title}' was never fetched, so what it lists is not known: do so once (refresh)"
                 )
-                raise LibraryNotFoundError(text)
+                raise NotFetchedError(text)
         within = [place for place in places.locations if is_in(folder, place)]
         below = any(is_in(place, folder) for place in places.locations)
         other = places.owners_elsewhere(folder)

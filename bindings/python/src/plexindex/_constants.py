@@ -157,6 +157,7 @@ OFFLINE = 311
 LIBRARY_NOT_FOUND = 400
 LIBRARY_AMBIGUOUS = 401
 LIST_AGAIN = 402
+NOT_FETCHED = 403
 
 FIRST_ERROR = 100
 
@@ -189,6 +190,7 @@ STATUS_NAMES: "dict[int, str]" = {
     LIBRARY_NOT_FOUND: "library_not_found",
     LIBRARY_AMBIGUOUS: "library_ambiguous",
     LIST_AGAIN: "list_again",
+    NOT_FETCHED: "not_fetched",
 }
 
 # Python's names of the numbers, by index.

@@ -172,6 +172,14 @@ class LibraryNotFoundError(LibraryError, LookupError):
     status = c.LIBRARY_NOT_FOUND
 
 
+class NotFetchedError(LibraryNotFoundError):
+    """The index does not hold the library: it was never fetched, or was removed for the limit on the folder. Or the
+    server has not accepted a new token yet. ``refresh()`` asks the server.
+    """
+
+    status = c.NOT_FETCHED
+
+
 class LibraryAmbiguousError(LibraryError, LookupError):
     """Two libraries share this title; the text lists their ids."""
 
@@ -212,6 +220,7 @@ BY_STATUS: dict[int, type[Error]] = {
         LibraryNotFoundError,
         LibraryAmbiguousError,
         ListAgainError,
+        NotFetchedError,
     )
     if kind.status is not None
 }

@@ -12,7 +12,7 @@ from ._errors import (
     ConnectError,
     ForbiddenError,
     InvalidArgumentError,
-    LibraryNotFoundError,
+    NotFetchedError,
     OfflineError,
     ServerError,
     StoreError,
@@ -275,7 +275,7 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
     if late:
         raise TimeoutError(f"the deadline came before '{names}' {were} fetched: ask again, it goes on")
     if known:
-        raise LibraryNotFoundError(f"'{names}' {were} never fetched, so not all can be listed: do so once (refresh)")
+        raise NotFetchedError(f"'{names}' {were} never fetched, so not all can be listed: do so once (refresh)")
 
 
 def wait_for(

@@ -58,6 +58,7 @@ Status = Literal[
     "library_not_found",
     "library_ambiguous",
     "list_again",
+    "not_fetched",
     "unknown",
 ]
 ChangeKind = Literal["added", "removed", "changed", "moved", "list_again"]
