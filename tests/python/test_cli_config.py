@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from cli import Cli
 from conftest import TOKEN, Server
+from plexindex import _config
 
 
 @pytest.fixture
@@ -143,6 +145,15 @@ def test_the_folder(cli: Cli, server: Server, tmp_path: Path) -> None:
     write_config(cli, f"[plexindex]\ndir = {tmp_path}/ini\n")
     assert folder(PLEXINDEX_DIR=None) == str(tmp_path / "ini")
     assert stat.S_IMODE((tmp_path / "ini").stat().st_mode) == 0o700
+
+
+def test_the_folder_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOCALAPPDATA", r"C:\Users\me\AppData\Local")
+    with monkeypatch.context() as windows:
+        windows.setattr(os, "name", "nt")
+        folder = _config.default_folder()
+    # This system joins with a slash.
+    assert folder == r"C:\Users\me\AppData\Local" + "/plexindex"
 
 
 def test_mappings_of_the_file(cli: Cli, server: Server) -> None:

@@ -257,6 +257,9 @@ def default_folder() -> str:
     """Returns the default folder of the store."""
     if sys.platform == "darwin":
         return os.path.expanduser("~/Library/Caches/plexindex")
+    if os.name == "nt":
+        local = variable("LOCALAPPDATA").value or os.path.expanduser("~\\AppData\\Local")
+        return os.path.join(local, "plexindex")
     return os.path.join(variable("XDG_CACHE_HOME").value or os.path.expanduser("~/.cache"), "plexindex")
 
 
