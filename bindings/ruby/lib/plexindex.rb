@@ -28,9 +28,14 @@ end
 require_relative "plexindex/native"
 require_relative "plexindex/answers"
 require_relative "plexindex/worker"
+require_relative "plexindex/renewal"
 require_relative "plexindex/index"
 require_relative "plexindex/library"
 require_relative "plexindex/table"
+
+module Plexindex
+  private_constant :Native, :Blocks
+end
 
 # The functions of the module.
 module Plexindex
@@ -52,7 +57,9 @@ module Plexindex
   # `renew_token` is a proc that gives a new token, or nil for none now, when the server refuses the one that there is or it
   # expired. The call that was refused waits for it, and is then made again. It runs in a thread of its own, one at a time,
   # and must not wait for what the caller holds. If it raises there is no new token, and what it raised is the `cause` of the
-  # call's Error. It must not close the index.
+  # call's Error. A call whose deadline passes, or that Timeout or a signal ends, leaves it behind: the token that it gives
+  # later is used. After nil, or a token that is refused, it is not called for 15 s; `token=` goes on at once. It must not close
+  # the index, and may ask that only with `offline` or `at_once`: other questions raise :unauthorized.
   def self.open(cache_dir:, mappings: [], renew_token: nil, **options)
     flags, fields = options.partition { |name, _| FLAGS.key?(name) }
     filled = Native::Struct.new("options", cache_dir: cache_dir)
@@ -71,11 +78,12 @@ module Plexindex
     rules = mappings.map { |rule| mapping(**rule.transform_keys { |field| field.to_s.to_sym }) }
     filled[:mappings] = rules.map { |rule| rule.memory[0, rule.memory.size] }.join unless rules.empty?
     filled[:mappings_count] = rules.size
-    filled[:renew_token] = renewal = renew_token && renewal_closure(renew_token)
+    renewal = renew_token && Renewal.new(renew_token)
+    filled[:renew_token] = renewal&.closure
     out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
     index = Worker.run do
       Native.call(:open, filled.memory, out)
-      Index.new(out.ptr.to_i, renewal)
+      Index.new(out.ptr.to_i, renewal, options[:deadline_ms])
     end
     return index unless block_given?
 
@@ -99,35 +107,6 @@ module Plexindex
     Native.words("LOG_").key(level.to_sym) || raise(ArgumentError, "log_level is :off, :error, :warn, :info or :debug, not #{level.inspect}")
   end
   private_class_method :log_level
-
-  # A plexindex_renew_token_fn. C's frames must not be left by what the proc does. In a Fiber of its own it can neither throw
-  # nor break through them, and a Fiber that it gives control back from is not gone on with: there is no new token.
-  def self.renewal_closure(renew_token)
-    fields = Native.fields("buffer")
-    Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_INT, [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP]) do |_, at|
-      bytes = ""
-      asking = Fiber.new(blocking: true) do
-        Thread.current[:plexindex_reporting] = true
-        token = renew_token.call
-        bytes = Native.bytes(token, "the new token") if token
-        room = at[fields[:capacity][0], 8].unpack1("Q<")
-        raise ArgumentError, "the new token has #{bytes.bytesize} bytes: #{room} at most" if bytes.bytesize > room
-        raise ArgumentError, "the new token has a NUL, a line break or another control character" if bytes.match?(/[\x00-\x1f\x7f]/n)
-      rescue Exception => e # rubocop:disable Lint/RescueException
-        bytes = ""
-        Thread.current.thread_variable_set(:plexindex_renewal_raised, e)
-      end
-      asking.resume
-      next 1 if bytes.empty?
-
-      Fiddle::Pointer.new(at[fields[:data][0], 8].unpack1("Q<"))[0, bytes.bytesize] = bytes
-      at[fields[:length][0], 8] = [bytes.bytesize].pack("Q<")
-      0
-    rescue Exception # rubocop:disable Lint/RescueException
-      1
-    end
-  end
-  private_class_method :renewal_closure
 
   # How a path compares with each of others: hashes with `equal`, `under`, and `common` components from the end.
   def self.compare_paths(path, others)

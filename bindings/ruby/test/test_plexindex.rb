@@ -1,5 +1,6 @@
 # frozen_string_literal: true
 
+require "set"
 require_relative "helper"
 
 class TestPlexindex < Minitest::Test
@@ -262,6 +263,44 @@ class TestPlexindex < Minitest::Test
     assert_equal :not_yet, movies.match(MOVIES[0]["path"], at_once: true).status
     movies.refresh
     assert_equal MOVIES[0]["key"], movies.match(MOVIES[0]["path"], at_once: true).item.key
+  end
+
+  # As README says: only `offline: true` knows at once that a file below a library's folder is not listed.
+  def test_an_unlisted_file_is_not_found_at_once_without_requests
+    index = opened
+    movies = index.library("Movies")
+    unlisted = File.join(File.dirname(MOVIES[0]["path"]), "Unlisted (1900).mkv")
+    assert_equal(:offline, assert_raises(Plexindex::Error) { movies.match(unlisted, offline: true) }.code)
+    movies.refresh
+    before = index.stats["requests"]
+    assert_equal :not_yet, movies.match(unlisted, at_once: true).status
+    assert_equal :not_found, movies.match(unlisted, offline: true).status
+    assert_equal before, index.stats["requests"]
+  end
+
+  def test_an_index_is_not_copied
+    index = opened
+    assert_match(/any number of threads/, assert_raises(TypeError) { index.dup }.message)
+    assert_raises(TypeError) { index.clone }
+    GC.start
+    refute index.closed?
+    assert_kind_of Hash, index.stats
+  end
+
+  def test_paths_are_anything_that_can_be_listed
+    movies = opened.library("Movies")
+    paths = MOVIES.first(3).map { |movie| movie["path"] }
+    keys = MOVIES.first(3).map { |movie| movie["key"] }
+    [paths.to_set, paths.each, paths.lazy.map(&:itself)].each do |given|
+      assert_equal keys, movies.match_paths(given).map { |answer| answer.item.key }
+      assert_equal keys, movies.lookup_keys(given)
+    end
+  end
+
+  def test_what_is_for_the_gem_alone_is_private
+    assert_empty Plexindex.constants & %i[Native Blocks Session Worker Watch Renewal Deep]
+    assert_equal [:PAGE], Plexindex::Library.constants
+    assert_empty Plexindex::Table.constants
   end
 
   def test_mappings

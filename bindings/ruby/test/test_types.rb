@@ -6,7 +6,7 @@ require_relative "helper"
 # tests hold each argument and result against them.
 class TestTypes < Minitest::Test
   # Calls for the gem's own classes.
-  INNER = { Plexindex::Index => %i[call fill json query] }.freeze
+  INNER = { Plexindex::Index => %i[call call_apart clone dup fill json query] }.freeze
   SIG = Pathname(File.expand_path("../sig", __dir__))
 
   def builder

@@ -7,15 +7,26 @@ module Plexindex
     STEP = 0.1
     attr_reader :handle
 
-    # `renewal`: the closure that the library calls for a token, kept as long as the handle.
-    def initialize(handle, renewal)
+    # `renewal`: what the library calls for a token, kept as long as the handle. `deadline_ms`: of calls without their own.
+    def initialize(handle, renewal, deadline_ms)
       @handle = handle
       @renewal = renewal
+      renewal&.session = self
+      @deadline_ms = deadline_ms
       # By process: in a forked child the calls of the parent's other threads do not exist.
       @flying = Hash.new(0)
       @closed = false
       @mutex = Mutex.new
       @idle = ConditionVariable.new
+    end
+
+    # A call that may ask the server, in a thread of its own; `deadline_ms` as C takes it.
+    def worker(deadline_ms, offline: false, &work)
+      if !offline && @renewal&.here?
+        raise Error.new(Native::CONSTANTS["UNAUTHORIZED"], "renew_token asks the index that it has to give a token: this call would wait for itself")
+      end
+
+      Worker.new([deadline_ms, @deadline_ms].find { |ms| ms && ms != 0 }, &work)
     end
 
     # Work that a close waits for. The handler of a signal may raise wherever Ruby looks for one, as in a lock: the count
@@ -76,9 +87,18 @@ module Plexindex
     FLAGS = { offline: "QUERY_OFFLINE", at_once: "QUERY_AT_ONCE", full: "QUERY_FULL", check: "QUERY_PROBE" }.freeze
     private_constant :FLAGS
 
-    def initialize(handle, renewal = nil)
-      @session = Session.new(handle, renewal)
+    def initialize(handle, renewal = nil, deadline_ms = nil)
+      @session = Session.new(handle, renewal, deadline_ms)
       ObjectSpace.define_finalizer(self, Session.finaliser(@session))
+    end
+
+    # Each copy would close it. Its finaliser is copied before `initialize_copy` could raise.
+    def dup
+      raise TypeError, "an index is not copied: any number of threads may use one"
+    end
+
+    def clone(**)
+      dup
     end
 
     # Closes the index, after the calls that other threads have in flight; fetches are cut short. These and later calls
@@ -203,6 +223,12 @@ module Plexindex
     end
 
     # @api private
+    # A call that may wait, and that nothing but a deadline ends in C.
+    def call_apart(name, deadline_ms, &given)
+      @session.worker(deadline_ms) { call(name, &given) }.run
+    end
+
+    # @api private
     def fill(name, reserve: 16_384)
       @session.during { Native.fill(name, *yield(@session.handle), reserve: reserve) }
     end
@@ -220,26 +246,27 @@ module Plexindex
       asked = Native::Struct.new("query", library: library, text: text, deadline_ms: deadline_ms)
       flags = { offline: offline, at_once: at_once, full: full, check: check }
       asked[:flags] = flags.sum { |flag, set| Native.flag(flag, set) ? Native::CONSTANTS[FLAGS[flag]] : 0 }
+      # What waits for nothing calls nothing of Ruby's: it needs no thread.
+      return ask(name, asked, text, *more) if name == :list_changes || at_once && !progress
+
       watch = Watch.new(@session, progress)
       asked[:progress] = watch.closure
-      Native.outside_trap { ask(watch, name, asked, text, *more) }
+      Native.outside_trap { watch.run(deadline_ms, offline: offline) { ask(name, asked, text, *more) } }
     end
 
     private
 
-    def ask(watch, name, asked, text, *more)
-      watch.run do
-        @session.during do
-          given = [@session.handle, asked.memory, *more]
-          next Native.call(name, *given) if %i[refresh wait_for_changes].include?(name)
+    def ask(name, asked, text, *more)
+      @session.during do
+        given = [@session.handle, asked.memory, *more]
+        next Native.call(name, *given) if %i[refresh wait_for_changes].include?(name)
 
-          Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
-        end
-      rescue Error => e
-        raise e unless e.code == :aborted && @session.closed?
-
-        raise ClosedError.new, cause: nil
+        Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
       end
+    rescue Error => e
+      raise e unless e.code == :aborted && @session.closed?
+
+      raise ClosedError.new, cause: nil
     end
   end
 end

@@ -3,7 +3,8 @@
 module Plexindex
   # A library of an index, or all of them. The questions take `deadline_ms`, `offline`, and a block that gets a Progress
   # while the call waits for the server, and ends the call by false or by what it raises. `match` and `match_paths` take
-  # `at_once`, too: the answer waits for nothing, and is :not_yet where it would have to.
+  # `at_once`, too: the answer waits for nothing, and is :not_yet where it would have to, so always for a file below a
+  # library's folder that is not listed. With `offline` that is :not_found at once, from the store and without a request.
   class Library
     PAGE = 1000
 
@@ -139,7 +140,9 @@ module Plexindex
     # know yet: the code :timeout says that the deadline passed first, and nothing is recorded.
     def record_match(path, key, deadline_ms: nil)
       Native.integer("deadline_ms", deadline_ms || 0)
-      Worker.run { tell(:record_match, path: path, key: key, more: [deadline_ms || 0]) }
+      given = [[path, "path"], [key, "key"]].map { |text, what| Native.bytes(text, what) }.flat_map { |bytes| [bytes, bytes.bytesize] }
+      @index.call_apart(:record_match, deadline_ms) { [@handle, *given, deadline_ms || 0] }
+      nil
     end
 
     # `record_match` for many pairs of a path and a key: all, or none.
@@ -149,7 +152,7 @@ module Plexindex
       paths, count = Native.joined(pairs.map { |path, _| path }, "paths")
       keys, = Native.joined(pairs.map { |_, key| key }, "keys")
       Native.integer("deadline_ms", deadline_ms || 0)
-      Worker.run { @index.call(:record_matches) { [@handle, paths, paths.bytesize, keys, keys.bytesize, count, deadline_ms || 0] } }
+      @index.call_apart(:record_matches, deadline_ms) { [@handle, paths, paths.bytesize, keys, keys.bytesize, count, deadline_ms || 0] }
       nil
     end
 
@@ -183,7 +186,7 @@ module Plexindex
         "edit", library: @handle, keys: items, keys_count: items_count, changes: pairs, changes_count: changes.size,
                 deadline_ms: deadline_ms, lock: lock
       )
-      Worker.run { @index.call(:edit_items) { [edit.memory, report.memory] } }
+      @index.call_apart(:edit_items, deadline_ms) { [edit.memory, report.memory] }
       told(report, states[0, items_count])
     rescue Error => e
       e.report = told(report, states[0, items_count])
@@ -220,9 +223,9 @@ module Plexindex
       item&.to_h { |name, value| [name, NONE[name] == value ? nil : value] }
     end
 
-    def tell(name, more: [], **texts)
+    def tell(name, **texts)
       given = texts.map { |what, text| Native.bytes(text, what) }.flat_map { |bytes| [bytes, bytes.bytesize] }
-      @index.call(name) { [@handle, *given, *more] }
+      @index.call(name) { [@handle, *given] }
       nil
     end
   end

@@ -82,11 +82,16 @@ module Plexindex
       names.to_h { |name, number| [number, name.delete_prefix(prefix).downcase.to_sym] }.freeze
     end
 
-    # The fields of a struct by name: offset, how to unpack it, type, and the count of an array.
-    def self.fields(name)
-      ABI["structs"]["plexindex_#{name}"]["fields"].to_h do |field|
+    # The fields of each struct by name: offset, how to unpack it, type, and the count of an array.
+    FIELDS = ABI["structs"].to_h do |struct, is|
+      fields = is["fields"].to_h do |field|
         [field["name"].to_sym, [field["offset"], SCALARS.dig(field["type"], 1), field["type"], field["count"]]]
-      end.freeze
+      end
+      [struct.delete_prefix("plexindex_"), fields.freeze]
+    end.freeze
+
+    def self.fields(name)
+      FIELDS.fetch(name)
     end
 
     # A struct of the library, in C's memory, filled by the names of its fields.
@@ -185,9 +190,9 @@ module Plexindex
 
     # Texts with a NUL behind each, and their count. One with a NUL in it goes to the block, as its place, and is left empty.
     def self.joined(values, what = "the texts")
-      raise TypeError, "#{what} must be an Array, not #{shown(values)}" unless values.respond_to?(:to_ary)
+      raise TypeError, "#{what} must be an Array, a Set or the like, not #{shown(values)}" unless values.respond_to?(:each) && values.respond_to?(:to_a)
 
-      all = values.to_ary.each_with_index.map do |value, place|
+      all = values.to_a.each_with_index.map do |value, place|
         one = bytes(value, "#{what}[#{place}]")
         next one unless one.include?("\0")
         raise ArgumentError, "#{what}[#{place}] cannot hold a NUL" unless block_given?

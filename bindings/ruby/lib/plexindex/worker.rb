@@ -7,12 +7,21 @@ module Plexindex
   class Worker
     # Runs the block, and gives what it gives or raises what it raises. A caller that is interrupted does not wait for it.
     def self.run(&work)
-      new(&work).value
+      new(&work).run
     end
 
-    def initialize
+    # The one whose thread this is.
+    def self.current
+      Thread.current.thread_variable_get(:plexindex_worker)
+    end
+
+    # `deadline_ms`: when its call is to be over; nil or below zero: never.
+    def initialize(deadline_ms = nil)
+      @until = deadline_ms&.positive? ? now + deadline_ms / 1000.0 : nil
+      @left = false
       @thread = Thread.handle_interrupt(Object => :never) do
         Thread.new do
+          Thread.current.thread_variable_set(:plexindex_worker, self)
           @result = yield
           @returned = true
         rescue Exception => e # rubocop:disable Lint/RescueException
@@ -26,12 +35,29 @@ module Plexindex
       @thread.alive?
     end
 
-    def join
-      @thread.join
+    # Waits for its end, at most this long.
+    def join(seconds)
+      @thread.join(seconds)
+    end
+
+    # Its caller goes.
+    def leave
+      @left = true
+    end
+
+    # Whether the proc for a token is not to be waited for any longer.
+    def over?
+      @left || !@until.nil? && now >= @until
+    end
+
+    def run
+      value
+    ensure
+      leave
     end
 
     def value
-      join
+      @thread.join
       if @failed
         @failed.set_backtrace(caller)
         raise @failed
@@ -40,6 +66,12 @@ module Plexindex
 
       @result
     end
+
+    private
+
+    def now
+      Process.clock_gettime(Process::CLOCK_MONOTONIC)
+    end
   end
 
   # A call that takes a plexindex_query: it ends when its caller goes, or its block says false.
@@ -47,6 +79,8 @@ module Plexindex
     FIELDS = Native.fields("progress")
     # How long a word of the caller's is waited for, until it is asked whether the call is to end: in seconds.
     STEP = 0.1
+    # How long the end of a call is waited for that was ended: in seconds. One that waits for another call's token takes longer.
+    LAST = 1
     attr_reader :closure
 
     # `progress`: the caller's block, or nil.
@@ -64,8 +98,8 @@ module Plexindex
 
     # The block runs outside of C: it may be left in any way (break, throw, an exception, Thread#kill), and need not be gone
     # on with, as in the Fiber of an Enumerator.
-    def run(&work)
-      worker = Worker.new do
+    def run(deadline_ms, offline: false, &work)
+      worker = @session.worker(deadline_ms, offline: offline) do
         work.call
       ensure
         tell { @ended = true }
@@ -81,7 +115,8 @@ module Plexindex
     ensure
       Thread.handle_interrupt(Object => :never) do
         tell { @ended = true }
-        worker&.join
+        worker&.leave
+        worker&.join(LAST)
       end
     end
 
