@@ -12,8 +12,9 @@ local VERSION = "0.1.0"
 local FIRST_ERROR = 100
 local ERROR_TEXT = 2048
 local PAGE = 1000
--- Of refresh_step(), in milliseconds: the first step, and how long the server may be silent without `read_timeout_ms`.
-local STEP, SILENCE = 500, 15000
+-- Of refresh_step(), in milliseconds: the first step, the longest one without `deadline_ms` of open(), and how long the server may
+-- be silent without `read_timeout_ms`.
+local STEP, LONGEST_STEP, SILENCE = 500, 2000, 15000
 local KINDS = { [1] = "movie", [2] = "show", [3] = "season", [4] = "episode", [8] = "artist", [9] = "album", [10] = "track",
    [12] = "clip", [13] = "photo" }
 local MAPPINGS = { host = c.MAPPING_HOST_PREFIX, server = c.MAPPING_SERVER_PREFIX }
@@ -347,7 +348,8 @@ end
 --
 -- `renew_token` is a function that gives a new token, or nil for none now, when the server refuses the one that there is or it
 -- expired. The call that was refused is then made again. If the function raises there is no new token, and what it raised is
--- the `cause` of the call's error. It must not close the index.
+-- the `cause` of the call's error. After nil, or a token that is refused, it is not called for 15 s; set_token() goes on at once.
+-- It must not close the index, and what it asks that does not renew the token. Nothing ends a call meanwhile.
 function plexindex.open(options)
    typed(options, "the options of open()", "table")
    local given = ffi.new("plexindex_options")
@@ -389,6 +391,7 @@ function plexindex.open(options)
    given.mappings, given.mappings_count = mappings, #rules
    local index = setmetatable({ _reporting = false }, Index)
    index._silence = tonumber(unless(given.read_timeout_ms, 0) or SILENCE)
+   index._longest_step = given.deadline_ms > 0 and tonumber(given.deadline_ms) or LONGEST_STEP
    if options.renew_token ~= nil then typed(options.renew_token, "renew_token", "function") end
    local renewal = options.renew_token and renewal_callback(options.renew_token, index)
    given.renew_token = renewal
@@ -440,7 +443,7 @@ local CHANGES = { full = true, limit = true }
 local ASKED = { at_once = true, deadline_ms = true, offline = true, full = true, check = true, progress = true }
 
 -- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, check, and progress, a function that ends the call
--- when it gives false or raises. Debug hooks wait until the call is over; a count hook, as of a watchdog, runs before each
+-- when it gives false or raises; only with that does Ctrl-C end the call. Debug hooks wait until the call is over; a count hook, as of a watchdog, runs before each
 -- report, too.
 local function query(index, library, text, ask, work)
    ask = named_of(ask, ASKED)
@@ -503,8 +506,9 @@ function Library:match(path, ask)
    return answers(self, "match_path", checked(path, "a path"), ask)[1]
 end
 
--- match() that waits for nothing: nil where it would have to, as for a library that was never fetched. Then refresh()
--- the library, or match() the path, where the program may wait.
+-- match() that waits for nothing: nil where it would have to, as for a library that was never fetched, and always for a file
+-- below a library's folder that is not listed. Then match() the path where the program may wait; or match() it with `offline`,
+-- which says NOT_FOUND at once, from the store and without a request.
 function Library:match_at_once(path, more)
    if more ~= nil then mistake("match_at_once() takes a path, and no options") end
    local match = answers(self, "match_path", checked(path, "a path"), AT_ONCE)[1]
@@ -623,10 +627,12 @@ jit.off(Library.refresh, true)
 
 -- refresh() in steps, for a program that must not wait long, such as a script with a timer: true once the library is up to
 -- date; else false, then call it again. A step blocks for half a second at most. After a step without an answer of the server
--- the next takes twice as long, since a request begins anew in each. Once the server was silent for 15 s in all, or for
--- `read_timeout_ms` of open(), the error TIMEOUT is raised; the next call begins anew. Other errors are raised at once.
+-- the next takes twice as long, since a request begins anew in each; 2 s at most, or `deadline_ms` of open(), which holds for the
+-- first step, too. Once the server was silent for 15 s in all, or for `read_timeout_ms` of open(), the error TIMEOUT is raised;
+-- the next call begins anew. Other errors are raised at once.
 function Library:refresh_step()
-   local state = self._steps or { step = STEP, silent = 0, items = -1 }
+   local longest = self._index._longest_step
+   local state = self._steps or { step = math.min(STEP, longest), silent = 0, items = -1 }
    self._steps = nil
    -- -1 until the server has named its libraries.
    local items = -1
@@ -642,10 +648,10 @@ function Library:refresh_step()
       state.silent, state.step = state.silent + state.step, 2 * state.step
       local left = self._index._silence - state.silent
       if left <= 0 then
-         error(failure("TIMEOUT", ("the server has been silent for %g s: try again later, or give open() a longer"
-            .. " read_timeout_ms"):format(state.silent / 1000), statuses.TIMEOUT), 0)
+         error(failure("TIMEOUT", ("the server has been silent for %g s, in steps of up to %g s: try again later, give open() a longer"
+            .. " read_timeout_ms or deadline_ms, or call refresh()"):format(state.silent / 1000, longest / 1000), statuses.TIMEOUT), 0)
       end
-      state.step = math.min(state.step, left)
+      state.step = math.min(state.step, left, longest)
    end
    self._steps = state
    return false

@@ -1,5 +1,5 @@
--- Shows which Plex item mpv plays. Put this file into ~/.config/mpv/scripts, and server_url, token and library into
--- ~/.config/mpv/script-opts/plexindex.conf. mpv must be built with LuaJIT, and find plexindex.lua on LUA_PATH.
+-- Shows which Plex item mpv plays. Put this file into ~/.config/mpv/scripts/plexindex as main.lua, beside plexindex.lua and
+-- plexindex/abi.lua, and server_url, token and library into ~/.config/mpv/script-opts/plexindex.conf. mpv must be built with LuaJIT.
 local mp = require("mp")
 local utils = require("mp.utils")
 local plexindex = require("plexindex")
@@ -24,10 +24,14 @@ end
 
 local function playing()
    local path = mp.get_property("path")
-   return path and utils.join_path(mp.get_property("working-directory"), path)
+   if not path or path:find("^%a[%w+.-]*://") then return nil end -- a stream is no file
+   return utils.join_path(mp.get_property("working-directory"), path)
 end
 
--- Steps of half a second, or up to 7.5 s where the server is slow: between them the script takes other events. mpv plays on in
+-- What the store knows, without a request; match_at_once() would not say that a file is not listed.
+local function known(path) return library:match(path, { offline = true }) end
+
+-- Steps of half a second, or up to 2 s where the server is slow: between them the script takes other events. mpv plays on in
 -- any case.
 local timer
 local function fetch()
@@ -35,7 +39,7 @@ local function fetch()
    local ok, result = pcall(function()
       if not library:refresh_step() then return nil end
       local path = playing()
-      return path and library:match(path, { deadline_ms = 2000 }) or false
+      return path and known(path) or false
    end)
    if not ok then
       mp.msg.warn(tostring(result)) -- such as of a server that is away or silent: the next file asks again
@@ -49,9 +53,9 @@ end
 mp.register_event("file-loaded", function()
    local path = playing()
    if not path then return end
-   local ok, match = pcall(library.match_at_once, library, path)
-   if not ok then return mp.msg.warn(tostring(match)) end
-   if match then return show(match) end
-   timer = timer or mp.add_timeout(0, fetch)
+   local ok, match = pcall(known, path)
+   if not ok and match.code ~= "OFFLINE" then return mp.msg.warn(tostring(match)) end
+   if ok and not match.stale then return show(match) end
+   timer = timer or mp.add_timeout(0, fetch) -- the library was never fetched, or changed since
 end)
 mp.register_event("shutdown", function() index:close() end)

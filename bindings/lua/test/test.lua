@@ -406,6 +406,12 @@ test("a match at once waits for nothing", function()
    same(library:match_at_once(movies[1].path), nil)
    library:refresh()
    same(library:match_at_once(movies[1].path).item.key, movies[1].key)
+   -- As README says: only `offline` knows at once that a file below a library's folder is not listed.
+   local unlisted, index = movies[1].path:match("^.*/") .. "Unlisted (1900).mkv", library._index
+   local requests = index:stats().requests
+   same(library:match_at_once(unlisted), nil)
+   same(library:match(unlisted, { offline = true }).status, "NOT_FOUND")
+   for kind, count in pairs(index:stats().requests) do same(count, requests[kind]) end
    local missing = library:match_at_once("/nowhere/x.mkv")
    same(missing and missing.status, "NOT_FOUND")
    same(library:match(movies[1].path, { at_once = true }).item.key, movies[1].key)
@@ -453,6 +459,52 @@ test("a refresh in steps ends with an error where the server is silent", functio
    end)
 end)
 
+ffi.cdef("struct test_time { long sec, nsec; }; int clock_gettime(int, struct test_time *);")
+
+-- The time of the longest step until the error, in seconds, and how many there were.
+local function steps_of(library)
+   local longest, steps = 0, 0
+   local time = ffi.new("struct test_time")
+   local function now()
+      ffi.C.clock_gettime(1, time)
+      return tonumber(time.sec) + tonumber(time.nsec) / 1e9
+   end
+   local raised = fails("TIMEOUT", function()
+      repeat
+         local begun = now()
+         steps = steps + 1
+         local ok, done = pcall(library.refresh_step, library)
+         longest = math.max(longest, now() - begun)
+         if not ok then error(done, 0) end
+      until done
+   end)
+   return longest, steps, raised
+end
+
+test("a step takes no longer than the deadline of the index, or two seconds", function()
+   served_slowly(60, function(address)
+      local library = opened({ server_url = address, read_timeout_ms = 2000, deadline_ms = 200 }):library("Movies")
+      local longest, steps = steps_of(library)
+      assert(longest < 0.6, longest)
+      same(steps, 10)
+      library = opened({ server_url = address, read_timeout_ms = 8000 }):library("Movies")
+      longest, steps = steps_of(library)
+      assert(longest < 2.5, longest)
+      same(steps, 6) -- of 0.5, 1, 2, 2, 2 and 0.5 s
+   end)
+end)
+
+test("the example ends by Ctrl-C", function()
+   served_slowly(60, function(address)
+      local command = ("timeout --foreground --preserve-status -s INT -k 10 1 luajit examples/match.lua '%s' '%s' '%s' Movies /a.mkv"):format(
+         address, token, new_folder())
+      local process = io.popen("LUA_PATH='./?.lua;;' " .. command .. " 2>&1; echo exit $?")
+      local printed = process:read("*a")
+      process:close()
+      assert(printed:find("interrupted!", 1, true) and printed:find("exit 1\n", 1, true), printed)
+   end)
+end)
+
 local function played(address, ...)
    local command = ("luajit test/mpv.lua '%s' '%s' '%s' '%s'"):format(address, token, new_folder(), table.concat({ ... }, "' '"))
    local process = io.popen("LUA_PATH='./?.lua;;' " .. command)
@@ -464,7 +516,9 @@ local function played(address, ...)
 end
 
 local function shows_what_plays(address)
-   local lines, printed = played(address, movies[1].path, (movies[2].path:gsub("^/data/movies/", "")), "/nowhere/x.mkv")
+   local unlisted = movies[1].path:match("^.*/") .. "Unlisted (1900).mkv"
+   local lines, printed = played(address, movies[1].path, (movies[2].path:gsub("^/data/movies/", "")), "/nowhere/x.mkv", unlisted,
+      "http://127.0.0.1:9/x.mkv")
    local function seen(line, movie) assert(line:find("seen: Plex: " .. movie.title .. " (", 1, true), printed) end
    same(lines[1], "later") -- the first file: the library is fetched
    seen(lines[2], movies[1])
@@ -472,6 +526,10 @@ local function shows_what_plays(address)
    same(lines[4], "at once")
    assert(lines[5]:find("info: not in Plex: no library has a folder above", 1, true), printed)
    same(lines[6], "at once")
+   assert(lines[7]:find("info: not in Plex: .*is not listed"), printed)
+   same(lines[8], "at once")
+   same(lines[9], "at once") -- a stream is no file
+   same(#lines, 9)
 end
 
 test("the script for mpv shows what plays", function()
