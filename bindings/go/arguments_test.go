@@ -107,7 +107,7 @@ func TestATextThatIsNoTokenIsNamed(t *testing.T) {
 		"1048576 bytes": strings.Repeat("t", 1<<20), "a line break": "token\n", "a NUL": "to\x00ken", "not UTF-8": "\xff",
 	} {
 		index := opened(t, func(options *Options) {
-			options.Token, options.RenewToken = "refused", func() string { return token }
+			options.Token, options.RenewToken = "refused", func(context.Context) (string, error) { return token, nil }
 		})
 		_, err := index.Libraries(always)
 		same(t, []any{errors.Is(err, Unauthorized), strings.Contains(err.Error(), wanted)}, []any{true, true})

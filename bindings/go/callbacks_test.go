@@ -24,7 +24,7 @@ func TestAFunctionThatExitsItsGoroutineLeavesTheIndexWhole(t *testing.T) {
 
 	refused := opened(t, func(options *Options) {
 		options.Token = "refused"
-		options.RenewToken = func() string { runtime.Goexit(); return "" }
+		options.RenewToken = func(context.Context) (string, error) { runtime.Goexit(); return "", nil }
 	})
 	own := library(t, refused, "Movies")
 	_, err = own.Match(always, told.Movies[0].Path)
@@ -58,9 +58,9 @@ func TestAnIndexIsNotClosedFromItsOwnFunctions(t *testing.T) {
 	var renewing *Index
 	renewing = opened(t, func(options *Options) {
 		options.Token = "refused"
-		options.RenewToken = func() string {
+		options.RenewToken = func(context.Context) (string, error) {
 			refused = append(refused, renewing.Close())
-			return os.Getenv("PLEXINDEX_TEST_TOKEN")
+			return os.Getenv("PLEXINDEX_TEST_TOKEN"), nil
 		}
 	})
 	_, err = library(t, renewing, "Movies").Refresh(always)
@@ -91,7 +91,7 @@ func TestAnIndexIsNotClosedFromItsOwnFunctions(t *testing.T) {
 func TestAPanicForATokenReachesACaller(t *testing.T) {
 	index := opened(t, func(options *Options) {
 		options.Token = "refused"
-		options.RenewToken = func() string { panic("mine") }
+		options.RenewToken = func(context.Context) (string, error) { panic("mine") }
 	})
 	movies := library(t, index, "Movies")
 	ctx, cancel := context.WithCancel(always)

@@ -123,10 +123,10 @@ func TestACallThatFailsByTimeNamesItsContext(t *testing.T) {
 	defer cancel()
 	end, _ := ctx.Deadline()
 	for _, status := range []Status{Store, Timeout, Aborted, Connect} {
-		err := limit{ctx, time.Millisecond, end}.outcome(status, &Error{Status: status, Message: "mine"})
+		err := limit{ctx, time.Millisecond, end, "again"}.outcome(status, &Error{Status: status, Message: "mine"})
 		same(t, []any{errors.Is(err, context.DeadlineExceeded), errors.Is(err, status)}, []any{true, true})
 	}
-	err := limit{ctx, time.Millisecond, end}.outcome(LibraryNotFound, &Error{Status: LibraryNotFound})
+	err := limit{ctx, time.Millisecond, end, "again"}.outcome(LibraryNotFound, &Error{Status: LibraryNotFound})
 	same(t, errors.Is(err, context.DeadlineExceeded), false)
 }
 

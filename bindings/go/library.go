@@ -236,12 +236,16 @@ type Changes struct {
 }
 
 // Changes gives what was added, removed, changed and moved since a cursor, in the order in which the index learned it.
-// Without a cursor it gives no changes, and the cursor of now; with Ask.Full all items come first. It sends no request.
+// Without a cursor it gives no changes, and the cursor of now; with Ask.Full all items come first. `limit`: how many at most, up to
+// 10,000; 0 is 1,000. It sends no request.
 // The error ListAgain says to begin anew with Full.
-func (l *Library) Changes(cursor string, limit int, ask ...Ask) (page Changes, err error) {
+func (l *Library) Changes(cursor string, limit int, ask ...Ask) (changes Changes, err error) {
 	l = l.some()
-	if limit < 1 || limit > maxPage {
-		return page, &Error{Status: InvalidArgument, Message: fmt.Sprintf("limit is %d: give 1 to %d", limit, maxPage)}
+	if limit < 0 || limit > maxPage {
+		return changes, &Error{Status: InvalidArgument, Message: fmt.Sprintf("limit is %d: give 1 to %d", limit, maxPage)}
+	}
+	if limit == 0 {
+		limit = page
 	}
 	var unread error
 	_, err = l.index.query(context.Background(), l.handle, cursor, first(ask), func(query *C.plexindex_query) (Status, error) {
@@ -249,21 +253,21 @@ func (l *Library) Changes(cursor string, limit int, ask ...Ask) (page Changes, e
 			return C.plexindex_list_changes(l.index.handle, query, C.size_t(limit), out, failed)
 		}, func(out *C.plexindex_buffer) {
 			texts := keys(out, 0)
-			page = Changes{make([]Change, 0, len(texts)/8), texts[0], texts[1] != ""}
+			changes = Changes{make([]Change, 0, len(texts)/8), texts[0], texts[1] != ""}
 			for texts = texts[2:]; len(texts) > 0; texts = texts[8:] {
 				change := Change{texts[0], texts[1], texts[2], texts[3], texts[4], texts[6], nil}
 				if texts[7] != "" {
 					change.Item = new(ItemDetails)
 					unread = json.Unmarshal([]byte(texts[7]), change.Item)
 				}
-				page.Changes = append(page.Changes, change)
+				changes.Changes = append(changes.Changes, change)
 			}
 		})
 	})
 	if err == nil {
 		err = unread
 	}
-	return page, err
+	return changes, err
 }
 
 // WaitForChanges waits until Changes has something since the cursor, or until Refresh has to ask the server before that
@@ -313,7 +317,7 @@ func (l *Library) RecordMatches(ctx context.Context, pairs [][2]string) error {
 	}
 	path, pathLength := text(allPaths)
 	key, keyLength := text(allKeys)
-	return l.index.detached(ctx, func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t {
+	return l.index.detached(ctx, asked(allPaths), func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t {
 		return C.plexindex_record_matches(l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), within, failed)
 	}, nil)
 }
@@ -386,7 +390,7 @@ func (l *Library) EditItems(ctx context.Context, keys []string, changes [][2]str
 	edit.lock = C.int32_t(lock)
 	// The call may outlive this function, so that it frees its memory itself.
 	told := make(chan EditReport, 1)
-	err = l.index.detached(ctx, func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t {
+	err = l.index.detached(ctx, asked(items), func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t {
 		edit.deadline_ms = within
 		return C.plexindex_edit_items(edit, report, failed)
 	}, func() {

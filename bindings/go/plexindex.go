@@ -7,7 +7,6 @@
 package plexindex
 
 /*
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "plexindex_more.h"
@@ -35,8 +34,6 @@ static void ask_token(plexindex_options *options, uintptr_t user) {
     options->renew_token_user = (void *)user;
 }
 
-static uintptr_t this_thread(void) { return (uintptr_t)pthread_self(); }
-
 static int32_t drain(uintptr_t user, plexindex_buffer *error) {
     return plexindex_drain_log(receive, (void *)user, error);
 }
@@ -55,8 +52,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-	"unicode"
-	"unicode/utf8"
 	"unsafe"
 )
 
@@ -104,7 +99,7 @@ func (s Status) String() string { return s.Error() }
 type Error struct {
 	Status  Status
 	Message string
-	// The error of the context that ended the call, if one did.
+	// The error of the context that ended the call, or of RenewToken.
 	cause error
 }
 
@@ -118,7 +113,8 @@ func (e *Error) Error() string {
 // Is says whether the target is the error's status.
 func (e *Error) Is(target error) bool { return target == error(e.Status) }
 
-// Unwrap gives context.Canceled or context.DeadlineExceeded where the call's context ended it, else nil.
+// Unwrap gives context.Canceled or context.DeadlineExceeded where the call's context ended it, what RenewToken gave where that
+// failed, else nil.
 func (e *Error) Unwrap() error { return e.cause }
 
 // ErrClosed is what calls give once the index is closed.
@@ -264,10 +260,15 @@ type Mapping struct {
 type Options struct {
 	CacheDir, ServerURL, Token, User, CAFile string
 	// RenewToken gives a new token, or "" for none now, when the server refuses the one that there is, or it expired. The call
-	// that was refused waits for it, and is then made again. It runs in a goroutine of its own, one at a time. If it panics
-	// there is no new token, and the panic goes on in the goroutine of a call; nor is there one after runtime.Goexit. It must not
-	// ask this index: what it asks may wait for the token. To close it is an error.
-	RenewToken func() string
+	// that was refused waits for it, and is then made again. It gets that call's context, whose end ends the call: RenewToken is
+	// left behind then, and a token that it gives later is set. Its error is the cause of the call's. After "", an error or a token
+	// that is refused it is not called for 15 s; SetToken goes on at once.
+	//
+	// It runs in a goroutine of its own, one at a time; other calls that are refused wait for it, until their deadline or for
+	// ReadTimeout. If it panics there is no new token, and the panic goes on in the goroutine of a call; nor is there one after
+	// runtime.Goexit. It must ask this index with its own context only: that is Unauthorized at once, unless Offline or AtOnce.
+	// To close the index is an error.
+	RenewToken func(ctx context.Context) (string, error)
 	// Plex's own database, or a folder in which it lies: docs/plex-database.md.
 	Database string
 	// A PostgreSQL database that several hosts share, without a password: docs/several-hosts.md.
@@ -327,8 +328,11 @@ func flag(on bool, value C.uint32_t) C.uint32_t {
 }
 
 // An Index is open from Open to Close. Any number of goroutines may use it at once. One that is collected without
-// Close is closed then.
-type Index struct {
+// Close is closed then. A copy is the same index.
+type Index struct{ *state }
+
+// state is what copies of an index share.
+type state struct {
 	// How many calls are in flight; less than zero once Close has begun.
 	flying atomic.Int64
 	// The process that they are counted in: a forked child has none of its parent's threads.
@@ -339,46 +343,11 @@ type Index struct {
 	// The caller's functions, until Close.
 	callbacks *callbacks
 	renewal   cgo.Handle
-	// Options.Deadline.
+	// Closed once Close has begun.
+	ending chan struct{}
+	// Options.Deadline, Options.ServerURL.
 	deadline time.Duration
-}
-
-// callbacks are an index's RenewToken, and what is known of the caller's functions that C calls.
-type callbacks struct {
-	renew func() string
-	// The threads of those that run. None of them has another goroutine meanwhile.
-	threads sync.Map
-	// How RenewToken panicked, until a call goes on with that.
-	ended atomic.Pointer[ending]
-	// What is wrong with the token that RenewToken gave last; until a call is refused for it.
-	wrong atomic.Pointer[string]
-}
-
-const longestToken = 65_536
-
-// tokenFault says why a text can be no token; "" where it can.
-func tokenFault(token string) string {
-	switch {
-	case len(token) > longestToken:
-		return fmt.Sprintf("RenewToken gave %d bytes: a token has %d at most", len(token), longestToken)
-	case !utf8.ValidString(token):
-		return "RenewToken gave a text that is not UTF-8: it is no token"
-	case strings.IndexFunc(token, unicode.IsControl) >= 0:
-		return "RenewToken gave a text with a NUL, a line break or another control character: it is no token"
-	}
-	return ""
-}
-
-// explain adds to Unauthorized what is wrong with the new token.
-func (c *callbacks) explain(err error) error {
-	var failed *Error
-	if !errors.As(err, &failed) || failed.Status != Unauthorized {
-		return err
-	}
-	if wrong := c.wrong.Swap(nil); wrong != nil {
-		return &Error{failed.Status, failed.Message + ". " + *wrong, failed.cause}
-	}
-	return err
+	server   string
 }
 
 // closed is what Close adds to the calls in flight.
@@ -443,7 +412,7 @@ func Open(options Options) (*Index, error) {
 		given.mappings = (*C.plexindex_mapping)(rules)
 		given.mappings_count = C.size_t(count)
 	}
-	callbacks := &callbacks{renew: options.RenewToken}
+	callbacks := &callbacks{renew: options.RenewToken, slot: make(chan struct{}, 1)}
 	var renewal cgo.Handle
 	if options.RenewToken != nil {
 		renewal = cgo.NewHandle(callbacks)
@@ -455,9 +424,10 @@ func Open(options Options) (*Index, error) {
 		forget(renewal)
 		return nil, err
 	}
-	index := &Index{process: os.Getpid(), handle: *out, idle: make(chan struct{}, 1), callbacks: callbacks, renewal: renewal, deadline: options.Deadline}
-	runtime.SetFinalizer(index, func(index *Index) { _ = index.Close() })
-	return index, nil
+	index := &state{process: os.Getpid(), handle: *out, idle: make(chan struct{}, 1), ending: make(chan struct{}), callbacks: callbacks,
+		renewal: renewal, deadline: options.Deadline, server: options.ServerURL}
+	runtime.SetFinalizer(index, func(index *state) { _ = (&Index{index}).Close() })
+	return &Index{index}, nil
 }
 
 func noneBelowZero(of time.Duration) C.int64_t {
@@ -469,7 +439,7 @@ func noneBelowZero(of time.Duration) C.int64_t {
 
 // begin registers a call, for which Close waits.
 func (i *Index) begin() error {
-	if i == nil {
+	if i == nil || i.state == nil {
 		return errNotOpen
 	}
 	if i.flying.Add(1) <= 0 {
@@ -499,7 +469,7 @@ func (i *Index) closing() bool { return i.flying.Load() < 0 }
 // the server answers or Options.ReadTimeout passes. From Ask.Progress or Options.RenewToken it is refused: they must not wait
 // for it either.
 func (i *Index) Close() error {
-	if i == nil {
+	if i == nil || i.state == nil {
 		return nil
 	}
 	if i.callbacks.runHere() {
@@ -510,7 +480,8 @@ func (i *Index) Close() error {
 	if i.handle == nil {
 		return nil
 	}
-	runtime.SetFinalizer(i, nil)
+	runtime.SetFinalizer(i.state, nil)
+	close(i.ending)
 	if i.flying.Add(closed) != closed && i.process == os.Getpid() {
 		i.wakeWaiting()
 		for i.flying.Load() != closed {
@@ -527,26 +498,6 @@ func forget(renewal cgo.Handle) {
 	if renewal != 0 {
 		renewal.Delete()
 	}
-}
-
-//export plexindexGoRenewToken
-func plexindexGoRenewToken(user unsafe.Pointer, token *C.plexindex_buffer) C.int32_t {
-	callbacks := cgo.Handle(uintptr(user)).Value().(*callbacks)
-	var given string
-	end := callbacks.run(func() { given = callbacks.renew() })
-	if end.panicked != nil {
-		callbacks.ended.Store(&end)
-	}
-	if end.early() || given == "" {
-		return 1
-	}
-	if fault := tokenFault(given); fault != "" {
-		callbacks.wrong.Store(&fault)
-		return 1
-	}
-	C.memcpy(token.data, unsafe.Pointer(stringData(given)), C.size_t(len(given)))
-	token.length = C.size_t(len(given))
-	return 0
 }
 
 // wakeWaiting makes the calls that wait look whether they are to end.
@@ -576,14 +527,15 @@ type Ask struct {
 	// while the server has not answered at all. NoDeadline: as long as the context allows.
 	Deadline time.Duration
 	Offline  bool
-	// AtOnce is for Match and MatchPaths: the answer waits for nothing; where it would have to it is NotYet.
+	// AtOnce is for Match and MatchPaths: the answer waits for nothing; where it would have to it is NotYet, so always for a file
+	// below a library's folder that is not listed. With Offline that is NotFound at once, from the store and without a request.
 	AtOnce bool
 	// Full is for Refresh and Changes: a full listing is fetched in any case; all items come first.
 	Full bool
 	// Check is for Refresh: the server is asked once whether anything changed while the listing is fresh, too.
 	Check bool
 	// Progress is called while the call waits for the server, which waits for it. False ends the call with Aborted. It runs
-	// in a goroutine of its own. A panic in it, or runtime.Goexit as of testing.T.FailNow, ends the call, and goes on behind
+	// in a goroutine of its own, and the call does not end before it. A panic in it, or runtime.Goexit as of testing.T.FailNow, ends the call, and goes on behind
 	// that in the caller's goroutine. It cannot call Close.
 	Progress func(Progress) bool
 
@@ -650,7 +602,7 @@ func (c *callbacks) run(work func()) ending {
 	return apart(func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
-		here := C.this_thread()
+		here := thisThread()
 		c.threads.Store(here, true)
 		defer c.threads.Delete(here)
 		work()
@@ -662,15 +614,8 @@ func (c *callbacks) runHere() bool {
 	if c == nil {
 		return false
 	}
-	_, runs := c.threads.Load(C.this_thread())
+	_, runs := c.threads.Load(thisThread())
 	return runs
-}
-
-// raise goes on with the panic of RenewToken, behind C.
-func (c *callbacks) raise() {
-	if end := c.ended.Swap(nil); end != nil {
-		end.raise()
-	}
 }
 
 //export plexindexGoProgress
@@ -698,8 +643,11 @@ func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) C.
 
 // query makes a call that takes a plexindex_query, and that ends when its context does.
 func (i *Index) query(ctx context.Context, library *C.plexindex_library_handle, text string, ask Ask, work func(*C.plexindex_query) (Status, error)) (Status, error) {
-	if err := ended(ctx); err != nil {
+	if err := i.ended(ctx, asked(text)); err != nil {
 		return Aborted, err
+	}
+	if !ask.Offline && !ask.AtOnce && i.renewing(ctx) {
+		return Unauthorized, errRenewing
 	}
 	if err := notTooShort("Ask.Deadline", ask.Deadline); err != nil {
 		return InvalidArgument, err
@@ -713,7 +661,10 @@ func (i *Index) query(ctx context.Context, library *C.plexindex_library_handle, 
 	defer i.end()
 	var memory arena
 	defer memory.free()
-	limit := i.limit(ctx, ask.Deadline)
+	limit := i.limit(ctx, ask.Deadline, asked(text))
+	if ask.AtOnce {
+		limit.end = time.Time{} // NotYet is the answer, and no deadline's
+	}
 	query := (*C.plexindex_query)(memory.zeroed(C.sizeof_plexindex_query))
 	query.size = C.sizeof_plexindex_query
 	query.library = library
@@ -725,13 +676,15 @@ func (i *Index) query(ctx context.Context, library *C.plexindex_library_handle, 
 	user := cgo.NewHandle(watching)
 	defer user.Delete()
 	C.ask_progress(query, C.uintptr_t(user))
+	renewal, over := i.callbacks.call(ctx, i)
 	status, err := work(query)
+	over()
 	watching.ended.raise()
 	i.callbacks.raise()
 	if errors.Is(err, Aborted) && i.closing() {
 		return status, ErrClosed
 	}
-	return status, limit.outcome(status, i.callbacks.explain(err))
+	return status, limit.outcome(status, renewal.explain(err))
 }
 
 type blockCall func(*C.plexindex_handle, *C.plexindex_query, *C.plexindex_buffer, *C.plexindex_buffer) C.int32_t

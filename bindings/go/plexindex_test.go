@@ -209,10 +209,10 @@ func TestATokenIsRenewedAndTheCallMadeAgain(t *testing.T) {
 	}
 	renewing := func(options *Options) {
 		options.Token = "refused"
-		options.RenewToken = func() string {
+		options.RenewToken = func(context.Context) (string, error) {
 			asked++
 			runtime.GC()
-			return answers[asked-1]()
+			return answers[asked-1](), nil
 		}
 	}
 	for _, wanted := range []ending{{}, {panicked: "mine"}, {}} {

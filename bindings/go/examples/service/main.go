@@ -1,5 +1,6 @@
 // Which item is a file, over HTTP: `service URL TOKEN FOLDER LIBRARY localhost:8080`, then
-// `curl 'localhost:8080/?path=/media/a.mkv'`. When a client gives up, the call that its request waits for ends.
+// `curl 'localhost:8080/?path=/media/a.mkv'`. When a client gives up, the call that its request waits for ends. What is listed
+// is answered without waiting; of other requests, each of which holds up to two threads, as many wait as there are slots.
 package main
 
 import (
@@ -36,11 +37,25 @@ func main() {
 	log.Fatal(http.Serve(listener, handler(library)))
 }
 
+// How many calls may wait at once.
+const slots = 64
+
 func handler(library *plexindex.Library) http.HandlerFunc {
+	waiting := make(chan struct{}, slots)
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), 10*time.Second)
 		defer cancel()
-		match, err := library.Match(ctx, r.URL.Query().Get("path"))
+		path := r.URL.Query().Get("path")
+		match, err := library.Match(ctx, path, plexindex.Ask{AtOnce: true})
+		if err == nil && match.Status == plexindex.NotYet {
+			select {
+			case waiting <- struct{}{}:
+				match, err = library.Match(ctx, path)
+				<-waiting
+			case <-ctx.Done():
+				err = ctx.Err()
+			}
+		}
 		switch {
 		case errors.Is(err, context.Canceled):
 			log.Print("given up: ", err) // nobody reads an answer
