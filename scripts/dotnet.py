@@ -7,10 +7,14 @@ wheels of psycopg2 of its time do.
 from __future__ import annotations
 
 import platform
+import re
 import shlex
+import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
+from archives import pack_zip
 from environment import ROOT
 from install import version
 
@@ -41,13 +45,9 @@ def is_there() -> bool:
     return (sys.platform, platform.machine(), platform.libc_ver()[0]) == ("linux", "x86_64", "glibc")
 
 
-def commands(folder: Path, sources: Path) -> list[list[str]]:
-    """Packs what make_packages.py made, and runs the test in a project that refers to the package."""
-    made, home = folder / "dotnet", folder / "dotnet" / "node_modules" / SDK.partition("@")[0]
-    project = made / "project"
-    project.mkdir(parents=True, exist_ok=True)
-    text = PROJECT.format(made=made, tests=ROOT / "bindings" / "csharp" / "test", version=version())
-    (project / "Test.csproj").write_text(text, encoding="utf-8")
+def tool(made: Path) -> tuple[list[str], str]:
+    """The command that fetches the SDK, if it is not there, and the start of a shell's line that calls it."""
+    home = made / "node_modules" / SDK.partition("@")[0]
     variables = {
         "DOTNET_CLI_HOME": made,
         "DOTNET_CLI_TELEMETRY_OPTOUT": 1,
@@ -71,14 +71,47 @@ def commands(folder: Path, sources: Path) -> list[list[str]]:
         f"mkdir -p {made}/lib && cp {made}/openssl/psycopg2_binary.libs/* {made}/lib",
         f"cd {made}/lib && ln -sf libssl-*.so.1.1 libssl.so.1.1",
     ]
+    return ["true"] if (made / "lib" / "libssl.so.1.1").exists() else ["sh", "-ec", " && ".join(fetch)], dotnet
+
+
+def pack_command(dotnet: str, made: Path, sources: Path, feed: Path) -> list[str]:
+    """Makes the package of the folder that make_packages.py made. No path of it is in the package."""
+    options = f"-c Release -p:RestoreSources={made} -p:Deterministic=true -p:PathMap={sources}=/plexindex -o {feed}"
+    return ["sh", "-ec", f"{dotnet} pack -nologo -v:quiet {options} {sources}"]
+
+
+def pack(made: Path, sources: Path, feed: Path) -> None:
+    """Makes the package, with the same bytes each time: the name of one part, and its number in a list, are random."""
+    fetch, dotnet = tool(made)
+    for command in (fetch, pack_command(dotnet, made, sources, feed)):
+        subprocess.run(command, check=True, stdout=sys.stderr)
+    file = feed / f"Plexindex.{version()}.nupkg"
+    with zipfile.ZipFile(file) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    (part,) = (name for name in files if name.endswith(".psmdcp"))
+    files["_rels/.rels"] = files["_rels/.rels"].replace(Path(part).stem.encode(), b"core")
+    for number, found in enumerate(re.findall(rb'Id="(\w+)"', files["_rels/.rels"])):
+        files["_rels/.rels"] = files["_rels/.rels"].replace(found, b"R%d" % number)
+    files[f"{Path(part).parent}/core.psmdcp"] = files.pop(part)
+    pack_zip(dict(sorted(files.items())), file)
+
+
+def commands(folder: Path, sources: Path) -> list[list[str]]:
+    """Packs what make_packages.py made, and runs the test in a project that refers to the package."""
+    made = folder / "dotnet"
+    project = made / "project"
+    project.mkdir(parents=True, exist_ok=True)
+    text = PROJECT.format(made=made, tests=ROOT / "bindings" / "csharp" / "test", version=version())
+    (project / "Test.csproj").write_text(text, encoding="utf-8")
+    fetch, dotnet = tool(made)
     build = f"{dotnet} build -nologo -v:quiet -c Release {project}"
     warnings = f'{build} -p:MORE=NULLS | grep -o "Nulls.cs(.*): error CS8[0-9]*" | sort -u | wc -l'
     refused = f'test "$({warnings})" = {REFUSED} && echo "PASS: what may be null is known"'
     return [
-        ["true"] if (made / "lib" / "libssl.so.1.1").exists() else ["sh", "-ec", " && ".join(fetch)],
+        fetch,
         ["sh", "-ec", f"rm -rf {made}/feed {made}/packages {made}/pack {project}/bin {project}/obj"],
         ["cp", "-r", str(sources), str(made / "pack")],
-        ["sh", "-ec", f"{dotnet} pack -nologo -v:quiet -c Release -p:RestoreSources={made} -o {made}/feed {made}/pack"],
+        pack_command(dotnet, made, made / "pack", made / "feed"),
         ["sh", "-ec", refused],
         ["sh", "-ec", build],
         ["sh", "-ec", f"{dotnet} {project}/bin/Release/netcoreapp3.1/Test.dll {ROOT}/docs/abi.txt"],

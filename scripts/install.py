@@ -4,8 +4,8 @@
 
 PREFIX (/usr/local) is where it will live; DESTDIR, a folder to put before that, is for packagers. LIBDIR (lib),
 INCLUDEDIR (include), MANDIR (share/man) and DATADIR (share) are relative to PREFIX. CC, LD, AR and OBJCOPY name other
-tools, PLEXINDEX_ARCHIVE an archive that rustc made elsewhere. Without DESTDIR, what was made is written to
-DATADIR/plexindex/installed, and uninstall removes that and nothing else.
+tools, PLEXINDEX_ARCHIVE an archive that rustc made elsewhere, and CARGO_BUILD_TARGET its platform. Without DESTDIR,
+what was made is written to DATADIR/plexindex/installed, and uninstall removes that and nothing else.
 
 The archive and the shared object are made here from the archive that rustc makes, and not by rustc: it gives the shared
 object neither a soname nor symbol versions, and its archive exports what a host may have too, such as sqlite3_*.
@@ -77,6 +77,11 @@ def run(*command: str | Path) -> None:
         sys.exit(f"failed with exit code {done.returncode}: {' '.join(map(str, command))}")
 
 
+def target_triple() -> str:
+    """The platform that the build is for, if it is not this machine's."""
+    return os.environ.get("CARGO_BUILD_TARGET") or ""
+
+
 def tool(name: str, usual: str) -> list[str]:
     """A tool of the environment, with its arguments."""
     return (os.environ.get(name) or usual).split()
@@ -86,6 +91,9 @@ def private_libraries() -> list[str]:
     """The libraries that the archive needs, from rustc."""
     with tempfile.TemporaryDirectory() as work:
         command = [os.environ.get("RUSTC") or "rustc", "--crate-type=staticlib", "--print=native-static-libs"]
+        command += [f"--target={target_triple()}"] if target_triple() else []
+        # The host's compiler adds its unwinder; otherwise rustc names another one, which Alpine lacks.
+        command += ["-Ctarget-feature=-crt-static"] if "-musl" in target_triple() else []
         command += ["--crate-name=empty", f"--out-dir={work}", "-"]
         try:
             done = subprocess.run(command, input="", capture_output=True, text=True, check=False)
@@ -112,7 +120,12 @@ def make_archive(built: Path, target: Path, work: Path) -> None:
 
 def has_glibc() -> bool:
     """Whether the build is for glibc."""
-    return platform.libc_ver()[0] == "glibc"
+    return "-gnu" in target_triple() if target_triple() else platform.libc_ver()[0] == "glibc"
+
+
+def pointer() -> int:
+    """The bytes of an address."""
+    return 4 if target_triple().startswith(("arm", "i686")) else struct.calcsize("P")
 
 
 def make_shared(archive: Path, target: Path, soname: str, libraries: list[str], work: Path) -> None:
@@ -183,7 +196,7 @@ def stage(place: Place, stage: Path, work: Path) -> dict[str, Path | str]:
             "INCLUDEDIR": place.includedir,
             "UP": up(below),
             "PRIVATE": ";".join(name[2:] for name in libraries) if cmake else " ".join(libraries),
-            "POINTER": str(struct.calcsize("P")),
+            "POINTER": str(pointer()),
         }
         text = template.read_text(encoding="utf-8")
         for name, value in values.items():
@@ -198,7 +211,7 @@ def third_party(stage: Path) -> Path:
     """The licences of the crates in the library."""
     try:
         host = host_triple(os.environ.get("RUSTC") or "rustc")
-        text = licences.text(os.environ.get("CARGO_BUILD_TARGET") or host, ("plexindex",))
+        text = licences.text(target_triple() or host, ("plexindex",))
     except (OSError, subprocess.CalledProcessError) as error:
         sys.exit(f"the crates in the library cannot be listed ({error}): install where cargo has built it")
     made = stage / "THIRD-PARTY"

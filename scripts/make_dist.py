@@ -13,7 +13,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import lzma
 import shutil
 import subprocess
 import sys
@@ -21,6 +20,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from archives import pack
 from build_dist import ROOT, BuildError, find_cargo
 from install import version
 
@@ -87,35 +87,42 @@ def contents() -> dict[str, tuple[bytes, bool]]:
     return files
 
 
-def pack(files: dict[str, tuple[bytes, bool]], name: str, seconds: int, target: Path) -> None:
-    """Writes the archive: all files below one folder, in order, of one time and one owner."""
-    with lzma.open(target, "wb") as packed, tarfile.open(fileobj=packed, mode="w") as archive:
-        for path, (content, is_program) in sorted(files.items()):
-            member = tarfile.TarInfo(f"{name}/{path}")
-            member.size, member.mtime, member.mode = len(content), seconds, 0o755 if is_program else 0o644
-            archive.addfile(member, io.BytesIO(content))
+def make(folder: Path) -> Path:
+    """Writes the archive of the last commit."""
+    name = f"plexindex-{version()}"
+    try:
+        files = contents()
+    except BuildError as error:
+        sys.exit(str(error))
+    target = folder / f"{name}.tar.xz"
+    pack(files, name, commit_time(), target)
+    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, {len(files):,} files")
+    return target
+
+
+def commit_time() -> int:
+    """When the last commit was made: the time of all files of a release."""
+    return int(output("git", "log", "-1", "--format=%ct"))
+
+
+def check_commit() -> None:
+    """Ends this program where there is no commit to pack."""
+    if not (ROOT / ".git").exists() or shutil.which("git") is None:
+        sys.exit("a commit is packed: call this in a checkout, with git installed")
+    if output("git", "status", "--porcelain"):
+        print("what is not committed is left out", file=sys.stderr)
 
 
 def main() -> int:
     """Packs."""
     if sys.argv[1:]:
         sys.exit(__doc__)
-    if not (ROOT / ".git").exists() or shutil.which("git") is None:
-        sys.exit("make dist packs a commit: call it in a checkout, with git installed")
-    if output("git", "status", "--porcelain"):
-        print("what is not committed is left out", file=sys.stderr)
-    name = f"plexindex-{version()}"
-    try:
-        files = contents()
-    except BuildError as error:
-        sys.exit(str(error))
+    check_commit()
     folder = ROOT / "build" / "dist"
     folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{name}.tar.xz"
-    pack(files, name, int(output("git", "log", "-1", "--format=%ct")), target)
+    target = make(folder)
     digest = hashlib.sha256(target.read_bytes()).hexdigest()
     target.with_name(f"{target.name}.sha256").write_text(f"{digest}  {target.name}\n", encoding="utf-8")
-    print(f"{target}: {target.stat().st_size / 1e6:.1f} MB, {len(files):,} files")
     return 0
 
 

@@ -18,53 +18,22 @@ import platform
 import shutil
 import subprocess
 import sys
-import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import licences
+import platforms
+from archives import pack_zip
 from environment import ROOT, build_folder, target_folder
 from install import version
+from platforms import Platform
 
 BINDINGS = ROOT / "bindings"
 JNA = Path(os.environ.get("JNA") or "/usr/share/java/jna.jar")
-# The oldest time that an archive can tell: the same sources give the same bytes.
-EPOCH = (1980, 1, 1, 0, 0, 0)
 LICENCES = ("LICENSE-MIT", "LICENSE-APACHE")
 
 
-@dataclass(frozen=True)
-class Platform:
-    """What package managers call a platform."""
-
-    triple: str
-    description: str
-    cpu: str
-    libc: str
-    jar: str
-    rid: str
-
-
-# By their names in npm. bindings/node/package.json lists the same.
-PLATFORMS = {
-    "linux-x64-gnu": Platform(
-        "x86_64-unknown-linux-gnu", "Linux on x86-64 with glibc", "x64", "glibc", "linux-x86_64", "linux-x64"
-    ),
-    "linux-x64-musl": Platform(
-        "x86_64-unknown-linux-musl", "Linux on x86-64 with musl", "x64", "musl", "linux-x86_64-musl", "linux-musl-x64"
-    ),
-    "linux-arm64-gnu": Platform(
-        "aarch64-unknown-linux-gnu", "Linux on aarch64 with glibc", "arm64", "glibc", "linux-aarch64", "linux-arm64"
-    ),
-    "linux-arm64-musl": Platform(
-        "aarch64-unknown-linux-musl",
-        "Linux on aarch64 with musl",
-        "arm64",
-        "musl",
-        "linux-aarch64-musl",
-        "linux-musl-arm64",
-    ),
-}
+# By their names in npm.
+PLATFORMS = {one.npm: one for one in platforms.PLATFORMS.values() if one.npm}
 LIBRARY = "libplexindex.so"
 
 
@@ -125,8 +94,8 @@ def npm_platform(name: str, library: Path, folder: Path) -> Path:
             "description": f"The library of plexindex for {one.description}",
             "license": "MIT OR Apache-2.0",
             "os": ["linux"],
-            "cpu": [one.cpu],
-            "libc": [one.libc],
+            "cpu": [name.split("-")[1]],
+            "libc": ["musl" if one.is_musl else "glibc"],
             "main": LIBRARY,
             "files": [LIBRARY, *LICENCES, "THIRD-PARTY"],
         },
@@ -161,11 +130,7 @@ def jar(libraries: dict[str, Path], folder: Path) -> list[Path]:
     files = sorted(file for file in content.rglob("*") if file.is_file())
     # The manifest is the first entry, as programs that read a JAR as a stream expect.
     files.sort(key=lambda file: file.name != "MANIFEST.MF")
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in files:
-            archive.writestr(
-                zipfile.ZipInfo(str(file.relative_to(content)), EPOCH), file.read_bytes(), zipfile.ZIP_DEFLATED
-            )
+    pack_zip({str(file.relative_to(content)): file.read_bytes() for file in files}, made)
     shutil.rmtree(content)
     return [made]
 

@@ -16,12 +16,12 @@ import subprocess
 import sys
 import time
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import build_dist
 import licences
 from environment import PACKAGE, ROOT, Environment, build_folder, check_python
+from platforms import PLATFORMS, Platform
 
 REQUIREMENTS = ROOT / "scripts" / "requirements-wheel.txt"
 # Files of each wheel besides the modules.
@@ -30,29 +30,6 @@ IN_PACKAGE = ("plexindex/py.typed", *BUILT)
 IN_METADATA = ("licenses/LICENSE-APACHE", "licenses/LICENSE-MIT", "licenses/THIRD-PARTY", "entry_points.txt")
 
 
-@dataclass(frozen=True)
-class Platform:
-    """Where a wheel runs."""
-
-    target: str
-    """Rust's name of it; behind the dot the oldest glibc."""
-    tags: str
-    """The wheel's."""
-
-    @property
-    def triple(self) -> str:
-        """What rustup calls it."""
-        return self.target.partition(".")[0]
-
-
-# glibc 2.17 is the oldest that Rust's standard library runs with. Older versions of pip know the second name only.
-PLATFORMS = {
-    "manylinux_x86_64": Platform("x86_64-unknown-linux-gnu.2.17", "manylinux_2_17_x86_64.manylinux2014_x86_64"),
-    "manylinux_aarch64": Platform("aarch64-unknown-linux-gnu.2.17", "manylinux_2_17_aarch64.manylinux2014_aarch64"),
-    "musllinux_x86_64": Platform("x86_64-unknown-linux-musl", "musllinux_1_2_x86_64"),
-    "musllinux_aarch64": Platform("aarch64-unknown-linux-musl", "musllinux_1_2_aarch64"),
-    "musllinux_armv7l": Platform("armv7-unknown-linux-musleabihf", "musllinux_1_2_armv7l"),
-}
 # The source distribution, which is for each of them.
 SOURCES = "sdist"
 
@@ -73,23 +50,21 @@ def here() -> str:
     return name
 
 
-def libraries(one: Platform) -> tuple[Path, Path]:
-    """The shared library for this platform, and the accelerator."""
-    # By default musl's target links the C library statically, and then makes no shared library.
-    flags = ["-Ctarget-feature=-crt-static"] if one.triple.endswith(("-musl", "-musleabihf")) else []
-    library = build_dist.build(["cdylib"], target=one.target, zigbuild=True, flags=flags)["cdylib"]
-    return library, build_dist.build_accelerator(target=one.target, zigbuild=True, flags=flags)
+def libraries(one: Platform) -> dict[str, Path]:
+    """The library for this platform, shared and as an archive, and the accelerator."""
+    built = build_dist.build(target=one.target, zigbuild=True, flags=one.flags)
+    return {**built, "accelerator": build_dist.build_accelerator(target=one.target, zigbuild=True, flags=one.flags)}
 
 
-def pack(python: Path, one: Platform, built: tuple[Path, Path], folder: Path) -> Path:
+def pack(python: Path, one: Platform, built: dict[str, Path], folder: Path) -> Path:
     """A wheel with this library and this accelerator in it."""
     third_party = build_folder() / "THIRD-PARTY"
     third_party.parent.mkdir(exist_ok=True)
     third_party.write_text(licences.text(one.triple), encoding="utf-8")
     command = [str(python), "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     variables = {
-        "PLEXINDEX_PREBUILT": str(built[0]),
-        "PLEXINDEX_PREBUILT_ACCELERATOR": str(built[1]),
+        "PLEXINDEX_PREBUILT": str(built["cdylib"]),
+        "PLEXINDEX_PREBUILT_ACCELERATOR": str(built["accelerator"]),
         "PLEXINDEX_PLATFORM_TAG": one.tags,
         "PLEXINDEX_LICENCES": str(third_party),
     }
@@ -162,6 +137,14 @@ def is_enough(tag: str, needed: str) -> bool:
     return same and (int(has[2]), int(has[3])) >= (int(needs[2]), int(needs[3]))
 
 
+def tools() -> Environment:
+    """The environment with zig and the other tools, which is put before PATH."""
+    found = Environment(build_folder() / "wheel-tools")
+    found.make(REQUIREMENTS)
+    os.environ["PATH"] = f"{found.python.parent}{os.pathsep}{os.environ['PATH']}"
+    return found
+
+
 def main() -> int:
     """Makes the named wheels."""
     check_python()
@@ -169,16 +152,14 @@ def main() -> int:
     names = list(PLATFORMS) if names == ["all"] else names
     if unknown := [name for name in names if name not in (*PLATFORMS, SOURCES)]:
         sys.exit(f"no platform is called {', '.join(unknown)}: there are {', '.join(PLATFORMS)}, all and {SOURCES}")
-    tools = Environment(build_folder() / "wheel-tools")
-    tools.make(REQUIREMENTS)
-    os.environ["PATH"] = f"{tools.python.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = tools()
     folder = build_folder() / "wheels"
     folder.mkdir(exist_ok=True)
     made: list[str] = []
     for name in names:
         begin = time.monotonic()
         try:
-            file = make(tools.python, name, folder / name)
+            file = make(environment.python, name, folder / name)
         except WheelError as error:
             sys.exit(str(error))
         file = file.replace(folder / file.name)

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "scripts"))
+import archives
 import build_dist
 import make_dist
 
@@ -20,7 +21,7 @@ FILES = {"b": (b"text\n", False), "a/run": (b"#!/bin/sh\n", True)}
 
 def test_the_same_files_give_the_same_bytes(tmp_path: Path) -> None:
     for name, files in (("one", FILES), ("two", dict(reversed(FILES.items())))):
-        make_dist.pack(files, "plexindex-0", 1_700_000_000, tmp_path / name)
+        archives.pack(files, "plexindex-0", 1_700_000_000, tmp_path / name)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     with tarfile.open(tmp_path / "one") as archive:
         found = [(file.name, file.mode, file.mtime, file.uid) for file in archive]

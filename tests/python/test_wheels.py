@@ -17,6 +17,7 @@ from conftest import REPOSITORY
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 import build_dist
 import make_wheels
+from platforms import PLATFORMS, Platform
 
 pytest.importorskip("hatchling")
 pytest.importorskip("auditwheel")
@@ -35,9 +36,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "int getrandom(void*, unsigned long, unsigned); int f() { return getrandom(0, 0, 0); }"
     )
     subprocess.run(["cc", "-shared", "-fPIC", "-o", str(library), str(folder / "small.c")], check=True)
-    old = make_wheels.Platform(f"{platform.machine()}-unknown-linux-gnu", f"manylinux_2_5_{platform.machine()}")
+    old = Platform(f"{platform.machine()}-unknown-linux-gnu", f"manylinux_2_5_{platform.machine()}")
     accelerator = Path(shutil.copyfile(library, folder / "accelerator.so"))
-    return make_wheels.pack(PYTHON, old, (library, accelerator), folder / "wheels")
+    return make_wheels.pack(PYTHON, old, {"cdylib": library, "accelerator": accelerator}, folder / "wheels")
 
 
 @linux
@@ -106,7 +107,7 @@ def test_which_tag_is_enough(tag: str, needed: str, enough: bool) -> None:
 @pytest.mark.parametrize("name", ["musllinux_armv7l", "musllinux_armv6l"])
 def test_pip_takes_no_wheel_for_the_oldest_arm(name: str, tmp_path: Path) -> None:
     """Stash has containers for arm/v6. A wheel for arm/v7 would end a program there, so the host has to go on alone."""
-    for one in make_wheels.PLATFORMS.values():
+    for one in PLATFORMS.values():
         (tmp_path / f"plexindex-0.1.0-py3-none-{one.tags}.whl").touch()
     platform = name.replace("musllinux", "musllinux_1_2")
     pip = [str(PYTHON), "-m", "pip", "install", "--dry-run", "--no-deps", "--no-index", "--only-binary=:all:"]
@@ -114,8 +115,8 @@ def test_pip_takes_no_wheel_for_the_oldest_arm(name: str, tmp_path: Path) -> Non
     done = subprocess.run([*pip, *options], check=False, capture_output=True, text=True)
     # The files are empty: pip names the one that it takes, and that there is none.
     said = done.stdout + done.stderr
-    assert (f"{platform}.whl" in said) is (name in make_wheels.PLATFORMS), said
-    assert ("from versions: none" in said) is (name not in make_wheels.PLATFORMS), said
+    assert (f"{platform}.whl" in said) is (name in PLATFORMS), said
+    assert ("from versions: none" in said) is (name not in PLATFORMS), said
 
 
 def test_the_licences_of_what_is_inside_are_there(wheel: Path) -> None:
@@ -140,6 +141,6 @@ def test_the_release_calls_what_there_is() -> None:
     assert set(called) <= targets
     assert "- run: .ci/run\n" in workflow
     assert (REPOSITORY / ".ci/run").is_file()
-    assert set(re.findall(r"- platform: (\w+)", workflow)) == set(make_wheels.PLATFORMS)
+    assert set(re.findall(r"- platform: (\w+)", workflow)) == set(PLATFORMS)
     for name, triple in re.findall(r"- platform: (\w+)\n\s+target: (\S+)", workflow):
-        assert make_wheels.PLATFORMS[name].triple == triple
+        assert PLATFORMS[name].triple == triple

@@ -1,0 +1,87 @@
+"""The platforms that a release is made for, and what others call them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A platform by the names that Rust, PyPI, npm, Java and .NET give it. An empty name: no package is made there."""
+
+    target: str
+    """Rust's name; behind the dot the oldest glibc."""
+    tags: str
+    """The wheel's."""
+    npm: str = ""
+    description: str = ""
+    jar: str = ""
+    rid: str = ""
+
+    @property
+    def triple(self) -> str:
+        """What rustup calls it."""
+        return self.target.partition(".")[0]
+
+    @property
+    def is_musl(self) -> bool:
+        """Whether its C library is musl; else it is glibc."""
+        return "-musl" in self.target
+
+    @property
+    def binutils(self) -> str:
+        """What stands before the names of its binutils, which know no C library."""
+        return {"armv7": "arm-linux-gnueabihf"}.get(cpu := self.target.split("-")[0], f"{cpu}-linux-gnu") + "-"
+
+    @property
+    def zig(self) -> list[str]:
+        """Arguments for zig as its C compiler."""
+        cpu, _, rest = self.target.replace("unknown-", "").partition("-")
+        if cpu == "armv7":
+            return ["-target", f"arm-{rest}", "-mcpu=generic+v7a+vfp3-d32+thumb2-neon"]
+        return ["-target", f"{cpu}-{rest}"]
+
+    @property
+    def flags(self) -> list[str]:
+        """Flags for rustc: by default musl's targets link the C library statically, and make no shared library."""
+        return ["-Ctarget-feature=-crt-static"] if self.is_musl else []
+
+
+# By the names of wheels. glibc 2.17 is the oldest that Rust's standard library runs with. Older versions of pip know
+# the second tag only. bindings/node/package.json lists the names of npm.
+PLATFORMS = {
+    "manylinux_x86_64": Platform(
+        "x86_64-unknown-linux-gnu.2.17",
+        "manylinux_2_17_x86_64.manylinux2014_x86_64",
+        "linux-x64-gnu",
+        "Linux on x86-64 with glibc",
+        "linux-x86_64",
+        "linux-x64",
+    ),
+    "musllinux_x86_64": Platform(
+        "x86_64-unknown-linux-musl",
+        "musllinux_1_2_x86_64",
+        "linux-x64-musl",
+        "Linux on x86-64 with musl",
+        "linux-x86_64-musl",
+        "linux-musl-x64",
+    ),
+    "manylinux_aarch64": Platform(
+        "aarch64-unknown-linux-gnu.2.17",
+        "manylinux_2_17_aarch64.manylinux2014_aarch64",
+        "linux-arm64-gnu",
+        "Linux on aarch64 with glibc",
+        "linux-aarch64",
+        "linux-arm64",
+    ),
+    "musllinux_aarch64": Platform(
+        "aarch64-unknown-linux-musl",
+        "musllinux_1_2_aarch64",
+        "linux-arm64-musl",
+        "Linux on aarch64 with musl",
+        "linux-aarch64-musl",
+        "linux-musl-arm64",
+    ),
+    "manylinux_armv7l": Platform("armv7-unknown-linux-gnueabihf.2.17", "manylinux_2_17_armv7l.manylinux2014_armv7l"),
+    "musllinux_armv7l": Platform("armv7-unknown-linux-musleabihf", "musllinux_1_2_armv7l"),
+}
