@@ -79,11 +79,12 @@ fn main() -> ExitCode {
     }
 }
 
-/// Links it into the shared object, and into nothing else, where there is glibc.
+/// Links it into the shared object, and into nothing else, where there is glibc. ARM's unwinder has other functions: there
+/// the linker adds it.
 fn link_unwinder() {
     println!("cargo::rerun-if-changed={UNWINDER}");
     let target = |what| env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default();
-    if (target("OS").as_str(), target("ENV").as_str()) != ("linux", "gnu") {
+    if (target("OS").as_str(), target("ENV").as_str()) != ("linux", "gnu") || target("ARCH") == "arm" {
         return;
     }
     let mut compiler = cc::Build::new();

@@ -134,8 +134,9 @@ def make_shared(archive: Path, target: Path, soname: str, libraries: list[str], 
     script.write_text(abi.version_script(abi.FILE.read_text(encoding="utf-8")), encoding="utf-8")
     flags = [f"-Wl,--version-script={script}", f"-Wl,-soname,{soname}", "-Wl,-z,defs,-z,relro,-z,now"]
     flags += ["-Wl,-z,noexecstack,-z,text", "-Wl,--gc-sections,-O1,--as-needed,--build-id", "-s"]
-    # As rustc links it: libgcc_s is loaded by the first panic.
-    unwinder = ["-O2", "-fPIC", "-fexceptions", str(ROOT / "src" / "platform" / "unwind.c")] if has_glibc() else []
+    # As rustc links it: libgcc_s is loaded by the first panic, but on ARM.
+    loads_unwinder = has_glibc() and not (target_triple() or platform.machine()).startswith("arm")
+    unwinder = ["-O2", "-fPIC", "-fexceptions", str(ROOT / "src" / "platform" / "unwind.c")] if loads_unwinder else []
     whole = ["-Wl,--whole-archive", str(archive), "-Wl,--no-whole-archive"]
     run(*tool("CC", "cc"), "-shared", *flags, "-o", target, *unwinder, *whole, *libraries, "-ldl")
 

@@ -12,7 +12,7 @@ fn main() {
             println!("cargo::rustc-cdylib-link-arg=-undefined");
             println!("cargo::rustc-cdylib-link-arg=dynamic_lookup");
         }
-        ("linux", "gnu") => {
+        ("linux", "gnu") if target("ARCH") != "arm" => {
             let mut compiler = cc::Build::new();
             compiler.file(UNWINDER).flag("-fexceptions").cargo_metadata(false);
             for object in compiler.compile_intermediates() {
