@@ -14,7 +14,7 @@ export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # One command builds the stand-in and the demo's library, so that nothing is built twice.
 RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi api header demo demo-hosts standin pictures docs bench test test-rust test-python test-install test-hosts test-languages test-windows test-arm check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels dist sdist clean
+.PHONY: help build install uninstall abi api header demo demo-hosts standin pictures docs bench test test-rust test-python test-install test-hosts test-languages test-windows test-arm check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels dist sdist release try-release clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -124,6 +124,13 @@ dist: ## the sources with all crates, for packagers: build/dist/plexindex-VERSIO
 
 sdist: ## the source distribution of the Python package, in build/wheels
 	$(PYTHON) scripts/make_wheels.py sdist
+
+release: ## all that users download, in build/release: PLATFORMS="manylinux_x86_64 …"; COMPARE=FOLDER compares it with another
+	$(PYTHON) scripts/make_release.py $(if $(COMPARE),--compare $(COMPARE),$(PLATFORMS))
+
+try-release: ## install and use each file of build/release in an empty place: ONLY="wheels npm …", PYTHONS="…" for more of them
+	$(CARGO) build --release --quiet --package plexindex-standin
+	$(PYTHON) scripts/try_release.py $(ONLY)
 
 clean: ## remove all output
 	$(CARGO) clean

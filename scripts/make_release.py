@@ -50,11 +50,11 @@ def need(*tools: str) -> None:
         raise MissingToolError(f"not installed: {', '.join(missing)}")
 
 
-def run(*command: str | Path, folder: Path = ROOT, **variables: str) -> str:
+def run(*command: str | Path, **variables: str) -> str:
     """What a tool prints; ends this program if it fails."""
     words = [str(word) for word in command]
     done = subprocess.run(
-        words, cwd=folder, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True, check=False
+        words, cwd=ROOT, env={**os.environ, **variables}, stdout=subprocess.PIPE, text=True, check=False
     )
     if done.returncode:
         sys.exit(f"failed with exit code {done.returncode}: {' '.join(words)}\n{done.stdout}")

@@ -9,14 +9,19 @@ folder.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from environment import ROOT, build_folder, target_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 TOKEN = "standin-token"  # noqa: S105 - of a server that holds nothing
 MOVIES = 300
@@ -43,12 +48,12 @@ def run(command: list[str], **variables: str) -> str:
     return done.stdout.strip()
 
 
-def use(python: str, url: str, folder: Path) -> str:
-    """Installs and uses the wheel. Returns the output."""
+def use(python: str, url: str, folder: Path, wheels: Path) -> str:
+    """Installs and uses the wheel that pip takes from a folder. Returns the output."""
     command = shlex.split(python)
     # A source distribution may lie there too and must not be compiled.
     install = ["-m", "pip", "install", "--quiet", "--no-index", "--only-binary=:all:", "plexindex"]
-    install += [f"--find-links={build_folder() / 'wheels'}"]
+    install += [f"--find-links={wheels}"]
     program = [str(ROOT / "scripts" / "try_wheel.py"), url, TOKEN]
     if len(command) == 1:
         run([*command, "-m", "venv", str(folder / "venv")])
@@ -60,19 +65,26 @@ def use(python: str, url: str, folder: Path) -> str:
     return run([*command, *program], PYTHONPATH=target)
 
 
-def main() -> int:
-    """Uses the wheel in each named Python."""
+@contextlib.contextmanager
+def standin() -> Iterator[str]:
+    """The URL of a stand-in server with films in its section 1."""
     binary = os.environ.get("PLEXINDEX_STANDIN") or target_folder() / "release" / "standin"
     command = [str(binary), "--token", TOKEN, "--movies", str(MOVIES), "--plain", "--exit-with-stdin"]
-    standin = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert standin.stdout is not None
-    url = standin.stdout.readline().split()[1]
+    server = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert server.stdout is not None
     try:
+        yield server.stdout.readline().split()[1]
+    finally:
+        server.communicate()
+
+
+def main() -> int:
+    """Uses the wheel in each named Python."""
+    with standin() as url:
         for python in sys.argv[1:] or [sys.executable]:
             with tempfile.TemporaryDirectory() as folder:
-                print(f"{use(python, url, Path(folder))}  ({python})", flush=True)
-    finally:
-        standin.communicate()
+                said = use(python, url, Path(folder), build_folder() / "wheels")
+                print(f"{said}  ({python})", flush=True)
     return 0
 
 

@@ -137,10 +137,10 @@ def test_the_release_calls_what_there_is() -> None:
     workflow = WORKFLOW.read_text()
     targets = set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.M))
     called = re.findall(r"\bmake ([a-z-]+)", workflow)
-    assert {"wheel", "sdist", "try-wheels"} <= set(called)
+    assert {"release", "try-release"} <= set(called)
     assert set(called) <= targets
     assert "- run: .ci/run\n" in workflow
     assert (REPOSITORY / ".ci/run").is_file()
-    assert set(re.findall(r"- platform: (\w+)", workflow)) == set(PLATFORMS)
-    for name, triple in re.findall(r"- platform: (\w+)\n\s+target: (\S+)", workflow):
-        assert PLATFORMS[name].triple == triple
+    (added,) = re.findall(r"rustup target add (.*)", workflow)
+    triples = subprocess.check_output(["bash", "-c", f"echo {added}"], text=True).split()
+    assert set(triples) == {one.triple for one in PLATFORMS.values()}

