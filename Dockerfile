@@ -1,0 +1,12 @@
+# syntax=docker/dockerfile:1
+# The command in a container: Python and the wheel. `make release`, or put the wheels of a release into build/release; then
+# `docker build -t plexindex .`. docs/compose.yml shows it beside Plex and a tool.
+FROM python:3.13-slim
+RUN --mount=type=bind,source=build/release,target=/wheels \
+    pip install --no-cache-dir --no-index --only-binary=:all: --find-links=/wheels plexindex
+RUN useradd --uid 1000 --create-home plexindex && install -d -o plexindex -g plexindex -m 700 /data
+USER plexindex
+ENV PLEXINDEX_DIR=/data
+VOLUME /data
+ENTRYPOINT ["plexindex"]
+CMD ["--help"]
