@@ -133,7 +133,9 @@ def make_shared(archive: Path, target: Path, soname: str, libraries: list[str], 
     script = work / "plexindex.map"
     script.write_text(abi.version_script(abi.FILE.read_text(encoding="utf-8")), encoding="utf-8")
     flags = [f"-Wl,--version-script={script}", f"-Wl,-soname,{soname}", "-Wl,-z,defs,-z,relro,-z,now"]
-    flags += ["-Wl,-z,noexecstack,-z,text", "-Wl,--gc-sections,-O1,--as-needed,--build-id", "-s"]
+    flags += ["-Wl,-z,noexecstack", "-Wl,--gc-sections,-O1,--as-needed,--build-id", "-s"]
+    # zig's linker refuses relocations of code by itself, and knows no such flag.
+    flags += [] if "ziglang" in tool("CC", "cc") else ["-Wl,-z,text"]
     # As rustc links it: libgcc_s is loaded by the first panic, but on ARM.
     loads_unwinder = has_glibc() and not (target_triple() or platform.machine()).startswith("arm")
     unwinder = ["-O2", "-fPIC", "-fexceptions", str(ROOT / "src" / "platform" / "unwind.c")] if loads_unwinder else []

@@ -167,8 +167,9 @@ def compare(other: Path) -> int:
     """Prints the files that differ. Returns an exit code."""
     here, there = digests(FOLDER), digests(other)
     differ = [name for name in here.keys() & there.keys() if here[name] != there[name]]
-    print(*(f"differs: {name}" for name in sorted(differ)), sep="\n")
-    print(*(f"in one folder only: {name}" for name in sorted(here.keys() ^ there.keys())), sep="\n")
+    lines = [f"differs: {name}" for name in sorted(differ)]
+    lines += [f"in one folder only: {name}" for name in sorted(here.keys() ^ there.keys())]
+    print(*lines, sep="\n")
     print(f"{len(here.keys() & there.keys()) - len(differ)} files are the same, {len(differ)} differ")
     return int(bool(differ or not here))
 
