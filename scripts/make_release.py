@@ -69,14 +69,18 @@ class Platforms:
         self.built: dict[str, dict[str, Path]] = {}
 
     def build(self, name: str) -> None:
-        """Builds the library, and makes what belongs to this platform alone."""
+        """Builds the library."""
         one = PLATFORMS[name]
         libraries = Path(run("rustc", "--print=target-libdir", f"--target={one.triple}").strip())
         if not [*libraries.glob("libstd-*.rlib")]:
             raise MissingToolError(f"not installed: rustup target add {one.triple}")
         need(f"{one.binutils}ld", f"{one.binutils}objcopy")
         print(f"== {name}: {one.target}", flush=True)
-        built = self.built[name] = make_wheels.libraries(one)
+        self.built[name] = make_wheels.libraries(one)
+
+    def pack(self, name: str) -> None:
+        """Makes what belongs to this platform alone."""
+        one, built = PLATFORMS[name], self.built[name]
         wheel = make_wheels.pack(self.tools.python, one, built, self.work / name)
         make_wheels.check(self.tools.python, wheel)
         wheel.replace(FOLDER / wheel.name)
@@ -187,6 +191,13 @@ def make(names: list[str], tools: Environment, work: Path) -> dict[str, str]:
     platforms = Platforms(tools, work)
     for name in names:
         attempt(name, lambda name=name: platforms.build(name))  # type: ignore[misc]
+    print("== crate", flush=True)
+    crate()
+    # Not before: cargo builds C code anew when it changes, and no library tells the time.
+    os.environ["SOURCE_DATE_EPOCH"] = str(make_dist.commit_time())
+    for name in platforms.built:
+        print(f"== {name}", flush=True)
+        platforms.pack(name)
     for maker in (platforms.npm, platforms.gems, platforms.rocks, platforms.go, platforms.jar, platforms.nuget):
         print(f"== {maker.__name__}", flush=True)
         attempt(maker.__name__, maker)
@@ -194,7 +205,6 @@ def make(names: list[str], tools: Environment, work: Path) -> dict[str, str]:
     sdist = make_wheels.pack_sources(tools.python, work / "sdist")
     sdist.replace(FOLDER / sdist.name)
     make_dist.make(FOLDER)
-    crate()
     papers([*platforms.built])
     return skipped
 
@@ -210,7 +220,6 @@ def main() -> int:
     make_dist.check_commit()
     # The modes of files are in archives, too.
     os.umask(0o022)
-    os.environ["SOURCE_DATE_EPOCH"] = str(make_dist.commit_time())
     tools = make_wheels.tools()
     make_packages.fresh(FOLDER)
     with tempfile.TemporaryDirectory() as work:
