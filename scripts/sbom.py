@@ -1,6 +1,6 @@
 """The bill of materials of the libraries, as CycloneDX 1.5: the crates that are linked, and SQLite.
 
-Made here and not by cargo-cyclonedx, which knows no SQLite within a crate, and gives each run another serial number.
+Made here and not by cargo-cyclonedx: that lists crates only, and so leaves out SQLite, which is within one.
 """
 
 from __future__ import annotations
