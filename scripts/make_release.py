@@ -91,7 +91,9 @@ class Platforms:
     def c_archive(self, one: Platform, library: Path) -> Path:
         """Packs what `make install` makes. Returns the archive in it."""
         name = f"plexindex-{version()}-{one.triple}"
-        zig = [str(self.tools.python), "-m", "ziglang", "cc", *one.zig, *(["-lunwind"] if one.is_musl else [])]
+        # Where `make install` adds no way to the system's unwinder, zig's is in the shared object, as in the wheel's.
+        unwinder = ["-lunwind"] if one.is_musl or one.triple.startswith("armv7") else []
+        zig = [str(self.tools.python), "-m", "ziglang", "cc", *one.zig, *unwinder]
         variables = {name: f"{one.binutils}{name.lower()}" for name in ("LD", "AR", "OBJCOPY")}
         variables |= {"CC": " ".join(zig), "PLEXINDEX_ARCHIVE": str(library), "CARGO_BUILD_TARGET": one.triple}
         place = {"DESTDIR": str(self.work), "PREFIX": f"/{name}"}

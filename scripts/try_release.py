@@ -276,7 +276,7 @@ class Trials:
             compiler = shlex.join([str(make_wheels.tools().python), "-m", "ziglang", "cc", *one.zig])
             loader = root.musl_command(Path(), lib) if one.is_musl else root.command(Path())
             loader = loader.removesuffix(".").replace("--library-path ", f"--library-path {lib}:")
-        unwinder = "-lunwind" if one.is_musl else ""
+        unwinder = "" if at_home else "-lunwind"
         for kind, more in (("plexindex", ""), ("plexindex-static", unwinder)):
             flags = f"$(pkg-config --cflags --libs {kind}) {more}"
             self.run(f"{compiler} -std=c11 -o {kind} {JOBS}/job.c {flags}", folder, **variables)
