@@ -277,10 +277,12 @@ class Trials:
             loader = root.musl_command(Path(), lib) if one.is_musl else root.command(Path())
             loader = loader.removesuffix(".").replace("--library-path ", f"--library-path {lib}:")
         unwinder = "" if at_home else "-lunwind"
-        for kind, more in (("plexindex", ""), ("plexindex-static", unwinder)):
+        for kind, more in (("plexindex", ""), ("plexindex-static", f"{unwinder} -static" if one.is_musl else unwinder)):
             flags = f"$(pkg-config --cflags --libs {kind}) {more}"
-            self.run(f"{compiler} -std=c11 -o {kind} {JOBS}/job.c {flags}", folder, **variables)
-            self.job(f"{loader} ./{kind}", folder, **({"LD_LIBRARY_PATH": str(lib)} if at_home else {}))
+            self.run(f"{compiler} -O2 -std=c11 -o {kind} {JOBS}/job.c {flags}", folder, **variables)
+            # With musl, a program that links the archive needs no library at all.
+            start = root.emulator if one.is_musl and more else loader
+            self.job(f"{start} ./{kind}", folder, **({"LD_LIBRARY_PATH": str(lib)} if at_home else {}))
         where = f"cc, pkg-config{', in qemu' if root.emulator else ''}{'' if at_home else ', linked by zig'}"
         yield f"C archive {one.triple}", where
         if at_home:
