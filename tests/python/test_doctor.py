@@ -12,6 +12,7 @@ import pytest
 from cli import Cli
 from conftest import TOKEN, Server, ServerFactory
 from plexindex._cli import sample
+from plexindex.testing import FakePlex
 
 
 @pytest.fixture
@@ -118,6 +119,28 @@ def test_two_mappings_are_two_proposals(cli: Cli, server: Server, tmp_path: Path
         (str(tmp_path / "films"), "/data/movies", 250),
         (str(tmp_path / "nas/series"), "/data/tv", episodes),
     ]
+
+
+@pytest.mark.parametrize("place", ["D:\\Media\\Films", "\\\\nas\\share\\Films"])
+def test_a_server_on_windows(tmp_path: Path, place: str) -> None:
+    names = [f"Film {number} (2001)" for number in range(12)]
+    tree = tmp_path / "films"
+    for name in names:
+        file = tree / name / f"{name}.mkv"
+        file.parent.mkdir(parents=True)
+        file.touch()
+    with FakePlex({"Films": [f"{place}\\{name}\\{name}.mkv" for name in names]}) as plex:
+        cli = Cli(tmp_path)
+        given: dict[str, Any] = {"PLEXINDEX_URL": plex.url, "PLEXINDEX_TOKEN": plex.token}
+        cli.good("warm", **given)
+        values: dict[str, Any] = cli.json("doctor", "--offline", tree, **given)
+        (proposal,) = values["proposals"]
+        assert (proposal["matched"], proposal["of"]) == (12, 12)
+        # What it says can be pasted.
+        done = cli.run("doctor", "--offline", tree, **given)
+        (flags,) = [line for line in done.stdout.splitlines() if line.startswith("    --mapping ")]
+        text = cli.good("doctor", "--offline", *shlex.split(flags), tree, **given)
+    assert "  mapped  12  100 %  listed, by way of a mapping" in text
 
 
 def test_listed_paths_and_standard_input(cli: Cli, server: Server, tmp_path: Path) -> None:
