@@ -8,12 +8,18 @@ using System.Threading;
 namespace Plexindex
 {
 /// <summary>A change of one file of one item. What is absent is null.</summary>
+/// <remarks>
+/// A map of paths to keys takes a change in two steps. First it removes `Path` and `From`, for `FromKey` or else `RatingKey`.
+/// Then, unless the kind is `removed`, it adds `Path` with `RatingKey`. After `list_again`, and after the status ListAgain,
+/// it is emptied. Then it is stored with the cursor.
+/// </remarks>
 public sealed class Change
 {
-    /// <summary>added, removed, changed, moved or list_again, as plexindex_more.h says.</summary>
+    /// <summary>added, removed, changed, moved, or list_again: the library has to be listed again, with null and `full`.</summary>
     public string Kind { get; internal set; }
     public string Library { get; internal set; }
     public string Section { get; internal set; }
+    /// <summary>Null for list_again, and for an item without files.</summary>
     [MaybeNull] public string Path { get; internal set; }
     /// <summary>Where a moved file was, or a file that a changed item lost.</summary>
     [MaybeNull] public string From { get; internal set; }
@@ -56,7 +62,10 @@ public sealed partial class Library
 {
     private const int PageItems = 1000, PageBytes = 400 * PageItems;
 
-    /// <summary>The items of the library as the store has them, page by page. Sends no request: Refresh() does.</summary>
+    /// <summary>
+    /// The items of one library as the store has them, page by page; that of all libraries is refused. Sends no
+    /// request: Refresh() does. The status NotFetched says that it was never called.
+    /// </summary>
     public IEnumerable<Item> Items()
     {
         long cursor = 0;
@@ -124,8 +133,8 @@ public sealed partial class Library
 
     /// <summary>
     /// What was added, removed, changed and moved since a cursor, in the order in which the index learned it; for null none,
-    /// and the cursor of now; if `full`, for null all items as additions first. `limit`: changes of a page, 1 to 10,000.
-    /// Sends no request: Refresh() does, and has to be called once before. Status.ListAgain says to begin anew with null
+    /// and the cursor of now; if `full`, for null all items as additions first. `limit`: items of a page, 1 to 10,000; an
+    /// item has a change for each file. Sends no request: Refresh() does, and has to be called once before. Status.ListAgain says to begin anew with null
     /// and `full`.
     /// </summary>
     public ChangePage Changes([AllowNull] string cursor = null, bool full = false, int limit = 1000)

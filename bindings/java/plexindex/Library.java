@@ -98,7 +98,10 @@ public final class Library {
         return index.run(query, (abi, open, error) -> abi.plexindex_refresh(open, filled, error)) == Abi.OK;
     }
 
-    /** The items of the library as the store has them, page by page. Sends no request: refresh() does. */
+    /**
+     * The items of one library as the store has them, page by page; that of all libraries is refused. Sends no
+     * request: refresh() does. The status NOT_FETCHED says that it was never called.
+     */
     public Iterable<Item> items() { return Pages.of(index, handle, null); }
 
     /** The items with files below a folder, once for each file, in the order of their paths. Sends no request. */
@@ -120,8 +123,8 @@ public final class Library {
 
     /**
      * What was added, removed, changed and moved since a cursor, in the order in which the index learned it; for null
-     * none, and the cursor of now; if {@code full}, for null all items as additions first. {@code limit}: changes of a page,
-     * 1 to 10,000. Sends no request: refresh() does, and has to be called once before. The status LIST_AGAIN says to begin
+     * none, and the cursor of now; if {@code full}, for null all items as additions first. {@code limit}: items of a page,
+     * 1 to 10,000; an item has a change for each file. Sends no request: refresh() does, and has to be called once before. The status LIST_AGAIN says to begin
      * anew with null and {@code full}.
      */
     public Changes changes(String cursor, boolean full, int limit) {
