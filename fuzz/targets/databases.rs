@@ -120,6 +120,7 @@ fn check(error: &Error) {
             | Status::Connect
             | Status::Offline
             | Status::LibraryNotFound
+            | Status::NotFetched
             | Status::LibraryAmbiguous
             | Status::InvalidArgument
             | Status::NotOnServer
