@@ -41,8 +41,9 @@ def host_triple(tool: str) -> str:
 
 def has_target(target: str) -> bool:
     """Whether rustc can build for this platform."""
-    printed = subprocess.run(["rustc", "--print=sysroot"], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
-    return (Path(printed.stdout.strip()) / "lib" / "rustlib" / target / "lib").is_dir()
+    command = ["rustc", "--print=target-libdir", f"--target={target}"]
+    printed = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+    return any(Path(printed.stdout.strip()).glob("libstd-*.rlib"))
 
 
 def check_python() -> None:

@@ -27,7 +27,7 @@ import make_packages
 import make_wheels
 import pack
 import sbom
-from environment import ROOT, Environment, build_folder, check_python, target_folder
+from environment import ROOT, Environment, build_folder, check_python, has_target, target_folder
 from install import version
 from platforms import PLATFORMS, Platform
 
@@ -71,8 +71,7 @@ class Platforms:
     def build(self, name: str) -> None:
         """Builds the library."""
         one = PLATFORMS[name]
-        libraries = Path(run("rustc", "--print=target-libdir", f"--target={one.triple}").strip())
-        if not [*libraries.glob("libstd-*.rlib")]:
+        if not has_target(one.triple):
             raise MissingToolError(f"not installed: rustup target add {one.triple}")
         need(f"{one.binutils}ld", f"{one.binutils}objcopy")
         print(f"== {name}: {one.target}", flush=True)
