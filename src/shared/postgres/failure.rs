@@ -8,6 +8,9 @@ use tokio_postgres::error::{DbError, Severity, SqlState};
 use super::address::Address;
 use crate::error::{Error, Status};
 
+/// The code with which `PostgreSQL` refuses what a role may not do.
+pub const REFUSED: &str = "42501";
+
 /// Why a call failed.
 pub enum Failure {
     /// What is said already.
@@ -180,7 +183,7 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
     let (code, said, user) = (error.code().code(), error.message(), &address.user);
     let status = match code {
         "28P01" | "28000" => Status::Unauthorized,
-        "42501" => Status::Forbidden,
+        REFUSED => Status::Forbidden,
         "57014" | "55P03" => Status::Timeout,
         _ if code.starts_with("57P") || code.starts_with("08") => Status::Connect,
         _ => Status::ServerError,
@@ -189,7 +192,7 @@ fn explain_code(error: &DbError, address: &Address) -> (Status, String) {
         "28P01" => "check PGPASSWORD or the passfile (~/.pgpass)".into(),
         "28000" => format!("check that role {user:?} exists, and pg_hba.conf of the server"),
         "3D000" => format!("create it: CREATE DATABASE {:?}", address.database),
-        "42501" => "only the owner of the tables may do that".into(),
+        REFUSED => "only the owner of the tables may do that".into(),
         "53100" => "free some space on the server's disk".into(),
         "53300" => "raise max_connections, or put a pooler such as pgbouncer before it".into(),
         "25006" => READ_ONLY.into(),

@@ -4,15 +4,13 @@ use tokio_postgres::Client;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::connection::Link;
-use super::failure::Failure;
+use super::failure::{Failure, REFUSED};
 use crate::platform::deadline::Deadline;
 
 /// What a host's role needs: on the schema, and on its tables.
 pub const OF_HOSTS: &[&str] = &["USAGE", "SELECT", "INSERT", "UPDATE", "DELETE"];
 /// What a role needs that empties the log.
 pub const TO_CLEAR: &[&str] = &["USAGE", "TRUNCATE"];
-/// The code with which `PostgreSQL` refuses what a role may not do.
-const REFUSED: &str = "42501";
 
 /// Whether the session is read-only, and which of these privileges the role lacks.
 const STATEMENT: &str = "

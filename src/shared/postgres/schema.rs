@@ -1,7 +1,7 @@
 //! The tables: their version, and how they are made.
 
 use super::connection::Link;
-use super::failure::Failure;
+use super::failure::{Failure, REFUSED};
 use crate::error::{Error, Status};
 use crate::platform::deadline::Deadline;
 use crate::shared::contract::SharedTables;
@@ -66,7 +66,7 @@ pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<SharedTables, Failu
     if failure.leaves_connection() {
         link.run(deadline, async |client| client.batch_execute("ROLLBACK").await)?;
     }
-    if failure.has_code("42501") {
+    if failure.has_code(REFUSED) {
         let text = "it has no tables yet, and this role may not make them: run plexindex shared init once as a role that may \
                     create a schema in this database, and let it run GRANT USAGE ON SCHEMA plexindex TO this role; GRANT \
                     SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO this role";
