@@ -134,8 +134,8 @@ public sealed partial class Library
     /// <summary>
     /// What was added, removed, changed and moved since a cursor, in the order in which the index learned it; for null none,
     /// and the cursor of now; if `full`, for null all items as additions first. `limit`: items of a page, 1 to 10,000; an
-    /// item has a change for each file. Sends no request: Refresh() does, and has to be called once before. Status.ListAgain says to begin anew with null
-    /// and `full`.
+    /// item has a change for each file. Sends no request: Refresh() does, and has to be called once before. Status.ListAgain
+    /// says to begin anew with null and `full`.
     /// </summary>
     public ChangePage Changes([AllowNull] string cursor = null, bool full = false, int limit = 1000)
     {

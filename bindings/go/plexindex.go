@@ -535,8 +535,8 @@ type Ask struct {
 	// Check is for Refresh: the server is asked once whether anything changed while the listing is fresh, too.
 	Check bool
 	// Progress is called while the call waits for the server, which waits for it. False ends the call with Aborted. It runs
-	// in a goroutine of its own, and the call does not end before it. A panic in it, or runtime.Goexit as of testing.T.FailNow, ends the call, and goes on behind
-	// that in the caller's goroutine. It cannot call Close.
+	// in a goroutine of its own, and the call does not end before it. A panic in it, or runtime.Goexit as of testing.T.FailNow,
+	// ends the call, and goes on behind that in the caller's goroutine. It cannot call Close.
 	Progress func(Progress) bool
 
 	// That there were several, which is refused.

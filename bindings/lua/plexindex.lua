@@ -443,8 +443,8 @@ local CHANGES = { full = true, limit = true }
 local ASKED = { at_once = true, deadline_ms = true, offline = true, full = true, check = true, progress = true }
 
 -- A call that takes a plexindex_query. `ask`: deadline_ms, offline, full, check, and progress, a function that ends the call
--- when it gives false or raises; only with that does Ctrl-C end the call. Debug hooks wait until the call is over; a count hook, as of a watchdog, runs before each
--- report, too.
+-- when it gives false or raises; only with that does Ctrl-C end the call. Debug hooks wait until the call is over; a count
+-- hook, as of a watchdog, runs before each report, too.
 local function query(index, library, text, ask, work)
    ask = named_of(ask, ASKED)
    if ask.progress ~= nil then typed(ask.progress, "progress", "function") end

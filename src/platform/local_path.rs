@@ -30,8 +30,8 @@ pub fn canonical(path: &Path) -> io::Result<PathBuf> {
     Ok(named(shown(bytes_of(&path))))
 }
 
-/// Returns the beginning that every path of a disk has: `/`, or `D:/` and `//server/share/` on Windows. It is empty if the path is
-/// not full: where it lies depends on the current folder.
+/// Returns the beginning that every path of a disk has: `/`, or `D:/` and `//server/share/` on Windows. It is empty if the
+/// path is not full: where it lies depends on the current folder.
 #[must_use]
 pub fn root(path: &[u8]) -> &[u8] {
     system::root(path)

@@ -403,8 +403,9 @@ impl Syncing {
         self.exchange.as_ref()?.refusal()
     }
 
-    /// The number of this host's own view, and the host that it is, in the shared log, which may be asked. `None` if it is not known: nothing is
-    /// shared, the server has not accepted the token yet, or the log is away. Call it on a thread of the library.
+    /// The number of this host's own view in the shared log, which may be asked, and the host that it is there. `None` if
+    /// that is not known: nothing is shared, the server has not accepted the token yet, or the log is away. Call it on a
+    /// thread of the library.
     pub fn shared_view(&self) -> Option<(ViewNumber, HostId)> {
         let view = self.exchange.as_ref()?.view();
         view.ok()?.map(|view| (view.number, view.host))

@@ -17,6 +17,9 @@ final class Buffers {
         return free != null ? free : Texts.buffer(Math.max(capacity, SIZE));
     }
 
+    /** The capacity for the next try after one that was too small: more than the answer had, since it may grow meanwhile. */
+    static long more(Abi.Buffer buffer) { return buffer.length + buffer.length / 4; }
+
     static void giveBack(Abi.Buffer buffer) {
         if (buffer.capacity == SIZE && FREE.get().size() < MOST) FREE.get().push(buffer);
     }

@@ -37,7 +37,7 @@ final class Pages implements Iterator<Item> {
 
     private Iterator<Item> read() {
         int status;
-        while ((status = index.run(call)) == Abi.BUFFER_TOO_SMALL) block = Texts.buffer(block.length + block.length / 4);
+        while ((status = index.run(call)) == Abi.BUFFER_TOO_SMALL) block = Texts.buffer(Buffers.more(block));
         List<Long> places = status == Abi.OK ? Answer.candidates(block.data, Answer.first(block.data)) : List.of();
         ended = places.isEmpty();
         if (!ended) last = Texts.raw(block.data, places.get(places.size() - 1) + Offsets.ITEM_PATH);

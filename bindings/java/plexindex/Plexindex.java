@@ -97,7 +97,7 @@ public final class Plexindex implements AutoCloseable {
         for (long capacity = 16384;;) {
             Abi.Buffer filled = Texts.buffer(capacity);
             if (run((abi, index, error) -> call.make(abi, index, filled, error)) != Abi.BUFFER_TOO_SMALL) return filled;
-            capacity = filled.length + filled.length / 4;
+            capacity = Buffers.more(filled);
         }
     }
 
@@ -108,7 +108,7 @@ public final class Plexindex implements AutoCloseable {
             try {
                 int status = run(query, (abi, index, error) -> call.make(abi, index, filled, error));
                 if (status != Abi.BUFFER_TOO_SMALL) return read.apply(filled, status);
-                capacity = filled.length + filled.length / 4;
+                capacity = Buffers.more(filled);
             } finally {
                 Buffers.giveBack(filled);
             }
