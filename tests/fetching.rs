@@ -395,6 +395,39 @@ fn users_of_one_server_do_not_see_each_other() {
 }
 
 #[test]
+fn a_silent_server_keeps_no_call_to_another_one_waiting() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (silent, other) = (movies(20), movies(20));
+    let minutes = Fault::new(Action::Delay { ms: 600_000 });
+    silent.fault(minutes.times(0));
+    let index_of = |server| open(options(server, folder.path()), &clock());
+    let (waiting, index) = (index_of(&silent), index_of(&other));
+    let ended = OnceLock::new();
+    let goes_on = |_: &crate::support::index::Progress<'_>| ended.get().is_none();
+    std::thread::scope(|threads| {
+        let waits = threads.spawn(|| {
+            let query = QueryOptions {
+                progress: Some(&goes_on),
+                ..QueryOptions::default()
+            };
+            waiting.refresh(&query, false)
+        });
+        until("the silent server was asked", || silent.stats().total > 0);
+        let deadline = QueryOptions {
+            deadline: Deadline::In(Duration::from_secs(20)),
+            ..QueryOptions::default()
+        };
+        let refreshed = index.refresh(&deadline, false);
+        let still_waits = !waits.is_finished();
+        ended.get_or_init(|| ());
+        assert_eq!(refreshed.expect("the other server answers"), Status::Ok);
+        assert!(still_waits, "it says nothing about a server that answered");
+        let error = waits.join().expect("no panic").expect_err("it was ended");
+        assert_eq!(error.status, Status::Aborted);
+    });
+}
+
+#[test]
 fn another_server_behind_the_same_url_answers_nothing_of_the_old() {
     let at = Scene::movies(50);
     let (index, library) = at.opened();

@@ -178,7 +178,7 @@ impl Syncing {
                 deadline: deadline.earliest(Deadline::after(PROBE_WAIT)),
                 ..job.bounds
             };
-            job.single_flight_within(bounds, "path_probe", || {
+            job.single_flight_within(bounds, &self.at_server("path_probe"), || {
                 if !may()? {
                     return Ok(());
                 }
@@ -276,7 +276,7 @@ impl Syncing {
             ..*call
         };
         let done = self.job(&hurried, |job| {
-            let searched_once = job.single_flight("path_search", || {
+            let searched_once = job.single_flight(&self.at_server("path_search"), || {
                 if !may_search_now()? {
                     return Ok(());
                 }

@@ -209,6 +209,14 @@ impl Syncing {
         self.job(call, |job| job.source.edit(request, job.bounds))
     }
 
+    /// The name of work that asks the server as a whole. A silent server keeps no call to another one of the same
+    /// folder waiting.
+    pub(super) fn at_server(&self, what: &str) -> String {
+        // Lock files are never removed: so their number has a limit.
+        let [first, second, ..] = xxh3_64(self.reading.place().as_bytes()).to_le_bytes();
+        format!("{what}-{first:02x}{second:02x}")
+    }
+
     /// Runs `work`, or returns `None` if another thread or process runs it already.
     pub(super) fn run_unless_running<T>(
         &self,

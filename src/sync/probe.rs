@@ -50,7 +50,7 @@ impl Syncing {
             let server = job.source.ping(job.bounds)?;
             let took = begun.elapsed();
             job.note_version(&server)?;
-            let shown = job.single_flight("probe", || job.probe(false))?;
+            let shown = job.single_flight(&self.at_server("probe"), || job.probe(false))?;
             let (_, rows) = shown.ok_or_else(|| job.deadline_error())?;
             Ok((server, took, rows.len()))
         })
@@ -187,7 +187,7 @@ impl SyncJob<'_> {
     /// which probe of another host stands in for it.
     pub fn probe_once(&self, since: Sequence, quick: bool, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
-        self.single_flight("probe", || {
+        self.single_flight(&sync.at_server("probe"), || {
             if let Some(identity) = self.identity()?
                 && (quick || sync.store.is_named(identity)?)
             {

@@ -90,8 +90,18 @@ fn seen(folder: &Path) -> Vec<(PathBuf, u32, u32, Vec<u8>)> {
     all
 }
 
-/// The names in a store's folder that can be guessed.
-fn names() -> Vec<String> {
+/// The names of the files in a folder that contain this.
+fn files_with(folder: &Path, part: &str) -> Vec<String> {
+    fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter(|name| name.contains(part))
+        .collect()
+}
+
+/// The names in a store's folder that can be guessed. That of the lock on a server follows from its URL: it is read
+/// from `used`, a folder that an index has used.
+fn names(used: &Path) -> Vec<String> {
     let id = std::process::id();
     let mut names: Vec<String> = [
         "plexindex-client-id",
@@ -102,10 +112,12 @@ fn names() -> Vec<String> {
         "plexindex-3.page",
         "plexindex-3-client.lock",
         "plexindex-3-store.lock",
-        "plexindex-3-probe.lock",
     ]
     .map(str::to_owned)
     .to_vec();
+    let before = names.len();
+    names.extend(files_with(used, "-probe-"));
+    assert_eq!(names.len(), before + 1, "one server has one lock");
     names.extend((0..64).map(|number| format!("plexindex-3-fetch{number}.lock")));
     names.extend(["db", "trial", "room"].map(|what| format!("plexindex-3.{what}.{id}.new")));
     names.push(format!("plexindex-3.{id}.new"));
@@ -116,13 +128,15 @@ fn names() -> Vec<String> {
 #[test]
 fn a_planted_link_leads_nowhere() {
     let server = movies(20);
+    let sample = tempfile::tempdir().expect("a folder");
+    use_it(&server, sample.path()).expect("it works");
     // What must not even fail is planted together.
     let healed = |name: &String| {
         ["-fetch", "-id", ".page", "-probe", ".new"]
             .iter()
             .any(|part| name.contains(part))
     };
-    let (healed, others): (Vec<_>, Vec<_>) = names().into_iter().partition(healed);
+    let (healed, others): (Vec<_>, Vec<_>) = names(sample.path()).into_iter().partition(healed);
     let groups: Vec<Vec<String>> = std::iter::once(healed)
         .chain(others.into_iter().map(|name| vec![name]))
         .collect();
@@ -221,14 +235,9 @@ fn a_pipe_or_a_directory_in_the_place_of_a_file_hangs_nothing() {
     ];
     let sample = tempfile::tempdir().expect("a folder");
     used(&server, sample.path());
-    let mut names = names();
+    let mut names = names(sample.path());
     names.retain(|name| !name.contains("-fetch"));
-    names.extend(
-        fs::read_dir(sample.path())
-            .expect("the folder")
-            .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
-            .filter(|name| name.contains(".image")),
-    );
+    names.extend(files_with(sample.path(), ".image"));
     for (kind, put) in kinds {
         for name in &names {
             let folder = tempfile::tempdir().expect("a folder");

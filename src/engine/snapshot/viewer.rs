@@ -120,6 +120,11 @@ impl Reading {
         })
     }
 
+    /// Where the items come from: the URL of the server, or the path of its database. Empty: from nowhere.
+    pub fn place(&self) -> &str {
+        self.view.as_ref().map_or("", |view| &view.place)
+    }
+
     fn view_of(&self, is_unavailable: bool) -> Option<&View> {
         let view = if is_unavailable {
             &self.fallback_view
