@@ -233,8 +233,15 @@ impl View for LibraryView {
     }
 
     fn owns(&self, path: &Normal<'_>) -> bool {
-        let mut folders = self.locations.iter().chain(&self.hosts);
-        folders.any(|folder| lies_under(path.form(), folder))
+        let owns = |form: &[u8]| {
+            let mut folders = self.locations.iter().chain(&self.hosts);
+            folders.any(|folder| lies_under(form, folder))
+        };
+        if path.is_text() {
+            return owns(path.form());
+        }
+        // The form of such a path is not folded, those of the folders are.
+        owns(&normal_form(String::from_utf8_lossy(path.raw()).as_bytes()))
     }
 
     fn below(&self, listed: &Normal<'_>) -> usize {

@@ -165,9 +165,9 @@ impl Naive {
                 .filter(|rule| rule.to_server)
                 .filter_map(|rule| replaced(path, rule)),
         );
-        paths
-            .iter()
-            .any(|path| folders.iter().any(|folder| under(path, folder)))
+        // A name that is no text lies in a folder all the same.
+        let mut shown = paths.iter().map(|path| String::from_utf8_lossy(path));
+        shown.any(|path| folders.iter().any(|folder| under(path.as_bytes(), folder)))
     }
 
     fn paths(&self) -> impl Iterator<Item = (&Item, &[u8], (u64, u64))> {

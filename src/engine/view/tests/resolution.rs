@@ -130,6 +130,23 @@ fn a_miss_has_a_reason() {
 }
 
 #[test]
+fn a_path_that_is_no_text_has_the_same_reason() {
+    let none = Mappings::default();
+    let films = library(&["/Films"], &[], &none);
+    for (path, wanted) in [
+        (&b"/Films/x\xff.mkv"[..], Reason::NotListed),
+        (&b"/films/x\xff.mkv"[..], Reason::NotListed),
+        (&b"/Films/x\xff.mkv\xff"[..], Reason::NotListed),
+        (&b"/Data/x\xff.mkv\xff"[..], Reason::NoLocation),
+        (&b"/Films\xff/x.mkv"[..], Reason::NoLocation),
+    ] {
+        let views = [&films];
+        let outcome = Resolver::new(&views, Scope::One(0), &none).resolve(path);
+        assert_eq!(outcome.reason, wanted, "{}", String::from_utf8_lossy(path));
+    }
+}
+
+#[test]
 fn equal_bytes_win_between_names_that_differ_by_case() {
     let none = Mappings::default();
     let films = library(&[], &[movie("1", &["/f/A.mkv"]), movie("2", &["/f/a.mkv"])], &none);
