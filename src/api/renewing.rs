@@ -3,11 +3,13 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use crate::error::Result;
 use crate::model::Token;
 use crate::options::{Options, Renewal};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::{lock, try_lock};
+use crate::sync::{Call, TICK};
 
 /// Pause after the host had no new token, or one that the server refused.
 const PAUSE_MS: i64 = 15_000;
@@ -95,28 +97,38 @@ impl Renewing {
 
     /// Gets a new token from the host for a call that was refused with the token `session`, and passes it to `set`,
     /// unless `is_renewed` is true before. Waits for a renewal of another thread, until the deadline and at most as
-    /// long as for a silent server.
+    /// long as for a silent server. The host is told of the progress meanwhile.
+    ///
+    /// # Errors
+    /// The host stopped the call.
     pub fn renew(
         &self,
         now_ms: i64,
-        (session, deadline): (u64, Deadline),
+        call: &Call<'_>,
         is_renewed: &dyn Fn() -> bool,
         set: &dyn Fn(Token),
-    ) {
-        let Some(renewal) = &self.renewal else { return };
+    ) -> Result<()> {
+        let Some(renewal) = &self.renewal else { return Ok(()) };
         let thread = this_thread();
-        let state = lock(&self.state);
+        let until = call.deadline.earliest(Deadline::after(self.longest));
+        let mut state = lock(&self.state);
         if state.under_way.is_some_and(|call| call.thread == thread) {
-            return;
+            return Ok(());
         }
-        let waited = self
-            .ended
-            .wait_timeout_while(state, deadline.wait(self.longest), |state| state.under_way.is_some());
-        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        while state.under_way.is_some() && !until.has_passed() {
+            // The host's function may take as long as it likes, so no lock is held.
+            drop(state);
+            call.tell_progress()?;
+            let waited = self
+                .ended
+                .wait_timeout_while(lock(&self.state), until.wait(TICK), |state| state.under_way.is_some());
+            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        }
         let in_vain = |since: i64| (0..PAUSE_MS).contains(&now_ms.saturating_sub(since));
         if state.under_way.is_some() || is_renewed() || state.in_vain_ms.is_some_and(in_vain) {
-            return;
+            return Ok(());
         }
+        let session = call.session;
         state.under_way = Some(RefusedCall { thread, session });
         drop(state);
         let ends = UnderWay(self);
@@ -125,6 +137,7 @@ impl Renewing {
         }
         lock(&self.state).in_vain_ms = (!is_renewed()).then_some(now_ms);
         drop(ends);
+        Ok(())
     }
 
     /// Begins the pause: the server refused the new token.
