@@ -267,18 +267,30 @@ impl<'a> Component<'a> {
 /// and the path has more. A folder with a root (`/`) has only paths with a root under it.
 #[must_use]
 pub fn lies_under(path: &[u8], folder: &[u8]) -> bool {
-    let rooted = |form: &[u8]| form.first() == Some(&b'/');
-    if folder.is_empty() || rooted(path) != rooted(folder) {
-        return false;
-    }
     // Fast path for nearly all paths: empty components need no attention here.
     if let Some([b'/', first, ..]) = path.strip_prefix(folder)
         && *first != b'/'
+        && !folder.is_empty()
     {
         return true;
     }
+    components_below(path, folder).is_some_and(|mut below| below.next().is_some())
+}
+
+/// Returns whether a path is a folder or lies under it, both in normal form.
+#[must_use]
+pub fn lies_at_or_under(path: &[u8], folder: &[u8]) -> bool {
+    components_below(path, folder).is_some()
+}
+
+fn components_below<'p>(path: &'p [u8], folder: &[u8]) -> Option<impl Iterator<Item = &'p [u8]>> {
+    let rooted = |form: &[u8]| form.first() == Some(&b'/');
+    if folder.is_empty() || rooted(path) != rooted(folder) {
+        return None;
+    }
     let mut inner = components(path);
-    components(folder).all(|component| inner.next() == Some(component)) && inner.next().is_some()
+    let starts = components(folder).all(|component| inner.next() == Some(component));
+    starts.then_some(inner)
 }
 
 fn components(form: &[u8]) -> impl Iterator<Item = &[u8]> {

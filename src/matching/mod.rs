@@ -30,7 +30,7 @@ pub use folder::{
     FolderContents, FolderFile, FolderPosition, FolderResolution, FolderResolver, Folders, Invalidated, ListedFile,
     folder_form, folder_positions, position_among,
 };
-pub use form::{Fold, Form, lies_under};
+pub use form::{Fold, Form, lies_at_or_under, lies_under};
 pub use lower_name::LowerName;
 pub use mappings::Mappings;
 pub use member::{FolderMember, Season};

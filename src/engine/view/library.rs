@@ -6,7 +6,9 @@ use std::sync::Arc;
 use crate::engine::memtable::{Memtable, MemtableChange, MemtableEntry};
 use crate::engine::segment::{ListingSegment, Matches, RecordPlace, SegmentsLost, SingleMatch};
 use crate::matching::normal::normal_form;
-use crate::matching::{FactTime, FirstEntry, Form, FoundItem, ItemRef, Mappings, Normal, Spelling, View, lies_under};
+use crate::matching::{
+    FactTime, FirstEntry, Form, FoundItem, ItemRef, Mappings, Normal, Spelling, View, lies_at_or_under, lies_under,
+};
 use crate::model::{Item, MatchKind};
 
 /// Properties of a library besides its items.
@@ -233,15 +235,16 @@ impl View for LibraryView {
     }
 
     fn owns(&self, path: &Normal<'_>) -> bool {
-        let owns = |form: &[u8]| {
-            let mut folders = self.locations.iter().chain(&self.hosts);
-            folders.any(|folder| lies_under(form, folder))
-        };
+        let mut folders = self.locations.iter().chain(&self.hosts);
         if path.is_text() {
-            return owns(path.form());
+            return folders.any(|folder| lies_under(path.form(), folder));
         }
-        // The form of such a path is not folded, those of the folders are.
-        owns(&normal_form(String::from_utf8_lossy(path.raw()).as_bytes()))
+        // The form of such a path is not folded, those of the folders are: its folders that are text decide.
+        let text = path.raw().utf8_chunks().next().map_or("", |chunk| chunk.valid());
+        let above = text.rfind(['/', '\\']).map_or("", |end| &text[..=end]);
+        Normal::with(above.as_bytes(), |above| {
+            folders.any(|folder| lies_at_or_under(above.form(), folder))
+        })
     }
 
     fn below(&self, listed: &Normal<'_>) -> usize {
