@@ -375,15 +375,28 @@ fn a_request_that_fails_in_a_way_that_passes_is_sent_again() {
 
 #[test]
 fn a_deadline_ends_an_edit_with_what_was_done() {
+    // A busy machine may take longer for the first request, which the server answers at once.
+    let deadlines = (0..6).map(|doubled| Duration::from_millis(400) * 2_u32.pow(doubled));
+    let ended = deadlines.map(edit_by).find(|(_, done, _)| *done > 0);
+    assert_eq!(ended, Some((Status::Timeout, 100, 50)));
+}
+
+/// An edit of which the server answers the first request only: how it ended, and the items that were edited or not.
+fn edit_by(deadline: Duration) -> (Status, usize, usize) {
     let server = movies(150);
     let folder = tempfile::tempdir().expect("a folder");
     let index = ready(&server, folder.path());
     let keys = keys_of(&server, 1, 150);
     let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-    server.fault(Fault::new(Action::Delay { ms: 5_000 }).on(Kind::Edit).after(1).times(0));
+    server.fault(
+        Fault::new(Action::Delay { ms: 60_000 })
+            .on(Kind::Edit)
+            .after(1)
+            .times(0),
+    );
     let library = index.library("Movies").expect("a handle");
     let question = QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(400)),
+        deadline: Deadline::In(deadline),
         ..library.query()
     };
     let mut report = EditReport::default();
@@ -394,8 +407,7 @@ fn a_deadline_ends_an_edit_with_what_was_done() {
         lock: Lock::Leave,
     };
     let error = index.edit_items(&question, &edit, &mut report).expect_err("late");
-    assert_eq!(error.status, Status::Timeout, "{error}");
-    assert_eq!((report.count(Edited::Done), report.count(Edited::Failed)), (100, 50));
+    (error.status, report.count(Edited::Done), report.count(Edited::Failed))
 }
 
 #[test]

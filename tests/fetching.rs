@@ -258,6 +258,14 @@ fn old_answers_stand_in_while_the_server_is_down() {
 
 #[test]
 fn a_deadline_gives_not_yet_and_the_next_call_goes_on() {
+    // A busy machine may take longer for the first page, which the server sends at once.
+    let deadlines = (0..6).map(|doubled| Duration::from_millis(400) * 2_u32.pow(doubled));
+    let ended = deadlines.map(fetch_by).find(|status| *status != Status::NeedsWarm);
+    assert_eq!(ended, Some(Status::NotYet));
+}
+
+/// The answer of a call during which the first page comes, and no other. The next call fetches all.
+fn fetch_by(deadline: Duration) -> Status {
     let at = Scene::movies(4_000);
     let (index, library) = at.opened();
     let (path, _) = path_of(&at.server, 1, 3_999);
@@ -272,16 +280,18 @@ fn a_deadline_gives_not_yet_and_the_next_call_goes_on() {
         .times(1),
     );
     let hurried = QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(400)),
+        deadline: Deadline::In(deadline),
         ..library.query()
     };
     // The server does not have it, so no question about it gives an answer.
     let late = index
         .match_path(&hurried, b"/data/movies/unknown.mkv")
         .expect("an answer");
-    assert_eq!(late.status, Status::NotYet, "{}", late.message);
-    let found = library.match_path(path.as_bytes()).expect("an answer");
-    assert_eq!(found.status, Status::Ok);
+    if late.status == Status::NotYet {
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!(found.status, Status::Ok);
+    }
+    late.status
 }
 
 #[test]

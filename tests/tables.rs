@@ -7,7 +7,7 @@ mod support;
 mod worker;
 
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
@@ -189,7 +189,7 @@ fn an_image_that_is_lost_or_damaged_is_made_anew() {
             lookup(&films, name).as_deref() == Some(name)
         });
         // Those that no row names go once they are old.
-        let before = SystemTime::now() - Duration::from_secs(3_600);
+        let before = std::time::SystemTime::now() - Duration::from_secs(3_600);
         for path in images(folder.path()) {
             let file = std::fs::File::options().append(true).open(&path).expect("a file");
             file.set_modified(before).expect("made older");
@@ -638,7 +638,12 @@ fn hear(step: failpoint::FileStep<'_>) -> std::io::Result<()> {
         _ => return Ok(()), // a lock, or what is forced to the disk
     };
     let mut heard = HEARD.lock().expect("no panic");
-    let Some((folder, left, returned)) = heard.as_mut().filter(|(folder, ..)| at.starts_with(folder)) else {
+    // Compared as the system writes them: paths of the index have no `\\?\` on Windows.
+    let is_in = |folder: &Path| {
+        at.parent()
+            .is_some_and(|at| at.canonicalize().is_ok_and(|at| at == folder))
+    };
+    let Some((folder, left, returned)) = heard.as_mut().filter(|(folder, ..)| is_in(folder)) else {
         return Ok(());
     };
     left.push((copy(folder), *returned));
