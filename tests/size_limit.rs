@@ -673,6 +673,8 @@ fn a_kill_while_libraries_go_loses_nothing() {
     }
 }
 
+// On Windows: there is no fork.
+#[cfg(unix)]
 #[test]
 fn both_sides_of_a_fork_go_on() {
     let (at, limit) = limited();

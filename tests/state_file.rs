@@ -312,6 +312,8 @@ fn once_a_day_it_is_noted_that_the_store_is_used() {
     started.keep();
 }
 
+// On Windows: rights are no modes.
+#[cfg(unix)]
 #[test]
 fn only_the_owner_may_read_it() {
     use std::os::unix::fs::PermissionsExt;

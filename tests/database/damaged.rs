@@ -1,10 +1,9 @@
 //! Damaged files, and those that were made to have no end: a call ends with its time, and the file is left alone for a while.
 
 use std::fs;
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::support::index::{Deadline, Index, Match, QueryOptions};
@@ -16,7 +15,9 @@ use plexindex::source::{Bounds, KnownItems, PageRequest, Source, SourceChanges, 
 use crate::alone::{films, path};
 use crate::plex_database::{self as written, Server};
 use crate::support::clock;
-use crate::worker::{Worker, until};
+#[cfg(unix)]
+use crate::worker::until;
+use crate::worker::{Worker, read_at, write_at};
 use crate::{library, options};
 
 fn beside(server: &Server, end: &str) -> PathBuf {
@@ -59,8 +60,8 @@ fn flip(server: &Server, end: &str, place: u64) {
         .open(beside(server, end))
         .expect("opened");
     let mut byte = [0];
-    file.read_exact_at(&mut byte, place).expect("read");
-    file.write_all_at(&[byte[0] ^ 64], place).expect("written");
+    read_at(&file, &mut byte, place);
+    write_at(&file, &[byte[0] ^ 64], place);
 }
 
 /// Where a log says what it is, and how large its pages are.
@@ -322,6 +323,7 @@ fn rows_that_cannot_be_counted_hold_up_no_call() {
 
 /// While a statement runs that would not end, the process forks: both sides go on at once.
 #[test]
+#[cfg(unix)]
 #[allow(unsafe_code)] // fork has no safe door
 fn a_fork_waits_for_no_statement_that_lasts() {
     let (folder, server, _) = films(40);
@@ -336,7 +338,7 @@ fn a_fork_waits_for_no_statement_that_lasts() {
         |_, _, _| Ok(its_source),
     )
     .expect("opened");
-    let (runs, forked) = (AtomicU32::new(0), AtomicBool::new(false));
+    let (runs, forked) = (std::sync::atomic::AtomicU32::new(0), AtomicBool::new(false));
     let aborted = || {
         runs.fetch_add(1, Ordering::Relaxed);
         forked.load(Ordering::Relaxed)

@@ -33,7 +33,11 @@ fn beside(file: &Path, end: &str) -> PathBuf {
 fn the_file_or_the_folder_of_the_server_may_be_named() {
     let (folder, server) = served();
     let link = folder.path().join("a link");
+    #[cfg(unix)]
     std::os::unix::fs::symlink(server.file(), &link).expect("linked");
+    // Links need a right there.
+    #[cfg(windows)]
+    fs::hard_link(server.file(), &link).expect("linked");
     let own = server.file().parent().expect("a folder").to_owned();
     for named in [server.folder.clone(), server.file(), own, link] {
         let libraries = PlexDatabase::new(&named).libraries(Bounds::NONE).expect("read");

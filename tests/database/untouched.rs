@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+#[cfg(unix)]
 use std::os::unix::fs::MetadataExt;
+#[cfg(windows)]
+use std::os::windows::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -29,6 +32,16 @@ fn facts(server: &Server) -> BTreeMap<String, Facts> {
             let facts = entry.metadata().expect("facts");
             (
                 entry.file_name().to_string_lossy().into_owned(),
+                #[cfg(windows)]
+                (
+                    0,
+                    facts.file_attributes(),
+                    0,
+                    0,
+                    [facts.last_write_time().cast_signed(), 0, 0, 0],
+                    fs::read(entry.path()).expect("read"),
+                ),
+                #[cfg(unix)]
                 (
                     facts.ino(),
                     facts.mode(),
@@ -157,6 +170,7 @@ fn a_running_server_finds_its_files_as_they_were() {
 }
 
 /// As root `SQLite` would set the owner of `-shm` to that of the database.
+#[cfg(unix)]
 #[test]
 fn no_file_gets_another_owner() {
     let (folder, server, _) = films(40);

@@ -21,9 +21,9 @@ use crate::worker::{Worker, assert_sound, database, rounds, say, told};
 
 /// What goes wrong: `SQLite`'s code, and the operating system's.
 const CAUSES: [(c_int, c_int); 3] = [
-    (SQLITE_FULL, libc::ENOSPC),
-    (SQLITE_IOERR_WRITE, libc::EIO),
-    (SQLITE_READONLY, libc::EROFS),
+    (SQLITE_FULL, vfs::SYSTEM_ERRORS[0]),
+    (SQLITE_IOERR_WRITE, vfs::SYSTEM_ERRORS[2]),
+    (SQLITE_READONLY, vfs::SYSTEM_ERRORS[3]),
 ];
 
 /// Steps so far; the first and the last that go wrong; and how: a cause, or a kill.
@@ -40,8 +40,7 @@ fn fails() -> Option<(c_int, c_int)> {
     }
     let how = HOW.load(Ordering::SeqCst);
     if how == KILL {
-        // SAFETY: ends the process, and runs nothing.
-        unsafe { libc::_exit(0) };
+        vfs::die();
     }
     Some(CAUSES[usize::try_from(how).expect("small")])
 }
@@ -207,7 +206,7 @@ pub fn carried_over(words: &[&str]) {
         let opened = try_open(options(&server, &folder)).map(drop);
         set(0, u64::MAX, u64::MAX);
         if let Err(error) = opened {
-            assert_told(&error, &folder, code == libc::ENOSPC, &what);
+            assert_told(&error, &folder, code == vfs::SYSTEM_ERRORS[0], &what);
             failed += 1;
         }
         assert_carried_over(&server, &sample, &folder, &what);

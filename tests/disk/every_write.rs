@@ -21,10 +21,10 @@ use crate::{listen, warnings};
 
 /// What goes wrong: `SQLite`'s code, the operating system's, and whether it says that there is no room.
 const CAUSES: [(c_int, c_int, bool); 4] = [
-    (SQLITE_FULL, libc::ENOSPC, true),
-    (SQLITE_FULL, libc::EDQUOT, true),
-    (SQLITE_IOERR_WRITE, libc::EIO, false),
-    (SQLITE_READONLY, libc::EROFS, false),
+    (SQLITE_FULL, vfs::SYSTEM_ERRORS[0], true),
+    (SQLITE_FULL, vfs::SYSTEM_ERRORS[1], true),
+    (SQLITE_IOERR_WRITE, vfs::SYSTEM_ERRORS[2], false),
+    (SQLITE_READONLY, vfs::SYSTEM_ERRORS[3], false),
 ];
 
 /// Writes so far.

@@ -17,7 +17,7 @@ use crate::{LINES, listen};
 
 fn no_locks(step: failpoint::FileStep<'_>) -> io::Result<()> {
     match step {
-        failpoint::FileStep::Lock => Err(io::Error::from_raw_os_error(libc::ENOLCK)),
+        failpoint::FileStep::Lock => Err(io::Error::from_raw_os_error(vfs::SYSTEM_ERRORS[4])),
         _ => Ok(()),
     }
 }

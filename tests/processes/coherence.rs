@@ -1,15 +1,15 @@
 //! A commit that returned is seen by every lookup that starts afterwards, in every process.
 
 use std::fs::OpenOptions;
-use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use crate::support::index::{Index, Library, QueryOptions};
 use plexindex_standin::{LibrarySpec, Standin};
 
+#[cfg(unix)]
 use crate::fork::{fork, wait_for};
 use crate::support::{self, movies, path_of};
-use crate::worker::{Worker, database, open_at, options_at, place, rounds, say, told};
+use crate::worker::{Worker, database, open_at, options_at, place, read_at, rounds, say, told, write_at};
 
 /// A worker that does what it is told, with one index, until its input ends.
 pub fn answer(words: &[&str]) {
@@ -33,8 +33,10 @@ pub fn answer(words: &[&str]) {
                 say(&index.stats().expect("statistics").lookup_misses.to_string());
                 continue;
             }
+            #[cfg(unix)]
             "starve" => allow_no_more_files(),
             // Its connections are closed until they are needed again.
+            #[cfg(unix)]
             "fork" => assert_eq!(wait_for(fork(|| 0)), 0),
             // More than a memtable holds.
             "many" => {
@@ -49,6 +51,7 @@ pub fn answer(words: &[&str]) {
 }
 
 /// From now on this process can open no file.
+#[cfg(unix)]
 fn allow_no_more_files() {
     // SAFETY: plain calls with a struct of ours.
     unsafe {
@@ -207,7 +210,7 @@ pub fn half_a_commit(words: &[&str]) {
             |row| row.get(0),
         )
         .expect("a number");
-    page.write_all_at(&sequence.to_ne_bytes(), 16 * 8).expect("pending");
+    write_at(&page, &sequence.to_ne_bytes(), 16 * 8);
     let library: i64 = database
         .query_row("SELECT id FROM libraries", [], |row| row.get(0))
         .expect("the library");
@@ -307,6 +310,8 @@ fn what_was_forgotten_stays_so_when_the_change_that_says_it_is_trimmed() {
     assert_eq!(look(&index, &library, &paths[0]), "7 7");
 }
 
+// On Windows: a mapped page is neither removed nor replaced.
+#[cfg(unix)]
 #[test]
 fn a_page_that_was_removed_or_spoilt_is_made_anew_at_the_next_write() {
     let server = movies(20);
@@ -366,7 +371,7 @@ fn counters_that_lie_cost_time_and_no_truth() {
     let mut turn = 0;
     let now = {
         let mut word = [0; 8];
-        page.read_exact_at(&mut word, 17 * 8).expect("done");
+        read_at(&page, &mut word, 17 * 8);
         u64::from_ne_bytes(word)
     };
     for (pending, done) in [
@@ -377,8 +382,8 @@ fn counters_that_lie_cost_time_and_no_truth() {
         (now + 9, 0),
         (1, 1),
     ] {
-        page.write_all_at(&pending.to_ne_bytes(), 16 * 8).expect("written");
-        page.write_all_at(&done.to_ne_bytes(), 17 * 8).expect("written");
+        write_at(&page, &pending.to_ne_bytes(), 16 * 8);
+        write_at(&page, &done.to_ne_bytes(), 17 * 8);
         assert_all_see(&mut workers, 9, "/host/a.mkv", &keys[turn % 20], "lies");
         for _ in 0..5 {
             turn += 1;
@@ -392,7 +397,7 @@ fn counters_that_lie_cost_time_and_no_truth() {
     let index = open_at(&[&place[0], &place[1], &place[2]]);
     let read = |at: u64| {
         let mut word = [0; 8];
-        page.read_exact_at(&mut word, at * 8).expect("a word");
+        read_at(&page, &mut word, at * 8);
         u64::from_ne_bytes(word)
     };
     let sequence = index.stats().expect("statistics").sequence;

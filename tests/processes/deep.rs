@@ -1,7 +1,9 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
 use crate::worker::deeply;
-use crate::{coherence, crash, fork, images, kills, races, single_flight, storm};
+use crate::{coherence, crash, images, kills, races, single_flight};
+#[cfg(unix)]
+use crate::{fork, storm};
 
 #[test]
 #[ignore = "deep: half a minute"]
@@ -29,6 +31,7 @@ fn kills_for_long() {
     );
 }
 
+#[cfg(unix)]
 #[test]
 #[ignore = "deep: half a minute"]
 fn forks_for_long() {
@@ -69,6 +72,7 @@ fn kills_at_any_moment_for_long() {
     deeply(42, kills::a_kill_at_any_moment_loses_nothing_acknowledged);
 }
 
+#[cfg(unix)]
 #[test]
 #[ignore = "deep: six minutes"]
 fn two_hundred_storms() {

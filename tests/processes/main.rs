@@ -14,16 +14,21 @@ mod coherence;
 mod crash;
 mod deep;
 mod feed;
+#[cfg(unix)]
 mod fork;
 mod images;
 mod kills;
 mod load;
 mod merging;
+#[cfg(unix)]
 mod page;
 mod races;
+#[cfg(unix)]
 mod signals;
 mod single_flight;
+#[cfg(unix)]
 mod storm;
+#[cfg(unix)]
 mod waiting;
 
 #[test]
@@ -37,19 +42,28 @@ fn worker() {
         ("begin", crash::begin),
         ("invalidation", crash::invalidation),
         ("feed: list", feed::list),
+        #[cfg(unix)]
         ("fork", fork::busy),
         ("act", kills::act),
+        #[cfg(unix)]
         ("fork while fetching", fork::fetching),
+        #[cfg(unix)]
         ("fork and count", fork::counting),
+        #[cfg(unix)]
         ("fork and look up", fork::looking_up),
+        #[cfg(unix)]
         ("fork while connecting", fork::connecting),
+        #[cfg(unix)]
         ("fork while opening", fork::opening),
         ("newcomer", images::newcomer),
         ("race", races::race),
         ("make", races::make),
         ("flight", single_flight::ask),
+        #[cfg(unix)]
         ("recover", waiting::recover),
+        #[cfg(unix)]
         ("storm", storm::storm),
+        #[cfg(unix)]
         ("interrupted", signals::interrupted),
         ("load: read", load::read),
         ("load: write", load::write),

@@ -12,6 +12,7 @@ use crate::support::{self, clock, movies, options, path_of};
 use crate::worker::{Dice, Worker, assert_sound, choice, open_at, place, rounds, say, told};
 
 /// Nanoseconds on a clock that all processes share.
+#[cfg(unix)]
 fn now() -> u64 {
     // SAFETY: the struct is plain data that the call fills in.
     let time = unsafe {
@@ -20,6 +21,19 @@ fn now() -> u64 {
         time
     };
     u64::try_from(time.tv_sec).expect("after boot") * 1_000_000_000 + u64::try_from(time.tv_nsec).expect("positive")
+}
+
+/// The same in steps of this machine.
+#[cfg(windows)]
+fn now() -> u64 {
+    // SAFETY: as the system declares it.
+    unsafe extern "system" {
+        fn QueryPerformanceCounter(steps: *mut i64) -> i32;
+    }
+    let mut steps = 0;
+    // SAFETY: the call fills in the number.
+    assert_ne!(unsafe { QueryPerformanceCounter(&raw mut steps) }, 0);
+    steps.cast_unsigned()
 }
 
 /// A call that returned: what it did, and from when to when.

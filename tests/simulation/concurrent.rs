@@ -84,12 +84,16 @@ fn work(index: &crate::support::index::Index, me: u64, seed: u64, known: &[(&str
                     .refresh(&QueryOptions::default(), dice.roll(4) == 0)
                     .expect("refreshed"),
             ),
+            #[cfg(unix)]
             _ => fork(index, path, key),
+            #[cfg(windows)]
+            _ => {}
         }
     }
 }
 
 /// A child reads what its parent reads, and ends.
+#[cfg(unix)]
 #[allow(clippy::cast_possible_wrap)]
 fn fork(index: &crate::support::index::Index, path: &str, key: &str) {
     // SAFETY: the child uses the index, which is made for that, and ends without unwinding.

@@ -122,7 +122,7 @@ fn ours(step: Step<'_>) -> io::Result<()> {
     match step {
         Step::Make(path) | Step::Rename(_, path) => {
             if disk.full && disk.has(path) {
-                return Err(io::Error::from_raw_os_error(libc::ENOSPC));
+                return Err(io::Error::from_raw_os_error(vfs::SYSTEM_ERRORS[0]));
             }
             Ok(())
         }

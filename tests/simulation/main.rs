@@ -101,6 +101,7 @@ fn check(seed: u64) {
 }
 
 /// Seconds that this process had a processor.
+#[cfg(unix)]
 fn worked() -> f64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
     // SAFETY: the call fills in a struct of ours.
@@ -108,6 +109,13 @@ fn worked() -> f64 {
     #[allow(clippy::cast_precision_loss)] // seconds of a run
     let seconds = time.tv_sec as f64 + time.tv_nsec as f64 / 1e9;
     seconds
+}
+
+/// Seconds since the first call.
+#[cfg(windows)]
+fn worked() -> f64 {
+    static FIRST: std::sync::LazyLock<Instant> = std::sync::LazyLock::new(Instant::now);
+    FIRST.elapsed().as_secs_f64()
 }
 
 #[test]

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
-use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{LazyLock, Mutex, OnceLock};
 
@@ -63,7 +62,7 @@ fn real() -> *mut sqlite3_vfs {
 
 unsafe fn named<'n>(name: *const c_char) -> &'n Path {
     // SAFETY: SQLite gives names that end in NUL and live as long as the call.
-    Path::new(std::ffi::OsStr::from_bytes(unsafe { CStr::from_ptr(name) }.to_bytes()))
+    crate::support::index::path(unsafe { CStr::from_ptr(name) }.to_bytes())
 }
 
 unsafe extern "C" fn open(
@@ -188,6 +187,32 @@ unsafe extern "C" fn delete(_: *mut sqlite3_vfs, name: *const c_char, sync_names
         }
         (*real()).xDelete.expect("it removes")(real(), name, sync_names)
     }
+}
+
+/// Errors of the system: no room, no room for this user, a broken disk, one that is only read, one without locks.
+#[cfg(unix)]
+pub const SYSTEM_ERRORS: [c_int; 5] = [libc::ENOSPC, libc::EDQUOT, libc::EIO, libc::EROFS, libc::ENOLCK];
+/// `ERROR_DISK_FULL`, `ERROR_DISK_QUOTA_EXCEEDED`, `ERROR_IO_DEVICE`, `ERROR_WRITE_PROTECT`, `ERROR_NOT_SUPPORTED`.
+#[cfg(windows)]
+pub const SYSTEM_ERRORS: [c_int; 5] = [112, 1_295, 1_117, 19, 50];
+
+/// In a worker: ends it here, as another process would.
+pub fn die() -> ! {
+    // SAFETY: plain calls, on this process.
+    #[cfg(unix)]
+    unsafe {
+        libc::kill(libc::getpid(), libc::SIGKILL);
+    }
+    #[cfg(windows)]
+    {
+        // SAFETY: as the system declares it.
+        unsafe extern "system" {
+            fn TerminateProcess(process: isize, code: u32) -> i32;
+        }
+        // SAFETY: a plain call. The number stands for this process.
+        unsafe { TerminateProcess(-1, 1) };
+    }
+    unreachable!("it was ended");
 }
 
 /// Which open file is which path: what an [`Ear`] that wants paths keeps.

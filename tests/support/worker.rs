@@ -6,7 +6,8 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
-use std::io::{BufRead, BufReader, Write};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -225,6 +226,18 @@ pub fn told() -> Option<String> {
         Ok(0) | Err(_) => None,
         Ok(_) => Some(line.trim_end_matches('\n').to_owned()),
     }
+}
+
+/// Reads these bytes of a file.
+pub fn read_at(mut file: &File, to: &mut [u8], at: u64) {
+    file.seek(SeekFrom::Start(at)).expect("a place");
+    file.read_exact(to).expect("read");
+}
+
+/// Overwrites these bytes of a file.
+pub fn write_at(mut file: &File, bytes: &[u8], at: u64) {
+    file.seek(SeekFrom::Start(at)).expect("a place");
+    file.write_all(bytes).expect("written");
 }
 
 /// The arguments that name the store and the server.
