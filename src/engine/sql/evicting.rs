@@ -45,7 +45,8 @@ impl Store {
         Ok(written.transpose()?.is_some())
     }
 
-    /// Size of the folder in bytes, without free pages of the database and without the log.
+    /// Size of the folder in bytes, without free pages of the database, without the log, and without dead segments, which
+    /// stay on Windows as long as a process has them mapped.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
@@ -59,7 +60,9 @@ impl Store {
             )
         })?;
         let [own, log] = ["", "-wal"].map(|end| format!("{NAME}.db{end}"));
-        Ok(database.cast_unsigned() + self.folder.bytes_of(|name| name != own && name != log))
+        let named = self.named_segments()?;
+        let counts = |name: &str| name != own && name != log && named.is_dead_file(name) != Some(true);
+        Ok(database.cast_unsigned() + self.folder.bytes_of(counts))
     }
 
     /// Returns up to [`VACUUM_PAGES`] free pages of the database to the disk. Returns whether more are free.

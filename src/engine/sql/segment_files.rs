@@ -77,7 +77,7 @@ struct SegmentFile {
 
 /// The segments that the database refers to, at one moment.
 #[derive(Default)]
-struct NamedSegments {
+pub struct NamedSegments {
     /// For each library its segment, and the lowest change sequence that a later one may have.
     listings: HashMap<LibraryId, (Option<ListingName>, Sequence)>,
     records: HashSet<SegmentName>,
@@ -85,6 +85,12 @@ struct NamedSegments {
 }
 
 impl NamedSegments {
+    /// [`Self::is_dead`] for the name of a file.
+    pub fn is_dead_file(&self, name: &str) -> Option<bool> {
+        let (stem, _) = name.strip_suffix(SUFFIX)?.rsplit_once('-')?;
+        self.is_dead(stem)
+    }
+
     /// Returns whether no process needs this segment any more; `None` if a process might still publish it.
     fn is_dead(&self, name: &str) -> Option<bool> {
         if let Some(name) = listing_name(name) {
@@ -122,16 +128,15 @@ impl Store {
             Err(error) => return log::debug!("old index files are removed later: {error}"),
         };
         for file in files {
-            let stem = file.name.strip_suffix(SUFFIX).and_then(|name| name.rsplit_once('-'));
             let is_old = file.age_s.is_none_or(|age| age >= UNPUBLISHED_KEPT_S);
-            if stem.and_then(|(stem, _)| named.is_dead(stem)).unwrap_or(is_old) {
+            if named.is_dead_file(&file.name).unwrap_or(is_old) {
                 let _ = files::remove(&self.folder.path().join(&file.name));
             }
         }
     }
 
     /// Reads the segments that the database refers to.
-    fn named_segments(&self) -> Result<NamedSegments> {
+    pub fn named_segments(&self) -> Result<NamedSegments> {
         self.read(|connection| {
             let mut libraries =
                 connection.prepare_cached("SELECT id, segment, segment_seq FROM libraries WHERE identity > 0")?;
