@@ -1,4 +1,6 @@
 //! What a new process opens: the state file where that tells enough, and the database where it does not.
+// On Windows the state file is not used: nothing there names a boot, and times of another boot prove nothing.
+#![cfg(unix)]
 
 #[path = "support/mod.rs"]
 mod support;
@@ -312,8 +314,6 @@ fn once_a_day_it_is_noted_that_the_store_is_used() {
     started.keep();
 }
 
-// On Windows: rights are no modes.
-#[cfg(unix)]
 #[test]
 fn only_the_owner_may_read_it() {
     use std::os::unix::fs::PermissionsExt;

@@ -14,6 +14,9 @@ use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec,
 use support::index::{Deadline, DebounceIntervals, Index, Library, Progress, QueryOptions};
 use support::{HOUR_MS, NOW_MS, Scene, add, offline, open, path_of, requests};
 
+/// A full path.
+const ROOT: &[u8] = if cfg!(windows) { b"C:/" } else { b"/" };
+
 const WEEK_MS: i64 = 7 * 24 * HOUR_MS;
 
 fn base64url(bytes: &[u8]) -> String {
@@ -559,7 +562,7 @@ fn the_feed_and_a_walk_say_that_the_token_was_refused() {
     let all = QueryOptions::default();
     let rules = support::index::Rules::of_bits(0).expect("rules");
     let starts = support::index::WalkStarts {
-        folders: vec![(true, b"/".as_slice())],
+        folders: vec![(true, ROOT)],
         ..Default::default()
     };
     let told = |status: Status, words: &str| {
@@ -1435,7 +1438,7 @@ fn before_a_token_is_accepted_each_error_says_so() {
     let walk = |library: &Library| {
         let rules = crate::support::index::Rules::of_bits(0).expect("rules");
         let starts = crate::support::index::WalkStarts {
-            folders: vec![(true, b"/".as_slice())],
+            folders: vec![(true, ROOT)],
             ..Default::default()
         };
         library.walk(None, &starts, (rules, 100), |_| Ok(()))

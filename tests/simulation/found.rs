@@ -258,6 +258,8 @@ fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
     assert_eq!(status("/srv/films/Other 2.mkv"), Status::Ok);
 }
 
+// On Windows files that are mapped are not removed.
+#[cfg(unix)]
 #[test]
 fn what_stands_in_for_an_index_file_is_not_taken_for_that_of_a_copy() {
     let _alone = crate::alone();
