@@ -16,7 +16,7 @@
 ///   does not compile: give the result a name first. Then `match.candidates()[0].title()` compiles.
 /// - **Moved from**: an object that was moved from is empty and can be used. Calls on it fail with
 ///   Status::null_pointer.
-/// - **Paths** are the file system's bytes: text or std::filesystem::path.
+/// - **Paths** are the file system's bytes, on Windows UTF-8: text or std::filesystem::path.
 /// - **Names**: a method has the name of its C function without `plexindex_`, `get_` and `_json`. plexindex.h and
 ///   plexindex_more.h describe each function in full.
 ///
@@ -701,6 +701,38 @@ inline bool copy_to(std::string &to, const char *text) {
     return text != nullptr;
 }
 
+#if defined(_WIN32)
+/// The path in UTF-8. Half of a pair of surrogates has three bytes, as in Rust's paths: path::u8string() throws there.
+inline std::string native(const std::filesystem::path &path) {
+    std::string made;
+    const auto put = [&](std::uint32_t bits) { made.push_back(static_cast<char>(bits)); };
+    const std::wstring &text = path.native();
+    for (std::size_t at = 0; at < text.size(); ++at) {
+        std::uint32_t code = text[at];
+        const std::uint32_t next = at + 1 < text.size() ? text[at + 1] : 0;
+        if (code >> 10 == 0x36 && next >> 10 == 0x37) {
+            code = 0x10000 + ((code & 0x3ff) << 10 | (next & 0x3ff));
+            ++at;
+        }
+        if (code < 0x80) {
+            put(code);
+            continue;
+        }
+        if (code < 0x800) {
+            put(0xc0 | code >> 6);
+        } else if (code < 0x10000) {
+            put(0xe0 | code >> 12), put(0x80 | (code >> 6 & 0x3f));
+        } else {
+            put(0xf0 | code >> 18), put(0x80 | (code >> 12 & 0x3f)), put(0x80 | (code >> 6 & 0x3f));
+        }
+        put(0x80 | (code & 0x3f));
+    }
+    return made;
+}
+#else
+inline const std::string &native(const std::filesystem::path &path) noexcept { return path.native(); }
+#endif
+
 } // namespace detail
 /// @endcond
 
@@ -715,28 +747,41 @@ public:
     /*implicit*/ PathRef(const std::string &text) noexcept : bytes_(text), ends_(true) {}
     /// Of text.
     /*implicit*/ PathRef(std::string_view text) noexcept : bytes_(text), ends_(false) {}
+#if defined(_WIN32)
+    /// Of a path, in UTF-8: a copy.
+    /*implicit*/ PathRef(const std::filesystem::path &path) : copy_(detail::native(path)), ends_(false) {}
+#else
     /// Of a path, as the file system has it.
     /*implicit*/ PathRef(const std::filesystem::path &path) noexcept : bytes_(path.native()), ends_(true) {}
+#endif
     PathRef(std::nullptr_t) = delete;
 
     /// Returns its bytes.
+#if defined(_WIN32)
+    [[nodiscard]] std::string_view bytes() const noexcept { return copy_.empty() ? bytes_ : copy_; }
+#else
     [[nodiscard]] std::string_view bytes() const noexcept { return bytes_; }
+#endif
 
     /// @cond
     /// Calls with the bytes followed by a NUL: without an allocation up to 4,095 of them. NULL where they hold a NUL.
     template <class Call> const char *terminated(Call call) const {
-        if (bytes_.find('\0') != std::string_view::npos) return nullptr;
-        if (ends_) return call(bytes_.data());
+        const std::string_view text = bytes();
+        if (text.find('\0') != std::string_view::npos) return nullptr;
+        if (ends_) return call(text.data());
         char copy[4096];
-        if (bytes_.size() >= sizeof copy) return call(std::string(bytes_).c_str());
-        if (!bytes_.empty()) std::memcpy(copy, bytes_.data(), bytes_.size());
-        copy[bytes_.size()] = '\0';
+        if (text.size() >= sizeof copy) return call(std::string(text).c_str());
+        if (!text.empty()) std::memcpy(copy, text.data(), text.size());
+        copy[text.size()] = '\0';
         return call(static_cast<const char *>(copy));
     }
     /// @endcond
 
 private:
     std::string_view bytes_;
+#if defined(_WIN32)
+    std::string copy_; // of a path, which has UTF-16
+#endif
     bool ends_;
 };
 
@@ -2392,11 +2437,13 @@ public:
             mappings.push_back({static_cast<std::int32_t>(kind), 0, detail::bytes(from), detail::bytes(to)});
         }
         plexindex_options raw = plexindex_options_init();
-        raw.cache_dir = detail::bytes(options.cache_dir.native());
+        const std::string &cache_dir = detail::native(options.cache_dir), &ca_file = detail::native(options.ca_file),
+                          &database = detail::native(options.database);
+        raw.cache_dir = detail::bytes(cache_dir);
         raw.server_url = detail::bytes(options.server_url);
         raw.token = detail::bytes(options.token);
         raw.user = detail::bytes(options.user);
-        raw.ca_file = detail::bytes(options.ca_file.native());
+        raw.ca_file = detail::bytes(ca_file);
         raw.library_ttl_ms = options.library_ttl.count();
         raw.max_age_ms = options.max_age.count();
         raw.deadline_ms = options.deadline == no_deadline ? 0 : options.deadline.count();
@@ -2415,7 +2462,7 @@ public:
         raw.mappings_count = mappings.size();
         raw.slow_ms = options.slow.count();
         raw.size_limit = options.size_limit;
-        raw.database = detail::bytes(options.database.native());
+        raw.database = detail::bytes(database);
         raw.shared = detail::bytes(options.shared);
         raw.shared_retry_ms = options.shared_retry.count();
         return Call::template made<BasicIndex>([&](BasicIndex &index, auto *error) {

@@ -48,7 +48,7 @@ int main(int argc, char **argv) {
     if (!answers) return failed(answers.error());
     for (std::size_t i = 0; i < files.size(); ++i) {
         const auto answer = (*answers)[i];
-        std::cout << plexindex::status_name(answer.status()) << "  " << files[i].native() << '\n';
+        std::cout << plexindex::status_name(answer.status()) << "  " << files[i].string() << '\n';
         for (const auto candidate : answer.candidates()) {
             std::cout << "  " << candidate.key() << ' ' << candidate.title() << '\n';
         }

@@ -797,7 +797,7 @@ void walks(const px::Library &movies, const setting &setting) {
             const std::string name = std::filesystem::path(finding.path).lexically_relative(root).generic_string();
             found.push_back(std::string(finding.cause) + " " + name);
             CHECK(finding.cause != "linked" || finding.kind == px::Finding::Kind::left_out);
-            CHECK(finding.cause != "linked" || finding.detail == (root / "a").native());
+            CHECK(finding.cause != "linked" || finding.detail == (root / "a").string());
         }
         files = walk.files();
         std::sort(found.begin(), found.end());
@@ -830,7 +830,7 @@ void walks(const px::Library &movies, const setting &setting) {
     CHECK((asked == Names{"a", "c", "a/b"}));
     std::vector<px::Finding> kept;
     for (const px::Finding &finding : movies.walk({root / "a", root / "c"}, options)) kept.push_back(finding);
-    CHECK(kept.size() == 2 && kept[0].path == (root / "a/one.mkv").native());
+    CHECK(kept.size() == 2 && kept[0].path == (root / "a/one.mkv").string());
     options.enter = [](std::string_view folder) { return folder.substr(folder.size() - 2) != "/a"; };
     CHECK((found_by(options, files) == Names{" link", "no_library c/three.mkv"} && files == 1));
     // What it throws ends the walk, at the first folder and at a later one.
