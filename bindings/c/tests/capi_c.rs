@@ -285,7 +285,7 @@ impl Run {
         let mut command = start(program);
         command
             .arg(self.server.standin.url())
-            .args([OsStr::new(TOKEN), store.as_os_str()])
+            .args([OsStr::new(TOKEN), there(&store).as_os_str()])
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -304,11 +304,12 @@ impl Run {
         let mut text = String::new();
         for line in BufReader::new(output.expect("piped")).split(b'\n') {
             let line = String::from_utf8_lossy(&line.expect("a line")).into_owned();
+            let line = line.trim_end_matches('\r');
             if let (Some(command), Some(input)) = (line.strip_prefix('@'), input.as_mut()) {
                 // A program that ended meanwhile needs no reply.
                 let _ = writeln!(input, "{}", self.server.obey(command));
             } else {
-                text += &line;
+                text += line;
                 text.push('\n');
             }
         }
@@ -669,6 +670,12 @@ fn the_example_of_a_plug_in_runs() {
     assert!(ended.errors.contains("not imported: "), "{}", ended.errors);
 }
 
+/// A folder as a program names it: wine has this machine's below `Z:`.
+fn there(folder: &Path) -> PathBuf {
+    let drive = if compile::runner().is_some() { "Z:" } else { "" };
+    format!("{drive}{}", folder.display()).into()
+}
+
 /// What a program said, without the leaks that valgrind finds because a failed check ended it.
 fn head(text: &str) -> String {
     match text.split_once("last error message:") {
@@ -679,6 +686,11 @@ fn head(text: &str) -> String {
 
 /// The program, under valgrind if that is wanted.
 fn start(program: &Path) -> Command {
+    if let Some(runner) = compile::runner() {
+        let mut command = Command::new(runner);
+        command.arg(program.with_extension("exe"));
+        return command;
+    }
     if !valgrind() {
         return Command::new(program);
     }

@@ -1,5 +1,6 @@
 //! Compiles C and C++ against the header and the shared object under test. `CC` and `CXX` choose the compilers, `CFLAGS`
-//! and `CXXFLAGS` what else they are told: `make sanitize` needs it.
+//! and `CXXFLAGS` what else they are told: `make sanitize` needs it. With `PLEXINDEX_TEST_RUNNER` these are compilers for
+//! Windows, and it starts the programs: `make test-windows`.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -71,10 +72,18 @@ pub fn compile_with((variable, usual): (&str, &str), standard: &str, source: &Pa
     );
 }
 
+/// What starts programs for Windows.
+pub fn runner() -> Option<String> {
+    env::var("PLEXINDEX_TEST_RUNNER").ok()
+}
+
 /// Links with the shared object under test.
 pub fn link_arguments() -> Vec<String> {
     let folder = library_folder();
     let folder = folder.display();
+    if runner().is_some() {
+        return vec![format!("-L{folder}"), "-lplexindex".to_owned()];
+    }
     vec![
         format!("-L{folder}"),
         "-lplexindex".to_owned(),
