@@ -34,7 +34,6 @@ LICENCES = ("LICENSE-MIT", "LICENSE-APACHE")
 
 # By their names in npm.
 PLATFORMS = {one.npm: one for one in platforms.PLATFORMS.values() if one.npm}
-LIBRARY = "libplexindex.so"
 
 
 def here() -> str:
@@ -84,8 +83,10 @@ def npm_platform(name: str, library: Path, folder: Path) -> Path:
     """The package with the library of one platform. npm installs it nowhere else."""
     one = PLATFORMS[name]
     folder.mkdir()
-    shutil.copyfile(library, folder / LIBRARY)
+    shutil.copyfile(library, folder / one.library)
     put_licences(folder, one)
+    system, processor, *_ = name.split("-")
+    libc = {} if one.is_windows else {"libc": ["musl" if one.is_musl else "glibc"]}
     write_json(
         folder / "package.json",
         {
@@ -93,11 +94,11 @@ def npm_platform(name: str, library: Path, folder: Path) -> Path:
             "version": version(),
             "description": f"The library of plexindex for {one.description}",
             "license": "MIT OR Apache-2.0",
-            "os": ["linux"],
-            "cpu": [name.split("-")[1]],
-            "libc": ["musl" if one.is_musl else "glibc"],
-            "main": LIBRARY,
-            "files": [LIBRARY, *LICENCES, "THIRD-PARTY"],
+            "os": [system],
+            "cpu": [processor],
+            **libc,
+            "main": one.library,
+            "files": [one.library, *LICENCES, "THIRD-PARTY"],
         },
     )
     readme = f"# @plexindex/{name}\n\nThe shared library of `plexindex` for {one.description}. Install `plexindex`.\n"
@@ -122,9 +123,11 @@ def jar(libraries: dict[str, Path], folder: Path) -> list[Path]:
     coordinates.mkdir(parents=True)
     shutil.copyfile(BINDINGS / "java" / "pom.xml", coordinates / "pom.xml")
     for name, library in libraries.items():
+        if not PLATFORMS[name].jar:
+            continue
         native = content / "native" / PLATFORMS[name].jar
         native.mkdir(parents=True)
-        shutil.copyfile(library, native / LIBRARY)
+        shutil.copyfile(library, native / PLATFORMS[name].library)
         put_licences(native, PLATFORMS[name])
     made = folder / f"plexindex-{version()}.jar"
     files = sorted(file for file in content.rglob("*") if file.is_file())
@@ -142,9 +145,11 @@ def csharp(libraries: dict[str, Path], folder: Path) -> list[Path]:
             shutil.copyfile(source, folder / source.name)
     put_licences(folder)
     for name, library in libraries.items():
+        if not PLATFORMS[name].rid:
+            continue
         native = folder / "runtimes" / PLATFORMS[name].rid / "native"
         native.mkdir(parents=True)
-        shutil.copyfile(library, native / LIBRARY)
+        shutil.copyfile(library, native / PLATFORMS[name].library)
         put_licences(native, PLATFORMS[name])
     return [folder]
 
@@ -157,7 +162,7 @@ def main() -> int:
     if not sys.argv[1:] or sys.argv[1] not in MAKERS:
         sys.exit(__doc__)
     libraries = dict(argument.partition("=")[::2] for argument in sys.argv[2:])
-    libraries = libraries or {here(): str(target_folder() / "release" / LIBRARY)}
+    libraries = libraries or {here(): str(target_folder() / "release" / "libplexindex.so")}
     for name, library in libraries.items():
         if name not in PLATFORMS:
             sys.exit(f"no platform is called {name}: there are {', '.join(PLATFORMS)}")

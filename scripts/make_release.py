@@ -27,6 +27,7 @@ import make_packages
 import make_wheels
 import pack
 import sbom
+import windows_archive
 from environment import ROOT, Environment, build_folder, check_python, has_target, target_folder
 from install import version
 from platforms import PLATFORMS, Platform
@@ -36,7 +37,6 @@ MODULE = "github.com/plexindex/plexindex/bindings/go"
 # What cannot be made here at all.
 NOT_HERE = {
     "macOS": "linking needs Apple's SDK: on a Mac, `pip wheel ./bindings/python`",
-    "Windows": "its port is tested under wine only: docs/windows.md",
 }
 
 
@@ -73,13 +73,21 @@ class Platforms:
         one = PLATFORMS[name]
         if not has_target(one.triple):
             raise MissingToolError(f"not installed: rustup target add {one.triple}")
-        need(f"{one.binutils}ld", f"{one.binutils}objcopy")
+        tools = ("gcc", "dlltool", "objdump") if one.is_windows else ("ld", "objcopy")
+        need(*(f"{one.binutils}{tool}" for tool in tools))
         print(f"== {name}: {one.target}", flush=True)
-        self.built[name] = make_wheels.libraries(one)
+        if one.is_windows:
+            self.built[name] = build_dist.build(["cdylib"], target=one.target, flags=one.flags)
+        else:
+            self.built[name] = make_wheels.libraries(one)
 
     def pack(self, name: str) -> None:
         """Makes what belongs to this platform alone."""
         one, built = PLATFORMS[name], self.built[name]
+        if one.is_windows:
+            zig = [str(self.tools.python), "-m", "ziglang", "dlltool"]
+            windows_archive.pack(built["cdylib"], self.work, FOLDER, zig)
+            return
         wheel = make_wheels.pack(self.tools.python, one, built, self.work / name)
         make_wheels.check(self.tools.python, wheel)
         wheel.replace(FOLDER / wheel.name)
@@ -108,13 +116,15 @@ class Platforms:
         """A gem for each platform."""
         need("gem")
         for name, built in self.built.items():
+            if PLATFORMS[name].is_windows:
+                continue
             pack.gem(FOLDER, built["cdylib"], PLATFORMS[name].triple, make_packages.fresh(self.work / "gem" / name))
 
     def rocks(self) -> None:
         """A rock for each processor: luarocks has no names for C libraries."""
         need("luarocks", "luajit")
         for name, built in self.built.items():
-            if not PLATFORMS[name].is_musl:
+            if not PLATFORMS[name].is_musl and not PLATFORMS[name].is_windows:
                 work = make_packages.fresh(self.work / "rock" / name)
                 archives.repack(pack.rock(FOLDER, built["cdylib"], PLATFORMS[name].triple, work))
 

@@ -149,9 +149,10 @@ def main() -> int:
     """Makes the named wheels."""
     check_python()
     names = sys.argv[1:] or [here()]
-    names = list(PLATFORMS) if names == ["all"] else names
-    if unknown := [name for name in names if name not in (*PLATFORMS, SOURCES)]:
-        sys.exit(f"no platform is called {', '.join(unknown)}: there are {', '.join(PLATFORMS)}, all and {SOURCES}")
+    wheels = [name for name, one in PLATFORMS.items() if one.tags]
+    names = wheels if names == ["all"] else names
+    if unknown := [name for name in names if name not in (*wheels, SOURCES)]:
+        sys.exit(f"no wheel is made for {', '.join(unknown)}: there are {', '.join(wheels)}, all and {SOURCES}")
     environment = tools()
     folder = build_folder() / "wheels"
     folder.mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ class Platform:
 
     target: str
     """Rust's name; behind the dot the oldest glibc."""
-    tags: str
+    tags: str = ""
     """The wheel's."""
     npm: str = ""
     description: str = ""
@@ -29,8 +29,20 @@ class Platform:
         return "-musl" in self.target
 
     @property
+    def is_windows(self) -> bool:
+        """Whether MinGW links it, and not zig."""
+        return "-windows-" in self.target
+
+    @property
+    def library(self) -> str:
+        """What the shared library is called in packages."""
+        return "plexindex.dll" if self.is_windows else "libplexindex.so"
+
+    @property
     def binutils(self) -> str:
         """What stands before the names of its binutils, which know no C library."""
+        if self.is_windows:
+            return "x86_64-w64-mingw32-"
         return {"armv7": "arm-linux-gnueabihf"}.get(cpu := self.target.split("-")[0], f"{cpu}-linux-gnu") + "-"
 
     @property
@@ -43,7 +55,12 @@ class Platform:
 
     @property
     def flags(self) -> list[str]:
-        """Flags for rustc: by default musl's targets link the C library statically, and make no shared library."""
+        """Flags for rustc: by default musl's targets link the C library statically, and make no shared library.
+
+        MinGW's linker writes the time into a DLL.
+        """
+        if self.is_windows:
+            return ["-Clink-arg=-Wl,--no-insert-timestamp"]
         return ["-Ctarget-feature=-crt-static"] if self.is_musl else []
 
 
@@ -84,4 +101,7 @@ PLATFORMS = {
     ),
     "manylinux_armv7l": Platform("armv7-unknown-linux-gnueabihf.2.17", "manylinux_2_17_armv7l.manylinux2014_armv7l"),
     "musllinux_armv7l": Platform("armv7-unknown-linux-musleabihf", "musllinux_1_2_armv7l"),
+    "win_amd64": Platform(
+        "x86_64-pc-windows-gnu", npm="win32-x64", description="Windows on x86-64, tested under wine only"
+    ),
 }
