@@ -75,8 +75,8 @@ function load() {
 
 /** Takes another reference to the library: koffi unloads it when its worker thread ends, under threads of the library's. */
 function keep(file) {
-  if (process.platform === 'win32') return;
-  koffi.load(null).func('void *dlopen(const char *, int)')(file, 1);
+  if (process.platform === 'win32') koffi.load('kernel32.dll').func('void *LoadLibraryW(str16)')(file);
+  else koffi.load(null).func('void *dlopen(const char *, int)')(file, 1);
 }
 
 const WRITE = {

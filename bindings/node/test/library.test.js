@@ -10,14 +10,24 @@ const { test } = require('node:test');
 
 const modules = path.dirname(path.dirname(require.resolve('plexindex')));
 const [packaged] = fs.readdirSync(path.join(modules, '@plexindex'));
-const library = path.join(modules, '@plexindex', packaged, 'libplexindex.so');
+const windows = process.platform === 'win32';
+const library = path.join(modules, '@plexindex', packaged, windows ? 'plexindex.dll' : 'libplexindex.so');
+
+const LOADED_HERE = `const maps = require('fs').readFileSync('/proc/self/maps', 'latin1');
+      console.log(maps.match(/\\/\\S*libplexindex\\.so\\S*/)[0]);`;
+const LOADED_THERE = `const kernel = require('koffi').load('kernel32.dll'), path = Buffer.alloc(1000);
+      const handle = kernel.func('void *GetModuleHandleW(str16)')('plexindex.dll');
+      const length = kernel.func('uint32_t GetModuleFileNameW(void *, void *, uint32_t)')(handle, path, path.length / 2);
+      console.log(path.toString('utf16le', 0, length * 2));`;
 
 /** A project with the package, but without that of the library. */
 function project(t) {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
   t.after(() => fs.rmSync(folder, { recursive: true }));
   fs.cpSync(path.join(modules, 'plexindex'), path.join(folder, 'node_modules', 'plexindex'), { recursive: true });
-  fs.symlinkSync(path.join(modules, 'koffi'), path.join(folder, 'node_modules', 'koffi'));
+  // A user of Windows may make no links.
+  const link = windows ? (from, to) => fs.cpSync(from, to, { recursive: true }) : fs.symlinkSync;
+  for (const name of windows ? ['koffi', '@koromix'] : ['koffi']) link(path.join(modules, name), path.join(folder, 'node_modules', name));
   return folder;
 }
 
@@ -27,8 +37,7 @@ function loaded(cwd, variables = {}, before = '') {
   const script = `require('koffi'); ${before}; const plexindex = require('plexindex');
     try {
       plexindex.version();
-      const maps = require('fs').readFileSync('/proc/self/maps', 'latin1');
-      console.log(maps.match(/\\/\\S*libplexindex\\.so\\S*/)[0]);
+      ${windows ? LOADED_THERE : LOADED_HERE}
     } catch (error) {
       console.log(error instanceof plexindex.PlexindexError, error.code, error.message);
     }`;
@@ -40,13 +49,21 @@ function loaded(cwd, variables = {}, before = '') {
 
 test('the package of the platform comes first, and a named file before it', (t) => {
   assert.strictEqual(loaded(path.dirname(modules)), library);
-  const named = path.join(project(t), 'libplexindex.so');
+  const named = path.join(project(t), path.basename(library));
   fs.copyFileSync(library, named);
   assert.strictEqual(loaded(path.dirname(modules), { PLEXINDEX_LIBRARY: named }), named);
   assert.match(loaded(path.dirname(modules), { PLEXINDEX_LIBRARY: '/nowhere/x.so' }), /^true NOT_INSTALLED .*\/nowhere\/x\.so/);
 });
 
-test('without it the runtime library of the system, then the development link', (t) => {
+test('without it the library of the system', { skip: !windows && 'of Windows' }, (t) => {
+  const folder = project(t);
+  const system = path.join(folder, 'lib');
+  fs.mkdirSync(system);
+  fs.copyFileSync(library, path.join(system, 'plexindex.dll'));
+  assert.strictEqual(loaded(folder, { PATH: system }), path.join(system, 'plexindex.dll'));
+});
+
+test('without it the runtime library of the system, then the development link', { skip: windows && 'it has one name there' }, (t) => {
   const folder = project(t);
   const system = path.join(folder, 'lib');
   fs.mkdirSync(system);
@@ -63,9 +80,9 @@ test('a missing library says what to install for this platform', (t) => {
   const version = require('plexindex').version();
   const wanted = (what) => `true NOT_INSTALLED the plexindex library cannot be loaded: npm install ${what}, or install the C library`;
   assert.ok(loaded(folder).startsWith(wanted(`plexindex-${packaged}-${version}.tgz`)));
-  const maps = `const fs = require('fs'); const read = fs.readFileSync;
+  const maps = windows || `const fs = require('fs'); const read = fs.readFileSync;
     fs.readFileSync = (file, ...more) => file === '/proc/self/maps' ? '7f00-7f01 r--p 00000000 00:01 1 /lib/ld-musl-x86_64.so.1' : read(file, ...more)`;
-  assert.match(loaded(folder, {}, maps), new RegExp(`npm install plexindex-linux-${process.arch}-musl-`));
+  if (!windows) assert.match(loaded(folder, {}, maps), new RegExp(`npm install plexindex-linux-${process.arch}-musl-`));
   assert.match(loaded(folder, {}, "Object.defineProperty(process, 'arch', { value: 'ia32' })"), /NOT_INSTALLED plexindex needs Node.js for x64 or arm64/);
   assert.match(loaded(folder, {}, "Object.defineProperty(process, 'platform', { value: 'freebsd' })"), /no package is made for freebsd-\w+: build the library there/);
   const manifest = path.join(folder, 'node_modules', 'plexindex', 'package.json');
@@ -76,7 +93,7 @@ test('a missing library says what to install for this platform', (t) => {
 
 test('another library is named with its version', (t) => {
   const folder = project(t);
-  assert.match(loaded(folder, { PLEXINDEX_LIBRARY: 'libc.so.6' }), /^true NOT_INSTALLED libc\.so\.6 lacks plexindex_\w+: install version /);
+  assert.match(loaded(folder, { PLEXINDEX_LIBRARY: windows ? 'kernel32.dll' : 'libc.so.6' }), /^true NOT_INSTALLED (libc\.so\.6|kernel32\.dll) lacks plexindex_\w+: install version /);
 });
 
 test('the packages have the licences of what is in them', () => {

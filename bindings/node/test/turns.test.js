@@ -46,9 +46,9 @@ test('waiting calls leave a thread to files and to local calls', async (t) => {
 test('a known file is answered while all turns are taken', async (t) => {
   const { movies: [movie] } = JSON.parse(fs.readFileSync(process.env.PLEXINDEX_TEST_FACTS));
   const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
-  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
   const known = await plexindex.open({ cacheDir, serverUrl: process.env.PLEXINDEX_TEST_URL, token: process.env.PLEXINDEX_TEST_TOKEN });
   t.after(() => known.close());
+  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
   const library = known.library('Movies');
   await library.refresh();
   const index = await silent(t);
