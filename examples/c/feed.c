@@ -9,6 +9,11 @@
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
+#ifdef _WIN32
+#include <windows.h>
+/* The C library's replaces no file. */
+#define rename(from, to) (MoveFileExA(from, to, MOVEFILE_REPLACE_EXISTING) ? 0 : -1)
+#endif
 
 /* A file and an item that has it. A file of several items has a pair for each. */
 struct pair {

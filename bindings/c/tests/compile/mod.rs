@@ -1,6 +1,6 @@
 //! Compiles C and C++ against the header and the shared object under test. `CC` and `CXX` choose the compilers, `CFLAGS`
-//! and `CXXFLAGS` what else they are told: `make sanitize` needs it. With `PLEXINDEX_TEST_RUNNER` these are compilers for
-//! Windows, and it starts the programs: `make test-windows`.
+//! and `CXXFLAGS` what else they are told: `make sanitize` needs it. With `PLEXINDEX_TEST_RUNNER` MinGW compiles, and that
+//! starts the programs: `make test-windows`.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,11 @@ pub fn compile_with((variable, usual): (&str, &str), standard: &str, source: &Pa
         "CFLAGS"
     };
     let flags = env::var(flags).unwrap_or_default();
-    let compiler = env::var(variable).unwrap_or_else(|_| usual.to_owned());
+    let compiler = match runner() {
+        Some(_) if standard.starts_with("c++") => "x86_64-w64-mingw32-g++".to_owned(),
+        Some(_) => "x86_64-w64-mingw32-gcc".to_owned(),
+        None => env::var(variable).unwrap_or_else(|_| usual.to_owned()),
+    };
     let mut command = Command::new(&compiler);
     command
         .arg(format!("-std={standard}"))
