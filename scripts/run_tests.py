@@ -23,6 +23,7 @@ from typing import Callable
 import languages as others
 import narrow
 import windows as wine
+import windows_programs
 from environment import (
     PACKAGE,
     REQUIREMENTS,
@@ -328,10 +329,16 @@ def install() -> list[Row]:
 
 def languages() -> list[Row]:
     """The bindings for other languages, two at a time: each in its language's own way, with one stand-in server."""
-    begin = time.monotonic()
     library = shared_library()
     if build():
-        return [Row("languages", 0, 1, time.monotonic() - begin, "nothing to test them with")]
+        return [Row("languages", 0, 1, 0.0, "nothing to test them with")]
+    return with_servers(library, lambda _variables: others.all_of_them(library), is_here=True)
+
+
+def with_servers(
+    library: Path, all_of: Callable[[dict[str, str]], list[others.Language]], *, is_here: bool = False
+) -> list[Row]:
+    """Tests programs of other languages with two stand-in servers; with the READMEs' programs if that is here."""
     standin = target_folder() / "debug" / "standin"
     server, slow = others.Server(standin), others.Server(standin).slow()
     try:
@@ -340,9 +347,6 @@ def languages() -> list[Row]:
         told = others.facts(server)
         (folder / "facts.json").write_text(json.dumps(told), encoding="utf-8")
         (folder / "facts.txt").write_text(others.lines(told), encoding="utf-8")
-        all_of_them = others.all_of_them(library)
-        for name, command in others.readme_programs(told, server).items():
-            next(one for one in all_of_them if one.name == name).commands.append(command)
         variables = {
             "PLEXINDEX_LIBRARY": str(library),
             "PLEXINDEX_TEST_URL": server.url,
@@ -351,6 +355,9 @@ def languages() -> list[Row]:
             "PLEXINDEX_TEST_FACTS": str(folder / "facts.json"),
             "PLEXINDEX_TEST_LINES": str(folder / "facts.txt"),
         }
+        all_of_them = all_of(variables)
+        for name, command in others.readme_programs(told, server).items() if is_here else ():
+            next(one for one in all_of_them if one.name == name).commands.append(command)
         with ThreadPoolExecutor(2) as pool:
             return list(pool.map(lambda one: language(one, variables), all_of_them))
     finally:
@@ -395,7 +402,12 @@ def windows() -> list[Row]:
         return [Row("Windows", 0, 1, time.monotonic() - begin, "wine could not be set up")]
     programs = ["--lib", *(f"--test={name}" for name in wine.TESTS)]
     arguments = ["--package=plexindex", f"--target={wine.TARGET}", "--features=unstable-source", *programs]
-    return cargo_test("Windows", *arguments, **wine.variables())
+    rows = cargo_test("Windows", *arguments, **wine.variables())
+    if why := windows_programs.make_archive():
+        return [*rows, Row("Windows, C and C++", 0, 1, 0.0, why)]
+    command, variables = windows_programs.harness()
+    rows += cargo_test("Windows, C and C++", *command, **variables)
+    return rows + with_servers(shared_library(), windows_programs.suites)
 
 
 def arm() -> list[Row]:

@@ -25,7 +25,7 @@ NAME = f"plexindex-{version()}-{TRIPLE}"
 # What each Windows from 10 on has.
 SYSTEM = {
     *("advapi32.dll", "bcrypt.dll", "bcryptprimitives.dll", "crypt32.dll", "kernel32.dll", "msvcrt.dll"),
-    *("ntdll.dll", "userenv.dll", "ws2_32.dll"),
+    *("ntdll.dll", "secur32.dll", "userenv.dll", "ws2_32.dll"),
 }
 VIRTUAL = re.compile(r"api-ms-win-core-[\w-]+\.dll")
 
