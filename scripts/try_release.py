@@ -192,7 +192,7 @@ class Trials:
         def job(command: str, where: Path, **variables: str) -> None:
             self.job(command, where, "Z:", **variables)
 
-        archive, wine = folder / packed.stem, self.run("wine --version", folder).strip()
+        archive, wine = folder / packed.stem, self.run("wine --version 2>/dev/null", folder).split(" ")[0].strip()
         for how in windows_programs.try_archive(archive, JOBS / "job.c", folder, self.run, job):
             yield f"C archive {windows_archive.TRIPLE}", f"MinGW, {how}, {wine}"
         node = windows_programs.fetch_node(windows_programs.PROJECT)
