@@ -299,7 +299,13 @@ impl Run {
             if let Some(mut errors) = errors {
                 let _ = errors.read_to_end(&mut text);
             }
-            String::from_utf8_lossy(&text).into_owned()
+            // wine speaks of itself there.
+            let text = String::from_utf8_lossy(&text);
+            text.lines()
+                .filter(|line| !line.starts_with("wine: "))
+                .fold(String::new(), |all, line| all + line + "\n")
+                .trim_start()
+                .to_owned()
         });
         let mut text = String::new();
         for line in BufReader::new(output.expect("piped")).split(b'\n') {
