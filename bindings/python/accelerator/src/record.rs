@@ -22,7 +22,8 @@ type Receive = unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize);
 /// `plexindex_drain_log`.
 type DrainLog = unsafe extern "C" fn(Receive, *mut c_void, *mut Buffer) -> i32;
 
-// From Python's stable ABI.
+// From Python's stable ABI. Windows wants to know which library has it.
+#[cfg_attr(windows, link(name = "python3", kind = "raw-dylib"))]
 unsafe extern "C" {
     fn PyThread_get_thread_ident() -> c_ulong;
 }
