@@ -18,7 +18,8 @@ PACKAGES = ("plexindex", "plexindex-accelerator")
 HEAD = """\
 The shared libraries of plexindex hold code of the crates below, each under its own licence, and SQLite, which is in the
 public domain. Rust's standard library is under MIT or Apache-2.0, as plexindex itself is, and LLVM's runtime library
-under Apache-2.0 with its exception.
+under Apache-2.0 with its exception. On Windows they hold parts of the runtime libraries of GCC, under the GPL with its
+runtime exception, and of MinGW-w64, in the public domain or under the Zope Public License and the MIT licence.
 """
 
 

@@ -76,21 +76,18 @@ class Platforms:
         tools = ("gcc", "dlltool", "objdump") if one.is_windows else ("ld", "objcopy")
         need(*(f"{one.binutils}{tool}" for tool in tools))
         print(f"== {name}: {one.target}", flush=True)
-        if one.is_windows:
-            self.built[name] = build_dist.build(["cdylib"], target=one.target, flags=one.flags)
-        else:
-            self.built[name] = make_wheels.libraries(one)
+        self.built[name] = make_wheels.libraries(one)
 
     def pack(self, name: str) -> None:
         """Makes what belongs to this platform alone."""
         one, built = PLATFORMS[name], self.built[name]
+        wheel = make_wheels.pack(self.tools.python, one, built, self.work / name)
+        make_wheels.check(self.tools.python, wheel)
+        wheel.replace(FOLDER / wheel.name)
         if one.is_windows:
             zig = [str(self.tools.python), "-m", "ziglang", "dlltool"]
             windows_archive.pack(built["cdylib"], self.work, FOLDER, zig)
             return
-        wheel = make_wheels.pack(self.tools.python, one, built, self.work / name)
-        make_wheels.check(self.tools.python, wheel)
-        wheel.replace(FOLDER / wheel.name)
         built["archive"] = self.c_archive(one, built["staticlib"])
         if not one.is_musl:
             pack.go(self.work, built["archive"], one.triple, self.work)

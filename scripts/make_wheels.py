@@ -2,8 +2,9 @@
 
     make_wheels.py [PLATFORM ...]      this machine's platform, those that are named, or `all`; `sdist` for the sources
 
-The library is built by cargo-zigbuild, so any Linux machine makes all of them; nothing is taken from its C library. The
-tools come from PyPI into an environment of their own, with what scripts/requirements-wheel.txt pins.
+The library is built by cargo-zigbuild, for Windows with MinGW, so any Linux machine makes all of them; nothing is taken
+from its C library. The tools come from PyPI into an environment of their own, with what scripts/requirements-wheel.txt
+pins.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from platforms import PLATFORMS, Platform
 REQUIREMENTS = ROOT / "scripts" / "requirements-wheel.txt"
 # Files of each wheel besides the modules.
 BUILT = ("plexindex/libplexindex.so", "plexindex/_fast.abi3.so")
+BUILT_FOR_WINDOWS = ("plexindex/plexindex.dll", "plexindex/_fast.pyd")
 IN_PACKAGE = ("plexindex/py.typed", *BUILT)
 IN_METADATA = ("licenses/LICENSE-APACHE", "licenses/LICENSE-MIT", "licenses/THIRD-PARTY", "entry_points.txt")
 
@@ -52,8 +54,11 @@ def here() -> str:
 
 def libraries(one: Platform) -> dict[str, Path]:
     """The library for this platform, shared and as an archive, and the accelerator."""
-    built = build_dist.build(target=one.target, zigbuild=True, flags=one.flags)
-    return {**built, "accelerator": build_dist.build_accelerator(target=one.target, zigbuild=True, flags=one.flags)}
+    zig = not one.is_windows
+    # The archive for Windows would be of no use here.
+    kinds = tuple(build_dist.KINDS) if zig else ("cdylib",)
+    built = build_dist.build(kinds, target=one.target, zigbuild=zig, flags=one.flags)
+    return {**built, "accelerator": build_dist.build_accelerator(target=one.target, zigbuild=zig, flags=one.flags)}
 
 
 def pack(python: Path, one: Platform, built: dict[str, Path], folder: Path) -> Path:
@@ -102,11 +107,12 @@ def check(python: Path, wheel: Path) -> None:
     """Raises an error if the wheel lacks a file, names folders of the builder, or needs more than its name says."""
     name, version, *_ = wheel.name.split("-")
     tags = wheel.stem.rpartition("-")[2].split(".")
-    wanted = {*IN_PACKAGE, *(f"{name}-{version}.dist-info/{file}" for file in IN_METADATA)}
+    files = BUILT_FOR_WINDOWS if tags == [PLATFORMS["win_amd64"].tags] else BUILT
+    wanted = {"plexindex/py.typed", *files, *(f"{name}-{version}.dist-info/{file}" for file in IN_METADATA)}
     with zipfile.ZipFile(wheel) as archive:
         missing = wanted - set(archive.namelist())
         metadata = archive.read(f"{name}-{version}.dist-info/METADATA").decode()
-        built = b"" if missing else b"".join(map(archive.read, BUILT))
+        built = b"" if missing else b"".join(map(archive.read, files))
     if missing:
         raise WheelError(f"{wheel.name} lacks {', '.join(sorted(missing))}")
     if named := [str(folder) for folder in build_dist.folders() if os.fsencode(folder) in built]:
@@ -114,6 +120,11 @@ def check(python: Path, wheel: Path) -> None:
         raise WheelError(f"the library in {wheel.name} names {', '.join(named)}: {remedy}")
     if "# plexindex for Python" not in metadata:
         raise WheelError(f"{wheel.name} lacks the README")
+    if files == BUILT_FOR_WINDOWS:
+        # GCC's and MinGW's own are named so; they would have to be in the wheel.
+        if foreign := sorted(set(re.findall(rb"\0(lib[\w+-]+\.dll)\0", built, re.IGNORECASE))):
+            raise WheelError(f"{wheel.name} needs {', '.join(map(os.fsdecode, foreign))}, which Windows lacks")
+        return
     # It must not look at libraries of this machine: glibc's `libc.so`, a linker script, stops it for musl's wheels.
     command = [str(python), "-m", "auditwheel", "show", "--ldpaths=/nowhere", str(wheel)]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -102,6 +102,6 @@ PLATFORMS = {
     "manylinux_armv7l": Platform("armv7-unknown-linux-gnueabihf.2.17", "manylinux_2_17_armv7l.manylinux2014_armv7l"),
     "musllinux_armv7l": Platform("armv7-unknown-linux-musleabihf", "musllinux_1_2_armv7l"),
     "win_amd64": Platform(
-        "x86_64-pc-windows-gnu", npm="win32-x64", description="Windows on x86-64, tested under wine only"
+        "x86_64-pc-windows-gnu", "win_amd64", npm="win32-x64", description="Windows on x86-64, tested under wine only"
     ),
 }

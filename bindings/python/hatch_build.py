@@ -65,7 +65,8 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         if licences := os.environ.get("PLEXINDEX_LICENCES"):
             folder = f"{self.build_config.builder.project_id}.dist-info/licenses"
             build_data["force_include"][licences] = f"{folder}/THIRD-PARTY"
-        build_data["shared_data"].update(self.shared_data(rust))
+        if library.suffix != ".dll":
+            build_data["shared_data"].update(self.shared_data(rust))
         for name, file in packed.items():
             if version == "editable":
                 # A running process may have the old one mapped: replaced, not overwritten.
