@@ -20,7 +20,7 @@ at :meth:`Index.amatch_path`. ``open()`` without arguments uses the folder and t
 failure is an :class:`Error`. Not found, ambiguous and not yet are answers (:class:`Match`). Log lines go to the logger
 ``plexindex``. All times are in seconds. ``plexindex --help`` describes the command ``plexindex``.
 
-Paths may be ``str``, ``bytes`` or ``os.PathLike``. A ``str`` is encoded as UTF-8 with ``surrogateescape``, which
+Paths may be ``str``, ``bytes`` or ``os.PathLike``. A ``str`` is encoded as UTF-8, as ``os.fsencode`` does, which
 reverses what ``os.fsdecode`` and ``os.listdir`` do. An empty path and a path with a NUL are refused.
 
 ``PLEXINDEX_LIBRARY`` in the environment names another shared library to load. Fast lookups do not go through ctypes in

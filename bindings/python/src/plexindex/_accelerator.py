@@ -53,6 +53,7 @@ def _find() -> "Any":
     # Its lookups rely on the interpreter's lock, and its file on the stable ABI of 3.10.
     if sys.implementation.name != "cpython" or sys.version_info < (3, 10) or not holds_the_lock():
         return None
+    # Windows looks itself.
     if not is_whole(os.path.join(os.path.dirname(os.path.abspath(__file__)), "_fast.abi3.so")):
         return None
     try:

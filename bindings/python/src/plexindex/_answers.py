@@ -125,7 +125,10 @@ class Match:
     @property
     def asked(self) -> "str | None":
         """The path, GUID or title that was asked for, as it was given; :attr:`path` is the listed one."""
-        return None if self._question is None else os.fsdecode(self._question)
+        try:
+            return None if self._question is None else os.fsdecode(self._question)
+        except UnicodeDecodeError:  # on Windows, of bytes that name no file
+            return bytes(self._question).decode("utf-8", "surrogateescape")  # type: ignore[arg-type]
 
     @property
     def item(self) -> "Item | None":

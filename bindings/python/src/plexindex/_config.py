@@ -44,7 +44,8 @@ class TokenCommand:
 
         # Without output and arguments: they may hold secrets.
         try:
-            words = shlex.split(self._command)
+            # Windows takes the line as it is, where `\\` separates folders.
+            words = self._command if os.name == "nt" else shlex.split(self._command)
             done = subprocess.run(  # noqa: S603 - the user's own
                 words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, timeout=60, check=False
             )
@@ -329,6 +330,7 @@ def token_of(token: Setting, file: Setting, command: Setting = NOTHING) -> Setti
 def _plexapi_file() -> tuple[str, dict[str, dict[str, str]]]:
     """Returns the path and the sections of plexapi's configuration file. Names are in lower case, as for plexapi."""
     path = os.path.expanduser(variable("PLEXAPI_CONFIG_PATH").value or "~/.config/plexapi/config.ini")
+    path = os.path.normpath(path) if os.name == "nt" else path
     if not os.path.exists(path):
         return path, {}
     import configparser

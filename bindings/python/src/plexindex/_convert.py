@@ -1,6 +1,7 @@
 """Converts Python values for the C ABI: paths to bytes, seconds to milliseconds."""
 
 import os
+import sys
 
 from . import _constants as c
 
@@ -32,7 +33,7 @@ def display_path(path: object, hidden: bool = False) -> str:
 
 
 def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> bytes:
-    """Encodes a path as UTF-8, with ``surrogateescape`` for other bytes.
+    """Encodes a path as UTF-8, with ``surrogateescape`` for other bytes, and ``surrogatepass`` on Windows.
 
     Raises InvalidArgumentError for an empty path and one with a NUL, and TypeError for other types. With ``hidden``,
     errors do not show the path.
@@ -51,9 +52,13 @@ def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> byt
 
 def _fspath(name: str, path: "PathArg") -> "str | bytes":
     try:
-        return os.fspath(path)
+        text = os.fspath(path)
     except TypeError:
         raise TypeError(f"{name} must be str, bytes or os.PathLike, not {type(path).__name__}") from None
+    if os.name == "nt" and text is not path and isinstance(text, str) and text[:1] == "\\" != text[1:2]:
+        # `Path("/data/film.mkv")`, a path of a server on another system: no file of Windows is named without its drive.
+        return text.replace("\\", "/")
+    return text
 
 
 def folder_bytes(name: str, path: "PathArg") -> bytes:
@@ -62,7 +67,7 @@ def folder_bytes(name: str, path: "PathArg") -> bytes:
 
 
 def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
-    """Encodes text as UTF-8, with ``surrogateescape``; returns bytes as they are. ``hidden``: errors do not show it."""
+    """Encodes text as ``os.fsencode`` does; returns bytes as they are. ``hidden``: errors do not show it."""
     if isinstance(value, bytes):
         return value
     if not isinstance(value, str):
@@ -72,7 +77,7 @@ def text_bytes(name: str, value: "str | bytes", hidden: bool = False) -> bytes:
     except UnicodeEncodeError:
         pass
     try:
-        return value.encode("utf-8", "surrogateescape")
+        return value.encode("utf-8", sys.getfilesystemencodeerrors())
     except UnicodeEncodeError as error:
         raise argument_error(
             f"the {name} {display_path(value, hidden)} holds a lone surrogate at position {error.start} that stands "

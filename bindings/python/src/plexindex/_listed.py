@@ -79,7 +79,7 @@ class Listing:
                 if is_there and other is not None:
                     if len(self.respelled) < _MAX_RESPELLED:
                         self.respelled.append((library, item, other))
-                elif error.errno not in _on_disk.GONE:
+                elif not _on_disk.is_gone(error):
                     counts.unknown += 1
                     folder = os.path.dirname(path)
                     if not self._walk.is_unreadable(folder):

@@ -10,7 +10,17 @@ from functools import lru_cache
 from itertools import islice
 
 # Other errors, such as a missing permission or a dead mount, do not show that a file is gone.
-GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+_GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
+# Windows' errors of a share that does not answer or is not there: Python gives them the number of a missing file.
+_AWAY = (53, 64, 67, 1203, 1222, 1231)
+# Windows' error for a name that no file there can have.
+_INVALID_NAME = 123
+
+
+def is_gone(error: OSError) -> bool:
+    """Returns whether an error shows that a file does not exist."""
+    code = getattr(error, "winerror", None)
+    return code == _INVALID_NAME or (error.errno in _GONE and code not in _AWAY)
 
 
 def is_missing(path: bytes, *, folder: bool = False) -> bool:
@@ -20,7 +30,7 @@ def is_missing(path: bytes, *, folder: bool = False) -> bool:
     except ValueError:
         return True
     except OSError as error:
-        return error.errno in GONE
+        return is_gone(error)
     return folder and not stat.S_ISDIR(found.st_mode)
 
 
@@ -29,7 +39,7 @@ def is_empty(folder: bytes) -> str | None:
     try:
         return None if names_in(folder, 1) else "is empty"
     except OSError as error:
-        return "does not exist" if error.errno in GONE else None
+        return "does not exist" if is_gone(error) else None
 
 
 def names_in(folder: bytes, most: int) -> int:
@@ -46,12 +56,12 @@ def forget() -> None:
 
 def spelt_otherwise(path: bytes) -> bytes | None:
     """Returns the file in another spelling that the index treats as equal: case, composition. None if it is missing."""
-    folder, _, name = path.rpartition(b"/")
+    folder, name = os.path.split(path)
     there = _existing_folder(folder)
     found = None if there is None else _names_in(there).get(_form(name))
     if there is None or found is None:
         return None
-    other = there + b"/" + found
+    other = os.path.join(there, found)
     # A dangling link is not a file.
     return None if is_missing(other) else other
 
@@ -61,10 +71,10 @@ def _existing_folder(folder: bytes) -> bytes | None:
     """Returns a folder as the disk spells it; None if it is missing."""
     if os.path.isdir(folder) or not folder:
         return folder
-    above, _, name = folder.rpartition(b"/")
-    there = _existing_folder(above)
+    above, name = os.path.split(folder)
+    there = _existing_folder(above) if name else None
     own = None if there is None else _names_in(there).get(_form(name))
-    return None if own is None else (there or b"") + b"/" + own
+    return None if there is None or own is None else os.path.join(there, own)
 
 
 @lru_cache(maxsize=64)

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     ByFolder = dict[bytes, list[LibraryInfo]]
 
 
+_SEPARATOR = os.sep.encode()
+
+
 class Places:
     """The folders of all libraries on this machine. ``asked``: the library to compare, or all."""
 
@@ -98,7 +101,9 @@ class Names:
 
 def is_in(path: bytes, folder: bytes) -> bool:
     """Returns whether a path is this folder or lies below it."""
-    return path == folder or path.startswith(folder.rstrip(b"/") + b"/")
+    # On Windows neither case nor the kind of separator matters.
+    path, folder = os.path.normcase(path), os.path.normcase(folder)
+    return path == folder or path.startswith(folder.rstrip(_SEPARATOR) + _SEPARATOR)
 
 
 def outermost(folders: Iterable[bytes]) -> list[bytes]:

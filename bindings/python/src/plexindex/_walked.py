@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from itertools import takewhile
 
 from . import _constants as c
 from . import _left_out, _on_disk
@@ -12,6 +13,7 @@ from ._callbacks import Stoppable
 from ._difference import Difference, not_read
 from ._errors import AbortedError
 from ._native import CBytes, CWalkRequest
+from ._paths import components, folder_of
 from ._places import is_in
 
 TYPE_CHECKING = False
@@ -194,13 +196,13 @@ class Walk:
 
 def _mapping_missing(path: bytes, listed: bytes) -> str:
     """Proposes a mapping: the folders that remain of both paths without their common end."""
-    host_names, server_names = path.split(b"/"), listed.split(b"/")
-    while host_names and server_names and host_names[-1] == server_names[-1]:
-        del host_names[-1], server_names[-1]
-    host, server = (os.fsdecode(b"/".join(names)) or "/" for names in (host_names, server_names))
-    text = _TEXTS["mapping_missing"]
+    text, host, server = _TEXTS["mapping_missing"], os.fsdecode(path), os.fsdecode(listed)
+    pairs = zip(reversed(components(host)), reversed(components(server)))
+    common = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
     # If only the case of the file name differs, the mapping would fit a single file.
-    return text if host == os.fsdecode(path) else f"{text}: give {host} as the server's {server}"
+    if common == 0:
+        return text
+    return f"{text}: give {folder_of(host, common)} as the server's {folder_of(server, common)}"
 
 
 def _text_of_link(why: str, path: bytes, real: bytes) -> str | None:

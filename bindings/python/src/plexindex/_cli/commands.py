@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import shutil
 import sys
 import time
@@ -165,7 +166,17 @@ def read_list(text: bytes, null: bool = False) -> list[bytes]:
         return [path for path in text.split(b"\0") if path]
     if b"\0" in text:
         raise UsageError("the list of paths holds NULs: add --null for what `find -print0` writes")
-    return [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
+    lines = [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
+    return lines if os.name != "nt" else [_in_utf8(line) for line in lines]
+
+
+def _in_utf8(line: bytes) -> bytes:
+    """Returns a line of Windows, where `dir` and others write to pipes in the console's code page."""
+    try:
+        line.decode()
+        return line
+    except UnicodeDecodeError:
+        return line.decode("oem", "replace").encode()
 
 
 def stats(options: argparse.Namespace) -> int:

@@ -29,6 +29,8 @@ PLACES = {
 
 def completion(options: argparse.Namespace) -> int:
     """Prints the completions for a shell, or installs them for this user."""
+    if os.name == "nt":
+        raise UsageError("the completions are for bash, zsh and fish on other systems: Windows' own shells have none")
     commands = arguments.commands_of(arguments.parser())
     summaries = {name: _summary(command) for name, command in commands.items()}
     text = {"bash": _bash, "zsh": _zsh, "fish": _fish}[options.shell](commands, summaries)

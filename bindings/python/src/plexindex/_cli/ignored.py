@@ -24,7 +24,12 @@ def ignored_by_plex(
     """Returns the unmatched files in a library's folder that Plex leaves out, each with the rule."""
     places = Places(index, index.library(None))
     places.reload(libraries)
-    unmatched = [(path, False, "", b"") for path, answer in zip(paths, answers) if not answer and places.owners(path)]
+    unmatched = [
+        (path, False, "", b"")
+        for path, answer in zip(paths, answers)
+        # On Windows a path without a drive is one of another machine.
+        if not answer and (os.name != "nt" or os.path.splitdrive(path)[0]) and places.owners(path)
+    ]
     return {path: why for path, _, why, _ in Walk(places, (), None).recheck(unmatched) if why in RULES}
 
 

@@ -122,7 +122,7 @@ def full_path(path: str) -> str:
     """Returns the absolute path. `..` depends on links, so the part up to the last `..` is resolved."""
     path = path if os.path.isabs(path) else os.path.join(os.getcwd(), path)
     at = path.rfind("/../") + len("/../")
-    if at >= len("/../"):
+    if at >= len("/../") and os.name != "nt":  # Windows takes the name before it away, whatever it is
         path = os.path.join(os.path.realpath(path[:at]), path[at:])
     return os.path.abspath(path)
 
@@ -153,7 +153,7 @@ def _show_columns(path: bytes, answer: Match, _: bool) -> None:
     cells = (os.fsdecode(path), answer.key, answer.status, answer.confidence, answer.match_kind, title, answer.library,
              answer.reason)  # fmt: skip
     line = "\t".join(_escaped(cell or "") for cell in cells)
-    sys.stdout.buffer.write(line.encode("utf-8", "surrogateescape") + b"\n")
+    sys.stdout.buffer.write(os.fsencode(line) + b"\n")
 
 
 def _escaped(cell: str) -> str:

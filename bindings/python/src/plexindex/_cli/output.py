@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from functools import lru_cache
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ def prepare() -> None:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
+            if os.name == "nt" and not is_terminal(stream):
+                # A file or a pipe: the same bytes as elsewhere, not those of a code page that lacks most names.
+                reconfigure(encoding="utf-8", newline="\n")
 
 
 def log_to_stderr(verbose: int) -> None:
@@ -204,7 +208,22 @@ def in_flags(text: str) -> str:
 
 def is_terminal(stream: TextIO) -> bool:
     """Returns whether a stream is a terminal that can show escape sequences."""
-    return stream.isatty() and os.environ.get("TERM") != "dumb"
+    return stream.isatty() and os.environ.get("TERM") != "dumb" and (os.name != "nt" or _console_has_escapes())
+
+
+@lru_cache(maxsize=1)
+def _console_has_escapes() -> bool:
+    """Has Windows' console understand escape sequences. Returns whether it does: since Windows 10."""
+    if sys.platform != "win32":
+        return True
+    import ctypes
+
+    mode, kernel = ctypes.c_ulong(), ctypes.windll.kernel32
+    for number in (-11, -12):  # of standard output and standard error
+        handle = ctypes.c_void_p(kernel.GetStdHandle(number))
+        if kernel.GetConsoleMode(handle, ctypes.byref(mode)):
+            return bool(kernel.SetConsoleMode(handle, mode.value | 4))
+    return False
 
 
 def confirm(question: str, default: bool) -> bool | None:
