@@ -24,6 +24,7 @@ import languages as others
 import narrow
 import windows as wine
 import windows_programs
+import windows_python
 from environment import (
     PACKAGE,
     REQUIREMENTS,
@@ -280,7 +281,7 @@ def pytest_twice(environment: Environment) -> list[Row]:
 
 
 def pytest(
-    environment: Environment,
+    environment: Environment | list[str],
     name: str = "pytest",
     tests: tuple[str, ...] = ("tests/python",),
     **variables: str,
@@ -295,8 +296,10 @@ def pytest(
 
     begin = time.monotonic()
     standin = target_folder() / "debug" / "standin"
-    command = [str(environment.python), "-m", "pytest", "-q", *tests]
-    code = show(command, read, variables={"PLEXINDEX_STANDIN": str(standin), **variables})
+    program = [str(environment.python)] if isinstance(environment, Environment) else environment
+    code = show(
+        [*program, "-m", "pytest", "-q", *tests], read, variables={"PLEXINDEX_STANDIN": str(standin), **variables}
+    )
     failed = counts["failed"] + counts["error"]
     if code and not failed:
         failed = 1
@@ -403,11 +406,24 @@ def windows() -> list[Row]:
     programs = ["--lib", *(f"--test={name}" for name in wine.TESTS)]
     arguments = ["--package=plexindex", f"--target={wine.TARGET}", "--features=unstable-source", *programs]
     rows = cargo_test("Windows", *arguments, **wine.variables())
+    rows += python_of_windows()
     if why := windows_programs.make_archive():
         return [*rows, Row("Windows, C and C++", 0, 1, 0.0, why)]
     command, variables = windows_programs.harness()
     rows += cargo_test("Windows, C and C++", *command, **variables)
     return rows + with_servers(shared_library(), windows_programs.suites)
+
+
+def python_of_windows() -> list[Row]:
+    """The package and the command in CPython for Windows, under wine."""
+    if lacking := ", ".join(wine.missing()) or windows_python.missing() or windows_python.set_up():
+        return [Row("Windows: Python", 0, 0, 0.0, f"skipped: {lacking}")]
+    packages = [f"--package=plexindex-{name}" for name in ("capi", "accelerator", "standin")]
+    if show([CARGO, "build", *locked(), f"--target={wine.TARGET}", *packages], ignore):
+        return [Row("Windows: Python", 0, 1, 0.0, "nothing to test")]
+    windows_python.install(built := target_folder() / wine.TARGET / "debug")
+    standin = {"PLEXINDEX_STANDIN": windows_python.path(built / "standin.exe"), **wine.variables()}
+    return pytest(windows_python.python(), "Windows: Python", ("tests/python",), **standin)
 
 
 def arm() -> list[Row]:
@@ -426,7 +442,7 @@ def arm() -> list[Row]:
 SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python, "install": install}
 # Not part of `make test`, as their toolchains are many: with `+languages` beside it, or by their name. The tests of
 # `hosts` are part of `rust` too.
-MORE = {"languages": languages, "hosts": hosts, "windows": windows, "arm": arm}
+MORE = {"languages": languages, "hosts": hosts, "windows": windows, "python-windows": python_of_windows, "arm": arm}
 
 
 def table(rows: list[Row]) -> None:

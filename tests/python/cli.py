@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import select
 import subprocess
 import sys
@@ -24,6 +23,8 @@ class Cli:
         self.store = home / "store"
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PLEX", "XDG_"))}
         self.environment = {**kept, "HOME": str(home), "PLEXINDEX_DIR": str(self.store), "COLUMNS": "100"}
+        if os.name == "nt":
+            self.environment.update(USERPROFILE=str(home), LOCALAPPDATA=str(home / "local"))
         self.environment.pop("NO_COLOR", None)
         if server is not None:
             self.environment.update(PLEXINDEX_URL=server.url, PLEXINDEX_TOKEN=server.token)
@@ -57,6 +58,8 @@ class Cli:
         self, *arguments: object, react: Callable[[str], str] = lambda _: "", **variables: str | None
     ) -> tuple[int, str]:
         """Runs it at a terminal: exit code, and all that was to be seen. What ``react`` gives is typed, once."""
+        import pty  # not on Windows
+
         command, environment = self.start(*arguments, **variables)
         environment["TERM"] = "xterm"
         pid, terminal = pty.fork()

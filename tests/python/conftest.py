@@ -17,11 +17,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import not_on_windows
 import plexindex
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 TOKEN = "test-token-never-stored"
+IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 class Server:
@@ -107,8 +109,18 @@ _ONCE = (
 )  # fmt: skip
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """On Windows some modules cannot even be imported."""
+    is_out = os.name == "nt" and not_on_windows.reason(collection_path.stem, "") is not None
+    return True if is_out else None
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The run without the accelerator leaves out what the run with it has looked at already."""
+    if os.name == "nt":
+        for item in items:
+            if why := not_on_windows.reason(item.path.stem, item.name):
+                item.add_marker(pytest.mark.skip(reason=why))
     if os.environ.get("PLEXINDEX_NO_ACCELERATOR"):
         for item in items:
             if item.path.stem in _ONCE:

@@ -92,13 +92,13 @@ def test_it_answers_as_ctypes_does(index: plexindex.Index, server: Server) -> No
     movies.refresh()
     plain = paths_of(server, 40)
     movies.record_match("/host/\u00e9.mkv", "1003")
-    movies.record_match(os.fsdecode(b"/host/\xff.mkv"), "1004")
+    movies.record_match("/host/\udcff.mkv", "1004")
     asked: list[Any] = [
         *plain,
         *(os.fsencode(path) for path in plain[:3]),
         *(Path(path) for path in plain[:3]),
         *(Text(path) for path in plain[:3]),
-        *("/host/\u00e9.mkv", os.fsdecode(b"/host/\xff.mkv"), b"/host/\xff.mkv", "/nowhere/x.mkv", "x", "/" * 40_000),
+        *("/host/\u00e9.mkv", "/host/\udcff.mkv", b"/host/\xff.mkv", "/nowhere/x.mkv", "x", "/" * 40_000),
     ]
     slow = [index._lookup_keys(movies, [path])[0] for path in asked]
     assert [movies.lookup_key(path) for path in asked] == slow
@@ -250,7 +250,7 @@ def calls_of(what: Callable[[], object]) -> int:
 @accelerated
 def test_the_cache_of_matches_answers_as_ctypes_does(tmp_path: Path) -> None:
     cache = MatchCache(tmp_path)
-    names = ["/a/B.mkv", "/a/\u00c4.mkv", "/a/odd.mkv", os.fsdecode(b"/a/\xff.mkv")]
+    names = ["/a/B.mkv", "/a/\u00c4.mkv", "/a/odd.mkv", "/a/\udcff.mkv"]
     for number, name in enumerate(names):
         cache.set_match("Movies", name, f"key {number}")
     for _ in range(2):  # not yet known to the fast path, then known
@@ -342,7 +342,7 @@ def test_it_records_as_ctypes_does(index: plexindex.Index) -> None:
         Path("/host/c.mkv"),
         Text("/host/d.mkv"),
         "/host/\u00e9.mkv",
-        os.fsdecode(b"/host/\xff.mkv"),
+        "/host/\udcff.mkv",
     ]
     for number, path in enumerate(["/host/a.mkv", *odd]):
         movies.record_match(path, item.key if number % 2 else item)
@@ -404,7 +404,7 @@ sys.stdin.read()
     database = str(next(cache.glob("**/plexindex-3.db")))
     other = subprocess.Popen([sys.executable, "-c", code, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert other.stdout is not None
-    assert other.stdout.readline() == b"writes\n"
+    assert other.stdout.readline().strip() == b"writes"
     ended: list[str] = []
 
     def record(name: str) -> None:

@@ -200,7 +200,7 @@ def test_a_batch_is_a_sequence(stretch: int) -> None:
     failed = Made(status=c.STARTING, match_kind=c.MATCH_NONE, message="the server is starting")
     made = block(Made(items=[MOVIE]), failed, Made(items=[EPISODE]), stretch=stretch)
     matches = Matches(made, None, ["/a.mkv", b"/b.mkv", Path("/c.mkv")])
-    assert [match.asked for match in matches] == ["/a.mkv", "/b.mkv", "/c.mkv"]
+    assert [match.asked for match in matches] == ["/a.mkv", "/b.mkv", str(Path("/c.mkv"))]
     assert isinstance(matches, Sequence)
     assert len(matches) == 3
     assert [match.title for match in matches] == ["Big Buck Bunny", None, "Pilot"]

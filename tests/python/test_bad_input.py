@@ -9,7 +9,7 @@ from typing import Any
 
 import plexindex
 import pytest
-from conftest import TOKEN, OpenIndex, Server
+from conftest import IS_ROOT, TOKEN, OpenIndex, Server
 
 REFUSED = plexindex.InvalidArgumentError
 
@@ -106,7 +106,7 @@ def test_a_cache_that_is_a_file(tmp_path: Path) -> None:
     assert file.read_text() == "mine"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+@pytest.mark.skipif(IS_ROOT, reason="root writes everywhere")
 def test_a_cache_that_is_read_only(tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir(mode=0o500)

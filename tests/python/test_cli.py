@@ -41,7 +41,7 @@ def test_version_names_package_and_library(cli: Cli) -> None:
     text = cli.good("--version")
     first, library, sqlite, python = text.splitlines()
     assert re.fullmatch(r"plexindex \S+, (with the accelerator|through ctypes, without the accelerator)", first)
-    assert re.fullmatch(r"library \S+, /\S+", library)
+    assert re.fullmatch(r"library \S+, (/|[A-Z]:\\)\S+", library)
     assert re.fullmatch(r"SQLite 3\.\d+\.\d+, within the library", sqlite)
     assert python.startswith(f"Python {platform.python_version()}, ")
     assert plexindex.__version__ in text

@@ -152,8 +152,8 @@ def test_the_folder_of_windows(monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as windows:
         windows.setattr(os, "name", "nt")
         folder = _config.default_folder()
-    # This system joins with a slash.
-    assert folder == r"C:\Users\me\AppData\Local" + "/plexindex"
+    # This system joins with its own separator.
+    assert folder == os.path.join(r"C:\Users\me\AppData\Local", "plexindex")
 
 
 def test_mappings_of_the_file(cli: Cli, server: Server) -> None:
@@ -189,7 +189,7 @@ def test_a_value_of_the_file_that_is_wrong_is_not_the_flag_s(cli: Cli, server: S
 @pytest.mark.parametrize("quote", ["'", '"'])
 def test_quotes_round_a_value_of_the_file_are_none_of_it(cli: Cli, server: Server, tmp_path: Path, quote: str) -> None:
     write_config(cli, f"{auth(server)}[plexindex]\ndir = {quote}{tmp_path}/the store{quote}\n")
-    assert cli.json("doctor", PLEXINDEX_DIR=None)["store"]["folder"] == f"{tmp_path}/the store"
+    assert cli.json("doctor", PLEXINDEX_DIR=None)["store"]["folder"] == str(tmp_path / "the store")
 
 
 def test_what_is_wrong_with_an_address_goes_before_its_token(cli: Cli, server: Server) -> None:

@@ -296,7 +296,7 @@ loaded = sys.argv[1]
 class Interrupted:
     def find_spec(self, name, *_):
         if name == loaded:
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
 
 sys.meta_path.insert(0, Interrupted())
 from plexindex.__main__ import main

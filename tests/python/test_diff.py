@@ -17,7 +17,7 @@ from typing import Any
 import plexindex
 import pytest
 from cli import Cli
-from conftest import Server, ServerFactory
+from conftest import IS_ROOT, Server, ServerFactory
 from plexindex import _left_out, _walked
 from plexindex._cli import arguments
 
@@ -829,7 +829,7 @@ def test_links_that_lead_nowhere_or_above(tmp_path: Path, index: plexindex.Index
 @pytest.fixture
 def closed_to_root() -> Iterator[None]:
     """Rights hold for root, too: this thread, and those that it starts, do without the power to pass them over."""
-    if os.geteuid() != 0:
+    if not IS_ROOT:
         yield
         return
     libc = ctypes.CDLL(None, use_errno=True)
@@ -902,7 +902,7 @@ def test_one_file_of_several_items_is_ambiguous(tmp_path: Path, index: plexindex
 
 def test_a_folder_that_cannot_be_read_is_told_by_the_command(tmp_path: Path, tree: Tree) -> None:
     closed = tree.films / "Alpha (2001)"
-    if os.geteuid() == 0:
+    if IS_ROOT:
         pytest.skip("root reads every folder")
     closed.chmod(0)
     try:

@@ -101,8 +101,8 @@ def test_the_caches_say_what_they_did(host_lines: list[str], tmp_path: Path) -> 
     matches.clear()
     matches.close()
     assert host_lines == [
-        f"d PlexCache initialized at {tmp_path}/cache (TTL: 60s, limit: 104857600 bytes)",
-        f"d MatchCache initialized at {tmp_path}/match_cache (limit: 52428800 bytes)",
+        f"d PlexCache initialized at {tmp_path / 'cache'} (TTL: 60s, limit: 104857600 bytes)",
+        f"d MatchCache initialized at {tmp_path / 'match_cache'} (limit: 52428800 bytes)",
         "d Cache miss for library 'Movies'",
         "d Cached 4 items for library 'Movies' (TTL: 60s)",
         "d Cache hit for library 'Movies' (4 items)",

@@ -1,0 +1,100 @@
+"""What only Windows has: drives, its encodings and its way to interrupt. Run under wine: `make test-windows`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import plexindex
+import pytest
+from cli import Cli
+from conftest import OpenIndex, Server, ServerFactory
+
+pytestmark = pytest.mark.skipif(os.name != "nt", reason="for Windows")
+
+# Ctrl-C reaches Python as this call does: there are no signals between processes.
+INTERRUPTED = """
+import _thread, json, sys, threading, urllib.request
+from plexindex.__main__ import main
+
+url = sys.argv[1]
+
+def wait():
+    while not json.load(urllib.request.urlopen(url + "/_standin/stats"))["total"]:
+        pass
+    _thread.interrupt_main()
+
+threading.Thread(target=wait, daemon=True).start()
+sys.argv[1:] = ["warm"]
+sys.exit(main())
+"""
+
+
+def test_ctrl_c_reaches_a_call_that_waits_for_a_silent_server(server: Server, tmp_path: Path) -> None:
+    server.fault(kind="identity", action="delay", ms=30_000, count=1)
+    command = [sys.executable, "-c", INTERRUPTED, server.url]
+    environment = Cli(tmp_path, server).environment
+    done = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=25)
+    assert (done.returncode, done.stderr) == (130, b"plexindex: interrupted; what was fetched is kept\n")
+
+
+def test_output_to_a_pipe_is_utf_8_in_any_code_page(server: Server, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, server)
+    server.post("items/add", {"library": 1, "items": [{"title": "\u4e03\u4eba", "files": ["/data/movies/\u4e03.mkv"]}]})
+    for encoding in ("cp1252", "cp850", "ascii"):
+        said = cli.good("match", "/data/movies/\u4e03.mkv", PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+        assert said.startswith("/data/movies/\u4e03.mkv\n  \u4e03\u4eba · Movies")
+
+
+def test_a_list_may_be_in_the_console_s_code_page(server: Server, tmp_path: Path) -> None:
+    server.post("items/add", {"library": 1, "items": [{"title": "Caf\xe9", "files": ["/data/movies/Caf\xe9.mkv"]}]})
+    paths = "/data/movies/Caf\xe9.mkv\r\n"
+    for given in (paths.encode("oem"), paths.encode()):
+        assert "Caf\xe9 · Movies" in Cli(tmp_path, server).good("match", "-", given=given)
+
+
+def test_a_path_object_may_name_a_file_of_another_system(index: plexindex.Index, server: Server) -> None:
+    path = Path(server.paths()[0]["path"])
+    assert str(path).startswith("\\data")
+    assert index.match_path("Movies", path).match_kind == "exact"
+    assert {answer.match_kind for answer in index.match_paths("Movies", [path, path.as_posix()])} == {"exact"}
+
+
+@pytest.mark.parametrize("root", [r"D:\Media\Films", r"\\nas\share\Films"])
+def test_drives_and_shares_as_arguments(start_server: ServerFactory, tmp_path: Path, root: str) -> None:
+    items = [{"title": "Alpha", "year": 2001, "files": [rf"{root}\Alpha (2001)\Alpha (2001).mkv"]}]
+    spec = {"libraries": [{"kind": "movie", "items": 0, "title": "Films", "plain": True, "locations": [root]}]}
+    server = start_server("--plain", "--spec", _spec(tmp_path, {**spec, "items": {"1": items}}))
+    cli = Cli(tmp_path, server)
+    path = items[0]["files"][0]  # type: ignore[index]
+    for one in (path, path.lower(), path.replace("\\", "/")):
+        assert "exact, high" in cli.good("match", one)
+    assert "mapped, high" in cli.good("match", "--mapping", f"M:\\={root}", r"m:\Alpha (2001)\Alpha (2001).mkv")
+
+
+def test_names_that_utf_16_has_and_utf_8_lacks(open_index: OpenIndex) -> None:
+    # Windows allows half a character in a name.
+    index = open_index()
+    answer = index.match_path("Movies", "/data/movies/\ud800.mkv")
+    assert (answer.match_kind, answer.asked) == ("none", "/data/movies/\ud800.mkv")
+    assert index.match_path("Movies", b"/data/movies/\xff.mkv").asked == "/data/movies/\udcff.mkv"
+
+
+def test_the_default_folder(server: Server, tmp_path: Path) -> None:
+    cli = Cli(tmp_path, server)
+    assert cli.json("doctor", PLEXINDEX_DIR=None)["store"]["folder"] == str(tmp_path / "local" / "plexindex")
+
+
+def test_completions_are_for_other_shells(tmp_path: Path) -> None:
+    done = Cli(tmp_path).run("completion", "bash")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "on other systems" in done.stderr
+
+
+def _spec(folder: Path, spec: object) -> str:
+    import json
+
+    (folder / "spec.json").write_text(json.dumps(spec))
+    return str(folder / "spec.json")
