@@ -11,7 +11,7 @@ use plexindex::error::{Error, Status};
 use plexindex::model::{MatchKind, Reason, Token};
 use plexindex::options::{Options, Ttl};
 use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin, Token as Admitted};
-use support::index::{Deadline, DebounceIntervals, Index, Library, Progress, QueryOptions};
+use support::index::{Deadline, DebounceIntervals, Index, Library, QueryOptions};
 use support::{HOUR_MS, NOW_MS, Scene, add, offline, open, path_of, requests};
 
 /// A full path.
@@ -860,33 +860,6 @@ fn a_function_that_waits_for_another_threads_call_does_not_wait_for_ever() {
     admit(&at.server, &[&anns(0)]);
     expire(&at.server);
     at.server.change(|state| state.tokens.push(Admitted::owner(&anns(1))));
-    let library = index.library("Movies").expect("a handle");
-    index.refresh(&library.query(), true).expect("renewed");
-    slot.lock().expect("a lock").take();
-}
-
-#[test]
-fn a_call_that_waits_for_another_ones_new_token_can_be_stopped() {
-    let at = scene(&anns(0));
-    used(&at);
-    let (index, slot) = renewed_by(at.options.clone(), &at, |(index, library)| {
-        // This thread's token is being renewed until the call of the other thread has ended.
-        let stops = |_: &Progress<'_>| false;
-        let ended = std::thread::scope(|scope| {
-            let asks = || {
-                let query = QueryOptions {
-                    progress: Some(&stops),
-                    ..library.query()
-                };
-                index.refresh(&query, true).expect_err("it was stopped")
-            };
-            scope.spawn(asks).join().expect("no panic")
-        });
-        assert_eq!(ended.status, Status::Aborted, "{ended}");
-        Token::new(&anns(1))
-    });
-    *slot.lock().expect("a lock") = Some(inside(&index));
-    admit(&at.server, &[&anns(1)]);
     let library = index.library("Movies").expect("a handle");
     index.refresh(&library.query(), true).expect("renewed");
     slot.lock().expect("a lock").take();

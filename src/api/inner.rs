@@ -210,7 +210,7 @@ impl Inner {
         if !is_new && !call.renews {
             return Err(refused);
         }
-        let renewed = is_new || self.renew(call)?;
+        let renewed = is_new || self.renew(call);
         // The host's callback returns a token of the same user. A token that another thread sets may be any user's.
         let (session, is_same_user) = tokens.current_after(call.session);
         let whose = match began {
@@ -253,15 +253,19 @@ impl Inner {
     }
 
     /// Asks the host for a new token, unless another thread does. Returns whether there is a new one.
-    fn renew(&self, call: &Call<'_>) -> Result<bool> {
+    fn renew(&self, call: &Call<'_>) -> bool {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
-        self.renewing
-            .renew(self.reading.now_ms(), call, &is_renewed, &|token| {
+        self.renewing.renew(
+            self.reading.now_ms(),
+            (call.session, call.deadline),
+            &is_renewed,
+            &|token| {
                 if let Err(error) = self.set_token(Some(token)) {
                     log::warn!("the new token cannot be used: {error}");
                 }
-            })?;
-        Ok(is_renewed())
+            },
+        );
+        is_renewed()
     }
 
     pub fn close(&self) -> Result<()> {

@@ -3,13 +3,11 @@
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::error::Result;
 use crate::model::Token;
 use crate::options::{Options, Renewal};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::{lock, try_lock};
-use crate::sync::{Call, TICK};
 
 /// Pause after the host had no new token, or one that the server refused.
 const PAUSE_MS: i64 = 15_000;
@@ -97,38 +95,28 @@ impl Renewing {
 
     /// Gets a new token from the host for a call that was refused with the token `session`, and passes it to `set`,
     /// unless `is_renewed` is true before. Waits for a renewal of another thread, until the deadline and at most as
-    /// long as for a silent server. The host is told of the progress meanwhile.
-    ///
-    /// # Errors
-    /// The host stopped the call.
+    /// long as for a silent server.
     pub fn renew(
         &self,
         now_ms: i64,
-        call: &Call<'_>,
+        (session, deadline): (u64, Deadline),
         is_renewed: &dyn Fn() -> bool,
         set: &dyn Fn(Token),
-    ) -> Result<()> {
-        let Some(renewal) = &self.renewal else { return Ok(()) };
+    ) {
+        let Some(renewal) = &self.renewal else { return };
         let thread = this_thread();
-        let until = call.deadline.earliest(Deadline::after(self.longest));
-        let mut state = lock(&self.state);
+        let state = lock(&self.state);
         if state.under_way.is_some_and(|call| call.thread == thread) {
-            return Ok(());
+            return;
         }
-        while state.under_way.is_some() && !until.has_passed() {
-            // The host's function may take as long as it likes, so no lock is held.
-            drop(state);
-            call.tell_progress()?;
-            let waited = self
-                .ended
-                .wait_timeout_while(lock(&self.state), until.wait(TICK), |state| state.under_way.is_some());
-            (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
-        }
+        let waited = self
+            .ended
+            .wait_timeout_while(state, deadline.wait(self.longest), |state| state.under_way.is_some());
+        let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         let in_vain = |since: i64| (0..PAUSE_MS).contains(&now_ms.saturating_sub(since));
         if state.under_way.is_some() || is_renewed() || state.in_vain_ms.is_some_and(in_vain) {
-            return Ok(());
+            return;
         }
-        let session = call.session;
         state.under_way = Some(RefusedCall { thread, session });
         drop(state);
         let ends = UnderWay(self);
@@ -137,7 +125,6 @@ impl Renewing {
         }
         lock(&self.state).in_vain_ms = (!is_renewed()).then_some(now_ms);
         drop(ends);
-        Ok(())
     }
 
     /// Begins the pause: the server refused the new token.
