@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -19,7 +20,7 @@ REFUSED = plexindex.InvalidArgumentError
     [
         ("/m/a.mkv", b"/m/a.mkv"),
         ("/m/ü.mkv", "/m/ü.mkv".encode()),
-        ("/m/\udcff.mkv", b"/m/\xff.mkv"),
+        ("/m/\udcff.mkv", os.fsencode("/m/\udcff.mkv")),
         (b"/m/\xff.mkv", b"/m/\xff.mkv"),
         (PurePosixPath("/m/a.mkv"), b"/m/a.mkv"),
         (Path("relative"), b"relative"),
@@ -38,7 +39,7 @@ def test_paths_become_the_file_system_s_bytes(path: Any, raw: bytes) -> None:
         ("/m/a\0b", "NUL character"),
         (b"/m/a\0b", "NUL character"),
         ("\0", "NUL character"),
-        ("/m/\ud800", "lone surrogate at position 3"),
+        *([] if os.name == "nt" else [("/m/\ud800", "lone surrogate at position 3")]),  # a name there
     ],
 )
 def test_paths_that_are_refused_are_named(path: Any, says: str) -> None:
@@ -50,7 +51,7 @@ def test_paths_that_are_refused_are_named(path: Any, says: str) -> None:
             _convert.name_refused(batch)
 
 
-@pytest.mark.parametrize("path", ["", b"", "/m/\ud800", b"a\0b"])
+@pytest.mark.parametrize("path", ["", b"", "/m/\ud800" if os.name != "nt" else "", b"a\0b"])
 def test_batches_with_such_paths_are_refused(path: Any) -> None:
     for batch in ([b"/y", path], ["/x", path], (path, "/x"), [path]):
         with pytest.raises(REFUSED):

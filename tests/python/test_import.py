@@ -172,7 +172,8 @@ def test_a_library_that_was_cut_short_is_refused(tmp_path: Path, module: str) ->
     # Loading one ends the process with SIGBUS, so a host could not go on without it.
     whole = Path(_accelerator.library_path()).read_bytes()
     library = tmp_path / "libplexindex.so"
-    for length in (0, 63, len(whole) // 2, len(whole) - 1):
+    # Of a library for Windows, what follows the last section is not loaded.
+    for length in (0, 63, len(whole) // 2, *([] if os.name == "nt" else [len(whole) - 1])):
         library.write_bytes(whole[:length])
         printed = run_python(
             f"try:\n import {module} as module\n module.open('cache')\n"
