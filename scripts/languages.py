@@ -12,18 +12,21 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 import urllib.request
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Callable
 
 import dotnet
 import make_packages
 import node_project
-from environment import ROOT, build_folder
+from environment import ROOT, build_folder, target_folder
 from install import version
 from make_packages import BINDINGS, JNA
+from runner import Row, show
 
 TOKEN = "test-token-of-the-bindings"  # noqa: S105
 SERVED = ("--movies", "1500", "--episodes", "120")
@@ -249,3 +252,61 @@ def stripped(library: Path, folder: Path) -> list[str]:
 def packages(kind: str, library: Path) -> list[str]:
     """Makes packages with this library."""
     return [sys.executable, str(ROOT / "scripts" / "make_packages.py"), kind, f"{make_packages.here()}={library}"]
+
+
+def with_servers(
+    library: Path, all_of: Callable[[dict[str, str]], list[Language]], *, is_here: bool = False
+) -> list[Row]:
+    """Tests programs of other languages with two stand-in servers; with the READMEs' programs if that is here."""
+    standin = target_folder() / "debug" / "standin"
+    server, slow = Server(standin), Server(standin).slow()
+    try:
+        folder = build_folder() / "languages"
+        folder.mkdir(parents=True, exist_ok=True)
+        told = facts(server)
+        (folder / "facts.json").write_text(json.dumps(told), encoding="utf-8")
+        (folder / "facts.txt").write_text(lines(told), encoding="utf-8")
+        variables = {
+            "PLEXINDEX_LIBRARY": str(library),
+            "PLEXINDEX_TEST_URL": server.url,
+            "PLEXINDEX_TEST_SLOW_URL": slow.url,
+            "PLEXINDEX_TEST_TOKEN": TOKEN,
+            "PLEXINDEX_TEST_FACTS": str(folder / "facts.json"),
+            "PLEXINDEX_TEST_LINES": str(folder / "facts.txt"),
+        }
+        all_of_them = all_of(variables)
+        for name, command in readme_programs(told, server).items() if is_here else ():
+            next(one for one in all_of_them if one.name == name).commands.append(command)
+        with ThreadPoolExecutor(2) as pool:
+            return list(pool.map(lambda one: language(one, variables), all_of_them))
+    finally:
+        server.stop()
+        slow.stop()
+
+
+def language(one: Language, variables: dict[str, str]) -> Row:
+    """Tests one binding. Its output is printed at its end."""
+    if missing := one.missing():
+        return Row(one.name, 0, 0, 0.0, f"skipped: not installed: {', '.join(missing)}")
+    begin = time.monotonic()
+    counts: dict[str, int] = {}
+
+    def read(line: str) -> None:
+        # The counts of Node, of Ruby, and of the other tests.
+        if found := re.match(r"# (pass|fail) (\d+)$", line):
+            counts[found[1]] = int(found[2])
+        if found := re.match(r"(\d+) runs, \d+ assertions, (\d+) failures, (\d+) errors", line):
+            counts["fail"] = int(found[2]) + int(found[3])
+            counts["pass"] = int(found[1]) - counts["fail"]
+        if found := re.match(r"\s*(?:--- )?(PASS|FAIL): ", line):
+            counts[found[1].lower()] = counts.get(found[1].lower(), 0) + 1
+
+    for command in one.commands:
+        failed = show(command, read, folder=one.folder, variables={**variables, **one.variables})
+        if failed:
+            counts["fail"] = max(counts.get("fail", 0), 1)
+            break
+    if not counts.get("pass"):
+        # An unknown runner would look like success.
+        counts["fail"] = max(counts.get("fail", 0), 1)
+    return Row(one.name, counts.get("pass", 0), counts.get("fail", 0), time.monotonic() - begin)

@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from environment import ROOT, build_folder, target_folder
-from run_tests import CARGO, cargo_test, locked, table
+from runner import CARGO, cargo_test, locked, table
 
 
 def tools() -> Path:

@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from environment import ROOT
-from run_tests import CARGO, Row, locked, show, table
+from runner import CARGO, Row, locked, show, table
 
 SUITES = ["processes", "disk", "size_limit", "hostile", "simulation"]
 

@@ -24,7 +24,7 @@ import time
 from pathlib import Path
 
 from environment import REQUIREMENTS, ROOT, Environment, build_folder, host_triple, target_folder
-from run_tests import CARGO, Row, cargo_test, ignore, locked, pytest, show, table
+from runner import CARGO, Row, cargo_test, ignore, locked, pytest, show, table
 
 PLACE = ROOT / "tests" / "sanitize"
 CC = os.environ.get("CC", "cc")

@@ -4,6 +4,7 @@
 
 mod support;
 
+#[cfg(unix)]
 use std::net::{TcpListener, TcpStream};
 #[cfg(unix)]
 use std::os::fd::AsRawFd;

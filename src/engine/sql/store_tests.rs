@@ -262,7 +262,7 @@ fn the_change_log_is_trimmed_without_recorded_matches() {
         .expect("merged");
     let since = store.totals().expect("totals").sequence;
     for number in 1..=9_000 {
-        if number % 3_000 == 0 {
+        if number % 1_000 == 0 {
             // Wine keeps each file that was looked at open until nobody has a lock on it: two a write.
             drop(store);
             store = Store::open(folder.path(), true).expect("the store opens");

@@ -1,0 +1,69 @@
+"""The tests of the library for Windows, under wine: `make test-windows`, of run_tests.py.
+
+`.ci/run` has a short form of them.
+"""
+
+from __future__ import annotations
+
+import time
+
+import windows as wine
+import windows_programs
+import windows_python
+from environment import target_folder
+from languages import with_servers
+from runner import CARGO, Row, cargo_test, ignore, locked, pytest, shared_library, show
+
+# The short form has the unit tests too.
+SHORT = ("source_contract",)
+
+
+def windows() -> list[Row]:
+    """All that can run there, one after the other: deadlines are missed where two run at a time."""
+    return not_ready() or [*rust(wine.TESTS), *python(), *programs()]
+
+
+def rust(tests: tuple[str, ...] = SHORT) -> list[Row]:
+    """The unit tests of the library, and these tests of behaviour."""
+    if rows := not_ready():
+        return rows
+    chosen = ["--lib", *(f"--test={name}" for name in tests)]
+    arguments = ["--package=plexindex", f"--target={wine.TARGET}", "--features=unstable-source", *chosen]
+    return cargo_test("Windows", *arguments, **wine.variables())
+
+
+def not_ready() -> list[Row]:
+    """Sets wine up. Returns why it cannot be used."""
+    if lacking := wine.missing():
+        return [Row("Windows", 0, 0, 0.0, f"skipped: not installed: {', '.join(lacking)}")]
+    begin = time.monotonic()
+    return [Row("Windows", 0, 1, time.monotonic() - begin, "wine could not be set up")] if wine.set_up() else []
+
+
+def programs() -> list[Row]:
+    """Programs in C, C++ and Node.js, with the library as a release has it."""
+    if why := windows_programs.make_archive():
+        return [Row("Windows, C and C++", 0, 1, 0.0, why)]
+    command, variables = windows_programs.harness()
+    rows = cargo_test("Windows, C and C++", *command, **variables)
+    return rows + with_servers(shared_library(), windows_programs.suites)
+
+
+def python() -> list[Row]:
+    """The package and the command in CPython for Windows."""
+    if lacking := windows_python.missing() or windows_python.set_up():
+        return [Row("Windows: Python", 0, 0, 0.0, f"skipped: {lacking}")]
+    packages = [f"--package=plexindex-{name}" for name in ("capi", "accelerator", "standin")]
+    if show([CARGO, "build", *locked(), f"--target={wine.TARGET}", *packages], ignore):
+        return [Row("Windows: Python", 0, 1, 0.0, "nothing to test")]
+    windows_python.install(built := target_folder() / wine.TARGET / "debug")
+    standin = {"PLEXINDEX_STANDIN": windows_python.path(built / "standin.exe"), **wine.variables()}
+    return pytest(windows_python.python(), "Windows: Python", ("tests/python",), **standin)
+
+
+SUITES = {
+    "windows": windows,
+    "windows-short": rust,
+    "windows-python": lambda: not_ready() or python(),
+    "windows-programs": lambda: not_ready() or programs(),
+}
