@@ -98,7 +98,7 @@ def cargo_test(name: str, *arguments: str, command: str = "test", **variables: s
 
     def read(line: str) -> None:
         nonlocal since
-        if started := re.match(r"\s+(?:Running|Doc-tests) (unittests )?(\S+)(?: \(.*?(\w+)-[0-9a-f]+\))?", line):
+        if started := re.match(r"\s+(?:Running|Doc-tests) (unittests )?(\S+)(?: \(.*?(\w+)-[0-9a-f]+(?:\.exe)?\))?", line):
             units, path, binary = started.groups()
             what = "doc tests" if binary is None else "unit tests" if units else "tests"
             target = binary or path

@@ -73,6 +73,10 @@ struct Watched {
 }
 
 fn watched() -> Watched {
+    watched_at(quick())
+}
+
+fn watched_at(intervals: DebounceIntervals) -> Watched {
     let server = movies(30);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();
@@ -80,7 +84,7 @@ fn watched() -> Watched {
     let (path, _) = path_of(&server, 1, 0);
     assert_eq!(ask(&index, &path).status, Status::Ok);
     assert!(is_fresh(&index));
-    index.watch_start_at(quick()).expect("watching");
+    index.watch_start_at(intervals).expect("watching");
     until("it listens", || server.listeners() == 1);
     // What happened before was not told: one probe, and all is as before.
     until_hinted(&index);
@@ -290,7 +294,11 @@ fn a_scan_that_changed_nothing_costs_one_probe() {
 
 #[test]
 fn a_scan_is_noted_when_it_is_over_and_when_its_items_have_settled() {
-    let w = watched();
+    // Long enough to ask before they have.
+    let w = watched_at(DebounceIntervals {
+        settle_ms: 1_000,
+        ..quick()
+    });
     w.server.config(|config| config.scan_ms = 100);
     w.server
         .change(|state| state.stage_items(1, vec![new_movie()]))

@@ -19,7 +19,7 @@ from typing import Any
 import plexindex
 import pytest
 from cli import Cli
-from conftest import REPOSITORY, Server
+from conftest import IS_ROOT, REPOSITORY, Server
 
 RECORDED = REPOSITORY / "tests/database/recorded"
 INSIDE = "Plug-in Support/Databases/com.plexapp.plugins.library.db"
@@ -228,12 +228,12 @@ def test_a_wrong_database_is_wrong_usage(cli: Cli, plex: Path, tmp_path: Path) -
         assert done.returncode == 3, done
 
 
-@pytest.mark.skipif(os.getuid() == 0 and not shutil.which("setpriv"), reason="root reads everything")
+@pytest.mark.skipif(IS_ROOT and not shutil.which("setpriv"), reason="root reads everything")
 def test_a_database_that_may_not_be_read_is_no_refused_token(cli: Cli, plex: Path) -> None:
     (plex / INSIDE).chmod(0)
     for words in (["libraries"], ["doctor"]):
         command, environment = cli.start(*words, "--database", plex)
-        if os.getuid() == 0:
+        if IS_ROOT:
             command = ["setpriv", "--inh-caps=-all", "--bounding-set=-all", *command]
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
         assert (done.returncode, "must be readable by this user" in " ".join((done.stdout + done.stderr).split())) == (
