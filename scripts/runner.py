@@ -98,7 +98,8 @@ def cargo_test(name: str, *arguments: str, command: str = "test", **variables: s
 
     def read(line: str) -> None:
         nonlocal since
-        if started := re.match(r"\s+(?:Running|Doc-tests) (unittests )?(\S+)(?: \(.*?(\w+)-[0-9a-f]+(?:\.exe)?\))?", line):
+        named = r"\s+(?:Running|Doc-tests) (unittests )?(\S+)(?: \(.*?(\w+)-[0-9a-f]+(?:\.exe)?\))?"
+        if started := re.match(named, line):
             units, path, binary = started.groups()
             what = "doc tests" if binary is None else "unit tests" if units else "tests"
             target = binary or path
