@@ -370,7 +370,7 @@ def test_a_record_that_is_refused_says_why_as_ctypes_does(index: plexindex.Index
         (None, "7"),
         ("/a", "/library/elsewhere/7"),
         ("/" * 40_000, "7"),
-        ("\ud800", "7"),
+        *([("\ud800", "7")] if os.name != "nt" else []),  # a name there
     ]
     for pair in refused:
         for name, given in (("record_match", pair), ("record_matches", ([("/host/a.mkv", "7"), pair],))):

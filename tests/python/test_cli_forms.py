@@ -33,6 +33,9 @@ def test_a_mapping_is_written_in_any_form(cli: Cli, server: Server, given: list[
 def test_a_mapping_of_two_words_still_is_one(cli: Cli, server: Server, tmp_path: Path) -> None:
     host = server.paths(1)[0]["path"].replace("/data/", "/mnt/media/")
     assert cli.good("match", "--mapping", "/mnt/media", "/data", host).endswith("mapped, high\n")
+    on_windows = host.replace("/mnt/media/", "D:\\media\\")
+    assert cli.good("match", "--mapping", "D:\\media", "/data", on_windows).endswith("mapped, high\n")
+    assert cli.run("match", "--mapping", "/mnt/media", "D:\\media", "/nowhere/x.mkv").returncode == 1
     # A file that stands where a folder should is none of a mapping.
     file = tmp_path / "film.mkv"
     file.touch()

@@ -6,6 +6,7 @@ work, ``output`` and ``bar`` show it, ``codes`` are the exit codes.
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 
@@ -60,7 +61,8 @@ def _stream_failed(error: OSError) -> int:
     """Reports a stream or file that cannot be read or written. Returns the exit code."""
     # Otherwise Python would report it again when it flushes at the end.
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    if isinstance(error, BrokenPipeError):  # the reader closed the pipe
+    # The reader closed the pipe. Windows' C library calls that an invalid argument.
+    if isinstance(error, BrokenPipeError) or (os.name == "nt" and error.errno == errno.EINVAL):
         return codes.PIPE_CLOSED
     what = error.filename or "standard output"
     verb = {"standard input": "read", "standard output": "written"}.get(what, "read or written")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 
 from . import codes, command_options, config
@@ -26,6 +27,8 @@ examples:
   find /mnt/media -name '*.mkv' | plexindex match --json -
 
 Options may stand before or after the command; `plexindex COMMAND --help` lists them."""
+
+_DRIVE = re.compile(r"^[A-Za-z]:(?=[\\/])")
 
 # Options that end the command by themselves.
 _ALONE = ("-h", "--help", "-V", "--version")
@@ -97,8 +100,9 @@ def _join_mappings(given: list[str]) -> list[str]:
             break
         if joined[-1] != "--mapping" or len(rest) < 2 or not rest[1]:
             continue
-        is_folder = any(sign in rest[0] for sign in "/\\.~")
-        if is_folder and not any(sign in rest[0] for sign in ("=", "->", ":")) and rest[1][0] in "/\\":
+        host, server = (_DRIVE.sub("", word) for word in rest[:2])
+        is_folder = any(sign in host for sign in "/\\.~")
+        if is_folder and not any(sign in host for sign in ("=", "->", ":")) and server[0] in "/\\":
             joined.append(f"{rest.pop(0)} -> {rest.pop(0)}")
     return joined + rest
 
