@@ -129,6 +129,9 @@ pub const PAGE: usize = 4096;
 /// Polling interval where the system cannot wait for a word.
 const POLL: Duration = Duration::from_millis(50);
 
+// Processes of 32 and of 64 bits share pages. A word that lies across two cache lines would not be atomic.
+const _: () = assert!(size_of::<[AtomicU64; PAGE / 8]>() == PAGE && align_of::<AtomicU64>() == 8);
+
 /// One page of a file, mapped shared and writable.
 pub struct SharedPage(MmapRaw);
 

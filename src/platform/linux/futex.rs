@@ -3,14 +3,15 @@
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-/// Waits while the word has this value, at most for the timeout. Returns whether the system can wait for it: there are
-/// futexes of 32 bits only, so a processor needs both halves side by side.
-#[cfg(target_pointer_width = "64")]
+/// Waits while the word has this value, at most for the timeout. Returns whether the system can wait for it. It waits for
+/// 32 bits only.
 pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
-    let relative_timeout = libc::timespec {
-        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: timeout.subsec_nanos().into(),
-    };
+    // The kernel's own struct: a C library may have another one for times of 64 bits.
+    #[allow(clippy::cast_lossless, clippy::cast_possible_wrap)] // less than a billion
+    let relative_timeout: [libc::c_long; 2] = [
+        timeout.as_secs().try_into().unwrap_or(libc::c_long::MAX),
+        timeout.subsec_nanos() as libc::c_long,
+    ];
     // SAFETY: the kernel reads four bytes of a mapped word and a time on the stack. Without FUTEX_PRIVATE_FLAG the word
     // is known by its file, so all processes that have the page mapped mean the same one.
     let done = unsafe {
@@ -24,11 +25,6 @@ pub fn wait(word: &AtomicU64, value: u64, timeout: Duration) -> bool {
     };
     let error = std::io::Error::last_os_error().raw_os_error();
     done == 0 || matches!(error, Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT))
-}
-
-#[cfg(not(target_pointer_width = "64"))]
-pub fn wait(_: &AtomicU64, _: u64, _: Duration) -> bool {
-    false
 }
 
 pub fn wake(word: &AtomicU64) {
@@ -45,7 +41,6 @@ fn low_half(word: &AtomicU64) -> *const u32 {
     word.as_ptr().cast::<u32>().wrapping_add(half)
 }
 
-#[cfg(target_pointer_width = "64")]
 #[allow(clippy::cast_possible_truncation)] // that is meant
 fn low_half_of(value: u64) -> u32 {
     value as u32
