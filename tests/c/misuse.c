@@ -304,6 +304,7 @@ static void queries(ask_fn function, const plexindex_handle *handle, const plexi
     plexindex_buffer buffer = {memory, sizeof memory, 0};
     plexindex_query query = query_of(movies, good);
     struct future_query future;
+    char word[64];
     size_t i;
 
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, function(NULL, &query, &buffer, ERROR), "handle");
@@ -315,7 +316,8 @@ static void queries(ask_fn function, const plexindex_handle *handle, const plexi
         CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer, ERROR), "query.size", "sizeof");
     }
     query.size = offsetof(plexindex_query, text);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer, ERROR), "query.size is 16", "sizeof");
+    snprintf(word, sizeof word, "query.size is %zu", query.size);
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, function(handle, &query, &buffer, ERROR), word, "sizeof");
     memset(&future, 0, sizeof future);
     future.known = query_of(movies, good);
     future.known.size = sizeof future;
