@@ -32,8 +32,13 @@ from environment import (
 from runner import CARGO, Row, cargo_test, check, ignore, locked, pytest, shared_library, show, table
 
 VALGRIND_TESTS = "capi_c"
-# Systems for which other code of src/platform is compiled than for Linux with glibc.
-OTHER_SYSTEMS = ("aarch64-apple-darwin", "x86_64-pc-windows-gnu", "x86_64-unknown-linux-musl")
+# Systems for which other code of src/platform is compiled than for Linux with glibc; on ARM addresses have 32 bits.
+OTHER_SYSTEMS = (
+    "aarch64-apple-darwin",
+    "armv7-unknown-linux-gnueabihf",
+    "x86_64-pc-windows-gnu",
+    "x86_64-unknown-linux-musl",
+)
 
 
 def lint() -> list[Row]:

@@ -75,7 +75,7 @@ pub fn disk(directory: &Path) -> Disk {
     // the type differs by processor
     let number = (facts.f_type as i64) & 0xFFFF_FFFF;
     let known = KINDS.iter().find(|(kind, ..)| *kind == number);
-    #[allow(clippy::unnecessary_cast, clippy::cast_sign_loss)] // these types too
+    #[allow(clippy::unnecessary_cast, clippy::cast_lossless, clippy::cast_sign_loss)] // these types too
     let free = (facts.f_bavail as u64).checked_mul(facts.f_bsize as u64);
     Disk {
         kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
