@@ -81,7 +81,7 @@ test-languages: ## only the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java,
 test-windows: ## only the library for Windows, under wine, if that and MinGW are installed
 	$(PYTHON) scripts/run_tests.py windows
 
-test-arm: ## only the unit tests for 32-bit ARM, in qemu, and for 32-bit x86, if their compilers are installed
+test-arm: ## only the library on 32-bit x86, and on 32-bit ARM in qemu, if their compilers are installed
 	$(PYTHON) scripts/run_tests.py arm
 
 check-deep: ## the long fault tests in full (docs/faults.md), one after another; PLEXINDEX_DEPTH=N scales them, ONLY="disk …"

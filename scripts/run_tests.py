@@ -191,23 +191,10 @@ def languages() -> list[Row]:
     return others.with_servers(library, lambda _variables: others.all_of_them(library), is_here=True)
 
 
-def arm() -> list[Row]:
-    """The unit tests where addresses have 32 bits: ARM in an emulator, and x86."""
-    rows: list[Row] = []
-    for target in narrow.PLATFORMS:
-        if lacking := narrow.missing(target):
-            rows.append(Row(target, 0, 0, 0.0, f"skipped: not installed: {', '.join(lacking)}"))
-            continue
-        # One of them starts itself again, and would start the loader.
-        program = ["--package=plexindex", f"--target={target}", "--lib", "--", "--skip=engine::sql::plan_tests"]
-        rows += cargo_test(target, *program, **narrow.variables(target))
-    return rows
-
-
 SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python, "install": install}
 # Not part of `make test`, as their toolchains are many: with `+languages` beside it, or by their name. The tests of
 # `hosts` are part of `rust` too.
-MORE = {"languages": languages, "hosts": hosts, **windows_tests.SUITES, "arm": arm}
+MORE = {"languages": languages, "hosts": hosts, **windows_tests.SUITES, **narrow.SUITES}
 
 
 def run_all(suites: list[tuple[str, Callable[[], list[Row]]]]) -> list[Row]:

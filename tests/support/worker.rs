@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
@@ -74,6 +75,16 @@ pub struct Worker {
     kept: VecDeque<String>,
 }
 
+/// The program of the next worker: this one. With `PLEXINDEX_TEST_OTHER` every second worker is that program, which was
+/// built for addresses of another width: `make test-arm`.
+fn program() -> PathBuf {
+    static STARTED: AtomicUsize = AtomicUsize::new(0);
+    match std::env::var_os("PLEXINDEX_TEST_OTHER") {
+        Some(other) if STARTED.fetch_add(1, Ordering::Relaxed) % 2 == 0 => other.into(),
+        _ => std::env::current_exe().expect("this program has a path"),
+    }
+}
+
 impl Worker {
     /// Starts one with the role and its arguments, separated by spaces.
     pub fn start<const N: usize>(role: &str, words: [&str; N]) -> Self {
@@ -88,7 +99,7 @@ impl Worker {
     /// The same, with variables in its environment.
     pub fn start_in(role: &str, words: &[impl AsRef<str>], variables: &[(&str, &str)]) -> Self {
         let all: Vec<&str> = std::iter::once(role).chain(words.iter().map(AsRef::as_ref)).collect();
-        let mut child = Command::new(std::env::current_exe().expect("this program has a path"))
+        let mut child = Command::new(program())
             .args(["worker", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
             .env(ROLE, all.join("\n"))
             .envs(variables.iter().copied())
