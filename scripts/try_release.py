@@ -27,6 +27,7 @@ import try_wheels
 import windows
 import windows_archive
 import windows_programs
+import windows_python
 from build_dist import find_cargo
 from environment import ROOT, build_folder, check_python, target_folder
 from install import version
@@ -206,6 +207,16 @@ class Trials:
         job(command, one, **windows.variables())
         yield "npm packages", f"{windows_programs.NODE.partition('-')[2]}, {wine}"
 
+    def windows_wheel(self) -> Iterator[tuple[str, str]]:
+        """The wheel, which pip chooses, in CPython for Windows under wine."""
+        self.file("*-win_amd64.whl")
+        lacking = ", ".join(windows.missing()) or windows_python.missing() or windows_python.set_up()
+        if lacking:
+            raise MissingToolError(f"not to be had: {lacking}")
+        variables = (f"{name}={value}" for name, value in windows.variables().items())
+        said = self.use(shlex.join(["env", *variables, *windows_python.python()]))
+        yield "wheel", f"{said}, {self.run('wine --version 2>/dev/null', self.work).split(' ')[0].strip()}"
+
     def gem(self) -> Iterator[tuple[str, str]]:
         """The gem of this platform."""
         need("gem", "ruby")
@@ -337,8 +348,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as work, try_wheels.standin() as url:
         trials = Trials(url, Path(work))
         every: list[Callable[[], Iterator[tuple[str, str]]]] = [
-            *(trials.wheels, trials.wheels_elsewhere, trials.pipx, trials.sdist, trials.npm, trials.gem, trials.rock),
-            *(trials.windows, trials.go, trials.jar, trials.nuget, trials.crate, trials.c_archives, trials.sources),
+            *(trials.wheels, trials.wheels_elsewhere, trials.pipx, trials.sdist, trials.npm, trials.gem),
+            *(trials.rock, trials.windows, trials.windows_wheel, trials.go, trials.jar, trials.nuget, trials.crate),
+            *(trials.c_archives, trials.sources),
         ]
         for trial in every:
             if sys.argv[1:] and trial.__name__ not in sys.argv[1:]:
