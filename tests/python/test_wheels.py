@@ -141,6 +141,10 @@ def test_the_release_calls_what_there_is() -> None:
     assert set(called) <= targets
     assert "- run: .ci/run\n" in workflow
     assert (REPOSITORY / ".ci/run").is_file()
-    (added,) = re.findall(r"rustup target add (.*)", workflow)
-    triples = subprocess.check_output(["bash", "-c", f"echo {added}"], text=True).split()
-    assert set(triples) == {one.triple for one in PLATFORMS.values()}
+    # The first job that adds some makes the files; another one tries those for Windows.
+    added, *more = (
+        set(subprocess.check_output(["bash", "-c", f"echo {one}"], text=True).split())
+        for one in re.findall(r"rustup target add (.*)", workflow)
+    )
+    assert added == {one.triple for one in PLATFORMS.values()}
+    assert all(one <= added for one in more)
