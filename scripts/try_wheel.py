@@ -56,7 +56,7 @@ def main(url: str, token: str) -> None:
         except plexindex.Error as error:
             said = str(error)
         assert "127.0.0.1:1" in said, said
-    libc = "-".join(platform.libc_ver()) or "no glibc"
+    libc = "-".join(filter(None, platform.libc_ver())) or "no glibc"
     print(f"{platform.machine()}, {libc}, Python {platform.python_version()}: {len(rows)} paths right")
 
 
