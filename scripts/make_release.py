@@ -73,7 +73,7 @@ class Platforms:
         one = PLATFORMS[name]
         if not has_target(one.triple):
             raise MissingToolError(f"not installed: rustup target add {one.triple}")
-        tools = ("gcc", "dlltool", "objdump") if one.is_windows else ("ld", "objcopy")
+        tools = ("gcc", "dlltool", "objdump", "strip") if one.is_windows else ("ld", "objcopy")
         need(*(f"{one.binutils}{tool}" for tool in tools))
         print(f"== {name}: {one.target}", flush=True)
         self.built[name] = make_wheels.libraries(one)

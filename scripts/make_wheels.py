@@ -58,7 +58,20 @@ def libraries(one: Platform) -> dict[str, Path]:
     # The archive for Windows would be of no use here.
     kinds = tuple(build_dist.KINDS) if zig else ("cdylib",)
     built = build_dist.build(kinds, target=one.target, zigbuild=zig, flags=one.flags)
-    return {**built, "accelerator": build_dist.build_accelerator(target=one.target, zigbuild=zig, flags=one.flags)}
+    built["accelerator"] = build_dist.build_accelerator(target=one.target, zigbuild=zig, flags=one.flags)
+    return {kind: strip(one, file) for kind, file in built.items()} if one.is_windows else built
+
+
+def strip(one: Platform, library: Path) -> Path:
+    """A copy without symbols. rustc leaves some in a DLL, with the builder's folder and names of chance in them.
+
+    MinGW's strip would write the time into it, but for this option.
+    """
+    copy = library.parent / "stripped" / library.name
+    copy.parent.mkdir(exist_ok=True)
+    shutil.copy2(library, copy)
+    subprocess.run([f"{one.binutils}strip", "--preserve-dates", str(copy)], check=True)
+    return copy
 
 
 def pack(python: Path, one: Platform, built: dict[str, Path], folder: Path) -> Path:
