@@ -90,13 +90,13 @@ def variables(target: str) -> dict[str, str]:
     return {**given, f"{cargo}_RUNNER": emulator} if emulator else given
 
 
-def tested(target: str, tests: tuple[str, ...]) -> list[Row]:
+def tested(target: str, tests: tuple[str, ...], **given: str) -> list[Row]:
     """The unit tests of the library, and these tests of behaviour."""
     if lacking := missing(target):
         return [Row(target, 0, 0, 0.0, f"skipped: not installed: {', '.join(lacking)}")]
     chosen = ["--lib", *(f"--test={name}" for name in tests)]
     skipped = [f"--skip={name}" for name in START_THEMSELVES if target == ARM]
-    return cargo_test(target, *LIBRARY, f"--target={target}", *chosen, "--", *skipped, **variables(target))
+    return cargo_test(target, *LIBRARY, f"--target={target}", *chosen, "--", *skipped, **variables(target), **given)
 
 
 def x86() -> list[Row]:
@@ -134,6 +134,6 @@ def other_width() -> Path | None:
 
 SUITES = {
     "arm": lambda: [*x86(), *tested(ARM, IN_EMULATOR)],
-    # The emulator takes minutes.
-    "arm-short": lambda: tested(X86, ("source_contract",)),
+    # The emulator takes minutes. Notes for debuggers cost a third of the build.
+    "arm-short": lambda: tested(X86, ("source_contract",), CARGO_PROFILE_DEV_DEBUG="0"),
 }
