@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import os
+import pathlib
 import re
 import time
 
@@ -79,13 +79,12 @@ def claims_of(token: str) -> dict[str, Any]:
 
 def _stands_in_preferences(token: str, database: str | None) -> bool:
     """Returns whether this is the token of the server itself, as its preferences beside the database say."""
-    folder = os.path.abspath(database) if database else ""
-    while len(folder) > 1:
+    place = pathlib.Path(database).absolute() if database else None
+    for folder in (place, *place.parents) if place else ():
         try:
-            with open(os.path.join(folder, _PREFERENCES), encoding="utf-8", errors="replace") as file:
+            with open(folder / _PREFERENCES, encoding="utf-8", errors="replace") as file:
                 own = re.search(r'\bPlexOnlineToken="([^"]+)"', file.read(1 << 20))
         except OSError:
-            folder = os.path.dirname(folder)
             continue
         return own is not None and own[1] == token
     return False
