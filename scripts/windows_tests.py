@@ -1,6 +1,6 @@
 """The tests of the library for Windows, under wine: `make test-windows`, of run_tests.py.
 
-`.ci/run` has a short form of them.
+CI has none of them: next to other suites wine misses deadlines, and its open files end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def windows() -> list[Row]:
 
 
 def short() -> list[Row]:
-    """What CI runs, without notes for debuggers, which cost a third of the build."""
+    """Some of them, without notes for debuggers, which cost a third of the build."""
     return rust(SHORT, CARGO_PROFILE_DEV_DEBUG="0")
 
 
