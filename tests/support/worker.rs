@@ -80,7 +80,7 @@ pub struct Worker {
 fn program() -> PathBuf {
     static STARTED: AtomicUsize = AtomicUsize::new(0);
     match std::env::var_os("PLEXINDEX_TEST_OTHER") {
-        Some(other) if STARTED.fetch_add(1, Ordering::Relaxed) % 2 == 0 => other.into(),
+        Some(other) if STARTED.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) => other.into(),
         _ => std::env::current_exe().expect("this program has a path"),
     }
 }
