@@ -1,4 +1,4 @@
-"""Sets up wine for the tests of the library for Windows, in build/wine.
+"""Sets up wine for the tests of the library for Windows, in target/wine.
 
 Needs wine (8 or newer), MinGW's C compiler and Rust's target x86_64-pc-windows-gnu. Standard library only.
 """
@@ -9,9 +9,11 @@ import os
 import shutil
 import subprocess
 
-from environment import ROOT, build_folder, has_target
+from environment import ROOT, has_target
 
 TARGET = "x86_64-pc-windows-gnu"
+# cargo looks through all folders of a package but this one, and wine's drive Z is the whole disk.
+FOLDER = ROOT / "target" / "wine"
 COMPILER = "x86_64-w64-mingw32-gcc"
 # Programs of tests that can run there. Left out: `disk` (limits, mounts, links and rights of Linux: not ported),
 # `source` (wine refuses the parameters with which certificates are verified), `simulation` (takes more than 400 s
@@ -55,7 +57,7 @@ def missing() -> list[str]:
 def variables() -> dict[str, str]:
     """What the environment of a build and of its programs has."""
     return {
-        "WINEPREFIX": str(build_folder() / "wine"),
+        "WINEPREFIX": str(FOLDER),
         "WINEDEBUG": "-all",
         f"CARGO_TARGET_{TARGET.upper().replace('-', '_')}_RUNNER": "wine",
     }
@@ -63,7 +65,7 @@ def variables() -> dict[str, str]:
 
 def set_up() -> int:
     """Makes the folder that stands for a Windows machine. Returns an exit code."""
-    folder = build_folder() / "wine"
+    folder = FOLDER
     if (folder / "made").is_file():
         return 0
     folder.mkdir(parents=True, exist_ok=True)

