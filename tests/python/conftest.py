@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import types
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -177,6 +178,14 @@ def open_index(cache: Path, server: Server) -> Iterator[OpenIndex]:
 def index(open_index: OpenIndex) -> plexindex.Index:
     """An open index; nothing was fetched yet."""
     return open_index()
+
+
+def until(done: Callable[[], object]) -> None:
+    """Waits for a condition; one that never comes is a failure."""
+    end = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < end, "waited in vain"
+        time.sleep(0.005)
 
 
 def run_python(code: str, *arguments: object, environment: dict[str, str] | None = None) -> str:

@@ -5,22 +5,11 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import plexindex
 import pytest
-from conftest import OpenIndex, Server
-
-Condition = Callable[[], object]
-
-
-def until(done: Condition) -> None:
-    """Waits for a condition; one that never comes is a failure."""
-    end = time.monotonic() + 30
-    while not done():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.005)
+from conftest import OpenIndex, Server, until
 
 
 def is_fresh(index: plexindex.Index) -> bool:
