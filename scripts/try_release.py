@@ -3,7 +3,8 @@
 try_release.py [NAME ...]      only the trials with these names; default: all
 
 Each trial asks a stand-in server for 300 paths, and each has to be right. PYTHONS adds Pythons, as in `make
-try-wheels`. Other processors run in qemu. What lacks a tool is skipped, and the table names it.
+try-wheels`. Other processors and C libraries have roots of their own (scripts/roots.py). What lacks a tool is skipped,
+and the table names it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from install import version
 from make_packages import JNA
 from make_release import FOLDER, MODULE, MissingToolError, need
 from platforms import PLATFORMS, Platform
-from roots import NEWEST, ROOTS, Root
+from roots import DEBIANS, MUSLS, NEWEST, Root
 from try_wheels import MOVIES, TOKEN
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ PROJECT = """<Project Sdk="Microsoft.NET.Sdk">
   <ItemGroup><PackageReference Include="Plexindex" Version="{version}" /></ItemGroup>
 </Project>
 """
+# No registry has what these need.
+NOT_HERE = [
+    ("gems of musl", "-", "skipped: no registry has a Ruby of musl"),
+    ("JAR with musl", "-", "skipped: no registry has a Java of musl"),
+    ("NuGet package elsewhere", "-", "skipped: the .NET SDK of npm is for x86-64 with glibc"),
+]
 CMAKE = """cmake_minimum_required(VERSION 3.13)
 project(job C)
 find_package(plexindex {version} REQUIRED)
@@ -136,21 +143,38 @@ class Trials:
         return try_wheels.use(python, self.url, self.fresh(), FOLDER).partition(":")[0]
 
     def wheels_elsewhere(self) -> Iterator[tuple[str, str]]:
-        """The Pythons of other Debians: newer, or of other processors."""
-        for cpu, root in [(HERE, NEWEST), *((cpu, ROOTS[cpu]) for cpu in ROOTS if cpu != HERE)]:
+        """The Pythons of other systems: newer, of other processors, and of musl."""
+        others = [root for cpu, root in DEBIANS.items() if cpu != HERE]
+        for tag, root in [
+            *(("manylinux", root) for root in (NEWEST, *others)),
+            *(("musllinux", root) for root in MUSLS.values()),
+        ]:
             try:
-                self.file(f"*manylinux*_{cpu}.whl")
-                self.prepare(root)
+                self.file(f"*{tag}*_{root.cpu}.whl")
+                python = f"{self.enter(root, root.python)} {root.python}"
+                yield "wheel", f"{self.use(python)}, {root.where}"
             except MissingToolError as error:
-                self.skipped.append(("wheel", cpu, f"skipped: {error}"))
-                continue
-            yield "wheel", f"{self.use(root.python())}, Debian {root.suite}{', in qemu' if root.emulator else ''}"
+                self.skipped.append((f"wheel {tag}", root.cpu, f"skipped: {error}"))
 
-    def prepare(self, root: Root) -> None:
-        """Makes the folder of another Debian."""
+    def enter(self, root: Root, program: str = "") -> str:
+        """What commands in another system begin with, after it was made."""
         if missing := root.missing():
             raise MissingToolError(f"not installed: {', '.join(missing)}")
-        root.make()
+        try:
+            root.make()
+        except subprocess.CalledProcessError as error:
+            raise MissingToolError(f"not to be had: {shlex.join(error.cmd)}") from error
+        if program and not os.path.lexists(f"{root.folder}{program}"):
+            raise MissingToolError(f"no registry has it for {root.where}: {program.rpartition('/')[2]}")
+        return root.enter()
+
+    def everywhere(self, what: str, one: Callable[[str, str], str]) -> Iterator[tuple[str, str]]:
+        """A trial here, and in a Debian of each other processor. It gets what commands begin with there."""
+        for cpu, root in DEBIANS.items():
+            try:
+                yield what, one(cpu, "") if cpu == HERE else f"{one(cpu, self.enter(root))}, {root.where}"
+            except MissingToolError as error:
+                self.skipped.append((what, cpu, f"skipped: {error}"))
 
     def sdist(self) -> Iterator[tuple[str, str]]:
         """The sources, which pip compiles; not optimised here, which is as long again."""
@@ -171,14 +195,32 @@ class Trials:
         yield "wheel", f"pipx {self.run('pipx --version', folder).strip()}: the command"
 
     def npm(self) -> Iterator[tuple[str, str]]:
-        """The package and that of this platform."""
+        """The package and that of a platform, here, and with the Node.js of other systems."""
         need("npm", "node")
-        folder, one = self.fresh(), PLATFORMS[f"manylinux_{HERE}"]
+        for name, one in PLATFORMS.items():
+            if not one.npm.startswith("linux"):
+                continue
+            cpu = name.partition("_")[2]
+            root = (MUSLS if one.is_musl else DEBIANS)[cpu]
+            try:
+                if cpu == HERE and not one.is_musl:
+                    yield "npm packages", self.try_npm(one, "", "node")
+                else:
+                    said = self.try_npm(one, self.enter(root, root.node), root.node)
+                    yield "npm packages", f"{said}, {root.where}"
+            except MissingToolError as error:
+                self.skipped.append(("npm packages", one.npm, f"skipped: {error}"))
+
+    def try_npm(self, one: Platform, enter: str, node: str) -> str:
+        """One of them. npm runs here, and is told which platform it installs for."""
+        folder = self.fresh()
         files = f"{self.file(f'plexindex-{version()}.tgz')} {self.file(f'plexindex-{one.npm}-*.tgz')}"
-        self.run(f"npm init -y && npm install --no-audit --no-fund --silent {files}", folder)
+        system, cpu, libc = one.npm.split("-")
+        options = f"--force --os={system} --cpu={cpu} --libc={'musl' if libc == 'musl' else 'glibc'}" if enter else ""
+        self.run(f"npm init -y && npm install --no-audit --no-fund --silent {options} {files}", folder)
         shutil.copy(JOBS / "job.js", folder)
-        self.job("node job.js", folder)
-        yield "npm packages", f"npm, Node.js {self.run('node --version', folder).strip()}"
+        self.job(f"{enter} {node} job.js", folder)
+        return f"npm, Node.js {self.run(f'{enter} {node} --version', folder).strip()}"
 
     def windows(self) -> Iterator[tuple[str, str]]:
         """The archive for C and npm's package, under wine."""
@@ -218,26 +260,40 @@ class Trials:
         yield "wheel", f"{said}, {self.run('wine --version 2>/dev/null', self.work).split(' ')[0].strip()}"
 
     def gem(self) -> Iterator[tuple[str, str]]:
-        """The gem of this platform."""
-        need("gem", "ruby")
+        """The gem of each processor."""
+        return self.everywhere("gem", self.try_gem)
+
+    def try_gem(self, cpu: str, enter: str) -> str:
+        """One of them."""
+        if not enter:
+            need("gem", "ruby")
         folder = self.fresh()
-        gem = self.file(f"*-{HERE}-linux.gem")
-        self.run(f"gem install --local --no-document {gem}", folder, GEM_HOME=f"{folder}/home")
-        self.job(f"ruby {JOBS}/job.rb", folder, GEM_HOME=f"{folder}/home")
-        yield "gem", " ".join(self.run("ruby --version", folder).split()[:2])
+        gem = self.file(f"*-{cpu.replace('armv7l', 'arm')}-linux.gem")
+        self.run(f"{enter} gem install --local --no-document {gem}", folder, GEM_HOME=f"{folder}/home")
+        self.job(f"{enter} ruby {JOBS}/job.rb", folder, GEM_HOME=f"{folder}/home")
+        return " ".join(self.run(f"{enter} ruby --version", folder).split()[:2])
 
     def rock(self) -> Iterator[tuple[str, str]]:
-        """The rock of this platform."""
-        need("luarocks", "luajit")
-        folder = self.fresh()
-        self.run(f"luarocks --lua-version 5.1 --tree tree install {self.file(f'*.linux-{HERE}.rock')}", folder)
+        """The rock of each processor."""
+        return self.everywhere("rock", self.try_rock)
+
+    def try_rock(self, cpu: str, enter: str) -> str:
+        """One of them. The script's first line names a link that a root lacks."""
+        if not enter:
+            need("luarocks", "luajit")
+        folder, luarocks = self.fresh(), f"{enter} luajit /usr/bin/luarocks" if enter else "luarocks"
+        self.run(f"{luarocks} --lua-version 5.1 --tree tree install {self.file(f'*.linux-{cpu}.rock')}", folder)
         paths = {"LUA_PATH": f"{folder}/tree/share/lua/5.1/?.lua", "LUA_CPATH": f"{folder}/tree/lib/lua/5.1/?.so"}
-        self.job(f"luajit {JOBS}/job.lua", folder, **paths)
-        yield "rock", f"luarocks, {' '.join(self.run('luajit -v', folder).split()[:2])}"
+        self.job(f"{enter} luajit {JOBS}/job.lua", folder, **paths)
+        return f"luarocks, {' '.join(self.run(f'{enter} luajit -v', folder).split()[:2])}"
 
     def go(self) -> Iterator[tuple[str, str]]:
-        """The module, from a proxy in a folder."""
+        """The module, for each processor."""
         need("go")
+        return self.everywhere("Go module", self.try_go)
+
+    def try_go(self, cpu: str, enter: str) -> str:
+        """One of them, from a proxy in a folder. Go compiles for other processors here, with zig as its C compiler."""
         folder, number = self.fresh(), f"v{version()}"
         served = folder / "proxy" / MODULE / "@v"
         served.mkdir(parents=True)
@@ -248,17 +304,31 @@ class Trials:
         shutil.copy(JOBS / "job.go", folder / "main.go")
         variables = {"GOPROXY": f"file://{folder}/proxy", "GOSUMDB": "off", "GOMODCACHE": f"{folder}/cache"}
         variables |= {"GOFLAGS": "-modcacherw", "CGO_LDFLAGS": ""}
+        if enter:
+            variables |= {"CGO_ENABLED": "1", "GOARCH": {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}[cpu]}
+            variables |= {"CC": self.compiler(PLATFORMS[f"manylinux_{cpu}"]), "CGO_LDFLAGS": "-lunwind"}
         self.run(f"go mod init job && go get {MODULE}@{number} && go build -o job .", folder, **variables)
-        self.job("./job", folder)
-        yield "Go module", self.run("go version", folder).split()[2]
+        self.job(f"{enter} ./job", folder)
+        return self.run("go version", folder).split()[2]
+
+    def compiler(self, one: Platform) -> str:
+        """The compiler for a platform: zig."""
+        return shlex.join([str(make_wheels.tools().python), "-m", "ziglang", "cc", *one.zig])
 
     def jar(self) -> Iterator[tuple[str, str]]:
-        """The JAR beside JNA's."""
+        """The JAR beside JNA's, for each processor."""
         need("javac", "java", str(JNA))
+        return self.everywhere("JAR", self.try_jar)
+
+    def try_jar(self, cpu: str, enter: str) -> str:
+        """For one of them."""
+        if not PLATFORMS[f"manylinux_{cpu}"].jar:
+            raise MissingToolError("the JAR has no library for it")
         folder, path = self.fresh(), f"{self.file('*.jar')}:{JNA}"
         self.run(f"javac -cp {path} -d . {JOBS}/Job.java", folder)
-        self.job(f"java -cp .:{path} Job", folder)
-        yield "JAR", self.run("javac -version", folder).strip()
+        java = f"{enter} /usr/lib/jvm/default-java/bin/java" if enter else "java"
+        self.job(f"{java} -cp .:{path} Job", folder)
+        return f"Java {self.run(f'{java} -version', folder).split()[2].strip(chr(34))}"
 
     def nuget(self) -> Iterator[tuple[str, str]]:
         """The package, from a feed in a folder."""
@@ -297,6 +367,24 @@ class Trials:
         self.job("./job", folder, LD_LIBRARY_PATH=f"{folder}/target/debug")
         yield "source tarball", "cargo, without a network; then cc"
 
+    def publishing(self) -> Iterator[tuple[str, str]]:
+        """What the registries' own tools say of the files before they upload them. Nothing is uploaded."""
+        folder = self.fresh()
+        self.run("python3 -m venv venv && venv/bin/pip install -q twine==7.0.0", folder)
+        self.run(f"venv/bin/twine check --strict {FOLDER}/*.whl {self.file(f'*-{version()}.tar.gz')}", folder)
+        yield "wheels and sdist", "twine check --strict"
+        need("npm")
+        for package in sorted(FOLDER.glob("*.tgz")):
+            said = self.run(f"npm publish --dry-run --access public {package}", folder)
+            if "auto-corrected" in said:
+                raise TrialError(said)
+        yield "npm packages", "npm publish --dry-run"
+        self.run(
+            f"tar xf {self.file('*.crate')} --strip-components=1 && sed -i '/^publish = false/d' Cargo.toml", folder
+        )
+        self.run(f"{find_cargo()} publish --dry-run --no-verify --allow-dirty", folder)
+        yield "crate", "cargo publish --dry-run"
+
     def c_archives(self) -> Iterator[tuple[str, str]]:
         """The archives for C: shared and static, with pkg-config; here with CMake, too."""
         for name, one in PLATFORMS.items():
@@ -309,26 +397,18 @@ class Trials:
 
     def c_archive(self, cpu: str, one: Platform) -> Iterator[tuple[str, str]]:
         """One of them. Programs for another C library are linked by zig, and started by that library's loader."""
-        folder, root = self.fresh(), ROOTS[cpu]
+        folder, root = self.fresh(), (MUSLS if one.is_musl else DEBIANS)[cpu]
         self.run(f"tar xf {self.file(f'*-{one.triple}.tar.gz')} --strip-components=1", folder)
         lib, at_home = folder / "lib", cpu == HERE and not one.is_musl
-        variables = {"PKG_CONFIG_PATH": f"{lib}/pkgconfig"}
-        if at_home:
-            compiler, loader = "cc", ""
-        else:
-            self.prepare(root)
-            compiler = shlex.join([str(make_wheels.tools().python), "-m", "ziglang", "cc", *one.zig])
-            loader = root.musl_command(Path(), lib) if one.is_musl else root.command(Path())
-            loader = loader.removesuffix(".").replace("--library-path ", f"--library-path {lib}:")
+        compiler, enter = ("cc", "") if at_home else (self.compiler(one), self.enter(root))
         unwinder = "" if at_home else "-lunwind"
         for kind, more in (("plexindex", ""), ("plexindex-static", f"{unwinder} -static" if one.is_musl else unwinder)):
             flags = f"$(pkg-config --cflags --libs {kind}) {more}"
-            self.run(f"{compiler} -O2 -std=c11 -o {kind} {JOBS}/job.c {flags}", folder, **variables)
-            # With musl, a program that links the archive needs no library at all.
-            start = root.emulator if one.is_musl and more else loader
-            self.job(f"{start} ./{kind}", folder, **({"LD_LIBRARY_PATH": str(lib)} if at_home else {}))
-        where = f"cc, pkg-config{', in qemu' if root.emulator else ''}{'' if at_home else ', linked by zig'}"
-        yield f"C archive {one.triple}", where
+            self.run(
+                f"{compiler} -O2 -std=c11 -o {kind} {JOBS}/job.c {flags}", folder, PKG_CONFIG_PATH=f"{lib}/pkgconfig"
+            )
+            self.job(f"{enter} ./{kind}", folder, LD_LIBRARY_PATH=str(lib))
+        yield f"C archive {one.triple}", "cc, pkg-config" if at_home else f"pkg-config, linked by zig, {root.where}"
         if at_home:
             need("cmake")
             shutil.copy(JOBS / "job.c", folder)
@@ -350,7 +430,7 @@ def main() -> int:
         every: list[Callable[[], Iterator[tuple[str, str]]]] = [
             *(trials.wheels, trials.wheels_elsewhere, trials.pipx, trials.sdist, trials.npm, trials.gem),
             *(trials.rock, trials.windows, trials.windows_wheel, trials.go, trials.jar, trials.nuget, trials.crate),
-            *(trials.c_archives, trials.sources),
+            *(trials.c_archives, trials.sources, trials.publishing),
         ]
         for trial in every:
             if sys.argv[1:] and trial.__name__ not in sys.argv[1:]:
@@ -359,7 +439,8 @@ def main() -> int:
             begin = time.monotonic()
             try:
                 for what, where in trial():
-                    rows.append((what, where, f"{MOVIES} paths right, {time.monotonic() - begin:.0f} s"))
+                    result = "accepted" if trial == trials.publishing else f"{MOVIES} paths right"
+                    rows.append((what, where, f"{result}, {time.monotonic() - begin:.0f} s"))
                     print(*rows[-1], sep=" | ", flush=True)
                     begin = time.monotonic()
             except MissingToolError as error:
@@ -367,7 +448,7 @@ def main() -> int:
             except (TrialError, subprocess.CalledProcessError, SystemExit) as error:
                 print(error, flush=True)
                 rows.append((trial.__name__, "-", "FAILED"))
-    rows += trials.skipped
+    rows += trials.skipped + ([] if sys.argv[1:] else NOT_HERE)
     print("\n| file | where | result |\n|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows), sep="\n")
     failed = sum(row[2] == "FAILED" for row in rows)
     skipped = sum(row[2].startswith("skipped") for row in rows)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,11 +28,11 @@ TOKEN = "standin-token"  # noqa: S105 - of a server that holds nothing
 MOVIES = 300
 
 
-def pip_folder() -> str:
-    """The path of pip in this Python; it can run in any other one."""
+def copy_pip(folder: Path) -> None:
+    """Copies pip of this Python. It can run in any other one, which may not see this one's folders."""
     import pip
 
-    return str(Path(pip.__file__).resolve().parent.parent)
+    shutil.copytree(Path(pip.__file__).resolve().parent, folder / "pip")
 
 
 def run(command: list[str], **variables: str) -> str:
@@ -61,7 +62,8 @@ def use(python: str, url: str, folder: Path, wheels: Path) -> str:
         run([*command, *install])
         return run([*command, *program])
     target = str(folder / "packages")
-    run([*command, *install, f"--target={target}"], PYTHONPATH=pip_folder())
+    copy_pip(folder / "tools")
+    run([*command, *install, f"--target={target}"], PYTHONPATH=str(folder / "tools"))
     return run([*command, *program], PYTHONPATH=target)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import sys
 import tarfile
 import zipfile
@@ -15,6 +16,7 @@ from conftest import REPOSITORY
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 import archives
 import make_release
+import roots
 import sbom
 from install import version
 
@@ -72,3 +74,25 @@ def test_two_releases_are_compared(
     said = capsys.readouterr().out
     assert "differs: file" in said
     assert said.endswith("1 files are the same, 1 differ\n")
+
+
+def test_a_root_is_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+
+    def run(command: list[str], **_: object) -> None:
+        made.append(command[0])
+        Path(command[-1]).mkdir(parents=True)
+
+    monkeypatch.setattr(roots, "build_folder", lambda: tmp_path)
+    monkeypatch.setattr("subprocess.run", run)
+    for packages in (("one",), ("one",), ("one", "two")):
+        roots.Root("armv7l", packages).make()
+    assert made == ["debootstrap", "debootstrap"]
+
+
+def test_a_root_of_another_processor_has_an_emulator() -> None:
+    others = [one for one in roots.DEBIANS.values() if one.emulator]
+    assert "arm" in [one.emulator for one in others]
+    for one in others:
+        script, folder, emulator, *_ = shlex.split(one.enter())
+        assert (Path(script).is_file(), folder, emulator) == (True, str(one.folder), one.emulator)
