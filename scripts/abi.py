@@ -64,6 +64,11 @@ def headers() -> str:
     return "\n".join(texts).replace('#include "plexindex.h"', "")
 
 
+def functions() -> list[str]:
+    """The functions of both headers."""
+    return sorted(Declared(headers()).functions)
+
+
 def described(header: str, nodes: list[str], versions: dict[str, str]) -> str:
     """The file's text. A function that `versions` does not know gets the newest node."""
     declared = Declared(header)

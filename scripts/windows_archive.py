@@ -34,11 +34,6 @@ class ArchiveError(Exception):
     """The DLL is not what programs expect. The text says how."""
 
 
-def functions() -> list[str]:
-    """The functions of the headers."""
-    return sorted(abi.Declared(abi.headers()).functions)
-
-
 def tables(library: Path) -> tuple[list[str], list[str]]:
     """What a DLL exports, and the DLLs that it needs."""
     said = subprocess.run([f"{TOOLS}objdump", "-p", library], check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -51,7 +46,7 @@ def tables(library: Path) -> tuple[list[str], list[str]]:
 def check(library: Path) -> None:
     """Raises an error unless the DLL exports the functions of the headers, and needs what each Windows has."""
     exported, needed = tables(library)
-    if differs := set(functions()) ^ set(exported):
+    if differs := set(abi.functions()) ^ set(exported):
         raise ArchiveError(f"{library} exports other functions than the headers have: {', '.join(sorted(differs))}")
     if foreign := [name for name in needed if name not in SYSTEM and not VIRTUAL.fullmatch(name)]:
         raise ArchiveError(f"{library} needs {', '.join(foreign)}, which Windows lacks")
@@ -60,7 +55,7 @@ def check(library: Path) -> None:
 def import_libraries(folder: Path, microsoft: list[str]) -> None:
     """What compilers link with: for MinGW, and with this dlltool of LLVM for Microsoft's linker."""
     definition = folder / "plexindex.def"
-    lines = [f"LIBRARY {LIBRARY}", "EXPORTS", *(f"    {name}" for name in functions())]
+    lines = [f"LIBRARY {LIBRARY}", "EXPORTS", *(f"    {name}" for name in abi.functions())]
     definition.write_text("\n".join([*lines, ""]), encoding="ascii")
     common = ["-m", "i386:x86-64", "-d", definition.name, "-D", LIBRARY]
     # The names and times of members are fixed, so that the same commit gives the same bytes.
