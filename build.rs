@@ -69,6 +69,7 @@ const CONFIG: &str = "cbindgen.toml";
 const UNWINDER: &str = "../../src/platform/unwind.c";
 
 fn main() -> ExitCode {
+    name_library();
     link_unwinder();
     match run() {
         Ok(()) => ExitCode::SUCCESS,
@@ -76,6 +77,16 @@ fn main() -> ExitCode {
             eprintln!("plexindex: the C header could not be generated: {error}");
             ExitCode::FAILURE
         }
+    }
+}
+
+/// On macOS programs remember a library's own name, by default its path at the builder's. With this one they look for it
+/// where they say.
+fn name_library() {
+    if env::var("CARGO_CFG_TARGET_OS").is_ok_and(|system| system == "macos") {
+        // In words that both clang and its linker know.
+        println!("cargo::rustc-cdylib-link-arg=-install_name");
+        println!("cargo::rustc-cdylib-link-arg=@rpath/libplexindex.dylib");
     }
 }
 

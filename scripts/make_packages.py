@@ -39,7 +39,9 @@ PLATFORMS = {one.npm: one for one in platforms.PLATFORMS.values() if one.npm}
 def here() -> str:
     """The platform of this machine."""
     cpu = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-    name = f"{sys.platform}-{cpu}-{'gnu' if platform.libc_ver()[0] == 'glibc' else 'musl'}"
+    name = f"{sys.platform}-{cpu}"
+    if sys.platform == "linux":
+        name += "-gnu" if platform.libc_ver()[0] == "glibc" else "-musl"
     if name not in PLATFORMS:
         sys.exit(f"no package is made for {name}: there are {', '.join(PLATFORMS)}")
     return name
@@ -86,7 +88,7 @@ def npm_platform(name: str, library: Path, folder: Path) -> Path:
     shutil.copyfile(library, folder / one.library)
     put_licences(folder, one)
     system, processor, *_ = name.split("-")
-    libc = {} if one.is_windows else {"libc": ["musl" if one.is_musl else "glibc"]}
+    libc = {"libc": ["musl" if one.is_musl else "glibc"]} if one.is_linux else {}
     write_json(
         folder / "package.json",
         {
@@ -162,7 +164,7 @@ def main() -> int:
     if not sys.argv[1:] or sys.argv[1] not in MAKERS:
         sys.exit(__doc__)
     libraries = dict(argument.partition("=")[::2] for argument in sys.argv[2:])
-    libraries = libraries or {here(): str(target_folder() / "release" / "libplexindex.so")}
+    libraries = libraries or {here(): str(target_folder() / "release" / PLATFORMS[here()].library)}
     for name, library in libraries.items():
         if name not in PLATFORMS:
             sys.exit(f"no platform is called {name}: there are {', '.join(PLATFORMS)}")

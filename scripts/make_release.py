@@ -22,6 +22,7 @@ import archives
 import build_dist
 import dotnet
 import licences
+import macos_archive
 import make_dist
 import make_packages
 import make_wheels
@@ -34,10 +35,6 @@ from platforms import PLATFORMS, Platform
 
 FOLDER = build_folder() / "release"
 MODULE = "github.com/plexindex/plexindex/bindings/go"
-# What cannot be made here at all.
-NOT_HERE = {
-    "macOS": "linking needs Apple's SDK: on a Mac, `pip wheel ./bindings/python`",
-}
 
 
 class MissingToolError(Exception):
@@ -71,9 +68,10 @@ class Platforms:
     def build(self, name: str) -> None:
         """Builds the library."""
         one = PLATFORMS[name]
-        if not has_target(one.triple):
-            raise MissingToolError(f"not installed: rustup target add {one.triple}")
-        tools = ("gcc", "dlltool", "objdump", "strip") if one.is_windows else ("ld", "objcopy")
+        triples = [PLATFORMS[part].triple for part in one.parts] or [one.triple]
+        if missing := [triple for triple in triples if not has_target(triple)]:
+            raise MissingToolError(f"not installed: rustup target add {' '.join(missing)}")
+        tools = ("gcc", "dlltool", "objdump", "strip") if one.is_windows else ("ld", "objcopy") if one.is_linux else ()
         need(*(f"{one.binutils}{tool}" for tool in tools))
         print(f"== {name}: {one.target}", flush=True)
         self.built[name] = make_wheels.libraries(one)
@@ -81,12 +79,17 @@ class Platforms:
     def pack(self, name: str) -> None:
         """Makes what belongs to this platform alone."""
         one, built = PLATFORMS[name], self.built[name]
+        if not one.tags:
+            return
         wheel = make_wheels.pack(self.tools.python, one, built, self.work / name)
         make_wheels.check(self.tools.python, wheel)
         wheel.replace(FOLDER / wheel.name)
         if one.is_windows:
             zig = [str(self.tools.python), "-m", "ziglang", "dlltool"]
             windows_archive.pack(built["cdylib"], self.work, FOLDER, zig)
+            return
+        if one.is_macos:
+            macos_archive.pack(built["cdylib"], self.work, FOLDER)
             return
         built["archive"] = self.c_archive(one, built["staticlib"])
         if not one.is_musl:
@@ -113,7 +116,7 @@ class Platforms:
         """A gem for each platform."""
         need("gem")
         for name, built in self.built.items():
-            if PLATFORMS[name].is_windows:
+            if not PLATFORMS[name].is_linux:
                 continue
             pack.gem(FOLDER, built["cdylib"], PLATFORMS[name].triple, make_packages.fresh(self.work / "gem" / name))
 
@@ -121,7 +124,7 @@ class Platforms:
         """A rock for each processor: luarocks has no names for C libraries."""
         need("luarocks", "luajit")
         for name, built in self.built.items():
-            if not PLATFORMS[name].is_musl and not PLATFORMS[name].is_windows:
+            if PLATFORMS[name].is_linux and not PLATFORMS[name].is_musl:
                 work = make_packages.fresh(self.work / "rock" / name)
                 archives.repack(pack.rock(FOLDER, built["cdylib"], PLATFORMS[name].triple, work))
 
@@ -238,7 +241,7 @@ def main() -> int:
     make_packages.fresh(FOLDER)
     with tempfile.TemporaryDirectory() as work:
         try:
-            skipped = NOT_HERE | make(names, tools, Path(work))
+            skipped = make(names, tools, Path(work))
         except (build_dist.BuildError, make_wheels.WheelError) as error:
             sys.exit(str(error))
     sums = digests(FOLDER)

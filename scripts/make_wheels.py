@@ -3,8 +3,8 @@
     make_wheels.py [PLATFORM ...]      this machine's platform, those that are named, or `all`; `sdist` for the sources
 
 The library is built by cargo-zigbuild, for Windows with MinGW, so any Linux machine makes all of them; nothing is taken
-from its C library. The tools come from PyPI into an environment of their own, with what scripts/requirements-wheel.txt
-pins.
+from its C library. For macOS Apple's SDK is not needed. The tools come from PyPI into an environment of their own,
+with what scripts/requirements-wheel.txt pins.
 """
 
 from __future__ import annotations
@@ -19,15 +19,19 @@ import time
 import zipfile
 from pathlib import Path
 
+import abi
 import build_dist
+import frameworks
 import licences
-from environment import PACKAGE, ROOT, Environment, build_folder, check_python
+import macho
+from environment import PACKAGE, ROOT, Environment, build_folder, check_python, target_folder
 from platforms import PLATFORMS, Platform
 
 REQUIREMENTS = ROOT / "scripts" / "requirements-wheel.txt"
 # Files of each wheel besides the modules.
 BUILT = ("plexindex/libplexindex.so", "plexindex/_fast.abi3.so")
 BUILT_FOR_WINDOWS = ("plexindex/plexindex.dll", "plexindex/_fast.pyd")
+BUILT_FOR_MACOS = ("plexindex/libplexindex.dylib", "plexindex/_fast.abi3.so")
 IN_PACKAGE = ("plexindex/py.typed", *BUILT)
 IN_METADATA = ("licenses/LICENSE-APACHE", "licenses/LICENSE-MIT", "licenses/THIRD-PARTY", "entry_points.txt")
 
@@ -53,10 +57,16 @@ def here() -> str:
 
 
 def libraries(one: Platform) -> dict[str, Path]:
-    """The library for this platform, shared and as an archive, and the accelerator."""
+    """The library for this platform, shared and on Linux as an archive, too, and the accelerator."""
+    if one.parts:
+        parts = [libraries(PLATFORMS[name]) for name in one.parts]
+        folder = target_folder() / "universal2"
+        return {kind: macho.join([part[kind] for part in parts], folder / parts[0][kind].name) for kind in parts[0]}
+    if one.is_macos:
+        frameworks.write(one.triple)
+        os.environ["MACOSX_DEPLOYMENT_TARGET"] = one.oldest
     zig = not one.is_windows
-    # The archive for Windows would be of no use here.
-    kinds = tuple(build_dist.KINDS) if zig else ("cdylib",)
+    kinds = tuple(build_dist.KINDS) if one.is_linux else ("cdylib",)
     built = build_dist.build(kinds, target=one.target, zigbuild=zig, flags=one.flags)
     built["accelerator"] = build_dist.build_accelerator(target=one.target, zigbuild=zig, flags=one.flags)
     return {kind: strip(one, file) for kind, file in built.items()} if one.is_windows else built
@@ -120,12 +130,15 @@ def check(python: Path, wheel: Path) -> None:
     """Raises an error if the wheel lacks a file, names folders of the builder, or needs more than its name says."""
     name, version, *_ = wheel.name.split("-")
     tags = wheel.stem.rpartition("-")[2].split(".")
-    files = BUILT_FOR_WINDOWS if tags == [PLATFORMS["win_amd64"].tags] else BUILT
+    files = BUILT
+    if tags[0].startswith(("win", "macosx")):
+        files = BUILT_FOR_WINDOWS if tags[0].startswith("win") else BUILT_FOR_MACOS
     wanted = {"plexindex/py.typed", *files, *(f"{name}-{version}.dist-info/{file}" for file in IN_METADATA)}
     with zipfile.ZipFile(wheel) as archive:
         missing = wanted - set(archive.namelist())
         metadata = archive.read(f"{name}-{version}.dist-info/METADATA").decode()
-        built = b"" if missing else b"".join(map(archive.read, files))
+        parts = [] if missing else [archive.read(file) for file in files]
+        built = b"".join(parts)
     if missing:
         raise WheelError(f"{wheel.name} lacks {', '.join(sorted(missing))}")
     if named := [str(folder) for folder in build_dist.folders() if os.fsencode(folder) in built]:
@@ -138,6 +151,9 @@ def check(python: Path, wheel: Path) -> None:
         if foreign := sorted(set(re.findall(rb"\0(lib[\w+-]+\.dll)\0", built, re.IGNORECASE))):
             raise WheelError(f"{wheel.name} needs {', '.join(map(os.fsdecode, foreign))}, which Windows lacks")
         return
+    if files == BUILT_FOR_MACOS:
+        check_for_macos(wheel, *parts)
+        return
     # It must not look at libraries of this machine: glibc's `libc.so`, a linker script, stops it for musl's wheels.
     command = [str(python), "-m", "auditwheel", "show", "--ldpaths=/nowhere", str(wheel)]
     done = subprocess.run(command, check=False, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
@@ -149,6 +165,18 @@ def check(python: Path, wheel: Path) -> None:
         raise WheelError(f"auditwheel could not read {wheel.name}: {said}")
     if wrong := [tag for tag in tags if not is_enough(tag, found[1])]:
         raise WheelError(f"{wheel.name} is tagged {', '.join(wrong)}, and its library needs {found[1]}: {said}")
+
+
+def check_for_macos(wheel: Path, library: bytes, accelerator: bytes) -> None:
+    """Raises an error if a Mac would not load these."""
+    one = PLATFORMS["macosx_universal2"]
+    slices = [PLATFORMS[name] for name in one.parts]
+    processors = {part.triple.split("-")[0]: part.oldest for part in slices}
+    try:
+        macho.check(library, processors, abi.functions())
+        macho.check(accelerator, processors, ["PyInit__fast"])
+    except macho.MachError as error:
+        raise WheelError(f"{wheel.name}: {error}") from error
 
 
 def is_enough(tag: str, needed: str) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import frameworks
+
 
 @dataclass(frozen=True)
 class Platform:
@@ -17,6 +19,10 @@ class Platform:
     description: str = ""
     jar: str = ""
     rid: str = ""
+    oldest: str = ""
+    """The oldest macOS. rustls-platform-verifier needs 10.14, and arm64 began with 11.0."""
+    parts: tuple[str, ...] = ()
+    """The platforms whose libraries are joined in one file."""
 
     @property
     def triple(self) -> str:
@@ -34,9 +40,19 @@ class Platform:
         return "-windows-" in self.target
 
     @property
+    def is_macos(self) -> bool:
+        """Whether it is macOS, which needs stubs of Apple's frameworks."""
+        return "-apple-" in self.target
+
+    @property
+    def is_linux(self) -> bool:
+        """Whether it is Linux, which has packages in all languages."""
+        return "-linux-" in self.target
+
+    @property
     def library(self) -> str:
         """What the shared library is called in packages."""
-        return "plexindex.dll" if self.is_windows else "libplexindex.so"
+        return "plexindex.dll" if self.is_windows else "libplexindex.dylib" if self.is_macos else "libplexindex.so"
 
     @property
     def binutils(self) -> str:
@@ -57,10 +73,12 @@ class Platform:
     def flags(self) -> list[str]:
         """Flags for rustc: by default musl's targets link the C library statically, and make no shared library.
 
-        MinGW's linker writes the time into a DLL.
+        MinGW's linker writes the time into a DLL. Of Apple's frameworks there are stubs.
         """
         if self.is_windows:
             return ["-Clink-arg=-Wl,--no-insert-timestamp"]
+        if self.is_macos:
+            return frameworks.FLAGS
         return ["-Ctarget-feature=-crt-static"] if self.is_musl else []
 
 
@@ -103,5 +121,15 @@ PLATFORMS = {
     "musllinux_armv7l": Platform("armv7-unknown-linux-musleabihf", "musllinux_1_2_armv7l"),
     "win_amd64": Platform(
         "x86_64-pc-windows-gnu", "win_amd64", npm="win32-x64", description="Windows on x86-64, tested under wine only"
+    ),
+    "macosx_x86_64": Platform(
+        "x86_64-apple-darwin", npm="darwin-x64", description="macOS on x86-64, never run by us", oldest="10.14"
+    ),
+    "macosx_arm64": Platform(
+        "aarch64-apple-darwin", npm="darwin-arm64", description="macOS on arm64, never run by us", oldest="11.0"
+    ),
+    # The licences of both are the same.
+    "macosx_universal2": Platform(
+        "aarch64-apple-darwin", "macosx_10_14_universal2", parts=("macosx_x86_64", "macosx_arm64")
     ),
 }

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
 import dotnet
+import macos_archive
 import make_wheels
 import try_wheels
 import windows
@@ -32,7 +33,7 @@ import windows_python
 from build_dist import find_cargo
 from environment import ROOT, build_folder, check_python, target_folder
 from install import version
-from make_packages import JNA
+from make_packages import JNA, here
 from make_release import FOLDER, MODULE, MissingToolError, need
 from platforms import PLATFORMS, Platform
 from roots import DEBIANS, MUSLS, NEWEST, Root
@@ -198,14 +199,12 @@ class Trials:
         """The package and that of a platform, here, and with the Node.js of other systems."""
         need("npm", "node")
         for name, one in PLATFORMS.items():
-            if not one.npm.startswith("linux"):
-                continue
             cpu = name.partition("_")[2]
-            root = (MUSLS if one.is_musl else DEBIANS)[cpu]
             try:
-                if cpu == HERE and not one.is_musl:
+                if one.npm == here():
                     yield "npm packages", self.try_npm(one, "", "node")
-                else:
+                elif one.npm.startswith("linux"):
+                    root = (MUSLS if one.is_musl else DEBIANS)[cpu]
                     said = self.try_npm(one, self.enter(root, root.node), root.node)
                     yield "npm packages", f"{said}, {root.where}"
             except MissingToolError as error:
@@ -215,12 +214,25 @@ class Trials:
         """One of them. npm runs here, and is told which platform it installs for."""
         folder = self.fresh()
         files = f"{self.file(f'plexindex-{version()}.tgz')} {self.file(f'plexindex-{one.npm}-*.tgz')}"
-        system, cpu, libc = one.npm.split("-")
-        options = f"--force --os={system} --cpu={cpu} --libc={'musl' if libc == 'musl' else 'glibc'}" if enter else ""
+        options = ""
+        if enter:
+            system, cpu, libc = one.npm.split("-")
+            options = f"--force --os={system} --cpu={cpu} --libc={'musl' if libc == 'musl' else 'glibc'}"
         self.run(f"npm init -y && npm install --no-audit --no-fund --silent {options} {files}", folder)
         shutil.copy(JOBS / "job.js", folder)
         self.job(f"{enter} {node} job.js", folder)
         return f"npm, Node.js {self.run(f'{enter} {node} --version', folder).strip()}"
+
+    def macos(self) -> Iterator[tuple[str, str]]:
+        """The archive for C, on a Mac."""
+        packed = self.file(f"{macos_archive.NAME}.tar.gz")
+        if sys.platform != "darwin":
+            raise MissingToolError("a Mac")
+        folder = self.fresh()
+        self.run(f"tar xf {packed} --strip-components=1", folder)
+        self.run(f"cc -std=c11 -Iinclude -o job {JOBS}/job.c -Llib -lplexindex -Wl,-rpath,{folder}/lib", folder)
+        self.job("./job", folder)
+        yield f"C archive for macOS, {HERE}", f"cc, macOS {platform.mac_ver()[0]}"
 
     def windows(self) -> Iterator[tuple[str, str]]:
         """The archive for C and npm's package, under wine."""
@@ -388,7 +400,7 @@ class Trials:
     def c_archives(self) -> Iterator[tuple[str, str]]:
         """The archives for C: shared and static, with pkg-config; here with CMake, too."""
         for name, one in PLATFORMS.items():
-            if one.is_windows:
+            if not one.is_linux:
                 continue
             try:
                 yield from self.c_archive(name.rpartition("linux_")[2], one)
@@ -429,8 +441,8 @@ def main() -> int:
         trials = Trials(url, Path(work))
         every: list[Callable[[], Iterator[tuple[str, str]]]] = [
             *(trials.wheels, trials.wheels_elsewhere, trials.pipx, trials.sdist, trials.npm, trials.gem),
-            *(trials.rock, trials.windows, trials.windows_wheel, trials.go, trials.jar, trials.nuget, trials.crate),
-            *(trials.c_archives, trials.sources, trials.publishing),
+            *(trials.rock, trials.macos, trials.windows, trials.windows_wheel, trials.go, trials.jar, trials.nuget),
+            *(trials.crate, trials.c_archives, trials.sources, trials.publishing),
         ]
         for trial in every:
             if sys.argv[1:] and trial.__name__ not in sys.argv[1:]:

@@ -11,6 +11,9 @@ fn main() {
         ("macos", _) => {
             println!("cargo::rustc-cdylib-link-arg=-undefined");
             println!("cargo::rustc-cdylib-link-arg=dynamic_lookup");
+            // Its own name would be its path at the builder's.
+            println!("cargo::rustc-cdylib-link-arg=-install_name");
+            println!("cargo::rustc-cdylib-link-arg=@rpath/_fast.abi3.so");
         }
         ("linux", "gnu") if target("ARCH") != "arm" => {
             let mut compiler = cc::Build::new();
