@@ -158,17 +158,11 @@ class Platforms:
         archives.pack_zip(packed, FOLDER / f"plexindex-go-{number}.zip")  # type: ignore[arg-type] # there are no links
 
 
-def crate(work: Path) -> None:
-    """The crate, which cargo builds from the package alone.
-
-    From a clone: cargo would look through all of `build`, where a link of wine leads to the root folder.
-    """
-    run("git", "clone", "--quiet", "--shared", ROOT, work / "crate")
-    manifest, target = work / "crate" / "Cargo.toml", target_folder()
-    command = (build_dist.find_cargo(), "package", "--locked", "--quiet", "--package=plexindex")
-    run(*command, f"--manifest-path={manifest}", f"--target-dir={target}")
+def crate() -> None:
+    """The crate, which cargo builds from the package alone."""
+    run(build_dist.find_cargo(), "package", "--locked", "--quiet", "--package=plexindex")
     name = f"plexindex-{version()}.crate"
-    shutil.copyfile(target / "package" / name, FOLDER / name)
+    shutil.copyfile(target_folder() / "package" / name, FOLDER / name)
 
 
 def papers(names: list[str]) -> None:
@@ -209,7 +203,7 @@ def make(names: list[str], tools: Environment, work: Path) -> dict[str, str]:
     for name in names:
         attempt(name, lambda name=name: platforms.build(name))  # type: ignore[misc]
     print("== crate", flush=True)
-    crate(work)
+    crate()
     # Not before: cargo builds C code anew when it changes, and no library tells the time.
     os.environ["SOURCE_DATE_EPOCH"] = str(make_dist.commit_time())
     for name in platforms.built:
