@@ -22,7 +22,7 @@ PLATFORMS = {
 }
 # Tests of behaviour on x86. Left out: `day_of_requests`, `disk`, `evidence`, `locked_store`, `simulation`, `source` and
 # `source_log` (long, or about the same code as others), `hot_path` and `lookup_alloc` (they measure what 64 bits need),
-# `documented_*`, `readme`, `source_layers` (they read sources), and those of PostgreSQL.
+# `documented_*`, `readme`, `source_layers`, `source_systems` (they read sources), and those of PostgreSQL.
 ON_X86 = (
     "api",
     "database",

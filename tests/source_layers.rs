@@ -683,43 +683,6 @@ fn only_the_platform_names_the_operating_system() {
     );
 }
 
-/// What is built for one system only is chosen in one place, so that a port finds it.
-#[test]
-fn systems_are_chosen_in_one_place() {
-    let mut folders = vec![repository("src")];
-    let mut chosen = Vec::new();
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).expect("a folder").flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let place = path.to_string_lossy().replace('\\', "/");
-            if place.ends_with("_tests.rs") || place.contains("/tests/") {
-                continue; // a test may be of one system
-            }
-            let text = fs::read_to_string(&path).unwrap_or_default();
-            let mut words = [
-                "target_os",
-                "target_vendor",
-                "target_family",
-                "(unix",
-                "(windows",
-                " unix)",
-                " windows)",
-            ]
-            .iter();
-            if !path.ends_with("platform/mod.rs")
-                && words.any(|word| text.lines().any(|line| line.contains("cfg") && line.contains(word)))
-            {
-                chosen.push(path);
-            }
-        }
-    }
-    assert_eq!(chosen, [""; 0].map(PathBuf::from), "only src/platform/mod.rs chooses");
-}
-
 /// The test above sees what it shall see.
 #[test]
 fn what_names_the_operating_system_is_found() {
