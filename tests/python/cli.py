@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import select
+import shlex
 import subprocess
 import sys
 import time
@@ -13,6 +15,18 @@ from pathlib import Path
 from typing import Any
 
 from conftest import Server
+
+
+def words_of(line: str) -> list[str]:
+    """A line of arguments, taken apart as it is on this system."""
+    if os.name != "nt":
+        return shlex.split(line)
+    # cmd, too, looks for these only outside of double quotes.
+    assert not any(sign in "".join(line.split('"')[::2]) for sign in "<>|&^")
+    count = ctypes.c_int()
+    take_apart = ctypes.windll.shell32.CommandLineToArgvW  # type: ignore[attr-defined,unused-ignore]
+    take_apart.restype = ctypes.POINTER(ctypes.c_wchar_p)
+    return [str(word) for word in take_apart(f"plexindex {line}", ctypes.byref(count))[1 : count.value]]
 
 
 class Cli:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shlex
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cli import Cli
+from cli import Cli, words_of
 from conftest import TOKEN, Server, ServerFactory
 from plexindex._cli import sample
 from plexindex.testing import FakePlex
@@ -86,7 +86,7 @@ def test_a_mapping_that_is_missing_is_proposed(cli: Cli, server: Server, tmp_pat
     assert re.search(
         r"\n  not found: no location +1   1 %  in no folder of a library; a mapping may be missing\n", done.stdout
     )
-    assert f"not found: no location, for example:\n    {tree}/movies/Not There (1901).mkv" in done.stdout
+    assert f"not found: no location, for example:\n    {tree / 'movies' / 'Not There (1901).mkv'}" in done.stdout
     assert f"\n  BAD  1 of {movies + 1} files is no single item" in done.stdout
     assert f"\n  try  {movies} of {movies + 1} files match if {tree} becomes /data\n" in done.stdout
     assert "\n       1 file would still not be listed under that path\n" in done.stdout
@@ -94,7 +94,7 @@ def test_a_mapping_that_is_missing_is_proposed(cli: Cli, server: Server, tmp_pat
     # What it says can be pasted: on the command line, …
     (flags,) = [line for line in done.stdout.splitlines() if line.startswith("    --mapping ")]
     (tree / "movies" / "Not There (1901).mkv").unlink()
-    text = cli.good("doctor", "--offline", *shlex.split(flags), tree)
+    text = cli.good("doctor", "--offline", *words_of(flags), tree)
     assert f"\n  mapped  {movies}  100 %  listed, by way of a mapping" in text
     assert "Proposed" not in text
     # … in Python, …
@@ -139,7 +139,7 @@ def test_a_server_on_windows(tmp_path: Path, place: str) -> None:
         # What it says can be pasted.
         done = cli.run("doctor", "--offline", tree, **given)
         (flags,) = [line for line in done.stdout.splitlines() if line.startswith("    --mapping ")]
-        text = cli.good("doctor", "--offline", *shlex.split(flags), tree, **given)
+        text = cli.good("doctor", "--offline", *words_of(flags), tree, **given)
     assert "  mapped  12  100 %  listed, by way of a mapping" in text
 
 
@@ -195,7 +195,7 @@ def test_a_sample_is_from_all_over_the_tree(tmp_path: Path) -> None:
     found = sample.of_folder(str(tmp_path), 100, sample.VIDEO)
     assert (len(found.paths), found.found, found.whole) == (100, 1450, True)
     assert found.paths == sorted(set(found.paths))
-    branches = {path.decode().split("/branch ")[1][0] for path in found.paths}
+    branches = {path.decode().split(f"{os.sep}branch ")[1][0] for path in found.paths}
     assert len(branches) >= 8
     assert found.paths == sample.of_folder(str(tmp_path), 100, sample.VIDEO).paths
     everything = sample.of_folder(str(tmp_path), 5000, sample.VIDEO)

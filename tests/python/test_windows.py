@@ -9,8 +9,9 @@ from pathlib import Path
 
 import plexindex
 import pytest
-from cli import Cli
+from cli import Cli, words_of
 from conftest import OpenIndex, Server, ServerFactory
+from plexindex._cli import output
 
 pytestmark = pytest.mark.skipif(os.name != "nt", reason="for Windows")
 
@@ -85,6 +86,18 @@ def test_names_that_utf_16_has_and_utf_8_lacks(open_index: OpenIndex) -> None:
 def test_the_default_folder(server: Server, tmp_path: Path) -> None:
     cli = Cli(tmp_path, server)
     assert cli.json("doctor", PLEXINDEX_DIR=None)["store"]["folder"] == str(tmp_path / "local" / "plexindex")
+
+
+def test_the_doctor_gives_no_advice_for_other_systems(server: Server, tmp_path: Path) -> None:
+    assert "chmod" not in Cli(tmp_path, server).good("doctor")
+
+
+def test_a_proposal_can_be_pasted_into_either_shell() -> None:
+    # cmd takes no single quotes, and a backslash before a closing quote would be part of the path.
+    for text in ("C:\\my media -> /data", "M:\\ -> D:\\", "C:\\a\\ -> \\\\nas\\share\\"):
+        line = output.as_argument(text)
+        assert line[0] == line[-1] == '"'
+        assert words_of(f"--mapping {line} next") == ["--mapping", text, "next"]
 
 
 def test_completions_are_for_other_shells(tmp_path: Path) -> None:

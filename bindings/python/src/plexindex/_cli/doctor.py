@@ -218,7 +218,8 @@ def _check_store(report: Report, index: Index) -> None:
         mode = os.stat(store.folder).st_mode
     except OSError:
         return
-    if mode & 0o077:
+    # Windows has rights of another kind: there the bits say nothing.
+    if mode & 0o077 and os.name != "nt":
         report.note(f"other users may look into the folder: chmod 700 {shlex.quote(store.folder)}")
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 
 from .._paths import lies_under, same_file
 from . import codes, commands, output, sample
@@ -130,7 +129,7 @@ def check_mappings(report: Report, settings: Settings, libraries: list[LibraryIn
         if _fits(host, locations):
             report.bad(
                 f"the mapping {arrow(rule)} is swapped: {host} is a folder of Plex's, and the host's comes first; "
-                f"try --mapping {shlex.quote(f'{server} -> {host}')}"
+                f"try --mapping {output.as_argument(f'{server} -> {host}')}"
             )
         else:
             shown = ", ".join(locations[:_EXAMPLES]) + (", …" if len(locations) > _EXAMPLES else "")
@@ -198,7 +197,7 @@ def _check_missing_hosts(report: Report, settings: Settings, paths: list[bytes],
             continue
         for one in proposals:
             if _fits(server, [one.server]):
-                right = shlex.quote(arrow(one.mapping))
+                right = output.as_argument(arrow(one.mapping))
                 report.bad(f"the mapping {arrow(rule)} is wrong: there is no folder {host}; try --mapping {right}")
                 break
 
@@ -225,7 +224,7 @@ def _propose(report: Report, verdict: Verdict, total: int, unsure: int) -> None:
     if left > 0:
         report.line(f"       {count(left, 'file')} would still not be listed under that path")
     pairs = ", ".join(f"({one.host!r}, {one.server!r})" for one, _ in tried)
-    flags = " ".join(f"--mapping {shlex.quote(f'{one.host} -> {one.server}')}" for one, _ in tried)
+    flags = " ".join(f"--mapping {output.as_argument(f'{one.host} -> {one.server}')}" for one, _ in tried)
     lines = "\n".join(f"      {output.clean(one.host)} -> {output.clean(one.server)}" for one, _ in tried)
     report.line(f"\n  for plexindex.open() in Python:\n    mappings=[{pairs}]")
     report.line(f"\n  for this command:\n    {output.clean(flags)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from itertools import islice
 
 from .._errors import Error
@@ -110,7 +109,7 @@ def _sentence(rule: Mapping, found: int, lost: Sequence[bytes], better: int, pro
     total = output.count(found + len(lost), "file")
     rules = [one.mapping for one in proposals]
     used = {use[0] for use in (applied(rules, os.fsdecode(path)) for path in lost) if use is not None}
-    flags = " ".join(f"--mapping {shlex.quote(arrow(rule))}" for rule in rules if rule in used)
+    flags = " ".join(f"--mapping {output.as_argument(arrow(rule))}" for rule in rules if rule in used)
     return (
         f"the mapping {arrow(rule)} is wrong: Plex lists {output.number(found)} of its {total} under that path, and "
         f"{output.number(better)} with {flags} in its place"

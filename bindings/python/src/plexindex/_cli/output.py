@@ -30,6 +30,18 @@ def prepare() -> None:
                 reconfigure(encoding="utf-8", newline="\n")
 
 
+def as_argument(text: str) -> str:
+    """Quotes an argument, to be pasted into the shell of this system."""
+    if os.name == "nt":
+        # Double quotes are right for cmd and for PowerShell.
+        import subprocess
+
+        return subprocess.list2cmdline([text])
+    import shlex
+
+    return shlex.quote(text)
+
+
 def log_to_stderr(verbose: int) -> None:
     """Shows the library's log lines: warnings, and more with -v."""
     import logging
