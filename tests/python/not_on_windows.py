@@ -25,7 +25,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "test_processes",
         "test_renewal::test_a_fork_while_the_callable_runs",
     ),
-    "it kills itself by a signal": ("test_exit::test_a_process_may_leave_at_any_time_with_a_watch_running",),
+    "it kills itself by a signal": ("test_exit::test_a_process_may_leave_at_any_time_with_a_watch_running[a signal]",),
     "Stash2Plex imports fcntl and does not start there": ("test_stash2plex",),
     "it compiles a library of Unix": (
         "test_import::test_another_abi_version_is_refused_naming_both",
@@ -44,8 +44,10 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
     ),
     "it takes rights or free space away as Unix does": (
         "test_diff::test_a_root_that_cannot_be_read_is_not_gone",
+        "test_diff::test_a_folder_that_cannot_be_read_is_told_by_the_command",
         "test_diff::test_a_folder_that_one_may_only_pass_through",
         "test_diff::test_what_cannot_be_read_is_not_gone",
+        "test_database::test_a_database_that_may_not_be_read_is_no_refused_token",
         "test_bad_input::test_a_cache_that_is_read_only",
         "test_bad_input::test_a_cache_where_no_folder_can_be_made",
         "test_compat_failures::test_a_folder_that_may_not_be_written_is_told_with_a_remedy_of_the_host_s",
@@ -70,6 +72,7 @@ LEFT_OUT: dict[str, tuple[str, ...]] = {
         "test_cli::test_warm_shows_a_bar_to_a_person",
         "test_cli::test_the_rate_of_a_quick_fetch_is_that_of_the_whole_or_none",
         "test_cli::test_ctrl_c_ends_a_warm_and_the_next_goes_on",
+        "test_doctor::test_libraries_are_fetched_unless_that_is_refused",
         "test_cli_forms::test_colours_are_for_terminals",
         "test_cli_forms::test_no_word_is_cut",
         "test_cli_robustness::test_what_ends_a_fetch_leaves_no_bar",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -270,6 +271,6 @@ def test_the_token_is_shown_nowhere(
 
 
 def test_the_default_folder(movies: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    monkeypatch.setenv("LOCALAPPDATA" if os.name == "nt" else "XDG_CACHE_HOME", str(tmp_path / "xdg"))
     with plexindex.from_section(movies) as section:
         assert section.index.cache_dir == str(tmp_path / "xdg" / "plexindex")

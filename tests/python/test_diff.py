@@ -221,7 +221,8 @@ def test_under_asyncio_it_runs_on_a_thread(index: plexindex.Index, tree: Tree, m
     threads: set[int] = set()
     # A call for each folder.
     monkeypatch.setattr(_walked, "_FOLDERS", 1)
-    asked: list[int] = []
+    asked: list[threading.Thread] = []
+    begun, go_on = threading.Event(), threading.Event()
 
     async def ask() -> None:
         found = index.compare(tree.media, progress=lambda _: threads.add(threading.get_ident()))
@@ -229,16 +230,21 @@ def test_under_asyncio_it_runs_on_a_thread(index: plexindex.Index, tree: Tree, m
         assert sorted(one.what for one in differences) == ["not_in_plex", "not_on_disk"]
         assert found.summary["files"] == 5
 
-        def slow(files: int) -> None:
-            asked.append(files)
-            time.sleep(0.2)
+        def slow(_files: int) -> None:
+            asked.append(threading.current_thread())
+            begun.set()
+            go_on.wait(30)
 
-        stopped = index.compare(tree.media, offline=True, progress=slow)
-        with pytest.raises(asyncio.TimeoutError):
-            await asyncio.wait_for(anext_of(stopped), 0.1)
+        stopped = asyncio.ensure_future(anext_of(index.compare(tree.media, offline=True, progress=slow)))
+        assert await asyncio.to_thread(begun.wait, 30)
+        stopped.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await stopped
 
     asyncio.run(ask())
     assert threads and threading.get_ident() not in threads
+    go_on.set()
+    asked[0].join(30)
     assert len(asked) == 1, "a task that is cancelled ends the walk"
 
 
@@ -737,13 +743,13 @@ def test_plexignore_is_no_gitignore(index: plexindex.Index, tree: Tree) -> None:
             assert shown[name] == ("left_out" if ignored else "not_in_plex"), name
     assert (shown["Other/here.ts"], shown["Other/Below/there.ts"]) == ("left_out", "not_in_plex")
     # The reason is the line that names it.
-    lines = {os.path.relpath(one.path, tree.films): one.reason for one in index.compare(tree.films)}
+    lines = {Path(one.path).relative_to(tree.films).as_posix(): one.reason for one in index.compare(tree.films)}
     root, below = tree.films / ".plexignore", tree.films / "Other" / ".plexignore"
     assert lines["Deep/er/y.avi"] == f"'*.AVI' in {root}"
     assert (lines["#odd.mkv"], lines["Left"]) == (f"'\\#odd.mkv' in {root}", f"'Left/*' in {root}")
     assert lines["Other/here.ts"] == f"'*.ts' in {below}"
     # A part of the library is under the same rules.
-    deep = {os.path.relpath(path, tree.films): what for what, path, _ in told(index, tree.films / "Deep")}
+    deep = {Path(path).relative_to(tree.films).as_posix(): what for what, path, _ in told(index, tree.films / "Deep")}
     assert deep["Deep/er/y.avi"] == "left_out"
     assert not [one for one in told(index, tree.films, without=["plexignore"]) if one[2] == "plexignore"]
 
@@ -1002,10 +1008,8 @@ def test_mappings_are_proposed_and_used(tmp_path: Path, index: plexindex.Index, 
 
 def test_other_spellings_are_the_same_file(index: plexindex.Index, tree: Tree) -> None:
     old = tree.listed[0]
-    new = old.parent.with_name(old.parent.name.upper()) / old.name.upper().replace(".MKV", ".mkv")
-    new.parent.mkdir()
-    old.rename(new)
-    old.parent.rmdir()
+    folder = old.parent.rename(old.parent.with_name(old.parent.name.upper()))
+    (folder / old.name).rename(folder / old.name.upper().replace(".MKV", ".mkv"))
     assert told(index, tree.films) == []
 
 

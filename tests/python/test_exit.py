@@ -16,16 +16,21 @@ import plexindex
 import pytest
 from conftest import Server
 
-# The finalizer, kept busy with the lock released: whatever would end a thread ends it now.
+# The finalizer, kept busy with the lock released: whatever would end a thread ends it now. It waits for a lock that it
+# has itself, as `time.sleep` needs what Windows' finalizer has closed.
 BUSY = """
 import os, sys, threading, time
 import plexindex
 
 class Busy:
-    def __del__(self, sleep=time.sleep, finalizing=sys.is_finalizing, say=os.write):
+    def __init__(self):
+        self.taken = threading.Lock()
+        self.taken.acquire()
+
+    def __del__(self, finalizing=sys.is_finalizing, say=os.write):
         if finalizing():
             say(1, b"busy")
-            sleep(0.5)
+            self.taken.acquire(timeout=0.5)
 
 # In a module of its own: what the threads can reach does not go.
 sys.modules["busy"] = type(sys)("busy")

@@ -380,7 +380,7 @@ def test_a_match_knows_what_was_asked(server: Server, index: plexindex.Index) ->
     movies = index.library("Movies")
     assert index.match(upper).asked == movies.match(upper).asked == upper
     assert (movies.match(upper).path, movies.match(path).path) == (path, path)
-    assert movies.match(Path(path)).asked == movies.match(path.encode()).asked == path
+    assert (movies.match(Path(path)).asked, movies.match(path.encode()).asked) == (str(Path(path)), path)
     assert index.match("/nowhere.mkv", "Movies").asked == "/nowhere.mkv"
     assert [match.asked for match in movies.match_paths([path, "/nowhere.mkv"])] == [path, "/nowhere.mkv"]
     assert index.folder("/data/movies").asked == "/data/movies"

@@ -7,6 +7,7 @@ import json
 import os
 import pickle
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -257,10 +258,12 @@ def cli(tmp_path: Path, server: Server) -> Cli:
     return Cli(tmp_path, server)
 
 
-def test_the_command_that_prints_the_token(cli: Cli, server: Server, tmp_path: Path) -> None:
-    file = tmp_path / "token"
-    command = f"cat '{file}'"
-    file.write_text(jwt(1) + "\n")
+def test_the_command_that_prints_the_token(
+    cli: Cli, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = f'"{sys.executable}" -c "print(open(\'token\').read())"'
+    (tmp_path / "token").write_text(jwt(1))
+    monkeypatch.chdir(tmp_path)
     admit(server, jwt(1))
     for given in ({"flags": ["--token-command", command]}, {"PLEXINDEX_TOKEN_COMMAND": command}):
         flags = given.pop("flags", [])
@@ -271,10 +274,11 @@ def test_the_command_that_prints_the_token(cli: Cli, server: Server, tmp_path: P
     done = cli.run("libraries", "--token-command", command, "--token", TOKEN)
     assert (done.returncode, "are both given" in done.stderr) == (2, True)
     for bad, why in (
-        ("false", "exit code 1"),
-        ("true", "printed nothing"),
+        (f'"{sys.executable}" -c "exit(1)"', "exit code 1"),
+        (f'"{sys.executable}" -c "exit(0)"', "printed nothing"),
         ("/not/there", "cannot be run"),
-        ("'", "quotes"),
+        # On Windows a program may be called so, but this one is not there.
+        ("'", "quotes" if os.name == "posix" else "cannot be run"),
     ):
         done = cli.run("libraries", "--token-command", bad, PLEXINDEX_TOKEN=None)
         assert (done.returncode, why in done.stderr) == (2, True), done.stderr
@@ -286,7 +290,7 @@ def test_plexapis_file_may_name_the_command(cli: Cli, server: Server, tmp_path: 
     config = tmp_path / "config.ini"
     config.write_text(
         f"[auth]\nserver_baseurl = {server.url}\nserver_token = an-old-one\n"
-        f"[plexindex]\ntoken_command = cat {tmp_path}/token\n"
+        f"[plexindex]\ntoken_command = {'cmd /c type' if os.name == 'nt' else 'cat'} {tmp_path / 'token'}\n"
     )
     done = cli.run("libraries", PLEXINDEX_URL=None, PLEXINDEX_TOKEN=None, PLEXAPI_CONFIG_PATH=str(config))
     assert (done.returncode, "Movies" in done.stdout) == (0, True), done.stderr
