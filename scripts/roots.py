@@ -94,6 +94,7 @@ class Root:
             subprocess.run(["dpkg-deb", "--extract", str(package), str(work)], check=True)
             package.unlink()
         # A package that is not configured has written none. Java takes its folder of the user from there.
+        (work / "etc").mkdir(exist_ok=True)
         (work / "etc" / "passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
         for wheel in self.wheels:
             fetch(wheel, f"manylinux_2_28_{self.cpu}", work / "opt")
