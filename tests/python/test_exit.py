@@ -147,6 +147,7 @@ ENDS = {
 threading.Thread(target=lambda: index.refresh('Movies', full=True, progress=told), daemon=True).start()
 assert inside.wait(30)
 os._exit(0)""",
+    "os._exit in a callback": "index.refresh('Movies', full=True, progress=lambda _: os._exit(0))",
     "a thread that died": """
 def die():
     index.record_match('Movies', '/host/thread.mkv', 7)

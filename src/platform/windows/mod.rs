@@ -16,6 +16,7 @@ pub(super) use super::polled as futex;
 pub mod clock;
 pub mod files;
 pub mod fork;
+mod host_call;
 pub mod local_path;
 mod owner;
 #[cfg(feature = "shared")]

@@ -9,6 +9,8 @@ use windows_sys::Win32::System::LibraryLoader::{
     GET_MODULE_HANDLE_EX_FLAG_FROM_ADDRESS, GET_MODULE_HANDLE_EX_FLAG_PIN, GetModuleHandleExW,
 };
 
+pub use super::host_call::call_host;
+
 pub struct Thread(Option<JoinHandle<()>>);
 
 /// The argument of a thread's function.
@@ -64,9 +66,4 @@ fn keep_library() {
     let mut library = std::ptr::null_mut();
     // SAFETY: with this flag the name is an address, that of a function in this library.
     unsafe { GetModuleHandleExW(flags, code as *const u16, &raw mut library) };
-}
-
-/// No host ends a thread that is in a call: nothing of its process would survive that.
-pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
-    call()
 }
