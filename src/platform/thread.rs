@@ -107,8 +107,8 @@ impl Drop for Worker {
 /// `CPython` before 3.14 does: its finalizer ends every thread that takes the interpreter's lock, by `pthread_exit`.
 /// That unwinds the stack, and unwinding through frames that catch panics would abort the process. So a thread that is
 /// ended within `call` sleeps for ever as soon as the unwinding leaves this frame, as in `CPython` 3.14. Values of the
-/// calling frames are not destroyed, so work on other threads that borrows from them continues. Windows unwinds nothing
-/// but frees the stack, so there such a thread sleeps before.
+/// calling frames are not destroyed, so work on other threads that borrows from them continues. Windows unwinds nothing:
+/// such a thread ends, and its stack stays.
 ///
 /// `call` must not own values, since its own frame is unwound, and must not panic. On macOS it is just called.
 #[inline(never)]

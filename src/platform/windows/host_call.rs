@@ -1,21 +1,14 @@
 //! Calls of the host, which may end its thread during the call.
 //!
 //! A thread that is in such a call has a value in a slot of fiber-local storage. The system calls the slot's function when
-//! a thread with a value ends: before it frees the stack, and before it takes the loader's lock. So the thread can sleep
-//! there without keeping others from starting or ending.
+//! a thread with a value ends. That function takes the stack away from the system, which frees it otherwise: work on other
+//! threads borrows from the frames of the call. It does not sleep there, since no other thread could end meanwhile.
 
 use std::ffi::c_void;
 use std::sync::OnceLock;
 
 use windows_sys::Win32::System::SystemServices::DLL_PROCESS_DETACH;
-use windows_sys::Win32::System::Threading::{
-    FLS_OUT_OF_INDEXES, FlsAlloc, FlsFree, FlsGetValue, FlsSetValue, INFINITE, Sleep,
-};
-
-#[link(name = "ntdll")]
-unsafe extern "system" {
-    fn RtlDllShutdownInProgress() -> u8;
-}
+use windows_sys::Win32::System::Threading::{FLS_OUT_OF_INDEXES, FlsAlloc, FlsFree, FlsGetValue, FlsSetValue};
 
 /// The slot; `None` if the process has used up all.
 static SLOT: OnceLock<Option<u32>> = OnceLock::new();
@@ -38,15 +31,17 @@ pub fn call_host<R>(call: impl FnOnce() -> R) -> R {
 
 fn allocate() -> Option<u32> {
     // SAFETY: the function is there until the library is unloaded, which frees the slot.
-    let slot = unsafe { FlsAlloc(Some(sleep_for_ever)) };
+    let slot = unsafe { FlsAlloc(Some(keep_stack)) };
     (slot != FLS_OUT_OF_INDEXES).then_some(slot)
 }
 
-unsafe extern "system" fn sleep_for_ever(_: *const c_void) {
-    // SAFETY: it only reads. A thread that ends the process during a call has to go on.
-    while unsafe { RtlDllShutdownInProgress() } == 0 {
-        // SAFETY: a plain call.
-        unsafe { Sleep(INFINITE) };
+/// Clears the address by which the system frees the stack of this thread: `DeallocationStack` in the thread's block, which
+/// libraries for coroutines set, too. The memory is free when the process ends.
+unsafe extern "system" fn keep_stack(_: *const c_void) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the thread ends, and its stack grows no more than the rest of its end needs.
+    unsafe {
+        std::arch::asm!("mov qword ptr gs:[0x1478], 0", options(nostack, preserves_flags));
     }
 }
 
