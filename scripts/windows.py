@@ -1,4 +1,4 @@
-"""Sets up wine for the tests of the library for Windows, in target/wine.
+"""Sets up wine for the tests of the library for Windows, in target/wine, or in target/NAME for WINE=NAME.sh.
 
 Needs wine (8 or newer), MinGW's C compiler and Rust's target x86_64-pc-windows-gnu. Standard library only.
 """
@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 from environment import ROOT, has_target
 
 TARGET = "x86_64-pc-windows-gnu"
+# Another command for wine, such as scripts/wine10.sh, which has a folder of its own.
+WINE = os.path.abspath(os.environ["WINE"]) if os.environ.get("WINE") else "wine"
 # cargo looks through all folders of a package but this one, and wine's drive Z is the whole disk.
-FOLDER = ROOT / "target" / "wine"
+FOLDER = ROOT / "target" / Path(WINE).stem
 COMPILER = "x86_64-w64-mingw32-gcc"
 # Programs of tests that can run there. Left out: `disk` (limits, mounts, links and rights of Linux: not ported),
 # `source` (wine refuses the parameters with which certificates are verified), `simulation` (takes more than 400 s
@@ -47,7 +50,7 @@ TESTS = (
 
 def missing() -> list[str]:
     """What is not installed, as a person installs it."""
-    tools = {"wine": "wine wine64 (Debian)", COMPILER: "gcc-mingw-w64-x86-64 (Debian)"}
+    tools = {WINE: "wine wine64 (Debian)", COMPILER: "gcc-mingw-w64-x86-64 (Debian)"}
     lacking = [package for tool, package in tools.items() if shutil.which(tool) is None]
     if not has_target(TARGET):
         lacking.append(f"rustup target add {TARGET}")
@@ -59,7 +62,7 @@ def variables() -> dict[str, str]:
     return {
         "WINEPREFIX": str(FOLDER),
         "WINEDEBUG": "-all",
-        f"CARGO_TARGET_{TARGET.upper().replace('-', '_')}_RUNNER": "wine",
+        f"CARGO_TARGET_{TARGET.upper().replace('-', '_')}_RUNNER": WINE,
     }
 
 
@@ -72,7 +75,7 @@ def set_up() -> int:
     system = folder / "drive_c" / "windows" / "system32"
     library = system / "bcryptprimitives.dll"
     # Windows 10, since 8's default is 7, where Node.js and Python do not run.
-    commands = [["wine", "winecfg", "-v", "win10"], ["wineserver", "--wait"]]
+    commands = [[WINE, "winecfg", "-v", "win10"], ["wineserver", "--wait"]]
     for command in commands:
         if shutil.which(command[0]):
             subprocess.run(command, env={**os.environ, **variables()}, check=False, stderr=subprocess.DEVNULL)

@@ -83,7 +83,7 @@ def try_archive(archive: Path, source: Path, work: Path, run: Run, job: Callable
         folder.mkdir()
         (folder / "CMakeLists.txt").write_text(CMAKE.format(version=version(), source=source))
         run(command.format(at=archive, source=source), folder, **given)
-        job(f"wine {folder}/job.exe", folder, **given)
+        job(f"{windows.WINE} {folder}/job.exe", folder, **given)
         done.append(name)
     return done
 
@@ -129,7 +129,7 @@ def harness() -> tuple[list[str], dict[str, str]]:
     left_out = {**LEFT_OUT, **({} if shutil.which(f"{TOOLS}g++") else {"cpp": "not installed", "the_examples": "g++"})}
     given = {
         **variables(ARCHIVE),
-        "PLEXINDEX_TEST_RUNNER": "wine",
+        "PLEXINDEX_TEST_RUNNER": windows.WINE,
         "PLEXINDEX_TEST_LIBRARY": str(ARCHIVE / "lib"),
     }
     return ["--package=plexindex-capi", "--test=capi_c", "--", *(f"--skip={name}" for name in left_out)], given
@@ -208,7 +208,7 @@ def test_node() -> int:
     passed = failed = 0
     for test in sorted(tests.glob("*.test.js")):
         output = PROJECT / "output"
-        command = ["wine", "node.exe", "--expose-gc", "--test-reporter=tap", "--test", f"test/{test.name}"]
+        command = [windows.WINE, "node.exe", "--expose-gc", "--test-reporter=tap", "--test", f"test/{test.name}"]
         with output.open("wb") as file:
             code = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False)
         said = output.read_text(encoding="utf-8", errors="replace")

@@ -39,7 +39,7 @@ def folder() -> Path:
 
 def python() -> list[str]:
     """Its command line. Its output has to go to a pipe: wine 8 writes to no file."""
-    return ["wine", str(folder() / "python.exe")]
+    return [windows.WINE, str(folder() / "python.exe")]
 
 
 def path(file: Path) -> str:

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Runs a program with wine 10 of Debian 13, whose root folder is build/roots/wine10: docs/windows.md says how to make it.
+# It needs the rights of root.
+exec unshare --mount -- sh -ec '
+    at=$1 here=$PWD
+    shift
+    # Programs, folders and the sockets of its server have the same names on both sides.
+    for folder in /proc /dev /tmp "$at"; do
+        mkdir -p "$at/build/roots/wine10$folder"
+        mount --bind "$folder" "$at/build/roots/wine10$folder"
+    done
+    exec chroot "$at/build/roots/wine10" sh -ec "cd \"\$0\" && exec wine \"\$@\"" "$here" "$@"
+' wine10 "$(cd "$(dirname "$0")/.." && pwd)" "$@"
