@@ -75,5 +75,5 @@ def write(triple: str) -> None:
     assert zig is not None
     text = (ROOT / zig[1] / "libc" / "darwin" / "libSystem.tbd").read_text(encoding="utf-8")
     for name in SAME:
-        # Rust's linker does not know this one, and wants to see its own.
+        # Rust's linker does not know this processor, and looks for arm64.
         (FOLDER / f"{name}.tbd").write_text(text.replace("arm64e.x1", "arm64"), encoding="utf-8")

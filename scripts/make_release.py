@@ -167,7 +167,7 @@ def crate() -> None:
 
 def papers(names: list[str]) -> None:
     """The licences of all that is linked, and the bill of materials."""
-    triples = [PLATFORMS[name].triple for name in names]
+    triples = [*dict.fromkeys(PLATFORMS[name].triple for name in names)]
     texts = (f"#### {triple}\n\n{licences.text(triple)}" for triple in triples)
     (FOLDER / "THIRD-PARTY").write_text("\n".join(texts), encoding="utf-8")
     (FOLDER / f"plexindex-{version()}.cdx.json").write_text(sbom.text(triples), encoding="utf-8")

@@ -237,7 +237,7 @@ class Trials:
         """The archive for C, on a Mac."""
         packed = self.file(f"{macos_archive.NAME}.tar.gz")
         if sys.platform != "darwin":
-            raise MissingToolError("a Mac")
+            raise MissingToolError("only a Mac loads it")
         folder = self.fresh()
         self.run(f"tar xf {packed} --strip-components=1", folder)
         self.run(f"cc -std=c11 -Iinclude -o job {JOBS}/job.c -Llib -lplexindex -Wl,-rpath,{folder}/lib", folder)
