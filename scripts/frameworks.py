@@ -16,12 +16,13 @@ import licences
 from environment import ROOT, build_folder
 
 FOLDER = build_folder() / "frameworks"
-# Relative, as flags are part of what cargo names its output by: all folders give the same bytes. Symbols for debuggers
-# are left out by the linker, which signs its output. What is named and not used is not needed at run time.
+# Relative, as flags are part of what cargo names its output by: all folders give the same bytes. The linker itself
+# leaves out symbols and what debuggers read: it signs its output, and numbers it by what it wrote, with names of
+# temporary files in what rustc removes later. What is named and not used is not needed at run time.
 PLACE = FOLDER.relative_to(ROOT)
 FLAGS = [
     *("-Clinker=rust-lld", "-Clinker-flavor=ld64.lld", f"-Clink-arg=-F{PLACE}", f"-Clink-arg=-L{PLACE}"),
-    *("-Clink-arg=-dead_strip_dylibs", "-Clink-arg=-x"),
+    *("-Clink-arg=-dead_strip_dylibs", "-Clink-arg=-S", "-Clink-arg=-x"),
 ]
 COMMENT = re.compile(r"//.*")
 # For all blocks of a crate such crates have one without names.
