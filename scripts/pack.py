@@ -22,7 +22,7 @@ from install import version
 BINDINGS = ROOT / "bindings"
 # What others call processors.
 GO = {"x86_64": "amd64", "aarch64": "arm64", "armv7": "arm"}
-ROCK = {"armv7": "armv7l"}
+ROCK = {"armv7": "arm"}
 
 
 def run(*command: str, folder: Path, **variables: str) -> None:
@@ -44,7 +44,7 @@ def gem(folder: Path, library: Path, triple: str, work: Path) -> Path:
     """The gem for a platform."""
     copy = copied("ruby", work / "gem", triple)
     shutil.copyfile(library, copy / "lib" / "plexindex" / "libplexindex.so")
-    processor = triple.split("-")[0].replace("armv7", "arm")
+    processor = triple.split("-")[0]
     platform = f"{processor}-linux" + ("-musl" if "musl" in triple else "")
     run(
         "gem",

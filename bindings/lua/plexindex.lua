@@ -60,7 +60,7 @@ local function places()
    return rock and { rock } or names
 end
 
-local ARCHITECTURES = { x64 = "x86_64", arm64 = "aarch64", arm = "armv7l", x86 = "x86" }
+local ARCHITECTURES = { x64 = "x86_64", arm64 = "aarch64", arm = "arm", x86 = "x86" }
 
 local function load()
    local failed = {}
