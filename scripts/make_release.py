@@ -113,10 +113,10 @@ class Platforms:
         return {PLATFORMS[name].npm: built["cdylib"] for name, built in self.built.items() if PLATFORMS[name].npm}
 
     def gems(self) -> None:
-        """A gem for each platform."""
+        """A gem for each platform with 64 bits: the binding has the structs' layout from there."""
         need("gem")
         for name, built in self.built.items():
-            if not PLATFORMS[name].is_linux:
+            if not PLATFORMS[name].is_linux or not PLATFORMS[name].has_64_bits:
                 continue
             pack.gem(FOLDER, built["cdylib"], PLATFORMS[name].triple, make_packages.fresh(self.work / "gem" / name))
 

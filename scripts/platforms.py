@@ -30,6 +30,11 @@ class Platform:
         return self.target.partition(".")[0]
 
     @property
+    def has_64_bits(self) -> bool:
+        """Whether an address has 64 bits; else it has 32."""
+        return not self.target.startswith("armv7")
+
+    @property
     def is_musl(self) -> bool:
         """Whether its C library is musl; else it is glibc."""
         return "-musl" in self.target

@@ -289,8 +289,10 @@ class Trials:
         """One of them."""
         if not enter:
             need("gem", "ruby")
+        if not PLATFORMS[f"manylinux_{cpu}"].has_64_bits:
+            raise MissingToolError("the binding for Ruby needs 64 bits")
         folder = self.fresh()
-        gem = self.file(f"*-{cpu.replace('armv7l', 'arm')}-linux.gem")
+        gem = self.file(f"*-{cpu}-linux.gem")
         self.run(f"{enter} gem install --local --no-document {gem}", folder, GEM_HOME=f"{folder}/home")
         self.job(f"{enter} ruby {JOBS}/job.rb", folder, GEM_HOME=f"{folder}/home")
         return " ".join(self.run(f"{enter} ruby --version", folder).split()[:2])
@@ -304,7 +306,8 @@ class Trials:
         if not enter:
             need("luarocks", "luajit")
         folder, luarocks = self.fresh(), f"{enter} luajit /usr/bin/luarocks" if enter else "luarocks"
-        self.run(f"{luarocks} --lua-version 5.1 --tree tree install {self.file(f'*.linux-{cpu}.rock')}", folder)
+        rock = self.file(f"*.linux-{cpu.replace('armv7l', 'arm')}.rock")
+        self.run(f"{luarocks} --lua-version 5.1 --tree tree install {rock}", folder)
         paths = {"LUA_PATH": f"{folder}/tree/share/lua/5.1/?.lua", "LUA_CPATH": f"{folder}/tree/lib/lua/5.1/?.so"}
         self.job(f"{enter} luajit {JOBS}/job.lua", folder, **paths)
         return f"luarocks, {' '.join(self.run(f'{enter} luajit -v', folder).split()[:2])}"

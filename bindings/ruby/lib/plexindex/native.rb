@@ -5,6 +5,8 @@ require "json"
 require_relative "version"
 
 module Plexindex
+  raise LoadError, "plexindex needs a Ruby of 64 bits: abi.json describes no other structs" if Fiddle::SIZEOF_VOIDP != 8
+
   # The shared library: where it is, its functions and its structs, as abi.json describes them.
   module Native
     ABI = JSON.parse(File.read(File.join(__dir__, "abi.json"))).freeze
