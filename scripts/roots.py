@@ -38,6 +38,12 @@ def fetch(package: str, tag: str, folder: Path) -> None:
         shutil.unpack_archive(wheel, folder, "zip")
 
 
+def is_new_enough(release: str) -> bool:
+    """Whether this Linux lets a namespace say which programs an emulator runs."""
+    major, minor = release.split(".")[:2]
+    return (int(major), int(minor)) >= (6, 7)
+
+
 @dataclass(frozen=True)
 class Root:
     """A Debian."""
@@ -70,6 +76,8 @@ class Root:
         tools = ["debootstrap", "unshare", *([f"qemu-{self.emulator}-static"] if self.emulator else [])]
         if lacking := [tool for tool in tools if shutil.which(tool) is None]:
             return lacking
+        if self.emulator and not is_new_enough(platform.release()):
+            return ["Linux 6.7, where a namespace has emulators of its own"]
         return [] if self.folder.is_dir() or os.geteuid() == 0 else ["the rights of root, for debootstrap"]
 
     def make(self) -> None:

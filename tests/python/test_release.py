@@ -96,3 +96,7 @@ def test_a_root_of_another_processor_has_an_emulator() -> None:
     for one in others:
         script, folder, emulator, *_ = shlex.split(one.enter())
         assert (Path(script).is_file(), folder, emulator) == (True, str(one.folder), one.emulator)
+
+
+def test_an_older_linux_has_no_emulators_in_a_namespace() -> None:
+    assert [roots.is_new_enough(one) for one in ("6.18.44-fc", "6.7.0", "6.1.0-44-amd64")] == [True, True, False]
