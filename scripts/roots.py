@@ -67,9 +67,14 @@ class Root:
         return "" if self.cpu == platform.machine() else {"armv7l": "arm"}.get(self.cpu, self.cpu)
 
     @property
+    def note(self) -> str:
+        """What a table says of the processor."""
+        return f", {self.cpu} in qemu" if self.emulator else ""
+
+    @property
     def where(self) -> str:
         """What a table says of it."""
-        return f"Debian {self.suite}{', in qemu' if self.emulator else ''}"
+        return f"Debian {self.suite}{self.note}"
 
     def missing(self) -> list[str]:
         """What is not installed."""
@@ -129,7 +134,7 @@ class Musl(Root):
     @property
     def where(self) -> str:
         """What a table says of it."""
-        return f"musl {MUSL[self.suite]}{', in qemu' if self.emulator else ''}"
+        return f"musl {MUSL[self.suite]}{self.note}"
 
     def fill(self, work: Path) -> None:
         """Leaves musl, a shell and a library of Debian, and unpacks what PyPI has."""
