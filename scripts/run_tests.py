@@ -196,37 +196,46 @@ SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python, "i
 # `hosts` are part of `rust` too.
 MORE = {"languages": languages, "hosts": hosts, **windows_tests.SUITES, **narrow.SUITES}
 
+# These run alone, before the others and after them: a compiler uses all processors, and programs under wine miss
+# deadlines beside other suites.
+FIRST = ("lint",)
+LAST = ("windows-short",)
+
 
 def run_all(suites: list[tuple[str, Callable[[], list[Row]]]]) -> list[Row]:
-    """Runs suites. Builds have all processors. Then the suites run in parallel, since each waits much of
+    """Runs suites. Builds have all processors. Then most suites run in parallel, since each waits much of
     its time: `rust`, which is shown as it runs, and two others.
     """
     rows: list[Row] = []
-    beside: list[tuple[str, Callable[[], list[Row]]]] = []
     alone = len(suites) == 1
+    beside = [] if alone else [(name, suite) for name, suite in suites if name not in (*FIRST, *LAST)]
+
+    def run(names: tuple[str, ...]) -> None:
+        for name, suite in suites:
+            if name in names:
+                print(f"\n== {name}", flush=True)
+                rows.extend(suite())
+
     with ThreadPoolExecutor(1) as early, ThreadPoolExecutor(2) as pool:
         if not alone and {"python", "install"} & {name for name, _ in suites}:
             # pip fetches meanwhile. The suite that needs the environment reports a failure.
             early.submit(make_environment)
-        for name, suite in suites:
-            if alone or name == "lint":
-                print(f"\n== {name}", flush=True)
-                rows += suite()
-            else:
-                beside.append((name, suite))
+        run((suites[0][0],) if alone else FIRST)
         if beside:
             build()
+            print(f"\n== {', '.join(name for name, _ in beside)}", flush=True)
         live = [suite for name, suite in beside if name == "rust"]
         # The longest first.
         others = sorted(
             (one for one in beside if one[0] != "rust"), key=lambda one: one[0] not in ("python", "valgrind")
         )
-        print(f"\n== {', '.join(name for name, _ in beside)}", flush=True)
         started = [pool.submit(suite) for _, suite in others]
         for suite in live:
             rows += suite()
         for future in started:
             rows += future.result()
+    if not alone:
+        run(LAST)
     return rows
 
 
