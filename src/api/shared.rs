@@ -109,8 +109,9 @@ fn name(kind: EntryKind) -> &'static str {
 
 impl Index {
     /// What the shared log holds, and how far this folder is behind; `None` without the option
-    /// [`shared`](crate::Options::shared). Waits for the log, at most for [`Options::deadline`](crate::Options::deadline), and
-    /// some seconds without one. A log that does not answer is no error: [`SharedStatus::error`] says why.
+    /// [`shared`](crate::Options::shared). Waits 0.3 s for the log to say something, or `connect_timeout` of its address, and
+    /// then at most for [`Options::deadline`](crate::Options::deadline), or some seconds without one. A log that does not
+    /// answer is no error: [`SharedStatus::error`] says why.
     ///
     /// ```
     /// # let folder = tempfile::tempdir()?;

@@ -80,8 +80,8 @@ class Cluster:
         return done.stdout.strip()
 
     def address(self, role: str = "owner") -> str:
-        """The address of a shared log."""
-        return f"postgresql://{role}@/plexindex?host={self.folder}"
+        """The address of a shared log, for a machine that does much else: an answer may take a while."""
+        return f"postgresql://{role}@/plexindex?host={self.folder}&connect_timeout=30"
 
     def stop(self) -> None:
         """Ends the server; its data stays."""

@@ -83,9 +83,9 @@ class ReportMethods(Session):
         return StoreInfo.from_json(_parsed(self._do(self._native.get_store_json, library=self, reserve=4096)))
 
     def shared_status(self) -> SharedStatus | None:
-        """What the shared log holds, and how far this folder is behind; None without ``shared``. Waits for the log, for
-        ``deadline`` of ``open`` at most, and some seconds without one. A log that does not answer is no error:
-        :attr:`SharedStatus.error` says why.
+        """What the shared log holds, and how far this folder is behind; None without ``shared``. Waits 0.3 s for the
+        log to say something, or ``connect_timeout`` of its address, and then for ``deadline`` of ``open`` at most, or
+        some seconds without one. A log that does not answer is no error: :attr:`SharedStatus.error` says why.
         """
         from ._shared import SharedStatus
 
