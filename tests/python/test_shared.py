@@ -139,7 +139,7 @@ def test_what_a_role_may_not_do_is_an_error_with_its_remedy(
     assert status is not None
     assert status.error
     assert "GRANT" in status.error
-    assert repr(status).count(status.address) == 1
+    assert repr(status).count(status.address.partition("&")[0]) == 1
     cluster.sql("GRANT USAGE ON SCHEMA plexindex TO tool")
     cluster.sql("GRANT SELECT ON ALL TABLES IN SCHEMA plexindex TO tool")
     status = open_index(shared=cluster.address("tool")).shared_status()
