@@ -183,9 +183,9 @@ fn texts(of_tests: bool) -> Vec<String> {
     let mut texts = Vec::new();
     for file in files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/sql"))) {
         let code = fs::read_to_string(&file).expect("read");
-        let name = file.to_string_lossy();
+        let name = file.file_name().expect("a file").to_string_lossy();
         // Importing a store of format 2 happens once, so it may be slow.
-        let is_test = ["_tests.rs", "for_tests.rs", "/carry_over.rs"]
+        let is_test = ["_tests.rs", "for_tests.rs", "carry_over.rs"]
             .iter()
             .any(|end| name.ends_with(end));
         let (own, inline) = code.split_at(code.find("\nmod tests {").unwrap_or(code.len()));
