@@ -18,7 +18,8 @@ import languages
 import make_packages
 import windows
 import windows_archive
-from environment import ROOT
+import windows_python
+from environment import ROOT, target_folder
 from install import version
 from windows_archive import TOOLS
 
@@ -136,10 +137,13 @@ def harness() -> tuple[list[str], dict[str, str]]:
 
 
 def suites(standin_variables: dict[str, str]) -> list[languages.Language]:
-    """What is run besides: a program compiled in each way, and the tests of the package for Node.js."""
+    """What is run besides: a program compiled in each way, the package for Node.js, the command at a console."""
     this = [sys.executable, str(Path(__file__).resolve())]
     PROJECT.mkdir(parents=True, exist_ok=True)
     node = fetch_node(PROJECT)
+    has_python = (windows_python.folder() / "made").is_file()
+    standin = target_folder() / "debug" / "standin"
+    console = [sys.executable, "tests/windows/console.py", str(standin), *windows_python.python()]
     facts = {name: there(Path(standin_variables[name])) for name in ("PLEXINDEX_TEST_FACTS", "PLEXINDEX_TEST_LINES")}
     return [
         languages.Language(
@@ -154,6 +158,13 @@ def suites(standin_variables: dict[str, str]) -> list[languages.Language]:
             [[*this, "node"]],
             PROJECT,
             {**windows.variables(), "PLEXINDEX_LIBRARY": "", **facts},
+        ),
+        languages.Language(
+            "Windows: the command at a console",
+            {} if has_python else {"CPython for Windows": "set up by the tests of Python"},
+            [console],
+            ROOT,
+            {**windows.variables(), "PLEXINDEX_LIBRARY": ""},
         ),
     ]
 
