@@ -14,7 +14,7 @@ use super::request::{ListedStatus, Location, WalkFindings, WalkRequest};
 use super::rules::{Kinds, Rule};
 use super::walk_rules::WalkRules;
 use crate::matching::Normal;
-use crate::platform::files::{bytes_of, named};
+use crate::platform::files::{bytes_of, is_gone, named};
 use crate::platform::local_path::canonical;
 use crate::platform::mutex::lock;
 use crate::platform::names::{EntryKind, FolderId, FolderReader};
@@ -320,7 +320,7 @@ impl<'w> Walk<'w> {
     fn report_unreadable(&self, folder: &PendingFolder, error: &io::Error, thread: &mut WalkThread) {
         let is_from_caller =
             self.request.is_first && self.request.starts.folders.iter().any(|(_, one)| *one == folder.path);
-        if error.kind() == io::ErrorKind::NotFound && !is_from_caller {
+        if error.kind() == io::ErrorKind::NotFound && is_gone(error) && !is_from_caller {
             return;
         }
         if !self.rules.is_out_of_scope(folder.location_index) {

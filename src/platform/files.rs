@@ -106,13 +106,20 @@ pub fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     system::write_at(file, bytes, at)
 }
 
+/// Returns what changes with each commit to a write-ahead log whose index this is, where the log's times may not: Windows
+/// sets those when the file is closed. `None` on other systems, where closing the index would free the locks on it.
+#[must_use]
+pub fn log_version(index: &Path) -> Option<[u8; 48]> {
+    system::log_version(index)
+}
+
 /// Syncs a file to disk.
 ///
 /// # Errors
 /// Errors of the operating system.
 pub fn sync(file: &File, path: &Path) -> io::Result<()> {
     reach(FileStep::Sync(path))?;
-    file.sync_all()
+    system::sync(file)
 }
 
 /// Syncs the names in a folder to disk.

@@ -26,8 +26,14 @@ pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
 /// # Errors
 /// Errors of the operating system.
 pub fn canonical(path: &Path) -> io::Result<PathBuf> {
-    let path = path.canonicalize()?;
+    let path = path.canonicalize().or_else(|error| system::named_only(path, error))?;
     Ok(named(shown(bytes_of(&path))))
+}
+
+/// Returns a path as `SQLite` can open it: with `\\?\` if it is too long for Windows otherwise.
+#[must_use]
+pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
+    system::for_sqlite(path)
 }
 
 /// Returns the beginning that every path of a disk has: `/`, or `D:/` and `//server/share/` on Windows. It is empty if the

@@ -24,6 +24,9 @@ fn paths_of_windows_have_one_form() {
         (r"\\?\Q:\Media", "Q:/Media"),
         (r"\\?\UNC\nas\share\Films", "//nas/share/Films"),
         (r"\\nas\share\Films", "//nas/share/Films"),
+        (r"\\?\unc\NAS\Share\Films", "//nas/share/Films"),
+        (r"\\NAS\Share", "//nas/share/"),
+        (r"\\?\Volume{12}\Films", "//?/volume{12}/Films"),
         (r"\\nas\share", "//nas/share/"),
         (r"\\nas", "//nas"),
         (r"Q:\", "Q:/"),
@@ -46,6 +49,20 @@ fn paths_of_windows_have_one_form() {
     .map(|path| text(root(path.as_bytes())));
     assert_eq!(roots, ["Q:/", "Q:/", "//nas/share/", "", "", "", "", ""]);
     assert_eq!(text(&shown(b"//nas/share/x")), r"\\nas\share\x");
+}
+
+#[cfg(windows)]
+#[test]
+fn sqlite_opens_long_paths() {
+    let file = |length: usize| {
+        let folder = tempfile::tempdir().expect("a folder").path().join("x".repeat(length));
+        super::for_sqlite(&folder)
+            .into_owned()
+            .into_os_string()
+            .into_encoded_bytes()
+    };
+    assert!(!file(20).starts_with(br"\\?\"));
+    assert!(file(220).starts_with(br"\\?\C:\"), "{}", text(&file(220)));
 }
 
 #[cfg(windows)]

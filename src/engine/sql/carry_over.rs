@@ -8,6 +8,7 @@ use rusqlite::{Connection, params};
 use super::places::place_of;
 use crate::engine::segment::match_value;
 use crate::model::Sequence;
+use crate::platform::local_path::for_sqlite;
 
 /// Tables whose rows are copied, with the columns that both formats have. Listings under way start again, and the
 /// indexes of GUIDs and titles are rebuilt.
@@ -61,6 +62,7 @@ const MATCHES_OFFSET: i64 = 1 << 24;
 
 /// Attaches a store of format 2 to a connection, as `earlier`.
 pub fn attach(connection: &Connection, earlier: &Path) -> rusqlite::Result<()> {
+    let earlier = for_sqlite(earlier);
     let place = ToSqlOutput::Borrowed(ValueRef::Text(earlier.as_os_str().as_encoded_bytes()));
     connection.execute("ATTACH ?1 AS earlier", [place]).map(|_| ())
 }

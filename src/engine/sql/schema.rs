@@ -8,6 +8,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::carry_over;
 use super::lock_wait::BUSY;
 use crate::platform::files;
+use crate::platform::local_path::for_sqlite;
 
 /// `user_version` of a database made from this `schema.sql`. Databases of a lower one are renamed to `.broken`.
 /// `docs/design/storage.md` says when it changes.
@@ -22,7 +23,7 @@ pub fn journal(wal: bool) -> &'static str {
 pub fn connect(path: &Path) -> rusqlite::Result<Connection> {
     // NO_MUTEX: our own lock guards each connection. NOFOLLOW: the folder may belong to another user.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = Connection::open_with_flags(for_sqlite(path), flags)?;
     connection.busy_timeout(BUSY)?;
     // No plan depends on a bound value. Otherwise SQLite would plan some statements again at each run.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;

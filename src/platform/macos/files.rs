@@ -1,5 +1,5 @@
 //! Files. Only the last name of a path is checked for a link, because opening each folder above would need the right to
-//! read it. Their file system is not looked at.
+//! read it.
 
 use std::fs::File;
 use std::io;
@@ -29,16 +29,21 @@ pub fn lock_of_folder(path: &Path) -> io::Result<File> {
 }
 
 pub fn sync_names(path: &Path) -> io::Result<()> {
-    lock_of_folder(path)?.sync_all()
+    sync(&lock_of_folder(path)?)
 }
 
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
     make_private_folder_in(path, OFlags::RDONLY)
 }
 
-pub fn disk(_: &Path) -> Disk {
+pub fn disk(directory: &Path) -> Disk {
+    let Ok(told) = rustix::fs::statfs(directory) else {
+        return Disk::default();
+    };
     Disk {
-        shares_memory: true,
+        // Memory is not shared between machines.
+        shares_memory: told.f_flags & libc::MNT_LOCAL.cast_unsigned() != 0,
+        free: Some(told.f_bavail.saturating_mul(told.f_bsize.into())),
         ..Disk::default()
     }
 }

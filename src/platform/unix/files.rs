@@ -133,6 +133,19 @@ fn facts_in(metadata: &fs::Metadata) -> FileFacts {
     }
 }
 
+/// Shares and FUSE of macOS know only the weaker of its two calls.
+pub fn sync(file: &File) -> io::Result<()> {
+    file.sync_all().or_else(|error| match error.raw_os_error() {
+        Some(libc::ENOTSUP | libc::ENOTTY | libc::EINVAL) => Ok(rustix::fs::fsync(file)?),
+        _ => Err(error),
+    })
+}
+
+/// The times of the log show each commit.
+pub fn log_version(_: &Path) -> Option<[u8; 48]> {
+    None
+}
+
 /// Returns whether a link or the wrong type of file may be the cause of an error.
 pub fn may_be_an_obstacle(error: &io::Error) -> bool {
     let codes = [
@@ -153,7 +166,10 @@ pub fn is_gone(error: &io::Error) -> bool {
 
 /// Returns whether a file system has no locks.
 pub fn has_no_locks(error: &io::Error) -> bool {
-    matches!(error.raw_os_error(), Some(libc::ENOLCK | libc::ENOSYS | libc::EINVAL))
+    matches!(
+        error.raw_os_error(),
+        Some(libc::ENOLCK | libc::ENOSYS | libc::EINVAL | libc::ENOTSUP)
+    )
 }
 
 pub fn is_out_of_files(error: &io::Error) -> bool {

@@ -1,12 +1,22 @@
 //! They are as they are.
 
 use std::borrow::Cow;
+use std::io;
+use std::path::{Path, PathBuf};
 
 pub fn taken(path: &[u8]) -> Cow<'_, [u8]> {
     path.into()
 }
 
 pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
+    path.into()
+}
+
+pub fn named_only(_: &Path, error: io::Error) -> io::Result<PathBuf> {
+    Err(error)
+}
+
+pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
     path.into()
 }
 

@@ -8,19 +8,22 @@ use std::os::windows::fs::{FileExt, OpenOptionsExt};
 use std::os::windows::io::AsRawHandle;
 use std::path::{Path, PathBuf};
 use std::ptr::null_mut;
+use std::time::Duration;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_CALL_NOT_IMPLEMENTED, ERROR_CANT_ACCESS_FILE, ERROR_DIRECTORY, ERROR_INVALID_FUNCTION,
-    ERROR_NOT_SUPPORTED, ERROR_TOO_MANY_OPEN_FILES, MAX_PATH,
+    ERROR_ACCESS_DENIED, ERROR_BAD_NET_NAME, ERROR_BAD_NETPATH, ERROR_CALL_NOT_IMPLEMENTED, ERROR_CANT_ACCESS_FILE,
+    ERROR_DELETE_PENDING, ERROR_DIRECTORY, ERROR_INVALID_DRIVE, ERROR_INVALID_FUNCTION, ERROR_LOCK_VIOLATION,
+    ERROR_NOT_SUPPORTED, ERROR_SHARING_VIOLATION, ERROR_TOO_MANY_OPEN_FILES, MAX_PATH,
 };
 use windows_sys::Win32::Storage::FileSystem::{
-    FILE_ADD_FILE, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT, FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO,
-    FILE_DISPOSITION_INFO, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT, FILE_ID_INFO,
-    FILE_INFO_BY_HANDLE_CLASS, FILE_STANDARD_INFO, FILE_TYPE_DISK, FILE_TYPE_PIPE, FileAttributeTagInfo, FileBasicInfo,
-    FileDispositionInfo, FileIdInfo, FileStandardInfo, GetDiskFreeSpaceExW, GetDriveTypeW,
-    GetFileInformationByHandleEx, GetFileType, GetVolumeInformationW, GetVolumePathNameW, SetFileInformationByHandle,
+    BY_HANDLE_FILE_INFORMATION, FILE_ADD_FILE, FILE_ATTRIBUTE_DIRECTORY, FILE_ATTRIBUTE_REPARSE_POINT,
+    FILE_ATTRIBUTE_TAG_INFO, FILE_BASIC_INFO, FILE_DISPOSITION_INFO, FILE_FLAG_BACKUP_SEMANTICS,
+    FILE_FLAG_OPEN_REPARSE_POINT, FILE_ID_INFO, FILE_INFO_BY_HANDLE_CLASS, FILE_STANDARD_INFO, FILE_TYPE_DISK,
+    FILE_TYPE_PIPE, FileAttributeTagInfo, FileBasicInfo, FileDispositionInfo, FileIdInfo, FileStandardInfo,
+    GetDiskFreeSpaceExW, GetDriveTypeW, GetFileInformationByHandle, GetFileInformationByHandleEx, GetFileType,
+    GetVolumeInformationW, GetVolumePathNameW, SetFileInformationByHandle,
 };
-use windows_sys::Win32::System::WindowsProgramming::DRIVE_REMOTE;
+use windows_sys::Win32::System::WindowsProgramming::{DRIVE_NO_ROOT_DIR, DRIVE_REMOTE};
 
 use super::super::file_facts::{Disk, FileFacts, FileType, Inode};
 use super::owner::{create_file, create_folder, expect, verbatim};
@@ -69,16 +72,43 @@ pub fn parent_folder(path: &Path) -> io::Result<OpenFolder> {
 impl OpenFolder {
     /// Creates a file for its owner only; one that exists is an error.
     pub fn create(&self, name: &OsStr) -> io::Result<File> {
-        create_file(&self.0.join(name))
+        retry_while_held(&HELD, || create_file(&self.0.join(name)))
     }
 
     pub fn remove(&self, name: &OsStr) -> io::Result<()> {
-        fs::remove_file(self.0.join(name))
+        retry_while_held(&HELD, || fs::remove_file(self.0.join(name)))
     }
 
     pub fn rename(&self, from: &OsStr, to: &OsStr) -> io::Result<()> {
-        fs::rename(self.0.join(from), self.0.join(to))
+        // Only here is a file that is held an access denied: the one which is replaced.
+        let held = [&HELD[..], &[ERROR_ACCESS_DENIED]].concat();
+        retry_while_held(&held, || fs::rename(self.0.join(from), self.0.join(to)))
     }
+}
+
+/// Errors of a file that another program has opened without sharing it, or that goes when it is closed.
+const HELD: [u32; 3] = [ERROR_SHARING_VIOLATION, ERROR_LOCK_VIOLATION, ERROR_DELETE_PENDING];
+
+/// Repeats a call for half a second, since antivirus programs and indexers hold new files for a moment.
+fn retry_while_held<T>(held: &[u32], mut call: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    const LONGEST: Duration = Duration::from_millis(256);
+    let mut pause = Duration::from_millis(1);
+    loop {
+        match call() {
+            Err(error) if pause <= LONGEST && is_one_of(&error, held) => {
+                std::thread::sleep(pause);
+                pause *= 2;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The header of the log's index. `SQLite` writes it with each commit, and locks other bytes than these.
+pub fn log_version(index: &Path) -> Option<[u8; 48]> {
+    let (file, mut header) = (open(index, false).ok()?, [0; 48]);
+    read_from(&file, &mut header, 0).ok()?;
+    Some(header)
 }
 
 pub fn open(path: &Path, writes: bool) -> io::Result<File> {
@@ -143,6 +173,10 @@ fn write_to(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
     Ok(())
 }
 
+pub fn sync(file: &File) -> io::Result<()> {
+    file.sync_all()
+}
+
 /// Names are in the file system's journal, which has no call of its own.
 #[allow(clippy::unnecessary_wraps)] // other systems have errors
 pub fn sync_names(_: &Path) -> io::Result<()> {
@@ -153,15 +187,20 @@ pub fn sync_names(_: &Path) -> io::Result<()> {
 pub fn lock_of_folder(path: &Path) -> io::Result<File> {
     let folder = parent_folder(path)?;
     let name = "plexindex-folder.lock";
-    match open(&folder.0.join(name), true) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => folder.create(name.as_ref()),
+    let open = || open(&folder.0.join(name), true);
+    match open() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => match folder.create(name.as_ref()) {
+            // Another process was faster.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => open(),
+            made => made,
+        },
         opened => opened,
     }
 }
 
 /// Creates one folder for its owner only, in a parent that exists.
 pub fn make_private_folder(path: &Path) -> io::Result<()> {
-    match create_folder(path) {
+    match retry_while_held(&HELD, || create_folder(path)) {
         // Another process was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
         made => made,
@@ -178,18 +217,36 @@ pub fn facts(path: &Path, follows: bool) -> io::Result<FileFacts> {
 pub fn facts_of_open(file: &File) -> io::Result<FileFacts> {
     let basic: FILE_BASIC_INFO = information(file, FileBasicInfo)?;
     let standard: FILE_STANDARD_INFO = information(file, FileStandardInfo)?;
-    // A file's number has a sequence number in it, so it needs no time of creation.
-    let id: FILE_ID_INFO = information(file, FileIdInfo)?;
     Ok(FileFacts {
-        inode: Inode {
-            device: id.VolumeSerialNumber,
-            number: u128::from_le_bytes(id.FileId.Identifier),
-            made: None,
-        },
+        inode: inode_of(file)?,
         kind: kind_of(file, basic.FileAttributes)?,
         length: u64::try_from(standard.EndOfFile).unwrap_or(0),
         written: unix_time(basic.LastWriteTime),
         changed: unix_time(basic.ChangeTime),
+    })
+}
+
+/// A file's number has a sequence number in it, so it needs no time of creation.
+fn inode_of(file: &File) -> io::Result<Inode> {
+    let Ok(id) = information::<FILE_ID_INFO>(file, FileIdInfo) else {
+        return older_inode_of(file);
+    };
+    Ok(Inode {
+        device: id.VolumeSerialNumber,
+        number: u128::from_le_bytes(id.FileId.Identifier),
+        made: None,
+    })
+}
+
+/// For Samba, FAT and some drivers, which know this call only.
+fn older_inode_of(file: &File) -> io::Result<Inode> {
+    let mut told = BY_HANDLE_FILE_INFORMATION::default();
+    // SAFETY: the handle is open, and the call fills in a struct of ours.
+    expect(unsafe { GetFileInformationByHandle(file.as_raw_handle(), &raw mut told) })?;
+    Ok(Inode {
+        device: told.dwVolumeSerialNumber.into(),
+        number: u128::from(told.nFileIndexHigh) << 32 | u128::from(told.nFileIndexLow),
+        made: None,
     })
 }
 
@@ -246,10 +303,13 @@ pub fn may_be_an_obstacle(error: &io::Error) -> bool {
 }
 
 pub fn is_gone(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
-    )
+    // The standard library takes a share or drive that is away for a missing file.
+    let is_away = is_one_of(error, &[ERROR_BAD_NETPATH, ERROR_BAD_NET_NAME, ERROR_INVALID_DRIVE]);
+    !is_away
+        && matches!(
+            error.kind(),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::InvalidFilename
+        )
 }
 
 /// Returns whether a file system has no locks.
@@ -287,15 +347,13 @@ pub fn is_open_to_others(_: &File) -> io::Result<bool> {
 }
 
 pub fn disk(directory: &Path) -> Disk {
-    volume(directory).unwrap_or(Disk {
-        shares_memory: true,
-        ..Disk::default()
-    })
+    volume(directory).unwrap_or_default()
 }
 
 fn volume(directory: &Path) -> io::Result<Disk> {
     let path = verbatim(directory)?;
-    let mut root = [0_u16; MAX_PATH as usize + 1];
+    // A root may be as long as its path.
+    let mut root = vec![0_u16; path.len().max(MAX_PATH as usize + 1)];
     let mut name = [0_u16; MAX_PATH as usize + 1];
     let mut free = 0;
     let length = |text: &[u16]| u32::try_from(text.len()).unwrap_or(0);
@@ -315,12 +373,17 @@ fn volume(directory: &Path) -> io::Result<Disk> {
         );
         let has_free = GetDiskFreeSpaceExW(path.as_ptr(), &raw mut free, null_mut(), null_mut());
         let end = name.iter().position(|unit| *unit == 0).unwrap_or(0);
+        let drive = GetDriveTypeW(root.as_ptr());
         Ok(Disk {
             kind: (told != 0).then(|| String::from_utf16_lossy(&name[..end])),
             // Memory is not shared between machines.
-            shares_memory: GetDriveTypeW(root.as_ptr()) != DRIVE_REMOTE,
+            shares_memory: drive > DRIVE_NO_ROOT_DIR && drive != DRIVE_REMOTE,
             has_our_clock: false,
             free: (has_free != 0).then_some(free),
         })
     }
 }
+
+#[cfg(test)]
+#[path = "files_tests.rs"]
+mod tests;

@@ -2,28 +2,55 @@
 
 use std::borrow::Cow;
 use std::ffi::OsString;
-use std::os::windows::ffi::OsStringExt;
+use std::os::windows::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use windows_sys::Win32::Foundation::INVALID_HANDLE_VALUE;
 use windows_sys::Win32::Storage::FileSystem::{FindClose, FindFirstFileW, WIN32_FIND_DATAW};
 
-use super::files::named;
+use super::files::{is_gone, named};
 use super::owner::verbatim;
+
+/// Length from which a path counts as long: some characters below the limit of 260, as names are appended.
+const LONG: usize = 200;
 
 pub fn taken(path: &[u8]) -> Cow<'_, [u8]> {
     let mut path = with_separator(without_prefix(path), b'/');
     if let [drive @ b'a'..=b'z', b':', ..] = &mut *path {
         drive.make_ascii_uppercase();
     }
-    // A root ends with `/`.
-    if share_length(&path) == Some(path.len()) && !path.ends_with(b"/") {
-        path.push(b'/');
+    if let Some(length) = share_length(&path) {
+        path[..length].make_ascii_lowercase();
+        // A root ends with `/`.
+        if length == path.len() && !path.ends_with(b"/") {
+            path.push(b'/');
+        }
     }
     with_names_of_disk(&path).into()
 }
 
 pub fn shown(path: &[u8]) -> Cow<'_, [u8]> {
     with_separator(without_prefix(path), b'\\').into()
+}
+
+/// Drives that the system's mount manager does not know have no canonical name: links in the path stay.
+pub fn named_only(path: &Path, error: io::Error) -> io::Result<PathBuf> {
+    if is_gone(&error) || fs::metadata(path).is_err() {
+        return Err(error);
+    }
+    std::path::absolute(path)
+}
+
+pub fn for_sqlite(path: &Path) -> Cow<'_, Path> {
+    if path.as_os_str().encode_wide().count() < LONG {
+        return path.into();
+    }
+    let Ok(mut long) = verbatim(path) else {
+        return path.into();
+    };
+    long.pop(); // the NUL
+    PathBuf::from(OsString::from_wide(&long)).into()
 }
 
 pub fn root(path: &[u8]) -> &[u8] {
@@ -36,8 +63,10 @@ pub fn root(path: &[u8]) -> &[u8] {
 /// Removes `\\?\`, with which Windows itself writes long paths.
 fn without_prefix(path: &[u8]) -> Cow<'_, [u8]> {
     match path.strip_prefix(br"\\?\") {
-        Some([b'U', b'N', b'C', rest @ ..]) => [br"\", rest].concat().into(),
-        rest => rest.unwrap_or(path).into(),
+        Some([b'U' | b'u', b'N' | b'n', b'C' | b'c', b'\\', rest @ ..]) => [br"\\", rest].concat().into(),
+        Some(rest @ [_, b':', ..]) => rest.into(),
+        // Other names of this form, such as those of volumes, have no shorter one.
+        _ => path.into(),
     }
 }
 
@@ -69,8 +98,8 @@ fn with_names_of_disk(path: &[u8]) -> Vec<u8> {
         }
         let begin = known.len();
         known.extend(name);
-        // `.` and `..` are no names, and `*` and `?` stand for others.
-        looks &= !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| matches!(byte, b'*' | b'?'));
+        // `.` and `..` are no names, and these characters stand for others.
+        looks &= !matches!(name, b"" | b"." | b"..") && !name.iter().any(|byte| br#"*?<>""#.contains(byte));
         if looks {
             match name_on_disk(&known) {
                 Some(name) => known.splice(begin.., name).for_each(drop),

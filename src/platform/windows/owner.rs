@@ -8,26 +8,63 @@ use std::os::windows::io::FromRawHandle;
 use std::path::{Component, Path, Prefix};
 use std::ptr::null_mut;
 
-use windows_sys::Win32::Foundation::{FALSE, GENERIC_READ, GENERIC_WRITE, INVALID_HANDLE_VALUE, LocalFree};
-use windows_sys::Win32::Security::Authorization::{
-    ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+use windows_sys::Win32::Foundation::{
+    CloseHandle, FALSE, GENERIC_READ, GENERIC_WRITE, INVALID_HANDLE_VALUE, LocalFree, TRUE,
 };
-use windows_sys::Win32::Security::{PSECURITY_DESCRIPTOR, SECURITY_ATTRIBUTES};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+};
+use windows_sys::Win32::Security::{
+    GetTokenInformation, PSECURITY_DESCRIPTOR, SECURITY_ATTRIBUTES, TOKEN_QUERY, TOKEN_USER, TokenUser,
+};
 use windows_sys::Win32::Storage::FileSystem::{
     CREATE_NEW, CreateDirectoryW, CreateFileW, DELETE, FILE_ATTRIBUTE_NORMAL, FILE_FLAG_OPEN_REPARSE_POINT,
     FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
 };
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, GetCurrentThread, OpenProcessToken, OpenThreadToken};
 
-/// Full access for the owner, the system and its administrators, and nothing inherited from above. A folder hands that on
-/// to what is made in it, as `SQLite` makes its files.
-const RIGHTS: &str = "D:P(A;OICI;FA;;;OW)(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)";
+/// Full access for the user, the system and its administrators, and nothing inherited from above. A folder hands that on
+/// to what is made in it, as `SQLite` makes its files. The user is named, as files of an elevated process belong to the
+/// administrators otherwise.
+fn rights() -> io::Result<String> {
+    let user = user()?;
+    Ok(format!(
+        "O:{user}D:P(A;OICI;FA;;;{user})(A;OICI;FA;;;SY)(A;OICI;FA;;;BA)"
+    ))
+}
+
+/// Returns the number of the user that this thread acts for, such as `S-1-5-21-…`.
+fn user() -> io::Result<String> {
+    const LONGEST: usize = 184;
+    // Room for the struct and the longest number, aligned as the struct.
+    let mut told = [0_u64; 16];
+    let (mut token, mut length, mut number) = (null_mut(), 0, null_mut());
+    let room = u32::try_from(size_of_val(&told)).unwrap_or(0);
+    // SAFETY: handles are open and closed once, calls fill in values of ours, and the text that Windows allocates ends in a
+    // NUL and is freed once.
+    unsafe {
+        if OpenThreadToken(GetCurrentThread(), TOKEN_QUERY, TRUE, &raw mut token) == FALSE {
+            expect(OpenProcessToken(GetCurrentProcess(), TOKEN_QUERY, &raw mut token))?;
+        }
+        let to = told.as_mut_ptr().cast();
+        let done = expect(GetTokenInformation(token, TokenUser, to, room, &raw mut length));
+        CloseHandle(token);
+        done?;
+        let user = told.as_ptr().cast::<TOKEN_USER>().read().User.Sid;
+        expect(ConvertSidToStringSidW(user, &raw mut number))?;
+        let end = (0..LONGEST).take_while(|at| *number.add(*at) != 0).count();
+        let text = String::from_utf16_lossy(std::slice::from_raw_parts(number, end));
+        LocalFree(number.cast());
+        Ok(text)
+    }
+}
 
 /// A security descriptor, which Windows allocates.
 struct OwnerOnly(PSECURITY_DESCRIPTOR);
 
 impl OwnerOnly {
     fn new() -> io::Result<Self> {
-        let rights = wide(OsStr::new(RIGHTS));
+        let rights = wide(OsStr::new(&rights()?));
         let mut descriptor = null_mut();
         // SAFETY: the text ends in a NUL, and the call fills in a pointer of ours.
         let done = unsafe {

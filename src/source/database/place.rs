@@ -124,6 +124,7 @@ impl DatabaseFile {
             facts.push(0);
             facts.extend(&log.bytes);
             is_settled &= log.is_settled;
+            facts.extend(files::log_version(&companion_path(file, "-shm")).iter().flatten());
         }
         Ok(FileState {
             file: xxh3_64(format!("{:?}", database.file).as_bytes()),
