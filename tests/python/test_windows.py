@@ -88,13 +88,38 @@ def test_the_default_folder(server: Server, tmp_path: Path) -> None:
     assert cli.json("doctor", PLEXINDEX_DIR=None)["store"]["folder"] == str(tmp_path / "local" / "plexindex")
 
 
+def test_the_default_folder_is_in_no_folder_of_that_name(server: Server, tmp_path: Path) -> None:
+    nothing = dict.fromkeys(("PLEXINDEX_DIR", "LOCALAPPDATA", "USERPROFILE", "HOMEPATH", "HOMEDRIVE", "HOME"))
+    done = Cli(tmp_path, server).run("warm", **nothing)
+    assert done.returncode == 2
+    assert "neither LOCALAPPDATA nor USERPROFILE is set" in done.stderr
+
+
+def test_a_long_form_of_a_folder_is_that_folder(server: Server, tmp_path: Path) -> None:
+    media = tmp_path / "media"
+    media.mkdir()
+    cli = Cli(tmp_path, server)
+    said = [
+        cli.run("diff", "--mapping", f"{media} -> /data/movies", folder).stdout for folder in (media, rf"\\?\{media}")
+    ]
+    assert said[0] == said[1]
+    assert "no library" not in said[0]
+
+
+def test_the_reason_of_an_unreadable_folder_is_windows_own(server: Server, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    text = Cli(tmp_path, server).run("diff", "--mapping", f"{gone} -> /data/movies", gone).stdout
+    assert "No such process" not in text
+
+
 def test_the_doctor_gives_no_advice_for_other_systems(server: Server, tmp_path: Path) -> None:
     assert "chmod" not in Cli(tmp_path, server).good("doctor")
 
 
 def test_a_proposal_can_be_pasted_into_either_shell() -> None:
     # cmd takes no single quotes, and a backslash before a closing quote would be part of the path.
-    for text in ("C:\\my media -> /data", "M:\\ -> D:\\", "C:\\a\\ -> \\\\nas\\share\\"):
+    assert output.as_argument("D:\\$(calc) -> /it's") == "'D:\\$(calc) -> /it''s'"
+    for text in ("C:\\my media -> /data", "M:\\ -> D:\\", "C:\\a\\ -> \\\\nas\\share\\", "D:\\R&B", "D:\\"):
         line = output.as_argument(text)
         assert line[0] == line[-1] == '"'
         assert words_of(f"--mapping {line} next") == ["--mapping", text, "next"]

@@ -11,6 +11,7 @@ from ._errors import InvalidArgumentError, NotFetchedError, TimeoutError
 from ._feed import bring_up_to_date, expect_listed, is_chosen, oldest
 from ._library import Chosen
 from ._listed import Listing
+from ._paths import full_path
 from ._places import Places, is_in, outermost
 from ._renamed import Renames
 from ._walked import Walk
@@ -61,7 +62,7 @@ class Comparison:
             raise InvalidArgumentError("no folder was given: give the folders to walk")
         for folder in folders:
             _convert.path_bytes(folder, index._hides_paths, "folder")
-        self._folders = [os.path.abspath(os.fsencode(folder)) for folder in folders]
+        self._folders = [full_path(os.fsencode(folder)) for folder in folders]
         self._places = Places(index, library if isinstance(library, Chosen) else index.library(library))
         self._walk = Walk(self._places, without, _convert.callback("progress", progress))
         self._listing = Listing(self._places, self._walk)

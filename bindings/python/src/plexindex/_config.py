@@ -260,6 +260,10 @@ def default_folder() -> str:
         return os.path.expanduser("~/Library/Caches/plexindex")
     if os.name == "nt":
         local = variable("LOCALAPPDATA").value or os.path.expanduser("~\\AppData\\Local")
+        if local.startswith("~"):
+            raise InvalidArgumentError(
+                "neither LOCALAPPDATA nor USERPROFILE is set: give cache_dir, or set PLEXINDEX_DIR"
+            )
         return os.path.join(local, "plexindex")
     return os.path.join(variable("XDG_CACHE_HOME").value or os.path.expanduser("~/.cache"), "plexindex")
 

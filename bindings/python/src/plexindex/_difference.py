@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from . import _on_disk
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -89,6 +91,5 @@ class Difference:
 
 def not_read(path: bytes, number: int, owners: Collection[LibraryInfo]) -> Difference:
     """The difference for a folder or link that cannot be read. ``number``: the system's error."""
-    return Difference(
-        "left_out", path, None, "unreadable", f"it cannot be read: {os.strerror(number)}", owners, is_folder=True
-    )
+    why = f"it cannot be read: {_on_disk.text_of(number)}"
+    return Difference("left_out", path, None, "unreadable", why, owners, is_folder=True)

@@ -83,7 +83,7 @@ class Listing:
                     counts.unknown += 1
                     folder = os.path.dirname(path)
                     if not self._walk.is_unreadable(folder):
-                        yield self._walk.not_read(folder, error.errno or 0, [library])
+                        yield self._walk.not_read(folder, _on_disk.number_of(error), [library])
                     continue
             else:
                 is_there = True

@@ -321,7 +321,8 @@ def _cannot_load(path: str, error: OSError) -> str:
         return f"the library that PLEXINDEX_LIBRARY names cannot be loaded: {error}"
     if not os.path.exists(path):
         return f"this installation of plexindex has no library at {path}: install it again, or set PLEXINDEX_LIBRARY"
-    return f"the plexindex library cannot be loaded: {str(error).rstrip('.')}. Is the wheel for another processor or C library?"
+    why = str(error).rstrip(".")
+    return f"the plexindex library cannot be loaded: {why}. Is the wheel for another processor or C library?"
 
 
 _native: Native | None = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 import unicodedata
 from functools import lru_cache
 from itertools import islice
@@ -13,6 +14,8 @@ from itertools import islice
 _GONE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG)
 # Windows' errors of a share that does not answer or is not there: Python gives them the number of a missing file.
 _AWAY = (53, 64, 67, 1203, 1222, 1231)
+# The system's numbers of what is not there; on Windows those of a file and of a folder above it.
+NOT_THERE = (2, 3) if os.name == "nt" else (errno.ENOENT,)
 # Windows' error for a name that no file there can have.
 _INVALID_NAME = 123
 
@@ -21,6 +24,20 @@ def is_gone(error: OSError) -> bool:
     """Returns whether an error shows that a file does not exist."""
     code = getattr(error, "winerror", None)
     return code == _INVALID_NAME or (error.errno in _GONE and code not in _AWAY)
+
+
+def number_of(error: OSError) -> int:
+    """Returns the system's number of an error, as the library has it: on Windows that is not ``errno``."""
+    return getattr(error, "winerror", None) or error.errno or 0
+
+
+def text_of(number: int) -> str:
+    """Returns what the system says of an error with this number."""
+    if sys.platform == "win32":
+        import ctypes
+
+        return ctypes.FormatError(number).rstrip(" .")
+    return os.strerror(number)
 
 
 def is_missing(path: bytes, *, folder: bool = False) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from . import _constants as c
 
 TYPE_CHECKING = False
@@ -20,6 +22,16 @@ def is_windows(path: str) -> bool:
     return path[:2] == "\\\\" or (
         path[1:2] == ":" and path[2:3] in ("/", "\\") and path[0].isascii() and path[0].isalpha()
     )
+
+
+def full_path(path: bytes) -> bytes:
+    r"""Returns a path of this machine in full. On Windows ``\\?\`` goes, with which it writes long paths."""
+    if os.name == "nt":
+        if path[:8].upper() == b"\\\\?\\UNC\\":
+            path = b"\\\\" + path[8:]
+        elif path[:4] == b"\\\\?\\" and path[5:6] == b":":
+            path = path[4:]
+    return os.path.abspath(path)
 
 
 def components(path: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import errno
 import os
 from itertools import takewhile
 
@@ -102,7 +101,7 @@ class Walk:
                     files.append((path, what == b"twin_file", why.decode(), line))
                 elif what == b"unreadable":
                     # A missing folder is no difference. The files that are listed below it are.
-                    if int(why) != errno.ENOENT:
+                    if int(why) not in _on_disk.NOT_THERE:
                         differences.append(self.not_read(path, int(why), self._places.owners(path)))
                 else:
                     rule = why.decode()

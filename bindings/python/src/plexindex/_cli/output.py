@@ -33,10 +33,14 @@ def prepare() -> None:
 def as_argument(text: str) -> str:
     """Quotes an argument, to be pasted into the shell of this system."""
     if os.name == "nt":
-        # Double quotes are right for cmd and for PowerShell.
         import subprocess
 
-        return subprocess.list2cmdline([text])
+        if any(sign in text for sign in '$`"'):
+            # PowerShell replaces these between double quotes; cmd has no quotes in which all of them are plain.
+            return "'" + text.replace("'", "''") + "'"
+        # It quotes what has a space. Without quotes cmd would take `&` for the end of the command.
+        slashes = len(text) - len(text.rstrip("\\"))
+        return subprocess.list2cmdline([text + " "])[:-2] + "\\" * slashes + '"'
     import shlex
 
     return shlex.quote(text)
