@@ -12,6 +12,7 @@ import pytest
 from cli import Cli, words_of
 from conftest import TOKEN, Server, ServerFactory
 from plexindex._cli import sample
+from plexindex._cli.output import as_argument
 from plexindex.testing import FakePlex
 
 
@@ -220,7 +221,7 @@ def test_a_mapping_that_fits_no_folder_of_plex_is_named(cli: Cli, server: Server
     swapped = cli.run("doctor", "--offline", "--mapping", f"/data -> {tree}", tree)
     assert swapped.returncode == 1
     assert f"  BAD  the mapping /data -> {tree} is swapped: /data is a folder of Plex's" in swapped.stdout
-    assert f"try --mapping '{tree} -> /data'" in " ".join(swapped.stdout.split())
+    assert f"try --mapping {as_argument(f'{tree} -> /data')}" in " ".join(swapped.stdout.split())
     misspelt = cli.run("doctor", "--offline", "--mapping", f"{tree}s -> /data", tree)
     assert f"note the mapping {tree}s -> /data: there is no folder {tree}s on this machine" in misspelt.stdout
     wrong = cli.run("doctor", "--offline", "--mapping", f"{tree} -> /elsewhere", tree)
@@ -267,7 +268,7 @@ def test_a_mapping_that_leads_to_the_wrong_folder_is_a_problem(cli: Cli, server:
     for file in [one for one in tree.rglob("*") if one.is_file()]:
         file.write_text("x")
     cli.good("warm")
-    right = f"--mapping '{tree} -> /data' in its place"
+    right = f"--mapping {as_argument(f'{tree} -> /data')} in its place"
     deep = cli.run("doctor", "--offline", "--mapping", f"{tree}=/data/movies", tree)
     text = " ".join(deep.stdout.split())
     of = movies + episodes

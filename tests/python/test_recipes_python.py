@@ -76,6 +76,7 @@ def test_a_file_that_was_just_imported(configure: Callable[[FakePlex], None]) ->
     with FakePlex({"Films": ["/media/films/Film (2001).mkv"]}) as plex:
         configure(plex)
         imported = recipe("def imported")["imported"]
+        assert imported("/media/films/Film (2001).mkv", 60).title == "Film"
         assert imported(film, 0.1).reason_code == "not_listed"
         plex.add("Films", film)
         # The miss was a moment ago: the question alone would not ask again.

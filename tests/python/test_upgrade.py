@@ -26,7 +26,8 @@ import plexindex
 url, token, folder, rows, learn = sys.argv[1:]
 with plexindex.open(folder, server_url=url, token=token, retry_for=0) as index:
     movies = index.library("Movies")
-    rows = json.loads(rows)
+    with open(rows, encoding="utf-8") as file:
+        rows = json.load(file)
     wrong = [row["path"] for row in rows if movies.match(row["path"]).rating_key != row["ratingKey"]]
     if learn:
         movies.record_match({MINE!r}, str(movies.match(rows[0]["path"]).key))
@@ -60,12 +61,14 @@ class Store:
 
     def __init__(self, server: Server, folder: Path) -> None:
         self.server, self.folder, self.rows = server, folder, server.paths()
+        self.listed = folder.with_name("rows.json")
+        self.listed.write_text(json.dumps(self.rows), encoding="utf-8")
 
     def use(self, package: Path | None = None, learn: str = "") -> int:
         """Opens it with the package of a folder, or with the installed one. Returns the number of requests."""
         self.server.reset()
         environment = {"PYTHONPATH": str(package or ""), "PLEXINDEX_LIBRARY": ""}
-        arguments = (self.server.url, self.server.token, self.folder, json.dumps(self.rows), learn)
+        arguments = (self.server.url, self.server.token, self.folder, self.listed, learn)
         file, right, mine = json.loads(run_python(STEP, *arguments, environment=environment))
         assert Path(file).parent == (package / "plexindex" if package else Path(plexindex.__file__).parent)
         assert right == len(self.rows) == 300
