@@ -19,8 +19,6 @@ from runner import CARGO, Row, cargo_test, ignore, locked, pytest, shared_librar
 ALONE = ("plan_tests", "matches_written_in_whatever_order")
 # The short form has the unit tests too.
 SHORT = ("source_contract",)
-# Of these it leaves out the engine's, which take most of the time.
-LEFT_OUT = ("engine::",)
 
 
 def windows() -> list[Row]:
@@ -30,18 +28,18 @@ def windows() -> list[Row]:
 
 def short() -> list[Row]:
     """What CI runs, without notes for debuggers, which cost a third of the build."""
-    return not_ready() or rust(SHORT, LEFT_OUT, CARGO_PROFILE_DEV_DEBUG="0")
+    return not_ready() or rust(SHORT, CARGO_PROFILE_DEV_DEBUG="0")
 
 
 def all_of_rust() -> list[Row]:
     """All tests in Rust."""
-    return [*rust(wine.TESTS, ALONE), *(row for name in ALONE for row in cargo("--", name))]
+    return [*rust(wine.TESTS), *(row for name in ALONE for row in cargo("--", name))]
 
 
-def rust(tests: tuple[str, ...], left_out: tuple[str, ...], **variables: str) -> list[Row]:
+def rust(tests: tuple[str, ...], **variables: str) -> list[Row]:
     """The unit tests of the library, and these tests of behaviour."""
     chosen = [f"--test={name}" for name in tests]
-    return cargo(*chosen, "--", *(f"--skip={name}" for name in left_out), **variables)
+    return cargo(*chosen, "--", *(f"--skip={name}" for name in ALONE), **variables)
 
 
 def cargo(*arguments: str, **variables: str) -> list[Row]:
