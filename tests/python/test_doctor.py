@@ -234,6 +234,13 @@ def test_a_mapping_that_fits_no_folder_of_plex_is_named(cli: Cli, server: Server
     assert both.stdout.count("fits no folder") == 1
 
 
+def test_what_a_refused_token_prevents_is_no_problem_of_its_own(cli: Cli, server: Server, tmp_path: Path) -> None:
+    plant(tmp_path, server, 1, "/data", "")
+    done = cli.run("doctor", tmp_path / "movies", PLEXINDEX_TOKEN="another")
+    assert "1 problem found" in done.stdout
+    assert "note no library was fetched yet, so nothing can match\n" in done.stdout
+
+
 def test_a_few_files_that_plex_does_not_list_yet_are_no_problem(cli: Cli, server: Server, tmp_path: Path) -> None:
     movies = plant(tmp_path, server, 1, "/data", "")
     (tmp_path / "movies" / "New Film (2024).mkv").write_text("new")

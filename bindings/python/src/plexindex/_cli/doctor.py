@@ -56,7 +56,7 @@ def doctor(options: argparse.Namespace) -> int:
         if options.path:
             if reached and not local:
                 libraries = _fetch(report, index, libraries, options.yes)
-            check_files(report, settings, index, libraries, options, lists, local=local)
+            check_files(report, settings, index, libraries, options, lists, local=local, reached=reached)
         elif not options.json:
             say("\n`plexindex doctor FOLDER` also tells which files of a folder match.")
     return report.end()

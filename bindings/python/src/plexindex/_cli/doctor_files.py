@@ -77,14 +77,16 @@ def check_files(
     listed: list[bytes],
     *,
     local: bool,
+    reached: bool,
 ) -> None:
     """Counts the files that match, by match kind, and proposes mappings. With ``local`` no request is made."""
     report.title("Files")
     if not local and not any(library.age is not None for library in libraries):
-        report.bad(
-            "no library was fetched yet, so nothing can match: run `plexindex warm`, or add --yes",
-            codes.LIBRARY,
-        )
+        nothing = "no library was fetched yet, so nothing can match"
+        if reached or settings.offline:
+            report.bad(f"{nothing}: run `plexindex warm`, or add --yes", codes.LIBRARY)
+        else:
+            report.note(nothing)  # what is wrong with the server was said
         return
     folders = [path for path in options.path if path != "-" and os.path.isdir(path)]
     ends = sample.extensions({library.kind for library in libraries})
