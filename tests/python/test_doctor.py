@@ -292,10 +292,8 @@ def test_a_mapping_that_leads_to_the_wrong_folder_is_a_problem(cli: Cli, server:
     assert right in " ".join(cli.run("diff", "--offline", *crossed, tree).stderr.split())
     # The server's folder is right, and the host's does not exist.
     misspelt = cli.run("doctor", "--offline", "--mapping", f"{tree}s -> /data", tree)
-    assert (
-        f"BAD the mapping {tree}s -> /data is wrong: there is no folder {tree}s; try --mapping '{tree} -> /data'"
-        in (" ".join(misspelt.stdout.split()))
-    )
+    wrong = f"BAD the mapping {tree}s -> /data is wrong: there is no folder {tree}s; try --mapping "
+    assert f"{wrong}{as_argument(f'{tree} -> /data')}" in " ".join(misspelt.stdout.split())
     assert misspelt.returncode == 1
 
 
