@@ -4,6 +4,8 @@
 exec unshare --mount -- sh -ec '
     at=$1 here=$PWD
     shift
+    # debootstrap leaves it out.
+    [ -e "$at/build/roots/wine10/etc/hosts" ] || echo 127.0.0.1 localhost >"$at/build/roots/wine10/etc/hosts"
     # Programs, folders and the sockets of its server have the same names on both sides.
     for folder in /proc /dev /tmp "$at"; do
         mkdir -p "$at/build/roots/wine10$folder"
