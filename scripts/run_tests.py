@@ -17,6 +17,8 @@ from typing import Callable
 
 import languages as others
 import narrow
+import windows
+import windows_python
 import windows_tests
 from environment import (
     PACKAGE,
@@ -191,10 +193,24 @@ def languages() -> list[Row]:
     return others.with_servers(library, lambda _variables: others.all_of_them(library), is_here=True)
 
 
+def elsewhere() -> list[Row]:
+    """On macOS and Windows itself: the tests in Rust that run under wine, and the tests of the installed package."""
+    tests = [f"--test={name}" for name in windows.TESTS]
+    rows = cargo_test("Rust", "--package=plexindex", "--features=unstable-source", "--lib", *tests)
+    begin = time.monotonic()
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", *windows_python.PACKAGES, str(PACKAGE)]
+    if show([CARGO, "build", *locked(), "--package=plexindex-standin"], ignore) or show(
+        pip, ignore, variables={"PLEXINDEX_CARGO_PROFILE": "dev"}
+    ):
+        return [*rows, Row("Python wheel", 0, 1, time.monotonic() - begin, "the package was not installed")]
+    standin = target_folder() / "debug" / ("standin.exe" if os.name == "nt" else "standin")
+    return rows + pytest([sys.executable], PLEXINDEX_STANDIN=str(standin))
+
+
 SUITES = {"lint": lint, "rust": rust, "valgrind": valgrind, "python": python, "install": install}
 # Not part of `make test`, as their toolchains are many: with `+languages` beside it, or by their name. The tests of
 # `hosts` are part of `rust` too.
-MORE = {"languages": languages, "hosts": hosts, **windows_tests.SUITES, **narrow.SUITES}
+MORE = {"languages": languages, "hosts": hosts, "elsewhere": elsewhere, **windows_tests.SUITES, **narrow.SUITES}
 
 # These run alone, before the others and after them: a compiler uses all processors, and programs under wine miss
 # deadlines beside other suites.
