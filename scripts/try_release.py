@@ -402,10 +402,10 @@ class Trials:
         self.run(f"venv/bin/twine check --strict {FOLDER}/*.whl {self.file(f'*-{version()}.tar.gz')}", folder)
         yield "wheels and sdist", "twine check --strict"
         need("npm")
-        for package in sorted(FOLDER.glob("*.tgz")):
-            said = self.run(f"npm publish --dry-run --access public {package}", folder)
-            if "auto-corrected" in said:
-                raise TrialError(said)
+        # As the workflow does, from the folder above.
+        command = f"{sys.executable} {ROOT}/scripts/publish.py npm {FOLDER.name} --dry-run"
+        if "auto-corrected" in (said := self.run(command, FOLDER.parent)):
+            raise TrialError(said)
         yield "npm packages", "npm publish --dry-run"
         self.run(
             f"tar xf {self.file('*.crate')} --strip-components=1 && sed -i '/^publish = false/d' Cargo.toml", folder
