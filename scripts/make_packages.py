@@ -28,6 +28,8 @@ from install import version
 from platforms import Platform
 
 BINDINGS = ROOT / "bindings"
+# The project's address. Other files have it as text; tests/python/test_make_packages.py compares them.
+ADDRESS = "https://github.com/plexindex/plexindex"
 JNA = Path(os.environ.get("JNA") or "/usr/share/java/jna.jar")
 LICENCES = ("LICENSE-MIT", "LICENSE-APACHE")
 
@@ -96,6 +98,9 @@ def npm_platform(name: str, library: Path, folder: Path) -> Path:
             "version": version(),
             "description": f"The library of plexindex for {one.description}",
             "license": "MIT OR Apache-2.0",
+            # npm refuses a package with provenance that does not name the repository it was built in.
+            "homepage": ADDRESS,
+            "repository": {"type": "git", "url": f"git+{ADDRESS}.git"},
             "os": [system],
             "cpu": [processor],
             **libc,

@@ -34,7 +34,7 @@ from install import version
 from platforms import PLATFORMS, Platform
 
 FOLDER = build_folder() / "release"
-MODULE = "github.com/plexindex/plexindex/bindings/go"
+MODULE = f"{make_packages.ADDRESS.partition('//')[2]}/bindings/go"
 
 
 class MissingToolError(Exception):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import zipfile
@@ -14,7 +15,9 @@ from conftest import REPOSITORY
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 import licences
 import make_packages
+import make_release
 from install import version
+from make_packages import ADDRESS
 
 TEXTS = {"LICENSE-MIT", "LICENSE-APACHE"}
 
@@ -64,6 +67,31 @@ def test_npm_when_it_is_published(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert manifest(main)["optionalDependencies"] == {
         str(manifest(one)["name"]): manifest(one)["version"] for one in others
     }
+
+
+def test_all_packages_name_one_address(tmp_path: Path) -> None:
+    for package in make_packages.npm(libraries(tmp_path), make_packages.fresh(tmp_path / "npm")):
+        about = manifest(package)
+        repository = about["repository"]
+        assert isinstance(repository, dict)
+        assert (about["homepage"], repository["url"]) == (ADDRESS, f"git+{ADDRESS}.git")
+    texts = {
+        "bindings/ruby/plexindex.gemspec": f'spec.homepage = "{ADDRESS}"\n',
+        "bindings/go/go.mod": f"module {make_release.MODULE}\n",
+    }
+    for name, text in texts.items():
+        assert text in (REPOSITORY / name).read_text(encoding="utf-8"), name
+    # Each other file that names a repository of this organisation names this one.
+    for pattern in (
+        "Cargo.toml",
+        "bindings/*/pyproject.toml",
+        "bindings/*/*.csproj",
+        "bindings/*/pom.xml",
+        "bindings/lua/**/*.rockspec",
+    ):
+        for file in REPOSITORY.glob(pattern):
+            found = re.findall(r"https://github\.com/[\w./-]+", file.read_text(encoding="utf-8"))
+            assert [url for url in found if not url.startswith(ADDRESS)] == [], file
 
 
 def test_csharp(tmp_path: Path) -> None:
