@@ -125,10 +125,10 @@ dist: ## the sources with all crates, for packagers: build/dist/plexindex-VERSIO
 sdist: ## the source distribution of the Python package, in build/wheels
 	$(PYTHON) scripts/make_wheels.py sdist
 
-release: ## all that users download, in build/release: PLATFORMS="manylinux_x86_64 …"; COMPARE=FOLDER compares it with another
+release: ## all that users download, in build/release: PLATFORMS="manylinux_x86_64 …", STRICT=1 allows no gap; COMPARE=FOLDER compares
 	$(PYTHON) scripts/make_release.py $(if $(COMPARE),--compare $(COMPARE),$(PLATFORMS))
 
-try-release: ## install and use each file of build/release in an empty place: ONLY="wheels npm …", PYTHONS="…" for more of them
+try-release: ## install and use each file of build/release in an empty place: ONLY="wheels npm …", PYTHONS="…", STRICT=1
 	$(CARGO) build --release --quiet --package plexindex-standin
 	$(PYTHON) scripts/try_release.py $(ONLY)
 

@@ -4,7 +4,8 @@ make_release.py [PLATFORM ...]           these platforms; default: all that scri
 make_release.py --compare FOLDER         says which files of build/release and of FOLDER differ
 
 The library of a platform is built once, and each ecosystem gets that file. What lacks a tool is skipped, and named at
-the end. The last commit's time is that of all files: the same commit gives the same bytes (docs/releasing.md).
+the end. With STRICT=1 that is an error, and so is a tag that is not ready (scripts/release_checks.py). The last
+commit's time is that of all files: the same commit gives the same bytes (docs/releasing.md).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ import make_dist
 import make_packages
 import make_wheels
 import pack
+import release_checks
 import sbom
 import windows_archive
 from environment import ROOT, Environment, build_folder, check_python, has_target, target_folder
@@ -228,6 +230,8 @@ def main() -> int:
     if unknown := [name for name in names if name not in PLATFORMS]:
         sys.exit(f"no platform is called {', '.join(unknown)}: there are {', '.join(PLATFORMS)}")
     check_python()
+    if release_checks.is_strict() and (unready := release_checks.find_unready()):
+        sys.exit("\n".join(unready))
     make_dist.check_commit()
     # The modes of files are in archives, too.
     os.umask(0o022)
@@ -247,7 +251,8 @@ def main() -> int:
         print(f"{name:<{width}} {(FOLDER / name).stat().st_size:>12,}")
     for what, why in skipped.items():
         print(f"skipped: {what}: {why}")
-    return 0
+    left_out = [(name, "not named") for name in PLATFORMS if name not in names]
+    return release_checks.report([*skipped.items(), *left_out])
 
 
 if __name__ == "__main__":

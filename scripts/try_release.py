@@ -4,7 +4,7 @@ try_release.py [NAME ...]      only the trials with these names; default: all
 
 Each trial asks a stand-in server for 300 paths, and each has to be right. PYTHONS adds Pythons, as in `make
 try-wheels`. Other processors and C libraries have roots of their own (scripts/roots.py). What lacks a tool is skipped,
-and the table names it.
+and the table names it; with STRICT=1 that is an error, but for what scripts/release_checks.py names.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Callable
 import dotnet
 import macos_archive
 import make_wheels
+import release_checks
 import try_wheels
 import windows
 import windows_archive
@@ -479,9 +480,9 @@ def main() -> int:
     rows += trials.skipped + ([] if sys.argv[1:] else NOT_HERE)
     print("\n| file | where | result |\n|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows), sep="\n")
     failed = sum(row[2] == "FAILED" for row in rows)
-    skipped = sum(row[2].startswith("skipped") for row in rows)
-    print(f"\n{len(rows) - failed - skipped} passed, {failed} failed, {skipped} skipped")
-    return int(failed > 0)
+    skipped = [(f"{what} {where}".removesuffix(" -"), said[9:]) for what, where, said in rows if said[:7] == "skipped"]
+    print(f"\n{len(rows) - failed - len(skipped)} passed, {failed} failed, {len(skipped)} skipped")
+    return release_checks.report(skipped, release_checks.allowed()) or int(failed > 0)
 
 
 if __name__ == "__main__":
