@@ -23,6 +23,8 @@ BINDINGS = ROOT / "bindings"
 # What others call processors.
 GO = {"x86_64": "amd64", "aarch64": "arm64", "armv7": "arm"}
 ROCK = {"armv7": "arm"}
+# How the THIRD-PARTY of a Go module begins.
+PLATFORMS = "Platforms: "
 
 
 def run(*command: str, folder: Path, **variables: str) -> None:
@@ -75,9 +77,28 @@ def go(folder: Path, library: Path, triple: str, work: Path) -> Path:
     with library.open("rb") as file:
         if file.read(8) != b"!<arch>\n":
             sys.exit(f"{library} is no archive: Go needs libplexindex.a, which `make install` installs, too")
+    before = triples(folder / "go" / "THIRD-PARTY")
     copy = copied("go", folder / "go", triple)
     shutil.copyfile(library, copy / "lib" / f"linux_{GO[triple.split('-')[0]]}" / "libplexindex.a")
+    (copy / "THIRD-PARTY").write_text(third_party([*before, triple]), encoding="utf-8")
     return copy
+
+
+def triples(file: Path) -> list[str]:
+    """The platforms that the first line of a module's THIRD-PARTY names."""
+    if not file.is_file():
+        return []
+    return file.read_text(encoding="utf-8").partition("\n")[0].removeprefix(PLATFORMS).split(", ")
+
+
+def third_party(names: list[str]) -> str:
+    """The licences of the libraries for these platforms. A text that several platforms share is there once."""
+    names = sorted(set(names))
+    texts: dict[str, list[str]] = {}
+    for name in names:
+        texts.setdefault(licences.text(name, ("plexindex",)), []).append(name)
+    parts = (f"#### {', '.join(which)}\n\n{text}" for text, which in texts.items())
+    return f"{PLATFORMS}{', '.join(names)}\n\n" + "\n".join(parts)
 
 
 def main() -> int:

@@ -16,6 +16,7 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 import licences
 import make_packages
 import make_release
+import pack
 from install import version
 from make_packages import ADDRESS
 
@@ -102,6 +103,26 @@ def test_csharp(tmp_path: Path) -> None:
     assert rids == {one.rid: name for name, one in make_packages.PLATFORMS.items() if one.rid}
     assert len([*folder.glob("runtimes/*/native/THIRD-PARTY")]) == len(rids)
     assert {file.name for file in folder.iterdir()} >= {*TEXTS, "Plexindex.csproj", "README.md"}
+
+
+def test_a_go_module_has_the_licences_of_all_its_archives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The first two have the same crates.
+    texts = {"x86_64-unknown-linux-gnu": "a", "aarch64-unknown-linux-gnu": "a", "armv7-unknown-linux-gnueabihf": "b"}
+    monkeypatch.setattr(licences, "text", lambda triple, _: f"crates {texts[triple]}\n")
+    archive = tmp_path / "libplexindex.a"
+    archive.write_bytes(b"!<arch>\n")
+    made = []
+    for order in (list(texts), list(reversed(texts))):
+        folder = make_packages.fresh(tmp_path / "-".join(order))
+        for triple in order:
+            module = pack.go(folder, archive, triple, folder)
+        made.append((module / "THIRD-PARTY").read_text())
+        assert len([*module.glob("lib/*/libplexindex.a")]) == len(texts)
+    aarch64, armv7, x86_64 = sorted(texts)
+    assert made[0] == (
+        f"Platforms: {aarch64}, {armv7}, {x86_64}\n\n#### {aarch64}, {x86_64}\n\ncrates a\n\n#### {armv7}\n\ncrates b\n"
+    )
+    assert made[0] == made[1]
 
 
 @pytest.mark.skipif(not make_packages.JNA.exists() or not shutil.which("javac"), reason="needs javac and JNA")
