@@ -40,7 +40,7 @@ PLATFORMS = {one.npm: one for one in platforms.PLATFORMS.values() if one.npm}
 
 def here() -> str:
     """The platform of this machine."""
-    cpu = {"x86_64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
+    cpu = {"x86_64": "x64", "AMD64": "x64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
     name = f"{sys.platform}-{cpu}"
     if sys.platform == "linux":
         name += "-gnu" if platform.libc_ver()[0] == "glibc" else "-musl"

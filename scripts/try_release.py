@@ -87,7 +87,8 @@ class Trials:
         self.list = work / "list"
         with urllib.request.urlopen(f"{url}/_standin/paths?library=1") as answer:  # noqa: S310 - of ours
             rows = [row for row in json.load(answer) if row["path"]]
-        self.list.write_text("".join(f"/library/metadata/{row['ratingKey']}\t{row['path']}\n" for row in rows))
+        lines = "".join(f"/library/metadata/{row['ratingKey']}\t{row['path']}\n" for row in rows)
+        self.list.write_bytes(lines.encode())
 
     def fresh(self) -> Path:
         """A new folder."""
@@ -133,7 +134,7 @@ class Trials:
     def job(self, command: str, folder: Path, drive: str = "", **variables: str) -> None:
         """Runs the main job with an empty store. wine has the folders of this machine on a drive."""
         with tempfile.TemporaryDirectory() as store:
-            arguments = f"{self.url} {TOKEN} {drive}{store} {drive}{self.list}"
+            arguments = f"{self.url} {TOKEN} {drive}{Path(store).as_posix()} {drive}{self.list.as_posix()}"
             said = self.run(f"{command} {arguments}", folder, **variables)
         if f"{MOVIES} paths right" not in said:
             raise TrialError(f"{command}: {said}")
@@ -141,7 +142,8 @@ class Trials:
     def wheels(self) -> Iterator[tuple[str, str]]:
         """A wheel, which pip chooses, in an empty environment of each Python."""
         versions = Path.home() / ".pyenv" / "versions"
-        for name in PYTHONS:
+        # On Windows all are called python.exe: PYTHONS names one.
+        for name in () if sys.platform == "win32" else PYTHONS:
             found = next(iter(sorted(versions.glob(f"{name.removeprefix('python')}.*/bin/python3"))), None)
             if command := str(found) if found else shutil.which(name):
                 yield "wheel", self.use(command)
@@ -214,7 +216,7 @@ class Trials:
             try:
                 if one.npm == here():
                     yield "npm packages", self.try_npm(one, "", "node")
-                elif one.npm.startswith("linux"):
+                elif one.npm.startswith("linux") and sys.platform == "linux":
                     root = (MUSLS if one.is_musl else DEBIANS)[cpu]
                     said = self.try_npm(one, self.enter(root, root.node), root.node)
                     yield "npm packages", f"{said}, {root.where}"
@@ -224,7 +226,8 @@ class Trials:
     def try_npm(self, one: Platform, enter: str, node: str) -> str:
         """One of them. npm runs here, and is told which platform it installs for."""
         folder = self.fresh()
-        files = f"{self.file(f'plexindex-{version()}.tgz')} {self.file(f'plexindex-{one.npm}-*.tgz')}"
+        patterns = (f"plexindex-{version()}.tgz", f"plexindex-{one.npm}-*.tgz")
+        files = " ".join(self.file(pattern).as_posix() for pattern in patterns)
         options = ""
         if enter:
             system, cpu, libc = one.npm.split("-")
@@ -461,11 +464,13 @@ def main() -> int:
             *(trials.rock, trials.macos, trials.windows, trials.windows_wheel, trials.go, trials.jar, trials.nuget),
             *(trials.crate, trials.c_archives, trials.sources, trials.publishing),
         ]
+        if unknown := set(sys.argv[1:]) - {trial.__name__ for trial in every}:
+            sys.exit(f"no trial is called {', '.join(sorted(unknown))}")
         for trial in every:
             if sys.argv[1:] and trial.__name__ not in sys.argv[1:]:
                 continue
             print(f"== {trial.__name__}", flush=True)
-            begin = time.monotonic()
+            begin, before = time.monotonic(), len(rows) + len(trials.skipped)
             try:
                 for what, where in trial():
                     result = "accepted" if trial == trials.publishing else f"{MOVIES} paths right"
@@ -477,6 +482,8 @@ def main() -> int:
             except (TrialError, subprocess.CalledProcessError, SystemExit) as error:
                 print(error, flush=True)
                 rows.append((trial.__name__, "-", "FAILED"))
+            if len(rows) + len(trials.skipped) == before:
+                rows.append((trial.__name__, "-", "skipped: nothing was tried"))
     rows += trials.skipped + ([] if sys.argv[1:] else NOT_HERE)
     print("\n| file | where | result |\n|---|---|---|", *(f"| {' | '.join(row)} |" for row in rows), sep="\n")
     failed = sum(row[2] == "FAILED" for row in rows)
