@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import plexindex
 import pytest
@@ -89,7 +90,9 @@ def test_the_default_folder(server: Server, tmp_path: Path) -> None:
 
 
 def test_the_default_folder_is_in_no_folder_of_that_name(server: Server, tmp_path: Path) -> None:
-    nothing = dict.fromkeys(("PLEXINDEX_DIR", "LOCALAPPDATA", "USERPROFILE", "HOMEPATH", "HOMEDRIVE", "HOME"))
+    nothing: dict[str, Any] = dict.fromkeys(
+        ("PLEXINDEX_DIR", "LOCALAPPDATA", "USERPROFILE", "HOMEPATH", "HOMEDRIVE", "HOME")
+    )
     done = Cli(tmp_path, server).run("warm", **nothing)
     assert done.returncode == 2
     assert "neither LOCALAPPDATA nor USERPROFILE is set" in done.stderr
