@@ -115,7 +115,8 @@ impl DatabaseFile {
             Err(error) => self.io_error(&error),
         })?;
         let log = FileStamp::of(&companion_path(file, "-wal"), Compared::All);
-        let shared = Inode::of(&companion_path(file, "-shm")).is_some();
+        let log_index = companion_path(file, "-shm");
+        let shared = Inode::of(&log_index).is_some();
         // In the journal modes that keep the file, an empty one is inactive.
         let journal = fs::symlink_metadata(companion_path(file, "-journal")).is_ok_and(|facts| facts.len() > 0);
         let mut facts = database.bytes;
@@ -124,7 +125,7 @@ impl DatabaseFile {
             facts.push(0);
             facts.extend(&log.bytes);
             is_settled &= log.is_settled;
-            facts.extend(files::log_version(&companion_path(file, "-shm")).iter().flatten());
+            facts.extend(files::log_version(&log_index).iter().flatten());
         }
         Ok(FileState {
             file: xxh3_64(format!("{:?}", database.file).as_bytes()),
