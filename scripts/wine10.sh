@@ -6,8 +6,9 @@ exec unshare --mount -- sh -ec '
     shift
     # debootstrap leaves it out.
     [ -e "$at/build/roots/wine10/etc/hosts" ] || echo 127.0.0.1 localhost >"$at/build/roots/wine10/etc/hosts"
-    # Programs, folders and the sockets of its server have the same names on both sides.
-    for folder in /proc /dev /tmp "$at"; do
+    # Programs, folders, the sockets of its server and the DLLs of MinGW have the same names on both sides.
+    for folder in /proc /dev /tmp "$at" /usr/x86_64-w64-mingw32 /usr/lib/gcc; do
+        [ -d "$folder" ] || continue
         mkdir -p "$at/build/roots/wine10$folder"
         mount --bind "$folder" "$at/build/roots/wine10$folder"
     done
