@@ -590,11 +590,15 @@ fn while_away<T>(run: &Run, call: impl FnOnce() -> T) -> T {
     let standin = &run.server.standin;
     standin.fault(Fault::new(Action::LoginPage).on(Kind::Sections).times(0));
     let before = standin.stats().of(Kind::Sections);
+    // Dropped when the call ends, also if it panics: a program that cannot start asks for nothing.
+    let (ends, ended) = channel::<()>();
     thread::scope(|scope| {
-        scope.spawn(|| {
-            while standin.stats().of(Kind::Sections) == before {
-                thread::sleep(Duration::from_millis(20));
-            }
+        let _ends = ends;
+        scope.spawn(move || {
+            let pause = Duration::from_millis(20);
+            while standin.stats().of(Kind::Sections) == before
+                && ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
+            {}
             thread::sleep(Duration::from_millis(200));
             standin.clear_faults();
         });
