@@ -14,7 +14,7 @@ from environment import ROOT, has_target
 
 TARGET = "x86_64-pc-windows-gnu"
 # Another command for wine, such as scripts/wine10.sh, which has a folder of its own.
-WINE = os.path.abspath(os.environ["WINE"]) if os.environ.get("WINE") else "wine"
+WINE = str(ROOT / os.environ["WINE"]) if os.environ.get("WINE") else "wine"
 # cargo looks through all folders of a package but this one, and wine's drive Z is the whole disk.
 FOLDER = ROOT / "target" / Path(WINE).stem
 COMPILER = "x86_64-w64-mingw32-gcc"
