@@ -6,6 +6,7 @@ import asyncio
 import json
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -346,6 +347,9 @@ def test_a_host_follows(open_index: OpenIndex, cluster: Cluster, server: Server,
     with subprocess.Popen(command, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         assert process.stdout is not None
         assert process.stderr is not None
+        # A host that stays behind fails the test, and holds it up no longer.
+        patience = threading.Timer(60, process.kill)
+        patience.start()
         first = json.loads(process.stdout.readline())
         assert (first["address"], first["undelivered"]) == (cluster.address(), first["undelivered"])
         one = open_index(tmp_path / "one", shared=cluster.address())
@@ -357,6 +361,7 @@ def test_a_host_follows(open_index: OpenIndex, cluster: Cluster, server: Server,
         last = status.views[0].last
         while (json.loads(process.stdout.readline())["taken"] or 0) < last:
             pass
+        patience.cancel()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
         assert process.returncode == 130
