@@ -26,12 +26,8 @@ import build_dist
 from environment import ROOT, target_folder
 from install import version
 
-URLS = {
-    "pypi": "https://pypi.org/pypi/plexindex/{version}/json",
-    "npm": "https://registry.npmjs.org/{name}",
-    "rubygems": "https://rubygems.org/api/v1/versions/plexindex.json",
-    "crates": "https://index.crates.io/pl/ex/plexindex",
-}
+# The address at which the registry tells what it has, with `{version}` or `{name}` in it: docs/releasing.md says which.
+ADDRESS = "REGISTRY_ADDRESS"
 
 
 class PublishError(Exception):
@@ -40,10 +36,12 @@ class PublishError(Exception):
 
 def fetch(registry: str, **values: str) -> str:
     """What a registry says of a package. Empty if it has none of this name."""
-    # crates.io refuses requests without a name.
-    request = urllib.request.Request(  # noqa: S310 - of the list above
-        URLS[registry].format(**values), headers={"User-Agent": "plexindex-release"}
-    )
+    address = os.environ.get(ADDRESS, "")
+    if not address.startswith("https://"):
+        raise PublishError(f"set {ADDRESS} to the address at which {registry} tells what it has: docs/releasing.md")
+    # Rust's registry refuses requests without a name.
+    headers = {"User-Agent": "plexindex-release"}
+    request = urllib.request.Request(address.format(**values), headers=headers)  # noqa: S310 - https, as was checked
     try:
         with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - the same
             text: str = answer.read().decode()

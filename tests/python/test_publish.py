@@ -139,3 +139,10 @@ def test_a_crate_has_to_be_the_drafted_one(tmp_path: Path, registry: Registry, m
     registry.commands.clear()
     publish.crates(tmp_path)
     assert registry.commands == []
+
+
+def test_a_registry_without_an_address_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for address in ("", "file:///x"):
+        monkeypatch.setenv(publish.ADDRESS, address)
+        with pytest.raises(publish.PublishError, match="set REGISTRY_ADDRESS"):
+            publish.fetch("npm", name="plexindex")
