@@ -11,6 +11,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 import types
 import urllib.request
@@ -189,14 +190,16 @@ def until(done: Callable[[], object]) -> None:
 
 
 def run_python(code: str, *arguments: object, environment: dict[str, str] | None = None) -> str:
-    """What a Python process prints that runs this code; it must end well."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, *map(str, arguments)],
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
+    """What a Python process prints that runs this code in an empty folder; it must end well."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = subprocess.run(
+            [sys.executable, "-c", code, *map(str, arguments)],
+            cwd=folder,
+            env={**os.environ, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
     assert done.returncode == 0, done.stderr
     return done.stdout
