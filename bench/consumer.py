@@ -6,8 +6,7 @@
 Stash2Plex's own code where STASH2PLEX names a checkout (its caches and its matcher, with their log), else the same
 algorithm written anew (harness/consumer.py). 'After' is plexindex.compat in its place, with the same log. Every answer
 is checked, each case is asked with paths that were not asked before, and times are medians over the rounds, of which
-before and after take turns. Prints a table, and writes it to bench/results/consumer.md and, with --write, into
-docs/stash2plex.md.
+before and after take turns. Prints a table, and with --write puts it into docs/stash2plex.md.
 """
 
 from __future__ import annotations
@@ -232,10 +231,8 @@ def main() -> None:
     busy = " (others used the machine, too: these times are too long)" if load > int(facts["cores"]) / 2 else ""
     text = f"{how}; load at the start {load:.1f} on {facts['cores']} cores{busy}\n\n{table}\n"
     print(f"\n{text}")
-    here = Path(__file__).resolve().parent
-    (here / "results" / "consumer.md").write_text(text, encoding="utf-8")
     if arguments.write:
-        put_into(here.parent / "docs" / "stash2plex.md", "bench/consumer.py", text)
+        put_into(Path(__file__).resolve().parents[1] / "docs" / "stash2plex.md", "bench/consumer.py", text)
 
 
 def measure(server: Standin, folder: Path, rounds: int) -> str:

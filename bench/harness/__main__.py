@@ -48,24 +48,23 @@ MEASURES = {
     "refreshing": refreshing.measure,
 }
 SCALING = "scaling"
-"""Other sizes: lookups, so that the chart of sizes has them all, and of a million what has a number to reach."""
-SCALES = {
-    1_000: (lookups.scale, native.scale),
-    1_000_000: (
-        lookups.scale,
-        native.scale,
-        folders.scale,
-        fetching.measure,
-        sizes.measure,
-        sustained.measure,
-        hosts.scale,
-    ),
-}
+"""Of a million what has a number to reach."""
+MILLION = 1_000_000
+SCALES = (
+    lookups.scale,
+    native.scale,
+    folders.scale,
+    fetching.measure,
+    sizes.measure,
+    sustained.measure,
+    hosts.scale,
+)
 HOSTS = "hosts"
 """Alone it has results of its own, so that those of the other families stay."""
 RIGHT = "right"
 """Has worlds of its own."""
-NEEDED = {"diskcache": "diskcache", "diskcache_rs": "diskcache_rs", "cachetools": "cachetools", "lmdb": "lmdb"}
+PAGES = BENCH / "results"
+"""What a full run publishes. All that was measured goes to `build/bench`."""
 
 
 def main() -> int:
@@ -95,9 +94,8 @@ def main() -> int:
                 right.measure(Run(results, Path(folder), arguments.standin, arguments.native, arguments.library, 1))
         for size in results.sizes if set(arguments.only) & set(MEASURES) else []:
             one_size(arguments, results, size, [MEASURES[name] for name in MEASURES if name in arguments.only])
-        for size, measures in SCALES.items() if SCALING in arguments.only else ():
-            if size not in results.sizes and not (arguments.quick and size > max(results.sizes)):
-                one_size(arguments, results, size, measures)
+        if SCALING in arguments.only and MILLION not in results.sizes and not arguments.quick:
+            one_size(arguments, results, MILLION, SCALES)
     except WrongAnswerError as error:
         print(f"bench: FAILED: {error}", file=sys.stderr)
         return 1
@@ -105,10 +103,14 @@ def main() -> int:
         failed = divan(arguments, results)
     results.load = (before, machine.load())
     results.seconds = perf_counter() - begun
+    rows = BENCH.parent / "build" / "bench"
+    rows.mkdir(parents=True, exist_ok=True)
     if results.right:
-        rightness.write(results, BENCH / "results")
+        rightness.write(results, rows, None if arguments.quick else PAGES)
     if results.rows:
-        write(results, alone=arguments.only == [HOSTS])
+        is_whole = arguments.only == parser.get_default("only") and not arguments.quick
+        write(results, rows, PAGES if is_whole else None, alone=arguments.only == [HOSTS])
+    print(f"written: {rows}")
     return failed
 
 
@@ -142,22 +144,21 @@ def divan(arguments: argparse.Namespace, results: Results) -> int:
     return int(done.returncode != 0)
 
 
-def write(results: Results, *, alone: bool) -> None:
-    """JSON, Markdown and the charts, beside each other. `alone`: of several hosts only, which has no chart."""
-    folder = BENCH / "results"
-    folder.mkdir(exist_ok=True)
-    stem = "quick" if results.quick else "latest"
-    if alone:
-        stem = f"quick-{HOSTS}" if results.quick else HOSTS
+def write(results: Results, folder: Path, publish: Path | None, *, alone: bool) -> None:
+    """Writes every row to a folder, and the summary and the chart where they are published. `alone`: several hosts."""
+    stem = f"{'quick' if results.quick else 'latest'}{'-' + HOSTS if alone else ''}"
     table = goals.table(results, hosts.GROUP if alone else "")
-    charts = [] if alone else chart.write(results, folder, stem)
     (folder / f"{stem}.json").write_text(
         json.dumps(results.as_dict(table), indent=1, ensure_ascii=False) + "\n", encoding="utf-8"
     )
-    text = markdown.render(results, table, charts)
-    (folder / f"{stem}.md").write_text(text, encoding="utf-8")
-    print(text.split("\n## Numbers to reach\n")[1].split("\n## ")[0])
-    print(f"written: {', '.join([f'bench/results/{stem}.md and .json', *charts])}")
+    (folder / f"{stem}.md").write_text(markdown.render(results, table), encoding="utf-8")
+    # Several hosts have a page of their own: docs/several-hosts.md.
+    shown = [goal for goal in table if alone or (goal["reached"] is not None and goal.get("group") != hosts.GROUP)]
+    text = markdown.summary(results, shown)
+    if publish:
+        (publish / "latest.md").write_text(text, encoding="utf-8")
+        (publish / "latest.svg").write_text(chart.draw(results), encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

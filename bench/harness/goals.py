@@ -439,6 +439,7 @@ def table(results: Results, group: str = "") -> list[dict[str, Any]]:
                 "spread": f"{show(ours.low, row.unit)} to {show(ours.high, row.unit)}",
                 "ratio": times(peer.spread.median / ours.median) if peer and ours.median else "",
                 "size": row.size,
+                "group": row.group,
                 "reached": reached,
                 "limit": "" if reached else goal.limit,
                 "why": "",

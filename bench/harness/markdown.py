@@ -1,4 +1,4 @@
-"""The results as Markdown: first the design's table, then every row."""
+"""The results as Markdown: the numbers to reach, and every row."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def put_into(page: Path, program: str, text: str) -> None:
     page.write_text(head + begin + text + end + rest.split(end)[1], encoding="utf-8")
 
 
-def render(results: Results, goals: list[dict[str, Any]], charts: list[str]) -> str:
-    """The whole text."""
+def summary(results: Results, goals: list[dict[str, Any]]) -> str:
+    """The numbers to reach, and the machine: `results/latest.md`."""
     sizes = ", ".join(f"{size:,}" for size in results.sizes)
     lines = [
         "# plexindex side by side with its peers",
@@ -27,44 +27,30 @@ def render(results: Results, goals: list[dict[str, Any]], charts: list[str]) -> 
         + (", QUICK: few rounds, no basis for claims." if results.quick else "."),
         "Medians; in brackets the smallest and the largest round. Less is better. How it is done: `bench/README.md`.",
         "",
-        # That without a family is the README's: the others show its rows, and more.
-        *(line for chart in charts if "-" in chart for line in (f"![{_shows(chart)}]({chart})", "")),
-        "## The machine",
-        "",
-        *(f"- {name}: {value}" for name, value in results.machine.items()),
-        f"- load before and after: {results.load[0]:.1f}, {results.load[1]:.1f}" + _busy(results),
-    ]
-    if results.absent:
-        lines += ["", "Absent:", "", *(f"- {name}: {why}" for name, why in results.absent.items())]
-    lines += [
-        "",
-        "## Numbers to reach",
+        f"Load before and after: {results.load[0]:.1f}, {results.load[1]:.1f}{_busy(results)}. "
+        + "; ".join(f"{name}: {value}" for name, value in results.machine.items())
+        + "".join(f"; absent: {name}: {why}" for name, why in results.absent.items()),
         "",
         *HEADS,
         *(goal_line(goal) for goal in goals),
         "",
-        "Beside it stands whom the goal names, else the fastest peer that keeps its entries on disk. The ratio is",
-        "what the first of them needs, divided by what plexindex needs: above 1 plexindex is ahead. The last column",
-        "has each peer that keeps its entries on disk and needs less; a `dict` and cachetools hold those of one",
-        "process, and are not among them. Where the goal names a call (`match`), that call counts. The drop-in is",
-        "`plexindex.compat`, which takes the place of the caches of Stash2Plex, the consumer. A match kind says",
-        "how the item was found: `docs/design/matching.md`.",
-        *_missed(goals),
+        "Beside each number stands the peer that the goal names, or the fastest peer that keeps its entries on disk.",
+        "The ratio is what that peer needs, divided by what plexindex needs. The last column names the peers on disk",
+        "that need less.",
     ]
-    for group, rows in groupby(sorted(results.rows, key=_place(results)), key=lambda row: row.group):
-        lines += ["", f"## {group}", ""]
-        for row in rows:
-            lines += _row(row)
-    if results.facts:
-        lines += ["", "## Counts", "", *(f"- {name}: {value:g}" for name, value in results.facts.items())]
     return "\n".join(lines) + "\n"
 
 
-def _shows(chart: str) -> str:
-    family = chart.rsplit(".", 1)[0].rsplit("-", 1)[-1]
-    return {"start": "New processes", "fetch": "Fetching a library", "scaling": "Lookups by size"}.get(
-        family, family.capitalize()
-    )
+def render(results: Results, goals: list[dict[str, Any]]) -> str:
+    """The summary with all goals, and then every row."""
+    lines = [summary(results, goals), *_missed(goals)]
+    for group, rows in groupby(sorted(results.rows, key=_place(results)), key=lambda row: row.group):
+        lines += [f"## {group}", ""]
+        for row in rows:
+            lines += _row(row)
+    if results.facts:
+        lines += ["## Counts", "", *(f"- {name}: {value:g}" for name, value in results.facts.items())]
+    return "\n".join(lines) + "\n"
 
 
 def _busy(results: Results) -> str:
@@ -97,9 +83,9 @@ def goal_line(goal: dict[str, Any]) -> str:
 
 
 def _missed(goals: list[dict[str, Any]]) -> list[str]:
-    """Why rows are missed."""
+    """Why goals are missed."""
     lines = [f"- {goal['what']}: {goal['limit']}" for goal in goals if goal.get("limit")]
-    return ["", "What limits the rows that are missed, and what was tried:", "", *lines] if lines else []
+    return ["What limits the rows that are missed, and what was tried:", "", *lines, ""] if lines else []
 
 
 def _row(row: Row) -> list[str]:

@@ -1,4 +1,4 @@
-"""The tables of being right: `results/right.md` and `right.json`, and the goals."""
+"""The tables of being right: `results/right.md`, all rows, and the goals."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BARE = (
     "| names | size | listed, absent | right | wrong | low | `match`, `lookup_key` "
     "| consumer: right | wrong | each | same name: right | wrong |"
 )
-SUMS = "| the host's view | kind | size | listed, absent | right | wrong | low | each |"
+SUMS = "| the host's view | listed, absent | right | wrong | low | each |"
 KINDS = ("movie", "show", "artist", "photo", "other_videos")
 COUNTS = ("listed", "absent", "right", "wrong", "low")
 
@@ -46,19 +46,20 @@ def _goal(what: str, goal: str, ours: str, reached: bool) -> dict[str, Any]:
     return {"what": what, "goal": goal, "plexindex": ours, "spread": "all rows", "reached": reached, "why": ""}
 
 
-def write(results: Results, folder: Path) -> None:
-    """Both files; those of a quick run are called so."""
+def write(results: Results, folder: Path, publish: Path | None) -> None:
+    """All rows in a folder, those of a quick run under another name, and the sums where they are published."""
     stem = "quick-right" if results.quick else "right"
-    text = render(results)
-    (folder / f"{stem}.md").write_text(text, encoding="utf-8")
+    text = summary(results)
+    (folder / f"{stem}.md").write_text(text + by_scheme(results), encoding="utf-8")
     facts = {"machine": results.machine, "quick": results.quick, "goals": goals(results), "rows": results.right}
     (folder / f"{stem}.json").write_text(json.dumps(facts, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    print(text.split("\n## No mapping")[0])
-    print(f"written: bench/results/{stem}.md and .json")
+    if publish:
+        (publish / "right.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
-def render(results: Results) -> str:
-    """As Markdown."""
+def summary(results: Results) -> str:
+    """The goals and the sums, as Markdown."""
     from .markdown import HEADS, goal_line
 
     lines = [
@@ -71,6 +72,29 @@ def render(results: Results) -> str:
         "",
         *HEADS,
         *map(goal_line, goals(results)),
+        "",
+        "## In every view",
+        "",
+        "Sums over all naming schemes; `match`, and wrong answers of both calls.",
+        "",
+        SUMS,
+        "|---" * 6 + "|",
+    ]
+    sums: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in results.right:
+        if row["who"] in OURS:
+            sums[row["view"] + (", all libraries at once" if row["kind"] == "all" else "")].append(row)
+    lines += [_sum(view, rows) for view, rows in sums.items()]
+    worst = [row for row in results.right if row["who"] in OURS and row["examples"]]
+    if worst:
+        lines += ["", "## Wrong answers", ""]
+        lines += [f"- {row['view']}, {row['kind']}, {row['scheme']}: {row['examples'][0]}" for row in worst[:20]]
+    return "\n".join(lines) + "\n"
+
+
+def by_scheme(results: Results) -> str:
+    """A row for each naming scheme, without a mapping, as Markdown."""
+    lines = [
         "",
         "## No mapping",
         "",
@@ -86,23 +110,6 @@ def render(results: Results) -> str:
             whole[row["kind"], row["scheme"], row["size"]][row["who"]] = row
     rows_of = sorted(whole.items(), key=lambda row: [*KINDS, row[0][0]].index(row[0][0]))
     lines += [_bare(kind, scheme, size, rows) for (kind, scheme, size), rows in rows_of]
-    lines += [
-        "",
-        "## In every view",
-        "",
-        "Sums over the naming schemes of a kind; `match`, and wrong answers of both calls.",
-        "",
-    ]
-    lines += [SUMS, "|---" * 8 + "|"]
-    sums: dict[tuple[str, str, str], list[dict[str, Any]]] = defaultdict(list)
-    for row in results.right:
-        if row["who"] in OURS:
-            sums[row["view"], row["kind"], row["size"]].append(row)
-    lines += [_sum(view, kind, size, rows) for (view, kind, size), rows in sums.items()]
-    worst = [row for row in results.right if row["who"] in OURS and row["examples"]]
-    if worst:
-        lines += ["", "## Wrong answers", ""]
-        lines += [f"- {row['view']}, {row['kind']}, {row['scheme']}: {row['examples'][0]}" for row in worst[:40]]
     return "\n".join(lines) + "\n"
 
 
@@ -118,12 +125,12 @@ def _bare(kind: str, scheme: str, size: str, rows: dict[str, dict[str, Any]]) ->
     return f"| {' | '.join(cells)} |"
 
 
-def _sum(view: str, kind: str, size: str, rows: list[dict[str, Any]]) -> str:
+def _sum(view: str, rows: list[dict[str, Any]]) -> str:
     total = {name: sum(row[name] for row in rows if row["who"] == "match") for name in COUNTS}
     wrong = max(sum(row["wrong"] for row in rows if row["who"] == who) for who in OURS)
     asked = sum((row["listed"] + row["absent"]) * row["seconds"] for row in rows if row["who"] == "match")
     each = asked / max(1, total["listed"] + total["absent"])
-    cells = [view, kind, size, f"{total['listed']:,}, {total['absent']:,}", _right(total), f"{wrong:,}"]
+    cells = [view, f"{total['listed']:,}, {total['absent']:,}", _right(total), f"{wrong:,}"]
     return f"| {' | '.join([*cells, format(total['low'], ','), show(each, 's')])} |"
 
 

@@ -37,7 +37,7 @@ def measure(run: Run, world: World) -> None:
 
 
 def scale(run: Run, world: World) -> None:
-    """The exact path at a size where nothing else is measured: what the chart of sizes shows."""
+    """The exact path at a size where nothing else is measured: what has a number to reach."""
     with world.open() as index:
         warm(run, world, index.library(LIBRARY), (peers.Dict, peers.SQLite, peers.LmdbHeld))
 
