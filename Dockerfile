@@ -1,6 +1,6 @@
 # syntax=docker/dockerfile:1
 # The command in a container: Python and the wheel. `make release`, or put the wheels of a release into build/release; then
-# `docker build -t plexindex .`. docs/compose.yml shows it beside Plex and a tool.
+# `docker build -t plexindex .`.
 FROM python:3.13-slim
 RUN --mount=type=bind,source=build/release,target=/wheels \
     pip install --no-cache-dir --no-index --only-binary=:all: --find-links=/wheels plexindex

@@ -166,7 +166,6 @@ MENU: list[object] = [
         "How it works": [
             {"Design": "docs/design.md"},
             {"What may fail": "docs/faults.md"},
-            {"Sizes": "docs/size.md"},
             {"Measurements": "bench/README.md"},
             {"Security": "SECURITY.md"},
             {"Contributing": "docs/contributing.md"},

@@ -23,11 +23,7 @@ SAID = {
     "bindings/node/package.json": r'^  "version": "(.+)"',
     "bindings/python/src/plexindex/__init__.py": r'^__version__ = "(.+)"',
     "bindings/ruby/lib/plexindex/version.rb": r'^  VERSION = "(.+)"',
-    "packaging/alpine/APKBUILD": r"^pkgver=(.+)",
-    "packaging/arch/PKGBUILD": r"^pkgver=(.+)",
-    "packaging/conda/recipe.yaml": r"^  version: (.+)",
     "packaging/debian/changelog": r"^plexindex \((.+)-1\)",
-    "packaging/homebrew/plexindex.rb": r'/plexindex-([\d.]+)\.tar\.xz"',
 }
 
 
