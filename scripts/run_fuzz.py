@@ -5,8 +5,8 @@
     make fuzz FILE=build/fuzz/paths/found/crash-… TARGETS=paths
     make fuzz-planted               whether a read out of bounds is found that is planted in a target
 
-What a run learns stays in build/fuzz/NAME/corpus; inputs that fail lie in build/fuzz/NAME/found. MERGE=1 writes the
-smallest inputs that reach what all of them reach to fuzz/corpus, which the repository keeps and `tests/fuzz.rs` runs.
+What a run learns stays in build/fuzz/NAME/corpus; inputs that fail lie in build/fuzz/NAME/found. The repository keeps
+fuzz/corpus/NAME.tar, which `tests/fuzz.rs` runs. MERGE=1 writes to it the smallest inputs that reach what all reach.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import resource
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def fuzz() -> int:
     rows, failed = [], 0
     for name in targets():
         own = build_folder() / "fuzz" / name
-        learnt, found = own / "corpus", own / "found"
+        learnt, found, kept = own / "corpus", own / "found", unpack(name, own / "kept")
         for folder in (learnt, found):
             folder.mkdir(parents=True, exist_ok=True)
         runs, seconds = os.environ.get("RUNS"), os.environ.get("TIME") or 60
@@ -119,7 +120,7 @@ def fuzz() -> int:
         print(f"\n{name}: {limit}", flush=True)
         begin = processor()
         code, said = run(
-            program, name, limit, "-print_final_stats=1", f"-artifact_prefix={found}/", str(learnt), str(CORPUS / name)
+            program, name, limit, "-print_final_stats=1", f"-artifact_prefix={found}/", str(learnt), str(kept)
         )
         executions = number(r"stat::number_of_executed_units:\s+(\d+)", said)
         covered, features, corpus = (
@@ -133,31 +134,53 @@ def fuzz() -> int:
             file = number(r"Test unit written to (\S+)", said)
             print(f"{name} fails. Again: make fuzz TARGETS={name} FILE={file}", flush=True)
         elif os.environ.get("MERGE"):
-            merge(program, name, learnt)
+            merge(program, name, learnt, kept)
     print(f"\n{'target':<12}{'executions':>12}{'a second':>10}{'corpus':>14}{'edges':>9}{'features':>10}")
     for name, executions, speed, corpus, covered, features, result in rows:
         print(f"{name:<12}{executions:>12}{speed:>10}{corpus:>14}{covered:>9}{features:>10}  {result}")
     return int(failed > 0)
 
 
-def merge(program: Path, name: str, learnt: Path) -> None:
+def unpack(name: str, folder: Path) -> Path:
+    """Makes a folder of the inputs that the repository keeps for a target."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with tarfile.open(CORPUS / f"{name}.tar") as archive:
+        for member in archive:
+            content = archive.extractfile(member)
+            assert content is not None
+            (folder / member.name).write_bytes(content.read())
+    return folder
+
+
+def pack(name: str, folder: Path) -> None:
+    """Writes that archive, the same bytes for the same inputs."""
+    with tarfile.open(CORPUS / f"{name}.tar", "w", format=tarfile.USTAR_FORMAT) as archive:
+        for file in sorted(folder.iterdir()):
+            member = tarfile.TarInfo(file.name)
+            member.size = file.stat().st_size
+            with file.open("rb") as content:
+                archive.addfile(member, content)
+
+
+def merge(program: Path, name: str, learnt: Path, kept: Path) -> None:
     """Puts the smallest inputs that keep the coverage into the repository, small ones first, up to the limit."""
     with tempfile.TemporaryDirectory() as folder:
-        if run(program, name, "-merge=1", folder, str(learnt), str(CORPUS / name))[0]:
+        if run(program, name, "-merge=1", folder, str(learnt), str(kept))[0]:
             print(f"{name}: the corpus is as it was", flush=True)
             return
         files = sorted(Path(folder).iterdir(), key=lambda file: (file.stat().st_size, file.name))
         # An even sample of all sizes. Inputs with a name of their own were written by hand, and stay.
         files = files[:: max(1, -(-len(files) // MOST_FILES))]
-        (CORPUS / name).mkdir(parents=True, exist_ok=True)
-        for file in (CORPUS / name).iterdir():
+        for file in kept.iterdir():
             if re.fullmatch("[0-9a-f]{16}", file.name):
                 file.unlink()
         size = 0
         for file in files:
             size += file.stat().st_size
             if size <= MOST_BYTES:
-                shutil.copy(file, CORPUS / name / file.name[:16])
+                shutil.copy(file, kept / file.name[:16])
+    pack(name, kept)
 
 
 def planted() -> int:

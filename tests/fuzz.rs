@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plexindex::fuzzing::{image, matching};
 use plexindex::{model, options};
@@ -55,18 +55,23 @@ fn mutated(corpus: &[Vec<u8>], chance: &mut Chance) -> Vec<u8> {
     bytes
 }
 
-fn corpus(name: &str) -> Vec<(PathBuf, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name);
-    let files = fs::read_dir(&folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let mut files: Vec<PathBuf> = files.map(|file| file.expect("a file").path()).collect();
-    files.sort();
+/// The files of a target's archive: a block with name and size, the content, zeros up to the next block of 512.
+fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/corpus/{name}.tar"));
+    let archive = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut files = Vec::new();
+    let mut rest = &archive[..];
+    while rest[0] != 0 {
+        let field = |from, to| {
+            str::from_utf8(&rest[from..to])
+                .expect("text")
+                .trim_end_matches(['\0', ' '])
+        };
+        let size = usize::from_str_radix(field(124, 136), 8).expect("a size");
+        files.push((format!("{name}.tar: {}", field(0, 100)), rest[512..512 + size].to_vec()));
+        rest = &rest[512 + size.next_multiple_of(512)..];
+    }
     files
-        .into_iter()
-        .map(|path| {
-            let bytes = fs::read(&path).expect("readable");
-            (path, bytes)
-        })
-        .collect()
 }
 
 /// Runs a target; an input that fails is kept, and it is said how to run it again.
@@ -95,8 +100,8 @@ fn holds(name: &str) {
     }
     let kept = corpus(name);
     assert!(!kept.is_empty(), "{name} has no corpus");
-    for (path, bytes) in &kept {
-        survives(name, target.run, bytes, &path.display().to_string());
+    for (file, bytes) in &kept {
+        survives(name, target.run, bytes, file);
     }
     let kept: Vec<Vec<u8>> = kept.into_iter().map(|(_, bytes)| bytes).collect();
     // Without a sanitizer this is ten times faster than the fuzzer: `make fuzz` runs it too.
