@@ -24,7 +24,7 @@ from harness.markdown import put_into
 from harness.world import Standin
 
 ROOT = Path(__file__).resolve().parents[1]
-SWAP = ROOT / "docs" / "hosts"
+SWAP = ROOT / "docs" / "hosts" / "use_episode_files.py"
 BEFORE, TODAY = "0cf7103", "d8c3425"
 OTHER_FILES, NEW = 20, 5
 
@@ -63,8 +63,7 @@ def make_checkout(folder: Path, commit: str, *, swap: bool) -> Path:
     subprocess.run(["git", "clone", "-q", "--no-checkout", os.environ["PLEX_AUTO_LANGUAGES"], str(folder)], check=True)
     subprocess.run(["git", "checkout", "-q", commit], cwd=folder, check=True)
     if swap:
-        shutil.copy(SWAP / "plex_auto_languages.py", folder / "plex_auto_languages" / "episode_files.py")
-        subprocess.run(["git", "apply", str(SWAP / "plex_auto_languages.patch")], cwd=folder, check=True)
+        subprocess.run([sys.executable, str(SWAP), str(folder)], check=True)
     return folder
 
 

@@ -1,7 +1,7 @@
 """Which episodes of a Plex server are new, and which have other files than the last time.
 
-For Plex-Auto-Languages: put this file into its folder `plex_auto_languages` under the name `episode_files.py`, and
-apply `plex_auto_languages.patch`. `docs/hosts.md` of plexindex describes both. It imports nothing of that program.
+For Plex-Auto-Languages: `use_episode_files.py` puts this file into its folder `plex_auto_languages` under the name
+`episode_files.py`, and calls it there. `docs/hosts.md` of plexindex describes it. It imports nothing of that program.
 """
 
 from __future__ import annotations

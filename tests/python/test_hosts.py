@@ -221,8 +221,7 @@ def checkouts(tmp_path: Path) -> tuple[Path, Path]:
         source = os.environ["PLEX_AUTO_LANGUAGES"]
         subprocess.run(["git", "clone", "--quiet", "--no-checkout", source, str(root)], check=True)
         subprocess.run(["git", "checkout", "--quiet", COMMIT], cwd=root, check=True)
-    shutil.copy(EXAMPLE / "plex_auto_languages.py", made[1] / "plex_auto_languages" / "episode_files.py")
-    subprocess.run(["git", "apply", str(EXAMPLE / "plex_auto_languages.patch")], cwd=made[1], check=True)
+    subprocess.run([sys.executable, str(EXAMPLE / "use_episode_files.py"), str(made[1])], check=True)
     return made
 
 

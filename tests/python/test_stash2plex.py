@@ -1,4 +1,4 @@
-"""The guide for Stash2Plex, followed to the letter: its patches on a host of the same shape, and on a checkout.
+"""The guide for Stash2Plex, followed to the letter: its script on a host of the same shape, and on a checkout.
 
 STASH2PLEX names a checkout of Stash2Plex, with what its tests need in this environment. It is copied, never changed.
 """
@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import os
 import pickle
-import shutil
 import subprocess
 import sys
 import types
+from collections.abc import Sequence
 from pathlib import Path
 
 import plexindex
@@ -20,8 +20,7 @@ from conftest import REPOSITORY
 from plexapi.exceptions import NotFound
 from plexindex.compat import MatchCache, NotFoundError, find_plex_items_with_confidence
 
-GUIDE = REPOSITORY / "docs" / "stash2plex"
-PATCHES = {path.name[0]: path for path in GUIDE.glob("*.patch")}
+SCRIPT = REPOSITORY / "docs" / "stash2plex" / "use_plexindex.py"
 # A host of the same shape: names that others import when they need them, and a log.
 HOST = {
     "shared/__init__.py": "",
@@ -32,6 +31,13 @@ def create_logger(component):
 """,
     "requirements.txt": "tenacity>=9.0.0\npydantic>=2.0.0\ndiskcache>=5.6.0\n",
     "docs/api/plex.md": "# A page\n" * 14 + "\n::: plex.matcher\n    options:\n",
+    # Tests of what goes, and of what stays.
+    "tests/plex/test_matcher.py": (
+        "from plex.matcher import (\n    _item_has_file,\n    find_plex_item_by_path,\n    MatchConfidence,\n)\n"
+        "class TestItemHasFile:\n    pass\nclass TestFindPlexItemByPath:\n    pass\nclass TestStays:\n    pass\n"
+    ),
+    "tests/test_matcher.py": "class TestCachedItemHasFile:\n    pass\n",
+    "tests/test_plex_integration.py": "class TestMatcher:\n    pass\n",
     "plex/__init__.py": "import shared.log\nfrom plex.exceptions import PlexNotFound\n",
     "plex/exceptions.py": "class PlexNotFound(Exception):\n    pass\n",
     "plex/cache.py": """
@@ -87,33 +93,20 @@ except PlexNotFound as error:
 """
 
 
-def changed_files() -> dict[str, str]:
-    """The other files that the first patch changes: the lines that it changes, or shows beside its changes."""
-    files = {}
-    for part in PATCHES["1"].read_text().split("diff --git ")[1:]:
-        name = part.split()[0].removeprefix("a/")
-        _, *hunks = part.split("\n@@")
-        if hunks and name not in HOST and "\nnew file" not in part:
-            lines = [line for hunk in hunks for line in hunk.splitlines()[1:]]
-            files[name] = "".join(f"{line[1:]}\n" for line in lines if line[:1] in (" ", "-"))
-    return files
-
-
-def patched(root: Path, steps: str) -> None:
-    """Applies patches of the guide, as it says. The second one may be left out."""
+def edited(root: Path, *steps: str) -> None:
+    """Edits a checkout as the guide says."""
     for step in steps:
-        subprocess.run(["git", "apply", str(PATCHES[step])], cwd=root, check=True)
-    if "3" in steps:
-        shutil.rmtree(root / "plex" / "without_plexindex")
-        (root / "tests" / "with_plexindex.coveragerc").unlink()
+        subprocess.run([sys.executable, str(SCRIPT), step], cwd=root, check=True)
 
 
-def run_host(folder: Path, steps: str, before: str = "", after: str = "", **variables: str) -> tuple[list[str], str]:
+def run_host(
+    folder: Path, steps: Sequence[str], before: str = "", after: str = "", **variables: str
+) -> tuple[list[str], str]:
     """What a process of the host prints, and its log."""
-    for file, text in {**HOST, **changed_files()}.items():
+    for file, text in HOST.items():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_text(text)
-    patched(folder, steps)
+    edited(folder, *steps)
     places = [str(folder), str(Path(__file__).parent), str(Path(plexindex.__file__).parents[1])]
     done = subprocess.run(
         [sys.executable, "-c", f"import sys\nsys.path[:0] = {places!r}\n{before}\n{WORKER}\n{after}", str(folder)],
@@ -137,31 +130,58 @@ OLD = "plex.without_plexindex"
 THEIRS = [f"{OLD}.cache", f"{OLD}.cache", f"{OLD}.matcher"]
 
 
-@pytest.mark.parametrize("steps", ["1", "13"])
-def test_each_step_swaps_what_it_names(tmp_path: Path, steps: str) -> None:
+@pytest.mark.parametrize("steps", [["swap"], ["swap", "finish"]])
+def test_each_step_swaps_what_it_names(tmp_path: Path, steps: list[str]) -> None:
     printed, log = run_host(tmp_path, steps, after="print('diskcache' in sys.modules)")
     assert (printed, log) == ([str(OURS), "False"], "")
+    if "finish" in steps:
+        assert (tmp_path / "tests/plex/test_matcher.py").read_text().split() == [
+            "from", "plex.matcher", "import", "(", "MatchConfidence,", ")", "class", "TestStays:", "pass",
+        ]  # fmt: skip
+        assert (tmp_path / "requirements.txt").read_text().split()[-2:] == ["pydantic>=2.0.0", "plexindex>=0.1,<0.2"]
 
 
-@pytest.mark.parametrize("steps", ["1", "13"])
-def test_a_sync_over_two_libraries_needs_no_configuration(tmp_path: Path, steps: str) -> None:
+@pytest.mark.parametrize("steps", [["swap"], ["swap", "finish"]])
+def test_a_sync_over_two_libraries_needs_no_configuration(tmp_path: Path, steps: list[str]) -> None:
     printed, log = run_host(tmp_path, steps, after=USE)
     assert printed == [str(OURS), "PlexNotFound"]
     assert "d Matcher: HIGH confidence match for Alien (1979).mkv" in log
 
 
 def test_without_the_package_all_is_as_before(tmp_path: Path) -> None:
-    printed, log = run_host(tmp_path, "1", before=WITHOUT)
+    printed, log = run_host(tmp_path, ["swap"], before=WITHOUT)
     assert printed == [str(THEIRS)]
     assert log.startswith("d Cache: plexindex is not used: ")
     assert len(log.splitlines()) == 1
 
 
-def test_the_swap_changes_no_other_code() -> None:
-    """So without the package all is as before. What strict_matching means is in the second patch."""
-    changed = {line.split()[2][2:] for line in PATCHES["1"].read_text().splitlines() if line.startswith("diff --git ")}
-    code = {name for name in changed if not name.startswith(("docs/", "tests/")) and not name.endswith(".md")}
-    assert all(name.startswith("plex/") for name in code)
+def test_the_swap_changes_no_other_code(tmp_path: Path) -> None:
+    """So without the package all is as before."""
+    run_host(tmp_path, ["swap"])
+    files = {path: path.read_text() for path in tmp_path.rglob("*.*") if "__pycache__" not in path.parts}
+    changed = {str(path.relative_to(tmp_path)) for path, text in files.items()}
+    changed -= {name for name, text in HOST.items() if files[tmp_path / name] == text}
+    assert changed == {
+        "docs/api/plex.md",
+        *(f"plex/{name}.py" for name in ("cache", "implementation", "matcher")),
+        *(f"plex/without_plexindex/{name}.py" for name in ("__init__", "cache", "matcher")),
+        "tests/plex/test_implementation.py",
+        "tests/with_plexindex.coveragerc",
+    }
+    for name in ("cache", "matcher"):
+        assert files[tmp_path / f"plex/without_plexindex/{name}.py"] == HOST[f"plex/{name}.py"]
+
+
+def test_a_checkout_without_a_name_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "plex").mkdir()
+    (tmp_path / "plex" / "cache.py").write_text("class PlexCache: pass\n")
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "swap"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr.splitlines()) == (
+        1, ["plex/cache.py has no MatchCache: this script knows Stash2Plex 1.6.14"]
+    )  # fmt: skip
+    assert [path.name for path in (tmp_path / "plex").iterdir()] == ["cache.py"]
 
 
 @pytest.mark.parametrize("content", [b"", b"\x7fELF and no more", None])
@@ -169,7 +189,7 @@ def test_with_a_broken_library_all_is_as_before(tmp_path: Path, content: bytes |
     library = tmp_path / "broken.so"
     if content is not None:
         library.write_bytes(content)
-    printed, log = run_host(tmp_path, "1", PLEXINDEX_LIBRARY=str(library))
+    printed, log = run_host(tmp_path, ["swap"], PLEXINDEX_LIBRARY=str(library))
     assert printed == [str(THEIRS)]
     assert "i Cache: plexindex is not used: " in log
     assert "PLEXINDEX_LIBRARY" in log
@@ -248,23 +268,28 @@ def test_counters_can_be_set(tmp_path: Path) -> None:
 
 
 COMMIT = "ee39ad2"
-REMOVE_TESTS = GUIDE / "3-remove-tests.py"
 
 
 @pytest.mark.skipif("STASH2PLEX" not in os.environ, reason="STASH2PLEX names no checkout")
 @pytest.mark.parametrize(
-    ("steps", "broken"), [("1", False), ("1", True), ("12", False), ("12", True), ("13", False), ("123", False)]
+    ("steps", "broken"),
+    [
+        (["swap"], False),
+        (["swap"], True),
+        (["swap", "strict"], False),
+        (["swap", "strict"], True),
+        (["swap", "finish"], False),
+        (["swap", "strict", "finish"], False),
+    ],
 )
-def test_the_host_s_own_tests_pass(tmp_path: Path, steps: str, broken: bool) -> None:
+def test_the_host_s_own_tests_pass(tmp_path: Path, steps: list[str], broken: bool) -> None:
     root = tmp_path / "host"
     checkout = os.environ["STASH2PLEX"]
     subprocess.run(["git", "clone", "--quiet", "--no-checkout", checkout, str(root)], check=True)
     subprocess.run(["git", "checkout", "--quiet", COMMIT], cwd=root, check=True)
-    patched(root, steps)
+    edited(root, *steps)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    if "3" in steps:
-        subprocess.run([sys.executable, str(REMOVE_TESTS)], cwd=root, check=True)
-    elif not broken:
+    if "finish" not in steps and not broken:
         command.append("--cov-config=tests/with_plexindex.coveragerc")
     environment = {**os.environ, "PYTHONPATH": str(Path(plexindex.__file__).parents[1])}
     if broken:
