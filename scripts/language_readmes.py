@@ -26,7 +26,7 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```\n", re.DOTALL)
 FILES = {"go": "main.go", "ruby": "hello.rb", "lua": "hello.lua"}
 # What a user has: his shell, tools, and nothing of ours. `make install` is tested elsewhere, and takes minutes.
 BEFORE = "set -eu\nmake() { :; }\n"
-KEPT = ("PATH", "HOME", "GOCACHE", "GOFLAGS", "GOPROXY")
+KEPT = ("PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "GOCACHE", "GOFLAGS", "GOPROXY")
 SCREEN = 60
 
 

@@ -337,24 +337,18 @@ def readme(abi: dict[str, Any], text: str) -> str:
 
 def made() -> dict[str, str]:
     """Each file that is made, by its name in bindings, with its text."""
-    description = DESCRIPTION.read_text(encoding="utf-8")
-    abi = json.loads(description)
+    abi = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
     files = {
-        "node/abi.json": description,
         "node/names.d.ts": node_names(abi),
-        "ruby/lib/plexindex/abi.json": description,
         "lua/plexindex/abi.lua": lua(abi),
         "csharp/Abi.cs": csharp(abi),
         "java/plexindex/Abi.java": java(abi),
         "java/plexindex/Offsets.java": java_offsets(abi),
         **{f"java/plexindex/{name}.java": java_enum(abi, name) for name in ENUMS},
     }
-    # A package holds no file outside of its folder.
+    # cgo finds no file outside of the module's folder.
     for header in ("plexindex.h", "plexindex_more.h"):
         files[f"go/{header}"] = (ROOT / "include" / header).read_text(encoding="utf-8")
-    for licence in sorted(ROOT.glob("LICENSE-*")):
-        for package in ("go", "ruby", "lua"):
-            files[f"{package}/{licence.name}"] = licence.read_text(encoding="utf-8")
     page = BINDINGS / "README.md"
     files["README.md"] = readme(abi, page.read_text(encoding="utf-8"))
     return files

@@ -25,6 +25,7 @@ import platforms
 from archives import pack_zip
 from environment import ROOT, build_folder, target_folder
 from install import version
+from make_bindings import DESCRIPTION
 from platforms import Platform
 
 BINDINGS = ROOT / "bindings"
@@ -74,6 +75,7 @@ def npm(libraries: dict[str, Path], folder: Path) -> list[Path]:
     main = folder / "plexindex"
     shutil.copytree(BINDINGS / "node", main, ignore=shutil.ignore_patterns("node_modules", "test"))
     put_licences(main)
+    shutil.copyfile(DESCRIPTION, main / "abi.json")
     manifest = json.loads((main / "package.json").read_text(encoding="utf-8"))
     manifest["version"] = version()
     del manifest["devDependencies"]

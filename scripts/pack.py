@@ -18,6 +18,7 @@ from pathlib import Path
 import licences
 from environment import ROOT, host_triple
 from install import version
+from make_bindings import DESCRIPTION
 
 BINDINGS = ROOT / "bindings"
 # What others call processors.
@@ -35,9 +36,11 @@ def run(*command: str, folder: Path, **variables: str) -> None:
 
 
 def copied(binding: str, folder: Path, triple: str) -> Path:
-    """A copy of a binding, with the licences of what is in the library."""
+    """A copy of a binding, with its licence and those of what is in the library."""
     left_out = shutil.ignore_patterns("test", "*_test.go", "*.gem", "*.rock", "libplexindex.*")
     shutil.copytree(BINDINGS / binding, folder, ignore=left_out, dirs_exist_ok=True)
+    for licence in ROOT.glob("LICENSE-*"):
+        shutil.copyfile(licence, folder / licence.name)
     (folder / "THIRD-PARTY").write_text(licences.text(triple, ("plexindex",)), encoding="utf-8")
     return folder
 
@@ -46,6 +49,7 @@ def gem(folder: Path, library: Path, triple: str, work: Path) -> Path:
     """The gem for a platform."""
     copy = copied("ruby", work / "gem", triple)
     shutil.copyfile(library, copy / "lib" / "plexindex" / "libplexindex.so")
+    shutil.copyfile(DESCRIPTION, copy / "lib" / "plexindex" / "abi.json")
     processor = triple.split("-")[0]
     platform = f"{processor}-linux" + ("-musl" if "musl" in triple else "")
     run(

@@ -2,7 +2,7 @@
 // Checks what callers give. A wrong type is a TypeError that names the argument.
 
 const { PlexindexError } = require('./errors.js');
-const { statuses } = require('./abi.json');
+const { statuses } = require('./abi.js');
 
 const INVALID_ARGUMENT = statuses.PLEXINDEX_INVALID_ARGUMENT;
 

@@ -2,7 +2,7 @@
 // The functions and structs of the shared library, as abi.json describes them.
 
 const koffi = require('koffi');
-const abi = require('./abi.json');
+const abi = require('./abi.js');
 const { text } = require('./arguments.js');
 const { PlexindexError } = require('./errors.js');
 const { openLibrary } = require('./library.js');

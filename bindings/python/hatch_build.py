@@ -62,8 +62,11 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
             packed["_fast.pyd" if accelerator.suffix == ".dll" else "_fast.abi3.so"] = accelerator
         build_data["pure_python"] = False
         build_data["tag"] = f"py3-none-{os.environ.get('PLEXINDEX_PLATFORM_TAG') or platform_tag()}"
+        # pyproject.toml cannot name a file outside of this folder.
+        folder = f"{self.build_config.builder.project_id}.dist-info/licenses"
+        licensed = {str(licence): f"{folder}/{licence.name}" for licence in rust.glob("LICENSE-*")}
+        build_data["force_include"].update(licensed)
         if licences := os.environ.get("PLEXINDEX_LICENCES"):
-            folder = f"{self.build_config.builder.project_id}.dist-info/licenses"
             build_data["force_include"][licences] = f"{folder}/THIRD-PARTY"
         if library.suffix != ".dll":
             build_data["shared_data"].update(self.shared_data(rust))

@@ -13,12 +13,8 @@ Gem::Specification.new do |spec|
   spec.metadata["rubygems_mfa_required"] = "true"
   # From Ruby 3.5 on it is no part of Ruby.
   spec.add_dependency "fiddle", "~> 1.0"
-  spec.files = Dir["lib/**/*.{rb,json}", "sig/**/*", "examples/*.rb", "README.md", "LICENSE-*"]
-  # With the library in lib/plexindex it is the gem of one platform, and has the licences of what the library holds.
-  if (library = Dir["lib/plexindex/libplexindex.{so,dylib}"]).any?
-    spec.platform = ENV.fetch("PLEXINDEX_GEM_PLATFORM", Gem::Platform.local.to_s)
-    raise "THIRD-PARTY is missing: make it with scripts/licences.py" unless File.file?("THIRD-PARTY")
-
-    spec.files += [*library, "THIRD-PARTY"]
-  end
+  # scripts/pack.py builds the gem of a platform: it puts the library, abi.json and the licences there.
+  spec.platform = ENV.fetch("PLEXINDEX_GEM_PLATFORM", Gem::Platform.local.to_s)
+  spec.files = Dir["lib/**/*.rb", "sig/**/*", "examples/*.rb", "README.md"] +
+               %w[lib/plexindex/abi.json lib/plexindex/libplexindex.so LICENSE-APACHE LICENSE-MIT THIRD-PARTY]
 end

@@ -76,20 +76,18 @@ return function(test, same, new_folder)
       assert(said:find("plexindex needs LuaJIT: this is Lua 5.1, which has no ffi", 1, true), said)
    end)
 
-   test("rocks hold their licences, and that for a platform the library", function()
+   test("a rock holds the library and the licences", function()
       if os.execute("command -v luarocks > /dev/null") ~= 0 then return print("luarocks is not installed") end
       local folder = new_folder()
       local commands = ([[set -e
-         mkdir '$F/src' && cp -r . '$F/src' && cd '$F/src'
-         luarocks --lua-version 5.1 --tree '$F/pure' make plexindex-0.1.0-1.rockspec
          strip -o '$F/libplexindex.so' '$L'
-         python3 "$OLDPWD/../../scripts/pack.py" rock '$F' '$F/libplexindex.so'
+         python3 ../../scripts/pack.py rock '$F' '$F/libplexindex.so'
          rm '$F/libplexindex.so'
          cd '$F' && luarocks --lua-version 5.1 --tree '$F/tree' install plexindex-0.1.0-1.linux-*.rock
-         find pure tree -type f]]):gsub("%$F", folder):gsub("%$L", library)
+         find tree -type f]]):gsub("%$F", folder):gsub("%$L", library)
       local said, code = run(commands)
       same(code, 0)
-      for _, file in ipairs { "pure/lib/luarocks/rocks-5.1/plexindex/0.1.0-1/doc/LICENSE-MIT",
+      for _, file in ipairs { "tree/lib/luarocks/rocks-5.1/plexindex/0.1.0-1/doc/LICENSE-MIT",
          "tree/lib/luarocks/rocks-5.1/plexindex/0.1.0-1/doc/LICENSE-APACHE",
          "tree/lib/luarocks/rocks-5.1/plexindex/0.1.0-1/conf/THIRD-PARTY", "tree/lib/lua/5.1/plexindex/libplexindex.so" } do
          assert(said:find("\n" .. file .. "\n", 1, true), said)

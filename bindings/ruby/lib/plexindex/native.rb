@@ -9,7 +9,9 @@ module Plexindex
 
   # The shared library: where it is, its functions and its structs, as abi.json describes them.
   module Native
-    ABI = JSON.parse(File.read(File.join(__dir__, "abi.json"))).freeze
+    # A gem has abi.json, a copy of the repository's include/plexindex.json.
+    COPY = File.join(__dir__, "abi.json")
+    ABI = JSON.parse(File.read(File.file?(COPY) ? COPY : File.expand_path("../../../../include/plexindex.json", __dir__))).freeze
     # Numbers without their prefix.
     CONSTANTS = ABI["constants"].merge(ABI["statuses"]).transform_keys { |name| name.delete_prefix("PLEXINDEX_") }.freeze
     STATUSES = ABI["statuses"].to_h { |name, number| [number, name.delete_prefix("PLEXINDEX_").downcase.to_sym] }.freeze
