@@ -7,6 +7,7 @@ import re
 import sys
 import types
 from collections.abc import Callable
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +72,15 @@ def test_watched_episodes_of_one_server_on_another(tmp_path: Path) -> None:
         assert sorted(played) == [False, True, True, True]
 
 
-def test_a_file_that_was_just_imported(configure: Callable[[FakePlex], None]) -> None:
+def test_a_file_that_was_just_imported(configure: Callable[[FakePlex], None], monkeypatch: pytest.MonkeyPatch) -> None:
     film = "/media/films/New (2024).mkv"
+    # The recipe looks once in ten seconds.
+    monkeypatch.setattr(plexindex.Index, "wait_for", partialmethod(plexindex.Index.wait_for, every=0.2))
     with FakePlex({"Films": ["/media/films/Film (2001).mkv"]}) as plex:
         configure(plex)
         imported = recipe("def imported")["imported"]
         assert imported("/media/films/Film (2001).mkv", 60).title == "Film"
-        assert imported(film, 0.1).reason_code == "not_listed"
+        assert imported(film, 0.5).reason_code == "not_listed"
         plex.add("Films", film)
         # The miss was a moment ago: the question alone would not ask again.
         assert imported(film, 60).title == "New"
