@@ -16,6 +16,8 @@ import archives
 import build_dist
 import make_dist
 
+pytestmark = pytest.mark.packaging
+
 FILES = {"b": (b"text\n", False), "a/run": (b"#!/bin/sh\n", True)}
 
 

@@ -24,6 +24,8 @@ import abi  # noqa: E402
 import build_dist  # noqa: E402
 import install  # noqa: E402
 
+pytestmark = pytest.mark.packaging
+
 TOKEN = "test-token-never-stored"
 CC = os.environ.get("CC", "cc")
 STRICT = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-pedantic"]

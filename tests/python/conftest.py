@@ -101,16 +101,6 @@ def host_lines(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return lines
 
 
-# What these look at is made by other programs, or is the command's own: arguments, texts, exit codes. Other modules
-# make the same calls of the library both ways. test_diff, test_feed, test_folders and test_watch make them by the
-# command.
-_ONCE = (
-    "test_build_dist", "test_cli", "test_cli_config", "test_cli_forms", "test_cli_robustness", "test_completion",
-    "test_doctor", "test_header", "test_man", "test_pictures", "test_plex_words", "test_recipes",
-    "test_recipes_python", "test_standin", "test_testing", "test_wheel", "test_wheels",
-)  # fmt: skip
-
-
 def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """On Windows some modules cannot even be imported."""
     is_out = os.name == "nt" and not_on_windows.reason(collection_path.stem, "") is not None
@@ -118,15 +108,11 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The run without the accelerator leaves out what the run with it has looked at already."""
+    """On Windows some tests are left out."""
     if os.name == "nt":
         for item in items:
             if why := not_on_windows.reason(item.path.stem, item.name):
                 item.add_marker(pytest.mark.skip(reason=why))
-    if os.environ.get("PLEXINDEX_NO_ACCELERATOR"):
-        for item in items:
-            if item.path.stem in _ONCE:
-                item.add_marker(pytest.mark.skip(reason="the same without the accelerator"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,6 +13,8 @@ import pytest
 from plexindex import Item, Match, Matches, _accelerator, _answers, _items
 from plexindex import _constants as c
 
+pytestmark = pytest.mark.both
+
 # A library of a later version may have larger structs: the steps in the block's head say so.
 STRETCH = pytest.mark.parametrize("stretch", [0, 8])
 

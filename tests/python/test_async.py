@@ -46,6 +46,7 @@ def test_calls_run_beside_the_loop(open_index: OpenIndex, server: Server) -> Non
     assert threading.get_ident() not in threads
 
 
+@pytest.mark.both
 def test_an_answer_that_waits_for_nothing_needs_no_thread(
     server: Server, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ from conftest import IS_ROOT, TOKEN, OpenIndex, Server
 REFUSED = plexindex.InvalidArgumentError
 
 
+@pytest.mark.both
 @pytest.mark.parametrize("path", ["", b"", "/data/movies/a\0b.mkv", b"a\0b", "/m/\ud800"])
 def test_paths_that_are_refused(index: plexindex.Index, server: Server, path: Any) -> None:
     movies = index.library("Movies")
@@ -37,6 +38,7 @@ def test_paths_that_are_refused(index: plexindex.Index, server: Server, path: An
     assert index.stats().sequence == before.sequence
 
 
+@pytest.mark.both
 def test_a_nul_does_not_cut_a_path_short(index: plexindex.Index, server: Server) -> None:
     movies = index.library("Movies")
     movies.refresh()
@@ -57,6 +59,7 @@ def test_keys_that_are_not_as_many_as_the_paths_are_no_answer(
         index._lookup_keys(movies, ["/a", "/b"])
 
 
+@pytest.mark.both
 def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: Server) -> None:
     movies = index.library("Movies")
     movies.refresh()
@@ -72,6 +75,7 @@ def test_a_path_that_is_not_utf8_matches_itself(index: plexindex.Index, server: 
         assert movies.lookup_keys([path]) == [match.key]
 
 
+@pytest.mark.both
 def test_a_path_of_64_kib(index: plexindex.Index) -> None:
     movies = index.library("Movies")
     movies.refresh()
@@ -84,6 +88,7 @@ def test_a_path_of_64_kib(index: plexindex.Index) -> None:
     assert index.stats().matches == 0
 
 
+@pytest.mark.both
 def test_the_longest_path(index: plexindex.Index, server: Server) -> None:
     movies = index.library("Movies")
     movies.refresh()

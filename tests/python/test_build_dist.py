@@ -15,6 +15,8 @@ from conftest import REPOSITORY
 sys.path.insert(0, str(REPOSITORY / "scripts"))
 import build_dist
 
+pytestmark = pytest.mark.packaging
+
 
 def small(folder: Path, manifest: str, more: str = "") -> Path:
     """A crate of the library's name, kinds, `more` of them, and profiles, and of nothing else: it builds at once."""

@@ -126,6 +126,7 @@ def test_warm_shows_a_bar_to_a_person(tmp_path: Path, start_server: ServerFactor
     assert re.search(r"Movies  \d,000 of 5,000 ", seen)
 
 
+@pytest.mark.deep
 def test_the_rate_of_a_quick_fetch_is_that_of_the_whole_or_none(tmp_path: Path, start_server: ServerFactory) -> None:
     server = start_server("--movies", "20000", "--plain")
     for _ in range(2):
@@ -181,7 +182,7 @@ def test_a_server_that_gives_no_answer_is_told_from_a_file_that_is_missing(cli: 
     assert server.requests() == 0
     server.stop()
     for path in paths:
-        done = cli.run("match", "--deadline", "1", "--dir", cli.home / "other", path)
+        done = cli.run("match", "--deadline", "3", "--dir", cli.home / "other", path)
         assert done.returncode == 3, done
         assert "the server could not be asked" in done.stdout
 

@@ -64,6 +64,7 @@ KEYS = [
 ]
 
 
+@pytest.mark.both
 def test_a_match_is_kept_by_lower_case_and_by_nothing_else(tmp_path: Path) -> None:
     cache = MatchCache(tmp_path)
     expected: dict[str, str] = {}
@@ -114,6 +115,7 @@ def test_libraries_are_apart_whatever_their_names(tmp_path: Path) -> None:
     assert cache.get_match("Movies", "/x") == "again"
 
 
+@pytest.mark.both
 def test_a_match_is_forgotten_and_recorded_again(tmp_path: Path) -> None:
     cache = MatchCache(tmp_path)
     cache.invalidate("Movies", "/never/seen.mkv")
@@ -130,6 +132,7 @@ def test_a_match_is_forgotten_and_recorded_again(tmp_path: Path) -> None:
     assert cache.get_match("Movies", "/A.mkv") == "4"
 
 
+@pytest.mark.both
 def test_statistics_and_repr_of_matches(tmp_path: Path) -> None:
     cache = MatchCache(str(tmp_path))
     assert cache.get_stats() == {"hits": 0, "misses": 0, "hit_rate": 0.0, "size": cache.get_stats()["size"], "count": 0}
@@ -290,6 +293,7 @@ def test_the_oldest_matches_go_when_there_is_too_much(tmp_path: Path) -> None:
     assert cache.get_match("Movies", "/movies/000000.mkv") is None
 
 
+@pytest.mark.both
 def test_objects_go_on_after_close(tmp_path: Path) -> None:
     matches, plex = MatchCache(tmp_path), PlexCache(tmp_path)
     for number in range(3):
@@ -315,6 +319,7 @@ def test_a_relative_folder_stays_where_it_was(tmp_path: Path, monkeypatch: pytes
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
+@pytest.mark.both
 def test_closing_while_others_ask(tmp_path: Path) -> None:
     cache = MatchCache(tmp_path)
     cache.set_match("Movies", "/a", "1")
@@ -339,6 +344,7 @@ def test_closing_while_others_ask(tmp_path: Path) -> None:
     assert wrong == []
 
 
+@pytest.mark.both
 def test_processes_see_each_other_s_writes(tmp_path: Path) -> None:
     cache, plex = MatchCache(tmp_path), PlexCache(tmp_path)
     assert cache.get_match("Movies", "/a") is None

@@ -34,7 +34,8 @@ class Model:
         self.rows: dict[tuple[str, str | None], list[Any]] = {}
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.both
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.deep) for seed in range(2, 6))])
 def test_matches_are_those_of_a_dict(tmp_path: Path, seed: int) -> None:
     source = random.Random(seed)  # noqa: S311
     model, caches = Model().matches, [MatchCache(tmp_path) for _ in range(2)]
@@ -70,7 +71,7 @@ def test_matches_are_those_of_a_dict(tmp_path: Path, seed: int) -> None:
         assert [cache.get_match(library, path) for cache in caches] == [key, key]
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.deep) for seed in range(1, 4))])
 def test_rows_are_those_of_a_dict(tmp_path: Path, seed: int) -> None:
     source = random.Random(seed)  # noqa: S311
     model, caches = Model().rows, [PlexCache(tmp_path) for _ in range(2)]
@@ -147,6 +148,7 @@ for number in itertools.count(int(sys.argv[2])):
 """
 
 
+@pytest.mark.deep
 def test_a_kill_leaves_a_whole_store(tmp_path: Path) -> None:
     source, said = random.Random(1), 0  # noqa: S311
     for _ in range(15):

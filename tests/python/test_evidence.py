@@ -19,6 +19,8 @@ sys.path.insert(0, str(REPOSITORY / "bench"))
 from harness.right import judge
 from harness.right.collection import Collection, Scheme
 
+pytestmark = pytest.mark.deep
+
 SHARE = 0.4
 """Of the small collections of the benchmark: enough that each scheme's traps are in it."""
 EVERY = 3

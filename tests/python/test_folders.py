@@ -34,6 +34,7 @@ def shows(open_index: OpenIndex) -> plexindex.Library:
     return index.library("TV Shows")
 
 
+@pytest.mark.both
 def test_a_folder_is_its_show(shows: plexindex.Library, season: str, server: Server) -> None:
     inside = [row["path"] for row in server.paths(2) if row["path"].startswith(f"{season}/")]
     episode = shows.match(inside[0]).item
@@ -69,6 +70,7 @@ def test_a_folder_is_its_show(shows: plexindex.Library, season: str, server: Ser
     assert found.to_dict()["kind"] == "season"
 
 
+@pytest.mark.both
 def test_what_is_below_comes_in_order(shows: plexindex.Library, season: str, server: Server) -> None:
     every = sorted(row["path"] for row in server.paths(2))
     assert [item.path for item in shows.items_below("/")] == every

@@ -14,6 +14,8 @@ import pytest
 from conftest import OpenIndex, Server, run_python
 from plexindex import _accelerator
 
+pytestmark = pytest.mark.both
+
 
 def test_a_context_manager_closes(cache: Path) -> None:
     with plexindex.open(cache) as index:

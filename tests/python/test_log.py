@@ -48,6 +48,7 @@ def test_the_level_is_the_logger_s_unless_it_is_given(open_index: OpenIndex, cap
         assert caplog.records == []
 
 
+@pytest.mark.both
 def test_lines_are_delivered_on_the_caller_s_thread(open_index: OpenIndex, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "plexindex"):
         open_index().refresh("Movies")

@@ -20,6 +20,8 @@ import macho
 import make_wheels
 from platforms import PLATFORMS
 
+pytestmark = pytest.mark.packaging
+
 ARM, X86 = 0x0100000C, 0x01000007
 FOR = {"aarch64": "11.0", "x86_64": "10.14"}
 SYSTEM = "/usr/lib/libSystem.B.dylib"

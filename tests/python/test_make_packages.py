@@ -20,6 +20,8 @@ import pack
 from install import version
 from make_packages import ADDRESS
 
+pytestmark = pytest.mark.packaging
+
 TEXTS = {"LICENSE-MIT", "LICENSE-APACHE"}
 
 

@@ -23,6 +23,7 @@ def movies(index: plexindex.Index) -> plexindex.Library:
     return index.library("Movies")
 
 
+@pytest.mark.both
 def test_answers_are_equal_by_value(movies: plexindex.Library, server: Server) -> None:
     row, other = server.paths(1)[:2]
     first, second = movies.match(row["path"]), movies.match(row["path"])

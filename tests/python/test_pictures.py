@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from conftest import REPOSITORY
 
+pytestmark = pytest.mark.packaging
+
 PICTURES = REPOSITORY / "docs" / "pictures"
 
 

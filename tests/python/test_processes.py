@@ -23,6 +23,7 @@ with plexindex.open(cache, server_url=url, token=token) as index:
 """
 
 
+@pytest.mark.both
 def test_a_second_process_answers_fast_lookups_at_once(index: plexindex.Index, cache: Path, server: Server) -> None:
     movies = index.library("Movies")
     movies.refresh()
@@ -61,6 +62,7 @@ def test_processes_of_multiprocessing(
     assert [process.exitcode for process in processes] == [0, 0]
 
 
+@pytest.mark.both
 def test_an_index_works_on_both_sides_of_a_fork(index: plexindex.Index, server: Server) -> None:
     movies = index.library("Movies")
     rows = server.paths(1)
@@ -90,6 +92,7 @@ def test_an_index_works_on_both_sides_of_a_fork(index: plexindex.Index, server: 
     assert movies.match("/host/child.mkv").rating_key == rows[2]["ratingKey"]
 
 
+@pytest.mark.both
 def test_a_closing_child_waits_for_no_thread_of_its_parent(open_index: OpenIndex, server: Server) -> None:
     server.fault(kind="listing", action="delay", ms=20, count=0)
     index = open_index(page_size=20)

@@ -17,6 +17,8 @@ sys.path.insert(0, str(REPOSITORY / "scripts"))
 import publish
 from install import version
 
+pytestmark = pytest.mark.packaging
+
 NPM = {"linux-x64-gnu": "@plexindex/linux-x64-gnu", "": "plexindex", "win32-x64": "@plexindex/win32-x64"}
 
 

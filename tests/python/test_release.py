@@ -20,6 +20,8 @@ import roots
 import sbom
 from install import version
 
+pytestmark = pytest.mark.packaging
+
 
 def test_an_archive_has_links_and_no_times(tmp_path: Path) -> None:
     made = []

@@ -14,6 +14,8 @@ import make_release
 import release_checks
 from install import version
 
+pytestmark = pytest.mark.packaging
+
 PLACES = re.compile(r"^   - `([^`]+)`:", re.MULTILINE)
 
 

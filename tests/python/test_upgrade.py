@@ -16,6 +16,8 @@ import plexindex
 import pytest
 from conftest import REPOSITORY, Server, run_python
 
+pytestmark = pytest.mark.packaging
+
 THIS = "this version"
 MINE = "/a/path/of mine.mkv"
 VERSIONS = REPOSITORY / "tests" / "release" / "versions"

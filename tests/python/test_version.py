@@ -12,6 +12,8 @@ from conftest import REPOSITORY as ROOT
 sys.path.insert(0, str(ROOT / "scripts"))
 from install import version
 
+pytestmark = pytest.mark.packaging
+
 # Each file that says which version its package has, and how.
 SAID = {
     "CHANGELOG.md": r"^## (\S+)",

@@ -16,6 +16,8 @@ import pytest
 from conftest import REPOSITORY
 from plexindex import _native
 
+pytestmark = pytest.mark.packaging
+
 pytest.importorskip("hatchling")
 
 PACKAGE = REPOSITORY / "bindings/python"

@@ -19,6 +19,8 @@ import build_dist
 import make_wheels
 from platforms import PLATFORMS, Platform
 
+pytestmark = pytest.mark.packaging
+
 pytest.importorskip("hatchling")
 pytest.importorskip("auditwheel")
 
