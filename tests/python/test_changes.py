@@ -19,6 +19,7 @@ def movies(index: plexindex.Index) -> plexindex.Library:
     return library
 
 
+@pytest.mark.both
 def test_a_recorded_match_answers_first(movies: plexindex.Library, server: Server) -> None:
     rows = server.paths(1)
     movies.record_match("/host/a.mkv", f"/library/metadata/{rows[4]['ratingKey']}")
@@ -42,6 +43,7 @@ def test_a_refresh_that_checks_asks_once_however_fresh_the_listing_is(
     assert server.requests() == 1
 
 
+@pytest.mark.both
 def test_many_matches_are_recorded_at_once(movies: plexindex.Library, server: Server) -> None:
     rows = server.paths(1)
     movies.record_matches((f"/host/{number}.mkv", row["ratingKey"]) for number, row in enumerate(rows))
@@ -145,13 +147,6 @@ def test_a_refresh_asks_little_when_nothing_changed(movies: plexindex.Library, s
     server.reset()
     assert movies.index.refresh() is True
     assert movies.index.library().refresh() is True
-
-
-def test_new_files_are_found_after_a_refresh(movies: plexindex.Library, server: Server) -> None:
-    path = "/data/movies/New (2026)/New (2026).mkv"
-    added = server.post("items/add", {"library": 1, "items": [{"title": "New", "year": 2026, "files": [path]}]})
-    movies.refresh(full=True)
-    assert movies.match(path).rating_key == added["ratingKeys"][0]
 
 
 def test_a_refresh_that_runs_out_of_time_says_so(index: plexindex.Index, server: Server) -> None:

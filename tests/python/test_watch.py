@@ -39,21 +39,6 @@ def test_an_item_that_is_added_is_found(index: plexindex.Index, server: Server) 
     assert server.requests() == 3
 
 
-def test_an_item_that_is_deleted_is_asked_for_once(index: plexindex.Index, server: Server) -> None:
-    rows = settle(index, server)
-    movies = index.library("Movies")
-    server.post("items/remove", {"ratingKeys": [rows[3]["ratingKey"]], "scanned": False})
-
-    def is_held_back() -> bool:
-        assert movies.match(rows[4]["path"])
-        return movies.lookup_key(rows[3]["path"]) is None
-
-    until(is_held_back)
-    assert server.requests() == 0
-    assert not movies.match(rows[3]["path"])
-    assert server.requests() == 1
-
-
 def test_it_stops_within_a_second_and_with_the_index(open_index: OpenIndex, server: Server) -> None:
     index = open_index()
     with index.watch() as same:
@@ -130,10 +115,7 @@ FORM = (
         (bytearray(FORM), 3),
         (memoryview(FORM), 3),
         ({"NotificationContainer": {"TimelineEntry": [{"sectionID": "1", "itemID": "5", "state": 5}]}}, 3),
-        ({"TimelineEntry": {"sectionID": 1, "itemID": 1001, "state": 9}}, 1),
-        ({"ActivityNotification": {"event": "ended", "Activity": {"type": "library.update.section"}}}, 1),
         ({"event": "media.play", "Metadata": {"librarySectionID": 1}}, 0),
-        (HOOK | {"Server": {"title": "Theirs", "uuid": "0" * 40}}, 0),
     ],
 )
 def test_what_the_host_was_told(index: plexindex.Index, server: Server, body: Any, requests: int) -> None:
