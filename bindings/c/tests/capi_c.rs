@@ -349,7 +349,7 @@ impl Run {
     }
 
     /// Compiles a C++ program with this compiler.
-    fn compiled_cpp(&self, source: &str, compiler: Compiler, standard: &str, more: &[&str]) -> PathBuf {
+    fn compiled_cpp(&self, source: &str, compiler: compile::Tool, standard: &str, more: &[&str]) -> PathBuf {
         let program = self.folder.path().join(self.name);
         let mut all = compile::link_arguments();
         all.push("-pthread".to_owned());
@@ -360,14 +360,12 @@ impl Run {
     }
 }
 
-/// The variable that names a compiler, and its usual name.
-type Compiler = (&'static str, &'static str);
-const GCC: Compiler = ("CXX", "g++");
-const CLANG: Compiler = ("CLANGXX", "clang++");
+const GCC: compile::Tool = ("CXX", "g++");
+const CLANG: compile::Tool = ("CLANGXX", "clang++");
 const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
 
 /// The sanitizers, where this compiler has their libraries, which distributions pack apart, and nothing else watches.
-fn sanitizers((variable, usual): Compiler) -> &'static [&'static str] {
+fn sanitizers((variable, usual): compile::Tool) -> &'static [&'static str] {
     if valgrind() || compile::runner().is_some() || env::var_os("CXXFLAGS").is_some() {
         return &[];
     }
@@ -375,7 +373,7 @@ fn sanitizers((variable, usual): Compiler) -> &'static [&'static str] {
     let folder = tempfile::tempdir().expect("a folder");
     let source = folder.path().join("empty.cpp");
     fs::write(&source, "int main() { return 0; }\n").expect("a file");
-    let mut command = Command::new(compiler);
+    let mut command = Command::new(&compiler);
     command
         .args(SANITIZERS)
         .arg(&source)
@@ -384,12 +382,18 @@ fn sanitizers((variable, usual): Compiler) -> &'static [&'static str] {
     if compile::run(&mut command, variable).status.success() {
         &SANITIZERS
     } else {
+        compile::skipped(&format!(
+            "{compiler} has no sanitizers, which clang has from libclang-rt-dev"
+        ));
         &[]
     }
 }
 
 #[test]
 fn cpp_calls_with_gcc() {
+    if compile::lacks(GCC) {
+        return;
+    }
     let run = Run::new("calls");
     let program = run.compiled_cpp("tests/cpp/calls.cpp", GCC, "c++20", sanitizers(GCC));
     run.program_passes(&program, &[]);
@@ -397,6 +401,9 @@ fn cpp_calls_with_gcc() {
 
 #[test]
 fn cpp_calls_with_clang() {
+    if compile::lacks(CLANG) {
+        return;
+    }
     let run = Run::new("calls");
     let program = run.compiled_cpp("tests/cpp/calls.cpp", CLANG, "c++17", sanitizers(CLANG));
     run.program_passes(&program, &[]);
@@ -407,12 +414,18 @@ fn cpp_calls_with_clang() {
 fn cpp_compiles_with_either_standard() {
     let run = Run::new("without exceptions");
     for (compiler, standard) in [(GCC, "c++17"), (CLANG, "c++20")] {
+        if compile::lacks(compiler) {
+            continue;
+        }
         run.compiled_cpp(
             "examples/cpp/match.cpp",
             compiler,
             standard,
             &["-Wshadow", "-Wconversion"],
         );
+    }
+    if compile::lacks(GCC) {
+        return;
     }
     let program = run.compiled_cpp("tests/cpp/without_exceptions.cpp", GCC, "c++17", &["-fno-exceptions"]);
     run.program_passes(&program, &[]);
@@ -429,6 +442,9 @@ fn cpp_warns_of_an_ignored_result() {
         .map(|(_, number)| number)
         .collect();
     for ((variable, usual), standard) in [(GCC, "c++17"), (GCC, "c++20"), (GCC, "c++2b"), (CLANG, "c++17")] {
+        if compile::lacks((variable, usual)) {
+            continue;
+        }
         let mut command = Command::new(env::var(variable).unwrap_or_else(|_| usual.to_owned()));
         command
             .args([
@@ -462,6 +478,9 @@ fn cpp_warns_of_an_ignored_result() {
 /// The examples in C++ say what they find, and what is wrong.
 #[test]
 fn cpp_examples() {
+    if compile::lacks(GCC) {
+        return;
+    }
     let run = Run::new("example");
     let known = "/data/movies/Exact (2001)/Exact (2001).mkv";
     let program = run.compiled_cpp("examples/cpp/match.cpp", GCC, "c++17", &[]);
@@ -636,6 +655,9 @@ fn the_example_in_c_keeps_a_map() {
 
 #[test]
 fn the_example_in_cpp_keeps_a_map() {
+    if compile::lacks(GCC) {
+        return;
+    }
     let run = Run::new("feed");
     let program = run.compiled_cpp("examples/cpp/feed.cpp", GCC, "c++17", sanitizers(GCC));
     keeps_a_map(&run, &program);
@@ -645,6 +667,9 @@ fn the_example_in_cpp_keeps_a_map() {
 fn the_examples_wait_for_the_server() {
     let run = Run::new("feed");
     waits_for_the_server(&run, &compiled_example(&run));
+    if compile::lacks(GCC) {
+        return;
+    }
     let run = Run::new("feed");
     waits_for_the_server(&run, &run.compiled_cpp("examples/cpp/feed.cpp", GCC, "c++17", &[]));
 }
@@ -823,6 +848,9 @@ fn the_readme_s_commands_compile_and_run_the_example() {
         ("docs/c.md", "<!-- bindings/c/tests/capi_c.rs -->\n```sh\n"),
         ("bindings/cpp/README.md", "<!-- c++ -->\n```sh\n"),
     ] {
+        if page.contains("cpp") && compile::lacks(compile::CPP) {
+            continue;
+        }
         let said = compile_and_run(page, begin);
         assert!(said.starts_with("INVALID_ARGUMENT: "), "{page}: {said}");
     }

@@ -2,9 +2,10 @@
 //! and `CXXFLAGS` what else they are told: `make sanitize` needs it. With `PLEXINDEX_TEST_RUNNER` MinGW compiles, and that
 //! starts the programs: `make test-windows`.
 
-use std::env;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::{env, thread};
 
 /// What every program of `tests/c` must pass.
 const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-pedantic"];
@@ -32,17 +33,18 @@ pub fn library() -> PathBuf {
     path
 }
 
+/// The variable that names a tool, and its usual name.
+pub type Tool = (&'static str, &'static str);
+pub const CPP: Tool = ("CXX", "c++");
+
 /// Compiles (and links, unless `more` says otherwise) strictly. `standard` begins with `c++` for C++.
 pub fn compile(standard: &str, source: &Path, target: &Path, more: &[&str]) {
-    if standard.starts_with("c++") {
-        compile_with(("CXX", "c++"), standard, source, target, more);
-    } else {
-        compile_with(("CC", "cc"), standard, source, target, more);
-    }
+    let compiler = if standard.starts_with("c++") { CPP } else { ("CC", "cc") };
+    compile_with(compiler, standard, source, target, more);
 }
 
-/// The same, with the compiler that this variable names, or this one.
-pub fn compile_with((variable, usual): (&str, &str), standard: &str, source: &Path, target: &Path, more: &[&str]) {
+/// The same, with this compiler.
+pub fn compile_with((variable, usual): Tool, standard: &str, source: &Path, target: &Path, more: &[&str]) {
     let flags = if standard.starts_with("c++") {
         "CXXFLAGS"
     } else {
@@ -74,6 +76,23 @@ pub fn compile_with((variable, usual): (&str, &str), standard: &str, source: &Pa
         "{command:?}\n{}",
         String::from_utf8_lossy(&output.stderr)
     );
+}
+
+/// Whether a tool is not installed. Then the running test skips what needs it, which CI does not allow.
+pub fn lacks((variable, usual): Tool) -> bool {
+    let tool = env::var(variable).unwrap_or_else(|_| usual.to_owned());
+    let missing = runner().is_none() && Command::new(&tool).arg("--version").output().is_err();
+    if missing {
+        skipped(&format!("{tool} is not installed"));
+    }
+    missing
+}
+
+/// Says why the running test skips something: past the harness, which hides what a test prints that passes.
+pub fn skipped(why: &str) {
+    assert!(env::var_os("CI").is_none(), "{why}");
+    let test = thread::current();
+    let _ = writeln!(io::stderr(), "skipped: {}: {why}", test.name().unwrap_or_default());
 }
 
 /// What starts programs for Windows.
