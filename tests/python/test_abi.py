@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -48,6 +49,7 @@ def test_what_moves_is_noticed() -> None:
         assert abi.described(changed, *abi.recorded(RECORDED)) != RECORDED
 
 
+@pytest.mark.skipif(shutil.which("nm") is None, reason="nm is not installed")
 def test_the_library_exports_what_is_recorded() -> None:
     command = ["nm", "-D", "--defined-only", str(Path(_native.load().path))]
     if sys.platform == "darwin":
