@@ -7,9 +7,8 @@ from pathlib import Path
 
 import plexindex
 import pytest
-from conftest import REPOSITORY, Server, run_python
+from conftest import REPOSITORY, Server, ServerFactory, run_python
 
-FILM = "/media/movies/Big Buck Bunny (2008).mkv"
 README = [path for path in (REPOSITORY / "README.md", REPOSITORY / "bindings/python/README.md") if path.exists()]
 
 
@@ -18,12 +17,15 @@ def examples(text: str) -> list[str]:
 
 
 def run_example(code: str, server: Server) -> str:
-    """With the stand-in's address and token in the place of the reader's."""
-    server.post("library/set", {"library": 1, "locations": ["/media/movies"]})
-    if all(row["path"] != FILM for row in server.paths()):
-        server.post("items/add", {"library": 1, "items": [{"title": "Big Buck Bunny", "year": 2008, "files": [FILM]}]})
-    code = code.replace("http://127.0.0.1:32400", server.url).replace("YOUR-TOKEN", server.token)
+    """Word for word, but for the address: `make standin` has the one that they name."""
+    code = code.replace("http://127.0.0.1:32400", server.url)
     return run_python(f"token = {server.token!r}\ncache_dir = 'cache'\n{code}")
+
+
+@pytest.fixture
+def server(start_server: ServerFactory) -> Server:
+    """What `make standin` starts, with fewer items."""
+    return start_server("--spec", str(REPOSITORY / "tests/standin/readme.json"), "--movies", "30", "--episodes", "10")
 
 
 @pytest.mark.parametrize("readme", README, ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -1,6 +1,6 @@
 //! The stand-in Plex server as a program: `standin --help`.
 
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::process::ExitCode;
 
 use plexindex_standin::{Builder, LibrarySpec, Setup, Token};
@@ -98,10 +98,14 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    let port = arguments.setup.port;
     let server = match Builder::from(arguments.setup).start() {
         Ok(server) => server,
         Err(error) => {
             eprintln!("standin: {error}");
+            if error.kind() == ErrorKind::AddrInUse {
+                eprintln!("port {port} is in use: choose another with --port (make standin PORT=0 takes any)");
+            }
             return ExitCode::FAILURE;
         }
     };

@@ -8,7 +8,7 @@ import plexindex
 
 with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token) as index:
     movies = index.library("Movies")
-    match = movies.match("/media/movies/Big Buck Bunny (2008).mkv")
+    match = movies.match("/data/movies/Big Buck Bunny (2008).mkv")
     if match:
         print(match.rating_key, match.title, match.confidence)
     else:
