@@ -6,8 +6,9 @@ npm     the package `plexindex`, and for each platform one with its library: npm
 jar     a JAR with the classes and the libraries; JNA names jna.jar
 csharp  a folder for a project, with the sources and the libraries
 
-Without a platform: this machine's, with the library that `make build` made. With PUBLISHED=1 the npm package names
-those of all platforms as optional dependencies: not before they are published, as npm would install what took a name.
+Without a platform: this machine's, with the library that `make build` made, without its debug information. With
+PUBLISHED=1 the npm package names those of all platforms as optional dependencies: not before they are published, as npm
+would install what took a name.
 """
 
 from __future__ import annotations
@@ -171,13 +172,17 @@ def main() -> int:
     if not sys.argv[1:] or sys.argv[1] not in MAKERS:
         sys.exit(__doc__)
     libraries = dict(argument.partition("=")[::2] for argument in sys.argv[2:])
-    libraries = libraries or {here(): str(target_folder() / "release" / PLATFORMS[here()].library)}
+    built = target_folder() / "release" / PLATFORMS[here()].library if not libraries else None
+    libraries = libraries or {here(): str(built)}
     for name, library in libraries.items():
         if name not in PLATFORMS:
             sys.exit(f"no platform is called {name}: there are {', '.join(PLATFORMS)}")
         if not Path(library).is_file():
             sys.exit(f"there is no {library}: run `make build` first, or name the library: {name}=FILE")
     folder = fresh(build_folder() / "packages" / sys.argv[1])
+    if built:
+        libraries[here()] = str(folder.parent / built.name)
+        subprocess.run(["strip", "-S", "-o", libraries[here()], str(built)], check=True)
     given = {name: Path(library) for name, library in libraries.items()}
     made = MAKERS[sys.argv[1]](given, folder)
     print(*made, sep="\n")
