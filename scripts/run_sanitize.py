@@ -80,22 +80,19 @@ class Kind:
 
     def c_programs(self) -> list[Row]:
         """One test each, without README's commands, which use no sanitizer."""
-        # Rust, gcc and the library share gcc's runtime. clang brings its own, and `make test` runs it with that.
-        # What clang compiles needs clang's own runtime.
-        clang = ["--skip=cpp_calls_with_clang", "--skip=cpp_compiles_with_either_standard"]
-        left_out = ["--skip=the_readme", "--skip=every_program", *clang]
-        tests = [*self.cargo, "--test=capi_c", "--test=abi", "--", *left_out, "--skip=reload"]
+        left_out = ["--skip=the_readme", "--skip=every_program", "--skip=reload"]
+        tests = [*self.cargo, "--test=c", "--", "capi_c::", "abi::", *left_out]
         rows = cargo_test(f"{self.name}: C", *tests, **self.variables)
         # Leaks of an unloaded library have no names, so the known one (tests/c/valgrind.supp) looks like others.
         # valgrind checks these.
         variables = {**self.variables, "ASAN_OPTIONS": self.variables["ASAN_OPTIONS"] + ":detect_leaks=0"}
-        return rows + cargo_test(f"{self.name}: C, unloaded", *self.cargo, "--test=capi_c", "--", "reload", **variables)
+        return rows + cargo_test(f"{self.name}: C, unloaded", *self.cargo, "--test=c", "--", "capi_c::reload", **variables)
 
     def planted(self, *names: str) -> list[Row]:
         """Checks that each planted mistake is found, by the text of its report."""
         begin = time.monotonic()
         built = show(
-            [CARGO, "test", *locked(), *self.cargo, "--test=capi_c", "--no-run"], ignore, variables=self.variables
+            [CARGO, "test", *locked(), *self.cargo, "--test=c", "--no-run"], ignore, variables=self.variables
         )
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder) / "planted"
@@ -171,7 +168,7 @@ def python() -> list[Row]:
     """The package, with the instrumented library and accelerator in it."""
     kind = address_kind()
     begin = time.monotonic()
-    built = show([CARGO, "test", *locked(), *kind.cargo, "--test=capi_c", "--no-run"], ignore, variables=kind.variables)
+    built = show([CARGO, "test", *locked(), *kind.cargo, "--test=c", "--no-run"], ignore, variables=kind.variables)
     accelerator = [CARGO, "build", *locked(), *kind.cargo, "--package=plexindex-accelerator"]
     built = built or show(accelerator, ignore, variables=kind.variables)
     built = built or show([CARGO, "build", *locked(), "--package=plexindex-standin"], ignore)

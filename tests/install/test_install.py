@@ -464,8 +464,8 @@ def test_the_c_programs_run_with_the_installed_library(installed: Path) -> None:
     cargo = os.environ.get("CARGO", "cargo")
     variables = {**os.environ, "PLEXINDEX_TEST_LIBRARY": str(installed / "lib")}
     # Those in C++ are of the header: they do not care which library is behind it.
-    programs = ["--skip=readme", "--skip=every_program", "--skip=cpp_"]
-    said = run(cargo, "test", "--workspace", "--test=capi_c", "--", *programs, cwd=REPOSITORY, env=variables)
+    programs = ["capi_c::", "--skip=readme", "--skip=every_program", "--skip=cpp_"]
+    said = run(cargo, "test", "--workspace", "--test=c", "--", *programs, cwd=REPOSITORY, env=variables)
     assert " 0 failed" in said
 
 

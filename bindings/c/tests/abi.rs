@@ -12,9 +12,9 @@ use plexindex::error::Status;
 use plexindex::model::MatchKind;
 use syn::visit::Visit;
 
-#[path = "abi/accelerator.rs"]
+use crate::compile;
+
 mod accelerator;
-mod compile;
 
 const HEADERS: [&str; 2] = ["plexindex.h", "plexindex_more.h"];
 
@@ -551,6 +551,9 @@ fn every_exported_function_is_guarded() {
     let mut exports = Exports::default();
     for path in sources(&compile::repository("src")) {
         let text = fs::read_to_string(&path).expect("a source");
+        if !["#[unsafe(", "no_mangle"].iter().any(|name| text.contains(name)) {
+            continue; // parsing takes most of the test's time
+        }
         let file = syn::parse_file(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         exports.visit_file(&file);
     }

@@ -1,11 +1,14 @@
 //! Runs the C programs of `tests/c` against the header and the shared object, each with a stand-in server and a folder
-//! of its own; and the C++ programs of `tests/cpp` and `examples/cpp` against `bindings/cpp`. `PLEXINDEX_VALGRIND=1` runs
-//! them under valgrind, which then has the last word.
+//! of its own; and the C++ programs of `tests/cpp` and `examples/cpp` against `bindings/cpp`. Each is compiled once, with
+//! one compiler and one standard. `make check-deep` runs the ignored tests too: valgrind, sanitizers, other compilers and
+//! standards.
 
+use std::cell::Cell;
 use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
+use std::panic::{catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
@@ -15,7 +18,7 @@ use std::time::Duration;
 
 use plexindex_standin::{Action, Event, Fault, ItemSpec, Kind, LibrarySpec, Standin, Token};
 
-mod compile;
+use crate::compile::{self, CPP, Tool, lacks};
 
 /// A program that takes longer hangs. Valgrind makes it some twenty times slower.
 const TIME_LIMIT: Duration = Duration::from_secs(if cfg!(debug_assertions) { 120 } else { 60 });
@@ -26,14 +29,27 @@ const MOVIES: u32 = 1200;
 /// A token that cannot stand in a file by chance.
 const TOKEN: &str = "s3cret-Token-of-the-C-programs";
 
-/// The programs, each a test of its own; `every_program_is_run` compares this with the folder.
+/// The programs, each a test of its own; `every_program_is_run` compares this with the folder. These tests and the others
+/// run under valgrind too.
 macro_rules! programs {
-    ($($name:ident),* $(,)?) => {
+    ($($name:ident),*; $($other:ident),*) => {
         const PROGRAMS: &[&str] = &["ask", "example", $(stringify!($name)),*];
         $(#[test]
         fn $name() {
             Run::new(stringify!($name)).passes(&[]);
         })*
+        mod valgrind {
+            $(#[test]
+            #[ignore = "make check-deep"]
+            fn $name() {
+                super::under_valgrind(super::$name);
+            })*
+            $(#[test]
+            #[ignore = "make check-deep"]
+            fn $other() {
+                super::under_valgrind(super::$other);
+            })*
+        }
     };
 }
 
@@ -58,7 +74,11 @@ programs! {
     server_gone,
     tables,
     threads,
-    watch,
+    watch;
+    an_answer_grows_its_memory,
+    example,
+    the_example_in_c,
+    the_example_of_a_plug_in_runs
 }
 
 /// The server of one program.
@@ -231,8 +251,26 @@ fn doubles(seed: u64) -> LibrarySpec {
         .locations(["/data/both"])
 }
 
+thread_local! {
+    static VALGRIND: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether the running test starts its programs under valgrind.
 fn valgrind() -> bool {
-    env::var_os("PLEXINDEX_VALGRIND").is_some_and(|value| value == "1")
+    VALGRIND.get()
+}
+
+fn under_valgrind(test: fn()) {
+    if lacks(("VALGRIND", "valgrind")) {
+        return;
+    }
+    VALGRIND.set(true);
+    let ended = catch_unwind(test);
+    // The next test may run in this thread.
+    VALGRIND.set(false);
+    if let Err(panic) = ended {
+        resume_unwind(panic);
+    }
 }
 
 /// One program: compiled, with its server and its folder.
@@ -349,7 +387,7 @@ impl Run {
     }
 
     /// Compiles a C++ program with this compiler.
-    fn compiled_cpp(&self, source: &str, compiler: compile::Tool, standard: &str, more: &[&str]) -> PathBuf {
+    fn compiled_cpp(&self, source: &str, compiler: Tool, standard: &str, more: &[&str]) -> PathBuf {
         let program = self.folder.path().join(self.name);
         let mut all = compile::link_arguments();
         all.push("-pthread".to_owned());
@@ -360,80 +398,30 @@ impl Run {
     }
 }
 
-const GCC: compile::Tool = ("CXX", "g++");
-const CLANG: compile::Tool = ("CLANGXX", "clang++");
-const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
-
-/// The sanitizers, where this compiler has their libraries, which distributions pack apart, and nothing else watches.
-fn sanitizers((variable, usual): compile::Tool) -> &'static [&'static str] {
-    if valgrind() || compile::runner().is_some() || env::var_os("CXXFLAGS").is_some() {
-        return &[];
-    }
-    let compiler = env::var(variable).unwrap_or_else(|_| usual.to_owned());
-    let folder = tempfile::tempdir().expect("a folder");
-    let source = folder.path().join("empty.cpp");
-    fs::write(&source, "int main() { return 0; }\n").expect("a file");
-    let mut command = Command::new(&compiler);
-    command
-        .args(SANITIZERS)
-        .arg(&source)
-        .arg("-o")
-        .arg(folder.path().join("empty"));
-    if compile::run(&mut command, variable).status.success() {
-        &SANITIZERS
-    } else {
-        compile::skipped(&format!(
-            "{compiler} has no sanitizers, which clang has from libclang-rt-dev"
-        ));
-        &[]
-    }
+#[test]
+fn cpp_calls() {
+    calls(CPP, "c++17", &[]);
 }
 
-#[test]
-fn cpp_calls_with_gcc() {
-    if compile::lacks(GCC) {
+/// The program of all calls, with this compiler.
+fn calls(compiler: Tool, standard: &str, more: &[&str]) {
+    if lacks(compiler) {
         return;
     }
     let run = Run::new("calls");
-    let program = run.compiled_cpp("tests/cpp/calls.cpp", GCC, "c++20", sanitizers(GCC));
+    let program = run.compiled_cpp("tests/cpp/calls.cpp", compiler, standard, more);
     run.program_passes(&program, &[]);
 }
 
-#[test]
-fn cpp_calls_with_clang() {
-    if compile::lacks(CLANG) {
-        return;
-    }
-    let run = Run::new("calls");
-    let program = run.compiled_cpp("tests/cpp/calls.cpp", CLANG, "c++17", sanitizers(CLANG));
-    run.program_passes(&program, &[]);
-}
-
-/// The other pairs of compiler and standard, and a program without exceptions.
-#[test]
-fn cpp_compiles_with_either_standard() {
-    let run = Run::new("without exceptions");
-    for (compiler, standard) in [(GCC, "c++17"), (CLANG, "c++20")] {
-        if compile::lacks(compiler) {
-            continue;
-        }
-        run.compiled_cpp(
-            "examples/cpp/match.cpp",
-            compiler,
-            standard,
-            &["-Wshadow", "-Wconversion"],
-        );
-    }
-    if compile::lacks(GCC) {
-        return;
-    }
-    let program = run.compiled_cpp("tests/cpp/without_exceptions.cpp", GCC, "c++17", &["-fno-exceptions"]);
-    run.program_passes(&program, &[]);
-}
-
-/// An ignored `Result` is a warning in each standard: gcc's C++23 has `std::expected`, which may be ignored itself.
 #[test]
 fn cpp_warns_of_an_ignored_result() {
+    warns_of_an_ignored_result(CPP, "c++17");
+}
+
+fn warns_of_an_ignored_result(compiler: Tool, standard: &str) {
+    if lacks(compiler) {
+        return;
+    }
     let source = compile::repository("tests/cpp/ignored.cpp");
     let text = fs::read_to_string(&source).expect("readable");
     let lines = text.lines().zip(1..);
@@ -441,49 +429,136 @@ fn cpp_warns_of_an_ignored_result() {
         .filter(|(line, _)| line.ends_with("// warns"))
         .map(|(_, number)| number)
         .collect();
-    for ((variable, usual), standard) in [(GCC, "c++17"), (GCC, "c++20"), (GCC, "c++2b"), (CLANG, "c++17")] {
-        if compile::lacks((variable, usual)) {
-            continue;
+    let mut command = Command::new(compile::named(compiler));
+    command
+        .args([
+            &format!("-std={standard}"),
+            "-Wall",
+            "-Wextra",
+            "-pedantic",
+            "-fsyntax-only",
+        ])
+        .arg("-I")
+        .arg(compile::repository("include"))
+        .arg("-I")
+        .arg(compile::repository("bindings/cpp"))
+        .arg(&source);
+    let output = compile::run(&mut command, compiler.0);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}\n{said}");
+    let warnings = said.lines().filter(|line| line.contains(" warning: "));
+    let warned: Vec<usize> = warnings
+        .map(|line| {
+            line.split(':')
+                .nth(1)
+                .and_then(|number| number.parse().ok())
+                .expect(line)
+        })
+        .collect();
+    assert_eq!(warned, expected, "{command:?}\n{said}");
+}
+
+/// Other compilers and standards, and sanitizers.
+mod deep {
+    use super::*;
+
+    const GCC: Tool = ("CXX", "g++");
+    const CLANG: Tool = ("CLANGXX", "clang++");
+    const SANITIZERS: [&str; 2] = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"];
+
+    /// The sanitizers, where this compiler has their libraries, which distributions pack apart.
+    fn sanitizers(tool: Tool) -> &'static [&'static str] {
+        if lacks(tool) {
+            return &[];
         }
-        let mut command = Command::new(env::var(variable).unwrap_or_else(|_| usual.to_owned()));
+        let compiler = compile::named(tool);
+        let folder = tempfile::tempdir().expect("a folder");
+        let source = folder.path().join("empty.cpp");
+        fs::write(&source, "int main() { return 0; }\n").expect("a file");
+        let mut command = Command::new(&compiler);
         command
-            .args([
-                &format!("-std={standard}"),
-                "-Wall",
-                "-Wextra",
-                "-pedantic",
-                "-fsyntax-only",
-            ])
-            .arg("-I")
-            .arg(compile::repository("include"))
-            .arg("-I")
-            .arg(compile::repository("bindings/cpp"))
-            .arg(&source);
-        let output = compile::run(&mut command, variable);
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{command:?}\n{said}");
-        let warnings = said.lines().filter(|line| line.contains(" warning: "));
-        let warned: Vec<usize> = warnings
-            .map(|line| {
-                line.split(':')
-                    .nth(1)
-                    .and_then(|number| number.parse().ok())
-                    .expect(line)
-            })
-            .collect();
-        assert_eq!(warned, expected, "{command:?}\n{said}");
+            .args(SANITIZERS)
+            .arg(&source)
+            .arg("-o")
+            .arg(folder.path().join("empty"));
+        if compile::run(&mut command, tool.0).status.success() {
+            &SANITIZERS
+        } else {
+            compile::skipped(&format!(
+                "{compiler} has no sanitizers, which clang has from libclang-rt-dev"
+            ));
+            &[]
+        }
+    }
+
+    #[test]
+    #[ignore = "make check-deep"]
+    fn cpp_calls_with_gcc() {
+        calls(GCC, "c++20", sanitizers(GCC));
+    }
+
+    #[test]
+    #[ignore = "make check-deep"]
+    fn cpp_calls_with_clang() {
+        calls(CLANG, "c++17", sanitizers(CLANG));
+    }
+
+    #[test]
+    #[ignore = "make check-deep"]
+    fn cpp_compiles_with_either_standard() {
+        let run = Run::new("match");
+        for (compiler, standard) in [(GCC, "c++17"), (CLANG, "c++20")] {
+            if !lacks(compiler) {
+                let more = ["-Wshadow", "-Wconversion"];
+                run.compiled_cpp("examples/cpp/match.cpp", compiler, standard, &more);
+            }
+        }
+    }
+
+    #[test]
+    #[ignore = "make check-deep"]
+    fn cpp_without_exceptions() {
+        if !lacks(CPP) {
+            let run = Run::new("without exceptions");
+            let program = run.compiled_cpp("tests/cpp/without_exceptions.cpp", CPP, "c++17", &["-fno-exceptions"]);
+            run.program_passes(&program, &[]);
+        }
+    }
+
+    /// gcc's C++23 has `std::expected`, which may be ignored itself.
+    #[test]
+    #[ignore = "make check-deep"]
+    fn cpp_warns_of_an_ignored_result() {
+        for (compiler, standard) in [(GCC, "c++17"), (GCC, "c++20"), (GCC, "c++2b"), (CLANG, "c++17")] {
+            warns_of_an_ignored_result(compiler, standard);
+        }
+    }
+
+    #[test]
+    #[ignore = "make check-deep"]
+    fn the_example_in_cpp() {
+        example_in_cpp(GCC, sanitizers(GCC));
+    }
+
+    #[test]
+    #[ignore = "make check-deep"]
+    fn the_readme_s_commands_compile_and_run_the_example_in_cpp() {
+        if !lacks(CPP) {
+            let said = compile_and_run("bindings/cpp/README.md", "<!-- c++ -->\n```sh\n");
+            assert!(said.starts_with("INVALID_ARGUMENT: "), "{said}");
+        }
     }
 }
 
 /// The examples in C++ say what they find, and what is wrong.
 #[test]
 fn cpp_examples() {
-    if compile::lacks(GCC) {
+    if lacks(CPP) {
         return;
     }
     let run = Run::new("example");
     let known = "/data/movies/Exact (2001)/Exact (2001).mkv";
-    let program = run.compiled_cpp("examples/cpp/match.cpp", GCC, "c++17", &[]);
+    let program = run.compiled_cpp("examples/cpp/match.cpp", CPP, "c++17", &[]);
     assert_eq!(
         run.program_passes(&program, &["Movies", known]),
         "/library/metadata/900001: Exact\n"
@@ -499,7 +574,7 @@ fn cpp_examples() {
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(folder.join("Exact (2001).mkv"), "").expect("a file");
     fs::write(folder.join("unknown.mkv"), "").expect("a file");
-    let program = run.compiled_cpp("examples/cpp/batch.cpp", GCC, "c++17", &[]);
+    let program = run.compiled_cpp("examples/cpp/batch.cpp", CPP, "c++17", &[]);
     let files = there(folder.parent().expect("a folder"));
     let files = files.to_str().expect("text");
     let output = run.program_passes(&program, &["Movies", files]);
@@ -647,31 +722,29 @@ fn waits_for_the_server(run: &Run, program: &Path) {
 }
 
 #[test]
-fn the_example_in_c_keeps_a_map() {
+fn the_example_in_c() {
     let run = Run::new("feed");
-    let program = compiled_example(&run);
-    keeps_a_map(&run, &program);
+    example_feed(&run, &compiled_example(&run));
 }
 
 #[test]
-fn the_example_in_cpp_keeps_a_map() {
-    if compile::lacks(GCC) {
-        return;
-    }
-    let run = Run::new("feed");
-    let program = run.compiled_cpp("examples/cpp/feed.cpp", GCC, "c++17", sanitizers(GCC));
-    keeps_a_map(&run, &program);
+fn the_example_in_cpp() {
+    example_in_cpp(CPP, &[]);
 }
 
-#[test]
-fn the_examples_wait_for_the_server() {
-    let run = Run::new("feed");
-    waits_for_the_server(&run, &compiled_example(&run));
-    if compile::lacks(GCC) {
-        return;
+fn example_in_cpp(compiler: Tool, more: &[&str]) {
+    if !lacks(compiler) {
+        let run = Run::new("feed");
+        example_feed(
+            &run,
+            &run.compiled_cpp("examples/cpp/feed.cpp", compiler, "c++17", more),
+        );
     }
-    let run = Run::new("feed");
-    waits_for_the_server(&run, &run.compiled_cpp("examples/cpp/feed.cpp", GCC, "c++17", &[]));
+}
+
+fn example_feed(run: &Run, program: &Path) {
+    keeps_a_map(run, program);
+    waits_for_the_server(&Run::new("feed"), program);
 }
 
 /// The plug-in waits for the server, renews its token, records a match, prints what Plex lacks, and ends.
@@ -751,7 +824,7 @@ fn start(program: &Path) -> Command {
             "/../../tests/c/valgrind.supp"
         ),
     ]);
-    command.arg(program);
+    command.env("PLEXINDEX_VALGRIND", "1").arg(program);
     command
 }
 
@@ -841,19 +914,11 @@ fn the_readme_shows_the_example() {
     }
 }
 
-/// The READMEs' commands compile the examples, which then run in any folder.
+/// The page's commands compile the example, which then runs in any folder.
 #[test]
 fn the_readme_s_commands_compile_and_run_the_example() {
-    for (page, begin) in [
-        ("docs/c.md", "<!-- bindings/c/tests/capi_c.rs -->\n```sh\n"),
-        ("bindings/cpp/README.md", "<!-- c++ -->\n```sh\n"),
-    ] {
-        if page.contains("cpp") && compile::lacks(compile::CPP) {
-            continue;
-        }
-        let said = compile_and_run(page, begin);
-        assert!(said.starts_with("INVALID_ARGUMENT: "), "{page}: {said}");
-    }
+    let said = compile_and_run("docs/c.md", "<!-- bindings/c/tests/capi_c.rs -->\n```sh\n");
+    assert!(said.starts_with("INVALID_ARGUMENT: "), "{said}");
 }
 
 /// Runs the commands of a README that follow this: what the program says.

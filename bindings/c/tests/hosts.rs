@@ -3,12 +3,10 @@
 
 #[path = "../../../tests/hosts/cluster.rs"]
 mod cluster;
-#[allow(dead_code)] // other programs use more of it
-mod compile;
 
 use std::process::Command;
 
-use compile::{compile, library, repository, run};
+use crate::compile::{compile, library, repository, run};
 use plexindex_standin::{LibrarySpec, Standin};
 
 #[test]

@@ -2,13 +2,10 @@
 //! (`src/platform/unwind.c`).
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
-#[allow(dead_code)] // other programs use more of it
-mod compile;
-
 use std::env;
 use std::process::Command;
 
-use compile::{compile, library, repository, run};
+use crate::compile::{compile, library, repository, run};
 
 #[test]
 fn a_panic_loads_the_unwinder_and_is_caught() {

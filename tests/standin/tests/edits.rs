@@ -1,8 +1,6 @@
 //! Edits by PUT.
 
-mod common;
-
-use common::{Client, rows};
+use crate::common::{Client, rows};
 use plexindex_standin::{FIRST_KEY, LibrarySpec, Standin};
 use serde_json::json;
 

@@ -1,11 +1,9 @@
 //! Faults of replies and of connections.
 
-mod common;
-
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use common::{Client, rows};
+use crate::common::{Client, rows};
 use plexindex_standin::{Action, Fault, Kind, LibrarySpec, Standin};
 
 const ALL: &str = "/library/sections/1/all?type=1&sort=id";

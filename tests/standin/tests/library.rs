@@ -1,10 +1,8 @@
 //! Generated contents, and changes to them.
 
-mod common;
-
 use std::collections::HashSet;
 
-use common::{Client, rows};
+use crate::common::{Client, rows};
 use plexindex_standin::{
     ContentClock, FIRST_KEY, Generator, ItemSpec, ItemType, LibrarySpec, MediaSpec, Standin, Token,
 };

@@ -1,8 +1,6 @@
 //! Windows, orders and filters of listings.
 
-mod common;
-
-use common::{Client, rows};
+use crate::common::{Client, rows};
 use plexindex_standin::{Config, FIRST_KEY, FileFilter, ItemSpec, LibrarySpec, Sorting, Standin};
 
 fn server(movies: u32) -> Standin {

@@ -1,8 +1,6 @@
 //! Rows and containers against the recorded replies: the same fields with the same types.
 
-mod common;
-
-use common::{Client, rows};
+use crate::common::{Client, rows};
 use plexindex_standin::{ItemSpec, LibrarySpec, MediaSpec, Standin};
 use serde_json::Value;
 

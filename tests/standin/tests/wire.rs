@@ -1,10 +1,8 @@
 //! Counters, gzip, details, events, control: what goes over the wire.
 
-mod common;
-
 use std::net::TcpStream;
 
-use common::{Client, rows};
+use crate::common::{Client, rows};
 use plexindex_standin::{Event, FIRST_KEY, ItemSpec, Kind, LibrarySpec, Standin};
 use serde_json::json;
 

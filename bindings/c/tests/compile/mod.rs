@@ -44,7 +44,7 @@ pub fn compile(standard: &str, source: &Path, target: &Path, more: &[&str]) {
 }
 
 /// The same, with this compiler.
-pub fn compile_with((variable, usual): Tool, standard: &str, source: &Path, target: &Path, more: &[&str]) {
+pub fn compile_with(tool: Tool, standard: &str, source: &Path, target: &Path, more: &[&str]) {
     let flags = if standard.starts_with("c++") {
         "CXXFLAGS"
     } else {
@@ -54,13 +54,14 @@ pub fn compile_with((variable, usual): Tool, standard: &str, source: &Path, targ
     let compiler = match runner() {
         Some(_) if standard.starts_with("c++") => "x86_64-w64-mingw32-g++".to_owned(),
         Some(_) => "x86_64-w64-mingw32-gcc".to_owned(),
-        None => env::var(variable).unwrap_or_else(|_| usual.to_owned()),
+        None => named(tool),
     };
     let mut command = Command::new(&compiler);
     command
         .arg(format!("-std={standard}"))
         .args(STRICT)
-        .arg("-g")
+        // The lines for valgrind and sanitizers; more would cost a fifth of the time.
+        .arg("-g1")
         .args(flags.split_whitespace())
         .arg("-I")
         .arg(repository("include"))
@@ -70,7 +71,7 @@ pub fn compile_with((variable, usual): Tool, standard: &str, source: &Path, targ
         .arg("-o")
         .arg(target)
         .args(more);
-    let output = run(&mut command, variable);
+    let output = run(&mut command, tool.0);
     assert!(
         output.status.success(),
         "{command:?}\n{}",
@@ -78,9 +79,14 @@ pub fn compile_with((variable, usual): Tool, standard: &str, source: &Path, targ
     );
 }
 
+/// The tool's name.
+pub fn named((variable, usual): Tool) -> String {
+    env::var(variable).unwrap_or_else(|_| usual.to_owned())
+}
+
 /// Whether a tool is not installed. Then the running test skips what needs it, which CI does not allow.
-pub fn lacks((variable, usual): Tool) -> bool {
-    let tool = env::var(variable).unwrap_or_else(|_| usual.to_owned());
+pub fn lacks(tool: Tool) -> bool {
+    let tool = named(tool);
     let missing = runner().is_none() && Command::new(&tool).arg("--version").output().is_err();
     if missing {
         skipped(&format!("{tool} is not installed"));

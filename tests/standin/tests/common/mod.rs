@@ -1,5 +1,4 @@
 //! A small HTTP client for the tests: one connection, nothing hidden.
-#![allow(dead_code)]
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
