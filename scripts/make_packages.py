@@ -79,7 +79,7 @@ def npm(libraries: dict[str, Path], folder: Path) -> list[Path]:
     shutil.copyfile(DESCRIPTION, main / "abi.json")
     manifest = json.loads((main / "package.json").read_text(encoding="utf-8"))
     manifest["version"] = version()
-    del manifest["devDependencies"]
+    del manifest["devDependencies"], manifest["scripts"]
     if os.environ.get("PUBLISHED"):
         manifest["optionalDependencies"] = {f"@plexindex/{name}": version() for name in manifest["platforms"]}
     write_json(main / "package.json", manifest)

@@ -86,14 +86,13 @@ class Kind:
         # Leaks of an unloaded library have no names, so the known one (tests/c/valgrind.supp) looks like others.
         # valgrind checks these.
         variables = {**self.variables, "ASAN_OPTIONS": self.variables["ASAN_OPTIONS"] + ":detect_leaks=0"}
-        return rows + cargo_test(f"{self.name}: C, unloaded", *self.cargo, "--test=c", "--", "capi_c::reload", **variables)
+        reload = [*self.cargo, "--test=c", "--", "capi_c::reload"]
+        return rows + cargo_test(f"{self.name}: C, unloaded", *reload, **variables)
 
     def planted(self, *names: str) -> list[Row]:
         """Checks that each planted mistake is found, by the text of its report."""
         begin = time.monotonic()
-        built = show(
-            [CARGO, "test", *locked(), *self.cargo, "--test=c", "--no-run"], ignore, variables=self.variables
-        )
+        built = show([CARGO, "test", *locked(), *self.cargo, "--test=c", "--no-run"], ignore, variables=self.variables)
         with tempfile.TemporaryDirectory() as folder:
             program = Path(folder) / "planted"
             rustc = ["rustc", "--edition=2024", "--crate-type=cdylib", "-g", *self.rust.split()]

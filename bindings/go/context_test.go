@@ -89,34 +89,6 @@ func TestACancelledCallEndsSoon(t *testing.T) {
 	}
 }
 
-func TestACancelledFetchGoesOnInTheNextCall(t *testing.T) {
-	movies := library(t, opened(t, slowly), "Movies")
-	ctx, cancel := context.WithCancel(always)
-	_, err := movies.Refresh(ctx, Ask{Progress: func(progress Progress) bool {
-		if progress.Items > 50 {
-			cancel()
-		}
-		return true
-	}})
-	same(t, []any{errors.Is(err, context.Canceled), errors.Is(err, Aborted), errors.Is(err, context.DeadlineExceeded)}, []any{true, true, false})
-	ctx, cancel = context.WithTimeout(always, 50*time.Millisecond)
-	defer cancel()
-	done, err := movies.Refresh(ctx)
-	same(t, []any{done, errors.Is(err, context.DeadlineExceeded)}, []any{false, true})
-	// The library's own deadline is an answer.
-	done, err = movies.Refresh(always, Ask{Deadline: 50 * time.Millisecond})
-	same(t, []any{done, err}, []any{false, nil})
-	done, err = movies.Refresh(always)
-	same(t, []any{done, err}, []any{true, nil})
-	// What is at hand is answered within any deadline that has not passed.
-	ctx, cancel = context.WithTimeout(always, time.Minute)
-	defer cancel()
-	answer, err := movies.Match(ctx, told.Movies[0].Path)
-	must(t, err)
-	same(t, answer.Item.Key, told.Movies[0].Key)
-	must(t, movies.RecordMatch(ctx, "/own/name.mkv", told.Movies[0].Key))
-}
-
 // As of a call that waited for another goroutine's write.
 func TestACallThatFailsByTimeNamesItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(always, 0)
@@ -156,16 +128,6 @@ func TestADeadlineOnAServerThatHangs(t *testing.T) {
 	same(t, errors.Is(err, Timeout), true)
 }
 
-func TestAnAnswerAtOnceWaitsForNothing(t *testing.T) {
-	movies := library(t, opened(t), "Movies")
-	answer, err := movies.Match(always, told.Movies[0].Path, Ask{AtOnce: true})
-	same(t, []any{answer.Status, err}, []any{NotYet, nil})
-	_, err = movies.Refresh(always)
-	must(t, err)
-	answer, err = movies.Match(always, told.Movies[0].Path, Ask{AtOnce: true})
-	same(t, []any{answer.Status, err, answer.Item.Key}, []any{OK, nil, told.Movies[0].Key})
-}
-
 func TestAWaitForChangesEndsWithItsContext(t *testing.T) {
 	movies := library(t, opened(t), "Movies")
 	_, err := movies.Refresh(always)
@@ -184,6 +146,7 @@ func TestAWaitForChangesEndsWithItsContext(t *testing.T) {
 }
 
 func TestTheExampleServiceEndsWhatItsClientsGiveUp(t *testing.T) {
+	deep(t)
 	program := built(t, "./examples/service")
 	start := func(server string) (string, *bufio.Scanner) {
 		service := exec.Command(program, server, os.Getenv("PLEXINDEX_TEST_TOKEN"), t.TempDir(), "Movies", "127.0.0.1:0")

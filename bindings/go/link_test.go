@@ -11,6 +11,7 @@ import (
 // As a release has it: the archive lies in the module, and no variable names a folder; also in a program with a copy of
 // its modules.
 func TestAModuleWithItsLibraryNeedsNothingElse(t *testing.T) {
+	deep(t)
 	if runtime.GOOS != "linux" {
 		t.Skip("a release has libraries for Linux")
 	}

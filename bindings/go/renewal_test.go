@@ -24,31 +24,13 @@ func gated(t *testing.T) (index *Index, asked chan context.Context, gate chan st
 }
 
 func TestACallEndsWhileItsTokenIsRenewed(t *testing.T) {
-	for call := range waitingCalls(nil, nil) {
-		for _, wanted := range []error{context.Canceled, context.DeadlineExceeded} {
-			index, asked, _ := gated(t)
-			ctx, cancel := context.WithCancel(always)
-			if wanted == context.DeadlineExceeded {
-				ctx, cancel = context.WithTimeout(always, 200*time.Millisecond)
-			}
-			ended := make(chan error, 1)
-			go func() { ended <- waitingCalls(index, library(t, index, "Movies"))[call](ctx) }()
-			own := <-asked
-			if wanted == context.Canceled {
-				cancel()
-			}
-			select {
-			case err := <-ended:
-				if !errors.Is(err, wanted) {
-					t.Fatal(call, err)
-				}
-			case <-time.After(5 * time.Second):
-				t.Fatal(call, " goes on after ", wanted)
-			}
-			same(t, own.Err() != nil, true)
-			cancel()
-		}
-	}
+	index, asked, _ := gated(t)
+	ctx, cancel := context.WithCancel(always)
+	ended := make(chan error, 1)
+	go func() { _, err := index.Server(ctx); ended <- err }()
+	own := <-asked
+	cancel()
+	same(t, []any{errors.Is(<-ended, context.Canceled), own.Err() != nil}, []any{true, true})
 }
 
 func TestCloseEndsACallWhoseTokenIsRenewed(t *testing.T) {
@@ -126,26 +108,6 @@ func TestACopyIsTheSameIndex(t *testing.T) {
 	must(t, none.Close())
 	_, err = none.Server(always)
 	same(t, errors.Is(err, InvalidArgument), true)
-}
-
-// As README says: only Offline knows at once that a file below a library's folder is not listed.
-func TestAnUnlistedFileIsNotFoundAtOnceWithoutRequests(t *testing.T) {
-	index := opened(t)
-	movies := library(t, index, "Movies")
-	_, err := movies.Refresh(always)
-	must(t, err)
-	before, err := index.Stats()
-	must(t, err)
-	path := told.Movies[0].Path + " unlisted.mkv"
-	later, cancel := context.WithTimeout(always, time.Minute)
-	defer cancel()
-	answer, err := movies.Match(later, path, Ask{AtOnce: true})
-	same(t, []any{answer.Status, err}, []any{NotYet, nil})
-	answer, err = movies.Match(always, path, Ask{Offline: true})
-	same(t, []any{answer.Status, err}, []any{NotFound, nil})
-	after, err := index.Stats()
-	must(t, err)
-	same(t, after.Requests, before.Requests)
 }
 
 func TestTheEndOfAContextNamesTheCall(t *testing.T) {

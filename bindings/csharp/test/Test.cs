@@ -1,5 +1,5 @@
-// The layout of the declarations, the classes over them, and where the library is looked for.
-// `Test docs/abi.txt`, with `runtimes` beside it. Without an argument it prints what it loads.
+// The layout of the declarations, and the classes over them. `Test packages`, with `runtimes` beside it, looks where the
+// library is looked for; `Test load` prints what it loads.
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
@@ -15,6 +15,7 @@ using Plexindex;
 
 public static class Test
 {
+    const string ABI = "../../docs/abi.txt";
     static int failed;
 
     static void Check(string what, bool holds)
@@ -344,7 +345,6 @@ public static class Test
         Console.WriteLine("leaving");
     }
 
-#if !NETCOREAPP
     // Of .NET only Mono has it.
     static void Aborted(string folder)
     {
@@ -371,8 +371,6 @@ public static class Test
         if (ended) index.Dispose();
     }
 
-#endif
-#if !PACKAGE
     // No int holds these: a capacity that had turned negative gave the library 8 bytes of memory.
     static void Sizes(string folder)
     {
@@ -389,7 +387,6 @@ public static class Test
             Check("a buffer of more than 2 GiB", (ulong)memory.Buffer((2L << 30) + 8).capacity == (2UL << 30) + 8);
     }
 
-#endif
 
     // Arguments that are refused by their names, deadlines that are none, and functions of Abi.
     static void Arguments(string folder)
@@ -444,7 +441,7 @@ public static class Test
     }
 
     // What a process prints that is in this folder.
-    static string Loaded(string folder, string named, string libraries, string arguments = "")
+    static string Loaded(string folder, string named, string libraries, string arguments = "load")
     {
         string program = Path.Combine(folder, Path.GetFileName(typeof(Test).Assembly.Location));
         var start = new ProcessStartInfo(Process.GetCurrentProcess().MainModule.FileName, $"\"{program}\" {arguments}");
@@ -507,38 +504,39 @@ public static class Test
 
     public static int Main(string[] given)
     {
-        if (given.Length == 0)
+        string what = given.FirstOrDefault();
+        if (what == "load")
         {
             Print();
             return 0;
         }
-        if (given[0] == "leave")
+        if (what == "leave")
         {
             Leave(given[1]);
             return 0;
         }
-        if (given[0] == "paths")
+        if (what == "paths")
         {
             Paths();
             return 0;
         }
         Console.WriteLine(RuntimeInformation.FrameworkDescription);
-        string[] differences = Recorded(given[0]).Except(Layout()).Concat(Layout().Except(Recorded(given[0]))).ToArray();
+        string[] differences = Recorded(ABI).Except(Layout()).Concat(Layout().Except(Recorded(ABI))).ToArray();
         foreach (string difference in differences) Console.WriteLine("  " + difference);
         Check("structs have the layout of docs/abi.txt", differences.Length == 0 && Layout().Count() > 100);
         string folder = Path.Combine(Path.GetTempPath(), "plexindex-cs-" + Guid.NewGuid());
         Directory.CreateDirectory(folder);
         try
         {
-            Questions(folder, File.ReadAllLines(Environment.GetEnvironmentVariable("PLEXINDEX_TEST_LINES")).Select(line => line.Split('\t')).ToArray());
-#if !PACKAGE
+            if (what == "packages")
+            {
+                Search(folder);
+                return failed;
+            }
+            Questions(folder, File.ReadAllLines(Environment.GetEnvironmentVariable("PLEXINDEX_TEST_FACTS")).Select(line => line.Split('\t')).ToArray());
             Sizes(folder);
-#endif
             Arguments(folder);
-#if !NETCOREAPP
             Aborted(Path.Combine(folder, "aborted"));
-#endif
-            Search(folder);
         }
         finally
         {

@@ -1,5 +1,5 @@
-// The layout of the declarations, the classes over them, and where the library is looked for.
-// `Test layout JAR FACTS`: `JAR` has the library in it; a process with other classes on its path shows what it loads.
+// The layout of the declarations, and the classes over them. `Test packages JAR JNA` looks where the library is looked for:
+// `JAR` has it; a process with other classes on its path shows what it loads.
 import com.sun.jna.Structure;
 import java.io.IOException;
 import java.lang.reflect.Method;
@@ -75,7 +75,7 @@ public class Test {
 
     /** Prints what a process with this class path loads. */
     static String loaded(String path, String named, Path libraries) throws Exception {
-        ProcessBuilder process = new ProcessBuilder("java", "-cp", path, "Test");
+        ProcessBuilder process = new ProcessBuilder("java", "-cp", path, "Test", "load");
         process.environment().put("PLEXINDEX_LIBRARY", named);
         process.environment().put("LD_LIBRARY_PATH", String.valueOf(libraries));
         process.redirectErrorStream(true);
@@ -483,27 +483,31 @@ public class Test {
     }
 
     public static void main(String[] given) throws Exception {
-        if (given.length == 0) {
+        String what = given.length == 0 ? "" : given[0];
+        if (what.equals("load")) {
             load();
             return;
         }
-        if (given[0].equals("names")) {
+        if (what.equals("names")) {
             listed(Path.of(given[1]));
             return;
         }
-        TreeSet<String> here = layout(), there = recorded(Path.of(given[0]));
+        TreeSet<String> here = layout(), there = recorded(Path.of("../../docs/abi.txt"));
         check("structs have the layout of docs/abi.txt", here.equals(there) && here.size() > 100);
         if (!here.equals(there)) System.out.println(here + "\n" + there);
         Path folder = Files.createTempDirectory("plexindex-java-");
         try {
-            List<String[]> facts = Files.readAllLines(Path.of(System.getenv("PLEXINDEX_TEST_LINES"))).stream().map(line -> line.split("\t")).collect(Collectors.toList());
+            if (what.equals("packages")) {
+                search(folder, given[2], given[1]);
+                System.exit(failed);
+            }
+            List<String[]> facts = Files.readAllLines(Path.of(System.getenv("PLEXINDEX_TEST_FACTS"))).stream().map(line -> line.split("\t")).collect(Collectors.toList());
             questions(folder, facts);
             arguments(folder);
             options(folder.resolve("five"), facts.get(0)[3]);
             abiWaits(folder.resolve("six"));
             names(folder.resolve("seven"), facts.get(0)[1]);
             listing(folder.resolve("eight"), facts);
-            search(folder, given[2], given[1]);
         } finally {
             remove(folder);
         }

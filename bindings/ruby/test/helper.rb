@@ -26,11 +26,18 @@ module Helper
   SLOW_URL = ENV.fetch("PLEXINDEX_TEST_SLOW_URL")
   SLOWLY = { server_url: SLOW_URL, page_size: 25 }.freeze
   TOKEN = ENV.fetch("PLEXINDEX_TEST_TOKEN")
-  FACTS = JSON.parse(File.read(ENV.fetch("PLEXINDEX_TEST_FACTS")))
-  MOVIES = FACTS["movies"]
+  FACTS = File.readlines(ENV.fetch("PLEXINDEX_TEST_FACTS"), chomp: true, encoding: "UTF-8").map { |line| line.split("\t") }.group_by(&:shift)
+  MOVIES = FACTS["movie"].map { |row| %w[key title path].zip(row).to_h }
+  REPEATED = { name: FACTS["repeated"][0][0], paths: FACTS["repeated"].map(&:last) }.freeze
+  SHOW = { folder: FACTS["show"][0][0], title: FACTS["show"][0][1], paths: FACTS["show"].map(&:last) }.freeze
   # What a wrong type raises.
   WRONG_TYPE = defined?(RBS::Test) ? RBS::Test::Tester::TypeError : TypeError
   LIB = File.expand_path("../lib", __dir__)
+
+  # What takes long is for `make check-deep`.
+  def deep
+    skip "for make check-deep" unless ENV["PLEXINDEX_TEST_DEEP"]
+  end
 
   def setup
     @folder = Dir.mktmpdir("plexindex-ruby-")

@@ -24,20 +24,20 @@ class TestPlexindex < Minitest::Test
     assert_equal [], movies.match_paths([])
     assert_equal [], movies.lookup_keys([])
 
-    several = movies.match("/somewhere/else/#{FACTS['repeated']['name']}")
-    assert_equal [:ambiguous, nil, FACTS["repeated"]["paths"].size], [several.status, several.item, several.candidates_total]
-    assert_equal FACTS["repeated"]["paths"].sort, several.candidates.map(&:path).sort
+    several = movies.match("/somewhere/else/#{REPEATED[:name]}")
+    assert_equal [:ambiguous, nil, REPEATED[:paths].size], [several.status, several.item, several.candidates_total]
+    assert_equal REPEATED[:paths].sort, several.candidates.map(&:path).sort
   end
 
   def test_folders_and_the_items_below
     shows = opened.library("TV Shows")
-    folder = shows.folder(FACTS["show"]["folder"])
-    assert_equal [:ok, :show, FACTS["show"]["title"]], [folder.status, folder.kind, folder.item.title]
-    assert_equal FACTS["show"]["episodes"], folder.items
-    below = shows.items_below(FACTS["show"]["folder"]).map(&:path)
+    folder = shows.folder(SHOW[:folder])
+    assert_equal [:ok, :show, SHOW[:title]], [folder.status, folder.kind, folder.item.title]
+    assert_equal SHOW[:paths].size, folder.items
+    below = shows.items_below(SHOW[:folder]).map(&:path)
     assert_equal folder.files, below.size
-    assert_empty FACTS["show"]["paths"] - below
-    assert_operator shows.items.count { |item| item.kind == :episode }, :>=, FACTS["show"]["episodes"]
+    assert_empty SHOW[:paths] - below
+    assert_operator shows.items.count { |item| item.kind == :episode }, :>=, SHOW[:paths].size
   end
 
   def test_an_error_is_of_the_library
@@ -256,26 +256,6 @@ class TestPlexindex < Minitest::Test
     Thread.pass until waiting.stop?
     index.close
     assert_instance_of Plexindex::ClosedError, waiting.value
-  end
-
-  def test_an_answer_at_once_waits_for_nothing
-    movies = opened.library("Movies")
-    assert_equal :not_yet, movies.match(MOVIES[0]["path"], at_once: true).status
-    movies.refresh
-    assert_equal MOVIES[0]["key"], movies.match(MOVIES[0]["path"], at_once: true).item.key
-  end
-
-  # As README says: only `offline: true` knows at once that a file below a library's folder is not listed.
-  def test_an_unlisted_file_is_not_found_at_once_without_requests
-    index = opened
-    movies = index.library("Movies")
-    unlisted = File.join(File.dirname(MOVIES[0]["path"]), "Unlisted (1900).mkv")
-    assert_equal(:offline, assert_raises(Plexindex::Error) { movies.match(unlisted, offline: true) }.code)
-    movies.refresh
-    before = index.stats["requests"]
-    assert_equal :not_yet, movies.match(unlisted, at_once: true).status
-    assert_equal :not_found, movies.match(unlisted, offline: true).status
-    assert_equal before, index.stats["requests"]
   end
 
   def test_an_index_is_not_copied

@@ -23,29 +23,6 @@ class TestRenewal < Minitest::Test
     Process.clock_gettime(Process::CLOCK_MONOTONIC) - begun
   end
 
-  CALLS = {
-    match: ->(movies) { movies.match(MOVIES[0]["path"]) },
-    match_with_a_block: ->(movies) { movies.match(MOVIES[0]["path"]) { true } },
-    refresh: ->(movies) { movies.refresh },
-    record_match: ->(movies) { movies.record_match("/a.mkv", MOVIES[0]["key"]) }
-  }.freeze
-
-  CALLS.each do |name, call|
-    define_method("test_a_call_ends_while_its_proc_hangs_#{name}") do
-      index, asked, = gated(cache_dir: Dir.mktmpdir("own", @folder))
-      ended = Thread.new do
-        call.call(index.library("Movies"))
-      rescue IOError => e
-        e.message
-      end
-      asked.pop
-      ended.raise(IOError, "mine")
-      assert ended.join(5), "the call hangs"
-      assert_equal "mine", ended.value
-      Timeout.timeout(5) { index.close }
-    end
-  end
-
   def test_a_timeout_ends_a_call_whose_proc_hangs
     index, = gated
     assert_operator(seconds { assert_raises(Timeout::Error) { Timeout.timeout(0.3) { index.library.refresh } } }, :<, 5)
@@ -58,11 +35,6 @@ class TestRenewal < Minitest::Test
     assert_operator took, :<, 5
     assert_equal :unauthorized, error.code
     assert_match(/renew_token/, error.cause.message)
-  end
-
-  def test_the_deadline_of_the_index_ends_a_call_whose_proc_hangs
-    index, = gated(deadline_ms: 300)
-    assert_operator(seconds { assert_raises(Plexindex::Error) { index.library.refresh } }, :<, 5)
   end
 
   def test_close_ends_a_call_whose_proc_hangs
@@ -124,7 +96,7 @@ class TestRenewal < Minitest::Test
         index.close
       end
     RUBY
-    %i[INT TERM USR1].each do |signal|
+    %i[INT USR1].each do |signal|
       Open3.popen2e("ruby", "-I#{LIB}", "-e", script, Dir.mktmpdir("own", @folder), URL) do |_, said, process|
         assert_equal "asked\n", said.gets
         Process.kill(signal, process.pid)

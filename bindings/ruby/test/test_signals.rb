@@ -76,6 +76,7 @@ class TestSignals < Minitest::Test
 
   # The call that it came in need not be known to have ended, but `close` has to know.
   def test_exceptions_at_any_moment_leave_the_index_whole
+    deep
     assert_whole("60", <<~'RUBY')
       index = Plexindex.open(cache_dir: "#{FOLDER}/own", server_url: ENV.fetch("PLEXINDEX_TEST_SLOW_URL"), token: TOKEN)
       library = index.library("Movies")
@@ -149,6 +150,7 @@ class TestSignals < Minitest::Test
 
   # In C nothing ends these calls: their caller need not wait for them.
   def test_a_timeout_ends_the_wait_for_a_call_that_nothing_ends
+    deep
     assert_whole("Timeout::Error true", <<~'RUBY')
       index = silent(0, read_timeout_ms: 3000)
       begun = Process.clock_gettime(Process::CLOCK_MONOTONIC)
