@@ -29,7 +29,7 @@ BLOCK = re.compile(r"```(\w+)\n(.*?)```\n", re.DOTALL)
 # The file that a README's program is in.
 FILES = {"go": "main.go", "ruby": "hello.rb", "lua": "hello.lua"}
 # What a user has: his shell, tools, and nothing of ours. `make install` is tested elsewhere, and takes minutes.
-KEPT = ("PATH", "HOME", "GOCACHE", "GOFLAGS", "GOPROXY")
+KEPT = ("PATH", "HOME", "CARGO_HOME", "RUSTUP_HOME", "GOCACHE", "GOFLAGS", "GOPROXY")
 SCREEN = 60
 NPM = "npm install --no-audit --no-fund --silent --prefer-offline"
 TSC = "node_modules/.bin/tsc --noEmit --strict --skipDefaultLibCheck --module nodenext test/types.ts readme.mts"
