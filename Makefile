@@ -1,91 +1,112 @@
-# plexindex. `make help` lists the commands.
-#
-# Needs a Rust toolchain, a C compiler and Python 3.9 or newer with its venv module; the tests g++, clang++, nm and doxygen too.
-# All output goes to target/ and build/.
+# plexindex. `make help` lists the commands. All output goes to target/ and build/.
 
 PYTHON ?= python3
 CARGO ?= cargo
 ITEMS ?= 20000
-PORT ?= 0
+PORT ?= 32400
 
-export CARGO
+export CARGO PYTHON
 export PREFIX DESTDIR LIBDIR INCLUDEDIR MANDIR DATADIR
 export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
-# One command builds the stand-in and the demo's library, so that nothing is built twice.
-RELEASE = $(CARGO) build --release --workspace --lib --bins
 
-.PHONY: help build install uninstall abi api header demo demo-hosts standin pictures docs bench test test-rust test-python test-install test-hosts test-languages test-windows test-arm check-deep mutants fuzz fuzz-planted sanitize coverage deny lint valgrind wheel try-wheels dist sdist release try-release clean
+SUITES = sh scripts/suites.sh
+PYTEST = build/venv/bin/pytest -q
+NEXTEST = $(CARGO) nextest run
+# Windows, macOS, musl and 32 bits: the library is checked for those that `rustup target add` was called for.
+OTHERS = aarch64-apple-darwin armv7-unknown-linux-gnueabihf x86_64-pc-windows-gnu x86_64-unknown-linux-musl
+
+.PHONY: help build install uninstall abi api header demo demo-hosts standin pictures docs bench test test-rust test-python \
+	test-install test-hosts test-languages test-windows test-arm test-clean ci check-deep mutants fuzz fuzz-planted sanitize \
+	coverage deny lint wheel try-wheels dist sdist release try-release clean needs-%
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-		printf '  make %-12s %s\n' "$$name" "$$text"; done
+		printf '  make %-14s %s\n' "$$name" "$$text"; done
 
-build: ## the library, optimised: target/release/libplexindex.so and .a
+needs-%:
+	@sh scripts/needs.sh $*
+
+build: needs-build ## the library, optimised: target/release/libplexindex.so and .a
 	$(CARGO) build --release --lib
 
-install: ## the library for C, with pkg-config and CMake files: PREFIX=/usr/local DESTDIR= LIBDIR=lib
-	$(PYTHON) scripts/install.py install
-
-uninstall: ## remove what `make install` made with the same PREFIX and DATADIR
-	$(PYTHON) scripts/install.py uninstall
-
-abi: ## renew docs/abi.txt from the headers in include, and list what changed incompatibly
-	$(PYTHON) scripts/abi.py
-
-api: ## renew docs/api.txt, the list of what the crate offers to Rust, and list what goes
-	$(PYTHON) scripts/api.py
-
-header: ## renew the headers and plexindex.json in include from src/capi, and the bindings' declarations
-	$(PYTHON) scripts/renew_header.py
-
-demo: ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
-	$(RELEASE)
+demo: needs-demo ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
+	$(CARGO) build --release --workspace --lib --bins
 	$(PYTHON) scripts/run_demo.py
 
-demo-hosts: ## three hosts that share one PostgreSQL, started for the demo; it must be installed
-	$(RELEASE)
+demo-hosts: needs-demo ## three hosts that share one PostgreSQL, started for the demo; it must be installed
+	$(CARGO) build --release --workspace --lib --bins
 	$(PYTHON) scripts/run_demo.py hosts
 
-standin: ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes; PORT=32400
-	$(CARGO) build --release --quiet --package plexindex-standin
-	$(CARGO) run --release --quiet --package plexindex-standin -- --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
+standin: needs-standin ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes; PORT=32400
+	$(CARGO) run --release --package plexindex-standin -- --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
 
-pictures: ## the pictures of the command in README, from its output: docs/pictures
-	$(RELEASE)
-	$(PYTHON) scripts/make_pictures.py
+# Suites: a name and a command, see scripts/suites.sh.
+FORMAT = format '$(CARGO) fmt --all --check'
+RUST = Rust '$(NEXTEST) --workspace'
+PREPARE = package 'sh scripts/python_env.sh'
+PYTHONS = Python '$(PYTEST) -n 4 tests/python' \
+	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 -m both tests/python'
+LANGUAGES = languages 'sh scripts/languages.sh'
+LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
+	rustdoc '$(CARGO) rustdoc --lib --package=plexindex -- -D warnings' \
+	examples '$(CARGO) test --doc --package=plexindex' \
+	api '$(PYTHON) scripts/api.py --check' \
+	$(foreach target,$(shell for target in $(OTHERS); do \
+		[ -d "$$(rustc --print=sysroot)/lib/rustlib/$$target" ] && echo $$target; done),$(target) \
+		'CC_$(subst -,_,$(target))=$(CURDIR)/scripts/no_cc.sh $(CARGO) clippy --lib --package=plexindex --target=$(target) -- -D warnings') \
+	ruff 'build/venv/bin/ruff check . && build/venv/bin/ruff format --check .' \
+	mypy 'sh scripts/mypy.sh' \
+	reference '$(PYTHON) scripts/make_docs.py'
 
-docs: ## the site of documents, with the references of Python, C and C++: build/docs/index.html
-	$(PYTHON) scripts/make_docs.py
+test: needs-test ## the tests of Rust, C and Python, and formatting
+	@$(SUITES) $(FORMAT) $(RUST) $(PREPARE) $(PYTHONS)
 
-bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"
-	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
+test-rust: needs-test ## the tests of Rust and C only
+	@$(SUITES) $(RUST)
 
-test: ## every test except those of other languages; WITH=languages adds these
-	$(PYTHON) scripts/run_tests.py $(WITH:%=+%)
+test-python: needs-test ## the tests of the Python package only
+	@$(SUITES) $(PREPARE) $(PYTHONS)
 
-test-rust: ## the Rust tests and the C programs only
-	$(PYTHON) scripts/run_tests.py rust
+test-hosts: needs-test ## only the tests of several hosts, which start PostgreSQL and pgbouncer
+	@$(SUITES) hosts '$(NEXTEST) --workspace -E "binary(hosts)"'
 
-test-python: ## ruff, mypy, and the tests of the Python package only
-	$(PYTHON) scripts/run_tests.py python
+test-languages: needs-test ## the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java, if their toolchains are installed
+	@$(SUITES) $(LANGUAGES)
 
-test-install: ## only the tests of what `make install` makes, with link-time optimisation
-	$(PYTHON) scripts/run_tests.py install
+lint: needs-lint ## clippy, rustdoc, ruff, mypy, the references
+	@$(SUITES) $(PREPARE) $(LINT)
 
-test-hosts: ## only the tests of several hosts, which start PostgreSQL and pgbouncer
-	$(PYTHON) scripts/run_tests.py hosts
+ci: needs-test needs-lint ## what .ci/run runs: lint, test, test-languages
+	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(LANGUAGES)
 
-test-languages: ## only the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java, if the toolchain is installed
-	$(PYTHON) scripts/run_tests.py languages
+# What is too long for each change. A part of it: make check-deep ONLY=valgrind.
+DEEP = faults '$(NEXTEST) --profile deep --release --run-ignored only --workspace' \
+	valgrind 'PLEXINDEX_VALGRIND=1 $(NEXTEST) --package plexindex-capi --test-threads 2' \
+	compilers '$(NEXTEST) --package plexindex-capi --run-ignored only' \
+	Python '$(PYTEST) -m "deep or packaging" tests/python tests/install' \
+	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 tests/python'
 
-test-windows: ## only the library for Windows, under wine, if that and MinGW are installed
-	$(PYTHON) scripts/run_tests.py windows
+check-deep: needs-test ## long fault tests, valgrind, all compilers, other processors, Windows, packages: an hour or two
+	@$(SUITES) $(PREPARE) $(DEEP) $(ARM) $(WINDOWS)
 
-test-arm: ## only the library on 32-bit x86, and on 32-bit ARM in qemu, if their compilers are installed
-	$(PYTHON) scripts/run_tests.py arm
+CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexindex-tests
+# Left out: what measures or runs other programs, and in the emulator what starts itself again or takes long there.
+ARM = i686 '$(CROSS) --target i686-unknown-linux-gnu -E "not binary(/hosts|simulation|allocations/)"' \
+	armv7 '$(CROSS) --target armv7-unknown-linux-gnueabihf \
+		-E "kind(lib) - test(plan_tests) + test(/^(edits|on_disk|questions|source_contract)::/)"'
+WINDOWS = Windows '$(PYTHON) scripts/windows_tests.py'
 
-check-deep: ## the long fault tests in full (docs/faults.md), one after another; PLEXINDEX_DEPTH=N scales them, ONLY="disk …"
-	$(PYTHON) scripts/run_deep.py
+test-arm: needs-test ## the library on 32-bit x86, and on 32-bit ARM in qemu: docs/contributing.md has the packages
+	@$(SUITES) $(ARM)
+
+test-windows: needs-test ## the library for Windows, under wine: docs/windows.md has the packages
+	@$(SUITES) $(WINDOWS)
+
+test-install: needs-test ## what `make install` makes, with link-time optimisation
+	@$(SUITES) $(PREPARE) install '$(PYTEST) -m packaging tests/install'
+
+test-clean: ## .ci/run in empty Debian roots, as root: ONLY=bookworm, ONLY="trixie readme"
+	sh scripts/test_clean.sh $(ONLY)
 
 mutants: ## check that the simulation finds old defects that patches bring back: SEEDS=2000 of each at most, ONLY=data-06
 	sh tests/simulation/mutants/run.sh $(or $(SEEDS),2000) $(ONLY)
@@ -103,20 +124,38 @@ coverage: ## count the lines of src that the tests run; TESTS="--lib" for some t
 	$(PYTHON) scripts/run_coverage.py
 
 deny: ## licences and advisories of all crates, with cargo-deny
-	@$(CARGO) deny --version >/dev/null 2>&1 || { echo "cargo-deny is not installed: cargo install --locked cargo-deny"; exit 1; }
 	$(CARGO) deny check
 
-lint: ## cargo fmt --check, clippy and rustdoc only
-	$(PYTHON) scripts/run_tests.py lint
+bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"
+	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
 
-valgrind: ## the C programs under valgrind only
-	$(PYTHON) scripts/run_tests.py valgrind
+install: ## the library for C, with pkg-config and CMake files: PREFIX=/usr/local DESTDIR= LIBDIR=lib
+	$(PYTHON) scripts/install.py install
+
+uninstall: ## remove what `make install` made with the same PREFIX and DATADIR
+	$(PYTHON) scripts/install.py uninstall
+
+header: ## renew the headers and plexindex.json in include from src/capi, and the bindings' declarations
+	$(PYTHON) scripts/renew_header.py
+
+abi: ## renew docs/abi.txt from the headers in include, and list what changed incompatibly
+	$(PYTHON) scripts/abi.py
+
+api: ## renew docs/api.txt, the list of what the crate offers to Rust, and list what goes
+	$(PYTHON) scripts/api.py
+
+docs: ## the site of documents, with the references of Python, C and C++: build/docs/index.html
+	$(PYTHON) scripts/make_docs.py
+
+pictures: ## the pictures of the command in README, from its output: docs/pictures
+	$(CARGO) build --release --workspace --lib --bins
+	$(PYTHON) scripts/make_pictures.py
 
 wheel: ## wheels in build/wheels, for this platform; PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or all
 	$(PYTHON) scripts/make_wheels.py $(PLATFORMS)
 
 try-wheels: ## install and use these wheels: PYTHONS="python3.9 python3.13", each in an empty environment
-	$(CARGO) build --release --quiet --package plexindex-standin
+	$(CARGO) build --release --package plexindex-standin
 	$(PYTHON) scripts/try_wheels.py $(PYTHONS)
 
 dist: ## the sources with all crates, for packagers: build/dist/plexindex-VERSION.tar.xz builds offline
@@ -129,7 +168,7 @@ release: ## all that users download, in build/release: PLATFORMS="manylinux_x86_
 	$(PYTHON) scripts/make_release.py $(if $(COMPARE),--compare $(COMPARE),$(PLATFORMS))
 
 try-release: ## install and use each file of build/release in an empty place: ONLY="wheels npm …", PYTHONS="…", STRICT=1
-	$(CARGO) build --release --quiet --package plexindex-standin
+	$(CARGO) build --release --package plexindex-standin
 	$(PYTHON) scripts/try_release.py $(ONLY)
 
 clean: ## remove all output

@@ -12,15 +12,12 @@ use divan::counter::ItemsCount;
 use plexindex::fuzzing::{image, matching};
 use plexindex::model;
 
-#[path = "../tests/read_path/mod.rs"]
-mod read_path;
-
 use image::MapMode;
 use image::Swap;
 use image::{LibraryView, ListingBuilder, ListingMeta, ListingSegment, VersionPage, ViewFacts};
 use matching::{FolderResolver, Mappings, Normal, Resolver, Scope};
 use model::Item;
-use read_path::{Random, movie};
+use plexindex_tests::read_path::{Random, movie};
 
 const SIZES: [usize; 3] = [10_000, 100_000, 1_000_000];
 /// So many distinct questions, or as many as there are items.

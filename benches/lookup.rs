@@ -5,9 +5,6 @@
 //! and 100,000. Side by side with other stores: `make bench`.
 #![allow(unsafe_code)] // calls the C functions as a C program would
 
-#[path = "../tests/support/index.rs"]
-mod index;
-
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::{CStr, CString, c_char};
 use std::hint::black_box;
@@ -15,11 +12,11 @@ use std::ptr::null_mut;
 use std::sync::{Mutex, PoisonError};
 
 use divan::Bencher;
-use index::{Index, Library, QueryOptions};
 use plexindex::capi;
 use plexindex::model::{MatchKind, Token};
 use plexindex::options::{Mapping, Options};
 use plexindex_standin::{LibrarySpec, Standin};
+use plexindex_tests::index::{Index, Library, QueryOptions};
 use tempfile::TempDir;
 
 fn main() {

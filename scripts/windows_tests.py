@@ -1,10 +1,11 @@
-"""The tests of the library for Windows, under wine: `make test-windows`, of run_tests.py.
+"""The tests of the library for Windows, under wine: `make test-windows`. Arguments name parts: rust, python, programs.
 
-`.ci/run` has a short form of them, alone and after all others: next to other suites wine misses deadlines.
+They run alone: next to other suites wine misses deadlines.
 """
 
 from __future__ import annotations
 
+import sys
 import time
 
 import languages
@@ -12,40 +13,24 @@ import windows as wine
 import windows_programs
 import windows_python
 from environment import target_folder
-from runner import CARGO, Row, cargo_test, ignore, locked, pytest, shared_library, show
+from runner import CARGO, Row, cargo_test, ignore, locked, pytest, shared_library, show, table
 
 # Each look at the identity of a file that is locked keeps one more file open in wine's server, until the lock is gone.
 # Next to others these reach a usual limit of 20,000, and then say "database is locked" or "too many open files".
 ALONE = ("plan_tests", "matches_written_in_whatever_order")
-# The short form has the unit tests too.
-SHORT = ("source_contract",)
 
 
-def windows() -> list[Row]:
-    """All that can run there, one after the other: deadlines are missed where two run at a time."""
-    return not_ready() or [*all_of_rust(), *python(), *programs()]
+def rust() -> list[Row]:
+    """The unit tests of the library, and the tests of behaviour and of sources."""
+    skipped = [f"--skip={name}" for name in (*ALONE, *wine.LEFT_OUT)]
+    return [*cargo(*skipped), *(row for name in ALONE for row in cargo(name))]
 
 
-def short() -> list[Row]:
-    """What CI runs, without notes for debuggers, which cost a third of the build."""
-    return not_ready() or rust(SHORT, CARGO_PROFILE_DEV_DEBUG="0")
-
-
-def all_of_rust() -> list[Row]:
-    """All tests in Rust."""
-    return [*rust(wine.TESTS), *(row for name in ALONE for row in cargo("--", name))]
-
-
-def rust(tests: tuple[str, ...], **variables: str) -> list[Row]:
-    """The unit tests of the library, and these tests of behaviour."""
-    chosen = [f"--test={name}" for name in tests]
-    return cargo(*chosen, "--", *(f"--skip={name}" for name in ALONE), **variables)
-
-
-def cargo(*arguments: str, **variables: str) -> list[Row]:
-    """Runs the unit tests, and what the arguments choose."""
-    library = ["--package=plexindex", f"--target={wine.TARGET}", "--features=unstable-source", "--lib"]
-    return cargo_test("Windows", *library, *arguments, **wine.variables(), **variables)
+def cargo(*arguments: str) -> list[Row]:
+    """Runs those tests, as the arguments choose."""
+    tests = ["--package=plexindex", "--package=plexindex-tests", "--lib", "--test=behaviour", "--test=sources"]
+    command = [f"--target={wine.TARGET}", *tests, "--", *arguments]
+    return cargo_test("Windows", *command, **wine.variables())
 
 
 def not_ready() -> list[Row]:
@@ -80,10 +65,17 @@ def python() -> list[Row]:
     return pytest(windows_python.python(), "Windows: Python", ("tests/python",), **given)
 
 
-SUITES = {
-    "windows": windows,
-    "windows-short": short,
-    "windows-rust": lambda: not_ready() or all_of_rust(),
-    "windows-python": lambda: not_ready() or python(),
-    "windows-programs": lambda: not_ready() or programs(),
-}
+PARTS = {"rust": rust, "python": python, "programs": programs}
+
+
+def main() -> int:
+    """Runs the named parts, or all."""
+    rows = not_ready() or [row for name in sys.argv[1:] or PARTS for row in PARTS[name]()]
+    table(rows)
+    passed, failed = sum(row.passed for row in rows), sum(row.failed for row in rows)
+    print(f"{passed} passed, {failed} failed")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -4,18 +4,15 @@
 //! from then on in microseconds, in any number of threads and processes. It asks the server again when a listing has expired,
 //! when a path is missing that should be there, and when you have invalidated an answer.
 //!
-//! ```
+//! ```no_run
 //! use plexindex::{Index, Options, Token};
 //!
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path();
 //! let (url, token) = ("http://127.0.0.1:32400", "YOUR-TOKEN");
-//! # let server = plexindex_standin::Standin::builder()
-//! #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
-//! # let (url, token) = (server.url(), server.token());
 //! let index = Index::open(Options {
 //!     server_url: Some(url.into()),
-//!     token: Token::new(&token),
+//!     token: Token::new(token),
 //!     ..Options::new(folder) // is made; nothing is fetched
 //! })?;
 //! let movies = index.library("Movies")?;
@@ -24,7 +21,6 @@
 //!     Some(item) => println!("{item} is {}", item.key), // Big Buck Bunny (2008) is /library/metadata/1002
 //!     None => println!("{:?}: {}", found.status, found.message.as_deref().unwrap_or_default()),
 //! }
-//! # assert_eq!(found.status, plexindex::MatchStatus::NotFound);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -83,7 +79,7 @@
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
-// For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/source_layers.rs` checks that they
+// For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/behaviour/source_layers.rs` checks that they
 // depend in one direction. The Rust API is what `api` re-exports, the C ABI what `capi` exports. Other public modules
 // are for tests, fuzz targets and benchmarks.
 #[macro_use]

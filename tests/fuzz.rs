@@ -57,7 +57,7 @@ fn mutated(corpus: &[Vec<u8>], chance: &mut Chance) -> Vec<u8> {
 
 /// The files of a target's archive: a block with name and size, the content, zeros up to the next block of 512.
 fn corpus(name: &str) -> Vec<(String, Vec<u8>)> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("fuzz/corpus/{name}.tar"));
+    let path = plexindex_tests::repository(format!("fuzz/corpus/{name}.tar"));
     let archive = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut files = Vec::new();
     let mut rest = &archive[..];

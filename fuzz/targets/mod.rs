@@ -9,6 +9,7 @@ mod calls;
 mod databases;
 mod events;
 mod images;
+#[allow(dead_code, unused_imports)] // shared with tests
 #[path = "../../tests/support/index.rs"]
 mod index;
 mod input;

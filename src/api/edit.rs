@@ -40,16 +40,14 @@ impl Query<'_> {
     /// Items are named by key or rating key. For items that the index does not know, a first request asks for their
     /// types; if one does not exist, nothing is edited. The first failed request ends the call.
     ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// ```no_run
     /// # let folder = tempfile::tempdir()?;
     /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
     /// #     ..plexindex::Options::new(folder.path())
     /// # })?;
-    /// # let key = server.paths(1).remove(0).0.to_string();
+    /// # let key = "1002";
     /// use plexindex::{Edited, FieldChange, Lock};
     ///
     /// let movies = index.library("Movies")?;

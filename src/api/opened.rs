@@ -176,30 +176,28 @@ impl Index {
 ///
 /// It need not exist yet: the first question asks the server for its libraries.
 ///
-/// ```
-/// # let server = plexindex_standin::Standin::builder()
-/// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+/// ```no_run
 /// # let folder = tempfile::tempdir()?;
 /// # let index = plexindex::Index::open(plexindex::Options {
-/// #     server_url: Some(server.url()),
-/// #     token: plexindex::Token::new(&server.token()),
+/// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+/// #     token: plexindex::Token::new("YOUR-TOKEN"),
 /// #     ..plexindex::Options::new(folder.path())
 /// # })?;
-/// # let file = server.paths(1).into_iter().find_map(|(_, path)| path).unwrap();
+/// let file = "/media/movies/Big Buck Bunny (2008).mkv";
 /// let movies = index.library("Movies")?;
-/// let found = movies.match_path(&file)?;
+/// let found = movies.match_path(file)?;
 /// let item = found.item().expect("it is listed");
 ///
 /// // From now on a fast lookup knows it: no request, no lock.
-/// assert_eq!(movies.lookup_key(&file), Some(item.key.clone()));
+/// assert_eq!(movies.lookup_key(file), Some(item.key.clone()));
 ///
 /// // The host knows better than any rule: this is the file's item.
 /// movies.record_match("/mnt/elsewhere/same.mkv", &item.key)?;
 /// assert_eq!(movies.lookup_key("/mnt/elsewhere/same.mkv"), Some(item.key.clone()));
 ///
 /// // It turned out to be wrong: the server is asked before it is answered again.
-/// movies.invalidate_path(&file)?;
-/// assert_eq!(movies.lookup_key(&file), None);
+/// movies.invalidate_path(file)?;
+/// assert_eq!(movies.lookup_key(file), None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

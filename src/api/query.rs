@@ -18,15 +18,13 @@ type Tell<'q> = Box<dyn FnMut(&Progress<'_>) -> ControlFlow<()> + Send + 'q>;
 
 /// A question to a library or to all: first what it may cost, then what is asked.
 ///
-/// ```
+/// ```no_run
 /// use std::ops::ControlFlow;
 /// use std::time::Duration;
-/// # let server = plexindex_standin::Standin::builder()
-/// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
 /// # let folder = tempfile::tempdir()?;
 /// # let index = plexindex::Index::open(plexindex::Options {
-/// #     server_url: Some(server.url()),
-/// #     token: plexindex::Token::new(&server.token()),
+/// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+/// #     token: plexindex::Token::new("YOUR-TOKEN"),
 /// #     ..plexindex::Options::new(folder.path())
 /// # })?;
 /// let path = "/media/movies/Big Buck Bunny (2008).mkv";
@@ -390,13 +388,11 @@ impl<'q> Query<'q> {
     /// The callback of [`Query::progress`] runs every 200 ms and after [`Index::wake_waiting`](crate::Index::wake_waiting),
     /// with no library and no items. If it returns [`ControlFlow::Break`], the wait ends.
     ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// ```no_run
     /// # let folder = tempfile::tempdir()?;
     /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
     /// #     ..plexindex::Options::new(folder.path())
     /// # })?;
     /// use std::time::Duration;

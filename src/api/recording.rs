@@ -26,16 +26,14 @@ impl Query<'_> {
     /// Sends requests only while the library is unknown, and never fetches its listing. The deadline, `offline` and the
     /// progress callback apply to these requests only: the write waits for other writers, however long they take.
     ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// ```no_run
     /// # let folder = tempfile::tempdir()?;
     /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
     /// #     ..plexindex::Options::new(folder.path())
     /// # })?;
-    /// # let key = server.paths(1).remove(0).0.to_string();
+    /// # let key = "1002";
     /// use std::time::Duration;
     /// use plexindex::ErrorKind;
     ///
@@ -61,16 +59,14 @@ impl Query<'_> {
 
     /// Records many matches, all or none.
     ///
-    /// ```
-    /// # let server = plexindex_standin::Standin::builder()
-    /// #     .library(plexindex_standin::LibrarySpec::new(plexindex_standin::LibraryKind::Movie, 20)).start()?;
+    /// ```no_run
     /// # let folder = tempfile::tempdir()?;
     /// # let index = plexindex::Index::open(plexindex::Options {
-    /// #     server_url: Some(server.url()),
-    /// #     token: plexindex::Token::new(&server.token()),
+    /// #     server_url: Some("http://127.0.0.1:32400".to_owned()),
+    /// #     token: plexindex::Token::new("YOUR-TOKEN"),
     /// #     ..plexindex::Options::new(folder.path())
     /// # })?;
-    /// # let key = server.paths(1).remove(0).0.to_string();
+    /// # let key = "1002";
     /// let movies = index.library("Movies")?;
     /// movies.query().record_matches([("/mnt/a.mkv", &key), ("/mnt/b.mkv", &key)])?;
     /// assert_eq!(movies.lookup_keys(["/mnt/a.mkv", "/mnt/b.mkv"]).len(), 2);

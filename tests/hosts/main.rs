@@ -1,5 +1,4 @@
 //! Several hosts, one index: the log that they share, in `PostgreSQL` and in memory.
-#![cfg(feature = "shared")]
 
 mod alike;
 mod cluster;
@@ -21,7 +20,12 @@ mod outages;
 mod partition;
 mod pooler;
 mod postgres;
+mod shared_faults;
+#[cfg(unix)]
+mod shared_fork;
+mod shared_histories;
+mod shared_index;
 mod sizes;
-#[path = "../support/mod.rs"]
-mod support;
 mod tls;
+
+use plexindex_tests as support;

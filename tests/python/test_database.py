@@ -21,7 +21,7 @@ import pytest
 from cli import Cli
 from conftest import IS_ROOT, REPOSITORY, Server
 
-RECORDED = REPOSITORY / "tests/database/recorded"
+RECORDED = REPOSITORY / "tests/sources/database/recorded"
 INSIDE = "Plug-in Support/Databases/com.plexapp.plugins.library.db"
 BUNNY = "/data/Movies/Big Buck Bunny (2008) - part1.mkv"
 

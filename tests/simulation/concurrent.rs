@@ -9,7 +9,7 @@ use plexindex::error::Status;
 use plexindex_standin::Standin;
 
 use crate::support::{clock, movies, open, options};
-use crate::worker::{Dice, Worker, assert_sound, open_at, place, say, told};
+use plexindex_tests::worker::{Dice, Worker, assert_sound, open_at, place, say, told};
 
 /// Threads of a process, and processes.
 const THREADS: u64 = 2;

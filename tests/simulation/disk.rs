@@ -14,7 +14,7 @@ use crate::support::index::failpoint::{self, FileStep as Step};
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_OK};
 
 use crate::net::Net;
-use crate::vfs::{self, Call, Paths};
+use plexindex_tests::vfs::{self, Call, Paths};
 
 #[derive(Default)]
 struct Disk {

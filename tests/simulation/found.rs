@@ -11,8 +11,8 @@ use plexindex::options::{Options, Ttl};
 use plexindex::source::Delta;
 
 use crate::disk;
-use crate::memory::{Fault, Knobs, Memory};
 use crate::net::{Net, URLS, copy_folder};
+use plexindex_tests::memory::{Fault, Knobs, Memory};
 
 const HOUR_MS: i64 = 3_600_000;
 

@@ -14,18 +14,12 @@
 mod concurrent;
 mod disk;
 mod found;
-#[path = "../support/memory.rs"]
-mod memory;
 mod model;
 mod net;
 mod shelf;
-#[path = "../support/mod.rs"]
-mod support;
-#[path = "../support/vfs.rs"]
-mod vfs;
-#[path = "../support/worker.rs"]
-mod worker;
 mod world;
+
+use plexindex_tests as support;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -190,7 +184,7 @@ fn hosts_at_once_for_long() {
 #[test]
 #[ignore = "played by the other tests, as another process"]
 fn worker() {
-    worker::play(&[("host", concurrent::host)]);
+    support::worker::play(&[&[("host", concurrent::host)]]);
 }
 
 #[test]
@@ -215,7 +209,7 @@ fn a_history_replays_exactly() {
 /// The lines that a patch takes away or leaves stand in the files that it names, hunk by hunk.
 #[test]
 fn the_mutants_apply() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = plexindex_tests::repository("");
     let mut patches = 0;
     for entry in std::fs::read_dir(root.join("tests/simulation/mutants")).expect("the folder") {
         let path = entry.expect("an entry").path();

@@ -11,8 +11,8 @@ use crate::support::index::{Candidate, Match};
 use plexindex::error::Status;
 use plexindex::model::{Confidence, MatchKind, Reason};
 
-use crate::memory::{Knobs, Token};
 use crate::net::sees;
+use plexindex_tests::memory::{Knobs, Token};
 
 pub const TTL_MS: i64 = 3_600_000;
 pub const MAX_AGE_MS: i64 = 24 * 3_600_000;

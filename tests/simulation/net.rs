@@ -14,7 +14,7 @@ use plexindex::source::{
     SourceChanges, WantedPath,
 };
 
-use crate::memory::{KIND, Memory};
+use plexindex_tests::memory::{KIND, Memory};
 
 /// How many URLs there are. Behind each one of two servers answers, and no server behind two.
 pub const URLS: usize = 2;

@@ -14,11 +14,11 @@ use plexindex::source::{Delta, Event, FieldChange, Lock, Resume};
 use plexindex::tables::{Op, Terms};
 
 use crate::disk;
-use crate::memory::{Fault, Knobs, Memory, Token};
 use crate::model::{Asked, Model, Row, Who};
 use crate::net::{Net, URLS};
 use crate::shelf::Shelf;
-use crate::worker::Dice;
+use plexindex_tests::memory::{Fault, Knobs, Memory, Token};
+use plexindex_tests::worker::Dice;
 
 /// Where all that is asked for begins.
 const START_MS: i64 = 4_000_000_000_000;

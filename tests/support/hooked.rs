@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::index::{Index, ManualClock};
+use crate::index::{Index, ManualClock};
 use plexindex::error::Result;
 use plexindex::model::{Item, Library, Server};
 use plexindex::options::Options;

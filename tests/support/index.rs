@@ -1,7 +1,6 @@
 //! The index as tests of behaviour ask it: paths are bytes, an answer has the status of C, and one struct says what a call may
 //! cost. All of it goes through the crate's own types.
 #![allow(clippy::unused_self)] // the items are a library's
-#![allow(dead_code, unused_imports)] // each test file uses its part
 
 use std::ops::{ControlFlow, Deref};
 #[cfg(unix)]

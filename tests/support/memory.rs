@@ -1,7 +1,6 @@
 //! A source in memory: libraries that tests change as they like, behind the contract of every source. Its keys are 32 hex
 //! digits, its listings have three partitions, and its change tokens may be exact, late or wrong. It starts no thread, reads
 //! no clock and opens no connection: the same calls give the same answers.
-#![allow(dead_code)] // each test file uses its part
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,6 @@
 //!
 //! The writer opens the file for each change and closes it again: this process must not have it open while it is read. A
 //! process of its own writes all the time (`Server::run`).
-#![allow(dead_code)] // each test file uses its part
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,7 +10,7 @@ use rusqlite::{Connection, params};
 
 /// Its path in the folder 'Plex Media Server'.
 pub const IN_FOLDER: &str = "Plug-in Support/Databases/com.plexapp.plugins.library.db";
-const SCHEMA: &str = include_str!("../database/schema.sql");
+const SCHEMA: &str = include_str!("../sources/database/schema.sql");
 
 /// A server's folder with its database.
 pub struct Server {
@@ -132,8 +131,8 @@ impl Server {
 /// A recorded state's bytes.
 pub fn recorded(month: &str) -> Vec<u8> {
     let packed: &[u8] = match month {
-        "2023-04" => include_bytes!("../database/recorded/library-2023-04.db.gz"),
-        "2023-05" => include_bytes!("../database/recorded/library-2023-05.db.gz"),
+        "2023-04" => include_bytes!("../sources/database/recorded/library-2023-04.db.gz"),
+        "2023-05" => include_bytes!("../sources/database/recorded/library-2023-05.db.gz"),
         _ => panic!("{month}"),
     };
     let mut bytes = Vec::new();

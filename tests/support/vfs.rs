@@ -1,6 +1,7 @@
 //! A VFS that reports each read, write, sync and removal of `SQLite` before it is done, and may let it fail. It becomes the
 //! default of the process, so only workers use it.
-#![allow(dead_code)] // each test file uses its part
+
+#![allow(unsafe_code)] // SQLite calls it through C
 
 use std::collections::HashMap;
 use std::ffi::{CStr, c_char, c_int, c_void};
@@ -62,7 +63,7 @@ fn real() -> *mut sqlite3_vfs {
 
 unsafe fn named<'n>(name: *const c_char) -> &'n Path {
     // SAFETY: SQLite gives names that end in NUL and live as long as the call.
-    crate::support::index::path(unsafe { CStr::from_ptr(name) }.to_bytes())
+    crate::index::path(unsafe { CStr::from_ptr(name) }.to_bytes())
 }
 
 unsafe extern "C" fn open(

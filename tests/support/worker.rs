@@ -2,7 +2,6 @@
 //!
 //! A test file that needs them has an ignored test called `worker` that calls [`play`] with its roles. Without the
 //! environment variable that names a role it does nothing, so `--ignored` may run it.
-#![allow(dead_code)] // each test file uses its part
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -14,8 +13,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use crate::support::index::Index;
-use crate::support::number;
+use crate::index::Index;
+use crate::number;
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex_standin::Standin;
@@ -207,7 +206,7 @@ impl Drop for Worker {
 pub type Role = (&'static str, fn(&[&str]));
 
 /// In a worker: plays the role that it was started for.
-pub fn play(roles: &[Role]) {
+pub fn play(roles: &[&[Role]]) {
     let Ok(words) = std::env::var(ROLE) else {
         return;
     };
@@ -215,6 +214,7 @@ pub fn play(roles: &[Role]) {
     let words: Vec<&str> = words.split('\n').collect();
     let (_, role) = roles
         .iter()
+        .flat_map(|roles| roles.iter())
         .find(|(name, _)| *name == words[0])
         .expect("a role of this file");
     role(&words[1..]);
@@ -268,7 +268,7 @@ pub fn options_at(words: &[&str]) -> Options {
 
 /// In a worker: an index there.
 pub fn open_at(words: &[&str]) -> Index {
-    crate::support::open(options_at(words), &crate::support::clock())
+    crate::open(options_at(words), &crate::clock())
 }
 
 /// Opens the database without the library. No other connection of this process may be open.

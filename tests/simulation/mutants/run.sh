@@ -38,8 +38,8 @@ cat >.cargo/config.toml <<'END'
 opt-level = 1
 debug = false
 END
-cargo test -q --release --test simulation --no-run
-program=$(cargo test --release --test simulation --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
+cargo test -q --release -p plexindex-tests --test simulation --no-run
+program=$(cargo test --release -p plexindex-tests --test simulation --no-run 2>&1 | sed -n 's/.*Executable.*(\(.*\))/\1/p')
 
 simulate() {
     PLEXINDEX_MUTANT=$short PLEXINDEX_SEED=0 PLEXINDEX_SEEDS=$2 PLEXINDEX_FOUND=${FOUND:-1} \

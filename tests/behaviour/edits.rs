@@ -1,0 +1,422 @@
+//! Batch edits over real HTTP: what is sent, what is refused, what is reported, and what the index says afterwards.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::support::index::{Deadline, Edit, EditReport, Edited, Index, Match, QueryOptions};
+use crate::support::{clock, movies, open, options, path_of, requests};
+use plexindex::error::Status;
+use plexindex::options::Options;
+use plexindex::source::{FieldChange, Lock};
+use plexindex_standin::{Action, Fault, Kind, LibraryKind, LibrarySpec, Standin};
+
+fn set(field: &str, value: &str) -> FieldChange {
+    FieldChange::set(field, value)
+}
+
+fn ready(server: &Standin, folder: &Path) -> Index {
+    let index = open(
+        Options {
+            retry_for: Duration::ZERO,
+            ..options(server, folder)
+        },
+        &clock(),
+    );
+    index.refresh(&QueryOptions::default(), true).expect("fetched");
+    server.reset();
+    index
+}
+
+fn keys_of(server: &Standin, library: u32, count: usize) -> Vec<String> {
+    let rows = server.paths(library).into_iter().take(count);
+    rows.map(|(key, _)| key.to_string()).collect()
+}
+
+/// Edits in the library of movies; gives the outcome and the report.
+fn edit(
+    index: &Index,
+    library: &str,
+    keys: &[impl AsRef<str>],
+    changes: &[FieldChange],
+) -> (Result<(), plexindex::error::Error>, EditReport) {
+    let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+    let mut report = EditReport::default();
+    let done = index.library(library).expect("a handle").edit_items(
+        &Edit {
+            keys: &keys,
+            changes,
+            lock: Lock::Lock,
+        },
+        &mut report,
+    );
+    (done, report)
+}
+
+fn puts(server: &Standin) -> Vec<String> {
+    let log = server.log();
+    let puts = log.into_iter().filter(|entry| entry.kind == Kind::Edit);
+    puts.map(|entry| {
+        assert_eq!(entry.method, "PUT");
+        assert!(entry.token_in_header && !entry.token_in_query);
+        entry.target
+    })
+    .collect()
+}
+
+fn title_of(server: &Standin, key: &str) -> String {
+    let key: u64 = key.parse().expect("a number");
+    server.read().title_of(key).expect("an item")
+}
+
+fn key_of(found: &Match) -> Option<&str> {
+    found.item.as_ref().map(|found| found.item.rating_key.as_str())
+}
+
+#[test]
+fn many_items_are_edited_by_one_request_a_hundred() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = ready(&server, folder.path());
+    let keys = keys_of(&server, 1, 250);
+    let (done, report) = edit(&index, "Movies", &keys, &[set("title", "One & the same")]);
+    done.expect("edited");
+    assert_eq!((report.requests, report.count(Edited::Done)), (3, 250));
+    // Nothing else: the index knows their types.
+    assert_eq!(requests(&server), [0, 0, 0, 0, 0, 3]);
+    let sent = puts(&server);
+    let ids = |target: &str| {
+        target
+            .split("id=")
+            .nth(1)
+            .and_then(|rest| rest.split('&').next())
+            .map(|ids| ids.split("%2C").count())
+    };
+    assert_eq!(
+        sent.iter().map(|target| ids(target)).collect::<Vec<_>>(),
+        [Some(100), Some(100), Some(50)]
+    );
+    assert!(
+        sent[0].starts_with("/library/sections/1/all?id=1001%2C1002%2C"),
+        "{}",
+        sent[0]
+    );
+    assert!(
+        sent[0].ends_with("&title.locked=1&title.value=One%20%26%20the%20same&type=1"),
+        "{}",
+        sent[0]
+    );
+    assert!(keys.iter().all(|key| title_of(&server, key) == "One & the same"));
+    assert_ne!(title_of(&server, &keys_of(&server, 1, 251)[250]), "One & the same");
+}
+
+#[test]
+fn edited_items_are_asked_for_once_before_they_are_answered_again() {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = ready(&server, folder.path());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 4);
+    let (other, _) = path_of(&server, 1, 5);
+    library
+        .record_matches(&[(b"/host/a.mkv", key.as_str())])
+        .expect("recorded");
+    let (done, _) = edit(&index, "Movies", &[&key], &[set("title", "Renamed")]);
+    done.expect("edited");
+    server.reset();
+    assert!(library.lookup_key(path.as_bytes(), |_| ()).is_none(), "not in a lookup");
+    let found = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(
+        found.item.as_ref().map(|item| item.item.title.as_str()),
+        Some("Renamed")
+    );
+    assert_eq!(requests(&server), [0, 0, 0, 0, 1, 1]);
+    // What the host recorded of it is true as before.
+    let recorded = library.match_path(b"/host/a.mkv").expect("an answer");
+    assert_eq!(key_of(&recorded), Some(key.as_str()));
+    assert_eq!(
+        library.match_path(other.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
+    assert_eq!(requests(&server), [0, 0, 0, 0, 1, 1], "and nothing more");
+}
+
+#[test]
+fn items_of_several_types_are_edited_type_by_type() {
+    let mut spec = LibrarySpec::new(LibraryKind::Photo, 40);
+    spec.plain = true;
+    let server = Standin::builder().library(spec).start().expect("the stand-in starts");
+    let clip = plexindex_standin::ItemSpec {
+        kind: Some(plexindex_standin::ItemType::Clip),
+        ..plexindex_standin::ItemSpec::file("A Clip", "/data/photos/clip.mp4")
+    };
+    server
+        .change(|state| state.add_items(1, vec![clip], true))
+        .expect("added");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = ready(&server, folder.path());
+    let library = index.library("Photos").expect("a handle");
+    let clip = library.match_path(b"/data/photos/clip.mp4").expect("an answer");
+    let clip = key_of(&clip).expect("a clip").to_owned();
+    server.reset();
+    let photos: Vec<String> = server
+        .paths(1)
+        .into_iter()
+        .take(2)
+        .map(|(key, _)| key.to_string())
+        .collect();
+    let (done, report) = edit(
+        &index,
+        "Photos",
+        &[&photos[0], &clip, &photos[1]],
+        &[set("summary", "s")],
+    );
+    done.expect("edited");
+    assert_eq!(report.requests, 2);
+    let sent = puts(&server);
+    assert!(
+        sent[0].contains(&format!("id={}%2C{}&", photos[0], photos[1])) && sent[0].ends_with("&type=13"),
+        "{sent:?}"
+    );
+    assert!(
+        sent[1].contains(&format!("id={clip}&")) && sent[1].ends_with("&type=12"),
+        "{sent:?}"
+    );
+}
+
+#[test]
+fn an_edit_of_nothing_is_never_sent() {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = ready(&server, folder.path());
+    let (_, key) = path_of(&server, 1, 0);
+    let none: [&str; 0] = [];
+    let title = [set("title", "x")];
+    let refused = |done: Result<(), plexindex::error::Error>, word: &str| {
+        let error = done.expect_err("refused");
+        assert_eq!(error.status, Status::InvalidArgument, "{error}");
+        assert!(error.message.contains(word), "{error}");
+    };
+    refused(edit(&index, "Movies", &none, &title).0, "all of the library");
+    refused(edit(&index, "Movies", &[""], &title).0, "key");
+    refused(edit(&index, "Movies", &["1001,1002"], &title).0, "one key each");
+    refused(edit(&index, "Movies", &[&key], &[]).0, "no fields");
+    for (changes, word) in [
+        (vec![set("", "x")], "no name of a field"),
+        (vec![set("id", "1")], "no name of a field"),
+        (
+            vec![set("tilte", "x")],
+            "'tilte' is no field that Plex edits: did you mean 'title'?",
+        ),
+        (vec![set("title", "x"), set("Summary", "x")], "did you mean 'summary'?"),
+        (vec![set("type", "1")], "no name of a field"),
+        (vec![set(&"x".repeat(256), "1")], "has 256 bytes: give at most 255"),
+        (vec![set("title&id", "1")], "no name of a field"),
+        (vec![set("title", "1"), set("title", "2")], "two values"),
+        (vec![set("genre", "1"), FieldChange::add("genre", "2")], "two values"),
+        (vec![FieldChange::add("genre", " ")], "empty"),
+    ] {
+        refused(edit(&index, "Movies", &[&key], &changes).0, word);
+    }
+    let all = index.select(crate::support::index::Selector::All).expect("a handle");
+    let one = [key.as_str()];
+    let request = Edit {
+        keys: &one,
+        changes: &title,
+        lock: Lock::Lock,
+    };
+    refused(
+        all.edit_items(&request, &mut EditReport::default()),
+        "in all libraries at once",
+    );
+    refused(
+        index.edit_items(&QueryOptions::default(), &request, &mut EditReport::default()),
+        "one library",
+    );
+    let library = index.library("Movies").expect("a handle");
+    let offline = QueryOptions {
+        offline: true,
+        ..library.query()
+    };
+    let error = index
+        .edit_items(&offline, &request, &mut EditReport::default())
+        .expect_err("offline");
+    assert_eq!(error.status, Status::Offline);
+    assert_eq!(server.stats().total, 0);
+}
+
+#[test]
+fn values_that_fit_into_no_request_are_refused_by_the_library_or_the_server() {
+    let server = movies(3);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = ready(&server, folder.path());
+    let (_, key) = path_of(&server, 1, 0);
+    let (done, _) = edit(&index, "Movies", &[&key], &[set("summary", &"ü".repeat(12_000))]);
+    let error = done.expect_err("too long");
+    assert_eq!(error.status, Status::InvalidArgument);
+    assert!(error.message.contains("shorten"), "{error}");
+    assert_eq!(server.stats().of(Kind::Edit), 0);
+    let (done, _) = edit(&index, "Movies", &[&key], &[set("summary", &"x".repeat(40_000))]);
+    let error = done.expect_err("too long for the server");
+    assert_eq!(error.status, Status::ServerError);
+    assert!(
+        error.message.contains("(400") && error.message.contains("too long"),
+        "{error}"
+    );
+}
+
+#[test]
+fn items_that_the_index_does_not_know_are_asked_for_once() {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    let choice = options(&server, folder.path());
+    // Nothing was fetched: the library itself is not known either.
+    let index = open(choice, &clock());
+    let keys = keys_of(&server, 1, 3);
+    let (done, report) = edit(&index, "Movies", &keys, &[set("title", "New")]);
+    done.expect("edited");
+    assert_eq!(report.states, [Edited::Done; 3]);
+    assert_eq!(server.stats().of(Kind::Edit), 1);
+    assert_eq!(requests(&server), [1, 1, 0, 0, 1, 4]);
+}
+
+#[test]
+fn one_item_that_does_not_exist_keeps_all_from_being_edited() {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = ready(&server, folder.path());
+    let (_, key) = path_of(&server, 1, 0);
+    let (done, report) = edit(&index, "Movies", &[&key, "987654"], &[set("title", "x")]);
+    let error = done.expect_err("gone");
+    assert_eq!(error.status, Status::NotOnServer);
+    assert!(
+        error.message.contains("987654") && error.message.contains("nothing was edited"),
+        "{error}"
+    );
+    assert_eq!(report.states, [Edited::No, Edited::Missing]);
+    assert_eq!(server.stats().of(Kind::Edit), 0);
+}
+
+#[test]
+fn items_of_another_library_and_shows_are_refused() {
+    let mut shows = LibrarySpec::shows(10);
+    shows.plain = true;
+    let mut films = LibrarySpec::movies(10);
+    films.plain = true;
+    let server = Standin::builder()
+        .library(films)
+        .library(shows)
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = ready(&server, folder.path());
+    let episode = keys_of(&server, 2, 1);
+    let (done, _) = edit(&index, "Movies", &episode, &[set("title", "x")]);
+    let error = done.expect_err("refused");
+    assert!(error.message.contains("belongs to library 'TV Shows'"), "{error}");
+    let (path, _) = path_of(&server, 2, 0);
+    let found = index
+        .match_path(&QueryOptions::default(), path.as_bytes())
+        .expect("an answer");
+    let show = found.item.expect("an episode").item.show_rating_key;
+    let (done, _) = edit(&index, "TV Shows", &[show], &[set("title", "x")]);
+    let error = done.expect_err("refused");
+    assert_eq!(error.status, Status::InvalidArgument);
+    assert!(error.message.contains("shows, seasons"), "{error}");
+    assert_eq!(server.stats().of(Kind::Edit), 0);
+}
+
+#[test]
+fn after_a_request_that_failed_no_other_is_sent_and_the_report_says_so() {
+    let statuses = [
+        (400, Status::ServerError, "(400"),
+        (401, Status::Unauthorized, "(401)"),
+        (403, Status::Forbidden, "owner"),
+        (404, Status::NotOnServer, "(404"),
+        (409, Status::ServerError, "(409"),
+        (500, Status::ServerError, "(500"),
+    ];
+    for (status, expected, word) in statuses {
+        let server = movies(300);
+        let folder = tempfile::tempdir().expect("a folder");
+        let index = ready(&server, folder.path());
+        let keys = keys_of(&server, 1, 300);
+        let refusal = Action::Status {
+            status,
+            retry_after: None,
+        };
+        server.fault(Fault::new(refusal).on(Kind::Edit).after(1).times(1));
+        let (done, report) = edit(&index, "Movies", &keys, &[set("title", "x")]);
+        let error = done.expect_err("failed");
+        assert_eq!(error.status, expected, "{error}");
+        assert!(error.message.contains(word), "{error}");
+        assert!(error.message.contains("after 100 of 300 items"), "{error}");
+        let counts = [Edited::Done, Edited::Failed, Edited::No].map(|state| report.count(state));
+        assert_eq!((report.requests, counts), (2, [100, 100, 100]));
+        assert!(report.states[..100].iter().all(|state| *state == Edited::Done));
+        assert_eq!(server.stats().of(Kind::Edit), 2);
+    }
+}
+
+#[test]
+fn a_request_that_fails_in_a_way_that_passes_is_sent_again() {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    ready(&server, folder.path());
+    let index = open(options(&server, folder.path()), &clock());
+    let (_, key) = path_of(&server, 1, 0);
+    server.fault(Fault::new(Action::Drop).on(Kind::Edit).times(1));
+    let (done, report) = edit(&index, "Movies", &[&key], &[set("title", "Twice")]);
+    done.expect("edited");
+    assert_eq!((report.requests, server.stats().of(Kind::Edit)), (1, 2));
+    assert_eq!(title_of(&server, &key), "Twice");
+}
+
+#[test]
+fn a_deadline_ends_an_edit_with_what_was_done() {
+    // A busy machine may take longer for the first request, which the server answers at once.
+    let deadlines = (0..6).map(|doubled| Duration::from_millis(400) * 2_u32.pow(doubled));
+    let ended = deadlines.map(edit_by).find(|(_, done, _)| *done > 0);
+    assert_eq!(ended, Some((Status::Timeout, 100, 50)));
+}
+
+/// An edit of which the server answers the first request only: how it ended, and the items that were edited or not.
+fn edit_by(deadline: Duration) -> (Status, usize, usize) {
+    let server = movies(150);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = ready(&server, folder.path());
+    let keys = keys_of(&server, 1, 150);
+    let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+    server.fault(
+        Fault::new(Action::Delay { ms: 60_000 })
+            .on(Kind::Edit)
+            .after(1)
+            .times(0),
+    );
+    let library = index.library("Movies").expect("a handle");
+    let question = QueryOptions {
+        deadline: Deadline::In(deadline),
+        ..library.query()
+    };
+    let mut report = EditReport::default();
+    let changes = [set("title", "x")];
+    let edit = Edit {
+        keys: &keys,
+        changes: &changes,
+        lock: Lock::Leave,
+    };
+    let error = index.edit_items(&question, &edit, &mut report).expect_err("late");
+    (error.status, report.count(Edited::Done), report.count(Edited::Failed))
+}
+
+#[test]
+fn an_item_named_twice_is_edited_once() {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = ready(&server, folder.path());
+    let (_, key) = path_of(&server, 1, 0);
+    let long = format!("/library/metadata/{key}");
+    let (done, report) = edit(&index, "Movies", &[&key, &long], &[set("title", "x")]);
+    done.expect("edited");
+    assert_eq!(report.states, [Edited::Done; 2]);
+    assert!(puts(&server)[0].contains(&format!("?id={key}&")));
+}

@@ -1,0 +1,231 @@
+//! What an answer by the end of a path or by a file's name says of itself, and that it never depends on earlier ones.
+
+use std::path::Path;
+
+use crate::support::{clock, open, options, path_of};
+use plexindex::error::Status;
+use plexindex::model::{Confidence, MatchKind, Reason};
+use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
+
+fn collection() -> Standin {
+    let film = |title: &str, year: i32, path: &str| ItemSpec::file(title, path).year(year);
+    Standin::builder()
+        .library(LibrarySpec::movies(600).plain().title("Movies"))
+        .library(LibrarySpec::shows(20).plain().title("Shows"))
+        .items(
+            1,
+            [
+                film("Quiet River", 1999, "/data/movies/Quiet River (1999)/movie.mkv"),
+                film("Golden Window", 2004, "/data/movies/Golden Window (2004).mkv"),
+                film("Film Seven", 2010, "/data/movies/film7.mkv"),
+            ],
+        )
+        .items(
+            2,
+            [ItemSpec::episode(
+                "Some Show",
+                17,
+                21,
+                "Pilot",
+                "/data/tv/Some Show/Season 17/S17E21.mkv",
+            )],
+        )
+        .start()
+        .expect("the stand-in starts")
+}
+
+#[test]
+fn an_answer_says_why_and_forgets_what_was_asked() {
+    let server = collection();
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index
+        .refresh(&crate::support::index::QueryOptions::default(), false)
+        .expect("fetched");
+    let all = index.select(crate::support::index::Selector::All).expect("a handle");
+    let high = |reason| (Confidence::High, reason);
+    let low = |reason| (Confidence::Low, reason);
+    let cases = [
+        (
+            "/nas/Quiet River (1999)/movie.mkv",
+            high(Reason::OnlyRootDiffers),
+            "a mapping is missing",
+        ),
+        (
+            "/nas/Some Show/Season 17/S17E21.mkv",
+            high(Reason::OnlyRootDiffers),
+            "a mapping is missing",
+        ),
+        (
+            "/nas/Golden Window (2004).mkv",
+            high(Reason::PathTells),
+            "tells the same item",
+        ),
+        (
+            "/nas/Other Show/Season 17/S17E21.mkv",
+            low(Reason::NoEvidence),
+            "verify",
+        ),
+        ("/nas/Loud Sea (1999)/movie.mkv", low(Reason::NoEvidence), "verify"),
+        ("/nas/film7.mkv", low(Reason::NoEvidence), "verify"),
+        ("/nas/movies/film7.mkv", low(Reason::NoEvidence), "verify"),
+        (
+            "/nas/Quiet River (1950)/movie.mkv",
+            low(Reason::Contradicted),
+            "another file",
+        ),
+        ("/data/movies/new/film7.mkv", low(Reason::NotListed), "is not listed"),
+        // A folder of the library of films: no other library's file.
+        (
+            "/data/movies/Some Show/Season 17/S17E21.mkv",
+            low(Reason::NotListed),
+            "is not listed",
+        ),
+    ];
+    let ask = || {
+        for (path, (confidence, reason), text) in cases {
+            let found = all.match_path(path.as_bytes()).expect("an answer");
+            assert_eq!(found.status, Status::Ok, "{path}: {}", found.message);
+            assert!(
+                matches!(found.match_kind, MatchKind::Suffix | MatchKind::FileName),
+                "{path}: {:?}",
+                found.match_kind
+            );
+            assert_eq!(
+                (found.confidence, found.reason),
+                (confidence, reason),
+                "{path}: {}",
+                found.message
+            );
+            assert!(found.message.contains(text), "{path}: {}", found.message);
+            let key = all.lookup_key(path.as_bytes(), str::to_owned);
+            let item = found.item.expect("an item");
+            let sure = (confidence == Confidence::High).then_some(item.item.rating_key);
+            assert_eq!(key, sure, "{path}");
+            let shows = index.library("Shows").expect("a handle");
+            if path.contains("/data/movies/Some Show") {
+                let found = shows.match_path(path.as_bytes()).expect("an answer");
+                assert_eq!(
+                    (found.confidence, found.reason),
+                    (confidence, reason),
+                    "asked of the shows alone"
+                );
+            }
+        }
+    };
+    ask();
+    let miss = || all.match_path(b"/nas/Nothing (1900).mkv").expect("an answer");
+    assert!(!miss().message.contains("600"), "{}", miss().message);
+    for nth in 0..600 {
+        let (path, _) = path_of(&server, 1, nth);
+        let path = path.replace("/data/movies", "/nas");
+        all.match_path(path.as_bytes()).expect("an answer");
+    }
+    // So many agree on a mapping. It is proposed, and makes nothing surer.
+    let missed = miss();
+    assert_eq!((missed.status, missed.reason), (Status::NotFound, Reason::NoLocation));
+    assert!(missed.message.contains("/nas -> /data/movies"), "{}", missed.message);
+    assert_eq!(missed.message, miss().message);
+    let best = &index.proposals()[0];
+    assert_eq!(
+        (best.from.as_path(), best.to.as_path()),
+        (Path::new("/nas"), Path::new("/data/movies"))
+    );
+    assert!(best.matched > 400 && best.of == 500, "{best:?}");
+    ask();
+}
+
+/// Cases under a root that nothing maps: path, confidence, reason, and the keys of the candidates.
+#[test]
+fn episodes_of_one_file_are_found_under_another_root() {
+    const FILE: &str = "/data/tv/Two Hours/Season 06/Two Hours - S06E01-E02.mkv";
+    const PLAIN: &str = "/data/tv/Some Show/Season 17/S17E21-E22.mkv";
+    let part = |show: &str, season: u32, number: u32, file: &str| ItemSpec::episode(show, season, number, "Part", file);
+    let server = Standin::builder()
+        .library(LibrarySpec::shows(20).plain().title("Shows"))
+        .items(
+            1,
+            [
+                part("Two Hours", 6, 2, FILE).key(9002),
+                part("Two Hours", 6, 1, FILE).key(9001),
+                part("Some Show", 17, 21, PLAIN).key(9011),
+                part("Some Show", 17, 22, PLAIN).key(9012),
+                part("Odd Show", 1, 1, "/data/tv/Odd Show/Odd Show - S01E01.mkv").key(9021),
+                part("Odd Show", 1, 7, "/data/tv/Odd Show/Odd Show - S01E01.mkv").key(9022),
+            ],
+        )
+        .start()
+        .expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index
+        .refresh(&crate::support::index::QueryOptions::default(), false)
+        .expect("fetched");
+    let shows = index.library("Shows").expect("a handle");
+    let high = (Confidence::High, Reason::SeveralEpisodes);
+    let low = |reason| (Confidence::Low, reason);
+    let (two, plain, odd) = (["9001", "9002"], ["9011", "9012"], ["9021", "9022"]);
+    for (path, (confidence, reason), keys) in [
+        (FILE, high, two),
+        ("/nas/Two Hours/Season 06/Two Hours - S06E01-E02.mkv", high, two),
+        ("/nas/Season 6/Two Hours - S06E01-E02.mkv", high, two),
+        ("/nas/Two Hours - S06E01-E02.mkv", high, two),
+        ("/nas/Some Show/Season 17/S17E21-E22.mkv", high, plain),
+        ("/nas/Other/Season 17/S17E21-E22.mkv", low(Reason::NoEvidence), plain),
+        (
+            "/nas/Two Hours/Season 05/Two Hours - S06E01-E02.mkv",
+            low(Reason::Contradicted),
+            two,
+        ),
+        ("/data/tv/new/Two Hours - S06E01-E02.mkv", low(Reason::NotListed), two),
+        // The name says one of the two numbers only.
+        ("/nas/Odd Show - S01E01.mkv", low(Reason::Contradicted), odd),
+    ] {
+        let found = shows.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!(
+            (found.status, found.confidence, found.reason),
+            (Status::Ok, confidence, reason),
+            "{path}: {}",
+            found.message
+        );
+        let candidates: Vec<&str> = found
+            .candidates
+            .iter()
+            .map(|one| one.item.rating_key.as_str())
+            .collect();
+        assert_eq!((candidates.as_slice(), found.total), (&keys[..], 2), "{path}");
+        assert_eq!(
+            found.item.map(|one| one.item.rating_key).as_deref(),
+            Some(keys[0]),
+            "{path}"
+        );
+        let fast = shows.lookup_key(path.as_bytes(), str::to_owned);
+        assert_eq!(fast, None, "{path}: a key could name one of them only");
+    }
+}
+
+#[test]
+fn answers_by_name_alone_leave_room_for_a_proposal() {
+    let server = collection();
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    index
+        .refresh(&crate::support::index::QueryOptions::default(), false)
+        .expect("fetched");
+    let all = index.select(crate::support::index::Selector::All).expect("a handle");
+    let ask = |rewrite: &dyn Fn(&str) -> String| {
+        for nth in 0..600 {
+            let (path, _) = path_of(&server, 1, nth);
+            all.match_path(rewrite(&path).as_bytes()).expect("an answer");
+        }
+    };
+    // Neither a name alone nor a place in a folder of Plex's says which mapping is missing.
+    ask(&|path| format!("/downloads/{}", path.rsplit('/').next().unwrap_or_default()));
+    ask(&|path| path.replace("/data/movies", "/data/movies/new"));
+    assert_eq!(index.proposals(), []);
+    ask(&|path| path.replace("/data/movies", "/nas"));
+    let missed = all.match_path(b"/nas/Nothing (1900).mkv").expect("an answer");
+    assert!(missed.message.contains("/nas -> /data/movies"), "{}", missed.message);
+    let best = &index.proposals()[0];
+    assert!(best.matched > 400 && best.of == 500, "{best:?}");
+}

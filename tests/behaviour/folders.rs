@@ -1,0 +1,632 @@
+//! Which show, season, artist, album or film a folder is, over a stand-in server: as hosts ask, with what it costs.
+
+use crate::support;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use plexindex::{
+    Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MatchKind, MatchStatus, Options, Reason, Refreshed,
+    Selector, Ttl,
+};
+use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
+
+type Anything = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+fn episode(show: &str, season: u32, number: u32) -> ItemSpec {
+    let path = format!("/data/tv/{show}/Season {season:02}/{show} - S{season:02}E{number:02}.mkv");
+    ItemSpec::episode(show, season, number, &format!("Part {number}"), &path)
+}
+
+fn film(title: &str, year: i32) -> ItemSpec {
+    let name = format!("{title} ({year})");
+    ItemSpec::file(title, &format!("/data/films/{name}/{name}.mkv")).year(year)
+}
+
+/// Shows, films, an artist, and a library without anything.
+fn server() -> Standin {
+    let none = |spec: LibrarySpec, title: &str, folder: &str| spec.plain().title(title).locations([folder]);
+    let mut shows: Vec<ItemSpec> = (1..4).map(|number| episode("Alpha", 1, number)).collect();
+    shows.extend((1..3).map(|number| episode("Alpha", 2, number)));
+    shows.push(episode("Beta", 1, 1));
+    let track = |album: &str, number: u32| {
+        let path = format!("/data/music/Gamma/{album}/0{number}.flac");
+        ItemSpec::track("Gamma", album, number, &format!("Song {number}"), &path)
+    };
+    Standin::builder()
+        .library(none(LibrarySpec::shows(0), "Shows", "/data/tv"))
+        .library(none(LibrarySpec::movies(0), "Films", "/data/films"))
+        .library(none(LibrarySpec::music(0), "Music", "/data/music"))
+        .library(none(LibrarySpec::movies(0), "Nothing", "/data/nothing"))
+        .items(1, shows)
+        .items(
+            2,
+            [
+                film("Delta", 1999).version("/data/films/Delta (1999)/Delta (1999) - 4K.mkv"),
+                film("Epsilon", 2001),
+            ],
+        )
+        .items(3, [track("First", 1), track("First", 2), track("Second", 1)])
+        .start()
+        .expect("the stand-in starts")
+}
+
+/// The rating key of the season or album of the item with this file, as the server has it.
+fn key_above(server: &Standin, path: &str) -> Result<String, Box<dyn std::error::Error + Send + Sync>> {
+    let found = |section: u32| {
+        let at = server
+            .paths(section)
+            .into_iter()
+            .find(|(_, file)| file.as_deref() == Some(path))?;
+        let state = server.read();
+        let parent = state.library(section)?.get(at.0)?.parent.clone()?;
+        Some(parent.key.to_string())
+    };
+    Ok((1..4).find_map(found).ok_or("the server has no such file")?)
+}
+
+struct Scene {
+    server: Standin,
+    folder: tempfile::TempDir,
+}
+
+impl Scene {
+    fn new() -> Self {
+        Self {
+            server: server(),
+            folder: tempfile::tempdir().expect("a folder"),
+        }
+    }
+
+    fn options(&self) -> Options {
+        support::options(&self.server, self.folder.path())
+    }
+
+    fn open(&self) -> Index {
+        Index::open(self.options()).expect("the index opens")
+    }
+
+    fn requests(&self) -> u64 {
+        support::requests(&self.server)[5]
+    }
+}
+
+fn told(found: &Folder) -> (MatchStatus, Option<MatchKind>, Option<Confidence>, Option<Reason>) {
+    let answer = &found.answer;
+    (answer.status, answer.match_kind, answer.confidence, answer.reason)
+}
+
+const EXACT: (MatchStatus, Option<MatchKind>, Option<Confidence>, Option<Reason>) =
+    (MatchStatus::Found, Some(MatchKind::Exact), Some(Confidence::High), None);
+
+#[test]
+fn a_folder_is_the_deepest_that_all_below_it_share() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    let show = index.match_folder("/data/tv/Alpha")?;
+    assert_eq!(told(&show), EXACT);
+    assert_eq!((show.kind, show.items, show.files), (Some(ItemType::Show), 5, 5));
+    let item = show.item().ok_or("a show")?;
+    assert_eq!(
+        (item.kind, item.title.as_deref(), item.season),
+        (ItemType::Show, Some("Alpha"), None)
+    );
+    assert_eq!(item.path.as_deref(), Some(Path::new("/data/tv/Alpha")));
+    assert_eq!(item.library_title.as_deref(), Some("Shows"));
+    assert_eq!(item.to_string(), "Alpha");
+    // The same show as its episodes tell.
+    let file = index.match_path("/data/tv/Alpha/Season 01/Alpha - S01E01.mkv")?;
+    let file = file.item().ok_or("an episode")?;
+    assert_eq!(Some(&item.rating_key), file.show_rating_key.as_ref());
+    assert_eq!(item.guid, file.show_guid);
+
+    let season = index.match_folder("/data/tv/ALPHA/season 02/")?;
+    assert_eq!(told(&season), EXACT);
+    assert_eq!((season.kind, season.items), (Some(ItemType::Season), 2));
+    let of = season.item().ok_or("a season")?;
+    let key = key_above(&at.server, "/data/tv/Alpha/Season 02/Alpha - S02E01.mkv")?;
+    assert_eq!((&of.rating_key, &of.key), (&key, &format!("/library/metadata/{key}")));
+    assert_eq!((of.season, of.kind), (Some(2), ItemType::Season));
+    assert_eq!(
+        (of.title.as_deref(), of.show_title.as_deref()),
+        (Some("Season 2"), Some("Alpha"))
+    );
+    assert_eq!(
+        (of.show_rating_key.as_ref(), &of.show_guid),
+        (Some(&item.rating_key), &item.guid)
+    );
+    assert_eq!(of.guid.as_ref(), Some(&format!("local://{key}")));
+    assert_eq!(of.path.as_deref(), Some(Path::new("/data/tv/Alpha/Season 02")));
+    assert_eq!(of.to_string(), "Alpha – Season 2");
+
+    let artist = index.match_folder("/data/music/Gamma")?;
+    assert_eq!((artist.kind, artist.items), (Some(ItemType::Artist), 3));
+    assert_eq!(artist.item().and_then(|item| item.title.as_deref()), Some("Gamma"));
+    let album = index.match_folder("/data/music/Gamma/First")?;
+    assert_eq!((album.kind, album.items), (Some(ItemType::Album), 2));
+    let of = album.item().ok_or("an album")?;
+    assert_eq!(of.rating_key, key_above(&at.server, "/data/music/Gamma/First/01.flac")?);
+    assert_eq!(
+        (of.title.as_deref(), of.show_title.as_deref()),
+        (Some("First"), Some("Gamma"))
+    );
+    assert_eq!(of.season, None, "a disc is none of the album's");
+    assert_eq!(of.to_string(), "Gamma – First");
+
+    // A film of two files is one item.
+    let delta = index.match_folder("/data/films/Delta (1999)")?;
+    assert_eq!(told(&delta), EXACT);
+    assert_eq!((delta.kind, delta.items, delta.files), (Some(ItemType::Movie), 1, 2));
+    assert_eq!(delta.item().and_then(|item| item.title.as_deref()), Some("Delta"));
+
+    // All of that is in the index by now.
+    let before = at.requests();
+    assert!(index.match_folder("/data/tv/Alpha")?.answer.age.is_some());
+    assert_eq!(at.requests(), before);
+    Ok(())
+}
+
+#[test]
+fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    let root = index.match_folder("/data/tv/")?;
+    assert_eq!(
+        (root.answer.status, root.answer.reason),
+        (MatchStatus::Ambiguous, Some(Reason::SeveralItems))
+    );
+    assert_eq!((root.answer.total, root.items, root.files, root.kind), (2, 6, 6, None));
+    let below: Vec<_> = root
+        .answer
+        .candidates
+        .iter()
+        .filter_map(|item| item.path.clone())
+        .collect();
+    assert_eq!(below, [PathBuf::from("/data/tv/Alpha"), PathBuf::from("/data/tv/Beta")]);
+    assert!(root.answer.message.is_some_and(|text| text.contains("2 shows")));
+
+    let above = index.match_folder("/data")?;
+    assert_eq!(
+        (above.answer.status, above.answer.reason),
+        (MatchStatus::Ambiguous, Some(Reason::AboveLocations))
+    );
+    assert_eq!((above.answer.total, above.items, above.files), (5, 11, 12));
+
+    for (folder, reason) in [
+        ("/data/nothing", Reason::Empty),
+        ("/data/tv/Zeta", Reason::NotListed),
+        ("/srv/else", Reason::NoLocation),
+        ("/", Reason::AboveLocations),
+    ] {
+        let found = index.match_folder(folder)?;
+        assert_eq!(found.answer.reason, Some(reason), "{folder}: {found:?}");
+        assert!(found.answer.message.is_some(), "{folder}");
+        assert!(found.item().is_none());
+    }
+    let refused = index.match_folder("").expect_err("no path");
+    assert_eq!(refused.kind(), ErrorKind::InvalidArgument);
+    // Of files there is a hint that leads here.
+    let hint = index.match_path("/data/tv")?.message.ok_or("a hint")?;
+    assert!(hint.contains("(folder)"), "{hint}");
+    Ok(())
+}
+
+#[test]
+fn a_folder_below_another_root_is_sure_where_only_that_differs() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    for (folder, confidence, reason) in [
+        ("/mnt/nas/Alpha", Confidence::High, Reason::OnlyRootDiffers),
+        ("/mnt/nas/Alpha/Season 02", Confidence::High, Reason::OnlyRootDiffers),
+        ("/mnt/nas/Delta (1999)", Confidence::High, Reason::OnlyRootDiffers),
+        ("/mnt/nas/Other/Alpha", Confidence::High, Reason::OnlyRootDiffers),
+        // A copy is another folder.
+        ("/mnt/nas/#recycle/Alpha", Confidence::Low, Reason::NoEvidence),
+        (
+            "/mnt/nas/.Trash-1000/files/Alpha/Season 02",
+            Confidence::Low,
+            Reason::NoEvidence,
+        ),
+        // Several folders are called so.
+        ("/mnt/nas/Other/Season 01", Confidence::Low, Reason::SeveralItems),
+        // A library owns it, and does not list it.
+        ("/data/films/Alpha", Confidence::Low, Reason::NotListed),
+    ] {
+        let found = index.match_folder(folder)?.answer;
+        assert_eq!(
+            (found.confidence, found.reason),
+            (Some(confidence), Some(reason)),
+            "{folder}: {found:?}"
+        );
+        assert!(
+            matches!(found.match_kind, Some(MatchKind::Suffix | MatchKind::FileName)),
+            "{folder}"
+        );
+    }
+    let below: Vec<_> = index
+        .library(Selector::All)?
+        .items_below("/mnt/nas/Alpha")
+        .collect::<Result<_, _>>()?;
+    assert_eq!(below.len(), 5);
+    let none = index.library(Selector::All)?.items_below("/data/films/Alpha").next();
+    assert!(none.is_none(), "{none:?}");
+    Ok(())
+}
+
+#[test]
+fn mappings_of_both_kinds_lead_to_folders() -> Anything {
+    let at = Scene::new();
+    for mapping in [
+        Mapping::host_to_server("/mnt/tv", "/data/tv"),
+        Mapping::server_to_host("/data/tv", "/mnt/tv"),
+    ] {
+        let index = Index::open(Options {
+            mappings: vec![mapping],
+            ..at.options()
+        })?;
+        let show = index.match_folder("/mnt/tv/Alpha")?;
+        assert_eq!(show.answer.match_kind, Some(MatchKind::Mapped));
+        assert_eq!((show.kind, show.items), (Some(ItemType::Show), 5));
+        assert_eq!(
+            show.item().and_then(|item| item.path.as_deref()),
+            Some(Path::new("/data/tv/Alpha"))
+        );
+        assert_eq!(index.match_folder("/mnt/tv")?.answer.total, 2);
+        assert_eq!(
+            index.match_folder("/mnt/tv/Zeta")?.answer.reason,
+            Some(Reason::NotListed)
+        );
+        assert_eq!(index.library("Shows")?.items_below("/mnt/tv").count(), 6);
+    }
+    Ok(())
+}
+
+#[test]
+fn items_below_come_page_by_page() -> Anything {
+    let server = Standin::builder().library(LibrarySpec::movies(1203).plain()).start()?;
+    let folder = tempfile::tempdir()?;
+    let index = Index::open(support::options(&server, folder.path()))?;
+    let movies = index.library("Movies")?;
+    let early = movies.items_below("/").next().ok_or("an error")?;
+    assert_eq!(early.expect_err("nothing was fetched").kind(), ErrorKind::NotFetched);
+    let _ = movies.refresh()?;
+    let paths: Vec<PathBuf> = movies
+        .items_below("/")
+        .map(|item| Ok(item?.path.ok_or("a path")?))
+        .collect::<Result<_, Box<dyn std::error::Error + Send + Sync>>>()?;
+    let mut wanted: Vec<PathBuf> = server
+        .paths(1)
+        .into_iter()
+        .filter_map(|(_, path)| path)
+        .map(PathBuf::from)
+        .collect();
+    assert_eq!(paths.len(), wanted.len());
+    let mut sorted = paths.clone();
+    sorted.sort();
+    wanted.sort();
+    assert_eq!(sorted, wanted);
+    Ok(())
+}
+
+#[test]
+fn what_is_new_is_found_and_what_went_is_not() -> Anything {
+    let at = Scene::new();
+    let index = Index::open(Options {
+        library_ttl: Ttl::Forever,
+        ..at.options()
+    })?;
+    assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
+    // One by one: an episode comes, and is found by its path.
+    at.server
+        .change(|state| state.add_items(1, vec![episode("Beta", 2, 1)], true))?;
+    let path = "/data/tv/Beta/Season 02/Beta - S02E01.mkv";
+    assert_eq!(index.match_path(path)?.status, MatchStatus::Found);
+    let beta = index.match_folder("/data/tv/Beta")?;
+    assert_eq!((beta.kind, beta.items, beta.files), (Some(ItemType::Show), 2, 2));
+    let two = index.match_folder("/data/tv/Beta/Season 02")?;
+    assert_eq!((two.kind, two.items), (Some(ItemType::Season), 1));
+    assert_eq!(index.library("Shows")?.items_below("/data/tv/Beta").count(), 2);
+    // It goes: an invalidated item is asked for before its folder is answered.
+    let found = index.match_path(path)?.into_item().ok_or("an item")?;
+    at.server
+        .change(|state| state.remove_items(&[found.rating_key.parse().unwrap_or(0)], true))?;
+    index.library("Shows")?.invalidate_item(&found.key)?;
+    assert_eq!(index.match_folder("/data/tv/Beta")?.items, 1);
+    let gone = index.match_folder("/data/tv/Beta/Season 02")?;
+    // What is left is another show's, with the same name.
+    assert_eq!(
+        (gone.answer.confidence, gone.answer.reason),
+        (Some(Confidence::Low), Some(Reason::NotListed))
+    );
+    Ok(())
+}
+
+#[test]
+fn without_a_server_the_index_answers() -> Anything {
+    let at = Scene::new();
+    let cold = at.open().query().offline().match_folder("/data/tv/Alpha").unwrap_err();
+    assert_eq!(cold.kind(), ErrorKind::Offline);
+    let index = at.open();
+    assert_eq!(index.match_folder("/data/tv/Alpha")?.items, 5);
+    at.server.refuse();
+    assert_eq!(at.open().query().offline().match_folder("/data/tv/Alpha")?.items, 5);
+    let expired = Index::open(Options {
+        library_ttl: Ttl::Zero,
+        retry_for: Duration::ZERO,
+        ..at.options()
+    })?;
+    let old = expired.match_folder("/data/tv/Alpha")?;
+    assert_eq!(
+        (old.items, old.answer.status, old.answer.stale),
+        (5, MatchStatus::Found, true)
+    );
+    Ok(())
+}
+
+/// A disk with what the server of [`on_disk`] lists, and what it does not.
+fn disk() -> tempfile::TempDir {
+    let disk = tempfile::tempdir().expect("a folder");
+    let make = |path: &str| {
+        let path = disk.path().join(path);
+        std::fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        std::fs::write(path, b"x").expect("written");
+    };
+    for path in [
+        "tv/Alpha/poster.jpg",
+        "tv/Alpha/Season 01/.hidden.mkv",
+        "tv/Alpha/Season 01/Alpha - S01E01.mkv",
+        "tv/Alpha/Season 01/Alpha - S01E01.srt",
+        "tv/Alpha/Season 02/Alpha - S02E01.mkv",
+        "tv/For children/Beta/Beta - S01E01.mkv",
+        "tv/Without films/notes.txt",
+        "tv/Not listed/Not listed - S01E01.mkv",
+    ] {
+        make(path);
+    }
+    disk
+}
+
+/// It lists files of that disk, below a folder that it knows by this name.
+fn on_disk(disk: &Path) -> Standin {
+    let at = |path: &str| match disk.to_str().expect("text") {
+        // A folder of another system.
+        folder if !disk.is_absolute() => format!("{folder}/{path}"),
+        folder => Path::new(folder).join(path).to_str().expect("text").to_owned(),
+    };
+    let episode = |show: &str, season: u32, path: &str| ItemSpec::episode(show, season, 1, "Part 1", &at(path));
+    let shows = LibrarySpec::shows(0).plain().title("Shows").locations([at("tv")]);
+    Standin::builder()
+        .library(shows)
+        .items(
+            1,
+            [
+                episode("Alpha", 1, "tv/Alpha/Season 01/Alpha - S01E01.mkv"),
+                episode("Alpha", 2, "tv/Alpha/Season 02/Alpha - S02E01.mkv"),
+                episode("Beta", 1, "tv/For children/Beta/Beta - S01E01.mkv"),
+            ],
+        )
+        .start()
+        .expect("the stand-in starts")
+}
+
+#[test]
+fn a_cold_folder_costs_one_question_for_a_file_below_it() -> Anything {
+    let disk = disk();
+    let server = on_disk(disk.path());
+    let store = tempfile::tempdir()?;
+    let index = Index::open(support::options(&server, store.path()))?;
+    let ask = |path: &str| {
+        let hurried = index.query().deadline(Duration::from_secs(60));
+        hurried.match_folder(disk.path().join(path))
+    };
+    let listings = || support::requests(&server)[2];
+    let requests = || support::requests(&server)[5];
+
+    let show = ask("tv/Alpha")?;
+    assert_eq!(told(&show), EXACT, "{:?}", show.answer);
+    assert_eq!(
+        (show.kind, show.items, show.files),
+        (Some(ItemType::Show), 0, 0),
+        "how many there are is not known"
+    );
+    let item = show.item().ok_or("a show")?.clone();
+    assert_eq!(
+        (item.title.as_deref(), item.season),
+        (Some("Alpha"), None),
+        "of one file's season nothing follows"
+    );
+    assert_eq!(item.path.as_deref(), Some(disk.path().join("tv/Alpha").as_path()));
+    assert!(!show.answer.stale);
+    assert_eq!(listings(), 0);
+
+    let before = requests();
+    let season = ask("tv/Alpha/Season 02")?;
+    assert_eq!((told(&season), season.kind), (EXACT, Some(ItemType::Season)));
+    let of = season.item().ok_or("a season")?;
+    let key = key_above(
+        &server,
+        disk.path()
+            .join("tv/Alpha/Season 02/Alpha - S02E01.mkv")
+            .to_str()
+            .ok_or("text")?,
+    )?;
+    assert_eq!((of.kind, of.season, &of.rating_key), (ItemType::Season, Some(2), &key));
+    assert_eq!(of.show_rating_key.as_ref(), Some(&item.rating_key));
+    assert_eq!((requests() - before, listings()), (1, 0), "one question");
+    // The same again, and what is asked of the file, costs none.
+    let _ = (ask("tv/Alpha")?, ask("tv/Alpha/Season 02/")?);
+    assert_eq!(requests() - before, 1);
+    assert_eq!(
+        ask("tv/Alpha")?.item().map(|item| item.rating_key.clone()),
+        Some(item.rating_key.clone())
+    );
+
+    // What the name of the folder does not say, one file does not either: then the library is listed.
+    let children = ask("tv/For children")?;
+    assert_eq!((told(&children), children.items), (EXACT, 1));
+    assert_eq!(
+        children.item().and_then(|item| item.show_title.as_deref()),
+        Some("Beta")
+    );
+    assert!(listings() > 0);
+    let show = ask("tv/Alpha")?;
+    assert_eq!((told(&show), show.items), (EXACT, 2));
+    assert_eq!(show.item().map(|item| item.rating_key.clone()), Some(item.rating_key));
+    Ok(())
+}
+
+/// One file tells the album too, where the folder is called as it is and lies in the artist's.
+#[test]
+fn a_cold_album_is_told_by_one_file() -> Anything {
+    let disk = tempfile::tempdir()?;
+    let mut items = Vec::new();
+    let albums = [
+        ("Gamma", "First"),
+        ("Gamma", "Second"),
+        ("Delta", "Delta"),
+        ("Eta", "Live"),
+    ];
+    for (artist, album) in albums {
+        let folder = if album == "Second" { "2nd" } else { album };
+        let path = disk.path().join(format!("music/{artist}/{folder}/01.flac"));
+        std::fs::create_dir_all(path.parent().ok_or("a folder")?)?;
+        std::fs::write(&path, b"x")?;
+        items.push(ItemSpec::track(artist, album, 1, "Song", path.to_str().ok_or("text")?));
+    }
+    let music = LibrarySpec::music(0).plain().title("Music");
+    let music = music.locations([disk.path().join("music").to_str().ok_or("text")?]);
+    let server = Standin::builder().library(music).items(1, items).start()?;
+    for (folder, kind, title, listed) in [
+        ("Gamma/First", ItemType::Album, "First", false),
+        // An album that is called as its artist.
+        ("Delta/Delta", ItemType::Album, "Delta", false),
+        ("Gamma", ItemType::Artist, "Gamma", false),
+        // Of a folder of another name one file says nothing.
+        ("Gamma/2nd", ItemType::Album, "Second", true),
+    ] {
+        let store = tempfile::tempdir()?;
+        let index = Index::open(support::options(&server, store.path()))?;
+        let before = support::requests(&server)[2];
+        let hurried = index.query().deadline(Duration::from_secs(60));
+        let found = hurried.match_folder(disk.path().join("music").join(folder))?;
+        let item = found.item().ok_or(folder)?;
+        assert_eq!(
+            (found.kind, item.kind, item.title.as_deref()),
+            (Some(kind), kind, Some(title)),
+            "{folder}"
+        );
+        assert_eq!(support::requests(&server)[2] > before, listed, "{folder}");
+    }
+    Ok(())
+}
+
+/// Of hidden seasons a server tells no key: the answer is the show then, with the season's number.
+#[test]
+fn a_hidden_season_is_its_show() -> Anything {
+    let at = Scene::new();
+    for (key, _) in at.server.paths(1) {
+        at.server
+            .change(|state| state.change_item(key, |item| item.parent.as_mut().map_or((), |season| season.key = 0)))?;
+    }
+    let index = at.open();
+    let found = index.match_folder("/data/tv/Alpha/Season 02")?;
+    let item = found.item().ok_or("a show")?;
+    assert_eq!(
+        (found.kind, item.kind, item.season),
+        (Some(ItemType::Show), ItemType::Show, Some(2))
+    );
+    assert_eq!(
+        index
+            .match_folder("/data/tv/Alpha")?
+            .item()
+            .and_then(|item| item.season),
+        None
+    );
+    Ok(())
+}
+
+/// A call that can wait gets all that is below it, also where one file has answered before.
+#[test]
+fn a_cold_folder_that_one_file_answered_is_listed_for_who_can_wait() -> Anything {
+    let disk = disk();
+    let server = on_disk(disk.path());
+    let store = tempfile::tempdir()?;
+    let index = Index::open(support::options(&server, store.path()))?;
+    let folder = disk.path().join("tv/Alpha");
+    let hurried = index.query().deadline(Duration::from_secs(60)).match_folder(&folder)?;
+    assert_eq!((hurried.items, support::requests(&server)[2]), (0, 0));
+    let offline = index.query().offline().match_folder(&folder)?;
+    assert_eq!((offline.items, offline.kind), (0, Some(ItemType::Show)));
+    let whole = index.match_folder(&folder)?;
+    assert_eq!((whole.items, whole.kind), (2, Some(ItemType::Show)));
+    assert!(support::requests(&server)[2] > 0);
+    Ok(())
+}
+
+#[test]
+fn a_cold_folder_without_such_a_file_is_answered_by_the_listing() -> Anything {
+    for path in ["tv/Without films", "tv/Not listed", "tv/Nowhere", "tv"] {
+        let disk = disk();
+        let server = on_disk(disk.path());
+        let store = tempfile::tempdir()?;
+        let index = Index::open(support::options(&server, store.path()))?;
+        let hurried = index.query().deadline(Duration::from_secs(60));
+        let found = hurried.match_folder(disk.path().join(path))?;
+        assert!(support::requests(&server)[2] > 0, "{path}");
+        let expected = if path == "tv" {
+            (MatchStatus::Ambiguous, Some(Reason::SeveralItems))
+        } else {
+            (MatchStatus::NotFound, Some(Reason::NotListed))
+        };
+        assert_eq!((found.answer.status, found.answer.reason), expected, "{path}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_cold_folder_is_found_through_mappings() -> Anything {
+    let disk = disk();
+    let host = disk.path();
+    for mapping in [
+        Mapping::host_to_server(host, "/srv"),
+        Mapping::server_to_host("/srv", host),
+    ] {
+        let server = on_disk(Path::new("/srv"));
+        let store = tempfile::tempdir()?;
+        let index = Index::open(Options {
+            mappings: vec![mapping],
+            ..support::options(&server, store.path())
+        })?;
+        let hurried = index.query().deadline(Duration::from_secs(60));
+        let show = hurried.match_folder(disk.path().join("tv/Alpha"))?;
+        assert_eq!(
+            (show.answer.match_kind, show.answer.confidence),
+            (Some(MatchKind::Mapped), Some(Confidence::High))
+        );
+        assert_eq!(
+            show.item().and_then(|item| item.path.as_deref()),
+            Some(Path::new("/srv/tv/Alpha"))
+        );
+        assert_eq!(support::requests(&server)[2], 0);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_file_that_is_asked_as_a_folder_is_said_to_be_one() -> Anything {
+    let at = Scene::new();
+    let index = at.open();
+    let _ = index.refresh()?;
+    let before = at.requests();
+    assert_eq!(index.query().check()?, Refreshed::Done);
+    assert_eq!(at.requests(), before + 1);
+    let before = at.requests();
+    let found = index.match_folder("/data/films/Epsilon (2001)/Epsilon (2001).mkv")?;
+    assert_eq!(
+        told(&found),
+        (MatchStatus::NotFound, None, None, Some(Reason::NotListed))
+    );
+    let message = found.answer.message.unwrap_or_default();
+    assert!(message.contains("is a file that Plex lists"), "{message}");
+    assert_eq!(at.requests(), before);
+    Ok(())
+}

@@ -1,0 +1,368 @@
+//! A server that means harm, or is out of its mind: each call ends in bounded time and memory, with an answer or an error
+//! that says what is wrong, and the store is none the worse.
+
+use crate::support;
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use crate::support::index::{Deadline, QueryOptions};
+use crate::support::worker::{Role, Worker, say, told};
+use plexindex::model::Token;
+use plexindex::options::Options;
+
+const GOOD: &str = "/data/movies/Good (1999)/Good (1999).mkv";
+
+/// What the server does when it is asked for a listing.
+type Way = fn(&mut TcpStream, start: u64) -> std::io::Result<()>;
+
+fn row(key: &str, rest: &str, path: &str) -> String {
+    format!(
+        r#"{{"ratingKey":{key},"type":"movie","title":"T",{rest}"addedAt":1,"updatedAt":2,"Media":[{{"id":1,"Part":[{{"id":1,"file":"{path}","size":5}}]}}]}}"#
+    )
+}
+
+fn page(head: &str, rows: &[String]) -> Vec<u8> {
+    format!(r#"{{"MediaContainer":{{{head}"Metadata":[{}]}}}}"#, rows.join(",")).into_bytes()
+}
+
+fn send(out: &mut TcpStream, headers: &str, body: &[u8]) -> std::io::Result<()> {
+    let length = body.len();
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{headers}Content-Length: {length}\r\n\r\n"
+    )?;
+    out.write_all(body)
+}
+
+fn good(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+    let rows = if start == 0 {
+        vec![row("\"7\"", "", GOOD)]
+    } else {
+        Vec::new()
+    };
+    let size = rows.len();
+    send(
+        out,
+        "",
+        &page(&format!(r#""size":{size},"totalSize":1,"offset":{start},"#), &rows),
+    )
+}
+
+fn rows_from(start: u64, count: u64) -> Vec<String> {
+    (start..start + count)
+        .map(|number| row(&format!("\"{number}\""), "", &format!("/data/movies/{number}.mkv")))
+        .collect()
+}
+
+/// So much that only the first part of it is ever sent.
+fn ten_gigabytes(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n"
+    )?;
+    out.write_all(br#"{"MediaContainer":{"size":1,"totalSize":1,"title":""#)?;
+    let piece = vec![b'x'; 1 << 20];
+    (0..10_000).try_for_each(|_| out.write_all(&piece))
+}
+
+/// A page of rows that goes on and on.
+fn ten_gigabytes_of_rows(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10000000000\r\n\r\n"
+    )?;
+    out.write_all(br#"{"MediaContainer":{"size":1,"totalSize":1,"Metadata":["#)?;
+    for number in 0..60_000_000_u64 {
+        write!(out, "{},", row(&number.to_string(), "", &format!("/data/{number}.mkv")))?;
+    }
+    Ok(())
+}
+
+fn endless(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+    let head = format!(r#""size":1000,"totalSize":{},"offset":{start},"#, start + 2_000);
+    send(out, "", &page(&head, &rows_from(start, 1_000)))
+}
+
+fn deep(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+    let deep = format!(r#""extra":{}1{},"#, "[".repeat(1_000_000), "]".repeat(1_000_000));
+    send(
+        out,
+        "",
+        &page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", &deep, GOOD)]),
+    )
+}
+
+fn deep_objects(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+    let deep = format!(
+        r#""Media":{}1{},"#,
+        r#"{"Media":"#.repeat(1_000_000),
+        "}".repeat(1_000_000)
+    );
+    send(
+        out,
+        "",
+        &page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", &deep, GOOD)]),
+    )
+}
+
+/// 10 GB of one letter, and in 10 MB.
+fn bomb(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+    write!(
+        out,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut gzip = flate2::write::GzEncoder::new(&mut *out, flate2::Compression::fast());
+    gzip.write_all(br#"{"MediaContainer":{"size":1,"totalSize":1,"title":""#)?;
+    let piece = vec![b'x'; 1 << 20];
+    (0..10_000).try_for_each(|_| gzip.write_all(&piece))
+}
+
+fn huge_total(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+    let rows = if start == 0 { rows_from(0, 10) } else { Vec::new() };
+    send(
+        out,
+        "",
+        &page(r#""size":18446744073709551615,"totalSize":9223372036854775807,"#, &rows),
+    )
+}
+
+fn small_total(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+    let mut rows = rows_from(start, 500);
+    rows[0] = row("\"7\"", "", GOOD);
+    send(out, "", &page(r#""size":1,"totalSize":1,"#, &rows))
+}
+
+fn negative(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+    let rows = [row(
+        "-1",
+        r#""year":-5,"duration":-1,"index":-9,"#,
+        "/data/movies/minus.mkv",
+    )];
+    send(out, "", &page(r#""size":-1,"totalSize":-5,"offset":-3,"#, &rows))
+}
+
+fn twice(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+    let one = row("\"7\"", r#""ratingKey":"8","title":"U","#, GOOD);
+    let rows = if start == 0 { vec![one.clone(), one] } else { Vec::new() };
+    send(out, "", &page(r#""size":2,"totalSize":2,"totalSize":2,"#, &rows))
+}
+
+fn long_title(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+    let title = format!(r#""summary":"s","originalTitle":"{}","#, "ä".repeat(1 << 19));
+    let mut one = row("\"7\"", &title, GOOD);
+    let whole = "t".repeat(1 << 20);
+    one = one.replace(r#""title":"T""#, &format!(r#""title":"{whole}""#));
+    let rows = if start == 0 { vec![one] } else { Vec::new() };
+    send(out, "", &page(r#""size":1,"totalSize":1,"#, &rows))
+}
+
+fn no_utf8(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+    let mut body = page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", "", GOOD)]);
+    let at = body.windows(3).position(|bytes| bytes == b"\"T\"").expect("a title");
+    body[at + 1] = 0xFF;
+    send(out, "", &body)
+}
+
+fn drip(out: &mut TcpStream, start: u64) -> std::io::Result<()> {
+    let mut whole = Vec::new();
+    let body = page(r#""size":1,"totalSize":1,"#, &[row("\"7\"", "", GOOD)]);
+    write!(
+        whole,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+        body.len()
+    )?;
+    whole.extend(body);
+    let _ = start;
+    whole.into_iter().try_for_each(|byte| {
+        std::thread::sleep(Duration::from_millis(50));
+        out.write_all(&[byte])
+    })
+}
+
+fn endless_head(out: &mut TcpStream, _: u64) -> std::io::Result<()> {
+    write!(out, "HTTP/1.1 200 OK\r\n")?;
+    (0..100_000_000).try_for_each(|number| write!(out, "X-{number}: {number}\r\n"))
+}
+
+/// Name, way, and how long the host waits.
+const WAYS: [(&str, Way, u64); 13] = [
+    ("10 GB of rows", ten_gigabytes_of_rows, 3_000),
+    ("an endless listing", endless, 2_000),
+    ("a million lists in each other", deep, 60_000),
+    ("a million objects in each other", deep_objects, 60_000),
+    ("a total of 2^63", huge_total, 3_000),
+    ("a total that is too small", small_total, 3_000),
+    ("negative numbers", negative, 60_000),
+    ("keys twice", twice, 60_000),
+    ("a title of 1 MB", long_title, 60_000),
+    ("no UTF-8", no_utf8, 60_000),
+    ("a slow drip", drip, 1_000),
+    ("an endless head", endless_head, 60_000),
+    ("nothing wrong", good, 60_000),
+];
+
+/// The same, which take seconds without optimisation: what ends them is their size, not a deadline.
+const LARGE: [(&str, Way, u64); 2] = [
+    ("a body of 10 GB", ten_gigabytes, 60_000),
+    ("10 GB in 10 MB of gzip", bomb, 60_000),
+];
+
+/// A server on a port of its own; its way may be changed.
+fn serve(way: Arc<Mutex<Way>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let way = Arc::clone(&way);
+            let Ok(mut stream) = stream else { return };
+            std::thread::spawn(move || {
+                let mut lines = BufReader::new(stream.try_clone().expect("a copy"));
+                loop {
+                    let (mut target, mut start) = (String::new(), 0);
+                    loop {
+                        let mut line = String::new();
+                        if lines.read_line(&mut line).unwrap_or(0) == 0 {
+                            return;
+                        }
+                        let line = line.trim_end().to_ascii_lowercase();
+                        if line.is_empty() {
+                            break;
+                        }
+                        if target.is_empty() {
+                            line.split(' ').nth(1).unwrap_or_default().clone_into(&mut target);
+                        }
+                        if let Some(from) = line.strip_prefix("x-plex-container-start:") {
+                            start = from.trim().parse().unwrap_or(0);
+                        }
+                    }
+                    let done = if target.contains("/all") {
+                        let way = *way.lock().expect("no panic");
+                        way(&mut stream, start)
+                    } else if target.starts_with("/library/sections") {
+                        send(&mut stream, "", SECTIONS.as_bytes())
+                    } else {
+                        send(
+                            &mut stream,
+                            "",
+                            br#"{"MediaContainer":{"machineIdentifier":"m","version":"1.43.0"}}"#,
+                        )
+                    };
+                    if done.is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    url
+}
+
+const SECTIONS: &str = r#"{"MediaContainer":{"size":1,"Directory":[{"key":"1","type":"movie","title":"Movies",
+"uuid":"0b1c","scannedAt":5,"contentChangedAt":5,"Location":[{"id":1,"path":"/data/movies"}]}]}}"#;
+
+/// KiB that this process had at most.
+fn peak() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").expect("Linux");
+    let line = status.lines().find(|line| line.starts_with("VmHWM")).expect("a peak");
+    line.split_whitespace()
+        .nth(1)
+        .expect("a number")
+        .parse()
+        .expect("a number")
+}
+
+/// In a worker: asks the server once, with so much time, and says what came of it; then again, when told to.
+fn ask(words: &[&str]) {
+    let options = Options {
+        cache_dir: PathBuf::from(words[0]),
+        server_url: Some(words[1].to_owned()),
+        token: Token::new("s3cret-t0ken-of-the-tests"),
+        ..Options::default()
+    };
+    let index = support::open(options, &support::clock());
+    let library = index.library("Movies").expect("a handle");
+    let before = peak();
+    let begun = Instant::now();
+    let in_time = QueryOptions {
+        deadline: Deadline::In(Duration::from_millis(words[2].parse().expect("a number"))),
+        ..library.query()
+    };
+    let mut said = String::new();
+    match index.match_path(&in_time, GOOD.as_bytes()) {
+        Ok(found) => {
+            let key = found.item.map(|item| item.item.rating_key);
+            let _ = write!(said, "{:?} {key:?}", found.status);
+        }
+        Err(error) => {
+            let names = [&words[1]["http://".len()..], "Movies", "section 1"];
+            assert!(names.iter().any(|name| error.message.contains(name)), "{error}");
+            assert!(!error.message.contains("s3cret"), "{error}");
+            let short: String = error.message.chars().take(160).collect();
+            let _ = write!(said, "{:?} {short}", error.status);
+        }
+    }
+    say(&format!(
+        "{} {} {said}",
+        begun.elapsed().as_millis(),
+        (peak() - before) / 1024
+    ));
+    told();
+    index.refresh(&library.query(), true).expect("listed");
+    let found = library.match_path(GOOD.as_bytes()).expect("an answer");
+    assert_eq!(found.item.expect("an item").item.rating_key, "7");
+    index.close().expect("closes");
+    say("well again");
+    told();
+}
+
+/// What workers of these tests do.
+pub const ROLES: &[Role] = &[("ask", ask)];
+
+#[test]
+fn whatever_a_server_sends_costs_little_time_and_memory() {
+    meet_all(&WAYS);
+}
+
+#[test]
+#[ignore = "deep: ten seconds"]
+fn ten_gigabytes_cost_little_memory() {
+    meet_all(&LARGE);
+}
+
+fn meet_all(ways: &[(&'static str, Way, u64)]) {
+    // Two at a time.
+    let left = Mutex::new(ways.to_vec());
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                loop {
+                    let next = left.lock().expect("no panic").pop();
+                    let Some((name, way, wait)) = next else { return };
+                    meet(name, way, wait);
+                }
+            });
+        }
+    });
+}
+
+fn meet(name: &str, way: Way, wait: u64) {
+    let now = Arc::new(Mutex::new(way));
+    let url = serve(Arc::clone(&now));
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = folder.path().display().to_string();
+    let mut worker = Worker::start("ask", [&*place, &*url, &*wait.to_string()]);
+    let said = worker.hear();
+    println!("{name}: ms, MiB, outcome: {said}");
+    let mut words = said.split(' ');
+    let mut number = || words.next().expect("a number").parse::<u64>().expect("a number");
+    let (took, memory) = (number(), number());
+    assert!(took < 20_000, "{name} took {took} ms");
+    assert!(memory < 160, "{name} took {memory} MiB");
+    *now.lock().expect("no panic") = good;
+    assert_eq!(worker.ask("again"), "well again", "{name}");
+    worker.end();
+}

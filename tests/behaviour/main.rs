@@ -1,0 +1,32 @@
+//! What the library answers, over a stand-in server: one program, as each one links SQLite and TLS.
+
+mod api;
+mod day_of_requests;
+mod documented_faults;
+mod documented_gaps;
+mod edits;
+mod events;
+mod evidence;
+mod fetching;
+mod folders;
+mod freshness;
+mod hostile;
+mod locked_store;
+mod on_disk;
+mod questions;
+mod readme;
+mod regressions;
+mod size_limit;
+mod source_layers;
+mod source_systems;
+mod state_file;
+mod tables;
+mod token_renewal;
+
+use plexindex_tests as support;
+
+#[test]
+#[ignore = "played by the other tests, as another process"]
+fn worker() {
+    support::worker::play(&[hostile::ROLES, size_limit::ROLES, tables::ROLES]);
+}

@@ -1,0 +1,6 @@
+//! Defects that were found once: each test reproduces one, and asserts what holds instead. A defect in what another file of
+//! `tests/` is about has its test there.
+
+mod answers;
+mod freshness;
+mod windows_server;

@@ -1,0 +1,773 @@
+//! A limit on the whole folder: libraries that were asked for longest ago go first, what hosts told stays, and no answer is
+//! wrong for it.
+#![allow(unsafe_code)] // fork has no safe door
+
+use crate::support::hooked;
+use crate::support::worker::Role;
+
+use crate::support;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use crate::support::index::{Clock, Index, Library, QueryOptions};
+use crate::support::worker::{
+    Dice, Worker, assert_sound, database, deeply, options_at, place, rounds, say, told, until,
+};
+use crate::support::{HOUR_MS, Scene, clock, open, options, path_of, requests};
+use plexindex::error::Status;
+use plexindex::model::MatchKind;
+use plexindex::options::Ttl;
+use plexindex::source::Source;
+use plexindex::source::plex::PlexHttp;
+use plexindex::stats::Stats;
+use plexindex::tables::Terms;
+use plexindex_standin::{LibrarySpec, Standin};
+
+/// Items of each library.
+const ITEMS: u32 = 400;
+const NAMES: [&str; 3] = ["One", "Two", "Three"];
+
+/// A server with these libraries, of so many items each.
+fn server(items: [u32; 3]) -> Standin {
+    let mut builder = Standin::builder();
+    for ((name, items), number) in NAMES.iter().zip(items).zip(1..) {
+        let spec = LibrarySpec::movies(items)
+            .title(name)
+            .key(number)
+            .seed(number.into())
+            .locations([format!("/data/{name}")])
+            .plain();
+        builder = builder.library(spec);
+    }
+    builder.start().expect("the stand-in starts")
+}
+
+/// Bytes of all files in a folder.
+fn bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder).expect("the folder");
+    files
+        .map(|file| file.expect("a file").metadata().map_or(0, |facts| facts.len()))
+        .sum()
+}
+
+/// What a folder takes with the first library, with two, and with all three.
+fn takes(server: &Standin) -> [u64; 3] {
+    let folder = tempfile::tempdir().expect("a folder");
+    [1, 2, 3].map(|number| {
+        let index = open(options(server, folder.path()), &clock());
+        ask(&index, server, number);
+        index.close().expect("closes");
+        bytes(folder.path())
+    })
+}
+
+/// A server with three libraries of the same size, and a limit that two of them are within.
+fn three() -> (Scene, u64) {
+    static TAKES: OnceLock<[u64; 3]> = OnceLock::new();
+    let at = Scene::of(server([ITEMS; 3]));
+    let [_, two, three] = TAKES.get_or_init(|| takes(&at.server));
+    (at, u64::midpoint(*two, *three))
+}
+
+/// The same, and that limit is set.
+fn limited() -> (Scene, u64) {
+    let (at, limit) = three();
+    (at.with(|options| options.size_limit = Some(limit)), limit)
+}
+
+/// Asks for a file of a library by its number, and sees that the answer is right.
+fn ask(index: &Index, server: &Standin, number: u32) {
+    let library = index.library(NAMES[number as usize - 1]).expect("a handle");
+    let (path, key) = path_of(server, number, 7);
+    let found = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!(found.status, Status::Ok, "{}", found.message);
+    assert_eq!(found.item.map(|item| item.item.rating_key), Some(key), "{path}");
+}
+
+/// The titles of the libraries that are fetched.
+fn fetched(index: &Index) -> Vec<String> {
+    let offline = QueryOptions {
+        offline: true,
+        ..QueryOptions::default()
+    };
+    let rows: serde_json::Value =
+        serde_json::from_str(&index.libraries_json(&offline).expect("libraries")).expect("JSON");
+    rows.as_array()
+        .expect("a list")
+        .iter()
+        .filter(|row| !row["age_ms"].is_null())
+        .map(|row| row["title"].as_str().expect("a title").to_owned())
+        .collect()
+}
+
+fn stats(index: &Index) -> Stats {
+    index.stats().expect("statistics")
+}
+
+#[test]
+fn the_library_that_was_asked_for_longest_ago_goes_and_comes_back_when_it_is_asked_for() {
+    let (at, limit) = limited();
+    let index = at.open();
+    for number in [1, 2] {
+        ask(&index, &at.server, number);
+        at.clock.advance_ms(1_000);
+    }
+    assert_eq!(
+        (fetched(&index), stats(&index).evictions),
+        (vec!["One".into(), "Two".into()], 0)
+    );
+    for (asked, left) in [(3, ["Two", "Three"]), (1, ["One", "Three"]), (2, ["One", "Two"])] {
+        ask(&index, &at.server, asked);
+        at.clock.advance_ms(1_000);
+        assert_eq!(fetched(&index), left, "{asked} was asked for");
+        let now = stats(&index);
+        assert_eq!((now.size_limit, now.over_limit), (Some(limit), 0));
+        assert!(now.disk_bytes <= limit, "{} bytes, {limit} allowed", now.disk_bytes);
+        assert_eq!(now.items, u64::from(2 * ITEMS));
+    }
+    assert_eq!(stats(&index).evictions, 3);
+    assert_eq!(stats(&index).libraries, 3, "which libraries exist stays known");
+}
+
+#[test]
+fn fast_lookups_count_as_asking() {
+    let (at, _) = limited();
+    let index = at.open();
+    for number in [1, 2] {
+        ask(&index, &at.server, number);
+        at.clock.advance_ms(1_000);
+    }
+    let (path, key) = path_of(&at.server, 1, 20);
+    let one = index.library("One").expect("a handle");
+    assert_eq!(one.lookup_key(path.as_bytes(), str::to_owned), Some(key));
+    ask(&index, &at.server, 3);
+    assert_eq!(fetched(&index), ["One", "Three"]);
+    assert_eq!(one.lookup_key(b"/data/Two/none.mkv", str::to_owned), None);
+}
+
+#[test]
+fn when_a_library_was_asked_for_is_known_to_other_processes_to_the_hour() {
+    let (at, limit) = three();
+    let index = at.open();
+    for number in [1, 2] {
+        ask(&index, &at.server, number);
+    }
+    // The counters themselves are one write.
+    let sequence = stats(&index).sequence;
+    at.clock.advance_ms(HOUR_MS / 2);
+    ask(&index, &at.server, 1);
+    assert_eq!(stats(&index).sequence, sequence + 1, "a question writes nothing");
+    at.clock.advance_ms(HOUR_MS);
+    let offline = QueryOptions {
+        offline: true,
+        ..QueryOptions::default()
+    };
+    let (path, _) = path_of(&at.server, 1, 7);
+    for _ in 0..3 {
+        index.match_path(&offline, path.as_bytes()).expect("an answer");
+    }
+    assert_eq!(stats(&index).sequence, sequence + 3, "once an hour");
+    index.close().expect("closes");
+    let at = at.with(|options| options.size_limit = Some(limit));
+    let index = at.open();
+    ask(&index, &at.server, 3);
+    assert_eq!(fetched(&index), ["One", "Three"]);
+}
+
+#[test]
+fn what_hosts_told_stays() {
+    let (at, _) = limited();
+    let index = at.open();
+    ask(&index, &at.server, 1);
+    let one = index.library("One").expect("a handle");
+    let (path, key) = path_of(&at.server, 1, 3);
+    one.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
+    let (other, other_key) = path_of(&at.server, 1, 4);
+    one.invalidate_item(&other_key).expect("invalidated");
+    let keep = Terms {
+        ttl: Ttl::Forever,
+        limit: None,
+    };
+    let table = index.tables().table(b"mine", false).expect("a table");
+    table.put(b"name", b"value", &keep).expect("stored");
+    for number in [2, 3] {
+        at.clock.advance_ms(1_000);
+        ask(&index, &at.server, number);
+    }
+    assert_eq!(fetched(&index), ["Two", "Three"]);
+    for index in [index, at.open()] {
+        let one = index.library("One").expect("a handle");
+        let offline = support::offline(&one);
+        let found = index.match_path(&offline, b"/host/a.mkv").expect("an answer");
+        assert_eq!(
+            (found.status, found.match_kind),
+            (Status::Ok, MatchKind::Confirmed),
+            "{}",
+            found.message
+        );
+        assert_eq!(one.lookup_key(b"/host/a.mkv", str::to_owned).as_ref(), Some(&key));
+        let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+        assert_eq!(found.status, Status::NotFound, "it is as if it was never fetched");
+        assert_eq!(stats(&index).matches, 1);
+        let table = index.tables().table(b"mine", false).expect("a table");
+        assert_eq!(
+            table.lookup(b"name", <[u8]>::to_vec).or_else(|| {
+                let mut found = None;
+                table
+                    .get(b"name", 100, &mut |value| found = Some(value.to_vec()))
+                    .expect("asked");
+                found
+            }),
+            Some(b"value".to_vec())
+        );
+    }
+    // Fetched again, what was invalidated is confirmed by the listing that came since.
+    let index = at.open();
+    let one = index.library("One").expect("a handle");
+    at.server.reset();
+    let found = one.match_path(other.as_bytes()).expect("an answer");
+    assert_eq!(found.item.map(|item| item.item.rating_key), Some(other_key));
+    assert_eq!(requests(&at.server)[2], 1, "listed as a whole");
+}
+
+#[test]
+fn a_limit_may_be_lowered_and_raised() {
+    let mut at = Scene::of(server([ITEMS; 3]));
+    let [one, two, three] = takes(&at.server);
+    let index = at.open();
+    for number in [1, 2, 3] {
+        ask(&index, &at.server, number);
+        at.clock.advance_ms(1_000);
+    }
+    index.close().expect("closes");
+    for (limit, left) in [
+        (u64::midpoint(two, three), &["Two", "Three"][..]),
+        (u64::midpoint(one, two), &["Three"][..]),
+        (three * 2, &["Three"][..]),
+    ] {
+        at = at.with(|options| options.size_limit = Some(limit));
+        let index = at.open();
+        let now = stats(&index);
+        assert_eq!(fetched(&index), left);
+        // On Windows a segment that is mapped goes later.
+        let is_within = now.disk_bytes <= limit || cfg!(windows);
+        assert!(is_within, "{} bytes, {limit} allowed", now.disk_bytes);
+    }
+    let index = at.open();
+    for number in [1, 2, 3] {
+        ask(&index, &at.server, number);
+    }
+    assert_eq!((fetched(&index).len(), stats(&index).evictions), (3, 2));
+}
+
+#[test]
+fn a_library_that_is_larger_than_the_limit_answers_while_it_is_the_only_one_asked_for() {
+    let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(60_000));
+    let index = at.open();
+    ask(&index, &at.server, 1);
+    at.server.reset();
+    for _ in 0..3 {
+        ask(&index, &at.server, 1);
+    }
+    assert_eq!(requests(&at.server)[5], 0, "it is not fetched again");
+    let now = stats(&index);
+    assert!(now.over_limit > 0 && now.disk_bytes >= 60_000 + now.over_limit);
+    at.clock.advance_ms(1_000);
+    ask(&index, &at.server, 2);
+    assert_eq!(fetched(&index), ["Two"]);
+}
+
+#[test]
+fn a_question_about_all_libraries_ends_though_they_are_more_than_the_limit() {
+    let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(60_000));
+    let index = at.open();
+    let all = QueryOptions::default();
+    let found = index.match_guid(&all, "imdb://tt9999999").expect("an answer");
+    assert_eq!(found.status, Status::NotFound);
+    // Each was listed once.
+    assert_eq!(requests(&at.server)[2], 3);
+    let found = index.search_title(&all, "no such title").expect("an answer");
+    assert_eq!(found.status, Status::NotFound);
+}
+
+#[test]
+fn a_call_keeps_what_it_reads_and_lets_go_of_it_at_its_end() {
+    let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(1));
+    let index = at.open();
+    let (paths, keys): (Vec<String>, Vec<String>) = (1..=3)
+        .cycle()
+        .zip(0..12)
+        .map(|(number, nth)| path_of(&at.server, number, nth))
+        .unzip();
+    let paths: Vec<&[u8]> = paths.iter().map(String::as_bytes).collect();
+    at.server.reset();
+    let mut found = Vec::new();
+    let each = |answer: &crate::support::index::Answer<'_>| {
+        found.extend(answer.item().map(|one| one.item.rating_key.to_owned()));
+    };
+    index
+        .match_paths_with(&QueryOptions::default(), &paths, each)
+        .expect("answers");
+    assert_eq!(found, keys);
+    assert_eq!(requests(&at.server)[2], 3, "each library is listed once");
+    // An answer is held up for a moment only: what is left to be done then, the next call does, here for the statistics.
+    stats(&index);
+    assert_eq!(fetched(&index).len(), 1, "the limit holds afterwards");
+    let found = index
+        .match_guid(&QueryOptions::default(), "imdb://tt9999999")
+        .expect("an answer");
+    assert_eq!(found.status, Status::NotFound);
+    stats(&index);
+    assert_eq!(fetched(&index).len(), 1);
+}
+
+/// A clock that counts how often it is read.
+struct Counted(AtomicU64);
+
+impl Clock for Counted {
+    fn now_ms(&self) -> i64 {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        support::NOW_MS
+    }
+}
+
+#[test]
+fn an_answer_reads_the_clock_no_more_often_for_a_limit() {
+    let at = Scene::of(server([ITEMS; 3])).with(|options| options.size_limit = Some(1 << 30));
+    let counted = Arc::new(Counted(AtomicU64::new(0)));
+    let index = Index::open_with(at.options.clone(), Arc::clone(&counted) as _, |options, id, meter| {
+        Ok(Arc::new(PlexHttp::new(options, id, meter)?) as Arc<dyn Source>)
+    })
+    .expect("the index opens");
+    ask(&index, &at.server, 1);
+    let library = index.library("One").expect("a handle");
+    let (path, key) = path_of(&at.server, 1, 7);
+    let reads = |what: &dyn Fn()| {
+        let before = counted.0.load(Ordering::Relaxed);
+        what();
+        counted.0.load(Ordering::Relaxed) - before
+    };
+    let full = || assert!(library.match_path(path.as_bytes()).expect("an answer").item.is_some());
+    let fast = || assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned).as_ref(), Some(&key));
+    assert_eq!([reads(&full), reads(&fast), reads(&full)], [1, 0, 1]);
+}
+
+#[test]
+fn what_hosts_say_of_a_library_that_went_counts() {
+    let (at, _) = limited();
+    let index = at.open();
+    ask(&index, &at.server, 1);
+    let one = index.library("One").expect("a handle");
+    let (_, key) = path_of(&at.server, 1, 3);
+    let (_, other) = path_of(&at.server, 1, 4);
+    one.record_matches(&[(b"/host/a.mkv", &key), (b"/host/b.mkv", &key), (b"/host/c.mkv", &other)])
+        .expect("recorded");
+    for number in [2, 3] {
+        at.clock.advance_ms(1_000);
+        ask(&index, &at.server, number);
+    }
+    assert_eq!(fetched(&index), ["Two", "Three"]);
+    let confirmed = |path: &[u8]| one.lookup_key(path, str::to_owned);
+    // Recorded while it is gone, and invalidated, by path and by item.
+    one.record_matches(&[(b"/host/d.mkv", &other)]).expect("recorded");
+    assert_eq!(confirmed(b"/host/d.mkv").as_ref(), Some(&other));
+    one.invalidate_path(b"/host/a.mkv").expect("invalidated");
+    assert_eq!(confirmed(b"/host/a.mkv"), None);
+    assert_eq!(confirmed(b"/host/b.mkv").as_ref(), Some(&key));
+    one.invalidate_item(&key).expect("invalidated");
+    assert_eq!(confirmed(b"/host/b.mkv"), None);
+    // Listed again, and gone again: all as before.
+    for number in [1, 2, 3] {
+        at.clock.advance_ms(1_000);
+        ask(&index, &at.server, number);
+        let again = at.open();
+        for index in [&index, &again] {
+            let one = index.library("One").expect("a handle");
+            for path in [&b"/host/c.mkv"[..], b"/host/d.mkv"] {
+                let found = index.match_path(&support::offline(&one), path).expect("an answer");
+                assert_eq!(found.match_kind, MatchKind::Confirmed);
+                assert_eq!(one.lookup_key(path, str::to_owned).as_ref(), Some(&other));
+            }
+            assert_eq!(one.lookup_key(b"/host/a.mkv", str::to_owned), None);
+        }
+    }
+    index.clear().expect("cleared");
+    assert_eq!(confirmed(b"/host/c.mkv"), None);
+    ask(&index, &at.server, 1);
+    assert_eq!(fetched(&index), ["One"]);
+}
+
+#[test]
+fn bringing_all_libraries_up_to_date_fetches_none_that_went() {
+    let (at, _) = limited();
+    let index = at.open();
+    for number in [1, 2, 3] {
+        ask(&index, &at.server, number);
+        at.clock.advance_ms(1_000);
+    }
+    at.server.reset();
+    index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    assert_eq!(requests(&at.server)[2], 0);
+    assert_eq!(fetched(&index), ["Two", "Three"]);
+}
+
+/// Items that generations that answer show, in the store.
+fn shown(folder: &Path) -> i64 {
+    database(folder)
+        .query_row(
+            "SELECT count(*) FROM items i JOIN libraries l ON l.id = i.library \
+             WHERE i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation)",
+            [],
+            |row| row.get(0),
+        )
+        .expect("a count")
+}
+
+#[test]
+fn a_library_may_go_at_any_moment_of_its_being_listed_anew() {
+    let mut went = 0;
+    // After each answer of the server in turn, until there are no more.
+    for moment in 0.. {
+        let (at, limit) = three();
+        let patient = at.open();
+        for number in [1, 2, 3] {
+            ask(&patient, &at.server, number);
+            at.clock.advance_ms(1_000);
+        }
+        let limited = {
+            let mut options = at.options.clone();
+            options.size_limit = Some(limit);
+            open(options, &at.clock)
+        };
+        let (evictor, answers) = (Arc::new(limited), Arc::new(AtomicU64::new(0)));
+        let hook: hooked::Hook = {
+            let (evictor, answers) = (Arc::clone(&evictor), Arc::clone(&answers));
+            Arc::new(move |_, _| {
+                if answers.fetch_add(1, Ordering::SeqCst) == moment {
+                    stats(&evictor);
+                }
+            })
+        };
+        let lister = hooked::open(at.options.clone(), &at.clock, hook);
+        let one = lister.library("One").expect("a handle");
+        assert_eq!(lister.refresh(&one.query(), true), Ok(Status::Ok), "moment {moment}");
+        if answers.load(Ordering::SeqCst) <= moment {
+            break;
+        }
+        went += stats(&lister).evictions;
+        for index in [&lister, &patient, &at.open()] {
+            ask(index, &at.server, 1);
+            let found = index.match_guid(&QueryOptions::default(), "imdb://tt9999999");
+            assert_eq!(found.expect("an answer").status, Status::NotFound, "moment {moment}");
+        }
+        let all = i64::from(ITEMS) * i64::try_from(fetched(&patient).len()).expect("few");
+        assert_eq!(shown(at.folder()), all, "moment {moment}: each item is listed once");
+        assert_sound(at.folder());
+    }
+    assert!(went > 1, "{went} libraries went");
+}
+
+#[test]
+fn users_share_a_limit_and_nothing_else() {
+    let (at, limit) = limited();
+    let as_user = |user: &str| {
+        let mut options = at.options.clone();
+        options.user = Some(user.to_owned());
+        open(options, &at.clock)
+    };
+    let users = ["anna", "bert", "carla"].map(as_user);
+    let key = |number| path_of(&at.server, number, 7).1;
+    for (nth, index) in users.iter().enumerate() {
+        let own = format!("/{nth}.mkv");
+        ask(index, &at.server, 1);
+        let one = index.library("One").expect("a handle");
+        one.record_matches(&[(own.as_bytes(), &key(1))]).expect("recorded");
+        at.clock.advance_ms(1_000);
+        // On Windows a segment that is mapped goes later.
+        assert!(stats(index).disk_bytes <= limit || cfg!(windows));
+    }
+    // The one that asked longest ago makes room.
+    assert_eq!(users.each_ref().map(|index| fetched(index).len()), [0, 1, 1]);
+    ask(&users[1], &at.server, 2);
+    at.clock.advance_ms(1_000);
+    assert_eq!(
+        users.each_ref().map(fetched),
+        [vec![], vec!["Two".to_owned()], vec!["One".to_owned()]]
+    );
+    for (nth, index) in users.iter().enumerate() {
+        // Each has what it recorded, and sees nothing of the others.
+        let one = index.library("One").expect("a handle");
+        for other in 0..users.len() {
+            let own = format!("/{other}.mkv");
+            let found = index
+                .match_path(&support::offline(&one), own.as_bytes())
+                .expect("an answer");
+            let expected = (other == nth).then(|| key(1));
+            assert_eq!(
+                found.item.map(|item| item.item.rating_key),
+                expected,
+                "{other}'s, seen by {nth}"
+            );
+        }
+        ask(index, &at.server, 1);
+        at.clock.advance_ms(1_000);
+        // On Windows a segment that is mapped goes later.
+        assert!(stats(index).disk_bytes <= limit || cfg!(windows));
+    }
+}
+
+#[test]
+fn what_events_say_of_a_library_that_went_costs_nothing_and_is_not_lost() {
+    let (at, _) = limited();
+    let index = at.open();
+    for number in [1, 2, 3] {
+        ask(&index, &at.server, number);
+        at.clock.advance_ms(1_000);
+    }
+    assert_eq!(fetched(&index), ["Two", "Three"]);
+    index.watch_start().expect("watching");
+    until("it listens", || at.server.listeners() == 1);
+    at.server.reset();
+    // Told by the server while it is gone, and by the host.
+    support::add(&at.server, &["/data/One/New/New.mkv"]);
+    until("the event came", || stats(&index).events > 0);
+    let body = br#"{"event":"library.new","Metadata":{"librarySectionID":1,"type":"movie","ratingKey":"1"}}"#;
+    index.notify(body).expect("taken");
+    assert_eq!(requests(&at.server)[2], 0, "it is not listed for that");
+    assert_eq!(fetched(&index), ["Two", "Three"]);
+    let one = index.library("One").expect("a handle");
+    let found = one.match_path(b"/data/One/New/New.mkv").expect("an answer");
+    assert_eq!(found.status, Status::Ok, "{}", found.message);
+    at.clock.advance_ms(1_000);
+    assert_eq!(fetched(&index).len(), 2);
+    // The others go while events about them come.
+    for number in [2, 3, 1, 2] {
+        support::add(
+            &at.server,
+            &[format!("/data/One/New {number} {}/New.mkv", at.server.paths(1).len())],
+        );
+        ask(&index, &at.server, number);
+        at.clock.advance_ms(1_000);
+    }
+    for (_, path) in at.server.paths(1) {
+        let Some(path) = path.filter(|path| path.contains("New")) else {
+            continue;
+        };
+        at.clock.advance_ms(HOUR_MS);
+        let found = one.match_path(path.as_bytes()).expect("an answer");
+        assert_eq!(found.status, Status::Ok, "{path}: {}", found.message);
+    }
+    index.watch_stop();
+    index.close().expect("closes");
+    assert_sound(at.folder());
+}
+
+/// Opens the folder with a limit of so many bytes, and asks for one library after another until it is told to end.
+fn asker(words: &[&str]) {
+    let options = options_at(words);
+    let index = open(
+        plexindex::options::Options {
+            size_limit: words[3].parse().ok(),
+            ..options
+        },
+        &clock(),
+    );
+    let mut dice = Dice::new(words[4].parse().expect("a number"));
+    let files: Vec<&str> = words[5..].to_vec();
+    say("ready");
+    let ended = std::thread::spawn(told);
+    let mut asked = 0;
+    loop {
+        let number = usize::try_from(dice.roll(3)).expect("small");
+        let (path, key) = files[number].split_once('|').expect("a path and a key");
+        let library = index.library(NAMES[number]).expect("a handle");
+        let looked = library.lookup_key(path.as_bytes(), str::to_owned);
+        assert!(looked.is_none() || looked.as_deref() == Some(key));
+        let found = library.match_path(path.as_bytes()).expect("an answer");
+        let item = found.item.expect("an item").item;
+        assert_eq!(item.rating_key, key, "{path}");
+        for _ in 0..3 {
+            let found = index.match_guid(&library.query(), &item.guid).expect("an answer");
+            let is_it = |one: &crate::support::index::Candidate| one.item.rating_key == key;
+            assert!(found.candidates.iter().any(is_it), "{path}: {}", found.message);
+        }
+        let own = format!("/{}/{asked}.mkv", words[4]);
+        library.record_matches(&[(own.as_bytes(), key)]).expect("recorded");
+        asked += 1;
+        say(&format!("{number}|{own}|{key}"));
+        if ended.is_finished() {
+            return say("over");
+        }
+    }
+}
+
+/// The words for an asker, but for its number.
+fn words(server: &Standin, folder: &Path, limit: u64, number: u64) -> Vec<String> {
+    let mut words: Vec<String> = place(folder, server).to_vec();
+    words.extend([limit.to_string(), number.to_string()]);
+    words.extend((1..=3).map(|number| {
+        let (path, key) = path_of(server, number, 7);
+        format!("{path}|{key}")
+    }));
+    words
+}
+
+#[test]
+fn processes_with_limits_of_their_own_answer_right_all_along() {
+    let server = server([ITEMS; 3]);
+    let [one, two, _] = takes(&server);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut workers: Vec<Worker> = [(two, 1), (one, 2)]
+        .map(|(limit, number)| Worker::start_with("asker", &words(&server, folder.path(), limit, number)))
+        .into();
+    for worker in &mut workers {
+        assert_eq!(worker.hear(), "ready");
+    }
+    for _ in 0..rounds("PLEXINDEX_QUESTIONS", 25) {
+        for worker in &mut workers {
+            worker.hear();
+        }
+    }
+    for mut worker in workers {
+        worker.tell("end");
+        while worker.hear() != "over" {}
+        worker.end();
+    }
+    let index = open(options(&server, folder.path()), &clock());
+    assert!(stats(&index).evictions > 0);
+    index.close().expect("closes");
+    assert_sound(folder.path());
+}
+
+#[test]
+fn a_kill_while_libraries_go_loses_nothing() {
+    let server = server([2_500; 3]);
+    let limit = takes(&server)[0] + 200_000;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut dice = Dice::new(5);
+    let mut told: Vec<String> = Vec::new();
+    for round in 0..rounds("PLEXINDEX_KILLS", 3) {
+        let mut worker = Worker::start_with("asker", &words(&server, folder.path(), limit, 100 + round));
+        assert_eq!(worker.hear(), "ready");
+        for _ in 0..dice.roll(3) {
+            told.push(worker.hear());
+        }
+        std::thread::sleep(Duration::from_micros(dice.roll(150_000)));
+        told.extend(worker.kill());
+        let index = open(options(&server, folder.path()), &clock());
+        for line in &told {
+            let parts: Vec<&str> = line.split('|').collect();
+            let library = index
+                .library(NAMES[parts[0].parse::<usize>().expect("a number")])
+                .expect("a handle");
+            let found = index
+                .match_path(&support::offline(&library), parts[1].as_bytes())
+                .expect("an answer");
+            let found = found.item.map(|item| item.item.rating_key);
+            assert_eq!(found.as_deref(), Some(parts[2]), "{line} was acknowledged");
+        }
+        for number in [1, 2, 3] {
+            ask(&index, &server, number);
+        }
+        index.close().expect("closes");
+        assert_sound(folder.path());
+        assert_eq!(shown(folder.path()), 7_500, "each item is listed once");
+    }
+}
+
+// On Windows: there is no fork.
+#[cfg(unix)]
+#[test]
+fn both_sides_of_a_fork_go_on() {
+    let (at, limit) = limited();
+    let index = at.open();
+    for number in [1, 2] {
+        ask(&index, &at.server, number);
+        at.clock.advance_ms(1_000);
+    }
+    let all_three = || {
+        for number in [3, 1, 2] {
+            ask(&index, &at.server, number);
+        }
+    };
+    // SAFETY: the child ends at once, whatever happens; nothing that it inherits is dropped.
+    let child = unsafe {
+        let child = libc::fork();
+        assert!(child >= 0, "forked");
+        if child == 0 {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(all_three));
+            libc::_exit(i32::from(done.is_err()));
+        }
+        child
+    };
+    all_three();
+    let mut state = 0;
+    // SAFETY: a plain call on a child of our own.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut state, 0) }, child);
+    assert!(
+        libc::WIFEXITED(state) && libc::WEXITSTATUS(state) == 0,
+        "the child failed"
+    );
+    // A part of the log that a reader of the other side held goes with a later check, of which there is one a minute.
+    for number in [2, 1, 2, 1] {
+        at.clock.advance_ms(60_000);
+        ask(&index, &at.server, number);
+    }
+    // Behind the last check, and not behind statistics: these are stored, which adds to the log.
+    assert!(bytes(at.folder()) <= limit);
+}
+
+#[test]
+#[ignore = "deep: a minute"]
+fn limits_for_long() {
+    deeply(10, processes_with_limits_of_their_own_answer_right_all_along);
+    deeply(10, a_kill_while_libraries_go_loses_nothing);
+}
+
+/// What workers of these tests do.
+pub const ROLES: &[Role] = &[("asker", asker)];
+
+#[test]
+fn the_host_that_records_knows_what_its_own_writes_evicted() {
+    let at = Scene::movies(20).with(|options| options.matches_limit = 100_000);
+    let (index, library) = at.listed();
+    let (_, key) = path_of(&at.server, 1, 3);
+    for round in 0..4 {
+        let paths: Vec<String> = (0..600).map(|n| format!("/host/{round}/{n}.mkv")).collect();
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &*key)).collect();
+        library.record_matches(&pairs).expect("recorded");
+        let (other, others) = at.opened();
+        let matches = |index: &Index| index.stats().expect("statistics").matches;
+        assert_eq!(matches(&index), matches(&other), "in round {round}");
+        let first = |library: &Library| library.match_path(b"/host/0/1.mkv").expect("an answer").status;
+        assert_eq!(first(&library), first(&others), "in round {round}");
+    }
+}
+
+#[test]
+fn matches_of_a_cleared_library_push_none_out() {
+    let at = Scene::movies(20).with(|options| options.matches_limit = 150_000);
+    let [own, other] = ["anna", "bert"].map(|user| {
+        let mut options = at.options.clone();
+        options.user = Some(user.to_owned());
+        open(options, &at.clock)
+    });
+    let (path, key) = path_of(&at.server, 1, 3);
+    let record = |index: &Index, whose: &str, count: u32| {
+        let library = index.library("Movies").expect("a handle");
+        library.match_path(path.as_bytes()).expect("listed");
+        let paths: Vec<String> = (0..count).map(|n| format!("/host/{whose}/{n}.mkv")).collect();
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &*key)).collect();
+        library.record_matches(&pairs).expect("recorded");
+        library
+    };
+    let library = record(&own, "own", 1);
+    record(&other, "other", 1_100);
+    other.clear().expect("cleared");
+    // Together they are more than the limit, without those that are cleared they are not.
+    record(&own, "more", 1_100);
+    let kept = library.match_path(b"/host/own/0.mkv").expect("an answer");
+    assert_eq!(kept.status, Status::Ok, "{}", kept.message);
+}

@@ -1,0 +1,128 @@
+//! The system is chosen in one place, src/platform/mod.rs, so that a port finds it; and its code has a limit.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Words of `cfg` for systems: in src/platform/mod.rs alone.
+const SYSTEMS: [&str; 6] = [
+    "target_os",
+    "target_vendor",
+    "target_family",
+    "target_env",
+    "unix",
+    "windows",
+];
+
+/// Words of `cfg` for processors: in src/platform alone.
+const PROCESSORS: [&str; 4] = ["target_arch", "target_endian", "target_feature", "target_pointer_width"];
+
+/// Lines of code and comments that a system of its own may have, without tests.
+const LIMITS: [(&str, usize); 2] = [("macos", 100), ("windows", 1500)];
+
+fn source() -> PathBuf {
+    plexindex_tests::repository("src")
+}
+
+/// The files below a folder with their paths in it, but for tests, which may be for one system.
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let mut folders = vec![folder.to_owned()];
+    let mut found = Vec::new();
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).expect("a folder").flatten() {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let below = path.strip_prefix(folder).expect("below");
+            let place = below.to_string_lossy().replace('\\', "/");
+            if !place.ends_with("_tests.rs") && !place.split('/').any(|name| name == "tests") {
+                found.push((place, fs::read_to_string(&path).expect("a text")));
+            }
+        }
+    }
+    found
+}
+
+/// What stands in the parentheses of each `cfg`, `cfg!` and `cfg_attr`, also over several lines.
+fn conditions(text: &str) -> impl Iterator<Item = &str> {
+    text.match_indices("cfg").filter_map(|(at, word)| {
+        let rest = text[at + word.len()..].trim_start_matches("_attr");
+        let inside = rest.trim_start_matches('!').strip_prefix('(')?;
+        let mut open = 1;
+        let end = inside.find(|c| {
+            open += i32::from(c == '(') - i32::from(c == ')');
+            open == 0
+        });
+        end.map(|end| &inside[..end])
+    })
+}
+
+/// The choices that stand elsewhere than they may.
+fn choices_elsewhere(source: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    for (place, text) in files(source) {
+        for condition in conditions(&text) {
+            let words = || condition.split(|c: char| !c.is_alphanumeric() && c != '_');
+            let system = place != "platform/mod.rs" && words().any(|word| SYSTEMS.contains(&word));
+            let processor = !place.starts_with("platform/") && words().any(|word| PROCESSORS.contains(&word));
+            if system || processor {
+                found.push(format!("{place}: {condition}"));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn systems_are_chosen_in_one_place() {
+    assert_eq!(
+        choices_elsewhere(&source()),
+        [""; 0],
+        "only src/platform/mod.rs chooses a system, and only src/platform a processor"
+    );
+}
+
+#[test]
+fn a_system_has_little_code_of_its_own() {
+    for (system, limit) in LIMITS {
+        let files = files(&source().join("platform").join(system));
+        let lines = files.iter().flat_map(|(_, text)| text.lines());
+        let count = lines.filter(|line| !line.trim().is_empty()).count();
+        assert!((1..=limit).contains(&count), "{system}: {count} lines");
+    }
+}
+
+/// The test above sees what it shall see.
+#[test]
+fn a_choice_elsewhere_is_found() {
+    let macos = "#[cfg(target_os = \"macos\")]\nfn f() {}";
+    let narrow = "#[cfg(target_pointer_width = \"32\")]\nfn f() {}";
+    for (place, text, is_found) in [
+        ("low.rs", macos, true),
+        ("low/one.rs", "fn f() -> bool { cfg!(windows) }", true),
+        (
+            "low.rs",
+            "#[cfg(all(\n    feature = \"shared\",\n    unix,\n))]\nfn f() {}",
+            true,
+        ),
+        ("low.rs", "#![cfg_attr(not(unix), allow(dead_code))]", true),
+        ("low.rs", narrow, true),
+        (
+            "low.rs",
+            "#[cfg(any(test, feature = \"windows_like\"))]\nfn f() {}",
+            false,
+        ),
+        ("low_tests.rs", macos, false),
+        ("platform/map.rs", macos, true),
+        ("platform/map.rs", narrow, false),
+        ("platform/mod.rs", macos, false),
+    ] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join(place);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+        fs::write(file, text).expect("written");
+        let found = choices_elsewhere(folder.path());
+        assert_eq!(found.len(), usize::from(is_found), "{place}, {text}: {found:?}");
+    }
+}

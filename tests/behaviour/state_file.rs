@@ -1,0 +1,323 @@
+//! What a new process opens: the state file where that tells enough, and the database where it does not.
+// On Windows the state file is not used: nothing there names a boot, and times of another boot prove nothing.
+#![cfg(unix)]
+
+use std::fs;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::support::index::{Index, ManualClock};
+use crate::support::{HOUR_MS, clock, movies, open, options, path_of};
+use plexindex::model::Token;
+use plexindex::options::Options;
+use plexindex_standin::Standin;
+
+const NAME: &str = "plexindex-3";
+
+struct Started {
+    server: Standin,
+    folder: tempfile::TempDir,
+    clock: Arc<ManualClock>,
+    /// A path that is listed, and its key.
+    path: String,
+    key: String,
+}
+
+impl Started {
+    /// A store that was fetched and closed, with a state file.
+    fn new() -> Self {
+        let server = movies(20);
+        let (path, key) = path_of(&server, 1, 3);
+        let folder = tempfile::tempdir().expect("a folder");
+        let started = Self {
+            server,
+            folder,
+            clock: clock(),
+            path,
+            key,
+        };
+        started.ask(&started.open(), &started.key);
+        started.keep();
+        started
+    }
+
+    fn options(&self) -> Options {
+        options(&self.server, self.folder.path())
+    }
+
+    fn open(&self) -> Index {
+        open(self.options(), &self.clock)
+    }
+
+    fn file(&self, end: &str) -> std::path::PathBuf {
+        self.folder.path().join(format!("{NAME}{end}"))
+    }
+
+    fn ask(&self, index: &Index, expected: &str) {
+        let library = index.library("Movies").expect("a handle");
+        let found = library.match_path(self.path.as_bytes()).expect("an answer");
+        assert_eq!(found.item.expect("an item").item.rating_key, expected);
+    }
+
+    fn record(&self, path: &str, key: &str) {
+        let library = self.open().library("Movies").expect("a handle");
+        library.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+    }
+
+    /// Opens and closes until the next process needs no database: what was just written may be written again unnoticed.
+    fn keep(&self) {
+        let begun = Instant::now();
+        while self.opens_database(&self.open()) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "no state file is believed");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Whether this process has the database open.
+    fn has_database(&self) -> bool {
+        let database = self.file(".db").canonicalize().expect("the database");
+        let open = fs::read_dir("/proc/self/fd").expect("descriptors").flatten();
+        open.filter_map(|entry| fs::read_link(entry.path()).ok())
+            .any(|to| to == database)
+    }
+
+    fn opens_database(&self, _index: &Index) -> bool {
+        self.has_database()
+    }
+}
+
+fn lookup(index: &Index, path: &str) -> Option<String> {
+    let library = index.library("Movies").expect("a handle");
+    library.lookup_key(path.as_bytes(), str::to_owned)
+}
+
+#[test]
+fn a_hit_opens_no_database_and_changes_nothing() {
+    let started = Started::new();
+    let read = |end| fs::read(started.file(end)).expect("a file");
+    let before = [".state", ".db", ".db-wal"].map(read);
+    for _ in 0..3 {
+        let index = started.open();
+        assert_eq!(lookup(&index, &started.path), Some(started.key.clone()));
+        started.ask(&index, &started.key);
+        assert!(!started.has_database());
+        index.close().expect("closes");
+    }
+    assert!([".state", ".db", ".db-wal"].map(read) == before);
+    // They are counted all the same: three, and the one that fetched.
+    let stats = started.open().stats().expect("statistics");
+    assert_eq!(stats.store_answers, 7);
+    started.open().stats().expect("statistics");
+    assert_eq!(started.open().stats().expect("statistics").store_answers, 7);
+}
+
+#[test]
+fn what_others_write_is_seen_at_once() {
+    let started = Started::new();
+    let index = started.open();
+    let (_, other) = path_of(&started.server, 1, 4);
+    let library = index.library("Movies").expect("a handle");
+    let look = || library.lookup_key(b"/elsewhere/a.mkv", str::to_owned);
+    assert_eq!(look(), None);
+    assert!(!started.has_database());
+    started.record("/elsewhere/a.mkv", &other);
+    // Nothing but fast lookups is asked of this handle.
+    assert_eq!(look(), Some(other.clone()));
+    // What is recorded is in the next file too, as are invalidations.
+    drop((library, index));
+    started.keep();
+    let index = started.open();
+    assert_eq!(lookup(&index, "/elsewhere/a.mkv"), Some(other));
+    assert!(!started.has_database());
+    let library = index.library("Movies").expect("a handle");
+    library.invalidate_path(started.path.as_bytes()).expect("invalidated");
+    drop((library, index));
+    started.keep();
+    let index = started.open();
+    assert_eq!(lookup(&index, &started.path), None);
+    assert!(!started.has_database());
+}
+
+#[test]
+fn a_database_that_is_put_back_is_read() {
+    for in_place in [false, true] {
+        let started = Started::new();
+        let old = fs::read(started.file(".db")).expect("the database");
+        let (_, other) = path_of(&started.server, 1, 4);
+        started.record("/elsewhere/a.mkv", &other);
+        started.keep();
+        if in_place {
+            fs::write(started.file(".db"), &old).expect("written");
+        } else {
+            fs::write(started.file(".db.old"), &old).expect("written");
+            fs::rename(started.file(".db.old"), started.file(".db")).expect("renamed");
+        }
+        let index = started.open();
+        assert_eq!(lookup(&index, "/elsewhere/a.mkv"), None, "in place: {in_place}");
+        assert_eq!(lookup(&index, &started.path), Some(started.key.clone()));
+    }
+}
+
+#[test]
+fn the_whole_folder_that_is_a_copy_is_read_anew() {
+    let started = Started::new();
+    let other = tempfile::tempdir().expect("a folder");
+    for entry in fs::read_dir(started.folder.path()).expect("the folder").flatten() {
+        fs::copy(entry.path(), other.path().join(entry.file_name())).expect("copied");
+    }
+    let copy = Started {
+        folder: other,
+        server: movies(20),
+        clock: clock(),
+        path: started.path.clone(),
+        key: started.key.clone(),
+    };
+    // The copied state file is of another database.
+    let index = open(options(&started.server, copy.folder.path()), &copy.clock);
+    assert!(copy.has_database());
+    copy.ask(&index, &copy.key);
+}
+
+#[test]
+fn without_its_log_or_its_page_or_with_others_the_database_is_read() {
+    for end in [".db-wal", ".db-shm", ".page"] {
+        for replaced in [false, true] {
+            let started = Started::new();
+            let bytes = fs::read(started.file(end)).expect("a file");
+            fs::rename(started.file(end), started.file(".kept")).expect("renamed");
+            if replaced {
+                fs::write(started.file(end), bytes).expect("written");
+            }
+            let index = started.open();
+            // Another page with the same content is the page, as it was before there was a state file.
+            assert!(started.has_database() || end == ".page" && replaced, "{end} {replaced}");
+            started.ask(&index, &started.key);
+        }
+    }
+}
+
+#[test]
+fn a_log_that_is_lost_while_no_connection_is_open_is_noticed() {
+    let started = Started::new();
+    let index = started.open();
+    started.ask(&index, &started.key);
+    for end in [".db-wal", ".db-shm"] {
+        fs::rename(started.file(end), started.file(".kept")).expect("renamed");
+    }
+    let (_, other) = path_of(&started.server, 1, 4);
+    started.record("/elsewhere/a.mkv", &other);
+    let library = index.library("Movies").expect("a handle");
+    let found = library.match_path(b"/elsewhere/a.mkv").expect("an answer");
+    assert_eq!(found.item.expect("an item").item.rating_key, other);
+}
+
+#[test]
+fn a_damaged_file_is_not_believed() {
+    let started = Started::new();
+    let bytes = fs::read(started.file(".state")).expect("the state file");
+    for damaged in [&bytes[..bytes.len() - 1], b"", &[b'x'; 100]] {
+        fs::write(started.file(".state"), damaged).expect("written");
+        let index = started.open();
+        assert!(started.has_database());
+        started.ask(&index, &started.key);
+        drop(index);
+        started.keep();
+    }
+    // A link or a folder in its place leads nowhere, and is replaced.
+    fs::remove_file(started.file(".state")).expect("removed");
+    fs::create_dir(started.file(".state")).expect("made");
+    started.ask(&started.open(), &started.key);
+    started.keep();
+}
+
+#[test]
+fn users_see_their_own() {
+    let started = Started::new();
+    let other = Options {
+        token: Token::new("another-token"),
+        offline: true,
+        ..started.options()
+    };
+    let index = open(other.clone(), &started.clock);
+    assert_eq!(lookup(&index, &started.path), None);
+    drop(index);
+    assert_eq!(lookup(&open(other, &started.clock), &started.path), None);
+    let named = Options {
+        user: Some("someone".to_owned()),
+        ..started.options()
+    };
+    started.ask(&open(named.clone(), &started.clock), &started.key);
+    // Both are kept, when both were opened at the last change.
+    started.keep();
+    let begun = Instant::now();
+    loop {
+        let index = open(named.clone(), &started.clock);
+        started.ask(&index, &started.key);
+        if !started.has_database() {
+            break;
+        }
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "the named user's state is not kept"
+        );
+        drop(index);
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let index = started.open();
+    started.ask(&index, &started.key);
+    assert!(!started.has_database());
+}
+
+#[test]
+fn a_store_that_is_cleared_answers_no_more() {
+    let started = Started::new();
+    let index = started.open();
+    index.clear().expect("cleared");
+    assert!(!started.file(".state").exists());
+    assert_eq!(lookup(&index, &started.path), None);
+    drop(index);
+    assert_eq!(lookup(&started.open(), &started.path), None);
+}
+
+/// With `no_mmap` each lookup asks the database.
+#[test]
+fn without_maps_the_database_is_opened() {
+    let started = Started::new();
+    let read = Options {
+        no_mmap: true,
+        ..started.options()
+    };
+    let index = open(read, &started.clock);
+    assert!(started.has_database());
+    started.ask(&index, &started.key);
+}
+
+#[test]
+fn once_a_day_it_is_noted_that_the_store_is_used() {
+    let started = Started::new();
+    started.clock.advance_ms(25 * HOUR_MS);
+    let index = open(
+        Options {
+            library_ttl: plexindex::options::Ttl::Forever,
+            max_age: Duration::MAX,
+            ..started.options()
+        },
+        &started.clock,
+    );
+    assert!(!started.has_database());
+    started.ask(&index, &started.key);
+    assert!(started.has_database());
+    drop(index);
+    started.keep();
+}
+
+#[test]
+fn only_the_owner_may_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let started = Started::new();
+    let facts = fs::metadata(started.file(".state")).expect("the state file");
+    assert_eq!(facts.permissions().mode() & 0o777, 0o600);
+    let bytes = fs::read(started.file(".state")).expect("the state file");
+    let token = started.server.token();
+    assert!(!bytes.windows(token.len()).any(|part| part == token.as_bytes()));
+}

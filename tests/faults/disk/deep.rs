@@ -1,0 +1,58 @@
+//! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
+
+use crate::disk::{broken, carry_over, every_write, full, growth, mutations, power};
+use crate::support::worker::deeply;
+
+#[test]
+#[ignore = "deep: half a minute"]
+fn every_page_may_be_lost() {
+    deeply(1_000, broken::any_page_may_be_lost);
+}
+
+#[test]
+#[ignore = "deep: half a minute"]
+fn broken_stores_are_found_by_many_at_once() {
+    deeply(
+        10,
+        broken::the_first_to_find_it_broken_sets_it_aside_and_the_others_take_the_new_one,
+    );
+}
+
+#[test]
+#[ignore = "deep: half a minute"]
+fn failing_writers_for_long() {
+    deeply(20, full::a_writer_that_fails_hides_no_commit_of_others);
+}
+
+#[test]
+#[ignore = "deep: a minute"]
+fn refreshes_for_long() {
+    deeply(4, growth::refreshes_that_change_everything_do_not_grow_the_store);
+    deeply(4, growth::clearing_and_fetching_again_does_not_grow_the_store);
+}
+
+#[test]
+#[ignore = "deep: two minutes"]
+fn power_cuts_for_long() {
+    deeply(30, power::a_power_cut_takes_the_last_commits_at_most);
+    deeply(30, power::a_power_cut_takes_nothing_that_is_for_other_hosts_and_durable);
+    deeply(30, power::a_power_cut_while_a_database_is_set_aside_leaves_no_mixture);
+    deeply(30, power::a_power_cut_while_a_store_is_carried_over_takes_nothing);
+    deeply(60, power::a_power_cut_where_no_memory_is_shared_takes_nothing);
+}
+
+#[test]
+#[ignore = "deep: five minutes"]
+fn damage_of_all_kinds() {
+    deeply(
+        51,
+        mutations::a_file_may_be_damaged_in_any_way_while_the_store_is_closed,
+    );
+}
+
+#[test]
+#[ignore = "deep: three minutes"]
+fn every_write_fails_once() {
+    deeply(36, every_write::any_write_may_fail);
+    deeply(6, carry_over::a_store_is_carried_over_whatever_fails_or_kills);
+}

@@ -1,0 +1,449 @@
+//! Disks that take nothing: a clear error that names the folder and the remedy, the store as it was, and all well again
+//! once there is room.
+
+use std::ffi::CString;
+use std::fs;
+use std::path::Path;
+
+use crate::support::index::Index;
+use plexindex::error::{Error, Status};
+use plexindex::options::{Options, Ttl};
+use plexindex_standin::Standin;
+
+use super::broken::answer;
+use crate::support::worker::{Worker, assert_sound, options_at, place, rounds, say, told};
+use crate::support::{self, clock, movies, options, path_of};
+
+#[test]
+fn a_cache_dir_that_is_a_file_is_refused_and_stays_as_it_is() {
+    let root = tempfile::tempdir().expect("a folder");
+    let file = root.path().join("cache");
+    fs::write(&file, b"precious").expect("written");
+    for path in [file.clone(), file.join("below")] {
+        let error = Index::open(Options {
+            cache_dir: path.clone(),
+            ..Options::default()
+        })
+        .expect_err("refused");
+        assert_eq!(error.status, Status::Store);
+        assert!(error.message.contains(&path.display().to_string()), "{error}");
+        assert!(
+            error.message.contains("folder") || error.message.contains("choose another"),
+            "{error}"
+        );
+    }
+    assert_eq!(fs::read(&file).expect("read"), b"precious");
+    assert_eq!(fs::read_dir(root.path()).expect("the folder").count(), 1);
+}
+
+/// In a worker: mounts something there, for this process only. `false`, with a word on why, where that is not allowed.
+pub fn mount(kind: &str, on: &Path, flags: libc::c_ulong, data: &str) -> bool {
+    let words = [kind, &on.display().to_string(), data].map(|word| CString::new(word).expect("no NUL"));
+    // SAFETY: plain calls with NUL-terminated words. The mount goes with the namespace, and that with the process.
+    let done = unsafe {
+        static ALONE: std::sync::Once = std::sync::Once::new();
+        ALONE.call_once(|| {
+            let root = c"/".as_ptr();
+            let _ = libc::unshare(libc::CLONE_NEWNS) == 0
+                && libc::mount(
+                    c"none".as_ptr(),
+                    root,
+                    std::ptr::null(),
+                    libc::MS_REC | libc::MS_PRIVATE,
+                    std::ptr::null(),
+                ) == 0;
+        });
+        libc::mount(
+            words[0].as_ptr(),
+            words[1].as_ptr(),
+            words[0].as_ptr(),
+            flags,
+            words[2].as_ptr().cast(),
+        ) == 0
+    };
+    if !done {
+        say(&format!("skip: {}", std::io::Error::last_os_error()));
+    }
+    done
+}
+
+/// Starts a worker that needs a mount. `None` where none can be had: then the test says so, and proves nothing.
+pub fn with_mount(role: &str, words: &[&str]) -> Option<Worker> {
+    let mut worker = Worker::start_with(role, words);
+    let said = worker.hear();
+    if said.starts_with("skip") {
+        println!("{said}: no mount for '{role}'");
+        return None;
+    }
+    assert_eq!(said, "ready");
+    Some(worker)
+}
+
+fn assert_refused(result: Result<(), Error>, status: Status, folder: &Path, remedy: &str) {
+    let error = result.expect_err("refused");
+    assert_eq!(error.status, status, "{error}");
+    assert!(
+        error.message.contains(&folder.display().to_string()),
+        "names no folder: {error}"
+    );
+    assert!(error.message.contains(remedy), "names no remedy: {error}");
+}
+
+pub fn try_open(options: Options) -> Result<Index, Error> {
+    Index::open_with(options, clock(), |options, id, meter| {
+        Ok(
+            std::sync::Arc::new(plexindex::source::plex::PlexHttp::new(options, id, meter)?)
+                as std::sync::Arc<dyn plexindex::source::Source>,
+        )
+    })
+}
+
+/// In a worker: a folder that can only be read, empty or with a store.
+pub fn read_only(words: &[&str]) {
+    let options = options_at(words);
+    let folder = options.cache_dir.clone();
+    let bytes = |folder: &Path| -> Vec<(String, Vec<u8>)> {
+        let mut files: Vec<_> = fs::read_dir(folder)
+            .expect("the folder")
+            .map(|entry| entry.expect("an entry"))
+            .map(|entry| {
+                (
+                    entry.file_name().to_string_lossy().into_owned(),
+                    fs::read(entry.path()).expect("read"),
+                )
+            })
+            .collect();
+        files.sort();
+        files
+    };
+    let before = bytes(&folder);
+    if !mount(words[0], &folder, libc::MS_BIND, "")
+        || !mount("none", &folder, libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, "")
+    {
+        return;
+    }
+    say("ready");
+    let remedy = if before.is_empty() {
+        "choose a cache_dir that this user may write"
+    } else {
+        "may"
+    };
+    assert_refused(try_open(options).map(drop), Status::Store, &folder, remedy);
+    assert_eq!(bytes(&folder), before, "the store is as it was");
+    say("done");
+    told();
+}
+
+#[test]
+fn a_folder_that_can_only_be_read_is_refused() {
+    let server = movies(20);
+    for used in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        if used {
+            super::broken::used(&server, folder.path());
+        }
+        let place = place(folder.path(), &server);
+        let Some(mut worker) = with_mount("read-only", &[&place[0], &place[1], &place[2]]) else {
+            return;
+        };
+        assert_eq!(worker.hear(), "done");
+        worker.end();
+        if used {
+            let index = support::open(options(&server, folder.path()), &clock());
+            let library = index.library("Movies").expect("a handle");
+            let (path, key) = path_of(&server, 1, 3);
+            assert_eq!(answer(&library, &path).expect("an answer"), key);
+        }
+    }
+}
+
+/// Takes all room but so much.
+pub fn fill(folder: &Path, but: usize) {
+    let ballast = folder.join("ballast");
+    let mut size = 8 << 20;
+    while size >= 4096 {
+        let more = vec![1; size];
+        let mut file = fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&ballast)
+            .expect("opened");
+        if std::io::Write::write_all(&mut file, &more).is_err() {
+            size /= 2;
+        }
+    }
+    let taken = fs::metadata(&ballast).expect("facts").len();
+    let file = fs::OpenOptions::new().write(true).open(&ballast).expect("opened");
+    file.set_len(taken.saturating_sub(but as u64)).expect("shortened");
+}
+
+/// In a worker: a small disk of its own that is full in different stages of a store's life.
+pub fn full(words: &[&str]) {
+    let options = options_at(words);
+    let folder = options.cache_dir.clone();
+    let (path, key) = (words[3], words[4]);
+    if !mount("tmpfs", &folder, 0, "size=6m,mode=700") {
+        return;
+    }
+    say("ready");
+    let free = "free some space";
+    // No room for a store at all.
+    fill(&folder, 0);
+    assert_refused(try_open(options.clone()).map(drop), Status::StoreFull, &folder, free);
+    // Room for a store, and not for the library.
+    fill(&folder, 500 << 10);
+    let index = try_open(options.clone()).expect("there is room for that");
+    let library = index.library("Movies").expect("a handle");
+    library
+        .record_matches(&[(b"/host/first.mkv", key)])
+        .expect("there is room for that");
+    assert_refused(answer(&library, path).map(drop), Status::StoreFull, &folder, free);
+    // It is as it was.
+    fill(&folder, 200 << 10);
+    assert_eq!(answer(&library, "/host/first.mkv").expect("an answer"), key);
+    // There is room again: the fetch goes on to its end.
+    fs::remove_file(folder.join("ballast")).expect("removed");
+    assert_eq!(answer(&library, path).expect("fetched"), key);
+    assert_eq!(answer(&library, "/host/first.mkv").expect("an answer"), key);
+    // Matches until it is full: all that were taken are there.
+    fill(&folder, 300 << 10);
+    let mut taken = 0;
+    let error = loop {
+        let path = format!("/host/{}/{taken}.mkv", "long ".repeat(100));
+        match library.record_matches(&[(path.as_bytes(), key)]) {
+            Ok(()) => taken += 1,
+            Err(error) => break error,
+        }
+    };
+    assert!(taken > 0);
+    assert_refused(Err(error), Status::StoreFull, &folder, free);
+    assert_eq!(
+        library.lookup_key(path.as_bytes(), |found| found == key),
+        Some(true),
+        "hits go on"
+    );
+    let all_there = |index: &Index| {
+        let library = index.library("Movies").expect("a handle");
+        for number in 0..taken {
+            let path = format!("/host/{}/{number}.mkv", "long ".repeat(100));
+            assert_eq!(answer(&library, &path).expect("an answer"), key);
+        }
+        assert_eq!(answer(&library, path).expect("an answer"), key);
+    };
+    all_there(&index);
+    fs::remove_file(folder.join("ballast")).expect("removed");
+    library
+        .record_matches(&[(b"/host/last.mkv", key)])
+        .expect("there is room again");
+    all_there(&index);
+    index.close().expect("closes");
+    let index = try_open(options).expect("opens");
+    all_there(&index);
+    index.close().expect("closes");
+    assert_sound(&folder);
+    say("done");
+    told();
+}
+
+#[test]
+fn a_full_disk_is_told_and_changes_nothing() {
+    let server = movies(4_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3_900);
+    if let Some(mut worker) = with_mount("full disk", &[&place[0], &place[1], &place[2], &path, &key]) {
+        assert_eq!(worker.hear(), "done");
+        worker.end();
+    }
+}
+
+/// In a worker: a small disk of its own that gets full while the store is closed.
+pub fn full_and_closed(words: &[&str]) {
+    let options = options_at(words);
+    let folder = options.cache_dir.clone();
+    let (path, key) = (words[3], words[4]);
+    if !mount("tmpfs", &folder, 0, "size=6m,mode=700") {
+        return;
+    }
+    say("ready");
+    let index = try_open(options.clone()).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(answer(&library, path).expect("fetched"), key);
+    library.record_matches(&[(b"/host/a.mkv", key)]).expect("recorded");
+    index.close().expect("closes");
+    fill(&folder, 0);
+    // Closed before the disk was full, and on the full disk.
+    for round in 0..2 {
+        // Nothing is fresh, and nothing new can be stored: the old answers stand in.
+        let impatient = Options {
+            library_ttl: Ttl::Zero,
+            ..options.clone()
+        };
+        let index = try_open(impatient).unwrap_or_else(|error| panic!("round {round}: {error}"));
+        let library = index.library("Movies").expect("a handle");
+        for path in [path, "/host/a.mkv"] {
+            assert_eq!(answer(&library, path).expect("an answer"), key, "round {round}");
+            assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
+        }
+        let stats = index.stats().expect("statistics");
+        assert_eq!(stats.libraries, 1);
+        assert!(stats.last_failure.is_some_and(|failure| failure.contains("full")));
+        let _ = index.close(); // the counters may find no room
+    }
+    fs::remove_file(folder.join("ballast")).expect("removed");
+    let index = try_open(options).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    library
+        .record_matches(&[(b"/host/b.mkv", key)])
+        .expect("there is room again");
+    assert_eq!(answer(&library, "/host/b.mkv").expect("an answer"), key);
+    index.close().expect("closes");
+    assert_sound(&folder);
+    say("done");
+    told();
+}
+
+#[test]
+fn a_store_that_was_closed_is_opened_on_a_full_disk() {
+    let server = movies(2_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 1_900);
+    if let Some(mut worker) = with_mount("full and closed", &[&place[0], &place[1], &place[2], &path, &key]) {
+        assert_eq!(worker.hear(), "done");
+        worker.end();
+    }
+}
+
+/// In a worker: no file may grow beyond so many bytes.
+pub fn limit_files(bytes: u64) {
+    // SAFETY: plain calls. The signal is ignored, so that writes fail instead.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_FSIZE, &raw mut limit), 0);
+        limit.rlim_cur = bytes;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+    }
+}
+
+/// In a worker: records until it is told to stop, with files that may not grow now and then.
+pub fn limited(words: &[&str]) {
+    let options = options_at(words);
+    let folder = options.cache_dir.clone();
+    let key = words[3];
+    let index = try_open(options).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    library.record_matches(&[(b"/host/first.mkv", key)]).expect("recorded");
+    say("ready");
+    limit_files(1);
+    let mut refused = 0;
+    while told().as_deref() == Some("on") {
+        for _ in 0..20 {
+            let result = library.record_matches(&[(b"/host/never.mkv", key)]);
+            assert_refused(result, Status::Store, &folder, "ulimit");
+            refused += 1;
+        }
+        say("refused");
+    }
+    assert!(refused > 0);
+    assert_eq!(answer(&library, "/host/first.mkv").expect("an answer"), key);
+    limit_files(libc::RLIM_INFINITY);
+    library.record_matches(&[(b"/host/last.mkv", key)]).expect("recorded");
+    assert_eq!(answer(&library, "/host/last.mkv").expect("an answer"), key);
+    say("done");
+    told();
+}
+
+/// In a worker: records so much that an image is due, which may not be as large as it has to be.
+pub fn no_image(words: &[&str]) {
+    let options = options_at(words);
+    let key = words[3];
+    let index = try_open(options.clone()).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    // Paths of 20,000 bytes make the image large, many short ones make it due, and neither makes the database's log
+    // larger than it is by now.
+    let long: Vec<String> = (0..250)
+        .map(|number| format!("/{}/{number}.mkv", "l".repeat(20_000)))
+        .collect();
+    let short: Vec<String> = (0..1_100).map(|number| format!("/host/{number}.mkv")).collect();
+    for paths in [&long[..], &short[..]] {
+        let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
+        library.record_matches(&pairs).expect("recorded");
+    }
+    limit_files(3 << 20);
+    let pairs: Vec<(&[u8], &str)> = short.iter().map(|path| (path.as_bytes(), key)).collect();
+    library.record_matches(&pairs).expect("recorded, if not compacted");
+    library
+        .record_matches(&[(b"/host/last.mkv", key)])
+        .expect("recorded, if not compacted");
+    assert_eq!(answer(&library, "/host/last.mkv").expect("an answer"), key);
+    limit_files(libc::RLIM_INFINITY);
+    index.close().expect("closes");
+    let index = try_open(options).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    for path in long.iter().chain(&short) {
+        assert_eq!(answer(&library, path).expect("an answer"), key);
+    }
+    say("done");
+    told();
+}
+
+#[test]
+fn a_match_is_recorded_whatever_becomes_of_its_image() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (_, key) = path_of(&server, 1, 3);
+    let mut worker = Worker::start("no image", [&place[0], &place[1], &place[2], &key]);
+    assert_eq!(worker.hear(), "done");
+    worker.end();
+}
+
+/// The commits of others show, however many of one process fail in between.
+fn others_go_on(server: &Standin, folder: &Path) {
+    let place = place(folder, server);
+    let keys: Vec<String> = (0..20).map(|nth| path_of(server, 1, nth).1).collect();
+    let mut limited = Worker::start("limited files", [&place[0], &place[1], &place[2], &keys[0]]);
+    assert_eq!(limited.hear(), "ready");
+    let mut hosts: Vec<Worker> = (0..2)
+        .map(|_| Worker::start("host", [&place[0], &place[1], &place[2]]))
+        .collect();
+    for host in &mut hosts {
+        assert_eq!(host.hear(), "ready");
+        assert_eq!(host.ask("open"), "done");
+    }
+    for round in 0..usize::try_from(rounds("PLEXINDEX_FAILURES", 40)).expect("small") {
+        limited.tell("on");
+        for turn in 0..10 {
+            let key = &keys[(round * 10 + turn) % keys.len()];
+            assert_eq!(hosts[turn % 2].ask(&format!("record /host/a.mkv|{key}")), "done");
+            assert_eq!(
+                hosts[1 - turn % 2].ask("look /host/a.mkv"),
+                *key,
+                "round {round}, turn {turn}"
+            );
+        }
+        assert_eq!(limited.hear(), "refused");
+    }
+    assert_eq!(limited.ask("enough"), "done");
+    assert_eq!(hosts[0].ask("look /host/last.mkv"), keys[0]);
+    assert_eq!(hosts[0].ask("look /host/never.mkv"), "NoLocation");
+    limited.end();
+    for one in hosts {
+        one.end();
+    }
+}
+
+#[test]
+pub fn a_writer_that_fails_hides_no_commit_of_others() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(&server, 1, 3);
+    library.match_path(path.as_bytes()).expect("fetched");
+    index.close().expect("closes");
+    others_go_on(&server, folder.path());
+    assert_sound(folder.path());
+}

@@ -1,0 +1,268 @@
+//! What is dead is swept by later writes: the store's size is bounded by what lives.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::support::index::Index;
+use plexindex::error::Status;
+use plexindex::options::Options;
+use plexindex::tables::Op;
+use plexindex_standin::Standin;
+
+use super::broken::answer;
+use super::open::KEEP;
+use crate::support::worker::{Worker, database, rounds, say};
+use crate::support::{HOUR_MS, clock, movies, open, options, path_of};
+
+/// The write-ahead log is apart: it is written anew from its beginning once it has some 5 MB.
+const LOG: u64 = 6 << 20;
+
+fn size_of(folder: &Path) -> u64 {
+    let log = folder.join("plexindex-3.db-wal").metadata();
+    assert!(log.is_ok_and(|facts| facts.len() <= LOG), "the write-ahead log grows");
+    count_as(folder, "page_count * page_size", "pragma_page_count, pragma_page_size")
+}
+
+fn count(folder: &Path, what: &str) -> u64 {
+    count_as(folder, "count(*)", what)
+}
+
+fn count_as(folder: &Path, what: &str, from: &str) -> u64 {
+    database(folder)
+        .query_row(&format!("SELECT {what} FROM {from}"), [], |row| row.get::<_, i64>(0))
+        .expect("a count")
+        .cast_unsigned()
+}
+
+/// Makes the files older than any that another process might be about to announce.
+fn age_files(folder: &Path) {
+    let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|end| end == "image") {
+            let file = std::fs::File::open(path).expect("opened");
+            file.set_modified(hour_ago).expect("dated");
+        }
+    }
+}
+
+fn images(folder: &Path) -> usize {
+    std::fs::read_dir(folder)
+        .expect("the folder")
+        .filter(|entry| {
+            entry
+                .as_ref()
+                .expect("an entry")
+                .path()
+                .extension()
+                .is_some_and(|end| end == "image")
+        })
+        .count()
+}
+
+/// Refreshes again and again after `change`, and asserts that the store stays within some times of one library.
+fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)) {
+    let server = movies(items);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    assert_eq!(answer(&library, &path).expect("fetched"), key);
+    index.search_title(&library.query(), "the").expect("titles are indexed");
+    index
+        .match_guid(&library.query(), "imdb://tt0000001")
+        .expect("GUIDs are indexed");
+    let one = size_of(folder.path());
+    let mut largest = 0;
+    for _ in 0..rounds("PLEXINDEX_REFRESHES", 20) {
+        change(&server, &index);
+        age_files(folder.path());
+        clock.advance_ms(HOUR_MS);
+        assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+        index.search_title(&library.query(), "the").expect("titles are indexed");
+        index
+            .match_guid(&library.query(), "imdb://tt0000001")
+            .expect("GUIDs are indexed");
+        let (path, key) = path_of(&server, 1, 5);
+        assert_eq!(answer(&library, &path).expect("an answer"), key);
+        largest = largest.max(size_of(folder.path()));
+        assert!(images(folder.path()) <= 3, "old images stay");
+    }
+    // The old listing and the new one live side by side for a moment; what was freed is used again.
+    assert!(largest <= one * 7 / 2, "{one} bytes became {largest}");
+    index.close().expect("closes");
+    assert_eq!(count(folder.path(), "items"), u64::from(items), "dead rows stay");
+    assert_eq!(count(folder.path(), "items WHERE died IS NOT NULL"), 0);
+    assert!(count(folder.path(), "seen") + count(folder.path(), "listings") == 0);
+    assert!(count(folder.path(), "libraries") <= 2);
+    let orphans = "guids WHERE item NOT IN (SELECT id FROM items)";
+    assert_eq!(count(folder.path(), orphans), 0);
+    let orphans = "titles WHERE item NOT IN (SELECT id FROM items)";
+    assert_eq!(count(folder.path(), orphans), 0);
+}
+
+#[test]
+pub fn refreshes_that_change_everything_do_not_grow_the_store() {
+    stays_bounded(600, |server, _| {
+        server.change(|state| state.rekey_library(1)).expect("rekeyed");
+    });
+}
+
+#[test]
+pub fn index_files_of_past_generations_go_at_once() {
+    let server = movies(50);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let other = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    for _ in 0..rounds("PLEXINDEX_REFRESHES", 40) {
+        server.change(|state| state.rekey_library(1)).expect("rekeyed");
+        assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+        let (path, key) = path_of(&server, 1, 5);
+        library.record_matches(&[(b"/elsewhere.mkv", &key)]).expect("recorded");
+        let elsewhere = other.library("Movies").expect("a handle");
+        assert_eq!(answer(&elsewhere, &path).expect("an answer"), key);
+        assert!(images(folder.path()) <= 2, "old images stay");
+    }
+}
+
+#[test]
+fn shows_and_seasons_go_with_their_episodes() {
+    let server = Standin::builder()
+        .library(plexindex_standin::LibrarySpec::shows(200))
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let mut most = [0; 2];
+    for _ in 0..rounds("PLEXINDEX_REFRESHES", 6) {
+        let library = index.library("TV Shows").expect("a handle");
+        assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+        for (most, above) in most.iter_mut().zip(["NULL", "NOT NULL"]) {
+            *most = count(folder.path(), &format!("parents WHERE above IS {above}")).max(*most);
+        }
+        server.change(|state| state.rekey_library(1)).expect("rekeyed");
+        clock.advance_ms(HOUR_MS);
+    }
+    let shows = 200_u64.div_ceil(40);
+    assert!(most[0] <= 2 * shows, "{} shows are kept of {shows}", most[0]);
+    assert!(most[1] <= 8 * shows, "{} seasons are kept of {}", most[1], 4 * shows);
+}
+
+#[test]
+pub fn clearing_and_fetching_again_does_not_grow_the_store() {
+    stays_bounded(400, |_, index| index.clear().expect("cleared"));
+}
+
+#[test]
+fn what_processes_left_that_ended_within_a_merge_is_swept_by_others_that_only_record() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = Index::open(Options {
+        cache_dir: folder.path().to_owned(),
+        ..Options::default()
+    });
+    let index = index.expect("opens");
+    let table = index.tables().table(b"own", false).expect("a table");
+    let left = folder.path().join("plexindex-3-r1-1-0.image.1-1.new");
+    std::fs::write(&left, [0; 4_096]).expect("written");
+    let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
+    let file = std::fs::File::open(&left).expect("opened");
+    file.set_modified(hour_ago).expect("dated");
+    for batch in 0..30 {
+        let names: Vec<String> = (0..600).map(|number| format!("{batch}/{number}")).collect();
+        let ops: Vec<Op<'_>> = names.iter().map(|name| Op::Put(&table, name.as_bytes(), b"")).collect();
+        index.tables().write(&ops, &KEEP).expect("stored");
+    }
+    assert!(!left.exists());
+}
+
+/// In a worker: a host that stores something and ends without closing.
+pub fn stores_and_ends(words: &[&str]) {
+    let index = Index::open(Options {
+        cache_dir: words[0].into(),
+        ..Options::default()
+    });
+    let index = index.expect("opens");
+    let table = index.tables().table(b"own", false).expect("a table");
+    let names: Vec<String> = (0..400).map(|number| number.to_string()).collect();
+    let value = vec![7; 3_000];
+    let ops: Vec<Op<'_>> = names
+        .iter()
+        .map(|name| Op::Put(&table, name.as_bytes(), &value))
+        .collect();
+    index.tables().write(&ops, &KEEP).expect("stored");
+    say("done");
+    // SAFETY: ends the process, and runs nothing.
+    unsafe { libc::_exit(0) };
+}
+
+#[test]
+fn the_log_of_hosts_that_end_without_closing_begins_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for _ in 0..10 {
+        let mut worker = Worker::start("stores and ends", [&folder.path().display().to_string()]);
+        assert_eq!(worker.hear(), "done");
+        worker.end();
+    }
+    let log = folder
+        .path()
+        .join("plexindex-3.db-wal")
+        .metadata()
+        .expect("a log")
+        .len();
+    assert!(log <= LOG + (2 << 20), "{log}");
+}
+
+#[test]
+fn matches_that_an_invalidation_killed_are_swept() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let index = open(options(&server, folder.path()), &clock);
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    answer(&library, &path).expect("fetched");
+    let paths: Vec<String> = (0..3_000).map(|number| format!("/host/{number}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+    let mut sizes = Vec::new();
+    for round in 0..rounds("PLEXINDEX_REFRESHES", 8) {
+        library.record_matches(&pairs).expect("recorded");
+        library.invalidate().expect("invalidated");
+        assert_eq!(
+            index.stats().expect("statistics").matches,
+            0,
+            "counts are right at once"
+        );
+        assert_eq!(answer(&library, &paths[7]).expect("listed again"), "NoLocation");
+        if round > 0 {
+            sizes.push(size_of(folder.path()));
+        }
+    }
+    assert!(
+        sizes.last() <= sizes.first().map(|first| first * 3 / 2).as_ref(),
+        "{sizes:?}"
+    );
+    index.close().expect("closes");
+    assert_eq!(count(folder.path(), "records"), 0, "dead matches stay");
+    assert!(count(folder.path(), "changes") < 5_000, "changes stay");
+}
+
+#[test]
+fn what_was_invalidated_goes_when_a_listing_cleared_them() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    for nth in 0..300 {
+        let (path, key) = path_of(&server, 1, nth);
+        answer(&library, &path).expect("an answer");
+        library.invalidate_path(path.as_bytes()).expect("invalidated");
+        library.invalidate_item(&key).expect("invalidated");
+    }
+    assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
+    index.close().expect("closes");
+    assert_eq!(count(folder.path(), "unverified"), 0);
+}

@@ -1,0 +1,270 @@
+//! Any file of a closed store, damaged in any way: set aside and made anew, or an error that says what to remove. Never a
+//! crash, a hang, or an answer that is wrong.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::ffi::CString;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use plexindex::error::{Error, Status};
+use plexindex_standin::Standin;
+
+use super::broken::{answer, copy, used};
+use super::full::try_open;
+use crate::disk::listen;
+use crate::support::worker::{Dice, assert_sound, choice, rounds};
+use crate::support::{clock, movies, open, options, path_of};
+
+/// Longer than any call may take.
+const HANGS: Duration = Duration::from_secs(10);
+
+/// So many at a time: a round waits for the disk, for its server, and half a second where the version page went.
+const AT_ONCE: usize = 4;
+
+/// A round under way: what it is, its folder, what will say how it ended, and its thread.
+type UnderWay = (String, PathBuf, Receiver<End>, JoinHandle<()>);
+
+const WAYS: [&str; 14] = [
+    "a bit",
+    "some bits",
+    "a stretch",
+    "zeroes",
+    "shorter",
+    "longer",
+    "empty",
+    "another file's",
+    "another store's",
+    "exchanged",
+    "removed",
+    "a directory",
+    "a link",
+    "a pipe",
+];
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut all: Vec<PathBuf> = fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .collect();
+    all.sort();
+    all
+}
+
+fn any<'a, T>(dice: &mut Dice, all: &'a [T]) -> &'a T {
+    &all[usize::try_from(dice.roll(all.len() as u64)).expect("small")]
+}
+
+fn any_byte(dice: &mut Dice) -> u8 {
+    u8::try_from(dice.roll(256)).expect("small")
+}
+
+/// Does it to a file.
+fn damage(path: &Path, way: &str, other_store: &Path, dice: &mut Dice) {
+    let mut bytes = fs::read(path).expect("read");
+    let length = bytes.len() as u64;
+    let at = |dice: &mut Dice| usize::try_from(dice.roll(length.max(1))).expect("small");
+    let folder = path.parent().expect("a folder");
+    match way {
+        "a bit" | "some bits" if length > 0 => {
+            for _ in 0..if way == "a bit" { 1 } else { 2 + dice.roll(30) } {
+                bytes[at(dice)] ^= 1 << dice.roll(8);
+            }
+        }
+        "a stretch" | "zeroes" if length > 0 => {
+            let from = at(dice);
+            let to = bytes
+                .len()
+                .min(from + 1 + usize::try_from(dice.roll(6_000)).expect("small"));
+            for byte in &mut bytes[from..to] {
+                *byte = if way == "zeroes" { 0 } else { any_byte(dice) };
+            }
+        }
+        "shorter" => bytes.truncate(at(dice)),
+        "longer" => bytes.extend((0..=dice.roll(9_000)).map(|_| any_byte(dice))),
+        "empty" => bytes.clear(),
+        "another file's" => bytes = fs::read(any(dice, &files(folder))).expect("read"),
+        "another store's" => {
+            let same = other_store.join(path.file_name().expect("a name"));
+            let from = if same.exists() {
+                same
+            } else {
+                any(dice, &files(other_store)).clone()
+            };
+            bytes = fs::read(from).expect("read");
+        }
+        "exchanged" => {
+            let other = any(dice, &files(folder)).clone();
+            let theirs = fs::read(&other).expect("read");
+            fs::write(other, &bytes).expect("written");
+            bytes = theirs;
+        }
+        _ => {}
+    }
+    match way {
+        "removed" => fs::remove_file(path).expect("removed"),
+        "a directory" | "a link" | "a pipe" => {
+            fs::remove_file(path).expect("removed");
+            let name = CString::new(path.as_os_str().as_bytes()).expect("no NUL");
+            match way {
+                "a directory" => fs::create_dir(path).expect("made"),
+                "a link" => std::os::unix::fs::symlink(other_store.join("plexindex-3.db"), path).expect("a link"),
+                // SAFETY: a plain call with a NUL-terminated name.
+                _ => assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0),
+            }
+        }
+        _ => fs::write(path, bytes).expect("written"),
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum End {
+    /// Nothing was to be seen of it.
+    Nothing,
+    /// The database was set aside.
+    SetAside,
+    /// Something else than a file has a name that `SQLite` needs; it went on when that was removed.
+    InTheWay,
+    /// One call failed.
+    Failed,
+}
+
+/// Uses the store, and panics for an answer that is wrong.
+fn use_it(server: &Standin, folder: &Path, what: &str) -> Result<usize, Error> {
+    let index = try_open(options(server, folder))?;
+    let library = index.library("Movies").expect("a handle");
+    let (_, own) = path_of(server, 1, 3);
+    let mut failed = Vec::new();
+    let begun = Instant::now();
+    for nth in [0, 3, 21, 40, 59] {
+        let (path, key) = path_of(server, 1, nth);
+        let fast = library.lookup_key(path.as_bytes(), str::to_owned);
+        assert!(fast.is_none_or(|found| found == key), "{what}: a lookup of {path}");
+        match answer(&library, &path) {
+            Ok(found) => assert_eq!(found, key, "{what}: {path}"),
+            Err(error) => failed.push(error),
+        }
+    }
+    // Matches may be lost with the database.
+    for nth in [5, 700, 1_499] {
+        let path = format!("/host/{nth}.mkv");
+        let fast = library.lookup_key(path.as_bytes(), str::to_owned);
+        assert!(fast.is_none_or(|found| found == own), "{what}: a lookup of {path}");
+        match answer(&library, &path) {
+            Ok(found) => assert!(found == own || found == "NoLocation", "{what}: {path} is {found}"),
+            Err(error) => failed.push(error),
+        }
+    }
+    let mut tried = |result: Result<(), Error>| failed.extend(result.err());
+    tried(library.record_matches(&[(b"/host/new.mkv", &own)]));
+    tried(index.refresh(&library.query(), true).map(drop));
+    tried(index.search_title(&library.query(), "the").map(drop));
+    tried(library.invalidate_path(b"/host/700.mkv"));
+    for error in &failed {
+        assert_eq!(error.status, Status::Store, "{what}: {error}");
+    }
+    let failed = failed.len();
+    if failed > 0 || folder.join("plexindex-3.db.broken").exists() {
+        // What is wrong was found by now; with the database went what was recorded into it.
+        library.record_matches(&[(b"/host/new.mkv", &own)])?;
+    }
+    assert_eq!(answer(&library, "/host/new.mkv")?, own, "{what}: what was recorded");
+    index.close()?;
+    assert!(begun.elapsed() < HANGS, "{what}: {:?}", begun.elapsed());
+    Ok(failed)
+}
+
+fn mutate(server: &Standin, folder: &Path, path: &Path, what: &str) -> End {
+    let done = use_it(server, folder, what);
+    let end = match done {
+        Ok(0) => End::Nothing,
+        Ok(_) => End::Failed,
+        Err(error) => {
+            let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+            assert!(error.message.contains("remove it"), "{what}: {error}");
+            assert!(error.message.contains(&name), "{what}: {error}");
+            if path.is_dir() && !path.is_symlink() {
+                fs::remove_dir(path).expect("removed");
+            } else {
+                fs::remove_file(path).expect("removed");
+            }
+            use_it(server, folder, what).unwrap_or_else(|error| panic!("{what}: after it was removed: {error}"));
+            End::InTheWay
+        }
+    };
+    // A page of the database that no call has read yet may still be damaged.
+    if !path.display().to_string().contains(".db") {
+        assert_sound(folder);
+    }
+    if folder.join("plexindex-3.db.broken").exists() && end != End::InTheWay {
+        return End::SetAside;
+    }
+    end
+}
+
+#[test]
+pub fn a_file_may_be_damaged_in_any_way_while_the_store_is_closed() {
+    listen();
+    let seed = choice("PLEXINDEX_SEED", 1);
+    println!("seed {seed}");
+    let mut dice = Dice::new(seed);
+    let server = Arc::new(movies(60));
+    let root = tempfile::tempdir().expect("a folder");
+    let [closed, killed, other] = ["closed", "killed", "other"].map(|name| root.path().join(name));
+    used(&server, &closed);
+    used(&movies(40), &other);
+    // As a killed process leaves it: with a log.
+    used(&server, &root.path().join("open"));
+    let index = open(options(&server, &root.path().join("open")), &clock());
+    let library = index.library("Movies").expect("a handle");
+    library
+        .record_matches(&[(b"/host/5.mkv", &path_of(&server, 1, 3).1)])
+        .expect("recorded");
+    copy(&root.path().join("open"), &killed);
+    index.close().expect("closes");
+
+    let mut ends: BTreeMap<End, u32> = BTreeMap::new();
+    let mut over = |round: Option<UnderWay>| {
+        let Some((what, folder, said, user)) = round else {
+            return;
+        };
+        let end = said.recv_timeout(HANGS * 6).unwrap_or_else(|error| {
+            assert_eq!(error, RecvTimeoutError::Disconnected, "{what}: a call hangs");
+            std::panic::resume_unwind(user.join().expect_err("it said why"))
+        });
+        *ends.entry(end).or_default() += 1;
+        fs::remove_dir_all(&folder).expect("removed");
+    };
+    let mut under_way = VecDeque::new();
+    for round in 0..rounds("PLEXINDEX_MUTATIONS", 40) {
+        let folder = root.path().join(round.to_string());
+        copy(if round % 2 == 0 { &closed } else { &killed }, &folder);
+        // Each file and each way in turn, so that all pairs are met.
+        let all = files(&folder);
+        let pair = usize::try_from(round / 2).expect("small");
+        let way = WAYS[pair % WAYS.len()];
+        let path = all[(pair + pair / WAYS.len()) % all.len()].clone();
+        damage(&path, way, &other, &mut dice);
+        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
+        let what = format!("seed {seed}, round {round}, {way}: {name}");
+        let (say, said) = channel();
+        let (server, in_folder, in_what) = (Arc::clone(&server), folder.clone(), what.clone());
+        let user = std::thread::spawn(move || {
+            let end = mutate(&server, &in_folder, &path, &in_what);
+            let _ = say.send(end);
+        });
+        under_way.push_back((what, folder, said, user));
+        if under_way.len() == AT_ONCE {
+            over(under_way.pop_front());
+        }
+    }
+    while !under_way.is_empty() {
+        over(under_way.pop_front());
+    }
+    println!("{ends:?}");
+}

@@ -1,0 +1,102 @@
+//! File systems whose processes share no memory, or that have no locks, as on a network: the store works there, says so in
+//! one line, and one that is moved there or back goes on.
+
+use std::ffi::c_int;
+use std::io;
+use std::path::Path;
+
+use crate::support::index::failpoint;
+use plexindex_standin::Standin;
+use rusqlite::ffi::SQLITE_OK;
+
+use super::broken::{answer, use_all, used};
+use crate::disk::{LINES, listen};
+use crate::support::vfs::{self, Call};
+use crate::support::worker::{Worker, assert_sound, database, options_at, place, say, told};
+use crate::support::{clock, movies, open, options, path_of};
+
+fn no_locks(step: failpoint::FileStep<'_>) -> io::Result<()> {
+    match step {
+        failpoint::FileStep::Lock => Err(io::Error::from_raw_os_error(vfs::SYSTEM_ERRORS[4])),
+        _ => Ok(()),
+    }
+}
+
+fn all_well(_: &Call<'_>) -> c_int {
+    SQLITE_OK
+}
+
+/// In a worker: uses a store, new or moved there, on a disk that is as on a network.
+pub fn on_a_network(words: &[&str]) {
+    listen();
+    failpoint::simulate_network(true);
+    vfs::register(all_well, false);
+    failpoint::install(no_locks);
+    let index = open(options_at(words), &clock());
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);
+    library
+        .record_matches(&[(b"/host/there.mkv", words[4])])
+        .expect("recorded");
+    say("open");
+    while let Some(path) = told() {
+        say(&answer(&library, &path).expect("an answer"));
+    }
+    index.close().expect("closes");
+    let lines = LINES.lock().expect("no panic");
+    let told = lines.iter().filter(|line| line.starts_with("WARN")).count();
+    assert_eq!(told, words[5].parse::<usize>().expect("a number"), "{lines:?}");
+}
+
+fn go_there(server: &Standin, folder: &Path, lines: &str) -> Worker {
+    let place = place(folder, server);
+    let (path, key) = path_of(server, 1, 3);
+    let mut worker = Worker::start("on a network", [&place[0], &place[1], &place[2], &path, &key, lines]);
+    assert_eq!(worker.hear(), "open");
+    worker
+}
+
+#[test]
+fn a_store_works_without_shared_memory_and_without_locks() {
+    let server = movies(60);
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join("new");
+    let mut first = go_there(&server, &folder, "1");
+    // Another process on the same machine, which made nothing and has nothing to say.
+    let mut second = go_there(&server, &folder, "0");
+    let (_, key) = path_of(&server, 1, 3);
+    for worker in [&mut first, &mut second] {
+        assert_eq!(worker.ask("/host/there.mkv"), key);
+    }
+    first.end();
+    second.end();
+    assert!(!folder.join("plexindex-3.page").exists(), "nothing is mapped there");
+    assert_sound(&folder);
+}
+
+#[test]
+fn a_store_that_is_moved_to_a_network_and_back_goes_on() {
+    let server = movies(150);
+    let folder = tempfile::tempdir().expect("a folder");
+    used(&server, folder.path());
+    let mode = || -> String {
+        database(folder.path())
+            .query_row("PRAGMA journal_mode", [], |row| row.get(0))
+            .expect("a mode")
+    };
+    assert_eq!(mode(), "wal");
+    let mut there = go_there(&server, folder.path(), "1");
+    let (_, key) = path_of(&server, 1, 3);
+    assert_eq!(there.ask("/host/1200.mkv"), key);
+    there.end();
+    assert_ne!(mode(), "wal");
+    assert_sound(folder.path());
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    for path in ["/host/1200.mkv", "/host/there.mkv"] {
+        assert_eq!(answer(&library, path).expect("an answer"), key);
+    }
+    assert_eq!(use_all(&server, &index), 0);
+    index.close().expect("closes");
+    assert_eq!(mode(), "wal");
+}

@@ -1,0 +1,504 @@
+//! A database that is damaged, removed or replaced while processes have it open: outside of what can be promised, but all
+//! go on, and together.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::support::index::Library;
+use plexindex::options::Ttl;
+use plexindex::tables::Terms;
+use plexindex_standin::Standin;
+
+use super::broken::{DAMAGES, answer, used};
+use crate::support::worker::{Worker, assert_sound, database, options_at, place, say, told};
+use crate::support::{self, clock, movies, options, path_of};
+
+/// A value without an expiry.
+pub const KEEP: Terms = Terms {
+    ttl: Ttl::Forever,
+    limit: None,
+};
+
+/// What is done to the folder of a store, given another store's.
+type Trick = fn(&Path, &Path);
+
+/// A host that does as it is told. Until it is told to it opens nothing.
+pub fn host(words: &[&str]) {
+    let mut index = None;
+    say("ready");
+    while let Some(order) = told() {
+        let (verb, rest) = order.split_once(' ').unwrap_or((&order, ""));
+        let (path, key) = rest.split_once('|').unwrap_or((rest, ""));
+        if verb == "open" {
+            index = Some(support::open(options_at(words), &clock()));
+            say("done");
+            continue;
+        }
+        let index = index.as_ref().expect("it is open");
+        let library = match index.library("Movies") {
+            Ok(library) => library,
+            Err(error) => {
+                say(&format!("{:?}: {error}", error.status));
+                continue;
+            }
+        };
+        let said = match verb {
+            "record" => library
+                .record_matches(&[(path.as_bytes(), key)])
+                .map(|()| "done".to_owned()),
+            "look" => {
+                let lookup = library.lookup_key(path.as_bytes(), str::to_owned);
+                answer(&library, path).inspect(|found| {
+                    assert!(lookup.is_none_or(|lookup| lookup == *found), "the lookup knew better");
+                })
+            }
+            "refresh" => index
+                .refresh(&library.query(), true)
+                .map(|status| format!("{status:?}")),
+            other => panic!("what is '{other}'?"),
+        };
+        say(&said.unwrap_or_else(|error| format!("{:?}: {error}", error.status)));
+    }
+}
+
+fn hosts(folder: &Path, server: &Standin) -> Vec<Worker> {
+    let place = place(folder, server);
+    let mut hosts: Vec<Worker> = (0..3)
+        .map(|_| Worker::start("host", [&place[0], &place[1], &place[2]]))
+        .collect();
+    for host in &mut hosts {
+        assert_eq!(host.hear(), "ready");
+        assert_eq!(host.ask("open"), "done");
+    }
+    hosts
+}
+
+/// Asserts that all go on, and see what each of them commits.
+fn assert_all_go_on(hosts: &mut [Worker], server: &Standin, what: &str) {
+    let (path, key) = path_of(server, 1, 7);
+    if what.contains("all") || what.contains("folder") {
+        // The page that they shared is gone: each finds out when it writes.
+        for host in hosts.iter_mut() {
+            assert_eq!(host.ask(&format!("record /host/any.mkv|{key}")), "done", "{what}");
+        }
+    }
+    // Elsewhere it is enough that one of them does.
+    let first = format!("/host/{what} 0.mkv");
+    assert_eq!(hosts[0].ask(&format!("record {first}|{key}")), "done", "{what}");
+    for host in hosts.iter_mut() {
+        assert_eq!(host.ask(&format!("look {path}")), key, "{what}");
+    }
+    for writer in 0..hosts.len() {
+        let own = format!("/host/{what} {writer}.mkv");
+        assert_eq!(hosts[writer].ask(&format!("record {own}|{key}")), "done", "{what}");
+        for (reader, host) in hosts.iter_mut().enumerate() {
+            assert_eq!(host.ask(&format!("look {own}")), key, "{what}: {reader} after {writer}");
+        }
+    }
+    assert_eq!(hosts[1].ask("refresh"), "Ok", "{what}");
+    for host in hosts.iter_mut() {
+        assert_eq!(host.ask(&format!("look {first}")), key, "{what}");
+        assert_eq!(host.ask(&format!("look {path}")), key, "{what}");
+    }
+    assert_eq!(hosts[2].ask(&format!("look /host/{what} none.mkv")), "NoLocation");
+}
+
+#[test]
+fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
+    let server = movies(60);
+    let other = tempfile::tempdir().expect("a folder");
+    used(&server, other.path());
+    let tricks: [(&str, Trick); 5] = [
+        ("removed", |folder, _| {
+            fs::remove_file(folder.join("plexindex-3.db")).expect("removed");
+        }),
+        ("removed with all", |folder, _| {
+            for entry in fs::read_dir(folder).expect("the folder") {
+                fs::remove_file(entry.expect("an entry").path()).expect("removed");
+            }
+        }),
+        ("replaced by another store's", |folder, other| {
+            // Renamed into place, as a careful restore does it.
+            fs::copy(other.join("plexindex-3.db"), folder.join("copy")).expect("copied");
+            fs::rename(folder.join("copy"), folder.join("plexindex-3.db")).expect("renamed");
+        }),
+        ("replaced by garbage", |folder, _| {
+            fs::write(folder.join("copy"), vec![7; 50_000]).expect("written");
+            fs::rename(folder.join("copy"), folder.join("plexindex-3.db")).expect("renamed");
+        }),
+        ("gone with the folder", |folder, _| {
+            fs::remove_dir_all(folder).expect("removed");
+        }),
+    ];
+    for (what, trick) in tricks {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("cache");
+        used(&server, &folder);
+        let mut hosts = hosts(&folder, &server);
+        trick(&folder, other.path());
+        assert_all_go_on(&mut hosts, &server, what);
+        for one in hosts {
+            one.end();
+        }
+        // Who opens now sees the same.
+        let index = support::open(options(&server, &folder), &clock());
+        let library = index.library("Movies").expect("a handle");
+        let (_, key) = path_of(&server, 1, 7);
+        for writer in 0..3 {
+            assert_eq!(
+                answer(&library, &format!("/host/{what} {writer}.mkv")).expect("an answer"),
+                key
+            );
+        }
+        index.close().expect("closes");
+        assert_sound(&folder);
+    }
+}
+
+/// The copy of a store has its number and its sequences. What was written since the copy, and what is written into the copy,
+/// are two histories with the same numbers; here two handles of one process write them.
+#[test]
+fn a_copy_that_was_put_back_is_what_all_handles_answer_from() {
+    let server = movies(20);
+    let root = tempfile::tempdir().expect("a folder");
+    let [folder, copy, aside] = ["store", "copy", "aside"].map(|name| root.path().join(name));
+    fs::create_dir(&folder).expect("made");
+    let [before, after, other] = [5, 6, 7].map(|nth| path_of(&server, 1, nth).1);
+    let open = || {
+        let index = support::open(options(&server, &folder), &clock());
+        let library = index.library("Movies").expect("a handle");
+        answer(&library, "/host/none.mkv").expect("listed");
+        (index, library)
+    };
+    let record = |library: &Library, path: &str, key: &str| {
+        library.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+    };
+    let (_old, old) = open();
+    fs::create_dir(&copy).expect("made");
+    for file in fs::read_dir(&folder).expect("the folder") {
+        let file = file.expect("a file");
+        fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
+    }
+    record(&old, "/host/a.mkv", &before);
+    assert_eq!(answer(&old, "/host/a.mkv").expect("an answer"), before);
+    fs::rename(&folder, &aside).expect("renamed");
+    fs::rename(&copy, &folder).expect("renamed");
+    let (_new, new) = open();
+    // As many commits as the old one saw, and one more.
+    record(&new, "/host/a.mkv", &after);
+    record(&new, "/host/b.mkv", &other);
+    for library in [&new, &old] {
+        assert_eq!(answer(library, "/host/b.mkv").expect("an answer"), other);
+        assert_eq!(answer(library, "/host/a.mkv").expect("an answer"), after);
+    }
+}
+
+#[test]
+fn a_store_that_comes_from_a_disk_without_shared_memory_gets_its_write_ahead_log_back() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    used(&server, folder.path());
+    let mode = |pragma: &str| -> String {
+        database(folder.path())
+            .query_row(pragma, [], |row| row.get(0))
+            .expect("a mode")
+    };
+    assert_eq!(mode("PRAGMA journal_mode"), "wal");
+    assert_eq!(mode("PRAGMA journal_mode = DELETE"), "delete");
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    assert_eq!(answer(&library, &path).expect("an answer"), key);
+    index.close().expect("closes");
+    assert_eq!(mode("PRAGMA journal_mode"), "wal");
+}
+
+#[test]
+fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
+    let server = movies(60);
+    for what in DAMAGES {
+        let root = tempfile::tempdir().expect("a folder");
+        let folder = root.path().join("cache");
+        used(&server, &folder);
+        let mut hosts = hosts(&folder, &server);
+        let database = folder.join("plexindex-3.db").display().to_string();
+        let mut vandal = Worker::start("damage", [&database, what]);
+        assert_eq!(vandal.hear(), "done");
+        vandal.end();
+        // What it holds in memory may hide the damage for a while, so more than one call may be needed to meet it.
+        let (path, key) = path_of(&server, 1, 7);
+        for host in &mut hosts {
+            assert_eq!(host.ask(&format!("look {path}")), key, "{what}");
+        }
+        assert_all_go_on(&mut hosts, &server, what);
+        for one in hosts {
+            one.end();
+        }
+        let index = support::open(options(&server, &folder), &clock());
+        let library = index.library("Movies").expect("a handle");
+        assert_eq!(answer(&library, &path).expect("an answer"), key);
+        index.close().expect("closes");
+        assert_sound(&folder);
+    }
+}
+
+#[test]
+fn an_index_file_in_the_place_of_the_log_is_told_and_all_go_on() {
+    let server = movies(60);
+    let root = tempfile::tempdir().expect("a folder");
+    let folder = root.path().join("cache");
+    used(&server, &folder);
+    let (path, key) = path_of(&server, 1, 7);
+    let mut hosts = hosts(&folder, &server);
+    for host in &mut hosts {
+        assert_eq!(host.ask(&format!("record /host/before.mkv|{key}")), "done");
+    }
+    let files = fs::read_dir(&folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path());
+    let mut images = files.filter(|file| file.extension().is_some_and(|end| end == "image"));
+    fs::rename(images.next().expect("an image"), folder.join("plexindex-3.db-wal")).expect("renamed");
+    // The first to open it anew finds what the others know of missing there.
+    let mut told = 0;
+    for host in &mut hosts {
+        let said = host.ask(&format!("record /host/after.mkv|{key}"));
+        if said != "done" {
+            assert!(said.contains("was removed, emptied or replaced"), "{said}");
+            assert!(said.contains("record or refresh"), "{said}");
+            told += 1;
+        }
+    }
+    assert!(told < hosts.len(), "none goes on");
+    for host in &mut hosts {
+        assert_eq!(host.ask(&format!("record /host/again.mkv|{key}")), "done");
+        assert_eq!(host.ask(&format!("look {path}")), key);
+    }
+    assert_all_go_on(&mut hosts, &server, "log replaced");
+    hosts.into_iter().for_each(Worker::end);
+    assert_sound(&folder);
+}
+
+/// In a worker: another user, in a folder that all may write.
+pub fn another_user(words: &[&str]) {
+    // SAFETY: plain calls; this process is for this alone.
+    assert_eq!(unsafe { [libc::setgid(54_321), libc::setuid(54_321)] }, [0, 0]);
+    let error = super::full::try_open(options_at(words))
+        .map(drop)
+        .expect_err("another user's");
+    say(&error.to_string());
+    told();
+}
+
+#[test]
+fn the_store_of_another_user_is_refused_with_what_to_do() {
+    // SAFETY: cannot fail.
+    if unsafe { libc::geteuid() } != 0 {
+        return; // no other user can become a third
+    }
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let all = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    fs::set_permissions(folder.path(), all).expect("for all");
+    used(&server, folder.path());
+    let place = place(folder.path(), &server);
+    let mut worker = Worker::start("another user", [&place[0], &place[1], &place[2]]);
+    let said = worker.hear();
+    assert!(
+        said.contains("plexindex-3.db") && said.contains("belong to this user"),
+        "{said}"
+    );
+    worker.end();
+}
+
+/// What the files of another format hold, by name.
+fn of_format_1(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    fs::read_dir(folder)
+        .expect("the folder")
+        .map(|entry| entry.expect("an entry").path())
+        .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), path))
+        .filter(|(name, _)| name.starts_with("plexindex-1"))
+        .map(|(name, path)| (name, fs::read(path).expect("read")))
+        .collect()
+}
+
+#[test]
+fn a_store_of_another_format_is_left_alone_and_not_read() {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, key) = path_of(&server, 1, 3);
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    library.match_path(path.as_bytes()).expect("listed");
+    library.record_matches(&[(b"/host/3.mkv", &key)]).expect("recorded");
+    index.close().expect("closed");
+    let hours_ago = SystemTime::now() - Duration::from_secs(7_200);
+    for entry in fs::read_dir(folder.path()).expect("the folder") {
+        let from = entry.expect("an entry").path();
+        let name = from.file_name().expect("a name").to_string_lossy().into_owned();
+        if let Some(rest) = name.strip_prefix("plexindex-3") {
+            let to = folder.path().join(format!("plexindex-1{rest}"));
+            fs::rename(&from, &to).expect("renamed");
+            fs::File::open(&to)
+                .and_then(|file| file.set_modified(hours_ago))
+                .expect("dated");
+        }
+    }
+    let before = of_format_1(folder.path());
+    assert!(before.contains_key("plexindex-1.db") && before.keys().any(|name| name.contains(".image")));
+    server.reset();
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), None);
+    assert_eq!(answer(&library, &path).expect("an answer"), key);
+    assert!(support::requests(&server)[2] > 0, "it is listed anew");
+    let missed = library.match_path(b"/host/3.mkv").expect("an answer");
+    assert_eq!(missed.status, plexindex::error::Status::NotFound, "it is recorded anew");
+    // Clearing, sweeping and fetching again touch the files of this format only.
+    index.clear().expect("cleared");
+    assert_eq!(
+        index.refresh(&library.query(), true).expect("listed"),
+        plexindex::error::Status::Ok
+    );
+    index.close().expect("closes");
+    assert!(folder.path().join("plexindex-3.db").exists());
+    assert_eq!(of_format_1(folder.path()), before);
+}
+
+#[test]
+fn a_store_of_the_format_before_is_carried_over_by_many_at_once() {
+    let server = movies(60);
+    let (_, own) = path_of(&server, 1, 3);
+    // The last time with what a process left that was killed while it did this.
+    for is_cut_off in [false, true] {
+        let folder = tempfile::tempdir().expect("a folder");
+        used(&server, folder.path());
+        support::open(options(&server, folder.path()), &clock())
+            .tables()
+            .table(b"own", false)
+            .expect("a table")
+            .put(b"name", b"value", &KEEP)
+            .expect("stored");
+        for entry in fs::read_dir(folder.path()).expect("the folder") {
+            let from = entry.expect("an entry").path();
+            let name = from.file_name().expect("a name").to_string_lossy().into_owned();
+            if let Some(rest) = name.strip_prefix("plexindex-3") {
+                fs::rename(&from, folder.path().join(format!("plexindex-2{rest}"))).expect("renamed");
+            }
+        }
+        if is_cut_off {
+            fs::write(folder.path().join("plexindex-3.db.1.new"), b"half").expect("written");
+            fs::write(folder.path().join("plexindex-2.db.broken"), b"set aside").expect("written");
+        }
+        let client = fs::read(folder.path().join("plexindex-client-id")).ok();
+        server.reset();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    let index = support::open(options(&server, folder.path()), &clock());
+                    let library = index.library("Movies").expect("a handle");
+                    for nth in 0..60 {
+                        let (path, key) = path_of(&server, 1, nth);
+                        assert_eq!(answer(&library, &path).expect("an answer"), key);
+                    }
+                    assert_eq!(answer(&library, "/host/1200.mkv").expect("an answer"), own);
+                    let table = index.tables().table(b"own", false).expect("a table");
+                    assert_eq!(
+                        table
+                            .get(b"name", 9, &mut |value| assert_eq!(value, b"value"))
+                            .expect("read"),
+                        Some(5)
+                    );
+                });
+            }
+        });
+        assert_eq!(server.stats().total, 0, "nothing is listed anew");
+        assert_eq!(fs::read(folder.path().join("plexindex-client-id")).ok(), client);
+        let names = || fs::read_dir(folder.path()).expect("the folder").flatten();
+        let is_old = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("plexindex-2");
+        let stays = usize::from(is_cut_off);
+        assert_eq!(
+            names().filter(|entry| is_old(&entry.file_name())).count(),
+            stays,
+            "its files go"
+        );
+        let database = folder.path().join("plexindex-3.db").metadata().expect("a database");
+        assert_eq!(
+            std::os::unix::fs::PermissionsExt::mode(&database.permissions()) & 0o777,
+            0o600
+        );
+        assert_sound(folder.path());
+    }
+}
+
+#[test]
+fn a_store_of_the_format_before_that_is_locked_is_carried_over_later() {
+    let server = movies(30);
+    // Its name is no text, for the path goes to SQLite.
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join(std::ffi::OsStr::from_bytes(b"a\xff"));
+    fs::create_dir(&folder).expect("a folder");
+    used(&server, &folder);
+    for end in ["", "-wal", "-shm"] {
+        let _ = fs::rename(
+            folder.join(format!("plexindex-3.db{end}")),
+            folder.join(format!("plexindex-2.db{end}")),
+        );
+    }
+    let other = rusqlite::Connection::open(folder.join("plexindex-2.db")).expect("opens");
+    other
+        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
+        .expect("locked");
+    let refused = crate::support::index::Index::open(options(&server, &folder));
+    assert!(refused.is_err_and(|error| error.message.contains("locked")));
+    assert!(!folder.join("plexindex-3.db").exists(), "nothing is made in its place");
+    drop(other);
+    let index = support::open(options(&server, &folder), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (_, own) = path_of(&server, 1, 3);
+    assert_eq!(answer(&library, "/host/1200.mkv").expect("an answer"), own);
+}
+
+#[test]
+fn a_store_of_the_format_before_that_cannot_be_read_stays_where_it_is() {
+    let server = movies(30);
+    let folder = tempfile::tempdir().expect("a folder");
+    let old = folder.path().join("plexindex-2.db");
+    fs::write(&old, vec![0x5A; 20_000]).expect("written");
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    assert_eq!(answer(&library, &path).expect("listed"), key);
+    index.close().expect("closes");
+    assert_eq!(fs::read(&old).expect("read"), vec![0x5A; 20_000]);
+    assert_sound(folder.path());
+}
+
+#[test]
+fn a_store_that_a_newer_version_added_to_goes_on() {
+    let server = movies(60);
+    let folder = tempfile::tempdir().expect("a folder");
+    used(&server, folder.path());
+    // Within a format there are only additions: docs/design/storage.md.
+    let newer = |sql: &str| database(folder.path()).execute_batch(sql).expect("added");
+    newer(
+        "ALTER TABLE items ADD COLUMN newer TEXT; ALTER TABLE records ADD COLUMN newer INTEGER DEFAULT 0;
+         ALTER TABLE libraries ADD COLUMN newer INTEGER DEFAULT 0;
+         CREATE TABLE newer (one INTEGER PRIMARY KEY, two TEXT) STRICT; INSERT INTO newer VALUES (1, 'kept');
+         CREATE INDEX newer_items ON items (newer); PRAGMA user_version = 99",
+    );
+    let index = support::open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let (_, own) = path_of(&server, 1, 3);
+    assert_eq!(answer(&library, "/host/1200.mkv").expect("an answer"), own);
+    assert_eq!(super::broken::use_all(&server, &index), 0);
+    index.close().expect("closes");
+    assert_sound(folder.path());
+    let kept: String = database(folder.path())
+        .query_row("SELECT two FROM newer", [], |row| row.get(0))
+        .expect("a row");
+    assert_eq!(kept, "kept");
+    assert!(!folder.path().join("plexindex-3.db.broken").exists());
+}

@@ -1,0 +1,375 @@
+//! No thread, no memory: a status with a clear text, and all well again once there is some.
+
+use std::ffi::{CStr, c_char};
+use std::ptr::null_mut;
+
+use plexindex::capi::types::{
+    Buffer, Bytes, EditRecord, EditReportRecord, Handle, LibraryHandle, OptionsRecord, QueryRecord, TableHandle,
+    TableOp,
+};
+use plexindex::error::Status;
+
+use super::broken::answer;
+use super::full::try_open;
+use crate::support::worker::{Worker, options_at, place, say, told};
+use crate::support::{add, movies, path_of};
+
+/// In a worker: no more address space than so many bytes.
+fn limit(to: u64) {
+    // SAFETY: plain calls on values that live here.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_AS, &raw mut limit), 0);
+        limit.rlim_cur = to.min(limit.rlim_max);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_AS, &raw const limit), 0);
+    }
+}
+
+/// Bytes of address space that this process has.
+fn address_space() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").expect("Linux");
+    pages
+        .split(' ')
+        .next()
+        .and_then(|pages| pages.parse::<u64>().ok())
+        .expect("a number")
+        * 4096
+}
+
+/// In a worker: no room for another thread's stack.
+pub fn without_threads(words: &[&str]) {
+    let index = try_open(options_at(words)).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    // What the allocator will need is taken before.
+    drop(vec![1_u8; 256 << 10]);
+    say("ready");
+    limit(address_space() + (1 << 20));
+    let errors = [
+        answer(&library, words[3]).map(drop),
+        index.refresh(&library.query(), true).map(drop),
+        index.watch_start().map(drop),
+    ];
+    limit(libc::RLIM_INFINITY);
+    for error in errors {
+        let error = error.expect_err("no thread");
+        assert_eq!(error.status, Status::Store, "{error}");
+        assert!(error.message.contains("thread"), "{error}");
+        assert!(error.message.contains("ulimit"), "{error}");
+    }
+    assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);
+    say("done");
+    told();
+}
+
+#[test]
+fn without_a_thread_there_is_a_status() {
+    let server = movies(10);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let mut worker = Worker::start("without threads", [&place[0], &place[1], &place[2], &path, &key]);
+    assert_eq!(worker.hear(), "ready");
+    assert_eq!(worker.hear(), "done");
+    worker.end();
+}
+
+/// In a worker: no more than so many descriptors.
+fn limit_descriptors(to: Option<u64>) {
+    // SAFETY: plain calls on values that live here.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+        limit.rlim_cur = to.unwrap_or(limit.rlim_max).min(limit.rlim_max);
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
+    }
+}
+
+/// In a worker: all there is to do, with so many descriptors left, from none to more than are needed.
+pub fn without_descriptors(words: &[&str]) {
+    let options = options_at(words);
+    let index = try_open(options.clone()).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
+    let (mut failed, mut taken) = (0, Vec::new());
+    for left in 0..16 {
+        let used = std::fs::read_dir("/proc/self/fd").expect("Linux").count() as u64 - 1;
+        limit_descriptors(Some(used + left));
+        // A hit needs none.
+        assert_eq!(
+            library.lookup_key(words[3].as_bytes(), |found| found == words[4]),
+            Some(true)
+        );
+        let other = try_open(options.clone());
+        let path = format!("/host/{left}.mkv");
+        let recorded = library.record_matches(&[(path.as_bytes(), words[4])]);
+        let listed = index.refresh(&library.query(), true).map(drop);
+        let found = answer(&library, words[3]);
+        if let Ok(found) = &found {
+            assert_eq!(found, words[4]);
+        }
+        if recorded.is_ok() {
+            taken.push(path);
+        }
+        for error in [other.err(), recorded.err(), listed.err(), found.err()]
+            .into_iter()
+            .flatten()
+        {
+            assert!(!error.message.is_empty());
+            failed += 1;
+        }
+        limit_descriptors(None);
+    }
+    assert!(failed > 0, "there were too many descriptors");
+    assert!(taken.len() > 1, "and too few: {failed} calls failed");
+    index.refresh(&library.query(), true).expect("listed");
+    for path in taken {
+        assert_eq!(
+            answer(&library, &path).expect("an answer"),
+            words[4],
+            "acknowledged, then lost"
+        );
+    }
+    index.close().expect("closes");
+    crate::support::worker::assert_sound(&options.cache_dir);
+    say("done");
+    told();
+}
+
+#[test]
+fn without_descriptors_calls_say_so_and_hits_go_on() {
+    let server = movies(10);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let mut worker = Worker::start("without descriptors", [&place[0], &place[1], &place[2], &path, &key]);
+    assert_eq!(worker.hear(), "done");
+    worker.end();
+}
+
+/// In a worker: lookups while there is no address space for the index file that another process publishes.
+pub fn little_space(words: &[&str]) {
+    let options = options_at(words);
+    let index = try_open(options.clone()).expect("opens");
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);
+    say("ready");
+    // What the allocator will need is taken before.
+    drop(vec![1_u8; 256 << 10]);
+    let mut failed = 0;
+    while let Some(room) = told().filter(|told| told != "end") {
+        limit(address_space() + room.parse::<u64>().expect("a number"));
+        for _ in 0..50 {
+            let fast = library.lookup_key(words[3].as_bytes(), |found| found == words[4]);
+            assert_ne!(fast, Some(false), "a wrong answer");
+            match answer(&library, words[3]) {
+                Ok(found) => assert_eq!(found, words[4]),
+                Err(error) => {
+                    assert_eq!(error.status, Status::Store, "{error}");
+                    failed += 1;
+                }
+            }
+        }
+        limit(libc::RLIM_INFINITY);
+        // It recovers by itself.
+        assert_eq!(answer(&library, words[3]).expect("an answer"), words[4]);
+        let fast = library.lookup_key(words[3].as_bytes(), |found| found == words[4]);
+        assert_eq!(fast, Some(true));
+        say("right");
+    }
+    index.close().expect("closes");
+    crate::support::worker::assert_sound(&options.cache_dir);
+    say(&format!("{failed} calls said why not"));
+    told();
+}
+
+#[test]
+fn with_little_address_space_lookups_go_on_or_say_why_not() {
+    let server = movies(8_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let lister = try_open(options_at(&[&place[0], &place[1], &place[2]])).expect("opens");
+    let library = lister.library("Movies").expect("a handle");
+    lister.refresh(&library.query(), true).expect("listed");
+    let files = std::fs::read_dir(folder.path()).expect("the folder");
+    let images = files.map(|entry| entry.expect("an entry"));
+    let image = images.filter(|entry| entry.file_name().to_string_lossy().ends_with(".image"));
+    let bytes = image.map(|entry| entry.metadata().expect("facts").len()).sum::<u64>();
+    // An arena of a thread's own has address space to spare.
+    let words = [&place[0], &place[1], &place[2], &path, &key];
+    let mut worker = Worker::start_in("little space", &words, &[("MALLOC_ARENA_MAX", "1")]);
+    assert_eq!(worker.hear(), "ready");
+    // From less than the file takes to more than it does.
+    for (round, room) in [bytes / 4, bytes / 2, bytes * 8].into_iter().enumerate() {
+        add(&server, &[format!("/data/movies/New {round}/New {round}.mkv")]);
+        lister.refresh(&library.query(), true).expect("listed");
+        assert_eq!(worker.ask(&room.to_string()), "right");
+    }
+    println!("{}", worker.ask("end"));
+    worker.end();
+}
+
+// SAFETY: as src/capi declares them; what the handles point to is not looked at.
+#[allow(improper_ctypes)]
+unsafe extern "C" {
+    fn plexindex_open(options: *const OptionsRecord, handle: *mut *mut Handle, error: *mut Buffer) -> i32;
+    fn plexindex_close(handle: *mut Handle, error: *mut Buffer) -> i32;
+    fn plexindex_get_library(
+        handle: *const Handle,
+        kind: i32,
+        selector: *const c_char,
+        length: usize,
+        library: *mut *const LibraryHandle,
+        error: *mut Buffer,
+    ) -> i32;
+    fn plexindex_get_table(
+        handle: *const Handle,
+        name: *const c_char,
+        length: usize,
+        flags: u32,
+        table: *mut *const TableHandle,
+        error: *mut Buffer,
+    ) -> i32;
+    fn plexindex_table_put(
+        table: *const TableHandle,
+        name: *const c_char,
+        name_length: usize,
+        value: *const c_char,
+        value_length: usize,
+        ttl_ms: i64,
+        limit: u64,
+        error: *mut Buffer,
+    ) -> i32;
+    fn plexindex_table_write(
+        handle: *const Handle,
+        ops: *const TableOp,
+        count: usize,
+        ttl_ms: i64,
+        limit: u64,
+        error: *mut Buffer,
+    ) -> i32;
+    fn plexindex_match_paths(
+        handle: *const Handle,
+        query: *const QueryRecord,
+        count: usize,
+        answers: *mut Buffer,
+        error: *mut Buffer,
+    ) -> i32;
+    fn plexindex_record_matches(
+        library: *const LibraryHandle,
+        paths: *const c_char,
+        paths_length: usize,
+        keys: *const c_char,
+        keys_length: usize,
+        count: usize,
+        error: *mut Buffer,
+    ) -> i32;
+    fn plexindex_edit_items(edit: *const EditRecord, report: *mut EditReportRecord, error: *mut Buffer) -> i32;
+}
+
+/// A call that may write answers.
+type Call<'c> = dyn Fn(&mut Buffer) -> i32 + 'c;
+
+/// In a worker: batches whose lists take more memory than there is. Through the C ABI, where they are made.
+pub fn short_of_memory(words: &[&str]) {
+    const COUNT: usize = 8 << 20;
+    let given = |bytes: &[u8]| Bytes {
+        data: bytes.as_ptr().cast(),
+        length: bytes.len(),
+    };
+    let folder = words[0].as_bytes();
+    let many = b"a\0".repeat(COUNT);
+    let ops = vec![0_u8; COUNT * size_of::<TableOp>()];
+    let (mut handle, mut library) = (null_mut(), std::ptr::null());
+    let mut text = [0_u8; 1024];
+    let text = text.as_mut_ptr();
+    let mut error = Buffer {
+        data: text.cast(),
+        capacity: 1024,
+        length: 0,
+    };
+    let error = &raw mut error;
+    // SAFETY: it is zeroed, and each call ends what it writes there with a NUL.
+    let message = || unsafe { CStr::from_ptr(text.cast()) }.to_string_lossy().into_owned();
+    // SAFETY: structs of zeroes with their sizes set, pointers to what lives here, and plain calls.
+    unsafe {
+        let options = OptionsRecord {
+            size: size_of::<OptionsRecord>(),
+            cache_dir: given(folder),
+            ..std::mem::zeroed()
+        };
+        assert_eq!(
+            plexindex_open(&raw const options, &raw mut handle, error),
+            0,
+            "{}",
+            message()
+        );
+        let name = c"Mine".as_ptr();
+        let kind = plexindex::capi::constants::PLEXINDEX_SELECT_UUID;
+        let opened = plexindex_get_library(handle, kind, name, 4, &raw mut library, error);
+        assert_eq!(opened, 0, "{}", message());
+        let (data, length) = (many.as_ptr().cast(), many.len());
+        say("ready");
+        // Each list takes 128 MiB at least, which is more than the allocator keeps for a thread.
+        limit(address_space() + (16 << 20));
+        let query = QueryRecord {
+            size: size_of::<QueryRecord>(),
+            text: given(&many),
+            ..std::mem::zeroed()
+        };
+        let mut answers: Buffer = std::mem::zeroed();
+        let edit = EditRecord {
+            size: size_of::<EditRecord>(),
+            library,
+            keys: given(&many),
+            keys_count: COUNT,
+            changes: given(b"title\0x\0"),
+            changes_count: 1,
+            lock: plexindex::capi::constants::PLEXINDEX_EDIT_LOCK,
+            ..std::mem::zeroed()
+        };
+        let calls: [(&str, &Call<'_>); 4] = [
+            ("match", &|answers| {
+                plexindex_match_paths(handle, &raw const query, COUNT, answers, error)
+            }),
+            ("record", &|_| {
+                plexindex_record_matches(library, data, length, data, length, COUNT, error)
+            }),
+            ("edit", &|_| plexindex_edit_items(&raw const edit, null_mut(), error)),
+            ("write", &|_| {
+                plexindex_table_write(handle, ops.as_ptr().cast(), COUNT, 0, 0, error)
+            }),
+        ];
+        for (what, call) in calls {
+            let status = call(&mut answers);
+            say(&format!("{what}: {status}: {}", message()));
+        }
+        limit(libc::RLIM_INFINITY);
+        let mut table = std::ptr::null();
+        assert_eq!(
+            plexindex_get_table(handle, name, 4, 0, &raw mut table, error),
+            0,
+            "{}",
+            message()
+        );
+        let few = plexindex_table_put(table, name, 4, name, 4, 0, u64::MAX, error);
+        assert_eq!(few, 0, "{}", message());
+        assert_eq!(plexindex_close(handle, error), 0);
+    }
+    say("done");
+    told();
+}
+
+#[test]
+fn without_memory_for_a_batch_there_is_a_status() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut worker = Worker::start("short of memory", [&*folder.path().display().to_string()]);
+    assert_eq!(worker.hear(), "ready");
+    for what in ["match", "record", "edit", "write"] {
+        let said = worker.hear();
+        let refused = format!("{what}: {}: there is no memory for ", Status::InvalidArgument as i32);
+        assert!(said.starts_with(&refused), "{said}");
+    }
+    assert_eq!(worker.hear(), "done");
+    worker.end();
+}

@@ -1,0 +1,405 @@
+//! A commit that returned is seen by every lookup that starts afterwards, in every process.
+
+use std::fs::OpenOptions;
+use std::path::Path;
+
+use crate::support::index::{Index, Library, QueryOptions};
+use plexindex_standin::{LibrarySpec, Standin};
+
+#[cfg(unix)]
+use crate::processes::fork::{fork, wait_for};
+use crate::support::worker::{Worker, database, open_at, options_at, place, read_at, rounds, say, told, write_at};
+use crate::support::{self, movies, path_of};
+
+/// A worker that does what it is told, with one index, until its input ends.
+pub fn answer(words: &[&str]) {
+    let mut options = options_at(words);
+    options.no_mmap = words.get(3) == Some(&"no_mmap");
+    let index = support::open(options, &support::clock());
+    let library = index.library("Movies").expect("a handle");
+    say("ready");
+    while let Some(order) = told() {
+        let (verb, rest) = order.split_once(' ').unwrap_or((&order, ""));
+        let (path, key) = rest.split_once('|').unwrap_or((rest, ""));
+        match verb {
+            "record" => library.record_matches(&[(path.as_bytes(), key)]).expect("recorded"),
+            "invalidation" => library.invalidate_path(path.as_bytes()).expect("invalidated"),
+            "invalidate_item" => library.invalidate_item(key).expect("invalidated"),
+            "look" => {
+                say(&look(&index, &library, path));
+                continue;
+            }
+            "misses" => {
+                say(&index.stats().expect("statistics").lookup_misses.to_string());
+                continue;
+            }
+            #[cfg(unix)]
+            "starve" => allow_no_more_files(),
+            // Its connections are closed until they are needed again.
+            #[cfg(unix)]
+            "fork" => assert_eq!(wait_for(fork(|| 0)), 0),
+            // More than a memtable holds.
+            "many" => {
+                let paths: Vec<String> = (0..8_300).map(|number| format!("{path}{number}.mkv")).collect();
+                let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
+                library.record_matches(&pairs).expect("recorded");
+            }
+            other => panic!("what is '{other}'?"),
+        }
+        say("done");
+    }
+}
+
+/// From now on this process can open no file.
+#[cfg(unix)]
+fn allow_no_more_files() {
+    // SAFETY: plain calls with a struct of ours.
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        assert_eq!(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit), 0);
+        limit.rlim_cur = 3;
+        assert_eq!(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit), 0);
+    }
+}
+
+/// What both doors say: the fast path's key or `?`, and the full answer's key or its reason.
+pub fn look(index: &Index, library: &Library, path: &str) -> String {
+    let lookup = library.lookup_key(path.as_bytes(), str::to_owned);
+    let offline = QueryOptions {
+        offline: true,
+        ..library.query()
+    };
+    let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+    let full = found
+        .item
+        .map_or_else(|| format!("{:?}", found.reason), |item| item.item.rating_key);
+    format!("{} {full}", lookup.as_deref().unwrap_or("?"))
+}
+
+/// Several workers on a store with one fetched library.
+pub fn workers<const N: usize>(folder: &Path, server: &Standin, more: [&str; N]) -> Vec<Worker> {
+    let index = support::open(support::options(server, folder), &support::clock());
+    let library = index.library("Movies").expect("a handle");
+    let (path, _) = path_of(server, 1, 0);
+    library.match_path(path.as_bytes()).expect("fetched");
+    index.close().expect("closes");
+    let place = place(folder, server);
+    let mut workers: Vec<Worker> = more
+        .iter()
+        .map(|more| Worker::start("coherence", [&place[0], &place[1], &place[2], more]))
+        .collect();
+    for worker in &mut workers {
+        assert_eq!(worker.hear(), "ready");
+    }
+    workers
+}
+
+/// Asserts that every worker but `writer` answers so at once: a lookup may know nothing, but nothing else than that.
+fn assert_all_see(workers: &mut [Worker], writer: usize, path: &str, expected: &str, what: &str) -> usize {
+    let mut lookups = 0;
+    for (number, worker) in workers.iter_mut().enumerate() {
+        if number == writer {
+            continue;
+        }
+        let seen = worker.ask(&format!("look {path}"));
+        let (lookup, full) = seen.split_once(' ').expect("two answers");
+        assert_eq!(full, expected, "{what}: worker {number} after worker {writer}'s commit");
+        assert!(
+            lookup == "?" || lookup == expected,
+            "{what}: worker {number} saw {lookup} in a lookup, not {expected}"
+        );
+        lookups += usize::from(lookup == expected);
+    }
+    lookups
+}
+
+/// Rating keys of the library: a match answers while its item is listed.
+fn keys(server: &Standin) -> Vec<String> {
+    server.paths(1).into_iter().map(|(key, _)| key.to_string()).collect()
+}
+
+fn commits_are_seen(rounds: u64, more: [&str; 3]) {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut workers = workers(folder.path(), &server, more);
+    let (listed, listed_key) = path_of(&server, 1, 5);
+    let keys = keys(&server);
+    let mut lookups = 0;
+    let mut recorded = 0;
+    for round in 0..rounds {
+        let writer = usize::try_from(round % 3).expect("small");
+        // Few paths, so that most writes change an answer that is known.
+        let path = format!("/host/{}.mkv", round % 7);
+        let what = format!("round {round}");
+        if round % 10 == 9 {
+            assert_eq!(workers[writer].ask(&format!("invalidation {path}")), "done");
+            assert_all_see(&mut workers, writer, &path, "NoLocation", &what);
+        } else {
+            let key = &keys[usize::try_from(round).expect("small") % keys.len()];
+            assert_eq!(workers[writer].ask(&format!("record {path}|{key}")), "done");
+            lookups += assert_all_see(&mut workers, writer, &path, key, &what);
+            recorded += 2;
+        }
+        if round % 50 == 49 {
+            assert_eq!(workers[writer].ask(&format!("invalidation {listed}")), "done");
+            assert_all_see(&mut workers, writer, &listed, "Unconfirmed", &what);
+            let other = (writer + 1) % 3;
+            assert_eq!(workers[other].ask(&format!("record {listed}|{listed_key}")), "done");
+            assert_all_see(&mut workers, other, &listed, &listed_key, &what);
+        }
+    }
+    // Most lookups know: it is the memtable that makes them, not the full answer behind them.
+    assert!(lookups * 10 >= recorded * 9, "{lookups} of {recorded} lookups knew");
+    for one in workers {
+        one.end();
+    }
+}
+
+#[test]
+pub fn what_one_process_commits_the_next_lookup_of_all_others_shows() {
+    commits_are_seen(rounds("PLEXINDEX_COHERENCE_ROUNDS", 1_000), ["", "", ""]);
+}
+
+#[test]
+pub fn a_process_that_maps_nothing_tells_those_that_do() {
+    commits_are_seen(60, ["no_mmap", "", ""]);
+}
+
+#[test]
+fn a_process_that_closes_takes_nothing_from_those_that_stay() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut workers = workers(folder.path(), &server, [""; 2]);
+    let keys = keys(&server);
+    let place = place(folder.path(), &server);
+    for (round, key) in keys.iter().take(5).enumerate() {
+        // All that stays open is what this worker has; the last to close takes itself for the only one.
+        workers.truncate(1);
+        let path = format!("/host/{round}.mkv");
+        let index = open_at(&[&place[0], &place[1], &place[2]]);
+        index.stats().expect("it reads");
+        index.close().expect("closes");
+        assert_eq!(workers[0].ask(&format!("record {path}|{key}")), "done");
+        let mut late = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
+        assert_eq!(late.hear(), "ready");
+        assert_eq!(
+            late.ask(&format!("look {path}")),
+            format!("{key} {key}"),
+            "acknowledged, then lost"
+        );
+        late.end();
+    }
+}
+
+/// A writer by hand that dies at a chosen point: `before` the commit, or `after` it, before the page's `done`.
+pub fn half_a_commit(words: &[&str]) {
+    let folder = Path::new(words[0]);
+    let (path, key, point) = (words[3], words[4], words[5]);
+    let database = database(folder);
+    let page = OpenOptions::new()
+        .write(true)
+        .read(true)
+        .open(folder.join("plexindex-3.page"))
+        .expect("the page");
+    database.execute_batch("BEGIN IMMEDIATE").expect("begun");
+    let sequence: i64 = database
+        .query_row(
+            "SELECT max(store.sequence, max(changes.sequence), (store.sequence & ~0xFFFFFFFF) | \
+             (coalesce((SELECT max(id) FROM records), 0) >> 31)) + 1 FROM store, changes",
+            [],
+            |row| row.get(0),
+        )
+        .expect("a number");
+    write_at(&page, &sequence.to_ne_bytes(), 16 * 8);
+    let library: i64 = database
+        .query_row("SELECT id FROM libraries", [], |row| row.get(0))
+        .expect("the library");
+    database
+        .execute("INSERT OR IGNORE INTO tables (library) VALUES (?1)", [library])
+        .expect("a table");
+    // The lower half of the change sequence in groups of seven bits, then the key.
+    let mut value = Vec::new();
+    let mut given = sequence & 0xFFFF_FFFF;
+    while given >= 0x80 {
+        value.push(given.to_le_bytes()[0] | 0x80);
+        given >>= 7;
+    }
+    value.push(given.to_le_bytes()[0]);
+    value.extend_from_slice(key.as_bytes());
+    database
+        .execute(
+            "INSERT INTO records (id, in_table, name, value) \
+             SELECT (?1 & 0xFFFFFFFF) << 31, id, ?3, ?4 FROM tables WHERE library = ?2",
+            rusqlite::params![sequence, library, path.as_bytes(), value],
+        )
+        .expect("a match");
+    database
+        .execute("UPDATE store SET sequence = ?1", [sequence])
+        .expect("the sequence");
+    if point == "after" {
+        database.execute_batch("COMMIT").expect("committed");
+    }
+    say("now");
+    told();
+}
+
+#[test]
+fn a_writer_that_dies_between_commit_and_done_is_seen_and_one_that_dies_before_is_not() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut workers = workers(folder.path(), &server, [""; 3]);
+    let path = "/host/film.mkv";
+    let keys = keys(&server);
+    let key = |number: usize| keys[number].as_str();
+    assert_eq!(workers[0].ask(&format!("record {path}|{}", key(1))), "done");
+    let place = place(folder.path(), &server);
+    for (round, (point, tried, expected)) in [("before", 2, 1), ("after", 3, 3), ("before", 4, 3), ("after", 5, 5)]
+        .into_iter()
+        .enumerate()
+    {
+        let expected = key(expected);
+        let mut writer = Worker::start(
+            "half a commit",
+            [&place[0], &place[1], &place[2], path, key(tried), point],
+        );
+        assert_eq!(writer.hear(), "now");
+        if point == "after" {
+            // It lives, and has committed: who asks now is told already.
+            assert_all_see(&mut workers, 9, path, expected, point);
+        }
+        writer.kill();
+        assert_all_see(&mut workers, 9, path, expected, point);
+        assert_all_see(&mut workers, 9, path, expected, point);
+        // The next writer repairs the page, and is seen by all.
+        let next = key(6 + round);
+        assert_eq!(workers[1].ask(&format!("record /host/other.mkv|{next}")), "done");
+        assert_all_see(&mut workers, 1, "/host/other.mkv", next, point);
+        assert_all_see(&mut workers, 9, path, expected, point);
+    }
+}
+
+#[test]
+fn what_was_forgotten_stays_so_when_the_change_that_says_it_is_trimmed() {
+    let server = Standin::builder()
+        .library(LibrarySpec::movies(10))
+        .library(LibrarySpec::shows(10))
+        .start()
+        .expect("starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = || support::open(support::options(&server, folder.path()), &support::clock());
+    let index = open();
+    let [movies, shows] = ["Movies", "TV Shows"].map(|name| index.library(name).expect("a handle"));
+    let paths: Vec<String> = (0..1_200).map(|number| format!("/host/{number}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), "7")).collect();
+    movies
+        .record_matches(&pairs)
+        .expect("recorded, and compacted into an image");
+    for path in &paths {
+        movies.invalidate_path(path.as_bytes()).expect("invalidated");
+    }
+    // The other library's matches are compacted, and with them go the changes that are in all images.
+    shows.record_matches(&pairs).expect("recorded");
+    shows.record_matches(&pairs).expect("recorded");
+    index.close().expect("closes");
+    let index = open();
+    let library = index.library("Movies").expect("a handle");
+    for path in &paths {
+        assert_eq!(look(&index, &library, path), "? NotFetched", "{path} came back");
+    }
+    let library = index.library("TV Shows").expect("a handle");
+    assert_eq!(look(&index, &library, &paths[0]), "7 7");
+}
+
+// On Windows: a mapped page is neither removed nor replaced.
+#[cfg(unix)]
+#[test]
+fn a_page_that_was_removed_or_spoilt_is_made_anew_at_the_next_write() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut workers = workers(folder.path(), &server, [""; 3]);
+    let page = folder.path().join("plexindex-3.page");
+    let keys = keys(&server);
+    for (round, spoil) in [
+        (|page: &Path| std::fs::remove_file(page).expect("removed")) as fn(&Path),
+        |page| {
+            std::fs::remove_file(page).expect("removed");
+            std::fs::write(page, vec![0xAB; 8192]).expect("written");
+        },
+        |page| {
+            std::fs::remove_file(page).expect("removed");
+            std::fs::write(page, b"short").expect("written");
+        },
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        spoil(&page);
+        // Each writes once, and so finds out; from then on all are told of everything.
+        for (writer, worker) in workers.iter_mut().enumerate() {
+            assert_eq!(worker.ask(&format!("record /host/{writer}.mkv|{}", keys[0])), "done");
+        }
+        for writer in [0, 1, 2] {
+            let key = &keys[round * 3 + writer];
+            assert_eq!(workers[writer].ask(&format!("record /host/a.mkv|{key}")), "done");
+            let lookups = assert_all_see(&mut workers, writer, "/host/a.mkv", key, "a new page");
+            assert_eq!(lookups, 2);
+        }
+        // So is who opens now.
+        let place = place(folder.path(), &server);
+        let mut late = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
+        assert_eq!(late.hear(), "ready");
+        assert_eq!(workers[0].ask(&format!("record /host/late.mkv|{}", keys[9])), "done");
+        assert_eq!(late.ask("look /host/late.mkv"), format!("{0} {0}", keys[9]));
+        assert_all_see(&mut workers, 9, "/host/late.mkv", &keys[9], "a new page");
+        assert_eq!(late.ask(&format!("record /host/late.mkv|{}", keys[10])), "done");
+        assert_all_see(&mut workers, 9, "/host/late.mkv", &keys[10], "a new page");
+    }
+}
+
+#[test]
+fn counters_that_lie_cost_time_and_no_truth() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut workers = workers(folder.path(), &server, [""; 3]);
+    let keys = keys(&server);
+    assert_eq!(workers[0].ask(&format!("record /host/a.mkv|{}", keys[0])), "done");
+    let page = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(folder.path().join("plexindex-3.page"))
+        .expect("the page");
+    let mut turn = 0;
+    let now = {
+        let mut word = [0; 8];
+        read_at(&page, &mut word, 17 * 8);
+        u64::from_ne_bytes(word)
+    };
+    for (pending, done) in [
+        (0, 0),
+        (u64::MAX, u64::MAX),
+        (now + 3, now + 3),
+        (0, now + 9),
+        (now + 9, 0),
+        (1, 1),
+    ] {
+        write_at(&page, &pending.to_ne_bytes(), 16 * 8);
+        write_at(&page, &done.to_ne_bytes(), 17 * 8);
+        assert_all_see(&mut workers, 9, "/host/a.mkv", &keys[turn % 20], "lies");
+        for _ in 0..5 {
+            turn += 1;
+            let (writer, key) = (turn % 3, &keys[turn % 20]);
+            assert_eq!(workers[writer].ask(&format!("record /host/a.mkv|{key}")), "done");
+            assert_all_see(&mut workers, writer, "/host/a.mkv", key, "lies");
+        }
+    }
+    // Who opens next sets them right: a lookup does not ask the database any more.
+    let place = place(folder.path(), &server);
+    let index = open_at(&[&place[0], &place[1], &place[2]]);
+    let read = |at: u64| {
+        let mut word = [0; 8];
+        read_at(&page, &mut word, at * 8);
+        u64::from_ne_bytes(word)
+    };
+    let sequence = index.stats().expect("statistics").sequence;
+    assert_eq!((read(16), read(17)), (sequence, sequence));
+}

@@ -1,0 +1,430 @@
+//! Killed at any instruction: the store opens, holds every write whose call had returned, and a fetch goes on where it
+//! stopped.
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::support::index::{Index, QueryOptions};
+use plexindex::error::Status;
+use plexindex::model::Reason;
+use plexindex_standin::{Action, ContentClock, Fault, ItemSpec, Kind, Standin};
+
+use crate::support::worker::{Dice, Worker, assert_sound, database, open_at, options_at, place, rounds, say, until};
+use crate::support::{self, clock, movies, options, path_of, requests};
+
+/// An index of this process.
+fn open(server: &Standin, folder: &Path) -> Index {
+    support::open(options(server, folder), &clock())
+}
+
+/// What the index says of a path without asking the server: the rating key, or the reason that there is none.
+fn answer(index: &Index, path: &str) -> String {
+    let library = index.library("Movies").expect("a handle");
+    let offline = QueryOptions {
+        offline: true,
+        ..library.query()
+    };
+    let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
+    match found.item {
+        Some(item) => item.item.rating_key,
+        None => format!("{:?}", found.reason),
+    }
+}
+
+/// Records matches for ever, and says each number once its call has returned. So many at a time that images are
+/// compacted all along.
+pub fn record(words: &[&str]) {
+    let index = open_at(words);
+    let library = index.library("Movies").expect("a handle");
+    let mut next: u64 = words[3].parse().expect("a number");
+    loop {
+        // Every third call confirms many at once, so that most kills come while images are written.
+        let count = if next.is_multiple_of(3) { 400 } else { 1 };
+        let pairs: Vec<(String, String)> = (next..next + count)
+            .map(|number| (format!("/host/{number}.mkv"), number.to_string()))
+            .collect();
+        let pairs: Vec<(&[u8], &str)> = pairs
+            .iter()
+            .map(|(path, key)| (path.as_bytes(), key.as_str()))
+            .collect();
+        library.record_matches(&pairs).expect("recorded");
+        next += count;
+        say(&next.to_string());
+    }
+}
+
+#[test]
+pub fn a_kill_loses_no_confirmed_match() {
+    let server = movies(50);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let mut dice = Dice::new(1);
+    let mut next = 1;
+    for _ in 0..rounds("PLEXINDEX_KILLS", 12) {
+        let first = next;
+        let mut worker = Worker::start("record", [&place[0], &place[1], &place[2], &first.to_string()]);
+        for _ in 0..=dice.roll(12) {
+            next = worker.hear().parse::<u64>().expect("a number");
+        }
+        // Not at the end of a call, but at some instruction of the next one.
+        std::thread::sleep(Duration::from_micros(dice.roll(6_000)));
+        for said in worker.kill() {
+            next = said.parse().expect("a number");
+        }
+        let index = open(&server, folder.path());
+        for number in first..next {
+            let path = format!("/host/{number}.mkv");
+            assert_eq!(answer(&index, &path), number.to_string(), "acknowledged, then lost");
+        }
+        assert_eq!(answer(&index, "/host/1.mkv"), "1");
+        index.close().expect("closes");
+        assert_sound(folder.path());
+        // What the last call began may be there, as a whole or not at all.
+        next += 1_000;
+    }
+    assert!(compacted(folder.path()), "the kills met no folding");
+    assert_tidy(folder.path());
+}
+
+fn compacted(folder: &Path) -> bool {
+    database(folder)
+        .query_row("SELECT segments <> '' FROM store", [], |row| row.get(0))
+        .expect("a row")
+}
+
+/// Asserts that nothing lies around but what is in use, and what is too young to tell.
+fn assert_tidy(folder: &Path) {
+    for entry in std::fs::read_dir(folder).expect("the folder") {
+        let entry = entry.expect("an entry");
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let known = [
+            "plexindex-3.db",
+            "plexindex-3.db-wal",
+            "plexindex-3.db-shm",
+            "plexindex-3.page",
+            "plexindex-3.state",
+            "plexindex-client-id",
+        ];
+        let in_use = known.contains(&name.as_str()) || name.ends_with(".lock");
+        let young = entry
+            .metadata()
+            .and_then(|facts| facts.modified())
+            .is_ok_and(|at| at.elapsed().is_ok_and(|age| age < Duration::from_secs(600)));
+        let passing = name.contains(".image") || name.contains(".new") || name.ends_with(".broken");
+        assert!(in_use || young && passing, "'{name}' was left behind");
+    }
+}
+
+#[test]
+fn what_a_kill_leaves_behind_goes_once_it_is_old() {
+    let server = movies(50);
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(&server, folder.path());
+    let library = index.library("Movies").expect("a handle");
+    let (path, key) = path_of(&server, 1, 3);
+    library.match_path(path.as_bytes()).expect("fetched");
+    let hours_ago = SystemTime::now() - Duration::from_secs(7_200);
+    let leave = |name: &str, at: SystemTime| {
+        let file = std::fs::File::create(folder.path().join(name)).expect("made");
+        file.set_modified(at).expect("dated");
+    };
+    let old = [
+        "plexindex-3-l1-7-99-0.image",
+        "plexindex-3-l1-7-99-0.image.4711-0.new",
+        "plexindex-3-m1-7-99-0.image.4711-1.new",
+        "plexindex-3.4711.new",
+        "plexindex-3.db.4711.new",
+        "plexindex-3.db.4711.new-wal",
+    ];
+    let young = ["plexindex-3-l1-8-99-0.image", "plexindex-3-l1-8-99-0.image.4712-0.new"];
+    for name in old {
+        leave(name, hours_ago);
+    }
+    for name in young {
+        leave(name, SystemTime::now());
+    }
+    leave("notes of another program.image", hours_ago);
+    // The image in use is old too.
+    for entry in std::fs::read_dir(folder.path()).expect("the folder") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|end| end == "image") {
+            let file = std::fs::File::open(&path).expect("opened");
+            if file.metadata().expect("facts").len() > 0 {
+                file.set_modified(hours_ago).expect("dated");
+            }
+        }
+    }
+    index.refresh(&library.query(), true).expect("listed again");
+    for name in old {
+        assert!(!folder.path().join(name).exists(), "'{name}' stays for ever");
+    }
+    for name in young {
+        assert!(
+            folder.path().join(name).exists(),
+            "'{name}' may be about to be announced"
+        );
+    }
+    assert!(folder.path().join("notes of another program.image").exists());
+    index.close().expect("closes");
+    assert_eq!(answer(&open(&server, folder.path()), &path), key);
+}
+
+/// Fetches the library page by page.
+pub fn list(words: &[&str]) {
+    let mut options = options_at(words);
+    options.page_size = words[3].parse().expect("a size");
+    let index = support::open(options, &clock());
+    let library = index.library("Movies").expect("a handle");
+    say("begins");
+    let found = library.match_path(words[4].as_bytes()).expect("an answer");
+    index.close().expect("closes");
+    say(&found.item.expect("an item").item.rating_key);
+}
+
+fn listing_goes_on(items: u32, page_size: u64, kills: u64) {
+    let server = movies(items);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 7);
+    let size = page_size.to_string();
+    let start = || Worker::start("list", [&place[0], &place[1], &place[2], &size, &path]);
+    let slow = |ms| Fault::new(Action::Delay { ms }).on(Kind::Listing).times(0);
+    let pages = u64::from(items).div_ceil(page_size);
+    let mut dice = Dice::new(page_size);
+    for kill in 0..kills {
+        let left = |next_row: u64| (u64::from(items) - next_row).div_ceil(page_size);
+        if left(next_row(folder.path())) < 8 {
+            // Too little is left to be killed in: from the beginning.
+            std::fs::remove_dir_all(folder.path()).expect("removed");
+            std::fs::create_dir(folder.path()).expect("made anew");
+        }
+        server.reset();
+        let until_page = 1 + dice.roll(left(next_row(folder.path())) / 2);
+        // However late this process gets its turn, that one has not come to the end by then.
+        server.clear_faults();
+        server.fault(slow(2));
+        server.fault(slow(10_000).after(until_page + 2));
+        let worker = start();
+        until("pages were fetched", || server.stats().of(Kind::Listing) >= until_page);
+        std::thread::sleep(Duration::from_micros(dice.roll(3_000)));
+        worker.kill();
+        assert_sound(folder.path());
+        let [identity, sections, listing, ..] = requests(&server);
+        assert!(identity <= 1 && sections == 1, "kill {kill}: {identity}, {sections}");
+        assert!(listing >= until_page);
+    }
+    let next_row = next_row(folder.path());
+    assert!(next_row > 0, "something was stored");
+    server.clear_faults();
+    server.reset();
+    let mut worker = start();
+    assert_eq!(worker.hear(), "begins");
+    assert_eq!(worker.hear(), key);
+    worker.end();
+    let [identity, sections, listing, _, _, all] = requests(&server);
+    let left = (u64::from(items) - next_row + 50).div_ceil(page_size);
+    assert_eq!((identity, sections), (0, 2), "libraries before and after");
+    assert!(
+        listing <= left,
+        "{listing} pages of {pages} were fetched, with {next_row} of {items} rows stored and 50 to overlap"
+    );
+    assert_eq!(all, sections + listing);
+    // And it ended right: whole, settled, every path known.
+    let index = open(&server, folder.path());
+    for nth in 0..items as usize {
+        let (path, key) = path_of_all(&server, nth);
+        assert_eq!(answer(&index, &path), key);
+    }
+    index.close().expect("closes");
+    let (listed, provisional, under_way): (u32, bool, u32) = database(folder.path())
+        .query_row(
+            "SELECT listed_items, provisional, (SELECT count(*) FROM listings) FROM libraries",
+            [],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+        )
+        .expect("a row");
+    assert_eq!((listed, provisional, under_way), (items, false, 0));
+    assert_tidy(folder.path());
+}
+
+fn path_of_all(server: &Standin, nth: usize) -> (String, String) {
+    thread_local! {
+        static PATHS: std::cell::RefCell<(String, Vec<(String, String)>)> = std::cell::RefCell::default();
+    }
+    PATHS.with_borrow_mut(|(url, paths)| {
+        if *url != server.url() {
+            *url = server.url();
+            *paths = server
+                .paths(1)
+                .into_iter()
+                .filter_map(|(key, path)| Some((path?, key.to_string())))
+                .collect();
+        }
+        paths[nth].clone()
+    })
+}
+
+/// Rows that are stored of the listing under way.
+fn next_row(folder: &Path) -> u64 {
+    if !folder.join("plexindex-3.db").exists() {
+        return 0;
+    }
+    let read = |database: rusqlite::Connection| -> rusqlite::Result<i64> {
+        database.query_row("SELECT coalesce(max(position), 0) FROM listings", [], |row| row.get(0))
+    };
+    read(database(folder)).map_or(0, i64::cast_unsigned)
+}
+
+#[test]
+pub fn a_listing_goes_on_where_a_kill_stopped_it() {
+    listing_goes_on(2_000, 50, rounds("PLEXINDEX_KILLS", 4));
+}
+
+#[test]
+pub fn a_listing_goes_on_also_when_a_page_is_smaller_than_the_overlap() {
+    listing_goes_on(600, 20, rounds("PLEXINDEX_KILLS", 3));
+}
+
+#[test]
+fn a_listing_whose_library_changed_between_two_attempts_begins_anew() {
+    let server = movies(1_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, _) = path_of(&server, 1, 7);
+    server.change(|state| state.library_mut(1).expect("it is there").content_clock = ContentClock::Frozen);
+    // The server waits in the middle: long enough for a busy machine to see it and to kill.
+    server.fault(
+        Fault::new(Action::Delay { ms: 400 })
+            .on(Kind::Listing)
+            .after(6)
+            .times(0),
+    );
+    let worker = Worker::start("list", [&place[0], &place[1], &place[2], "100", &path]);
+    until("half of it is stored", || next_row(folder.path()) >= 500);
+    worker.kill();
+    assert!(next_row(folder.path()) < 1_000, "killed too late");
+    until("what it asked for is over, and counted", || {
+        server.open_connections() == 0
+    });
+    // The clocks tell nothing of it, nor does the overlap: one more at the end.
+    let new = ItemSpec::file("New", "/data/movies/New.mkv");
+    let keys = server
+        .change(|state| state.add_items(1, vec![new], false))
+        .expect("added");
+    server.clear_faults();
+    server.reset();
+    let index = open(&server, folder.path());
+    let library = index.library("Movies").expect("a handle");
+    assert_eq!(
+        library.match_path(path.as_bytes()).expect("an answer").status,
+        Status::Ok
+    );
+    assert_eq!(answer(&index, "/data/movies/New.mkv"), keys[0].to_string());
+    assert_eq!(index.stats().expect("statistics").items, 1_001);
+    // The page that shows that it moved, and two pages of all of it.
+    assert_eq!(requests(&server), [0, 2, 3, 0, 0, 5]);
+    index.close().expect("closes");
+    let provisional: bool = database(folder.path())
+        .query_row("SELECT provisional FROM libraries", [], |row| row.get(0))
+        .expect("a row");
+    assert!(!provisional);
+}
+
+/// Opens the store, and records one match.
+pub fn begin(words: &[&str]) {
+    say("begins");
+    let index = open_at(words);
+    let library = index.library("Movies").expect("a handle");
+    library.record_matches(&[(b"/host/a.mkv", "7")]).expect("recorded");
+    say("recorded");
+    crate::support::worker::told();
+}
+
+#[test]
+pub fn a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one() {
+    let server = movies(10);
+    let mut dice = Dice::new(5);
+    let mut early = 0;
+    for round in 0..rounds("PLEXINDEX_BEGINNINGS", 24) {
+        let folder = tempfile::tempdir().expect("a folder");
+        if round % 2 == 1 {
+            // Something to set aside first.
+            std::fs::write(folder.path().join("plexindex-3.db"), [7; 9_000]).expect("written");
+        }
+        let place = place(folder.path(), &server);
+        let mut worker = Worker::start("begin", [&place[0], &place[1], &place[2]]);
+        assert_eq!(worker.hear(), "begins");
+        std::thread::sleep(Duration::from_micros(dice.roll(9_000)));
+        let recorded = worker.kill() == ["recorded"];
+        early += u64::from(!recorded);
+        let index = open(&server, folder.path());
+        let library = index.library("Movies").expect("a handle");
+        if recorded {
+            assert_eq!(answer(&index, "/host/a.mkv"), "7", "acknowledged, then lost");
+        }
+        library.record_matches(&[(b"/host/b.mkv", "8")]).expect("recorded");
+        assert_eq!(answer(&index, "/host/b.mkv"), "8");
+        index.close().expect("closes");
+        assert_sound(folder.path());
+        assert_tidy(folder.path());
+        let mode: i64 = database(folder.path())
+            .query_row("PRAGMA auto_vacuum", [], |row| row.get(0))
+            .expect("a mode");
+        assert_eq!(mode, 2, "what was swept can be given back");
+    }
+    assert!(early > 3, "{early} were killed before they were done");
+}
+
+/// Invalidates listed paths one after the other, and now and then the library; says what was done.
+pub fn invalidation(words: &[&str]) {
+    let index = open_at(words);
+    let library = index.library("Movies").expect("a handle");
+    for nth in 0.. {
+        let Some(path) = words[3..].get(nth) else { break };
+        if nth % 10 == 9 {
+            library.invalidate().expect("invalidated");
+            say("library");
+        }
+        library.invalidate_path(path.as_bytes()).expect("invalidated");
+        say(path);
+    }
+    crate::support::worker::told();
+}
+
+#[test]
+pub fn a_kill_loses_no_invalidation() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let index = open(&server, folder.path());
+    let library = index.library("Movies").expect("a handle");
+    let paths: Vec<String> = (0..100).map(|nth| path_of(&server, 1, nth).0).collect();
+    library.match_path(paths[0].as_bytes()).expect("fetched");
+    let mut dice = Dice::new(3);
+    for _ in 0..rounds("PLEXINDEX_KILLS", 6) {
+        index.refresh(&library.query(), true).expect("all is verified");
+        assert_eq!(
+            library.match_path(paths[0].as_bytes()).expect("an answer").status,
+            Status::Ok
+        );
+        library.record_matches(&[(b"/host/a.mkv", "1")]).expect("recorded");
+        let mut words: Vec<&str> = place.iter().map(String::as_str).collect();
+        words.extend(paths.iter().map(String::as_str));
+        let mut worker = Worker::start_with("invalidation", &words);
+        let mut done = Vec::new();
+        for _ in 0..=dice.roll(40) {
+            done.push(worker.hear());
+        }
+        std::thread::sleep(Duration::from_micros(dice.roll(1_000)));
+        done.extend(worker.kill());
+        for path in done {
+            if path == "library" {
+                assert_eq!(answer(&index, "/host/a.mkv"), format!("{:?}", Reason::NoLocation));
+            } else {
+                assert_eq!(answer(&index, &path), format!("{:?}", Reason::Unconfirmed), "{path}");
+            }
+        }
+    }
+    index.close().expect("closes");
+    assert_sound(folder.path());
+}

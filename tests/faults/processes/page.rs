@@ -1,0 +1,321 @@
+//! The version page, or the whole store, is removed while processes use it: what is written afterwards is seen all the
+//! same.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::support::index::{Index, Library};
+
+use crate::processes::coherence::{look, workers};
+use crate::support::worker::{Worker, open_at, place, until};
+use crate::support::{movies, path_of};
+
+/// Longer than a process may believe what it mapped of a store that was removed, on a busy machine.
+const BOUND: Duration = Duration::from_secs(5);
+
+/// Asserts that a process gives `expected` at once.
+fn assert_sees(worker: &mut Worker, path: &str, expected: &str, what: &str) {
+    let seen = worker.ask(&format!("look {path}"));
+    let (fast, full) = seen.split_once(' ').expect("two answers");
+    assert_eq!(full, expected, "{what}");
+    assert!(fast == "?" || fast == expected, "{what}: {fast} in a fast lookup");
+}
+
+/// Asserts that a process gives `expected` within the bound.
+fn assert_soon_sees(worker: &mut Worker, path: &str, expected: &str, what: &str) {
+    let begun = Instant::now();
+    loop {
+        let seen = worker.ask(&format!("look {path}"));
+        if seen.split_once(' ').is_some_and(|(_, full)| full == expected) {
+            return assert_sees(worker, path, expected, what);
+        }
+        assert!(begun.elapsed() < BOUND, "{what}: still {seen}, not {expected}");
+    }
+}
+
+fn remove_all(folder: &Path) {
+    for entry in fs::read_dir(folder).expect("the folder").flatten() {
+        fs::remove_file(entry.path()).expect("removed");
+    }
+}
+
+fn record(library: &Library, path: &str, key: &str) {
+    library.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+}
+
+fn opened(words: &[String; 3]) -> (Index, Library) {
+    let index = open_at(&[&words[0], &words[1], &words[2]]);
+    let library = index.library("Movies").expect("a handle");
+    (index, library)
+}
+
+#[test]
+fn no_write_is_missed_because_the_page_was_removed() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let [mut reader] = workers(folder.path(), &server, [""]).try_into().ok().expect("one");
+    let place = place(folder.path(), &server);
+    let (listed, key) = path_of(&server, 1, 5);
+    let (_, other) = path_of(&server, 1, 6);
+    assert_sees(&mut reader, &listed, &key, "at first");
+    fs::remove_file(folder.path().join("plexindex-3.page")).expect("removed");
+    assert_sees(&mut reader, &listed, &key, "nothing was written");
+    // A process that never had the page that the reader has.
+    let (_index, library) = opened(&place);
+    record(&library, "/host/a.mkv", &other);
+    assert_sees(&mut reader, "/host/a.mkv", &other, "recorded by another process");
+    library.invalidate_path(listed.as_bytes()).expect("invalidated");
+    assert_sees(&mut reader, &listed, "Unconfirmed", "invalidated by another process");
+    // And it is told of what follows without asking the database each time.
+    record(&library, "/host/a.mkv", &key);
+    assert_eq!(reader.ask("look /host/a.mkv"), format!("{key} {key}"));
+    assert_eq!(reader.ask(&format!("record /host/a.mkv|{other}")), "done");
+    assert_eq!(library.lookup_key(b"/host/a.mkv", |found| *found == other), Some(true));
+    reader.end();
+}
+
+#[test]
+fn the_first_write_is_not_missed_because_the_page_was_removed() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (reader, seen) = opened(&place);
+    assert_eq!(seen.lookup_key(b"/host/a.mkv", str::to_owned), None);
+    fs::remove_file(folder.path().join("plexindex-3.page")).expect("removed");
+    // One that never had the page that the reader has, and makes one at once: nothing was ever written.
+    let (_writer, told) = opened(&place);
+    let (_, key) = path_of(&server, 1, 6);
+    record(&told, "/host/a.mkv", &key);
+    assert_eq!(look(&reader, &seen, "/host/a.mkv"), format!("? {key}"));
+}
+
+#[test]
+fn a_page_that_was_replaced_by_its_copy_is_noticed() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let [mut reader] = workers(folder.path(), &server, [""]).try_into().ok().expect("one");
+    let place = place(folder.path(), &server);
+    let (_, key) = path_of(&server, 1, 6);
+    assert_sees(&mut reader, "/host/a.mkv", "NoLocation", "at first");
+    let page = folder.path().join("plexindex-3.page");
+    fs::copy(&page, page.with_extension("copy")).expect("copied");
+    fs::rename(page.with_extension("copy"), &page).expect("renamed");
+    let (_index, library) = opened(&place);
+    record(&library, "/host/a.mkv", &key);
+    assert_soon_sees(&mut reader, "/host/a.mkv", &key, "recorded by another process");
+    reader.end();
+}
+
+#[test]
+fn a_store_that_was_removed_is_not_answered_from() {
+    let server = movies(20);
+    let root = tempfile::tempdir().expect("a folder");
+    for (what, remove) in [
+        ("emptied", (|folder: &Path| remove_all(folder)) as fn(&Path)),
+        ("another in its place", |folder| {
+            fs::rename(folder, folder.with_extension("aside")).expect("renamed");
+        }),
+    ] {
+        let folder = root.path().join(what);
+        fs::create_dir(&folder).expect("made");
+        let [mut reader] = workers(&folder, &server, [""]).try_into().ok().expect("one");
+        let place = place(&folder, &server);
+        let (listed, key) = path_of(&server, 1, 5);
+        let (_, other) = path_of(&server, 1, 6);
+        assert_eq!(reader.ask(&format!("record /host/a.mkv|{key}")), "done");
+        assert_sees(&mut reader, &listed, &key, what);
+        remove(&folder);
+        let (_index, library) = opened(&place);
+        assert_eq!(library.match_path(listed.as_bytes()).expect("fetched").status as i32, 0);
+        record(&library, "/host/a.mkv", &other);
+        library.invalidate_path(listed.as_bytes()).expect("invalidated");
+        assert_soon_sees(&mut reader, &listed, "Unconfirmed", what);
+        assert_sees(&mut reader, "/host/a.mkv", &other, what);
+        reader.end();
+    }
+}
+
+#[test]
+fn two_folders_that_were_exchanged_are_each_others() {
+    let server = movies(20);
+    let root = tempfile::tempdir().expect("a folder");
+    let folders = ["one", "two"].map(|name| root.path().join(name));
+    let keys = [path_of(&server, 1, 5).1, path_of(&server, 1, 6).1];
+    let mut readers: Vec<Worker> = Vec::new();
+    for (folder, key) in folders.iter().zip(&keys) {
+        fs::create_dir(folder).expect("made");
+        let mut reader = workers(folder, &server, [""]).pop().expect("one");
+        assert_eq!(reader.ask(&format!("record /host/a.mkv|{key}")), "done");
+        assert_sees(&mut reader, "/host/a.mkv", key, "at first");
+        readers.push(reader);
+    }
+    let between = root.path().join("between");
+    for (from, to) in [
+        (&folders[0], &between),
+        (&folders[1], &folders[0]),
+        (&between, &folders[1]),
+    ] {
+        fs::rename(from, to).expect("renamed");
+    }
+    assert_soon_sees(&mut readers[0], "/host/a.mkv", &keys[1], "exchanged");
+    assert_soon_sees(&mut readers[1], "/host/a.mkv", &keys[0], "exchanged");
+    // What is written into them now is seen by all, too.
+    let (_, key) = path_of(&server, 1, 7);
+    let (_index, library) = opened(&place(&folders[0], &server));
+    record(&library, "/host/b.mkv", &key);
+    assert_sees(&mut readers[0], "/host/b.mkv", &key, "written since");
+    for reader in readers {
+        reader.end();
+    }
+}
+
+/// The copy of a store has its number and its sequences. What was written since the copy, and what is written into the copy,
+/// are two histories with the same numbers.
+#[test]
+fn a_copy_that_was_put_back_is_what_all_answer_from() {
+    put_back(false);
+}
+
+/// One that has no connection open takes what has the name now for what it had open.
+#[test]
+fn a_copy_that_was_put_back_is_what_a_process_answers_from_that_forked() {
+    put_back(true);
+}
+
+fn put_back(forked: bool) {
+    let server = movies(20);
+    let root = tempfile::tempdir().expect("a folder");
+    let [folder, copy, aside] = ["store", "copy", "aside"].map(|name| root.path().join(name));
+    fs::create_dir(&folder).expect("made");
+    let [before, after, other] = [5, 6, 7].map(|number| path_of(&server, 1, number).1);
+    let mut reader = workers(&folder, &server, [""]).pop().expect("one");
+    fs::create_dir(&copy).expect("made");
+    for file in fs::read_dir(&folder).expect("the folder") {
+        let file = file.expect("a file");
+        fs::copy(file.path(), copy.join(file.file_name())).expect("copied");
+    }
+    assert_eq!(reader.ask(&format!("record /host/a.mkv|{before}")), "done");
+    assert_sees(&mut reader, "/host/a.mkv", &before, "at first");
+    if forked {
+        assert_eq!(reader.ask("fork"), "done");
+    }
+    fs::rename(&folder, &aside).expect("renamed");
+    fs::rename(&copy, &folder).expect("renamed");
+    // As many commits as the reader saw, and one more.
+    let (_index, library) = opened(&place(&folder, &server));
+    record(&library, "/host/a.mkv", &after);
+    record(&library, "/host/b.mkv", &other);
+    assert_soon_sees(&mut reader, "/host/b.mkv", &other, "in the copy");
+    assert_sees(&mut reader, "/host/a.mkv", &after, "in the copy");
+    reader.end();
+}
+
+#[test]
+fn a_process_that_cannot_map_the_page_is_heard_all_the_same() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let [mut reader, other] = workers(folder.path(), &server, [""; 2]).try_into().ok().expect("two");
+    other.end();
+    let (listed, key) = path_of(&server, 1, 5);
+    assert_sees(&mut reader, &listed, &key, "at first");
+    let page = folder.path().join("plexindex-3.page");
+    let place = place(folder.path(), &server);
+    let mut starved = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
+    assert_eq!(starved.hear(), "ready");
+    assert_eq!(starved.ask(&format!("record /host/first.mkv|{key}")), "done");
+    assert_eq!(starved.ask("starve"), "done");
+    // The others make another page, and it may open no more files.
+    fs::remove_file(&page).expect("removed");
+    let mut late = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
+    assert_eq!(late.hear(), "ready");
+    assert_sees(&mut late, &listed, &key, "before");
+    for round in 0..2 {
+        let path = format!("/host/{round}.mkv");
+        assert_eq!(starved.ask(&format!("record {path}|{key}")), "done");
+        assert_sees(&mut late, &path, &key, "recorded without a page");
+        assert_sees(&mut reader, &path, &key, "recorded without a page");
+    }
+    assert_eq!(starved.ask(&format!("invalidation {listed}")), "done");
+    for worker in [&mut late, &mut reader] {
+        assert_sees(worker, &listed, "Unconfirmed", "invalidated without a page");
+    }
+    // Who can make a page makes one, and all goes on.
+    assert_eq!(late.ask(&format!("record {listed}|{key}")), "done");
+    for worker in [&mut starved, &mut reader] {
+        assert_sees(worker, &listed, &key, "recorded with a page");
+    }
+    for worker in [starved, late, reader] {
+        worker.end();
+    }
+}
+
+#[test]
+fn more_changes_than_fit_are_seen_where_no_index_file_can_be_made() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let [mut starved, mut other] = workers(folder.path(), &server, [""; 2]).try_into().ok().expect("two");
+    let [(listed, key), (_, second)] = [5, 6].map(|nth| path_of(&server, 1, nth));
+    assert_eq!(starved.ask(&format!("record /host/first.mkv|{key}")), "done");
+    assert_eq!(starved.ask("starve"), "done");
+    assert_eq!(starved.ask(&format!("many /many/|{key}")), "done");
+    for number in [0, 8_000, 8_299] {
+        assert_sees(&mut starved, &format!("/many/{number}.mkv"), &key, "recorded by itself");
+    }
+    assert_eq!(starved.ask(&format!("many /many/|{second}")), "done");
+    for number in [0, 8_000, 8_299] {
+        assert_sees(
+            &mut starved,
+            &format!("/many/{number}.mkv"),
+            &second,
+            "recorded once more",
+        );
+    }
+    assert_eq!(other.ask(&format!("record /many/8299.mkv|{key}")), "done");
+    assert_eq!(other.ask(&format!("invalidation {listed}")), "done");
+    assert_sees(&mut starved, "/many/8299.mkv", &key, "recorded by another process");
+    assert_sees(&mut starved, &listed, "Unconfirmed", "invalidated by another process");
+    for worker in [starved, other] {
+        worker.end();
+    }
+}
+
+/// A process that opened by the state file has no connection that would notice. What another process commits to a new log
+/// brings the change sequence to the number that was read.
+#[test]
+fn a_log_that_is_lost_with_its_commits_is_noticed_by_a_process_that_had_not_opened_it() {
+    let server = movies(20);
+    let folder = tempfile::tempdir().expect("a folder");
+    let [mut first] = workers(folder.path(), &server, [""]).try_into().ok().expect("one");
+    let place = place(folder.path(), &server);
+    let (_, key) = path_of(&server, 1, 5);
+    assert_eq!(first.ask(&format!("record /host/lost.mkv|{key}")), "done");
+    let opens_database = || {
+        let database = folder.path().join("plexindex-3.db").canonicalize().expect("a name");
+        let open = fs::read_dir("/proc/self/fd").expect("descriptors").flatten();
+        open.filter_map(|entry| fs::read_link(entry.path()).ok())
+            .any(|to| to == database)
+    };
+    until("a process needs no database", || {
+        let _opened = opened(&place);
+        !opens_database()
+    });
+    let (index, library) = opened(&place);
+    assert_eq!(look(&index, &library, "/host/lost.mkv"), format!("{key} {key}"));
+    assert!(!opens_database());
+    first.kill();
+    for end in ["-wal", "-shm"] {
+        fs::remove_file(folder.path().join(format!("plexindex-3.db{end}"))).expect("removed");
+    }
+    let mut second = Worker::start("coherence", [&*place[0], &place[1], &place[2], ""]);
+    assert_eq!(second.hear(), "ready");
+    assert_eq!(second.ask(&format!("record /host/new.mkv|{key}")), "done");
+    // What it had seen of the names holds for half a second.
+    let is_known = |path: &[u8]| library.match_path(path).expect("an answer").item.is_some();
+    let begun = Instant::now();
+    while !is_known(b"/host/new.mkv") {
+        assert!(begun.elapsed() < BOUND, "it goes on with a state whose log was lost");
+    }
+    assert!(!is_known(b"/host/lost.mkv"));
+    second.end();
+}

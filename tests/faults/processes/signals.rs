@@ -1,0 +1,75 @@
+//! Signals during calls: a host's timers and handlers, which interrupt system calls, disturb nothing.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::support::index::QueryOptions;
+
+use crate::support::worker::{Worker, assert_sound, open_at, place, say, told};
+use crate::support::{movies, path_of};
+
+static CAUGHT: AtomicU64 = AtomicU64::new(0);
+
+extern "C" fn caught(_: libc::c_int) {
+    CAUGHT.fetch_add(1, Ordering::Relaxed);
+}
+
+/// In a worker: does everything while a signal comes every half a millisecond, and system calls are not restarted.
+pub fn interrupted(words: &[&str]) {
+    // SAFETY: plain calls; the handler only counts.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = caught as *const () as usize;
+        assert_eq!(
+            libc::sigaction(libc::SIGALRM, &raw const action, std::ptr::null_mut()),
+            0
+        );
+        let pace = libc::timeval {
+            tv_sec: 0,
+            tv_usec: 500,
+        };
+        let timer = libc::itimerval {
+            it_interval: pace,
+            it_value: pace,
+        };
+        assert_eq!(
+            libc::setitimer(libc::ITIMER_REAL, &raw const timer, std::ptr::null_mut()),
+            0
+        );
+    }
+    let mut rounds = 0;
+    while rounds < 3 || CAUGHT.load(Ordering::Relaxed) < 500 {
+        let index = open_at(words);
+        let library = index.library("Movies").expect("a handle");
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        for number in 0..20 {
+            let path = format!("/host/{rounds}/{number}.mkv");
+            library
+                .record_matches(&[(path.as_bytes(), words[4])])
+                .expect("recorded");
+            for path in [&path, words[3]] {
+                let found = library.match_path(path.as_bytes()).expect("an answer");
+                assert_eq!(found.item.expect("an item").item.rating_key, words[4]);
+            }
+        }
+        index.watch_start().expect("watches");
+        index.watch_stop();
+        index.close().expect("closes");
+        rounds += 1;
+    }
+    // SAFETY: a plain call.
+    unsafe { libc::setitimer(libc::ITIMER_REAL, &std::mem::zeroed(), std::ptr::null_mut()) };
+    say(&format!("{} signals", CAUGHT.load(Ordering::Relaxed)));
+    told();
+}
+
+#[test]
+fn signals_disturb_no_call() {
+    let server = movies(60);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    let (path, key) = path_of(&server, 1, 3);
+    let mut worker = Worker::start("interrupted", [&place[0], &place[1], &place[2], &path, &key]);
+    println!("{}", worker.hear());
+    worker.end();
+    assert_sound(folder.path());
+}

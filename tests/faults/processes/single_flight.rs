@@ -1,0 +1,306 @@
+//! However many ask for the same unfetched library at once, one fetches.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::support::index::{Deadline, Index, Progress, QueryOptions};
+use plexindex::error::Status;
+use plexindex_standin::{Action, Fault, Kind, Standin};
+
+use crate::support::worker::{Worker, database, options_at, place, rounds, say, told, until};
+use crate::support::{self, clock, movies, options, path_of, requests};
+
+/// Opens, waits for the word, asks one path per thread, and says the answers. Says before when it is the one who fetches.
+pub fn ask(words: &[&str]) {
+    let mut options = options_at(words);
+    options.page_size = words[3].parse().expect("a size");
+    let index = Arc::new(support::open(options, &clock()));
+    say("ready");
+    told();
+    let fetching = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for path in &words[4..] {
+            let (index, fetching) = (&index, &fetching);
+            scope.spawn(move || {
+                let library = index.library("Movies").expect("a handle");
+                let progress = |progress: &Progress<'_>| {
+                    let total = progress.total.unwrap_or(0);
+                    if progress.items * 2 >= total && total > progress.items && !fetching.swap(true, Ordering::SeqCst) {
+                        say("half");
+                    }
+                    true
+                };
+                let question = QueryOptions {
+                    progress: Some(&progress),
+                    ..library.query()
+                };
+                let found = index.match_path(&question, path.as_bytes()).expect("an answer");
+                let key = found.item.map(|item| item.item.rating_key);
+                say(&format!("{path}|{}", key.unwrap_or(found.message)));
+            });
+        }
+    });
+    told();
+    drop(index);
+}
+
+struct Crowd {
+    workers: Vec<Worker>,
+    expected: Vec<Vec<String>>,
+}
+
+impl Crowd {
+    fn gather(server: &Standin, folder: &std::path::Path, processes: u64, threads: u64, page_size: &str) -> Self {
+        let place = place(folder, server);
+        let mut workers = Vec::new();
+        let mut expected = Vec::new();
+        for process in 0..processes {
+            let mut words = vec![
+                place[0].clone(),
+                place[1].clone(),
+                place[2].clone(),
+                page_size.to_owned(),
+            ];
+            let mut answers = Vec::new();
+            for thread in 0..threads {
+                let nth = usize::try_from(process * threads + thread).expect("small");
+                let (path, key) = path_of(server, 1, nth);
+                answers.push(format!("{path}|{key}"));
+                words.push(path);
+            }
+            workers.push(Worker::start_with("flight", &words));
+            expected.push(answers);
+        }
+        for worker in &mut workers {
+            assert_eq!(worker.hear(), "ready");
+        }
+        Self { workers, expected }
+    }
+
+    fn go(&mut self) {
+        for worker in &mut self.workers {
+            worker.tell("go");
+        }
+    }
+
+    /// Takes the answers of all that are left.
+    fn assert_all_right(self) {
+        for (mut worker, mut expected) in self.workers.into_iter().zip(self.expected) {
+            while !expected.is_empty() {
+                let said = worker.hear();
+                if said == "half" {
+                    continue;
+                }
+                let place = expected.iter().position(|answer| *answer == said);
+                expected.remove(place.unwrap_or_else(|| panic!("a wrong answer: {said}")));
+            }
+            worker.end();
+        }
+    }
+}
+
+pub fn one_fetch(processes: u64, threads: u64) {
+    let server = movies(3_500);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "1000");
+    assert_eq!(requests(&server)[5], 0, "opening sends no request");
+    server.fault(Fault::new(Action::Delay { ms: 20 }).times(0));
+    crowd.go();
+    crowd.assert_all_right();
+    assert_once(&server, 4);
+}
+
+/// Each was listed once, of so many pages: identity, libraries before and after. Once more between, where the one that lists
+/// began to ask when the first list of libraries had come already: it reads the change tokens as they are then.
+fn assert_once(server: &Standin, pages: u64) {
+    let [identity, sections, listing, _, _, all] = requests(server);
+    assert_eq!([identity, listing, all], [1, pages, 1 + sections + pages]);
+    assert!((2..=3).contains(&sections), "{sections}");
+}
+
+#[test]
+fn who_lists_after_the_list_of_libraries_came_reads_the_change_tokens_again() {
+    for late in [false, true] {
+        let server = movies(100);
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = support::open(options(&server, folder.path()), &clock());
+        if late {
+            first.libraries_json(&QueryOptions::default()).expect("the list");
+        }
+        let second = support::open(options(&server, folder.path()), &clock());
+        let (path, key) = path_of(&server, 1, 3);
+        for index in [&second, &first] {
+            let library = index.library("Movies").expect("a handle");
+            let found = library.match_path(path.as_bytes()).expect("an answer");
+            assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+        }
+        let sections = if late { 3 } else { 2 };
+        assert_eq!(requests(&server), [1, sections, 1, 0, 0, 2 + sections]);
+    }
+}
+
+#[test]
+fn many_processes_that_ask_for_an_unfetched_library_at_once_cost_one_fetch() {
+    one_fetch(12, 3);
+}
+
+#[test]
+pub fn who_comes_while_it_is_fetched_waits_and_asks_nothing() {
+    let server = movies(2_500);
+    let folder = tempfile::tempdir().expect("a folder");
+    let place = place(folder.path(), &server);
+    server.fault(Fault::new(Action::Delay { ms: 150 }).on(Kind::Listing).times(0));
+    let mut crowd = Crowd {
+        workers: Vec::new(),
+        expected: Vec::new(),
+    };
+    for number in 0..rounds("PLEXINDEX_FLIGHT_LATE", 6) {
+        // One after the other: each finds more of it fetched than the one before, and none all of it.
+        until("the fetch is under way", || {
+            number == 0 || server.stats().of(Kind::Listing) > 0
+        });
+        let (path, key) = path_of(&server, 1, usize::try_from(number).expect("small"));
+        let words = [&place[0], &place[1], &place[2], "1000", &path].map(str::to_owned);
+        let mut worker = Worker::start_with("flight", &words);
+        assert_eq!(worker.ask("go"), "ready");
+        crowd.workers.push(worker);
+        crowd.expected.push(vec![format!("{path}|{key}")]);
+    }
+    crowd.assert_all_right();
+    assert_eq!(requests(&server), [1, 2, 3, 0, 0, 6]);
+}
+
+#[test]
+fn when_the_fetcher_is_killed_half_way_one_other_goes_on() {
+    one_continuation(12, 3);
+}
+
+pub fn one_continuation(processes: u64, threads: u64) {
+    const PAGES: u64 = 30;
+    let server = movies(3_000);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut crowd = Crowd::gather(&server, folder.path(), processes, threads, "100");
+    server.fault(Fault::new(Action::Delay { ms: 30 }).on(Kind::Listing).times(0));
+    crowd.go();
+    let mut fetcher = None;
+    until("half of it is fetched", || {
+        for (number, worker) in crowd.workers.iter_mut().enumerate() {
+            if worker.heard().is_some_and(|said| said == "half") {
+                fetcher = Some(number);
+            }
+        }
+        fetcher.is_some()
+    });
+    let fetcher = fetcher.expect("one of them");
+    crowd.workers.remove(fetcher).kill();
+    crowd.expected.remove(fetcher);
+    let before = server.stats().of(Kind::Listing);
+    assert!(before < PAGES, "killed too late to prove anything");
+    crowd.assert_all_right();
+    let [identity, sections, listing, _, _, all] = requests(&server);
+    // One page is fetched twice for the overlap; up to three were fetched ahead and not stored yet.
+    assert!(listing <= PAGES + 1 + 3, "{listing} pages: more than one continuation");
+    assert!(listing > PAGES, "{listing} pages");
+    assert_eq!(identity, 1);
+    assert!(sections <= 3, "{sections}: before, before the continuation, after");
+    assert_eq!(all, identity + sections + listing);
+}
+
+/// From now on no lock file for fetching can be made in a folder.
+fn without_locks(folder: &Path) {
+    let names = (0..64).map(|number| format!("fetch{number}"));
+    for what in names.chain(["probe".to_owned()]) {
+        let file = folder.join(format!("plexindex-3-{what}.lock"));
+        #[cfg(unix)]
+        std::os::unix::fs::symlink("/nowhere/at/all", file).expect("a link");
+        // Links need a right there.
+        #[cfg(windows)]
+        std::fs::create_dir(file).expect("a folder");
+    }
+}
+
+#[test]
+fn a_lease_is_kept_while_one_page_takes_longer_than_a_minute() {
+    let server = movies(300);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let first = support::open(options(&server, folder.path()), &clock);
+    first.library("Movies").expect("a handle");
+    without_locks(folder.path());
+    server.fault(Fault::new(Action::Delay { ms: 2_000 }).on(Kind::Listing).times(1));
+    let second = support::open(options(&server, folder.path()), &clock);
+    std::thread::scope(|scope| {
+        scope.spawn(|| first.refresh(&QueryOptions::default(), true).expect("listed"));
+        until("the page is asked for", || support::requests(&server)[2] == 1);
+        let ends_at = || -> i64 {
+            database(folder.path())
+                .query_row(
+                    "SELECT coalesce(max(until_ms), 0) FROM leases WHERE what <> 'probe'",
+                    [],
+                    |row| row.get(0),
+                )
+                .expect("read")
+        };
+        for half_minutes in 1..4 {
+            clock.advance_ms(30_000);
+            let wanted = support::NOW_MS + half_minutes * 30_000 + 60_000;
+            until("the lease lasts longer, or the page has come", || {
+                ends_at() >= wanted || support::requests(&server)[2] > 1 || ends_at() == 0
+            });
+        }
+        assert_ne!(ends_at(), 0, "the page has not come yet");
+        let hurried = QueryOptions {
+            deadline: Deadline::In(Duration::from_millis(50)),
+            ..QueryOptions::default()
+        };
+        assert_ne!(second.refresh(&hurried, true).expect("too late"), Status::Ok);
+    });
+    assert_eq!(support::requests(&server)[2], 1, "one fetched it");
+}
+
+#[test]
+fn where_the_file_system_has_no_locks_a_lease_keeps_the_others_away() {
+    let server = movies(1_500);
+    let folder = tempfile::tempdir().expect("a folder");
+    let clock = clock();
+    let (path, key) = path_of(&server, 1, 3);
+    // The store is made first; then no lock file for fetching can be.
+    let first = support::open(options(&server, folder.path()), &clock);
+    without_locks(folder.path());
+    server.fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Listing).times(0));
+    let others: Vec<Index> = (0..3)
+        .map(|_| support::open(options(&server, folder.path()), &clock))
+        .collect();
+    std::thread::scope(|scope| {
+        for index in others.iter().chain([&first]) {
+            scope.spawn(|| {
+                let library = index.library("Movies").expect("a handle");
+                let found = library.match_path(path.as_bytes()).expect("an answer");
+                assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
+            });
+        }
+    });
+    assert_once(&server, 2);
+    // A holder that was killed keeps its lease for a minute.
+    let library = first.library("Movies").expect("a handle");
+    let database = rusqlite::Connection::open(folder.path().join("plexindex-3.db")).expect("the database");
+    let until = support::NOW_MS + 60_000;
+    for number in 0..64 {
+        database
+            .execute(
+                "INSERT INTO leases VALUES (?1, 1, ?2)",
+                (format!("fetch{number}"), until),
+            )
+            .expect("a lease");
+    }
+    drop(database);
+    let hurried = QueryOptions {
+        deadline: Deadline::In(Duration::from_millis(50)),
+        ..library.query()
+    };
+    assert_ne!(first.refresh(&hurried, true).expect("too late"), Status::Ok);
+    clock.advance_ms(60_000);
+    assert_eq!(first.refresh(&library.query(), true).expect("listed"), Status::Ok);
+}

@@ -1,0 +1,156 @@
+//! Clocks that differ, jump or stand still, and hosts that sleep.
+
+use std::sync::{Arc, Mutex};
+
+use plexindex::shared::memory::{MemoryLog, Trouble};
+use plexindex::shared::{EntryKind, HostId, Position, SharedLog};
+
+use crate::shared_faults::hosts::{NONE, World, exchange};
+use crate::support::index::{ManualClock, QueryOptions};
+use crate::support::{HOUR_MS, NOW_MS, path_of, remove, requests};
+
+const YEAR_MS: i64 = 365 * 24 * HOUR_MS;
+
+/// The log was away when the clock was set back.
+#[test]
+fn a_clock_that_was_set_back_does_not_keep_the_log_away() {
+    for back in [HOUR_MS, YEAR_MS] {
+        let world = World::of(20);
+        let one = world.host();
+        let two = world.host();
+        let (_, key) = path_of(&world.server, 1, 3);
+        world.log.set_trouble(Trouble::Away);
+        assert!(!one.index.exchange());
+        one.record("/mnt/odd.mkv", &key);
+        world.clock.advance_ms(-back);
+        world.log.set_trouble(Trouble::None);
+        assert!(one.index.exchange(), "asked again after {back} ms back");
+        two.exchange();
+        assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
+    }
+}
+
+/// The same, while it stays away: in the end the server is asked.
+#[test]
+fn a_clock_that_was_set_back_does_not_lengthen_the_patience() {
+    let world = World::of(20);
+    let one = world.host();
+    let (path, _) = path_of(&world.server, 1, 3);
+    world.log.set_trouble(Trouble::Away);
+    assert!(!one.index.exchange());
+    world.clock.advance_ms(-YEAR_MS);
+    one.index.exchange();
+    world.clock.advance_ms(61_000);
+    world.server.reset();
+    world.clock.advance_ms(2 * HOUR_MS);
+    one.index
+        .match_path(&one.movies.query(), path.as_bytes())
+        .expect("answered");
+    assert!(requests(&world.server)[5] > 0);
+}
+
+/// A host whose clock is a year off: ages are by the log's clock.
+#[test]
+fn a_clock_a_year_off_harms_no_freshness() {
+    for off in [-YEAR_MS, YEAR_MS] {
+        let world = World::of(20);
+        let one = world.host();
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = one.options.clone();
+        options.cache_dir = folder.path().to_owned();
+        let two = world.open(options, Arc::new(ManualClock::new(NOW_MS + off)), Some(folder));
+        world.server.reset();
+        two.refresh();
+        let [_, _, listing, _, _, all] = requests(&world.server);
+        assert!(listing == 0 && all <= 2, "{all} requests");
+        let (path, key) = path_of(&world.server, 1, 3);
+        two.record("/mnt/odd.mkv", &key);
+        exchange(&[&two, &one, &two]);
+        assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(key));
+        for host in [&one, &two] {
+            let answer = host
+                .index
+                .match_path(&host.movies.query(), path.as_bytes())
+                .expect("answered");
+            assert!(
+                !answer.stale && answer.age_ms.is_some_and(|age| (0..HOUR_MS).contains(&age)),
+                "{answer:?}"
+            );
+        }
+        assert_eq!(requests(&world.server)[5], all);
+        // What one lists later is as new to the other, and expires there at the same time.
+        for clock in [&world.clock, &two.clock] {
+            clock.advance_ms(2 * HOUR_MS);
+        }
+        two.refresh();
+        one.exchange();
+        let answer = one
+            .index
+            .match_path(&one.movies.query(), path.as_bytes())
+            .expect("answered");
+        assert!(!answer.stale, "{answer:?}");
+        for clock in [&world.clock, &two.clock] {
+            clock.advance_ms(2 * HOUR_MS);
+        }
+        world.server.reset();
+        one.refresh();
+        assert!(requests(&world.server)[5] > 0, "it has expired");
+    }
+}
+
+/// The holder of a lease sleeps between the server's answer and its publication, and nobody took over.
+#[test]
+fn what_a_sleeping_host_publishes_is_as_old_as_it_is() {
+    for call in ["put_chunk", "publish_listing"] {
+        let world = World::of(20);
+        let one = world.new_host(|_| {});
+        let clock = Arc::clone(&world.clock);
+        one.gate.once_before(call, move || clock.advance_ms(5 * HOUR_MS));
+        one.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        let (path, key) = path_of(&world.server, 1, 3);
+        remove(&world.server, &[key.parse().expect("a number")]);
+        let two = world.host();
+        let answer = two
+            .index
+            .match_path(&two.movies.query(), path.as_bytes())
+            .expect("answered");
+        assert!(answer.item.is_none(), "asleep before {call}: {answer:?}");
+    }
+}
+
+/// Another host took over meanwhile: the fence refuses what the first one has.
+#[test]
+fn a_late_holder_publishes_nothing() {
+    for call in ["put_chunk", "publish_listing"] {
+        let world = World::of(20);
+        let one = world.new_host(|_| {});
+        let two = Arc::new(world.new_host(|_| {}));
+        let (path, key) = path_of(&world.server, 1, 3);
+        let (clock, log, other) = (Arc::clone(&world.clock), Arc::clone(&world.log), Arc::clone(&two));
+        let theirs = Arc::new(Mutex::new(None));
+        let noted = Arc::clone(&theirs);
+        one.gate.once_before(call, move || {
+            clock.advance_ms(30_000);
+            other.index.refresh(&QueryOptions::default(), true).expect("refreshed");
+            *noted.lock().expect("no panic") = head(&log);
+        });
+        one.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+        let theirs = theirs.lock().expect("no panic").take();
+        assert!(theirs.is_some());
+        assert_eq!(head(&world.log), theirs, "late before {call}");
+        let three = world.host();
+        assert_eq!(three.known(&path).map(|(key, _)| key), Some(key));
+    }
+}
+
+/// Number and writer of the only listing.
+fn head(log: &MemoryLog) -> Option<(u64, HostId)> {
+    let news = log
+        .read(log.views()[0], Position::default(), 1_000, NONE)
+        .expect("read");
+    let head = news
+        .entries
+        .iter()
+        .find(|entry| entry.name.kind == EntryKind::Listing)?;
+    Some((head.number, head.host))
+}

@@ -1,0 +1,146 @@
+//! Entries are applied once: also when a host reads its own, or the log from its beginning.
+
+use plexindex::options::Mapping;
+use plexindex::shared::bodies::{ProbeBody, decode, encode, entry};
+use plexindex::shared::{EntryKind, Position, SharedLog};
+
+use crate::shared_faults::hosts::{Host, NONE, World, exchange};
+use crate::support::{offline, path_of};
+
+/// A file of one host only.
+const PRIVATE: &str = "/downloads/movie.mkv";
+
+#[derive(Clone, Copy, Debug)]
+enum Void {
+    Library,
+    Item,
+}
+
+/// A host invalidates, all take it, and the same or another one records a match of its own afterwards.
+fn invalidated_then_recorded(what: Void) -> (World, Host, Host, String) {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let (path, key) = path_of(&world.server, 1, 3);
+    exchange(&[&one, &two]);
+    match what {
+        Void::Library => two.movies.invalidate().expect("invalidated"),
+        Void::Item => two.movies.invalidate_item(&key).expect("invalidated"),
+    }
+    exchange(&[&one, &two]);
+    one.refresh();
+    two.refresh();
+    one.movies.match_path(path.as_bytes()).expect("answered");
+    one.record(PRIVATE, &key);
+    exchange(&[&one, &two]);
+    assert_eq!(one.confirmed(PRIVATE), Some(key.clone()), "{what:?}");
+    (world, one, two, key)
+}
+
+#[test]
+fn a_change_of_mappings_repeats_no_invalidation() {
+    for what in [Void::Library, Void::Item] {
+        let (world, one, _two, key) = invalidated_then_recorded(what);
+        let one = world.reopened(one, |options| {
+            options.mappings.push(Mapping::host_to_server("/other", "/elsewhere"));
+        });
+        exchange(&[&one]);
+        assert_eq!(one.confirmed(PRIVATE), Some(key), "{what:?}");
+    }
+}
+
+#[test]
+fn a_restored_log_repeats_no_invalidation() {
+    for what in [Void::Library, Void::Item] {
+        for lost in [1, 1_000] {
+            let (world, one, two, key) = invalidated_then_recorded(what);
+            two.record("/mnt/odd.mkv", &key);
+            exchange(&[&two, &one]);
+            world.log.lose_writes(lost);
+            exchange(&[&two, &one]);
+            exchange(&[&one, &two]);
+            assert_eq!(one.confirmed(PRIVATE), Some(key), "{what:?}, {lost} lost");
+        }
+    }
+}
+
+#[test]
+fn an_emptied_log_repeats_no_invalidation() {
+    let (world, one, two, key) = invalidated_then_recorded(Void::Library);
+    world.log.clear(NONE).expect("cleared");
+    exchange(&[&two, &one]);
+    exchange(&[&one, &two]);
+    assert_eq!(one.confirmed(PRIVATE), Some(key));
+}
+
+/// The machine was started again, so the folder is another host by now.
+#[test]
+fn an_own_invalidation_of_an_earlier_incarnation_is_not_repeated() {
+    for what in [Void::Library, Void::Item] {
+        let world = World::of(20);
+        let one = world.host();
+        let (_, key) = path_of(&world.server, 1, 3);
+        one.exchange();
+        match what {
+            Void::Library => one.movies.invalidate().expect("invalidated"),
+            Void::Item => one.movies.invalidate_item(&key).expect("invalidated"),
+        }
+        one.deliver();
+        one.record(PRIVATE, &key);
+        let one = world.moved(one);
+        one.record("/downloads/other.mkv", &key); // the first write there begins an incarnation
+        exchange(&[&one]);
+        one.movies.match_path(PRIVATE.as_bytes()).expect("verified");
+        assert_eq!(one.confirmed(PRIVATE), Some(key), "{what:?}");
+    }
+}
+
+/// An own invalidation of an item, and what the server said to it, are read back.
+#[test]
+fn an_own_invalidation_costs_one_request() {
+    let world = World::of(20);
+    let one = world.host();
+    one.exchange();
+    let (path, key) = path_of(&world.server, 1, 3);
+    world.server.reset();
+    one.movies.invalidate_item(&key).expect("invalidated");
+    for _ in 0..3 {
+        assert!(one.movies.match_path(path.as_bytes()).expect("answered").item.is_some());
+        one.exchange();
+    }
+    assert_eq!(crate::support::requests(&world.server)[5], 1);
+}
+
+/// The last probe is told again and again under one name: it comes after what other hosts wrote since a library is there.
+#[test]
+fn matches_of_a_new_library_are_taken() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let news = world
+        .log
+        .read(world.view(), Position::default(), 1_000, NONE)
+        .expect("read");
+    let probe = news
+        .entries
+        .into_iter()
+        .find(|entry| entry.name.kind == EntryKind::Probe)
+        .expect("a probe");
+    let mut shown: ProbeBody = decode(&probe.body).expect("a probe");
+    let mut new = shown.libraries[0].clone();
+    (new.uuid, new.title, new.section) = ("new".into(), "New".into(), "99".into());
+    shown.libraries.push(new);
+    world.clock.advance_ms(1_000);
+    world.plant(&[
+        entry(EntryKind::Match, "new", b"/media/odd.mkv", b"5".to_vec()),
+        entry(EntryKind::Probe, "", b"", encode(&shown)),
+    ]);
+    exchange(&[&one, &two]);
+    for host in [&one, &two] {
+        let new = host.index.library("New").expect("a handle");
+        let answer = host
+            .index
+            .match_path(&offline(&new), b"/mnt/odd.mkv")
+            .expect("answered");
+        assert_eq!(answer.item.map(|item| item.item.rating_key), Some("5".to_owned()));
+    }
+}

@@ -1,0 +1,215 @@
+//! A server, a log, and hosts with a folder each. No thread exchanges news: the tests say when.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plexindex::model::MatchKind;
+use plexindex::options::{Mapping, Options, Ttl};
+use plexindex::shared::memory::MemoryLog;
+use plexindex::shared::{EntryKind, HostId, NewEntry, Position, SharedLog, ViewNumber};
+use plexindex_standin::Standin;
+use tempfile::TempDir;
+
+use crate::shared_faults::gate::Gate;
+use crate::support::index::{Index, Library, ManualClock, QueryOptions};
+use crate::support::{clock, movies, offline, options};
+
+pub const NONE: plexindex::inside::Deadline = plexindex::inside::Deadline::NONE;
+
+pub struct World {
+    pub server: Standin,
+    /// The log's.
+    pub clock: Arc<ManualClock>,
+    pub log: Arc<MemoryLog>,
+}
+
+pub struct Host {
+    pub options: Options,
+    pub index: Index,
+    pub movies: Library,
+    pub gate: Arc<Gate>,
+    /// This host's.
+    pub clock: Arc<ManualClock>,
+    folder: Option<TempDir>,
+}
+
+impl World {
+    pub fn of(items: u32) -> Self {
+        Self::over(movies(items))
+    }
+
+    pub fn over(server: Standin) -> Self {
+        let clock = clock();
+        Self {
+            server,
+            log: Arc::new(MemoryLog::new(Arc::clone(&clock) as _).with_history(200)),
+            clock,
+        }
+    }
+
+    /// A host with `/mnt` for the server's `/media`, which has listed the library.
+    pub fn host(&self) -> Host {
+        self.host_with(|options| options.mappings = vec![Mapping::host_to_server("/mnt", "/media")])
+    }
+
+    pub fn host_with(&self, change: impl FnOnce(&mut Options)) -> Host {
+        let host = self.new_host(change);
+        host.refresh();
+        host
+    }
+
+    pub fn new_host(&self, change: impl FnOnce(&mut Options)) -> Host {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = Options {
+            shared: Some("memory".into()),
+            library_ttl: Ttl::For(Duration::from_secs(3_600)),
+            ..options(&self.server, folder.path())
+        };
+        change(&mut options);
+        self.open(options, Arc::clone(&self.clock), Some(folder))
+    }
+
+    pub fn open(&self, options: Options, clock: Arc<ManualClock>, folder: Option<TempDir>) -> Host {
+        let gate = Gate::new(Arc::clone(&self.log) as Arc<dyn SharedLog>);
+        let log = Arc::clone(&gate) as Arc<dyn SharedLog>;
+        let index = Index::open_with_log(&options, Arc::clone(&clock) as _, (log, false)).expect("opened");
+        Host {
+            movies: index.library("Movies").expect("a handle"),
+            index,
+            options,
+            gate,
+            clock,
+            folder,
+        }
+    }
+
+    /// The host in a new process, with other options.
+    pub fn reopened(&self, host: Host, change: impl FnOnce(&mut Options)) -> Host {
+        let Host {
+            mut options,
+            index,
+            clock,
+            folder,
+            ..
+        } = host;
+        index.close().expect("closed");
+        change(&mut options);
+        self.open(options, clock, folder)
+    }
+
+    /// The files of a host are changed between two processes.
+    pub fn after(&self, host: Host, change: impl FnOnce(&Path)) -> Host {
+        let Host {
+            options,
+            index,
+            clock,
+            folder,
+            ..
+        } = host;
+        index.close().expect("closed");
+        change(&options.cache_dir);
+        self.open(options, clock, folder)
+    }
+
+    /// The folder of a host is moved, or copied and the old one left: it is another host by now.
+    pub fn moved(&self, host: Host) -> Host {
+        let Host {
+            mut options,
+            index,
+            clock,
+            folder: _old,
+            ..
+        } = host;
+        index.close().expect("closed");
+        let folder = copied(&options.cache_dir);
+        folder.path().clone_into(&mut options.cache_dir);
+        self.open(options, clock, Some(folder))
+    }
+
+    /// The only view of the log.
+    pub fn view(&self) -> ViewNumber {
+        let views = self.log.views();
+        assert_eq!(views.len(), 1, "{views:?}");
+        views[0]
+    }
+
+    /// Writes entries as a host that was broken into may.
+    pub fn plant(&self, entries: &[NewEntry]) {
+        let written = self.log.append(self.view(), HostId(666), entries, None, NONE);
+        assert_eq!(written, Ok(true));
+    }
+}
+
+impl Host {
+    pub fn refresh(&self) {
+        self.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    }
+
+    /// Delivers and takes all there is.
+    pub fn exchange(&self) {
+        assert!(self.index.exchange(), "the log is there");
+    }
+
+    pub fn record(&self, path: &str, key: &str) {
+        self.movies.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+    }
+
+    /// Delivers what waits, and reads nothing: as a process that ends does.
+    pub fn deliver(&self) {
+        self.gate.fail("read");
+        assert!(!self.index.exchange());
+        self.gate.open();
+        self.clock.advance_ms(6_000);
+    }
+
+    /// What it answers without a request.
+    pub fn known(&self, path: &str) -> Option<(String, MatchKind)> {
+        self.known_bytes(path.as_bytes())
+    }
+
+    pub fn known_bytes(&self, path: &[u8]) -> Option<(String, MatchKind)> {
+        let answer = self.index.match_path(&offline(&self.movies), path).expect("answered");
+        let kind = answer.match_kind;
+        answer.item.map(|item| (item.item.rating_key, kind))
+    }
+
+    /// The item that is recorded for a path.
+    pub fn confirmed(&self, path: &str) -> Option<String> {
+        let (key, kind) = self.known(path)?;
+        (kind == MatchKind::Confirmed).then_some(key)
+    }
+}
+
+/// Each delivers and takes, until nothing is left.
+pub fn exchange(hosts: &[&Host]) {
+    for _ in 0..2 {
+        for host in hosts {
+            host.exchange();
+        }
+    }
+}
+
+impl World {
+    /// The uuid of the library.
+    pub fn library(&self) -> String {
+        let news = self.log.read(self.view(), Position::default(), usize::MAX, NONE);
+        let entries = news.expect("read").entries;
+        let listing = entries.into_iter().find(|entry| entry.name.kind == EntryKind::Listing);
+        listing.expect("a listing").name.library
+    }
+}
+
+/// A copy of a folder.
+pub fn copied(from: &Path) -> TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    put(from, folder.path());
+    folder
+}
+
+/// Copies the files of a folder over those of another one.
+pub fn put(from: &Path, to: &Path) {
+    for file in std::fs::read_dir(from).expect("read").flatten() {
+        std::fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+    }
+}

@@ -1,0 +1,11 @@
+//! Several hosts share one index: what goes wrong around the log, at each step. The log is in memory.
+
+mod clocks;
+mod echoes;
+pub mod gate;
+mod hosts;
+mod paths;
+mod refused;
+mod restored;
+mod sizes;
+mod trust;

@@ -1,0 +1,130 @@
+//! Paths are each host's own.
+
+use plexindex::model::MatchKind;
+use plexindex::options::Mapping;
+use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
+
+use crate::shared_faults::hosts::{World, exchange};
+use crate::support::{HOUR_MS, add, movie, path_of, requests};
+
+#[test]
+fn a_path_that_no_mapping_has_stays_on_its_host() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+    one.record("/downloads/movie.mkv", &keys[0]);
+    two.record("/downloads/movie.mkv", &keys[1]);
+    exchange(&[&one, &two]);
+    assert_eq!(one.confirmed("/downloads/movie.mkv"), Some(keys[0].clone()));
+    assert_eq!(two.confirmed("/downloads/movie.mkv"), Some(keys[1].clone()));
+    // Nor does one host invalidate the other's file.
+    one.movies
+        .invalidate_path(b"/downloads/movie.mkv")
+        .expect("invalidated");
+    exchange(&[&one, &two]);
+    assert_eq!(one.confirmed("/downloads/movie.mkv"), None);
+    assert_eq!(two.confirmed("/downloads/movie.mkv"), Some(keys[1].clone()));
+}
+
+/// The server's spelling of a path is another file here, where a mapping leads elsewhere.
+#[test]
+fn the_servers_spelling_may_be_another_file_here() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let (_, key) = path_of(&world.server, 1, 3);
+    two.record("/media/odd.mkv", &key); // a file of this host
+    one.record("/mnt/odd.mkv", &key);
+    exchange(&[&one, &two]);
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key.clone()));
+    one.movies.invalidate_path(b"/mnt/odd.mkv").expect("invalidated");
+    exchange(&[&one, &two]);
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), None);
+    two.movies.match_path(b"/media/odd.mkv").expect("verified");
+    assert_eq!(two.confirmed("/media/odd.mkv"), Some(key));
+}
+
+#[test]
+fn changed_mappings_read_all_matches_again() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host_with(|_| {}));
+    let (_, key) = path_of(&world.server, 1, 3);
+    one.record("/mnt/odd.mkv", &key);
+    exchange(&[&one, &two]);
+    assert_eq!(two.known("/volume/odd.mkv"), None);
+    let two = world.reopened(two, |options| {
+        options.mappings = vec![Mapping::host_to_server("/volume", "/media")];
+    });
+    exchange(&[&two]);
+    assert_eq!(two.confirmed("/volume/odd.mkv"), Some(key));
+}
+
+#[test]
+fn paths_of_windows_and_bytes_that_are_no_text_are_shared() {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 0);
+    spec.plain = true;
+    let server = Standin::builder()
+        .library(spec)
+        .items(
+            1,
+            [
+                movie("A", "D:\\Media\\A (2001)\\A.mkv"),
+                movie("B", "D:\\Media\\B (2002)\\B.mkv"),
+            ],
+        )
+        .start()
+        .expect("started");
+    let world = World::over(server);
+    let mapped = |root: &'static str| {
+        world.host_with(move |options| options.mappings = vec![Mapping::host_to_server(root, "D:\\Media")])
+    };
+    let (one, two) = (mapped("/mnt/nas"), mapped("/Volumes/Media"));
+    let (_, key) = path_of(&world.server, 1, 1);
+    one.record("/mnt/nas/odd/file.mkv", &key);
+    let bytes = b"/mnt/nas/odd/\xff\xfe.mkv";
+    one.movies
+        .record_matches(&[(bytes.as_slice(), &key)])
+        .expect("recorded");
+    exchange(&[&one, &two]);
+    assert_eq!(two.confirmed("/Volumes/Media/odd/file.mkv"), Some(key.clone()));
+    assert_eq!(
+        two.known_bytes(b"/Volumes/Media/odd/\xff\xfe.mkv"),
+        Some((key.clone(), MatchKind::Confirmed))
+    );
+    assert_eq!(
+        two.known("/Volumes/Media/A (2001)/A.mkv").map(|(_, kind)| kind),
+        Some(MatchKind::Mapped)
+    );
+    two.movies
+        .invalidate_path(b"/Volumes/Media/odd/\xff\xfe.mkv")
+        .expect("invalidated");
+    exchange(&[&two, &one]);
+    assert_eq!(one.known_bytes(bytes), None);
+}
+
+/// A copy of a server has its machine identifier: nothing tells them apart. docs/several-hosts.md says what to do.
+#[test]
+fn a_cloned_server_is_its_original_for_the_log() {
+    let world = World::of(20);
+    let clone = crate::support::movies(20);
+    assert_eq!(clone.token(), world.server.token());
+    let one = world.host();
+    clone.reset();
+    let two = world.host_with(|options| options.server_url = Some(clone.url()));
+    exchange(&[&one, &two]);
+    assert_eq!(requests(&clone)[2], 0, "it takes the listing of the original");
+    let (path, key) = path_of(&clone, 1, 5);
+    assert_eq!(two.known(&path), Some((key, MatchKind::Exact)));
+    // What the clone has alone is told to hosts of the original.
+    add(&clone, &["/data/movies/Clone/Clone.mkv"]);
+    world.clock.advance_ms(2 * HOUR_MS);
+    two.refresh();
+    exchange(&[&two, &one]);
+    one.refresh();
+    assert!(two.known("/data/movies/Clone/Clone.mkv").is_some());
+    assert!(one.known("/data/movies/Clone/Clone.mkv").is_some());
+    // Each refresh follows the server that was asked last, and no host fails.
+    world.clock.advance_ms(26 * HOUR_MS);
+    one.refresh();
+    exchange(&[&one, &two]);
+    assert_eq!(one.known(&path), two.known(&path));
+}

@@ -1,0 +1,389 @@
+//! The log was restored from a backup, or a replica took over that lacks the last writes.
+
+use std::path::Path;
+
+use plexindex::model::Item;
+use plexindex::shared::bodies::{ItemBody, encode, entry};
+use plexindex::shared::memory::Trouble;
+use plexindex::shared::{EntryKind, SharedLog as _};
+
+use crate::shared_faults::hosts::{Host, NONE, World, copied, exchange, put};
+use crate::support::index::QueryOptions;
+use crate::support::{HOUR_MS, path_of, remove};
+use tempfile::TempDir;
+
+/// Between a delivery and the next reading, a replica takes over that lacks it.
+#[test]
+fn what_a_failover_lost_just_after_it_was_delivered_is_delivered_again() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let (_, key) = path_of(&world.server, 1, 3);
+    one.record("/mnt/odd.mkv", &key);
+    let log = std::sync::Arc::clone(&world.log);
+    one.gate.once_after("deliver", move || {
+        log.lose_writes(1);
+        log.set_trouble(Trouble::Away);
+    });
+    assert!(!one.index.exchange());
+    world.log.set_trouble(Trouble::None);
+    world.clock.advance_ms(60_000);
+    exchange(&[&one, &two]);
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
+}
+
+/// The same if its process ends before it reads.
+#[test]
+fn what_a_failover_lost_is_delivered_again_by_the_next_process() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let (_, key) = path_of(&world.server, 1, 3);
+    one.record("/mnt/odd.mkv", &key);
+    one.deliver();
+    world.log.lose_writes(1);
+    let one = world.reopened(one, |_| {});
+    exchange(&[&one, &two]);
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
+}
+
+/// Its folder was moved between, so it is another host by then, which never delivered anything.
+#[test]
+fn what_a_failover_lost_is_delivered_again_before_what_a_moved_folder_wrote() {
+    for is_read in [false, true] {
+        let world = World::of(20);
+        let (one, two) = (world.host(), world.host());
+        let [old, new] = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+        exchange(&[&one, &two]);
+        one.movies.invalidate().expect("invalidated");
+        one.record("/mnt/odd.mkv", &old);
+        one.deliver();
+        if is_read {
+            exchange(&[&one]);
+        }
+        exchange(&[&two]);
+        assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(old));
+        world.log.lose_writes(1_000);
+        let one = world.moved(one);
+        one.record("/mnt/odd.mkv", &new);
+        exchange(&[&one, &two]);
+        for host in [&one, &two, &world.host()] {
+            assert_eq!(host.confirmed("/mnt/odd.mkv"), Some(new.clone()), "{is_read}");
+        }
+    }
+}
+
+/// The older state of a restored log is never answered, not for a moment.
+#[test]
+fn a_restored_log_takes_nothing_back_that_is_delivered_again() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let [old, new] = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+    two.record("/mnt/odd.mkv", &old);
+    exchange(&[&two, &one]);
+    assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(old));
+    one.record("/mnt/odd.mkv", &new);
+    one.exchange();
+    world.log.lose_writes(1);
+    one.exchange();
+    assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(new.clone()));
+    two.exchange();
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(new));
+}
+
+#[test]
+fn an_emptied_log_is_filled_again() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let (_, key) = path_of(&world.server, 1, 3);
+    one.record("/mnt/odd.mkv", &key);
+    exchange(&[&one, &two]);
+    plexindex::shared::SharedLog::clear(&*world.log, crate::shared_faults::hosts::NONE).expect("cleared");
+    exchange(&[&one, &two]);
+    assert_eq!(one.confirmed("/mnt/odd.mkv"), Some(key.clone()));
+    let three = world.host();
+    exchange(&[&three]);
+    assert_eq!(three.confirmed("/mnt/odd.mkv"), Some(key));
+}
+
+/// A host was alone for a while and listed by itself; what others told before that is older than its listing.
+#[test]
+fn items_that_are_older_than_an_own_listing_do_not_come_back() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let gone = Item {
+        rating_key: "77".into(),
+        title: "Gone".into(),
+        parts: vec!["/data/movies/Gone.mkv".into()],
+        ..Item::default()
+    };
+    let body = ItemBody {
+        item: Some(gone),
+        verified: false,
+    };
+    world.plant(&[entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
+    world.log.set_trouble(Trouble::Away);
+    world.clock.advance_ms(26 * HOUR_MS);
+    assert!(!two.index.exchange());
+    world.clock.advance_ms(61_000);
+    two.index.refresh(&QueryOptions::default(), true).expect("refreshed");
+    world.log.set_trouble(Trouble::None);
+    world.clock.advance_ms(60_000);
+    two.exchange();
+    assert_eq!(
+        two.known("/data/movies/Gone.mkv"),
+        None,
+        "an item that the server has not"
+    );
+}
+
+/// What a host verified while the log was away is old when the log is back.
+#[test]
+fn a_verified_item_is_not_told_when_it_is_old() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let (path, key) = path_of(&world.server, 1, 5);
+    world.log.set_trouble(Trouble::Away);
+    one.movies.invalidate_item(&key).expect("invalidated");
+    let found = one.movies.match_path(path.as_bytes()).expect("answered");
+    assert!(found.item.is_some());
+    remove(&world.server, &[key.parse().expect("a number")]);
+    world.clock.advance_ms(26 * HOUR_MS);
+    world.log.set_trouble(Trouble::None);
+    two.index.refresh(&QueryOptions::default(), true).expect("refreshed");
+    assert_eq!(two.known(&path), None);
+    one.index.exchange();
+    world.clock.advance_ms(6_000);
+    exchange(&[&one, &two]);
+    assert!(
+        two.movies.match_path(path.as_bytes()).expect("answered").item.is_none(),
+        "an item that the server has not"
+    );
+}
+
+/// Puts a backup into the files of a folder.
+fn restore(backup: &Path, folder: &Path) {
+    for file in std::fs::read_dir(folder).expect("read").flatten() {
+        if !backup.join(file.file_name()).exists() {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+    put(backup, folder);
+}
+
+/// The only entry that the folder lost is its first, or the first since it is this host; the next has about the same number.
+#[test]
+fn the_first_entry_of_a_folder_that_was_restored_in_place_is_not_taken_for_another() {
+    for round in 0..12 {
+        let world = World::of(20);
+        let (one, two) = (world.host(), world.host());
+        let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+        two.record("/mnt/before.mkv", &keys[0]);
+        if round % 2 == 0 {
+            one.record("/mnt/other.mkv", &keys[1]);
+        }
+        exchange(&[&two, &one]);
+        let one = if round % 2 == 0 { world.moved(one) } else { one };
+        exchange(&[&one]);
+        let mut backup = None;
+        let one = world.after(one, |folder| backup = Some(copied(folder)));
+        one.movies.invalidate_item(&keys[0]).expect("invalidated");
+        exchange(&[&one, &two]);
+        assert_eq!(two.confirmed("/mnt/before.mkv"), None);
+        let one = world.after(one, |folder| restore(backup.as_ref().expect("a copy").path(), folder));
+        assert_eq!(one.confirmed("/mnt/before.mkv"), Some(keys[0].clone()));
+        one.record("/mnt/new.mkv", &keys[1]);
+        exchange(&[&one, &two]);
+        for host in [&one, &two] {
+            assert_eq!(host.confirmed("/mnt/before.mkv"), None, "{round}");
+            assert_eq!(host.confirmed("/mnt/new.mkv"), Some(keys[1].clone()), "{round}");
+        }
+    }
+}
+
+/// Two hosts. The first one's folder was restored; the copy is of the folder before that, with entries that wait.
+fn restored_beside_a_copy(world: &World, key: &str) -> (Host, Host, TempDir) {
+    let (one, two) = (world.host(), world.host());
+    one.record("/mnt/first.mkv", key);
+    exchange(&[&one, &two]);
+    let (mut early, mut late) = (None, None);
+    let one = world.after(one, |folder| early = Some(copied(folder)));
+    one.gate.fail("deliver");
+    for number in 0..2 {
+        one.record(&format!("/mnt/late/{number}.mkv"), key);
+    }
+    let one = world.after(one, |folder| {
+        late = Some(copied(folder));
+        restore(early.as_ref().expect("a copy").path(), folder);
+    });
+    (one, two, late.expect("a copy"))
+}
+
+/// A folder was restored in place, and went on; then a copy from before that takes its place, on another machine. What it has
+/// to tell was never delivered, and the log has other numbers of its host.
+#[test]
+fn what_waits_in_a_copy_of_a_folder_that_was_restored_is_delivered() {
+    for round in 0..12 {
+        let world = World::of(20);
+        let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+        let (one, two, late) = restored_beside_a_copy(&world, &keys[0]);
+        one.record("/mnt/early.mkv", &keys[1]);
+        exchange(&[&one, &two]);
+        let one = world.moved(one);
+        let one = world.after(one, |folder| restore(late.path(), folder));
+        one.record("/mnt/new.mkv", &keys[1]);
+        exchange(&[&one, &two]);
+        for host in [&one, &two] {
+            for (path, key) in [
+                ("early", &keys[1]),
+                ("late/0", &keys[0]),
+                ("late/1", &keys[0]),
+                ("new", &keys[1]),
+            ] {
+                let known = host.confirmed(&format!("/mnt/{path}.mkv"));
+                assert_eq!(known.as_ref(), Some(key), "{path}, {round}");
+            }
+        }
+    }
+}
+
+/// A backup is copied into the files of a folder, so the system does not tell that it is another one: it gives numbers again
+/// that the log has of it.
+#[test]
+fn what_a_folder_writes_that_was_restored_in_place_is_delivered_too() {
+    for written in [0, 1, 2, 5] {
+        for is_void in [false, true] {
+            let world = World::of(20);
+            let (one, two) = (world.host(), world.host());
+            let keys = [3, 4, 5].map(|nth| path_of(&world.server, 1, nth).1);
+            one.record("/mnt/before.mkv", &keys[0]);
+            exchange(&[&one, &two]);
+            let mut backup = None;
+            let one = world.after(one, |folder| backup = Some(copied(folder)));
+            // The backup lacks this.
+            for number in 0..2 {
+                one.record(&format!("/mnt/lost/{number}.mkv"), &keys[1]);
+            }
+            if is_void {
+                one.movies.invalidate_item(&keys[0]).expect("invalidated");
+            }
+            exchange(&[&one, &two]);
+            let one = world.after(one, |folder| restore(backup.as_ref().expect("a copy").path(), folder));
+            for number in 0..written {
+                one.record(&format!("/mnt/new/{number}.mkv"), &keys[2]);
+            }
+            exchange(&[&one, &two]);
+            for host in [&one, &two] {
+                for number in 0..written {
+                    let path = format!("/mnt/new/{number}.mkv");
+                    assert_eq!(host.confirmed(&path), Some(keys[2].clone()), "{path} of {written}");
+                }
+                // The log has what the folder lost.
+                let lost = host.confirmed("/mnt/lost/1.mkv");
+                assert_eq!(lost, Some(keys[1].clone()), "{written} {is_void}");
+                let before = host.confirmed("/mnt/before.mkv");
+                assert_eq!(before.is_none(), is_void, "{written}: {before:?}");
+            }
+        }
+    }
+}
+
+/// The same, and the folder that was restored has gone on: the log has a greater number of their host.
+#[test]
+fn what_waits_in_a_copy_is_delivered_though_its_host_went_on() {
+    for round in 0..8 {
+        let world = World::of(20);
+        let keys = [3, 4].map(|nth| path_of(&world.server, 1, nth).1);
+        let (one, two, late) = restored_beside_a_copy(&world, &keys[0]);
+        for number in 0..4 {
+            one.record(&format!("/mnt/early/{number}.mkv"), &keys[1]);
+            if round % 2 == 0 {
+                one.exchange();
+            }
+        }
+        exchange(&[&one, &two]);
+        let one = world.moved(one);
+        let one = world.after(one, |folder| restore(late.path(), folder));
+        one.record("/mnt/new.mkv", &keys[1]);
+        exchange(&[&one, &two]);
+        for host in [&one, &two] {
+            for (path, key) in [("late/0", 0), ("late/1", 0), ("early/0", 1), ("early/3", 1), ("new", 1)] {
+                let known = host.confirmed(&format!("/mnt/{path}.mkv"));
+                assert_eq!(known.as_ref(), Some(&keys[key]), "{path}, {round}");
+            }
+        }
+    }
+}
+
+/// More entries wait than are kept once they were delivered. They were taken for those of a restored folder.
+#[test]
+fn a_host_with_a_long_outbox_stays_one_host() {
+    let world = World::of(20);
+    let one = world.host();
+    one.record("/mnt/first.mkv", &path_of(&world.server, 1, 3).1);
+    one.exchange();
+    one.gate.fail("deliver");
+    let key = path_of(&world.server, 1, 4).1;
+    let paths: Vec<String> = (0..22_000).map(|number| format!("/mnt/late/{number}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
+    one.movies.record_matches(&pairs).expect("recorded");
+    let one = world.reopened(one, |_| {});
+    one.exchange();
+    let summary = world.log.summary(NONE).expect("read");
+    assert_eq!(summary.iter().map(|view| view.hosts).collect::<Vec<_>>(), [1]);
+}
+
+/// A machine goes back to a snapshot, from when entries waited that were delivered since. Others have written since then.
+#[test]
+fn what_waited_in_a_snapshot_and_was_delivered_since_is_not_told_twice() {
+    for (waited, gone_on) in [(1, 0), (1, 1), (3, 2)] {
+        let world = World::of(20);
+        let (one, two) = (world.host(), world.host());
+        let keys = [3, 4, 5].map(|nth| path_of(&world.server, 1, nth).1);
+        exchange(&[&one, &two]);
+        one.gate.fail("deliver");
+        for number in 0..waited {
+            one.record(&format!("/mnt/odd/{number}.mkv"), &keys[0]);
+        }
+        let mut snapshot = None;
+        let one = world.after(one, |folder| snapshot = Some(copied(folder)));
+        exchange(&[&one, &two]);
+        for number in 0..gone_on {
+            one.record(&format!("/mnt/more/{number}.mkv"), &keys[1]);
+        }
+        exchange(&[&one, &two]);
+        for number in 0..waited {
+            two.record(&format!("/mnt/odd/{number}.mkv"), &keys[2]);
+        }
+        exchange(&[&two]);
+        let one = world.after(one, |folder| restore(snapshot.as_ref().expect("a copy").path(), folder));
+        one.record("/mnt/new.mkv", &keys[1]);
+        exchange(&[&one, &two]);
+        for host in [&one, &two, &world.host()] {
+            for number in 0..waited {
+                let known = host.confirmed(&format!("/mnt/odd/{number}.mkv"));
+                assert_eq!(known.as_ref(), Some(&keys[2]), "{number} of {waited}, {gone_on}");
+            }
+            assert_eq!(host.confirmed("/mnt/new.mkv").as_ref(), Some(&keys[1]));
+        }
+    }
+}
+
+/// A log that takes no writes can be read: a new host knows what others confirmed.
+#[test]
+fn a_new_host_takes_news_of_a_log_that_takes_no_writes() {
+    let world = World::of(20);
+    let one = world.host();
+    let key = path_of(&world.server, 1, 3).1;
+    one.record("/mnt/else/1.mkv", &key);
+    one.exchange();
+    world.log.set_trouble(Trouble::ReadOnly);
+    let two = world.new_host(|options| options.mappings.clone_from(&one.options.mappings));
+    let answer = two
+        .index
+        .match_path(&two.movies.query(), b"/mnt/else/1.mkv")
+        .expect("answered");
+    assert_eq!(answer.item.map(|found| found.item.rating_key), Some(key));
+}

@@ -1,0 +1,92 @@
+//! Items and entries that are too large for the log.
+
+use plexindex::model::Item;
+use plexindex::shared::bodies::{Chunk, ItemBody, encode, entry, unpack};
+use plexindex::shared::{EntryKind, LARGEST_ENTRY, Position, SharedLog};
+use plexindex_standin::{ItemSpec, MediaSpec};
+
+use crate::shared_faults::hosts::{NONE, World, exchange};
+use crate::support::{HOUR_MS, movie, path_of, requests};
+
+/// Paths that are more than an entry together.
+fn many_long_paths() -> Vec<String> {
+    (0..40)
+        .map(|n| format!("/media/{n}/{}.mkv", "a".repeat(30_000)))
+        .collect()
+}
+
+/// A delta has an item that no entry can have: the whole listing is published, so that others need not ask.
+#[test]
+fn an_item_that_is_too_large_for_an_entry_is_in_the_listing() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let paths = many_long_paths();
+    let large = ItemSpec {
+        files: paths.iter().cloned().map(MediaSpec::File).collect(),
+        ..movie("Large", &paths[0])
+    };
+    world
+        .server
+        .change(|state| state.add_items(1, vec![large], true))
+        .expect("added");
+    world.clock.advance_ms(2 * HOUR_MS);
+    one.refresh();
+    assert!(one.known(&paths[39]).is_some());
+    world.server.reset();
+    two.refresh();
+    assert_eq!(two.known(&paths[39]), one.known(&paths[39]));
+    assert_eq!(requests(&world.server)[2], 0, "nothing is listed twice");
+    let news = world
+        .log
+        .read(world.view(), Position::default(), usize::MAX, NONE)
+        .expect("read");
+    let size = |entry: &plexindex::shared::Entry| entry.name.key.len() + entry.body.len();
+    assert!(news.entries.iter().all(|entry| size(entry) < LARGEST_ENTRY));
+}
+
+#[test]
+fn an_entry_of_a_strange_role_that_is_too_large_is_passed_over() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    exchange(&[&one, &two]);
+    let (_, key) = path_of(&world.server, 1, 3);
+    let large = Item {
+        rating_key: "77".into(),
+        title: "Planted".into(),
+        parts: many_long_paths(),
+        ..Item::default()
+    };
+    let body = ItemBody {
+        item: Some(large),
+        verified: false,
+    };
+    world.plant(&[entry(EntryKind::Item, &world.library(), b"77", encode(&body))]);
+    one.record("/mnt/odd.mkv", &key);
+    exchange(&[&one, &two]);
+    assert_eq!(two.confirmed("/mnt/odd.mkv"), Some(key));
+    assert_eq!(two.known(&many_long_paths()[0]), None);
+}
+
+#[test]
+fn a_chunk_is_full_by_its_bytes_too() {
+    let item = |bytes: usize| Item {
+        rating_key: "7".into(),
+        title: "t".repeat(bytes),
+        ..Item::default()
+    };
+    let mut chunk = Chunk::default();
+    while !chunk.is_full() {
+        chunk.push(&item(1 << 20));
+    }
+    assert_eq!(chunk.len(), 8);
+    let packed = chunk.pack().expect("others unpack it");
+    assert_eq!(unpack(&packed).map(|items| items.len()), Some(8));
+    let mut chunk = Chunk::default();
+    chunk.push(&item(65 << 20));
+    assert_eq!(chunk.pack(), None);
+    assert_eq!(
+        unpack(&Chunk::default().pack().expect("empty")).map(|items| items.len()),
+        Some(0)
+    );
+}

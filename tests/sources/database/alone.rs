@@ -1,0 +1,367 @@
+//! An index that has nothing but the database: no token, no network, no request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::support::index::{Edit, EditReport, Index, QueryOptions};
+use plexindex::error::{Result, Status};
+use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
+use plexindex::options::{Mapping, Options};
+use plexindex::source::database::PlexDatabase;
+use plexindex::source::{
+    Abilities, Bounds, FieldChange, Kind, KnownItems, LocatedItem, Lock, PageEnd, PageRequest, Source, SourceChanges,
+    WantedPath,
+};
+
+use crate::database::{open, options};
+use crate::support::plex_database::{self as written, Server, kind};
+use crate::support::{HOUR_MS, clock};
+
+/// A server of so many films.
+pub fn films(count: u32) -> (tempfile::TempDir, Server, i64) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::new(&folder.path().join("Plex Media Server"));
+    let section = server.library("Films", kind::MOVIE, "/data/films");
+    server.write(|database| {
+        for film in 0..count {
+            written::add_film(database, section, &format!("Film {film}"), &path(film));
+        }
+    });
+    (folder, server, section)
+}
+
+pub fn path(film: u32) -> String {
+    format!("/data/films/Film {film}.mkv")
+}
+
+fn key_of(index: &Index, path: &str) -> Option<String> {
+    let found = index
+        .match_path(&QueryOptions::default(), path.as_bytes())
+        .expect("an answer");
+    found
+        .item
+        .filter(|_| found.status == Status::Ok)
+        .map(|item| item.item.rating_key)
+}
+
+#[test]
+fn a_question_needs_neither_url_nor_token() {
+    let (folder, server, _) = films(5);
+    let index = Index::open(options(&folder.path().join("store"), &server.folder)).expect("opened");
+    assert_eq!(key_of(&index, &path(3)).as_deref(), Some("4"));
+    assert_eq!(key_of(&index, "/data/films/nowhere.mkv"), None);
+    let stats = index.stats().expect("statistics");
+    assert_eq!((stats.items, stats.requests.iter().sum::<u64>()), (5, 0));
+}
+
+#[test]
+fn what_a_file_cannot_do_is_said_with_what_can() {
+    let (folder, server, _) = films(5);
+    let index = Index::open(options(&folder.path().join("store"), &server.folder)).expect("opened");
+    let edit = Edit {
+        keys: &["2"],
+        changes: &[FieldChange::set("title", "Edited")],
+        lock: Lock::Lock,
+    };
+    let library = index.library("Films").expect("a handle");
+    let edited = library.edit_items(&edit, &mut EditReport::default()).expect_err("none");
+    assert_eq!(
+        (edited.status, edited.message.as_str()),
+        (
+            Status::Unsupported,
+            "Plex's database cannot be edited: give server_url too"
+        )
+    );
+    let watched = index.watch_start().expect_err("none");
+    assert_eq!(watched.status, Status::Unsupported);
+    let said = "Plex's database tells no events: give server_url too";
+    assert!(watched.message.starts_with(said), "{}", watched.message);
+}
+
+#[test]
+fn the_first_answers_are_found_by_the_path_alone() {
+    let (folder, server, _) = films(50);
+    let with = Options {
+        mappings: vec![Mapping::host_to_server("/mnt/films", "/data/films")],
+        ..options(&folder.path().join("store"), &server.folder)
+    };
+    let index = open(with, &clock());
+    assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
+    let mapped = index
+        .match_path(&QueryOptions::default(), b"/mnt/films/Film 9.mkv")
+        .expect("an answer");
+    assert_eq!(
+        (mapped.match_kind, mapped.status, mapped.stale),
+        (MatchKind::Mapped, Status::Ok, false)
+    );
+    assert_eq!(
+        index.stats().expect("statistics").listings,
+        0,
+        "nothing was listed for that"
+    );
+    assert_eq!(key_of(&index, "/data/films/nowhere.mkv"), None);
+    assert_eq!(
+        index.stats().expect("statistics").listings,
+        1,
+        "what is not there is looked for in all of them"
+    );
+}
+
+#[test]
+fn a_path_that_was_found_and_moved_is_looked_for_again() {
+    let (folder, server, _) = films(50);
+    let index = open(options(&folder.path().join("store"), &server.folder), &clock());
+    assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
+    assert_eq!(index.stats().expect("statistics").listings, 0);
+    server.write(|database| written::rename(database, 8, "/data/films/moved.mkv"));
+    assert_eq!(key_of(&index, &path(7)), None);
+    assert_eq!(key_of(&index, "/data/films/moved.mkv").as_deref(), Some("8"));
+}
+
+#[test]
+fn what_the_server_wrote_is_seen_by_the_next_question() {
+    let (folder, server, section) = films(300);
+    let clock = clock();
+    let index = open(options(&folder.path().join("store"), &server.folder), &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let listings = || index.stats().expect("statistics").listings;
+    for round in 0..5_u32 {
+        let new = format!("/data/films/new {round}.mkv");
+        let moved = format!("/data/films/moved {round}.mkv");
+        let (gone, renamed) = (10 + round, 20 + round);
+        let added = server.write(|database| {
+            written::delete(database, i64::from(gone) + 1);
+            written::rename(database, i64::from(renamed) + 1, &moved);
+            written::add_film(database, section, &format!("New {round}"), &new)
+        });
+        assert_eq!(key_of(&index, &new), Some(added.to_string()));
+        assert_eq!(key_of(&index, &moved), Some((renamed + 1).to_string()));
+        for old in [gone, renamed] {
+            assert_eq!(key_of(&index, &path(old)), None, "round {round}: {old}");
+        }
+    }
+    assert_eq!(listings(), 1, "the counters told");
+    // A show's new name is in each of its episodes.
+    let shows = server.library("Shows", kind::SHOW, "/data/shows");
+    let (show, episode) = server.write(|database| {
+        let show = written::add_row(database, shows, kind::SHOW, "Old name", None, Some(1));
+        let season = written::add_row(database, shows, kind::SEASON, "", Some(show), Some(2));
+        let episode = written::add_row(database, shows, kind::EPISODE, "Pilot", Some(season), Some(3));
+        written::add_files(database, episode, &["/data/shows/pilot.mkv"]);
+        (show, episode)
+    });
+    let asked = || {
+        let found = index
+            .match_path(&QueryOptions::default(), b"/data/shows/pilot.mkv")
+            .expect("an answer");
+        found.item.expect("an item").item
+    };
+    let item = asked();
+    assert_eq!(
+        (item.show_title.as_str(), item.season, item.episode),
+        ("Old name", 2, 3)
+    );
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    server.write(|database| {
+        database
+            .execute("UPDATE metadata_items SET title = 'New name' WHERE id = ?1", [show])
+            .expect("renamed");
+        written::touch(database, show);
+    });
+    assert_eq!(
+        (asked().show_title.as_str(), asked().rating_key),
+        ("New name", episode.to_string())
+    );
+}
+
+#[test]
+fn what_is_in_the_trash_is_left_out_until_it_comes_back() {
+    let (folder, server, section) = films(10);
+    let index = open(options(&folder.path().join("store"), &server.folder), &clock());
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let set = |sql: &str| server.write(|database| database.execute_batch(sql).expect("set"));
+    // Neither change of an item is counted by the server here.
+    set("UPDATE metadata_items SET deleted_at = 1700000001 WHERE id = 3");
+    assert_eq!(key_of(&index, &path(2)), None);
+    set("UPDATE media_parts SET deleted_at = '2023-01-01 00:00:00' WHERE id = 5");
+    assert_eq!(key_of(&index, &path(4)), None);
+    set("UPDATE media_items SET deleted_at = 1700000001 WHERE id = 6");
+    assert_eq!(key_of(&index, &path(5)), None);
+    assert_eq!(
+        index.stats().expect("statistics").items,
+        9,
+        "an item without files is an item"
+    );
+    // With a change that is counted it comes back.
+    server.write(|database| {
+        database
+            .execute_batch("UPDATE metadata_items SET deleted_at = NULL WHERE id = 3")
+            .expect("set");
+        written::touch(database, 3);
+    });
+    assert_eq!(key_of(&index, &path(2)).as_deref(), Some("3"));
+    // Remote parts and extras.
+    server.write(|database| {
+        let extra = written::add_row(database, section, 12, "Trailer", None, Some(1));
+        written::add_files(database, extra, &[""]);
+        database
+            .execute(
+                "UPDATE metadata_items SET library_section_id = NULL WHERE id = ?1",
+                [extra],
+            )
+            .expect("set");
+        let optimized = written::add_files(database, 1, &["/data/films/Plex Versions/Film 0.mp4"]);
+        database
+            .execute("UPDATE media_items SET proxy_type = 42 WHERE id = ?1", [optimized])
+            .expect("set");
+        written::touch(database, 1);
+    });
+    assert_eq!(
+        key_of(&index, "/data/films/Plex Versions/Film 0.mp4").as_deref(),
+        Some("1")
+    );
+    assert_eq!(index.stats().expect("statistics").items, 10);
+}
+
+#[test]
+fn who_reads_the_file_is_a_partition_of_its_own() {
+    let (folder, server, _) = films(3);
+    let store = folder.path().join("store");
+    {
+        let index = open(options(&store, &server.folder), &clock());
+        assert_eq!(key_of(&index, &path(1)).as_deref(), Some("2"));
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+    }
+    // A token's view of the same folder, offline, has nothing of it.
+    let place = server.folder.to_str().expect("a name").to_owned();
+    for token in [None, plexindex::model::Token::new("another")] {
+        let theirs = Index::open(Options {
+            server_url: Some(place.clone()),
+            token,
+            offline: true,
+            ..Options::new(&store)
+        })
+        .expect("opened");
+        assert_eq!(theirs.stats().expect("statistics").items, 0);
+    }
+    // What opens it by the file again has all of it, also offline.
+    let again = Index::open(Options {
+        offline: true,
+        ..options(&store, &server.folder)
+    })
+    .expect("opened");
+    assert_eq!(key_of(&again, &path(1)).as_deref(), Some("2"));
+}
+
+#[test]
+fn a_file_that_cannot_be_read_leaves_old_answers_marked_as_stale() {
+    let (folder, server, _) = films(3);
+    let clock = clock();
+    let index = open(options(&folder.path().join("store"), &server.folder), &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    clock.advance_ms(1);
+    let away = folder.path().join("away.db");
+    std::fs::rename(server.file(), &away).expect("away");
+    let found = index
+        .match_path(&QueryOptions::default(), path(1).as_bytes())
+        .expect("an answer");
+    assert_eq!((found.status, found.stale), (Status::Ok, true));
+    // It is looked for again at once, not after a pause: nothing is saved by waiting.
+    std::fs::rename(&away, server.file()).expect("back");
+    let found = index
+        .match_path(&QueryOptions::default(), path(1).as_bytes())
+        .expect("an answer");
+    assert_eq!((found.status, found.stale), (Status::Ok, false));
+    assert_eq!(index.stats().expect("statistics").last_failure, None);
+}
+
+/// The database, with its looks counted.
+struct Counted {
+    real: PlexDatabase,
+    looks: Arc<AtomicU64>,
+}
+
+impl Source for Counted {
+    fn kind(&self) -> &'static Kind {
+        self.real.kind()
+    }
+    fn abilities(&self) -> Abilities {
+        self.real.abilities()
+    }
+    fn server(&self, bounds: Bounds<'_>) -> Result<ServerName> {
+        self.real.server(bounds)
+    }
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.real.libraries(bounds)
+    }
+    fn has_moved(&self, token: &str) -> bool {
+        self.real.has_moved(token)
+    }
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.real.page(request, bounds, items)
+    }
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.real.changes(library, known, bounds)
+    }
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.real.find_path(library, wanted, bounds, is_it)
+    }
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.real.items(rating_keys, bounds)
+    }
+}
+
+#[test]
+fn a_file_that_did_not_move_is_not_looked_into() {
+    let (folder, server, _) = films(30);
+    // Old enough for the next write to show in its time.
+    let file = std::fs::File::options()
+        .write(true)
+        .open(server.file())
+        .expect("opened");
+    file.set_modified(std::time::SystemTime::now() - std::time::Duration::from_secs(60))
+        .expect("set");
+    drop(file);
+    std::thread::sleep(std::time::Duration::from_millis(60)); // the time of its facts cannot be set
+    let (looks, clock) = (Arc::new(AtomicU64::new(0)), clock());
+    let counted = || {
+        let (looks, folder) = (Arc::clone(&looks), server.folder.clone());
+        Index::open_with(
+            options(&folder.parent().expect("a folder").join("store"), &folder),
+            Arc::clone(&clock) as _,
+            move |_, _, _| {
+                let real = PlexDatabase::new(&folder);
+                Ok(Arc::new(Counted { real, looks }) as Arc<dyn Source>)
+            },
+        )
+        .expect("opened")
+    };
+    let index = counted();
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let before = looks.load(Ordering::Relaxed);
+    clock.advance_ms(HOUR_MS / 2);
+    for film in 0..30 {
+        assert!(key_of(&index, &path(film)).is_some());
+        assert!(key_of(&index, "/data/films/nowhere.mkv").is_none());
+    }
+    // Nor by a process that comes later.
+    drop(index);
+    let index = counted();
+    assert!(key_of(&index, &path(3)).is_some());
+    assert_eq!(looks.load(Ordering::Relaxed), before);
+    server.write(|database| written::rename(database, 4, "/data/films/moved.mkv"));
+    assert!(key_of(&index, &path(3)).is_none());
+    assert!(looks.load(Ordering::Relaxed) > before);
+    drop(folder);
+}

@@ -1,0 +1,354 @@
+//! The database beside HTTP: one request a day shows that they are one, and where they are not, HTTP answers.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::support::index::{Deadline, Index, ManualClock, QueryOptions};
+use plexindex::error::Status;
+use plexindex::model::Token;
+use plexindex::options::Options;
+use plexindex::source::{FieldChange, Lock};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
+use std::sync::Arc;
+
+use crate::database::alone::{films, path};
+use crate::support::plex_database::{self as written, Server};
+use crate::support::{HOUR_MS, clock};
+
+/// The server of that database: with so many of its films.
+fn serving(count: u32) -> Standin {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, 0).title("Films");
+    spec.plain = true;
+    let films = (0..count).map(|film| ItemSpec {
+        guid: Some(format!("plex://1/Film {film}")),
+        ..ItemSpec::file(&format!("Film {film}"), &path(film)).key(u64::from(film) + 1)
+    });
+    Standin::builder()
+        .library(spec)
+        .items(1, films)
+        .start()
+        .expect("the stand-in starts")
+}
+
+fn with(store: &Path, server: &Server, http: &Standin) -> Options {
+    Options {
+        server_url: Some(http.url()),
+        token: Token::new(&http.token()),
+        database: Some(server.folder.clone()),
+        retry_for: std::time::Duration::ZERO,
+        ..Options::new(store)
+    }
+}
+
+/// As `Index::open` does, with a clock that stands still.
+fn opened(options: Options, clock: &Arc<ManualClock>) -> Index {
+    Index::open_with_clock(options, Arc::clone(clock) as _).expect("opened")
+}
+
+fn key_of(index: &Index, path: &str) -> Option<String> {
+    let found = index
+        .match_path(&QueryOptions::default(), path.as_bytes())
+        .expect("an answer");
+    found
+        .item
+        .filter(|_| found.status == Status::Ok)
+        .map(|item| item.item.rating_key)
+}
+
+fn asked(http: &Standin) -> u64 {
+    let stats = http.stats();
+    Kind::ALL.iter().map(|kind| stats.of(*kind)).sum()
+}
+
+#[test]
+fn one_request_a_day_shows_that_they_are_one() {
+    let (folder, server, section) = films(30);
+    let (http, clock, store) = (serving(30), clock(), folder.path().join("store"));
+    let index = opened(with(&store, &server, &http), &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
+    assert_eq!(asked(&http), 1);
+    for hour in 0..20_u32 {
+        clock.advance_ms(HOUR_MS);
+        let new = format!("/data/films/new {hour}.mkv");
+        server.write(|database| {
+            written::add_film(database, section, &format!("New {hour}"), &new);
+            written::rename(database, i64::from(hour) + 1, &format!("/data/films/moved {hour}.mkv"));
+        });
+        // By other processes on the same store too.
+        let other = opened(with(&store, &server, &http), &clock);
+        assert_eq!(key_of(&other, &new), Some((31 + hour).to_string()));
+        assert_eq!(key_of(&other, &path(hour)), None);
+    }
+    assert_eq!(asked(&http), 1);
+    clock.advance_ms(5 * HOUR_MS);
+    // The next day it is asked once more, and by now the server has another last film than this stand-in.
+    assert_eq!(key_of(&index, &path(25)).as_deref(), Some("26"));
+    assert!(asked(&http) > 1);
+}
+
+#[test]
+fn edits_and_verification_stay_with_the_server() {
+    let (folder, server, _) = films(30);
+    let (http, clock) = (serving(30), clock());
+    let index = opened(with(&folder.path().join("store"), &server, &http), &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let library = index.library("Films").expect("a handle");
+    let before = asked(&http);
+    library.invalidate_item("5").expect("invalidated");
+    assert_eq!(key_of(&index, &path(4)).as_deref(), Some("5"));
+    assert_eq!(asked(&http) - before, 1);
+    let edit = crate::support::index::Edit {
+        keys: &["6"],
+        changes: &[FieldChange::set("title", "Edited")],
+        lock: Lock::Lock,
+    };
+    library
+        .edit_items(&edit, &mut crate::support::index::EditReport::default())
+        .expect("edited");
+    let found = library.match_path(path(5).as_bytes()).expect("an answer");
+    assert_eq!(found.item.expect("an item").item.title, "Edited");
+    index.watch_start().expect("watching");
+    index.watch_stop();
+}
+
+#[test]
+fn a_file_that_is_not_the_servers_is_put_aside() {
+    let (folder, server, _) = films(30);
+    let (clock, store) = (clock(), folder.path().join("store"));
+    // The same server, gone on without the file: it has one film more.
+    let http = serving(31);
+    let token_only = Options {
+        database: None,
+        ..with(&store, &server, &http)
+    };
+    let index = opened(with(&store, &server, &http), &clock);
+    assert_eq!(index.why_unavailable(), None, "nothing was asked yet");
+    assert_eq!(key_of(&index, &path(30)).as_deref(), Some("31"), "HTTP answers");
+    let why = index.why_unavailable().expect("aside");
+    assert!(why.ends_with("is not what the server has"), "{why}");
+    let told = index.server_json(&QueryOptions::default()).expect("told");
+    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
+    assert_eq!(told["database_unavailable"], why);
+    assert_eq!(index.stats().expect("statistics").items, 31);
+    // In the token's own view.
+    let theirs = opened(
+        Options {
+            offline: true,
+            ..token_only
+        },
+        &clock,
+    );
+    assert_eq!(theirs.stats().expect("statistics").items, 31);
+    // What was found out holds for the store.
+    let before = asked(&http);
+    let again = opened(with(&store, &server, &http), &clock);
+    assert_eq!(key_of(&again, &path(30)).as_deref(), Some("31"));
+    assert_eq!(
+        asked(&http),
+        before,
+        "it begins with what the server gave, which is fresh"
+    );
+    // Offline too, whenever that was found out.
+    clock.advance_ms(60 * HOUR_MS);
+    let offline = opened(
+        Options {
+            offline: true,
+            ..with(&store, &server, &http)
+        },
+        &clock,
+    );
+    assert_eq!(key_of(&offline, &path(30)).as_deref(), Some("31"));
+    assert_eq!(asked(&http), before);
+    // Another file: it is looked at anew.
+    server.write(|database| {
+        let id = written::add_film(database, 1, "Film 30", &path(30));
+        assert_eq!(id, 31);
+    });
+    let copy = folder.path().join("copy.db");
+    fs::copy(server.file(), &copy).expect("copied");
+    fs::rename(&copy, server.file()).expect("replaced");
+    let again = opened(with(&store, &server, &http), &clock);
+    again.refresh(&QueryOptions::default(), true).expect("listed");
+    server.write(|database| written::rename(database, 9, "/data/films/moved.mkv"));
+    assert_eq!(
+        key_of(&again, "/data/films/moved.mkv").as_deref(),
+        Some("9"),
+        "by the file"
+    );
+    assert_eq!(again.why_unavailable(), None);
+}
+
+#[test]
+fn http_answers_where_the_file_cannot_be_read_in_time() {
+    let (folder, server, _) = films(30);
+    let (clock, http) = (clock(), serving(30));
+    let index = opened(with(&folder.path().join("store"), &server, &http), &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    assert_eq!((index.why_unavailable(), asked(&http)), (None, 1));
+    crate::database::damaged::damage_log(&server, 0);
+    clock.advance_ms(1);
+    // Half of a call's time is left for the server, and the next call has all of it.
+    let query = QueryOptions {
+        deadline: Deadline::In(Duration::from_millis(800)),
+        ..QueryOptions::default()
+    };
+    let _ = index.match_path(&query, path(3).as_bytes()).expect("an answer");
+    let begun = Instant::now();
+    assert_eq!(key_of(&index, &path(3)).as_deref(), Some("4"));
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    let why = index.why_unavailable().expect("aside");
+    assert!(why.contains("its -wal is damaged"), "{why}");
+    assert!(asked(&http) > 1);
+}
+
+#[test]
+fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
+    let (folder, server, _) = films(30);
+    let (clock, store) = (clock(), folder.path().join("store"));
+    let alone = Options {
+        server_url: None,
+        token: None,
+        ..with(&store, &server, &serving(1))
+    };
+    let index = opened(alone, &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
+    // Another server: nothing of the file is its own, by any question.
+    let another = serving(31);
+    let beside = opened(with(&store, &server, &another), &clock);
+    let library = beside.library("Films").expect("a handle");
+    let known = library.lookup_key(path(7).as_bytes(), str::to_owned);
+    assert_eq!(known, None, "nothing was asked yet");
+    assert_eq!(key_of(&beside, &path(30)).as_deref(), Some("31"));
+    assert!(beside.why_unavailable().is_some());
+    // One that cannot be asked, or refuses: it is not known whose the file is.
+    let (away, refusing) = (serving(30), serving(30));
+    away.refuse();
+    let failed = |options: Options| {
+        let asked = opened(options, &clock).match_path(&QueryOptions::default(), path(7).as_bytes());
+        asked.expect_err("it is not known whose they are").status
+    };
+    assert_eq!(failed(with(&store, &server, &away)), Status::Connect);
+    let wrong = Options {
+        token: Token::new("wrong"),
+        ..with(&store, &server, &refusing)
+    };
+    assert_eq!(failed(wrong), Status::Unauthorized);
+    let offline = Options {
+        offline: true,
+        ..with(&store, &server, &away)
+    };
+    assert_eq!(failed(offline), Status::Offline);
+    // Its own server: what was listed is used, after one request.
+    let own = serving(30);
+    let beside = opened(with(&store, &server, &own), &clock);
+    assert_eq!(key_of(&beside, &path(7)).as_deref(), Some("8"));
+    assert_eq!(beside.why_unavailable(), None);
+    assert_eq!(asked(&own), 1);
+    assert_eq!(beside.stats().expect("statistics").items, 30);
+}
+
+#[test]
+fn a_server_with_another_name_is_another_one() {
+    let (folder, server, _) = films(30);
+    let (http, clock) = (serving(30), clock());
+    let named = |name: &str| {
+        let preferences = format!("<Preferences ProcessedMachineIdentifier=\"{name}\"/>");
+        fs::write(server.folder.join("Preferences.xml"), preferences).expect("written");
+    };
+    let moved = |store: &str, number: i64| {
+        let index = opened(with(&folder.path().join(store), &server, &http), &clock);
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        let path = format!("/data/films/moved {number}.mkv");
+        server.write(|database| written::rename(database, number, &path));
+        key_of(&index, &path)
+    };
+    named("0123456789abcdef");
+    assert_eq!(moved("another", 9), None, "the server answers, and knows nothing of it");
+    named("5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013"); // the stand-in's
+    assert_eq!(moved("the same", 10).as_deref(), Some("10"), "the file answers");
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_put_aside() {
+    let (folder, server, _) = films(30);
+    let (clock, http) = (clock(), serving(30));
+    for (number, spoil) in [
+        // One companion alone.
+        |file: &Path| {
+            let mut log = file.as_os_str().to_owned();
+            log.push("-wal");
+            fs::write(log, b"").expect("written");
+        },
+        // No file.
+        |file: &Path| fs::remove_file(file).expect("removed"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        spoil(&server.file());
+        let store = folder.path().join(format!("store {number}"));
+        let index = opened(with(&store, &server, &http), &clock);
+        assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
+        assert!(
+            index.stats().expect("statistics").requests.iter().sum::<u64>() > 2,
+            "HTTP answered"
+        );
+        assert!(index.why_unavailable().is_some_and(|why| why.contains("library.db")));
+    }
+}
+
+#[test]
+fn a_file_that_was_read_is_read_while_its_server_is_away() {
+    let (folder, server, _) = films(30);
+    let (http, clock, store) = (serving(30), clock(), folder.path().join("store"));
+    let index = opened(with(&store, &server, &http), &clock);
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    http.refuse();
+    http.close_connections();
+    clock.advance_ms(30 * HOUR_MS);
+    server.write(|database| written::rename(database, 9, "/data/films/moved.mkv"));
+    assert_eq!(key_of(&index, "/data/films/moved.mkv").as_deref(), Some("9"));
+    // Where it was never found out that they are one, that is the failure.
+    let unknown = opened(with(&folder.path().join("other"), &server, &http), &clock);
+    let failed = unknown.refresh(&QueryOptions::default(), true).expect_err("no server");
+    assert_eq!(failed.status, Status::Connect);
+}
+
+#[test]
+fn a_job_asks_one_of_the_two_whatever_others_find_meanwhile() {
+    let (folder, server, _) = films(30);
+    let (clock, store) = (clock(), folder.path().join("store"));
+    let http = serving(31);
+    let index = opened(with(&store, &server, &http), &clock);
+    let title = |index: &Index| {
+        let query = QueryOptions {
+            offline: true,
+            ..QueryOptions::default()
+        };
+        index.libraries(&query).expect("libraries")[0].title.clone()
+    };
+    // The file is not the server's, and the server takes long to say who it is.
+    http.fault(Fault::new(Action::Delay { ms: 1_000 }).on(Kind::Identity));
+    http.change(|state| state.library_mut(1).expect("a library").title = "As the token sees it".to_owned());
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| index.check(&QueryOptions::default()));
+        while http.stats().of(Kind::Identity) == 0 {
+            std::thread::yield_now();
+        }
+        // Meanwhile they are one, as another thread finds the next day.
+        http.change(|state| state.remove_items(&[31], true)).expect("removed");
+        clock.advance_ms(25 * HOUR_MS);
+        assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
+        first.join().expect("no panic").expect("checked");
+    });
+    assert_eq!(index.why_unavailable(), None);
+    assert_eq!(title(&index), "Films");
+    let token_only = Options {
+        database: None,
+        ..with(&store, &server, &http)
+    };
+    assert_eq!(title(&opened(token_only, &clock)), "As the token sees it");
+}

@@ -1,0 +1,121 @@
+//! The server writes while it is listed: slices are of different moments, and what is published is of one.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::support::index::{Index, QueryOptions};
+use plexindex::error::Result;
+use plexindex::model::{Item, Library, MatchKind, Server as ServerName};
+use plexindex::options::Options;
+use plexindex::source::database::PlexDatabase;
+use plexindex::source::{
+    Abilities, Bounds, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
+};
+
+use crate::database::alone::{films, path};
+use crate::database::options;
+use crate::support::clock;
+use crate::support::plex_database as written;
+
+/// The database, with something that happens after each of the first pages.
+struct Between<F> {
+    real: PlexDatabase,
+    pages: AtomicU32,
+    then: F,
+}
+
+impl<F: Fn(u32) + Send + Sync> Source for Between<F> {
+    fn kind(&self) -> &'static Kind {
+        self.real.kind()
+    }
+    fn abilities(&self) -> Abilities {
+        self.real.abilities()
+    }
+    fn server(&self, bounds: Bounds<'_>) -> Result<ServerName> {
+        self.real.server(bounds)
+    }
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
+        self.real.libraries(bounds)
+    }
+    fn has_moved(&self, token: &str) -> bool {
+        self.real.has_moved(token)
+    }
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        let page = self.real.page(request, bounds, items);
+        (self.then)(self.pages.fetch_add(1, Ordering::Relaxed));
+        page
+    }
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+        self.real.changes(library, known, bounds)
+    }
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
+        self.real.items(rating_keys, bounds)
+    }
+}
+
+const FILMS: u32 = 1_500;
+
+#[test]
+fn what_changes_between_slices_is_in_what_is_published() {
+    let (folder, server, section) = films(FILMS);
+    let mut truth: BTreeMap<String, String> = (0..FILMS).map(|film| (path(film), (film + 1).to_string())).collect();
+    let new = |number: u32| format!("/data/films/new {number}.mkv");
+    let moved = |number: u32| format!("/data/films/moved {number}.mkv");
+    let change = {
+        let folder = server.folder.clone();
+        move |page: u32| {
+            if page > 3 {
+                return;
+            }
+            // Of what was read already, and of what was not.
+            written::Server::at(&folder).write(|database| {
+                for film in [page * 10 + 1, FILMS - 10 - page * 10] {
+                    written::rename(database, i64::from(film) + 1, &moved(film));
+                    written::delete(database, i64::from(film) + 2);
+                }
+                written::add_film(database, section, &format!("New {page}"), &new(page));
+            });
+        }
+    };
+    for page in 0..4 {
+        for film in [page * 10 + 1, FILMS - 10 - page * 10] {
+            truth.remove(&path(film));
+            truth.remove(&path(film + 1));
+            truth.insert(moved(film), (film + 1).to_string());
+        }
+        truth.insert(new(page), (FILMS + 1 + page).to_string());
+    }
+    let index = Index::open_with(
+        Options {
+            page_size: 200,
+            ..options(&folder.path().join("store"), &server.folder)
+        },
+        clock(),
+        |options, _, _| {
+            Ok(Arc::new(Between {
+                real: PlexDatabase::new(options.database.as_deref().expect("a database")),
+                pages: AtomicU32::new(0),
+                then: change,
+            }) as Arc<dyn Source>)
+        },
+    )
+    .expect("opened");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    let stats = index.stats().expect("statistics");
+    assert_eq!((stats.items, stats.listings), (truth.len() as u64, 1));
+    // Offline: what was published by the listing itself.
+    let query = QueryOptions {
+        offline: true,
+        ..QueryOptions::default()
+    };
+    let asked = (0..FILMS).map(path).chain((0..4).map(new)).chain((0..FILMS).map(moved));
+    for asked in asked {
+        let found = index.match_path(&query, asked.as_bytes()).expect("an answer");
+        let key = found
+            .item
+            .filter(|_| found.match_kind == MatchKind::Exact)
+            .map(|item| item.item.rating_key);
+        assert_eq!(key.as_ref(), truth.get(&asked), "{asked}");
+    }
+}

@@ -1,0 +1,392 @@
+//! Damaged files, and those that were made to have no end: a call ends with its time, and the file is left alone for a while.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::support::index::{Deadline, Index, Match, QueryOptions};
+use plexindex::error::{Result, Status};
+use plexindex::model::Item;
+use plexindex::source::database::PlexDatabase;
+use plexindex::source::{Bounds, KnownItems, PageRequest, Source, SourceChanges, WantedPath};
+
+use crate::database::alone::{films, path};
+use crate::database::{library, options};
+use crate::support::clock;
+use crate::support::plex_database::{self as written, Server};
+#[cfg(unix)]
+use crate::support::worker::until;
+use crate::support::worker::{Worker, read_at, write_at};
+
+fn beside(server: &Server, end: &str) -> PathBuf {
+    let mut name = server.file().into_os_string();
+    name.push(end);
+    name.into()
+}
+
+/// So long a call may take that is over after `DEADLINE`: `SQLite` would try for ten seconds.
+const DEADLINE: Duration = Duration::from_millis(300);
+const MOST: Duration = Duration::from_secs(5);
+
+fn bounds() -> Bounds<'static> {
+    Bounds {
+        deadline: plexindex::source::Deadline::after(DEADLINE),
+        ..Bounds::NONE
+    }
+}
+
+/// What it gives, which must not take as long as `SQLite` would.
+fn soon<T>(what: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let done = what();
+    assert!(begun.elapsed() < MOST, "{:?}", begun.elapsed());
+    done
+}
+
+/// The server was killed, and its log has other bytes at this place since.
+pub fn damage_log(server: &Server, place: u64) {
+    let mut running = Worker::start("hold", [server.folder.to_str().expect("a name")]);
+    assert_eq!(running.hear(), "ready");
+    running.kill();
+    flip(server, "-wal", place);
+}
+
+fn flip(server: &Server, end: &str, place: u64) {
+    let file = fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(beside(server, end))
+        .expect("opened");
+    let mut byte = [0];
+    read_at(&file, &mut byte, place);
+    write_at(&file, &[byte[0] ^ 64], place);
+}
+
+/// Where a log says what it is, and how large its pages are.
+const OF_A_LOG: [u64; 2] = [0, 10];
+
+#[test]
+fn a_damaged_log_holds_up_no_call() {
+    for place in OF_A_LOG {
+        let (_folder, server, _) = films(40);
+        damage_log(&server, place);
+        let asked = |bounds| {
+            let error = soon(|| PlexDatabase::new(&server.folder).libraries(bounds)).expect_err("damaged");
+            assert!(error.message.contains("its -wal is damaged"), "{error}");
+            error.status
+        };
+        assert_eq!(asked(bounds()), Status::Timeout);
+        assert_eq!(asked(Bounds::NONE), Status::ServerError, "and no deadline");
+        let identity = soon(|| PlexDatabase::new(&server.folder).identity(&Bounds::NONE));
+        assert!(identity.is_err());
+        // A call that is stopped ends at once, too.
+        let stopped = AtomicBool::new(false);
+        let aborted = || stopped.swap(true, Ordering::Relaxed);
+        let aborted = Bounds {
+            aborted: &aborted,
+            ..Bounds::NONE
+        };
+        let error = soon(|| PlexDatabase::new(&server.folder).libraries(aborted)).expect_err("stopped");
+        assert_eq!(error.status, Status::Aborted);
+    }
+}
+
+fn asked(index: &Index, path: &str) -> Result<Match> {
+    let query = QueryOptions {
+        deadline: Deadline::In(DEADLINE),
+        ..QueryOptions::default()
+    };
+    index.match_path(&query, path.as_bytes())
+}
+
+/// The file is left alone for 15 s after a failure that took long, and for 2 s where it has changed since.
+#[test]
+fn a_damaged_log_is_left_alone_for_a_while() {
+    let (folder, server, _) = films(40);
+    let clock = clock();
+    let open = |store: &str| {
+        let options = options(&folder.path().join(store), &server.folder);
+        Index::open_with_clock(options, Arc::clone(&clock) as _).expect("opened")
+    };
+    let index = open("store");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    server.write(|database| written::rename(database, 7, "/data/films/renamed.mkv"));
+    damage_log(&server, 0);
+    clock.advance_ms(1);
+    // The old answer stands in, and says so.
+    for _ in 0..3 {
+        let found = soon(|| asked(&index, &path(3))).expect("the old answer");
+        assert_eq!((found.status, found.stale), (Status::Ok, true));
+        assert_eq!(found.item.expect("an item").item.rating_key, "4");
+    }
+    let failure = index.stats().expect("statistics").last_failure;
+    assert!(
+        failure
+            .as_ref()
+            .is_some_and(|text| text.contains("its -wal is damaged")),
+        "{failure:?}"
+    );
+    flip(&server, "-wal", 0);
+    let renamed = |index: &Index| asked(index, "/data/films/renamed.mkv").expect("an answer").status;
+    assert_ne!(renamed(&index), Status::Ok, "it is left alone");
+    clock.advance_ms(1_999);
+    assert_ne!(renamed(&index), Status::Ok, "still");
+    clock.advance_ms(1);
+    assert_eq!(renamed(&index), Status::Ok, "it is whole again");
+    // Another process asks, and finds it whole.
+    assert_eq!(renamed(&open("other")), Status::Ok);
+}
+
+/// What the index has: nothing that any of these asks for.
+struct Nothing(String);
+
+impl KnownItems for Nothing {
+    fn since(&self) -> &str {
+        &self.0
+    }
+    fn add(&self, _: &[Item]) -> Result<()> {
+        Ok(())
+    }
+    fn has(&self, _: &Item) -> Result<bool> {
+        Ok(false)
+    }
+    fn has_any(&self, _: &[String]) -> Result<bool> {
+        Ok(true)
+    }
+    fn count(&self) -> Result<u64> {
+        Ok(1_000_000)
+    }
+    fn keys(&self, _: &mut dyn FnMut(&str)) -> Result<()> {
+        Ok(())
+    }
+    fn may_shrink_to(&self, _: u64) -> Result<bool> {
+        Ok(true)
+    }
+}
+
+/// A table of the database becomes a view that has no rows, and is read for ever.
+fn make_endless(server: &Server, table: &str) {
+    server.write(|database| {
+        database
+            .execute_batch(&format!(
+                "PRAGMA legacy_alter_table = 1; PRAGMA foreign_keys = 0; ALTER TABLE {table} RENAME TO was_{table}; \
+                 CREATE VIEW {table} AS WITH RECURSIVE n (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) \
+                 SELECT t.* FROM n CROSS JOIN was_{table} t WHERE n.x < 0"
+            ))
+            .expect("a view");
+    });
+}
+
+#[test]
+fn a_table_without_an_end_is_refused_and_holds_up_no_statement() {
+    let mut late = 0;
+    for table in [
+        "library_sections",
+        "section_locations",
+        "metadata_items",
+        "media_items",
+        "media_parts",
+        "tags",
+        "taggings",
+    ] {
+        let (_folder, server, _) = films(40);
+        server.write(|database| (1..=40).for_each(|id| written::add_external_id(database, id, "imdb://tt1")));
+        let before = library(&PlexDatabase::new(&server.folder), "Films");
+        server.write(|database| written::touch(database, 3));
+        make_endless(&server, table);
+        // Before anything is read of it.
+        let error = PlexDatabase::new(&server.folder)
+            .libraries(Bounds::NONE)
+            .expect_err("a view");
+        assert_eq!(error.status, Status::NotPlex);
+        assert!(error.message.contains(&format!("the table {table}")), "{error}");
+        let source = || PlexDatabase::new(&server.folder);
+        let request = PageRequest {
+            library: &before,
+            partition: 0,
+            position: 0,
+            size: 100,
+        };
+        let wanted = WantedPath {
+            spellings: &[path(3).into_bytes()],
+            name: "Film 3.mkv",
+            title: None,
+        };
+        let asked: [(&str, Result<()>); 4] = [
+            (
+                "page",
+                soon(|| source().page(&request, bounds(), &mut Vec::new()).map(drop)),
+            ),
+            (
+                "changes",
+                soon(|| {
+                    let known = Nothing(before.change.token.clone());
+                    source().changes(&before, &known, bounds()).map(|_: SourceChanges| ())
+                }),
+            ),
+            (
+                "find_path",
+                soon(|| {
+                    source()
+                        .find_path(&before, &wanted, bounds(), &mut |_| Ok(false))
+                        .map(drop)
+                }),
+            ),
+            (
+                "below",
+                soon(|| {
+                    source()
+                        .below(&before, &[b"/data/films/".to_vec()], 100, bounds())
+                        .map(drop)
+                }),
+            ),
+        ];
+        for (what, done) in asked {
+            if let Err(error) = done {
+                assert_eq!(error.status, Status::Timeout, "{table}, {what}: {error}");
+                late += 1;
+            }
+        }
+    }
+    assert!(late > 12, "{late}");
+}
+
+/// The pages of the index by which rows are counted all lead to the same pages: a few of them stand for more rows than anyone
+/// can count.
+fn make_uncountable(server: &Server) {
+    const PAGE: usize = 1_024;
+    const CELLS: usize = 60;
+    let root: i64 = server.write(|database| {
+        let sql = "EXPLAIN QUERY PLAN SELECT count(*) FROM metadata_items";
+        let plan: String = database.query_row(sql, [], |row| row.get(3)).expect("a plan");
+        let (_, index) = plan.split_once("COVERING INDEX ").expect("an index");
+        let sql = "SELECT rootpage FROM sqlite_master WHERE name = ?1";
+        database.query_row(sql, [index], |row| row.get(0)).expect("a page")
+    });
+    let root = usize::try_from(root).expect("small") - 1;
+    let mut bytes = fs::read(server.file()).expect("read");
+    let leaf = bytes[root * PAGE..][..PAGE].to_vec();
+    let put = |page: &mut [u8], at: usize, number: &[u8]| page[at..at + number.len()].copy_from_slice(number);
+    let above = |child: usize| {
+        let child = u32::try_from(child).expect("small").to_be_bytes();
+        let mut page = vec![0; PAGE];
+        page[0] = 2;
+        // An index's cell: its child, the length of its row, and a row of a NULL and a 1.
+        for cell in 0..CELLS {
+            let at = PAGE - (cell + 1) * 8;
+            put(&mut page, at, &child);
+            put(&mut page, at + 4, &[3, 3, 0, 9]);
+            put(
+                &mut page,
+                12 + 2 * cell,
+                &u16::try_from(at).expect("small").to_be_bytes(),
+            );
+        }
+        put(&mut page, 3, &u16::try_from(CELLS).expect("small").to_be_bytes());
+        put(
+            &mut page,
+            5,
+            &u16::try_from(PAGE - CELLS * 8).expect("small").to_be_bytes(),
+        );
+        put(&mut page, 8, &child);
+        page
+    };
+    let pages = bytes.len() / PAGE;
+    put(&mut bytes, root * PAGE, &above(pages + 1));
+    for level in 1..16 {
+        bytes.extend(above(pages + level + 1));
+    }
+    bytes.extend(leaf);
+    let pages = u32::try_from(bytes.len() / PAGE).expect("small").to_be_bytes();
+    put(&mut bytes, 28, &pages);
+    fs::write(server.file(), bytes).expect("written");
+}
+
+#[test]
+fn rows_that_cannot_be_counted_hold_up_no_call() {
+    let (folder, server, _) = films(40);
+    let clock = clock();
+    let options = options(&folder.path().join("store"), &server.folder);
+    let index = Index::open_with_clock(options, Arc::clone(&clock) as _).expect("opened");
+    index.refresh(&QueryOptions::default(), true).expect("listed");
+    make_uncountable(&server);
+    clock.advance_ms(1);
+    for _ in 0..3 {
+        let found = soon(|| asked(&index, &path(3))).expect("the old answer");
+        assert_eq!((found.status, found.stale), (Status::Ok, true));
+    }
+    let failure = index.stats().expect("statistics").last_failure.expect("a failure");
+    assert!(failure.contains("could not be read in time"), "{failure}");
+}
+
+/// While a statement runs that would not end, the process forks: both sides go on at once.
+#[test]
+#[cfg(unix)]
+#[allow(unsafe_code)] // fork has no safe door
+fn a_fork_waits_for_no_statement_that_lasts() {
+    let (folder, server, _) = films(40);
+    let source = Arc::new(PlexDatabase::new(&server.folder));
+    let films = library(&*source, "Films");
+    make_endless(&server, "media_parts");
+    let its_source = Arc::clone(&source) as Arc<dyn Source>;
+    // It is told of forks.
+    let _index = Index::open_with(
+        options(&folder.path().join("store"), &server.folder),
+        clock(),
+        |_, _, _| Ok(its_source),
+    )
+    .expect("opened");
+    let (runs, forked) = (std::sync::atomic::AtomicU32::new(0), AtomicBool::new(false));
+    let aborted = || {
+        runs.fetch_add(1, Ordering::Relaxed);
+        forked.load(Ordering::Relaxed)
+    };
+    let bounds = Bounds {
+        aborted: &aborted,
+        ..Bounds::NONE
+    };
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| {
+            let wanted = WantedPath {
+                spellings: &[path(3).into_bytes()],
+                name: "Film 3.mkv",
+                title: None,
+            };
+            source.find_path(&films, &wanted, bounds, &mut |_| Ok(false))
+        });
+        until("a statement runs", || runs.load(Ordering::Relaxed) > 1_000);
+        // SAFETY: the child looks whether it can read, and ends.
+        let child = unsafe { libc::fork() };
+        if child == 0 {
+            let refused = source
+                .libraries(Bounds::NONE)
+                .is_err_and(|error| error.status == Status::NotPlex);
+            // SAFETY: nothing that it inherited is dropped.
+            unsafe { libc::_exit(i32::from(!refused)) };
+        }
+        forked.store(true, Ordering::Relaxed);
+        let mut state = -1;
+        // SAFETY: plain calls on a child of our own.
+        assert_eq!(unsafe { libc::waitpid(child, &raw mut state, 0) }, child);
+        assert_eq!(state, 0, "the child reads");
+        // A statement that the fork had waited for would have come to its own end, which is another error.
+        let error = asking.join().expect("no panic").expect_err("stopped");
+        assert_eq!(error.status, Status::Aborted, "{error}");
+    });
+}
+
+/// What `doctor` asks.
+#[test]
+fn the_server_is_asked_for_with_a_deadline() {
+    let (folder, server, _) = films(40);
+    damage_log(&server, 0);
+    let index = Index::open(options(&folder.path().join("store"), &server.folder)).expect("opened");
+    let query = QueryOptions {
+        deadline: Deadline::In(DEADLINE),
+        ..QueryOptions::default()
+    };
+    let error = soon(|| index.server_json(&query)).expect_err("damaged");
+    assert!(error.message.contains("its -wal is damaged"), "{error}");
+}

@@ -1,0 +1,73 @@
+//! Plex's own database as a source: what is read of it, when, and that nothing of it is touched.
+
+mod alone;
+mod beside;
+mod between;
+mod damaged;
+mod folders;
+mod gone;
+mod numbers;
+mod odd;
+mod opening;
+mod recorded;
+mod same;
+mod untouched;
+
+use crate::support::worker::Role;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::support::index::{Index, ManualClock};
+use plexindex::model::{Item, Library};
+use plexindex::options::Options;
+use plexindex::source::database::PlexDatabase;
+use plexindex::source::{Bounds, PageRequest, Source};
+
+/// What workers of these tests do.
+pub const ROLES: &[Role] = &[("write", untouched::write), ("hold", untouched::hold)];
+
+/// Options for this database, and a store in this folder.
+fn options(folder: &Path, database: &Path) -> Options {
+    Options {
+        database: Some(database.to_owned()),
+        ..Options::new(folder)
+    }
+}
+
+/// An index on a database, with a clock that stands still.
+fn open(options: Options, clock: &Arc<ManualClock>) -> Index {
+    let database = options.database.clone().expect("a database");
+    Index::open_with(options, Arc::clone(clock) as _, move |_, _, _| {
+        Ok(Arc::new(PlexDatabase::new(&database)) as Arc<dyn Source>)
+    })
+    .expect("the index opens")
+}
+
+/// The library with this title.
+fn library(source: &dyn Source, title: &str) -> Library {
+    let libraries = source.libraries(Bounds::NONE).expect("libraries");
+    libraries
+        .into_iter()
+        .find(|one| one.title == title)
+        .expect("such a library")
+}
+
+/// All items of a library, by key.
+fn list(source: &dyn Source, library: &Library) -> Vec<Item> {
+    let mut items = Vec::new();
+    for partition in 0..source.partitions(library) {
+        let mut position = Some(0);
+        while let Some(at) = position {
+            let request = PageRequest {
+                library,
+                partition,
+                position: at,
+                size: 1_000,
+            };
+            position = source.page(&request, Bounds::NONE, &mut items).expect("a page").next;
+        }
+    }
+    items.sort_by_key(|item| item.rating_key.parse::<i64>().expect("a number"));
+    items
+}

@@ -1,0 +1,91 @@
+//! Cells of other types than the server writes: they cost no other row.
+
+use crate::support::index::{Index, QueryOptions};
+use plexindex::error::Status;
+
+use crate::database::alone::{films, path};
+use crate::database::{open, options};
+use crate::support::clock;
+use crate::support::plex_database::{self as written};
+
+fn key_of(index: &Index, path: &str) -> Option<String> {
+    let found = index
+        .match_path(&QueryOptions::default(), path.as_bytes())
+        .expect("an answer");
+    let item = found.item.filter(|_| found.status == Status::Ok && !found.stale);
+    item.map(|item| item.item.rating_key)
+}
+
+#[test]
+fn a_change_whose_number_is_none_costs_no_other_row() {
+    for odd in ["'soon'", "'2023-04-01 10:00:00'", "x'00ff'", "7000.5", "NULL"] {
+        for is_known in [false, true] {
+            let (folder, server, section) = films(6);
+            let store = folder.path().join("store");
+            let clock = clock();
+            let index = open(options(&store, &server.folder), &clock);
+            if is_known {
+                assert_eq!(key_of(&index, &path(0)), Some("1".to_owned()));
+            }
+            let set = format!("UPDATE metadata_items SET changed_at = {odd} WHERE id = 6");
+            server.write(|database| database.execute(&set, []).expect("set"));
+            for film in 0..6 {
+                assert_eq!(key_of(&index, &path(film)), Some((film + 1).to_string()), "{odd}");
+            }
+            // What comes, goes and moves is seen, also of the odd row.
+            let new = server.write(|database| {
+                written::delete(database, 2);
+                written::rename(database, 3, "/data/films/moved.mkv");
+                written::add_film(database, section, "new", "/data/films/new.mkv")
+            });
+            assert_eq!(key_of(&index, "/data/films/new.mkv"), Some(new.to_string()), "{odd}");
+            assert_eq!(key_of(&index, "/data/films/moved.mkv"), Some("3".to_owned()), "{odd}");
+            index.refresh(&QueryOptions::default(), false).expect("refreshed");
+            assert_eq!(
+                (key_of(&index, &path(1)), key_of(&index, &path(2))),
+                (None, None),
+                "{odd}"
+            );
+            server.write(|database| {
+                written::rename(database, 6, "/data/films/odd.mkv");
+                database.execute(&set, []).expect("set");
+            });
+            assert_eq!(key_of(&index, "/data/films/odd.mkv"), Some("6".to_owned()), "{odd}");
+            index.refresh(&QueryOptions::default(), false).expect("refreshed");
+            assert_eq!(key_of(&index, &path(5)), None, "{odd}");
+            assert_eq!(key_of(&index, &path(0)), Some("1".to_owned()), "{odd}");
+        }
+    }
+}
+
+#[test]
+fn a_row_with_another_odd_cell_costs_no_other_one() {
+    for odd in [
+        "UPDATE metadata_items SET library_section_id = 'mine' WHERE id = 6",
+        "UPDATE metadata_items SET metadata_type = 'film' WHERE id = 6",
+        "UPDATE metadata_items SET parent_id = 'show', [index] = 'first', year = 'old' WHERE id = 6",
+        "UPDATE media_items SET metadata_item_id = 'six' WHERE metadata_item_id = 6",
+        "UPDATE media_parts SET media_item_id = 'six' WHERE media_item_id = 6",
+        "UPDATE metadata_items SET deleted_at = 'then' WHERE id = 6",
+        "UPDATE sqlite_sequence SET seq = 'many'",
+        "UPDATE library_sections SET section_type = 1, scanned_at = 'long ago'",
+    ] {
+        let (folder, server, section) = films(6);
+        let clock = clock();
+        let index = open(options(&folder.path().join("store"), &server.folder), &clock);
+        assert_eq!(key_of(&index, &path(0)), Some("1".to_owned()));
+        server.write(|database| {
+            written::touch(database, 6);
+            database.execute(odd, []).expect("set");
+        });
+        for _ in 0..2 {
+            let _ = key_of(&index, &path(5));
+            index.refresh(&QueryOptions::default(), false).expect(odd);
+            for film in 0..5 {
+                assert_eq!(key_of(&index, &path(film)), Some((film + 1).to_string()), "{odd}");
+            }
+        }
+        let new = server.write(|database| written::add_film(database, section, "new", "/data/films/new.mkv"));
+        assert_eq!(key_of(&index, "/data/films/new.mkv"), Some(new.to_string()), "{odd}");
+    }
+}

@@ -1,0 +1,280 @@
+//! The two recorded states of a real server, and what its HTTP API said of the same items.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crate::support::index::QueryOptions;
+use plexindex::error::Status;
+use plexindex::model::{Item, ItemType, LibraryKind};
+use plexindex::source::database::PlexDatabase;
+use plexindex::source::plex::PlexHttp;
+use plexindex::source::{Bounds, Source};
+use plexindex_standin::Standin;
+
+use crate::database::{library, list, open, options};
+use crate::support::clock;
+use crate::support::plex_database::Server;
+
+/// The titles of the recorded libraries.
+const TITLES: [&str; 4] = ["Movies", "TV Shows", "Photos", "Music"];
+
+fn recorded(month: &str) -> (tempfile::TempDir, Server) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Server::recorded(&folder.path().join("Plex Media Server"), month);
+    (folder, server)
+}
+
+#[test]
+fn libraries_are_as_the_server_shows_them() {
+    let (_folder, server) = recorded("2023-05");
+    let libraries = PlexDatabase::new(&server.folder).libraries(Bounds::NONE).expect("read");
+    let shown: Vec<_> = libraries
+        .iter()
+        .map(|one| {
+            (
+                one.section.as_str(),
+                one.uuid.as_str(),
+                one.title.as_str(),
+                one.kind,
+                &one.locations[..],
+            )
+        })
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            (
+                "1",
+                "cebcb7e3-5031-436b-906a-3640d878ba2c",
+                "Movies",
+                LibraryKind::Movie,
+                &["/data/Movies".to_owned()][..]
+            ),
+            (
+                "2",
+                "95c0f894-3716-41c8-9f70-38e344a93019",
+                "TV Shows",
+                LibraryKind::Show,
+                &["/data/TV-Shows".to_owned()]
+            ),
+            (
+                "3",
+                "f173bb82-a89d-44ba-87d8-b818c62ba54d",
+                "Photos",
+                LibraryKind::Photo,
+                &["/data/Photos".to_owned()]
+            ),
+            (
+                "5",
+                "6248e967-8d45-4957-ba5e-ca85df9104b9",
+                "Music",
+                LibraryKind::Artist,
+                &["/data/Music".to_owned()]
+            ),
+        ]
+    );
+}
+
+/// What a recorded reply and the database say of the same item. The replies are of 2022, the databases of 2023: what the server
+/// changed in between (agents, two titles, three files) is named here, and nothing else may differ.
+#[test]
+fn items_are_as_the_recorded_replies_have_them() {
+    let http = Standin::builder().fixtures().start().expect("the stand-in starts");
+    let over_http = PlexHttp::new(
+        &plexindex::options::Options {
+            server_url: Some(http.url()),
+            token: plexindex::model::Token::new(&http.token()),
+            ..plexindex::options::Options::default()
+        },
+        "client-of-the-tests",
+        Arc::new(Unmetered),
+    )
+    .expect("a client");
+    let (_folder, server) = recorded("2023-04");
+    let database = PlexDatabase::new(&server.folder);
+    let mut compared = 0;
+    for (title, kind) in [("Movies", ItemType::Movie), ("TV Shows", ItemType::Episode)] {
+        let ours = by_key(list(&database, &library(&database, title)));
+        for theirs in list(&over_http, &library(&over_http, title)) {
+            let mut ours = ours[&theirs.rating_key].clone();
+            let key = theirs.rating_key.as_str();
+            assert!(
+                ours.guid.starts_with("plex://") && theirs.guid.starts_with("com.plexapp.agents."),
+                "{key}"
+            );
+            // The new agent's ids came with it.
+            ours.guid.clone_from(&theirs.guid);
+            ours.show_guid.clone_from(&theirs.show_guid);
+            ours.season_guid.clone_from(&theirs.season_guid);
+            ours.guids.clear();
+            match key {
+                "55" => {
+                    assert_eq!(
+                        ours.parts,
+                        [
+                            "/data/Movies/Big Buck Bunny (2008) - part1.mkv",
+                            "/data/Movies/Big Buck Bunny (2008) - part2.mkv"
+                        ],
+                        "stacked files in their order"
+                    );
+                    ours.parts.clone_from(&theirs.parts);
+                }
+                "56" => {
+                    assert_eq!(
+                        ours.parts,
+                        [
+                            "/data/Movies/Elephants Dream (2006).mkv",
+                            "/data/Movies/Elephants Dream (2006).mp4"
+                        ],
+                        "two versions"
+                    );
+                    ours.parts.truncate(1);
+                }
+                "108" => {
+                    assert_eq!(
+                        (ours.title.as_str(), ours.year),
+                        ("Interstate 60: Episodes of the Road", 2003)
+                    );
+                    (ours.title, ours.year) = (theirs.title.clone(), theirs.year);
+                }
+                // Other files of the same episodes.
+                "90" | "91" | "92" => {
+                    assert!(
+                        ours.parts[0].starts_with("/data/TV-Shows/The 100/The.100.S01E0"),
+                        "{:?}",
+                        ours.parts
+                    );
+                    ours.parts.clone_from(&theirs.parts);
+                }
+                _ => {}
+            }
+            assert_eq!(ours.kind, kind);
+            assert_eq!(ours, theirs);
+            compared += 1;
+        }
+    }
+    assert_eq!(compared, 7, "4 films, 3 episodes");
+}
+
+struct Unmetered;
+
+impl plexindex::source::Meter for Unmetered {
+    fn request(&self, _: plexindex::source::RequestKind, _: u64, _: std::time::Duration) {}
+}
+
+fn by_key(items: Vec<Item>) -> BTreeMap<String, Item> {
+    items.into_iter().map(|item| (item.rating_key.clone(), item)).collect()
+}
+
+#[test]
+fn external_ids_and_what_is_above_an_item_come_along() {
+    let (_folder, server) = recorded("2023-05");
+    let database = PlexDatabase::new(&server.folder);
+    let shows = by_key(list(&database, &library(&database, "TV Shows")));
+    let pilot = &shows["70"];
+    assert_eq!(
+        (
+            pilot.title.as_str(),
+            pilot.season,
+            pilot.episode,
+            pilot.show_title.as_str(),
+            pilot.show_rating_key.as_str()
+        ),
+        ("Winter Is Coming", 1, 1, "Game of Thrones", "68")
+    );
+    assert_eq!(pilot.show_guid, "plex://show/5d9c086c46115600200aa2fe");
+    assert_eq!(
+        (&*pilot.season_title, &*pilot.season_rating_key, &*pilot.season_guid),
+        ("Season 1", "69", "plex://season/602e67d31d3358002c411c39")
+    );
+    assert!(
+        pilot.guids.contains(&"imdb://tt1480055".to_owned()),
+        "{:?}",
+        pilot.guids
+    );
+    let music = by_key(list(&database, &library(&database, "Music")));
+    let song = &music["149"];
+    assert_eq!(
+        (
+            song.kind,
+            song.title.as_str(),
+            song.season,
+            song.episode,
+            song.show_title.as_str()
+        ),
+        (ItemType::Track, "Marmalade", 1, 2, "System of a Down")
+    );
+    assert_eq!(
+        (&*song.season_title, &*song.season_rating_key, &*song.season_guid),
+        ("Toxicity", "147", "plex://album/5d07c199403c64029085adfb")
+    );
+    let photos = list(&database, &library(&database, "Photos"));
+    assert_eq!(photos.len(), 9);
+    assert!(photos.iter().all(|photo| photo.kind == ItemType::Photo
+        && photo.parts.len() == 1
+        && (photo.season, photo.episode) == (-1, -1)));
+    // Trailers, which belong to no library and have no file, are not among them.
+    let all: usize = TITLES
+        .iter()
+        .map(|title| list(&database, &library(&database, title)).len())
+        .sum();
+    assert_eq!(all, 5 + 38 + 9 + 9);
+}
+
+/// Every path of a library, and the key that answers it.
+fn answers(index: &crate::support::index::Index, paths: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let query = QueryOptions::default();
+    let key = |path: &String| {
+        let found = index.match_path(&query, path.as_bytes()).expect("an answer");
+        let exact = matches!(found.match_kind, plexindex::model::MatchKind::Exact);
+        let item = found.item.filter(|_| found.status == Status::Ok && exact)?;
+        Some((path.clone(), item.item.rating_key))
+    };
+    paths.iter().filter_map(key).collect()
+}
+
+fn truth(server: &Server) -> BTreeMap<String, String> {
+    let database = PlexDatabase::new(&server.folder);
+    let items = TITLES
+        .iter()
+        .flat_map(|title| list(&database, &library(&database, title)));
+    items
+        .flat_map(|item| item.parts.into_iter().map(move |part| (part, item.rating_key.clone())))
+        .collect()
+}
+
+/// One after the other: exactly what came, went and moved, whether the file is another one or the same.
+#[test]
+fn the_second_state_follows_the_first() {
+    for same_file in [true, false] {
+        let (folder, server) = recorded("2023-04");
+        let before = truth(&server);
+        let (_other, later) = recorded("2023-05");
+        let after = truth(&later);
+        assert_eq!((before.len(), after.len()), (62, 63));
+        let paths: BTreeSet<String> = before.keys().chain(after.keys()).cloned().collect();
+        let index = open(options(&folder.path().join("store"), &server.folder), &clock());
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        assert_eq!(answers(&index, &paths), before);
+        let listings = || index.stats().expect("statistics").listings;
+        assert_eq!(listings(), 4);
+        if same_file {
+            server.become_state("2023-05");
+        } else {
+            server.replace("2023-05");
+        }
+        assert_eq!(answers(&index, &paths), after);
+        let came: Vec<&String> = after.keys().filter(|path| !before.contains_key(*path)).collect();
+        assert_eq!(came, ["/data/Movies/Batman (1989).mkv"]);
+        // Of another file nothing is known by its counters.
+        assert_eq!(listings(), if same_file { 4 } else { 8 });
+        // A backup that was restored: counters went back.
+        if same_file {
+            server.become_state("2023-04");
+        } else {
+            server.replace("2023-04");
+        }
+        assert_eq!(answers(&index, &paths), before);
+        assert_eq!(index.stats().expect("statistics").requests.iter().sum::<u64>(), 0);
+    }
+}

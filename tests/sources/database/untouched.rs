@@ -1,0 +1,333 @@
+//! Reading leaves nothing behind: not a file, not a byte, not a lock that its server would wait for.
+
+use std::collections::BTreeMap;
+use std::fs;
+#[cfg(unix)]
+use std::os::unix::fs::MetadataExt;
+#[cfg(windows)]
+use std::os::windows::fs::MetadataExt;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::support::index::{Index, QueryOptions};
+use plexindex::error::{Meaning, Result};
+use plexindex::model::Item;
+use plexindex::source::database::PlexDatabase;
+use plexindex::source::{Bounds, PageRequest, Source, WantedPath};
+
+use crate::database::alone::{films, path};
+use crate::database::{library, options};
+use crate::support::plex_database::{self as written, Server};
+use crate::support::worker::{Worker, say, told};
+
+/// What there is of a file: which it is, whose, with which rights, when it was written, when these facts changed, and its bytes.
+type Facts = (u64, u32, u32, u32, [i64; 4], Vec<u8>);
+
+fn facts(server: &Server) -> BTreeMap<String, Facts> {
+    let folder = server.file().parent().expect("a folder").to_owned();
+    fs::read_dir(folder)
+        .expect("read")
+        .map(|entry| {
+            let entry = entry.expect("an entry");
+            let facts = entry.metadata().expect("facts");
+            (
+                entry.file_name().to_string_lossy().into_owned(),
+                #[cfg(windows)]
+                (
+                    0,
+                    facts.file_attributes(),
+                    0,
+                    0,
+                    [facts.last_write_time().cast_signed(), 0, 0, 0],
+                    fs::read(entry.path()).expect("read"),
+                ),
+                #[cfg(unix)]
+                (
+                    facts.ino(),
+                    facts.mode(),
+                    facts.uid(),
+                    facts.gid(),
+                    [facts.mtime(), facts.mtime_nsec(), facts.ctime(), facts.ctime_nsec()],
+                    fs::read(entry.path()).expect("read"),
+                ),
+            )
+        })
+        .collect()
+}
+
+fn names(server: &Server) -> Vec<String> {
+    facts(server).into_keys().collect()
+}
+
+const ALONE: [&str; 1] = ["com.plexapp.plugins.library.db"];
+const OPEN: [&str; 3] = [
+    "com.plexapp.plugins.library.db",
+    "com.plexapp.plugins.library.db-shm",
+    "com.plexapp.plugins.library.db-wal",
+];
+
+/// Everything that reads.
+fn read_all(server: &Server, store: &Path) {
+    let index = Index::open(options(store, &server.folder)).expect("opened");
+    let query = QueryOptions::default();
+    let found = index.match_path(&query, path(3).as_bytes()).expect("an answer");
+    assert_eq!(found.item.expect("an item").item.rating_key, "4");
+    index.refresh(&query, true).expect("listed");
+    index.refresh(&query, true).expect("listed again");
+    let handle = index.library("Films").expect("a handle");
+    handle.invalidate_item("4").expect("invalidated");
+    assert!(
+        index
+            .match_path(&query, path(3).as_bytes())
+            .expect("an answer")
+            .item
+            .is_some()
+    );
+    index.close().expect("closed");
+}
+
+/// Another process, as the server: holds the database open, with something in its log.
+pub fn hold(words: &[&str]) {
+    let server = Server::at(Path::new(words[0]));
+    let database = server.open();
+    database.execute_batch("PRAGMA wal_autocheckpoint = 0").expect("set");
+    database
+        .execute_batch("UPDATE library_sections SET user_fields = 'held'")
+        .expect("written");
+    say("ready");
+    let _ = told();
+    database.close().expect("closed");
+}
+
+/// Another process, as the server: writes as fast as it can until it is told to stop, two films at a time. Says how long
+/// commits took: the 99th of a hundred, the number, and how large its log became.
+pub fn write(words: &[&str]) {
+    let (server, restarts) = (Server::at(Path::new(words[0])), words[1] == "restarts");
+    let log = {
+        let mut name = server.file().into_os_string();
+        name.push("-wal");
+        std::path::PathBuf::from(name)
+    };
+    say("ready");
+    let mut database = Some(server.open());
+    let (mut took, mut largest, mut number) = (Vec::new(), 0, 0);
+    let (stop, stopped) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = told();
+        let _ = stop.send(());
+    });
+    while stopped.try_recv().is_err() {
+        let open = database.get_or_insert_with(|| server.open());
+        let begun = Instant::now();
+        let transaction = open.unchecked_transaction().expect("begun");
+        for _ in 0..2 {
+            number += 1;
+            written::add_film(
+                open,
+                1,
+                &format!("Written {number}"),
+                &format!("/data/films/written {number}.mkv"),
+            );
+        }
+        transaction.commit().expect("committed");
+        took.push(begun.elapsed());
+        largest = largest.max(fs::metadata(&log).map_or(0, |facts| facts.len()));
+        if restarts {
+            let open = database.take().expect("open");
+            open.close().expect("closed");
+        }
+    }
+    if let Some(open) = database {
+        open.close().expect("closed");
+    }
+    took.sort();
+    let p99 = took.get(took.len() * 99 / 100).copied().unwrap_or_default();
+    say(&format!("{} {} {largest}", p99.as_micros(), took.len()));
+}
+
+#[test]
+fn a_stopped_server_finds_its_folder_as_it_was() {
+    let (folder, server, _) = films(40);
+    let before = facts(&server);
+    assert_eq!(names(&server), ALONE);
+    read_all(&server, &folder.path().join("store"));
+    assert!(facts(&server) == before, "{:?}", names(&server));
+}
+
+#[test]
+fn a_running_server_finds_its_files_as_they_were() {
+    let (folder, server, _) = films(40);
+    let mut running = Worker::start("hold", [server.folder.to_str().expect("a name")]);
+    assert_eq!(running.hear(), "ready");
+    let before = facts(&server);
+    assert_eq!(names(&server), OPEN);
+    read_all(&server, &folder.path().join("store"));
+    assert!(facts(&server) == before, "{:?}", names(&server));
+    // It stops as if nothing had read: its log is merged, and goes.
+    running.tell("stop");
+    running.end();
+    assert_eq!(names(&server), ALONE);
+}
+
+/// As root `SQLite` would set the owner of `-shm` to that of the database.
+#[cfg(unix)]
+#[test]
+fn no_file_gets_another_owner() {
+    let (folder, server, _) = films(40);
+    let mut running = Worker::start("hold", [server.folder.to_str().expect("a name")]);
+    assert_eq!(running.hear(), "ready");
+    let database = server.file();
+    if std::os::unix::fs::chown(&database, Some(12_345), Some(12_345)).is_ok() {
+        let before = facts(&server);
+        read_all(&server, &folder.path().join("store"));
+        assert!(facts(&server) == before, "{:?}", names(&server));
+    }
+    running.kill();
+}
+
+#[test]
+fn a_killed_server_finds_its_files_as_they_were() {
+    let (folder, server, _) = films(40);
+    let mut running = Worker::start("hold", [server.folder.to_str().expect("a name")]);
+    assert_eq!(running.hear(), "ready");
+    running.kill();
+    let before = facts(&server);
+    assert_eq!(names(&server), OPEN);
+    read_all(&server, &folder.path().join("store"));
+    assert!(facts(&server) == before, "{:?}", names(&server));
+    // What stood in its log only is read: nothing is lost by reading.
+    assert_eq!(
+        server.write(|database| {
+            database
+                .query_row(
+                    "SELECT count(*) FROM library_sections WHERE user_fields = 'held'",
+                    [],
+                    |row| row.get::<_, i64>(0),
+                )
+                .expect("asked")
+        }),
+        1
+    );
+}
+
+/// One slice of the library: of one moment, or a failure that passes.
+fn slice(source: &PlexDatabase) -> Result<Vec<Item>> {
+    let library = source.libraries(Bounds::NONE)?.swap_remove(0);
+    let request = PageRequest {
+        library: &library,
+        partition: 0,
+        position: 0,
+        size: 1_000,
+    };
+    let mut items = Vec::new();
+    let end = source.page(&request, Bounds::NONE, &mut items)?;
+    assert_eq!(end.total.expect("a total") % 2, 0, "of one moment");
+    let wanted = WantedPath {
+        spellings: &[path(3).into_bytes()],
+        name: "Film 3.mkv",
+        title: None,
+    };
+    source.find_path(&library, &wanted, Bounds::NONE, &mut |found| Ok(!found.is_empty()))?;
+    Ok(items)
+}
+
+/// A writer at full speed, which never stops or stops after each write, and a reader beside it: for this time, and until it
+/// has read so many slices.
+fn beside(how: &str, time: Duration, least: u32) {
+    let (_folder, server, _) = films(40);
+    let mut writer = Worker::start("write", [server.folder.to_str().expect("a name"), how]);
+    assert_eq!(writer.hear(), "ready");
+    let source = PlexDatabase::new(&server.folder);
+    let (mut read, begun) = (0, Instant::now());
+    while begun.elapsed() < time || read < least {
+        assert!(begun.elapsed() < Duration::from_secs(60), "{read} slices");
+        match slice(&source) {
+            Ok(items) => {
+                let all = items.iter().take(40).enumerate();
+                all.for_each(|(at, item)| assert_eq!(item.rating_key, (at + 1).to_string()));
+                read += 1;
+            }
+            Err(error) => assert_eq!(error.status.meaning(), Meaning::NotNow, "{error}"),
+        }
+    }
+    writer.tell("stop");
+    let said = writer.hear();
+    writer.end();
+    assert_eq!(names(&server), ALONE, "{how}: {said}");
+}
+
+#[test]
+fn a_server_at_full_speed_is_read_moment_by_moment() {
+    beside("runs", Duration::from_millis(700), 10);
+}
+
+#[test]
+fn a_server_that_starts_and_stops_all_the_time_leaves_no_file_that_it_did_not_make() {
+    beside("restarts", Duration::from_millis(1_500), 1);
+}
+
+/// Where a reader reads.
+#[derive(Clone, Copy, PartialEq)]
+enum Reads {
+    Nothing,
+    /// Another database, of as many films: what its work costs on this machine, whatever runs beside it.
+    Elsewhere,
+    Beside,
+}
+
+/// What reading costs its writer. Prints figures; they mean something on a machine that does nothing else. One round tells
+/// little: what else the machine does shows in one of a hundred commits. So rounds take turns on one database, and the median
+/// counts.
+#[test]
+#[ignore = "measures: run it alone"]
+fn a_writer_is_not_held_up() {
+    const ROUNDS: usize = 9;
+    let time = Duration::from_secs(1);
+    let (_folder, server, _) = films(20_000);
+    let (_other, elsewhere, _) = films(20_000);
+    let sources = [&server, &elsewhere].map(|server| PlexDatabase::new(&server.folder));
+    let measured = |reads: Reads| {
+        let mut writer = Worker::start("write", [server.folder.to_str().expect("a name"), "runs"]);
+        assert_eq!(writer.hear(), "ready");
+        let begun = Instant::now();
+        while begun.elapsed() < time {
+            if reads != Reads::Nothing {
+                let source = &sources[usize::from(reads == Reads::Elsewhere)];
+                let films = library(source, "Films");
+                let _ = crate::database::list(source, &films);
+            }
+            // As often as a host asks that does nothing else.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        writer.tell("stop");
+        let said = writer.hear();
+        writer.end();
+        let numbers: Vec<u64> = said.split(' ').map(|word| word.parse().expect("a number")).collect();
+        (numbers[0], numbers[1], numbers[2])
+    };
+    let mut shares = [Vec::new(), Vec::new()];
+    let ways = [Reads::Nothing, Reads::Elsewhere, Reads::Beside];
+    for round in 0..ROUNDS {
+        // Which comes first takes turns, too: the database grows meanwhile.
+        let mut found = [(0, 0, 0); 3];
+        for turn in 0..ways.len() {
+            let way = (round + turn) % ways.len();
+            found[way] = measured(ways[way]);
+        }
+        let [without, other, with] = found;
+        println!(
+            "p99 of a commit (µs), commits, largest log (bytes): without {without:?}, reading elsewhere {other:?}, \
+             beside it {with:?}"
+        );
+        assert!(with.2 < without.2 + (64 << 20), "the log grows by a slice at most");
+        for (shares, one) in shares.iter_mut().zip([without, other]) {
+            #[allow(clippy::cast_precision_loss)] // microseconds
+            shares.push(with.0 as f64 / one.0 as f64);
+        }
+    }
+    let [without, other] = shares.map(|mut shares| {
+        shares.sort_by(f64::total_cmp);
+        shares[ROUNDS / 2]
+    });
+    println!("the median beside a reader: {without:.2} of that without, {other:.2} of that with one elsewhere");
+}

@@ -1,0 +1,142 @@
+//! Plex's own database, with its real schema, written as the server writes it.
+
+use std::fs;
+use std::sync::Arc;
+
+use plexindex::options::Options;
+use plexindex::source::database::PlexDatabase;
+use plexindex::source::{Meter, Source};
+
+use crate::source_contract::rig::{FOLDER, Failure, Rig, TITLE};
+use crate::support::plex_database::{self as written, Server};
+
+pub struct Database {
+    server: Server,
+    section: i64,
+    aside: tempfile::TempDir,
+    _folder: tempfile::TempDir,
+}
+
+fn number(key: &str) -> i64 {
+    key.parse().expect("Plex's keys are numbers")
+}
+
+impl Rig for Database {
+    const COSTS_REQUESTS: bool = false;
+
+    fn new(films: u32) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Server::new(&folder.path().join("Plex Media Server"));
+        let section = server.library(TITLE, written::kind::MOVIE, FOLDER);
+        server.write(|database| {
+            for film in 0..films {
+                written::add_film(
+                    database,
+                    section,
+                    &format!("Film {film}"),
+                    &format!("{FOLDER}/Film {film}.mkv"),
+                );
+            }
+        });
+        Self {
+            server,
+            section,
+            aside: tempfile::tempdir().expect("a folder"),
+            _folder: folder,
+        }
+    }
+
+    fn source(&self, _: Arc<dyn Meter>) -> Arc<dyn Source> {
+        Arc::new(PlexDatabase::new(&self.server.folder))
+    }
+
+    fn options(&self, options: Options) -> Options {
+        Options {
+            server_url: None,
+            database: Some(self.server.folder.clone()),
+            ..options
+        }
+    }
+
+    fn paths(&self) -> Vec<(String, String)> {
+        self.server.write(|database| {
+            let mut rows = database
+                .prepare(
+                    "SELECT m.metadata_item_id, p.file FROM media_parts p, media_items m WHERE m.id = p.media_item_id \
+                     AND m.library_section_id = ?1",
+                )
+                .expect("prepared");
+            let rows = rows.query_map([self.section], |row| {
+                Ok((row.get::<_, i64>(0)?.to_string(), row.get(1)?))
+            });
+            let mut paths: Vec<(String, String)> = rows.expect("asked").map(|row| row.expect("a row")).collect();
+            paths.sort();
+            paths
+        })
+    }
+
+    fn add(&self, title: &str, path: &str) -> String {
+        self.server
+            .write(|database| written::add_film(database, self.section, title, path))
+            .to_string()
+    }
+
+    fn remove(&self, keys: &[String]) {
+        self.server
+            .write(|database| keys.iter().for_each(|key| written::delete(database, number(key))));
+    }
+
+    fn rename(&self, key: &str, path: &str) {
+        self.server
+            .write(|database| written::rename(database, number(key), path));
+    }
+
+    fn lose_disk(&self) {
+        let keys: Vec<String> = self.paths().into_iter().map(|(key, _)| key).collect();
+        self.remove(&keys);
+    }
+
+    fn fail(&self, failure: Failure) -> bool {
+        let file = self.server.file();
+        match failure {
+            Failure::Down => fs::rename(&file, self.aside.path().join("library.db")).expect("away"),
+            Failure::Starting => fs::write(wal(&file), b"").expect("written"),
+            Failure::Unauthorized | Failure::Forbidden => {
+                self.server
+                    .write(|database| database.execute_batch("ALTER TABLE media_parts RENAME COLUMN file TO path"))
+                    .expect("renamed");
+            }
+            // A file answers at once, and whole or not at all.
+            Failure::CutOff | Failure::DownAfterTwoPages | Failure::Slow => return false,
+        }
+        true
+    }
+
+    fn heal(&self) {
+        let file = self.server.file();
+        let away = self.aside.path().join("library.db");
+        if away.exists() {
+            fs::rename(away, &file).expect("back");
+        }
+        if wal(&file).exists() {
+            fs::remove_file(wal(&file)).expect("removed");
+        }
+        self.server.write(|database| {
+            let _ = database.execute_batch("ALTER TABLE media_parts RENAME COLUMN path TO file");
+        });
+    }
+
+    fn section_that_is_not_there(&self) -> String {
+        "77".to_owned()
+    }
+
+    fn notification(&self, section: &str, key: &str) -> String {
+        crate::source_contract::plex::notification(section, key)
+    }
+}
+
+fn wal(file: &std::path::Path) -> std::path::PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push("-wal");
+    name.into()
+}

@@ -1,0 +1,316 @@
+//! What only a source in memory can be: late, dishonest, busy, made anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::support::index::{Deadline, Index, Library, ManualClock, Match, QueryOptions};
+use plexindex::error::Status;
+use plexindex::options::{Options, Ttl};
+use plexindex::source::{Abilities, Delta, Resume};
+use tempfile::TempDir;
+
+use crate::source_contract::in_memory::StandInSegments;
+use crate::source_contract::rig::{FOLDER, HOUR_MS, NOW_MS, TITLE};
+use crate::support::memory::{Fault, Knobs, Memory, Token};
+
+struct Place {
+    memory: Memory,
+    section: String,
+    clock: Arc<ManualClock>,
+    index: Index,
+    library: Library,
+    folder: TempDir,
+}
+
+impl Place {
+    /// Nothing asked yet.
+    fn new(knobs: Knobs, films: u32, set: impl FnOnce(&mut Options)) -> Self {
+        let StandInSegments { memory, section } = StandInSegments::with(knobs, films);
+        let clock = Arc::new(ManualClock::new(NOW_MS));
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut options = Options {
+            cache_dir: folder.path().to_owned(),
+            server_url: Some("http://127.0.0.1:9".to_owned()),
+            ..Options::default()
+        };
+        set(&mut options);
+        let server = memory.clone();
+        let index = Index::open_with(options, Arc::clone(&clock) as _, |_, _, meter| Ok(server.source(meter)));
+        let index = index.expect("opens");
+        let library = index.library(TITLE).expect("a handle");
+        Self {
+            memory,
+            section,
+            clock,
+            index,
+            library,
+            folder,
+        }
+    }
+
+    fn listed(knobs: Knobs, films: u32) -> Self {
+        let place = Self::new(knobs, films, |_| ());
+        place.index.refresh(&QueryOptions::default(), true).expect("listed");
+        place.memory.take_requests();
+        place
+    }
+
+    fn ask(&self, path: &str) -> Match {
+        self.library.match_path(path.as_bytes()).expect("an answer")
+    }
+
+    fn listings(&self) -> u64 {
+        self.index.stats().expect("statistics").listings
+    }
+
+    /// Requests since this was asked last, by their names.
+    fn requests(&self) -> Vec<(&'static str, u64)> {
+        self.memory.take_requests().into_iter().collect()
+    }
+}
+
+fn with(token: Token, change: impl FnOnce(&mut Abilities)) -> Knobs {
+    let mut knobs = Knobs { token, ..Knobs::USUAL };
+    change(&mut knobs.abilities);
+    knobs
+}
+
+fn path(name: &str) -> String {
+    format!("{FOLDER}/{name}.mkv")
+}
+
+#[test]
+fn a_token_that_lags_is_believed_and_a_path_is_found_all_the_same() {
+    let at = Place::new(with(Token::Lagging, |_| ()), 1_000, |options| {
+        options.library_ttl = Ttl::For(Duration::from_secs(60));
+    });
+    at.index.refresh(&QueryOptions::default(), true).expect("listed");
+    at.requests();
+    at.memory.add(&at.section, "One", &path("One"));
+    at.memory.add(&at.section, "Two", &path("Two"));
+    at.clock.advance_ms(60_001);
+    // The probe says that nothing changed; the path that is missing is searched, and comes alone.
+    assert_eq!(at.ask(&path("One")).status, Status::Ok);
+    assert_eq!(at.requests(), [("find_path", 1), ("probe", 1)]);
+    // The token moves, and what changed comes without a listing.
+    at.memory.catch_up();
+    at.clock.advance_ms(60_001);
+    assert_eq!(at.ask(&path("Film 1")).status, Status::Ok);
+    assert_eq!(at.requests(), [("delta", 1), ("probe", 1)]);
+    assert_eq!(at.ask(&path("Two")).status, Status::Ok);
+    assert_eq!((at.requests(), at.listings()), (vec![], 1));
+}
+
+#[test]
+fn a_token_that_lies_is_found_out_when_the_listing_is_a_day_old() {
+    let at = Place::listed(with(Token::Lying, |can| can.find = false), 50);
+    at.memory
+        .remove(&at.section, &at.memory.items(&at.section)[3].rating_key);
+    let gone = path("Film 3");
+    for hours in [0, 1, 20] {
+        at.clock.advance_ms(hours * HOUR_MS + 1);
+        assert_eq!(at.ask(&gone).status, Status::Ok, "as far as anything tells");
+    }
+    at.clock.advance_ms(3 * HOUR_MS);
+    assert_eq!(at.ask(&gone).status, Status::NotFound);
+    assert_eq!(at.listings(), 2);
+}
+
+#[test]
+fn a_listing_made_during_a_scan_is_final_only_where_the_token_is_exact() {
+    for (token, is_final) in [(Token::Coarse, false), (Token::Exact, true)] {
+        let at = Place::new(with(token, |_| ()), 20, |_| ());
+        at.memory.scan(&at.section, true);
+        assert_eq!(at.ask(&path("Film 3")).status, Status::Ok);
+        at.memory.scan(&at.section, false);
+        at.requests();
+        at.clock.advance_ms(61_000);
+        assert!(!at.ask(&path("Film 3")).stale);
+        assert_eq!(at.requests().is_empty(), is_final, "{token:?}");
+    }
+}
+
+#[test]
+fn an_exact_token_that_moves_while_a_library_is_listed_is_seen_to_have_moved() {
+    // Deltas make good what came meanwhile; nothing is believed that the token did not show.
+    let at = Place::listed(Knobs::BEST, 30);
+    for round in 0..20 {
+        let name = format!("Round {round}");
+        let key = at.memory.add(&at.section, &name, &path(&name));
+        at.clock.advance_ms(HOUR_MS + 1);
+        assert_eq!(at.ask(&path(&name)).status, Status::Ok);
+        at.memory.rename(&at.section, &key, &path(&format!("Renamed {round}")));
+        at.clock.advance_ms(HOUR_MS + 1);
+        assert_eq!(at.ask(&path(&name)).status, Status::NotFound);
+        assert_eq!(at.ask(&path(&format!("Renamed {round}"))).status, Status::Ok);
+    }
+    assert_eq!(at.listings(), 1, "all changes are told");
+}
+
+#[test]
+fn a_library_that_was_made_anew_has_other_keys() {
+    for knobs in [Knobs::BEST, Knobs::USUAL, Knobs::BARE] {
+        let at = Place::listed(knobs, 30);
+        at.memory.rekey(&at.section);
+        at.clock.advance_ms(25 * HOUR_MS);
+        let keys: Vec<String> = at
+            .memory
+            .items(&at.section)
+            .into_iter()
+            .map(|item| item.rating_key)
+            .collect();
+        for number in 0..30 {
+            let found = at.ask(&path(&format!("Film {number}")));
+            let key = found.item.map(|item| item.item.rating_key);
+            assert!(key.is_some_and(|key| keys.contains(&key)), "{}", found.message);
+        }
+        assert_eq!(at.index.stats().expect("statistics").items, 30);
+    }
+}
+
+#[test]
+fn a_listing_that_was_cut_off_goes_on_in_another_process() {
+    for resume in [Resume::ByRow, Resume::ByPosition, Resume::Never] {
+        let at = Place::new(with(Token::Coarse, |can| can.resume = resume), 600, |options| {
+            options.page_size = 60;
+        });
+        at.memory.fail(Some(Fault::DownAfterPages(6)));
+        at.index
+            .refresh(&QueryOptions::default(), true)
+            .expect_err("the server went away");
+        at.memory.fail(None);
+        at.requests();
+        let options = Options {
+            cache_dir: at.folder.path().to_owned(),
+            server_url: Some("http://127.0.0.1:9".to_owned()),
+            page_size: 60,
+            ..Options::default()
+        };
+        let server = at.memory.clone();
+        let other = Index::open_with(options, Arc::clone(&at.clock) as _, |_, _, meter| {
+            Ok(server.source(meter))
+        });
+        let other = other.expect("opens");
+        other.refresh(&QueryOptions::default(), true).expect("listed");
+        assert_eq!(other.stats().expect("statistics").items, 600);
+        let pages = at
+            .requests()
+            .iter()
+            .find(|(name, _)| *name == "page")
+            .map(|(_, count)| *count);
+        let pages = pages.expect("pages");
+        assert_eq!(pages < 10, resume != Resume::Never, "{resume:?}: {pages} pages");
+    }
+}
+
+#[test]
+fn rows_that_moved_while_a_listing_was_cut_off_are_noticed() {
+    for resume in [Resume::ByRow, Resume::ByPosition] {
+        let at = Place::new(with(Token::Lagging, |can| can.resume = resume), 600, |options| {
+            options.page_size = 60;
+        });
+        at.memory.fail(Some(Fault::DownAfterPages(6)));
+        at.index
+            .refresh(&QueryOptions::default(), true)
+            .expect_err("the server went away");
+        at.memory.fail(None);
+        // The token stands still all the while: only the rows tell.
+        let keys: Vec<String> = at
+            .memory
+            .items(&at.section)
+            .into_iter()
+            .map(|item| item.rating_key)
+            .collect();
+        for key in &keys[..9] {
+            at.memory.remove(&at.section, key);
+        }
+        at.memory.add(&at.section, "New", &path("New"));
+        at.index.refresh(&QueryOptions::default(), true).expect("listed");
+        let offline = QueryOptions {
+            offline: true,
+            ..at.library.query()
+        };
+        for item in at.memory.items(&at.section) {
+            let found = at
+                .index
+                .match_path(&offline, item.parts[0].as_bytes())
+                .expect("an answer");
+            // What came behind the back of a position that stands is for the token to tell.
+            if item.title != "New" || resume == Resume::ByRow {
+                assert_eq!(found.status, Status::Ok, "{resume:?}: {}", item.title);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_server_that_is_slow_is_waited_for_no_longer_than_the_deadline() {
+    let at = Place::new(Knobs::USUAL, 30, |_| ());
+    at.memory.fail(Some(Fault::Slow(Duration::from_secs(600))));
+    let query = QueryOptions {
+        deadline: Deadline::In(Duration::from_millis(200)),
+        ..at.library.query()
+    };
+    let found = at
+        .index
+        .match_path(&query, path("Film 3").as_bytes())
+        .expect("an answer");
+    assert_eq!(found.status, Status::NeedsWarm);
+    at.memory.fail(None);
+    assert_eq!(at.ask(&path("Film 3")).status, Status::Ok);
+}
+
+#[test]
+fn a_source_that_tells_no_changes_is_listed_for_each() {
+    let at = Place::listed(with(Token::Exact, |can| can.changes = Delta::None), 6_000);
+    at.memory.add(&at.section, "New", &path("New"));
+    at.clock.advance_ms(HOUR_MS + 1);
+    assert_eq!(at.ask(&path("New")).status, Status::Ok);
+    assert_eq!(at.listings(), 2);
+    assert!(
+        at.requests().iter().all(|(name, _)| *name != "delta"),
+        "it is not asked for what it cannot do"
+    );
+}
+
+/// Of many invalidated items one that the server stumbles over holds up no other.
+#[test]
+fn an_item_that_fails_its_batch_is_asked_for_alone() {
+    let at = Place::listed(Knobs::USUAL, 100);
+    let keys: Vec<String> = (0..80)
+        .map(|nth| at.memory.items(&at.section)[nth].rating_key.clone())
+        .collect();
+    for key in &keys {
+        at.library
+            .invalidate_item(&format!("{}{key}", crate::support::memory::KIND.key_prefix))
+            .expect("invalidated");
+    }
+    at.memory.poison(Some(&keys[20]));
+    at.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    let offline = QueryOptions {
+        offline: true,
+        ..at.library.query()
+    };
+    let left = || {
+        let is_unsure = |nth: &usize| {
+            let path = path(&format!("Film {nth}"));
+            at.index
+                .match_path(&offline, path.as_bytes())
+                .expect("an answer")
+                .status
+                != Status::Ok
+        };
+        (0..100).filter(is_unsure).collect::<Vec<usize>>()
+    };
+    assert_eq!(left(), [20]);
+    let asked = at.requests();
+    assert!(matches!(asked[..], [("confirm", 8..=16)]), "{asked:?}");
+    // Nothing but it is asked for from then on; and a server that fails each time is asked no more often than that.
+    at.clock.advance_ms(31_000);
+    at.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    assert_eq!(at.requests(), [("confirm", 1)]);
+    at.memory.poison(None);
+    at.clock.advance_ms(31_000);
+    at.index.refresh(&QueryOptions::default(), false).expect("refreshed");
+    assert_eq!((at.requests(), left()), (vec![("confirm", 1)], vec![]));
+}

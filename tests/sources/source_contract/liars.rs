@@ -1,0 +1,382 @@
+//! Sources that break their contract: an index over them ends, and asks no more than a few times.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::support::index::{Index, Library as Handle, ManualClock, QueryOptions};
+use plexindex::error::{Result, Status};
+use plexindex::model::{Item, Library, Server};
+use plexindex::options::Options;
+use plexindex::source::{
+    Abilities, Bounds, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges, WantedPath,
+};
+use tempfile::TempDir;
+
+use crate::source_contract::in_memory::StandInSegments;
+use crate::source_contract::rig::{FOLDER, HOUR_MS, NOW_MS, TITLE};
+use crate::support::memory::{Knobs, Memory};
+
+type Page = dyn Fn(u64, &PageRequest<'_>, &mut Vec<Item>, PageEnd) -> PageEnd + Send + Sync;
+type Told = dyn Fn(&dyn KnownItems, SourceChanges) -> SourceChanges + Send + Sync;
+type Shown = dyn Fn(u64, Vec<Library>) -> Vec<Library> + Send + Sync;
+
+/// What a source says, and how it is changed on its way: with the number of the call.
+struct Lies {
+    page: Box<Page>,
+    told: Box<Told>,
+    shown: Box<Shown>,
+    /// So many pages and no more: an index that asks for ever fails then.
+    most: u64,
+    pages: AtomicU64,
+    probes: AtomicU64,
+}
+
+impl Default for Lies {
+    fn default() -> Self {
+        Self {
+            page: Box::new(|_, _, _, end| end),
+            told: Box::new(|_, told| told),
+            shown: Box::new(|_, shown| shown),
+            most: 500,
+            pages: AtomicU64::new(0),
+            probes: AtomicU64::new(0),
+        }
+    }
+}
+
+struct Liar {
+    honest: Arc<dyn Source>,
+    lies: Arc<Lies>,
+}
+
+impl Source for Liar {
+    fn kind(&self) -> &'static Kind {
+        self.honest.kind()
+    }
+
+    fn abilities(&self) -> Abilities {
+        self.honest.abilities()
+    }
+
+    fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
+        self.honest.server(bounds)
+    }
+
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
+        let number = self.lies.probes.fetch_add(1, Ordering::Relaxed);
+        Ok((self.lies.shown)(number, self.honest.libraries(bounds)?))
+    }
+
+    fn partitions(&self, library: &Library) -> usize {
+        self.honest.partitions(library)
+    }
+
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        let number = self.lies.pages.fetch_add(1, Ordering::Relaxed);
+        assert!(number < self.lies.most, "asked for pages without end");
+        let end = self.honest.page(request, bounds, items)?;
+        Ok((self.lies.page)(number, request, items, end))
+    }
+
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+        Ok((self.lies.told)(known, self.honest.changes(library, known, bounds)?))
+    }
+
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        self.honest.find_path(library, wanted, bounds, is_it)
+    }
+
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
+        self.honest.items(rating_keys, bounds)
+    }
+}
+
+struct Scene {
+    memory: Memory,
+    section: String,
+    clock: Arc<ManualClock>,
+    lies: Arc<Lies>,
+    index: Index,
+    library: Handle,
+    _folder: TempDir,
+}
+
+fn scene(knobs: Knobs, films: u32, lies: Lies) -> Scene {
+    let StandInSegments { memory, section } = StandInSegments::with(knobs, films);
+    let (clock, lies) = (Arc::new(ManualClock::new(NOW_MS)), Arc::new(lies));
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = Options {
+        cache_dir: folder.path().to_owned(),
+        server_url: Some("http://127.0.0.1:9".to_owned()),
+        page_size: 5,
+        ..Options::default()
+    };
+    let (server, told) = (memory.clone(), Arc::clone(&lies));
+    let index = Index::open_with(options, Arc::clone(&clock) as _, move |_, _, meter| {
+        Ok(Arc::new(Liar {
+            honest: server.source(meter),
+            lies: told,
+        }) as Arc<dyn Source>)
+    });
+    let index = index.expect("opens");
+    let library = index.library(TITLE).expect("a handle");
+    Scene {
+        memory,
+        section,
+        clock,
+        lies,
+        index,
+        library,
+        _folder: folder,
+    }
+}
+
+impl Scene {
+    fn pages(&self) -> u64 {
+        self.lies.pages.load(Ordering::Relaxed)
+    }
+}
+
+fn film(number: u32) -> String {
+    format!("{FOLDER}/Film {number}.mkv")
+}
+
+/// The first listing of a library whose pages end so.
+fn first_listing(page: Box<Page>) -> (Scene, Status, String) {
+    let scene = scene(
+        Knobs::USUAL,
+        40,
+        Lies {
+            page,
+            ..Lies::default()
+        },
+    );
+    let asked = scene.index.refresh(&QueryOptions::default(), true);
+    let (status, text) = asked.map_or_else(|error| (error.status, error.message), |status| (status, String::new()));
+    (scene, status, text)
+}
+
+#[test]
+fn positions_that_go_back_end_the_listing() {
+    let (scene, status, text) = first_listing(Box::new(|_, request, _, end| PageEnd {
+        next: Some(if request.position == 0 { 5 } else { 0 }),
+        ..end
+    }));
+    assert_eq!(status, Status::BadAnswer, "{text}");
+    assert!(scene.pages() < 20, "{}", scene.pages());
+}
+
+#[test]
+fn pages_without_rows_that_are_never_the_last_end_the_listing() {
+    let (scene, status, text) = first_listing(Box::new(|_, request, items, _| {
+        items.clear();
+        PageEnd {
+            rows: 0,
+            total: None,
+            next: Some(request.position + 1),
+            moved: false,
+        }
+    }));
+    assert_eq!(status, Status::BadAnswer, "{text}");
+    assert!(scene.pages() < 20, "{}", scene.pages());
+}
+
+#[test]
+fn more_rows_than_there_are_end_the_listing() {
+    let (scene, status, text) = first_listing(Box::new(|_, request, items, end| {
+        items.truncate(1);
+        PageEnd {
+            rows: 5,
+            total: Some(12),
+            next: Some(request.position + 5),
+            ..end
+        }
+    }));
+    assert_eq!(status, Status::BadAnswer, "{text}");
+    assert!(scene.pages() < 20, "{}", scene.pages());
+}
+
+#[test]
+fn totals_as_large_as_numbers_get_are_no_panic() {
+    for total in [u64::MAX, u64::MAX - 1, 1 << 63, (1 << 63) - 1] {
+        let (scene, status, text) = first_listing(Box::new(move |_, _, _, end| PageEnd {
+            total: Some(total),
+            ..end
+        }));
+        assert!(
+            matches!(status, Status::Ok | Status::BadAnswer),
+            "{total}: {status:?} {text}"
+        );
+        assert!(scene.pages() < 100);
+    }
+}
+
+#[test]
+fn pages_that_count_more_rows_than_numbers_hold_are_no_panic() {
+    for rows in [u64::MAX, 1 << 63] {
+        let (scene, status, text) = first_listing(Box::new(move |_, _, _, end| PageEnd { rows, ..end }));
+        assert!(
+            matches!(status, Status::Ok | Status::BadAnswer),
+            "{rows}: {status:?} {text}"
+        );
+        assert!(scene.pages() < 100);
+    }
+}
+
+#[test]
+fn positions_as_large_as_numbers_get_are_kept() {
+    let (scene, status, text) = first_listing(Box::new(|_, request, _, end| PageEnd {
+        next: (request.position == 0).then_some(u64::MAX),
+        ..end
+    }));
+    assert!(matches!(status, Status::Ok | Status::BadAnswer), "{status:?} {text}");
+    assert!(scene.pages() < 100);
+}
+
+#[test]
+fn partitions_that_overlap_answer_each_item_once() {
+    let extra: Arc<std::sync::Mutex<Vec<Item>>> = Arc::default();
+    let (scene, status, text) = first_listing(Box::new(move |_, request, items, end| {
+        let end = PageEnd { total: None, ..end };
+        let mut extra = extra.lock().expect("whole");
+        if request.partition == 0 {
+            extra.clone_from(items);
+        } else if request.position == 0 {
+            let more = extra.len() as u64;
+            items.extend(extra.iter().cloned());
+            return PageEnd {
+                rows: end.rows + more,
+                ..end
+            };
+        }
+        end
+    }));
+    assert_eq!(status, Status::Ok, "{text}");
+    assert_eq!(scene.index.stats().expect("statistics").items, 40);
+    for number in 0..40 {
+        let found = scene.library.match_path(film(number).as_bytes()).expect("an answer");
+        assert_eq!((found.status, found.candidates.len()), (Status::Ok, 1), "{number}");
+    }
+    // It is asked for again from time to time, and each time once.
+    let before = scene.pages();
+    for _ in 0..20 {
+        scene.library.match_path(film(3).as_bytes()).expect("an answer");
+    }
+    assert!(scene.pages() - before <= 30, "{}", scene.pages() - before);
+}
+
+#[test]
+fn items_without_a_key_that_hosts_can_be_given_are_left_out() {
+    for odd in ["", "a\0b"] {
+        let (scene, status, text) = first_listing(Box::new(move |_, _, items, end| {
+            for item in items.iter_mut().filter(|item| item.parts[0] == film(7)) {
+                item.rating_key = odd.to_owned();
+            }
+            end
+        }));
+        assert_eq!(status, Status::Ok, "{text}");
+        for item in scene.memory.items(&scene.section) {
+            let path = item.parts[0].as_bytes();
+            let looked_up = scene.library.lookup_key(path, str::to_owned);
+            let there = (item.parts[0] != film(7)).then_some(item.rating_key);
+            assert_eq!(looked_up, there, "{odd:?}");
+        }
+        assert_eq!(scene.index.stats().expect("statistics").items, 39, "{odd:?}");
+    }
+}
+
+#[test]
+fn keys_of_any_other_shape_are_answered_as_they_are() {
+    for odd in [
+        "a/b",
+        "../../x",
+        &"k".repeat(400),
+        " ",
+        "\u{202e}x",
+        "=",
+        "memory:items:7",
+    ] {
+        let key = odd.to_owned();
+        let (scene, status, text) = first_listing(Box::new(move |_, _, items, end| {
+            for item in items.iter_mut().filter(|item| item.parts[0] == film(7)) {
+                item.rating_key.clone_from(&key);
+            }
+            end
+        }));
+        assert_eq!(status, Status::Ok, "{text}");
+        for item in scene.memory.items(&scene.section) {
+            let is_odd = item.parts[0] == film(7);
+            let right = if is_odd { odd } else { &item.rating_key };
+            let looked_up = scene.library.lookup_key(item.parts[0].as_bytes(), str::to_owned);
+            assert_eq!(looked_up.as_deref(), Some(right));
+        }
+    }
+}
+
+#[test]
+fn a_token_that_always_moves_costs_a_few_requests_an_hour() {
+    for knobs in [Knobs::BEST, Knobs::USUAL, Knobs::BARE] {
+        let lies = Lies {
+            shown: Box::new(|number, mut shown| {
+                for library in &mut shown {
+                    library.change.token = format!("{number}");
+                }
+                shown
+            }),
+            ..Lies::default()
+        };
+        let scene = scene(knobs, 40, lies);
+        scene.index.refresh(&QueryOptions::default(), true).expect("listed");
+        for _ in 0..10 {
+            scene.clock.advance_ms(HOUR_MS + 1);
+            scene.memory.take_requests();
+            for number in 0..40 {
+                let found = scene.library.match_path(film(number).as_bytes()).expect("an answer");
+                assert_eq!(found.status, Status::Ok);
+            }
+            let requests = scene.memory.take_requests();
+            assert!(requests.values().sum::<u64>() <= 20, "{requests:?}");
+        }
+    }
+}
+
+#[test]
+fn a_library_that_vanishes_at_each_other_probe_costs_no_more_than_its_listings() {
+    for two in [false, true] {
+        let lies = Lies {
+            shown: Box::new(move |number, mut shown| {
+                if number % 2 == 1 {
+                    shown.clear();
+                }
+                if two && let Some(first) = shown.first().cloned() {
+                    // The same uuid twice.
+                    shown.push(Library {
+                        section: "other".to_owned(),
+                        ..first
+                    });
+                }
+                shown
+            }),
+            ..Lies::default()
+        };
+        let scene = scene(Knobs::USUAL, 40, lies);
+        for turn in 0..12 {
+            // Whatever comes of it: it ends, and what is answered is right.
+            let _ = scene.index.refresh(&QueryOptions::default(), turn % 3 == 0);
+            if let Ok(found) = scene.library.match_path(film(3).as_bytes())
+                && let Some(item) = found.item
+            {
+                assert!(item.item.parts.contains(&film(3)));
+            }
+            scene.clock.advance_ms(HOUR_MS + 1);
+        }
+        assert!(scene.pages() <= 120, "{}", scene.pages());
+        assert!(scene.lies.probes.load(Ordering::Relaxed) <= 48);
+    }
+}

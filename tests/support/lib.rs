@@ -1,0 +1,195 @@
+//! Shared by tests of behaviour: a stand-in server, an index over it, and a clock that stands still.
+#![allow(missing_docs)] // their names say it
+
+pub mod hooked;
+pub mod index;
+pub mod memory;
+pub mod plex_database;
+pub mod read_path;
+pub mod vfs;
+pub mod worker;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::index::{Index, Library, ManualClock, QueryOptions};
+use plexindex::model::Token;
+use plexindex::options::Options;
+use plexindex::source::Source;
+use plexindex::source::plex::PlexHttp;
+use plexindex_standin::{ItemSpec, Kind, LibraryKind, LibrarySpec, MediaSpec, Standin};
+use tempfile::TempDir;
+
+/// A moment long after every clock of the stand-in server.
+pub const NOW_MS: i64 = 4_000_000_000_000;
+/// An hour.
+pub const HOUR_MS: i64 = 3_600_000;
+
+/// A file or folder of the repository.
+pub fn repository(path: impl AsRef<Path>) -> PathBuf {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).join(path)
+}
+
+/// A number that the environment gives a test.
+pub fn number(variable: &str) -> Option<u64> {
+    let text = std::env::var(variable).ok()?;
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{variable} is '{text}': give a number")),
+    )
+}
+
+/// A server with one movie library of this many plain items.
+pub fn movies(items: u32) -> Standin {
+    let mut spec = LibrarySpec::new(LibraryKind::Movie, items);
+    spec.plain = true;
+    Standin::builder().library(spec).start().expect("the stand-in starts")
+}
+
+/// Options for this server.
+pub fn options(server: &Standin, folder: &Path) -> Options {
+    Options {
+        cache_dir: folder.to_owned(),
+        server_url: Some(server.url()),
+        token: Token::new(&server.token()),
+        ..Options::default()
+    }
+}
+
+/// An index over real HTTP, with a clock that stands still.
+pub fn open(options: Options, clock: &Arc<ManualClock>) -> Index {
+    Index::open_with(options, Arc::clone(clock) as _, |options, id, meter| {
+        Ok(Arc::new(PlexHttp::new(options, id, meter)?) as Arc<dyn Source>)
+    })
+    .expect("the index opens")
+}
+
+/// A clock.
+pub fn clock() -> Arc<ManualClock> {
+    Arc::new(ManualClock::new(NOW_MS))
+}
+
+/// Requests by kind since the last reset: identity, sections, listing, search, metadata, all.
+pub fn requests(server: &Standin) -> [u64; 6] {
+    let stats = server.stats();
+    [
+        stats.of(Kind::Identity),
+        stats.of(Kind::Sections),
+        stats.of(Kind::Listing),
+        stats.of(Kind::Search),
+        stats.of(Kind::Metadata),
+        Kind::ALL.iter().map(|kind| stats.of(*kind)).sum(),
+    ]
+}
+
+/// The path and rating key of the nth item that has a file.
+pub fn path_of(server: &Standin, library: u32, nth: usize) -> (String, String) {
+    let (key, path) = server
+        .paths(library)
+        .into_iter()
+        .filter(|(_, path)| path.is_some())
+        .nth(nth)
+        .expect("so many items");
+    (path.unwrap_or_default(), key.to_string())
+}
+
+/// A movie with one file.
+pub fn movie(title: &str, path: &str) -> ItemSpec {
+    ItemSpec {
+        title: title.to_owned(),
+        files: vec![MediaSpec::File(path.to_owned())],
+        ..ItemSpec::default()
+    }
+}
+
+/// Adds movies with these files to the first library.
+pub fn add(server: &Standin, paths: &[impl AsRef<str>]) {
+    let specs = paths.iter().map(|path| movie("A new one", path.as_ref())).collect();
+    server.change(|state| state.add_items(1, specs, true)).expect("added");
+}
+
+/// Removes items from the server.
+pub fn remove(server: &Standin, keys: &[u64]) {
+    server.change(|state| state.remove_items(keys, true)).expect("removed");
+}
+
+/// A query that sends no request.
+pub fn offline(library: &Library) -> QueryOptions<'_> {
+    QueryOptions {
+        offline: true,
+        ..library.query()
+    }
+}
+
+/// A server, a clock that stands still, and a folder for the store.
+pub struct Scene {
+    pub server: Standin,
+    pub clock: Arc<ManualClock>,
+    /// Options of indexes opened from now on.
+    pub options: Options,
+    folder: TempDir,
+}
+
+impl Scene {
+    pub fn of(server: Standin) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self {
+            options: options(&server, folder.path()),
+            server,
+            clock: clock(),
+            folder,
+        }
+    }
+
+    /// One movie library of this many plain items.
+    pub fn movies(items: u32) -> Self {
+        Self::of(movies(items))
+    }
+
+    /// The same with other options.
+    pub fn with(mut self, change: impl FnOnce(&mut Options)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Opens a new index.
+    pub fn open(&self) -> Index {
+        open(self.options.clone(), &self.clock)
+    }
+
+    /// The same with another token.
+    pub fn with_token(&self, token: &str) -> Index {
+        let token = Token::new(token);
+        open(
+            Options {
+                token,
+                ..self.options.clone()
+            },
+            &self.clock,
+        )
+    }
+
+    /// The same, and the library of movies.
+    pub fn opened(&self) -> (Index, Library) {
+        let index = self.open();
+        let library = index.library("Movies").expect("a handle");
+        (index, library)
+    }
+
+    /// The same, listed. Resets the count of requests.
+    pub fn listed(&self) -> (Index, Library) {
+        let (index, library) = self.opened();
+        self.list(&index);
+        (index, library)
+    }
+
+    /// Lists all libraries. Resets the count of requests.
+    pub fn list(&self, index: &Index) {
+        index.refresh(&QueryOptions::default(), true).expect("listed");
+        self.server.reset();
+    }
+}
