@@ -10,14 +10,16 @@ export PREFIX DESTDIR LIBDIR INCLUDEDIR MANDIR DATADIR
 export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 
 SUITES = sh scripts/suites.sh
-PYTEST = build/venv/bin/pytest -q
+BUILT = $(or $(CARGO_TARGET_DIR),target)/debug
+# Python leaves its compiled files in build, too.
+PYTEST = PYTHONPYCACHEPREFIX=$(CURDIR)/build/pycache PLEXINDEX_STANDIN=$(abspath $(BUILT))/standin build/venv/bin/pytest -q
+PIP = build/venv/bin/pip --disable-pip-version-check -q install
 NEXTEST = $(CARGO) nextest run
 # Windows, macOS, musl and 32 bits: the library is checked for those that `rustup target add` was called for.
 OTHERS = aarch64-apple-darwin armv7-unknown-linux-gnueabihf x86_64-pc-windows-gnu x86_64-unknown-linux-musl
 
-.PHONY: help build install uninstall abi api header demo demo-hosts standin pictures docs bench test test-rust test-python \
-	test-install test-hosts test-languages test-windows test-arm test-clean ci check-deep mutants fuzz fuzz-planted sanitize \
-	coverage deny lint wheel try-wheels dist sdist release try-release clean needs-%
+# What is a folder, too.
+.PHONY: bench build demo docs fuzz
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
@@ -40,13 +42,25 @@ demo-hosts: needs-demo ## three hosts that share one PostgreSQL, started for the
 standin: needs-standin ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes; PORT=32400
 	$(CARGO) run --release --package plexindex-standin -- --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
 
+build/venv/made: scripts/requirements-test.txt
+	$(PYTHON) -m venv --clear build/venv
+	$(PIP) -r $<
+	touch $@
+
+# The wheel with the library and the accelerator of a debug build.
+build/venv/installed: build/venv/made $(BUILT)/libplexindex.so $(BUILT)/libplexindex_accelerator.so $(shell git ls-files bindings/python)
+	PLEXINDEX_PREBUILT=$(abspath $(BUILT))/libplexindex.so \
+	PLEXINDEX_PREBUILT_ACCELERATOR=$(abspath $(BUILT))/libplexindex_accelerator.so \
+		$(PIP) --no-build-isolation --no-deps --force-reinstall ./bindings/python
+	touch $@
+
 # Suites: a name and a command, see scripts/suites.sh.
 FORMAT = format '$(CARGO) fmt --all --check'
 RUST = Rust '$(NEXTEST) --workspace'
-PREPARE = package 'sh scripts/python_env.sh'
-PYTHONS = Python '$(PYTEST) -n 4 tests/python' \
-	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 -m both tests/python'
-LANGUAGES = languages 'sh scripts/languages.sh'
+PREPARE = build '$(CARGO) build --workspace --lib --bins && $(MAKE) --no-print-directory build/venv/installed'
+PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python' \
+	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 2 -m both tests/python'
+LANGUAGES = languages '$(PYTHON) scripts/languages.py'
 LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 	rustdoc '$(CARGO) rustdoc --lib --package=plexindex -- -D warnings' \
 	examples '$(CARGO) test --doc --package=plexindex' \
@@ -55,7 +69,7 @@ LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 		[ -d "$$(rustc --print=sysroot)/lib/rustlib/$$target" ] && echo $$target; done),$(target) \
 		'CC_$(subst -,_,$(target))=$(CURDIR)/scripts/no_cc.sh $(CARGO) clippy --lib --package=plexindex --target=$(target) -- -D warnings') \
 	ruff 'build/venv/bin/ruff check . && build/venv/bin/ruff format --check .' \
-	mypy 'sh scripts/mypy.sh' \
+	mypy 'build/venv/bin/mypy --strict && build/venv/bin/mypy --strict --config-file=bench/mypy.ini && cd bindings/python && ../../build/venv/bin/mypy --strict' \
 	reference '$(PYTHON) scripts/make_docs.py'
 
 test: needs-test ## the tests of Rust, C and Python, and formatting
@@ -66,9 +80,6 @@ test-rust: needs-test ## the tests of Rust and C only
 
 test-python: needs-test ## the tests of the Python package only
 	@$(SUITES) $(PREPARE) $(PYTHONS)
-
-test-hosts: needs-test ## only the tests of several hosts, which start PostgreSQL and pgbouncer
-	@$(SUITES) hosts '$(NEXTEST) --workspace -E "binary(hosts)"'
 
 test-languages: needs-test ## the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java, if their toolchains are installed
 	@$(SUITES) $(LANGUAGES)
@@ -84,7 +95,7 @@ DEEP = faults '$(NEXTEST) --profile deep --release --run-ignored only --workspac
 	valgrind 'PLEXINDEX_VALGRIND=1 $(NEXTEST) --package plexindex-capi --test-threads 2' \
 	compilers '$(NEXTEST) --package plexindex-capi --run-ignored only' \
 	Python '$(PYTEST) -m "deep or packaging" tests/python tests/install' \
-	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 tests/python'
+	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 --dist loadfile -m "not packaging" tests/python'
 
 check-deep: needs-test ## long fault tests, valgrind, all compilers, other processors, Windows, packages: an hour or two
 	@$(SUITES) $(PREPARE) $(DEEP) $(ARM) $(WINDOWS)
@@ -110,67 +121,33 @@ test-clean: ## .ci/run in empty Debian roots, as root: ONLY=bookworm, ONLY="trix
 
 mutants: ## check that the simulation finds old defects that patches bring back: SEEDS=2000 of each at most, ONLY=data-06
 	sh tests/simulation/mutants/run.sh $(or $(SEEDS),2000) $(ONLY)
-
 fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
 	$(PYTHON) scripts/run_fuzz.py
-
-fuzz-planted: ## check that the fuzzer finds a planted read out of bounds
-	$(PYTHON) scripts/run_fuzz.py planted
-
 sanitize: ## C, C++, SQLite and Python under AddressSanitizer, UBSan, ThreadSanitizer, Miri: ONLY="address python thread miri"
 	$(PYTHON) scripts/run_sanitize.py
-
-coverage: ## count the lines of src that the tests run; TESTS="--lib" for some tests
-	$(PYTHON) scripts/run_coverage.py
-
-deny: ## licences and advisories of all crates, with cargo-deny
-	$(CARGO) deny check
-
 bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"
 	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
-
 install: ## the library for C, with pkg-config and CMake files: PREFIX=/usr/local DESTDIR= LIBDIR=lib
 	$(PYTHON) scripts/install.py install
-
 uninstall: ## remove what `make install` made with the same PREFIX and DATADIR
 	$(PYTHON) scripts/install.py uninstall
-
 header: ## renew the headers and plexindex.json in include from src/capi, and the bindings' declarations
 	$(PYTHON) scripts/renew_header.py
-
 abi: ## renew docs/abi.txt from the headers in include, and list what changed incompatibly
 	$(PYTHON) scripts/abi.py
-
 api: ## renew docs/api.txt, the list of what the crate offers to Rust, and list what goes
 	$(PYTHON) scripts/api.py
-
 docs: ## the site of documents, with the references of Python, C and C++: build/docs/index.html
 	$(PYTHON) scripts/make_docs.py
-
-pictures: ## the pictures of the command in README, from its output: docs/pictures
-	$(CARGO) build --release --workspace --lib --bins
-	$(PYTHON) scripts/make_pictures.py
-
 wheel: ## wheels in build/wheels, for this platform; PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or all
 	$(PYTHON) scripts/make_wheels.py $(PLATFORMS)
-
-try-wheels: ## install and use these wheels: PYTHONS="python3.9 python3.13", each in an empty environment
-	$(CARGO) build --release --package plexindex-standin
-	$(PYTHON) scripts/try_wheels.py $(PYTHONS)
-
 dist: ## the sources with all crates, for packagers: build/dist/plexindex-VERSION.tar.xz builds offline
 	$(PYTHON) scripts/make_dist.py
-
-sdist: ## the source distribution of the Python package, in build/wheels
-	$(PYTHON) scripts/make_wheels.py sdist
-
 release: ## all that users download, in build/release: PLATFORMS="manylinux_x86_64 …", STRICT=1 allows no gap; COMPARE=FOLDER compares
 	$(PYTHON) scripts/make_release.py $(if $(COMPARE),--compare $(COMPARE),$(PLATFORMS))
-
 try-release: ## install and use each file of build/release in an empty place: ONLY="wheels npm …", PYTHONS="…", STRICT=1
 	$(CARGO) build --release --package plexindex-standin
 	$(PYTHON) scripts/try_release.py $(ONLY)
-
 clean: ## remove all output
 	$(CARGO) clean
 	rm -rf build

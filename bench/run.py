@@ -26,7 +26,7 @@ from environment import Environment, build_folder, check_python  # noqa: E402
 CARGO = os.environ.get("CARGO", "cargo")
 REQUIREMENTS = ROOT / "bench" / "requirements.txt"
 RUST_BENCHMARKS = [CARGO, "bench", "--quiet", "--package=plexindex", "--bench=lookup"]
-DAY = [CARGO, "test", "--quiet", "--package=plexindex", "--features=shared", "--test=hosts"]
+DAY = [CARGO, "test", "--quiet", "--package=plexindex-tests", "--test=hosts"]
 """Its counts are the same in every profile, and CI has built this one."""
 PROFILE = "dist"
 """What wheels and installs carry. Quick runs take `release`, which the demo builds too."""

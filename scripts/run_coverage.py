@@ -1,4 +1,4 @@
-"""Counts the lines of `src` that the Rust tests and the C programs run: `make coverage`; TESTS="--lib" for some tests.
+"""Counts the lines of `src` that the Rust tests and the C programs run: TESTS="--lib" for some tests.
 
 It needs LLVM's tools in the version of the compiler: rustup component add llvm-tools. Where another toolchain has them,
 RUSTUP_TOOLCHAIN names it. The lines that no test runs lie in build/coverage/uncovered.txt.

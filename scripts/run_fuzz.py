@@ -1,9 +1,9 @@
-"""The fuzz targets, guided by coverage, under AddressSanitizer: `make fuzz`, `make fuzz-planted`.
+"""The fuzz targets, guided by coverage, under AddressSanitizer: `make fuzz`.
 
     make fuzz                       each target for TIME seconds, 60 unless told
     make fuzz TARGETS="paths calls" RUNS=1000000
     make fuzz FILE=build/fuzz/paths/found/crash-… TARGETS=paths
-    make fuzz-planted               whether a read out of bounds is found that is planted in a target
+    python3 scripts/run_fuzz.py planted   whether a read out of bounds is found that is planted in a target
 
 What a run learns stays in build/fuzz/NAME/corpus; inputs that fail lie in build/fuzz/NAME/found. The repository keeps
 fuzz/corpus/NAME.tar, which `tests/fuzz.rs` runs. MERGE=1 writes to it the smallest inputs that reach what all reach.

@@ -1,4 +1,4 @@
-"""Installs plexindex from build/wheels into each Python and uses it: `make try-wheels PYTHONS="python3.9 python3.13"`.
+"""Installs plexindex from build/wheels into each Python and uses it: PYTHONS="python3.9 python3.13".
 
     try_wheels.py [PYTHON ...]      commands; default: this Python
 

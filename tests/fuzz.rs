@@ -84,7 +84,7 @@ fn survives(name: &str, run: fn(&[u8]), bytes: &[u8], from: &str) {
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(&file, bytes).expect("written");
     eprintln!(
-        "{from} fails: {file}\nagain: PLEXINDEX_FUZZ_FILE={file} cargo test --test fuzz {name}",
+        "{from} fails: {file}\nagain: PLEXINDEX_FUZZ_FILE={file} cargo test -p plexindex-tests --test fuzz {name}",
         file = file.display()
     );
     resume_unwind(panic);

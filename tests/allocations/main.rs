@@ -1,4 +1,5 @@
-//! What lookups and builds allocate, counted by the allocator: for each thread, so that tests may run beside each other.
+//! What lookups and builds allocate, counted by the allocator. How often is counted for each thread; how much for the whole
+//! process, since a build hands memory from thread to thread: cargo-nextest runs each test in a process of its own.
 
 #![allow(unsafe_code)] // an allocator that counts
 
@@ -7,6 +8,7 @@ mod lookup_alloc;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use plexindex_tests as support;
 
@@ -15,14 +17,15 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-    static LIVE: Cell<i64> = const { Cell::new(0) };
-    static PEAK: Cell<i64> = const { Cell::new(0) };
 }
+
+static LIVE: AtomicUsize = AtomicUsize::new(0);
+static PEAK: AtomicUsize = AtomicUsize::new(0);
 
 fn count(bytes: usize) {
     ALLOCATIONS.set(ALLOCATIONS.get() + 1);
-    LIVE.set(LIVE.get() + bytes.cast_signed() as i64);
-    PEAK.set(PEAK.get().max(LIVE.get()));
+    let live = LIVE.fetch_add(bytes, Ordering::Relaxed) + bytes;
+    PEAK.fetch_max(live, Ordering::Relaxed);
 }
 
 // SAFETY: hands everything on to the system's allocator.
@@ -34,7 +37,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        LIVE.set(LIVE.get() - layout.size().cast_signed() as i64);
+        LIVE.fetch_sub(layout.size(), Ordering::Relaxed);
         // SAFETY: as the caller promised.
         unsafe { System.dealloc(place, layout) }
     }
@@ -51,9 +54,9 @@ fn allocations(work: impl FnOnce()) -> u64 {
 }
 
 /// The most bytes that `work` has allocated at a time.
-fn peak(work: impl FnOnce()) -> i64 {
-    let before = LIVE.get();
-    PEAK.set(before);
+fn peak(work: impl FnOnce()) -> usize {
+    let before = LIVE.load(Ordering::Relaxed);
+    PEAK.store(before, Ordering::Relaxed);
     work();
-    PEAK.get() - before
+    PEAK.load(Ordering::Relaxed) - before
 }

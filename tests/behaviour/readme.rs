@@ -30,7 +30,7 @@ fn the_readme_shows_the_example() {
 
 /// Starts an example with a server, a folder, and what else it is given.
 fn start(example: &str, server: &Standin, folder: &Path, more: &[&str]) -> Child {
-    // Beside the tests' own folder; `cargo test` builds it with them.
+    // Beside the tests' own folder; `--workspace` builds it with them.
     let tests = std::env::current_exe().expect("this program");
     let program: PathBuf = tests.ancestors().nth(2).expect("the build folder").join("examples");
     Command::new(program.join(example))
@@ -43,7 +43,7 @@ fn start(example: &str, server: &Standin, folder: &Path, more: &[&str]) -> Child
         .stderr(Stdio::piped())
         .spawn()
         .expect(
-            "an example: `cargo test` builds it, `cargo test --test readme` does not: `cargo build --examples` first",
+            "an example: `cargo build --examples --features unstable-source` first",
         )
 }
 

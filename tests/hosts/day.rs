@@ -1,7 +1,7 @@
 //! A day of the consumer's profile on ten hosts: what Plex is asked, against one host.
 //!
 //! The hosts' clock stands still, and so the log's is set: what it has written becomes as much older as they become.
-//! `cargo test --features shared --test hosts a_day -- --ignored --nocapture` prints the counts that `make bench` reads.
+//! `cargo test -p plexindex-tests --test hosts a_day -- --ignored --nocapture` prints the counts that `make bench` reads.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! How long the first question of a new host takes, when the log has many confirmed matches.
 //!
-//! `cargo test --release --features shared,unstable-source --test hosts first_question -- --ignored --nocapture` prints it.
+//! `cargo test --release -p plexindex-tests --test hosts first_question -- --ignored --nocapture` prints it.
 
 use std::time::Instant;
 

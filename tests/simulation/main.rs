@@ -3,7 +3,7 @@
 //!
 //! `model.rs` is the model, `world.rs` the steps, `calls.rs` the calls of hosts and what is checked of each, `trouble.rs` what
 //! happens while hosts have the folder open, `readers.rs` those who follow the feed, `net.rs` the clock, the servers and the kills, `disk.rs` the disk, the log, and
-//! what happened how often. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test --test simulation one_seed`.
+//! what happened how often. A seed repeats exactly: `PLEXINDEX_SEED=N cargo test -p plexindex-tests --test simulation one_seed`.
 #![allow(clippy::cast_possible_truncation)] // small numbers of our own
 #![allow(clippy::case_sensitive_file_extension_comparisons)] // the names are our own
 #![allow(clippy::similar_names)] // said and seed, path and paths
@@ -86,7 +86,7 @@ fn check(seed: u64) {
     let (what, step) = (failure.what.clone(), failure.step);
     let (fewer, last) = shrink(seed, &steps, failure);
     panic!(
-        "seed {seed}, step {step}: {what}\n\nIn {} steps:\n{}{}\n\nRepeat it: PLEXINDEX_SEED={seed} cargo test --test \
+        "seed {seed}, step {step}: {what}\n\nIn {} steps:\n{}{}\n\nRepeat it: PLEXINDEX_SEED={seed} cargo test -p plexindex-tests --test \
          simulation one_seed",
         fewer.len(),
         last.log,

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! python3 tests/sources/database/generate.py /tmp/million.db
-//! PLEXINDEX_LARGE_DATABASE=/tmp/million.db cargo test --release --test database numbers -- --ignored --nocapture
+//! PLEXINDEX_LARGE_DATABASE=/tmp/million.db cargo test --release -p plexindex-tests --test sources numbers -- --ignored --nocapture
 //! ```
 
 use std::path::PathBuf;
