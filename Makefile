@@ -6,13 +6,16 @@ ITEMS ?= 20000
 PORT ?= 32400
 
 export CARGO PYTHON
+# Nothing is left beside target and build.
+export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/caches/python
+export RUFF_CACHE_DIR ?= $(CURDIR)/build/caches/ruff
+export MYPY_CACHE_DIR ?= $(CURDIR)/build/caches/mypy
 export PREFIX DESTDIR LIBDIR INCLUDEDIR MANDIR DATADIR
 export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 
 SUITES = sh scripts/suites.sh
 BUILT = $(or $(CARGO_TARGET_DIR),target)/debug
-# Python leaves its compiled files in build, too.
-PYTEST = PYTHONPYCACHEPREFIX=$(CURDIR)/build/pycache PLEXINDEX_STANDIN=$(abspath $(BUILT))/standin build/venv/bin/pytest -q
+PYTEST = PLEXINDEX_STANDIN=$(abspath $(BUILT))/standin build/venv/bin/pytest -q
 PIP = build/venv/bin/pip --disable-pip-version-check -q install
 NEXTEST = $(CARGO) nextest run
 # Windows, macOS, musl and 32 bits: the library is checked for those that `rustup target add` was called for.
@@ -40,7 +43,7 @@ demo-hosts: needs-demo ## three hosts that share one PostgreSQL, started for the
 	$(PYTHON) scripts/run_demo.py hosts
 
 standin: needs-standin ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes; PORT=32400
-	$(CARGO) run --release --package plexindex-standin -- --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
+	$(CARGO) run --release --package plexindex-standin -- --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
 
 build/venv/made: scripts/requirements-test.txt
 	$(PYTHON) -m venv --clear build/venv
@@ -90,10 +93,11 @@ lint: needs-lint ## clippy, rustdoc, ruff, mypy, the references
 ci: needs-test needs-lint ## what .ci/run runs: lint, test, test-languages
 	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(LANGUAGES)
 
-# What is too long for each change. A part of it: make check-deep ONLY=valgrind.
+# What is too long for each change.
 DEEP = faults '$(NEXTEST) --profile deep --release --run-ignored only --workspace' \
-	valgrind 'PLEXINDEX_VALGRIND=1 $(NEXTEST) --package plexindex-capi --test-threads 2' \
-	compilers '$(NEXTEST) --package plexindex-capi --run-ignored only' \
+	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
+	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
+	'packages of languages' '$(PYTHON) scripts/language_packages.py' \
 	Python '$(PYTEST) -m "deep or packaging" tests/python tests/install' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 --dist loadfile -m "not packaging" tests/python'
 
