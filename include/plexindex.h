@@ -462,7 +462,7 @@ int32_t plexindex_get_library(const plexindex_handle *handle, int32_t kind, cons
 //
 // It sends no request and calls nothing back. When nothing changed since the last lookup it waits for nothing, takes
 // no lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is still
-// there. After a change it waits at most 200 ms for another thread that reads it. An expired listing answers too.
+// there. After a change it reads it, and waits for others some 200 ms at most. An expired listing answers too.
 const char *plexindex_lookup_key(const plexindex_library_handle *library, const char *path);
 
 // plexindex_lookup_key() for many paths in one call. `paths`: `count` paths, each followed by a NUL. `out_keys`: as

@@ -464,8 +464,8 @@ int32_t plexindex_get_table(const plexindex_handle *handle, const char *name, si
 // The fast lookup of a value. `name`: NUL-terminated; for a name that holds a NUL use plexindex_table_get().
 //
 // Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). Returns NULL when there is no
-// value, when it has expired, has more than 1,000 bytes or holds a NUL, and when this process has to read a change
-// first: ask plexindex_table_get(). NULL arguments give NULL. It waits for as little as plexindex_lookup_key() does.
+// value, when it has expired, has more than 1,000 bytes or holds a NUL, and when a change could not be read in
+// time: ask plexindex_table_get(). NULL arguments give NULL. It waits for as little as plexindex_lookup_key() does.
 //
 // Precondition: `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
 const char *plexindex_table_lookup(const plexindex_table_handle *table, const char *name);

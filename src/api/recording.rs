@@ -117,7 +117,7 @@ impl Query<'_> {
                     // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
                     // segment, it may have evicted other matches, so the snapshot is read again.
                     if !written.has_segment {
-                        reading.apply_recorded(identity, row.id, written.at, &pairs)?;
+                        reading.apply_recorded(identity, row.id, written.at, &pairs);
                     }
                     reading.catch_up(deadline)?;
                     // The segment of a large batch may be missing: it could not be written, or another thread was

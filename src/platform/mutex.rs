@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::clock::coarse_ms;
 
-/// Longest wait of [`ShortLock`].
+/// Longest wait of [`ShortWait`].
 const MAX_WAIT: Duration = Duration::from_millis(200);
 /// After a wait has reached [`MAX_WAIT`], calls do not wait for this time.
 const NO_WAIT_MS: u64 = 5_000;
@@ -39,29 +39,39 @@ pub fn lock_by<T: ?Sized>(mutex: &Mutex<T>, moment: Instant) -> Option<MutexGuar
     }
 }
 
-/// Locks mutexes with a short timeout: enough for a reader to finish, but not for a holder that waits for another
-/// process. After a timeout, it does not wait again for a while.
+/// A short timeout: enough for a reader to finish, but not for one that waits for a process that hangs. After a timeout,
+/// nobody waits again for a while.
 #[derive(Default)]
-pub struct ShortLock {
+pub struct ShortWait {
     no_wait_until_ms: AtomicU64,
 }
 
-impl ShortLock {
+impl ShortWait {
+    /// The longest wait now.
+    pub fn patience(&self) -> Duration {
+        if coarse_ms() < self.no_wait_until_ms.load(Ordering::Relaxed) {
+            Duration::ZERO
+        } else {
+            MAX_WAIT
+        }
+    }
+
+    /// Stores that a wait of this length was in vain.
+    pub fn gave_up(&self, patience: Duration) {
+        if !patience.is_zero() {
+            let until = coarse_ms().saturating_add(NO_WAIT_MS);
+            self.no_wait_until_ms.store(until, Ordering::Relaxed);
+        }
+    }
+
     /// Locks a mutex; `None` if another thread holds it for too long.
     pub fn lock<'m, T: ?Sized>(&self, mutex: &'m Mutex<T>) -> Option<MutexGuard<'m, T>> {
-        let mut begun = None;
-        loop {
-            let locked = try_lock(mutex);
-            if locked.is_some() || coarse_ms() < self.no_wait_until_ms.load(Ordering::Relaxed) {
-                return locked;
-            }
-            if begun.get_or_insert_with(Instant::now).elapsed() >= MAX_WAIT {
-                let until = coarse_ms().saturating_add(NO_WAIT_MS);
-                self.no_wait_until_ms.store(until, Ordering::Relaxed);
-                return None;
-            }
-            std::thread::sleep(RETRY_INTERVAL);
+        let patience = self.patience();
+        let locked = lock_by(mutex, Instant::now() + patience);
+        if locked.is_none() {
+            self.gave_up(patience);
         }
+        locked
     }
 }
 

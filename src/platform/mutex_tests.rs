@@ -2,7 +2,7 @@ use super::*;
 
 #[test]
 fn a_short_lock_waits_in_vain_only_once() {
-    let (short, mutex) = (ShortLock::default(), Mutex::new(()));
+    let (short, mutex) = (ShortWait::default(), Mutex::new(()));
     let (begun, held) = (std::sync::Barrier::new(2), lock(&mutex));
     std::thread::scope(|scope| {
         let waits = scope.spawn(|| {

@@ -19,7 +19,7 @@ use crate::error::{Error, Result, Status, refuse};
 ///
 /// It sends no request and calls nothing back. When nothing changed since the last lookup it waits for nothing, takes
 /// no lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is still
-/// there. After a change it waits at most 200 ms for another thread that reads it. An expired listing answers too.
+/// there. After a change it reads it, and waits for others some 200 ms at most. An expired listing answers too.
 ///
 /// # Safety
 /// `library` must be NULL or a handle of an open index.

@@ -153,7 +153,7 @@ impl World {
 
     /// Rows that a new process reads.
     fn rows_behind(&self) -> usize {
-        let state = self.store.state_at(Some(&self.endpoint), &Upto(&self.records));
+        let state = self.store.state_at(Some(&self.endpoint), &Upto(&self.records), true);
         state.expect("read").1.changes.len()
     }
 
@@ -232,7 +232,6 @@ impl World {
             let changes = self
                 .store
                 .changes(Some(self.identity), reader.since, reader.open.incarnation, true)
-                .expect("patient")
                 .expect("read");
             let (now, changes) = changes;
             let changes = if let (Some(changes), false) = (changes, reader.open.are_lost()) {
@@ -240,7 +239,7 @@ impl World {
             } else {
                 let (_, state) = self
                     .store
-                    .state_at(Some(&self.endpoint), &Upto(&self.records))
+                    .state_at(Some(&self.endpoint), &Upto(&self.records), true)
                     .expect("read");
                 reader.open = self.records.open(state.incarnation, state.manifest);
                 reader.rows = state.libraries;
@@ -386,7 +385,7 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     world.record(&[(b"/H/p.mkv", "8")]);
     let (_, state) = world
         .store
-        .state_at(Some(&world.endpoint), &Upto(&world.records))
+        .state_at(Some(&world.endpoint), &Upto(&world.records), true)
         .expect("read");
     let open = world.records.open(state.incarnation, state.manifest);
     world.records.rebuild(&open, Deadline::NONE).expect("in memory");

@@ -122,12 +122,11 @@ impl Tables {
             return Some((snapshot, looked_up));
         }
         drop(snapshot);
-        let _catching_up = self.store.short_lock.lock(&self.catching_up)?;
-        matches!(self.catch_up_locked(false), Ok(true)).then(|| {
-            let snapshot = self.snapshot.read();
-            let looked_up = look(&snapshot);
-            (snapshot, looked_up)
-        })
+        let _catching_up = self.store.short_wait.lock(&self.catching_up)?;
+        self.catch_up_locked(false).ok()?;
+        let snapshot = self.snapshot.read();
+        let looked_up = look(&snapshot);
+        Some((snapshot, looked_up))
     }
 
     /// Returns a current snapshot. Waits if necessary.
@@ -143,49 +142,38 @@ impl Tables {
         Ok(self.snapshot.read())
     }
 
-    /// Reads the commits since the snapshot. If not `patient`, returns `false` instead of waiting. The caller holds
-    /// `catching_up`.
+    /// Reads the commits since the snapshot. If not `patient`, fails instead of waiting for more than a moment. The caller
+    /// holds `catching_up`.
     ///
     /// Files of merged segments are removed at once. If a file is missing when it is opened, the manifest names another
     /// one by then.
-    fn catch_up_locked(&self, patient: bool) -> Result<bool> {
-        let caught_up = self.catch_up_once(patient)?;
+    fn catch_up_locked(&self, patient: bool) -> Result<()> {
         for _ in 0..REPLACED {
+            let before = self.snapshot.read().sequence();
+            self.catch_up_once(patient)?;
             let snapshot = self.snapshot.read();
-            let lacks_commits = snapshot.is_lost() && self.store.totals()?.sequence != snapshot.sequence();
-            drop(snapshot);
-            if !patient || !lacks_commits {
+            if !snapshot.is_lost() || snapshot.sequence() == before {
                 break;
             }
-            self.catch_up_once(patient)?;
         }
-        Ok(caught_up)
+        Ok(())
     }
 
     /// Reads everything again. The caller holds `catching_up`.
     pub(super) fn reload(&self) -> Result<()> {
         self.snapshot.read().set_outdated();
-        self.catch_up_locked(true).map(|_| ())
+        self.catch_up_locked(true)
     }
 
     /// Reads the commits since the snapshot once. A state with a manifest is complete and replaces the snapshot; any
-    /// other state is added to it. If not `patient`, returns `false` instead of waiting or loading a complete state.
-    fn catch_up_once(&self, patient: bool) -> Result<bool> {
+    /// other state is added to it.
+    fn catch_up_once(&self, patient: bool) -> Result<()> {
         let incarnation = self.store.incarnation();
         let before = self.snapshot.read();
         let since =
             (before.number > 0 && before.open.incarnation == incarnation && !before.is_lost()).then(|| before.since());
-        if since.is_none() && !patient {
-            return Ok(false); // reading everything may take milliseconds
-        }
-        let Some(state) = self.store.records_since(since, LONG, patient) else {
-            return Ok(false);
-        };
-        let state = state?;
+        let state = self.store.records_since(since, LONG, patient)?;
         if state.manifest.is_some() {
-            if !patient {
-                return Ok(false);
-            }
             let snapshot = self.load(&before, incarnation, state);
             drop(before);
             self.snapshot.replace(snapshot);
@@ -196,7 +184,7 @@ impl Tables {
             }
             before.advance_to(sequence);
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Creates a snapshot from a whole state.

@@ -56,7 +56,7 @@ impl Reading {
         library: LibraryId,
         (incarnation, sequence): (Incarnation, Sequence),
         pairs: &[(&[u8], &str)],
-    ) -> Result<()> {
+    ) {
         let _catching_up = lock(&self.catching_up);
         let snapshot = self.snapshot.read();
         // In another incarnation the same sequence is another commit.
@@ -66,7 +66,7 @@ impl Reading {
             && snapshot.sequence().next() == sequence
             && !snapshot.outdated.load(Ordering::Acquire);
         if !follows || pairs.len() > MAX_APPLIED_MATCHES {
-            return Ok(());
+            return;
         }
         for (path, rating_key) in pairs {
             let change = LoggedChange {
@@ -76,16 +76,15 @@ impl Reading {
                 rating_key: (*rating_key).to_owned(),
                 sequence,
             };
-            if !self.apply(&snapshot, &change)? {
-                return Ok(()); // the memtable is full: the next catch-up adds all of them again, without effect
+            if !self.apply(&snapshot, &change, &HashMap::new()) {
+                return; // the memtable is full: the next catch-up adds all of them again, without effect
             }
         }
         snapshot.sequence.store(sequence.0, Ordering::Release);
-        Ok(())
     }
 
     /// Stores that the identity is in use, as identities unused for a month are removed. Usually costs one load. Writes
-    /// once a day, without waiting for other processes. Returns whether it wrote.
+    /// once a day, and waits for others a moment at most. Returns whether it wrote.
     pub fn note_use(&self, now: i64) -> bool {
         let last = self.use_noted.load(Ordering::Relaxed);
         if is_use_noted(last, now) {
@@ -104,16 +103,13 @@ impl Reading {
         true
     }
 
-    /// Reads the commits since the snapshot. Without a `deadline` it returns `false` instead of waiting. The caller
-    /// holds `catching_up`.
-    fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<bool> {
+    /// Reads the commits since the snapshot. Without a `deadline` it fails instead of waiting for more than a moment. The
+    /// caller holds `catching_up`.
+    fn catch_up_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         let can_wait = deadline.is_some();
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
-        let Some(changes) = self.store.changes(snapshot.identity, since, incarnation, can_wait) else {
-            return Ok(false);
-        };
-        let (sequence, changes) = changes?;
+        let (sequence, changes) = self.store.changes(snapshot.identity, since, incarnation, can_wait)?;
         // The freshness of libraries changed: a caller that can wait reads the whole state again.
         let must_reload =
             |changes: &Vec<LoggedChange>| can_wait && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
@@ -121,32 +117,22 @@ impl Reading {
             && self.apply_all(&snapshot, &changes, can_wait)?
         {
             snapshot.sequence.store(sequence.0, Ordering::Release);
-            return Ok(true);
+            return Ok(());
         }
         drop(snapshot);
-        let Some(deadline) = deadline else {
-            return Ok(false); // reading everything may take milliseconds
-        };
-        self.reload_locked(deadline)?;
-        Ok(true)
+        self.reload_locked(deadline)
     }
 
     /// Adds changes to the snapshot in place. Returns `false` if that is impossible: the snapshot must be read again.
     fn apply_all(&self, snapshot: &Snapshot, changes: &[LoggedChange], can_wait: bool) -> Result<bool> {
-        let added = if can_wait {
-            self.added_items(snapshot, changes, None)?
-        } else {
-            HashMap::new() // a fast lookup does not read items from the store
-        };
+        let added = self.added_items(snapshot, changes, None, can_wait)?;
         let mut applied = true;
         for change in changes {
             if change.kind == LoggedKind::Freshness {
                 snapshot.outdated.store(true, Ordering::Release);
                 continue;
             }
-            applied = applied
-                && (can_wait || change.kind != LoggedKind::Added)
-                && self.apply_with(snapshot, change, &added)?;
+            applied = applied && self.apply(snapshot, change, &added);
         }
         Ok(applied && !(can_wait && snapshot.outdated.load(Ordering::Acquire)))
     }
@@ -154,24 +140,25 @@ impl Reading {
     /// Reads the whole state again.
     pub fn reload(&self, deadline: Deadline) -> Result<()> {
         let _catching_up = lock(&self.catching_up);
-        self.reload_locked(deadline)
+        self.reload_locked(Some(deadline))
     }
 
     /// Reads the whole state again. The caller holds `catching_up`. Changes that do not fit into memtables become
-    /// segments.
-    pub(super) fn reload_locked(&self, deadline: Deadline) -> Result<()> {
+    /// segments. Without a `deadline` it fails if it had to write them, or to wait for more than a moment.
+    pub(super) fn reload_locked(&self, deadline: Option<Deadline>) -> Result<()> {
         for attempt in 0.. {
             let begun = Instant::now();
-            let (snapshot, full) = self.load()?;
+            let (snapshot, full) = self.load(deadline.is_some())?;
             self.counters.add_time(Spent::ListingSegment, begun.elapsed());
             self.counters.add_time(Spent::Away, begun.elapsed());
-            let identity = snapshot.identity;
-            self.snapshot.replace(snapshot);
-            let (Some(identity), false, true) = (identity, full.is_empty(), attempt < 2) else {
+            let (Some(identity), false, true) = (snapshot.identity, full.is_empty(), attempt < 2) else {
+                self.snapshot.replace(snapshot);
                 break;
             };
-            // More changes than a memtable holds: write them into segments, then read again.
-            let open = Arc::clone(&self.snapshot.read().open);
+            // More changes than a memtable holds: write them into segments, then read again. This snapshot lacks some of
+            // them, so no lookup gets it.
+            let deadline = deadline.ok_or_else(|| self.store.locked_error())?;
+            let open = Arc::clone(&snapshot.open);
             // Changes of items fill memtables too, so rebuild the records only if many are unmerged.
             let unmerged = self
                 .store
@@ -190,25 +177,16 @@ impl Reading {
     }
 
     /// Adds a change to the snapshot in place. Returns `false` if that is impossible: the snapshot must be read again.
-    fn apply(&self, snapshot: &Snapshot, change: &LoggedChange) -> Result<bool> {
-        self.apply_with(snapshot, change, &HashMap::new())
-    }
-
-    /// [`Reading::apply`], with the items that the changes added.
-    pub(super) fn apply_with(
-        &self,
-        snapshot: &Snapshot,
-        change: &LoggedChange,
-        added: &AddedItems<'_>,
-    ) -> Result<bool> {
+    /// `added`: the items that the changes added.
+    pub(super) fn apply(&self, snapshot: &Snapshot, change: &LoggedChange, added: &AddedItems<'_>) -> bool {
         let Some(index) = snapshot.rows.iter().position(|row| row.id == change.library) else {
             // The library is not in the snapshot.
-            return Ok(!matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness));
+            return !matches!(change.kind, LoggedKind::Library | LoggedKind::Freshness);
         };
         let (path, rating_key) = (change.path.clone(), change.rating_key.clone());
         let memtable_change = match change.kind {
-            LoggedKind::Library | LoggedKind::Freshness => return Ok(false),
-            LoggedKind::Listed => return Ok(true), // also logged as a change of libraries
+            LoggedKind::Library | LoggedKind::Freshness => return false,
+            LoggedKind::Listed => return true, // also logged as a change of libraries
             LoggedKind::Matched => MemtableChange::Matched {
                 path,
                 rating_key,
@@ -221,11 +199,7 @@ impl Reading {
             LoggedKind::VerifiedItem => MemtableChange::VerifiedItem { rating_key },
             LoggedKind::Removed => MemtableChange::Removed { rating_key },
             LoggedKind::Added => {
-                let row = &snapshot.rows[index];
-                let item = match added.get(&(row.id, rating_key.as_str())) {
-                    Some(item) => item.clone(),
-                    None => self.store.item(row.id, row.generation, &rating_key)?.map(Arc::new),
-                };
+                let item = added.get(&(change.library, rating_key.as_str())).cloned().flatten();
                 let sequence = change.sequence.0;
                 item.map_or(MemtableChange::Removed { rating_key }, |item| MemtableChange::Added {
                     item,
@@ -233,10 +207,10 @@ impl Reading {
                 })
             }
         };
-        Ok(snapshot.views[index]
+        snapshot.views[index]
             .memtable
             .push(memtable_change, &self.mappings)
-            .is_ok())
+            .is_ok()
     }
 
     /// Returns whether the snapshot is current, the last use of the identity was stored less than a day ago, and the
@@ -272,11 +246,11 @@ impl Reading {
         self.try_catch_up().then(|| self.snapshot.read())
     }
 
-    /// Brings the snapshot up to date, waiting only briefly for a thread that is doing so.
+    /// Brings the snapshot up to date, waiting only briefly for other threads and processes.
     fn try_catch_up(&self) -> bool {
-        let Some(_catching_up) = self.store.short_lock.lock(&self.catching_up) else {
+        let Some(_catching_up) = self.store.short_wait.lock(&self.catching_up) else {
             return false;
         };
-        self.is_current() || matches!(self.catch_up_locked(None), Ok(true))
+        self.is_current() || self.catch_up_locked(None).is_ok()
     }
 }

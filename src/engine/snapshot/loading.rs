@@ -49,34 +49,37 @@ impl Reading {
     /// Loads a snapshot. Also returns the libraries whose changes did not all fit into their memtables.
     ///
     /// The file of a replaced segment is removed at once, so it may be missing when it is opened. The store then refers
-    /// to another file, and the state is read again.
-    pub(super) fn load(&self) -> Result<(Snapshot, Vec<LibraryRow>)> {
-        let mut loaded = self.load_once(true)?;
+    /// to another file, and the state is read again. Fails if not `patient` and the database is locked.
+    pub(super) fn load(&self, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
+        let mut loaded = self.load_once(true, patient)?;
         if !loaded.1.is_empty() {
             // A memtable that was kept may be full of replaced changes. A new one has only the last change of each
             // item.
-            loaded = self.load_once(false)?;
+            loaded = self.load_once(false, patient)?;
         }
         for _ in 0..MAX_LOAD_ATTEMPTS {
-            let (snapshot, _) = &loaded;
-            // Without a newer commit the store still refers to the missing file, so reading again would not help.
-            if !snapshot.incomplete || self.store.totals()?.sequence == snapshot.sequence() {
+            if !loaded.0.incomplete {
                 break;
             }
-            loaded = self.load_once(false)?;
+            let before = loaded.0.sequence();
+            loaded = self.load_once(false, patient)?;
+            // Without a newer commit the store still refers to the missing file, so reading again would not help.
+            if loaded.0.sequence() == before {
+                break;
+            }
         }
         Ok(loaded)
     }
 
     /// Loads a snapshot. With `keeps_memtables`, a library whose segments did not change keeps its memtable, and only
     /// newer changes are read.
-    fn load_once(&self, keeps_memtables: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
+    fn load_once(&self, keeps_memtables: bool, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let before = self.snapshot.read();
         let known = LoadedState {
             reading: self,
             before: keeps_memtables.then_some(&*before),
         };
-        let (identity, state) = self.store.state_at(self.endpoint().as_ref(), &known)?;
+        let (identity, state) = self.store.state_at(self.endpoint().as_ref(), &known, patient)?;
         let StoreState {
             sequence,
             incarnation,
@@ -89,7 +92,7 @@ impl Reading {
         let open = self.records.open(incarnation, manifest);
         if !continued.is_empty() && !Arc::ptr_eq(&open, &before.open) {
             drop(before);
-            return self.load_once(false);
+            return self.load_once(false, patient);
         }
         if used_ms != 0 {
             self.use_noted.store(used_ms, Ordering::Relaxed);
@@ -131,17 +134,23 @@ impl Reading {
             rows: libraries,
             views,
         };
-        let full = self.add_changes(&snapshot, &changes, &before)?;
+        let full = self.add_changes(&snapshot, &changes, &before, patient)?;
         Ok((snapshot, full))
     }
 
     /// Adds changes to a new snapshot. Returns the libraries whose changes must be compacted: those whose memtable is
     /// full, and those with more changes than a memtable holds.
-    fn add_changes(&self, snapshot: &Snapshot, changes: &[LoggedChange], before: &Snapshot) -> Result<Vec<LibraryRow>> {
+    fn add_changes(
+        &self,
+        snapshot: &Snapshot,
+        changes: &[LoggedChange],
+        before: &Snapshot,
+        patient: bool,
+    ) -> Result<Vec<LibraryRow>> {
         let mut full: Vec<LibraryRow> = Vec::new();
-        let added = self.added_items(snapshot, changes, Some(before))?;
+        let added = self.added_items(snapshot, changes, Some(before), patient)?;
         for change in without_replaced(changes) {
-            if !self.apply_with(snapshot, change, &added)?
+            if !self.apply(snapshot, change, &added)
                 && let Some(row) = snapshot.rows.iter().find(|row| row.id == change.library)
                 && full.iter().all(|known| known.id != row.id)
             {
@@ -193,6 +202,7 @@ impl Reading {
         snapshot: &Snapshot,
         changes: &'c [LoggedChange],
         before: Option<&Snapshot>,
+        patient: bool,
     ) -> Result<AddedItems<'c>> {
         let mut added = HashMap::new();
         let mut unknown = vec![Vec::new(); snapshot.rows.len()];
@@ -207,7 +217,7 @@ impl Reading {
             }
         }
         for (row, keys) in snapshot.rows.iter().zip(unknown).filter(|(_, keys)| !keys.is_empty()) {
-            let items = self.store.items_of(row.id, row.generation, &keys)?;
+            let items = self.store.items_of(row.id, row.generation, &keys, patient)?;
             let keys = keys.into_iter().map(|key| (row.id, key));
             added.extend(keys.zip(items.into_iter().map(|item| item.map(Arc::new))));
         }

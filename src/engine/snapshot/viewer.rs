@@ -154,7 +154,7 @@ impl Reading {
         self.tokens.replace(token, owner, same_view);
         if !same_view {
             self.use_noted.store(0, Ordering::Relaxed);
-            self.reload_locked(Deadline::NONE)?;
+            self.reload_locked(Some(Deadline::NONE))?;
         }
         Ok(true)
     }

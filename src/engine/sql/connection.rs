@@ -420,6 +420,9 @@ impl LazyConnection {
 /// Opens the database by name, and sets it up. Fails with `SQLITE_NOTADB` if it is no store.
 fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqlite::Result<OpenConnection> {
     let connection = connect(folder.database())?;
+    // The last connection to close keeps `-wal` and `-shm`, also if opening fails. Nothing can be read without them, and a
+    // full disk has no space for new ones.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.busy_timeout(patience)?;
     if !folder.shares_memory() {
         turn_wal_off(&connection)?;
@@ -437,9 +440,6 @@ fn open(folder: &StoreFolder, sole: ExclusiveOpen, patience: Duration) -> rusqli
         // A store's database is complete when it gets its name. So this file is empty, foreign, or lacks columns.
         return Err(failure(rusqlite::ffi::SQLITE_NOTADB));
     }
-    // The last connection to close keeps `-wal` and `-shm`. Nothing can be read without them, and a full disk has no
-    // space for new ones.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     let journal_mode = set_journal_mode(&connection, folder)?;
     let id = connection.query_row("SELECT store_id FROM store", [], |row| row.get::<_, i64>(0))?;
     connection.busy_timeout(BUSY)?;

@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 
 use super::connection::{ConnectionRole, LazyConnection, WalIdentity};
@@ -14,9 +13,6 @@ use crate::platform::mutex::{lock, try_lock};
 pub struct Connections {
     pub reader: Mutex<LazyConnection>,
     pub writer: Mutex<LazyConnection>,
-    /// Whether a fast lookup may open a connection: none is open yet, because the state file sufficed, or a fork closed
-    /// them.
-    pub opens_later: AtomicBool,
     pub here: Arc<FolderConnections>,
 }
 
@@ -49,7 +45,6 @@ impl Connections {
             let connections = Arc::new(Self {
                 reader: slot(ConnectionRole::Reader),
                 writer: slot(ConnectionRole::Writer),
-                opens_later: AtomicBool::new(false),
                 here: Arc::clone(&here),
             });
             let mut all = lock(&here.all);
@@ -83,9 +78,6 @@ impl Forks for Connections {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
         let close = |slot: fn(&Self) -> &Mutex<LazyConnection>| {
             let mut locks = fork::hold(&self, slot);
-            if locks.get().id().is_some() {
-                self.opens_later.store(true, Ordering::Relaxed);
-            }
             locks.get().close();
             Box::new(locks) as Box<dyn Release>
         };

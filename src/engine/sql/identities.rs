@@ -6,7 +6,6 @@ use super::cached::CachedStatements;
 use super::endpoints::{Endpoint, TOKEN_DIGEST_LENGTH, store_endpoint};
 use super::history::restart_history;
 use super::libraries::{disown, libraries};
-use super::lock_wait::BUSY;
 use super::matches::copy_matches_and_invalidations;
 use super::open::Store;
 use super::tx::Tx;
@@ -171,15 +170,14 @@ impl Store {
     /// Stores once a day that an identity is in use. Returns `false` if it would have to wait for other writers; the
     /// next call tries again.
     pub fn note_use(&self, identity: IdentityId, now_ms: i64) -> Result<bool> {
-        self.open_late(BUSY);
-        let known = self.try_read(|connection| {
+        let known = self.read_if(false, |connection| {
             // Only identities of tokens have a last use. Those of named users are never removed.
             connection.find_value::<i64>(
                 "SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2",
                 params![identity, TOKEN_DIGEST_LENGTH],
             )
         });
-        let Some(known) = known.transpose()? else {
+        let Ok(known) = known else {
             return Ok(false);
         };
         if known.is_none_or(|known| (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(known))) {

@@ -108,17 +108,19 @@ impl Store {
 
     /// The item with this rating key in the current generation.
     pub fn item(&self, library: LibraryId, generation: Generation, rating_key: &str) -> Result<Option<Item>> {
-        Ok(self.items_of(library, generation, &[rating_key])?.pop().flatten())
+        Ok(self.items_of(library, generation, &[rating_key], true)?.pop().flatten())
     }
 
-    /// The items with these rating keys in the current generation, in the keys' order.
+    /// The items with these rating keys in the current generation, in the keys' order. Fails if not `patient` and the
+    /// database is locked.
     pub fn items_of(
         &self,
         library: LibraryId,
         generation: Generation,
         rating_keys: &[&str],
+        patient: bool,
     ) -> Result<Vec<Option<Item>>> {
-        self.read(|connection| {
+        self.read_if(patient, |connection| {
             let mut find = connection.prepare_cached(&item_by_key())?;
             let find = |key: &&str| {
                 let row = find.query_row(params![library, generation, *key], read::<ItemRow>);

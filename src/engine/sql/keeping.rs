@@ -88,7 +88,7 @@ impl Store {
             return None;
         }
         let incarnation = self.incarnation();
-        let view = self.try_read(|connection| {
+        let view = self.read_if(false, |connection| {
             let Some(identity) = identity_of(connection, endpoint)? else {
                 return Ok(None);
             };
@@ -113,7 +113,7 @@ impl Store {
                 state,
             }))
         });
-        let view = view?.ok()??;
+        let view = view.ok()??;
         Some(CachedState {
             id: opened.id,
             secret: opened.secret,

@@ -21,7 +21,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::{ListingName, SegmentName, Sequence};
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;
-use crate::platform::mutex::{ShortLock, lock, try_lock};
+use crate::platform::mutex::{ShortWait, lock, try_lock};
 use crate::platform::stamp::FolderStamp;
 
 /// An open store, for any number of threads. Calls are short, and never wait for the network.
@@ -55,8 +55,8 @@ pub struct Store {
     pub(super) syncs_told: AtomicBool,
     /// The outbox got entries of which [`Self::on_told`] does not know yet.
     pub(super) has_told: AtomicBool,
-    /// The lock with which lookups wait for other threads.
-    pub short_lock: ShortLock,
+    /// How long lookups wait for other threads and processes.
+    pub short_wait: ShortWait,
 }
 
 /// The changes of one listing in pairs of rows, for the next page of the feed. The listing is identified by its change
@@ -90,7 +90,7 @@ impl Store {
             on_told: OnceLock::new(),
             syncs_told: AtomicBool::new(false),
             has_told: AtomicBool::new(false),
-            short_lock: ShortLock::default(),
+            short_wait: ShortWait::default(),
             diff_cache: DiffCache::default(),
         };
         if store.open_from_state_file() {
@@ -128,7 +128,6 @@ impl Store {
         };
         self.opened = OpenFiles::found(&self.folder, &cached, page, &files);
         self.cached_state = Mutex::new(Some(cached));
-        self.connections.opens_later.store(true, Ordering::Relaxed);
         true
     }
 

@@ -7,6 +7,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use once_cell::race::OnceBox;
 use rusqlite::Connection;
@@ -14,7 +15,7 @@ use rusqlite::Connection;
 use super::connection::LazyConnection;
 use super::folder::StoreFolder;
 use super::state_file::{CachedState, StoreFiles};
-use super::tx::{NoWaitGuard, RollbackGuard, sequence_of};
+use super::tx::{RollbackGuard, WaitGuard, sequence_of};
 use crate::engine::version_page::{HOLDS_MS, PageState, VersionPage};
 use crate::error::Error;
 use crate::model::Sequence;
@@ -180,7 +181,7 @@ pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<S
     if page.state() == PageState::Equal(sequence.0) {
         return Ok(sequence);
     }
-    let _no_wait = NoWaitGuard::new(connection)?;
+    let _no_wait = WaitGuard::new(connection, Duration::ZERO)?;
     if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
         let _undo = RollbackGuard(connection);
         if let Ok(now) = sequence_of(connection) {

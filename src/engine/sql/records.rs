@@ -237,14 +237,14 @@ impl Store {
         }
     }
 
-    /// The changes since a snapshot of this change sequence and manifest; `None`: everything. The result is `None` if
-    /// not `patient` and the call would have to wait. Values of more than `long` bytes stay in the log.
+    /// The changes since a snapshot of this change sequence and manifest; `None`: everything. Fails if not `patient` and
+    /// the database is locked. Values of more than `long` bytes stay in the log.
     pub fn records_since(
         &self,
         since: Option<(Sequence, Sequence)>,
         long: usize,
         patient: bool,
-    ) -> Option<Result<RecordsState>> {
+    ) -> Result<RecordsState> {
         let work = |connection: &Connection| state(connection, since, sequence_of(connection)?, long);
         self.read_if(patient, work)
     }

@@ -196,11 +196,12 @@ impl Store {
     }
 
     /// [`Store::state`] of the identity that an endpoint leads to, and that identity. Both are read at one moment, so
-    /// the state includes the commit that stored the endpoint.
+    /// the state includes the commit that stored the endpoint. Fails if not `patient` and the database is locked.
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,
         known: &dyn KnownSequences,
+        patient: bool,
     ) -> Result<(Option<IdentityId>, StoreState)> {
         if let Some((identity, mut state)) = self.take_cached_state(endpoint) {
             for row in &mut state.libraries {
@@ -208,7 +209,7 @@ impl Store {
             }
             return Ok((identity, state));
         }
-        self.read_first(|connection| {
+        self.read_if(patient, |connection| {
             // Get the incarnation first: if the log is lost during the read, the state belongs to an incarnation that
             // has ended.
             let incarnation = self.incarnation();
@@ -227,14 +228,14 @@ impl Store {
 
     /// Returns the change sequence now, and the changes after `since`, oldest first. `since` is a sequence of
     /// `incarnation`. The changes are `None` if the caller must read [`Store::state_at`] instead: there are too many,
-    /// or one concerns whole libraries. The result is `None` if not `patient` and another thread reads.
+    /// or one concerns whole libraries. Fails if not `patient` and the database is locked.
     pub fn changes(
         &self,
         identity: Option<IdentityId>,
         since: Sequence,
         incarnation: Incarnation,
         patient: bool,
-    ) -> Option<Result<(Sequence, Option<Vec<LoggedChange>>)>> {
+    ) -> Result<(Sequence, Option<Vec<LoggedChange>>)> {
         let work = |connection: &Connection| {
             let now = sequence_of(connection)?;
             if now == since {
@@ -262,7 +263,7 @@ impl Store {
         };
         let read = self.read_if(patient, work);
         if self.incarnation() != incarnation {
-            return read.map(|read| read.map(|(now, _)| (now, None)));
+            return read.map(|(now, _)| (now, None));
         }
         read
     }

@@ -1,7 +1,7 @@
 //! Reads and writes in short transactions, on the database that has the store's name.
 
+use std::sync::MutexGuard;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode};
@@ -13,7 +13,7 @@ use super::lock_wait::{BUSY, lock_by};
 use super::open::Store;
 use super::opened::is_fresh;
 use super::schema::failure;
-use super::tx::{CheckpointGuard, NoWaitGuard, RollbackGuard, Tx, sequence_of};
+use super::tx::{CheckpointGuard, RollbackGuard, Tx, WaitGuard, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::{lock, try_lock};
@@ -30,104 +30,43 @@ impl Store {
         self.with(|| Some(lock(&self.connections.reader)), in_one(work))
     }
 
-    /// Reads if no other thread reads and a connection is open, else returns `None` at once. Does not wait for other
-    /// processes: fails if one has locked the database.
-    pub(super) fn try_read<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Option<Result<T>> {
-        self.read_with(&try_lock, work)
-    }
-
-    /// [`Store::read`] if the caller is `patient`. Otherwise waits only a moment for other threads, as lookups do.
-    pub(super) fn read_if<T>(
-        &self,
-        patient: bool,
-        work: impl FnMut(&Connection) -> rusqlite::Result<T>,
-    ) -> Option<Result<T>> {
-        if patient {
-            return Some(self.read(work));
-        }
-        self.read_with(&|slot| self.short_lock.lock(slot), work)
-    }
-
-    /// Reads with a connection that is already open; `lock` locks it.
-    fn read_with<'s, T>(
-        &'s self,
-        lock: &dyn Fn(&'s Mutex<LazyConnection>) -> Option<MutexGuard<'s, LazyConnection>>,
-        work: impl FnMut(&Connection) -> rusqlite::Result<T>,
-    ) -> Option<Result<T>> {
+    /// Reads with any open connection, so that a process that only looks up opens one. If not `patient`, it waits for
+    /// other threads and processes for a moment only, and then fails.
+    pub(super) fn read_if<T>(&self, patient: bool, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let patience = if patient { BUSY } else { self.short_wait.patience() };
         let mut work = in_one(work);
-        let mut work_without_wait = |connection: &OpenConnection| {
-            let _no_wait = NoWaitGuard::new(connection)?;
+        let mut work = |connection: &OpenConnection| {
+            let _wait = WaitGuard::new(connection, patience)?;
             work(connection)
         };
-        let mut slot = self.open_slot(lock).or_else(|| {
-            self.open_late(Duration::ZERO);
-            self.open_slot(lock)
-        })?;
-        let known = self.folder.broken();
-        match self.run(&mut slot, &mut work_without_wait) {
-            Attempt::Returned(done) => Some(done),
-            Attempt::Stale => {
-                // A call that can wait finds and repairs the damage itself, so remove the mark that this attempt set: a
-                // new file may get the inode of the marked one.
-                if known.is_none() {
-                    self.folder.mark_broken(None);
-                }
-                None
-            }
-        }
-    }
-
-    /// [`Store::read`] with any open connection, so that a process that only looks up does not open a second one.
-    pub(super) fn read_first<T>(&self, work: impl FnMut(&Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let mut work = in_one(work);
-        let mut work_with_wait = |connection: &OpenConnection| {
-            connection.busy_timeout(BUSY)?;
-            work(connection)
-        };
-        if let Some(mut slot) = self.open_slot(&try_lock)
-            && let Attempt::Returned(done) = self.run(&mut slot, &mut work_with_wait)
-        {
-            return done;
-        }
-        self.with(|| Some(lock(&self.connections.reader)), work_with_wait)
-    }
-
-    /// Returns an open connection to read with: the reader's, or the writer's while only that is open. Does not open
-    /// one, as that may wait for a process that creates or recovers the database.
-    fn open_slot<'s>(
-        &'s self,
-        lock: &dyn Fn(&'s Mutex<LazyConnection>) -> Option<MutexGuard<'s, LazyConnection>>,
-    ) -> Option<MutexGuard<'s, LazyConnection>> {
         let is_open = |slot: &MutexGuard<'_, LazyConnection>| slot.id().is_some();
-        let reader = lock(&self.connections.reader)?;
-        if is_open(&reader) {
-            return Some(reader);
-        }
-        drop(reader);
-        lock(&self.connections.writer).filter(is_open)
-    }
-
-    /// Opens a connection, if the state file made that unnecessary until now, or a fork closed it. Does not wait for
-    /// other threads, and waits at most `patience` for other processes.
-    pub(super) fn open_late(&self, patience: Duration) {
-        let opens_later = &self.connections.opens_later;
-        if !opens_later.load(Ordering::Relaxed) {
-            return;
-        }
-        let Some(mut writer) = try_lock(&self.connections.writer).filter(|writer| !self.is_stale(writer)) else {
-            return;
-        };
-        if writer.open_within(patience).is_ok() {
-            opens_later.store(false, Ordering::Relaxed);
-            // Files that were replaced while no connection was open: a call that can wait opens the store again.
-            let opened = self.opened.newest();
-            if !opened.is_of(&writer) || !opened.has_log() {
-                writer.close();
+        let slots = [&self.connections.reader, &self.connections.writer];
+        let open = slots.into_iter().filter_map(try_lock).find(is_open);
+        if patient {
+            if let Some(mut slot) = open
+                && let Attempt::Returned(done) = self.run(&mut slot, patience, &mut work)
+            {
+                return done;
             }
-        } else {
-            // A call that can wait finds and repairs the damage itself, so remove the mark.
-            self.folder.mark_broken(None);
+            return self.with(|| Some(lock(&self.connections.reader)), work);
         }
+        let slot = open.or_else(|| self.short_wait.lock(&self.connections.reader));
+        let mut slot = slot.ok_or_else(|| self.locked_error())?;
+        let (was_open, known) = (is_open(&slot), self.folder.broken());
+        // Only a call that can wait makes a database, or repairs one: it removes the mark of a damaged one too, as a new
+        // file may get its inode.
+        if was_open || self.opened.newest().has_database() {
+            match self.run(&mut slot, patience, &mut work) {
+                Attempt::Returned(Ok(value)) => return Ok(value),
+                Attempt::Stale if !was_open => slot.close(),
+                _ => {}
+            }
+            if known.is_none() {
+                self.folder.mark_broken(None);
+            }
+        }
+        self.short_wait.gave_up(patience);
+        Err(self.locked_error())
     }
 
     /// Opens the reader's connection before the first write, so that lookups of other threads do not wait for the
@@ -178,13 +117,14 @@ impl Store {
     /// Writes if no other thread or process does, else returns `None` at once.
     pub(super) fn try_write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Option<Result<T>> {
         let mut slot = self.connections.writer.try_lock().ok()?;
-        let done = self.run(
-            &mut slot,
-            &mut |connection| match self.transaction(connection, Duration::ZERO, &mut work) {
-                Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
-                done => done.map(Some),
-            },
-        );
+        let done = self.run(&mut slot, BUSY, &mut |connection| match self.transaction(
+            connection,
+            Duration::ZERO,
+            &mut work,
+        ) {
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
+            done => done.map(Some),
+        });
         drop(slot);
         self.tell_exchange();
         match done {
@@ -295,7 +235,7 @@ impl Store {
     ) -> Result<T> {
         for _ in 0..4 {
             let mut locked = lock().ok_or_else(|| self.locked_error())?;
-            if let Attempt::Returned(done) = self.run(&mut locked, &mut work) {
+            if let Attempt::Returned(done) = self.run(&mut locked, BUSY, &mut work) {
                 return done;
             }
             drop(locked);
@@ -307,7 +247,8 @@ impl Store {
         Err(self.replaced("its database is"))
     }
 
-    fn locked_error(&self) -> Error {
+    /// The error of a call whose time was up.
+    pub fn locked_error(&self) -> Error {
         Error::new(
             Status::Store,
             format!(
@@ -317,10 +258,12 @@ impl Store {
         )
     }
 
-    /// Opens a connection if necessary, and runs `work` on it, unless it does not lead to the store's database.
+    /// Opens a connection if necessary, waiting for at most `patience`, and runs `work` on it, unless it does not lead to
+    /// the store's database.
     fn run<T>(
         &self,
         slot: &mut LazyConnection,
+        patience: Duration,
         work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
         // A write checks the names later, under the write lock.
@@ -329,8 +272,8 @@ impl Store {
             return Attempt::Stale;
         }
         let was_open = slot.id().is_some();
-        match slot.connection() {
-            Ok(_) => {}
+        match slot.open_within(patience) {
+            Ok(()) => {}
             Err(_) if self.folder.broken().is_some() => return Attempt::Stale,
             Err(error) => return Attempt::Returned(Err(error)),
         }

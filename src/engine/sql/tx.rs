@@ -95,17 +95,17 @@ impl Drop for CheckpointGuard<'_> {
     }
 }
 
-/// Sets a connection's busy time-out to zero until dropped.
-pub struct NoWaitGuard<'c>(&'c Connection);
+/// Sets a connection's busy time-out until dropped.
+pub struct WaitGuard<'c>(&'c Connection);
 
-impl<'c> NoWaitGuard<'c> {
-    pub fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
-        connection.busy_timeout(Duration::ZERO)?;
+impl<'c> WaitGuard<'c> {
+    pub fn new(connection: &'c Connection, patience: Duration) -> rusqlite::Result<Self> {
+        connection.busy_timeout(patience)?;
         Ok(Self(connection))
     }
 }
 
-impl Drop for NoWaitGuard<'_> {
+impl Drop for WaitGuard<'_> {
     fn drop(&mut self) {
         let _ = self.0.busy_timeout(BUSY);
     }

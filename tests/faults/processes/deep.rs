@@ -33,9 +33,10 @@ fn kills_for_long() {
 
 #[cfg(unix)]
 #[test]
-#[ignore = "deep: half a minute"]
+#[ignore = "deep: a minute"]
 fn forks_for_long() {
     deeply(10, fork::parent_and_child_both_go_on_and_lose_nothing);
+    deeply(10, fork::every_lookup_beside_writers_sees_what_was_recorded);
 }
 
 #[test]

@@ -272,11 +272,11 @@ pub fn looking_up(words: &[&str]) {
     let child = fork(|| {
         say("forked");
         look();
+        look();
         0
     });
     assert_eq!(wait_for(child), 0);
-    look();
-    look();
+    (0..4).for_each(|_| look());
 }
 
 #[test]
@@ -295,9 +295,14 @@ fn fast_lookups_after_a_fork_see_what_other_processes_record() {
         );
         assert_eq!(worker.hear(), "forked");
         for who in ["child", "parent", "parent again"] {
-            let path = format!("/host/{round}/{who}.mkv");
-            library.record_matches(&[(path.as_bytes(), &key)]).expect("recorded");
-            assert_eq!(worker.ask(&path), key, "{who}");
+            // First one match, then so many that a segment is made of them.
+            for count in [1, 600] {
+                let path = |number: usize| format!("/host/{round}/{who}/{count}/{number}.mkv");
+                let paths: Vec<String> = (0..count).map(path).collect();
+                let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), &*key)).collect();
+                library.record_matches(&pairs).expect("recorded");
+                assert_eq!(worker.ask(&paths[0]), key, "{who}, {count}");
+            }
         }
         worker.end();
     }
@@ -452,4 +457,117 @@ fn a_fork_may_come_while_threads_open_and_close_stores() {
     assert_eq!(worker.hear(), "done");
     worker.end();
     assert_sound(folder.path());
+}
+
+/// Memory that parent and children share: for each writer, how many matches it recorded; then how many lookups there were,
+/// and how many of them found nothing.
+fn shared_counts() -> &'static [AtomicU64; 5] {
+    // SAFETY: new memory of the right size, all zero, that is never unmapped.
+    unsafe {
+        let (protection, flags) = (
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_SHARED | libc::MAP_ANONYMOUS,
+        );
+        let memory = libc::mmap(
+            std::ptr::null_mut(),
+            size_of::<[AtomicU64; 5]>(),
+            protection,
+            flags,
+            -1,
+            0,
+        );
+        assert_ne!(memory, libc::MAP_FAILED);
+        &*memory.cast()
+    }
+}
+
+/// Looks up matches whose recording returned, while threads record others: in children, or without them in this process.
+pub fn looking_up_beside_writers(words: &[&str]) {
+    let index = Arc::new(open_at(words));
+    let (listed, key) = (words[3], words[4]);
+    let [forks, least] = [words[5], words[6]].map(|word| word.parse::<u64>().expect("a number"));
+    assert_eq!(key_of(&index, listed, false), key);
+    let library = index.library("Movies").expect("a handle");
+    let [recorded @ .., lookups, misses] = shared_counts();
+    let last = |(writer, count): (usize, &AtomicU64)| match count.load(Ordering::SeqCst) {
+        0 => listed.to_owned(),
+        count => format!("/writer/{writer}/{}.mkv", count - 1),
+    };
+    let look = || {
+        for path in recorded.iter().enumerate().map(last).chain([listed.to_owned()]) {
+            lookups.fetch_add(1, Ordering::SeqCst);
+            match library.lookup_key(path.as_bytes(), |found| found == key) {
+                Some(is_right) => assert!(is_right, "{path}"),
+                None => drop(misses.fetch_add(1, Ordering::SeqCst)),
+            }
+        }
+    };
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for (writer, count) in recorded.iter().enumerate() {
+            let (library, stop) = (&library, &stop);
+            scope.spawn(move || {
+                while !stop.load(Ordering::SeqCst) {
+                    let path = format!("/writer/{writer}/{}.mkv", count.load(Ordering::SeqCst));
+                    library.record_matches(&[(path.as_bytes(), key)]).expect("recorded");
+                    count.fetch_add(1, Ordering::SeqCst);
+                }
+            });
+        }
+        for number in 0..forks {
+            let code = wait_for(fork(|| {
+                let begun = Instant::now();
+                while begun.elapsed() < Duration::from_millis(10) {
+                    look();
+                }
+                0
+            }));
+            assert_eq!(code, 0, "child {number}");
+            if number % 20 == 19 {
+                say("going on");
+            }
+        }
+        while lookups.load(Ordering::SeqCst) < least {
+            look();
+            if lookups.load(Ordering::SeqCst) % 400 == 0 {
+                say("going on");
+            }
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    say(&[lookups, misses]
+        .map(|count| count.load(Ordering::SeqCst).to_string())
+        .join(" lookups, misses: "));
+    told();
+}
+
+/// A storm: children look up beside three threads that record, then a thread does.
+pub fn every_lookup_beside_writers_sees_what_was_recorded() {
+    let server = movies(120);
+    let (path, key) = path_of(&server, 1, 3);
+    let storms = [
+        (rounds("PLEXINDEX_FORKS", 100), 0),
+        (0, rounds("PLEXINDEX_LOOKUPS", 1_000)),
+    ];
+    for (forks, lookups) in storms {
+        let folder = tempfile::tempdir().expect("a folder");
+        let [cache, url, token] = place(folder.path(), &server);
+        let words = [
+            cache,
+            url,
+            token,
+            path.clone(),
+            key.clone(),
+            forks.to_string(),
+            lookups.to_string(),
+        ];
+        let mut worker = Worker::start_with("look up beside writers", &words);
+        let mut said = worker.hear();
+        while said == "going on" {
+            said = worker.hear();
+        }
+        println!("{forks} children: {said}");
+        assert!(said.ends_with("misses: 0"), "{forks} children: {said}");
+        worker.end();
+    }
 }

@@ -43,6 +43,8 @@ pub const ROLES: &[Role] = &[
     #[cfg(unix)]
     ("fork and look up", fork::looking_up),
     #[cfg(unix)]
+    ("look up beside writers", fork::looking_up_beside_writers),
+    #[cfg(unix)]
     ("fork while connecting", fork::connecting),
     #[cfg(unix)]
     ("fork while opening", fork::opening),

@@ -330,8 +330,8 @@ class Library(Chosen):
     def lookup_key(self, path: PathArg) -> str | None:
         """The key of the item with this path, if a fast lookup knows it: the fast path, well under a microsecond.
 
-        It never asks the server and never renews an expired listing. After a change it waits at most 200 ms for a
-        thread that reads it. None does not mean that there is no item: nothing may be known yet, several items may
+        It never asks the server and never renews an expired listing. After a change it reads it, and waits for others
+        some 200 ms at most. None does not mean that there is no item: nothing may be known yet, several items may
         fit, or the confidence may be low. :meth:`match` tells more.
         Raises InvalidArgumentError for an empty path and for one with a NUL.
         """
