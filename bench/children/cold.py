@@ -14,7 +14,7 @@ begun, worked = perf_counter_ns(), process_time_ns()
 import plexindex  # noqa: E402
 
 with plexindex.open(store, os.environ["PLEX_URL"], os.environ["PLEX_TOKEN"]) as index:
-    found = index.match_path(None, path, deadline=30)
+    found = index.match(path, deadline=30)
     answered, own = perf_counter_ns() - begun, process_time_ns() - worked
 if found.key != expected:
     sys.exit(f"plexindex answered {found!r}, and {expected!r} is right")

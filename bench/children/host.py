@@ -100,7 +100,7 @@ def main() -> None:
         path, key = rest
         begun = time.perf_counter()
         with open_index(store) as index:
-            found = index.match_path("Movies", path).key
+            found = index.match(path, "Movies").key
             seconds = time.perf_counter() - begun
             requests = sum(index.stats().requests.values())
         if found != key:

@@ -147,7 +147,7 @@ class World:
             exact = self.questions["exact"]
             with self.open(self._confirmed) as index:
                 pairs = zip((path.decode() for path in exact.paths), exact.answers)
-                index.record_matches(LIBRARY, [(path, key or "") for path, key in pairs])
+                index.record_matches([(path, key or "") for path, key in pairs], LIBRARY)
         return self._confirmed
 
     def stop(self) -> None:

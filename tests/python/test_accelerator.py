@@ -130,7 +130,7 @@ def test_an_answer_is_as_python_gives_it(index: plexindex.Index, server: Server)
         *("/host/\u00e9.mkv", plain[0].upper(), "/mnt/x/" + plain[0].rsplit("/", 1)[1]),
     ]
     for path in asked:
-        answer, slow = movies.match(path), index.match_path(movies, path)
+        answer, slow = movies.match(path), index.match(path, movies)
         assert (answer, repr(answer), answer.to_dict()["item"]) == (slow, repr(slow), slow.to_dict()["item"])
         assert (answer.key, bool(answer)) == (slow.key, bool(slow))
         assert pickle.loads(pickle.dumps(answer)) == answer == movies.match(path, offline=True)  # noqa: S301
@@ -145,7 +145,7 @@ def test_an_answer_is_as_python_gives_it(index: plexindex.Index, server: Server)
         with pytest.raises((plexindex.InvalidArgumentError, TypeError)) as fast:
             movies.match(odd)
         with pytest.raises((plexindex.InvalidArgumentError, TypeError)) as known:
-            index.match_path(movies, odd)
+            index.match(odd, movies)
         assert str(fast.value) == str(known.value)
     with pytest.raises(TypeError, match=r"Library\.match\(\)"):
         movies.match()  # type: ignore[call-arg]
@@ -154,7 +154,7 @@ def test_an_answer_is_as_python_gives_it(index: plexindex.Index, server: Server)
 @accelerated
 def test_a_class_of_the_host_keeps_its_own_match(index: plexindex.Index) -> None:
     class Own(plexindex.Library):
-        def match(self, path: Any, **_: Any) -> Any:
+        def match(self, path: Any, *_: Any, **__: Any) -> Any:
             return ("own", path)
 
     movies = index.library("Movies")

@@ -30,7 +30,7 @@ def double(server: Server) -> tuple[str, list[str]]:
 
 def test_one_file_with_several_episodes_is_found(index: plexindex.Index, double: tuple[str, list[str]]) -> None:
     file, keys = double
-    match = index.match_path(None, file)
+    match = index.match(file)
     assert (match.status, match.match_kind, match.confidence, match.reason_code) == (
         "ok",
         "exact",
@@ -40,7 +40,7 @@ def test_one_file_with_several_episodes_is_found(index: plexindex.Index, double:
     assert [item.rating_key for item in match.candidates] == keys
     assert (match.rating_key, match.title, match.candidates_total) == (keys[0], "First", 2)
     assert match.message.endswith("has 2 episodes in one file")
-    assert match == index.match_paths("TV Shows", [file])[0]
+    assert match == index.match_paths([file], "TV Shows")[0]
 
 
 def test_the_doctor_counts_it_as_good(tmp_path: Path, server: Server, double: tuple[str, list[str]]) -> None:
@@ -55,13 +55,13 @@ def test_the_doctor_counts_it_as_good(tmp_path: Path, server: Server, double: tu
 def test_two_films_on_one_path_are_ambiguous(index: plexindex.Index, server: Server) -> None:
     file = "/data/movies/Same (2001)/Same (2001).mkv"
     add(server, 1, {"title": "Same", "year": 2001, "files": [file]}, {"title": "Same", "year": 2001, "files": [file]})
-    match = index.match_path("Movies", file)
+    match = index.match(file, "Movies")
     assert (match.status, match.reason_code) == ("ambiguous", "several_items")
 
 
 def test_a_folder_is_called_one(index: plexindex.Index) -> None:
     for folder in ("/data/movies", "/data/movies/", "/data"):
-        match = index.match_path("Movies", folder)
+        match = index.match(folder, "Movies")
         assert not match
         assert (
             match.message
@@ -73,44 +73,44 @@ def test_what_may_be_a_folder_is_told_to_be_no_file(index: plexindex.Index) -> N
     told = "; if it is a folder, ask what it is (folder), or give the path of a file in it"
     for name in ("New Film (2020)", "Mr. Robot", "New.Film.(2020)/", "x."):
         path = f"/data/movies/{name}"
-        assert index.match_path("Movies", path).message.endswith(f"is not listed (yet){told}"), path
+        assert index.match(path, "Movies").message.endswith(f"is not listed (yet){told}"), path
     for path in ("/data/movies/New Film (2020).mkv", "/data/movies/New Film/x.M2TS"):
-        assert index.match_path("Movies", path).message.endswith("is not listed (yet)"), path
+        assert index.match(path, "Movies").message.endswith("is not listed (yet)"), path
 
 
 def test_a_path_that_is_not_full_is_called_so(index: plexindex.Index) -> None:
-    assert "above 'film.mkv', which is no full path; their folders" in index.match_path("Movies", "film.mkv").message
+    assert "above 'film.mkv', which is no full path; their folders" in index.match("film.mkv", "Movies").message
     for path in ("/x/film.mkv", "D:\\x\\film.mkv"):
-        assert "no full path" not in index.match_path("Movies", path).message
+        assert "no full path" not in index.match(path, "Movies").message
 
 
 def test_one_odd_path_proposes_nothing(index: plexindex.Index, server: Server) -> None:
     index.refresh()
     rows = server.paths(1)[:4]
     windows = "D:\\Media" + rows[0]["path"].replace("/", "\\")
-    assert index.match_path(None, windows).match_kind == "suffix"
-    said = index.match_path(None, "/elsewhere/unknown.mkv").message
+    assert index.match(windows).match_kind == "suffix"
+    said = index.match("/elsewhere/unknown.mkv").message
     assert "agree on" not in said
     assert said.endswith("a mapping may be missing")
     # Nor onto the root, however many there are; the doctor tries each proposal, and may.
     for row in rows:
-        index.match_path(None, "/mnt" + row["path"])
-    assert "agree on" not in index.match_path(None, "/elsewhere/unknown.mkv").message
+        index.match("/mnt" + row["path"])
+    assert "agree on" not in index.match("/elsewhere/unknown.mkv").message
     for row in rows[:2]:
-        index.match_path(None, row["path"].replace("/data/", "/films/"))
-    assert "agree on /films -> /data" in index.match_path(None, "/elsewhere/unknown.mkv").message
+        index.match(row["path"].replace("/data/", "/films/"))
+    assert "agree on /films -> /data" in index.match("/elsewhere/unknown.mkv").message
 
 
 def test_a_miss_names_the_library_whose_folder_it_is(index: plexindex.Index, server: Server) -> None:
     index.refresh()
     for row in server.paths(1)[:3]:
-        index.match_path("Movies", row["path"].replace("/data/movies", "/mnt/films"))
-    match = index.match_path("Movies", "/data/tv/Show/none.mkv")
+        index.match(row["path"].replace("/data/movies", "/mnt/films"), "Movies")
+    match = index.match("/data/tv/Show/none.mkv", "Movies")
     assert match.reason_code == "no_location"
     assert "lies in a folder of library 'TV Shows', and 'Movies' was asked: ask that library, or all" in match.message
     # What other libraries' answers tell is no mapping for this one.
-    assert "agree on /mnt/films -> /data/movies" in index.match_path("Movies", "/elsewhere/x.mkv").message
-    assert "agree on" not in index.match_path("TV Shows", "/elsewhere/x.mkv").message
+    assert "agree on /mnt/films -> /data/movies" in index.match("/elsewhere/x.mkv", "Movies").message
+    assert "agree on" not in index.match("/elsewhere/x.mkv", "TV Shows").message
 
 
 def test_a_path_may_be_put_together_untidily(index: plexindex.Index, server: Server) -> None:
@@ -162,7 +162,7 @@ def test_a_server_that_cannot_be_reached_is_said_at_once(open_index: OpenIndex) 
 
     def ask() -> None:
         with pytest.raises(plexindex.ClosedError):
-            index.match_path("Movies", "/x.mkv")
+            index.match("/x.mkv", "Movies")
 
     asked = threading.Thread(target=ask)
     try:
@@ -189,7 +189,7 @@ def test_a_server_that_is_silent_is_said_while_it_is_waited_for(
 
         caplog.handler.addFilter(listen)
         with pytest.raises(plexindex.ServerError):
-            index.match_path("Movies", "/x.mkv")
+            index.match("/x.mkv", "Movies")
     assert sum(f"{url} has not answered" in line for line in said) == 1
 
 
@@ -206,6 +206,6 @@ def test_a_silent_server_is_said_at_a_terminal(tmp_path: Path) -> None:
 
 def test_why_a_path_that_leads_up_is_of_low_confidence(index: plexindex.Index, server: Server) -> None:
     path = server.paths(1)[0]["path"].replace("/data/movies/", "/data/movies/x/../")
-    match = index.match_path("Movies", path)
+    match = index.match(path, "Movies")
     assert match.confidence == "low"
     assert "'..' in it is taken as it stands, since a link may lead elsewhere" in match.message

@@ -35,7 +35,7 @@ def test_calls_run_beside_the_loop(open_index: OpenIndex, server: Server) -> Non
                 await asyncio.sleep(0)
 
         heart = asyncio.create_task(beat())
-        match = await index.amatch_path("Movies", row["path"], progress=lambda _: threads.add(threading.get_ident()))
+        match = await index.amatch(row["path"], "Movies", progress=lambda _: threads.add(threading.get_ident()))
         heart.cancel()
         assert beats > 1
         return match
@@ -61,7 +61,7 @@ def test_an_answer_that_waits_for_nothing_needs_no_thread(
                 without.setattr(_aio, "run_on_thread", None)
                 for row in rows[:20]:
                     assert (await movies.amatch(row["path"])).rating_key == row["ratingKey"]
-                    assert (await index.amatch_path("Movies", path=row["path"])).rating_key == row["ratingKey"]
+                    assert (await index.amatch(path=row["path"], library="Movies")).rating_key == row["ratingKey"]
                     assert (await index.amatch(row["path"])).rating_key == row["ratingKey"]
                 with pytest.raises(plexindex.InvalidArgumentError):
                     await movies.amatch("")
@@ -81,7 +81,7 @@ def test_every_call_has_its_answer(server: Server, cache: Path) -> None:
             assert await movies.arefresh() is True
             paths = [row["path"] for row in rows[:20]]
             keys = [row["ratingKey"] for row in rows[:20]]
-            assert [match.rating_key for match in await index.amatch_paths(None, paths)] == keys
+            assert [match.rating_key for match in await index.amatch_paths(paths)] == keys
             assert [match.rating_key for match in await movies.amatch_paths(paths)] == keys
             assert (await movies.amatch(paths[0])).rating_key == keys[0]
             below = [item.rating_key async for item in movies.aitems_below("/data/movies")]
@@ -91,15 +91,15 @@ def test_every_call_has_its_answer(server: Server, cache: Path) -> None:
             assert list(await index.achanges(cursor, "Movies", check=True)) == []
             guid = (await movies.amatch(paths[0])).guid
             assert guid is not None
-            assert (await index.amatch_guid("Movies", guid)).rating_key == keys[0]
-            found = await index.asearch_title("Movies", rows[0]["title"])
+            assert (await index.amatch_guid(guid, "Movies")).rating_key == keys[0]
+            found = await index.asearch_title(rows[0]["title"], "Movies")
             assert keys[0] in [item.rating_key for item in found.candidates]
-            await index.arecord_match("Movies", "/host/one.mkv", keys[0])
-            await index.arecord_matches("Movies", [("/host/two.mkv", keys[1])])
+            await index.arecord_match("/host/one.mkv", keys[0], "Movies")
+            await index.arecord_matches([("/host/two.mkv", keys[1])], "Movies")
             assert (await movies.amatch("/host/two.mkv")).match_kind == "confirmed"
-            await index.ainvalidate_path("Movies", "/host/two.mkv")
+            await index.ainvalidate_path("/host/two.mkv", "Movies")
             assert not await movies.amatch("/host/two.mkv")
-            await index.ainvalidate_item("Movies", keys[0])
+            await index.ainvalidate_item(keys[0], "Movies")
             await index.ainvalidate_library("TV Shows")
             assert (await index.astats()).items == 300
             assert index.is_open
@@ -159,7 +159,7 @@ def test_errors_arrive_and_the_default_callback_is_told(open_index: OpenIndex) -
 
     async def ask() -> None:
         with pytest.raises(plexindex.LibraryNotFoundError):
-            await index.amatch_path("Nothing", "/x")
+            await index.amatch("/x", "Nothing")
         assert await index.arefresh("Movies", True)
 
     asyncio.run(ask())
@@ -181,13 +181,13 @@ def test_twins_take_what_their_question_takes(open_index: OpenIndex) -> None:
     # They are made from it: what an editor shows at run time must not be `*arguments`.
     index = open_index()
     movies = index.library("Movies")
-    question = inspect.signature(index.match_path)
-    assert list(question.parameters) == ["library", "path", "deadline", "offline", "progress"]
-    assert inspect.signature(index.amatch_path) == question
-    of_library = question.replace(parameters=list(question.parameters.values())[1:])
+    question = inspect.signature(index.match)
+    assert list(question.parameters) == ["path", "library", "deadline", "offline", "progress"]
+    assert inspect.signature(index.amatch) == question
+    of_library = question.replace(parameters=[one for one in question.parameters.values() if one.name != "library"])
     assert inspect.signature(movies.match) == of_library
     assert inspect.signature(movies.amatch) == of_library
-    assert inspect.iscoroutinefunction(index.amatch_path)
+    assert inspect.iscoroutinefunction(index.amatch)
     assert inspect.iscoroutinefunction(movies.amatch)
     assert not inspect.iscoroutinefunction(movies.match)
     assert plexindex.Library.amatch.__qualname__ == "Library.amatch"

@@ -129,7 +129,7 @@ def test_a_cache_where_no_folder_can_be_made() -> None:
 
 def test_a_library_that_does_not_exist(index: plexindex.Index) -> None:
     with pytest.raises(plexindex.LibraryNotFoundError) as caught:
-        index.match_path("Filme", "/data/movies/x.mkv")
+        index.match("/data/movies/x.mkv", "Filme")
     for text in ("Filme", "Movies", "TV Shows"):
         assert text in str(caught.value)
     assert isinstance(caught.value, LookupError)
@@ -142,7 +142,7 @@ def test_a_title_that_two_libraries_share(index: plexindex.Index, server: Server
     server.post("library/set", {"library": 2, "title": "Movies"})
     for _ in range(2):
         with pytest.raises(plexindex.LibraryAmbiguousError) as caught:
-            index.match_path("Movies", "/data/movies/x.mkv")
+            index.match("/data/movies/x.mkv", "Movies")
         assert "1" in str(caught.value)
         assert "2" in str(caught.value)
     with pytest.raises(plexindex.LibraryAmbiguousError):
@@ -223,20 +223,20 @@ def test_a_library_that_is_none(index: plexindex.Index, open_index: OpenIndex, t
     with pytest.raises(TypeError):
         index.library(7.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        index.match_path(7.0, "/x")  # type: ignore[arg-type]
+        index.match("/x", 7.0)  # type: ignore[arg-type]
     with pytest.raises(TypeError):
-        index.match_path(True, "/x")
+        index.match("/x", True)
     with pytest.raises(REFUSED):
         index.library("")
     other = open_index(tmp_path / "other")
     with pytest.raises(REFUSED, match="belongs to another index"):
-        index.match_path(other.library("Movies"), "/x")
+        index.match("/x", other.library("Movies"))
 
 
 @pytest.mark.parametrize("deadline", [-1, float("nan")])
 def test_deadlines_that_are_refused(index: plexindex.Index, deadline: float) -> None:
     with pytest.raises(REFUSED, match="deadline"):
-        index.match_path("Movies", "/x", deadline=deadline)
+        index.match("/x", "Movies", deadline=deadline)
     with pytest.raises(REFUSED, match="deadline"):
         index.compare("/", deadline=deadline, offline=True)
 
@@ -258,19 +258,19 @@ def test_deadlines_that_are_refused(index: plexindex.Index, deadline: float) -> 
 def test_what_a_server_can_do_wrong(index: plexindex.Index, server: Server, fault: dict[str, Any], kind: Any) -> None:
     server.fault(count=0, **fault)
     with pytest.raises(kind) as caught:
-        index.match_path("Movies", "/data/movies/x.mkv")
+        index.match("/data/movies/x.mkv", "Movies")
     assert isinstance(caught.value, plexindex.ServerError)
     assert server.url in str(caught.value)
     assert TOKEN not in str(caught.value)
     server.post("faults/clear")
     # It answers once the server does: nothing was remembered that is not so.
-    assert index.match_path("Movies", server.paths(1)[0]["path"]).match_kind == "exact"
+    assert index.match(server.paths(1)[0]["path"], "Movies").match_kind == "exact"
 
 
 def test_a_wrong_token(open_index: OpenIndex) -> None:
     index = open_index(token="wrong-token")
     with pytest.raises(plexindex.UnauthorizedError, match="token") as caught:
-        index.match_path("Movies", "/x")
+        index.match("/x", "Movies")
     assert "wrong-token" not in str(caught.value)
 
 
@@ -278,14 +278,14 @@ def test_a_server_that_is_not_there(cache: Path, server: Server) -> None:
     server.stop()
     with plexindex.open(cache, server_url=server.url, token=TOKEN, retry_for=0) as index:
         with pytest.raises(plexindex.ConnectError) as caught:
-            index.match_path("Movies", "/x")
+            index.match("/x", "Movies")
         assert server.url in str(caught.value)
         assert isinstance(caught.value, ConnectionError)
 
 
 def test_no_server_at_all(cache: Path) -> None:
     with plexindex.open(cache) as index, pytest.raises(plexindex.OfflineError):
-        index.match_path("Movies", "/x")
+        index.match("/x", "Movies")
 
 
 def test_the_token_is_written_nowhere(index: plexindex.Index, cache: Path) -> None:
@@ -307,7 +307,7 @@ def test_a_call_that_is_wrong_names_what_was_called(index: plexindex.Index) -> N
         (lambda: movies.invalidate("/a.mkv"), r"Library\.invalidate\(\): too many positional arguments"),
         (lambda: movies.record_match("/a.mkv"), r"Library\.record_match\(\): missing a required argument: 'key'"),
         (lambda: index.compare(wrong), "folders must be a path or a list of paths, not NoneType"),
-        (lambda: index.edit_items("Movies", wrong), "keys must be a list of keys, not NoneType"),
+        (lambda: index.edit_items(wrong, library="Movies"), "keys must be a list of keys, not NoneType"),
         (lambda: index.library(1.5), "title must be str or int, not float"),  # type: ignore[arg-type]
         # What the method itself refuses keeps its own words.
         (lambda: movies.match(7), "a path must be str, bytes or os.PathLike, not int"),
@@ -321,7 +321,7 @@ def test_a_progress_that_cannot_be_called_is_refused(index: plexindex.Index, cac
     wrong: Any = 5
     calls: list[Callable[[], object]] = [
         lambda: plexindex.open(cache, progress=wrong),
-        lambda: index.match_path(None, "/x", progress=wrong),
+        lambda: index.match("/x", progress=wrong),
         lambda: index.refresh(progress=wrong),
         lambda: index.compare(["/"], progress=wrong),
     ]

@@ -57,19 +57,19 @@ def test_many_matches_are_recorded_at_once(movies: plexindex.Library, server: Se
 
 def test_a_match_belongs_to_one_library(index: plexindex.Index) -> None:
     with pytest.raises(plexindex.InvalidArgumentError):
-        index.record_match(None, "/host/a.mkv", "7")
+        index.record_match("/host/a.mkv", "7", None)
 
 
 def test_recording_in_an_unknown_library_ends_at_the_deadline(index: plexindex.Index, server: Server) -> None:
     server.fault(action="delay", ms=20_000, count=0)
     movies, pairs = index.library("Movies"), [("/host/a.mkv", "7")]
     calls: list[Callable[[], object]] = [
-        lambda: index.record_match("Movies", *pairs[0], deadline=0.05),
-        lambda: index.record_matches("Movies", pairs, deadline=0.05),
+        lambda: index.record_match(*pairs[0], "Movies", deadline=0.05),
+        lambda: index.record_matches(pairs, "Movies", deadline=0.05),
         lambda: movies.record_match(*pairs[0], deadline=0.05),
         lambda: movies.record_matches(pairs, deadline=0.05),
-        lambda: asyncio.run(index.arecord_match("Movies", *pairs[0], deadline=0.05)),
-        lambda: asyncio.run(index.arecord_matches("Movies", pairs, deadline=0.05)),
+        lambda: asyncio.run(index.arecord_match(*pairs[0], "Movies", deadline=0.05)),
+        lambda: asyncio.run(index.arecord_matches(pairs, "Movies", deadline=0.05)),
     ]
     for call in calls:
         with pytest.raises(plexindex.TimeoutError, match="deadline"):
@@ -126,7 +126,7 @@ def test_an_invalidated_library_is_fetched_again(movies: plexindex.Library, serv
 
 
 def index_is_stale(index: plexindex.Index, path: str) -> bool:
-    return index.match_path("Movies", path, offline=True).stale
+    return index.match(path, "Movies", offline=True).stale
 
 
 def test_clearing_empties_the_store(movies: plexindex.Library, server: Server) -> None:
@@ -224,20 +224,20 @@ def test_without_a_server_the_store_answers(movies: plexindex.Library, server: S
     server.stop()
     for options in ({"offline": True}, {"library_ttl": None}):
         with open_index(**options) as index:
-            assert index.match_path("Movies", path).match_kind == "exact"
+            assert index.match(path, "Movies").match_kind == "exact"
     with open_index(library_ttl=0, connect_timeout=2) as index:
-        match = index.match_path("Movies", path)
+        match = index.match(path, "Movies")
         assert (match.match_kind, match.stale) == ("exact", True)
 
 
 def test_what_the_server_did_wrong_is_in_the_statistics(open_index: OpenIndex, server: Server) -> None:
     index = open_index(library_ttl=0)
     path = server.paths(1)[0]["path"]
-    assert index.match_path("Movies", path)
+    assert index.match(path, "Movies")
     assert (index.stats().failures, index.stats().last_failure) == (0, None)
     server.fault(action="status", status=500, count=0)
     for _ in range(3):
-        assert index.match_path("Movies", path).stale
+        assert index.match(path, "Movies").stale
     stats = index.stats()
     assert stats.failures == 1
     assert stats.last_failure is not None

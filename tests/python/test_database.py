@@ -56,7 +56,7 @@ def test_it_is_all_that_is_needed(plex: Path, cache: Path, named: str) -> None:
     ways["its own folder"] = (plex / INSIDE).parent
     database = ways[named]
     with plexindex.open(cache, database=database) as index:
-        found = index.match_path(None, BUNNY)
+        found = index.match(BUNNY)
         assert found.item is not None
         assert (found.item.rating_key, found.item.title) == ("55", "Big Buck Bunny")
         assert [library.title for library in index.libraries()] == ["Movies", "TV Shows", "Photos", "Music"]
@@ -71,7 +71,7 @@ def test_what_is_written_is_seen(plex: Path, cache: Path) -> None:
     with plexindex.open(cache, database=plex) as index:
         index.library("Movies").refresh()
         rename_sintel(plex / INSIDE)
-        found = index.match_path(None, "/data/Movies/moved.mkv").item
+        found = index.match("/data/Movies/moved.mkv").item
         assert found is not None
         assert found.rating_key == "57"
 
@@ -154,7 +154,7 @@ def test_it_is_asked_alone_though_a_server_is_named(cli: Cli, plex: Path) -> Non
 def test_a_pickled_index_has_it_too(plex: Path, cache: Path) -> None:
     with plexindex.open(cache, database=plex) as index:
         again = pickle.loads(pickle.dumps(index))  # noqa: S301
-        assert again.match_path(None, BUNNY).item.rating_key == "55"
+        assert again.match(BUNNY).item.rating_key == "55"
         again.close()
 
 
@@ -173,12 +173,12 @@ def test_what_is_no_database_is_refused(tmp_path: Path, cache: Path) -> None:
         plexindex.open(cache, database=other) as index,
         pytest.raises(plexindex.ServerError, match=r"media_parts\.file"),
     ):
-        index.match_path(None, BUNNY)
+        index.match(BUNNY)
     with (
         plexindex.open(cache, database=tmp_path / "nowhere") as index,
         pytest.raises(plexindex.ServerError, match="it is not there"),
     ):
-        index.match_path(None, BUNNY)
+        index.match(BUNNY)
 
 
 def test_what_this_process_has_open_is_left_alone(plex: Path, cache: Path) -> None:
@@ -189,7 +189,7 @@ def test_what_this_process_has_open_is_left_alone(plex: Path, cache: Path) -> No
         open(plex / INSIDE, "rb"),
         pytest.raises(plexindex.ServerError, match="is open in this process already"),
     ):
-        index.match_path(None, BUNNY)
+        index.match(BUNNY)
 
 
 def test_the_command_takes_it_from_each_place(cli: Cli, plex: Path) -> None:
@@ -305,7 +305,7 @@ def test_a_fork_is_safe_while_it_is_read(plex: Path, cache: Path) -> None:
         def read() -> None:
             while not stop.is_set():
                 os.utime(plex / INSIDE)  # so that it is looked into each time
-                index.match_path(None, BUNNY)
+                index.match(BUNNY)
 
         readers = [threading.Thread(target=read) for _ in range(2)]
         for reader in readers:
@@ -315,7 +315,7 @@ def test_a_fork_is_safe_while_it_is_read(plex: Path, cache: Path) -> None:
             child = os.fork()
             if child == 0:
                 signal.alarm(20)
-                found = index.match_path(None, BUNNY).item
+                found = index.match(BUNNY).item
                 os._exit(0 if found is not None and found.rating_key == "55" else 1)
             ends.append(os.waitpid(child, 0)[1])
         stop.set()

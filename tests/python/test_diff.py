@@ -159,7 +159,7 @@ def test_the_server_is_asked_first_with_one_request(index: plexindex.Index, tree
     film = {"title": "New", "year": 2024, "files": [str(new)]}
     tree.server.post("items/add", {"library": 1, "items": [film]})
     assert told(index, tree.media) == []
-    item = index.match_path("Films", new).item
+    item = index.match(new, "Films").item
     assert item is not None
     tree.server.post("items/remove", {"ratingKeys": [int(item.rating_key)]})
     tree.server.reset()
@@ -287,7 +287,7 @@ def test_a_rename_that_moved_no_clock_is_no_difference(index: plexindex.Index, t
     ]
     assert requests(tree) == {"sections": 1, "metadata": 1}
     assert (found.files, found.listed, found.unasked) == (5, 5, 0)
-    assert index.match_path("Films", new, offline=True).match_kind == "exact"
+    assert index.match(new, "Films", offline=True).match_kind == "exact"
     # The same for all who ask, without asking for what has been asked for... but for what is gone.
     assert told(index, tree.media, offline=True) == told(index, tree.media)
     # Into another folder that is given.
@@ -395,7 +395,7 @@ def test_a_chain_of_renames_is_no_difference(
             assert (list(found), found.files, found.listed, found.unasked) == ([], 4, 4, 0)
             check_sums(found.summary)
         of = {row["path"]: row["ratingKey"] for row in server.paths(1)}
-        assert {path: index.match_path(None, path, offline=True).key for path in of} == {
+        assert {path: index.match(path, offline=True).key for path in of} == {
             path: f"/library/metadata/{key}" for path, key in of.items()
         }
     # In one run, all of it.
@@ -462,11 +462,11 @@ def test_items_that_share_their_files_with_each_other(index: plexindex.Index, tr
     # Each item is found by several paths, in this order or that: one question settles all of them.
     for paths in ((shared, one), (one, two, shared), (shared, two, one)):
         for path in paths:
-            index.invalidate_path("Films", path)
+            index.invalidate_path(path, "Films")
         tree.server.reset()
         index.refresh()
         assert requests(tree)["metadata"] == 1
-        answers = index.match_paths("Films", [one, two, shared], offline=True)
+        answers = index.match_paths([one, two, shared], "Films", offline=True)
         assert [answer.status for answer in answers] == ["ok", "ok", "ambiguous"], paths
 
 

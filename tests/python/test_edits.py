@@ -29,50 +29,50 @@ SAME: list[tuple[str, Callable[[Any], object], Edit]] = [
     (
         "a title",
         lambda section: section.editTitle("New / title & more: ü~!*'()"),
-        lambda index, keys: index.edit_items("Movies", keys, {"title": "New / title & more: ü~!*'()"}),
+        lambda index, keys: index.edit_items(keys, {"title": "New / title & more: ü~!*'()"}, "Movies"),
     ),
     (
         "several fields",
         lambda section: section.editTitle("T").editSummary("S\nS").editSortTitle("").editContentRating("12"),
         lambda index, keys: index.edit_items(
-            "Movies", keys, {"summary": "S\nS", "contentRating": "12", "title": "T", "titleSort": ""}
+            keys, {"summary": "S\nS", "contentRating": "12", "title": "T", "titleSort": ""}, "Movies"
         ),
     ),
     (
         "unlocked",
         lambda section: section.editTitle("T", locked=False).editStudio("", locked=False),
-        lambda index, keys: index.edit_items("Movies", keys, {"title": "T", "studio": ""}, locked=False),
+        lambda index, keys: index.edit_items(keys, {"title": "T", "studio": ""}, "Movies", locked=False),
     ),
     (
         "tags",
         lambda section: section.addGenre(["Drama", "Film Noir", "A,B"]).addLabel("Ä/b"),
         lambda index, keys: index.edit_items(
-            "Movies", keys, {"genre": ["Drama", "Film Noir", "A,B"], "label": ["Ä/b"]}
+            keys, {"genre": ["Drama", "Film Noir", "A,B"], "label": ["Ä/b"]}, "Movies"
         ),
     ),
     (
         "many tags",
         lambda section: section.addCollection([f"c{number}" for number in range(12)]),
-        lambda index, keys: index.edit_items("Movies", keys, {"collection": [f"c{number}" for number in range(12)]}),
+        lambda index, keys: index.edit_items(keys, {"collection": [f"c{number}" for number in range(12)]}, "Movies"),
     ),
     (
         "tags removed",
         lambda section: section.removeLabel(["Old, older", "x/y", "ü"]).removeGenre("Drama", locked=True),
         lambda index, keys: index.edit_items(
-            "Movies", keys, remove={"label": ["Old, older", "x/y", "ü"], "genre": "Drama"}
+            keys, library="Movies", remove={"label": ["Old, older", "x/y", "ü"], "genre": "Drama"}
         ),
     ),
     (
         "fields and tags",
         lambda section: section.editTitle("T").addCollection("C").removeGenre("G").addLabel("L"),
         lambda index, keys: index.edit_items(
-            "Movies", keys, {"title": "T", "collection": ["C"], "label": ["L"]}, remove={"genre": "G"}
+            keys, {"title": "T", "collection": ["C"], "label": ["L"]}, "Movies", remove={"genre": "G"}
         ),
     ),
     (
         "tags unlocked",
         lambda section: section.addGenre("G", locked=False),
-        lambda index, keys: index.edit_items("Movies", keys, {"genre": ["G"]}, locked=False),
+        lambda index, keys: index.edit_items(keys, {"genre": ["G"]}, "Movies", locked=False),
     ),
 ]
 
@@ -104,7 +104,7 @@ def test_a_lock_alone_is_what_plexapi_sends_as_such(ready: plexindex.Index, serv
     expected = edits(server)
     server.reset()
     for locked in (True, False):
-        ready.edit_items("Movies", [item.ratingKey for item in items], {"title": None}, locked=locked)
+        ready.edit_items([item.ratingKey for item in items], {"title": None}, "Movies", locked=locked)
     assert edits(server) == expected
 
 
@@ -131,9 +131,9 @@ def test_items_are_edited_a_hundred_at_a_time(ready: plexindex.Index, server: Se
     assert repr(report) == "<plexindex.EditReport: 250 done, 3 requests>"
     server.reset()
     # Edited items are asked for once.
-    match = ready.match_path("Movies", rows[0]["path"])
+    match = ready.match(rows[0]["path"], "Movies")
     assert (match.year, server.requests()) == (1999, 1)
-    assert ready.match_path("Movies", rows[0]["path"])
+    assert ready.match(rows[0]["path"], "Movies")
     assert server.requests() == 1
 
 
@@ -141,7 +141,7 @@ def test_a_failure_says_what_was_done(ready: plexindex.Index, server: Server) ->
     keys = [row["ratingKey"] for row in server.paths()[:250]]
     server.fault(kind="edit", skip=1, action="status", status=403)
     with pytest.raises(plexindex.ForbiddenError, match="owner") as caught:
-        ready.edit_items("Movies", keys, {"title": "x"})
+        ready.edit_items(keys, {"title": "x"}, "Movies")
     report = caught.value.report
     assert report is not None
     assert (report.done, report.failed, report.left) == (keys[:100], keys[100:200], keys[200:])
@@ -164,22 +164,22 @@ def test_what_makes_no_sense_is_never_sent(ready: plexindex.Index, server: Serve
         ([key], {"title": "x"}, {"title": ["y"]}),
     ):
         with pytest.raises(plexindex.InvalidArgumentError):
-            ready.edit_items("Movies", keys, fields, remove=remove)
+            ready.edit_items(keys, fields, "Movies", remove=remove)
     wrong: Any
     for wrong in ({"title": b"x"}, {"title": True}, {"title": object()}, {"genre": [1]}, {1: "x"}):
         with pytest.raises(TypeError):
-            ready.edit_items("Movies", [key], wrong)
+            ready.edit_items([key], wrong, "Movies")
     with pytest.raises(TypeError, match="list of keys"):
-        ready.edit_items("Movies", "1001", {"title": "x"})
+        ready.edit_items("1001", {"title": "x"}, "Movies")
     with pytest.raises(TypeError, match="one library"):
-        ready.edit_items(None, [key], {"title": "x"})  # type: ignore[arg-type]
+        ready.edit_items([key], {"title": "x"}, None)
     with pytest.raises(TypeError, match="locked"):
-        ready.edit_items("Movies", [key], {"title": "x"}, locked=1)  # type: ignore[arg-type]
+        ready.edit_items([key], {"title": "x"}, "Movies", locked=1)  # type: ignore[arg-type]
     with pytest.raises(plexindex.InvalidArgumentError):
         ready.library().edit_items([key], {"title": "x"})
     assert server.requests() == 0
     with pytest.raises(plexindex.NotOnServerError, match="987654") as caught:
-        ready.edit_items("Movies", [key, 987654], {"title": "x"})
+        ready.edit_items([key, 987654], {"title": "x"}, "Movies")
     assert caught.value.report is not None
     assert (caught.value.report.missing, caught.value.report.left) == (["987654"], [key])
     assert edits(server) == []

@@ -23,7 +23,7 @@ def test_a_hundred_calls_that_fail_at_once_have_their_own_texts(index: plexindex
     def fail(number: int) -> str:
         barrier.wait(timeout=30)
         with pytest.raises(plexindex.InvalidArgumentError) as raised:
-            index.invalidate_item("Movies", f"no/such/{number}!")
+            index.invalidate_item(f"no/such/{number}!", "Movies")
         return str(raised.value)
 
     with ThreadPoolExecutor(CALLS) as pool:
@@ -34,7 +34,7 @@ def test_a_hundred_calls_that_fail_at_once_have_their_own_texts(index: plexindex
 def test_tasks_have_their_own_texts(index: plexindex.Index) -> None:
     async def fail(number: int) -> str:
         try:
-            await index.ainvalidate_item("Movies", f"no/such/{number}!")
+            await index.ainvalidate_item(f"no/such/{number}!", "Movies")
         except plexindex.InvalidArgumentError as error:
             return str(error)
         return "no error"
@@ -90,4 +90,4 @@ def test_another_failure_between_a_call_and_its_text_is_not_taken_for_it(
 
     monkeypatch.setattr(_calls.Call, "error_text", interrupted)
     with pytest.raises(plexindex.InvalidArgumentError, match="no/such/thing"):
-        index.invalidate_item("Movies", "no/such/thing")
+        index.invalidate_item("no/such/thing", "Movies")

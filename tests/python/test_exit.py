@@ -45,7 +45,7 @@ def told(_):
 # Each is what a daemon thread does; main ends as soon as `inside` is set.
 MODES = {
     "a fetch": "index.refresh('Movies', full=True, progress=told)",
-    "a batch": "index.match_paths('Movies', ['/nowhere/a.mkv'], progress=told)",
+    "a batch": "index.match_paths(['/nowhere/a.mkv'], 'Movies', progress=told)",
     "a callback that is Python all the time": """
 def told(_):
     inside.set()
@@ -81,7 +81,7 @@ import logging
 logging.basicConfig(level=logging.DEBUG, stream=open(os.devnull, 'w'))
 own = plexindex.open(folder, server_url=url, token=token, page_size=30, log_level='debug')
 while True:
-    own.record_match('TV Shows', f'/{time.monotonic()}', 7) if inside.is_set() else own.libraries()
+    own.record_match(f'/{time.monotonic()}', 7, 'TV Shows') if inside.is_set() else own.libraries()
     inside.set()
 """,
 }
@@ -150,7 +150,7 @@ os._exit(0)""",
     "os._exit in a callback": "index.refresh('Movies', full=True, progress=lambda _: os._exit(0))",
     "a thread that died": """
 def die():
-    index.record_match('Movies', '/host/thread.mkv', 7)
+    index.record_match('/host/thread.mkv', 7, 'Movies')
     raise SystemExit
 thread = threading.Thread(target=die)
 thread.start()
@@ -162,7 +162,7 @@ thread.join()""",
 def test_a_process_may_leave_at_any_time_with_a_watch_running(server: Server, tmp_path: Path, end: str) -> None:
     row = server.paths(1)[0]
     key = row["ratingKey"]
-    code = f"{BUSY}\nindex.watch_start()\nindex.record_match('Movies', '/host/a.mkv', {key!r})\n{ENDS[end]}"
+    code = f"{BUSY}\nindex.watch_start()\nindex.record_match('/host/a.mkv', {key!r}, 'Movies')\n{ENDS[end]}"
     assert end_of(code, server, tmp_path) == (-9 if end == "a signal" else 0, "")
     with plexindex.open(tmp_path, server_url=server.url, token=server.token) as index:
         movies = index.library("Movies")

@@ -79,7 +79,7 @@ def test_tells_what_was_added_removed_changed_and_moved(index: plexindex.Index, 
     assert item_of(by_kind["removed"]).title == gone["title"]
     assert {one.library for one in changes} == {"Movies"}
     # As an answer has it.
-    answer = index.match_path(None, "/data/movies/New.mkv")
+    answer = index.match("/data/movies/New.mkv")
     assert answer.item == by_kind["added"].item
     assert by_kind["added"].item.to_dict() == answer.item.to_dict()
     assert told(index.changes(found.cursor)) == []

@@ -78,7 +78,7 @@ def test_what_is_below_comes_in_order(shows: plexindex.Library, season: str, ser
     assert [item.path for item in below] == [path for path in every if path.startswith(f"{season}/")]
     assert all(item.kind == "episode" for item in below)
     assert list(shows.items_below("/nowhere")) == []
-    both = list(shows.index.items_below(None, "/"))
+    both = list(shows.index.items_below("/"))
     assert len(both) == len(every) + len(server.paths(1))
 
 
@@ -86,9 +86,9 @@ def test_what_was_never_fetched_is_fetched(open_index: OpenIndex, season: str) -
     index = open_index()
     assert len(index.libraries()) == 2
     with pytest.raises(plexindex.LibraryNotFoundError):
-        list(index.items_below("TV Shows", season, offline=True))
+        list(index.items_below(season, "TV Shows", offline=True))
     assert index.folder(season, "TV Shows", offline=True).status == "not_found"
-    assert list(index.items_below("TV Shows", season))
+    assert list(index.items_below(season, "TV Shows"))
     assert index.folder(season).kind == "season"
 
 

@@ -58,7 +58,7 @@ def test_the_first_answers_load_neither_ctypes_nor_the_rest(store: tuple[str, ..
     "wish",
     [
         "isinstance(index, plexindex.Index) and isinstance(movies, plexindex.Library)",
-        "index.match_path(movies, path).key == key",
+        "index.match(path, movies).key == key",
         "movies.match(path, offline=True).key == key",
         "movies.match(path.encode()).key == key",
         "movies.match('/nowhere/a.mkv').item is None",

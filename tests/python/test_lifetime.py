@@ -58,9 +58,9 @@ def after_close(index: plexindex.Index, movies: plexindex.Library) -> list[Calla
         lambda: index.library("Movies"),
         lambda: index.library("Never asked for"),
         lambda: index.library(),
-        lambda: index.match_path("Movies", "/x"),
-        lambda: index.match_path(None, "/x"),
-        lambda: index.match_paths("Movies", []),
+        lambda: index.match("/x", "Movies"),
+        lambda: index.match("/x"),
+        lambda: index.match_paths([], "Movies"),
         lambda: index.invalidate_all(),
         lambda: index.clear(),
         lambda: index.refresh(),
@@ -115,12 +115,12 @@ def test_opening_and_closing_many_times(cache: Path) -> None:
 def test_two_indexes_on_one_folder(open_index: OpenIndex, server: Server) -> None:
     one, two = open_index(), open_index()
     path = server.paths(1)[0]["path"]
-    assert one.match_path("Movies", path)
+    assert one.match(path, "Movies")
     server.reset()
-    assert two.match_path("Movies", path)
+    assert two.match(path, "Movies")
     assert server.requests() == 0
-    one.record_match("Movies", "/host/a.mkv", "7")
-    assert two.match_path("Movies", "/host/a.mkv").match_kind in ("confirmed", "none")
+    one.record_match("/host/a.mkv", "7", "Movies")
+    assert two.match("/host/a.mkv", "Movies").match_kind in ("confirmed", "none")
 
 
 def run_threads(count: int, work: Callable[[int], None]) -> None:
@@ -155,7 +155,7 @@ def test_threads_share_an_index(index: plexindex.Index, server: Server) -> None:
             assert movies.match(row["path"]).key == key
             # While others record, a fast lookup may say that there is something to read first; never anything else.
             assert movies.lookup_key(row["path"]) in (key, None)
-            assert index.match_path("Movies", row["path"]).title == row["title"]
+            assert index.match(row["path"], "Movies").title == row["title"]
         movies.record_match(f"/host/{number}.mkv", rows[number]["ratingKey"])
         assert [match.key for match in movies.match_paths(row["path"] for row in rows)] == keys
         fast = movies.lookup_keys([row["path"] for row in rows])
@@ -216,7 +216,7 @@ def test_a_close_ends_a_fetch_of_another_thread(open_index: OpenIndex, server: S
             index.close()
         else:
             with pytest.raises(plexindex.ClosedError, match="closed during this call"):
-                index.match_path("Movies", path, progress=lambda _: fetching.set())
+                index.match(path, "Movies", progress=lambda _: fetching.set())
 
     run_threads(2, work)
     assert server.get("stats")["requests"]["listing"] < 250

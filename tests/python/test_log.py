@@ -14,7 +14,7 @@ from conftest import TOKEN, OpenIndex, Server, run_python
 def test_what_is_done_is_logged(open_index: OpenIndex, caplog: pytest.LogCaptureFixture, server: Server) -> None:
     with caplog.at_level(logging.INFO, "plexindex"):
         index = open_index()
-        index.match_path("Movies", server.paths(1)[0]["path"])
+        index.match(server.paths(1)[0]["path"], "Movies")
         lines = [record for record in caplog.records if record.name == "plexindex"]
         assert lines
         assert {record.levelno for record in lines} <= {logging.INFO, logging.WARNING}
@@ -62,7 +62,7 @@ def test_a_handler_may_use_the_index(open_index: OpenIndex, server: Server) -> N
 
     class Handler(logging.Handler):
         def emit(self, _: logging.LogRecord) -> None:
-            found.append(index.match_path("Movies", path, offline=True))
+            found.append(index.match(path, "Movies", offline=True))
 
     logger, handler = logging.getLogger("plexindex"), Handler()
     logger.addHandler(handler)

@@ -42,7 +42,7 @@ def test_a_listed_path_is_exact(index: plexindex.Index, server: Server) -> None:
 
 def test_a_file_name_is_enough_under_no_location(index: plexindex.Index, server: Server) -> None:
     row = server.paths(1)[7]
-    match = index.match_path("Movies", "/elsewhere/" + os.path.basename(row["path"]))
+    match = index.match("/elsewhere/" + os.path.basename(row["path"]), "Movies")
     assert (match.match_kind, match.confidence, match.rating_key) == ("file_name", "high", row["ratingKey"])
     assert match.reason_code == "path_tells"
     assert "tells the same item" in (match.reason or "")
@@ -75,7 +75,7 @@ def test_two_files_of_one_name_are_ambiguous(index: plexindex.Index, server: Ser
             "items": [{"title": title, "year": 2000, "files": [f"/data/movies/{title}/movie.mkv"]} for title in "ABC"],
         },
     )
-    match = index.match_path("Movies", "/elsewhere/movie.mkv")
+    match = index.match("/elsewhere/movie.mkv", "Movies")
     assert not match
     assert (match.status, match.confidence, match.reason_code) == ("ambiguous", "low", "several_items")
     assert sorted(item.title or "" for item in match.candidates) == ["A", "B", "C"]
@@ -109,7 +109,7 @@ def test_episodes_know_their_show(index: plexindex.Index, server: Server) -> Non
 def test_no_library_means_all(index: plexindex.Index, server: Server) -> None:
     movie, episode = server.paths(1)[3], server.paths(2)[3]
     everything = index.library()
-    for ask in (everything.match, lambda path: index.match_path(None, path)):
+    for ask in (everything.match, lambda path: index.match(path)):
         assert [ask(movie["path"]).library, ask(episode["path"]).library] == ["Movies", "TV Shows"]
     assert everything.lookup_key(episode["path"]) == f"/library/metadata/{episode['ratingKey']}"
 
@@ -162,44 +162,44 @@ def test_lookup_keys_of_many_paths_outgrow_the_buffer(index: plexindex.Index, se
 def test_batches(index: plexindex.Index, server: Server) -> None:
     rows = server.paths(1)
     paths = [row["path"] for row in rows]
-    matches = index.match_paths("Movies", [*paths, MISSING, "/elsewhere/" + os.path.basename(paths[0])])
+    matches = index.match_paths([*paths, MISSING, "/elsewhere/" + os.path.basename(paths[0])], "Movies")
     assert len(matches) == len(rows) + 2
     assert [match.rating_key for match in matches[: len(rows)]] == [row["ratingKey"] for row in rows]
     assert (matches[-2].status, matches[-1].match_kind) == ("not_found", "file_name")
     assert matches.counts() == {"ok": len(rows) + 1, "not_found": 1}
-    assert len(index.match_paths("Movies", [])) == 0
+    assert len(index.match_paths([], "Movies")) == 0
 
 
 def test_a_large_batch_in_one_call(index: plexindex.Index, server: Server) -> None:
     paths = [row["path"] for row in server.paths(1)] * 20
-    matches = index.match_paths("Movies", paths)
+    matches = index.match_paths(paths, "Movies")
     assert len(matches) == len(paths)
     assert all(match.path == path for match, path in zip(matches, paths))
 
 
 def test_a_guid(index: plexindex.Index, server: Server) -> None:
-    match = index.match_path("Movies", server.paths(1)[0]["path"])
+    match = index.match(server.paths(1)[0]["path"], "Movies")
     assert match.guid
-    by_guid = index.match_guid("Movies", match.guid)
+    by_guid = index.match_guid(match.guid, "Movies")
     assert (by_guid.status, by_guid.key) == ("ok", match.key)
-    episode = index.match_path("TV Shows", server.paths(2)[0]["path"]).item
+    episode = index.match(server.paths(2)[0]["path"], "TV Shows").item
     assert episode is not None
     assert episode.show_guid
     of_show = index.library("TV Shows").match_guid(episode.show_guid)
     assert of_show.status == "ambiguous"
     assert of_show.candidates_total > 1
-    assert index.match_guid("Movies", "imdb://tt9999999999").status == "not_found"
+    assert index.match_guid("imdb://tt9999999999", "Movies").status == "not_found"
     with pytest.raises(TypeError):
-        index.match_guid("Movies", 5)  # type: ignore[arg-type]
+        index.match_guid(5, "Movies")  # type: ignore[arg-type]
 
 
 def test_a_title(index: plexindex.Index, server: Server) -> None:
     row = server.paths(1)[0]
-    found = index.search_title("Movies", row["title"].upper())
+    found = index.search_title(row["title"].upper(), "Movies")
     assert row["ratingKey"] in [item.rating_key for item in found.candidates]
     assert index.library("Movies").search_title("No Such Film At All").status == "not_found"
     with pytest.raises(TypeError):
-        index.search_title("Movies", None)  # type: ignore[arg-type]
+        index.search_title(None, "Movies")  # type: ignore[arg-type]
 
 
 def test_all_items_of_a_library(index: plexindex.Index, server: Server) -> None:
@@ -225,7 +225,7 @@ def test_mappings(open_index: OpenIndex, server: Server) -> None:
         plexindex.Mapping.server_pattern(r"^/data/movies/(.*)$", r"/mnt/films/\1"),
     ):
         index = open_index(mappings=[("/elsewhere", "/nowhere"), rule])
-        match = index.match_path("Movies", path)
+        match = index.match(path, "Movies")
         assert (match.match_kind, match.confidence, match.rating_key) == ("mapped", "high", row["ratingKey"]), rule
         assert index.library("Movies").lookup_key(path) == match.key
         index.close()
@@ -239,27 +239,27 @@ def test_windows_paths_and_names_that_are_not_ascii(start_server: ServerFactory,
     server.post("items/add", {"library": 1, "items": items})
     index = open_index(server_url=server.url)
     for number, path in enumerate(paths):
-        assert index.match_path("Windows", path).title == f"T{number}"
-        assert index.match_path("Windows", path.replace("\\", "/")).title == f"T{number}"
+        assert index.match(path, "Windows").title == f"T{number}"
+        assert index.match(path.replace("\\", "/"), "Windows").title == f"T{number}"
 
 
 def test_offline_questions_send_nothing(index: plexindex.Index, server: Server) -> None:
     path = server.paths(1)[0]["path"]
     with pytest.raises(plexindex.OfflineError):
-        index.match_path("Movies", path, offline=True)
+        index.match(path, "Movies", offline=True)
     assert server.requests() == 0
     index.refresh("Movies")
     server.reset()
-    assert index.match_path("Movies", path, offline=True).match_kind == "exact"
-    assert index.match_path("Movies", MISSING, offline=True).status == "not_found"
+    assert index.match(path, "Movies", offline=True).match_kind == "exact"
+    assert index.match(MISSING, "Movies", offline=True).status == "not_found"
     assert server.requests() == 0
 
 
 def test_a_deadline_is_kept_and_the_next_call_goes_on(index: plexindex.Index, server: Server) -> None:
     server.fault(kind="listing", action="delay", ms=3000, count=1)
     server.fault(kind="search", action="delay", ms=3000, count=1)
-    match = index.match_path("Movies", server.paths(1)[0]["path"], deadline=0.3)
+    match = index.match(server.paths(1)[0]["path"], "Movies", deadline=0.3)
     assert match.status in ("not_yet", "needs_warm")
     assert match.reason
     server.post("faults/clear")
-    assert index.match_path("Movies", server.paths(1)[0]["path"], deadline=math.inf).match_kind == "exact"
+    assert index.match(server.paths(1)[0]["path"], "Movies", deadline=math.inf).match_kind == "exact"

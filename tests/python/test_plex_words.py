@@ -30,7 +30,7 @@ def is_known(word: str) -> bool:
 def test_what_is_asked_is_spelled_as_plexapi_spells_it(open_index: OpenIndex, server: Server) -> None:
     with open_index() as index:
         path = server.paths()[0]["path"]
-        assert index.match_path("Movies", path)
+        assert index.match(path, "Movies")
         index.refresh("Movies")
         with index.watch():
             end = time.monotonic() + 30

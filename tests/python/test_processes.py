@@ -17,7 +17,7 @@ import sys, plexindex
 cache, url, token, first, second = sys.argv[1:]
 with plexindex.open(cache, server_url=url, token=token) as index:
     movies = index.library("Movies")
-    print(movies.lookup_key(first), movies.match(second).match_kind, index.match_path(None, first).title)
+    print(movies.lookup_key(first), movies.match(second).match_kind, index.match(first).title)
     movies.record_match("/host/second.mkv", movies.match(second).rating_key)
     print(index.stats().request_count)
 """
@@ -112,4 +112,4 @@ def test_a_closing_child_waits_for_no_thread_of_its_parent(open_index: OpenIndex
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0
     thread.join(60)
-    assert index.match_path("Movies", server.paths(1)[0]["path"], offline=True).match_kind == "exact"
+    assert index.match(server.paths(1)[0]["path"], "Movies", offline=True).match_kind == "exact"

@@ -18,7 +18,7 @@ def test_the_parts_add_up(open_index: OpenIndex, server: Server) -> None:
     index = open_index()
     assert repr(index.profile()).startswith("<plexindex.Profile: 0 calls in 0.000 s")
     row = server.paths(1)[0]
-    index.match_path("Movies", row["path"])
+    index.match(row["path"], "Movies")
     profile = index.profile()
     # One page of 300 movies, kept waiting for 50 ms.
     assert (profile.calls, profile.slow_calls, profile.requests) == (1, 0, 4)
@@ -31,7 +31,7 @@ def test_the_parts_add_up(open_index: OpenIndex, server: Server) -> None:
     assert "server (4 requests)" in repr(profile)
     index.library("Movies").lookup_key(row["path"])
     assert index.profile().calls == 1
-    index.match_paths("Movies", [row["path"]] * 50)
+    index.match_paths([row["path"]] * 50, "Movies")
     after = index.profile()
     assert after.calls == 2
     assert after.server == profile.server
@@ -54,7 +54,7 @@ def test_a_slow_call_is_logged_with_its_parts(
     path = server.paths(1)[0]["path"]
     with caplog.at_level(logging.INFO, "plexindex"):
         index = open_index(slow=0.05)
-        index.match_path("Movies", path)
+        index.match(path, "Movies")
     (line,) = [record for record in caplog.records if " took " in record.getMessage()]
     # It fetched: that takes its time.
     assert line.levelno == logging.INFO
@@ -72,7 +72,7 @@ def test_a_slow_call_that_fetched_nothing_is_a_warning(
     movies = index.library("Movies")
     movies.refresh()
     path = server.paths(1)[0]["path"]
-    index.invalidate_path("Movies", path)
+    index.invalidate_path(path, "Movies")
     server.fault(kind="metadata", action="delay", ms=100, count=1)
     caplog.clear()
     movies.match(path)
@@ -102,15 +102,15 @@ def test_paths_can_be_hidden(open_index: OpenIndex, server: Server, caplog: pyte
     secret = "/private/things/An Intimate Film (1999).mkv"
     with caplog.at_level(logging.DEBUG, "plexindex"):
         hidden = open_index(obfuscate_paths=True, log_level="debug")
-        texts = [str(hidden.match_path("Movies", secret).reason)]
-        hidden.match_path("Movies", f"/elsewhere/{rows[0]['path'].rpartition('/')[2]}")
-        texts.append(str(hidden.match_path("Movies", "/data/movies/Secret.mkv").reason))
+        texts = [str(hidden.match(secret, "Movies").reason)]
+        hidden.match(f"/elsewhere/{rows[0]['path'].rpartition('/')[2]}", "Movies")
+        texts.append(str(hidden.match("/data/movies/Secret.mkv", "Movies").reason))
         for bad in ("/private/Secret\0.mkv", "/private/Secret\ud800.mkv", "/private/Secret" + "x" * 40_000):
             for ask in (
-                lambda path: hidden.match_path("Movies", path),
-                lambda path: hidden.match_paths("Movies", [path]),
-                lambda path: hidden.record_match("Movies", path, 1),
-                lambda path: hidden.invalidate_path("Movies", path),
+                lambda path: hidden.match(path, "Movies"),
+                lambda path: hidden.match_paths([path], "Movies"),
+                lambda path: hidden.record_match(path, 1, "Movies"),
+                lambda path: hidden.invalidate_path(path, "Movies"),
                 lambda path: hidden.library("Movies").lookup_key(path),
             ):
                 try:
@@ -129,15 +129,15 @@ def test_paths_can_be_hidden(open_index: OpenIndex, server: Server, caplog: pyte
     assert name is not None
     assert name[0] in caplog.text
     plain = open_index(log_level="debug")
-    assert secret in str(plain.match_path("Movies", secret).reason)
+    assert secret in str(plain.match(secret, "Movies").reason)
 
 
 def test_answers_and_proposals_are_not_hidden(open_index: OpenIndex, server: Server) -> None:
     hidden = open_index(obfuscate_paths=True)
     rows = server.paths(1)
-    assert hidden.match_path("Movies", rows[0]["path"]).path == rows[0]["path"]
+    assert hidden.match(rows[0]["path"], "Movies").path == rows[0]["path"]
     for row in rows[:5]:
-        hidden.match_path("Movies", row["path"].replace("/data/", "/mnt/media/"))
+        hidden.match(row["path"].replace("/data/", "/mnt/media/"), "Movies")
     assert [(one.host, one.server) for one in hidden.proposals()] == [("/mnt/media", "/data")]
 
 
@@ -146,14 +146,14 @@ def test_proposals_are_what_answers_speak_for(open_index: OpenIndex, server: Ser
     assert index.proposals() == []
     rows = server.paths(1)
     for row in rows[:30]:
-        assert index.match_path("Movies", row["path"].replace("/data/", "/mnt/media/")).match_kind == "suffix"
-    index.match_path("Movies", "/elsewhere/" + rows[31]["path"].rpartition("/")[2])
+        assert index.match(row["path"].replace("/data/", "/mnt/media/"), "Movies").match_kind == "suffix"
+    index.match("/elsewhere/" + rows[31]["path"].rpartition("/")[2], "Movies")
     (proposal,) = index.proposals()
     # An answer by the file name alone names no folders: it speaks for no mapping, and against none.
     assert (proposal.host, proposal.server, proposal.matched, proposal.of) == ("/mnt/media", "/data", 30, 30)
     assert repr(proposal) == "<plexindex.Proposal '/mnt/media' -> '/data': 30 of 30 paths>"
     mapped = open_index(mappings=[proposal.mapping])
-    assert mapped.match_path("Movies", rows[0]["path"].replace("/data/", "/mnt/media/")).match_kind == "mapped"
+    assert mapped.match(rows[0]["path"].replace("/data/", "/mnt/media/"), "Movies").match_kind == "mapped"
 
 
 def test_a_store_says_what_place_it_is_in(index: plexindex.Index, server: Server) -> None:

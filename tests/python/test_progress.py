@@ -35,7 +35,7 @@ def test_progress_is_told(slow: plexindex.Index, server: Server) -> None:
         seen.append(progress)
         threads.add(threading.get_ident())
 
-    assert slow.match_path("Movies", last_path(server), progress=listen)
+    assert slow.match(last_path(server), "Movies", progress=listen)
     assert threads == {threading.get_ident()}
     movies = [progress for progress in seen if progress.library == "Movies"]
     items = [progress.items for progress in movies]
@@ -47,7 +47,7 @@ def test_progress_is_told(slow: plexindex.Index, server: Server) -> None:
     assert repr(seen[-1]).startswith("Progress(library='Movies', items=")
     assert len(seen) >= 3
     seen.clear()
-    slow.match_path("Movies", last_path(server), progress=listen)
+    slow.match(last_path(server), "Movies", progress=listen)
     assert seen == []
 
 
@@ -69,12 +69,12 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
             raise StopError(progress.items)
 
     with pytest.raises(StopError) as caught:
-        slow.match_path("Movies", last_path(server), progress=listen)
+        slow.match(last_path(server), "Movies", progress=listen)
     assert 40 <= caught.value.args[0] < 300
     assert server.get("stats")["requests"]["listing"] < 14
     # What was fetched is kept: the next call goes on where this one stopped.
     first: list[int] = []
-    assert slow.match_path("Movies", last_path(server), progress=lambda p: first.append(p.items)).match_kind == "exact"
+    assert slow.match(last_path(server), "Movies", progress=lambda p: first.append(p.items)).match_kind == "exact"
     assert first[0] >= 20
     for ask in (slow.refresh, slow.library("Movies").refresh):
         with pytest.raises(StopError):
@@ -83,8 +83,8 @@ def test_what_a_callback_raises_ends_the_call(slow: plexindex.Index, server: Ser
 
 def test_a_callback_that_returns_false_ends_the_call(slow: plexindex.Index, server: Server) -> None:
     with pytest.raises(plexindex.AbortedError, match="stopped"):
-        slow.match_path("Movies", last_path(server), progress=lambda progress: progress.items < 40)
-    assert slow.match_path("Movies", last_path(server), progress=lambda _: None).match_kind == "exact"
+        slow.match(last_path(server), "Movies", progress=lambda progress: progress.items < 40)
+    assert slow.match(last_path(server), "Movies", progress=lambda _: None).match_kind == "exact"
 
 
 def test_the_last_word_of_a_callback_counts(open_index: OpenIndex, server: Server) -> None:
@@ -99,7 +99,7 @@ def test_the_last_word_of_a_callback_counts(open_index: OpenIndex, server: Serve
             index.refresh("Movies", full=True, progress=refuse)
     with pytest.raises(plexindex.AbortedError, match="stopped"):
         index.refresh("Movies", full=True, progress=lambda _: False)
-    assert index.match_path("Movies", last_path(server), offline=True).match_kind == "exact"
+    assert index.match(last_path(server), "Movies", offline=True).match_kind == "exact"
 
 
 def test_a_callback_may_use_the_index(slow: plexindex.Index, server: Server) -> None:
@@ -113,7 +113,7 @@ def test_a_callback_may_use_the_index(slow: plexindex.Index, server: Server) -> 
         nested.append(shows.match(row["path"]).rating_key)
         looked_up.append(shows.lookup_key(row["path"]))
 
-    match = slow.match_path("Movies", last_path(server), progress=listen)
+    match = slow.match(last_path(server), "Movies", progress=listen)
     assert match.path == last_path(server)
     assert set(nested) == {row["ratingKey"]}
     # Another thread publishes the listing meanwhile, and a fast lookup waits for no other thread.
@@ -123,9 +123,9 @@ def test_a_callback_may_use_the_index(slow: plexindex.Index, server: Server) -> 
 
 def test_a_callback_cannot_close_its_index(slow: plexindex.Index, server: Server) -> None:
     with pytest.raises(plexindex.Error, match="progress callback"):
-        slow.match_path("Movies", last_path(server), progress=lambda _: slow.close())
+        slow.match(last_path(server), "Movies", progress=lambda _: slow.close())
     assert slow.is_open
-    assert slow.match_path("Movies", last_path(server)).match_kind == "exact"
+    assert slow.match(last_path(server), "Movies").match_kind == "exact"
 
 
 @pytest.mark.parametrize("listening", [False, True])
@@ -141,7 +141,7 @@ def test_ctrl_c_ends_a_fetch(slow: plexindex.Index, server: Server, listening: b
             interrupter.join()
         assert server.get("stats")["requests"]["listing"] < 14
     assert slow.is_open
-    assert slow.match_path("Movies", last_path(server)).match_kind == "exact"
+    assert slow.match(last_path(server), "Movies").match_kind == "exact"
 
 
 def interrupt_after(server: Server, listings: int) -> None:

@@ -100,7 +100,7 @@ def test_a_callable_is_called_again_after_401_and_498_and_once_for_all_threads(s
                     begin.wait()
                     for _ in range(5):
                         assert movies.match(path).item is not None
-                        assert index.match_paths("Movies", [path])[0].item is not None
+                        assert index.match_paths([path], "Movies")[0].item is not None
                 except BaseException as error:
                     failures.append(error)
 
@@ -135,7 +135,7 @@ def test_without_a_new_token_old_answers_stand_in(
         admit(server, "another", expired=(jwt(1),))
         path = server.paths()[3]["path"]
         for _ in range(5):
-            assert index.match_path("Movies", path).item is not None
+            assert index.match(path, "Movies").item is not None
         assert len(asked) == 1
         with pytest.raises(plexindex.UnauthorizedError, match=r"the token expired \(498\): renew it"):
             index.refresh("Movies", full=True)
@@ -230,13 +230,13 @@ def test_from_server_follows_plexapi_and_takes_its_account(server: Server, used:
     with plexindex.from_server(known, used, library_ttl=0) as index:
         known._token = jwt(2)
         admit(server, jwt(2), expired=(jwt(1),))
-        assert index.match_path("Movies", "/host/a.mkv").match_kind == "confirmed"
+        assert index.match("/host/a.mkv", "Movies").match_kind == "confirmed"
         path = server.paths()[3]["path"]
-        assert index.match_path("Movies", path).item is not None
+        assert index.match(path, "Movies").item is not None
         index.refresh("Movies")
         admit(server, jwt(3))
         index.token = jwt(3)
-        assert index.match_path("Movies", "/host/a.mkv").match_kind == "confirmed"
+        assert index.match("/host/a.mkv", "Movies").match_kind == "confirmed"
     assert server.get("stats")["requests"]["listing"] == 0
 
 

@@ -233,13 +233,13 @@ def test_a_match_waits_for_the_log(open_index: OpenIndex, cluster: Cluster, serv
     other.refresh()
     files = server.paths(1)
     paths = [(file["path"], str(file["ratingKey"])) for file in files[:5]]
-    one.record_match("Movies", *paths[0], through=True)
+    one.record_match(*paths[0], "Movies", through=True)
     assert cluster.sql(matches) == "1"
     one.library("Movies").record_match(*paths[1], through=True)
     one.library("Movies").record_matches(paths[1:3], through=True)
     assert cluster.sql(matches) == "3"
-    asyncio.run(other.arecord_match("Movies", *paths[3], through=True))
-    asyncio.run(other.arecord_matches("Movies", paths[4:5], through=True))
+    asyncio.run(other.arecord_match(*paths[3], "Movies", through=True))
+    asyncio.run(other.arecord_matches(paths[4:5], "Movies", through=True))
     assert cluster.sql(matches) == "5"
     one.shared_deliver()
     asyncio.run(one.ashared_deliver())
@@ -253,8 +253,8 @@ def test_a_match_that_is_not_delivered_in_time(open_index: OpenIndex, server: Se
     index.refresh()
     file = server.paths(1)[0]
     with pytest.raises(plexindex.TimeoutError, match="stored in this folder"):
-        index.record_match("Movies", file["path"], file["ratingKey"], through=True)
-    assert index.match_path("Movies", file["path"], offline=True).match_kind == "confirmed"
+        index.record_match(file["path"], file["ratingKey"], "Movies", through=True)
+    assert index.match(file["path"], "Movies", offline=True).match_kind == "confirmed"
     with pytest.raises(plexindex.TimeoutError):
         index.shared_deliver()
 
@@ -355,7 +355,7 @@ def test_a_host_follows(open_index: OpenIndex, cluster: Cluster, server: Server,
         one = open_index(tmp_path / "one", shared=cluster.address())
         one.refresh()
         file = server.paths(1)[0]
-        one.record_match("Movies", file["path"], file["ratingKey"], through=True)
+        one.record_match(file["path"], file["ratingKey"], "Movies", through=True)
         status = one.shared_status()
         assert status is not None
         last = status.views[0].last

@@ -108,9 +108,9 @@ def test_an_index_finds_each_kind_of_file(tmp_path: Path) -> None:
         "Photos": "/media/photos/2001/IMG_0001.jpg",
     }
     with FakePlex({name: [file] for name, file in files.items()}) as plex, open_index(plex, tmp_path) as index:
-        titles = {name: index.match_path(name, file).title for name, file in files.items()}
+        titles = {name: index.match(file, name).title for name, file in files.items()}
         assert titles == {"Movies": "Big Buck Bunny", "TV": "Third", "Music": "Opener", "Photos": "IMG_0001"}
-        episode = index.match_path("TV", files["TV"]).item
+        episode = index.match(files["TV"], "TV").item
         assert episode is not None
         assert (episode.show_title, episode.season, episode.episode) == ("A Show", 2, 3)
 
@@ -122,15 +122,15 @@ def test_changes_reach_an_index(plex_of_movies: FakePlex, tmp_path: Path) -> Non
         key = plex_of_movies.add("Movies", "/media/movies/Sintel (2010).mkv", guids=["imdb://tt1727587"])
         plex_of_movies.move(MOVIE, "/media/movies/bbb.mkv")
         index.refresh(full=True)
-        assert index.match_path("Movies", "/media/movies/Sintel (2010).mkv").rating_key == str(key)
-        assert index.match_guid("Movies", "imdb://tt1727587").rating_key == str(key)
+        assert index.match("/media/movies/Sintel (2010).mkv", "Movies").rating_key == str(key)
+        assert index.match_guid("imdb://tt1727587", "Movies").rating_key == str(key)
         assert {(change.change, change.path) for change in index.changes(cursor)} == {
             ("added", "/media/movies/Sintel (2010).mkv"),
             ("moved", "/media/movies/bbb.mkv"),
         }
         plex_of_movies.remove(key)
         index.refresh(full=True)
-        assert not index.match_path("Movies", "/media/movies/Sintel (2010).mkv")
+        assert not index.match("/media/movies/Sintel (2010).mkv", "Movies")
 
 
 def test_a_file_with_another_path_is_another_part() -> None:
@@ -233,9 +233,9 @@ def test_a_folder_is_a_library(tmp_path: Path) -> None:
     for name in ("A Show - S01E01.mkv", "A Show - S01E02.mkv", "notes.txt"):
         (media / name).touch()
     with FakePlex({"TV": tmp_path / "tv"}) as plex, open_index(plex, tmp_path / "cache") as index:
-        episodes = [index.match_path("TV", path) for path in sorted(media.glob("*.mkv"))]
+        episodes = [index.match(path, "TV") for path in sorted(media.glob("*.mkv"))]
         assert [match.title for match in episodes] == ["Episode 1", "Episode 2"]
-        assert not index.match_path("TV", media / "notes.txt")
+        assert not index.match(media / "notes.txt", "TV")
 
 
 def test_paths_may_be_of_any_kind(tmp_path: Path) -> None:
@@ -334,13 +334,13 @@ def test_an_offline_index_without_libraries_names_the_remedy(plex_of_movies: Fak
     remedy = r"give server_url and token, .*, or drop the offline flag"
     for given in ({}, {**options, "offline": True}):
         with plexindex.open(tmp_path, **given) as index, pytest.raises(plexindex.OfflineError, match=remedy):
-            index.record_match("Movies", "/host/film.mkv", "1")
+            index.record_match("/host/film.mkv", "1", "Movies")
     with plexindex.open(tmp_path, **options) as index:
         index.refresh()
         key = index.library("Movies").match(MOVIE).rating_key
     # What a test of a host does: the libraries are known, so a match is recorded without the server.
     with plexindex.open(tmp_path, **options, offline=True) as index:
-        index.record_match("Movies", "/host/film.mkv", str(key))
+        index.record_match("/host/film.mkv", str(key), "Movies")
         assert index.match("/host/film.mkv").match_kind == "confirmed"
 
 

@@ -20,11 +20,11 @@ def is_fresh(index: plexindex.Index) -> bool:
 def settle(index: plexindex.Index, server: Server) -> list[dict[str, str]]:
     """Fetches the movies and waits for the first hint of a watch; gives their paths, with nothing counted."""
     rows = server.paths()
-    assert index.match_path("Movies", rows[0]["path"])
+    assert index.match(rows[0]["path"], "Movies")
     index.watch_start()
     until(lambda: server.get("stats")["listeners"] == 1)
     until(lambda: not is_fresh(index))
-    assert index.match_path("Movies", rows[0]["path"])
+    assert index.match(rows[0]["path"], "Movies")
     server.reset()
     return rows
 
@@ -34,7 +34,7 @@ def test_an_item_that_is_added_is_found(index: plexindex.Index, server: Server) 
     server.post("items/add", {"library": 1, "items": [{"title": "New", "files": ["/data/movies/New/New.mkv"]}]})
     until(lambda: not is_fresh(index))
     assert server.requests() == 0
-    assert index.match_path("Movies", "/data/movies/New/New.mkv").title == "New"
+    assert index.match("/data/movies/New/New.mkv", "Movies").title == "New"
     # A look at the clocks, a page, another look.
     assert server.requests() == 3
 
@@ -58,14 +58,14 @@ def test_it_stops_within_a_second_and_with_the_index(open_index: OpenIndex, serv
 
 def test_other_threads_go_on_while_it_stops(index: plexindex.Index, server: Server) -> None:
     path = server.paths()[0]["path"]
-    assert index.match_path("Movies", path)
+    assert index.match(path, "Movies")
     errors: list[BaseException] = []
     stop = threading.Event()
 
     def ask() -> None:
         try:
             while not stop.is_set():
-                assert index.match_path("Movies", path)
+                assert index.match(path, "Movies")
         except BaseException as error:
             errors.append(error)
 
@@ -120,14 +120,14 @@ FORM = (
 )
 def test_what_the_host_was_told(index: plexindex.Index, server: Server, body: Any, requests: int) -> None:
     path = next(row["path"] for row in server.paths() if row["ratingKey"] == "1001")
-    assert index.match_path("Movies", path)
+    assert index.match(path, "Movies")
     server.reset()
     before = index.stats()
     index.notify(body)
     after = index.stats()
     assert (after.events - before.events, after.hints - before.hints) == (min(requests, 1), min(requests, 1))
     assert server.requests() == 0
-    assert index.match_path("Movies", path)
+    assert index.match(path, "Movies")
     assert server.requests() == requests
 
 

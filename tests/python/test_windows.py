@@ -60,8 +60,8 @@ def test_a_list_may_be_in_the_console_s_code_page(server: Server, tmp_path: Path
 def test_a_path_object_may_name_a_file_of_another_system(index: plexindex.Index, server: Server) -> None:
     path = Path(server.paths()[0]["path"])
     assert str(path).startswith("\\data")
-    assert index.match_path("Movies", path).match_kind == "exact"
-    assert {answer.match_kind for answer in index.match_paths("Movies", [path, path.as_posix()])} == {"exact"}
+    assert index.match(path, "Movies").match_kind == "exact"
+    assert {answer.match_kind for answer in index.match_paths([path, path.as_posix()], "Movies")} == {"exact"}
 
 
 @pytest.mark.parametrize("root", [r"D:\Media\Films", r"\\nas\share\Films"])
@@ -79,9 +79,9 @@ def test_drives_and_shares_as_arguments(start_server: ServerFactory, tmp_path: P
 def test_names_that_utf_16_has_and_utf_8_lacks(open_index: OpenIndex) -> None:
     # Windows allows half a character in a name.
     index = open_index()
-    answer = index.match_path("Movies", "/data/movies/\ud800.mkv")
+    answer = index.match("/data/movies/\ud800.mkv", "Movies")
     assert (answer.match_kind, answer.asked) == ("none", "/data/movies/\ud800.mkv")
-    assert index.match_path("Movies", b"/data/movies/\xff.mkv").asked == "/data/movies/\udcff.mkv"
+    assert index.match(b"/data/movies/\xff.mkv", "Movies").asked == "/data/movies/\udcff.mkv"
 
 
 def test_the_default_folder(server: Server, tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ async def main(files: list[str]) -> None:
                 await asyncio.sleep(0.001)
                 ticks += 1
             print("fetched:", await fetching, "and the loop went on:", ticks > 0)
-            matches = await index.amatch_paths(movies, files)
+            matches = await index.amatch_paths(files, movies)
             print(matches.counts())
             for match in matches:
                 print(match.title, match.confidence, match.match_kind)
-            slow = asyncio.create_task(index.amatch_path("TV Shows", "/data/tv/x.mkv"))
+            slow = asyncio.create_task(index.amatch("/data/tv/x.mkv", "TV Shows"))
             await asyncio.sleep(0)
             slow.cancel()
             print("cancelled:", (await asyncio.gather(slow, return_exceptions=True))[0].__class__.__name__)

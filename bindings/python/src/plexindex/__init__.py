@@ -16,7 +16,7 @@ with plexindex.open(cache_dir, server_url="http://127.0.0.1:32400", token=token)
 ```
 
 Start at :func:`open` and :class:`Index`; with plexapi at :func:`from_server` and :func:`from_section`; for ``asyncio``
-at :meth:`Index.amatch_path`. ``open()`` without arguments uses the folder and the configuration of the command. Every
+at :meth:`Index.amatch`. ``open()`` without arguments uses the folder and the configuration of the command. Every
 failure is an :class:`Error`. Not found, ambiguous and not yet are answers (:class:`Match`). Log lines go to the logger
 ``plexindex``. All times are in seconds. ``plexindex --help`` describes the command ``plexindex``.
 

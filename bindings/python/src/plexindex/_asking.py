@@ -16,7 +16,7 @@ from ._many import Folder, Matches
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any, Union
 
     from ._callbacks import ProgressArg
@@ -39,10 +39,10 @@ class QuestionMethods(EditMethods):
     # plexapi's server, of an index that was made from it.
     _plex: Any = None
 
-    def match_path(
+    def match(
         self,
-        library: LibraryArg,
         path: PathArg,
+        library: LibraryArg = None,
         *,
         deadline: float | None = None,
         offline: bool = False,
@@ -57,19 +57,7 @@ class QuestionMethods(EditMethods):
         block = self._block(self._native.match_path, library, raw, deadline, offline, progress)
         return Match(block, asked=self, question=path)
 
-    def match(
-        self,
-        path: PathArg,
-        library: LibraryArg = None,
-        *,
-        deadline: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> Match:
-        """:meth:`match_path`, in all libraries unless one is given."""
-        return self.match_path(library, path, deadline=deadline, offline=offline, progress=progress)
-
-    def _match_at_once(self, library: LibraryArg, path: PathArg) -> Match | None:
+    def _match_at_once(self, path: PathArg, library: LibraryArg = None) -> Match | None:
         """The answer for a file; None where it has to be waited for."""
         raw = _convert.path_bytes(path, self._hides_paths)
         block = self._block(self._native.match_path, library, raw, None, False, None, at_once=True)
@@ -78,14 +66,14 @@ class QuestionMethods(EditMethods):
 
     def match_paths(
         self,
-        library: LibraryArg,
         paths: Iterable[PathArg],
+        library: LibraryArg = None,
         *,
         deadline: float | None = None,
         offline: bool = False,
         progress: ProgressArg = None,
     ) -> Matches:
-        """:meth:`match_path` for many paths in one call: a sequence of answers in their order.
+        """:meth:`match` for many paths in one call: a sequence of answers in their order.
 
         What goes wrong with one path is in its answer (:attr:`Match.error`); what concerns all of them is raised. A
         path that is refused (empty, with a NUL) refuses the batch.
@@ -113,8 +101,8 @@ class QuestionMethods(EditMethods):
         """Which show, season, artist, album or item this folder is: the deepest one that all listed files below share.
 
         The index answers; a library that was never fetched, or whose listing has expired, is fetched first, as
-        :meth:`match_path` does. With a ``deadline`` a library that was never fetched is asked first for one file
-        below the folder, which is looked for on the disk. Raises what :meth:`match_path` raises.
+        :meth:`match` does. With a ``deadline`` a library that was never fetched is asked first for one file
+        below the folder, which is looked for on the disk. Raises what :meth:`match` raises.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
         block = self._block(self._native.match_folder, library, raw, deadline, offline, progress)
@@ -122,8 +110,8 @@ class QuestionMethods(EditMethods):
 
     def items_below(
         self,
-        library: LibraryArg,
         path: PathArg,
+        library: LibraryArg = None,
         *,
         deadline: float | None = None,
         offline: bool = False,
@@ -158,8 +146,8 @@ class QuestionMethods(EditMethods):
 
     def match_guid(
         self,
-        library: LibraryArg,
         guid: str,
+        library: LibraryArg = None,
         *,
         deadline: float | None = None,
         offline: bool = False,
@@ -178,8 +166,8 @@ class QuestionMethods(EditMethods):
 
     def search_title(
         self,
-        library: LibraryArg,
         title: str,
+        library: LibraryArg = None,
         *,
         deadline: float | None = None,
         offline: bool = False,
@@ -263,7 +251,7 @@ class QuestionMethods(EditMethods):
         given = [folders] if isinstance(folders, (str, bytes, os.PathLike)) else list(folders)
         return Comparison(self, given, library, frozenset(without), deadline, offline, progress)
 
-    def item_facts(self, library: LibraryArg, key: KeyArg) -> dict[str, object] | None:
+    def item_facts(self, key: KeyArg, library: LibraryArg = None) -> dict[str, object] | None:
         """All that the store has of one item, its files and external ids included; None when it is not listed, or its
         library was never fetched.
 
@@ -292,7 +280,7 @@ class QuestionMethods(EditMethods):
         return LightItem(Origin(self._plex, self, self._library_of(item)), item)
 
     def _paths_of(self, item: Item) -> tuple[str, ...]:
-        facts = self.item_facts(self._library_of(item), item.rating_key)
+        facts = self.item_facts(item.rating_key, self._library_of(item))
         # Of an item that is not listed, only the recorded path is known.
         known = (item.path or "",) if facts is None else facts["paths"]
         return tuple(path for path in known if path)  # type: ignore[attr-defined]
@@ -319,7 +307,13 @@ class QuestionMethods(EditMethods):
         return found
 
     def record_match(
-        self, library: LibraryArg, path: PathArg, key: KeyArg, *, deadline: float | None = None, through: bool = False
+        self,
+        path: PathArg,
+        key: KeyArg,
+        library: LibraryArg = None,
+        *,
+        deadline: float | None = None,
+        through: bool = False,
     ) -> None:
         """Confirms that the item with this key (or rating key) has this path. From now on it is the path's answer.
 
@@ -343,8 +337,8 @@ class QuestionMethods(EditMethods):
 
     def record_matches(
         self,
-        library: LibraryArg,
         pairs: Iterable[tuple[PathArg, KeyArg]],
+        library: LibraryArg = None,
         *,
         deadline: float | None = None,
         through: bool = False,
@@ -370,14 +364,14 @@ class QuestionMethods(EditMethods):
         if through:
             self.shared_deliver()
 
-    def invalidate_path(self, library: LibraryArg, path: PathArg) -> None:
+    def invalidate_path(self, path: PathArg, library: LibraryArg = None) -> None:
         """Invalidates a path. Its confirmed match is removed. If it is listed, the next question for it asks the server
         for the item once. A path that is not known is no error.
         """
         raw = _convert.path_bytes(path, self._hides_paths)
         self._run_command(self._native.invalidate_path, raw, len(raw), library=library)
 
-    def invalidate_item(self, library: LibraryArg, key: KeyArg) -> None:
+    def invalidate_item(self, key: KeyArg, library: LibraryArg = None) -> None:
         """Invalidates an item and all its paths, as :meth:`invalidate_path`. Call it when the server answers 404."""
         raw = _convert.key_text(key).encode()
         self._run_command(self._native.invalidate_item, raw, len(raw), library=library)
@@ -420,20 +414,7 @@ class QuestionMethods(EditMethods):
         _log.drain(self._native)
         return status == c.OK
 
-    amatch_path = _aio.at_once_or_cancellable(match_path)
-
-    def amatch(
-        self,
-        path: PathArg,
-        library: LibraryArg = None,
-        *,
-        deadline: float | None = None,
-        offline: bool = False,
-        progress: ProgressArg = None,
-    ) -> Coroutine[Any, Any, Match]:
-        """:meth:`match` under ``asyncio``: :meth:`amatch_path`, in all libraries unless one is given."""
-        return self.amatch_path(library, path, deadline=deadline, offline=offline, progress=progress)
-
+    amatch = _aio.at_once_or_cancellable(match)
     amatch_paths = _aio.cancellable(match_paths)
     afolder = _aio.cancellable(folder)
     aitems_below = _aio.async_iterator(items_below)

@@ -42,9 +42,9 @@ class EditMethods(ReportMethods):
 
     def edit_items(
         self,
-        library: str | int | Chosen,
         keys: Iterable[KeyArg],
         fields: Mapping[str, FieldArg] | None = None,
+        library: str | int | Chosen | None = None,
         *,
         remove: Mapping[str, str | Iterable[str]] | None = None,
         locked: bool | None = True,

@@ -290,7 +290,7 @@ def wait_for(
     check = monotonic() + pause
     while True:
         try:
-            match: Match = index.match_path(library, path, deadline=max(until - monotonic(), 0), progress=progress)
+            match: Match = index.match(path, library, deadline=max(until - monotonic(), 0), progress=progress)
         except ConnectError:
             # Nothing is stored yet, and the server is away: it may come back in time.
             if monotonic() + pause >= until:

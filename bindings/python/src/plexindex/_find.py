@@ -174,7 +174,7 @@ class Finder(PlexapiSearch):
         if self._index is not None and self.is_listed:
             for item in found:
                 # The index lists other files for it, or lacks it: it asks the server for the item when it needs it.
-                self._index.index.invalidate_item(self._index.library, item.ratingKey)
+                self._index.index.invalidate_item(item.ratingKey, self._index.library)
         return found
 
     def _match_name(self, index: SectionIndex) -> Match:

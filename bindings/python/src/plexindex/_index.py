@@ -43,8 +43,8 @@ class Index(QuestionMethods):
     next to no time. A call that fetches tells ``progress`` (default: the one given to ``open``) how far it is. Ctrl-C
     ends the call, and so does ``progress`` when it raises or returns False; the next call goes on where it stopped.
 
-    Under ``asyncio`` the methods that begin with ``a``, such as :meth:`amatch_path`, do the same on a thread of their
-    own, where progress callbacks run too; :meth:`amatch_path` first gives an answer that waits for nothing, without a
+    Under ``asyncio`` the methods that begin with ``a``, such as :meth:`amatch`, do the same on a thread of their
+    own, where progress callbacks run too; :meth:`amatch` first gives an answer that waits for nothing, without a
     thread. ``async with`` closes the index.
 
     Every method raises :class:`ClosedError` once the index is closed.
@@ -238,13 +238,13 @@ def _refuse(call: Any, library: Any, arguments: tuple[Any, ...], options: dict[s
 
 
 def _in_library(
-    method: Callable[Concatenate[Index, Library, P], T], name: str, what: str
+    method: Callable[Concatenate[Index, P], T], name: str, what: str
 ) -> Callable[Concatenate[Library, P], T]:
-    """A method of :class:`Library` that calls the method of its index with this library."""
+    """A method of :class:`Library` that calls the method of its index with this library as ``library``."""
 
     def call(library: Any, /, *arguments: Any, **options: Any) -> Any:
         try:
-            return method(library._index, library, *arguments, **options)
+            return method(library._index, *arguments, library=library, **options)
         except TypeError as error:
             if error.__traceback__ is not None and error.__traceback__.tb_next is None:
                 _refuse(call, library, arguments, options)
@@ -270,9 +270,7 @@ class _InLibrary:
         import inspect
 
         signature = inspect.signature(self._method)
-        _, library, *others = signature.parameters.values()
-        me = inspect.Parameter("self", library.kind)
-        return signature.replace(parameters=[me, *others])
+        return signature.replace(parameters=[one for one in signature.parameters.values() if one.name != "library"])
 
 
 class Library(Chosen):
@@ -343,11 +341,11 @@ class Library(Chosen):
 
     def __contains__(self, path: PathArg) -> bool:
         """Whether :meth:`match` finds an item of a path with high confidence."""
-        return self._index.match_path(self, path).confidence == "high"
+        return self._index.match(path, self).confidence == "high"
 
     def __getitem__(self, path: PathArg) -> Item:
         """The item of a path that :meth:`match` finds with high confidence; else a KeyError with the reason."""
-        match = self._index.match_path(self, path)
+        match = self._index.match(path, self)
         if match.item is None or match.confidence != "high":
             raise KeyError(match.reason)
         return match.item
@@ -408,22 +406,40 @@ class Library(Chosen):
         """Waits until Plex lists a file in this library: :meth:`Index.wait_for`."""
         return self._index.wait_for(path, self, timeout=timeout, every=every, progress=progress)
 
-    match = _in_library(Index.match_path, "match", "Which item this file is")
+    def items(
+        self, *, deadline: float | None = None, offline: bool = False, progress: ProgressArg = None
+    ) -> Iterator[Item]:
+        """Its items as the store has them: :meth:`Index.items` in this library."""
+        return self._index.items(self, deadline=deadline, offline=offline, progress=progress)
+
+    def refresh(
+        self,
+        full: bool = False,
+        *,
+        check: bool = False,
+        deadline: float | None = None,
+        progress: ProgressArg = None,
+    ) -> bool:
+        """Brings the library up to date now: :meth:`Index.refresh` in this library."""
+        return self._index.refresh(self, full, check=check, deadline=deadline, progress=progress)
+
+    def invalidate(self) -> None:
+        """Invalidates the library: :meth:`Index.invalidate_library` in this library."""
+        self._index.invalidate_library(self)
+
+    match = _in_library(Index.match, "match", "Which item this file is")
     match_paths = _in_library(Index.match_paths, "match_paths", "Which items these files are")
     match_guid = _in_library(Index.match_guid, "match_guid", "The item with this GUID")
     search_title = _in_library(Index.search_title, "search_title", "The items with this title")
     items_below = _in_library(Index.items_below, "items_below", "The items with files below a folder")
-    items = _in_library(Index.items, "items", "Its items as the store has them")
     record_match = _in_library(Index.record_match, "record_match", "Confirms that the item with this key has this path")
     record_matches = _in_library(Index.record_matches, "record_matches", "Confirms many pairs of path and key at once")
     invalidate_path = _in_library(Index.invalidate_path, "invalidate_path", "Invalidates a path")
     invalidate_item = _in_library(Index.invalidate_item, "invalidate_item", "Invalidates an item and all its paths")
-    invalidate = _in_library(Index.invalidate_library, "invalidate", "Invalidates the library")
-    refresh = _in_library(Index.refresh, "refresh", "Brings the library up to date now")
     edit_items = _in_library(Index.edit_items, "edit_items", "Gives items of the library the same values")
 
     def _match_at_once(self, path: PathArg) -> Match | None:
-        return self._index._match_at_once(self, path)
+        return self._index._match_at_once(path, self)
 
     amatch = _aio.at_once_or_cancellable(match)
     amatch_paths = _aio.cancellable(match_paths)

@@ -127,7 +127,7 @@ class LightItem(HoldsToken):
     def _facts(self) -> dict[str, Any] | None:
         if self._light_facts is None and self._light_full is None:
             section = self._light_section
-            self._light_facts = section.index.item_facts(section.library, self._light_item.rating_key)
+            self._light_facts = section.index.item_facts(self._light_item.rating_key, section.library)
         return self._light_facts
 
     def _known(self, name: str, value: Any) -> Any:
@@ -182,7 +182,7 @@ class LightItem(HoldsToken):
                 self._light_full = section.plex.fetchItem(self.key)
             except Exception as error:
                 if type(error).__name__ == "NotFound":
-                    section.index.invalidate_item(section.library, self._light_item.rating_key)
+                    section.index.invalidate_item(self._light_item.rating_key, section.library)
                 raise
         return self._light_full
 

@@ -99,7 +99,7 @@ class Listing:
         """Returns whether any listed file of a location may exist. Only the first ones are looked up."""
         index, names = self._places.index, self._places.names
         for library in self._places.locations[place]:
-            items = index.items_below(self._places.library(library), place, offline=True)
+            items = index.items_below(place, self._places.library(library), offline=True)
             for path in (names.host(item.path or "") for item in islice(items, _MAX_PROBED)):
                 if not _on_disk.is_missing(path) or _on_disk.spelt_otherwise(path) is not None:
                     return True
@@ -121,7 +121,7 @@ class Listing:
 
     def _is_listed_itself(self, path: bytes) -> bool:
         """Returns whether a file is listed in exactly this spelling."""
-        (answer,) = self._places.index.match_paths(self._places.asked, [path], offline=True)
+        (answer,) = self._places.index.match_paths([path], self._places.asked, offline=True)
         return any(self._places.names.host(item.path or "") == path for item in answer.candidates)
 
 

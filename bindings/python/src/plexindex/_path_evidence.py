@@ -111,7 +111,7 @@ class PathEvidence:
             if sure_key is not None and self._index and self._index.surest_key(self._spellings[0]) == sure_key:
                 return None
             try:
-                found = self._index and self._index.index.match_path(None, self._spellings[0], offline=True)
+                found = self._index and self._index.index.match(self._spellings[0], offline=True)
             except Error:
                 found = None  # nothing is listed yet
             if found and found.match_kind in LISTED and all(item.section != self._key for item in found.candidates):

@@ -243,7 +243,7 @@ class SectionIndex(HoldsToken, _LibraryMethods):
         if not isinstance(key, (str, int)):
             return None
         try:
-            facts = self.index.item_facts(self.library, key)
+            facts = self.index.item_facts(key, self.library)
         except InvalidArgumentError:
             return None
         return None if facts is None else Facts(facts)

@@ -119,7 +119,7 @@ class Renames:
     def _unanswered(self) -> Iterator[Difference]:
         """Yields the differences of shared files for which the server did not answer."""
         paths = [path for path, *_ in self._shared] if self.failed else []
-        answers = self._places.index.match_paths(self._places.asked, paths, offline=True) if paths else ()
+        answers = self._places.index.match_paths(paths, self._places.asked, offline=True) if paths else ()
         for answer, difference in zip(answers, self._ambiguous):
             if answer.reason_code == "unconfirmed":
                 yield difference
@@ -165,7 +165,7 @@ class Renames:
         for root in {root for root in (places.innermost(path) for path, *_ in self._new) if root is not None}:
             shared = [library for place, known in places.others.items() if is_in(root, place) for library in known]
             for library in {one.uuid: one for one in shared if one.age is not None}.values():
-                for item in places.index.items_below(places.library(library), root, offline=True):
+                for item in places.index.items_below(root, places.library(library), offline=True):
                     path = places.names.host(item.path or "")
                     if _on_disk.is_missing(path) and _on_disk.spelt_otherwise(path) is None:
                         found.append((library, item))
@@ -196,7 +196,7 @@ class Renames:
                 break
             try:
                 for (library, item), *_ in items:
-                    index.invalidate_path(places.library(library), item.path)
+                    index.invalidate_path(item.path, places.library(library))
                 index.refresh(places.asked, deadline=self._time_left(), progress=self._walk.stop)
                 for other in {one.uuid: one for (one, _), *_ in items if one.uuid not in compared}.values():
                     index.refresh(places.library(other), deadline=self._time_left(), progress=self._walk.stop)
@@ -205,7 +205,7 @@ class Renames:
             unsure = []
             for files in items:
                 library, item = files[0]
-                answers = index.match_paths(places.library(library), [file.path for _, file in files], offline=True)
+                answers = index.match_paths([file.path for _, file in files], places.library(library), offline=True)
                 if any(answer.reason_code == "unconfirmed" for answer in answers):
                     self.failed = True
                 elif any(not _is_of(answer, item) for answer in answers):
@@ -218,7 +218,7 @@ class Renames:
 
     def _items_sharing(self, library: LibraryInfo, paths: Collection[PathArg]) -> list[Unsure]:
         """Returns the items of a library that share one of these files: some may have lost it."""
-        answers = self._places.index.match_paths(self._places.library(library), paths, offline=True) if paths else ()
+        answers = self._places.index.match_paths(paths, self._places.library(library), offline=True) if paths else ()
         several = [answer for answer in answers if answer.match_kind in LISTED and answer.status == "ambiguous"]
         return [(library, item) for answer in several for item in answer.candidates]
 

@@ -73,7 +73,7 @@ class SyncItem(LightItem):
             locations = getattr(fetched, "locations", None) or expected
             if expected and expected.isdisjoint(locations):
                 section = self._light_section
-                section.index.invalidate_item(section.library, self._light_item.rating_key)
+                section.index.invalidate_item(self._light_item.rating_key, section.library)
                 if not any(same_file(path, list(locations)) for path in self._asked):
                     self._light_full = None
                     raise not_found("Plex has other files now for the item that an index named: it is asked again")

@@ -190,7 +190,7 @@ class Walk:
         return Difference("ambiguous", path, next(iter(answer.candidates), None), "several_items", text, files=1)
 
     def _answer(self, path: bytes) -> Match:
-        return self._places.index.match_path(self._places.asked, path, offline=True)  # type: ignore[no-any-return]
+        return self._places.index.match(path, self._places.asked, offline=True)  # type: ignore[no-any-return]
 
 
 def _mapping_missing(path: bytes, listed: bytes) -> str:

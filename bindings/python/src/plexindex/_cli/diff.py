@@ -107,7 +107,7 @@ def _wrong_mappings(settings: Settings, index: Index, found: Comparison, unliste
     summary = found.summary
     if not (settings.mappings and unlisted) or summary["files_in_plex"] > summary["files_not_in_plex"]:
         return []
-    answers = index.match_paths(None, unlisted, offline=True)
+    answers = index.match_paths(unlisted, offline=True)
     return [text for _, text in mappings.judge(settings, index, unlisted, answers).wrong]
 
 

@@ -99,7 +99,7 @@ def check_files(
     if not paths:
         report.bad(f"there are no media files in {origins}")
         return
-    answers = index.match_paths(None, paths, offline=not local)
+    answers = index.match_paths(paths, offline=not local)
     is_complete = all(one.whole for one in samples)
     if len(paths) < file_count or not is_complete:
         more = "" if is_complete else "more than "

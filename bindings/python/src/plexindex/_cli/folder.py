@@ -63,7 +63,7 @@ def _below(index: Index, library: Library | None, path: bytes, answer: Folder, *
     if answer.item is not None:
         yield from index.library(section=answer.item.section).items_below(path, offline=silent)
     elif answer.files:
-        yield from index.items_below(library, path, offline=True)
+        yield from index.items_below(path, library, offline=True)
 
 
 def folder_dict(answer: Folder) -> dict[str, object]:

@@ -81,7 +81,7 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
     with settings.open(offline=True, only=others) as other:
         proposals = other.proposals(paths)
     with settings.open(offline=True, only=[*others, *(one.mapping for one in proposals)]) as other:
-        better = {rule: sum(map(is_sure, other.match_paths(None, lost[rule], offline=True))) for rule in suspects}
+        better = {rule: sum(map(is_sure, other.match_paths(lost[rule], offline=True))) for rule in suspects}
     for rule in suspects:
         if better[rule] > found[rule]:
             text = _sentence(rule, found[rule], lost[rule], better[rule], proposals)
@@ -93,7 +93,7 @@ def judge(settings: Settings, index: Index, paths: Sequence[bytes], answers: Ite
 def _is_of_use(index: Index, rule: Mapping) -> bool:
     """Returns whether listed files lie where a mapping expects them. The sample may be a folder that Plex lacks."""
     names = Names(index)
-    listed = index.items_below(None, rule.find, offline=True)
+    listed = index.items_below(rule.find, offline=True)
     try:
         return any(os.path.lexists(names.host(item.path)) for item in islice(listed, 0, _LISTED, _EACH) if item.path)
     except Error:  # a pattern is no folder

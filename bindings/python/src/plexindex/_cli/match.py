@@ -61,7 +61,7 @@ def match(options: argparse.Namespace) -> int:
         for paths in _batches(paths_of(options.path, options.null, "file"), at_once):
             begun = time.monotonic()
             try:
-                answers = index.match_paths(library, paths)
+                answers = index.match_paths(paths, library)
             except BaseException:
                 bar.drop()
                 raise

@@ -5,7 +5,7 @@
     def test_my_tool(tmp_path):
         with FakePlex({"Movies": ["/media/movies/Big Buck Bunny (2008).mkv"]}) as plex:
             with plexindex.open(tmp_path, server_url=plex.url, token=plex.token) as index:
-                assert index.match_path("Movies", "/media/movies/Big Buck Bunny (2008).mkv").title == "Big Buck Bunny"
+                assert index.match("/media/movies/Big Buck Bunny (2008).mkv", "Movies").title == "Big Buck Bunny"
 
 With ``from plexindex.testing import fake_plex`` in its ``conftest.py`` a project has it as a fixture of pytest: a
 server without libraries, for :meth:`FakePlex.add_library`.
