@@ -64,7 +64,7 @@ void save(const Map &map, const std::string &name) {
 } // namespace
 
 int main(int argc, char **argv) try {
-    if (argc != 6) return 2;
+    if (argc != 6) return std::cerr << "feed URL TOKEN FOLDER FILE SECONDS\n", 2;
     plexindex::Options options;
     options.server_url = argv[1];
     options.token = argv[2];

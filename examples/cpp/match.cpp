@@ -4,7 +4,7 @@
 #include <iostream>
 
 int main(int argc, char **argv) try {
-    if (argc != 6) return 2;
+    if (argc != 6) return std::cerr << "match URL TOKEN FOLDER LIBRARY FILE\n", 2;
     plexindex::Options options;
     options.server_url = argv[1];
     options.token = argv[2];

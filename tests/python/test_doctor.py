@@ -156,7 +156,11 @@ def test_listed_paths_and_standard_input(cli: Cli, server: Server, tmp_path: Pat
         assert (values["exit_code"], values["files"]["match_kinds"]["exact"]) == (0, len(paths))
     values = cli.json("doctor", "--sample", "10", file)
     assert values["files"]["looked_at"] == 10
-    assert cli.run("doctor", tmp_path / "missing").returncode == 2
+    done = cli.run("doctor", tmp_path / "missing")
+    assert (done.returncode, "missing: No such file or directory" in " ".join(done.stdout.split())) == (2, True)
+    # What was asked first is said nevertheless.
+    assert "ok   the token (from PLEXINDEX_TOKEN) is good" in done.stdout
+    assert cli.run("doctor", "--json", tmp_path / "missing").returncode == 2
     empty = tmp_path / "empty"
     empty.mkdir()
     done = cli.run("doctor", empty)
@@ -327,3 +331,15 @@ def test_a_mapping_that_serves_other_folders_is_not_called_wrong(cli: Cli, serve
     for command in ("doctor", "diff"):
         done = cli.run(command, "--offline", "--mapping", f"{tree}=/data", tree / "backup")
         assert "-> /data is wrong" not in " ".join((done.stdout + done.stderr).split())
+
+
+def test_what_plex_leaves_out_is_counted_by_neither_command(cli: Cli, server: Server, tmp_path: Path) -> None:
+    folder = tmp_path / "media/New (2020)"
+    folder.mkdir(parents=True)
+    for name in ("New.mkv", "sample.mkv"):
+        (folder / name).write_text("x")
+    cli.good("warm")
+    mapping = ("--offline", "--mapping", f"{tmp_path / 'media'} -> /data/movies", tmp_path / "media")
+    assert "1 not in Plex, 1 left out" in " ".join(cli.run("diff", *mapping).stderr.split())
+    done = cli.run("doctor", *mapping)
+    assert "1 of 1 file is no single item" in " ".join(done.stdout.split()), done.stdout

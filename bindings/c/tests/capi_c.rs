@@ -569,6 +569,8 @@ fn cpp_examples() {
     let ended = run.program_ends(&program, &["Holiday", known]);
     assert!(!ended.status.success());
     assert!(ended.errors.contains("LIBRARY_NOT_FOUND: "), "{}", ended.errors);
+    let ended = run.program_ends(&program, &[]);
+    assert_eq!(ended.errors, "match URL TOKEN FOLDER LIBRARY FILE\n");
 
     let folder = run.folder.path().join("files/Exact (2001)");
     fs::create_dir_all(&folder).expect("a folder");
@@ -869,6 +871,7 @@ fn example() {
     let ended = run.ends(&[""]);
     assert!(!ended.status.success());
     assert!(ended.output.starts_with("INVALID_ARGUMENT: "), "{}", ended.output);
+    assert_eq!(run.ends(&[]).errors, "example URL TOKEN FOLDER FILE\n");
 }
 
 /// The answer has more candidates than the first memory of `plexindex_buffer_grow` holds.

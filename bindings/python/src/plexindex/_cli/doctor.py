@@ -11,6 +11,7 @@ from .._errors import ForbiddenError, ServerError, StoreError, TimeoutError, Una
 from .._open import open as open_index
 from . import codes, commands, output, token
 from .check import PATIENCE
+from .codes import UsageError
 from .config import Settings
 from .doctor_files import check_files, check_mappings, read_lists
 from .doctor_report import Report
@@ -32,7 +33,6 @@ def doctor(options: argparse.Namespace) -> int:
     """Runs all checks. Returns the exit code."""
     settings = Settings(options)
     say_once(options)
-    lists = read_lists(options.path)
     report = Report(options.json)
     _report_installation(report)
     try:
@@ -54,6 +54,12 @@ def doctor(options: argparse.Namespace) -> int:
         _check_store(report, index)
         check_shared(report, settings, index)
         if options.path:
+            try:
+                lists = read_lists(options.path)
+            except UsageError as error:
+                report.title("Files")
+                report.bad(str(error), codes.USAGE)
+                return report.end()
             if reached and not local:
                 libraries = _fetch(report, index, libraries, options.yes)
             check_files(report, settings, index, libraries, options, lists, local=local, reached=reached)

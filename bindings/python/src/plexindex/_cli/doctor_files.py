@@ -116,7 +116,8 @@ def check_files(
         report.bad(text)
     _check_missing_hosts(report, settings, paths, verdict.proposals)
     sure = sum(map(is_sure, answers))
-    _propose(report, verdict, len(paths), len(paths) - sure - len(left_out))
+    compared = len(paths) - len(left_out)
+    _propose(report, verdict, compared, compared - sure)
 
 
 def check_mappings(report: Report, settings: Settings, libraries: list[LibraryInfo]) -> None:
@@ -180,14 +181,15 @@ def _count_kinds(report: Report, answers: Sequence[Match], paths: list[bytes], l
         "unmatched": {name.replace("_", " "): len(few) for name, few in by_status.items()},
     }
     verb = "is" if unmatched == 1 else "are"
-    if unmatched and set(by_status) == {"not found: not_listed"} and unmatched <= max(1, total * _FEW) < total:
+    compared = total - len(left_out)
+    if unmatched and set(by_status) == {"not found: not_listed"} and unmatched <= max(1, compared * _FEW) < compared:
         report.note(f"{count(unmatched, 'file')} {verb} not listed by Plex (yet): `plexindex diff` says why")
     elif unmatched:
         report.bad(
-            f"{output.number(unmatched)} of {count(total, 'file')} {verb} no single item",
+            f"{output.number(unmatched)} of {count(compared, 'file')} {verb} no single item",
             codes.LIBRARY if "not found: not_fetched" in by_status else codes.NOT_ALL,
         )
-    elif len(left_out) < total:
+    elif compared:
         report.good(f"each of {'the others' if left_out else 'them'} is a single item")
 
 
