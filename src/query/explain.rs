@@ -6,7 +6,7 @@ use crate::engine::LibraryRow;
 use crate::error::{Error, Status};
 use crate::matching::FolderResolution;
 use crate::matching::normal::{Shape, normal_form};
-use crate::model::{IdentityId, LibraryKind, MatchKind, Reason};
+use crate::model::{IdentityId, ItemType, MatchKind, Reason};
 use crate::source::Kind;
 use crate::sync::cannot;
 
@@ -135,12 +135,7 @@ impl Queries {
                 let folder = folder_hint(raw);
                 format!("'{path}' lies in a folder of Plex's, but is not listed (yet){folder}")
             }
-            _ if rows.is_empty() => {
-                format!(
-                    "no library is known, so '{path}' lies in none: {} has to be asked first",
-                    kind.noun
-                )
-            }
+            _ if rows.is_empty() => format!("no library is known, so '{path}' lies in none; {}", kind.empty_hint),
             _ => self.explain_outside(&path, rows, raw, context.identity),
         };
         text.push_str(&context.unlisted());
@@ -264,21 +259,16 @@ pub fn explain_folder(
         (_, Reason::AboveLocations) => format!(
             "'{path}' lies above the folders of Plex's: {} {} are below it",
             answer.total,
-            what_is_below(answer, outcome)
+            what_is_below(answer)
         ),
         (_, Reason::SeveralLibraries) => format!("several libraries list files below '{path}': name one"),
-        (_, Reason::SeveralItems) => format!("'{path}' holds {} {}", answer.total, what_is_below(answer, outcome)),
+        (_, Reason::SeveralItems) => format!("'{path}' holds {} {}", answer.total, what_is_below(answer)),
         (_, Reason::Empty) => format!("nothing is listed below '{path}', which is a folder of Plex's, or above one"),
         (_, Reason::NotListed) => {
             format!("'{path}' lies in a folder of Plex's, but no file below it is listed (yet)")
         }
         (_, Reason::NotFetched) if !rows.is_empty() => fetch_once(rows),
-        _ if rows.is_empty() => {
-            format!(
-                "no library is known, so '{path}' lies in none: {} has to be asked first",
-                kind.noun
-            )
-        }
+        _ if rows.is_empty() => format!("no library is known, so '{path}' lies in none; {}", kind.empty_hint),
         _ if owner.is_some() => format!(
             "'{path}' is of library '{}', and '{}' was asked: ask that library, or all",
             owner.unwrap_or_default(),
@@ -301,27 +291,19 @@ pub fn explain_failure(error: &Error, kind: &Kind) -> String {
     format!(" (and {}: {error})", cannot(error, kind))
 }
 
-/// Names the content of a folder by the type of its libraries.
-fn what_is_below(answer: &Answer<'_>, outcome: &FolderResolution<'_>) -> String {
+/// Names the content of a folder by the types of its candidates.
+fn what_is_below(answer: &Answer<'_>) -> String {
     let mut names: Vec<&str> = Vec::new();
-    for folder in &outcome.folders {
-        let name = match answer.library_at(folder.library).map(|library| library.kind) {
-            Some(LibraryKind::Movie) => "films",
-            Some(LibraryKind::Show) => "shows",
-            Some(LibraryKind::Artist) => "artists",
-            Some(LibraryKind::Photo) => "photos",
-            Some(LibraryKind::Other) | None => "items",
+    for found in answer.candidates() {
+        let name = match found.item.kind {
+            ItemType::Other => "item",
+            kind => kind.name(),
         };
         if !names.contains(&name) {
             names.push(name);
         }
     }
-    let last = names.pop().unwrap_or("items");
-    if names.is_empty() {
-        last.into()
-    } else {
-        format!("{} or {last}", names.join(", "))
-    }
+    names.join("s or ") + "s"
 }
 
 /// The hint for a path that looks like a folder.

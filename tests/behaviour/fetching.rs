@@ -708,7 +708,7 @@ fn an_answer_that_does_not_end_leaves_nothing_in_the_store() {
     let clock = clock();
     let index = open(options(&server, folder.path()), &clock);
     let rows: Vec<String> = (0..20_000)
-        .map(|number| format!("{{\"ratingKey\":\"x{number}\"}}"))
+        .map(|number| format!("{{\"ratingKey\":\"9{number}\"}}"))
         .collect();
     server.fault(
         Fault::new(Action::Body {

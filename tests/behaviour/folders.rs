@@ -8,7 +8,7 @@ use plexindex::{
     Confidence, ErrorKind, Folder, Index, ItemType, Mapping, MatchKind, MatchStatus, Options, Reason, Refreshed,
     Selector, Ttl,
 };
-use plexindex_standin::{ItemSpec, LibrarySpec, Standin};
+use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibrarySpec, Standin};
 
 type Anything = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 
@@ -207,6 +207,37 @@ fn a_folder_of_several_says_so_and_why_there_is_none() -> Anything {
     // Of files there is a hint that leads here.
     let hint = index.match_path("/data/tv")?.message.ok_or("a hint")?;
     assert!(hint.contains("(folder)"), "{hint}");
+    Ok(())
+}
+
+/// Such rows come from proxies and other imitations of Plex.
+#[test]
+fn episodes_whose_show_has_no_key_are_counted_as_episodes() -> Anything {
+    let at = Scene::new();
+    let row = |number: u32| {
+        format!(
+            r#"{{"ratingKey":"{number}","type":"episode","grandparentTitle":"Alpha","parentRatingKey":"900","parentIndex":1,
+            "index":{number},"Media":[{{"Part":[{{"file":"/data/tv/Alpha/{number}.mkv"}}]}}]}}"#
+        )
+    };
+    at.server.fault(
+        Fault::new(Action::Body {
+            status: 200,
+            content_type: "application/json".to_owned(),
+            body: format!(
+                r#"{{"MediaContainer":{{"totalSize":2,"Metadata":[{},{}]}}}}"#,
+                row(1),
+                row(2)
+            ),
+        })
+        .on(Kind::Listing),
+    );
+    let shows = at.open().library("Shows")?;
+    assert_eq!(shows.refresh()?, Refreshed::Done);
+    let answer = shows.match_folder("/data/tv/Alpha")?.answer;
+    assert_eq!(answer.reason, Some(Reason::SeveralItems));
+    let message = answer.message.unwrap_or_default();
+    assert!(message.contains("holds 2 episodes"), "{message}");
     Ok(())
 }
 

@@ -124,7 +124,7 @@ fn timeline(entry: &Map<String, Value>) -> Option<Event> {
         return None;
     }
     let section = id(entry.get("sectionID"));
-    let rating_key = id(entry.get("itemID")).unwrap_or_default();
+    let rating_key = id(entry.get("itemID").or(entry.get("ratingKey"))).unwrap_or_default();
     let state = number(entry.get("state"));
     let metadata = text(entry.get("metadataState")).unwrap_or_default();
     let media = text(entry.get("mediaState"));

@@ -81,6 +81,9 @@ fn timeline_events_name_items() {
 fn numbers_and_texts_are_the_same() {
     let entry = r#"{"identifier":"com.plexapp.plugins.library","sectionID":1,"itemID":108,"state":9}"#;
     assert_eq!(both("timeline", "TimelineEntry", entry), [deleted("108")]);
+    // As a webhook names it.
+    let named = entry.replace("itemID", "ratingKey");
+    assert_eq!(both("timeline", "TimelineEntry", &named), [deleted("108")]);
     let nowhere = r#"{"sectionID":-1,"itemID":"108","state":5}"#;
     assert_eq!(
         both("timeline", "TimelineEntry", nowhere),

@@ -147,10 +147,10 @@ impl PlexHttp {
             _ => context.unusable_body(broken, 0),
         })?;
         if let Lists::Rows(rows) = lists
-            && rows.has_long_keys
+            && rows.has_invalid_keys
         {
             log::warn!(
-                "{}: keys of more than {LONGEST_KEY} bytes are left out, and items that have no other",
+                "{}: keys that are not 1 to {LONGEST_KEY} digits are left out, and items that have no other",
                 question.label
             );
         }

@@ -10,7 +10,7 @@ use std::fmt;
 
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::model::{ItemType, LONGEST_KEY};
+use crate::model::ItemType;
 
 /// A scalar of foreign JSON.
 pub(super) enum Scalar {
@@ -129,15 +129,6 @@ pub(super) fn skip<'de, A: MapAccess<'de>>(map: &mut A) -> Result<(), A::Error> 
     map.next_value::<IgnoredAny>().map(drop)
 }
 
-/// Clears a key longer than [`LONGEST_KEY`], and returns whether it did.
-pub(super) fn empty_long_key(key: &mut String) -> bool {
-    let is_long = key.len() > LONGEST_KEY;
-    if is_long {
-        key.clear();
-    }
-    is_long
-}
-
 /// A type that is filled from a JSON object, or in turn from each object of an array.
 pub(super) trait Object {
     /// Reads the value of the field `name` from `map`; must consume exactly one value.
@@ -149,17 +140,18 @@ pub(super) trait Object {
     }
 }
 
-/// Fills an object from the next value of a map.
-pub(super) fn fill<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<(), A::Error> {
+/// Fills an object from the next value of a map. Returns whether that value is an object.
+pub(super) fn fill<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<bool, A::Error> {
     map.next_value_seed(Fields { object, is_list: false })
 }
 
 /// Fills an object from each object of an array that is the next value of a map. A lone object counts as an array of one.
 pub(super) fn fill_each<'de, A: MapAccess<'de>>(map: &mut A, object: &mut impl Object) -> Result<(), A::Error> {
-    map.next_value_seed(Fields { object, is_list: true })
+    map.next_value_seed(Fields { object, is_list: true }).map(drop)
 }
 
-/// Fills an object; skips values that are neither an object nor, with `is_list`, an array.
+/// Fills an object; skips values that are neither an object nor, with `is_list`, an array. Returns whether the value is an
+/// object.
 pub(super) struct Fields<'a, T> {
     pub object: &'a mut T,
     pub is_list: bool,
@@ -175,9 +167,9 @@ impl<T: Object> Fields<'_, T> {
 }
 
 impl<'de, T: Object> DeserializeSeed<'de> for Fields<'_, T> {
-    type Value = ();
+    type Value = bool;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
@@ -187,39 +179,39 @@ impl<'de, T: Object> DeserializeSeed<'de> for Fields<'_, T> {
 struct FieldName<'n>(#[serde(borrow)] Cow<'n, str>);
 
 impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
-    type Value = ();
+    type Value = bool;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("any value")
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<(), E> {
-        Ok(())
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(false)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<(), E> {
-        Ok(())
+    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
+        Ok(false)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<(), E> {
-        Ok(())
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<(), E> {
-        Ok(())
+    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
+        Ok(false)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<(), E> {
-        Ok(())
+    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+        Ok(false)
     }
 
-    fn visit_unit<E>(self) -> Result<(), E> {
-        Ok(())
+    fn visit_unit<E>(self) -> Result<bool, E> {
+        Ok(false)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<(), A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<bool, A::Error> {
         if !self.is_list {
-            return IgnoredAny.visit_seq(seq).map(drop);
+            return IgnoredAny.visit_seq(seq).map(|_| false);
         }
         loop {
             let element = Fields {
@@ -227,17 +219,17 @@ impl<'de, T: Object> Visitor<'de> for Fields<'_, T> {
                 is_list: false,
             };
             if seq.next_element_seed(element)?.is_none() {
-                return Ok(());
+                return Ok(false);
             }
             self.end_element()?;
         }
     }
 
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<bool, A::Error> {
         while let Some(FieldName(name)) = map.next_key::<FieldName<'de>>()? {
             self.object.fill(&name, &mut map)?;
         }
-        self.end_element()
+        self.end_element().map(|()| true)
     }
 }
 

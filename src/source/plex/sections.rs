@@ -7,7 +7,7 @@ use serde::de::MapAccess;
 
 use crate::model::{LONGEST_KEY, Library, LibraryKind, Trust, uuid_of_section};
 
-use super::lenient::{LIST_LIMIT, Object, TextFields, empty_long_key, fill_each, scalar, skip, text};
+use super::lenient::{LIST_LIMIT, Object, TextFields, fill_each, scalar, skip, text};
 
 /// Collects libraries and the times of their changes. Neither clock is reliable by itself (`docs/design/freshness.md`).
 #[derive(Default)]
@@ -63,14 +63,13 @@ impl Object for Directories {
         library.change.token = format!("{content_changed_at} {scanned_at}");
         library.change.trust = Trust::Hint;
         library.change.scanned_ms = scanned_at.saturating_mul(1_000);
-        if empty_long_key(&mut library.section) {
+        if library.section.len() > LONGEST_KEY {
             log::warn!(
                 "the library '{}' is left out: its key has more than {LONGEST_KEY} bytes",
                 library.title
             );
-        }
         // A library without section id cannot be read; no server has more than the limit.
-        if !library.section.is_empty() && self.libraries.len() < LIST_LIMIT {
+        } else if !library.section.is_empty() && self.libraries.len() < LIST_LIMIT {
             self.libraries.push(library);
         }
         true

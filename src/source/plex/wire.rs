@@ -7,9 +7,10 @@ use std::io::{BufReader, Read};
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
-use crate::model::{Item, ItemType, Library};
+use crate::model::{Item, ItemType, LONGEST_KEY, Library};
 
-use super::lenient::{Fields, Object, TextFields, empty_long_key, fill, fill_each, scalar, skip, text};
+use super::KIND;
+use super::lenient::{Fields, Object, TextFields, fill, fill_each, scalar, skip, text};
 use super::sanitize::{Sanitized, sanitize};
 use super::sections::Directories;
 
@@ -82,8 +83,8 @@ pub(super) struct ReplyRows<'a> {
     kept: usize,
     /// The reply has more than `most` rows, or takes more than [`KEPT`].
     is_over: bool,
-    /// Keys longer than the limit were left out.
-    pub has_long_keys: bool,
+    /// Keys were left out that no call takes.
+    pub has_invalid_keys: bool,
     /// Whether the rows are newest first.
     pub updated: UpdateOrder,
     /// Default type of items.
@@ -104,7 +105,7 @@ impl<'a> ReplyRows<'a> {
             most,
             kept: 0,
             is_over: false,
-            has_long_keys: false,
+            has_invalid_keys: false,
             updated: UpdateOrder::default(),
             kind,
             sink,
@@ -222,8 +223,8 @@ impl Object for Reply<'_, '_> {
                 return Err(A::Error::custom("`_children`"));
             }
             ("MediaContainer", _) if !self.head.is_plex => {
-                self.head.is_plex = true;
-                fill(map, self)?;
+                self.head.is_plex = true; // for the fields in it
+                self.head.is_plex = fill(map, self)?;
             }
             _ if !self.head.is_plex => skip(map)?,
             ("totalSize", _) => self.head.total = scalar(map)?.number(),
@@ -313,7 +314,10 @@ impl Object for Row<'_, '_> {
             &mut item.show_rating_key,
             &mut item.season_rating_key,
         ] {
-            rows.has_long_keys |= empty_long_key(key);
+            if key.len() > LONGEST_KEY || !(KIND.is_rating_key)(key) {
+                rows.has_invalid_keys = true;
+                key.clear();
+            }
         }
         // Hidden seasons have no key. Albums of photos are not seasons.
         if item.season_rating_key.is_empty() || !matches!(item.kind, ItemType::Episode | ItemType::Track) {

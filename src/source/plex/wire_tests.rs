@@ -217,15 +217,19 @@ fn rows_without_a_key_are_counted_and_left_out() {
 }
 
 #[test]
-fn too_long_keys_are_left_out() {
-    let (longest, longer) = ("k".repeat(LONGEST_KEY), "k".repeat(LONGEST_KEY + 1));
+fn invalid_keys_are_left_out() {
+    let (longest, longer) = ("7".repeat(LONGEST_KEY), "7".repeat(LONGEST_KEY + 1));
     let reply = listing(&json!([
         { "ratingKey": longer },
+        // No call takes such a key, so no answer may have it.
+        { "ratingKey": "movie-1" }, { "ratingKey": "5d776830880197001ec90e3a" }, { "ratingKey": -5 }, { "ratingKey": "1,2" },
         { "ratingKey": longest, "type": "episode", "parentRatingKey": longer, "parentTitle": "Season 1", "grandparentRatingKey": longer },
         { "ratingKey": "2", "type": "episode", "parentRatingKey": longest, "grandparentRatingKey": longest },
+        { "ratingKey": "3", "type": "episode", "parentRatingKey": "season-1", "grandparentRatingKey": "show-1" },
     ]));
     let (_, count, items) = rows(reply.to_string().as_bytes());
-    assert_eq!((count, items.len()), (3, 2));
+    assert_eq!((count, items.len()), (8, 3));
+    assert_eq!((&*items[2].season_rating_key, &*items[2].show_rating_key), ("", ""));
     assert_eq!(
         (items[0].rating_key.as_str(), items[0].show_rating_key.as_str()),
         (longest.as_str(), "")
@@ -316,7 +320,10 @@ fn a_reply_that_is_not_plexs_is_recognised() {
     for (reply, plex, ancient) in [
         ("{}", false, false),
         (r#"{"MediaContainer":{}}"#, true, false),
-        (r#"{"MediaContainer":null}"#, true, false),
+        (r#"{"MediaContainer":null}"#, false, false),
+        (r#"{"MediaContainer":[[{"Directory":[]}]]}"#, false, false),
+        (r#"{"MediaContainer":[{"size":0}]}"#, false, false),
+        (r#"{"MediaContainer":"x"}"#, false, false),
         (
             r#"{"_elementType":"MediaContainer","_children":[{"a":1}]}"#,
             false,

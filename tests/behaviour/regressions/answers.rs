@@ -778,3 +778,17 @@ fn a_batch_of_stored_answers_can_be_stopped() {
     let error = index.match_paths_with(&query, &paths, |_| ()).expect_err("stopped");
     assert_eq!(error.status, Status::Aborted);
 }
+
+#[test]
+fn a_miss_beside_a_server_without_libraries_does_not_say_that_it_was_not_asked() {
+    let server = Standin::builder().start().expect("the stand-in starts");
+    let folder = tempfile::tempdir().expect("a folder");
+    let index = open(options(&server, folder.path()), &clock());
+    let missed = index
+        .match_path(&QueryOptions::default(), b"/data/movies/a.mkv")
+        .expect("an answer");
+    let folder = index.match_folder("/data/movies").expect("an answer");
+    for message in [missed.message, folder.answer.message.unwrap_or_default()] {
+        assert!(message.contains("whether the token's user may see any"), "{message}");
+    }
+}

@@ -141,6 +141,11 @@ fn answers_that_are_not_plex() {
     );
     fails(body("text/plain", "hello"), Status::NotPlex, &["not Plex's"]);
     fails(body("application/json", "[1,2]"), Status::NotPlex, &["not Plex's"]);
+    fails(
+        body("application/json", r#"{"MediaContainer":[[]]}"#),
+        Status::NotPlex,
+        &["JSON, but not Plex's"],
+    );
 }
 
 #[test]
