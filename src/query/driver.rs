@@ -10,8 +10,7 @@ use crate::matching::Scope;
 use crate::model::{Generation, IdentityId};
 use crate::platform::swap::Guard;
 use crate::sync::{
-    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, QUESTION_RETRY, RefreshReason, RequestCounts, SHORTLY, Syncing,
-    Unverified,
+    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, RefreshReason, RequestCounts, SHORTLY, Syncing, Unverified,
 };
 
 /// The snapshot and the facts that one turn of a query reads.
@@ -296,13 +295,6 @@ impl Queries {
         state: &mut QueryState,
     ) -> Result<()> {
         let requests = self.sync.request_counts();
-        // Where an older listing can answer, failures of the server are retried only briefly.
-        let briefly = Call {
-            retry_for: Some(QUESTION_RETRY),
-            ..*call
-        };
-        let is_fetched = libraries.iter().all(|row| row.generation.is_fetched());
-        let call = if is_fetched { &briefly } else { call };
         let failure = match step {
             QueryStep::Answer => None,
             QueryStep::GiveUp => return Err(segments_lost()),

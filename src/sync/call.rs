@@ -10,10 +10,10 @@ use crate::platform::deadline::Deadline;
 
 /// Longest silence of a server during a query. Listings use the limit from the options: a scanning server may need long
 /// for a page.
-pub const QUESTION_SILENCE: Duration = Duration::from_secs(15);
+const QUESTION_SILENCE: Duration = Duration::from_secs(15);
 
-/// How long failures are retried during a query that an older listing can answer.
-pub const QUESTION_RETRY: Duration = Duration::from_secs(3);
+/// How long failures are retried during a query. Listings use the limit from the options.
+const QUESTION_RETRY: Duration = Duration::from_secs(3);
 
 /// The views that may answer a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,7 @@ impl<'a> Call<'a> {
             library,
             deadline: Deadline::NONE,
             silence: Some(QUESTION_SILENCE),
-            retry_for: None,
+            retry_for: Some(QUESTION_RETRY),
             session,
             allowed_view: AllowedView::Any,
             renews: false,

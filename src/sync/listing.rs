@@ -21,7 +21,6 @@ impl SyncJob<'_> {
     /// Makes a full listing, or resumes an interrupted one. `why` decides whether it is published at once.
     pub fn list(&self, row: &LibraryRow, why: RefreshReason) -> Result<()> {
         let bounds = Bounds {
-            silence: None,
             retry_for: None,
             ..self.bounds
         };

@@ -17,7 +17,7 @@ mod shared;
 mod verify;
 
 pub use back_off::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, cannot};
-pub use call::{AllowedView, Call, Progress, QUESTION_RETRY};
+pub use call::{AllowedView, Call, Progress};
 pub use exchange::Exchange;
 pub use find::{RequestCounts, SHORTLY, SearchTarget};
 pub use job::{Syncing, TICK};

@@ -10,7 +10,7 @@ use crate::engine::{LibraryRow, Listing, ListingBuilder};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
-use crate::source::{PageEnd, PageRequest, Resume};
+use crate::source::{Bounds, PageEnd, PageRequest, Resume};
 use crate::stats::Spent;
 
 /// Maximum number of pages that wait to be stored, while a fast source continues.
@@ -254,7 +254,12 @@ impl SyncJob<'_> {
                 size: *size,
             };
             let mut items = Vec::new();
-            let outcome = self.source.page(&request, self.bounds, &mut items);
+            // A scanning server may be silent for long before a page.
+            let bounds = Bounds {
+                silence: None,
+                ..self.bounds
+            };
+            let outcome = self.source.page(&request, bounds, &mut items);
             self.store_refusals();
             // Items without valid keys cannot be answered, and in a batch of keys a NUL would shift all that follow.
             items.retain(Item::has_key);

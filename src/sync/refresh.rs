@@ -59,8 +59,11 @@ impl Syncing {
 
     /// Brings the libraries of a call up to date, and fetches their invalidated items.
     pub fn refresh(&self, call: &Call<'_>, why: RefreshReason) -> Result<Status> {
-        // This call exists to fetch, so every request may take as long as a page.
-        let call = &Call { silence: None, ..*call };
+        // This call exists to fetch, so it retries as long as the options allow.
+        let call = &Call {
+            retry_for: None,
+            ..*call
+        };
         if let Some(exchange) = &self.exchange {
             exchange.note_use();
         }
