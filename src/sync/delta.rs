@@ -154,7 +154,7 @@ impl SyncJob<'_> {
             return Ok(None);
         }
         for key in &gone {
-            self.sync.store.remove_item(known.row, key, self.bounds.deadline)?;
+            self.sync.store.remove_item(known.row, key, &[], self.bounds.deadline)?;
         }
         Ok(Some((left, gone)))
     }

@@ -407,7 +407,7 @@ impl SyncJob<'_> {
         // Items from earlier searches that are not below the folder any more.
         for (_, known) in store.items_after(row.id, row.generation, 0, usize::MAX)? {
             if is_below(&known) && !items.iter().any(|item| item.rating_key == known.rating_key) {
-                store.remove_item(row, &known.rating_key, deadline)?;
+                store.remove_item(row, &known.rating_key, &[], deadline)?;
             }
         }
         store.merge_items(row, &items, None, deadline)?;

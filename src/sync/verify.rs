@@ -149,7 +149,8 @@ impl Syncing {
                 if let Some(located) = found {
                     self.merge_elsewhere(&rows, located, call.deadline)?;
                 }
-                self.store.remove_item_and_matches(row, rating_key, call.deadline)?;
+                let confirmed = self.reading.matches_of_item(&[row.id], rating_key)?;
+                self.store.remove_item(row, rating_key, &confirmed, call.deadline)?;
                 self.tell_verified(&row.library.uuid, &[], &[rating_key]);
                 let whence = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is gone from {whence}; it is answered no more");

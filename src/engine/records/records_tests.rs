@@ -184,7 +184,7 @@ impl World {
                 let some: Vec<Vec<u8>> = self.expected[at].keys().step_by(7).take(3).cloned().collect();
                 let gone: Vec<(LibraryId, Vec<u8>)> = some.iter().map(|path| (row.id, path.clone())).collect();
                 self.store
-                    .invalidate_paths(self.identity, &[], &gone, &[], Deadline::NONE)
+                    .invalidate(self.identity, &[], &gone, &[], Deadline::NONE)
                     .expect("invalidated");
                 for path in some {
                     self.expected[at].remove(&path);
@@ -192,9 +192,7 @@ impl World {
             }
             28..31 => {
                 let key = self.dice.roll(40).to_string();
-                self.store
-                    .invalidate_item(self.identity, &[row.id], &key, &[], Deadline::NONE)
-                    .expect("invalidated");
+                self.store.invalidate_item(self.identity, row.id, &key);
                 self.expected[at].retain(|_, own| *own != key);
             }
             31 => {
@@ -280,6 +278,11 @@ impl World {
                     });
                 });
                 assert_eq!(matches.has(path), Ok(seen.contains_key(path)));
+            }
+            for (path, key) in &seen {
+                let mut is_found = false;
+                matches.of_item(key, |own| is_found |= own == path);
+                assert!(is_found, "{key}");
             }
         }
         for (library, path, key) in &reader.told {
@@ -394,10 +397,7 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     let pairs: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "9")).collect();
     assert!(world.record(&pairs), "a segment is made");
     let row = world.row(0);
-    world
-        .store
-        .invalidate_item(world.identity, &[row.id], "7", &[], Deadline::NONE)
-        .expect("invalidated");
+    world.store.invalidate_item(world.identity, row.id, "7");
     let left = world.store.all_matches(row.id).expect("read");
     assert_eq!(left.get(&b"/H/p.mkv"[..]).map(String::as_str), Some("8"));
     assert!(!world.records.is_retry_due(), "nothing stands in any more");
@@ -418,14 +418,11 @@ fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
         world.record(&[(path, "8")]);
         world
             .store
-            .invalidate_paths(world.identity, &[(row.id, b"/x")], &[], &[], Deadline::NONE)
+            .invalidate(world.identity, &[(row.id, b"/x", "")], &[], &[], Deadline::NONE)
             .expect("invalidated");
     }
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
-    world
-        .store
-        .invalidate_item(world.identity, &[row.id], "9", &[], Deadline::NONE)
-        .expect("invalidated");
+    world.store.invalidate_item(world.identity, row.id, "9");
     world.records.flush_removals(Deadline::NONE).expect("settled");
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
     assert_eq!(world.store.all_matches(row.id).expect("read").len(), 1_500);

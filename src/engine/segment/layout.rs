@@ -16,7 +16,7 @@ pub enum FileKind {
 pub const BLOCK: usize = 4096;
 const MAGIC: [u8; 8] = *b"PLXWARM\0";
 /// Version of the layout. A segment of another version is rebuilt.
-const VERSION: u32 = 7;
+const VERSION: u32 = 8;
 /// Offset of the head's checksum, which covers all before it.
 const AT_SUM: usize = 504;
 const AT_WORDS: usize = 16;

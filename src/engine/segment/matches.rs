@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::layout::{put_varint, varint};
-use super::records::{Record, path_hash};
+use super::records::{Record, path_hash, record_hash};
 use super::segments::{RecordSegments, SegmentsLost};
 use crate::matching::Normal;
 use crate::model::{Sequence, TableId};
@@ -130,6 +130,21 @@ impl Matches {
             }
             false
         });
+    }
+
+    /// Calls `each` with the paths that were recorded for an item. Newer records may have replaced some.
+    pub fn of_item<'m>(&'m self, rating_key: &str, mut each: impl FnMut(&'m [u8])) {
+        let hash = record_hash(self.table, rating_key.as_bytes());
+        for segment in self.segments.list() {
+            let read = segment.of_item(hash, |record| {
+                if record.table == self.table && self.read(&record).is_some_and(|(key, _)| key == rating_key) {
+                    each(record.name);
+                }
+            });
+            if read.is_err() {
+                self.segments.set_lost();
+            }
+        }
     }
 
     /// Rating key, path and change sequence of a match.

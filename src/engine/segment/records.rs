@@ -4,6 +4,7 @@
 //! |---|---|
 //! | records | in the order of table and name |
 //! | paths | hash table over the names' hashes: [`super::table`] |
+//! | keys | hash table over the items of confirmed matches |
 //! | order | every [`STEP`]th record, for bisection by name |
 //!
 //! A record begins at a multiple of four bytes:
@@ -22,17 +23,20 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::body::{self, SegmentOutput, SegmentWriter, too_large};
 use super::bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHead, offset_of, put_varint, u32_at, u64_at, varint};
+use super::matches::match_of;
 use super::read::refuse;
 use super::spool::reserve;
-use super::table::{self, HashTable, HashTableBuilder, upper};
+use super::table::{HashTable, HashTableBuilder, upper};
 use crate::error::Result;
 use crate::matching::Normal;
 use crate::matching::normal::form_tag;
-use crate::model::TableId;
+use crate::model::{Sequence, TableId};
 use crate::platform::map::{FileBytes, MapMode};
 
 /// Interval of the records in the part `order`.
 const STEP: u64 = 16;
+/// Number of buckets of a hash table.
+const BUCKETS: usize = 256;
 /// Maximum size of a record's numbers in bytes.
 const MAX_NUMBERS_SIZE: usize = 4 * LONGEST_VARINT + 8;
 
@@ -98,17 +102,19 @@ pub fn path_hash(table: TableId, form: u64) -> u64 {
 pub struct RecordSegmentBuilder {
     body: SegmentWriter,
     records: u64,
-    /// Upper half of the hash and the record, in buckets by the upper bits.
+    /// Upper half of the hash and the record, in buckets by the upper bits: first those of `paths`, then of `keys`.
     slots: Vec<Vec<u64>>,
     order: Vec<u8>,
     head: SegmentHead,
-    /// The hash table that is being written: its offset, its builder, and the next bucket.
-    table: Option<(usize, HashTableBuilder, usize)>,
+    /// The hash table that is being written: its offset and its builder.
+    table: Option<(usize, HashTableBuilder)>,
+    /// The next bucket to write.
+    bucket: usize,
 }
 
 impl RecordSegmentBuilder {
-    /// Number of buckets. They are small, so that sorting one takes little time.
-    pub const PARTS: usize = 256;
+    /// Number of buckets of both tables. They are small, so that sorting one takes little time.
+    pub const PARTS: usize = 2 * BUCKETS;
 
     /// A segment in memory, or in a file beside `place`.
     #[must_use]
@@ -127,6 +133,7 @@ impl RecordSegmentBuilder {
                 ..SegmentHead::default()
             },
             table: None,
+            bucket: 0,
         }
     }
 
@@ -165,10 +172,12 @@ impl RecordSegmentBuilder {
             }
         }
         self.body.flush_pieces()?;
-        let hash = record.hash();
-        let bucket = &mut self.slots[usize::from(hash.to_be_bytes()[0])];
-        reserve(bucket, 1)?;
-        bucket.push(u64::from(upper(hash)) << 32 | u64::from(number));
+        self.add_slot(0, record.hash(), number)?;
+        if record.is_path
+            && let Some((rating_key, _)) = match_of(value, Sequence::default())
+        {
+            self.add_slot(BUCKETS, record_hash(record.table, rating_key.as_bytes()), number)?;
+        }
         if self.records.is_multiple_of(STEP) {
             reserve(&mut self.order, 4)?;
             self.order.extend_from_slice(&number.to_le_bytes());
@@ -177,39 +186,52 @@ impl RecordSegmentBuilder {
         Ok(())
     }
 
-    /// Adds the next bucket to the hash table. Returns whether there are more.
+    /// Adds a record to the buckets of a table.
+    fn add_slot(&mut self, first: usize, hash: u64, number: u32) -> io::Result<()> {
+        let bucket = &mut self.slots[first + usize::from(hash.to_be_bytes()[0])];
+        reserve(bucket, 1)?;
+        bucket.push(u64::from(upper(hash)) << 32 | u64::from(number));
+        Ok(())
+    }
+
+    /// Adds the next bucket to its hash table. Returns whether there are more.
     ///
     /// # Errors
     /// As [`RecordSegmentBuilder::push`].
     pub fn index_some(&mut self) -> io::Result<bool> {
-        let (begin, mut slots, bucket) = match self.table.take() {
-            Some(table) => table,
-            None => self.begin_table()?,
-        };
-        if bucket < Self::PARTS {
-            let mut part = std::mem::take(&mut self.slots[bucket]);
-            part.sort_unstable();
-            for slot in part {
-                let entry = u32::try_from(slot & 0xFFFF_FFFF).unwrap_or(0);
-                slots.put(slot & !0xFFFF_FFFF, entry, &mut self.body)?;
-            }
-            self.table = Some((begin, slots, bucket + 1));
-            return Ok(true);
+        if self.bucket == Self::PARTS {
+            let begin = self.body.position();
+            self.body.put(&self.order)?;
+            self.head.order = self.body.end_part(begin, 4)?;
+            return Ok(false);
         }
-        slots.end(&mut self.body)?;
-        self.head.paths = self.body.end_part(begin, 8)?;
-        let begin = self.body.position();
-        self.body.put(&self.order)?;
-        self.head.order = self.body.end_part(begin, 4)?;
-        Ok(false)
-    }
-
-    /// Ends the part of records, and begins the hash table with its first bucket.
-    fn begin_table(&mut self) -> io::Result<(usize, HashTableBuilder, usize)> {
-        self.head.records = self.body.end_part(BLOCK, 1)?;
-        let records = usize::try_from(self.records).map_err(|_| too_large())?;
-        self.head.path_homes = table::homes(records) as u64;
-        Ok((self.body.position(), HashTableBuilder::new(records), 0))
+        if self.bucket == 0 {
+            self.head.records = self.body.end_part(BLOCK, 1)?;
+        }
+        let (begin, mut table) = self.table.take().unwrap_or_else(|| {
+            let entries = self.slots[self.bucket..][..BUCKETS].iter().map(Vec::len).sum();
+            (self.body.position(), HashTableBuilder::new(entries))
+        });
+        let mut bucket = std::mem::take(&mut self.slots[self.bucket]);
+        bucket.sort_unstable();
+        for slot in bucket {
+            let entry = u32::try_from(slot & 0xFFFF_FFFF).unwrap_or(0);
+            table.put(slot & !0xFFFF_FFFF, entry, &mut self.body)?;
+        }
+        self.bucket += 1;
+        if self.bucket.is_multiple_of(BUCKETS) {
+            let homes = table.homes as u64;
+            table.end(&mut self.body)?;
+            let ended = (self.body.end_part(begin, 8)?, homes);
+            if self.bucket == BUCKETS {
+                (self.head.paths, self.head.path_homes) = ended;
+            } else {
+                (self.head.keys, self.head.key_homes) = ended;
+            }
+        } else {
+            self.table = Some((begin, table));
+        }
+        Ok(true)
     }
 
     fn end(mut self, name_mac: u64) -> io::Result<SegmentOutput> {
@@ -258,6 +280,7 @@ impl FirstRecord {
 pub struct RecordSegment {
     file: CheckedBytes,
     names: HashTable,
+    keys: HashTable,
     head: SegmentHead,
 }
 
@@ -290,6 +313,7 @@ impl RecordSegment {
         }
         Ok(Self {
             names: HashTable::new(head.paths, head.path_homes),
+            keys: HashTable::new(head.keys, head.key_homes),
             file: CheckedBytes::new(bytes, &head)?,
             head,
         })
@@ -372,6 +396,17 @@ impl RecordSegment {
         self.names.find(&self.file, hash, |number| {
             let (record, _) = self.record_at(offset_of(number))?;
             Ok(each(number, record))
+        })
+    }
+
+    /// Calls `each` with the confirmed matches of an item, by the hash of its rating key. Others may be among them.
+    ///
+    /// # Errors
+    /// As [`RecordSegment::find`].
+    pub fn of_item<'s>(&'s self, hash: u64, mut each: impl FnMut(Record<'s>)) -> Read<()> {
+        self.keys.find(&self.file, hash, |number| {
+            each(self.record(number)?);
+            Ok(false)
         })
     }
 

@@ -22,7 +22,7 @@ pub fn homes(entries: usize) -> usize {
 
 /// Builds a table from entries in the order of their hashes.
 pub struct HashTableBuilder {
-    homes: usize,
+    pub homes: usize,
     slots_written: usize,
 }
 

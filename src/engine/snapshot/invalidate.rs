@@ -1,6 +1,6 @@
 //! Invalidation of paths, items and libraries. It has no deadline: a wrong answer is worse than a wait.
 
-use super::data::places;
+use super::data::{Snapshot, places};
 use super::reading::Reading;
 use super::selection::{Resolved, Selection, Selector};
 use crate::engine::sql::LibraryRow;
@@ -53,37 +53,39 @@ impl Reading {
 
     /// Invalidates the paths of one file: all its spellings.
     pub fn invalidate_paths(&self, library: &Selection, paths: &[&[u8]]) -> Result<()> {
-        self.retry(|| self.forget_paths(library, paths, paths, false))?;
+        self.retry(|| self.forget_paths(library, paths, paths))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
     /// Invalidates a path that another host told. `own` is this host's spelling. The server's may be another file here, so
     /// a match of that stays.
     pub fn invalidate_told_path(&self, library: &Selection, own: &[u8], server: &[u8]) -> Result<()> {
-        self.retry(|| self.forget_paths(library, &[own, server], &[], false))?;
+        self.retry(|| self.forget_paths(library, &[own, server], &[]))?;
         self.records.flush_removals(Deadline::NONE)
     }
 
-    /// Removes the confirmed matches of the paths, and marks the paths as unverified. Other hosts are told of `told`; if it is
-    /// empty, only the matches of the first path are removed. `again`: the second attempt,
-    /// after a damaged segment was found.
-    fn forget_paths(
-        &self,
-        library: &Selection,
-        paths: &[&[u8]],
-        told: &[&[u8]],
-        again: bool,
-    ) -> Result<Option<WriteTarget>> {
-        // Rebuild first. A match in a segment that cannot be read would not be removed, and would reappear.
+    /// Reads a snapshot whose segments are whole. A match in a segment that cannot be read would not be removed, and would
+    /// reappear.
+    fn read_whole<T>(&self, read: impl Fn(&Snapshot) -> Result<T>) -> Result<T> {
         self.rebuild_broken(Deadline::NONE)?;
+        let found = read(&self.snapshot())?;
+        if !self.snapshot().views.iter().any(|view| view.broken()) {
+            return Ok(found);
+        }
+        self.rebuild_broken(Deadline::NONE)?;
+        read(&self.snapshot())
+    }
+
+    /// Removes the confirmed matches of the paths, and marks the paths as unverified. Other hosts are told of `told`; if it is
+    /// empty, only the matches of the first path are removed.
+    fn forget_paths(&self, library: &Selection, paths: &[&[u8]], told: &[&[u8]]) -> Result<Option<WriteTarget>> {
         let removed = if told.is_empty() {
             &paths[..paths.len().min(1)]
         } else {
             paths
         };
-        let (identity, ids, listed, confirmed, told) = {
-            let snapshot = self.snapshot();
-            let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(&snapshot)?) else {
+        let read = self.read_whole(|snapshot| {
+            let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(snapshot)?) else {
                 return Ok(None); // nothing is known, so nothing has to be invalidated
             };
             let mut confirmed = Vec::new();
@@ -102,7 +104,7 @@ impl Reading {
                             .match_kind
                             != MatchKind::None
                     {
-                        listed.push((row.id, *path));
+                        listed.push((row.id, *path, ""));
                     }
                 }
                 for path in removed {
@@ -117,15 +119,27 @@ impl Reading {
                 };
                 entries.extend(self.tell_paths(row, told, is_item)?);
             }
-            if snapshot.views.iter().any(|view| view.broken()) && !again {
-                drop(snapshot);
-                return self.forget_paths(library, paths, told, true);
-            }
-            (identity, ids_of(&snapshot.rows, scope), listed, confirmed, entries)
+            let ids = ids_of(&snapshot.rows, scope);
+            Ok(Some((identity, ids, listed, confirmed, entries)))
+        })?;
+        let Some((identity, ids, listed, confirmed, told)) = read else {
+            return Ok(None);
         };
         self.store
-            .invalidate_paths(identity, &listed, &confirmed, &told, Deadline::NONE)?;
+            .invalidate(identity, &listed, &confirmed, &told, Deadline::NONE)?;
         Ok(Some((identity, ids)))
+    }
+
+    /// The confirmed matches of an item in these libraries.
+    pub fn matches_of_item(&self, libraries: &[LibraryId], rating_key: &str) -> Result<Vec<(LibraryId, Vec<u8>)>> {
+        self.catch_up(Deadline::NONE)?;
+        self.read_whole(|snapshot| {
+            let views = snapshot.rows.iter().zip(&snapshot.views);
+            let paths = views
+                .filter(|(row, _)| libraries.contains(&row.id))
+                .flat_map(|(row, view)| view.paths_of(rating_key).into_iter().map(|path| (row.id, path)));
+            Ok(paths.collect())
+        })
     }
 
     pub fn invalidate_item(&self, library: &Selection, rating_key: &str) -> Result<()> {
@@ -133,9 +147,11 @@ impl Reading {
             let Some((identity, ids)) = self.resolve_selection(library)? else {
                 return Ok(None);
             };
+            let confirmed = self.matches_of_item(&ids, rating_key)?;
             let told = self.tell_items(&ids, &[rating_key], true);
+            let unverified: Vec<_> = ids.iter().map(|id| (*id, &b""[..], rating_key)).collect();
             self.store
-                .invalidate_item(identity, &ids, rating_key, &told, Deadline::NONE)?;
+                .invalidate(identity, &unverified, &confirmed, &told, Deadline::NONE)?;
             Ok(Some((identity, ids)))
         })?;
         self.records.flush_removals(Deadline::NONE)

@@ -46,7 +46,7 @@ fn changes_are_reported_for_a_month_then_list_again() {
         while store.sweep(10, Deadline::NONE).expect("swept") {}
     }
     let later = now(&store, identity);
-    store.remove_item(&row, "1", Deadline::NONE).expect("removed");
+    store.remove_item(&row, "1", &[], Deadline::NONE).expect("removed");
     for day in [32, 33] {
         probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
     }

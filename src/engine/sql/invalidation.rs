@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::cached::CachedStatements;
 use super::items::visible;
 use super::libraries::{LibraryRow, one_library};
-use super::matches::{drop_matches, forget, forget_item};
+use super::matches::{drop_matches, forget};
 use super::open::Store;
 use super::shared::tell;
 use super::tx::Tx;
@@ -16,43 +16,22 @@ use crate::platform::deadline::Deadline;
 use crate::shared::NewEntry;
 
 impl Store {
-    /// Invalidates paths in one write, so that they become invalid together. Paths in `listed` must be verified before
-    /// they are returned again; the matches in `confirmed` are removed. `told` goes into the outbox.
-    pub fn invalidate_paths(
+    /// Invalidates paths and items in one write, so that they become invalid together. Those in `unverified`, each a path
+    /// or an item, must be verified before they are returned again; the matches in `confirmed` are removed. `told` goes
+    /// into the outbox.
+    pub fn invalidate(
         &self,
         identity: IdentityId,
-        listed: &[(LibraryId, &[u8])],
+        unverified: &[(LibraryId, &[u8], &str)],
         confirmed: &[(LibraryId, Vec<u8>)],
         told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<()> {
         self.write(deadline, |tx| {
             tell(tx, identity, told)?;
-            for (library, exact) in confirmed {
-                forget(tx, *library, exact)?;
-            }
-            for (library, path) in listed {
-                mark_unverified(tx, identity, *library, path, "")?;
-            }
-            Ok(())
-        })
-    }
-
-    /// Invalidates an item in these libraries: its confirmed matches are removed, and it must be verified before it is
-    /// returned. `told` goes into the outbox.
-    pub fn invalidate_item(
-        &self,
-        identity: IdentityId,
-        libraries: &[LibraryId],
-        rating_key: &str,
-        told: &[NewEntry],
-        deadline: Deadline,
-    ) -> Result<()> {
-        self.write(deadline, |tx| {
-            tell(tx, identity, told)?;
-            for library in libraries {
-                forget_item(tx, *library, rating_key)?;
-                mark_unverified(tx, identity, *library, b"", rating_key)?;
+            forget(tx, confirmed)?;
+            for (library, path, rating_key) in unverified {
+                mark_unverified(tx, identity, *library, path, rating_key)?;
             }
             Ok(())
         })

@@ -79,7 +79,7 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
     store
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2", Deadline::NONE).expect("removed");
+    store.remove_item(&row, "2", &[], Deadline::NONE).expect("removed");
     let page: Vec<Item> = old.iter().cloned().chain([movie("4", "/data/4.mkv")]).collect();
     store
         .store_page(&mut listing, &page, asked, Deadline::NONE)
@@ -99,7 +99,7 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
     store
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2", Deadline::NONE).expect("removed");
+    store.remove_item(&row, "2", &[], Deadline::NONE).expect("removed");
     store
         .merge_items(&row, &page, Some(asked), Deadline::NONE)
         .expect("merged");

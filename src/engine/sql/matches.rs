@@ -1,7 +1,7 @@
 //! Confirmed matches: paths and items that hosts recorded. Each Plex library has a table for them, and each match is a
 //! record.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -121,6 +121,17 @@ impl Store {
 
 #[cfg(test)]
 impl Store {
+    /// Invalidates an item and removes its confirmed matches.
+    pub fn invalidate_item(&self, identity: IdentityId, library: LibraryId, rating_key: &str) {
+        let all = self.all_matches(library).expect("read").into_iter();
+        let confirmed: Vec<_> = all
+            .filter(|(_, key)| key == rating_key)
+            .map(|(path, _)| (library, path))
+            .collect();
+        self.invalidate(identity, &[(library, b"", rating_key)], &confirmed, &[], Deadline::NONE)
+            .expect("invalidated");
+    }
+
     /// All confirmed matches of a library.
     pub fn all_matches(&self, library: LibraryId) -> Result<std::collections::BTreeMap<Vec<u8>, String>> {
         let all = self.read(|connection| all_of(connection, library))?;
@@ -226,37 +237,12 @@ pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
 
-/// Removes a match.
-pub fn forget(tx: &Tx<'_>, library: LibraryId, path: &[u8]) -> rusqlite::Result<()> {
-    if let Some(table) = table_at(tx.connection, library)? {
-        RecordTx::new(tx).add(table, path, None, None)?;
-    }
-    Ok(())
-}
-
-/// Removes the confirmed matches of an item. Reads the whole log, because an index by item would slow down each write
-/// of a match.
-pub fn forget_item(tx: &Tx<'_>, library: LibraryId, rating_key: &str) -> rusqlite::Result<()> {
-    let c = tx.connection;
-    let Some(table) = table_at(c, library)? else {
-        return Ok(());
-    };
-    // In the order of the log: the latest record of a path counts.
-    let mut paths: HashSet<Vec<u8>> = HashSet::new();
-    let mut statement = c.prepare_cached("SELECT name, value FROM records WHERE in_table = ?1 ORDER BY id")?;
-    let mut rows = statement.query([table])?;
-    while let Some(row) = rows.next()? {
-        let path = row.get_ref(0)?.as_blob()?;
-        let value = row.get_ref(1)?.as_blob_or_null()?;
-        let read = value.and_then(|value| match_of(value, tx.sequence));
-        if read.is_some_and(|(key, _)| key == rating_key) {
-            paths.insert(path.to_vec());
-        } else {
-            paths.remove(path);
+/// Removes matches.
+pub fn forget(tx: &Tx<'_>, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
+    for (library, path) in confirmed {
+        if let Some(table) = table_at(tx.connection, *library)? {
+            RecordTx::new(tx).add(table, path, None, None)?;
         }
-    }
-    for path in paths {
-        RecordTx::new(tx).add(table, &path, None, None)?;
     }
     Ok(())
 }

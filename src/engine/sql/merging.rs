@@ -8,7 +8,7 @@ use super::changes::LoggedKind;
 use super::items::{digest, visible};
 use super::last_write::LibraryState;
 use super::libraries::{LibraryRow, renew};
-use super::matches::forget_item;
+use super::matches::forget;
 use super::open::Store;
 use super::seen;
 use super::tx::Tx;
@@ -96,15 +96,17 @@ impl Store {
         })
     }
 
-    /// Removes an item from the current generation, because the library does not have it any more.
-    pub fn remove_item(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| remove(tx, row, rating_key))
-    }
-
-    /// Removes an item and its confirmed matches, because the server reported that it does not exist.
-    pub fn remove_item_and_matches(&self, row: &LibraryRow, rating_key: &str, deadline: Deadline) -> Result<()> {
+    /// Removes an item from the current generation, because the library does not have it any more, and its matches in
+    /// `confirmed`.
+    pub fn remove_item(
+        &self,
+        row: &LibraryRow,
+        rating_key: &str,
+        confirmed: &[(LibraryId, Vec<u8>)],
+        deadline: Deadline,
+    ) -> Result<()> {
         self.write(deadline, |tx| {
-            forget_item(tx, row.id, rating_key)?;
+            forget(tx, confirmed)?;
             remove(tx, row, rating_key)
         })
     }

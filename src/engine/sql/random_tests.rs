@@ -360,7 +360,9 @@ impl World {
                 let row = self.row(user, uuid);
                 let key = format!("{}", self.dice.roll(KEYS));
                 if !self.server[uuid].contains_key(&key) {
-                    self.store.remove_item(&row, &key, Deadline::NONE).expect("removed");
+                    self.store
+                        .remove_item(&row, &key, &[], Deadline::NONE)
+                        .expect("removed");
                     self.expected(user, uuid).items.remove(&key);
                 }
             }
@@ -375,9 +377,7 @@ impl World {
                     .next()
                     .cloned()
                     .unwrap_or(any);
-                self.store
-                    .invalidate_item(identity, &[row.id], &key, &[], Deadline::NONE)
-                    .expect("invalidated");
+                self.store.invalidate_item(identity, row.id, &key);
                 self.expected(user, uuid).matches.retain(|_, of| *of != key);
             }
             14 => {
@@ -404,7 +404,7 @@ impl World {
                 let row = self.row(user, uuid);
                 let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
                 self.store
-                    .invalidate_paths(identity, &[], &[(row.id, path.clone())], &[], Deadline::NONE)
+                    .invalidate(identity, &[], &[(row.id, path.clone())], &[], Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.remove(&path);
             }

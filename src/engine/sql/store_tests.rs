@@ -26,7 +26,7 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
     store
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2", Deadline::NONE).expect("removed");
+    store.remove_item(&row, "2", &[], Deadline::NONE).expect("removed");
     store.clear(mine, Deadline::NONE).expect("cleared");
     for identity in [other, mine] {
         let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
@@ -129,7 +129,7 @@ fn invalidations_and_newer_matches_survive_naming_a_server() {
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "1")]);
     record_pairs(&store, &old, &[(b"/h/1.mkv", "2")]);
     store
-        .invalidate_paths(unnamed, &[(row.id, b"/h/3.mkv")], &[], &[], Deadline::NONE)
+        .invalidate(unnamed, &[(row.id, b"/h/3.mkv", "")], &[], &[], Deadline::NONE)
         .expect("invalidated");
     store
         .name_server(unnamed, &endpoint("http://b"), &server("one"), Deadline::NONE)
@@ -154,9 +154,7 @@ fn a_second_invalidation_outlives_the_first_verification() {
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     let invalidate = || {
-        store
-            .invalidate_item(identity, &[row.id], "1", &[], Deadline::NONE)
-            .expect("invalidated");
+        store.invalidate_item(identity, row.id, "1");
         store.unverified(row.id).expect("read").remove(0)
     };
     let (before, since) = (invalidate(), invalidate());
@@ -201,7 +199,7 @@ fn writes_between_two_matches_are_read() {
     record_pairs(&store, &rows[1], &[(b"/h/3.mkv", "1")]);
     assert_eq!(record(b"/h/4.mkv"), Some(0));
     store
-        .invalidate_paths(identity, &[(rows[0].id, b"/h/5.mkv")], &[], &[], Deadline::NONE)
+        .invalidate(identity, &[(rows[0].id, b"/h/5.mkv", "")], &[], &[], Deadline::NONE)
         .expect("invalidated");
     assert_eq!(record(b"/h/6.mkv"), Some(1), "what is invalidated is told");
     assert_eq!(record(b"/h/7.mkv"), Some(1), "and told again");
@@ -267,7 +265,7 @@ fn the_change_log_is_trimmed_without_recorded_matches() {
             store = Store::open(folder.path(), true).expect("the store opens");
         }
         store
-            .invalidate_paths(identity, &[(row.id, b"/h/1.mkv")], &[], &[], Deadline::NONE)
+            .invalidate(identity, &[(row.id, b"/h/1.mkv", "")], &[], &[], Deadline::NONE)
             .expect("invalidated");
     }
     let kept = count(&store, "SELECT count(*) FROM changes");
@@ -666,7 +664,7 @@ fn the_history_of_an_evicted_library_is_removed_once() {
     store
         .merge_items(&row, &items[1..], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2", Deadline::NONE).expect("removed");
+    store.remove_item(&row, "2", &[], Deadline::NONE).expect("removed");
     store.forget_history(Deadline::NONE).expect("forgotten");
     assert!(!store.forget_history(Deadline::NONE).expect("forgotten"));
 }
@@ -703,9 +701,7 @@ fn a_continued_state_reads_only_newer_changes() {
         (state.changes.len(), state.continued.len(), state.sequence)
     };
     (0..500).for_each(add);
-    store
-        .invalidate_item(mine, &[row.id], "1", &[], Deadline::NONE)
-        .expect("invalidated");
+    store.invalidate_item(mine, row.id, "1");
     let (changes, continued, before) = read(None);
     assert_eq!((changes, continued), (501, 0));
     assert_eq!((500, 1, 501), {

@@ -78,6 +78,26 @@ impl LibraryView {
         });
     }
 
+    /// Returns the paths that are recorded for an item.
+    pub fn paths_of(&self, rating_key: &str) -> Vec<Vec<u8>> {
+        let is_match = |record: &&MemtableEntry| matches!(record.change, MemtableChange::Matched { .. });
+        let changed = self.memtable.about_item(rating_key).filter(is_match);
+        let mut paths: Vec<&[u8]> = changed.filter_map(|record| record.change.path()).collect();
+        if let Some(matches) = &self.matches {
+            matches.of_item(rating_key, |path| paths.push(path));
+        }
+        paths.sort_unstable();
+        paths.dedup();
+        paths.retain(|path| {
+            let mut is_its = false;
+            Normal::with(path, |normal| {
+                self.recorded(normal, |hit| is_its |= self.facts(hit) == (rating_key, *path));
+            });
+            is_its
+        });
+        paths.into_iter().map(<[u8]>::to_vec).collect()
+    }
+
     /// Number of confirmed matches.
     ///
     /// # Errors

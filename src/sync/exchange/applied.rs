@@ -81,8 +81,7 @@ impl Exchange {
         if removed.is_empty() {
             return Ok(());
         }
-        self.store
-            .invalidate_paths(view.identity, &[], &removed, &[], Deadline::NONE)
+        self.store.invalidate(view.identity, &[], &removed, &[], Deadline::NONE)
     }
 
     /// Returns whether the log still has what was delivered to it since the last reading. Otherwise another one took its

@@ -321,8 +321,14 @@ impl Exchange {
             match body.item {
                 Some(item) if item.rating_key == key => merged.push(item),
                 Some(_) => continue,
-                None if body.verified => self.store.remove_item_and_matches(row, &key, Deadline::NONE)?,
-                None => self.store.remove_item(row, &key, Deadline::NONE)?,
+                None => {
+                    let confirmed = body
+                        .verified
+                        .then(|| self.reading.matches_of_item(&[row.id], &key))
+                        .transpose()?
+                        .unwrap_or_default();
+                    self.store.remove_item(row, &key, &confirmed, Deadline::NONE)?;
+                }
             }
             if body.verified {
                 verified.push(key);
@@ -374,7 +380,7 @@ impl Exchange {
         }
         if !removed.is_empty() {
             self.store
-                .invalidate_paths(view.identity, &[], &removed, &[], Deadline::NONE)?;
+                .invalidate(view.identity, &[], &removed, &[], Deadline::NONE)?;
         }
         if pairs.is_empty() {
             return Ok(());
@@ -403,8 +409,9 @@ impl Exchange {
         if !entry.body.is_empty() {
             let applied = self.is_applied(entry)?;
             if applied == Applied::Never {
+                let confirmed = self.reading.matches_of_item(&[row.id], &key)?;
                 self.store
-                    .invalidate_item(view.identity, &[row.id], &key, &[], Deadline::NONE)?;
+                    .invalidate(view.identity, &[(row.id, b"", &*key)], &confirmed, &[], Deadline::NONE)?;
                 return self.note_applied(entry);
             }
             self.forget_shared(view, row, entry, applied)?;
