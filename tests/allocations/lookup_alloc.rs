@@ -204,8 +204,9 @@ fn building_stays_within_bounds() {
             }
             builder.finish(&path, 0).expect("is written");
         });
-        println!("building an image of {items} items: {} KiB at the peak", peak >> 10);
+        println!("building a segment of {items} items: {} KiB at the peak", peak >> 10);
         peaks.push(peak);
     }
-    assert!(peaks[1] <= 16 << 20, "{} bytes", peaks[1]);
+    // The buffers of a run and of a thread, whatever the number of items: with those that unit tests have it is a third.
+    assert!(peaks[1] <= 32 << 20, "{} bytes", peaks[1]);
 }

@@ -42,9 +42,7 @@ fn start(example: &str, server: &Standin, folder: &Path, more: &[&str]) -> Child
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect(
-            "an example: `cargo build --examples --features unstable-source` first",
-        )
+        .expect("an example: `cargo build --examples --features unstable-source` first")
 }
 
 /// What an example printed.

@@ -2,6 +2,8 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use crate::model::Sequence;
+
 /// The kind of a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FileKind {
@@ -227,4 +229,24 @@ pub fn zigzag(value: i32) -> u64 {
 pub fn unzigzag(value: u64) -> i32 {
     let value = (value >> 1).cast_signed() ^ -(value & 1).cast_signed();
     i32::try_from(value).unwrap_or(0)
+}
+
+/// A match stores the lower half of a change sequence; the upper half is the same for the whole store.
+const LOWER: u64 = 0xFFFF_FFFF;
+
+/// The value of a match: its change sequence and rating key.
+#[must_use]
+pub fn match_value(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
+    let mut value = Vec::with_capacity(rating_key.len() + 5);
+    put_varint(&mut value, recorded_at.0 & LOWER);
+    value.extend_from_slice(rating_key.as_bytes());
+    value
+}
+
+/// The inverse of [`match_value`]. `beside`: any change sequence of the store, which has the upper half.
+#[must_use]
+pub fn match_of(value: &[u8], beside: Sequence) -> Option<(&str, Sequence)> {
+    let (recorded_at, length) = varint(value)?;
+    let rating_key = std::str::from_utf8(value.get(length..)?).ok()?;
+    Some((rating_key, Sequence(beside.0 & !LOWER | recorded_at)))
 }

@@ -2,31 +2,11 @@
 
 use std::sync::Arc;
 
-use super::layout::{put_varint, varint};
+use super::layout::match_of;
 use super::records::{Record, path_hash, record_hash};
 use super::segments::{RecordSegments, SegmentsLost};
 use crate::matching::Normal;
 use crate::model::{Sequence, TableId};
-
-/// A match stores the lower half of a change sequence; the upper half is the same for the whole store.
-const LOWER: u64 = 0xFFFF_FFFF;
-
-/// The value of a match: its change sequence and rating key.
-#[must_use]
-pub fn match_value(rating_key: &str, recorded_at: Sequence) -> Vec<u8> {
-    let mut value = Vec::with_capacity(rating_key.len() + 5);
-    put_varint(&mut value, recorded_at.0 & LOWER);
-    value.extend_from_slice(rating_key.as_bytes());
-    value
-}
-
-/// The inverse of [`match_value`]. `beside`: any change sequence of the store, which has the upper half.
-#[must_use]
-pub fn match_of(value: &[u8], beside: Sequence) -> Option<(&str, Sequence)> {
-    let (recorded_at, length) = varint(value)?;
-    let rating_key = std::str::from_utf8(value.get(length..)?).ok()?;
-    Some((rating_key, Sequence(beside.0 & !LOWER | recorded_at)))
-}
 
 /// The matches of a library in segments.
 pub struct Matches {

@@ -40,8 +40,8 @@ mod suffix_groups;
 mod table;
 
 pub use builder::{ListingBuilder, ListingMeta};
-pub use layout::{put_varint, varint};
-pub use matches::{Matches, RecordPlace, SingleMatch, match_of, match_value};
+pub use layout::{match_of, match_value, put_varint, varint};
+pub use matches::{Matches, RecordPlace, SingleMatch};
 pub use names::name_hash;
 pub use read::ListingSegment;
 pub use records::{FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, record_hash};

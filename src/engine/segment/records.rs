@@ -22,8 +22,9 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use super::body::{self, SegmentOutput, SegmentWriter, too_large};
 use super::bytes::{CheckedBytes, Read};
-use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHead, offset_of, put_varint, u32_at, u64_at, varint};
-use super::matches::match_of;
+use super::layout::{
+    BLOCK, FileKind, LONGEST_VARINT, SegmentHead, match_of, offset_of, put_varint, u32_at, u64_at, varint,
+};
 use super::read::refuse;
 use super::spool::reserve;
 use super::table::{HashTable, HashTableBuilder, upper};

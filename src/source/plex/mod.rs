@@ -76,7 +76,7 @@ pub static KIND: Kind = Kind {
     noun: "the server",
     empty_hint: "check the server's URL and whether the token's user may see any",
     key_prefix: KEY_PREFIX,
-    is_rating_key: |key| key.bytes().all(|byte| byte.is_ascii_digit()),
+    is_rating_key: wire::is_rating_key,
     read_events: events::read,
     companion: None,
 };

@@ -9,10 +9,14 @@ use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
 use crate::model::{Item, ItemType, LONGEST_KEY, Library};
 
-use super::KIND;
 use super::lenient::{Fields, Object, TextFields, fill, fill_each, scalar, skip, text};
 use super::sanitize::{Sanitized, sanitize};
 use super::sections::Directories;
+
+/// Plex's keys are numbers.
+pub(super) fn is_rating_key(key: &str) -> bool {
+    key.bytes().all(|byte| byte.is_ascii_digit())
+}
 
 /// The fields of a reply besides its rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -314,7 +318,7 @@ impl Object for Row<'_, '_> {
             &mut item.show_rating_key,
             &mut item.season_rating_key,
         ] {
-            if key.len() > LONGEST_KEY || !(KIND.is_rating_key)(key) {
+            if key.len() > LONGEST_KEY || !is_rating_key(key) {
                 rows.has_invalid_keys = true;
                 key.clear();
             }
