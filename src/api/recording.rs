@@ -13,8 +13,8 @@ impl Query<'_> {
     /// Makes [`Query::record_match`] return only once the shared log has the match, for an index that hosts share
     /// ([`Options::shared`](crate::Options::shared)). Without it the match is delivered a moment later. If the log does not
     /// have it by the deadline, and without a deadline within some seconds, the call fails with
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here, and is delivered later. A match that no
-    /// other host can have, of a path that only this host has, is not waited for.
+    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout): the match is stored here, and is delivered later. It refuses a path
+    /// that only this host has, and records nothing.
     /// [`Index::shared_deliver`](crate::Index::shared_deliver) does the same for all that was written before.
     pub fn through(mut self) -> Self {
         self.through = true;
@@ -48,7 +48,7 @@ impl Query<'_> {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument), also for all libraries at once, and for
-    /// [`Query::through`] of an index that shares nothing;
+    /// [`Query::through`] of an index that shares nothing, or of a path that only this host has;
     /// [`ErrorKind::LibraryNotFound`](crate::ErrorKind::LibraryNotFound); errors of the store. While the library is not
     /// known, [errors of the server](crate::ErrorKind#errors-of-the-server), such as
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) at the deadline and
@@ -109,7 +109,18 @@ impl Query<'_> {
                 let (identity, row) = inner.asking(call, find)?;
                 // The call's deadline applies to the server only: a match that the host records is worth waiting for.
                 let deadline = Deadline::NONE;
-                let told = reading.tell_matches(&row, &pairs)?;
+                let is_own = |(path, _): &&(&[u8], &str)| reading.server_spelling(&row, path).is_none();
+                if self.through
+                    && let Some((path, _)) = pairs.iter().find(is_own)
+                {
+                    return refuse(format!(
+                        "no other host can have a match of '{}': it lies in no folder of library '{}', and no mapping leads \
+                         there. Add a mapping, or record it without through",
+                        String::from_utf8_lossy(path),
+                        library.selector().name()
+                    ));
+                }
+                let told = reading.tell_matches(&row, &pairs);
                 if let Some(written) = inner
                     .maintenance
                     .record_matches(identity, &row, &pairs, &told, deadline)?

@@ -110,14 +110,7 @@ impl Reading {
                 for path in removed {
                     snapshot.views[index].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
                 }
-                let is_item = |path: &[u8]| {
-                    let found = Resolver::new(&snapshot.views, library_scope, &self.mappings).resolve(path);
-                    match (found.match_kind, found.single()) {
-                        (MatchKind::Confirmed, Some(found)) => self.lists(row, path, found.item.rating_key),
-                        (kind, _) => Ok(kind != MatchKind::None),
-                    }
-                };
-                entries.extend(self.tell_paths(row, told, is_item)?);
+                entries.extend(self.tell_paths(row, told));
             }
             let ids = ids_of(&snapshot.rows, scope);
             Ok(Some((identity, ids, listed, confirmed, entries)))

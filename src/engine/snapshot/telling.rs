@@ -1,15 +1,15 @@
 //! Entries for the log that hosts share, about what this host writes.
 //!
-//! Paths are each host's own. A path is told in the server's spelling: as a mapping rewrites it, or as it is where the
-//! item lists this very path. Any other path stays here: it may be another file on another host.
+//! Paths are each host's own. A path is told in the server's spelling: as a mapping rewrites it, or as it is in a folder
+//! of the library. Any other path stays here: it may be another file on another host.
 
 use std::borrow::Cow;
 
 use super::data::places;
 use super::reading::Reading;
 use crate::engine::sql::{LibraryHint, LibraryRow};
-use crate::error::Result;
-use crate::matching::{Normal, Resolver, Scope};
+use crate::matching::normal::normal_form;
+use crate::matching::{Normal, Resolver, Scope, lies_under};
 use crate::model::{Hint, LibraryId, MatchKind};
 use crate::shared::bodies::entry;
 use crate::shared::{EntryKind, NewEntry};
@@ -18,43 +18,16 @@ use crate::shared::{EntryKind, NewEntry};
 const WITH_MATCHES: &[u8] = b"1";
 
 impl Reading {
-    /// The path in the server's spelling; `None` if it is this host's own. `key`: the item that it is of.
-    fn server_spelling(&self, row: &LibraryRow, path: &[u8], key: &str) -> Result<Option<Vec<u8>>> {
-        if let Some(mapped) = self.mapped(path) {
-            return Ok(Some(mapped));
-        }
-        Ok(self.lists(row, path, key)?.then(|| path.to_vec()))
-    }
-
-    /// The path as the first mapping that fits rewrites it.
-    fn mapped(&self, path: &[u8]) -> Option<Vec<u8>> {
-        Normal::with(path, |path| {
-            self.mappings.to_server(path, |mapped| Some(mapped.to_vec()))
-        })
-    }
-
-    /// Returns whether the item lists this very path.
-    pub fn lists(&self, row: &LibraryRow, path: &[u8], key: &str) -> Result<bool> {
-        let item = self.store.item(row.id, row.generation, key)?;
-        Ok(item.is_some_and(|item| item.parts.iter().any(|part| part.as_bytes() == path)))
+    /// The path in the server's spelling; `None` if only this host has it.
+    pub fn server_spelling(&self, row: &LibraryRow, path: &[u8]) -> Option<Vec<u8>> {
+        let mapped = |path: &Normal<'_>| self.mappings.to_server(path, |mapped| Some(mapped.to_vec()));
+        Normal::with(path, mapped).or_else(|| is_in_library(row, path).then(|| path.to_vec()))
     }
 
     /// This host's spelling of a path that another host told; `None` if it says nothing about a file of this host.
-    /// `key`: the item that it is of, if it is of one.
-    pub fn own_spelling<'p>(
-        &self,
-        row: &LibraryRow,
-        path: &'p [u8],
-        key: Option<&str>,
-    ) -> Result<Option<Cow<'p, [u8]>>> {
+    pub fn own_spelling<'p>(&self, row: &LibraryRow, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
         let own = self.mappings.host_path(path);
-        if *own != *path {
-            return Ok(Some(own));
-        }
-        match key {
-            Some(key) => Ok(self.lists(row, path, key)?.then_some(own)),
-            None => Ok(Some(own)),
-        }
+        (*own != *path || is_in_library(row, path)).then_some(own)
     }
 
     /// The rating key that is recorded for a path.
@@ -69,41 +42,20 @@ impl Reading {
     }
 
     /// Entries about recorded matches.
-    pub fn tell_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Result<Vec<NewEntry>> {
-        if !self.shares {
-            return Ok(Vec::new());
-        }
-        let mut told = Vec::new();
-        for (path, key) in pairs {
-            if let Some(path) = self.server_spelling(row, path, key)? {
-                told.push(entry(
-                    EntryKind::Match,
-                    &row.library.uuid,
-                    &path,
-                    key.as_bytes().to_vec(),
-                ));
-            }
-        }
-        Ok(told)
+    pub fn tell_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Vec<NewEntry> {
+        let told = |(path, key): &(&[u8], &str)| self.tell_path(row, EntryKind::Match, path, key);
+        pairs.iter().filter_map(told).collect()
     }
 
-    /// Entries about invalidated paths: those of mappings, and those of items. Any other is of this host alone.
-    pub(super) fn tell_paths(
-        &self,
-        row: &LibraryRow,
-        paths: &[&[u8]],
-        is_item: impl Fn(&[u8]) -> Result<bool>,
-    ) -> Result<Vec<NewEntry>> {
-        let mut told = Vec::new();
-        for path in paths.iter().filter(|_| self.shares) {
-            let path = match self.mapped(path) {
-                Some(mapped) => mapped,
-                None if is_item(path)? => path.to_vec(),
-                None => continue,
-            };
-            told.push(entry(EntryKind::InvalidPath, &row.library.uuid, &path, Vec::new()));
-        }
-        Ok(told)
+    /// Entries about invalidated paths.
+    pub(super) fn tell_paths(&self, row: &LibraryRow, paths: &[&[u8]]) -> Vec<NewEntry> {
+        let told = |path: &&[u8]| self.tell_path(row, EntryKind::InvalidPath, path, "");
+        paths.iter().filter_map(told).collect()
+    }
+
+    fn tell_path(&self, row: &LibraryRow, kind: EntryKind, path: &[u8], body: &str) -> Option<NewEntry> {
+        let path = self.shares.then(|| self.server_spelling(row, path))??;
+        Some(entry(kind, &row.library.uuid, &path, body.into()))
     }
 
     /// Entries about invalidated items. `with_matches`: their matches are removed too.
@@ -154,4 +106,19 @@ impl Reading {
             .map(|row| entry(EntryKind::InvalidLibrary, &row.library.uuid, b"", Vec::new()))
             .collect()
     }
+}
+
+/// Returns whether a path lies in a folder of the library, as the server has it.
+fn is_in_library(row: &LibraryRow, path: &[u8]) -> bool {
+    Normal::with(path, |path| {
+        row.library.locations.iter().any(|folder| {
+            let folder = folder.as_bytes();
+            // The form of a path that is no text is not folded.
+            if path.is_text() {
+                lies_under(path.form(), &normal_form(folder))
+            } else {
+                lies_under(path.form(), folder)
+            }
+        })
+    })
 }

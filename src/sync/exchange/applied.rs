@@ -68,7 +68,7 @@ impl Exchange {
         let later = self.store.matches_told(view.identity, &row.library.uuid, after)?;
         let mut removed = Vec::new();
         for (path, known) in self.store.confirmed_matches(row.id)? {
-            let told = self.reading.tell_matches(row, &[(&path, &known)])?;
+            let told = self.reading.tell_matches(row, &[(&path, &known)]);
             let is_void = told.iter().any(|told| match entry.name.kind {
                 EntryKind::InvalidPath => told.name.key == entry.name.key,
                 EntryKind::InvalidItem => known.as_bytes() == entry.name.key,

@@ -177,7 +177,7 @@ impl Exchange {
             for some in known.chunks(FEW) {
                 let pairs: Vec<(&[u8], &str)> =
                     some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
-                let mut told = self.reading.tell_matches(&row, &pairs)?;
+                let mut told = self.reading.tell_matches(&row, &pairs);
                 let names: Vec<EntryName> = told.iter().map(|entry| entry.name.clone()).collect();
                 let Ok(found) = self.ask(|log, limit| log.find(view.number, &names, limit)) else {
                     return Ok(false);
@@ -353,19 +353,14 @@ impl Exchange {
         let mut pairs: Vec<(Vec<u8>, String)> = Vec::new();
         let mut removed: Vec<(LibraryId, Vec<u8>)> = Vec::new();
         for entry in entries {
-            let path = entry.name.key.as_slice();
-            let Ok(key) = std::str::from_utf8(&entry.body) else {
+            let own = self.reading.own_spelling(row, &entry.name.key);
+            let (Some(own), Ok(key)) = (own, std::str::from_utf8(&entry.body)) else {
                 continue;
             };
+            let known = self.reading.confirmed_key(row.id, &own);
             if key.is_empty() {
-                let own = self.reading.own_spelling(row, path, None)?.unwrap_or_default();
-                if let Some(known) = self.reading.confirmed_key(row.id, &own)
-                    && self.reading.own_spelling(row, path, Some(&known))?.is_some()
-                {
-                    removed.push((row.id, own.into_owned()));
-                }
-            } else if let Some(own) = self.reading.own_spelling(row, path, Some(key))? {
-                let known = self.reading.confirmed_key(row.id, &own);
+                removed.extend(known.map(|_| (row.id, own.into_owned())));
+            } else {
                 if known.as_deref() == Some(key) {
                     continue;
                 }
@@ -426,7 +421,7 @@ impl Exchange {
         for entry in entries {
             if self.is_applied(entry)? == Applied::Own {
                 self.forget_shared(view, row, entry, Applied::Own)?;
-            } else if let Some(own) = self.reading.own_spelling(row, &entry.name.key, None)? {
+            } else if let Some(own) = self.reading.own_spelling(row, &entry.name.key) {
                 self.reading.invalidate_told_path(&library, &own, &entry.name.key)?;
             }
         }

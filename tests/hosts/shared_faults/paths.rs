@@ -26,6 +26,33 @@ fn a_path_that_no_mapping_has_stays_on_its_host() {
     assert_eq!(two.confirmed("/downloads/movie.mkv"), Some(keys[1].clone()));
 }
 
+/// The machine that runs Plex has the server's paths, and no mapping.
+#[test]
+fn a_host_with_the_servers_paths_shares_its_matches() {
+    let world = World::of(20);
+    let mapped = || world.host_with(|options| options.mappings = vec![Mapping::host_to_server("/mnt", "/data")]);
+    let (one, two, three) = (mapped(), world.host_with(|_| {}), mapped());
+    let (listed, wrong) = path_of(&world.server, 1, 1);
+    let (_, right) = path_of(&world.server, 1, 8);
+    assert_eq!(two.known(&listed), Some((wrong, MatchKind::Exact)));
+    let on_mount = listed.replacen("/data", "/mnt", 1);
+    let new = ["/mnt/movies/new.mkv", "/data/movies/new.mkv"];
+    for (path, servers) in [(on_mount.as_str(), listed.as_str()), (new[0], new[1])] {
+        one.record(path, &right);
+        exchange(&[&one, &two, &three]);
+        assert_eq!(two.confirmed(servers), Some(right.clone()), "{servers}");
+        assert_eq!(three.confirmed(path), Some(right.clone()), "{path}");
+        two.movies.invalidate_path(servers.as_bytes()).expect("invalidated");
+        exchange(&[&two, &one, &three]);
+        assert_eq!((one.confirmed(path), three.confirmed(path)), (None, None), "{path}");
+    }
+    two.record("/data/movies/other.mkv", &right);
+    two.record("/downloads/movie.mkv", &right);
+    exchange(&[&two, &one]);
+    assert_eq!(one.confirmed("/mnt/movies/other.mkv"), Some(right));
+    assert_eq!(one.confirmed("/downloads/movie.mkv"), None);
+}
+
 /// The server's spelling of a path is another file here, where a mapping leads elsewhere.
 #[test]
 fn the_servers_spelling_may_be_another_file_here() {

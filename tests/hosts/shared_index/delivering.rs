@@ -30,11 +30,18 @@ fn a_match_may_wait_for_the_log() {
     let (path, key) = path_of(&hosts.server, 1, 5);
     movies_of_one.record_through(path.as_bytes(), &key).expect("delivered");
     assert_eq!(matches_in(&hosts.log), 1, "at return");
-    // What stays on its host is not waited for.
+    // A file that Plex does not list, on a host with Plex's paths.
     movies_of_one
+        .record_through(b"/data/movies/new.mkv", &key)
+        .expect("delivered");
+    assert_eq!(matches_in(&hosts.log), 2, "at return");
+    // No other host can have this one, so nothing is recorded.
+    let refused = movies_of_one
         .record_through(b"/downloads/a.mkv", &key)
-        .expect("recorded");
-    assert_eq!(matches_in(&hosts.log), 1);
+        .expect_err("it stays here");
+    assert_eq!(refused.status, Status::InvalidArgument);
+    assert!(refused.message.contains("'/downloads/a.mkv'"), "{refused}");
+    assert_eq!(known(&one, &movies_of_one, "/downloads/a.mkv"), None);
     one.shared_deliver().expect("nothing waits");
     exchange(&[&one, &two]);
     let confirmed = Some((key, MatchKind::Confirmed));
