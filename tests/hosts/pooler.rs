@@ -12,6 +12,8 @@ use plexindex::inside::Deadline;
 use crate::cluster::{self, Cluster, as_nobody};
 use crate::contract;
 use crate::fixture::{Fixture, item};
+use crate::host::Host;
+use crate::support::{clock, movies, path_of};
 
 /// A running pgbouncer, before all databases of a cluster.
 struct Pooler(Child);
@@ -82,4 +84,41 @@ fn a_pooler_in_transaction_mode_is_no_obstacle() {
     assert_eq!(log.wait(view, 19, Duration::from_millis(100)), Ok(true));
     assert_eq!(log.wait(view, 20, Duration::from_millis(10)), Ok(false));
     assert_eq!(log.summary(Deadline::NONE).expect("read").len(), 1);
+}
+
+#[test]
+fn a_host_that_follows_needs_no_notification() {
+    let Some(cluster) = Cluster::start("a_host_that_follows_needs_no_notification", &[]) else {
+        return;
+    };
+    let Some(_pooler) = Pooler::start(&cluster) else { return };
+    let (name, folder) = (cluster.database().name, cluster.folder().display());
+    let address = format!("postgresql://postgres@:6432/{name}?host={folder}&connect_timeout=30");
+    let (server, clock) = (movies(20), clock());
+    let hosts = [true, true, false].map(|has_thread| Host::new(&server, &clock, &address, has_thread));
+    hosts.iter().for_each(Host::refresh);
+    let [often, now_and_then, one] = hosts;
+    let (_, key) = path_of(&server, 1, 7);
+    let taken = |host: &Host| host.index.shared_progress().and_then(|(_, taken, _)| taken);
+    for path in ["/mnt/odd/1.mkv", "/mnt/odd/2.mkv"] {
+        for host in [&often, &now_and_then] {
+            host.index.follow_shared_until(false).expect("it shares");
+        }
+        one.record(path, &key);
+        assert!(one.index.exchange());
+        let last = taken(&one);
+        let begun = Instant::now();
+        // A question would make a host look: the command asks none.
+        while [&often, &now_and_then].map(taken).iter().any(|number| *number < last) {
+            assert!(begun.elapsed() < Duration::from_secs(9), "{path} is not noticed");
+            // A host asks for its progress, as the command does.
+            often.index.follow_shared_until(false).expect("it shares");
+            if begun.elapsed().as_millis() % 500 < 2 {
+                now_and_then.index.follow_shared_until(false).expect("it shares");
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        let known = [&often, &now_and_then].map(|host| host.confirmed(path));
+        assert_eq!(known, [Some(key.clone()), Some(key.clone())]);
+    }
 }

@@ -1,6 +1,7 @@
 //! What only the log in `PostgreSQL` does: roles, versions, and a server that fails.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -301,4 +302,43 @@ fn connections_are_closed_before_a_fork() {
     });
     drop(Arc::into_inner(log).expect("the only one"));
     wait_for_sessions(&database, "0");
+}
+
+/// What ends a wait may come at the moment of a notification.
+#[test]
+fn an_interrupted_wait_loses_no_notification() {
+    let Some(cluster) = cluster::shared("an_interrupted_wait_loses_no_notification") else {
+        return;
+    };
+    let database = cluster.database();
+    let (log, other) = (database.log(), database.log());
+    let view = view(&log);
+    assert_eq!(
+        log.wait(view, 0, Duration::from_millis(1)),
+        Ok(true),
+        "it listens from now on"
+    );
+    let is_over = AtomicBool::new(false);
+    let is_noticed = |number| {
+        assert_eq!(append(&other, view, "1"), Ok(true));
+        let begun = Instant::now();
+        while log.wait(view, number, Duration::from_secs(60)) == Ok(false) {
+            if begun.elapsed() > Duration::from_secs(3) {
+                return false;
+            }
+        }
+        true
+    };
+    let noticed = thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_over.load(Ordering::SeqCst) {
+                log.interrupt();
+                thread::yield_now();
+            }
+        });
+        let noticed = (0..100).take_while(|number| is_noticed(*number)).count();
+        is_over.store(true, Ordering::SeqCst);
+        noticed
+    });
+    assert_eq!(noticed, 100);
 }

@@ -303,17 +303,14 @@ impl Postgres {
         } else {
             self.wait_on(&mut slot, view, number, until, wake)
         };
-        let is_interrupted = self.wake.end();
-        match outcome {
-            Ok(news) => Ok(news && !is_interrupted),
-            Err(failure) => {
-                // What was notified meanwhile is lost: reading finds it, or says what is wrong.
-                if slot.take().is_some() && failure.is_broken_connection() {
-                    return Ok(!is_interrupted);
-                }
-                Err(self.explain(&failure))
+        self.wake.end();
+        outcome.or_else(|failure| {
+            // What was notified meanwhile is lost: reading finds it, or says what is wrong.
+            if slot.take().is_some() && failure.is_broken_connection() {
+                return Ok(true);
             }
-        }
+            Err(self.explain(&failure))
+        })
     }
 
     fn hold_for_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {

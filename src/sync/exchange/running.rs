@@ -47,15 +47,15 @@ impl Exchange {
 
     /// Changes whether news is taken as it comes, or only now and then.
     pub fn listen(self: &Arc<Self>, change: impl FnOnce(&mut Listeners)) {
-        let listened = {
+        let (before, now) = {
             let mut state = lock(&self.state);
-            let listened = state.listens();
+            let before = state.listens();
             change(&mut state.listeners);
-            listened
+            (before, state.listens())
         };
         self.begin();
-        self.changed.notify_all();
-        if listened {
+        if before != now {
+            self.changed.notify_all();
             self.log.interrupt();
         }
     }
@@ -97,10 +97,12 @@ impl Exchange {
             }
             let now_used = self.counters.totals();
             let is_used = std::mem::replace(&mut used, now_used) != now_used || is_asked;
-            let is_due = looked.is_none_or(|at| at.elapsed() >= LOOK)
-                && (is_used || is_unfinished || looked.is_none() || listening.is_some() && self.has_undelivered());
+            let rest = looked.map_or(Duration::ZERO, |at| LOOK.saturating_sub(at.elapsed()));
+            // A notification may be lost, as behind a pooler.
+            let is_due = rest.is_zero() && (is_used || is_unfinished || looked.is_none() || listening.is_some());
             // What this host has to tell comes before any wait.
-            let has_news = self.can_listen(&mut listening) && !is_told && self.wait_for_news(&mut listening);
+            let has_news =
+                self.can_listen(&mut listening) && !is_told && !is_due && self.wait_for_news(&mut listening, rest);
             if is_told || is_due || has_news {
                 if !self.gather(looked) {
                     continue; // closing waits for this thread
@@ -197,14 +199,14 @@ impl Exchange {
         listening.is_some()
     }
 
-    /// Waits for news. Returns whether there may be some.
-    fn wait_for_news(&self, listening: &mut Option<FileLock>) -> bool {
+    /// Waits for news, for `time` at most. Returns whether there may be some.
+    fn wait_for_news(&self, listening: &mut Option<FileLock>, time: Duration) -> bool {
         let Ok(Some(view)) = self.view() else {
             *listening = None;
             return false;
         };
         let number = self.place(view.identity).map_or(0, |place| place.position.number);
-        let news = self.ask(|log, _| log.wait(view.number, number, LOOK));
+        let news = self.ask(|log, _| log.wait(view.number, number, time));
         if news.is_err() {
             *listening = None; // waits without the log
         }
