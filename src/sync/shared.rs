@@ -353,7 +353,7 @@ impl Syncing {
                 std::thread::sleep(Duration::from_millis(1)); // another thread tries the log
             }
             match exchange.view()? {
-                Some(view) => Ok(exchange.exchange_once(&view, Deadline::after(STEP))?.is_complete()),
+                Some(view) => Ok(exchange.exchange_fully(&view, Deadline::after(STEP))?.is_complete()),
                 None => Ok(false),
             }
         };

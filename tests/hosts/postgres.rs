@@ -342,3 +342,49 @@ fn an_interrupted_wait_loses_no_notification() {
     });
     assert_eq!(noticed, 100);
 }
+
+/// The planner knows nothing of a table that was filled a moment ago.
+#[test]
+fn a_name_is_found_without_reading_the_whole_log() {
+    let settings = ["autovacuum=off"];
+    let Some(cluster) = Cluster::start("a_name_is_found_without_reading_the_whole_log", &settings) else {
+        return;
+    };
+    let database = cluster.database();
+    let log = database.log();
+    let view = view(&log);
+    let of = |kind, key: &str, body: &str| NewEntry {
+        name: EntryName { kind, ..item(key).name },
+        body: body.into(),
+    };
+    let matches: Vec<_> = (0..20_000)
+        .map(|number| of(EntryKind::Match, &format!("/{number}.mkv"), &(number / 2).to_string()))
+        .collect();
+    for some in matches.chunks(1_000) {
+        assert_eq!(log.append(view, HostId(1), some, None, NONE), Ok(true));
+    }
+    drop(log);
+    let read = || -> u64 {
+        wait_for_sessions(&database, "0"); // they count when they end
+        let of_table = "SELECT seq_tup_read + idx_tup_fetch FROM pg_stat_user_tables WHERE relname = 'entries'";
+        database.sql(of_table).parse().expect("a number")
+    };
+    let before = read();
+    let log = database.log();
+    let names: Vec<_> = matches[..100].iter().map(|entry| entry.name.clone()).collect();
+    assert_eq!(log.find(view, &names, NONE).map(|found| found.len()), Ok(100));
+    drop(log);
+    let found = read();
+    assert!(found - before <= 200, "{} rows were read to find 100", found - before);
+    let log = database.log();
+    for number in 0..10 {
+        let voids = [
+            of(EntryKind::InvalidPath, &format!("/{number}.mkv"), ""),
+            of(EntryKind::InvalidItem, &(100 + number).to_string(), "1"),
+        ];
+        assert_eq!(log.append(view, HostId(1), &voids, None, NONE), Ok(true));
+    }
+    drop(log);
+    let voided = read() - found;
+    assert!(voided <= 200, "{voided} rows were read to void 30");
+}

@@ -12,7 +12,7 @@ use crate::platform::local_path::for_sqlite;
 
 /// `user_version` of a database made from this `schema.sql`. Databases of a lower one are renamed to `.broken`.
 /// `docs/design/storage.md` says when it changes.
-pub const MADE: i64 = 15;
+pub const MADE: i64 = 16;
 
 /// The journal mode to request.
 pub fn journal(wal: bool) -> &'static str {

@@ -224,13 +224,14 @@ CREATE TABLE records (       -- the log of the tables. The last record of a name
 CREATE INDEX records_expiry ON records (expires_ms) WHERE expires_ms IS NOT NULL;
 
 CREATE TABLE shared (        -- how far the log that hosts share was read: docs/several-hosts.md
-    identity INTEGER PRIMARY KEY REFERENCES identities (id),
+    identity INTEGER NOT NULL REFERENCES identities (id),
+    mappings INTEGER NOT NULL,             -- hash of the mappings that matches are read with: each reads the log by itself
     log      TEXT    NOT NULL,             -- its address; another one is read from its beginning
     number   INTEGER NOT NULL,             -- entries up to this number were read
     mark     INTEGER NOT NULL,             -- the mark of the write that gave this number
-    mappings INTEGER NOT NULL,             -- hash of the mappings that matches were read with
-    looked_ms INTEGER NOT NULL             -- when it was last read, or tried
-) STRICT;
+    looked_ms INTEGER NOT NULL,            -- when it was last read, or tried; 0: it was not joined yet
+    PRIMARY KEY (identity, mappings)
+) STRICT, WITHOUT ROWID;
 
 CREATE TABLE shared_listings ( -- listings that are those of the log, so that its newer items belong to them
     library INTEGER PRIMARY KEY,

@@ -39,7 +39,7 @@ pub struct OutboxRow {
 pub struct SharedPlace {
     /// The position in the log.
     pub position: Position,
-    /// When it was last read, or tried, Unix ms.
+    /// When it was last read, or tried, Unix ms. 0: not all of it was read yet, or it was not told what it lacks.
     pub looked_ms: i64,
 }
 
@@ -90,6 +90,10 @@ impl Store {
         deadline: Deadline,
     ) -> Result<()> {
         self.write(deadline, |tx| {
+            tx.run(
+                "DELETE FROM shared WHERE identity = ?1 AND log <> ?2",
+                params![identity, log],
+            )?;
             tx.run(
                 "INSERT OR REPLACE INTO shared (identity, log, number, mark, mappings, looked_ms) \
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6)",

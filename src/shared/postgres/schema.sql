@@ -37,7 +37,8 @@ CREATE TABLE plexindex.entries (
 );
 CREATE UNIQUE INDEX entries_name ON plexindex.entries (view, kind, library, sha256(key));
 CREATE UNIQUE INDEX entries_number ON plexindex.entries (view, number);
-CREATE INDEX entries_matched ON plexindex.entries (view, library, body) WHERE kind = 4; -- matches of an item
+-- Matches of an item. The body comes first: otherwise the planner may look for a path here, too.
+CREATE INDEX entries_matched ON plexindex.entries (body, view, library) WHERE kind = 4;
 
 -- A random mark for each write, under the number of its last entry.
 CREATE TABLE plexindex.marks (view bigint, number bigint, mark bigint NOT NULL, PRIMARY KEY (view, number));
@@ -96,6 +97,7 @@ CREATE FUNCTION plexindex.write(
 DECLARE
     base bigint;
     last bigint;
+    told record;
 BEGIN
     UPDATE plexindex.views SET number = number + cardinality(kinds), written = clock_timestamp() WHERE view = v
         RETURNING number - cardinality(kinds), number INTO base, last;
@@ -110,24 +112,22 @@ BEGIN
         ORDER BY kind, library, key, place DESC
     ON CONFLICT (view, kind, library, sha256(key)) DO UPDATE
         SET number = excluded.number, host = excluded.host, at = excluded.at, body = excluded.body;
-    IF 7 = ANY (kinds) THEN -- an invalid library voids matches, invalidations and searches
-        DELETE FROM plexindex.entries AS old
-            USING unnest(kinds, libraries) WITH ORDINALITY AS new (kind, library, place)
-            WHERE new.kind = 7 AND old.view = v AND old.kind IN (4, 5, 6, 8) AND old.library = new.library
-                AND old.number < base + new.place;
-    END IF;
-    IF 6 = ANY (kinds) THEN -- an invalid path voids its match
-        DELETE FROM plexindex.entries AS old
-            USING unnest(kinds, libraries, keys) WITH ORDINALITY AS new (kind, library, key, place)
-            WHERE new.kind = 6 AND old.view = v AND old.kind = 4 AND old.library = new.library
-                AND sha256(old.key) = sha256(new.key) AND old.number < base + new.place;
-    END IF;
-    IF 5 = ANY (kinds) THEN -- an invalid item with a body empties its matches, which keep their numbers
-        UPDATE plexindex.entries AS old SET body = ''
-            FROM unnest(kinds, libraries, keys, bodies) WITH ORDINALITY AS new (kind, library, key, body, place)
-            WHERE new.kind = 5 AND octet_length(new.body) > 0 AND old.view = v AND old.kind = 4
-                AND old.library = new.library AND old.body = new.key AND old.number < base + new.place;
-    END IF;
+    -- One after the other: until the table has statistics, a join would read all matches.
+    FOR told IN
+        SELECT * FROM unnest(kinds, libraries, keys, bodies) WITH ORDINALITY AS new (kind, library, key, body, place)
+        WHERE kind IN (5, 6, 7)
+    LOOP
+        IF told.kind = 7 THEN -- an invalid library voids matches, invalidations and searches
+            DELETE FROM plexindex.entries WHERE view = v AND kind IN (4, 5, 6, 8) AND library = told.library
+                AND number < base + told.place;
+        ELSIF told.kind = 6 THEN -- an invalid path voids its match
+            DELETE FROM plexindex.entries WHERE view = v AND kind = 4 AND library = told.library
+                AND sha256(key) = sha256(told.key) AND number < base + told.place;
+        ELSIF octet_length(told.body) > 0 THEN -- an invalid item with a body empties its matches, which keep their numbers
+            UPDATE plexindex.entries SET body = '' WHERE view = v AND kind = 4 AND library = told.library
+                AND body = told.key AND number < base + told.place;
+        END IF;
+    END LOOP;
     INSERT INTO plexindex.marks VALUES (v, last, hashtextextended(gen_random_uuid()::text, 0));
     IF base >> 10 <> last >> 10 THEN
         PERFORM plexindex.sweep(v);

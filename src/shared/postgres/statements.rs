@@ -51,11 +51,13 @@ SELECT page.kind, page.library, page.key, page.number, page.host,
     log.begin, until.number, until.mark, until.is_more
 FROM log CROSS JOIN until LEFT JOIN page ON page.is_read ORDER BY page.number";
 
+/// Looks for one name after the other. Until the table has statistics, the planner would read all of it instead.
 const FIND: &str = "
 SELECT e.kind, e.library, e.key, e.number, e.host, (extract(epoch FROM clock_timestamp() - e.at) * 1000)::bigint, e.body
-FROM unnest($2, $3, $4) AS wanted (kind, library, key)
-JOIN plexindex.entries AS e ON e.view = $1 AND e.kind = wanted.kind AND e.library = wanted.library
-    AND sha256(e.key) = sha256(wanted.key)
+FROM unnest($2, $3, $4) AS wanted (kind, library, key), LATERAL (
+    SELECT * FROM plexindex.entries AS e WHERE e.view = $1 AND e.kind = wanted.kind AND e.library = wanted.library
+        AND sha256(e.key) = sha256(wanted.key) LIMIT 1
+) AS e
 WHERE octet_length(e.library) + octet_length(e.key) + octet_length(e.body) <= $5";
 
 const CHUNK: &str = "

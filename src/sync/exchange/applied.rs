@@ -86,11 +86,13 @@ impl Exchange {
 
     /// Returns whether the log still has what was delivered to it since the last reading. Otherwise another one took its
     /// place that lacks it, as a replica may, and everything is delivered again.
-    pub fn has_kept(&self, view: &SharedView) -> Result<bool> {
+    pub fn has_kept(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         let Some((host, last)) = self.store.last_sent(view.identity)? else {
             return Ok(true);
         };
-        let Ok(kept) = self.ask(|log, limit| log.deliver(view.number, host, Some((host, last)), &[], limit)) else {
+        let Ok(kept) = self.ask_until(until, |log, limit| {
+            log.deliver(view.number, host, Some((host, last)), &[], limit)
+        }) else {
             return Ok(true); // the next exchange asks again
         };
         if kept.is_some() {
@@ -103,6 +105,6 @@ impl Exchange {
         );
         self.store.deliver_again(view.identity, Deadline::NONE)?;
         // What cannot be delivered now waits, and what was read before is read.
-        Ok(!self.deliver(view, Deadline::NONE)?)
+        Ok(!self.deliver(view, until)?)
     }
 }

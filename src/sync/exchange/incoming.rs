@@ -13,6 +13,7 @@ use crate::freshness;
 use crate::model::{Hint, IdentityId, Library, LibraryId};
 use crate::platform::deadline::Deadline;
 use crate::platform::lock::FileLock;
+use crate::platform::mutex::lock;
 use crate::shared::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::shared::{Entry, EntryKind, EntryName, Position};
 use crate::stats::Spent;
@@ -53,7 +54,12 @@ impl Exchange {
     /// [`Self::exchange`], one thread and process of the folder at a time. Waits for others until the deadline, and does
     /// nothing then.
     pub fn exchange_once(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
-        self.alone(until, || self.exchange(view))
+        self.alone(until, || self.exchange(view, until))
+    }
+
+    /// The same for nobody who waits: only another exchange is not waited for.
+    pub fn exchange_fully(&self, view: &SharedView, others: Deadline) -> Result<Exchanged> {
+        self.alone(others, || self.exchange(view, Deadline::NONE))
     }
 
     fn alone<R: Default>(&self, until: Deadline, work: impl FnOnce() -> Result<R>) -> Result<R> {
@@ -70,29 +76,39 @@ impl Exchange {
         }
     }
 
-    /// Delivers what waits, then takes all that is new; also of a log that takes no writes.
-    fn exchange(&self, view: &SharedView) -> Result<Exchanged> {
+    /// Delivers what waits, then takes all that is new; also of a log that takes no writes. The next exchange goes on where
+    /// the deadline ended this one.
+    fn exchange(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         let begun = Instant::now();
-        let done = self.exchange_untimed(view);
+        let done = self.exchange_untimed(view, until);
         self.counters.add_time(Spent::Exchange, begun.elapsed());
         done
     }
 
-    fn exchange_untimed(&self, view: &SharedView) -> Result<Exchanged> {
+    fn exchange_untimed(&self, view: &SharedView, until: Deadline) -> Result<Exchanged> {
         let mut view = *view;
-        let joins = self.place(view.identity)?.position == Position::default();
+        let first = self.place(view.identity)?;
+        // What a new folder takes from the log, the log does not lack.
+        let mut joins = first.looked_ms == 0;
+        if first.position == Position::default() {
+            joins = false;
+            for row in self.store.libraries(view.identity)? {
+                joins |= !self.store.confirmed_matches(row.id)?.is_empty();
+            }
+        }
+        let looked_ms = || if joins { 0 } else { self.clock.now_ms() };
         // What this host wrote comes first: the order of the log decides.
         let mut done = Exchanged {
-            has_delivered: self.deliver(&view, Deadline::NONE)?,
+            has_delivered: self.deliver(&view, until)?,
             has_taken: false,
         };
         loop {
-            if !done.has_delivered && !self.is_refusing() {
+            if until.has_passed() || lock(&self.state).stops || !done.has_delivered && !self.is_refusing() {
                 return Ok(done);
             }
             let place = self.place(view.identity)?;
-            let now_ms = self.clock.now_ms();
-            let Ok(news) = self.ask(|log, limit| log.read(view.number, place.position, BATCH, limit)) else {
+            let Ok(news) = self.ask_until(until, |log, limit| log.read(view.number, place.position, BATCH, limit))
+            else {
                 return Ok(done);
             };
             if news.from_start && place.position != Position::default() {
@@ -102,7 +118,7 @@ impl Exchange {
                 );
                 self.store.deliver_again(view.identity, Deadline::NONE)?;
                 let beginning = SharedPlace {
-                    looked_ms: now_ms,
+                    looked_ms: looked_ms(),
                     ..SharedPlace::default()
                 };
                 self.store_place(&view, &beginning)?;
@@ -112,14 +128,14 @@ impl Exchange {
                     return Ok(done);
                 };
                 view = again;
-                done.has_delivered = self.deliver(&view, Deadline::NONE)?;
+                done.has_delivered = self.deliver(&view, until)?;
                 continue;
             }
-            self.apply_news(&view, &news.entries, done.has_delivered)?;
-            let place = SharedPlace {
+            let mut place = SharedPlace {
                 position: news.position,
-                looked_ms: now_ms,
+                looked_ms: looked_ms(),
             };
+            self.apply_news(&view, &news.entries, done.has_delivered)?;
             self.store_place(&view, &place)?;
             if !news.entries.is_empty() {
                 self.reading.catch_up(Deadline::NONE)?;
@@ -133,9 +149,13 @@ impl Exchange {
                     );
                 }
             }
-            if !news.more && self.has_kept(&view)? {
+            if !news.more && self.has_kept(&view, until)? {
+                if joins && self.join(&view, until)? {
+                    place.looked_ms = self.clock.now_ms();
+                    self.store_place(&view, &place)?;
+                }
                 if joins {
-                    done.has_delivered = self.join(&view)?;
+                    done.has_delivered = self.deliver(&view, until)?;
                 }
                 if done.has_delivered {
                     self.end_refusal();
@@ -169,24 +189,30 @@ impl Exchange {
             .store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
-    /// Tells a log that this folder never read before of the matches that it lacks.
-    fn join(&self, view: &SharedView) -> Result<bool> {
+    /// Tells a log that this folder never read before of the matches that it lacks. Returns `false` if the log is away, or
+    /// the deadline came first.
+    fn join(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
         for row in self.store.libraries(view.identity)? {
             let known = self.store.confirmed_matches(row.id)?;
+            let waiting = self.store.matches_told(view.identity, &row.library.uuid, None)?;
             for some in known.chunks(FEW) {
+                if lock(&self.state).stops {
+                    return Ok(false);
+                }
                 let pairs: Vec<(&[u8], &str)> =
                     some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
                 let mut told = self.reading.tell_matches(&row, &pairs);
+                told.retain(|entry| !waiting.contains(&entry.name.key));
                 let names: Vec<EntryName> = told.iter().map(|entry| entry.name.clone()).collect();
-                let Ok(found) = self.ask(|log, limit| log.find(view.number, &names, limit)) else {
+                let Ok(found) = self.ask_until(until, |log, limit| log.find(view.number, &names, limit)) else {
                     return Ok(false);
                 };
                 told.retain(|entry| !found.iter().any(|found| found.name == entry.name));
                 self.store.tell(view.identity, &told, Deadline::NONE)?;
             }
         }
-        self.deliver(view, Deadline::NONE)
+        Ok(true)
     }
 
     /// Applies entries in their order.

@@ -165,7 +165,7 @@ impl Exchange {
                 has_taken: has_delivered, // a moment ago
             });
         }
-        self.exchange_once(&view, Deadline::after(LOOK))
+        self.exchange_fully(&view, Deadline::after(LOOK))
     }
 
     /// Waits until something is to be done, for [`LOOK`] at most. `listens`: what the host asked for before.

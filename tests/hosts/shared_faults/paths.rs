@@ -1,10 +1,18 @@
 //! Paths are each host's own.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
 use plexindex::model::MatchKind;
-use plexindex::options::Mapping;
+use plexindex::options::{Mapping, Options};
+use plexindex::shared::EntryKind;
+use plexindex::shared::bodies::entry;
 use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 
-use crate::shared_faults::hosts::{World, exchange};
+use crate::shared_faults::hosts::{Host, World, exchange};
+use crate::support::index::{Deadline, QueryOptions};
 use crate::support::{HOUR_MS, add, movie, path_of, requests};
 
 #[test]
@@ -83,6 +91,70 @@ fn changed_mappings_read_all_matches_again() {
     });
     exchange(&[&two]);
     assert_eq!(two.confirmed("/volume/odd.mkv"), Some(key));
+}
+
+#[test]
+fn processes_with_other_mappings_read_the_log_once_each() {
+    let world = World::of(20);
+    let (one, two) = (world.host(), world.host());
+    let options = Options {
+        mappings: vec![Mapping::host_to_server("/volume", "/media")],
+        ..two.options.clone()
+    };
+    let other = world.open(options, Arc::clone(&two.clock), None);
+    let (_, key) = path_of(&world.server, 1, 3);
+    let taken = |host: &Host| host.index.shared_progress().and_then(|(_, taken, _)| taken);
+    for nth in 0..3 {
+        let path = |root| format!("{root}/odd {nth}.mkv");
+        one.record(&path("/mnt"), &key);
+        exchange(&[&one, &two, &other]);
+        assert_eq!(two.confirmed(&path("/mnt")), Some(key.clone()));
+        assert_eq!(other.confirmed(&path("/volume")), Some(key.clone()));
+        assert_eq!([taken(&two), taken(&other)], [taken(&one); 2]);
+    }
+}
+
+/// Each batch takes longer than the call may.
+#[test]
+fn a_call_that_joins_a_long_log_keeps_its_deadline() {
+    let world = World::of(20);
+    let _one = world.host();
+    let (_, key) = path_of(&world.server, 1, 3);
+    let library = world.library();
+    let of = |nth| {
+        entry(
+            EntryKind::Match,
+            &library,
+            format!("/media/{nth}.mkv").as_bytes(),
+            key.clone().into(),
+        )
+    };
+    world.plant(&(0..5_000).map(of).collect::<Vec<_>>());
+    let two = world.new_host(|options| options.mappings = vec![Mapping::host_to_server("/mnt", "/media")]);
+    let reads = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&reads);
+    two.gate.set(move |call, is_made| {
+        if call == "read" && !is_made {
+            counted.fetch_add(1, Ordering::SeqCst);
+            thread::sleep(Duration::from_millis(300));
+        }
+        Ok(())
+    });
+    let query = QueryOptions {
+        library: Some(&two.movies),
+        deadline: Deadline::In(Duration::from_millis(200)),
+        ..QueryOptions::default()
+    };
+    let mut calls = 0..60;
+    let mut kind = None;
+    while kind != Some(MatchKind::Confirmed) {
+        let call = calls.next().expect("each call goes on");
+        let before = reads.load(Ordering::SeqCst);
+        let answer = two.index.match_path(&query, b"/mnt/4999.mkv");
+        kind = answer.ok().map(|answer| answer.match_kind);
+        let read = reads.load(Ordering::SeqCst) - before;
+        assert!(read <= 2, "{read} batches in call {call}");
+    }
 }
 
 #[test]
