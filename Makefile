@@ -94,7 +94,8 @@ ci: needs-test needs-lint ## what .ci/run runs: lint, test, test-languages
 	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(LANGUAGES)
 
 # What is too long for each change.
-DEEP = faults '$(NEXTEST) --profile deep --release --run-ignored only --workspace' \
+DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex' \
+	faults '$(NEXTEST) --profile deep --release --run-ignored only --workspace' \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
 	'packages of languages' '$(PYTHON) scripts/language_packages.py' \

@@ -752,7 +752,10 @@ fn an_error_of_the_system_is_the_source_of_ours() -> Anything {
     );
 
     let scene = Scene::new(3);
-    let index = scene.open();
+    let index = Index::open(Options {
+        retry_for: Duration::ZERO,
+        ..scene.options()
+    })?;
     drop(scene.server);
     let error = index.refresh().expect_err("no server");
     let cause = error.source().and_then(|cause| cause.downcast_ref::<std::io::Error>());
@@ -765,6 +768,7 @@ fn an_error_of_the_system_is_the_source_of_ours() -> Anything {
     // A label of more than 63 letters: a resolver sends no request for it.
     let unknown = Index::open(Options {
         server_url: Some(format!("http://{}.invalid:32400", "x".repeat(70))),
+        retry_for: Duration::ZERO,
         ..Options::new(folder.path().join("store"))
     })?;
     let error = unknown.refresh().expect_err("no such name");

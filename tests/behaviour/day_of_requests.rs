@@ -234,6 +234,7 @@ fn consumer(server: &Standin, day: &Day, told: bool) -> (u64, u64) {
 }
 
 #[test]
+#[ignore = "deep: ten seconds"]
 fn a_day_of_ordinary_use() {
     let items = std::env::var("PLEXINDEX_DAY_ITEMS").map_or(10_000, |items| items.parse().expect("a number"));
     let server = movies(items);

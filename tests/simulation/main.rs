@@ -120,7 +120,7 @@ fn a_few_histories() {
         .map_or(1, |time| time.as_secs());
     (0..FIXED).for_each(check);
     let mut ran = FIXED as usize;
-    while begun.elapsed() < Duration::from_secs(7) {
+    while begun.elapsed() < Duration::from_secs(3) {
         println!("seed {fresh}");
         check(fresh);
         fresh += 1;
@@ -196,7 +196,7 @@ fn one_seed() {
 
 #[test]
 fn a_history_replays_exactly() {
-    for seed in 0..6 {
+    for seed in 0..2 {
         let steps = steps_of(seed, STEPS);
         let [one, other] = [0, 1].map(|_| attempt(seed, &steps).unwrap_or_else(|failure| failure.log));
         for (one, other) in one.lines().zip(other.lines()) {

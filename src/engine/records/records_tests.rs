@@ -369,7 +369,7 @@ impl World {
 
 #[test]
 fn matches_written_in_whatever_order_are_what_each_reader_sees() {
-    let seeds = std::env::var("PLEXINDEX_SEEDS").map_or(4, |seeds| seeds.parse().expect("a number"));
+    let seeds = std::env::var("PLEXINDEX_SEEDS").map_or(1, |seeds| seeds.parse().expect("a number"));
     for seed in 0..seeds {
         let mut world = World::new(seed);
         for number in 0..60 {

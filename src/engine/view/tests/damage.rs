@@ -108,18 +108,25 @@ impl Subject {
     }
 }
 
+/// Every fifth byte, or as the variable says: `make check-deep` tries each.
+fn step() -> usize {
+    std::env::var("PLEXINDEX_STEP").map_or(5, |step| step.parse().expect("a number"))
+}
+
 #[test]
 fn every_flipped_byte_that_matters_is_detected() {
     let items = mixed_items();
     let subject = Subject::new(&items, questions(&items));
     let mut harmless = 0;
-    for at in 0..subject.bytes.len() {
+    let mut in_padding = 0;
+    for at in (0..subject.bytes.len()).step_by(step()) {
+        in_padding += usize::from((512..4096).contains(&at));
         let mut bytes = subject.bytes.clone();
         bytes[at] ^= 1 << (at % 8);
         harmless += usize::from(subject.survives(bytes, &format!("byte {at}")));
     }
     // Only the padding of the head is covered by no checksum, and it is never read.
-    assert_eq!(harmless, 4096 - 512);
+    assert_eq!(harmless, in_padding);
 }
 
 #[test]
@@ -169,7 +176,7 @@ fn absurd_offsets_with_right_checksums_are_harmless() {
     let sums_at = subject.bytes.len() - 8 * (subject.bytes.len() - 4096).div_ceil(4096 + 8);
     // All checksums are made valid after the damage, so only bounds checks are left. Answers may be wrong then, as
     // after an attack, but nothing may crash. In the head only the parts' offsets and counts are damaged.
-    for at in (24..16 + 18 * 8).chain(4096..sums_at) {
+    for at in (24..16 + 18 * 8).chain((4096..sums_at).step_by(step())) {
         for value in [0, 0xFF] {
             let mut bytes = subject.bytes.clone();
             bytes[at] = value;

@@ -140,7 +140,7 @@ fn collection(files: Vec<File>) -> (Vec<LibraryView>, Vec<QueriedFile>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: super::random::cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn no_file_gets_another_s_item(files in proptest::collection::vec(file(), 1..60), root in "/(mnt|nas/media|x)") {
