@@ -64,6 +64,7 @@ PREPARE = build '$(CARGO) build --workspace --lib --bins && $(MAKE) --no-print-d
 PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 2 -m both tests/python'
 LANGUAGES = languages '$(PYTHON) scripts/languages.py'
+SOURCES = bindings/python tests/python tests/install demo bench scripts docs/hosts docs/stash2plex/use_plexindex.py
 LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 	rustdoc '$(CARGO) rustdoc --lib --package=plexindex -- -D warnings' \
 	examples '$(CARGO) test --doc --package=plexindex' \
@@ -71,7 +72,7 @@ LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 	$(foreach target,$(shell for target in $(OTHERS); do \
 		[ -d "$$(rustc --print=sysroot)/lib/rustlib/$$target" ] && echo $$target; done),$(target) \
 		'CC_$(subst -,_,$(target))=$(CURDIR)/scripts/no_cc.sh $(CARGO) clippy --lib --package=plexindex --target=$(target) -- -D warnings') \
-	ruff 'build/venv/bin/ruff check . && build/venv/bin/ruff format --check .' \
+	ruff 'build/venv/bin/ruff check $(SOURCES) && build/venv/bin/ruff format --check $(SOURCES)' \
 	mypy 'build/venv/bin/mypy --strict && build/venv/bin/mypy --strict --config-file=bench/mypy.ini && cd bindings/python && ../../build/venv/bin/mypy --strict' \
 	reference '$(PYTHON) scripts/make_docs.py'
 

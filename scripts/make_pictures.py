@@ -1,4 +1,4 @@
-"""Makes the pictures of `doctor` and `warm` in README from what the command prints at a terminal: `scripts/make_pictures.py`.
+"""Makes the pictures of `doctor` and `warm` in README from what the command prints at a terminal.
 
 Each picture is a run against the stand-in server. Its address, the folders and what names this machine are replaced, so
 that a picture tells no more than what it is about. `tests/python/test_pictures.py` fails when the words are not the

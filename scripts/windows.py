@@ -18,8 +18,8 @@ WINE = str(ROOT / os.environ["WINE"]) if os.environ.get("WINE") else "wine"
 # cargo looks through all folders of a package but this one, and wine's drive Z is the whole disk.
 FOLDER = ROOT / "target" / Path(WINE).stem
 COMPILER = "x86_64-w64-mingw32-gcc"
-# Tests that cannot run there: wine refuses the parameters with which certificates are verified, the state file is not used
-# there, and the last ones read sources of this repository.
+# Tests that cannot run there: wine refuses the parameters with which certificates are verified, the state file is not
+# used there, and the last ones read sources of this repository.
 LEFT_OUT = ("http::", "state_file::", "documented_", "readme::", "source_layers::", "source_systems::")
 
 

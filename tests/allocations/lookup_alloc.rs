@@ -91,7 +91,9 @@ fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) 
 
 /// Allocations of `ask` over all paths, after a first round that need not be free.
 fn allocations_of(paths: &[Vec<u8>], mut ask: impl FnMut(&[u8])) -> u64 {
-    paths.iter().for_each(|path| ask(path));
+    for path in paths {
+        ask(path);
+    }
     allocations(|| paths.iter().for_each(|path| ask(path)))
 }
 

@@ -333,7 +333,7 @@ def test_a_mapping_that_serves_other_folders_is_not_called_wrong(cli: Cli, serve
         assert "-> /data is wrong" not in " ".join((done.stdout + done.stderr).split())
 
 
-def test_what_plex_leaves_out_is_counted_by_neither_command(cli: Cli, server: Server, tmp_path: Path) -> None:
+def test_what_plex_leaves_out_is_counted_by_neither_command(cli: Cli, tmp_path: Path) -> None:
     folder = tmp_path / "media/New (2020)"
     folder.mkdir(parents=True)
     for name in ("New.mkv", "sample.mkv"):

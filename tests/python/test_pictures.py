@@ -37,7 +37,7 @@ def test_the_pictures_are_current(tmp_path: Path) -> None:
     command = [sys.executable, str(REPOSITORY / "scripts" / "make_pictures.py"), standin, str(tmp_path)]
     subprocess.run(command, check=True, timeout=100)
     for made in sorted(tmp_path.glob("*.svg")):
-        assert words(made) == words(PICTURES / made.name), f"{made.name} is not what the command says: scripts/make_pictures.py"
+        assert words(made) == words(PICTURES / made.name), f"make {made.name} anew: scripts/make_pictures.py"
     assert {file.name for file in tmp_path.iterdir()} == {"doctor.svg", "warm.svg"}
     for page, picture in (("README.md", "docs/pictures/doctor.svg"), ("docs/command.md", "pictures/warm.svg")):
         assert f"({picture})" in (REPOSITORY / page).read_text(encoding="utf-8")

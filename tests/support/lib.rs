@@ -1,5 +1,12 @@
 //! Shared by tests of behaviour: a stand-in server, an index over it, and a clock that stands still.
-#![allow(missing_docs)] // their names say it
+#![allow(
+    missing_docs,
+    clippy::missing_errors_doc,
+    clippy::missing_panics_doc,
+    clippy::must_use_candidate,
+    clippy::return_self_not_must_use,
+    clippy::should_implement_trait
+)] // for tests alone
 
 pub mod hooked;
 pub mod index;

@@ -489,12 +489,12 @@ pub fn looking_up_beside_writers(words: &[&str]) {
     assert_eq!(key_of(&index, listed, false), key);
     let library = index.library("Movies").expect("a handle");
     let [recorded @ .., lookups, misses] = shared_counts();
-    let last = |(writer, count): (usize, &AtomicU64)| match count.load(Ordering::SeqCst) {
+    let newest = |(writer, count): (usize, &AtomicU64)| match count.load(Ordering::SeqCst) {
         0 => listed.to_owned(),
         count => format!("/writer/{writer}/{}.mkv", count - 1),
     };
     let look = || {
-        for path in recorded.iter().enumerate().map(last).chain([listed.to_owned()]) {
+        for path in recorded.iter().enumerate().map(newest).chain([listed.to_owned()]) {
             lookups.fetch_add(1, Ordering::SeqCst);
             match library.lookup_key(path.as_bytes(), |found| found == key) {
                 Some(is_right) => assert!(is_right, "{path}"),
