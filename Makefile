@@ -4,14 +4,12 @@ PYTHON ?= python3
 CARGO ?= cargo
 ITEMS ?= 20000
 PORT ?= 32400
-
-export CARGO PYTHON
+export CARGO PYTHON PREFIX DESTDIR LIBDIR INCLUDEDIR MANDIR DATADIR
+export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 # Nothing is left beside target and build.
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/caches/python
 export RUFF_CACHE_DIR ?= $(CURDIR)/build/caches/ruff
 export MYPY_CACHE_DIR ?= $(CURDIR)/build/caches/mypy
-export PREFIX DESTDIR LIBDIR INCLUDEDIR MANDIR DATADIR
-export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
 
 SUITES = sh scripts/suites.sh
 BUILT = $(or $(CARGO_TARGET_DIR),target)/debug
@@ -21,12 +19,9 @@ NEXTEST = $(CARGO) nextest run
 # Windows, macOS, musl and 32 bits: the library is checked for those that `rustup target add` was called for.
 OTHERS = aarch64-apple-darwin armv7-unknown-linux-gnueabihf x86_64-pc-windows-gnu x86_64-unknown-linux-musl
 
-# What is a folder, too.
 .PHONY: bench build demo docs fuzz
-
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name text; do \
-		printf '  make %-14s %s\n' "$$name" "$$text"; done
+	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
 needs-%:
 	@sh scripts/needs.sh $*
@@ -78,9 +73,6 @@ LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 
 test: needs-test ## the tests of Rust, C and Python, and formatting
 	@$(SUITES) $(FORMAT) $(RUST) $(PREPARE) $(PYTHONS)
-
-test-rust: needs-test ## the tests of Rust and C only
-	@$(SUITES) $(RUST)
 
 test-python: needs-test ## the tests of the Python package only
 	@$(SUITES) $(PREPARE) $(PYTHONS)
