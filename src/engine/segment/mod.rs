@@ -32,6 +32,7 @@ mod order;
 mod parts;
 mod read;
 mod record;
+mod record_builder;
 mod records;
 mod segments;
 mod sorter;
@@ -44,7 +45,8 @@ pub use layout::{match_of, match_value, put_varint, varint};
 pub use matches::{Matches, RecordPlace, SingleMatch};
 pub use names::name_hash;
 pub use read::ListingSegment;
-pub use records::{FirstRecord, Record, RecordCursor, RecordSegment, RecordSegmentBuilder, Stored, record_hash};
+pub use record_builder::RecordSegmentBuilder;
+pub use records::{FirstRecord, Record, RecordCursor, RecordSegment, Stored, record_hash};
 pub use segments::{RecordSegments, SegmentsLost};
 
 use std::path::Path;

@@ -1,5 +1,6 @@
 use std::fs;
 
+use super::super::RecordSegmentBuilder;
 use super::*;
 
 const FILMS: TableId = TableId(3);
