@@ -55,7 +55,7 @@ build/venv/installed: build/venv/made $(BUILT)/libplexindex.so $(BUILT)/libplexi
 # Suites: a name and a command, see scripts/suites.sh.
 FORMAT = format '$(CARGO) fmt --all --check'
 RUST = Rust '$(NEXTEST) --workspace'
-PREPARE = build '$(CARGO) build --workspace --lib --bins && $(MAKE) --no-print-directory build/venv/installed'
+PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $(MAKE) --no-print-directory build/venv/installed'
 PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 2 -m both tests/python'
 LANGUAGES = languages '$(PYTHON) scripts/languages.py'
@@ -72,13 +72,13 @@ LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 	reference '$(PYTHON) scripts/make_docs.py'
 
 test: needs-test ## the tests of Rust, C and Python, and formatting
-	@$(SUITES) $(FORMAT) $(RUST) $(PREPARE) $(PYTHONS)
+	@$(SUITES) $(FORMAT) $(PREPARE) $(RUST) $(PYTHONS)
 
 test-python: needs-test ## the tests of the Python package only
 	@$(SUITES) $(PREPARE) $(PYTHONS)
 
 test-languages: needs-test ## the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java, if their toolchains are installed
-	@$(SUITES) $(LANGUAGES)
+	@$(SUITES) $(PREPARE) $(LANGUAGES)
 
 lint: needs-lint ## clippy, rustdoc, ruff, mypy, the references
 	@$(SUITES) $(PREPARE) $(LINT)
