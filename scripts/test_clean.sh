@@ -37,20 +37,20 @@ make_root() { # suite: unpacked once
 }
 
 fill_root() { # root
-    mkdir -p "$1/root/.cargo" "$1/root/.rustup/toolchains" "$1/work"
+    mkdir -p "$1/opt/.cargo" "$1/opt/.rustup/toolchains" "$1/src"
     for file in /etc/resolv.conf /etc/hosts /etc/pip.conf /usr/etc/npmrc; do
         [ ! -f "$file" ] || install -D -m 644 "$file" "$1$file"
     done
-    cp -a "$cargo/bin" "$1/root/.cargo/"
-    ! nextest=$(command -v cargo-nextest) || cp "$nextest" "$1/root/.cargo/bin/"
-    for file in "$cargo/config.toml" "$cargo/env"; do [ ! -f "$file" ] || cp "$file" "$1/root/.cargo/"; done
-    [ ! -f "$HOME/.config/pip/pip.conf" ] || install -D "$HOME/.config/pip/pip.conf" "$1/root/.config/pip/pip.conf"
+    cp -a "$cargo/bin" "$1/opt/.cargo/"
+    ! nextest=$(command -v cargo-nextest) || cp "$nextest" "$1/opt/.cargo/bin/"
+    for file in "$cargo/config.toml" "$cargo/env"; do [ ! -f "$file" ] || cp "$file" "$1/opt/.cargo/"; done
+    [ ! -f "$HOME/.config/pip/pip.conf" ] || install -D "$HOME/.config/pip/pip.conf" "$1/opt/.config/pip/pip.conf"
     # The headers of Node.js that a setting names are this machine's.
-    [ ! -f "$HOME/.npmrc" ] || grep -v '^nodedir=' "$HOME/.npmrc" >"$1/root/.npmrc" || true
-    cp -a "$(realpath "$(rustc --print=sysroot)")" "$1/root/.rustup/toolchains/"
-    cp "${RUSTUP_HOME:-$HOME/.rustup}/settings.toml" "$1/root/.rustup/"
-    git clone --quiet --no-hardlinks "$top" "$1/work/plexindex"
-    [ ! -d "$top/../shared" ] || cp -a "$top/../shared" "$1/work/"
+    [ ! -f "$HOME/.npmrc" ] || grep -v '^nodedir=' "$HOME/.npmrc" >"$1/opt/.npmrc" || true
+    cp -a "$(realpath "$(rustc --print=sysroot)")" "$1/opt/.rustup/toolchains/"
+    cp "${RUSTUP_HOME:-$HOME/.rustup}/settings.toml" "$1/opt/.rustup/"
+    git clone --quiet --no-hardlinks "$top" "$1/src/plexindex"
+    [ ! -d "$top/../shared" ] || cp -a "$top/../shared" "$1/src/"
     mount -t proc proc "$1/proc"
     for folder in /dev /sys; do mount --rbind "$folder" "$1$folder"; done
     mount -t tmpfs tmpfs "$1/dev/shm"
@@ -63,8 +63,8 @@ in_root() { # root, command of the shell
         IFS='
 '
         # shellcheck disable=SC2086
-        env -i $settings PATH=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-            HOME=/root LANG=C.UTF-8 ${ci:+CI=true} chroot "$1" /bin/sh -c "cd /work/plexindex && $2" </dev/null
+        env -i $settings PATH=/opt/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+            HOME=/opt LANG=C.UTF-8 ${ci:+CI=true} chroot "$1" /bin/sh -c "cd /src/plexindex && $2" </dev/null
     )
 }
 
