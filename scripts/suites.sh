@@ -6,7 +6,7 @@
 set -u
 log=build/suites
 mkdir -p "$log"
-files() { git status --porcelain --ignored 2>/dev/null | grep -vE " (target|build)/$" | sort >"$log/$1"; }
+files() { git status --porcelain --ignored 2>/dev/null | grep -vE " (target|build|bindings/node/node_modules)/$" | sort >"$log/$1"; }
 files before
 : >"$log/table"
 while [ $# -gt 0 ]; do
@@ -20,7 +20,7 @@ while [ $# -gt 0 ]; do
     awk -v name="$name" -v code="$code" -v new="$new" -v seconds=$(($(date +%s) - begin)) '
         function add(what, line) { if (match(line, "[0-9]+ " what)) return substr(line, RSTART) + 0; return 0 }
         { gsub(/\033\[[0-9;]*m/, "") }
-        /^ *Summary \[/ || /^test result: / || /^=+ .*(passed|failed|error).* in [0-9.]+s/ || /^[0-9]+ passed, [0-9]+ failed/ {
+        /^ *Summary \[/ || /^test result: / || /^(=+ .*)?[0-9]+ (passed|failed|error|skipped).* in [0-9.]+s/ || /^[0-9]+ passed, [0-9]+ failed/ {
             passed += add("passed", $0)
             failed += add("failed", $0) + add("error", $0) + add("timed out", $0)
         }
