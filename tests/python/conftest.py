@@ -1,6 +1,6 @@
 """Fixtures: the stand-in server as a process, and indexes that are closed after the test.
 
-PLEXINDEX_STANDIN names the `standin` binary; `make test` sets it.
+PLEXINDEX_STANDIN names the `standin` binary, if it is not that of a debug build.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,9 +33,9 @@ class Server:
     """A stand-in server in a process of its own, and its side door."""
 
     def __init__(self, *arguments: str) -> None:
-        binary = os.environ.get("PLEXINDEX_STANDIN")
-        if not binary:
-            pytest.fail("set PLEXINDEX_STANDIN to the `standin` binary (cargo build -p plexindex-standin)")
+        binary = os.environ.get("PLEXINDEX_STANDIN") or str(REPOSITORY / "target/debug/standin")
+        if not shutil.which(binary):
+            pytest.fail(f"there is no {binary}: cargo build -p plexindex-standin, or name it with PLEXINDEX_STANDIN")
         command = [binary, "--token", TOKEN, "--exit-with-stdin", *arguments]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
