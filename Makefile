@@ -1,5 +1,4 @@
 # plexindex. `make help` lists the commands. All output goes to target/ and build/.
-
 PYTHON ?= python3
 CARGO ?= cargo
 ITEMS ?= 20000
@@ -54,7 +53,8 @@ build/venv/installed: build/venv/made $(BUILT)/libplexindex.so $(BUILT)/libplexi
 
 # Suites: a name and a command, see scripts/suites.sh.
 FORMAT = format '$(CARGO) fmt --all --check'
-RUST = Rust '$(NEXTEST) --workspace'
+# Tests wait often, so one more runs than there are processors.
+RUST = Rust '$(NEXTEST) --workspace --test-threads $$(($$(getconf _NPROCESSORS_ONLN) + 1))'
 PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $(MAKE) --no-print-directory build/venv/installed'
 PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 2 -m both tests/python'
@@ -86,7 +86,6 @@ lint: needs-lint ## clippy, rustdoc, ruff, mypy, the references
 ci: needs-test needs-lint ## what .ci/run runs: lint, test, test-languages
 	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(LANGUAGES)
 
-# What is too long for each change.
 DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex' \
 	faults '$(NEXTEST) --profile deep --release --run-ignored only --workspace' \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
