@@ -27,7 +27,10 @@ FOLDER = build_folder() / "languages"
 JNA = os.environ.get("JNA") or "/usr/share/java/jna.jar"
 # By the folder: what has to be installed, and what is run there; `{out}` is a folder for output.
 LANGUAGES = {
-    "node": (["node", "npm"], "npm install --no-package-lock --no-audit --no-fund --silent --prefer-offline && npm test --silent"),
+    "node": (
+        ["node", "npm"],
+        "npm install --no-package-lock --no-audit --no-fund --silent --prefer-offline && npm test --silent",
+    ),
     "go": (["go"], "go vet ./... && go test -count=1 ."),
     "lua": (["luajit"], "luajit test/test.lua"),
     "ruby": (["ruby"], "ruby -w -Ilib test/all.rb"),

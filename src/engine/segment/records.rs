@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_64_with_seed;
 use super::bytes::{CheckedBytes, Read};
 use super::layout::{BLOCK, FileKind, LONGEST_VARINT, SegmentHead, offset_of, u32_at, u64_at, varint};
 use super::read::refuse;
-use super::table::{HashTable, upper};
+use super::table::HashTable;
 use crate::error::Result;
 use crate::matching::Normal;
 use crate::matching::normal::form_tag;
