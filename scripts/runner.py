@@ -80,14 +80,6 @@ def show(
     return process.wait()
 
 
-def check(suite: str, *commands: list[str], folders: tuple[Path, ...] = ()) -> list[Row]:
-    """A suite that passes or fails as a whole: commands, each in its folder."""
-    begin = time.monotonic()
-    places = folders or (ROOT,) * len(commands)
-    failed = [command for command, place in zip(commands, places) if show(command, ignore, folder=place)]
-    return [Row(suite, int(not failed), int(bool(failed)), time.monotonic() - begin)]
-
-
 def cargo_test(name: str, *arguments: str, command: str = "test", **variables: str) -> list[Row]:
     """`cargo test`, or another runner, with a row for each of its programs."""
     rows: list[Row] = []
