@@ -145,7 +145,7 @@ pub mod inside {
     pub use crate::platform::clock::{Clock, ManualClock, SystemClock, freeze_coarse_clock};
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::failpoint;
-    pub use crate::platform::fork::Release;
+    pub use crate::platform::fork::{Release, hold};
     pub use crate::query::{Answer, ChangePage, FileFilter, FolderFacts};
 }
 

@@ -4,11 +4,10 @@
 //! items, confirmed matches and invalidations. It is a table of named entries: an entry replaces the one of its name,
 //! and gets the next number of its view. A host reads the entries behind the number that it read last.
 //!
-//! [`SharedLog`] is the interface. `PostgreSQL` implements it, and a log in memory stands in for it in tests.
+//! [`SharedLog`] is the interface. `PostgreSQL` implements it.
 
 pub mod bodies;
 mod contract;
-pub mod memory;
 #[cfg(feature = "shared")]
 pub mod postgres;
 

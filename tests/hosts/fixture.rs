@@ -5,9 +5,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use plexindex::inside::{Clock, Deadline, ManualClock};
-use plexindex::shared::memory::MemoryLog;
 use plexindex::shared::postgres::{Patience, Postgres, parse};
 use plexindex::shared::{Entry, EntryKind, EntryName, HostId, Lease, NewEntry, News, Position, SharedLog, ViewNumber};
+use plexindex_tests::memory_log::MemoryLog;
 
 use crate::cluster;
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use plexindex::error::Status;
 use plexindex::inside::{Deadline, ManualClock};
-use plexindex::shared::memory::{MemoryLog, Trouble};
 use plexindex::shared::{HostId, Position, SharedLog};
+use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
 use crate::fixture::item;
 

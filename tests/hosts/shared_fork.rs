@@ -13,7 +13,7 @@ use crate::support::index::{Index, QueryOptions};
 use crate::support::{clock, movies, options, path_of};
 use plexindex::options::{Mapping, Options};
 use plexindex::shared::SharedLog;
-use plexindex::shared::memory::MemoryLog;
+use plexindex_tests::memory_log::MemoryLog;
 
 fn record_and_fork() {
     let (server, clock) = (movies(60), clock());

@@ -11,8 +11,8 @@ use crate::support::{HOUR_MS, add, clock, movies, offline, options, path_of, rem
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options, Ttl};
 use plexindex::shared::SharedLog;
-use plexindex::shared::memory::{MemoryLog, Trouble};
 use plexindex_standin::Standin;
+use plexindex_tests::memory_log::{MemoryLog, Trouble};
 use tempfile::TempDir;
 
 /// A server, the log, and a clock that all hosts have.

@@ -11,6 +11,7 @@
 pub mod hooked;
 pub mod index;
 pub mod memory;
+pub mod memory_log;
 pub mod plex_database;
 pub mod read_path;
 pub mod vfs;

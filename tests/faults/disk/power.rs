@@ -11,8 +11,8 @@ use std::sync::{Arc, Mutex};
 use crate::support::index::{Index, Library, QueryOptions, failpoint};
 use plexindex::model::MatchKind;
 use plexindex::options::{Mapping, Options};
-use plexindex::shared::memory::{MemoryLog, Trouble};
 use plexindex_standin::Standin;
+use plexindex_tests::memory_log::{MemoryLog, Trouble};
 use rusqlite::ffi::SQLITE_OK;
 
 use super::broken::{copy, spoil};

@@ -2,8 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use plexindex::shared::memory::{MemoryLog, Trouble};
 use plexindex::shared::{EntryKind, HostId, Position, SharedLog};
+use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
 use crate::shared_faults::hosts::{NONE, World, exchange};
 use crate::support::index::{ManualClock, QueryOptions};

@@ -1,6 +1,6 @@
 //! The log answers, and takes nothing from a host: a replica, a full disk, a role that may only read.
 
-use plexindex::shared::memory::Trouble;
+use plexindex_tests::memory_log::Trouble;
 
 use crate::shared_faults::hosts::{Host, World, exchange};
 use crate::support::{HOUR_MS, path_of};

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use plexindex::model::Item;
 use plexindex::shared::bodies::{ItemBody, encode, entry};
-use plexindex::shared::memory::Trouble;
 use plexindex::shared::{EntryKind, SharedLog as _};
+use plexindex_tests::memory_log::Trouble;
 
 use crate::shared_faults::hosts::{Host, NONE, World, copied, exchange, put};
 use crate::support::index::QueryOptions;

@@ -6,8 +6,8 @@ use plexindex::error::Status;
 use plexindex::inside::Deadline;
 use plexindex::model::MatchKind;
 use plexindex::options::Options;
-use plexindex::shared::memory::{MemoryLog, Trouble};
 use plexindex::shared::{EntryKind, SharedLog};
+use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
 use super::support::{self, path_of, requests};
 use super::{Hosts, exchange, known, refresh};

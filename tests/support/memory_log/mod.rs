@@ -4,21 +4,17 @@
 mod view;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use xxhash_rust::xxh3::xxh3_64_with_seed;
-
 use self::view::{MemoryView, Stored, age, entry, size};
-use super::contract::{
+use plexindex::error::{Error, Result, Status};
+use plexindex::inside::{Clock, Deadline, Release, hold};
+use plexindex::shared::{
     Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LEASE, Lease, LogSummary, NewEntry, News,
     Position, SharedLog, ViewNumber,
 };
-use crate::error::{Error, Result, Status};
-use crate::platform::clock::Clock;
-use crate::platform::deadline::Deadline;
-use crate::platform::fork::{Release, hold};
-use crate::platform::mutex::lock;
 
 /// What is wrong with a log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,7 +145,7 @@ impl SharedLog for MemoryLog {
     }
 
     fn view(&self, server: &str, viewer: &[u8], _: Deadline) -> Result<ViewNumber> {
-        let hash = xxh3_64_with_seed(server.as_bytes(), xxh3_64_with_seed(viewer, 0));
+        let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((server, viewer));
         let view = ViewNumber((hash >> 1).cast_signed());
         let mut shared = self.reach(false)?;
         if !shared.views.contains_key(&view) {
@@ -446,4 +442,8 @@ impl MemoryLog {
 
 fn milliseconds(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::shared::contract::{Entry, EntryKind, EntryName, HostId, LARGEST_ENTRY, Lease, NewEntry};
+use plexindex::shared::{Entry, EntryKind, EntryName, HostId, LARGEST_ENTRY, Lease, NewEntry};
 
 /// A view.
 #[derive(Clone, Default)]
