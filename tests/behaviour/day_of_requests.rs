@@ -3,7 +3,7 @@
 //! The other side is what the first consumer does on the same day, by a model of it: up to three title searches, really
 //! sent; then, unless a listing of less than an hour ago is stored, one of all items in pages of 100, of which one page is
 //! really sent and multiplied. `PLEXINDEX_DAY_ITEMS=100000 cargo test --release -p plexindex-tests day_of_requests -- --nocapture` prints the
-//! numbers that `docs/design.md` tells.
+//! numbers in `docs/design/freshness.md`.
 
 use std::collections::HashMap;
 use std::io::{Read, Write};

@@ -112,7 +112,7 @@ def test_everything_is_in_its_place(installed: Path) -> None:
         "lib/cmake/plexindex/plexindex-config-version.cmake",
         "share/doc/plexindex/abi.md",
         "share/doc/plexindex/answers.md",
-        "share/doc/plexindex/crashes.md",
+        "share/doc/plexindex/storage.md",
         "share/doc/plexindex/gaps.md",
         "share/doc/plexindex/plex-database.md",
         "share/doc/plexindex/windows.md",

@@ -1,7 +1,7 @@
 //! `SQLite`: the source of truth, and the only place with SQL.
 //!
 //! A [`Store`] is a folder: the database, the version page that shows other processes each commit, segments, locks, and
-//! the client identifier. `docs/design/crashes.md` lists what a kill at each point of a write leaves.
+//! the client identifier. `docs/design.md` lists what a kill at each point of a write leaves.
 //!
 //! A method that returns a [`crate::error::Result`] fails with [`Status::Store`](crate::error::Status::Store), and one
 //! that writes also with [`Status::StoreFull`](crate::error::Status::StoreFull). Its comment names further errors.

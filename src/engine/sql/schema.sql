@@ -1,5 +1,5 @@
--- The store's format, number 3: all tables and columns. docs/design/storage.md describes each table, and the steps of a
--- change of this file; docs/design/crashes.md describes what a kill leaves.
+-- The store's format, number 3: all tables and columns. docs/design/storage.md describes the tables, how
+-- the format changes, and what a kill leaves.
 
 CREATE TABLE store (
     one       INTEGER PRIMARY KEY CHECK (one = 1),
