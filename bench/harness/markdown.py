@@ -25,7 +25,7 @@ def summary(results: Results, goals: list[dict[str, Any]]) -> str:
         "",
         f"Made by `make bench` in {results.seconds / 60:.0f} minutes, at {sizes} items"
         + (", QUICK: few rounds, no basis for claims." if results.quick else "."),
-        "Medians; in brackets the smallest and the largest round. Less is better. How it is done: `bench/README.md`.",
+        "Medians, with the fastest and the slowest round. `bench/README.md` explains the method.",
         "",
         f"Load before and after: {results.load[0]:.1f}, {results.load[1]:.1f}{_busy(results)}. "
         + "; ".join(f"{name}: {value}" for name, value in results.machine.items())
@@ -34,9 +34,8 @@ def summary(results: Results, goals: list[dict[str, Any]]) -> str:
         *HEADS,
         *(goal_line(goal) for goal in goals),
         "",
-        "Beside each number stands the peer that the goal names, or the fastest peer that keeps its entries on disk.",
-        "The ratio is what that peer needs, divided by what plexindex needs. The last column names the peers on disk",
-        "that need less.",
+        "The ratio divides the peer's value by plexindex's. The peer is the one in the goal, else the fastest on disk; the",
+        "last column names peers on disk that need less.",
     ]
     return "\n".join(lines) + "\n"
 
