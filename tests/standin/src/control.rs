@@ -1,4 +1,4 @@
-//! `/_standin/…`: the tests' side door. Needs no token, counts nothing. The README lists it all.
+//! `/_standin/…`: the tests' side door. Needs no token, counts nothing. The README lists the names; the structs below are the bodies.
 
 use std::sync::Arc;
 use std::thread;
