@@ -128,7 +128,7 @@ install: ## the library for C, with pkg-config and CMake files: PREFIX=/usr/loca
 	$(PYTHON) scripts/install.py install
 uninstall: ## remove what `make install` made with the same PREFIX and DATADIR
 	$(PYTHON) scripts/install.py uninstall
-header: ## renew the headers and plexindex.json in include from src/capi, and the bindings' declarations
+header: ## renew the headers and plexindex.json in include from bindings/c/src, and the bindings' declarations
 	$(PYTHON) scripts/renew_header.py
 abi: ## renew docs/abi.txt from the headers in include, and list what changed incompatibly
 	$(PYTHON) scripts/abi.py

@@ -1,4 +1,4 @@
-//! The build script of `bindings/c`, the C library; the crate itself has none. Makes the C header out of `src/capi` and
+//! The build script of `bindings/c/library`, the C library; the crate itself has none. Makes the C header out of `bindings/c/src` and
 //! puts it into the build folder, and beside it `plexindex.json`, which says the same to programs: what bindings are made
 //! from. The committed copies are in `include`, `bindings/c/tests/abi.rs` compares them, and `make header` renews them.
 
@@ -19,17 +19,17 @@ const CORE: Header = Header {
     name: "plexindex.h",
     sources: &[
         "src/error.rs",
-        "src/capi/constants.rs",
-        "src/capi/types.rs",
-        "src/capi/functions/open.rs",
-        "src/capi/functions/library.rs",
-        "src/capi/functions/lookup.rs",
-        "src/capi/functions/matching.rs",
-        "src/capi/functions/blocks.rs",
-        "src/capi/functions/record.rs",
-        "src/capi/functions/refresh.rs",
-        "src/capi/functions/stats.rs",
-        "src/capi/functions/log.rs",
+        "bindings/c/src/constants.rs",
+        "bindings/c/src/types.rs",
+        "bindings/c/src/functions/open.rs",
+        "bindings/c/src/functions/library.rs",
+        "bindings/c/src/functions/lookup.rs",
+        "bindings/c/src/functions/matching.rs",
+        "bindings/c/src/functions/blocks.rs",
+        "bindings/c/src/functions/record.rs",
+        "bindings/c/src/functions/refresh.rs",
+        "bindings/c/src/functions/stats.rs",
+        "bindings/c/src/functions/log.rs",
     ],
 };
 
@@ -37,22 +37,22 @@ const CORE: Header = Header {
 const MORE: Header = Header {
     name: "plexindex_more.h",
     sources: &[
-        "src/capi/constants_more.rs",
-        "src/capi/types_more.rs",
-        "src/capi/functions/facts.rs",
-        "src/capi/functions/items.rs",
-        "src/capi/functions/paths.rs",
-        "src/capi/functions/disk.rs",
-        "src/capi/functions/events.rs",
-        "src/capi/functions/feed.rs",
-        "src/capi/functions/edit.rs",
-        "src/capi/functions/tables.rs",
-        "src/capi/functions/shared.rs",
+        "bindings/c/src/constants_more.rs",
+        "bindings/c/src/types_more.rs",
+        "bindings/c/src/functions/facts.rs",
+        "bindings/c/src/functions/items.rs",
+        "bindings/c/src/functions/paths.rs",
+        "bindings/c/src/functions/disk.rs",
+        "bindings/c/src/functions/events.rs",
+        "bindings/c/src/functions/feed.rs",
+        "bindings/c/src/functions/edit.rs",
+        "bindings/c/src/functions/tables.rs",
+        "bindings/c/src/functions/shared.rs",
     ],
 };
 
 /// Functions that a C compiler makes of the headers themselves: of the core, of the rest.
-const HELPERS: [&str; 2] = ["src/capi/helpers.h", "src/capi/helpers_more.h"];
+const HELPERS: [&str; 2] = ["bindings/c/src/helpers.h", "bindings/c/src/helpers_more.h"];
 
 #[path = "scripts/describe_header.rs"]
 mod describe_header;
@@ -60,13 +60,13 @@ mod describe_header;
 use describe_header::describe;
 
 /// This folder, from that of the C library, where cargo runs this.
-const ROOT: &str = "../..";
+const ROOT: &str = "../../..";
 
 /// How it is made.
 const CONFIG: &str = "cbindgen.toml";
 
 /// What stands between the shared object and the system's unwinder.
-const UNWINDER: &str = "../../src/platform/unwind.c";
+const UNWINDER: &str = "../../../src/platform/unwind.c";
 
 fn main() -> ExitCode {
     name_library();
@@ -130,7 +130,7 @@ fn run() -> Result<(), Box<dyn Error>> {
         }
         // The compiler is about to say where and why, which the parser cannot: let it come to that.
         Err(error) if error.is::<cbindgen::Error>() => {
-            println!("cargo::warning=the C headers were not generated, since src/capi does not parse");
+            println!("cargo::warning=the C headers were not generated, since bindings/c/src does not parse");
             for header in [CORE, MORE].map(|header| out.join(header.name)) {
                 if header.exists() {
                     fs::remove_file(header)?;
@@ -184,7 +184,7 @@ const MORE_HEAD: &str = "
  * plexindex, the rest: facts as JSON, items and folders, listings against the disk, events, the feed of changes, edits,
  * tables of the host's own values, and the log that hosts share. plexindex.h says what holds for every function.
  *
- * Generated from src/capi by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
+ * Generated from bindings/c/src by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
  */";
 
 /// Adds the functions of a source to the index at the top of its header.
@@ -286,7 +286,7 @@ fn finish(header: &str) -> Result<String, String> {
     for left in ["Option_", "# Safety", "STATUS_"] {
         if text.contains(left) {
             return Err(format!(
-                "`{left}` is left in the header: src/capi says something in a shape that build.rs does not know"
+                "`{left}` is left in the header: bindings/c/src says something in a shape that build.rs does not know"
             ));
         }
     }

@@ -12,9 +12,9 @@ use std::ptr::null_mut;
 use std::sync::{Mutex, PoisonError};
 
 use divan::Bencher;
-use plexindex::capi;
 use plexindex::model::{MatchKind, Token};
 use plexindex::options::{Mapping, Options};
+use plexindex_abi as capi;
 use plexindex_standin::{LibrarySpec, Standin};
 use plexindex_tests::index::{Index, Library, QueryOptions};
 use tempfile::TempDir;

@@ -3,7 +3,7 @@
  * plexindex, the rest: facts as JSON, items and folders, listings against the disk, events, the feed of changes, edits,
  * tables of the host's own values, and the log that hosts share. plexindex.h says what holds for every function.
  *
- * Generated from src/capi by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
+ * Generated from bindings/c/src by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
  *
  * Functions
  *   Facts as JSON, and the version of `SQLite`: plexindex_list_libraries_json, plexindex_check_server_json,

@@ -80,14 +80,12 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/behaviour/source_layers.rs` checks that they
-// depend in one direction. The Rust API is what `api` re-exports, the C ABI what `capi` exports. Other public modules
+// depend in one direction. The Rust API is what `api` re-exports. Other public modules
 // are for tests, fuzz targets and benchmarks.
 #[macro_use]
 mod enum_names;
 
 mod api;
-#[doc(hidden)]
-pub mod capi;
 mod disk;
 mod edit;
 mod engine;
@@ -136,17 +134,25 @@ pub mod unstable_source {
     };
 }
 
-/// Internals that tests of behaviour use.
+/// What the C functions and tests of behaviour need besides.
 #[doc(hidden)]
 pub mod inside {
     pub use crate::disk::{Rules, WalkFindings, WalkStarts};
     pub use crate::edit::Edit;
+    pub use crate::engine::{Op, Table, Tables, Terms};
     pub use crate::events::DebounceIntervals;
+    pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, Normal, OnDisk, Relation};
+    pub use crate::platform::SQLITE_VERSION;
+    pub use crate::platform::bytes::text;
     pub use crate::platform::clock::{Clock, ManualClock, SystemClock, freeze_coarse_clock};
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::failpoint;
-    pub use crate::platform::fork::{Release, hold};
+    pub use crate::platform::files::named;
+    pub use crate::platform::fork::{self, Forks, Release};
+    pub use crate::platform::mutex::{lock, try_lock};
+    pub use crate::platform::thread::call_host;
     pub use crate::query::{Answer, ChangePage, FileFilter, FolderFacts};
+    pub use crate::sync::RefreshReason;
 }
 
 pub use api::*;

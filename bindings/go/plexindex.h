@@ -1,7 +1,7 @@
 /*
  * plexindex: tells which Plex item a file is, without asking the server.
  *
- * Generated from src/capi by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
+ * Generated from bindings/c/src by cbindgen; renew it with `make header`. Licence: MIT OR Apache-2.0.
  *
  * This is the core. plexindex_more.h has folders, events, the feed of changes, edits, tables, and facts as JSON.
  *

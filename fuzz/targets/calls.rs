@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use std::ptr::{null, null_mut};
 use std::sync::LazyLock;
 
-use plexindex::capi::types::{
+use plexindex::error::Status;
+use plexindex_abi::types::{
     AnswerRecord, Answers, Buffer, Bytes, EditRecord, EditReportRecord, Handle, ItemRecord, LibraryHandle,
     OptionsRecord, QueryRecord, StatsRecord, TableHandle, TableOp, Text,
 };
-use plexindex::capi::*;
-use plexindex::error::Status;
+use plexindex_abi::*;
 
 use super::input::{Input, folder};
 use super::opening::{check_status, error, exactly, loud, size_near};

@@ -5,8 +5,8 @@ use std::ffi::{c_char, c_void};
 use std::ptr::null_mut;
 
 use log::{Level, Record};
-use plexindex::capi::{constants, plexindex_drain_log, plexindex_get_status_name};
 use plexindex::error::Status;
+use plexindex_abi::{constants, plexindex_drain_log, plexindex_get_status_name};
 
 use super::input::Input;
 use super::opening::{check_status, error};

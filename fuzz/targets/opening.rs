@@ -7,12 +7,12 @@ use std::mem::{offset_of, size_of};
 use std::sync::{Arc, Once};
 use std::time::Duration;
 
-use plexindex::capi::types::{Buffer, Bytes, Handle, MappingRecord, OptionsRecord};
-use plexindex::capi::{plexindex_close, plexindex_open};
 use plexindex::error::Status;
 use plexindex::model::Token;
 use plexindex::source::plex::PlexHttp;
 use plexindex::source::{Meter, RequestKind};
+use plexindex_abi::types::{Buffer, Bytes, Handle, MappingRecord, OptionsRecord};
+use plexindex_abi::{plexindex_close, plexindex_open};
 
 use super::input::{Input, folder};
 

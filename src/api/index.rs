@@ -385,7 +385,8 @@ impl Index {
     }
 
     /// Maps a path of the server to this machine.
-    pub(crate) fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
+    #[doc(hidden)] // for the C functions
+    pub fn host_path<'p>(&self, path: &'p [u8]) -> Result<Cow<'p, [u8]>> {
         self.inner().queries.check_path(path)?;
         Ok(self.inner().reading.mappings().host_path(path))
     }

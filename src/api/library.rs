@@ -56,7 +56,8 @@ impl Library {
     }
 
     /// Returns whether this library belongs to that index, by handle.
-    pub(crate) fn is_of(&self, index: &Index) -> bool {
+    #[doc(hidden)] // for the C functions
+    pub fn is_of(&self, index: &Index) -> bool {
         self.index.is(index)
     }
 

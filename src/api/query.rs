@@ -238,11 +238,8 @@ impl<'q> Query<'q> {
     }
 
     /// Passes the borrowed answer to `then`.
-    pub(crate) fn match_path_at_once_with<R>(
-        &self,
-        path: &[u8],
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
+    #[doc(hidden)] // for the C functions
+    pub fn match_path_at_once_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let inner = self.index.inner();
         let given = inner.queries.match_at_once(&self.call_at_once(), path, then);
         given.unwrap_or_else(|then| then(&Answer::not_yet(inner.reading.kind())))
@@ -304,7 +301,8 @@ impl<'q> Query<'q> {
     }
 
     /// [`Query::match_folder_with`] without waiting: see [`Query::match_path_at_once`].
-    pub(crate) fn match_folder_at_once_with<R>(
+    #[doc(hidden)] // for the C functions
+    pub fn match_folder_at_once_with<R>(
         &self,
         path: &[u8],
         then: impl FnOnce(&Answer<'_>, FolderFacts) -> Result<R>,
@@ -323,7 +321,8 @@ impl<'q> Query<'q> {
         self.match_guid_with(guid, Match::of)
     }
 
-    pub(crate) fn match_guid_with<R>(&self, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+    #[doc(hidden)] // for the C functions
+    pub fn match_guid_with<R>(&self, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let mut then = Some(then);
         self.ask_timed("match_guid", None, |call| {
             let queries = &self.index.inner().queries;
@@ -340,7 +339,8 @@ impl<'q> Query<'q> {
         self.search_title_with(title, Match::of)
     }
 
-    pub(crate) fn search_title_with<R>(&self, title: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
+    #[doc(hidden)] // for the C functions
+    pub fn search_title_with<R>(&self, title: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         let mut then = Some(then);
         self.ask_timed("search_title", None, |call| {
             let queries = &self.index.inner().queries;
@@ -377,7 +377,8 @@ impl<'q> Query<'q> {
     }
 
     /// Returns the status as in the C ABI: a deadline that passed is not an error.
-    pub(crate) fn refresh_as(&self, what: &'static str, why: RefreshReason) -> Result<Status> {
+    #[doc(hidden)] // for the C functions
+    pub fn refresh_as(&self, what: &'static str, why: RefreshReason) -> Result<Status> {
         self.ask_timed(what, None, |call| self.index.inner().sync.refresh(call, why))
     }
 
@@ -429,7 +430,8 @@ impl<'q> Query<'q> {
         })
     }
 
-    pub(crate) fn wait_status(&self, cursor: &str) -> Result<Status> {
+    #[doc(hidden)] // for the C functions
+    pub fn wait_status(&self, cursor: &str) -> Result<Status> {
         self.run(|call| self.index.inner().queries.wait_for_changes(call, cursor))
     }
 

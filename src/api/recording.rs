@@ -87,7 +87,8 @@ impl Query<'_> {
         self.record_pairs(&matches)
     }
 
-    pub(crate) fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
+    #[doc(hidden)] // for the C functions
+    pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let Some(library) = self.library else {
             return refuse("cannot record a match in all libraries at once: name one");
         };

@@ -142,6 +142,7 @@ pub enum OnDisk {
     /// It exists, or was not looked up.
     #[default]
     Assumed,
+    /// It does not.
     Missing,
     /// The system does not say.
     Unknown,

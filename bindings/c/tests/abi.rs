@@ -7,9 +7,9 @@ use std::mem::{offset_of, size_of};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use plexindex::capi::types;
 use plexindex::error::Status;
 use plexindex::model::MatchKind;
+use plexindex_abi::types;
 use syn::visit::Visit;
 
 use crate::compile;
@@ -145,7 +145,7 @@ fn what_build_rs_makes_is_committed() {
             .expect("build.rs generated no header: its warning in the output of cargo says why");
         assert!(
             generated == committed(name),
-            "include/{name} differs from what src/capi says: run `make header` and commit it"
+            "include/{name} differs from what bindings/c/src says: run `make header` and commit it"
         );
     }
 }
@@ -504,7 +504,7 @@ impl Exports {
     }
 }
 
-/// `{ guard(…) }` or another guard of `src/capi/guard.rs`, and nothing else.
+/// `{ guard(…) }` or another guard of `bindings/c/src/guard.rs`, and nothing else.
 fn is_one_guarded_call(body: &syn::Block) -> bool {
     let [syn::Stmt::Expr(syn::Expr::Call(call), None)] = body.stmts.as_slice() else {
         return false;
@@ -559,7 +559,7 @@ fn every_exported_function_is_guarded() {
     }
     assert!(
         exports.unguarded.is_empty(),
-        "their whole body must be one call of a guard of src/capi/guard.rs: {:?}",
+        "their whole body must be one call of a guard of bindings/c/src/guard.rs: {:?}",
         exports.unguarded
     );
     assert_eq!(exports.guarded, Declared::read(&header()).functions);

@@ -823,7 +823,7 @@ fn start(program: &Path) -> Command {
         concat!(
             "--suppressions=",
             env!("CARGO_MANIFEST_DIR"),
-            "/../../tests/c/valgrind.supp"
+            "/../../../tests/c/valgrind.supp"
         ),
     ]);
     command.env("PLEXINDEX_VALGRIND", "1").arg(program);

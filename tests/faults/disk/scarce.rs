@@ -3,11 +3,11 @@
 use std::ffi::{CStr, c_char};
 use std::ptr::null_mut;
 
-use plexindex::capi::types::{
+use plexindex::error::Status;
+use plexindex_abi::types::{
     Buffer, Bytes, EditRecord, EditReportRecord, Handle, LibraryHandle, OptionsRecord, QueryRecord, TableHandle,
     TableOp,
 };
-use plexindex::error::Status;
 
 use super::broken::answer;
 use super::full::try_open;
@@ -209,7 +209,7 @@ fn with_little_address_space_lookups_go_on_or_say_why_not() {
     worker.end();
 }
 
-// SAFETY: as src/capi declares them; what the handles point to is not looked at.
+// SAFETY: as bindings/c/src declares them; what the handles point to is not looked at.
 #[allow(improper_ctypes)]
 unsafe extern "C" {
     fn plexindex_open(options: *const OptionsRecord, handle: *mut *mut Handle, error: *mut Buffer) -> i32;
@@ -305,7 +305,7 @@ pub fn short_of_memory(words: &[&str]) {
             message()
         );
         let name = c"Mine".as_ptr();
-        let kind = plexindex::capi::constants::PLEXINDEX_SELECT_UUID;
+        let kind = plexindex_abi::constants::PLEXINDEX_SELECT_UUID;
         let opened = plexindex_get_library(handle, kind, name, 4, &raw mut library, error);
         assert_eq!(opened, 0, "{}", message());
         let (data, length) = (many.as_ptr().cast(), many.len());
@@ -325,7 +325,7 @@ pub fn short_of_memory(words: &[&str]) {
             keys_count: COUNT,
             changes: given(b"title\0x\0"),
             changes_count: 1,
-            lock: plexindex::capi::constants::PLEXINDEX_EDIT_LOCK,
+            lock: plexindex_abi::constants::PLEXINDEX_EDIT_LOCK,
             ..std::mem::zeroed()
         };
         let calls: [(&str, &Call<'_>); 4] = [

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::ptr::null_mut;
 
 use crate::support::index::QueryOptions;
-use plexindex::capi::types as capi;
 use plexindex::model::Token;
 use plexindex::options::Options;
+use plexindex_abi::types as capi;
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
 use super::broken::{answer, spoil, used};
@@ -337,7 +337,7 @@ fn in_memory(process: u32) -> usize {
     found
 }
 
-// SAFETY: as src/capi declares them; what the handle points to is not looked at.
+// SAFETY: as bindings/c/src declares them; what the handle points to is not looked at.
 #[allow(improper_ctypes)]
 unsafe extern "C" {
     fn plexindex_open(

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 
 use self::view::{MemoryView, Stored, age, entry, size};
 use plexindex::error::{Error, Result, Status};
-use plexindex::inside::{Clock, Deadline, Release, hold};
+use plexindex::inside::fork::hold;
+use plexindex::inside::{Clock, Deadline, Release};
 use plexindex::shared::{
     Entry, EntryKind, EntryName, HostId, LARGEST_BATCH, LARGEST_CHUNK, LEASE, Lease, LogSummary, NewEntry, News,
     Position, SharedLog, ViewNumber,

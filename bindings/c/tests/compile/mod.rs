@@ -12,7 +12,7 @@ const STRICT: [&str; 4] = ["-Wall", "-Wextra", "-Werror", "-pedantic"];
 
 /// A file of this repository.
 pub fn repository(path: &str) -> PathBuf {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../..")).join(path)
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../..")).join(path)
 }
 
 /// The folder of the shared object that was built for this test: the test's own. (`cargo test` does not renew the copy

@@ -1,0 +1,413 @@
+//! Writes answers as one flat block into the caller's buffer. Content that does not fit is counted but not written, so
+//! one pass gives the block or the size that it needs.
+
+use std::ffi::c_char;
+use std::mem::{align_of, size_of};
+
+use serde::Serialize;
+
+use super::constants as c;
+use super::log_ring;
+use super::types::{AnswerRecord, Answers, Buffer, ItemRecord, Text};
+use plexindex::error::{Error, Result, Status};
+use plexindex::inside::text;
+use plexindex::inside::{Answer, FolderFacts};
+use plexindex::inside::{FoundItem, GuidRef, OnDisk};
+use plexindex::model::{Item, Library};
+
+/// A block under construction in the caller's memory. Content that does not fit is counted but not written.
+pub struct Block<'b> {
+    room: &'b mut [u8],
+    used: usize,
+    next_answer: usize,
+}
+
+/// Returns the caller's memory behind a buffer.
+fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
+    if buffer.data.is_null() {
+        if buffer.capacity > 0 {
+            return Err(Error::new(
+                Status::NullPointer,
+                format!("the buffer's data is NULL, but its capacity is {}", buffer.capacity),
+            ));
+        }
+        return Ok(&mut []);
+    }
+    if buffer.data.align_offset(align_of::<u64>()) != 0 {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            "the buffer is not aligned to 8 bytes: use memory as malloc gives it",
+        ));
+    }
+    let capacity = buffer.capacity.min(isize::MAX.unsigned_abs());
+    // SAFETY: the caller says that so many bytes are there, and lends them for the call.
+    Ok(unsafe { std::slice::from_raw_parts_mut(buffer.data.cast(), capacity) })
+}
+
+/// Creates the error for a buffer that is too small.
+pub fn too_small(needed: usize, capacity: usize) -> Error {
+    Error::new(
+        Status::BufferTooSmall,
+        format!("the buffer has {capacity} bytes, {needed} are needed: enlarge it and call again"),
+    )
+}
+
+/// Least memory for a call that may ask the server, in bytes: most answers fit. The header and docs/c.md state it.
+pub const LEAST_MEMORY: usize = 4096;
+
+/// Refuses a buffer that is too small for most answers, before any work: the call with a larger one would ask the server
+/// again, and its deadline would begin anew.
+pub fn check_memory(buffer: &mut Buffer) -> Result<()> {
+    check_room(buffer, LEAST_MEMORY)
+}
+
+/// [`check_memory`] for the answers of `count` paths of so many bytes together.
+pub fn check_memory_for(buffer: &mut Buffer, count: usize, bytes: usize) -> Result<()> {
+    check_room(
+        buffer,
+        LEAST_MEMORY.max(count.saturating_mul(384).saturating_add(bytes)),
+    )
+}
+
+fn check_room(buffer: &mut Buffer, least: usize) -> Result<()> {
+    room(buffer)?;
+    if buffer.capacity >= least {
+        return Ok(());
+    }
+    buffer.length = least;
+    Err(too_small(least, buffer.capacity))
+}
+
+/// Writes a block of `count` answers, which `fill` adds one by one.
+pub fn write_answers(buffer: &mut Buffer, count: usize, fill: impl FnOnce(&mut Block<'_>) -> Result<()>) -> Result<()> {
+    let capacity = buffer.capacity;
+    buffer.length = 0;
+    let first = size_of::<Answers>();
+    let mut block = Block {
+        room: room(buffer)?,
+        used: first + count * size_of::<AnswerRecord>(),
+        next_answer: first,
+    };
+    fill(&mut block)?;
+    let used = block.used;
+    if u32::try_from(used).is_err() {
+        return Err(Error::new(
+            Status::InvalidArgument,
+            "the answers take more than 4 GiB: ask for fewer at once",
+        ));
+    }
+    let head = Answers {
+        size: truncate_u32(size_of::<Answers>()),
+        answer_size: truncate_u32(size_of::<AnswerRecord>()),
+        item_size: truncate_u32(size_of::<ItemRecord>()),
+        count: truncate_u32(count),
+        first: truncate_u32(first),
+        log_lines: log_ring::waiting(),
+    };
+    block.put(0, &head);
+    buffer.length = used;
+    if used > capacity {
+        return Err(too_small(used, capacity));
+    }
+    Ok(())
+}
+
+/// Writes a block of one answer; returns its status.
+pub fn write_answer(buffer: &mut Buffer, answer: &Answer<'_>) -> Result<Status> {
+    write_folder(buffer, answer, FolderFacts::default())
+}
+
+/// Writes a block of one answer for a folder; returns its status.
+pub fn write_folder(buffer: &mut Buffer, answer: &Answer<'_>, folder: FolderFacts) -> Result<Status> {
+    write_answers(buffer, 1, |block| {
+        block.folder(answer, folder);
+        Ok(())
+    })?;
+    Ok(answer.status)
+}
+
+/// Updates the number of waiting log lines in a finished block, since the warning about a slow call comes at its very
+/// end.
+pub fn recount_log_lines(buffer: &mut Buffer) -> Result<()> {
+    let at = std::mem::offset_of!(Answers, log_lines);
+    let room = room(buffer)?;
+    if let Some(place) = room.get_mut(at..at + size_of::<u32>()) {
+        place.copy_from_slice(&log_ring::waiting().to_ne_bytes());
+    }
+    Ok(())
+}
+
+/// Writes text and a NUL, which `length` does not count.
+pub fn write_text(buffer: &mut Buffer, text: &str) -> Result<Status> {
+    write_bytes(buffer, text.as_bytes())
+}
+
+/// Writes a value as JSON.
+pub fn write_json(buffer: &mut Buffer, value: &impl Serialize) -> Result<Status> {
+    write_text(buffer, &serde_json::to_string(value).unwrap_or_default())
+}
+
+/// Writes bytes and a NUL, which `length` does not count.
+pub fn write_bytes(buffer: &mut Buffer, text: &[u8]) -> Result<Status> {
+    let room = room(buffer)?;
+    if text.len() >= room.len() {
+        return too_small_for(buffer, text.len());
+    }
+    room[..text.len()].copy_from_slice(text);
+    room[text.len()] = 0;
+    buffer.length = text.len();
+    Ok(Status::Ok)
+}
+
+/// Sets the length that is needed for these bytes and a NUL, and returns the error.
+pub fn too_small_for(buffer: &mut Buffer, length: usize) -> Result<Status> {
+    buffer.length = length + 1;
+    Err(too_small(buffer.length, buffer.capacity))
+}
+
+/// Converts an offset or a length. Truncation is harmless: a block of more than 4 GiB is refused when it is complete.
+#[allow(clippy::cast_possible_truncation)] // as said
+fn truncate_u32(size: usize) -> u32 {
+    size as u32
+}
+
+/// Structs of the header without padding, whose bytes may be copied.
+trait PlainRecord: Copy {}
+impl PlainRecord for Answers {}
+impl PlainRecord for AnswerRecord {}
+impl PlainRecord for ItemRecord {}
+
+impl Block<'_> {
+    fn put<T: PlainRecord>(&mut self, at: usize, record: &T) {
+        let size = size_of::<T>();
+        if let Some(place) = self.room.get_mut(at..at + size) {
+            // SAFETY: `record` is plain data without padding, `size` bytes long, and does not overlap the room.
+            unsafe {
+                std::ptr::copy_nonoverlapping(std::ptr::from_ref(record).cast::<u8>(), place.as_mut_ptr(), size);
+            }
+        }
+    }
+
+    #[inline]
+    fn bytes<const N: usize>(&mut self, pieces: [&[u8]; N]) -> Text {
+        let offset = self.used;
+        let length = pieces.iter().map(|piece| piece.len()).sum();
+        if let Some(mut place) = self.room.get_mut(offset..=offset + length) {
+            for piece in pieces {
+                let (here, rest) = place.split_at_mut(piece.len());
+                here.copy_from_slice(piece);
+                place = rest;
+            }
+            place[0] = 0;
+        }
+        self.used += length + 1;
+        Text {
+            offset: truncate_u32(offset),
+            length: truncate_u32(length),
+        }
+    }
+
+    /// Adds a text; an empty one is absent.
+    #[inline]
+    fn known(&mut self, text: &str) -> Text {
+        if text.is_empty() {
+            Text::default()
+        } else {
+            self.bytes([text.as_bytes()])
+        }
+    }
+
+    fn guid(&mut self, guid: GuidRef<'_>) -> Text {
+        match guid {
+            GuidRef::Text(text) => self.known(text),
+            GuidRef::Plex { what, id } => GuidRef::with_pieces((what, &id), |pieces| self.bytes(pieces)),
+        }
+    }
+
+    fn align(&mut self) {
+        self.used = self.used.next_multiple_of(align_of::<u64>());
+    }
+
+    fn item(&mut self, at: usize, prefix: &str, found: &FoundItem<'_>, library: Option<&Library>) {
+        let item = &found.item;
+        let mut flags = 0;
+        if text(found.path).is_none() {
+            flags |= c::PLEXINDEX_ITEM_PATH_NOT_UTF8;
+        }
+        if item.key_only {
+            flags |= c::PLEXINDEX_ITEM_KEY_ONLY;
+        }
+        flags |= match found.on_disk {
+            OnDisk::Assumed => 0,
+            OnDisk::Missing => c::PLEXINDEX_ITEM_FILE_MISSING,
+            OnDisk::Unknown => c::PLEXINDEX_ITEM_FILE_UNKNOWN,
+        };
+        let key = self.bytes([prefix.as_bytes(), item.rating_key.as_bytes()]);
+        let record = ItemRecord {
+            key,
+            // The rating key is the end of the key, so it is not stored twice.
+            rating_key: Text {
+                offset: key.offset + truncate_u32(prefix.len()),
+                length: truncate_u32(item.rating_key.len()),
+            },
+            title: self.known(item.title),
+            guid: self.guid(item.guid),
+            show_title: self.known(item.show_title),
+            show_rating_key: self.known(item.show_rating_key),
+            show_guid: self.guid(item.show_guid),
+            path: if found.path.is_empty() {
+                Text::default()
+            } else {
+                self.bytes([found.path])
+            },
+            section: self.known(library.map_or("", |one| &one.section)),
+            library_title: self.known(library.map_or("", |one| &one.title)),
+            kind: i32::from(item.kind.number()),
+            year: item.year,
+            season: item.season,
+            episode: item.episode,
+            flags,
+            reserved: 0,
+        };
+        self.put(at, &record);
+    }
+
+    /// Writes the candidates of an answer; returns their offset (0 without candidates) and their count.
+    fn candidates<'f>(
+        &mut self,
+        prefix: &str,
+        found: impl ExactSizeIterator<Item = (FoundItem<'f>, Option<&'f Library>)>,
+    ) -> (u32, u32) {
+        self.align();
+        let (array, count) = (self.used, found.len());
+        self.used += count * size_of::<ItemRecord>();
+        for (place, (found, library)) in found.enumerate() {
+            self.item(array + place * size_of::<ItemRecord>(), prefix, &found, library);
+        }
+        (if count == 0 { 0 } else { truncate_u32(array) }, truncate_u32(count))
+    }
+
+    /// Adds the record of the next answer.
+    fn add(&mut self, record: &AnswerRecord) {
+        let at = self.next_answer;
+        self.next_answer += size_of::<AnswerRecord>();
+        self.put(at, record);
+    }
+
+    /// Adds an answer whose candidates are these items.
+    pub fn items<'i>(
+        &mut self,
+        prefix: &str,
+        library: Option<&'i Library>,
+        items: impl ExactSizeIterator<Item = &'i Item>,
+    ) {
+        let (candidates, count) = self.candidates(prefix, items.map(|item| (FoundItem::of(item), library)));
+        self.add(&AnswerRecord {
+            status: if count == 0 { Status::NotFound } else { Status::Ok } as i32,
+            candidates,
+            candidates_count: count,
+            candidates_total: count,
+            age_ms: -1,
+            ..AnswerRecord::default()
+        });
+    }
+
+    /// Adds the next answer.
+    pub fn answer(&mut self, answer: &Answer<'_>) {
+        self.folder(answer, FolderFacts::default());
+    }
+
+    /// Adds the next answer, of a folder.
+    fn folder(&mut self, answer: &Answer<'_>, folder: FolderFacts) {
+        let found = answer.candidates().iter().map(|found| (*found, answer.library(found)));
+        let (candidates, candidates_count) = self.candidates(answer.kind.key_prefix, found);
+        let message = self.known(answer.message);
+        self.add(&AnswerRecord {
+            status: answer.status as i32,
+            match_kind: answer.match_kind as u8,
+            confidence: answer.confidence as u8,
+            reason: answer.reason as u8,
+            flags: if answer.stale { c::PLEXINDEX_ANSWER_STALE } else { 0 },
+            // The item is the first candidate: one record serves both.
+            item: if answer.item().is_some() { candidates } else { 0 },
+            candidates,
+            candidates_count,
+            candidates_total: truncate_u32(answer.total),
+            message,
+            age_ms: answer.age_ms.unwrap_or(-1),
+            items: folder.items,
+            files: folder.files,
+            kind: i32::from(folder.kind.number()),
+            reserved: 0,
+        });
+    }
+}
+
+/// A finished block, for its reader. All offsets in it are checked.
+pub struct Written<'b> {
+    bytes: &'b [u8],
+    head: Answers,
+}
+
+impl Written<'_> {
+    /// Returns the block in this buffer; `None` if it has none.
+    ///
+    /// # Safety
+    /// `buffer` must be NULL, misaligned or valid, and its memory must not change while the block is used.
+    pub unsafe fn of(buffer: *const Buffer) -> Option<Self> {
+        if !buffer.is_aligned() {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        let buffer = unsafe { buffer.as_ref() }?;
+        let data = buffer.data.cast::<Answers>();
+        let is_whole = (size_of::<Answers>()..=buffer.capacity).contains(&buffer.length);
+        if data.is_null() || data.align_offset(align_of::<u64>()) != 0 || !is_whole {
+            return None;
+        }
+        if buffer.length > isize::MAX.unsigned_abs() {
+            return None;
+        }
+        // SAFETY: the caller says that so many bytes are there; a head fits in them.
+        let (bytes, head) = unsafe { (std::slice::from_raw_parts(data.cast(), buffer.length), data.read()) };
+        let sizes = [size_of::<Answers>(), size_of::<AnswerRecord>(), size_of::<ItemRecord>()];
+        (sizes.map(truncate_u32) == [head.size, head.answer_size, head.item_size]).then_some(Self { bytes, head })
+    }
+
+    /// Number of answers.
+    pub fn count(&self) -> usize {
+        let last = (self.head.count as usize).wrapping_sub(1);
+        if self.answer(last).is_null() { 0 } else { last + 1 }
+    }
+
+    /// Returns the answer at this index; NULL beyond the last.
+    pub fn answer(&self, place: usize) -> *const AnswerRecord {
+        self.one(self.head.first, self.head.count, place)
+    }
+
+    /// Returns an element of an array of records; NULL if it is outside of the array or the block.
+    pub fn one<T>(&self, offset: u32, count: u32, place: usize) -> *const T {
+        let (offset, size) = (offset as usize, size_of::<T>());
+        let fits = || {
+            let end = place.checked_add(1)?.checked_mul(size)?.checked_add(offset)?;
+            self.bytes.get(end - size..end)
+        };
+        if offset < size_of::<Answers>() || place >= count as usize {
+            return std::ptr::null();
+        }
+        let found = fits().map_or(std::ptr::null(), |record| record.as_ptr().cast::<T>());
+        if found.is_aligned() { found } else { std::ptr::null() }
+    }
+
+    /// Returns a NUL-terminated text; NULL if it is outside of the block.
+    pub fn text(&self, text: Text) -> *const c_char {
+        let (offset, length) = (text.offset as usize, text.length as usize);
+        if offset < size_of::<Answers>() {
+            return std::ptr::null();
+        }
+        match self.bytes.get(offset..).and_then(|rest| rest.get(..=length)) {
+            Some(found @ [.., 0]) => found.as_ptr().cast(),
+            _ => std::ptr::null(),
+        }
+    }
+}

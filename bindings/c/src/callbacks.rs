@@ -1,0 +1,42 @@
+//! The host's callbacks that run on this thread: from within one its index cannot be closed.
+
+use std::cell::Cell;
+
+use super::types::Handle;
+use plexindex::inside::call_host;
+
+/// A callback that runs, and the one around it.
+struct Running {
+    handle: *const Handle,
+    outer: *const Running,
+}
+
+// Without a destructor: see `guard`.
+thread_local! {
+    static INNERMOST: Cell<*const Running> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Calls a function of the host for an index.
+pub fn call_host_for<R>(handle: *const Handle, call: impl FnOnce() -> R) -> R {
+    let running = Running {
+        handle,
+        outer: INNERMOST.get(),
+    };
+    INNERMOST.set(&raw const running);
+    let result = call_host(call);
+    INNERMOST.set(running.outer);
+    result
+}
+
+/// Returns whether this thread is in a callback of this index.
+pub fn is_in_callback(handle: *const Handle) -> bool {
+    let mut next = INNERMOST.get();
+    // SAFETY: each is in a frame of this thread that has not returned.
+    while let Some(running) = unsafe { next.as_ref() } {
+        if running.handle == handle {
+            return true;
+        }
+        next = running.outer;
+    }
+    false
+}

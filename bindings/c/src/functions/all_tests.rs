@@ -1,0 +1,610 @@
+//! Calls every exported function with invalid arguments, and with a planted panic.
+
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::ffi::{CStr, c_char, c_void};
+use std::mem::size_of;
+use std::path::Path;
+use std::ptr::{from_ref, null, null_mut};
+
+use super::*;
+use crate::constants as c;
+use crate::for_tests::hostile;
+use crate::guard::tests::{Plant, message, with_planted};
+use crate::handles::Opened;
+use crate::types::{
+    AnswerRecord, Buffer, Bytes, EditRecord, EditReportRecord, Handle, ItemRecord, LibraryHandle, LogFn, OptionsRecord,
+    QueryRecord, StatsRecord, TableHandle, TableOp, Text, WalkRecord,
+};
+use plexindex::error::Status;
+
+/// How an argument is invalid.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Wrong {
+    /// A NULL pointer, or the lowest number.
+    Null,
+    /// A misaligned pointer to zeros.
+    Odd,
+    /// A pointer to bytes that are all 255, so that each size in them is the largest; or the highest number.
+    Full,
+}
+
+/// The result of a function.
+#[derive(Debug, PartialEq)]
+enum Given {
+    Status(i32),
+    Number(u32),
+    Text(*const c_char),
+    /// The number of answers in a block; 0 without a block.
+    Count(usize),
+    Record(*const c_void),
+}
+
+impl From<i32> for Given {
+    fn from(status: i32) -> Self {
+        Self::Status(status)
+    }
+}
+
+impl From<u32> for Given {
+    fn from(number: u32) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<usize> for Given {
+    fn from(count: usize) -> Self {
+        Self::Count(count)
+    }
+}
+
+impl From<*const AnswerRecord> for Given {
+    fn from(answer: *const AnswerRecord) -> Self {
+        Self::Record(answer.cast())
+    }
+}
+
+impl From<*const ItemRecord> for Given {
+    fn from(item: *const ItemRecord) -> Self {
+        Self::Record(item.cast())
+    }
+}
+
+impl From<*const c_char> for Given {
+    fn from(text: *const c_char) -> Self {
+        Self::Text(text)
+    }
+}
+
+/// An open index, and memory that calls may read and write.
+struct Scene {
+    handle: *mut Handle,
+    library: *const LibraryHandle,
+    table: *const TableHandle,
+    memory: RefCell<Vec<Box<[u64]>>>,
+}
+
+impl Scene {
+    fn new(folder: &Path) -> Self {
+        let handle = Opened::over(hostile(folder)).into_handle();
+        let (mut library, mut table) = (null(), null());
+        // SAFETY: all of it is there.
+        unsafe {
+            let all = plexindex_get_library(handle, c::PLEXINDEX_SELECT_ALL, null(), 0, &raw mut library, null_mut());
+            assert_eq!(all, Status::Ok as i32);
+            assert_eq!(
+                plexindex_get_table(handle, c"t".as_ptr(), 1, 0, &raw mut table, null_mut()),
+                Status::Ok as i32
+            );
+        }
+        Self {
+            handle,
+            library,
+            table,
+            memory: RefCell::default(),
+        }
+    }
+
+    fn put<T>(&self, value: T) -> *mut T {
+        let place = self.bytes(0, 0).cast::<T>();
+        // SAFETY: there is room, and it is aligned.
+        unsafe { place.write(value) };
+        place
+    }
+
+    /// Memory for any argument, filled with `byte` from an offset on, and ended by a NUL.
+    fn bytes(&self, byte: u8, offset: usize) -> *mut u8 {
+        let mut words = vec![u64::from_ne_bytes([byte; 8]); 1024].into_boxed_slice();
+        words[1023] = 0;
+        let place = words.as_mut_ptr().cast::<u8>();
+        self.memory.borrow_mut().push(words);
+        // SAFETY: within it.
+        unsafe { place.add(offset) }
+    }
+
+    fn wrong<T>(&self, wrong: Wrong) -> *mut T {
+        match wrong {
+            Wrong::Null => null_mut(),
+            Wrong::Odd => self.bytes(0, 1).cast(),
+            Wrong::Full => self.bytes(0xff, 0).cast(),
+        }
+    }
+
+    fn wrong_input<T>(&self, wrong: Wrong) -> *const T {
+        self.wrong::<T>(wrong).cast_const()
+    }
+
+    fn close(self) {
+        // SAFETY: it is open, and not used again.
+        assert_eq!(unsafe { plexindex_close(self.handle, null_mut()) }, Status::Ok as i32);
+    }
+}
+
+/// A type of argument, with its valid and invalid values.
+trait Argument: Sized {
+    fn good(scene: &Scene) -> Self;
+    fn bad(scene: &Scene, wrong: Wrong) -> Option<Self>;
+    /// Whether a misaligned value is refused, rather than accepted.
+    const MUST_BE_ALIGNED: bool = false;
+}
+
+/// Implements [`Argument`] for types, with a valid value for each.
+macro_rules! arguments {
+    ($($type:ty, $good:expr, $bad:expr, $aligned:literal;)*) => {
+        $(impl Argument for $type {
+            fn good(scene: &Scene) -> Self {
+                let good: fn(&Scene) -> Self = $good;
+                good(scene)
+            }
+
+            fn bad(scene: &Scene, wrong: Wrong) -> Option<Self> {
+                let bad: fn(&Scene, Wrong) -> Option<Self> = $bad;
+                bad(scene, wrong)
+            }
+
+            const MUST_BE_ALIGNED: bool = $aligned;
+        })*
+    };
+}
+
+macro_rules! numbers {
+    ($($type:ty, $good:expr;)*) => {
+        arguments! {
+            $($type, |_| $good, |_, wrong| match wrong {
+                Wrong::Null => Some(<$type>::MIN),
+                Wrong::Odd => None,
+                Wrong::Full => Some(<$type>::MAX),
+            }, false;)*
+        }
+    };
+}
+
+numbers! {
+    i32, 0;
+    u32, 0;
+    i64, 0;
+    u64, 0;
+    usize, 1;
+}
+
+/// An invalid handle. A wrong pointer cannot be detected unless it is misaligned.
+fn no_handle<T>(scene: &Scene, wrong: Wrong) -> Option<*mut T> {
+    (wrong != Wrong::Full).then(|| scene.wrong(wrong))
+}
+
+extern "C" fn receive(_: *mut c_void, _: i32, _: *const c_char, _: usize) {}
+
+arguments! {
+    *const Handle, |scene| scene.handle, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
+    // NULL is the valid argument of plexindex_close(), as the scene's handle is needed later.
+    *mut Handle, |_| null_mut(), no_handle, true;
+    *const LibraryHandle, |scene| scene.library, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
+    *const TableHandle, |scene| scene.table, |scene, wrong| no_handle(scene, wrong).map(<*mut _>::cast_const), true;
+    *mut *mut Handle, |scene| scene.put(null_mut()), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut *const LibraryHandle, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut *const TableHandle, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut i64, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut u64, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut u32, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), false;
+    *const c_char, |scene| scene.put([b'1', 0]).cast(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const OptionsRecord, |_| null(), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const QueryRecord, |scene| scene.put(query(scene.library)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const EditRecord, |scene| scene.put(edit(scene.library)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *mut EditReportRecord, |scene| scene.put(report()), |scene, wrong| Some(scene.wrong(wrong)), false;
+    *mut WalkRecord, |scene| scene.put(walk(scene.library)), |scene, wrong| Some(scene.wrong(wrong)), false;
+    *mut StatsRecord, |scene| scene.put(stats()), |scene, wrong| Some(scene.wrong(wrong)), false;
+    *mut Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: 0 }), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *const Buffer, |scene| scene.put(Buffer { data: scene.bytes(0, 0).cast(), capacity: 4096, length: 4096 }), |scene, wrong| Some(scene.wrong_input(wrong)), true;
+    *const AnswerRecord, |scene| scene.put(AnswerRecord::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const Text, |scene| scene.put(Text::default()), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    *const TableOp, |scene| scene.put(op(scene.table)), |scene, wrong| Some(scene.wrong_input(wrong)), false;
+    Option<LogFn>, |_| Some(receive), |_, wrong| (wrong == Wrong::Null).then_some(None), false;
+    *mut c_void, |_| null_mut(), |_, _| None, false;
+}
+
+const SLASH: Bytes = Bytes {
+    data: c"/a".as_ptr(),
+    length: 3,
+};
+
+fn query(library: *const LibraryHandle) -> QueryRecord {
+    QueryRecord {
+        size: size_of::<QueryRecord>(),
+        library,
+        text: SLASH,
+        deadline_ms: 0,
+        flags: 0,
+        reserved: 0,
+        progress: None,
+        progress_user: null_mut(),
+    }
+}
+
+fn stats() -> StatsRecord {
+    // SAFETY: numbers and bytes, for which zero is a value.
+    let zero = unsafe { std::mem::zeroed::<StatsRecord>() };
+    StatsRecord {
+        size: size_of::<StatsRecord>(),
+        ..zero
+    }
+}
+
+fn walk(library: *const LibraryHandle) -> WalkRecord {
+    WalkRecord {
+        size: size_of::<WalkRecord>(),
+        library,
+        folders: Bytes {
+            data: null(),
+            length: 0,
+        },
+        folders_count: 0,
+        limit: 1,
+        walk: 0,
+        files: 0,
+        rules: 0,
+        flags: 0,
+    }
+}
+
+fn edit(library: *const LibraryHandle) -> EditRecord {
+    EditRecord {
+        size: size_of::<EditRecord>(),
+        library,
+        keys: SLASH,
+        keys_count: 1,
+        changes: SLASH,
+        changes_count: 1,
+        deadline_ms: 0,
+        lock: c::PLEXINDEX_EDIT_LOCK,
+        reserved: 0,
+    }
+}
+
+fn report() -> EditReportRecord {
+    EditReportRecord {
+        size: size_of::<EditReportRecord>(),
+        states: null_mut(),
+        states_capacity: 0,
+        done: 0,
+        failed: 0,
+        requests: 0,
+    }
+}
+
+fn op(table: *const TableHandle) -> TableOp {
+    TableOp {
+        kind: c::PLEXINDEX_TABLE_PUT,
+        reserved: 0,
+        table,
+        name: SLASH,
+        value: SLASH,
+    }
+}
+
+/// An exported function.
+trait Function {
+    /// How many arguments it takes.
+    fn count(&self) -> usize;
+    /// Returns whether this argument must be aligned.
+    fn must_be_aligned(&self, argument: usize) -> bool;
+    /// Calls it with one argument invalid; `None` if this argument cannot be invalid in this way.
+    fn call(&self, scene: &Scene, wrong: Option<(usize, Wrong)>) -> Option<Given>;
+}
+
+macro_rules! callable {
+    ($count:literal $(, $type:ident $at:literal)*) => {
+        impl<R: Into<Given>, $($type: Argument),*> Function for unsafe extern "C" fn($($type),*) -> R {
+            fn count(&self) -> usize {
+                $count
+            }
+
+            fn must_be_aligned(&self, argument: usize) -> bool {
+                match argument {
+                    $($at => $type::MUST_BE_ALIGNED,)*
+                    _ => unreachable!("it has no more arguments"),
+                }
+            }
+
+            #[allow(non_snake_case, unused_variables)]
+            fn call(&self, scene: &Scene, wrong: Option<(usize, Wrong)>) -> Option<Given> {
+                $(let $type = match wrong {
+                    Some(($at, how)) => $type::bad(scene, how)?,
+                    _ => $type::good(scene),
+                };)*
+                // SAFETY: each pointer is NULL, or to memory of the scene, or misaligned.
+                Some(unsafe { self($($type),*) }.into())
+            }
+        }
+    };
+}
+
+callable!(0);
+callable!(1, A 0);
+callable!(2, A 0, B 1);
+callable!(3, A 0, B 1, C 2);
+callable!(4, A 0, B 1, C 2, D 3);
+callable!(5, A 0, B 1, C 2, D 3, E 4);
+callable!(6, A 0, B 1, C 2, D 3, E 4, F 5);
+callable!(7, A 0, B 1, C 2, D 3, E 4, F 5, G 6);
+callable!(8, A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7);
+callable!(9, A 0, B 1, C 2, D 3, E 4, F 5, G 6, H 7, I 8);
+
+macro_rules! functions {
+    ($($name:ident($($any:tt),*),)*) => {
+        vec![$((
+            stringify!($name),
+            Box::new($name as unsafe extern "C" fn($($any),*) -> _) as Box<dyn Function>,
+        )),*]
+    };
+}
+
+/// All of them, in the order of the header.
+fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
+    functions![
+        plexindex_get_abi_version(),
+        plexindex_get_version(),
+        plexindex_get_status_name(_),
+        plexindex_open(_, _, _),
+        plexindex_set_token(_, _, _, _),
+        plexindex_close(_, _),
+        plexindex_get_library(_, _, _, _, _, _),
+        plexindex_lookup_key(_, _),
+        plexindex_lookup_keys(_, _, _, _, _, _),
+        plexindex_match_path(_, _, _, _),
+        plexindex_match_paths(_, _, _, _, _),
+        plexindex_match_folder(_, _, _, _),
+        plexindex_list_items_below(_, _, _, _, _, _, _, _),
+        plexindex_match_guid(_, _, _, _),
+        plexindex_search_title(_, _, _, _),
+        plexindex_count_answers(_),
+        plexindex_get_answer(_, _),
+        plexindex_get_item(_, _),
+        plexindex_get_candidate(_, _, _),
+        plexindex_get_text(_, _),
+        plexindex_compare_paths(_, _, _, _, _, _, _),
+        plexindex_walk(_, _, _),
+        plexindex_list_items_not_on_disk(_, _, _, _, _, _, _, _),
+        plexindex_map_to_host(_, _, _, _, _),
+        plexindex_record_match(_, _, _, _, _, _, _),
+        plexindex_record_matches(_, _, _, _, _, _, _, _),
+        plexindex_invalidate_path(_, _, _, _),
+        plexindex_invalidate_item(_, _, _, _),
+        plexindex_invalidate_library(_, _),
+        plexindex_clear(_, _),
+        plexindex_refresh(_, _, _),
+        plexindex_list_changes(_, _, _, _, _),
+        plexindex_wait_for_changes(_, _, _),
+        plexindex_wake_waiting(_, _),
+        plexindex_watch_start(_, _),
+        plexindex_watch_stop(_, _),
+        plexindex_notify(_, _, _, _),
+        plexindex_edit_items(_, _, _),
+        plexindex_get_table(_, _, _, _, _, _),
+        plexindex_table_lookup(_, _),
+        plexindex_table_get(_, _, _, _, _),
+        plexindex_table_put(_, _, _, _, _, _, _, _),
+        plexindex_table_remove(_, _, _, _),
+        plexindex_table_write(_, _, _, _, _, _),
+        plexindex_table_get_next(_, _, _, _, _),
+        plexindex_table_count(_, _, _),
+        plexindex_table_clear(_, _),
+        plexindex_list_items(_, _, _, _, _),
+        plexindex_get_item_json(_, _, _, _, _),
+        plexindex_list_libraries_json(_, _, _, _),
+        plexindex_check_server_json(_, _, _, _),
+        plexindex_get_store_json(_, _, _),
+        plexindex_shared(_, _, _, _),
+        plexindex_propose_mappings_json(_, _, _, _, _, _),
+        plexindex_get_sqlite_version(),
+        plexindex_get_stats(_, _, _),
+        plexindex_drain_log(_, _, _),
+    ]
+}
+
+#[test]
+fn the_list_has_every_function_of_the_header() {
+    let header = [
+        include_str!("../../../../include/plexindex.h"),
+        include_str!("../../../../include/plexindex_more.h"),
+    ]
+    .concat();
+    let declared: BTreeSet<&str> = header
+        .lines()
+        .filter(|line| line.starts_with(|first: char| first.is_ascii_lowercase()))
+        .filter(|line| !line.starts_with("typedef") && !line.starts_with("static inline"))
+        .filter_map(|line| line.split_once('(')?.0.split([' ', '*']).next_back())
+        .collect();
+    let listed: BTreeSet<&str> = functions().iter().map(|(name, _)| *name).collect();
+    assert_eq!(listed, declared);
+}
+
+/// Arguments that may be NULL: function, index of the argument, and the expected result.
+const MAY_BE_NULL: [(&str, usize); 3] = [
+    ("plexindex_close", 0),
+    ("plexindex_edit_items", 1),
+    ("plexindex_table_get", 3),
+];
+
+#[test]
+fn every_invalid_argument_gives_a_status() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::new(folder.path());
+    let mut calls = 0;
+    for (name, function) in functions() {
+        for argument in 0..function.count() {
+            for wrong in [Wrong::Null, Wrong::Odd, Wrong::Full] {
+                let Some(given) = function.call(&scene, Some((argument, wrong))) else {
+                    continue;
+                };
+                calls += 1;
+                let what = format!("{name}, argument {argument} {wrong:?}: {given:?}, {}", message());
+                let refuses = wrong == Wrong::Odd && function.must_be_aligned(argument);
+                match given {
+                    Given::Status(status) => {
+                        let status = Status::from_number(status).expect(&what);
+                        assert_ne!(status, Status::Panic, "{what}");
+                        if refuses {
+                            assert_eq!(status, Status::InvalidArgument, "{what}");
+                            assert!(message().contains("aligned"), "{what}");
+                        }
+                        if status == Status::NullPointer {
+                            assert!(message().contains("NULL"), "{what}");
+                            assert!(!MAY_BE_NULL.contains(&(name, argument)), "{what}");
+                        }
+                    }
+                    Given::Text(text) => assert!(!refuses || text.is_null(), "{what}"),
+                    Given::Number(number) => assert_eq!(number, c::PLEXINDEX_ABI_VERSION),
+                    Given::Count(count) => assert_eq!(count, 0, "{what}"),
+                    Given::Record(record) => assert!(record.is_null(), "{what}"),
+                }
+            }
+        }
+    }
+    println!("{calls} calls");
+    assert!(calls > 350, "{calls}");
+    scene.close();
+}
+
+/// Every function that returns a status has an error buffer, and fills it in.
+#[test]
+fn every_failure_writes_an_error_text() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::new(folder.path());
+    let told = |text: &str| {
+        // The buffer's memory is one of what the scene made for this call.
+        let memory = scene.memory.borrow();
+        memory.iter().any(|words| {
+            let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+            bytes.starts_with(text.as_bytes()) && bytes[text.len()] == 0
+        })
+    };
+    for (name, function) in functions() {
+        scene.memory.borrow_mut().clear();
+        let given = with_planted(Plant::Before, || function.call(&scene, None)).expect("nothing is wrong");
+        if let Given::Status(status) = given {
+            assert_eq!(status, Status::Panic as i32, "{name}");
+            assert!(told(&message()), "{name} takes no buffer for {}", message());
+        }
+    }
+    scene.close();
+}
+
+/// The library of a query is a pointer too.
+#[test]
+fn a_library_within_a_query_or_an_edit_is_aligned() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::new(folder.path());
+    let odd = scene.wrong::<LibraryHandle>(Wrong::Odd).cast_const();
+    let (query, edit) = (query(odd), edit(odd));
+    // SAFETY: all of it is there but the library.
+    let refused = unsafe {
+        [
+            plexindex_refresh(scene.handle, from_ref(&query), null_mut()),
+            plexindex_edit_items(from_ref(&edit), null_mut(), null_mut()),
+        ]
+    };
+    assert_eq!(refused, [Status::InvalidArgument as i32; 2]);
+    assert!(message().contains("aligned"), "{}", message());
+    scene.close();
+}
+
+/// As the header promises, only another fast lookup ends the life of a key.
+#[test]
+fn a_key_lasts_until_the_next_fast_lookup() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let scene = Scene::new(folder.path());
+    let value = c"the value";
+    // SAFETY: all of it is there.
+    let kept = unsafe {
+        let put = plexindex_table_put(
+            scene.table,
+            c"n".as_ptr(),
+            1,
+            value.as_ptr(),
+            9,
+            0,
+            u64::MAX,
+            null_mut(),
+        );
+        assert_eq!(put, Status::Ok as i32, "{}", message());
+        // A full read brings the snapshot up to date, so that the fast lookup finds the value.
+        let got = plexindex_table_get(scene.table, c"n".as_ptr(), 1, <*mut Buffer>::good(&scene), null_mut());
+        assert_eq!(got, Status::Ok as i32);
+        let kept = plexindex_table_lookup(scene.table, c"n".as_ptr());
+        assert!(!kept.is_null(), "{}", message());
+        kept
+    };
+    let lookups = ["plexindex_lookup_key", "plexindex_table_lookup"];
+    for (name, function) in functions() {
+        let each =
+            (0..function.count()).flat_map(|at| [Wrong::Null, Wrong::Odd, Wrong::Full].map(|wrong| Some((at, wrong))));
+        let calls: Vec<_> = if function.count() == 0 {
+            vec![None]
+        } else {
+            each.collect()
+        };
+        for wrong in calls {
+            if !lookups.contains(&name) {
+                function.call(&scene, wrong);
+            }
+            // SAFETY: a text of this thread.
+            assert_eq!(unsafe { CStr::from_ptr(kept) }, value, "{name} {wrong:?}");
+        }
+    }
+    scene.close();
+}
+
+/// A panic becomes a status, or the value that stands for nothing; the handle can be used afterwards.
+#[test]
+fn a_panic_in_any_function_becomes_a_status() {
+    for plant in [Plant::Before, Plant::After] {
+        let folder = tempfile::tempdir().expect("a folder");
+        let scene = Scene::new(folder.path());
+        for (name, function) in functions() {
+            let given = with_planted(plant, || function.call(&scene, None)).expect("nothing is wrong");
+            match given {
+                Given::Status(status) => {
+                    assert_eq!(status, Status::Panic as i32, "{name}, {plant:?}");
+                    assert!(message().contains("a defect in plexindex"), "{name}: {}", message());
+                }
+                Given::Number(number) => assert_eq!(number, 0, "{name}"),
+                Given::Count(count) => assert_eq!(count, 0, "{name}"),
+                Given::Record(record) => assert!(record.is_null(), "{name}"),
+                Given::Text(text) if text.is_null() => {}
+                Given::Text(text) => {
+                    // SAFETY: NUL-terminated, static.
+                    let text = unsafe { CStr::from_ptr(text) };
+                    assert!([c"", c"UNKNOWN"].contains(&text), "{name}: {text:?}");
+                }
+            }
+            let again = function.call(&scene, None);
+            assert_ne!(
+                again,
+                Some(Given::Status(Status::Panic as i32)),
+                "{name}: {}",
+                message()
+            );
+        }
+        scene.close();
+    }
+}

@@ -1,0 +1,134 @@
+//! Fast lookups.
+
+use std::ffi::{CStr, c_char};
+
+use crate::answer::too_small;
+use crate::guard::{guard_into, guard_value, keep_key};
+use crate::handles;
+use crate::strings::{bytes, null};
+use crate::types::{Buffer, LibraryHandle};
+use plexindex::Library;
+use plexindex::error::{Error, Result, Status, refuse};
+
+/// The fast lookup: the key (`/library/metadata/<rating key>`) of the item with this path, where the index has it at
+/// hand with PLEXINDEX_CONFIDENCE_HIGH; of a file of several episodes the first one's. `path`: bytes, NUL-terminated.
+///
+/// Returns the key, NUL-terminated. It belongs to the thread, and only the thread's next fast lookup
+/// (plexindex_lookup_key(), plexindex_table_lookup()) on any handle ends it: copy a key that must last longer. Returns
+/// NULL when the answer is not at hand: ask plexindex_match_path(). NULL arguments give NULL.
+///
+/// It sends no request and calls nothing back. When nothing changed since the last lookup it waits for nothing, takes
+/// no lock, allocates nothing and makes no system call, except that twice a second it checks whether the store is still
+/// there. After a change it reads it, and waits for others some 200 ms at most. An expired listing answers too.
+///
+/// # Safety
+/// `library` must be NULL or a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_lookup_key(library: *const LibraryHandle, path: *const c_char) -> *const c_char {
+    guard_value(std::ptr::null(), || {
+        // SAFETY: the caller's promise.
+        unsafe { lookup_key(library, path) }
+    })
+}
+
+/// plexindex_lookup_key() for many paths in one call. `paths`: `count` paths, each followed by a NUL. `out_keys`: as
+/// many keys in the same order, each followed by a NUL. An empty key says that the answer is not at hand.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `library` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_lookup_keys(
+    library: *const LibraryHandle,
+    paths: *const c_char,
+    paths_length: usize,
+    count: usize,
+    out_keys: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard_into(error, out_keys, "out_keys", |keys| {
+        // SAFETY: the caller's promise.
+        let (library, paths) = unsafe { (handles::library(library)?, bytes(paths, paths_length, "paths")?) };
+        lookup_keys(library, paths, count, keys)
+    })
+}
+
+/// # Safety
+/// As plexindex_lookup_key().
+#[inline]
+unsafe fn lookup_key(handle: *const LibraryHandle, path: *const c_char) -> *const c_char {
+    let handle = handle.cast::<Library>();
+    if !handle.is_aligned() {
+        return std::ptr::null();
+    }
+    // SAFETY: the caller's promise.
+    let library = unsafe { handle.as_ref() };
+    let (Some(library), false) = (library, path.is_null()) else {
+        return std::ptr::null();
+    };
+    // SAFETY: the caller's promise.
+    let path = unsafe { CStr::from_ptr(path) }.to_bytes();
+    library
+        .lookup_rating_key_of(path, |rating_key| keep_key([library.key_prefix(), rating_key]))
+        .unwrap_or(std::ptr::null())
+}
+
+fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer) -> Result<Status> {
+    if keys.data.is_null() && keys.capacity > 0 {
+        return Err(null("keys.data"));
+    }
+    let room: &mut [u8] = if keys.data.is_null() {
+        &mut []
+    } else {
+        // SAFETY: the caller says that so many bytes are there, and lends them for the call.
+        unsafe { std::slice::from_raw_parts_mut(keys.data.cast(), keys.capacity.min(isize::MAX.unsigned_abs())) }
+    };
+    let prefix = library.key_prefix();
+    let mut used = 0;
+    let mut answered = 0;
+    let mut rest = paths;
+    let mut seen = 0;
+    let pieces = std::iter::from_fn(|| {
+        let end = memchr::memchr(0, rest)?;
+        let path = &rest[..end];
+        rest = &rest[end + 1..];
+        seen += 1;
+        Some(path)
+    });
+    library.lookup_rating_keys(pieces, |rating_key| {
+        // A NUL within a key would shift all that follow. None is let in any more; an older store may hold one.
+        let (head, tail) = match rating_key.filter(|key| !key.as_bytes().contains(&0)) {
+            Some(rating_key) => (prefix.as_bytes(), rating_key.as_bytes()),
+            None => (&[][..], &[][..]),
+        };
+        let length = head.len() + tail.len();
+        if let Some(place) = room.get_mut(used..=used + length) {
+            place[..head.len()].copy_from_slice(head);
+            place[head.len()..length].copy_from_slice(tail);
+            place[length] = 0;
+        }
+        used += length + 1;
+        answered += 1;
+    });
+    if seen != count || !rest.is_empty() {
+        return refuse(format!(
+            "paths: {seen} are followed by a NUL, but the count says {count}"
+        ));
+    }
+    if answered != count {
+        return Err(Error::new(
+            Status::Panic,
+            format!(
+                "{answered} keys for {count} paths, which is a defect in plexindex: report it, and ask path by path"
+            ),
+        ));
+    }
+    keys.length = used;
+    if used > keys.capacity {
+        return Err(too_small(used, keys.capacity));
+    }
+    Ok(Status::Ok)
+}
+
+#[cfg(test)]
+#[path = "lookup_tests.rs"]
+mod tests;

@@ -1,0 +1,134 @@
+//! Full answers.
+
+use crate::answer::{check_memory, check_memory_for, recount_log_lines, write_answer, write_answers};
+use crate::constants as c;
+use crate::guard::guard_into;
+use crate::query;
+use crate::strings::split;
+use crate::types::{Buffer, Handle, QueryRecord};
+use plexindex::error::Status;
+use plexindex::inside::Answer;
+
+/// The full answer for one path. Tries each PLEXINDEX_MATCH_* in turn; sends requests where needed and allowed.
+///
+/// `out_answer`: a block: plexindex_answers, one plexindex_answer, and what they point to.
+///
+/// Returns the answer's status, with the block written: PLEXINDEX_OK, PLEXINDEX_NOT_FOUND, PLEXINDEX_AMBIGUOUS,
+/// PLEXINDEX_NOT_YET or PLEXINDEX_NEEDS_WARM. Returns PLEXINDEX_BUFFER_TOO_SMALL or an error without a block. When the
+/// library was never fetched and cannot be fetched now, that is the server's error.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open, and the query's library one of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_match_path(
+    handle: *const Handle,
+    query: *const QueryRecord,
+    out_answer: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard_into(error, out_answer, "out_answer", |answer| {
+        // SAFETY: the caller's promise.
+        let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
+        check_memory(answer)?;
+        let write = |found: &Answer<'_>| write_answer(answer, found);
+        if checked.at_once() {
+            return checked.query.match_path_at_once_with(checked.text, write);
+        }
+        let status = checked.query.match_path_with(checked.text, write)?;
+        recount_log_lines(answer)?;
+        Ok(status)
+    })
+}
+
+/// plexindex_match_path() for many paths: one block with `count` answers, in order, each with its own status.
+///
+/// `query`: `text` holds `count` paths, each followed by a NUL.
+///
+/// Returns PLEXINDEX_OK with the block written, whatever the answers' statuses; an error that concerns all paths;
+/// PLEXINDEX_BUFFER_TOO_SMALL, before any work if 384 bytes for each path and the length of `text` do not fit.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_match_paths(
+    handle: *const Handle,
+    query: *const QueryRecord,
+    count: usize,
+    out_answers: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard_into(error, out_answers, "out_answers", |answers| {
+        // SAFETY: the caller's promise.
+        let checked = unsafe { query::query(handle, query, c::PLEXINDEX_QUERY_AT_ONCE) }?;
+        let paths = split(checked.text, count, "query.text")?;
+        if checked.may_ask() {
+            check_memory_for(answers, count, checked.text.len())?;
+        }
+        write_answers(answers, count, |block| {
+            if !checked.at_once() {
+                return checked.query.match_paths_with(&paths, |found| block.answer(found));
+            }
+            let mut write = |found: &Answer<'_>| {
+                block.answer(found);
+                Ok(())
+            };
+            paths
+                .iter()
+                .try_for_each(|path| checked.query.match_path_at_once_with(path, &mut write))
+        })?;
+        recount_log_lines(answers)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// The items with this GUID: `plex://…`, `imdb://tt…`, `tmdb://…`, `tvdb://…`, or that of a legacy agent. That of a
+/// show or season gives its episodes, that of an artist or album its tracks. One item is PLEXINDEX_OK, several are
+/// PLEXINDEX_AMBIGUOUS: at most 16 are given, with the count of all. A library that was never fetched, or whose
+/// listing has expired, is fetched first. Returns what plexindex_match_path() returns.
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_match_guid(
+    handle: *const Handle,
+    query: *const QueryRecord,
+    out_answer: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard_into(error, out_answer, "out_answer", |answer| {
+        // SAFETY: the caller's promise.
+        let checked = unsafe { query::query(handle, query, 0) }?;
+        let guid = checked.utf8("the GUID")?;
+        check_memory(answer)?;
+        let status = checked
+            .query
+            .match_guid_with(guid, |found| write_answer(answer, found))?;
+        recount_log_lines(answer)?;
+        Ok(status)
+    })
+}
+
+/// The items with this title, UTF-8. Case, accents and punctuation do not count. When no item has the title, the items
+/// whose titles hold all its words. The title of a show gives its episodes. Else as plexindex_match_guid().
+///
+/// # Safety
+/// As plexindex_match_path().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_search_title(
+    handle: *const Handle,
+    query: *const QueryRecord,
+    out_answer: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard_into(error, out_answer, "out_answer", |answer| {
+        // SAFETY: the caller's promise.
+        let checked = unsafe { query::query(handle, query, 0) }?;
+        let title = checked.utf8("the title")?;
+        check_memory(answer)?;
+        let status = checked
+            .query
+            .search_title_with(title, |found| write_answer(answer, found))?;
+        recount_log_lines(answer)?;
+        Ok(status)
+    })
+}

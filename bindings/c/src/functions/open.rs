@@ -1,0 +1,121 @@
+//! Open and close.
+
+use std::ffi::{CStr, c_char};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::callbacks::is_in_callback;
+use crate::constants as c;
+use crate::guard::{guard, guard_value};
+use crate::handles::{Opened, opened};
+use crate::options;
+use crate::strings::{LONGEST_TOKEN, aligned, bytes, out};
+use crate::types::{Buffer, Handle, OptionsRecord};
+use plexindex::error::{Status, check_length, refuse};
+use plexindex::model::Token;
+
+/// The crate's version, NUL-terminated.
+const VERSION: &CStr = match CStr::from_bytes_with_nul(concat!(env!("CARGO_PKG_VERSION"), "\0").as_bytes()) {
+    Ok(version) => version,
+    Err(_) => c"",
+};
+
+/// The ABI version of this library: PLEXINDEX_ABI_VERSION of the header that it was built with. Never fails.
+#[unsafe(no_mangle)]
+pub extern "C" fn plexindex_get_abi_version() -> u32 {
+    guard_value(0, || c::PLEXINDEX_ABI_VERSION)
+}
+
+/// The version of this library, such as `0.1.0`: static, NUL-terminated, never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn plexindex_get_version() -> *const c_char {
+    guard_value(c"".as_ptr(), || VERSION.as_ptr())
+}
+
+/// The name of a status, such as `NOT_FOUND`; `UNKNOWN` for another number. Static, NUL-terminated, never NULL.
+#[unsafe(no_mangle)]
+pub extern "C" fn plexindex_get_status_name(status: i32) -> *const c_char {
+    guard_value(c"UNKNOWN".as_ptr(), || {
+        Status::from_number(status).map_or(c"UNKNOWN", Status::c_name).as_ptr()
+    })
+}
+
+/// Opens an index. Reads the disk only. Several handles and processes may have the same folder open.
+///
+/// Returns PLEXINDEX_OK with the handle in `out_handle`; PLEXINDEX_INVALID_ARGUMENT or PLEXINDEX_UNSUPPORTED for
+/// refused options; PLEXINDEX_STORE or PLEXINDEX_STORE_FULL for the store. `out_handle` is NULL then.
+///
+/// # Safety
+/// Pointers must be NULL or valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_open(
+    options: *const OptionsRecord,
+    out_handle: *mut *mut Handle,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let slot = unsafe { out(out_handle, "out_handle") }?;
+        *slot = std::ptr::null_mut();
+        // SAFETY: the caller's promise.
+        let options = unsafe { options::options(options) }?;
+        let opened = Arc::clone(&options.opened);
+        *slot = Opened::open(options)?.into_handle();
+        opened.store(*slot, Ordering::Relaxed);
+        Ok(Status::Ok)
+    })
+}
+
+/// Replaces the token of an open index. Sends no request. Calls under way keep the old one; a watch connects again.
+///
+/// With `options.user` the index keeps all that it holds. Without it the index has nothing until the next call that may
+/// send a request has found that the server accepts the new token. Then it holds again what it held for this token, or
+/// for the user that a JSON Web Token names (`thumbprint`, `username`). For any other token it begins anew.
+///
+/// `token`: as options.token; NULL and 0 for none.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT for a text that cannot be a token; PLEXINDEX_STORE.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_set_token(
+    handle: *const Handle,
+    token: *const c_char,
+    token_length: usize,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (opened, token) = unsafe { (opened(handle)?, bytes(token, token_length, "token")?) };
+        check_length("the token", token_length, LONGEST_TOKEN)?;
+        let token = options::token_text(token, "the token")?;
+        opened.index().set_token(Token::new(token))
+    })
+}
+
+/// Closes an index. Its counters are written, and no thread of the library runs afterwards. NULL is fine. The handle,
+/// its library handles and its table handles are invalid from the start of this call on. The library cannot detect it if
+/// another thread is in a call with them, or closes the handle too: that must not be.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_STORE when the counters could not be written: the index is closed all the same;
+/// PLEXINDEX_INVALID_ARGUMENT in a callback of this index, or for an `error` that is refused: it is not closed.
+///
+/// # Safety
+/// `handle` must be NULL or open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_close(handle: *mut Handle, error: *mut Buffer) -> i32 {
+    guard(error, || {
+        if handle.is_null() {
+            return Ok(());
+        }
+        aligned(handle.cast::<Opened>(), "handle")?;
+        if is_in_callback(handle) {
+            return refuse(
+                "a callback of this index closes it, while the call around the callback uses it: return first",
+            );
+        }
+        // SAFETY: the caller's promise.
+        unsafe { Opened::from_handle(handle) }.close()
+    })
+}

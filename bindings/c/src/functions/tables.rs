@@ -1,0 +1,313 @@
+//! Tables of the host's own values.
+
+use std::ffi::{CStr, c_char};
+use std::sync::Arc;
+
+use crate::answer::{too_small_for, write_bytes};
+use crate::constants as c;
+use crate::guard::{guard, guard_into, guard_output, guard_value, keep_text};
+use crate::handles::opened;
+use crate::options::ttl;
+use crate::strings::{aligned, bytes, check_reserved, null, out, unsupported};
+use crate::table_handles::{HostTable, host_table, one};
+use crate::types::{Buffer, Handle, TableHandle, TableOp};
+use plexindex::error::{Result, Status, refuse, room};
+use plexindex::inside::{Op, Tables, Terms};
+
+/// Gives a handle for a table of the host's own values. A table holds values by name, both any bytes, in the index's
+/// folder, for every process that opens that. No query reads it, and no server is asked. The first
+/// plexindex_table_put() makes it.
+///
+/// `name`: the table's name, any bytes. An empty name is a pointer and 0. NULL and 0 is all tables, for
+/// plexindex_table_count() and plexindex_table_clear(). `flags`: 0, or PLEXINDEX_TABLE_FOLD_ASCII. `out_table`: the
+/// handle, or NULL after an error. It lasts as long as the index. The same name and flags give the same handle. An
+/// index gives out 10,000 at most.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_INVALID_ARGUMENT; PLEXINDEX_UNSUPPORTED for other flags.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_get_table(
+    handle: *const Handle,
+    name: *const c_char,
+    name_length: usize,
+    flags: u32,
+    out_table: *mut *const TableHandle,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let slot = unsafe { out(out_table, "out_table") }?;
+        *slot = std::ptr::null();
+        // SAFETY: the caller's promise.
+        let (opened, given) = unsafe { (opened(handle)?, bytes(name, name_length, "name")?) };
+        // An empty name is a name: one that a host computed must not clear all its tables.
+        let name = (!name.is_null()).then_some(given);
+        if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
+            return unsupported(format!(
+                "flags is {flags:#x}: this version knows PLEXINDEX_TABLE_FOLD_ASCII"
+            ));
+        }
+        *slot = opened.tables().handle(opened.index().tables(), name, flags)?;
+        Ok(Status::Ok)
+    })
+}
+
+/// The fast lookup of a value. `name`: NUL-terminated; for a name that holds a NUL use plexindex_table_get().
+///
+/// Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). Returns NULL when there is no
+/// value, when it has expired, has more than 1,000 bytes or holds a NUL, and when a change could not be read in
+/// time: ask plexindex_table_get(). NULL arguments give NULL. It waits for as little as plexindex_lookup_key() does.
+///
+/// # Safety
+/// `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_lookup(table: *const TableHandle, name: *const c_char) -> *const c_char {
+    guard_value(std::ptr::null(), || {
+        let table = table.cast::<HostTable>();
+        if !table.is_aligned() {
+            return std::ptr::null();
+        }
+        // SAFETY: the caller's promise.
+        let table = unsafe { table.as_ref() };
+        let (Some(HostTable { table: Some(table), .. }), false) = (table, name.is_null()) else {
+            return std::ptr::null();
+        };
+        // SAFETY: the caller's promise.
+        let name = unsafe { CStr::from_ptr(name) }.to_bytes();
+        table
+            .lookup(name, |value| keep_text([b"", value]))
+            .unwrap_or(std::ptr::null())
+    })
+}
+
+/// Reads a value. `out_value`: the value, followed by a NUL that `length` does not count. NULL asks only whether there
+/// is one.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_BUFFER_TOO_SMALL;
+/// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_get(
+    table: *const TableHandle,
+    name: *const c_char,
+    name_length: usize,
+    out_value: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard_output(error, out_value, || {
+        aligned(out_value, "out_value")?;
+        // SAFETY: the caller's promise.
+        let (table, name, value) = unsafe { (one(table)?, bytes(name, name_length, "name")?, out_value.as_mut()) };
+        let Some(buffer) = value else {
+            let there = table.get(name, 0, &mut |_| {})?;
+            return Ok(there.map_or(Status::NotFound, |_| Status::Ok));
+        };
+        let mut written = None;
+        let room = buffer.capacity.saturating_sub(1);
+        let length = table.get(name, room, &mut |value| written = Some(write_bytes(buffer, value)))?;
+        match (length, written) {
+            (None, _) => Ok(Status::NotFound),
+            (Some(_), Some(written)) => written,
+            (Some(length), None) => too_small_for(buffer, length),
+        }
+    })
+}
+
+/// Stores a value. It replaces the value of the same name.
+///
+/// `ttl_ms`: after how many milliseconds the value expires. 0: one hour. PLEXINDEX_TTL_AT_ONCE, PLEXINDEX_TTL_NEVER.
+/// `limit`: how many bytes all tables of the store may take; an entry takes its name, its value and 64 bytes. Beyond
+/// that the entries written longest ago are removed, but never what this call wrote. 0: no limit. Each call also removes
+/// some entries that have expired.
+///
+/// Returns PLEXINDEX_OK once the value is stored, for every process; PLEXINDEX_INVALID_ARGUMENT, also for a name of
+/// more than 1 MiB or a value of more than 900,000,000 bytes; PLEXINDEX_NULL_POINTER; PLEXINDEX_STORE or
+/// PLEXINDEX_STORE_FULL.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_put(
+    table: *const TableHandle,
+    name: *const c_char,
+    name_length: usize,
+    value: *const c_char,
+    value_length: usize,
+    ttl_ms: i64,
+    limit: u64,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (table, name, value) = unsafe {
+            (
+                one(table)?,
+                bytes(name, name_length, "name")?,
+                bytes(value, value_length, "value")?,
+            )
+        };
+        table.put(name, value, &terms(ttl_ms, limit)?)
+    })
+}
+
+/// Removes an entry. An entry that does not exist is no error.
+///
+/// # Safety
+/// As plexindex_table_put().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_remove(
+    table: *const TableHandle,
+    name: *const c_char,
+    name_length: usize,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (table, name) = unsafe { (one(table)?, bytes(name, name_length, "name")?) };
+        table.remove(name)
+    })
+}
+
+/// Makes many changes in one transaction, in order: all are made, or none. When the limit later removes one of the
+/// values that the call stored, it removes all of them.
+///
+/// `ops`: `count` changes, of tables of this index. `ttl_ms`, `limit`: as for plexindex_table_put().
+///
+/// Returns what plexindex_table_put() returns.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `handle` must be open, and the tables handles of it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_write(
+    handle: *const Handle,
+    ops: *const TableOp,
+    count: usize,
+    ttl_ms: i64,
+    limit: u64,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let opened = unsafe { opened(handle) }?;
+        if ops.is_null() && count > 0 {
+            return Err(null("ops"));
+        }
+        let mut checked = room(count, "changes")?;
+        for place in 0..count {
+            // SAFETY: the caller's promise; a pointer from another language may be misaligned.
+            checked.push(unsafe { op(ops.add(place).read_unaligned(), place, opened.index().tables()) }?);
+        }
+        opened.index().tables().write(&checked, &terms(ttl_ms, limit)?)
+    })
+}
+
+/// The expiry and limit of a write; a limit of 0 is none.
+fn terms(ttl_ms: i64, limit: u64) -> Result<Terms> {
+    Ok(Terms {
+        ttl: ttl(ttl_ms, "ttl_ms")?,
+        limit: (limit > 0).then_some(limit),
+    })
+}
+
+/// # Safety
+/// The pointers in `given` must be NULL or valid.
+unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<Op<'h>> {
+    let TableOp {
+        kind,
+        reserved,
+        table,
+        name,
+        value,
+    } = given;
+    check_reserved(reserved, &format!("ops[{place}]"))?;
+    // SAFETY: the caller's promise.
+    if unsafe { host_table(table) }.is_ok_and(|known| !Arc::ptr_eq(&known.tables, tables)) {
+        return refuse(format!(
+            "ops[{place}].table is a table of another handle: give one of plexindex_get_table() with this handle"
+        ));
+    }
+    // SAFETY: as above.
+    let (table, name, value) = unsafe { (one(table)?, name.get("ops.name")?, value.get("ops.value")?) };
+    match kind {
+        c::PLEXINDEX_TABLE_PUT => Ok(Op::Put(table, name, value)),
+        c::PLEXINDEX_TABLE_REMOVE if value.is_empty() => Ok(Op::Remove(table, name)),
+        c::PLEXINDEX_TABLE_CLEAR if name.is_empty() && value.is_empty() => Ok(Op::Clear(table)),
+        c::PLEXINDEX_TABLE_REMOVE | c::PLEXINDEX_TABLE_CLEAR => refuse(format!(
+            "ops[{place}] has a name or a value that it takes none of: leave it NULL and 0"
+        )),
+        other => refuse(format!(
+            "ops[{place}].kind is {other}: give PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR"
+        )),
+    }
+}
+
+/// Lists the names of a table's entries, one a call, in the order of their bytes, without expired ones.
+///
+/// `after`: the name that the last call gave; NULL for the first name. An empty name is a pointer and 0. The name may
+/// stay in the memory of `out_name`. PLEXINDEX_BUFFER_TOO_SMALL does not change that memory, but plexindex_buffer_grow()
+/// may move it. `out_name`: the next name.
+///
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND after the last name; PLEXINDEX_BUFFER_TOO_SMALL;
+/// PLEXINDEX_INVALID_ARGUMENT for the handle of all tables.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_get_next(
+    table: *const TableHandle,
+    after: *const c_char,
+    after_length: usize,
+    out_name: *mut Buffer,
+    error: *mut Buffer,
+) -> i32 {
+    guard_into(error, out_name, "out_name", |name| {
+        let first = after.is_null();
+        // SAFETY: the caller's promise.
+        let (table, after) = unsafe { (one(table)?, bytes(after, after_length, "after")?) };
+        match table.next((!first).then_some(after))? {
+            Some(next) => write_bytes(name, &next),
+            None => Ok(Status::NotFound),
+        }
+    })
+}
+
+/// How many entries a table has, or all tables together. Entries that have expired and are still stored count too.
+///
+/// # Safety
+/// Pointers must be NULL or valid; `table` must be a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_count(
+    table: *const TableHandle,
+    out_count: *mut u64,
+    error: *mut Buffer,
+) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let (host_table, count) = unsafe { (host_table(table)?, out(out_count, "out_count")?) };
+        *count = match &host_table.table {
+            Some(table) => table.count()?,
+            None => host_table.tables.count()?,
+        };
+        Ok(Status::Ok)
+    })
+}
+
+/// Removes all entries of a table, or of all tables. A table of any size takes the same time.
+///
+/// # Safety
+/// `table` must be NULL or a handle of an open index.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn plexindex_table_clear(table: *const TableHandle, error: *mut Buffer) -> i32 {
+    guard(error, || {
+        // SAFETY: the caller's promise.
+        let host_table = unsafe { host_table(table) }?;
+        match &host_table.table {
+            Some(table) => table.clear(),
+            None => host_table.tables.clear(),
+        }
+    })
+}

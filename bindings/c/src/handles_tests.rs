@@ -1,0 +1,67 @@
+#![cfg_attr(windows, allow(dead_code, unused_imports))]
+
+use std::time::Duration;
+
+use super::*;
+use crate::for_tests::hostile;
+use plexindex::error::Status;
+use plexindex::options;
+
+/// Opens an index without silencing panics, which would hide messages of other tests.
+fn opened_in(folder: &std::path::Path) -> Opened {
+    let options = options::Options {
+        cache_dir: folder.to_owned(),
+        ..options::Options::default()
+    };
+    Opened::over(Index::open(options).expect("opens"))
+}
+
+#[test]
+fn handles_for_unknown_libraries_are_limited() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let opened = Opened::over(hostile(folder.path()));
+    let ask = |number: usize| opened.library(Selector::Any(format!("Name {number}")));
+    for number in 0..MAX_UNKNOWN {
+        ask(number).expect("a handle");
+    }
+    let error = ask(MAX_UNKNOWN).expect_err("one too many");
+    assert_eq!(error.status, Status::InvalidArgument);
+    assert!(error.message.contains("Name 1024"), "{error}");
+    // Existing handles stay valid, and known libraries always get one.
+    assert_eq!(ask(0).expect("the same"), ask(0).expect("the same"));
+    let movies = opened.index().library("Movies").expect("a handle");
+    movies.match_path("/a").expect("listed");
+    opened.library(Selector::Any("Movies".to_owned())).expect("a handle");
+    opened.library(Selector::All).expect("a handle");
+    opened.close().expect("closes");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_child_gets_handles_though_a_thread_got_its_first_at_the_fork() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let opened = opened_in(folder.path());
+    let (say, said) = std::sync::mpsc::channel();
+    let libraries = Arc::clone(&opened.libraries);
+    let busy = std::thread::spawn(move || {
+        let _known = libraries.known.lock();
+        say.send(()).expect("heard");
+        std::thread::sleep(Duration::from_millis(100));
+    });
+    said.recv().expect("it is held");
+    // SAFETY: the child asks for a handle and ends at once; one that hangs is ended by its alarm.
+    let state = unsafe {
+        let child = libc::fork();
+        assert!(child >= 0, "forked");
+        if child == 0 {
+            libc::alarm(10);
+            libc::_exit(i32::from(opened.library(Selector::All).is_err()));
+        }
+        let mut state = 0;
+        assert_eq!(libc::waitpid(child, &raw mut state, 0), child);
+        state
+    };
+    assert_eq!(state, 0);
+    busy.join().expect("no panic");
+    opened.close().expect("closes");
+}

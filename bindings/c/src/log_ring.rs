@@ -1,0 +1,143 @@
+//! A ring of log lines, which the host fetches: no callback ever runs on a thread of the library.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+
+use super::constants as c;
+use plexindex::error::{Error, Result, Status};
+use plexindex::inside::{Release, fork};
+use plexindex::inside::{lock, try_lock};
+
+/// Maximum number of lines.
+const CAPACITY: usize = 256;
+
+/// A log line.
+pub struct LogLine {
+    /// `PLEXINDEX_LOG_*`.
+    pub level: i32,
+    /// Text of the line.
+    pub text: String,
+}
+
+struct Ring {
+    lines: VecDeque<LogLine>,
+    lost: u64,
+}
+
+struct RingLogger;
+
+static RING: Mutex<Ring> = Mutex::new(Ring {
+    lines: VecDeque::new(),
+    lost: 0,
+});
+/// Number of lines; read for each answer without the lock.
+static WAITING: AtomicU32 = AtomicU32::new(0);
+
+/// Locks the ring. The lock is held during a fork, so that it is free in the child. A process created without the
+/// handlers of `pthread_atfork` may inherit a lock that is never released: losing a line there is better than blocking
+/// the host.
+fn ring() -> Option<MutexGuard<'static, Ring>> {
+    for attempt in 0..2000 {
+        if let Some(ring) = try_lock(&RING) {
+            return Some(ring);
+        }
+        if attempt < 1000 {
+            std::thread::yield_now();
+        } else {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    None
+}
+
+/// Holds the ring during a fork.
+struct RingGuard {
+    _ring: MutexGuard<'static, Ring>,
+}
+
+impl Release for RingGuard {}
+
+fn hold() -> Box<dyn Release> {
+    Box::new(RingGuard { _ring: lock(&RING) })
+}
+
+impl Log for RingLogger {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target().starts_with("plexindex")
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if !self.enabled(record.metadata()) {
+            return;
+        }
+        let level = match record.level() {
+            Level::Error => c::PLEXINDEX_LOG_ERROR,
+            Level::Warn => c::PLEXINDEX_LOG_WARN,
+            Level::Info => c::PLEXINDEX_LOG_INFO,
+            Level::Debug | Level::Trace => c::PLEXINDEX_LOG_DEBUG,
+        };
+        let text = record.args().to_string();
+        let Some(mut ring) = ring() else { return };
+        if ring.lines.len() == CAPACITY {
+            ring.lines.pop_front();
+            ring.lost += 1;
+        }
+        ring.lines.push_back(LogLine { level, text });
+        WAITING.store(u32::try_from(ring.lines.len()).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    fn flush(&self) {}
+}
+
+/// Converts a `PLEXINDEX_LOG_*` number.
+pub fn level(level: i32) -> Result<LevelFilter> {
+    match level {
+        0 | c::PLEXINDEX_LOG_WARN => Ok(LevelFilter::Warn),
+        c::PLEXINDEX_LOG_OFF => Ok(LevelFilter::Off),
+        c::PLEXINDEX_LOG_ERROR => Ok(LevelFilter::Error),
+        c::PLEXINDEX_LOG_INFO => Ok(LevelFilter::Info),
+        c::PLEXINDEX_LOG_DEBUG => Ok(LevelFilter::Debug),
+        other => Err(Error::new(
+            Status::InvalidArgument,
+            format!("log_level is {other}: give one of PLEXINDEX_LOG_*"),
+        )),
+    }
+}
+
+/// Installs the ring as logger of this process, unless a Rust host has its own logger.
+pub fn install(level: LevelFilter) {
+    static LOGGER: RingLogger = RingLogger;
+    fork::hold_last(hold);
+    let _ = log::set_logger(&LOGGER);
+    log::set_max_level(level);
+}
+
+/// Number of waiting lines.
+pub fn waiting() -> u32 {
+    WAITING.load(Ordering::Relaxed)
+}
+
+/// Removes and returns all lines, oldest first, after a warning if lines were lost.
+pub fn drain() -> Vec<LogLine> {
+    let mut lines = Vec::new();
+    let Some(mut ring) = ring() else { return lines };
+    if ring.lost > 0 {
+        lines.push(LogLine {
+            level: c::PLEXINDEX_LOG_WARN,
+            text: format!("{} log lines were lost: drain the log more often", ring.lost),
+        });
+        ring.lost = 0;
+    }
+    // Takes the memory too, so that unloading the library leaves nothing behind.
+    lines.extend(std::mem::take(&mut ring.lines));
+    WAITING.store(0, Ordering::Relaxed);
+    lines
+}
+
+#[cfg(test)]
+#[path = "log_ring_tests.rs"]
+mod tests;

@@ -1,0 +1,248 @@
+//! Validates the options and mappings from C.
+
+use std::ffi::c_void;
+use std::mem::offset_of;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::time::Duration;
+
+use zeroize::Zeroize;
+
+use super::callbacks::call_host_for;
+use super::constants as c;
+use super::strings::{LONGEST_TOKEN, check_flags, check_reserved, decoded, null, sized};
+use super::types::{self, Buffer, Handle, OptionsRecord, RenewTokenFn};
+use plexindex::error::{Error, Result, Status, check_length, refuse};
+use plexindex::inside::named;
+use plexindex::model::Token;
+use plexindex::options::MappingKind::{HostToServer, ServerToHost};
+use plexindex::options::{self, Renewal, Ttl};
+
+/// Validated options.
+pub struct CheckedOptions {
+    pub options: options::Options,
+    pub log_level: i32,
+    /// Receives the handle: the callbacks of the index are called for it.
+    pub opened: Arc<AtomicPtr<Handle>>,
+}
+
+/// Converts milliseconds. `or`: alternatives, for the error text.
+pub fn millis(ms: i64, what: &str, or: &str) -> Result<Duration> {
+    match u64::try_from(ms) {
+        Ok(ms) => Ok(Duration::from_millis(ms)),
+        Err(_) => refuse(format!("{what} is {ms}: give milliseconds, {or}")),
+    }
+}
+
+fn time(ms: i64, default: Duration, what: &str) -> Result<Duration> {
+    or_default(ms, default, what, "")
+}
+
+/// Converts milliseconds; 0 is the default. `or`: the constant that is allowed too, for the error text.
+fn or_default(ms: i64, default: Duration, what: &str, or: &str) -> Result<Duration> {
+    let first = if or.is_empty() { "or 0" } else { "0" };
+    let given = millis(ms, what, &format!("{first} for {} s{or}", default.as_secs()))?;
+    Ok(if given.is_zero() { default } else { given })
+}
+
+fn retry(ms: i64, default: Duration, what: &str) -> Result<Duration> {
+    match ms {
+        c::PLEXINDEX_NO_RETRY => Ok(Duration::ZERO),
+        ms => or_default(ms, default, what, ", or PLEXINDEX_NO_RETRY"),
+    }
+}
+
+/// Converts a time to live.
+pub fn ttl(ms: i64, what: &str) -> Result<Ttl> {
+    match ms {
+        0 => Ok(options::Options::default().library_ttl),
+        c::PLEXINDEX_TTL_AT_ONCE => Ok(Ttl::Zero),
+        c::PLEXINDEX_TTL_NEVER => Ok(Ttl::Forever),
+        ms => millis(ms, what, "0 for one hour, PLEXINDEX_TTL_AT_ONCE or PLEXINDEX_TTL_NEVER").map(Ttl::For),
+    }
+}
+
+/// Returns the text of a token without copying it, since a copy would have to be wiped. The error does not show it.
+pub fn token_text<'t>(token: &'t [u8], what: &str) -> Result<&'t str> {
+    std::str::from_utf8(token)
+        .map_err(|_| Error::new(Status::InvalidArgument, format!("{what} is not UTF-8: copy it again")))
+}
+
+/// # Safety
+/// `given` must be NULL or valid.
+#[allow(clippy::too_many_lines)] // one field after the other
+pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
+    // Taken apart field by field: a new one that is not handled does not compile.
+    // SAFETY: the caller's promise.
+    let OptionsRecord {
+        size: _,
+        cache_dir,
+        server_url,
+        token,
+        user,
+        ca_file,
+        library_ttl_ms,
+        max_age_ms,
+        deadline_ms,
+        connect_timeout_ms,
+        read_timeout_ms,
+        retry_ms,
+        matches_limit,
+        flags,
+        page_size,
+        log_level,
+        reserved,
+        mappings,
+        mappings_count,
+        slow_ms,
+        size_limit,
+        database,
+        renew_token,
+        renew_token_user,
+        shared,
+        shared_retry_ms,
+    } = unsafe { sized(given, offset_of!(OptionsRecord, server_url), "options") }?;
+    let known = c::PLEXINDEX_OPEN_OFFLINE
+        | c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS
+        | c::PLEXINDEX_OPEN_NO_MMAP
+        | c::PLEXINDEX_OPEN_OBFUSCATE_PATHS
+        | c::PLEXINDEX_OPEN_SHARED_DURABLE;
+    check_flags(flags, reserved, known, "options")?;
+    let default = options::Options::default();
+    check_length("options.token", token.length, LONGEST_TOKEN)?;
+    // SAFETY: the caller's promise, for all of these.
+    let (cache_dir, server_url, token, user, ca_file, database, shared) = unsafe {
+        (
+            cache_dir.path("options.cache_dir")?,
+            server_url.text("options.server_url")?,
+            token_text(token.get("options.token")?, "options.token")?,
+            user.text("options.user")?,
+            ca_file.path("options.ca_file")?,
+            database.path("options.database")?,
+            shared.text("options.shared")?,
+        )
+    };
+    let files = [("cache_dir", cache_dir), ("ca_file", ca_file), ("database", database)];
+    if let Some((name, _)) = files.iter().find(|(_, file)| file.contains(&0)) {
+        return refuse(format!("{name} holds a NUL byte: no file has such a name"));
+    }
+    // SAFETY: the caller's promise.
+    let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
+    let opened = Arc::<AtomicPtr<Handle>>::default();
+    let library_ttl = ttl(library_ttl_ms, "library_ttl_ms")?;
+    let deadline = match deadline_ms {
+        0 | c::PLEXINDEX_NO_DEADLINE => None,
+        ms => Some(millis(ms, "options.deadline_ms", "or PLEXINDEX_NO_DEADLINE")?),
+    };
+    Ok(CheckedOptions {
+        options: options::Options {
+            cache_dir: named(cache_dir),
+            server_url,
+            database: (!database.is_empty()).then(|| named(database)),
+            token: Token::new(token),
+            renewal: renew_token.map(|call| renewal(call, renew_token_user, Arc::clone(&opened))),
+            user,
+            library_ttl,
+            max_age: time(max_age_ms, default.max_age, "max_age_ms")?,
+            deadline,
+            connect_timeout: time(connect_timeout_ms, default.connect_timeout, "connect_timeout_ms")?,
+            read_timeout: time(read_timeout_ms, default.read_timeout, "read_timeout_ms")?,
+            retry_for: retry(retry_ms, default.retry_for, "retry_ms")?,
+            ca_file: (!ca_file.is_empty()).then(|| named(ca_file)),
+            accept_invalid_certs: flags & c::PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS != 0,
+            offline: flags & c::PLEXINDEX_OPEN_OFFLINE != 0,
+            page_size: if page_size == 0 { default.page_size } else { page_size },
+            matches_limit: if matches_limit == 0 {
+                default.matches_limit
+            } else {
+                matches_limit
+            },
+            size_limit: (size_limit > 0).then_some(size_limit),
+            no_mmap: flags & c::PLEXINDEX_OPEN_NO_MMAP != 0,
+            mappings,
+            slow: match slow_ms {
+                c::PLEXINDEX_NEVER_SLOW => None,
+                ms => Some(or_default(
+                    ms,
+                    Duration::from_secs(1),
+                    "slow_ms",
+                    ", or PLEXINDEX_NEVER_SLOW",
+                )?),
+            },
+            obfuscate_paths: flags & c::PLEXINDEX_OPEN_OBFUSCATE_PATHS != 0,
+            shared,
+            shared_retry: retry(shared_retry_ms, default.shared_retry, "shared_retry_ms")?,
+            shared_durable: flags & c::PLEXINDEX_OPEN_SHARED_DURABLE != 0,
+        },
+        log_level,
+        opened,
+    })
+}
+
+/// Wraps the host's function that renews the token.
+fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>) -> Renewal {
+    struct User(*mut c_void);
+    // SAFETY: by the header the function runs on the threads on which the host makes calls.
+    unsafe impl Send for User {}
+    // SAFETY: as above.
+    unsafe impl Sync for User {}
+    let user = User(user);
+    // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `call_host`.
+    let call: unsafe extern "C-unwind" fn(*mut c_void, *mut Buffer) -> i32 = unsafe { std::mem::transmute(call) };
+    Renewal::new(move || {
+        let user = &user;
+        let mut bytes = vec![0; LONGEST_TOKEN];
+        let mut buffer = Buffer {
+            data: bytes.as_mut_ptr().cast(),
+            capacity: bytes.len(),
+            length: 0,
+        };
+        let place = &raw mut buffer;
+        // SAFETY: the caller gave this function for this purpose; the buffer outlives the call.
+        let status = call_host_for(opened.load(Ordering::Relaxed), || unsafe { call(user.0, place) });
+        let given = bytes.get(..buffer.length).filter(|_| status == 0);
+        let token = given.and_then(|given| Token::new(std::str::from_utf8(given).ok()?));
+        if status == 0 && token.is_none() {
+            log::warn!("renew_token gave no token: write its text, and its length, or return 1");
+        }
+        bytes.zeroize();
+        token
+    })
+}
+
+/// # Safety
+/// `given` must be NULL or point to `count` mappings.
+unsafe fn mappings(given: *const types::MappingRecord, count: usize) -> Result<Vec<options::Mapping>> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    if given.is_null() {
+        return Err(null("options.mappings"));
+    }
+    if count > 10_000 {
+        return refuse(format!("options.mappings_count is {count}: give at most 10000 rules"));
+    }
+    (0..count)
+        .map(|place| {
+            // SAFETY: the caller's promise; a pointer from another language may be misaligned.
+            let rule = unsafe { given.add(place).read_unaligned() };
+            let name = format!("options.mappings[{place}]");
+            check_reserved(rule.reserved, &name)?;
+            // SAFETY: the caller's promise.
+            let (from, to) = unsafe { (rule.from.path(&name)?, rule.to.path(&name)?) };
+            let pattern =
+                || decoded(from, &format!("{name}.from")).map(|text| options::Pattern::Regex(text.to_owned()));
+            let prefix = || options::Pattern::Prefix(from.to_vec());
+            let (kind, from) = match rule.kind {
+                c::PLEXINDEX_MAPPING_HOST_PREFIX => (HostToServer, prefix()),
+                c::PLEXINDEX_MAPPING_HOST_PATTERN => (HostToServer, pattern()?),
+                c::PLEXINDEX_MAPPING_SERVER_PREFIX => (ServerToHost, prefix()),
+                c::PLEXINDEX_MAPPING_SERVER_PATTERN => (ServerToHost, pattern()?),
+                other => return refuse(format!("{name}.kind is {other}: give one of PLEXINDEX_MAPPING_*")),
+            };
+            let mut mapping = options::Mapping::pattern(kind, "", to);
+            mapping.from = from;
+            Ok(mapping)
+        })
+        .collect()
+}

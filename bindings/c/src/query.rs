@@ -1,0 +1,184 @@
+//! Validates queries and library selectors, and wraps the caller's progress callback.
+
+use std::ffi::{c_char, c_void};
+use std::mem::{offset_of, size_of};
+use std::ops::ControlFlow;
+
+use super::callbacks::call_host_for;
+use super::constants as c;
+use super::handles::{Opened, opened};
+use super::options::millis;
+use super::strings::{LONGEST_TEXT, aligned, check_flags, decoded, sized, utf8};
+use super::types::{self, Bytes, Handle, ProgressFn};
+use plexindex::error::{Result, abridged, check_length, refuse};
+use plexindex::{Library, Progress, Query, Selector};
+
+/// Flags that only some functions know.
+const FLAGS_OF_SOME: [(u32, &str, &str); 3] = [
+    (
+        c::PLEXINDEX_QUERY_FULL,
+        "PLEXINDEX_QUERY_FULL",
+        "call plexindex_refresh() with it first",
+    ),
+    (
+        c::PLEXINDEX_QUERY_PROBE,
+        "PLEXINDEX_QUERY_PROBE",
+        "call plexindex_refresh() with it first",
+    ),
+    (
+        c::PLEXINDEX_QUERY_AT_ONCE,
+        "PLEXINDEX_QUERY_AT_ONCE",
+        "plexindex_match_path(), plexindex_match_paths() and plexindex_match_folder() do; or give PLEXINDEX_QUERY_OFFLINE",
+    ),
+];
+
+/// A validated query.
+pub struct CheckedQuery<'h> {
+    /// Limits of the query, and its library.
+    pub query: Query<'h>,
+    /// The field `text`.
+    pub text: &'h [u8],
+    flags: u32,
+}
+
+/// `flags_known`: flags that the function knows, besides PLEXINDEX_QUERY_OFFLINE. It would ignore others: they are refused.
+///
+/// # Safety
+/// `handle` must be NULL or open, `given` NULL or valid, and its library one of the handle's.
+pub unsafe fn query<'h>(
+    handle: *const Handle,
+    given: *const types::QueryRecord,
+    flags_known: u32,
+) -> Result<CheckedQuery<'h>> {
+    // SAFETY: the caller's promise.
+    let opened: &Opened = unsafe { opened(handle) }?;
+    // SAFETY: the caller's promise.
+    let types::QueryRecord {
+        size: _,
+        library,
+        text,
+        deadline_ms,
+        flags,
+        reserved,
+        progress,
+        progress_user,
+    } = unsafe { sized(given, offset_of!(types::QueryRecord, deadline_ms), "query") }?;
+    let known =
+        c::PLEXINDEX_QUERY_OFFLINE | c::PLEXINDEX_QUERY_FULL | c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_PROBE;
+    check_flags(flags, reserved, known, "query")?;
+    for (flag, name, remedy) in FLAGS_OF_SOME {
+        if flags & !flags_known & flag != 0 {
+            return refuse(format!(
+                "query.flags has {name}, which this function does not know: {remedy}"
+            ));
+        }
+    }
+    aligned(library.cast::<Library>(), "query.library")?;
+    // SAFETY: the caller's promise.
+    let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
+    if library.is_some_and(|library| !library.is_of(opened.index())) {
+        return refuse(
+            "query.library is a library of another handle: give one of plexindex_get_library() with this handle",
+        );
+    }
+    let mut query = library.map_or_else(|| opened.index().query(), Library::query);
+    query = within(query, deadline_ms, "query.deadline_ms")?;
+    if flags & c::PLEXINDEX_QUERY_OFFLINE != 0 {
+        query = query.offline();
+    }
+    if let Some(call) = progress {
+        query = query.progress(progress_callback(handle, call, progress_user));
+    }
+    Ok(CheckedQuery { query, text, flags })
+}
+
+/// Sets the deadline in milliseconds; 0 for the option's default.
+pub fn within<'q>(query: Query<'q>, ms: i64, what: &str) -> Result<Query<'q>> {
+    Ok(match ms {
+        0 => query,
+        c::PLEXINDEX_NO_DEADLINE => query.no_deadline(),
+        ms => query.deadline(millis(
+            ms,
+            what,
+            "0 for the options' default, or PLEXINDEX_NO_DEADLINE",
+        )?),
+    })
+}
+
+fn progress_callback(
+    handle: *const Handle,
+    call: ProgressFn,
+    user: *mut c_void,
+) -> impl FnMut(&Progress<'_>) -> ControlFlow<()> + Send {
+    struct Caller(*const Handle, *mut c_void);
+    // SAFETY: a query of C stays on the thread of its call, which calls the function.
+    unsafe impl Send for Caller {}
+    let caller = Caller(handle, user);
+    move |progress| {
+        let caller = &caller;
+        let title = format!("{}\0", progress.library.unwrap_or_default());
+        let record = types::ProgressRecord {
+            size: size_of::<types::ProgressRecord>(),
+            library: Bytes {
+                data: title.as_ptr().cast(),
+                length: title.len() - 1, // without the NUL
+            },
+            items: progress.items,
+            total: progress.total.unwrap_or(0),
+            elapsed_ms: u64::try_from(progress.elapsed.as_millis()).unwrap_or(u64::MAX),
+        };
+        // SAFETY: the same but for its frame, which the host may unwind when it ends its thread: see `call_host`.
+        let call: unsafe extern "C-unwind" fn(*mut c_void, *const types::ProgressRecord) -> i32 =
+            unsafe { std::mem::transmute(call) };
+        // SAFETY: the caller gave this function for this purpose; the record outlives the call.
+        match call_host_for(caller.0, || unsafe { call(caller.1, &raw const record) }) {
+            0 => ControlFlow::Continue(()),
+            _ => ControlFlow::Break(()),
+        }
+    }
+}
+
+impl<'h> CheckedQuery<'h> {
+    pub fn full(&self) -> bool {
+        self.flags & c::PLEXINDEX_QUERY_FULL != 0
+    }
+
+    pub fn probe(&self) -> bool {
+        self.flags & c::PLEXINDEX_QUERY_PROBE != 0
+    }
+
+    /// Whether the call may wait for the server, as far as the query says.
+    pub fn may_ask(&self) -> bool {
+        self.flags & (c::PLEXINDEX_QUERY_AT_ONCE | c::PLEXINDEX_QUERY_OFFLINE) == 0
+    }
+
+    pub fn at_once(&self) -> bool {
+        self.flags & c::PLEXINDEX_QUERY_AT_ONCE != 0
+    }
+
+    pub fn utf8(&self, what: &str) -> Result<&'h str> {
+        decoded(self.text, what)
+    }
+}
+
+/// # Safety
+/// As [`bytes`].
+pub unsafe fn selector(kind: i32, data: *const c_char, length: usize) -> Result<Selector> {
+    check_length("the selector", length, LONGEST_TEXT)?;
+    // SAFETY: the caller's promise.
+    let name = unsafe { utf8(data, length, "selector") }?.to_owned();
+    match kind {
+        c::PLEXINDEX_SELECT_ANY => Ok(Selector::Any(name)),
+        c::PLEXINDEX_SELECT_TITLE => Ok(Selector::Title(name)),
+        c::PLEXINDEX_SELECT_SECTION => Ok(Selector::Section(name)),
+        c::PLEXINDEX_SELECT_UUID => Ok(Selector::Uuid(name)),
+        c::PLEXINDEX_SELECT_ALL if name.is_empty() => Ok(Selector::All),
+        c::PLEXINDEX_SELECT_ALL => refuse(format!(
+            "PLEXINDEX_SELECT_ALL takes no selector, but '{}' was given",
+            abridged(name.as_bytes())
+        )),
+        other => refuse(format!(
+            "{other} is no kind of selector: give one of PLEXINDEX_SELECT_*"
+        )),
+    }
+}

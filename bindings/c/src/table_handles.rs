@@ -1,0 +1,83 @@
+//! The targets of table handles.
+
+use std::sync::{Arc, Mutex};
+
+use super::constants as c;
+use super::strings::required;
+use super::types::TableHandle;
+use plexindex::error::{Error, Result, Status, refuse};
+use plexindex::inside::lock;
+use plexindex::inside::{Forks, Release, fork};
+use plexindex::inside::{Table, Tables};
+
+/// Maximum number of table handles of an index.
+const MAX_HANDLES: usize = 10_000;
+
+/// The target of a handle: a table, or all tables.
+pub struct HostTable {
+    pub tables: Arc<Tables>,
+    pub table: Option<Table>,
+    name: Option<Vec<u8>>,
+    flags: u32,
+}
+
+/// The tables with handles.
+#[derive(Default)]
+pub struct TableHandles {
+    /// Boxed, so that handles do not move.
+    #[allow(clippy::vec_box)]
+    given: Mutex<Vec<Box<HostTable>>>,
+}
+
+impl Forks for TableHandles {
+    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        vec![Box::new(fork::hold(&self, |all| &all.given))]
+    }
+}
+
+impl TableHandles {
+    /// Returns the handle of the table with this name, or of all tables.
+    pub fn handle(&self, tables: &Arc<Tables>, name: Option<&[u8]>, flags: u32) -> Result<*const TableHandle> {
+        let mut given = lock(&self.given);
+        if let Some(known) = given
+            .iter()
+            .find(|one| one.name.as_deref() == name && one.flags == flags)
+        {
+            return Ok(std::ptr::from_ref::<HostTable>(known).cast());
+        }
+        if given.len() >= MAX_HANDLES {
+            return refuse(format!(
+                "handles were given out for {MAX_HANDLES} tables of this index: keep more in each, under longer names"
+            ));
+        }
+        let folds = flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0;
+        let made = Box::new(HostTable {
+            tables: Arc::clone(tables),
+            table: name.map(|name| tables.table(name, folds)).transpose()?,
+            name: name.map(<[u8]>::to_vec),
+            flags,
+        });
+        let handle = std::ptr::from_ref::<HostTable>(&made).cast();
+        given.push(made);
+        Ok(handle)
+    }
+}
+
+/// # Safety
+/// `table` must be NULL or a handle of an open index.
+pub unsafe fn host_table<'h>(table: *const TableHandle) -> Result<&'h HostTable> {
+    // SAFETY: the caller's promise.
+    unsafe { required(table.cast(), "table") }
+}
+
+/// # Safety
+/// As [`host_table`].
+pub unsafe fn one<'h>(table: *const TableHandle) -> Result<&'h Table> {
+    // SAFETY: the caller's promise.
+    unsafe { host_table(table) }?.table.as_ref().ok_or_else(|| {
+        Error::new(
+            Status::InvalidArgument,
+            "the handle stands for all tables, which can only be counted and cleared: give one made with a name",
+        )
+    })
+}
