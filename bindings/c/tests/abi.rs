@@ -549,7 +549,11 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
 #[test]
 fn every_exported_function_is_guarded() {
     let mut exports = Exports::default();
-    for path in sources(&compile::repository("src")) {
+    for path in ["src", "bindings/c/src"]
+        .map(compile::repository)
+        .iter()
+        .flat_map(|folder| sources(folder))
+    {
         let text = fs::read_to_string(&path).expect("a source");
         if !["#[unsafe(", "no_mangle"].iter().any(|name| text.contains(name)) {
             continue; // parsing takes most of the test's time
