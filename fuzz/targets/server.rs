@@ -19,7 +19,6 @@ const ABILITIES: Abilities = Abilities {
     resume: Resume::ByRow,
     changes: Delta::None,
     find: false,
-    titles: false,
     folders: false,
     items: true,
     events: false,

@@ -272,9 +272,7 @@ impl<'q> Query<'q> {
     }
 
     /// Finds the show, season, artist, album or item of a folder: the deepest one that all listed files below the
-    /// folder share. Fetches libraries if necessary. With a deadline, a library that was never fetched is first
-    /// searched for one file below the folder, which is found on the disk. Plex's database is searched for everything
-    /// below the folder at once.
+    /// folder share. Fetches libraries if necessary; Plex's database is searched for everything below the folder at once.
     ///
     /// # Errors
     /// As [`Query::match_path`].

@@ -49,7 +49,9 @@ pub trait Question {
     /// Returns the items of the result that were invalidated.
     fn unverified(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
     /// Returns whether the result is final even if the library is stale. `searched`: the server was just searched.
-    fn is_settled(&self, turn: &Turn<'_>, found: &Self::Found<'_>, searched: bool) -> Result<bool>;
+    fn is_settled(&self, _: &Turn<'_>, _: &Self::Found<'_>, _searched: bool) -> Result<bool> {
+        Ok(false)
+    }
     /// Returns whether a hit that was found without the store is enough. If not, the full query runs.
     fn is_exact_hit(&self, _: &Self::Found<'_>) -> bool {
         true
@@ -60,7 +62,9 @@ pub trait Question {
         false
     }
     /// The unfetched libraries that may have the item, to be searched if the caller lacks the time to fetch them.
-    fn unfetched(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
+    fn unfetched(&self, _: &Turn<'_>, _: &Self::Found<'_>) -> Vec<LibraryRow> {
+        Vec::new()
+    }
     /// Libraries that the question needs and that are not fresh.
     fn stale(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Vec<LibraryRow>;
     /// Libraries that should list the item but do not: it may be new.
@@ -68,12 +72,14 @@ pub trait Question {
     /// Searches these libraries on the server. Returns the server's error, if any. `unfetched`: none was ever fetched.
     fn search(
         &self,
-        sync: &Syncing,
-        call: &Call<'_>,
-        identity: IdentityId,
-        libraries: &[LibraryRow],
-        unfetched: bool,
-    ) -> Result<Option<Error>>;
+        _: &Syncing,
+        _: &Call<'_>,
+        _: IdentityId,
+        _libraries: &[LibraryRow],
+        _unfetched: bool,
+    ) -> Result<Option<Error>> {
+        Ok(None)
+    }
     /// Passes the answer to `then`.
     fn answer<R>(
         &self,

@@ -1,12 +1,11 @@
 //! Answers for folders: the show, season, artist, album or item of a folder.
 
-use std::cell::{Cell, OnceCell};
+use std::cell::Cell;
 
 use super::answer::{Answer, FolderFacts};
 use super::below::without_dot;
 use super::driver::{Question, Turn};
 use super::explain::explain_folder;
-use super::first_file::first_file;
 use super::planner::QueryState;
 use super::queries::Queries;
 use crate::engine::{LibraryRow, places};
@@ -16,8 +15,7 @@ use crate::matching::{
     FolderPosition, FolderResolution, FolderResolver, Folders, MAX_CANDIDATES, Normal, Resolution, Resolver, Scope,
     folder_positions, tidy,
 };
-use crate::model::{Confidence, IdentityId, ItemType, LibraryKind, MatchKind, Reason};
-use crate::platform::files::{bytes_of, named};
+use crate::model::{Confidence, IdentityId, ItemType, MatchKind, Reason};
 use crate::sync::{Call, SearchTarget, Syncing, Unverified};
 
 /// A query for a folder, whose path was normalised once.
@@ -27,8 +25,6 @@ struct FolderQuestion<'p> {
     facts: Cell<FolderFacts>,
     /// Whether the files below the folder were just requested.
     has_requested_files: Cell<bool>,
-    /// A file below the folder on this machine; set by the first search for one.
-    file: OnceCell<Option<Vec<u8>>>,
     /// The query may not read the store: only segments and memtables answer.
     at_once: bool,
 }
@@ -90,7 +86,6 @@ impl<'p> FolderQuestion<'p> {
             path,
             facts: Cell::default(),
             has_requested_files: Cell::default(),
-            file: OnceCell::new(),
             at_once,
         }
     }
@@ -121,12 +116,6 @@ impl FolderQuestion<'_> {
         Some(turn.snapshot.rows[index].library.title.as_str())
     }
 
-    /// A file below the folder on this machine, of a type that a library of this kind lists. The disk is read once.
-    fn find_file(&self, kind: LibraryKind) -> Option<&[u8]> {
-        let folder = || first_file(&named(self.path.raw()), kind).map(|file| bytes_of(&file).to_vec());
-        self.file.get_or_init(folder).as_deref()
-    }
-
     /// Returns whether everything below the folder is known in those unfetched libraries that may have files there.
     fn is_whole(&self, turn: &Turn<'_>) -> bool {
         let (positions, sync) = (self.positions(turn), &turn.queries.sync);
@@ -143,21 +132,6 @@ impl FolderQuestion<'_> {
                 && sync
                     .remembers(identity, row, SearchTarget::Folder(self.path))
                     .unwrap_or(false)
-        })
-    }
-
-    /// Returns whether a recent search for a file below the folder gives the answer for an unfetched library.
-    fn is_remembered(&self, turn: &Turn<'_>, outcome: &FolderResolution<'_>, searched: bool) -> Result<bool> {
-        let (Some(found), Some(identity)) = (outcome.found.first(), turn.snapshot.identity) else {
-            return Ok(false);
-        };
-        let (row, sync) = (&turn.snapshot.rows[found.library], &turn.queries.sync);
-        if !outcome.by_one_file || row.due || sync.has_moved(row) && !searched {
-            return Ok(false);
-        }
-        let file = self.find_file(row.library.kind);
-        file.map_or(Ok(false), |file| {
-            Normal::with(file, |file| sync.remembers(identity, row, SearchTarget::Path(file)))
         })
     }
 }
@@ -181,9 +155,8 @@ impl Question for FolderQuestion<'_> {
         }
         if found.outcome.reason == Reason::NotFetched {
             let whole = self.is_whole(turn).then(|| resolver().resolve_unfetched()).flatten();
-            found.is_whole = whole.is_some();
-            if let Some(outcome) = whole.or_else(|| resolver().resolve_by_one_file()) {
-                found.outcome = outcome;
+            if let Some(outcome) = whole {
+                (found.outcome, found.is_whole) = (outcome, true);
             }
         }
         Ok(())
@@ -235,31 +208,23 @@ impl Question for FolderQuestion<'_> {
         found.outcome.total == 1 && matches!(found.outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
     }
 
-    /// A search result is final if it is complete. A single file is enough if the caller cannot wait for a listing.
-    fn is_settled(&self, turn: &Turn<'_>, found: &FoundFolder<'_>, searched: bool) -> Result<bool> {
-        let has_deadline = turn.call.deadline.is_set();
-        Ok(found.is_whole || has_deadline && self.is_remembered(turn, &found.outcome, searched)?)
+    fn is_settled(&self, _: &Turn<'_>, found: &FoundFolder<'_>, _: bool) -> Result<bool> {
+        Ok(found.is_whole)
     }
 
-    /// The unfetched libraries with a location above the folder.
+    /// The unfetched libraries with a location above the folder, if the source can list folders.
     fn unfetched(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
         let sync = &turn.queries.sync;
         let may_search = |identity| !sync.is_local() || sync.may_search(identity);
-        let can_list = can_list_folders(sync);
-        let is_due = can_list || turn.call.deadline.is_set();
-        if !is_due || found.is_listed || !turn.snapshot.identity.is_some_and(may_search) {
+        if !can_list_folders(sync) || found.is_listed || !turn.snapshot.identity.is_some_and(may_search) {
             return Vec::new();
         }
         let positions = self.positions(turn);
-        let mut rows: Vec<LibraryRow> = places(turn.scope, turn.snapshot.rows.len())
+        places(turn.scope, turn.snapshot.rows.len())
             .filter(|index| positions[*index] == FolderPosition::Within)
             .map(|index| turn.snapshot.rows[index].clone())
             .filter(|row| !row.generation.is_fetched())
-            .collect();
-        if !can_list {
-            rows.retain(|row| self.find_file(row.library.kind).is_some());
-        }
-        rows
+            .collect()
     }
 
     fn stale(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> Vec<LibraryRow> {
@@ -305,30 +270,12 @@ impl Question for FolderQuestion<'_> {
         libraries: &[LibraryRow],
         unfetched: bool,
     ) -> Result<Option<Error>> {
-        // The disk is read only if a file name helps the search.
         if !unfetched {
             return Ok(None);
         }
-        if can_list_folders(sync) {
-            let failed = sync.search(call, identity, libraries, SearchTarget::Folder(self.path), true)?;
-            self.has_requested_files.set(true);
-            let mut known = libraries.iter();
-            if failed.is_some()
-                || known.all(|row| {
-                    sync.remembers(identity, row, SearchTarget::Folder(self.path))
-                        .unwrap_or(false)
-                })
-            {
-                return Ok(failed);
-            }
-        }
-        let kind = libraries.first().map(|row| row.library.kind).unwrap_or_default();
-        let Some(file) = self.find_file(kind) else {
-            return Ok(None);
-        };
-        Normal::with(file, |file| {
-            sync.search(call, identity, libraries, SearchTarget::Path(file), true)
-        })
+        let failed = sync.search(call, identity, libraries, SearchTarget::Folder(self.path), true)?;
+        self.has_requested_files.set(true);
+        Ok(failed)
     }
 
     fn answer<R>(
@@ -362,10 +309,8 @@ impl Question for FolderQuestion<'_> {
         let now = turn.now_ms;
         answer.set_age(rows, now);
         // Also stale with invalidated items that could not be verified: they may be gone.
-        let is_outdated = outcome.by_one_file && !self.is_remembered(turn, outcome, state.has_searched())?;
-        answer.stale = is_outdated
-            || fetched().any(|row| queries.has_expired(&state, row, now))
-            || !self.unverified(turn, found)?.is_empty();
+        answer.stale =
+            fetched().any(|row| queries.has_expired(&state, row, now)) || !self.unverified(turn, found)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
             let description = (self.path.raw(), found.is_file, self.owner_elsewhere(turn));

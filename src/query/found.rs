@@ -147,10 +147,9 @@ pub struct Folder {
     /// The kind of the folder: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season), an [`Artist`](ItemType::Artist), an
     /// [`Album`](ItemType::Album), or the kind of its only item. `None` for any other folder.
     pub kind: Option<ItemType>,
-    /// Number of items with a file below the folder. 0 if several folders match. Also 0 for a library that was never
-    /// fetched, unless the source is Plex's database.
+    /// Number of items with a file below the folder. 0 if several folders match.
     pub items: u64,
-    /// Number of listed files below it; 0 in the same cases.
+    /// Number of listed files below it; 0 in the same case.
     pub files: u64,
 }
 

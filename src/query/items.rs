@@ -1,5 +1,4 @@
-//! Answers for GUIDs and titles, from the store's indexes. Stale libraries in scope are refreshed first. A title query
-//! with a deadline searches libraries that were never fetched on the server, as a path query does.
+//! Answers for GUIDs and titles, from the store's indexes. Stale libraries in scope are refreshed first.
 
 use std::time::Instant;
 
@@ -9,14 +8,14 @@ use super::explain::{explain_deadline, explain_failure, fetch_once};
 use super::planner::QueryState;
 use super::queries::Queries;
 use crate::engine::{LibraryRow, places};
-use crate::error::{Error, Result, Status, abridged, check_length, refuse};
+use crate::error::{Result, Status, abridged, check_length, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::{FoundItem, MAX_CANDIDATES, Normal};
-use crate::model::{Confidence, IdentityId, Item, ItemType, Reason};
+use crate::model::{Confidence, Item, ItemType, Reason};
 use crate::options::LONGEST_TEXT;
 use crate::source::Kind;
 use crate::stats::Spent;
-use crate::sync::{Call, SearchTarget, Syncing, Unverified};
+use crate::sync::{Call, Unverified};
 
 /// A GUID or a title.
 enum ItemCriterion<'q> {
@@ -72,19 +71,6 @@ fn check_text(what: &str, text: &str) -> Result<()> {
     Ok(())
 }
 
-impl ItemCriterion<'_> {
-    /// Returns whether a library can answer: it was fetched, or was recently searched for this title.
-    fn is_answered_by(&self, turn: &Turn<'_>, row: &LibraryRow) -> Result<bool> {
-        match (self, turn.snapshot.identity) {
-            _ if row.generation.is_fetched() => Ok(true),
-            (ItemCriterion::Title(title), Some(identity)) => {
-                turn.queries.sync.remembers(identity, row, SearchTarget::Title(title))
-            }
-            _ => Ok(false),
-        }
-    }
-}
-
 /// GUID, rating key and title of an item's show or artist, or of its season or album.
 fn parent_of(item: &Item, is_show: bool) -> [&str; 3] {
     if is_show {
@@ -121,24 +107,16 @@ fn parent_with(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -
     ))
 }
 
-/// The unfetched libraries in scope.
-fn unfetched_rows<'t>(turn: &Turn<'t>) -> impl Iterator<Item = &'t LibraryRow> + use<'t> {
-    turn.snapshot
-        .rows_in(turn.scope)
-        .iter()
-        .filter(|row| !row.generation.is_fetched())
-}
-
 impl Question for ItemCriterion<'_> {
     type Found<'t> = FoundItems;
     const VERIFIES_FIRST: bool = false;
 
-    /// Reads the store, for all libraries that can answer.
+    /// Reads the store, for all libraries that were fetched.
     fn find(&self, turn: &Turn<'_>, found: &mut FoundItems) -> Result<()> {
         let queries = turn.queries;
         found.by_words = true;
         for (index, row) in turn.snapshot.rows_in(turn.scope).iter().enumerate() {
-            if !self.is_answered_by(turn, row)? {
+            if !row.generation.is_fetched() {
                 continue;
             }
             let reading = Instant::now();
@@ -156,7 +134,7 @@ impl Question for ItemCriterion<'_> {
             };
             queries.counters.add_time(Spent::Store, reading.elapsed());
             queries.counters.add_time(Spent::Away, reading.elapsed());
-            found.was_evicted |= row.generation.is_fetched() && !hits.is_current;
+            found.was_evicted |= !hits.is_current;
             // An exact title in one library is better than matching words in all others.
             match (found.by_words, hits.by_words) {
                 (false, true) => continue,
@@ -204,23 +182,6 @@ impl Question for ItemCriterion<'_> {
         Ok(unverified)
     }
 
-    /// An unfetched library answers with the result of a recent search.
-    fn is_settled(&self, turn: &Turn<'_>, _: &FoundItems, _: bool) -> Result<bool> {
-        for row in unfetched_rows(turn) {
-            if self.is_answered_by(turn, row)? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    fn unfetched(&self, turn: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
-        match self {
-            ItemCriterion::Title(_) if turn.call.deadline.is_set() => unfetched_rows(turn).cloned().collect(),
-            _ => Vec::new(),
-        }
-    }
-
     fn stale(&self, turn: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
         let now = turn.now_ms;
         let rows = turn.snapshot.rows_in(turn.scope).iter();
@@ -232,20 +193,6 @@ impl Question for ItemCriterion<'_> {
     /// Always empty: nothing shows which library should list a GUID or title.
     fn missing(&self, _: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
         Vec::new()
-    }
-
-    fn search(
-        &self,
-        sync: &Syncing,
-        call: &Call<'_>,
-        identity: IdentityId,
-        libraries: &[LibraryRow],
-        _unfetched: bool,
-    ) -> Result<Option<Error>> {
-        match self {
-            ItemCriterion::Title(title) => sync.search(call, identity, libraries, SearchTarget::Title(title), true),
-            ItemCriterion::Guid(_) => Ok(None),
-        }
     }
 
     fn answer<R>(

@@ -6,7 +6,6 @@ mod below;
 mod driver;
 mod explain;
 mod feed;
-mod first_file;
 mod folder;
 mod found;
 mod items;

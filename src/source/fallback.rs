@@ -258,16 +258,6 @@ impl Source for FallbackSource {
         self.available().below(library, folders, most, bounds)
     }
 
-    fn find_title(
-        &self,
-        library: &Library,
-        title: &str,
-        bounds: Bounds<'_>,
-        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
-    ) -> Result<bool> {
-        self.available().find_title(library, title, bounds, sink)
-    }
-
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.server.items(rating_keys, bounds)
     }

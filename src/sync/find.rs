@@ -1,4 +1,4 @@
-//! Path searches: the server is asked about one path or title.
+//! Path searches: the server is asked about one path.
 //!
 //! If a library was never fetched and the caller has little time, one request may give the first answer. A path in a
 //! library's folder that is not listed may be new: one probe checks whether something moved, and one search whether the
@@ -18,7 +18,6 @@ use crate::engine::{LibraryRow, ProbeOutcome};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{self, ASK_AGAIN_MS, ASK_AWAY_AGAIN_MS, SEARCHES_UNFETCHED};
 use crate::matching::path_search::{file_name, is_same_file, title_in};
-use crate::matching::text::{fold_title, has_all_words};
 use crate::matching::{Normal, folder_form};
 use crate::model::{IdentityId, Item, Sequence};
 use crate::platform::deadline::Deadline;
@@ -49,8 +48,6 @@ pub enum SearchTarget<'q> {
     Path(&'q Normal<'q>),
     /// All files below a folder.
     Folder(&'q Normal<'q>),
-    /// Items with a title.
-    Title(&'q str),
 }
 
 impl SearchTarget<'_> {
@@ -59,7 +56,6 @@ impl SearchTarget<'_> {
         match self {
             Self::Path(path) => path.hash(),
             Self::Folder(path) => xxh3_64(&[b"\0folder\0", folder_form(path)].concat()),
-            Self::Title(title) => xxh3_64(format!("\0title\0{}", fold_title(title)).as_bytes()),
         }
     }
 }
@@ -230,7 +226,6 @@ impl Syncing {
         let is_able = match searched {
             SearchTarget::Path(path) => can.find && file_name(path.raw()).is_some(),
             SearchTarget::Folder(_) => can.folders,
-            SearchTarget::Title(_) => can.titles,
         };
         if !is_able {
             return Ok(None);
@@ -345,7 +340,6 @@ impl SyncJob<'_> {
         match searched {
             SearchTarget::Path(path) => self.search_path(row, path),
             SearchTarget::Folder(path) => self.search_folder(row, path),
-            SearchTarget::Title(title) => self.search_title(row, title),
         }
     }
 
@@ -412,21 +406,6 @@ impl SyncJob<'_> {
         }
         store.merge_items(row, &items, None, deadline)?;
         Ok(items.iter().any(is_below))
-    }
-
-    /// Searches a library on the server for items with this title, and merges them. Returns `false` if there are none,
-    /// or if the reply is incomplete: while a search is remembered as done, its other items would be missing.
-    fn search_title(&self, row: &LibraryRow, title: &str) -> Result<bool> {
-        let wanted = fold_title(title);
-        let mut found = false;
-        let all = self
-            .source
-            .find_title(&row.library, title, self.bounds, &mut |mut items| {
-                items.retain(|item| item.has_key() && has_all_words(&fold_title(&item.title), &wanted));
-                found |= !items.is_empty();
-                self.sync.store.merge_items(row, &items, None, self.bounds.deadline)
-            })?;
-        Ok(all && found)
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::support::index::{Deadline, Index, Library, QueryOptions};
-use crate::support::{HOUR_MS, Scene, add, clock, movie, movies, offline, open, options, path_of, remove, requests};
+use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove, requests};
 use plexindex::error::Status;
 use plexindex::model::{MatchKind, Reason};
 use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, LibrarySpec, Sorting, Standin};
@@ -541,39 +541,6 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
         library.match_path(b"/host/0.mkv").expect("an answer").match_kind,
         MatchKind::Confirmed
     );
-}
-
-#[test]
-fn a_title_is_asked_for_where_nothing_was_fetched_and_remembered() {
-    let server = movies(3_000);
-    server
-        .change(|state| {
-            let specs = vec![movie("Winter Is Here", "/data/movies/Winter Is Here (2020).mkv")];
-            state.add_items(1, specs, true)
-        })
-        .expect("added");
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    for title in ["winter is here", "Winter is Here!"] {
-        let index = open(options(&server, folder.path()), &clock);
-        let library = index.library("Movies").expect("a handle");
-        let found = index.search_title(&hurried(&library), title).expect("an answer");
-        assert_eq!((found.status, found.total), (Status::Ok, 1), "{}", found.message);
-        assert_eq!(requests(&server), [0, 1, 0, 1, 0, 2], "{title}");
-    }
-    clock.advance_ms(HOUR_MS);
-    let index = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    index
-        .search_title(&hurried(&library), "winter is here")
-        .expect("an answer");
-    assert_eq!(requests(&server)[3], 2, "asked again after an hour");
-    // Without a deadline there is time for all of it.
-    let found = index
-        .search_title(&library.query(), "the winter is nowhere")
-        .expect("an answer");
-    assert_eq!(found.status, Status::NotFound);
-    assert_eq!(requests(&server)[2], 4);
 }
 
 #[test]

@@ -259,16 +259,6 @@ impl Source for Routed {
         self.ask(true, |_, server| server.find_path(library, wanted, bounds, is_it))
     }
 
-    fn find_title(
-        &self,
-        library: &Library,
-        title: &str,
-        bounds: Bounds<'_>,
-        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
-    ) -> Result<bool> {
-        self.ask(true, |_, server| server.find_title(library, title, bounds, sink))
-    }
-
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
         self.ask(true, |_, server| server.items(rating_keys, bounds))
     }

@@ -76,7 +76,6 @@ impl Knobs {
             resume: Resume::ByPosition,
             changes: Delta::Complete,
             find: true,
-            titles: true,
             folders: false,
             items: true,
             events: true,
@@ -102,7 +101,6 @@ impl Knobs {
             resume: Resume::Never,
             changes: Delta::None,
             find: false,
-            titles: false,
             folders: false,
             items: false,
             events: false,
@@ -592,26 +590,6 @@ impl Source for MemorySource {
             rows.map(|row| row.item.clone()).collect()
         };
         is_it(found)
-    }
-
-    fn find_title(
-        &self,
-        library: &Library,
-        title: &str,
-        bounds: Bounds<'_>,
-        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
-    ) -> Result<bool> {
-        let found = {
-            let state = self.ask(RequestKind::FindPath, &bounds)?;
-            let stock = state.stock(library)?;
-            let wanted = title.to_lowercase();
-            let rows = stock
-                .shown(self.sees)
-                .filter(|row| row.item.title.to_lowercase().contains(&wanted));
-            rows.map(|row| row.item.clone()).collect()
-        };
-        sink(found)?;
-        Ok(true)
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {

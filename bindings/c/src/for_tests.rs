@@ -22,7 +22,6 @@ impl Source for Hostile {
             resume: Resume::Never,
             changes: Delta::None,
             find: false,
-            titles: false,
             folders: false,
             items: false,
             events: false,

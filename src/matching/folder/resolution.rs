@@ -38,8 +38,6 @@ pub struct FolderResolution<'v> {
     pub folders: Vec<FoundFolder>,
     /// A segment is damaged: rebuild it and resolve again.
     pub broken: bool,
-    /// Resolved from a single known file in a library that was never fetched; its other content is unknown.
-    pub by_one_file: bool,
 }
 
 impl Default for FolderResolution<'_> {
@@ -55,7 +53,6 @@ impl Default for FolderResolution<'_> {
             kind: ItemType::Other,
             folders: Vec::new(),
             broken: false,
-            by_one_file: false,
         }
     }
 }

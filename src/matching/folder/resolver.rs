@@ -20,7 +20,7 @@ use crate::matching::member::FolderMember;
 use crate::matching::normal::Normal;
 use crate::matching::resolution::MAX_CANDIDATES;
 use crate::matching::resolver::{Scope, views_in_scope};
-use crate::matching::title_evidence::{folder_root_differs, title_depth};
+use crate::matching::title_evidence::folder_root_differs;
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
 
 /// Resolves one folder in these views.
@@ -56,26 +56,6 @@ where
         let mut resolution = self.resolve_listed();
         resolution.broken = views_in_scope(self.views, self.scope).any(|(_, view)| view.broken());
         resolution
-    }
-
-    /// Resolves the folder in libraries that were never fetched, if exactly one file below it is known. The folder's
-    /// name must identify the show, artist or film.
-    #[must_use]
-    pub fn resolve_by_one_file(&self) -> Option<FolderResolution<'v>> {
-        let (mut sum, match_kind) = self.sum_below(false);
-        let ([KnownMember { member, .. }], [folder]) = (&mut sum.members[..], &sum.folders[..]) else {
-            return None;
-        };
-        let form = if folder.mapped { self.folder } else { &folder.form };
-        let album = member.season.filter(|_| member.item.kind == ItemType::Track);
-        if title_depth(&member.item, album.map_or("", |album| album.title), form)? == 0 {
-            member.season = None;
-        }
-        (sum.items, sum.files) = (0, 0);
-        Some(FolderResolution {
-            by_one_file: true,
-            ..self.to_resolution(sum, match_kind, Reason::None)
-        })
     }
 
     /// Resolves the folder in libraries that were never fetched. Valid only if all files below the folder were looked

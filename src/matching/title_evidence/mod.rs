@@ -19,7 +19,7 @@ use crate::model::ItemType;
 use extras::{has_extras_suffix, is_copy_or_extra};
 use names::{NAMES, PathNames, any, has_braces, has_external_id, is_unmatched, naming_title, tags};
 
-pub use roots::{folder_root_differs, only_root_differs, title_depth};
+pub use roots::{folder_root_differs, only_root_differs};
 
 /// The evidence of a path about an item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -79,25 +79,6 @@ pub fn folder_root_differs(item: &ItemRef<'_>, queried: &[u8], listed: &[u8], co
     below > 0 && common >= below && (below > 1 || has_title_name()) && differs()
 }
 
-/// Returns the number of levels above this folder at which a name identifies the content: 0 if the folder itself has
-/// the title of the show or album. Skips names of discs, cards and seasons; any other name gives `None`. `folder` is in
-/// normal form.
-pub fn title_depth(item: &ItemRef<'_>, album: &str, folder: &[u8]) -> Option<usize> {
-    let (title, album) = (naming_title(item).and_then(Words::of), Words::of(album));
-    for (at, component) in Form::from_folded(folder).rev_components().enumerate().take(NAMES) {
-        let words = Words::of(std::str::from_utf8(component.bytes()).ok()?)?;
-        // An album may have its artist's name.
-        let is_album = at == 0 && is_named(&words, album.as_ref());
-        if !is_album && is_named(&words, title.as_ref()) {
-            return Some(at);
-        }
-        if !is_album && !is_generic_folder(component.bytes(), &words) {
-            return None;
-        }
-    }
-    None
-}
-
 /// Returns whether a folder's name is the title, and the title is specific: `Various Artists` is not.
 fn is_named(words: &Words, title: Option<&Words>) -> bool {
     let title = title.filter(|title| !title.iter().all(is_general));

@@ -30,8 +30,6 @@ pub struct Abilities {
     pub changes: Delta,
     /// [`Source::find_path`] is supported.
     pub find: bool,
-    /// [`Source::find_title`] is supported.
-    pub titles: bool,
     /// [`Source::below`] is supported.
     pub folders: bool,
     /// [`Source::items`] is supported, so that single items can be verified. Without it the whole library is listed.
@@ -311,21 +309,6 @@ pub trait Source: Send + Sync {
         _bounds: Bounds<'_>,
     ) -> Result<Option<Vec<Item>>> {
         Ok(None)
-    }
-
-    /// Passes items that may have this title, as the server matches titles, to `sink`, in batches. Returns whether
-    /// these are all.
-    ///
-    /// # Errors
-    /// As [`Source::server`]; those of `sink`.
-    fn find_title(
-        &self,
-        _library: &Library,
-        _title: &str,
-        _bounds: Bounds<'_>,
-        _sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
-    ) -> Result<bool> {
-        Ok(false)
     }
 
     /// Returns the items with these rating keys, of any library and in any order; missing ones are left out.

@@ -115,7 +115,6 @@ impl Source for PlexDatabase {
             resume: Resume::ByPosition,
             changes: Delta::Complete,
             find: true,
-            titles: false,
             folders: true,
             items: true,
             events: false,

@@ -1,4 +1,4 @@
-//! Searches for a path or a title: by the file's name, which is undocumented and refused by some servers, and by title.
+//! Searches for a path: by the file's name, which is undocumented and refused by some servers, and by title.
 
 use super::super::contract::{Bounds, WantedPath};
 use super::client::PlexHttp;
@@ -45,30 +45,5 @@ impl PlexHttp {
             }
         }
         Ok(false)
-    }
-
-    pub(super) fn search_title(
-        &self,
-        library: &Library,
-        title: &str,
-        bounds: Bounds<'_>,
-        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
-    ) -> Result<bool> {
-        for kind in leaf_types(library.kind) {
-            let request = RowsRequest {
-                section: &library.section,
-                kind: *kind,
-                rows: Rows::Title(title),
-                start: 0,
-                size: ROWS,
-            };
-            let mut items = Vec::new();
-            let end = self.collect_rows(&request, bounds, &mut items)?;
-            sink(items)?;
-            if end.rows >= u64::from(ROWS) && end.total.is_none_or(|total| total > end.rows) {
-                return Ok(false);
-            }
-        }
-        Ok(true)
     }
 }

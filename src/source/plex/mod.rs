@@ -95,7 +95,6 @@ impl Source for PlexHttp {
             // Changes of an item's files alone are not found.
             changes: Delta::Mostly,
             find: true,
-            titles: true,
             folders: false,
             items: true,
             events: true,
@@ -145,16 +144,6 @@ impl Source for PlexHttp {
         is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
     ) -> Result<bool> {
         self.search_path(library, wanted, bounds, is_it)
-    }
-
-    fn find_title(
-        &self,
-        library: &Library,
-        title: &str,
-        bounds: Bounds<'_>,
-        sink: &mut dyn FnMut(Vec<Item>) -> Result<()>,
-    ) -> Result<bool> {
-        self.search_title(library, title, bounds, sink)
     }
 
     fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {

@@ -24,7 +24,6 @@ impl Source for LogSource<'_> {
             resume: Resume::Never,
             changes: Delta::None,
             find: false,
-            titles: false,
             folders: false,
             items: false,
             events: false,

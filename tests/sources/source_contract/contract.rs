@@ -250,21 +250,6 @@ pub fn a_path_is_found<R: Rig>() {
     assert!(!found);
 }
 
-pub fn a_title_is_found<R: Rig>() {
-    let rig = R::new(30);
-    let (source, library) = source_of(&rig);
-    if !source.abilities().titles {
-        return;
-    }
-    let mut titles = Vec::new();
-    let all = source.find_title(&library, "Film 17", Bounds::NONE, &mut |items| {
-        titles.extend(items.into_iter().map(|item| item.title));
-        Ok(())
-    });
-    assert!(all.expect("asked"), "these are all");
-    assert!(titles.iter().any(|title| title == "Film 17"), "{titles:?}");
-}
-
 pub fn items_that_are_gone_are_left_out<R: Rig>() {
     let rig = R::new(10);
     let (source, _) = source_of(&rig);

@@ -42,7 +42,6 @@ over! {
         a_token_moves_as_far_as_it_is_trusted
         changes_lead_to_what_is_there
         a_path_is_found
-        a_title_is_found
         items_that_are_gone_are_left_out
         a_failure_says_what_it_means
         rows_that_came_before_a_cut_are_true

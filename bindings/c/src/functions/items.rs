@@ -101,11 +101,8 @@ pub unsafe extern "C" fn plexindex_get_item_json(
 /// PLEXINDEX_REASON_ONLY_ROOT_DIFFERS. Without an item the reason is PLEXINDEX_REASON_EMPTY, _NOT_LISTED,
 /// _NOT_FETCHED, _NO_LOCATION, or that of several candidates.
 ///
-/// A library that was never fetched, or whose listing has expired, is fetched first. With a deadline a library that
-/// was never fetched is asked for one file instead, which the call looks for below the folder on this machine. If the
-/// server has the file, and the folder is named like its show, artist, album or film, that is the answer, with 0 for
-/// `items` and `files`. A disk that does not answer may take longer than the deadline. Plex's database needs no
-/// listing: all below the folder is read at once.
+/// A library that was never fetched, or whose listing has expired, is fetched first: PLEXINDEX_NOT_YET if the deadline
+/// passes meanwhile. Plex's database needs no listing: all below the folder is read at once.
 ///
 /// Returns what plexindex_match_path() returns.
 ///
