@@ -37,7 +37,7 @@
 //! | [`Library::lookup_key`] | is never asked | below a microsecond; `None` is no verdict |
 //! | [`Library::match_path`] | is asked when it must be | microseconds, else that of the server |
 //! | the same with [`Query::offline`] | is not asked | microseconds |
-//! | the same with [`Query::deadline`] | of a library that was never fetched: two requests for a path that the server lists; for any other its listing too, as far as there is time | the deadline at most |
+//! | the same with [`Query::deadline`] | of a library that was never fetched: one request for a path that the server lists, three in an empty folder; for any other its listing too, as far as there is time | the deadline at most |
 //!
 //! Calls wait on the thread that makes them. A future should make them on a thread for such calls (`spawn_blocking` of
 //! tokio). A server that is down is no error while there is an old answer: that is given, marked [`stale`](Match::stale).

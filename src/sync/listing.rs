@@ -183,7 +183,7 @@ impl SyncJob<'_> {
             let identity = self.identity()?.ok_or_else(|| cleared(row))?;
             return Ok((identity, row.library.clone()));
         }
-        let (identity, shown) = self.probe(false)?;
+        let (identity, shown) = self.probe()?;
         if let Some(same) = shown.iter().find(|one| one.id == row.id) {
             return Ok((identity, same.library.clone()));
         }

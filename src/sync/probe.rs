@@ -23,14 +23,12 @@ impl Syncing {
 
     /// [`Self::probe`]; returns whether the server shows any libraries.
     pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
-        // A call with a deadline gets its answer first; a later one asks for the server's identity.
-        let quick = call.deadline.is_set();
         self.job(call, |job| {
             let accepts = AcceptedProbe {
                 oldest: RECENT,
                 library: None,
             };
-            let rows = job.probe_once(since, quick, &accepts)?;
+            let rows = job.probe_once(since, &accepts)?;
             Ok(!rows.is_empty())
         })
     }
@@ -50,7 +48,7 @@ impl Syncing {
             let server = job.source.ping(job.bounds)?;
             let took = begun.elapsed();
             job.note_version(&server)?;
-            let shown = job.single_flight(&self.at_server("probe"), || job.probe(false))?;
+            let shown = job.single_flight(&self.at_server("probe"), || job.probe())?;
             let (_, rows) = shown.ok_or_else(|| job.deadline_error())?;
             Ok((server, took, rows.len()))
         })
@@ -114,9 +112,8 @@ impl Syncing {
 }
 
 impl SyncJob<'_> {
-    /// Fetches the libraries, and the server's identity if the server is new or looks different. With `quick`, a new
-    /// server is known by its URL for now: one request less before the first answer.
-    pub fn probe(&self, quick: bool) -> Result<(IdentityId, Vec<LibraryRow>)> {
+    /// Fetches the libraries, and the server's identity if the server is new or looks different.
+    pub fn probe(&self) -> Result<(IdentityId, Vec<LibraryRow>)> {
         let sync = self.sync;
         let Some(endpoint) = &self.endpoint() else {
             return Err(Error::new(
@@ -131,8 +128,9 @@ impl SyncJob<'_> {
             _ => None,
         };
         let expected = known.or(claimed);
-        let is_named = expected.map_or(Ok(false), |identity| sync.store.is_named(identity))?;
-        let mut server = (!is_named && !quick)
+        // Needs no token: a new server that is not Plex never gets it.
+        let mut server = expected
+            .is_none()
             .then(|| self.source.server(self.bounds))
             .transpose()?;
         let begun = sync.store.totals()?.sequence;
@@ -140,38 +138,27 @@ impl SyncJob<'_> {
         // From here on the server has accepted this very token.
         let now = sync.clock.now_ms();
         // All requests come before any write: a request that fails changes nothing.
-        let is_another = match expected {
-            None => false,
-            Some(expected) => {
-                let is_suspect = self.shows_no_known_library(expected, &shown)?;
-                if is_suspect && server.is_none() {
-                    server = Some(self.source.server(self.bounds)?);
-                }
-                let is_compared = is_named || is_suspect;
-                is_compared && self.is_another_server(expected, server.as_ref())?
+        if let Some(expected) = expected
+            && self.shows_no_known_library(expected, &shown)?
+        {
+            let answering = self.source.server(self.bounds)?;
+            if answering.machine_identifier != sync.store.machine_identifier(expected)? {
+                log::warn!("another server answers behind this URL: nothing of the old one is answered");
+                server = Some(answering);
             }
-        };
-        if is_another {
-            log::warn!("another server answers behind this URL: nothing of the old one is answered");
         }
-        let mut identity = match (known, claimed) {
-            (Some(known), _) if !is_another => known,
-            (None, Some(claimed)) if !is_another => {
-                sync.store.accepted_claim(endpoint, claimed, self.bounds.deadline)?;
-                claimed
+        let identity = match (expected, server) {
+            (Some(expected), None) => {
+                if claimed.is_some() {
+                    sync.store.accepted_claim(endpoint, expected, self.bounds.deadline)?;
+                }
+                expected
             }
-            _ => {
-                let server = server.clone().unwrap_or_default();
+            (_, server) => {
+                let server = server.unwrap_or_default();
                 sync.store.accepted(endpoint, &server, user, self.bounds.deadline)?
             }
         };
-        if let Some(server) = &server
-            && !sync.store.is_named(identity)?
-        {
-            identity = sync
-                .store
-                .name_server(identity, endpoint, server, self.bounds.deadline)?;
-        }
         let storing = Instant::now();
         let is_current = |row: &LibraryRow, library: &Library| {
             freshness::is_current(&age(row), &row.listed_token, &library.change, &sync.policy, now)
@@ -185,28 +172,18 @@ impl SyncJob<'_> {
 
     /// Probes, unless another job did after `since` while this one waited for its turn. Returns the rows. `accepts`:
     /// which probe of another host stands in for it.
-    pub fn probe_once(&self, since: Sequence, quick: bool, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
+    pub fn probe_once(&self, since: Sequence, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let sync = self.sync;
         self.single_flight(&sync.at_server("probe"), || {
-            if let Some(identity) = self.identity()?
-                && (quick || sync.store.is_named(identity)?)
-            {
+            if let Some(identity) = self.identity()? {
                 let rows = sync.store.libraries(identity)?;
                 if rows.iter().any(|row| row.probed_sequence > since) {
                     return Ok(rows);
                 }
             }
-            self.shared_probe(quick, accepts)
+            self.shared_probe(accepts)
         })?
         .ok_or_else(|| self.deadline_error())
-    }
-
-    /// Returns whether the server that answers is known not to be the stored one.
-    fn is_another_server(&self, stored: IdentityId, answering: Option<&Server>) -> Result<bool> {
-        let Some(answering) = answering else {
-            return Ok(false);
-        };
-        Ok(answering.machine_identifier != self.sync.store.machine_identifier(stored)?)
     }
 
     /// Returns whether libraries are stored, and the server shows none of them.

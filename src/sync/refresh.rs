@@ -204,7 +204,7 @@ impl SyncJob<'_> {
             if self.waits_for_log(wanted, why)? {
                 return Ok(None);
             }
-            let rows = self.probe_once(since, false, &self.accepted_probe(wanted, why))?;
+            let rows = self.probe_once(since, &self.accepted_probe(wanted, why))?;
             match rows.iter().find(|row| row.library.uuid == wanted.library.uuid) {
                 Some(row) if row.id != id => return Ok(Some(row.id)),
                 Some(row) => match self.need(row, why) {

@@ -97,11 +97,11 @@ impl<'a> SyncJob<'a> {
     }
 
     /// A probe by this host or another one. Returns the rows.
-    pub fn shared_probe(&self, quick: bool, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
+    pub fn shared_probe(&self, accepts: &AcceptedProbe<'_>) -> Result<Vec<LibraryRow>> {
         let begun = Instant::now();
         let Some((exchange, view)) = self.shared()? else {
             let asked_ms = self.sync.clock.now_ms();
-            let (_, rows) = self.probe(quick && self.sync.exchange.is_none())?;
+            let (_, rows) = self.probe()?;
             // The first probe names the view. News comes before the probe is published, since a log may refuse to be written.
             if let Some((exchange, view)) = self.shared()? {
                 exchange.exchange_once(&view, self.bounds.deadline)?;
@@ -125,10 +125,10 @@ impl<'a> SyncJob<'a> {
         };
         match self.turn(exchange, &view, "probe", look)? {
             Turn::Done(rows) => Ok(rows),
-            Turn::Alone => Ok(self.probe(false)?.1),
+            Turn::Alone => Ok(self.probe()?.1),
             Turn::Lease(held) => {
                 let asked_ms = self.sync.clock.now_ms();
-                let (identity, rows) = self.probe(false)?;
+                let (identity, rows) = self.probe()?;
                 if identity == view.identity {
                     exchange.publish_probe(&view, &rows, asked_ms, &held.lease);
                 }

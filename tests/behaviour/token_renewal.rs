@@ -1156,44 +1156,6 @@ fn a_token_that_has_expired_opens_nothing_before_the_server_accepted_it_again() 
 }
 
 #[test]
-fn another_server_opens_nothing_where_hers_was_never_asked_for_its_name() {
-    for quick in [false, true] {
-        let at = scene(&anns(0));
-        let (index, library) = at.opened();
-        let (path, key) = path_of(&at.server, 1, 5);
-        let hurried = |library: &Library| {
-            let query = QueryOptions {
-                deadline: Deadline::In(Duration::from_secs(20)),
-                ..library.query()
-            };
-            index.match_path(&query, path.as_bytes())
-        };
-        hurried(&library).expect("an answer");
-        assert_eq!(requests(&at.server)[0], 0, "it was not asked for its name");
-        library.record_matches(&[(b"/host/a.mkv", &key)]).expect("recorded");
-        at.server.change(|state| {
-            state.identity.machine_identifier = "another".to_owned();
-            state.tokens = vec![Admitted {
-                libraries: Some(Vec::new()),
-                ..Admitted::owner(&forged())
-            }];
-        });
-        set(&index, &forged());
-        if quick {
-            hurried(&library).expect_err("no such library");
-        } else {
-            index.check(&QueryOptions::default()).expect("asked");
-        }
-        assert_eq!(at_hand(&index, &library, "/host/a.mkv"), None, "quick: {quick}");
-        let other = at.with_token(&forged());
-        let theirs = other.library("Movies").expect("a handle");
-        assert_eq!(at_hand(&other, &theirs, "/host/a.mkv"), None, "quick: {quick}");
-        set(&index, &anns(0));
-        assert_eq!(at_hand(&index, &library, "/host/a.mkv").as_ref(), Some(&key));
-    }
-}
-
-#[test]
 fn what_a_token_was_asked_for_and_shown_is_never_stored_for_another_user() {
     let (ann, bob) = (anns(0), jwt("bob's key pair", Some("bob"), 0));
     let spec = |title: &str| {

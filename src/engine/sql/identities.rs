@@ -4,13 +4,11 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::endpoints::{Endpoint, TOKEN_DIGEST_LENGTH, store_endpoint};
-use super::history::restart_history;
-use super::libraries::{disown, libraries};
-use super::matches::copy_matches_and_invalidations;
+use super::libraries::disown;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{IdentityId, LibraryId, Server};
+use crate::model::{IdentityId, Server};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
@@ -24,7 +22,7 @@ pub const NEVER_FORGOTTEN: i64 = i64::MAX;
 /// token, so the digest proves nothing until the server has accepted that very token.
 pub type SameUser = [u8; 32];
 
-/// Prefix of the placeholder for a machine identifier that is not known yet. The server's URL follows it.
+/// Prefix of the placeholder for the machine identifier of a server that an expired token names. Its URL follows.
 const UNNAMED: char = '?';
 
 impl Store {
@@ -59,8 +57,7 @@ impl Store {
         })
     }
 
-    /// Stores that this server accepted the endpoint's token. Returns the identity, which is created if it is new. The
-    /// machine identifier of `server` may be empty, if it was not requested yet.
+    /// Stores that this server accepted the endpoint's token. Returns the identity, which is created if it is new.
     pub fn accepted(
         &self,
         endpoint: &Endpoint,
@@ -69,10 +66,7 @@ impl Store {
         deadline: Deadline,
     ) -> Result<IdentityId> {
         self.write(deadline, |tx| {
-            let name = match server.machine_identifier.as_str() {
-                "" => &format!("{UNNAMED}{}", endpoint.url),
-                name => name,
-            };
+            let name = &server.machine_identifier;
             let identity = match known_at(tx, endpoint, name, user)? {
                 Some(known) => known,
                 None => new_identity(tx, endpoint, name, &server.version)?,
@@ -94,61 +88,9 @@ impl Store {
         self.accepted(endpoint, server, None, Deadline::NONE)
     }
 
-    /// Returns whether the machine identifier of the identity's server is known.
+    /// Returns whether the identity belongs to a server that a valid token named.
     pub fn is_named(&self, identity: IdentityId) -> Result<bool> {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
-    }
-
-    /// Stores the machine identifier of an identity that had none. Returns the identity to use from now on. If the same
-    /// server was reached before under another URL, this is the older identity, which gets the matches that hosts
-    /// confirmed meanwhile.
-    pub fn name_server(
-        &self,
-        unnamed: IdentityId,
-        endpoint: &Endpoint,
-        server: &Server,
-        deadline: Deadline,
-    ) -> Result<IdentityId> {
-        // One transaction: a match that a host records meanwhile is either copied, or its library is gone and the
-        // host's call records it again.
-        self.write(deadline, |tx| {
-            let id = server_number(tx, &server.machine_identifier, &server.version)?;
-            let user = tx.row("SELECT same_user FROM identities WHERE id = ?1", [unnamed], |row| {
-                row.get(0)
-            })?;
-            let known = known_at(tx, endpoint, &server.machine_identifier, user)?;
-            let Some(known) = known.filter(|known| *known != unnamed) else {
-                // Ignored if this server already has an identity of the same user; see `new_identity`.
-                tx.execute(
-                    "UPDATE OR IGNORE identities SET server = ?2 WHERE id = ?1",
-                    params![unnamed, id],
-                )?;
-                tx.libraries_changed(IdentityId::ALL)?;
-                return Ok(unnamed);
-            };
-            tx.execute(
-                "UPDATE libraries SET identity = ?2 WHERE identity = ?1 \
-                 AND uuid NOT IN (SELECT uuid FROM libraries WHERE identity = ?2)",
-                [unnamed, known],
-            )?;
-            let both: Vec<(LibraryId, LibraryId)> = tx.rows(
-                "SELECT a.id, b.id FROM libraries a JOIN libraries b ON b.uuid = a.uuid \
-                 WHERE a.identity = ?1 AND b.identity = ?2",
-                [unnamed, known],
-                |row| Ok((row.get(0)?, row.get(1)?)),
-            )?;
-            for (from, to) in both {
-                copy_matches_and_invalidations(tx, from, to)?;
-            }
-            tx.libraries_changed(known)?;
-            for library in libraries(tx.connection, known)? {
-                restart_history(tx, library.id)?; // some belonged to another identity until now
-            }
-            tx.execute("UPDATE outbox SET identity = ?2 WHERE identity = ?1", [unnamed, known])?;
-            empty(tx, unnamed)?;
-            store_endpoint(tx, endpoint, known)?;
-            Ok(known)
-        })
     }
 
     /// Empties an identity at the host's request. It then no longer inherits matches from other tokens either.

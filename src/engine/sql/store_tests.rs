@@ -1,14 +1,13 @@
 //! Regression tests of the store: each reproduces a former defect.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::for_tests::{
     DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
 };
 use super::matches::all_of;
 use super::{Endpoint, KnownSequences, LibraryRow, LoggedKind, Manifest, Store};
-use crate::model::{Generation, Sequence, Server};
+use crate::model::{Generation, Sequence};
 use crate::platform::deadline::Deadline;
 
 #[test]
@@ -34,116 +33,6 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
     }
     while store.sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 2);
-}
-
-#[test]
-fn a_match_that_was_recorded_while_a_server_gets_its_name_is_kept() {
-    let (_folder, store) = opened();
-    for round in 0..10 {
-        let (first, second) = (
-            endpoint(&format!("http://a{round}")),
-            endpoint(&format!("http://b{round}")),
-        );
-        let known = store
-            .reached(&first, &server(&format!("machine {round}")))
-            .expect("reached");
-        let unnamed = store.reached(&second, &Server::default()).expect("reached");
-        // One library that both identities have, and one that only the unnamed one has.
-        probed(&store, known, &["films"], NOW_MS);
-        let rows = probed(&store, unnamed, &["films", "shows"], NOW_MS);
-        let begun = AtomicUsize::new(0);
-        let record = |thread: usize| {
-            let mut recorded = BTreeSet::new();
-            for n in 0..2_000 {
-                let path = format!("/h/{thread}/{n}.mkv").into_bytes();
-                let row = &rows[(n + thread) % 2];
-                match record_pairs(&store, row, &[(&path, "1")]) {
-                    Some(_) => recorded.insert((path, "1".to_owned())),
-                    None => break, // the host records it again, in the named identity
-                };
-                begun.fetch_add(1, Ordering::Relaxed);
-            }
-            recorded
-        };
-        let (recorded, named) = std::thread::scope(|scope| {
-            let record = &record;
-            let recorders: Vec<_> = (0..4).map(|thread| scope.spawn(move || record(thread))).collect();
-            while begun.load(Ordering::Relaxed) < 100 {
-                std::thread::yield_now();
-            }
-            let named = store
-                .name_server(unnamed, &second, &server(&format!("machine {round}")), Deadline::NONE)
-                .expect("named");
-            let recorded: BTreeSet<_> = recorders
-                .into_iter()
-                .flat_map(|one| one.join().expect("recorded"))
-                .collect();
-            (recorded, named)
-        });
-        assert_eq!(named, known);
-        let kept: BTreeSet<_> = store
-            .state(Some(known))
-            .expect("state")
-            .libraries
-            .iter()
-            .flat_map(|row| matches(&store, row.id))
-            .collect();
-        let lost = recorded.difference(&kept).count();
-        assert_eq!(lost, 0, "of {} in round {round}", recorded.len());
-    }
-}
-
-#[test]
-fn records_of_a_moved_library_reach_its_current_readers() {
-    let (_folder, store) = opened();
-    let known = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let unnamed = store
-        .reached(&endpoint("http://b"), &Server::default())
-        .expect("reached");
-    let row = probed(&store, unnamed, &["films"], NOW_MS).remove(0);
-    store
-        .name_server(unnamed, &endpoint("http://b"), &server("one"), Deadline::NONE)
-        .expect("named");
-    let before = store.totals().expect("totals").sequence;
-    // By a process that does not know the name yet.
-    record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
-    let (_, changes) = store
-        .changes(Some(known), before, store.incarnation(), true)
-        .expect("read");
-    let told = changes.expect("told one by one");
-    assert_eq!(
-        told.iter().map(|one| one.kind).collect::<Vec<_>>(),
-        [LoggedKind::Matched]
-    );
-}
-
-#[test]
-fn invalidations_and_newer_matches_survive_naming_a_server() {
-    let (_folder, store) = opened();
-    let known = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let unnamed = store
-        .reached(&endpoint("http://b"), &Server::default())
-        .expect("reached");
-    let old = probed(&store, known, &["films"], NOW_MS).remove(0);
-    let row = probed(&store, unnamed, &["films"], NOW_MS).remove(0);
-    record_pairs(&store, &row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "1")]);
-    record_pairs(&store, &old, &[(b"/h/1.mkv", "2")]);
-    store
-        .invalidate(unnamed, &[(row.id, b"/h/3.mkv", "")], &[], &[], Deadline::NONE)
-        .expect("invalidated");
-    store
-        .name_server(unnamed, &endpoint("http://b"), &server("one"), Deadline::NONE)
-        .expect("named");
-    let kept = [
-        (b"/h/1.mkv".to_vec(), "2".to_owned()),
-        (b"/h/2.mkv".to_vec(), "1".to_owned()),
-    ];
-    assert_eq!(matches(&store, old.id), BTreeSet::from(kept));
-    let unverified = store.unverified(old.id).expect("read");
-    let [(path, rating_key, _)] = &unverified[..] else {
-        panic!("{unverified:?}");
-    };
-    assert_eq!((&path[..], &rating_key[..]), (&b"/h/3.mkv"[..], ""));
 }
 
 /// A recorded match ends the invalidation that the host knew of, but not a later one.
@@ -547,8 +436,6 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
     for expired in [1, 2] {
         let other = accepted(&third(expired, expired.into(), 15), None);
         assert!(other != ann && other != forged, "{expired}");
-        let named = store.name_server(other, &third(expired, expired.into(), 15), &first, Deadline::NONE);
-        assert_eq!(named.expect("named"), other, "{expired}");
     }
     // Neither does a request without a token.
     let nobody = |url: &str| Endpoint {
@@ -558,50 +445,10 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
     };
     let here = accepted(&nobody("http://a"), None);
     assert_ne!(accepted(&nobody("http://c"), None), here);
-    let unnamed = store
-        .accepted(&nobody("http://d"), &Server::default(), None, Deadline::NONE)
-        .expect("noted");
-    assert_eq!(
-        store
-            .name_server(unnamed, &nobody("http://d"), &first, Deadline::NONE)
-            .expect("named"),
-        unnamed
-    );
-    assert!(store.is_named(unnamed).expect("read"));
     assert_eq!(accepted(&nobody("http://a"), None), here);
     // A token accepted at the third URL opens nothing at Ann's, where the same user continues.
     assert_eq!(store.identity(&token(4, 3, 15)).expect("read"), None);
     assert_eq!(accepted(&token(5, 4, 16), user), ann);
-}
-
-#[test]
-fn an_endpoint_keeps_its_expiry_when_its_server_gets_a_name() {
-    let (_folder, store) = opened();
-    let here = token(1, 1, 0);
-    let named = store
-        .accepted(&token(1, 1, 0), &server("one"), None, Deadline::NONE)
-        .expect("noted");
-    let there = Endpoint {
-        url: "http://b".to_owned(),
-        ..here
-    };
-    let unnamed = store
-        .accepted(&there, &Server::default(), None, Deadline::NONE)
-        .expect("noted");
-    assert_ne!(unnamed, named);
-    assert_eq!(
-        store
-            .name_server(unnamed, &there, &server("one"), Deadline::NONE)
-            .expect("named"),
-        named
-    );
-    assert_eq!(count(&store, "SELECT count(*) FROM endpoints WHERE until_ms = 0"), 0);
-    let late = Endpoint {
-        given_ms: NOW_MS + 7 * DAY_MS,
-        ..there.clone()
-    };
-    let known = [there, late].map(|endpoint| store.identity(&endpoint).expect("read"));
-    assert_eq!(known, [Some(named), None]);
 }
 
 #[test]

@@ -450,33 +450,6 @@ fn what_a_server_is_not_asked_after_it_failed_is_no_miss() {
 }
 
 #[test]
-fn what_was_confirmed_under_a_second_url_stays_when_the_server_gets_its_name() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let first = open(options(&server, folder.path()), &clock);
-    listed(&server, &first);
-    let second = Options {
-        server_url: Some(server.url().replace("127.0.0.1", "localhost")),
-        deadline: Some(Duration::from_secs(20)),
-        ..options(&server, folder.path())
-    };
-    let second = open(second, &clock);
-    let library = second.library("Movies").expect("a handle");
-    let (_, key) = path_of(&server, 1, 3);
-    library
-        .record_matches(&[(b"/host/a.mkv", key.as_str())])
-        .expect("recorded");
-    assert_eq!(library.lookup_key(b"/host/a.mkv", str::to_owned), Some(key.clone()));
-    second.refresh(&library.query(), true).expect("listed");
-    assert_eq!(
-        library.lookup_key(b"/host/a.mkv", str::to_owned),
-        Some(key),
-        "it was recorded, and not taken back"
-    );
-}
-
-#[test]
 fn what_was_confirmed_for_a_named_user_has_no_expiry() {
     let mut spec = LibrarySpec::new(LibraryKind::Movie, 100);
     spec.plain = true;
