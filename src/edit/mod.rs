@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::engine::{LibraryRow, Reading, Store};
 use crate::error::{Error, Result, Status, check_length, no_room, refuse, room};
 use crate::events::Events;
-use crate::matching::text::distance;
 use crate::model::{IdentityId, ItemType};
 use crate::source::{Deadline, EditRequest, FieldChange, Kind, Lock};
 use crate::sync::{Call, Syncing};
@@ -19,12 +18,6 @@ const KEYS: &str = "keys";
 const LONGEST_NAME: usize = 255;
 /// Maximum number of items named in an error text.
 const NAMED: usize = 5;
-
-/// Fields and tags that clients are known to edit. A name that is nearly one of these is a typing error, which the
-/// server would accept with status 200 and ignore. Other names are passed on, as the server may know them.
-const FIELDS: &str = "actor addedAt art artist audienceRating banner collection contentRating country director editionTitle \
-    genre index label logo mood originalTitle originallyAvailableAt parentIndex producer rating role similar \
-    squareArt studio style summary tag tagline theme thumb title titleSort userRating writer year";
 
 /// An edit of items of one library.
 #[derive(Clone, Copy, Debug)]
@@ -191,37 +184,16 @@ impl Editing {
         targets: &mut [EditTarget<'_>],
         report: &mut EditReport,
     ) -> Result<()> {
-        let others: Vec<LibraryRow> = {
-            let snapshot = self.reading.snapshot();
-            let others = snapshot
-                .rows
-                .iter()
-                .filter(|other| other.id != row.id && other.generation.is_fetched());
-            others.cloned().collect()
-        };
-        for target in targets.iter_mut() {
-            let known = |row: &LibraryRow| self.store.item(row.id, row.generation, target.rating_key);
-            if row.generation.is_fetched()
-                && let Some(item) = known(row)?
-            {
-                target.kind = Some(item.kind);
-                continue;
-            }
-            for other in &others {
-                if known(other)?.is_some() {
-                    return refuse(format!(
-                        "item {} belongs to library '{}', not to '{}': edit one library at a time",
-                        target.rating_key, other.library.title, row.library.title
-                    ));
-                }
-            }
+        for target in targets.iter_mut().filter(|_| row.generation.is_fetched()) {
+            let item = self.store.item(row.id, row.generation, target.rating_key)?;
+            target.kind = item.map(|item| item.kind);
         }
-        self.fetch_kinds(call, targets)?;
-        check_kinds(targets, report)
+        self.fetch_kinds(call, row, targets)?;
+        check_kinds(row, targets, report)
     }
 
     /// Requests the items whose type is unknown, and sets it.
-    fn fetch_kinds(&self, call: &Call<'_>, targets: &mut [EditTarget<'_>]) -> Result<()> {
+    fn fetch_kinds(&self, call: &Call<'_>, row: &LibraryRow, targets: &mut [EditTarget<'_>]) -> Result<()> {
         let unknown = targets.iter().filter(|target| target.kind.is_none());
         let unknown: Vec<&str> = unknown.map(|target| target.rating_key).collect();
         if unknown.is_empty() {
@@ -230,6 +202,7 @@ impl Editing {
         let items = self.sync.items(call, &unknown)?;
         let kinds: HashMap<&str, ItemType> = items
             .iter()
+            .filter(|located| located.is_in(&row.library.section))
             .map(|located| (located.item.rating_key.as_str(), located.item.kind))
             .collect();
         for target in targets.iter_mut().filter(|target| target.kind.is_none()) {
@@ -239,8 +212,8 @@ impl Editing {
     }
 }
 
-/// Fails if an item has no type that can be edited. Marks items that the server does not have in `report`.
-fn check_kinds(targets: &[EditTarget<'_>], report: &mut EditReport) -> Result<()> {
+/// Fails if an item has no type that can be edited. Marks items that the library does not have in `report`.
+fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditReport) -> Result<()> {
     let mut missing = Vec::new();
     for target in targets {
         match target.kind {
@@ -266,7 +239,8 @@ fn check_kinds(targets: &[EditTarget<'_>], report: &mut EditReport) -> Result<()
     Err(Error::new(
         Status::NotOnServer,
         format!(
-            "nothing was edited: the server has no item {}{}: leave them out",
+            "nothing was edited: library '{}' has no item {}{}: leave them out",
+            row.library.title,
             missing.join(", "),
             if more > 0 {
                 format!(" and {more} more")
@@ -304,13 +278,6 @@ fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>
     Ok(targets)
 }
 
-/// Returns the known field that a misspelt name probably means.
-fn similar_field(field: &str) -> Option<&'static str> {
-    let nearest = FIELDS.split(' ').map(|known| (distance(field, known), known)).min()?;
-    let (far, known) = nearest;
-    (far > 0 && far <= 2 && far * 2 < field.len()).then_some(known)
-}
-
 fn check_changes(changes: &[FieldChange]) -> Result<()> {
     if changes.is_empty() {
         return refuse("no fields are named: give what shall change, such as title");
@@ -323,11 +290,6 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
         if !plain || matches!(field, "id" | "type") {
             return refuse(format!(
                 "'{field}' is no name of a field: give Plex's name of it, such as title, summary, genre or label"
-            ));
-        }
-        if let Some(known_field) = similar_field(field) {
-            return refuse(format!(
-                "'{field}' is no field that Plex edits: did you mean '{known_field}'?"
             ));
         }
         let before = || changes.iter().take(index).filter(|one| one.field() == field);

@@ -203,11 +203,6 @@ fn an_edit_of_nothing_is_never_sent() {
     for (changes, word) in [
         (vec![set("", "x")], "no name of a field"),
         (vec![set("id", "1")], "no name of a field"),
-        (
-            vec![set("tilte", "x")],
-            "'tilte' is no field that Plex edits: did you mean 'title'?",
-        ),
-        (vec![set("title", "x"), set("Summary", "x")], "did you mean 'summary'?"),
         (vec![set("type", "1")], "no name of a field"),
         (vec![set(&"x".repeat(256), "1")], "has 256 bytes: give at most 255"),
         (vec![set("title&id", "1")], "no name of a field"),
@@ -312,7 +307,7 @@ fn items_of_another_library_and_shows_are_refused() {
     let episode = keys_of(&server, 2, 1);
     let (done, _) = edit(&index, "Movies", &episode, &[set("title", "x")]);
     let error = done.expect_err("refused");
-    assert!(error.message.contains("belongs to library 'TV Shows'"), "{error}");
+    assert!(error.message.contains("library 'Movies' has no item"), "{error}");
     let (path, _) = path_of(&server, 2, 0);
     let found = index
         .match_path(&QueryOptions::default(), path.as_bytes())

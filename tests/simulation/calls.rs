@@ -717,10 +717,6 @@ impl World {
                 Ok(())
             }
             Err(error) if error.status == Status::Unsupported && !self.knobs.abilities.edits => Ok(()),
-            // Servers may have the same keys, and the index may still know the one of before.
-            Err(error) if error.status == Status::InvalidArgument && error.message.contains("belongs to library") => {
-                Ok(())
-            }
             Err(error) if error.status == Status::NotOnServer => {
                 let who = self.handles[at].who;
                 if self.model.stays(who, &library, &key, self.model.now()) {
