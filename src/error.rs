@@ -127,6 +127,18 @@ impl Status {
         NotFetched c"NOT_FETCHED"
     }
 
+    /// Returns whether the caller is at fault, or has ended the call: neither the store nor the server failed.
+    #[must_use]
+    pub fn is_of_caller(self) -> bool {
+        (self as i32) < Self::Store as i32
+    }
+
+    /// Returns whether the server failed, or does not have what was asked for.
+    #[must_use]
+    pub fn is_of_server(self) -> bool {
+        self as i32 >= Self::Connect as i32
+    }
+
     /// [`Status::c_name`] as text.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -340,13 +352,30 @@ pub enum ErrorKind {
     Defect,
 }
 
-enum_names! { ErrorKind:
+/// Names each kind once. A kind has the name of its status.
+macro_rules! kinds {
+    ($($kind:ident $text:literal),*) => {
+        enum_names! { ErrorKind: $($kind $text,)* Defect "defect" }
+
+        impl ErrorKind {
+            /// The kind for a status. Answers are no errors, and some errors can only happen in C: here these are defects.
+            fn of(status: Status) -> Self {
+                match status {
+                    $(Status::$kind => Self::$kind,)*
+                    _ => Self::Defect,
+                }
+            }
+        }
+    };
+}
+
+kinds! {
     InvalidArgument "invalid_argument", Unsupported "unsupported", Aborted "aborted", Store "store",
     StoreFull "store_full", Connect "connect", Tls "tls", Unauthorized "unauthorized", Forbidden "forbidden",
     NotOnServer "not_on_server", NotPlex "not_plex", Starting "starting", BadAnswer "bad_answer",
     ServerError "server_error", Timeout "timeout", Redirected "redirected", Offline "offline",
     LibraryNotFound "library_not_found", NotFetched "not_fetched", LibraryAmbiguous "library_ambiguous",
-    ListAgain "list_again", Defect "defect"
+    ListAgain "list_again"
 }
 
 impl ErrorKind {
@@ -356,41 +385,6 @@ impl ErrorKind {
     pub fn is_transient(self) -> bool {
         use ErrorKind::{BadAnswer, Connect, ServerError, Starting, Timeout};
         matches!(self, Connect | Timeout | Starting | BadAnswer | ServerError)
-    }
-
-    /// The kind for a status. Answers are not errors, and some errors can only happen in C: here these would be a defect.
-    fn of(status: Status) -> Self {
-        match status {
-            Status::InvalidArgument => Self::InvalidArgument,
-            Status::Unsupported => Self::Unsupported,
-            Status::Aborted => Self::Aborted,
-            Status::Store => Self::Store,
-            Status::StoreFull => Self::StoreFull,
-            Status::Connect => Self::Connect,
-            Status::Tls => Self::Tls,
-            Status::Unauthorized => Self::Unauthorized,
-            Status::Forbidden => Self::Forbidden,
-            Status::NotOnServer => Self::NotOnServer,
-            Status::NotPlex => Self::NotPlex,
-            Status::Starting => Self::Starting,
-            Status::BadAnswer => Self::BadAnswer,
-            Status::ServerError => Self::ServerError,
-            Status::Timeout => Self::Timeout,
-            Status::Redirected => Self::Redirected,
-            Status::Offline => Self::Offline,
-            Status::LibraryNotFound => Self::LibraryNotFound,
-            Status::LibraryAmbiguous => Self::LibraryAmbiguous,
-            Status::ListAgain => Self::ListAgain,
-            Status::NotFetched => Self::NotFetched,
-            Status::Ok
-            | Status::NotFound
-            | Status::Ambiguous
-            | Status::NotYet
-            | Status::NeedsWarm
-            | Status::NullPointer
-            | Status::BufferTooSmall
-            | Status::Panic => Self::Defect,
-        }
     }
 }
 

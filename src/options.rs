@@ -412,64 +412,26 @@ pub fn without_password(address: &str) -> String {
     }
 }
 
+/// Shows the options, each named once. They are taken apart, so that a new one that is missing here does not compile.
+macro_rules! show {
+    ($options:ident, $f:ident: $($option:ident)*; $hidden:ident => $shown:expr) => {{
+        let Self { $($option,)* $hidden } = $options;
+        $f.debug_struct("Options")
+            $(.field(stringify!($option), $option))*
+            .field(stringify!($hidden), &$shown)
+            .finish()
+    }};
+}
+
 impl fmt::Debug for Options {
     /// Without a password, which an address that is refused may have.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Taken apart, so that a new option that is missing here does not compile.
-        let Self {
-            cache_dir,
-            server_url,
-            database,
-            token,
-            renewal,
-            user,
-            library_ttl,
-            max_age,
-            deadline,
-            connect_timeout,
-            read_timeout,
-            retry_for,
-            ca_file,
-            accept_invalid_certs,
-            offline,
-            page_size,
-            matches_limit,
-            size_limit,
-            no_mmap,
-            mappings,
-            slow,
-            obfuscate_paths,
-            shared,
-            shared_retry,
-            shared_durable,
-        } = self;
-        f.debug_struct("Options")
-            .field("cache_dir", cache_dir)
-            .field("server_url", server_url)
-            .field("database", database)
-            .field("token", token)
-            .field("renewal", renewal)
-            .field("user", user)
-            .field("library_ttl", library_ttl)
-            .field("max_age", max_age)
-            .field("deadline", deadline)
-            .field("connect_timeout", connect_timeout)
-            .field("read_timeout", read_timeout)
-            .field("retry_for", retry_for)
-            .field("ca_file", ca_file)
-            .field("accept_invalid_certs", accept_invalid_certs)
-            .field("offline", offline)
-            .field("page_size", page_size)
-            .field("matches_limit", matches_limit)
-            .field("size_limit", size_limit)
-            .field("no_mmap", no_mmap)
-            .field("mappings", mappings)
-            .field("slow", slow)
-            .field("obfuscate_paths", obfuscate_paths)
-            .field("shared", &shared.as_deref().map(without_password))
-            .field("shared_retry", shared_retry)
-            .field("shared_durable", shared_durable)
-            .finish()
+        show! { self, f:
+            cache_dir server_url database token renewal user library_ttl max_age deadline connect_timeout read_timeout
+            retry_for ca_file accept_invalid_certs offline page_size matches_limit size_limit no_mmap mappings slow
+            obfuscate_paths shared_retry shared_durable;
+            shared => shared.as_deref().map(without_password)
+        }
     }
 }
 

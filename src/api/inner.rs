@@ -247,7 +247,7 @@ impl Inner {
         }
         match known {
             // An error of the caller's, such as a buffer that is too small.
-            Err(error) if (error.status as i32) < Status::Store as i32 => Err(error),
+            Err(error) if error.status.is_of_caller() => Err(error),
             known => known.map_err(|_| refused),
         }
     }

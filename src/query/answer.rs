@@ -129,8 +129,9 @@ impl<'a> Answer<'a> {
                 self.status = Status::NotYet;
             }
             // An error of the store says nothing about the server.
-            let is_of_server = failure.status as i32 >= Status::Connect as i32;
-            if is_of_server && matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::Empty) {
+            if failure.status.is_of_server()
+                && matches!(self.reason, Reason::NotListed | Reason::NoLocation | Reason::Empty)
+            {
                 self.reason = Reason::Unavailable;
             }
         }

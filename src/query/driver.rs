@@ -414,7 +414,7 @@ impl Queries {
             }
             return Err(error);
         }
-        if error.status == Status::Aborted || (error.status as i32) < Status::Store as i32 {
+        if error.status.is_of_caller() {
             return Err(error);
         }
         if call.failure.is_none() && !self.sync.was_not_asked(&error, requests) {

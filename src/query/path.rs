@@ -132,10 +132,10 @@ impl Queries {
                     return Err(error);
                 }
                 // An error of the source for the first path concerns all of them.
-                Err(error) if position == 0 && error.status as i32 >= Status::Store as i32 => return Err(error),
+                Err(error) if position == 0 && !error.status.is_of_caller() => return Err(error),
                 Err(error) => {
                     each(&Answer::failed(self.reading.kind(), &error));
-                    if error.status as i32 >= Status::Store as i32 {
+                    if !error.status.is_of_caller() {
                         failed.get_or_insert(error);
                     }
                 }
