@@ -58,7 +58,7 @@ fn gap_11_a_bit_that_flips_in_a_row_is_noticed() {
         .record_matches(&[(b"/host/flipped.mkv", &key)])
         .expect("recorded");
     index.close().expect("closes");
-    let database = at.folder().join("plexindex-3.db");
+    let database = at.folder().join("plexindex-1.db");
     let mut bytes = fs::read(&database).expect("read");
     for place in 0..bytes.len() - 17 {
         if bytes[place..].starts_with(b"/host/flipped.mkv") {

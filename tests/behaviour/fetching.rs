@@ -723,7 +723,7 @@ fn an_answer_that_does_not_end_leaves_nothing_in_the_store() {
         .expect_err("more than a page");
     assert_eq!(error.status, Status::BadAnswer, "{error:?}");
     let database = rusqlite::Connection::open_with_flags(
-        folder.path().join("plexindex-3.db"),
+        folder.path().join("plexindex-1.db"),
         rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY,
     )
     .expect("opened");

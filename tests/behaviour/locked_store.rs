@@ -11,7 +11,7 @@ use plexindex::model::Reason;
 
 /// Keeps all others from writing, as a process does that hangs within a transaction.
 fn hold(folder: &Path) -> rusqlite::Connection {
-    let other = rusqlite::Connection::open(folder.join("plexindex-3.db")).expect("the database opens");
+    let other = rusqlite::Connection::open(folder.join("plexindex-1.db")).expect("the database opens");
     other.busy_timeout(Duration::from_secs(10)).expect("patience");
     other
         .execute_batch("PRAGMA foreign_keys = OFF")

@@ -12,7 +12,7 @@ use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex_standin::Standin;
 
-const NAME: &str = "plexindex-3";
+const NAME: &str = "plexindex-1";
 
 struct Started {
     server: Standin,

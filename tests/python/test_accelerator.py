@@ -404,7 +404,7 @@ other.execute("BEGIN IMMEDIATE")
 print("writes", flush=True)
 sys.stdin.read()
 """
-    database = str(next(cache.glob("**/plexindex-3.db")))
+    database = str(next(cache.glob("**/plexindex-1.db")))
     other = subprocess.Popen([sys.executable, "-c", code, database], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     assert other.stdout is not None
     assert other.stdout.readline().strip() == b"writes"

@@ -198,7 +198,7 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
     }
     let index = scene.listed();
     let files = std::fs::read_dir(scene.folder.path()).expect("the folder").flatten();
-    let images = files.filter(|file| file.file_name().to_string_lossy().starts_with("plexindex-3-l"));
+    let images = files.filter(|file| file.file_name().to_string_lossy().starts_with("plexindex-1-l"));
     let removed = images.map(|file| std::fs::remove_file(file.path()).expect("removed"));
     assert_eq!(removed.count(), 1, "the image is made anew");
     let anew = scene.open();

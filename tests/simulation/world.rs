@@ -661,7 +661,7 @@ impl World {
             55 => name.ends_with("-shm"),
             56 => name.ends_with("-wal"),
             57 => name.ends_with("-wal") || name.ends_with("-shm"),
-            58 => name == "plexindex-3.db",
+            58 => name == "plexindex-1.db",
             _ => true,
         });
         let what = [

@@ -274,7 +274,7 @@ pub fn open_at(words: &[&str]) -> Index {
 /// Opens the database without the library. No other connection of this process may be open.
 pub fn database(folder: &Path) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open_with_flags(
-        folder.join("plexindex-3.db"),
+        folder.join("plexindex-1.db"),
         rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE,
     )
     .expect("the database opens");

@@ -340,7 +340,7 @@ public class Test {
         // Bytes that are no UTF-8, which a Path's text does not have.
         Path latin = Path.of(java.net.URI.create(folder.toUri() + "%E4%20%25"));
         Plexindex.open(new Options(latin).caFile(null)).close();
-        check("the folder of an index has the name that its Path has", Files.exists(latin.resolve("plexindex-3.db")));
+        check("the folder of an index has the name that its Path has", Files.exists(latin.resolve("plexindex-1.db")));
         Query offline = new Query();
         offline.offline();
         try (Plexindex empty = Plexindex.open(new Options(folder.resolve("none")).serverUrl(URL))) {

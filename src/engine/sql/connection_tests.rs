@@ -15,10 +15,10 @@ fn with_log(from: &Path, to: &Path) {
     let store = Store::open(from, true).expect("opens");
     store.add_totals(7, 0, Deadline::NONE).expect("written");
     for end in ["", "-wal"] {
-        let name = format!("plexindex-3.db{end}");
+        let name = format!("plexindex-1.db{end}");
         fs::copy(from.join(&name), to.join(&name)).expect("copied");
     }
-    assert!(fs::metadata(to.join("plexindex-3.db-wal")).expect("a log").len() > 0);
+    assert!(fs::metadata(to.join("plexindex-1.db-wal")).expect("a log").len() > 0);
 }
 
 fn slot(folder: &StoreFolder) -> LazyConnection {
@@ -40,7 +40,7 @@ fn turns_wal_off_without_shared_memory() {
     );
     with_log(from.path(), to.path());
     // Without shared memory the file for it is never read, whatever it contains.
-    let shared = to.path().join("plexindex-3.db-shm");
+    let shared = to.path().join("plexindex-1.db-shm");
     fs::write(&shared, "of another machine").expect("written");
     let folder = StoreFolder::open(to.path()).expect("a folder").without_shared_memory();
     let mut slot = slot(&folder);
@@ -50,7 +50,7 @@ fn turns_wal_off_without_shared_memory() {
         .query_row("SELECT requests FROM store", [], |row| row.get(0))
         .expect("a count");
     assert_eq!(requests, 7, "what was in the log is there");
-    assert!(!to.path().join("plexindex-3.db-wal").exists());
+    assert!(!to.path().join("plexindex-1.db-wal").exists());
     assert_eq!(fs::read(&shared).expect("as it was"), b"of another machine");
     // Others may open it too: nothing stays locked.
     assert_eq!(mode(&mut self::slot(&folder)), "truncate");
@@ -76,7 +76,7 @@ fn the_last_connection_truncates_the_log_and_keeps_the_file() {
     let place = tempfile::tempdir().expect("a folder");
     let open = || Store::open(place.path(), true).expect("opens");
     let log = || {
-        fs::metadata(place.path().join("plexindex-3.db-wal"))
+        fs::metadata(place.path().join("plexindex-1.db-wal"))
             .expect("a log")
             .len()
     };
@@ -86,7 +86,7 @@ fn the_last_connection_truncates_the_log_and_keeps_the_file() {
     assert!(log() > 0, "another one has it open");
     other.close();
     assert_eq!(log(), 0);
-    assert!(place.path().join("plexindex-3.db-shm").exists());
+    assert!(place.path().join("plexindex-1.db-shm").exists());
     assert_eq!(open().totals().expect("read").requests, 7);
 }
 
@@ -108,7 +108,7 @@ fn a_name_lost_after_a_check_is_noticed_by_the_next_write() {
         let place = tempfile::tempdir().expect("a folder");
         let store = Store::open(place.path(), true).expect("opens");
         looks_once(&store);
-        let name = place.path().join(format!("plexindex-3.{end}"));
+        let name = place.path().join(format!("plexindex-1.{end}"));
         fs::rename(&name, place.path().join("elsewhere")).expect("renamed");
         store.add_totals(1_000_000, 0, Deadline::NONE).expect("written");
         assert!(name.exists(), "{end} is made anew");

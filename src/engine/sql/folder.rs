@@ -15,7 +15,7 @@ use crate::platform::open_files;
 use crate::platform::stamp::FolderStamp;
 
 /// Prefix of all file names. It ends with the format number, so processes that use another format have their own files.
-pub const NAME: &str = "plexindex-3";
+pub const NAME: &str = "plexindex-1";
 /// Longest wait for another process that makes or renames a database, or makes the client identifier.
 pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 

@@ -14,7 +14,7 @@ fn listing_names_round_trip() {
     for other in [
         "",
         "l1-2-3-4",
-        "plexindex-1-l1-2-3-4",
+        "plexindex-2-l1-2-3-4",
         &format!("{text}-5"),
         &text.replace("-l", "-k"),
     ] {

@@ -11,7 +11,6 @@
 
 // The folder and the database in it.
 mod cached;
-mod carry_over;
 mod client;
 mod connection;
 mod connections;

@@ -184,10 +184,7 @@ fn texts(of_tests: bool) -> Vec<String> {
     for file in files(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src/engine/sql"))) {
         let code = fs::read_to_string(&file).expect("read");
         let name = file.file_name().expect("a file").to_string_lossy();
-        // Importing a store of format 2 happens once, so it may be slow.
-        let is_test = ["_tests.rs", "for_tests.rs", "carry_over.rs"]
-            .iter()
-            .any(|end| name.ends_with(end));
+        let is_test = ["_tests.rs", "for_tests.rs"].iter().any(|end| name.ends_with(end));
         let (own, inline) = code.split_at(code.find("\nmod tests {").unwrap_or(code.len()));
         let code = match (of_tests, is_test) {
             (true, true) | (false, false) => own,

@@ -5,14 +5,13 @@ use std::path::Path;
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
-use super::carry_over;
 use super::lock_wait::BUSY;
 use crate::platform::files;
 use crate::platform::local_path::for_sqlite;
 
 /// `user_version` of a database made from this `schema.sql`. Databases of a lower one are renamed to `.broken`.
 /// `docs/design/storage.md` says when it changes.
-pub const MADE: i64 = 16;
+pub const MADE: i64 = 1;
 
 /// The journal mode to request.
 pub fn journal(wal: bool) -> &'static str {
@@ -41,9 +40,8 @@ pub fn warn_of_network() {
     log::warn!("this file system does not share memory between processes: the store works without WAL, more slowly");
 }
 
-/// Creates a complete, closed database in an empty file that no other process knows, with the content of the `earlier`
-/// store if given. The caller syncs the file once; `SQLite` would sync it a dozen times.
-pub fn make(path: &Path, wal: bool, earlier: Option<&Path>) -> rusqlite::Result<()> {
+/// Creates a complete, closed database in an empty file that no other process knows. The caller syncs the file once; `SQLite` would sync it a dozen times.
+pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);
     let secret: [u8; 32] = files::random().map_err(random)?;
@@ -55,9 +53,6 @@ pub fn make(path: &Path, wal: bool, earlier: Option<&Path>) -> rusqlite::Result<
     let connection = connect(path)?;
     connection
         .execute_batch("PRAGMA synchronous = OFF; PRAGMA journal_mode = MEMORY; PRAGMA auto_vacuum = INCREMENTAL;")?;
-    if let Some(earlier) = earlier {
-        carry_over::attach(&connection, earlier)?;
-    }
     let tx = connection.unchecked_transaction()?;
     tx.execute_batch(&schema())?;
     tx.execute(
@@ -68,14 +63,8 @@ pub fn make(path: &Path, wal: bool, earlier: Option<&Path>) -> rusqlite::Result<
         "INSERT INTO sqlite_sequence (name, seq) VALUES ('identities', ?1), ('libraries', ?1)",
         [first],
     )?;
-    if earlier.is_some() {
-        carry_over::fill(&tx)?;
-    }
     tx.pragma_update(None, "user_version", MADE)?;
     tx.commit()?;
-    if earlier.is_some() {
-        connection.execute_batch("DETACH earlier")?;
-    }
     // Set the mode last, so that the log is empty when the database is closed. On a full disk `SQLite` reports no error
     // if it cannot empty the log on closing, and the file would get its name without that data.
     let wanted = journal(wal);

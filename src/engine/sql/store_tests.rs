@@ -180,10 +180,10 @@ fn a_dead_segment_that_stays_counts_for_no_limit() {
     let before = store.bytes_after_vacuum().expect("counted");
     let bytes = vec![0; 1 << 20];
     // Of a library that is not there, and of one that may be published yet.
-    std::fs::write(folder.path().join("plexindex-3-l99-1-1-1-ab.image"), &bytes).expect("written");
+    std::fs::write(folder.path().join("plexindex-1-l99-1-1-1-ab.image"), &bytes).expect("written");
     assert_eq!(store.bytes_after_vacuum().expect("counted"), before);
     std::fs::write(
-        folder.path().join("plexindex-3-r18446744073709551615-1-0.image"),
+        folder.path().join("plexindex-1-r18446744073709551615-1-0.image"),
         &bytes,
     )
     .expect("written");
@@ -213,124 +213,25 @@ fn a_match_has_the_sequence_of_its_write() {
     assert!(other.listed_sequence > recorded);
 }
 
-/// Builds before the first release made databases of the same name that lack columns.
 #[test]
 fn a_database_without_columns_is_renamed_and_a_newer_one_is_not() {
     let folder = tempfile::tempdir().expect("a folder");
     let is_renamed_broken = |version: i64| {
         drop(Store::open(folder.path(), true).expect("opens"));
-        let connection = rusqlite::Connection::open(folder.path().join("plexindex-3.db")).expect("connects");
+        let connection = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("connects");
         connection
             .pragma_update(None, "user_version", version)
             .expect("written");
         drop(connection);
         let store = Store::open(folder.path(), true).expect("opens");
         store.add_totals(1, 0, Deadline::NONE).expect("written");
-        folder.path().join("plexindex-3.db.broken").exists()
+        folder.path().join("plexindex-1.db.broken").exists()
     };
     assert!(
         !is_renamed_broken(super::schema::MADE + 1),
         "it may have more, and nothing less"
     );
     assert!(is_renamed_broken(super::schema::MADE - 1));
-}
-
-// No version of that format ran on Windows.
-#[cfg(unix)]
-#[test]
-fn a_store_of_format_2_is_carried_over_once() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(folder.path(), true).expect("opens");
-    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-    let row = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
-    drop(store);
-    let connection = rusqlite::Connection::open(folder.path().join("plexindex-3.db")).expect("connects");
-    connection
-        .execute_batch(
-            "ALTER TABLE identities DROP COLUMN same_user; ALTER TABLE endpoints DROP COLUMN until_ms; \
-             ALTER TABLE store DROP COLUMN segments; ALTER TABLE store DROP COLUMN merged; \
-             ALTER TABLE store DROP COLUMN manifest; DROP TABLE records; DROP TABLE tables; \
-             CREATE TABLE tables (id INTEGER PRIMARY KEY AUTOINCREMENT, name BLOB UNIQUE, entries INTEGER NOT NULL DEFAULT 0, \
-             bytes INTEGER NOT NULL DEFAULT 0, loose INTEGER NOT NULL DEFAULT 0, image TEXT NOT NULL DEFAULT '', \
-             compacted INTEGER NOT NULL DEFAULT 0, changed INTEGER NOT NULL) STRICT; \
-             CREATE TABLE entries (in_table INTEGER NOT NULL REFERENCES tables (id), name BLOB NOT NULL, expires_ms INTEGER, \
-             sequence INTEGER NOT NULL, value BLOB, PRIMARY KEY (in_table, name)) STRICT; \
-             CREATE INDEX entries_age ON entries (in_table, sequence); \
-             CREATE INDEX entries_expiry ON entries (expires_ms) WHERE expires_ms IS NOT NULL; \
-             INSERT INTO tables (id, name, entries, bytes, image, changed) SELECT 1, x'61', 2, 138, 'x', sequence FROM store; \
-             INSERT INTO tables (id, changed) SELECT 2, sequence FROM store; \
-             INSERT INTO entries SELECT 1, x'01', NULL, sequence + 1, x'07' FROM store; \
-             INSERT INTO entries SELECT 1, x'02', 9, sequence + 1, x'' FROM store; \
-             INSERT INTO entries SELECT 1, x'03', NULL, sequence + 1, NULL FROM store; \
-             INSERT INTO entries SELECT 2, x'01', NULL, sequence + 1, x'08' FROM store; \
-             ALTER TABLE store ADD COLUMN folded INTEGER NOT NULL DEFAULT 0; UPDATE store SET folded = sequence + 2; \
-             ALTER TABLE libraries ADD COLUMN epoch INTEGER NOT NULL DEFAULT 0; \
-             ALTER TABLE libraries ADD COLUMN epoch_seq INTEGER NOT NULL DEFAULT 0; \
-             ALTER TABLE libraries ADD COLUMN dead_matches INTEGER NOT NULL DEFAULT 0; \
-             ALTER TABLE libraries ADD COLUMN match_count INTEGER NOT NULL DEFAULT 0; \
-             ALTER TABLE libraries ADD COLUMN match_bytes INTEGER NOT NULL DEFAULT 0; \
-             ALTER TABLE libraries ADD COLUMN matches_image TEXT NOT NULL DEFAULT ''; \
-             ALTER TABLE libraries ADD COLUMN matches_compacted INTEGER NOT NULL DEFAULT 0; \
-             CREATE TABLE matches (library INTEGER NOT NULL REFERENCES libraries (id), path BLOB NOT NULL, \
-             rating_key TEXT NOT NULL, epoch INTEGER NOT NULL, sequence INTEGER NOT NULL, PRIMARY KEY (library, path)) \
-             STRICT, WITHOUT ROWID; \
-             INSERT INTO matches SELECT l.id, x'61', '1', 0, sequence + 1 FROM libraries l, store; \
-             INSERT INTO matches SELECT l.id, x'62', '2', 0, sequence + 1 FROM libraries l, store; \
-             INSERT INTO matches SELECT l.id, x'63', '3', 7, sequence + 1 FROM libraries l, store; \
-             INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key) \
-             SELECT (((sequence + 3) & 0xFFFFFFFF) << 31), sequence + 3, 1, l.id, 1, x'62', '5' FROM libraries l, store; \
-             INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key) \
-             SELECT (((sequence + 3) & 0xFFFFFFFF) << 31) + 1, sequence + 3, 1, l.id, 1, x'64', '4' FROM libraries l, store; \
-             INSERT INTO listings SELECT id, generation + 1, 0, 0, 0, 0, 0, x'00' FROM libraries; \
-             PRAGMA user_version = 9",
-        )
-        .expect("as it was");
-    drop(connection);
-    let at = |name: &str| folder.path().join(name);
-    std::fs::rename(at("plexindex-3.db"), at("plexindex-2.db")).expect("renamed");
-    for _ in 0..2 {
-        let stores: Vec<Store> = std::thread::scope(|scope| {
-            let open = || Store::open(folder.path(), true).expect("opens");
-            let each: Vec<_> = (0..4).map(|_| scope.spawn(open)).collect();
-            each.into_iter().map(|one| one.join().expect("no panic")).collect()
-        });
-        let store = &stores[0];
-        assert_eq!(store.identity(&endpoint("http://a")).expect("read"), Some(mine));
-        let recorded = [(b"a", "1"), (b"b", "5"), (b"d", "4")];
-        let recorded = recorded.map(|(path, key)| (path.to_vec(), key.to_owned()));
-        assert_eq!(
-            matches(store, row.id),
-            BTreeSet::from(recorded),
-            "what was recorded is there"
-        );
-        let tables = store.records_since(None, 10, true).expect("read");
-        let (manifest, tables) = tables.manifest.expect("all");
-        let sequence = store.totals().expect("totals").sequence;
-        assert!(
-            manifest.merged <= sequence && manifest.segments.len() == 1,
-            "it is made anew"
-        );
-        let log = store.read_records(|log| log.rows_since(Sequence(0), 10)).expect("read");
-        let rows: Vec<_> = log
-            .iter()
-            .filter(|one| tables.iter().any(|table| table.id == one.table))
-            .map(|one| (one.name.clone(), one.value.clone()))
-            .collect();
-        let kept = [
-            (vec![1], Some((Some(vec![7]), 1))),
-            (vec![2], Some((Some(Vec::new()), 0))),
-        ];
-        assert_eq!(rows, kept, "and what hosts keep");
-        let next = "SELECT seq >= (SELECT max(id) FROM tables) FROM sqlite_sequence WHERE name = 'tables'";
-        let is_new = store.read(|c| c.query_row(next, [], |row| row.get::<_, bool>(0)));
-        assert_eq!(is_new, Ok(true), "no number of a table is used twice");
-        let listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
-        assert!(listing.changed, "rows of the listing under way were kept");
-        let again = store.accepted(&endpoint("http://a"), &server("one"), Some([1; 32]), Deadline::NONE);
-        assert_eq!(again.expect("written"), mine);
-    }
-    assert!(!at("plexindex-3.db.broken").exists() && !at("plexindex-2.db").exists());
 }
 
 /// A token by number, which expires after `weeks` weeks and was given on `day`.

@@ -514,7 +514,7 @@ fn a_path_with_two_slashes_is_invalidated_in_one_write() {
         let found = index.match_path(&offline, path.as_bytes()).expect("an answer");
         assert_eq!(found.reason, Reason::Unconfirmed, "{given}, asked as {path}: {found:?}");
         index.close().expect("closes");
-        let database = rusqlite::Connection::open(folder.path().join("plexindex-3.db")).expect("opened");
+        let database = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
         let sequence: i64 = database
             .query_row(
                 "SELECT max(store.sequence, max(changes.sequence)) FROM store, changes",

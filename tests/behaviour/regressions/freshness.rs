@@ -814,7 +814,7 @@ fn a_miss_needs_no_write() {
     let index = open(options(&server, folder.path()), &clock);
     listed(&server, &index);
     let library = index.library("Movies").expect("a handle");
-    let other = rusqlite::Connection::open(folder.path().join("plexindex-3.db")).expect("opened");
+    let other = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("opened");
     other.execute_batch("BEGIN IMMEDIATE").expect("locked");
     let begun = Instant::now();
     let answer = index.match_path(&within(&library, 400), b"/data/movies/nowhere.mkv");
@@ -866,8 +866,8 @@ fn a_store_is_made_beside_one_of_another_format_by_many_at_once() {
     let index = open(options(&server, folder.path()), &clock);
     listed(&server, &index);
     index.close().expect("closed");
-    let old = folder.path().join("plexindex-1.db");
-    std::fs::rename(folder.path().join("plexindex-3.db"), &old).expect("a store of another format");
+    let old = folder.path().join("plexindex-2.db");
+    std::fs::rename(folder.path().join("plexindex-1.db"), &old).expect("a store of another format");
     let before = std::fs::read(&old).expect("read");
     let barrier = std::sync::Barrier::new(8);
     std::thread::scope(|scope| {
@@ -884,7 +884,7 @@ fn a_store_is_made_beside_one_of_another_format_by_many_at_once() {
             });
         }
     });
-    assert!(folder.path().join("plexindex-3.db").exists());
+    assert!(folder.path().join("plexindex-1.db").exists());
     assert_eq!(std::fs::read(&old).expect("read"), before);
 }
 

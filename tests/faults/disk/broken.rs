@@ -148,15 +148,15 @@ fn a_database_that_is_damaged_is_set_aside_and_made_anew() {
     for how in DAMAGES {
         let folder = root.path().join(how);
         copy(&sample, &folder);
-        spoil(&folder.join("plexindex-3.db"), how);
+        spoil(&folder.join("plexindex-1.db"), how);
         let index = open(options(&server, &folder), &clock());
         let failed = use_all(&server, &index);
         index.close().expect("closes");
         assert_sound(&folder);
         let told = warnings(&folder);
         assert_eq!(told.len(), 1, "{how}: {told:?}");
-        assert!(told[0].contains("renamed to plexindex-3.db.broken"), "{told:?}");
-        assert!(folder.join("plexindex-3.db.broken").exists(), "{how}: it is kept");
+        assert!(told[0].contains("renamed to plexindex-1.db.broken"), "{told:?}");
+        assert!(folder.join("plexindex-1.db.broken").exists(), "{how}: it is kept");
         assert_eq!(failed, 0, "{how}: no call failed for it");
         // And that was it: the next one finds a store as it should be.
         let index = open(options(&server, &folder), &clock());
@@ -172,13 +172,13 @@ pub fn any_page_may_be_lost() {
     let root = tempfile::tempdir().expect("a folder");
     let sample = root.path().join("sample");
     used(&server, &sample);
-    let pages = fs::metadata(sample.join("plexindex-3.db")).expect("facts").len() / 4096;
+    let pages = fs::metadata(sample.join("plexindex-1.db")).expect("facts").len() / 4096;
     assert!(pages > 30, "{pages}");
     let most = rounds("PLEXINDEX_PAGES", 12).min(pages);
     for page in (0..most).map(|nth| nth * pages / most) {
         let folder = root.path().join(page.to_string());
         copy(&sample, &folder);
-        spoil(&folder.join("plexindex-3.db"), &page.to_string());
+        spoil(&folder.join("plexindex-1.db"), &page.to_string());
         let index = open(options(&server, &folder), &clock());
         use_all(&server, &index);
         index.close().expect("closes");
@@ -195,7 +195,7 @@ pub fn the_first_to_find_it_broken_sets_it_aside_and_the_others_take_the_new_one
         let how = ["garbage", "half"][usize::try_from(round % 2).expect("small")];
         let folder = tempfile::tempdir().expect("a folder");
         used(&server, folder.path());
-        spoil(&folder.path().join("plexindex-3.db"), how);
+        spoil(&folder.path().join("plexindex-1.db"), how);
         let place = place(folder.path(), &server);
         let mut workers: Vec<Worker> = (0..6)
             .map(|_| Worker::start("host", [&place[0], &place[1], &place[2]]))

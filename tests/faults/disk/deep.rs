@@ -1,6 +1,6 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
-use crate::disk::{broken, carry_over, every_write, full, growth, mutations, power};
+use crate::disk::{broken, every_write, full, growth, mutations, power};
 use crate::support::worker::deeply;
 
 #[test]
@@ -37,7 +37,6 @@ fn power_cuts_for_long() {
     deeply(30, power::a_power_cut_takes_the_last_commits_at_most);
     deeply(30, power::a_power_cut_takes_nothing_that_is_for_other_hosts_and_durable);
     deeply(30, power::a_power_cut_while_a_database_is_set_aside_leaves_no_mixture);
-    deeply(30, power::a_power_cut_while_a_store_is_carried_over_takes_nothing);
     deeply(60, power::a_power_cut_where_no_memory_is_shared_takes_nothing);
 }
 
@@ -54,5 +53,4 @@ fn damage_of_all_kinds() {
 #[ignore = "deep: three minutes"]
 fn every_write_fails_once() {
     deeply(36, every_write::any_write_may_fail);
-    deeply(6, carry_over::a_store_is_carried_over_whatever_fails_or_kills);
 }

@@ -195,7 +195,7 @@ pub fn every_write(words: &[&str]) {
         assert_eq!(alive.failed, 0, "{what}: it goes on failing");
         assert_sound(&folder);
         assert!(
-            !folder.join("plexindex-3.db.broken").exists(),
+            !folder.join("plexindex-1.db.broken").exists(),
             "{what}: {:?}",
             warnings(&folder)
         );

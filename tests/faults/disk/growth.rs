@@ -18,7 +18,7 @@ use crate::support::{HOUR_MS, clock, movies, open, options, path_of};
 const LOG: u64 = 6 << 20;
 
 fn size_of(folder: &Path) -> u64 {
-    let log = folder.join("plexindex-3.db-wal").metadata();
+    let log = folder.join("plexindex-1.db-wal").metadata();
     assert!(log.is_ok_and(|facts| facts.len() <= LOG), "the write-ahead log grows");
     count_as(folder, "page_count * page_size", "pragma_page_count, pragma_page_size")
 }
@@ -166,7 +166,7 @@ fn what_processes_left_that_ended_within_a_merge_is_swept_by_others_that_only_re
     });
     let index = index.expect("opens");
     let table = index.tables().table(b"own", false).expect("a table");
-    let left = folder.path().join("plexindex-3-r1-1-0.image.1-1.new");
+    let left = folder.path().join("plexindex-1-r1-1-0.image.1-1.new");
     std::fs::write(&left, [0; 4_096]).expect("written");
     let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
     let file = std::fs::File::open(&left).expect("opened");
@@ -209,7 +209,7 @@ fn the_log_of_hosts_that_end_without_closing_begins_anew() {
     }
     let log = folder
         .path()
-        .join("plexindex-3.db-wal")
+        .join("plexindex-1.db-wal")
         .metadata()
         .expect("a log")
         .len();

@@ -97,7 +97,7 @@ pub fn made_once(_: &[&str]) {
     // Files can be written again. It is not tried at once, but after a while, and then the next process answers at once.
     limit_files(libc::RLIM_INFINITY);
     assert_right(&library, &all, "within the back-off");
-    let listing = |file: &&PathBuf| file.display().to_string().contains("plexindex-3-l");
+    let listing = |file: &&PathBuf| file.display().to_string().contains("plexindex-1-l");
     let listing = lost.iter().find(listing).expect("the listing's");
     assert!(!listing.exists(), "not yet");
     clock.advance_ms(61_000);
@@ -201,7 +201,7 @@ fn matches_are_not_passed_over_while_their_index_file_is_lost() {
     library.record_matches(&pairs).expect("recorded, and compacted");
     index.close().expect("closes");
     for file in index_files(folder.path()) {
-        if file.display().to_string().contains("plexindex-3-m") {
+        if file.display().to_string().contains("plexindex-1-m") {
             fs::remove_file(file).expect("removed");
         }
     }

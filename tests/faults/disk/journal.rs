@@ -28,12 +28,12 @@ fn hosts(folder: &Path, server: &Standin, count: usize) -> Vec<Worker> {
 }
 
 fn remove(folder: &Path, end: &str) {
-    fs::remove_file(folder.join(format!("plexindex-3.db{end}"))).expect("removed");
+    fs::remove_file(folder.join(format!("plexindex-1.db{end}"))).expect("removed");
 }
 
 /// Puts a copy in its place.
 fn replace(folder: &Path, end: &str) {
-    let place = folder.join(format!("plexindex-3.db{end}"));
+    let place = folder.join(format!("plexindex-1.db{end}"));
     fs::copy(&place, folder.join("copy")).expect("copied");
     fs::rename(folder.join("copy"), place).expect("renamed");
 }
@@ -228,7 +228,7 @@ fn a_write_ahead_log_that_was_removed_is_named() {
     let error = try_open(options(&server, folder.path()))
         .map(drop)
         .expect_err("it is gone");
-    assert!(error.message.contains("plexindex-3.db-wal"), "{error}");
+    assert!(error.message.contains("plexindex-1.db-wal"), "{error}");
     assert!(error.message.contains("removed"), "{error}");
     assert!(!error.message.contains("failing disk"), "{error}");
     // Who has it open saves what it holds, with the next call that needs the database.
@@ -260,7 +260,7 @@ fn pauses(call: &Call<'_>) -> c_int {
         }
         (Call::Write { file, .. }, Some((true, end))) => pause.files.of(*file).to_string_lossy().ends_with(end),
         (Call::Read { .. }, Some((false, end))) => {
-            Path::new(&pause.folder).join(format!("plexindex-3.db{end}")).exists()
+            Path::new(&pause.folder).join(format!("plexindex-1.db{end}")).exists()
         }
         _ => false,
     };

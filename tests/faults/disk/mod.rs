@@ -2,7 +2,6 @@
 #![allow(unsafe_code)] // mounts, limits and masks have no safe door
 
 mod broken;
-mod carry_over;
 mod deep;
 mod every_write;
 mod full;
@@ -30,8 +29,6 @@ pub const ROLES: &[Role] = &[
     ("pausing", journal::pausing),
     ("damage", broken::damage),
     ("read-only", full::read_only),
-    ("carried over", carry_over::carried_over),
-    ("carried over, full", carry_over::carried_over_full),
     ("full disk", full::full),
     ("full and closed", full::full_and_closed),
     ("limited files", full::limited),

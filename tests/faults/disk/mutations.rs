@@ -112,7 +112,7 @@ fn damage(path: &Path, way: &str, other_store: &Path, dice: &mut Dice) {
             let name = CString::new(path.as_os_str().as_bytes()).expect("no NUL");
             match way {
                 "a directory" => fs::create_dir(path).expect("made"),
-                "a link" => std::os::unix::fs::symlink(other_store.join("plexindex-3.db"), path).expect("a link"),
+                "a link" => std::os::unix::fs::symlink(other_store.join("plexindex-1.db"), path).expect("a link"),
                 // SAFETY: a plain call with a NUL-terminated name.
                 _ => assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0),
             }
@@ -169,7 +169,7 @@ fn use_it(server: &Standin, folder: &Path, what: &str) -> Result<usize, Error> {
         assert_eq!(error.status, Status::Store, "{what}: {error}");
     }
     let failed = failed.len();
-    if failed > 0 || folder.join("plexindex-3.db.broken").exists() {
+    if failed > 0 || folder.join("plexindex-1.db.broken").exists() {
         // What is wrong was found by now; with the database went what was recorded into it.
         library.record_matches(&[(b"/host/new.mkv", &own)])?;
     }
@@ -201,7 +201,7 @@ fn mutate(server: &Standin, folder: &Path, path: &Path, what: &str) -> End {
     if !path.display().to_string().contains(".db") {
         assert_sound(folder);
     }
-    if folder.join("plexindex-3.db.broken").exists() && end != End::InTheWay {
+    if folder.join("plexindex-1.db.broken").exists() && end != End::InTheWay {
         return End::SetAside;
     }
     end

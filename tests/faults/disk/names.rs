@@ -12,7 +12,7 @@ use crate::support::{clock, movies, open, options, path_of};
 
 /// The image of a kind (`l`: the listing, `r`: what was recorded) that is the newest of its library.
 fn newest(folder: &Path, kind: &str) -> PathBuf {
-    let begin = format!("plexindex-3-{kind}");
+    let begin = format!("plexindex-1-{kind}");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())

@@ -70,7 +70,7 @@ fn a_store_works_without_shared_memory_and_without_locks() {
     }
     first.end();
     second.end();
-    assert!(!folder.join("plexindex-3.page").exists(), "nothing is mapped there");
+    assert!(!folder.join("plexindex-1.page").exists(), "nothing is mapped there");
     assert_sound(&folder);
 }
 

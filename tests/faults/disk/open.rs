@@ -113,7 +113,7 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
     used(&server, other.path());
     let tricks: [(&str, Trick); 5] = [
         ("removed", |folder, _| {
-            fs::remove_file(folder.join("plexindex-3.db")).expect("removed");
+            fs::remove_file(folder.join("plexindex-1.db")).expect("removed");
         }),
         ("removed with all", |folder, _| {
             for entry in fs::read_dir(folder).expect("the folder") {
@@ -122,12 +122,12 @@ fn a_database_that_is_removed_or_replaced_while_open_is_made_anew_for_all() {
         }),
         ("replaced by another store's", |folder, other| {
             // Renamed into place, as a careful restore does it.
-            fs::copy(other.join("plexindex-3.db"), folder.join("copy")).expect("copied");
-            fs::rename(folder.join("copy"), folder.join("plexindex-3.db")).expect("renamed");
+            fs::copy(other.join("plexindex-1.db"), folder.join("copy")).expect("copied");
+            fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
         }),
         ("replaced by garbage", |folder, _| {
             fs::write(folder.join("copy"), vec![7; 50_000]).expect("written");
-            fs::rename(folder.join("copy"), folder.join("plexindex-3.db")).expect("renamed");
+            fs::rename(folder.join("copy"), folder.join("plexindex-1.db")).expect("renamed");
         }),
         ("gone with the folder", |folder, _| {
             fs::remove_dir_all(folder).expect("removed");
@@ -224,7 +224,7 @@ fn a_database_that_is_damaged_while_open_is_made_anew_for_all() {
         let folder = root.path().join("cache");
         used(&server, &folder);
         let mut hosts = hosts(&folder, &server);
-        let database = folder.join("plexindex-3.db").display().to_string();
+        let database = folder.join("plexindex-1.db").display().to_string();
         let mut vandal = Worker::start("damage", [&database, what]);
         assert_eq!(vandal.hear(), "done");
         vandal.end();
@@ -260,7 +260,7 @@ fn an_index_file_in_the_place_of_the_log_is_told_and_all_go_on() {
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path());
     let mut images = files.filter(|file| file.extension().is_some_and(|end| end == "image"));
-    fs::rename(images.next().expect("an image"), folder.join("plexindex-3.db-wal")).expect("renamed");
+    fs::rename(images.next().expect("an image"), folder.join("plexindex-1.db-wal")).expect("renamed");
     // The first to open it anew finds what the others know of missing there.
     let mut told = 0;
     for host in &mut hosts {
@@ -307,19 +307,19 @@ fn the_store_of_another_user_is_refused_with_what_to_do() {
     let mut worker = Worker::start("another user", [&place[0], &place[1], &place[2]]);
     let said = worker.hear();
     assert!(
-        said.contains("plexindex-3.db") && said.contains("belong to this user"),
+        said.contains("plexindex-1.db") && said.contains("belong to this user"),
         "{said}"
     );
     worker.end();
 }
 
 /// What the files of another format hold, by name.
-fn of_format_1(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+fn of_format_2(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     fs::read_dir(folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
         .map(|path| (path.file_name().expect("a name").to_string_lossy().into_owned(), path))
-        .filter(|(name, _)| name.starts_with("plexindex-1"))
+        .filter(|(name, _)| name.starts_with("plexindex-2"))
         .map(|(name, path)| (name, fs::read(path).expect("read")))
         .collect()
 }
@@ -338,16 +338,16 @@ fn a_store_of_another_format_is_left_alone_and_not_read() {
     for entry in fs::read_dir(folder.path()).expect("the folder") {
         let from = entry.expect("an entry").path();
         let name = from.file_name().expect("a name").to_string_lossy().into_owned();
-        if let Some(rest) = name.strip_prefix("plexindex-3") {
-            let to = folder.path().join(format!("plexindex-1{rest}"));
+        if let Some(rest) = name.strip_prefix("plexindex-1") {
+            let to = folder.path().join(format!("plexindex-2{rest}"));
             fs::rename(&from, &to).expect("renamed");
             fs::File::open(&to)
                 .and_then(|file| file.set_modified(hours_ago))
                 .expect("dated");
         }
     }
-    let before = of_format_1(folder.path());
-    assert!(before.contains_key("plexindex-1.db") && before.keys().any(|name| name.contains(".image")));
+    let before = of_format_2(folder.path());
+    assert!(before.contains_key("plexindex-2.db") && before.keys().any(|name| name.contains(".image")));
     server.reset();
     let index = support::open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");
@@ -363,117 +363,8 @@ fn a_store_of_another_format_is_left_alone_and_not_read() {
         plexindex::error::Status::Ok
     );
     index.close().expect("closes");
-    assert!(folder.path().join("plexindex-3.db").exists());
-    assert_eq!(of_format_1(folder.path()), before);
-}
-
-#[test]
-fn a_store_of_the_format_before_is_carried_over_by_many_at_once() {
-    let server = movies(60);
-    let (_, own) = path_of(&server, 1, 3);
-    // The last time with what a process left that was killed while it did this.
-    for is_cut_off in [false, true] {
-        let folder = tempfile::tempdir().expect("a folder");
-        used(&server, folder.path());
-        support::open(options(&server, folder.path()), &clock())
-            .tables()
-            .table(b"own", false)
-            .expect("a table")
-            .put(b"name", b"value", &KEEP)
-            .expect("stored");
-        for entry in fs::read_dir(folder.path()).expect("the folder") {
-            let from = entry.expect("an entry").path();
-            let name = from.file_name().expect("a name").to_string_lossy().into_owned();
-            if let Some(rest) = name.strip_prefix("plexindex-3") {
-                fs::rename(&from, folder.path().join(format!("plexindex-2{rest}"))).expect("renamed");
-            }
-        }
-        if is_cut_off {
-            fs::write(folder.path().join("plexindex-3.db.1.new"), b"half").expect("written");
-            fs::write(folder.path().join("plexindex-2.db.broken"), b"set aside").expect("written");
-        }
-        let client = fs::read(folder.path().join("plexindex-client-id")).ok();
-        server.reset();
-        std::thread::scope(|scope| {
-            for _ in 0..4 {
-                scope.spawn(|| {
-                    let index = support::open(options(&server, folder.path()), &clock());
-                    let library = index.library("Movies").expect("a handle");
-                    for nth in 0..60 {
-                        let (path, key) = path_of(&server, 1, nth);
-                        assert_eq!(answer(&library, &path).expect("an answer"), key);
-                    }
-                    assert_eq!(answer(&library, "/host/1200.mkv").expect("an answer"), own);
-                    let table = index.tables().table(b"own", false).expect("a table");
-                    assert_eq!(
-                        table
-                            .get(b"name", 9, &mut |value| assert_eq!(value, b"value"))
-                            .expect("read"),
-                        Some(5)
-                    );
-                });
-            }
-        });
-        assert_eq!(server.stats().total, 0, "nothing is listed anew");
-        assert_eq!(fs::read(folder.path().join("plexindex-client-id")).ok(), client);
-        let names = || fs::read_dir(folder.path()).expect("the folder").flatten();
-        let is_old = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("plexindex-2");
-        let stays = usize::from(is_cut_off);
-        assert_eq!(
-            names().filter(|entry| is_old(&entry.file_name())).count(),
-            stays,
-            "its files go"
-        );
-        let database = folder.path().join("plexindex-3.db").metadata().expect("a database");
-        assert_eq!(
-            std::os::unix::fs::PermissionsExt::mode(&database.permissions()) & 0o777,
-            0o600
-        );
-        assert_sound(folder.path());
-    }
-}
-
-#[test]
-fn a_store_of_the_format_before_that_is_locked_is_carried_over_later() {
-    let server = movies(30);
-    // Its name is no text, for the path goes to SQLite.
-    let folder = tempfile::tempdir().expect("a folder");
-    let folder = folder.path().join(std::ffi::OsStr::from_bytes(b"a\xff"));
-    fs::create_dir(&folder).expect("a folder");
-    used(&server, &folder);
-    for end in ["", "-wal", "-shm"] {
-        let _ = fs::rename(
-            folder.join(format!("plexindex-3.db{end}")),
-            folder.join(format!("plexindex-2.db{end}")),
-        );
-    }
-    let other = rusqlite::Connection::open(folder.join("plexindex-2.db")).expect("opens");
-    other
-        .execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE")
-        .expect("locked");
-    let refused = crate::support::index::Index::open(options(&server, &folder));
-    assert!(refused.is_err_and(|error| error.message.contains("locked")));
-    assert!(!folder.join("plexindex-3.db").exists(), "nothing is made in its place");
-    drop(other);
-    let index = support::open(options(&server, &folder), &clock());
-    let library = index.library("Movies").expect("a handle");
-    let (_, own) = path_of(&server, 1, 3);
-    assert_eq!(answer(&library, "/host/1200.mkv").expect("an answer"), own);
-}
-
-#[test]
-fn a_store_of_the_format_before_that_cannot_be_read_stays_where_it_is() {
-    let server = movies(30);
-    let folder = tempfile::tempdir().expect("a folder");
-    let old = folder.path().join("plexindex-2.db");
-    fs::write(&old, vec![0x5A; 20_000]).expect("written");
-    let index = support::open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 3);
-    assert_eq!(answer(&library, &path).expect("listed"), key);
-    index.close().expect("closes");
-    assert_eq!(fs::read(&old).expect("read"), vec![0x5A; 20_000]);
-    assert_sound(folder.path());
+    assert!(folder.path().join("plexindex-1.db").exists());
+    assert_eq!(of_format_2(folder.path()), before);
 }
 
 #[test]
@@ -500,5 +391,5 @@ fn a_store_that_a_newer_version_added_to_goes_on() {
         .query_row("SELECT two FROM newer", [], |row| row.get(0))
         .expect("a row");
     assert_eq!(kept, "kept");
-    assert!(!folder.path().join("plexindex-3.db.broken").exists());
+    assert!(!folder.path().join("plexindex-1.db.broken").exists());
 }

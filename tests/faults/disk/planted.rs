@@ -105,22 +105,22 @@ fn names(used: &Path) -> Vec<String> {
     let id = std::process::id();
     let mut names: Vec<String> = [
         "plexindex-client-id",
-        "plexindex-3.db",
-        "plexindex-3.db-wal",
-        "plexindex-3.db-shm",
-        "plexindex-3.db-journal",
-        "plexindex-3.page",
-        "plexindex-3-client.lock",
-        "plexindex-3-store.lock",
+        "plexindex-1.db",
+        "plexindex-1.db-wal",
+        "plexindex-1.db-shm",
+        "plexindex-1.db-journal",
+        "plexindex-1.page",
+        "plexindex-1-client.lock",
+        "plexindex-1-store.lock",
     ]
     .map(str::to_owned)
     .to_vec();
     let before = names.len();
     names.extend(files_with(used, "-probe-"));
     assert_eq!(names.len(), before + 1, "one server has one lock");
-    names.extend((0..64).map(|number| format!("plexindex-3-fetch{number}.lock")));
-    names.extend(["db", "trial", "room"].map(|what| format!("plexindex-3.{what}.{id}.new")));
-    names.push(format!("plexindex-3.{id}.new"));
+    names.extend((0..64).map(|number| format!("plexindex-1-fetch{number}.lock")));
+    names.extend(["db", "trial", "room"].map(|what| format!("plexindex-1.{what}.{id}.new")));
+    names.push(format!("plexindex-1.{id}.new"));
     names.push(format!("plexindex-client-id.{id}.new"));
     names
 }
@@ -183,7 +183,7 @@ fn a_planted_link_leads_nowhere() {
 #[test]
 fn a_hard_link_to_a_file_elsewhere_is_not_written_through() {
     let server = movies(20);
-    for name in ["plexindex-client-id", "plexindex-3-store.lock", "plexindex-3.page"] {
+    for name in ["plexindex-client-id", "plexindex-1-store.lock", "plexindex-1.page"] {
         let root = tempfile::tempdir().expect("a folder");
         let (folder, away) = (root.path().join("cache"), root.path().join("away"));
         fs::create_dir(&folder).expect("made");

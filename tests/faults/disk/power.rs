@@ -16,7 +16,6 @@ use plexindex_tests::memory_log::{MemoryLog, Trouble};
 use rusqlite::ffi::SQLITE_OK;
 
 use super::broken::{copy, spoil};
-use super::carry_over::{assert_carried_over, of_format_2, sweep};
 use crate::disk::{listen, warnings};
 use crate::support::vfs::{self, Call, Paths};
 use crate::support::worker::{Dice, Worker, assert_sound, choice, rounds, say, told};
@@ -54,7 +53,7 @@ struct Tape {
 
 static TAPE: Mutex<Option<Tape>> = Mutex::new(None);
 
-const MAPPED: [&str; 2] = ["plexindex-3.page", "plexindex-3.db-shm"];
+const MAPPED: [&str; 2] = ["plexindex-1.page", "plexindex-1.db-shm"];
 
 impl Tape {
     fn name(&self, path: &Path) -> Option<String> {
@@ -425,7 +424,7 @@ fn leave_spoilt(server: &Standin, root: &Path, cache: &Path) {
     library.record_matches(&[(b"/host/lost.mkv", &key)]).expect("recorded");
     copy(&root.join("before"), cache);
     index.close().expect("closes");
-    spoil(&cache.join("plexindex-3.db"), "header");
+    spoil(&cache.join("plexindex-1.db"), "header");
 }
 
 /// In a worker: a store's life is recorded, and the power fails in it again and again.
@@ -433,7 +432,7 @@ pub fn power(words: &[&str]) {
     let (root, journal) = (Path::new(words[0]), words[1]);
     let number = |nth: usize| words[nth].parse::<u64>().expect("a number");
     let (seed, states) = (number(2), number(3));
-    let (has_log, aside, earlier) = (journal != "journal", journal == "aside", journal == "earlier");
+    let (has_log, aside) = (journal != "journal", journal == "aside");
     listen();
     failpoint::simulate_network(!has_log);
     let server = movies(150);
@@ -445,11 +444,6 @@ pub fn power(words: &[&str]) {
     };
     if aside {
         leave_spoilt(&server, root, &cache);
-    }
-    if earlier {
-        of_format_2(&server, &cache);
-    }
-    if aside || earlier {
         tape.take_folder();
     }
     let first = tape.events.len();
@@ -473,16 +467,10 @@ pub fn power(words: &[&str]) {
     let events = tape.events;
     drop(index);
 
-    assert!(aside || !cache.join("plexindex-3.db.broken").exists());
-    let is_cut =
-        |event: &Event| aside || earlier || matches!(event, Event::Sync(_) | Event::SyncNames | Event::Rename(..));
-    // Where something was set aside, or carried over, that is what is looked at.
-    let is_named = |event: &Event| matches!(event, Event::Rename(_, to) if to == "plexindex-3.db");
-    let end = match events.iter().position(is_named) {
-        Some(named) if earlier => named + 10,
-        _ if aside => first + 400,
-        _ => events.len(),
-    };
+    assert!(aside || !cache.join("plexindex-1.db.broken").exists());
+    let is_cut = |event: &Event| aside || matches!(event, Event::Sync(_) | Event::SyncNames | Event::Rename(..));
+    // Where something was set aside, that is what is looked at.
+    let end = if aside { first + 400 } else { events.len() };
     let mut cuts: Vec<usize> = (first..end)
         .filter(|at| is_cut(&events[*at]))
         .flat_map(|at| [at, at + 1])
@@ -504,7 +492,7 @@ pub fn power(words: &[&str]) {
         let begun = count(given, |event| matches!(event, Event::Begun));
         // What was in the log when it was last forced to the disk is there; without a log each commit is.
         let log = given.iter().rposition(|event| match event {
-            Event::Sync(file) => tape.files.get("plexindex-3.db-wal") == Some(file),
+            Event::Sync(file) => tape.files.get("plexindex-1.db-wal") == Some(file),
             _ => !has_log,
         });
         let mut kept = log.map_or(0, |log| count(&given[..=log], |event| matches!(event, Event::Done)));
@@ -512,14 +500,10 @@ pub fn power(words: &[&str]) {
             kept = kept.max(forced(count(given, |event| matches!(event, Event::Done))));
         }
         let there = check(&folder, &server, &key, kept..=begun, &what);
-        if earlier {
-            sweep(&folder);
-            assert_carried_over(&server, &folder, &folder, &what);
-        }
         let done = count(given, |event| matches!(event, Event::Done));
         most_lost = most_lost.max(done.saturating_sub(there));
         assert!(
-            aside || !folder.join("plexindex-3.db.broken").exists(),
+            aside || !folder.join("plexindex-1.db.broken").exists(),
             "{what}: {:?}",
             warnings(&folder)
         );
@@ -593,11 +577,6 @@ pub fn a_power_cut_takes_the_last_commits_at_most() {
 #[test]
 pub fn a_power_cut_while_a_database_is_set_aside_leaves_no_mixture() {
     cut_the_power("aside", 1, rounds("PLEXINDEX_POWER_CUTS", 20));
-}
-
-#[test]
-pub fn a_power_cut_while_a_store_is_carried_over_takes_nothing() {
-    cut_the_power("earlier", 1, rounds("PLEXINDEX_POWER_CUTS", 20));
 }
 
 #[test]

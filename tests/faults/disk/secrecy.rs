@@ -226,7 +226,7 @@ pub fn masked(words: &[&str]) {
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), words[4])).collect();
     library.record_matches(&pairs).expect("recorded");
     index.close().expect("closes");
-    spoil(&folder.join("plexindex-3.db"), "garbage");
+    spoil(&folder.join("plexindex-1.db"), "garbage");
     let index = open(options, &clock());
     let library = index.library("Movies").expect("a handle");
     assert_eq!(answer(&library, words[3]).expect("fetched"), words[4]);

@@ -199,7 +199,7 @@ pub fn half_a_commit(words: &[&str]) {
     let page = OpenOptions::new()
         .write(true)
         .read(true)
-        .open(folder.join("plexindex-3.page"))
+        .open(folder.join("plexindex-1.page"))
         .expect("the page");
     database.execute_batch("BEGIN IMMEDIATE").expect("begun");
     let sequence: i64 = database
@@ -317,7 +317,7 @@ fn a_page_that_was_removed_or_spoilt_is_made_anew_at_the_next_write() {
     let server = movies(20);
     let folder = tempfile::tempdir().expect("a folder");
     let mut workers = workers(folder.path(), &server, [""; 3]);
-    let page = folder.path().join("plexindex-3.page");
+    let page = folder.path().join("plexindex-1.page");
     let keys = keys(&server);
     for (round, spoil) in [
         (|page: &Path| std::fs::remove_file(page).expect("removed")) as fn(&Path),
@@ -366,7 +366,7 @@ fn counters_that_lie_cost_time_and_no_truth() {
     let page = OpenOptions::new()
         .read(true)
         .write(true)
-        .open(folder.path().join("plexindex-3.page"))
+        .open(folder.path().join("plexindex-1.page"))
         .expect("the page");
     let mut turn = 0;
     let now = {

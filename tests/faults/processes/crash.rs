@@ -98,11 +98,11 @@ fn assert_tidy(folder: &Path) {
         let entry = entry.expect("an entry");
         let name = entry.file_name().to_string_lossy().into_owned();
         let known = [
-            "plexindex-3.db",
-            "plexindex-3.db-wal",
-            "plexindex-3.db-shm",
-            "plexindex-3.page",
-            "plexindex-3.state",
+            "plexindex-1.db",
+            "plexindex-1.db-wal",
+            "plexindex-1.db-shm",
+            "plexindex-1.page",
+            "plexindex-1.state",
             "plexindex-client-id",
         ];
         let in_use = known.contains(&name.as_str()) || name.ends_with(".lock");
@@ -129,14 +129,14 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
         file.set_modified(at).expect("dated");
     };
     let old = [
-        "plexindex-3-l1-7-99-0.image",
-        "plexindex-3-l1-7-99-0.image.4711-0.new",
-        "plexindex-3-m1-7-99-0.image.4711-1.new",
-        "plexindex-3.4711.new",
-        "plexindex-3.db.4711.new",
-        "plexindex-3.db.4711.new-wal",
+        "plexindex-1-l1-7-99-0.image",
+        "plexindex-1-l1-7-99-0.image.4711-0.new",
+        "plexindex-1-m1-7-99-0.image.4711-1.new",
+        "plexindex-1.4711.new",
+        "plexindex-1.db.4711.new",
+        "plexindex-1.db.4711.new-wal",
     ];
-    let young = ["plexindex-3-l1-8-99-0.image", "plexindex-3-l1-8-99-0.image.4712-0.new"];
+    let young = ["plexindex-1-l1-8-99-0.image", "plexindex-1-l1-8-99-0.image.4712-0.new"];
     for name in old {
         leave(name, hours_ago);
     }
@@ -266,7 +266,7 @@ fn path_of_all(server: &Standin, nth: usize) -> (String, String) {
 
 /// Rows that are stored of the listing under way.
 fn next_row(folder: &Path) -> u64 {
-    if !folder.join("plexindex-3.db").exists() {
+    if !folder.join("plexindex-1.db").exists() {
         return 0;
     }
     let read = |database: rusqlite::Connection| -> rusqlite::Result<i64> {
@@ -349,7 +349,7 @@ pub fn a_kill_while_the_store_is_made_or_set_aside_leaves_a_whole_one() {
         let folder = tempfile::tempdir().expect("a folder");
         if round % 2 == 1 {
             // Something to set aside first.
-            std::fs::write(folder.path().join("plexindex-3.db"), [7; 9_000]).expect("written");
+            std::fs::write(folder.path().join("plexindex-1.db"), [7; 9_000]).expect("written");
         }
         let place = place(folder.path(), &server);
         let mut worker = Worker::start("begin", [&place[0], &place[1], &place[2]]);

@@ -436,7 +436,7 @@ fn opened_by_child(words: &[&str]) -> Result<(), String> {
     index.close().map_err(|error| error.message)?;
     // What threads of the parent had open is not open here.
     let folder = std::path::Path::new(words[0]);
-    let _other = std::fs::File::open(folder.join("plexindex-3.db")).map_err(|error| error.to_string())?;
+    let _other = std::fs::File::open(folder.join("plexindex-1.db")).map_err(|error| error.to_string())?;
     match open() {
         Err(error) if error.message.contains("another copy") => Ok(()),
         Err(error) => Err(error.message),

@@ -104,7 +104,7 @@ pub fn act(words: &[&str]) {
             ("forget", [which]) => library.invalidate_path(path(*which).as_bytes()).expect("invalidated"),
             ("page", [which]) => {
                 // On Windows a mapped page stays.
-                let removed = std::fs::remove_file(Path::new(words[0]).join("plexindex-3.page"));
+                let removed = std::fs::remove_file(Path::new(words[0]).join("plexindex-1.page"));
                 assert!(removed.is_ok() || cfg!(windows), "{removed:?}");
                 record(*which, 1);
             }

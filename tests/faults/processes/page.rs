@@ -59,7 +59,7 @@ fn no_write_is_missed_because_the_page_was_removed() {
     let (listed, key) = path_of(&server, 1, 5);
     let (_, other) = path_of(&server, 1, 6);
     assert_sees(&mut reader, &listed, &key, "at first");
-    fs::remove_file(folder.path().join("plexindex-3.page")).expect("removed");
+    fs::remove_file(folder.path().join("plexindex-1.page")).expect("removed");
     assert_sees(&mut reader, &listed, &key, "nothing was written");
     // A process that never had the page that the reader has.
     let (_index, library) = opened(&place);
@@ -82,7 +82,7 @@ fn the_first_write_is_not_missed_because_the_page_was_removed() {
     let place = place(folder.path(), &server);
     let (reader, seen) = opened(&place);
     assert_eq!(seen.lookup_key(b"/host/a.mkv", str::to_owned), None);
-    fs::remove_file(folder.path().join("plexindex-3.page")).expect("removed");
+    fs::remove_file(folder.path().join("plexindex-1.page")).expect("removed");
     // One that never had the page that the reader has, and makes one at once: nothing was ever written.
     let (_writer, told) = opened(&place);
     let (_, key) = path_of(&server, 1, 6);
@@ -98,7 +98,7 @@ fn a_page_that_was_replaced_by_its_copy_is_noticed() {
     let place = place(folder.path(), &server);
     let (_, key) = path_of(&server, 1, 6);
     assert_sees(&mut reader, "/host/a.mkv", "NoLocation", "at first");
-    let page = folder.path().join("plexindex-3.page");
+    let page = folder.path().join("plexindex-1.page");
     fs::copy(&page, page.with_extension("copy")).expect("copied");
     fs::rename(page.with_extension("copy"), &page).expect("renamed");
     let (_index, library) = opened(&place);
@@ -219,7 +219,7 @@ fn a_process_that_cannot_map_the_page_is_heard_all_the_same() {
     other.end();
     let (listed, key) = path_of(&server, 1, 5);
     assert_sees(&mut reader, &listed, &key, "at first");
-    let page = folder.path().join("plexindex-3.page");
+    let page = folder.path().join("plexindex-1.page");
     let place = place(folder.path(), &server);
     let mut starved = Worker::start("coherence", [&place[0], &place[1], &place[2]]);
     assert_eq!(starved.hear(), "ready");
@@ -291,7 +291,7 @@ fn a_log_that_is_lost_with_its_commits_is_noticed_by_a_process_that_had_not_open
     let (_, key) = path_of(&server, 1, 5);
     assert_eq!(first.ask(&format!("record /host/lost.mkv|{key}")), "done");
     let opens_database = || {
-        let database = folder.path().join("plexindex-3.db").canonicalize().expect("a name");
+        let database = folder.path().join("plexindex-1.db").canonicalize().expect("a name");
         let open = fs::read_dir("/proc/self/fd").expect("descriptors").flatten();
         open.filter_map(|entry| fs::read_link(entry.path()).ok())
             .any(|to| to == database)
@@ -305,7 +305,7 @@ fn a_log_that_is_lost_with_its_commits_is_noticed_by_a_process_that_had_not_open
     assert!(!opens_database());
     first.kill();
     for end in ["-wal", "-shm"] {
-        fs::remove_file(folder.path().join(format!("plexindex-3.db{end}"))).expect("removed");
+        fs::remove_file(folder.path().join(format!("plexindex-1.db{end}"))).expect("removed");
     }
     let mut second = Worker::start("coherence", [&*place[0], &place[1], &place[2], ""]);
     assert_eq!(second.hear(), "ready");

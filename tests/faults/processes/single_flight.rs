@@ -212,7 +212,7 @@ pub fn one_continuation(processes: u64, threads: u64) {
 fn without_locks(folder: &Path) {
     let names = (0..64).map(|number| format!("fetch{number}"));
     for what in names.chain(["probe".to_owned()]) {
-        let file = folder.join(format!("plexindex-3-{what}.lock"));
+        let file = folder.join(format!("plexindex-1-{what}.lock"));
         #[cfg(unix)]
         std::os::unix::fs::symlink("/nowhere/at/all", file).expect("a link");
         // Links need a right there.
@@ -285,7 +285,7 @@ fn where_the_file_system_has_no_locks_a_lease_keeps_the_others_away() {
     assert_once(&server, 2);
     // A holder that was killed keeps its lease for a minute.
     let library = first.library("Movies").expect("a handle");
-    let database = rusqlite::Connection::open(folder.path().join("plexindex-3.db")).expect("the database");
+    let database = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("the database");
     let until = support::NOW_MS + 60_000;
     for number in 0..64 {
         database

@@ -17,7 +17,7 @@ pub fn recover(words: &[&str]) {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
-        .open(Path::new(words[0]).join("plexindex-3.db-shm"))
+        .open(Path::new(words[0]).join("plexindex-1.db-shm"))
         .expect("the WAL's index");
     let mut head = [0; 96];
     file.read_exact_at(&mut head, 0).expect("its head");

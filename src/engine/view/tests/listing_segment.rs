@@ -277,7 +277,7 @@ fn many_threads_may_verify_at_once() {
 #[test]
 fn a_segment_built_on_disk_equals_one_built_in_memory() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("plexindex-3-l1.image");
+    let path = folder.path().join("plexindex-1-l1.image");
     let mut items: Vec<Item> = (0..3000_usize)
         .map(|n| {
             let other = n * 7919 % 3000;
