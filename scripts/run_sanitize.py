@@ -44,7 +44,7 @@ INTERPRETED = [
     "view::tests::memtable::forgetting",
 ]
 # Modules whose unit tests have threads.
-THREADED = ["platform::", "engine::view", "engine::sql::leases", "events::", "capi::", "freshness::"]
+THREADED = ["platform::", "engine::view", "events::", "capi::", "freshness::"]
 
 
 class Kind:

@@ -116,7 +116,7 @@ impl Syncing {
     pub fn hold(self: &Arc<Self>) -> Vec<Box<dyn Release>> {
         let mut locks = self.hold_exchange();
         locks.push(BackOff::hold(self, |sync| &sync.back_off));
-        locks.extend(SingleFlight::hold(self, |sync| &sync.flights));
+        locks.push(SingleFlight::hold(self, |sync| &sync.flights));
         locks.extend(self.source.iter().flat_map(|source| Arc::clone(source).before_fork()));
         locks
     }
@@ -218,18 +218,12 @@ impl Syncing {
     }
 
     /// Runs `work`, or returns `None` if another thread or process runs it already.
-    pub(super) fn run_unless_running<T>(
-        &self,
-        what: &str,
-        deadline: Deadline,
-        work: impl FnOnce() -> Result<T>,
-    ) -> Result<Option<T>> {
+    pub(super) fn run_unless_running<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         let at_once = Bounds {
             deadline: Deadline::after(Duration::ZERO),
             ..Bounds::NONE
         };
-        self.flights
-            .single_flight(&self.store, &|| self.clock.now_ms(), what, at_once, deadline, work)
+        self.flights.single_flight(&self.store, what, at_once, work)
     }
 
     /// Fails if the snapshot belongs to another view than the one that the call began with.
@@ -333,11 +327,9 @@ struct JobMonitor<'m> {
 }
 
 impl JobMonitor<'_> {
-    /// Renews leases, ends overdue requests, and reports progress, by which the host may stop the job at any time.
+    /// Ends overdue requests, and reports progress, by which the host may stop the job at any time.
     fn tick(&mut self, is_working: bool) {
         let (sync, source, report) = (self.sync, self.source, self.report);
-        sync.flights
-            .renew_due(&sync.store, sync.clock.now_ms(), self.call.deadline);
         source.interrupt_overrun();
         if !self.silence_logged
             && let Some(silence) = source.overdue()
@@ -377,8 +369,8 @@ impl<'a> SyncJob<'a> {
         self.single_flight_within(self.bounds, what, work)
     }
 
-    /// [`Self::single_flight`] that returns `None` if `bounds` end before another fetch does. The job's own deadline
-    /// applies to writes of a lease. Counts the time waited.
+    /// [`Self::single_flight`] that returns `None` if `bounds` end before another fetch does. Counts the
+    /// time waited.
     pub fn single_flight_within<T>(
         &self,
         bounds: Bounds<'_>,
@@ -387,14 +379,11 @@ impl<'a> SyncJob<'a> {
     ) -> Result<Option<T>> {
         let (sync, begun) = (self.sync, Instant::now());
         let count_wait = || sync.counters.add_time(Spent::Wait, begun.elapsed());
-        let now_ms = || sync.clock.now_ms();
         let work = || {
             count_wait();
             work()
         };
-        let done = sync
-            .flights
-            .single_flight(&sync.store, &now_ms, what, bounds, self.bounds.deadline, work);
+        let done = sync.flights.single_flight(&sync.store, what, bounds, work);
         if let Ok(None) = done {
             count_wait();
         }

@@ -96,7 +96,7 @@ impl Syncing {
             }
             let what = format!("image{}", row.id.0.rem_euclid(LOCKS));
             // One thread or process builds the segment for all.
-            let made = self.run_unless_running(&what, call.deadline, || {
+            let made = self.run_unless_running(&what, || {
                 let now = self.store.library_row(row.id)?;
                 if !now.present || !self.segments.has_many_changes(&now)? {
                     return Ok(false);

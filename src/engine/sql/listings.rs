@@ -348,8 +348,8 @@ impl Store {
     }
 }
 
-/// Returns whether the stored listing is still as this process left it. Locks alone do not ensure that: a lease expires
-/// while its holder's machine sleeps, and lock files can be removed. If two processes continued one listing, each would
+/// Returns whether the stored listing is still as this process left it. Locks alone do not ensure that: a
+/// file system may have none, and lock files can be removed. If two processes continued one listing, each would
 /// mark the other's items as removed.
 fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
     tx.has(

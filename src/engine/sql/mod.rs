@@ -48,7 +48,6 @@ mod items;
 mod keeping;
 mod known;
 mod last_write;
-mod leases;
 mod libraries;
 mod listings;
 mod matches;

@@ -196,12 +196,6 @@ CREATE TABLE refusals (      -- request arguments that a server refuses
     arguments TEXT    NOT NULL             -- words of the source, separated by spaces
 ) STRICT;
 
-CREATE TABLE leases (        -- used instead of file locks if the file system has none
-    what     TEXT    PRIMARY KEY,
-    holder   INTEGER NOT NULL,
-    until_ms INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
-
 CREATE TABLE tables (        -- tables of hosts, and one for the confirmed matches of each library
     id      INTEGER PRIMARY KEY AUTOINCREMENT, -- numbers are never reused: segments have records with them
     name    BLOB    UNIQUE,                -- name of a host's table

@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::support::index::{Deadline, Index, Progress, QueryOptions};
-use plexindex::error::Status;
+use crate::support::index::{Progress, QueryOptions};
 use plexindex_standin::{Action, Fault, Kind, Standin};
 
-use crate::support::worker::{Worker, database, options_at, place, rounds, say, told, until};
+use crate::support::worker::{Worker, options_at, place, rounds, say, told, until};
 use crate::support::{self, clock, movies, options, path_of, requests};
 
 /// Opens, waits for the word, asks one path per thread, and says the answers. Says before when it is the one who fetches.
@@ -206,101 +205,4 @@ pub fn one_continuation(processes: u64, threads: u64) {
     assert_eq!(identity, 1);
     assert!(sections <= 3, "{sections}: before, before the continuation, after");
     assert_eq!(all, identity + sections + listing);
-}
-
-/// From now on no lock file for fetching can be made in a folder.
-fn without_locks(folder: &Path) {
-    let names = (0..64).map(|number| format!("fetch{number}"));
-    for what in names.chain(["probe".to_owned()]) {
-        let file = folder.join(format!("plexindex-1-{what}.lock"));
-        #[cfg(unix)]
-        std::os::unix::fs::symlink("/nowhere/at/all", file).expect("a link");
-        // Links need a right there.
-        #[cfg(windows)]
-        std::fs::create_dir(file).expect("a folder");
-    }
-}
-
-#[test]
-fn a_lease_is_kept_while_one_page_takes_longer_than_a_minute() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let first = support::open(options(&server, folder.path()), &clock);
-    first.library("Movies").expect("a handle");
-    without_locks(folder.path());
-    server.fault(Fault::new(Action::Delay { ms: 2_000 }).on(Kind::Listing).times(1));
-    let second = support::open(options(&server, folder.path()), &clock);
-    std::thread::scope(|scope| {
-        scope.spawn(|| first.refresh(&QueryOptions::default(), true).expect("listed"));
-        until("the page is asked for", || support::requests(&server)[2] == 1);
-        let ends_at = || -> i64 {
-            database(folder.path())
-                .query_row(
-                    "SELECT coalesce(max(until_ms), 0) FROM leases WHERE what <> 'probe'",
-                    [],
-                    |row| row.get(0),
-                )
-                .expect("read")
-        };
-        for half_minutes in 1..4 {
-            clock.advance_ms(30_000);
-            let wanted = support::NOW_MS + half_minutes * 30_000 + 60_000;
-            until("the lease lasts longer, or the page has come", || {
-                ends_at() >= wanted || support::requests(&server)[2] > 1 || ends_at() == 0
-            });
-        }
-        assert_ne!(ends_at(), 0, "the page has not come yet");
-        let hurried = QueryOptions {
-            deadline: Deadline::In(Duration::from_millis(50)),
-            ..QueryOptions::default()
-        };
-        assert_ne!(second.refresh(&hurried, true).expect("too late"), Status::Ok);
-    });
-    assert_eq!(support::requests(&server)[2], 1, "one fetched it");
-}
-
-#[test]
-fn where_the_file_system_has_no_locks_a_lease_keeps_the_others_away() {
-    let server = movies(1_500);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let (path, key) = path_of(&server, 1, 3);
-    // The store is made first; then no lock file for fetching can be.
-    let first = support::open(options(&server, folder.path()), &clock);
-    without_locks(folder.path());
-    server.fault(Fault::new(Action::Delay { ms: 50 }).on(Kind::Listing).times(0));
-    let others: Vec<Index> = (0..3)
-        .map(|_| support::open(options(&server, folder.path()), &clock))
-        .collect();
-    std::thread::scope(|scope| {
-        for index in others.iter().chain([&first]) {
-            scope.spawn(|| {
-                let library = index.library("Movies").expect("a handle");
-                let found = library.match_path(path.as_bytes()).expect("an answer");
-                assert_eq!(found.item.map(|item| item.item.rating_key), Some(key.clone()));
-            });
-        }
-    });
-    assert_once(&server, 2);
-    // A holder that was killed keeps its lease for a minute.
-    let library = first.library("Movies").expect("a handle");
-    let database = rusqlite::Connection::open(folder.path().join("plexindex-1.db")).expect("the database");
-    let until = support::NOW_MS + 60_000;
-    for number in 0..64 {
-        database
-            .execute(
-                "INSERT INTO leases VALUES (?1, 1, ?2)",
-                (format!("fetch{number}"), until),
-            )
-            .expect("a lease");
-    }
-    drop(database);
-    let hurried = QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(50)),
-        ..library.query()
-    };
-    assert_ne!(first.refresh(&hurried, true).expect("too late"), Status::Ok);
-    clock.advance_ms(60_000);
-    assert_eq!(first.refresh(&library.query(), true).expect("listed"), Status::Ok);
 }
