@@ -406,8 +406,8 @@ int32_t plexindex_notify(const plexindex_handle *handle, const char *body, size_
 //
 // A cursor is at most 200 bytes of ASCII and outlives processes. It belongs to one store, server and user, and to the
 // library if the query named one; a cursor of all libraries may be used for one of them. A reader that goes on with
-// its last cursor after a kill misses nothing and sees some changes twice. Changes are kept for 30 days and up to
-// some 64 MiB, and less where `size_limit` is reached.
+// its last cursor after a kill misses nothing and sees some changes twice. Changes are kept up to some 64 MiB,
+// and less where `size_limit` is reached.
 //
 // Returns PLEXINDEX_OK, also for no changes; PLEXINDEX_LIST_AGAIN when the changes since the cursor are gone, or it
 // belongs elsewhere, or to a state that a power cut or a restored copy undid: begin with an empty cursor;

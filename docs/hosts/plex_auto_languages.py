@@ -115,7 +115,7 @@ class EpisodeFiles:
             library.library.refresh(full=True)
         try:
             changes = library.changes(cursor, full=cursor is None, check=not full)
-        except plexindex.ListAgainError:  # away for more than a month, or the index's folder was deleted
+        except plexindex.ListAgainError:  # away for long, or the index's folder was deleted
             return self._find(library, None, full)
         found: dict[str, list[str] | None] = {}
         for change in changes:

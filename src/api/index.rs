@@ -149,8 +149,8 @@ impl Index {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) where what happened since is not known any more, after 30 days or 64
-    /// MiB of changes, or the cursor is of another store, server or user: begin anew with [`Index::listing_and_changes`].
+    /// [`ErrorKind::ListAgain`](crate::ErrorKind::ListAgain) where what happened since is not known any more, after 64 MiB of
+    /// changes, or the cursor is of another store, server or user: begin anew with [`Index::listing_and_changes`].
     /// [`ErrorKind::InvalidArgument`](crate::ErrorKind::InvalidArgument) for what is no cursor, and for one of a single
     /// library; [`ErrorKind::NotFetched`](crate::ErrorKind::NotFetched) while nothing was ever fetched; the store's.
     pub fn changes(&self, cursor: Option<&str>) -> Result<Changes> {

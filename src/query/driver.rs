@@ -208,10 +208,6 @@ impl Queries {
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
         let (mut snapshot, mut now_ms) = self.read_snapshot(call)?;
-        if self.reading.note_use(now_ms) {
-            drop(snapshot);
-            (snapshot, now_ms) = self.read_snapshot(call)?;
-        }
         let mut state = QueryState::new(snapshot.sequence(), now_ms);
         loop {
             let Some(scope) = self.find_scope(call, &snapshot, &mut state)? else {

@@ -14,8 +14,6 @@ use crate::stats::Spent;
 
 /// Confirmed matches that one transaction copies from another token's view.
 const MATCHES_PER_COPY: usize = 1_000;
-/// Time without a probe after which a token's identity is forgotten.
-const UNUSED_MS: i64 = 30 * 86_400_000;
 
 impl SyncJob<'_> {
     /// Makes a full listing, or resumes an interrupted one. `why` decides whether it is published at once.
@@ -265,7 +263,6 @@ impl SyncJob<'_> {
                 inherited.len()
             );
         }
-        let unused = self.sync.clock.now_ms().saturating_sub(UNUSED_MS);
-        self.sync.store.forget_unused(identity, unused, self.bounds.deadline)
+        Ok(())
     }
 }

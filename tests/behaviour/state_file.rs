@@ -293,25 +293,6 @@ fn without_maps_the_database_is_opened() {
 }
 
 #[test]
-fn once_a_day_it_is_noted_that_the_store_is_used() {
-    let started = Started::new();
-    started.clock.advance_ms(25 * HOUR_MS);
-    let index = open(
-        Options {
-            library_ttl: plexindex::options::Ttl::Forever,
-            max_age: Duration::MAX,
-            ..started.options()
-        },
-        &started.clock,
-    );
-    assert!(!started.has_database());
-    started.ask(&index, &started.key);
-    assert!(started.has_database());
-    drop(index);
-    started.keep();
-}
-
-#[test]
 fn only_the_owner_may_read_it() {
     use std::os::unix::fs::PermissionsExt;
     let started = Started::new();

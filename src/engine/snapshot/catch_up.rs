@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::data::{AddedItems, Snapshot};
 use super::reading::Reading;
 use crate::engine::memtable::{MEMTABLE_CAPACITY, MemtableChange};
-use crate::engine::sql::{Incarnation, LoggedChange, LoggedKind, NEVER_FORGOTTEN, USE_NOTED_MS};
+use crate::engine::sql::{Incarnation, LoggedChange, LoggedKind};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
@@ -22,17 +22,11 @@ const MAX_APPLIED_MATCHES: usize = 1024;
 /// If a memtable is full, the records are rebuilt into a segment if at least this many are unmerged.
 const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
 
-/// Returns whether no use of an identity has to be stored now. `last`: when its last use was stored.
-fn is_use_noted(last: i64, now: i64) -> bool {
-    last == NEVER_FORGOTTEN || (0..USE_NOTED_MS).contains(&now.saturating_sub(last))
-}
-
 impl Reading {
     /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline applies to writes: if there
     /// are more changes than a memtable holds, they are written into a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
         let now_ms = self.clock.now_ms();
-        self.note_use(now_ms);
         self.store_last_uses(false, now_ms);
         self.catch_up_without_noting(deadline)
     }
@@ -81,26 +75,6 @@ impl Reading {
             }
         }
         snapshot.sequence.store(sequence.0, Ordering::Release);
-    }
-
-    /// Stores that the identity is in use, as identities unused for a month are removed. Usually costs one load. Writes
-    /// once a day, and waits for others a moment at most. Returns whether it wrote.
-    pub fn note_use(&self, now: i64) -> bool {
-        let last = self.use_noted.load(Ordering::Relaxed);
-        if is_use_noted(last, now) {
-            return false;
-        }
-        let Some(identity) = self.snapshot.read().identity else {
-            return false;
-        };
-        self.use_noted.store(now, Ordering::Relaxed);
-        match self.store.note_use(identity, now) {
-            Ok(true) => {}
-            Ok(false) => self.use_noted.store(last, Ordering::Relaxed),
-            // The next call tries again; no answer depends on it.
-            Err(error) => log::debug!("that the store is used could not be noted: {error}"),
-        }
-        true
     }
 
     /// Reads the commits since the snapshot. Without a `deadline` it fails instead of waiting for more than a moment. The
@@ -213,11 +187,9 @@ impl Reading {
             .is_ok()
     }
 
-    /// Returns whether the snapshot is current, the last use of the identity was stored less than a day ago, and the
-    /// size limit needs no check.
+    /// Returns whether the snapshot is current, and the size limit needs no check.
     pub fn is_settled(&self, snapshot: &Snapshot, now_ms: i64) -> bool {
-        is_use_noted(self.use_noted.load(Ordering::Relaxed), now_ms)
-            && !self.limit_is_due(now_ms)
+        !self.limit_is_due(now_ms)
             && self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
             && !snapshot.outdated.load(Ordering::Acquire)
     }

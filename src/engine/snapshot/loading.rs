@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::data::{AddedItems, Snapshot, usable, without_replaced};
 use super::last_access::LastAccess;
@@ -87,15 +87,11 @@ impl Reading {
             manifest,
             changes,
             continued,
-            used_ms,
         } = state;
         let open = self.records.open(incarnation, manifest);
         if !continued.is_empty() && !Arc::ptr_eq(&open, &before.open) {
             drop(before);
             return self.load_once(false, patient);
-        }
-        if used_ms != 0 {
-            self.use_noted.store(used_ms, Ordering::Relaxed);
         }
         let views = libraries
             .iter()

@@ -1,7 +1,7 @@
 //! The state that one handle reads from.
 
 use std::panic::RefUnwindSafe;
-use std::sync::atomic::{AtomicBool, AtomicI64};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::data::Snapshot;
@@ -43,8 +43,6 @@ pub struct Reading {
     pub(super) rebuilding: Mutex<()>,
     /// Held while a thread brings the snapshot up to date.
     pub(super) catching_up: Mutex<()>,
-    /// The identity's last use that the store knows, Unix ms.
-    pub(super) use_noted: AtomicI64,
     /// Libraries that calls under way use.
     pub(super) wanted: Mutex<Vec<LibraryId>>,
 }
@@ -83,7 +81,6 @@ impl Reading {
             snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),
-            use_noted: AtomicI64::new(0),
             wanted: Mutex::default(),
         }
     }

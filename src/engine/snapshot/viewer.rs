@@ -153,7 +153,6 @@ impl Reading {
         }
         self.tokens.replace(token, owner, same_view);
         if !same_view {
-            self.use_noted.store(0, Ordering::Relaxed);
             self.reload_locked(Some(Deadline::NONE))?;
         }
         Ok(true)

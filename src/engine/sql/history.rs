@@ -16,12 +16,8 @@ use crate::error::Result;
 use crate::model::{Generation, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// Time for which the feed keeps changes.
-const HISTORY_MS: i64 = 30 * 86_400_000;
-/// Interval between two rows of `days`.
-const DAY_MS: i64 = 86_400_000;
 /// Maximum number of ended rows that are kept for the feed, over all libraries: 64 MiB of rows of some 512 bytes.
-const MAX_ENDED_ROWS: i64 = (64 << 20) / 512;
+pub const MAX_ENDED_ROWS: i64 = (64 << 20) / 512;
 /// A listing that changes more items than this, and more than a fifth of all items, is reported as 'list again'.
 const RELIST_ABOVE: u64 = 20;
 
@@ -40,8 +36,7 @@ pub fn log_listing(tx: &Tx<'_>, library: &LibraryState, generation: Generation, 
         return restart_history(tx, library.id);
     }
     let last: i64 = tx.value("SELECT coalesce(max(id), 0) FROM items", [])?;
-    tx.change_of_items(library, LoggedKind::Listed, "", (generation.0, last))?;
-    forget_surplus(tx, MAX_ENDED_ROWS)
+    tx.change_of_items(library, LoggedKind::Listed, "", (generation.0, last))
 }
 
 /// Starts a library's history now. Readers with an earlier cursor must list the library again.
@@ -50,36 +45,6 @@ pub fn restart_history(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> 
         "UPDATE libraries SET feed_from = ?2, feed_generation = abs(generation) WHERE id = ?1",
         params![library, tx.sequence],
     )
-}
-
-/// Stores when a day ended and at which change sequence, and removes history older than a month.
-pub fn note_day(tx: &Tx<'_>, now_ms: i64) -> rusqlite::Result<()> {
-    let c = tx.connection;
-    let is_stored = c.has(
-        "SELECT 1 FROM days WHERE ms > ?1 AND ms <= ?2",
-        params![now_ms - DAY_MS, now_ms],
-    )?;
-    if is_stored {
-        return Ok(());
-    }
-    // Days in the future come from a wrong clock.
-    c.execute("DELETE FROM days WHERE ms > ?1", [now_ms])?;
-    c.execute(
-        "INSERT INTO days (ms, sequence) VALUES (?1, ?2)",
-        params![now_ms, tx.sequence],
-    )?;
-    let old: Option<Sequence> = c.value(
-        "SELECT max(sequence) FROM days WHERE ms <= ?1",
-        [now_ms.saturating_sub(HISTORY_MS)],
-    )?;
-    if let Some(old) = old {
-        forget_upto(tx, old)?;
-        c.execute(
-            "DELETE FROM days WHERE ms <= ?1 AND sequence < ?2",
-            params![now_ms.saturating_sub(HISTORY_MS), old],
-        )?;
-    }
-    Ok(())
 }
 
 /// Removes the oldest history while the feed keeps more than `most` rows.

@@ -1,6 +1,6 @@
 //! How long the feed keeps changes, and what a reader gets afterwards.
 
-use super::for_tests::{DAY_MS, NOW_MS, count, endpoint, listed, movie, opened, probed, server};
+use super::for_tests::{NOW_MS, count, endpoint, listed, movie, opened, probed, server};
 use super::history::forget_surplus;
 use super::{FeedPage as Page, FeedPosition, LibraryRow, Store};
 use crate::model::{IdentityId, Item};
@@ -30,34 +30,6 @@ fn changed_keys(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
 
 fn now(store: &Store, identity: IdentityId) -> (i64, FeedPosition) {
     store.feed_begin(identity, None, false).expect("begun")
-}
-
-#[test]
-fn changes_are_reported_for_a_month_then_list_again() {
-    let (_folder, store) = opened();
-    let (identity, row, mut items) = with_films(&store, 3);
-    let token = now(&store, identity);
-    items.remove(0);
-    let row = listed(&store, identity, &row, &items);
-    for day in 0..30 {
-        probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
-        let page = store.feed(identity, None, token, None, 10).expect("told");
-        assert_eq!(changed_keys(&page), [(Some("0"), None)], "on day {day}");
-        while store.sweep(10, Deadline::NONE).expect("swept") {}
-    }
-    let later = now(&store, identity);
-    store.remove_item(&row, "1", &[], Deadline::NONE).expect("removed");
-    for day in [32, 33] {
-        probed(&store, identity, &["films"], NOW_MS + day * DAY_MS);
-    }
-    let page = store.feed(identity, None, token, None, 10).expect("told");
-    assert_eq!(changed_keys(&page), [(None, None), (Some("1"), None)]);
-    assert!(page.changes[0].is_relist_marker());
-    let page = store.feed(identity, None, later, None, 10).expect("told");
-    assert_eq!(changed_keys(&page), [(Some("1"), None)], "what is younger is told on");
-    while store.sweep(10, Deadline::NONE).expect("swept") {}
-    assert_eq!(count(&store, "SELECT count(*) FROM items"), 2);
-    assert_eq!(count(&store, "SELECT count(*) FROM days WHERE ms <= 0"), 0);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::cached::CachedStatements;
-use super::endpoints::{Endpoint, TOKEN_DIGEST_LENGTH, store_endpoint};
+use super::endpoints::{Endpoint, store_endpoint};
 use super::libraries::disown;
 use super::open::Store;
 use super::tx::Tx;
@@ -11,12 +11,6 @@ use crate::error::Result;
 use crate::model::{IdentityId, Server};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
-
-/// Interval at which the use of an identity is stored.
-pub const USE_NOTED_MS: i64 = 86_400_000;
-
-/// The value of `used_ms` for an identity that is never removed.
-pub const NEVER_FORGOTTEN: i64 = i64::MAX;
 
 /// A digest of the user and key that a token names, equal for tokens of the same user and key. Anyone can forge such a
 /// token, so the digest proves nothing until the server has accepted that very token.
@@ -42,7 +36,8 @@ impl Store {
         self.read(|connection| {
             connection.find_value(
                 "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity \
-                 WHERE e.url = ?1 AND i.same_user = ?2 ORDER BY i.used_ms DESC",
+                 WHERE e.url = ?1 AND i.same_user = ?2 \
+                 ORDER BY (SELECT max(checked_ms) FROM libraries WHERE identity = i.id) DESC",
                 params![endpoint.url, user],
             )
         })
@@ -108,45 +103,6 @@ impl Store {
     pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| empty(tx, identity))
     }
-
-    /// Stores once a day that an identity is in use. Returns `false` if it would have to wait for other writers; the
-    /// next call tries again.
-    pub fn note_use(&self, identity: IdentityId, now_ms: i64) -> Result<bool> {
-        let known = self.read_if(false, |connection| {
-            // Only identities of tokens have a last use. Those of named users are never removed.
-            connection.find_value::<i64>(
-                "SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2",
-                params![identity, TOKEN_DIGEST_LENGTH],
-            )
-        });
-        let Ok(known) = known else {
-            return Ok(false);
-        };
-        if known.is_none_or(|known| (0..USE_NOTED_MS).contains(&now_ms.saturating_sub(known))) {
-            return Ok(true);
-        }
-        let written = self.try_write(|tx| {
-            tx.execute(
-                "UPDATE identities SET used_ms = ?2 WHERE id = ?1",
-                params![identity, now_ms],
-            )
-        });
-        Ok(written.transpose()?.is_some())
-    }
-
-    /// Empties the identities of old tokens: those of the same server that were not used since `before_ms`. Identities
-    /// of named users stay, with their confirmed matches.
-    pub fn forget_unused(&self, identity: IdentityId, before_ms: i64, deadline: Deadline) -> Result<()> {
-        const UNUSED: &str = "SELECT i.id FROM identities me JOIN identities i ON i.server = me.server AND i.id <> me.id \
-             JOIN libraries l ON l.identity = i.id WHERE me.id = ?1 AND length(i.who) = ?3 \
-             GROUP BY i.id HAVING max(i.used_ms, max(l.checked_ms)) BETWEEN 1 AND ?2";
-        let unused: Vec<IdentityId> = self.read(|connection| {
-            let mut statement = connection.prepare_cached(UNUSED)?;
-            let ids = statement.query_map(params![identity, before_ms, TOKEN_DIGEST_LENGTH], |row| row.get(0))?;
-            ids.collect()
-        })?;
-        unused.into_iter().try_for_each(|unused| self.clear(unused, deadline))
-    }
 }
 
 /// Returns the identity of this server that an endpoint may use; `None` if the caller must create one. An endpoint may
@@ -165,7 +121,8 @@ fn known_at(
     tx.find_value(
         "SELECT i.id FROM servers s JOIN identities i ON i.server = s.id LEFT JOIN endpoints e ON e.identity = i.id \
          WHERE s.machine_identifier = ?1 AND ((i.who = ?2 OR e.who = ?2) \
-         AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND i.same_user = ?5) ORDER BY e.url = ?3 DESC, i.used_ms DESC",
+         AND (e.url = ?3 OR NOT ?4) OR e.url = ?3 AND i.same_user = ?5) \
+         ORDER BY e.url = ?3 DESC, (SELECT max(checked_ms) FROM libraries WHERE identity = i.id) DESC",
         params![name, endpoint.who, endpoint.url, endpoint.is_expired(), user],
     )
 }

@@ -1,12 +1,8 @@
 //! The state that a process caches for the next one when it closes the store.
 
-use rusqlite::{Connection, params};
-
-use super::cached::CachedStatements;
 use super::changes::{LoggedChange, LoggedKind};
 use super::columns::list;
-use super::endpoints::{Endpoint, TOKEN_DIGEST_LENGTH, identity_of, one_of_several};
-use super::identities::NEVER_FORGOTTEN;
+use super::endpoints::{Endpoint, identity_of, one_of_several};
 use super::libraries::LibraryRow;
 use super::open::Store;
 use super::opened::is_fresh;
@@ -27,15 +23,6 @@ fn columns() -> String {
 
 fn cached_endpoint_of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
     endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
-}
-
-/// Returns when an identity was last used. [`NEVER_FORGOTTEN`] for a named user, whose identity is never removed.
-fn used_ms(connection: &Connection, identity: IdentityId) -> rusqlite::Result<i64> {
-    let used: Option<i64> = connection.find_value(
-        "SELECT used_ms FROM identities WHERE id = ?1 AND length(who) = ?2",
-        params![identity, TOKEN_DIGEST_LENGTH],
-    )?;
-    Ok(used.unwrap_or(NEVER_FORGOTTEN))
 }
 
 impl Store {
@@ -102,10 +89,6 @@ impl Store {
             if state.sequence != now || state.changes.len() > MAX_CHANGES || state.changes.iter().any(needs_row) {
                 return Ok(None);
             }
-            let state = StoreState {
-                used_ms: used_ms(connection, identity)?,
-                ..state
-            };
             let state = postcard::to_stdvec(&(columns(), state)).ok();
             Ok(state.map(|state| CachedView {
                 endpoint: cached_endpoint_of(endpoint),

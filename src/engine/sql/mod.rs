@@ -96,7 +96,7 @@ pub use facts::StoreInfo;
 pub use feed::{FeedPage, FeedPlace, FeedPosition, ItemChange};
 pub use folder::StoreFolder;
 pub use hints::LibraryHint;
-pub use identities::{NEVER_FORGOTTEN, SameUser, USE_NOTED_MS};
+pub use identities::SameUser;
 pub use incarnation::Incarnation;
 pub use libraries::LibraryRow;
 pub use listings::{Listing, ListingResult};

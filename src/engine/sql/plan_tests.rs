@@ -56,7 +56,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
         "a row for each address and user",
     ),
     ("FROM endpoints mine", "SCAN mine", "a row for each address and user"),
-    ("i.used_ms DESC", SORT, "a row for each user of a server"),
+    ("max(checked_ms)", SORT, "a row for each user of a server"),
     (
         "(SELECT sequence FROM changes ORDER BY id DESC LIMIT 1)",
         "SCAN changes",

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::cached::CachedStatements;
-use super::history::{note_day, restart_history};
+use super::history::{MAX_ENDED_ROWS, forget_surplus, restart_history};
 use super::libraries::{LibraryRow, disown, libraries, renew, upsert};
 use super::matches::copy_matches_and_invalidations;
 use super::open::Store;
@@ -32,10 +32,6 @@ impl Store {
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;
             tx.execute("UPDATE libraries SET present = 0 WHERE identity = ?1", [identity])?;
-            tx.execute(
-                "UPDATE identities SET used_ms = ?2 WHERE id = ?1",
-                params![identity, now_ms],
-            )?;
             for (position, library) in (0_i64..).zip(shown) {
                 upsert(tx, identity, position, library)?;
                 if let Some(row) = before.iter().find(|row| row.library.uuid == library.uuid)
@@ -46,7 +42,7 @@ impl Store {
                 }
             }
             forget_gone(tx, identity, now_ms)?;
-            note_day(tx, now_ms)?;
+            forget_surplus(tx, MAX_ENDED_ROWS)?;
             let after = libraries(tx.connection, identity)?;
             for row in not_in(&before, &after).chain(not_in(&after, &before)) {
                 restart_history(tx, row.id)?; // the library vanished, or came back with its old listing

@@ -30,7 +30,6 @@ CREATE TABLE identities (    -- one user's view of one server; all rows below be
     server INTEGER NOT NULL REFERENCES servers (id),
     who    BLOB    NOT NULL,               -- the user's name, or the keyed hash of the token
     cleared INTEGER NOT NULL DEFAULT 0,    -- the host emptied it, so it no longer inherits matches
-    used_ms INTEGER NOT NULL DEFAULT 0,    -- when it was last used, to the day
     feed_from INTEGER NOT NULL DEFAULT 0,  -- the feed has no changes up to here, since libraries were removed
     same_user BLOB,                        -- keyed hash of the user that accepted tokens name; NULL: they name none
     UNIQUE (server, who)
@@ -173,11 +172,6 @@ CREATE TABLE timelines (     -- see timelines.rs
     id    INTEGER PRIMARY KEY,             -- random
     begun INTEGER NOT NULL,                -- its first change sequence
     here  TEXT    NOT NULL                 -- the boot of the machine, and the inode of the database
-) STRICT;
-
-CREATE TABLE days (          -- the last change sequence of each day, to remove old history of the feed
-    ms       INTEGER PRIMARY KEY,
-    sequence INTEGER NOT NULL
 ) STRICT;
 
 CREATE TABLE path_searches ( -- searches on the server for paths that are not listed

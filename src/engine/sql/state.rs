@@ -41,11 +41,6 @@ pub struct StoreState {
     /// Libraries of which only changes were read, because the caller has an earlier state of them.
     #[serde(skip)]
     pub continued: Vec<LibraryId>,
-    /// When the use of the identity was last stored, Unix ms; 0 if the database must be read for that,
-    /// [`NEVER_FORGOTTEN`] if its use is not stored.
-    ///
-    /// [`NEVER_FORGOTTEN`]: super::NEVER_FORGOTTEN
-    pub used_ms: i64,
 }
 
 /// Returns all data that a process needs for an identity, without regard to what it knows already.
@@ -130,7 +125,6 @@ fn state(
         manifest,
         changes,
         continued,
-        ..StoreState::default()
     })
 }
 

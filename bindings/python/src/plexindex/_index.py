@@ -105,7 +105,7 @@ class Index(QuestionMethods):
         The first call, without ``since``, gives the cursor of now; with ``full`` all items as additions, and then that
         cursor. The server is asked where a listing has expired, or, with ``check``, now, by one request; not if
         ``offline``. If it does not answer, known changes are given (:attr:`Changes.stale`); :attr:`Changes.age` says
-        how old that is. Raises ListAgainError when what changed since is not known any more, after 30 days or 64 MiB of
+        how old that is. Raises ListAgainError when what changed since is not known any more, after 64 MiB of
         changes: begin anew with ``full``. Raises TimeoutError when the deadline came before anything was fetched, or,
         with ``full``, all. Cursors outlive processes. With a ``library`` a cursor of all becomes one of that library.
         """
