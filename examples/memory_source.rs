@@ -56,7 +56,6 @@ impl Source for Films {
             resume: Resume::ByPosition,
             changes: Delta::None,
             find: false,
-            titles: false,
             folders: false,
             items: true,
             events: false,

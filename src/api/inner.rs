@@ -319,7 +319,7 @@ impl Inner {
             let Some(identity) = identity else {
                 return Ok(None);
             };
-            self.store.clear_for_good(identity, Deadline::NONE)?;
+            self.store.clear(identity, Deadline::NONE)?;
             cleared = true;
             Ok(Some((identity, Vec::new())))
         })?;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::support::index::{Index, ManualClock};
-use crate::support::{HOUR_MS, clock, movies, open, options, path_of};
+use crate::support::{clock, movies, open, options, path_of};
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex_standin::Standin;

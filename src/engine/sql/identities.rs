@@ -88,8 +88,9 @@ impl Store {
         Ok(!self.machine_identifier(identity)?.starts_with(UNNAMED))
     }
 
-    /// Empties an identity at the host's request. It then no longer inherits matches from other tokens either.
-    pub fn clear_for_good(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
+    /// Empties an identity at the host's request. Later writes sweep its libraries. It no longer inherits matches from
+    /// other tokens.
+    pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
             tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
             empty(tx, identity)
@@ -97,11 +98,6 @@ impl Store {
         // The state file is stale now, but its content must be gone from the disk too.
         let _ = files::remove(&self.folder.state());
         Ok(())
-    }
-
-    /// Empties an identity. Its libraries belong to no identity from then on, and later writes sweep their rows.
-    pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| empty(tx, identity))
     }
 }
 

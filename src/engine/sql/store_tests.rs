@@ -1,7 +1,5 @@
 //! Regression tests of the store: each reproduces a former defect.
 
-use std::collections::BTreeSet;
-
 use super::for_tests::{
     DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
 };

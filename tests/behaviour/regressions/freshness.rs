@@ -970,7 +970,7 @@ fn a_view_is_never_emptied_by_age() {
             .start()
             .expect("the stand-in starts"),
     );
-    let (path, key) = path_of(&at.server, 1, 3);
+    let (_, key) = path_of(&at.server, 1, 3);
     let first = || {
         let options = Options {
             token: Token::new("the-first-token"),

@@ -1,9 +1,7 @@
 //! However many ask for the same unfetched library at once, one fetches.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crate::support::index::{Progress, QueryOptions};
 use plexindex_standin::{Action, Fault, Kind, Standin};
