@@ -6,7 +6,7 @@
 Stash2Plex's own code where STASH2PLEX names a checkout (its caches and its matcher, with their log), else the same
 algorithm written anew (harness/consumer.py). 'After' is plexindex.compat in its place, with the same log. Every answer
 is checked, each case is asked with paths that were not asked before, and times are medians over the rounds, of which
-before and after take turns. Prints a table, and with --write puts it into docs/stash2plex.md.
+before and after take turns. Prints a table, and with --write puts it into bench/results/hosts.md.
 """
 
 from __future__ import annotations
@@ -232,7 +232,7 @@ def main() -> None:
     text = f"{how}; load at the start {load:.1f} on {facts['cores']} cores{busy}\n\n{table}\n"
     print(f"\n{text}")
     if arguments.write:
-        put_into(Path(__file__).resolve().parents[1] / "docs" / "stash2plex.md", "bench/consumer.py", text)
+        put_into(Path(__file__).resolve().parent / "results" / "hosts.md", "bench/consumer.py", text)
 
 
 def measure(server: Standin, folder: Path, rounds: int) -> str:

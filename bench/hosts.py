@@ -4,7 +4,7 @@
 
 PLEX_AUTO_LANGUAGES names a checkout of it; this Python has plexindex and what the program requires. A stand-in server
 plays Plex. Each contender is a process of its own, and begins without data. Requests are those that the server counted,
-memory is the process's peak in that step. Prints a table, and with --write puts it into docs/hosts.md.
+memory is the process's peak in that step. Prints a table, and with --write puts it into bench/results/hosts.md.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def main() -> None:
     text = f"{arguments.episodes:,} episodes; one run. {named}\n\n" + "\n".join(lines) + "\n"
     print(f"\n{text}")
     if arguments.write:
-        put_into(ROOT / "docs" / "hosts.md", "bench/hosts.py", text)
+        put_into(ROOT / "bench" / "results" / "hosts.md", "bench/hosts.py", text)
 
 
 if __name__ == "__main__":

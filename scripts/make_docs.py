@@ -130,14 +130,11 @@ MENU: list[object] = [
             {"Install": "docs/install.md"},
             {"The command": "docs/command.md"},
             {"Python": "bindings/python/README.md"},
-            {"Recipes": "docs/recipes.md"},
             {"What an answer says": "docs/answers.md"},
             {"Plex's database": "docs/plex-database.md"},
             {"Several hosts": "docs/several-hosts.md"},
-            {"In the place of your cache": "docs/hosts.md"},
-            {"Stash2Plex": "docs/stash2plex.md"},
+            {"For tools that work on files": "docs/hosts.md"},
             {"A demonstration": "docs/demo.md"},
-            {"Windows": "docs/windows.md"},
         ]
     },
     {

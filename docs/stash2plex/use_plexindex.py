@@ -1,4 +1,4 @@
-"""Puts plexindex in the place of Stash2Plex's caches and matcher, as `docs/stash2plex.md` of plexindex describes.
+"""Puts plexindex in the place of Stash2Plex's caches and matcher, as `docs/hosts.md` of plexindex describes.
 
 Run it in a checkout of Stash2Plex 1.6.14, and commit after each step:
 

@@ -348,10 +348,10 @@ def test_an_event_is_followed_up(index: plexindex.Index, server: Server) -> None
 
 
 def test_the_recipe_s_daemon_goes_on_where_it_stopped(open_index: OpenIndex, server: Server, tmp_path: Path) -> None:
-    recipes = (Path(__file__).parents[2] / "docs/recipes.md").read_text("utf-8")
+    recipes = (Path(__file__).parents[2] / "docs/hosts.md").read_text("utf-8")
     (code,) = re.findall(r"```python\n(import json.*?)```", recipes, re.DOTALL)
     recipe: dict[str, Any] = {"__name__": "recipe"}
-    exec(compile(code, "docs/recipes.md", "exec"), recipe)  # noqa: S102 - our own text
+    exec(compile(code, "docs/hosts.md", "exec"), recipe)  # noqa: S102 - our own text
     kept = tmp_path / "titles.json"
     index = open_index()
 

@@ -1,4 +1,4 @@
-"""The shell recipes of docs/recipes.md and the lines with jq elsewhere, run as they stand on a disk and a server."""
+"""The shell recipes of docs/hosts.md and the lines with jq elsewhere, run as they stand on a disk and a server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from test_diff import Tree, make
 
 pytestmark = pytest.mark.skipif(shutil.which("jq") is None, reason="jq is not installed")
 
-RECIPES = REPOSITORY / "docs/recipes.md"
+RECIPES = REPOSITORY / "docs/hosts.md"
 
 
 class Shell:

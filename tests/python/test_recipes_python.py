@@ -1,4 +1,4 @@
-"""The recipes of docs/recipes.md in Python that need a whole server, run as they stand."""
+"""The recipes of docs/hosts.md in Python that need a whole server, run as they stand."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from conftest import REPOSITORY
 from plexindex.testing import FakePlex
 
-RECIPES = (REPOSITORY / "docs" / "recipes.md").read_text("utf-8")
+RECIPES = (REPOSITORY / "docs" / "hosts.md").read_text("utf-8")
 
 
 @pytest.fixture
@@ -36,7 +36,7 @@ def recipe(word: str) -> dict[str, Any]:
         block for block in re.findall(r"^```python\n(.*?)^```", RECIPES, re.DOTALL | re.MULTILINE) if word in block
     ]
     names: dict[str, Any] = {"__name__": "recipe"}
-    exec(compile(code, "docs/recipes.md", "exec"), names)  # noqa: S102
+    exec(compile(code, "docs/hosts.md", "exec"), names)  # noqa: S102
     return names
 
 

@@ -84,7 +84,7 @@ ReasonCode = Literal[
 
 
 class Summary(TypedDict):
-    """The counts of a comparison: ``Comparison.summary``. docs/recipes.md says what each one counts."""
+    """The counts of a comparison: ``Comparison.summary``. docs/hosts.md says what each one counts."""
 
     what: Literal["summary"]
     folders: list[str]

@@ -8,7 +8,7 @@ Import it after the host's own classes, which stay in use where the package is m
         log_info(f"plexindex is not used: {error}")
 
 Importing this module loads the shared library, so a library that cannot be loaded fails here and not at the first use.
-``docs/stash2plex.md`` has a script for that, what changes for the user, and how to go back.
+``docs/hosts.md`` has a script for that, what changes for the user, and how to go back.
 """
 
 from __future__ import annotations
