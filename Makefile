@@ -107,7 +107,7 @@ WINDOWS = Windows '$(PYTHON) scripts/windows_tests.py'
 test-arm: needs-test ## the library on 32-bit x86, and on 32-bit ARM in qemu: docs/contributing.md has the packages
 	@$(SUITES) $(ARM)
 
-test-windows: needs-test ## the library for Windows, under wine: docs/windows.md has the packages
+test-windows: needs-test ## the library for Windows, under wine: wine, gcc-mingw-w64-x86-64, rustup target x86_64-pc-windows-gnu
 	@$(SUITES) $(WINDOWS)
 
 test-install: needs-test ## what `make install` makes, with link-time optimisation

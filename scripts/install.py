@@ -230,7 +230,7 @@ def documents(stage: Path) -> dict[str, Path]:
     files = [*examples.glob("*.c"), examples / "CMakeLists.txt", examples / "README.md"]
     files += (ROOT / "examples" / "cpp").glob("*.cpp")
     made = {f"examples/{file.name}": file for file in sorted(files)}
-    named = ("c.md", "abi.md", "answers.md", "plex-database.md", "windows.md", "design/storage.md", "design/gaps.md")
+    named = ("c.md", "abi.md", "answers.md", "install.md", "plex-database.md", "design/storage.md")
     pages = {Path(name).name: ROOT / "docs" / name for name in named}
     pages["cpp.md"] = ROOT / "bindings" / "cpp" / "README.md"
     names = {file: name for name, file in (made | pages).items()}

@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs a program with wine 10 of Debian 13, whose root folder is build/roots/wine10: docs/windows.md says how to make it.
-# It needs the rights of root.
+# Runs a program with wine 10 of Debian 13, as root: make test-windows WINE=scripts/wine10.sh. Its root folder is made by
+# debootstrap --variant=minbase --include=wine,wine64 trixie build/roots/wine10
 exec unshare --mount -- sh -ec '
     at=$1 here=$PWD
     shift

@@ -1,4 +1,4 @@
-//! docs/design/gaps.md, line by line: a test that fails as long as the line stands, or a place in the code that exists.
+//! 'Known defects' of docs/answers.md, line by line: a test that fails as long as the line stands, or a place in the code that exists.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -10,7 +10,7 @@ use plexindex::source::{FieldChange, Lock};
 use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 
 #[test]
-#[ignore = "docs/design/gaps.md, 8"]
+#[ignore = "docs/answers.md, 8"]
 fn gap_8_a_match_that_is_used_is_not_evicted() {
     let at = Scene::movies(20).with(|options| options.matches_limit = 100_000);
     let (_index, library) = at.listed();
@@ -26,7 +26,7 @@ fn gap_8_a_match_that_is_used_is_not_evicted() {
 }
 
 #[test]
-#[ignore = "docs/design/gaps.md, 10"]
+#[ignore = "docs/answers.md, 10"]
 fn gap_10_a_show_can_be_edited() {
     let shows = Standin::builder().library(LibrarySpec::new(LibraryKind::Show, 20));
     let at = Scene::of(shows.start().expect("the stand-in starts"));
@@ -49,7 +49,7 @@ fn gap_10_a_show_can_be_edited() {
 }
 
 #[test]
-#[ignore = "docs/design/gaps.md, 11"]
+#[ignore = "docs/answers.md, 11"]
 fn gap_11_a_bit_that_flips_in_a_row_is_noticed() {
     let at = Scene::movies(20);
     let (index, library) = at.listed();
@@ -78,7 +78,7 @@ fn repository(path: &str) -> String {
 /// The lines of the list, by number.
 fn listed() -> BTreeMap<u32, String> {
     let mut lines: BTreeMap<u32, String> = BTreeMap::new();
-    for line in repository("docs/design/gaps.md").lines() {
+    for line in repository("docs/answers.md").lines() {
         if let Some((number, text)) = line
             .split_once(". ")
             .and_then(|(n, text)| Some((n.parse().ok()?, text)))

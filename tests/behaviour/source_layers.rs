@@ -679,7 +679,7 @@ fn only_the_platform_names_the_operating_system() {
     assert_eq!(
         named_of_the_system(&MAP),
         [""; 0],
-        "src/platform is the one seam: see docs/windows.md"
+        "src/platform is the one seam"
     );
 }
 
