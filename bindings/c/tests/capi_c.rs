@@ -907,7 +907,7 @@ fn shown<'r>(readme: &'r str, begin: &str) -> &'r str {
 #[test]
 fn the_readme_shows_the_example() {
     for (page, source, language) in [
-        ("README.md", "tests/c/example.c", "c"),
+        ("docs/c.md", "tests/c/example.c", "c"),
         ("bindings/cpp/README.md", "examples/cpp/match.cpp", "cpp"),
     ] {
         let readme = fs::read_to_string(compile::repository(page)).expect("a README");
