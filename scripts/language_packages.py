@@ -129,14 +129,10 @@ def csharp(folder: Path) -> None:
 def readme(name: str, folder: Path) -> None:
     """How to install, a program, and how to run it: all in an empty folder, without variables of ours."""
     page = (BINDINGS / name / "README.md").read_text(encoding="utf-8")
-    overview = (BINDINGS / "README.md").read_text(encoding="utf-8")
     if (length := len(page.splitlines())) > SCREEN:
         raise WrongError(f"the README of {name} has {length} lines, and a screen {SCREEN}")
     (part,) = PART.findall(page)
     program = dict(BLOCK.findall(part))[name]
-    for line in dict(BLOCK.findall(overview))[name].splitlines():
-        if line.split("//")[0].strip() not in program:
-            raise WrongError(f"bindings/README.md shows a line that the README of {name} lacks: {line}")
     # What `make install` makes of the library, in names: no link for developers where a package has none.
     prefix, library = folder / "prefix", shared_library()
     (prefix / "lib").mkdir(parents=True)
