@@ -324,15 +324,13 @@ def used(language: str, names: set[str]) -> set[str]:
 
 
 def readme(abi: dict[str, Any], text: str) -> str:
-    """bindings/README.md with its table of the functions that a binding lacks."""
+    """bindings/README.md with the functions that a binding lacks."""
     names = set(abi["functions"])
-    uses = {language: used(language, names) for language in LANGUAGES}
-    lines = [f"| function | {' | '.join(LANGUAGES)} |", f"|---|{'---|' * len(LANGUAGES)}"]
-    for name in abi["functions"]:
-        if all(name in uses[language] for language in LANGUAGES):
-            continue
-        marks = " | ".join("✓" if name in uses[language] else "–" for language in LANGUAGES)
-        lines.append(f"| `{name.removeprefix('plexindex_')}` | {marks} |")
+    lines = []
+    for language in LANGUAGES:
+        uses = used(language, names)
+        lacks = [f"`{name.removeprefix('plexindex_')}`" for name in abi["functions"] if name not in uses]
+        lines.append(f"- {language}: {', '.join(lacks) or 'none'}")
     before, rest = text.split(BEGIN)
     return before + BEGIN + "\n".join(lines) + "\n" + END + rest.split(END, 1)[1]
 

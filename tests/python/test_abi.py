@@ -122,7 +122,7 @@ def test_a_function_that_a_binding_lacks_is_listed() -> None:
     changed = copy.deepcopy(DESCRIPTION)
     changed["functions"]["plexindex_new"] = {"result": "void", "arguments": []}
     listed = make_bindings.readme(changed, page.read_text(encoding="utf-8"))
-    assert f"| `new` |{' – |' * len(make_bindings.LANGUAGES)}\n" in listed
+    assert listed.count("`new`\n") == len(make_bindings.LANGUAGES)
     names = set(DESCRIPTION["functions"])
     for language in make_bindings.LANGUAGES:
         # What makes a binding one.
