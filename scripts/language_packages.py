@@ -132,7 +132,6 @@ def readme(name: str, folder: Path) -> None:
     if (length := len(page.splitlines())) > SCREEN:
         raise WrongError(f"the README of {name} has {length} lines, and a screen {SCREEN}")
     (part,) = PART.findall(page)
-    program = dict(BLOCK.findall(part))[name]
     # What `make install` makes of the library, in names: no link for developers where a package has none.
     prefix, library = folder / "prefix", shared_library()
     (prefix / "lib").mkdir(parents=True)
