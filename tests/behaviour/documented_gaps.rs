@@ -1,4 +1,4 @@
-//! 'Known defects' of docs/answers.md, line by line: a test that fails as long as the line stands, or a place in the code that exists.
+//! 'Known defects' of docs/answers.md: a test that fails as long as a line stands, or a place in the code that exists.
 
 use std::collections::BTreeMap;
 use std::fs;

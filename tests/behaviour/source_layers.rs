@@ -676,11 +676,7 @@ fn chains_and_shared_names_are_found() {
 
 #[test]
 fn only_the_platform_names_the_operating_system() {
-    assert_eq!(
-        named_of_the_system(&MAP),
-        [""; 0],
-        "src/platform is the one seam"
-    );
+    assert_eq!(named_of_the_system(&MAP), [""; 0], "src/platform is the one seam");
 }
 
 /// The test above sees what it shall see.
