@@ -199,9 +199,9 @@ fn what_is_invalidated_while_others_clear_concerns_what_comes_after() {
                     "UPDATE libraries SET id = id + 100; UPDATE items SET library = library + 100; \
                      UPDATE tables SET library = library + 100; \
                      UPDATE store SET sequence = max((SELECT max(sequence) FROM changes), \
-                     (sequence & ~0xFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 31)) + 1; \
+                     (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)) + 1; \
                      INSERT INTO changes (id, sequence, identity, library, kind, path, rating_key) \
-                     SELECT (sequence & 0xFFFFFFFF) << 31, sequence, (SELECT max(id) FROM identities), 0, 7, x'', '' FROM store; \
+                     SELECT (sequence & 0xFFFFFFFFF) << 27, sequence, (SELECT max(id) FROM identities), 0, 7, x'', '' FROM store; \
                      COMMIT",
                 )
                 .expect("renumbered");

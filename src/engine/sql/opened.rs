@@ -192,9 +192,9 @@ pub fn repair(page: &VersionPage, connection: &Connection) -> rusqlite::Result<S
     Ok(sequence)
 }
 
-/// Returns whether nothing was committed to the database yet: its first change sequence is a multiple of 2^32.
+/// Returns whether nothing was committed to the database yet: its first change sequence is a multiple of 2^36.
 pub fn is_fresh(sequence: Sequence) -> bool {
-    sequence.0.trailing_zeros() >= 32
+    sequence.0.trailing_zeros() >= 36
 }
 
 pub fn warn_of_page(error: &Error) {

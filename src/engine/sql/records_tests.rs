@@ -47,6 +47,25 @@ fn readers_get_new_records_or_all_after_a_manifest_change() {
 }
 
 #[test]
+fn a_store_goes_on_after_four_billion_transactions() {
+    let (folder, store) = opened();
+    put(&store, b"a", b"one");
+    store
+        .write(Deadline::NONE, |tx| {
+            tx.run("UPDATE store SET sequence = sequence + (1 << 32) - 4", [])
+        })
+        .expect("written");
+    drop(store);
+    let store = Store::open(folder.path(), true).expect("opens");
+    for name in [&b"two"[..], b"three", b"four", b"five"] {
+        put(&store, b"a", name);
+    }
+    let rows = all_rows(&store);
+    let names: Vec<&[u8]> = rows.iter().map(|row| &row.name[..]).collect();
+    assert_eq!(names, [&b"one"[..], b"two", b"three", b"four", b"five"]);
+}
+
+#[test]
 fn rows_are_read_in_order_and_deleted_when_dead() {
     let (_folder, store) = opened();
     for name in [&b"one"[..], b"two", b"three"] {

@@ -40,15 +40,16 @@ pub fn warn_of_network() {
     log::warn!("this file system does not share memory between processes: the store works without WAL, more slowly");
 }
 
-/// Creates a complete, closed database in an empty file that no other process knows. The caller syncs the file once; `SQLite` would sync it a dozen times.
+/// Creates a complete, closed database in an empty file that no other process knows. The caller syncs the file once;
+/// `SQLite` would sync it a dozen times.
 pub fn make(path: &Path, wal: bool) -> rusqlite::Result<()> {
     let random = |_| failure(rusqlite::ffi::SQLITE_IOERR);
     let store_id = i64::from_le_bytes(files::random().map_err(random)?);
     let secret: [u8; 32] = files::random().map_err(random)?;
     // No two databases share a change sequence or a library id. So the data that a process has of a database that was
-    // renamed to `.broken` matches nothing in its successor. Ids stay below 2^52 because of JSON.
-    let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 12) + 1;
-    let first = first << 32;
+    // renamed to `.broken` matches nothing in its successor. Ids stay below 2^53 because of JSON.
+    let first = i64::from(u32::from_le_bytes(files::random().map_err(random)?) >> 16) + 1;
+    let first = first << 36;
 
     let connection = connect(path)?;
     connection

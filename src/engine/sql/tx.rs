@@ -112,12 +112,12 @@ impl Drop for WaitGuard<'_> {
 }
 
 /// Returns the current change sequence: the highest of the store's row, the last change and the last record. So a
-/// transaction that adds a change or a record need not write the store's row. A record has only the lower half, as the
-/// upper half never changes within a database.
+/// transaction that adds a change or a record need not write the store's row. A record has only the lower bits, as the
+/// upper bits never change within a database: see `place_of`.
 pub fn sequence_of(connection: &Connection) -> rusqlite::Result<Sequence> {
     connection.value(
         "SELECT max(sequence, coalesce((SELECT sequence FROM changes ORDER BY id DESC LIMIT 1), 0), \
-         (sequence & ~0xFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 31)) FROM store",
+         (sequence & ~0xFFFFFFFFF) | (coalesce((SELECT max(id) FROM records), 0) >> 27)) FROM store",
         [],
     )
 }

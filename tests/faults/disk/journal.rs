@@ -188,8 +188,8 @@ fn an_answer_from_memory_is_not_that_of_a_log_that_was_lost() {
     used(&server, folder.path());
     let sequence = || -> i64 {
         let read = database(folder.path()).query_row(
-            "SELECT max(store.sequence, max(changes.sequence), (store.sequence & ~0xFFFFFFFF) | \
-             (coalesce((SELECT max(id) FROM records), 0) >> 31)) FROM store, changes",
+            "SELECT max(store.sequence, max(changes.sequence), (store.sequence & ~0xFFFFFFFFF) | \
+             (coalesce((SELECT max(id) FROM records), 0) >> 27)) FROM store, changes",
             [],
             |row| row.get(0),
         );

@@ -204,8 +204,8 @@ pub fn half_a_commit(words: &[&str]) {
     database.execute_batch("BEGIN IMMEDIATE").expect("begun");
     let sequence: i64 = database
         .query_row(
-            "SELECT max(store.sequence, max(changes.sequence), (store.sequence & ~0xFFFFFFFF) | \
-             (coalesce((SELECT max(id) FROM records), 0) >> 31)) + 1 FROM store, changes",
+            "SELECT max(store.sequence, max(changes.sequence), (store.sequence & ~0xFFFFFFFFF) | \
+             (coalesce((SELECT max(id) FROM records), 0) >> 27)) + 1 FROM store, changes",
             [],
             |row| row.get(0),
         )
@@ -229,7 +229,7 @@ pub fn half_a_commit(words: &[&str]) {
     database
         .execute(
             "INSERT INTO records (id, in_table, name, value) \
-             SELECT (?1 & 0xFFFFFFFF) << 31, id, ?3, ?4 FROM tables WHERE library = ?2",
+             SELECT (?1 & 0xFFFFFFFFF) << 27, id, ?3, ?4 FROM tables WHERE library = ?2",
             rusqlite::params![sequence, library, path.as_bytes(), value],
         )
         .expect("a match");
