@@ -21,7 +21,7 @@ pub mod matching {
 
 /// Replies of a server.
 pub mod plex {
-    pub use crate::source::plex::fuzz::{ParsedReply, ReplyKind, held, stream, streamed};
+    pub use crate::source::plex::fuzz::{ParsedReply, ReplyKind, reply, stream};
 }
 
 /// The hash of index files.

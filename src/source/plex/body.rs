@@ -1,11 +1,10 @@
 //! Reads the body of a reply: counts, decompresses, limits and parses it.
 //!
-//! Bodies up to [`MAX_IN_MEMORY`] are read into a reused buffer and parsed there, which is several times faster than
-//! parsing while reading. Larger bodies continue into a streaming parser, up to a limit: a small compressed body may be
-//! huge when decompressed, and memory must not grow with it.
+//! A body is read into a reused buffer up to a limit, and parsed there: a small compressed body may be huge when
+//! decompressed, and memory must not grow with it.
 
 use std::cell::{Cell, RefCell};
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -18,11 +17,8 @@ use crate::platform::mutex::lock;
 use super::super::contract::{Bounds, Meter, RequestKind};
 use super::wire::{self, Lists, ReplyHead};
 
-/// Maximum size of a body held in memory. A page of 1,000 movies takes 1.3 MB.
-const MAX_IN_MEMORY: usize = 8 << 20;
-
-/// Maximum size of one row, or of anything before or behind the rows: larger than what is held before a row is parsed.
-const ROW_LIMIT: u64 = 2 * MAX_IN_MEMORY as u64;
+/// Maximum size of a buffer that is kept. A page of 1,000 movies takes 1.3 MB.
+const MAX_KEPT: usize = 8 << 20;
 
 /// Maximum number of bytes examined of an unexpected reply.
 const PAGE: usize = 8 << 10;
@@ -153,8 +149,6 @@ pub(super) struct BodyProgress<'a> {
     failure: RefCell<Option<BodyError>>,
     /// Bytes after decompression.
     produced: Cell<u64>,
-    /// `produced` when the last row ended.
-    row_end: Cell<u64>,
     rows: Cell<u64>,
 }
 
@@ -166,14 +160,12 @@ impl<'a> BodyProgress<'a> {
             bounds,
             failure: RefCell::default(),
             produced: Cell::new(0),
-            row_end: Cell::new(0),
             rows: Cell::new(0),
         }
     }
 
     /// Called after each row; returns whether to continue.
     fn go_on(&self) -> bool {
-        self.row_end.set(self.produced.get());
         self.rows.set(self.rows.get() + 1);
         if (self.bounds.aborted)() {
             self.fail(BodyError::Aborted);
@@ -239,7 +231,7 @@ impl DecodedBody<'_> {
     }
 }
 
-/// A body with a total limit and a limit per row.
+/// A body with a limit.
 struct LimitedBody<'a> {
     inner: DecodedBody<'a>,
     limit: u64,
@@ -253,9 +245,6 @@ impl Read for LimitedBody<'_> {
         if produced > self.limit {
             return Err(progress.fail(BodyError::TooLarge(self.limit)));
         }
-        if produced - progress.row_end.get() > ROW_LIMIT {
-            return Err(progress.fail(BodyError::TooLarge(ROW_LIMIT)));
-        }
         let amount = match &mut self.inner {
             DecodedBody::Plain(reader) => reader.read(buf)?,
             DecodedBody::Gzip(decoder) => decoder.read(buf).map_err(|error| {
@@ -264,7 +253,7 @@ impl Read for LimitedBody<'_> {
             })?,
         };
         progress.produced.set(produced + amount as u64);
-        // Decompression and long rows must not outlast the call.
+        // Decompression must not outlast the call.
         if (progress.bounds.aborted)() {
             return Err(progress.fail(BodyError::Aborted));
         }
@@ -290,7 +279,7 @@ impl Buffers {
     fn give(&self, mut buffer: Vec<u8>) {
         let mut list = lock(&self.0);
         // Keeps buffers of the size of a page, not of a whole library.
-        if list.len() < Self::MAX_BUFFERS && buffer.capacity() < MAX_IN_MEMORY {
+        if list.len() < Self::MAX_BUFFERS && buffer.capacity() < MAX_KEPT {
             buffer.clear();
             list.push(buffer);
         }
@@ -323,9 +312,7 @@ fn parse_into(
     progress: &BodyProgress<'_>,
     lists: &mut Lists<'_>,
 ) -> Result<ReplyHead, BodyError> {
-    let go_on = || progress.go_on();
-    let read = reader.by_ref().take(MAX_IN_MEMORY as u64).read_to_end(buffer);
-    let is_whole = buffer.len() < MAX_IN_MEMORY;
+    let read = reader.read_to_end(buffer);
     if buffer.starts_with(b"\xef\xbb\xbf") {
         buffer.drain(..3);
     }
@@ -335,7 +322,7 @@ fn parse_into(
             .unwrap_or_else(|| BodyError::Compression(error.to_string()));
         if !matches!(broken, BodyError::Aborted) {
             // Complete rows are valid, whatever failed later.
-            let _ = wire::read_slice(buffer, lists, &|| true);
+            let _ = wire::read(buffer, lists, &|| true);
         }
         return Err(broken);
     }
@@ -347,15 +334,8 @@ fn parse_into(
         }
         None => return Err(BodyError::Empty),
     }
-    let parsed = if is_whole {
-        reader.inner.drain();
-        wire::read_slice(buffer, lists, &go_on)
-    } else {
-        let parsed = wire::read_stream(Cursor::new(&*buffer).chain(&mut *reader), lists, &go_on);
-        reader.inner.drain();
-        parsed
-    };
-    parsed.map_err(|error| {
+    reader.inner.drain();
+    wire::read(buffer, lists, &|| progress.go_on()).map_err(|error| {
         progress
             .take_failure()
             .unwrap_or_else(|| BodyError::Malformed(error.to_string()))
@@ -365,7 +345,7 @@ fn parse_into(
 /// Returns the beginning of an unexpected body, for diagnosis. Never fails: unreadable parts are left out.
 pub(super) fn read_beginning(body: Body, encoding: Option<&str>, progress: &BodyProgress<'_>) -> Vec<u8> {
     let mut page = Vec::new();
-    if let Ok(reader) = limit_body(body, encoding, ROW_LIMIT, progress) {
+    if let Ok(reader) = limit_body(body, encoding, PAGE as u64, progress) {
         let _ = reader.take(PAGE as u64).read_to_end(&mut page);
     }
     page

@@ -1,6 +1,5 @@
 //! Parses replies from memory as if they came from a server, for the fuzz targets.
 
-use std::io::Read;
 use std::time::Duration;
 
 use ureq::Body;
@@ -10,7 +9,7 @@ use super::body::{self, BodyProgress, Buffers, RequestMeter};
 use super::events::EventLines;
 use super::sections;
 pub use super::wire::ReplyHead;
-use super::wire::{self, Lists, ReplyRows};
+use super::wire::{Lists, ReplyRows};
 use crate::model::{Item, ItemType, Library};
 
 /// The expected content of a reply.
@@ -45,27 +44,9 @@ impl Meter for Unmetered {
     fn request(&self, _: RequestKind, _: u64, _: Duration) {}
 }
 
-/// Parses a reply in memory, of at most `limit` bytes after decompression.
+/// Parses a reply of at most `limit` bytes after decompression.
 #[must_use]
-pub fn held(bytes: &[u8], encoding: Option<&str>, limit: u64, wanted: ReplyKind) -> ParsedReply {
-    read(wanted, &mut |lists| {
-        let measured = RequestMeter::new(&Unmetered, RequestKind::Page);
-        let progress = BodyProgress::new(&measured, &Bounds::NONE);
-        let body = Body::builder().data(bytes.to_vec());
-        body::parse(body, encoding, limit, &progress, &Buffers::default(), lists).ok()
-    })
-}
-
-/// Parses a reply as a stream, like one too large for memory.
-#[must_use]
-pub fn streamed(reader: impl Read, wanted: ReplyKind) -> ParsedReply {
-    let mut reader = Some(reader);
-    read(wanted, &mut |lists| {
-        wire::read_stream(reader.take()?, lists, &|| true).ok()
-    })
-}
-
-fn read(wanted: ReplyKind, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<ReplyHead>) -> ParsedReply {
+pub fn reply(bytes: &[u8], encoding: Option<&str>, limit: u64, wanted: ReplyKind) -> ParsedReply {
     let mut items = Vec::new();
     let mut sink = |item, _| items.push(item);
     let mut lists = match wanted {
@@ -73,7 +54,10 @@ fn read(wanted: ReplyKind, parse: &mut dyn FnMut(&mut Lists<'_>) -> Option<Reply
         ReplyKind::Libraries => Lists::Libraries(Vec::new()),
         ReplyKind::Items(kind, most) => Lists::Rows(ReplyRows::new(kind, most, &mut sink)),
     };
-    let head = parse(&mut lists);
+    let measured = RequestMeter::new(&Unmetered, RequestKind::Page);
+    let progress = BodyProgress::new(&measured, &Bounds::NONE);
+    let body = Body::builder().data(bytes.to_vec());
+    let head = body::parse(body, encoding, limit, &progress, &Buffers::default(), &mut lists).ok();
     let (mut libraries, mut rows, mut is_over) = (Vec::new(), 0, false);
     match lists {
         Lists::None => {}

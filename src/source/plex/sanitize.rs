@@ -4,15 +4,11 @@
 //! surrogate pairs where a tool cut a title at its 100th code unit. A parser must reject each, which would make the
 //! whole library unreadable for ever. So they are replaced first, one for one.
 
-use std::io::{self, Read};
-
-/// Sanitizes a piece of JSON; must not be cut within a character or an escape.
-pub(super) fn sanitize(bytes: &mut Vec<u8>) {
+/// Replaces what JSON forbids.
+pub(super) fn sanitize(bytes: &mut Vec<u8>) -> &str {
     // Control characters are white space or illegal between strings, and illegal in strings: a space fits everywhere.
     for byte in bytes.iter_mut() {
-        if *byte < b' ' {
-            *byte = b' ';
-        }
+        *byte = (*byte).max(b' ');
     }
     if std::str::from_utf8(bytes).is_err() {
         *bytes = String::from_utf8_lossy(bytes).into_owned().into_bytes();
@@ -23,6 +19,8 @@ pub(super) fn sanitize(bytes: &mut Vec<u8>) {
             escape.copy_from_slice(b"\\ufffd");
         }
     }
+    // Checking UTF-8 once for the body is several times faster than per string.
+    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 /// Length of an escape such as `\ud83d`.
@@ -57,70 +55,6 @@ fn unit(text: &str, at: usize) -> Option<u16> {
         return None;
     }
     u16::from_str_radix(digits, 16).ok()
-}
-
-/// Number of bytes read and sanitized at once.
-const CHUNK: usize = 64 << 10;
-
-/// A reader that sanitizes JSON and buffers it.
-pub(super) struct Sanitized<R> {
-    inner: R,
-    /// Sanitized up to `ready`, raw behind.
-    buffer: Vec<u8>,
-    ready: usize,
-    /// Number of bytes already passed to the caller.
-    passed: usize,
-    /// `inner` is at its end.
-    ended: bool,
-}
-
-impl<R: Read> Sanitized<R> {
-    /// Reads from `inner`.
-    pub fn new(inner: R) -> Self {
-        Self {
-            inner,
-            buffer: Vec::with_capacity(2 * CHUNK),
-            ready: 0,
-            passed: 0,
-            ended: false,
-        }
-    }
-
-    fn refill(&mut self) -> io::Result<()> {
-        let mut piece = self.buffer.split_off(self.ready);
-        while !self.ended && piece.len() < CHUNK {
-            let missing = (CHUNK - piece.len()) as u64;
-            self.ended = (&mut self.inner).take(missing).read_to_end(&mut piece)? < CHUNK && piece.len() < CHUNK;
-        }
-        // Neither characters nor `\u` escapes contain a quote, so a piece may end behind one. Without a quote in so
-        // much text there is no usable row, and the piece may end anywhere.
-        let end = match piece.iter().rposition(|&byte| byte == b'"') {
-            Some(quote) if !self.ended => quote + 1,
-            _ => piece.len(),
-        };
-        let rest = piece.split_off(end);
-        sanitize(&mut piece);
-        self.ready = piece.len();
-        self.passed = 0;
-        piece.extend_from_slice(&rest);
-        self.buffer = piece;
-        Ok(())
-    }
-}
-
-impl<R: Read> Read for Sanitized<R> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.passed == self.ready {
-            if self.ended && self.ready == self.buffer.len() {
-                return Ok(0);
-            }
-            self.refill()?;
-        }
-        let mut ready = self.buffer.get(self.passed..self.ready).unwrap_or_default();
-        let amount = ready.read(buf)?;
-        self.passed += amount;
-        Ok(amount)
-    }
 }
 
 #[cfg(test)]

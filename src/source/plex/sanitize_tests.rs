@@ -3,9 +3,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn sanitized(text: &[u8]) -> String {
-    let mut bytes = text.to_vec();
-    sanitize(&mut bytes);
-    String::from_utf8(bytes).unwrap()
+    sanitize(&mut text.to_vec()).to_owned()
 }
 
 #[test]
@@ -31,31 +29,9 @@ fn leaves_valid_json_unchanged() {
     }
 }
 
-/// Reads a few bytes at a time.
-struct Slow<'a>(&'a [u8], usize);
-
-impl Read for Slow<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let most = buf.len().min(self.1);
-        self.0.read(&mut buf[..most])
-    }
-}
-
 proptest! {
     #[test]
-    fn sanitizes_the_same_in_a_stream_as_at_once(pieces in proptest::collection::vec("[a-z\"é😀]{0,40}(\\\\\\\\|\\\\ud83d|\\\\ude00|)", 0..40), repeat in 1_usize..300, step in 1_usize..100_000) {
-        let mut text = pieces.concat().repeat(repeat);
-        text.push('"');
-        let text = text.replace("\\\"", "\"");
-        let mut streamed = String::new();
-        Sanitized::new(Slow(text.as_bytes(), step)).read_to_string(&mut streamed).unwrap();
-        prop_assert_eq!(streamed, sanitized(text.as_bytes()));
-    }
-
-    #[test]
     fn never_panics(bytes: Vec<u8>) {
-        let mut streamed = Vec::new();
-        Sanitized::new(&bytes[..]).read_to_end(&mut streamed).unwrap();
-        prop_assert_eq!(streamed, sanitized(&bytes).into_bytes());
+        sanitized(&bytes);
     }
 }

@@ -1,16 +1,14 @@
 //! Parses Plex's replies: one `MediaContainer` with a few numbers and a list.
 //!
 //! The container's keys come in any order, so the numbers may follow the rows. Rows are passed on one by one while they
-//! are parsed; memory does not grow with their number.
-
-use std::io::{BufReader, Read};
+//! are parsed.
 
 use serde::de::{DeserializeSeed, Error as _, MapAccess};
 
 use crate::model::{Item, ItemType, LONGEST_KEY, Library};
 
 use super::lenient::{Fields, Object, TextFields, fill, fill_each, scalar, skip, text};
-use super::sanitize::{Sanitized, sanitize};
+use super::sanitize::sanitize;
 use super::sections::Directories;
 
 /// Plex's keys are numbers.
@@ -51,21 +49,11 @@ pub(super) enum Lists<'a> {
 impl Lists<'_> {
     /// Resets the state before another reply is read.
     pub fn reset(&mut self) {
-        self.reset_for_reparse();
-        if let Self::Rows(rows) = self {
-            rows.known = 0;
-            rows.kept = 0;
-            rows.updated = UpdateOrder::default();
-        }
-    }
-
-    /// Resets the state before the same reply is parsed again from its beginning.
-    fn reset_for_reparse(&mut self) {
         match self {
             Self::None => {}
             Self::Rows(rows) => {
-                rows.known = rows.count;
                 rows.count = 0;
+                rows.kept = 0;
                 rows.updated = UpdateOrder::default();
             }
             Self::Libraries(libraries) => libraries.clear(),
@@ -79,8 +67,6 @@ pub(super) struct ReplyRows<'a> {
     pub count: u64,
     /// Number of rows passed on.
     pub taken: u64,
-    /// Number of rows that an earlier parse of the same reply passed on.
-    known: u64,
     /// Maximum number of rows.
     most: u64,
     /// Approximate memory of the rows passed on, in bytes.
@@ -105,7 +91,6 @@ impl<'a> ReplyRows<'a> {
         Self {
             count: 0,
             taken: 0,
-            known: 0,
             most,
             kept: 0,
             is_over: false,
@@ -153,47 +138,12 @@ fn estimated_bytes(item: &Item) -> usize {
 /// Called after each row; `false` stops the parsing.
 pub(super) type GoOn<'a> = &'a dyn Fn() -> bool;
 
-/// Parses a reply in memory; on a syntax error, sanitizes it in place and continues after the rows passed on.
+/// Parses a reply, and replaces what JSON forbids.
 ///
 /// # Errors
 /// Those of the JSON, or if `go_on` stopped it. The rows before were passed on.
-pub(super) fn read_slice(
-    body: &mut Vec<u8>,
-    lists: &mut Lists<'_>,
-    go_on: GoOn<'_>,
-) -> Result<ReplyHead, serde_json::Error> {
-    // Checking UTF-8 once for the body is several times faster than per string. Sanitizing is only done on demand: it
-    // would take a sixth of the time.
-    if let Ok(text) = std::str::from_utf8(body) {
-        match read(serde_json::Deserializer::from_str(text), lists, go_on) {
-            Err(error) if error.is_syntax() => {}
-            result => return result,
-        }
-    }
-    sanitize(body);
-    lists.reset_for_reparse();
-    read(serde_json::Deserializer::from_slice(body), lists, go_on)
-}
-
-/// Parses a reply while it arrives, if it is too large for memory.
-///
-/// # Errors
-/// As [`read_slice`], and those of the reader.
-pub(super) fn read_stream(
-    body: impl Read,
-    lists: &mut Lists<'_>,
-    go_on: GoOn<'_>,
-) -> Result<ReplyHead, serde_json::Error> {
-    // The parser reads single bytes, which is fast only with std's buffer.
-    let body = BufReader::with_capacity(64 << 10, Sanitized::new(body));
-    read(serde_json::Deserializer::from_reader(body), lists, go_on)
-}
-
-fn read<'de, R: serde_json::de::Read<'de>>(
-    mut deserializer: serde_json::Deserializer<R>,
-    lists: &mut Lists<'_>,
-    go_on: GoOn<'_>,
-) -> Result<ReplyHead, serde_json::Error> {
+pub(super) fn read(body: &mut Vec<u8>, lists: &mut Lists<'_>, go_on: GoOn<'_>) -> Result<ReplyHead, serde_json::Error> {
+    let mut deserializer = serde_json::Deserializer::from_str(sanitize(body));
     let mut reply = Reply {
         head: ReplyHead::default(),
         lists,
@@ -338,7 +288,7 @@ impl Object for Row<'_, '_> {
         if rows.is_over {
             return false;
         }
-        if rows.count > rows.known && !item.rating_key.is_empty() {
+        if !item.rating_key.is_empty() {
             rows.taken += 1;
             rows.kept += estimated_bytes(&item);
             (rows.sink)(item, section);

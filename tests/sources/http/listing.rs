@@ -233,8 +233,8 @@ fn deltas_and_questions_are_told_apart() {
 }
 
 #[test]
-fn a_server_that_ignores_paging_is_streamed() {
-    // Some 13 MB, more than is ever held.
+fn a_server_that_ignores_paging_is_read_to_its_end() {
+    // Some 13 MB.
     let (server, client) = standin(10_000);
     server.config(|config| {
         config.ignore_paging = true;
