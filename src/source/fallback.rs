@@ -274,18 +274,6 @@ impl Source for FallbackSource {
         self.server.interrupt_events();
     }
 
-    fn restore_quirks(&self, words: &str) {
-        self.server.restore_quirks(words);
-    }
-
-    fn take_new_quirks(&self) -> String {
-        self.server.take_new_quirks()
-    }
-
-    fn is_limited(&self) -> bool {
-        self.is_unavailable() && self.server.is_limited()
-    }
-
     fn tokens(&self) -> Option<Arc<Tokens>> {
         self.server.tokens()
     }

@@ -145,7 +145,6 @@ impl SyncJob<'_> {
     /// a full listing is needed.
     fn merge_changes(&self, library: &Library, known: &IndexedLibrary<'_>) -> Result<Option<(u64, Vec<String>)>> {
         let changes = self.source.changes(library, known, self.bounds);
-        self.store_refusals();
         let SourceChanges::Known { gone } = changes? else {
             return Ok(None);
         };

@@ -284,10 +284,7 @@ impl Syncing {
         let work = || {
             let done = job.check_precondition().and_then(|source| {
                 let job = SyncJob { source, ..job };
-                job.load_refusals();
-                let done = work(&job);
-                job.store_refusals();
-                done
+                work(&job)
             });
             if let Err(error) = &done {
                 job.note_failure(error, requests);

@@ -29,7 +29,6 @@ impl SyncJob<'_> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
         let begun = Instant::now();
-        self.check_version()?;
         let mut listing = match sync.store.listing(row.id)? {
             Some(listing)
                 if listing.generation == row.generation.next()

@@ -11,7 +11,6 @@ mod listing;
 mod pages;
 mod probe;
 mod refresh;
-mod refusals;
 mod searches;
 mod shared;
 mod verify;

@@ -260,7 +260,6 @@ impl SyncJob<'_> {
                 ..self.bounds
             };
             let outcome = self.source.page(&request, bounds, &mut items);
-            self.store_refusals();
             // Items without valid keys cannot be answered, and in a batch of keys a NUL would shift all that follow.
             items.retain(Item::has_key);
             let page = match outcome {

@@ -47,7 +47,6 @@ impl Syncing {
             // Needs no token: when the next one fails, the server was reached.
             let server = job.source.ping(job.bounds)?;
             let took = begun.elapsed();
-            job.note_version(&server)?;
             let shown = job.single_flight(&self.at_server("probe"), || job.probe())?;
             let (_, rows) = shown.ok_or_else(|| job.deadline_error())?;
             Ok((server, took, rows.len()))

@@ -584,79 +584,18 @@ fn finds_all(server: &Standin, library: &crate::support::index::Library) {
 }
 
 #[test]
-fn what_a_server_refuses_is_tried_once_for_all_processes_and_again_by_another_version() {
+fn a_library_is_complete_where_arguments_are_refused() {
     let (server, _folder, choice) = refusing(&["sort=id", "excludeFields"]);
     let clock = clock();
-    let first = open(choice.clone(), &clock);
-    let library = first.library("1").expect("by section id");
-    finds_all(&server, &library);
-    assert!(refused(&server) > 0);
-    let known = first.stats().expect("statistics").items;
-    drop((library, first));
-
-    // The next process asks at once as the server wants it, and once more which version it has.
-    server.reset();
-    let next = open(choice.clone(), &clock);
-    let asked = [requests(&server)[0], requests(&server)[1]];
-    next.refresh(&QueryOptions::default(), true).expect("listed");
-    assert_eq!((refused(&server), asked), (0, [0, 0]));
-    assert_eq!(requests(&server)[0], 1);
-    assert!(server.log().iter().all(|entry| !entry.target.contains("sort=id")));
-    assert_eq!(next.stats().expect("statistics").items, known);
-    // It is as complete and final as any other: an hour later nothing but the probe is asked.
-    clock.advance_ms(HOUR_MS / 2);
-    server.reset();
-    let library = next.library("1").expect("by section id");
-    finds_all(&server, &library);
-    assert_eq!(requests(&server)[5], 0);
-
-    // Another version may take it.
-    server.config(|config| config.refuse_arguments.clear());
-    server.change(|state| state.identity.version = "1.99.0".to_owned());
-    next.refresh(&QueryOptions::default(), true).expect("listed");
-    assert!(server.log().last().is_some());
-    let listed = |entry: &plexindex_standin::LogEntry| entry.kind == Kind::Listing;
-    assert!(
-        server
-            .log()
-            .iter()
-            .filter(|entry| listed(entry))
-            .all(|entry| entry.target.contains("sort=id"))
-    );
-    drop((library, next));
-    server.reset();
-    let last = open(choice, &clock);
-    last.refresh(&QueryOptions::default(), true).expect("listed");
-    assert_eq!(
-        requests(&server)[0],
-        0,
-        "nothing is refused any more, so the version is not asked for"
-    );
-}
-
-#[test]
-fn one_of_two_types_that_is_refused_leaves_the_other() {
-    let (server, _folder, choice) = refusing(&["type=12"]);
-    let index = open(choice, &clock());
+    let index = open(choice, &clock);
     let library = index.library("1").expect("by section id");
-    let photo = server
-        .paths(1)
-        .into_iter()
-        .find_map(|(_, path)| path.filter(|path| path.contains(".jpg")))
-        .expect("a photo");
-    let found = library.match_path(photo.as_bytes()).expect("an answer");
-    assert_eq!(
-        (found.status, found.match_kind),
-        (Status::Ok, MatchKind::Exact),
-        "{}",
-        found.message
-    );
-    assert!(
-        !index
-            .libraries_json(&QueryOptions::default())
-            .expect("libraries")
-            .contains("\"fresh\":false")
-    );
+    finds_all(&server, &library);
+    assert_eq!(refused(&server), 1);
+    // It is as final as any other: an hour later nothing but the probe is asked.
+    clock.advance_ms(HOUR_MS);
+    server.reset();
+    finds_all(&server, &library);
+    assert_eq!((refused(&server), requests(&server)[5]), (0, 0));
 }
 
 #[test]

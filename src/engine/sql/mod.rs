@@ -56,7 +56,6 @@ mod path_searches;
 mod places;
 mod probes;
 mod records;
-mod refusals;
 mod seen;
 mod shared;
 mod state;

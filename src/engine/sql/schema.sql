@@ -184,11 +184,6 @@ CREATE TABLE path_searches ( -- searches on the server for paths that are not li
     PRIMARY KEY (identity, library, hash)
 ) STRICT, WITHOUT ROWID;
 
-CREATE TABLE refusals (      -- request arguments that a server refuses
-    server    INTEGER PRIMARY KEY REFERENCES servers (id),
-    version   TEXT    NOT NULL,            -- version of the server; another version may accept them
-    arguments TEXT    NOT NULL             -- words of the source, separated by spaces
-) STRICT;
 
 CREATE TABLE tables (        -- tables of hosts, and one for the confirmed matches of each library
     id      INTEGER PRIMARY KEY AUTOINCREMENT, -- numbers are never reused: segments have records with them

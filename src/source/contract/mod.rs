@@ -337,21 +337,6 @@ pub trait Source: Send + Sync {
     /// Ends [`Source::events`] at once, and nothing else. The caller must set `aborted` of its bounds first.
     fn interrupt_events(&self) {}
 
-    /// Restores stored words of [`Source::take_new_quirks`]. They replace those of an earlier call, but not quirks
-    /// found since and not yet taken.
-    fn restore_quirks(&self, _words: &str) {}
-
-    /// Returns the quirks of the server found since the last call, as words separated by spaces; empty if there are
-    /// none. The caller stores them until the server's version changes.
-    fn take_new_quirks(&self) -> String {
-        String::new()
-    }
-
-    /// Returns whether known quirks limit the requests: another server version may give more.
-    fn is_limited(&self) -> bool {
-        false
-    }
-
     /// The tokens of the server, which the host may replace; `None` if the source uses none.
     fn tokens(&self) -> Option<Arc<Tokens>> {
         None

@@ -1,5 +1,6 @@
-//! Sends a request until it is answered: retries transient failures, and drops arguments that the server refuses.
+//! Sends a request until it is answered: retries transient failures, and leaves out what a server refuses.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::error::{Result, Status};
@@ -12,23 +13,11 @@ use super::retry::{self, AttemptError};
 use super::rows::{Rows, RowsEnd, RowsRequest};
 use super::wire::{self, Lists, ReplyHead};
 
-/// After this many refusals by status 500, which may be transient, the request is reduced.
+/// After this many refusals by status 500, which may be transient, the minimal request is sent.
 const REFUSALS: u32 = 3;
 
-/// The refusals of one request, and the time spent on it.
-#[derive(Default)]
-struct Attempts {
-    refusals: u32,
-    /// The last attempt was refused.
-    is_refused: bool,
-    /// The refusal is permanent.
-    is_final: bool,
-    busy: Duration,
-}
-
 impl PlexHttp {
-    /// Sends a request, follows redirects, retries, and passes the rows to `lists`. Drops arguments that the server
-    /// refuses.
+    /// Sends a request, follows redirects, retries, and passes the rows to `lists`.
     pub(super) fn ask(
         &self,
         question: &ServerRequest<'_>,
@@ -37,86 +26,60 @@ impl PlexHttp {
     ) -> Result<ReplyHead> {
         let begun = Instant::now();
         let retry_for = bounds.retry_for.map_or(self.retry_for, |own| own.min(self.retry_for));
-        let end = self.pause.now().checked_add(retry_for);
-        let mut attempts = Attempts::default();
-        let mut answered = self.retry(question, bounds, lists, retry_for, &mut attempts);
-        let can_ask_less = !question.optional_arguments().is_empty();
-        if let Err(error) = &answered
-            && error.status != Status::Aborted
-            && attempts.is_refused
-            && can_ask_less
-        {
-            let looking = Instant::now();
-            let found = self.find_refused(question, bounds);
-            attempts.busy += looking.elapsed();
-            match found {
-                Err(failure) => answered = Err(failure.error),
-                Ok(false) if attempts.is_final || retry_for.is_zero() => {}
-                Ok(_) => {
-                    let left = end.map_or(Duration::MAX, |end| end.saturating_duration_since(self.pause.now()));
-                    // From now on a refusal counts as an ordinary failure.
-                    attempts.refusals = REFUSALS;
-                    answered = self.retry(question, bounds, lists, left, &mut attempts);
-                }
-            }
-        }
-        self.meter.paused(begun.elapsed().saturating_sub(attempts.busy));
+        let (mut busy, mut refusals) = (Duration::ZERO, 0);
+        let answered = retry::run(&*self.pause, retry_for, bounds, &question.label, || {
+            let attempted = Instant::now();
+            let result = self.attempt(question, bounds, lists, &mut refusals);
+            busy += attempted.elapsed();
+            result
+        });
+        self.meter.paused(begun.elapsed().saturating_sub(busy));
         answered.map_err(|error| self.scrubbed(error))
     }
 
-    /// Retries transient failures. Ends at the last allowed refusal, so that the request can be reduced, unless it was
-    /// before.
-    fn retry(
-        &self,
-        question: &ServerRequest<'_>,
-        bounds: &Bounds<'_>,
-        lists: &mut Lists<'_>,
-        time: Duration,
-        attempts: &mut Attempts,
-    ) -> Result<ReplyHead> {
-        let counts_refusals = attempts.refusals < REFUSALS && !question.optional_arguments().is_empty();
-        retry::run(&*self.pause, time, bounds, &question.label, || {
-            let attempted = Instant::now();
-            let result = self.attempt(question, bounds, lists);
-            attempts.busy += attempted.elapsed();
-            attempts.is_refused = false;
-            let failure = match result {
-                Ok(head) => return Ok(head),
-                Err(failure) => failure,
-            };
-            // Rows already passed on must not be repeated.
-            if matches!(lists, Lists::Rows(rows) if rows.taken > 0) {
-                return Err(failure.permanent());
-            }
-            if failure.is_refusal && counts_refusals {
-                attempts.is_refused = true;
-                attempts.is_final = !failure.is_transient;
-                attempts.refusals += 1;
-                let is_enough = attempts.refusals == REFUSALS || question.filters_by_file();
-                return Err(if is_enough { failure.permanent() } else { failure });
-            }
-            // The argument for file names is undocumented: a server that fails would fail again.
-            let is_the_server_s = failure.error.status == Status::ServerError;
-            Err(if question.filters_by_file() && is_the_server_s {
-                failure.permanent()
-            } else {
-                failure
-            })
-        })
-    }
-
-    /// Sends the request once, unless known refusals already answer it.
+    /// Sends the request once. If the server refuses it, sends the minimal request: versions of Plex differ in the
+    /// arguments that they accept, and proxies in the length.
     fn attempt(
         &self,
         question: &ServerRequest<'_>,
         bounds: &Bounds<'_>,
         lists: &mut Lists<'_>,
+        refusals: &mut u32,
     ) -> std::result::Result<ReplyHead, AttemptError> {
-        let refused = self.refusals.all();
-        match question.implied_reply(refused) {
-            Some(answer) => Ok(answer?),
-            None => self.send_without(question, refused, bounds, lists),
+        let of_file = question.filters_by_file();
+        if of_file && self.refuses_file.load(Ordering::Relaxed) {
+            return Ok(question.no_rows());
         }
+        let is_minimal = self.is_minimal.load(Ordering::Relaxed);
+        let mut result = self.send_once(question, is_minimal, bounds, lists);
+        if let Err(failure) = &result
+            && failure.is_refusal
+        {
+            *refusals += 1;
+            let is_enough = of_file || !failure.is_transient || *refusals == REFUSALS;
+            if is_enough && !is_minimal && question.has_optional() {
+                result = self.send_once(question, true, bounds, lists);
+                if result.is_ok() {
+                    self.is_minimal.store(true, Ordering::Relaxed);
+                    log::warn!(
+                        "{} refuses what makes its answers small and steady: it is asked without from now on",
+                        self.base.origin
+                    );
+                }
+            }
+        }
+        result.or_else(|failure| {
+            if of_file && failure.is_refusal {
+                self.refuses_file.store(true, Ordering::Relaxed);
+                log::warn!("{} refuses to be asked for a file name", self.base.origin);
+                return Ok(question.no_rows());
+            }
+            // Rows already passed on must not be repeated. The argument for file names is undocumented: a server that
+            // fails would fail again.
+            let has_rows = matches!(lists, Lists::Rows(rows) if rows.taken > 0);
+            let is_final = has_rows || of_file && failure.error.status == Status::ServerError;
+            Err(if is_final { failure.permanent() } else { failure })
+        })
     }
 }
 

@@ -1,6 +1,7 @@
-//! The HTTP client of a server: its URL, tokens, connections, and refused arguments.
+//! The HTTP client of a server: its URL, tokens, connections, and what it refuses.
 
 use std::fmt;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -13,8 +14,6 @@ use crate::options::Options;
 use super::super::contract::{Meter, Tokens};
 use super::body::{Buffers, LinkSpeed};
 use super::pending_reply::PendingReply;
-use super::refusal::Refusals;
-use super::refused::Refused;
 use super::retry::{Pause, RealPause};
 use super::transport::Transport;
 use super::url::{BaseUrl, Origin};
@@ -39,7 +38,10 @@ pub struct PlexHttp {
     pub(super) pending: PendingReply,
     pub(super) buffers: Buffers,
     pub(super) link: LinkSpeed,
-    pub(super) refusals: Refusals,
+    /// The server refuses arguments without which its answers are larger or less steady.
+    pub(super) is_minimal: AtomicBool,
+    /// The server refuses to be asked for a file name.
+    pub(super) refuses_file: AtomicBool,
     /// Origin to use instead, after a redirect to HTTPS, so that the token is sent in the clear at most once.
     pub(super) upgraded: OnceLock<Origin>,
 }
@@ -139,7 +141,8 @@ impl PlexHttp {
             pending: PendingReply::new(),
             buffers: Buffers::default(),
             link: LinkSpeed::default(),
-            refusals: Refusals::default(),
+            is_minimal: AtomicBool::new(false),
+            refuses_file: AtomicBool::new(false),
             upgraded: OnceLock::new(),
         })
     }
@@ -153,12 +156,6 @@ impl PlexHttp {
     pub(super) fn scrubbed(&self, mut error: Error) -> Error {
         error.message = self.tokens.scrubbed(&error.message);
         error
-    }
-
-    /// Returns the arguments that the server refuses.
-    #[must_use]
-    pub fn refused(&self) -> Refused {
-        self.refusals.all()
     }
 
     /// Replaces the clock of retries, for tests.

@@ -13,7 +13,6 @@ use super::body::{self, BodyError, BodyProgress, RequestMeter};
 use super::client::PlexHttp;
 use super::errors::RequestContext;
 use super::question::{RequestLabel, ServerRequest};
-use super::refused::Refused;
 use super::retry::{self, AttemptError};
 use super::transport::token_placeholder;
 use super::url::{Origin, Redirect, Target};
@@ -23,15 +22,15 @@ use super::wire::{Lists, ReplyHead};
 const HOPS: usize = 3;
 
 impl PlexHttp {
-    /// Sends a request once, without these arguments, and follows redirects.
-    pub(super) fn send_without(
+    /// Sends a request once, and follows redirects.
+    pub(super) fn send_once(
         &self,
         question: &ServerRequest<'_>,
-        without: Refused,
+        is_minimal: bool,
         bounds: &Bounds<'_>,
         lists: &mut Lists<'_>,
     ) -> std::result::Result<ReplyHead, AttemptError> {
-        let address = question.address(without);
+        let address = question.address(is_minimal);
         self.follow(&address, &question.label, question.with_token, |target| {
             self.exchange(question, target, bounds, lists)
         })

@@ -1,10 +1,10 @@
 //! The Plex HTTP API as a [`Source`].
 //!
 //! Requests are sent one after the other and ask for JSON, compressed if it comes from another machine, and only for
-//! stored fields. `client` is the state of a server; `ask` sends a request with retries and without refused arguments,
+//! stored fields. `client` is the state of a server; `ask` sends a request with retries and without what is refused,
 //! `exchange` sends it once. `question` builds requests; `url` parses addresses, `transport` and `tls` connect, `retry`
 //! pauses, `body` reads replies, `wire`, `sections`, `lenient` and `sanitize` parse them, `errors` explains
-//! failures. `narrow` finds refused arguments, `refusal` stores them. `rows` describes rows for `listing`, `changes`
+//! failures. `rows` describes rows for `listing`, `changes`
 //! and `find`; `confirm` fetches items by key. `edits` builds edits, `events` parses events, `stream` receives them.
 //!
 //! No thread is ever started: names are resolved, connections made and replies read in the calling thread.
@@ -23,11 +23,8 @@ mod find;
 pub mod fuzz;
 mod lenient;
 mod listing;
-mod narrow;
 mod pending_reply;
 mod question;
-mod refusal;
-mod refused;
 mod retry;
 mod rows;
 mod sanitize;
@@ -60,7 +57,6 @@ use self::exchange::Followed;
 pub(in crate::source) use self::lenient::push_unique;
 pub(in crate::source) use self::listing::leaf_types;
 use self::question::{KEY_PREFIX, RequestLabel, ServerRequest};
-pub use self::refused::Refused;
 pub use self::retry::Pause;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
 pub(in crate::source) use self::sections::make_uuids_unique;
@@ -198,18 +194,6 @@ impl Source for PlexHttp {
 
     fn interrupt_events(&self) {
         self.transport.interrupt_stream();
-    }
-
-    fn restore_quirks(&self, words: &str) {
-        self.refusals.restore(Refused::from_words(words));
-    }
-
-    fn take_new_quirks(&self) -> String {
-        self.refusals.take_new().words()
-    }
-
-    fn is_limited(&self) -> bool {
-        !self.refusals.all().is_empty()
     }
 
     fn tokens(&self) -> Option<Arc<Tokens>> {

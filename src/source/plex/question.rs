@@ -2,11 +2,9 @@
 
 use std::fmt::{self, Write as _};
 
-use crate::error::{Error, Result, Status};
 use crate::model::ItemType;
 
 use super::super::contract::RequestKind;
-use super::refused::Refused;
 use super::rows::{Rows, RowsRequest};
 use super::url::encode;
 use super::wire::ReplyHead;
@@ -48,8 +46,8 @@ pub(super) struct ServerRequest<'a> {
     pub kind: RequestKind,
     /// Path below the base URL, encoded.
     path: String,
-    /// Encoded arguments in order, each with its bit in the set of refusable arguments.
-    arguments: Vec<(Refused, String)>,
+    /// Encoded arguments in order. Optional ones only make an answer smaller or steadier.
+    arguments: Vec<(bool, String)>,
     /// Container headers: first row and number of rows.
     pub window: Option<(u64, u32)>,
     /// Whether to send the token.
@@ -108,19 +106,21 @@ impl<'a> ServerRequest<'a> {
 
     /// Returns whether the request filters by file name.
     pub fn filters_by_file(&self) -> bool {
-        self.optional_arguments().has(Refused::FILE)
+        matches!(self.label, RequestLabel::Page(page) if matches!(page.rows, Rows::FileName(_)))
     }
 
-    /// Returns the arguments that a server may refuse and that can be dropped.
-    pub fn optional_arguments(&self) -> Refused {
-        let refusable = self.arguments.iter().map(|(argument, _)| *argument);
-        refusable.fold(Refused::NONE, Refused::and)
+    /// Returns whether arguments can be left out.
+    pub fn has_optional(&self) -> bool {
+        self.arguments.iter().any(|(is_optional, _)| *is_optional)
     }
 
-    /// Returns path and query below the base URL, without refused arguments.
-    pub fn address(&self, refused: Refused) -> String {
+    /// Returns path and query below the base URL; `is_minimal`: without optional arguments.
+    pub fn address(&self, is_minimal: bool) -> String {
         let mut address = self.path.clone();
-        let sent = self.arguments.iter().filter(|(argument, _)| !refused.has(*argument));
+        let sent = self
+            .arguments
+            .iter()
+            .filter(|(is_optional, _)| !(is_minimal && *is_optional));
         for (index, (_, text)) in sent.enumerate() {
             let mark = if index == 0 { '?' } else { '&' };
             let _ = write!(address, "{mark}{text}");
@@ -128,44 +128,12 @@ impl<'a> ServerRequest<'a> {
         address
     }
 
-    /// Returns the reply if it follows from the refused arguments; `None`: send the request without them.
-    pub fn implied_reply(&self, refused: Refused) -> Option<Result<ReplyHead>> {
-        let RequestLabel::Page(page) = self.label else {
-            return None;
-        };
-        let of_type = match page.kind {
-            ItemType::Clip => Refused::CLIPS,
-            ItemType::Photo => Refused::PHOTOS,
-            _ => Refused::NONE,
-        };
-        let has_no_rows = match page.rows {
-            _ if refused.has(of_type) => true,
-            Rows::FileName(_) => refused.has(Refused::FILE),
-            Rows::NewestUpdated if refused.has(Refused::SORT_UPDATED) => {
-                let text = format!(
-                    "{}: the server refuses the order that this needs: list the library instead",
-                    self.label
-                );
-                return Some(Err(Error::new(Status::ServerError, text)));
-            }
-            _ => false,
-        };
-        has_no_rows.then(|| {
-            Ok(ReplyHead {
-                total: Some(0),
-                offset: Some(page.start),
-                ..ReplyHead::default()
-            })
-        })
-    }
-
-    /// Copies the request with another window.
-    pub fn with_window(&self, start: u64, size: u32) -> Self {
-        Self {
-            path: self.path.clone(),
-            arguments: self.arguments.clone(),
-            window: self.window.map(|_| (start, size)),
-            ..*self
+    /// Returns the reply without rows.
+    pub fn no_rows(&self) -> ReplyHead {
+        ReplyHead {
+            total: Some(0),
+            offset: self.window.map(|(start, _)| start),
+            ..ReplyHead::default()
         }
     }
 
@@ -175,11 +143,11 @@ impl<'a> ServerRequest<'a> {
             kind: RequestKind::Confirm,
             path: items_path(keys),
             arguments: vec![
-                (Refused::GUIDS, "includeGuids=1".into()),
+                (false, "includeGuids=1".into()),
                 // Otherwise the server may start to refresh the item.
-                (Refused::SKIP_REFRESH, "skipRefresh=1".into()),
-                (Refused::ELEMENTS, format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
-                (Refused::FIELDS, format!("excludeFields={EXCLUDED_FIELDS}")),
+                (true, "skipRefresh=1".into()),
+                (true, format!("excludeElements={EXCLUDED_ELEMENTS},Stream")),
+                (true, format!("excludeFields={EXCLUDED_FIELDS}")),
             ],
             window: None,
             with_token: true,
@@ -229,31 +197,32 @@ impl fmt::Display for RequestLabel<'_> {
 }
 
 /// Returns the arguments of a page.
-fn page_arguments(request: &RowsRequest<'_>) -> Vec<(Refused, String)> {
+fn page_arguments(request: &RowsRequest<'_>) -> Vec<(bool, String)> {
     let mut arguments = Vec::new();
     if request.kind != ItemType::Other {
-        arguments.push((Refused::NONE, format!("type={}", request.kind.number())));
+        arguments.push((false, format!("type={}", request.kind.number())));
     }
-    let (sort, order, sorted_by) = match request.rows {
-        Rows::All | Rows::Title(_) | Rows::FileName(_) => (Refused::SORT_ID, "id", "id"),
-        Rows::NewestUpdated => (Refused::SORT_UPDATED, "updatedAt:desc", "updatedAt"),
+    // Rows by id are steadier; the newest rows are what the other order asks for.
+    let (is_steady, order, sorted_by) = match request.rows {
+        Rows::All | Rows::Title(_) | Rows::FileName(_) => (true, "id", "id"),
+        Rows::NewestUpdated => (false, "updatedAt:desc", "updatedAt"),
     };
-    arguments.push((Refused::GUIDS, "includeGuids=1".into()));
-    arguments.push((Refused::COLLECTIONS, "includeCollections=0".into()));
-    arguments.push((sort, format!("sort={order}")));
+    arguments.push((false, "includeGuids=1".into()));
+    arguments.push((true, "includeCollections=0".into()));
+    arguments.push((is_steady, format!("sort={order}")));
     if matches!(request.kind, ItemType::Photo | ItemType::Clip) {
         // Otherwise servers list neither photos nor clips, without an error.
-        arguments.push((Refused::CLUSTER, "clusterZoomLevel=1".into()));
+        arguments.push((false, "clusterZoomLevel=1".into()));
     }
     match request.rows {
-        Rows::Title(title) => arguments.push((Refused::NONE, format!("title={}", encode(title)))),
-        Rows::FileName(name) => arguments.push((Refused::FILE, format!("file={}", encode(name)))),
+        Rows::Title(title) => arguments.push((false, format!("title={}", encode(title)))),
+        Rows::FileName(name) => arguments.push((false, format!("file={}", encode(name)))),
         Rows::All | Rows::NewestUpdated => {}
     }
-    arguments.push((Refused::ELEMENTS, format!("excludeElements={EXCLUDED_ELEMENTS}")));
+    arguments.push((true, format!("excludeElements={EXCLUDED_ELEMENTS}")));
     // A server may not even read excluded fields, and then cannot sort by them.
     let fields: Vec<&str> = EXCLUDED_FIELDS.split(',').filter(|field| *field != sorted_by).collect();
-    arguments.push((Refused::FIELDS, format!("excludeFields={}", fields.join(","))));
+    arguments.push((true, format!("excludeFields={}", fields.join(","))));
     arguments
 }
 
