@@ -221,19 +221,17 @@ impl Target {
     /// Checks a `Location` header in the reply from this target.
     pub fn redirect(&self, location: &str) -> Redirect {
         let location = location.trim().split('#').next().unwrap_or_default();
-        let (secure, rest) = match location.split_once("://") {
-            // Only letters are a scheme; a path may contain '://' further on.
-            Some((scheme, rest)) if !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_alphabetic()) => {
-                match scheme.to_ascii_lowercase().as_str() {
-                    "http" => (false, rest),
-                    "https" => (true, rest),
-                    _ => return Redirect::Elsewhere(without_secrets(location)),
-                }
-            }
-            _ => match location.strip_prefix("//") {
-                Some(rest) => (self.origin.secure, rest),
-                None => return Redirect::Follow(self.relative(location)),
-            },
+        if location.starts_with('/') && !location.starts_with("//") {
+            return Redirect::Follow(Self {
+                origin: self.origin.clone(),
+                address: location.to_owned(),
+            });
+        }
+        let (scheme, rest) = location.split_once("://").unwrap_or(("", location));
+        let secure = match scheme.to_ascii_lowercase().as_str() {
+            "http" => false,
+            "https" => true,
+            _ => return Redirect::Elsewhere(without_secrets(location)),
         };
         let end = rest.find(['/', '?', '\\']).unwrap_or(rest.len());
         let (authority, address) = rest.split_at(end);
@@ -252,22 +250,6 @@ impl Target {
             format!("/{address}")
         };
         Redirect::Follow(Self { origin, address })
-    }
-
-    fn relative(&self, location: &str) -> Self {
-        let path = self.address.split('?').next().unwrap_or_default();
-        let address = if location.starts_with('/') {
-            location.to_owned()
-        } else if location.starts_with('?') || location.is_empty() {
-            format!("{path}{location}")
-        } else {
-            let folder = path.rfind('/').map_or("/", |at| path.get(..=at).unwrap_or("/"));
-            format!("{folder}{location}")
-        };
-        Self {
-            origin: self.origin.clone(),
-            address,
-        }
     }
 }
 

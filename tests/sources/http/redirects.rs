@@ -68,7 +68,7 @@ fn elsewhere_never() {
     for location in [
         format!("http://127.0.0.1:{port}/library/sections"),
         format!("http://localhost:{port}/library/sections?X-Plex-Token={TOKEN}"),
-        format!("//127.0.0.1:{port}/"),
+        format!("//127.0.0.1:{port}"),
     ] {
         let (server, client) = standin();
         server.fault(Fault::new(redirect(&location)));
