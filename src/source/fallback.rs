@@ -289,10 +289,6 @@ impl Source for FallbackSource {
         self.server.after_fork();
     }
 
-    fn overdue(&self) -> Option<String> {
-        self.server.overdue()
-    }
-
     fn interrupt_overrun(&self) {
         self.database.interrupt_overrun();
     }

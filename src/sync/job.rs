@@ -13,7 +13,7 @@ use super::exchange::Exchange;
 use super::flight::SingleFlight;
 use crate::engine::{Endpoint, LibraryRow, ListingSegments, Maintenance, Reading, Snapshot, Store, age};
 use crate::error::{Error, Meaning, Result, Status};
-use crate::freshness::{self, Age, Policy};
+use crate::freshness::{Age, Policy};
 use crate::model::IdentityId;
 use crate::options::Options;
 use crate::platform::clock::Clock;
@@ -26,8 +26,6 @@ use crate::stats::{Counters, Spent};
 
 /// Interval between progress reports to the host.
 pub const TICK: Duration = Duration::from_millis(100);
-/// Minimum interval between two log lines that say the server is silent. All calls wait for the same server.
-const SILENCE_LOG_MS: i64 = 15_000;
 
 /// Progress that the fetching thread shares with the waiting one.
 #[derive(Default)]
@@ -64,8 +62,6 @@ pub struct Syncing {
     /// When a refresh last requested invalidated items without a reply.
     pub(super) failed_ms: AtomicI64,
     back_off: BackOff,
-    /// When the log last said that the server is silent.
-    silence_logged_ms: AtomicI64,
 }
 
 /// One sync job, bounded by the call's deadline.
@@ -106,7 +102,6 @@ impl Syncing {
             flights: SingleFlight::default(),
             exchange: None,
             failed_ms: AtomicI64::new(i64::MIN / 2),
-            silence_logged_ms: AtomicI64::new(i64::MIN / 2),
             clock,
             counters,
         }
@@ -263,7 +258,6 @@ impl Syncing {
             call,
             report: &report,
             begun: Instant::now(),
-            silence_logged: false,
         };
         let bounds = Bounds {
             deadline: call.deadline,
@@ -320,24 +314,13 @@ struct JobMonitor<'m> {
     call: &'m Call<'m>,
     report: &'m Report,
     begun: Instant,
-    silence_logged: bool,
 }
 
 impl JobMonitor<'_> {
-    /// Ends overdue requests, and reports progress, by which the host may stop the job at any time.
+    /// Interrupts what overruns its bounds, and reports progress, by which the host may stop the job at any time.
     fn tick(&mut self, is_working: bool) {
         let (sync, source, report) = (self.sync, self.source, self.report);
         source.interrupt_overrun();
-        if !self.silence_logged
-            && let Some(silence) = source.overdue()
-        {
-            self.silence_logged = true;
-            let now = sync.clock.now_ms();
-            let last = sync.silence_logged_ms.swap(now, Ordering::Relaxed);
-            if freshness::is_over(Some(last), SILENCE_LOG_MS, now) {
-                log::warn!("{silence}");
-            }
-        }
         let Some(progress) = self.call.progress.filter(|_| !report.is_aborted()) else {
             return;
         };

@@ -184,7 +184,6 @@ CREATE TABLE path_searches ( -- searches on the server for paths that are not li
     PRIMARY KEY (identity, library, hash)
 ) STRICT, WITHOUT ROWID;
 
-
 CREATE TABLE tables (        -- tables of hosts, and one for the confirmed matches of each library
     id      INTEGER PRIMARY KEY AUTOINCREMENT, -- numbers are never reused: segments have records with them
     name    BLOB    UNIQUE,                -- name of a host's table

@@ -352,11 +352,6 @@ pub trait Source: Send + Sync {
     /// source without connections.
     fn after_fork(&self) {}
 
-    /// Returns a sentence for users once the server has been silent for long while a reply is pending.
-    fn overdue(&self) -> Option<String> {
-        None
-    }
-
     /// Interrupts operations that overrun their bounds without checking them. Called repeatedly by a thread that waits
     /// for a call.
     fn interrupt_overrun(&self) {}

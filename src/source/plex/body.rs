@@ -6,7 +6,6 @@
 use std::cell::{Cell, RefCell};
 use std::io::{self, Read};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use flate2::read::GzDecoder;
@@ -52,8 +51,6 @@ pub(super) struct RequestMeter<'m> {
     kind: RequestKind,
     started: Instant,
     waited: Cell<Duration>,
-    /// Time waited for the head.
-    waited_for_head: Cell<Duration>,
     bytes: Cell<u64>,
     sent: Cell<bool>,
 }
@@ -66,7 +63,6 @@ impl<'m> RequestMeter<'m> {
             kind,
             started: Instant::now(),
             waited: Cell::new(Duration::ZERO),
-            waited_for_head: Cell::new(Duration::ZERO),
             bytes: Cell::new(0),
             sent: Cell::new(true),
         }
@@ -75,7 +71,6 @@ impl<'m> RequestMeter<'m> {
     /// Records that the head arrived or failed to.
     pub fn note_head(&self) {
         self.waited.set(self.started.elapsed());
-        self.waited_for_head.set(self.waited.get());
     }
 
     /// Adds the time since `begun` to the waiting time.
@@ -83,51 +78,9 @@ impl<'m> RequestMeter<'m> {
         self.waited.set(self.waited.get() + begun.elapsed());
     }
 
-    /// Returns whether the body arrived so slowly that compression would have been faster; `None` if it is too short to
-    /// tell.
-    pub fn is_slow(&self) -> Option<bool> {
-        is_slow(
-            self.bytes.get(),
-            self.waited.get().saturating_sub(self.waited_for_head.get()),
-        )
-    }
-
     /// Records that nothing was sent, so that the request is not counted.
     pub fn cancel(&self) {
         self.sent.set(false);
-    }
-}
-
-/// See [`RequestMeter::is_slow`].
-fn is_slow(bytes: u64, waited: Duration) -> Option<bool> {
-    /// Smaller bodies measure the connection's latency instead.
-    const MIN_MEASURED: u64 = 128 << 10;
-    /// Servers compress some 50 MB a second, to a fifth.
-    const BYTES_A_MS: u128 = 16 << 10;
-    (bytes >= MIN_MEASURED).then(|| u128::from(bytes) < BYTES_A_MS * waited.as_millis())
-}
-
-/// Detects slow links to a server at a loopback address, which may be a tunnel.
-#[derive(Default)]
-pub(super) struct LinkSpeed(AtomicU32);
-
-impl LinkSpeed {
-    /// Number of slow replies in a row that prove a slow link: a busy machine delays one or two.
-    const SLOW: u32 = 3;
-
-    /// Returns whether replies should be compressed from now on.
-    pub fn is_slow(&self) -> bool {
-        self.0.load(Ordering::Relaxed) >= Self::SLOW
-    }
-
-    /// Records whether an uncompressed reply was slow; `None` if unknown.
-    pub fn record(&self, was_slow: Option<bool>) {
-        match was_slow {
-            _ if self.is_slow() => {}
-            Some(true) => _ = self.0.fetch_add(1, Ordering::Relaxed),
-            Some(false) => self.0.store(0, Ordering::Relaxed),
-            None => {}
-        }
     }
 }
 
@@ -374,7 +327,3 @@ fn limit_body<'a>(
     };
     Ok(LimitedBody { inner, limit, progress })
 }
-
-#[cfg(test)]
-#[path = "body_tests.rs"]
-mod tests;

@@ -12,8 +12,7 @@ use crate::model::Token;
 use crate::options::Options;
 
 use super::super::contract::{Meter, Tokens};
-use super::body::{Buffers, LinkSpeed};
-use super::pending_reply::PendingReply;
+use super::body::Buffers;
 use super::retry::{Pause, RealPause};
 use super::transport::Transport;
 use super::url::{BaseUrl, Origin};
@@ -35,9 +34,7 @@ pub struct PlexHttp {
     /// Maximum number of rows of a page.
     pub(super) page_size: u32,
     pub(super) silence: Duration,
-    pub(super) pending: PendingReply,
     pub(super) buffers: Buffers,
-    pub(super) link: LinkSpeed,
     /// The server refuses arguments without which its answers are larger or less steady.
     pub(super) is_minimal: AtomicBool,
     /// The server refuses to be asked for a file name.
@@ -138,9 +135,7 @@ impl PlexHttp {
             retry_for: options.retry_for,
             page_size: options.page_size,
             silence: SILENCE,
-            pending: PendingReply::new(),
             buffers: Buffers::default(),
-            link: LinkSpeed::default(),
             is_minimal: AtomicBool::new(false),
             refuses_file: AtomicBool::new(false),
             upgraded: OnceLock::new(),

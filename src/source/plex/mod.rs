@@ -23,7 +23,6 @@ mod find;
 pub mod fuzz;
 mod lenient;
 mod listing;
-mod pending_reply;
 mod question;
 mod retry;
 mod rows;
@@ -62,9 +61,6 @@ pub use self::rows::{Rows, RowsEnd, RowsRequest};
 pub(in crate::source) use self::sections::make_uuids_unique;
 use self::stream::EVENTS;
 use self::wire::Lists;
-
-/// Maximum silence of the server before users are told; less if `read_timeout` is short.
-const LONG_SILENCE: std::time::Duration = std::time::Duration::from_secs(3);
 
 /// The kind of this source.
 pub static KIND: Kind = Kind {
@@ -210,17 +206,6 @@ impl Source for PlexHttp {
 
     fn after_fork(&self) {
         self.transport.drop_connections();
-        self.pending.reset();
-    }
-
-    fn overdue(&self) -> Option<String> {
-        let patience = (self.transport.read_timeout() / 4).min(LONG_SILENCE);
-        let elapsed = self.pending.elapsed().filter(|elapsed| *elapsed >= patience)?;
-        Some(format!(
-            "{} has not answered for {:.1} s, and is waited for: is it a Plex server, and is it busy?",
-            self.base.origin,
-            elapsed.as_secs_f64()
-        ))
     }
 
     fn interrupt(&self) {

@@ -354,8 +354,8 @@ fn a_page_ends_at_a_multiple_of_what_was_asked_for() {
         assert!((1..=most).contains(&came), "{came}");
         assert_eq!(client.meter.count(), 1);
     }
-    // One row has its limit too.
-    let row = "x".repeat(17 << 20);
+    // A page has its limit in bytes too.
+    let row = "x".repeat(65 << 20);
     let body = format!("{{\"MediaContainer\":{{\"Metadata\":[{{\"title\":\"{row}\"}}]}}}}");
     let raw = Raw::answering([answer("200 OK", "", body)]);
     let error = client(&raw.url()).page(Rows::All, 0, 1_000).unwrap_err();
