@@ -37,7 +37,7 @@ fn folder() -> PathBuf {
 }
 
 fn build(items: &[Item], path: &std::path::Path) {
-    let mut builder = ListingBuilder::new(ListingMeta::default());
+    let mut builder = ListingBuilder::new(ListingMeta::default(), path);
     for item in items {
         builder.push(item);
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use plexindex::fuzzing::xxh3_64;
 
 use super::input::{Input, folder, patched};
-use super::ladder::against::{Recorded, host_rule, listing, match_segment, matches_in, mixed_items, movie};
+use super::ladder::against::{Recorded, host_rule, listing, matches_in, mixed_items, movie, write_matches};
 use crate::image::{
     LibraryView, ListingSegment, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder, Stored, TableId,
     ViewFacts, record_hash,
@@ -87,7 +87,7 @@ impl Original {
         let folder = folder();
         let place = folder.path().join("entries.image");
         names.sort();
-        let mut builder = RecordSegmentBuilder::new(Some(&place));
+        let mut builder = RecordSegmentBuilder::new(&place);
         for (n, name) in names.iter().enumerate().take(42) {
             let value = match n % 7 {
                 0 => None,
@@ -111,8 +111,7 @@ impl Original {
         }
         builder.finish(&place, NAME_MAC).expect("an image is made");
         let entries = std::fs::read(&place).expect("the image");
-        let builder = match_segment(&recorded, 1, Some(&place));
-        builder.finish(&place, NAME_MAC).expect("an image is made");
+        write_matches(&recorded, 1, &place, NAME_MAC);
         let matches = std::fs::read(&place).expect("the image");
         std::fs::write(&place, &entries).expect("written");
         let mut original = Self {
@@ -153,7 +152,12 @@ impl Original {
         matches: Option<Vec<u8>>,
         which: &Range<usize>,
     ) -> Option<Vec<(usize, String)>> {
-        let listing = listing.map(ListingSegment::in_memory).transpose().ok()?.map(Arc::new);
+        let place = self.place.with_extension("listing");
+        let open = |bytes: Vec<u8>| {
+            std::fs::write(&place, bytes).expect("written");
+            ListingSegment::open(&place, MapMode::Read, 0)
+        };
+        let listing = listing.map(open).transpose().ok()?.map(Arc::new);
         let place = self.place.with_extension("matches");
         let open = |bytes: Vec<u8>| {
             std::fs::write(&place, bytes).expect("written");

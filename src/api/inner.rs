@@ -38,7 +38,6 @@ pub(crate) struct Inner {
     counters: Arc<Counters>,
     pub store: Arc<Store>,
     pub tables: Arc<Tables>,
-    pub images: Arc<ListingSegments>,
     pub maintenance: Arc<Maintenance>,
     pub reading: Arc<Reading>,
     pub sync: Arc<Syncing>,
@@ -62,17 +61,11 @@ impl Inner {
     ) -> Result<Arc<Self>> {
         let mappings = Mappings::new(&options.mappings)?;
         let store = Arc::new(store);
-        let records = Records::new(
-            Arc::clone(&store),
-            Arc::clone(&clock),
-            options.no_mmap,
-            options.matches_limit,
-        );
+        let records = Records::new(Arc::clone(&store), options.no_mmap, options.matches_limit);
         let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), Arc::clone(&clock));
         let images = Arc::new(ListingSegments::new(
             Arc::clone(&store),
             mappings.clone(),
-            Arc::clone(&clock),
             Arc::clone(&counters),
             options.no_mmap,
         ));
@@ -161,7 +154,6 @@ impl Inner {
             slow: options.slow,
             store,
             tables,
-            images,
             maintenance,
             reading,
             sync,
@@ -340,7 +332,6 @@ impl Forks for Inner {
         // Locks that a call holds while it waits for the store, in the order of calls; the store's locks follow.
         let mut locks: Vec<Box<dyn Release>> = vec![Renewing::hold(&self, |inner| &inner.renewing), self.events.hold()];
         locks.extend(self.reading.hold());
-        locks.extend([self.images.hold()]);
         locks.push(self.maintenance.hold());
         locks.extend(self.queries.hold());
         locks.extend(self.sync.hold());

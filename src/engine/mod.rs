@@ -14,7 +14,6 @@ mod snapshot;
 mod sql;
 mod version_page;
 mod view;
-mod write_retry;
 
 pub use compaction::{ListingSegments, Maintenance};
 pub use records::{LONGEST_NAME, Op, Records, Table, Tables, Terms};

@@ -48,7 +48,7 @@ impl Queries {
         };
         let is_fresh = || {
             let is_stale = |index: usize| is_stale(&self.sync.age(&snapshot.rows[index]), &self.policy, now_ms);
-            only.is_some_and(|index| !self.reading.segments_are_due() && !is_stale(index))
+            only.is_some_and(|index| !is_stale(index))
         };
         // A local source is checked for changes only if the result depends on it.
         let known_fresh = (!self.sync.is_local()).then(is_fresh);

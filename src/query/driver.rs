@@ -56,8 +56,8 @@ pub trait Question {
     fn is_exact_hit(&self, _: &Self::Found<'_>) -> bool {
         true
     }
-    /// Returns whether the result is final unless its library is stale. So only [`Facts::stale`] and
-    /// [`Facts::rebuild_due`] are left to check.
+    /// Returns whether the result is final unless its library is stale. So only [`Facts::stale`] is
+    /// left to check.
     fn is_plain(&self, _: &Turn<'_>, _: &Self::Found<'_>) -> bool {
         false
     }
@@ -155,10 +155,6 @@ impl<Q: Question> Facts for TurnFacts<'_, '_, Q> {
 
     fn lost(&self) -> bool {
         self.question.is_lost(self.turn, self.found)
-    }
-
-    fn rebuild_due(&self) -> bool {
-        self.turn.queries.reading.segments_are_due()
     }
 
     fn verifies_first(&self) -> bool {

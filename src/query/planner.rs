@@ -92,8 +92,6 @@ pub trait Facts {
     fn identity(&self) -> Option<IdentityId>;
     /// Returns whether a segment is missing or damaged.
     fn lost(&self) -> bool;
-    /// Returns whether it is time to try again to write segments.
-    fn rebuild_due(&self) -> bool;
     /// Returns whether invalidated items are verified before libraries are refreshed. True for a path, where it is one
     /// item and one request.
     fn verifies_first(&self) -> bool;
@@ -146,7 +144,7 @@ impl QueryState {
         if lost && self.rebuilt == MAX_REBUILDS {
             return Ok(QueryStep::GiveUp);
         }
-        if lost || self.rebuilt == 0 && facts.rebuild_due() {
+        if lost {
             self.rebuilt += 1;
             return Ok(QueryStep::Rebuild);
         }

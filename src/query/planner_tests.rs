@@ -12,7 +12,6 @@ struct Stated {
     may_ask: bool,
     identity: Option<IdentityId>,
     lost: bool,
-    rebuild_due: bool,
     path: bool,
     unverified: bool,
     settled: bool,
@@ -39,9 +38,6 @@ impl Facts for Stated {
     }
     fn lost(&self) -> bool {
         self.lost
-    }
-    fn rebuild_due(&self) -> bool {
-        self.rebuild_due
     }
     fn verifies_first(&self) -> bool {
         self.path
@@ -94,7 +90,6 @@ fn each_fact_leads_to_its_steps() {
         unfetched: true,
         stale: true,
         missing: true,
-        rebuild_due: true,
         ..calm()
     };
     let table: Vec<(&str, Stated, Vec<QueryStep>)> = vec![
@@ -103,14 +98,6 @@ fn each_fact_leads_to_its_steps() {
             "lost images",
             Stated { lost: true, ..calm() },
             vec![Rebuild, Rebuild, Rebuild, GiveUp],
-        ),
-        (
-            "images to be tried again",
-            Stated {
-                rebuild_due: true,
-                ..calm()
-            },
-            vec![Rebuild, Answer],
         ),
         (
             "invalidated",
@@ -159,7 +146,7 @@ fn each_fact_leads_to_its_steps() {
         (
             "all at once: what was verified is not searched for as well",
             all.clone(),
-            vec![Rebuild, Verify, SearchUnfetched(IdentityId(7)), Refresh, Answer],
+            vec![Verify, SearchUnfetched(IdentityId(7)), Refresh, Answer],
         ),
         (
             "all at once, by GUID or title: verified when all is fresh",
@@ -168,7 +155,7 @@ fn each_fact_leads_to_its_steps() {
                 missing: false,
                 ..all.clone()
             },
-            vec![Rebuild, SearchUnfetched(IdentityId(7)), Refresh, Verify, Answer],
+            vec![SearchUnfetched(IdentityId(7)), Refresh, Verify, Answer],
         ),
         (
             "settled",
@@ -177,12 +164,12 @@ fn each_fact_leads_to_its_steps() {
                 unverified: false,
                 ..all.clone()
             },
-            vec![Rebuild, Answer],
+            vec![Answer],
         ),
         (
             "the server may not be asked",
             Stated { may_ask: false, ..all },
-            vec![Rebuild, Answer],
+            vec![Answer],
         ),
     ];
     for (what, facts, expected) in table {
@@ -308,7 +295,6 @@ fn every_random_walk_ends_without_repeated_steps() {
                 may_ask,
                 identity: (bits >> 20 & 3 != 0).then(|| IdentityId((bits >> 24 & 3).cast_signed())),
                 lost: !bit(28) && !bit(29),
-                rebuild_due: bit(0),
                 path,
                 unverified: bit(1),
                 settled: !bit(32) && !bit(33) && !bit(34),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use plexindex::fuzzing::image::{
-    LibraryView, ListingBuilder, ListingMeta, ListingSegment, MapMode, Matches, MemtableChange, Record,
+    LibraryView, ListingBuilder, ListingMeta, ListingSegment, MapMode, Matches, MemtableChange, Record, RecordSegment,
     RecordSegmentBuilder, RecordSegments, Sequence, Stored, TableId, ViewFacts, match_value,
 };
 use plexindex::fuzzing::matching::{Mappings, Resolver, Scope};
@@ -18,7 +18,7 @@ const ITEMS: usize = 20_000;
 fn segment(mappings: &Mappings, items: impl Iterator<Item = Item>) -> Arc<ListingSegment> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("segment");
-    let mut builder = ListingBuilder::in_file(
+    let mut builder = ListingBuilder::new(
         ListingMeta {
             generation: 1,
             mappings: mappings.clone(),
@@ -42,7 +42,9 @@ fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) 
         })
         .collect();
     recorded.sort();
-    let mut builder = RecordSegmentBuilder::new(None);
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("matches");
+    let mut builder = RecordSegmentBuilder::new(&path);
     for (path, value) in &recorded {
         let state = Stored {
             value: Some(value),
@@ -58,7 +60,8 @@ fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) 
         };
         builder.push(&record).expect("memory");
     }
-    let segment = Arc::new(builder.finish_in_memory().expect("is made"));
+    builder.finish(&path, 0).expect("is made");
+    let segment = Arc::new(RecordSegment::open(&path, MapMode::Map, 0).expect("opens"));
     let segments = Arc::new(RecordSegments::new(vec![segment]));
     let matches = Matches::new(segments, TableId(1), 100, Sequence(0));
     let facts = ViewFacts {
@@ -200,7 +203,7 @@ fn building_stays_within_bounds() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("image");
         let peak = peak(|| {
-            let mut builder = ListingBuilder::in_file(ListingMeta::default(), &path);
+            let mut builder = ListingBuilder::new(ListingMeta::default(), &path);
             for number in 0..items {
                 builder.push(&movie(number));
             }

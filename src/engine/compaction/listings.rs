@@ -1,18 +1,14 @@
-//! The listing segments of a store: builds, opens, compacts and removes them, or keeps them in memory if they cannot be
-//! written.
+//! The listing segments of a store: builds, opens and compacts them.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::in_memory::{InMemorySegment, InMemorySegments};
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
 use crate::engine::sql::{LibraryRow, Store, StoreFolder};
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
 use crate::model::{Generation, IdentityId, ListingName, Sequence};
-use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::Release;
 use crate::stats::{Counters, Spent};
 
 /// A listing's segment is rebuilt after one added or removed item for this many items, within the bounds below.
@@ -26,71 +22,24 @@ const MOST_CHANGES: u64 = 4096;
 pub struct ListingSegments {
     store: Arc<Store>,
     mappings: Mappings,
-    clock: Arc<dyn Clock>,
     counters: Arc<Counters>,
     no_mmap: bool,
-    in_memory: InMemorySegments,
 }
 
 impl ListingSegments {
-    pub fn new(
-        store: Arc<Store>,
-        mappings: Mappings,
-        clock: Arc<dyn Clock>,
-        counters: Arc<Counters>,
-        no_mmap: bool,
-    ) -> Self {
+    pub fn new(store: Arc<Store>, mappings: Mappings, counters: Arc<Counters>, no_mmap: bool) -> Self {
         Self {
             store,
             mappings,
-            clock,
             counters,
             no_mmap,
-            in_memory: InMemorySegments::default(),
         }
-    }
-
-    /// Takes its locks for a fork.
-    pub fn hold(self: &Arc<Self>) -> Box<dyn Release> {
-        InMemorySegments::hold(self, |segments| &segments.in_memory)
-    }
-
-    /// Opens the segment of a listing: the one in memory if its file could not be written, else the file.
-    pub fn open(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
-        let stands_in = self.in_memory.of(row, self.store.incarnation());
-        stands_in.or_else(|| self.open_file(row))
-    }
-
-    /// Raises a row's `segment_sequence` to that of its segment in memory, which may be newer than the file.
-    pub fn raise(&self, row: &mut LibraryRow) {
-        self.in_memory.raise(row, self.store.incarnation());
-    }
-
-    /// Returns whether it is time to retry writing the files.
-    pub fn is_retry_due(&self) -> bool {
-        self.in_memory.backoff.is_due(|| self.clock.now_ms())
-    }
-
-    /// Returns whether this segment is kept in memory because its file could not be written.
-    pub fn stands_in(&self, segment: &Arc<ListingSegment>) -> bool {
-        self.in_memory.contains(segment)
-    }
-
-    /// Removes segments in memory that belong to none of these libraries.
-    pub fn prune(&self, rows: &[LibraryRow]) {
-        self.in_memory.prune(rows, self.store.incarnation());
-    }
-
-    /// Records an attempt to write the files of segments in memory, and schedules the next one.
-    pub fn record_attempt(&self) {
-        self.in_memory.record_attempt(self.clock.now_ms());
     }
 
     /// Builds a new segment that includes the changes of a full memtable.
     pub fn compact_full_memtable(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         if row.generation.is_fetched() {
-            self.compact_listing(identity, row, deadline)
-                .or_else(|error| self.keep_in_memory(row, &error))?;
+            self.compact_listing(identity, row, deadline)?;
         }
         self.store.sweep_segments();
         Ok(())
@@ -127,18 +76,8 @@ impl ListingSegments {
 
     /// Creates a builder that writes to a file, with the items of a stored generation.
     fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ListingBuilder> {
-        ListingBuilder::check_memory_for_file(row.items)?;
-        self.fill(self.builder(row, generation, sequence), row, generation)
-    }
-
-    /// Creates a builder in memory, with the items of the current generation.
-    fn listing_in_memory(&self, row: &LibraryRow, sequence: Sequence) -> Result<ListingBuilder> {
         ListingBuilder::check_memory(row.items)?;
-        let builder = ListingBuilder::new(self.meta_of_listing(row, row.generation, sequence));
-        self.fill(builder, row, row.generation)
-    }
-
-    fn fill(&self, mut builder: ListingBuilder, row: &LibraryRow, generation: Generation) -> Result<ListingBuilder> {
+        let mut builder = self.builder(row, generation, sequence);
         self.store.for_each_item(row.id, generation, &mut |item, added_at| {
             builder.push_single(&item, added_at.0);
             Ok(())
@@ -150,16 +89,13 @@ impl ListingSegments {
     pub fn builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ListingBuilder {
         let name = StoreFolder::new_listing_name(row.id, generation, sequence);
         let place = self.store.folder().listing_segment(&name, self.mappings.digest());
-        ListingBuilder::in_file(self.meta_of_listing(row, generation, sequence), &place)
-    }
-
-    fn meta_of_listing(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> ListingMeta {
-        ListingMeta {
+        let meta = ListingMeta {
             library: row.library.uuid.clone(),
             generation: generation.0.cast_unsigned(),
             sequence: sequence.0,
             mappings: self.mappings.clone(),
-        }
+        };
+        ListingBuilder::new(meta, &place)
     }
 
     /// Writes a segment under this name.
@@ -178,7 +114,7 @@ impl ListingSegments {
     }
 
     /// Opens the segment named in the database; `None` if that fails.
-    fn open_file(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
+    pub fn open(&self, row: &LibraryRow) -> Option<Arc<ListingSegment>> {
         let (name, mappings) = (row.segment.as_ref()?, &self.mappings);
         let path = self.store.folder().listing_segment(name, mappings.digest());
         let mode = self.store.folder().map_mode(self.no_mmap);
@@ -193,9 +129,12 @@ impl ListingSegments {
         }
     }
 
-    /// Rebuilds a segment that the database still names, in memory if its file cannot be written.
+    /// Rebuilds a segment that the database still names.
     pub fn rebuild_segment(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        match self.rebuild_if_named(identity, row, deadline) {
+        if !self.is_named(row) {
+            return Ok(());
+        }
+        match self.make_file(identity, row, deadline) {
             // The database names another segment by now, and the caller reads that one.
             Err(_) if !self.is_named(row) => Ok(()),
             done => done,
@@ -208,34 +147,12 @@ impl ListingSegments {
         now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)
     }
 
-    /// Rebuilds a segment in a file, or in memory, if the database still names it.
-    fn rebuild_if_named(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        if !self.is_named(row) {
-            return Ok(());
-        }
-        // Another process may have built it meanwhile.
-        let was_in_memory = self.in_memory.of(row, self.store.incarnation()).is_some();
-        let attempt = if was_in_memory && self.open_file(row).is_some() {
-            Ok(())
-        } else {
-            self.make_file(identity, row, deadline)
-        };
-        match attempt {
-            Ok(()) => self.in_memory.forget(row.id),
-            Err(_) if was_in_memory => {}
-            Err(error) => return self.keep_in_memory(row, &error),
-        }
-        Ok(())
-    }
-
     /// Rebuilds the file of a segment and checks that it opens.
     fn make_file(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
-        if self.in_memory.of(row, self.store.incarnation()).is_none() {
-            log::warn!(
-                "a segment of '{}' is missing or damaged; it is made anew",
-                row.library.title
-            );
-        }
+        log::warn!(
+            "a segment of '{}' is missing or damaged; it is made anew",
+            row.library.title
+        );
         // A damaged file may be mapped by others, so the new one gets another name.
         let Some(name) = row.segment.as_ref().filter(|name| !self.has_file(name)) else {
             self.compact_listing(identity, row, deadline)?;
@@ -245,7 +162,7 @@ impl ListingSegments {
         // A missing file is built under the same name, because other processes may have a good file of that name, built
         // with other mappings. The new file includes later changes already; applying them again has no effect.
         self.build_as(name, row, row.generation, row.segment_sequence)?;
-        self.open_file(row).map(|_| ()).ok_or_else(|| {
+        self.open(row).map(|_| ()).ok_or_else(|| {
             Error::new(
                 Status::Store,
                 format!("the segment of '{}' cannot be opened", row.library.title),
@@ -257,29 +174,5 @@ impl ListingSegments {
     fn has_file(&self, name: &ListingName) -> bool {
         let path = self.store.folder().listing_segment(name, self.mappings.digest());
         path.symlink_metadata().is_ok_and(|facts| facts.is_file())
-    }
-
-    /// Builds a segment in memory, since its file cannot be written for the reason `why`.
-    fn keep_in_memory(&self, row: &LibraryRow, why: &Error) -> Result<()> {
-        log::warn!(
-            "{why}; what it would hold of '{}' is kept in memory, and the file is tried again later",
-            row.library.title
-        );
-        let begun = Instant::now();
-        let incarnation = self.store.incarnation();
-        let upto = self.store.totals()?.sequence;
-        let builder = self.listing_in_memory(row, upto)?;
-        let segment = Arc::new(builder.finish_in_memory().and_then(ListingSegment::in_memory)?);
-        self.counters.add_time(Spent::ListingSegment, begun.elapsed());
-        let kept = InMemorySegment {
-            library: row.id,
-            incarnation,
-            name: row.segment,
-            generation: row.generation,
-            upto,
-            segment,
-        };
-        self.in_memory.insert(kept, self.clock.now_ms());
-        Ok(())
     }
 }

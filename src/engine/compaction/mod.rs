@@ -1,7 +1,6 @@
 //! Maintenance of a store: builds, opens and compacts segments, records matches, sweeps dead rows and files, and limits
 //! the size of the folder.
 
-mod in_memory;
 mod limit;
 mod listings;
 mod upkeep;

@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::io;
+use std::path::Path;
 use std::sync::atomic::Ordering;
+
+use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR};
 
 use super::merge::{MergeRules, MergeRun, SMALLEST, SlicedMerge, count_to_absorb, next_merge_range};
 use super::segments::{OpenSegments, Records};
@@ -13,7 +17,9 @@ use crate::engine::sql::{Collection, NamedSegment, RecordTx, StoreFolder};
 use crate::error::Result;
 use crate::model::{SegmentName, TableId};
 use crate::platform::deadline::Deadline;
+use crate::platform::files;
 use crate::platform::mutex::{lock, try_lock};
+use crate::platform::open_files::text_of;
 
 /// Records merged for each record written, so that a merge ends before the next one is due.
 const PACE: usize = 8;
@@ -57,10 +63,7 @@ impl UnmergedRecords {
             collections: tx.log.collections()?,
             dead: Vec::new(),
         };
-        for one in &mut unmerged.collections {
-            one.counts = open.counts(one.id, one.counts);
-        }
-        for row in tx.log.rows_since(open.upto(), LONG)? {
+        for row in tx.log.rows_since(open.manifest.merged, LONG)? {
             let Some(is_path) = unmerged.collection(row.table).map(|one| one.is_paths) else {
                 continue; // its table was cleared, and will be swept
             };
@@ -117,13 +120,10 @@ impl UnmergedRecords {
             return Ok(());
         }
         tx.oldest_matches(|row| {
-            // Replaced rows remain in the log after a segment could not be written.
-            let newest = match self.newest.get(&(row.table, row.name.clone())) {
-                Some(newest) => newest.row,
-                None => newest_row_in_segments(open, row.table, &row.name)?,
-            };
+            // The log has no merged row that was replaced.
+            let unmerged = self.newest.get(&(row.table, row.name.clone()));
             self.dead.push(row.id);
-            if newest == row.id {
+            if unmerged.is_none_or(|newest| newest.row == row.id) {
                 let removal = OwnedRecord {
                     table: row.table,
                     is_path: true,
@@ -156,18 +156,15 @@ impl UnmergedRecords {
     }
 }
 
-/// Returns the row of a path's newest record in the segments; 0 if there is none.
-fn newest_row_in_segments(open: &OpenSegments, table: TableId, path: &[u8]) -> std::result::Result<i64, SegmentsLost> {
-    let sought = Record {
-        table,
-        is_path: true,
-        name: path,
-        row: 0,
-        state: None,
+/// The error of a segment that cannot be written. It rolls back the write that needs it.
+pub(super) fn not_written(path: &Path, error: &io::Error) -> rusqlite::Error {
+    let code = if files::is_full(error) {
+        SQLITE_FULL
+    } else {
+        SQLITE_IOERR
     };
-    let hash = sought.hash();
-    let found = open.segments.find(sought.key(), hash, open.segments.first(hash))?;
-    Ok(found.map_or(0, |record| record.row))
+    let text = format!("the segment {} cannot be written: {}", path.display(), text_of(error));
+    rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(code), Some(text))
 }
 
 impl Records {
@@ -176,8 +173,8 @@ impl Records {
         if !self.are_many(tx, written)? {
             return Ok(None);
         }
-        match self.flush(tx, self.clock.now_ms()) {
-            Ok(merged) => Ok(merged),
+        match self.flush(tx) {
+            Ok(merged) => Ok(Some(merged)),
             // The log has every record; the next reader rebuilds the segments.
             Err(WriteStopped::SegmentsLost) => Ok(None),
             Err(WriteStopped::Failed(error)) => Err(error),
@@ -192,7 +189,7 @@ impl Records {
         let incarnation = self.store.incarnation();
         let unmerged = match *cached {
             Some((of, at, count)) if of == incarnation && at.next() == tx.sequence() => count + written,
-            _ => tx.log.count_since(self.known_upto(&tx.log.manifest()?), SMALLEST + 1)?,
+            _ => tx.log.count_since(tx.log.manifest()?.merged, SMALLEST + 1)?,
         };
         let are_many = unmerged > SMALLEST;
         *cached = (!are_many).then_some((incarnation, tx.sequence(), unmerged));
@@ -215,7 +212,7 @@ impl Records {
         }
         let unmerged = self
             .store
-            .read_records(|log| log.count_since(self.known_upto(&log.manifest()?), SMALLEST + 1))?;
+            .read_records(|log| log.count_since(log.manifest()?.merged, SMALLEST + 1))?;
         if unmerged > SMALLEST {
             let merged = self.store.write_records(deadline, |tx| self.flush_when_many(tx, 0))?;
             self.merge_some(unmerged, merged.as_deref(), deadline);
@@ -224,15 +221,8 @@ impl Records {
     }
 
     /// Writes the unmerged records into a segment, and names it in the manifest. Returns the segments that were merged
-    /// into it. Returns `None` if the file cannot be written; the log still has the records.
-    pub(super) fn flush(
-        &self,
-        tx: &RecordTx<'_>,
-        now_ms: i64,
-    ) -> std::result::Result<Option<Vec<SegmentName>>, WriteStopped> {
-        if !self.backoff.may_try(now_ms) {
-            return Ok(None);
-        }
+    /// into it.
+    pub(super) fn flush(&self, tx: &RecordTx<'_>) -> std::result::Result<Vec<SegmentName>, WriteStopped> {
         let open = self.open(self.store.incarnation(), tx.log.manifest()?);
         if open.are_lost() {
             return Err(WriteStopped::SegmentsLost);
@@ -241,11 +231,7 @@ impl Records {
         unmerged.evict(tx, &open, self.matches_limit)?;
         let list = open.segments.list();
         let sizes: Vec<u64> = list.iter().map(|segment| segment.records()).collect();
-        let absorbed = if open.stand_in.is_some() {
-            list.len()
-        } else {
-            count_to_absorb(unmerged.newest.len() as u64, &sizes)
-        };
+        let absorbed = count_to_absorb(unmerged.newest.len() as u64, &sizes);
         let tables: Vec<TableId> = unmerged.collections.iter().map(|one| one.id).collect();
         let merging = MergeRules {
             tables: &tables,
@@ -257,34 +243,22 @@ impl Records {
         runs.extend(merged.map(|segment| MergeRun::Segment(segment, RecordCursor::BEGIN)));
         let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
-        let mut builder = RecordSegmentBuilder::new(Some(&path));
+        let mut builder = RecordSegmentBuilder::new(&path);
         let merged = merging.merge_slice(&mut runs, &mut builder, usize::MAX);
         if list.iter().any(|segment| segment.is_broken()) {
             return Err(open.segments.set_lost().into());
         }
         let records = builder.records();
-        let name_mac = self.store.segment_mac(&name);
-        let written = match merged {
-            Ok(_) if records == 0 => Ok(()),
-            Ok(_) => builder.finish(&path, name_mac).map_err(|error| error.to_string()),
-            Err(error) => Err(error.to_string()),
-        };
-        if let Err(error) = written {
-            self.cannot_write(&error, now_ms);
-            return Ok(None);
-        }
-        self.backoff.succeeded();
-        if open.stand_in.is_some() {
-            self.stand_in.replace(None);
-        }
-        let named = &open.manifest.segments;
-        // A stand-in has the records of all named segments.
-        let merged_count = if open.stand_in.is_some() { named.len() } else { absorbed };
-        let (merged, kept) = named.split_at(merged_count);
+        let written = merged.and_then(|_| match records {
+            0 => Ok(()),
+            _ => builder.finish(&path, self.store.segment_mac(&name)),
+        });
+        written.map_err(|error| not_written(&path, &error))?;
+        let (merged, kept) = open.manifest.segments.split_at(absorbed);
         let new = (records > 0).then_some(NamedSegment { name, records });
         let segments: Vec<NamedSegment> = new.into_iter().chain(kept.iter().copied()).collect();
         unmerged.store_merged(tx, &segments)?;
-        Ok(Some(merged.iter().map(|one| one.name).collect()))
+        Ok(merged.iter().map(|one| one.name).collect())
     }
 
     /// Advances the current merge by one slice, after a write of `written` records. Starts a merge if too many segments
@@ -312,7 +286,7 @@ impl Records {
             }
             Err(error) => {
                 merging.clear();
-                self.cannot_write(&error.to_string(), self.clock.now_ms());
+                log::warn!("segments of what hosts recorded are merged later: {error}");
             }
         }
     }
@@ -329,16 +303,13 @@ impl Records {
 
     /// Returns the next merge, of segments newer than those of the merges under way.
     fn next_merge(&self, under_way: &[SlicedMerge]) -> Option<SlicedMerge> {
-        if !self.backoff.may_try(self.clock.now_ms()) {
-            return None;
-        }
         let incarnation = self.store.incarnation();
         let read = self
             .store
             .read_records(|log| Ok((log.manifest()?, log.collections()?, log.sequence)));
         let (manifest, collections, sequence) = read.ok()?;
         let open = self.open(incarnation, manifest);
-        if open.stand_in.is_some() || open.are_lost() {
+        if open.are_lost() {
             return None;
         }
         let list = open.segments.list();
@@ -377,8 +348,9 @@ impl Records {
             if !tx.replace_segments(&names, new)? {
                 return Ok(None);
             }
-            let finished = builder.finish(&self.store.folder().segment(&name), self.store.segment_mac(&name));
-            finished.map(|()| Some(())).map_err(|_| rusqlite::Error::InvalidQuery) // rolls back
+            let path = self.store.folder().segment(&name);
+            let finished = builder.finish(&path, self.store.segment_mac(&name));
+            finished.map(Some).map_err(|error| not_written(&path, &error))
         })?;
         if done.is_some() {
             self.store.remove_segments(&names);

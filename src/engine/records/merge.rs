@@ -163,7 +163,7 @@ impl SlicedMerge {
                 .collect(),
             tables,
             is_last,
-            builder: RecordSegmentBuilder::new(Some(place)),
+            builder: RecordSegmentBuilder::new(place),
             has_records: true,
         }
     }

@@ -1,83 +1,51 @@
-//! Rebuilds the segments of records from the log: in a file, or in memory if no file can be written.
+//! Rebuilds the segments of records from the log.
 
 use std::collections::HashMap;
-use std::io;
 use std::path::Path;
-use std::sync::Arc;
 
-use super::segments::{OpenSegments, Records, StandIn, same};
+use super::compaction::not_written;
+use super::segments::{OpenSegments, Records};
 use super::snapshot::{LONG, size_of};
-use crate::engine::segment::{Record, RecordSegmentBuilder, RecordSegments, Stored};
-use crate::engine::sql::{Collection, Incarnation, NamedSegment, RecordLog, RecordRow, RecordTx, StoreFolder};
+use crate::engine::segment::{Record, RecordSegmentBuilder, Stored};
+use crate::engine::sql::{Collection, NamedSegment, RecordLog, RecordRow, RecordTx, StoreFolder};
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
 
 impl Records {
-    /// Writes the whole log into one segment, in memory if no file can be written. Needed if segments are missing or
-    /// damaged, or if the log has more unmerged rows than a memtable holds.
+    /// Writes the whole log into one segment. Needed if segments are missing or damaged, or if the log has more
+    /// unmerged rows than a memtable holds.
     ///
     /// # Errors
     /// Errors of the store.
     pub fn rebuild(&self, known: &OpenSegments, deadline: Deadline) -> Result<()> {
         let _rebuilding = lock(&self.rebuilding);
-        let incarnation = self.store.incarnation();
         let changed = self.store.read_records(|log| Ok(log.manifest()?.changed))?;
-        let stand_in = self.stand_in_of(incarnation, changed);
         // Another thread or process may have made it.
-        if (known.incarnation, known.manifest.changed) != (incarnation, changed)
-            || !same(known.stand_in.as_ref(), stand_in.as_ref())
-        {
+        if (known.incarnation, known.manifest.changed) != (self.store.incarnation(), changed) {
             return Ok(());
         }
         if known.are_lost() {
             log::warn!("the index of what hosts recorded is missing or damaged; it is made anew");
         }
-        let now_ms = self.clock.now_ms();
-        if self.backoff.may_try(now_ms) {
-            let expected = (incarnation, changed);
-            match self
-                .store
-                .write_records(deadline, |tx| self.rebuild_in_file(tx, expected))
-            {
-                Ok(None) => {
-                    self.backoff.succeeded();
-                    self.stand_in.replace(None);
-                }
-                Ok(Some(error)) => self.cannot_write(&error, now_ms),
-                Err(error) => self.cannot_write(&error.to_string(), now_ms),
-            }
-            self.store.sweep_segments();
-        }
-        if !self.backoff.may_try(now_ms) {
-            let made = self.store.read_records(|log| rebuild_in_memory(log, incarnation))?;
-            self.stand_in.replace(Some(Arc::new(made)));
-        }
+        self.store.write_records(deadline, |tx| self.rebuild_in(tx, known))?;
+        self.store.sweep_segments();
         Ok(())
     }
 
-    /// Writes the whole log into one segment file. Returns the reason if that fails. Does nothing unless incarnation
-    /// and manifest are those of `expected`.
-    fn rebuild_in_file(
-        &self,
-        tx: &RecordTx<'_>,
-        expected: (Incarnation, Sequence),
-    ) -> rusqlite::Result<Option<String>> {
+    /// Writes the whole log into one segment file, unless incarnation or manifest are others than those known.
+    fn rebuild_in(&self, tx: &RecordTx<'_>, known: &OpenSegments) -> rusqlite::Result<()> {
         let all = AllRecords::read(&tx.log)?;
-        if (self.store.incarnation(), all.changed) != expected {
-            return Ok(None);
+        if (self.store.incarnation(), all.changed) != (known.incarnation, known.manifest.changed) {
+            return Ok(());
         }
         let name = StoreFolder::new_segment_name(tx.sequence());
         let path = self.store.folder().segment(&name);
-        let builder = match all.segment(&tx.log, Some(&path)) {
-            Ok(builder) => builder,
-            Err(error) => return Ok(Some(error.to_string())),
-        };
+        let builder = all.segment(&tx.log, &path)?;
         let records = builder.records();
-        if let Err(error) = builder.finish(&path, self.store.segment_mac(&name)) {
-            return Ok(Some(error.to_string()));
-        }
+        let finished = builder.finish(&path, self.store.segment_mac(&name));
+        finished.map_err(|error| not_written(&path, &error))?;
         tx.name_segments(&[NamedSegment { name, records }])?;
         for row in all.dead() {
             tx.delete(row.id)?;
@@ -85,7 +53,7 @@ impl Records {
         for (id, counts) in all.counts() {
             tx.count(id, counts)?;
         }
-        Ok(None)
+        Ok(())
     }
 }
 
@@ -139,12 +107,12 @@ impl AllRecords {
         counts
     }
 
-    /// Builds a segment from the live rows, beside `place` or in memory.
-    fn segment(&self, log: &RecordLog<'_>, place: Option<&Path>) -> io::Result<RecordSegmentBuilder> {
-        let mut builder = RecordSegmentBuilder::new(place);
+    /// Builds a segment from the live rows, beside `path`.
+    fn segment(&self, log: &RecordLog<'_>, path: &Path) -> rusqlite::Result<RecordSegmentBuilder> {
+        let mut builder = RecordSegmentBuilder::new(path);
         for row in self.live() {
-            let (value, length) = log.row(row.id, LONG).map_err(io::Error::other)?.unwrap_or_default();
-            builder.push(&Record {
+            let (value, length) = log.row(row.id, LONG)?.unwrap_or_default();
+            let record = Record {
                 table: row.table,
                 is_path: self.collections.iter().any(|one| one.id == row.table && one.is_paths),
                 name: &row.name,
@@ -154,23 +122,9 @@ impl AllRecords {
                     length,
                     expires_ms: row.expires_ms,
                 }),
-            })?;
+            };
+            builder.push(&record).map_err(|error| not_written(path, &error))?;
         }
         Ok(builder)
     }
-}
-
-/// Builds the stand-in for the manifest's segments.
-fn rebuild_in_memory(log: &RecordLog<'_>, incarnation: Incarnation) -> rusqlite::Result<StandIn> {
-    let all = AllRecords::read(log)?;
-    let no_memory = || rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_NOMEM), None);
-    let builder = all.segment(log, None).map_err(|_| no_memory())?;
-    let segment = builder.finish_in_memory().map_err(|_| no_memory())?;
-    Ok(StandIn {
-        incarnation,
-        changed: all.changed,
-        upto: log.sequence,
-        segments: Arc::new(RecordSegments::new(vec![Arc::new(segment)])),
-        counts: all.counts(),
-    })
 }

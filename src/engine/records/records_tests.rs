@@ -6,9 +6,7 @@ use std::sync::Arc;
 
 use super::{OpenSegments, Records, Tables, Terms};
 use crate::engine::segment::Matches;
-use crate::engine::sql::{
-    DatabaseSequences, Endpoint, KnownSequences, LibraryRow, LoggedKind, Manifest, RecordLog, Store,
-};
+use crate::engine::sql::{Endpoint, LibraryRow, LoggedKind, RecordLog, Store};
 use crate::matching::Normal;
 use crate::model::{Change, IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, Trust};
 use crate::options::Ttl;
@@ -62,22 +60,6 @@ struct World {
     keeps_up: Reader,
 }
 
-struct Upto<'r>(&'r Records);
-
-impl KnownSequences for Upto<'_> {
-    fn raise(&self, row: &mut LibraryRow) {
-        DatabaseSequences.raise(row);
-    }
-
-    fn records_known_to(&self, manifest: &Manifest) -> Sequence {
-        self.0.known_upto(manifest)
-    }
-
-    fn changes_known_to(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence> {
-        DatabaseSequences.changes_known_to(row, manifest)
-    }
-}
-
 impl World {
     fn new(seed: u64) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
@@ -85,7 +67,7 @@ impl World {
         let clock = Arc::new(ManualClock::new(1_000));
         let evicts = seed.is_multiple_of(2);
         let limit = if evicts { LIMIT } else { u64::MAX };
-        let records = Records::new(Arc::clone(&store), clock.clone(), false, limit);
+        let records = Records::new(Arc::clone(&store), false, limit);
         let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), clock.clone());
         let endpoint = Endpoint {
             url: "http://a".to_owned(),
@@ -153,7 +135,7 @@ impl World {
 
     /// Rows that a new process reads.
     fn rows_behind(&self) -> usize {
-        let state = self.store.state_at(Some(&self.endpoint), &Upto(&self.records), true);
+        let state = self.store.state_at(Some(&self.endpoint), &|_, _| None, true);
         state.expect("read").1.changes.len()
     }
 
@@ -237,7 +219,7 @@ impl World {
             } else {
                 let (_, state) = self
                     .store
-                    .state_at(Some(&self.endpoint), &Upto(&self.records), true)
+                    .state_at(Some(&self.endpoint), &|_, _| None, true)
                     .expect("read");
                 reader.open = self.records.open(state.incarnation, state.manifest);
                 reader.rows = state.libraries;
@@ -382,17 +364,9 @@ fn matches_written_in_whatever_order_are_what_each_reader_sees() {
 #[test]
 fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     let world = World::new(1);
-    // A path is matched to one item, then to another, while no segment can be written.
-    world.records.cannot_write("a test", 1_000);
+    // A path is matched to one item, then to another, before there is a segment.
     world.record(&[(b"/H/p.mkv", "7")]);
     world.record(&[(b"/H/p.mkv", "8")]);
-    let (_, state) = world
-        .store
-        .state_at(Some(&world.endpoint), &Upto(&world.records), true)
-        .expect("read");
-    let open = world.records.open(state.incarnation, state.manifest);
-    world.records.rebuild(&open, Deadline::NONE).expect("in memory");
-    world.clock.advance_ms(61_000);
     let many: Vec<Vec<u8>> = (0..600).map(|n| format!("/H/q/{n}.mkv").into_bytes()).collect();
     let pairs: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "9")).collect();
     assert!(world.record(&pairs), "a segment is made");
@@ -400,7 +374,6 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     world.store.invalidate_item(world.identity, row.id, "7");
     let left = world.store.all_matches(row.id).expect("read");
     assert_eq!(left.get(&b"/H/p.mkv"[..]).map(String::as_str), Some("8"));
-    assert!(!world.records.is_retry_due(), "nothing stands in any more");
 }
 
 #[test]

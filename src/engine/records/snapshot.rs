@@ -73,10 +73,7 @@ impl TableCount {
 }
 
 impl TableSnapshot {
-    pub fn new(number: u64, sequence: Sequence, open: Arc<OpenSegments>, mut tables: Vec<TableRow>) -> Self {
-        for table in &mut tables {
-            [table.entries, table.bytes] = open.counts(table.id, [table.entries, table.bytes]);
-        }
+    pub fn new(number: u64, sequence: Sequence, open: Arc<OpenSegments>, tables: Vec<TableRow>) -> Self {
         Self {
             number,
             sequence: AtomicU64::new(sequence.0),

@@ -195,8 +195,8 @@ impl Tables {
             rows,
         } = state;
         let (manifest, tables) = manifest.unwrap_or_default();
+        let upto = manifest.merged;
         let open = self.records.open(incarnation, manifest);
-        let upto = open.upto();
         let snapshot = TableSnapshot::new(before.number + 1, sequence, open, tables);
         for row in rows {
             if row.id > last_row(upto) {

@@ -319,7 +319,7 @@ impl Tables {
         batch.remove_expired(now_ms)?;
         batch.evict(terms.limit.unwrap_or(u64::MAX))?;
         let many = self.records.are_many(tx, batch.records.len() - batch.first_own)?;
-        let merged = if many { self.records.flush(tx, now_ms)? } else { None };
+        let merged = many.then(|| self.records.flush(tx)).transpose()?;
         Ok(CommittedWrite {
             incarnation,
             at: tx.sequence(),

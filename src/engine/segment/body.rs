@@ -53,53 +53,24 @@ impl Drop for TemporaryFile {
     }
 }
 
-/// The output of a segment.
-pub enum SegmentOutput {
-    Memory(Vec<u8>),
-    /// A temporary file in the folder of this path, created at the first write.
-    NewFile(PathBuf),
-    File(TemporaryFile),
+/// The file of a segment under a temporary name beside `place`, created at the first write.
+struct SegmentOutput {
+    place: PathBuf,
+    temporary: Option<TemporaryFile>,
 }
 
 impl SegmentOutput {
-    /// Appends bytes.
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if let Self::NewFile(path) = self {
-            *self = Self::File(TemporaryFile::create_beside(path)?);
-        }
-        match self {
-            Self::Memory(memory) => {
-                reserve(memory, bytes.len())?;
-                memory.extend_from_slice(bytes);
-                Ok(())
-            }
-            Self::File(TemporaryFile { file, .. }) => file.write_all(bytes),
-            Self::NewFile(_) => Ok(()),
-        }
+    fn open(&mut self) -> io::Result<&mut File> {
+        let made = match self.temporary.take() {
+            Some(made) => made,
+            None => TemporaryFile::create_beside(&self.place)?,
+        };
+        Ok(&mut self.temporary.insert(made).file)
     }
 
-    fn read(&self, at: usize, to: &mut [u8]) -> io::Result<()> {
-        match self {
-            Self::Memory(memory) => {
-                let known = memory.get(at..at + to.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
-                to.copy_from_slice(known);
-                Ok(())
-            }
-            Self::File(TemporaryFile { file, .. }) => files::read_at(file, to, at as u64),
-            Self::NewFile(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
-    }
-
-    fn write(&mut self, at: usize, bytes: &[u8]) -> io::Result<()> {
-        match self {
-            Self::Memory(memory) => {
-                let known = memory.get_mut(at..at + bytes.len());
-                known.ok_or(io::ErrorKind::UnexpectedEof)?.copy_from_slice(bytes);
-                Ok(())
-            }
-            Self::File(TemporaryFile { file, .. }) => files::write_at(file, bytes, at as u64),
-            Self::NewFile(_) => Err(io::ErrorKind::UnexpectedEof.into()),
-        }
+    fn written(&self) -> io::Result<&File> {
+        let temporary = self.temporary.as_ref();
+        Ok(&temporary.ok_or(io::ErrorKind::UnexpectedEof)?.file)
     }
 }
 
@@ -114,22 +85,22 @@ pub struct SegmentWriter {
 }
 
 impl SegmentWriter {
-    pub fn new(out: SegmentOutput) -> Self {
+    /// Starts a segment in the folder of `place`.
+    pub fn new(place: &Path) -> Self {
         Self {
-            out,
+            out: SegmentOutput {
+                place: place.to_path_buf(),
+                temporary: None,
+            },
             written: 0,
             buffer: vec![0; BLOCK],
             sums: Vec::new(),
         }
     }
 
-    /// Returns a path in the folder for temporary files; `None` in memory.
-    pub fn place(&self) -> Option<PathBuf> {
-        match &self.out {
-            SegmentOutput::Memory(_) => None,
-            SegmentOutput::NewFile(path) => Some(path.clone()),
-            SegmentOutput::File(file) => file.name.clone(),
-        }
+    /// Returns a path in the folder for temporary files.
+    pub fn place(&self) -> PathBuf {
+        self.out.place.clone()
     }
 
     /// The offset of the next byte.
@@ -150,7 +121,7 @@ impl SegmentWriter {
             return Ok(());
         }
         let whole = self.buffer.len() - self.buffer.len() % PIECE;
-        self.out.append(&self.buffer[..whole])?;
+        self.out.open()?.write_all(&self.buffer[..whole])?;
         self.sum(whole)?;
         self.buffer.drain(..whole);
         self.written += whole;
@@ -198,7 +169,7 @@ impl SegmentWriter {
         let written = self.written.saturating_sub(at).min(length);
         let (front, back) = to.split_at_mut(written);
         if !front.is_empty() {
-            self.out.read(at, front)?;
+            files::read_at(self.out.written()?, front, at as u64)?;
         }
         let from = at.saturating_sub(self.written);
         back.copy_from_slice(&self.buffer[from..from + back.len()]);
@@ -216,11 +187,11 @@ impl SegmentWriter {
                 continue;
             }
             let mut bytes = [0; BLOCK];
-            self.out.read(begin, &mut bytes)?;
+            files::read_at(self.out.written()?, &mut bytes, begin as u64)?;
             for at in block {
                 bytes[at - begin] |= bits;
             }
-            self.out.write(begin, &bytes)?;
+            files::write_at(self.out.written()?, &bytes, begin as u64)?;
             let sum = (begin / BLOCK - 1) * 8;
             self.sums[sum..sum + 8].copy_from_slice(&xxh3_64(&bytes).to_le_bytes());
         }
@@ -228,7 +199,7 @@ impl SegmentWriter {
     }
 
     /// Writes the checksums, and then the head at the beginning.
-    pub fn finish(mut self, head: &mut SegmentHead) -> io::Result<SegmentOutput> {
+    pub fn finish(mut self, head: &mut SegmentHead) -> io::Result<TemporaryFile> {
         self.sum(self.buffer.len())?;
         head.sums = SegmentPart {
             at: self.position() as u64,
@@ -236,29 +207,12 @@ impl SegmentWriter {
         };
         head.sums_sum = xxh3_64(&self.sums);
         head.length = (self.position() + self.sums.len()) as u64;
-        self.out.append(&self.buffer)?;
-        self.out.append(&self.sums)?;
-        match &mut self.out {
-            SegmentOutput::File(TemporaryFile { file, .. }) => {
-                file.seek(SeekFrom::Start(0))?;
-                file.write_all(&head.encode())?;
-            }
-            out => out.write(0, &head.encode())?,
-        }
-        Ok(self.out)
-    }
-}
-
-/// Renames a finished segment to its final name.
-pub fn persist(out: SegmentOutput, path: &Path) -> io::Result<()> {
-    match out {
-        SegmentOutput::File(file) => file.persist(path),
-        SegmentOutput::Memory(bytes) => {
-            let mut file = TemporaryFile::create_beside(path)?;
-            file.file.write_all(&bytes)?;
-            file.persist(path)
-        }
-        SegmentOutput::NewFile(_) => Ok(()),
+        let file = self.out.open()?;
+        file.write_all(&self.buffer)?;
+        file.write_all(&self.sums)?;
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(&head.encode())?;
+        self.out.temporary.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
     }
 }
 
@@ -266,7 +220,12 @@ pub fn persist(out: SegmentOutput, path: &Path) -> io::Result<()> {
 pub fn failed(what: &str, error: &io::Error) -> Error {
     let full = files::is_full(error);
     let status = if full { Status::StoreFull } else { Status::Store };
-    Error::new(status, format!("{what}{}", open_files::text_of(error))).because_io(error)
+    let remedy = if full {
+        "; free some space, or choose another cache_dir"
+    } else {
+        ""
+    };
+    Error::new(status, format!("{what}{}{remedy}", open_files::text_of(error))).because_io(error)
 }
 
 /// Adds the path of the segment to an error.

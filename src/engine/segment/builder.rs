@@ -1,8 +1,7 @@
 //! Builds the segment of a listing: writes the records as items arrive, and the tables at the end.
 //!
 //! Records are written directly to the file. The input of the tables is sorted in runs, in temporary files. So a
-//! segment of any size needs the same memory, except for its shows. Building a segment in memory needs twice the size
-//! of its file.
+//! segment of any size needs the same memory, except for its shows.
 
 use std::collections::HashMap;
 use std::io;
@@ -10,7 +9,7 @@ use std::path::Path;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::body::{self, SegmentOutput, SegmentWriter, cannot_write, failed, too_large};
+use super::body::{SegmentWriter, TemporaryFile, cannot_write, failed, too_large};
 use super::layout::{BLOCK, SegmentHead};
 use super::names;
 use super::order::{FolderOrderBuilder, ListedPath};
@@ -103,30 +102,17 @@ const ITEMS_PER_RUN: u64 = 40_000;
 const THREAD_THRESHOLD: usize = if cfg!(test) { 1 << 8 } else { 1 << 15 };
 
 impl ListingBuilder {
-    /// Starts a segment in memory.
-    #[must_use]
-    pub fn new(meta: ListingMeta) -> Self {
-        Self::with_output(meta, SegmentOutput::Memory(Vec::new()))
-    }
-
     /// Starts a segment in a temporary file in the folder of `path`. Sweeping removes it after a kill.
     #[must_use]
-    pub fn in_file(meta: ListingMeta, path: &Path) -> Self {
-        Self::with_output(meta, SegmentOutput::NewFile(path.to_path_buf()))
-    }
-
-    fn with_output(meta: ListingMeta, out: SegmentOutput) -> Self {
-        let records = SegmentWriter::new(out);
-        let temporary_beside = records.place();
-        let temporary_beside = temporary_beside.as_deref();
+    pub fn new(meta: ListingMeta, path: &Path) -> Self {
         Self {
             meta,
-            paths: PairSorter::new(temporary_beside),
-            keys: PairSorter::new(temporary_beside),
-            names: PairSorter::new(temporary_beside),
-            listed: KeySorter::new(temporary_beside),
-            mapped: KeySorter::new(temporary_beside),
-            records,
+            paths: PairSorter::new(path),
+            keys: PairSorter::new(path),
+            names: PairSorter::new(path),
+            listed: KeySorter::new(path),
+            mapped: KeySorter::new(path),
+            records: SegmentWriter::new(path),
             shows: HashMap::new(),
             show_bytes: 0,
             owners: HashMap::new(),
@@ -143,21 +129,11 @@ impl ListingBuilder {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn check_memory(items: u64) -> Result<()> {
-        let items_here = usize::try_from(items).unwrap_or(usize::MAX);
-        let size = items_here
-            .saturating_mul(512)
-            .saturating_add(items_here.min(ITEMS_IN_MEMORY) * 1024);
+        let items_here = items.min(ITEMS_PER_RUN) as usize;
+        let size = items_here * 512 + items_here.min(ITEMS_IN_MEMORY) * 1024;
         Vec::<u8>::new()
             .try_reserve_exact(size)
             .map_err(|_| failed("", &no_memory(items)))
-    }
-
-    /// As [`ListingBuilder::check_memory`], for a segment in a file.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`].
-    pub fn check_memory_for_file(items: u64) -> Result<()> {
-        Self::check_memory(items.min(ITEMS_PER_RUN))
     }
 
     /// Adds an item with all its files. Rating keys must differ; external ids are not kept.
@@ -261,25 +237,13 @@ impl ListingBuilder {
     /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; `path` is as it was.
     pub fn finish(self, path: &Path, name_mac: u64) -> Result<ListingInfo> {
         let written = self.write(name_mac).and_then(|(out, info)| {
-            body::persist(out, path)?;
+            out.persist(path)?;
             Ok(info)
         });
         cannot_write(written, path)
     }
 
-    /// Returns the bytes of a segment that was begun in memory.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::StoreFull`] if it would be larger than the format allows;
-    /// [`crate::error::Status::Store`] if there is no memory for it.
-    pub fn finish_in_memory(self) -> Result<Vec<u8>> {
-        match self.write(0).map_err(|error| failed("", &error))? {
-            (SegmentOutput::Memory(bytes), _) => Ok(bytes),
-            _ => Err(failed("", &io::Error::other("the segment was begun in a file"))),
-        }
-    }
-
-    fn write(self, name_mac: u64) -> io::Result<(SegmentOutput, ListingInfo)> {
+    fn write(self, name_mac: u64) -> io::Result<(TemporaryFile, ListingInfo)> {
         let items = self.items;
         self.write_all(name_mac).map_err(|error| match error.kind() {
             io::ErrorKind::OutOfMemory => no_memory(items),
@@ -288,14 +252,13 @@ impl ListingBuilder {
     }
 
     /// Writes all parts and the head; with many paths, the folder order is prepared on another thread meanwhile.
-    fn write_all(mut self, name_mac: u64) -> io::Result<(SegmentOutput, ListingInfo)> {
+    fn write_all(mut self, name_mac: u64) -> io::Result<(TemporaryFile, ListingInfo)> {
         self.align()?;
         if let Some(error) = self.failed {
             return Err(error);
         }
         let mut body = self.records;
-        let temporary_beside = body.place();
-        let temporary_beside = temporary_beside.as_deref();
+        let place = body.place();
         let mut head = SegmentHead {
             form: form_tag(),
             generation: self.meta.generation,
@@ -310,7 +273,7 @@ impl ListingBuilder {
         head.records = body.end_part(BLOCK, 1)?;
 
         let (listed, mapped) = (self.listed, self.mapped);
-        let mut folder_order = FolderOrderBuilder::new(temporary_beside);
+        let mut folder_order = FolderOrderBuilder::new(&place);
         let add_folders = move || {
             // The flag: paths after server-to-host mapping.
             folder_order.add(listed, false)?;

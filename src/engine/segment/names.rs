@@ -47,7 +47,7 @@ pub struct NameTableBuilder {
 
 impl NameTableBuilder {
     /// A builder for `count` elements.
-    pub fn new(count: usize, place: Option<&Path>) -> Self {
+    pub fn new(count: usize, place: &Path) -> Self {
         Self {
             count,
             at: 0,

@@ -68,7 +68,7 @@ impl ListedPath {
 /// Builds the arrays from paths in order.
 pub struct FolderOrderBuilder {
     /// Temporary files are created beside this path; `None`: in memory.
-    place: Option<PathBuf>,
+    place: PathBuf,
     order: Spool,
     count: usize,
     runs: Spool,
@@ -85,10 +85,10 @@ pub struct FolderOrderBuilder {
 }
 
 impl FolderOrderBuilder {
-    pub fn new(place: Option<&Path>) -> Self {
+    pub fn new(place: &Path) -> Self {
         let pairs = || PairSorter::new(place);
         Self {
-            place: place.map(Path::to_path_buf),
+            place: place.to_path_buf(),
             order: Spool::new(place),
             count: 0,
             runs: Spool::new(place),
@@ -150,7 +150,7 @@ impl FolderOrderBuilder {
 
     /// Writes the part; `body` has the entries.
     pub fn finish(self, body: &mut SegmentWriter) -> io::Result<SegmentPart> {
-        let place = self.place.as_deref();
+        let place = self.place.as_path();
         let mut repeats = PairSorter::new(place);
         for side in self.repeats {
             let mut before = None;

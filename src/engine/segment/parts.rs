@@ -43,7 +43,7 @@ pub fn run_both<A: Send, B>(
 
 /// Writes the path table. Returns entries that share the stored half of their hash.
 pub fn put_paths(paths: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<PairSorter> {
-    let mut hash_twins = PairSorter::new(body.place().as_deref());
+    let mut hash_twins = PairSorter::new(&body.place());
     let mut before: Option<(u32, u32)> = None;
     head.path_homes = table::homes(paths.len()) as u64;
     head.paths = put_table(paths, body, |hash, entry| {
@@ -82,11 +82,10 @@ fn put_table(
 
 /// Writes the name table and its directory.
 pub fn put_names(names: PairSorter, head: &mut SegmentHead, body: &mut SegmentWriter) -> io::Result<()> {
-    let temporary_beside = body.place();
-    let temporary_beside = temporary_beside.as_deref();
-    let (begin, mut array) = (body.position(), NameTableBuilder::new(names.len(), temporary_beside));
-    let mut sorted = Spool::new(temporary_beside);
-    let mut groups = SuffixGroups::new(temporary_beside, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
+    let place = body.place();
+    let (begin, mut array) = (body.position(), NameTableBuilder::new(names.len(), &place));
+    let mut sorted = Spool::new(&place);
+    let mut groups = SuffixGroups::new(&place, |entry, _: &[u32; 2], form: &mut Vec<u8>| {
         record::form_at(body, entry, form)?;
         Ok(usize::MAX)
     });

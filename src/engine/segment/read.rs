@@ -24,7 +24,6 @@ pub struct ListingSegment {
     keys: HashTable,
     names: NameTable,
     pub(super) order: FolderOrder,
-    stands_in: bool,
 }
 
 impl ListingSegment {
@@ -56,26 +55,7 @@ impl ListingSegment {
             order: FolderOrder::new(&head),
             head,
             file,
-            stands_in: false,
         })
-    }
-
-    /// A segment in memory, for a file that could not be written.
-    ///
-    /// # Errors
-    /// As [`ListingSegment::open`].
-    pub fn in_memory(bytes: Vec<u8>) -> Result<Self> {
-        let segment = Self::new(FileBytes::from(bytes)).map_err(|why| refuse(Path::new("in memory"), why))?;
-        Ok(Self {
-            stands_in: true,
-            ..segment
-        })
-    }
-
-    /// Returns whether it is kept in memory because its file could not be written.
-    #[must_use]
-    pub fn stands_in(&self) -> bool {
-        self.stands_in
     }
 
     /// The uuid of its library.

@@ -3,16 +3,13 @@
 use std::io;
 use std::path::Path;
 
-use super::body::{self, SegmentOutput, SegmentWriter, too_large};
+use super::body::{SegmentWriter, too_large};
 use super::layout::{BLOCK, FileKind, SegmentHead, match_of, put_varint};
-use super::read::refuse;
-use super::records::{MAX_NUMBERS_SIZE, Record, RecordSegment, STEP, record_hash};
+use super::records::{MAX_NUMBERS_SIZE, Record, STEP, record_hash};
 use super::spool::reserve;
 use super::table::{HashTableBuilder, upper};
-use crate::error::Result;
 use crate::matching::normal::form_tag;
 use crate::model::Sequence;
-use crate::platform::map::FileBytes;
 
 /// Number of buckets of a hash table.
 const BUCKETS: usize = 256;
@@ -35,14 +32,11 @@ impl RecordSegmentBuilder {
     /// Number of buckets of both tables. They are small, so that sorting one takes little time.
     pub const PARTS: usize = 2 * BUCKETS;
 
-    /// A segment in memory, or in a file beside `place`.
+    /// A segment in a file beside `place`.
     #[must_use]
-    pub fn new(place: Option<&Path>) -> Self {
-        let out = place.map_or(SegmentOutput::Memory(Vec::new()), |path| {
-            SegmentOutput::NewFile(path.to_path_buf())
-        });
+    pub fn new(place: &Path) -> Self {
         Self {
-            body: SegmentWriter::new(out),
+            body: SegmentWriter::new(place),
             records: 0,
             slots: vec![Vec::new(); Self::PARTS],
             order: Vec::new(),
@@ -153,35 +147,16 @@ impl RecordSegmentBuilder {
         Ok(true)
     }
 
-    fn end(mut self, name_mac: u64) -> io::Result<SegmentOutput> {
+    /// Writes the rest of the segment and renames it to `path`.
+    ///
+    /// # Errors
+    /// Errors of the disk; there is no file of that name then.
+    pub fn finish(mut self, path: &Path, name_mac: u64) -> io::Result<()> {
         if self.head.order.at == 0 {
             while self.index_some()? {}
         }
         self.head.items = self.records;
         self.head.name_mac = name_mac;
-        self.body.finish(&mut self.head)
-    }
-
-    /// Writes the rest of the segment and renames it to `path`.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`] or [`crate::error::Status::StoreFull`]; there is no file of that name then.
-    pub fn finish(self, path: &Path, name_mac: u64) -> Result<()> {
-        let written = self.end(name_mac).and_then(|out| body::persist(out, path));
-        body::cannot_write(written, path)
-    }
-
-    /// Builds the segment in memory.
-    ///
-    /// # Errors
-    /// No memory.
-    pub fn finish_in_memory(self) -> Result<RecordSegment> {
-        let place = Path::new("in memory");
-        match body::cannot_write(self.end(0), place)? {
-            SegmentOutput::Memory(bytes) => {
-                RecordSegment::new(FileBytes::from(bytes), 0).map_err(|why| refuse(place, why))
-            }
-            _ => Err(refuse(place, "it is a file")),
-        }
+        self.body.finish(&mut self.head)?.persist(path)
     }
 }

@@ -22,7 +22,7 @@ struct SortRuns {
 }
 
 impl SortRuns {
-    fn new(place: Option<&Path>) -> Self {
+    fn new(place: &Path) -> Self {
         Self {
             spool: Spool::new(place),
             ends: Vec::new(),
@@ -70,16 +70,14 @@ impl SortRuns {
 pub struct PairSorter {
     memory: Vec<(u64, u32)>,
     /// Maximum number of pairs in memory.
-    run_limit: usize,
     runs: SortRuns,
     count: usize,
 }
 
 impl PairSorter {
-    pub fn new(place: Option<&Path>) -> Self {
+    pub fn new(place: &Path) -> Self {
         Self {
             memory: Vec::new(),
-            run_limit: if place.is_some() { PAIRS_PER_RUN } else { usize::MAX },
             runs: SortRuns::new(place),
             count: 0,
         }
@@ -90,7 +88,7 @@ impl PairSorter {
     }
 
     pub fn push(&mut self, first: u64, second: u32) -> io::Result<()> {
-        if self.memory.len() == self.run_limit {
+        if self.memory.len() == PAIRS_PER_RUN {
             self.end_run()?;
         }
         reserve(&mut self.memory, 1)?;
@@ -136,7 +134,6 @@ pub struct KeySorter {
     keys: Vec<u8>,
     memory: Vec<KeySlot>,
     /// Maximum number of bytes in memory.
-    run_limit: usize,
     runs: SortRuns,
 }
 
@@ -154,17 +151,16 @@ impl KeySlot {
 }
 
 impl KeySorter {
-    pub fn new(place: Option<&Path>) -> Self {
+    pub fn new(place: &Path) -> Self {
         Self {
             keys: Vec::new(),
             memory: Vec::new(),
-            run_limit: if place.is_some() { RUN_BYTES } else { usize::MAX },
             runs: SortRuns::new(place),
         }
     }
 
     pub fn push(&mut self, key: &[u8], numbers: SortedNumbers) -> io::Result<()> {
-        if self.keys.len() + self.memory.len() * size_of::<KeySlot>() > self.run_limit {
+        if self.keys.len() + self.memory.len() * size_of::<KeySlot>() > RUN_BYTES {
             self.end_run()?;
         }
         let length = u32::try_from(key.len()).map_err(|_| io::ErrorKind::OutOfMemory)?;

@@ -29,8 +29,8 @@ pub fn reserve<T>(list: &mut Vec<T>, more: usize) -> io::Result<()> {
 
 /// A sequence of bytes: appended first, read afterwards.
 pub struct Spool {
-    /// Its file is created beside this path; `None`: in memory.
-    place: Option<PathBuf>,
+    /// Its file is created beside this path.
+    place: PathBuf,
     file: Option<File>,
     /// Bytes in the file.
     written: u64,
@@ -38,9 +38,9 @@ pub struct Spool {
 }
 
 impl Spool {
-    pub fn new(place: Option<&Path>) -> Self {
+    pub fn new(place: &Path) -> Self {
         Self {
-            place: place.map(Path::to_path_buf),
+            place: place.to_path_buf(),
             file: None,
             written: 0,
             tail: Vec::new(),
@@ -54,13 +54,10 @@ impl Spool {
     pub fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
         reserve(&mut self.tail, bytes.len())?;
         self.tail.extend_from_slice(bytes);
-        if let Some(place) = self.place.as_ref().filter(|_| self.tail.len() >= BUFFER_SIZE) {
+        if self.tail.len() >= BUFFER_SIZE {
             let file = match &mut self.file {
                 Some(file) => file,
-                none => {
-                    let name = temporary(place);
-                    none.insert(files::unnamed(&name)?)
-                }
+                none => none.insert(files::unnamed(&temporary(&self.place))?),
             };
             file.write_all(&self.tail)?;
             self.written += self.tail.len() as u64;

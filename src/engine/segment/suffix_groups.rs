@@ -15,7 +15,7 @@ type Write<'w> = dyn FnMut(Element) -> io::Result<()> + 'w;
 
 /// Groups elements by hash. `form` reads the form of an element's entry, and returns how many of its components count.
 pub struct SuffixGroups<F> {
-    place: Option<PathBuf>,
+    place: PathBuf,
     form: F,
     /// Hash, entry and element of the last call. The next element may belong to the same group.
     last: Option<(u32, u32, Element)>,
@@ -25,9 +25,9 @@ pub struct SuffixGroups<F> {
 }
 
 impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F> {
-    pub fn new(place: Option<&Path>, form: F) -> Self {
+    pub fn new(place: &Path, form: F) -> Self {
         Self {
-            place: place.map(Path::to_path_buf),
+            place: place.to_path_buf(),
             form,
             last: None,
             group: None,
@@ -66,8 +66,7 @@ impl<F: FnMut(u32, &Element, &mut Vec<u8>) -> io::Result<usize>> SuffixGroups<F>
     fn join(&mut self, entry: u32, element: Element) -> io::Result<()> {
         let count = (self.form)(entry, &element, &mut self.bytes)?;
         suffix_key(Form::from_folded(&self.bytes), count, &mut self.key);
-        let place = self.place.as_deref();
-        let group = self.group.get_or_insert_with(|| KeySorter::new(place));
+        let group = self.group.get_or_insert_with(|| KeySorter::new(&self.place));
         // Equal components are ordered by the second number.
         group.push(&self.key, [element[1], element[0], 0, 0])
     }

@@ -136,7 +136,7 @@ impl Reading {
             // Changes of items fill memtables too, so rebuild the records only if many are unmerged.
             let unmerged = self
                 .store
-                .read_records(|log| log.count_since(open.upto(), MANY_UNMERGED))?;
+                .read_records(|log| log.count_since(open.manifest.merged, MANY_UNMERGED))?;
             if unmerged == MANY_UNMERGED {
                 self.records.rebuild(&open, deadline)?;
             }

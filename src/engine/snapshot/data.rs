@@ -133,10 +133,9 @@ impl Snapshot {
     }
 }
 
-/// Returns whether a new snapshot can reuse a segment of the last one. A segment that is in memory because its file
-/// cannot be written is not reused.
+/// Returns whether a new snapshot can reuse a segment of the last one.
 pub(super) fn usable(segment: Option<&Arc<ListingSegment>>) -> bool {
-    segment.is_some_and(|segment| !segment.is_broken() && !segment.stands_in())
+    segment.is_some_and(|segment| !segment.is_broken())
 }
 
 /// The input of the freshness rules for a library.

@@ -10,40 +10,13 @@ use super::reading::Reading;
 use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::records::OpenSegments;
 use crate::engine::segment::Matches;
-use crate::engine::sql::{KnownSequences, LibraryRow, LoggedChange, LoggedKind, Manifest, StoreState};
+use crate::engine::sql::{LibraryRow, LoggedChange, LoggedKind, Manifest, StoreState};
 use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Result;
 use crate::model::Sequence;
 
 /// Attempts to load a snapshot. Segments may be replaced before they can be opened.
 const MAX_LOAD_ATTEMPTS: u32 = 32;
-
-/// Data already in memory: stand-in segments, and the last snapshot if libraries may keep their memtables.
-struct LoadedState<'r> {
-    reading: &'r Reading,
-    before: Option<&'r Snapshot>,
-}
-
-impl KnownSequences for LoadedState<'_> {
-    fn raise(&self, row: &mut LibraryRow) {
-        self.reading.listings.raise(row);
-    }
-
-    fn records_known_to(&self, manifest: &Manifest) -> Sequence {
-        self.reading.records.known_upto(manifest)
-    }
-
-    fn changes_known_to(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence> {
-        let mut raised = row.clone();
-        self.raise(&mut raised);
-        let before = self.before?;
-        let is_same = raised == *row
-            && before.open.incarnation == self.reading.store.incarnation()
-            && before.open.manifest == *manifest
-            && before.reusable_view(row).is_some();
-        is_same.then(|| before.sequence())
-    }
-}
 
 impl Reading {
     /// Loads a snapshot. Also returns the libraries whose changes did not all fit into their memtables.
@@ -75,9 +48,12 @@ impl Reading {
     /// newer changes are read.
     fn load_once(&self, keeps_memtables: bool, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
         let before = self.snapshot.read();
-        let known = LoadedState {
-            reading: self,
-            before: keeps_memtables.then_some(&*before),
+        let known = |row: &LibraryRow, manifest: &Manifest| {
+            let is_same = keeps_memtables
+                && before.open.incarnation == self.store.incarnation()
+                && before.open.manifest == *manifest
+                && before.reusable_view(row).is_some();
+            is_same.then(|| before.sequence())
         };
         let (identity, state) = self.store.state_at(self.endpoint().as_ref(), &known, patient)?;
         let StoreState {
@@ -179,8 +155,7 @@ impl Reading {
         };
         // Without matches, lookups skip the segments of records.
         let matches = row.matches.and_then(|table| {
-            let [count, _] = open.counts(table, [row.merged_matches.cast_signed(), 0]);
-            let count = u64::try_from(count).unwrap_or(0);
+            let count = row.merged_matches;
             (count > 0 || open.are_lost()).then(|| Matches::new(Arc::clone(&open.segments), table, count, now))
         });
         let facts = ViewFacts {

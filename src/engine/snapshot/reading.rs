@@ -111,11 +111,6 @@ impl Reading {
         }
     }
 
-    /// Returns whether it is time to try again to write a segment.
-    pub fn segments_are_due(&self) -> bool {
-        self.listings.is_retry_due() || self.records.is_retry_due()
-    }
-
     /// The current snapshot.
     #[inline]
     pub fn snapshot(&self) -> Guard<'_, Snapshot> {

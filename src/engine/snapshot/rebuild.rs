@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::data::Snapshot;
 use super::reading::Reading;
 use crate::engine::records::OpenSegments;
-use crate::engine::segment::{ListingSegment, SegmentsLost};
+use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibraryView;
 use crate::error::Result;
@@ -49,16 +49,12 @@ impl Reading {
     pub fn rebuild_broken(&self, deadline: Deadline) -> Result<()> {
         // Another thread may have rebuilt them meanwhile.
         let _rebuilding = lock(&self.rebuilding);
-        self.listings.prune(&self.snapshot.read().rows);
         let LostSegments {
             identity,
             listings,
             segments,
         } = self.lost();
         let Some(identity) = identity.filter(|_| !listings.is_empty() || segments.is_some()) else {
-            if self.listings.is_retry_due() {
-                self.listings.record_attempt();
-            }
             return Ok(());
         };
         if let Some(open) = segments {
@@ -67,27 +63,21 @@ impl Reading {
         for row in &listings {
             self.listings.rebuild_segment(identity, row, deadline)?;
         }
-        self.listings.record_attempt();
         self.reload(deadline)
     }
 
-    /// Returns the snapshot's missing and damaged segments, and the segments in memory whose files may be tried again.
+    /// Returns the snapshot's missing and damaged segments.
     fn lost(&self) -> LostSegments {
         let snapshot = self.snapshot.read();
-        let is_retry_due = self.listings.is_retry_due();
-        let must_rebuild = |segment: Option<&Arc<ListingSegment>>, is_needed: bool| {
-            segment.map_or(is_needed, |segment| {
-                segment.is_broken() || is_retry_due && self.listings.stands_in(segment)
-            })
-        };
         let views = snapshot.rows.iter().zip(&snapshot.views);
         let is_lost = |(row, view): &(&LibraryRow, &Arc<LibraryView>)| {
-            must_rebuild(view.segment.as_ref(), row.generation.is_fetched())
+            let segment = view.segment.as_ref();
+            segment.map_or(row.generation.is_fetched(), |segment| segment.is_broken())
         };
         LostSegments {
             identity: snapshot.identity,
             listings: views.filter(is_lost).map(|(row, _)| row.clone()).collect(),
-            segments: (snapshot.open.are_lost() || self.records.is_retry_due()).then(|| Arc::clone(&snapshot.open)),
+            segments: snapshot.open.are_lost().then(|| Arc::clone(&snapshot.open)),
         }
     }
 }

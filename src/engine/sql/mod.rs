@@ -106,7 +106,5 @@ pub use records::{
     Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordTx, RecordsState, TableRow, last_row, write_of,
 };
 pub use shared::{OutboxRow, SharedPlace};
-#[cfg(test)]
-pub use state::DatabaseSequences;
-pub use state::{KnownSequences, StoreState};
+pub use state::StoreState;
 pub use unverified::Invalidation;

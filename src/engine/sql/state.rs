@@ -49,40 +49,19 @@ pub fn state_of(
     incarnation: Incarnation,
     identity: Option<IdentityId>,
 ) -> rusqlite::Result<StoreState> {
-    state(connection, incarnation, identity, &DatabaseSequences)
+    state(connection, incarnation, identity, &|_, _| None)
 }
 
-/// The change sequences up to which a process already knows data beyond the segments.
-pub trait KnownSequences {
-    /// Raises the change sequence up to which the single items of a library are known.
-    fn raise(&self, row: &mut LibraryRow);
-    /// Returns the change sequence up to which the caller knows the hosts' records.
-    fn records_known_to(&self, manifest: &Manifest) -> Sequence;
-    /// Returns the change sequence up to which the caller knows all changes of a library; `None` if it must start anew.
-    fn changes_known_to(&self, row: &LibraryRow, manifest: &Manifest) -> Option<Sequence>;
-}
-
-/// A process that knows nothing beyond the segments.
-pub struct DatabaseSequences;
-
-impl KnownSequences for DatabaseSequences {
-    fn raise(&self, _row: &mut LibraryRow) {}
-
-    fn records_known_to(&self, manifest: &Manifest) -> Sequence {
-        manifest.merged
-    }
-
-    fn changes_known_to(&self, _row: &LibraryRow, _manifest: &Manifest) -> Option<Sequence> {
-        None
-    }
-}
+/// The change sequence up to which a process already knows all changes of a library, given the current manifest; `None`
+/// if it must start anew.
+pub type KnownChanges<'k> = dyn Fn(&LibraryRow, &Manifest) -> Option<Sequence> + 'k;
 
 /// Reads the state, without the data that the caller knows already.
 fn state(
     connection: &Connection,
     incarnation: Incarnation,
     identity: Option<IdentityId>,
-    known: &dyn KnownSequences,
+    known: &KnownChanges<'_>,
 ) -> rusqlite::Result<StoreState> {
     let Some(identity) = identity else {
         return Ok(StoreState {
@@ -91,16 +70,13 @@ fn state(
             ..StoreState::default()
         });
     };
-    let mut libraries = libraries(connection, identity)?;
+    let libraries = libraries(connection, identity)?;
     let sequence = sequence_of(connection)?;
     let manifest = manifest(connection)?;
-    let known_upto = known.records_known_to(&manifest);
-    let mut changes = recorded_since(connection, Some(identity), known_upto, sequence, i64::MAX)?;
+    let mut changes = recorded_since(connection, Some(identity), manifest.merged, sequence, i64::MAX)?;
     let mut continued = Vec::new();
-    for row in &mut libraries {
-        let since = known
-            .changes_known_to(row, &manifest)
-            .filter(|since| *since <= sequence);
+    for row in &libraries {
+        let since = known(row, &manifest).filter(|since| *since <= sequence);
         if let Some(since) = since
             && trimmed_of(connection)? <= since
         {
@@ -109,7 +85,6 @@ fn state(
             changes.extend(logged(connection, all, params![end_of(since), row.id])?);
             continued.push(row.id);
         } else {
-            known.raise(row);
             let since = row.segment_sequence;
             let single_items = "id > ?3 AND library = ?1 AND kind IN (8, 9) AND sequence > ?2";
             changes.extend(logged(connection, single_items, params![row.id, since, end_of(since)])?);
@@ -194,14 +169,11 @@ impl Store {
     pub fn state_at(
         &self,
         endpoint: Option<&Endpoint>,
-        known: &dyn KnownSequences,
+        known: &KnownChanges<'_>,
         patient: bool,
     ) -> Result<(Option<IdentityId>, StoreState)> {
-        if let Some((identity, mut state)) = self.take_cached_state(endpoint) {
-            for row in &mut state.libraries {
-                known.raise(row);
-            }
-            return Ok((identity, state));
+        if let Some(cached) = self.take_cached_state(endpoint) {
+            return Ok(cached);
         }
         self.read_if(patient, |connection| {
             // Get the incarnation first: if the log is lost during the read, the state belongs to an incarnation that

@@ -11,6 +11,7 @@ use plexindex::options::{Options, Ttl};
 use plexindex_standin::Standin;
 
 use super::broken::answer;
+use super::image::images;
 use crate::support::worker::{Worker, assert_sound, options_at, place, rounds, say, told};
 use crate::support::{self, clock, movies, options, path_of};
 
@@ -237,7 +238,20 @@ pub fn full(words: &[&str]) {
         .expect("there is room again");
     all_there(&index);
     index.close().expect("closes");
+    let index = try_open(options.clone()).expect("opens");
+    all_there(&index);
+    index.close().expect("closes");
+    // Images that are lost are made again once there is room.
+    for file in images(&folder) {
+        fs::remove_file(file).expect("removed");
+    }
     let index = try_open(options).expect("opens");
+    fill(&folder, 0);
+    for _ in 0..2 {
+        let library = index.library("Movies").expect("a handle");
+        assert_refused(answer(&library, path).map(drop), Status::StoreFull, &folder, free);
+    }
+    fs::remove_file(folder.join("ballast")).expect("removed");
     all_there(&index);
     index.close().expect("closes");
     assert_sound(&folder);
@@ -361,24 +375,29 @@ pub fn no_image(words: &[&str]) {
     let key = words[3];
     let index = try_open(options.clone()).expect("opens");
     let library = index.library("Movies").expect("a handle");
-    // Paths of 20,000 bytes make the image large, many short ones make it due, and neither makes the database's log
-    // larger than it is by now.
+    // Paths of 20,000 bytes make the image large, and many short ones make it due: of the fourth, all are merged. Neither
+    // makes the database's log larger than it is by now.
     let long: Vec<String> = (0..250)
         .map(|number| format!("/{}/{number}.mkv", "l".repeat(20_000)))
         .collect();
     let short: Vec<String> = (0..1_100).map(|number| format!("/host/{number}.mkv")).collect();
-    for paths in [&long[..], &short[..]] {
+    for paths in [&long[..], &short[..], &short[..], &short[..]] {
         let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key)).collect();
         library.record_matches(&pairs).expect("recorded");
     }
     limit_files(3 << 20);
     let pairs: Vec<(&[u8], &str)> = short.iter().map(|path| (path.as_bytes(), key)).collect();
-    library.record_matches(&pairs).expect("recorded, if not compacted");
-    library
-        .record_matches(&[(b"/host/last.mkv", key)])
-        .expect("recorded, if not compacted");
-    assert_eq!(answer(&library, "/host/last.mkv").expect("an answer"), key);
+    for _ in 0..2 {
+        assert_refused(
+            library.record_matches(&pairs),
+            Status::Store,
+            &options.cache_dir,
+            "ulimit",
+        );
+        assert_eq!(answer(&library, &long[0]).expect("an answer"), key);
+    }
     limit_files(libc::RLIM_INFINITY);
+    library.record_matches(&pairs).expect("recorded");
     index.close().expect("closes");
     let index = try_open(options).expect("opens");
     let library = index.library("Movies").expect("a handle");
@@ -390,7 +409,7 @@ pub fn no_image(words: &[&str]) {
 }
 
 #[test]
-fn a_match_is_recorded_whatever_becomes_of_its_image() {
+fn a_match_is_refused_while_its_image_cannot_be_written() {
     let server = movies(20);
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);

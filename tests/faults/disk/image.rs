@@ -10,7 +10,7 @@ use crate::support::{clock, movies, open, options, path_of};
 /// What is done to an image.
 type Way = fn(&Path);
 
-fn images(folder: &Path) -> Vec<PathBuf> {
+pub fn images(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
@@ -142,4 +142,33 @@ fn changes_of_items_that_fill_a_memtable_leave_the_segments_of_matches_alone() {
     }
     assert_eq!(answer(&seen, &paths[599]).expect("an answer"), key);
     assert_eq!(of_matches(), before);
+}
+
+#[test]
+fn matches_are_not_passed_over_while_their_index_file_is_lost() {
+    let server = movies(60);
+    let folder = tempfile::tempdir().expect("a folder");
+    used(&server, folder.path());
+    // A listed path was recorded with another item.
+    let (listed, key) = path_of(&server, 1, 9);
+    let (_, own) = path_of(&server, 1, 3);
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    library.record_matches(&[(listed.as_bytes(), &own)]).expect("recorded");
+    let paths: Vec<String> = (0..1_100).map(|number| format!("/host/{number}.mkv")).collect();
+    let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), own.as_str())).collect();
+    library.record_matches(&pairs).expect("recorded, and compacted");
+    index.close().expect("closes");
+    for file in images(folder.path()) {
+        if file.display().to_string().contains("plexindex-3-r") {
+            fs::remove_file(file).expect("removed");
+        }
+    }
+    let index = open(options(&server, folder.path()), &clock());
+    let library = index.library("Movies").expect("a handle");
+    let fast = library.lookup_key(listed.as_bytes(), str::to_owned);
+    assert_ne!(fast, Some(key), "what is listed is not what was recorded");
+    library.invalidate_path(b"/host/20.mkv").expect("invalidated");
+    assert_eq!(answer(&library, "/host/20.mkv").expect("an answer"), "NoLocation");
+    assert!(library.lookup_key(b"/host/20.mkv", |_| ()).is_none());
 }

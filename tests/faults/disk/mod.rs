@@ -7,7 +7,6 @@ mod every_write;
 mod full;
 mod growth;
 mod image;
-mod in_memory;
 mod journal;
 mod mutations;
 mod names;
@@ -33,10 +32,6 @@ pub const ROLES: &[Role] = &[
     ("full and closed", full::full_and_closed),
     ("limited files", full::limited),
     ("no image", full::no_image),
-    ("no file", in_memory::no_file),
-    ("made once", in_memory::made_once),
-    ("less and less", in_memory::less_and_less),
-    ("tables", in_memory::tables),
     ("masked", secrecy::masked),
     ("stores and ends", growth::stores_and_ends),
     ("power", power::power),

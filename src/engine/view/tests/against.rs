@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::naive::{self, Naive, Rule};
 use super::parts::{
-    LibraryView, ListingBuilder, ListingMeta, ListingSegment, Matches, MemtableChange, Record, RecordSegment,
+    LibraryView, ListingBuilder, ListingMeta, ListingSegment, MapMode, Matches, MemtableChange, Record, RecordSegment,
     RecordSegmentBuilder, RecordSegments, Stored, ViewFacts, match_value,
 };
 use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
@@ -65,18 +65,35 @@ pub fn movie(rating_key: &str, parts: &[&str]) -> Item {
     }
 }
 
-/// The bytes of a listing's segment, of generation 1.
+/// The bytes of a listing's segment.
 pub fn listing(items: &[Item], mappings: &Mappings) -> Vec<u8> {
-    let mut builder = ListingBuilder::new(ListingMeta {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("image");
+    write_listing(items, mappings, &path);
+    std::fs::read(path).expect("an image")
+}
+
+/// A listing's segment.
+fn listing_segment(items: &[Item], mappings: &Mappings) -> ListingSegment {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("image");
+    write_listing(items, mappings, &path);
+    ListingSegment::open(&path, MapMode::Read, 0).expect("an image opens")
+}
+
+/// Writes the file of a listing's segment, of generation 1.
+fn write_listing(items: &[Item], mappings: &Mappings, path: &Path) {
+    let meta = ListingMeta {
         library: "uuid".into(),
         generation: 1,
         sequence: 7,
         mappings: mappings.clone(),
-    });
+    };
+    let mut builder = ListingBuilder::new(meta, path);
     for item in items {
         builder.push(item);
     }
-    builder.finish_in_memory().expect("an image is made")
+    builder.finish(path, 0).expect("an image is made");
 }
 
 /// The table of the matches.
@@ -86,10 +103,18 @@ pub const MATCHES: TableId = TableId(3);
 pub type Recorded<'r> = (&'r [u8], Option<&'r str>, u64);
 
 /// A segment of confirmed matches. `row`: the row number of all its records.
-pub fn match_segment(recorded: &[Recorded<'_>], row: i64, place: Option<&Path>) -> RecordSegmentBuilder {
+pub fn match_segment(recorded: &[Recorded<'_>], row: i64) -> RecordSegment {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("image");
+    write_matches(recorded, row, &path, 0);
+    RecordSegment::open(&path, MapMode::Read, 0).expect("an image opens")
+}
+
+/// Writes the file of such a segment.
+pub fn write_matches(recorded: &[Recorded<'_>], row: i64, path: &Path, name_mac: u64) {
     let mut recorded = recorded.to_vec();
     recorded.sort_unstable();
-    let mut builder = RecordSegmentBuilder::new(place);
+    let mut builder = RecordSegmentBuilder::new(path);
     for (path, rating_key, sequence) in recorded {
         let value = rating_key.map(|rating_key| match_value(rating_key, Sequence(sequence)));
         let state = value.as_ref().map(|value| Stored {
@@ -106,7 +131,7 @@ pub fn match_segment(recorded: &[Recorded<'_>], row: i64, place: Option<&Path>) 
         };
         builder.push(&record).expect("memory");
     }
-    builder
+    builder.finish(path, name_mac).expect("an image is made");
 }
 
 /// Confirmed matches in segments, the newest first.
@@ -122,9 +147,7 @@ pub fn matches(recorded: &[(&[u8], &str, u64)]) -> Matches {
         .iter()
         .map(|(path, key, at)| (*path, Some(*key), *at))
         .collect();
-    matches_in(vec![
-        match_segment(&recorded, 1, None).finish_in_memory().expect("made"),
-    ])
+    matches_in(vec![match_segment(&recorded, 1)])
 }
 
 /// The content of a library.
@@ -199,8 +222,7 @@ pub fn build(setup: &Setup, mappings: &Mappings) -> (LibraryView, Naive) {
             .collect(),
         ..Naive::default()
     };
-    let open = |bytes| Arc::new(ListingSegment::in_memory(bytes).expect("an image opens"));
-    let segment = setup.fetched.then(|| open(listing(&setup.items, mappings)));
+    let segment = setup.fetched.then(|| Arc::new(listing_segment(&setup.items, mappings)));
     let recorded: Vec<(&[u8], &str, u64)> = setup
         .recorded
         .iter()

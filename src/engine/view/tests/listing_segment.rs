@@ -6,7 +6,6 @@ use super::{listing, movie};
 use crate::engine::segment::SingleMatch;
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment};
 use crate::engine::view::{LibraryView, ViewFacts};
-use crate::error::Status;
 use crate::matching::{GuidRef, ItemRef, Mappings, Normal, Resolver, Scope, Spelling};
 use crate::model::{Item, ItemType, MatchKind};
 use crate::platform::map::MapMode;
@@ -140,7 +139,7 @@ fn an_empty_segment_answers() {
 
 #[test]
 fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
-    let segment = |recorded: &[Recorded<'_>], row| match_segment(recorded, row, None).finish_in_memory().expect("made");
+    let segment = |recorded: &[Recorded<'_>], row| match_segment(recorded, row);
     let matches = matches_in(vec![
         segment(&[(b"/a/\xff.mkv", Some("12"), 3), (b"/A/gone.mkv", None, 0)], 2),
         segment(
@@ -187,12 +186,13 @@ fn files_are_whole_and_private_and_never_replaced() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("library.image");
     let write = |generation, count: usize| {
-        let mut builder = ListingBuilder::new(ListingMeta {
+        let meta = ListingMeta {
             library: "0f4d".into(),
             generation,
             sequence: 9,
             ..ListingMeta::default()
-        });
+        };
+        let mut builder = ListingBuilder::new(meta, &path);
         for n in 0..count {
             builder.push(&movie(
                 &n.to_string(),
@@ -253,7 +253,7 @@ fn a_segment_of_another_library_is_ignored() {
 fn a_failed_write_leaves_the_old_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("absent").join("library.image");
-    let error = ListingBuilder::new(ListingMeta::default())
+    let error = ListingBuilder::new(ListingMeta::default(), &path)
         .finish(&path, 7)
         .expect_err("no such folder");
     assert!(error.message.contains("library.image"), "{error}");
@@ -275,7 +275,7 @@ fn many_threads_may_verify_at_once() {
 }
 
 #[test]
-fn a_segment_built_on_disk_equals_one_built_in_memory() {
+fn a_large_segment_leaves_nothing_but_its_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("plexindex-1-l1.image");
     let mut items: Vec<Item> = (0..3000_usize)
@@ -321,32 +321,20 @@ fn a_segment_built_on_disk_equals_one_built_in_memory() {
         }
         builder
     };
-    let in_memory = fill(ListingBuilder::new(meta())).finish_in_memory().expect("made");
-    let begun = fill(ListingBuilder::in_file(meta(), &path));
+    let begun = fill(ListingBuilder::new(meta(), &path));
     let names = || std::fs::read_dir(folder.path()).expect("a folder").count();
     // On Windows a file that goes when it is closed has its name until then.
     assert!(cfg!(windows) || names() == 1, "what is sorted has no name");
     begun.finish(&path, 0).expect("made");
     assert_eq!(names(), 1);
-    assert!(std::fs::read(&path).expect("a file") == in_memory);
-    ListingSegment::from_bytes(in_memory)
+    ListingSegment::open(&path, MapMode::Map, 0)
         .expect("opens")
         .verify()
         .expect("sound");
     std::fs::remove_file(&path).expect("removed");
     // An abandoned builder leaves no file.
-    drop(fill(ListingBuilder::in_file(meta(), &path)));
+    drop(fill(ListingBuilder::new(meta(), &path)));
     assert_eq!(names(), 0);
-}
-
-#[test]
-fn no_memory_for_a_segment_gives_a_status() {
-    assert!(ListingBuilder::check_memory(20_000).is_ok());
-    for items in [1 << 45, u64::MAX] {
-        let error = ListingBuilder::check_memory(items).expect_err("no machine has as much");
-        assert_eq!(error.status, Status::Store, "{error}");
-        assert!(error.message.contains("ulimit"), "{error}");
-    }
 }
 
 #[test]

@@ -29,6 +29,7 @@ mod parts {
         RecordSegments, Stored, match_value,
     };
     pub use crate::engine::view::{LibraryView, ViewFacts};
+    pub use crate::platform::map::MapMode;
 }
 
 /// A fetched library with these folders and items, without matches.
