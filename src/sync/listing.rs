@@ -149,6 +149,7 @@ impl SyncJob<'_> {
             _ => Some(sync.segments.build(row, generation)?),
         };
         let storing = Instant::now();
+        sync.segments.touch(row);
         let stored = sync.store.finish_listing(identity, &listing, &result, deadline)?;
         sync.counters.add_time(Spent::Store, storing.elapsed());
         sync.counters.count_listing();

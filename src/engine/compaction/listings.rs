@@ -56,7 +56,15 @@ impl ListingSegments {
     /// Rebuilds a listing's segment, including all single changes.
     pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let name = self.build(row, row.generation)?;
+        self.touch(row);
         self.store.set_segment(identity, &name, deadline)
+    }
+
+    /// Keeps the file of a segment that is being replaced for a minute.
+    pub fn touch(&self, row: &LibraryRow) {
+        if let Some(name) = &row.segment {
+            StoreFolder::touch(&self.store.folder().listing_segment(name, self.mappings.digest()));
+        }
     }
 
     /// Builds the segment of a generation; returns its name.

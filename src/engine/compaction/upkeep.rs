@@ -99,7 +99,7 @@ impl Maintenance {
     /// Sweeps after the library was cleared.
     pub fn sweep_after_clear(&self) {
         if self.sweeps {
-            self.sweep(Deadline::NONE);
+            self.sweep_rows(Deadline::NONE);
         }
         self.store.sweep_segments();
         // Removing rows has enlarged the write-ahead log; empty it.
@@ -125,7 +125,7 @@ impl Maintenance {
         let Some(RecordedMatches {
             at,
             unverified,
-            then: merged,
+            then: has_segment,
         }) = stored?
         else {
             return Ok(None);
@@ -135,15 +135,12 @@ impl Maintenance {
         let is_recorded_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
         self.verified(identity, row, &unverified, paths, deadline, is_recorded_key)?;
         let begun = Instant::now();
-        if merged.is_some() && self.sweeps {
-            self.sweep(deadline);
+        if has_segment && self.sweeps {
+            self.sweep_rows(deadline);
         }
-        self.records.merge_some(pairs.len(), merged.as_deref(), deadline);
+        self.records.merge_some(pairs.len(), has_segment, deadline);
         self.counters.add_time(Spent::Away, begun.elapsed());
-        Ok(Some(MatchWrite {
-            at,
-            has_segment: merged.is_some(),
-        }))
+        Ok(Some(MatchWrite { at, has_segment }))
     }
 
     /// Ends the `unverified` invalidations of these paths, and of rating keys for which `is_key` is true, after a
@@ -177,6 +174,11 @@ impl Maintenance {
 
     /// Sweeps dead rows in slices, and removes unused files.
     pub fn sweep(&self, deadline: Deadline) {
+        self.sweep_rows(deadline);
+        self.store.sweep_segments();
+    }
+
+    fn sweep_rows(&self, deadline: Deadline) {
         for _ in 0..MAX_SWEEPS {
             match self.store.sweep(ROWS_PER_SWEEP, deadline) {
                 Ok(true) => {}
@@ -187,6 +189,5 @@ impl Maintenance {
                 }
             }
         }
-        self.store.sweep_segments();
     }
 }

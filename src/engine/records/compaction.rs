@@ -29,6 +29,8 @@ const LEAST_PACE: usize = 4;
 /// [`Records::flush_removals`] counts the unmerged removals in the first call of a process, and then once in this many
 /// calls.
 const COUNT_EVERY: u32 = 32;
+/// The first flush of a process sweeps files, and then one in this many: the replaced files of a minute may be many.
+const SWEEP_EVERY: u32 = 32;
 
 /// Why a write stopped: a damaged segment, or an error of `SQLite`.
 pub(super) enum WriteStopped {
@@ -169,14 +171,14 @@ pub(super) fn not_written(path: &Path, error: &io::Error) -> rusqlite::Error {
 
 impl Records {
     /// Flushes the unmerged records into a segment if there are many. `written`: number of records of this write.
-    pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<Option<Vec<SegmentName>>> {
+    pub fn flush_when_many(&self, tx: &RecordTx<'_>, written: usize) -> rusqlite::Result<bool> {
         if !self.are_many(tx, written)? {
-            return Ok(None);
+            return Ok(false);
         }
         match self.flush(tx) {
-            Ok(merged) => Ok(Some(merged)),
+            Ok(()) => Ok(true),
             // The log has every record; the next reader rebuilds the segments.
-            Err(WriteStopped::SegmentsLost) => Ok(None),
+            Err(WriteStopped::SegmentsLost) => Ok(false),
             Err(WriteStopped::Failed(error)) => Err(error),
         }
     }
@@ -214,15 +216,14 @@ impl Records {
             .store
             .read_records(|log| log.count_since(log.manifest()?.merged, SMALLEST + 1))?;
         if unmerged > SMALLEST {
-            let merged = self.store.write_records(deadline, |tx| self.flush_when_many(tx, 0))?;
-            self.merge_some(unmerged, merged.as_deref(), deadline);
+            let has_flushed = self.store.write_records(deadline, |tx| self.flush_when_many(tx, 0))?;
+            self.merge_some(unmerged, has_flushed, deadline);
         }
         Ok(())
     }
 
-    /// Writes the unmerged records into a segment, and names it in the manifest. Returns the segments that were merged
-    /// into it.
-    pub(super) fn flush(&self, tx: &RecordTx<'_>) -> std::result::Result<Vec<SegmentName>, WriteStopped> {
+    /// Writes the unmerged records into a segment, and names it in the manifest.
+    pub(super) fn flush(&self, tx: &RecordTx<'_>) -> std::result::Result<(), WriteStopped> {
         let open = self.open(self.store.incarnation(), tx.log.manifest()?);
         if open.are_lost() {
             return Err(WriteStopped::SegmentsLost);
@@ -257,19 +258,28 @@ impl Records {
         let (merged, kept) = open.manifest.segments.split_at(absorbed);
         let new = (records > 0).then_some(NamedSegment { name, records });
         let segments: Vec<NamedSegment> = new.into_iter().chain(kept.iter().copied()).collect();
+        self.touch(merged.iter().map(|one| &one.name));
         unmerged.store_merged(tx, &segments)?;
-        Ok(merged.iter().map(|one| one.name).collect())
+        Ok(())
+    }
+
+    /// Keeps the files of segments that are being replaced for a minute.
+    fn touch<'n>(&self, replaced: impl Iterator<Item = &'n SegmentName>) {
+        replaced.for_each(|name| StoreFolder::touch(&self.store.folder().segment(name)));
     }
 
     /// Advances the current merge by one slice, after a write of `written` records. Starts a merge if too many segments
-    /// are of like size. A merge of small segments interrupts a merge of large ones, which takes long. `merged`: the
-    /// segments that the write itself merged into a new one, so that their files can be removed.
-    pub fn merge_some(&self, written: usize, merged: Option<&[SegmentName]>, deadline: Deadline) {
-        self.store.remove_segments(merged.unwrap_or_default());
+    /// are of like size. A merge of small segments interrupts a merge of large ones, which takes long.
+    /// `has_flushed`: the write made a segment.
+    pub fn merge_some(&self, written: usize, has_flushed: bool, deadline: Deadline) {
         let Some(mut merging) = try_lock(&self.merging) else {
             return;
         };
-        if merged.is_some() {
+        if has_flushed {
+            // A host that only records sweeps nowhere else.
+            if self.flushes.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
+                self.store.sweep_segments();
+            }
             self.begin_merge(&mut merging);
         }
         let Some(merge) = merging.last_mut() else { return };
@@ -292,13 +302,7 @@ impl Records {
     }
 
     fn begin_merge(&self, under_way: &mut Vec<SlicedMerge>) {
-        let next = self.next_merge(under_way);
-        if next.is_some() && under_way.is_empty() {
-            // A host that only records matches sweeps nowhere else. A host that ended during a merge has left the file
-            // of the merge.
-            self.store.sweep_segments();
-        }
-        under_way.extend(next);
+        under_way.extend(self.next_merge(under_way));
     }
 
     /// Returns the next merge, of segments newer than those of the merges under way.
@@ -336,9 +340,9 @@ impl Records {
     fn end_merge(&self, merge: SlicedMerge, deadline: Deadline) -> Result<()> {
         let (incarnation, names) = (merge.incarnation, merge.names.clone());
         let mut made = Some(merge.into_builder());
-        let done = self.store.write_records(deadline, |tx| {
+        self.store.write_records(deadline, |tx| {
             let Some(builder) = made.take().filter(|_| self.store.incarnation() == incarnation) else {
-                return Ok(None);
+                return Ok(());
             };
             let name = StoreFolder::new_segment_name(tx.sequence());
             let new = NamedSegment {
@@ -346,15 +350,12 @@ impl Records {
                 records: builder.records(),
             };
             if !tx.replace_segments(&names, new)? {
-                return Ok(None);
+                return Ok(());
             }
+            self.touch(names.iter());
             let path = self.store.folder().segment(&name);
             let finished = builder.finish(&path, self.store.segment_mac(&name));
-            finished.map(Some).map_err(|error| not_written(&path, &error))
-        })?;
-        if done.is_some() {
-            self.store.remove_segments(&names);
-        }
-        Ok(())
+            finished.map_err(|error| not_written(&path, &error))
+        })
     }
 }

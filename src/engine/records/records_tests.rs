@@ -129,8 +129,8 @@ impl World {
                 self.records.flush_when_many(tx, pairs.len())
             });
         let merged = recorded.expect("recorded").expect("a library").then;
-        self.records.merge_some(pairs.len(), merged.as_deref(), Deadline::NONE);
-        merged.is_some()
+        self.records.merge_some(pairs.len(), merged, Deadline::NONE);
+        merged
     }
 
     /// Rows that a new process reads.
@@ -158,7 +158,7 @@ impl World {
                     self.records.flush_when_many(tx, given.len())
                 });
                 let merged = recorded.expect("recorded").expect("a library").then;
-                self.records.merge_some(given.len(), merged.as_deref(), Deadline::NONE);
+                self.records.merge_some(given.len(), merged, Deadline::NONE);
                 self.ages[at].extend(pairs.iter().map(|(path, _)| (path.clone(), number)));
                 self.expected[at].extend(pairs);
             }

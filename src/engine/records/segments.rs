@@ -23,6 +23,8 @@ pub struct Records {
     pub(super) merging: Mutex<Vec<SlicedMerge>>,
     /// Number of [`Records::flush_removals`] calls.
     pub(super) flush_checks: AtomicU32,
+    /// Number of flushes of this process.
+    pub(super) flushes: AtomicU32,
     /// The unmerged records after a write of this process. Used under the writer's lock, so it is unlocked in a fork.
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
     /// Held while a thread rebuilds segments.
@@ -57,6 +59,7 @@ impl Records {
             open: Swap::new(Arc::default()),
             merging: Mutex::default(),
             flush_checks: AtomicU32::new(0),
+            flushes: AtomicU32::new(0),
             unmerged: Mutex::default(),
             rebuilding: Mutex::new(()),
         });

@@ -15,8 +15,6 @@ use crate::platform::fork::{self, Forks, Release, Side, hold};
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
 
-/// Attempts to read tables. Segments may be replaced before they can be opened.
-const REPLACED: u32 = 32;
 /// Attempts of a call. A segment may be damaged, or a value replaced meanwhile.
 pub(super) const MAX_RETRIES: u32 = 8;
 /// The longest name of a table or an entry.
@@ -143,31 +141,8 @@ impl Tables {
     }
 
     /// Reads the commits since the snapshot. If not `patient`, fails instead of waiting for more than a moment. The caller
-    /// holds `catching_up`.
-    ///
-    /// Files of merged segments are removed at once. If a file is missing when it is opened, the manifest names another
-    /// one by then.
+    /// holds `catching_up`. A state with a manifest is complete and replaces the snapshot; any other state is added to it.
     fn catch_up_locked(&self, patient: bool) -> Result<()> {
-        for _ in 0..REPLACED {
-            let before = self.snapshot.read().sequence();
-            self.catch_up_once(patient)?;
-            let snapshot = self.snapshot.read();
-            if !snapshot.is_lost() || snapshot.sequence() == before {
-                break;
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads everything again. The caller holds `catching_up`.
-    pub(super) fn reload(&self) -> Result<()> {
-        self.snapshot.read().set_outdated();
-        self.catch_up_locked(true)
-    }
-
-    /// Reads the commits since the snapshot once. A state with a manifest is complete and replaces the snapshot; any
-    /// other state is added to it.
-    fn catch_up_once(&self, patient: bool) -> Result<()> {
         let incarnation = self.store.incarnation();
         let before = self.snapshot.read();
         let since =
@@ -185,6 +160,12 @@ impl Tables {
             before.advance_to(sequence);
         }
         Ok(())
+    }
+
+    /// Reads everything again. The caller holds `catching_up`.
+    pub(super) fn reload(&self) -> Result<()> {
+        self.snapshot.read().set_outdated();
+        self.catch_up_locked(true)
     }
 
     /// Creates a snapshot from a whole state.

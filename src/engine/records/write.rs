@@ -12,7 +12,7 @@ use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};
 use crate::engine::sql::{Incarnation, RecordTx, last_row, write_of};
 use crate::error::{Result, check_length};
-use crate::model::{SegmentName, Sequence, TableId};
+use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
@@ -28,8 +28,8 @@ struct CommittedWrite {
     records: Vec<OwnedRecord>,
     /// The manifest or the tables changed: read the whole state.
     needs_reload: bool,
-    /// Segments that it merged; `None` if it wrote no segment.
-    merged: Option<Vec<SegmentName>>,
+    /// It made a segment.
+    has_flushed: bool,
 }
 
 /// The records of a write under way, with those of other processes that the snapshot lacks.
@@ -319,15 +319,14 @@ impl Tables {
         batch.remove_expired(now_ms)?;
         batch.evict(terms.limit.unwrap_or(u64::MAX))?;
         let many = self.records.are_many(tx, batch.records.len() - batch.first_own)?;
-        let merged = many.then(|| self.records.flush(tx)).transpose()?;
+        if many {
+            self.records.flush(tx)?;
+        }
         Ok(CommittedWrite {
             incarnation,
             at: tx.sequence(),
-            needs_reload: merged.is_some()
-                || batch.first_own > 0
-                || !batch.new_tables.is_empty()
-                || !batch.cleared.is_empty(),
-            merged,
+            needs_reload: many || batch.first_own > 0 || !batch.new_tables.is_empty() || !batch.cleared.is_empty(),
+            has_flushed: many,
             records: batch.records.split_off(batch.first_own),
         })
     }
@@ -354,8 +353,7 @@ impl Tables {
                 snapshot.advance_to(written.at);
             }
         }
-        self.records
-            .merge_some(count, written.merged.as_deref(), Deadline::NONE);
+        self.records.merge_some(count, written.has_flushed, Deadline::NONE);
     }
 }
 

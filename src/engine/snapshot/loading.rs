@@ -15,33 +15,16 @@ use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Result;
 use crate::model::Sequence;
 
-/// Attempts to load a snapshot. Segments may be replaced before they can be opened.
-const MAX_LOAD_ATTEMPTS: u32 = 32;
-
 impl Reading {
-    /// Loads a snapshot. Also returns the libraries whose changes did not all fit into their memtables.
-    ///
-    /// The file of a replaced segment is removed at once, so it may be missing when it is opened. The store then refers
-    /// to another file, and the state is read again. Fails if not `patient` and the database is locked.
+    /// Loads a snapshot. Also returns the libraries whose changes did not all fit into their memtables. Fails if not
+    /// `patient` and the database is locked.
     pub(super) fn load(&self, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
-        let mut loaded = self.load_once(true, patient)?;
-        if !loaded.1.is_empty() {
-            // A memtable that was kept may be full of replaced changes. A new one has only the last change of each
-            // item.
-            loaded = self.load_once(false, patient)?;
+        let loaded = self.load_once(true, patient)?;
+        if loaded.1.is_empty() {
+            return Ok(loaded);
         }
-        for _ in 0..MAX_LOAD_ATTEMPTS {
-            if !loaded.0.incomplete {
-                break;
-            }
-            let before = loaded.0.sequence();
-            loaded = self.load_once(false, patient)?;
-            // Without a newer commit the store still refers to the missing file, so reading again would not help.
-            if loaded.0.sequence() == before {
-                break;
-            }
-        }
-        Ok(loaded)
+        // A memtable that was kept may be full of replaced changes. A new one has only the last change of each item.
+        self.load_once(false, patient)
     }
 
     /// Loads a snapshot. With `keeps_memtables`, a library whose segments did not change keeps its memtable, and only

@@ -61,7 +61,7 @@ impl Store {
         })?;
         let [own, log] = ["", "-wal"].map(|end| format!("{NAME}.db{end}"));
         let named = self.named_segments()?;
-        let counts = |name: &str| name != own && name != log && named.is_dead_file(name) != Some(true);
+        let counts = |name: &str| name != own && name != log && !named.lack(name);
         Ok(database.cast_unsigned() + self.folder.bytes_of(counts))
     }
 
@@ -156,7 +156,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn evict(&self, library: LibraryId, now_ms: i64, deadline: Deadline) -> Result<bool> {
-        self.write(deadline, |tx| {
+        let is_evicted = self.write(deadline, |tx| {
             let Some(library_state) = tx.expect_library(library).optional()? else {
                 return Ok(false);
             };
@@ -185,6 +185,10 @@ impl Store {
             c.execute("UPDATE store SET evictions = evictions + 1", [])?;
             tx.libraries_changed(library_state.identity)?;
             Ok(true)
-        })
+        })?;
+        if is_evicted {
+            self.remove_segments_of(library);
+        }
+        Ok(is_evicted)
     }
 }

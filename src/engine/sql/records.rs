@@ -16,7 +16,6 @@ use super::tx::{Tx, sequence_of};
 use crate::error::Result;
 use crate::model::{SegmentName, Sequence, TableId};
 use crate::platform::deadline::Deadline;
-use crate::platform::files;
 
 /// The segments of the records.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -230,13 +229,6 @@ pub fn last_row(sequence: Sequence) -> i64 {
 }
 
 impl Store {
-    /// Removes the files of segments that left the manifest. Processes that have one mapped can still read it.
-    pub fn remove_segments(&self, names: &[SegmentName]) {
-        for name in names {
-            let _ = files::remove(&self.folder.segment(name));
-        }
-    }
-
     /// The changes since a snapshot of this change sequence and manifest; `None`: everything. Fails if not `patient` and
     /// the database is locked. Values of more than `long` bytes stay in the log.
     pub fn records_since(

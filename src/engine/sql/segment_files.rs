@@ -1,14 +1,15 @@
-//! The files of segments: names them, and removes those that are not needed.
+//! The files of segments: names them, and sweeps those that the database does not refer to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
+use super::cached::CachedStatements;
 use super::folder::{NAME, StoreFolder};
-use super::ids::{listing_name, listing_text, segment_name, segment_text};
+use super::ids::{listing_text, segment_text};
 use super::open::Store;
 use super::records::manifest;
-use super::tx::sequence_of;
 use crate::error::Result;
 use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 use crate::platform::files;
@@ -16,8 +17,11 @@ use crate::platform::files;
 /// The suffix of file names of segments.
 const SUFFIX: &str = ".image";
 
-/// Age at which a file is removed although it might still be published.
-const UNPUBLISHED_KEPT_S: u64 = 600;
+/// Age at which a segment that the database does not refer to is removed. Until then a process may publish it, or open
+/// it because it has just read its name.
+const UNNAMED_KEPT_S: u64 = 60;
+/// Age at which a temporary file is removed: it may be written slowly.
+const TEMPORARY_KEPT_S: u64 = 600;
 
 impl StoreFolder {
     /// The path of a library's segment made under these mappings. Hosts with other mappings make their own from the
@@ -49,6 +53,12 @@ impl StoreFolder {
         }
     }
 
+    /// Makes the file of a segment that is being replaced new, so that it is not swept for a minute.
+    pub fn touch(path: &Path) {
+        // Without its file, a reader that has just read its name reads the state again.
+        let _ = files::existing(path).and_then(|file| file.set_modified(SystemTime::now()));
+    }
+
     /// The segment files and temporary files in the folder.
     fn segment_files(&self) -> Vec<SegmentFile> {
         let Ok(entries) = fs::read_dir(self.path()) else {
@@ -76,60 +86,40 @@ struct SegmentFile {
 }
 
 /// The segments that the database refers to, at one moment.
-#[derive(Default)]
-pub struct NamedSegments {
-    /// For each library its segment, and the lowest change sequence that a later one may have.
-    listings: HashMap<LibraryId, (Option<ListingName>, Sequence)>,
-    records: HashSet<SegmentName>,
-    sequence: Sequence,
-}
+pub struct NamedSegments(HashSet<String>);
 
 impl NamedSegments {
-    /// [`Self::is_dead`] for the name of a file.
-    pub fn is_dead_file(&self, name: &str) -> Option<bool> {
-        let (stem, _) = name.strip_suffix(SUFFIX)?.rsplit_once('-')?;
-        self.is_dead(stem)
-    }
-
-    /// Returns whether no process needs this segment any more; `None` if a process might still publish it.
-    fn is_dead(&self, name: &str) -> Option<bool> {
-        if let Some(name) = listing_name(name) {
-            // Library ids are never reused, and a library is stored before a segment of it is made.
-            let Some((named, upto)) = self.listings.get(&name.library) else {
-                return Some(true);
-            };
-            // `set_segment` and `finish_listing` never publish a segment older than the current one.
-            return if named.as_ref() == Some(&name) {
-                Some(false)
-            } else {
-                (name.sequence < *upto).then_some(true)
-            };
-        }
-        let name = segment_name(name)?;
-        // A segment of records is published by the very write whose sequence is in its name.
-        if self.records.contains(&name) {
-            Some(false)
-        } else {
-            (name.sequence <= self.sequence).then_some(true)
-        }
+    /// Returns whether a file is a segment that the database does not refer to.
+    pub fn lack(&self, file: &str) -> bool {
+        let stem = file.strip_suffix(SUFFIX).and_then(|name| name.rsplit_once('-'));
+        stem.is_some_and(|(stem, _)| !self.0.contains(stem))
     }
 }
 
 impl Store {
-    /// Removes segment files that no process needs, and temporary files that a kill left. Processes that have one
-    /// mapped can still read it.
-    ///
-    /// The folder is listed before the database is read. So a file that the database does not refer to is removed at
-    /// once, unless it might still be published. Such a file is removed when it is old.
+    /// Removes old segments that the database does not refer to, and temporary files that a kill left. Processes that
+    /// have one mapped can still read it.
     pub fn sweep_segments(&self) {
+        // List the folder first: the database may refer to a file that appears later.
         let files = self.folder.segment_files();
         let named = match self.named_segments() {
             Ok(named) => named,
             Err(error) => return log::debug!("old index files are removed later: {error}"),
         };
         for file in files {
-            let is_old = file.age_s.is_none_or(|age| age >= UNPUBLISHED_KEPT_S);
-            if named.is_dead_file(&file.name).unwrap_or(is_old) {
+            let is_temporary = file.name.contains(".new");
+            let kept_s = if is_temporary { TEMPORARY_KEPT_S } else { UNNAMED_KEPT_S };
+            if (is_temporary || named.lack(&file.name)) && file.age_s.is_none_or(|age| age >= kept_s) {
+                let _ = files::remove(&self.folder.path().join(&file.name));
+            }
+        }
+    }
+
+    /// Removes the segments of a listing that was evicted, whatever their age.
+    pub fn remove_segments_of(&self, library: LibraryId) {
+        let own = format!("{NAME}-l{library}-");
+        for file in self.folder.segment_files() {
+            if file.name.starts_with(&own) && file.name.ends_with(SUFFIX) {
                 let _ = files::remove(&self.folder.path().join(&file.name));
             }
         }
@@ -138,16 +128,10 @@ impl Store {
     /// Reads the segments that the database refers to.
     pub fn named_segments(&self) -> Result<NamedSegments> {
         self.read(|connection| {
-            let mut libraries =
-                connection.prepare_cached("SELECT id, segment, segment_seq FROM libraries WHERE identity > 0")?;
-            let listings = libraries.query_map([], |row| {
-                Ok((row.get(0)?, (listing_name(&row.get::<_, String>(1)?), row.get(2)?)))
-            })?;
-            Ok(NamedSegments {
-                listings: listings.collect::<rusqlite::Result<_>>()?,
-                records: manifest(connection)?.segments.iter().map(|one| one.name).collect(),
-                sequence: sequence_of(connection)?,
-            })
+            let listings = "SELECT segment FROM libraries WHERE identity > 0";
+            let mut named: HashSet<String> = connection.rows(listings, [], |row| row.get(0))?.into_iter().collect();
+            named.extend(manifest(connection)?.segments.iter().map(|one| segment_text(&one.name)));
+            Ok(NamedSegments(named))
         })
     }
 }

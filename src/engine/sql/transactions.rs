@@ -16,6 +16,7 @@ use super::schema::failure;
 use super::tx::{CheckpointGuard, RollbackGuard, Tx, WaitGuard, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
+use crate::platform::files;
 use crate::platform::mutex::{lock, try_lock};
 use crate::platform::stamp::FolderStamp;
 use crate::platform::write_out::write_out;
@@ -196,8 +197,10 @@ impl Store {
                 connection.note_write(tx.sequence, tx.next_library.take());
                 Ok(value)
             });
-        if done.is_err() {
-            self.remove_segments(tx.new_segments.take().as_slice());
+        if done.is_err()
+            && let Some(name) = tx.new_segments.take()
+        {
+            let _ = files::remove(&self.folder.segment(&name));
         }
         if let Some(page) = page {
             if done.is_ok() {

@@ -110,25 +110,6 @@ pub fn refreshes_that_change_everything_do_not_grow_the_store() {
 }
 
 #[test]
-pub fn index_files_of_past_generations_go_at_once() {
-    let server = movies(50);
-    let folder = tempfile::tempdir().expect("a folder");
-    let clock = clock();
-    let index = open(options(&server, folder.path()), &clock);
-    let other = open(options(&server, folder.path()), &clock);
-    let library = index.library("Movies").expect("a handle");
-    for _ in 0..rounds("PLEXINDEX_REFRESHES", 40) {
-        server.change(|state| state.rekey_library(1)).expect("rekeyed");
-        assert_eq!(index.refresh(&library.query(), true).expect("listed"), Status::Ok);
-        let (path, key) = path_of(&server, 1, 5);
-        library.record_matches(&[(b"/elsewhere.mkv", &key)]).expect("recorded");
-        let elsewhere = other.library("Movies").expect("a handle");
-        assert_eq!(answer(&elsewhere, &path).expect("an answer"), key);
-        assert!(images(folder.path()) <= 2, "old images stay");
-    }
-}
-
-#[test]
 fn shows_and_seasons_go_with_their_episodes() {
     let server = Standin::builder()
         .library(plexindex_standin::LibrarySpec::shows(200))

@@ -51,14 +51,6 @@ pub fn newcomers_find_an_index_file_while_others_are_published_and_removed() {
     for round in 0..rounds("PLEXINDEX_REFRESHES", 60) / part {
         crate::support::add(&server, &[format!("/data/Movies/new {round}.mkv")]);
         index.refresh(&library.query(), true).expect("listed");
-        let files = std::fs::read_dir(folder.path()).expect("the folder");
-        let images = files
-            .filter(|entry| {
-                let path = entry.as_ref().expect("an entry").path();
-                path.extension().is_some_and(|end| end == "image")
-            })
-            .count();
-        assert!(images <= 2, "{images} index files after {round} refreshes");
     }
     for mut worker in workers {
         worker.tell("end");
