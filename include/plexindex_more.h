@@ -164,8 +164,7 @@ int32_t plexindex_list_libraries_json(const plexindex_handle *handle, const plex
 // two requests, three at the first contact, and stores their answers. The first one carries no token, so
 // PLEXINDEX_UNAUTHORIZED says that the server was reached. `library` and `text` of the query are not used.
 //
-// `out_json`: an object, UTF-8: `machine_identifier`, `version`, `answered_us`, `libraries`, and
-// `database_unavailable`: null, or why Plex's database cannot be used, so that the server is asked instead.
+// `out_json`: an object, UTF-8: `machine_identifier`, `version`, `answered_us`, `libraries`.
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE; the server's error.
 int32_t plexindex_check_server_json(const plexindex_handle *handle, const plexindex_query *query,
@@ -233,11 +232,8 @@ int32_t plexindex_get_item_json(const plexindex_library_handle *library, const c
 // PLEXINDEX_REASON_ONLY_ROOT_DIFFERS. Without an item the reason is PLEXINDEX_REASON_EMPTY, _NOT_LISTED,
 // _NOT_FETCHED, _NO_LOCATION, or that of several candidates.
 //
-// A library that was never fetched, or whose listing has expired, is fetched first. With a deadline a library that
-// was never fetched is asked for one file instead, which the call looks for below the folder on this machine. If the
-// server has the file, and the folder is named like its show, artist, album or film, that is the answer, with 0 for
-// `items` and `files`. A disk that does not answer may take longer than the deadline. Plex's database needs no
-// listing: all below the folder is read at once.
+// A library that was never fetched, or whose listing has expired, is fetched first: PLEXINDEX_NOT_YET if the deadline
+// passes meanwhile. Plex's database needs no listing: all below the folder is read at once.
 //
 // Returns what plexindex_match_path() returns.
 int32_t plexindex_match_folder(const plexindex_handle *handle, const plexindex_query *query,

@@ -1236,11 +1236,10 @@ struct ItemDetails {
 
 /// A server that answered.
 struct ServerInfo {
-    std::string machine_identifier{};                  ///< Its identity, the same behind every URL.
-    std::string version{};                             ///< Its version; empty when it gives none.
-    microseconds answered_in{0};                       ///< How long it took to answer a small request.
-    std::uint64_t libraries = 0;                       ///< How many libraries it shows to the token's user.
-    std::optional<std::string> database_unavailable{}; ///< Why Plex's database cannot be used, if one was named.
+    std::string machine_identifier{}; ///< Its identity, the same behind every URL.
+    std::string version{};            ///< Its version; empty when it gives none.
+    microseconds answered_in{0};      ///< How long it took to answer a small request.
+    std::uint64_t libraries = 0;      ///< How many libraries it shows to the token's user.
 };
 
 /// The place of a store.
@@ -1603,7 +1602,7 @@ private:
     }
     void get(ServerInfo &to) {
         object("machine_identifier", to.machine_identifier, "version", to.version, "answered_us", to.answered_in,
-               "libraries", to.libraries, "database_unavailable", to.database_unavailable);
+               "libraries", to.libraries);
     }
     void get(StoreInfo &to) {
         object("folder", to.folder, "file_system", to.file_system, "journal", to.journal, "shares_memory",

@@ -161,18 +161,15 @@ type ServerInfo struct {
 	// Answered is how long it took.
 	Answered  time.Duration `json:"answered_ns"`
 	Libraries int           `json:"libraries"`
-	// DatabaseUnavailable says why Plex's database cannot be used; empty where it is used, or none was named.
-	DatabaseUnavailable string `json:"database_unavailable,omitempty"`
 }
 
 // Server asks the server who it is and which libraries it shows.
 func (i *Index) Server(ctx context.Context, ask ...Ask) (ServerInfo, error) {
 	var read struct {
-		MachineIdentifier   string `json:"machine_identifier"`
-		Version             string `json:"version"`
-		Answered            int64  `json:"answered_us"`
-		Libraries           int    `json:"libraries"`
-		DatabaseUnavailable string `json:"database_unavailable"`
+		MachineIdentifier string `json:"machine_identifier"`
+		Version           string `json:"version"`
+		Answered          int64  `json:"answered_us"`
+		Libraries         int    `json:"libraries"`
 	}
 	_, err := i.query(ctx, nil, "", first(ask), func(query *C.plexindex_query) (Status, error) {
 		return OK, readJSON(&read, func(out, failed *C.plexindex_buffer) C.int32_t {
@@ -180,7 +177,7 @@ func (i *Index) Server(ctx context.Context, ask ...Ask) (ServerInfo, error) {
 		})
 	})
 	answered := time.Duration(read.Answered) * time.Microsecond
-	return ServerInfo{read.MachineIdentifier, read.Version, answered, read.Libraries, read.DatabaseUnavailable}, err
+	return ServerInfo{read.MachineIdentifier, read.Version, answered, read.Libraries}, err
 }
 
 // A StoreInfo is the place that the store is in: plexindex_get_store_json() of plexindex_more.h says what is in it.

@@ -193,8 +193,6 @@ export interface ServerInfo {
   version: string;
   answeredUs: number;
   libraries: number;
-  /** Why Plex's database cannot be used, so that the server is asked instead. */
-  databaseUnavailable: string | null;
 }
 
 export interface StoreInfo {

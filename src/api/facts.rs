@@ -23,8 +23,6 @@ pub struct ServerInfo {
     pub answered_in: Duration,
     /// Number of libraries that the token's user may see.
     pub libraries: usize,
-    /// Why Plex's database is unavailable, so that the server is used instead; `None` if it is used, or none was named.
-    pub database_unavailable: Option<String>,
 }
 
 #[allow(clippy::ref_option)] // serde's shape

@@ -370,13 +370,6 @@ impl Index {
         self.inner().stats()
     }
 
-    /// Why Plex's database is unavailable, as the last sync job found; `None` if it is used.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn why_unavailable(&self) -> Option<String> {
-        self.inner().sync.why_unavailable()
-    }
-
     /// The public key of a rating key.
     #[doc(hidden)]
     #[must_use]

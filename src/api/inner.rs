@@ -89,13 +89,6 @@ impl Inner {
                 .unwrap_or_else(|| Tokens::new(options.token.clone())),
             options,
         ));
-        // It decides which view is read.
-        if let Some(precondition) = source::precondition(options)
-            && reading.recall_precondition(&precondition)?
-            && let Some(source) = &source
-        {
-            source.set_available(false);
-        }
         reading.reload(Deadline::NONE)?;
         let mut sync = Syncing::new(
             Arc::clone(&store),

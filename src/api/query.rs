@@ -464,7 +464,6 @@ impl<'q> Query<'q> {
             version: known(server.version),
             answered_in,
             libraries,
-            database_unavailable: inner.sync.why_unavailable(),
         })
     }
 }

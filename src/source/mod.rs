@@ -4,9 +4,9 @@
 //! source performs one operation and reports exactly what went wrong. The formats of keys and versions, paging and
 //! change detection stay behind `contract`.
 
+mod beside;
 mod contract;
 pub mod database;
-mod fallback;
 mod open;
 pub mod plex;
 
@@ -16,5 +16,5 @@ pub use contract::{
     Notification, PageEnd, PageRequest, RequestKind, Resume, Session, Source, SourceChanges, TokenOwner, Tokens,
     TokensState, View, Viewer, WantedPath,
 };
-pub use open::{check, fallback_view, kind, open, precondition, view};
+pub use open::{check, kind, open, view};
 pub use plex::check_token;

@@ -6,9 +6,9 @@ use crate::error::Result;
 use crate::options::Options;
 use crate::platform::clock::Clock;
 
+use super::beside::DatabaseBesideServer;
 use super::contract::{Kind, Meter, Source, View, Viewer};
 use super::database::{self, PlexDatabase};
-use super::fallback::{FallbackSource, precondition_of};
 use super::plex;
 
 /// Returns the kind of source that the options name, also while offline.
@@ -37,24 +37,6 @@ pub fn view(options: &Options) -> Option<View> {
             viewer: Viewer::Reader,
         });
     }
-    server_view(options)
-}
-
-/// Returns the view to use while the database is unavailable: the server's; `None` unless the options name both.
-#[must_use]
-pub fn fallback_view(options: &Options) -> Option<View> {
-    options.database.as_ref().and_then(|_| server_view(options))
-}
-
-/// Returns the precondition of the database and the server, without asking either; see [`Source::precondition`]. `None` unless
-/// the options name both.
-#[must_use]
-pub fn precondition(options: &Options) -> Option<String> {
-    let (database, url) = (options.database.as_deref()?, options.server_url.as_deref()?);
-    precondition_of(database, url.trim_end_matches('/'))
-}
-
-fn server_view(options: &Options) -> Option<View> {
     options.server_url.as_deref().map(|url| View {
         place: url.trim_end_matches('/').to_owned(),
         viewer: options.user.clone().map_or(Viewer::Holder, Viewer::Named),
@@ -103,9 +85,9 @@ pub fn open(
     let database = options.database.as_deref();
     let database = database.map(|named| Arc::new(PlexDatabase::with_clock(named, Arc::clone(clock))));
     Ok(match (database, server) {
-        (Some(database), Some((server, url))) => Some(Arc::new(FallbackSource::new(
-            &database,
-            &server,
+        (Some(database), Some((server, url))) => Some(Arc::new(DatabaseBesideServer::new(
+            database,
+            server,
             url.trim_end_matches('/'),
         ))),
         (Some(database), None) => Some(database),

@@ -140,11 +140,6 @@ impl Syncing {
         self.source.as_deref().map(Source::abilities)
     }
 
-    /// Why the primary source is not used, from the store or the last job; `None` if it is used.
-    pub fn why_unavailable(&self) -> Option<String> {
-        self.source.as_deref().and_then(Source::why_unavailable)
-    }
-
     /// Forgets earlier failures: they say nothing about the new token.
     pub fn forget_failures(&self) {
         self.back_off.forget();
@@ -276,10 +271,7 @@ impl Syncing {
         };
         let requests = self.request_counts();
         let work = || {
-            let done = job.check_precondition().and_then(|source| {
-                let job = SyncJob { source, ..job };
-                work(&job)
-            });
+            let done = job.check_precondition().and_then(|()| work(&job));
             if let Err(error) = &done {
                 job.note_failure(error, requests);
             }
@@ -372,9 +364,7 @@ impl<'a> SyncJob<'a> {
 
     /// The server and the user of its requests.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.sync
-            .reading
-            .endpoint_of(self.session, self.source.is_unavailable())
+        self.sync.reading.endpoint_of(self.session)
     }
 
     /// Returns the view behind this endpoint; `None` if no request has identified it yet.
@@ -385,37 +375,26 @@ impl<'a> SyncJob<'a> {
         }
     }
 
-    /// Checks the precondition of the source, unless the stored result is less than a day old. Returns the source that
-    /// this job uses throughout, even if the precondition changes meanwhile.
-    fn check_precondition(&self) -> Result<&'a dyn Source> {
-        let (source, sync) = (self.source, self.sync);
-        if let Some(precondition) = source.precondition(self.bounds) {
-            let (hash, now) = (xxh3_64(precondition.as_bytes()), sync.clock.now_ms());
-            let holds = match sync.store.precondition(hash, now)? {
-                Some(holds) => holds,
-                None => match source.check_precondition(self.bounds) {
-                    Ok(holds) => {
-                        sync.store.store_precondition(hash, now, holds, self.bounds.deadline)?;
-                        holds
-                    }
-                    // The server cannot be reached now. The view is known, so the precondition held before. The next
-                    // job checks it.
-                    Err(error)
-                        if error.status.meaning() == Meaning::NotNow
-                            && !source.is_unavailable()
-                            && self.identity()?.is_some() =>
-                    {
-                        log::info!("whether {precondition} could not be asked ({error}); it was so before");
-                        true
-                    }
-                    Err(error) => return Err(error),
-                },
-            };
-            source.set_available(holds);
+    /// Checks the precondition of the source, unless it held less than a day ago.
+    fn check_precondition(&self) -> Result<()> {
+        let sync = self.sync;
+        let Some(precondition) = self.source.precondition() else {
+            return Ok(());
+        };
+        let (hash, now) = (xxh3_64(precondition.as_bytes()), sync.clock.now_ms());
+        if sync.store.has_held(hash, now)? {
+            return Ok(());
         }
-        let pinned = source.pinned().unwrap_or(source);
-        sync.reading.set_unavailable(pinned.is_unavailable());
-        Ok(pinned)
+        match self.source.check_precondition(self.bounds) {
+            Ok(()) => sync.store.note_held(hash, now, self.bounds.deadline),
+            // The server cannot be reached now. The view is known, so the precondition held before. The next job checks
+            // it.
+            Err(error) if error.status.meaning() == Meaning::NotNow && self.identity()?.is_some() => {
+                log::info!("whether {precondition} could not be asked ({error}); it was so before");
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The error for a deadline that passed while another thread or process fetched.

@@ -121,7 +121,7 @@ impl SyncJob<'_> {
             ));
         };
         let known = sync.store.identity(endpoint)?;
-        let user = sync.reading.same_user(self.session, self.source.is_unavailable());
+        let user = sync.reading.same_user(self.session);
         let claimed = match (known, user) {
             (None, Some(user)) => sync.store.claimed(endpoint, user)?,
             _ => None,

@@ -1,7 +1,6 @@
 //! The state that one handle reads from.
 
 use std::panic::RefUnwindSafe;
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use super::data::Snapshot;
@@ -30,14 +29,11 @@ pub struct Reading {
     pub(super) counters: Arc<Counters>,
     /// The server and the user; `None` without a source.
     pub(super) view: Option<View>,
-    /// The view through the fallback source, while the first source is unavailable.
-    pub(super) fallback_view: Option<View>,
     pub tokens: Arc<Tokens>,
     /// Whether the handle was opened offline. Then no server can accept the token.
     pub(super) is_offline: bool,
     /// Whether what is written goes to other hosts too.
     pub(super) shares: bool,
-    pub(super) is_unavailable: AtomicBool,
     pub(super) snapshot: Swap<Snapshot>,
     /// Held while a thread rebuilds segments.
     pub(super) rebuilding: Mutex<()>,
@@ -73,11 +69,9 @@ impl Reading {
             clock,
             counters,
             view: source::view(options),
-            fallback_view: source::fallback_view(options),
             tokens,
             is_offline: options.offline,
             shares: options.shared.is_some(),
-            is_unavailable: AtomicBool::new(false),
             snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),
             catching_up: Mutex::new(()),

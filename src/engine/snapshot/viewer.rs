@@ -2,8 +2,6 @@
 
 use std::sync::atomic::Ordering;
 
-use xxhash_rust::xxh3::xxh3_64;
-
 use super::data::Snapshot;
 use super::reading::Reading;
 use crate::engine::sql::{Endpoint, SameUser};
@@ -17,12 +15,12 @@ impl Reading {
     /// Returns the endpoint: URL and user. Users are stored as keyed hashes. The key is in the database, and lost with
     /// it.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.endpoint_of(&self.tokens.current(), self.is_unavailable.load(Ordering::Acquire))
+        self.endpoint_of(&self.tokens.current())
     }
 
-    /// Returns the endpoint for the token of one call, and for its source: the fallback if `is_unavailable`.
-    pub fn endpoint_of(&self, session: &Session, is_unavailable: bool) -> Option<Endpoint> {
-        self.view_of(is_unavailable).map(|View { place, viewer }| Endpoint {
+    /// Returns the endpoint for the token of one call.
+    pub fn endpoint_of(&self, session: &Session) -> Option<Endpoint> {
+        self.view.as_ref().map(|View { place, viewer }| Endpoint {
             url: place.clone(),
             until_ms: match (viewer, &session.claims) {
                 (Viewer::Holder, Some(claims)) => claims.expires_ms,
@@ -43,11 +41,8 @@ impl Reading {
     }
 
     /// Returns the user that a token claims. It gives no access before the server has accepted the token.
-    pub fn same_user(&self, session: &Session, is_unavailable: bool) -> Option<SameUser> {
-        let is_by_token = self
-            .view_of(is_unavailable)
-            .is_some_and(|view| view.viewer == Viewer::Holder);
-        let claims = session.claims.as_ref().filter(|_| is_by_token)?;
+    pub fn same_user(&self, session: &Session) -> Option<SameUser> {
+        let claims = session.claims.as_ref().filter(|_| self.depends_on_token())?;
         let user = claims.user.as_ref()?;
         Some(self.store.keyed(format!("same {user}").as_bytes()))
     }
@@ -58,13 +53,9 @@ impl Reading {
         if self.identity().is_some() {
             return Ok(false);
         }
-        let is_unavailable = self.is_unavailable.load(Ordering::Acquire);
-        let depends_on_token = self
-            .view_of(is_unavailable)
-            .is_some_and(|view| view.viewer == Viewer::Holder);
         let session = self.tokens.current();
-        let is_by_token = depends_on_token && session.token.is_some();
-        match self.endpoint_of(&session, is_unavailable).filter(|_| is_by_token) {
+        let is_by_token = self.depends_on_token() && session.token.is_some();
+        match self.endpoint_of(&session).filter(|_| is_by_token) {
             Some(endpoint) => self.store.has_led_to_libraries(&endpoint),
             None => Ok(false),
         }
@@ -96,7 +87,7 @@ impl Reading {
     /// Returns the identity that the session's token led to, even if the handle has another token now. `None` before a
     /// server accepted the token.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
-        match self.endpoint_of(session, self.is_unavailable.load(Ordering::Acquire)) {
+        match self.endpoint_of(session) {
             Some(endpoint) => self.store.identity(&endpoint),
             None => Ok(None),
         }
@@ -125,13 +116,8 @@ impl Reading {
         self.view.as_ref().map_or("", |view| &view.place)
     }
 
-    fn view_of(&self, is_unavailable: bool) -> Option<&View> {
-        let view = if is_unavailable {
-            &self.fallback_view
-        } else {
-            &self.view
-        };
-        view.as_ref()
+    fn depends_on_token(&self) -> bool {
+        self.view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder)
     }
 
     /// Replaces the token. If the view depends on the token, later lookups do not use the earlier view. Returns whether
@@ -141,8 +127,7 @@ impl Reading {
         if self.tokens.current().token == token {
             return Ok(false);
         }
-        let depends_on_token = |view: &Option<View>| view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder);
-        let same_view = !depends_on_token(&self.view) && !depends_on_token(&self.fallback_view);
+        let same_view = !self.depends_on_token();
         if !same_view {
             // Replace the snapshot before the token: a call with the new token must not see the old token's snapshot.
             let empty = Snapshot {
@@ -156,22 +141,5 @@ impl Reading {
             self.reload_locked(Some(Deadline::NONE))?;
         }
         Ok(true)
-    }
-
-    /// Stores whether the first source is unavailable. The fallback source may show another view, so the snapshot
-    /// becomes outdated if this changes.
-    pub fn set_unavailable(&self, is_unavailable: bool) {
-        if self.fallback_view.is_some() && self.is_unavailable.swap(is_unavailable, Ordering::AcqRel) != is_unavailable
-        {
-            self.snapshot.read().outdated.store(true, Ordering::Release);
-        }
-    }
-
-    /// Restores from the store whether the first source's precondition failed, without a request. Returns whether the
-    /// source is unavailable.
-    pub fn recall_precondition(&self, precondition: &str) -> Result<bool> {
-        let known = self.store.last_precondition(xxh3_64(precondition.as_bytes()))?;
-        self.set_unavailable(known == Some(false));
-        Ok(known == Some(false))
     }
 }

@@ -28,9 +28,6 @@ pub enum ProbeOutcome {
     Failed(Option<Status>),
 }
 
-/// How long the result of a precondition is kept. Results of files and URLs that are not used any more must expire.
-const PRECONDITION_KEPT_MS: i64 = 400 * 86_400_000;
-
 impl Store {
     /// The last search for the path with this hash.
     pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
@@ -96,24 +93,15 @@ impl Store {
         self.note_outcome(identity, PROBE, 0, now_ms, found, deadline)
     }
 
-    /// The stored outcome of a check that a source depends on, if it is less than a day old. `hash`: of the check's
-    /// text.
-    pub fn precondition(&self, hash: u64, now_ms: i64) -> Result<Option<bool>> {
+    /// Returns whether a check that a source depends on succeeded less than a day ago. `hash`: of the check's text.
+    pub fn has_held(&self, hash: u64, now_ms: i64) -> Result<bool> {
         let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
-        Ok(known
-            .filter(|known| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(known.last_ms)))
-            .map(|known| known.found))
+        Ok(known.is_some_and(|known| (0..SEARCH_KEPT_MS).contains(&now_ms.saturating_sub(known.last_ms))))
     }
 
-    /// The last stored outcome of a check that a source depends on, however old; `None` if it was never made.
-    pub fn last_precondition(&self, hash: u64) -> Result<Option<bool>> {
-        let known = self.path_search(IdentityId::ALL, PROBE, hash)?;
-        Ok(known.map(|known| known.found))
-    }
-
-    /// Stores the outcome of such a check, for every user of the store.
-    pub fn store_precondition(&self, hash: u64, now_ms: i64, holds: bool, deadline: Deadline) -> Result<()> {
-        self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, holds, deadline)
+    /// Stores that such a check succeeded, for every user of the store.
+    pub fn note_held(&self, hash: u64, now_ms: i64, deadline: Deadline) -> Result<()> {
+        self.note_path_search(IdentityId::ALL, PROBE, hash, now_ms, true, deadline)
     }
 
     /// Stores that a path was searched on the server, and whether it was found.
@@ -148,16 +136,9 @@ impl Store {
                 params![identity, library, hash.cast_signed(), now_ms, found],
             )?;
             // Also remove searches in the future, which would stay the newest ones after the clock was set back.
-            // Results of preconditions stay longer, because offline processes need them.
             tx.run(
-                "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2 \
-                 AND (identity <> ?3 OR last_ms NOT BETWEEN ?4 AND ?2)",
-                params![
-                    now_ms - SEARCH_KEPT_MS,
-                    now_ms,
-                    IdentityId::ALL,
-                    now_ms - PRECONDITION_KEPT_MS
-                ],
+                "DELETE FROM path_searches WHERE last_ms NOT BETWEEN ?1 AND ?2",
+                params![now_ms - SEARCH_KEPT_MS, now_ms],
             )
         })
     }

@@ -195,36 +195,17 @@ pub trait Source: Send + Sync {
     fn abilities(&self) -> Abilities;
 
     /// Returns the condition under which this source may be used, as text that names everything it depends on; `None`
-    /// without one. Read before each sync job. The result of checking it is kept in the store for a day.
-    fn precondition(&self, _bounds: Bounds<'_>) -> Option<String> {
+    /// without one. Read before each sync job. That it holds is kept in the store for a day.
+    fn precondition(&self) -> Option<String> {
         None
     }
 
-    /// Checks the precondition: returns whether it holds.
+    /// Checks the precondition. One that does not hold is an error with the remedy.
     ///
     /// # Errors
     /// As [`Source::server`].
-    fn check_precondition(&self, _bounds: Bounds<'_>) -> Result<bool> {
-        Ok(true)
-    }
-
-    /// Sets whether the precondition holds.
-    fn set_available(&self, _holds: bool) {}
-
-    /// Returns whether the precondition does not hold, so that only the fallback is used. The fallback belongs to
-    /// another view.
-    fn is_unavailable(&self) -> bool {
-        false
-    }
-
-    /// Returns the source as it is now, unaffected by later results of the precondition; `None`: this source itself.
-    fn pinned(&self) -> Option<&dyn Source> {
-        None
-    }
-
-    /// Returns the reason for [`Source::is_unavailable`] as a sentence.
-    fn why_unavailable(&self) -> Option<String> {
-        None
+    fn check_precondition(&self, _bounds: Bounds<'_>) -> Result<()> {
+        Ok(())
     }
 
     /// Returns the identity of the server. Needs no token.

@@ -38,7 +38,6 @@ use super::plex::{self, leaf_types, make_uuids_unique};
 
 use self::items::ItemReader;
 use self::mark::Mark;
-use self::place::FileState;
 pub use self::reader::PlexDatabase;
 use self::reader::PrefetchedPath;
 use self::slice_lock::check;
@@ -53,25 +52,10 @@ pub static KIND: Kind = Kind {
 };
 
 impl PlexDatabase {
-    /// Returns the identity of the file, if it is readable.
-    ///
-    /// # Errors
-    /// Why it is unreadable, and the remedy.
-    pub fn identity(&self, bounds: &Bounds<'_>) -> Result<String> {
-        let state = self.place.slice(bounds, &mut |slice| {
-            slice.query(|| schema::check(&slice.connection))?;
-            Ok(slice.state.clone())
-        })?;
-        Ok(self.identity_of(&state))
-    }
-
     /// Returns the identity of the file without opening it.
-    pub(super) fn identity_from_outside(&self) -> Result<String> {
-        Ok(self.identity_of(&self.place.state()?))
-    }
-
-    fn identity_of(&self, state: &FileState) -> String {
-        format!("{} {:x}", self.place.display(), state.file)
+    pub(super) fn identity(&self) -> Result<String> {
+        let state = self.place.state()?; // first, since it finds the file that is displayed
+        Ok(format!("{} {:x}", self.place.display(), state.file))
     }
 
     /// Returns the machine identifier of its server, if this user may read it.

@@ -1,15 +1,14 @@
-//! The database beside HTTP: one request a day shows that they are one, and where they are not, HTTP answers.
+//! The database beside HTTP: one request a day shows that they are one, and where they are not, questions fail.
 
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
 
-use crate::support::index::{Deadline, Index, ManualClock, QueryOptions};
+use crate::support::index::{Index, ManualClock, QueryOptions};
 use plexindex::error::Status;
 use plexindex::model::Token;
 use plexindex::options::Options;
 use plexindex::source::{FieldChange, Lock};
-use plexindex_standin::{Action, Fault, ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
+use plexindex_standin::{ItemSpec, Kind, LibraryKind, LibrarySpec, Standin};
 use std::sync::Arc;
 
 use crate::database::alone::{films, path};
@@ -54,6 +53,11 @@ fn key_of(index: &Index, path: &str) -> Option<String> {
         .item
         .filter(|_| found.status == Status::Ok)
         .map(|item| item.item.rating_key)
+}
+
+fn refused(index: &Index, path: &str) -> Status {
+    let asked = index.match_path(&QueryOptions::default(), path.as_bytes());
+    asked.expect_err("it is not known whose they are").status
 }
 
 fn asked(http: &Standin) -> u64 {
@@ -114,93 +118,50 @@ fn edits_and_verification_stay_with_the_server() {
 }
 
 #[test]
-fn a_file_that_is_not_the_servers_is_put_aside() {
+fn a_file_that_is_not_the_servers_answers_nothing() {
     let (folder, server, _) = films(30);
     let (clock, store) = (clock(), folder.path().join("store"));
     // The same server, gone on without the file: it has one film more.
     let http = serving(31);
-    let token_only = Options {
-        database: None,
-        ..with(&store, &server, &http)
-    };
     let index = opened(with(&store, &server, &http), &clock);
-    assert_eq!(index.why_unavailable(), None, "nothing was asked yet");
-    assert_eq!(key_of(&index, &path(30)).as_deref(), Some("31"), "HTTP answers");
-    let why = index.why_unavailable().expect("aside");
-    assert!(why.ends_with("is not what the server has"), "{why}");
-    let told = index.server_json(&QueryOptions::default()).expect("told");
-    let told: serde_json::Value = serde_json::from_str(&told).expect("JSON");
-    assert_eq!(told["database_unavailable"], why);
-    assert_eq!(index.stats().expect("statistics").items, 31);
-    // In the token's own view.
-    let theirs = opened(
-        Options {
-            offline: true,
-            ..token_only
-        },
-        &clock,
-    );
-    assert_eq!(theirs.stats().expect("statistics").items, 31);
-    // What was found out holds for the store.
-    let before = asked(&http);
-    let again = opened(with(&store, &server, &http), &clock);
-    assert_eq!(key_of(&again, &path(30)).as_deref(), Some("31"));
-    assert_eq!(
-        asked(&http),
-        before,
-        "it begins with what the server gave, which is fresh"
-    );
-    // Offline too, whenever that was found out.
-    clock.advance_ms(60 * HOUR_MS);
-    let offline = opened(
-        Options {
-            offline: true,
-            ..with(&store, &server, &http)
-        },
-        &clock,
-    );
-    assert_eq!(key_of(&offline, &path(30)).as_deref(), Some("31"));
-    assert_eq!(asked(&http), before);
-    // Another file: it is looked at anew.
+    let error = index.refresh(&QueryOptions::default(), true).expect_err("two");
+    assert_eq!(error.status, Status::NotPlex);
+    let remedy = error.message.contains("is not what the server at") && error.message.contains("leave out one of");
+    assert!(remedy, "{error}");
+    assert_eq!(refused(&index, &path(30)), Status::NotPlex);
+    // The file of this server, named in its place.
     server.write(|database| {
         let id = written::add_film(database, 1, "Film 30", &path(30));
         assert_eq!(id, 31);
     });
-    let copy = folder.path().join("copy.db");
-    fs::copy(server.file(), &copy).expect("copied");
-    fs::rename(&copy, server.file()).expect("replaced");
     let again = opened(with(&store, &server, &http), &clock);
-    again.refresh(&QueryOptions::default(), true).expect("listed");
-    server.write(|database| written::rename(database, 9, "/data/films/moved.mkv"));
-    assert_eq!(
-        key_of(&again, "/data/films/moved.mkv").as_deref(),
-        Some("9"),
-        "by the file"
-    );
-    assert_eq!(again.why_unavailable(), None);
+    assert_eq!(key_of(&again, &path(30)).as_deref(), Some("31"));
 }
 
 #[test]
-fn http_answers_where_the_file_cannot_be_read_in_time() {
+fn what_was_listed_answers_stale_while_the_file_is_away() {
     let (folder, server, _) = films(30);
     let (clock, http) = (clock(), serving(30));
     let index = opened(with(&folder.path().join("store"), &server, &http), &clock);
     index.refresh(&QueryOptions::default(), true).expect("listed");
-    assert_eq!((index.why_unavailable(), asked(&http)), (None, 1));
-    crate::database::damaged::damage_log(&server, 0);
-    clock.advance_ms(1);
-    // Half of a call's time is left for the server, and the next call has all of it.
-    let query = QueryOptions {
-        deadline: Deadline::In(Duration::from_millis(800)),
-        ..QueryOptions::default()
+    fs::rename(server.file(), folder.path().join("away.db")).expect("moved");
+    let before = asked(&http);
+    let found = index
+        .match_path(&QueryOptions::default(), path(3).as_bytes())
+        .expect("an answer");
+    assert_eq!((found.status, found.stale), (Status::Ok, true));
+    index.refresh(&QueryOptions::default(), true).expect_err("no file");
+    assert_eq!(asked(&http), before, "no other source stands in");
+    // The server takes edits all the same.
+    let edit = crate::support::index::Edit {
+        keys: &["6"],
+        changes: &[FieldChange::set("title", "Edited")],
+        lock: Lock::Lock,
     };
-    let _ = index.match_path(&query, path(3).as_bytes()).expect("an answer");
-    let begun = Instant::now();
-    assert_eq!(key_of(&index, &path(3)).as_deref(), Some("4"));
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    let why = index.why_unavailable().expect("aside");
-    assert!(why.contains("its -wal is damaged"), "{why}");
-    assert!(asked(&http) > 1);
+    let library = index.library("Films").expect("a handle");
+    library
+        .edit_items(&edit, &mut crate::support::index::EditReport::default())
+        .expect("edited");
 }
 
 #[test]
@@ -221,15 +182,11 @@ fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
     let library = beside.library("Films").expect("a handle");
     let known = library.lookup_key(path(7).as_bytes(), str::to_owned);
     assert_eq!(known, None, "nothing was asked yet");
-    assert_eq!(key_of(&beside, &path(30)).as_deref(), Some("31"));
-    assert!(beside.why_unavailable().is_some());
+    assert_eq!(refused(&beside, &path(7)), Status::NotPlex);
     // One that cannot be asked, or refuses: it is not known whose the file is.
     let (away, refusing) = (serving(30), serving(30));
     away.refuse();
-    let failed = |options: Options| {
-        let asked = opened(options, &clock).match_path(&QueryOptions::default(), path(7).as_bytes());
-        asked.expect_err("it is not known whose they are").status
-    };
+    let failed = |options: Options| refused(&opened(options, &clock), &path(7));
     assert_eq!(failed(with(&store, &server, &away)), Status::Connect);
     let wrong = Options {
         token: Token::new("wrong"),
@@ -245,7 +202,6 @@ fn what_came_from_the_file_alone_answers_beside_a_server_once_they_are_one() {
     let own = serving(30);
     let beside = opened(with(&store, &server, &own), &clock);
     assert_eq!(key_of(&beside, &path(7)).as_deref(), Some("8"));
-    assert_eq!(beside.why_unavailable(), None);
     assert_eq!(asked(&own), 1);
     assert_eq!(beside.stats().expect("statistics").items, 30);
 }
@@ -258,46 +214,21 @@ fn a_server_with_another_name_is_another_one() {
         let preferences = format!("<Preferences ProcessedMachineIdentifier=\"{name}\"/>");
         fs::write(server.folder.join("Preferences.xml"), preferences).expect("written");
     };
-    let moved = |store: &str, number: i64| {
+    let moved = |store: &str, number: i64| -> plexindex::error::Result<Option<String>> {
         let index = opened(with(&folder.path().join(store), &server, &http), &clock);
-        index.refresh(&QueryOptions::default(), true).expect("listed");
+        index.refresh(&QueryOptions::default(), true)?;
         let path = format!("/data/films/moved {number}.mkv");
         server.write(|database| written::rename(database, number, &path));
-        key_of(&index, &path)
+        Ok(key_of(&index, &path))
     };
     named("0123456789abcdef");
-    assert_eq!(moved("another", 9), None, "the server answers, and knows nothing of it");
+    assert_eq!(moved("another", 9).expect_err("two").status, Status::NotPlex);
     named("5a4d1e8f0c6b4792a3d8e1f5b7c09d2468ace013"); // the stand-in's
-    assert_eq!(moved("the same", 10).as_deref(), Some("10"), "the file answers");
-}
-
-#[test]
-fn a_file_that_cannot_be_used_is_put_aside() {
-    let (folder, server, _) = films(30);
-    let (clock, http) = (clock(), serving(30));
-    for (number, spoil) in [
-        // One companion alone.
-        |file: &Path| {
-            let mut log = file.as_os_str().to_owned();
-            log.push("-wal");
-            fs::write(log, b"").expect("written");
-        },
-        // No file.
-        |file: &Path| fs::remove_file(file).expect("removed"),
-    ]
-    .into_iter()
-    .enumerate()
-    {
-        spoil(&server.file());
-        let store = folder.path().join(format!("store {number}"));
-        let index = opened(with(&store, &server, &http), &clock);
-        assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
-        assert!(
-            index.stats().expect("statistics").requests.iter().sum::<u64>() > 2,
-            "HTTP answered"
-        );
-        assert!(index.why_unavailable().is_some_and(|why| why.contains("library.db")));
-    }
+    assert_eq!(
+        moved("the same", 10).expect("one").as_deref(),
+        Some("10"),
+        "the file answers"
+    );
 }
 
 #[test]
@@ -315,40 +246,4 @@ fn a_file_that_was_read_is_read_while_its_server_is_away() {
     let unknown = opened(with(&folder.path().join("other"), &server, &http), &clock);
     let failed = unknown.refresh(&QueryOptions::default(), true).expect_err("no server");
     assert_eq!(failed.status, Status::Connect);
-}
-
-#[test]
-fn a_job_asks_one_of_the_two_whatever_others_find_meanwhile() {
-    let (folder, server, _) = films(30);
-    let (clock, store) = (clock(), folder.path().join("store"));
-    let http = serving(31);
-    let index = opened(with(&store, &server, &http), &clock);
-    let title = |index: &Index| {
-        let query = QueryOptions {
-            offline: true,
-            ..QueryOptions::default()
-        };
-        index.libraries(&query).expect("libraries")[0].title.clone()
-    };
-    // The file is not the server's, and the server takes long to say who it is.
-    http.fault(Fault::new(Action::Delay { ms: 1_000 }).on(Kind::Identity));
-    http.change(|state| state.library_mut(1).expect("a library").title = "As the token sees it".to_owned());
-    std::thread::scope(|scope| {
-        let first = scope.spawn(|| index.check(&QueryOptions::default()));
-        while http.stats().of(Kind::Identity) == 0 {
-            std::thread::yield_now();
-        }
-        // Meanwhile they are one, as another thread finds the next day.
-        http.change(|state| state.remove_items(&[31], true)).expect("removed");
-        clock.advance_ms(25 * HOUR_MS);
-        assert_eq!(key_of(&index, &path(7)).as_deref(), Some("8"));
-        first.join().expect("no panic").expect("checked");
-    });
-    assert_eq!(index.why_unavailable(), None);
-    assert_eq!(title(&index), "Films");
-    let token_only = Options {
-        database: None,
-        ..with(&store, &server, &http)
-    };
-    assert_eq!(title(&opened(token_only, &clock)), "As the token sees it");
 }

@@ -37,8 +37,7 @@ pub unsafe extern "C" fn plexindex_list_libraries_json(
 /// two requests, three at the first contact, and stores their answers. The first one carries no token, so
 /// PLEXINDEX_UNAUTHORIZED says that the server was reached. `library` and `text` of the query are not used.
 ///
-/// `out_json`: an object, UTF-8: `machine_identifier`, `version`, `answered_us`, `libraries`, and
-/// `database_unavailable`: null, or why Plex's database cannot be used, so that the server is asked instead.
+/// `out_json`: an object, UTF-8: `machine_identifier`, `version`, `answered_us`, `libraries`.
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_OFFLINE; the server's error.
 ///

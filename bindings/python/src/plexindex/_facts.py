@@ -45,7 +45,7 @@ class Proposal:
 class ServerInfo:
     """Facts about a server. Made by :meth:`Index.server`."""
 
-    __slots__ = ("answered", "database_unavailable", "libraries", "machine_identifier", "version")
+    __slots__ = ("answered", "libraries", "machine_identifier", "version")
 
     machine_identifier: str
     """The server's identity; the same behind every URL."""
@@ -55,9 +55,6 @@ class ServerInfo:
     """Seconds until it answered."""
     libraries: int
     """How many libraries it shows to the token's user."""
-    database_unavailable: str | None
-    """Why Plex's database is unavailable, so that the server is asked instead; None if it is used, or none was
-    named."""
 
     @classmethod
     def from_json(cls, entry: dict[str, Any]) -> ServerInfo:
@@ -65,7 +62,6 @@ class ServerInfo:
         made = cls()
         made.machine_identifier, made.version = entry["machine_identifier"], entry["version"]
         made.answered, made.libraries = entry["answered_us"] / 1_000_000, entry["libraries"]
-        made.database_unavailable = entry["database_unavailable"]
         return made
 
     def __repr__(self) -> str:

@@ -24,7 +24,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from .._facts import ServerInfo
     from .._index import Index
     from .._library import LibraryInfo
 
@@ -48,7 +47,7 @@ def doctor(options: argparse.Namespace) -> int:
         usable = _check_database(report, settings)
         reached = _check_server(report, settings, index) and (usable or settings.url is not None)
         # Only the database is read: unfetched libraries can be checked without a request.
-        local = settings.database is not None and usable and reached and not report.unavailable
+        local = settings.database is not None and usable and reached
         libraries = _report_libraries(report, index, offline=not local)
         check_mappings(report, settings, libraries)
         _check_store(report, index)
@@ -150,7 +149,7 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
         _check_token(report, settings, facts, server.machine_identifier)
     if not server.libraries:
         report.bad("the server shows no library to this token's user")
-    _check_same_server(report, settings, server)
+    _check_same_server(report, settings)
     return True
 
 
@@ -160,22 +159,12 @@ def _check_token(report: Report, settings: Settings, facts: dict[str, object], s
         token.check(report, facts, settings.token, server=server, renews=renews, database=settings.database)
 
 
-def _check_same_server(report: Report, settings: Settings, server: ServerInfo) -> None:
-    """Checks that Plex's database belongs to this server, if both are named and the database is usable."""
+def _check_same_server(report: Report, settings: Settings) -> None:
+    """Reports that Plex's database belongs to this server, if both are named: another's fails each question."""
     facts = report.values.get("database")
-    if not isinstance(facts, dict) or not facts["usable"]:
-        return
-    why_not = server.database_unavailable
-    report.unavailable = why_not is not None
-    # An unavailable database answers nothing, even if it can be read.
-    facts.update(is_this_servers=not report.unavailable, usable=not report.unavailable, why_not=why_not)
-    if why_not is None:
+    if isinstance(facts, dict) and facts["usable"]:
+        facts.update(is_this_servers=True)
         report.good(f"Plex's database {settings.database} is this server's")
-    else:
-        report.bad(
-            f"{why_not}, so the server is asked in its place: it is another server's, an old copy, or "
-            "not what this server uses; name this server's with --database, or leave --url or --database out"
-        )
 
 
 def _report_libraries(report: Report, index: Index, *, offline: bool) -> list[LibraryInfo]:

@@ -19,7 +19,6 @@ class Report:
         self.code = codes.OK
         self.proposed = 0
         # Plex's database was named, but is not used.
-        self.unavailable = False
         self._json = json
 
     def title(self, text: str) -> None:

@@ -1,0 +1,212 @@
+//! Plex's database beside the HTTP API: the file serves listings, changes and path searches; the server serves edits,
+//! events and single items.
+
+use std::sync::Arc;
+
+use crate::error::{Error, Result, Status};
+use crate::model::{Item, Library, Server};
+use crate::platform::fork::Release;
+
+use super::contract::{
+    Abilities, Bounds, EditRequest, Event, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Source, SourceChanges,
+    Tokens, WantedPath,
+};
+use super::database::PlexDatabase;
+
+/// A database and the server that it should belong to.
+pub struct DatabaseBesideServer {
+    database: Arc<PlexDatabase>,
+    server: Arc<dyn Source>,
+    /// URL of the server.
+    url: String,
+}
+
+impl DatabaseBesideServer {
+    /// Creates a source from both. Sends no request.
+    pub fn new(database: Arc<PlexDatabase>, server: Arc<dyn Source>, url: &str) -> Self {
+        Self {
+            database,
+            server,
+            url: url.to_owned(),
+        }
+    }
+
+    /// Returns whether an empty database belongs to this server: they share a library, or neither has any.
+    fn have_same_libraries(&self, bounds: Bounds<'_>) -> Result<bool> {
+        let (ours, theirs) = (self.database.libraries(bounds)?, self.server.libraries(bounds)?);
+        let is_shared = |library: &Library| theirs.iter().any(|other| other.uuid == library.uuid);
+        Ok(ours.iter().any(is_shared) || (ours.is_empty() && theirs.is_empty()))
+    }
+
+    /// Compares the machine identifiers if both are known. Then sends one request and compares a library's last item
+    /// and the number of items. The machine identifier alone proves little: a server that keeps its data elsewhere
+    /// leaves its old file behind.
+    fn is_of_server(&self, bounds: Bounds<'_>) -> Result<bool> {
+        if let Some(name) = self.database.machine_identifier()
+            && self.server.server(bounds)?.machine_identifier != name
+        {
+            return Ok(false);
+        }
+        let Some((library, last, counts)) = self.database.sample(bounds)? else {
+            return self.have_same_libraries(bounds);
+        };
+        let request = PageRequest {
+            library: &library,
+            partition: 0,
+            position: counts.start().saturating_sub(1),
+            size: 1,
+        };
+        let mut items = Vec::new();
+        let page = match self.server.page(&request, bounds, &mut items) {
+            // The server does not have this library, or the user may not see it.
+            Err(error) if matches!(error.status, Status::NotOnServer | Status::Forbidden) => return Ok(false),
+            page => page?,
+        };
+        let is_it = |item: &Item| {
+            item.rating_key == last.rating_key
+                && item.guid == last.guid
+                && (item.parts.is_empty() == last.parts.is_empty())
+                && (last.parts.is_empty() || item.parts.iter().any(|part| last.parts.contains(part)))
+        };
+        Ok(items.iter().any(is_it) && page.total.is_none_or(|total| counts.contains(&total)))
+    }
+}
+
+impl Source for DatabaseBesideServer {
+    fn kind(&self) -> &'static Kind {
+        self.server.kind()
+    }
+
+    fn abilities(&self) -> Abilities {
+        let server = self.server.abilities();
+        Abilities {
+            items: server.items,
+            events: server.events,
+            edits: server.edits,
+            ..self.database.abilities()
+        }
+    }
+
+    /// This file belongs to this server. `None` if there is no such file: reading it says so.
+    fn precondition(&self) -> Option<String> {
+        let identity = self.database.identity().ok()?;
+        Some(format!("{identity} is of {}", self.url))
+    }
+
+    fn check_precondition(&self, bounds: Bounds<'_>) -> Result<()> {
+        if self.is_of_server(bounds)? {
+            return Ok(());
+        }
+        Err(Error::new(
+            Status::NotPlex,
+            format!(
+                "{} is not what the server at {} has: it is another server's, an old copy, or not what this server \
+                 uses; name the file of this server, or leave out one of `database` and `server_url`",
+                self.database.find_display_name(),
+                self.url
+            ),
+        ))
+    }
+
+    fn server(&self, bounds: Bounds<'_>) -> Result<Server> {
+        self.database.server(bounds)
+    }
+
+    fn ping(&self, bounds: Bounds<'_>) -> Result<Server> {
+        self.server.server(bounds)
+    }
+
+    fn prefetch_path(&self, spellings: &[Vec<u8>]) {
+        self.database.prefetch_path(spellings);
+    }
+
+    fn libraries(&self, bounds: Bounds<'_>) -> Result<Vec<Library>> {
+        self.database.libraries(bounds)
+    }
+
+    fn has_moved(&self, token: &str) -> bool {
+        self.database.has_moved(token)
+    }
+
+    fn partitions(&self, library: &Library) -> usize {
+        self.server.partitions(library)
+    }
+
+    fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
+        self.database.page(request, bounds, items)
+    }
+
+    fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
+        self.database.changes(library, known, bounds)
+    }
+
+    fn find_path(
+        &self,
+        library: &Library,
+        wanted: &WantedPath<'_>,
+        bounds: Bounds<'_>,
+        is_it: &mut dyn FnMut(Vec<Item>) -> Result<bool>,
+    ) -> Result<bool> {
+        self.database.find_path(library, wanted, bounds, is_it)
+    }
+
+    fn below(
+        &self,
+        library: &Library,
+        folders: &[Vec<u8>],
+        most: usize,
+        bounds: Bounds<'_>,
+    ) -> Result<Option<Vec<Item>>> {
+        self.database.below(library, folders, most, bounds)
+    }
+
+    fn items(&self, rating_keys: &[&str], bounds: Bounds<'_>) -> Result<Vec<LocatedItem>> {
+        self.server.items(rating_keys, bounds)
+    }
+
+    fn edit(&self, request: &EditRequest<'_>, bounds: Bounds<'_>) -> Result<()> {
+        self.server.edit(request, bounds)
+    }
+
+    fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
+        self.server.events(bounds, sink)
+    }
+
+    fn interrupt_events(&self) {
+        self.server.interrupt_events();
+    }
+
+    fn restore_quirks(&self, words: &str) {
+        self.server.restore_quirks(words);
+    }
+
+    fn take_new_quirks(&self) -> String {
+        self.server.take_new_quirks()
+    }
+
+    fn tokens(&self) -> Option<Arc<Tokens>> {
+        self.server.tokens()
+    }
+
+    fn before_fork(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        let mut locks = Arc::clone(&self.database).before_fork();
+        locks.extend(Arc::clone(&self.server).before_fork());
+        locks
+    }
+
+    fn after_fork(&self) {
+        self.server.after_fork();
+    }
+
+    fn overdue(&self) -> Option<String> {
+        self.server.overdue()
+    }
+
+    fn interrupt_overrun(&self) {
+        self.database.interrupt_overrun();
+    }
+
+    fn interrupt(&self) {
+        self.server.interrupt();
+    }
+}
