@@ -176,14 +176,6 @@ impl Source for DatabaseBesideServer {
         self.server.interrupt_events();
     }
 
-    fn restore_quirks(&self, words: &str) {
-        self.server.restore_quirks(words);
-    }
-
-    fn take_new_quirks(&self) -> String {
-        self.server.take_new_quirks()
-    }
-
     fn tokens(&self) -> Option<Arc<Tokens>> {
         self.server.tokens()
     }
@@ -196,10 +188,6 @@ impl Source for DatabaseBesideServer {
 
     fn after_fork(&self) {
         self.server.after_fork();
-    }
-
-    fn overdue(&self) -> Option<String> {
-        self.server.overdue()
     }
 
     fn interrupt_overrun(&self) {

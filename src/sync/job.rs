@@ -311,7 +311,7 @@ struct JobMonitor<'m> {
 impl JobMonitor<'_> {
     /// Interrupts what overruns its bounds, and reports progress, by which the host may stop the job at any time.
     fn tick(&mut self, is_working: bool) {
-        let (sync, source, report) = (self.sync, self.source, self.report);
+        let (source, report) = (self.source, self.report);
         source.interrupt_overrun();
         let Some(progress) = self.call.progress.filter(|_| !report.is_aborted()) else {
             return;
@@ -336,7 +336,7 @@ impl JobMonitor<'_> {
     }
 }
 
-impl<'a> SyncJob<'a> {
+impl SyncJob<'_> {
     pub fn single_flight<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<Option<T>> {
         self.single_flight_within(self.bounds, what, work)
     }

@@ -1,7 +1,5 @@
 //! The user and server that a handle reads: endpoint, token, and whether the server accepted the token.
 
-use std::sync::atomic::Ordering;
-
 use super::data::Snapshot;
 use super::reading::Reading;
 use crate::engine::sql::{Endpoint, SameUser};

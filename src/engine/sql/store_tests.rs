@@ -4,7 +4,7 @@ use super::for_tests::{
     DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
 };
 use super::matches::all_of;
-use super::{Endpoint, LibraryRow, LoggedKind, Store};
+use super::{Endpoint, LoggedKind, Store};
 use crate::model::{Generation, Sequence};
 use crate::platform::deadline::Deadline;
 
