@@ -263,7 +263,7 @@ typedef struct plexindex_options {
     const plexindex_mapping *mappings; // Rules between the host's paths and the server's.
     size_t mappings_count; // How many rules.
     int64_t slow_ms; // A call of so many milliseconds is logged with its parts. 0: 1,000. PLEXINDEX_NEVER_SLOW.
-    // Bytes that the folder may take; libraries used longest ago are removed: plexindex_stats.over_limit. 0: no limit.
+    // Bytes of the folder; libraries refreshed longest ago are removed: plexindex_stats.over_limit. 0: no limit.
     uint64_t size_limit;
     // Plex's own database, com.plexapp.plugins.library.db, its folder, or the folder 'Plex Media Server' above. It is
     // only read. Without `server_url` no request is sent. The index then shows all libraries. Default: none.

@@ -242,8 +242,8 @@ pub struct Options {
     /// Bytes that recorded matches may take on disk: 50 MiB by default, room for some 300,000 of usual length. Beyond it
     /// those recorded longest ago are removed.
     pub matches_limit: u64,
-    /// Limit for the size of the folder in bytes. Beyond it the least recently used libraries are evicted, and fetched
-    /// again when they are used. None by default.
+    /// Limit for the size of the folder in bytes. Beyond it the libraries refreshed longest ago are evicted, and
+    /// fetched again when they are used. None by default.
     pub size_limit: Option<u64>,
     /// Read files into memory instead of mapping them, for file systems where mapping is unreliable.
     pub no_mmap: bool,

@@ -57,7 +57,7 @@ public sealed class Options
     public int PageSize { get; set; }
     /// <summary>Bytes that recorded matches may take; the oldest are removed first. Default: 50 MiB.</summary>
     public long MatchesLimit { get; set; }
-    /// <summary>Bytes that the folder may take: libraries that were used longest ago are removed. Default: no limit.</summary>
+    /// <summary>Bytes that the folder may take: libraries refreshed longest ago are removed. Default: no limit.</summary>
     public long SizeLimit { get; set; }
     /// <summary>What is logged: PlexIndex.DrainLog(). It holds for the whole process. Default: warnings.</summary>
     public LogLevel? LogLevel { get; set; }

@@ -24,9 +24,6 @@ use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{Counters, Stats};
 use crate::sync::{AllowedView, Call, Exchange, Syncing};
 
-/// Minimum interval between checks of the folder's size by calls for statistics.
-const LOOKED_AT_MS: i64 = 1_000;
-
 /// How long a call for statistics waits until the folder is within its limit.
 const TIDIED: Duration = Duration::from_secs(2);
 
@@ -259,7 +256,6 @@ impl Inner {
         }
         self.events.watch_stop();
         self.sync.end_exchange();
-        self.reading.store_last_uses(false, self.reading.now_ms());
         let flushed = self.maintenance.flush_at_the_end();
         self.store.close_and_keep(self.reading.endpoint().as_ref());
         flushed
@@ -270,8 +266,7 @@ impl Inner {
             log::debug!("the counters are written later: {error}");
         }
         self.reading.catch_up(Deadline::NONE)?;
-        self.reading
-            .keep_within_limit(LOOKED_AT_MS, self.reading.now_ms(), Deadline::after(TIDIED));
+        self.reading.keep_within_limit(Deadline::after(TIDIED));
         let totals = self.store.totals()?;
         let identity = self.reading.identity();
         let [libraries, items] = match identity {

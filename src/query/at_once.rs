@@ -4,7 +4,7 @@ use super::answer::Answer;
 use super::driver::{Question, Turn, TurnFacts};
 use super::planner::{QueryState, QueryStep};
 use super::queries::Queries;
-use crate::engine::{Reading, Snapshot};
+use crate::engine::Snapshot;
 use crate::error::Result;
 use crate::freshness::is_stale;
 use crate::sync::Call;
@@ -12,7 +12,7 @@ use crate::sync::Call;
 /// Returns whether a library of a settled snapshot can answer without a write to the store.
 #[inline]
 fn can_answer(snapshot: &Snapshot, index: usize, now_ms: i64) -> bool {
-    Reading::is_noted(snapshot, index, now_ms) && snapshot.rows[index].checked_ms <= now_ms
+    snapshot.rows[index].generation.is_fetched() && snapshot.rows[index].checked_ms <= now_ms
 }
 
 impl Queries {
@@ -39,7 +39,7 @@ impl Queries {
         }
         // Without a single library: which ones the answer concerns is known when it is found.
         let is_usable = |now_ms| {
-            self.reading.is_settled(&snapshot, now_ms) && only.is_none_or(|index| can_answer(&snapshot, index, now_ms))
+            self.reading.is_settled(&snapshot) && only.is_none_or(|index| can_answer(&snapshot, index, now_ms))
         };
         // Times stored in the last few milliseconds may be later than the coarse clock.
         let usable_at = |now_ms| is_usable(now_ms).then_some(now_ms);
@@ -85,7 +85,6 @@ impl Queries {
         if !state.fresh && !Self::needs_no_step(&facts, &mut state) {
             return Err(then);
         }
-        facts.each_library(&mut |index| snapshot.ask_for(index, now_ms));
         Ok(question.answer(&turn, &found, state, |answer| give(then, answer)))
     }
 

@@ -55,7 +55,7 @@ impl Queries {
         let tidied = tidy(path);
         let path = tidied.as_deref().unwrap_or(path);
         for attempt in 0.. {
-            self.reading.catch_up_without_noting(Deadline::NONE)?;
+            self.reading.catch_up(Deadline::NONE)?;
             let snapshot = self.reading.snapshot();
             // An empty page means the end, so a listing that is missing or was evicted meanwhile must be an error.
             let scope = library.fetched_scope(&snapshot, &self.reading)?;
@@ -72,10 +72,6 @@ impl Queries {
             }
             if broken {
                 break;
-            }
-            let now = self.clock.now_ms();
-            for index in files.iter().map(|file| file.found.library) {
-                snapshot.ask_for(index, now);
             }
             let facts = FolderFacts {
                 files: files.len() as u64,
@@ -116,7 +112,7 @@ impl Queries {
             folders: folders.iter().map(|(twin, path)| (*twin, &**path)).collect(),
             files: files.iter().map(|(twin, path)| (*twin, &**path)).collect(),
         };
-        self.reading.catch_up_without_noting(Deadline::NONE)?;
+        self.reading.catch_up(Deadline::NONE)?;
         self.reading
             .check_accepted()
             .map_err(|error| self.reading.refused_or(error))?;

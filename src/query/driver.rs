@@ -127,9 +127,9 @@ impl<Q: Question> TurnFacts<'_, '_, Q> {
     /// Keeps the libraries of the query, and those that a step fetches, from being evicted.
     fn pin_for_fetch(&self, pin: &mut EvictionPin<'_>, fetched: &[LibraryRow]) {
         let rows = &self.turn.snapshot.rows;
-        self.each_library(&mut |index| pin.fetch(rows[index].id));
+        self.each_library(&mut |index| pin.pin(rows[index].id));
         for row in fetched {
-            pin.fetch(row.id);
+            pin.pin(row.id);
         }
     }
 
@@ -192,7 +192,7 @@ impl Queries {
         question: &Q,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        self.answer_among(&mut self.reading.eviction_pin(false), call, question, then)
+        self.answer_among(&mut self.reading.eviction_pin(), call, question, then)
     }
 
     /// Answers a question. `pin` keeps the libraries that it reads from being evicted.
@@ -228,13 +228,8 @@ impl Queries {
                 found: &found,
             };
             let step = state.next(&facts)?;
-            facts.each_library(&mut |index| snapshot.ask_for(index, now_ms));
             if step == QueryStep::Answer && !(facts.was_evicted(&state)? && state.restart()) {
-                facts.each_library(&mut |index| pin.read(snapshot.rows[index].id));
                 let result = question.answer(&turn, &found, state, then);
-                drop(found);
-                drop(snapshot);
-                self.reading.answered(pin, now_ms, call.deadline);
                 return result;
             }
             let (libraries, unverified) = (facts.libraries_of(step), facts.items_of(step)?);
@@ -265,7 +260,7 @@ impl Queries {
 
     /// Brings the snapshot up to date. Returns it with the time, which is read once per turn.
     fn read_snapshot(&self, call: &Call<'_>) -> Result<(Guard<'_, Snapshot>, i64)> {
-        self.reading.catch_up_without_noting(call.deadline)?;
+        self.reading.catch_up(call.deadline)?;
         let snapshot = self.reading.snapshot();
         self.sync.check_view(call, &snapshot)?;
         Ok((snapshot, self.clock.now_ms()))

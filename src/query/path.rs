@@ -38,7 +38,7 @@ impl Queries {
         path: &[u8],
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        self.match_among(&mut self.reading.eviction_pin(false), call, path, then)
+        self.match_among(&mut self.reading.eviction_pin(), call, path, then)
     }
 
     /// Answers from the current snapshot, or returns `then` unused. Never waits for a thread, the server or the
@@ -102,7 +102,7 @@ impl Queries {
 
     /// Answers for many paths, in order, each passed to `each`. An error that concerns one path becomes its answer.
     pub fn match_paths(&self, call: &Call<'_>, paths: &[&[u8]], mut each: impl FnMut(&Answer<'_>)) -> Result<()> {
-        let mut pin = self.reading.eviction_pin(true);
+        let mut pin = self.reading.eviction_pin();
         let mut failed: Option<Error> = None;
         // With a deadline of zero no request is sent, and the store answers.
         let had_time = !call.deadline.has_passed();
@@ -141,7 +141,6 @@ impl Queries {
                 }
             }
         }
-        self.reading.release_pins(&mut pin, self.clock.now_ms(), call.deadline);
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ impl Queries {
     /// the mappings before it find.
     pub fn try_mappings(&self, paths: &[&[u8]]) -> Result<Vec<(PrefixPair, usize)>> {
         paths.iter().try_for_each(|path| self.shown.check_path(path))?;
-        self.reading.catch_up_without_noting(Deadline::NONE)?;
+        self.reading.catch_up(Deadline::NONE)?;
         self.reading.check_accepted()?;
         let snapshot = self.reading.snapshot();
         let resolver = Resolver::new(&snapshot.views, Scope::All, self.reading.mappings());

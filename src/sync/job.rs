@@ -248,7 +248,6 @@ impl Syncing {
         let report = Report::default();
         let is_aborted = || report.is_aborted();
         let mut monitor = JobMonitor {
-            sync: self,
             source,
             call,
             report: &report,
@@ -301,7 +300,6 @@ impl Syncing {
 
 /// Monitors a running job on the calling thread.
 struct JobMonitor<'m> {
-    sync: &'m Syncing,
     source: &'m dyn Source,
     call: &'m Call<'m>,
     report: &'m Report,

@@ -160,15 +160,15 @@ impl SyncJob<'_> {
             begun.elapsed().as_secs_f64(),
             if stored.provisional { ", provisionally" } else { "" }
         );
-        self.tidy_after_listing(now_ms);
+        self.tidy_after_listing();
         Ok(())
     }
 
-    /// Deletes unused files, keeps the memory limit and writes the counters.
-    fn tidy_after_listing(&self, now_ms: i64) {
+    /// Deletes unused files, keeps the size limit and writes the counters.
+    fn tidy_after_listing(&self) {
         let (sync, deadline) = (self.sync, self.bounds.deadline);
         sync.maintenance.sweep(deadline);
-        sync.reading.keep_within_limit(0, now_ms, deadline);
+        sync.reading.keep_within_limit(deadline);
         if let Err(error) = sync.maintenance.flush_counters(deadline) {
             log::debug!("the counters are written later: {error}");
         }

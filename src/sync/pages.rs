@@ -21,8 +21,6 @@ const LARGE_PAGE: usize = 500;
 const MAX_JOINED_ITEMS: usize = 4_000;
 /// The smallest page asked for under a deadline.
 const SMALL_PAGE: u32 = 100;
-/// Interval between checks of the folder's size while it grows.
-const SIZE_CHECK_INTERVAL_MS: i64 = 1_000;
 
 /// One page, or its rows before a failure.
 struct FetchedPage {
@@ -343,9 +341,6 @@ impl SyncJob<'_> {
             self.report.items.store(listing.rows.max(earlier), Ordering::Relaxed);
             self.report.rows_arrived.store(true, Ordering::Relaxed);
             self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
-            self.sync
-                .reading
-                .keep_within_limit(SIZE_CHECK_INTERVAL_MS, listing.touched_ms, self.bounds.deadline);
             if (self.bounds.aborted)() {
                 return Err(aborted());
             }

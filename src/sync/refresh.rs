@@ -139,8 +139,6 @@ impl Syncing {
         }
         let done = self.update(call, &stale, since, why)?;
         self.reading.catch_up(call.deadline)?;
-        self.reading
-            .unpin(&stale.iter().map(|row| row.id).collect::<Vec<_>>(), call.deadline);
         Ok(done)
     }
 

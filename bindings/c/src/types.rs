@@ -85,7 +85,7 @@ pub struct OptionsRecord {
     pub mappings_count: usize,
     /// A call of so many milliseconds is logged with its parts. 0: 1,000. PLEXINDEX_NEVER_SLOW.
     pub slow_ms: i64,
-    /// Bytes that the folder may take; libraries used longest ago are removed: plexindex_stats.over_limit. 0: no limit.
+    /// Bytes of the folder; libraries refreshed longest ago are removed: plexindex_stats.over_limit. 0: no limit.
     pub size_limit: u64,
     /// Plex's own database, com.plexapp.plugins.library.db, its folder, or the folder 'Plex Media Server' above. It is
     /// only read. Without `server_url` no request is sent. The index then shows all libraries. Default: none.

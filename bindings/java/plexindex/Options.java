@@ -113,7 +113,7 @@ public final class Options {
         return this;
     }
 
-    /** Bytes that the folder may take: libraries that were used longest ago are removed. Default: no limit. */
+    /** Bytes that the folder may take: libraries refreshed longest ago are removed. Default: no limit. */
     public Options sizeLimit(long bytes) {
         filled.size_limit = size(bytes, "sizeLimit");
         return this;

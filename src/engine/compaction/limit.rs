@@ -1,7 +1,7 @@
-//! The limit on the folder's size: evicts listings one by one, least recently used first.
+//! The limit on the folder's size: evicts listings one by one, the one refreshed longest ago first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::upkeep::ROWS_PER_SWEEP;
@@ -13,16 +13,12 @@ use crate::platform::deadline::Deadline;
 
 /// Lock timeout of an eviction.
 const EVICTION_LOCK_TIMEOUT: Duration = Duration::from_secs(1);
-/// Value of `checked_ms` if work is left: the next call checks the folder.
-const UNFINISHED: i64 = i64::MIN;
 
 /// The limit of one handle on its folder.
 pub struct FolderLimit {
     store: Arc<Store>,
     clock: Arc<dyn Clock>,
     bytes: Option<u64>,
-    /// Time of the last check of the folder, Unix ms; [`UNFINISHED`] if work is left.
-    checked_ms: AtomicI64,
     /// A thread is evicting. Not a lock: a fork would wait for it, and eviction may take long.
     evicting: AtomicBool,
     /// The warning that the limit is too small was logged.
@@ -44,7 +40,6 @@ impl FolderLimit {
             store,
             clock,
             bytes,
-            checked_ms: AtomicI64::new(UNFINISHED),
             evicting: AtomicBool::new(false),
             warned: AtomicBool::new(false),
         }
@@ -70,51 +65,35 @@ impl FolderLimit {
         })
     }
 
-    /// Returns whether the folder exceeds the limit.
-    pub fn is_over(&self) -> bool {
-        self.bytes.is_some_and(|limit| self.store.folder().disk_bytes() > limit)
-    }
-
-    /// Returns whether the folder is due for a check: the last one is too long ago, or left work.
-    pub fn is_due(&self, every_ms: i64, now_ms: i64) -> bool {
-        self.bytes.is_some() && {
-            let checked_ms = self.checked_ms.load(Ordering::Relaxed);
-            !(0..every_ms).contains(&now_ms.saturating_sub(checked_ms))
-        }
-    }
-
     /// Evicts until the folder is within the limit, or until the deadline. Libraries for which `is_in_use` returns
     /// `true` stay. Errors are only logged, since the caller's answer does not depend on this.
-    pub fn enforce(&self, now_ms: i64, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) {
+    pub fn enforce(&self, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) {
         let Some(limit) = self.bytes else { return };
         if self.evicting.swap(true, Ordering::AcqRel) {
             return; // one thread is enough
         }
         let _busy = EvictionGuard(&self.evicting);
-        let done = self.evict_down_to(limit, deadline.at_most(EVICTION_LOCK_TIMEOUT), is_in_use);
-        if let Err(error) = &done {
+        if let Err(error) = self.evict_down_to(limit, deadline.at_most(EVICTION_LOCK_TIMEOUT), is_in_use) {
             log::warn!("the folder could not be brought within size_limit; it is tried again later: {error}");
         }
-        let checked_ms = if matches!(done, Ok(false)) { UNFINISHED } else { now_ms };
-        self.checked_ms.store(checked_ms, Ordering::Relaxed);
     }
 
-    /// Evicts down to the limit; returns `false` if time ran out.
-    fn evict_down_to(&self, limit: u64, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) -> Result<bool> {
+    /// Evicts down to the limit, or until time runs out.
+    fn evict_down_to(&self, limit: u64, deadline: Deadline, is_in_use: &dyn Fn(LibraryId) -> bool) -> Result<()> {
         let mut may_have_history = true;
         loop {
             if self.store.folder().disk_bytes() <= limit {
                 self.warned.store(false, Ordering::Relaxed);
-                return Ok(true);
+                return Ok(());
             }
             if !self.reclaim_space(deadline)? {
-                return Ok(false);
+                return Ok(());
             }
             // The part of the write-ahead log that others are reading remains for a moment.
             let bytes = self.store.bytes_after_vacuum()?;
             if bytes <= limit {
                 self.warned.store(false, Ordering::Relaxed);
-                return Ok(true);
+                return Ok(());
             }
             // Evict the change log before any listing.
             if may_have_history && self.store.forget_history(deadline)? {
@@ -125,21 +104,21 @@ impl FolderLimit {
             let now_ms = self.clock.now_ms();
             let libraries = self.store.evictable(now_ms)?;
             let Some((library, title)) = libraries.iter().find(|(library, _)| !is_in_use(*library)) else {
-                // A call that uses a library checks the limit again when it ends.
+                // The next listing looks again.
                 if libraries.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
                     log::warn!(
                         "{} takes {bytes} bytes, more than size_limit={limit}, and all of it has to stay: recorded matches, \
-                         what the host keeps, and the library asked for last; raise size_limit",
+                         what the host keeps, and the library listed last; raise size_limit",
                         self.store.folder().path().display()
                     );
                 }
-                return Ok(true);
+                return Ok(());
             };
             if !self.store.evict(*library, now_ms, deadline)? {
-                return Ok(false); // it is in use by now: the next call looks again
+                return Ok(()); // it is in use by now: the next listing looks again
             }
             log::info!(
-                "'{title}' was asked for longest ago, and goes: {bytes} bytes are more than size_limit={limit}; the next \
+                "'{title}' was refreshed longest ago, and goes: {bytes} bytes are more than size_limit={limit}; the next \
                  question fetches it again"
             );
         }

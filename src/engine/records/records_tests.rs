@@ -47,7 +47,6 @@ struct World {
     dice: Dice,
     _folder: tempfile::TempDir,
     store: Arc<Store>,
-    clock: Arc<ManualClock>,
     records: Arc<Records>,
     tables: Arc<Tables>,
     endpoint: Endpoint,
@@ -68,7 +67,7 @@ impl World {
         let evicts = seed.is_multiple_of(2);
         let limit = if evicts { LIMIT } else { u64::MAX };
         let records = Records::new(Arc::clone(&store), false, limit);
-        let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), clock.clone());
+        let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), clock);
         let endpoint = Endpoint {
             url: "http://a".to_owned(),
             who: vec![7; 32],
@@ -101,7 +100,6 @@ impl World {
             dice: Dice(seed),
             _folder: folder,
             store,
-            clock,
             records,
             tables,
             endpoint,

@@ -26,13 +26,6 @@ impl Reading {
     /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline applies to writes: if there
     /// are more changes than a memtable holds, they are written into a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
-        let now_ms = self.clock.now_ms();
-        self.store_last_uses(false, now_ms);
-        self.catch_up_without_noting(deadline)
-    }
-
-    /// [`Reading::catch_up`], but the caller stores that the identity and its libraries are in use.
-    pub fn catch_up_without_noting(&self, deadline: Deadline) -> Result<()> {
         if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -188,9 +181,8 @@ impl Reading {
     }
 
     /// Returns whether the snapshot is current, and the size limit needs no check.
-    pub fn is_settled(&self, snapshot: &Snapshot, now_ms: i64) -> bool {
-        !self.limit_is_due(now_ms)
-            && self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
+    pub fn is_settled(&self, snapshot: &Snapshot) -> bool {
+        self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
             && !snapshot.outdated.load(Ordering::Acquire)
     }
 

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::last_access::LastAccess;
 use crate::engine::memtable::MemtableChange;
 use crate::engine::records::OpenSegments;
 use crate::engine::segment::ListingSegment;
@@ -30,8 +29,6 @@ pub struct Snapshot {
     pub rows: Vec<LibraryRow>,
     /// Their segments and memtables, in the same order.
     pub views: Vec<Arc<LibraryView>>,
-    /// Their last uses, in the same order.
-    pub(super) last_access: Vec<LastAccess>,
     /// The freshness in the rows is out of date. A call that can wait reads the rows again; fast lookups ignore it.
     pub(super) outdated: AtomicBool,
     /// A segment is missing, or was made under other mappings.
@@ -42,11 +39,6 @@ impl Snapshot {
     /// The change sequence up to which the snapshot shows every commit.
     pub fn sequence(&self) -> Sequence {
         Sequence(self.sequence.load(Ordering::Acquire))
-    }
-
-    /// Stores that the library at this index is used now.
-    pub fn ask_for(&self, index: usize, now_ms: i64) {
-        self.last_access[index].set_used(now_ms);
     }
 
     /// Returns the view of a library if a later snapshot can reuse it: the row names the same segments, and the change

@@ -18,10 +18,7 @@ impl Reading {
             let row = {
                 let snapshot = self.snapshot();
                 match library.resolve(&snapshot)? {
-                    Resolved::Scope(Scope::One(index)) => {
-                        snapshot.ask_for(index, self.clock.now_ms());
-                        snapshot.rows[index].clone()
-                    }
+                    Resolved::Scope(Scope::One(index)) => snapshot.rows[index].clone(),
                     Resolved::Scope(Scope::All) => {
                         return refuse("items are listed one library at a time: name one");
                     }

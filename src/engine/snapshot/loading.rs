@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use super::data::{AddedItems, Snapshot, usable, without_replaced};
-use super::last_access::LastAccess;
 use super::reading::Reading;
 use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::records::OpenSegments;
@@ -71,15 +70,7 @@ impl Reading {
         let lacks_segment =
             |(row, view): (&LibraryRow, &Arc<LibraryView>)| row.generation.is_fetched() && view.segment.is_none();
         let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks_segment);
-        let last_access = libraries
-            .iter()
-            .map(|row| {
-                let index = before.rows.iter().position(|old| old.id == row.id);
-                LastAccess::new(row.asked_ms, index.map(|index| &before.last_access[index]))
-            })
-            .collect();
         let snapshot = Snapshot {
-            last_access,
             incomplete,
             outdated: AtomicBool::new(false),
             number: before.number + 1,

@@ -19,7 +19,6 @@ impl Reading {
             && let Some(scope) = scope(library, &snapshot)
             && let Some(hit) = Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup(path)
         {
-            snapshot.last_access[hit.library].touch();
             self.counters.count_lookups(hit.match_kind, 1);
             return Some(then(hit.rating_key));
         }
@@ -62,7 +61,6 @@ impl Reading {
             Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup_all(group, &mut buffers, |hit| {
                 match &hit {
                     Some(hit) => {
-                        snapshot.last_access[hit.library].touch();
                         answers[hit.match_kind as usize] += 1;
                     }
                     None => missed += 1,

@@ -4,7 +4,6 @@ mod catch_up;
 mod data;
 mod invalidate;
 mod items;
-mod last_access;
 mod limit;
 mod loading;
 mod lookup;

@@ -47,6 +47,11 @@ pub struct Reading {
 impl RefUnwindSafe for Reading {}
 
 impl Reading {
+    /// The time, Unix ms.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     #[allow(clippy::too_many_arguments)] // the components below it
     pub fn new(
         store: Arc<Store>,

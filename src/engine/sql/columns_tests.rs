@@ -64,7 +64,6 @@ fn each_column_is_read_or_listed_as_internal() {
         "shrunk_ms",
         "dead_items",
         "hint_seq",
-        "wanted_ms",
         "feed_from",
         "feed_generation",
     ];

@@ -1,4 +1,4 @@
-//! Eviction: the size of the folder, the least recently used library, and the removal of its listing.
+//! Eviction: the size of the folder, the library refreshed longest ago, and the removal of its listing.
 
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -28,23 +28,6 @@ pub fn is_current(connection: &Connection, row: &LibraryRow) -> rusqlite::Result
 }
 
 impl Store {
-    /// Stores when libraries were last used. Returns `false` if another process is writing.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn store_last_uses(&self, uses: &[(LibraryId, i64)]) -> Result<bool> {
-        let written = self.try_write(|tx| {
-            let mut note = tx.prepare_cached(
-                "UPDATE libraries SET asked_ms = ?2 WHERE id = ?1 AND asked_ms NOT BETWEEN ?2 AND ?2 + ?3",
-            )?;
-            for (library, ms) in uses {
-                note.execute(params![library, ms, CLOCK_TOLERANCE_MS])?;
-            }
-            Ok(())
-        });
-        Ok(written.transpose()?.is_some())
-    }
-
     /// Size of the folder in bytes, without free pages of the database, without the log, and without dead segments, which
     /// stay on Windows as long as a process has them mapped.
     ///
@@ -85,52 +68,27 @@ impl Store {
         Ok(0 < left && left < before)
     }
 
-    /// Returns the libraries that may be evicted, least recently used first. These are libraries with items, from a
-    /// listing or from an abandoned one. Excludes the most recently used library, those being listed, and those pinned
-    /// for a call that is about to read them.
+    /// Returns the libraries that may be evicted, the one refreshed longest ago first. These are libraries with items,
+    /// from a listing or from an abandoned one. Excludes the library listed last, and those being listed.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn evictable(&self, now_ms: i64) -> Result<Vec<(LibraryId, String)>> {
-        let mut libraries: Vec<(LibraryId, String, bool)> = self.read(|connection| {
+        let mut libraries: Vec<(LibraryId, String)> = self.read(|connection| {
             connection.rows(
-                "SELECT l.id, l.title, l.wanted_ms BETWEEN ?1 + 1 AND ?1 + ?3 AS wanted \
+                "SELECT l.id, l.title \
                  FROM libraries l LEFT JOIN listings n ON n.library = l.id \
                  WHERE l.identity > 0 AND (l.generation > 0 OR n.library IS NOT NULL) \
                  AND coalesce(n.touched_ms, 0) NOT BETWEEN ?1 - ?2 AND ?1 + ?3 \
                  AND EXISTS (SELECT 1 FROM items i WHERE i.library = l.id) \
-                 ORDER BY wanted, CASE WHEN l.asked_ms > ?1 + ?3 THEN 0 ELSE l.asked_ms END, l.listed_ms, l.id",
+                 ORDER BY CASE WHEN l.checked_ms > ?1 + ?3 THEN 0 ELSE l.checked_ms END, l.listed_ms, \
+                 l.generation_seq",
                 params![now_ms, ACTIVE_LISTING_MS, CLOCK_TOLERANCE_MS],
-                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })?;
-        libraries.pop(); // the most recently used one would be fetched again at once
-        let unpinned = libraries.into_iter().filter(|(.., wanted)| !wanted);
-        Ok(unpinned.map(|(id, title, _)| (id, title)).collect())
-    }
-
-    /// Unpins libraries that a call has read after fetching them. Returns whether any was pinned.
-    ///
-    /// # Errors
-    /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
-    pub fn unpin(&self, libraries: &[LibraryId], deadline: Deadline) -> Result<bool> {
-        if libraries.is_empty() {
-            return Ok(false);
-        }
-        let wanted: Vec<LibraryId> = self.read(|connection| {
-            let mut wanted = connection.prepare_cached("SELECT id FROM libraries WHERE wanted_ms <> 0")?;
-            wanted.query_map([], |row| row.get(0))?.collect()
-        })?;
-        if !wanted.iter().any(|id| libraries.contains(id)) {
-            return Ok(false);
-        }
-        self.write(deadline, |tx| {
-            let mut read = tx.prepare_cached("UPDATE libraries SET wanted_ms = 0 WHERE id = ?1")?;
-            for library in libraries {
-                read.execute([library])?;
-            }
-            Ok(true)
-        })
+        libraries.pop(); // the call that listed it reads it
+        Ok(libraries)
     }
 
     /// Returns whether all these listings are still current: not evicted, replaced or cleared. If one is not, a read of
@@ -150,8 +108,7 @@ impl Store {
     }
 
     /// Evicts a library in one short transaction: from then on it counts as never fetched. Confirmed matches and
-    /// invalidations stay. Later writes sweep its items. Returns `false` if the library is gone, or is being listed or
-    /// read.
+    /// invalidations stay. Later writes sweep its items. Returns `false` if the library is gone, or is being listed.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
@@ -163,7 +120,7 @@ impl Store {
             let c = tx.connection;
             let busy = c.has(
                 "SELECT 1 FROM libraries l LEFT JOIN listings n ON n.library = l.id WHERE l.id = ?1 \
-                 AND (n.touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4 OR l.wanted_ms BETWEEN ?2 + 1 AND ?2 + ?4)",
+                 AND n.touched_ms BETWEEN ?2 - ?3 AND ?2 + ?4",
                 params![library, now_ms, ACTIVE_LISTING_MS, CLOCK_TOLERANCE_MS],
             )?;
             if busy {
@@ -175,7 +132,7 @@ impl Store {
                 "UPDATE libraries SET generation = -max(abs(generation), \
                  coalesce((SELECT generation FROM listings WHERE library = ?1), 0)), generation_seq = ?2, begun_seq = ?2, \
                  listed_items = 0, listed_ms = 0, checked_ms = 0, provisional = 0, shrunk = -1, shrunk_ms = 0, \
-                 segment = '', segment_seq = ?2, asked_ms = 0, dead_items = 1 WHERE id = ?1",
+                 segment = '', segment_seq = ?2, dead_items = 1 WHERE id = ?1",
                 params![library, tx.sequence],
             )?;
             restart_history(tx, library)?;

@@ -33,8 +33,6 @@ pub struct LibraryRow {
     pub begun_sequence: Sequence,
     /// The listing's number; 0 and below: the library has no listing.
     pub generation: Generation,
-    /// When it was last used, Unix ms, to the hour.
-    pub asked_ms: i64,
     /// The change sequence at which that generation was published.
     pub listed_sequence: Sequence,
     /// Items of that listing.
@@ -102,7 +100,6 @@ impl FromCells for LibraryRow {
             probed_sequence: cells.get("l.probed_seq")?,
             begun_sequence,
             generation: cells.get("l.generation")?,
-            asked_ms: cells.get("l.asked_ms")?,
             listed_sequence: cells.get("l.generation_seq")?,
             items: unsigned(cells, "l.listed_items")?,
             told_items: unsigned(cells, "l.told_items")?,

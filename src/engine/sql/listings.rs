@@ -85,9 +85,6 @@ impl OverlapKeys {
     }
 }
 
-/// Time after a fetch in which no process evicts the library, so that the call that fetched it can read it.
-const PIN_MS: i64 = 10_000;
-
 /// The outcome of a finished listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListingResult {
@@ -259,8 +256,6 @@ impl Store {
             tx.execute(
                 "UPDATE libraries SET generation = CASE WHEN ?2 OR generation <= 0 THEN ?3 ELSE generation END, \
                  generation_seq = CASE WHEN ?2 OR generation <= 0 THEN ?9 ELSE generation_seq END, \
-                 asked_ms = CASE WHEN generation <= 0 THEN ?6 ELSE asked_ms END, \
-                 wanted_ms = CASE WHEN generation <= 0 THEN ?6 + ?10 ELSE wanted_ms END, \
                  listed_items = ?4, told_items = ?4, listed_token = ?5, listed_ms = ?6, checked_ms = ?6, \
                  provisional = ?7, begun_seq = ?8, shrunk = -1, \
                  hint = CASE WHEN hint_seq <= ?8 THEN 0 ELSE hint END WHERE id = ?1",
@@ -274,7 +269,6 @@ impl Store {
                     i64::from(finished.provisional) + i64::from(finished.provisional && finished.partial),
                     listing.begun_sequence,
                     tx.sequence,
-                    PIN_MS,
                 ],
             )?;
             if let Some(segment) = &finished.segment {

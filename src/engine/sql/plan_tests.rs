@@ -39,12 +39,7 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     ("ORDER BY l.position, l.id", SORT, LIBRARIES),
     ("ORDER BY feed_from, id", SORT, LIBRARIES),
     ("AND generation > 0 ORDER BY id LIMIT 1", SORT, LIBRARIES),
-    ("ORDER BY wanted, CASE", SORT, LIBRARIES),
-    (
-        "GROUP BY i.id",
-        "USE TEMP B-TREE FOR GROUP BY",
-        "a row for each user of a server",
-    ),
+    ("ORDER BY CASE WHEN l.checked_ms", SORT, LIBRARIES),
     (
         "FROM endpoints WHERE identity",
         "SCAN endpoints",

@@ -62,8 +62,6 @@ CREATE TABLE libraries (
     probed_seq         INTEGER NOT NULL DEFAULT 0,   -- change sequence of that probe
     -- the newest complete listing
     generation         INTEGER NOT NULL DEFAULT 0,   -- 0: never fetched; -n: the listing n was evicted
-    asked_ms           INTEGER NOT NULL DEFAULT 0,   -- when it was last used, to the hour
-    wanted_ms          INTEGER NOT NULL DEFAULT 0,   -- pinned until then for the call that fetched it
     dead_items         INTEGER NOT NULL DEFAULT 0,   -- 1: rows of an evicted listing may be left
     generation_seq     INTEGER NOT NULL DEFAULT 0,   -- change sequence at which that generation was published
     listed_items       INTEGER NOT NULL DEFAULT 0,

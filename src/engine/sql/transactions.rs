@@ -115,25 +115,6 @@ impl Store {
         done
     }
 
-    /// Writes if no other thread or process does, else returns `None` at once.
-    pub(super) fn try_write<T>(&self, mut work: impl FnMut(&Tx<'_>) -> rusqlite::Result<T>) -> Option<Result<T>> {
-        let mut slot = self.connections.writer.try_lock().ok()?;
-        let done = self.run(&mut slot, BUSY, &mut |connection| match self.transaction(
-            connection,
-            Duration::ZERO,
-            &mut work,
-        ) {
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(None),
-            done => done.map(Some),
-        });
-        drop(slot);
-        self.tell_exchange();
-        match done {
-            Attempt::Returned(done) => done.transpose(),
-            Attempt::Stale => None,
-        }
-    }
-
     /// Passes on that the outbox got entries. The caller holds no connection: the exchange has locks that a fork takes
     /// before those of connections.
     fn tell_exchange(&self) {

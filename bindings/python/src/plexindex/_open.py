@@ -83,8 +83,8 @@ def open(
             ``(host, server)``.
         page_size: Rows a page of a listing, 1 to 1000.
         matches_limit: Bytes that confirmed matches may take on disk; those recorded longest ago go first.
-        size_limit: Bytes that the whole folder may take. The libraries that were asked for longest ago are removed
-            first, and fetched again when they are asked for; recorded matches, tables and the library asked for last
+        size_limit: Bytes that the whole folder may take. The libraries refreshed longest ago are removed
+            first, and fetched again when they are asked for; recorded matches, tables and the library listed last
             stay. Where processes have limits of their own, the smallest holds. None: no limit.
         database: Plex's own database, on the server's machine: the file ``com.plexapp.plugins.library.db``, its folder,
             or the folder 'Plex Media Server'. It is read beside the running server and never written. Alone it

@@ -192,7 +192,7 @@ def _check_store(report: Report, index: Index) -> None:
     taken = f"{store.folder}: {output.size(store.disk_bytes)}{commands.limit_of(now)}{free}"
     if now.over_limit:
         report.note(
-            f"{taken}\nwhat has to stay is more: confirmed matches, what hosts keep, and the library asked for last; "
+            f"{taken}\nwhat has to stay is more: confirmed matches, what hosts keep, and the library listed last; "
             "raise --size-limit"
         )
     else:
