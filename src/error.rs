@@ -194,7 +194,7 @@ impl From<()> for Status {
 ///
 /// let error = Index::open(Options::new("")).unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-/// assert_eq!(error.to_string(), "cache_dir is empty: name the folder that shall hold the store");
+/// assert_eq!(error.to_string(), "cache_dir is empty: give the folder for the store");
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]
@@ -457,6 +457,6 @@ pub fn room<T>(count: usize, of: &str) -> Result<Vec<T>> {
 pub fn no_room(count: usize, of: &str) -> Error {
     Error::new(
         Status::InvalidArgument,
-        format!("there is no memory for {count} {of}: give fewer at once, or raise the limit on memory (ulimit -v)"),
+        format!("not enough memory for {count} {of}: give fewer at once, or raise the memory limit (ulimit -v)"),
     )
 }

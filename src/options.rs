@@ -323,29 +323,27 @@ impl Options {
             check_length(what, text.as_ref().map_or(0, String::len), LONGEST_TEXT)?;
         }
         if self.user.as_ref().is_some_and(String::is_empty) {
-            return refuse("user is empty: name the user whose view this is, or leave it out");
+            return refuse("user is empty: give the user whose view this is, or omit it");
         }
         for (what, time) in [
             ("connect_timeout", self.connect_timeout),
             ("read_timeout", self.read_timeout),
         ] {
             if time.is_zero() {
-                return refuse(format!("{what} is 0: no server answers in no time; give seconds"));
+                return refuse(format!("{what} is 0: it must be greater than zero"));
             }
         }
         if self.cache_dir.as_os_str().is_empty() {
-            return refuse("cache_dir is empty: name the folder that shall hold the store");
+            return refuse("cache_dir is empty: give the folder for the store");
         }
         if self.cache_dir.as_os_str().as_encoded_bytes().contains(&0) {
             return refuse(format!(
-                "cache_dir {:?} holds a NUL byte: no folder has such a name",
+                "cache_dir {:?} contains a NUL byte, which no folder name has",
                 self.cache_dir.to_string_lossy()
             ));
         }
         if self.database.as_ref().is_some_and(|named| named.as_os_str().is_empty()) {
-            return refuse(
-                "database is empty: name Plex's database, or the folder 'Plex Media Server', or leave it out",
-            );
+            return refuse("database is empty: give Plex's database or the folder 'Plex Media Server', or omit it");
         }
         self.check_shared()?;
         if self.page_size == 0 || self.page_size > 1000 {
@@ -355,19 +353,20 @@ impl Options {
             ));
         }
         if self.size_limit == Some(0) {
-            return refuse("size_limit is 0: give the bytes that the folder may take, or none");
+            return refuse("size_limit is 0: give the size in bytes, or omit it");
         }
         if let Ttl::For(ttl) = self.library_ttl
             && ttl < Duration::from_secs(300)
         {
             log::warn!(
-                "library_ttl is {} s: under 300 s the server is asked often for little; 3600 s is the default",
+                "library_ttl is {} s: values under 300 s cause many requests for little gain; the default is 3600 s",
                 ttl.as_secs_f64()
             );
         }
         if self.accept_invalid_certs {
             log::warn!(
-                "accept_invalid_certs is on: every machine between this host and the server can read the token; give ca_file instead"
+                "accept_invalid_certs is on: every machine between this host and the server can read the token; use \
+                 ca_file instead"
             );
         }
         Ok(())

@@ -30,7 +30,7 @@ impl Changes {
     pub(super) fn new(index: &Index, library: Option<&Library>, cursor: Option<&str>, full: bool) -> Result<Self> {
         // The C ABI and `read` know no cursor by an empty one.
         if cursor == Some("") {
-            return refuse("the cursor is empty: give one of this index, or none for the current position");
+            return refuse("the cursor is empty: give a cursor of this index, or none for the current position");
         }
         let mut changes = Self {
             index: index.clone(),

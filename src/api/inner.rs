@@ -243,7 +243,7 @@ impl Inner {
             &is_renewed,
             &|token| {
                 if let Err(error) = self.set_token(Some(token)) {
-                    log::warn!("the new token cannot be used: {error}");
+                    log::warn!("cannot use the new token: {error}");
                 }
             },
         );
@@ -263,7 +263,7 @@ impl Inner {
 
     pub fn stats(&self) -> Result<Stats> {
         if let Err(error) = self.maintenance.flush_counters(Deadline::NONE) {
-            log::debug!("the counters are written later: {error}");
+            log::debug!("the counters will be written later: {error}");
         }
         self.reading.catch_up(Deadline::NONE)?;
         self.reading.keep_within_limit(Deadline::after(TIDIED));

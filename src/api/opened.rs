@@ -102,7 +102,7 @@ impl Index {
     #[cfg(feature = "unstable-source")]
     pub fn open_with_source(options: Options, name: &str, source: Arc<dyn Source>) -> Result<Self> {
         if name.trim().is_empty() {
-            return refuse("the name of the source is empty: give a name by which the folder knows its items");
+            return refuse("the name of the source is empty: give a name that identifies its items in the folder");
         }
         let options = Options {
             server_url: Some(name.to_owned()),

@@ -90,7 +90,7 @@ impl Query<'_> {
     #[doc(hidden)] // for the C functions
     pub fn record_pairs(&self, pairs: &[(&[u8], &str)]) -> Result<()> {
         let Some(library) = self.library else {
-            return refuse("cannot record a match in all libraries at once: name one");
+            return refuse("cannot record a match in all libraries at once: give one library");
         };
         let (inner, reading) = (self.index.inner(), &library.reading);
         let _timed = inner.timed("record_matches", Some(library.selector()), Some(pairs.len()));

@@ -42,7 +42,7 @@ impl Sharing {
         let Some(log) = self.log.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
-                "the shared log cannot be asked: the index is offline; open it without the offline flag",
+                "cannot ask the shared log: the index is offline; open it without the offline flag",
             ));
         };
         on_worker(|| work(log), TICK, || {})

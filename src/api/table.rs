@@ -91,7 +91,7 @@ impl std::fmt::Debug for TableChange<'_> {
 /// Changes tables of this index in one transaction.
 pub fn write(index: &Index, changes: &[TableChange<'_>], terms: Terms) -> Result<()> {
     if changes.iter().any(|change| !change.table.index.is(index)) {
-        return refuse("a table is another index's: write to the tables of one index at a time");
+        return refuse("a table belongs to another index: write to the tables of one index at a time");
     }
     let ops: Vec<_> = changes.iter().map(|change| change.op).collect();
     index.tables().write(&ops, &terms.0)

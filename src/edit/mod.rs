@@ -117,7 +117,7 @@ impl Editing {
         }
         if !self.sync.abilities().is_some_and(|can| can.edits) {
             let kind = self.reading.kind();
-            return Err(kind.unsupported("cannot be edited", "it takes no edits"));
+            return Err(kind.unsupported("cannot be edited", "it accepts no edits"));
         }
         let (identity, row) = self.sync.find_library(library, "edit items", call)?;
         self.find_kinds(call, &row, &mut targets, report)?;
@@ -219,7 +219,8 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
         match target.kind {
             Some(ItemType::Other) => {
                 return refuse(format!(
-                    "item {} is no film, episode, track, clip or photo: shows, seasons, artists and albums cannot be \
+                    "item {} is not a film, episode, track, clip or photo: shows, seasons, artists and albums cannot \
+                     be \
                      edited here",
                     target.rating_key
                 ));
@@ -254,9 +255,7 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
 /// Validates the keys and removes duplicates.
 fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     if keys.is_empty() {
-        return refuse(
-            "no items are named: without any the server would edit all of the library's, so nothing was sent",
-        );
+        return refuse("no items are given: the server would edit the whole library, so nothing was sent");
     }
     let mut targets: Vec<EditTarget<'k>> = room(keys.len(), KEYS)?;
     let mut known: HashMap<&str, usize> = HashMap::new();
@@ -280,7 +279,7 @@ fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>
 
 fn check_changes(changes: &[FieldChange]) -> Result<()> {
     if changes.is_empty() {
-        return refuse("no fields are named: give what shall change, such as title");
+        return refuse("no fields are given: give the fields to change, such as title");
     }
     for (index, change) in changes.iter().enumerate() {
         let field = change.field();
@@ -289,7 +288,7 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
             field.starts_with(|c: char| c.is_ascii_alphabetic()) && field.chars().all(|c| c.is_ascii_alphanumeric());
         if !plain || matches!(field, "id" | "type") {
             return refuse(format!(
-                "'{field}' is no name of a field: give Plex's name of it, such as title, summary, genre or label"
+                "'{field}' is not a valid field name: give Plex's name, such as title, summary, genre or label"
             ));
         }
         let before = || changes.iter().take(index).filter(|one| one.field() == field);

@@ -168,15 +168,12 @@ impl Events {
         let Some(source) = &self.source else {
             return Err(Error::new(
                 Status::Offline,
-                "there is no server to listen to: the index has no server_url, or is offline",
+                "no server to watch: the index has no server_url, or is offline",
             ));
         };
         if !source.abilities().events {
             let kind = source.kind();
-            return Err(kind.unsupported(
-                "tells no events",
-                "its answers expire, and the next question sees what changed",
-            ));
+            return Err(kind.unsupported("tells no events", "its answers expire on their normal schedule"));
         }
         let shared = Arc::new(WatchShared {
             state: Mutex::new(WatchState {
@@ -195,7 +192,7 @@ impl Events {
         let Some(worker) = worker else {
             return Err(Error::new(
                 Status::Store,
-                format!("no thread can be started to watch with: {NO_THREAD}"),
+                format!("cannot start a thread for watching: {NO_THREAD}"),
             ));
         };
         Ok(RunningWatch {
@@ -264,11 +261,11 @@ impl Events {
     /// Writes hints for a notification or webhook that the host received.
     pub fn notify(&self, body: &[u8]) -> Result<Notified> {
         if body.len() > MAX_BODY {
-            return refuse("the body is larger than 16 MiB: none of Plex's is");
+            return refuse("the body is larger than 16 MiB, which no body from Plex is");
         }
         let Some(json) = json_of(body) else {
             return refuse(
-                "the body is no JSON, nor multipart with a field 'payload' that is: give the field 'payload' of the \
+                "the body is neither JSON nor multipart with a JSON field 'payload': give the field 'payload' of the \
                  webhook, or the notification's text",
             );
         };
@@ -329,7 +326,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
         if let Err(error) = &listening {
             // Events from the host are still processed.
             drop(ListenerGuard(shared));
-            log::warn!("the server's events cannot be had ({error}): {NO_THREAD}, then begin to watch again");
+            log::warn!("cannot receive server events ({error}): {NO_THREAD}, then watch again");
         }
         write_due_hints(events, shared, deadline);
         // The listening thread may be waiting for the server, or about to.
@@ -349,7 +346,7 @@ fn run_watch(events: &Events, source: &dyn Source, shared: &WatchShared) {
     // Write the rest, which is not due yet.
     let hints = shared.lock().debouncer.take_all(shared.now_ms());
     if let Err(error) = events.store_hints(&hints, deadline) {
-        log::warn!("what the server told last could not be noted: {error}");
+        log::warn!("cannot store the server's last event: {error}");
     }
 }
 
@@ -393,11 +390,14 @@ fn receive_events(events: &Events, source: &dyn Source, shared: &WatchShared) {
             return;
         }
         match ended {
-            Ok(()) => log::debug!("the server ended its events; asking again in {} s", pause.as_secs()),
-            Err(error) if warned => log::debug!("{error}; asking again in {} s", pause.as_secs()),
+            Ok(()) => log::debug!(
+                "the server closed the event stream; reconnecting in {} s",
+                pause.as_secs()
+            ),
+            Err(error) if warned => log::debug!("{error}; reconnecting in {} s", pause.as_secs()),
             Err(error) => {
                 warned = true;
-                log::warn!("the server's events cannot be had, answers expire as without them: {error}");
+                log::warn!("cannot receive server events; cached answers expire on their normal schedule: {error}");
             }
         }
         if !shared.pause(pause) {
@@ -423,10 +423,7 @@ fn write_due_hints(events: &Events, shared: &WatchShared, deadline: Deadline) {
                     Status::NotFetched => log::Level::Debug,
                     _ => log::Level::Warn,
                 };
-                log::log!(
-                    level,
-                    "what the server told could not be noted, it is tried again: {error}"
-                );
+                log::log!(level, "cannot store a server event, retrying: {error}");
                 state.debouncer.put_back(hints, shared.now_ms());
             }
             continue;

@@ -167,7 +167,7 @@ fn compile(mapping: &Mapping) -> std::result::Result<MappingRule, String> {
             ];
             if let Some((_, which)) = folders.iter().find(|(folder, _)| !is_full(folder)) {
                 return Err(format!(
-                    "{which} is no full path: begin it with `/`, `\\\\` or a drive such as `C:\\`"
+                    "{which} is not a full path: begin it with `/`, `\\\\` or a drive such as `C:\\`"
                 ));
             }
             Ok(MappingRule::Prefix(PrefixRule::new(from, &mapping.to)))

@@ -47,7 +47,7 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
     }
     Err(in_the_way(
         path,
-        "made and removed again and again: look for the program that does that",
+        "keeps being created and removed: find the program that does it",
     ))
 }
 

@@ -91,7 +91,7 @@ impl<'a> Answer<'a> {
         Self {
             status: Status::NotYet,
             reason: Reason::None,
-            message: "the answer has to be waited for, and this call waits for nothing: make one that may wait, or one offline",
+            message: "no answer is available without waiting; call again without AT_ONCE, or offline",
             ..Self::of_items(kind, &[], 0, &[])
         }
     }

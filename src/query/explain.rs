@@ -65,7 +65,7 @@ fn not_fetched_in_time(rows: &[LibraryRow], kind: &Kind) -> String {
     let (titles, were) = Some(unfetched(rows))
         .filter(|(titles, _)| !titles.is_empty())
         .unwrap_or_else(|| titles_of(rows, |_| true));
-    format!("the deadline came before '{titles}' {were} fetched; ask again, it goes on")
+    format!("the deadline came before '{titles}' {were} fetched: retry to resume")
 }
 
 /// Explains an answer that the deadline cut short.
@@ -234,7 +234,7 @@ pub fn explain_folder(
         first.map(|found| queries.shown.path(found.path)).unwrap_or_default()
     };
     let mut text = match (answer.status, answer.reason) {
-        _ if is_file => format!("'{path}' is a file that Plex lists, and no folder: ask which item it is (match)"),
+        _ if is_file => format!("'{path}' is a file, not a folder: use match to get its item"),
         (Status::NotYet | Status::NeedsWarm, _) => not_fetched_in_time(rows, kind),
         (Status::Ok, Reason::OnlyRootDiffers) => format!(
             "Plex lists files in '{}': only the root of '{path}' differs, a mapping is missing",
@@ -261,7 +261,7 @@ pub fn explain_folder(
             answer.total,
             what_is_below(answer)
         ),
-        (_, Reason::SeveralLibraries) => format!("several libraries list files below '{path}': name one"),
+        (_, Reason::SeveralLibraries) => format!("several libraries list files below '{path}': give one library"),
         (_, Reason::SeveralItems) => format!("'{path}' holds {} {}", answer.total, what_is_below(answer)),
         (_, Reason::Empty) => format!("nothing is listed below '{path}', which is a folder of Plex's, or above one"),
         (_, Reason::NotListed) => {

@@ -40,7 +40,7 @@ impl Queries {
     pub fn match_guid<R>(&self, call: &Call<'_>, guid: &str, then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
         check_text("the GUID", guid)?;
         if guid.is_empty() {
-            return refuse("the GUID is empty: give one such as 'imdb://tt1254207'");
+            return refuse("the GUID is empty: give one, for example 'imdb://tt1254207'");
         }
         self.answer(call, &ItemCriterion::Guid(guid), then)
     }
@@ -64,7 +64,7 @@ fn check_text(what: &str, text: &str) -> Result<()> {
     check_length(what, text.len(), LONGEST_TEXT)?;
     if text.contains('\0') {
         return refuse(format!(
-            "{what} '{}' holds a NUL byte: no item has such a one",
+            "{what} '{}' contains a NUL byte, which no item has",
             abridged(text.as_bytes())
         ));
     }
@@ -254,7 +254,7 @@ impl Question for ItemCriterion<'_> {
                 (_, Reason::NotFetched) => format!(": {}", fetch_once(rows)),
                 _ => String::new(),
             };
-            message = format!("no item of the libraries asked has {what}{words}{lack}");
+            message = format!("no item of these libraries has {what}{words}{lack}");
             answer.message = &message;
         } else if *by_words {
             message = format!(

@@ -109,7 +109,7 @@ impl Queries {
         let mut told = Instant::now();
         for (position, path) in paths.iter().enumerate() {
             if had_time && position > 0 && call.deadline.has_passed() {
-                let why = "the deadline came before this path was looked up: allow a later one, or give fewer paths";
+                let why = "the deadline passed before this path was looked up: allow more time, or give fewer paths";
                 each(&Answer::failed(self.reading.kind(), &Error::new(Status::NotYet, why)));
                 continue;
             }
@@ -398,7 +398,7 @@ impl Question for PathQuestion<'_> {
                 && !queries.sync.has_source()
                 && status == Status::NotFound
             {
-                log::debug!("nothing was fetched, and no server may be asked");
+                log::debug!("nothing was fetched, and this call may not ask a server");
             }
         }
         let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);

@@ -56,7 +56,7 @@ impl PathDisplay {
         }
         if memchr::memchr(0, path).is_some() {
             return refuse(format!(
-                "the path '{}' holds a NUL byte: no file has such a name",
+                "the path '{}' contains a NUL byte, which no file name has",
                 self.path(path)
             ));
         }

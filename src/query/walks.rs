@@ -43,7 +43,7 @@ impl Walks {
         let found = walks.walks.iter().position(|(known, _)| *known == number);
         let Some(walk) = found.and_then(|at| walks.walks.remove(at)) else {
             return refuse(format!(
-                "walk {number} is over, another call goes on with it, or {MAX_WALKS} others went on since: begin one with 0"
+                "walk {number} has ended, is in use, or was dropped; pass 0 to start a new one"
             ));
         };
         Ok(walk)

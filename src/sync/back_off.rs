@@ -47,7 +47,7 @@ impl BackOff {
         self.counters.count_failure();
         let mut failure = lock(&self.failure);
         if failure.as_ref().is_none_or(|known| known.error != *error) {
-            log::warn!("{}, old answers stand in: {error}", cannot(error, self.kind));
+            log::warn!("{}, serving cached answers: {error}", cannot(error, self.kind));
         }
         *failure = Some(LastFailure {
             error: error.clone(),
@@ -58,7 +58,7 @@ impl BackOff {
     /// Ends the backoff because the server answered.
     pub fn end(&self) {
         if lock(&self.failure).take().is_some() {
-            log::info!("answers are new again");
+            log::info!("answers are current again");
         }
     }
 
@@ -87,7 +87,7 @@ impl BackOff {
 /// Says which operation this error prevents.
 pub fn cannot(error: &Error, kind: &Kind) -> String {
     match error.status {
-        Status::Store | Status::StoreFull => "nothing new can be stored".into(),
-        _ => format!("{} could not be asked", kind.noun),
+        Status::Store | Status::StoreFull => "cannot store anything new".into(),
+        _ => format!("cannot reach {}", kind.noun),
     }
 }

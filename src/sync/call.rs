@@ -111,6 +111,6 @@ pub struct Progress<'a> {
 pub fn aborted() -> Error {
     Error::new(
         Status::Aborted,
-        "the host stopped the call; what was fetched is kept, and the next call goes on from there",
+        "the host stopped the call; the next call resumes the fetch",
     )
 }

@@ -90,7 +90,7 @@ impl Syncing {
         Ok(Some(Error::new(
             status.unwrap_or(Status::Timeout),
             format!(
-                "{} gave no answer {} s ago, and is asked again in {} s",
+                "{} did not answer {} s ago; the next attempt is in {} s",
                 self.reading.kind().noun,
                 (now - last) / 1_000,
                 (last + pause - now + 999) / 1_000,
@@ -140,7 +140,7 @@ impl Syncing {
             .store
             .note_probe_for_path(identity, self.clock.now_ms(), outcome, deadline);
         if let Err(error) = written {
-            log::debug!("whether the server answered could not be noted: {error}");
+            log::debug!("cannot store whether the server answered: {error}");
         }
     }
 
@@ -331,7 +331,7 @@ impl SyncJob<'_> {
             _ => Ok(()),
         });
         if let Err(error) = written {
-            log::debug!("that the server gave no answer could not be noted: {error}");
+            log::debug!("cannot store that the server did not answer: {error}");
         }
     }
 

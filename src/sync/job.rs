@@ -238,7 +238,7 @@ impl Syncing {
         let Some(source) = self.source.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
-                "the server would have to be asked, but the index has no server_url and no database, or is offline",
+                "this needs the server, but the index has no server_url and no database, or is offline",
             ));
         };
         // If the view changed meanwhile, the libraries that the call has read belong to another user.
@@ -388,7 +388,7 @@ impl SyncJob<'_> {
             // The server cannot be reached now. The view is known, so the precondition held before. The next job checks
             // it.
             Err(error) if error.status.meaning() == Meaning::NotNow && self.identity()?.is_some() => {
-                log::info!("whether {precondition} could not be asked ({error}); it was so before");
+                log::info!("cannot check whether {precondition} ({error}); assuming that nothing changed");
                 Ok(())
             }
             Err(error) => Err(error),
@@ -402,7 +402,7 @@ impl SyncJob<'_> {
         }
         Error::new(
             Status::Timeout,
-            "time is up: another thread or process is fetching; ask again later",
+            "the deadline passed while another thread or process is fetching; retry later",
         )
     }
 }

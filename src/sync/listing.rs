@@ -37,7 +37,7 @@ impl SyncJob<'_> {
                     && self.can_resume(row, &listing, now) =>
             {
                 log::info!(
-                    "'{}': the listing goes on after {} rows",
+                    "'{}': the listing resumes after {} rows",
                     row.library.title,
                     listing.rows
                 );
@@ -58,15 +58,12 @@ impl SyncJob<'_> {
                 return Err(Error::new(
                     Status::BadAnswer,
                     format!(
-                        "library '{}' changes faster than it can be listed: try again when its scan is over",
+                        "library '{}' changes faster than it can be listed: retry after its scan",
                         row.library.title
                     ),
                 ));
             }
-            log::info!(
-                "'{}': rows moved while it was listed; it is begun anew",
-                row.library.title
-            );
+            log::info!("'{}': rows moved during the listing; starting again", row.library.title);
             listing = sync
                 .store
                 .begin_listing(row, sync.clock.now_ms(), self.bounds.deadline)?;
@@ -170,7 +167,7 @@ impl SyncJob<'_> {
         sync.maintenance.sweep(deadline);
         sync.reading.keep_within_limit(deadline);
         if let Err(error) = sync.maintenance.flush_counters(deadline) {
-            log::debug!("the counters are written later: {error}");
+            log::debug!("the counters will be written later: {error}");
         }
     }
 
@@ -190,7 +187,7 @@ impl SyncJob<'_> {
         }
         Err(Error::new(
             Status::LibraryNotFound,
-            format!("library '{}' went away while it was listed", row.library.title),
+            format!("library '{}' was removed during its listing", row.library.title),
         ))
     }
 
@@ -212,8 +209,9 @@ impl SyncJob<'_> {
             return Ok(false);
         }
         log::warn!(
-            "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing answers until the next \
-             one, a minute later or more; to believe it now, refresh in full (plexindex warm --full)",
+            "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing is used until a second \
+             one, a minute or more later, confirms the change; to accept it now, refresh in full (plexindex warm \
+            --full)",
             row.library.title,
             row.items
         );
@@ -258,7 +256,7 @@ impl SyncJob<'_> {
         }
         if !inherited.is_empty() {
             log::info!(
-                "'{}': {} confirmed matches were taken over from another token",
+                "'{}': took over {} confirmed matches from another token",
                 row.library.title,
                 inherited.len()
             );

@@ -378,7 +378,7 @@ fn advance(listing: &mut Listing, page: &FetchedPage, now_ms: i64) {
 fn no_thread(error: &std::io::Error) -> Error {
     Error::new(
         Status::Store,
-        format!("no thread can be started to fetch with ({error}): {NO_THREAD}"),
+        format!("cannot start a thread for the fetch ({error}): {NO_THREAD}"),
     )
     .because_io(error)
 }

@@ -39,7 +39,8 @@ impl Syncing {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
-                "the server cannot be asked: the index has no server_url and no database, or it or the call is offline",
+                "cannot ask the server: the index has no server_url and no database, or the index or this call is \
+                 offline",
             ));
         }
         self.job(call, |job| {
@@ -142,7 +143,7 @@ impl SyncJob<'_> {
         {
             let answering = self.source.server(self.bounds)?;
             if answering.machine_identifier != sync.store.machine_identifier(expected)? {
-                log::warn!("another server answers behind this URL: nothing of the old one is answered");
+                log::warn!("another server answers at this URL: entries of the old one are no longer returned");
                 server = Some(answering);
             }
         }

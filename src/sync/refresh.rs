@@ -124,7 +124,7 @@ impl Syncing {
         if !self.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
-                "nothing can be refreshed: the index has no server_url and no database, or it or the call is offline",
+                "cannot refresh: the index has no server_url and no database, or the index or this call is offline",
             ));
         }
         self.reading.catch_up(call.deadline)?;

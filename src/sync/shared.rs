@@ -290,12 +290,7 @@ impl Syncing {
     /// The exchange; an error if nothing is shared.
     fn expect_exchange(&self) -> Result<&Arc<Exchange>> {
         self.exchange.as_ref().map_or_else(
-            || {
-                refuse(
-                    "the index shares nothing with other hosts: open it with the option 'shared' and a server_url, and not \
-                     offline",
-                )
-            },
+            || refuse("the index does not share: open it with the option 'shared' and a server_url, and not offline"),
             Ok,
         )
     }
@@ -339,7 +334,7 @@ impl Syncing {
         };
         Err(Error::new(
             Status::Timeout,
-            format!("not delivered to other hosts yet: it is stored in this folder, and delivered {later}"),
+            format!("not yet delivered to other hosts: it is stored in this folder and will be delivered {later}"),
         ))
     }
 

@@ -74,7 +74,7 @@ impl Syncing {
             match self.verify(call, unverified) {
                 Err(error) if error.status == Status::Timeout && call.deadline.is_set() => return Ok(Status::NotYet),
                 Err(error) if !matches!(error.status, Status::Aborted | Status::Store) => {
-                    log::warn!("items that were invalidated are asked for when they are looked up, or later: {error}");
+                    log::warn!("invalidated items will be verified at their next lookup or later: {error}");
                     self.failed_ms.store(self.clock.now_ms(), Ordering::Relaxed);
                     if error.status.meaning() == Meaning::NotNow {
                         break;
@@ -153,7 +153,7 @@ impl Syncing {
                 self.store.remove_item(row, rating_key, &confirmed, call.deadline)?;
                 self.tell_verified(&row.library.uuid, &[], &[rating_key]);
                 let whence = if found.is_some() { "its library" } else { "the server" };
-                log::info!("item {rating_key} is gone from {whence}; it is answered no more");
+                log::info!("item {rating_key} is gone from {whence}; it is no longer returned");
             }
             // The index is up to date now: the invalidation ends.
             let paths = paths.iter().map(Vec::as_slice);

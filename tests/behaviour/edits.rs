@@ -196,16 +196,16 @@ fn an_edit_of_nothing_is_never_sent() {
         assert_eq!(error.status, Status::InvalidArgument, "{error}");
         assert!(error.message.contains(word), "{error}");
     };
-    refused(edit(&index, "Movies", &none, &title).0, "all of the library");
+    refused(edit(&index, "Movies", &none, &title).0, "the whole library");
     refused(edit(&index, "Movies", &[""], &title).0, "key");
     refused(edit(&index, "Movies", &["1001,1002"], &title).0, "one key each");
     refused(edit(&index, "Movies", &[&key], &[]).0, "no fields");
     for (changes, word) in [
-        (vec![set("", "x")], "no name of a field"),
-        (vec![set("id", "1")], "no name of a field"),
-        (vec![set("type", "1")], "no name of a field"),
+        (vec![set("", "x")], "not a valid field name"),
+        (vec![set("id", "1")], "not a valid field name"),
+        (vec![set("type", "1")], "not a valid field name"),
         (vec![set(&"x".repeat(256), "1")], "has 256 bytes: give at most 255"),
-        (vec![set("title&id", "1")], "no name of a field"),
+        (vec![set("title&id", "1")], "not a valid field name"),
         (vec![set("title", "1"), set("title", "2")], "two values"),
         (vec![set("genre", "1"), FieldChange::add("genre", "2")], "two values"),
         (vec![FieldChange::add("genre", " ")], "empty"),

@@ -820,7 +820,7 @@ fn a_body_that_is_neither_is_refused_with_what_to_give() {
     for (body, word) in [
         (&b""[..], "payload"),
         (b"payload=%7B%7D", "payload"),
-        (b"{", "no JSON object"),
+        (b"{", "not a JSON object"),
         (b"{\"a\":1}", "NotificationContainer"),
         (b"\xff\xfe", "payload"),
         (&vec![b' '; (16 << 20) + 1], "16 MiB"),

@@ -446,7 +446,7 @@ fn a_file_that_is_asked_as_a_folder_is_said_to_be_one() -> Anything {
         (MatchStatus::NotFound, None, None, Some(Reason::NotListed))
     );
     let message = found.answer.message.unwrap_or_default();
-    assert!(message.contains("is a file that Plex lists"), "{message}");
+    assert!(message.contains("is a file, not a folder"), "{message}");
     assert_eq!(at.requests(), before);
     Ok(())
 }

@@ -73,7 +73,7 @@ int main(int argc, char **argv)
     edit.keys_count = 0;
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "edit.keys");
     edit.keys = block(NULL, 0);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "all of the library");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "the whole library");
     edit.keys = BLOCK("1001");
     edit.keys_count = 1;
     edit.changes_count = SIZE_MAX;
@@ -84,7 +84,7 @@ int main(int argc, char **argv)
     edit.changes = BLOCK("title!\0x");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "title!", "value");
     edit.changes = BLOCK("+\0x");
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "name of a field");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "valid field name");
     edit.changes = BLOCK("title\0\xff");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_edit_items(&edit, NULL, ERROR), "UTF-8");
     edit.changes = BLOCK("title\0x");

@@ -233,7 +233,7 @@ static void walk_a_disk(const char *store)
     walk = request(0, "x\0/x", 5, 1);
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "'x'");
     walk = request(0, "folder\0films", 13, 1);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "no full path");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "not a full path");
     walk = request(0, NULL, 0, 0);
     walk.rules = 512;
     CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_walk(&walk, &nothing, ERROR), "walk.rules");

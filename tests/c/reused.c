@@ -174,7 +174,7 @@ static void each_error(size_t at, const plexindex_library_handle *of_another)
         with_query(at, "unknown flag", &query);
         query.flags = 0;
         query.library = of_another;
-        with_query(at, "library of another handle", &query);
+        with_query(at, "another handle", &query);
         query.library = all;
         if (takes & FULL) {
             query.flags = PLEXINDEX_QUERY_FULL;

@@ -202,8 +202,8 @@ void inputs(const px::Library &movies) {
     refused(px::Status::invalid_argument, "path", [&] { return movies.match(""); });
     refused(px::Status::invalid_argument, "path", [&] { return movies.match(text + '\0'); });
     refused(px::Status::invalid_argument, "element 1, which begins with 'a'", [&] { return movies.match_paths({exact, std::string_view("a\0b", 3)}); });
-    refused(px::Status::invalid_argument, "holds a NUL", [&] { return movies.lookup_keys({std::string_view("a\0b", 3)}); });
-    refused(px::Status::invalid_argument, "holds a NUL", [&] { movies.record_matches({exact}, {std::string_view("1\0b", 3)}); });
+    refused(px::Status::invalid_argument, "contains a NUL", [&] { return movies.lookup_keys({std::string_view("a\0b", 3)}); });
+    refused(px::Status::invalid_argument, "contains a NUL", [&] { movies.record_matches({exact}, {std::string_view("1\0b", 3)}); });
 }
 
 void batches(const px::Library &movies) {
@@ -856,10 +856,10 @@ void walks(const px::Library &movies, const setting &setting) {
     auto only = nowhere.begin();
     CHECK(only->kind == px::Finding::Kind::unreadable && only->cause == "2" && only->path == "/nowhere/at/all");
     CHECK(++only == nowhere.end() && nowhere.files() == 0 && none.begin() == none.end());
-    refused(px::Status::invalid_argument, "no full path", [&] { begin(movies.walk({"films"})); });
+    refused(px::Status::invalid_argument, "not a full path", [&] { begin(movies.walk({"films"})); });
     const std::string two = root.string() + '\0' + root.string();
-    refused(px::Status::invalid_argument, "holds a NUL", [&] { begin(movies.walk({two})); });
-    refused(px::Status::invalid_argument, "holds a NUL", [&] { movies.edit_items(px::Edit().item(std::string_view("1\0002", 3)).set("title", "x")); });
+    refused(px::Status::invalid_argument, "contains a NUL", [&] { begin(movies.walk({two})); });
+    refused(px::Status::invalid_argument, "contains a NUL", [&] { movies.edit_items(px::Edit().item(std::string_view("1\0002", 3)).set("title", "x")); });
     options.rules = static_cast<px::Rules>(512);
     refused(px::Status::unsupported, "walk.rules", [&] { begin(movies.walk({root}, options)); });
 }

@@ -190,14 +190,14 @@ def test_a_server_that_is_silent_is_said_while_it_is_waited_for(
         caplog.handler.addFilter(listen)
         with pytest.raises(plexindex.ServerError):
             index.match("/x.mkv", "Movies")
-    assert sum(f"{url} has not answered" in line for line in said) == 1
+    assert sum(f"still waiting for {url}" in line for line in said) == 1
 
 
 def test_a_silent_server_is_said_at_a_terminal(tmp_path: Path) -> None:
     cli = Cli(tmp_path)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        react = lambda seen: "\x03" if "has not answered" in seen else ""  # noqa: E731
+        react = lambda seen: "\x03" if "still waiting for" in seen else ""  # noqa: E731
         code, seen = cli.at_terminal("warm", "--url", url, react=react)
     assert code == 130
     assert f"\r{url}  waiting" in seen

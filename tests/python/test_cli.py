@@ -363,7 +363,7 @@ def test_each_failure_has_its_exit_code(cli: Cli, server: Server, tmp_path: Path
     server.fault(kind="listing", action="delay", ms=2000, count=0)
     done = cli.run("warm", "--deadline", "0.2", "Movies")
     assert done.returncode == 7
-    assert "goes on from there" in done.stderr
+    assert "the next call resumes" in done.stderr
     assert cli.run("match", "--deadline", "0.2", "/data/movies/x.mkv").returncode == 7
     # Before the libraries are known, even: who gave the deadline is told the same.
     server.fault(kind="sections", action="delay", ms=2000, count=0)
@@ -437,7 +437,7 @@ def test_a_server_that_just_failed_is_no_deadline(cli: Cli, server: Server) -> N
     path = "/data/movies/New Film (2024).mkv"
     assert cli.run("match", "--deadline", "1", path).returncode == 7
     again = cli.run("match", "--deadline", "5", path)
-    assert ("is asked again in" in again.stdout, again.returncode) == (True, 3), again
+    assert ("the next attempt is in" in again.stdout, again.returncode) == (True, 3), again
 
 
 def test_a_file_can_be_asked_for_again_at_once(cli: Cli, server: Server) -> None:

@@ -176,7 +176,7 @@ def test_what_is_no_database_is_refused(tmp_path: Path, cache: Path) -> None:
         index.match(BUNNY)
     with (
         plexindex.open(cache, database=tmp_path / "nowhere") as index,
-        pytest.raises(plexindex.ServerError, match="it is not there"),
+        pytest.raises(plexindex.ServerError, match="it does not exist"),
     ):
         index.match(BUNNY)
 
@@ -211,9 +211,9 @@ def test_a_wrong_database_is_wrong_usage(cli: Cli, plex: Path, tmp_path: Path) -
         database.execute("CREATE TABLE media_parts (id INTEGER PRIMARY KEY)")
     database.close()
     wrong = {
-        tmp_path / "nowhere": "it is not there",
+        tmp_path / "nowhere": "it does not exist",
         tmp_path: "is in this folder",
-        text: "no database",
+        text: "not a database",
         other: "lacks",
     }
     for named, why in wrong.items():
@@ -348,8 +348,8 @@ def test_what_stands_in_for_a_removed_one_is_said_to_be_old(cli: Cli, plex: Path
     for words in (["match", "--json", BUNNY], ["folder", "--json", "/data/Movies"], ["changes", "--json"]):
         done = cli.run(*words, "--database", plex)
         assert json.loads(done.stdout)["stale"] is True
-        assert "it is not there" in done.stderr or "Plex's database did not answer" in done.stderr, done
+        assert "it does not exist" in done.stderr or "Plex's database did not answer" in done.stderr, done
     # Lists of what is known are given without a look: they say why they are old.
     done = cli.run("libraries", "--database", plex)
     assert (done.returncode, "Movies" in done.stdout) == (0, True)
-    assert "it is not there" in done.stderr
+    assert "it does not exist" in done.stderr

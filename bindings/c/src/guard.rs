@@ -125,7 +125,10 @@ impl ErrorText {
         // SAFETY: the caller gave it for this purpose: NULL, or a buffer.
         let given = unsafe { error.read() };
         if given.capacity > isize::MAX.unsigned_abs() {
-            return refuse(format!("error.capacity is {}: no memory is so large", given.capacity));
+            return refuse(format!(
+                "error.capacity is {}, which is larger than memory can be",
+                given.capacity
+            ));
         }
         if given.data.is_null() && given.capacity > 0 {
             return Err(null("error.data"));

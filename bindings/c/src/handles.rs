@@ -95,7 +95,7 @@ impl Opened {
         let unknown = || libraries.iter().filter(|one| !one.is_known()).count();
         if libraries.len() >= MAX_UNKNOWN && !made.is_known() && unknown() >= MAX_UNKNOWN {
             return refuse(format!(
-                "no library called '{}' is known, and {MAX_UNKNOWN} handles were given out for such names: give names \
+                "library '{}' is unknown, and {MAX_UNKNOWN} handles exist for unknown names: give names \
                  of libraries",
                 abridged(made.selector().name().as_bytes())
             ));

@@ -124,7 +124,7 @@ pub unsafe fn options(given: *const OptionsRecord) -> Result<CheckedOptions> {
     };
     let files = [("cache_dir", cache_dir), ("ca_file", ca_file), ("database", database)];
     if let Some((name, _)) = files.iter().find(|(_, file)| file.contains(&0)) {
-        return refuse(format!("{name} holds a NUL byte: no file has such a name"));
+        return refuse(format!("{name} contains a NUL byte, which no file name has"));
     }
     // SAFETY: the caller's promise.
     let mappings = unsafe { self::mappings(mappings, mappings_count) }?;
@@ -203,7 +203,7 @@ fn renewal(call: RenewTokenFn, user: *mut c_void, opened: Arc<AtomicPtr<Handle>>
         let given = bytes.get(..buffer.length).filter(|_| status == 0);
         let token = given.and_then(|given| Token::new(std::str::from_utf8(given).ok()?));
         if status == 0 && token.is_none() {
-            log::warn!("renew_token gave no token: write its text, and its length, or return 1");
+            log::warn!("renew_token returned no token: write its text and length, or return 1");
         }
         bytes.zeroize();
         token

@@ -22,9 +22,7 @@ pub fn check_reserved(reserved: u32, what: &str) -> Result<()> {
     if reserved == 0 {
         return Ok(());
     }
-    unsupported(format!(
-        "{what}.reserved is {reserved}: this version knows no meaning of it"
-    ))
+    unsupported(format!("{what}.reserved is {reserved}: it must be 0 in this version"))
 }
 
 /// Checks that a struct has only known flags, and that its reserved field is 0.
@@ -83,7 +81,9 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
         return if length == 0 { Ok(&[]) } else { Err(null(what)) };
     }
     if length > isize::MAX.unsigned_abs() {
-        return refuse(format!("the length of {what} is {length}: no memory is so large"));
+        return refuse(format!(
+            "the length of {what} is {length}, which is larger than memory can be"
+        ));
     }
     // SAFETY: the caller's promise.
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })

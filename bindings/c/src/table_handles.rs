@@ -47,7 +47,7 @@ impl TableHandles {
         }
         if given.len() >= MAX_HANDLES {
             return refuse(format!(
-                "handles were given out for {MAX_HANDLES} tables of this index: keep more in each, under longer names"
+                "this index has reached its limit of {MAX_HANDLES} table handles; use fewer tables"
             ));
         }
         let folds = flags & c::PLEXINDEX_TABLE_FOLD_ASCII != 0;

@@ -253,7 +253,7 @@ fn abandon(connection: &Connection, folder: &StoreFolder, journal: &WalIdentity)
         std::thread::sleep(RETRY_INTERVAL);
     }
     if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-        log::debug!("a checkpoint at closing could not be forbidden: {error}");
+        log::debug!("cannot disable the checkpoint at close: {error}");
     }
 }
 
@@ -299,7 +299,7 @@ impl LazyConnection {
                 .busy_timeout(Duration::ZERO)
                 .and_then(|()| connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())));
             if let Err(error) = done {
-                log::debug!("the log is emptied later: {error}");
+                log::debug!("the write-ahead log will be truncated later: {error}");
             }
             let _ = connection.busy_timeout(BUSY);
         }
@@ -313,7 +313,7 @@ impl LazyConnection {
                 .file_control(None::<&str>, FileControl::PersistWal(&mut 1))
                 .and_then(|()| connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false));
             if let Err(error) = done {
-                log::debug!("the log is emptied later: {error}");
+                log::debug!("the write-ahead log will be truncated later: {error}");
             }
         }
     }
@@ -410,7 +410,7 @@ impl LazyConnection {
         Err(Error::new(
             Status::Store,
             format!(
-                "{} is replaced again and again: look for the program that does that",
+                "{} keeps being replaced: find the program that does it",
                 self.folder.database().display()
             ),
         ))

@@ -59,7 +59,7 @@ impl FeedCursor {
         let Some(cursor) = parsed.filter(|cursor| cursor.to_text() == text) else {
             let shown: String = text.chars().take(40).collect();
             return refuse(format!(
-                "'{shown}' is no cursor of the feed: give one as it was given, or none to begin"
+                "'{shown}' is not a cursor of the feed: give one exactly as it was returned, or none to begin"
             ));
         };
         Ok(cursor)

@@ -163,7 +163,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
         address.user = names.iter().find_map(|name| environment(name)).unwrap_or_default();
     }
     if address.user.is_empty() {
-        return refuse(format!("the address of the shared log names no user: write {EXAMPLE}"));
+        return refuse(format!("the address of the shared log has no user: write {EXAMPLE}"));
     }
     if address.database.is_empty() {
         address.database.clone_from(&address.user);
@@ -184,7 +184,7 @@ pub fn parse(address: &str, environment: impl Fn(&str) -> Option<String>) -> Res
 
 fn refuse_password<T>() -> Result<T> {
     refuse(
-        "the address of the shared log contains a password, and addresses end in logs and lists of processes: put the \
+        "the address of the shared log contains a password, and addresses appear in logs and process lists: put the \
          password into PGPASSWORD or a passfile (~/.pgpass)",
     )
 }
@@ -234,7 +234,7 @@ fn parse_port(port: &str) -> Result<u16> {
 
 fn parse_seconds(seconds: &str) -> Result<Duration> {
     match seconds.parse() {
-        Ok(0) | Err(_) => refuse("connect_timeout of the shared log is no number of seconds from 1 on"),
+        Ok(0) | Err(_) => refuse("connect_timeout of the shared log must be a number of seconds, at least 1"),
         Ok(seconds) => Ok(Duration::from_secs(u32::into(seconds))),
     }
 }

@@ -135,5 +135,5 @@ fn bad_addresses_are_refused_by_name() {
         assert!(!error.message.contains("s3"), "{address}: {error}");
     }
     let error = parsed_in("postgresql://h/d", &[]).expect_err("no user");
-    assert!(error.message.contains("names no user"), "{error}");
+    assert!(error.message.contains("has no user"), "{error}");
 }

@@ -117,12 +117,12 @@ impl Failure {
             }
             Self::NoSuchHost(error) => {
                 let why = error.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
-                let remedy = "check the address, or name the host by its IP address";
+                let remedy = "check the address, or use the host's IP address";
                 (Status::Connect, format!("the host's name is unknown{why}: {remedy}"))
             }
             Self::Unresolved => (
                 Status::Timeout,
-                "the host's name was not resolved in time: check the system's name server, or name the host by its IP address"
+                "the host's name was not resolved in time: check the system's name server, or use the host's IP address"
                     .into(),
             ),
             Self::Unreachable(error) => (
@@ -130,7 +130,7 @@ impl Failure {
                 format!("no connection ({error}): is PostgreSQL running there?"),
             ),
             Self::Silent => (Status::Timeout, "PostgreSQL did not answer in time".into()),
-            Self::ReadOnly => (Status::ServerError, format!("it takes no writes: {READ_ONLY}")),
+            Self::ReadOnly => (Status::ServerError, format!("it accepts no writes: {READ_ONLY}")),
             Self::NoRights { said, missing } => (
                 Status::Forbidden,
                 format!("{said}: {}", explain_missing(&address.user, missing)),
@@ -145,7 +145,7 @@ impl Failure {
     }
 }
 
-const READ_ONLY: &str = "the server is read-only, as a replica is: let the address lead to the primary";
+const READ_ONLY: &str = "the server is read-only, as a replica is: use the address of the primary";
 
 /// What the role lacks, and how it gets that.
 fn explain_missing(user: &str, missing: &[String]) -> String {
@@ -219,13 +219,13 @@ fn explain_client(error: &tokio_postgres::Error, address: &Address) -> (Status, 
         "password missing" => {
             let passfile = match &address.passfile {
                 Some(path) => format!("{} has none for it", path.display()),
-                None => "there is no passfile".into(),
+                None => "no passfile exists".into(),
             };
             let text = format!("PostgreSQL asks for a password: PGPASSWORD is not set, and {passfile}");
             (Status::Unauthorized, text)
         }
         "server does not support TLS" => {
-            let remedy = "set ssl = on there, or sslmode=disable where the network is trusted";
+            let remedy = "set ssl = on there, or sslmode=disable on a trusted network";
             (Status::Tls, format!("PostgreSQL offers no TLS: {remedy}"))
         }
         _ => (Status::ServerError, format!("{error}: {cause}")),

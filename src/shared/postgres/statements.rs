@@ -215,7 +215,8 @@ impl SharedLog for Postgres {
         let too_large = rows.iter().filter(is_too_large).count();
         if too_large > 0 {
             log::warn!(
-                "the shared log {} has {too_large} entries of more than 1 MiB, which no plexindex writes: they are passed over",
+                "the shared log {} has {too_large} entries of more than 1 MiB, which no plexindex writes: skipping \
+                 them",
                 self.name
             );
         }
@@ -423,7 +424,7 @@ impl SharedLog for Postgres {
             return Err(self.explain(&Failure::ReadOnly));
         } else if !rights.missing.is_empty() {
             return Err(self.explain(&Failure::NoRights {
-                said: "it takes no writes of this role".into(),
+                said: "it accepts no writes from this role".into(),
                 missing: rights.missing,
             }));
         }

@@ -312,7 +312,7 @@ pub trait Source: Send + Sync {
     /// # Errors
     /// As [`Source::server`]; the end of the stream by the server or by [`Source::interrupt_events`] is no error.
     fn events(&self, _bounds: Bounds<'_>, _sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
-        Err(Error::new(Status::Unsupported, "this source tells no events"))
+        Err(Error::new(Status::Unsupported, "this source sends no events"))
     }
 
     /// Ends [`Source::events`] at once, and nothing else. The caller must set `aborted` of its bounds first.

@@ -110,7 +110,7 @@ impl DatabaseFile {
         let database = FileStamp::of(file, Compared::All).ok_or_else(|| match fs::metadata(file) {
             Ok(_) => self.error(
                 Status::NotPlex,
-                "is no regular file: name Plex's database, or the folder 'Plex Media Server'",
+                "is not a regular file: give Plex's database, or the folder 'Plex Media Server'",
             ),
             Err(error) => self.io_error(&error),
         })?;
@@ -150,7 +150,7 @@ impl DatabaseFile {
             ),
             Some(ErrorCode::NotADatabase) => (
                 Status::NotPlex,
-                "it is no database: name com.plexapp.plugins.library.db",
+                "it is not a database: give com.plexapp.plugins.library.db",
             ),
             Some(ErrorCode::DatabaseCorrupt) => (
                 Status::BadAnswer,
@@ -184,13 +184,14 @@ impl DatabaseFile {
         let (status, remedy) = match error.kind() {
             std::io::ErrorKind::NotFound => (
                 Status::Connect,
-                "it is not there: name com.plexapp.plugins.library.db, or the folder 'Plex Media Server' that it lies in",
+                "it does not exist: give com.plexapp.plugins.library.db, or the folder 'Plex Media Server' that \
+                 contains it",
             ),
             std::io::ErrorKind::PermissionDenied => (
                 Status::Forbidden,
                 "it and the folders above it must be readable by this user: join the group that Plex's files belong to",
             ),
-            _ => (Status::Connect, "look whether its disk is there"),
+            _ => (Status::Connect, "check that its disk is mounted"),
         };
         Error::new(status, format!("Plex's database {}: {error}; {remedy}", self.display())).because_io(error)
     }

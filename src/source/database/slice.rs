@@ -46,8 +46,8 @@ impl Slice<'_> {
             Ok(Some(missing)) => self.file.error(
                 Status::NotPlex,
                 &format!(
-                    "lacks {missing}: it is no library database of Plex's, or one of a version that this plexindex does not \
-                     know; use server_url instead"
+                    "lacks {missing}: it is not a Plex library database, or its version is unknown to this \
+                     plexindex; use server_url instead"
                 ),
             ),
             _ => self.file.sqlite_error(&error),
@@ -224,7 +224,7 @@ impl DatabaseFile {
             })?);
         }
         let Some(vfs) = &self.vfs else {
-            return Err(Error::new(Status::Connect, "SQLite has no VFS here"));
+            return Err(Error::new(Status::Connect, "SQLite has no VFS on this system"));
         };
         let connection = vfs
             .open(&file_uri(file, parameters))

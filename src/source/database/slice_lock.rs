@@ -180,7 +180,7 @@ pub fn check(bounds: &Bounds<'_>) -> Result<()> {
     if bounds.deadline.has_passed() {
         return Err(Error::new(
             Status::Timeout,
-            "time is up: Plex's database is read by the next call",
+            "the deadline passed: the next call reads Plex's database",
         ));
     }
     Ok(())

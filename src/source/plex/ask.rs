@@ -124,7 +124,7 @@ impl PlexHttp {
                     if !matches!(error.status, Status::Aborted | Status::Timeout)
                         && self.transport.interruptions() != interruptions =>
                 {
-                    log::debug!("rows were cut off by the end of another call; they are asked for again: {error}");
+                    log::debug!("another call ended and cut off rows; requesting them again: {error}");
                     items.truncate(before);
                 }
                 end => return end,

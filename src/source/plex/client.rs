@@ -68,7 +68,7 @@ impl CheckedServer {
         let Some(url) = options.server_url.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
-                "there is no server_url, and so no server to ask: set it, such as http://127.0.0.1:32400",
+                "server_url is not set: set it, for example to http://127.0.0.1:32400",
             ));
         };
         let tokens = Tokens::new(options.token.clone());
@@ -122,7 +122,7 @@ impl PlexHttp {
             .ok_or_else(|| {
                 Error::new(
                     Status::InvalidArgument,
-                    format!("client_identifier {client_identifier:?} is empty or no plain ASCII text: use a UUID"),
+                    format!("client_identifier {client_identifier:?} is empty or not plain ASCII: use a UUID"),
                 )
             })?;
         Ok(Self {
@@ -182,7 +182,7 @@ pub fn check_token(token: &Token) -> Result<()> {
     if length > MOST_BYTES {
         return Err(Error::new(
             Status::InvalidArgument,
-            format!("the token has {length} bytes, and no token has more than {MOST_BYTES}: give the token alone"),
+            format!("the token has {length} bytes, at most {MOST_BYTES} are allowed: give only the token"),
         ));
     }
     if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -190,6 +190,6 @@ pub fn check_token(token: &Token) -> Result<()> {
     }
     Err(Error::new(
         Status::InvalidArgument,
-        "the token holds characters that no token has, such as a space or the end of a line: trim it",
+        "the token contains an invalid character, such as a space or a line break: trim it",
     ))
 }

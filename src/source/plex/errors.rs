@@ -75,13 +75,16 @@ impl RequestContext<'_> {
                 self.error(
                     Status::NotPlex,
                     format!(
-                        "what answers there does not speak HTTP ({reason}): check the port, and http against https"
+                        "the service at this address is not HTTP ({reason}): check the port, and whether it wants https"
                     ),
                 ),
                 true,
             ),
             ureq::Error::LargeResponseHeader(..) => (
-                self.error(Status::NotPlex, "the head of the answer is larger than any of Plex's"),
+                self.error(
+                    Status::NotPlex,
+                    "the response headers are larger than any that Plex sends",
+                ),
                 true,
             ),
             other => (self.connect(&other.to_string()), true),
@@ -142,7 +145,7 @@ impl RequestContext<'_> {
         Error::new(
             Status::Connect,
             format!(
-                "cannot resolve the name {}{reason}: check server_url, or name the server by its address",
+                "cannot resolve the name {}{reason}: check server_url, or use the server's IP address",
                 self.target.origin.host
             ),
         )
@@ -164,13 +167,14 @@ impl RequestContext<'_> {
             return self.connect(&error.to_string()).into();
         };
         let host = &self.target.origin.host;
-        let trust = "name its authority with ca_file, or set accept_invalid_certs in a network that is all yours";
+        let trust = "give its authority in ca_file, or set accept_invalid_certs, but only on a network you control";
         let problem = match error {
             Tls::InvalidCertificate(Bad::UnknownIssuer) => {
-                format!("the certificate comes from an authority that is not known here: {trust}")
+                format!("the certificate is from an unknown authority: {trust}")
             }
             Tls::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => format!(
-                "the certificate is not made for {host}: use the name in it (for Plex's own certificates the server's \
+                "the certificate is not valid for {host}: use a name that it contains (for Plex's own certificates \
+                 the server's \
                  long plex.direct name), or {trust}"
             ),
             Tls::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
@@ -178,13 +182,12 @@ impl RequestContext<'_> {
             }
             Tls::InvalidCertificate(reason) => format!("the certificate was refused ({reason}): {trust}"),
             Tls::InvalidMessage(_) => {
-                "what answers there does not speak TLS: if it is the server, give server_url with http, \
-                 else the port that speaks https"
+                "the service at this address does not use TLS: use http in server_url, or the port that serves https"
                     .to_owned()
             }
             other => format!("TLS failed ({other})"),
         };
-        let text = format!("cannot connect to {} safely: {problem}", self.target.origin);
+        let text = format!("cannot connect securely to {}: {problem}", self.target.origin);
         Error::new(Status::Tls, text).into()
     }
 
@@ -215,7 +218,7 @@ impl RequestContext<'_> {
     pub fn timeout(&self) -> Error {
         self.error(
             Status::Timeout,
-            "the deadline came before the whole answer: allow a later one",
+            "the deadline passed before the answer was complete: allow more time",
         )
     }
 
@@ -255,7 +258,7 @@ impl RequestContext<'_> {
                 if status == 500 { failure.into_refusal() } else { failure }
             }
             _ => {
-                let problem = format!("an answer that was not expected ({status}{})", title(&page));
+                let problem = format!("unexpected response ({status}{})", title(&page));
                 let failure = failed(Status::ServerError, &problem);
                 if status == 400 { failure.into_refusal() } else { failure }
             }
@@ -305,7 +308,7 @@ impl RequestContext<'_> {
             "the token was refused (401): it may have expired or belong to another server; a shared server wants its \
              own access token"
         } else if self.has_token {
-            "refused without a token (401), which this request never needs: something before the server asks for a login"
+            "the request was refused (401), although it needs no token: a proxy in front of the server asks for a login"
         } else {
             "the server wants a token (401) and none was given: set the option `token`. A server that lets \
              its own network in without one may want it under a host name: then give its IP address"
@@ -317,7 +320,10 @@ impl RequestContext<'_> {
     pub fn redirected_elsewhere(&self, place: &str) -> AttemptError {
         self.error(
             Status::Redirected,
-            format!("the server redirects to {place}, and the token goes to no other place: if that is the server, make it server_url"),
+            format!(
+                "the server redirects to {place}, where the token is never sent: if that is your server, set \
+             server_url to it"
+            ),
         )
     }
 
@@ -354,7 +360,7 @@ impl RequestContext<'_> {
             ),
             BodyError::TooLarge(limit) => self.error(
                 Status::BadAnswer,
-                format!("the answer was larger{place} than any that makes sense ({limit} bytes)"),
+                format!("the answer exceeds the limit of {limit} bytes{place}"),
             ),
             BodyError::TooManyRows(most) => self.error(
                 Status::BadAnswer,
@@ -404,7 +410,8 @@ impl RequestContext<'_> {
                 "is a web page"
             };
             format!(
-                "the answer{} {looks}, not Plex's: is this the server, or a portal before it?",
+                "the answer{} {looks}, not Plex's: check whether server_url is your server, and not a portal in \
+                 front of it",
                 title(page)
             )
         } else {
@@ -427,7 +434,7 @@ impl RequestContext<'_> {
     pub fn no_identity(&self) -> AttemptError {
         self.error(
             Status::NotPlex,
-            "the answer names no machineIdentifier, so this is no Plex Media Server: check server_url",
+            "the answer has no machineIdentifier, so this is not a Plex Media Server: check server_url",
         )
     }
 }

@@ -46,7 +46,8 @@ pub fn read(json: &[u8]) -> Result<Notification> {
             events,
         }),
         EventBody::NoJson => refuse(
-            "the body is no JSON object: give the field 'payload' of the webhook, or the notification's text, as it came",
+            "the body is not a JSON object: give the field 'payload' of the webhook, or the notification's text, as \
+             it came",
         ),
         EventBody::Ancient => {
             refuse("the body is the JSON of servers of 2015 and before (`_children`): update the server")

@@ -179,7 +179,7 @@ impl PlexHttp {
         // Our own addresses are encoded, so only a redirect can contain an invalid URL.
         let request: Request<()> = request
             .body(())
-            .map_err(|error| context.bad_redirect(&format!("a redirect to what is no URL ({error})")))?;
+            .map_err(|error| context.bad_redirect(&format!("a redirect to an invalid URL ({error})")))?;
         let left = bounds.deadline.left();
         if left == Some(Duration::ZERO) {
             return Err(context.timeout().into());

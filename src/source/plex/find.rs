@@ -36,7 +36,7 @@ impl PlexHttp {
                 }
                 match reply {
                     Err(error) if matches!(rows, Rows::FileName(_)) && error.status == Status::ServerError => {
-                        log::debug!("the server refuses to be asked for a file name: {error}");
+                        log::debug!("the server rejects searches by file name: {error}");
                     }
                     other => {
                         other?;

@@ -146,7 +146,7 @@ impl Source for PlexHttp {
         if request.ids.is_empty() {
             return Err(Error::new(
                 Status::InvalidArgument,
-                "an edit without items: the server would take it for all of the library's, so it was not sent",
+                "the edit names no items: the server would edit the whole library, so it was not sent",
             ));
         }
         let address = edits::address(request);

@@ -121,7 +121,7 @@ pub(super) fn run<T>(
         if !fits {
             return Err(match retry_after {
                 Some(retry_after) if retry_after > wait.min(LONGEST) => with_attempts(error, tries)
-                    .while_doing(&format!("the server asks to come back in {} s", retry_after.as_secs())),
+                    .while_doing(&format!("the server asks for a retry in {} s", retry_after.as_secs())),
                 _ => with_attempts(error, tries),
             });
         }
@@ -163,7 +163,7 @@ pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt:
     if bounds.deadline.moment().is_some_and(|moment| pause.now() >= moment) {
         return Err(Error::new(
             Status::Timeout,
-            format!("the deadline passed before {what} could be asked for: give a longer one (zero allows no request)"),
+            format!("the deadline passed before requesting {what}: give a longer one (zero allows no request)"),
         ));
     }
     Ok(())
@@ -171,7 +171,7 @@ pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt:
 
 /// Creates the error of a call that the host aborted.
 pub(super) fn aborted(what: &dyn std::fmt::Display) -> Error {
-    Error::new(Status::Aborted, format!("stopped by the host while asking for {what}"))
+    Error::new(Status::Aborted, format!("the host stopped the request for {what}"))
 }
 
 fn with_attempts(mut error: Error, tries: u32) -> Error {

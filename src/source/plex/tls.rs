@@ -99,7 +99,7 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     let pem = std::fs::read(path).map_err(|error| refuse(format!("cannot be read ({error})")).because_io(&error))?;
     let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<std::result::Result<_, _>>()
-        .map_err(|error| refuse(format!("is no PEM file ({error})")))?;
+        .map_err(|error| refuse(format!("is not a PEM file ({error})")))?;
     if authorities.is_empty() {
         return Err(refuse("holds no certificate".into()));
     }

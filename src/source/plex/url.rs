@@ -93,7 +93,7 @@ impl BaseUrl {
         let secure = match scheme.to_ascii_lowercase().as_str() {
             "http" => false,
             "https" => true,
-            _ => return refuse("has a scheme that is not spoken here: use http:// or https://"),
+            _ => return refuse("has an unsupported scheme: use http:// or https://"),
         };
         if rest.contains('?') || text.to_ascii_lowercase().contains("x-plex-token") {
             return refuse(
@@ -111,17 +111,17 @@ impl BaseUrl {
             return refuse("is the address of Plex's web page: give only scheme, host and port");
         }
         if authority.contains('@') {
-            return refuse("names a user: Plex knows only tokens, pass one as the option `token`");
+            return refuse("contains a user name: Plex accepts only tokens; pass one as the option `token`");
         }
         let Some(origin) = parse_authority(secure, authority) else {
-            return refuse("names no host, or a port that is none: write it as http://host:32400");
+            return refuse("has no host or an invalid port: write it as http://host:32400");
         };
         let base = Self {
             origin,
             prefix: path.trim_end_matches('/').to_owned(),
         };
         if base.url("/identity").parse::<ureq::http::Uri>().is_err() || !base.prefix.is_ascii() {
-            return refuse("holds characters that no URL can have: percent-encode its path");
+            return refuse("contains characters that are invalid in a URL: percent-encode its path");
         }
         Ok(base)
     }

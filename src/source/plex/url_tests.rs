@@ -31,13 +31,13 @@ fn refusals_name_input_and_remedy_and_no_secret() {
         ("192.168.1.5:32400", "has no scheme: write it as http://host:32400"),
         ("plex", "has no scheme"),
         ("ftp://plex", "use http:// or https://"),
-        ("http://", "names no host"),
-        ("http://:32400", "names no host"),
-        ("http://plex:0", "a port that is none"),
-        ("http://plex:99999", "a port that is none"),
-        ("http://plex:32400x", "a port that is none"),
-        ("http://[::1", "names no host"),
-        ("http://me:SECRET@plex:32400", "names a user"),
+        ("http://", "has no host"),
+        ("http://:32400", "has no host"),
+        ("http://plex:0", "an invalid port"),
+        ("http://plex:99999", "an invalid port"),
+        ("http://plex:32400x", "an invalid port"),
+        ("http://[::1", "has no host"),
+        ("http://me:SECRET@plex:32400", "contains a user name"),
         (
             "http://plex:32400/?X-Plex-Token=SECRET",
             "pass the token as the option `token`",
@@ -50,7 +50,7 @@ fn refusals_name_input_and_remedy_and_no_secret() {
         ("http://plex:32400/web/", "Plex's web page: give only scheme"),
         ("http://plex:32400/web/index.html", "Plex's web page: give only scheme"),
         ("http://plex:32400/a b", "percent-encode"),
-        ("http://pl ex:32400", "names no host"),
+        ("http://pl ex:32400", "has no host"),
     ] {
         let message = refusal(text);
         assert!(message.contains(expected), "{text}: {message}");

@@ -55,13 +55,13 @@ impl Source for LogSource<'_> {
             .ask_until(bounds.deadline, |log, limit| {
                 log.chunk(view, uuid, head.listing, number, limit)
             })
-            .map_err(|Away| Error::new(Status::Timeout, "the shared log gave no answer: try again"))?;
+            .map_err(|Away| Error::new(Status::Timeout, "the shared log did not answer: retry"))?;
         // None: a newer listing was published meanwhile.
         let rows = chunk.and_then(|chunk| unpack(&chunk)).ok_or_else(|| {
             Error::new(
                 Status::BadAnswer,
                 format!(
-                    "a part of the shared listing of '{}' is gone: try again",
+                    "part of the shared listing of '{}' is gone: retry",
                     request.library.title
                 ),
             )

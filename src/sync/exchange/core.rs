@@ -254,7 +254,7 @@ impl Exchange {
     /// Remembers that the log took what it was told.
     pub fn note_taken(&self) {
         if lock(&self.state).refusal.take().is_some() {
-            log::info!("the shared log {} takes writes again", self.log.name());
+            log::info!("the shared log {} accepts writes again", self.log.name());
         }
     }
 
@@ -299,11 +299,11 @@ impl Exchange {
         let since = state.away.map_or(now, |(since, _)| since.min(now));
         // The error names the log.
         let what = match error.status {
-            Status::Connect | Status::Timeout | Status::Tls => "the shared log gives no answer",
+            Status::Connect | Status::Timeout | Status::Tls => "the shared log does not answer",
             _ => "the shared log answers with an error",
         };
         if state.away.is_none() {
-            log::warn!("{what}; this host answers from its folder, and keeps what it has to tell: {error}");
+            log::warn!("{what}; this host answers from its folder and keeps its entries: {error}");
         } else {
             log::debug!("{what}: {error}");
         }

@@ -33,7 +33,7 @@ impl Exchange {
         let libraries: Vec<Library> = rows.iter().map(|row| row.library.clone()).collect();
         let told = entry(EntryKind::Probe, "", b"", encode(&ProbeBody { libraries, age_ms }));
         if !told.fits() {
-            log::warn!("the libraries cannot be given to other hosts: there are too many");
+            log::warn!("cannot share the libraries: there are too many");
             return;
         }
         let _ = self.ask_to_take(Deadline::NONE, |log, limit| {
@@ -53,7 +53,7 @@ impl Exchange {
         included: Position,
     ) {
         if let Err(error) = self.try_publish(view, lease, rows, merged, included) {
-            log::warn!("'{}' could not be given to other hosts: {error}", rows.1.library.title);
+            log::warn!("cannot share '{}': {error}", rows.1.library.title);
         }
     }
 
@@ -116,10 +116,7 @@ impl Exchange {
             }
             listed += items.len() as u64;
             let Some(packed) = items.pack() else {
-                log::warn!(
-                    "'{}' cannot be given to other hosts: an item of it is too large",
-                    row.library.title
-                );
+                log::warn!("cannot share '{}': an item is too large", row.library.title);
                 holds = false;
                 return false;
             };
@@ -162,7 +159,7 @@ impl Exchange {
             let begun_ms = self.store.begun_ms(row.id)?;
             self.store
                 .store_shared_listing(row.id, lease.fence, begun_ms, Deadline::NONE)?;
-            log::info!("'{}': {listed} items were given to other hosts", row.library.title);
+            log::info!("'{}': shared {listed} items with other hosts", row.library.title);
         }
         Ok(())
     }

@@ -30,7 +30,7 @@ impl Exchange {
             let exchange = Arc::clone(self);
             *thread = Worker::spawn(move || exchange.run());
             if thread.is_none() {
-                log::warn!("no thread can be started to exchange news with other hosts");
+                log::warn!("cannot start a thread for sharing with other hosts");
             }
         }
     }
@@ -108,7 +108,7 @@ impl Exchange {
                     continue; // closing waits for this thread
                 }
                 let done = self.turn(looked.is_none()).unwrap_or_else(|error| {
-                    log::debug!("the exchange with other hosts goes on later: {error}");
+                    log::debug!("sharing with other hosts will be retried: {error}");
                     Exchanged::default()
                 });
                 // Nobody need call this host for what it has to tell to be delivered later.
@@ -218,7 +218,7 @@ impl Exchange {
         for lease in leases {
             if self.ask_to_take(Deadline::NONE, |log, limit| log.renew(&lease, limit)) == Ok(false) {
                 lock(&self.state).leases.retain(|held| *held != lease);
-                log::info!("another host took over what this host was fetching: {}", lease.what);
+                log::info!("another host took over this fetch: {}", lease.what);
             }
         }
     }
@@ -229,7 +229,7 @@ impl Exchange {
             && let Ok(Some(view)) = self.view()
             && let Err(error) = self.deliver(&view, Deadline::NONE)
         {
-            log::debug!("what other hosts are told waits in the folder: {error}");
+            log::debug!("entries for other hosts stay in the folder: {error}");
         }
     }
 }

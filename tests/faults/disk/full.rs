@@ -288,7 +288,7 @@ pub fn full_and_closed(words: &[&str]) {
     fill(&folder, 0);
     // Closed before the disk was full, and on the full disk.
     for round in 0..2 {
-        // Nothing is fresh, and nothing new can be stored: the old answers stand in.
+        // Nothing is fresh, and cannot store anything new: the old answers stand in.
         let impatient = Options {
             library_ttl: Ttl::Zero,
             ..options.clone()

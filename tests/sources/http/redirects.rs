@@ -96,7 +96,7 @@ fn to_nowhere() {
     let raw = Raw::answering([answer("302 Found", "Location: /a b<c>\r\n", "")]);
     let error = client(&raw.url()).failure();
     assert_eq!(error.status, Status::Redirected);
-    assert!(error.message.contains("what is no URL"), "{error}");
+    assert!(error.message.contains("an invalid URL"), "{error}");
     assert_eq!(raw.heads().len(), 1);
 }
 

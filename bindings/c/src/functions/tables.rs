@@ -227,7 +227,7 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
     // SAFETY: the caller's promise.
     if unsafe { host_table(table) }.is_ok_and(|known| !Arc::ptr_eq(&known.tables, tables)) {
         return refuse(format!(
-            "ops[{place}].table is a table of another handle: give one of plexindex_get_table() with this handle"
+            "ops[{place}].table belongs to another handle: get it by plexindex_get_table() with this handle"
         ));
     }
     // SAFETY: as above.
@@ -237,7 +237,7 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
         c::PLEXINDEX_TABLE_REMOVE if value.is_empty() => Ok(Op::Remove(table, name)),
         c::PLEXINDEX_TABLE_CLEAR if name.is_empty() && value.is_empty() => Ok(Op::Clear(table)),
         c::PLEXINDEX_TABLE_REMOVE | c::PLEXINDEX_TABLE_CLEAR => refuse(format!(
-            "ops[{place}] has a name or a value that it takes none of: leave it NULL and 0"
+            "ops[{place}] has a name or value that this operation does not take: leave it NULL and 0"
         )),
         other => refuse(format!(
             "ops[{place}].kind is {other}: give PLEXINDEX_TABLE_PUT, PLEXINDEX_TABLE_REMOVE or PLEXINDEX_TABLE_CLEAR"

@@ -132,7 +132,7 @@ class QuestionMethods(EditMethods):
             if offline:
                 raise
             if not self.refresh(library, deadline=deadline, progress=progress):
-                raise TimeoutError("the deadline came before the library was fetched: ask again, it goes on") from None
+                raise TimeoutError("the deadline came before the library was fetched: retry to resume") from None
             page = self._below(library, raw, b"")
         while page:
             yield from page
@@ -205,7 +205,7 @@ class QuestionMethods(EditMethods):
             if offline:
                 raise
             if not self.refresh(library, deadline=deadline, progress=progress):
-                raise TimeoutError("the deadline came before the library was fetched: ask again, it goes on") from None
+                raise TimeoutError("the deadline came before the library was fetched: retry to resume") from None
             page = self._items(library, cursor)
         while page:
             yield from page

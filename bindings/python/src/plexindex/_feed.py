@@ -273,7 +273,7 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
     if late and not known:
         raise TimeoutError("the deadline came before any library was known: allow a later one")
     if late:
-        raise TimeoutError(f"the deadline came before '{names}' {were} fetched: ask again, it goes on")
+        raise TimeoutError(f"the deadline came before '{names}' {were} fetched: retry to resume")
     if known:
         raise NotFetchedError(f"'{names}' {were} never fetched, so not all can be listed: do so once (refresh)")
 

@@ -130,7 +130,7 @@ def open(
         raise argument_error(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
     if database is not None and not os.fspath(database):
         raise argument_error(
-            "database is empty: name Plex's database, or the folder 'Plex Media Server', or leave it out"
+            "database is empty: give Plex's database or the folder 'Plex Media Server', or omit it"
         )
     if shared is not None and not shared:
         raise argument_error(
