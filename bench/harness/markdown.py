@@ -34,8 +34,8 @@ def summary(results: Results, goals: list[dict[str, Any]]) -> str:
         *HEADS,
         *(goal_line(goal) for goal in goals),
         "",
-        "The ratio divides the peer's value by plexindex's. The peer is the one in the goal, else the fastest on disk; the",
-        "last column names peers on disk that need less.",
+        "The ratio divides the peer's value by plexindex's. The peer is the one in the goal, else the fastest on disk;",
+        "the last column names peers on disk that need less.",
     ]
     return "\n".join(lines) + "\n"
 

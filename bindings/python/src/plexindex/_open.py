@@ -129,9 +129,7 @@ def open(
     if not folder or b"\0" in folder:
         raise argument_error(f"cache_dir={cache_dir!r} is refused: give the path of a folder")
     if database is not None and not os.fspath(database):
-        raise argument_error(
-            "database is empty: give Plex's database or the folder 'Plex Media Server', or omit it"
-        )
+        raise argument_error("database is empty: give Plex's database or the folder 'Plex Media Server', or omit it")
     if shared is not None and not shared:
         raise argument_error(
             "shared is empty: give an address such as postgresql://user@host/database, or leave it out"
