@@ -457,10 +457,10 @@ int32_t plexindex_edit_items(const plexindex_edit *edit, plexindex_edit_report *
 int32_t plexindex_get_table(const plexindex_handle *handle, const char *name, size_t name_length, uint32_t flags,
                             const plexindex_table_handle **out_table, plexindex_buffer *error);
 
-// The fast lookup of a value. `name`: NUL-terminated; for a name that holds a NUL use plexindex_table_get().
+// The fast lookup of a value. `name`: NUL-terminated; for a name that contains a NUL use plexindex_table_get().
 //
 // Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). Returns NULL when there is no
-// value, when it has expired, has more than 1,000 bytes or holds a NUL, and when a change could not be read in
+// value, when it has expired, has more than 1,000 bytes or contains a NUL, and when a change could not be read in
 // time: ask plexindex_table_get(). NULL arguments give NULL. It waits for as little as plexindex_lookup_key() does.
 //
 // Precondition: `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.

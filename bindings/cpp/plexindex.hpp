@@ -801,14 +801,14 @@ public:
         for (const PathRef &path : paths) add(path);
     }
 
-    /// Adds a path. The call refuses one that holds a NUL (Status::invalid_argument).
+    /// Adds a path. The call refuses one that contains a NUL (Status::invalid_argument).
     void add(PathRef path) {
         const std::string_view bytes = path.bytes();
         const std::size_t nul = bytes.find('\0');
         if (nul != std::string_view::npos && refused_.value.empty()) {
             // As many bytes as tell where it is.
             refused_.value.append("element ").append(std::to_string(size())).append(", which begins with '");
-            refused_.value.append(bytes.substr(0, std::min<std::size_t>(nul, 200))).append("', holds a NUL byte");
+            refused_.value.append(bytes.substr(0, std::min<std::size_t>(nul, 200))).append("', contains a NUL byte");
         }
         text_.value.append(bytes).push_back('\0');
         ++count_.value;
@@ -821,7 +821,7 @@ public:
     [[nodiscard]] std::string_view text() const noexcept { return text_.value; }
 
     /// @cond
-    /// Refuses an element that holds a NUL: as C sees it, it would be two.
+    /// Refuses an element that contains a NUL: as C sees it, it would be two.
     std::int32_t check(plexindex_buffer *error) const {
         if (refused_.value.empty()) return PLEXINDEX_OK;
         const std::size_t length = std::min(refused_.value.size(), error->capacity - 1);

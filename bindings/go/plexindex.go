@@ -221,7 +221,7 @@ func (a *arena) bytes(of string) C.plexindex_bytes {
 	return C.plexindex_bytes{data: (*C.char)(memory), length: C.size_t(len(of))}
 }
 
-// joined is texts with a NUL behind each. One that holds a NUL is an error.
+// joined is texts with a NUL behind each. One that contains a NUL is an error.
 func joined(texts []string) (string, error) {
 	all, refused := joinedBut(texts)
 	if len(refused) > 0 {
@@ -232,7 +232,7 @@ func joined(texts []string) (string, error) {
 
 func holdsNUL(text string) string { return fmt.Sprintf("a path or a key cannot hold a NUL: %q", text) }
 
-// joinedBut is joined with an empty text for each that holds a NUL, and the places of these.
+// joinedBut is joined with an empty text for each that contains a NUL, and the places of these.
 func joinedBut(texts []string) (string, []int) {
 	var refused []int
 	size := len(texts)

@@ -170,7 +170,7 @@ impl Queries {
             let taken = local_path::taken(path);
             if local_path::root(&taken).is_empty() {
                 return refuse(format!(
-                    "the path '{}' is no full path: where it lies depends on the current folder",
+                    "the path '{}' is not a full path: it depends on the current folder",
                     self.shown.path(path)
                 ));
             }

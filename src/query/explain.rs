@@ -161,7 +161,7 @@ impl Queries {
         let full = if Shape::of(raw).windows || raw.starts_with(b"/") {
             ""
         } else {
-            ", which is no full path"
+            ", which is not a full path"
         };
         format!(
             "no library has a folder above '{path}'{full}; their folders are '{}': {mapping}{}",

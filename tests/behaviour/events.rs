@@ -792,27 +792,6 @@ fn a_webhook_of_another_server_costs_nothing() {
 }
 
 #[test]
-fn before_the_servers_name_is_known_every_webhook_counts() {
-    let server = movies(30);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let (path, _) = path_of(&server, 1, 0);
-    // With a deadline the first answer leaves out which server it is.
-    let movies = library(&index);
-    let quick = QueryOptions {
-        deadline: Deadline::In(Duration::from_secs(60)),
-        ..movies.query()
-    };
-    let found = index.match_path(&quick, path.as_bytes());
-    assert_eq!(found.expect("an answer").status, Status::Ok);
-    assert_eq!(requests(&server)[0], 0, "its name was not asked for");
-    let hints = || index.stats().expect("counted").hints;
-    let before = hints();
-    index.notify(HOOK.as_bytes()).expect("understood");
-    assert_eq!(hints(), before + 1);
-}
-
-#[test]
 fn a_body_that_is_neither_is_refused_with_what_to_give() {
     let server = movies(3);
     let folder = tempfile::tempdir().expect("a folder");

@@ -79,9 +79,9 @@ def test_what_may_be_a_folder_is_told_to_be_no_file(index: plexindex.Index) -> N
 
 
 def test_a_path_that_is_not_full_is_called_so(index: plexindex.Index) -> None:
-    assert "above 'film.mkv', which is no full path; their folders" in index.match("film.mkv", "Movies").message
+    assert "above 'film.mkv', which is not a full path; their folders" in index.match("film.mkv", "Movies").message
     for path in ("/x/film.mkv", "D:\\x\\film.mkv"):
-        assert "no full path" not in index.match(path, "Movies").message
+        assert "not a full path" not in index.match(path, "Movies").message
 
 
 def test_one_odd_path_proposes_nothing(index: plexindex.Index, server: Server) -> None:

@@ -161,7 +161,7 @@ def test_a_pickled_index_has_it_too(plex: Path, cache: Path) -> None:
 def test_what_is_no_database_is_refused(tmp_path: Path, cache: Path) -> None:
     for option in ("ca_file", "database"):
         given: dict[str, Any] = {option: b"a\0b"}
-        with pytest.raises(plexindex.InvalidArgumentError, match=f"^{option} holds a NUL"):
+        with pytest.raises(plexindex.InvalidArgumentError, match=f"^{option} contains a NUL"):
             plexindex.open(cache, **given)
     with pytest.raises(plexindex.InvalidArgumentError, match="database is empty"):
         plexindex.open(cache, database="")

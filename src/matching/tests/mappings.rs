@@ -135,14 +135,14 @@ fn bad_rules_are_refused_by_number() {
         (prefix(TO_HOST, "/y", ""), "empty"),
         (
             prefix(TO_HOST, "media", "/y"),
-            "the folder to replace is no full path: begin it with",
+            "the folder to replace is not a full path: begin it with",
         ),
         (prefix(TO_HOST, "./media", "/y"), "the folder to replace"),
         (prefix(TO_HOST, r"\media", "/y"), "the folder to replace"),
         (prefix(TO_HOST, "c:media", "/y"), "the folder to replace"),
         (
             prefix(TO_HOST, "/y", "~/media"),
-            "the folder to put in its place is no full path",
+            "the folder to put in its place is not a full path",
         ),
     ] {
         let error = Mappings::new(&[good.clone(), bad]).expect_err("is refused");

@@ -140,7 +140,7 @@ fn the_servers_retry_after_is_honoured() {
         Err::<(), _>(transient(Some(Duration::from_secs(3600))))
     })
     .unwrap_err();
-    assert!(error.message.contains("come back in 3600 s"), "{error}");
+    assert!(error.message.contains("retry in 3600 s"), "{error}");
 }
 
 #[test]

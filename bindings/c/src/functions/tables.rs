@@ -54,10 +54,10 @@ pub unsafe extern "C" fn plexindex_get_table(
     })
 }
 
-/// The fast lookup of a value. `name`: NUL-terminated; for a name that holds a NUL use plexindex_table_get().
+/// The fast lookup of a value. `name`: NUL-terminated; for a name that contains a NUL use plexindex_table_get().
 ///
 /// Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). Returns NULL when there is no
-/// value, when it has expired, has more than 1,000 bytes or holds a NUL, and when a change could not be read in
+/// value, when it has expired, has more than 1,000 bytes or contains a NUL, and when a change could not be read in
 /// time: ask plexindex_table_get(). NULL arguments give NULL. It waits for as little as plexindex_lookup_key() does.
 ///
 /// # Safety

@@ -44,7 +44,7 @@ def path_bytes(path: "PathArg", hidden: bool = False, what: str = "file") -> byt
         raise argument_error(f"the path is empty: give the full path of a {what}")
     if b"\0" in raw:
         raise argument_error(
-            f"the path {display_path(value, hidden)} holds a NUL character, which no file can have: "
+            f"the path {display_path(value, hidden)} contains a NUL character, which no file can have: "
             "cut it off or leave this path out"
         )
     return raw

@@ -41,7 +41,7 @@ class Edit:
             changes += _tags(name, tags, "-")
         texts = [*self.keys, *changes]
         if any("\0" in text for text in texts):
-            raise InvalidArgumentError("a key, a field or a value holds a NUL character: leave it out")
+            raise InvalidArgumentError("a key, a field or a value contains a NUL character: leave it out")
         self._keys, self._changes = ("".join([f"{text}\0" for text in part]) for part in (self.keys, changes))
         self._states = (ctypes.c_uint8 * max(1, len(self.keys)))()
         self.edit = CEdit(
