@@ -145,7 +145,7 @@ static void walk_with_links(const char *root)
     walk = request(number, NULL, 0, 0);
     CHECK(strcmp(walked(&walk), "left_out linked link;") == 0 && walk.files == 0 && walk.walk == 0);
     walk.walk = number;
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "is over");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_walk(&walk, &nothing, ERROR), "has ended");
     CHECK(unlink(link) == 0);
 }
 

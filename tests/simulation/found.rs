@@ -1,17 +1,15 @@
 //! What the simulation found, each as a history of its own.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use crate::support::index::{Index, ManualClock, QueryOptions, freeze_coarse_clock};
+use crate::support::index::{Index, ManualClock, QueryOptions};
 use plexindex::ErrorKind;
 use plexindex::error::Status;
 use plexindex::model::Reason;
 use plexindex::options::{Options, Ttl};
 use plexindex::source::Delta;
 
-use crate::disk;
-use crate::net::{Net, URLS, copy_folder};
+use crate::net::{Net, URLS};
 use plexindex_tests::memory::{Fault, Knobs, Memory};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -256,51 +254,4 @@ fn what_was_listed_of_one_server_is_not_answered_of_another_without_uuids() {
     assert_eq!(status("/srv/films/One 2.mkv"), Status::NotFound);
     assert_eq!(films.lookup_key(b"/srv/films/One 2.mkv", str::to_owned), None);
     assert_eq!(status("/srv/films/Other 2.mkv"), Status::Ok);
-}
-
-// On Windows files that are mapped are not removed.
-#[cfg(unix)]
-#[test]
-fn what_stands_in_for_an_index_file_is_not_taken_for_that_of_a_copy() {
-    let _alone = crate::alone();
-    let scene = Scene::new(Knobs::BEST, 5);
-    let folder = scene.folder.path();
-    disk::watch(folder, &Net::new(0, Vec::new(), false));
-    freeze_coarse_clock(0);
-    let each = |end: &str, act: &dyn Fn(&Path)| {
-        let files = std::fs::read_dir(folder).expect("the folder").flatten();
-        for file in files.filter(|file| file.file_name().to_string_lossy().ends_with(end)) {
-            act(&file.path());
-        }
-    };
-    let remove = |file: &Path| std::fs::remove_file(file).expect("removed");
-    let index = scene.listed();
-    let copy = tempfile::tempdir().expect("a folder");
-    copy_folder(folder, copy.path());
-    // A film comes; then the index files go, and none can be made: what they would hold is kept in memory.
-    scene.memory.add(&scene.section, "Late", "/srv/films/Late.mkv");
-    scene.memory.catch_up();
-    scene.clock.advance_ms(2 * HOUR_MS);
-    index.refresh(&QueryOptions::default(), false).expect("up to date");
-    let late = |index: &Index| {
-        let query = QueryOptions {
-            offline: true,
-            ..QueryOptions::default()
-        };
-        let found = index.match_path(&query, b"/srv/films/Late.mkv").expect("an answer");
-        found.status
-    };
-    each(".image", &remove);
-    disk::fill(true);
-    let other = scene.open();
-    assert_eq!(late(&other), Status::Ok);
-    disk::fill(false);
-    let aside = tempfile::tempdir_in(folder.parent().expect("a parent")).expect("a folder");
-    each("", &|file| {
-        std::fs::rename(file, aside.path().join(file.file_name().expect("a name"))).expect("renamed");
-    });
-    copy_folder(copy.path(), folder);
-    freeze_coarse_clock(600);
-    assert_eq!(late(&other), Status::NotFound, "of the copy");
-    assert_eq!(late(&scene.open()), Status::NotFound);
 }

@@ -367,7 +367,7 @@ fn without_memory_for_a_batch_there_is_a_status() {
     assert_eq!(worker.hear(), "ready");
     for what in ["match", "record", "edit", "write"] {
         let said = worker.hear();
-        let refused = format!("{what}: {}: there is no memory for ", Status::InvalidArgument as i32);
+        let refused = format!("{what}: {}: not enough memory for ", Status::InvalidArgument as i32);
         assert!(said.starts_with(&refused), "{said}");
     }
     assert_eq!(worker.hear(), "done");

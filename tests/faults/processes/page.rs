@@ -250,36 +250,6 @@ fn a_process_that_cannot_map_the_page_is_heard_all_the_same() {
     }
 }
 
-#[test]
-fn more_changes_than_fit_are_seen_where_no_index_file_can_be_made() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let [mut starved, mut other] = workers(folder.path(), &server, [""; 2]).try_into().ok().expect("two");
-    let [(listed, key), (_, second)] = [5, 6].map(|nth| path_of(&server, 1, nth));
-    assert_eq!(starved.ask(&format!("record /host/first.mkv|{key}")), "done");
-    assert_eq!(starved.ask("starve"), "done");
-    assert_eq!(starved.ask(&format!("many /many/|{key}")), "done");
-    for number in [0, 8_000, 8_299] {
-        assert_sees(&mut starved, &format!("/many/{number}.mkv"), &key, "recorded by itself");
-    }
-    assert_eq!(starved.ask(&format!("many /many/|{second}")), "done");
-    for number in [0, 8_000, 8_299] {
-        assert_sees(
-            &mut starved,
-            &format!("/many/{number}.mkv"),
-            &second,
-            "recorded once more",
-        );
-    }
-    assert_eq!(other.ask(&format!("record /many/8299.mkv|{key}")), "done");
-    assert_eq!(other.ask(&format!("invalidation {listed}")), "done");
-    assert_sees(&mut starved, "/many/8299.mkv", &key, "recorded by another process");
-    assert_sees(&mut starved, &listed, "Unconfirmed", "invalidated by another process");
-    for worker in [starved, other] {
-        worker.end();
-    }
-}
-
 /// A process that opened by the state file has no connection that would notice. What another process commits to a new log
 /// brings the change sequence to the number that was read.
 #[test]

@@ -77,7 +77,7 @@ fn elsewhere_never() {
         assert!(
             error
                 .message
-                .contains(&format!(":{port}, and the token goes to no other place")),
+                .contains(&format!(":{port}, where the token is never sent")),
             "{error}"
         );
         assert_eq!(client.meter.count(), 1);

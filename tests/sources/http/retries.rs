@@ -106,7 +106,7 @@ fn the_servers_wish_is_honoured_in_seconds_and_as_a_date() {
     let (server, client) = standin();
     server.fault(Fault::new(status(503, Some("3600"))));
     let error = client.failure();
-    assert!(error.message.contains("come back in 3600 s"), "{error}");
+    assert!(error.message.contains("retry in 3600 s"), "{error}");
     assert_eq!((client.meter.count(), client.pause.slept()), (1, Duration::ZERO));
 }
 

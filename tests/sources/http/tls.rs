@@ -196,7 +196,7 @@ fn another_name() {
     let server = Secure::new(&authority, "1-2-3-4.abc.plex.direct", |_| ());
     let error = client_with(&server.url(), |options| options.ca_file = Some(authority.file())).failure();
     assert_eq!(error.status, Status::Tls);
-    assert!(error.message.contains("not made for 127.0.0.1"), "{error}");
+    assert!(error.message.contains("not valid for 127.0.0.1"), "{error}");
     assert!(error.message.contains("plex.direct"), "{error}");
 }
 
