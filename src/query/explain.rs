@@ -234,7 +234,7 @@ pub fn explain_folder(
         first.map(|found| queries.shown.path(found.path)).unwrap_or_default()
     };
     let mut text = match (answer.status, answer.reason) {
-        _ if is_file => format!("'{path}' is a file, not a folder: use match to get its item"),
+        _ if is_file => format!("'{path}' is a file, not a folder: ask for its item (match)"),
         (Status::NotYet | Status::NeedsWarm, _) => not_fetched_in_time(rows, kind),
         (Status::Ok, Reason::OnlyRootDiffers) => format!(
             "Plex lists files in '{}': only the root of '{path}' differs, a mapping is missing",

@@ -193,7 +193,7 @@ def test_what_cannot_be_told_says_list_again(index: plexindex.Index, open_index:
         other.changes(of_movies, "TV Shows")
     with pytest.raises(plexindex.InvalidArgumentError, match="of one library: name that library"):
         other.changes(of_movies)
-    with pytest.raises(plexindex.InvalidArgumentError, match="'banana' is no cursor"):
+    with pytest.raises(plexindex.InvalidArgumentError, match="'banana' is not a cursor"):
         other.changes("banana")
     with pytest.raises(plexindex.InvalidArgumentError, match="begins without a cursor"):
         other.changes(of_movies, "Movies", full=True)

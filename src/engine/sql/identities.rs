@@ -91,10 +91,14 @@ impl Store {
     /// Empties an identity at the host's request. Later writes sweep its libraries. It no longer inherits matches from
     /// other tokens.
     pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
+        let cleared = self.libraries(identity)?;
         self.write(deadline, |tx| {
             tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
             empty(tx, identity)
         })?;
+        for row in cleared {
+            self.remove_segments_of(row.id);
+        }
         // The state file is stale now, but its content must be gone from the disk too.
         let _ = files::remove(&self.folder.state());
         Ok(())

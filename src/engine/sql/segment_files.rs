@@ -115,7 +115,7 @@ impl Store {
         }
     }
 
-    /// Removes the segments of a listing that was evicted, whatever their age.
+    /// Removes the segments of a listing that was evicted or cleared, whatever their age.
     pub fn remove_segments_of(&self, library: LibraryId) {
         let own = format!("{NAME}-l{library}-");
         for file in self.folder.segment_files() {

@@ -256,7 +256,7 @@ impl Queries {
         if rows.any(|row| row.generation.is_fetched()) {
             return Ok(());
         }
-        let why = "no library was fetched completely yet: refresh first";
+        let why = "no library was fetched completely yet: fetch it first (refresh)";
         Err(self.reading.refused_or(Error::new(Status::NotFetched, why)))
     }
 
@@ -279,7 +279,7 @@ impl Queries {
         };
         let Some(identity) = snapshot.identity else {
             self.reading.check_accepted()?;
-            let why = "no library was ever fetched: refresh first";
+            let why = "no library was ever fetched: fetch one first (refresh)";
             return Err(Error::new(Status::NotFetched, why));
         };
         Ok((identity, row.map(|row: &LibraryRow| row.id)))
