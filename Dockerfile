@@ -1,8 +1,8 @@
 # syntax=docker/dockerfile:1
-# The command in a container: Python and the wheel. `make release`, or put the wheels of a release into build/release; then
+# The command in a container: Python and the wheel. `make wheel`, or put the wheels of a release into build/wheels; then
 # `docker build -t plexindex .`.
 FROM python:3.13-slim
-RUN --mount=type=bind,source=build/release,target=/wheels \
+RUN --mount=type=bind,source=build/wheels,target=/wheels \
     pip install --no-cache-dir --no-index --only-binary=:all: --find-links=/wheels plexindex
 RUN useradd --uid 1000 --create-home plexindex && install -d -o plexindex -g plexindex -m 700 /data
 USER plexindex

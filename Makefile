@@ -3,8 +3,9 @@ PYTHON ?= python3
 CARGO ?= cargo
 ITEMS ?= 20000
 PORT ?= 32400
-export CARGO PYTHON PREFIX DESTDIR LIBDIR INCLUDEDIR MANDIR DATADIR
-export SERVER TOKEN LIBRARY FILE TIME RUNS TARGETS MERGE ONLY TESTS
+PREFIX ?= /usr/local
+LIBDIR ?= lib
+export CARGO PYTHON LIBRARY FILE TIME RUNS TARGETS ONLY PLATFORMS
 # Nothing is left beside target and build.
 export PYTHONPYCACHEPREFIX ?= $(CURDIR)/build/caches/python
 export RUFF_CACHE_DIR ?= $(CURDIR)/build/caches/ruff
@@ -28,14 +29,20 @@ needs-%:
 build: needs-build ## the library, optimised: target/release/libplexindex.so and .a
 	$(CARGO) build --release --lib
 
-demo: needs-demo ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
-	$(CARGO) build --release --workspace --lib --bins
-	$(PYTHON) scripts/run_demo.py
+# What demos run in. cargo decides what of the package is out of date.
+build/demo/made:
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/pip --disable-pip-version-check -q install 'hatchling>=1.27,<2'
+	touch $@
+DEMO = $(CARGO) build --release --package plexindex-standin && PLEXINDEX_CARGO_PROFILE=release \
+	build/demo/bin/pip --disable-pip-version-check -q install --no-build-isolation --no-deps --force-reinstall ./bindings/python && \
+	PLEX_TOKEN='$(TOKEN)' TOKEN= build/demo/bin/python
+STANDIN = --standin $(or $(CARGO_TARGET_DIR),target)/release/standin
 
-demo-hosts: needs-demo ## three hosts that share one PostgreSQL, started for the demo; it must be installed
-	$(CARGO) build --release --workspace --lib --bins
-	$(PYTHON) scripts/run_demo.py hosts
-
+demo: needs-demo build/demo/made ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
+	@$(DEMO) demo/demo.py $(if $(SERVER),--server '$(SERVER)' $(if $(LIBRARY),--library "$$LIBRARY") $(if $(FILE),--file "$$FILE"),$(STANDIN))
+demo-hosts: needs-demo build/demo/made ## three hosts that share one PostgreSQL, started for the demo; it must be installed
+	@$(DEMO) demo/hosts.py $(STANDIN)
 standin: needs-standin ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes; PORT=32400
 	$(CARGO) run --release --package plexindex-standin -- --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
 
@@ -63,26 +70,21 @@ SOURCES = bindings/python tests/python tests/install demo bench scripts docs/hos
 LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 	rustdoc '$(CARGO) rustdoc --lib --package=plexindex -- -D warnings' \
 	examples '$(CARGO) test --doc --package=plexindex' \
-	api '$(PYTHON) scripts/api.py --check' \
 	$(foreach target,$(shell for target in $(OTHERS); do \
 		[ -d "$$(rustc --print=sysroot)/lib/rustlib/$$target" ] && echo $$target; done),$(target) \
 		'CC_$(subst -,_,$(target))=$(CURDIR)/scripts/no_cc.sh $(CARGO) clippy --lib --package=plexindex --target=$(target) -- -D warnings') \
 	ruff 'build/venv/bin/ruff check $(SOURCES) && build/venv/bin/ruff format --check $(SOURCES)' \
 	mypy 'build/venv/bin/mypy --strict && build/venv/bin/mypy --strict --config-file=bench/mypy.ini && cd bindings/python && ../../build/venv/bin/mypy --strict' \
-	reference '$(PYTHON) scripts/make_docs.py'
+	documents '$(MAKE) --no-print-directory docs'
 
 test: needs-test ## the tests of Rust, C and Python, and formatting
 	@$(SUITES) $(FORMAT) $(PREPARE) $(RUST) $(PYTHONS)
-
 test-python: needs-test ## the tests of the Python package only
 	@$(SUITES) $(PREPARE) $(PYTHONS)
-
 test-languages: needs-test ## the bindings for Node.js, Go, LuaJIT, Ruby, C# and Java, if their toolchains are installed
 	@$(SUITES) $(PREPARE) $(LANGUAGES)
-
 lint: needs-lint ## clippy, rustdoc, ruff, mypy, the references
 	@$(SUITES) $(PREPARE) $(LINT)
-
 ci: needs-test needs-lint ## what .ci/run runs: lint, test, test-languages
 	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(LANGUAGES)
 
@@ -90,10 +92,8 @@ DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=
 	faults '$(NEXTEST) --profile deep --release --run-ignored only --workspace' \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
-	'packages of languages' '$(PYTHON) scripts/language_packages.py' \
 	Python '$(PYTEST) -m "deep or packaging" tests/python tests/install' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 --dist loadfile -m "not packaging" tests/python'
-
 check-deep: needs-test ## long fault tests, valgrind, all compilers, other processors, Windows, packages: an hour or two
 	@$(SUITES) $(PREPARE) $(DEEP) $(ARM) $(WINDOWS)
 
@@ -102,49 +102,47 @@ CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexi
 ARM = i686 '$(CROSS) --target i686-unknown-linux-gnu -E "not binary(/hosts|simulation|allocations/)"' \
 	armv7 '$(CROSS) --target armv7-unknown-linux-gnueabihf \
 		-E "kind(lib) - test(plan_tests) + test(/^(edits|on_disk|questions|source_contract)::/)"'
-WINDOWS = Windows '$(PYTHON) scripts/windows_tests.py'
+WINDOWS = Windows 'sh scripts/test_windows.sh'
 
 test-arm: needs-test ## the library on 32-bit x86, and on 32-bit ARM in qemu: docs/contributing.md has the packages
 	@$(SUITES) $(ARM)
-
-test-windows: needs-test ## the library for Windows, under wine: wine, gcc-mingw-w64-x86-64, rustup target x86_64-pc-windows-gnu
+test-windows: ## the Rust tests of the library for Windows, under wine: docs/install.md has the packages
 	@$(SUITES) $(WINDOWS)
-
 test-install: needs-test ## what `make install` makes, with link-time optimisation
 	@$(SUITES) $(PREPARE) install '$(PYTEST) -m packaging tests/install'
-
 test-clean: ## .ci/run in empty Debian roots, as root: ONLY=bookworm, ONLY="trixie readme"
 	sh scripts/test_clean.sh $(ONLY)
-
 mutants: ## check that the simulation finds old defects that patches bring back: SEEDS=2000 of each at most, ONLY=data-06
 	sh tests/simulation/mutants/run.sh $(or $(SEEDS),2000) $(ONLY)
-fuzz: ## the fuzz targets, guided by coverage: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
-	$(PYTHON) scripts/run_fuzz.py
+fuzz: ## the fuzz targets, by cargo-fuzz: TIME=60 seconds each, or RUNS=1000000; TARGETS="paths …"
+	sh scripts/fuzz.sh
 sanitize: ## C, C++, SQLite and Python under AddressSanitizer, UBSan, ThreadSanitizer, Miri: ONLY="address python thread miri"
-	$(PYTHON) scripts/run_sanitize.py
+	sh scripts/sanitize.sh
 bench: ## side by side with peers: bench/README.md; SIZES="10000 100000 1000000", QUICK=1, ONLY="lookups …"
 	$(PYTHON) bench/run.py $(if $(SIZES),--sizes $(SIZES)) $(if $(QUICK),--quick) $(if $(ONLY),--only $(ONLY))
-install: ## the library for C, with pkg-config and CMake files: PREFIX=/usr/local DESTDIR= LIBDIR=lib
-	$(PYTHON) scripts/install.py install
-uninstall: ## remove what `make install` made with the same PREFIX and DATADIR
-	$(PYTHON) scripts/install.py uninstall
+# Panics name files of the sources, and no folder of the builder.
+install: needs-install ## the library for C, by cargo-c, with pkg-config and CMake files: PREFIX=/usr/local DESTDIR= LIBDIR=lib
+	RUSTFLAGS="$$RUSTFLAGS --remap-path-prefix=$(CURDIR)=plexindex --remap-path-prefix=$${CARGO_HOME:-$$HOME/.cargo}=cargo" \
+		$(CARGO) cinstall --locked --package plexindex-capi --profile dist --library-type cdylib \
+		--prefix '$(PREFIX)' --libdir '$(PREFIX)/$(LIBDIR)' $(if $(DESTDIR),--destdir '$(DESTDIR)')
+uninstall: ## remove what `make install` made with the same PREFIX and LIBDIR
+	cd '$(DESTDIR)$(PREFIX)' && rm -rf include/plexindex.h include/plexindex_more.h include/plexindex.hpp share/licenses/plexindex \
+		share/cmake/plexindex '$(LIBDIR)'/libplexindex.so* '$(LIBDIR)/pkgconfig/plexindex.pc'
 header: ## renew the headers and plexindex.json in include from bindings/c/src, and the bindings' declarations
 	$(PYTHON) scripts/renew_header.py
 abi: ## renew docs/abi.txt from the headers in include, and list what changed incompatibly
 	$(PYTHON) scripts/abi.py
-api: ## renew docs/api.txt, the list of what the crate offers to Rust, and list what goes
-	$(PYTHON) scripts/api.py
-docs: ## the site of documents, with the references of Python, C and C++: build/docs/index.html
-	$(PYTHON) scripts/make_docs.py
-wheel: ## wheels in build/wheels, for this platform; PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or all
-	$(PYTHON) scripts/make_wheels.py $(PLATFORMS)
+api: ## list what the crate offers to Rust, by cargo-public-api and a nightly compiler
+	$(CARGO) public-api --package plexindex --simplified --simplified
+docs: build/venv/made ## the site of documents, by mkdocs, with pdoc's reference of Python: build/docs/index.html
+	rm -rf build/pages && mkdir -p build/pages
+	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|bench/results/.*json|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages
+	PYTHONPATH=bindings/python/src build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex
+	build/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
+wheel: needs-wheel ## wheels in build/wheels, for this platform; PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or all
+	sh scripts/make_wheel.sh
 dist: ## the sources with all crates, for packagers: build/dist/plexindex-VERSION.tar.xz builds offline
-	$(PYTHON) scripts/make_dist.py
-release: ## all that users download, in build/release: PLATFORMS="manylinux_x86_64 …", STRICT=1 allows no gap; COMPARE=FOLDER compares
-	$(PYTHON) scripts/make_release.py $(if $(COMPARE),--compare $(COMPARE),$(PLATFORMS))
-try-release: ## install and use each file of build/release in an empty place: ONLY="wheels npm …", PYTHONS="…", STRICT=1
-	$(CARGO) build --release --package plexindex-standin
-	$(PYTHON) scripts/try_release.py $(ONLY)
+	sh scripts/make_dist.sh
 clean: ## remove all output
 	$(CARGO) clean
 	rm -rf build

@@ -68,7 +68,8 @@ const CONFIG: &str = "cbindgen.toml";
 /// What stands between the shared object and the system's unwinder.
 const UNWINDER: &str = "../../../src/platform/unwind.c";
 
-fn main() -> ExitCode {
+/// What `bindings/c/build.rs` runs.
+pub fn main() -> ExitCode {
     name_library();
     link_unwinder();
     match run() {

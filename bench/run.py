@@ -18,11 +18,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT / "scripts"))
-
-import build_dist  # noqa: E402
-from environment import Environment, build_folder, check_python  # noqa: E402
-
+BUILD = ROOT / "build"
 CARGO = os.environ.get("CARGO", "cargo")
 REQUIREMENTS = ROOT / "bench" / "requirements.txt"
 RUST_BENCHMARKS = [CARGO, "bench", "--quiet", "--package=plexindex", "--bench=lookup"]
@@ -40,19 +36,16 @@ def main() -> int:
     parser.add_argument("--only", nargs="+")
     parser.add_argument("--no-divan", action="store_true")
     arguments = parser.parse_args()
-    check_python()
     sizes = arguments.sizes or ([10_000] if arguments.quick else [10_000, 100_000])
     profile = "release" if arguments.quick else PROFILE
 
-    library, standin = build(profile)
-    environment = Environment(build_folder() / "bench-venv")
-    environment.make(None)
-    absent = install_peers(environment)
-    environment.install(library)
+    standin = build(profile)
+    python = make_environment(profile)
+    absent = install_peers(python)
     # What was installed, for C too: how a file was written shows in how fast its pages are mapped, and no host loads
     # what a linker wrote.
-    library = installed(environment)
-    command = [str(environment.python), "-m", "harness"]
+    library = installed(python)
+    command = [str(python), "-m", "harness"]
     command += ["--standin", str(standin), "--library", str(library), "--native", str(compile_native())]
     command += ["--profile", profile, "--absent", str(absent), "--sizes", *map(str, sizes)]
     command += ["--quick"] if arguments.quick else []
@@ -70,20 +63,12 @@ def main() -> int:
     return subprocess.run(command, cwd=ROOT / "bench", env=variables, check=False).returncode
 
 
-def build(profile: str) -> tuple[Path, Path]:
-    """The library and the stand-in server, where cargo says that they are."""
-    library, standin = os.environ.get("PLEXINDEX_PREBUILT"), os.environ.get("PLEXINDEX_STANDIN")
-    if library and standin:
-        return Path(library).resolve(), Path(standin).resolve()
-    if shutil.which(CARGO) is None:
-        sys.exit("no `cargo` was found: install Rust 1.89 or newer (https://rustup.rs), or name it with CARGO=…")
-    if not library:
-        try:
-            library = str(build_dist.build(profile=profile)["cdylib"])
-            build_dist.build_accelerator(profile=profile)
-        except build_dist.BuildError as error:
-            sys.exit(str(error))
+def build(profile: str) -> Path:
+    """The stand-in server, where cargo says that it is."""
+    standin = os.environ.get("PLEXINDEX_STANDIN")
     if not standin:
+        if shutil.which(CARGO) is None:
+            sys.exit("no `cargo` was found: install Rust 1.89 or newer (https://rustup.rs), or name it with CARGO=…")
         command = [CARGO, "build", "--package=plexindex-standin", "--bins", f"--profile={profile}"]
         command += ["--message-format=json-render-diagnostics"]
         done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
@@ -93,19 +78,34 @@ def build(profile: str) -> tuple[Path, Path]:
             standin = (message["reason"] == "compiler-artifact" and message.get("executable")) or standin
     if not standin:
         sys.exit("cargo built no stand-in server")
-    return Path(library).resolve(), Path(standin).resolve()
+    return Path(standin).resolve()
 
 
-def installed(environment: Environment) -> Path:
+def make_environment(profile: str) -> Path:
+    """The Python of an environment with the package, which pip builds with this profile."""
+    folder = BUILD / "bench-venv"
+    python = folder / "bin" / "python"
+    if not python.is_file():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+    pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    subprocess.run([*pip, "hatchling>=1.27,<2"], check=True)
+    variables = {**os.environ, "PLEXINDEX_CARGO_PROFILE": profile}
+    package = ["--no-build-isolation", "--no-deps", "--force-reinstall", str(ROOT / "bindings" / "python")]
+    if subprocess.run([*pip, *package], env=variables, check=False).returncode:
+        sys.exit("the package could not be installed: the messages above say why")
+    return python
+
+
+def installed(python: Path) -> Path:
     """The library in an environment."""
     code = "from plexindex import _accelerator; print(_accelerator.library_path())"
-    command = [str(environment.python), "-I", "-c", code]
+    command = [str(python), "-I", "-c", code]
     return Path(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.strip())
 
 
 def compile_native() -> Path:
     """The C program."""
-    program = build_folder() / "bench-native"
+    program = BUILD / "bench-native"
     program.parent.mkdir(exist_ok=True)
     source = ROOT / "bench" / "native" / "bench.c"
     compiler = shlex.split(os.environ.get("CC", "cc"))
@@ -125,20 +125,18 @@ def compile_native() -> Path:
     return program
 
 
-def install_peers(environment: Environment) -> Path:
+def install_peers(python: Path) -> Path:
     """Each by itself: one that cannot be installed is absent, and the others are not. Gives a file of reasons."""
-    reasons = environment.path / "absent.json"
-    stamp = environment.path / "peers.stamp"
+    folder = python.parent.parent
+    reasons, stamp = folder / "absent.json", folder / "peers.stamp"
     wanted = REQUIREMENTS.read_text(encoding="utf-8")
-    made = environment.path / "made.stamp"
-    made_of = wanted + made.read_text() if made.is_file() else wanted
-    if stamp.is_file() and stamp.read_text() == made_of:
+    if stamp.is_file() and stamp.read_text() == wanted:
         return reasons
     absent: dict[str, str] = {}
     for line in wanted.splitlines():
         if not line.strip() or line.startswith("#"):
             continue
-        pip = [str(environment.python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", line]
+        pip = [str(python), "-m", "pip", "--disable-pip-version-check", "install", "--quiet", line]
         done = subprocess.run(pip, capture_output=True, text=True, check=False)
         if done.returncode:
             said = [said for said in done.stderr.splitlines() if said.startswith("ERROR:")] or ["pip failed"]
@@ -147,7 +145,7 @@ def install_peers(environment: Environment) -> Path:
             print(f"{name} cannot be installed: {absent[name]}", flush=True)
     reasons.write_text(json.dumps(absent))
     if not absent:
-        stamp.write_text(made_of)
+        stamp.write_text(wanted)
     return reasons
 
 

@@ -1,8 +1,7 @@
 """Reads the ABI from the headers and renews docs/abi.txt: `make abi`.
 
-The functions with their symbol versions, the sizes, alignments and offsets that a C compiler gives the structs, and the
-numbers. tests/python/test_abi.py compares the file with header and library; `make install` makes the version script of
-it. docs/abi.md says what may change.
+The functions, and the sizes, alignments and offsets that a C compiler gives the structs, and the
+numbers. tests/python/test_abi.py compares the file with header and library. docs/abi.md says what may change.
 """
 
 from __future__ import annotations
@@ -14,13 +13,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from build_dist import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent
 HEADERS = [ROOT / "include" / "plexindex.h", ROOT / "include" / "plexindex_more.h"]
 FILE = ROOT / "docs" / "abi.txt"
 HEAD = """\
-# The ABI of plexindex where pointers have 64 bits. Made by `make abi`, except for the lines `node`: docs/abi.md says
-# what may change. Structs: size, alignment; fields: offset, size, name.
+# The ABI of plexindex where pointers have 64 bits. Made by `make abi`: docs/abi.md says what may change.
+# Structs: size, alignment; fields: offset, size, name.
 """
 
 
@@ -69,8 +67,8 @@ def functions() -> list[str]:
     return sorted(Declared(headers()).functions)
 
 
-def described(header: str, nodes: list[str], versions: dict[str, str]) -> str:
-    """The file's text. A function that `versions` does not know gets the newest node."""
+def described(header: str) -> str:
+    """The file's text."""
     declared = Declared(header)
     with tempfile.TemporaryDirectory() as folder:
         program, source = Path(folder, "abi"), Path(folder, "abi.c")
@@ -78,37 +76,15 @@ def described(header: str, nodes: list[str], versions: dict[str, str]) -> str:
         source.write_text(declared.program(), encoding="utf-8")
         subprocess.run([os.environ.get("CC", "cc"), "-std=c11", f"-I{folder}", "-o", program, source], check=True)
         printed = subprocess.check_output([program], text=True)
-    newest = nodes[-1].split()[0]
-    lines = [f"node {node}" for node in nodes]
-    lines += [
-        f"function {versions.get(name, newest)} {name}: {types}" for name, types in sorted(declared.functions.items())
-    ]
+    lines = [f"function {name}: {types}" for name, types in sorted(declared.functions.items())]
     lines += [f"callback {callback}" for callback in declared.callbacks]
     return "\n".join([HEAD.rstrip("\n"), *lines, printed])
-
-
-def recorded(text: str) -> tuple[list[str], dict[str, str]]:
-    """The version nodes of a file, each with its parent, and the node of each function."""
-    nodes = re.findall(r"^node (.*)$", text, re.MULTILINE)
-    return nodes, {name: node for node, name in re.findall(r"^function (\S+) (\w+):", text, re.MULTILINE)}
-
-
-def version_script(text: str) -> str:
-    """The linker's version script: these functions, each with its version, and nothing else."""
-    nodes, versions = recorded(text)
-    blocks = []
-    for at, line in enumerate(nodes):
-        node, *before = line.split()
-        names = "".join(f"    {name};\n" for name, own in versions.items() if own == node)
-        local = "  local:\n    *;\n" if at == 0 else ""
-        blocks.append(f"{node} {{\n  global:\n{names}{local}}}{''.join(f' {one}' for one in before)};\n")
-    return "\n".join(blocks)
 
 
 def main() -> int:
     """Renews the file and lists what existing programs would miss."""
     old = FILE.read_text(encoding="utf-8")
-    new = described(headers(), *recorded(old))
+    new = described(headers())
     FILE.write_text(new, encoding="utf-8")
     kept = set(new.splitlines())
     gone = [line for line in old.splitlines() if line and line not in kept]

@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from environment import ROOT, build_folder, target_folder
-
+ROOT = Path(__file__).resolve().parent.parent
+BUILT = Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target") / "debug"
 TOKEN = "test-token-of-the-bindings"  # noqa: S105
 SERVED = ("--movies", "1500", "--episodes", "120")
-FOLDER = build_folder() / "languages"
+FOLDER = ROOT / "build" / "languages"
 JNA = os.environ.get("JNA") or "/usr/share/java/jna.jar"
 # By the folder: what has to be installed, and what is run there; `{out}` is a folder for output.
 LANGUAGES = {
@@ -45,7 +45,7 @@ LANGUAGES = {
 @contextmanager
 def standin(*faults: dict[str, Any]) -> Iterator[str]:
     """A stand-in server with these faults: its address."""
-    command = [str(target_folder() / "debug" / "standin"), "--token", TOKEN, "--exit-with-stdin", *SERVED]
+    command = [str(BUILT / "standin"), "--token", TOKEN, "--exit-with-stdin", *SERVED]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         url = server.stdout.readline().split()[1]
@@ -111,7 +111,7 @@ def main() -> int:
     """Tests the named languages, or all."""
     chosen = os.environ.get("ONLY", "").split() or list(LANGUAGES)
     rows, failed = [], 0
-    with variables(target_folder() / "debug" / "deps" / "libplexindex.so") as given:
+    with variables(BUILT / "deps" / "libplexindex.so") as given:
         for name in chosen:
             tools, command = LANGUAGES[name]
             if lacking := missing(tools):

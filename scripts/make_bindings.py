@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 import sys
+from pathlib import Path
 from typing import Any
 
-from environment import ROOT
-
+ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTION = ROOT / "include" / "plexindex.json"
 BINDINGS = ROOT / "bindings"
 

@@ -41,12 +41,14 @@ fi
 case $command in
 test) tools='fmt nextest' ;;
 lint) tools='fmt clippy' ;;
+install) tools=cinstall ;;
 *) tools='' ;;
 esac
 for tool in ${version:+$tools}; do
     "$cargo" "$tool" --version >/dev/null 2>&1 && continue
     case $tool in
     nextest) lacks cargo-nextest '' 'cargo install --locked cargo-nextest' ;;
+    cinstall) lacks cargo-c '' 'cargo install --locked cargo-c' ;;
     *) lacks "cargo $tool" '' 'rustup component add rustfmt clippy' ;;
     esac
 done

@@ -1,6 +1,6 @@
 """A PostgreSQL of one's own, for the demo of several hosts and the benchmarks: in a temporary folder, on a Unix socket.
 
-Standard library only. It goes when its program ends, however that ends.
+It goes when its program ends, however that ends.
 """
 
 from __future__ import annotations
@@ -13,10 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-MISSING = """\
-PostgreSQL is not installed: it needs the programs initdb and pg_ctl, of version 13 or newer.
-Debian, Ubuntu: apt-get install postgresql. Fedora: dnf install postgresql-server. macOS: brew install postgresql.
-"""
+MISSING = "PostgreSQL is not installed: it takes initdb and pg_ctl, of 13 or newer. Debian: apt-get install postgresql."
 # Runs until its standard input ends, which the system closes for a program that was killed too. A server ends at once
 # on QUIT, without a checkpoint.
 WATCHER = """
@@ -31,31 +28,25 @@ class MissingError(Exception):
     """PostgreSQL is not installed. The text says what to install."""
 
 
-def programs() -> Path:
-    """The folder with initdb and pg_ctl. Debian keeps them out of the path."""
-    debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
-    found = debian[-1] if debian else shutil.which("initdb")
-    if found is None:
-        raise MissingError(MISSING)
-    return Path(found).resolve().parent
-
-
 class Cluster:
     """A running server with the database ``plexindex``, which the role ``postgres`` enters without a password."""
 
     def __init__(self, *settings: str) -> None:
-        self._programs = programs()
+        # Debian keeps them out of the path.
+        debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda file: int(file.parts[-3]))
+        found = debian[-1] if debian else shutil.which("initdb")
+        if found is None:
+            raise MissingError(MISSING)
+        self._programs = Path(found).resolve().parent
         self.folder = Path(tempfile.mkdtemp(prefix="plexindex-hosts-", dir="/tmp"))
         """For files of its program too: it goes with the cluster."""
         self.folder.chmod(0o755)
         self._own = self.folder / "postgres"
         self._own.mkdir()
+        watcher = ["sh", "-c", WATCHER, "sh", str(self.folder)]
+        # A session of its own: Ctrl+C at a terminal is for the program alone.
         self._watcher = subprocess.Popen(
-            ["sh", "-c", WATCHER, "sh", str(self.folder)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            # Ctrl+C at a terminal is for the program alone.
-            start_new_session=True,
+            watcher, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
         )
         # PostgreSQL refuses to run as root.
         self._user: dict[str, Any] = {}
@@ -63,8 +54,12 @@ class Cluster:
             nobody = pwd.getpwnam("nobody")
             self._user = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
             os.chown(self._own, nobody.pw_uid, nobody.pw_gid)
-        given = ("listen_addresses=", f"unix_socket_directories={self._own}", *settings)
-        self._options = " ".join(f"-c {setting}" for setting in given)
+        self._options = " ".join(
+            f"-c {setting}" for setting in ("listen_addresses=", f"unix_socket_directories={self._own}", *settings)
+        )
+        self.address = f"postgresql://postgres@/plexindex?host={self._own}"
+        """What the option ``shared`` names."""
+        self.log = self._own / "log"
         try:
             self._run("initdb", "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
             self.start()
@@ -72,16 +67,6 @@ class Cluster:
         except BaseException:
             self.remove()
             raise
-
-    @property
-    def address(self) -> str:
-        """What the option ``shared`` names."""
-        return f"postgresql://postgres@/plexindex?host={self._own}"
-
-    @property
-    def log(self) -> Path:
-        """The server's log."""
-        return self._own / "log"
 
     def start(self) -> None:
         """Starts it, also again."""
@@ -104,16 +89,6 @@ class Cluster:
         self._watcher.communicate()
 
     def _run(self, program: str, *arguments: object) -> None:
-        done = subprocess.run(
-            [str(self._programs / program), "-D", str(self._own / "data"), *map(str, arguments)],
-            cwd="/",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            # The server that it starts would keep a pipe open.
-            stderr=subprocess.PIPE if program == "initdb" else None,
-            text=True,
-            check=False,
-            **self._user,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{program} failed: {(done.stderr or '').strip()}")
+        command = [str(self._programs / program), "-D", str(self._own / "data"), *map(str, arguments)]
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
+        subprocess.run(command, cwd="/", check=True, **quiet, **self._user)  # type: ignore[call-overload]

@@ -11,8 +11,8 @@ import sys
 from pathlib import Path
 
 import make_bindings
-from environment import ROOT
 
+ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("plexindex.h", "plexindex_more.h", "plexindex.json")
 
 

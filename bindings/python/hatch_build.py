@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import importlib.util
+import json
 import os
 import platform
 import shutil
@@ -27,17 +27,21 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # The stand-in server is a member of the workspace, and some tests and benches are named in the manifest: cargo wants to
 # see them even where it builds none of them.
 RUST_SOURCES = (
-    "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "cbindgen.toml", "scripts/build_dist.py",
+    "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "cbindgen.toml",
     "scripts/describe_header.rs", "src",
-    "include", "bindings/c/Cargo.toml", "bindings/c/src",
+    "include", "bindings/c/Cargo.toml", "bindings/c/src", "bindings/c/library",
     "bindings/python/accelerator/Cargo.toml", "bindings/python/accelerator/build.rs",
     "bindings/python/accelerator/src",
-    "benches/*.rs", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md", "LICENSE-*",
-    "docs/plexindex.1",
+    "benches/*.rs", "tests/Cargo.toml", "tests/*.rs", "tests/standin/Cargo.toml", "tests/standin/src", "README.md",
+    "LICENSE-*", "docs/plexindex.1",
 )  # fmt: skip
 
 COMPILES = """\
 plexindex is written in Rust and is compiled now, for this machine. That takes two to four minutes on two cores.
+"""
+NO_CARGO = """\
+plexindex is written in Rust, and no Rust toolchain was found: there is no `cargo` on the PATH.
+Install one (https://rustup.rs, or your system's package for cargo 1.89 or newer) and try again.
 """
 ELSEWHERE = "PLEXINDEX_PREBUILT can be set to the path of a libplexindex that was built elsewhere."
 
@@ -102,20 +106,37 @@ class PlexindexBuildHook(BuildHookInterface):  # type: ignore[misc,type-arg]
         """The library and the accelerator, built by cargo, wherever its target folder is."""
         if not (rust / "Cargo.toml").is_file():
             self.stop("the Rust sources of plexindex are missing: build from a checkout or from its sdist")
-        spec = importlib.util.spec_from_file_location("build_dist", rust / "scripts" / "build_dist.py")
-        assert spec is not None
-        assert spec.loader is not None
-        build_dist = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(build_dist)
-        profile = os.environ.get("PLEXINDEX_CARGO_PROFILE") or build_dist.PROFILE
+        cargo = os.environ.get("CARGO") or shutil.which("cargo")
+        cargo = cargo or shutil.which("cargo", path=str(Path.home() / ".cargo" / "bin"))
+        if cargo is None:
+            self.stop(f"{NO_CARGO}\n{ELSEWHERE}")
+        say(COMPILES)
+        return self.compile(cargo, rust, "capi", "plexindex"), self.compile(
+            cargo, rust, "accelerator", "plexindex_accelerator"
+        )
+
+    def compile(self, cargo: str, rust: Path, package: str, crate: str) -> Path:
+        """A shared library of a package. Of an `rlib` too, cargo would leave out link-time optimisation."""
+        command = [cargo, "rustc", f"--package=plexindex-{package}", "--lib", "--crate-type=cdylib"]
+        command += [f"--profile={os.environ.get('PLEXINDEX_CARGO_PROFILE') or 'dist'}"]
+        command += [
+            "--message-format=json-render-diagnostics",
+            *(["--locked"] if (rust / "Cargo.lock").is_file() else []),
+        ]
         try:
-            build_dist.find_cargo()
-            say(COMPILES)
-            library: Path = build_dist.build(profile=profile, root=rust)["cdylib"]
-            accelerator: Path = build_dist.build_accelerator(profile=profile, root=rust)
-        except build_dist.BuildError as error:
-            self.stop(f"{error}\n{ELSEWHERE}")
-        return library, accelerator
+            done = subprocess.run(command, cwd=rust, stdout=subprocess.PIPE, check=False)  # noqa: S603
+        except OSError as error:
+            self.stop(f"{cargo} does not run: {error}\n{ELSEWHERE}")
+        if done.returncode:
+            self.stop(
+                f"cargo could not build plexindex (exit code {done.returncode}); its messages are above\n{ELSEWHERE}"
+            )
+        for message in map(json.loads, done.stdout.splitlines()):
+            if message["reason"] == "compiler-artifact" and message["target"]["name"] == crate:
+                for file in message["filenames"]:
+                    if file.endswith((".so", ".dylib", ".dll")):
+                        return Path(file)
+        self.stop(f"cargo built no shared library of plexindex-{package}\n{ELSEWHERE}")
 
     def stop(self, message: str) -> NoReturn:
         """Ends the build with this message and no traceback."""

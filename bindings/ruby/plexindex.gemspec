@@ -13,8 +13,7 @@ Gem::Specification.new do |spec|
   spec.metadata["rubygems_mfa_required"] = "true"
   # From Ruby 3.5 on it is no part of Ruby.
   spec.add_dependency "fiddle", "~> 1.0"
-  # scripts/pack.py builds the gem of a platform: it puts the library, abi.json and the licences there.
-  spec.platform = ENV.fetch("PLEXINDEX_GEM_PLATFORM", Gem::Platform.local.to_s)
+  # It loads the library of the system. README says where abi.json and the licences come from.
   spec.files = Dir["lib/**/*.rb", "sig/**/*", "examples/*.rb", "README.md"] +
-               %w[lib/plexindex/abi.json lib/plexindex/libplexindex.so LICENSE-APACHE LICENSE-MIT THIRD-PARTY]
+               %w[lib/plexindex/abi.json LICENSE-APACHE LICENSE-MIT]
 end

@@ -1,4 +1,4 @@
-//! One program for all targets: `PLEXINDEX_FUZZ` names the one that runs. `scripts/run_fuzz.py` builds and runs it.
+//! One program for all targets: `PLEXINDEX_FUZZ` names the one that runs. `make fuzz` runs it by cargo-fuzz.
 #![no_main]
 #![allow(unused_imports)] // the targets say `crate::` where the library's own tests do
 

@@ -30,7 +30,7 @@ OF_64_BITS = pytest.mark.skipif(struct.calcsize("P") != 8, reason="docs/abi.txt 
 
 @OF_64_BITS
 def test_the_header_is_as_recorded() -> None:
-    made = abi.described(abi.headers(), *abi.recorded(RECORDED))
+    made = abi.described(abi.headers())
     assert made.splitlines() == RECORDED.splitlines(), "run `make abi`; docs/abi.md says what may change"
 
 
@@ -46,7 +46,7 @@ def test_what_moves_is_noticed() -> None:
         header.replace("int32_t plexindex_watch_stop(const ", "int64_t plexindex_watch_stop(const "),
     ):
         assert changed != header
-        assert abi.described(changed, *abi.recorded(RECORDED)) != RECORDED
+        assert abi.described(changed) != RECORDED
 
 
 @pytest.mark.skipif(shutil.which("nm") is None, reason="nm is not installed")
@@ -55,18 +55,7 @@ def test_the_library_exports_what_is_recorded() -> None:
     if sys.platform == "darwin":
         command = ["nm", "-gU", str(Path(_native.load().path))]
     exported = re.findall(r" T _?(plexindex_\w+)", subprocess.check_output(command, text=True))
-    _, functions = abi.recorded(RECORDED)
-    assert sorted(exported) == sorted(functions)
-
-
-def test_a_version_script_has_each_function_once() -> None:
-    text = "node P_0\nnode P_0.2 P_0\nfunction P_0 plexindex_a: void (void)\nfunction P_0.2 plexindex_b: void (void)\n"
-    old, new = abi.version_script(text).split("\n\n")
-    assert " ".join(old.split()) == "P_0 { global: plexindex_a; local: *; };"
-    assert " ".join(new.split()) == "P_0.2 { global: plexindex_b; } P_0;"
-    _, functions = abi.recorded(RECORDED)
-    script = abi.version_script(RECORDED)
-    assert all(script.count(f" {name};") == 1 for name in functions)
+    assert sorted(exported) == re.findall(r"^function (\w+):", RECORDED, re.MULTILINE)
 
 
 def layouts(description: dict[str, Any]) -> list[str]:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 from conftest import REPOSITORY as ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
-from install import version
 
 pytestmark = pytest.mark.packaging
 
@@ -21,10 +17,10 @@ SAID = {
     "bindings/java/pom.xml": r"^  <version>(.+)</version>",
     "bindings/lua/plexindex-*.rockspec": r'^version = "([\d.]+)-1"',
     "bindings/lua/plexindex.lua": r'^local VERSION = "(.+)"',
-    "bindings/lua/with-library/plexindex-*.rockspec": r'^version = "([\d.]+)-1"',
     "bindings/node/package.json": r'^  "version": "(.+)"',
     "bindings/python/src/plexindex/__init__.py": r'^__version__ = "(.+)"',
     "bindings/ruby/lib/plexindex/version.rb": r'^  VERSION = "(.+)"',
+    "packaging/plexindex-config-version.cmake": r'PACKAGE_VERSION "(.+)"\)',
     "packaging/debian/changelog": r"^plexindex \((.+)-1\)",
 }
 
@@ -33,6 +29,10 @@ def said(file: Path, pattern: str) -> str:
     found = re.search(pattern, file.read_text(encoding="utf-8"), re.MULTILINE)
     assert found is not None, f"{file.name} says no version"
     return found[1]
+
+
+def version() -> str:
+    return said(ROOT / "Cargo.toml", r'^\[workspace\.package\]\nversion = "(.+)"')
 
 
 @pytest.mark.parametrize("name", SAID)

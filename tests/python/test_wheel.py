@@ -107,7 +107,6 @@ def test_the_sdist_holds_what_cargo_needs(tmp_path: Path) -> None:
         "rust/Cargo.toml",
         "rust/build.rs",
         "rust/.cargo/config.toml",
-        "rust/scripts/build_dist.py",
         "rust/cbindgen.toml",
         "rust/src/lib.rs",
         "rust/bindings/c/src/functions/lookup.rs",

@@ -1,5 +1,4 @@
-// The layout of the declarations, and the classes over them. `Test packages`, with `runtimes` beside it, looks where the
-// library is looked for; `Test load` prints what it loads.
+// The layout of the declarations, and the classes over them.
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
@@ -440,33 +439,18 @@ public static class Test
         Check("a handle of a closed index", Failure(() => movies.Handle.ToString()) == "ObjectDisposedException");
     }
 
-    // What a process prints that is in this folder.
-    static string Loaded(string folder, string named, string libraries, string arguments = "load")
+    // What another process of this program prints.
+    static string Printed(string arguments)
     {
-        string program = Path.Combine(folder, Path.GetFileName(typeof(Test).Assembly.Location));
+        string program = typeof(Test).Assembly.Location;
         var start = new ProcessStartInfo(Process.GetCurrentProcess().MainModule.FileName, $"\"{program}\" {arguments}");
         start.UseShellExecute = false;
         start.RedirectStandardOutput = true;
-        start.EnvironmentVariables["PLEXINDEX_LIBRARY"] = named;
-        start.EnvironmentVariables["LD_LIBRARY_PATH"] = libraries;
         using (Process process = Process.Start(start))
         {
             bool ended = process.WaitForExit(30000);
             if (!ended) process.Kill();
             return process.StandardOutput.ReadToEnd().Trim() + (ended ? "" : " and did not end");
-        }
-    }
-
-    static void Print()
-    {
-        try
-        {
-            Console.WriteLine(PlexIndex.Version.Length > 0
-                ? File.ReadLines("/proc/self/maps").First(line => line.Contains("/libplexindex.so")).Split(' ').Last() : "");
-        }
-        catch (DllNotFoundException error)
-        {
-            Console.WriteLine(error.Message);
         }
     }
 
@@ -478,38 +462,9 @@ public static class Test
         Console.WriteLine(version() == PlexIndex.Version);
     }
 
-    static void Search(string folder)
-    {
-        string own = AppDomain.CurrentDomain.BaseDirectory, bare = Path.Combine(folder, "bare"), libraries = Path.Combine(folder, "lib");
-        string library = Path.Combine(own, "runtimes", Native.Rid, "native", "libplexindex.so");
-        string link = Path.Combine(libraries, "libplexindex.so"), runtime = link + ".0";
-        Directory.CreateDirectory(bare);
-        Directory.CreateDirectory(libraries);
-        foreach (string file in Directory.GetFiles(own, "Test.*").Concat(Directory.GetFiles(own, "*.dll")).Distinct().Where(file => !file.EndsWith(".deps.json"))) File.Copy(file, Path.Combine(bare, Path.GetFileName(file)));
-        File.Copy(library, link);
-        Check("the library has the licences", File.Exists(Path.Combine(Path.GetDirectoryName(library), "THIRD-PARTY")));
-        Check("the library in runtimes comes first", Loaded(own, "", libraries) == library);
-        Check("a named one before it", Loaded(own, link, "") == link);
-        Check("also for a program that reads the version first", Loaded(bare, link, "") == link);
-        Check("a program without an index", Loaded(bare, link, "", "paths") == "True");
-        Check("a program ends during a call", Loaded(bare, link, "", $"leave \"{Path.Combine(folder, "left")}\"") == "leaving");
-        Check("then the development link", Loaded(bare, "", libraries) == link);
-        File.Copy(library, runtime);
-        Check("but the runtime library before it", Loaded(bare, "", libraries) == runtime);
-        string missing = Loaded(bare, "", "");
-        Check("a missing one says what to install", missing.Contains($"runtimes/{Native.Rid}/native/") && missing.Contains("libplexindex.so.0") && !missing.Contains("libplexindex.so: libplexindex.so"));
-        string wrong = Loaded(own, "libc.so.6", "");
-        Check("a wrong one is named", wrong.Contains("PLEXINDEX_LIBRARY names no library") && wrong.Contains("libc.so.6: it is not plexindex"));
-    }
-
     public static int Main(string[] given)
     {
         string what = given.FirstOrDefault();
-        if (what == "load")
-        {
-            Print();
-            return 0;
-        }
         if (what == "leave")
         {
             Leave(given[1]);
@@ -528,12 +483,9 @@ public static class Test
         Directory.CreateDirectory(folder);
         try
         {
-            if (what == "packages")
-            {
-                Search(folder);
-                return failed;
-            }
             Questions(folder, File.ReadAllLines(Environment.GetEnvironmentVariable("PLEXINDEX_TEST_FACTS")).Select(line => line.Split('\t')).ToArray());
+            Check("a program without an index", Printed("paths") == "True");
+            Check("a program ends during a call", Printed($"leave \"{Path.Combine(folder, "left")}\"") == "leaving");
             Sizes(folder);
             Arguments(folder);
             Aborted(Path.Combine(folder, "aborted"));

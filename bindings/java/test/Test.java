@@ -1,5 +1,4 @@
-// The layout of the declarations, and the classes over them. `Test packages JAR JNA` looks where the library is looked for:
-// `JAR` has it; a process with other classes on its path shows what it loads.
+// The layout of the declarations, and the classes over them.
 import com.sun.jna.Structure;
 import java.io.IOException;
 import java.lang.reflect.Method;
@@ -16,7 +15,6 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import java.util.zip.ZipFile;
 import plexindex.*;
 
 public class Test {
@@ -71,27 +69,6 @@ public class Test {
         } catch (PlexindexException error) {
             return error.status() + ": " + error.getMessage();
         }
-    }
-
-    /** Prints what a process with this class path loads. */
-    static String loaded(String path, String named, Path libraries) throws Exception {
-        ProcessBuilder process = new ProcessBuilder("java", "-cp", path, "Test", "load");
-        process.environment().put("PLEXINDEX_LIBRARY", named);
-        process.environment().put("LD_LIBRARY_PATH", String.valueOf(libraries));
-        process.redirectErrorStream(true);
-        return new String(process.start().getInputStream().readAllBytes(), "UTF-8").trim();
-    }
-
-    static void load() throws IOException {
-        String failure = code(Plexindex::version);
-        try {
-            Plexindex.version();
-        } catch (PlexindexException error) {
-            if (!(error.getCause() instanceof UnsatisfiedLinkError)) failure = "without a cause";
-        }
-        System.out.println(failure.equals("none") ? Files.readAllLines(Path.of("/proc/self/maps")).stream()
-            .map(line -> line.replaceAll(".* ", "")).filter(file -> file.matches(".*(plexindex\\.so|/jna\\d+\\.tmp|jna-.*tmp).*"))
-            .collect(Collectors.toCollection(TreeSet::new)).last() : failure);
     }
 
     static void questions(Path folder, List<String[]> facts) throws Exception {
@@ -452,42 +429,8 @@ public class Test {
         }
     }
 
-    static void search(Path folder, String jna, String jar) throws Exception {
-        String own = System.getProperty("java.class.path").split(":")[0];
-        Path bare = folder.resolve("bare.jar"), libraries = Files.createDirectories(folder.resolve("lib"));
-        Path library = libraries.resolve("libplexindex.so");
-        String platform;
-        try (ZipFile from = new ZipFile(jar); var to = new java.util.zip.ZipOutputStream(Files.newOutputStream(bare))) {
-            List<String> names = from.stream().map(one -> one.getName()).collect(Collectors.toList());
-            String packed = names.stream().filter(one -> one.endsWith(".so")).findFirst().get();
-            platform = packed.split("/")[1];
-            Files.copy(from.getInputStream(from.getEntry(packed)), library);
-            check("the JAR has the licences", names.containsAll(List.of("META-INF/LICENSE-MIT", "META-INF/LICENSE-APACHE",
-                "native/" + platform + "/THIRD-PARTY")));
-            for (String name : names) {
-                if (!name.endsWith(".class")) continue;
-                to.putNextEntry(new java.util.zip.ZipEntry(name));
-                from.getInputStream(from.getEntry(name)).transferTo(to);
-            }
-        }
-        String with = own + ":" + jna + ":" + jar, without = own + ":" + jna + ":" + bare;
-        check("the JAR's library comes first", loaded(with, "", libraries).contains(".tmp"));
-        check("a named one before it", loaded(with, library.toString(), null).equals(library.toString()));
-        check("then the development link", loaded(without, "", libraries).equals(library.toString()));
-        Path runtime = Files.copy(library, libraries.resolve("libplexindex.so.0"));
-        check("but the runtime library before it", loaded(without, "", libraries).equals(runtime.toString()));
-        String missing = loaded(without, "", null);
-        check("a missing one says what to install", missing.startsWith("NOT_INSTALLED: ") && missing.contains("native/" + platform + "/")
-            && missing.contains("(libplexindex.so.0: cannot open shared object file: No such file or directory; libplexindex.so: cannot open "));
-        check("a wrong one is named", loaded(with, "libc.so.6", null).matches("NOT_INSTALLED: .*PLEXINDEX_LIBRARY names no library.*libc\\.so\\.6.*"));
-    }
-
     public static void main(String[] given) throws Exception {
         String what = given.length == 0 ? "" : given[0];
-        if (what.equals("load")) {
-            load();
-            return;
-        }
         if (what.equals("names")) {
             listed(Path.of(given[1]));
             return;
@@ -497,10 +440,6 @@ public class Test {
         if (!here.equals(there)) System.out.println(here + "\n" + there);
         Path folder = Files.createTempDirectory("plexindex-java-");
         try {
-            if (what.equals("packages")) {
-                search(folder, given[2], given[1]);
-                System.exit(failed);
-            }
             List<String[]> facts = Files.readAllLines(Path.of(System.getenv("PLEXINDEX_TEST_FACTS"))).stream().map(line -> line.split("\t")).collect(Collectors.toList());
             questions(folder, facts);
             arguments(folder);

@@ -1,4 +1,4 @@
--- Where the module finds the library, and what a rock holds: tests for test.lua.
+-- Where the module finds the library: tests for test.lua.
 return function(test, same, new_folder)
    local library = os.getenv("PLEXINDEX_LIBRARY")
 
@@ -74,26 +74,5 @@ return function(test, same, new_folder)
       local said, code = required(system(), [[package.preload.ffi = function() error("none") end]])
       same(code, 1)
       assert(said:find("plexindex needs LuaJIT: this is Lua 5.1, which has no ffi", 1, true), said)
-   end)
-
-   test("a rock holds the library and the licences", function()
-      if os.execute("command -v luarocks > /dev/null") ~= 0 then return print("luarocks is not installed") end
-      local folder = new_folder()
-      local commands = ([[set -e
-         strip -o '$F/libplexindex.so' '$L'
-         python3 ../../scripts/pack.py rock '$F' '$F/libplexindex.so'
-         rm '$F/libplexindex.so'
-         cd '$F' && luarocks --lua-version 5.1 --tree '$F/tree' install plexindex-0.1.0-1.linux-*.rock
-         find tree -type f]]):gsub("%$F", folder):gsub("%$L", library)
-      local said, code = run(commands)
-      same(code, 0)
-      for _, file in ipairs { "tree/lib/luarocks/rocks-5.1/plexindex/0.1.0-1/doc/LICENSE-MIT",
-         "tree/lib/luarocks/rocks-5.1/plexindex/0.1.0-1/doc/LICENSE-APACHE",
-         "tree/lib/luarocks/rocks-5.1/plexindex/0.1.0-1/conf/THIRD-PARTY", "tree/lib/lua/5.1/plexindex/libplexindex.so" } do
-         assert(said:find("\n" .. file .. "\n", 1, true), said)
-      end
-      local tree = folder .. "/tree"
-      said, code = required(("LUA_PATH='%s/share/lua/5.1/?.lua' LUA_CPATH='%s/lib/lua/5.1/?.so'"):format(tree, tree))
-      assert(code == 0, said)
    end)
 end

@@ -1,3 +1,0 @@
-package plexindex
-
-import _ "github.com/plexindex/plexindex/bindings/go/lib/linux_amd64"

@@ -1,0 +1,65 @@
+#!/bin/sh
+# Makes wheels in build/wheels: `make wheel`. PLATFORMS="musllinux_x86_64 …" names some, or all; unless told, this machine's.
+# zig compiles and links for each of them, so nothing is taken from this machine's C library. zig and its tools come from PyPI.
+set -eu
+cd "$(dirname "$0")/.."
+all='manylinux_x86_64 musllinux_x86_64 manylinux_aarch64 musllinux_aarch64 manylinux_armv7l'
+platforms=${PLATFORMS:-manylinux_$(uname -m)}
+[ "$platforms" != all ] || platforms=$all
+tools=$PWD/build/wheel-tools wheels=$PWD/build/wheels built=${CARGO_TARGET_DIR:-$PWD/target}
+if ! cmp -s scripts/requirements-wheel.txt "$tools/made"; then
+    ${PYTHON:-python3} -m venv --clear "$tools"
+    "$tools/bin/pip" --disable-pip-version-check -q install -r scripts/requirements-wheel.txt
+    cp scripts/requirements-wheel.txt "$tools/made"
+fi
+mkdir -p "$wheels"
+PATH=$tools/bin:$PATH
+
+licences() { # target: the texts for the crates in both libraries, each once; most licences demand that
+    cat <<'TEXT'
+The libraries of plexindex hold code of the crates below, each under its own licence, and SQLite, which is in the public domain.
+Rust's standard library is under MIT or Apache-2.0, and LLVM's runtime library under Apache-2.0 with its exception.
+TEXT
+    seen=' '
+    cargo tree --locked --edges normal --target "$1" --package plexindex-capi --package plexindex-accelerator --prefix none \
+        --format '{p} {l}' | sort -u | grep -v ' (\|^plexindex\|^$' | while read -r name version licence; do
+        printf '\n== %s %s: %s\n' "$name" "$version" "${licence%(\*)}"
+        find "${CARGO_HOME:-$HOME/.cargo}"/registry/src/*/"$name-${version#v}" -maxdepth 1 -type f \
+            \( -iname 'licen*' -o -iname 'copying*' -o -iname 'notice*' \) | sort >"$wheels.files"
+        while read -r file; do
+            sum=$(cksum <"$file" | tr ' ' -)
+            case $seen in *" $sum "*) echo "its ${file##*/} is one of the texts above" ;; *) cat "$file" ;; esac
+            seen="$seen$sum "
+        done <"$wheels.files"
+    done
+}
+
+for platform in $platforms; do
+    cpu=${platform#*linux_} flags='' glibc=''
+    case $platform in
+    manylinux_x86_64 | manylinux_aarch64) target=$cpu-unknown-linux-gnu glibc=.2.17 tag=manylinux_2_17_$cpu ;;
+    manylinux_armv7l) target=armv7-unknown-linux-gnueabihf glibc=.2.17 tag=manylinux_2_17_$cpu ;;
+    # By default musl's targets link the C library into each file.
+    musllinux_x86_64 | musllinux_aarch64) target=$cpu-unknown-linux-musl flags=-Ctarget-feature=-crt-static tag=musllinux_1_2_$cpu ;;
+    *) echo "no wheel is made for $platform: there are $all; elsewhere use pip wheel ./bindings/python" >&2 && exit 1 ;;
+    esac
+    [ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for $platform: rustup target add $target" >&2 && exit 1; }
+    licences "$target" >"$wheels.licences"
+    for package in capi accelerator; do
+        # Panics name files of the sources, and no folder of this machine.
+        RUSTFLAGS="$flags --remap-path-prefix=$PWD=plexindex --remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=cargo" \
+            cargo-zigbuild rustc --locked --package "plexindex-$package" --lib --crate-type cdylib --profile dist --target "$target$glibc"
+    done
+    (
+        cd bindings/python
+        export PLEXINDEX_PREBUILT="$built/$target/dist/libplexindex.so" PLEXINDEX_PLATFORM_TAG=$tag
+        export PLEXINDEX_PREBUILT_ACCELERATOR="$built/$target/dist/libplexindex_accelerator.so" PLEXINDEX_LICENCES="$wheels.licences"
+        python -m hatchling build -t wheel -d "$wheels"
+    )
+    # It must not look at libraries of this machine: glibc's `libc.so`, a linker script, stops it for musl's wheels.
+    said=$(auditwheel show --ldpaths=/nowhere "$wheels"/plexindex-*-"$tag.whl" | tr -s ' \n' ' ')
+    case $said in
+    *"following platform tag: \"$tag\""* | *"'$tag' the following "*"eliminated: libc.so"*) ;;
+    *) echo "the wheel for $platform needs a newer system than its name says: $said" >&2 && exit 1 ;;
+    esac
+done

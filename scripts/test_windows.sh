@@ -1,0 +1,37 @@
+#!/bin/sh
+# The Rust tests of the library for Windows, under wine: `make test-windows`. docs/install.md has the packages.
+set -eu
+cd "$(dirname "$0")/.."
+target=x86_64-pc-windows-gnu compiler=x86_64-w64-mingw32-gcc
+for tool in wine $compiler; do
+    command -v $tool >/dev/null || { echo "no $tool: apt-get install wine wine64 gcc-mingw-w64-x86-64" >&2 && exit 1; }
+done
+[ -d "$(rustc --print=sysroot)/lib/rustlib/$target" ] || { echo "no Rust for Windows: rustup target add $target" >&2 && exit 1; }
+
+# cargo looks through all folders of a package but target, and wine's drive Z is the whole disk.
+export WINEPREFIX="$PWD/target/wine" WINEDEBUG=-all CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER=wine
+if [ ! -e "$WINEPREFIX/made" ]; then
+    mkdir -p "$WINEPREFIX"
+    # Windows 10: wine 8 begins as 7.
+    wine winecfg -v win10 2>/dev/null
+    wineserver --wait
+    library=$WINEPREFIX/drive_c/windows/system32/bcryptprimitives.dll
+    [ -e "$library" ] || $compiler -O2 -shared -s -o "$library" tests/windows/prng.c -ladvapi32
+    touch "$WINEPREFIX/made"
+fi
+
+run() {
+    ${CARGO:-cargo} test --no-fail-fast --target=$target --package=plexindex --package=plexindex-tests \
+        --lib --test=behaviour --test=sources -- "$@" || failed=1
+}
+failed=0
+# Each look at the identity of a locked file keeps one more file open in wine's server, until the lock is gone. Next to other
+# tests these two reach a usual limit of 20,000, and then say "database is locked" or "too many open files".
+alone='plan_tests matches_written_in_whatever_order'
+# Tests that cannot run there: wine refuses the parameters with which certificates are verified, the state file is not used
+# there, and the last ones read sources of this repository.
+left_out='http:: state_file:: documented_ readme:: source_layers:: source_systems::'
+# shellcheck disable=SC2046
+run $(printf -- '--skip=%s ' $alone $left_out)
+for name in $alone; do run "$name"; done
+exit $failed
