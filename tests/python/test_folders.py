@@ -130,7 +130,7 @@ def test_a_file_that_is_asked_as_a_folder(shows: plexindex.Library, server: Serv
     server.reset()
     found = shows.folder(file)
     assert (bool(found), found.status, server.requests()) == (False, "not_found", 0)
-    assert found.reason == f"'{file}' is a file, not a folder: use match to get its item"
+    assert found.reason == f"'{file}' is a file, not a folder: ask for its item (match)"
     assert "(plexindex match)" in Cli(tmp_path, server).run("folder", file).stdout
     with plexindex.open(
         tmp_path / "mapped", server.url, server.token, mappings=[plexindex.Mapping.host_prefix("/mnt", "/data")]
