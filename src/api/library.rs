@@ -57,6 +57,7 @@ impl Library {
 
     /// Returns whether this library belongs to that index, by handle.
     #[doc(hidden)] // for the C functions
+    #[must_use]
     pub fn is_of(&self, index: &Index) -> bool {
         self.index.is(index)
     }

@@ -258,6 +258,7 @@ impl Item {
 
     /// All fields, with the C ABI's values for what is unknown: an empty text, 0 for the year, -1 for a number.
     #[doc(hidden)]
+    #[must_use]
     pub fn to_json(&self) -> Value {
         let number = |number: Option<u32>| number.map_or(-1, i64::from);
         let paths = self.paths.iter().flatten().map(|path| path.to_string_lossy());

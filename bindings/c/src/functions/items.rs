@@ -179,6 +179,9 @@ pub struct FolderPage<'h> {
 
 /// Checks the arguments of a call for such a page.
 ///
+/// # Errors
+/// If a text is too long or no valid path, or the limit is out of range.
+///
 /// # Safety
 /// Each text has as many bytes as its length says, or is NULL with length 0.
 pub unsafe fn page_of<'h>(
