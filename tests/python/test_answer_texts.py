@@ -143,9 +143,7 @@ def test_what_a_search_for_a_title_says_is_so(index: plexindex.Index, server: Se
     match = movies.search_title("again quux")
     assert (match.status, match.message) == ("ok", "no item has the title 'again quux': 1 has all its words")
     match = movies.search_title("nothing at all")
-    assert (
-        match.message == "no item of these libraries has the title 'nothing at all', or all its words in its title"
-    )
+    assert match.message == "no item of these libraries has the title 'nothing at all', or all its words in its title"
 
 
 def test_a_server_that_cannot_be_reached_is_said_at_once(open_index: OpenIndex) -> None:
