@@ -38,11 +38,12 @@ impl Queries {
             return Err(then);
         }
         // Without a single library: which ones the answer concerns is known when it is found.
-        let is_usable = |now_ms| {
-            self.reading.is_settled(&snapshot) && only.is_none_or(|index| can_answer(&snapshot, index, now_ms))
+        let is_usable = |now_ms| match only {
+            Some(index) => can_answer(&snapshot, index, now_ms),
+            None => snapshot.rows.iter().all(|row| row.checked_ms <= now_ms),
         };
         // Times stored in the last few milliseconds may be later than the coarse clock.
-        let usable_at = |now_ms| is_usable(now_ms).then_some(now_ms);
+        let usable_at = |now_ms| (self.reading.is_settled(&snapshot) && is_usable(now_ms)).then_some(now_ms);
         let Some(now_ms) = usable_at(self.clock.coarse_now_ms()).or_else(|| usable_at(self.clock.now_ms())) else {
             return Err(then);
         };
