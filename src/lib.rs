@@ -80,8 +80,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // For maintainers: `docs/design.md`, 'Layers', describes these modules, and `tests/behaviour/source_layers.rs` checks that they
-// depend in one direction. The Rust API is what `api` re-exports. Other public modules
-// are for tests, fuzz targets and benchmarks.
+// depend in one direction. The Rust API is what `api` re-exports. Other public modules are for the C functions, tests,
+// fuzz targets and benchmarks.
 #[macro_use]
 mod enum_names;
 

@@ -220,8 +220,7 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
             Some(ItemType::Other) => {
                 return refuse(format!(
                     "item {} is not a film, episode, track, clip or photo: shows, seasons, artists and albums cannot \
-                     be \
-                     edited here",
+                     be edited here",
                     target.rating_key
                 ));
             }

@@ -229,8 +229,7 @@ impl Queries {
             };
             let step = state.next(&facts)?;
             if step == QueryStep::Answer && !(facts.was_evicted(&state)? && state.restart()) {
-                let result = question.answer(&turn, &found, state, then);
-                return result;
+                return question.answer(&turn, &found, state, then);
             }
             let (libraries, unverified) = (facts.libraries_of(step), facts.items_of(step)?);
             if step != QueryStep::Answer {

@@ -211,7 +211,7 @@ impl SyncJob<'_> {
         log::warn!(
             "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing is used until a second \
              one, a minute or more later, confirms the change; to accept it now, refresh in full (plexindex warm \
-            --full)",
+             --full)",
             row.library.title,
             row.items
         );

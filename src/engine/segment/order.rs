@@ -67,7 +67,7 @@ impl ListedPath {
 
 /// Builds the arrays from paths in order.
 pub struct FolderOrderBuilder {
-    /// Temporary files are created beside this path; `None`: in memory.
+    /// Temporary files are created beside this path.
     place: PathBuf,
     order: Spool,
     count: usize,

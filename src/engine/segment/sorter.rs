@@ -69,7 +69,6 @@ impl SortRuns {
 /// Sorts pairs of numbers.
 pub struct PairSorter {
     memory: Vec<(u64, u32)>,
-    /// Maximum number of pairs in memory.
     runs: SortRuns,
     count: usize,
 }
@@ -133,7 +132,6 @@ pub type SortedNumbers = [u32; 4];
 pub struct KeySorter {
     keys: Vec<u8>,
     memory: Vec<KeySlot>,
-    /// Maximum number of bytes in memory.
     runs: SortRuns,
 }
 

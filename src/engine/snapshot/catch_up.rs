@@ -26,7 +26,7 @@ impl Reading {
     /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline applies to writes: if there
     /// are more changes than a memtable holds, they are written into a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
-        if self.is_current() && !self.snapshot.read().outdated.load(Ordering::Acquire) {
+        if self.is_settled(&self.snapshot.read()) {
             return Ok(());
         }
         let _catching_up = lock(&self.catching_up);
@@ -180,7 +180,7 @@ impl Reading {
             .is_ok()
     }
 
-    /// Returns whether the snapshot is current, and the size limit needs no check.
+    /// Returns whether the snapshot shows every commit, and the freshness in its rows is up to date.
     pub fn is_settled(&self, snapshot: &Snapshot) -> bool {
         self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
             && !snapshot.outdated.load(Ordering::Acquire)

@@ -144,7 +144,7 @@ impl Store {
             Ok(true)
         })?;
         if is_evicted {
-            self.remove_segments_of(library);
+            self.remove_segments_of(&[library]);
         }
         Ok(is_evicted)
     }

@@ -8,7 +8,7 @@ use super::libraries::disown;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
-use crate::model::{IdentityId, Server};
+use crate::model::{IdentityId, LibraryId, Server};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 
@@ -64,7 +64,7 @@ impl Store {
             let name = &server.machine_identifier;
             let identity = match known_at(tx, endpoint, name, user)? {
                 Some(known) => known,
-                None => new_identity(tx, endpoint, name, &server.version)?,
+                None => new_identity(tx, endpoint, name)?,
             };
             if user.is_some() {
                 tx.execute(
@@ -91,14 +91,13 @@ impl Store {
     /// Empties an identity at the host's request. Later writes sweep its libraries. It no longer inherits matches from
     /// other tokens.
     pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
-        let cleared = self.libraries(identity)?;
+        let rows = self.libraries(identity)?;
+        let cleared: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
         self.write(deadline, |tx| {
             tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
             empty(tx, identity)
         })?;
-        for row in cleared {
-            self.remove_segments_of(row.id);
-        }
+        self.remove_segments_of(&cleared);
         // The state file is stale now, but its content must be gone from the disk too.
         let _ = files::remove(&self.folder.state());
         Ok(())
@@ -129,9 +128,9 @@ fn known_at(
 
 /// Creates an identity. If this server has one of the same user that the endpoint may not use, because its token has
 /// expired, the new identity belongs to a server with the placeholder name.
-fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str, version: &str) -> rusqlite::Result<IdentityId> {
+fn new_identity(tx: &Tx<'_>, endpoint: &Endpoint, name: &str) -> rusqlite::Result<IdentityId> {
     let add = |name: &str| {
-        let id = server_number(tx, name, version)?;
+        let id = server_number(tx, name)?;
         let added = tx.execute(
             "INSERT OR IGNORE INTO identities (server, who) VALUES (?1, ?2)",
             params![id, endpoint.who],
@@ -154,11 +153,10 @@ fn empty(tx: &Tx<'_>, identity: IdentityId) -> rusqlite::Result<()> {
 }
 
 /// The row number of a server, which is added if it is new.
-fn server_number(tx: &Tx<'_>, machine_identifier: &str, version: &str) -> rusqlite::Result<i64> {
+fn server_number(tx: &Tx<'_>, machine_identifier: &str) -> rusqlite::Result<i64> {
     tx.execute(
-        "INSERT INTO servers (machine_identifier, version) VALUES (?1, ?2) \
-         ON CONFLICT (machine_identifier) DO UPDATE SET version = excluded.version",
-        [machine_identifier, version],
+        "INSERT OR IGNORE INTO servers (machine_identifier) VALUES (?1)",
+        [machine_identifier],
     )?;
     tx.value(
         "SELECT id FROM servers WHERE machine_identifier = ?1",

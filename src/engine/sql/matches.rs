@@ -198,30 +198,13 @@ fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], recorded_at: Sequence) -
     )
 }
 
-/// Copies the matches and invalidations of a library to the one that replaces it, whose own newer matches stay. The
-/// caller logs the change.
-pub fn copy_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
-    let own = all_of(tx.connection, to)?;
-    let copied = all_of(tx.connection, from)?;
-    for (path, (_, recorded_at)) in &copied {
-        verify(tx, to, path, *recorded_at)?;
-    }
-    if own.is_empty() {
-        drop_matches(tx, to)?;
-        tx.execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
-    } else {
-        let table = table_of(tx, &mut tx.expect_library(to)?)?;
-        let records = RecordTx::new(tx);
-        let is_newer = |path: &Vec<u8>, recorded_at: Sequence| own.get(path).is_none_or(|(_, own)| *own < recorded_at);
-        for (path, (key, recorded_at)) in copied.iter().filter(|(path, (_, at))| is_newer(path, *at)) {
-            records.add(table, path, Some(&match_value(key, *recorded_at)), None)?;
-        }
-        drop_matches(tx, from)?;
-    }
+/// Moves the matches and copies the invalidations of a library to the new one that replaces it. The caller logs the
+/// change.
+pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
+    tx.execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
     tx.execute(
         "INSERT INTO unverified (library, path, rating_key, sequence) \
-         SELECT ?2, path, rating_key, sequence FROM unverified WHERE library = ?1 \
-         ON CONFLICT (library, path, rating_key) DO UPDATE SET sequence = max(sequence, excluded.sequence)",
+         SELECT ?2, path, rating_key, sequence FROM unverified WHERE library = ?1",
         [from, to],
     )?;
     // Logged after the records, so that it applies to them.

@@ -5,7 +5,7 @@ use rusqlite::params;
 use super::cached::CachedStatements;
 use super::history::{MAX_ENDED_ROWS, forget_surplus, restart_history};
 use super::libraries::{LibraryRow, disown, libraries, renew, upsert};
-use super::matches::copy_matches_and_invalidations;
+use super::matches::move_matches_and_invalidations;
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
@@ -104,7 +104,7 @@ fn forget_gone(tx: &Tx<'_>, identity: IdentityId, now_ms: i64) -> rusqlite::Resu
                  SELECT ?2, section, uuid, title, kind, locations, position, 0, gone_ms FROM libraries WHERE id = ?1",
                 params![id, identity],
             )?;
-            copy_matches_and_invalidations(tx, id, LibraryId(c.last_insert_rowid()))?;
+            move_matches_and_invalidations(tx, id, LibraryId(c.last_insert_rowid()))?;
         }
     }
     Ok(())

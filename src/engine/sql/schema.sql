@@ -21,8 +21,7 @@ CREATE TABLE store (
 
 CREATE TABLE servers (
     id                 INTEGER PRIMARY KEY,
-    machine_identifier TEXT NOT NULL UNIQUE,
-    version            TEXT NOT NULL
+    machine_identifier TEXT NOT NULL UNIQUE
 ) STRICT;
 
 CREATE TABLE identities (    -- one user's view of one server; all rows below belong to one

@@ -115,11 +115,11 @@ impl Store {
         }
     }
 
-    /// Removes the segments of a listing that was evicted or cleared, whatever their age.
-    pub fn remove_segments_of(&self, library: LibraryId) {
-        let own = format!("{NAME}-l{library}-");
+    /// Removes the segments of listings that were evicted or cleared, whatever their age.
+    pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
+        let own: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
         for file in self.folder.segment_files() {
-            if file.name.starts_with(&own) && file.name.ends_with(SUFFIX) {
+            if own.iter().any(|own| file.name.starts_with(own)) && file.name.ends_with(SUFFIX) {
                 let _ = files::remove(&self.folder.path().join(&file.name));
             }
         }

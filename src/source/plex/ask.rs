@@ -62,7 +62,7 @@ impl PlexHttp {
                 if result.is_ok() {
                     self.is_minimal.store(true, Ordering::Relaxed);
                     log::warn!(
-                        "{} refuses what makes its answers small and steady: it is asked without from now on",
+                        "{} rejects optional request arguments; omitting them from now on",
                         self.base.origin
                     );
                 }
@@ -71,7 +71,7 @@ impl PlexHttp {
         result.or_else(|failure| {
             if of_file && failure.is_refusal {
                 self.refuses_file.store(true, Ordering::Relaxed);
-                log::warn!("{} refuses to be asked for a file name", self.base.origin);
+                log::warn!("{} rejects searches by file name", self.base.origin);
                 return Ok(question.no_rows());
             }
             // Rows already passed on must not be repeated. The argument for file names is undocumented: a server that

@@ -174,8 +174,7 @@ impl RequestContext<'_> {
             }
             Tls::InvalidCertificate(Bad::NotValidForName | Bad::NotValidForNameContext { .. }) => format!(
                 "the certificate is not valid for {host}: use a name that it contains (for Plex's own certificates \
-                 the server's \
-                 long plex.direct name), or {trust}"
+                 the server's long plex.direct name), or {trust}"
             ),
             Tls::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
                 "the certificate has expired: renew it, and check this machine's clock".to_owned()
@@ -322,7 +321,7 @@ impl RequestContext<'_> {
             Status::Redirected,
             format!(
                 "the server redirects to {place}, where the token is never sent: if that is your server, set \
-             server_url to it"
+                 server_url to it"
             ),
         )
     }
