@@ -282,7 +282,7 @@ def java(abi: dict[str, Any]) -> str:
         lines += [f"    int {name.removeprefix('PLEXINDEX_')} = {value};" for name, value in abi[part].items()]
     for name, struct in abi["structs"].items():
         order = ", ".join(f'"{field["name"]}"' for field in struct["fields"])
-        lines += ["", f"    @FieldOrder({{{order}}})", f"    class {camel(name)} extends Structure {{"]
+        lines += ["", f"    @FieldOrder({{{order}}})", f"    final class {camel(name)} extends Structure {{"]
         for field in struct["fields"]:
             kind = of(field["type"])
             array = f"[] {field['name']} = new {kind}[{field['count']}]" if "count" in field else f" {field['name']}"

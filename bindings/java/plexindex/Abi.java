@@ -145,7 +145,7 @@ public interface Abi extends com.sun.jna.Library {
     int NOT_FETCHED = 403;
 
     @FieldOrder({"data", "length"})
-    class Bytes extends Structure {
+    final class Bytes extends Structure {
         public Pointer data;
         public long length;
         public Bytes() { }
@@ -153,7 +153,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"kind", "reserved", "from", "to"})
-    class Mapping extends Structure {
+    final class Mapping extends Structure {
         public int kind;
         public int reserved;
         public Bytes from;
@@ -163,7 +163,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"data", "capacity", "length"})
-    class Buffer extends Structure {
+    final class Buffer extends Structure {
         public Pointer data;
         public long capacity;
         public long length;
@@ -172,7 +172,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"size", "cache_dir", "server_url", "token", "user", "ca_file", "library_ttl_ms", "max_age_ms", "deadline_ms", "connect_timeout_ms", "read_timeout_ms", "retry_ms", "matches_limit", "flags", "page_size", "log_level", "reserved", "mappings", "mappings_count", "slow_ms", "size_limit", "database", "renew_token", "renew_token_user", "shared", "shared_retry_ms"})
-    class Options extends Structure {
+    final class Options extends Structure {
         public long size;
         public Bytes cache_dir;
         public Bytes server_url;
@@ -204,7 +204,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"size", "library", "items", "total", "elapsed_ms"})
-    class Progress extends Structure {
+    final class Progress extends Structure {
         public long size;
         public Bytes library;
         public long items;
@@ -215,7 +215,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"size", "library", "text", "deadline_ms", "flags", "reserved", "progress", "progress_user"})
-    class Query extends Structure {
+    final class Query extends Structure {
         public long size;
         public Pointer library;
         public Bytes text;
@@ -229,7 +229,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"offset", "length"})
-    class Text extends Structure {
+    final class Text extends Structure {
         public int offset;
         public int length;
         public Text() { }
@@ -237,7 +237,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"status", "match_kind", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms", "items", "files", "kind", "reserved"})
-    class Answer extends Structure {
+    final class Answer extends Structure {
         public int status;
         public byte match_kind;
         public byte confidence;
@@ -258,7 +258,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section", "library_title", "kind", "year", "season", "episode", "flags", "reserved"})
-    class Item extends Structure {
+    final class Item extends Structure {
         public Text key;
         public Text rating_key;
         public Text title;
@@ -280,7 +280,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"size", "answers", "lookup_misses", "stale_answers", "requests", "bytes_received", "store_requests", "store_answers", "listings", "network_us", "store_us", "segment_us", "items", "matches", "libraries", "disk_bytes", "sequence", "events", "hints", "parse_us", "wait_us", "match_us", "calls", "calls_us", "slow_calls", "failures", "size_limit", "over_limit", "evictions", "last_failure"})
-    class Stats extends Structure {
+    final class Stats extends Structure {
         public long size;
         public long[] answers = new long[6];
         public long lookup_misses;
@@ -316,7 +316,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"size", "answer_size", "item_size", "count", "first", "log_lines"})
-    class Answers extends Structure {
+    final class Answers extends Structure {
         public int size;
         public int answer_size;
         public int item_size;
@@ -328,7 +328,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"size", "library", "folders", "folders_count", "limit", "walk", "files", "rules", "flags"})
-    class WalkRequest extends Structure {
+    final class WalkRequest extends Structure {
         public long size;
         public Pointer library;
         public Bytes folders;
@@ -343,7 +343,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"size", "library", "keys", "keys_count", "changes", "changes_count", "deadline_ms", "lock", "reserved"})
-    class Edit extends Structure {
+    final class Edit extends Structure {
         public long size;
         public Pointer library;
         public Bytes keys;
@@ -358,7 +358,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"size", "states", "states_capacity", "done", "failed", "requests"})
-    class EditReport extends Structure {
+    final class EditReport extends Structure {
         public long size;
         public Pointer states;
         public long states_capacity;
@@ -370,7 +370,7 @@ public interface Abi extends com.sun.jna.Library {
     }
 
     @FieldOrder({"kind", "reserved", "table", "name", "value"})
-    class TableOp extends Structure {
+    final class TableOp extends Structure {
         public int kind;
         public int reserved;
         public Pointer table;
