@@ -251,22 +251,18 @@ pub trait SharedLog: Send + Sync {
     ) -> Result<bool>;
 
     /// Writes entries that a host numbered, each exactly once: those up to the number that this host delivered last are
-    /// passed over. Returns the number that is delivered last now. `entries` ascend. `after`: what was delivered before
-    /// them, by this host or by an earlier incarnation of its folder; `None` if that is not known any more. A log that lacks that, as one that was restored, writes
-    /// nothing and returns `None`: entries of a folder are in the log in their order. If the host delivered a number before
-    /// that is between these and not one of them, as a folder did before a backup of it was restored, nothing is written
-    /// either, and that number is returned.
+    /// passed over. Returns the number that is delivered last now. `entries` ascend; without any this is a question.
+    /// `known`: what the host knows to have delivered before. Nothing is written if the log knows less, since it was
+    /// restored; or if it has a number between `known` and the last entry that is none of these, since the host's folder
+    /// was restored.
     fn deliver(
         &self,
         view: ViewNumber,
         host: HostId,
-        after: Option<(HostId, u64)>,
+        known: u64,
         entries: &[(u64, NewEntry)],
         deadline: Deadline,
-    ) -> Result<Option<u64>>;
-
-    /// Which of these numbers of a host the log has, ascending. It knows those of its last 10,000 writes.
-    fn delivered(&self, view: ViewNumber, host: HostId, numbers: &[u64], deadline: Deadline) -> Result<Vec<u64>>;
+    ) -> Result<u64>;
 
     /// Takes a lease, or returns `None` while another holder has it. Each call that takes it gives a new fence, also to
     /// the host that has it.

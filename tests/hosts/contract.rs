@@ -47,8 +47,7 @@ tests! {
     a_cleared_log_starts_over LEASE,
     views_are_apart LEASE,
     entries_are_delivered_once LEASE,
-    nothing_is_delivered_behind_a_gap LEASE,
-    what_a_restored_folder_numbers_is_refused LEASE,
+    nothing_is_delivered_after_a_backup_was_restored LEASE,
     one_holds_a_lease LEASE,
     a_lease_expires SHORT,
     an_old_fence_writes_nothing SHORT,
@@ -197,63 +196,55 @@ fn views_are_apart(fixture: &Fixture) {
     assert_eq!(facts(&fixture.all()), [fact(1, "1", "a")]);
 }
 
+fn numbered(numbers: &[u64], body: &str) -> Vec<(u64, NewEntry)> {
+    let entry = |number: &u64| (*number, item(&number.to_string(), body));
+    numbers.iter().map(entry).collect()
+}
+
 fn entries_are_delivered_once(fixture: &Fixture) {
-    let deliver = |host, entries: &[(u64, NewEntry)]| fixture.log.deliver(fixture.view, host, None, entries, NONE);
-    assert_eq!(deliver(A, &[]), Ok(Some(0)));
-    assert_eq!(deliver(A, &[(5, item("1", "a")), (7, item("2", "b"))]), Ok(Some(7)));
-    assert_eq!(
-        deliver(A, &[(5, item("1", "again")), (7, item("2", "again"))]),
-        Ok(Some(7))
-    );
-    assert_eq!(deliver(A, &[(7, item("2", "again")), (8, item("3", "c"))]), Ok(Some(8)));
-    assert_eq!(deliver(B, &[(1, item("1", "of B"))]), Ok(Some(1)));
-    assert_eq!(deliver(A, &[]), Ok(Some(8)));
-    let expected = [fact(2, "2", "b"), fact(3, "3", "c"), fact(4, "1", "of B")];
+    let deliver = |host, known, numbers: &[u64], body| {
+        fixture
+            .log
+            .deliver(fixture.view, host, known, &numbered(numbers, body), NONE)
+    };
+    assert_eq!(deliver(A, 0, &[], ""), Ok(0));
+    assert_eq!(deliver(A, 0, &[5, 7], "a"), Ok(7));
+    assert_eq!(deliver(A, 0, &[5, 7], "again"), Ok(7));
+    assert_eq!(deliver(A, 5, &[7, 8], "b"), Ok(8));
+    assert_eq!(deliver(B, 0, &[1], "of B"), Ok(1));
+    assert_eq!(deliver(A, 0, &[], ""), Ok(8));
+    let expected = [
+        fact(1, "5", "a"),
+        fact(2, "7", "a"),
+        fact(3, "8", "b"),
+        fact(4, "1", "of B"),
+    ];
     assert_eq!(facts(&fixture.all()), expected);
-    assert_eq!(fixture.all()[2].host, B);
+    assert_eq!(fixture.all()[3].host, B);
+    fixture.log.clear(NONE).expect("cleared");
+    assert_eq!(deliver(A, 8, &[], ""), Ok(0));
 }
 
-/// Entries of a folder are in the log in their order, also those of an earlier incarnation of it.
-fn nothing_is_delivered_behind_a_gap(fixture: &Fixture) {
-    let deliver = |host, after, number: u64| {
-        let entries = [(number, item(&number.to_string(), "a"))];
-        fixture.log.deliver(fixture.view, host, after, &entries, NONE)
+/// A log that was restored knows less than the host, and a folder that was restored in place gives numbers of its own behind
+/// those that the log has of it.
+fn nothing_is_delivered_after_a_backup_was_restored(fixture: &Fixture) {
+    let deliver = |known, numbers: &[u64]| {
+        fixture
+            .log
+            .deliver(fixture.view, A, known, &numbered(numbers, "a"), NONE)
     };
-    assert_eq!(deliver(A, Some((A, 1)), 2), Ok(None));
-    assert_eq!(deliver(B, Some((A, 1)), 3), Ok(None));
+    assert_eq!(deliver(5, &[6]), Ok(0));
     assert!(fixture.all().is_empty());
-    assert_eq!(deliver(A, None, 1), Ok(Some(1)));
-    assert_eq!(deliver(A, Some((A, 1)), 2), Ok(Some(2)));
-    assert_eq!(deliver(B, Some((A, 2)), 3), Ok(Some(3)));
-    assert_eq!(deliver(B, Some((A, 2)), 3), Ok(Some(3)), "again");
-    assert_eq!(deliver(B, Some((A, 3)), 4), Ok(None));
-    assert_eq!(facts(&fixture.all()).len(), 3);
-}
-
-/// A folder that was restored in place gives numbers of its own behind those that the log has of it.
-fn what_a_restored_folder_numbers_is_refused(fixture: &Fixture) {
-    let deliver = |after, numbers: &[u64]| {
-        let entries: Vec<_> = numbers
-            .iter()
-            .map(|number| (*number, item(&number.to_string(), "a")))
-            .collect();
-        fixture.log.deliver(fixture.view, A, after, &entries, NONE)
-    };
-    assert_eq!(deliver(None, &[10, 20, 30]), Ok(Some(30)));
+    assert_eq!(deliver(0, &[10, 20, 30]), Ok(30));
+    assert_eq!(deliver(40, &[50]), Ok(30));
     // It knows the first only.
-    for numbers in [&[21][..], &[21, 29], &[21, 31], &[29, 31, 41], &[31], &[31, 41]] {
-        assert_eq!(deliver(Some((A, 10)), numbers), Ok(Some(30)), "{numbers:?}");
+    for numbers in [&[31][..], &[31, 41], &[29, 31]] {
+        assert_eq!(deliver(10, numbers), Ok(30), "{numbers:?}");
     }
-    assert_eq!(deliver(None, &[11, 21, 31]), Ok(Some(30)));
     assert_eq!(facts(&fixture.all()).len(), 3);
-    // It knows all: an answer was lost, or all is delivered again.
-    assert_eq!(deliver(Some((A, 10)), &[20, 30, 40]), Ok(Some(40)));
-    assert_eq!(deliver(None, &[10, 20]), Ok(Some(40)));
-    assert_eq!(
-        deliver(None, &[50, 60]),
-        Ok(Some(60)),
-        "what was before is not kept any more"
-    );
+    // It knows all: an answer was lost.
+    assert_eq!(deliver(10, &[20, 30, 40]), Ok(40));
+    assert_eq!(deliver(40, &[50, 60]), Ok(60));
     assert_eq!(facts(&fixture.all()).len(), 6);
 }
 
@@ -480,8 +471,8 @@ fn a_summary_counts(fixture: &Fixture) {
         item("2", "c"),
         entry(EntryKind::Match, "movies", "/a", "1"),
     ]);
-    let delivered = fixture.log.deliver(fixture.view, B, None, &[(1, item("3", "d"))], NONE);
-    assert_eq!(delivered, Ok(Some(1)));
+    let delivered = fixture.log.deliver(fixture.view, B, 0, &[(1, item("3", "d"))], NONE);
+    assert_eq!(delivered, Ok(1));
     let behind = |host, number| fixture.log.behind(fixture.view, host, number, NONE);
     assert_eq!([behind(B, 0), behind(A, 2), behind(A, 9)], [Ok(3), Ok(1), Ok(0)]);
     let full = fixture.log.summary(NONE).expect("read");

@@ -5,7 +5,6 @@ mod cluster;
 mod contract;
 mod cuts;
 mod day;
-mod deliveries;
 mod disk;
 mod first;
 mod fixture;

@@ -101,7 +101,7 @@ fn a_restored_backup_starts_over() {
     let old = view(&log);
     let of_host = |number: u64| (number, item(&format!("{number} of the host")));
     assert_eq!(append(&log, old, "1"), Ok(true));
-    assert_eq!(log.deliver(old, HostId(1), None, &[of_host(1)], NONE), Ok(Some(1)));
+    assert_eq!(log.deliver(old, HostId(1), 0, &[of_host(1)], NONE), Ok(1));
     let kept = log.read(old, Position::default(), 10, NONE).expect("read").position;
     // A backup is taken; what follows is lost.
     let backup = format!("{name}_backup");
@@ -116,10 +116,7 @@ fn a_restored_backup_starts_over() {
     cluster.sql("postgres", &format!("CREATE DATABASE {backup} TEMPLATE {original}"));
     let new = log.view("server", b"a new viewer", NONE).expect("a view");
     assert_eq!(append(&log, new, "1"), Ok(true));
-    assert_eq!(
-        log.deliver(old, HostId(1), None, &[of_host(2), of_host(3)], NONE),
-        Ok(Some(3))
-    );
+    assert_eq!(log.deliver(old, HostId(1), 1, &[of_host(2), of_host(3)], NONE), Ok(3));
     let lost = log.read(old, kept, 10, NONE).expect("read");
     assert_eq!((lost.entries.len(), lost.from_start), (2, false));
     let lease = log.lease(old, "listing", NONE).expect("asked").expect("free");
@@ -129,11 +126,8 @@ fn a_restored_backup_starts_over() {
     assert!(!log.read(old, kept, 10, NONE).expect("read").from_start);
     assert!(log.read(old, lost.position, 10, NONE).expect("read").from_start);
     // The host finds which of its entries the log has.
-    assert_eq!(log.deliver(old, HostId(1), None, &[], NONE), Ok(Some(1)));
-    assert_eq!(
-        log.deliver(old, HostId(1), None, &[of_host(2), of_host(3)], NONE),
-        Ok(Some(3))
-    );
+    assert_eq!(log.deliver(old, HostId(1), 3, &[], NONE), Ok(1));
+    assert_eq!(log.deliver(old, HostId(1), 1, &[of_host(2), of_host(3)], NONE), Ok(3));
     let news = log.read(old, lost.position, 10, NONE).expect("read");
     assert_eq!((news.entries.len(), news.from_start), (4, true));
     // The lost view has its number again, and a fence is not given twice.

@@ -118,10 +118,7 @@ fn a_role_needs_rights() {
         "GRANT INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO {role}"
     ));
     assert_eq!(append(&poor, owners, "1"), Ok(true));
-    assert_eq!(
-        poor.deliver(owners, HostId(1), None, &[(1, item("2"))], NONE),
-        Ok(Some(1))
-    );
+    assert_eq!(poor.deliver(owners, HostId(1), 0, &[(1, item("2"))], NONE), Ok(1));
     let lease = poor.lease(owners, "listing", NONE).expect("asked").expect("free");
     assert_eq!(poor.put_chunk(&lease, "movies", 0, b"chunk", NONE), Ok(true));
     assert_eq!(poor.publish_listing(&lease, HostId(1), &item("3"), 0, NONE), Ok(true));

@@ -226,7 +226,7 @@ CREATE TABLE outbox (        -- entries for the log, written with what they tell
     library  TEXT    NOT NULL,             -- its uuid
     key      BLOB    NOT NULL,
     body     BLOB    NOT NULL,
-    sent     INTEGER NOT NULL DEFAULT 0    -- 1: the log took it; 2: it was seen to have it since
+    sent     INTEGER NOT NULL DEFAULT 0    -- 1: the log took it; 2: from an earlier host of this folder
 ) STRICT;
 CREATE TABLE applied (       -- invalidations of other hosts that this folder has applied
     host   INTEGER PRIMARY KEY,

@@ -1,7 +1,7 @@
 //! What this folder tells the log that hosts share, and how far it has read it.
 //!
 //! An entry is written to the outbox in the transaction of what it tells of, so a kill loses neither or both. Delivered
-//! entries are kept for a while: a log that was restored from a backup lacks the last ones.
+//! entries are kept for a while: an invalidation that is read again must not void what was told after it.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -166,33 +166,8 @@ impl Store {
         })
     }
 
-    /// Stores that the log has these entries of a host.
-    pub fn delivered_numbers(&self, host: HostId, numbers: &[u64], deadline: Deadline) -> Result<()> {
-        if numbers.is_empty() {
-            return Ok(());
-        }
-        self.write(deadline, |tx| {
-            numbers.iter().try_for_each(|number| {
-                tx.run(
-                    "UPDATE outbox SET sent = 1 WHERE id = ?2 AND timeline = ?1",
-                    params![host.0, number.cast_signed()],
-                )
-            })
-        })
-    }
-
-    /// Delivers all kept entries once more: the log was restored, and passes over those that it has.
-    pub fn deliver_again(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| {
-            tx.run(
-                "UPDATE outbox SET sent = 0 WHERE identity = ?1 AND sent <> 0",
-                [identity],
-            )
-        })
-    }
-
-    /// The last entry that was delivered and of which it is not known yet that the log has kept it: its host and number.
-    pub fn last_sent(&self, identity: IdentityId) -> Result<Option<(HostId, u64)>> {
+    /// The last entry that was delivered since this folder became its host: its host and number.
+    pub fn last_delivered(&self, identity: IdentityId) -> Result<Option<(HostId, u64)>> {
         self.read(|c| {
             c.find(
                 "SELECT timeline, id FROM outbox WHERE identity = ?1 AND sent = 1 ORDER BY id DESC LIMIT 1",
@@ -200,22 +175,6 @@ impl Store {
                 |row| Ok((HostId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())),
             )
         })
-    }
-
-    /// The last entry before this number of a host that was delivered: its host and number, which is 0 if there is none.
-    /// `None` if entries are not kept so long.
-    pub fn delivered_before(&self, identity: IdentityId, host: HostId, number: u64) -> Result<Option<(HostId, u64)>> {
-        let found = self.read(|c| {
-            c.find(
-                "SELECT timeline, id FROM outbox WHERE id = max( \
-                 coalesce((SELECT max(id) FROM outbox WHERE identity = ?1 AND sent = 1 AND id < ?2), 0), \
-                 coalesce((SELECT max(id) FROM outbox WHERE identity = ?1 AND sent = 2 AND id < ?2), 0))",
-                params![identity, number.cast_signed()],
-                |row| Ok((HostId(row.get(0)?), row.get::<_, i64>(1)?.cast_unsigned())),
-            )
-        })?;
-        let all_are_kept = number.cast_signed() <= KEPT << RANDOM_BITS;
-        Ok(found.or(all_are_kept.then_some((host, 0))))
     }
 
     /// Returns whether this folder has an entry of this number, written as this host.
@@ -228,25 +187,18 @@ impl Store {
         })
     }
 
-    /// Makes this folder another host than this one, from the first entry on that waits to be delivered: a backup of it was
-    /// restored in place, so this host has written other entries.
-    pub fn become_another_host(&self, old: HostId, deadline: Deadline) -> Result<()> {
+    /// Makes this folder another host, which tells what waits: the log or the folder was restored from a backup, so the log
+    /// and this folder differ in what the earlier host delivered.
+    pub fn become_another_host(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         self.write(deadline, |tx| {
-            let current = timeline(tx.connection)?;
-            let new = if current == old.0 { begin_timeline(tx)? } else { current };
+            let new = begin_timeline(tx)?;
             tx.run(
-                "UPDATE outbox SET timeline = ?2 WHERE identity IN (SELECT id FROM identities) AND sent = 0 AND timeline = ?1",
-                params![old.0, new],
-            )
-        })
-    }
-
-    /// Stores that the log has kept what was delivered up to this number.
-    pub fn keep_sent(&self, identity: IdentityId, upto: u64, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| {
+                "UPDATE outbox SET sent = 2 WHERE identity = ?1 AND sent = 1",
+                [identity],
+            )?;
             tx.run(
-                "UPDATE outbox SET sent = 2 WHERE identity = ?1 AND sent = 1 AND id <= ?2",
-                params![identity, upto.cast_signed()],
+                "UPDATE outbox SET timeline = ?2 WHERE identity = ?1 AND sent = 0",
+                params![identity, new],
             )
         })
     }

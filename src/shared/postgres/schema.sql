@@ -48,12 +48,6 @@ CREATE TABLE plexindex.delivered (
     view bigint, host bigint, number bigint NOT NULL, at timestamptz NOT NULL, PRIMARY KEY (view, host)
 );
 
--- The numbers of each delivery, and the last number of its write: of two copies of a folder, each may have delivered entries
--- that the other has not.
-CREATE TABLE plexindex.deliveries (
-    view bigint, host bigint, last bigint, numbers bigint[] NOT NULL, PRIMARY KEY (view, host, last)
-);
-
 -- Who may ask the server for what.
 CREATE TABLE plexindex.leases (
     view bigint, what text, fence bigint NOT NULL, until timestamptz NOT NULL, PRIMARY KEY (view, what)
@@ -140,7 +134,6 @@ END $$;
 CREATE FUNCTION plexindex.sweep(v bigint) RETURNS void LANGUAGE sql AS $$
     DELETE FROM plexindex.marks WHERE view = v AND number <
         (SELECT number FROM plexindex.marks WHERE view = v ORDER BY number DESC OFFSET 9999 LIMIT 1);
-    DELETE FROM plexindex.deliveries WHERE view = v AND last < (SELECT min(number) FROM plexindex.marks WHERE view = v);
     DELETE FROM plexindex.entries WHERE view = v AND kind = 8 AND at < clock_timestamp() - interval '2 days';
     DELETE FROM plexindex.leases WHERE view = v AND until < clock_timestamp() - interval '2 days';
 $$;
@@ -164,43 +157,25 @@ BEGIN
     RETURN true;
 END $$;
 
--- Returns whether the log lacks an entry that a host numbered, or any before it.
-CREATE FUNCTION plexindex.lacks(v bigint, h bigint, n bigint) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
-BEGIN
-    IF n > coalesce((SELECT number FROM plexindex.delivered WHERE view = v AND host = h), 0) THEN
-        RETURN NOT EXISTS (SELECT FROM plexindex.deliveries WHERE view = v AND host = h AND n = ANY (numbers));
-    END IF;
-    RETURN false;
-END $$;
-
 CREATE FUNCTION plexindex.deliver(
-    v bigint, h bigint, a_before bigint, a_after bigint, a_numbers bigint[], kinds smallint[], libraries text[],
-    keys bytea[], bodies bytea[]
+    v bigint, h bigint, known bigint, a_numbers bigint[], kinds smallint[], libraries text[], keys bytea[], bodies bytea[]
 ) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE
     upto bigint;
-    written bigint;
     passed int;
     total int := cardinality(a_numbers);
-    known bigint := CASE WHEN a_after IS NULL THEN a_numbers[1] WHEN a_before = h THEN a_after ELSE 0 END;
 BEGIN
-    IF total > 0 THEN -- otherwise it is a question, which writes nothing
-        INSERT INTO plexindex.delivered AS d VALUES (v, h, 0, clock_timestamp())
-            ON CONFLICT (view, host) DO UPDATE SET at = excluded.at RETURNING d.number INTO upto;
-    END IF;
-    IF plexindex.lacks(v, a_before, a_after) THEN
-        RETURN NULL; -- the log was restored, and lacks what this folder delivered before
-    ELSIF total = 0 THEN
+    IF total = 0 THEN -- a question, which writes nothing
         RETURN coalesce((SELECT number FROM plexindex.delivered WHERE view = v AND host = h), 0);
     END IF;
-    IF upto > known AND upto < a_numbers[total] AND upto <> ALL (a_numbers) THEN
-        RETURN upto; -- the folder was restored, and does not know what it delivered then
+    INSERT INTO plexindex.delivered AS d VALUES (v, h, 0, clock_timestamp())
+        ON CONFLICT (view, host) DO UPDATE SET at = excluded.at RETURNING d.number INTO upto;
+    IF upto < known OR upto > known AND upto < a_numbers[total] AND upto <> ALL (a_numbers) THEN
+        RETURN upto; -- the log was restored, or the folder was
     END IF;
     passed := (SELECT count(*) FROM unnest(a_numbers) AS number WHERE number <= upto);
     IF passed < total THEN
-        written := plexindex.write(v, h, kinds[passed + 1:], libraries[passed + 1:], keys[passed + 1:],
-            bodies[passed + 1:]);
-        INSERT INTO plexindex.deliveries VALUES (v, h, written, a_numbers[passed + 1:]);
+        PERFORM plexindex.write(v, h, kinds[passed + 1:], libraries[passed + 1:], keys[passed + 1:], bodies[passed + 1:]);
         upto := a_numbers[total];
         UPDATE plexindex.delivered SET number = upto WHERE view = v AND host = h;
     END IF;

@@ -80,8 +80,8 @@ FROM plexindex.views AS v, LATERAL (
 ) AS entries ORDER BY server, view";
 
 const CLEAR: &str = "
-TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivered, plexindex.deliveries,
-    plexindex.leases, plexindex.published, plexindex.chunks";
+TRUNCATE plexindex.views, plexindex.entries, plexindex.marks, plexindex.delivered, plexindex.leases,
+    plexindex.published, plexindex.chunks";
 
 type Parameter<'a> = (&'a (dyn ToSql + Sync), Type);
 
@@ -284,45 +284,27 @@ impl SharedLog for Postgres {
         &self,
         view: ViewNumber,
         host: HostId,
-        after: Option<(HostId, u64)>,
+        known: u64,
         entries: &[(u64, NewEntry)],
         deadline: Deadline,
-    ) -> Result<Option<u64>> {
+    ) -> Result<u64> {
         let numbers = entries.iter().map(|(number, _)| i64::try_from(*number));
         let numbers = numbers.collect::<Result<Vec<_>, _>>().map_err(out_of_range)?;
         let columns = Columns::of(entries.iter().map(|(_, entry)| entry));
         let [kinds, libraries, keys, bodies] = columns.parameters();
-        let before = after.map_or(host, |(host, _)| host);
-        let after = after.map(|(_, number)| i64::try_from(number));
-        let after = after.transpose().map_err(out_of_range)?;
-        let parameters: [Parameter<'_>; 9] = [
+        let known = i64::try_from(known).map_err(out_of_range)?;
+        let parameters: [Parameter<'_>; 8] = [
             (&view.0, Type::INT8),
             (&host.0, Type::INT8),
-            (&before.0, Type::INT8),
-            (&after, Type::INT8),
+            (&known, Type::INT8),
             (&numbers, Type::INT8_ARRAY),
             kinds,
             libraries,
             keys,
             bodies,
         ];
-        let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-        let upto: Option<i64> = self.value(view, statement, &parameters, deadline)?;
-        Ok(upto.map(unsigned))
-    }
-
-    fn delivered(&self, view: ViewNumber, host: HostId, numbers: &[u64], deadline: Deadline) -> Result<Vec<u64>> {
-        let numbers = numbers.iter().map(|number| i64::try_from(*number));
-        let numbers = numbers.collect::<Result<Vec<_>, _>>().map_err(out_of_range)?;
-        let parameters: [Parameter<'_>; 3] = [
-            (&view.0, Type::INT8),
-            (&host.0, Type::INT8),
-            (&numbers, Type::INT8_ARRAY),
-        ];
-        let statement = "SELECT number FROM plexindex.deliveries, unnest(numbers) AS number
-            WHERE view = $1 AND host = $2 AND number = ANY ($3) ORDER BY number";
-        let rows = self.rows(statement, &parameters, deadline)?;
-        Ok(rows.iter().map(|row| unsigned(row.get(0))).collect())
+        let statement = "SELECT plexindex.deliver($1, $2, $3, $4, $5, $6, $7, $8)";
+        self.value(view, statement, &parameters, deadline).map(unsigned)
     }
 
     fn lease(&self, view: ViewNumber, what: &str, deadline: Deadline) -> Result<Option<Lease>> {

@@ -83,28 +83,4 @@ impl Exchange {
         }
         self.store.invalidate(view.identity, &[], &removed, &[], Deadline::NONE)
     }
-
-    /// Returns whether the log still has what was delivered to it since the last reading. Otherwise another one took its
-    /// place that lacks it, as a replica may, and everything is delivered again.
-    pub fn has_kept(&self, view: &SharedView, until: Deadline) -> Result<bool> {
-        let Some((host, last)) = self.store.last_sent(view.identity)? else {
-            return Ok(true);
-        };
-        let Ok(kept) = self.ask_until(until, |log, limit| {
-            log.deliver(view.number, host, Some((host, last)), &[], limit)
-        }) else {
-            return Ok(true); // the next exchange asks again
-        };
-        if kept.is_some() {
-            self.store.keep_sent(view.identity, last, Deadline::NONE)?;
-            return Ok(true);
-        }
-        log::warn!(
-            "the shared log {} lacks what it was told last: it is told again",
-            self.log.name()
-        );
-        self.store.deliver_again(view.identity, Deadline::NONE)?;
-        // What cannot be delivered now waits, and what was read before is read.
-        Ok(!self.deliver(view, until)?)
-    }
 }

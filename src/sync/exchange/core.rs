@@ -100,6 +100,8 @@ pub struct State {
     pub leases: Vec<Lease>,
     /// Verified items that others are told of, once the invalidations before are delivered, and when they were verified.
     pub verified: Vec<(i64, NewEntry)>,
+    /// The last delivery that the log was seen to have kept.
+    pub kept: Option<(HostId, u64)>,
     /// There is something to deliver.
     pub is_told: bool,
     /// The index was used by a call that is not counted: it found all listings fresh.

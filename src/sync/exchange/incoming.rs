@@ -15,7 +15,7 @@ use crate::platform::deadline::Deadline;
 use crate::platform::lock::FileLock;
 use crate::platform::mutex::lock;
 use crate::shared::bodies::{ItemBody, ListingBody, ProbeBody, decode};
-use crate::shared::{Entry, EntryKind, EntryName, Position};
+use crate::shared::{Entry, EntryKind, EntryName, NewEntry, Position};
 use crate::stats::Spent;
 
 /// Most entries of one request.
@@ -106,6 +106,13 @@ impl Exchange {
             if until.has_passed() || lock(&self.state).stops || !done.has_delivered && !self.is_refusing() {
                 return Ok(done);
             }
+            // Before anything is taken: the older state of the log must not replace what this host wrote since.
+            if self.has_lost(&view, until)? {
+                self.tell_again(&view)?;
+                view.host = self.store.host()?;
+                done.has_delivered = self.deliver(&view, until)?;
+                continue;
+            }
             let place = self.place(view.identity)?;
             let Ok(news) = self.ask_until(until, |log, limit| log.read(view.number, place.position, BATCH, limit))
             else {
@@ -113,22 +120,20 @@ impl Exchange {
             };
             if news.from_start && place.position != Position::default() {
                 log::warn!(
-                    "the shared log {} was restored or cleared: it is read from its beginning, and told again what it lacks",
+                    "the shared log {} was restored or cleared, or this host slept too long: reading it from its beginning",
                     self.log.name()
                 );
-                self.store.deliver_again(view.identity, Deadline::NONE)?;
                 let beginning = SharedPlace {
                     looked_ms: looked_ms(),
                     ..SharedPlace::default()
                 };
                 self.store_place(&view, &beginning)?;
-                // Before anything is taken: the older state of the log must not replace what this host wrote since.
+                lock(&self.state).kept = None;
                 self.forget_view();
                 let Some(again) = self.view()? else {
                     return Ok(done);
                 };
                 view = again;
-                done.has_delivered = self.deliver(&view, until)?;
                 continue;
             }
             let mut place = SharedPlace {
@@ -149,7 +154,7 @@ impl Exchange {
                     );
                 }
             }
-            if !news.more && self.has_kept(&view, until)? {
+            if !news.more {
                 if joins && self.join(&view, until)? {
                     place.looked_ms = self.clock.now_ms();
                     self.store_place(&view, &place)?;
@@ -192,23 +197,31 @@ impl Exchange {
     /// Tells a log that this folder never read before of the matches that it lacks. Returns `false` if the log is away, or
     /// the deadline came first.
     fn join(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+        self.tell_matches(view, |told| {
+            let names: Vec<EntryName> = told.iter().map(|entry| entry.name.clone()).collect();
+            let Ok(found) = self.ask_until(until, |log, limit| log.find(view.number, &names, limit)) else {
+                return Ok(false);
+            };
+            told.retain(|entry| !found.iter().any(|found| found.name == entry.name));
+            Ok(!lock(&self.state).stops)
+        })
+    }
+
+    /// Puts all confirmed matches that do not wait already into the outbox, some at a time, unless `lacks` removes them.
+    /// Returns `false` if `lacks` does.
+    pub fn tell_matches(&self, view: &SharedView, lacks: impl Fn(&mut Vec<NewEntry>) -> Result<bool>) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
         for row in self.store.libraries(view.identity)? {
             let known = self.store.confirmed_matches(row.id)?;
             let waiting = self.store.matches_told(view.identity, &row.library.uuid, None)?;
             for some in known.chunks(FEW) {
-                if lock(&self.state).stops {
-                    return Ok(false);
-                }
                 let pairs: Vec<(&[u8], &str)> =
                     some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
                 let mut told = self.reading.tell_matches(&row, &pairs);
                 told.retain(|entry| !waiting.contains(&entry.name.key));
-                let names: Vec<EntryName> = told.iter().map(|entry| entry.name.clone()).collect();
-                let Ok(found) = self.ask_until(until, |log, limit| log.find(view.number, &names, limit)) else {
+                if !lacks(&mut told)? {
                     return Ok(false);
-                };
-                told.retain(|entry| !found.iter().any(|found| found.name == entry.name));
+                }
                 self.store.tell(view.identity, &told, Deadline::NONE)?;
             }
         }

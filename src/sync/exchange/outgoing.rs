@@ -6,7 +6,7 @@ use crate::engine::OutboxRow;
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
-use crate::shared::{HostId, NewEntry, SharedLog};
+use crate::shared::{NewEntry, SharedLog};
 
 /// Most entries in one request.
 const BATCH: usize = 500;
@@ -17,28 +17,6 @@ impl Exchange {
         self.reading
             .identity()
             .map_or(Ok(0), |identity| self.store.outbox_len(identity))
-    }
-
-    /// Another copy of this folder has gone on as the host that wrote these entries: a backup or a snapshot was restored, or
-    /// the folder was copied while they waited. Those that the log has are delivered; the others are told as another host,
-    /// which this folder is from now on. Returns `false` if the log is away.
-    fn part_from(&self, view: &SharedView, host: HostId, rows: &[(u64, NewEntry)], until: Deadline) -> Result<bool> {
-        let numbers: Vec<u64> = rows.iter().map(|(number, _)| *number).collect();
-        let Ok(known) = self.ask_until(until, |log, limit| log.delivered(view.number, host, &numbers, limit)) else {
-            return Ok(false);
-        };
-        self.store.delivered_numbers(host, &known, Deadline::NONE)?;
-        let is_own = host == self.store.host()?;
-        if is_own {
-            log::warn!(
-                "this folder was restored from a backup: for the shared log {} it is another host from now on",
-                self.log.name()
-            );
-        }
-        if is_own || known.len() < rows.len() {
-            self.store.become_another_host(host, Deadline::NONE)?;
-        }
-        Ok(true)
     }
 
     /// Delivers all that waits. Returns `false` if the log is away or takes no writes, or the deadline came first.
@@ -67,36 +45,53 @@ impl Exchange {
                 .take_while(of_host)
                 .map(|row| numbered(row.number, row.entry.clone()))
                 .collect();
-            let after = self.store.delivered_before(view.identity, host, first.number)?;
-            let tell = |log: &dyn SharedLog, limit| log.deliver(view.number, host, after, &rows, limit);
+            let known = self.store.last_delivered(view.identity)?;
+            let known = known.map_or(0, |(of, number)| if of == host { number } else { 0 });
+            let tell = |log: &dyn SharedLog, limit| log.deliver(view.number, host, known, &rows, limit);
             let Ok(upto) = self.ask_to_take(until, tell) else {
                 return Ok(false);
             };
             self.note_taken();
-            let Some(upto) = upto else {
-                log::warn!(
-                    "the shared log {} lacks what it was told before: it is told again",
-                    self.log.name()
-                );
-                self.store.deliver_again(view.identity, Deadline::NONE)?;
-                continue;
-            };
             let last = rows.last().map_or(0, |(number, _)| *number);
-            if upto != last && !self.store.has_numbered(host, upto)? {
-                if !self.part_from(view, host, &rows, until)? {
-                    return Ok(false);
-                }
-                continue;
-            }
-            self.store
-                .delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
-            if upto < last {
+            if upto < known {
+                self.tell_again(view)?;
+            } else if upto == last || self.store.has_numbered(host, upto)? {
+                self.store
+                    .delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
+            } else {
                 log::warn!(
-                    "the shared log {} took only a part of what it was told",
+                    "this folder was restored from a backup: for the shared log {} it is another host from now on",
                     self.log.name()
                 );
-                return Ok(false);
+                self.store.become_another_host(view.identity, Deadline::NONE)?;
             }
         }
+    }
+
+    /// Returns whether the log lacks what was delivered to it last: it was restored, or a replica took its place. Asks once
+    /// after each delivery.
+    pub fn has_lost(&self, view: &SharedView, until: Deadline) -> Result<bool> {
+        let last = self.store.last_delivered(view.identity)?;
+        let Some((host, number)) = last.filter(|_| lock(&self.state).kept != last) else {
+            return Ok(false);
+        };
+        let ask = |log: &dyn SharedLog, limit| log.deliver(view.number, host, number, &[], limit);
+        let Ok(upto) = self.ask_until(until, ask) else {
+            return Ok(false); // the next exchange asks again
+        };
+        if upto >= number {
+            lock(&self.state).kept = last;
+        }
+        Ok(upto < number)
+    }
+
+    /// Tells a log that lacks what was delivered to it of all matches, as another host.
+    pub fn tell_again(&self, view: &SharedView) -> Result<()> {
+        log::warn!(
+            "the shared log {} lacks what this host told it: telling it all matches again",
+            self.log.name()
+        );
+        self.tell_matches(view, |_| Ok(true))?;
+        self.store.become_another_host(view.identity, Deadline::NONE)
     }
 }

@@ -156,15 +156,11 @@ impl SharedLog for Gate {
         &self,
         view: ViewNumber,
         host: HostId,
-        after: Option<(HostId, u64)>,
+        known: u64,
         entries: &[(u64, NewEntry)],
         by: Deadline,
-    ) -> Result<Option<u64>> {
-        self.pass("deliver", |log| log.deliver(view, host, after, entries, by))
-    }
-
-    fn delivered(&self, view: ViewNumber, host: HostId, numbers: &[u64], by: Deadline) -> Result<Vec<u64>> {
-        self.pass("delivered", |log| log.delivered(view, host, numbers, by))
+    ) -> Result<u64> {
+        self.pass("deliver", |log| log.deliver(view, host, known, entries, by))
     }
 
     fn lease(&self, view: ViewNumber, what: &str, by: Deadline) -> Result<Option<Lease>> {

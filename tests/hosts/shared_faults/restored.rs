@@ -336,42 +336,6 @@ fn a_host_with_a_long_outbox_stays_one_host() {
     assert_eq!(summary.iter().map(|view| view.hosts).collect::<Vec<_>>(), [1]);
 }
 
-/// A machine goes back to a snapshot, from when entries waited that were delivered since. Others have written since then.
-#[test]
-fn what_waited_in_a_snapshot_and_was_delivered_since_is_not_told_twice() {
-    for (waited, gone_on) in [(1, 0), (1, 1), (3, 2)] {
-        let world = World::of(20);
-        let (one, two) = (world.host(), world.host());
-        let keys = [3, 4, 5].map(|nth| path_of(&world.server, 1, nth).1);
-        exchange(&[&one, &two]);
-        one.gate.fail("deliver");
-        for number in 0..waited {
-            one.record(&format!("/mnt/odd/{number}.mkv"), &keys[0]);
-        }
-        let mut snapshot = None;
-        let one = world.after(one, |folder| snapshot = Some(copied(folder)));
-        exchange(&[&one, &two]);
-        for number in 0..gone_on {
-            one.record(&format!("/mnt/more/{number}.mkv"), &keys[1]);
-        }
-        exchange(&[&one, &two]);
-        for number in 0..waited {
-            two.record(&format!("/mnt/odd/{number}.mkv"), &keys[2]);
-        }
-        exchange(&[&two]);
-        let one = world.after(one, |folder| restore(snapshot.as_ref().expect("a copy").path(), folder));
-        one.record("/mnt/new.mkv", &keys[1]);
-        exchange(&[&one, &two]);
-        for host in [&one, &two, &world.host()] {
-            for number in 0..waited {
-                let known = host.confirmed(&format!("/mnt/odd/{number}.mkv"));
-                assert_eq!(known.as_ref(), Some(&keys[2]), "{number} of {waited}, {gone_on}");
-            }
-            assert_eq!(host.confirmed("/mnt/new.mkv").as_ref(), Some(&keys[1]));
-        }
-    }
-}
-
 /// A log that takes no writes can be read: a new host knows what others confirmed.
 #[test]
 fn a_new_host_takes_news_of_a_log_that_takes_no_writes() {

@@ -226,43 +226,27 @@ impl SharedLog for MemoryLog {
         &self,
         view: ViewNumber,
         host: HostId,
-        after: Option<(HostId, u64)>,
+        known: u64,
         entries: &[(u64, NewEntry)],
         _: Deadline,
-    ) -> Result<Option<u64>> {
-        if entries.is_empty() {
+    ) -> Result<u64> {
+        let Some((last, _)) = entries.last() else {
             let shared = self.reach(false)?;
-            let view = shared.views.get(&view);
-            let lacks = after.is_some_and(|(host, number)| !view.map_or(number == 0, |view| view.has(host, number)));
-            let upto = view.and_then(|view| view.delivered.get(&host)).copied();
-            return Ok((!lacks).then_some(upto.unwrap_or(0)));
-        }
+            let upto = shared.views.get(&view).and_then(|view| view.delivered.get(&host));
+            return Ok(upto.copied().unwrap_or(0));
+        };
         self.change(view, |view, counter, now_ms| {
-            if after.is_some_and(|(host, number)| !view.has(host, number)) {
-                return None;
-            }
             let upto = view.delivered.get(&host).copied().unwrap_or(0);
-            let numbers = || entries.iter().map(|(number, _)| *number);
-            let known = after.map(|(of, number)| if of == host { number } else { 0 });
-            let from = known.or(numbers().next()).unwrap_or(0);
-            if upto > from && upto < numbers().next_back().unwrap_or(0) && !numbers().any(|number| number == upto) {
-                return Some(upto);
+            let is_own = || entries.iter().any(|(number, _)| *number == upto);
+            if upto < known || upto > known && upto < *last && !is_own() {
+                return upto;
             }
-            let new = || entries.iter().filter(|(number, _)| *number > upto);
-            view.write(host, new().map(|(_, entry)| entry), counter, now_ms);
-            let known = view.deliveries.entry(host).or_default();
-            known.extend(new().map(|(number, _)| number));
-            let last = entries.last().map_or(upto, |(number, _)| upto.max(*number));
-            view.delivered.insert(host, last);
-            Some(last)
+            let new = entries.iter().filter(|(number, _)| *number > upto);
+            view.write(host, new.map(|(_, entry)| entry), counter, now_ms);
+            let upto = upto.max(*last);
+            view.delivered.insert(host, upto);
+            upto
         })
-    }
-
-    fn delivered(&self, view: ViewNumber, host: HostId, numbers: &[u64], _: Deadline) -> Result<Vec<u64>> {
-        let shared = self.reach(false)?;
-        let known = shared.views.get(&view).and_then(|view| view.deliveries.get(&host));
-        let has = |number: &&u64| known.is_some_and(|known| known.contains(number));
-        Ok(numbers.iter().filter(has).copied().collect())
     }
 
     fn lease(&self, view: ViewNumber, what: &str, _: Deadline) -> Result<Option<Lease>> {

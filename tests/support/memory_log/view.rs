@@ -17,8 +17,6 @@ pub struct MemoryView {
     /// By the last number of each write.
     pub marks: BTreeMap<u64, i64>,
     pub delivered: HashMap<HostId, u64>,
-    /// All numbers that hosts gave.
-    pub deliveries: HashMap<HostId, BTreeSet<u64>>,
     /// Fence and end by name.
     pub leases: HashMap<String, (i64, i64)>,
     pub published: HashMap<String, i64>,
@@ -35,12 +33,6 @@ pub struct Stored {
 }
 
 impl MemoryView {
-    /// Returns whether a host delivered an entry of this number, or a later one.
-    pub fn has(&self, host: HostId, number: u64) -> bool {
-        number <= self.delivered.get(&host).copied().unwrap_or(0)
-            || (self.deliveries.get(&host)).is_some_and(|known| known.contains(&number))
-    }
-
     /// Returns whether a lease lasts, and no other holder has a newer one.
     pub fn holds(&self, lease: &Lease, now_ms: i64) -> bool {
         self.leases
