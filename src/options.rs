@@ -231,7 +231,7 @@ pub struct Options {
     pub read_timeout: Duration,
     /// Time for retrying transient failures. 30 s by default.
     pub retry_for: Duration,
-    /// A PEM file with certificate authorities to trust besides the system's.
+    /// A PEM file with certificate authorities to trust instead of the system's.
     pub ca_file: Option<PathBuf>,
     /// Accept any certificate. Off by default; causes a warning.
     pub accept_invalid_certs: bool,

@@ -863,7 +863,7 @@ struct Options {
     /// Index::watch_start() does not call it: it uses the token that a call has renewed. It must not close the index.
     std::function<std::string()> renew_token{};
     std::string user{};              ///< A name for the user whose view of the server this is. Default: the token.
-    std::filesystem::path ca_file{}; ///< A PEM file with certificate authorities to trust besides the system's.
+    std::filesystem::path ca_file{}; ///< A PEM file with certificate authorities to trust instead of the system's.
     milliseconds library_ttl{0};     ///< How long a listing is fresh. Default: one hour. ttl_at_once, ttl_never.
     milliseconds max_age{0};         ///< When a full listing is due in any case. Default: 24 hours.
     milliseconds deadline{0};        ///< The deadline of calls that name none. Default, and no_deadline: none.

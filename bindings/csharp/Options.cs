@@ -27,7 +27,7 @@ public sealed class Options
     [AllowNull, MaybeNull] public TokenSource RenewToken { get; set; }
     /// <summary>The user whose view this is: for tokens that change.</summary>
     [AllowNull, MaybeNull] public string User { get; set; }
-    /// <summary>A PEM file with certificate authorities to trust besides the system's.</summary>
+    /// <summary>A PEM file with certificate authorities to trust instead of the system's.</summary>
     [AllowNull, MaybeNull] public string CaFile { get; set; }
     /// <summary>Any certificate is accepted. Opening logs a warning.</summary>
     public bool AcceptInvalidCerts { get; set; }

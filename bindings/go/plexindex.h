@@ -248,7 +248,7 @@ typedef struct plexindex_options {
     // The user whose view this is. Default: the token. Set it when the token changes now and then: a new token of the
     // same user keeps what the index holds. Not needed for a JSON Web Token with `thumbprint` and `username`.
     plexindex_bytes user;
-    plexindex_bytes ca_file; // A PEM file with certificate authorities to trust besides the system's.
+    plexindex_bytes ca_file; // A PEM file with certificate authorities to trust instead of the system's.
     int64_t library_ttl_ms; // Milliseconds that a listing is fresh. 0: one hour. PLEXINDEX_TTL_AT_ONCE, _NEVER.
     int64_t max_age_ms; // After so many milliseconds a full listing is due, even without a change. 0: 24 hours.
     int64_t deadline_ms; // The deadline of calls that name none, in milliseconds. 0, PLEXINDEX_NO_DEADLINE: none.

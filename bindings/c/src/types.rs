@@ -55,7 +55,7 @@ pub struct OptionsRecord {
     /// The user whose view this is. Default: the token. Set it when the token changes now and then: a new token of the
     /// same user keeps what the index holds. Not needed for a JSON Web Token with `thumbprint` and `username`.
     pub user: Bytes,
-    /// A PEM file with certificate authorities to trust besides the system's.
+    /// A PEM file with certificate authorities to trust instead of the system's.
     pub ca_file: Bytes,
     /// Milliseconds that a listing is fresh. 0: one hour. PLEXINDEX_TTL_AT_ONCE, _NEVER.
     pub library_ttl_ms: i64,

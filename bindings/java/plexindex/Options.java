@@ -38,7 +38,7 @@ public final class Options {
     /** The user whose view this is: for tokens that change. */
     public Options user(String user) { return set(filled.user, user); }
 
-    /** A PEM file with certificate authorities to trust besides the system's. */
+    /** A PEM file with certificate authorities to trust instead of the system's. */
     public Options caFile(Path file) { return set(filled.ca_file, file, "caFile"); }
 
     /** Any certificate is accepted. Opening logs a warning. */

@@ -1,9 +1,9 @@
 //! Sends requests to the server: one `ureq` agent with our own connectors.
 //!
 //! Three things differ from the default agent. Names are resolved in the calling thread: `ureq` would start a thread to
-//! enforce a time-out, and a host may unload this library while that thread still runs. Certificates are verified by
-//! our own configuration ([`super::tls`]), created once. And the token is inserted below `ureq` ([`TokenTransport`]),
-//! which logs every byte that it sends at level `trace`.
+//! enforce a time-out, and a host may unload this library while that thread still runs. Connections can be ended by another
+//! thread on Windows too ([`super::tcp`]). And the token is inserted below `ureq` ([`TokenTransport`]), which logs every
+//! byte that it sends at level `trace`.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,11 @@ use std::time::Duration;
 
 use ureq::config::Config;
 use ureq::http::{Method, Request, Response, Uri};
+#[cfg(feature = "tls")]
+use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
+#[cfg(feature = "tls")]
+use ureq::unversioned::transport::RustlsConnector;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport as Wire};
 use ureq::{Agent, AsSendBody, Body};
 use zeroize::Zeroize;
@@ -27,7 +31,7 @@ use crate::platform::mutex::lock;
 use super::super::contract::Tokens;
 use super::tcp::TcpConnector;
 #[cfg(feature = "tls")]
-use super::tls::Tls;
+use super::tls;
 
 /// How long an unused connection is kept. Plex closes them after 20 s; a connection closed while in use costs a retry.
 const IDLE: Duration = Duration::from_secs(15);
@@ -53,7 +57,7 @@ pub(super) struct Transport {
     interruptions: AtomicU64,
     tokens: Arc<Tokens>,
     #[cfg(feature = "tls")]
-    tls: Tls,
+    tls: TlsConfig,
     connect_timeout: Duration,
     read_timeout: Duration,
 }
@@ -72,7 +76,7 @@ impl Transport {
             stream: Mutex::default(),
             tokens,
             #[cfg(feature = "tls")]
-            tls: Tls::new(options)?,
+            tls: tls::config(options)?,
             connect_timeout: sane(options.connect_timeout),
             read_timeout: sane(options.read_timeout),
         })
@@ -181,7 +185,10 @@ impl Transport {
     }
 
     fn new_agent(&self, read_timeout: Duration, tcp_limit: Option<Duration>) -> Agent {
-        let config = Config::builder()
+        let config = Config::builder();
+        #[cfg(feature = "tls")]
+        let config = config.tls_config(self.tls.clone());
+        let config = config
             .http_status_as_error(false)
             // We follow redirects ourselves: the token must not go to other hosts.
             .max_redirects(0)
@@ -198,7 +205,7 @@ impl Transport {
         let connector = ().chain(TcpConnector { limit: tcp_limit });
         // Without this connector, `ureq` rejects https URLs before it sends anything.
         #[cfg(feature = "tls")]
-        let connector = connector.chain(self.tls.connector());
+        let connector = connector.chain(RustlsConnector::default());
         let connector = connector.chain(TokenConnector(Arc::clone(&self.tokens)));
         Agent::with_parts(config, connector, BlockingResolver)
     }

@@ -76,7 +76,7 @@ def open(
         read_timeout: How long the server may be silent while it owes an answer. A question without a listing: 15 s.
         retry_for: For how long a request is tried again after a failure that may pass. 0: not at all; None: until the
             deadline, or for ever without one.
-        ca_file: PEM file with certificate authorities to trust besides the system's.
+        ca_file: PEM file with certificate authorities to trust instead of the system's.
         accept_invalid_certs: Accept any certificate, with a warning in the log.
         offline: Never ask the server.
         mappings: Rules between the host's paths and the server's: :class:`plexindex.Mapping`, or pairs of folders

@@ -455,7 +455,7 @@ def _common(command: argparse.ArgumentParser) -> None:
         "--ca-file",
         type=values.given,
         metavar="FILE",
-        help="PEM file with certificate authorities to trust besides the system's",
+        help="PEM file with certificate authorities to trust instead of the system's",
     )
     server.add_argument(
         "--insecure", action="store_true", help="accept any certificate: others may then read the token"
