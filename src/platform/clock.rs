@@ -74,20 +74,6 @@ pub fn coarse_ms() -> u64 {
     }
 }
 
-/// Returns seconds and nanoseconds of the clock that local file systems use for time stamps. A time stamp that
-/// is ahead of this clock comes from the fine clock.
-#[must_use]
-pub fn file_clock() -> (i64, i64) {
-    system::file_clock()
-}
-
-/// Returns the clock of [`file_clock`] by a system call; `None` if unknown. The copy that a process reads without a
-/// system call may be older for a moment, and a coarse time that a file just got would then seem to be ahead.
-#[must_use]
-pub fn coarse_file_clock() -> Option<(i64, i64)> {
-    system::coarse_file_clock()
-}
-
 /// A clock that only [`ManualClock::advance_ms`] moves, for tests of expiry.
 #[derive(Debug)]
 pub struct ManualClock(AtomicI64);

@@ -61,8 +61,6 @@ pub struct Disk {
     /// Whether shared memory works between processes, and so WAL does. It does not on network file systems and FUSE
     /// unions.
     pub shares_memory: bool,
-    /// Whether file times come from [`file_clock`](super::clock::file_clock): on Linux, with known local file systems.
-    pub has_our_clock: bool,
     /// Bytes available to this user.
     pub free: Option<u64>,
 }

@@ -145,20 +145,11 @@ unsafe impl Send for ForkCell {}
 
 /// Calls `it` at each fork, until `it` is dropped.
 pub fn watch(it: &Arc<impl Forks + 'static>) {
-    watch_after(|_: &[Arc<dyn Forks>]| Arc::clone(it));
-}
-
-/// Registers the result of `make`, which receives all components registered so far. No other can register meanwhile.
-pub fn watch_after<T: Forks>(make: impl FnOnce(&[Arc<dyn Forks>]) -> Arc<T>) -> Arc<T> {
     register();
     let mut watched = lock(&WATCHED);
     watched.retain(|one| one.strong_count() > 0);
-    let components: Vec<Arc<dyn Forks>> = watched.iter().filter_map(Weak::upgrade).collect();
-    let it = make(&components);
-    let weak: Weak<dyn Forks> = Arc::downgrade(&it) as Weak<dyn Forks>;
+    let weak: Weak<dyn Forks> = Arc::downgrade(it) as Weak<dyn Forks>;
     watched.push(weak);
-    drop(watched); // dropping `components` may lock it
-    it
 }
 
 /// Registers a lock that is taken last before each fork and released first after it. For a lock that may be taken while

@@ -3,14 +3,12 @@
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::deadline::Deadline;
 use super::failpoint::{FileStep, reach};
 use super::files;
 use super::fork::OwnFile;
-use super::mutex::lock;
 use super::system;
 
 /// A held lock. Dropping it releases it, even if a child that was forked meanwhile is alive. The file is not removed,
@@ -53,57 +51,6 @@ impl FileLock {
     /// Returns whether the file system has no locks.
     pub fn are_missing(error: &io::Error) -> bool {
         error.kind() == io::ErrorKind::Unsupported || system::files::has_no_locks(error)
-    }
-}
-
-/// A lock with a file that stays open, so that taking the lock needs no new descriptor. The threads of this process
-/// share the lock.
-#[derive(Debug)]
-pub struct OpenLock {
-    file: OwnFile,
-    holders: Mutex<u32>,
-}
-
-/// Holds an [`OpenLock`] until dropped.
-#[derive(Debug)]
-pub struct FileLockGuard(Arc<OpenLock>);
-
-impl OpenLock {
-    /// Opens the file of a lock; creates it if it is missing.
-    ///
-    /// # Errors
-    /// If the file cannot be created.
-    pub fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self {
-            file: OwnFile::open(|| files::open_or_create(path))?,
-            holders: Mutex::default(),
-        })
-    }
-
-    /// Waits until no other process holds the lock; `None` at `deadline`.
-    ///
-    /// # Errors
-    /// If the file system has no locks ([`FileLock::are_missing`]).
-    pub fn take(self: &Arc<Self>, deadline: Deadline) -> io::Result<Option<FileLockGuard>> {
-        let taken = wait_for(deadline, &|| false, || {
-            let mut holders = lock(&self.holders);
-            if *holders == 0 {
-                self.file.try_lock()?;
-            }
-            *holders += 1;
-            Ok(())
-        })?;
-        Ok(taken.then(|| FileLockGuard(Arc::clone(self))))
-    }
-}
-
-impl Drop for FileLockGuard {
-    fn drop(&mut self) {
-        let mut holders = lock(&self.0.holders);
-        *holders -= 1;
-        if *holders == 0 {
-            let _ = self.0.file.unlock();
-        }
     }
 }
 

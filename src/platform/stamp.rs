@@ -3,16 +3,12 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::clock::{coarse_file_clock, file_clock, is_frozen};
+use super::clock::is_frozen;
 use super::files::{FileFacts, FileType, Inode};
 use super::system;
 
 /// Resolution of file times, with a margin. A second write within this time may leave the stamp unchanged.
 const SETTLING_TIME: Duration = Duration::from_millis(50);
-
-/// Times of a file system are used only if their resolution is finer than this, in nanoseconds. They may be early by
-/// less than this.
-const MAX_RESOLUTION_NS: i64 = 1_000_000;
 
 /// Maximum length of a stamp in bytes.
 const LENGTH: usize = 88;
@@ -66,42 +62,6 @@ impl FileStamp {
     }
 }
 
-/// The state of a folder at one moment: its identity, and the time when its names last changed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FolderStamp {
-    folder: Inode,
-    changed: (i64, i64),
-}
-
-impl FolderStamp {
-    /// Returns the stamp of a folder.
-    #[must_use]
-    pub fn of(path: &Path) -> Option<Self> {
-        let facts = FileFacts::of(path).ok()?;
-        Some(Self {
-            folder: facts.inode,
-            changed: facts.changed,
-        })
-    }
-
-    /// Returns whether every later change of its names will change the stamp, on a file system that uses this machine's
-    /// clock. The times must have a fine resolution. Besides, the clock must have advanced since the last change, or
-    /// the stamp must be ahead of the coarse clock: then it comes from the fine clock, which gives each change another
-    /// time. Linux uses the fine clock for the first change after a read of the stamp (multigrain timestamps).
-    #[must_use]
-    pub fn detects_later_changes(&self) -> bool {
-        let (seconds, nanoseconds) = self.changed;
-        let has_fine_resolution = nanoseconds % MAX_RESOLUTION_NS != 0;
-        let later = match nanoseconds + MAX_RESOLUTION_NS {
-            more if more < 1_000_000_000 => (seconds, more),
-            more => (seconds + 1, more - 1_000_000_000),
-        };
-        // In a simulation, time stands still for the host but not for this clock.
-        let is_from_fine_clock = || coarse_file_clock().is_some_and(|coarse| coarse < self.changed);
-        !is_frozen() && has_fine_resolution && (later < file_clock() || is_from_fine_clock())
-    }
-}
-
 /// Returns whether a file time is so old that a later change gets another time.
 fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
     if is_frozen() {
@@ -120,7 +80,3 @@ fn is_settled((seconds, nanoseconds): (i64, i64)) -> bool {
 pub fn boot() -> Option<Vec<u8>> {
     system::boot()
 }
-
-#[cfg(test)]
-#[path = "stamp_tests.rs"]
-mod tests;

@@ -657,11 +657,8 @@ impl World {
             30..40 => name.ends_with(".image"),
             40..48 => name.ends_with(".lock"),
             48..54 => name == "plexindex-client-id",
-            54 => name.ends_with(".page"),
-            55 => name.ends_with("-shm"),
-            56 => name.ends_with("-wal"),
-            57 => name.ends_with("-wal") || name.ends_with("-shm"),
-            58 => name == "plexindex-1.db",
+            54..57 => name.ends_with(".page"),
+            57..59 => name == "plexindex-1.db",
             _ => true,
         });
         let what = [
@@ -671,13 +668,10 @@ impl World {
             "locks",
             "client",
             "page",
-            "shm",
-            "wal",
-            "log",
             "database",
             "all",
         ];
-        let what = what[[0, 20, 30, 40, 48, 54, 55, 56, 57, 58, 59].partition_point(|from| *from <= kind) - 1];
+        let what = what[[0, 20, 30, 40, 48, 54, 57, 59].partition_point(|from| *from <= kind) - 1];
         self.say(&format!("files go: {what}"));
         self.count(&format!("files go: {what}"));
         self.empty();

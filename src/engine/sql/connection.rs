@@ -2,9 +2,7 @@
 
 use std::cell::Cell;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, FileControl};
@@ -16,19 +14,12 @@ use super::lock_wait::BUSY;
 use super::schema::{MADE, connect, failure, journal, warn_of_network};
 use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
-use crate::platform::deadline::Deadline;
 use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::Inode;
-use crate::platform::lock::{FileLockGuard, OpenLock};
 use crate::platform::log_sync;
-use crate::platform::mutex::lock;
 
 /// Longest wait for other processes to close a database that has a write-ahead log.
 const EXCLUSIVE_TIMEOUT: Duration = if cfg!(test) { Duration::from_millis(200) } else { BUSY };
-
-/// Interval between attempts to save a log that lost its name. It is longer than the interval at which others try the
-/// lock.
-const RETRY_INTERVAL: Duration = Duration::from_millis(30);
 
 /// Length of the log, in pages, at which a checkpoint copies it into the database: some 5 MB. A checkpoint waits for
 /// the disk as long as a thousand single records of matches take.
@@ -46,115 +37,9 @@ pub enum ConnectionRole {
     Writer,
 }
 
-/// The files of one database that this process has open, in all its connections.
-///
-/// `SQLite` opens `-wal` and `-shm` by name once, and keeps using these files even if they are renamed or removed. No
-/// later process sees its writes there. So the names are compared with the opened files. They are not opened for that,
-/// because closing `-shm` would free the locks that this process has on it.
-#[derive(Debug, Default)]
-pub struct WalIdentity {
-    seen: Mutex<OpenWal>,
-    /// Number of connections closed after their log had lost its name. Data that they had read may not be in the
-    /// database.
-    losses: AtomicU64,
-}
-
-#[derive(Debug, Default)]
-struct OpenWal {
-    /// Number of open connections.
-    open: u32,
-    /// The identities of `-wal` and `-shm` when the first of these connections was opened; `None` without a write-ahead
-    /// log.
-    files: Option<[Option<Inode>; 2]>,
-    /// The second lock of a write, open as long as the connections are. `SQLite`'s own lock is in `-shm`, and does not
-    /// exclude a process that has another `-shm` open.
-    lock: Option<Arc<OpenLock>>,
-}
-
-impl WalIdentity {
-    fn now(folder: &StoreFolder) -> [Option<Inode>; 2] {
-        folder.log().map(Inode::of)
-    }
-
-    /// Returns whether an open log was removed, renamed or replaced. The caller holds the lock of a connection, so that
-    /// no fork happens meanwhile.
-    pub fn is_lost(&self, folder: &StoreFolder) -> bool {
-        let seen = lock(&self.seen);
-        seen.open > 0
-            && seen
-                .files
-                .is_some_and(|files| files.contains(&None) || files != Self::now(folder))
-    }
-
-    /// Returns whether a checkpoint of the open log is still safe, because no process has a newer log.
-    fn may_be_saved(&self, folder: &StoreFolder) -> bool {
-        let Some([_, shm]) = lock(&self.seen).files else {
-            return false;
-        };
-        // A process that opens the database creates a log. If that log is empty and has our index, the process has
-        // written nothing.
-        match folder.log()[0].symlink_metadata() {
-            Err(error) => error.kind() == std::io::ErrorKind::NotFound,
-            Ok(facts) => facts.len() == 0 && shm.is_some() && Self::now(folder)[1] == shm,
-        }
-    }
-
-    /// Number of connections closed after their log had lost its name.
-    #[inline]
-    pub fn losses(&self) -> u64 {
-        self.losses.load(Ordering::Acquire)
-    }
-
-    /// Locks out other writers until the result is dropped, and processes that open the database while a log may have
-    /// lost its name. `Err` if another process holds the lock for longer than `patience`. `None` if locks do not work,
-    /// or without a log.
-    pub fn alone(&self, patience: Duration) -> std::result::Result<Option<FileLockGuard>, ()> {
-        let open = lock(&self.seen).lock.clone();
-        match open.map(|open| open.take(Deadline::after(patience))) {
-            None | Some(Err(_)) => Ok(None),
-            Some(Ok(taken)) => taken.map(Some).ok_or(()),
-        }
-    }
-
-    /// Returns whether a connection opened now may get another log than a write under way in another process uses.
-    fn may_differ(&self, folder: &StoreFolder) -> bool {
-        folder.shares_memory()
-            && lock(&self.seen).open == 0
-            && (self.losses() > 0 || Inode::of(folder.log()[1]).is_none())
-    }
-
-    /// Counts a connection that was opened while the names led to `before`. Returns `false` if they changed meanwhile,
-    /// as the connection may have opened other files.
-    fn opened(&self, folder: &StoreFolder, has_log: bool, before: [Option<Inode>; 2]) -> bool {
-        let mut seen = lock(&self.seen);
-        if seen.open == 0 {
-            if has_log && Self::now(folder) != before {
-                return false;
-            }
-            seen.files = has_log.then_some(before);
-            seen.lock = if has_log {
-                OpenLock::open(&folder.store_lock()).ok().map(Arc::new)
-            } else {
-                None
-            };
-        }
-        seen.open += 1;
-        true
-    }
-
-    fn closed(&self) {
-        let mut seen = lock(&self.seen);
-        seen.open -= 1;
-        if seen.open == 0 {
-            seen.lock = None;
-        }
-    }
-}
-
 /// A connection that is opened when first needed, and again when the database file was replaced.
 pub struct LazyConnection {
     folder: StoreFolder,
-    journal: Arc<WalIdentity>,
     role: ConnectionRole,
     open: Option<OpenConnection>,
     /// The file of the last attempt to open it.
@@ -225,43 +110,10 @@ impl Drop for LazyConnection {
     }
 }
 
-/// Prepares the close of a connection whose log lost its name. A usual close could copy the old log into a newer
-/// database, and remove its log.
-fn abandon(connection: &Connection, folder: &StoreFolder, journal: &WalIdentity) {
-    let give_up = Instant::now() + BUSY;
-    let _ = connection.busy_timeout(Duration::ZERO);
-    loop {
-        // Release the lock between attempts: saving fails during a write, and a process that began a write waits for
-        // it.
-        let alone = journal.alone(BUSY);
-        if !journal.may_be_saved(folder) {
-            break;
-        }
-        let saved = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, i64>(0));
-        if matches!(saved, Ok(0)) {
-            break;
-        }
-        if Instant::now() >= give_up {
-            log::warn!(
-                "the write-ahead log of the database in {} was removed while it was open, and what it held could not be \
-                 saved ({saved:?}): the last matches may be missing",
-                folder.path().display()
-            );
-            break;
-        }
-        drop(alone);
-        std::thread::sleep(RETRY_INTERVAL);
-    }
-    if let Err(error) = connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true) {
-        log::debug!("cannot disable the checkpoint at close: {error}");
-    }
-}
-
 impl LazyConnection {
-    pub fn new(folder: &StoreFolder, journal: &Arc<WalIdentity>, role: ConnectionRole) -> Self {
+    pub fn new(folder: &StoreFolder, role: ConnectionRole) -> Self {
         Self {
             folder: folder.clone(),
-            journal: Arc::clone(journal),
             role,
             open: None,
             file: None,
@@ -270,15 +122,11 @@ impl LazyConnection {
 
     /// Closes the connection, if it is open.
     pub fn close(&mut self) {
-        let Some(open) = self.open.take() else { return };
         #[cfg(test)]
-        super::statements::record(&open.connection);
-        if self.journal.is_lost(&self.folder) {
-            self.journal.losses.fetch_add(1, Ordering::AcqRel);
-            abandon(&open.connection, &self.folder, &self.journal);
+        if let Some(open) = &self.open {
+            super::statements::record(&open.connection);
         }
-        drop(open);
-        self.journal.closed();
+        self.open = None;
     }
 
     fn has_long_log(&self) -> bool {
@@ -288,12 +136,6 @@ impl LazyConnection {
 
     /// Copies the log into the database and empties it, unless a process reads or writes.
     pub fn checkpoint(&self) {
-        let Ok(_alone) = self.journal.alone(Duration::ZERO) else {
-            return;
-        };
-        if self.journal.is_lost(&self.folder) {
-            return;
-        }
         if let Some(OpenConnection { connection, .. }) = &self.open {
             let done = connection
                 .busy_timeout(Duration::ZERO)
@@ -354,14 +196,13 @@ impl LazyConnection {
         self.file
     }
 
-    /// Returns whether the open database or its log was removed, renamed or replaced. A closed connection must then
-    /// stay closed, because the connections of a process share files.
+    /// Returns whether the open database was removed, renamed or replaced.
     pub fn is_moved(&self) -> bool {
-        self.open.is_some() && self.file != Inode::of(self.folder.database()) || self.journal.is_lost(&self.folder)
+        self.open.is_some() && self.file != Inode::of(self.folder.database())
     }
 
-    /// Opens the database by name, with its companions. Opens it again if it was replaced meanwhile, because it may
-    /// have got the companions of its successor.
+    /// Opens the database by name. Opens it again if it was replaced meanwhile, because it may have got the log of its
+    /// successor.
     fn open_now(&mut self, patience: Duration) -> Result<OpenConnection> {
         for _ in 0..8 {
             self.file = self.folder.find_database()?;
@@ -380,32 +221,16 @@ impl LazyConnection {
                     ),
                 ));
             };
-            // A write under way may use another log. Wait for its commit; a later write notices our log.
-            let _alone = if self.journal.may_differ(&self.folder) {
-                if patience.is_zero() {
-                    return Err(explain(&failure(rusqlite::ffi::SQLITE_BUSY), &self.folder));
-                }
-                self.folder.exclusive()?
-            } else {
-                None
-            };
-            let before = WalIdentity::now(&self.folder);
             let opened = open(&self.folder, sole, patience);
             if self.file != Inode::of(self.folder.database()) {
                 continue;
             }
-            match opened {
-                Ok(open) if self.journal.opened(&self.folder, open.has_log, before) => return Ok(open),
-                Ok(_) => {} // the log was created just now, or replaced
-                // The log may be that of another database, so the error says nothing about this one.
-                Err(error) if is_broken(&error) && WalIdentity::now(&self.folder) != before => {}
-                Err(error) => {
-                    if is_broken(&error) {
-                        self.folder.mark_broken(self.file);
-                    }
-                    return Err(explain(&error, &self.folder));
+            return opened.map_err(|error| {
+                if is_broken(&error) {
+                    self.folder.mark_broken(self.file);
                 }
-            }
+                explain(&error, &self.folder)
+            });
         }
         Err(Error::new(
             Status::Store,

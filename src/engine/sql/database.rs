@@ -6,6 +6,7 @@ use std::path::Path;
 use super::explain::explain;
 use super::folder::{LOCK_TIMEOUT, NAME, StoreFolder};
 use super::schema;
+use crate::engine::version_page::VersionPage;
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::files::{self, Inode};
@@ -29,6 +30,7 @@ impl StoreFolder {
         for end in COMPANIONS {
             ignore_missing(files::remove(&self.companion(end))).map_err(cannot)?;
         }
+        VersionPage::take_away(&self.page(), true).map_err(cannot)?;
         let temporary = self.path().join(format!("{NAME}.db.{}.new", std::process::id()));
         let make = || -> Result<()> {
             drop(files::fresh(&temporary).map_err(cannot)?);

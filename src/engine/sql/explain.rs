@@ -27,8 +27,8 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
         return Error::new(
             Status::Store,
             format!(
-                "store in {place}: {} was removed, emptied or replaced while processes had it open, and they have what it \
-                 held: let each of them record or refresh something, or end them, then try again",
+                "store in {place}: {} was removed, emptied or replaced while processes had it open: end these processes, \
+                 then try again",
                 folder.log()[0].display()
             ),
         );

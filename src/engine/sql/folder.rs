@@ -12,7 +12,6 @@ use crate::platform::local_path::canonical;
 use crate::platform::map::MapMode;
 use crate::platform::mutex::lock;
 use crate::platform::open_files;
-use crate::platform::stamp::FolderStamp;
 
 /// Prefix of all file names. It ends with the format number, so processes that use another format have their own files.
 pub const NAME: &str = "plexindex-1";
@@ -26,7 +25,6 @@ pub struct StoreFolder {
     /// The database, `-wal` and `-shm`. Each transaction compares these names with the open files.
     compared: Arc<[PathBuf; 3]>,
     shares_memory: bool,
-    has_our_clock: bool,
     /// A database that was found to be broken, and must be renamed.
     broken: Arc<Mutex<Option<Inode>>>,
 }
@@ -48,7 +46,6 @@ impl StoreFolder {
             path: path.into(),
             compared: Arc::default(),
             shares_memory: false,
-            has_our_clock: false,
             broken: Arc::default(),
         };
         if there.is_err() {
@@ -59,7 +56,6 @@ impl StoreFolder {
         let disk = files::disk(&path);
         Ok(Self {
             shares_memory: disk.shares_memory,
-            has_our_clock: disk.has_our_clock,
             compared: ["", "-wal", "-shm"]
                 .map(|end| path.join(format!("{NAME}.db{end}")))
                 .into(),
@@ -119,12 +115,6 @@ impl StoreFolder {
         } else {
             MapMode::Map
         }
-    }
-
-    /// Returns the folder's stamp, if a stamp shows whether a name in the folder changed.
-    pub fn stamp(&self) -> Option<FolderStamp> {
-        let is_reliable = self.shares_memory && self.has_our_clock;
-        is_reliable.then(|| FolderStamp::of(&self.path)).flatten()
     }
 
     /// The database.

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::cached::CachedStatements;
 use super::connection::LazyConnection;
@@ -12,7 +12,6 @@ use super::explain::{explain, is_broken};
 use super::folder::StoreFolder;
 use super::ids::{listing_text, segment_text};
 use super::incarnation::Incarnation;
-use super::lock_wait::BUSY;
 use super::opened::{OpenFiles, is_fresh, repair, warn_of_page};
 use super::state_file::{CachedEndpoint, CachedState, find};
 use super::tx::sequence_of;
@@ -22,7 +21,6 @@ use crate::model::{ListingName, SegmentName, Sequence};
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;
 use crate::platform::mutex::{ShortWait, lock, try_lock};
-use crate::platform::stamp::FolderStamp;
 
 /// An open store, for any number of threads. Calls are short, and never wait for the network.
 pub struct Store {
@@ -31,14 +29,10 @@ pub struct Store {
     /// Whether lookups of this process trust the version page. Every process updates it.
     pub(super) believes: bool,
     pub(super) opened: OpenFiles,
-    /// Whether no process has a version page mapped, since all have noticed that it was removed.
-    pub(super) is_page_unmapped: AtomicBool,
     /// The content of the state file, until it is used.
     pub(super) cached_state: Mutex<Option<CachedState>>,
     /// The change sequence and the endpoint of the state that was taken from the state file.
     pub(super) cache_used: Mutex<Option<(Sequence, CachedEndpoint)>>,
-    /// The folder's stamp at the last check of a write that the database, its log and the page have their names.
-    pub(super) names_checked_at: Mutex<Option<FolderStamp>>,
     /// Whether episodes were swept, so that there may be shows without episodes.
     pub(super) may_have_orphans: AtomicBool,
     /// The number, plus 1, of the opened database whose timeline is stored; 0 for none.
@@ -79,10 +73,8 @@ impl Store {
             connections,
             believes,
             opened: OpenFiles::default(),
-            is_page_unmapped: AtomicBool::new(false),
             cached_state: Mutex::default(),
             cache_used: Mutex::default(),
-            names_checked_at: Mutex::default(),
             may_have_orphans: AtomicBool::new(false),
             on_timeline: AtomicU64::new(0),
             warned_of_views: AtomicBool::new(false),
@@ -98,12 +90,6 @@ impl Store {
         }
         let known = {
             let mut writer = lock(&store.connections.writer);
-            if writer.is_moved() {
-                // Another store of this process may have the old file open: close it first.
-                drop(writer);
-                store.renew()?;
-                writer = lock(&store.connections.writer);
-            }
             match store.inspect(&mut writer) {
                 Err(_) if store.folder.broken().is_some() => {
                     writer.close();
@@ -120,7 +106,7 @@ impl Store {
     /// Opens the store from the state file if that is current. The database is then opened at its first use.
     fn open_from_state_file(&mut self) -> bool {
         let shares = self.believes && self.folder.shares_memory();
-        if !shares || lock(&self.connections.writer).is_moved() {
+        if !shares {
             return false;
         }
         let Some((cached, page, files)) = find(&self.folder) else {
@@ -159,10 +145,7 @@ impl Store {
     /// Returns the incarnation that reads from now on belong to.
     #[must_use]
     pub fn incarnation(&self) -> Incarnation {
-        Incarnation {
-            opened: self.opened.newest().number,
-            losses: self.connections.here.journal.losses(),
-        }
+        Incarnation(self.opened.newest().number)
     }
 
     /// Returns whether nothing was committed since `sequence` of this incarnation. Costs some loads. Returns `false` if
@@ -173,8 +156,7 @@ impl Store {
         let opened = self.opened.newest();
         self.believes
             && opened.state(coarse_ms()) == PageState::Equal(sequence.0)
-            && incarnation.opened == opened.number
-            && incarnation.losses == self.connections.here.journal.losses()
+            && incarnation == Incarnation(opened.number)
     }
 
     /// The change sequence on the version page. Costs some loads. `None` if only the database knows it.
@@ -244,8 +226,8 @@ impl Store {
         self.folder.broken().is_some() || slot.is_moved()
     }
 
-    /// Returns the error with an explanation. Marks the database as broken if the error says so, unless the database
-    /// was read through a log that has lost its name.
+    /// Returns the error with an explanation. Marks the database as broken if the error says so, unless it has lost its
+    /// name.
     pub(super) fn explained(&self, error: &rusqlite::Error, slot: &LazyConnection) -> Error {
         if is_broken(error) && !slot.is_moved() {
             self.folder.mark_broken(slot.file());
@@ -255,50 +237,30 @@ impl Store {
 
     /// Closes the connections, and opens the database that has the name now, or creates one.
     pub(super) fn renew(&self) -> Result<()> {
-        let give_up = Instant::now() + BUSY;
-        loop {
-            // Locked in the order in which a fork locks them.
-            let mut writer = lock(&self.connections.writer);
-            let mut reader = lock(&self.connections.reader);
-            let known = self.opened.newest();
-            // Whether the open database or log has lost its name, or the connection does not lead to the newest
-            // database of this store.
-            let is_outdated = |slot: &LazyConnection| {
-                slot.is_moved() || slot.id().is_some() && !(known.is_of(slot) && known.has_log())
-            };
-            if self.folder.broken().is_none() && !is_outdated(&writer) && !is_outdated(&reader) {
-                return Ok(()); // another thread was faster
-            }
-            let lost = self.connections.here.journal.is_lost(&self.folder);
-            writer.close();
-            reader.close();
-            // The connections of a process share files, which stay open until the last connection closes. Those of
-            // other stores are closed only if their locks are free, because a thread that holds one may be waiting for
-            // ours.
-            if lost && !self.connections.close_others() {
-                drop((writer, reader));
-                if Instant::now() >= give_up {
-                    return Err(self.replaced("the log of its database was"));
-                }
-                std::thread::sleep(Duration::from_millis(1));
-                continue;
-            }
-            // Other processes may have the old version page mapped. From now on they query the database.
-            known.retire_page();
-            if self.folder.broken().is_some() {
-                self.folder.rename_broken()?;
-            } else {
-                log::warn!(
-                    "the database in {}, or what SQLite keeps beside it, was removed or replaced while it was open; it is \
-                     opened again",
-                    self.folder.path().display()
-                );
-            }
-            let mut next = self.inspect(&mut writer)?;
-            next.number = known.number + 1;
-            known.follow(next);
-            return Ok(());
+        // Locked in the order in which a fork locks them.
+        let mut writer = lock(&self.connections.writer);
+        let mut reader = lock(&self.connections.reader);
+        let known = self.opened.newest();
+        // Whether the open database has lost its name, or the connection does not lead to the newest database of this
+        // store.
+        let is_outdated = |slot: &LazyConnection| slot.is_moved() || slot.id().is_some() && !known.is_of(slot);
+        if self.folder.broken().is_none() && !is_outdated(&writer) && !is_outdated(&reader) {
+            return Ok(()); // another thread was faster
         }
+        writer.close();
+        reader.close();
+        if self.folder.broken().is_some() {
+            self.folder.rename_broken()?;
+        } else {
+            log::warn!(
+                "the database in {} was removed or replaced while it was open; it is opened again",
+                self.folder.path().display()
+            );
+        }
+        let mut next = self.inspect(&mut writer)?;
+        next.number = known.number + 1;
+        known.follow(next);
+        Ok(())
     }
 
     /// Returns the error for a database that is replaced again and again.

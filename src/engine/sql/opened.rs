@@ -1,9 +1,8 @@
 //! The open database and its version page, and checks that both still have their names.
 //!
-//! Another process can remove or replace the version page. A process that has the old page mapped would continue to
-//! read it, although no writer updates it any more. So a check of the names is valid for [`HOLDS_MS`] only, by a clock
-//! that needs no system call. A process that creates a new page first leaves the name unused for that long, unless it
-//! can mark the old page as retired.
+//! A page that was removed or replaced would still be read by a process that has it mapped, although no writer updates it
+//! any more. So a check of the names is valid for [`HOLDS_MS`] only, by a clock that needs no system call. A process that
+//! creates a new page first leaves the name unused for that long.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,8 +34,6 @@ pub struct OpenFiles {
     database: PathBuf,
     /// The path of the version page.
     page_path: PathBuf,
-    /// The paths of `-wal` and `-shm`, and their inodes when they were opened.
-    log: [(PathBuf, Option<Inode>); 2],
     /// When the last check of the names expires, by `coarse_ms`.
     until: AtomicU64,
     /// Whether a check found a file's name missing or changed. Never reset, because a file that comes back may have
@@ -62,7 +59,6 @@ impl OpenFiles {
             file,
             database: folder.database().to_owned(),
             page_path: folder.page(),
-            log: folder.log().map(|name| (name.to_owned(), Inode::of(name))),
             ..Self::default()
         }
     }
@@ -70,7 +66,6 @@ impl OpenFiles {
     /// Creates an entry for a database that is not open, because its state file sufficed. The names of page and files
     /// were checked a moment ago.
     pub fn found(folder: &StoreFolder, cached: &CachedState, page: VersionPage, files: &StoreFiles) -> Self {
-        let [wal, shm] = &files.log;
         Self {
             id: cached.id,
             secret: cached.secret,
@@ -78,7 +73,6 @@ impl OpenFiles {
             file: Some(files.database.file),
             database: folder.database().to_owned(),
             page_path: folder.page(),
-            log: [(0, wal), (1, shm)].map(|(at, file)| (folder.log()[at].to_owned(), Some(file.file))),
             until: AtomicU64::new(files.looked_ms.saturating_add(HOLDS_MS)),
             ..Self::default()
         }
@@ -99,14 +93,7 @@ impl OpenFiles {
 
     /// Returns whether `files` are the files of this database.
     pub fn is_of_files(&self, files: &StoreFiles) -> bool {
-        let log = self.log.iter().zip(&files.log);
-        self.file == Some(files.database.file) && log.into_iter().all(|((_, file), now)| *file == Some(now.file))
-    }
-
-    /// Returns whether `-wal` and `-shm` still have their names. If not, other commits may have led to the same change
-    /// sequence.
-    pub fn has_log(&self) -> bool {
-        self.log.iter().all(|(name, file)| Inode::of(name) == *file)
+        self.file == Some(files.database.file)
     }
 
     /// Returns whether the database still has its name.
@@ -138,12 +125,11 @@ impl OpenFiles {
         }
     }
 
-    /// Checks that page, database and log still have their names. After a log was lost, other changes may lead to a
-    /// change sequence that was read here.
+    /// Checks that page and database still have their names.
     #[cold]
     #[inline(never)]
     fn check_names(&self, now_ms: u64) -> bool {
-        if !self.is_page_valid() || Inode::of(&self.database) != self.file || !self.has_log() {
+        if !self.is_page_valid() || !self.has_database() {
             self.gone.store(true, Ordering::Relaxed);
             return false;
         }
@@ -157,20 +143,8 @@ impl OpenFiles {
 
     /// Returns whether the page has its name now, and had it at every check.
     pub fn is_page_valid(&self) -> bool {
-        self.own_page().is_some_and(|page| page.is_at(&self.page_path))
-    }
-
-    /// The page, if it had its name at every check and was not retired.
-    pub fn own_page(&self) -> Option<&VersionPage> {
-        let is_own = |page: &&VersionPage| !self.gone.load(Ordering::Relaxed) && !page.is_retired();
-        self.page.as_ref().filter(is_own)
-    }
-
-    /// Marks the mapped page as retired, for all processes that have it mapped.
-    pub fn retire_page(&self) {
-        if let Some(page) = &self.page {
-            page.retire();
-        }
+        let is_at = |page: &VersionPage| page.is_at(&self.page_path);
+        !self.gone.load(Ordering::Relaxed) && self.page.as_ref().is_some_and(is_at)
     }
 }
 

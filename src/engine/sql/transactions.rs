@@ -18,7 +18,6 @@ use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
 use crate::platform::files;
 use crate::platform::mutex::{lock, try_lock};
-use crate::platform::stamp::FolderStamp;
 use crate::platform::write_out::write_out;
 
 /// Number of writes after which the log is written out, so that a checkpoint waits for little of it.
@@ -137,19 +136,6 @@ impl Store {
         // IMMEDIATE: no other transaction can get the same sequence before this one ends.
         connection.run("BEGIN IMMEDIATE", [])?;
         let undo = RollbackGuard(connection);
-        // No process can replace the files before COMMIT, so the checks below stay valid: a process with the same WAL
-        // index waits for the write lock, a process with another one for `alone`.
-        let journal = &self.connections.here.journal;
-        let Ok(alone) = journal.alone(patience) else {
-            return Err(failure(rusqlite::ffi::SQLITE_BUSY));
-        };
-        let folder = self.folder.stamp();
-        let files_checked = self.were_files_checked(folder);
-        // The stamp was taken before the check of the files, so a change after the check gives another stamp.
-        let stamp_is_reliable = !files_checked && folder.is_some_and(|folder| folder.detects_later_changes());
-        if !files_checked && (journal.is_lost(&self.folder) || !self.opened.newest().has_database()) {
-            return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller tries again
-        }
         let last_write = connection.take_last_write()?;
         let before = match &last_write {
             Some(last) => last.sequence,
@@ -161,10 +147,7 @@ impl Store {
         }
         let mut tx = Tx::new(connection, before.next());
         tx.last_library = last_write.and_then(|last| last.library);
-        let page = self.begin_on_page(before, tx.sequence, files_checked)?;
-        if !files_checked {
-            *lock(&self.names_checked_at) = folder.filter(|_| page.is_some() && stamp_is_reliable);
-        }
+        let page = self.begin_on_page(before, tx.sequence)?;
         let done = self
             .begin_timeline_if_needed(&tx)
             .and_then(|()| work(&tx))
@@ -192,7 +175,7 @@ impl Store {
                 page.repair(before.0);
             }
         }
-        drop((undo, alone));
+        drop(undo);
         if done.is_ok() && tx.tells.get() {
             self.has_told.store(true, Ordering::Relaxed);
             if self.syncs_told.load(Ordering::Relaxed) {
@@ -203,11 +186,6 @@ impl Store {
             write_out(self.folder.log()[0]);
         }
         done
-    }
-
-    /// Returns whether a write already checked the files while the folder had this stamp.
-    fn were_files_checked(&self, now: Option<FolderStamp>) -> bool {
-        now.is_some() && *lock(&self.names_checked_at) == now
     }
 
     /// Runs `work` on a connection to the store's database, which `lock` locks. If the database was removed or
@@ -250,20 +228,17 @@ impl Store {
         patience: Duration,
         work: &mut impl FnMut(&OpenConnection) -> rusqlite::Result<T>,
     ) -> Attempt<T> {
-        // A write checks the names later, under the write lock.
-        let checks_later = slot.writes() && slot.id().is_some();
-        if self.folder.broken().is_some() || !checks_later && slot.is_moved() {
+        // A write checks the name when it is done.
+        if self.folder.broken().is_some() || !slot.writes() && slot.is_moved() {
             return Attempt::Stale;
         }
-        let was_open = slot.id().is_some();
         match slot.open_within(patience) {
             Ok(()) => {}
             Err(_) if self.folder.broken().is_some() => return Attempt::Stale,
             Err(error) => return Attempt::Returned(Err(error)),
         }
-        // A connection opened just now must lead to the database and the log that have the names now.
-        let opened = self.opened.newest();
-        if !opened.is_of(slot) || !was_open && !opened.has_log() {
+        // A connection opened just now must lead to the database that has the name now.
+        if !self.opened.newest().is_of(slot) {
             return Attempt::Stale;
         }
         let connection = match slot.connection() {
@@ -271,10 +246,8 @@ impl Store {
             Err(error) => return Attempt::Returned(Err(error)),
         };
         let done = work(connection).map_err(|error| self.explained(&error, slot));
-        // Repeat a write into a database that was renamed to `.broken` meanwhile, a write into a log that lost its
-        // name, and a call that failed because of either.
-        let may_be_moved = done.is_err() || slot.writes() && !self.were_files_checked(self.folder.stamp());
-        if self.folder.broken().is_some() || may_be_moved && slot.is_moved() {
+        // Repeat a write into a database that lost its name meanwhile, and a call that failed because of that.
+        if self.folder.broken().is_some() || (done.is_err() || slot.writes()) && slot.is_moved() {
             return Attempt::Stale;
         }
         Attempt::Returned(done)

@@ -19,7 +19,7 @@ use counters::VersionCounters;
 
 /// `PLXCOUNT`, and the layout's version in the next word.
 const MAGIC: u64 = u64::from_le_bytes(*b"PLXCOUNT");
-const VERSION: u64 = 2;
+const VERSION: u64 = 3;
 
 // Positions in words. The counters lie on a cache line of their own, apart from what never changes.
 const AT_MAGIC: usize = 0;
@@ -27,8 +27,6 @@ const AT_VERSION: usize = 1;
 const AT_STORE: usize = 2;
 const AT_PENDING: usize = 16;
 const AT_DONE: usize = 17;
-/// Counts retirements and refills of the page. Odd: retired and not refilled yet.
-const AT_INCARNATION: usize = 18;
 /// Answers of processes that only read, which the store has not counted yet.
 const AT_ANSWERS: usize = 24;
 /// Number of waits for a commit, including those of killed processes. At 0 a commit need not wake anyone.
@@ -46,21 +44,18 @@ const CREATE_TIMEOUT: Duration = Duration::from_secs(20);
 pub struct VersionPage {
     page: SharedPage,
     file: Inode,
-    /// The page's generation when it was mapped; if it changes, the page was retired.
-    incarnation: u64,
 }
 
 impl VersionPage {
-    /// Maps the page at `path`, and creates it if it is missing. A page that is retired, or belongs to a store other
-    /// than `store_id`, is refilled in place. Other processes that have it mapped then see a new incarnation. Both
-    /// counters of a new or refilled page are 0, so call [`VersionPage::repair`] under the database's write lock.
+    /// Maps the page at `path`, and creates it if it is missing, or that of another store. Both counters of a new page are
+    /// 0, so call [`VersionPage::repair`] under the database's write lock.
     ///
     /// Other processes may still have a removed page mapped. A new page is created only after they have noticed the
     /// removal. `fresh`: the store has no commit yet, so no process can have an older page mapped, and no wait is
     /// needed.
     ///
     /// # Errors
-    /// [`Status::Store`] if the file cannot be created or mapped. Every lookup then has to query the database.
+    /// [`Status::Store`] if the file cannot be created or mapped.
     pub fn open(path: &Path, store_id: u64, fresh: bool) -> Result<Self> {
         let failed = |error: io::Error| {
             Error::new(
@@ -92,12 +87,6 @@ impl VersionPage {
     /// # Errors
     /// If the file cannot be mapped.
     pub fn existing(path: &Path, store_id: u64) -> io::Result<Option<Self>> {
-        let found = Self::mapped(path)?;
-        Ok(found.filter(|page| page.is_of(store_id) && !page.is_retired()))
-    }
-
-    /// Maps the file at the path; `None` if it is missing or too short.
-    fn mapped(path: &Path) -> io::Result<Option<Self>> {
         let file = match files::existing(path) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -110,34 +99,16 @@ impl VersionPage {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(Some(Self {
-            file: Inode::of_open(&file)?,
-            // Read the incarnation first: a refill after that changes it.
-            incarnation: page.words()[AT_INCARNATION].load(Ordering::SeqCst),
-            page,
-        }))
-    }
-
-    /// Returns whether it was filled for this store.
-    fn is_of(&self, store_id: u64) -> bool {
-        [(AT_MAGIC, MAGIC), (AT_VERSION, VERSION), (AT_STORE, store_id)]
+        let words = page.words();
+        let is_own = [(AT_MAGIC, MAGIC), (AT_VERSION, VERSION), (AT_STORE, store_id)]
             .into_iter()
-            .all(|(at, word)| self.word(at) == word)
+            .all(|(at, word)| words[at].load(Ordering::SeqCst) == word);
+        let file = Inode::of_open(&file)?;
+        Ok(is_own.then_some(Self { page, file }))
     }
 
-    /// Makes a page, or refills the file.
+    /// Makes a page, in place of whatever has its name.
     fn make(path: &Path, store_id: u64, fresh: bool) -> io::Result<()> {
-        // Never write into a file that is not a page. No process maps it, and it may be a link to a file of the user.
-        if let Some(page) = Self::mapped(path)?.filter(|page| page.word(AT_MAGIC) == MAGIC) {
-            // Processes that have it mapped must stop using it.
-            page.retire();
-            // Others may still map a page that was removed earlier.
-            if !fresh && !page.is_of(store_id) {
-                wait_coarse(NOTICE_TIME);
-            }
-            page.fill(store_id);
-            return Ok(());
-        }
         if !fresh {
             Self::take_away(path, false)?;
         }
@@ -154,32 +125,17 @@ impl VersionPage {
         written
     }
 
-    /// Refills a retired page for a store. After a kill in between, the page is still retired. A writer of the old
-    /// store may still store its number here; the counters then differ, so readers query the database.
-    fn fill(&self, store_id: u64) {
-        let words = self.page.words();
-        let retired = words[AT_INCARNATION].load(Ordering::SeqCst) | 1;
-        for at in [AT_DONE, AT_PENDING, AT_ANSWERS] {
-            words[at].store(0, Ordering::SeqCst);
-        }
-        for (at, word) in [(AT_MAGIC, MAGIC), (AT_VERSION, VERSION), (AT_STORE, store_id)] {
-            words[at].store(word, Ordering::SeqCst);
-        }
-        words[AT_INCARNATION].store(retired.wrapping_add(1), Ordering::SeqCst);
-    }
-
-    /// Removes the page's file because this process cannot map it. Returns after all other processes have noticed the
-    /// removal, and query the database. `noticed`: they have noticed an earlier removal, so no wait is needed unless
-    /// the file exists again.
+    /// Removes the page's file. Returns after all other processes have noticed the removal, and query the database.
+    /// `unused`: nobody has it mapped if there is no file.
     ///
     /// # Errors
     /// If the file cannot be removed.
-    pub fn take_away(path: &Path, noticed: bool) -> io::Result<()> {
+    pub fn take_away(path: &Path, unused: bool) -> io::Result<()> {
         // Remove it by path, because this must work without a free descriptor.
         match fs::remove_file(path) {
             // Anything else, such as a directory, cannot be mapped.
             Err(error) if error.kind() != io::ErrorKind::NotFound && path.is_file() => return Err(error),
-            Err(_) if noticed => {}
+            Err(_) if unused => {}
             _ => wait_coarse(NOTICE_TIME),
         }
         Ok(())
@@ -189,13 +145,7 @@ impl VersionPage {
     /// announced here, and this process misses theirs. Writers check this before each write, readers twice a second.
     #[must_use]
     pub fn is_at(&self, path: &Path) -> bool {
-        !self.is_retired() && Inode::of(path) == Some(self.file)
-    }
-
-    /// Retires the page. Processes that have it mapped query the database from now on.
-    pub fn retire(&self) {
-        self.page.words()[AT_INCARNATION].fetch_or(1, Ordering::SeqCst);
-        self.wake();
+        Inode::of(path) == Some(self.file)
     }
 
     /// Adds answers for the next writer to store.
@@ -213,13 +163,6 @@ impl VersionPage {
     #[must_use]
     pub fn take_answers(&self) -> u64 {
         self.page.words()[AT_ANSWERS].swap(0, Ordering::Relaxed)
-    }
-
-    /// Returns whether the page was retired.
-    #[inline]
-    #[must_use]
-    pub fn is_retired(&self) -> bool {
-        self.page.words()[AT_INCARNATION].load(Ordering::SeqCst) != self.incarnation || self.incarnation % 2 == 1
     }
 
     /// Announces transaction `sequence`. Call it before the commit, under the database's write lock.
@@ -264,22 +207,14 @@ impl VersionPage {
     }
 
     /// The counters' state: a snapshot is current if it is [`PageState::Equal`] with the snapshot's sequence.
-    /// A retired page is [`PageState::Pending`] for ever.
     #[inline]
     #[must_use]
     pub fn state(&self) -> PageState {
-        if self.is_retired() {
-            return PageState::Pending;
-        }
         self.counters().state()
     }
 
     fn counters(&self) -> VersionCounters<'_, std::sync::atomic::AtomicU64> {
         let words = self.page.words();
         VersionCounters::new(&words[AT_PENDING], &words[AT_DONE])
-    }
-
-    fn word(&self, at: usize) -> u64 {
-        self.page.words()[at].load(Ordering::SeqCst)
     }
 }

@@ -80,7 +80,6 @@ pub fn disk(directory: &Path) -> Disk {
     Disk {
         kind: Some(known.map_or_else(|| format!("{number:#x}"), |(_, name, _)| (*name).to_owned())),
         shares_memory: known.is_none_or(|(.., shares)| *shares),
-        has_our_clock: known.is_some_and(|(.., shares)| *shares),
         free,
     }
 }

@@ -1,16 +1,5 @@
 //! Reads the clocks of POSIX.
 
-/// Seconds and nanoseconds of a clock; zeros if unavailable.
-pub fn read(clock: libc::clockid_t) -> (i64, i64) {
-    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: the call fills in a struct of ours.
-    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
-        return (0, 0);
-    }
-    #[allow(clippy::unnecessary_cast, clippy::cast_lossless)] // their types differ by platform
-    (time.tv_sec as i64, time.tv_nsec as i64)
-}
-
 /// Milliseconds of a clock; `u64::MAX` if unavailable.
 #[inline]
 pub fn read_ms(clock: libc::clockid_t) -> u64 {

@@ -378,7 +378,6 @@ fn volume(directory: &Path) -> io::Result<Disk> {
             kind: (told != 0).then(|| String::from_utf16_lossy(&name[..end])),
             // Memory is not shared between machines.
             shares_memory: drive > DRIVE_NO_ROOT_DIR && drive != DRIVE_REMOTE,
-            has_our_clock: false,
             free: (has_free != 0).then_some(free),
         })
     }

@@ -7,7 +7,6 @@ mod every_write;
 mod full;
 mod growth;
 mod image;
-mod journal;
 mod mutations;
 mod names;
 mod network;
@@ -25,7 +24,6 @@ use std::sync::Mutex;
 /// What workers of these tests do.
 pub const ROLES: &[Role] = &[
     ("host", open::host),
-    ("pausing", journal::pausing),
     ("damage", broken::damage),
     ("read-only", full::read_only),
     ("full disk", full::full),

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crate::support::index::{Index, Library};
 
 use crate::processes::coherence::{look, workers};
-use crate::support::worker::{Worker, open_at, place, until};
+use crate::support::worker::{Worker, open_at, place};
 use crate::support::{movies, path_of};
 
 /// Longer than a process may believe what it mapped of a store that was removed, on a busy machine.
@@ -248,44 +248,4 @@ fn a_process_that_cannot_map_the_page_is_heard_all_the_same() {
     for worker in [starved, late, reader] {
         worker.end();
     }
-}
-
-/// A process that opened by the state file has no connection that would notice. What another process commits to a new log
-/// brings the change sequence to the number that was read.
-#[test]
-fn a_log_that_is_lost_with_its_commits_is_noticed_by_a_process_that_had_not_opened_it() {
-    let server = movies(20);
-    let folder = tempfile::tempdir().expect("a folder");
-    let [mut first] = workers(folder.path(), &server, [""]).try_into().ok().expect("one");
-    let place = place(folder.path(), &server);
-    let (_, key) = path_of(&server, 1, 5);
-    assert_eq!(first.ask(&format!("record /host/lost.mkv|{key}")), "done");
-    let opens_database = || {
-        let database = folder.path().join("plexindex-1.db").canonicalize().expect("a name");
-        let open = fs::read_dir("/proc/self/fd").expect("descriptors").flatten();
-        open.filter_map(|entry| fs::read_link(entry.path()).ok())
-            .any(|to| to == database)
-    };
-    until("a process needs no database", || {
-        let _opened = opened(&place);
-        !opens_database()
-    });
-    let (index, library) = opened(&place);
-    assert_eq!(look(&index, &library, "/host/lost.mkv"), format!("{key} {key}"));
-    assert!(!opens_database());
-    first.kill();
-    for end in ["-wal", "-shm"] {
-        fs::remove_file(folder.path().join(format!("plexindex-1.db{end}"))).expect("removed");
-    }
-    let mut second = Worker::start("coherence", [&*place[0], &place[1], &place[2], ""]);
-    assert_eq!(second.hear(), "ready");
-    assert_eq!(second.ask(&format!("record /host/new.mkv|{key}")), "done");
-    // What it had seen of the names holds for half a second.
-    let is_known = |path: &[u8]| library.match_path(path).expect("an answer").item.is_some();
-    let begun = Instant::now();
-    while !is_known(b"/host/new.mkv") {
-        assert!(begun.elapsed() < BOUND, "it goes on with a state whose log was lost");
-    }
-    assert!(!is_known(b"/host/lost.mkv"));
-    second.end();
 }
