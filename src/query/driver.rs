@@ -43,9 +43,13 @@ pub trait Question {
     /// If the query names no library: passes the indexes of the libraries that it concerns to `each`.
     fn each_library(&self, turn: &Turn<'_>, found: &Self::Found<'_>, each: &mut dyn FnMut(usize));
     /// Returns whether a library was removed from the store after the snapshot, so that items may be missing.
-    fn was_evicted(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<bool>;
+    fn was_evicted(&self, _: &Self::Found<'_>) -> bool {
+        false // segments do not change while they are read
+    }
     /// Returns whether a segment that this question needs is missing or damaged.
-    fn is_lost(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> bool;
+    fn is_lost(&self, _: &Turn<'_>, _: &Self::Found<'_>) -> bool {
+        false
+    }
     /// Returns the items of the result that were invalidated.
     fn unverified(&self, turn: &Turn<'_>, found: &Self::Found<'_>) -> Result<Vec<Unverified>>;
     /// Returns whether the result is final even if the library is stale. `searched`: the server was just searched.
@@ -134,13 +138,13 @@ impl<Q: Question> TurnFacts<'_, '_, Q> {
     }
 
     /// Returns whether a library was removed from the store during the query, so that the answer would lack its items.
-    fn was_evicted(&self, state: &QueryState) -> Result<bool> {
-        let mut is_evicted = self.question.was_evicted(self.turn, self.found)?;
+    fn was_evicted(&self, state: &QueryState) -> bool {
+        let mut is_evicted = self.question.was_evicted(self.found);
         if state.was_refreshed() {
             let rows = &self.turn.snapshot.rows;
             self.each_library(&mut |index| is_evicted |= rows[index].generation < Generation::default());
         }
-        Ok(is_evicted)
+        is_evicted
     }
 }
 
@@ -228,7 +232,7 @@ impl Queries {
                 found: &found,
             };
             let step = state.next(&facts)?;
-            if step == QueryStep::Answer && !(facts.was_evicted(&state)? && state.restart()) {
+            if step == QueryStep::Answer && !(facts.was_evicted(&state) && state.restart()) {
                 return question.answer(&turn, &found, state, then);
             }
             let (libraries, unverified) = (facts.libraries_of(step), facts.items_of(step)?);

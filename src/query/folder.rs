@@ -174,11 +174,6 @@ impl Question for FolderQuestion<'_> {
         }
     }
 
-    /// Always `false`: segments do not change while they are read.
-    fn was_evicted(&self, _: &Turn<'_>, _: &FoundFolder<'_>) -> Result<bool> {
-        Ok(false)
-    }
-
     fn is_lost(&self, turn: &Turn<'_>, found: &FoundFolder<'_>) -> bool {
         found.outcome.broken || turn.snapshot.incomplete
     }

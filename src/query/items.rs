@@ -153,13 +153,8 @@ impl Question for ItemCriterion<'_> {
         places(turn.scope, turn.snapshot.rows.len()).for_each(each);
     }
 
-    fn was_evicted(&self, _: &Turn<'_>, found: &FoundItems) -> Result<bool> {
-        Ok(found.was_evicted)
-    }
-
-    /// Always `false`: these queries read the store, not segments.
-    fn is_lost(&self, _: &Turn<'_>, _: &FoundItems) -> bool {
-        false
+    fn was_evicted(&self, found: &FoundItems) -> bool {
+        found.was_evicted
     }
 
     /// The items that were invalidated, themselves or by one of their files, and not verified since.

@@ -251,11 +251,6 @@ impl Question for PathQuestion<'_> {
         }
     }
 
-    /// Always `false`: segments do not change while they are read.
-    fn was_evicted(&self, _: &Turn<'_>, _: &Resolution<'_>) -> Result<bool> {
-        Ok(false)
-    }
-
     fn is_lost(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> bool {
         outcome.broken || turn.snapshot.incomplete
     }
