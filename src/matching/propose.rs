@@ -32,8 +32,6 @@ impl PrefixPair {
 pub struct Samples {
     of: usize,
     pairs: HashMap<(Vec<u8>, Vec<u8>), PrefixPair>,
-    /// The pair with the most matching paths.
-    best: Option<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Samples {
@@ -63,21 +61,8 @@ impl Samples {
                 of: 0,
             });
             proposal.matched += 1;
-            // Counts only grow, so only this pair can overtake the best.
-            let proposal = &self.pairs[&key];
-            let best = self.best.as_ref().and_then(|best| self.pairs.get(best));
-            if best.is_none_or(|best| order(proposal, best).is_lt()) {
-                self.best = Some(key.clone());
-            }
             seen.push(key);
         }
-    }
-
-    /// Returns the mapping with the most matching paths.
-    #[must_use]
-    pub fn best(&self) -> Option<PrefixPair> {
-        let best = self.pairs.get(self.best.as_ref()?)?;
-        self.shown(best)
     }
 
     /// Returns all mappings with more than one matching path, best first.

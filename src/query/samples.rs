@@ -67,8 +67,7 @@ impl MappingSamples {
             return None;
         }
         if counts.sentence.is_none() {
-            let best = counts.samples.best().filter(is_well_supported);
-            let best = best.or_else(|| counts.samples.proposals().into_iter().find(is_well_supported));
+            let best = counts.samples.proposals().into_iter().find(is_well_supported);
             let sentence = best.as_ref().map(|best| {
                 format!(
                     "{} of {} paths that were found by their end agree on {} -> {}",
