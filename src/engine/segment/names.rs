@@ -13,6 +13,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::bytes::{CheckedBytes, Read};
 use super::layout::{SegmentHead, SegmentPart, u32_at};
+use super::order::bisect;
 use super::record::EntryHead;
 use super::spool::Spool;
 use super::table::upper;
@@ -262,8 +263,8 @@ impl NameTable {
             return Err(file.fail());
         }
         let hash = |at: usize| Ok(u32_at(file.slice(self.array.byte(at, 8), 4)?, 0));
-        let from = bisect(from, to, |at| Ok(hash(at)? < upper_hash))?;
-        let to = bisect(from, to, |at| Ok(hash(at)? <= upper_hash))?;
+        let from = bisect(from..to, |at| Ok(hash(at)? < upper_hash))?;
+        let to = bisect(from..to, |at| Ok(hash(at)? <= upper_hash))?;
         Ok((from, to))
     }
 
@@ -285,7 +286,7 @@ fn equal(
         *near = from;
         return Ok(Some((from, to)));
     }
-    let begin = bisect(from, to, |at| Ok(order(at)?.is_lt()))?;
+    let begin = bisect(from..to, |at| Ok(order(at)?.is_lt()))?;
     *near = begin;
     if begin == to || order(begin)?.is_ne() {
         return Ok(None);
@@ -297,21 +298,8 @@ fn equal(
         known += step;
         step *= 2;
     }
-    let end = bisect(known + 1, to.min(known + step), |at| Ok(order(at)?.is_le()))?;
+    let end = bisect(known + 1..to.min(known + step), |at| Ok(order(at)?.is_le()))?;
     Ok(Some((begin, end)))
-}
-
-/// The first of `from..to` for which `before` does not hold.
-fn bisect(mut from: usize, mut to: usize, before: impl Fn(usize) -> Read<bool>) -> Read<usize> {
-    while from < to {
-        let middle = from + (to - from) / 2;
-        if before(middle)? {
-            from = middle + 1;
-        } else {
-            to = middle;
-        }
-    }
-    Ok(from)
 }
 
 /// Reports entries to `each`, and counts their distinct items up to the limit of an answer.

@@ -486,7 +486,7 @@ impl FolderOrder {
 }
 
 /// The first of `within` for which `before` does not hold.
-fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> Read<bool>) -> Read<usize> {
+pub fn bisect(mut within: Range<usize>, before: impl Fn(usize) -> Read<bool>) -> Read<usize> {
     while within.start < within.end {
         let middle = within.start + (within.end - within.start) / 2;
         if before(middle)? {
