@@ -24,7 +24,7 @@ pub use snapshot::{
 };
 pub use sql::{
     Endpoint, FeedPage, FeedPlace, FeedPosition, Invalidation, ItemChange, LibraryHint, LibraryRow, Listing,
-    ListingResult, OutboxRow, ProbeOutcome, SharedPlace, Store, StoreFolder, StoreInfo,
+    ListingResult, OutboxRow, ProbeOutcome, SharedPlace, Store, StoreFolder, StoreInfo, WAITS,
 };
 
 /// Further exports for fuzz targets and benchmarks.

@@ -105,6 +105,6 @@ pub use path_searches::ProbeOutcome;
 pub use records::{
     Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordTx, RecordsState, TableRow, last_row, write_of,
 };
-pub use shared::{OutboxRow, SharedPlace};
+pub use shared::{OutboxRow, SharedPlace, WAITS};
 pub use state::StoreState;
 pub use unverified::Invalidation;

@@ -3,7 +3,7 @@
 //! An entry is written to the outbox in the transaction of what it tells of, so a kill loses neither or both. Delivered
 //! entries are kept for a while: an invalidation that is read again must not void what was told after it.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 
 use rusqlite::params;
@@ -19,6 +19,8 @@ use crate::shared::{EntryKind, EntryName, HostId, NewEntry, Position};
 
 /// Number of delivered entries that are kept, of each server and user.
 const KEPT: i64 = 20_000;
+/// In place of its number: an entry waits to be delivered.
+pub const WAITS: u64 = i64::MAX.cast_unsigned();
 /// Random bits at the end of each number. A folder whose backup was restored in place counts on from there, and its
 /// numbers differ from those that the log has of it.
 const RANDOM_BITS: u32 = 20;
@@ -213,16 +215,17 @@ impl Store {
         })
     }
 
-    /// The paths of a library whose matches this host told after the entry of this number, or has not delivered yet.
-    pub fn matches_told(&self, identity: IdentityId, library: &str, after: Option<u64>) -> Result<HashSet<Vec<u8>>> {
-        let after = after.map_or(i64::MAX, u64::cast_signed);
-        let keys: Vec<Vec<u8>> = self.read(|c| {
-            c.values(
-                "SELECT key FROM outbox WHERE identity = ?1 AND library = ?2 AND kind = ?3 AND (id > ?4 OR sent = 0)",
-                params![identity, library, EntryKind::Match.number(), after],
+    /// The paths of a library whose matches this host told, each with the number of its last entry, or [`WAITS`].
+    pub fn matches_told(&self, identity: IdentityId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
+        let told = self.read(|c| {
+            c.rows(
+                "SELECT key, max(CASE sent WHEN 0 THEN ?4 ELSE id END) FROM outbox \
+                 WHERE identity = ?1 AND library = ?2 AND kind = ?3 GROUP BY key",
+                params![identity, library, EntryKind::Match.number(), WAITS.cast_signed()],
+                |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())),
             )
         })?;
-        Ok(keys.into_iter().collect())
+        Ok(told.into_iter().collect())
     }
 
     /// Stores that an invalidation of a host was applied.

@@ -4,8 +4,10 @@
 //! An invalidation removes matches of paths that only this host has, which no log brings back. So each is applied once: it
 //! carries the number that its host gave it, and those of a host ascend.
 
+use std::collections::HashMap;
+
 use super::core::{Exchange, SharedView};
-use crate::engine::LibraryRow;
+use crate::engine::{LibraryRow, WAITS};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::shared::{Entry, EntryKind, NewEntry};
@@ -61,20 +63,30 @@ impl Exchange {
         })
     }
 
-    /// Removes the matches that the log has too, and that an entry voids: those of a path, of an item, or all. The log brings
-    /// back what other hosts recorded since; what this host told later stays.
-    pub fn forget_shared(&self, view: &SharedView, row: &LibraryRow, entry: &Entry, applied: Applied) -> Result<()> {
-        let after = number_of(entry).filter(|_| applied == Applied::Own);
-        let later = self.store.matches_told(view.identity, &row.library.uuid, after)?;
+    /// Removes the matches that the log has too, and that these entries of one kind void: those of a path, of an item, or
+    /// all. The log brings back what other hosts recorded since; what this host told later stays.
+    pub fn forget_shared(&self, view: &SharedView, row: &LibraryRow, entries: &[(&Entry, Applied)]) -> Result<()> {
+        let Some((first, _)) = entries.first() else {
+            return Ok(());
+        };
+        // What each key voids: what was told up to this number.
+        let mut void: HashMap<&[u8], u64> = HashMap::new();
+        for (entry, applied) in entries {
+            let own = number_of(entry).filter(|_| *applied == Applied::Own);
+            let upto = void.entry(&entry.name.key).or_default();
+            *upto = own.unwrap_or(WAITS - 1).max(*upto);
+        }
+        let told_at = self.store.matches_told(view.identity, &row.library.uuid)?;
         let mut removed = Vec::new();
         for (path, known) in self.store.confirmed_matches(row.id)? {
             let told = self.reading.tell_matches(row, &[(&path, &known)]);
-            let is_void = told.iter().any(|told| match entry.name.kind {
-                EntryKind::InvalidPath => told.name.key == entry.name.key,
-                EntryKind::InvalidItem => known.as_bytes() == entry.name.key,
-                _ => true,
+            let upto = told.iter().filter_map(|told| match first.name.kind {
+                EntryKind::InvalidPath => void.get(&*told.name.key),
+                EntryKind::InvalidItem => void.get(known.as_bytes()),
+                _ => void.values().max(),
             });
-            if is_void && !told.iter().any(|told| later.contains(&told.name.key)) {
+            let last_told = told.iter().filter_map(|told| told_at.get(&told.name.key)).max();
+            if upto.max().is_some_and(|upto| last_told.is_none_or(|last| last <= upto)) {
                 removed.push((row.id, path));
             }
         }

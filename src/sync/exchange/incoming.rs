@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::applied::Applied;
 use super::core::{Exchange, STEP, SharedView, is_patient};
 use super::waiting::{self, Waiting};
-use crate::engine::{LibraryHint, LibraryRow, Selection, Selector, SharedPlace, age};
+use crate::engine::{LibraryHint, LibraryRow, Selection, Selector, SharedPlace, WAITS, age};
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Hint, IdentityId, Library, LibraryId};
@@ -213,12 +213,12 @@ impl Exchange {
         self.reading.catch_up(Deadline::NONE)?;
         for row in self.store.libraries(view.identity)? {
             let known = self.store.confirmed_matches(row.id)?;
-            let waiting = self.store.matches_told(view.identity, &row.library.uuid, None)?;
+            let told_at = self.store.matches_told(view.identity, &row.library.uuid)?;
             for some in known.chunks(FEW) {
                 let pairs: Vec<(&[u8], &str)> =
                     some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
                 let mut told = self.reading.tell_matches(&row, &pairs);
-                told.retain(|entry| !waiting.contains(&entry.name.key));
+                told.retain(|entry| told_at.get(&entry.name.key) != Some(&WAITS));
                 if !lacks(&mut told)? {
                     return Ok(false);
                 }
@@ -260,21 +260,21 @@ impl Exchange {
                 EntryKind::Listing => group.iter().try_for_each(|entry| self.take_head(&row, entry))?,
                 EntryKind::Item => self.take_items(view, &row, group)?,
                 EntryKind::Match => self.take_matches(view, &row, group)?,
-                EntryKind::InvalidItem => group
-                    .iter()
-                    .try_for_each(|entry| self.take_invalid_item(view, &row, entry))?,
+                EntryKind::InvalidItem => self.take_invalid_items(view, &row, group)?,
                 EntryKind::InvalidPath => self.take_invalid_paths(view, &row, group)?,
                 EntryKind::InvalidLibrary => {
+                    let mut before = Vec::new();
                     for entry in group {
-                        let applied = self.is_applied(entry)?;
-                        if applied == Applied::Never {
-                            self.store
-                                .invalidate_libraries(view.identity, Some(row.id), &[], Deadline::NONE)?;
-                            self.note_applied(entry)?;
-                        } else {
-                            self.forget_shared(view, &row, entry, applied)?;
+                        match self.is_applied(entry)? {
+                            Applied::Never => {
+                                self.store
+                                    .invalidate_libraries(view.identity, Some(row.id), &[], Deadline::NONE)?;
+                                self.note_applied(entry)?;
+                            }
+                            applied => before.push((entry, applied)),
                         }
                     }
+                    self.forget_shared(view, &row, &before)?;
                 }
                 EntryKind::Hint => self.take_hint(view, &row, first)?,
                 EntryKind::Probe | EntryKind::Search => {}
@@ -437,33 +437,39 @@ impl Exchange {
         self.store.mark(view.identity, &[hint], &[], Deadline::NONE)
     }
 
-    fn take_invalid_item(&self, view: &SharedView, row: &LibraryRow, entry: &Entry) -> Result<()> {
-        let key = String::from_utf8_lossy(&entry.name.key);
-        // Without a body, matches of the item stay.
-        if !entry.body.is_empty() {
-            let applied = self.is_applied(entry)?;
-            if applied == Applied::Never {
-                let confirmed = self.reading.matches_of_item(&[row.id], &key)?;
-                self.store
-                    .invalidate(view.identity, &[(row.id, b"", &*key)], &confirmed, &[], Deadline::NONE)?;
-                return self.note_applied(entry);
+    fn take_invalid_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
+        let mut before = Vec::new();
+        for entry in entries {
+            let key = String::from_utf8_lossy(&entry.name.key);
+            // Without a body, matches of the item stay.
+            if !entry.body.is_empty() {
+                let applied = self.is_applied(entry)?;
+                if applied == Applied::Never {
+                    let confirmed = self.reading.matches_of_item(&[row.id], &key)?;
+                    self.store
+                        .invalidate(view.identity, &[(row.id, b"", &*key)], &confirmed, &[], Deadline::NONE)?;
+                    self.note_applied(entry)?;
+                    continue;
+                }
+                before.push((entry, applied));
             }
-            self.forget_shared(view, row, entry, applied)?;
+            // Also if it is applied already: an older item may have ended it.
+            self.store
+                .invalidate_items(view.identity, row.id, &[&key], &[], Deadline::NONE)?;
         }
-        // Also if it is applied already: an older item may have ended it.
-        self.store
-            .invalidate_items(view.identity, row.id, &[&key], &[], Deadline::NONE)
+        self.forget_shared(view, row, &before)
     }
 
     fn take_invalid_paths(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
         let library = Selection::new(Selector::Uuid(row.library.uuid.clone()))?;
+        let mut before = Vec::new();
         for entry in entries {
             if self.is_applied(entry)? == Applied::Own {
-                self.forget_shared(view, row, entry, Applied::Own)?;
+                before.push((entry, Applied::Own));
             } else if let Some(own) = self.reading.own_spelling(row, &entry.name.key) {
                 self.reading.invalidate_told_path(&library, &own, &entry.name.key)?;
             }
         }
-        Ok(())
+        self.forget_shared(view, row, &before)
     }
 }
