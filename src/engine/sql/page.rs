@@ -2,6 +2,7 @@
 
 use super::open::Store;
 use super::opened::{is_fresh, repair, warn_of_page};
+use super::schema::failure;
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
@@ -18,6 +19,10 @@ impl Store {
         }
         let mut opened = self.opened.newest();
         if !opened.is_page_valid() {
+            // The page of a database that took this one's place stays.
+            if !opened.has_database() {
+                return Err(failure(rusqlite::ffi::SQLITE_BUSY)); // the caller tries again
+            }
             let page = VersionPage::open(&self.folder.page(), opened.id, is_fresh(before));
             if let Err(error) = &page {
                 VersionPage::take_away(&self.folder.page(), opened.page.is_none())

@@ -176,8 +176,8 @@ impl Store {
             return Ok(cached);
         }
         self.read_if(patient, |connection| {
-            // Get the incarnation first: if the log is lost during the read, the state belongs to an incarnation that
-            // has ended.
+            // Get the incarnation first: if the database is replaced during the read, the state belongs to one that has
+            // ended.
             let incarnation = self.incarnation();
             let identity = identity_of(connection, endpoint)?;
             if endpoint.is_none()
