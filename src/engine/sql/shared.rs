@@ -217,15 +217,20 @@ impl Store {
 
     /// The paths of a library whose matches this host told, each with the number of its last entry, or [`WAITS`].
     pub fn matches_told(&self, identity: IdentityId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
-        let told = self.read(|c| {
+        let told: Vec<(Vec<u8>, i64)> = self.read(|c| {
             c.rows(
-                "SELECT key, max(CASE sent WHEN 0 THEN ?4 ELSE id END) FROM outbox \
-                 WHERE identity = ?1 AND library = ?2 AND kind = ?3 GROUP BY key",
+                "SELECT key, CASE sent WHEN 0 THEN ?4 ELSE id END FROM outbox \
+                 WHERE identity = ?1 AND library = ?2 AND kind = ?3",
                 params![identity, library, EntryKind::Match.number(), WAITS.cast_signed()],
-                |row| Ok((row.get(0)?, row.get::<_, i64>(1)?.cast_unsigned())),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
         })?;
-        Ok(told.into_iter().collect())
+        let mut last = HashMap::new();
+        for (key, number) in told {
+            let known: &mut u64 = last.entry(key).or_default();
+            *known = number.cast_unsigned().max(*known);
+        }
+        Ok(last)
     }
 
     /// Stores that an invalidation of a host was applied.
