@@ -63,6 +63,7 @@ impl RequestContext<'_> {
             ureq::Error::HostNotFound => (self.unknown_name(""), false),
             ureq::Error::BadUri(reason) => (self.connect(&reason), false),
             ureq::Error::TlsRequired => return (self.no_tls(), false),
+            ureq::Error::Tls(reason) => (self.connect(reason), false),
             #[cfg(feature = "tls")]
             ureq::Error::Rustls(error) => return (self.tls_or_connect(&error), false),
             ureq::Error::Other(other) => match other.downcast_ref::<NameNotFound>() {

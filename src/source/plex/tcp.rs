@@ -1,7 +1,7 @@
 //! TCP connections that another thread can end.
 //!
-//! The connector of `ureq` does this too, but on Windows (and under wine) a thread that waits for data stays asleep when its
-//! connection is shut down, and the socket that could wake it is not accessible.
+//! The connector of `ureq` does this too, but on Windows (and under wine) a thread that waits for data stays asleep when
+//! its connection is shut down, and the socket that could wake it is not accessible.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};

@@ -7,6 +7,7 @@ use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
+use ureq::unversioned::transport::{ConnectionDetails, Connector, RustlsConnector, Transport};
 
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
@@ -29,6 +30,31 @@ pub(super) fn config(options: &Options) -> Result<TlsConfig> {
         // Set explicitly so that other crates in the host's process do not choose the cryptography.
         .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .build())
+}
+
+/// `ureq`'s connector, with one TLS configuration for all connections of an agent. By itself it makes another for each
+/// connection whose request has a deadline, which reads the system's authorities again and resumes no session.
+#[derive(Debug, Default)]
+pub(super) struct TlsConnector(RustlsConnector);
+
+impl<In: Transport> Connector<In> for TlsConnector {
+    type Out = <RustlsConnector as Connector<In>>::Out;
+
+    fn connect(
+        &self,
+        details: &ConnectionDetails,
+        chained: Option<In>,
+    ) -> std::result::Result<Option<Self::Out>, ureq::Error> {
+        let of_agent = ConnectionDetails {
+            request_level: false, // no request has a TLS configuration of its own
+            addrs: details.addrs.clone(),
+            current_time: Arc::clone(&details.current_time),
+            run_connector: Arc::clone(&details.run_connector),
+            register_shutdown: Arc::clone(&details.register_shutdown),
+            ..*details
+        };
+        self.0.connect(&of_agent, chained)
+    }
 }
 
 fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {

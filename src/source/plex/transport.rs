@@ -1,9 +1,9 @@
 //! Sends requests to the server: one `ureq` agent with our own connectors.
 //!
 //! Three things differ from the default agent. Names are resolved in the calling thread: `ureq` would start a thread to
-//! enforce a time-out, and a host may unload this library while that thread still runs. Connections can be ended by another
-//! thread on Windows too ([`super::tcp`]). And the token is inserted below `ureq` ([`TokenTransport`]), which logs every
-//! byte that it sends at level `trace`.
+//! enforce a time-out, and a host may unload this library while that thread still runs. Another thread can end a connection
+//! on Windows too ([`super::tcp`]). And the token is inserted below `ureq` ([`TokenTransport`]), which logs every byte that
+//! it sends at level `trace`.
 
 use std::fmt;
 use std::io;
@@ -18,8 +18,6 @@ use ureq::http::{Method, Request, Response, Uri};
 #[cfg(feature = "tls")]
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
-#[cfg(feature = "tls")]
-use ureq::unversioned::transport::RustlsConnector;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport as Wire};
 use ureq::{Agent, AsSendBody, Body};
 use zeroize::Zeroize;
@@ -205,7 +203,7 @@ impl Transport {
         let connector = ().chain(TcpConnector { limit: tcp_limit });
         // Without this connector, `ureq` rejects https URLs before it sends anything.
         #[cfg(feature = "tls")]
-        let connector = connector.chain(RustlsConnector::default());
+        let connector = connector.chain(tls::TlsConnector::default());
         let connector = connector.chain(TokenConnector(Arc::clone(&self.tokens)));
         Agent::with_parts(config, connector, BlockingResolver)
     }
