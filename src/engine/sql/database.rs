@@ -88,7 +88,7 @@ impl StoreFolder {
         Ok(())
     }
 
-    /// Takes the lock under which the database gets or loses its name. Each write transaction takes it too. Returns
+    /// Takes the lock under which the database gets or loses its name. Returns
     /// `None` if the file system has no locks.
     pub fn exclusive(&self) -> Result<Option<FileLock>> {
         match FileLock::acquire(&self.store_lock(), Deadline::after(LOCK_TIMEOUT), &|| false) {

@@ -22,8 +22,8 @@ pub const LOCK_TIMEOUT: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug)]
 pub struct StoreFolder {
     path: Arc<Path>,
-    /// The database, `-wal` and `-shm`. Each transaction compares these names with the open files.
-    compared: Arc<[PathBuf; 3]>,
+    /// The database, `-wal` and `-shm`.
+    database_files: Arc<[PathBuf; 3]>,
     shares_memory: bool,
     /// A database that was found to be broken, and must be renamed.
     broken: Arc<Mutex<Option<Inode>>>,
@@ -44,7 +44,7 @@ impl StoreFolder {
         }
         let folder = Self {
             path: path.into(),
-            compared: Arc::default(),
+            database_files: Arc::default(),
             shares_memory: false,
             broken: Arc::default(),
         };
@@ -56,7 +56,7 @@ impl StoreFolder {
         let disk = files::disk(&path);
         Ok(Self {
             shares_memory: disk.shares_memory,
-            compared: ["", "-wal", "-shm"]
+            database_files: ["", "-wal", "-shm"]
                 .map(|end| path.join(format!("{NAME}.db{end}")))
                 .into(),
             path: path.into(),
@@ -119,12 +119,12 @@ impl StoreFolder {
 
     /// The database.
     pub fn database(&self) -> &Path {
-        &self.compared[0]
+        &self.database_files[0]
     }
 
     /// `-wal` and `-shm`.
     pub fn log(&self) -> [&Path; 2] {
-        [&self.compared[1], &self.compared[2]]
+        [&self.database_files[1], &self.database_files[2]]
     }
 
     /// The version page.
