@@ -148,8 +148,7 @@ pub fn watch(it: &Arc<impl Forks + 'static>) {
     register();
     let mut watched = lock(&WATCHED);
     watched.retain(|one| one.strong_count() > 0);
-    let weak: Weak<dyn Forks> = Arc::downgrade(it) as Weak<dyn Forks>;
-    watched.push(weak);
+    watched.push(Arc::downgrade(it) as Weak<dyn Forks>);
 }
 
 /// Registers a lock that is taken last before each fork and released first after it. For a lock that may be taken while

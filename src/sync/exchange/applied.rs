@@ -83,7 +83,7 @@ impl Exchange {
             let upto = told.iter().filter_map(|told| match first.name.kind {
                 EntryKind::InvalidPath => void.get(&*told.name.key),
                 EntryKind::InvalidItem => void.get(known.as_bytes()),
-                _ => void.values().max(),
+                _ => void.get(&b""[..]),
             });
             let last_told = told.iter().filter_map(|told| told_at.get(&told.name.key)).max();
             if upto.max().is_some_and(|upto| last_told.is_none_or(|last| last <= upto)) {
