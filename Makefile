@@ -110,7 +110,7 @@ test-windows: ## the Rust tests of the library for Windows, under wine: docs/ins
 	@$(SUITES) $(WINDOWS)
 test-install: needs-test ## what `make install` makes, with link-time optimisation
 	@$(SUITES) $(PREPARE) install '$(PYTEST) -m packaging tests/install'
-test-clean: ## .ci/run in empty Debian roots, as root: ONLY=bookworm, ONLY="trixie readme"
+test-clean: ## .ci/run in empty Debian roots, as root: ONLY=bookworm, ONLY="readme trixie"
 	sh scripts/test_clean.sh $(ONLY)
 mutants: ## check that the simulation finds old defects that patches bring back: SEEDS=2000 of each at most, ONLY=data-06
 	sh tests/simulation/mutants/run.sh $(or $(SEEDS),2000) $(ONLY)

@@ -45,7 +45,7 @@ pub const TARGETS: &[Target] = &[
     target("logs", 4_000, logs::run),
     target("calls", 1_000, calls::run),
     target("tables", 200, tables::run),
-    target("databases", 60, databases::run),
+    target("databases", 20, databases::run),
 ];
 
 /// The target of this name.

@@ -126,7 +126,7 @@ pub(super) fn cases() -> u32 {
     std::env::var("PROPTEST_CASES")
         .ok()
         .and_then(|text| text.parse().ok())
-        .unwrap_or(80)
+        .unwrap_or(40)
 }
 
 proptest! {
