@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::snapshot::{TableSnapshot, has_expired};
-use super::tables::{LONGEST_NAME, MAX_RETRIES, Tables, Terms, check_name, counted};
+use super::tables::{LONGEST_NAME, Tables, Terms, counted};
 use crate::engine::segment::record_hash;
-use crate::error::Result;
+use crate::error::{Result, check_length};
 use crate::model::TableId;
 use crate::options::Ttl;
 
@@ -36,7 +36,7 @@ impl Tables {
     /// # Errors
     /// [`crate::error::Status::InvalidArgument`] for a name of more than [`LONGEST_NAME`] bytes.
     pub fn table(self: &Arc<Self>, name: &[u8], folds: bool) -> Result<Table> {
-        check_name("table", name)?;
+        check_length("the name of the table", name.len(), LONGEST_NAME)?;
         Ok(Table::new(self, name, folds))
     }
 }
@@ -106,7 +106,7 @@ impl Table {
         }
         let folded = self.folds.then(|| name.to_ascii_lowercase());
         let name = folded.as_deref().unwrap_or(name);
-        for _ in 0..MAX_RETRIES {
+        self.tables.retry(|| {
             // Row number, whether the value is long, its length, and the value if it fits.
             let found = self.tables.answer(|snapshot| {
                 let Some(id) = self.id(snapshot) else { return Ok(None) };
@@ -125,24 +125,18 @@ impl Table {
                     )
                 }))
             })?;
-            match found {
-                None => return Ok(None),
-                Some((row, true, ..)) => {
-                    // Long values are in the database only. If the row is gone, another value has replaced it: look
-                    // again.
-                    if let Some(length) = self.tables.store.long_value(row, room, then)? {
-                        return Ok(Some(length));
-                    }
-                }
+            Ok(match found {
+                None => Some(None),
+                // Long values are in the database only. If the row is gone, another value has replaced it: look again.
+                Some((row, true, ..)) => self.tables.store.long_value(row, room, then)?.map(Some),
                 Some((_, false, length, value)) => {
                     if let Some(value) = value {
                         then(&value);
                     }
-                    return Ok(Some(usize::try_from(length).unwrap_or(usize::MAX)));
+                    Some(Some(usize::try_from(length).unwrap_or(usize::MAX)))
                 }
-            }
-        }
-        Err(self.tables.damaged_again())
+            })
+        })
     }
 
     /// Stores a value, as [`Tables::write`].

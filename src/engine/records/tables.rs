@@ -7,7 +7,7 @@ use super::segments::Records;
 use super::snapshot::{LONG, TableSnapshot};
 use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::{Incarnation, RecordsState, Store, last_row};
-use crate::error::{Error, Result, Status, refuse};
+use crate::error::{Error, Result, Status};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
@@ -16,7 +16,7 @@ use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
 
 /// Attempts of a call. A segment may be damaged, or a value replaced meanwhile.
-pub(super) const MAX_RETRIES: u32 = 8;
+const MAX_RETRIES: u32 = 8;
 /// The longest name of a table or an entry.
 pub const LONGEST_NAME: usize = 1 << 20;
 /// The longest value: with its name it fits into a row of `SQLite`, which has 1,000,000,000 bytes at most.
@@ -77,16 +77,33 @@ impl Tables {
 
     /// Returns the result of `find` in a current snapshot. Rebuilds lost segments.
     pub(super) fn answer<T>(&self, find: impl Fn(&TableSnapshot) -> std::result::Result<T, SegmentsLost>) -> Result<T> {
-        for _ in 0..MAX_RETRIES {
+        self.retry(|| {
             let snapshot = self.catch_up()?;
             if let Ok(found) = find(&snapshot)
                 && !snapshot.is_lost()
             {
-                return Ok(found);
+                return Ok(Some(found));
             }
             self.rebuild(snapshot)?;
+            Ok(None)
+        })
+    }
+
+    /// Calls `attempt` until it returns a result.
+    pub(super) fn retry<T>(&self, mut attempt: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+        for _ in 0..MAX_RETRIES {
+            if let Some(done) = attempt()? {
+                return Ok(done);
+            }
         }
-        Err(self.damaged_again())
+        Err(Error::new(
+            Status::Store,
+            format!(
+                "store in {}: the index of tables is damaged again after each repair; look for the program that writes to its \
+                 files, or choose another cache_dir",
+                self.store.folder().path().display()
+            ),
+        ))
     }
 
     /// Rebuilds the segments that this snapshot lacks, and then reads a new snapshot.
@@ -96,17 +113,6 @@ impl Tables {
         self.records.rebuild(&open, Deadline::NONE)?;
         let _catching_up = lock(&self.catching_up);
         self.reload()
-    }
-
-    pub(super) fn damaged_again(&self) -> Error {
-        Error::new(
-            Status::Store,
-            format!(
-                "store in {}: the index of tables is damaged again and again; look for what writes to its files, or choose \
-                 another cache_dir",
-                self.store.folder().path().display()
-            ),
-        )
     }
 
     /// Returns a current snapshot with the result of `look`; `None` if the caller would have to wait. `look` runs
@@ -191,16 +197,6 @@ impl Tables {
 /// Returns the number of entries. A count may be below 0 for a moment, while another thread adds to it.
 pub(super) fn counted([entries, _]: [i64; 2]) -> u64 {
     u64::try_from(entries).unwrap_or(0)
-}
-
-pub(super) fn check_name(what: &str, name: &[u8]) -> Result<()> {
-    if name.len() > LONGEST_NAME {
-        return refuse(format!(
-            "the name of the {what} has {} bytes: give at most {LONGEST_NAME}, such as a digest of it",
-            name.len()
-        ));
-    }
-    Ok(())
 }
 
 impl Forks for Tables {

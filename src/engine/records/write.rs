@@ -7,7 +7,7 @@ use std::mem;
 use super::compaction::WriteStopped;
 use super::snapshot::{LONG, TableSnapshot, counted, owned};
 use super::table::{Op, Table};
-use super::tables::{LONGEST_VALUE, MAX_RETRIES, Tables, Terms, check_name};
+use super::tables::{LONGEST_NAME, LONGEST_VALUE, Tables, Terms};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};
 use crate::engine::sql::{Incarnation, RecordTx, last_row, write_of};
@@ -239,24 +239,22 @@ impl Tables {
     pub fn write(&self, ops: &[Op<'_>], terms: &Terms) -> Result<()> {
         for op in ops {
             if let Op::Put(_, name, _) | Op::Remove(_, name) = op {
-                check_name("entry", name)?;
+                check_length("the name of the entry", name.len(), LONGEST_NAME)?;
             }
             if let Op::Put(_, _, value) = op {
                 check_length("the value", value.len(), LONGEST_VALUE)?;
             }
         }
-        for _ in 0..MAX_RETRIES {
+        self.retry(|| {
             // Catch up first, so that little is left to read within the write.
             drop(self.catch_up()?);
-            match self.write_once(ops, terms)? {
-                Ok(written) => {
-                    self.publish(written);
-                    return Ok(());
-                }
-                Err(_) => self.rebuild(self.catch_up()?)?,
-            }
-        }
-        Err(self.damaged_again())
+            let Ok(written) = self.write_once(ops, terms)? else {
+                self.rebuild(self.catch_up()?)?;
+                return Ok(None);
+            };
+            self.publish(written);
+            Ok(Some(()))
+        })
     }
 
     /// Removes all entries of all tables.
