@@ -127,45 +127,6 @@ fn a_watch_is_stopped_while_another_process_keeps_the_write_lock() {
 }
 
 #[test]
-fn a_guid_and_a_title_are_answered_where_their_index_cannot_be_stored() {
-    let server = movies(300);
-    let folder = tempfile::tempdir().expect("a folder");
-    let index = open(options(&server, folder.path()), &clock());
-    let library = index.library("Movies").expect("a handle");
-    let (path, key) = path_of(&server, 1, 7);
-    let listed = library.match_path(path.as_bytes()).expect("listed");
-    let item = listed.item.expect("an item").item;
-    let words: Vec<&str> = item.title.split(' ').collect();
-    let some_words = words[1..].join(" ");
-    let ask = || {
-        [
-            index.match_guid(&library.query(), &item.guid),
-            index.search_title(&library.query(), &item.title.to_uppercase()),
-            index.search_title(&library.query(), &some_words),
-            index.match_guid(&library.query(), "imdb://none"),
-            index.search_title(&library.query(), "none such"),
-        ]
-        .map(|answer| {
-            let answer = answer.expect("an answer");
-            let keys = answer.candidates.into_iter().map(|found| found.item.rating_key);
-            let keys: Vec<String> = keys.collect();
-            (answer.status, answer.confidence, keys)
-        })
-    };
-    // Never asked before: there is no index, and none can be made.
-    let other = hold(folder.path());
-    let begun = Instant::now();
-    let answers = ask();
-    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
-    assert_eq!(answers[0].2, [key.as_str()]);
-    assert_eq!(answers[1].2, [key.as_str()]);
-    assert!(answers[2].2.contains(&key), "{answers:?}");
-    assert_eq!(answers[3].0, Status::NotFound);
-    drop(other);
-    assert_eq!(ask(), answers, "with the index it is the same");
-}
-
-#[test]
 fn what_is_invalidated_while_others_clear_concerns_what_comes_after() {
     type Invalidate = fn(&Library, &str, &str);
     let server = movies(300);

@@ -155,11 +155,10 @@ pub fn take_log() -> Vec<String> {
 }
 
 /// Warnings of what no step of a simulation explains, unless the disk is full.
-pub const NEVER: [&str; 6] = [
+pub const NEVER: [&str; 5] = [
     "could not be swept",
     "has no image of what was written",
     "could not be put into an image",
-    "cannot be stored now",
     "could not be brought within",
     "a defect in plexindex",
 ];

@@ -1,6 +1,6 @@
 //! Finds items by GUID. The index is built at the first search, since most hosts never search by GUID.
 
-use rusqlite::{Connection, params};
+use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::{FromCells, RowCells, list};
@@ -43,7 +43,6 @@ impl FromCells for GuidItem {
 
 impl Indexed for GuidItem {
     type Key = i32;
-    const NAME: &'static str = "GUIDs";
     const UPTO: &'static str = "guids_upto";
     const ADD: &'static str = "INSERT OR IGNORE INTO guids (hash, item) VALUES (?2, ?3)";
     const REMOVE: &'static str = "DELETE FROM guids WHERE hash = ?2 AND item = ?3";
@@ -65,35 +64,20 @@ impl Store {
     /// The listed items with this GUID, at most `limit`. An item counts if the GUID is its own, an external id, or that
     /// of its season, album, show or artist.
     pub fn items_with_guid(&self, row: &LibraryRow, guid: &str, limit: usize, deadline: Deadline) -> Result<Hits> {
-        self.find_indexed::<GuidItem>(row, deadline, |connection, is_indexed| {
-            with_guid(connection, row.id, guid, limit, is_indexed)
+        let has = |item: &Item| {
+            let own = [&item.guid, &item.season_guid, &item.show_guid];
+            own.into_iter().chain(&item.guids).any(|one| one == guid)
+        };
+        self.find_indexed::<GuidItem>(row, deadline, |connection| {
+            let mut found = Hits::default();
+            let mut select = connection.prepare_cached(&format!(
+                "SELECT {} FROM guids g CROSS JOIN items i ON i.id = g.item CROSS JOIN libraries l ON l.id = i.library {ABOVE} \
+                 WHERE g.hash = ?2 AND i.library = ?1 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) \
+                 ORDER BY g.item",
+                list::<ItemRow>()
+            ))?;
+            found.add(&mut select, params![row.id, hash(guid)], limit, has)?;
+            Ok(found)
         })
     }
-}
-
-/// The items with this GUID. Without the index every row is read.
-pub fn with_guid(
-    connection: &Connection,
-    library: LibraryId,
-    guid: &str,
-    limit: usize,
-    is_indexed: bool,
-) -> rusqlite::Result<Hits> {
-    let (from, order) = if is_indexed {
-        ("guids g CROSS JOIN items i ON i.id = g.item AND g.hash = ?2", "g.item")
-    } else {
-        ("items i", "i.id")
-    };
-    let mut found = Hits::default();
-    let mut select = connection.prepare_cached(&format!(
-        "SELECT {} FROM {from} CROSS JOIN libraries l ON l.id = i.library {ABOVE} WHERE i.library = ?1 AND ?2 = ?2 \
-         AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) ORDER BY {order}",
-        list::<ItemRow>()
-    ))?;
-    let has = |item: &Item| {
-        let own = [&item.guid, &item.season_guid, &item.show_guid];
-        own.into_iter().chain(&item.guids).any(|one| one == guid)
-    };
-    found.add(&mut select, params![library, hash(guid)], limit, has)?;
-    Ok(found)
 }

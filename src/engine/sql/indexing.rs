@@ -1,7 +1,4 @@
-//! Indexes of items by GUID and title, built at the first search. If an index cannot be stored, a search reads all
-//! rows.
-
-use std::time::Duration;
+//! Indexes of items by GUID and title, built at the first search.
 
 use rusqlite::types::ToSql;
 use rusqlite::{Connection, Params, Statement, params};
@@ -17,20 +14,16 @@ use crate::error::Result;
 use crate::model::{Item, LibraryId};
 use crate::platform::deadline::Deadline;
 
-/// How long a search waits for other writers in order to build the index. After that it reads all rows.
-const INDEX_TIMEOUT: Duration = Duration::from_secs(1);
-
 /// With more rows than this without an index entry, a search brings the index up to date first.
 const MAX_UNINDEXED: i64 = 1_000;
 
 /// Row numbers that one transaction indexes.
 const SLICE: i64 = if cfg!(test) { 20 } else { 20_000 };
+
 /// The entries of an item in an index.
 pub trait Indexed: FromCells {
     /// The type of the keys.
     type Key: Ord + ToSql;
-    /// The name of the keys in log texts.
-    const NAME: &'static str;
     /// The column of `store` with the row number up to which all items are in the index.
     const UPTO: &'static str;
     /// The statement that adds an entry: library ?1, key ?2, item ?3.
@@ -55,16 +48,15 @@ pub fn forget<I: Indexed>(tx: &Tx<'_>, item: &I) -> rusqlite::Result<()> {
 }
 
 impl Store {
-    /// Brings an index up to date if necessary, and finds items with `find`. If the index cannot be stored, `find` gets
-    /// `false` and must read all rows.
+    /// Brings an index up to date if necessary, and finds items with `find`.
     pub(super) fn find_indexed<I: Indexed>(
         &self,
         row: &LibraryRow,
         deadline: Deadline,
-        mut find: impl FnMut(&Connection, bool) -> rusqlite::Result<Hits>,
+        find: impl Fn(&Connection) -> rusqlite::Result<Hits>,
     ) -> Result<Hits> {
-        let mut hits = |connection: &Connection, is_indexed| {
-            let found = find(connection, is_indexed)?;
+        let hits = |connection: &Connection| {
+            let found = find(connection)?;
             let is_current = is_current(connection, row)?;
             Ok(Hits { is_current, ..found })
         };
@@ -74,25 +66,13 @@ impl Store {
                 Some((upto, last)) => last - upto > MAX_UNINDEXED || has_items_after(c, row.id, upto)?,
                 None => false,
             };
-            (!lacks_some).then(|| hits(c, true)).transpose()
+            (!lacks_some).then(|| hits(c)).transpose()
         })?;
         if let Some(hits) = known {
             return Ok(hits);
         }
-        let indexed = self.index::<I>(deadline.at_most(INDEX_TIMEOUT));
-        if let Err(error) = &indexed {
-            log::warn!(
-                "the index of {} cannot be stored now, every row is read instead: {error}",
-                I::NAME
-            );
-        }
-        self.read(|connection| hits(connection, indexed.is_ok()))
-    }
-
-    /// Brings an index up to date, a slice in each transaction.
-    fn index<I: Indexed>(&self, deadline: Deadline) -> Result<()> {
         while self.write(deadline, index_slice::<I>)? {}
-        Ok(())
+        self.read(hits)
     }
 }
 

@@ -1,11 +1,8 @@
-//! Items by GUID, by title and in pages: the same results with and without an index, and with other libraries' rows in
-//! between.
+//! Items by GUID, by title and in pages: the results of a search through all items, with other libraries' rows in between.
 
 use super::for_tests::{NOW_MS, count, endpoint, finish, listed, movie, opened, probed, server};
-use super::guids::with_guid;
-use super::titles::without_index;
 use super::{LibraryRow, Store};
-use crate::matching::text::fold_title;
+use crate::matching::text::{fold_title, has_all_words};
 use crate::model::{IdentityId, Item, ItemType, Sequence};
 use crate::platform::deadline::Deadline;
 
@@ -50,8 +47,8 @@ fn mixed() -> (tempfile::TempDir, Store, IdentityId, Vec<LibraryRow>) {
     (folder, store, identity, rows)
 }
 
-fn keys(items: &[Item]) -> Vec<&str> {
-    items.iter().map(|item| item.rating_key.as_str()).collect()
+fn keys(items: &[Item]) -> Vec<String> {
+    items.iter().map(|item| item.rating_key.clone()).collect()
 }
 
 #[test]
@@ -102,31 +99,40 @@ fn an_index_finds_the_same_items_as_a_scan() {
         );
     }
     let check = |row: &LibraryRow| {
+        let current = store.library_row(row.id).expect("a row");
+        let all = store.items_after(row.id, current.generation, 0, 1_000).expect("read");
+        let where_it = |is_hit: &dyn Fn(&Item) -> bool| -> Vec<String> {
+            let hits = all.iter().filter(|(_, item)| is_hit(item));
+            hits.map(|(_, item)| item.rating_key.clone()).collect()
+        };
         for (guid, _) in guids {
-            let indexed = store.items_with_guid(row, guid, 16, Deadline::NONE).expect("found");
-            let read = store.read(|c| with_guid(c, row.id, guid, 16, false)).expect("read");
+            let found = store.items_with_guid(row, guid, 1_000, Deadline::NONE).expect("found");
+            let expected = where_it(&|item| {
+                let own = [&item.guid, &item.season_guid, &item.show_guid];
+                own.into_iter().chain(&item.guids).any(|one| one == guid)
+            });
+            assert!(found.is_current, "{guid}");
             assert_eq!(
-                (indexed.items, indexed.total, indexed.is_current),
-                (read.items, read.total, true),
+                (keys(&found.items), found.total),
+                (expected.clone(), expected.len()),
                 "{guid}"
             );
         }
         for title in ["part 7", "PART 70", "show 3", "part", "nothing"] {
-            let indexed = store
+            let found = store
                 .items_with_title(row, title, 1_000, Deadline::NONE)
                 .expect("found");
-            let read = store
-                .read(|c| without_index(c, row.id, &fold_title(title), 1_000))
-                .expect("read");
-            assert_eq!(
-                (indexed.total, indexed.by_words),
-                (read.total, read.by_words),
-                "{title}"
-            );
-            let (mut indexed, mut read) = (keys(&indexed.items), keys(&read.items));
-            indexed.sort_unstable();
-            read.sort_unstable();
-            assert_eq!(indexed, read, "{title}");
+            let wanted = fold_title(title);
+            let folds = |item: &Item| [&item.title, &item.show_title].map(|title| fold_title(title));
+            let mut expected = where_it(&|item| folds(item).contains(&wanted));
+            assert_eq!(found.by_words, expected.is_empty(), "{title}");
+            if found.by_words {
+                expected = where_it(&|item| folds(item).iter().any(|fold| has_all_words(fold, &wanted)));
+            }
+            let mut found = keys(&found.items);
+            found.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(found, expected, "{title}");
         }
     };
     rows.iter().for_each(check);

@@ -24,7 +24,6 @@ const TABLES: &str = "a row for each table that a host keeps";
 const INVALIDATED: &str = "what was invalidated and not verified since is little, and all of a library's is meant";
 const SOME_GO: &str = "rows of a library that is gone: those that are found go, a slice at a time";
 const EACH_ROW: &str = "all rows of the library are compared or removed";
-const WITHOUT_INDEX: &str = "where the index cannot be stored";
 const SPARSE: &str = "a library of few pages, or a page behind rows of other libraries: once in a reading";
 const ORPHANS: &str = "once after episodes were swept: only all rows tell which show has none left";
 const RARE: &str = "when the folder takes too much";
@@ -60,18 +59,6 @@ const ALLOWED: &[(&str, &str, &str)] = &[
     // Pages and indexes of items.
     ("LIMIT ?4 + 0", "SEARCH i USING INDEX items_key (library=?)", SPARSE),
     ("LIMIT ?4 + 0", SORT, SPARSE),
-    ("?2 = ?2", "SEARCH i USING INDEX items_key (library=?)", WITHOUT_INDEX),
-    ("?2 = ?2", SORT, WITHOUT_INDEX),
-    (
-        "JOIN libraries l ON l.id = i.library WHERE i.library = ?1",
-        "SEARCH i USING INDEX items_key (library=?)",
-        WITHOUT_INDEX,
-    ),
-    (
-        "JOIN libraries l ON l.id = i.library WHERE i.library = ?1",
-        SORT,
-        WITHOUT_INDEX,
-    ),
     (
         "SELECT DISTINCT fold FROM titles",
         "SEARCH titles USING PRIMARY KEY (library=?)",

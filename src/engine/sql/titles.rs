@@ -1,10 +1,8 @@
 //! Finds items by title. The index is built at the first search, since most hosts never search by title.
 
-use std::collections::BTreeSet;
-
 use rusqlite::{Connection, params};
 
-use super::columns::{FromCells, RowCells, list, read};
+use super::columns::{FromCells, RowCells, list};
 use super::indexing::{Hits, Indexed};
 use super::items::{ABOVE, ItemRow};
 use super::libraries::LibraryRow;
@@ -44,7 +42,6 @@ impl FromCells for TitledItem {
 
 impl Indexed for TitledItem {
     type Key = String;
-    const NAME: &'static str = "titles";
     const UPTO: &'static str = "titles_upto";
     const ADD: &'static str = "INSERT OR IGNORE INTO titles (library, fold, item) VALUES (?1, ?2, ?3)";
     const REMOVE: &'static str = "DELETE FROM titles WHERE library = ?1 AND fold = ?2 AND item = ?3";
@@ -58,46 +55,7 @@ impl Indexed for TitledItem {
     }
 }
 
-/// Searches all rows. Same result as [`by_index`].
-pub fn without_index(
-    connection: &Connection,
-    library: LibraryId,
-    wanted: &str,
-    limit: usize,
-) -> rusqlite::Result<Hits> {
-    let mut statement = connection.prepare_cached(&format!(
-        "SELECT {} FROM items i {ABOVE} JOIN libraries l ON l.id = i.library WHERE i.library = ?1 AND i.born <= l.generation \
-         AND (i.died IS NULL OR i.died > l.generation) ORDER BY i.id",
-        list::<ItemRow>()
-    ))?;
-    let (mut equal, mut with_words) = (Vec::new(), Vec::new());
-    for row in statement.query_map([library], read::<ItemRow>)? {
-        let item = row?.item;
-        let folds: BTreeSet<String> = folds(&item.title, &item.show_title).collect();
-        if folds.contains(wanted) {
-            equal.push(item);
-        } else if equal.is_empty() {
-            let matching = folds.into_iter().filter(|fold| has_all_words(fold, wanted));
-            with_words.extend(matching.map(|fold| (fold.len(), fold, item.clone())));
-        }
-    }
-    let by_words = equal.is_empty();
-    if by_words {
-        with_words.sort_by(|(a_length, a, _), (b_length, b, _)| (a_length, a).cmp(&(b_length, b)));
-        equal.extend(with_words.into_iter().map(|(.., item)| item));
-    }
-    let total = equal.len();
-    equal.truncate(limit);
-    Ok(Hits {
-        items: equal,
-        total,
-        by_words,
-        is_current: false,
-    })
-}
-
-/// Searches by the index. Same result as [`without_index`].
-pub fn by_index(connection: &Connection, library: LibraryId, wanted: &str, limit: usize) -> rusqlite::Result<Hits> {
+fn with_title(connection: &Connection, library: LibraryId, wanted: &str, limit: usize) -> rusqlite::Result<Hits> {
     let mut found = Hits::default();
     let mut select = connection.prepare_cached(&format!(
         "SELECT {} FROM titles t CROSS JOIN items i ON i.id = t.item CROSS JOIN libraries l ON l.id = i.library {ABOVE} \
@@ -132,9 +90,8 @@ impl Store {
     /// punctuation. If there are none, returns items whose title or show's title has all its words.
     pub fn items_with_title(&self, row: &LibraryRow, title: &str, limit: usize, deadline: Deadline) -> Result<Hits> {
         let wanted = fold_title(title);
-        self.find_indexed::<TitledItem>(row, deadline, |connection, is_indexed| {
-            let find = if is_indexed { by_index } else { without_index };
-            find(connection, row.id, &wanted, limit)
+        self.find_indexed::<TitledItem>(row, deadline, |connection| {
+            with_title(connection, row.id, &wanted, limit)
         })
     }
 }
