@@ -9,8 +9,8 @@ use std::sync::{Arc, OnceLock};
 use divan::Bencher;
 use divan::counter::ItemsCount;
 
-use plexindex::fuzzing::{image, matching};
 use plexindex::model;
+use plexindex::testing::{image, matching};
 
 use image::MapMode;
 use image::Swap;

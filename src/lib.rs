@@ -93,8 +93,6 @@ mod engine;
 pub mod error;
 mod events;
 mod freshness;
-#[doc(hidden)]
-pub mod fuzzing;
 mod matching;
 #[doc(hidden)]
 pub mod model;
@@ -109,6 +107,9 @@ pub mod source;
 #[doc(hidden)]
 pub mod stats;
 mod sync;
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing;
 
 /// Hosts' own tables.
 #[doc(hidden)]
@@ -144,9 +145,8 @@ pub mod inside {
     pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, Normal, OnDisk, Relation};
     pub use crate::platform::SQLITE_VERSION;
     pub use crate::platform::bytes::text;
-    pub use crate::platform::clock::{Clock, ManualClock, SystemClock, freeze_coarse_clock};
+    pub use crate::platform::clock::{Clock, SystemClock};
     pub use crate::platform::deadline::Deadline;
-    pub use crate::platform::failpoint;
     pub use crate::platform::files::named;
     pub use crate::platform::fork::{self, Forks, Release};
     pub use crate::platform::mutex::{lock, try_lock};

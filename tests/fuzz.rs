@@ -7,7 +7,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
-use plexindex::fuzzing::{image, matching};
+use plexindex::testing::{image, matching};
 use plexindex::{model, options};
 
 #[path = "../fuzz/targets/mod.rs"]
@@ -80,7 +80,7 @@ fn survives(name: &str, run: fn(&[u8]), bytes: &[u8], from: &str) {
         return;
     };
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("fuzz");
-    let file = folder.join(format!("{name}-{:016x}", plexindex::fuzzing::xxh3_64(bytes)));
+    let file = folder.join(format!("{name}-{:016x}", plexindex::testing::xxh3_64(bytes)));
     fs::create_dir_all(&folder).expect("a folder");
     fs::write(&file, bytes).expect("written");
     eprintln!(

@@ -1,8 +1,8 @@
 //! What a server answers: identity, libraries, pages, items. What is read obeys the limits, holds no text that C cannot
 //! hold.
 
-use plexindex::fuzzing::plex::{ParsedReply, ReplyKind, reply};
 use plexindex::model::ItemType;
+use plexindex::testing::plex::{ParsedReply, ReplyKind, reply};
 
 use super::input::Input;
 

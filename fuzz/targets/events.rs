@@ -1,9 +1,9 @@
 //! What a server tells of its own accord: notifications, webhooks, and streams of them. How a stream is cut into pieces
 //! makes no difference, and an event that comes by a stream is the one that comes by itself.
 
-use plexindex::fuzzing::plex::stream;
 use plexindex::source::Event;
 use plexindex::source::plex::{EventBody, parse_event};
+use plexindex::testing::plex::stream;
 
 use super::input::Input;
 

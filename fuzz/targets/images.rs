@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use plexindex::fuzzing::xxh3_64;
+use plexindex::testing::xxh3_64;
 
 use super::input::{Input, folder, patched};
 use super::ladder::against::{Recorded, host_rule, listing, matches_in, mixed_items, movie, write_matches};

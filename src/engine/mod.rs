@@ -27,8 +27,9 @@ pub use sql::{
     ListingResult, OutboxRow, ProbeOutcome, SharedPlace, Store, StoreFolder, StoreInfo, WAITS,
 };
 
-/// Further exports for fuzz targets and benchmarks.
-pub mod for_fuzzing {
+/// Further exports for tests, fuzz targets and benchmarks.
+#[cfg(feature = "testing")]
+pub mod testing {
     pub use super::memtable::MemtableChange;
     pub use super::segment::{
         ListingBuilder, ListingMeta, ListingSegment, Matches, Record, RecordSegment, RecordSegmentBuilder,

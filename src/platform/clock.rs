@@ -1,6 +1,5 @@
 //! The time of day as a dependency that tests replace, and a coarse monotonic clock for lookups.
 
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::system::clock as system;
@@ -39,28 +38,13 @@ impl Clock for SystemClock {
     }
 }
 
-/// Value of `coarse_ms` while frozen; 0 while it runs.
-static FROZEN_MS: AtomicU64 = AtomicU64::new(0);
-
-/// Freezes `coarse_ms` in this process, and advances it by `and_add_ms`. For simulations, which must use their
-/// folders alone, since the clocks of other processes run on.
-pub fn freeze_coarse_clock(and_add_ms: u64) {
-    let _ = FROZEN_MS.compare_exchange(0, system::coarse_ms(), Ordering::Relaxed, Ordering::Relaxed);
-    FROZEN_MS.fetch_add(and_add_ms, Ordering::Relaxed);
-}
-
-/// Returns whether [`coarse_ms`] is frozen.
-pub(super) fn is_frozen() -> bool {
-    FROZEN_MS.load(Ordering::Relaxed) != 0
-}
-
-/// Waits until [`coarse_ms`] has advanced by `time` in all processes. Advances it instead if it is frozen.
+/// Waits until [`coarse_ms`] has advanced by `time` in all processes.
 pub fn wait_coarse(time: Duration) {
-    if is_frozen() {
-        freeze_coarse_clock(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
-    } else {
-        std::thread::sleep(time);
+    #[cfg(feature = "testing")]
+    if super::testing::advance_frozen(time) {
+        return;
     }
+    std::thread::sleep(time);
 }
 
 /// Milliseconds of the coarse monotonic clock, which is the same in all processes and may lag by some milliseconds.
@@ -68,31 +52,9 @@ pub fn wait_coarse(time: Duration) {
 #[inline]
 #[must_use]
 pub fn coarse_ms() -> u64 {
-    match FROZEN_MS.load(Ordering::Relaxed) {
-        0 => system::coarse_ms(),
-        frozen => frozen,
+    #[cfg(feature = "testing")]
+    if let Some(frozen) = super::testing::frozen_ms() {
+        return frozen;
     }
-}
-
-/// A clock that only [`ManualClock::advance_ms`] moves, for tests of expiry.
-#[derive(Debug)]
-pub struct ManualClock(AtomicI64);
-
-impl ManualClock {
-    /// Creates a clock with this time.
-    #[must_use]
-    pub fn new(now_ms: i64) -> Self {
-        Self(AtomicI64::new(now_ms))
-    }
-
-    /// Moves the clock forwards, or backwards.
-    pub fn advance_ms(&self, by: i64) {
-        self.0.fetch_add(by, Ordering::SeqCst);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::SeqCst)
-    }
+    system::coarse_ms()
 }

@@ -9,7 +9,6 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use super::failpoint::{FileStep, is_network_simulated, reach};
 pub use super::file_facts::{Disk, FileFacts, FileType, Inode};
 use super::system::files as system;
 
@@ -39,7 +38,7 @@ pub fn open_or_create(path: &Path) -> io::Result<File> {
             done => return done,
         }
         let folder = parent(path)?;
-        reach(FileStep::Make(path))?;
+        reach!(Make(path));
         match folder.create(name_in(path)?) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {} // another process was faster
             done => return done.map_err(|error| name_obstacle(error, path)),
@@ -77,7 +76,7 @@ pub fn fresh(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(name_obstacle(error, path)),
         _ => {}
     }
-    reach(FileStep::Make(path))?;
+    reach!(Make(path));
     folder.create(name).map_err(|error| name_obstacle(error, path))
 }
 
@@ -118,7 +117,7 @@ pub fn log_version(index: &Path) -> Option<[u8; 48]> {
 /// # Errors
 /// Errors of the operating system.
 pub fn sync(file: &File, path: &Path) -> io::Result<()> {
-    reach(FileStep::Sync(path))?;
+    reach!(Sync(path));
     system::sync(file)
 }
 
@@ -127,7 +126,7 @@ pub fn sync(file: &File, path: &Path) -> io::Result<()> {
 /// # Errors
 /// Errors of the operating system.
 pub fn sync_names(path: &Path) -> io::Result<()> {
-    reach(FileStep::SyncNames(path))?;
+    reach!(SyncNames(path));
     system::sync_names(path).map_err(|error| name_obstacle(error, path))
 }
 
@@ -145,7 +144,7 @@ pub fn lock_of_folder(path: &Path) -> io::Result<File> {
 /// As [`open_or_create`].
 pub fn remove(path: &Path) -> io::Result<()> {
     let folder = parent(path)?;
-    reach(FileStep::Remove(path))?;
+    reach!(Remove(path));
     folder
         .remove(name_in(path)?)
         .map_err(|error| name_obstacle(error, path))
@@ -157,7 +156,7 @@ pub fn remove(path: &Path) -> io::Result<()> {
 /// Errors of the operating system.
 pub fn rename(from: &Path, to: &Path) -> io::Result<()> {
     let (folder, name) = (parent(to)?, name_in(to)?);
-    reach(FileStep::Rename(from, to))?;
+    reach!(Rename(from, to));
     let from = name_in(from)?;
     match folder.rename(from, name) {
         Err(_) if FileFacts::of(to).is_ok_and(|facts| facts.kind == FileType::Folder) => {
@@ -317,11 +316,14 @@ fn wrong_type_error(path: &Path, kind: FileType) -> io::Error {
 /// Returns the file system of this directory.
 #[must_use]
 pub fn disk(directory: &Path) -> Disk {
-    let disk = system::disk(directory);
-    Disk {
-        shares_memory: disk.shares_memory && !is_network_simulated(),
-        ..disk
+    #[cfg(feature = "testing")]
+    if super::testing::is_network_simulated() {
+        return Disk {
+            shares_memory: false,
+            ..system::disk(directory)
+        };
     }
+    system::disk(directory)
 }
 
 /// Returns whether the error proves that the file does not exist. Missing rights or a hanging mount prove nothing.

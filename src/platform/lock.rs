@@ -6,7 +6,6 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::deadline::Deadline;
-use super::failpoint::{FileStep, reach};
 use super::files;
 use super::fork::OwnFile;
 use super::system;
@@ -42,7 +41,7 @@ impl FileLock {
         deadline: Deadline,
         give_up: &dyn Fn() -> bool,
     ) -> io::Result<Option<Self>> {
-        reach(FileStep::Lock)?;
+        reach!(Lock);
         let file = OwnFile::open(open)?;
         let taken = wait_for(deadline, give_up, || file.try_lock())?;
         Ok(taken.then_some(Self { _file: file }))

@@ -3,11 +3,19 @@
 
 #![allow(unsafe_code)]
 
+/// Calls the hook that a test installed before this step; nothing without the feature `testing`.
+macro_rules! reach {
+    ($step:ident $(($($path:expr),+))?) => {
+        #[cfg(feature = "testing")]
+        crate::platform::testing::reach(crate::platform::testing::FileStep::$step $(($($path),+))?)?;
+        $(let _ = ($($path),+);)?
+    };
+}
+
 pub mod bytes;
 pub mod clock;
 pub mod deadline;
 pub mod exclusive_open;
-pub mod failpoint;
 mod file_facts;
 pub mod files;
 pub mod foreign;
@@ -26,6 +34,8 @@ pub mod stamp;
 #[cfg(test)]
 pub mod statements;
 pub mod swap;
+#[cfg(feature = "testing")]
+pub mod testing;
 pub mod thread;
 #[cfg(feature = "shared")]
 pub mod wake;

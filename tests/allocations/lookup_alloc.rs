@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use plexindex::fuzzing::image::{
+use plexindex::model::{Item, MatchKind};
+use plexindex::options::Mapping;
+use plexindex::testing::image::{
     LibraryView, ListingBuilder, ListingMeta, ListingSegment, MapMode, Matches, MemtableChange, Record, RecordSegment,
     RecordSegmentBuilder, RecordSegments, Sequence, Stored, TableId, ViewFacts, match_value,
 };
-use plexindex::fuzzing::matching::{Mappings, Resolver, Scope};
-use plexindex::model::{Item, MatchKind};
-use plexindex::options::Mapping;
+use plexindex::testing::matching::{Mappings, Resolver, Scope};
 
 use crate::support::read_path::movie;
 use crate::{allocations, peak};
@@ -62,7 +62,7 @@ fn view(location: &str, items: impl Iterator<Item = Item>, mappings: &Mappings) 
     }
     builder.finish(&path, 0).expect("is made");
     let segment = Arc::new(RecordSegment::open(&path, MapMode::Map, 0).expect("opens"));
-    let segments = Arc::new(RecordSegments::new(vec![segment]));
+    let segments = Arc::new(RecordSegments::after(vec![segment], &RecordSegments::default()));
     let matches = Matches::new(segments, TableId(1), 100, Sequence(0));
     let facts = ViewFacts {
         locations: vec![location.to_owned()],

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plexindex::inside::{Clock, Deadline, ManualClock};
+use crate::support::index::ManualClock;
+use plexindex::inside::{Clock, Deadline};
 use plexindex::shared::postgres::{Patience, Postgres, parse};
 use plexindex::shared::{Entry, EntryKind, EntryName, HostId, Lease, NewEntry, News, Position, SharedLog, ViewNumber};
 use plexindex_tests::memory_log::MemoryLog;

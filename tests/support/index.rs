@@ -7,19 +7,41 @@ use std::ops::{ControlFlow, Deref};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use plexindex::error::{Result, Status};
 pub use plexindex::inside::{
-    Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FileFilter, FolderFacts, ManualClock, Rules,
-    SystemClock, WalkStarts, failpoint, freeze_coarse_clock,
+    Answer, ChangePage as Changes, Clock, DebounceIntervals, Edit, FileFilter, FolderFacts, Rules, SystemClock,
+    WalkStarts,
 };
 use plexindex::model::{Confidence, Item, MatchKind, Reason};
 use plexindex::options::Options;
 use plexindex::shared::SharedLog;
 use plexindex::source::{Meter, Source};
+pub use plexindex::testing::{failpoint, freeze_coarse_clock};
 pub use plexindex::{ChangeKind, EditReport, Edited, Progress, Proposal, Selector};
 use plexindex::{Query, Refreshed};
+
+/// A clock that only [`ManualClock::advance_ms`] moves, for tests of expiry.
+#[derive(Debug)]
+pub struct ManualClock(AtomicI64);
+
+impl ManualClock {
+    pub fn new(now_ms: i64) -> Self {
+        Self(AtomicI64::new(now_ms))
+    }
+
+    pub fn advance_ms(&self, by: i64) {
+        self.0.fetch_add(by, Ordering::SeqCst);
+    }
+}
+
+impl Clock for ManualClock {
+    fn now_ms(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
 
 /// An index that closes when this goes, whoever has libraries of it.
 #[derive(Debug)]

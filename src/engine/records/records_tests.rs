@@ -10,7 +10,7 @@ use crate::engine::sql::{Endpoint, LibraryRow, LoggedKind, RecordLog, Store};
 use crate::matching::Normal;
 use crate::model::{Change, IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, Trust};
 use crate::options::Ttl;
-use crate::platform::clock::ManualClock;
+use crate::platform::clock::SystemClock;
 use crate::platform::deadline::Deadline;
 
 const LIBRARIES: [&str; 2] = ["films", "shows"];
@@ -63,7 +63,7 @@ impl World {
     fn new(seed: u64) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Arc::new(Store::open(folder.path(), true).expect("the store opens"));
-        let clock = Arc::new(ManualClock::new(1_000));
+        let clock = Arc::new(SystemClock);
         let evicts = seed.is_multiple_of(2);
         let limit = if evicts { LIMIT } else { u64::MAX };
         let records = Records::new(Arc::clone(&store), false, limit);

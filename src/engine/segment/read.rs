@@ -169,13 +169,6 @@ impl ListingSegment {
         found
     }
 
-    /// Returns whether an entry may have a form of this hash; `false` is certain.
-    #[inline]
-    #[must_use]
-    pub fn may_have(&self, form: u64) -> bool {
-        !matches!(self.paths.first(&self.file, form), Ok(None))
-    }
-
     /// The rating key of an entry's item; empty if the segment is broken there.
     #[must_use]
     pub fn rating_key(&self, number: u32) -> &str {

@@ -31,13 +31,7 @@ pub struct RecordSegments {
 pub struct SegmentsLost;
 
 impl RecordSegments {
-    /// Combines segments, the newest first.
-    #[must_use]
-    pub fn new(list: Vec<Arc<RecordSegment>>) -> Self {
-        Self::after(list, &Self::default())
-    }
-
-    /// Combines segments like [`RecordSegments::new`], and extends the filter of those open `before`.
+    /// Combines segments, the newest first, and extends the filter of those open `before`.
     #[must_use]
     pub fn after(list: Vec<Arc<RecordSegment>>, before: &Self) -> Self {
         let segments = Self {

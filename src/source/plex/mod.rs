@@ -20,7 +20,6 @@ mod events;
 mod exchange;
 mod find;
 #[doc(hidden)]
-pub mod fuzz;
 mod lenient;
 mod listing;
 mod question;
@@ -30,6 +29,8 @@ mod sanitize;
 mod sections;
 mod stream;
 mod tcp;
+#[cfg(feature = "testing")]
+pub mod testing;
 #[cfg(feature = "tls")]
 mod tls;
 mod transport;

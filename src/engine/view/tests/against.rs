@@ -137,7 +137,7 @@ pub fn write_matches(recorded: &[Recorded<'_>], row: i64, path: &Path, name_mac:
 /// Confirmed matches in segments, the newest first.
 pub fn matches_in(segments: Vec<RecordSegment>) -> Matches {
     let count = segments.iter().map(RecordSegment::records).sum();
-    let segments = RecordSegments::new(segments.into_iter().map(Arc::new).collect());
+    let segments = RecordSegments::after(segments.into_iter().map(Arc::new).collect(), &RecordSegments::default());
     Matches::new(Arc::new(segments), MATCHES, count, Sequence(0))
 }
 

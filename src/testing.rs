@@ -1,9 +1,12 @@
-//! Internal functions that the fuzz targets use: `fuzz/`, and `tests/fuzz.rs`. Not part of the API, and without own
+//! Internals that the tests, fuzz targets and benchmarks use, with the feature `testing`. Not part of the API, and without own
 //! code.
+
+pub use crate::platform::testing as failpoint;
+pub use crate::platform::testing::freeze_coarse_clock;
 
 /// Index files, the views that answer from them, the version page.
 pub mod image {
-    pub use crate::engine::for_fuzzing::*;
+    pub use crate::engine::testing::*;
     pub use crate::model::{Sequence, TableId};
     pub use crate::platform::map::MapMode;
     pub use crate::platform::swap::Swap;
@@ -21,7 +24,7 @@ pub mod matching {
 
 /// Replies of a server.
 pub mod plex {
-    pub use crate::source::plex::fuzz::{ParsedReply, ReplyKind, reply, stream};
+    pub use crate::source::plex::testing::{ParsedReply, ReplyKind, reply, stream};
 }
 
 /// The hash of index files.

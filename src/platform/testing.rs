@@ -1,12 +1,15 @@
-//! Failpoints: a hook before each operation on the names of the store's files. Tests use it to simulate a power cut or
-//! a full disk, or to end the process, at a certain step.
+//! What tests change in this process: a hook before each operation on the names of the store's files, to simulate a power
+//! cut or a full disk, or to end the process, at a certain step; the kind of the file system; and clocks.
 //!
 //! `SQLite` does the same operations on its own files below its VFS; a test registers a VFS too.
 
 use std::io;
 use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::system::clock as system;
 
 /// The next file operation.
 #[derive(Clone, Copy, Debug)]
@@ -49,4 +52,28 @@ pub fn simulate_network(pretend: bool) {
 
 pub(super) fn is_network_simulated() -> bool {
     NETWORK_SIMULATED.load(Ordering::Relaxed)
+}
+
+/// Value of `coarse_ms` while frozen; 0 while it runs.
+static FROZEN_MS: AtomicU64 = AtomicU64::new(0);
+
+/// Freezes `coarse_ms` in this process, and advances it by `and_add_ms`. For simulations, which must use their
+/// folders alone, since the clocks of other processes run on.
+pub fn freeze_coarse_clock(and_add_ms: u64) {
+    let _ = FROZEN_MS.compare_exchange(0, system::coarse_ms(), Ordering::Relaxed, Ordering::Relaxed);
+    FROZEN_MS.fetch_add(and_add_ms, Ordering::Relaxed);
+}
+
+/// The value of `coarse_ms` while frozen.
+pub(super) fn frozen_ms() -> Option<u64> {
+    Some(FROZEN_MS.load(Ordering::Relaxed)).filter(|&frozen| frozen != 0)
+}
+
+/// Advances `coarse_ms` if it is frozen; otherwise `false`.
+pub(super) fn advance_frozen(time: Duration) -> bool {
+    let is_frozen = frozen_ms().is_some();
+    if is_frozen {
+        freeze_coarse_clock(u64::try_from(time.as_millis()).unwrap_or(u64::MAX));
+    }
+    is_frozen
 }
