@@ -243,7 +243,8 @@ impl<'a> SyncJob<'a> {
         // Items since then that this folder has read are in the listing before; they are applied to this one.
         let mut from = head.included;
         loop {
-            let Ok(news) = exchange.ask(|log, limit| log.read(view.number, from, BATCH, limit)) else {
+            let until = self.bounds.deadline;
+            let Ok(news) = exchange.ask_until(until, |log, limit| log.read(view.number, from, BATCH, limit)) else {
                 return Ok(()); // the next exchange applies them
             };
             let of_library =

@@ -89,13 +89,12 @@ impl Exchange {
         let mut view = *view;
         let first = self.place(view.identity)?;
         // What a new folder takes from the log, the log does not lack.
-        let mut joins = first.looked_ms == 0;
-        if first.position == Position::default() {
-            joins = false;
-            for row in self.store.libraries(view.identity)? {
-                joins |= !self.store.confirmed_matches(row.id)?.is_empty();
-            }
-        }
+        let joins = if first.position == Position::default() {
+            let rows = self.store.libraries(view.identity)?;
+            rows.iter().any(|row| row.matches.is_some())
+        } else {
+            first.looked_ms == 0
+        };
         let looked_ms = || if joins { 0 } else { self.clock.now_ms() };
         // What this host wrote comes first: the order of the log decides.
         let mut done = Exchanged {
