@@ -434,6 +434,7 @@ sys.stdin.read()
     for thread in threads:
         thread.join()
     assert sorted(ended) == ["a", "b", "closed"]
+    assert index._calls == {}
 
 
 @accelerated

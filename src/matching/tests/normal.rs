@@ -126,7 +126,7 @@ for c in range(0x20, 0x110000):
     if 0xD800 <= c < 0xE000: continue
     x = chr(c)
     if u.category(x) in ("Cn", "Co"): continue
-    for text in (x + "\u0301", "\u0391" + x + "b"):
+    for text in (x, "A" + x, x + "\u0301", "\u0391" + x + "b"):
         out.append(text + "\n" + u.normalize("NFC", u.normalize("NFC", text).lower()))
 sys.stdout.buffer.write("\0".join(out).encode())
 "#;
