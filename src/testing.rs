@@ -1,5 +1,5 @@
-//! Internals that the tests, fuzz targets and benchmarks use, with the feature `testing`. Not part of the API, and without own
-//! code.
+//! Internals that the tests, fuzz targets and benchmarks use, with the feature `testing`. Not part of the API, and
+//! without own code.
 
 pub use crate::platform::testing as failpoint;
 pub use crate::platform::testing::freeze_coarse_clock;

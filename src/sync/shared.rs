@@ -241,9 +241,8 @@ impl<'a> SyncJob<'a> {
         let store = &self.sync.store;
         store.store_shared_listing(row.id, head.listing, 0, self.bounds.deadline)?;
         // Items since then that this folder has read are in the listing before; they are applied to this one.
-        let mut from = head.included;
+        let (mut from, until) = (head.included, self.bounds.deadline);
         loop {
-            let until = self.bounds.deadline;
             let Ok(news) = exchange.ask_until(until, |log, limit| log.read(view.number, from, BATCH, limit)) else {
                 return Ok(()); // the next exchange applies them
             };

@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::support::index::ManualClock;
 use plexindex::inside::{Clock, Deadline};
 use plexindex::shared::postgres::{Patience, Postgres, parse};
 use plexindex::shared::{Entry, EntryKind, EntryName, HostId, Lease, NewEntry, News, Position, SharedLog, ViewNumber};
+use plexindex_tests::index::ManualClock;
 use plexindex_tests::memory_log::MemoryLog;
 
 use crate::cluster;

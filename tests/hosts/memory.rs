@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use crate::support::index::ManualClock;
 use plexindex::error::Status;
 use plexindex::inside::Deadline;
 use plexindex::shared::{HostId, Position, SharedLog};
+use plexindex_tests::index::ManualClock;
 use plexindex_tests::memory_log::{MemoryLog, Trouble};
 
 use crate::fixture::item;

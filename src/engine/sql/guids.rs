@@ -3,9 +3,8 @@
 use rusqlite::params;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::columns::{FromCells, RowCells, list};
-use super::indexing::{Hits, Indexed};
-use super::items::{ABOVE, ItemRow};
+use super::columns::{FromCells, RowCells};
+use super::indexing::{Hits, Indexed, items_of};
 use super::libraries::LibraryRow;
 use super::open::Store;
 use super::texts::ItemTexts;
@@ -70,12 +69,7 @@ impl Store {
         };
         self.find_indexed::<GuidItem>(row, deadline, |connection| {
             let mut found = Hits::default();
-            let mut select = connection.prepare_cached(&format!(
-                "SELECT {} FROM guids g CROSS JOIN items i ON i.id = g.item CROSS JOIN libraries l ON l.id = i.library {ABOVE} \
-                 WHERE g.hash = ?2 AND i.library = ?1 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) \
-                 ORDER BY g.item",
-                list::<ItemRow>()
-            ))?;
+            let mut select = connection.prepare_cached(&items_of("guids", "e.hash = ?2"))?;
             found.add(&mut select, params![row.id, hash(guid)], limit, has)?;
             Ok(found)
         })

@@ -124,6 +124,16 @@ fn index_slice<I: Indexed>(tx: &Tx<'_>) -> rusqlite::Result<bool> {
     Ok(last < last_item)
 }
 
+/// The statement that reads the listed items of a library (?1) with an entry `e` of this index.
+pub fn items_of(index: &str, condition: &str) -> String {
+    format!(
+        "SELECT {} FROM {index} e CROSS JOIN items i ON i.id = e.item CROSS JOIN libraries l ON l.id = i.library {ABOVE} \
+         WHERE i.library = ?1 AND {condition} AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) \
+         ORDER BY e.item",
+        list::<ItemRow>()
+    )
+}
+
 /// Items found in a library.
 #[derive(Debug, Default, PartialEq)]
 pub struct Hits {

@@ -2,9 +2,8 @@
 
 use rusqlite::{Connection, params};
 
-use super::columns::{FromCells, RowCells, list};
-use super::indexing::{Hits, Indexed};
-use super::items::{ABOVE, ItemRow};
+use super::columns::{FromCells, RowCells};
+use super::indexing::{Hits, Indexed, items_of};
 use super::libraries::LibraryRow;
 use super::open::Store;
 use super::texts::ItemTexts;
@@ -57,12 +56,7 @@ impl Indexed for TitledItem {
 
 fn with_title(connection: &Connection, library: LibraryId, wanted: &str, limit: usize) -> rusqlite::Result<Hits> {
     let mut found = Hits::default();
-    let mut select = connection.prepare_cached(&format!(
-        "SELECT {} FROM titles t CROSS JOIN items i ON i.id = t.item CROSS JOIN libraries l ON l.id = i.library {ABOVE} \
-         WHERE t.library = ?1 AND t.fold = ?2 AND i.born <= l.generation AND (i.died IS NULL OR i.died > l.generation) \
-         ORDER BY t.item",
-        list::<ItemRow>()
-    ))?;
+    let mut select = connection.prepare_cached(&items_of("titles", "e.library = ?1 AND e.fold = ?2"))?;
     found.add(&mut select, params![library, wanted], limit, |_| true)?;
     found.by_words = found.total == 0;
     if found.by_words {

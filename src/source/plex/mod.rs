@@ -19,7 +19,6 @@ mod errors;
 mod events;
 mod exchange;
 mod find;
-#[doc(hidden)]
 mod lenient;
 mod listing;
 mod question;
