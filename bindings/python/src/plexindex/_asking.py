@@ -325,8 +325,8 @@ class QuestionMethods(EditMethods):
 
         ``through``: return only once the shared log has it, and so the other hosts can (``shared`` of ``open``), as
         :meth:`shared_deliver` does. TimeoutError then says that it is stored in this folder, and is delivered later.
-        An index that shares nothing raises InvalidArgumentError, and records nothing. A path in no folder of the library
-        and under no mapping is stored on this host only: no other host can have it, and nothing is delivered.
+        An index that shares nothing raises InvalidArgumentError, and records nothing. A path in no folder of the
+        library and under no mapping is stored on this host only: no other host can have it, and nothing is delivered.
         """
         if through:
             self._expect_shared()
