@@ -535,8 +535,8 @@ int32_t plexindex_table_clear(const plexindex_table_handle *table, plexindex_buf
 // `address`, `taken` and `undelivered`.
 //
 // Once a match is recorded, PLEXINDEX_SHARED_DELIVER makes sure that the other hosts can have it, unless its path
-// lies in no folder of the library and under no mapping: then only this host has it. A host whose tools run for
-// moments only has a process that follows. A forked child does not follow until it calls this.
+// lies in no folder of the library and under no mapping: PLEXINDEX_RECORD_THROUGH refuses such a path. A host whose
+// tools run for moments only has a process that follows. A forked child does not follow until it calls this.
 //
 // Returns PLEXINDEX_OK, also where the log is not reachable, for PLEXINDEX_SHARED_STATUS.
 // PLEXINDEX_SHARED_DELIVER: PLEXINDEX_TIMEOUT if the log does not have all in time: it is stored in this folder,

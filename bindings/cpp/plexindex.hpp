@@ -2107,14 +2107,15 @@ public:
         return Call::run(plexindex_record_match, library_.get(), path.bytes(), key, detail::deadline_ms(deadline));
     }
     /// record_match() for many in one transaction: all are recorded, or none. The keys are in the order of the paths.
+    /// `through`: PLEXINDEX_RECORD_THROUGH, for hosts that share.
     [[nodiscard]] Of<void> record_matches(const Paths &paths, const Paths &keys,
-                                          std::optional<milliseconds> deadline = {}) const {
+                                          std::optional<milliseconds> deadline = {}, bool through = false) const {
         return Call::run([&](auto *error) {
             for (const Paths *texts : {&paths, &keys}) {
                 if (texts->check(error) != PLEXINDEX_OK) return std::int32_t{PLEXINDEX_INVALID_ARGUMENT};
             }
             return detail::call(plexindex_record_matches, library_.get(), paths.text(), keys.text(), paths.size(),
-                                detail::deadline_ms(deadline), error);
+                                detail::when(through, PLEXINDEX_RECORD_THROUGH), detail::deadline_ms(deadline), error);
         });
     }
     /// Invalidates a path: its item is verified before it is answered again.

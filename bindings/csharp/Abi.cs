@@ -46,6 +46,7 @@ public static class Abi
     public const int QUERY_FULL = 2;
     public const int QUERY_AT_ONCE = 4;
     public const int QUERY_PROBE = 8;
+    public const int RECORD_THROUGH = 1;
     public const int SELECT_ANY = 0;
     public const int SELECT_TITLE = 1;
     public const int SELECT_SECTION = 2;
@@ -463,7 +464,7 @@ public static class Abi
     public static extern int plexindex_record_match(IntPtr library, IntPtr path, UIntPtr path_length, IntPtr key, UIntPtr key_length, long deadline_ms, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern int plexindex_record_matches(IntPtr library, IntPtr paths, UIntPtr paths_length, IntPtr keys, UIntPtr keys_length, UIntPtr count, long deadline_ms, ref Buffer error);
+    public static extern int plexindex_record_matches(IntPtr library, IntPtr paths, UIntPtr paths_length, IntPtr keys, UIntPtr keys_length, UIntPtr count, uint flags, long deadline_ms, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_invalidate_path(IntPtr library, IntPtr path, UIntPtr path_length, ref Buffer error);

@@ -318,7 +318,7 @@ func (l *Library) RecordMatches(ctx context.Context, pairs [][2]string) error {
 	path, pathLength := text(allPaths)
 	key, keyLength := text(allKeys)
 	return l.index.detached(ctx, asked(allPaths), func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_record_matches(l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), within, failed)
+		return C.plexindex_record_matches(l.handle, path, pathLength, key, keyLength, C.size_t(len(pairs)), 0, within, failed)
 	}, nil)
 }
 

@@ -79,6 +79,9 @@
 #define PLEXINDEX_QUERY_AT_ONCE 0x4 // matches of paths wait for nothing; one that must is PLEXINDEX_NOT_YET.
 #define PLEXINDEX_QUERY_PROBE 0x8 // plexindex_refresh() asks the server once for changes.
 
+// plexindex_record_matches().flags:
+#define PLEXINDEX_RECORD_THROUGH 1 // returns once the log that hosts share has the matches.
+
 // plexindex_get_library():
 #define PLEXINDEX_SELECT_ANY 0 // a uuid, else a title, else a section id, else a title but for case.
 #define PLEXINDEX_SELECT_TITLE 1 // a title; where no library has it, one that differs by case only.
@@ -535,9 +538,14 @@ int32_t plexindex_record_match(const plexindex_library_handle *library, const ch
                                const char *key, size_t key_length, int64_t deadline_ms, plexindex_buffer *error);
 
 // plexindex_record_match() for many: all are recorded, or none. `paths`, `keys`: `count`, each followed by a NUL.
+//
+// `flags`: 0, or PLEXINDEX_RECORD_THROUGH: the call returns once the log that hosts share has the matches, as
+// PLEXINDEX_SHARED_DELIVER does. PLEXINDEX_TIMEOUT may then say that they are stored in this folder, and delivered
+// later. PLEXINDEX_INVALID_ARGUMENT says that nothing is recorded, because the index does not share, or because no
+// other host could use a path: it is in no folder of the library and under no mapping.
 int32_t plexindex_record_matches(const plexindex_library_handle *library, const char *paths, size_t paths_length,
-                                 const char *keys, size_t keys_length, size_t count, int64_t deadline_ms,
-                                 plexindex_buffer *error);
+                                 const char *keys, size_t keys_length, size_t count, uint32_t flags,
+                                 int64_t deadline_ms, plexindex_buffer *error);
 
 // Invalidates a path, in one library or all. Its recorded match is removed. If an item lists the path, one request
 // verifies that item before it answers for the path again. Calls that began before may still answer as before.

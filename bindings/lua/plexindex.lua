@@ -723,7 +723,7 @@ function Library:record_matches(pairs_, ask)
    local paths, count = joined(all_paths, "paths")
    local keys = joined(all_keys, "keys")
    tell(self._index, function(_, failed)
-      return C.plexindex_record_matches(self._handle, paths, #paths, keys, #keys, count, within, failed)
+      return C.plexindex_record_matches(self._handle, paths, #paths, keys, #keys, count, 0, within, failed)
    end)
 end
 

@@ -749,7 +749,7 @@ class Library {
     const all = check.list(pairs, 'pairs').map((pair, at) => check.list(pair, `pairs[${at}]`));
     const paths = check.joined(all.map(([path]) => path), 'paths of pairs');
     const keys = check.joined(all.map(([, key]) => key), 'keys of pairs');
-    const given = [this._handle, paths.bytes, paths.bytes.length, keys.bytes, keys.bytes.length, paths.count];
+    const given = [this._handle, paths.bytes, paths.bytes.length, keys.bytes, keys.bytes.length, paths.count, 0];
     await this._index._callWaiting('record_matches', given, { deadlineMs });
   }
 

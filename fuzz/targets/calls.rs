@@ -494,6 +494,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                     second,
                     second_length,
                     count,
+                    u32::from(input.byte()),
                     input.number(),
                     error(),
                 ),

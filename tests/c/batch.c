@@ -192,7 +192,7 @@ int main(int argc, char **argv)
         add(&keys, harness("key %d", (int)i));
     }
     check_lookups(movies, &recorded, 0);
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, recorded.data, recorded.length, keys.data, keys.length, 100, 0, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, recorded.data, recorded.length, keys.data, keys.length, 100, 0, 0, ERROR));
     many = match_all(handle, movies, &recorded, 0);
     for (i = 0; i < 100; i++) {
         const plexindex_answer *answer = answer_of(&many, i);

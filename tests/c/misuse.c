@@ -485,7 +485,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
 #undef RECORD
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(movies, "/a", 2, "7", 1, -2, ERROR), "deadline_ms is -2");
 #define RECORDS(library, paths, paths_length, keys, keys_length, count)                                                \
-    plexindex_record_matches(library, paths, paths_length, keys, keys_length, count, 0, ERROR)
+    plexindex_record_matches(library, paths, paths_length, keys, keys_length, count, 0, 0, ERROR)
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(NULL, "/a", 3, "7", 2, 1), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(movies, NULL, 3, "7", 2, 1), "paths");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, RECORDS(movies, "/a", 3, NULL, 2, 1), "keys");
@@ -498,7 +498,10 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK(plexindex_lookup_key(movies, "/nowhere/one.mkv") == NULL);
     CHECK_STATUS(PLEXINDEX_OK, RECORDS(movies, NULL, 0, NULL, 0, 0));
 #undef RECORDS
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_matches(movies, "/a", 3, "7", 2, 1, -2, ERROR), "deadline_ms is -2");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_matches(movies, "/a", 3, "7", 2, 1, 0, -2, ERROR), "deadline_ms is -2");
+    CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_record_matches(movies, "/a", 3, "7", 2, 1, 2, 0, ERROR), "flags is 0x2");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT,
+        plexindex_record_matches(movies, "/a", 3, "7", 2, 1, PLEXINDEX_RECORD_THROUGH, 0, ERROR), "does not share");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(NULL, "/a", 2, ERROR), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(movies, NULL, 2, ERROR), "path");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(movies, "", 0, ERROR), "path", "empty");

@@ -329,7 +329,7 @@ static void limits(const struct setting *setting)
     options.matches_limit = 20000;
     handle = opened(&options);
     movies = library_of(handle, "Movies");
-    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, paths, sizeof paths, keys, sizeof keys, COUNT, 0, ERROR));
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_record_matches(movies, paths, sizeof paths, keys, sizeof keys, COUNT, 0, 0, ERROR));
     memset(&stats, 0, sizeof stats);
     stats.size = sizeof stats;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(handle, &stats, ERROR));

@@ -241,6 +241,9 @@ def test_a_match_waits_for_the_log(open_index: OpenIndex, cluster: Cluster, serv
     asyncio.run(other.arecord_match(*paths[3], "Movies", through=True))
     asyncio.run(other.arecord_matches(paths[4:5], "Movies", through=True))
     assert cluster.sql(matches) == "5"
+    with pytest.raises(plexindex.InvalidArgumentError, match="no other host can have a match of '/own/a.mkv'"):
+        one.record_match("/own/a.mkv", paths[0][1], "Movies", through=True)
+    assert one.library("Movies").lookup_key("/own/a.mkv") is None
     one.shared_deliver()
     asyncio.run(one.ashared_deliver())
     status = one.shared_status()

@@ -47,6 +47,9 @@ pub const PLEXINDEX_QUERY_AT_ONCE: u32 = 4;
 /// plexindex_query.flags: plexindex_refresh() asks the server once for changes.
 pub const PLEXINDEX_QUERY_PROBE: u32 = 8;
 
+/// plexindex_record_matches().flags: returns once the log that hosts share has the matches.
+pub const PLEXINDEX_RECORD_THROUGH: u32 = 1;
+
 /// plexindex_get_library(): a uuid, else a title, else a section id, else a title but for case.
 pub const PLEXINDEX_SELECT_ANY: i32 = 0;
 /// plexindex_get_library(): a title; where no library has it, one that differs by case only.

@@ -25,6 +25,7 @@ public interface Abi extends com.sun.jna.Library {
     int QUERY_FULL = 2;
     int QUERY_AT_ONCE = 4;
     int QUERY_PROBE = 8;
+    int RECORD_THROUGH = 1;
     int SELECT_ANY = 0;
     int SELECT_TITLE = 1;
     int SELECT_SECTION = 2;
@@ -411,7 +412,7 @@ public interface Abi extends com.sun.jna.Library {
     Pointer plexindex_get_candidate(Buffer block, Pointer answer, long place);
     String plexindex_get_text(Buffer block, Pointer text);
     int plexindex_record_match(Pointer library, byte[] path, long path_length, byte[] key, long key_length, long deadline_ms, Buffer error);
-    int plexindex_record_matches(Pointer library, byte[] paths, long paths_length, byte[] keys, long keys_length, long count, long deadline_ms, Buffer error);
+    int plexindex_record_matches(Pointer library, byte[] paths, long paths_length, byte[] keys, long keys_length, long count, int flags, long deadline_ms, Buffer error);
     int plexindex_invalidate_path(Pointer library, byte[] path, long path_length, Buffer error);
     int plexindex_invalidate_item(Pointer library, byte[] key, long key_length, Buffer error);
     int plexindex_invalidate_library(Pointer library, Buffer error);

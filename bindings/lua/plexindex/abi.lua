@@ -217,7 +217,7 @@ const plexindex_item * plexindex_get_item(const plexindex_buffer * block, const 
 const plexindex_item * plexindex_get_candidate(const plexindex_buffer * block, const plexindex_answer * answer, size_t place);
 const char * plexindex_get_text(const plexindex_buffer * block, const plexindex_text * text);
 int32_t plexindex_record_match(const plexindex_library_handle * library, const char * path, size_t path_length, const char * key, size_t key_length, int64_t deadline_ms, plexindex_buffer * error);
-int32_t plexindex_record_matches(const plexindex_library_handle * library, const char * paths, size_t paths_length, const char * keys, size_t keys_length, size_t count, int64_t deadline_ms, plexindex_buffer * error);
+int32_t plexindex_record_matches(const plexindex_library_handle * library, const char * paths, size_t paths_length, const char * keys, size_t keys_length, size_t count, uint32_t flags, int64_t deadline_ms, plexindex_buffer * error);
 int32_t plexindex_invalidate_path(const plexindex_library_handle * library, const char * path, size_t path_length, plexindex_buffer * error);
 int32_t plexindex_invalidate_item(const plexindex_library_handle * library, const char * key, size_t key_length, plexindex_buffer * error);
 int32_t plexindex_invalidate_library(const plexindex_library_handle * library, plexindex_buffer * error);
@@ -276,6 +276,7 @@ abi.constants.QUERY_OFFLINE = 1
 abi.constants.QUERY_FULL = 2
 abi.constants.QUERY_AT_ONCE = 4
 abi.constants.QUERY_PROBE = 8
+abi.constants.RECORD_THROUGH = 1
 abi.constants.SELECT_ANY = 0
 abi.constants.SELECT_TITLE = 1
 abi.constants.SELECT_SECTION = 2

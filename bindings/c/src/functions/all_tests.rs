@@ -386,7 +386,7 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_list_items_not_on_disk(_, _, _, _, _, _, _, _),
         plexindex_map_to_host(_, _, _, _, _),
         plexindex_record_match(_, _, _, _, _, _, _),
-        plexindex_record_matches(_, _, _, _, _, _, _, _),
+        plexindex_record_matches(_, _, _, _, _, _, _, _, _),
         plexindex_invalidate_path(_, _, _, _),
         plexindex_invalidate_item(_, _, _, _),
         plexindex_invalidate_library(_, _),

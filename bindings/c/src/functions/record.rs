@@ -2,10 +2,11 @@
 
 use std::ffi::c_char;
 
+use crate::constants as c;
 use crate::guard::guard;
 use crate::handles::{self, opened};
 use crate::query::within;
-use crate::strings::{bytes, path_bytes, split_pairs, utf8};
+use crate::strings::{bytes, check_flags, path_bytes, split_pairs, utf8};
 use crate::types::{Buffer, Handle, LibraryHandle};
 use plexindex::inside::named;
 
@@ -48,6 +49,11 @@ pub unsafe extern "C" fn plexindex_record_match(
 
 /// plexindex_record_match() for many: all are recorded, or none. `paths`, `keys`: `count`, each followed by a NUL.
 ///
+/// `flags`: 0, or PLEXINDEX_RECORD_THROUGH: the call returns once the log that hosts share has the matches, as
+/// PLEXINDEX_SHARED_DELIVER does. PLEXINDEX_TIMEOUT may then say that they are stored in this folder, and delivered
+/// later. PLEXINDEX_INVALID_ARGUMENT says that nothing is recorded, because the index does not share, or because no
+/// other host could use a path: it is in no folder of the library and under no mapping.
+///
 /// # Safety
 /// As plexindex_record_match().
 #[unsafe(no_mangle)]
@@ -58,6 +64,7 @@ pub unsafe extern "C" fn plexindex_record_matches(
     keys: *const c_char,
     keys_length: usize,
     count: usize,
+    flags: u32,
     deadline_ms: i64,
     error: *mut Buffer,
 ) -> i32 {
@@ -70,7 +77,12 @@ pub unsafe extern "C" fn plexindex_record_matches(
                 utf8(keys, keys_length, "keys")?,
             )
         };
-        within(library.query(), deadline_ms, "deadline_ms")?.record_pairs(&split_pairs(paths, keys, count)?)
+        check_flags(flags, 0, c::PLEXINDEX_RECORD_THROUGH, "record_matches")?;
+        let mut query = within(library.query(), deadline_ms, "deadline_ms")?;
+        if flags & c::PLEXINDEX_RECORD_THROUGH != 0 {
+            query = query.through();
+        }
+        query.record_pairs(&split_pairs(paths, keys, count)?)
     })
 }
 

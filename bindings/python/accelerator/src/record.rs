@@ -14,8 +14,17 @@ use super::{
 /// `plexindex_record_match`.
 type Record = unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, i64, *mut Buffer) -> i32;
 /// `plexindex_record_matches`.
-type RecordMany =
-    unsafe extern "C" fn(*const c_void, *const c_char, usize, *const c_char, usize, usize, i64, *mut Buffer) -> i32;
+type RecordMany = unsafe extern "C" fn(
+    *const c_void,
+    *const c_char,
+    usize,
+    *const c_char,
+    usize,
+    usize,
+    u32,
+    i64,
+    *mut Buffer,
+) -> i32;
 /// As the options say. The fallback serves calls that name a deadline.
 const DEFAULT_DEADLINE_MS: i64 = 0;
 type Receive = unsafe extern "C" fn(*mut c_void, i32, *const c_char, usize);
@@ -187,6 +196,7 @@ unsafe extern "C" fn record_matches(
                     keys.as_ptr().cast(),
                     keys.len(),
                     pairs,
+                    0,
                     DEFAULT_DEADLINE_MS,
                     error,
                 )

@@ -325,16 +325,15 @@ class QuestionMethods(EditMethods):
 
         ``through``: return only once the shared log has it, and so the other hosts can (``shared`` of ``open``), as
         :meth:`shared_deliver` does. TimeoutError then says that it is stored in this folder, and is delivered later.
-        An index that shares nothing raises InvalidArgumentError, and records nothing. A path in no folder of the
-        library and under no mapping is stored on this host only: no other host can have it, and nothing is delivered.
+        InvalidArgumentError says that nothing is recorded, because this index shares nothing, or because no other host
+        could use the path: it is in no folder of the library and under no mapping.
         """
         if through:
-            self._expect_shared()
+            self.record_matches([(path, key)], library, deadline=deadline, through=True)
+            return
         raw, key_raw = _convert.path_bytes(path, self._hides_paths), _convert.key_text(key).encode()
         given = raw, len(raw), key_raw, len(key_raw), _convert.deadline_ms(deadline)
         self._run_command(self._native.record_match, *given, library=library)
-        if through:
-            self.shared_deliver()
 
     def record_matches(
         self,
@@ -345,8 +344,6 @@ class QuestionMethods(EditMethods):
         through: bool = False,
     ) -> None:
         """:meth:`record_match` for many pairs of path and key in one transaction: all or none."""
-        if through:
-            self._expect_shared()
         deadline_ms = _convert.deadline_ms(deadline)
         try:
             pairs = list(pairs)
@@ -360,10 +357,8 @@ class QuestionMethods(EditMethods):
         if paths.count(b"\0") != len(given):
             _convert.name_refused(given, self._hides_paths)
         keys = _convert.join_keys([key for _, key in pairs])
-        texts = paths, len(paths), keys, len(keys), len(pairs)
+        texts = paths, len(paths), keys, len(keys), len(pairs), c.RECORD_THROUGH if through else 0
         self._run_command(self._native.record_matches, *texts, deadline_ms, library=library)
-        if through:
-            self.shared_deliver()
 
     def invalidate_path(self, path: PathArg, library: LibraryArg = None) -> None:
         """Invalidates a path. Its confirmed match is removed. If it is listed, the next question for it asks the server

@@ -6,7 +6,6 @@ import ctypes
 
 from . import _aio, _convert, _log
 from . import _constants as c
-from ._errors import InvalidArgumentError
 from ._library import LibraryInfo
 from ._native import CStats
 from ._session import Session
@@ -132,15 +131,6 @@ class ReportMethods(Session):
         Raises what :meth:`shared_init` raises.
         """
         self._share(c.SHARED_CLEAR)
-
-    def _expect_shared(self) -> None:
-        """Raises the error of an index that shares nothing, before anything is written."""
-        options = self._recipe[1] if self._recipe else None
-        # The folder, the server, whether there is a token, and the keywords of `open`.
-        if options is not None and not (options[1] and options[3]["shared"] and not options[3]["offline"]):
-            raise InvalidArgumentError(
-                "through is for an index that hosts share: open it with shared and a server_url, and not offline"
-            )
 
     def _share(self, action: int) -> bytes:
         answer = self._do(self._native.shared, action, library=self, reserve=4096)

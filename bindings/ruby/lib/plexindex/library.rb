@@ -152,7 +152,7 @@ module Plexindex
       paths, count = Native.joined(pairs.map { |path, _| path }, "paths")
       keys, = Native.joined(pairs.map { |_, key| key }, "keys")
       Native.integer("deadline_ms", deadline_ms || 0)
-      @index.call_apart(:record_matches, deadline_ms) { [@handle, paths, paths.bytesize, keys, keys.bytesize, count, deadline_ms || 0] }
+      @index.call_apart(:record_matches, deadline_ms) { [@handle, paths, paths.bytesize, keys, keys.bytesize, count, 0, deadline_ms || 0] }
       nil
     end
 
