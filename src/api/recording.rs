@@ -124,7 +124,7 @@ impl Query<'_> {
                 let told = reading.tell_matches(&row, &pairs);
                 if let Some(written) = inner
                     .maintenance
-                    .record_matches(identity, &row, &pairs, &told, deadline)?
+                    .record_matches(&row, &pairs, &told, deadline)?
                 {
                     // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
                     // segment, it may have evicted other matches, so the snapshot is read again.

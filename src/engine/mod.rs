@@ -23,8 +23,8 @@ pub use snapshot::{
     places,
 };
 pub use sql::{
-    Endpoint, FeedPage, FeedPlace, FeedPosition, Invalidation, ItemChange, LibraryHint, LibraryRow, Listing,
-    ListingResult, OutboxRow, ProbeOutcome, SharedPlace, Store, StoreFolder, StoreInfo, WAITS,
+    Endpoint, FeedPage, FeedPlace, FeedPosition, ItemChange, LibraryHint, LibraryRow, Listing, ListingResult,
+    OutboxRow, ProbeOutcome, SharedPlace, Store, StoreFolder, StoreInfo, WAITS,
 };
 
 /// Further exports for tests, fuzz targets and benchmarks.

@@ -1,16 +1,13 @@
 //! Verification: invalidated items are fetched again before they are returned.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::atomic::Ordering;
 
 use super::call::Call;
 use super::job::Syncing;
 use super::refresh::RefreshReason;
-use crate::engine::{Invalidation, LibraryRow, Snapshot, places};
+use crate::engine::{LibraryRow, Snapshot, places};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::{Folders, Invalidated, Scope};
-use crate::model::LibraryId;
 use crate::platform::deadline::Deadline;
 use crate::source::LocatedItem;
 
@@ -123,12 +120,7 @@ impl Syncing {
             return Ok(());
         };
         // Read before the request: the reply may not reflect later invalidations.
-        let mut before: HashMap<LibraryId, Vec<Invalidation>> = HashMap::new();
-        for one in unverified {
-            if let Entry::Vacant(entry) = before.entry(one.row.id) {
-                entry.insert(self.store.unverified(one.row.id)?);
-            }
-        }
+        let since = self.store.totals()?.sequence;
         let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
         self.fetch_in_halves(call, &keys, &mut replies)?;
@@ -156,11 +148,8 @@ impl Syncing {
                 log::info!("item {rating_key} is gone from {whence}; it is no longer returned");
             }
             // The index is up to date now: the invalidation ends.
-            let paths = paths.iter().map(Vec::as_slice);
-            self.maintenance
-                .verified(identity, row, &before[&row.id], paths, call.deadline, |key| {
-                    key == rating_key
-                })?;
+            self.store
+                .verified(identity, row.id, paths, &[rating_key], since, call.deadline)?;
         }
         replies.failure.map_or(Ok(()), Err)
     }

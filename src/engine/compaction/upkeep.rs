@@ -1,14 +1,12 @@
 //! Maintenance of a store: recording matches, lifting invalidations, sweeping dead rows.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::records::Records;
-use crate::engine::sql::{Incarnation, Invalidation, LibraryRow, RecordedMatches, Store};
+use crate::engine::sql::{Incarnation, LibraryRow, RecordedMatches, Store};
 use crate::error::Result;
-use crate::matching::normal::normal_form;
-use crate::model::{IdentityId, Sequence};
+use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
@@ -110,7 +108,6 @@ impl Maintenance {
     /// are told of it.
     pub fn record_matches(
         &self,
-        identity: IdentityId,
         row: &LibraryRow,
         pairs: &[(&[u8], &str)],
         told: &[NewEntry],
@@ -122,18 +119,9 @@ impl Maintenance {
         });
         self.counters.add_time(Spent::Store, begun.elapsed());
         self.counters.add_time(Spent::Away, begun.elapsed());
-        let Some(RecordedMatches {
-            at,
-            unverified,
-            then: has_segment,
-        }) = stored?
-        else {
+        let Some(RecordedMatches { at, then: has_segment }) = stored? else {
             return Ok(None);
         };
-        // A recorded match ends an earlier invalidation, in any spelling of its path.
-        let paths = pairs.iter().map(|(path, _)| *path);
-        let is_recorded_key = |key: &str| pairs.iter().any(|(_, own)| *own == key);
-        self.verified(identity, row, &unverified, paths, deadline, is_recorded_key)?;
         let begun = Instant::now();
         if has_segment && self.sweeps {
             self.sweep_rows(deadline);
@@ -141,35 +129,6 @@ impl Maintenance {
         self.records.merge_some(pairs.len(), has_segment, deadline);
         self.counters.add_time(Spent::Away, begun.elapsed());
         Ok(Some(MatchWrite { at, has_segment }))
-    }
-
-    /// Ends the `unverified` invalidations of these paths, and of rating keys for which `is_key` is true, after a
-    /// request confirmed them. Later invalidations stay.
-    pub fn verified<'p>(
-        &self,
-        identity: IdentityId,
-        row: &LibraryRow,
-        unverified: &[Invalidation],
-        paths: impl Iterator<Item = &'p [u8]>,
-        deadline: Deadline,
-        is_key: impl Fn(&str) -> bool,
-    ) -> Result<()> {
-        if unverified.is_empty() {
-            return Ok(());
-        }
-        let forms: HashSet<Vec<u8>> = paths.map(normal_form).collect();
-        for invalid in unverified {
-            let (path, rating_key, _) = invalid;
-            let confirmed = if path.is_empty() {
-                is_key(rating_key)
-            } else {
-                forms.contains(&normal_form(path))
-            };
-            if confirmed {
-                self.store.verified(identity, row.id, invalid, deadline)?;
-            }
-        }
-        Ok(())
     }
 
     /// Sweeps dead rows in slices, and removes unused files.

@@ -15,7 +15,7 @@ use super::open::Store;
 use super::records::RecordTx;
 use super::shared::tell;
 use super::tx::{Tx, sequence_of};
-use super::unverified::{Invalidation, kind_of, unverified_in};
+use super::unverified::{mark_unverified, verify};
 use crate::engine::segment::{match_of, match_value};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence, TableId};
@@ -26,8 +26,6 @@ use crate::shared::NewEntry;
 pub struct RecordedMatches<T> {
     /// The incarnation and the change sequence of the write.
     pub at: (Incarnation, Sequence),
-    /// The library's invalidations, as [`Store::unverified`]. Some may concern the recorded matches.
-    pub unverified: Vec<Invalidation>,
     /// The result of `then`.
     pub then: T,
 }
@@ -54,20 +52,21 @@ impl Store {
             let Some(mut library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
                 return Ok(None);
             };
-            let unverified = match known {
-                Some(_) => Vec::new(),
-                None => unverified_but(tx, &library, pairs)?,
-            };
+            // A recorded match ends an earlier invalidation of its path and of its item.
+            let has_unverified = known.is_none() && tx.has("SELECT 1 FROM unverified WHERE library = ?1", [row.id])?;
+            for (path, key) in pairs.iter().filter(|_| has_unverified) {
+                verify(tx, library.identity, row.id, path, "", tx.sequence)?;
+                verify(tx, library.identity, row.id, b"", key, tx.sequence)?;
+            }
             let table = table_of(tx, &mut library)?;
             tell(tx, library.identity, told)?;
-            tx.next_library.set(Some(library).filter(|_| unverified.is_empty()));
+            tx.next_library.set(Some(library).filter(|_| !has_unverified));
             let records = RecordTx::new(tx);
             for (path, key) in pairs {
                 records.add(table, path, Some(&match_value(key, tx.sequence)), None)?;
             }
             Ok(Some(RecordedMatches {
                 at: (incarnation, tx.sequence),
-                unverified,
                 then: then(&records)?,
             }))
         })
@@ -178,39 +177,16 @@ pub fn all_of(connection: &Connection, library: LibraryId) -> rusqlite::Result<H
     Ok(found)
 }
 
-/// The invalidations of a library, except those of the paths that are recorded now.
-fn unverified_but(tx: &Tx<'_>, library: &LibraryState, pairs: &[(&[u8], &str)]) -> rusqlite::Result<Vec<Invalidation>> {
-    let unverified = unverified_in(tx.connection, library.id)?;
-    if unverified.is_empty() {
-        return Ok(unverified);
-    }
-    for (path, _) in pairs {
-        verify(tx, library.id, path, tx.sequence)?;
-    }
-    unverified_in(tx.connection, library.id)
-}
-
-/// Ends an invalidation of a path that is earlier than a match recorded at this change sequence.
-fn verify(tx: &Tx<'_>, library: LibraryId, path: &[u8], recorded_at: Sequence) -> rusqlite::Result<()> {
-    tx.run(
-        "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = '' AND sequence < ?3",
-        params![library, path, recorded_at],
-    )
-}
-
 /// Moves the matches and copies the invalidations of a library to the new one that replaces it. The caller logs the
 /// change.
 pub fn move_matches_and_invalidations(tx: &Tx<'_>, from: LibraryId, to: LibraryId) -> rusqlite::Result<()> {
     tx.execute("UPDATE tables SET library = ?2 WHERE library = ?1", [from, to])?;
-    tx.execute(
-        "INSERT INTO unverified (library, path, rating_key, sequence) \
-         SELECT ?2, path, rating_key, sequence FROM unverified WHERE library = ?1",
-        [from, to],
-    )?;
     // Logged after the records, so that it applies to them.
     let identity = tx.expect_library(to)?.identity;
-    for (path, rating_key, _) in unverified_in(tx.connection, to)? {
-        tx.change(identity, to, kind_of(&path), &path, &rating_key)?;
+    let invalid = "SELECT path, rating_key FROM unverified WHERE library = ?1";
+    let invalid: Vec<(Vec<u8>, String)> = tx.rows(invalid, [from], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    for (path, rating_key) in invalid {
+        mark_unverified(tx, identity, to, &path, &rating_key)?;
     }
     Ok(())
 }

@@ -107,4 +107,3 @@ pub use records::{
 };
 pub use shared::{OutboxRow, SharedPlace, WAITS};
 pub use state::StoreState;
-pub use unverified::Invalidation;

@@ -147,10 +147,11 @@ CREATE TABLE seen (          -- rows that a listing under way has found, by page
 
 CREATE TABLE unverified (    -- invalidated: a request must verify it before it is returned again
     library    INTEGER NOT NULL REFERENCES libraries (id),
-    path       BLOB    NOT NULL,           -- empty for an item
+    form       BLOB    NOT NULL,           -- the path's normal form; empty for an item
     rating_key TEXT    NOT NULL,           -- empty for a path
+    path       BLOB    NOT NULL,           -- as it was given last
     sequence   INTEGER NOT NULL,           -- a listing that began later clears it
-    PRIMARY KEY (library, path, rating_key)
+    PRIMARY KEY (library, form, rating_key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE changes (       -- the change log, for other processes

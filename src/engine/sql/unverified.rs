@@ -7,54 +7,56 @@ use super::changes::{LoggedChange, LoggedKind};
 use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
+use crate::matching::normal::normal_form;
 use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
-/// An invalidated path or item: path, rating key (one of the two is empty), and the change sequence of the
-/// invalidation.
-pub type Invalidation = (Vec<u8>, String, Sequence);
-
 impl Store {
-    /// The invalidations of a library.
-    pub fn unverified(&self, library: LibraryId) -> Result<Vec<Invalidation>> {
-        self.read(|connection| unverified_in(connection, library))
-    }
-
-    /// Stores that a path or an item was verified. It stays invalid if it was invalidated again meanwhile.
+    /// Ends the invalidations of paths, in any spelling, and of items. Those later than `since` stay.
     pub fn verified(
         &self,
         identity: IdentityId,
         library: LibraryId,
-        invalid: &Invalidation,
+        paths: &[Vec<u8>],
+        rating_keys: &[&str],
+        since: Sequence,
         deadline: Deadline,
     ) -> Result<()> {
-        let (path, rating_key, since) = invalid;
         self.write(deadline, |tx| {
-            let ended = tx
-                .prepare_cached(
-                    "DELETE FROM unverified WHERE library = ?1 AND path = ?2 AND rating_key = ?3 AND sequence <= ?4",
-                )?
-                .execute(params![library, path, rating_key, since])?;
-            if ended == 0 {
-                return Ok(());
+            for path in paths {
+                verify(tx, identity, library, path, "", since)?;
             }
-            let kind = if path.is_empty() {
-                LoggedKind::VerifiedItem
-            } else {
-                LoggedKind::VerifiedPath
-            };
-            tx.change(identity, library, kind, path, rating_key)
+            for rating_key in rating_keys {
+                verify(tx, identity, library, b"", rating_key, since)?;
+            }
+            Ok(())
         })
     }
 }
 
-/// The invalidations of a library, as [`Store::unverified`].
-pub fn unverified_in(connection: &Connection, library: LibraryId) -> rusqlite::Result<Vec<Invalidation>> {
-    connection.rows(
-        "SELECT path, rating_key, sequence FROM unverified WHERE library = ?1",
-        [library],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )
+/// Ends an invalidation of a path in any spelling, or of an item if the path is empty, unless it is later than `since`.
+pub fn verify(
+    tx: &Tx<'_>,
+    identity: IdentityId,
+    library: LibraryId,
+    path: &[u8],
+    rating_key: &str,
+    since: Sequence,
+) -> rusqlite::Result<()> {
+    let ended = tx
+        .prepare_cached(
+            "DELETE FROM unverified WHERE library = ?1 AND form = ?2 AND rating_key = ?3 AND sequence <= ?4",
+        )?
+        .execute(params![library, normal_form(path), rating_key, since])?;
+    if ended == 0 {
+        return Ok(());
+    }
+    let kind = if path.is_empty() {
+        LoggedKind::VerifiedItem
+    } else {
+        LoggedKind::VerifiedPath
+    };
+    tx.change(identity, library, kind, path, rating_key)
 }
 
 /// The kind of change for an invalidation: of a path, or of an item if the path is empty.
@@ -98,9 +100,9 @@ pub fn mark_unverified(
     rating_key: &str,
 ) -> rusqlite::Result<()> {
     tx.run(
-        "INSERT OR REPLACE INTO unverified (library, path, rating_key, sequence) \
-         SELECT id, ?2, ?3, ?4 FROM libraries WHERE id = ?1",
-        params![library, path, rating_key, tx.sequence],
+        "INSERT OR REPLACE INTO unverified (library, form, rating_key, path, sequence) \
+         SELECT id, ?2, ?3, ?4, ?5 FROM libraries WHERE id = ?1",
+        params![library, normal_form(path), rating_key, path, tx.sequence],
     )?;
     tx.change(identity, library, kind_of(path), path, rating_key)
 }

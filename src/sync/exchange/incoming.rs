@@ -350,7 +350,7 @@ impl Exchange {
         // A listing that this host made by itself is newer than what others told before.
         let (begun_ms, now_ms) = (self.store.begun_ms(row.id)?, self.clock.now_ms());
         let is_older = |entry: &&Entry| begun_ms <= now_ms && self.at_ms(entry) < begun_ms;
-        let unverified = self.store.unverified(row.id)?;
+        let since = self.store.totals()?.sequence;
         let newer = entries.iter().filter(|entry| !is_older(entry));
         let bodies = newer.filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
         let (mut merged, mut verified) = (Vec::new(), Vec::new());
@@ -373,15 +373,12 @@ impl Exchange {
             }
         }
         self.store.merge_items(row, &merged, None, Deadline::NONE)?;
-        let is_verified = |key: &str| verified.iter().any(|known| known == key);
-        self.maintenance.verified(
-            view.identity,
-            row,
-            &unverified,
-            std::iter::empty(),
-            Deadline::NONE,
-            is_verified,
-        )
+        if verified.is_empty() {
+            return Ok(());
+        }
+        let verified: Vec<&str> = verified.iter().map(String::as_str).collect();
+        self.store
+            .verified(view.identity, row.id, &[], &verified, since, Deadline::NONE)
     }
 
     /// Records matches of other hosts whose paths are this host's too.
@@ -422,8 +419,7 @@ impl Exchange {
             .iter()
             .map(|(path, key)| (path.as_slice(), key.as_str()))
             .collect();
-        self.maintenance
-            .record_matches(view.identity, row, &pairs, &[], Deadline::NONE)?;
+        self.maintenance.record_matches(row, &pairs, &[], Deadline::NONE)?;
         Ok(())
     }
 

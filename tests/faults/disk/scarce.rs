@@ -262,6 +262,8 @@ unsafe extern "C" {
         keys: *const c_char,
         keys_length: usize,
         count: usize,
+        flags: u32,
+        deadline_ms: i64,
         error: *mut Buffer,
     ) -> i32;
     fn plexindex_edit_items(edit: *const EditRecord, report: *mut EditReportRecord, error: *mut Buffer) -> i32;
@@ -333,7 +335,7 @@ pub fn short_of_memory(words: &[&str]) {
                 plexindex_match_paths(handle, &raw const query, COUNT, answers, error)
             }),
             ("record", &|_| {
-                plexindex_record_matches(library, data, length, data, length, COUNT, error)
+                plexindex_record_matches(library, data, length, data, length, COUNT, 0, 0, error)
             }),
             ("edit", &|_| plexindex_edit_items(&raw const edit, null_mut(), error)),
             ("write", &|_| {
