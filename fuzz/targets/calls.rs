@@ -494,7 +494,7 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
                     second,
                     second_length,
                     count,
-                    u32::from(input.byte()),
+                    u32::from(input.byte() % 3),
                     input.number(),
                     error(),
                 ),

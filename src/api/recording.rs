@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::paths::bytes_of;
 use super::query::Query;
-use crate::engine::{MAX_RETRIES, cleared_again};
+use crate::engine::{LoggedKind, MAX_RETRIES, cleared_again};
 use crate::error::{Result, refuse, room};
 use crate::platform::deadline::Deadline;
 use crate::sync::Call;
@@ -117,7 +117,7 @@ impl Query<'_> {
                     return refuse(format!(
                         "no other host can have a match of '{}': it lies in no folder of library '{}', and no mapping leads \
                          there. Add a mapping, or record it without through",
-                        String::from_utf8_lossy(path),
+                        inner.queries.shown.path(path),
                         library.selector().name()
                     ));
                 }
@@ -129,7 +129,8 @@ impl Query<'_> {
                     // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
                     // segment, it may have evicted other matches, so the snapshot is read again.
                     if !written.has_segment {
-                        reading.apply_recorded(identity, row.id, written.at, &pairs);
+                        let own = pairs.iter().map(|(path, key)| (row.id, LoggedKind::Matched, *path, *key));
+                        reading.apply_own(identity, written.at, &own.collect::<Vec<_>>());
                     }
                     reading.catch_up(deadline)?;
                     // The segment of a large batch may be missing: it could not be written, or another thread was

@@ -24,7 +24,7 @@ pub use snapshot::{
 };
 pub use sql::{
     Endpoint, FeedPage, FeedPlace, FeedPosition, ItemChange, LibraryHint, LibraryRow, Listing, ListingResult,
-    OutboxRow, ProbeOutcome, SharedPlace, Store, StoreFolder, StoreInfo, WAITS,
+    LoggedKind, OutboxRow, ProbeOutcome, SharedPlace, Store, StoreFolder, StoreInfo, WAITS,
 };
 
 /// Further exports for tests, fuzz targets and benchmarks.

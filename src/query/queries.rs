@@ -26,7 +26,7 @@ pub struct Queries {
     pub(super) policy: Policy,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) counters: Arc<Counters>,
-    pub(super) shown: PathDisplay,
+    pub shown: PathDisplay,
     pub(super) samples: MappingSamples,
     pub(super) walks: Walks,
     /// When a wait for changes last ended because a refresh was due, by the coarse clock.

@@ -16,11 +16,14 @@ use crate::platform::mutex::lock;
 use crate::platform::swap::Guard;
 use crate::stats::Spent;
 
-/// Maximum number of matches of one write that are added to the snapshot in place. The matches of larger writes are
+/// Maximum number of changes of one write that are added to the snapshot in place. The matches of larger writes are
 /// read again as segments.
-const MAX_APPLIED_MATCHES: usize = 1024;
+const MAX_APPLIED: usize = 1024;
 /// If a memtable is full, the records are rebuilt into a segment if at least this many are unmerged.
 const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
+
+/// A change of this thread: its library, kind, path and rating key.
+pub type OwnChange<'c> = (LibraryId, LoggedKind, &'c [u8], &'c str);
 
 impl Reading {
     /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline applies to writes: if there
@@ -35,14 +38,13 @@ impl Reading {
         Ok(())
     }
 
-    /// Adds matches that this thread has just recorded to the snapshot, without reading them from the database. Does
-    /// nothing if anything else was committed since the snapshot. The next catch-up then reads these changes too.
-    pub fn apply_recorded(
+    /// Adds what this thread has just written to the snapshot, without reading it from the database. Does nothing if
+    /// anything else was committed since the snapshot. The next catch-up then reads these changes too.
+    pub fn apply_own(
         &self,
         identity: IdentityId,
-        library: LibraryId,
         (incarnation, sequence): (Incarnation, Sequence),
-        pairs: &[(&[u8], &str)],
+        own: &[OwnChange<'_>],
     ) {
         let _catching_up = lock(&self.catching_up);
         let snapshot = self.snapshot.read();
@@ -52,13 +54,13 @@ impl Reading {
             && self.store.incarnation() == incarnation
             && snapshot.sequence().next() == sequence
             && !snapshot.outdated.load(Ordering::Acquire);
-        if !follows || pairs.len() > MAX_APPLIED_MATCHES {
+        if !follows || own.len() > MAX_APPLIED {
             return;
         }
-        for (path, rating_key) in pairs {
+        for (library, kind, path, rating_key) in own {
             let change = LoggedChange {
-                library,
-                kind: LoggedKind::Matched,
+                library: *library,
+                kind: *kind,
                 path: path.to_vec(),
                 rating_key: (*rating_key).to_owned(),
                 sequence,

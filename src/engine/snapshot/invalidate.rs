@@ -3,11 +3,12 @@
 use super::data::{Snapshot, places};
 use super::reading::Reading;
 use super::selection::{Resolved, Selection, Selector};
-use crate::engine::sql::LibraryRow;
+use crate::engine::sql::{LibraryRow, LoggedKind, unverified_kind};
 use crate::error::{Error, Result, Status};
 use crate::matching::{Resolver, Scope, View};
 use crate::model::{IdentityId, LibraryId, MatchKind};
 use crate::platform::deadline::Deadline;
+use crate::shared::NewEntry;
 
 /// Attempts of a write while other threads clear the same library.
 pub const MAX_RETRIES: u32 = 100;
@@ -118,9 +119,29 @@ impl Reading {
         let Some((identity, ids, listed, confirmed, told)) = read else {
             return Ok(None);
         };
-        self.store
-            .invalidate(identity, &listed, &confirmed, &told, Deadline::NONE)?;
+        self.invalidate_both(identity, &listed, &confirmed, &told)?;
         Ok(Some((identity, ids)))
+    }
+
+    /// Marks what is `unverified`, removes the matches in `confirmed`, and shows it in the snapshot.
+    fn invalidate_both(
+        &self,
+        identity: IdentityId,
+        unverified: &[(LibraryId, &[u8], &str)],
+        confirmed: &[(LibraryId, Vec<u8>)],
+        told: &[NewEntry],
+    ) -> Result<()> {
+        let at = self
+            .store
+            .invalidate(identity, unverified, confirmed, told, Deadline::NONE)?;
+        let forgotten = confirmed
+            .iter()
+            .map(|(id, path)| (*id, LoggedKind::Forgotten, &path[..], ""));
+        let unverified = unverified
+            .iter()
+            .map(|(id, path, key)| (*id, unverified_kind(path), *path, *key));
+        self.apply_own(identity, at, &forgotten.chain(unverified).collect::<Vec<_>>());
+        Ok(())
     }
 
     /// The confirmed matches of an item in these libraries.
@@ -143,8 +164,7 @@ impl Reading {
             let confirmed = self.matches_of_item(&ids, rating_key)?;
             let told = self.tell_items(&ids, &[rating_key], true);
             let unverified: Vec<_> = ids.iter().map(|id| (*id, &b""[..], rating_key)).collect();
-            self.store
-                .invalidate(identity, &unverified, &confirmed, &told, Deadline::NONE)?;
+            self.invalidate_both(identity, &unverified, &confirmed, &told)?;
             Ok(Some((identity, ids)))
         })?;
         self.records.flush_removals(Deadline::NONE)

@@ -3,6 +3,7 @@
 use rusqlite::params;
 
 use super::cached::CachedStatements;
+use super::incarnation::Incarnation;
 use super::items::visible;
 use super::libraries::{LibraryRow, one_library};
 use super::matches::{drop_matches, forget};
@@ -11,14 +12,14 @@ use super::shared::tell;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
 use crate::error::Result;
-use crate::model::{IdentityId, LibraryId};
+use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::shared::NewEntry;
 
 impl Store {
     /// Invalidates paths and items in one write, so that they become invalid together. Those in `unverified`, each a path
     /// or an item, must be verified before they are returned again; the matches in `confirmed` are removed. `told` goes
-    /// into the outbox.
+    /// into the outbox. Returns the incarnation and the change sequence of the write.
     pub fn invalidate(
         &self,
         identity: IdentityId,
@@ -26,14 +27,16 @@ impl Store {
         confirmed: &[(LibraryId, Vec<u8>)],
         told: &[NewEntry],
         deadline: Deadline,
-    ) -> Result<()> {
+    ) -> Result<(Incarnation, Sequence)> {
+        // Read before the write, which may go to another database than the one that was read.
+        let incarnation = self.incarnation();
         self.write(deadline, |tx| {
             tell(tx, identity, told)?;
             forget(tx, confirmed)?;
             for (library, path, rating_key) in unverified {
                 mark_unverified(tx, identity, *library, path, rating_key)?;
             }
-            Ok(())
+            Ok((incarnation, tx.sequence))
         })
     }
 

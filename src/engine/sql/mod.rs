@@ -107,3 +107,4 @@ pub use records::{
 };
 pub use shared::{OutboxRow, SharedPlace, WAITS};
 pub use state::StoreState;
+pub use unverified::unverified_kind;

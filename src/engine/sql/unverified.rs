@@ -22,6 +22,9 @@ impl Store {
         since: Sequence,
         deadline: Deadline,
     ) -> Result<()> {
+        if !self.read(|connection| connection.has("SELECT 1 FROM unverified WHERE library = ?1", [library]))? {
+            return Ok(());
+        }
         self.write(deadline, |tx| {
             for path in paths {
                 verify(tx, identity, library, path, "", since)?;
@@ -35,6 +38,7 @@ impl Store {
 }
 
 /// Ends an invalidation of a path in any spelling, or of an item if the path is empty, unless it is later than `since`.
+/// One of a build with other Unicode tables may have another form: a later listing ends it.
 pub fn verify(
     tx: &Tx<'_>,
     identity: IdentityId,
@@ -60,7 +64,7 @@ pub fn verify(
 }
 
 /// The kind of change for an invalidation: of a path, or of an item if the path is empty.
-pub fn kind_of(path: &[u8]) -> LoggedKind {
+pub fn unverified_kind(path: &[u8]) -> LoggedKind {
     if path.is_empty() {
         LoggedKind::UnverifiedItem
     } else {
@@ -82,7 +86,7 @@ pub fn unverified_of(
             let path: Vec<u8> = row.get(1)?;
             Ok(LoggedChange {
                 library: row.get(0)?,
-                kind: kind_of(&path),
+                kind: unverified_kind(&path),
                 path,
                 rating_key: row.get(2)?,
                 sequence: now,
@@ -104,5 +108,5 @@ pub fn mark_unverified(
          SELECT id, ?2, ?3, ?4, ?5 FROM libraries WHERE id = ?1",
         params![library, normal_form(path), rating_key, path, tx.sequence],
     )?;
-    tx.change(identity, library, kind_of(path), path, rating_key)
+    tx.change(identity, library, unverified_kind(path), path, rating_key)
 }

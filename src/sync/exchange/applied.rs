@@ -93,6 +93,8 @@ impl Exchange {
         if removed.is_empty() {
             return Ok(());
         }
-        self.store.invalidate(view.identity, &[], &removed, &[], Deadline::NONE)
+        self.store
+            .invalidate(view.identity, &[], &removed, &[], Deadline::NONE)
+            .map(drop)
     }
 }

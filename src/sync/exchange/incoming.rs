@@ -373,9 +373,6 @@ impl Exchange {
             }
         }
         self.store.merge_items(row, &merged, None, Deadline::NONE)?;
-        if verified.is_empty() {
-            return Ok(());
-        }
         let verified: Vec<&str> = verified.iter().map(String::as_str).collect();
         self.store
             .verified(view.identity, row.id, &[], &verified, since, Deadline::NONE)

@@ -324,7 +324,7 @@ class QuestionMethods(EditMethods):
         and nothing is recorded; OfflineError that no server may be asked. In a test ``plexindex.testing`` has one.
 
         ``through``: return only once the shared log has it, and so the other hosts can (``shared`` of ``open``), as
-        :meth:`shared_deliver` does. TimeoutError then says that it is stored in this folder, and is delivered later.
+        :meth:`shared_deliver` does. TimeoutError may then say that it is stored in this folder, and is delivered later.
         InvalidArgumentError says that nothing is recorded, because this index shares nothing, or because no other host
         could use the path: it is in no folder of the library and under no mapping.
         """
