@@ -44,7 +44,8 @@ demo: needs-demo build/demo/made ## the main job, on a stand-in server; or on yo
 demo-hosts: needs-demo build/demo/made ## three hosts that share one PostgreSQL, started for the demo; it must be installed
 	@$(DEMO) demo/hosts.py $(STANDIN)
 standin: needs-standin ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes; PORT=32400
-	$(CARGO) run --release --package plexindex-standin -- --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
+	@$(CARGO) build --release --package plexindex-standin
+	@exec $(or $(CARGO_TARGET_DIR),target)/release/standin --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
 
 build/venv/made: scripts/requirements-test.txt
 	$(PYTHON) -m venv --clear build/venv

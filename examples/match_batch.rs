@@ -1,4 +1,4 @@
-//! Which items are these files? `find /media -type f | cargo run --example match_batch -- URL TOKEN FOLDER LIBRARY`
+//! Which items are these files? `find /media -type f | cargo run --example match_batch -- URL TOKEN CACHE LIBRARY`
 //!
 //! The names are read as bytes, one a line: they need not be UTF-8.
 
@@ -13,7 +13,7 @@ use plexindex::{Index, Options, Token};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let [url, token, folder, library] = given.as_slice() else {
-        return Err("give URL, TOKEN, FOLDER and LIBRARY, and one path a line".into());
+        return Err("give URL, TOKEN, CACHE and LIBRARY, and one path a line".into());
     };
     let lines: Vec<Vec<u8>> = stdin().lock().split(b'\n').collect::<Result<_, _>>()?;
     let paths: Vec<PathBuf> = lines.into_iter().map(|line| OsString::from_vec(line).into()).collect();

@@ -1,11 +1,11 @@
-//! Which item is this file? `cargo run --example match_file -- URL TOKEN FOLDER LIBRARY FILE`
+//! Which item is this file? `cargo run --example match_file -- URL TOKEN CACHE LIBRARY FILE`
 
 use plexindex::{Index, Options, Token};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let [url, token, folder, library, file] = given.as_slice() else {
-        return Err("give URL, TOKEN, FOLDER, LIBRARY and FILE".into());
+        return Err("give URL, TOKEN, CACHE, LIBRARY and FILE".into());
     };
     let index = Index::open(Options {
         server_url: Some(url.clone()),

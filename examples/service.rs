@@ -1,5 +1,5 @@
 //! A small service: a fast thread, workers for what takes longer, and a thread that follows the feed.
-//! `find /media -type f | cargo run --example service -- URL TOKEN FOLDER LIBRARY`
+//! `find /media -type f | cargo run --example service -- URL TOKEN CACHE LIBRARY`
 //!
 //! Each line on the standard input is a path. Its end lets the workers finish; the line `quit` cancels running calls.
 
@@ -131,7 +131,7 @@ fn explain(error: &Error) -> String {
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let [url, token, folder, library] = given.as_slice() else {
-        return Err("give URL, TOKEN, FOLDER and LIBRARY, and one path a line".into());
+        return Err("give URL, TOKEN, CACHE and LIBRARY, and one path a line".into());
     };
     let index = Index::open(Options {
         server_url: Some(url.clone()),

@@ -1,4 +1,4 @@
-//! Answers from memory while the server tells of changes: `cargo run --example watch -- URL TOKEN FOLDER LIBRARY FILE`
+//! Answers from memory while the server tells of changes: `cargo run --example watch -- URL TOKEN CACHE LIBRARY FILE`
 //!
 //! Each line on the standard input asks for the file again. Its end ends the program.
 
@@ -9,7 +9,7 @@ use plexindex::{Index, Options, Token};
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let given: Vec<String> = std::env::args().skip(1).collect();
     let [url, token, folder, library, file] = given.as_slice() else {
-        return Err("give URL, TOKEN, FOLDER, LIBRARY and FILE".into());
+        return Err("give URL, TOKEN, CACHE, LIBRARY and FILE".into());
     };
     let index = Index::open(Options {
         server_url: Some(url.clone()),

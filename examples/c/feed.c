@@ -1,4 +1,4 @@
-/* Keeps a map from files to rating keys by the feed of changes: feed URL TOKEN FOLDER FILE SECONDS
+/* Keeps a map from files to rating keys by the feed of changes: feed URL TOKEN CACHE FILE SECONDS
  * FILE holds the cursor and the map between runs. The program brings the map up to date, goes on until nothing changes
  * for SECONDS, and prints it: a rating key, a tab and a path in each line. Before the first listing it waits as long for
  * a server that is away. */
@@ -165,7 +165,7 @@ int main(int argc, char **argv)
     time_t begun = time(NULL);
     int32_t status;
     size_t i;
-    if (argc != 6) return fputs("feed URL TOKEN FOLDER FILE SECONDS\n", stderr), 2;
+    if (argc != 6) return fputs("feed URL TOKEN CACHE FILE SECONDS\n", stderr), 2;
     options.server_url = plexindex_bytes_of(argv[1]);
     options.token = plexindex_bytes_of(argv[2]);
     options.cache_dir = plexindex_bytes_of(argv[3]);

@@ -1,4 +1,4 @@
-/* The keys of many files, as a host in a hurry asks: find /media -type f | lookup URL TOKEN FOLDER
+/* The keys of many files, as a host in a hurry asks: find /media -type f | lookup URL TOKEN CACHE
  *
  * What a fast lookup knows costs a microsecond. Only what it does not know is asked with a full query, which may fetch.
  */
@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     char path[4097];
     int32_t status;
     if (argc != 4) {
-        fputs("lookup URL TOKEN FOLDER: reads paths, one a line\n", stderr);
+        fputs("lookup URL TOKEN CACHE: reads paths, one a line\n", stderr);
         return 2;
     }
     plexindex_error_init(&error);

@@ -1,4 +1,4 @@
-/* Which item is this file, and what is known of it? match URL TOKEN FOLDER LIBRARY FILE */
+/* Which item is this file, and what is known of it? match URL TOKEN CACHE LIBRARY FILE */
 #include <plexindex.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ int main(int argc, char **argv)
     plexindex_handle *index = NULL;
     int32_t status;
     if (argc != 6) {
-        fputs("match URL TOKEN FOLDER LIBRARY FILE\n", stderr);
+        fputs("match URL TOKEN CACHE LIBRARY FILE\n", stderr);
         return 2;
     }
     plexindex_error_init(&error);

@@ -1,4 +1,4 @@
-/* What a plug-in of a media program needs: plugin URL TOKEN FOLDER LIBRARY MEDIA TOKENFILE FILE KEY
+/* What a plug-in of a media program needs: plugin URL TOKEN CACHE LIBRARY MEDIA TOKENFILE FILE KEY
  *
  * A thread of the plug-in records FILE, which the host imported, as the item KEY. Then it prints the files below MEDIA
  * that Plex lacks, each with the cause. While the server is away, or refuses the token, it waits and tries again. Another
@@ -175,7 +175,7 @@ static int load(struct plugin *plugin, char **given)
 int main(int argc, char **argv)
 {
     struct plugin plugin;
-    if (argc != 9) return fputs("plugin URL TOKEN FOLDER LIBRARY MEDIA TOKENFILE FILE KEY\n", stderr), 2;
+    if (argc != 9) return fputs("plugin URL TOKEN CACHE LIBRARY MEDIA TOKENFILE FILE KEY\n", stderr), 2;
     if (!load(&plugin, argv + 1)) return 1;
     pthread_mutex_lock(&plugin.lock);
     while (!plugin.is_done) pthread_cond_wait(&plugin.changed, &plugin.lock);

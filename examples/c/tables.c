@@ -1,4 +1,4 @@
-/* Keeps a value of the host's own, for every process that has the folder open: tables FOLDER NAME [VALUE]
+/* Keeps a value of the host's own, for every process that has the folder open: tables CACHE NAME [VALUE]
  *
  * Needs no server. Without VALUE it prints what was kept.
  */
@@ -14,7 +14,7 @@ int main(int argc, char **argv)
     plexindex_error_init(&error);
     int32_t status;
     if (argc != 3 && argc != 4) {
-        fputs("tables FOLDER NAME [VALUE]\n", stderr);
+        fputs("tables CACHE NAME [VALUE]\n", stderr);
         return 2;
     }
     plexindex_options options = plexindex_options_init();

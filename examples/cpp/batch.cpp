@@ -1,4 +1,4 @@
-// Which items are the files below a folder? Errors are values here. `batch URL TOKEN FOLDER LIBRARY DIRECTORY`
+// Which items are the files below a folder? Errors are values here. `batch URL TOKEN CACHE LIBRARY DIRECTORY`
 #include <plexindex.hpp>
 
 #include <filesystem>
@@ -15,7 +15,7 @@ int failed(const plexindex::Error &error) {
 } // namespace
 
 int main(int argc, char **argv) {
-    if (argc != 6) return std::cerr << "batch URL TOKEN FOLDER LIBRARY DIRECTORY\n", 2;
+    if (argc != 6) return std::cerr << "batch URL TOKEN CACHE LIBRARY DIRECTORY\n", 2;
     plexindex::Options options;
     options.server_url = argv[1];
     options.token = argv[2];

@@ -1,4 +1,4 @@
-// Keeps a map from files to rating keys by the feed of changes. `feed URL TOKEN FOLDER FILE SECONDS`
+// Keeps a map from files to rating keys by the feed of changes. `feed URL TOKEN CACHE FILE SECONDS`
 // FILE holds the cursor and the map between runs. The program goes on until nothing changes for SECONDS. Before the first
 // listing it waits as long for a server that is away.
 #include <plexindex.hpp>
@@ -64,7 +64,7 @@ void save(const Map &map, const std::string &name) {
 } // namespace
 
 int main(int argc, char **argv) try {
-    if (argc != 6) return std::cerr << "feed URL TOKEN FOLDER FILE SECONDS\n", 2;
+    if (argc != 6) return std::cerr << "feed URL TOKEN CACHE FILE SECONDS\n", 2;
     plexindex::Options options;
     options.server_url = argv[1];
     options.token = argv[2];

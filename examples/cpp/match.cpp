@@ -1,10 +1,10 @@
-// Which item is this file? `match URL TOKEN FOLDER LIBRARY FILE`
+// Which item is this file? `match URL TOKEN CACHE LIBRARY FILE`
 #include <plexindex.hpp>
 
 #include <iostream>
 
 int main(int argc, char **argv) try {
-    if (argc != 6) return std::cerr << "match URL TOKEN FOLDER LIBRARY FILE\n", 2;
+    if (argc != 6) return std::cerr << "match URL TOKEN CACHE LIBRARY FILE\n", 2;
     plexindex::Options options;
     options.server_url = argv[1];
     options.token = argv[2];

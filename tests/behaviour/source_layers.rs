@@ -557,7 +557,17 @@ fn arrows_of_the_plan_lead_down() {
     }
 }
 
+/// One test, since each process reads all sources.
 #[test]
+fn the_sources_keep_their_layers() {
+    the_plan_shows_every_arrow_and_no_other();
+    no_files_of_a_folder_use_each_other_in_a_circle();
+    no_arrow_of_the_sources_leads_up();
+    no_long_chain_of_folders_use_each_other();
+    few_types_share_a_name();
+    only_the_platform_names_the_operating_system();
+}
+
 fn the_plan_shows_every_arrow_and_no_other() {
     let plan = plan();
     let shown: BTreeMap<_, _> = plan.iter().cloned().collect();
@@ -597,7 +607,6 @@ fn the_plan_shows_every_arrow_and_no_other() {
     );
 }
 
-#[test]
 fn no_files_of_a_folder_use_each_other_in_a_circle() {
     let mut found = String::new();
     let mut tied = BTreeSet::new();
@@ -621,13 +630,11 @@ fn no_files_of_a_folder_use_each_other_in_a_circle() {
 }
 
 /// What several folders of the sources share lies in a folder of its own.
-#[test]
 fn no_arrow_of_the_sources_leads_up() {
     let arrows = MAP.upward(&["source"]);
     assert!(arrows.is_empty(), "{arrows:#?}");
 }
 
-#[test]
 fn no_long_chain_of_folders_use_each_other() {
     let chain = longest_chain(&MAP.between_folders());
     assert!(
@@ -638,7 +645,6 @@ fn no_long_chain_of_folders_use_each_other() {
     );
 }
 
-#[test]
 fn few_types_share_a_name() {
     let (shared, all) = shared_names(&MAP);
     let sharing: usize = shared.values().map(Vec::len).sum();
@@ -648,7 +654,7 @@ fn few_types_share_a_name() {
     );
 }
 
-/// The two tests above see what they shall see.
+/// The two functions above see what they shall see.
 #[test]
 fn chains_and_shared_names_are_found() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -674,12 +680,11 @@ fn chains_and_shared_names_are_found() {
     assert_eq!((shared, all), ([("Same", places)].into(), 4));
 }
 
-#[test]
 fn only_the_platform_names_the_operating_system() {
     assert_eq!(named_of_the_system(&MAP), [""; 0], "src/platform is the one seam");
 }
 
-/// The test above sees what it shall see.
+/// The function above sees what it shall see.
 #[test]
 fn what_names_the_operating_system_is_found() {
     for line in [

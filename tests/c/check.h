@@ -2,7 +2,7 @@
  * What the test programs share: checks that say what went wrong, and a line to the harness
  * (bindings/c/tests/capi_c.rs), which owns the server.
  *
- * Each program is started as `program URL TOKEN FOLDER`: a stand-in Plex server and an empty folder for the store.
+ * Each program is started as `program URL TOKEN CACHE`: a stand-in Plex server and an empty folder for the store.
  */
 #ifndef CHECK_H
 #define CHECK_H
@@ -86,7 +86,7 @@ static inline struct setting setting_of(int argc, char **argv)
 {
     struct setting setting;
     if (argc < 4) {
-        fprintf(stderr, "usage: %s URL TOKEN FOLDER (run by bindings/c/tests/capi_c.rs)\n", argv[0]);
+        fprintf(stderr, "usage: %s URL TOKEN CACHE (run by bindings/c/tests/capi_c.rs)\n", argv[0]);
         exit(2);
     }
     setting.url = argv[1];

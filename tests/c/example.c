@@ -3,7 +3,7 @@
 
 int main(int argc, char **argv)
 {
-    if (argc != 5) return fputs("example URL TOKEN FOLDER FILE\n", stderr), 2;
+    if (argc != 5) return fputs("example URL TOKEN CACHE FILE\n", stderr), 2;
     plexindex_error error;
     plexindex_buffer *failed = plexindex_error_init(&error), block = {0};
     plexindex_options options = plexindex_options_init();

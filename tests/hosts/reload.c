@@ -4,7 +4,7 @@
  *
  * A name that is not resolved holds up no closing. The thread that waits for the name server outlives it, so the library stays.
  *
- * Started as `program URL TOKEN FOLDER LIBRARY ADDRESS PATH KEY`. Not linked with the library.
+ * Started as `program URL TOKEN CACHE LIBRARY ADDRESS PATH KEY`. Not linked with the library.
  */
 #define _GNU_SOURCE
 #include "../c/loaded.h"

@@ -198,7 +198,7 @@ def test_the_readme_s_commands_build_and_run_the_example(
     (tmp_path / "plexindex").symlink_to(installed)
     (tmp_path / "tests").symlink_to(REPOSITORY / "tests")
     asked = [server, TOKEN, str(tmp_path / "store"), movie["path"]]
-    script = "\n".join(commands).replace("URL TOKEN FOLDER FILE", shlex.join(asked))
+    script = "\n".join(commands).replace("URL TOKEN CACHE FILE", shlex.join(asked))
     variables = {name: value for name, value in os.environ.items() if name != "LD_LIBRARY_PATH"}
     said = run("sh", "-ec", script, cwd=tmp_path, env={**variables, "HOME": str(tmp_path)})
     assert said == f"OK: /library/metadata/{movie['ratingKey']}\n"

@@ -90,7 +90,7 @@ def test_a_mapping_that_is_missing_is_proposed(cli: Cli, server: Server, tmp_pat
         r"\n  not found: no location +1   1 %  in no folder of a library; a mapping may be missing\n", done.stdout
     )
     assert f"not found: no location, for example:\n    {tree / 'movies' / 'Not There (1901).mkv'}" in done.stdout
-    assert f"\n  BAD  1 of {movies + 1} files is no single item" in done.stdout
+    assert f"\n  BAD  1 of {movies + 1} files matches no item, or several" in done.stdout
     assert f"\n  try  {movies} of {movies + 1} files match if {tree} becomes /data\n" in done.stdout
     assert "\n       1 file would still not be listed under that path\n" in done.stdout
     assert "\n1 problem found; 1 mapping proposed\n" in done.stdout
@@ -342,4 +342,4 @@ def test_what_plex_leaves_out_is_counted_by_neither_command(cli: Cli, tmp_path: 
     mapping = ("--offline", "--mapping", f"{tmp_path / 'media'} -> /data/movies", tmp_path / "media")
     assert "1 not in Plex, 1 left out" in " ".join(cli.run("diff", *mapping).stderr.split())
     done = cli.run("doctor", *mapping)
-    assert "1 of 1 file is no single item" in " ".join(done.stdout.split()), done.stdout
+    assert "1 of 1 file matches no item, or several" in " ".join(done.stdout.split()), done.stdout

@@ -311,7 +311,7 @@ impl Run {
         program
     }
 
-    /// Runs it to its end as `program URL TOKEN FOLDER …`, answering its questions.
+    /// Runs it to its end as `program URL TOKEN CACHE …`, answering its questions.
     fn ends(&self, arguments: &[&str]) -> Ended {
         self.program_ends(&self.compiled(), arguments)
     }
@@ -570,7 +570,7 @@ fn cpp_examples() {
     assert!(!ended.status.success());
     assert!(ended.errors.contains("LIBRARY_NOT_FOUND: "), "{}", ended.errors);
     let ended = run.program_ends(&program, &[]);
-    assert_eq!(ended.errors, "match URL TOKEN FOLDER LIBRARY FILE\n");
+    assert_eq!(ended.errors, "match URL TOKEN CACHE LIBRARY FILE\n");
 
     let folder = run.folder.path().join("files/Exact (2001)");
     fs::create_dir_all(&folder).expect("a folder");
@@ -871,7 +871,7 @@ fn example() {
     let ended = run.ends(&[""]);
     assert!(!ended.status.success());
     assert!(ended.output.starts_with("INVALID_ARGUMENT: "), "{}", ended.output);
-    assert_eq!(run.ends(&[]).errors, "example URL TOKEN FOLDER FILE\n");
+    assert_eq!(run.ends(&[]).errors, "example URL TOKEN CACHE FILE\n");
 }
 
 /// The answer has more candidates than the first memory of `plexindex_buffer_grow` holds.
@@ -934,8 +934,8 @@ fn compile_and_run(page: &str, begin: &str) -> String {
         .replace("target/release", &library.display().to_string())
         .replace("target/example", &build.path().join("example").display().to_string())
         .replace("target/match", &build.path().join("match").display().to_string())
-        .replace("URL TOKEN FOLDER LIBRARY FILE", "no-url T cache Movies /a.mkv")
-        .replace("URL TOKEN FOLDER FILE", "no-url T cache /a.mkv");
+        .replace("URL TOKEN CACHE LIBRARY FILE", "no-url T cache Movies /a.mkv")
+        .replace("URL TOKEN CACHE FILE", "no-url T cache /a.mkv");
     let (compiling, running) = commands.trim_end().split_once('\n').expect("two commands");
     let sh = |command: &str, folder: &Path| {
         let mut sh = Command::new("sh");

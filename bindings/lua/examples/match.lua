@@ -1,4 +1,4 @@
--- Which item is this file? `luajit match.lua URL TOKEN FOLDER LIBRARY FILE`
+-- Which item is this file? `luajit match.lua URL TOKEN CACHE LIBRARY FILE`
 local plexindex = require("plexindex")
 
 local url, token, folder, library, file = unpack(arg)

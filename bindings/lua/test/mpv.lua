@@ -1,4 +1,4 @@
--- Runs the script for mpv as mpv does, with a module `mp` that does what mpv's would: `mpv.lua URL TOKEN FOLDER FILE…`. Prints
+-- Runs the script for mpv as mpv does, with a module `mp` that does what mpv's would: `mpv.lua URL TOKEN CACHE FILE…`. Prints
 -- what would be seen, and how long each handler of an event took.
 local url, token, folder = arg[1], arg[2], arg[3]
 local events, timers, path = {}, {}, nil

@@ -1,5 +1,5 @@
 'use strict';
-// What changes in a library, as it changes: `node feed.js URL TOKEN FOLDER LIBRARY`
+// What changes in a library, as it changes: `node feed.js URL TOKEN CACHE LIBRARY`
 
 const plexindex = require('plexindex');
 

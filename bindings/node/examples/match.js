@@ -1,5 +1,5 @@
 'use strict';
-// Which item is this file? `node match.js URL TOKEN FOLDER LIBRARY FILE`
+// Which item is this file? `node match.js URL TOKEN CACHE LIBRARY FILE`
 
 const plexindex = require('plexindex');
 

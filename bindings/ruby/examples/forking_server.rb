@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# A server that forks: `ruby forking_server.rb URL TOKEN FOLDER LIBRARY PORT`. The parent opens the index and fetches the
+# A server that forks: `ruby forking_server.rb URL TOKEN CACHE LIBRARY PORT`. The parent opens the index and fetches the
 # library; the children answer each line, a path, with a key or the reason why there is none. TERM ends it.
 require "plexindex"
 require "socket"

@@ -1,6 +1,6 @@
 # frozen_string_literal: true
 
-# Which item is this file? `ruby match.rb URL TOKEN FOLDER LIBRARY FILE`
+# Which item is this file? `ruby match.rb URL TOKEN CACHE LIBRARY FILE`
 require "plexindex"
 
 url, token, folder, library, file = ARGV

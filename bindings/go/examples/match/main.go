@@ -1,4 +1,4 @@
-// Which item is this file? `match URL TOKEN FOLDER LIBRARY FILE`. Ctrl+C ends it.
+// Which item is this file? `match URL TOKEN CACHE LIBRARY FILE`. Ctrl+C ends it.
 package main
 
 import (
@@ -13,7 +13,7 @@ import (
 
 func main() {
 	if len(os.Args) != 6 {
-		log.Fatal("give URL, TOKEN, FOLDER, LIBRARY and FILE")
+		log.Fatal("give URL, TOKEN, CACHE, LIBRARY and FILE")
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

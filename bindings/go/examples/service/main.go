@@ -1,4 +1,4 @@
-// Which item is a file, over HTTP: `service URL TOKEN FOLDER LIBRARY localhost:8080`, then
+// Which item is a file, over HTTP: `service URL TOKEN CACHE LIBRARY localhost:8080`, then
 // `curl 'localhost:8080/?path=/media/a.mkv'`. When a client gives up, the call that its request waits for ends. What is listed
 // is answered without waiting; of other requests, each of which holds up to two threads, as many wait as there are slots.
 package main
@@ -19,7 +19,7 @@ import (
 func main() {
 	log.SetFlags(0)
 	if len(os.Args) != 6 {
-		log.Fatal("give URL, TOKEN, FOLDER, LIBRARY and an address to listen on")
+		log.Fatal("give URL, TOKEN, CACHE, LIBRARY and an address to listen on")
 	}
 	index, err := plexindex.Open(plexindex.Options{ServerURL: os.Args[1], Token: os.Args[2], CacheDir: os.Args[3]})
 	if err != nil {

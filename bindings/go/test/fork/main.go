@@ -1,4 +1,4 @@
-// Closes an index in a forked child while a goroutine of the parent is in a call: fork URL TOKEN FOLDER. A child has one
+// Closes an index in a forked child while a goroutine of the parent is in a call: fork URL TOKEN CACHE. A child has one
 // thread and little of Go, so it does nothing else.
 package main
 

@@ -234,7 +234,10 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "wait_for_changes": (c_int32, (c_void_p, _QUERY, _BUFFER)),
     "wake_waiting": (c_int32, (c_void_p, _BUFFER)),
     "record_match": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, _BUFFER)),
-    "record_matches": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, c_uint32, c_int64, _BUFFER)),
+    "record_matches": (
+        c_int32,
+        (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_size_t, c_uint32, c_int64, _BUFFER),
+    ),
     "invalidate_path": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
     "invalidate_item": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
     "invalidate_library": (c_int32, (c_void_p, _BUFFER)),

@@ -26,7 +26,7 @@ PIPE_CLOSED = 141
 HELP = """\
 exit codes:
   0    done; each path is one item; nothing is wrong; nothing differs
-  1    a path is no single item; diff or doctor found something; clear was declined
+  1    a path is not one item; diff or doctor found something; clear was declined
   2    the command line, environment, configuration file or Plex's database is wrong
   3    the server, its database or the shared log cannot be reached now, or failed
   4    the token or its user is refused (401, 403, 498), or the role by PostgreSQL

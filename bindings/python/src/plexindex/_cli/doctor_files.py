@@ -181,12 +181,13 @@ def _count_kinds(report: Report, answers: Sequence[Match], paths: list[bytes], l
         "unmatched": {name.replace("_", " "): len(few) for name, few in by_status.items()},
     }
     verb = "is" if unmatched == 1 else "are"
+    matches = "matches" if unmatched == 1 else "match"
     compared = total - len(left_out)
     if unmatched and set(by_status) == {"not found: not_listed"} and unmatched <= max(1, compared * _FEW) < compared:
         report.note(f"{count(unmatched, 'file')} {verb} not listed by Plex (yet): `plexindex diff` says why")
     elif unmatched:
         report.bad(
-            f"{output.number(unmatched)} of {count(compared, 'file')} {verb} no single item",
+            f"{output.number(unmatched)} of {count(compared, 'file')} {matches} no item, or several",
             codes.LIBRARY if "not found: not_fetched" in by_status else codes.NOT_ALL,
         )
     elif compared:
