@@ -117,8 +117,7 @@ typedef struct plexindex_edit {
     size_t keys_count; // How many keys.
     // `changes_count` pairs of a name and a value, each followed by a NUL, UTF-8. The name `title` sets that field to
     // the value, `genre+` adds the value to those tags, `genre-` removes it from them. `title!` changes the field's
-    // lock only, and its value is empty. The names are Plex's. What is nearly one of them is refused, with what was
-    // meant; any other name is sent, and the server decides.
+    // lock only, and its value is empty. The names are Plex's, which ignores those that it does not know.
     plexindex_bytes changes;
     size_t changes_count; // How many pairs of a name and a value. Never 0.
     // How long the call may take, in milliseconds. 0: as the options say. PLEXINDEX_NO_DEADLINE: as long as it takes.

@@ -60,7 +60,7 @@ impl Inner {
         let store = Arc::new(store);
         let records = Records::new(Arc::clone(&store), options.no_mmap, options.matches_limit);
         let tables = Tables::new(Arc::clone(&store), Arc::clone(&records), Arc::clone(&clock));
-        let images = Arc::new(ListingSegments::new(
+        let listings = Arc::new(ListingSegments::new(
             Arc::clone(&store),
             mappings.clone(),
             Arc::clone(&counters),
@@ -74,7 +74,7 @@ impl Inner {
         ));
         let reading = Arc::new(Reading::new(
             Arc::clone(&store),
-            Arc::clone(&images),
+            Arc::clone(&listings),
             records,
             mappings,
             Arc::clone(&clock),
@@ -90,7 +90,7 @@ impl Inner {
         let mut sync = Syncing::new(
             Arc::clone(&store),
             source.clone(),
-            Arc::clone(&images),
+            Arc::clone(&listings),
             Arc::clone(&maintenance),
             Arc::clone(&reading),
             Arc::clone(&clock),

@@ -95,7 +95,7 @@ impl Timed<'_> {
             ),
             ("parsing", since(after.parsing, before.parsing)),
             ("the store", since(after.storing, before.storing)),
-            ("images", since(after.indexing, before.indexing)),
+            ("segments", since(after.indexing, before.indexing)),
             ("matching", since(after.matching, before.matching)),
             (
                 "waiting for another fetch or to try again",

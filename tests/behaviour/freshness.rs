@@ -532,7 +532,7 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
     );
     assert_eq!(library.lookup_key(b"/host/2.mkv", str::to_owned), None);
     assert_eq!(new.stats().expect("statistics").matches, 1_000);
-    // A month later the old one's partition is gone, and what was inherited stays.
+    // A month later what was inherited is still there, for the next token too.
     at.clock.advance_ms(31 * 24 * HOUR_MS);
     drop(old);
     let newer = as_user("the-newest-token");

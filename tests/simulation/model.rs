@@ -20,8 +20,6 @@ pub const MAX_AGE_MS: i64 = 24 * 3_600_000;
 const RESUMED_MS: i64 = 600_000;
 /// A step of the clock that makes no listing old.
 const STEP_MS: i64 = 60_000;
-/// After how long a token that is not used is forgotten, and with it what was recorded.
-const UNUSED_MS: i64 = 29 * 86_400_000;
 
 /// Who asks: a URL, and a user. The view of a server that a store keeps apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -343,7 +341,6 @@ impl Model {
     /// A store of that time has taken the place of the one of now.
     pub fn put_back(&mut self, hosts: Hosts) {
         self.hosts = hosts;
-        self.moved();
     }
 
     /// Matches were put into an image, and those recorded longest ago may have gone: where all that may live is more than the
@@ -363,26 +360,11 @@ impl Model {
         }
     }
 
-    /// Tokens may have been forgotten, or the database was lost: nothing recorded has to be there.
-    pub fn lose_records(&mut self, tokens_only: bool) {
-        for ((_, user, ..), record) in &mut self.hosts.records {
-            if !tokens_only || *user == 2 {
-                record.must = None;
-            }
-        }
-        for ((_, who, _), told) in &mut self.hosts.told {
-            if !tokens_only || who.is_token() {
-                (told.fetched, told.answered) = (None, 0);
-            }
-        }
-    }
-
-    /// The clock moved to this.
-    pub fn moved(&mut self) {
-        let now_ms = self.now_ms();
-        let far = self.times.iter().any(|ms| (now_ms - ms).abs() > UNUSED_MS);
-        if far {
-            self.lose_records(true);
+    /// The database was lost: nothing recorded has to be there.
+    pub fn lose_records(&mut self) {
+        self.hosts.records.values_mut().for_each(|record| record.must = None);
+        for told in self.hosts.told.values_mut() {
+            (told.fetched, told.answered) = (None, 0);
         }
     }
 

@@ -76,7 +76,7 @@ impl World {
         } else {
             "folders gone behind an opening"
         });
-        self.model.lose_records(false);
+        self.model.lose_records();
         self.shelf.lose();
         freeze_coarse_clock(600);
         match opened {

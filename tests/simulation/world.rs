@@ -477,7 +477,6 @@ impl World {
         self.net.advance(by);
         let now = self.model.now();
         self.model.times[now] = self.net.now();
-        self.model.moved();
         Ok(())
     }
 
@@ -718,7 +717,7 @@ impl World {
             let _ = std::fs::remove_dir(&self.folder);
         }
         if kind >= 58 {
-            self.model.lose_records(false);
+            self.model.lose_records();
             self.shelf.lose();
         }
         if kind >= 55 {

@@ -23,8 +23,7 @@ pub struct EditRecord {
     pub keys_count: usize,
     /// `changes_count` pairs of a name and a value, each followed by a NUL, UTF-8. The name `title` sets that field to
     /// the value, `genre+` adds the value to those tags, `genre-` removes it from them. `title!` changes the field's
-    /// lock only, and its value is empty. The names are Plex's. What is nearly one of them is refused, with what was
-    /// meant; any other name is sent, and the server decides.
+    /// lock only, and its value is empty. The names are Plex's, which ignores those that it does not know.
     pub changes: Bytes,
     /// How many pairs of a name and a value. Never 0.
     pub changes_count: usize,

@@ -191,7 +191,7 @@ pub trait Source: Send + Sync {
     /// Returns the kind of the source.
     fn kind(&self) -> &'static Kind;
 
-    /// Returns the capabilities, which may change while the source is open.
+    /// Returns the capabilities.
     fn abilities(&self) -> Abilities;
 
     /// Returns the condition under which this source may be used, as text that names everything it depends on; `None`

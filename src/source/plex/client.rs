@@ -1,8 +1,8 @@
 //! The HTTP client of a server: its URL, tokens, connections, and what it refuses.
 
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ureq::http::HeaderValue;
@@ -15,7 +15,7 @@ use super::super::contract::{Meter, Tokens};
 use super::body::Buffers;
 use super::retry::{Pause, RealPause};
 use super::transport::Transport;
-use super::url::{BaseUrl, Origin};
+use super::url::BaseUrl;
 
 /// Maximum silence of an event stream: Plex sends something every 10 to 15 s.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -39,8 +39,6 @@ pub struct PlexHttp {
     pub(super) is_minimal: AtomicBool,
     /// The server refuses to be asked for a file name.
     pub(super) refuses_file: AtomicBool,
-    /// Origin to use instead, after a redirect to HTTPS, so that the token is sent in the clear at most once.
-    pub(super) upgraded: OnceLock<Origin>,
 }
 
 impl fmt::Debug for PlexHttp {
@@ -138,7 +136,6 @@ impl PlexHttp {
             buffers: Buffers::default(),
             is_minimal: AtomicBool::new(false),
             refuses_file: AtomicBool::new(false),
-            upgraded: OnceLock::new(),
         })
     }
 

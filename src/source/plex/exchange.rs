@@ -15,7 +15,7 @@ use super::errors::RequestContext;
 use super::question::{RequestLabel, ServerRequest};
 use super::retry::{self, AttemptError};
 use super::transport::token_placeholder;
-use super::url::{Origin, Redirect, Target};
+use super::url::{Redirect, Target};
 use super::wire::{Lists, ReplyHead};
 
 /// Maximum number of redirects for one request.
@@ -45,24 +45,14 @@ impl PlexHttp {
         mut send: impl FnMut(&Target) -> std::result::Result<Followed<T>, AttemptError>,
     ) -> std::result::Result<T, AttemptError> {
         let mut target = Target {
-            origin: self.upgraded.get().unwrap_or(&self.base.origin).clone(),
+            origin: self.base.origin.clone(),
             address: format!("{}{address}", self.base.prefix),
         };
-        let mut upgrade = None;
         for _ in 0..=HOPS {
             match send(&target)? {
-                Followed::Done(done) => {
-                    // Keep an origin only after it has answered.
-                    if let Some(origin) = upgrade {
-                        self.remember_upgrade(origin);
-                    }
-                    return Ok(done);
-                }
+                Followed::Done(done) => return Ok(done),
                 Followed::Moved(next) => {
                     log::debug!("{what} moved to {}", next.without_query());
-                    if next.origin != target.origin && next.address == target.address {
-                        upgrade = Some(next.origin.clone());
-                    }
                     target = next;
                 }
             }
@@ -70,15 +60,6 @@ impl PlexHttp {
         Err(self
             .context(what, with_token, &target)
             .bad_redirect("redirected in a circle"))
-    }
-
-    pub(super) fn remember_upgrade(&self, origin: Origin) {
-        log::warn!(
-            "{} redirects to {origin}: make that server_url, so that the token is never sent in the clear",
-            self.base.origin
-        );
-        // The first thread wins: there is only one server.
-        let _ = self.upgraded.set(origin);
     }
 
     pub(super) fn context<'a>(

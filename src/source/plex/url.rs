@@ -46,12 +46,6 @@ impl Origin {
             .parse::<IpAddr>();
         address.map_or(self.host == "localhost", |address| address.is_loopback())
     }
-
-    /// Returns whether a token for `self` may also be sent to `other`: the same origin, or the same host with TLS
-    /// added.
-    fn allows_token_at(&self, other: &Self) -> bool {
-        self == other || (self.host == other.host && !self.secure && other.secure)
-    }
 }
 
 impl fmt::Display for Origin {
@@ -241,7 +235,7 @@ impl Target {
                 location.get(..location.len() - address.len()).unwrap_or_default(),
             ));
         };
-        if !self.origin.allows_token_at(&origin) {
+        if origin != self.origin {
             return Redirect::Elsewhere(origin.to_string());
         }
         let address = if address.starts_with('/') {

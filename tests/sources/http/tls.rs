@@ -225,24 +225,6 @@ fn http_where_https_was_expected() {
 }
 
 #[test]
-fn an_upgrade_keeps_the_token_and_is_remembered() {
-    let authority = Authority::new();
-    let secure = Secure::new(&authority, "127.0.0.1", |_| ());
-    let plain = Raw::answering([answer(
-        "301 Moved Permanently",
-        &format!("Location: {}/library/sections\r\n", secure.url()),
-        "",
-    )]);
-    let client = client_with(&plain.url(), |options| options.ca_file = Some(authority.file()));
-    assert_eq!(client.plex.libraries(Bounds::NONE), Ok(Vec::new()));
-    assert!(secure.heads.lock().unwrap()[0].contains(TOKEN));
-    assert_eq!(client.meter.count(), 2);
-    // From now on the token is not sent in the clear any more.
-    client.plex.libraries(Bounds::NONE).unwrap();
-    assert_eq!((client.meter.count(), plain.heads().len()), (3, 1));
-}
-
-#[test]
 fn a_downgrade_is_refused() {
     let authority = Authority::new();
     let plain = Raw::answering([no_libraries()]);

@@ -426,7 +426,7 @@ def _common(command: argparse.ArgumentParser) -> None:
         "--size-limit",
         type=values.size,
         metavar="BYTES",
-        help="the maximum size of that folder, such as 500M or 2G; those refreshed longest ago are removed first",
+        help="the maximum size of that folder, such as 500M or 2G; libraries refreshed longest ago are removed first",
     )
     server.add_argument(
         "--shared",
