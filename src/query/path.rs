@@ -399,7 +399,7 @@ impl Question for PathQuestion<'_> {
         let mut answer = Answer::of(queries.reading.kind(), outcome, &snapshot.rows, status);
         let message;
         if outcome.unverified {
-            answer.reason = Reason::Unconfirmed;
+            (answer.reason, answer.confidence) = (Reason::Unconfirmed, Confidence::Low);
         } else if rows.is_empty() && state.timeout_status == Some(status) {
             // No library is known for it.
             answer.reason = Reason::NotFetched;
@@ -439,6 +439,8 @@ impl Question for PathQuestion<'_> {
             && !self.is_remembered(turn, outcome, state.has_searched())?;
         answer.stale = outcome.match_kind != MatchKind::Confirmed
             && (is_outdated || fetched().any(|row| queries.has_expired(&state, row, now)));
+        // The server was asked for an item that is gone, and not yet what its file is now.
+        answer.stale |= state.has_verified() && status == Status::NotFound;
         answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
         queries.deliver(&state, &answer, then)
     }

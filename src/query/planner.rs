@@ -191,6 +191,11 @@ impl QueryState {
         self.searched_unfetched
     }
 
+    /// Returns whether the server was asked for items that were invalidated.
+    pub fn has_verified(&self) -> bool {
+        self.verified
+    }
+
     /// Returns whether the query refreshed libraries without an error and before the deadline.
     pub fn was_refreshed(&self) -> bool {
         self.refreshed.is_some() && self.failure.is_none() && self.timeout_status.is_none()

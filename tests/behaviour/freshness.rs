@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::index::{Deadline, Index, Library, QueryOptions};
 use crate::support::{HOUR_MS, Scene, add, movie, offline, open, path_of, remove, requests};
 use plexindex::error::Status;
-use plexindex::model::{MatchKind, Reason};
+use plexindex::model::{Confidence, MatchKind, Reason};
 use plexindex_standin::{Action, Fault, FileFilter, ItemSpec, Kind, LibrarySpec, Sorting, Standin};
 
 fn hurried(library: &Library) -> QueryOptions<'_> {
@@ -541,6 +541,33 @@ fn a_new_token_inherits_what_was_confirmed_of_the_items_that_it_may_see() {
         library.match_path(b"/host/0.mkv").expect("an answer").match_kind,
         MatchKind::Confirmed
     );
+}
+
+/// A match ends the invalidation of its path, and so that is there again once the match is gone.
+#[test]
+fn a_path_whose_match_is_removed_is_verified_before_its_listed_item_answers() {
+    let at = Scene::movies(60);
+    let (index, library) = at.listed();
+    let (path, listed) = path_of(&at.server, 1, 5);
+    let (_, recorded) = path_of(&at.server, 1, 9);
+    remove(&at.server, &[listed.parse().expect("a number")]);
+    add(&at.server, std::slice::from_ref(&path));
+    library.invalidate_path(path.as_bytes()).expect("invalidated");
+    library
+        .record_matches(&[(path.as_bytes(), &recorded)])
+        .expect("recorded");
+    library.invalidate_item(&recorded).expect("invalidated");
+    assert_eq!(library.lookup_key(path.as_bytes(), str::to_owned), None);
+    let answer = index
+        .match_path(&offline(&library), path.as_bytes())
+        .expect("an answer");
+    assert_eq!((answer.status, answer.confidence), (Status::NotFound, Confidence::Low));
+    // The server is asked for the listed item, which is gone, and by the next question for the path.
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!((answer.status, answer.stale), (Status::NotFound, true));
+    let answer = library.match_path(path.as_bytes()).expect("an answer");
+    assert_eq!((answer.status, answer.confidence), (Status::Ok, Confidence::High));
+    assert_ne!(answer.item.map(|found| found.item.rating_key), Some(listed));
 }
 
 #[test]

@@ -55,6 +55,8 @@ struct Handle {
     who: Who,
     mapped: bool,
     number: usize,
+    /// It was opened while the disk was full, so there is no room for segments that it lacks.
+    has_no_room: bool,
 }
 
 pub struct World {
@@ -588,6 +590,7 @@ impl World {
             who,
             mapped,
             number,
+            has_no_room: self.full.is_some(),
         })
     }
 
@@ -716,11 +719,11 @@ impl World {
             self.count("files go: the folder");
             let _ = std::fs::remove_dir(&self.folder);
         }
-        if kind >= 58 {
+        if kind >= 57 {
             self.model.lose_records();
             self.shelf.lose();
         }
-        if kind >= 55 {
+        if kind >= 54 {
             // Lookups notice within half a second.
             freeze_coarse_clock(600);
             for handle in &self.handles {

@@ -10,6 +10,8 @@ use crate::model::{IdentityId, LibraryId, MatchKind};
 use crate::platform::deadline::Deadline;
 use crate::shared::NewEntry;
 
+/// What happens to the path of a match that is removed.
+const FORGOTTEN: [LoggedKind; 2] = [LoggedKind::Forgotten, LoggedKind::UnverifiedPath];
 /// Attempts of a write while other threads clear the same library.
 pub const MAX_RETRIES: u32 = 100;
 
@@ -136,7 +138,7 @@ impl Reading {
             .invalidate(identity, unverified, confirmed, told, Deadline::NONE)?;
         let forgotten = confirmed
             .iter()
-            .map(|(id, path)| (*id, LoggedKind::Forgotten, &path[..], ""));
+            .flat_map(|(id, path)| FORGOTTEN.map(|kind| (*id, kind, &path[..], "")));
         let unverified = unverified
             .iter()
             .map(|(id, path, key)| (*id, unverified_kind(path), *path, *key));

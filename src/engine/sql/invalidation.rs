@@ -18,8 +18,8 @@ use crate::shared::NewEntry;
 
 impl Store {
     /// Invalidates paths and items in one write, so that they become invalid together. Those in `unverified`, each a path
-    /// or an item, must be verified before they are returned again; the matches in `confirmed` are removed. `told` goes
-    /// into the outbox. Returns the incarnation and the change sequence of the write.
+    /// or an item, must be verified before they are returned again; the matches in `confirmed` are removed, and their paths
+    /// are unverified too. `told` goes into the outbox. Returns the incarnation and the change sequence of the write.
     pub fn invalidate(
         &self,
         identity: IdentityId,
@@ -32,7 +32,7 @@ impl Store {
         let incarnation = self.incarnation();
         self.write(deadline, |tx| {
             tell(tx, identity, told)?;
-            forget(tx, confirmed)?;
+            forget(tx, identity, confirmed)?;
             for (library, path, rating_key) in unverified {
                 mark_unverified(tx, identity, *library, path, rating_key)?;
             }

@@ -196,12 +196,13 @@ pub fn drop_matches(tx: &Tx<'_>, library: LibraryId) -> rusqlite::Result<()> {
     tx.run("UPDATE tables SET library = NULL WHERE library = ?1", [library])
 }
 
-/// Removes matches.
-pub fn forget(tx: &Tx<'_>, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
+/// Removes matches. What is listed under their paths was wrong once, so the paths are marked as unverified.
+pub fn forget(tx: &Tx<'_>, identity: IdentityId, confirmed: &[(LibraryId, Vec<u8>)]) -> rusqlite::Result<()> {
     for (library, path) in confirmed {
         if let Some(table) = table_at(tx.connection, *library)? {
             RecordTx::new(tx).add(table, path, None, None)?;
         }
+        mark_unverified(tx, identity, *library, path, "")?;
     }
     Ok(())
 }

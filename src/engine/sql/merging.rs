@@ -106,7 +106,7 @@ impl Store {
         deadline: Deadline,
     ) -> Result<()> {
         self.write(deadline, |tx| {
-            forget(tx, confirmed)?;
+            forget(tx, tx.expect_library(row.id)?.identity, confirmed)?;
             remove(tx, row, rating_key)
         })
     }

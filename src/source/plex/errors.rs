@@ -182,6 +182,9 @@ impl RequestContext<'_> {
             Tls::InvalidCertificate(Bad::Expired | Bad::ExpiredContext { .. }) => {
                 "the certificate has expired: renew it, and check this machine's clock".to_owned()
             }
+            Tls::InvalidCertificate(reason) if reason.to_string().contains("CaUsedAsEndEntity") => {
+                "the server shows the certificate of an authority: give it one of its own, with CA:FALSE".to_owned()
+            }
             Tls::InvalidCertificate(reason) => format!("the certificate was refused ({reason}): {trust}"),
             Tls::InvalidMessage(_) => {
                 "the service at this address does not use TLS: use http in server_url, or the port that serves https"

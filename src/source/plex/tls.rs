@@ -67,6 +67,10 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
             ),
         )
     };
+    // A pipe would not end.
+    if std::fs::metadata(path).is_ok_and(|file| !file.is_file()) {
+        return Err(refuse("is not a file".into()));
+    }
     let pem = std::fs::read(path).map_err(|error| refuse(format!("cannot be read ({error})")).because_io(&error))?;
     let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<std::result::Result<_, _>>()
