@@ -55,8 +55,9 @@ struct Handle {
     who: Who,
     mapped: bool,
     number: usize,
-    /// It was opened while the disk was full, so there is no room for segments that it lacks.
-    has_no_room: bool,
+    /// On a full disk there is no room for segments that it lacks: it was opened then, or has mappings, which have segments of
+    /// their own, made at its first question.
+    may_lack_segments: bool,
 }
 
 pub struct World {
@@ -590,7 +591,7 @@ impl World {
             who,
             mapped,
             number,
-            has_no_room: self.full.is_some(),
+            may_lack_segments: mapped || self.full.is_some(),
         })
     }
 

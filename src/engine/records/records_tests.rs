@@ -131,10 +131,13 @@ impl World {
         merged
     }
 
-    /// Rows that a new process reads.
+    /// Records that a new process reads; it reads the marks of invalidated paths besides, which the next listing ends.
     fn rows_behind(&self) -> usize {
         let state = self.store.state_at(Some(&self.endpoint), &|_, _| None, true);
-        state.expect("read").1.changes.len()
+        let changes = state.expect("read").1.changes.into_iter();
+        changes
+            .filter(|change| change.kind != LoggedKind::UnverifiedPath)
+            .count()
     }
 
     fn step(&mut self, number: usize) -> String {
