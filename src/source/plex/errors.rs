@@ -323,13 +323,9 @@ impl RequestContext<'_> {
 
     /// The error for a redirect to another server, which is not followed.
     pub fn redirected_elsewhere(&self, place: &str) -> AttemptError {
-        self.error(
-            Status::Redirected,
-            format!(
-                "the server redirects to {place}, where the token is never sent: if that is your server, set \
-                 server_url to it"
-            ),
-        )
+        let text =
+            format!("redirected to {place}, where the token is never sent: if it is yours, set server_url to it");
+        self.error(Status::Redirected, text)
     }
 
     /// The error for redirects without a valid target.
