@@ -66,6 +66,18 @@ pub fn readable(path: &Path) -> io::Result<File> {
     open(path, false)
 }
 
+/// Opens a file that a host names: a password file, certificates.
+///
+/// # Errors
+/// Errors of the operating system, and [`io::ErrorKind::InvalidInput`] if it is no regular file.
+pub fn given(path: &Path) -> io::Result<File> {
+    // A pipe is not opened, since that waits for a writer.
+    if path.metadata()?.is_file() {
+        return File::open(path);
+    }
+    Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file"))
+}
+
 /// Creates a file with mode 0600 for writing; removes an existing one first.
 ///
 /// # Errors

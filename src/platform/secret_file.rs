@@ -1,11 +1,11 @@
 //! Files with secrets that a person keeps.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
+use super::files;
 use super::system::files as system;
 
 /// What a file with secrets holds.
@@ -20,13 +20,9 @@ pub enum SecretFile {
 /// Reads a file with secrets.
 ///
 /// # Errors
-/// Errors of the operating system, and [`io::ErrorKind::InvalidInput`] if it is no regular file.
+/// As [`files::given`].
 pub fn read(path: &Path) -> io::Result<SecretFile> {
-    // A pipe is not opened, since that waits for a writer.
-    if !path.metadata()?.is_file() {
-        return Err(io::ErrorKind::InvalidInput.into());
-    }
-    let mut file = File::open(path)?;
+    let mut file = files::given(path)?;
     if system::is_open_to_others(&file)? {
         return Ok(SecretFile::OpenToOthers);
     }

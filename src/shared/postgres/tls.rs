@@ -2,7 +2,7 @@
 //! with, and gains nothing where the certificate is verified.
 
 use std::future::Future;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use tokio_rustls::TlsConnector;
 
 use super::address::{Address, SslMode};
 use crate::error::{Error, Result, Status};
+use crate::platform::files;
 
 /// The TLS configuration for an address.
 ///
@@ -69,7 +70,10 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
         let text = format!("sslrootcert {path} of the shared log {problem}: {remedy}");
         Error::new(Status::InvalidArgument, text)
     };
-    let pem = std::fs::read(path).map_err(|error| refused(format!("cannot be read ({error})")).because_io(&error))?;
+    let mut pem = Vec::new();
+    files::given(path)
+        .and_then(|mut file| file.read_to_end(&mut pem))
+        .map_err(|error| refused(format!("cannot be read ({error})")).because_io(&error))?;
     let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<std::result::Result<_, _>>()
         .map_err(|error| refused(format!("is not a PEM file ({error})")))?;

@@ -1,5 +1,6 @@
 //! HTTPS: which certificates are trusted. Only compiled with the feature `tls`.
 
+use std::io::Read;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,6 +12,7 @@ use ureq::unversioned::transport::{ConnectionDetails, Connector, RustlsConnector
 
 use crate::error::{Error, Result, Status};
 use crate::options::Options;
+use crate::platform::files;
 
 /// Trusts the authorities of `ca_file`, or without it the system's; or any certificate, if the host requests that.
 ///
@@ -67,11 +69,10 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
             ),
         )
     };
-    // A pipe would not end.
-    if std::fs::metadata(path).is_ok_and(|file| !file.is_file()) {
-        return Err(refuse("is not a file".into()));
-    }
-    let pem = std::fs::read(path).map_err(|error| refuse(format!("cannot be read ({error})")).because_io(&error))?;
+    let mut pem = Vec::new();
+    files::given(path)
+        .and_then(|mut file| file.read_to_end(&mut pem))
+        .map_err(|error| refuse(format!("cannot be read ({error})")).because_io(&error))?;
     let authorities: Vec<_> = CertificateDer::pem_slice_iter(&pem)
         .collect::<std::result::Result<_, _>>()
         .map_err(|error| refuse(format!("is not a PEM file ({error})")))?;
