@@ -82,11 +82,7 @@ impl Reading {
     /// Removes the confirmed matches of the paths, and marks the paths as unverified. Other hosts are told of `told`; if it is
     /// empty, only the matches of the first path are removed.
     fn forget_paths(&self, library: &Selection, paths: &[&[u8]], told: &[&[u8]]) -> Result<Option<WriteTarget>> {
-        let removed = if told.is_empty() {
-            &paths[..paths.len().min(1)]
-        } else {
-            paths
-        };
+        let removed = if told.is_empty() { 1 } else { paths.len() };
         let read = self.read_whole(|snapshot| {
             let (Some(identity), Resolved::Scope(scope)) = (snapshot.identity, library.resolve(snapshot)?) else {
                 return Ok(None); // nothing is known, so nothing has to be invalidated
@@ -100,18 +96,18 @@ impl Reading {
                 // wrong.
                 let library_scope = Scope::One(index);
                 let is_listed = row.generation.is_fetched() || self.store.listing(row.id)?.is_some();
-                for path in paths {
-                    if is_listed
-                        || Resolver::new(&snapshot.views, library_scope, &self.mappings)
-                            .resolve(path)
-                            .match_kind
-                            != MatchKind::None
+                for (at, path) in paths.iter().enumerate() {
+                    let before = confirmed.len();
+                    if at < removed {
+                        snapshot.views[index].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
+                    }
+                    let resolver = || Resolver::new(&snapshot.views, library_scope, &self.mappings);
+                    // The path of a match that goes is marked with it.
+                    if confirmed.len() == before
+                        && (is_listed || resolver().resolve(path).match_kind != MatchKind::None)
                     {
                         listed.push((row.id, *path, ""));
                     }
-                }
-                for path in removed {
-                    snapshot.views[index].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
                 }
                 entries.extend(self.tell_paths(row, told));
             }

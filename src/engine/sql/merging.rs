@@ -106,26 +106,26 @@ impl Store {
         deadline: Deadline,
     ) -> Result<()> {
         self.write(deadline, |tx| {
-            forget(tx, tx.expect_library(row.id)?.identity, confirmed)?;
-            remove(tx, row, rating_key)
+            let library = tx.expect_library(row.id)?;
+            forget(tx, library.identity, confirmed)?;
+            remove(tx, &library, rating_key)
         })
     }
 }
 
 /// Ends the rows of an item, and logs its removal.
-fn remove(tx: &Tx<'_>, row: &LibraryRow, rating_key: &str) -> rusqlite::Result<()> {
-    let library = tx.expect_library(row.id)?;
+fn remove(tx: &Tx<'_>, library: &LibraryState, rating_key: &str) -> rusqlite::Result<()> {
     let visible = visible(tx.connection, library.id, library.generation, rating_key)?;
     if let Some((id, _)) = visible {
         end(tx, id, library.generation)?;
     }
-    end_attempted(tx, &library, rating_key)?;
+    end_attempted(tx, library, rating_key)?;
     tx.run(
         "UPDATE libraries SET listed_items = max(listed_items - ?2, 0) WHERE id = ?1",
         params![library.id, i64::from(visible.is_some())],
     )?;
     let was = visible.map_or(0, |(id, _)| id);
-    tx.change_of_items(&library, LoggedKind::Removed, rating_key, (was, 0))
+    tx.change_of_items(library, LoggedKind::Removed, rating_key, (was, 0))
 }
 
 /// Returns whether a single item was added or removed after a change sequence.
