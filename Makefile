@@ -37,15 +37,15 @@ build/demo/made:
 DEMO = $(CARGO) build --release --package plexindex-standin && PLEXINDEX_CARGO_PROFILE=release \
 	build/demo/bin/pip --disable-pip-version-check -q install --no-build-isolation --no-deps --force-reinstall ./bindings/python && \
 	PLEX_TOKEN='$(TOKEN)' TOKEN= build/demo/bin/python
-STANDIN = --standin $(or $(CARGO_TARGET_DIR),target)/release/standin
+STANDIN = $(or $(CARGO_TARGET_DIR),target)/release/standin
 
 demo: needs-demo build/demo/made ## the main job, on a stand-in server; or on yours: SERVER=http://… TOKEN=… LIBRARY=Movies FILE=…
-	@$(DEMO) demo/demo.py $(if $(SERVER),--server '$(SERVER)' $(if $(LIBRARY),--library "$$LIBRARY") $(if $(FILE),--file "$$FILE"),$(STANDIN))
+	@$(DEMO) demo/demo.py $(if $(SERVER),--server '$(SERVER)' $(if $(LIBRARY),--library "$$LIBRARY") $(if $(FILE),--file "$$FILE"),--standin $(STANDIN))
 demo-hosts: needs-demo build/demo/made ## three hosts that share one PostgreSQL, started for the demo; it must be installed
-	@$(DEMO) demo/hosts.py $(STANDIN)
+	@$(DEMO) demo/hosts.py --standin $(STANDIN)
 standin: needs-standin ## a stand-in Plex server in the foreground: ITEMS=20000 movies, a quarter as many episodes; PORT=32400
 	@$(CARGO) build --release --package plexindex-standin
-	@exec $(or $(CARGO_TARGET_DIR),target)/release/standin --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
+	@exec $(STANDIN) --spec tests/standin/readme.json --movies $(ITEMS) --episodes $$(($(ITEMS) / 4)) --port $(PORT)
 
 build/venv/made: scripts/requirements-test.txt
 	$(PYTHON) -m venv --clear build/venv

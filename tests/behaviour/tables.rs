@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::support::index::{Index, QueryOptions, failpoint};
-use crate::support::worker::{Worker, rounds, say, told, until};
+use crate::support::worker::{Worker, choice, rounds, say, told, until};
 use plexindex::error::Status;
 use plexindex::options::{Options, Ttl};
 use plexindex::tables::{LONGEST_NAME, Op, Table, Terms};
@@ -675,7 +675,7 @@ fn a_kill_or_a_power_cut_at_any_step_of_a_segment_loses_nothing() {
     let (_, left, _) = HEARD.lock().expect("no panic").take().expect("heard");
     assert!(left.len() > 60, "{} steps", left.len());
     // Names are counted after each step, and read after some.
-    let step = std::env::var("PLEXINDEX_STEP").map_or(3, |step| step.parse().expect("a number"));
+    let step = choice("PLEXINDEX_STEP", 3);
     for (nth, (folder, returned)) in left.into_iter().enumerate() {
         for is_cut in [false, true] {
             for image in images(folder.path()).into_iter().filter(|_| is_cut) {
@@ -689,7 +689,7 @@ fn a_kill_or_a_power_cut_at_any_step_of_a_segment_loses_nothing() {
                 counts.contains(&count),
                 "step {nth}, {returned} writes returned, cut: {is_cut}: {count} names"
             );
-            if nth % step != 0 {
+            if !(nth as u64).is_multiple_of(step) {
                 continue;
             }
             let mut found = std::collections::BTreeSet::new();

@@ -715,16 +715,16 @@ impl World {
         for name in &names {
             let _ = std::fs::remove_file(self.folder.join(name));
         }
-        if kind == 59 && self.word(2, 2) == 0 {
+        if what == "all" && self.word(2, 2) == 0 {
             self.say("and the folder");
             self.count("files go: the folder");
             let _ = std::fs::remove_dir(&self.folder);
         }
-        if kind >= 57 {
+        if matches!(what, "database" | "all") {
             self.model.lose_records();
             self.shelf.lose();
         }
-        if kind >= 54 {
+        if matches!(what, "page" | "database" | "all") {
             // Lookups notice within half a second.
             freeze_coarse_clock(600);
             for handle in &self.handles {
