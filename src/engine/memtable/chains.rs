@@ -1,35 +1,40 @@
-//! Hash chains for memtables, from the newest record to the oldest. Readers take no lock.
+//! Records in hash chains, from the newest to the oldest: what both kinds of memtables are. Readers take no lock.
 
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+use once_cell::race::OnceBox;
 
 use super::log::AppendLog;
 
 /// Number of chains; a power of two. Chains stay short in a full memtable, since each record may cost a cache miss.
 const CHAINS: usize = 4096;
+/// Records that a memtable holds before it must be compacted: twice the changed items that a refresh compacts.
+pub const CAPACITY: usize = 8192;
+/// Maximum number of nodes of all chains of one kind. It exceeds `CAPACITY` because an item may have several parts, and
+/// a mapping gives a part a second path.
+const NODES: usize = CAPACITY * 8;
 
 /// The memtable is full: compact it into a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemtableFull;
 
 /// A node of a chain: a record and one of its normal forms.
-pub struct ChainNode {
+struct ChainNode {
     hash: u64,
     /// The record.
-    pub record: u32,
+    record: u32,
     /// Index of the normal form among those of the record.
-    pub form: u32,
+    form: u32,
     /// Node index plus one; 0 ends the chain.
     next: u32,
 }
 
 /// Chains from hashes to records, newest first. One thread adds, any number read.
-pub struct Chains {
+struct Chains {
     /// Low half: the first node, as in `ChainNode::next`. High half: a filter of 32 bits over the chain's hashes.
     heads: Box<[AtomicU64]>,
     nodes: AppendLog<ChainNode>,
     length: AtomicU32,
-    /// Maximum number of nodes.
-    capacity: usize,
 }
 
 /// The bits of a head that hold the first node.
@@ -48,13 +53,11 @@ fn bit(hash: u64) -> u64 {
 }
 
 impl Chains {
-    /// Creates chains for at most `capacity` nodes.
-    pub fn new(capacity: usize) -> Self {
+    fn new() -> Self {
         Self {
             heads: (0..CHAINS).map(|_| AtomicU64::new(0)).collect(),
             nodes: AppendLog::new(),
             length: AtomicU32::new(0),
-            capacity,
         }
     }
 
@@ -63,7 +66,7 @@ impl Chains {
     }
 
     /// Adds a record, which is already stored, at the front of the chain of `hash`.
-    pub fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), MemtableFull> {
+    fn link(&self, hash: u64, record: u32, form: usize) -> Result<(), MemtableFull> {
         let index = self.length.load(Ordering::Relaxed);
         let head = self.head(hash);
         let old = head.load(Ordering::Relaxed);
@@ -73,7 +76,7 @@ impl Chains {
             form: u32::try_from(form).map_err(|_| MemtableFull)?,
             next: first(old),
         };
-        if index as usize >= self.capacity || !self.nodes.set(index as usize, node) {
+        if index as usize >= NODES || !self.nodes.set(index as usize, node) {
             return Err(MemtableFull);
         }
         self.length.store(index + 1, Ordering::Relaxed);
@@ -87,7 +90,7 @@ impl Chains {
 
     /// Iterates over the nodes of a hash, newest first.
     #[inline]
-    pub fn walk(&self, hash: u64) -> impl Iterator<Item = &ChainNode> {
+    fn walk(&self, hash: u64) -> impl Iterator<Item = &ChainNode> {
         let head = self.head(hash).load(Ordering::Acquire);
         // Most paths are in no memtable: the filter bit saves reading a node.
         let mut next = if head & bit(hash) == 0 { 0 } else { first(head) };
@@ -97,6 +100,73 @@ impl Chains {
             Some(node)
         })
         .filter(move |node| node.hash == hash)
+    }
+}
+
+/// Records since a segment, found by `KINDS` kinds of hashes. One thread appends, any number read without a lock.
+pub struct Chained<T, const KINDS: usize>(
+    /// Allocated with the first record: an empty memtable costs a load.
+    OnceBox<Filled<T, KINDS>>,
+);
+
+struct Filled<T, const KINDS: usize> {
+    records: AppendLog<T>,
+    /// Number of records visible to readers.
+    length: AtomicU32,
+    chains: [Chains; KINDS],
+}
+
+impl<T, const KINDS: usize> Default for Chained<T, KINDS> {
+    fn default() -> Self {
+        Self(OnceBox::new())
+    }
+}
+
+impl<T, const KINDS: usize> Chained<T, KINDS> {
+    /// Returns whether nothing was appended yet.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.0.get().is_none()
+    }
+
+    /// Appends the record that `make` returns for its number, counted from 1, and then makes it known by each of
+    /// `links`, in their order: the kind of hash, the hash, and the index of the form. Only one thread at a time, so the
+    /// caller must hold a lock.
+    pub fn push(&self, make: impl FnOnce(u64) -> T, links: &[(usize, u64, usize)]) -> Result<(), MemtableFull> {
+        let filled = self.0.get_or_init(|| {
+            Box::new(Filled {
+                records: AppendLog::new(),
+                length: AtomicU32::new(0),
+                chains: std::array::from_fn(|_| Chains::new()),
+            })
+        });
+        let index = filled.length.load(Ordering::Relaxed);
+        if index as usize >= CAPACITY || !filled.records.set(index as usize, make(u64::from(index) + 1)) {
+            return Err(MemtableFull);
+        }
+        for (kind, hash, form) in links {
+            filled.chains[*kind].link(*hash, index, *form)?;
+        }
+        filled.length.store(index + 1, Ordering::Release);
+        Ok(())
+    }
+
+    /// Iterates over all records, oldest first.
+    pub fn records(&self) -> impl Iterator<Item = &T> {
+        let filled = self.0.get();
+        let count = filled.map_or(0, |filled| filled.length.load(Ordering::Acquire) as usize);
+        (0..count).filter_map(move |index| filled?.records.get(index))
+    }
+
+    /// Iterates over the records with a hash, newest first, each with the index of the form. `hash` is called only if
+    /// there are records.
+    #[inline]
+    pub fn walk(&self, kind: usize, hash: impl FnOnce() -> Option<u64>) -> impl Iterator<Item = (&T, usize)> {
+        let found = self.0.get().and_then(|filled| Some((filled, hash()?)));
+        found.into_iter().flat_map(move |(filled, hash)| {
+            let nodes = filled.chains[kind].walk(hash);
+            nodes.filter_map(|node| Some((filled.records.get(node.record as usize)?, node.form as usize)))
+        })
     }
 }
 

@@ -12,22 +12,14 @@
 //! | is the item invalidated | `UnverifiedItem`; `VerifiedItem`, `Matched` |
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use once_cell::race::OnceBox;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::chains::{ChainNode, Chains, MemtableFull};
-use super::log::AppendLog;
+use super::chains::{Chained, MemtableFull};
+use crate::engine::segment::name_hash;
 use crate::matching::normal::normal_form;
 use crate::matching::{Form, Mappings, Normal};
 use crate::model::Item;
-
-/// Records that a memtable holds before it must be compacted: twice the changed items that a refresh compacts.
-pub const CAPACITY: usize = 8192;
-/// Maximum number of nodes of one index. It exceeds `CAPACITY` because an item may have several parts, and a mapping
-/// gives a part a second path.
-const NODES: usize = CAPACITY * 8;
 
 /// One change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,19 +74,12 @@ pub enum MemtableChange {
 
 /// The changes since a segment.
 #[derive(Default)]
-pub struct Memtable {
-    /// Allocated with the first change: an empty memtable costs a load.
-    inner: OnceBox<ChangesInMemory>,
-}
+pub struct Memtable(Chained<MemtableEntry, 3>);
 
-struct ChangesInMemory {
-    records: AppendLog<MemtableEntry>,
-    /// Number of records visible to readers.
-    length: AtomicU32,
-    paths: Chains,
-    keys: Chains,
-    names: Chains,
-}
+/// By which of a change's hashes a chain leads to it.
+const PATHS: usize = 0;
+const KEYS: usize = 1;
+const NAMES: usize = 2;
 
 /// Parts of an item, by index, with their mapped paths on the host.
 type MappedParts = Vec<(usize, Vec<u8>)>;
@@ -115,16 +100,14 @@ impl Memtable {
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.inner.get().is_none()
+        self.0.is_empty()
     }
 
     /// Number of changes.
     #[must_use]
     #[cfg(test)]
     pub fn len(&self) -> usize {
-        self.inner
-            .get()
-            .map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize)
+        self.records().count()
     }
 
     /// Appends a change; only one thread at a time, so the caller must hold a lock. `mappings` are those of the
@@ -133,56 +116,48 @@ impl Memtable {
     /// # Errors
     /// [`MemtableFull`]: the change is not, or not completely, in the memtable, and the caller must compact.
     pub fn push(&self, change: MemtableChange, mappings: &Mappings) -> Result<(), MemtableFull> {
-        let inner = self.inner.get_or_init(|| {
-            Box::new(ChangesInMemory {
-                records: AppendLog::new(),
-                length: AtomicU32::new(0),
-                paths: Chains::new(NODES),
-                keys: Chains::new(NODES),
-                names: Chains::new(NODES),
-            })
-        });
-        inner.push(change, mappings)
+        let (forms, mapped) = forms_of(&change, mappings);
+        let mut links: Vec<_> = (forms.iter().enumerate())
+            .map(|(form, bytes)| (PATHS, xxh3_64(bytes), form))
+            .collect();
+        if let MemtableChange::Added { item, .. } = &change {
+            let names = forms[..item.parts.len()].iter().enumerate();
+            links.extend(names.filter_map(|(part, form)| Some((NAMES, name_hash(form)?, part))));
+        }
+        // Link the key last. It hides the segment's item, so the paths of the added item must be found before.
+        links.extend(change.rating_key().map(|key| (KEYS, xxh3_64(key.as_bytes()), 0)));
+        let entry = |order| MemtableEntry {
+            change,
+            order,
+            forms,
+            mapped,
+        };
+        self.0.push(entry, &links)
     }
 
     /// The changes, oldest first.
     #[cfg(test)]
     pub fn changes(&self) -> impl Iterator<Item = &MemtableChange> {
-        let inner = self.inner.get();
-        (0..self.len()).filter_map(move |index| Some(&inner?.records.get(index)?.change))
+        self.records().map(|record| &record.change)
     }
 
     /// Iterates over all records, oldest first.
     pub fn records(&self) -> impl Iterator<Item = &MemtableEntry> {
-        let inner = self.inner.get();
-        let count = inner.map_or(0, |inner| inner.length.load(Ordering::Acquire) as usize);
-        (0..count).filter_map(move |index| inner?.records.get(index))
+        self.0.records()
     }
 
     /// Iterates over the records of this path, newest first, each with the index of the matching form.
     pub fn about_path(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize)> {
         let form = path.form();
-        let inner = self.inner.get();
-        let hash = path.hash();
-        inner
-            .into_iter()
-            .flat_map(move |inner| inner.paths.walk(hash).map(move |node| inner.record(node)))
-            .flatten()
+        self.0
+            .walk(PATHS, || Some(path.hash()))
             .filter(move |(record, at)| record.forms.get(*at).is_some_and(|own| **own == *form))
     }
 
     /// Iterates over the records of the item with this key, newest first.
     pub fn about_item(&self, rating_key: &str) -> impl Iterator<Item = &MemtableEntry> {
-        let inner = self.inner.get();
-        let hash = if inner.is_some() {
-            xxh3_64(rating_key.as_bytes())
-        } else {
-            0
-        };
-        inner
-            .into_iter()
-            .flat_map(move |inner| inner.keys.walk(hash).map(move |node| inner.record(node)))
-            .flatten()
+        self.0
+            .walk(KEYS, || Some(xxh3_64(rating_key.as_bytes())))
             .map(|(record, _)| record)
             .filter(move |record| record.change.rating_key() == Some(rating_key))
     }
@@ -191,17 +166,8 @@ impl Memtable {
     /// components.
     pub fn suffix_matches(&self, path: &Normal<'_>) -> impl Iterator<Item = (&MemtableEntry, usize, usize)> {
         let form = Form::from_folded(path.form());
-        let inner = self.inner.get();
-        let hash = if inner.is_some() {
-            crate::engine::segment::name_hash(path.form())
-        } else {
-            None
-        };
-        inner
-            .zip(hash)
-            .into_iter()
-            .flat_map(move |(inner, hash)| inner.names.walk(hash).map(move |node| inner.record(node)))
-            .flatten()
+        self.0
+            .walk(NAMES, || name_hash(path.form()))
             .map(move |(record, part)| {
                 let common = record
                     .forms
@@ -210,54 +176,6 @@ impl Memtable {
                 (record, part, common)
             })
             .filter(|(_, _, common)| *common > 0)
-    }
-}
-
-impl ChangesInMemory {
-    fn record(&self, node: &ChainNode) -> Option<(&MemtableEntry, usize)> {
-        let record = self.records.get(node.record as usize)?;
-        Some((record, node.form as usize))
-    }
-
-    /// Stores a change, and links it into the chains by which it is found.
-    fn push(&self, change: MemtableChange, mappings: &Mappings) -> Result<(), MemtableFull> {
-        let index = self.length.load(Ordering::Relaxed);
-        if index as usize >= CAPACITY {
-            return Err(MemtableFull);
-        }
-        let (forms, mapped) = forms_of(&change, mappings);
-        let hashes: Vec<u64> = forms.iter().map(|form| xxh3_64(form)).collect();
-        let names: Vec<Option<u64>> = match &change {
-            MemtableChange::Added { item, .. } => forms[..item.parts.len()]
-                .iter()
-                .map(|form| crate::engine::segment::name_hash(form))
-                .collect(),
-            _ => Vec::new(),
-        };
-        let key = change.rating_key().map(|key| xxh3_64(key.as_bytes()));
-        let record = MemtableEntry {
-            change,
-            order: u64::from(index) + 1,
-            forms,
-            mapped,
-        };
-        if !self.records.set(index as usize, record) {
-            return Err(MemtableFull);
-        }
-        // Link the key last. It hides the segment's item, so the paths of the added item must be found before.
-        for (form, hash) in hashes.into_iter().enumerate() {
-            self.paths.link(hash, index, form)?;
-        }
-        for (part, hash) in names.into_iter().enumerate() {
-            if let Some(hash) = hash {
-                self.names.link(hash, index, part)?;
-            }
-        }
-        if let Some(hash) = key {
-            self.keys.link(hash, index, 0)?;
-        }
-        self.length.store(index + 1, Ordering::Release);
-        Ok(())
     }
 }
 

@@ -5,7 +5,8 @@ mod changes;
 mod log;
 mod records;
 
+pub use chains::CAPACITY as MEMTABLE_CAPACITY;
 #[cfg(test)]
 pub use chains::MemtableFull;
-pub use changes::{CAPACITY as MEMTABLE_CAPACITY, Memtable, MemtableChange, MemtableEntry};
+pub use changes::{Memtable, MemtableChange, MemtableEntry};
 pub use records::{OwnedRecord, OwnedValue, TableMemtable};
