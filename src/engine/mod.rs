@@ -7,6 +7,7 @@
 //! The rest of the crate uses only the names exported here.
 
 mod compaction;
+mod current;
 mod memtable;
 mod records;
 mod segment;

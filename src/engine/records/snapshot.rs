@@ -1,9 +1,8 @@
 //! A snapshot of the tables: segments, the newest first, under a memtable.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 
-use super::segments::OpenSegments;
+use crate::engine::current::Shown;
 use crate::engine::memtable::{OwnedRecord, OwnedValue, TableMemtable};
 use crate::engine::segment::{FirstRecord, Record, SegmentsLost, Stored};
 use crate::engine::sql::{RecordRow, TableRow};
@@ -15,17 +14,14 @@ const ENTRY: u64 = 64;
 pub const LONG: usize = 1000;
 
 /// The state that lookups read. Records are added in place; any other change replaces the snapshot.
+/// It is outdated also if the memtable is full. Lookups in it fail then.
+pub type TableSnapshot = Shown<TablesShown>;
+
+/// What a snapshot shows of the tables.
 #[derive(Default)]
-pub struct TableSnapshot {
-    /// Counts snapshots, from 1; 0 is the empty one before the first.
-    pub number: u64,
-    /// The snapshot shows every commit up to this change sequence.
-    sequence: AtomicU64,
-    pub open: Arc<OpenSegments>,
+pub struct TablesShown {
     pub tables: Vec<TableCount>,
     pub memtable: TableMemtable,
-    /// The memtable is full, or the snapshot is outdated: read the log again.
-    is_full: AtomicBool,
 }
 
 /// A table with its counts.
@@ -72,27 +68,16 @@ impl TableCount {
     }
 }
 
-impl TableSnapshot {
-    pub fn new(number: u64, sequence: Sequence, open: Arc<OpenSegments>, tables: Vec<TableRow>) -> Self {
+impl TablesShown {
+    pub fn new(tables: Vec<TableRow>) -> Self {
         Self {
-            number,
-            sequence: AtomicU64::new(sequence.0),
-            open,
             tables: tables.into_iter().map(TableCount::new).collect(),
-            ..Self::default()
+            memtable: TableMemtable::default(),
         }
     }
+}
 
-    /// The change sequence up to which the snapshot shows every commit.
-    #[inline]
-    pub fn sequence(&self) -> Sequence {
-        Sequence(self.sequence.load(Ordering::Acquire))
-    }
-
-    pub fn advance_to(&self, sequence: Sequence) {
-        self.sequence.store(sequence.0, Ordering::Release);
-    }
-
+impl TableSnapshot {
     /// Returns the change sequences of the snapshot and of its manifest. If the manifest has changed since, the whole
     /// state must be read.
     pub fn since(&self) -> (Sequence, Sequence) {
@@ -115,18 +100,7 @@ impl TableSnapshot {
     /// Returns whether it must be read again, or its segments rebuilt.
     #[inline]
     pub fn is_lost(&self) -> bool {
-        self.is_full() || self.open.are_lost()
-    }
-
-    /// Marks the snapshot as outdated. Lookups in it fail, and it is read again.
-    pub fn set_outdated(&self) {
-        self.is_full.store(true, Ordering::Release);
-    }
-
-    /// Returns whether the log has more records than the memtable holds, or the snapshot is outdated.
-    #[inline]
-    pub fn is_full(&self) -> bool {
-        self.is_full.load(Ordering::Acquire)
+        self.is_outdated() || self.open.are_lost()
     }
 
     /// Adds a row of the log. Only one thread at a time.
@@ -168,7 +142,7 @@ impl TableSnapshot {
         hash: u64,
         first: FirstRecord,
     ) -> Result<Option<Record<'_>>, SegmentsLost> {
-        if self.is_full() {
+        if self.is_outdated() {
             return Err(SegmentsLost);
         }
         if let Some(record) = self.memtable.find(key, hash) {

@@ -1,10 +1,11 @@
 //! The tables of a store, and how their snapshot is kept current.
 
 use std::panic::RefUnwindSafe;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use super::segments::Records;
-use super::snapshot::{LONG, TableSnapshot};
+use super::snapshot::{LONG, TableSnapshot, TablesShown};
+use crate::engine::current::{Current, Shown};
 use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::{Incarnation, RecordsState, Store, last_row};
 use crate::error::{Error, Result, Status};
@@ -12,8 +13,7 @@ use crate::options::Ttl;
 use crate::platform::clock::Clock;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{self, Forks, Release, Side, hold};
-use crate::platform::mutex::lock;
-use crate::platform::swap::{Guard, Swap};
+use crate::platform::swap::Guard;
 
 /// Attempts of a call. A segment may be damaged, or a value replaced meanwhile.
 const MAX_RETRIES: u32 = 8;
@@ -27,9 +27,7 @@ pub struct Tables {
     pub(super) store: Arc<Store>,
     pub(super) records: Arc<Records>,
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) snapshot: Swap<TableSnapshot>,
-    /// Held while a thread brings the snapshot up to date.
-    pub(super) catching_up: Mutex<()>,
+    pub(super) snapshot: Current<TablesShown>,
 }
 
 /// Expiry and size limit of values.
@@ -57,11 +55,10 @@ impl RefUnwindSafe for Tables {}
 impl Tables {
     pub(crate) fn new(store: Arc<Store>, records: Arc<Records>, clock: Arc<dyn Clock>) -> Arc<Self> {
         let tables = Arc::new(Self {
+            snapshot: Current::new(Arc::clone(&store)),
             store,
             records,
             clock,
-            snapshot: Swap::new(TableSnapshot::default()),
-            catching_up: Mutex::new(()),
         });
         fork::watch(&tables);
         tables
@@ -111,39 +108,20 @@ impl Tables {
         let open = Arc::clone(&snapshot.open);
         drop(snapshot);
         self.records.rebuild(&open, Deadline::NONE)?;
-        let _catching_up = lock(&self.catching_up);
+        let _catching_up = self.snapshot.lock();
         self.reload()
     }
 
-    /// Returns a current snapshot with the result of `look`; `None` if the caller would have to wait. `look` runs
-    /// before the check that the snapshot is current, so that its prefetches overlap with the check. Its result must
-    /// not depend on records that commits add in place.
+    /// As [`Current::at_once`].
     #[inline]
     pub(super) fn current<B>(&self, look: impl Fn(&TableSnapshot) -> B) -> Option<(Guard<'_, TableSnapshot>, B)> {
-        let snapshot = self.snapshot.read();
-        let looked_up = look(&snapshot);
-        if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) {
-            return Some((snapshot, looked_up));
-        }
-        drop(snapshot);
-        let _catching_up = self.store.short_wait.lock(&self.catching_up)?;
-        self.catch_up_locked(false).ok()?;
-        let snapshot = self.snapshot.read();
-        let looked_up = look(&snapshot);
-        Some((snapshot, looked_up))
+        self.snapshot.at_once(look, || self.catch_up_locked(false))
     }
 
     /// Returns a current snapshot. Waits if necessary.
     pub(super) fn catch_up(&self) -> Result<Guard<'_, TableSnapshot>> {
-        let snapshot = self.snapshot.read();
-        if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) && !snapshot.is_lost() {
-            return Ok(snapshot);
-        }
-        drop(snapshot);
-        let _catching_up = lock(&self.catching_up);
-        self.catch_up_locked(true)?;
-        self.store.find_page();
-        Ok(self.snapshot.read())
+        let is_settled = |snapshot: &_| self.snapshot.shows_all(snapshot) && !snapshot.is_lost();
+        self.snapshot.settled(is_settled, || self.catch_up_locked(true))
     }
 
     /// Reads the commits since the snapshot. If not `patient`, fails instead of waiting for more than a moment. The caller
@@ -184,7 +162,7 @@ impl Tables {
         let (manifest, tables) = manifest.unwrap_or_default();
         let upto = manifest.merged;
         let open = self.records.open(incarnation, manifest);
-        let snapshot = TableSnapshot::new(before.number + 1, sequence, open, tables);
+        let snapshot = Shown::after(before, sequence, open, TablesShown::new(tables));
         for row in rows {
             if row.id > last_row(upto) {
                 snapshot.apply(row);
@@ -201,12 +179,12 @@ pub(super) fn counted([entries, _]: [i64; 2]) -> u64 {
 
 impl Forks for Tables {
     fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
-        vec![Box::new(hold(&self, |all| &all.catching_up))]
+        vec![Box::new(hold(&self, |all| &all.snapshot.catching_up))]
     }
 
     fn after(&self, side: &Side) {
         if let Side::Child(alone) = side {
-            self.snapshot.reset_after_fork(alone);
+            self.snapshot.after_fork(alone);
         }
     }
 }

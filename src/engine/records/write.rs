@@ -15,7 +15,6 @@ use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
 use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
 
 /// Expired entries that one write removes.
 const EXPIRED: usize = 10;
@@ -337,14 +336,9 @@ impl Tables {
             // it.
             drop(self.catch_up());
         } else {
-            let _catching_up = lock(&self.catching_up);
+            let _catching_up = self.snapshot.lock();
             let snapshot = self.snapshot.read();
-            // In another incarnation the same number is another commit.
-            if snapshot.open.incarnation == written.incarnation
-                && self.store.incarnation() == written.incarnation
-                && snapshot.sequence().next() == written.at
-                && !snapshot.is_lost()
-            {
+            if self.snapshot.lacks_only(&snapshot, written.incarnation, written.at) && !snapshot.is_lost() {
                 for record in written.records {
                     snapshot.push(record);
                 }

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::data::{AddedItems, Snapshot};
@@ -12,7 +11,6 @@ use crate::engine::sql::{Incarnation, LoggedChange, LoggedKind};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
 use crate::platform::swap::Guard;
 use crate::stats::Spent;
 
@@ -29,12 +27,9 @@ impl Reading {
     /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline applies to writes: if there
     /// are more changes than a memtable holds, they are written into a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
-        if self.is_settled(&self.snapshot.read()) {
-            return Ok(());
-        }
-        let _catching_up = lock(&self.catching_up);
-        self.catch_up_locked(Some(deadline))?;
-        self.store.find_page();
+        let read_newer = || self.catch_up_locked(Some(deadline));
+        self.snapshot
+            .settled(|snapshot| self.is_settled(snapshot), read_newer)?;
         Ok(())
     }
 
@@ -46,14 +41,9 @@ impl Reading {
         (incarnation, sequence): (Incarnation, Sequence),
         own: &[OwnChange<'_>],
     ) {
-        let _catching_up = lock(&self.catching_up);
+        let _catching_up = self.snapshot.lock();
         let snapshot = self.snapshot.read();
-        // In another incarnation the same sequence is another commit.
-        let follows = snapshot.identity == Some(identity)
-            && snapshot.open.incarnation == incarnation
-            && self.store.incarnation() == incarnation
-            && snapshot.sequence().next() == sequence
-            && !snapshot.outdated.load(Ordering::Acquire);
+        let follows = snapshot.identity == Some(identity) && self.snapshot.lacks_only(&snapshot, incarnation, sequence);
         if !follows || own.len() > MAX_APPLIED {
             return;
         }
@@ -69,7 +59,7 @@ impl Reading {
                 return; // the memtable is full: the next catch-up adds all of them again, without effect
             }
         }
-        snapshot.sequence.store(sequence.0, Ordering::Release);
+        snapshot.advance_to(sequence);
     }
 
     /// Reads the commits since the snapshot. Without a `deadline` it fails instead of waiting for more than a moment. The
@@ -85,7 +75,7 @@ impl Reading {
         if let Some(changes) = changes.filter(|changes| !must_reload(changes))
             && self.apply_all(&snapshot, &changes, can_wait)?
         {
-            snapshot.sequence.store(sequence.0, Ordering::Release);
+            snapshot.advance_to(sequence);
             return Ok(());
         }
         drop(snapshot);
@@ -98,17 +88,17 @@ impl Reading {
         let mut applied = true;
         for change in changes {
             if change.kind == LoggedKind::Freshness {
-                snapshot.outdated.store(true, Ordering::Release);
+                snapshot.set_outdated();
                 continue;
             }
             applied = applied && self.apply(snapshot, change, &added);
         }
-        Ok(applied && !(can_wait && snapshot.outdated.load(Ordering::Acquire)))
+        Ok(applied && !(can_wait && snapshot.is_outdated()))
     }
 
     /// Reads the whole state again.
     pub fn reload(&self, deadline: Deadline) -> Result<()> {
-        let _catching_up = lock(&self.catching_up);
+        let _catching_up = self.snapshot.lock();
         self.reload_locked(Some(deadline))
     }
 
@@ -184,39 +174,14 @@ impl Reading {
 
     /// Returns whether the snapshot shows every commit, and the freshness in its rows is up to date.
     pub fn is_settled(&self, snapshot: &Snapshot) -> bool {
-        self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
-            && !snapshot.outdated.load(Ordering::Acquire)
+        self.snapshot.shows_all(snapshot) && !snapshot.is_outdated()
     }
 
-    /// Returns whether the snapshot shows every commit. Costs some loads.
-    fn is_current(&self) -> bool {
-        let snapshot = self.snapshot.read();
-        self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence())
-    }
-
-    /// Returns a current snapshot that has all segments. Without the segments of matches, a lookup could return a wrong
-    /// item.
+    /// Returns a current snapshot that has all segments; `None` if the caller would have to wait for it. Without the
+    /// segments of matches, a lookup could return a wrong item.
     #[inline]
     pub(super) fn whole(&self) -> Option<Guard<'_, Snapshot>> {
-        self.current().filter(|snapshot| !snapshot.incomplete)
-    }
-
-    /// Returns a snapshot that shows every commit; `None` if the caller would have to wait for it.
-    #[inline]
-    fn current(&self) -> Option<Guard<'_, Snapshot>> {
-        let snapshot = self.snapshot.read();
-        if self.store.is_current_in(snapshot.open.incarnation, snapshot.sequence()) {
-            return Some(snapshot);
-        }
-        drop(snapshot);
-        self.try_catch_up().then(|| self.snapshot.read())
-    }
-
-    /// Brings the snapshot up to date, waiting only briefly for other threads and processes.
-    fn try_catch_up(&self) -> bool {
-        let Some(_catching_up) = self.store.short_wait.lock(&self.catching_up) else {
-            return false;
-        };
-        self.is_current() || self.catch_up_locked(None).is_ok()
+        let (snapshot, ()) = self.snapshot.at_once(|_| (), || self.catch_up_locked(None))?;
+        (!snapshot.incomplete).then_some(snapshot)
     }
 }

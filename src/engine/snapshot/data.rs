@@ -2,45 +2,35 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use crate::engine::current::Shown;
 use crate::engine::memtable::MemtableChange;
-use crate::engine::records::OpenSegments;
 use crate::engine::segment::ListingSegment;
 use crate::engine::sql::{LibraryRow, LoggedChange, LoggedKind};
 use crate::engine::view::LibraryView;
 use crate::freshness::Age;
 use crate::matching::{Mappings, Normal, Scope, View};
-use crate::model::{IdentityId, Item, LibraryId, Sequence};
+use crate::model::{IdentityId, Item, LibraryId};
 
 /// The state that lookups read. Changes of single matches and items are added in place; any other change replaces the
-/// snapshot.
+/// snapshot. It is outdated if the freshness in the rows is: a call that can wait reads the rows again, fast lookups
+/// ignore it.
+pub type Snapshot = Shown<Libraries>;
+
+/// What a snapshot shows of the libraries.
 #[derive(Default)]
-pub struct Snapshot {
-    /// Counts snapshots of this handle, from 1; 0 is the empty one before the first.
-    pub number: u64,
-    /// The snapshot shows every commit up to this change sequence.
-    pub(super) sequence: AtomicU64,
-    /// The segments of recorded matches and tables, with the incarnation of the whole snapshot.
-    pub(super) open: Arc<OpenSegments>,
+pub struct Libraries {
     /// The user's view of a server; `None` until the server was first reached.
     pub identity: Option<IdentityId>,
     /// The libraries, in the server's order.
     pub rows: Vec<LibraryRow>,
     /// Their segments and memtables, in the same order.
     pub views: Vec<Arc<LibraryView>>,
-    /// The freshness in the rows is out of date. A call that can wait reads the rows again; fast lookups ignore it.
-    pub(super) outdated: AtomicBool,
     /// A segment is missing, or was made under other mappings.
     pub incomplete: bool,
 }
 
 impl Snapshot {
-    /// The change sequence up to which the snapshot shows every commit.
-    pub fn sequence(&self) -> Sequence {
-        Sequence(self.sequence.load(Ordering::Acquire))
-    }
-
     /// Returns the view of a library if a later snapshot can reuse it: the row names the same segments, and the change
     /// log has all changes since.
     pub fn reusable_view(&self, row: &LibraryRow) -> Option<&Arc<LibraryView>> {

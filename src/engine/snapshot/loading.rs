@@ -2,10 +2,10 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
 
-use super::data::{AddedItems, Snapshot, usable, without_replaced};
+use super::data::{AddedItems, Libraries, Snapshot, usable, without_replaced};
 use super::reading::Reading;
+use crate::engine::current::Shown;
 use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::records::OpenSegments;
 use crate::engine::segment::Matches;
@@ -70,16 +70,13 @@ impl Reading {
         let lacks_segment =
             |(row, view): (&LibraryRow, &Arc<LibraryView>)| row.generation.is_fetched() && view.segment.is_none();
         let incomplete = open.are_lost() || libraries.iter().zip(&views).any(lacks_segment);
-        let snapshot = Snapshot {
+        let part = Libraries {
             incomplete,
-            outdated: AtomicBool::new(false),
-            number: before.number + 1,
-            sequence: AtomicU64::new(sequence.0),
-            open,
             identity,
             rows: libraries,
             views,
         };
+        let snapshot = Shown::after(&before, sequence, open, part);
         let full = self.add_changes(&snapshot, &changes, &before, patient)?;
         Ok((snapshot, full))
     }

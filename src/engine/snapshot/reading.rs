@@ -3,8 +3,9 @@
 use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Mutex};
 
-use super::data::Snapshot;
+use super::data::{Libraries, Snapshot};
 use crate::engine::compaction::{FolderLimit, ListingSegments};
+use crate::engine::current::Current;
 use crate::engine::records::Records;
 use crate::engine::sql::Store;
 use crate::matching::Mappings;
@@ -13,7 +14,7 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::{Release, SingleThreadProof, hold};
 use crate::platform::mutex::try_lock;
-use crate::platform::swap::{Guard, Swap};
+use crate::platform::swap::Guard;
 use crate::source::{self, Kind, Tokens, View};
 use crate::stats::Counters;
 
@@ -34,11 +35,9 @@ pub struct Reading {
     pub(super) is_offline: bool,
     /// Whether what is written goes to other hosts too.
     pub(super) shares: bool,
-    pub(super) snapshot: Swap<Snapshot>,
+    pub(super) snapshot: Current<Libraries>,
     /// Held while a thread rebuilds segments.
     pub(super) rebuilding: Mutex<()>,
-    /// Held while a thread brings the snapshot up to date.
-    pub(super) catching_up: Mutex<()>,
     /// Libraries that calls under way use.
     pub(super) wanted: Mutex<Vec<LibraryId>>,
 }
@@ -67,6 +66,7 @@ impl Reading {
         Self {
             kind,
             limit: FolderLimit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit),
+            snapshot: Current::new(Arc::clone(&store)),
             store,
             listings,
             records,
@@ -77,9 +77,7 @@ impl Reading {
             tokens,
             is_offline: options.offline,
             shares: options.shared.is_some(),
-            snapshot: Swap::new(Snapshot::default()),
             rebuilding: Mutex::new(()),
-            catching_up: Mutex::new(()),
             wanted: Mutex::default(),
         }
     }
@@ -94,7 +92,7 @@ impl Reading {
     pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 4] {
         [
             Box::new(hold(self, |all| &all.rebuilding)),
-            Box::new(hold(self, |all| &all.catching_up)),
+            Box::new(hold(self, |all| &all.snapshot.catching_up)),
             Box::new(hold(self, |all| &all.wanted)),
             Box::new(hold(self, |all| &all.tokens.0)),
         ]
@@ -102,7 +100,7 @@ impl Reading {
 
     /// Resets what the parent's other threads held. Called in the child of a fork.
     pub fn after_fork(&self, alone: &SingleThreadProof) {
-        self.snapshot.reset_after_fork(alone);
+        self.snapshot.after_fork(alone);
         self.limit.after_fork();
         // The calls of the parent's other threads continue only there.
         if let Some(mut wanted) = try_lock(&self.wanted) {

@@ -1,12 +1,14 @@
 //! The user and server that a handle reads: endpoint, token, and whether the server accepted the token.
 
-use super::data::Snapshot;
+use std::sync::Arc;
+
+use super::data::Libraries;
 use super::reading::Reading;
+use crate::engine::current::Shown;
 use crate::engine::sql::{Endpoint, SameUser};
 use crate::error::{Error, Result, Status};
-use crate::model::{IdentityId, Token};
+use crate::model::{IdentityId, Sequence, Token};
 use crate::platform::deadline::Deadline;
-use crate::platform::mutex::lock;
 use crate::source::{Session, TokenOwner, View, Viewer};
 
 impl Reading {
@@ -121,17 +123,16 @@ impl Reading {
     /// Replaces the token. If the view depends on the token, later lookups do not use the earlier view. Returns whether
     /// the token changed.
     pub fn set_token(&self, token: Option<Token>, owner: TokenOwner) -> Result<bool> {
-        let _catching_up = lock(&self.catching_up);
+        let _catching_up = self.snapshot.lock();
         if self.tokens.current().token == token {
             return Ok(false);
         }
         let same_view = !self.depends_on_token();
         if !same_view {
             // Replace the snapshot before the token: a call with the new token must not see the old token's snapshot.
-            let empty = Snapshot {
-                number: self.snapshot.read().number + 1,
-                ..Snapshot::default()
-            };
+            let before = self.snapshot.read();
+            let empty = Shown::after(&before, Sequence::default(), Arc::default(), Libraries::default());
+            drop(before);
             self.snapshot.replace(empty);
         }
         self.tokens.replace(token, owner, same_view);
