@@ -71,7 +71,7 @@ pub enum Status {
     LibraryNotFound = 400,
     /// Two libraries have this title.
     LibraryAmbiguous = 401,
-    /// The changes since the cursor are not known any more: list again, in full.
+    /// The changes since the cursor are not known any more: list again in full.
     ListAgain = 402,
     /// The index does not hold the library: it was never fetched, or was removed for the limit on the folder. Or the
     /// server has not accepted a new token yet. Ask the server first (refresh).
@@ -346,7 +346,7 @@ pub enum ErrorKind {
     NotFetched,
     /// Two libraries have this title.
     LibraryAmbiguous,
-    /// The changes since the cursor are not known any more: list again, in full.
+    /// The changes since the cursor are not known any more: list again in full.
     ListAgain,
     /// A defect in plexindex. Please report it.
     Defect,

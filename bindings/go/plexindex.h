@@ -189,7 +189,7 @@ typedef enum plexindex_status {
     PLEXINDEX_OFFLINE = 311, // A request is needed, but the call or the index is offline, or there is no server URL.
     PLEXINDEX_LIBRARY_NOT_FOUND = 400, // The server has no library with this title, section id or uuid.
     PLEXINDEX_LIBRARY_AMBIGUOUS = 401, // Two libraries have this title.
-    PLEXINDEX_LIST_AGAIN = 402, // The changes since the cursor are not known any more: list again, in full.
+    PLEXINDEX_LIST_AGAIN = 402, // The changes since the cursor are not known any more: list again in full.
     // The index does not hold the library: it was never fetched, or was removed for the limit on the folder. Or the
     // server has not accepted a new token yet. Ask the server first (refresh).
     PLEXINDEX_NOT_FETCHED = 403,

@@ -406,7 +406,7 @@ impl std::fmt::Debug for Index {
 /// drop(watch);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[must_use = "dropping it ends the watch"]
+#[must_use = "dropping it stops the watch"]
 pub struct Watch(Index);
 
 impl std::fmt::Debug for Watch {

@@ -481,7 +481,7 @@ impl Refreshed {
 /// Takes the callback that receives the answer: a repeated call must not pass a second answer.
 fn take<T>(then: &mut Option<T>) -> Result<T> {
     then.take()
-        .ok_or_else(|| Error::new(Status::Panic, "an answer was handed over twice: a defect in plexindex"))
+        .ok_or_else(|| Error::new(Status::Panic, "bug in plexindex: an answer was delivered twice"))
 }
 
 impl std::fmt::Debug for Query<'_> {

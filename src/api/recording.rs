@@ -115,21 +115,20 @@ impl Query<'_> {
                     && let Some((path, _)) = pairs.iter().find(is_own)
                 {
                     return refuse(format!(
-                        "no other host can have a match of '{}': it lies in no folder of library '{}', and no mapping leads \
-                         there. Add a mapping, or record it without through",
+                        "cannot share a match of '{}': it is in no folder of library '{}', and no mapping leads \
+                         there; add a mapping, or record it without through",
                         inner.queries.shown.path(path),
                         library.selector().name()
                     ));
                 }
                 let told = reading.tell_matches(&row, &pairs);
-                if let Some(written) = inner
-                    .maintenance
-                    .record_matches(&row, &pairs, &told, deadline)?
-                {
+                if let Some(written) = inner.maintenance.record_matches(&row, &pairs, &told, deadline)? {
                     // The writing thread also updates the snapshot, so that fast lookups need not. If the write made a
                     // segment, it may have evicted other matches, so the snapshot is read again.
                     if !written.has_segment {
-                        let own = pairs.iter().map(|(path, key)| (row.id, LoggedKind::Matched, *path, *key));
+                        let own = pairs
+                            .iter()
+                            .map(|(path, key)| (row.id, LoggedKind::Matched, *path, *key));
                         reading.apply_own(identity, written.at, &own.collect::<Vec<_>>());
                     }
                     reading.catch_up(deadline)?;

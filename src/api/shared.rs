@@ -243,7 +243,7 @@ impl Index {
 }
 
 /// Follows the shared log until it is dropped: [`Index::follow_shared`]. Keeps the index open.
-#[must_use = "dropping it ends the following"]
+#[must_use = "dropping it stops following"]
 pub struct SharedFollower(Index);
 
 impl std::fmt::Debug for SharedFollower {

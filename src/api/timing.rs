@@ -108,7 +108,7 @@ impl Timed<'_> {
             separator = ", ";
         }
         if !alone {
-            text.push_str(" (what other calls on this handle did meanwhile is in it)");
+            text.push_str(" (includes other calls on this handle)");
         }
         text
     }

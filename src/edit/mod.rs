@@ -107,12 +107,12 @@ impl Editing {
         check_changes(edit.changes)?;
         let mut targets = edit_targets(self.reading.kind(), edit.keys)?;
         let Some(library) = call.library else {
-            return refuse("items are edited in one library at a time: name it");
+            return refuse("can edit items of one library at a time only: name the library");
         };
         if !self.sync.may_ask(call) {
             return Err(Error::new(
                 Status::Offline,
-                "nothing can be edited: the index has no server_url, or it or the call is offline",
+                "cannot edit: the index has no server_url, or the index or this call is offline",
             ));
         }
         if !self.sync.abilities().is_some_and(|can| can.edits) {
@@ -166,8 +166,8 @@ impl Editing {
         done.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(
-                "after {done} of {all} items were edited, the request for {} more ({}) of '{}' failed, and nothing else was \
-                 sent",
+                "edited {done} of {all} items; the request for {} more ({}) of '{}' failed, and no further request \
+                 was sent",
                 ids.len(),
                 kind.name(),
                 row.library.title
@@ -254,7 +254,7 @@ fn check_kinds(row: &LibraryRow, targets: &[EditTarget<'_>], report: &mut EditRe
 /// Validates the keys and removes duplicates.
 fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>> {
     if keys.is_empty() {
-        return refuse("no items are given: the server would edit the whole library, so nothing was sent");
+        return refuse("no items given: nothing was sent, because the server would edit the whole library");
     }
     let mut targets: Vec<EditTarget<'k>> = room(keys.len(), KEYS)?;
     let mut known: HashMap<&str, usize> = HashMap::new();
@@ -278,7 +278,7 @@ fn edit_targets<'k>(kind: &Kind, keys: &[&'k str]) -> Result<Vec<EditTarget<'k>>
 
 fn check_changes(changes: &[FieldChange]) -> Result<()> {
     if changes.is_empty() {
-        return refuse("no fields are given: give the fields to change, such as title");
+        return refuse("no fields given: give the fields to change, such as title");
     }
     for (index, change) in changes.iter().enumerate() {
         let field = change.field();
@@ -300,13 +300,13 @@ fn check_changes(changes: &[FieldChange]) -> Result<()> {
         };
         if twice {
             return refuse(format!(
-                "field '{field}' is given two values: give one, or tags to add and to remove"
+                "field '{field}' has two values: give one, or tags to add and to remove"
             ));
         }
         if let FieldChange::Add { tag, .. } | FieldChange::Remove { tag, .. } = change
             && tag.trim().is_empty()
         {
-            return refuse(format!("a tag of '{field}' is empty: leave it out"));
+            return refuse(format!("a tag of '{field}' is empty: omit it"));
         }
     }
     Ok(())

@@ -261,7 +261,7 @@ impl Events {
     /// Writes hints for a notification or webhook that the host received.
     pub fn notify(&self, body: &[u8]) -> Result<Notified> {
         if body.len() > MAX_BODY {
-            return refuse("the body is larger than 16 MiB, which no body from Plex is");
+            return refuse("the body is larger than 16 MiB, larger than any that Plex sends");
         }
         let Some(json) = json_of(body) else {
             return refuse(
@@ -273,7 +273,7 @@ impl Events {
         if let Some(server) = server
             && self.is_other_server(&server)?
         {
-            log::debug!("a webhook of another server ({server}) is ignored");
+            log::debug!("ignoring a webhook of another server ({server})");
             return Ok(Notified::OtherServer);
         }
         self.counters.count_events(events.len() as u64);

@@ -419,7 +419,7 @@ impl Queries {
 pub(super) fn segments_lost() -> Error {
     Error::new(
         Status::Store,
-        "a segment is missing or damaged again after each repair: see the log, and look for the program that removes or \
+        "a segment is missing or damaged after each repair: see the log, and look for the program that removes or \
          overwrites files in cache_dir",
     )
 }

@@ -60,19 +60,19 @@ pub fn fetch_once(rows: &[LibraryRow]) -> String {
 fn not_fetched_in_time(rows: &[LibraryRow], kind: &Kind) -> String {
     if rows.is_empty() {
         let noun = kind.noun;
-        return format!("the deadline came before {noun} said which libraries it has: allow a later one");
+        return format!("the deadline passed before {noun} listed its libraries: allow more time");
     }
     let (titles, were) = Some(unfetched(rows))
         .filter(|(titles, _)| !titles.is_empty())
         .unwrap_or_else(|| titles_of(rows, |_| true));
-    format!("the deadline came before '{titles}' {were} fetched: retry to resume")
+    format!("the deadline passed before '{titles}' {were} fetched: retry to resume")
 }
 
 /// Explains an answer that the deadline cut short.
 pub fn explain_deadline(status: Status, rows: &[LibraryRow], kind: &Kind) -> String {
     if status == Status::NeedsWarm && !rows.is_empty() {
         return format!(
-            "{} cannot answer for '{}' within such a deadline: fetch it once without one (refresh)",
+            "{} cannot answer for '{}' within this deadline: fetch the library once without a deadline (refresh)",
             kind.noun,
             all_of(rows)
         );
@@ -127,7 +127,7 @@ impl Queries {
             }
             (_, Reason::NotFetched) => fetch_once(rows),
             (_, Reason::NoLocation) if context.owner.is_some() => format!(
-                "'{path}' lies in a folder of library '{}', and '{}' was asked: ask that library, or all",
+                "'{path}' is in a folder of library '{}', but you asked '{}': ask that library, or all",
                 context.owner.unwrap_or_default(),
                 all_of(rows)
             ),
@@ -135,7 +135,7 @@ impl Queries {
                 let folder = folder_hint(raw);
                 format!("'{path}' lies in a folder of Plex's, but is not listed (yet){folder}")
             }
-            _ if rows.is_empty() => format!("no library is known, so '{path}' lies in none; {}", kind.empty_hint),
+            _ if rows.is_empty() => format!("no library is known, so '{path}' is in none; {}", kind.empty_hint),
             _ => self.explain_outside(&path, rows, raw, context.identity),
         };
         text.push_str(&context.unlisted());
@@ -268,9 +268,9 @@ pub fn explain_folder(
             format!("'{path}' lies in a folder of Plex's, but no file below it is listed (yet)")
         }
         (_, Reason::NotFetched) if !rows.is_empty() => fetch_once(rows),
-        _ if rows.is_empty() => format!("no library is known, so '{path}' lies in none; {}", kind.empty_hint),
+        _ if rows.is_empty() => format!("no library is known, so '{path}' is in none; {}", kind.empty_hint),
         _ if owner.is_some() => format!(
-            "'{path}' is of library '{}', and '{}' was asked: ask that library, or all",
+            "'{path}' is in library '{}', but you asked '{}': ask that library, or all",
             owner.unwrap_or_default(),
             all_of(rows)
         ),

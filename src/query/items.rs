@@ -102,7 +102,7 @@ fn parent_with(guid: &str, items: &[(usize, Item)], total: usize, kind: &Kind) -
         String::new()
     };
     Some(format!(
-        "the GUID '{guid}' is that of the {word} '{title}', {}: it has {total} items{shown}",
+        "the GUID '{guid}' belongs to the {word} '{title}', {}: it has {total} items{shown}",
         kind.key(rating_key)
     ))
 }

@@ -100,8 +100,8 @@ impl Source for DatabaseBesideServer {
         Err(Error::new(
             Status::NotPlex,
             format!(
-                "{} is not what the server at {} has: it is another server's, an old copy, or not what this server \
-                 uses; name the file of this server, or leave out one of `database` and `server_url`",
+                "{} is not the database of the server at {}: it belongs to another server, or is an old copy; name \
+                 the file of this server, or omit `database` or `server_url`",
                 self.database.find_display_name(),
                 self.url
             ),

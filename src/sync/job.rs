@@ -238,7 +238,7 @@ impl Syncing {
         let Some(source) = self.source.as_deref() else {
             return Err(Error::new(
                 Status::Offline,
-                "this needs the server, but the index has no server_url and no database, or is offline",
+                "this call needs the server, but the index has no server_url and no database, or is offline",
             ));
         };
         // If the view changed meanwhile, the libraries that the call has read belong to another user.
@@ -411,7 +411,7 @@ pub fn cleared(row: &LibraryRow) -> Error {
     Error::new(
         Status::Store,
         format!(
-            "library '{}' was cleared while it was listed: try again",
+            "library '{}' was cleared while it was being listed: try again",
             row.library.title
         ),
     )
@@ -420,7 +420,7 @@ pub fn cleared(row: &LibraryRow) -> Error {
 fn replaced() -> Error {
     Error::new(
         Status::Unauthorized,
-        "the token was replaced by one of another user during this call, or by one that the server has not accepted \
-         yet: call again",
+        "during this call the token was replaced by another user's, or by one that the server has not accepted yet: \
+         call again",
     )
 }

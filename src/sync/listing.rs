@@ -209,8 +209,8 @@ impl SyncJob<'_> {
             return Ok(false);
         }
         log::warn!(
-            "'{}' shrank from {} items to {items}: a disk may not be mounted; the old listing is used until a second \
-             one, a minute or more later, confirms the change; to accept it now, refresh in full (plexindex warm \
+            "'{}' shrank from {} items to {items}: a disk may not be mounted; using the old listing until a second \
+             one, at least a minute later, confirms the change; to accept it now, refresh in full (plexindex warm \
              --full)",
             row.library.title,
             row.items
@@ -256,7 +256,7 @@ impl SyncJob<'_> {
         }
         if !inherited.is_empty() {
             log::info!(
-                "'{}': took over {} confirmed matches from another token",
+                "'{}': copied {} confirmed matches from the view of another token",
                 row.library.title,
                 inherited.len()
             );

@@ -396,7 +396,7 @@ fn contradicts_itself(library: &Library, end: &PageEnd, position: u64) -> Error 
     Error::new(
         Status::BadAnswer,
         format!(
-            "section {}: the server says {total} rows, but gave none after row {position}; try again",
+            "section {}: the server reports {total} rows, but returned none after row {position}; try again",
             library.section
         ),
     )

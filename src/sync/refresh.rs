@@ -108,7 +108,7 @@ impl Syncing {
                 Ok(made) => any |= made == Some(true),
                 // Not an error of the call, whose refresh succeeded.
                 Err(error) => log::warn!(
-                    "the listing of '{}' could not be put into a new image; the next refresh tries again: {error}",
+                    "cannot write the listing of '{}' into a segment; the next refresh retries: {error}",
                     row.library.title
                 ),
             }

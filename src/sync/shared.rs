@@ -237,7 +237,7 @@ impl<'a> SyncJob<'a> {
             ..*self
         };
         job.list(&row, RefreshReason::Due)?;
-        log::info!("'{}': this listing was taken from another host", row.library.title);
+        log::info!("'{}': copied the listing from another host", row.library.title);
         let store = &self.sync.store;
         store.store_shared_listing(row.id, head.listing, 0, self.bounds.deadline)?;
         // Items since then that this folder has read are in the listing before; they are applied to this one.
@@ -290,7 +290,7 @@ impl Syncing {
     /// The exchange; an error if nothing is shared.
     fn expect_exchange(&self) -> Result<&Arc<Exchange>> {
         self.exchange.as_ref().map_or_else(
-            || refuse("the index does not share: open it with the option 'shared' and a server_url, and not offline"),
+            || refuse("the index is not shared: open it with the option 'shared' and a server_url, and not offline"),
             Ok,
         )
     }

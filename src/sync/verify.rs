@@ -145,7 +145,7 @@ impl Syncing {
                 self.store.remove_item(row, rating_key, &confirmed, call.deadline)?;
                 self.tell_verified(&row.library.uuid, &[], &[rating_key]);
                 let whence = if found.is_some() { "its library" } else { "the server" };
-                log::info!("item {rating_key} is gone from {whence}; it is no longer returned");
+                log::info!("item {rating_key} is no longer in {whence}; it is no longer returned");
             }
             // The index is up to date now: the invalidation ends.
             self.store

@@ -226,7 +226,7 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, page(movies, begun, 0, 10)); /* one of all libraries holds for each */
     CHECK(all_told(movies, PLEXINDEX_QUERY_FULL, 10000, NULL) == FILES);
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, page(NULL, cursor, 0, 10), "name that library");
-    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(library_of(handle, "Shows"), cursor, 0, 10), "list again, in full");
+    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(library_of(handle, "Shows"), cursor, 0, 10), "list again in full");
 
     /* A wait ends by a deadline, by another thread, by what another handle commits. */
     CHECK(all_told(NULL, PLEXINDEX_QUERY_FULL, 10000, NULL) > FILES);
@@ -251,7 +251,7 @@ int main(int argc, char **argv)
     CHECK_STATUS(PLEXINDEX_OK, plexindex_clear(other, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(other, ERROR));
     refresh(handle);
-    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(NULL, cursor, 0, 10), "list again, in full");
+    CHECK_REFUSED(PLEXINDEX_LIST_AGAIN, page(NULL, cursor, 0, 10), "list again in full");
     CHECK_STATUS(PLEXINDEX_OK, plexindex_close(handle, ERROR));
     plexindex_buffer_free(&buffer);
     return 0;

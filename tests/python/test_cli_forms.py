@@ -208,7 +208,7 @@ def test_libraries_without_a_server_are_not_known(cli: Cli) -> None:
         done = cli.run("libraries", *([] if given else ["--offline"]), **given)
         assert done.returncode == 6
         assert done.stderr.startswith(
-            f"plexindex: nothing was fetched into {cli.store} yet, and no server may be asked"
+            f"plexindex: nothing was fetched into {cli.store} yet, and no server is available"
         )
 
 

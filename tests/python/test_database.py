@@ -245,7 +245,7 @@ def test_a_database_that_may_not_be_read_is_no_refused_token(cli: Cli, plex: Pat
 def test_a_store_that_is_empty_is_filled_or_its_remedy_is_said(cli: Cli, plex: Path, tmp_path: Path) -> None:
     done = cli.run("match", "--offline", "--database", plex, BUNNY)
     assert done.returncode == 6
-    assert done.stderr.endswith("no server may be asked: leave --offline out\n")
+    assert done.stderr.endswith("no server is available: leave --offline out\n")
     for words, code in ((["match", BUNNY], 6), (["warm"], 2), (["doctor"], 2)):
         done = cli.run(*words)
         assert (done.returncode, "--database" in done.stdout + done.stderr) == (code, True), done
@@ -274,8 +274,8 @@ def test_the_doctor_says_whether_it_is_the_servers(cli: Cli, plex: Path, server:
     given = ["--url", server.url, "--token", server.token, "--database", plex]
     done = cli.run("doctor", *given)
     said = " ".join(done.stdout.split())
-    assert f"{plex / INSIDE} is not what the server at {server.url} has" in said
-    assert "name the file of this server, or leave out one of" in said
+    assert f"{plex / INSIDE} is not the database of the server at {server.url}" in said
+    assert "name the file of this server, or omit" in said
 
 
 def test_the_doctor_asks_it_for_what_was_never_fetched(cli: Cli, plex: Path, tmp_path: Path) -> None:

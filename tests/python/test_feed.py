@@ -180,7 +180,7 @@ def test_what_cannot_be_told_says_list_again(index: plexindex.Index, open_index:
     cursor = index.changes().cursor
     # Emptied: what was there before is not known any more.
     index.clear()
-    with pytest.raises(plexindex.ListAgainError, match="list again, in full"):
+    with pytest.raises(plexindex.ListAgainError, match="list again in full"):
         index.changes(cursor)
     # Another store.
     other = open_index(tmp_path / "other")

@@ -143,7 +143,7 @@ def test_a_deadline_before_the_libraries_are_known(open_index: OpenIndex, server
     server.fault(action="delay", ms=2000, count=5)
     found = open_index().folder("/data/tv/Alpha", deadline=0.001)
     assert found.status in ("not_yet", "needs_warm")
-    assert (found.reason or "").startswith("the deadline came before the server said which libraries it has")
+    assert (found.reason or "").startswith("the deadline passed before the server listed its libraries")
 
 
 def test_asyncio_asks_for_folders_too(shows: plexindex.Library, season: str) -> None:

@@ -286,7 +286,7 @@ def test_the_command_says_once_what_the_role_may_not_do(tmp_path: Path, server: 
         done = cli.run("doctor", **variables)
         assert (done.returncode, done.stdout.count(reason), "WARNING" in done.stderr) == (4, 1, False), done
 
-    expect_refusal("this role may not make them", **tool)
+    expect_refusal("this role may not create them", **tool)
     expect_refusal("password authentication failed", **{**owner, "PGPASSWORD": "wrong"})
     cli.good("shared", "init", **owner)
     expect_refusal("permission denied for schema plexindex", **tool)

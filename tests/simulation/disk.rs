@@ -156,10 +156,10 @@ pub fn take_log() -> Vec<String> {
 
 /// Warnings of what no step of a simulation explains, unless the disk is full.
 pub const NEVER: [&str; 5] = [
-    "could not be swept",
+    "cannot remove dead rows",
     "has no image of what was written",
     "could not be put into an image",
-    "could not be brought within",
+    "cannot reduce the folder to",
     "a defect in plexindex",
 ];
 

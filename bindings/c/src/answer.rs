@@ -36,7 +36,7 @@ fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
     if buffer.data.align_offset(align_of::<u64>()) != 0 {
         return Err(Error::new(
             Status::InvalidArgument,
-            "the buffer is not aligned to 8 bytes: use memory as malloc gives it",
+            "the buffer is not aligned to 8 bytes: use memory from malloc",
         ));
     }
     let capacity = buffer.capacity.min(isize::MAX.unsigned_abs());
@@ -48,7 +48,7 @@ fn room(buffer: &mut Buffer) -> Result<&mut [u8]> {
 pub fn too_small(needed: usize, capacity: usize) -> Error {
     Error::new(
         Status::BufferTooSmall,
-        format!("the buffer has {capacity} bytes, {needed} are needed: enlarge it and call again"),
+        format!("the buffer has {capacity} bytes but {needed} are needed: enlarge it and call again"),
     )
 }
 

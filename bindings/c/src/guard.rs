@@ -84,7 +84,8 @@ pub fn guard_output<S: Into<Status>>(error: *mut Buffer, place: *mut Buffer, bod
         Err(Error::new(
             Status::Panic,
             format!(
-                "a defect in plexindex was caught{}; the handle stays usable; please report it with what you called",
+                "caught a bug in plexindex{}; the handle is still usable; please report the bug, with the call that \
+                 you made",
                 place_of_panic()
             ),
         ))
@@ -125,10 +126,7 @@ impl ErrorText {
         // SAFETY: the caller gave it for this purpose: NULL, or a buffer.
         let given = unsafe { error.read() };
         if given.capacity > isize::MAX.unsigned_abs() {
-            return refuse(format!(
-                "error.capacity is {}, which is larger than memory can be",
-                given.capacity
-            ));
+            return refuse(format!("error.capacity is {}, larger than any memory", given.capacity));
         }
         if given.data.is_null() && given.capacity > 0 {
             return Err(null("error.data"));
@@ -185,7 +183,7 @@ pub fn quiet_panics() {
                 let mut place = NOWHERE;
                 let _ = std::fmt::Write::write_fmt(&mut place, format_args!("{}:{}", at.file(), at.line()));
                 PANICKED_AT.set(place);
-                log::error!("a defect in plexindex was caught at {}:{}", at.file(), at.line());
+                log::error!("caught a bug in plexindex at {}:{}", at.file(), at.line());
             }
         }));
     });

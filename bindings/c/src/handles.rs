@@ -95,8 +95,8 @@ impl Opened {
         let unknown = || libraries.iter().filter(|one| !one.is_known()).count();
         if libraries.len() >= MAX_UNKNOWN && !made.is_known() && unknown() >= MAX_UNKNOWN {
             return refuse(format!(
-                "library '{}' is unknown, and {MAX_UNKNOWN} handles exist for unknown names: give names \
-                 of libraries",
+                "library '{}' is unknown, and the limit of {MAX_UNKNOWN} handles for unknown names is reached: use \
+                 names of libraries that exist",
                 abridged(made.selector().name().as_bytes())
             ));
         }

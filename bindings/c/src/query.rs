@@ -77,7 +77,7 @@ pub unsafe fn query<'h>(
     // SAFETY: the caller's promise.
     let (library, text) = unsafe { (library.cast::<Library>().as_ref(), text.get("query.text")?) };
     if library.is_some_and(|library| !library.is_of(opened.index())) {
-        return refuse("query.library belongs to another handle: get it by plexindex_get_library() with this handle");
+        return refuse("query.library belongs to another handle: get it from plexindex_get_library() with this handle");
     }
     let mut query = library.map_or_else(|| opened.index().query(), Library::query);
     query = within(query, deadline_ms, "query.deadline_ms")?;

@@ -45,7 +45,8 @@ pub fn aligned<T>(place: *const T, what: &str) -> Result<()> {
         return Ok(());
     }
     refuse(format!(
-        "{what} is not aligned to {} bytes: give memory as malloc gives it, and handles as plexindex gave them",
+        "the pointer {what} is not aligned to {} bytes: use memory from malloc, and handles as plexindex returned \
+         them",
         align_of::<T>()
     ))
 }
@@ -81,9 +82,7 @@ pub unsafe fn bytes<'h>(data: *const c_char, length: usize, what: &str) -> Resul
         return if length == 0 { Ok(&[]) } else { Err(null(what)) };
     }
     if length > isize::MAX.unsigned_abs() {
-        return refuse(format!(
-            "the length of {what} is {length}, which is larger than memory can be"
-        ));
+        return refuse(format!("the length of {what} is {length}, larger than any memory"));
     }
     // SAFETY: the caller's promise.
     Ok(unsafe { std::slice::from_raw_parts(data.cast(), length) })
@@ -147,8 +146,8 @@ pub unsafe fn sized<T: Copy>(given: *const T, least: usize, what: &str) -> Resul
         let beyond = std::slice::from_raw_parts(given.cast::<u8>(), size);
         if beyond.iter().skip(known).any(|byte| *byte != 0) {
             return unsupported(format!(
-                "{what} has {size} bytes, this version knows {known}, and one of the others is set: use a newer library, \
-                 or leave the new fields zero"
+                "{what} has {size} bytes, but this version knows only {known}, and a field beyond them is set: use a \
+                 newer library, or leave the new fields zero"
             ));
         }
         let mut copy = std::mem::MaybeUninit::<T>::zeroed();
@@ -205,11 +204,11 @@ impl Bytes {
 /// Splits a block of `count` strings, each followed by a NUL.
 pub fn split<'h>(block: &'h [u8], count: usize, what: &str) -> Result<Vec<&'h [u8]>> {
     if block.last().is_some_and(|last| *last != 0) {
-        return refuse(format!("{what}: the last one is not followed by a NUL"));
+        return refuse(format!("{what}: the last one does not end with a NUL"));
     }
     let given = memchr::memchr_iter(0, block).count();
     if given != count {
-        return refuse(format!("{what}: {given} are given, but the count says {count}"));
+        return refuse(format!("{what}: found {given}, but the count is {count}"));
     }
     let mut strings: Vec<&[u8]> = room(given, what)?;
     strings.extend(block.split(|byte| *byte == 0).take(given));

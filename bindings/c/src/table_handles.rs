@@ -77,7 +77,7 @@ pub unsafe fn one<'h>(table: *const TableHandle) -> Result<&'h Table> {
     unsafe { host_table(table) }?.table.as_ref().ok_or_else(|| {
         Error::new(
             Status::InvalidArgument,
-            "the handle stands for all tables, which can only be counted and cleared: give one made with a name",
+            "this handle is for all tables, which can only be counted and cleared: use the handle of one table",
         )
     })
 }

@@ -74,7 +74,7 @@ impl FolderLimit {
         }
         let _busy = EvictionGuard(&self.evicting);
         if let Err(error) = self.evict_down_to(limit, deadline.at_most(EVICTION_LOCK_TIMEOUT), is_in_use) {
-            log::warn!("the folder could not be brought within size_limit; it is tried again later: {error}");
+            log::warn!("cannot reduce the folder to size_limit; will retry later: {error}");
         }
     }
 
@@ -107,8 +107,8 @@ impl FolderLimit {
                 // The next listing looks again.
                 if libraries.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
                     log::warn!(
-                        "{} takes {bytes} bytes, more than size_limit={limit}, and all of it has to stay: recorded matches, \
-                         what the host keeps, and the library listed last; raise size_limit",
+                        "{} takes {bytes} bytes, more than size_limit={limit}, and nothing else can be evicted: \
+                         recorded matches, tables and the library listed last stay; raise size_limit",
                         self.store.folder().path().display()
                     );
                 }
@@ -118,8 +118,8 @@ impl FolderLimit {
                 return Ok(()); // it is in use by now: the next listing looks again
             }
             log::info!(
-                "'{title}' was refreshed longest ago, and goes: {bytes} bytes are more than size_limit={limit}; the next \
-                 question fetches it again"
+                "evicting '{title}', which was refreshed longest ago: {bytes} bytes exceed size_limit={limit}; the \
+                 next question fetches it again"
             );
         }
     }

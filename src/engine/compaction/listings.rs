@@ -158,7 +158,7 @@ impl ListingSegments {
     /// Rebuilds the file of a segment and checks that it opens.
     fn make_file(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         log::warn!(
-            "a segment of '{}' is missing or damaged; it is made anew",
+            "a segment of '{}' is missing or damaged; rebuilding it",
             row.library.title
         );
         // A damaged file may be mapped by others, so the new one gets another name.
@@ -173,7 +173,7 @@ impl ListingSegments {
         self.open(row).map(|_| ()).ok_or_else(|| {
             Error::new(
                 Status::Store,
-                format!("the segment of '{}' cannot be opened", row.library.title),
+                format!("cannot open the segment of '{}'", row.library.title),
             )
         })
     }

@@ -75,7 +75,7 @@ impl Maintenance {
         if self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1, deadline)? {
             *flushed = now;
         } else {
-            log::debug!("other processes write to the store: the counters are written later, or never");
+            log::debug!("other processes are writing to the store; the counters will be written later, or lost");
         }
         Ok(())
     }
@@ -143,7 +143,7 @@ impl Maintenance {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {
-                    log::warn!("dead rows could not be swept: {error}");
+                    log::warn!("cannot remove dead rows: {error}");
                     break;
                 }
             }

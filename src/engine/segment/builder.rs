@@ -450,6 +450,6 @@ fn title_offset(path: &[u8], title: &[u8]) -> Option<usize> {
 fn no_memory(items: u64) -> io::Error {
     io::Error::new(
         io::ErrorKind::OutOfMemory,
-        format!("there is no memory for a segment of {items} items: raise the limit on memory (ulimit -v)"),
+        format!("not enough memory for a segment of {items} items: raise the memory limit (ulimit -v)"),
     )
 }

@@ -61,5 +61,5 @@ pub fn log_unusable(what: &str, path: &Path, error: &Error) {
     } else {
         log::Level::Debug
     };
-    log::log!(level, "{what} cannot be used and is made anew: {error}");
+    log::log!(level, "cannot use {what}; rebuilding it: {error}");
 }

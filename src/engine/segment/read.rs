@@ -37,7 +37,7 @@ impl ListingSegment {
         let bytes = FileBytes::open(path, mode).map_err(|error| refuse(path, &error.to_string()))?;
         let segment = Self::new(bytes).map_err(|why| refuse(path, why))?;
         if segment.head.name_mac != name_mac {
-            return Err(refuse(path, "it was made for another name, or for another store"));
+            return Err(refuse(path, "it belongs to another name or to another store"));
         }
         Ok(segment)
     }
@@ -256,8 +256,5 @@ impl ListingSegment {
 }
 
 pub(super) fn refuse(path: &Path, why: &str) -> Error {
-    Error::new(
-        Status::Store,
-        format!("the segment {} cannot be used: {why}", path.display()),
-    )
+    Error::new(Status::Store, format!("cannot use segment {}: {why}", path.display()))
 }

@@ -131,7 +131,7 @@ impl RecordSegment {
     pub(super) fn new(bytes: FileBytes, name_mac: u64) -> std::result::Result<Self, &'static str> {
         let head = SegmentHead::decode(&bytes)?;
         if head.kind != FileKind::Records || head.name_mac != name_mac {
-            return Err("it was made for another name, or for another store");
+            return Err("it belongs to another name or to another store");
         }
         if head.form != form_tag() {
             return Err("paths were normalized in another way when it was made");

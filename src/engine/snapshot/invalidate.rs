@@ -19,7 +19,7 @@ pub const MAX_RETRIES: u32 = 100;
 pub fn cleared_again(library: &str) -> Error {
     Error::new(
         Status::Store,
-        format!("library '{library}' is cleared again and again: try again later"),
+        format!("library '{library}' was cleared during each attempt: try again later"),
     )
 }
 
@@ -50,7 +50,7 @@ impl Reading {
         }
         Err(Error::new(
             Status::Store,
-            "what this concerns is cleared again and again: try again later",
+            "the libraries were cleared during each attempt: try again later",
         ))
     }
 

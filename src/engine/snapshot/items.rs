@@ -20,7 +20,7 @@ impl Reading {
                 match library.resolve(&snapshot)? {
                     Resolved::Scope(Scope::One(index)) => snapshot.rows[index].clone(),
                     Resolved::Scope(Scope::All) => {
-                        return refuse("items are listed one library at a time: name one");
+                        return refuse("can list items of one library at a time only: name one");
                     }
                     Resolved::Unknown => return Err(library.not_stored(&snapshot, self)),
                 }

@@ -189,7 +189,7 @@ pub fn nothing_known(library: Option<&Selection>, reading: &Reading) -> Error {
     };
     Error::new(
         Status::Offline,
-        format!("{what}, and no server may be asked: give server_url and token, or database, or drop the offline flag"),
+        format!("{what}, and no server is available: give server_url and token, or database, or drop the offline flag"),
     )
 }
 

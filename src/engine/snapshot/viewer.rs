@@ -78,7 +78,7 @@ impl Reading {
     /// Says that the server refused the token, instead of an error that asks for a first refresh, which cannot help.
     pub fn refused_or(&self, error: Error) -> Error {
         if error.status == Status::NotFetched && self.tokens.current().is_refused() {
-            let why = "nothing is stored yet, and the server refused the token or said that it expired: give a new one";
+            let why = "nothing is stored yet, and the server rejected the token as invalid or expired: give a new one";
             return Error::new(Status::Unauthorized, why);
         }
         error

@@ -214,9 +214,9 @@ impl LazyConnection {
                 return Err(Error::new(
                     Status::Store,
                     format!(
-                        "{} is open in this process already, through another copy of this library or of SQLite, and two \
-                         copies in one process lose each other's writes: use one copy, close what else has the file open, \
-                         or choose another cache_dir",
+                        "{} is already open in this process through another copy of this library or of SQLite; two \
+                         copies in one process lose each other's writes: use one copy, close the other user of the \
+                         file, or choose another cache_dir",
                         self.folder.database().display()
                     ),
                 ));
@@ -314,8 +314,8 @@ fn turn_wal_off(connection: &Connection) -> rusqlite::Result<()> {
         Err(_) => false,
     };
     if !is_off {
-        let text = "this file system does not share memory between processes, so the store must give its write-ahead log \
-                    up, and others have it open: end the other processes that use it, also on other machines";
+        let text = "this file system does not share memory between processes, so the store must turn its write-ahead \
+                    log off, but others have it open: end the other processes that use it, also on other machines";
         let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
         return Err(rusqlite::Error::SqliteFailure(busy, Some(text.to_owned())));
     }

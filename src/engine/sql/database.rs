@@ -96,7 +96,7 @@ impl StoreFolder {
             Ok(None) => Err(Error::new(
                 Status::Store,
                 format!(
-                    "store in {}: another process makes or repairs it, and does not come to an end; look for a process \
+                    "store in {}: another process has been creating or repairing it for too long; look for a process \
                      that hangs",
                     self.path().display()
                 ),

@@ -84,7 +84,7 @@ pub fn one_of_several(connection: &Connection, identity: IdentityId) -> rusqlite
     })?;
     let whose = url.map(|url| format!(", of {url},")).unwrap_or_default();
     Ok(Some(format!(
-        "no server is named, and this store holds what {views} servers or users show: the newest{whose} answers"
+        "no server is named, and this store has the views of {views} servers or users; using the newest{whose}"
     )))
 }
 

@@ -51,10 +51,10 @@ pub fn explain(error: &rusqlite::Error, folder: &StoreFolder) -> Error {
             "another process keeps it locked: try again, and look for a process that hangs"
         }
         Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
-            "the database is broken: it is set aside at the next call"
+            "the database is broken; the next call sets it aside"
         }
         _ if matches!(error, rusqlite::Error::QueryReturnedNoRows) => {
-            "it was cleared, or made anew, while this call was at it: try again"
+            "it was cleared or recreated during this call: try again"
         }
         _ => "try again, or choose another cache_dir",
     };

@@ -355,7 +355,7 @@ fn is_own(tx: &Tx<'_>, listing: &Listing) -> rusqlite::Result<bool> {
 fn taken_over() -> Error {
     Error::new(
         Status::Timeout,
-        "time is up: another process goes on with this listing, for this one was held up too long; ask again",
+        "another process took over this listing, because this one was delayed for too long; retry",
     )
 }
 

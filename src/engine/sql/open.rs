@@ -253,7 +253,7 @@ impl Store {
             self.folder.rename_broken()?;
         } else {
             log::warn!(
-                "the database in {} was removed or replaced while it was open; it is opened again",
+                "the database in {} was removed or replaced while it was open; reopening it",
                 self.folder.path().display()
             );
         }
@@ -268,8 +268,8 @@ impl Store {
         Error::new(
             Status::Store,
             format!(
-                "store in {}: {what} replaced or spoilt again and again; look for the program that does that, or choose \
-                 another cache_dir",
+                "store in {}: {what} replaced or damaged during each attempt; look for the program that does it, or \
+                 choose another cache_dir",
                 self.folder.path().display()
             ),
         )

@@ -172,5 +172,5 @@ pub fn is_fresh(sequence: Sequence) -> bool {
 }
 
 pub fn warn_of_page(error: &Error) {
-    log::warn!("the version page cannot be shared, each lookup asks the database instead: {error}");
+    log::warn!("cannot share the version page; each lookup asks the database instead: {error}");
 }

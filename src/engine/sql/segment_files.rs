@@ -104,7 +104,7 @@ impl Store {
         let files = self.folder.segment_files();
         let named = match self.named_segments() {
             Ok(named) => named,
-            Err(error) => return log::debug!("old index files are removed later: {error}"),
+            Err(error) => return log::debug!("will remove old segment files later: {error}"),
         };
         for file in files {
             let is_temporary = file.name.contains(".new");

@@ -60,7 +60,7 @@ impl VersionPage {
         let failed = |error: io::Error| {
             Error::new(
                 Status::Store,
-                format!("the version page {} cannot be mapped: {error}", path.display()),
+                format!("cannot map the version page {}: {error}", path.display()),
             )
         };
         if let Some(page) = Self::existing(path, store_id).map_err(failed)? {

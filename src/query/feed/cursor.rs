@@ -70,11 +70,11 @@ impl FeedCursor {
         let list_again = |what: &str| {
             Err(Error::new(
                 Status::ListAgain,
-                format!("the cursor is of another {what}: list again, in full"),
+                format!("the cursor is of another {what}: list again in full"),
             ))
         };
         if self.identity != identity {
-            return list_again("store, server or user, or the store was made anew");
+            return list_again("store, server or user, or the store was recreated");
         }
         match (self.library, library) {
             (None, _) => Ok(()),

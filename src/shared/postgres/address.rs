@@ -192,7 +192,7 @@ fn refuse_password<T>() -> Result<T> {
 fn decoded(what: &str, value: &str) -> Result<String> {
     match percent_decode_str(value).decode_utf8() {
         Ok(value) => Ok(Cow::into_owned(value)),
-        Err(_) => refuse(format!("{what} in the address of the shared log is no UTF-8")),
+        Err(_) => refuse(format!("{what} in the address of the shared log is not UTF-8")),
     }
 }
 
@@ -213,7 +213,7 @@ fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
         return match rest.split_once(']') {
             Some((host, "")) => Ok((host, None)),
             Some((host, rest)) if rest.starts_with(':') => Ok((host, rest.get(1..))),
-            _ => refuse("the host in the address of the shared log begins with [ and is no IPv6 address"),
+            _ => refuse("the host in the address of the shared log begins with [ but is not an IPv6 address"),
         };
     }
     match host.rsplit_once(':') {
@@ -227,7 +227,7 @@ fn split_port(host: &str) -> Result<(&str, Option<&str>)> {
 
 fn parse_port(port: &str) -> Result<u16> {
     match port.parse() {
-        Ok(0) | Err(_) => refuse("the port in the address of the shared log is no number from 1 to 65535"),
+        Ok(0) | Err(_) => refuse("the port in the address of the shared log is not a number from 1 to 65535"),
         Ok(port) => Ok(port),
     }
 }

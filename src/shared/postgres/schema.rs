@@ -29,8 +29,8 @@ pub fn is_current(link: &mut Link, deadline: Deadline) -> Result<bool, Failure> 
         Ok(Some(VERSION)) => Ok(true),
         Ok(Some(version)) => {
             let text = format!(
-                "its tables are of version {version}, and this plexindex knows version {VERSION}: install the newer plexindex \
-                 on this host too"
+                "its tables have version {version}, but this plexindex knows only version {VERSION}: install the \
+                 newer plexindex on this host too"
             );
             Err(Error::new(Status::ServerError, text).into())
         }
@@ -67,9 +67,9 @@ pub fn ensure(link: &mut Link, deadline: Deadline) -> Result<SharedTables, Failu
         link.run(deadline, async |client| client.batch_execute("ROLLBACK").await)?;
     }
     if failure.has_code(REFUSED) {
-        let text = "it has no tables yet, and this role may not make them: run plexindex shared init once as a role that may \
-                    create a schema in this database, and let it run GRANT USAGE ON SCHEMA plexindex TO this role; GRANT \
-                    SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO this role";
+        let text = "it has no tables yet, and this role may not create them: run plexindex shared init once as a role \
+                    that may create a schema in this database, and let it run GRANT USAGE ON SCHEMA plexindex TO this \
+                    role; GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA plexindex TO this role";
         return Err(Error::new(Status::Forbidden, text).into());
     }
     Err(failure)

@@ -215,7 +215,7 @@ impl SharedLog for Postgres {
         let too_large = rows.iter().filter(is_too_large).count();
         if too_large > 0 {
             log::warn!(
-                "the shared log {} has {too_large} entries of more than 1 MiB, which no plexindex writes: skipping \
+                "the shared log {} has {too_large} entries of more than 1 MiB, which plexindex never writes: skipping \
                  them",
                 self.name
             );

@@ -79,8 +79,8 @@ impl Kind {
         Err(Error::new(
             Status::InvalidArgument,
             format!(
-                "'{}' is no key of an item: give '{}' and its rating key, or the rating key alone, of {LONGEST_KEY} bytes at \
-                 most, one key each",
+                "'{}' is not the key of an item: give '{}' and its rating key, or the rating key alone, of \
+                 {LONGEST_KEY} bytes at most, one key each",
                 begin.escape_debug(),
                 self.key_prefix
             ),

@@ -24,7 +24,7 @@ pub fn section(library: &Library) -> Result<i64> {
 fn no_library(library: &Library) -> Error {
     Error::new(
         Status::NotOnServer,
-        format!("section {} is not in Plex's database any more", library.section),
+        format!("section {} is no longer in Plex's database", library.section),
     )
 }
 

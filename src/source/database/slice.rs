@@ -163,8 +163,8 @@ impl DatabaseFile {
         Error::new(
             Status::ServerError,
             format!(
-                "Plex's database {} could not be read in time: it or its -wal is damaged, its disk is slow, or a program that \
-                 has it open was stopped; start its server again, which repairs it, or use server_url instead",
+                "cannot read Plex's database {} in time: it or its -wal is damaged, its disk is slow, or a program \
+                 that has it open was stopped; restart its server, which repairs it, or use server_url instead",
                 self.display()
             ),
         )
@@ -188,8 +188,8 @@ impl DatabaseFile {
         if state.journal {
             return Err(self.error(
                 Status::Starting,
-                "has a journal beside it, -journal: a program is changing it, or was killed while it did; it is read once its \
-                 server has put that right, which it does when it starts",
+                "has a journal file (-journal): a program is changing it, or was killed while changing it; its server \
+                 repairs it at its next start",
             ));
         }
         let parameters = match (state.log, state.shared) {
@@ -201,9 +201,9 @@ impl DatabaseFile {
                 return Err(self.error(
                     Status::Starting,
                     &format!(
-                        "has {there} beside it and lacks {missing}: its server is starting or stopping, and it is read once \
-                         that is over; where it is a copy, copy {missing} too, or let \
-                         `sqlite3 COPY 'PRAGMA wal_checkpoint(TRUNCATE)'` complete it"
+                        "has {there} but not {missing}: its server is starting or stopping, so try again; if it is a \
+                         copy, copy {missing} too, or let `sqlite3 COPY 'PRAGMA wal_checkpoint(TRUNCATE)'` complete \
+                         it"
                     ),
                 ));
             }
@@ -218,7 +218,7 @@ impl DatabaseFile {
             exclusive.push(ExclusiveOpen::take(&one, inode).ok_or_else(|| {
                 self.error(
                     Status::Connect,
-                    "is open in this process already, and closing it here would drop the locks of what has it open: close it \
+                    "is already open in this process, and closing it here would drop the other user's locks: close it \
                      there first",
                 )
             })?);

@@ -124,7 +124,7 @@ impl PlexHttp {
                     if !matches!(error.status, Status::Aborted | Status::Timeout)
                         && self.transport.interruptions() != interruptions =>
                 {
-                    log::debug!("another call ended and cut off rows; requesting them again: {error}");
+                    log::debug!("another call ended and cut off a page; requesting the page again: {error}");
                     items.truncate(before);
                 }
                 end => return end,

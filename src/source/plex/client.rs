@@ -179,7 +179,7 @@ pub fn check_token(token: &Token) -> Result<()> {
     if length > MOST_BYTES {
         return Err(Error::new(
             Status::InvalidArgument,
-            format!("the token has {length} bytes, at most {MOST_BYTES} are allowed: give only the token"),
+            format!("the token has {length} bytes, more than the {MOST_BYTES} allowed: give only the token"),
         ));
     }
     if token.reveal().bytes().all(|byte| byte.is_ascii_graphic()) {

@@ -78,7 +78,8 @@ impl RequestContext<'_> {
                 self.error(
                     Status::NotPlex,
                     format!(
-                        "the service at this address is not HTTP ({reason}): check the port, and whether it wants https"
+                        "the service at this address is not HTTP ({reason}): check the port, and whether it needs \
+                         https"
                     ),
                 ),
                 true,
@@ -116,7 +117,8 @@ impl RequestContext<'_> {
                 let failure: Error = self.error(
                     Status::Connect,
                     format!(
-                        "the connection was closed before an answer came ({error}): is the server up, and does it want https?"
+                        "the connection was closed before an answer came ({error}): is the server up, and does it \
+                         need https?"
                     ),
                 );
                 let failure = failure.because_io(error);
@@ -183,7 +185,9 @@ impl RequestContext<'_> {
                 "the certificate has expired: renew it, and check this machine's clock".to_owned()
             }
             Tls::InvalidCertificate(reason) if reason.to_string().contains("CaUsedAsEndEntity") => {
-                "the server shows the certificate of an authority: give it one of its own, with CA:FALSE".to_owned()
+                "the server uses a certificate authority's own certificate: give the server a certificate with \
+                 CA:FALSE"
+                    .to_owned()
             }
             Tls::InvalidCertificate(reason) => format!("the certificate was refused ({reason}): {trust}"),
             Tls::InvalidMessage(_) => {
@@ -243,7 +247,7 @@ impl RequestContext<'_> {
             ),
             404 => failed(
                 Status::NotOnServer,
-                "the server has nothing there (404): the library may be gone, or the path in server_url is wrong",
+                "not found (404): the library may be gone, or the path in server_url is wrong",
             ),
             400 | 503 if is_starting(&page) => AttemptError::transient(
                 self.error(
@@ -258,7 +262,7 @@ impl RequestContext<'_> {
             ),
             500 | 502 | 503 | 504 => {
                 let title = title(&page);
-                let problem = format!("the server, or a proxy before it, failed ({status}{title}): see its log");
+                let problem = format!("the server, or a proxy in front of it, failed ({status}{title}): see its log");
                 let failure = AttemptError::transient(self.error(Status::ServerError, problem), retry_after);
                 if status == 500 { failure.into_refusal() } else { failure }
             }
@@ -288,13 +292,11 @@ impl RequestContext<'_> {
             ),
             404 => self.error(
                 Status::NotOnServer,
-                format!(
-                    "the server has not all of these items, or not this library (404{said}): refresh and try again"
-                ),
+                format!("the server lacks some of these items, or this library (404{said}): refresh and try again"),
             ),
             409 => self.error(
                 Status::ServerError,
-                format!("the edit is in conflict with what the server has (409{said}): a name may be taken"),
+                format!("the edit conflicts with the server's data (409{said}): a name may be taken"),
             ),
             _ => self.refused(status, retry_after, page),
         }
@@ -304,19 +306,21 @@ impl RequestContext<'_> {
     pub fn no_stream(&self) -> AttemptError {
         self.error(
             Status::NotPlex,
-            "the answer is no event stream: a proxy before the server may hold it back, or the server is too old",
+            "the answer is not an event stream: a proxy in front of the server may hold it back, or the server is too \
+             old",
         )
     }
 
     fn unauthorized(&self) -> AttemptError {
         let problem = if self.with_token {
-            "the token was refused (401): it may have expired or belong to another server; a shared server wants its \
-             own access token"
+            "the server rejected the token (401): it may have expired or belong to another server; a shared server \
+             needs its own access token"
         } else if self.has_token {
-            "the request was refused (401), although it needs no token: a proxy in front of the server asks for a login"
+            "the request was rejected (401), although it needs no token: a proxy in front of the server asks for a \
+             login"
         } else {
-            "the server wants a token (401) and none was given: set the option `token`. A server that lets \
-             its own network in without one may want it under a host name: then give its IP address"
+            "the server needs a token (401), and none was given: set the option `token`. A server that needs none \
+             from its own network may need one for requests by host name: then use its IP address"
         };
         self.error(Status::Unauthorized, problem)
     }
@@ -332,7 +336,7 @@ impl RequestContext<'_> {
     pub fn bad_redirect(&self, problem: &str) -> AttemptError {
         self.error(
             Status::Redirected,
-            format!("{problem}: check server_url and the proxy before the server"),
+            format!("{problem}: check server_url and the proxy in front of the server"),
         )
     }
 
@@ -366,13 +370,13 @@ impl RequestContext<'_> {
             BodyError::TooManyRows(most) => self.error(
                 Status::BadAnswer,
                 format!(
-                    "the answer had more than {most} rows, or larger ones than any page, and was ended there: a proxy \
-                     before the server may drop the headers X-Plex-Container-Start and X-Plex-Container-Size; let them pass"
+                    "the answer exceeds {most} rows or the size of a page: a proxy in front of the server may drop \
+                     the headers X-Plex-Container-Start and X-Plex-Container-Size; let them pass"
                 ),
             ),
             BodyError::Empty => self.error(
                 Status::BadAnswer,
-                "the answer was empty (200): a proxy before the server may be at fault",
+                "the answer was empty (200): a proxy in front of the server may be at fault",
             ),
             BodyError::Malformed(reason) => self.error(
                 Status::BadAnswer,
@@ -392,14 +396,14 @@ impl RequestContext<'_> {
                 .next()
                 .unwrap_or_default();
             match name {
-                "MediaContainer" => "a Plex server answered, in XML though JSON was asked for: either a proxy before it \
-                     drops the header 'Accept: application/json', then let it pass; or the server is too old to know it, \
-                     then update it"
+                "MediaContainer" => "a Plex server answered in XML instead of JSON: if a proxy in front of it drops \
+                                     the header 'Accept: application/json', let the header pass; if the server is too \
+                                     old to know it, update the server"
                     .to_owned(),
-                "Response" => format!(
-                    "a Plex server answered with a message and nothing else (<{element}>): see its log, and try again"
-                ),
-                _ => format!("something that is not Plex answered, in XML (<{name}>): check server_url"),
+                "Response" => {
+                    format!("a Plex server answered only with a message (<{element}>): see its log, and try again")
+                }
+                _ => format!("a service that is not Plex answered in XML (<{name}>): check server_url"),
             }
         } else if lower.starts_with('<') {
             let login = ["login", "log in", "sign in", "password"]
@@ -411,12 +415,12 @@ impl RequestContext<'_> {
                 "is a web page"
             };
             format!(
-                "the answer{} {looks}, not Plex's: check whether server_url is your server, and not a portal in \
+                "the answer{} {looks} and is not from Plex: check that server_url is your server, and not a portal in \
                  front of it",
                 title(page)
             )
         } else {
-            "the answer is not Plex's: check server_url".to_owned()
+            "the answer is not from Plex: check server_url".to_owned()
         };
         self.error(Status::NotPlex, problem)
     }
@@ -424,9 +428,9 @@ impl RequestContext<'_> {
     /// The error for foreign JSON, or with `ancient` for Plex's JSON of 2015.
     pub fn not_plex(&self, ancient: bool) -> AttemptError {
         let problem = if ancient {
-            "the server speaks the JSON of 2015 (`_children`): update it"
+            "the server answers with JSON of 2015 (`_children`): update it"
         } else {
-            "the answer is JSON, but not Plex's: check server_url"
+            "the answer is JSON, but not from Plex: check server_url"
         };
         self.error(Status::NotPlex, problem)
     }

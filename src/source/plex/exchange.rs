@@ -59,7 +59,7 @@ impl PlexHttp {
         }
         Err(self
             .context(what, with_token, &target)
-            .bad_redirect("redirected in a circle"))
+            .bad_redirect("too many redirects"))
     }
 
     pub(super) fn context<'a>(
@@ -191,7 +191,7 @@ impl PlexHttp {
         let progress = BodyProgress::new(&measured, bounds);
         if parts.status.is_redirection() {
             let Some(location) = header("location") else {
-                return Err(context.bad_redirect(&format!("a redirect to nowhere ({})", parts.status.as_u16())));
+                return Err(context.bad_redirect(&format!("a redirect without a target ({})", parts.status.as_u16())));
             };
             body::read_beginning(body, encoding, &progress);
             return match context.target.redirect(location) {

@@ -154,8 +154,7 @@ impl Source for PlexHttp {
             return Err(Error::new(
                 Status::InvalidArgument,
                 format!(
-                    "the values of this edit take {} bytes in the address of its request, more than any server takes: \
-                     shorten them",
+                    "the values of this edit take {} bytes in the URL, more than any server accepts: shorten them",
                     address.len()
                 ),
             ));

@@ -163,7 +163,7 @@ pub(super) fn check(pause: &dyn Pause, bounds: &Bounds<'_>, what: &dyn std::fmt:
     if bounds.deadline.moment().is_some_and(|moment| pause.now() >= moment) {
         return Err(Error::new(
             Status::Timeout,
-            format!("the deadline passed before requesting {what}: give a longer one (zero allows no request)"),
+            format!("the deadline passed before requesting {what}: allow more time (zero allows no request)"),
         ));
     }
     Ok(())

@@ -83,7 +83,7 @@ fn read_authorities(path: &Path) -> Result<Vec<CertificateDer<'static>>> {
     for authority in &authorities {
         store
             .add(authority.clone())
-            .map_err(|error| refuse(format!("holds a certificate that cannot be used ({error})")))?;
+            .map_err(|error| refuse(format!("contains an unusable certificate ({error})")))?;
     }
     Ok(authorities)
 }

@@ -234,7 +234,8 @@ impl Exchange {
         let before = state.refusal.as_ref().map(|refusal| refusal.since_ms);
         if before.is_none() {
             log::warn!(
-                "the shared log takes nothing from this host, which keeps what it has to tell, and takes news: {error}"
+                "the shared log rejects this host's entries, which stay in its folder; it still reads those of other \
+                 hosts: {error}"
             );
         }
         state.refusal = Some(Refusal {
@@ -305,7 +306,7 @@ impl Exchange {
             _ => "the shared log answers with an error",
         };
         if state.away.is_none() {
-            log::warn!("{what}; this host answers from its folder and keeps its entries: {error}");
+            log::warn!("{what}; answering from this host's folder, and keeping its entries there: {error}");
         } else {
             log::debug!("{what}: {error}");
         }

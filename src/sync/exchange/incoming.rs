@@ -119,7 +119,8 @@ impl Exchange {
             };
             if news.from_start && place.position != Position::default() {
                 log::warn!(
-                    "the shared log {} was restored or cleared, or this host slept too long: reading it from its beginning",
+                    "the shared log {} was restored or cleared, or this host was away too long: reading it from its \
+                     beginning",
                     self.log.name()
                 );
                 let beginning = SharedPlace {

@@ -60,7 +60,7 @@ impl Exchange {
                     .delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
             } else {
                 log::warn!(
-                    "this folder was restored from a backup: for the shared log {} it is another host from now on",
+                    "this folder was restored from a backup: it gets a new host id in the shared log {}",
                     self.log.name()
                 );
                 self.store.become_another_host(view.identity, Deadline::NONE)?;
@@ -88,7 +88,7 @@ impl Exchange {
     /// Tells a log that lacks what was delivered to it of all matches, as another host.
     pub fn tell_again(&self, view: &SharedView) -> Result<()> {
         log::warn!(
-            "the shared log {} lacks what this host told it: telling it all matches again",
+            "the shared log {} lacks entries of this host: sending all matches again",
             self.log.name()
         );
         self.tell_matches(view, |_| Ok(true))?;

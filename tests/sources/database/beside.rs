@@ -126,7 +126,7 @@ fn a_file_that_is_not_the_servers_answers_nothing() {
     let index = opened(with(&store, &server, &http), &clock);
     let error = index.refresh(&QueryOptions::default(), true).expect_err("two");
     assert_eq!(error.status, Status::NotPlex);
-    let remedy = error.message.contains("is not what the server at") && error.message.contains("leave out one of");
+    let remedy = error.message.contains("is not the database of the server at") && error.message.contains("or omit");
     assert!(remedy, "{error}");
     assert_eq!(refused(&index, &path(30)), Status::NotPlex);
     // The file of this server, named in its place.

@@ -127,7 +127,7 @@ fn one_companion_alone_is_not_now() {
         );
         // Its server's, or a copy without it: that stays so.
         for said in [
-            format!("has {end} beside it and lacks {missing}"),
+            format!("has {end} but not {missing}"),
             format!("where it is a copy, copy {missing} too"),
         ] {
             assert!(error.message.contains(&said), "{}", error.message);

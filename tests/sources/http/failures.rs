@@ -53,7 +53,11 @@ fn body(content_type: &str, body: &str) -> Action {
 
 #[test]
 fn refusals() {
-    fails(status(401), Status::Unauthorized, &["the token was refused (401)"]);
+    fails(
+        status(401),
+        Status::Unauthorized,
+        &["the server rejected the token (401)"],
+    );
     fails(status(403), Status::Forbidden, &["403", "owner"]);
     fails(status(404), Status::NotOnServer, &["404"]);
     fails(status(400), Status::ServerError, &["400"]);
@@ -66,7 +70,7 @@ fn a_wrong_token_and_none_are_told_apart() {
     let wrong = client_with(&server.url(), |options| {
         options.token = plexindex::model::Token::new("another-token");
     });
-    assert!(wrong.failure().message.contains("the token was refused"));
+    assert!(wrong.failure().message.contains("the server rejected the token"));
     let none = client_with(&server.url(), |options| options.token = None);
     let error = none.failure();
     assert_eq!(error.status, Status::Unauthorized);
@@ -98,17 +102,13 @@ fn answers_that_are_not_plex() {
         Status::NotPlex,
         &["looks like a login page", "Sign in"],
     );
-    fails(Action::Garbage, Status::NotPlex, &["not Plex's"]);
-    fails(Action::EmptyObject, Status::NotPlex, &["JSON, but not Plex's"]);
+    fails(Action::Garbage, Status::NotPlex, &["not from Plex"]);
+    fails(Action::EmptyObject, Status::NotPlex, &["JSON, but not from Plex"]);
     fails(Action::OldJson, Status::NotPlex, &["_children", "update it"]);
     fails(
         body("text/xml", "<?xml version=\"1.0\"?><MediaContainer size=\"0\"/>"),
         Status::NotPlex,
-        &[
-            "a Plex server answered, in XML though JSON was asked for",
-            "Accept",
-            "update it",
-        ],
+        &["a Plex server answered in XML instead of JSON", "Accept", "update it"],
     );
     fails(
         body(
@@ -116,7 +116,7 @@ fn answers_that_are_not_plex() {
             "<Response code=\"500\" title=\"Sorry\" status=\"Not now.\"/>",
         ),
         Status::NotPlex,
-        &["a Plex server answered with a message", "Not now."],
+        &["a Plex server answered only with a message", "Not now."],
     );
     fails(
         body(
@@ -139,12 +139,12 @@ fn answers_that_are_not_plex() {
         Status::NotPlex,
         &["\"Router\" is a web page"],
     );
-    fails(body("text/plain", "hello"), Status::NotPlex, &["not Plex's"]);
-    fails(body("application/json", "[1,2]"), Status::NotPlex, &["not Plex's"]);
+    fails(body("text/plain", "hello"), Status::NotPlex, &["not from Plex"]);
+    fails(body("application/json", "[1,2]"), Status::NotPlex, &["not from Plex"]);
     fails(
         body("application/json", r#"{"MediaContainer":[[]]}"#),
         Status::NotPlex,
-        &["JSON, but not Plex's"],
+        &["JSON, but not from Plex"],
     );
 }
 
@@ -307,7 +307,11 @@ fn a_server_that_speaks_xml_only_is_told_from_others() {
     server.config(|config| config.always_xml = true);
     let error = client.failure();
     assert_eq!(error.status, Status::NotPlex);
-    for words in ["a Plex server answered, in XML", "let it pass", "update it"] {
+    for words in [
+        "a Plex server answered in XML",
+        "let the header pass",
+        "update the server",
+    ] {
         assert!(error.message.contains(words), "{error}");
     }
     assert!(client.page(Rows::All, 0, 10).unwrap_err().message.contains("in XML"));

@@ -110,16 +110,12 @@ fn lookup_keys(library: &Library, paths: &[u8], count: usize, keys: &mut Buffer)
         answered += 1;
     });
     if seen != count || !rest.is_empty() {
-        return refuse(format!(
-            "paths: {seen} are followed by a NUL, but the count says {count}"
-        ));
+        return refuse(format!("paths: {seen} end with a NUL, but the count is {count}"));
     }
     if answered != count {
         return Err(Error::new(
             Status::Panic,
-            format!(
-                "{answered} keys for {count} paths, which is a defect in plexindex: report it, and ask path by path"
-            ),
+            format!("bug in plexindex: {answered} keys for {count} paths; report it, and look up the paths one by one"),
         ));
     }
     keys.length = used;

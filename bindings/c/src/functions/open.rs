@@ -111,9 +111,7 @@ pub unsafe extern "C" fn plexindex_close(handle: *mut Handle, error: *mut Buffer
         }
         aligned(handle.cast::<Opened>(), "handle")?;
         if is_in_callback(handle) {
-            return refuse(
-                "a callback of this index closes it, while the call around the callback uses it: return first",
-            );
+            return refuse("cannot close the index from its own callback: return from the callback first");
         }
         // SAFETY: the caller's promise.
         unsafe { Opened::from_handle(handle) }.close()

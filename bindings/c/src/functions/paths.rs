@@ -38,12 +38,12 @@ pub unsafe extern "C" fn plexindex_compare_paths(
             )
         };
         if others.last().is_some_and(|byte| *byte != 0) {
-            return refuse("others: the last path is not followed by a NUL: end each path with one");
+            return refuse("others: the last path does not end with a NUL: end each path with one");
         }
         let found = others.split_inclusive(|byte| *byte == 0).count();
         if found != count {
             return refuse(format!(
-                "others: {found} paths are followed by a NUL, but the count says {count}"
+                "others: {found} paths end with a NUL, but the count is {count}"
             ));
         }
         if count == 0 {

@@ -46,7 +46,7 @@ pub unsafe extern "C" fn plexindex_get_table(
         let name = (!name.is_null()).then_some(given);
         if flags & !c::PLEXINDEX_TABLE_FOLD_ASCII != 0 {
             return unsupported(format!(
-                "flags is {flags:#x}: this version knows PLEXINDEX_TABLE_FOLD_ASCII"
+                "flags is {flags:#x}: this version knows only PLEXINDEX_TABLE_FOLD_ASCII"
             ));
         }
         *slot = opened.tables().handle(opened.index().tables(), name, flags)?;
@@ -227,7 +227,7 @@ unsafe fn op<'h>(given: TableOp, place: usize, tables: &Arc<Tables>) -> Result<O
     // SAFETY: the caller's promise.
     if unsafe { host_table(table) }.is_ok_and(|known| !Arc::ptr_eq(&known.tables, tables)) {
         return refuse(format!(
-            "ops[{place}].table belongs to another handle: get it by plexindex_get_table() with this handle"
+            "ops[{place}].table belongs to another handle: get it from plexindex_get_table() with this handle"
         ));
     }
     // SAFETY: as above.

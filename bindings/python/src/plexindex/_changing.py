@@ -61,7 +61,7 @@ class EditMethods(ReportMethods):
         until then. The first lookup of an edited item asks the server for it once.
         """
         if library is None:
-            raise TypeError("items are edited in one library at a time: name it")
+            raise TypeError("can edit items of one library at a time only: name the library")
         from ._edits import Edit
 
         edit = Edit(self._library_pointer(library), keys, fields, remove, locked, deadline)

@@ -96,7 +96,7 @@ impl Store {
         page.ok_or_else(|| {
             Error::new(
                 Status::ListAgain,
-                "what changed since then is not known any more: list again, in full",
+                "the changes since then are no longer known: list again in full",
             )
         })
     }

@@ -63,10 +63,10 @@ def libraries(options: argparse.Namespace) -> int:
 
 
 def nothing_to_ask(settings: Settings) -> LibraryError:
-    """Creates the error for an empty store while no server may be asked."""
+    """Creates the error for an empty store while no server is available."""
     named = settings.url or settings.database
     remedy = "leave --offline out" if named is not None else HOW_TO_NAME
-    return LibraryError(f"nothing was fetched into {settings.folder} yet, and no server may be asked: {remedy}")
+    return LibraryError(f"nothing was fetched into {settings.folder} yet, and no server is available: {remedy}")
 
 
 def expect_source(settings: Settings) -> None:

@@ -208,7 +208,7 @@ _OPTIONS = (
     ("(folder)", "(plexindex folder)"),
     ("(match)", "(plexindex match)"),
     ("name that library, or begin", "name that library with --library, or begin"),
-    ("list again, in full", "list again (plexindex changes --full)"),
+    ("list again in full", "list again (plexindex changes --full)"),
 )
 
 

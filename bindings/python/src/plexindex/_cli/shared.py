@@ -52,8 +52,8 @@ def shared(options: argparse.Namespace) -> int:
 def say_once(options: argparse.Namespace) -> None:
     """Leaves the library's warning out that the log does not answer, unless -v is given: the command says it itself."""
     if not options.verbose:
-        output.leave_out("; this host answers from its folder and keeps its entries")
-        output.leave_out("the shared log takes nothing from this host")
+        output.leave_out("; answering from this host's folder, and keeping its entries there")
+        output.leave_out("the shared log rejects this host's entries")
 
 
 def _status(index: Index) -> SharedStatus:
