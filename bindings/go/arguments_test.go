@@ -35,7 +35,7 @@ func TestWhatIsWrongIsRefusedAndNotACrash(t *testing.T) {
 	same(t, (*Index)(nil).Close(), nil)
 	_, err = movies.Changes("", -1)
 	same(t, err.Error(), "limit is -1: give 1 to 10000")
-	same(t, strings.Contains(movies.RecordMatch(always, "/x", "no key").Error(), "'no key' is no key of an item"), true)
+	same(t, strings.Contains(movies.RecordMatch(always, "/x", "no key").Error(), "'no key' is not the key of an item"), true)
 }
 
 // As of a caller who does not look at the error of Index.Library.

@@ -344,7 +344,7 @@ fn after_a_request_that_failed_no_other_is_sent_and_the_report_says_so() {
         let error = done.expect_err("failed");
         assert_eq!(error.status, expected, "{error}");
         assert!(error.message.contains(word), "{error}");
-        assert!(error.message.contains("after 100 of 300 items"), "{error}");
+        assert!(error.message.contains("edited 100 of 300 items"), "{error}");
         let counts = [Edited::Done, Edited::Failed, Edited::No].map(|state| report.count(state));
         assert_eq!((report.requests, counts), (2, [100, 100, 100]));
         assert!(report.states[..100].iter().all(|state| *state == Edited::Done));

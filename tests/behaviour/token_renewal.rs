@@ -579,7 +579,7 @@ fn the_feed_and_a_walk_say_that_the_token_was_refused() {
     told(Status::NotFetched, "refresh");
     expire(&at.server);
     index.refresh(&all, false).expect_err("expired");
-    told(Status::Unauthorized, "refused the token");
+    told(Status::Unauthorized, "rejected the token");
     // The server has not said anything of this one.
     admit(&at.server, &[&anns(1)]);
     set(&index, &anns(1));

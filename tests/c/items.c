@@ -65,10 +65,10 @@ static void keys(void)
     size_t at;
     for (at = 0; at < sizeof none / sizeof *none; at++) {
         size_t length = strlen(none[at]);
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, "/a", 2, none[at], length, 0, ERROR), "is no key");
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_matches(library, "/a", 3, none[at], length + 1, 1, 0, 0, ERROR), "is no key");
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(library, none[at], length, ERROR), "is no key");
-        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_item_json(library, none[at], length, &buffer, ERROR), "is no key");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_match(library, "/a", 2, none[at], length, 0, ERROR), "is not the key");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_matches(library, "/a", 3, none[at], length + 1, 1, 0, 0, ERROR), "is not the key");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_item(library, none[at], length, ERROR), "is not the key");
+        CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_get_item_json(library, none[at], length, &buffer, ERROR), "is not the key");
     }
     CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(library, "/a", 2, "900001", 6, 0, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_record_match(library, "/a", 2, "/library/metadata/900001", 24, 0, ERROR));

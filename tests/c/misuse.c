@@ -501,7 +501,7 @@ static void writes(const plexindex_handle *handle, const plexindex_library_handl
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_record_matches(movies, "/a", 3, "7", 2, 1, 0, -2, ERROR), "deadline_ms is -2");
     CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_record_matches(movies, "/a", 3, "7", 2, 1, 2, 0, ERROR), "flags is 0x2");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT,
-        plexindex_record_matches(movies, "/a", 3, "7", 2, 1, PLEXINDEX_RECORD_THROUGH, 0, ERROR), "does not share");
+        plexindex_record_matches(movies, "/a", 3, "7", 2, 1, PLEXINDEX_RECORD_THROUGH, 0, ERROR), "the index is not shared");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(NULL, "/a", 2, ERROR), "library");
     CHECK_REFUSED(PLEXINDEX_NULL_POINTER, plexindex_invalidate_path(movies, NULL, 2, ERROR), "path");
     CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_invalidate_path(movies, "", 0, ERROR), "path", "empty");

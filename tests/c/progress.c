@@ -56,7 +56,7 @@ static int32_t watch(void *user, const plexindex_progress *progress)
     watcher->calls++;
 
     plexindex_lookup_key(watcher->movies, watcher->path);
-    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_close(watcher->handle, ERROR), "callback", "return first");
+    CHECK_REFUSED(PLEXINDEX_INVALID_ARGUMENT, plexindex_close(watcher->handle, ERROR), "callback", "from its own callback");
     stats = plexindex_stats_init();
     CHECK_STATUS(PLEXINDEX_OK, plexindex_get_stats(watcher->handle, &stats, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_refresh(watcher->handle, NULL, ERROR));

@@ -523,7 +523,7 @@ void writes(const px::Index &index, const px::Library &movies) {
     CHECK(one == "/library/metadata/900002" && other == "/library/metadata/900003");
     CHECK(movies.lookup_key("/host/b.mkv") != movies.lookup_key("/host/c.mkv"));
     refused(px::Status::invalid_argument, "keys", [&] { movies.record_matches({"/a"}, {"1", "2"}); });
-    refused(px::Status::invalid_argument, "does not share", [&] { movies.record_matches({"/a"}, {"1"}, {}, true); });
+    refused(px::Status::invalid_argument, "the index is not shared", [&] { movies.record_matches({"/a"}, {"1"}, {}, true); });
     movies.invalidate_path("/host/a.mkv");
     movies.invalidate_item("900003");
     CHECK(!movies.lookup_key("/host/c.mkv"));

@@ -350,7 +350,7 @@ def test_each_failure_has_its_exit_code(cli: Cli, server: Server, tmp_path: Path
     assert "127.0.0.1:1" in done.stderr
     done = cli.run("warm", PLEXINDEX_TOKEN="wrong")
     assert done.returncode == 4
-    assert "refused (401)" in done.stderr
+    assert "rejected the token (401)" in done.stderr
     assert "wrong" not in done.stderr
     file = tmp_path / "file"
     file.touch()

@@ -187,7 +187,7 @@ def test_what_this_process_has_open_is_left_alone(plex: Path, cache: Path) -> No
     with (
         plexindex.open(cache, database=plex) as index,
         open(plex / INSIDE, "rb"),
-        pytest.raises(plexindex.ServerError, match="is open in this process already"),
+        pytest.raises(plexindex.ServerError, match="is already open in this process"),
     ):
         index.match(BUNNY)
 

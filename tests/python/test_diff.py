@@ -191,7 +191,7 @@ def test_a_deadline_that_came_first_is_no_missing_library(tmp_path: Path, tree: 
     for _ in range(2):  # the second one knows the libraries
         done = cli.run("diff", "--deadline", "0.3", tree.media)
         assert (done.returncode, done.stdout) == (7, ""), done
-        assert "the deadline came before" in done.stderr
+        assert "the deadline passed before" in done.stderr
     tree.server.post("faults/clear")
     cli.run("warm", "Films")
     tree.server.fault(kind="listing", action="delay", ms=1000, count=0)
@@ -201,7 +201,7 @@ def test_a_deadline_that_came_first_is_no_missing_library(tmp_path: Path, tree: 
 
 def test_a_call_has_a_deadline_of_its_own(index: plexindex.Index, tree: Tree) -> None:
     tree.server.fault(kind="listing", action="delay", ms=1000, count=0)
-    with pytest.raises(plexindex.TimeoutError, match="the deadline came before"):
+    with pytest.raises(plexindex.TimeoutError, match="the deadline passed before"):
         told(index, tree.media, deadline=0.3)
     tree.server.post("faults/clear")
     index.refresh()

@@ -537,7 +537,7 @@ def test_a_full_listing_is_whole_or_none(server: Server, tmp_path: Path) -> None
     for also in ((), ("--library", "Movies"), ("--json",)):
         late = cli.run("changes", "--full", "--deadline", "0.3", *also)
         assert (late.returncode, late.stdout) == (7, ""), late
-        assert "the deadline came before" in late.stderr and "did not answer" not in late.stderr
+        assert "the deadline passed before" in late.stderr and "did not answer" not in late.stderr
         offline = cli.run("changes", "--full", "--offline", *also)
         assert (offline.returncode, offline.stdout) == (6, ""), offline
         assert "never fetched" in offline.stderr

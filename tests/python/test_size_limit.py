@@ -37,7 +37,7 @@ def test_a_limit_removes_the_library_asked_for_longest_ago(
         assert stats.as_dict()["evictions"] == 1
         assert index.library("Movies").match(server.paths(1)[0]["path"]).status == "ok"
         assert index.stats().evictions == 2
-    assert caplog.text.count("all of it has to stay") == 1
+    assert caplog.text.count("nothing else can be evicted") == 1
     with plexindex.open(tmp_path) as index:
         assert index.stats().size_limit == 0
 

@@ -155,12 +155,11 @@ pub fn take_log() -> Vec<String> {
 }
 
 /// Warnings of what no step of a simulation explains, unless the disk is full.
-pub const NEVER: [&str; 5] = [
+pub const NEVER: [&str; 4] = [
     "cannot remove dead rows",
-    "has no image of what was written",
-    "could not be put into an image",
+    "into a segment; the next refresh retries",
     "cannot reduce the folder to",
-    "a defect in plexindex",
+    "bug in plexindex",
 ];
 
 /// What happened in all simulations of this process, by kind.

@@ -712,7 +712,7 @@ fn waits_for_the_server(run: &Run, program: &Path) {
     let ended = run.program_ends(program, &[kept, "0"]);
     assert!(!ended.status.success());
     let last = ended.errors.lines().last().unwrap_or_default();
-    assert!(last.contains("refused the token"), "{}", ended.errors);
+    assert!(last.contains("rejected the token"), "{}", ended.errors);
     run.server
         .standin
         .change(|state| state.tokens = vec![Token::owner(TOKEN)]);

@@ -135,7 +135,7 @@ test("a caller's mistake is refused by name", function()
    refuses("lock", library.edit_items, library, { "1" }, { title = "x" }, { lock = "own" })
    refuses("changes.title", library.edit_items, library, { "1" }, { title = 5 })
    refuses("no option", library.record_match, library, "/x", "1", { deadline = 5 })
-   refuses("'no key' is no key of an item", library.record_match, library, "/x", "no key")
+   refuses("'no key' is not the key of an item", library.record_match, library, "/x", "no key")
    refuses("ttl_ms", function() index:table("t"):put("a", "b", 1.5) end)
 end)
 

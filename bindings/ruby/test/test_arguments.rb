@@ -39,7 +39,7 @@ class TestArguments < Minitest::Test
     "index.library([])" => "TypeError the name of a library",
     'opened(mappings: [{ "form" => "/a", "to" => "/b" }])' => "ArgumentError missing keyword: :from",
     'movies.record_match("/x", 5)' => "TypeError key",
-    'movies.record_match("/x", "no key")' => "Plexindex::Error 'no key' is no key of an item",
+    'movies.record_match("/x", "no key")' => "Plexindex::Error 'no key' is not the key of an item",
     'movies.record_match("/x", "1", deadline_ms: "5")' => "TypeError deadline_ms",
     'index.table("t").put("a", "b", ttl_ms: 1.5)' => "TypeError ttl_ms",
     'movies.match("/a.mkv".encode("UTF-16LE").force_encoding("UTF-16LE") + "\xD8".b.force_encoding("UTF-16LE"))' => "ArgumentError path"

@@ -10,7 +10,7 @@ fn a_key_ends_in_a_rating_key() {
     for longer in [format!("{longest}7"), KIND.key(&"\u{e4}".repeat(20_000))] {
         let error = KIND.rating_key(&longer).expect_err("refused");
         assert_eq!(error.status, Status::InvalidArgument);
-        assert!(error.message.contains("\u{2026}' is no key"), "{error}");
+        assert!(error.message.contains("\u{2026}' is not the key"), "{error}");
         assert!(error.message.len() < 200, "{error}");
     }
 }
@@ -47,7 +47,7 @@ fn a_text_that_is_no_number_is_no_key() {
         for given in [no_key.to_owned(), KIND.key(no_key)] {
             let error = KIND.rating_key(&given).expect_err(&given);
             assert_eq!(error.status, Status::InvalidArgument);
-            assert!(error.message.contains("is no key"), "{error}");
+            assert!(error.message.contains("is not the key"), "{error}");
             assert!(!error.message.contains(char::is_control), "{error}");
         }
     }

@@ -128,7 +128,7 @@ fn one_companion_alone_is_not_now() {
         // Its server's, or a copy without it: that stays so.
         for said in [
             format!("has {end} but not {missing}"),
-            format!("where it is a copy, copy {missing} too"),
+            format!("if it is a copy, copy {missing} too"),
         ] {
             assert!(error.message.contains(&said), "{}", error.message);
         }
@@ -146,14 +146,14 @@ fn what_this_process_has_open_is_left_alone() {
     let open = fs::File::open(server.file()).expect("opened");
     let (status, text) = refusal(&server.folder);
     assert_eq!(status.meaning(), Meaning::NotNow);
-    assert!(text.contains("is open in this process already"), "{text}");
+    assert!(text.contains("is already open in this process"), "{text}");
     drop(open);
     assert!(PlexDatabase::new(&server.folder).libraries(Bounds::NONE).is_ok());
     // Its log counts too.
     let mut holder = Worker::start("hold", [server.folder.to_str().expect("a name")]);
     assert_eq!(holder.hear(), "ready");
     let log = fs::File::open(beside(&server.file(), "-wal")).expect("opened");
-    assert!(refusal(&server.folder).1.contains("is open in this process already"));
+    assert!(refusal(&server.folder).1.contains("is already open in this process"));
     drop(log);
     assert!(PlexDatabase::new(&server.folder).libraries(Bounds::NONE).is_ok());
 }

@@ -260,5 +260,5 @@ fn files_that_hold_no_authority() {
     assert!(refused("empty.pem", Some("")).contains("holds no certificate"));
     assert!(refused("key.pem", Some(&KeyPair::generate().unwrap().serialize_pem())).contains("holds no certificate"));
     let nonsense = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
-    assert!(refused("bad.pem", Some(nonsense)).contains("cannot be used"));
+    assert!(refused("bad.pem", Some(nonsense)).contains("unusable certificate"));
 }

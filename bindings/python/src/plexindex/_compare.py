@@ -212,7 +212,7 @@ class Comparison:
         for place, (library, *_) in places.unfetched.items():
             if is_in(folder, place) or is_in(place, folder):
                 if self.late:
-                    raise TimeoutError(f"the deadline came before '{library.title}' was fetched: retry to resume")
+                    raise TimeoutError(f"the deadline passed before '{library.title}' was fetched: retry to resume")
                 text = (
                     f"library '{library.title}' was never fetched, so what it lists is not known: do so once (refresh)"
                 )

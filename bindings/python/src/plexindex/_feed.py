@@ -271,9 +271,9 @@ def expect_listed(index: Index, library: LibraryArg, *, late: bool, whole: bool)
     names = "', '".join(missing)
     were = "were" if len(missing) > 1 else "was"
     if late and not known:
-        raise TimeoutError("the deadline came before any library was known: allow a later one")
+        raise TimeoutError("the deadline passed before any library was known: allow more time")
     if late:
-        raise TimeoutError(f"the deadline came before '{names}' {were} fetched: retry to resume")
+        raise TimeoutError(f"the deadline passed before '{names}' {were} fetched: retry to resume")
     if known:
         raise NotFetchedError(f"'{names}' {were} never fetched, so not all can be listed: do so once (refresh)")
 
