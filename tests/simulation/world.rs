@@ -55,8 +55,7 @@ struct Handle {
     who: Who,
     mapped: bool,
     number: usize,
-    /// On a full disk there is no room for segments that it lacks: it was opened then, or has mappings, which have segments of
-    /// their own, made at its first question.
+    /// It was opened on a full disk, where there is no room for the segments that it lacks.
     may_lack_segments: bool,
 }
 
@@ -327,6 +326,15 @@ impl World {
     fn fill(&mut self) -> Result<(), String> {
         let until = self.model.now() + 1 + self.word(1, 12);
         self.say(&format!("the disk is full until step {until}"));
+        // Each handle answers from the segments of its own mappings, and makes those that it lacks at a question. On a
+        // full disk it answers from what it had when the disk became full.
+        for handle in &self.handles {
+            let query = QueryOptions {
+                offline: true,
+                ..QueryOptions::default()
+            };
+            let _ = handle.index.match_path(&query, host_path(0).as_bytes());
+        }
         self.full = Some(until);
         disk::fill(true);
         Ok(())
@@ -591,7 +599,7 @@ impl World {
             who,
             mapped,
             number,
-            may_lack_segments: mapped || self.full.is_some(),
+            may_lack_segments: self.full.is_some(),
         })
     }
 
