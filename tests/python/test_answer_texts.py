@@ -107,7 +107,7 @@ def test_a_miss_names_the_library_whose_folder_it_is(index: plexindex.Index, ser
         index.match(row["path"].replace("/data/movies", "/mnt/films"), "Movies")
     match = index.match("/data/tv/Show/none.mkv", "Movies")
     assert match.reason_code == "no_location"
-    assert "lies in a folder of library 'TV Shows', and 'Movies' was asked: ask that library, or all" in match.message
+    assert "is in a folder of library 'TV Shows', but you asked 'Movies': ask that library, or all" in match.message
     # What other libraries' answers tell is no mapping for this one.
     assert "agree on /mnt/films -> /data/movies" in index.match("/elsewhere/x.mkv", "Movies").message
     assert "agree on" not in index.match("/elsewhere/x.mkv", "TV Shows").message

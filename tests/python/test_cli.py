@@ -145,7 +145,7 @@ def test_ctrl_c_ends_a_warm_and_the_next_goes_on(tmp_path: Path, start_server: S
     cli = Cli(tmp_path, server)
     code, seen = cli.at_terminal("warm", react=lambda seen: "\x03" if "2,000 of 5,000" in seen else "", NO_COLOR="1")
     assert code == 130
-    assert seen.endswith("plexindex: interrupted; what was fetched is kept\n")
+    assert seen.endswith("plexindex: interrupted; the fetched part is kept\n")
     server.reset()
     cli.good("warm")
     assert server.get("stats")["requests"]["listing"] < 5
@@ -363,7 +363,7 @@ def test_each_failure_has_its_exit_code(cli: Cli, server: Server, tmp_path: Path
     server.fault(kind="listing", action="delay", ms=2000, count=0)
     done = cli.run("warm", "--deadline", "0.2", "Movies")
     assert done.returncode == 7
-    assert "goes on from there" in done.stderr
+    assert "run the same command again" in done.stderr
     assert cli.run("match", "--deadline", "0.2", "/data/movies/x.mkv").returncode == 7
     # Before the libraries are known, even: who gave the deadline is told the same.
     server.fault(kind="sections", action="delay", ms=2000, count=0)
@@ -415,7 +415,7 @@ def test_a_file_that_plex_never_lists_is_named_with_the_rule(cli: Cli, server: S
     film = server.paths(1)[0]
     cli.good("warm")
     done = cli.run("match", "--offline", film["path"][:-4] + ".srt")
-    assert "\n  not found: Plex leaves it out of its libraries, by the rule 'extension' of " in done.stdout
+    assert "\n  not found: Plex ignores it, by the rule 'extension' of " in done.stdout
     assert f"; its folder is {film['title']} (" in done.stdout
     assert done.returncode == 1
 
@@ -447,12 +447,12 @@ def test_a_file_can_be_asked_for_again_at_once(cli: Cli, server: Server) -> None
     server.post("items/add", {"library": 1, "items": [{"title": "New Film", "year": 2024, "files": [path]}]})
     assert "New Film (2024) · Movies" in cli.good("match", "--check", path)
     refused = cli.run("match", "--check", "--offline", path)
-    assert (refused.returncode, "leave --offline out" in refused.stderr) == (2, True)
+    assert (refused.returncode, "omit --offline" in refused.stderr) == (2, True)
 
 
 @pytest.mark.usefixtures("server")
 def test_a_path_that_is_no_file_is_named(cli: Cli, tmp_path: Path) -> None:
     cli.good("warm")
     done = cli.run("match", "--offline", tmp_path, tmp_path / "none.mkv", "/not/here/none.mkv")
-    assert "not found: it is a folder: `plexindex folder` shows what Plex has of it" in done.stdout
+    assert "not found: it is a folder: `plexindex folder` shows what Plex lists in it" in done.stdout
     assert done.stdout.count("there is no such file on this machine") == 1

@@ -138,7 +138,7 @@ def test_a_word_that_is_wrong_is_answered_with_the_right_one(cli: Cli) -> None:
     said = "plexindex stats: error: unrecognized arguments: --bogus\n`plexindex stats --help` says more\n"
     assert cli.run("stats", "--bogus").stderr == said
     done = cli.run("match", "-f", "keys", "--json", "/x")
-    assert (done.returncode, done.stderr) == (2, "plexindex: --format keys and --json are two formats: give one\n")
+    assert (done.returncode, done.stderr) == (2, "plexindex: --format keys and --json are both formats: give one\n")
     assert cli.good("help", "match") == cli.good("match", "--help")
     assert cli.good("help") == cli.good("--help")
 
@@ -197,7 +197,7 @@ def test_the_doctor_makes_no_folder_that_a_flag_names(cli: Cli, tmp_path: Path) 
     missing = tmp_path / "typo"
     done = cli.run("doctor", "--dir", missing)
     assert done.returncode == 5
-    assert f"BAD  there is no folder {missing}, which --dir names" in done.stdout
+    assert f"BAD  there is no folder {missing} (from --dir)" in done.stdout
     assert "nothing is wrong" not in done.stdout
     assert not missing.exists()
 
@@ -246,7 +246,7 @@ def test_colours_are_for_terminals(cli: Cli, server: Server) -> None:
     assert "\x1b[1mServer\x1b[0m" in text
     assert "  \x1b[32mok\x1b[0m   " in text
     assert "\x1b" not in json.dumps(cli.json("doctor", "--color=always"))
-    assert cli.run("match", "--color=always", "").stderr.startswith("\x1b[1;31mplexindex:\x1b[0m an empty path")
+    assert cli.run("match", "--color=always", "").stderr.startswith("\x1b[1;31mplexindex:\x1b[0m empty path")
 
 
 @pytest.mark.parametrize("columns", [40, 60, 80])

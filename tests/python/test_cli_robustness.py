@@ -38,7 +38,7 @@ def test_a_folder_that_is_misspelt_is_not_made(cli: Cli, tmp_path: Path, words: 
     folder = tmp_path / "typo"
     done = cli.run(*words.split(), "--dir", folder)
     assert done.returncode == 5
-    said = f"there is no folder {folder}, which --dir names: correct it, or let `plexindex warm` make it"
+    said = f"there is no folder {folder} (from --dir): correct it, or let `plexindex warm` create it"
     assert said in done.stdout + done.stderr
     assert not folder.exists()
 

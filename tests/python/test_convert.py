@@ -111,7 +111,7 @@ def test_a_deadline_is_the_index_s_a_time_or_none() -> None:
 def test_keys() -> None:
     assert [_convert.key_text(key) for key in ("7", 7, "/library/metadata/7")] == ["7", "7", "/library/metadata/7"]
     for wrong in ("", "7\0"):
-        with pytest.raises(REFUSED, match="is not the key"):
+        with pytest.raises(REFUSED, match="is not a key"):
             _convert.key_text(wrong)
     for kind in (None, 7.0, True, b"7"):
         with pytest.raises(TypeError):

@@ -245,7 +245,7 @@ def test_a_database_that_may_not_be_read_is_no_refused_token(cli: Cli, plex: Pat
 def test_a_store_that_is_empty_is_filled_or_its_remedy_is_said(cli: Cli, plex: Path, tmp_path: Path) -> None:
     done = cli.run("match", "--offline", "--database", plex, BUNNY)
     assert done.returncode == 6
-    assert done.stderr.endswith("no server is available: leave --offline out\n")
+    assert done.stderr.endswith("no server is available: omit --offline\n")
     for words, code in ((["match", BUNNY], 6), (["warm"], 2), (["doctor"], 2)):
         done = cli.run(*words)
         assert (done.returncode, "--database" in done.stdout + done.stderr) == (code, True), done
@@ -257,7 +257,7 @@ def test_the_doctor_says_whether_it_can_be_used(cli: Cli, plex: Path) -> None:
     text = cli.good("doctor", "--database", plex)
     assert f"  ok   {plex} can be read: it has 4 libraries" in text
     assert "note Preferences.xml is not there, or cannot be read" in text
-    assert "nothing but Plex's database is asked" in text
+    assert "only Plex's database is used" in text
     (plex / "Preferences.xml").write_text('<Preferences ProcessedMachineIdentifier="0123456789abcdef"/>')
     facts = cli.json("doctor", "--database", plex)["database"]
     assert facts == {

@@ -38,10 +38,10 @@ def test_all_is_well(cli: Cli, server: Server) -> None:
     text = cli.good("doctor")
     for line in (
         f"  ok   {server.url} (from PLEXINDEX_URL) answers, in ",
-        "  ok   the token (from PLEXINDEX_TOKEN) is good: it shows 2 libraries",
+        "  ok   the token (from PLEXINDEX_TOKEN) is valid: it shows 2 libraries",
         "    1  Movies    movie  –  never fetched  /data/movies",
         f"  ok   {cli.store}: ",
-        "  ok   locks work: one was tried",
+        "  ok   locks work (tested)",
         "nothing is wrong",
     ):
         assert f"\n{line}" in text, line
@@ -64,10 +64,10 @@ def test_what_is_wrong_with_a_server(cli: Cli, start_server: ServerFactory, tmp_
     assert "(from PLEXINDEX_URL) answers" in done.stdout
     assert "not-this-one" not in done.stdout
     done = cli.run("doctor", PLEXINDEX_TOKEN=None)
-    assert (done.returncode, "BAD  it wants a token" in done.stdout) == (4, True)
+    assert (done.returncode, "BAD  it needs a token" in done.stdout) == (4, True)
     opened = start_server("--movies", "3", "--open")
     text = cli.good("doctor", PLEXINDEX_URL=opened.url, PLEXINDEX_TOKEN=None)
-    assert "note no token is given, and the server wants none: it shows 1 library" in text
+    assert "note no token given, and the server needs none: it shows 1 library" in text
     file = tmp_path / "file"
     file.touch()
     done = cli.run("doctor", "--dir", file)
@@ -98,7 +98,7 @@ def test_a_mapping_that_is_missing_is_proposed(cli: Cli, server: Server, tmp_pat
     (flags,) = [line for line in done.stdout.splitlines() if line.startswith("    --mapping ")]
     (tree / "movies" / "Not There (1901).mkv").unlink()
     text = cli.good("doctor", "--offline", *words_of(flags), tree)
-    assert f"\n  mapped  {movies}  100 %  listed, by way of a mapping" in text
+    assert f"\n  mapped  {movies}  100 %  listed, through a mapping" in text
     assert "Proposed" not in text
     # … in Python, …
     (pairs,) = [line for line in done.stdout.splitlines() if line.startswith("    mappings=[")]
@@ -143,7 +143,7 @@ def test_a_server_on_windows(tmp_path: Path, place: str) -> None:
         done = cli.run("doctor", "--offline", tree, **given)
         (flags,) = [line for line in done.stdout.splitlines() if line.startswith("    --mapping ")]
         text = cli.good("doctor", "--offline", *words_of(flags), tree, **given)
-    assert "  mapped  12  100 %  listed, by way of a mapping" in text
+    assert "  mapped  12  100 %  listed, through a mapping" in text
 
 
 def test_listed_paths_and_standard_input(cli: Cli, server: Server, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_listed_paths_and_standard_input(cli: Cli, server: Server, tmp_path: Pat
     done = cli.run("doctor", tmp_path / "missing")
     assert (done.returncode, "missing: No such file or directory" in " ".join(done.stdout.split())) == (2, True)
     # What was asked first is said nevertheless.
-    assert "ok   the token (from PLEXINDEX_TOKEN) is good" in done.stdout
+    assert "ok   the token (from PLEXINDEX_TOKEN) is valid" in done.stdout
     assert cli.run("doctor", "--json", tmp_path / "missing").returncode == 2
     empty = tmp_path / "empty"
     empty.mkdir()

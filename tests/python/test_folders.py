@@ -117,7 +117,7 @@ def test_the_library_whose_folder_it_is_is_named(shows: plexindex.Library, seaso
     for folder in (season, f"{os.path.dirname(season)}/No Season", os.path.dirname(os.path.dirname(season))):
         found = movies.folder(folder)
         assert (found.status, found.reason_code) == ("not_found", "no_location")
-        assert found.reason == f"'{folder}' is of library 'TV Shows', and 'Movies' was asked: ask that library, or all"
+        assert found.reason == f"'{folder}' is in library 'TV Shows', but you asked 'Movies': ask that library, or all"
     # Where no library has it, and of a file, nothing of the kind is said.
     assert "a mapping may be missing" in (movies.folder("/srv/none").reason or "")
     message = movies.match(tmp_path).message

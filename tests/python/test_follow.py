@@ -37,7 +37,7 @@ def test_a_rename_that_moved_no_clock_is_told(tmp_path: Path, tree: Tree) -> Non
         assert (line["change"], line["from"], line["path"]) == ("moved", str(old), str(new))
         follower.send_signal(signal.SIGINT)
         assert follower.wait(30) == 130
-        assert follower.stderr.read() == "plexindex: interrupted; what was fetched is kept\n"
+        assert follower.stderr.read() == "plexindex: interrupted; the fetched part is kept\n"
 
 
 def test_the_server_is_asked_only_for_new_differences(tmp_path: Path, tree: Tree) -> None:
@@ -86,5 +86,5 @@ def test_walks_of_the_disk_are_for_followers(tmp_path: Path) -> None:
     done = Cli(tmp_path).run("changes", "--disk-every", "5", "--url", "http://127.0.0.1:1")
     assert (done.returncode, done.stderr) == (
         2,
-        "plexindex: --disk-every is for --follow: give both, or leave it out\n",
+        "plexindex: --disk-every needs --follow: give both or neither\n",
     )

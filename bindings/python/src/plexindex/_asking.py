@@ -122,7 +122,7 @@ class QuestionMethods(EditMethods):
 
         A library that was never fetched is fetched first, unless ``offline``; else no request is sent. The folder is
         found as by :meth:`folder`, where that is sure of it. A change meanwhile moves no other file. Raises
-        TimeoutError when the deadline came before the library was fetched, and NotFetchedError, offline, when it
+        TimeoutError when the deadline passed before the library was fetched, and NotFetchedError, offline, when it
         never was.
         """
         raw = _convert.path_bytes(path, self._hides_paths, "folder")
@@ -132,7 +132,7 @@ class QuestionMethods(EditMethods):
             if offline:
                 raise
             if not self.refresh(library, deadline=deadline, progress=progress):
-                raise TimeoutError("the deadline came before the library was fetched: retry to resume") from None
+                raise TimeoutError("the deadline passed before the library was fetched: retry to resume") from None
             page = self._below(library, raw, b"")
         while page:
             yield from page
@@ -205,7 +205,7 @@ class QuestionMethods(EditMethods):
             if offline:
                 raise
             if not self.refresh(library, deadline=deadline, progress=progress):
-                raise TimeoutError("the deadline came before the library was fetched: retry to resume") from None
+                raise TimeoutError("the deadline passed before the library was fetched: retry to resume") from None
             page = self._items(library, cursor)
         while page:
             yield from page
@@ -302,7 +302,7 @@ class QuestionMethods(EditMethods):
             keys.pop()
             if len(keys) != count:
                 # Answers would be shifted to other paths.
-                raise PanicError(f"{len(keys)} keys for {count} paths: a defect in plexindex; ask path by path")
+                raise PanicError(f"bug in plexindex: {len(keys)} keys for {count} paths; look up the paths one by one")
             found += keys if all(keys) else [key or None for key in keys]
         return found
 

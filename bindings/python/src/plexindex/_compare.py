@@ -59,7 +59,7 @@ class Comparison:
         self._index, self._offline, self._deadline = index, offline, deadline
         self._checks = True
         if not folders:
-            raise InvalidArgumentError("no folder was given: give the folders to walk")
+            raise InvalidArgumentError("no folder given: give the folders to walk")
         for folder in folders:
             _convert.path_bytes(folder, index._hides_paths, "folder")
         self._folders = [full_path(os.fsencode(folder)) for folder in folders]

@@ -128,7 +128,7 @@ def key_text(key: object) -> str:
     if not isinstance(key, str):
         raise TypeError(f"a key must be str, int or an item, not {type(key).__name__}")
     if not key or "\0" in key:
-        raise argument_error(f"{display_path(key)} is no key: give an item's key or rating key, such as '7'")
+        raise argument_error(f"{display_path(key)} is not a key: give an item's key or rating key, such as '7'")
     return key
 
 

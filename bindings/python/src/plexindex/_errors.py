@@ -64,7 +64,7 @@ class BufferTooSmallError(Error):
 
 
 class AbortedError(Error):
-    """The progress callback returned False; what was fetched is kept, the next call goes on from there."""
+    """The progress callback returned False; the fetched part is kept, the next call goes on from there."""
 
     status = c.ABORTED
 

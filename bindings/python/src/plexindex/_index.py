@@ -106,7 +106,7 @@ class Index(QuestionMethods):
         cursor. The server is asked where a listing has expired, or, with ``check``, now, by one request; not if
         ``offline``. If it does not answer, known changes are given (:attr:`Changes.stale`); :attr:`Changes.age` says
         how old that is. Raises ListAgainError when what changed since is not known any more, after 64 MiB of
-        changes: begin anew with ``full``. Raises TimeoutError when the deadline came before anything was fetched, or,
+        changes: begin anew with ``full``. Raises TimeoutError when the deadline passed before anything was fetched, or,
         with ``full``, all. Cursors outlive processes. With a ``library`` a cursor of all becomes one of that library.
         """
         from . import _feed

@@ -38,7 +38,7 @@ def main(given: Sequence[str] | None = None) -> int:
         raise
     except KeyboardInterrupt:
         fetches = options and options.command in ("warm", "match", "folder", "diff", "changes", "doctor")
-        kept = "; what was fetched is kept" if fetches else ""
+        kept = "; the fetched part is kept" if fetches else ""
         output.complain(f"interrupted{kept}")
         return codes.INTERRUPTED
     except Exception as error:
@@ -49,7 +49,7 @@ def main(given: Sequence[str] | None = None) -> int:
             import traceback
 
             traceback.print_exc()
-            output.complain("this is a defect in plexindex: please report it with the lines above")
+            output.complain("this is a bug in plexindex: please report it with the lines above")
             return codes.DEFECT
         output.complain(f"{error}{_advice(error, options)}")
         hurried = getattr(options, "deadline", None) is not None

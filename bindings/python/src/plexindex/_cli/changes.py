@@ -26,15 +26,15 @@ _STYLES = {"added": "good", "removed": "bad", "changed": "hint", "moved": "hint"
 def changes(options: argparse.Namespace) -> int:
     """Lists the changes."""
     if options.full and options.since:
-        raise UsageError("--full begins anew: leave --since out")
+        raise UsageError("--full starts from the beginning: omit --since")
     if options.state is not None and options.since is not None:
-        raise UsageError("--state has the cursor: leave --since out")
+        raise UsageError("--state has the cursor: omit --since")
     if options.since == "":
-        raise UsageError("argument --since: it is empty: give a cursor, or leave the option out")
+        raise UsageError("argument --since: it is empty: give a cursor, or omit the option")
     if options.follow and options.deadline is not None:
-        raise UsageError("--follow goes on until Ctrl-C: leave --deadline out")
+        raise UsageError("--follow runs until Ctrl-C: omit --deadline")
     if options.disk_every is not None and not options.follow:
-        raise UsageError("--disk-every is for --follow: give both, or leave it out")
+        raise UsageError("--disk-every needs --follow: give both or neither")
     settings = Settings(options)
     if options.check:
         commands.expect_source(settings)
@@ -86,7 +86,7 @@ def _print_changes(index: Index, found: Changes, options: argparse.Namespace, *,
             say(f"cursor: {found.cursor}")
         if begins and not options.full:
             how = "give this cursor with --since" if options.state is None else "repeat the command"
-            output.remark(f"from now on: {how} to hear what changed; --full lists what there is")
+            output.remark(f"from now on: {how} to list what changed; --full lists all items")
         elif not count:
             asked = "" if found.age is None else f", as of {output.ago(found.age)}"
             hint = "" if options.check or options.follow or options.offline else " (--check asks now)"
@@ -145,7 +145,7 @@ def _show(index: Index, change: Change, options: argparse.Namespace) -> None:
     words = output.paint(change.change.replace("_", " "), _STYLES.get(change.change, "bold"))
     if change.item is None:
         known = any(library.section == change.section for library in index.libraries(offline=True))
-        how = f"plexindex changes --full --library {change.section}" if known else "it went, and all of its items"
+        how = f"plexindex changes --full --library {change.section}" if known else "it was removed, with its items"
         say(f"{words}: library '{output.clean(change.library)}': {how}")
         return
     lines = [f"{words}: {item_text(change.item)}"]

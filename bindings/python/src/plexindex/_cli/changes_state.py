@@ -23,14 +23,14 @@ class StateFile:
         except FileNotFoundError:
             if not self._path.parent.is_dir():
                 raise UsageError(
-                    f"--state {self._path} cannot be made: there is no folder {self._path.parent}"
+                    f"--state {self._path} cannot be created: there is no folder {self._path.parent}"
                 ) from None
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"--state {self._path} cannot be read: {error}") from error
         if not cursor:
             raise UsageError(
-                f"--state {self._path} is empty: delete it to begin now, or with --full from the beginning"
+                f"--state {self._path} is empty: delete it to start from now, or add --full to start from the beginning"
             )
         return cursor
 

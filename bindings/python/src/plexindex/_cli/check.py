@@ -71,4 +71,5 @@ def bring_up_to_date(
     if failure is not None:
         raise failure
     expect_listed(index, library, late=True, whole=whole)
-    return NoAnswer("late", f"the deadline came before {settings.asked} had told all, after {waited}", codes.NOT_YET)
+    text = f"the deadline passed before {settings.asked} reported everything, after {waited}"
+    return NoAnswer("late", text, codes.NOT_YET)

@@ -49,8 +49,8 @@ def _warm(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         commands,
         "warm",
         "fetch what is missing or has expired",
-        "Shows a progress bar on a terminal, and prints nothing elsewhere, so it suits cron. The next run goes on "
-        "where an interrupted fetch stopped.",
+        "Shows a progress bar on a terminal, and prints nothing elsewhere, so it suits cron. The next run resumes "
+        "an interrupted fetch.",
         '  plexindex warm\n  plexindex warm Movies "TV Shows"\n  plexindex warm --full Movies',
         "warm",
     )
@@ -112,10 +112,10 @@ def _match(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     command.add_argument(
         "--check",
         action="store_true",
-        help="ask the server first whether anything changed, by one request: for files that were just scanned",
+        help="first ask the server, by one request, whether anything changed: for files that were just scanned",
     )
     command.add_argument("--missing", action="store_true", help="print only files without a match")
-    command.add_argument("-q", "--quiet", action="store_true", help="leave out the line that says how many were found")
+    command.add_argument("-q", "--quiet", action="store_true", help="omit the summary line")
     _json(command, "one object a line")
 
 
@@ -153,7 +153,7 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
     command = _command(
         commands,
         "diff",
-        "list what is on the disk and not in Plex, and what Plex lists and is gone",
+        "list files that Plex lacks, and listed files that are gone",
         "Walks the folders. The server is asked first whether anything changed. If some files are gone and others are "
         "new, it is asked for the items of those that are gone: they may have been renamed. Files that Plex "
         "ignores are counted as left out; --rules lists the rules. With --library, the folders of other libraries are "
@@ -178,13 +178,13 @@ def _diff(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None
         default=[],
         metavar="RULE",
         choices=RULES,
-        help="count as media what this rule leaves out; may be repeated",
+        help="count files that this rule ignores as media; may be repeated",
     )
     command.add_argument("--rules", action="store_true", help="list the rules with their sources, and exit")
     command.add_argument(
         "--left-out",
         action="store_true",
-        help="print what Plex ignores, and further files of an item, too; JSON always has both. Files that "
+        help="also print what Plex ignores, and further files of an item; JSON always has both. Files that "
         "the rule 'extension' leaves out are never printed: --without extension counts them as media",
     )
     _json(command, "one object a line")
@@ -217,7 +217,7 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
         metavar="FILE",
         help="keep the cursor in this file: each run lists what changed since the last one; the first one makes it",
     )
-    command.add_argument("--full", action="store_true", help="begin with all items, as added")
+    command.add_argument("--full", action="store_true", help="start with all items, as added")
     command.add_argument(
         "--check",
         action="store_true",
@@ -227,7 +227,7 @@ def _changes(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> N
     command.add_argument(
         "--follow",
         action="store_true",
-        help="go on until Ctrl-C, and listen to the server's events; Plex's database is checked once a second; "
+        help="run until Ctrl-C, and listen to the server's events; Plex's database is checked once a second; "
         "not with --deadline",
     )
     command.add_argument(
@@ -245,7 +245,7 @@ def _stats(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     command = _command(
         commands,
         "stats",
-        "show what is in the index, and how often it was asked",
+        "show what the index contains, and how often it was used",
         "Sends no request. Counts the answers and requests of all processes since the store was made.",
         "  plexindex stats\n  plexindex stats --watch 5\n\n"
         "JSON: folder, libraries, items, matches, store_answers and store_requests (since the store was made), "
@@ -269,7 +269,7 @@ def _clear(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         commands,
         "clear",
         "empty the index of this server and user: listings and confirmed matches",
-        "Asks first. What was fetched is fetched again when it is needed; confirmed matches are lost.",
+        "Asks for confirmation first. Listings are fetched again when needed; confirmed matches are lost.",
         "  plexindex clear\n  plexindex clear --yes",
         "clear",
     )
@@ -306,7 +306,7 @@ def _doctor(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> No
     command = _command(
         commands,
         "doctor",
-        "check what works and what does not, and which path mappings are missing",
+        "check the setup, and find missing path mappings",
         "Looks at the server, the token, the libraries, the store and the shared log. With a folder, or a file that "
         "lists paths, it matches a sample of the files, and proposes mappings for those that are not found, ready to "
         "paste. Files that Plex ignores (`plexindex diff --rules`) are counted separately.",
@@ -384,9 +384,7 @@ class DeferredCommand:
 def _common(command: argparse.ArgumentParser) -> None:
     server = command.add_argument_group("server and store")
     server.add_argument("--url", type=values.given, metavar="URL", help="the server, such as http://127.0.0.1:32400")
-    server.add_argument(
-        "--token-file", type=values.given, metavar="FILE", help="a file that holds the token and nothing else"
-    )
+    server.add_argument("--token-file", type=values.given, metavar="FILE", help="a file that contains only the token")
     server.add_argument(
         "--token-command",
         type=values.given,
@@ -417,7 +415,7 @@ def _common(command: argparse.ArgumentParser) -> None:
     server.add_argument(
         "--no-server",
         action="store_true",
-        help="use --database alone, even if the environment or plexapi's file names a server",
+        help="use only --database, even if the environment or plexapi's file names a server",
     )
     server.add_argument(
         "--dir", type=values.given, metavar="FOLDER", help="the folder of the store (~/.cache/plexindex)"
@@ -461,7 +459,7 @@ def _common(command: argparse.ArgumentParser) -> None:
         "--insecure", action="store_true", help="accept any certificate: others may then read the token"
     )
     command.add_argument(
-        "-v", "--verbose", action="count", default=0, help="log what is done; twice: everything, with full paths"
+        "-v", "--verbose", action="count", default=0, help="log each step; twice: everything, with full paths"
     )
     command.add_argument(
         "--color",

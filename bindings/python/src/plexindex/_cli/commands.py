@@ -43,7 +43,7 @@ def libraries(options: argparse.Namespace) -> int:
             except ServerError as error:
                 if not index.libraries(offline=True):
                     raise
-                output.complain(f"what was known is listed: {error}")
+                output.complain(f"listing what is known: {error}")
         found = index.libraries()
     if not found and settings.silent:
         raise nothing_to_ask(settings)
@@ -65,14 +65,14 @@ def libraries(options: argparse.Namespace) -> int:
 def nothing_to_ask(settings: Settings) -> LibraryError:
     """Creates the error for an empty store while no server is available."""
     named = settings.url or settings.database
-    remedy = "leave --offline out" if named is not None else HOW_TO_NAME
+    remedy = "omit --offline" if named is not None else HOW_TO_NAME
     return LibraryError(f"nothing was fetched into {settings.folder} yet, and no server is available: {remedy}")
 
 
 def expect_source(settings: Settings) -> None:
     """Refuses --check if nothing may be asked."""
     if settings.silent:
-        how = "leave --offline out" if settings.offline else f"no server is known: {HOW_TO_NAME}"
+        how = "omit --offline" if settings.offline else f"no server is known: {HOW_TO_NAME}"
         raise UsageError(f"--check asks {settings.asked}: {how}")
 
 
@@ -99,7 +99,7 @@ def warm(options: argparse.Namespace) -> int:
     """Fetches what is missing or has expired."""
     settings = Settings(options)
     if settings.offline:
-        raise UsageError(f"warm asks {settings.asked}: leave --offline out")
+        raise UsageError(f"warm needs {settings.asked}: omit --offline")
     asked = settings.url or settings.database
     if asked is None:
         raise UsageError(f"no server is known: {HOW_TO_NAME}")
@@ -119,7 +119,7 @@ def warm(options: argparse.Namespace) -> int:
     if late:
         were = "was" if len(late) == 1 else "were"
         output.complain(
-            f"the deadline came before {', '.join(late)} {were} fetched: the same command goes on from there"
+            f"the deadline passed before {', '.join(late)} {were} fetched: run the same command again to resume"
         )
     return codes.NOT_YET if late else codes.OK
 
@@ -165,7 +165,7 @@ def read_list(text: bytes, null: bool = False) -> list[bytes]:
     if null:
         return [path for path in text.split(b"\0") if path]
     if b"\0" in text:
-        raise UsageError("the list of paths holds NULs: add --null for what `find -print0` writes")
+        raise UsageError("the list of paths contains NUL bytes: add --null for the output of `find -print0`")
     lines = [line for line in (line.rstrip(b"\r") for line in text.split(b"\n")) if line]
     return lines if os.name != "nt" else [_in_utf8(line) for line in lines]
 
@@ -271,7 +271,7 @@ def clear(options: argparse.Namespace) -> int:
                 default=False,
             )
             if answer is None:
-                raise UsageError("clear asks first, and there is no terminal to ask at: add --yes")
+                raise UsageError("clear asks for confirmation, and there is no terminal: add --yes")
             if not answer:
                 output.note("nothing was changed")
                 return codes.NOT_ALL

@@ -76,7 +76,7 @@ class Settings:
         }
         unused = [flag for flag, value in given.items() if options.no_server and value is not None]
         if unused:
-            raise UsageError(f"--no-server asks no server: leave {' and '.join(unused)} out, or --no-server")
+            raise UsageError(f"--no-server uses no server: omit {' and '.join(unused)} or --no-server")
         found = _config.find(
             Setting(options.url, "--url"),
             _config.token_of(
@@ -144,7 +144,7 @@ class Settings:
         """Refuses a missing folder that a flag names: it may be misspelt."""
         if self.flag_names_folder and not os.path.lexists(self.folder):
             raise StoreError(
-                f"there is no folder {self.folder}, which --dir names: correct it, or let `plexindex warm` make it"
+                f"there is no folder {self.folder} (from --dir): correct it, or let `plexindex warm` create it"
             )
 
     def open(

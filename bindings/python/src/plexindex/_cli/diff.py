@@ -56,9 +56,9 @@ def diff(options: argparse.Namespace) -> int:
             say(output.fitted(f"{name:11} {what}\n{'':11} Source: {source}"))
         return codes.OK
     if not options.path:
-        raise UsageError("no folder was given: give the folders to walk")
+        raise UsageError("no folder given: give the folders to walk")
     if not all(options.path):
-        raise UsageError("an empty path was given: give the path of a folder")
+        raise UsageError("empty path: give the path of a folder")
     settings = Settings(options)
     if settings.silent:
         settings.expect_folder()
@@ -142,7 +142,7 @@ def _sum_up(found: Comparison, asked: str, why: str) -> None:
             "`plexindex warm --full` asks for all"
         )
     if not (found.files or found.listed or found.unreadable):
-        parts.append("nothing was compared: no library has a file there either")
+        parts.append("nothing was compared: no library has files there")
     elif not (found.differs or found.unreadable):
         parts.append("nothing differs")
     if found.age is not None:
@@ -153,10 +153,10 @@ def _sum_up(found: Comparison, asked: str, why: str) -> None:
 def _how_old(found: Comparison, age: float, asked: str, why: str) -> str:
     """Describes the age of the compared listing, and why it may be old."""
     if found.stale and why:
-        return f"{why}: compared with what it listed {'a moment ago' if age < 2 else output.ago(age)}"
+        return f"{why}: compared with the listing from {'a moment ago' if age < 2 else output.ago(age)}"
     text = f"the listing was current {output.ago(age)}"
     if found.renames_unknown:
-        text += f", but {asked} did not say what was renamed since: that is told as gone and as new"
+        text += f", but {asked} did not say what was renamed since: renamed files count as gone and as new"
     return text
 
 

@@ -90,7 +90,7 @@ def _check_database(report: Report, settings: Settings) -> bool:
     facts: dict[str, object] = {"file": settings.database, "usable": None, "why_not": None}
     report.values["database"] = facts
     if settings.offline:
-        report.note(f"{settings.database}: not looked at, as --offline was given")
+        report.note(f"{settings.database}: skipped, because --offline was given")
         return False
     # In a temporary store: only the database is checked.
     with TemporaryDirectory() as folder, open_index(folder, database=settings.database) as index:
@@ -114,21 +114,21 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     facts.update(url_from=settings.url_from or None, token_from=settings.token_from or None)
     report.values["server"] = facts
     if settings.url is None and settings.database is not None:
-        report.note("no server is named: nothing but Plex's database is asked")
+        report.note("no server_url is set: only Plex's database is used")
         return not settings.offline
     if settings.url is None:
         report.bad(f"no server is named: {commands.HOW_TO_NAME}", codes.USAGE)
         return False
     named = f"{settings.url} (from {settings.url_from})"
     if settings.offline:
-        report.note(f"{named}: not asked, as --offline was given")
+        report.note(f"{named}: skipped, because --offline was given")
         return False
     try:
         server = index.server(deadline=settings.deadline or PATIENCE)
     except (UnauthorizedError, ForbiddenError) as error:
         facts.update(reached=True, token_good=False)
         report.good(f"{named} answers")
-        what = f"the token (from {settings.token_from}) is refused" if settings.token else "it wants a token"
+        what = f"the token (from {settings.token_from}) is refused" if settings.token else "it needs a token"
         report.bad(f"{what}: {error}", codes.TOKEN)
         _check_token(report, settings, facts, "")
         return False
@@ -143,9 +143,9 @@ def _check_server(report: Report, settings: Settings, index: Index) -> bool:
     report.good(f"{named} answers, in {output.short(server.answered)}: Plex {server.version or 'of unknown version'}")
     shown = count(server.libraries, "library", "libraries")
     if settings.token is None:
-        report.note(f"no token is given, and the server wants none: it shows {shown}")
+        report.note(f"no token given, and the server needs none: it shows {shown}")
     else:
-        report.good(f"the token (from {settings.token_from}) is good: it shows {shown}")
+        report.good(f"the token (from {settings.token_from}) is valid: it shows {shown}")
         _check_token(report, settings, facts, server.machine_identifier)
     if not server.libraries:
         report.bad("the server shows no library to this token's user")
@@ -192,7 +192,7 @@ def _check_store(report: Report, index: Index) -> None:
     taken = f"{store.folder}: {output.size(store.disk_bytes)}{commands.limit_of(now)}{free}"
     if now.over_limit:
         report.note(
-            f"{taken}\nwhat has to stay is more: confirmed matches, what hosts keep, and the library listed last; "
+            f"{taken}\nthe rest cannot be evicted: confirmed matches, tables, and the library listed last; "
             "raise --size-limit"
         )
     else:
@@ -206,7 +206,7 @@ def _check_store(report: Report, index: Index) -> None:
             "a folder on a local disk would be better: --dir, PLEXINDEX_DIR"
         )
     if store.locks:
-        report.good("locks work: one was tried")
+        report.good("locks work (tested)")
     else:
         report.bad(f"locks do not work there ({store.locks_error}): several processes may fetch the same", codes.STORE)
     try:
@@ -215,7 +215,7 @@ def _check_store(report: Report, index: Index) -> None:
         return
     # Windows has rights of another kind: there the bits say nothing.
     if mode & 0o077 and os.name != "nt":
-        report.note(f"other users may look into the folder: chmod 700 {shlex.quote(store.folder)}")
+        report.note(f"other users can read the folder: chmod 700 {shlex.quote(store.folder)}")
 
 
 def _fetch(report: Report, index: Index, libraries: list[LibraryInfo], yes: bool) -> list[LibraryInfo]:

@@ -28,19 +28,19 @@ _EXAMPLES = 3
 
 _MATCH_KINDS = (
     ("confirmed", "recorded as true"),
-    ("exact", "listed under this very path"),
-    ("mapped", "listed, by way of a mapping"),
-    ("suffix", "found by the end of the path; a mapping would be surer"),
+    ("exact", "listed under this path"),
+    ("mapped", "listed, through a mapping"),
+    ("suffix", "found by the end of the path; a mapping is more reliable"),
     ("file_name", "found by the file name alone"),
 )
 _WHY = {
     "not found: no_location": "in no folder of a library; a mapping may be missing",
     "not found: not_listed": "in a folder of a library, but the server does not list them (yet)",
-    "not found: unavailable": "the server could not be asked whether it lists them",
+    "not found: unavailable": "unknown, because the server could not be asked",
     "not found: not_fetched": "their library was never fetched: run `plexindex warm`",
     "ambiguous": "several items fit equally well",
 }
-_LEFT_OUT = "trailers, samples and the like: Plex leaves them out; `plexindex diff --left-out` lists them"
+_LEFT_OUT = "trailers, samples and the like, which Plex ignores; `plexindex diff --left-out` lists them"
 _NO_MEDIA = "subtitles, pictures, disc images and the like"
 # The share of files that may be missing in Plex while nothing is wrong: it scans new files after a while.
 _FEW = 0.1
@@ -220,7 +220,7 @@ def _propose(report: Report, verdict: Verdict, total: int, unsure: int) -> None:
         return
     report.title("Proposed mappings")
     if verdict.wrong:
-        report.line("  in the place of the wrong ones: the first mapping that applies counts")
+        report.line("  instead of the wrong ones: the first mapping that applies is used")
     for proposal, gain in tried:
         report.propose(
             f"{output.number(gain)} of {count(total, 'file')} match if {proposal.host} becomes {proposal.server}"

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from .doctor_report import Report
 
 _MEANWHILE = """\
-until it answers, this host answers from its folder, and asks Plex itself
-docs/several-hosts.md has the set-up"""
-_WAITS = "until then this host takes news, and what it has to tell waits in its folder"
+until it answers, this host uses its own folder, and asks Plex itself
+docs/several-hosts.md describes the setup"""
+_WAITS = "until then this host reads entries of others, and keeps its own in its folder"
 
 
 def check_shared(report: Report, settings: Settings, index: Index) -> None:
@@ -23,7 +23,7 @@ def check_shared(report: Report, settings: Settings, index: Index) -> None:
         return
     report.title("Shared log")
     if settings.offline:
-        report.note("not looked at, as --offline was given")
+        report.note("skipped, because --offline was given")
         return
     status = index.shared_status()
     if status is None:

@@ -46,7 +46,7 @@ def reasons(index: Index, paths: Sequence[bytes], answers: Sequence[Match]) -> d
 
 def _no_file(path: bytes) -> str:
     if os.path.isdir(path):
-        return "it is a folder: `plexindex folder` shows what Plex has of it"
+        return "it is a folder: `plexindex folder` shows what Plex lists in it"
     # Without its folder, the disk may belong to another machine.
     if os.path.isdir(os.path.dirname(path) or b".") and not os.path.lexists(path):
         return "there is no such file on this machine"
@@ -55,7 +55,7 @@ def _no_file(path: bytes) -> str:
 
 def _sentence(index: Index, path: bytes, rule: str) -> str:
     what = RULES[rule][0].partition(": ")[0] if rule == "plexignore" else RULES[rule][0]
-    text = f"Plex leaves it out of its libraries, by the rule '{rule}' of `plexindex diff --rules`: {what}"
+    text = f"Plex ignores it, by the rule '{rule}' of `plexindex diff --rules`: {what}"
     folder = index.folder(os.path.dirname(path), offline=True)
     if folder.item is None or folder.confidence != "high":
         return text

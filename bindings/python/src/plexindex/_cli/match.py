@@ -30,10 +30,10 @@ _STATUSES = {"not_yet": "not yet", "needs_warm": "not yet", "not_found": "not fo
 def match(options: argparse.Namespace) -> int:
     """Finds the items of the paths."""
     if options.json and options.format not in (None, "json"):
-        raise UsageError(f"--format {options.format} and --json are two formats: give one")
+        raise UsageError(f"--format {options.format} and --json are both formats: give one")
     shape = "json" if options.json else options.format or "text"
     if options.missing and shape == "keys":
-        raise UsageError("a path that is no single item has no key: with --missing give --format paths")
+        raise UsageError("a path without a single item has no key: with --missing give --format paths")
     show = _SHOWN.get(shape)
     counts: dict[str, int] = {}
     low = total = 0
@@ -55,7 +55,7 @@ def match(options: argparse.Namespace) -> int:
             missed = check.bring_up_to_date(index, settings, library, always=True, progress=bar)
             bar.drop()
         if missed is not None:
-            output.complain(f"{missed.why}: what it listed before is searched")
+            output.complain(f"{missed.why}: searching its last listing")
         # At -vv each path logs a line, and the library's log holds a limited number of lines.
         at_once = _AT_ONCE if options.verbose < 2 else _AT_ONCE // 4
         for paths in _batches(paths_of(options.path, options.null, "file"), at_once):
@@ -84,7 +84,7 @@ def match(options: argparse.Namespace) -> int:
                 else:
                     show(path, answer, options.null)
     if total == 0 and not options.quiet:
-        output.note("no path was given: the list is empty")
+        output.note("no path given: the list is empty")
     if total > 1 and not options.quiet:
         _sum_up(total, misses.missing, low, counts)
     return misses.code() or (missed.code if missed is not None else codes.OK)
@@ -109,7 +109,7 @@ def paths_of(given: Iterable[str], null: bool, what: str) -> Iterator[bytes]:
             for line in commands.read_list(commands.read_stdin(), null):
                 yield line if os.path.isabs(line) else _full_if_there(os.fsdecode(line))
         elif not path:
-            raise UsageError(f"an empty path was given: give the path of a {what}")
+            raise UsageError(f"empty path: give the path of a {what}")
         else:
             yield _full_if_there(path)
 

@@ -188,7 +188,7 @@ def complain(text: str) -> None:
 _OPTIONS = (
     (
         "give server_url and token, or database, or drop the offline flag",
-        "give --url and a token, or --database, or leave --offline out",
+        "give --url and a token, or --database, or omit --offline",
     ),
     ("open it once without the offline flag", "ask it first (plexindex warm)"),
     ("give a token for this server", "give --token-file"),
@@ -203,7 +203,7 @@ _OPTIONS = (
     ("size_limit", "--size-limit"),
     ("the option 'shared'", "--shared"),
     ("shared and database are both given", "--shared and --database are both given"),
-    ("leave shared out", "leave --shared out"),
+    ("omit shared", "omit --shared"),
     ("(refresh)", "(plexindex warm)"),
     ("(folder)", "(plexindex folder)"),
     ("(match)", "(plexindex match)"),

@@ -28,7 +28,7 @@ def shared(options: argparse.Namespace) -> int:
     if settings.shared is None:
         raise UsageError(f"no shared log is named: {_HOW_TO_NAME}")
     if settings.offline:
-        raise UsageError("shared asks PostgreSQL: leave --offline out")
+        raise UsageError("shared needs PostgreSQL: omit --offline")
     if options.action == "follow":
         return _follow(settings, options)
     # Errors are PostgreSQL's: Plex is not asked, so its token is not the cause.
@@ -124,9 +124,9 @@ def holdings(status: SharedStatus) -> str:
 
 def _follow(settings: Settings, options: argparse.Namespace) -> int:
     if settings.url is None:
-        raise UsageError("shared follow takes news of one server: give --url, or set PLEXINDEX_URL")
+        raise UsageError("shared follow reads entries of one server: give --url, or set PLEXINDEX_URL")
     if options.deadline is not None:
-        raise UsageError("shared follow goes on until Ctrl-C: leave --deadline out")
+        raise UsageError("shared follow runs until Ctrl-C: omit --deadline")
     with settings.open() as index:
         if not index.libraries(offline=True):
             # Nothing is taken before the server has accepted the token.
@@ -156,7 +156,7 @@ def _clear(index: Index, options: argparse.Namespace) -> int:
             default=False,
         )
         if answer is None:
-            raise UsageError("shared clear asks first, and there is no terminal to ask at: add --yes")
+            raise UsageError("shared clear asks for confirmation, and there is no terminal: add --yes")
         if not answer:
             output.note("nothing was changed")
             return codes.NOT_ALL
