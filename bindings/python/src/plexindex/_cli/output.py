@@ -203,7 +203,6 @@ _OPTIONS = (
     ("size_limit", "--size-limit"),
     ("the option 'shared'", "--shared"),
     ("shared and database are both given", "--shared and --database are both given"),
-    ("omit shared", "omit --shared"),
     ("(refresh)", "(plexindex warm)"),
     ("(folder)", "(plexindex folder)"),
     ("(match)", "(plexindex match)"),
