@@ -16,7 +16,8 @@ use crate::platform::mutex::lock;
 /// Segments of a snapshot that are missing or damaged.
 struct LostSegments {
     identity: Option<IdentityId>,
-    listings: Vec<LibraryRow>,
+    /// Libraries, and whether the snapshot has no segment of them.
+    listings: Vec<(LibraryRow, bool)>,
     /// Segments of recorded matches and tables.
     segments: Option<Arc<OpenSegments>>,
 }
@@ -60,8 +61,11 @@ impl Reading {
         if let Some(open) = segments {
             self.records.rebuild(&open, deadline)?;
         }
-        for row in &listings {
-            self.listings.rebuild_segment(identity, row, deadline)?;
+        for (row, is_missing) in &listings {
+            // Another process may have made it meanwhile.
+            if !is_missing || self.listings.open(row).is_none() {
+                self.listings.rebuild_segment(identity, row, deadline)?;
+            }
         }
         self.reload(deadline)
     }
@@ -76,7 +80,10 @@ impl Reading {
         };
         LostSegments {
             identity: snapshot.identity,
-            listings: views.filter(is_lost).map(|(row, _)| row.clone()).collect(),
+            listings: views
+                .filter(is_lost)
+                .map(|(row, view)| (row.clone(), view.segment.is_none()))
+                .collect(),
             segments: snapshot.open.are_lost().then(|| Arc::clone(&snapshot.open)),
         }
     }

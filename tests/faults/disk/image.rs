@@ -119,6 +119,27 @@ fn images_may_be_removed_while_they_are_in_use() {
 }
 
 #[test]
+fn a_segment_that_another_handle_has_rebuilt_is_not_rebuilt_again() {
+    let server = movies(100);
+    let folder = tempfile::tempdir().expect("a folder");
+    let (path, key) = path_of(&server, 1, 5);
+    let first = open(options(&server, folder.path()), &clock());
+    let library = first.library("Movies").expect("a handle");
+    assert_eq!(answer(&library, &path).expect("an answer"), key);
+    let before = images(folder.path());
+    fs::remove_file(&before[0]).expect("removed");
+    let late = [(); 2].map(|()| open(options(&server, folder.path()), &clock()));
+    let both = late.each_ref().map(|index| index.library("Movies").expect("a handle"));
+    for library in &both {
+        assert_eq!(library.lookup_key(path.as_bytes(), |_| ()), None, "it is missing");
+    }
+    for library in &both {
+        assert_eq!(answer(library, &path).expect("an answer"), key);
+    }
+    assert_eq!(images(folder.path()), before);
+}
+
+#[test]
 fn changes_of_items_that_fill_a_memtable_leave_the_segments_of_matches_alone() {
     let server = movies(40);
     let folder = tempfile::tempdir().expect("a folder");
