@@ -2360,7 +2360,11 @@ private:
 
     // It belongs to the thread until its next fast lookup.
     const char *looked_up(const PathRef &name) const {
-        return name.terminated([&](const char *text) { return plexindex_table_lookup(table_.get(), text); });
+        return name.terminated([&](const char *text) {
+            const char *value = nullptr;
+            plexindex_table_lookup(table_.get(), text, &value);
+            return value;
+        });
     }
     Of<bool> get_to(std::string &value, std::string_view name) const {
         return Call::template made<bool>([&](bool &is_there, auto *error) {

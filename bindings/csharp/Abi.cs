@@ -551,7 +551,7 @@ public static class Abi
     public static extern int plexindex_get_table(IntPtr handle, IntPtr name, UIntPtr name_length, uint flags, out IntPtr out_table, ref Buffer error);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
-    public static extern IntPtr plexindex_table_lookup(IntPtr table, IntPtr name);
+    public static extern int plexindex_table_lookup(IntPtr table, IntPtr name, out IntPtr out_value);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_table_get(IntPtr table, IntPtr name, UIntPtr name_length, ref Buffer out_value, ref Buffer error);

@@ -29,7 +29,13 @@ static inline size_t lookup_key(const plexindex_library_handle *library, const c
     return lookup((lookup_fn)plexindex_lookup_key, library, path, length, key, capacity);
 }
 
+static inline const char *table_value(const void *table, const char *name) {
+    const char *value = NULL;
+    plexindex_table_lookup(table, name, &value);
+    return value;
+}
+
 static inline size_t table_lookup(const plexindex_table_handle *table, const char *name, size_t length, char *value, size_t capacity) {
-    return lookup((lookup_fn)plexindex_table_lookup, table, name, length, value, capacity);
+    return lookup(table_value, table, name, length, value, capacity);
 }
 #endif

@@ -457,13 +457,15 @@ int32_t plexindex_get_table(const plexindex_handle *handle, const char *name, si
                             const plexindex_table_handle **out_table, plexindex_buffer *error);
 
 // The fast lookup of a value. `name`: NUL-terminated; for a name that contains a NUL use plexindex_table_get().
+// `out_value`: the value, NUL-terminated, or NULL; its life is that of a key of plexindex_lookup_key().
 //
-// Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). Returns NULL when there is no
-// value, when it has expired, has more than 1,000 bytes or contains a NUL, and when a change could not be read in
-// time: ask plexindex_table_get(). NULL arguments give NULL. It waits for as little as plexindex_lookup_key() does.
+// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_NOT_YET when the value
+// has more than 1,000 bytes or contains a NUL, when a change could not be read in time, and when an argument is NULL: ask
+// plexindex_table_get(). It waits for as little as plexindex_lookup_key() does.
 //
-// Precondition: `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
-const char *plexindex_table_lookup(const plexindex_table_handle *table, const char *name);
+// Precondition: `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated; `out_value` NULL or
+// valid.
+int32_t plexindex_table_lookup(const plexindex_table_handle *table, const char *name, const char **out_value);
 
 // Reads a value. `out_value`: the value, followed by a NUL that `length` does not count. NULL asks only whether there
 // is one.

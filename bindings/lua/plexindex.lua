@@ -864,8 +864,8 @@ function Table:lookup(name)
    if self._index._handle == nil then open_handle(self._index) end
    if type(name) ~= "string" then checked(name, "a name") end
    if name:find("\0", 1, true) then return nil end
-   local value = C.plexindex_table_lookup(self._handle, name)
-   if value ~= nil then return ffi.string(value) end
+   local value = ffi.new("const char *[1]")
+   if C.plexindex_table_lookup(self._handle, name, value) == 0 then return ffi.string(value[0]) end
 end
 
 -- The value of this name; nil when there is none.

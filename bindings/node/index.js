@@ -819,8 +819,10 @@ class Table {
   /** The value of this name as text, where the index has it at hand; else null. Never waits. */
   lookup(name) {
     if (this._index._closing) throw closedError();
-    if (typeof name === 'string') return name.includes('\0') ? null : load().fast_table_lookup(this._handle, name);
-    return load().table_lookup(this._handle, terminated(name, 'name'));
+    const value = [null];
+    if (typeof name !== 'string') load().table_lookup(this._handle, terminated(name, 'name'), value);
+    else if (!name.includes('\0')) load().fast_table_lookup(this._handle, name, value);
+    return value[0];
   }
 
   /** The value of this name as a Buffer; null when there is none. */

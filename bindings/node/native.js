@@ -62,7 +62,9 @@ function load() {
   }
   // The fast lookups take NUL-terminated text, which koffi makes of a string faster than a buffer is made.
   native.fast_lookup_key = bind('plexindex_lookup_key', 'str', ['void *', 'str']);
-  native.fast_table_lookup = bind('plexindex_table_lookup', 'str', ['void *', 'str']);
+  const value = koffi.out(koffi.pointer('str'));
+  native.table_lookup = bind('plexindex_table_lookup', 'int32_t', ['void *', 'void *', value]);
+  native.fast_table_lookup = bind('plexindex_table_lookup', 'int32_t', ['void *', 'str', value]);
   if (native.get_abi_version() !== constants.ABI_VERSION) {
     const found = `${file} (plexindex ${native.get_version()}) has ABI version ${native.get_abi_version()}`;
     const remedy = `this package was written for ${constants.ABI_VERSION}: install version ${version} of the library`;

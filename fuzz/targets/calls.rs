@@ -568,11 +568,12 @@ fn call(open: &Open, input: &mut Input<'_>) -> Option<Written> {
             }
             26 => {
                 let name = [&one[..], b"\0"].concat();
-                let value = plexindex_table_lookup(table, name.as_ptr().cast());
+                let mut value = std::ptr::null();
+                let status = plexindex_table_lookup(table, name.as_ptr().cast(), &raw mut value);
                 if !value.is_null() {
                     assert!(std::ffi::CStr::from_ptr(value).to_bytes().len() <= 1000);
                 }
-                (0, None)
+                (status, None)
             }
             27 => {
                 let status = plexindex_table_get(table, first, first_length, place, error());

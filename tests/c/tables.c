@@ -18,6 +18,14 @@ static int32_t put(const char *name, const char *value, size_t length)
     return plexindex_table_put(films, name, strlen(name), value, length, PLEXINDEX_TTL_NEVER, 1 << 20, ERROR);
 }
 
+/* The fast lookup of a value. */
+static const char *looked_up(const plexindex_table_handle *table, const char *name)
+{
+    const char *value = "";
+    plexindex_table_lookup(table, name, &value);
+    return value;
+}
+
 /* The value of this name is this one. */
 static void holds(const plexindex_table_handle *table, const char *name, const char *value)
 {
@@ -25,7 +33,7 @@ static void holds(const plexindex_table_handle *table, const char *name, const c
     plexindex_buffer buffer = {memory, sizeof memory, 0};
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(table, name, strlen(name), &buffer, ERROR));
     CHECK(buffer.length == strlen(value) && strcmp((const char *)memory, value) == 0);
-    CHECK(strcmp(plexindex_table_lookup(table, name), value) == 0);
+    CHECK(strcmp(looked_up(table, name), value) == 0);
 }
 
 static uint64_t count_of(const plexindex_table_handle *table)
@@ -39,7 +47,8 @@ static void values(void)
 {
     uint64_t memory[32];
     plexindex_buffer buffer = {memory, 4, 77};
-    CHECK(plexindex_table_lookup(films, "a") == NULL);
+    const char *value = "";
+    CHECK(looked_up(films, "a") == NULL);
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "a", 1, &buffer, ERROR));
     CHECK(buffer.length == 0);
     CHECK_STATUS(PLEXINDEX_OK, put("a", "one", 3));
@@ -58,11 +67,16 @@ static void values(void)
     CHECK(count_of(films) == 3); /* what has expired goes as more is stored */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "d", 1, ERROR));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "d", 1, ERROR));
-    CHECK(plexindex_table_lookup(films, "d") == NULL);
+    CHECK(plexindex_table_lookup(films, "d", &value) == PLEXINDEX_NOT_FOUND && value == NULL);
+    CHECK(plexindex_table_lookup(films, "c", &value) == PLEXINDEX_NOT_FOUND && value == NULL);
+    CHECK(plexindex_table_lookup(films, "a", &value) == PLEXINDEX_OK && strcmp(value, "four") == 0);
     CHECK_STATUS(PLEXINDEX_NOT_FOUND, plexindex_table_get(films, "d", 1, NULL, ERROR));
     /* A NUL in a name or a value is for plexindex_table_get(). */
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_put(films, "n\0", 2, "v\0w", 3, PLEXINDEX_TTL_NEVER, 1 << 20, ERROR));
-    CHECK(plexindex_table_lookup(films, "n") == NULL);
+    CHECK(plexindex_table_lookup(films, "n", &value) == PLEXINDEX_NOT_FOUND);
+    CHECK_STATUS(PLEXINDEX_OK, put("n", "v\0w", 3));
+    CHECK(plexindex_table_lookup(films, "n", &value) == PLEXINDEX_NOT_YET && value == NULL);
+    CHECK_STATUS(PLEXINDEX_OK, plexindex_table_remove(films, "n", 1, ERROR));
     buffer.capacity = sizeof memory;
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_get(films, "n\0", 2, &buffer, ERROR));
     CHECK(buffer.length == 3 && memcmp(memory, "v\0w", 4) == 0);
@@ -74,7 +88,7 @@ static void folding(const plexindex_handle *handle)
     const plexindex_table_handle *folded = table_of(handle, "Films", PLEXINDEX_TABLE_FOLD_ASCII);
     CHECK(folded != films && folded == table_of(handle, "Films", PLEXINDEX_TABLE_FOLD_ASCII));
     holds(folded, "A", "four");
-    CHECK(plexindex_table_lookup(films, "A") == NULL);
+    CHECK(looked_up(films, "A") == NULL);
 }
 
 /* Names in their order, the empty one too. */
@@ -146,15 +160,15 @@ static void many(const plexindex_handle *handle, const plexindex_options *option
     op = op_of(PLEXINDEX_TABLE_CLEAR, films, NULL, NULL);
     op.reserved = 1;
     CHECK_STATUS(PLEXINDEX_UNSUPPORTED, both(handle, stored, op));
-    CHECK(plexindex_table_lookup(shows, "y") == NULL && count_of(all) == 2);
+    CHECK(looked_up(shows, "y") == NULL && count_of(all) == 2);
     op.reserved = 0;
     CHECK_STATUS(PLEXINDEX_OK, both(handle, stored, op));
     CHECK(count_of(films) == 0 && count_of(shows) == 2);
     CHECK_STATUS(PLEXINDEX_OK, put("a", "four", 4));
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(shows, ERROR));
-    CHECK(plexindex_table_lookup(shows, "x") == NULL && count_of(shows) == 0 && count_of(all) == 1);
+    CHECK(looked_up(shows, "x") == NULL && count_of(shows) == 0 && count_of(all) == 1);
     CHECK_STATUS(PLEXINDEX_OK, plexindex_table_clear(all, ERROR));
-    CHECK(plexindex_table_lookup(films, "a") == NULL && count_of(all) == 0);
+    CHECK(looked_up(films, "a") == NULL && count_of(all) == 0);
 }
 
 /* An empty name is a name: only NULL stands for all tables. */
@@ -197,6 +211,7 @@ static void misuse(const plexindex_handle *handle)
     const plexindex_table_handle *all = table_of(handle, NULL, 0);
     const plexindex_table_handle *table = films;
     plexindex_buffer buffer = {NULL, 0, 0};
+    const char *value = NULL;
     uint64_t count;
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_table(NULL, "x", 1, 0, &table, ERROR));
     CHECK(table == NULL);
@@ -207,8 +222,12 @@ static void misuse(const plexindex_handle *handle)
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_get_table(handle, "x", 1, 0, NULL, ERROR));
     CHECK_REFUSED(PLEXINDEX_UNSUPPORTED, plexindex_get_table(handle, "x", 1, 2, &table, ERROR), "0x2");
     CHECK(table == NULL);
-    CHECK(plexindex_table_lookup(NULL, "x") == NULL && plexindex_table_lookup(films, NULL) == NULL);
-    CHECK(plexindex_table_lookup(all, "x") == NULL);
+    CHECK(looked_up(NULL, "x") == NULL && looked_up(films, NULL) == NULL);
+    CHECK(looked_up(all, "x") == NULL);
+    CHECK(plexindex_table_lookup(NULL, "x", &value) == PLEXINDEX_NOT_YET);
+    CHECK(plexindex_table_lookup(films, NULL, &value) == PLEXINDEX_NOT_YET);
+    CHECK(plexindex_table_lookup(all, "x", &value) == PLEXINDEX_NOT_YET);
+    CHECK(plexindex_table_lookup(films, "x", NULL) == PLEXINDEX_NOT_YET);
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(NULL, "x", 1, "x", 1, 0, 1, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(films, NULL, 1, "x", 1, 0, 1, ERROR));
     CHECK_STATUS(PLEXINDEX_NULL_POINTER, plexindex_table_put(films, "x", 1, NULL, 1, 0, 1, ERROR));

@@ -43,6 +43,7 @@ TYPES: dict[str, Any] = {
     "uint64_t*": ctypes.POINTER(ctypes.c_uint64),
     "int64_t*": ctypes.POINTER(ctypes.c_int64),
     "char*": ctypes.c_char_p,
+    "char**": ctypes.POINTER(ctypes.c_char_p),
     "void*": ctypes.c_void_p,
     "plexindex_handle*": ctypes.c_void_p,
     "plexindex_handle**": ctypes.POINTER(ctypes.c_void_p),

@@ -50,7 +50,7 @@ fn a_panic_becomes_a_status_with_a_text() {
         guard::<()>(null_mut(), || panic!("never seen outside")),
         Status::Panic as i32
     );
-    assert!(message().contains("defect"));
+    assert!(message().contains("bug"));
     assert!(!message().contains("never seen"));
     assert_eq!(guard_value(7, || panic!("never seen outside")), 7);
     assert_eq!(guard(null_mut(), || Ok(Status::Ambiguous)), Status::Ambiguous as i32);

@@ -441,7 +441,7 @@ public interface Abi extends com.sun.jna.Library {
     int plexindex_wake_waiting(Pointer handle, Buffer error);
     int plexindex_edit_items(Edit edit, EditReport out_report, Buffer error);
     int plexindex_get_table(Pointer handle, byte[] name, long name_length, int flags, PointerByReference out_table, Buffer error);
-    String plexindex_table_lookup(Pointer table, byte[] name);
+    int plexindex_table_lookup(Pointer table, byte[] name, PointerByReference out_value);
     int plexindex_table_get(Pointer table, byte[] name, long name_length, Buffer out_value, Buffer error);
     int plexindex_table_put(Pointer table, byte[] name, long name_length, byte[] value, long value_length, long ttl_ms, long limit, Buffer error);
     int plexindex_table_remove(Pointer table, byte[] name, long name_length, Buffer error);

@@ -246,7 +246,7 @@ int32_t plexindex_wait_for_changes(const plexindex_handle * handle, const plexin
 int32_t plexindex_wake_waiting(const plexindex_handle * handle, plexindex_buffer * error);
 int32_t plexindex_edit_items(const plexindex_edit * edit, plexindex_edit_report * out_report, plexindex_buffer * error);
 int32_t plexindex_get_table(const plexindex_handle * handle, const char * name, size_t name_length, uint32_t flags, const plexindex_table_handle ** out_table, plexindex_buffer * error);
-const char * plexindex_table_lookup(const plexindex_table_handle * table, const char * name);
+int32_t plexindex_table_lookup(const plexindex_table_handle * table, const char * name, const char ** out_value);
 int32_t plexindex_table_get(const plexindex_table_handle * table, const char * name, size_t name_length, plexindex_buffer * out_value, plexindex_buffer * error);
 int32_t plexindex_table_put(const plexindex_table_handle * table, const char * name, size_t name_length, const char * value, size_t value_length, int64_t ttl_ms, uint64_t limit, plexindex_buffer * error);
 int32_t plexindex_table_remove(const plexindex_table_handle * table, const char * name, size_t name_length, plexindex_buffer * error);

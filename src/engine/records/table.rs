@@ -73,6 +73,12 @@ impl Table {
     /// checks that the store's files still exist. `None` does not mean that there is no value.
     #[inline]
     pub fn lookup<R>(&self, name: &[u8], then: impl FnOnce(&[u8]) -> R) -> Option<R> {
+        self.find(name, then).flatten()
+    }
+
+    /// As [`Table::lookup`]; `Some(None)` if there is no value.
+    #[inline]
+    pub fn find<R>(&self, name: &[u8], then: impl FnOnce(&[u8]) -> R) -> Option<Option<R>> {
         let mut folded_bytes = [0; 256];
         let name = if self.folds {
             let folded = folded_bytes.get_mut(..name.len())?;
@@ -87,12 +93,15 @@ impl Table {
             let hash = record_hash(id, name);
             Some((id, hash, snapshot.first(hash)))
         })?;
-        let (id, hash, first) = looked_up?;
-        let stored = snapshot.find((id, name), hash, first).ok()??.state?;
-        if has_expired(&stored, || self.tables.clock.now_ms()) {
-            return None;
+        let found = match looked_up {
+            Some((id, hash, first)) => snapshot.find((id, name), hash, first).ok()?,
+            None if snapshot.number == 0 || snapshot.is_lost() => return None,
+            None => None, // no such table
+        };
+        match found.and_then(|record| record.state) {
+            Some(stored) if !has_expired(&stored, || self.tables.clock.now_ms()) => stored.value.map(then).map(Some),
+            _ => Some(None),
         }
-        stored.value.map(then)
     }
 
     /// Passes the value of this name to `then` if it has at most `room` bytes. Returns its length; `None` without a

@@ -203,6 +203,7 @@ arguments! {
     *mut *mut Handle, |scene| scene.put(null_mut()), |scene, wrong| Some(scene.wrong(wrong)), true;
     *mut *const LibraryHandle, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
     *mut *const TableHandle, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
+    *mut *const c_char, |scene| scene.put(null()), |scene, wrong| Some(scene.wrong(wrong)), true;
     *mut i64, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), true;
     *mut u64, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), true;
     *mut u32, |scene| scene.put(0), |scene, wrong| Some(scene.wrong(wrong)), false;
@@ -358,9 +359,17 @@ macro_rules! functions {
     };
 }
 
-/// All of them, in the order of the header.
+/// Whether plexindex_table_lookup() finds a value. Its status has no text.
+unsafe extern "C" fn table_lookup(table: *const TableHandle, name: *const c_char, value: *mut *const c_char) -> usize {
+    // SAFETY: the caller's promise.
+    usize::from(unsafe { plexindex_table_lookup(table, name, value) } == Status::Ok as i32)
+}
+
+/// All of them.
 fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
-    functions![
+    let lookup = table_lookup as unsafe extern "C" fn(_, _, _) -> _;
+    let mut all: Vec<(_, Box<dyn Function>)> = vec![("plexindex_table_lookup", Box::new(lookup))];
+    all.extend(functions![
         plexindex_get_abi_version(),
         plexindex_get_version(),
         plexindex_get_status_name(_),
@@ -400,7 +409,6 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_notify(_, _, _, _),
         plexindex_edit_items(_, _, _),
         plexindex_get_table(_, _, _, _, _, _),
-        plexindex_table_lookup(_, _),
         plexindex_table_get(_, _, _, _, _),
         plexindex_table_put(_, _, _, _, _, _, _, _),
         plexindex_table_remove(_, _, _, _),
@@ -418,7 +426,8 @@ fn functions() -> Vec<(&'static str, Box<dyn Function>)> {
         plexindex_get_sqlite_version(),
         plexindex_get_stats(_, _, _),
         plexindex_drain_log(_, _, _),
-    ]
+    ]);
+    all
 }
 
 #[test]
@@ -550,7 +559,8 @@ fn a_key_lasts_until_the_next_fast_lookup() {
         // A full read brings the snapshot up to date, so that the fast lookup finds the value.
         let got = plexindex_table_get(scene.table, c"n".as_ptr(), 1, <*mut Buffer>::good(&scene), null_mut());
         assert_eq!(got, Status::Ok as i32);
-        let kept = plexindex_table_lookup(scene.table, c"n".as_ptr());
+        let mut kept = std::ptr::null();
+        plexindex_table_lookup(scene.table, c"n".as_ptr(), &raw mut kept);
         assert!(!kept.is_null(), "{}", message());
         kept
     };
@@ -585,7 +595,7 @@ fn a_panic_in_any_function_becomes_a_status() {
             match given {
                 Given::Status(status) => {
                     assert_eq!(status, Status::Panic as i32, "{name}, {plant:?}");
-                    assert!(message().contains("a defect in plexindex"), "{name}: {}", message());
+                    assert!(message().contains("a bug in plexindex"), "{name}: {}", message());
                 }
                 Given::Number(number) => assert_eq!(number, 0, "{name}"),
                 Given::Count(count) => assert_eq!(count, 0, "{name}"),

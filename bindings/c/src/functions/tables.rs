@@ -55,31 +55,52 @@ pub unsafe extern "C" fn plexindex_get_table(
 }
 
 /// The fast lookup of a value. `name`: NUL-terminated; for a name that contains a NUL use plexindex_table_get().
+/// `out_value`: the value, NUL-terminated, or NULL; its life is that of a key of plexindex_lookup_key().
 ///
-/// Returns the value, NUL-terminated; its life is that of a key of plexindex_lookup_key(). Returns NULL when there is no
-/// value, when it has expired, has more than 1,000 bytes or contains a NUL, and when a change could not be read in
-/// time: ask plexindex_table_get(). NULL arguments give NULL. It waits for as little as plexindex_lookup_key() does.
+/// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_NOT_YET when the value
+/// has more than 1,000 bytes or contains a NUL, when a change could not be read in time, and when an argument is NULL: ask
+/// plexindex_table_get(). It waits for as little as plexindex_lookup_key() does.
 ///
 /// # Safety
-/// `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated.
+/// `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated; `out_value` NULL or
+/// valid.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn plexindex_table_lookup(table: *const TableHandle, name: *const c_char) -> *const c_char {
-    guard_value(std::ptr::null(), || {
-        let table = table.cast::<HostTable>();
-        if !table.is_aligned() {
-            return std::ptr::null();
+pub unsafe extern "C" fn plexindex_table_lookup(
+    table: *const TableHandle,
+    name: *const c_char,
+    out_value: *mut *const c_char,
+) -> i32 {
+    guard_value(Status::NotYet as i32, || {
+        if out_value.is_null() || !out_value.is_aligned() {
+            return Status::NotYet as i32;
         }
         // SAFETY: the caller's promise.
-        let table = unsafe { table.as_ref() };
-        let (Some(HostTable { table: Some(table), .. }), false) = (table, name.is_null()) else {
-            return std::ptr::null();
-        };
-        // SAFETY: the caller's promise.
-        let name = unsafe { CStr::from_ptr(name) }.to_bytes();
-        table
-            .lookup(name, |value| keep_text([b"", value]))
-            .unwrap_or(std::ptr::null())
+        let found = unsafe { lookup(table, name) };
+        // SAFETY: as above.
+        unsafe { *out_value = found.flatten().unwrap_or(std::ptr::null()) };
+        match found {
+            Some(Some(value)) if !value.is_null() => Status::Ok as i32,
+            Some(None) => Status::NotFound as i32,
+            _ => Status::NotYet as i32,
+        }
     })
+}
+
+/// The value, `Some(None)` for no value, or `None` if the answer is not at hand.
+///
+/// # Safety
+/// As plexindex_table_lookup().
+#[inline]
+unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> Option<Option<*const c_char>> {
+    let table = table.cast::<HostTable>();
+    if !table.is_aligned() || name.is_null() {
+        return None;
+    }
+    // SAFETY: the caller's promise.
+    let table = unsafe { table.as_ref() }?.table.as_ref()?;
+    // SAFETY: the caller's promise.
+    let name = unsafe { CStr::from_ptr(name) }.to_bytes();
+    table.find(name, |value| keep_text([b"", value]))
 }
 
 /// Reads a value. `out_value`: the value, followed by a NUL that `length` does not count. NULL asks only whether there

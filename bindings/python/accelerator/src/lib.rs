@@ -23,7 +23,7 @@ mod numbers;
 mod record;
 mod table;
 
-/// The C ABI's `plexindex_lookup_key` and `plexindex_table_lookup`.
+/// The C ABI's `plexindex_lookup_key`.
 type Lookup = unsafe extern "C" fn(*const c_void, *const c_char) -> *const c_char;
 
 /// `plexindex_buffer`.
@@ -352,7 +352,7 @@ static METHODS: Methods = Methods([
     fast(
         c"get_match",
         table::bind_get,
-        c"get_match(function, cells, counts, fallback, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: a dict from names to pairs, the address of a variable with a handle and its owner; counts: the address of the counter of hits; fallback(name, path): called for all other arguments.",
+        c"get_match(function, cells, counts, fallback, /)\n--\n\nA fast lookup in a host's tables. function: the address of plexindex_table_lookup; cells: a dict from names to pairs, the address of a variable with a handle and its owner; counts: the address of the counters of hits and misses; fallback(name, path): called for all other arguments.",
     ),
     #[cfg(unix)]
     fast(

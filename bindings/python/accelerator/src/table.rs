@@ -8,17 +8,25 @@ use pyo3_ffi as py;
 use pyo3_ffi::{Py_ssize_t, PyObject};
 
 use super::lower::{ROOM, lower};
-use super::{Lookup, Method, OwnedRef, address, addresses, bind, bound, call_fallback, exactly, new_str, text};
+use super::{Method, OwnedRef, address, addresses, bind, bound, call_fallback, exactly, new_str, none, text};
+
+/// The C ABI's `plexindex_table_lookup`.
+type Find = unsafe extern "C" fn(*const c_void, *const c_char, *mut *const c_char) -> i32;
+
+// Statuses of the C ABI.
+const OK: i32 = 0;
+const NOT_FOUND: i32 = 1;
+const NOT_YET: i32 = 3;
 
 /// The state bound to `get_match`.
 struct Tables {
-    function: Lookup,
+    function: Find,
     /// Maps libraries' names to pairs: the address of a handle, and the owner of that address.
     cells: OwnedRef,
     /// The library of the last call: hosts use the same object again and again.
     last: RefCell<Option<LastLibrary>>,
-    /// Counter of hits.
-    hits: *mut u64,
+    /// Counters of hits and misses.
+    counts: *mut [u64; 2],
     /// Called with the same arguments if the fast lookup cannot answer.
     fallback: OwnedRef,
     /// Name of the method that lowers a path.
@@ -45,10 +53,10 @@ static GET: Method = Method(py::PyMethodDef {
 pub unsafe extern "C" fn bind_get(_: *mut PyObject, arguments: *mut *mut PyObject, count: Py_ssize_t) -> *mut PyObject {
     // SAFETY: Python's call, with the address of plexindex_table_lookup.
     unsafe {
-        let Some([function, cells, hits, fallback]) = exactly(arguments, count) else {
+        let Some([function, cells, counts, fallback]) = exactly(arguments, count) else {
             return null_mut();
         };
-        let Some([function, hits]) = addresses([*function, *hits]) else {
+        let Some([function, counts]) = addresses([*function, *counts]) else {
             return null_mut();
         };
         if py::PyDict_Check(*cells) == 0 {
@@ -60,10 +68,10 @@ pub unsafe extern "C" fn bind_get(_: *mut PyObject, arguments: *mut *mut PyObjec
             return null_mut();
         }
         let tables = Tables {
-            function: std::mem::transmute::<*mut c_void, Lookup>(function),
+            function: std::mem::transmute::<*mut c_void, Find>(function),
             cells: OwnedRef::new(*cells),
             last: RefCell::new(None),
-            hits: hits.cast(),
+            counts: counts.cast(),
             fallback: OwnedRef::new(*fallback),
             lower: OwnedRef(lower),
         };
@@ -81,57 +89,68 @@ unsafe extern "C" fn get_match(
     unsafe {
         let tables: &Tables = bound(own);
         if count == 2 && (names.is_null() || py::PyTuple_Size(names) == 0) {
-            let key = found(tables, *arguments, *arguments.add(1));
-            if !key.is_null() {
-                *tables.hits += 1;
-                return new_str(key);
+            let mut key = null();
+            match find(tables, *arguments, *arguments.add(1), &mut key) {
+                OK => {
+                    (*tables.counts)[0] += 1;
+                    return new_str(key);
+                }
+                // A `str` of another class may lower itself otherwise.
+                NOT_FOUND if py::PyUnicode_CheckExact(*arguments.add(1)) != 0 => {
+                    (*tables.counts)[1] += 1;
+                    return none();
+                }
+                _ => {}
             }
         }
         call_fallback(&tables.fallback, arguments, count, names)
     }
 }
 
-/// Returns the value of a path; NULL if it is not found, or for the fallback to Python.
-unsafe fn found(tables: &Tables, library: *mut PyObject, path: *mut PyObject) -> *const c_char {
+/// Finds the key of a path. Returns its status; `NOT_YET` for the fallback to Python.
+unsafe fn find(tables: &Tables, library: *mut PyObject, path: *mut PyObject, key: &mut *const c_char) -> i32 {
     // SAFETY: both objects are alive, and so is the table until this returns.
     unsafe {
         let handle = handle_of(tables, library);
         if handle.is_null() {
-            return null();
+            return NOT_YET;
         }
         match text(path) {
-            Some(name) if name.to_bytes().is_ascii() => (tables.function)(handle, name.as_ptr()),
-            Some(name) => found_lowered(tables, handle, path, name),
-            None => null(),
+            Some(name) if name.to_bytes().is_ascii() => (tables.function)(handle, name.as_ptr(), key),
+            Some(name) => find_lowered(tables, handle, path, name, key),
+            None => NOT_YET,
         }
     }
 }
 
-/// Returns the value of a path that is not ASCII; `name` is its text.
+/// Finds the key of a path that is not ASCII; `name` is its text.
 #[inline(never)]
-unsafe fn found_lowered(tables: &Tables, handle: *const c_void, path: *mut PyObject, name: &CStr) -> *const c_char {
-    // SAFETY: as in `found`; what Python makes is alive until it is let go of, and the value does not lie in it.
+unsafe fn find_lowered(
+    tables: &Tables,
+    handle: *const c_void,
+    path: *mut PyObject,
+    name: &CStr,
+    key: &mut *const c_char,
+) -> i32 {
+    // SAFETY: as in `find`; what Python makes is alive until it is let go of, and the key does not lie in it.
     unsafe {
         // A `str` of another class may lower itself otherwise.
         if py::PyUnicode_CheckExact(path) == 0 {
-            return null();
+            return NOT_YET;
         }
         let mut lowered = [0; ROOM];
         // Python's own UTF-8.
         if lower(std::str::from_utf8_unchecked(name.to_bytes()), &mut lowered).is_some() {
-            return (tables.function)(handle, lowered.as_ptr().cast());
+            return (tables.function)(handle, lowered.as_ptr().cast(), key);
         }
         let lowered = py::PyObject_CallMethodObjArgs(path, tables.lower.0, null_mut::<PyObject>());
         if lowered.is_null() {
             py::PyErr_Clear();
-            return null();
+            return NOT_YET;
         }
-        let found = match text(lowered) {
-            Some(name) => (tables.function)(handle, name.as_ptr()),
-            None => null(),
-        };
+        let status = text(lowered).map_or(NOT_YET, |name| (tables.function)(handle, name.as_ptr(), key));
         py::Py_DecRef(lowered);
-        found
+        status
     }
 }
 

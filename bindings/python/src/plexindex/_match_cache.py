@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from . import _accelerator
+from . import _constants as c
 from ._host_log import host_log
 from ._tables import TableStore, name_of
 
@@ -70,10 +71,6 @@ class _Table:
     def get_match(self, library_name: str, file_path: str) -> str | None:
         """Returns the key, by a full read. A fast lookup may miss a recorded key."""
         path, table = _name_of(file_path), _table_of(library_name)
-        # Most paths have none. Asking for that needs no buffer.
-        if self.store.is_missing(table, path):
-            self.counts[1] += 1
-            return None
         value = self.store.get(table, path)
         if self.quick and type(library_name) is str and not self.handles.get(library_name):
             # The handle is missing, or was cleared by a close.
@@ -91,23 +88,28 @@ class _Table:
 def _bind(table: _Table) -> Callable[[str, str], str | None]:
     # A closure over local names is a tenth faster than a method (CPython 3.11). Leaving ASCII paths to be lower-cased
     # by the native library (PLEXINDEX_TABLE_FOLD_ASCII) saves another tenth.
-    import ctypes
+    from ctypes import addressof, byref, c_char_p, c_void_p, cast
 
     from . import _native
 
-    lookup: Any = _native.load().fast_table_lookup
+    native = _native.load()
+    lookup: Any = native.fast_table_lookup
     handles, counts, search = table.handles, table.counts, table.get_match
 
     def get_match(library_name: str, file_path: str) -> str | None:
         """The key recorded for a path, or None."""
         try:
             if "\0" not in file_path:
-                found = lookup(
-                    handles[library_name], file_path.encode() if file_path.isascii() else file_path.lower().encode()
-                )
-                if found is not None:
+                handle = handles[library_name]
+                path = file_path.encode() if file_path.isascii() else file_path.lower().encode()
+                found = c_char_p()
+                status = lookup(handle, path, byref(found))
+                if found.value is not None:
                     counts[0] += 1
-                    return found.decode()  # type: ignore[no-any-return]
+                    return found.value.decode()
+                if status == c.NOT_FOUND and type(file_path) is str:
+                    counts[1] += 1
+                    return None
         except (AttributeError, KeyError, TypeError, UnicodeEncodeError):
             pass
         return search(library_name, file_path)
@@ -115,9 +117,9 @@ def _bind(table: _Table) -> Callable[[str, str], str | None]:
     fast = _accelerator.load()
     if fast is None:
         return get_match
-    function = ctypes.cast(lookup, ctypes.c_void_p).value
+    function = cast(lookup, c_void_p).value
     # Its fallback is the full read: it has made the fast lookup itself.
-    return fast.get_match(function, table.cells, ctypes.addressof(counts), search)  # type: ignore[no-any-return]
+    return fast.get_match(function, table.cells, addressof(counts), search)  # type: ignore[no-any-return]
 
 
 class MatchCache:

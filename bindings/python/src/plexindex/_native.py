@@ -243,7 +243,7 @@ SIGNATURES: dict[str, tuple[Any, tuple[Any, ...]]] = {
     "invalidate_library": (c_int32, (c_void_p, _BUFFER)),
     "clear": (c_int32, (c_void_p, _BUFFER)),
     "get_table": (c_int32, (c_void_p, c_char_p, c_size_t, c_uint32, POINTER(c_void_p), _BUFFER)),
-    "table_lookup": (c_char_p, (c_void_p, c_char_p)),
+    "table_lookup": (c_int32, (c_void_p, c_char_p, POINTER(c_char_p))),
     "table_get": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER, _BUFFER)),
     "table_put": (c_int32, (c_void_p, c_char_p, c_size_t, c_char_p, c_size_t, c_int64, c_uint64, _BUFFER)),
     "table_remove": (c_int32, (c_void_p, c_char_p, c_size_t, _BUFFER)),
@@ -274,9 +274,8 @@ class Native:
     """The loaded library: each function of SIGNATURES as an attribute, without its prefix.
 
     They are called with the interpreter's lock released, so other threads run and signals arrive meanwhile. The
-    exceptions are ``fast_lookup`` and ``fast_table_lookup``: plexindex_lookup_key() and plexindex_table_lookup() for
-    the fast path. They hold the lock, as they never block. They know no argument types, as checking them would cost
-    more than the lookup: give them bytes only.
+    exceptions are the fast lookups: plexindex_lookup_key() and plexindex_table_lookup(). They hold the lock, as they
+    never block. They know no argument types, as checking them would cost more than the lookup: give them bytes only.
     """
 
     def __init__(self, path: str) -> None:
@@ -299,7 +298,7 @@ class Native:
         fast = ctypes.PyDLL(path, handle=library._handle)
         self.fast_lookup: Any = fast["plexindex_lookup_key"]
         self.fast_table_lookup: Any = fast["plexindex_table_lookup"]
-        self.fast_lookup.restype = self.fast_table_lookup.restype = c_char_p
+        self.fast_lookup.restype = c_char_p
 
     if TYPE_CHECKING:
 

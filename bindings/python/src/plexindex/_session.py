@@ -219,19 +219,6 @@ class Session:
             self._calls.pop(call, None)
             self._done(call)
 
-    def _status_of(self, function: Any, table: TableHandle, name: bytes) -> int:
-        """Calls a function that reads a value of a table, without a buffer. Returns its status; ABORTED once closed."""
-        flight = _calls.AcceleratorCall()
-        flight.thread = get_ident()
-        try:
-            # As a call in flight: a close waits for it.
-            self._calls[flight] = _calls.ForkCount.number
-            status: int = function(table.pointer, name, len(name), None, None) if self._open else c.ABORTED
-            return status
-        finally:
-            self._calls.pop(flight, None)
-            self._wake()
-
     def _lookup_counted(self, library: int, path: bytes) -> bytes | None:
         """plexindex_lookup_key() as a call in flight, for interpreters without a global lock."""
         call = _calls.take()

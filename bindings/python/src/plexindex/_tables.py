@@ -140,14 +140,6 @@ class TableStore:
         """Returns a value that has not expired."""
         return self.run(_get, table, name)
 
-    def is_missing(self, table: bytes, name: bytes) -> bool:
-        """Returns whether a table certainly has no such value; :meth:`get` tells in all other cases."""
-        index = self._open
-        handle = None if index is None else index._tables.get(table)
-        if index is None or handle is None:
-            return False
-        return index._status_of(index._native.table_get, handle, name) == c.NOT_FOUND
-
     def has(self, table: bytes, name: bytes) -> bool:
         """Returns whether there is a value, without reading it."""
         return self.run(_has, table, name)

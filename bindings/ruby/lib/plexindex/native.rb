@@ -67,9 +67,9 @@ module Plexindex
       [name.delete_prefix("plexindex_").to_sym, Fiddle::Function.new(LIBRARY[name], types, type(function["result"]), name: name)]
     end.freeze
     # Those that wait for nothing keep it: letting go costs more than they do, and their result is read under it.
-    FAST = %i[lookup_key table_lookup].to_h do |name|
-      types = [Fiddle::TYPE_VOIDP, Fiddle::TYPE_VOIDP]
-      [name, Fiddle::Function.new(LIBRARY["plexindex_#{name}"], types, Fiddle::TYPE_VOIDP, need_gvl: true)]
+    FAST = { lookup_key: [2, Fiddle::TYPE_VOIDP], table_lookup: [3, Fiddle::TYPE_INT] }.to_h do |name, (count, result)|
+      types = [Fiddle::TYPE_VOIDP] * count
+      [name, Fiddle::Function.new(LIBRARY["plexindex_#{name}"], types, result, need_gvl: true)]
     end.freeze
 
     found = FUNCTIONS[:get_abi_version].call

@@ -18,8 +18,8 @@ module Plexindex
       name = Native.bytes(name, "name") unless name.is_a?(String) && name.encoding.ascii_compatible?
       return if name.include?("\0")
 
-      value = LOOKUP.call(@handle, name)
-      value.null? ? nil : Native.text(value.to_s)
+      value = Fiddle::Pointer.malloc(Fiddle::SIZEOF_VOIDP, Fiddle::RUBY_FREE)
+      Native.text(value.ptr.to_s) if LOOKUP.call(@handle, name, value).zero?
     end
 
     # The value of this name; nil when there is none.
