@@ -351,7 +351,7 @@ impl Index {
     /// # Errors
     /// Errors of the store.
     pub fn store(&self) -> Result<StoreInfo> {
-        self.inner().store.info()
+        StoreInfo::of(&self.inner().store)
     }
 
     /// Counters of the index.

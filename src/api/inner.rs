@@ -9,7 +9,9 @@ use super::renewing::Renewing;
 use super::sharing::Sharing;
 use super::timing::Timed;
 use crate::edit::Editing;
-use crate::engine::{ListingSegments, Maintenance, Reading, Records, Selector, Store, Tables};
+use crate::engine::{
+    LibraryRows, ListingSegments, Maintenance, Outbox, Reading, Records, Selector, Store, StoreStates, Tables, Totals,
+};
 use crate::error::{Result, Status};
 use crate::events::Events;
 use crate::matching::Mappings;
@@ -99,7 +101,7 @@ impl Inner {
         );
         let sharing = Sharing::new(options, log.as_ref().map(|(log, _)| Arc::clone(log)));
         if options.shared_durable {
-            store.sync_told();
+            Outbox(&store).sync_told();
         }
         // Without a server there is nothing to tell others, and nothing of theirs to take.
         if let Some((log, has_thread)) = log.filter(|_| options.server_url.is_some()) {
@@ -257,7 +259,7 @@ impl Inner {
         self.events.watch_stop();
         self.sync.end_exchange();
         let flushed = self.maintenance.flush_at_the_end();
-        self.store.close_and_keep(self.reading.endpoint().as_ref());
+        StoreStates(&self.store).close_and_keep(self.reading.endpoint().as_ref());
         flushed
     }
 
@@ -267,10 +269,10 @@ impl Inner {
         }
         self.reading.catch_up(Deadline::NONE)?;
         self.reading.keep_within_limit(Deadline::after(TIDIED));
-        let totals = self.store.totals()?;
+        let totals = Totals::of(&self.store)?;
         let identity = self.reading.identity();
         let [libraries, items] = match identity {
-            Some(identity) => self.store.counts(identity)?,
+            Some(identity) => LibraryRows(&self.store).counts(identity)?,
             None => [0; 2],
         };
         let matches = self.reading.count_matches(Deadline::NONE)?;
@@ -299,7 +301,7 @@ impl Inner {
             let Some(identity) = identity else {
                 return Ok(None);
             };
-            self.store.clear(identity, Deadline::NONE)?;
+            LibraryRows(&self.store).clear(identity, Deadline::NONE)?;
             cleared = true;
             Ok(Some((identity, Vec::new())))
         })?;

@@ -1,4 +1,5 @@
 use crate::api::Index;
+use crate::engine::LibraryRows;
 use crate::model::{IdentityId, Server, Token};
 use crate::options::Options;
 
@@ -21,7 +22,7 @@ fn answers_for_one_user_never_reach_a_user_whose_token_is_set_meanwhile() {
     let accepted = |token: &str| {
         set(token);
         let endpoint = inner.reading.endpoint().expect("a server is named");
-        inner.store.reached(&endpoint, &server).expect("accepted")
+        LibraryRows(&inner.store).reached(&endpoint, &server).expect("accepted")
     };
     let (bob, ann) = (accepted("bob"), accepted("ann"));
     assert_ne!(bob, ann);

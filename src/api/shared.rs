@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use super::inner::Inner;
 use super::opened::Index;
 use super::sharing::Sharing;
+use crate::engine::LibraryRows;
 use crate::error::{Error, ErrorKind, Result, refuse};
 use crate::platform::deadline::Deadline;
 use crate::shared::{EntryKind, LogSummary, SharedTables, ViewNumber};
@@ -130,7 +131,7 @@ impl Index {
             return Ok(None);
         };
         let server = match inner.reading.identity() {
-            Some(identity) => Some(inner.store.machine_identifier(identity)?),
+            Some(identity) => Some(LibraryRows(&inner.store).machine_identifier(identity)?),
             None => None,
         };
         let progress = inner.sync.shared_progress();

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::engine::{LibraryRow, Reading, Store};
+use crate::engine::{ItemRows, LibraryRow, LibraryRows, Reading, Store};
 use crate::error::{Error, Result, Status, check_length, no_room, refuse, room};
 use crate::events::Events;
 use crate::model::{IdentityId, ItemType};
@@ -160,9 +160,7 @@ impl Editing {
         report.set(&indexes, state);
         // Also after a failure, since the edit may have been applied.
         let told = self.reading.tell_items(&[row.id], &ids, false);
-        let invalidated = self
-            .store
-            .invalidate_items(identity, row.id, &ids, &told, Deadline::NONE);
+        let invalidated = LibraryRows(&self.store).invalidate_items(identity, row.id, &ids, &told, Deadline::NONE);
         done.map_err(|error| {
             let (done, all) = (report.count(Edited::Done), report.states.len());
             error.while_doing(&format!(
@@ -185,7 +183,7 @@ impl Editing {
         report: &mut EditReport,
     ) -> Result<()> {
         for target in targets.iter_mut().filter(|_| row.generation.is_fetched()) {
-            let item = self.store.item(row.id, row.generation, target.rating_key)?;
+            let item = ItemRows(&self.store).item(row.id, row.generation, target.rating_key)?;
             target.kind = item.map(|item| item.kind);
         }
         self.fetch_kinds(call, row, targets)?;

@@ -5,13 +5,31 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::records::OpenSegments;
-use super::sql::{Incarnation, Store};
+use super::segment::RecordSegments;
+use super::sql::{Incarnation, Manifest, Store};
 use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::fork::SingleThreadProof;
 use crate::platform::mutex::lock;
 use crate::platform::swap::{Guard, Swap};
+
+/// The segments that a manifest names.
+#[derive(Default)]
+pub struct OpenSegments {
+    pub incarnation: Incarnation,
+    pub manifest: Manifest,
+    /// In the order of the manifest.
+    pub segments: Arc<RecordSegments>,
+}
+
+impl OpenSegments {
+    /// Returns whether they must be rebuilt.
+    #[inline]
+    #[must_use]
+    pub fn are_lost(&self) -> bool {
+        self.segments.are_lost()
+    }
+}
 
 /// A snapshot of a part of the store.
 #[derive(Default)]

@@ -24,8 +24,9 @@ pub use snapshot::{
     places,
 };
 pub use sql::{
-    Endpoint, FeedPage, FeedPlace, FeedPosition, ItemChange, LibraryHint, LibraryRow, Listing, ListingResult,
-    LoggedKind, OutboxRow, ProbeOutcome, SharedPlace, Store, StoreFolder, StoreInfo, WAITS,
+    Endpoint, FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange, ItemRows, LibraryHint, LibraryRow, LibraryRows,
+    Listing, ListingResult, ListingRows, LoggedKind, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows,
+    SharedPlace, Store, StoreFolder, StoreInfo, StoreStates, Sweeper, Totals, WAITS,
 };
 
 /// Further exports for tests, fuzz targets and benchmarks.

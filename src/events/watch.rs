@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
-use crate::engine::{LibraryHint, Reading, Store};
+use crate::engine::{LibraryHint, LibraryRows, Reading, Store};
 use crate::error::{Error, Result, Status, refuse};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
@@ -291,7 +291,7 @@ impl Events {
         let Some(identity) = self.reading.identity() else {
             return Ok(false);
         };
-        let ours = self.store.machine_identifier(identity)?;
+        let ours = LibraryRows(&self.store).machine_identifier(identity)?;
         // Until the identifier is known, a URL or a file name stands in for it: both contain a ':', which identifiers
         // never do.
         Ok(!ours.contains(':') && !ours.eq_ignore_ascii_case(server))
@@ -308,7 +308,7 @@ impl Events {
             return self.reading.check_accepted().map(|()| false);
         };
         let told = self.reading.tell_hints(hints);
-        self.store.mark(identity, hints, &told, deadline)?;
+        LibraryRows(&self.store).mark(identity, hints, &told, deadline)?;
         self.counters.count_hint_write();
         self.reading.catch_up(deadline).map(|()| true)
     }

@@ -7,7 +7,7 @@ use super::driver::{Question, Turn};
 use super::explain::{explain_deadline, explain_failure, fetch_once};
 use super::planner::QueryState;
 use super::queries::Queries;
-use crate::engine::{LibraryRow, places};
+use crate::engine::{ItemRows, LibraryRow, places};
 use crate::error::{Result, Status, abridged, check_length, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::{FoundItem, MAX_CANDIDATES, Normal};
@@ -122,14 +122,10 @@ impl Question for ItemCriterion<'_> {
             let reading = Instant::now();
             let hits = match self {
                 ItemCriterion::Guid(guid) => {
-                    queries
-                        .store
-                        .items_with_guid(row, guid, MAX_CANDIDATES, turn.call.deadline)?
+                    ItemRows(&queries.store).items_with_guid(row, guid, MAX_CANDIDATES, turn.call.deadline)?
                 }
                 ItemCriterion::Title(title) => {
-                    queries
-                        .store
-                        .items_with_title(row, title, MAX_CANDIDATES, turn.call.deadline)?
+                    ItemRows(&queries.store).items_with_title(row, title, MAX_CANDIDATES, turn.call.deadline)?
                 }
             };
             queries.counters.add_time(Spent::Store, reading.elapsed());

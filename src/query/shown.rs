@@ -35,7 +35,7 @@ impl PathDisplay {
                 String::from_utf8_lossy(path)
             };
         }
-        let hash = self.store.keyed(&[b"path ", path].concat());
+        let hash = self.store.key().keyed(&[b"path ", path].concat());
         let hash = hash[..HASH_BYTES]
             .iter()
             .fold(0, |hash: u64, byte| hash << 8 | u64::from(*byte));

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::exchange::Merged;
 use super::job::{SyncJob, Syncing};
-use crate::engine::{LibraryRow, Listing};
+use crate::engine::{ItemRows, LibraryRow, LibraryRows, Listing, ListingRows, Totals};
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Item, Library, Sequence, Trust};
@@ -40,9 +40,7 @@ impl KnownItems for IndexedLibrary<'_> {
     fn add(&self, items: &[Item]) -> Result<()> {
         let storing = Instant::now();
         let keyed: Vec<Item> = items.iter().filter(|item| item.has_key()).cloned().collect();
-        self.sync
-            .store
-            .merge_items(self.row, &keyed, Some(self.begun), self.deadline)?;
+        ItemRows(&self.sync.store).merge_items(self.row, &keyed, Some(self.begun), self.deadline)?;
         self.sync.counters.add_time(Spent::Store, storing.elapsed());
         if let Some(added) = &self.added {
             lock(added).extend(keyed);
@@ -51,17 +49,17 @@ impl KnownItems for IndexedLibrary<'_> {
     }
 
     fn has(&self, item: &Item) -> Result<bool> {
-        self.sync.store.has(self.row, item)
+        ItemRows(&self.sync.store).has(self.row, item)
     }
 
     fn has_any(&self, rating_keys: &[String]) -> Result<bool> {
-        self.sync.store.has_any(self.row, rating_keys)
+        ItemRows(&self.sync.store).has_any(self.row, rating_keys)
     }
 
     fn count(&self) -> Result<u64> {
         match self.listing {
-            Some(listing) => self.sync.store.distinct(listing),
-            None => Ok(self.sync.store.library_row(self.row.id)?.items),
+            Some(listing) => ListingRows(&self.sync.store).distinct(listing),
+            None => Ok(LibraryRows(&self.sync.store).library_row(self.row.id)?.items),
         }
     }
 
@@ -70,7 +68,7 @@ impl KnownItems for IndexedLibrary<'_> {
     }
 
     fn keys(&self, each: &mut dyn FnMut(&str)) -> Result<()> {
-        self.sync.store.keys(self.row, each)
+        ItemRows(&self.sync.store).keys(self.row, each)
     }
 
     fn may_shrink_to(&self, items: u64) -> Result<bool> {
@@ -96,7 +94,7 @@ impl SyncJob<'_> {
             row,
             since: &row.listed_token,
             listing: None,
-            begun: sync.store.totals()?.sequence,
+            begun: Totals::of(&sync.store)?.sequence,
             may_shrink: self.is_exact_and_complete(&row.library),
             deadline: self.bounds.deadline,
             added: sync.exchange.is_some().then(Mutex::default),
@@ -106,8 +104,7 @@ impl SyncJob<'_> {
         };
         let now = sync.clock.now_ms();
         let unsettled = freshness::is_unsettled(&row.library.change, now);
-        sync.store
-            .caught_up(row, known.begun, items, now, unsettled, self.bounds.deadline)?;
+        ItemRows(&sync.store).caught_up(row, known.begun, items, now, unsettled, self.bounds.deadline)?;
         let added = known
             .added
             .map_or_else(Vec::new, |added| std::mem::take(&mut *lock(&added)));
@@ -133,7 +130,7 @@ impl SyncJob<'_> {
             row: &listed,
             since: &listing.change.token,
             listing: Some(listing),
-            begun: self.sync.store.totals()?.sequence,
+            begun: Totals::of(&self.sync.store)?.sequence,
             may_shrink: self.is_exact_and_complete(shown),
             deadline: self.bounds.deadline,
             added: None,
@@ -153,7 +150,7 @@ impl SyncJob<'_> {
             return Ok(None);
         }
         for key in &gone {
-            self.sync.store.remove_item(known.row, key, &[], self.bounds.deadline)?;
+            ItemRows(&self.sync.store).remove_item(known.row, key, &[], self.bounds.deadline)?;
         }
         Ok(Some((left, gone)))
     }

@@ -14,7 +14,7 @@ use super::back_off::BACK_OFF_MS;
 use super::call::Call;
 use super::job::{SyncJob, Syncing};
 use super::refresh::RefreshReason;
-use crate::engine::{LibraryRow, ProbeOutcome};
+use crate::engine::{ItemRows, LibraryRow, ProbeOutcome, SearchRows};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{self, ASK_AGAIN_MS, ASK_AWAY_AGAIN_MS, SEARCHES_UNFETCHED};
 use crate::matching::path_search::{file_name, is_same_file, title_in};
@@ -63,7 +63,7 @@ impl SearchTarget<'_> {
 impl Syncing {
     /// Returns whether a recent search of this unfetched library found the target.
     pub fn remembers(&self, identity: IdentityId, row: &LibraryRow, searched: SearchTarget<'_>) -> Result<bool> {
-        let search = self.store.path_search(identity, row.id, searched.hash())?;
+        let search = SearchRows(&self.store).path_search(identity, row.id, searched.hash())?;
         let now = self.clock.now_ms();
         Ok(freshness::is_remembered(search.as_ref(), &self.policy, now))
     }
@@ -72,7 +72,7 @@ impl Syncing {
     /// short time: then fetching the listing is cheaper.
     pub fn may_search(&self, identity: IdentityId) -> bool {
         let now = self.clock.now_ms();
-        let searches = self.store.last_path_search(identity, now - ASK_AGAIN_MS, now);
+        let searches = SearchRows(&self.store).last_path_search(identity, now - ASK_AGAIN_MS, now);
         searches.is_ok_and(|(_, count)| count < SEARCHES_UNFETCHED)
     }
 
@@ -80,7 +80,7 @@ impl Syncing {
     /// the libraries were seen to be current since.
     pub fn failed_for_path(&self, identity: IdentityId, libraries: &[LibraryRow]) -> Result<Option<Error>> {
         let now = self.clock.now_ms();
-        let Some((last, ProbeOutcome::Failed(status))) = self.store.last_probe_for_path(identity)? else {
+        let Some((last, ProbeOutcome::Failed(status))) = SearchRows(&self.store).last_probe_for_path(identity)? else {
             return Ok(None);
         };
         let pause = pause_after(ProbeOutcome::Failed(status));
@@ -136,9 +136,7 @@ impl Syncing {
             }
             Err(error) => ProbeOutcome::Failed(Some(error.status)),
         };
-        let written = self
-            .store
-            .note_probe_for_path(identity, self.clock.now_ms(), outcome, deadline);
+        let written = SearchRows(&self.store).note_probe_for_path(identity, self.clock.now_ms(), outcome, deadline);
         if let Err(error) = written {
             log::debug!("cannot store whether the server answered: {error}");
         }
@@ -155,7 +153,7 @@ impl Syncing {
     ) -> Result<Option<Error>> {
         // Waits for a probe under way. If it is still marked after the wait, its process was killed.
         let may = || -> Result<bool> {
-            let last = self.store.last_probe_for_path(identity)?;
+            let last = SearchRows(&self.store).last_probe_for_path(identity)?;
             let over = last.filter(|(_, outcome)| *outcome != ProbeOutcome::UnderWay);
             let pause = over.map_or(0, |(_, outcome)| pause_after(outcome));
             Ok(freshness::is_over(over.map(|(at, _)| at), pause, self.clock.now_ms()))
@@ -179,8 +177,7 @@ impl Syncing {
                     return Ok(());
                 }
                 let under_way = ProbeOutcome::UnderWay;
-                self.store
-                    .note_probe_for_path(identity, self.clock.now_ms(), under_way, deadline)?;
+                SearchRows(&self.store).note_probe_for_path(identity, self.clock.now_ms(), under_way, deadline)?;
                 let mut owners = owners_without_it.iter();
                 let requests = self.request_counts();
                 let done =
@@ -238,7 +235,7 @@ impl Syncing {
                 return Ok(true);
             }
             let now = self.clock.now_ms();
-            let (last, count) = self.store.last_path_search(identity, now - ASK_AGAIN_MS, now)?;
+            let (last, count) = SearchRows(&self.store).last_path_search(identity, now - ASK_AGAIN_MS, now)?;
             Ok(if unfetched {
                 count < SEARCHES_UNFETCHED
             } else {
@@ -249,7 +246,7 @@ impl Syncing {
             if self.is_local() {
                 return Ok(true);
             }
-            let earlier = self.store.path_search(identity, row.id, hash)?;
+            let earlier = SearchRows(&self.store).path_search(identity, row.id, hash)?;
             let fresh = earlier.is_some_and(|search| search.found && search.last_ms >= begun);
             Ok(!fresh && freshness::may_ask_again(earlier.as_ref(), &self.policy, self.clock.now_ms()))
         };
@@ -286,8 +283,14 @@ impl Syncing {
                     }
                     // A search that failed, or took too long, is stored too.
                     let had = matches!(found, Ok(true));
-                    self.store
-                        .note_path_search(identity, row.id, hash, self.clock.now_ms(), had, hurried.deadline)?;
+                    SearchRows(&self.store).note_path_search(
+                        identity,
+                        row.id,
+                        hash,
+                        self.clock.now_ms(),
+                        had,
+                        hurried.deadline,
+                    )?;
                     if found.is_err() && !unfetched {
                         self.note_outcome(identity, &found, hurried.deadline, requests);
                     }
@@ -316,7 +319,7 @@ impl SyncJob<'_> {
             return;
         }
         let answered = |identity| -> Result<bool> {
-            let last = sync.store.last_probe_for_path(identity)?;
+            let last = SearchRows(&sync.store).last_probe_for_path(identity)?;
             Ok(last.is_some_and(|(at, outcome)| {
                 outcome == ProbeOutcome::Answered && !freshness::may_ask_for_a_path(Some(at), sync.clock.now_ms())
             }))
@@ -325,8 +328,7 @@ impl SyncJob<'_> {
         let written = self.identity().and_then(|identity| match identity {
             Some(identity) if answered(identity)? => {
                 let outcome = ProbeOutcome::Failed(Some(error.status));
-                sync.store
-                    .note_probe_for_path(identity, sync.clock.now_ms(), outcome, deadline)
+                SearchRows(&sync.store).note_probe_for_path(identity, sync.clock.now_ms(), outcome, deadline)
             }
             _ => Ok(()),
         });
@@ -362,7 +364,7 @@ impl SyncJob<'_> {
             if items.is_empty() {
                 return Ok(false);
             }
-            self.sync.store.merge_items(row, &items, None, self.bounds.deadline)?;
+            ItemRows(&self.sync.store).merge_items(row, &items, None, self.bounds.deadline)?;
             told.extend(items);
             Ok(true)
         };
@@ -399,12 +401,12 @@ impl SyncJob<'_> {
             parts.any(|part| folders.iter().any(|folder| part.as_bytes().starts_with(folder)))
         };
         // Items from earlier searches that are not below the folder any more.
-        for (_, known) in store.items_after(row.id, row.generation, 0, usize::MAX)? {
+        for (_, known) in ItemRows(store).items_after(row.id, row.generation, 0, usize::MAX)? {
             if is_below(&known) && !items.iter().any(|item| item.rating_key == known.rating_key) {
-                store.remove_item(row, &known.rating_key, &[], deadline)?;
+                ItemRows(store).remove_item(row, &known.rating_key, &[], deadline)?;
             }
         }
-        store.merge_items(row, &items, None, deadline)?;
+        ItemRows(store).merge_items(row, &items, None, deadline)?;
         Ok(items.iter().any(is_below))
     }
 }

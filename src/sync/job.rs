@@ -11,7 +11,9 @@ use super::back_off::BackOff;
 use super::call::{AllowedView, Call, Progress, aborted};
 use super::exchange::Exchange;
 use super::flight::SingleFlight;
-use crate::engine::{Endpoint, LibraryRow, ListingSegments, Maintenance, Reading, Snapshot, Store, age};
+use crate::engine::{
+    Endpoint, LibraryRow, LibraryRows, ListingSegments, Maintenance, Reading, SearchRows, Snapshot, Store, age,
+};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{Age, Policy};
 use crate::model::IdentityId;
@@ -368,7 +370,7 @@ impl SyncJob<'_> {
     /// Returns the view behind this endpoint; `None` if no request has identified it yet.
     pub fn identity(&self) -> Result<Option<IdentityId>> {
         match &self.endpoint() {
-            Some(endpoint) => self.sync.store.identity(endpoint),
+            Some(endpoint) => LibraryRows(&self.sync.store).identity(endpoint),
             None => Ok(None),
         }
     }
@@ -380,11 +382,11 @@ impl SyncJob<'_> {
             return Ok(());
         };
         let (hash, now) = (xxh3_64(precondition.as_bytes()), sync.clock.now_ms());
-        if sync.store.has_held(hash, now)? {
+        if SearchRows(&sync.store).has_held(hash, now)? {
             return Ok(());
         }
         match self.source.check_precondition(self.bounds) {
-            Ok(()) => sync.store.note_held(hash, now, self.bounds.deadline),
+            Ok(()) => SearchRows(&sync.store).note_held(hash, now, self.bounds.deadline),
             // The server cannot be reached now. The view is known, so the precondition held before. The next job checks
             // it.
             Err(error) if error.status.meaning() == Meaning::NotNow && self.identity()?.is_some() => {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::job::{SyncJob, cleared};
 use super::refresh::RefreshReason;
-use crate::engine::{LibraryRow, Listing, ListingBuilder, ListingResult, StoreFolder};
+use crate::engine::{LibraryRow, Listing, ListingBuilder, ListingResult, ListingRows, RecordRows, StoreFolder};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::{Generation, IdentityId, Library};
@@ -29,7 +29,7 @@ impl SyncJob<'_> {
         let sync = self.sync;
         let now = sync.clock.now_ms();
         let begun = Instant::now();
-        let mut listing = match sync.store.listing(row.id)? {
+        let mut listing = match ListingRows(&sync.store).listing(row.id)? {
             Some(listing)
                 if listing.generation == row.generation.next()
                     && listing.begun_sequence >= row.due_sequence
@@ -43,7 +43,7 @@ impl SyncJob<'_> {
                 );
                 listing
             }
-            _ => sync.store.begin_listing(row, now, self.bounds.deadline)?,
+            _ => ListingRows(&sync.store).begin_listing(row, now, self.bounds.deadline)?,
         };
         self.report.items.store(listing.rows, Ordering::Relaxed);
         self.report.total.store(listing.total.unwrap_or(0), Ordering::Relaxed);
@@ -64,9 +64,7 @@ impl SyncJob<'_> {
                 ));
             }
             log::info!("'{}': rows moved during the listing; starting again", row.library.title);
-            listing = sync
-                .store
-                .begin_listing(row, sync.clock.now_ms(), self.bounds.deadline)?;
+            listing = ListingRows(&sync.store).begin_listing(row, sync.clock.now_ms(), self.bounds.deadline)?;
             builder = Some(self.builder(row, &listing));
         }
         self.complete(row, listing, builder, begun, why)
@@ -102,7 +100,7 @@ impl SyncJob<'_> {
         let (identity, shown) = self.probe_again(row)?;
         let storing = Instant::now();
         let now_ms = self.from_log.unwrap_or_else(|| sync.clock.now_ms());
-        let items = sync.store.distinct(&listing)?;
+        let items = ListingRows(&sync.store).distinct(&listing)?;
         let is_whole = listing.total.is_none_or(|total| total == listing.rows) && items == listing.keyed;
         let is_settled = freshness::is_settled(&listing.change, listing.begun_ms, &shown.change);
         let mut result = ListingResult {
@@ -147,7 +145,7 @@ impl SyncJob<'_> {
         };
         let storing = Instant::now();
         sync.segments.touch(row);
-        let stored = sync.store.finish_listing(identity, &listing, &result, deadline)?;
+        let stored = ListingRows(&sync.store).finish_listing(identity, &listing, &result, deadline)?;
         sync.counters.add_time(Spent::Store, storing.elapsed());
         sync.counters.count_listing();
         log::info!(
@@ -204,7 +202,7 @@ impl SyncJob<'_> {
         let (store, apart_ms) = (&self.sync.store, freshness::PROVISIONAL_MS);
         if !shrank
             || self.is_exact_and_complete(shown)
-            || store.hold_back_listing(identity, listing, items, now_ms, apart_ms, self.bounds.deadline)?
+            || ListingRows(store).hold_back_listing(identity, listing, items, now_ms, apart_ms, self.bounds.deadline)?
         {
             return Ok(false);
         }
@@ -227,7 +225,7 @@ impl SyncJob<'_> {
         shown: &Library,
         result: &mut ListingResult,
     ) -> Result<()> {
-        self.sync.store.mark_gone(listing, self.bounds.deadline)?;
+        ListingRows(&self.sync.store).mark_gone(listing, self.bounds.deadline)?;
         if listing.change.token != shown.change.token
             && self.source.abilities().changes == Delta::Complete
             && let Some(left) = self.catch_up_with(row, listing, shown, result.items)?
@@ -247,7 +245,7 @@ impl SyncJob<'_> {
     ///
     /// Runs before the listing is finished: after a kill it runs again.
     fn inherit(&self, identity: IdentityId, row: &LibraryRow, listing: &Listing) -> Result<()> {
-        let inherited = self.sync.store.matches_of_others(identity, listing)?;
+        let inherited = RecordRows(&self.sync.store).matches_of_others(identity, listing)?;
         for some in inherited.chunks(MATCHES_PER_COPY) {
             let pairs: Vec<(&[u8], &str)> = some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
             self.sync

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::call::aborted;
 use super::job::SyncJob;
-use crate::engine::{LibraryRow, Listing, ListingBuilder};
+use crate::engine::{LibraryRow, Listing, ListingBuilder, ListingRows, Totals};
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Sequence};
 use crate::platform::thread::NO_THREAD;
@@ -244,7 +244,7 @@ impl SyncJob<'_> {
         send: &SyncSender<FetchedPage>,
     ) -> Result<bool> {
         loop {
-            let (began, requested_at) = (Instant::now(), self.sync.store.totals()?.sequence);
+            let (began, requested_at) = (Instant::now(), Totals::of(&self.sync.store)?.sequence);
             let request = PageRequest {
                 library,
                 partition: cursor.partition,
@@ -331,9 +331,7 @@ impl SyncJob<'_> {
             }
             let begun = Instant::now();
             advance(listing, &page, self.sync.clock.now_ms());
-            self.sync
-                .store
-                .store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
+            ListingRows(&self.sync.store).store_page(listing, &page.items, page.requested_at, self.bounds.deadline)?;
             self.sync.counters.add_time(Spent::Store, begun.elapsed());
             if let Some(to_segment) = to_segment {
                 let _ = to_segment.send(page.items); // a panic of the receiving thread is reported when it is joined

@@ -6,7 +6,8 @@ use super::call::Call;
 use super::exchange::{AcceptedProbe, RECENT};
 use super::job::{SyncJob, Syncing};
 use crate::engine::{
-    LibraryRow, MAX_RETRIES, Resolved, Selection, Selector, Snapshot, age, cleared_again, nothing_known,
+    LibraryRow, LibraryRows, MAX_RETRIES, Resolved, Selection, Selector, Snapshot, Totals, age, cleared_again,
+    nothing_known,
 };
 use crate::error::{Error, Result, Status};
 use crate::freshness;
@@ -121,10 +122,10 @@ impl SyncJob<'_> {
                 "the index has no server_url and no database",
             ));
         };
-        let known = sync.store.identity(endpoint)?;
+        let known = LibraryRows(&sync.store).identity(endpoint)?;
         let user = sync.reading.same_user(self.session);
         let claimed = match (known, user) {
-            (None, Some(user)) => sync.store.claimed(endpoint, user)?,
+            (None, Some(user)) => LibraryRows(&sync.store).claimed(endpoint, user)?,
             _ => None,
         };
         let expected = known.or(claimed);
@@ -133,7 +134,7 @@ impl SyncJob<'_> {
             .is_none()
             .then(|| self.source.server(self.bounds))
             .transpose()?;
-        let begun = sync.store.totals()?.sequence;
+        let begun = Totals::of(&sync.store)?.sequence;
         let shown = self.source.libraries(self.bounds)?;
         // From here on the server has accepted this very token.
         let now = sync.clock.now_ms();
@@ -142,7 +143,7 @@ impl SyncJob<'_> {
             && self.shows_no_known_library(expected, &shown)?
         {
             let answering = self.source.server(self.bounds)?;
-            if answering.machine_identifier != sync.store.machine_identifier(expected)? {
+            if answering.machine_identifier != LibraryRows(&sync.store).machine_identifier(expected)? {
                 log::warn!("another server answers at this URL: entries of the old one are no longer returned");
                 server = Some(answering);
             }
@@ -150,22 +151,20 @@ impl SyncJob<'_> {
         let identity = match (expected, server) {
             (Some(expected), None) => {
                 if claimed.is_some() {
-                    sync.store.accepted_claim(endpoint, expected, self.bounds.deadline)?;
+                    LibraryRows(&sync.store).accepted_claim(endpoint, expected, self.bounds.deadline)?;
                 }
                 expected
             }
             (_, server) => {
                 let server = server.unwrap_or_default();
-                sync.store.accepted(endpoint, &server, user, self.bounds.deadline)?
+                LibraryRows(&sync.store).accepted(endpoint, &server, user, self.bounds.deadline)?
             }
         };
         let storing = Instant::now();
         let is_current = |row: &LibraryRow, library: &Library| {
             freshness::is_current(&age(row), &row.listed_token, &library.change, &sync.policy, now)
         };
-        let rows = sync
-            .store
-            .probed(identity, &shown, begun, now, self.bounds.deadline, &is_current)?;
+        let rows = LibraryRows(&sync.store).probed(identity, &shown, begun, now, self.bounds.deadline, &is_current)?;
         sync.counters.add_time(Spent::Store, storing.elapsed());
         Ok((identity, rows))
     }
@@ -176,7 +175,7 @@ impl SyncJob<'_> {
         let sync = self.sync;
         self.single_flight(&sync.at_server("probe"), || {
             if let Some(identity) = self.identity()? {
-                let rows = sync.store.libraries(identity)?;
+                let rows = LibraryRows(&sync.store).libraries(identity)?;
                 if rows.iter().any(|row| row.probed_sequence > since) {
                     return Ok(rows);
                 }
@@ -188,7 +187,7 @@ impl SyncJob<'_> {
 
     /// Returns whether libraries are stored, and the server shows none of them.
     fn shows_no_known_library(&self, identity: IdentityId, shown: &[Library]) -> Result<bool> {
-        let known = self.sync.store.libraries(identity)?;
+        let known = LibraryRows(&self.sync.store).libraries(identity)?;
         Ok(!known.is_empty()
             && !known.iter().any(|row| {
                 shown

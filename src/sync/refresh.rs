@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::call::Call;
 use super::exchange::{AcceptedProbe, Merged, RECENT};
 use super::job::{SyncJob, Syncing, cleared};
-use crate::engine::LibraryRow;
+use crate::engine::{LibraryRow, LibraryRows, Sweeper};
 use crate::error::{Error, Result, Status};
 use crate::freshness::{self, Need};
 use crate::model::{LibraryId, Sequence};
@@ -97,7 +97,7 @@ impl Syncing {
             let what = format!("image{}", row.id.0.rem_euclid(LOCKS));
             // One thread or process builds the segment for all.
             let made = self.run_unless_running(&what, || {
-                let now = self.store.library_row(row.id)?;
+                let now = LibraryRows(&self.store).library_row(row.id)?;
                 if !now.present || !self.segments.has_many_changes(&now)? {
                     return Ok(false);
                 }
@@ -114,7 +114,7 @@ impl Syncing {
             }
         }
         if any {
-            self.store.sweep_segments();
+            Sweeper(&self.store).sweep_segments();
             self.reading.catch_up(call.deadline)?;
         }
         Ok(())
@@ -191,7 +191,7 @@ impl SyncJob<'_> {
         };
         // Library numbers grow with every clear, and lock files are never removed: so the names repeat.
         let refreshed = self.single_flight_within(bounds, &format!("fetch{}", id.0.rem_euclid(LOCKS)), || {
-            if let Ok(now) = sync.store.library_row(id)
+            if let Ok(now) = LibraryRows(&sync.store).library_row(id)
                 && now.present
                 && (now.begun_sequence > since || now.begun_sequence != wanted.begun_sequence)
                 && (matches!(why, RefreshReason::Unverified | RefreshReason::Full)
@@ -230,7 +230,7 @@ impl SyncJob<'_> {
             let items = row.items;
             let row = LibraryRow {
                 items,
-                ..self.sync.store.library_row(row.id)?
+                ..LibraryRows(&self.sync.store).library_row(row.id)?
             };
             self.list(&row, why)?;
         } else {

@@ -8,7 +8,7 @@ use super::exchange::{
 };
 use super::job::{SyncJob, Syncing};
 use super::refresh::RefreshReason;
-use crate::engine::LibraryRow;
+use crate::engine::{LibraryRow, LibraryRows, Outbox};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::Need;
 use crate::model::Hint;
@@ -148,7 +148,7 @@ impl<'a> SyncJob<'a> {
             if wants_new || !exchange.exchange_once(&view, self.bounds.deadline)?.has_taken {
                 return Ok(None);
             }
-            let now = self.sync.store.library_row(row.id)?;
+            let now = LibraryRows(&self.sync.store).library_row(row.id)?;
             let is_current = |now: &LibraryRow| {
                 now.generation.is_fetched()
                     && now.listed_token == now.library.change.token
@@ -161,7 +161,7 @@ impl<'a> SyncJob<'a> {
             let Ok(Some((entry, head))) = exchange.head(&view, &uuid) else {
                 return Ok(None);
             };
-            let is_own = self.sync.store.shared_listing(row.id)? == Some(head.listing);
+            let is_own = Outbox(&self.sync.store).shared_listing(row.id)? == Some(head.listing);
             // This host may have listed it since, while the log was away.
             let is_older = exchange.at_ms(&entry) <= now.checked_ms;
             if (is_own || is_older) && now.generation.is_fetched() && !now.due || exchange.is_void(&view, &uuid, &head)
@@ -176,14 +176,14 @@ impl<'a> SyncJob<'a> {
                 }
                 taken => taken?,
             }
-            let now = self.sync.store.library_row(row.id)?;
+            let now = LibraryRows(&self.sync.store).library_row(row.id)?;
             Ok(is_current(&now).then_some(()))
         };
         match self.turn(exchange, &view, &format!("fetch {uuid}"), look)? {
             Turn::Done(()) => Ok(()),
             Turn::Alone => self.ask_server_for(row, need, why).map(drop),
             Turn::Lease(held) => {
-                let before = self.sync.store.library_row(row.id)?;
+                let before = LibraryRows(&self.sync.store).library_row(row.id)?;
                 // An older listing of another host may have been taken since.
                 let need = if wants_new { need } else { self.need(&before, why) };
                 if matches!(need, Need::Nothing | Need::Probe) {
@@ -191,7 +191,7 @@ impl<'a> SyncJob<'a> {
                 }
                 let included = exchange.place(view.identity)?.position;
                 let merged = self.ask_server_for(&before, need, why)?;
-                let after = self.sync.store.library_row(row.id)?;
+                let after = LibraryRows(&self.sync.store).library_row(row.id)?;
                 exchange.publish(&view, &held.lease, (&before, &after), merged, included);
                 Ok(())
             }
@@ -207,10 +207,10 @@ impl<'a> SyncJob<'a> {
         let merged = self.ask_source(row, need, why)?;
         // Changes were merged into the listing that was there; a full listing is another one.
         let listing = match merged {
-            Some(_) => store.shared_listing(row.id)?.unwrap_or(0),
+            Some(_) => Outbox(store).shared_listing(row.id)?.unwrap_or(0),
             None => 0,
         };
-        store.store_shared_listing(row.id, listing, begun_ms, self.bounds.deadline)?;
+        Outbox(store).store_shared_listing(row.id, listing, begun_ms, self.bounds.deadline)?;
         Ok(merged)
     }
 
@@ -239,7 +239,7 @@ impl<'a> SyncJob<'a> {
         job.list(&row, RefreshReason::Due)?;
         log::info!("'{}': copied the listing from another host", row.library.title);
         let store = &self.sync.store;
-        store.store_shared_listing(row.id, head.listing, 0, self.bounds.deadline)?;
+        Outbox(store).store_shared_listing(row.id, head.listing, 0, self.bounds.deadline)?;
         // Items since then that this folder has read are in the listing before; they are applied to this one.
         let (mut from, until) = (head.included, self.bounds.deadline);
         loop {
@@ -249,14 +249,14 @@ impl<'a> SyncJob<'a> {
             let of_library =
                 |entry: &Entry| entry.name.kind == EntryKind::Item && entry.name.library == row.library.uuid;
             let items: Vec<Entry> = news.entries.into_iter().filter(of_library).collect();
-            let now = store.library_row(row.id)?;
+            let now = LibraryRows(store).library_row(row.id)?;
             exchange.take_items(view, &now, &items)?;
             from = news.position;
             if !news.more {
                 break;
             }
         }
-        let now = store.library_row(row.id)?;
+        let now = LibraryRows(store).library_row(row.id)?;
         exchange.reach(&now, head, at_ms)
     }
 }
@@ -265,7 +265,7 @@ impl Syncing {
     /// Exchanges what this host learns with others from now on.
     pub fn share(&mut self, exchange: Arc<Exchange>) {
         let teller = Arc::downgrade(&exchange);
-        self.store.on_told(move || {
+        Outbox(&self.store).on_told(move || {
             if let Some(exchange) = teller.upgrade() {
                 exchange.tell();
             }

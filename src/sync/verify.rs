@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use super::call::Call;
 use super::job::Syncing;
 use super::refresh::RefreshReason;
-use crate::engine::{LibraryRow, Snapshot, places};
+use crate::engine::{ItemRows, LibraryRow, LibraryRows, Snapshot, Totals, places};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::matching::{Folders, Invalidated, Scope};
 use crate::platform::deadline::Deadline;
@@ -120,7 +120,7 @@ impl Syncing {
             return Ok(());
         };
         // Read before the request: the reply may not reflect later invalidations.
-        let since = self.store.totals()?.sequence;
+        let since = Totals::of(&self.store)?.sequence;
         let keys: Vec<&str> = unverified.iter().map(|one| one.rating_key.as_str()).collect();
         let mut replies = ItemReplies::default();
         self.fetch_in_halves(call, &keys, &mut replies)?;
@@ -135,21 +135,20 @@ impl Syncing {
             if let Some(located) = found.filter(|located| located.is_in(&row.library.section)) {
                 // Rows from the server are valid whether or not the path changed: a changed item is merged.
                 let item = std::slice::from_ref(&located.item);
-                self.store.merge_items(row, item, None, call.deadline)?;
+                ItemRows(&self.store).merge_items(row, item, None, call.deadline)?;
                 self.tell_verified(&row.library.uuid, item, &[]);
             } else {
                 if let Some(located) = found {
                     self.merge_elsewhere(&rows, located, call.deadline)?;
                 }
                 let confirmed = self.reading.matches_of_item(&[row.id], rating_key)?;
-                self.store.remove_item(row, rating_key, &confirmed, call.deadline)?;
+                ItemRows(&self.store).remove_item(row, rating_key, &confirmed, call.deadline)?;
                 self.tell_verified(&row.library.uuid, &[], &[rating_key]);
                 let whence = if found.is_some() { "its library" } else { "the server" };
                 log::info!("item {rating_key} is no longer in {whence}; it is no longer returned");
             }
             // The index is up to date now: the invalidation ends.
-            self.store
-                .verified(identity, row.id, paths, &[rating_key], since, call.deadline)?;
+            LibraryRows(&self.store).verified(identity, row.id, paths, &[rating_key], since, call.deadline)?;
         }
         replies.failure.map_or(Ok(()), Err)
     }
@@ -178,9 +177,7 @@ impl Syncing {
     fn merge_elsewhere(&self, rows: &[LibraryRow], located: &LocatedItem, deadline: Deadline) -> Result<()> {
         let is_there = |row: &&LibraryRow| row.library.section == located.section && row.generation.is_fetched();
         match rows.iter().find(is_there) {
-            Some(row) => self
-                .store
-                .merge_items(row, std::slice::from_ref(&located.item), None, deadline),
+            Some(row) => ItemRows(&self.store).merge_items(row, std::slice::from_ref(&located.item), None, deadline),
             None => Ok(()),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::upkeep::ROWS_PER_SWEEP;
-use crate::engine::sql::Store;
+use crate::engine::sql::{FeedRows, LibraryRows, Store, Sweeper};
 use crate::error::Result;
 use crate::model::LibraryId;
 use crate::platform::clock::Clock;
@@ -61,7 +61,7 @@ impl FolderLimit {
     /// Errors of the store.
     pub fn exceeded(&self) -> Result<u64> {
         self.bytes.map_or(Ok(0), |limit| {
-            Ok(self.store.bytes_after_vacuum()?.saturating_sub(limit))
+            Ok(Sweeper(&self.store).bytes_after_vacuum()?.saturating_sub(limit))
         })
     }
 
@@ -90,19 +90,19 @@ impl FolderLimit {
                 return Ok(());
             }
             // The part of the write-ahead log that others are reading remains for a moment.
-            let bytes = self.store.bytes_after_vacuum()?;
+            let bytes = Sweeper(&self.store).bytes_after_vacuum()?;
             if bytes <= limit {
                 self.warned.store(false, Ordering::Relaxed);
                 return Ok(());
             }
             // Evict the change log before any listing.
-            if may_have_history && self.store.forget_history(deadline)? {
+            if may_have_history && FeedRows(&self.store).forget_history(deadline)? {
                 may_have_history = false;
                 continue;
             }
             // Sweeping may have taken long.
             let now_ms = self.clock.now_ms();
-            let libraries = self.store.evictable(now_ms)?;
+            let libraries = LibraryRows(&self.store).evictable(now_ms)?;
             let Some((library, title)) = libraries.iter().find(|(library, _)| !is_in_use(*library)) else {
                 // The next listing looks again.
                 if libraries.is_empty() && !self.warned.swap(true, Ordering::Relaxed) {
@@ -114,7 +114,7 @@ impl FolderLimit {
                 }
                 return Ok(());
             };
-            if !self.store.evict(*library, now_ms, deadline)? {
+            if !LibraryRows(&self.store).evict(*library, now_ms, deadline)? {
                 return Ok(()); // it is in use by now: the next listing looks again
             }
             log::info!(
@@ -128,13 +128,13 @@ impl FolderLimit {
     /// Returns `false` if time ran out.
     fn reclaim_space(&self, deadline: Deadline) -> Result<bool> {
         let has_timed_out = || deadline.moment().is_some_and(|moment| self.clock.has_come(moment));
-        while self.store.sweep(ROWS_PER_SWEEP, deadline)? {
+        while Sweeper(&self.store).sweep(ROWS_PER_SWEEP, deadline)? {
             if has_timed_out() {
                 return Ok(false);
             }
         }
-        self.store.sweep_segments();
-        while self.store.vacuum(deadline)? {
+        Sweeper(&self.store).sweep_segments();
+        while Sweeper(&self.store).vacuum(deadline)? {
             if has_timed_out() {
                 return Ok(false);
             }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use crate::engine::segment::{ListingBuilder, ListingMeta, ListingSegment, log_unusable};
-use crate::engine::sql::{LibraryRow, Store, StoreFolder};
+use crate::engine::sql::{ItemRows, LibraryRow, LibraryRows, Store, StoreFolder, Sweeper, Totals};
 use crate::error::{Error, Result, Status};
 use crate::matching::Mappings;
 use crate::model::{Generation, IdentityId, ListingName, Sequence};
@@ -41,7 +41,7 @@ impl ListingSegments {
         if row.generation.is_fetched() {
             self.compact_listing(identity, row, deadline)?;
         }
-        self.store.sweep_segments();
+        Sweeper(&self.store).sweep_segments();
         Ok(())
     }
 
@@ -50,14 +50,14 @@ impl ListingSegments {
     /// minute are rebuilt every 78 minutes.
     pub fn has_many_changes(&self, row: &LibraryRow) -> Result<bool> {
         let many = (row.items / ITEMS_PER_CHANGE).clamp(FEWEST_CHANGES, MOST_CHANGES);
-        Ok(self.store.unmerged_items(row.id)? >= many)
+        Ok(LibraryRows(&self.store).unmerged_items(row.id)? >= many)
     }
 
     /// Rebuilds a listing's segment, including all single changes.
     pub fn compact_listing(&self, identity: IdentityId, row: &LibraryRow, deadline: Deadline) -> Result<()> {
         let name = self.build(row, row.generation)?;
         self.touch(row);
-        self.store.set_segment(identity, &name, deadline)
+        LibraryRows(&self.store).set_segment(identity, &name, deadline)
     }
 
     /// Keeps the file of a segment that is being replaced for a minute.
@@ -69,7 +69,7 @@ impl ListingSegments {
 
     /// Builds the segment of a generation; returns its name.
     pub fn build(&self, row: &LibraryRow, generation: Generation) -> Result<ListingName> {
-        let sequence = self.store.totals()?.sequence;
+        let sequence = Totals::of(&self.store)?.sequence;
         let name = StoreFolder::new_listing_name(row.id, generation, sequence);
         self.build_as(&name, row, generation, sequence)?;
         Ok(name)
@@ -86,7 +86,7 @@ impl ListingSegments {
     fn listing_builder(&self, row: &LibraryRow, generation: Generation, sequence: Sequence) -> Result<ListingBuilder> {
         ListingBuilder::check_memory(row.items)?;
         let mut builder = self.builder(row, generation, sequence);
-        self.store.for_each_item(row.id, generation, &mut |item, added_at| {
+        ItemRows(&self.store).for_each_item(row.id, generation, &mut |item, added_at| {
             builder.push_single(&item, added_at.0);
             Ok(())
         })?;
@@ -110,7 +110,7 @@ impl ListingSegments {
     pub fn write(&self, builder: ListingBuilder, name: &ListingName, row: &LibraryRow) -> Result<()> {
         let begun = Instant::now();
         let path = self.store.folder().listing_segment(name, self.mappings.digest());
-        let info = builder.finish(&path, self.store.name_mac(name))?;
+        let info = builder.finish(&path, self.store.key().name_mac(name))?;
         self.counters.add_time(Spent::ListingSegment, begun.elapsed());
         log::debug!(
             "segment of '{}': {} items, {} bytes",
@@ -126,7 +126,7 @@ impl ListingSegments {
         let (name, mappings) = (row.segment.as_ref()?, &self.mappings);
         let path = self.store.folder().listing_segment(name, mappings.digest());
         let mode = self.store.folder().map_mode(self.no_mmap);
-        match ListingSegment::open(&path, mode, self.store.name_mac(name)) {
+        match ListingSegment::open(&path, mode, self.store.key().name_mac(name)) {
             // It was built with other mapping rules, so it has other mapped paths.
             Ok(segment) if segment.mappings() != mappings.digest() => None,
             Ok(segment) => Some(Arc::new(segment)),
@@ -151,7 +151,7 @@ impl ListingSegments {
 
     /// Returns whether the database still names this row's segment and generation.
     fn is_named(&self, row: &LibraryRow) -> bool {
-        let now = self.store.library_row(row.id);
+        let now = LibraryRows(&self.store).library_row(row.id);
         now.is_ok_and(|now| now.generation == row.generation && now.segment == row.segment)
     }
 
@@ -164,7 +164,7 @@ impl ListingSegments {
         // A damaged file may be mapped by others, so the new one gets another name.
         let Some(name) = row.segment.as_ref().filter(|name| !self.has_file(name)) else {
             self.compact_listing(identity, row, deadline)?;
-            self.store.sweep_segments();
+            Sweeper(&self.store).sweep_segments();
             return Ok(());
         };
         // A missing file is built under the same name, because other processes may have a good file of that name, built

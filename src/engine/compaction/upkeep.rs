@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use crate::engine::records::Records;
-use crate::engine::sql::{Incarnation, LibraryRow, RecordedMatches, Store};
+use crate::engine::sql::{Incarnation, LibraryRow, RecordRows, RecordedMatches, Store, Sweeper, Totals};
 use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
@@ -72,7 +72,7 @@ impl Maintenance {
         }
         // The counters are not worth a long wait.
         let deadline = deadline.at_most(COUNTERS_LOCK_TIMEOUT);
-        if self.store.add_totals(now.0 - flushed.0, now.1 - flushed.1, deadline)? {
+        if Totals::add(&self.store, now.0 - flushed.0, now.1 - flushed.1, deadline)? {
             *flushed = now;
         } else {
             log::debug!("other processes are writing to the store; the counters will be written later, or lost");
@@ -86,7 +86,7 @@ impl Maintenance {
         {
             let mut flushed = lock(&self.flushed);
             let now = self.counters.totals();
-            if now.0 == flushed.0 && self.store.count_on_page(now.1 - flushed.1) {
+            if now.0 == flushed.0 && Totals::count_on_page(&self.store, now.1 - flushed.1) {
                 *flushed = now;
                 return Ok(());
             }
@@ -99,7 +99,7 @@ impl Maintenance {
         if self.sweeps {
             self.sweep_rows(Deadline::NONE);
         }
-        self.store.sweep_segments();
+        Sweeper(&self.store).sweep_segments();
         // Removing rows has enlarged the write-ahead log; empty it.
         self.store.settle();
     }
@@ -114,7 +114,7 @@ impl Maintenance {
         deadline: Deadline,
     ) -> Result<Option<MatchWrite>> {
         let begun = Instant::now();
-        let stored = self.store.record_matches(row, pairs, told, deadline, |tx| {
+        let stored = RecordRows(&self.store).record_matches(row, pairs, told, deadline, |tx| {
             self.records.flush_when_many(tx, pairs.len())
         });
         self.counters.add_time(Spent::Store, begun.elapsed());
@@ -134,12 +134,12 @@ impl Maintenance {
     /// Sweeps dead rows in slices, and removes unused files.
     pub fn sweep(&self, deadline: Deadline) {
         self.sweep_rows(deadline);
-        self.store.sweep_segments();
+        Sweeper(&self.store).sweep_segments();
     }
 
     fn sweep_rows(&self, deadline: Deadline) {
         for _ in 0..MAX_SWEEPS {
-            match self.store.sweep(ROWS_PER_SWEEP, deadline) {
+            match Sweeper(&self.store).sweep(ROWS_PER_SWEEP, deadline) {
                 Ok(true) => {}
                 Ok(false) => break,
                 Err(error) => {

@@ -9,11 +9,12 @@ use std::sync::atomic::Ordering;
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR};
 
 use super::merge::{MergeRules, MergeRun, SMALLEST, SlicedMerge, count_to_absorb, next_merge_range};
-use super::segments::{OpenSegments, Records};
+use super::segments::Records;
 use super::snapshot::{LONG, counted, owned};
+use crate::engine::current::OpenSegments;
 use crate::engine::memtable::OwnedRecord;
 use crate::engine::segment::{Record, RecordCursor, RecordSegmentBuilder, SegmentsLost};
-use crate::engine::sql::{Collection, NamedSegment, RecordTx, StoreFolder};
+use crate::engine::sql::{Collection, NamedSegment, RecordRows, RecordTx, StoreFolder, Sweeper};
 use crate::error::Result;
 use crate::model::{SegmentName, TableId};
 use crate::platform::deadline::Deadline;
@@ -212,11 +213,10 @@ impl Records {
         {
             return Ok(());
         }
-        let unmerged = self
-            .store
-            .read_records(|log| log.count_since(log.manifest()?.merged, SMALLEST + 1))?;
+        let unmerged =
+            RecordRows(&self.store).read_records(|log| log.count_since(log.manifest()?.merged, SMALLEST + 1))?;
         if unmerged > SMALLEST {
-            let has_flushed = self.store.write_records(deadline, |tx| self.flush_when_many(tx, 0))?;
+            let has_flushed = RecordRows(&self.store).write_records(deadline, |tx| self.flush_when_many(tx, 0))?;
             self.merge_some(unmerged, has_flushed, deadline);
         }
         Ok(())
@@ -252,7 +252,7 @@ impl Records {
         let records = builder.records();
         let written = merged.and_then(|_| match records {
             0 => Ok(()),
-            _ => builder.finish(&path, self.store.segment_mac(&name)),
+            _ => builder.finish(&path, self.store.key().segment_mac(&name)),
         });
         written.map_err(|error| not_written(&path, &error))?;
         let (merged, kept) = open.manifest.segments.split_at(absorbed);
@@ -278,7 +278,7 @@ impl Records {
         if has_flushed {
             // A host that only records sweeps nowhere else.
             if self.flushes.fetch_add(1, Ordering::Relaxed).is_multiple_of(SWEEP_EVERY) {
-                self.store.sweep_segments();
+                Sweeper(&self.store).sweep_segments();
             }
             self.begin_merge(&mut merging);
         }
@@ -308,9 +308,7 @@ impl Records {
     /// Returns the next merge, of segments newer than those of the merges under way.
     fn next_merge(&self, under_way: &[SlicedMerge]) -> Option<SlicedMerge> {
         let incarnation = self.store.incarnation();
-        let read = self
-            .store
-            .read_records(|log| Ok((log.manifest()?, log.collections()?, log.sequence)));
+        let read = RecordRows(&self.store).read_records(|log| Ok((log.manifest()?, log.collections()?, log.sequence)));
         let (manifest, collections, sequence) = read.ok()?;
         let open = self.open(incarnation, manifest);
         if open.are_lost() {
@@ -340,7 +338,7 @@ impl Records {
     fn end_merge(&self, merge: SlicedMerge, deadline: Deadline) -> Result<()> {
         let (incarnation, names) = (merge.incarnation, merge.names.clone());
         let mut made = Some(merge.into_builder());
-        self.store.write_records(deadline, |tx| {
+        RecordRows(&self.store).write_records(deadline, |tx| {
             let Some(builder) = made.take().filter(|_| self.store.incarnation() == incarnation) else {
                 return Ok(());
             };
@@ -354,7 +352,7 @@ impl Records {
             }
             self.touch(names.iter());
             let path = self.store.folder().segment(&name);
-            let finished = builder.finish(&path, self.store.segment_mac(&name));
+            let finished = builder.finish(&path, self.store.key().segment_mac(&name));
             finished.map_err(|error| not_written(&path, &error))
         })
     }

@@ -18,6 +18,6 @@ mod write;
 #[cfg(test)]
 mod records_tests;
 
-pub use segments::{OpenSegments, Records};
+pub use segments::Records;
 pub use table::{Op, Table};
 pub use tables::{LONGEST_NAME, Tables, Terms};

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::compaction::not_written;
-use super::segments::{OpenSegments, Records};
+use super::segments::Records;
 use super::snapshot::{LONG, size_of};
+use crate::engine::current::OpenSegments;
 use crate::engine::segment::{Record, RecordSegmentBuilder, Stored};
-use crate::engine::sql::{Collection, NamedSegment, RecordLog, RecordRow, RecordTx, StoreFolder};
+use crate::engine::sql::{Collection, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTx, StoreFolder, Sweeper};
 use crate::error::Result;
 use crate::model::{Sequence, TableId};
 use crate::platform::deadline::Deadline;
@@ -21,7 +22,7 @@ impl Records {
     /// Errors of the store.
     pub fn rebuild(&self, known: &OpenSegments, deadline: Deadline) -> Result<()> {
         let _rebuilding = lock(&self.rebuilding);
-        let changed = self.store.read_records(|log| Ok(log.manifest()?.changed))?;
+        let changed = RecordRows(&self.store).read_records(|log| Ok(log.manifest()?.changed))?;
         // Another thread or process may have made it.
         if (known.incarnation, known.manifest.changed) != (self.store.incarnation(), changed) {
             return Ok(());
@@ -29,8 +30,8 @@ impl Records {
         if known.are_lost() {
             log::warn!("the index of what hosts recorded is missing or damaged; it is made anew");
         }
-        self.store.write_records(deadline, |tx| self.rebuild_in(tx, known))?;
-        self.store.sweep_segments();
+        RecordRows(&self.store).write_records(deadline, |tx| self.rebuild_in(tx, known))?;
+        Sweeper(&self.store).sweep_segments();
         Ok(())
     }
 
@@ -44,7 +45,7 @@ impl Records {
         let path = self.store.folder().segment(&name);
         let builder = all.segment(&tx.log, &path)?;
         let records = builder.records();
-        let finished = builder.finish(&path, self.store.segment_mac(&name));
+        let finished = builder.finish(&path, self.store.key().segment_mac(&name));
         finished.map_err(|error| not_written(&path, &error))?;
         tx.name_segments(&[NamedSegment { name, records }])?;
         for row in all.dead() {

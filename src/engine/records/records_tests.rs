@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{OpenSegments, Records, Tables, Terms};
+use super::{Records, Tables, Terms};
+use crate::engine::current::OpenSegments;
 use crate::engine::segment::Matches;
-use crate::engine::sql::{Endpoint, LibraryRow, LoggedKind, RecordLog, Store};
+use crate::engine::sql::{
+    Endpoint, LibraryRow, LibraryRows, LoggedKind, RecordLog, RecordRows, Store, StoreStates, Sweeper, Totals,
+};
 use crate::matching::Normal;
 use crate::model::{Change, IdentityId, Library, LibraryId, LibraryKind, Sequence, Server, Trust};
 use crate::options::Ttl;
@@ -78,7 +81,7 @@ impl World {
             machine_identifier: "one".to_owned(),
             ..Server::default()
         };
-        let identity = store.reached(&endpoint, &server).expect("reached");
+        let identity = LibraryRows(&store).reached(&endpoint, &server).expect("reached");
         let libraries = LIBRARIES.map(|uuid| Library {
             section: uuid.to_owned(),
             uuid: uuid.to_owned(),
@@ -92,8 +95,8 @@ impl World {
                 scanned_ms: 0,
             },
         });
-        let now = store.totals().expect("totals").sequence;
-        store
+        let now = Totals::of(&store).expect("totals").sequence;
+        LibraryRows(&store)
             .probed(identity, &libraries, now, 1_000, Deadline::NONE, &|_, _| false)
             .expect("probed");
         Self {
@@ -113,7 +116,7 @@ impl World {
     }
 
     fn row(&self, at: usize) -> LibraryRow {
-        let rows = self.store.libraries(self.identity).expect("rows");
+        let rows = LibraryRows(&self.store).libraries(self.identity).expect("rows");
         rows.into_iter()
             .find(|row| row.library.uuid == LIBRARIES[at])
             .expect("it is there")
@@ -121,11 +124,9 @@ impl World {
 
     /// Records matches as a host does; returns whether a segment was written.
     fn record(&self, pairs: &[(&[u8], &str)]) -> bool {
-        let recorded = self
-            .store
-            .record_matches(&self.row(0), pairs, &[], Deadline::NONE, |tx| {
-                self.records.flush_when_many(tx, pairs.len())
-            });
+        let recorded = RecordRows(&self.store).record_matches(&self.row(0), pairs, &[], Deadline::NONE, |tx| {
+            self.records.flush_when_many(tx, pairs.len())
+        });
         let merged = recorded.expect("recorded").expect("a library").then;
         self.records.merge_some(pairs.len(), merged, Deadline::NONE);
         merged
@@ -133,7 +134,7 @@ impl World {
 
     /// Records that a new process reads; it reads the marks of invalidated paths besides, which the next listing ends.
     fn rows_behind(&self) -> usize {
-        let state = self.store.state_at(Some(&self.endpoint), &|_, _| None, true);
+        let state = StoreStates(&self.store).state_at(Some(&self.endpoint), &|_, _| None, true);
         let changes = state.expect("read").1.changes.into_iter();
         changes
             .filter(|change| change.kind != LoggedKind::UnverifiedPath)
@@ -155,7 +156,7 @@ impl World {
                     .map(|(path, key)| (path.into_bytes(), key))
                     .collect();
                 let given: Vec<(&[u8], &str)> = pairs.iter().map(|(path, key)| (&path[..], &key[..])).collect();
-                let recorded = self.store.record_matches(&row, &given, &[], Deadline::NONE, |tx| {
+                let recorded = RecordRows(&self.store).record_matches(&row, &given, &[], Deadline::NONE, |tx| {
                     self.records.flush_when_many(tx, given.len())
                 });
                 let merged = recorded.expect("recorded").expect("a library").then;
@@ -166,7 +167,7 @@ impl World {
             24..28 => {
                 let some: Vec<Vec<u8>> = self.expected[at].keys().step_by(7).take(3).cloned().collect();
                 let gone: Vec<(LibraryId, Vec<u8>)> = some.iter().map(|path| (row.id, path.clone())).collect();
-                self.store
+                LibraryRows(&self.store)
                     .invalidate(self.identity, &[], &gone, &[], Deadline::NONE)
                     .expect("invalidated");
                 for path in some {
@@ -175,16 +176,16 @@ impl World {
             }
             28..31 => {
                 let key = self.dice.roll(40).to_string();
-                self.store.invalidate_item(self.identity, row.id, &key);
+                RecordRows(&self.store).invalidate_item(self.identity, row.id, &key);
                 self.expected[at].retain(|_, own| *own != key);
             }
             31 => {
-                self.store
+                LibraryRows(&self.store)
                     .invalidate_libraries(self.identity, Some(row.id), &[], Deadline::NONE)
                     .expect("invalidated");
                 self.expected[at].clear();
             }
-            32 => while self.store.sweep(500, Deadline::NONE).expect("swept") {},
+            32 => while Sweeper(&self.store).sweep(500, Deadline::NONE).expect("swept") {},
             33 => {
                 for file in self.store.folder().path().read_dir().expect("a folder").flatten() {
                     let name = file.file_name().to_string_lossy().into_owned();
@@ -210,16 +211,14 @@ impl World {
     /// Brings a reader up to date, as a process does.
     fn catch_up(&self, reader: &mut Reader) {
         for _ in 0..4 {
-            let changes = self
-                .store
+            let changes = StoreStates(&self.store)
                 .changes(Some(self.identity), reader.since, reader.open.incarnation, true)
                 .expect("read");
             let (now, changes) = changes;
             let changes = if let (Some(changes), false) = (changes, reader.open.are_lost()) {
                 changes
             } else {
-                let (_, state) = self
-                    .store
+                let (_, state) = StoreStates(&self.store)
                     .state_at(Some(&self.endpoint), &|_, _| None, true)
                     .expect("read");
                 reader.open = self.records.open(state.incarnation, state.manifest);
@@ -286,7 +285,7 @@ impl World {
         self.catch_up(&mut anew);
         let (mut youngest_gone, mut oldest_kept) = (0, usize::MAX);
         for (at, uuid) in LIBRARIES.iter().enumerate() {
-            let stored = self.store.all_matches(self.row(at).id).expect("read");
+            let stored = RecordRows(&self.store).all_matches(self.row(at).id).expect("read");
             if self.evicts {
                 // Only the oldest matches are evicted.
                 let expected = &self.expected[at];
@@ -336,11 +335,10 @@ impl World {
                 let paths = log.collections()?.into_iter().filter(|one| one.is_paths);
                 Ok(paths.map(|one| one.counts[1]).sum::<i64>())
             };
-            let bytes = self.store.read_records(bytes).expect("read");
+            let bytes = RecordRows(&self.store).read_records(bytes).expect("read");
             assert!(bytes.cast_unsigned() <= LIMIT, "{bytes} after {after}");
         }
-        let log = self
-            .store
+        let log = RecordRows(&self.store)
             .read_records(|log| log.count_since(Sequence(0), usize::MAX))
             .expect("read");
         let live: usize = self.entries.len() + self.expected.iter().map(BTreeMap::len).sum::<usize>();
@@ -372,8 +370,8 @@ fn an_item_that_is_forgotten_takes_no_match_of_another_along() {
     let pairs: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "9")).collect();
     assert!(world.record(&pairs), "a segment is made");
     let row = world.row(0);
-    world.store.invalidate_item(world.identity, row.id, "7");
-    let left = world.store.all_matches(row.id).expect("read");
+    RecordRows(&world.store).invalidate_item(world.identity, row.id, "7");
+    let left = RecordRows(&world.store).all_matches(row.id).expect("read");
     assert_eq!(left.get(&b"/H/p.mkv"[..]).map(String::as_str), Some("8"));
 }
 
@@ -390,16 +388,15 @@ fn a_new_process_reads_some_hundred_rows_however_they_were_written() {
     let row = world.row(0);
     for path in &paths[..1_500] {
         world.record(&[(path, "8")]);
-        world
-            .store
+        LibraryRows(&world.store)
             .invalidate(world.identity, &[(row.id, b"/x", "")], &[], &[], Deadline::NONE)
             .expect("invalidated");
     }
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
-    world.store.invalidate_item(world.identity, row.id, "9");
+    RecordRows(&world.store).invalidate_item(world.identity, row.id, "9");
     world.records.flush_removals(Deadline::NONE).expect("settled");
     assert!(world.rows_behind() <= MOST, "{}", world.rows_behind());
-    assert_eq!(world.store.all_matches(row.id).expect("read").len(), 1_500);
+    assert_eq!(RecordRows(&world.store).all_matches(row.id).expect("read").len(), 1_500);
 }
 
 #[test]

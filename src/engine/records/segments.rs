@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use super::merge::SlicedMerge;
+use crate::engine::current::OpenSegments;
 use crate::engine::segment::{RecordSegment, RecordSegments, log_unusable};
 use crate::engine::sql::{Incarnation, Manifest, NamedSegment, Store};
 use crate::model::Sequence;
@@ -29,24 +30,6 @@ pub struct Records {
     pub(super) unmerged: Mutex<Option<(Incarnation, Sequence, usize)>>,
     /// Held while a thread rebuilds segments.
     pub(super) rebuilding: Mutex<()>,
-}
-
-/// The segments that a manifest names.
-#[derive(Default)]
-pub struct OpenSegments {
-    pub incarnation: Incarnation,
-    pub manifest: Manifest,
-    /// In the order of the manifest.
-    pub segments: Arc<RecordSegments>,
-}
-
-impl OpenSegments {
-    /// Returns whether they must be rebuilt.
-    #[inline]
-    #[must_use]
-    pub fn are_lost(&self) -> bool {
-        self.segments.are_lost()
-    }
 }
 
 impl Records {
@@ -114,7 +97,7 @@ impl Records {
             return Some(Arc::clone(segment));
         }
         let path = self.store.folder().segment(&named.name);
-        match RecordSegment::open(&path, self.mode, self.store.segment_mac(&named.name)) {
+        match RecordSegment::open(&path, self.mode, self.store.key().segment_mac(&named.name)) {
             Ok(segment) => Some(Arc::new(segment)),
             Err(error) => {
                 log_unusable("a segment of what hosts recorded", &path, &error);

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::snapshot::{TableSnapshot, has_expired};
 use super::tables::{LONGEST_NAME, Tables, Terms, counted};
 use crate::engine::segment::record_hash;
+use crate::engine::sql::RecordRows;
 use crate::error::{Result, check_length};
 use crate::model::TableId;
 use crate::options::Ttl;
@@ -137,7 +138,7 @@ impl Table {
             Ok(match found {
                 None => Some(None),
                 // Long values are in the database only. If the row is gone, another value has replaced it: look again.
-                Some((row, true, ..)) => self.tables.store.long_value(row, room, then)?.map(Some),
+                Some((row, true, ..)) => RecordRows(&self.tables.store).long_value(row, room, then)?.map(Some),
                 Some((_, false, length, value)) => {
                     if let Some(value) = value {
                         then(&value);

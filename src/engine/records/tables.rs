@@ -7,7 +7,7 @@ use super::segments::Records;
 use super::snapshot::{LONG, TableSnapshot, TablesShown};
 use crate::engine::current::{Current, Shown};
 use crate::engine::segment::SegmentsLost;
-use crate::engine::sql::{Incarnation, RecordsState, Store, last_row};
+use crate::engine::sql::{Incarnation, RecordRows, RecordsState, Store, last_row};
 use crate::error::{Error, Result, Status};
 use crate::options::Ttl;
 use crate::platform::clock::Clock;
@@ -131,7 +131,7 @@ impl Tables {
         let before = self.snapshot.read();
         let since =
             (before.number > 0 && before.open.incarnation == incarnation && !before.is_lost()).then(|| before.since());
-        let state = self.store.records_since(since, LONG, patient)?;
+        let state = RecordRows(&self.store).records_since(since, LONG, patient)?;
         if state.manifest.is_some() {
             let snapshot = self.load(&before, incarnation, state);
             drop(before);

@@ -10,7 +10,7 @@ use super::table::{Op, Table};
 use super::tables::{LONGEST_NAME, LONGEST_VALUE, Tables, Terms};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};
-use crate::engine::sql::{Incarnation, RecordTx, last_row, write_of};
+use crate::engine::sql::{Incarnation, RecordRows, RecordTx, Sweeper, last_row, write_of};
 use crate::error::{Result, check_length};
 use crate::model::{Sequence, TableId};
 use crate::options::Ttl;
@@ -261,15 +261,15 @@ impl Tables {
     /// # Errors
     /// Errors of the store.
     pub fn clear(&self) -> Result<()> {
-        self.store.clear_tables(Deadline::NONE)?;
-        self.store.sweep_segments();
+        RecordRows(&self.store).clear_tables(Deadline::NONE)?;
+        Sweeper(&self.store).sweep_segments();
         Ok(())
     }
 
     /// Runs the write in one transaction. Writes nothing if segments must be rebuilt first.
     fn write_once(&self, ops: &[Op<'_>], terms: &Terms) -> Result<std::result::Result<CommittedWrite, SegmentsLost>> {
         let lost = Cell::new(None);
-        let done = self.store.write_records(Deadline::NONE, |tx| {
+        let done = RecordRows(&self.store).write_records(Deadline::NONE, |tx| {
             self.write_in(tx, ops, terms).map_err(|stopped| match stopped {
                 WriteStopped::Failed(error) => error,
                 WriteStopped::SegmentsLost => {

@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::data::{AddedItems, Snapshot};
 use super::reading::Reading;
 use crate::engine::memtable::{MEMTABLE_CAPACITY, MemtableChange};
-use crate::engine::sql::{Incarnation, LoggedChange, LoggedKind};
+use crate::engine::sql::{Incarnation, LibraryRows, LoggedChange, LoggedKind, RecordRows, StoreStates};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
@@ -68,7 +68,7 @@ impl Reading {
         let can_wait = deadline.is_some();
         let snapshot = self.snapshot.read();
         let (since, incarnation) = (snapshot.sequence(), snapshot.open.incarnation);
-        let (sequence, changes) = self.store.changes(snapshot.identity, since, incarnation, can_wait)?;
+        let (sequence, changes) = StoreStates(&self.store).changes(snapshot.identity, since, incarnation, can_wait)?;
         // The freshness of libraries changed: a caller that can wait reads the whole state again.
         let must_reload =
             |changes: &Vec<LoggedChange>| can_wait && changes.iter().any(|change| change.kind == LoggedKind::Freshness);
@@ -119,16 +119,15 @@ impl Reading {
             let deadline = deadline.ok_or_else(|| self.store.locked_error())?;
             let open = Arc::clone(&snapshot.open);
             // Changes of items fill memtables too, so rebuild the records only if many are unmerged.
-            let unmerged = self
-                .store
-                .read_records(|log| log.count_since(open.manifest.merged, MANY_UNMERGED))?;
+            let unmerged =
+                RecordRows(&self.store).read_records(|log| log.count_since(open.manifest.merged, MANY_UNMERGED))?;
             if unmerged == MANY_UNMERGED {
                 self.records.rebuild(&open, deadline)?;
             }
             for row in full {
                 self.listings.compact_full_memtable(identity, &row, deadline)?;
                 if attempt > 0 {
-                    self.store.invalidate_all_paths(identity, row.id, deadline)?;
+                    LibraryRows(&self.store).invalidate_all_paths(identity, row.id, deadline)?;
                 }
             }
         }

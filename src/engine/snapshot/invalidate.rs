@@ -3,7 +3,7 @@
 use super::data::{Snapshot, places};
 use super::reading::Reading;
 use super::selection::{Resolved, Selection, Selector};
-use crate::engine::sql::{LibraryRow, LoggedKind, unverified_kind};
+use crate::engine::sql::{LibraryRow, LibraryRows, ListingRows, LoggedKind, unverified_kind};
 use crate::error::{Error, Result, Status};
 use crate::matching::{Resolver, Scope, View};
 use crate::model::{IdentityId, LibraryId, MatchKind};
@@ -95,7 +95,7 @@ impl Reading {
                 // In a library that was never listed, only items from searches, or from a listing under way, can be
                 // wrong.
                 let library_scope = Scope::One(index);
-                let is_listed = row.generation.is_fetched() || self.store.listing(row.id)?.is_some();
+                let is_listed = row.generation.is_fetched() || ListingRows(&self.store).listing(row.id)?.is_some();
                 for (at, path) in paths.iter().enumerate() {
                     let before = confirmed.len();
                     if at < removed {
@@ -129,9 +129,7 @@ impl Reading {
         confirmed: &[(LibraryId, Vec<u8>)],
         told: &[NewEntry],
     ) -> Result<()> {
-        let at = self
-            .store
-            .invalidate(identity, unverified, confirmed, told, Deadline::NONE)?;
+        let at = LibraryRows(&self.store).invalidate(identity, unverified, confirmed, told, Deadline::NONE)?;
         let forgotten = confirmed
             .iter()
             .flat_map(|(id, path)| FORGOTTEN.map(|kind| (*id, kind, &path[..], "")));
@@ -177,7 +175,7 @@ impl Reading {
                     return Ok(None);
                 };
                 let told = self.tell_libraries(None);
-                self.store.invalidate_libraries(identity, None, &told, Deadline::NONE)?;
+                LibraryRows(&self.store).invalidate_libraries(identity, None, &told, Deadline::NONE)?;
                 return Ok(Some((identity, Vec::new())));
             };
             let Some((identity, ids)) = self.resolve_selection(library)? else {
@@ -185,8 +183,7 @@ impl Reading {
             };
             for id in &ids {
                 let told = self.tell_libraries(Some(*id));
-                self.store
-                    .invalidate_libraries(identity, Some(*id), &told, Deadline::NONE)?;
+                LibraryRows(&self.store).invalidate_libraries(identity, Some(*id), &told, Deadline::NONE)?;
             }
             Ok(Some((identity, ids)))
         })?;

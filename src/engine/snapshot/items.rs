@@ -4,7 +4,7 @@ use std::iter;
 
 use super::reading::Reading;
 use super::selection::{Resolved, Selection};
-use crate::engine::sql::LibraryRow;
+use crate::engine::sql::{ItemRows, LibraryRow, LibraryRows};
 use crate::error::{Result, refuse};
 use crate::matching::Scope;
 use crate::model::Item;
@@ -29,9 +29,9 @@ impl Reading {
             if !row.generation.is_fetched() {
                 return Err(library.never_fetched(self));
             }
-            let items = self.store.items_after(row.id, row.generation, cursor, limit)?;
+            let items = ItemRows(&self.store).items_after(row.id, row.generation, cursor, limit)?;
             // If the library was evicted or listed again meanwhile, rows may have been swept before they were read.
-            if self.store.are_current(&iter::once(&row))? {
+            if LibraryRows(&self.store).are_current(&iter::once(&row))? {
                 return Ok(items);
             }
         }
@@ -49,12 +49,12 @@ impl Reading {
                 }
             };
             for row in &rows {
-                if let Some(item) = self.store.item(row.id, row.generation, rating_key)? {
+                if let Some(item) = ItemRows(&self.store).item(row.id, row.generation, rating_key)? {
                     return Ok(Some(item));
                 }
             }
             let fetched = rows.iter().filter(|row| row.generation.is_fetched());
-            if self.store.are_current(&fetched)? {
+            if LibraryRows(&self.store).are_current(&fetched)? {
                 return library.fetched_scope(&self.snapshot(), self).map(|_| None);
             }
         }

@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::data::{AddedItems, Libraries, Snapshot, usable, without_replaced};
 use super::reading::Reading;
-use crate::engine::current::Shown;
+use crate::engine::current::{OpenSegments, Shown};
 use crate::engine::memtable::MEMTABLE_CAPACITY;
-use crate::engine::records::OpenSegments;
 use crate::engine::segment::Matches;
-use crate::engine::sql::{LibraryRow, LoggedChange, LoggedKind, Manifest, StoreState};
+use crate::engine::sql::{ItemRows, LibraryRow, LoggedChange, LoggedKind, Manifest, StoreState, StoreStates};
 use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Result;
 use crate::model::Sequence;
@@ -37,7 +36,7 @@ impl Reading {
                 && before.reusable_view(row).is_some();
             is_same.then(|| before.sequence())
         };
-        let (identity, state) = self.store.state_at(self.endpoint().as_ref(), &known, patient)?;
+        let (identity, state) = StoreStates(&self.store).state_at(self.endpoint().as_ref(), &known, patient)?;
         let StoreState {
             sequence,
             incarnation,
@@ -159,7 +158,7 @@ impl Reading {
             }
         }
         for (row, keys) in snapshot.rows.iter().zip(unknown).filter(|(_, keys)| !keys.is_empty()) {
-            let items = self.store.items_of(row.id, row.generation, &keys, patient)?;
+            let items = ItemRows(&self.store).items_of(row.id, row.generation, &keys, patient)?;
             let keys = keys.into_iter().map(|key| (row.id, key));
             added.extend(keys.zip(items.into_iter().map(|item| item.map(Arc::new))));
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::data::Snapshot;
 use super::reading::Reading;
-use crate::engine::records::OpenSegments;
+use crate::engine::current::OpenSegments;
 use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::LibraryRow;
 use crate::engine::view::LibraryView;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::data::Libraries;
 use super::reading::Reading;
 use crate::engine::current::Shown;
-use crate::engine::sql::{Endpoint, SameUser};
+use crate::engine::sql::{Endpoint, LibraryRows, SameUser};
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Sequence, Token};
 use crate::platform::deadline::Deadline;
@@ -30,12 +30,14 @@ impl Reading {
             // Kinds of users differ in length: 32 bytes for a token, and 1, 2 or 3 zero bytes more for the others.
             who: match (viewer, &session.token) {
                 // No other identity inherits the matches of a named user.
-                (Viewer::Named(user), _) => [self.store.fingerprint(&format!("user {user}")), vec![0]].concat(),
-                (Viewer::Holder, Some(token)) => self.store.fingerprint(token.reveal()),
+                (Viewer::Named(user), _) => [self.store.key().fingerprint(&format!("user {user}")), vec![0]].concat(),
+                (Viewer::Holder, Some(token)) => self.store.key().fingerprint(token.reveal()),
                 // Without a token, each URL has a user of its own.
-                (Viewer::Holder, None) => [self.store.fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat(),
+                (Viewer::Holder, None) => {
+                    [self.store.key().fingerprint(&format!("nobody at {place}")), vec![0; 3]].concat()
+                }
                 // Readers of the server's files and users of tokens inherit no matches from each other.
-                (Viewer::Reader, _) => [self.store.fingerprint("the server's own files"), vec![0, 0]].concat(),
+                (Viewer::Reader, _) => [self.store.key().fingerprint("the server's own files"), vec![0, 0]].concat(),
             },
         })
     }
@@ -44,7 +46,7 @@ impl Reading {
     pub fn same_user(&self, session: &Session) -> Option<SameUser> {
         let claims = session.claims.as_ref().filter(|_| self.depends_on_token())?;
         let user = claims.user.as_ref()?;
-        Some(self.store.keyed(format!("same {user}").as_bytes()))
+        Some(self.store.key().keyed(format!("same {user}").as_bytes()))
     }
 
     /// Returns whether stored data may belong to this token's user, but the server has not accepted the token yet.
@@ -56,7 +58,7 @@ impl Reading {
         let session = self.tokens.current();
         let is_by_token = self.depends_on_token() && session.token.is_some();
         match self.endpoint_of(&session).filter(|_| is_by_token) {
-            Some(endpoint) => self.store.has_led_to_libraries(&endpoint),
+            Some(endpoint) => LibraryRows(&self.store).has_led_to_libraries(&endpoint),
             None => Ok(false),
         }
     }
@@ -88,7 +90,7 @@ impl Reading {
     /// server accepted the token.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
         match self.endpoint_of(session) {
-            Some(endpoint) => self.store.identity(&endpoint),
+            Some(endpoint) => LibraryRows(&self.store).identity(&endpoint),
             None => Ok(None),
         }
     }

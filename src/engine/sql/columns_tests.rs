@@ -1,7 +1,8 @@
 //! Checks that each stored column is read, and each field of an item is stored.
 
 use super::columns::{FromCells, names};
-use super::items::{ItemRow, digest};
+use super::items::{ItemRow, ItemRows, digest};
+use super::libraries::LibraryRows;
 use super::{Endpoint, LibraryRow, LoggedChange, Store};
 use crate::model::{Item, ItemType, Library, LibraryKind, Sequence, Server};
 use crate::platform::deadline::Deadline;
@@ -181,23 +182,27 @@ fn each_field_of_an_item_is_stored_and_changes_its_digest() {
         until_ms: 0,
         given_ms: 0,
     };
-    let identity = store.reached(&endpoint, &Server::default()).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint, &Server::default())
+        .expect("reached");
     let library = Library {
         uuid: "shows".to_owned(),
         kind: LibraryKind::Show,
         ..Library::default()
     };
-    let row = store
+    let row = LibraryRows(&store)
         .probed(identity, &[library], Sequence::default(), 1, Deadline::NONE, &|_, _| {
             false
         })
         .expect("probed")
         .remove(0);
     for item in others.iter().chain([&whole]) {
-        store
+        ItemRows(&store)
             .merge_items(&row, std::slice::from_ref(item), None, Deadline::NONE)
             .expect("merged");
-        let stored = store.item(row.id, row.generation, &item.rating_key).expect("read");
+        let stored = ItemRows(&store)
+            .item(row.id, row.generation, &item.rating_key)
+            .expect("read");
         assert_eq!(stored.as_ref(), Some(item));
     }
 }

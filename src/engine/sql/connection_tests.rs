@@ -1,6 +1,8 @@
 //! Connections: on a file system without shared memory, closed, and opened only when needed.
 
 use super::connection::{ConnectionRole, LazyConnection};
+use super::state::StoreStates;
+use super::totals::Totals;
 use super::{Store, StoreFolder};
 use crate::error::Status;
 use crate::platform::deadline::Deadline;
@@ -11,7 +13,7 @@ use std::path::Path;
 /// Makes a store whose write-ahead log was not checkpointed.
 fn with_log(from: &Path, to: &Path) {
     let store = Store::open(from, true).expect("opens");
-    store.add_totals(7, 0, Deadline::NONE).expect("written");
+    Totals::add(&store, 7, 0, Deadline::NONE).expect("written");
     for end in ["", "-wal"] {
         let name = format!("plexindex-1.db{end}");
         fs::copy(from.join(&name), to.join(&name)).expect("copied");
@@ -79,13 +81,13 @@ fn the_last_connection_truncates_the_log_and_keeps_the_file() {
             .len()
     };
     let (one, other) = (open(), open());
-    one.add_totals(7, 0, Deadline::NONE).expect("written");
+    Totals::add(&one, 7, 0, Deadline::NONE).expect("written");
     one.close();
     assert!(log() > 0, "another one has it open");
     other.close();
     assert_eq!(log(), 0);
     assert!(place.path().join("plexindex-1.db-shm").exists());
-    assert_eq!(open().totals().expect("read").requests, 7);
+    assert_eq!(Totals::of(&open()).expect("read").requests, 7);
 }
 
 // On Windows the files of an open database cannot be renamed.
@@ -97,10 +99,10 @@ fn a_lost_name_is_noticed_by_the_next_write() {
         let store = Store::open(place.path(), true).expect("opens");
         let name = place.path().join(format!("plexindex-1.{end}"));
         fs::rename(&name, place.path().join("elsewhere")).expect("renamed");
-        store.add_totals(1_000_000, 0, Deadline::NONE).expect("written");
+        Totals::add(&store, 1_000_000, 0, Deadline::NONE).expect("written");
         assert!(name.exists(), "{end} is made anew");
         let other = Store::open(place.path(), true).expect("opens");
-        let requests = other.totals().expect("read").requests;
+        let requests = Totals::of(&other).expect("read").requests;
         assert!(requests >= 1_000_000, "{end}: another process misses the write");
     }
 }
@@ -111,9 +113,9 @@ fn a_replaced_folder_is_noticed_by_the_next_write() {
     let place = root.path().join("store");
     let store = Store::open(&place, true).expect("opens");
     fs::rename(&place, root.path().join("elsewhere")).expect("renamed");
-    store.add_totals(1_000_000, 0, Deadline::NONE).expect("written");
+    Totals::add(&store, 1_000_000, 0, Deadline::NONE).expect("written");
     let other = Store::open(&place, true).expect("opens");
-    assert_eq!(other.totals().expect("read").requests, 1_000_000);
+    assert_eq!(Totals::of(&other).expect("read").requests, 1_000_000);
 }
 
 #[test]
@@ -122,8 +124,8 @@ fn a_second_connection_is_opened_before_the_first_write() {
     let open = || Store::open(place.path(), true).expect("opens");
     let has_two = |store: &Store| lock(&store.connections.reader).id().is_some();
     let store = open();
-    let (_, state) = store.state_at(None, &|_, _| None, true).expect("read");
-    let changes = |store: &Store, patient| store.changes(None, state.sequence, state.incarnation, patient);
+    let (_, state) = StoreStates(&store).state_at(None, &|_, _| None, true).expect("read");
+    let changes = |store: &Store, patient| StoreStates(store).changes(None, state.sequence, state.incarnation, patient);
     assert!(changes(&store, false).is_ok() && changes(&store, true).is_ok());
     assert!(!has_two(&store));
 
@@ -131,6 +133,6 @@ fn a_second_connection_is_opened_before_the_first_write() {
     assert!(store.write(Deadline::NONE, |_| Ok(has_two(&store))).expect("written"));
     // A last write before the close needs no reader's connection.
     let store = open();
-    store.add_totals(7, 0, Deadline::NONE).expect("written");
+    Totals::add(&store, 7, 0, Deadline::NONE).expect("written");
     assert!(!has_two(&store));
 }

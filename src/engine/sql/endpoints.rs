@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
-use super::open::Store;
+use super::libraries::LibraryRows;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::IdentityId;
@@ -37,15 +37,15 @@ impl Endpoint {
 /// Bytes of a token's digest; the digest of a named user has one more.
 pub const TOKEN_DIGEST_LENGTH: i64 = 32;
 
-impl Store {
+impl LibraryRows<'_> {
     /// The identity that this endpoint last led to; `None` if it was never used.
     pub fn identity(&self, endpoint: &Endpoint) -> Result<Option<IdentityId>> {
-        self.read(|connection| identity_of(connection, Some(endpoint)))
+        self.0.read(|connection| identity_of(connection, Some(endpoint)))
     }
 
     /// Returns whether this URL led some token to an identity with libraries, not necessarily this endpoint's token.
     pub fn has_led_to_libraries(&self, endpoint: &Endpoint) -> Result<bool> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             connection.value(
                 "SELECT EXISTS (SELECT 1 FROM endpoints e JOIN identities i ON i.id = e.identity \
                  JOIN libraries l ON l.identity = i.id WHERE e.url = ?1 AND length(i.who) = ?2)",

@@ -5,9 +5,9 @@ use rusqlite::{Connection, OptionalExtension, params};
 use super::cached::CachedStatements;
 use super::folder::NAME;
 use super::history::restart_history;
-use super::libraries::LibraryRow;
-use super::open::Store;
+use super::libraries::{LibraryRow, LibraryRows, is_current};
 use super::seen;
+use super::sweeping::Sweeper;
 use crate::error::Result;
 use crate::model::LibraryId;
 use crate::platform::deadline::Deadline;
@@ -19,22 +19,14 @@ const CLOCK_TOLERANCE_MS: i64 = 60_000;
 /// Database pages that one transaction returns to the disk.
 const VACUUM_PAGES: i64 = 1_000;
 
-/// Returns whether `row` still has the current generation of its library.
-pub fn is_current(connection: &Connection, row: &LibraryRow) -> rusqlite::Result<bool> {
-    connection.has(
-        "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation = ?2",
-        params![row.id, row.generation],
-    )
-}
-
-impl Store {
+impl Sweeper<'_> {
     /// Size of the folder in bytes, without free pages of the database, without the log, and without dead segments, which
     /// stay on Windows as long as a process has them mapped.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn bytes_after_vacuum(&self) -> Result<u64> {
-        let database: i64 = self.read(|connection| {
+        let database: i64 = self.0.read(|connection| {
             connection.query_row(
                 "SELECT (page_count - freelist_count) * page_size \
                  FROM pragma_page_count, pragma_freelist_count, pragma_page_size",
@@ -45,7 +37,7 @@ impl Store {
         let [own, log] = ["", "-wal"].map(|end| format!("{NAME}.db{end}"));
         let named = self.named_segments()?;
         let counts = |name: &str| name != own && name != log && !named.lack(name);
-        Ok(database.cast_unsigned() + self.folder.bytes_of(counts))
+        Ok(database.cast_unsigned() + self.0.folder.bytes_of(counts))
     }
 
     /// Returns up to [`VACUUM_PAGES`] free pages of the database to the disk. Returns whether more are free.
@@ -55,11 +47,11 @@ impl Store {
     pub fn vacuum(&self, deadline: Deadline) -> Result<bool> {
         let free =
             |connection: &Connection| connection.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0));
-        let before = self.read(free)?;
+        let before = self.0.read(free)?;
         if before == 0 {
             return Ok(false);
         }
-        let left = self.write(deadline, |tx| {
+        let left = self.0.write(deadline, |tx| {
             let mut vacuum = tx.prepare_cached(&format!("PRAGMA incremental_vacuum({VACUUM_PAGES})"))?;
             let mut rows = vacuum.raw_query();
             while rows.next()?.is_some() {} // a pragma returns rows
@@ -67,14 +59,16 @@ impl Store {
         })?;
         Ok(0 < left && left < before)
     }
+}
 
+impl LibraryRows<'_> {
     /// Returns the libraries that may be evicted, the one refreshed longest ago first. These are libraries with items,
     /// from a listing or from an abandoned one. Excludes the library listed last, and those being listed.
     ///
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn evictable(&self, now_ms: i64) -> Result<Vec<(LibraryId, String)>> {
-        let mut libraries: Vec<(LibraryId, String)> = self.read(|connection| {
+        let mut libraries: Vec<(LibraryId, String)> = self.0.read(|connection| {
             connection.rows(
                 "SELECT l.id, l.title \
                  FROM libraries l LEFT JOIN listings n ON n.library = l.id \
@@ -97,7 +91,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`].
     pub fn are_current<'r>(&self, rows: &(impl Iterator<Item = &'r LibraryRow> + Clone)) -> Result<bool> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             for row in rows.clone() {
                 if !is_current(connection, row)? {
                     return Ok(false);
@@ -113,7 +107,7 @@ impl Store {
     /// # Errors
     /// [`crate::error::Status::Store`], [`crate::error::Status::StoreFull`].
     pub fn evict(&self, library: LibraryId, now_ms: i64, deadline: Deadline) -> Result<bool> {
-        let is_evicted = self.write(deadline, |tx| {
+        let is_evicted = self.0.write(deadline, |tx| {
             let Some(library_state) = tx.expect_library(library).optional()? else {
                 return Ok(false);
             };
@@ -144,7 +138,7 @@ impl Store {
             Ok(true)
         })?;
         if is_evicted {
-            self.remove_segments_of(&[library]);
+            Sweeper(self.0).remove_segments_of(&[library]);
         }
         Ok(is_evicted)
     }

@@ -37,10 +37,13 @@ fn lossy<S: Serializer>(path: &Path, out: S) -> std::result::Result<S::Ok, S::Er
     out.serialize_str(&path.to_string_lossy())
 }
 
-impl Store {
+impl StoreInfo {
     /// Facts about the folder. Tries a lock with a temporary file.
-    pub fn info(&self) -> Result<StoreInfo> {
-        let folder = self.folder();
+    ///
+    /// # Errors
+    /// [`crate::error::Status::Store`].
+    pub fn of(store: &Store) -> Result<Self> {
+        let folder = store.folder();
         let disk = files::disk(folder.path());
         let trial = folder.trial();
         let locks_error = match lock::trial(&trial) {
@@ -52,9 +55,9 @@ impl Store {
         Ok(StoreInfo {
             folder: folder.path().to_owned(),
             file_system: disk.kind,
-            journal: self.read(|connection| connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)))?,
+            journal: store.read(|connection| connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)))?,
             shares_memory: folder.shares_memory(),
-            counter_page: self.believes && self.opened.newest().page.is_some(),
+            counter_page: store.believes && store.opened.newest().page.is_some(),
             locks: locks_error.is_none(),
             locks_error,
             disk_bytes: folder.disk_bytes(),

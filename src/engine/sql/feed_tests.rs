@@ -3,7 +3,10 @@
 use std::fs;
 use std::time::Duration;
 
+use super::feed::FeedRows;
 use super::for_tests::{NOW_MS, endpoint, library, listed, movie, opened, probed, sequence, server};
+use super::items::ItemRows;
+use super::libraries::LibraryRows;
 use super::{FeedPosition, LibraryRow, Store, history};
 use crate::error::Status;
 use crate::model::{IdentityId, Item, Library};
@@ -12,7 +15,9 @@ use crate::platform::deadline::Deadline;
 /// A store with a listed library, and the identity.
 fn films(items: &[Item]) -> (tempfile::TempDir, Store, IdentityId, LibraryRow) {
     let (folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(&store, identity, &row, items);
     (folder, store, identity, row)
@@ -26,7 +31,7 @@ fn film(number: usize) -> Item {
 fn changes_from(store: &Store, identity: IdentityId, mut at: (i64, FeedPosition), limit: usize) -> Vec<String> {
     let mut changes_from = Vec::new();
     for _ in 0..1_000 {
-        let page = store.feed(identity, None, at, None, limit).expect("a page");
+        let page = FeedRows(store).page(identity, None, at, None, limit).expect("a page");
         changes_from.extend(page.changes.into_iter().map(|told| match (told.was, told.now) {
             (None, None) => "!".to_owned(),
             (was, now) => now.or(was).expect("an item").rating_key,
@@ -42,10 +47,10 @@ fn changes_from(store: &Store, identity: IdentityId, mut at: (i64, FeedPosition)
 #[test]
 fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
     let (_folder, store, identity, row) = films(&[film(1)]);
-    let begun = store.feed_begin(identity, None, false).expect("begun");
+    let begun = FeedRows(&store).begin(identity, None, false).expect("begun");
     listed(&store, identity, &row, &(1..=5).map(film).collect::<Vec<_>>());
     let listing = sequence(&store);
-    let page = store.feed(identity, None, begun, None, 2).expect("a page");
+    let page = FeedRows(&store).page(identity, None, begun, None, 2).expect("a page");
     assert_eq!((page.changes.len(), page.more), (2, true));
     store
         .write(Deadline::NONE, |tx| history::forget_upto(tx, listing))
@@ -58,8 +63,8 @@ fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
         );
     }
     // A reader that had read everything misses nothing.
-    let row = store.library_row(row.id).expect("a row");
-    let end = store.feed_begin(identity, None, false).expect("begun");
+    let row = LibraryRows(&store).library_row(row.id).expect("a row");
+    let end = FeedRows(&store).begin(identity, None, false).expect("begun");
     listed(&store, identity, &row, &(1..=6).map(film).collect::<Vec<_>>());
     assert_eq!(changes_from(&store, identity, end, 1), ["6"]);
 }
@@ -68,7 +73,7 @@ fn a_listing_trimmed_between_two_pages_must_be_listed_again() {
 fn a_renamed_library_must_be_listed_again() {
     let (_folder, store, identity, _) = films(&[film(1)]);
     let shows = |library: Library| {
-        store
+        LibraryRows(&store)
             .probed(
                 identity,
                 &[library],
@@ -79,7 +84,7 @@ fn a_renamed_library_must_be_listed_again() {
             )
             .expect("probed");
     };
-    let at = store.feed_begin(identity, None, false).expect("begun");
+    let at = FeedRows(&store).begin(identity, None, false).expect("begun");
     shows(library("films"));
     assert_eq!(changes_from(&store, identity, at, 5), [""; 0], "it is as it was");
     // Each row of the feed names title and section.
@@ -89,14 +94,14 @@ fn a_renamed_library_must_be_listed_again() {
     };
     shows(titled.clone());
     assert_eq!(changes_from(&store, identity, at, 5), ["!"]);
-    let at = store.feed_begin(identity, None, false).expect("begun");
+    let at = FeedRows(&store).begin(identity, None, false).expect("begun");
     shows(Library {
         section: "7".to_owned(),
         ..titled.clone()
     });
     assert_eq!(changes_from(&store, identity, at, 5), ["!"]);
     // No other change is reported for the library.
-    let at = store.feed_begin(identity, None, false).expect("begun");
+    let at = FeedRows(&store).begin(identity, None, false).expect("begun");
     shows(Library {
         section: "7".to_owned(),
         locations: vec!["/elsewhere".to_owned()],
@@ -117,7 +122,7 @@ fn wake_waiting_ends_a_wait_without_a_commit() {
 #[test]
 fn a_listing_gives_the_same_changes_with_any_page_size() {
     let (_folder, store, identity, row) = films(&(0..300).map(film).collect::<Vec<_>>());
-    let begun = store.feed_begin(identity, None, false).expect("begun");
+    let begun = FeedRows(&store).begin(identity, None, false).expect("begun");
     let row = listed(&store, identity, &row, &(10..330).map(film).collect::<Vec<_>>());
     listed(&store, identity, &row, &(20..331).map(film).collect::<Vec<_>>());
     let all = changes_from(&store, identity, begun, 1_000);
@@ -130,7 +135,7 @@ fn a_listing_gives_the_same_changes_with_any_page_size() {
 #[test]
 fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
     let (folder, store, identity, row) = films(&[film(1)]);
-    let before = store.feed_begin(identity, None, false).expect("begun");
+    let before = FeedRows(&store).begin(identity, None, false).expect("begun");
     drop(store);
     let copy = tempfile::tempdir().expect("a folder");
     for entry in fs::read_dir(folder.path()).expect("the folder").flatten() {
@@ -138,31 +143,31 @@ fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
     }
     // A film is added here and read. The restored copy lacks it, and uses its change sequences for other films.
     let store = Store::open(folder.path(), true).expect("opens");
-    store
+    ItemRows(&store)
         .merge_items(&row, &[film(2)], None, Deadline::NONE)
         .expect("merged");
     assert_eq!(changes_from(&store, identity, before, 10), ["2"]);
-    let read = store.feed_begin(identity, None, false).expect("begun");
-    let full = store.feed_begin(identity, None, true).expect("begun");
+    let read = FeedRows(&store).begin(identity, None, false).expect("begun");
+    let full = FeedRows(&store).begin(identity, None, true).expect("begun");
     assert_eq!(changes_from(&store, identity, full, 10), ["1", "2"]);
 
     let put_back = Store::open(copy.path(), true).expect("opens");
     let again = |position| {
-        put_back
-            .feed(identity, None, position, None, 10)
+        FeedRows(&put_back)
+            .page(identity, None, position, None, 10)
             .map(|_| ())
             .map_err(|error| error.status)
     };
     assert_eq!(again(read), Err(Status::ListAgain), "of what is to come");
-    put_back
+    ItemRows(&put_back)
         .merge_items(&row, &[film(3)], None, Deadline::NONE)
         .expect("merged");
-    put_back
+    ItemRows(&put_back)
         .merge_items(&row, &[film(4)], None, Deadline::NONE)
         .expect("merged");
     assert_eq!(again(read), Err(Status::ListAgain));
     assert_eq!(again(full), Err(Status::ListAgain));
-    assert!(put_back.feed_has(identity, None, read).expect("looked"));
+    assert!(FeedRows(&put_back).has(identity, None, read).expect("looked"));
     // Both have the same commits up to there, so the changes since are known.
     assert_eq!(changes_from(&put_back, identity, before, 10), ["3", "4"]);
 }
@@ -170,8 +175,10 @@ fn a_cursor_of_lost_commits_is_invalid_for_later_ones() {
 #[test]
 fn a_position_in_another_users_listing_gives_nothing() {
     let (_folder, store, identity, row) = films(&[film(1), film(2)]);
-    let other = store.reached(&endpoint("http://b"), &server("two")).expect("reached");
-    let (line, _) = store.feed_begin(identity, None, true).expect("begun");
+    let other = LibraryRows(&store)
+        .reached(&endpoint("http://b"), &server("two"))
+        .expect("reached");
+    let (line, _) = FeedRows(&store).begin(identity, None, true).expect("begun");
     let foreign = FeedPosition::Full {
         then: sequence(&store),
         library: row.id,

@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
+use super::items::ItemRows;
+use super::libraries::LibraryRows;
+use super::listings::ListingRows;
 use super::matches::RecordedMatches;
+use super::records::RecordRows;
+use super::totals::Totals;
 use super::{Endpoint, LibraryRow, Listing, ListingResult, Store};
 use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};
 use crate::platform::deadline::Deadline;
@@ -56,41 +61,47 @@ pub fn movie(key: &str, path: &str) -> Item {
 /// The rows of an identity that a probe shows with these libraries.
 pub fn probed(store: &Store, identity: IdentityId, uuids: &[&str], now_ms: i64) -> Vec<LibraryRow> {
     let shown: Vec<Library> = uuids.iter().map(|uuid| library(uuid)).collect();
-    let begun = store.totals().expect("totals").sequence;
-    store
+    let begun = Totals::of(store).expect("totals").sequence;
+    LibraryRows(store)
         .probed(identity, &shown, begun, now_ms, Deadline::NONE, &|_, _| false)
         .expect("probed")
 }
 
 pub fn finish(store: &Store, identity: IdentityId, listing: &mut Listing) -> LibraryRow {
-    store.mark_gone(listing, Deadline::NONE).expect("marked");
+    ListingRows(store).mark_gone(listing, Deadline::NONE).expect("marked");
     let finished = ListingResult {
-        items: store.distinct(listing).expect("counted"),
+        items: ListingRows(store).distinct(listing).expect("counted"),
         provisional: false,
         partial: false,
         segment: None,
         now_ms: NOW_MS,
     };
-    store
+    ListingRows(store)
         .finish_listing(identity, listing, &finished, Deadline::NONE)
         .expect("finished")
 }
 
 pub fn listed(store: &Store, identity: IdentityId, row: &LibraryRow, items: &[Item]) -> LibraryRow {
-    let mut listing = store.begin_listing(row, NOW_MS, Deadline::NONE).expect("begun");
-    store
+    let mut listing = ListingRows(store)
+        .begin_listing(row, NOW_MS, Deadline::NONE)
+        .expect("begun");
+    ListingRows(store)
         .store_page(&mut listing, items, Sequence(u64::MAX >> 1), Deadline::NONE)
         .expect("stored");
     finish(store, identity, &mut listing)
 }
 
 pub fn matches(store: &Store, library: LibraryId) -> BTreeSet<(Vec<u8>, String)> {
-    store.all_matches(library).expect("read").into_iter().collect()
+    RecordRows(store)
+        .all_matches(library)
+        .expect("read")
+        .into_iter()
+        .collect()
 }
 
 /// Records matches, without making a segment of them.
 pub fn record_pairs(store: &Store, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Option<RecordedMatches<()>> {
-    store
+    RecordRows(store)
         .record_matches(row, pairs, &[], Deadline::NONE, |_| Ok(()))
         .expect("recorded")
 }
@@ -104,7 +115,7 @@ pub fn count(store: &Store, query: &str) -> i64 {
 /// The paths of what a library lists.
 pub fn paths(store: &Store, row: &LibraryRow) -> Vec<String> {
     let mut found = Vec::new();
-    store
+    ItemRows(store)
         .for_each_item(row.id, row.generation, &mut |item, _| {
             found.extend(item.parts);
             Ok(())
@@ -115,5 +126,5 @@ pub fn paths(store: &Store, row: &LibraryRow) -> Vec<String> {
 }
 
 pub fn sequence(store: &Store) -> Sequence {
-    store.totals().expect("totals").sequence
+    Totals::of(store).expect("totals").sequence
 }

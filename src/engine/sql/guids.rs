@@ -5,8 +5,8 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::columns::{FromCells, RowCells};
 use super::indexing::{Hits, Indexed, items_of};
+use super::items::ItemRows;
 use super::libraries::LibraryRow;
-use super::open::Store;
 use super::texts::ItemTexts;
 use crate::error::Result;
 use crate::model::{Item, LibraryId};
@@ -59,7 +59,7 @@ impl Indexed for GuidItem {
     }
 }
 
-impl Store {
+impl ItemRows<'_> {
     /// The listed items with this GUID, at most `limit`. An item counts if the GUID is its own, an external id, or that
     /// of its season, album, show or artist.
     pub fn items_with_guid(&self, row: &LibraryRow, guid: &str, limit: usize, deadline: Deadline) -> Result<Hits> {

@@ -4,8 +4,7 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::invalidation::mark_item_unverified;
-use super::libraries::{LibraryRow, libraries};
-use super::open::Store;
+use super::libraries::{LibraryRow, LibraryRows, libraries};
 use super::shared::tell;
 use super::tx::Tx;
 use crate::error::Result;
@@ -24,7 +23,7 @@ pub struct LibraryHint {
     pub deleted: Vec<String>,
 }
 
-impl Store {
+impl LibraryRows<'_> {
     /// Stores reports of events, in one transaction. If a report names an unknown library, all libraries will be
     /// probed. `told` goes into the outbox.
     pub fn mark(
@@ -34,7 +33,7 @@ impl Store {
         told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tell(tx, identity, told)?;
             let rows = libraries(tx.connection, identity)?;
             let mut hinted = false;

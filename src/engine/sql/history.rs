@@ -9,8 +9,8 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::changes::{LoggedKind, trim};
+use super::feed::FeedRows;
 use super::last_write::LibraryState;
-use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Generation, LibraryId, Sequence};
@@ -90,10 +90,10 @@ fn trim_feed_changes(tx: &Tx<'_>) -> rusqlite::Result<()> {
     trim(tx, trimmed)
 }
 
-impl Store {
+impl FeedRows<'_> {
     /// Removes the history of all listed libraries, to free space in the folder. Returns whether there was any.
     pub fn forget_history(&self, deadline: Deadline) -> Result<bool> {
-        let has_history = self.read(|connection| {
+        let has_history = self.0.read(|connection| {
             connection.value::<bool>(
                 "SELECT EXISTS (SELECT 1 FROM changes c JOIN libraries l ON l.id = c.library AND l.generation > 0 \
                  WHERE c.kind IN (8, 9, 11) AND c.was + c.now <> 0 AND c.sequence > l.feed_from) \
@@ -103,7 +103,7 @@ impl Store {
             )
         })?;
         if has_history {
-            self.write(deadline, |tx| {
+            self.0.write(deadline, |tx| {
                 tx.execute(
                     "UPDATE libraries SET feed_from = ?1, feed_generation = generation WHERE generation > 0",
                     [tx.sequence],

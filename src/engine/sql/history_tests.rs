@@ -1,14 +1,19 @@
 //! How long the feed keeps changes, and what a reader gets afterwards.
 
+use super::feed::FeedRows;
 use super::for_tests::{NOW_MS, count, endpoint, listed, movie, opened, probed, server};
 use super::history::forget_surplus;
+use super::libraries::LibraryRows;
+use super::sweeping::Sweeper;
 use super::{FeedPage as Page, FeedPosition, LibraryRow, Store};
 use crate::model::{IdentityId, Item};
 use crate::platform::deadline::Deadline;
 
 /// A store with one library of `films` films.
 fn with_films(store: &Store, films: usize) -> (IdentityId, LibraryRow, Vec<Item>) {
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(store, identity, &["films"], NOW_MS).remove(0);
     let items: Vec<Item> = (0..films)
         .map(|n| movie(&format!("{n}"), &format!("/data/{n}.mkv")))
@@ -29,7 +34,7 @@ fn changed_keys(page: &Page) -> Vec<(Option<&str>, Option<&str>)> {
 }
 
 fn now(store: &Store, identity: IdentityId) -> (i64, FeedPosition) {
-    store.feed_begin(identity, None, false).expect("begun")
+    FeedRows(store).begin(identity, None, false).expect("begun")
 }
 
 #[test]
@@ -50,11 +55,11 @@ fn the_oldest_history_is_removed_first_above_the_limit() {
     store
         .write(Deadline::NONE, |tx| forget_surplus(tx, 20))
         .expect("forgotten");
-    let page = store.feed(identity, None, middle, None, 100).expect("told");
+    let page = FeedRows(&store).page(identity, None, middle, None, 100).expect("told");
     assert_eq!(page.changes.len(), 5);
-    let page = store.feed(identity, None, begun, None, 100).expect("told");
+    let page = FeedRows(&store).page(identity, None, begun, None, 100).expect("told");
     assert!(page.changes[0].is_relist_marker());
-    while store.sweep(10, Deadline::NONE).expect("swept") {}
+    while Sweeper(&store).sweep(10, Deadline::NONE).expect("swept") {}
     let kept = count(&store, "SELECT count(*) FROM items WHERE died IS NOT NULL");
     assert!((5..=20).contains(&kept), "{kept}");
 }
@@ -68,15 +73,19 @@ fn a_listing_that_changes_more_than_a_fifth_is_one_change() {
         item.title += " anew";
     }
     let row = listed(&store, identity, &row, &items);
-    let page = store.feed(identity, None, token, None, 10_000).expect("told");
+    let page = FeedRows(&store)
+        .page(identity, None, token, None, 10_000)
+        .expect("told");
     assert_eq!(page.changes.len(), 1_010, "less than a fifth");
     for item in &mut items[..1_030] {
         item.title += " once more";
     }
     listed(&store, identity, &row, &items);
-    let page = store.feed(identity, None, token, None, 10_000).expect("told");
+    let page = FeedRows(&store)
+        .page(identity, None, token, None, 10_000)
+        .expect("told");
     assert_eq!(changed_keys(&page), [(None, None)]);
     // The rows of the removed history can be swept.
-    while store.sweep(1_000, Deadline::NONE).expect("swept") {}
+    while Sweeper(&store).sweep(1_000, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 5_100);
 }

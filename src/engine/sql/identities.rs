@@ -4,8 +4,8 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::endpoints::{Endpoint, store_endpoint};
-use super::libraries::disown;
-use super::open::Store;
+use super::libraries::{LibraryRows, disown};
+use super::sweeping::Sweeper;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Server};
@@ -19,10 +19,10 @@ pub type SameUser = [u8; 32];
 /// Prefix of the placeholder for the machine identifier of a server that an expired token names. Its URL follows.
 const UNNAMED: char = '?';
 
-impl Store {
+impl LibraryRows<'_> {
     /// The machine identifier of an identity's server.
     pub fn machine_identifier(&self, identity: IdentityId) -> Result<String> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             connection.value(
                 "SELECT s.machine_identifier FROM servers s JOIN identities i ON i.server = s.id WHERE i.id = ?1",
                 [identity],
@@ -33,7 +33,7 @@ impl Store {
     /// Returns the identity to which this URL led an earlier token that names the same user. It shows only which server
     /// to ask, because the server has not accepted this token.
     pub fn claimed(&self, endpoint: &Endpoint, user: SameUser) -> Result<Option<IdentityId>> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             connection.find_value(
                 "SELECT i.id FROM endpoints e JOIN identities i ON i.id = e.identity \
                  WHERE e.url = ?1 AND i.same_user = ?2 \
@@ -43,9 +43,9 @@ impl Store {
         })
     }
 
-    /// Stores that the server accepted this token, whose identity [`Store::claimed`] returned.
+    /// Stores that the server accepted this token, whose identity [`Self::claimed`] returned.
     pub fn accepted_claim(&self, endpoint: &Endpoint, claimed: IdentityId, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             // The identity may be one of a database that was renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [claimed], |_| Ok(()))?;
             store_endpoint(tx, endpoint, claimed)
@@ -60,7 +60,7 @@ impl Store {
         user: Option<SameUser>,
         deadline: Deadline,
     ) -> Result<IdentityId> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             let name = &server.machine_identifier;
             let identity = match known_at(tx, endpoint, name, user)? {
                 Some(known) => known,
@@ -77,7 +77,7 @@ impl Store {
         })
     }
 
-    /// [`Store::accepted`] for a token that names no user.
+    /// [`Self::accepted`] for a token that names no user.
     #[cfg(test)]
     pub fn reached(&self, endpoint: &Endpoint, server: &Server) -> Result<IdentityId> {
         self.accepted(endpoint, server, None, Deadline::NONE)
@@ -93,13 +93,13 @@ impl Store {
     pub fn clear(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
         let rows = self.libraries(identity)?;
         let cleared: Vec<LibraryId> = rows.iter().map(|row| row.id).collect();
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.execute("UPDATE identities SET cleared = 1 WHERE id = ?1", [identity])?;
             empty(tx, identity)
         })?;
-        self.remove_segments_of(&cleared);
+        Sweeper(self.0).remove_segments_of(&cleared);
         // The state file is stale now, but its content must be gone from the disk too.
-        let _ = files::remove(&self.folder.state());
+        let _ = files::remove(&self.0.folder.state());
         Ok(())
     }
 }

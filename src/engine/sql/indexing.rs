@@ -5,10 +5,8 @@ use rusqlite::{Connection, Params, Statement, params};
 
 use super::cached::CachedStatements;
 use super::columns::{FromCells, list, read};
-use super::evicting::is_current;
-use super::items::{ABOVE, ItemRow};
-use super::libraries::LibraryRow;
-use super::open::Store;
+use super::items::{ABOVE, ItemRow, ItemRows};
+use super::libraries::{LibraryRow, is_current};
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Item, LibraryId};
@@ -47,7 +45,7 @@ pub fn forget<I: Indexed>(tx: &Tx<'_>, item: &I) -> rusqlite::Result<()> {
     Ok(())
 }
 
-impl Store {
+impl ItemRows<'_> {
     /// Brings an index up to date if necessary, and finds items with `find`.
     pub(super) fn find_indexed<I: Indexed>(
         &self,
@@ -61,7 +59,7 @@ impl Store {
             Ok(Hits { is_current, ..found })
         };
         // Usually the index has all items of the library, and one transaction is enough.
-        let known = self.read(|c| {
+        let known = self.0.read(|c| {
             let lacks_some = match gap::<I>(c)? {
                 Some((upto, last)) => last - upto > MAX_UNINDEXED || has_items_after(c, row.id, upto)?,
                 None => false,
@@ -71,8 +69,8 @@ impl Store {
         if let Some(hits) = known {
             return Ok(hits);
         }
-        while self.write(deadline, index_slice::<I>)? {}
-        self.read(hits)
+        while self.0.write(deadline, index_slice::<I>)? {}
+        self.0.read(hits)
     }
 }
 

@@ -1,6 +1,9 @@
 //! Items by GUID, by title and in pages: the results of a search through all items, with other libraries' rows in between.
 
 use super::for_tests::{NOW_MS, count, endpoint, finish, listed, movie, opened, probed, server};
+use super::items::ItemRows;
+use super::libraries::LibraryRows;
+use super::listings::ListingRows;
 use super::{LibraryRow, Store};
 use crate::matching::text::{fold_title, has_all_words};
 use crate::model::{IdentityId, Item, ItemType, Sequence};
@@ -27,7 +30,9 @@ fn episode(number: usize) -> Item {
 /// Three libraries, listed one after the other; then each gets single items in turn.
 fn mixed() -> (tempfile::TempDir, Store, IdentityId, Vec<LibraryRow>) {
     let (folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let rows = probed(&store, identity, &["a", "b", "c"], NOW_MS);
     for (row, items) in rows.iter().zip([60, 5, 60]) {
         let items: Vec<Item> = (0..items).map(episode).collect();
@@ -35,11 +40,11 @@ fn mixed() -> (tempfile::TempDir, Store, IdentityId, Vec<LibraryRow>) {
     }
     let rows: Vec<LibraryRow> = rows
         .iter()
-        .map(|row| store.library_row(row.id).expect("a row"))
+        .map(|row| LibraryRows(&store).library_row(row.id).expect("a row"))
         .collect();
     for number in 60..75 {
         for row in &rows {
-            store
+            ItemRows(&store)
                 .merge_items(row, &[episode(number)], None, Deadline::NONE)
                 .expect("merged");
         }
@@ -55,7 +60,9 @@ fn keys(items: &[Item]) -> Vec<String> {
 fn pages_of_interleaved_libraries_have_each_item_once() {
     let (_folder, store, _, rows) = mixed();
     for row in &rows {
-        let all = store.items_after(row.id, row.generation, 0, 1_000).expect("read");
+        let all = ItemRows(&store)
+            .items_after(row.id, row.generation, 0, 1_000)
+            .expect("read");
         assert!(all.is_sorted_by_key(|(id, _)| *id));
         let expected = count(
             &store,
@@ -65,7 +72,9 @@ fn pages_of_interleaved_libraries_have_each_item_once() {
         for limit in [1, 2, 7, 64] {
             let (mut after, mut paged) = (0, Vec::new());
             loop {
-                let page = store.items_after(row.id, row.generation, after, limit).expect("read");
+                let page = ItemRows(&store)
+                    .items_after(row.id, row.generation, after, limit)
+                    .expect("read");
                 assert!(page.len() <= limit);
                 let Some((last, _)) = page.last() else { break };
                 after = *last;
@@ -90,7 +99,7 @@ fn an_index_finds_the_same_items_as_a_scan() {
     ];
     for (guid, count) in guids {
         assert_eq!(
-            store
+            ItemRows(&store)
                 .items_with_guid(&rows[0], guid, 16, Deadline::NONE)
                 .expect("found")
                 .total,
@@ -99,14 +108,18 @@ fn an_index_finds_the_same_items_as_a_scan() {
         );
     }
     let check = |row: &LibraryRow| {
-        let current = store.library_row(row.id).expect("a row");
-        let all = store.items_after(row.id, current.generation, 0, 1_000).expect("read");
+        let current = LibraryRows(&store).library_row(row.id).expect("a row");
+        let all = ItemRows(&store)
+            .items_after(row.id, current.generation, 0, 1_000)
+            .expect("read");
         let where_it = |is_hit: &dyn Fn(&Item) -> bool| -> Vec<String> {
             let hits = all.iter().filter(|(_, item)| is_hit(item));
             hits.map(|(_, item)| item.rating_key.clone()).collect()
         };
         for (guid, _) in guids {
-            let found = store.items_with_guid(row, guid, 1_000, Deadline::NONE).expect("found");
+            let found = ItemRows(&store)
+                .items_with_guid(row, guid, 1_000, Deadline::NONE)
+                .expect("found");
             let expected = where_it(&|item| {
                 let own = [&item.guid, &item.season_guid, &item.show_guid];
                 own.into_iter().chain(&item.guids).any(|one| one == guid)
@@ -119,7 +132,7 @@ fn an_index_finds_the_same_items_as_a_scan() {
             );
         }
         for title in ["part 7", "PART 70", "show 3", "part", "nothing"] {
-            let found = store
+            let found = ItemRows(&store)
                 .items_with_title(row, title, 1_000, Deadline::NONE)
                 .expect("found");
             let wanted = fold_title(title);
@@ -138,9 +151,11 @@ fn an_index_finds_the_same_items_as_a_scan() {
     rows.iter().for_each(check);
     let upto = || count(&store, "SELECT guids_upto FROM store");
     let before = upto();
-    let mut listing = store.begin_listing(&rows[0], NOW_MS, Deadline::NONE).expect("begun");
+    let mut listing = ListingRows(&store)
+        .begin_listing(&rows[0], NOW_MS, Deadline::NONE)
+        .expect("begun");
     let items: Vec<Item> = (0..200).map(episode).collect();
-    store
+    ListingRows(&store)
         .store_page(&mut listing, &items, Sequence(u64::MAX >> 1), Deadline::NONE)
         .expect("stored");
     check(&rows[1]);

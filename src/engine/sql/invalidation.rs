@@ -5,9 +5,8 @@ use rusqlite::params;
 use super::cached::CachedStatements;
 use super::incarnation::Incarnation;
 use super::items::visible;
-use super::libraries::{LibraryRow, one_library};
+use super::libraries::{LibraryRow, LibraryRows, one_library};
 use super::matches::{drop_matches, forget};
-use super::open::Store;
 use super::shared::tell;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
@@ -16,7 +15,7 @@ use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 use crate::shared::NewEntry;
 
-impl Store {
+impl LibraryRows<'_> {
     /// Invalidates paths and items in one write, so that they become invalid together. Those in `unverified`, each a path
     /// or an item, must be verified before they are returned again; the matches in `confirmed` are removed, and their paths
     /// are unverified too. `told` goes into the outbox. Returns the incarnation and the change sequence of the write.
@@ -29,8 +28,8 @@ impl Store {
         deadline: Deadline,
     ) -> Result<(Incarnation, Sequence)> {
         // Read before the write, which may go to another database than the one that was read.
-        let incarnation = self.incarnation();
-        self.write(deadline, |tx| {
+        let incarnation = self.0.incarnation();
+        self.0.write(deadline, |tx| {
             tell(tx, identity, told)?;
             forget(tx, identity, confirmed)?;
             for (library, path, rating_key) in unverified {
@@ -50,7 +49,7 @@ impl Store {
         told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tell(tx, identity, told)?;
             let row = one_library(tx.connection, library)?;
             for rating_key in rating_keys {
@@ -63,7 +62,7 @@ impl Store {
     /// Makes a full listing of a library due, instead of invalidating many of its paths. The listing ends the
     /// invalidation.
     pub fn invalidate_all_paths(&self, identity: IdentityId, library: LibraryId, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.execute("DELETE FROM unverified WHERE library = ?1", [library])?;
             tx.execute(
                 "UPDATE libraries SET due_seq = ?2 WHERE id = ?1",
@@ -82,7 +81,7 @@ impl Store {
         told: &[NewEntry],
         deadline: Deadline,
     ) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tell(tx, identity, told)?;
             let libraries: Vec<LibraryId> = tx.values(
                 "UPDATE libraries SET due_seq = ?3 WHERE identity = ?1 AND (?2 IS NULL OR id = ?2) RETURNING id",

@@ -66,7 +66,10 @@ impl FromCells for ItemRow {
     }
 }
 
-impl Store {
+/// A store's rows of items.
+pub struct ItemRows<'s>(pub &'s Store);
+
+impl ItemRows<'_> {
     /// Passes the items of a generation to `each`, in the order of their rows, with [`ItemRow::since`].
     ///
     /// # Errors
@@ -80,7 +83,7 @@ impl Store {
         // Read in batches: between them the connection is unlocked, and no read transaction is open.
         let mut after = 0_i64;
         loop {
-            let batch = self.read(|c| {
+            let batch = self.0.read(|c| {
                 check_whole(c, library, generation)?;
                 batch(c, library, generation, after, 10_000)
             })?;
@@ -102,7 +105,7 @@ impl Store {
         after: i64,
         limit: usize,
     ) -> Result<Vec<(i64, Item)>> {
-        let rows = self.read(|c| batch(c, library, generation, after, limit))?;
+        let rows = self.0.read(|c| batch(c, library, generation, after, limit))?;
         Ok(rows.into_iter().map(|row| (row.id, row.item)).collect())
     }
 
@@ -120,7 +123,7 @@ impl Store {
         rating_keys: &[&str],
         patient: bool,
     ) -> Result<Vec<Option<Item>>> {
-        self.read_if(patient, |connection| {
+        self.0.read_if(patient, |connection| {
             let mut find = connection.prepare_cached(&item_by_key())?;
             let find = |key: &&str| {
                 let row = find.query_row(params![library, generation, *key], read::<ItemRow>);
@@ -132,7 +135,7 @@ impl Store {
 
     /// Returns whether the current generation has exactly this item, with equal content.
     pub fn has(&self, row: &LibraryRow, item: &Item) -> Result<bool> {
-        let known = self.read(|c| visible(c, row.id, row.generation, &item.rating_key))?;
+        let known = self.0.read(|c| visible(c, row.id, row.generation, &item.rating_key))?;
         Ok(known.is_some_and(|(_, known)| known == digest(item)))
     }
 
@@ -141,7 +144,7 @@ impl Store {
         if rating_keys.is_empty() {
             return Ok(false);
         }
-        self.read(|connection| {
+        self.0.read(|connection| {
             for key in rating_keys {
                 if visible(connection, row.id, row.generation, key)?.is_some() {
                     return Ok(true);
@@ -153,7 +156,7 @@ impl Store {
 
     /// Passes the rating keys of the current generation to `each`, in no order.
     pub fn keys(&self, row: &LibraryRow, each: &mut dyn FnMut(&str)) -> Result<()> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             let mut statement = connection.prepare_cached(
                 "SELECT rating_key FROM items WHERE library = ?1 AND born <= ?2 AND (died IS NULL OR died > ?2)",
             )?;

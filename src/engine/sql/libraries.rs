@@ -168,20 +168,31 @@ impl Tx<'_> {
     }
 }
 
-impl Store {
+/// Returns whether `row` still has the current generation of its library.
+pub fn is_current(connection: &Connection, row: &LibraryRow) -> rusqlite::Result<bool> {
+    connection.has(
+        "SELECT 1 FROM libraries WHERE id = ?1 AND identity > 0 AND generation = ?2",
+        params![row.id, row.generation],
+    )
+}
+
+/// A store's rows of servers, users and libraries.
+pub struct LibraryRows<'s>(pub &'s Store);
+
+impl LibraryRows<'_> {
     /// The libraries of an identity, in the server's order.
     pub fn libraries(&self, identity: IdentityId) -> Result<Vec<LibraryRow>> {
-        self.read(|connection| libraries(connection, identity))
+        self.0.read(|connection| libraries(connection, identity))
     }
 
     /// The library's row as it is now.
     pub fn library_row(&self, id: LibraryId) -> Result<LibraryRow> {
-        self.read(|connection| one_library(connection, id))
+        self.0.read(|connection| one_library(connection, id))
     }
 
     /// Number of libraries and items of an identity.
     pub fn counts(&self, identity: IdentityId) -> Result<[u64; 2]> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             connection.row(
                 "SELECT count(*), coalesce(sum(listed_items), 0) FROM libraries WHERE identity = ?1 AND present",
                 [identity],
@@ -192,7 +203,7 @@ impl Store {
 
     /// Counts single items that were added or removed since the listing's segment was made.
     pub fn unmerged_items(&self, library: LibraryId) -> Result<u64> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             let upto: Sequence = connection.value("SELECT segment_seq FROM libraries WHERE id = ?1", [library])?;
             connection
                 .value::<i64>(
@@ -206,7 +217,7 @@ impl Store {
     /// Stores the name of a new segment of the same generation. The segment has all single items up to the sequence in
     /// its name.
     pub fn set_segment(&self, identity: IdentityId, segment: &ListingName, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.execute(
                 "UPDATE libraries SET segment = ?3, segment_seq = ?4 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
                 params![segment.library, segment.generation, segment, segment.sequence],

@@ -5,6 +5,11 @@ use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
 use super::for_tests::{
     NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, record_pairs, sequence, server,
 };
+use super::items::ItemRows;
+use super::libraries::LibraryRows;
+use super::listings::ListingRows;
+use super::state::StoreStates;
+use super::sweeping::Sweeper;
 use super::{ListingResult, StoreFolder};
 use crate::error::{Result, Status};
 use crate::model::Item;
@@ -14,23 +19,34 @@ use crate::platform::mutex::lock;
 #[test]
 fn a_page_without_rows_does_not_end_the_sweeping_of_dead_matches() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1")]);
-    store
+    LibraryRows(&store)
         .invalidate_libraries(identity, None, &[], Deadline::NONE)
         .expect("invalidated");
-    listed(&store, identity, &store.library_row(row.id).expect("a row"), &[]);
-    while store.sweep(1, Deadline::NONE).expect("swept") {}
+    listed(
+        &store,
+        identity,
+        &LibraryRows(&store).library_row(row.id).expect("a row"),
+        &[],
+    );
+    while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM records"), 0);
 }
 
 #[test]
 fn only_a_listing_checkpoints_in_larger_pieces() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
-    let mut listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
+    let mut listing = ListingRows(&store)
+        .begin_listing(&row, NOW_MS, Deadline::NONE)
+        .expect("begun");
     let (mut largest, frame) = (0, 4_096 + 24);
     for page in 0..20 {
         // Each item takes more than a page of the database.
@@ -44,7 +60,7 @@ fn only_a_listing_checkpoints_in_larger_pieces() {
             })
             .collect();
         let asked = sequence(&store);
-        store
+        ListingRows(&store)
             .store_page(&mut listing, &items, asked, Deadline::NONE)
             .expect("stored");
         largest = largest.max(store.folder.log()[0].metadata().expect("a log").len());
@@ -65,7 +81,9 @@ fn only_a_listing_checkpoints_in_larger_pieces() {
 #[test]
 fn a_page_requested_earlier_does_not_undo_single_changes() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let old = [
         movie("1", "/data/1.mkv"),
@@ -73,34 +91,45 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
         movie("3", "/data/3.mkv"),
     ];
     let row = listed(&store, identity, &row, &old);
-    let mut listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
+    let mut listing = ListingRows(&store)
+        .begin_listing(&row, NOW_MS, Deadline::NONE)
+        .expect("begun");
     listing.keyed = 4;
     let asked = sequence(&store);
-    store
+    ItemRows(&store)
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2", &[], Deadline::NONE).expect("removed");
+    ItemRows(&store)
+        .remove_item(&row, "2", &[], Deadline::NONE)
+        .expect("removed");
     let page: Vec<Item> = old.iter().cloned().chain([movie("4", "/data/4.mkv")]).collect();
-    store
+    ListingRows(&store)
         .store_page(&mut listing, &page, asked, Deadline::NONE)
         .expect("stored");
-    assert_eq!((store.distinct(&listing).expect("counted"), listing.keyed), (3, 3));
+    assert_eq!(
+        (ListingRows(&store).distinct(&listing).expect("counted"), listing.keyed),
+        (3, 3)
+    );
     let row = finish(&store, identity, &mut listing);
     assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
     // A later request has newer items.
-    let mut listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
-    store
+    let mut listing = ListingRows(&store)
+        .begin_listing(&row, NOW_MS, Deadline::NONE)
+        .expect("begun");
+    ListingRows(&store)
         .store_page(&mut listing, &old, sequence(&store), Deadline::NONE)
         .expect("stored");
     let row = finish(&store, identity, &mut listing);
     assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/2.mkv", "/data/3.mkv"]);
     // Rows gathered over several requests are merged at once.
     let asked = sequence(&store);
-    store
+    ItemRows(&store)
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2", &[], Deadline::NONE).expect("removed");
-    store
+    ItemRows(&store)
+        .remove_item(&row, "2", &[], Deadline::NONE)
+        .expect("removed");
+    ItemRows(&store)
         .merge_items(&row, &page, Some(asked), Deadline::NONE)
         .expect("merged");
     assert_eq!(paths(&store, &row), ["/data/3.mkv", "/data/4.mkv", "/data/new.mkv"]);
@@ -109,7 +138,9 @@ fn a_page_requested_earlier_does_not_undo_single_changes() {
 #[test]
 fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(
         &store,
@@ -118,13 +149,17 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
     for anew in [false, true] {
-        let mut held_up = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
+        let mut held_up = ListingRows(&store)
+            .begin_listing(&row, NOW_MS, Deadline::NONE)
+            .expect("begun");
         let mut other = if anew {
-            store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun")
+            ListingRows(&store)
+                .begin_listing(&row, NOW_MS, Deadline::NONE)
+                .expect("begun")
         } else {
-            store.listing(row.id).expect("read").expect("a listing")
+            ListingRows(&store).listing(row.id).expect("read").expect("a listing")
         };
-        store
+        ListingRows(&store)
             .store_page(
                 &mut other,
                 &[movie("1", "/data/1.mkv")],
@@ -133,8 +168,8 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
             )
             .expect("stored");
         let late = |done: Result<()>| assert_eq!(done.expect_err("another one has it").status, Status::Timeout);
-        late(store.store_page(&mut held_up, &[], sequence(&store), Deadline::NONE));
-        late(store.mark_gone(&mut held_up, Deadline::NONE));
+        late(ListingRows(&store).store_page(&mut held_up, &[], sequence(&store), Deadline::NONE));
+        late(ListingRows(&store).mark_gone(&mut held_up, Deadline::NONE));
         let finished = ListingResult {
             items: 0,
             provisional: false,
@@ -143,11 +178,11 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
             now_ms: NOW_MS,
         };
         late(
-            store
+            ListingRows(&store)
                 .finish_listing(identity, &held_up, &finished, Deadline::NONE)
                 .map(|_| ()),
         );
-        store
+        ListingRows(&store)
             .store_page(
                 &mut other,
                 &[movie("2", "/data/2.mkv")],
@@ -163,21 +198,29 @@ fn two_writers_of_one_listing_do_not_remove_each_others_rows() {
 #[test]
 fn a_segment_without_trimmed_changes_is_not_published() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
-    let mut listing = store.begin_listing(&row, NOW_MS, Deadline::NONE).expect("begun");
-    store
+    let mut listing = ListingRows(&store)
+        .begin_listing(&row, NOW_MS, Deadline::NONE)
+        .expect("begun");
+    ItemRows(&store)
         .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
         .expect("merged");
     let now = sequence(&store);
     let name = |sequence| StoreFolder::new_listing_name(row.id, row.generation, sequence);
-    store.set_segment(identity, &name(now), Deadline::NONE).expect("set");
+    LibraryRows(&store)
+        .set_segment(identity, &name(now), Deadline::NONE)
+        .expect("set");
     store.write(Deadline::NONE, |tx| trim(tx, now)).expect("trimmed");
-    store
+    ListingRows(&store)
         .store_page(&mut listing, &[movie("1", "/data/3.mkv")], now, Deadline::NONE)
         .expect("stored");
-    store.mark_gone(&mut listing, Deadline::NONE).expect("marked");
+    ListingRows(&store)
+        .mark_gone(&mut listing, Deadline::NONE)
+        .expect("marked");
     let finished = ListingResult {
         items: 2,
         provisional: false,
@@ -185,10 +228,10 @@ fn a_segment_without_trimmed_changes_is_not_published() {
         segment: Some(name(listing.begun_sequence)),
         now_ms: NOW_MS,
     };
-    let row = store
+    let row = ListingRows(&store)
         .finish_listing(identity, &listing, &finished, Deadline::NONE)
         .expect("finished");
-    let known = store.state(Some(identity)).expect("state").changes.len();
+    let known = StoreStates(&store).state(Some(identity)).expect("state").changes.len();
     assert!(
         row.segment.is_none() || known > 0,
         "item 2 is neither in {:?} nor among the changes",
@@ -199,7 +242,9 @@ fn a_segment_without_trimmed_changes_is_not_published() {
 #[test]
 fn an_item_merged_with_an_older_generation_counts_once() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let old = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     listed(
@@ -208,10 +253,10 @@ fn an_item_merged_with_an_older_generation_counts_once() {
         &old,
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
-    store
+    ItemRows(&store)
         .merge_items(&old, &[movie("2", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
-    let row = store.library_row(row.id).expect("a row");
+    let row = LibraryRows(&store).library_row(row.id).expect("a row");
     assert_eq!(paths(&store, &row), ["/data/1.mkv", "/data/new.mkv"]);
     assert_eq!(row.items, 2);
 }

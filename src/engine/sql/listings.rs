@@ -100,10 +100,13 @@ pub struct ListingResult {
     pub now_ms: i64,
 }
 
-impl Store {
+/// A store's rows of listings: stores pages, and makes a complete listing visible.
+pub struct ListingRows<'s>(pub &'s Store);
+
+impl ListingRows<'_> {
     /// The listing of this library that is under way.
     pub fn listing(&self, library: LibraryId) -> Result<Option<Listing>> {
-        let row = self.read(|connection| {
+        let row = self.0.read(|connection| {
             connection.find(
                 "SELECT progress, touched_ms, changed FROM listings WHERE library = ?1",
                 [library],
@@ -123,7 +126,7 @@ impl Store {
 
     /// Begins a full listing. Rows that an earlier attempt stored are kept and compared.
     pub fn begin_listing(&self, row: &LibraryRow, now_ms: i64, deadline: Deadline) -> Result<Listing> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.expect_library(row.id)?;
             let changed = tx
                 .find("SELECT changed FROM listings WHERE library = ?1", [row.id], |row| {
@@ -159,7 +162,7 @@ impl Store {
         requested_at: Sequence,
         deadline: Deadline,
     ) -> Result<()> {
-        let stored = self.write(deadline, |tx| {
+        let stored = self.0.write(deadline, |tx| {
             tx.lists.set(true);
             let library = tx.expect_library(listing.library)?;
             if !is_own(tx, listing)? {
@@ -172,7 +175,7 @@ impl Store {
             save(tx, &next)?;
             // Sweep during the listing, so that the store never holds more than two generations.
             let swept = sweep_slice(tx, 2 * items.len())?;
-            self.may_have_orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
+            self.0.may_have_orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
             Ok(Some(next))
         })?;
         *listing = stored.ok_or_else(taken_over)?;
@@ -181,7 +184,7 @@ impl Store {
 
     /// Number of distinct items that the listing found so far.
     pub fn distinct(&self, listing: &Listing) -> Result<u64> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             let seen = seen::all(connection, listing.library)?;
             if !seen::has_merged(connection, listing.library)? {
                 return Ok(seen.len());
@@ -203,7 +206,7 @@ impl Store {
 
     /// Marks the rows that a listing did not find as removed from its generation on. Readers do not see this yet.
     pub fn mark_gone(&self, listing: &mut Listing, deadline: Deadline) -> Result<()> {
-        let gone: Vec<i64> = self.read(|connection| {
+        let gone: Vec<i64> = self.0.read(|connection| {
             let seen = seen::all(connection, listing.library)?;
             let mut gone = Vec::new();
             // The index has the row numbers, so only the few rows that were not found are read.
@@ -219,7 +222,7 @@ impl Store {
             Ok(gone)
         })?;
         for slice in gone.chunks(SLICE) {
-            let own = self.write(deadline, |tx| {
+            let own = self.0.write(deadline, |tx| {
                 if !is_own(tx, listing)? {
                     return Ok(false);
                 }
@@ -247,7 +250,7 @@ impl Store {
         finished: &ListingResult,
         deadline: Deadline,
     ) -> Result<LibraryRow> {
-        let finished = self.write(deadline, |tx| {
+        let finished = self.0.write(deadline, |tx| {
             let id = listing.library;
             let before = tx.expect_library(id)?;
             if !is_own(tx, listing)? {
@@ -311,7 +314,7 @@ impl Store {
         apart_ms: i64,
         deadline: Deadline,
     ) -> Result<bool> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             let (before, since): (i64, i64) = tx.row(
                 "SELECT shrunk, shrunk_ms FROM libraries WHERE id = ?1",
                 [listing.library],

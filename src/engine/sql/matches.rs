@@ -11,8 +11,7 @@ use super::incarnation::Incarnation;
 use super::last_write::LibraryState;
 use super::libraries::LibraryRow;
 use super::listings::Listing;
-use super::open::Store;
-use super::records::RecordTx;
+use super::records::{RecordRows, RecordTx};
 use super::shared::tell;
 use super::tx::{Tx, sequence_of};
 use super::unverified::{mark_unverified, verify};
@@ -22,7 +21,7 @@ use crate::model::{IdentityId, LibraryId, Sequence, TableId};
 use crate::platform::deadline::Deadline;
 use crate::shared::NewEntry;
 
-/// The result of [`Store::record_matches`].
+/// The result of [`RecordRows::record_matches`].
 pub struct RecordedMatches<T> {
     /// The incarnation and the change sequence of the write.
     pub at: (Incarnation, Sequence),
@@ -33,7 +32,7 @@ pub struct RecordedMatches<T> {
 /// A match: the rating key, and the change sequence at which a host recorded it.
 type Match = (String, Sequence);
 
-impl Store {
+impl RecordRows<'_> {
     /// Stores confirmed matches and runs `then` in one transaction, which also puts `told` into the outbox. Returns
     /// `None` if the library was cleared, and thus has another id now.
     pub fn record_matches<T>(
@@ -45,8 +44,8 @@ impl Store {
         mut then: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<Option<RecordedMatches<T>>> {
         // Read before the write, which may go to another database than the one that was read.
-        let incarnation = self.incarnation();
-        self.write(deadline, |tx| {
+        let incarnation = self.0.incarnation();
+        self.0.write(deadline, |tx| {
             // Read again: it may have got another identity and another listing since the caller read it.
             let known = tx.last_library.filter(|library| library.id == row.id);
             let Some(mut library) = known.map_or_else(|| tx.expect_library(row.id), Ok).optional()? else {
@@ -77,7 +76,7 @@ impl Store {
     /// Only of identities that the same URL led to: at another URL a server could claim to be this one and list
     /// anything.
     pub fn matches_of_others(&self, identity: IdentityId, listing: &Listing) -> Result<Vec<(Vec<u8>, String)>> {
-        self.read(|c| {
+        self.0.read(|c| {
             let others: Vec<LibraryId> = c.values(
                 "SELECT theirs.id FROM libraries own JOIN identities me ON me.id = ?1 \
                  JOIN identities other ON other.server = me.server AND other.id <> me.id \
@@ -110,16 +109,16 @@ impl Store {
     }
 }
 
-impl Store {
+impl RecordRows<'_> {
     /// All confirmed matches of a library: paths and rating keys, in any order. Reads the whole log.
     pub fn confirmed_matches(&self, library: LibraryId) -> Result<Vec<(Vec<u8>, String)>> {
-        let all = self.read(|connection| all_of(connection, library))?;
+        let all = self.0.read(|connection| all_of(connection, library))?;
         Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
     }
 }
 
 #[cfg(test)]
-impl Store {
+impl RecordRows<'_> {
     /// Invalidates an item and removes its confirmed matches.
     pub fn invalidate_item(&self, identity: IdentityId, library: LibraryId, rating_key: &str) {
         let all = self.all_matches(library).expect("read").into_iter();
@@ -127,13 +126,14 @@ impl Store {
             .filter(|(_, key)| key == rating_key)
             .map(|(path, _)| (library, path))
             .collect();
-        self.invalidate(identity, &[(library, b"", rating_key)], &confirmed, &[], Deadline::NONE)
+        super::libraries::LibraryRows(self.0)
+            .invalidate(identity, &[(library, b"", rating_key)], &confirmed, &[], Deadline::NONE)
             .expect("invalidated");
     }
 
     /// All confirmed matches of a library.
     pub fn all_matches(&self, library: LibraryId) -> Result<std::collections::BTreeMap<Vec<u8>, String>> {
-        let all = self.read(|connection| all_of(connection, library))?;
+        let all = self.0.read(|connection| all_of(connection, library))?;
         Ok(all.into_iter().map(|(path, (key, _))| (path, key)).collect())
     }
 }

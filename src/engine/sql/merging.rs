@@ -5,18 +5,17 @@ use rusqlite::params;
 use super::adding::{BulkInsert, RowDefaults};
 use super::cached::CachedStatements;
 use super::changes::LoggedKind;
-use super::items::{digest, visible};
+use super::items::{ItemRows, digest, visible};
 use super::last_write::LibraryState;
 use super::libraries::{LibraryRow, renew};
 use super::matches::forget;
-use super::open::Store;
 use super::seen;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Generation, Item, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
-impl Store {
+impl ItemRows<'_> {
     /// Merges items that the server returned into the current generation. `requested_at`: the change sequence when the
     /// first of them was requested. Items that were added or removed one by one since then stay as they are.
     pub fn merge_items(
@@ -26,7 +25,7 @@ impl Store {
         requested_at: Option<Sequence>,
         deadline: Deadline,
     ) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             // A listing under way must not mark the merged items as gone.
             let is_listed = tx.has("SELECT 1 FROM listings WHERE library = ?1", [library.id])?;
@@ -85,7 +84,7 @@ impl Store {
         provisional: bool,
         deadline: Deadline,
     ) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             renew(tx, row.id, &row.library.change.token, begun, now_ms, provisional)?;
             tx.run(
@@ -105,7 +104,7 @@ impl Store {
         confirmed: &[(LibraryId, Vec<u8>)],
         deadline: Deadline,
     ) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             let library = tx.expect_library(row.id)?;
             forget(tx, library.identity, confirmed)?;
             remove(tx, &library, rating_key)

@@ -2,6 +2,7 @@
 //!
 //! A [`Store`] is a folder: the database, the version page that shows other processes each commit, segments, locks, and
 //! the client identifier. `docs/design.md` lists what a kill at each point of a write leaves.
+//! Types such as [`LibraryRows`] and [`Outbox`] borrow it for one kind of data each.
 //!
 //! A method that returns a [`crate::error::Result`] fails with [`Status::Store`](crate::error::Status::Store), and one
 //! that writes also with [`Status::StoreFull`](crate::error::Status::StoreFull). Its comment names further errors.
@@ -26,6 +27,7 @@ mod page;
 mod schema;
 mod segment_files;
 mod state_file;
+mod store_key;
 mod transactions;
 mod tx;
 
@@ -45,7 +47,6 @@ mod incarnation;
 mod indexing;
 mod invalidation;
 mod items;
-mod keeping;
 mod known;
 mod last_write;
 mod libraries;
@@ -92,19 +93,23 @@ mod store_tests;
 pub use changes::{LoggedChange, LoggedKind};
 pub use endpoints::Endpoint;
 pub use facts::StoreInfo;
-pub use feed::{FeedPage, FeedPlace, FeedPosition, ItemChange};
+pub use feed::{FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange};
 pub use folder::StoreFolder;
 pub use hints::LibraryHint;
 pub use identities::SameUser;
 pub use incarnation::Incarnation;
-pub use libraries::LibraryRow;
-pub use listings::{Listing, ListingResult};
+pub use items::ItemRows;
+pub use libraries::{LibraryRow, LibraryRows};
+pub use listings::{Listing, ListingResult, ListingRows};
 pub use matches::RecordedMatches;
 pub use open::Store;
-pub use path_searches::ProbeOutcome;
+pub use path_searches::{ProbeOutcome, SearchRows};
 pub use records::{
-    Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordTx, RecordsState, TableRow, last_row, write_of,
+    Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTx, RecordsState, TableRow, last_row,
+    write_of,
 };
-pub use shared::{OutboxRow, SharedPlace, WAITS};
-pub use state::StoreState;
+pub use shared::{Outbox, OutboxRow, SharedPlace, WAITS};
+pub use state::{StoreState, StoreStates};
+pub use sweeping::Sweeper;
+pub use totals::Totals;
 pub use unverified::unverified_kind;

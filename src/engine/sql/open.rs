@@ -10,14 +10,14 @@ use super::connection::LazyConnection;
 use super::connections::Connections;
 use super::explain::{explain, is_broken};
 use super::folder::StoreFolder;
-use super::ids::{listing_text, segment_text};
 use super::incarnation::Incarnation;
 use super::opened::{OpenFiles, is_fresh, repair, warn_of_page};
 use super::state_file::{CachedEndpoint, CachedState, find};
+use super::store_key::StoreKey;
 use super::tx::sequence_of;
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::error::{Error, Result, Status};
-use crate::model::{ListingName, SegmentName, Sequence};
+use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;
 use crate::platform::files;
 use crate::platform::mutex::{ShortWait, lock, try_lock};
@@ -190,36 +190,10 @@ impl Store {
         }
     }
 
-    /// Returns the keyed hash of a token. It is equal for equal tokens in this store, and useless elsewhere. A new
-    /// database has another key.
+    /// The key of the store's hashes. A new database has another.
     #[must_use]
-    pub fn fingerprint(&self, token: &str) -> Vec<u8> {
-        self.keyed(token.as_bytes()).to_vec()
-    }
-
-    /// Returns a hash with the secret of this store as key. It is equal for equal bytes, and useless without the store.
-    #[must_use]
-    pub fn keyed(&self, bytes: &[u8]) -> [u8; 32] {
-        *blake3::keyed_hash(&self.opened.newest().secret, bytes).as_bytes()
-    }
-
-    /// Returns the keyed hash of a segment's name. The file contains the hash, which proves that this store wrote the
-    /// file, and for this library, generation and change sequence.
-    #[must_use]
-    pub fn name_mac(&self, name: &ListingName) -> u64 {
-        self.mac_of(&listing_text(name))
-    }
-
-    /// [`Store::name_mac`] of a segment of records.
-    #[must_use]
-    pub fn segment_mac(&self, name: &SegmentName) -> u64 {
-        self.mac_of(&segment_text(name))
-    }
-
-    fn mac_of(&self, name: &str) -> u64 {
-        let mut name_mac = [0; 8];
-        name_mac.copy_from_slice(&self.keyed(name.as_bytes())[..8]);
-        u64::from_le_bytes(name_mac)
+    pub fn key(&self) -> StoreKey<'_> {
+        StoreKey(&self.opened.newest().secret)
     }
 
     pub(super) fn is_stale(&self, slot: &LazyConnection) -> bool {

@@ -28,10 +28,13 @@ pub enum ProbeOutcome {
     Failed(Option<Status>),
 }
 
-impl Store {
+/// A store's rows of searches for paths.
+pub struct SearchRows<'s>(pub &'s Store);
+
+impl SearchRows<'_> {
     /// The last search for the path with this hash.
     pub fn path_search(&self, identity: IdentityId, library: LibraryId, hash: u64) -> Result<Option<PathSearch>> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             connection.find(
                 "SELECT first_ms, last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = ?3",
                 params![identity, library, hash.cast_signed()],
@@ -49,7 +52,7 @@ impl Store {
     /// Returns when a path was last searched on the server, and the number of searches since `since_ms`. Ignores
     /// searches later than `now_ms`: the clock was set back after them.
     pub fn last_path_search(&self, identity: IdentityId, since_ms: i64, now_ms: i64) -> Result<(Option<i64>, u64)> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             connection.row(
                 "SELECT max(last_ms), count(*) FILTER (WHERE last_ms > ?3) FROM path_searches \
                  WHERE identity = ?1 AND library <> ?2 AND last_ms <= ?4",
@@ -61,7 +64,7 @@ impl Store {
 
     /// The last probe because of a path that is not listed: its time and its outcome.
     pub fn last_probe_for_path(&self, identity: IdentityId) -> Result<Option<(i64, ProbeOutcome)>> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             connection.find(
                 "SELECT last_ms, found FROM path_searches WHERE identity = ?1 AND library = ?2 AND hash = 0",
                 params![identity, PROBE],
@@ -127,7 +130,7 @@ impl Store {
         found: i64,
         deadline: Deadline,
     ) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.run(
                 "INSERT INTO path_searches (identity, library, hash, first_ms, last_ms, found) \
                  VALUES (?1, ?2, ?3, ?4, ?4, ?5) ON CONFLICT (identity, library, hash) DO UPDATE SET \

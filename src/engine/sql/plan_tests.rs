@@ -13,6 +13,7 @@ use regex::Regex;
 
 use super::Store;
 use super::for_tests::{endpoint, listed, movie, opened, probed, server};
+use super::libraries::LibraryRows;
 use super::statements::FILE;
 
 const SORT: &str = "USE TEMP B-TREE FOR ORDER BY";
@@ -265,7 +266,9 @@ fn no_statement_scans_or_sorts_without_a_reason() {
         return; // the process that is recorded
     }
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], 1).remove(0);
     let items: Vec<_> = (0..200)
         .map(|n| movie(&n.to_string(), &format!("/data/{n}.mkv")))

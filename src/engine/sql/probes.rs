@@ -4,9 +4,8 @@ use rusqlite::params;
 
 use super::cached::CachedStatements;
 use super::history::{MAX_ENDED_ROWS, forget_surplus, restart_history};
-use super::libraries::{LibraryRow, disown, libraries, renew, upsert};
+use super::libraries::{LibraryRow, LibraryRows, disown, libraries, renew, upsert};
 use super::matches::move_matches_and_invalidations;
-use super::open::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Change, IdentityId, Library, LibraryId, Sequence};
@@ -15,7 +14,7 @@ use crate::platform::deadline::Deadline;
 /// How long the listing of a library is kept after the server stopped showing the library.
 const VANISHED_KEPT_MS: i64 = 30 * 86_400_000;
 
-impl Store {
+impl LibraryRows<'_> {
     /// Stores the result of a probe that began at the change sequence `begun`. `current` returns whether the probe
     /// proves a listing to be current, from the stored row and the library as probed.
     pub fn probed(
@@ -27,7 +26,7 @@ impl Store {
         deadline: Deadline,
         current: &dyn Fn(&LibraryRow, &Library) -> bool,
     ) -> Result<Vec<LibraryRow>> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             // The identity may be one of a database that was renamed to `.broken`.
             tx.row("SELECT 1 FROM identities WHERE id = ?1", [identity], |_| Ok(()))?;
             let before = libraries(tx.connection, identity)?;

@@ -76,7 +76,7 @@ impl Reader {
     /// Reads a page. Returns whether there is more.
     fn read(&mut self, store: &Store, identity: IdentityId, library: Option<LibraryId>, limit: usize) -> bool {
         let position = self.position.expect("it began");
-        match store.feed(identity, library, position, self.end, limit) {
+        match FeedRows(store).page(identity, library, position, self.end, limit) {
             Ok(page) => {
                 assert!(page.next != position.1 || !page.more, "a page that goes nowhere");
                 self.apply(page.changes);
@@ -93,7 +93,7 @@ impl Reader {
     }
 
     fn begin(&mut self, store: &Store, identity: IdentityId) {
-        self.position = Some(store.feed_begin(identity, None, true).expect("begun"));
+        self.position = Some(FeedRows(store).begin(identity, None, true).expect("begun"));
     }
 
     /// Reads to the end, and lists libraries again where necessary.
@@ -101,7 +101,7 @@ impl Reader {
         while self.read(store, identity, None, limit) || !self.is_at_the_end(store, identity) {}
         while let Some(id) = self.again.pop_first() {
             let mut listing = Self {
-                position: Some(store.feed_begin(identity, Some(id), true).expect("begun")),
+                position: Some(FeedRows(store).begin(identity, Some(id), true).expect("begun")),
                 ..Self::default()
             };
             while listing.read(store, identity, Some(id), limit) {}
@@ -112,7 +112,7 @@ impl Reader {
     /// Returns whether nothing more can be read. The last page of a full listing says so even if changes follow it.
     fn is_at_the_end(&self, store: &Store, identity: IdentityId) -> bool {
         match self.position {
-            Some(position) => !store.feed_has(identity, None, position).expect("looked"),
+            Some(position) => !FeedRows(store).has(identity, None, position).expect("looked"),
             None => false,
         }
     }
@@ -155,7 +155,7 @@ impl World {
                 machine_identifier: "machine".to_owned(),
                 ..Server::default()
             };
-            let identity = world.store.reached(&endpoint, &server).expect("reached");
+            let identity = LibraryRows(&world.store).reached(&endpoint, &server).expect("reached");
             world.users.push(User {
                 identity,
                 expected: BTreeMap::new(),
@@ -212,8 +212,8 @@ impl World {
     }
 
     fn probe(&mut self, user: usize) {
-        let begun = self.store.totals().expect("totals").sequence;
-        self.store
+        let begun = Totals::of(&self.store).expect("totals").sequence;
+        LibraryRows(&self.store)
             .probed(
                 self.users[user].identity,
                 &Self::shown(),
@@ -226,7 +226,9 @@ impl World {
     }
 
     fn row(&self, user: usize, uuid: &str) -> LibraryRow {
-        let state = self.store.state(Some(self.users[user].identity)).expect("state");
+        let state = StoreStates(&self.store)
+            .state(Some(self.users[user].identity))
+            .expect("state");
         let row = state.libraries.into_iter().find(|row| row.library.uuid == uuid);
         row.expect("a library that the last probe showed")
     }
@@ -234,7 +236,7 @@ impl World {
     /// Makes a full listing, or stops it after this many pages.
     fn list(&mut self, user: usize, uuid: &'static str, pages: usize) {
         let row = self.row(user, uuid);
-        let known = self.store.listing(row.id).expect("a listing");
+        let known = ListingRows(&self.store).listing(row.id).expect("a listing");
         // A resumed listing would miss items lost since. Real listings notice by the overlap that rows moved.
         let is_whole = self.begun.get(&row.id) == Some(&self.lost);
         let mut listing = match known {
@@ -243,7 +245,7 @@ impl World {
             }
             _ => {
                 self.begun.insert(row.id, self.lost);
-                self.store
+                ListingRows(&self.store)
                     .begin_listing(&row, self.now_ms, Deadline::NONE)
                     .expect("begun")
             }
@@ -260,15 +262,17 @@ impl World {
             listing.rows += some.len() as u64;
             listing.keyed += some.len() as u64;
             listing.touched_ms = self.now_ms;
-            let asked = self.store.totals().expect("totals").sequence;
-            self.store
+            let asked = Totals::of(&self.store).expect("totals").sequence;
+            ListingRows(&self.store)
                 .store_page(&mut listing, some, asked, Deadline::NONE)
                 .expect("a page is stored");
             if rest.is_empty() {
                 break;
             }
         }
-        self.store.mark_gone(&mut listing, Deadline::NONE).expect("marked");
+        ListingRows(&self.store)
+            .mark_gone(&mut listing, Deadline::NONE)
+            .expect("marked");
         let finished = ListingResult {
             items: items.len() as u64,
             provisional: false,
@@ -276,7 +280,7 @@ impl World {
             segment: None,
             now_ms: self.now_ms,
         };
-        self.store
+        ListingRows(&self.store)
             .finish_listing(self.users[user].identity, &listing, &finished, Deadline::NONE)
             .expect("finished");
         self.expected(user, uuid).items = self.server[uuid].clone();
@@ -349,7 +353,7 @@ impl World {
             8 | 9 => {
                 let row = self.row(user, uuid);
                 let items: Vec<Item> = self.server[uuid].values().take(3).cloned().collect();
-                self.store
+                ItemRows(&self.store)
                     .merge_items(&row, &items, None, Deadline::NONE)
                     .expect("merged");
                 for item in items {
@@ -360,7 +364,7 @@ impl World {
                 let row = self.row(user, uuid);
                 let key = format!("{}", self.dice.roll(KEYS));
                 if !self.server[uuid].contains_key(&key) {
-                    self.store
+                    ItemRows(&self.store)
                         .remove_item(&row, &key, &[], Deadline::NONE)
                         .expect("removed");
                     self.expected(user, uuid).items.remove(&key);
@@ -377,23 +381,27 @@ impl World {
                     .next()
                     .cloned()
                     .unwrap_or(any);
-                self.store.invalidate_item(identity, row.id, &key);
+                RecordRows(&self.store).invalidate_item(identity, row.id, &key);
                 self.expected(user, uuid).matches.retain(|_, of| *of != key);
             }
             14 => {
                 let row = self.row(user, uuid);
-                self.store
+                LibraryRows(&self.store)
                     .invalidate_libraries(identity, Some(row.id), &[], Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.clear();
             }
             15 => {
-                self.store.clear(identity, Deadline::NONE).expect("cleared");
+                LibraryRows(&self.store)
+                    .clear(identity, Deadline::NONE)
+                    .expect("cleared");
                 self.users[user].expected.clear();
                 self.probe(user);
             }
             16 => {
-                self.store.sweep(1 + self.dice.roll(8), Deadline::NONE).expect("swept");
+                Sweeper(&self.store)
+                    .sweep(1 + self.dice.roll(8), Deadline::NONE)
+                    .expect("swept");
                 // Work that otherwise happens at each 1,024th write.
                 let back = self.dice.roll(30) as u64;
                 self.store
@@ -403,26 +411,26 @@ impl World {
             18 => {
                 let row = self.row(user, uuid);
                 let path = format!("/h/{}", self.dice.roll(6)).into_bytes();
-                self.store
+                LibraryRows(&self.store)
                     .invalidate(identity, &[], &[(row.id, path.clone())], &[], Deadline::NONE)
                     .expect("invalidated");
                 self.expected(user, uuid).matches.remove(&path);
             }
             17 => {
                 let row = self.row(user, uuid);
-                self.store
+                ItemRows(&self.store)
                     .items_with_guid(&row, "imdb://1", 16, Deadline::NONE)
                     .expect("found");
-                self.store
+                ItemRows(&self.store)
                     .items_with_title(&row, "title 1", 16, Deadline::NONE)
                     .expect("found");
             }
             19 | 20 => self.read_feed(user),
             21 if self.dice.roll(2) == 0 => {
-                self.store.forget_history(Deadline::NONE).expect("forgotten");
+                FeedRows(&self.store).forget_history(Deadline::NONE).expect("forgotten");
             }
             21 => {
-                let now = self.store.totals().expect("totals").sequence.0;
+                let now = Totals::of(&self.store).expect("totals").sequence.0;
                 let upto = Sequence(now.saturating_sub(self.dice.roll(60) as u64));
                 self.store
                     .write(Deadline::NONE, |tx| history::forget_upto(tx, upto))
@@ -430,9 +438,11 @@ impl World {
             }
             _ => {
                 let row = self.row(user, uuid);
-                let sequence = self.store.totals().expect("totals").sequence;
+                let sequence = Totals::of(&self.store).expect("totals").sequence;
                 let name = StoreFolder::new_listing_name(row.id, row.generation, sequence);
-                self.store.set_segment(identity, &name, Deadline::NONE).expect("set");
+                LibraryRows(&self.store)
+                    .set_segment(identity, &name, Deadline::NONE)
+                    .expect("set");
             }
         }
         format!("step {what} of user {user} on {uuid}")
@@ -442,12 +452,12 @@ impl World {
     fn check(&self, after: &str) {
         let store = &self.store;
         for user in &self.users {
-            let state = store.state(Some(user.identity)).expect("state");
+            let state = StoreStates(store).state(Some(user.identity)).expect("state");
             for row in &state.libraries {
                 let nothing = Expected::default();
                 let expected = user.expected.get(row.library.uuid.as_str()).unwrap_or(&nothing);
                 let mut items = Vec::new();
-                store
+                ItemRows(store)
                     .for_each_item(row.id, row.generation, &mut |item, _| {
                         items.push(item);
                         Ok(())
@@ -486,7 +496,10 @@ impl World {
     /// Checks that a reader of the feed has the listed items.
     fn check_feed(&mut self, after: &str) {
         for user in &mut self.users {
-            let rows = self.store.state(Some(user.identity)).expect("state").libraries;
+            let rows = StoreStates(&self.store)
+                .state(Some(user.identity))
+                .expect("state")
+                .libraries;
             for reader in &mut user.readers {
                 if reader.position.is_none() {
                     continue;
@@ -514,11 +527,11 @@ impl World {
 
     /// Checks that sweeping ends and leaves no dead row.
     fn sweep_all(&mut self) {
-        self.store.forget_history(Deadline::NONE).expect("forgotten");
+        FeedRows(&self.store).forget_history(Deadline::NONE).expect("forgotten");
         for slice in [3, 100] {
             for round in 0.. {
                 assert!(round < 10_000, "sweeping does not end");
-                if !self.store.sweep(slice, Deadline::NONE).expect("swept") {
+                if !Sweeper(&self.store).sweep(slice, Deadline::NONE).expect("swept") {
                     break;
                 }
             }

@@ -228,7 +228,10 @@ pub fn last_row(sequence: Sequence) -> i64 {
     end_of(sequence)
 }
 
-impl Store {
+/// A store's rows of confirmed matches and tables.
+pub struct RecordRows<'s>(pub &'s Store);
+
+impl RecordRows<'_> {
     /// The changes since a snapshot of this change sequence and manifest; `None`: everything. Fails if not `patient` and
     /// the database is locked. Values of more than `long` bytes stay in the log.
     pub fn records_since(
@@ -238,7 +241,7 @@ impl Store {
         patient: bool,
     ) -> Result<RecordsState> {
         let work = |connection: &Connection| state(connection, since, sequence_of(connection)?, long);
-        self.read_if(patient, work)
+        self.0.read_if(patient, work)
     }
 
     /// Writes records in one transaction. `work` may be run again.
@@ -247,7 +250,7 @@ impl Store {
         deadline: Deadline,
         mut work: impl FnMut(&RecordTx<'_>) -> rusqlite::Result<T>,
     ) -> Result<T> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             let records = RecordTx::new(tx);
             let done = work(&records)?;
             sweep_cleared(tx.connection)?;
@@ -257,7 +260,7 @@ impl Store {
 
     /// Clears all tables of hosts.
     pub fn clear_tables(&self, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.run("UPDATE tables SET name = NULL WHERE name IS NOT NULL", [])?;
             manifest_changed(tx)
         })
@@ -265,7 +268,7 @@ impl Store {
 
     /// Reads the log in one transaction. `work` may be run again.
     pub fn read_records<T>(&self, mut work: impl FnMut(&RecordLog<'_>) -> rusqlite::Result<T>) -> Result<T> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             let sequence = sequence_of(connection)?;
             work(&RecordLog { connection, sequence })
         })
@@ -274,6 +277,7 @@ impl Store {
     /// Passes the row's value of at most `room` bytes to `then`. Returns its length; `None` if the row is gone.
     pub fn long_value(&self, row: i64, room: usize, then: &mut dyn FnMut(&[u8])) -> Result<Option<usize>> {
         let row = self
+            .0
             .read(|connection| rows(connection, "id = ?1", row, bytes(room), 1))?
             .pop();
         Ok(row.and_then(|row| row.value).map(|(value, length)| {
@@ -294,7 +298,7 @@ fn manifest_changed(tx: &Tx<'_>) -> rusqlite::Result<()> {
 }
 
 impl RecordLog<'_> {
-    /// The changes since a snapshot, as [`Store::records_since`].
+    /// The changes since a snapshot, as [`RecordRows::records_since`].
     pub fn state(&self, since: Option<(Sequence, Sequence)>, long: usize) -> rusqlite::Result<RecordsState> {
         state(self.connection, since, self.sequence, long)
     }

@@ -1,9 +1,11 @@
 use super::super::for_tests::{NOW_MS, endpoint, matches as matches_of, opened, probed, record_pairs, server};
+use super::super::libraries::LibraryRows;
+use super::super::sweeping::Sweeper;
 use super::*;
 use crate::model::SegmentName;
 
 fn put(store: &Store, table: &[u8], name: &[u8]) -> Sequence {
-    store
+    RecordRows(store)
         .write_records(Deadline::NONE, |tx| {
             let (_, tables) = tx.log.state(None, 10)?.manifest.unwrap_or_default();
             let known = tables.iter().find(|one| one.name == table).map(|one| one.id);
@@ -15,11 +17,13 @@ fn put(store: &Store, table: &[u8], name: &[u8]) -> Sequence {
 }
 
 fn all_rows(store: &Store) -> Vec<RecordRow> {
-    store.read_records(|log| log.rows_after(0, usize::MAX)).expect("read")
+    RecordRows(store)
+        .read_records(|log| log.rows_after(0, usize::MAX))
+        .expect("read")
 }
 
 fn state(store: &Store, since: Option<(Sequence, Sequence)>) -> RecordsState {
-    store.records_since(since, 10, true).expect("read")
+    RecordRows(store).records_since(since, 10, true).expect("read")
 }
 
 #[test]
@@ -74,7 +78,8 @@ fn rows_are_read_in_order_and_deleted_when_dead() {
     let rows = all_rows(&store);
     let names: Vec<&[u8]> = rows.iter().map(|row| &row.name[..]).collect();
     assert_eq!(names, [&b"one"[..], b"two", b"three"]);
-    let log = |work: &dyn Fn(&RecordLog<'_>) -> usize| store.read_records(|log| Ok(work(log))).expect("read");
+    let log =
+        |work: &dyn Fn(&RecordLog<'_>) -> usize| RecordRows(&store).read_records(|log| Ok(work(log))).expect("read");
     assert_eq!(log(&|log| log.rows_after(rows[0].id, 1).expect("read").len()), 1);
     assert_eq!(log(&|log| log.expired(8, 10).expect("read").len()), 0);
     assert_eq!(log(&|log| log.expired(9, 2).expect("read").len()), 2);
@@ -84,12 +89,20 @@ fn rows_are_read_in_order_and_deleted_when_dead() {
     );
     let mut value = Vec::new();
     let mut take = |bytes: &[u8]| value = bytes.to_vec();
-    assert_eq!(store.long_value(rows[1].id, 100, &mut take).expect("read"), Some(5));
+    assert_eq!(
+        RecordRows(&store).long_value(rows[1].id, 100, &mut take).expect("read"),
+        Some(5)
+    );
     assert_eq!(value, b"value");
-    store
+    RecordRows(&store)
         .write_records(Deadline::NONE, |tx| tx.delete(rows[1].id))
         .expect("deleted");
-    assert_eq!(store.long_value(rows[1].id, 100, &mut |_| ()).expect("read"), None);
+    assert_eq!(
+        RecordRows(&store)
+            .long_value(rows[1].id, 100, &mut |_| ())
+            .expect("read"),
+        None
+    );
 }
 
 #[test]
@@ -101,7 +114,7 @@ fn segments_are_replaced_only_while_the_manifest_names_them() {
         records: 7,
     };
     let all = [named(1), named(2), named(3)];
-    let merged = store
+    let merged = RecordRows(&store)
         .write_records(Deadline::NONE, |tx| {
             tx.name_segments(&all)?;
             Ok(tx.sequence())
@@ -112,7 +125,7 @@ fn segments_are_replaced_only_while_the_manifest_names_them() {
     assert_eq!(state(&store, None).rows, [], "they are in segments");
     let replace = |old: &[u32], new| {
         let old: Vec<SegmentName> = old.iter().map(|number| named(*number).name).collect();
-        store
+        RecordRows(&store)
             .write_records(Deadline::NONE, |tx| tx.replace_segments(&old, named(new)))
             .expect("written")
     };
@@ -121,7 +134,7 @@ fn segments_are_replaced_only_while_the_manifest_names_them() {
     assert!(!replace(&[2, 3], 5));
     let (manifest, _) = state(&store, None).manifest.expect("all");
     assert_eq!(manifest.segments, [named(1), named(4)]);
-    store
+    RecordRows(&store)
         .write_records(Deadline::NONE, |tx| tx.count(tables[0].id, [3, 300]))
         .expect("counted");
     let (_, tables) = state(&store, None).manifest.expect("all");
@@ -137,7 +150,7 @@ fn records_of_cleared_tables_are_swept_by_later_writes() {
     put(&store, b"b", b"kept");
     let (_, tables) = state(&store, None).manifest.expect("all");
     let id = tables.iter().find(|one| one.name == b"a").expect("a table").id;
-    store
+    RecordRows(&store)
         .write_records(Deadline::NONE, |tx| tx.clear_table(id))
         .expect("cleared");
     for _ in 0..4 {
@@ -145,8 +158,8 @@ fn records_of_cleared_tables_are_swept_by_later_writes() {
     }
     let rows = all_rows(&store);
     assert_eq!(rows.len(), 5, "all of the other table");
-    store.clear_tables(Deadline::NONE).expect("cleared");
-    while store.sweep(1, Deadline::NONE).expect("swept") {}
+    RecordRows(&store).clear_tables(Deadline::NONE).expect("cleared");
+    while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(all_rows(&store), []);
 }
 
@@ -154,7 +167,9 @@ fn records_of_cleared_tables_are_swept_by_later_writes() {
 fn records_in_front_of_the_oldest_entry_are_read_once() {
     let (_folder, store) = opened();
     put(&store, b"a", b"first");
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let paths: Vec<String> = (0..300).map(|number| format!("/h/{number}.mkv")).collect();
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), "1")).collect();
@@ -163,7 +178,7 @@ fn records_in_front_of_the_oldest_entry_are_read_once() {
     put(&store, b"a", b"third");
     let evict = |count: usize| {
         let mut gone = Vec::new();
-        let done = store.write_records(Deadline::NONE, |tx| {
+        let done = RecordRows(&store).write_records(Deadline::NONE, |tx| {
             tx.oldest_entries(|row| {
                 if gone.len() == count {
                     return Ok(false);
@@ -190,7 +205,9 @@ fn records_in_front_of_the_oldest_entry_are_read_once() {
 fn confirmed_matches_are_records_of_their_library_s_table() {
     let (_folder, store) = opened();
     put(&store, b"a", b"one");
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     record_pairs(&store, &row, &[(b"/h/1.mkv", "1"), (b"/h/2.mkv", "2")]);
     assert_eq!(state(&store, None).rows.len(), 1, "hosts' tables have one");
@@ -200,7 +217,7 @@ fn confirmed_matches_are_records_of_their_library_s_table() {
             names.push(row.name);
             Ok::<_, rusqlite::Error>(true)
         };
-        let read = store.write_records(Deadline::NONE, |tx| {
+        let read = RecordRows(&store).write_records(Deadline::NONE, |tx| {
             if of_matches {
                 tx.oldest_matches(&mut note)
             } else {
@@ -213,12 +230,14 @@ fn confirmed_matches_are_records_of_their_library_s_table() {
     assert_eq!(names(true), [&b"/h/1.mkv"[..], b"/h/2.mkv"]);
     assert_eq!(names(false).len(), 1);
     let of_paths = |log: &RecordLog<'_>| Ok(log.collections()?.iter().filter(|one| one.is_paths).count());
-    assert_eq!(store.read_records(of_paths).expect("read"), 1);
+    assert_eq!(RecordRows(&store).read_records(of_paths).expect("read"), 1);
     assert_eq!(
-        store.read_records(|log| log.count_since(Sequence(0), 9)).expect("read"),
+        RecordRows(&store)
+            .read_records(|log| log.count_since(Sequence(0), 9))
+            .expect("read"),
         3
     );
-    store.clear_tables(Deadline::NONE).expect("cleared");
-    while store.sweep(1, Deadline::NONE).expect("swept") {}
+    RecordRows(&store).clear_tables(Deadline::NONE).expect("cleared");
+    while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(matches_of(&store, row.id).len(), 2, "tables are cleared without them");
 }

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 use super::cached::CachedStatements;
 use super::folder::{NAME, StoreFolder};
 use super::ids::{listing_text, segment_text};
-use super::open::Store;
 use super::records::manifest;
+use super::sweeping::Sweeper;
 use crate::error::Result;
 use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 use crate::platform::files;
@@ -96,12 +96,12 @@ impl NamedSegments {
     }
 }
 
-impl Store {
+impl Sweeper<'_> {
     /// Removes old segments that the database does not refer to, and temporary files that a kill left. Processes that
     /// have one mapped can still read it.
     pub fn sweep_segments(&self) {
         // List the folder first: the database may refer to a file that appears later.
-        let files = self.folder.segment_files();
+        let files = self.0.folder.segment_files();
         let named = match self.named_segments() {
             Ok(named) => named,
             Err(error) => return log::debug!("will remove old segment files later: {error}"),
@@ -110,7 +110,7 @@ impl Store {
             let is_temporary = file.name.contains(".new");
             let kept_s = if is_temporary { TEMPORARY_KEPT_S } else { UNNAMED_KEPT_S };
             if (is_temporary || named.lack(&file.name)) && file.age_s.is_none_or(|age| age >= kept_s) {
-                let _ = files::remove(&self.folder.path().join(&file.name));
+                let _ = files::remove(&self.0.folder.path().join(&file.name));
             }
         }
     }
@@ -118,16 +118,16 @@ impl Store {
     /// Removes the segments of listings that were evicted or cleared, whatever their age.
     pub fn remove_segments_of(&self, libraries: &[LibraryId]) {
         let own: Vec<String> = libraries.iter().map(|library| format!("{NAME}-l{library}-")).collect();
-        for file in self.folder.segment_files() {
+        for file in self.0.folder.segment_files() {
             if own.iter().any(|own| file.name.starts_with(own)) && file.name.ends_with(SUFFIX) {
-                let _ = files::remove(&self.folder.path().join(&file.name));
+                let _ = files::remove(&self.0.folder.path().join(&file.name));
             }
         }
     }
 
     /// Reads the segments that the database refers to.
     pub fn named_segments(&self) -> Result<NamedSegments> {
-        self.read(|connection| {
+        self.0.read(|connection| {
             let listings = "SELECT segment FROM libraries WHERE identity > 0";
             let mut named: HashSet<String> = connection.rows(listings, [], |row| row.get(0))?.into_iter().collect();
             named.extend(manifest(connection)?.segments.iter().map(|one| segment_text(&one.name)));

@@ -45,26 +45,29 @@ pub struct SharedPlace {
     pub looked_ms: i64,
 }
 
-impl Store {
+/// A store's rows for the log that hosts share.
+pub struct Outbox<'s>(pub &'s Store);
+
+impl Outbox<'_> {
     /// Sets what is called after each write that put entries into the outbox, on the thread that wrote.
     pub fn on_told(&self, tell: impl Fn() + Send + Sync + 'static) {
-        let _ = self.on_told.set(Box::new(tell));
+        let _ = self.0.on_told.set(Box::new(tell));
     }
 
     /// Forces each write that puts entries into the outbox to the disk before it returns, from now on.
     pub fn sync_told(&self) {
-        self.syncs_told.store(true, Ordering::Relaxed);
+        self.0.syncs_told.store(true, Ordering::Relaxed);
     }
 
     /// The host that this folder is for the log.
     pub fn host(&self) -> Result<HostId> {
-        self.read(timeline).map(HostId)
+        self.0.read(timeline).map(HostId)
     }
 
     /// How far the log at this address was read with these mappings; the beginning for another log, and for other
     /// mappings, since they decide which matches are this host's.
     pub fn shared_place(&self, identity: IdentityId, log: &str, mappings: u64) -> Result<SharedPlace> {
-        let place = self.read(|c| {
+        let place = self.0.read(|c| {
             c.find(
                 "SELECT number, mark, looked_ms FROM shared WHERE identity = ?1 AND log = ?2 AND mappings = ?3",
                 params![identity, log, mappings.cast_signed()],
@@ -91,7 +94,7 @@ impl Store {
         place: &SharedPlace,
         deadline: Deadline,
     ) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.run(
                 "DELETE FROM shared WHERE identity = ?1 AND log <> ?2",
                 params![identity, log],
@@ -113,12 +116,12 @@ impl Store {
 
     /// Puts entries into the outbox, about what was written before.
     pub fn tell(&self, identity: IdentityId, entries: &[NewEntry], deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| tell(tx, identity, entries))
+        self.0.write(deadline, |tx| tell(tx, identity, entries))
     }
 
     /// The entries that the log may not have, the oldest first.
-    pub fn outbox(&self, identity: IdentityId, limit: usize) -> Result<Vec<OutboxRow>> {
-        self.read(|c| {
+    pub fn entries(&self, identity: IdentityId, limit: usize) -> Result<Vec<OutboxRow>> {
+        self.0.read(|c| {
             c.rows(
                 "SELECT id, timeline, kind, library, key, body FROM outbox WHERE identity = ?1 AND sent = 0 \
                  ORDER BY id LIMIT ?2",
@@ -143,8 +146,8 @@ impl Store {
     }
 
     /// Number of entries that the log may not have.
-    pub fn outbox_len(&self, identity: IdentityId) -> Result<u64> {
-        let waiting: i64 = self.read(|c| {
+    pub fn count(&self, identity: IdentityId) -> Result<u64> {
+        let waiting: i64 = self.0.read(|c| {
             c.value(
                 "SELECT count(*) FROM outbox WHERE identity = ?1 AND sent = 0",
                 [identity],
@@ -155,7 +158,7 @@ impl Store {
 
     /// Stores that the log has the entries of a host up to this number.
     pub fn delivered(&self, identity: IdentityId, host: HostId, upto: u64, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.run(
                 "UPDATE outbox SET sent = 1 WHERE identity = ?1 AND sent = 0 AND id <= ?3 AND timeline = ?2",
                 params![identity, host.0, upto.cast_signed()],
@@ -170,7 +173,7 @@ impl Store {
 
     /// The last entry that was delivered since this folder became its host: its host and number.
     pub fn last_delivered(&self, identity: IdentityId) -> Result<Option<(HostId, u64)>> {
-        self.read(|c| {
+        self.0.read(|c| {
             c.find(
                 "SELECT timeline, id FROM outbox WHERE identity = ?1 AND sent = 1 ORDER BY id DESC LIMIT 1",
                 [identity],
@@ -181,7 +184,7 @@ impl Store {
 
     /// Returns whether this folder has an entry of this number, written as this host.
     pub fn has_numbered(&self, host: HostId, number: u64) -> Result<bool> {
-        self.read(|c| {
+        self.0.read(|c| {
             c.has(
                 "SELECT 1 FROM outbox WHERE id = ?2 AND timeline = ?1",
                 params![host.0, number.cast_signed()],
@@ -192,7 +195,7 @@ impl Store {
     /// Makes this folder another host, which tells what waits: the log or the folder was restored from a backup, so the log
     /// and this folder differ in what the earlier host delivered.
     pub fn become_another_host(&self, identity: IdentityId, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             let new = begin_timeline(tx)?;
             tx.run(
                 "UPDATE outbox SET sent = 2 WHERE identity = ?1 AND sent = 1",
@@ -208,7 +211,7 @@ impl Store {
     /// The last numbers of a host up to which this folder has applied invalidations: those that it wrote itself, when it
     /// was this host, and those that it took.
     pub fn applied(&self, host: HostId) -> Result<(u64, u64)> {
-        self.read(|c| {
+        self.0.read(|c| {
             let own: Option<i64> = c.value("SELECT max(id) FROM outbox WHERE timeline = ?1", [host.0])?;
             let taken: Option<i64> = c.find_value("SELECT number FROM applied WHERE host = ?1", [host.0])?;
             Ok((own.unwrap_or(0).cast_unsigned(), taken.unwrap_or(0).cast_unsigned()))
@@ -217,7 +220,7 @@ impl Store {
 
     /// The paths of a library whose matches this host told, each with the number of its last entry, or [`WAITS`].
     pub fn matches_told(&self, identity: IdentityId, library: &str) -> Result<HashMap<Vec<u8>, u64>> {
-        let told: Vec<(Vec<u8>, i64)> = self.read(|c| {
+        let told: Vec<(Vec<u8>, i64)> = self.0.read(|c| {
             c.rows(
                 "SELECT key, CASE sent WHEN 0 THEN ?4 ELSE id END FROM outbox \
                  WHERE identity = ?1 AND library = ?2 AND kind = ?3",
@@ -235,7 +238,7 @@ impl Store {
 
     /// Stores that an invalidation of a host was applied.
     pub fn note_applied(&self, host: HostId, number: u64, deadline: Deadline) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.run(
                 "INSERT INTO applied (host, number) VALUES (?1, ?2) \
                  ON CONFLICT (host) DO UPDATE SET number = max(number, excluded.number)",
@@ -246,7 +249,7 @@ impl Store {
 
     /// The number in the log of a library's listing; `None` if its listing does not come from there.
     pub fn shared_listing(&self, library: LibraryId) -> Result<Option<i64>> {
-        self.read(|c| {
+        self.0.read(|c| {
             c.find_value(
                 "SELECT listing FROM shared_listings WHERE library = ?1 AND listing <> 0",
                 [library],
@@ -256,8 +259,9 @@ impl Store {
 
     /// When this host began to ask the server for a library's listing, Unix ms; 0 if it was taken from the log.
     pub fn begun_ms(&self, library: LibraryId) -> Result<i64> {
-        let begun =
-            self.read(|c| c.find_value("SELECT begun_ms FROM shared_listings WHERE library = ?1", [library]))?;
+        let begun = self
+            .0
+            .read(|c| c.find_value("SELECT begun_ms FROM shared_listings WHERE library = ?1", [library]))?;
         Ok(begun.unwrap_or(0))
     }
 
@@ -269,7 +273,7 @@ impl Store {
         begun_ms: i64,
         deadline: Deadline,
     ) -> Result<()> {
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             tx.run(
                 "INSERT OR REPLACE INTO shared_listings (library, listing, begun_ms) VALUES (?1, ?2, ?3)",
                 params![library, listing, begun_ms],

@@ -12,16 +12,33 @@ use super::endpoints::{Endpoint, identity_of, one_of_several};
 use super::incarnation::Incarnation;
 use super::libraries::{LibraryRow, libraries};
 use super::open::Store;
+use super::opened::is_fresh;
 use super::places::end_of;
 use super::records::{Manifest, manifest};
+use super::state_file::{CachedEndpoint, CachedState, CachedView, StoreFiles, write_state_file};
 use super::tx::sequence_of;
 use super::unverified::unverified_of;
 use crate::engine::segment::match_of;
+use crate::engine::version_page::PageState;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
+use crate::platform::clock::coarse_ms;
+use crate::platform::mutex::lock;
 
 /// Maximum number of changes that are read one by one. If there are more, the whole state is read.
 const MAX_CHANGES: i64 = 2_000;
+
+/// Maximum number of changes in a cached state. A state with more changes is not cached, as they are compacted soon.
+const MAX_CACHED_CHANGES: usize = 1_024;
+
+/// The columns of the cached rows. A build with other columns ignores the cache.
+fn columns() -> String {
+    format!("{}; {}", list::<LibraryRow>(), list::<LoggedChange>())
+}
+
+fn cached_endpoint_of(endpoint: Option<&Endpoint>) -> CachedEndpoint {
+    endpoint.map(|endpoint| (endpoint.url.clone(), endpoint.who.clone()))
+}
 
 /// The data that a process needs to answer, read at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -157,14 +174,18 @@ fn recorded_since(
     )
 }
 
-impl Store {
+/// The states of a store: read from the database, or cached in the state file for the next process.
+pub struct StoreStates<'s>(pub &'s Store);
+
+impl StoreStates<'_> {
     /// Everything that a process needs in order to answer for this identity.
     #[cfg(test)]
     pub fn state(&self, identity: Option<IdentityId>) -> Result<StoreState> {
-        self.read(|connection| state_of(connection, self.incarnation(), identity))
+        self.0
+            .read(|connection| state_of(connection, self.0.incarnation(), identity))
     }
 
-    /// [`Store::state`] of the identity that an endpoint leads to, and that identity. Both are read at one moment, so
+    /// [`Self::state`] of the identity that an endpoint leads to, and that identity. Both are read at one moment, so
     /// the state includes the commit that stored the endpoint. Fails if not `patient` and the database is locked.
     pub fn state_at(
         &self,
@@ -175,16 +196,16 @@ impl Store {
         if let Some(cached) = self.take_cached_state(endpoint) {
             return Ok(cached);
         }
-        self.read_if(patient, |connection| {
+        self.0.read_if(patient, |connection| {
             // Get the incarnation first: if the database is replaced during the read, the state belongs to one that has
             // ended.
-            let incarnation = self.incarnation();
+            let incarnation = self.0.incarnation();
             let identity = identity_of(connection, endpoint)?;
             if endpoint.is_none()
-                && !self.warned_of_views.load(Ordering::Relaxed)
+                && !self.0.warned_of_views.load(Ordering::Relaxed)
                 && let Some(identity) = identity
                 && let Some(warning) = one_of_several(connection, identity)?
-                && !self.warned_of_views.swap(true, Ordering::Relaxed)
+                && !self.0.warned_of_views.swap(true, Ordering::Relaxed)
             {
                 log::warn!("{warning}");
             }
@@ -193,7 +214,7 @@ impl Store {
     }
 
     /// Returns the change sequence now, and the changes after `since`, oldest first. `since` is a sequence of
-    /// `incarnation`. The changes are `None` if the caller must read [`Store::state_at`] instead: there are too many,
+    /// `incarnation`. The changes are `None` if the caller must read [`Self::state_at`] instead: there are too many,
     /// or one concerns whole libraries. Fails if not `patient` and the database is locked.
     pub fn changes(
         &self,
@@ -227,10 +248,90 @@ impl Store {
             found.extend(recorded);
             Ok((now, (!must_reload).then(|| in_order(found))))
         };
-        let read = self.read_if(patient, work);
-        if self.incarnation() != incarnation {
+        let read = self.0.read_if(patient, work);
+        if self.0.incarnation() != incarnation {
             return read.map(|(now, _)| (now, None));
         }
         read
+    }
+
+    /// Takes the cached state of this endpoint, if the store was opened from the state file. Only the first call gets
+    /// it, because it becomes outdated.
+    fn take_cached_state(&self, endpoint: Option<&Endpoint>) -> Option<(Option<IdentityId>, StoreState)> {
+        // Only the database knows whether a server accepted an expired token.
+        let is_expired = endpoint.is_some_and(Endpoint::is_expired);
+        let cached = lock(&self.0.cached_state).take().filter(|_| !is_expired)?;
+        let cached_endpoint = cached_endpoint_of(endpoint);
+        let view = cached.views.into_iter().find(|view| view.endpoint == cached_endpoint)?;
+        let (form, state): (String, StoreState) = postcard::from_bytes(&view.state).ok()?;
+        if form != columns() {
+            return None;
+        }
+        *lock(&self.0.cache_used) = Some((cached.sequence, cached_endpoint));
+        let incarnation = self.0.incarnation();
+        Some((Some(view.identity), StoreState { incarnation, ..state }))
+    }
+
+    /// Closes the connections, and writes the state file if this process had to open the database.
+    pub fn close_and_keep(&self, endpoint: Option<&Endpoint>) {
+        let cached = self.state_to_cache(endpoint);
+        self.0.close();
+        let Some(cached) = cached else { return };
+        let opened = self.0.opened.newest();
+        // Read after closing, because that copies the log into the database.
+        let Some(files) = StoreFiles::of(&self.0.folder).filter(|files| opened.is_of_files(files)) else {
+            return;
+        };
+        let sequence = cached.sequence.0;
+        let is_unchanged = || opened.state(coarse_ms()) == PageState::Equal(sequence) && opened.is_page_valid();
+        if let Err(error) = write_state_file(&self.0.folder, cached, &files, is_unchanged) {
+            log::debug!("the next process opens the database itself: {error}");
+        }
+    }
+
+    /// Returns the current state of this endpoint; `None` if the state file has it, or if this would need opening the
+    /// database or waiting.
+    fn state_to_cache(&self, endpoint: Option<&Endpoint>) -> Option<CachedState> {
+        let opened = self.0.opened.newest();
+        let PageState::Equal(now) = opened.state(coarse_ms()) else {
+            return None;
+        };
+        let now = Sequence(now);
+        let is_cached = lock(&self.0.cache_used)
+            .as_ref()
+            .is_some_and(|(at, cached_endpoint)| *at == now && *cached_endpoint == cached_endpoint_of(endpoint));
+        if !self.0.believes || is_fresh(now) || is_cached || !StoreFiles::of(&self.0.folder)?.are_settled() {
+            return None;
+        }
+        let incarnation = self.0.incarnation();
+        let view = self.0.read_if(false, |connection| {
+            let Some(identity) = identity_of(connection, endpoint)? else {
+                return Ok(None);
+            };
+            // The next process must read the database to log which of several views answers.
+            if endpoint.is_none() && one_of_several(connection, identity)?.is_some() {
+                return Ok(None);
+            }
+            let state = state_of(connection, incarnation, Some(identity))?;
+            // An added item is read from its row, so such a state needs the database.
+            let needs_row = |change: &LoggedChange| change.kind == LoggedKind::Added;
+            if state.sequence != now || state.changes.len() > MAX_CACHED_CHANGES || state.changes.iter().any(needs_row)
+            {
+                return Ok(None);
+            }
+            let state = postcard::to_stdvec(&(columns(), state)).ok();
+            Ok(state.map(|state| CachedView {
+                endpoint: cached_endpoint_of(endpoint),
+                identity,
+                state,
+            }))
+        });
+        let view = view.ok()??;
+        Some(CachedState {
+            id: opened.id,
+            secret: opened.secret,
+            sequence: now,
+            views: vec![view],
+        })
     }
 }

@@ -1,9 +1,16 @@
 //! Regression tests of the store: each reproduces a former defect.
 
+use super::feed::FeedRows;
 use super::for_tests::{
     DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
 };
+use super::items::ItemRows;
+use super::libraries::LibraryRows;
 use super::matches::all_of;
+use super::records::RecordRows;
+use super::state::StoreStates;
+use super::sweeping::Sweeper;
+use super::totals::Totals;
 use super::{Endpoint, LoggedKind, Store};
 use crate::model::{Generation, Sequence};
 use crate::platform::deadline::Deadline;
@@ -11,8 +18,12 @@ use crate::platform::deadline::Deadline;
 #[test]
 fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
     let (_folder, store) = opened();
-    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
-    let other = store.reached(&endpoint("http://b"), &server("two")).expect("reached");
+    let mine = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
+    let other = LibraryRows(&store)
+        .reached(&endpoint("http://b"), &server("two"))
+        .expect("reached");
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let row = listed(
         &store,
@@ -20,16 +31,18 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
         &row,
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
-    store
+    ItemRows(&store)
         .merge_items(&row, &[movie("1", "/data/new.mkv")], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2", &[], Deadline::NONE).expect("removed");
-    store.clear(mine, Deadline::NONE).expect("cleared");
+    ItemRows(&store)
+        .remove_item(&row, "2", &[], Deadline::NONE)
+        .expect("removed");
+    LibraryRows(&store).clear(mine, Deadline::NONE).expect("cleared");
     for identity in [other, mine] {
         let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
         listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     }
-    while store.sweep(1, Deadline::NONE).expect("swept") {}
+    while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
     assert_eq!(count(&store, "SELECT count(*) FROM items"), 2);
 }
 
@@ -37,16 +50,18 @@ fn a_library_that_is_cleared_does_not_stop_the_listings_of_others() {
 #[test]
 fn a_second_invalidation_outlives_the_first_verification() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     let invalidate = || {
-        store.invalidate_item(identity, row.id, "1");
-        store.totals().expect("totals").sequence
+        RecordRows(&store).invalidate_item(identity, row.id, "1");
+        Totals::of(&store).expect("totals").sequence
     };
     let (before, since) = (invalidate(), invalidate());
     let left_after = |since| {
-        let ended = store.verified(identity, row.id, &[], &["1"], since, Deadline::NONE);
+        let ended = LibraryRows(&store).verified(identity, row.id, &[], &["1"], since, Deadline::NONE);
         ended.expect("noted");
         count(&store, "SELECT count(*) FROM unverified")
     };
@@ -57,9 +72,11 @@ fn a_second_invalidation_outlives_the_first_verification() {
 #[test]
 fn a_store_without_change_sequences_left_is_recreated() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let rows = probed(&store, identity, &["films"], NOW_MS);
-    let first = store.totals().expect("totals").sequence;
+    let first = Totals::of(&store).expect("totals").sequence;
     rusqlite::Connection::open(store.folder().database())
         .and_then(|other| other.execute("UPDATE store SET sequence = sequence | 0xFFFFFFFFE", []))
         .expect("written");
@@ -67,7 +84,7 @@ fn a_store_without_change_sequences_left_is_recreated() {
     assert_eq!(matches(&store, rows[0].id).len(), 1);
     let recorded = record_pairs(&store, &rows[0], &[(b"/h/2.mkv", "1")]);
     assert!(recorded.is_none(), "the library is not in the new one");
-    let now = store.totals().expect("totals").sequence;
+    let now = Totals::of(&store).expect("totals").sequence;
     assert_ne!(now.0 >> 36, first.0 >> 36);
     assert_ne!(now.0 >> 36, (first.0 >> 36) + 1);
 }
@@ -75,7 +92,9 @@ fn a_store_without_change_sequences_left_is_recreated() {
 #[test]
 fn writes_between_two_matches_are_read() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let rows = probed(&store, identity, &["films", "shows"], NOW_MS);
     let unverified_after = |path: &[u8]| {
         record_pairs(&store, &rows[0], &[(path, "1")]).expect("recorded");
@@ -90,26 +109,28 @@ fn writes_between_two_matches_are_read() {
         (rows[0].id, b"", "1"),
         (rows[0].id, b"", "2"),
     ];
-    store
+    LibraryRows(&store)
         .invalidate(identity, &invalid, &[], &[], Deadline::NONE)
         .expect("invalidated");
     assert_eq!(unverified_after(b"/h/6.mkv"), 2, "its item is confirmed");
     assert_eq!(unverified_after(b"/H/5.MKV"), 1, "and a path in another spelling");
-    store
+    LibraryRows(&store)
         .invalidate_libraries(identity, Some(rows[0].id), &[], Deadline::NONE)
         .expect("invalidated");
     let many: Vec<Vec<u8>> = (0..100).map(|n| format!("/h/many {n}.mkv").into_bytes()).collect();
     let many: Vec<(&[u8], &str)> = many.iter().map(|path| (&path[..], "1")).collect();
     record_pairs(&store, &rows[0], &many);
     assert_eq!(matches(&store, rows[0].id).len(), 100, "of the epoch that is now");
-    store.clear(identity, Deadline::NONE).expect("cleared");
+    LibraryRows(&store).clear(identity, Deadline::NONE).expect("cleared");
     assert!(record_pairs(&store, &rows[0], &[(b"/h/8.mkv", "1")]).is_none());
 }
 
 #[test]
 fn a_vanished_library_leaves_only_its_matches() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let rows = probed(&store, identity, &["films", "shows", "empty"], NOW_MS);
     listed(
         &store,
@@ -118,7 +139,7 @@ fn a_vanished_library_leaves_only_its_matches() {
         &[movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")],
     );
     record_pairs(&store, &rows[1], &[(b"/h/1.mkv", "1")]);
-    let sweep = || while store.sweep(100, Deadline::NONE).expect("swept") {};
+    let sweep = || while Sweeper(&store).sweep(100, Deadline::NONE).expect("swept") {};
     for days in 0..60 {
         probed(&store, identity, &["films"], NOW_MS + days * DAY_MS);
         sweep();
@@ -136,27 +157,29 @@ fn a_vanished_library_leaves_only_its_matches() {
     let row = probed(&store, identity, &["films", "shows"], NOW_MS + 61 * DAY_MS).remove(1);
     assert_eq!(row.generation, Generation(0));
     assert_eq!(matches(&store, row.id).len(), 1);
-    let changes = store.state(Some(identity)).expect("state").changes;
+    let changes = StoreStates(&store).state(Some(identity)).expect("state").changes;
     assert_eq!(changes.iter().map(|one| one.library).collect::<Vec<_>>(), [row.id]);
 }
 
 #[test]
 fn the_change_log_is_trimmed_without_recorded_matches() {
     let (folder, mut store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let row = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
-    store
+    ItemRows(&store)
         .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
         .expect("merged");
-    let since = store.totals().expect("totals").sequence;
+    let since = Totals::of(&store).expect("totals").sequence;
     for number in 1..=9_000 {
         if number % 1_000 == 0 {
             // Wine keeps each file that was looked at open until nobody has a lock on it: two a write.
             drop(store);
             store = Store::open(folder.path(), true).expect("the store opens");
         }
-        store
+        LibraryRows(&store)
             .invalidate(identity, &[(row.id, b"/h/1.mkv", "")], &[], &[], Deadline::NONE)
             .expect("invalidated");
     }
@@ -164,14 +187,14 @@ fn the_change_log_is_trimmed_without_recorded_matches() {
     assert!((1_000..6_000).contains(&kept), "{kept}");
     // Readers of an earlier state reload everything; changes that no segment has are kept.
     let changes = |since| {
-        store
+        StoreStates(&store)
             .changes(Some(identity), since, store.incarnation(), true)
             .expect("read")
     };
     let (now, of_earlier) = changes(since);
     assert!(of_earlier.is_none());
     assert_eq!(changes(Sequence(now.0 - 1)).1.map(|changes| changes.len()), Some(1));
-    let state = store.state(Some(identity)).expect("state");
+    let state = StoreStates(&store).state(Some(identity)).expect("state");
     assert_eq!(
         state.changes.iter().map(|one| one.kind).collect::<Vec<_>>(),
         [LoggedKind::Added, LoggedKind::UnverifiedPath]
@@ -181,16 +204,18 @@ fn the_change_log_is_trimmed_without_recorded_matches() {
 #[test]
 fn a_segment_that_no_row_names_counts_for_no_limit() {
     let (folder, store) = opened();
-    let before = store.bytes_after_vacuum().expect("counted");
+    let before = Sweeper(&store).bytes_after_vacuum().expect("counted");
     let bytes = vec![0; 1 << 20];
     std::fs::write(folder.path().join("plexindex-1-l99-1-1-1-ab.image"), &bytes).expect("written");
-    assert_eq!(store.bytes_after_vacuum().expect("counted"), before);
+    assert_eq!(Sweeper(&store).bytes_after_vacuum().expect("counted"), before);
 }
 
 #[test]
 fn a_match_has_the_sequence_of_its_write() {
     let (_folder, store) = opened();
-    let identity = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let identity = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, identity, &["films"], NOW_MS).remove(0);
     let before = listed(&store, identity, &row, &[movie("1", "/data/1.mkv")]);
     // The listing finishes between the caller's read and its write.
@@ -199,9 +224,9 @@ fn a_match_has_the_sequence_of_its_write() {
     record_pairs(&store, &before, &[(b"/data/1.mkv", "3")]);
     let all = store.read(|connection| all_of(connection, row.id)).expect("read");
     let (_, recorded) = all[b"/data/1.mkv".as_slice()];
-    let now = store.library_row(row.id).expect("a row");
+    let now = LibraryRows(&store).library_row(row.id).expect("a row");
     assert!(recorded > now.listed_sequence, "the listing that is older overrules it");
-    let told = store.state(Some(identity)).expect("state").changes;
+    let told = StoreStates(&store).state(Some(identity)).expect("state").changes;
     assert_eq!(told.iter().map(|one| one.sequence).collect::<Vec<_>>(), [recorded]);
     // A later listing with another item is newer than the match; one with the same item changes nothing.
     let same = listed(&store, identity, &now, &[movie("2", "/data/1.mkv")]);
@@ -221,7 +246,7 @@ fn a_database_without_columns_is_renamed_and_a_newer_one_is_not() {
             .expect("written");
         drop(connection);
         let store = Store::open(folder.path(), true).expect("opens");
-        store.add_totals(1, 0, Deadline::NONE).expect("written");
+        Totals::add(&store, 1, 0, Deadline::NONE).expect("written");
         folder.path().join("plexindex-1.db.broken").exists()
     };
     assert!(
@@ -245,17 +270,17 @@ fn token(number: u8, weeks: i64, day: i64) -> Endpoint {
 fn an_accepted_token_is_remembered_until_it_expires() {
     let (_folder, store) = opened();
     let (first, user) = (server("one"), Some([1; 32]));
-    let known = |endpoint: &Endpoint| store.identity(endpoint).expect("read");
-    let ann = store
+    let known = |endpoint: &Endpoint| LibraryRows(&store).identity(endpoint).expect("read");
+    let ann = LibraryRows(&store)
         .accepted(&token(1, 1, 0), &first, user, Deadline::NONE)
         .expect("noted");
-    let claimed = store.claimed(&token(2, 2, 1), [1; 32]).expect("read");
+    let claimed = LibraryRows(&store).claimed(&token(2, 2, 1), [1; 32]).expect("read");
     assert_eq!(claimed, Some(ann), "the same user");
-    store
+    LibraryRows(&store)
         .accepted_claim(&token(2, 2, 1), ann, Deadline::NONE)
         .expect("noted");
     assert_eq!(
-        store
+        LibraryRows(&store)
             .accepted(&token(3, 2, 1), &first, user, Deadline::NONE)
             .expect("noted"),
         ann
@@ -269,7 +294,7 @@ fn an_accepted_token_is_remembered_until_it_expires() {
     for day in [8, 10] {
         assert_eq!(known(&token(1, 1, day)), None);
         assert_eq!(
-            store
+            LibraryRows(&store)
                 .accepted(&token(1, 1, day), &first, user, Deadline::NONE)
                 .expect("noted"),
             ann
@@ -280,7 +305,7 @@ fn an_accepted_token_is_remembered_until_it_expires() {
     let rows = "SELECT count(*) FROM endpoints";
     assert_eq!(count(&store, rows), 3);
     assert_eq!(
-        store
+        LibraryRows(&store)
             .accepted(&token(4, 9, 40), &first, user, Deadline::NONE)
             .expect("noted"),
         ann
@@ -291,17 +316,17 @@ fn an_accepted_token_is_remembered_until_it_expires() {
         "an index that is open goes on by an expired one"
     );
     assert_eq!(
-        store
+        LibraryRows(&store)
             .accepted(&token(4, 9, 44), &first, user, Deadline::NONE)
             .expect("noted"),
         ann
     );
     assert_eq!(count(&store, rows), 1);
     // A user without a name is known by the token only.
-    let one = store
+    let one = LibraryRows(&store)
         .accepted(&token(5, 9, 30), &first, None, Deadline::NONE)
         .expect("noted");
-    let two = store
+    let two = LibraryRows(&store)
         .accepted(&token(6, 9, 30), &first, None, Deadline::NONE)
         .expect("noted");
     assert!(one != two && one != ann && two != ann);
@@ -315,7 +340,11 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
         url: "http://b".to_owned(),
         ..token(number, weeks, day)
     };
-    let accepted = |endpoint: &Endpoint, user| store.accepted(endpoint, &first, user, Deadline::NONE).expect("noted");
+    let accepted = |endpoint: &Endpoint, user| {
+        LibraryRows(&store)
+            .accepted(endpoint, &first, user, Deadline::NONE)
+            .expect("noted")
+    };
     let ann = accepted(&token(1, 1, 0), user);
     accepted(&token(2, 2, 7), user);
     // Another URL of the server: a token accepted at the first URL opens the identity, and later tokens of the user do
@@ -328,7 +357,10 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
         url: "http://c".to_owned(),
         ..token(number, weeks, day)
     };
-    assert_eq!(store.claimed(&third(4, 3, 15), [1; 32]).expect("read"), None);
+    assert_eq!(
+        LibraryRows(&store).claimed(&third(4, 3, 15), [1; 32]).expect("read"),
+        None
+    );
     let forged = accepted(&third(4, 3, 15), user);
     assert_ne!(forged, ann);
     for expired in [1, 2] {
@@ -345,33 +377,41 @@ fn another_url_opens_an_identity_by_the_same_token_only() {
     assert_ne!(accepted(&nobody("http://c"), None), here);
     assert_eq!(accepted(&nobody("http://a"), None), here);
     // A token accepted at the third URL opens nothing at Ann's, where the same user continues.
-    assert_eq!(store.identity(&token(4, 3, 15)).expect("read"), None);
+    assert_eq!(LibraryRows(&store).identity(&token(4, 3, 15)).expect("read"), None);
     assert_eq!(accepted(&token(5, 4, 16), user), ann);
 }
 
 #[test]
 fn an_evicted_and_relisted_library_is_not_current() {
     let (_folder, store) = opened();
-    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let mine = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let read = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
-    assert!(store.are_current(&[&read].into_iter()).expect("asked"));
-    assert!(store.evict(read.id, NOW_MS + DAY_MS, Deadline::NONE).expect("evicted"));
-    assert!(!store.are_current(&[&read].into_iter()).expect("asked"));
+    assert!(LibraryRows(&store).are_current(&[&read].into_iter()).expect("asked"));
+    assert!(
+        LibraryRows(&store)
+            .evict(read.id, NOW_MS + DAY_MS, Deadline::NONE)
+            .expect("evicted")
+    );
+    assert!(!LibraryRows(&store).are_current(&[&read].into_iter()).expect("asked"));
     // Nothing could be read in between.
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let again = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
     assert!(again.generation.is_fetched());
-    assert!(!store.are_current(&[&read].into_iter()).expect("asked"));
-    assert!(store.are_current(&[&again].into_iter()).expect("asked"));
-    store.clear(mine, Deadline::NONE).expect("cleared");
-    assert!(!store.are_current(&[&again].into_iter()).expect("asked"));
+    assert!(!LibraryRows(&store).are_current(&[&read].into_iter()).expect("asked"));
+    assert!(LibraryRows(&store).are_current(&[&again].into_iter()).expect("asked"));
+    LibraryRows(&store).clear(mine, Deadline::NONE).expect("cleared");
+    assert!(!LibraryRows(&store).are_current(&[&again].into_iter()).expect("asked"));
 }
 
 #[test]
 fn items_added_singly_between_two_evictions_are_swept() {
     let (_folder, store) = opened();
-    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let mine = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let mut row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     for round in 0..3 {
         row = listed(
@@ -382,16 +422,18 @@ fn items_added_singly_between_two_evictions_are_swept() {
         );
         assert_eq!(paths(&store, &row).len(), 2);
         assert!(
-            store.evict(row.id, NOW_MS + DAY_MS, Deadline::NONE).expect("evicted"),
+            LibraryRows(&store)
+                .evict(row.id, NOW_MS + DAY_MS, Deadline::NONE)
+                .expect("evicted"),
             "{round}"
         );
-        while store.sweep(1, Deadline::NONE).expect("swept") {}
+        while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
         assert_eq!(count(&store, "SELECT count(*) FROM items"), 0, "{round}");
         row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-        store
+        ItemRows(&store)
             .merge_items(&row, &[movie("2", "/data/2.mkv")], None, Deadline::NONE)
             .expect("merged");
-        while store.sweep(1, Deadline::NONE).expect("swept") {}
+        while Sweeper(&store).sweep(1, Deadline::NONE).expect("swept") {}
         assert_eq!(count(&store, "SELECT count(*) FROM items"), 1, "{round}");
     }
 }
@@ -400,38 +442,50 @@ fn items_added_singly_between_two_evictions_are_swept() {
 #[test]
 fn the_history_of_an_evicted_library_is_removed_once() {
     let (_folder, store) = opened();
-    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let mine = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let items = [movie("1", "/data/1.mkv"), movie("2", "/data/2.mkv")];
     let row = listed(&store, mine, &row, &items);
-    assert!(store.evict(row.id, NOW_MS + DAY_MS, Deadline::NONE).expect("evicted"));
+    assert!(
+        LibraryRows(&store)
+            .evict(row.id, NOW_MS + DAY_MS, Deadline::NONE)
+            .expect("evicted")
+    );
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
-    store
+    ItemRows(&store)
         .merge_items(&row, &items[1..], None, Deadline::NONE)
         .expect("merged");
-    store.remove_item(&row, "2", &[], Deadline::NONE).expect("removed");
-    store.forget_history(Deadline::NONE).expect("forgotten");
-    assert!(!store.forget_history(Deadline::NONE).expect("forgotten"));
+    ItemRows(&store)
+        .remove_item(&row, "2", &[], Deadline::NONE)
+        .expect("removed");
+    FeedRows(&store).forget_history(Deadline::NONE).expect("forgotten");
+    assert!(!FeedRows(&store).forget_history(Deadline::NONE).expect("forgotten"));
 }
 
 #[test]
 fn a_continued_state_reads_only_newer_changes() {
     let (_folder, store) = opened();
-    let mine = store.reached(&endpoint("http://a"), &server("one")).expect("reached");
+    let mine = LibraryRows(&store)
+        .reached(&endpoint("http://a"), &server("one"))
+        .expect("reached");
     let row = probed(&store, mine, &["films"], NOW_MS).remove(0);
     let row = listed(&store, mine, &row, &[movie("1", "/data/1.mkv")]);
     let add = |n: usize| {
         let item = movie(&format!("n{n}"), &format!("/data/new {n}.mkv"));
-        store.merge_items(&row, &[item], None, Deadline::NONE).expect("merged");
+        ItemRows(&store)
+            .merge_items(&row, &[item], None, Deadline::NONE)
+            .expect("merged");
     };
     let read = |since: Option<Sequence>| {
-        let (_, state) = store
+        let (_, state) = StoreStates(&store)
             .state_at(Some(&endpoint("http://a")), &|_, _| since, true)
             .expect("a state");
         (state.changes.len(), state.continued.len(), state.sequence)
     };
     (0..500).for_each(add);
-    store.invalidate_item(mine, row.id, "1");
+    RecordRows(&store).invalidate_item(mine, row.id, "1");
     let (changes, continued, before) = read(None);
     assert_eq!((changes, continued), (501, 0));
     assert_eq!((500, 1, 501), {
@@ -440,7 +494,7 @@ fn a_continued_state_reads_only_newer_changes() {
         (changes, continued, now.0 - begun.0 + u64::from(now == before))
     });
     add(500);
-    store
+    ItemRows(&store)
         .caught_up(&row, before, 502, NOW_MS, false, Deadline::NONE)
         .expect("noted");
     let (changes, continued, now) = read(Some(before));
@@ -451,5 +505,5 @@ fn a_continued_state_reads_only_newer_changes() {
         .write(Deadline::NONE, |tx| super::changes::trim(tx, Sequence(before.0 + 1)))
         .expect("trimmed");
     assert_eq!(read(Some(before)).0, 502);
-    assert_eq!(store.unmerged_items(row.id).expect("counted"), 501);
+    assert_eq!(LibraryRows(&store).unmerged_items(row.id).expect("counted"), 501);
 }

@@ -19,20 +19,23 @@ use crate::platform::deadline::Deadline;
 /// Rows of cleared tables that one write examines.
 const CLEARED_PER_WRITE: i64 = 400;
 
-impl Store {
+/// Removes what a store no longer needs.
+pub struct Sweeper<'s>(pub &'s Store);
+
+impl Sweeper<'_> {
     /// Deletes rows that no reader can see, at most `slice` of each kind. Returns whether some may be left.
     pub fn sweep(&self, slice: usize, deadline: Deadline) -> Result<bool> {
         // Sweep shows and seasons without episodes only after episodes were swept, because finding them means reading
         // all episodes.
-        let sweeps_shows = self.may_have_orphans.load(Ordering::Relaxed);
-        let left = self.write(deadline, |tx| {
+        let sweeps_shows = self.0.may_have_orphans.load(Ordering::Relaxed);
+        let left = self.0.write(deadline, |tx| {
             tx.run(
                 "UPDATE tables SET library = NULL WHERE library IN (SELECT id FROM libraries WHERE identity < 0)",
                 [],
             )?;
             let swept = sweep_slice(tx, slice)?;
             if sweep_cleared(tx.connection)? || swept.rows > 0 {
-                self.may_have_orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
+                self.0.may_have_orphans.fetch_or(swept.of_shows, Ordering::Relaxed);
                 return Ok(true);
             }
             for statement in [
@@ -59,7 +62,7 @@ impl Store {
             Ok(false)
         })?;
         if !left && sweeps_shows {
-            self.may_have_orphans.store(false, Ordering::Relaxed);
+            self.0.may_have_orphans.store(false, Ordering::Relaxed);
         }
         Ok(left)
     }

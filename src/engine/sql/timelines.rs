@@ -20,28 +20,25 @@ use crate::platform::stamp::boot;
 /// Most timelines that are stored. Cursors of older ones are not valid any more.
 const MAX_TIMELINES: i64 = 1_000;
 
-impl Store {
-    /// Begins a timeline with this transaction if the machine was started or the file was replaced since the last
-    /// commit.
-    pub(super) fn begin_timeline_if_needed(&self, tx: &Tx<'_>) -> rusqlite::Result<()> {
-        let opened = self.opened.newest().number + 1;
-        if self.on_timeline.load(Ordering::Relaxed) == opened {
-            return Ok(());
-        }
-        let here = format!(
-            "{:?} {:?}",
-            boot().map(|id| String::from_utf8_lossy(&id).into_owned()),
-            Inode::of(self.folder.database())
-        );
-        let c = tx.connection;
-        let last: Option<String> = c.find_value("SELECT here FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
-        if last.is_some_and(|last| last == here) {
-            // Set it only if an earlier transaction committed the timeline: this one may still roll back.
-            self.on_timeline.store(opened, Ordering::Relaxed);
-            return Ok(());
-        }
-        insert_timeline(tx, &here).map(drop)
+/// Begins a timeline with this transaction if the machine was started or the file was replaced since the last commit.
+pub fn begin_timeline_if_needed(store: &Store, tx: &Tx<'_>) -> rusqlite::Result<()> {
+    let opened = store.opened.newest().number + 1;
+    if store.on_timeline.load(Ordering::Relaxed) == opened {
+        return Ok(());
     }
+    let here = format!(
+        "{:?} {:?}",
+        boot().map(|id| String::from_utf8_lossy(&id).into_owned()),
+        Inode::of(store.folder.database())
+    );
+    let c = tx.connection;
+    let last: Option<String> = c.find_value("SELECT here FROM timelines ORDER BY begun DESC LIMIT 1", [])?;
+    if last.is_some_and(|last| last == here) {
+        // Set it only if an earlier transaction committed the timeline: this one may still roll back.
+        store.on_timeline.store(opened, Ordering::Relaxed);
+        return Ok(());
+    }
+    insert_timeline(tx, &here).map(drop)
 }
 
 /// Begins a timeline with this transaction, in the same place. Returns it.

@@ -4,8 +4,8 @@ use rusqlite::{Connection, params};
 
 use super::columns::{FromCells, RowCells};
 use super::indexing::{Hits, Indexed, items_of};
+use super::items::ItemRows;
 use super::libraries::LibraryRow;
-use super::open::Store;
 use super::texts::ItemTexts;
 use crate::error::Result;
 use crate::matching::text::{fold_title, has_all_words};
@@ -79,7 +79,7 @@ fn with_title(connection: &Connection, library: LibraryId, wanted: &str, limit: 
     Ok(found)
 }
 
-impl Store {
+impl ItemRows<'_> {
     /// Returns at most `limit` listed items with this title, or whose show has it, without regard to case, accents and
     /// punctuation. If there are none, returns items whose title or show's title has all its words.
     pub fn items_with_title(&self, row: &LibraryRow, title: &str, limit: usize, deadline: Deadline) -> Result<Hits> {

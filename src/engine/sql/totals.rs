@@ -21,11 +21,11 @@ pub struct Totals {
     pub sequence: Sequence,
 }
 
-impl Store {
+impl Totals {
     /// Returns the counts of the whole store.
-    pub fn totals(&self) -> Result<Totals> {
-        let answers_on_page = self.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
-        self.read(|connection| {
+    pub fn of(store: &Store) -> Result<Self> {
+        let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::answers);
+        store.read(|connection| {
             let sequence = sequence_of(connection)?;
             connection.row("SELECT requests, answers, evictions FROM store", [], |row| {
                 Ok(Totals {
@@ -40,23 +40,23 @@ impl Store {
 
     /// Adds to the counters of the store's life, with the answers counted on the version page. Returns `false`, without
     /// adding, while other processes write.
-    pub fn add_totals(&self, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
-        let answers_on_page = self.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers);
-        let added = self.write_in_turn(deadline, |tx| {
+    pub fn add(store: &Store, requests: u64, answers: u64, deadline: Deadline) -> Result<bool> {
+        let answers_on_page = store.opened.newest().page.as_ref().map_or(0, VersionPage::take_answers);
+        let added = store.write_in_turn(deadline, |tx| {
             tx.run(
                 "UPDATE store SET requests = requests + ?1, answers = answers + ?2",
                 [requests.cast_signed(), (answers + answers_on_page).cast_signed()],
             )
         });
         if !matches!(added, Ok(Some(()))) {
-            self.count_on_page(answers_on_page);
+            Self::count_on_page(store, answers_on_page);
         }
         Ok(added?.is_some())
     }
 
     /// Counts answers on the version page until the next write of counters. Returns `false` without a page.
-    pub fn count_on_page(&self, answers: u64) -> bool {
-        let opened = self.opened.newest();
+    pub fn count_on_page(store: &Store, answers: u64) -> bool {
+        let opened = store.opened.newest();
         let page = opened.page.as_ref().filter(|_| opened.is_page_valid());
         page.inspect(|page| page.count_answers(answers)).is_some()
     }

@@ -13,6 +13,7 @@ use super::lock_wait::{BUSY, lock_by};
 use super::open::Store;
 use super::opened::is_fresh;
 use super::schema::failure;
+use super::timelines::begin_timeline_if_needed;
 use super::tx::{CheckpointGuard, RollbackGuard, Tx, WaitGuard, sequence_of};
 use crate::error::{Error, Result, Status};
 use crate::platform::deadline::Deadline;
@@ -148,8 +149,7 @@ impl Store {
         let mut tx = Tx::new(connection, before.next());
         tx.last_library = last_write.and_then(|last| last.library);
         let page = self.begin_on_page(before, tx.sequence)?;
-        let done = self
-            .begin_timeline_if_needed(&tx)
+        let done = begin_timeline_if_needed(self, &tx)
             .and_then(|()| work(&tx))
             .and_then(|value| {
                 trim_now_and_then(&tx)?;

@@ -4,14 +4,14 @@ use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
 use super::changes::{LoggedChange, LoggedKind};
-use super::open::Store;
+use super::libraries::LibraryRows;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::matching::normal::normal_form;
 use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
 
-impl Store {
+impl LibraryRows<'_> {
     /// Ends the invalidations of paths, in any spelling, and of items. Those later than `since` stay.
     pub fn verified(
         &self,
@@ -22,10 +22,13 @@ impl Store {
         since: Sequence,
         deadline: Deadline,
     ) -> Result<()> {
-        if !self.read(|connection| connection.has("SELECT 1 FROM unverified WHERE library = ?1", [library]))? {
+        if !self
+            .0
+            .read(|connection| connection.has("SELECT 1 FROM unverified WHERE library = ?1", [library]))?
+        {
             return Ok(());
         }
-        self.write(deadline, |tx| {
+        self.0.write(deadline, |tx| {
             for path in paths {
                 verify(tx, identity, library, path, "", since)?;
             }

@@ -13,7 +13,7 @@ use serde_json::json;
 
 use super::found::Item;
 use super::queries::Queries;
-use crate::engine::{FeedPage, ItemChange, LibraryRow, Resolved, places};
+use crate::engine::{FeedPage, FeedRows, ItemChange, LibraryRow, Resolved, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::Scope;
@@ -111,7 +111,7 @@ impl Queries {
             self.check_fetched(library)?;
         }
         let mut reader = if cursor.is_empty() {
-            let (timeline, position) = self.store.feed_begin(identity, library, full)?;
+            let (timeline, position) = FeedRows(&self.store).begin(identity, library, full)?;
             FeedCursor {
                 timeline,
                 identity,
@@ -129,10 +129,13 @@ impl Queries {
         let page = if cursor.is_empty() && !full {
             None
         } else {
-            Some(
-                self.store
-                    .feed(identity, library, (reader.timeline, reader.position), reader.end, limit)?,
-            )
+            Some(FeedRows(&self.store).page(
+                identity,
+                library,
+                (reader.timeline, reader.position),
+                reader.end,
+                limit,
+            )?)
         };
         let FeedPage {
             timeline,
@@ -213,8 +216,7 @@ impl Queries {
         }
         let (identity, library) = self.identity_and_library(call)?;
         reader.check(identity, library)?;
-        self.store
-            .feed_has(identity, library, (reader.timeline, reader.position))
+        FeedRows(&self.store).has(identity, library, (reader.timeline, reader.position))
     }
 
     /// Wakes all waiting calls, so that they report progress to their hosts now.

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 
 use super::core::{Exchange, SharedView};
-use crate::engine::{LibraryRow, WAITS};
+use crate::engine::{LibraryRow, LibraryRows, Outbox, RecordRows, WAITS};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::shared::{Entry, EntryKind, NewEntry};
@@ -46,7 +46,7 @@ impl Exchange {
         let Some(number) = number_of(entry) else {
             return Ok(Applied::Never);
         };
-        let (own, others) = self.store.applied(entry.host)?;
+        let (own, others) = Outbox(&self.store).applied(entry.host)?;
         Ok(if number <= own {
             Applied::Own
         } else if number <= others {
@@ -59,7 +59,7 @@ impl Exchange {
     /// Stores that an invalidation was applied.
     pub fn note_applied(&self, entry: &Entry) -> Result<()> {
         number_of(entry).map_or(Ok(()), |number| {
-            self.store.note_applied(entry.host, number, Deadline::NONE)
+            Outbox(&self.store).note_applied(entry.host, number, Deadline::NONE)
         })
     }
 
@@ -76,9 +76,9 @@ impl Exchange {
             let upto = void.entry(&entry.name.key).or_default();
             *upto = own.unwrap_or(WAITS - 1).max(*upto);
         }
-        let told_at = self.store.matches_told(view.identity, &row.library.uuid)?;
+        let told_at = Outbox(&self.store).matches_told(view.identity, &row.library.uuid)?;
         let mut removed = Vec::new();
-        for (path, known) in self.store.confirmed_matches(row.id)? {
+        for (path, known) in RecordRows(&self.store).confirmed_matches(row.id)? {
             let told = self.reading.tell_matches(row, &[(&path, &known)]);
             let upto = told.iter().filter_map(|told| match first.name.kind {
                 EntryKind::InvalidPath => void.get(&*told.name.key),
@@ -93,7 +93,7 @@ impl Exchange {
         if removed.is_empty() {
             return Ok(());
         }
-        self.store
+        LibraryRows(&self.store)
             .invalidate(view.identity, &[], &removed, &[], Deadline::NONE)
             .map(drop)
     }

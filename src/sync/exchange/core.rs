@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::engine::{Maintenance, Reading, Store};
+use crate::engine::{LibraryRows, Maintenance, Outbox, Reading, Store};
 use crate::error::{Error, Result, Status};
 use crate::freshness::Policy;
 use crate::model::IdentityId;
@@ -337,7 +337,7 @@ impl Exchange {
         let Some(identity) = self.reading.identity_of(&session)? else {
             return Ok(None);
         };
-        if !self.store.is_named(identity)? {
+        if !LibraryRows(&self.store).is_named(identity)? {
             return Ok(None);
         }
         let secret = lock(&self.state).secret;
@@ -349,13 +349,13 @@ impl Exchange {
         let Some(viewer) = self.reading.shared_viewer(&session, keyed) else {
             return Ok(None);
         };
-        let host = self.store.host()?;
+        let host = Outbox(&self.store).host()?;
         let name = (identity, viewer);
         let known = lock(&self.state).views.get(&name).copied();
         let number = if let Some(number) = known {
             number
         } else {
-            let server = self.store.machine_identifier(identity)?;
+            let server = LibraryRows(&self.store).machine_identifier(identity)?;
             let Ok(number) = self.ask(|log, limit| log.view(&server, &name.1, limit)) else {
                 return Ok(None);
             };

@@ -7,7 +7,10 @@ use std::time::Instant;
 use super::applied::Applied;
 use super::core::{Exchange, STEP, SharedView, is_patient};
 use super::waiting::{self, Waiting};
-use crate::engine::{LibraryHint, LibraryRow, Selection, Selector, SharedPlace, WAITS, age};
+use crate::engine::{
+    ItemRows, LibraryHint, LibraryRow, LibraryRows, Outbox, RecordRows, Selection, Selector, SharedPlace, Totals,
+    WAITS, age,
+};
 use crate::error::Result;
 use crate::freshness;
 use crate::model::{Hint, IdentityId, Library, LibraryId};
@@ -42,7 +45,7 @@ impl Exchanged {
 impl Exchange {
     /// How far this folder has read the log.
     pub fn place(&self, identity: IdentityId) -> Result<SharedPlace> {
-        self.store.shared_place(identity, self.log.name(), self.mappings)
+        Outbox(&self.store).shared_place(identity, self.log.name(), self.mappings)
     }
 
     /// Delivers what waits, one thread and process of the folder at a time. Returns `false` if the log does not have it by
@@ -90,7 +93,7 @@ impl Exchange {
         let first = self.place(view.identity)?;
         // What a new folder takes from the log, the log does not lack.
         let joins = if first.position == Position::default() {
-            let rows = self.store.libraries(view.identity)?;
+            let rows = LibraryRows(&self.store).libraries(view.identity)?;
             rows.iter().any(|row| row.matches.is_some())
         } else {
             first.looked_ms == 0
@@ -108,7 +111,7 @@ impl Exchange {
             // Before anything is taken: the older state of the log must not replace what this host wrote since.
             if self.has_lost(&view, until)? {
                 self.tell_again(&view)?;
-                view.host = self.store.host()?;
+                view.host = Outbox(&self.store).host()?;
                 done.has_delivered = self.deliver(&view, until)?;
                 continue;
             }
@@ -176,7 +179,7 @@ impl Exchange {
         if has_delivered || entries.is_empty() {
             return self.apply(view, entries);
         }
-        let waiting = Waiting::new(self.store.outbox(view.identity, usize::MAX)?);
+        let waiting = Waiting::new(Outbox(&self.store).entries(view.identity, usize::MAX)?);
         let voids = entries.iter().any(waiting::voids);
         let taken: Vec<Entry> = (entries.iter())
             .filter(|entry| !waiting.overrides(entry))
@@ -190,8 +193,7 @@ impl Exchange {
     }
 
     fn store_place(&self, view: &SharedView, place: &SharedPlace) -> Result<()> {
-        self.store
-            .store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
+        Outbox(&self.store).store_shared_place(view.identity, self.log.name(), self.mappings, place, Deadline::NONE)
     }
 
     /// Tells a log that this folder never read before of the matches that it lacks. Returns `false` if the log is away, or
@@ -211,9 +213,9 @@ impl Exchange {
     /// Returns `false` if `lacks` does.
     pub fn tell_matches(&self, view: &SharedView, lacks: impl Fn(&mut Vec<NewEntry>) -> Result<bool>) -> Result<bool> {
         self.reading.catch_up(Deadline::NONE)?;
-        for row in self.store.libraries(view.identity)? {
-            let known = self.store.confirmed_matches(row.id)?;
-            let told_at = self.store.matches_told(view.identity, &row.library.uuid)?;
+        for row in LibraryRows(&self.store).libraries(view.identity)? {
+            let known = RecordRows(&self.store).confirmed_matches(row.id)?;
+            let told_at = Outbox(&self.store).matches_told(view.identity, &row.library.uuid)?;
             for some in known.chunks(FEW) {
                 let pairs: Vec<(&[u8], &str)> =
                     some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
@@ -222,7 +224,7 @@ impl Exchange {
                 if !lacks(&mut told)? {
                     return Ok(false);
                 }
-                self.store.tell(view.identity, &told, Deadline::NONE)?;
+                Outbox(&self.store).tell(view.identity, &told, Deadline::NONE)?;
             }
         }
         Ok(true)
@@ -241,7 +243,7 @@ impl Exchange {
                 continue;
             }
             let find = || -> Result<Option<LibraryRow>> {
-                let rows = self.store.libraries(view.identity)?;
+                let rows = LibraryRows(&self.store).libraries(view.identity)?;
                 Ok(rows.into_iter().find(|row| row.library.uuid == first.name.library))
             };
             let mut found = find()?;
@@ -267,8 +269,12 @@ impl Exchange {
                     for entry in group {
                         match self.is_applied(entry)? {
                             Applied::Never => {
-                                self.store
-                                    .invalidate_libraries(view.identity, Some(row.id), &[], Deadline::NONE)?;
+                                LibraryRows(&self.store).invalidate_libraries(
+                                    view.identity,
+                                    Some(row.id),
+                                    &[],
+                                    Deadline::NONE,
+                                )?;
                                 self.note_applied(entry)?;
                             }
                             applied => before.push((entry, applied)),
@@ -289,7 +295,7 @@ impl Exchange {
             return Ok(());
         };
         let at_ms = self.seen_ms(entry, body.age_ms);
-        let known = self.store.libraries(view.identity)?;
+        let known = LibraryRows(&self.store).libraries(view.identity)?;
         if !known.iter().any(|row| row.checked_ms > at_ms) {
             self.store_probe(view.identity, &body.libraries, at_ms)?;
         }
@@ -303,9 +309,8 @@ impl Exchange {
             row.checked_ms <= at_ms
                 && freshness::is_current(&age(row), &row.listed_token, &library.change, &self.policy, at_ms)
         };
-        let begun = self.store.totals()?.sequence;
-        self.store
-            .probed(identity, shown, begun, at_ms, Deadline::NONE, &is_current)
+        let begun = Totals::of(&self.store)?.sequence;
+        LibraryRows(&self.store).probed(identity, shown, begun, at_ms, Deadline::NONE, &is_current)
     }
 
     /// When an entry was written, by this host's clock.
@@ -325,7 +330,7 @@ impl Exchange {
         let Some(head) = decode::<ListingBody>(&entry.body) else {
             return Ok(());
         };
-        if !row.generation.is_fetched() || self.store.shared_listing(row.id)? != Some(head.listing) {
+        if !row.generation.is_fetched() || Outbox(&self.store).shared_listing(row.id)? != Some(head.listing) {
             return Ok(()); // it is taken when a call needs it
         }
         self.reach(row, &head, self.seen_ms(entry, head.age_ms))
@@ -338,9 +343,8 @@ impl Exchange {
         }
         let mut reached = row.clone();
         reached.library.change = head.change.clone();
-        let begun = self.store.totals()?.sequence;
-        self.store
-            .caught_up(&reached, begun, head.items, at_ms, head.provisional, Deadline::NONE)
+        let begun = Totals::of(&self.store)?.sequence;
+        ItemRows(&self.store).caught_up(&reached, begun, head.items, at_ms, head.provisional, Deadline::NONE)
     }
 
     /// Merges items that other hosts were given by the server.
@@ -349,9 +353,9 @@ impl Exchange {
             return Ok(());
         }
         // A listing that this host made by itself is newer than what others told before.
-        let (begun_ms, now_ms) = (self.store.begun_ms(row.id)?, self.clock.now_ms());
+        let (begun_ms, now_ms) = (Outbox(&self.store).begun_ms(row.id)?, self.clock.now_ms());
         let is_older = |entry: &&Entry| begun_ms <= now_ms && self.at_ms(entry) < begun_ms;
-        let since = self.store.totals()?.sequence;
+        let since = Totals::of(&self.store)?.sequence;
         let newer = entries.iter().filter(|entry| !is_older(entry));
         let bodies = newer.filter_map(|entry| Some((entry, decode::<ItemBody>(&entry.body)?)));
         let (mut merged, mut verified) = (Vec::new(), Vec::new());
@@ -366,17 +370,16 @@ impl Exchange {
                         .then(|| self.reading.matches_of_item(&[row.id], &key))
                         .transpose()?
                         .unwrap_or_default();
-                    self.store.remove_item(row, &key, &confirmed, Deadline::NONE)?;
+                    ItemRows(&self.store).remove_item(row, &key, &confirmed, Deadline::NONE)?;
                 }
             }
             if body.verified {
                 verified.push(key);
             }
         }
-        self.store.merge_items(row, &merged, None, Deadline::NONE)?;
+        ItemRows(&self.store).merge_items(row, &merged, None, Deadline::NONE)?;
         let verified: Vec<&str> = verified.iter().map(String::as_str).collect();
-        self.store
-            .verified(view.identity, row.id, &[], &verified, since, Deadline::NONE)
+        LibraryRows(&self.store).verified(view.identity, row.id, &[], &verified, since, Deadline::NONE)
     }
 
     /// Records matches of other hosts whose paths are this host's too.
@@ -407,8 +410,7 @@ impl Exchange {
             }
         }
         if !removed.is_empty() {
-            self.store
-                .invalidate(view.identity, &[], &removed, &[], Deadline::NONE)?;
+            LibraryRows(&self.store).invalidate(view.identity, &[], &removed, &[], Deadline::NONE)?;
         }
         if pairs.is_empty() {
             return Ok(());
@@ -427,7 +429,7 @@ impl Exchange {
             hint: Hint::from_number(entry.body.first().copied().unwrap_or(0).into()),
             deleted: Vec::new(),
         };
-        self.store.mark(view.identity, &[hint], &[], Deadline::NONE)
+        LibraryRows(&self.store).mark(view.identity, &[hint], &[], Deadline::NONE)
     }
 
     fn take_invalid_items(&self, view: &SharedView, row: &LibraryRow, entries: &[Entry]) -> Result<()> {
@@ -439,16 +441,20 @@ impl Exchange {
                 let applied = self.is_applied(entry)?;
                 if applied == Applied::Never {
                     let confirmed = self.reading.matches_of_item(&[row.id], &key)?;
-                    self.store
-                        .invalidate(view.identity, &[(row.id, b"", &*key)], &confirmed, &[], Deadline::NONE)?;
+                    LibraryRows(&self.store).invalidate(
+                        view.identity,
+                        &[(row.id, b"", &*key)],
+                        &confirmed,
+                        &[],
+                        Deadline::NONE,
+                    )?;
                     self.note_applied(entry)?;
                     continue;
                 }
                 before.push((entry, applied));
             }
             // Also if it is applied already: an older item may have ended it.
-            self.store
-                .invalidate_items(view.identity, row.id, &[&key], &[], Deadline::NONE)?;
+            LibraryRows(&self.store).invalidate_items(view.identity, row.id, &[&key], &[], Deadline::NONE)?;
         }
         self.forget_shared(view, row, &before)
     }

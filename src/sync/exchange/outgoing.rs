@@ -2,7 +2,7 @@
 
 use super::applied::numbered;
 use super::core::{AWAY_MS, Exchange, SharedView};
-use crate::engine::OutboxRow;
+use crate::engine::{Outbox, OutboxRow};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;
@@ -16,13 +16,13 @@ impl Exchange {
     pub fn undelivered(&self) -> Result<u64> {
         self.reading
             .identity()
-            .map_or(Ok(0), |identity| self.store.outbox_len(identity))
+            .map_or(Ok(0), |identity| Outbox(&self.store).count(identity))
     }
 
     /// Delivers all that waits. Returns `false` if the log is away or takes no writes, or the deadline came first.
     pub fn deliver(&self, view: &SharedView, until: Deadline) -> Result<bool> {
         loop {
-            let waiting = self.store.outbox(view.identity, BATCH)?;
+            let waiting = Outbox(&self.store).entries(view.identity, BATCH)?;
             let Some(first) = waiting.first() else {
                 let verified = std::mem::take(&mut lock(&self.state).verified);
                 // What was verified earlier may be older than what others were told since.
@@ -45,7 +45,7 @@ impl Exchange {
                 .take_while(of_host)
                 .map(|row| numbered(row.number, row.entry.clone()))
                 .collect();
-            let known = self.store.last_delivered(view.identity)?;
+            let known = Outbox(&self.store).last_delivered(view.identity)?;
             let known = known.map_or(0, |(of, number)| if of == host { number } else { 0 });
             let tell = |log: &dyn SharedLog, limit| log.deliver(view.number, host, known, &rows, limit);
             let Ok(upto) = self.ask_to_take(until, tell) else {
@@ -55,15 +55,14 @@ impl Exchange {
             let last = rows.last().map_or(0, |(number, _)| *number);
             if upto < known {
                 self.tell_again(view)?;
-            } else if upto == last || self.store.has_numbered(host, upto)? {
-                self.store
-                    .delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
+            } else if upto == last || Outbox(&self.store).has_numbered(host, upto)? {
+                Outbox(&self.store).delivered(view.identity, host, upto.min(last), Deadline::NONE)?;
             } else {
                 log::warn!(
                     "this folder was restored from a backup: it gets a new host id in the shared log {}",
                     self.log.name()
                 );
-                self.store.become_another_host(view.identity, Deadline::NONE)?;
+                Outbox(&self.store).become_another_host(view.identity, Deadline::NONE)?;
             }
         }
     }
@@ -71,7 +70,7 @@ impl Exchange {
     /// Returns whether the log lacks what was delivered to it last: it was restored, or a replica took its place. Asks once
     /// after each delivery.
     pub fn has_lost(&self, view: &SharedView, until: Deadline) -> Result<bool> {
-        let last = self.store.last_delivered(view.identity)?;
+        let last = Outbox(&self.store).last_delivered(view.identity)?;
         let Some((host, number)) = last.filter(|_| lock(&self.state).kept != last) else {
             return Ok(false);
         };
@@ -92,6 +91,6 @@ impl Exchange {
             self.log.name()
         );
         self.tell_matches(view, |_| Ok(true))?;
-        self.store.become_another_host(view.identity, Deadline::NONE)
+        Outbox(&self.store).become_another_host(view.identity, Deadline::NONE)
     }
 }

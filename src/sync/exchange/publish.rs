@@ -1,7 +1,7 @@
 //! Publishes what this host was given by the server.
 
 use super::core::{Exchange, SharedView};
-use crate::engine::LibraryRow;
+use crate::engine::{ItemRows, LibraryRow, Outbox};
 use crate::error::Result;
 use crate::model::{Item, Library};
 use crate::platform::deadline::Deadline;
@@ -74,7 +74,7 @@ impl Exchange {
             return Ok(());
         }
         if let (Some(merged), Some((_, head))) = (merged, head)
-            && self.store.shared_listing(after.id)? == Some(head.listing)
+            && Outbox(&self.store).shared_listing(after.id)? == Some(head.listing)
             && head.change.token == before.listed_token
         {
             let gone: Vec<&str> = merged.gone.iter().map(String::as_str).collect();
@@ -129,7 +129,7 @@ impl Exchange {
             holds
         };
         let mut is_whole = true;
-        self.store.for_each_item(row.id, row.generation, &mut |item, _| {
+        ItemRows(&self.store).for_each_item(row.id, row.generation, &mut |item, _| {
             chunk.push(&item);
             if chunk.is_full() {
                 is_whole &= put(&mut chunk);
@@ -156,9 +156,8 @@ impl Exchange {
             log.publish_listing(lease, view.host, &told, included.number, limit)
         });
         if published == Ok(true) {
-            let begun_ms = self.store.begun_ms(row.id)?;
-            self.store
-                .store_shared_listing(row.id, lease.fence, begun_ms, Deadline::NONE)?;
+            let begun_ms = Outbox(&self.store).begun_ms(row.id)?;
+            Outbox(&self.store).store_shared_listing(row.id, lease.fence, begun_ms, Deadline::NONE)?;
             log::info!("'{}': shared {listed} items with other hosts", row.library.title);
         }
         Ok(())

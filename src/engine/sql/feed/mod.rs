@@ -28,16 +28,14 @@ use super::tx::sequence_of;
 use crate::error::{Error, Result, Status};
 use crate::model::{IdentityId, Item, LibraryId, Sequence};
 
-impl Store {
+/// A store's rows that the feed reads.
+pub struct FeedRows<'s>(pub &'s Store);
+
+impl FeedRows<'_> {
     /// Returns the timeline and the first position of a new reader: the current end of the log, or with `full` the
     /// start of a full listing.
-    pub fn feed_begin(
-        &self,
-        identity: IdentityId,
-        library: Option<LibraryId>,
-        full: bool,
-    ) -> Result<(i64, FeedPosition)> {
-        self.read(|c| {
+    pub fn begin(&self, identity: IdentityId, library: Option<LibraryId>, full: bool) -> Result<(i64, FeedPosition)> {
+        self.0.read(|c| {
             let query = FeedQuery { c, identity, library };
             let then = sequence_of(c)?.next();
             let first = if full { query.next_listed(LibraryId::ALL)? } else { None };
@@ -57,7 +55,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Status::ListAgain`] if the changes since that position are not known any more; errors of the store.
-    pub fn feed(
+    pub fn page(
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
@@ -65,8 +63,8 @@ impl Store {
         end: Option<Sequence>,
         limit: usize,
     ) -> Result<FeedPage> {
-        let incarnation = self.incarnation();
-        let page = self.read(|c| {
+        let incarnation = self.0.incarnation();
+        let page = self.0.read(|c| {
             let query = FeedQuery { c, identity, library };
             if !query.is_known(on, position)? {
                 return Ok(None);
@@ -76,7 +74,7 @@ impl Store {
             let is_log = matches!(position, FeedPosition::Log(_));
             let (changes, next, has_more) = match position {
                 FeedPosition::Log(place) => {
-                    let listed = |entry: &FeedEntry| listed_once(c, entry, limit, incarnation, &self.diff_cache);
+                    let listed = |entry: &FeedEntry| listed_once(c, entry, limit, incarnation, &self.0.diff_cache);
                     let (changes, next, has_more) = query.log_page(place, end, limit, &listed)?;
                     (merged(changes), FeedPosition::Log(next), has_more)
                 }
@@ -102,7 +100,7 @@ impl Store {
     }
 
     /// Returns whether the log has changes from a position on.
-    pub fn feed_has(
+    pub fn has(
         &self,
         identity: IdentityId,
         library: Option<LibraryId>,
@@ -111,7 +109,7 @@ impl Store {
         let FeedPosition::Log(place) = position else {
             return Ok(true);
         };
-        self.read(|c| {
+        self.0.read(|c| {
             let query = FeedQuery { c, identity, library };
             // If the position is unknown, the reader must list again; that counts as a change.
             Ok(!query.is_known(timeline, position)?
