@@ -5,7 +5,7 @@ pub use crate::platform::testing as failpoint;
 pub use crate::platform::testing::freeze_coarse_clock;
 
 /// Index files, the views that answer from them, the version page.
-pub mod image {
+pub mod engine {
     pub use crate::engine::testing::*;
     pub use crate::model::{Sequence, TableId};
     pub use crate::platform::map::MapMode;

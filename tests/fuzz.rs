@@ -7,7 +7,7 @@ use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::Path;
 
-use plexindex::testing::{image, matching};
+use plexindex::testing::{engine, matching};
 use plexindex::{model, options};
 
 #[path = "../fuzz/targets/mod.rs"]
@@ -137,7 +137,7 @@ targets! {
     events,
     paths,
     ladder,
-    images,
+    segments,
     pages,
     opening,
     logs,

@@ -4,7 +4,7 @@
 
 use std::sync::OnceLock;
 
-use plexindex::testing::{image, matching};
+use plexindex::testing::{engine, matching};
 use plexindex::{model, options};
 
 #[path = "../targets/mod.rs"]

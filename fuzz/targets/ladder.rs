@@ -13,8 +13,8 @@ use against::{FOLDERS, NAMES, ROOTS, Setup, build, compare, compiled, movie};
 use naive::Rule;
 
 use super::input::Input;
-use crate::image as parts;
-use crate::image::{LibraryView, MemtableChange};
+use crate::engine as parts;
+use crate::engine::{LibraryView, MemtableChange};
 use crate::matching::{FoldBuffers, GROUP, Mappings, Resolver, Scope};
 use crate::model::Item;
 

@@ -8,7 +8,6 @@ mod bodies;
 mod calls;
 mod databases;
 mod events;
-mod images;
 #[allow(dead_code, unused_imports)] // shared with tests
 #[path = "../../tests/support/index.rs"]
 mod index;
@@ -18,6 +17,7 @@ mod logs;
 mod opening;
 mod pages;
 mod paths;
+mod segments;
 mod server;
 mod tables;
 
@@ -39,7 +39,7 @@ pub const TARGETS: &[Target] = &[
     target("events", 4_000, events::run),
     target("paths", 1_000, paths::run),
     target("ladder", 400, ladder::run),
-    target("images", 2_000, images::run),
+    target("segments", 2_000, segments::run),
     target("pages", 2_000, pages::run),
     target("opening", 2_000, opening::run),
     target("logs", 4_000, logs::run),

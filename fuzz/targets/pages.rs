@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::input::{Input, folder};
-use crate::image::{PageState, VersionPage};
+use crate::engine::{PageState, VersionPage};
 
 const PAGE: usize = 4096;
 const STORE: u64 = 0x0123_4567_89AB_CDEF;

@@ -95,7 +95,7 @@ fn each_fact_leads_to_its_steps() {
     let table: Vec<(&str, Stated, Vec<QueryStep>)> = vec![
         ("nothing to do", calm(), vec![Answer]),
         (
-            "lost images",
+            "lost segments",
             Stated { lost: true, ..calm() },
             vec![Rebuild, Rebuild, Rebuild, GiveUp],
         ),

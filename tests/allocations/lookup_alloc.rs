@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use plexindex::model::{Item, MatchKind};
 use plexindex::options::Mapping;
-use plexindex::testing::image::{
+use plexindex::testing::engine::{
     LibraryView, ListingBuilder, ListingMeta, ListingSegment, MapMode, Matches, MemtableChange, Record, RecordSegment,
     RecordSegmentBuilder, RecordSegments, Sequence, Stored, TableId, ViewFacts, match_value,
 };
@@ -201,7 +201,7 @@ fn building_stays_within_bounds() {
     let mut peaks = Vec::new();
     for items in [10_000, 100_000] {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("image");
+        let path = folder.path().join("segment");
         let peak = peak(|| {
             let mut builder = ListingBuilder::new(ListingMeta::default(), &path);
             for number in 0..items {

@@ -718,29 +718,29 @@ fn questions_of_a_clock_that_was_ahead_spend_none_of_todays() {
     assert_eq!((asked[2], asked[3]), (0, 4), "{asked:?}");
 }
 
-/// The names of the images in the folder of the scene.
-fn images(at: &Scene) -> Vec<String> {
+/// The names of the segments in the folder of the scene.
+fn segments(at: &Scene) -> Vec<String> {
     let files = std::fs::read_dir(at.folder()).expect("the folder");
     let names = files.filter_map(|entry| entry.expect("an entry").file_name().into_string().ok());
-    let mut images: Vec<String> = names.filter(|name| name.contains(".image")).collect();
-    images.sort();
-    images
+    let mut segments: Vec<String> = names.filter(|name| name.contains(".segment")).collect();
+    segments.sort();
+    segments
 }
 
 #[test]
-fn a_check_makes_the_image_of_a_listing_that_changed_much_and_no_lookup_does() {
+fn a_check_makes_the_segment_of_a_listing_that_changed_much_and_no_lookup_does() {
     let at = Scene::movies(300);
     let (writer, written) = at.listed();
     let (reader, read) = at.opened();
     let (known, key) = path_of(&at.server, 1, 17);
     let mut made = 0;
-    let mut last = images(&at);
+    let mut last = segments(&at);
     for round in 0..50 {
         let paths: Vec<String> = (0..100).map(|n| format!("/data/movies/new {round} {n}.mkv")).collect();
         add(&at.server, &paths);
         at.clock.advance_ms(60_000);
         writer.check(&written.query()).expect("checked");
-        let now = images(&at);
+        let now = segments(&at);
         made += usize::from(now.last() != last.last());
         last = now;
         for path in [&known, &paths[99]] {
@@ -751,9 +751,9 @@ fn a_check_makes_the_image_of_a_listing_that_changed_much_and_no_lookup_does() {
                     .unwrap_or(false)
             );
         }
-        assert_eq!(images(&at), last, "a lookup made an image in round {round}");
+        assert_eq!(segments(&at), last, "a lookup made a segment in round {round}");
     }
     // Of 5,000 changes: not with each check, and more often than a memtable takes them.
-    assert!((5..=10).contains(&made), "{made} images were made");
+    assert!((5..=10).contains(&made), "{made} segments were made");
     assert_eq!(reader.stats().expect("stats").requests.iter().sum::<u64>(), 0);
 }

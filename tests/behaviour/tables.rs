@@ -47,15 +47,15 @@ fn lookup(table: &Table, name: &str) -> Option<String> {
     table.lookup(name.as_bytes(), |value| String::from_utf8_lossy(value).into_owned())
 }
 
-fn images(folder: &Path) -> Vec<PathBuf> {
+fn segments(folder: &Path) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).expect("a folder");
     files
         .map(|file| file.expect("a file").path())
-        .filter(|path| path.extension().is_some_and(|end| end == "image"))
+        .filter(|path| path.extension().is_some_and(|end| end == "segment"))
         .collect()
 }
 
-/// Enough for an image.
+/// Enough for a segment.
 fn fill(table: &Table, from: u32) {
     let names: Vec<String> = (from..from + 3_000).map(|n| format!("/films/{n}.mkv\u{e9}")).collect();
     let ops: Vec<Op<'_>> = names
@@ -126,7 +126,7 @@ fn a_fast_lookup_finds_what_was_compacted() {
     let index = open(folder.path());
     let films = table(&index, "Films");
     fill(&films, 0);
-    assert_eq!(images(folder.path()).len(), 1);
+    assert_eq!(segments(folder.path()).len(), 1);
     put(&films, "/films/7.mkv\u{e9}", "other");
     films.remove("/films/8.mkv\u{e9}".as_bytes()).expect("removed");
     for index in [index, open(folder.path())] {
@@ -152,7 +152,7 @@ fn a_fast_lookup_finds_what_was_compacted() {
 // On Windows nothing can damage a file that is mapped.
 #[cfg(unix)]
 #[test]
-fn an_image_that_is_lost_or_damaged_is_made_anew() {
+fn a_segment_that_is_lost_or_damaged_is_made_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     let name = "/films/2999.mkv\u{e9}";
     fill(&table(&open(folder.path()), "Films"), 0);
@@ -163,7 +163,7 @@ fn an_image_that_is_lost_or_damaged_is_made_anew() {
         &|path| std::fs::remove_file(path).expect("removed"),
         &|path| {
             std::fs::remove_file(path).expect("removed");
-            std::fs::write(path, b"no image").expect("written");
+            std::fs::write(path, b"no segment").expect("written");
         },
         &|path| {
             let mut bytes = std::fs::read(path).expect("read");
@@ -174,22 +174,22 @@ fn an_image_that_is_lost_or_damaged_is_made_anew() {
         },
     ];
     for damage in damages {
-        let segments = images(folder.path());
-        assert!(!segments.is_empty());
-        for path in &segments {
+        let files = segments(folder.path());
+        assert!(!files.is_empty());
+        for path in &files {
             damage(path);
         }
         let index = open(folder.path());
         let films = table(&index, "Films");
         assert_eq!(get(&films, name).as_deref(), Some(name));
         assert_eq!(get(&films, "/nothing"), None);
-        until("the image is back", || {
+        until("the segment is back", || {
             get(&films, name);
             lookup(&films, name).as_deref() == Some(name)
         });
         // Those that no row names go once they are old.
         let before = std::time::SystemTime::now() - Duration::from_secs(3_600);
-        for path in images(folder.path()) {
+        for path in segments(folder.path()) {
             let file = std::fs::File::options().append(true).open(&path).expect("a file");
             file.set_modified(before).expect("made older");
         }
@@ -329,8 +329,8 @@ fn what_goes_for_the_limit_is_never_a_confirmed_match() {
     }
     assert_eq!(index.tables().count().expect("counted"), 1);
     // Both handles, and one that makes the segments anew.
-    for image in images(folder.path()) {
-        std::fs::remove_file(image).expect("removed");
+    for segment in segments(folder.path()) {
+        std::fs::remove_file(segment).expect("removed");
     }
     let other = support::open(support::options(&server, folder.path()), &support::clock());
     for index in [&index, &other] {
@@ -396,7 +396,7 @@ fn whatever_is_written_in_whatever_pieces_is_what_is_read() {
             match dice.below(30) {
                 0 => handles[at] = open(folder.path()),
                 1 => {
-                    let files = images(folder.path());
+                    let files = segments(folder.path());
                     let some = files.get(usize::try_from(dice.below(4)).unwrap_or(0));
                     some.inspect(|path| std::fs::remove_file(path).expect("removed"));
                 }
@@ -678,8 +678,8 @@ fn a_kill_or_a_power_cut_at_any_step_of_a_segment_loses_nothing() {
     let step = choice("PLEXINDEX_STEP", 3);
     for (nth, (folder, returned)) in left.into_iter().enumerate() {
         for is_cut in [false, true] {
-            for image in images(folder.path()).into_iter().filter(|_| is_cut) {
-                std::fs::write(image, b"").expect("written");
+            for segment in segments(folder.path()).into_iter().filter(|_| is_cut) {
+                std::fs::write(segment, b"").expect("written");
             }
             let index = open(folder.path());
             let films = table(&index, "Films");

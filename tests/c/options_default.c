@@ -240,7 +240,7 @@ static void patience(const struct setting *setting)
     harness("heal");
 }
 
-/* Whether an image is mapped. (SQLite maps a file of its own beside its log.) */
+/* Whether a segment is mapped. (SQLite maps a file of its own beside its log.) */
 static int warm_is_mapped(void)
 {
     char line[8192];
@@ -248,7 +248,7 @@ static int warm_is_mapped(void)
     FILE *maps = fopen("/proc/self/maps", "r");
     CHECK(maps != NULL);
     while (fgets(line, sizeof line, maps) != NULL) {
-        found |= strstr(line, ".image") != NULL;
+        found |= strstr(line, ".segment") != NULL;
     }
     fclose(maps);
     return found;
@@ -261,7 +261,7 @@ static void flags(const struct setting *setting)
     int lines[5];
     CHECK_STATUS(PLEXINDEX_OK, first_match(&options));
 
-    /* Images are mapped, unless the host says otherwise. */
+    /* Segments are mapped, unless the host says otherwise. */
     handle = opened(&options);
     check_match(handle, library_of(handle, "Movies"), path, PLEXINDEX_OK, key);
     CHECK(warm_is_mapped());

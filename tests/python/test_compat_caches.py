@@ -362,19 +362,19 @@ def test_processes_see_each_other_s_writes(tmp_path: Path) -> None:
         assert plex.get_library_items("Movies") == [{"key": str(number), "title": "T", "file_paths": []}]
 
 
-def test_the_image_of_matches_may_go(tmp_path: Path) -> None:
+def test_the_segment_of_matches_may_go(tmp_path: Path) -> None:
     cache = MatchCache(tmp_path)
     for number in range(1_100):
         cache.set_match("Movies", f"/A/{number}.mkv", f"{KEY}{number}")
     cache.close()
-    files = list((tmp_path / "match_cache").glob("*.image"))
+    files = list((tmp_path / "match_cache").glob("*.segment"))
     assert files
     for file in files:
         file.unlink()
     for one in (cache, MatchCache(tmp_path)):
         found = [one.get_match("Movies", f"/a/{number}.MKV") for number in range(1_101)]
         assert found == [*(f"{KEY}{number}" for number in range(1_100)), None]
-    assert list((tmp_path / "match_cache").glob("*.image"))
+    assert list((tmp_path / "match_cache").glob("*.segment"))
 
 
 def test_a_listing_is_searched_by_the_names_of_its_files(tmp_path: Path) -> None:

@@ -196,9 +196,9 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
     }
     let index = scene.listed();
     let files = std::fs::read_dir(scene.folder.path()).expect("the folder").flatten();
-    let images = files.filter(|file| file.file_name().to_string_lossy().starts_with("plexindex-1-l"));
-    let removed = images.map(|file| std::fs::remove_file(file.path()).expect("removed"));
-    assert_eq!(removed.count(), 1, "the image is made anew");
+    let segments = files.filter(|file| file.file_name().to_string_lossy().starts_with("plexindex-1-l"));
+    let removed = segments.map(|file| std::fs::remove_file(file.path()).expect("removed"));
+    assert_eq!(removed.count(), 1, "the segment is made anew");
     let anew = scene.open();
     for number in 0..8 {
         let [listed, built] = [&index, &anew].map(|index| {
@@ -211,7 +211,7 @@ fn candidates_that_are_alike_come_by_key_in_every_handle() {
         });
         assert!(
             listed.is_sorted() && listed == built,
-            "{listed:?}, and {built:?} from an image that was built anew"
+            "{listed:?}, and {built:?} from a segment that was built anew"
         );
     }
 }

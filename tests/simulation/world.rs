@@ -29,7 +29,7 @@ const WORDS: usize = 6;
 const LONG: Duration = Duration::from_secs(1_000);
 /// What confirmed matches may take where many are recorded.
 const MATCHES_LIMIT: u64 = 350_000;
-/// How many are recorded at once there: more than wait before they are put into an image.
+/// How many are recorded at once there: more than wait before they are put into a segment.
 const MANY: usize = 1_100;
 
 /// A step: what it does, it makes of these.
@@ -663,9 +663,9 @@ impl World {
         // By kind: names hold random numbers.
         let kind = self.word(1, 60);
         names.retain(|name| match kind {
-            0..20 => name.ends_with(".image") && name.contains("-l"),
-            20..30 => name.ends_with(".image") && name.contains("-m"),
-            30..40 => name.ends_with(".image"),
+            0..20 => name.ends_with(".segment") && name.contains("-l"),
+            20..30 => name.ends_with(".segment") && name.contains("-m"),
+            30..40 => name.ends_with(".segment"),
             40..48 => name.ends_with(".lock"),
             48..54 => name == "plexindex-client-id",
             54..57 => name.ends_with(".page"),

@@ -10,7 +10,7 @@ from ..world import World
 def measure(run: Run, world: World) -> None:
     """Of the store as it was fetched."""
     files = [(file, file.stat()) for file in world.store.iterdir() if file.is_file()]
-    warm = sum(facts.st_size for file, facts in files if file.suffix == ".image")
+    warm = sum(facts.st_size for file, facts in files if file.suffix == ".segment")
     disk = sum(facts.st_blocks * 512 for _, facts in files)
     note = "for each item, in memory or mapped"
     row = next((row for row in run.results.rows if row.name == "memory" and row.size == world.size), None)

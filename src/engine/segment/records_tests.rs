@@ -26,7 +26,7 @@ fn record<'r>(table: TableId, name: &'r [u8], row: i64, state: impl Into<Option<
 
 fn written(records: &[Record<'_>]) -> (tempfile::TempDir, std::path::PathBuf) {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.image");
+    let path = folder.path().join("x.segment");
     let mut builder = RecordSegmentBuilder::new(&path);
     for record in records {
         builder.push(record).unwrap();

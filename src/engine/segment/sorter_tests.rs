@@ -8,7 +8,7 @@ fn random(seed: &mut u64) -> u64 {
 #[test]
 fn pairs_are_sorted_on_disk() {
     let folder = tempfile::tempdir().expect("a folder");
-    let place = folder.path().join("image");
+    let place = folder.path().join("segment");
     let mut seed = 7;
     let mut sorter = PairSorter::new(&place);
     let mut expected = Vec::new();
@@ -33,7 +33,7 @@ fn pairs_are_sorted_on_disk() {
 #[test]
 fn keys_are_sorted_on_disk() {
     let folder = tempfile::tempdir().expect("a folder");
-    let place = folder.path().join("image");
+    let place = folder.path().join("segment");
     let mut seed = 9;
     let mut sorter = KeySorter::new(&place);
     let mut expected: Vec<(Vec<u8>, SortedNumbers)> = Vec::new();

@@ -15,7 +15,7 @@ use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 use crate::platform::files;
 
 /// The suffix of file names of segments.
-const SUFFIX: &str = ".image";
+const SUFFIX: &str = ".segment";
 
 /// Age at which a segment that the database does not refer to is removed. Until then a process may publish it, or open
 /// it because it has just read its name.

@@ -206,7 +206,7 @@ fn a_segment_that_no_row_names_counts_for_no_limit() {
     let (folder, store) = opened();
     let before = Sweeper(&store).bytes_after_vacuum().expect("counted");
     let bytes = vec![0; 1 << 20];
-    std::fs::write(folder.path().join("plexindex-1-l99-1-1-1-ab.image"), &bytes).expect("written");
+    std::fs::write(folder.path().join("plexindex-1-l99-1-1-1-ab.segment"), &bytes).expect("written");
     assert_eq!(Sweeper(&store).bytes_after_vacuum().expect("counted"), before);
 }
 

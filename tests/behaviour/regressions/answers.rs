@@ -85,7 +85,7 @@ fn a_moved_item_is_confirmed_beside_a_listing_that_was_cut_off() {
 }
 
 #[test]
-fn a_removed_item_stays_away_when_its_image_is_made_anew() {
+fn a_removed_item_stays_away_when_its_segment_is_made_anew() {
     let folder = tempfile::tempdir().expect("a folder");
     let (server, index, path, key) = half_listed(folder.path());
     let library = index.library("Movies").expect("a handle");
@@ -98,7 +98,7 @@ fn a_removed_item_stays_away_when_its_image_is_made_anew() {
         Status::NotFound
     );
     for entry in std::fs::read_dir(folder.path()).expect("a folder").flatten() {
-        if entry.file_name().to_string_lossy().contains(".image") {
+        if entry.file_name().to_string_lossy().contains(".segment") {
             std::fs::remove_file(entry.path()).expect("removed");
         }
     }
@@ -314,7 +314,7 @@ fn max_age_counts_from_the_listing_whatever_the_ttl() {
 }
 
 #[test]
-fn hosts_with_other_rules_do_not_take_each_others_images_away() {
+fn hosts_with_other_rules_do_not_take_each_others_segments_away() {
     let server = movies(200);
     let folder = tempfile::tempdir().expect("a folder");
     let clock = clock();

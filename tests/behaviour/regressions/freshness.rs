@@ -1026,7 +1026,7 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
     let (early, late) = ("/data/movies/early.mkv", "/data/movies/late.mkv");
     record(early);
     assert_eq!(match_kinds(early), [MatchKind::Confirmed; 2]);
-    // An item comes that has the path, with so many others that all are put into a new image.
+    // An item comes that has the path, with so many others that all are put into a new segment.
     let others = (0..4_098).map(|n| format!("/data/movies/n{n}.mkv"));
     let many: Vec<String> = others.chain([early.to_owned()]).collect();
     add(&at.server, &many);
@@ -1037,7 +1037,7 @@ fn the_newer_of_a_record_and_a_single_item_counts_whatever_is_folded() {
         [MatchKind::Exact; 2],
         "the item is newer than the record"
     );
-    // The host knows better of one that came before: also once the matches are in a new image.
+    // The host knows better of one that came before: also once the matches are in a new segment.
     add(&at.server, &[late.to_owned()]);
     at.clock.advance_ms(HOUR_MS);
     index.refresh(&library.query(), false).expect("fresh");

@@ -11,7 +11,7 @@ use plexindex::options::{Options, Ttl};
 use plexindex_standin::Standin;
 
 use super::broken::answer;
-use super::image::images;
+use super::segments::segments;
 use crate::support::worker::{Worker, assert_sound, options_at, place, rounds, say, told};
 use crate::support::{self, clock, movies, options, path_of};
 
@@ -241,8 +241,8 @@ pub fn full(words: &[&str]) {
     let index = try_open(options.clone()).expect("opens");
     all_there(&index);
     index.close().expect("closes");
-    // Images that are lost are made again once there is room.
-    for file in images(&folder) {
+    // Segments that are lost are made again once there is room.
+    for file in segments(&folder) {
         fs::remove_file(file).expect("removed");
     }
     let index = try_open(options).expect("opens");
@@ -369,13 +369,13 @@ pub fn limited(words: &[&str]) {
     told();
 }
 
-/// In a worker: records so much that an image is due, which may not be as large as it has to be.
-pub fn no_image(words: &[&str]) {
+/// In a worker: records so much that a segment is due, which may not be as large as it has to be.
+pub fn no_segment(words: &[&str]) {
     let options = options_at(words);
     let key = words[3];
     let index = try_open(options.clone()).expect("opens");
     let library = index.library("Movies").expect("a handle");
-    // Paths of 20,000 bytes make the image large, and many short ones make it due: of the fourth, all are merged. Neither
+    // Paths of 20,000 bytes make the segment large, and many short ones make it due: of the fourth, all are merged. Neither
     // makes the database's log larger than it is by now.
     let long: Vec<String> = (0..250)
         .map(|number| format!("/{}/{number}.mkv", "l".repeat(20_000)))
@@ -409,12 +409,12 @@ pub fn no_image(words: &[&str]) {
 }
 
 #[test]
-fn a_match_is_refused_while_its_image_cannot_be_written() {
+fn a_match_is_refused_while_its_segment_cannot_be_written() {
     let server = movies(20);
     let folder = tempfile::tempdir().expect("a folder");
     let place = place(folder.path(), &server);
     let (_, key) = path_of(&server, 1, 3);
-    let mut worker = Worker::start("no image", [&place[0], &place[1], &place[2], &key]);
+    let mut worker = Worker::start("no segment", [&place[0], &place[1], &place[2], &key]);
     assert_eq!(worker.hear(), "done");
     worker.end();
 }

@@ -39,14 +39,14 @@ fn age_files(folder: &Path) {
     let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
     for entry in std::fs::read_dir(folder).expect("the folder") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|end| end == "image") {
+        if path.extension().is_some_and(|end| end == "segment") {
             let file = std::fs::File::open(path).expect("opened");
             file.set_modified(hour_ago).expect("dated");
         }
     }
 }
 
-fn images(folder: &Path) -> usize {
+fn segments(folder: &Path) -> usize {
     std::fs::read_dir(folder)
         .expect("the folder")
         .filter(|entry| {
@@ -55,7 +55,7 @@ fn images(folder: &Path) -> usize {
                 .expect("an entry")
                 .path()
                 .extension()
-                .is_some_and(|end| end == "image")
+                .is_some_and(|end| end == "segment")
         })
         .count()
 }
@@ -87,7 +87,7 @@ fn stays_bounded(items: u32, change: fn(&Standin, &crate::support::index::Index)
         let (path, key) = path_of(&server, 1, 5);
         assert_eq!(answer(&library, &path).expect("an answer"), key);
         largest = largest.max(size_of(folder.path()));
-        assert!(images(folder.path()) <= 3, "old images stay");
+        assert!(segments(folder.path()) <= 3, "old segments stay");
     }
     // The old listing and the new one live side by side for a moment; what was freed is used again.
     assert!(largest <= one * 7 / 2, "{one} bytes became {largest}");
@@ -147,7 +147,7 @@ fn what_processes_left_that_ended_within_a_merge_is_swept_by_others_that_only_re
     });
     let index = index.expect("opens");
     let table = index.tables().table(b"own", false).expect("a table");
-    let left = folder.path().join("plexindex-1-r1-1-0.image.1-1.new");
+    let left = folder.path().join("plexindex-1-r1-1-0.segment.1-1.new");
     std::fs::write(&left, [0; 4_096]).expect("written");
     let hour_ago = SystemTime::now() - Duration::from_secs(3_600);
     let file = std::fs::File::open(&left).expect("opened");

@@ -6,7 +6,6 @@ mod deep;
 mod every_write;
 mod full;
 mod growth;
-mod image;
 mod mutations;
 mod names;
 mod network;
@@ -15,6 +14,7 @@ mod planted;
 mod power;
 mod scarce;
 mod secrecy;
+mod segments;
 
 use crate::support::worker::Role;
 
@@ -29,7 +29,7 @@ pub const ROLES: &[Role] = &[
     ("full disk", full::full),
     ("full and closed", full::full_and_closed),
     ("limited files", full::limited),
-    ("no image", full::no_image),
+    ("no segment", full::no_segment),
     ("masked", secrecy::masked),
     ("stores and ends", growth::stores_and_ends),
     ("power", power::power),

@@ -1,4 +1,4 @@
-//! An image belongs under its own name in its own store. A whole one from anywhere else answers nothing: it is made
+//! A segment belongs under its own name in its own store. A whole one from anywhere else answers nothing: it is made
 //! anew.
 
 use std::fs;
@@ -10,7 +10,7 @@ use plexindex_standin::{LibraryKind, LibrarySpec, Standin};
 use super::broken::answer;
 use crate::support::{clock, movies, open, options, path_of};
 
-/// The image of a kind (`l`: the listing, `r`: what was recorded) that is the newest of its library.
+/// The segment of a kind (`l`: the listing, `r`: what was recorded) that is the newest of its library.
 fn newest(folder: &Path, kind: &str) -> PathBuf {
     let begin = format!("plexindex-1-{kind}");
     let mut files: Vec<PathBuf> = fs::read_dir(folder)
@@ -48,7 +48,7 @@ fn replace(path: &Path, bytes: &[u8]) {
     fs::rename(beside, path).expect("renamed");
 }
 
-/// A store with a listing and an image of matches: 1,100 paths, all of the item that `nth` is.
+/// A store with a listing and a segment of matches: 1,100 paths, all of the item that `nth` is.
 fn used(server: &Standin, folder: &Path, nth: usize) -> Index {
     let index = open(options(server, folder), &clock());
     let library = index.library("Movies").expect("a handle");

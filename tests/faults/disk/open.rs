@@ -313,7 +313,7 @@ fn a_store_of_another_format_is_left_alone_and_not_read() {
         }
     }
     let before = of_format_2(folder.path());
-    assert!(before.contains_key("plexindex-2.db") && before.keys().any(|name| name.contains(".image")));
+    assert!(before.contains_key("plexindex-2.db") && before.keys().any(|name| name.contains(".segment")));
     server.reset();
     let index = support::open(options(&server, folder.path()), &clock());
     let library = index.library("Movies").expect("a handle");

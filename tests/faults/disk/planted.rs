@@ -237,7 +237,7 @@ fn a_pipe_or_a_directory_in_the_place_of_a_file_hangs_nothing() {
     used(&server, sample.path());
     let mut names = names(sample.path());
     names.retain(|name| !name.contains("-fetch"));
-    names.extend(files_with(sample.path(), ".image"));
+    names.extend(files_with(sample.path(), ".segment"));
     for (kind, put) in kinds {
         for name in &names {
             let folder = tempfile::tempdir().expect("a folder");
@@ -246,7 +246,7 @@ fn a_pipe_or_a_directory_in_the_place_of_a_file_hangs_nothing() {
             let _ = fs::remove_file(&place);
             put(&place);
             let done = use_in_time(&server, folder.path());
-            let healed = name.contains(".image") || name.ends_with("-id") || name.contains(".page");
+            let healed = name.contains(".segment") || name.ends_with("-id") || name.contains(".page");
             match done {
                 Ok(()) => {}
                 Err(error) if healed => panic!("a {kind} as {name}: {error}"),

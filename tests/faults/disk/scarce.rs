@@ -192,9 +192,9 @@ fn with_little_address_space_lookups_go_on_or_say_why_not() {
     let library = lister.library("Movies").expect("a handle");
     lister.refresh(&library.query(), true).expect("listed");
     let files = std::fs::read_dir(folder.path()).expect("the folder");
-    let images = files.map(|entry| entry.expect("an entry"));
-    let image = images.filter(|entry| entry.file_name().to_string_lossy().ends_with(".image"));
-    let bytes = image.map(|entry| entry.metadata().expect("facts").len()).sum::<u64>();
+    let segments = files.map(|entry| entry.expect("an entry"));
+    let segment = segments.filter(|entry| entry.file_name().to_string_lossy().ends_with(".segment"));
+    let bytes = segment.map(|entry| entry.metadata().expect("facts").len()).sum::<u64>();
     // An arena of a thread's own has address space to spare.
     let words = [&place[0], &place[1], &place[2], &path, &key];
     let mut worker = Worker::start_in("little space", &words, &[("MALLOC_ARENA_MAX", "1")]);

@@ -293,11 +293,11 @@ fn what_was_forgotten_stays_so_when_the_change_that_says_it_is_trimmed() {
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), "7")).collect();
     movies
         .record_matches(&pairs)
-        .expect("recorded, and compacted into an image");
+        .expect("recorded, and compacted into a segment");
     for path in &paths {
         movies.invalidate_path(path.as_bytes()).expect("invalidated");
     }
-    // The other library's matches are compacted, and with them go the changes that are in all images.
+    // The other library's matches are compacted, and with them go the changes that are in all segments.
     shows.record_matches(&pairs).expect("recorded");
     shows.record_matches(&pairs).expect("recorded");
     index.close().expect("closes");

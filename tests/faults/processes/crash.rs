@@ -31,14 +31,14 @@ fn answer(index: &Index, path: &str) -> String {
     }
 }
 
-/// Records matches for ever, and says each number once its call has returned. So many at a time that images are
+/// Records matches for ever, and says each number once its call has returned. So many at a time that segments are
 /// compacted all along.
 pub fn record(words: &[&str]) {
     let index = open_at(words);
     let library = index.library("Movies").expect("a handle");
     let mut next: u64 = words[3].parse().expect("a number");
     loop {
-        // Every third call confirms many at once, so that most kills come while images are written.
+        // Every third call confirms many at once, so that most kills come while segments are written.
         let count = if next.is_multiple_of(3) { 400 } else { 1 };
         let pairs: Vec<(String, String)> = (next..next + count)
             .map(|number| (format!("/host/{number}.mkv"), number.to_string()))
@@ -110,7 +110,7 @@ fn assert_tidy(folder: &Path) {
             .metadata()
             .and_then(|facts| facts.modified())
             .is_ok_and(|at| at.elapsed().is_ok_and(|age| age < Duration::from_secs(600)));
-        let passing = name.contains(".image") || name.contains(".new") || name.ends_with(".broken");
+        let passing = name.contains(".segment") || name.contains(".new") || name.ends_with(".broken");
         assert!(in_use || young && passing, "'{name}' was left behind");
     }
 }
@@ -129,25 +129,28 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
         file.set_modified(at).expect("dated");
     };
     let old = [
-        "plexindex-1-l1-7-99-0.image",
-        "plexindex-1-l1-7-99-0.image.4711-0.new",
-        "plexindex-1-m1-7-99-0.image.4711-1.new",
+        "plexindex-1-l1-7-99-0.segment",
+        "plexindex-1-l1-7-99-0.segment.4711-0.new",
+        "plexindex-1-m1-7-99-0.segment.4711-1.new",
         "plexindex-1.4711.new",
         "plexindex-1.db.4711.new",
         "plexindex-1.db.4711.new-wal",
     ];
-    let young = ["plexindex-1-l1-8-99-0.image", "plexindex-1-l1-8-99-0.image.4712-0.new"];
+    let young = [
+        "plexindex-1-l1-8-99-0.segment",
+        "plexindex-1-l1-8-99-0.segment.4712-0.new",
+    ];
     for name in old {
         leave(name, hours_ago);
     }
     for name in young {
         leave(name, SystemTime::now());
     }
-    leave("notes of another program.image", hours_ago);
-    // The image in use is old too.
+    leave("notes of another program.segment", hours_ago);
+    // The segment in use is old too.
     for entry in std::fs::read_dir(folder.path()).expect("the folder") {
         let path = entry.expect("an entry").path();
-        if path.extension().is_some_and(|end| end == "image") {
+        if path.extension().is_some_and(|end| end == "segment") {
             let file = std::fs::File::open(&path).expect("opened");
             if file.metadata().expect("facts").len() > 0 {
                 file.set_modified(hours_ago).expect("dated");
@@ -164,7 +167,7 @@ fn what_a_kill_leaves_behind_goes_once_it_is_old() {
             "'{name}' may be about to be announced"
         );
     }
-    assert!(folder.path().join("notes of another program.image").exists());
+    assert!(folder.path().join("notes of another program.segment").exists());
     index.close().expect("closes");
     assert_eq!(answer(&open(&server, folder.path()), &path), key);
 }

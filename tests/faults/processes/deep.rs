@@ -1,6 +1,6 @@
 //! The same for longer: `make check-deep`. Every count has an environment variable of its own, named where it is used.
 
-use crate::processes::{coherence, crash, images, kills, races, single_flight};
+use crate::processes::{coherence, crash, kills, races, segments, single_flight};
 #[cfg(unix)]
 use crate::processes::{fork, storm};
 use crate::support::worker::deeply;
@@ -63,7 +63,7 @@ fn single_flight_of_fifty_processes_with_eight_threads() {
 fn newcomers_for_long() {
     deeply(
         5,
-        images::newcomers_find_an_index_file_while_others_are_published_and_removed,
+        segments::newcomers_find_an_index_file_while_others_are_published_and_removed,
     );
 }
 

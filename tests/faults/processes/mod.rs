@@ -9,13 +9,13 @@ mod deep;
 mod feed;
 #[cfg(unix)]
 mod fork;
-mod images;
 mod kills;
 mod load;
 mod merging;
 #[cfg(unix)]
 mod page;
 mod races;
+mod segments;
 #[cfg(unix)]
 mod signals;
 mod single_flight;
@@ -48,7 +48,7 @@ pub const ROLES: &[Role] = &[
     ("fork while connecting", fork::connecting),
     #[cfg(unix)]
     ("fork while opening", fork::opening),
-    ("newcomer", images::newcomer),
+    ("newcomer", segments::newcomer),
     ("race", races::race),
     ("make", races::make),
     ("flight", single_flight::ask),

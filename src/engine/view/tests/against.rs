@@ -68,17 +68,17 @@ pub fn movie(rating_key: &str, parts: &[&str]) -> Item {
 /// The bytes of a listing's segment.
 pub fn listing(items: &[Item], mappings: &Mappings) -> Vec<u8> {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("image");
+    let path = folder.path().join("segment");
     write_listing(items, mappings, &path);
-    std::fs::read(path).expect("an image")
+    std::fs::read(path).expect("a segment")
 }
 
 /// A listing's segment.
 fn listing_segment(items: &[Item], mappings: &Mappings) -> ListingSegment {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("image");
+    let path = folder.path().join("segment");
     write_listing(items, mappings, &path);
-    ListingSegment::open(&path, MapMode::Read, 0).expect("an image opens")
+    ListingSegment::open(&path, MapMode::Read, 0).expect("a segment opens")
 }
 
 /// Writes the file of a listing's segment, of generation 1.
@@ -93,7 +93,7 @@ fn write_listing(items: &[Item], mappings: &Mappings, path: &Path) {
     for item in items {
         builder.push(item);
     }
-    builder.finish(path, 0).expect("an image is made");
+    builder.finish(path, 0).expect("a segment is made");
 }
 
 /// The table of the matches.
@@ -105,9 +105,9 @@ pub type Recorded<'r> = (&'r [u8], Option<&'r str>, u64);
 /// A segment of confirmed matches. `row`: the row number of all its records.
 pub fn match_segment(recorded: &[Recorded<'_>], row: i64) -> RecordSegment {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("image");
+    let path = folder.path().join("segment");
     write_matches(recorded, row, &path, 0);
-    RecordSegment::open(&path, MapMode::Read, 0).expect("an image opens")
+    RecordSegment::open(&path, MapMode::Read, 0).expect("a segment opens")
 }
 
 /// Writes the file of such a segment.
@@ -131,7 +131,7 @@ pub fn write_matches(recorded: &[Recorded<'_>], row: i64, path: &Path, name_mac:
         };
         builder.push(&record).expect("memory");
     }
-    builder.finish(path, name_mac).expect("an image is made");
+    builder.finish(path, name_mac).expect("a segment is made");
 }
 
 /// Confirmed matches in segments, the newest first.

@@ -84,9 +84,9 @@ impl Subject {
     fn new(items: &[Item], questions: Vec<Vec<u8>>) -> Self {
         let mappings = host_rule();
         let bytes = listing(items, &mappings);
-        let segment = ListingSegment::from_bytes(bytes.clone()).expect("an image opens");
-        segment.verify().expect("a fresh image is whole");
-        let wanted = answers(segment, &questions, &mappings).expect("a fresh image answers");
+        let segment = ListingSegment::from_bytes(bytes.clone()).expect("a segment opens");
+        segment.verify().expect("a fresh segment is whole");
+        let wanted = answers(segment, &questions, &mappings).expect("a fresh segment answers");
         Self {
             bytes,
             questions,

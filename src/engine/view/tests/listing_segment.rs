@@ -11,7 +11,7 @@ use crate::model::{Item, ItemType, MatchKind};
 use crate::platform::map::MapMode;
 
 fn open(items: &[Item]) -> ListingSegment {
-    ListingSegment::from_bytes(listing(items, &Mappings::default())).expect("an image opens")
+    ListingSegment::from_bytes(listing(items, &Mappings::default())).expect("a segment opens")
 }
 
 fn files(segment: &ListingSegment, rating_key: &str) -> Option<Vec<String>> {
@@ -183,7 +183,7 @@ fn matches_know_when_they_were_recorded_and_the_newest_of_a_path_counts() {
 fn files_are_whole_and_private_and_never_replaced() {
     use std::os::unix::fs::PermissionsExt;
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("library.image");
+    let path = folder.path().join("library.segment");
     let write = |generation, count: usize| {
         let meta = ListingMeta {
             library: "0f4d".into(),
@@ -251,11 +251,11 @@ fn a_segment_of_another_library_is_ignored() {
 #[test]
 fn a_failed_write_leaves_the_old_file() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("absent").join("library.image");
+    let path = folder.path().join("absent").join("library.segment");
     let error = ListingBuilder::new(ListingMeta::default(), &path)
         .finish(&path, 7)
         .expect_err("no such folder");
-    assert!(error.message.contains("library.image"), "{error}");
+    assert!(error.message.contains("library.segment"), "{error}");
     assert!(ListingSegment::open(&path, MapMode::Map, 7).is_err());
 }
 
@@ -276,7 +276,7 @@ fn many_threads_may_verify_at_once() {
 #[test]
 fn a_large_segment_leaves_nothing_but_its_file() {
     let folder = tempfile::tempdir().expect("a folder");
-    let path = folder.path().join("plexindex-1-l1.image");
+    let path = folder.path().join("plexindex-1-l1.segment");
     let mut items: Vec<Item> = (0..3000_usize)
         .map(|n| {
             let other = n * 7919 % 3000;

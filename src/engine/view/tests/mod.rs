@@ -40,6 +40,6 @@ pub fn library(locations: &[&str], items: &[Item], mappings: &Mappings) -> Libra
         listed_at: 1,
         fetched: true,
     };
-    let segment = ListingSegment::from_bytes(listing(items, mappings)).expect("an image opens");
+    let segment = ListingSegment::from_bytes(listing(items, mappings)).expect("a segment opens");
     LibraryView::new(facts, mappings, Some(Arc::new(segment)), None, Arc::default())
 }

@@ -1,4 +1,4 @@
-//! The read path alone, below the index: `cargo bench --bench image`. Questions are asked in random order over distinct
+//! The read path alone, below the index: `cargo bench --bench segment`. Questions are asked in random order over distinct
 //! paths, laid out in memory in that order, as a host would make them.
 
 #![allow(missing_docs)]
@@ -10,11 +10,11 @@ use divan::Bencher;
 use divan::counter::ItemsCount;
 
 use plexindex::model;
-use plexindex::testing::{image, matching};
+use plexindex::testing::{engine, matching};
 
-use image::MapMode;
-use image::Swap;
-use image::{LibraryView, ListingBuilder, ListingMeta, ListingSegment, VersionPage, ViewFacts};
+use engine::MapMode;
+use engine::Swap;
+use engine::{LibraryView, ListingBuilder, ListingMeta, ListingSegment, VersionPage, ViewFacts};
 use matching::{FolderResolver, Mappings, Normal, Resolver, Scope};
 use model::Item;
 use plexindex_tests::read_path::{Random, movie};
@@ -44,7 +44,7 @@ fn build(items: &[Item], path: &std::path::Path) {
     builder.finish(path, 0).expect("is written");
 }
 
-/// The image of so many movies, made once.
+/// The segment of so many movies, made once.
 fn file(size: usize) -> &'static PathBuf {
     static FILES: [OnceLock<PathBuf>; 3] = [const { OnceLock::new() }; 3];
     let place = SIZES.iter().position(|known| *known == size).expect("a known size");
@@ -58,13 +58,19 @@ fn file(size: usize) -> &'static PathBuf {
 }
 
 fn view(size: usize) -> LibraryView {
-    let image = ListingSegment::open(file(size), MapMode::Map, 0).expect("opens");
+    let segment = ListingSegment::open(file(size), MapMode::Map, 0).expect("opens");
     let facts = ViewFacts {
         locations: vec!["/mnt/media/movies".to_owned()],
         fetched: true,
         ..ViewFacts::default()
     };
-    LibraryView::new(facts, &Mappings::default(), Some(Arc::new(image)), None, Arc::default())
+    LibraryView::new(
+        facts,
+        &Mappings::default(),
+        Some(Arc::new(segment)),
+        None,
+        Arc::default(),
+    )
 }
 
 fn questions(size: usize, change: impl Fn(String) -> String) -> Vec<String> {
@@ -208,8 +214,8 @@ fn folder_of_a_show(bencher: Bencher, below: &str) {
         fetched: true,
         ..ViewFacts::default()
     };
-    let image = ListingSegment::open(path, MapMode::Map, 0).expect("opens");
-    let view = LibraryView::new(facts, &none, Some(Arc::new(image)), None, Arc::default());
+    let segment = ListingSegment::open(path, MapMode::Map, 0).expect("opens");
+    let view = LibraryView::new(facts, &none, Some(Arc::new(segment)), None, Arc::default());
     let views = [&view];
     let order = Random(7).order(SIZE / 100);
     let asked: Vec<String> = match below {
@@ -236,9 +242,15 @@ fn climb_repeated_name(bencher: Bencher, depth: usize) {
         })
         .collect();
     build(&items, &path);
-    let image = ListingSegment::open(&path, MapMode::Map, 0).expect("opens");
+    let segment = ListingSegment::open(&path, MapMode::Map, 0).expect("opens");
     let none = Mappings::default();
-    let view = LibraryView::new(ViewFacts::default(), &none, Some(Arc::new(image)), None, Arc::default());
+    let view = LibraryView::new(
+        ViewFacts::default(),
+        &none,
+        Some(Arc::new(segment)),
+        None,
+        Arc::default(),
+    );
     let views = [&view];
     // Either one of a hundred albums of that name, or an album that does not exist.
     let asked: Vec<String> = Random(7)
@@ -254,9 +266,9 @@ fn climb_repeated_name(bencher: Bencher, depth: usize) {
     });
 }
 
-/// A hundred thousand distinct paths from an image that was just opened.
+/// A hundred thousand distinct paths from a segment that was just opened.
 #[divan::bench(args = SIZES, sample_count = 10, sample_size = 1)]
-fn fresh_image(bencher: Bencher, size: usize) {
+fn fresh_segment(bencher: Bencher, size: usize) {
     let none = Mappings::default();
     let asked = questions(size, |path| path);
     bencher.with_inputs(|| view(size)).bench_local_refs(|view| {
@@ -283,7 +295,7 @@ fn open_and_first(bencher: Bencher, size: usize) {
 }
 
 #[divan::bench(args = SIZES, sample_count = 3, sample_size = 1)]
-fn build_image(bencher: Bencher, size: usize) {
+fn build_segment(bencher: Bencher, size: usize) {
     let items: Vec<Item> = (0..size).map(movie).collect();
     std::fs::create_dir_all(folder()).expect("a folder");
     bencher.bench_local(|| build(&items, &folder().join("built")));

@@ -10,7 +10,7 @@ use plexindex::testing::xxh3_64;
 
 use super::input::{Input, folder, patched};
 use super::ladder::against::{Recorded, host_rule, listing, matches_in, mixed_items, movie, write_matches};
-use crate::image::{
+use crate::engine::{
     LibraryView, ListingSegment, MapMode, Matches, Record, RecordSegment, RecordSegmentBuilder, Stored, TableId,
     ViewFacts, record_hash,
 };
@@ -85,7 +85,7 @@ impl Original {
         let mut names: Vec<Vec<u8>> = (0..40).map(|n| format!("/films/{n}.mkv").into_bytes()).collect();
         names.extend([b"".to_vec(), b"\0\xff".to_vec(), b"gone".to_vec()]);
         let folder = folder();
-        let place = folder.path().join("entries.image");
+        let place = folder.path().join("entries.segment");
         names.sort();
         let mut builder = RecordSegmentBuilder::new(&place);
         for (n, name) in names.iter().enumerate().take(42) {
@@ -109,10 +109,10 @@ impl Original {
             };
             builder.push(&record).expect("room");
         }
-        builder.finish(&place, NAME_MAC).expect("an image is made");
-        let entries = std::fs::read(&place).expect("the image");
+        builder.finish(&place, NAME_MAC).expect("a segment is made");
+        let entries = std::fs::read(&place).expect("the segment");
         write_matches(&recorded, 1, &place, NAME_MAC);
-        let matches = std::fs::read(&place).expect("the image");
+        let matches = std::fs::read(&place).expect("the segment");
         std::fs::write(&place, &entries).expect("written");
         let mut original = Self {
             listing: listing(&items, &mappings),
@@ -133,7 +133,7 @@ impl Original {
                 Some(original.matches.clone()),
                 &(0..usize::MAX),
             )
-            .expect("fresh images answer")
+            .expect("fresh segments answer")
             .into_iter()
             .collect();
         let segment = RecordSegment::open(&original.place, MapMode::Read, NAME_MAC).expect("a fresh segment opens");

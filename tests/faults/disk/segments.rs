@@ -7,19 +7,19 @@ use std::path::{Path, PathBuf};
 use super::broken::{answer, used};
 use crate::support::{clock, movies, open, options, path_of};
 
-/// What is done to an image.
+/// What is done to a segment.
 type Way = fn(&Path);
 
-pub fn images(folder: &Path) -> Vec<PathBuf> {
+pub fn segments(folder: &Path) -> Vec<PathBuf> {
     fs::read_dir(folder)
         .expect("the folder")
         .map(|entry| entry.expect("an entry").path())
-        .filter(|path| path.extension().is_some_and(|end| end == "image"))
+        .filter(|path| path.extension().is_some_and(|end| end == "segment"))
         .collect()
 }
 
 #[test]
-fn images_that_are_damaged_before_they_are_opened_are_made_anew() {
+fn segments_that_are_damaged_before_they_are_opened_are_made_anew() {
     let server = movies(150);
     let folder = tempfile::tempdir().expect("a folder");
     used(&server, folder.path());
@@ -38,7 +38,7 @@ fn images_that_are_damaged_before_they_are_opened_are_made_anew() {
         ("an end of garbage", |path| overwrite(path, |length| length - 64, 64)),
     ];
     for (what, way) in ways {
-        let files = images(folder.path());
+        let files = segments(folder.path());
         assert!(files.len() >= 2, "of the listing and of the matches");
         for path in &files {
             way(path);
@@ -94,7 +94,7 @@ fn overwrite(path: &Path, at: fn(u64) -> u64, length: usize) {
 }
 
 #[test]
-fn images_may_be_removed_while_they_are_in_use() {
+fn segments_may_be_removed_while_they_are_in_use() {
     let server = movies(100);
     let folder = tempfile::tempdir().expect("a folder");
     used(&server, folder.path());
@@ -102,7 +102,7 @@ fn images_may_be_removed_while_they_are_in_use() {
     let library = index.library("Movies").expect("a handle");
     let (path, key) = path_of(&server, 1, 5);
     assert_eq!(answer(&library, &path).expect("an answer"), key);
-    for file in images(folder.path()) {
+    for file in segments(folder.path()) {
         fs::remove_file(file).expect("removed");
     }
     assert_eq!(library.lookup_key(path.as_bytes(), |found| found == key), Some(true));
@@ -126,7 +126,7 @@ fn a_segment_that_another_handle_has_rebuilt_is_not_rebuilt_again() {
     let first = open(options(&server, folder.path()), &clock());
     let library = first.library("Movies").expect("a handle");
     assert_eq!(answer(&library, &path).expect("an answer"), key);
-    let before = images(folder.path());
+    let before = segments(folder.path());
     fs::remove_file(&before[0]).expect("removed");
     let late = [(); 2].map(|()| open(options(&server, folder.path()), &clock()));
     let both = late.each_ref().map(|index| index.library("Movies").expect("a handle"));
@@ -136,7 +136,7 @@ fn a_segment_that_another_handle_has_rebuilt_is_not_rebuilt_again() {
     for library in &both {
         assert_eq!(answer(library, &path).expect("an answer"), key);
     }
-    assert_eq!(images(folder.path()), before);
+    assert_eq!(segments(folder.path()), before);
 }
 
 #[test]
@@ -151,11 +151,11 @@ fn changes_of_items_that_fill_a_memtable_leave_the_segments_of_matches_alone() {
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), key.as_str())).collect();
     seen.record_matches(&pairs).expect("recorded");
     let of_matches = || -> Vec<PathBuf> {
-        let names = images(folder.path()).into_iter();
+        let names = segments(folder.path()).into_iter();
         names.filter(|path| path.to_string_lossy().contains("-r")).collect()
     };
     let before = of_matches();
-    assert!(!before.is_empty(), "{:?}", images(folder.path()));
+    assert!(!before.is_empty(), "{:?}", segments(folder.path()));
     for number in 0..8_300 {
         changed
             .invalidate_path(format!("/new/{number}.mkv").as_bytes())
@@ -180,7 +180,7 @@ fn matches_are_not_passed_over_while_their_index_file_is_lost() {
     let pairs: Vec<(&[u8], &str)> = paths.iter().map(|path| (path.as_bytes(), own.as_str())).collect();
     library.record_matches(&pairs).expect("recorded, and compacted");
     index.close().expect("closes");
-    for file in images(folder.path()) {
+    for file in segments(folder.path()) {
         if file.display().to_string().contains("plexindex-3-r") {
             fs::remove_file(file).expect("removed");
         }
