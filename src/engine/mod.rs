@@ -3,11 +3,11 @@
 //! The database is the source of truth ([`sql`]). Segments are immutable mapped files built from it ([`segment`]).
 //! Memtables hold the changes since then ([`memtable`]). A [`view`] combines both for one library, a [`snapshot`] for
 //! all libraries. The version page shows whether a snapshot is current ([`version_page`]). Confirmed matches and tables
-//! are [`records`]. [`compaction`] writes, replaces and removes the segments of listings, and keeps the folder small.
+//! are [`records`]. [`maintenance`] writes, replaces and removes the segments of listings, and keeps the folder small.
 //! The rest of the crate uses only the names exported here.
 
-mod compaction;
 mod current;
+mod maintenance;
 mod memtable;
 mod records;
 mod segment;
@@ -16,7 +16,7 @@ mod sql;
 mod version_page;
 mod view;
 
-pub use compaction::{ListingSegments, Maintenance};
+pub use maintenance::{ListingSegments, Maintenance};
 pub use records::{LONGEST_NAME, Op, Records, Table, Tables, Terms};
 pub use segment::ListingBuilder;
 pub use snapshot::{

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use once_cell::race::OnceBox;
 
-use super::log::AppendLog;
+use super::append_only::AppendLog;
 
 /// Number of chains; a power of two. Chains stay short in a full memtable, since each record may cost a cache miss.
 const CHAINS: usize = 4096;

@@ -9,8 +9,8 @@ use std::sync::atomic::Ordering;
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR};
 
 use super::merge::{MergeRules, MergeRun, SMALLEST, SlicedMerge, count_to_absorb, next_merge_range};
-use super::segments::Records;
-use super::snapshot::{LONG, counted, owned};
+use super::table_snapshot::{LONG, counted, owned};
+use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::memtable::OwnedRecord;
 use crate::engine::segment::{Record, RecordCursor, RecordSegmentBuilder, SegmentsLost};

@@ -9,15 +9,15 @@
 mod compaction;
 mod merge;
 mod rebuild;
-mod segments;
-mod snapshot;
 mod table;
+mod table_snapshot;
 mod tables;
+mod tree;
 mod write;
 
 #[cfg(test)]
 mod records_tests;
 
-pub use segments::Records;
 pub use table::{Op, Table};
 pub use tables::{LONGEST_NAME, Tables, Terms};
+pub use tree::Records;

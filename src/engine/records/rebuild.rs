@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::path::Path;
 
 use super::compaction::not_written;
-use super::segments::Records;
-use super::snapshot::{LONG, size_of};
+use super::table_snapshot::{LONG, size_of};
+use super::tree::Records;
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::{Record, RecordSegmentBuilder, Stored};
 use crate::engine::sql::{Collection, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTx, StoreFolder, Sweeper};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::snapshot::{TableSnapshot, has_expired};
+use super::table_snapshot::{TableSnapshot, has_expired};
 use super::tables::{LONGEST_NAME, Tables, Terms, counted};
 use crate::engine::segment::record_hash;
 use crate::engine::sql::RecordRows;

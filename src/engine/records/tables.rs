@@ -3,8 +3,8 @@
 use std::panic::RefUnwindSafe;
 use std::sync::Arc;
 
-use super::segments::Records;
-use super::snapshot::{LONG, TableSnapshot, TablesShown};
+use super::table_snapshot::{LONG, TableSnapshot, TablesShown};
+use super::tree::Records;
 use crate::engine::current::{Current, Shown};
 use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::{Incarnation, RecordRows, RecordsState, Store, last_row};

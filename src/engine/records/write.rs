@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use std::mem;
 
 use super::compaction::WriteStopped;
-use super::snapshot::{LONG, TableSnapshot, counted, owned};
 use super::table::{Op, Table};
+use super::table_snapshot::{LONG, TableSnapshot, counted, owned};
 use super::tables::{LONGEST_NAME, LONGEST_VALUE, Tables, Terms};
 use crate::engine::memtable::{OwnedRecord, OwnedValue};
 use crate::engine::segment::{Record, SegmentsLost, record_hash};

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::layout::match_of;
-use super::records::{Record, path_hash, record_hash};
-use super::segments::{RecordSegments, SegmentsLost};
+use super::record_segment::{Record, path_hash, record_hash};
+use super::record_segments::{RecordSegments, SegmentsLost};
 use crate::matching::Normal;
 use crate::model::{Sequence, TableId};
 

@@ -1,5 +1,5 @@
 //! Segments: immutable files, written once and mapped by all processes. A segment holds the listing of one library, or
-//! records of hosts ([`records`]). This is the layout of a listing's:
+//! records of hosts ([`record_segment`]). This is the layout of a listing's:
 //!
 //! All numbers are little-endian. Offsets of entries are counted in units of four bytes, so a file may have 16 GiB.
 //!
@@ -33,8 +33,8 @@ mod parts;
 mod read;
 mod record;
 mod record_builder;
-mod records;
-mod segments;
+mod record_segment;
+mod record_segments;
 mod sorter;
 mod spool;
 mod suffix_groups;
@@ -46,8 +46,8 @@ pub use matches::{Matches, RecordPlace, SingleMatch};
 pub use names::name_hash;
 pub use read::ListingSegment;
 pub use record_builder::RecordSegmentBuilder;
-pub use records::{FirstRecord, Record, RecordCursor, RecordSegment, Stored, record_hash};
-pub use segments::{RecordSegments, SegmentsLost};
+pub use record_segment::{FirstRecord, Record, RecordCursor, RecordSegment, Stored, record_hash};
+pub use record_segments::{RecordSegments, SegmentsLost};
 
 use std::path::Path;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::body::{SegmentWriter, too_large};
 use super::layout::{BLOCK, FileKind, SegmentHead, match_of, put_varint};
-use super::records::{MAX_NUMBERS_SIZE, Record, STEP, record_hash};
+use super::record_segment::{MAX_NUMBERS_SIZE, Record, STEP, record_hash};
 use super::spool::reserve;
 use super::table::{HashTableBuilder, upper};
 use crate::matching::normal::form_tag;

@@ -2,19 +2,19 @@
 
 mod catch_up;
 mod data;
+mod eviction_pin;
 mod invalidate;
 mod items;
-mod limit;
 mod loading;
 mod lookup;
+mod lost_segments;
 mod reading;
-mod rebuild;
 mod selection;
 mod telling;
 mod viewer;
 
 pub use data::{Snapshot, age, places};
+pub use eviction_pin::EvictionPin;
 pub use invalidate::{MAX_RETRIES, cleared_again};
-pub use limit::EvictionPin;
 pub use reading::Reading;
 pub use selection::{Resolved, Selection, Selector, nothing_known};

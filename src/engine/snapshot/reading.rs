@@ -4,8 +4,8 @@ use std::panic::RefUnwindSafe;
 use std::sync::{Arc, Mutex};
 
 use super::data::{Libraries, Snapshot};
-use crate::engine::compaction::{FolderLimit, ListingSegments};
 use crate::engine::current::Current;
+use crate::engine::maintenance::{FolderLimit, ListingSegments};
 use crate::engine::records::Records;
 use crate::engine::sql::Store;
 use crate::matching::Mappings;

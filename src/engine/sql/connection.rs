@@ -1,7 +1,8 @@
-//! One connection to `SQLite`: opened when needed, closed at any time.
+//! The two connections to `SQLite`: opened when needed, closed at any time.
 
 use std::cell::Cell;
 use std::ops::Deref;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
@@ -16,6 +17,7 @@ use crate::error::{Error, Result, Status};
 use crate::model::Sequence;
 use crate::platform::exclusive_open::ExclusiveOpen;
 use crate::platform::files::Inode;
+use crate::platform::fork::{self, Forks, Release};
 use crate::platform::log_sync;
 
 /// Longest wait for other processes to close a database that has a write-ahead log.
@@ -35,6 +37,36 @@ pub const CHECKPOINT_OF_LISTING: u32 = 3_600;
 pub enum ConnectionRole {
     Reader,
     Writer,
+}
+
+/// The two connections of a store, so that a reader never waits for a writer of the same process.
+pub struct Connections {
+    pub reader: Mutex<LazyConnection>,
+    pub writer: Mutex<LazyConnection>,
+}
+
+impl Connections {
+    /// Makes the connections of a store. A fork closes them.
+    pub fn new(folder: &StoreFolder) -> Arc<Self> {
+        let slot = |role| Mutex::new(LazyConnection::new(folder, role));
+        let connections = Arc::new(Self {
+            reader: slot(ConnectionRole::Reader),
+            writer: slot(ConnectionRole::Writer),
+        });
+        fork::watch(&connections);
+        connections
+    }
+}
+
+impl Forks for Connections {
+    fn before(self: Arc<Self>) -> Vec<Box<dyn Release>> {
+        let close = |slot: fn(&Self) -> &Mutex<LazyConnection>| {
+            let mut locks = fork::hold(&self, slot);
+            locks.get().close();
+            Box::new(locks) as Box<dyn Release>
+        };
+        vec![close(|all| &all.writer), close(|all| &all.reader)]
+    }
 }
 
 /// A connection that is opened when first needed, and again when the database file was replaced.

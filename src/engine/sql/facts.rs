@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Serialize, Serializer};
 
-use super::open::Store;
+use super::store::Store;
 use crate::error::Result;
 use crate::platform::{files, lock};
 

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use super::confirmed_matches::RecordedMatches;
 use super::items::ItemRows;
 use super::libraries::LibraryRows;
 use super::listings::ListingRows;
-use super::matches::RecordedMatches;
-use super::records::RecordRows;
+use super::record_log::RecordRows;
 use super::totals::Totals;
 use super::{Endpoint, LibraryRow, Listing, ListingResult, Store};
 use crate::model::{Change, IdentityId, Item, ItemType, Library, LibraryId, LibraryKind, Sequence, Server};

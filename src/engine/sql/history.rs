@@ -8,7 +8,7 @@
 use rusqlite::params;
 
 use super::cached::CachedStatements;
-use super::changes::{LoggedKind, trim};
+use super::change_log::{LoggedKind, trim};
 use super::feed::FeedRows;
 use super::last_write::LibraryState;
 use super::tx::Tx;

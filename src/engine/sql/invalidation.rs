@@ -3,10 +3,10 @@
 use rusqlite::params;
 
 use super::cached::CachedStatements;
+use super::confirmed_matches::{drop_matches, forget};
 use super::incarnation::Incarnation;
 use super::items::visible;
 use super::libraries::{LibraryRow, LibraryRows, one_library};
-use super::matches::{drop_matches, forget};
 use super::shared::tell;
 use super::tx::Tx;
 use super::unverified::mark_unverified;

@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::libraries::LibraryRow;
-use super::open::Store;
+use super::store::Store;
 use super::texts::ItemTexts;
 use crate::error::Result;
 use crate::model::{Generation, Item, ItemType, LibraryId, Sequence};

@@ -8,8 +8,8 @@ use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::ids::listing_name;
 use super::last_write::LibraryState;
-use super::open::Store;
 use super::places::end_of;
+use super::store::Store;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{

@@ -1,6 +1,6 @@
 //! Regression tests of listings and of items merged meanwhile: each reproduces a former defect.
 
-use super::changes::trim;
+use super::change_log::trim;
 use super::connection::{CHECKPOINT, CHECKPOINT_OF_LISTING};
 use super::for_tests::{
     NOW_MS, count, endpoint, finish, listed, movie, opened, paths, probed, record_pairs, sequence, server,

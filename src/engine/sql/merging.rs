@@ -4,11 +4,11 @@ use rusqlite::params;
 
 use super::adding::{BulkInsert, RowDefaults};
 use super::cached::CachedStatements;
-use super::changes::LoggedKind;
+use super::change_log::LoggedKind;
+use super::confirmed_matches::forget;
 use super::items::{ItemRows, digest, visible};
 use super::last_write::LibraryState;
 use super::libraries::{LibraryRow, renew};
-use super::matches::forget;
 use super::seen;
 use super::tx::Tx;
 use crate::error::Result;

@@ -11,30 +11,30 @@
 //! are no cycles between files.
 
 // The folder and the database in it.
+mod announce;
 mod cached;
 mod client;
 mod connection;
-mod connections;
 mod database;
 mod explain;
 mod facts;
 mod folder;
+mod incarnation;
 mod lock_wait;
 mod oldest;
-mod open;
-mod opened;
-mod page;
 mod schema;
 mod segment_files;
 mod state_file;
+mod store;
 mod store_key;
 mod transactions;
 mod tx;
 
 // The tables.
 mod adding;
-mod changes;
+mod change_log;
 mod columns;
+mod confirmed_matches;
 mod endpoints;
 mod evicting;
 mod feed;
@@ -43,7 +43,6 @@ mod hints;
 mod history;
 mod identities;
 mod ids;
-mod incarnation;
 mod indexing;
 mod invalidation;
 mod items;
@@ -51,12 +50,11 @@ mod known;
 mod last_write;
 mod libraries;
 mod listings;
-mod matches;
 mod merging;
 mod path_searches;
 mod places;
 mod probes;
-mod records;
+mod record_log;
 mod seen;
 mod shared;
 mod state;
@@ -90,7 +88,8 @@ mod statements;
 #[cfg(test)]
 mod store_tests;
 
-pub use changes::{LoggedChange, LoggedKind};
+pub use change_log::{LoggedChange, LoggedKind};
+pub use confirmed_matches::RecordedMatches;
 pub use endpoints::Endpoint;
 pub use facts::StoreInfo;
 pub use feed::{FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange};
@@ -101,15 +100,14 @@ pub use incarnation::Incarnation;
 pub use items::ItemRows;
 pub use libraries::{LibraryRow, LibraryRows};
 pub use listings::{Listing, ListingResult, ListingRows};
-pub use matches::RecordedMatches;
-pub use open::Store;
 pub use path_searches::{ProbeOutcome, SearchRows};
-pub use records::{
+pub use record_log::{
     Collection, Manifest, NamedSegment, RecordLog, RecordRow, RecordRows, RecordTx, RecordsState, TableRow, last_row,
     write_of,
 };
 pub use shared::{Outbox, OutboxRow, SharedPlace, WAITS};
 pub use state::{StoreState, StoreStates};
+pub use store::Store;
 pub use sweeping::Sweeper;
 pub use totals::Totals;
 pub use unverified::unverified_kind;

@@ -1,7 +1,7 @@
 //! The oldest records of the log, for the limits on what hosts record.
 
 use super::cached::CachedStatements;
-use super::records::{OF_A_LIBRARY, ROWS_AFTER, RecordRow, RecordTx, rows};
+use super::record_log::{OF_A_LIBRARY, ROWS_AFTER, RecordRow, RecordTx, rows};
 use crate::model::TableId;
 
 /// Maximum number of rows that one write examines for eviction.

@@ -3,7 +3,7 @@
 use rusqlite::params;
 
 use super::cached::CachedStatements;
-use super::open::Store;
+use super::store::Store;
 use crate::error::{Result, Status};
 use crate::model::{IdentityId, LibraryId, PathSearch};
 use crate::platform::deadline::Deadline;

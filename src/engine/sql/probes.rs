@@ -3,9 +3,9 @@
 use rusqlite::params;
 
 use super::cached::CachedStatements;
+use super::confirmed_matches::move_matches_and_invalidations;
 use super::history::{MAX_ENDED_ROWS, forget_surplus, restart_history};
 use super::libraries::{LibraryRow, LibraryRows, disown, libraries, renew, upsert};
-use super::matches::move_matches_and_invalidations;
 use super::tx::Tx;
 use crate::error::Result;
 use crate::model::{Change, IdentityId, Library, LibraryId, Sequence};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use std::path::Path;
 
-use super::changes::trim;
+use super::change_log::trim;
 use super::for_tests::record_pairs;
 use super::*;
 use crate::error::Status;

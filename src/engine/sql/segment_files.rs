@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::cached::CachedStatements;
 use super::folder::{NAME, StoreFolder};
 use super::ids::{listing_text, segment_text};
-use super::records::manifest;
+use super::record_log::manifest;
 use super::sweeping::Sweeper;
 use crate::error::Result;
 use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 use rusqlite::params;
 
 use super::cached::CachedStatements;
-use super::open::Store;
+use super::store::Store;
 use super::timelines::{begin_timeline, timeline};
 use super::tx::Tx;
 use crate::error::Result;

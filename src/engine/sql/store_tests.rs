@@ -1,13 +1,13 @@
 //! Regression tests of the store: each reproduces a former defect.
 
+use super::confirmed_matches::all_of;
 use super::feed::FeedRows;
 use super::for_tests::{
     DAY_MS, NOW_MS, count, endpoint, listed, matches, movie, opened, paths, probed, record_pairs, server,
 };
 use super::items::ItemRows;
 use super::libraries::LibraryRows;
-use super::matches::all_of;
-use super::records::RecordRows;
+use super::record_log::RecordRows;
 use super::state::StoreStates;
 use super::sweeping::Sweeper;
 use super::totals::Totals;
@@ -502,7 +502,7 @@ fn a_continued_state_reads_only_newer_changes() {
     // The log is trimmed since then, or the sequence is in the future: everything is read.
     assert_eq!(read(Some(Sequence(now.0 + 1))).1, 0);
     store
-        .write(Deadline::NONE, |tx| super::changes::trim(tx, Sequence(before.0 + 1)))
+        .write(Deadline::NONE, |tx| super::change_log::trim(tx, Sequence(before.0 + 1)))
         .expect("trimmed");
     assert_eq!(read(Some(before)).0, 502);
     assert_eq!(LibraryRows(&store).unmerged_items(row.id).expect("counted"), 501);

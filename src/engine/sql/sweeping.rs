@@ -9,7 +9,7 @@ use super::columns::{FromCells, RowCells, list, read};
 use super::guids::GuidItem;
 use super::indexing::{Indexed, forget};
 use super::items::ABOVE;
-use super::open::Store;
+use super::store::Store;
 use super::titles::TitledItem;
 use super::tx::Tx;
 use crate::error::Result;

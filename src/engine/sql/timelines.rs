@@ -10,8 +10,8 @@ use std::sync::atomic::Ordering;
 use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
-use super::open::Store;
 use super::schema::failure;
+use super::store::Store;
 use super::tx::Tx;
 use crate::model::Sequence;
 use crate::platform::files::{self, Inode};

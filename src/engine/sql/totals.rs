@@ -1,7 +1,7 @@
 //! Counters of the store's life.
 
 use super::cached::CachedStatements;
-use super::open::Store;
+use super::store::Store;
 use super::tx::sequence_of;
 use crate::engine::version_page::VersionPage;
 use crate::error::Result;

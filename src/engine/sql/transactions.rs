@@ -7,12 +7,12 @@ use std::time::Duration;
 use rusqlite::{Connection, ErrorCode};
 
 use super::cached::CachedStatements;
-use super::changes::trim_now_and_then;
+use super::change_log::trim_now_and_then;
 use super::connection::{LazyConnection, OpenConnection};
+use super::incarnation::is_fresh;
 use super::lock_wait::{BUSY, lock_by};
-use super::open::Store;
-use super::opened::is_fresh;
 use super::schema::failure;
+use super::store::Store;
 use super::timelines::begin_timeline_if_needed;
 use super::tx::{CheckpointGuard, RollbackGuard, Tx, WaitGuard, sequence_of};
 use crate::error::{Error, Result, Status};

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::cached::CachedStatements;
-use super::changes::{LoggedChange, LoggedKind};
+use super::change_log::{LoggedChange, LoggedKind};
 use super::libraries::LibraryRows;
 use super::tx::Tx;
 use crate::error::Result;

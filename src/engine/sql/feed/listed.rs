@@ -8,7 +8,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::super::cached::CachedStatements;
 use super::super::incarnation::Incarnation;
-use super::super::open::DiffCache;
+use super::super::store::DiffCache;
 use super::super::texts::ItemTexts;
 use super::log::FeedEntry;
 use crate::platform::mutex::try_lock;

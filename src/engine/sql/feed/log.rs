@@ -3,7 +3,7 @@
 use rusqlite::{Connection, params};
 
 use super::super::cached::CachedStatements;
-use super::super::changes::LoggedKind;
+use super::super::change_log::LoggedKind;
 use super::super::places::{NUMBER, place_of};
 use super::page::FeedPlace;
 use crate::model::{Generation, IdentityId, LibraryId, Sequence};

@@ -11,7 +11,7 @@ use super::incarnation::Incarnation;
 use super::last_write::LibraryState;
 use super::libraries::LibraryRow;
 use super::listings::Listing;
-use super::records::{RecordRows, RecordTx};
+use super::record_log::{RecordRows, RecordTx};
 use super::shared::tell;
 use super::tx::{Tx, sequence_of};
 use super::unverified::{mark_unverified, verify};

@@ -356,5 +356,5 @@ impl RecordSegment {
 }
 
 #[cfg(test)]
-#[path = "records_tests.rs"]
+#[path = "record_segment_tests.rs"]
 mod tests;

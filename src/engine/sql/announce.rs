@@ -1,8 +1,8 @@
 //! The version page of an open store: updated with each transaction, and replaced when it is missing.
 
-use super::open::Store;
-use super::opened::{is_fresh, repair, warn_of_page};
+use super::incarnation::{is_fresh, repair, warn_of_page};
 use super::schema::failure;
+use super::store::Store;
 use crate::engine::version_page::{PageState, VersionPage};
 use crate::model::Sequence;
 use crate::platform::clock::coarse_ms;

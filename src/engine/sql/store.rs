@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use super::cached::CachedStatements;
+use super::connection::Connections;
 use super::connection::LazyConnection;
-use super::connections::Connections;
 use super::explain::{explain, is_broken};
 use super::folder::StoreFolder;
 use super::incarnation::Incarnation;
-use super::opened::{OpenFiles, is_fresh, repair, warn_of_page};
+use super::incarnation::{OpenFiles, is_fresh, repair, warn_of_page};
 use super::state_file::{CachedEndpoint, CachedState, find};
 use super::store_key::StoreKey;
 use super::tx::sequence_of;

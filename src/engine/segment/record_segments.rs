@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use once_cell::race::OnceBox;
 
 use super::filter::Filter;
-use super::records::{FirstRecord, Record, RecordSegment};
+use super::record_segment::{FirstRecord, Record, RecordSegment};
 use super::table::upper;
 use crate::model::TableId;
 

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
 use super::ids::{segment_name, segment_text};
-use super::open::Store;
 use super::places::{NUMBER, end_of, place_of};
+use super::store::Store;
 use super::sweeping::sweep_cleared;
 use super::tx::{Tx, sequence_of};
 use crate::error::Result;
@@ -463,5 +463,5 @@ impl<'t> RecordTx<'t> {
 }
 
 #[cfg(test)]
-#[path = "records_tests.rs"]
+#[path = "record_log_tests.rs"]
 mod tests;
