@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 
 use rusqlite::ffi::{SQLITE_FULL, SQLITE_IOERR};
 
-use super::merge::{MergeRules, MergeRun, SMALLEST, SlicedMerge, count_to_absorb, next_merge_range};
+use super::merge::{AT_ONCE, MergeRules, MergeRun, SMALLEST, SlicedMerge, count_to_absorb, next_merge_range};
 use super::table_snapshot::{LONG, counted, owned};
 use super::tree::Records;
 use crate::engine::current::OpenSegments;
@@ -23,10 +23,7 @@ use crate::platform::mutex::{lock, try_lock};
 use crate::platform::open_files::text_of;
 
 /// Records merged for each record written, so that a merge ends before the next one is due.
-const PACE: usize = 8;
-/// Most records that one write merges: about a millisecond. A large write merges `LEAST_PACE` for each of its records.
-const SLICE: usize = 4_096;
-const LEAST_PACE: usize = 4;
+pub(super) const PACE: usize = 32;
 /// [`Records::flush_removals`] counts the unmerged removals in the first call of a process, and then once in this many
 /// calls.
 const COUNT_EVERY: u32 = 32;
@@ -239,7 +236,7 @@ impl Records {
             is_last: absorbed == list.len(),
         };
         let sorted: Vec<Record<'_>> = unmerged.newest.values().map(OwnedRecord::borrow).collect();
-        let mut runs = vec![MergeRun::Sorted(sorted.into_iter().peekable())];
+        let mut runs = vec![MergeRun::Sorted(&sorted)];
         let merged = list[..absorbed].iter();
         runs.extend(merged.map(|segment| MergeRun::Segment(segment, RecordCursor::BEGIN)));
         let name = StoreFolder::new_segment_name(tx.sequence());
@@ -268,9 +265,9 @@ impl Records {
         replaced.for_each(|name| StoreFolder::touch(&self.store.folder().segment(name)));
     }
 
-    /// Advances the current merge by one slice, after a write of `written` records. Starts a merge if too many segments
-    /// are of like size. A merge of small segments interrupts a merge of large ones, which takes long.
-    /// `has_flushed`: the write made a segment.
+    /// Advances the current merge by one slice, after a write of `written` records. Starts a merge if segments are due. A
+    /// merge of small segments interrupts a merge of large ones, which takes long. A large write merges all that is due,
+    /// so that no later write pays for it. `has_flushed`: the write made a segment.
     pub fn merge_some(&self, written: usize, has_flushed: bool, deadline: Deadline) {
         let Some(mut merging) = try_lock(&self.merging) else {
             return;
@@ -282,21 +279,25 @@ impl Records {
             }
             self.begin_merge(&mut merging);
         }
-        let Some(merge) = merging.last_mut() else { return };
-        let most = (PACE * written).clamp(PACE, SLICE.max(LEAST_PACE * written));
-        match merge.step(most) {
-            Ok(true) => {} // the next write continues it
-            Ok(false) => {
-                if let Some(done) = merging.pop()
-                    && let Err(error) = self.end_merge(done, deadline)
-                {
-                    log::debug!("segments are merged later: {error}");
+        while let Some(merge) = merging.last_mut() {
+            match merge.step(PACE * written.max(1)) {
+                Ok(true) => {} // the next write continues it
+                Ok(false) => {
+                    if let Some(done) = merging.pop()
+                        && let Err(error) = self.end_merge(done, deadline)
+                    {
+                        log::debug!("segments are merged later: {error}");
+                        return;
+                    }
+                    self.begin_merge(&mut merging);
                 }
-                self.begin_merge(&mut merging);
+                Err(error) => {
+                    merging.clear();
+                    log::warn!("segments of what hosts recorded are merged later: {error}");
+                }
             }
-            Err(error) => {
-                merging.clear();
-                log::warn!("segments of what hosts recorded are merged later: {error}");
+            if written as u64 <= AT_ONCE {
+                return;
             }
         }
     }

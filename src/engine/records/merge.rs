@@ -8,82 +8,63 @@ use crate::engine::segment::{Record, RecordCursor, RecordSegment, RecordSegmentB
 use crate::engine::sql::Incarnation;
 use crate::model::{SegmentName, TableId};
 
-/// Segments of like size that are merged into one.
-const FANOUT: usize = 4;
+/// A merge takes an older segment along if that has at most this many times the merged records. So each segment has
+/// more than this many times the records of all newer ones, unless a merge is under way.
+const RATIO: u64 = 8;
 /// Records of the smallest segments.
 pub const SMALLEST: usize = 512;
-/// Most records that a write merges at once; a larger merge runs in slices.
-const AT_ONCE: u64 = 8_192;
-/// This many segments of like size are merged at once, whatever their size. Otherwise hosts that exit before a merge in
+/// Most records that a small write merges at once; a larger merge runs in slices.
+pub const AT_ONCE: u64 = 8_192;
+/// With this many segments a write merges at once, whatever their size. Otherwise hosts that exit before a merge in
 /// slices ends would accumulate segments.
 const TOO_MANY: usize = 12;
 
-/// Returns the size class: each class has four times the records of the one before.
-fn size_class(records: u64) -> u32 {
-    (records.max(1).div_ceil(SMALLEST as u64)).ilog2() / 2
-}
-
-/// Returns how many of the newest segments a flush of `records` records absorbs. It absorbs segments of like size once
-/// there are [`FANOUT`] of them. Larger merges than [`AT_ONCE`] wait until there are [`TOO_MANY`].
+/// Returns how many of the newest segments a flush of `records` records absorbs.
 pub fn count_to_absorb(records: u64, segments: &[u64]) -> usize {
-    let (mut sum, mut absorbed) = (records, 0);
-    loop {
-        let like_size = count_up_to_class(size_class(sum), &segments[absorbed..]);
-        let added: u64 = segments[absorbed..absorbed + like_size].iter().sum();
-        let fits = sum + added <= AT_ONCE;
-        if like_size + 1 < FANOUT || !fits && like_size + 1 < TOO_MANY {
-            return absorbed;
-        }
-        sum += added;
-        absorbed += like_size;
-    }
+    let most = if segments.len() < TOO_MANY { AT_ONCE } else { u64::MAX };
+    count_to_merge(records, segments, most)
 }
 
-/// Returns neighbours to merge in slices: the first index, and their number.
+/// Returns neighbours to merge in slices: the first index, and their number. The newest segment still grows by flushes,
+/// unless a large write made it.
 pub fn next_merge_range(segments: &[u64]) -> Option<(usize, usize)> {
-    (0..segments.len()).find_map(|at| {
-        let like_size = 1 + count_up_to_class(size_class(segments[at]), &segments[at + 1..]);
-        (like_size >= FANOUT).then_some((at, like_size))
+    let is_grown = |at: &usize| *at > 0 || segments[0] > AT_ONCE;
+    (0..segments.len()).filter(is_grown).find_map(|at| {
+        let older = count_to_merge(segments[at], &segments[at + 1..], u64::MAX);
+        (older > 0).then_some((at, older + 1))
     })
 }
 
-/// Returns how many of the first segments are at most of this size class.
-fn count_up_to_class(class: u32, segments: &[u64]) -> usize {
-    segments
-        .iter()
-        .take_while(|records| size_class(**records) <= class)
-        .count()
+/// Returns how many of the older segments are merged with `records` records, into at most `most`.
+fn count_to_merge(records: u64, older: &[u64], most: u64) -> usize {
+    let mut sum = records;
+    let is_merged = |segment: &&u64| {
+        let is_due = **segment <= RATIO * sum && sum + **segment <= most;
+        sum += **segment;
+        is_due
+    };
+    older.iter().take_while(is_merged).count()
 }
 
 /// A sorted run of records.
+#[derive(Clone, Copy)]
 pub enum MergeRun<'r> {
     /// In memory.
-    Sorted(std::iter::Peekable<std::vec::IntoIter<Record<'r>>>),
+    Sorted(&'r [Record<'r>]),
     /// A segment, from a cursor on.
     Segment(&'r RecordSegment, RecordCursor),
 }
 
 impl<'r> MergeRun<'r> {
-    fn peek(&mut self) -> io::Result<Option<Record<'r>>> {
-        match self {
-            Self::Sorted(records) => Ok(records.peek().copied()),
+    /// The first record, and the run after it.
+    fn split_first(self) -> io::Result<Option<(Record<'r>, Self)>> {
+        Ok(match self {
+            Self::Sorted(records) => records.split_first().map(|(first, rest)| (*first, Self::Sorted(rest))),
             Self::Segment(segment, cursor) => {
-                let next = segment.next(*cursor).map_err(|_| damaged())?;
-                Ok(next.map(|(record, _)| record))
+                let next = segment.next(cursor).map_err(|_| damaged())?;
+                next.map(|(record, after)| (record, Self::Segment(segment, after)))
             }
-        }
-    }
-
-    fn skip(&mut self) -> io::Result<()> {
-        match self {
-            Self::Sorted(records) => drop(records.next()),
-            Self::Segment(segment, cursor) => {
-                if let Some((_, next)) = segment.next(*cursor).map_err(|_| damaged())? {
-                    *cursor = next;
-                }
-            }
-        }
-        Ok(())
+        })
     }
 }
 
@@ -107,21 +88,21 @@ impl MergeRules<'_> {
         into: &mut RecordSegmentBuilder,
         most: usize,
     ) -> io::Result<bool> {
+        let mut heads = runs
+            .iter()
+            .map(|run| run.split_first())
+            .collect::<io::Result<Vec<_>>>()?;
         for _ in 0..most {
-            let mut smallest: Option<Record<'_>> = None;
-            for run in runs.iter_mut() {
-                if let Some(record) = run.peek()?
-                    && smallest.is_none_or(|smallest| record.key() < smallest.key())
-                {
-                    smallest = Some(record);
-                }
-            }
-            let Some(record) = smallest else {
+            let firsts = heads.iter().flatten().map(|(record, _)| *record);
+            let Some(record) = firsts.reduce(|a, b| if b.key() < a.key() { b } else { a }) else {
                 return Ok(false);
             };
-            for run in runs.iter_mut() {
-                if run.peek()?.is_some_and(|other| other.key() == record.key()) {
-                    run.skip()?;
+            for (run, head) in runs.iter_mut().zip(&mut heads) {
+                if let Some((other, rest)) = *head
+                    && other.key() == record.key()
+                {
+                    *run = rest;
+                    *head = rest.split_first()?;
                 }
             }
             let is_dead = record.state.is_none() && self.is_last || !self.tables.contains(&record.table);

@@ -1,4 +1,5 @@
 use super::*;
+use crate::engine::records::compaction::PACE;
 
 const SMALLEST: u64 = super::SMALLEST as u64;
 
@@ -26,9 +27,12 @@ fn a_record_is_written_a_logarithm_of_times_and_segments_are_few() {
         let (segments, written) = grown(writes);
         let records = writes * SMALLEST;
         assert_eq!(segments.iter().sum::<u64>(), records);
-        let steps = u64::from(size_class(records)) + 1;
-        assert!(written <= records * (steps + 1), "{writes}: {written} of {records}");
-        assert!(segments.len() as u64 <= 3 * steps, "{writes}: {segments:?}");
+        let levels = records.ilog(RATIO);
+        assert!(
+            written <= records * u64::from(levels) * RATIO,
+            "{writes}: {written} of {records}"
+        );
+        assert!(segments.len() <= 4, "{writes}: {segments:?}");
         assert!(segments.is_sorted(), "{segments:?}");
     }
 }
@@ -42,7 +46,7 @@ fn who_merges_in_slices_never_merges_much_at_once() {
         let new = SMALLEST + segments.drain(..taken).sum::<u64>();
         assert!(new <= AT_ONCE, "{new} at once, of {segments:?} after {writes}");
         segments.insert(0, new);
-        let mut budget = 8 * SMALLEST;
+        let mut budget = PACE as u64 * SMALLEST;
         loop {
             let free = under_way
                 .last()
@@ -64,7 +68,7 @@ fn who_merges_in_slices_never_merges_much_at_once() {
             segments.splice(at..at + *count, [merged]);
             under_way.pop();
         }
-        assert!(segments.len() <= 40, "{segments:?} after {writes}");
+        assert!(segments.len() <= 10, "{segments:?} after {writes}");
     }
 }
 
@@ -76,5 +80,5 @@ fn hosts_that_never_merge_in_slices_leave_few_segments_too() {
         let new = SMALLEST + segments.drain(..taken).sum::<u64>();
         segments.insert(0, new);
     }
-    assert!(segments.len() <= 4 * TOO_MANY, "{}: {segments:?}", segments.len());
+    assert!(segments.len() <= TOO_MANY, "{}: {segments:?}", segments.len());
 }

@@ -1,28 +1,19 @@
 //! The record segments of a store, the newest first.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-
-use once_cell::race::OnceBox;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::filter::Filter;
 use super::record_segment::{FirstRecord, Record, RecordSegment};
 use super::table::upper;
 use crate::model::TableId;
 
-/// Maximum number of records of a filter that is built at opening. A larger filter is built after [`MANY_LOOKUPS`].
-const OPENING_FILTER_RECORDS: usize = 1 << 16;
-/// Number of lookups after which building a large filter pays off.
-const MANY_LOOKUPS: usize = 4_096;
-
 /// Segments, the newest first. The first record found for a name counts.
 #[derive(Default)]
 pub struct RecordSegments {
     list: Vec<Arc<RecordSegment>>,
     /// The hashes in all segments but the oldest, and maybe of segments that are gone.
-    filter: OnceBox<Arc<Filter>>,
-    /// Lookups without a filter.
-    lookups: AtomicUsize,
+    filter: Option<Arc<Filter>>,
     lost: AtomicBool,
 }
 
@@ -34,21 +25,22 @@ impl RecordSegments {
     /// Combines segments, the newest first, and extends the filter of those open `before`.
     #[must_use]
     pub fn after(list: Vec<Arc<RecordSegment>>, before: &Self) -> Self {
-        let segments = Self {
+        let mut segments = Self {
             list,
             ..Self::default()
         };
+        let newer = segments.newer();
         let is_known = |one: &Arc<RecordSegment>| before.newer().iter().any(|known| Arc::ptr_eq(one, known));
-        let newer = segments.newer().iter();
-        let new: Vec<Arc<RecordSegment>> = newer.filter(|one| !is_known(one)).cloned().collect();
-        let known = before.filter.get().filter(|filter| !filter.is_too_small(count(&new)));
-        if let Some(filter) = known
-            && add_hashes(filter, &new)
-        {
-            let _ = segments.filter.set(Box::new(Arc::clone(filter)));
-        } else if count(segments.newer()) <= OPENING_FILTER_RECORDS {
-            segments.make_filter();
-        }
+        let new: Vec<Arc<RecordSegment>> = newer.iter().filter(|one| !is_known(one)).cloned().collect();
+        let known = before
+            .filter
+            .as_ref()
+            .filter(|filter| !filter.is_too_small(count(&new)));
+        let extended = known.filter(|filter| add_hashes(filter, &new)).cloned();
+        segments.filter = extended.or_else(|| {
+            let filter = Filter::new(count(newer));
+            (newer.len() > 1 && add_hashes(&filter, newer)).then(|| Arc::new(filter))
+        });
         segments
     }
 
@@ -57,30 +49,14 @@ impl RecordSegments {
         self.list.split_last().map_or(&[], |(_, newer)| newer)
     }
 
-    #[cold]
-    fn make_filter(&self) {
-        let newer = self.newer();
-        let filter = Arc::new(Filter::new(count(newer)));
-        if newer.len() > 1 && add_hashes(&filter, newer) {
-            let _ = self.filter.set(Box::new(filter)); // another thread may have been faster
-        }
-    }
-
     /// Returns the segments that may have a hash, all or only the oldest; and the index of the first one.
     #[inline]
     fn candidates(&self, hash: u64) -> (usize, &[Arc<RecordSegment>]) {
-        if let Some(filter) = self.filter.get() {
-            let begin = if filter.may_have(upper(hash)) {
-                0
-            } else {
-                self.list.len().saturating_sub(1)
-            };
-            return (begin, &self.list[begin..]);
-        }
-        if self.list.len() > 2 && self.lookups.fetch_add(1, Ordering::Relaxed) == MANY_LOOKUPS {
-            self.make_filter();
-        }
-        (0, &self.list)
+        let begin = match &self.filter {
+            Some(filter) if !filter.may_have(upper(hash)) => self.list.len().saturating_sub(1),
+            _ => 0,
+        };
+        (begin, &self.list[begin..])
     }
 
     /// Creates a list in place of segments that cannot be opened.
@@ -127,7 +103,7 @@ impl RecordSegments {
     /// Prefetches the slots of a hash.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        match (self.filter.get(), self.list.last()) {
+        match (&self.filter, self.list.last()) {
             (Some(filter), Some(oldest)) => {
                 filter.prefetch(upper(hash));
                 oldest.prefetch(hash);
