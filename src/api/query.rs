@@ -215,14 +215,16 @@ impl<'q> Query<'q> {
     /// succeeds.
     #[doc(hidden)]
     pub fn match_path_with<R>(&self, path: &[u8], then: impl FnOnce(&Answer<'_>) -> Result<R>) -> Result<R> {
-        let queries = &self.index.inner().queries;
+        let (queries, reading) = (&self.index.inner().queries, &self.index.inner().reading);
         let then = match queries.match_at_once(&self.call_at_once(), path, then) {
             Ok(given) => return given,
             Err(then) => then,
         };
         let mut then = Some(then);
         self.ask_timed("match_path", None, |call| {
-            queries.match_path(call, path, |answer| take(&mut then)?(answer))
+            queries.match_path(&mut reading.eviction_pin(), call, path, |answer| {
+                take(&mut then)?(answer)
+            })
         })
     }
 

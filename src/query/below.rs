@@ -87,7 +87,7 @@ impl Queries {
             }
             return then(&answer, facts);
         }
-        Err(super::driver::segments_lost())
+        Err(super::ask::segments_lost())
     }
 
     /// Walks local folders for a limited time. Passes files that are not listed as a single item to `then`; the files
@@ -191,7 +191,8 @@ impl Queries {
         };
         let session = self.reading.tokens.current().number();
         let status_in = |library: Option<&Selection>, twin: bool| {
-            let status = self.match_path(&Call::offline(library, session), path, |answer| {
+            let (call, mut pin) = (Call::offline(library, session), self.reading.eviction_pin());
+            let status = self.match_path(&mut pin, &call, path, |answer| {
                 let is_listed = answer.match_kind.is_listed() && !(twin && is_of_twin(answer));
                 Ok(match (answer.item(), answer.reason) {
                     _ if is_listed && answer.status == Status::Ambiguous => ListedStatus::SeveralItems,

@@ -3,13 +3,11 @@
 use std::time::Instant;
 
 use super::answer::Answer;
-use super::driver::{Question, Turn};
 use super::explain::{explain_deadline, explain_failure, fetch_once};
-use super::planner::QueryState;
 use super::queries::Queries;
-use crate::engine::{ItemRows, LibraryRow, places};
+use super::question::{Asked, Look, Question, Seen};
+use crate::engine::{ItemRows, places};
 use crate::error::{Result, Status, abridged, check_length, refuse};
-use crate::freshness::{Need, need};
 use crate::matching::{FoundItem, MAX_CANDIDATES, Normal};
 use crate::model::{Confidence, Item, ItemType, Reason};
 use crate::options::LONGEST_TEXT;
@@ -42,7 +40,7 @@ impl Queries {
         if guid.is_empty() {
             return refuse("the GUID is empty: give one, for example 'imdb://tt1254207'");
         }
-        self.answer(call, &ItemCriterion::Guid(guid), then)
+        self.ask(&mut self.reading.eviction_pin(), call, &ItemCriterion::Guid(guid), then)
     }
 
     pub fn search_title<R>(
@@ -55,7 +53,12 @@ impl Queries {
         if title.trim().is_empty() {
             return refuse("the title is empty: give one");
         }
-        self.answer(call, &ItemCriterion::Title(title), then)
+        self.ask(
+            &mut self.reading.eviction_pin(),
+            call,
+            &ItemCriterion::Title(title),
+            then,
+        )
     }
 }
 
@@ -112,20 +115,20 @@ impl Question for ItemCriterion<'_> {
     const VERIFIES_FIRST: bool = false;
 
     /// Reads the store, for all libraries that were fetched.
-    fn find(&self, turn: &Turn<'_>, found: &mut FoundItems) -> Result<()> {
-        let queries = turn.queries;
+    fn find(&self, look: &Look<'_>, found: &mut FoundItems) -> Result<()> {
+        let queries = look.queries;
         found.by_words = true;
-        for (index, row) in turn.snapshot.rows_in(turn.scope).iter().enumerate() {
+        for (index, row) in look.snapshot.rows_in(look.scope).iter().enumerate() {
             if !row.generation.is_fetched() {
                 continue;
             }
             let reading = Instant::now();
             let hits = match self {
                 ItemCriterion::Guid(guid) => {
-                    ItemRows(&queries.store).items_with_guid(row, guid, MAX_CANDIDATES, turn.call.deadline)?
+                    ItemRows(&queries.store).items_with_guid(row, guid, MAX_CANDIDATES, look.call.deadline)?
                 }
                 ItemCriterion::Title(title) => {
-                    ItemRows(&queries.store).items_with_title(row, title, MAX_CANDIDATES, turn.call.deadline)?
+                    ItemRows(&queries.store).items_with_title(row, title, MAX_CANDIDATES, look.call.deadline)?
                 }
             };
             queries.counters.add_time(Spent::Store, reading.elapsed());
@@ -144,19 +147,25 @@ impl Question for ItemCriterion<'_> {
         Ok(())
     }
 
-    /// A GUID or title may be in any library.
-    fn each_library(&self, turn: &Turn<'_>, _: &FoundItems, each: &mut dyn FnMut(usize)) {
-        places(turn.scope, turn.snapshot.rows.len()).for_each(each);
+    /// Nothing is missed: nothing shows which library should list a GUID or title.
+    fn seen(&self, _: &Look<'_>, found: &FoundItems) -> Seen {
+        Seen {
+            evicted: found.was_evicted,
+            ..Seen::default()
+        }
     }
 
-    fn was_evicted(&self, found: &FoundItems) -> bool {
-        found.was_evicted
+    fn each_found(_: &FoundItems, _: &mut dyn FnMut(usize)) {}
+
+    /// A GUID or title may be in any library.
+    fn owners(&self, look: &Look<'_>) -> Vec<bool> {
+        vec![true; look.snapshot.rows.len()]
     }
 
     /// The items that were invalidated, themselves or by one of their files, and not verified since.
-    fn unverified(&self, turn: &Turn<'_>, found: &FoundItems) -> Result<Vec<Unverified>> {
-        let snapshot = turn.snapshot;
-        let first = places(turn.scope, snapshot.rows.len()).start;
+    fn unverified(&self, look: &Look<'_>, found: &FoundItems) -> Result<Vec<Unverified>> {
+        let snapshot = look.snapshot;
+        let first = places(look.scope, snapshot.rows.len()).start;
         let mut unverified = Vec::new();
         for (at, item) in &found.items {
             let (place, key) = (first + at, item.rating_key.as_str());
@@ -173,38 +182,25 @@ impl Question for ItemCriterion<'_> {
         Ok(unverified)
     }
 
-    fn stale(&self, turn: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
-        let now = turn.now_ms;
-        let rows = turn.snapshot.rows_in(turn.scope).iter();
-        rows.filter(|row| need(&turn.queries.sync.age(row), &turn.queries.policy, now) != Need::Nothing)
-            .cloned()
-            .collect()
-    }
-
-    /// Always empty: nothing shows which library should list a GUID or title.
-    fn missing(&self, _: &Turn<'_>, _: &FoundItems) -> Vec<LibraryRow> {
-        Vec::new()
-    }
-
     fn answer<R>(
         &self,
-        turn: &Turn<'_>,
+        look: &Look<'_>,
         found: &FoundItems,
-        state: QueryState,
+        asked: Asked,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let queries = turn.queries;
-        let rows = turn.snapshot.rows_in(turn.scope);
+        let queries = look.queries;
+        let rows = look.snapshot.rows_in(look.scope);
         if rows.iter().all(|row| !row.generation.is_fetched())
-            && let Some(error) = state.failure
+            && let Some(error) = asked.failure
         {
             return Err(error);
         }
-        let now = turn.now_ms;
+        let now = look.now_ms;
         let FoundItems {
             items, total, by_words, ..
         } = found;
-        let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified(turn, found)?);
+        let (kind, total, unverified) = (queries.reading.kind(), *total, self.unverified(look, found)?);
         let what = match self {
             ItemCriterion::Guid(guid) => format!("the GUID '{}'", abridged(guid.as_bytes())),
             ItemCriterion::Title(title) => format!("the title '{}'", abridged(title.as_bytes())),
@@ -220,7 +216,7 @@ impl Question for ItemCriterion<'_> {
         answer.set_age(rows, now);
         answer.stale = rows
             .iter()
-            .any(|row| row.generation.is_fetched() && queries.has_expired(&state, row, now));
+            .any(|row| row.generation.is_fetched() && look.has_expired(&asked, row));
         let message;
         if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);
@@ -229,10 +225,10 @@ impl Question for ItemCriterion<'_> {
             message = format!("an item with {what} was invalidated, and {noun} has not confirmed it since");
             answer.message = &message;
         } else if answer.status == Status::NotFound {
-            if let Some(status) = state.timeout_status {
+            if let Some(status) = asked.timeout_status {
                 answer.status = status;
             }
-            if rows.iter().any(|row| !row.generation.is_fetched()) || rows.is_empty() && state.timeout_status.is_some()
+            if rows.iter().any(|row| !row.generation.is_fetched()) || rows.is_empty() && asked.timeout_status.is_some()
             {
                 answer.reason = Reason::NotFetched;
             }
@@ -263,11 +259,11 @@ impl Question for ItemCriterion<'_> {
             answer.message = &message;
         }
         let unanswered;
-        if let Some(error) = state.failure.as_ref().filter(|_| answer.status == Status::NotFound) {
+        if let Some(error) = asked.failure.as_ref().filter(|_| answer.status == Status::NotFound) {
             unanswered = format!("{}{}", answer.message, explain_failure(error, kind));
             answer.message = &unanswered;
         }
-        answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
-        queries.deliver(&state, &answer, then)
+        answer.mark_stale(asked.failure.as_ref(), look.call.deadline.is_set());
+        queries.deliver(asked.at_once, &answer, then)
     }
 }

@@ -7,8 +7,9 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 
 use super::queries::Queries;
-use crate::engine::Selector;
-use crate::error::Result;
+use super::question::Asked;
+use crate::engine::{Selector, Snapshot, nothing_known};
+use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::LibraryKind;
 use crate::sync::Call;
@@ -98,5 +99,36 @@ impl Queries {
             }
         });
         Ok(infos.collect())
+    }
+
+    /// Requests the libraries from the server. A failure ends the call if the call names a library.
+    pub fn fetch_libraries(&self, call: &Call<'_>, asked: &mut Asked) -> Result<()> {
+        match self.sync.probe(call, asked.since) {
+            Ok(_) => Ok(()),
+            Err(error) if error.status == Status::Timeout && call.deadline.is_set() => {
+                asked.timeout_status = Some(Status::NeedsWarm);
+                Ok(())
+            }
+            Err(error)
+                if call.library.is_none()
+                    && error.status != Status::Aborted
+                    && !self.sync.renews_after(call, &error) =>
+            {
+                asked.failure = Some(error);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Returns the error for a library that is unknown, or for a store without libraries.
+    pub fn unknown_library(&self, call: &Call<'_>, snapshot: &Snapshot, failure: Option<Error>) -> Error {
+        match (failure, call.library) {
+            (Some(error), _) => error,
+            (None, Some(library)) if !snapshot.rows.is_empty() || self.sync.may_ask(call) => {
+                library.unknown(snapshot, &self.reading)
+            }
+            (None, library) => nothing_known(library, &self.reading),
+        }
     }
 }

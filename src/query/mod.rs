@@ -1,9 +1,8 @@
 //! Queries: answers for paths, folders, GUIDs and titles. The server is asked if that is necessary and allowed.
 
 mod answer;
-mod at_once;
+mod ask;
 mod below;
-mod driver;
 mod explain;
 mod feed;
 mod folder;
@@ -11,9 +10,9 @@ mod found;
 mod items;
 mod libraries;
 mod path;
-mod planner;
 mod proposals;
 mod queries;
+mod question;
 mod samples;
 mod shown;
 mod walks;

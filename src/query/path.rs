@@ -4,16 +4,14 @@ use std::cell::Cell;
 use std::time::Instant;
 
 use super::answer::Answer;
-use super::driver::{Question, Turn};
 use super::explain::{AnswerContext, folder_of};
-use super::planner::QueryState;
 use super::queries::Queries;
-use crate::engine::{EvictionPin, LibraryRow, Snapshot, places};
+use super::question::{Asked, Look, Question, Seen};
+use crate::engine::{EvictionPin, LibraryRow, places};
 use crate::error::{Error, Result, Status};
-use crate::freshness::{Need, need};
 use crate::matching::{FirstEntry, MAX_PATH, Normal, Resolution, Resolver, Scope, Spelling, View, tidy};
-use crate::model::{Confidence, IdentityId, MatchKind, Reason};
-use crate::sync::{Call, SearchTarget, Syncing, TICK, Unverified};
+use crate::model::{Confidence, MatchKind, Reason};
+use crate::sync::{Call, SearchTarget, TICK, Unverified};
 
 /// A query for a path, which was normalised once.
 struct PathQuestion<'p> {
@@ -22,56 +20,39 @@ struct PathQuestion<'p> {
     first: Cell<Option<FirstEntry>>,
 }
 
-impl<'p> PathQuestion<'p> {
-    fn new(path: &'p Normal<'p>) -> Self {
-        Self {
-            path,
-            first: Cell::new(None),
-        }
-    }
-}
-
 impl Queries {
-    pub fn match_path<R>(
-        &self,
-        call: &Call<'_>,
-        path: &[u8],
-        then: impl FnOnce(&Answer<'_>) -> Result<R>,
-    ) -> Result<R> {
-        self.match_among(&mut self.reading.eviction_pin(), call, path, then)
-    }
-
     /// Answers from the current snapshot, or returns `then` unused. Never waits for a thread, the server or the
     /// database.
     pub fn match_at_once<R, F>(&self, call: &Call<'_>, path: &[u8], then: F) -> std::result::Result<Result<R>, F>
     where
         F: FnOnce(&Answer<'_>) -> Result<R>,
     {
-        if path.len() > MAX_PATH {
-            return Err(then);
-        }
-        Normal::with_cached_form(
-            path,
-            |spelling, buffer| self.known_form(call, spelling, buffer),
-            |path| self.answer_at_once(call, &PathQuestion::new(path), then, |then, answer| then(answer)),
-        )
-    }
-
-    /// Copies the normal form of a path from the segment that lists this spelling, and returns its length. A stale
-    /// segment serves as well: the form depends on the spelling only.
-    fn known_form(&self, call: &Call<'_>, spelling: &Spelling<'_>, buffer: &mut [u8]) -> Option<usize> {
         let snapshot = self.reading.snapshot();
-        let Ok(Some(Scope::One(index))) = call.scope(&snapshot) else {
-            return None;
+        let Some(scope) = call.scope(&snapshot).ok().flatten().filter(|_| path.len() <= MAX_PATH) else {
+            return Err(then);
         };
-        let view = snapshot.views.get(index)?;
-        let form = view.form_of(spelling, view.first(spelling.hash(), 2 * spelling.raw().len()))?;
-        buffer.get_mut(..form.len())?.copy_from_slice(form);
-        Some(form.len())
+        let view = scope.only().map(|index| &snapshot.views[index]);
+        let first = |hash, length: usize| view.map(|view| view.first(hash, 2 * length));
+        // The form depends on the spelling only, so that of a stale segment serves as well.
+        let known_form = |spelling: &Spelling<'_>, buffer: &mut [u8]| {
+            let form = view?.form_of(spelling, first(spelling.hash(), spelling.raw().len())?)?;
+            buffer.get_mut(..form.len())?.copy_from_slice(form);
+            Some(form.len())
+        };
+        Normal::with_cached_form(path, known_form, |path| {
+            // First of all: loading this memory takes longer than the work up to its use.
+            let first = Cell::new(first(path.hash(), path.raw().len()));
+            if self.shown.check_path(path.raw()).is_err() {
+                return Err(then);
+            }
+            let question = PathQuestion { path, first };
+            self.answer_at_once(call, (&snapshot, scope), &question, then, |then, answer| then(answer))
+        })
     }
 
-    /// Answers for one path. Empty components and `.` are removed, unless the path is known with them.
-    fn match_among<R>(
+    /// Answers for one path, with as many steps as necessary. Empty components and `.` are removed, unless the path is
+    /// known with them.
+    pub fn match_path<R>(
         &self,
         pin: &mut EvictionPin<'_>,
         call: &Call<'_>,
@@ -85,7 +66,8 @@ impl Queries {
             _ => path,
         };
         Normal::with(path, |path| {
-            self.answer_among(pin, call, &PathQuestion::new(path), then)
+            let first = Cell::new(None);
+            self.ask(pin, call, &PathQuestion { path, first }, then)
         })
     }
 
@@ -97,7 +79,7 @@ impl Queries {
             return Ok(false);
         };
         let found = Resolver::new(&snapshot.views, scope, self.reading.mappings()).resolve(path);
-        Ok(is_known(&found))
+        Ok(found.match_kind.is_listed())
     }
 
     /// Answers for many paths, in order, each passed to `each`. An error that concerns one path becomes its answer.
@@ -122,7 +104,7 @@ impl Queries {
                 failure: failed.as_ref().or(call.failure),
                 ..*call
             };
-            let result = self.match_among(&mut pin, &call, path, |answer| {
+            let result = self.match_path(&mut pin, &call, path, |answer| {
                 each(answer);
                 Ok(())
             });
@@ -147,71 +129,50 @@ impl Queries {
 
 impl PathQuestion<'_> {
     /// Returns whether a recent path search gives the answer for an unfetched library.
-    fn is_remembered(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, searched: bool) -> Result<bool> {
+    fn is_remembered(&self, look: &Look<'_>, outcome: &Resolution<'_>) -> Result<bool> {
         if outcome.match_kind == MatchKind::None || outcome.unverified {
             return Ok(false);
         }
-        let (Some(found), Some(identity)) = (outcome.single(), turn.snapshot.identity) else {
+        let (Some(found), Some(identity)) = (outcome.single(), look.snapshot.identity) else {
             return Ok(false);
         };
-        let row = &turn.snapshot.rows[found.library];
+        let row = &look.snapshot.rows[found.library];
         if row.generation.is_fetched() || row.due || !matches!(outcome.match_kind, MatchKind::Exact | MatchKind::Mapped)
         {
             return Ok(false);
         }
-        let sync = &turn.queries.sync;
-        Ok((searched || !sync.has_moved(row)) && sync.remembers(identity, row, SearchTarget::Path(self.path))?)
+        let sync = &look.queries.sync;
+        Ok((look.searched || !sync.has_moved(row)) && sync.remembers(identity, row, SearchTarget::Path(self.path))?)
     }
 
     /// For a path outside of the queried library's folders: the title of another library that has it in one of its
     /// folders.
-    fn owner_elsewhere<'t>(&self, turn: &Turn<'t>, reason: Reason) -> Option<&'t str> {
-        let Scope::One(_) = turn.scope else { return None };
+    fn owner_elsewhere<'t>(&self, look: &Look<'t>, reason: Reason) -> Option<&'t str> {
+        let Scope::One(_) = look.scope else { return None };
         if reason != Reason::NoLocation {
             return None;
         }
-        let owns = turn.snapshot.owners(self.path, turn.queries.reading.mappings());
+        let owns = look.snapshot.owners(self.path, look.queries.reading.mappings());
         let index = owns.iter().position(|owns| *owns)?;
-        Some(turn.snapshot.rows[index].library.title.as_str())
+        Some(look.snapshot.rows[index].library.title.as_str())
     }
 
     /// For a path that is not listed: the recorded item and its library's title, if that library does not list the item
     /// either.
-    fn recorded_unlisted<'t>(&self, turn: &Turn<'t>, outcome: &Resolution<'_>) -> Option<(&'t str, &'t str)> {
+    fn recorded_unlisted<'t>(&self, look: &Look<'t>, outcome: &Resolution<'_>) -> Option<(&'t str, &'t str)> {
         if !matches!(
             outcome.match_kind,
             MatchKind::None | MatchKind::Suffix | MatchKind::FileName
         ) {
             return None;
         }
-        places(turn.scope, turn.snapshot.rows.len()).find_map(|index| {
-            let view = &turn.snapshot.views[index];
+        places(look.scope, look.snapshot.rows.len()).find_map(|index| {
+            let view = &look.snapshot.views[index];
             let mut recorded = None;
             view.recorded(self.path, |hit| recorded = Some(view.facts(hit).0));
             let key = recorded.filter(|key| view.find(key).is_none())?;
-            Some((key, turn.snapshot.rows[index].library.title.as_str()))
+            Some((key, look.snapshot.rows[index].library.title.as_str()))
         })
-    }
-
-    /// Returns whether to fetch unfetched libraries for this path: it is outside all locations, perhaps because its
-    /// root differs on the server. `false` if the item is found with high confidence, or if some library is fetched
-    /// and the server failed recently.
-    fn may_be_anywhere(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> bool {
-        let rows = &turn.snapshot.rows;
-        let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
-        let failed = || turn.queries.sync.recent_failure(0).is_some();
-        !is_found
-            && folder_of(rows, self.path.raw()).is_none()
-            && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
-    }
-
-    /// Returns the libraries in scope that have a location above the path.
-    fn owners(&self, turn: &Turn<'_>) -> Vec<LibraryRow> {
-        let owns = turn.snapshot.owners(self.path, turn.queries.reading.mappings());
-        places(turn.scope, turn.snapshot.rows.len())
-            .filter(|index| owns[*index])
-            .map(|index| turn.snapshot.rows[index].clone())
-            .collect()
     }
 }
 
@@ -219,47 +180,43 @@ impl Question for PathQuestion<'_> {
     type Found<'t> = Resolution<'t>;
     const VERIFIES_FIRST: bool = true;
 
-    fn announce(&self, sync: &Syncing) {
-        sync.expect_path(self.path);
-    }
-
-    fn prefetch(&self, snapshot: &Snapshot, index: usize) {
-        self.first.set(Some(
-            snapshot.views[index].first(self.path.hash(), 2 * self.path.raw().len()),
-        ));
-    }
-
-    fn is_valid(&self, queries: &Queries) -> bool {
-        queries.shown.check_path(self.path.raw()).is_ok()
-    }
-
-    fn find<'t>(&self, turn: &Turn<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
-        let (mappings, first) = (turn.queries.reading.mappings(), self.first.take());
-        Resolver::new(&turn.snapshot.views, turn.scope, mappings).resolve_normal(self.path, first, outcome);
+    fn find<'t>(&self, look: &Look<'t>, outcome: &mut Resolution<'t>) -> Result<()> {
+        let (mappings, first) = (look.queries.reading.mappings(), self.first.take());
+        Resolver::new(&look.snapshot.views, look.scope, mappings).resolve_normal(self.path, first, outcome);
         Ok(())
     }
 
-    /// The libraries that have the path; if none has it, those with a location above it.
-    fn each_library(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, each: &mut dyn FnMut(usize)) {
-        let found = outcome.found();
-        for one in found {
-            each(one.library);
-        }
-        if found.is_empty() {
-            let owns = turn.snapshot.owners(self.path, turn.queries.reading.mappings());
-            (0..owns.len()).filter(|index| owns[*index]).for_each(each);
+    fn seen(&self, look: &Look<'_>, outcome: &Resolution<'_>) -> Seen {
+        let is_known = outcome.match_kind.is_listed();
+        let lost = outcome.broken || look.snapshot.incomplete;
+        let is_uncertain = match outcome.match_kind {
+            MatchKind::None => true,
+            MatchKind::Suffix | MatchKind::FileName => outcome.confidence == Confidence::Low,
+            _ => false,
+        };
+        Seen {
+            lost,
+            evicted: false, // segments do not change while they are read
+            missed: is_uncertain && !outcome.unverified,
+            plain: is_known && outcome.total == 1 && !outcome.unverified && !lost,
+            exact: is_known || tidy(self.path.raw()).is_none(),
         }
     }
 
-    fn is_lost(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> bool {
-        outcome.broken || turn.snapshot.incomplete
+    fn each_found(outcome: &Resolution<'_>, each: &mut dyn FnMut(usize)) {
+        outcome.found().iter().for_each(|one| each(one.library));
     }
 
-    fn unverified(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> Result<Vec<Unverified>> {
+    /// The libraries with a location above the path.
+    fn owners(&self, look: &Look<'_>) -> Vec<bool> {
+        look.snapshot.owners(self.path, look.queries.reading.mappings())
+    }
+
+    fn unverified(&self, look: &Look<'_>, outcome: &Resolution<'_>) -> Result<Vec<Unverified>> {
         if !outcome.unverified {
             return Ok(Vec::new());
         }
-        let snapshot = turn.snapshot;
+        let snapshot = look.snapshot;
         let found = outcome.found().iter();
         Ok(found
             .filter(|found| snapshot.is_unverified(found.library, self.path, found.path, found.item.rating_key))
@@ -271,107 +228,60 @@ impl Question for PathQuestion<'_> {
             .collect())
     }
 
-    fn is_settled(&self, turn: &Turn<'_>, outcome: &Resolution<'_>, searched: bool) -> Result<bool> {
-        // A confirmed match never expires.
+    fn target(&self) -> Option<SearchTarget<'_>> {
+        Some(SearchTarget::Path(self.path))
+    }
+
+    /// A confirmed match never expires.
+    fn is_settled(&self, look: &Look<'_>, outcome: &Resolution<'_>) -> Result<bool> {
         Ok(
             (outcome.match_kind == MatchKind::Confirmed && !outcome.unverified && !outcome.is_ambiguous())
-                || self.is_remembered(turn, outcome, searched)?,
+                || self.is_remembered(look, outcome)?,
         )
     }
 
-    fn is_exact_hit(&self, outcome: &Resolution<'_>) -> bool {
-        is_known(outcome) || tidy(self.path.raw()).is_none()
-    }
-
-    fn is_plain(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> bool {
-        is_known(outcome) && outcome.total == 1 && !outcome.unverified && !self.is_lost(turn, outcome)
-    }
-
-    fn unfetched(&self, turn: &Turn<'_>, _: &Resolution<'_>) -> Vec<LibraryRow> {
+    fn unfetched(&self, look: &Look<'_>, _: &Resolution<'_>) -> Vec<LibraryRow> {
         let is_unfetched = |row: &LibraryRow| !row.generation.is_fetched();
-        let rows = turn.snapshot.rows_in(turn.scope);
+        let rows = look.snapshot.rows_in(look.scope);
         // A search of a local source costs no request, so the first answers always come from searches.
-        let sync = &turn.queries.sync;
+        let sync = &look.queries.sync;
         let is_due = if sync.is_local() {
-            turn.snapshot.identity.is_some_and(|identity| sync.may_search(identity))
+            look.snapshot.identity.is_some_and(|identity| sync.may_search(identity))
         } else {
-            turn.call.deadline.is_set()
+            look.call.deadline.is_set()
         };
         if !is_due || !rows.iter().any(is_unfetched) {
             return Vec::new();
         }
-        match turn.scope {
+        match look.scope {
             Scope::One(_) => rows.to_vec(),
-            Scope::All => self.owners(turn).into_iter().filter(is_unfetched).collect(),
-        }
-    }
-
-    fn stale(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> Vec<LibraryRow> {
-        let (queries, snapshot) = (turn.queries, turn.snapshot);
-        let fresh = |row: &LibraryRow| need(&queries.sync.age(row), &queries.policy, turn.now_ms) == Need::Nothing;
-        // The common case first, without an allocation.
-        if snapshot.rows_in(turn.scope).iter().all(fresh) {
-            return Vec::new();
-        }
-        let concerned: Vec<usize> = match turn.scope {
-            Scope::One(index) => vec![index],
-            // Libraries with a location above the path, and fetched ones. All others only if the path is outside of
-            // all locations.
             Scope::All => {
-                let owns = snapshot.owners(self.path, queries.reading.mappings());
-                let may_be_anywhere = !owns.contains(&true) && self.may_be_anywhere(turn, outcome);
-                owns.into_iter()
-                    .enumerate()
-                    .filter(|(index, owns)| {
-                        let row = &snapshot.rows[*index];
-                        *owns || row.generation.is_fetched() || may_be_anywhere && !queries.reading.is_evicted(row)
-                    })
-                    .map(|(index, _)| index)
-                    .collect()
+                let owned = look.owned(self.owners(look)).cloned();
+                owned.filter(is_unfetched).collect()
             }
-        };
-        concerned
-            .into_iter()
-            .filter_map(|index| snapshot.rows.get(index))
-            .filter(|row| !fresh(row))
-            .cloned()
-            .collect()
-    }
-
-    fn missing(&self, turn: &Turn<'_>, outcome: &Resolution<'_>) -> Vec<LibraryRow> {
-        let is_missed = match outcome.match_kind {
-            MatchKind::None => true,
-            MatchKind::Suffix | MatchKind::FileName => outcome.confidence == Confidence::Low,
-            _ => false,
-        };
-        if !is_missed || outcome.unverified {
-            return Vec::new();
         }
-        let mut owners = self.owners(turn);
-        owners.retain(|row| row.generation.is_fetched());
-        owners
     }
 
-    fn search(
-        &self,
-        sync: &Syncing,
-        call: &Call<'_>,
-        identity: IdentityId,
-        libraries: &[LibraryRow],
-        unfetched: bool,
-    ) -> Result<Option<Error>> {
-        sync.search(call, identity, libraries, SearchTarget::Path(self.path), unfetched)
+    /// `true` for a path outside of all locations, perhaps because its root differs on the server. `false` if the item is
+    /// found with high confidence, or if some library is fetched and the server failed recently.
+    fn may_be_anywhere(&self, look: &Look<'_>, outcome: &Resolution<'_>) -> bool {
+        let rows = &look.snapshot.rows;
+        let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;
+        let failed = || look.queries.sync.recent_failure(0).is_some();
+        !is_found
+            && folder_of(rows, self.path.raw()).is_none()
+            && !(rows.iter().any(|row| row.generation.is_fetched()) && failed())
     }
 
     fn answer<R>(
         &self,
-        turn: &Turn<'_>,
+        look: &Look<'_>,
         outcome: &Resolution<'_>,
-        state: QueryState,
+        asked: Asked,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
-        let (queries, snapshot, path) = (turn.queries, turn.snapshot, self.path.raw());
-        let rows = snapshot.rows_in(turn.scope);
+        let (queries, snapshot, path) = (look.queries, look.snapshot, self.path.raw());
+        let rows = snapshot.rows_in(look.scope);
         let unfetched = rows.iter().all(|row| !row.generation.is_fetched());
         let status = if outcome.unverified {
             Status::NotFound
@@ -379,17 +289,17 @@ impl Question for PathQuestion<'_> {
             Status::Ambiguous
         } else if outcome.single().is_some() {
             Status::Ok
-        } else if let Some(status) = state.timeout_status {
+        } else if let Some(status) = asked.timeout_status {
             status
         } else {
             Status::NotFound
         };
         if unfetched && status != Status::Ok {
-            if let Some(error) = state.failure {
+            if let Some(error) = asked.failure {
                 return Err(error);
             }
             if !rows.is_empty()
-                && state.timeout_status.is_none()
+                && asked.timeout_status.is_none()
                 && !queries.sync.has_source()
                 && status == Status::NotFound
             {
@@ -400,18 +310,18 @@ impl Question for PathQuestion<'_> {
         let message;
         if outcome.unverified {
             (answer.reason, answer.confidence) = (Reason::Unconfirmed, Confidence::Low);
-        } else if rows.is_empty() && state.timeout_status == Some(status) {
+        } else if rows.is_empty() && asked.timeout_status == Some(status) {
             // No library is known for it.
             answer.reason = Reason::NotFetched;
         }
         let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
             let context = AnswerContext {
-                owner: self.owner_elsewhere(turn, answer.reason),
-                recorded: self.recorded_unlisted(turn, outcome),
+                owner: self.owner_elsewhere(look, answer.reason),
+                recorded: self.recorded_unlisted(look, outcome),
                 identity: snapshot.identity,
             };
-            message = queries.explain(&answer, rows, path, &context, state.failure.as_ref());
+            message = queries.explain(&answer, rows, path, &context, asked.failure.as_ref());
             answer.message = &message;
         }
         log::debug!(
@@ -429,24 +339,19 @@ impl Question for PathQuestion<'_> {
         {
             queries.samples.add(snapshot.identity, path, found.path);
         }
-        let now = turn.now_ms;
+        let now = look.now_ms;
         answer.set_age(rows, now);
         let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
         // An item from a search of an unfetched library expires with that search.
         let is_outdated = outcome
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
-            && !self.is_remembered(turn, outcome, state.has_searched())?;
+            && !self.is_remembered(look, outcome)?;
         answer.stale = outcome.match_kind != MatchKind::Confirmed
-            && (is_outdated || fetched().any(|row| queries.has_expired(&state, row, now)));
+            && (is_outdated || fetched().any(|row| look.has_expired(&asked, row)));
         // The server was asked for an item that is gone, and not yet what its file is now.
-        answer.stale |= state.has_verified() && status == Status::NotFound;
-        answer.mark_stale(state.failure.as_ref(), turn.call.deadline.is_set());
-        queries.deliver(&state, &answer, then)
+        answer.stale |= asked.verified && status == Status::NotFound;
+        answer.mark_stale(asked.failure.as_ref(), look.call.deadline.is_set());
+        queries.deliver(asked.at_once, &answer, then)
     }
-}
-
-/// Returns whether the path itself is recorded or listed.
-fn is_known(outcome: &Resolution<'_>) -> bool {
-    outcome.match_kind.is_listed()
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use super::answer::Answer;
-use super::planner::QueryState;
 use super::samples::MappingSamples;
 use super::shown::PathDisplay;
 use super::walks::Walks;
@@ -81,7 +80,7 @@ impl Queries {
     /// answered at once; [`Counters::call_ends`] counts the others.
     pub fn deliver<R>(
         &self,
-        state: &QueryState,
+        at_once: bool,
         answer: &Answer<'_>,
         then: impl FnOnce(&Answer<'_>) -> Result<R>,
     ) -> Result<R> {
@@ -91,7 +90,7 @@ impl Queries {
             MatchKind::None
         };
         match then(answer) {
-            Ok(result) if state.at_once => {
+            Ok(result) if at_once => {
                 self.counters.count_answer_at_once(match_kind, answer.stale);
                 Ok(result)
             }
@@ -100,7 +99,7 @@ impl Queries {
                 Ok(result)
             }
             Err(error) => {
-                if state.at_once {
+                if at_once {
                     self.counters.count_call_at_once();
                 }
                 Err(error)

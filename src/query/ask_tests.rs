@@ -1,4 +1,4 @@
-//! The planner, by a table and by random walks.
+//! The order of the steps, by a table and by random walks.
 
 use std::cell::Cell;
 
@@ -23,39 +23,24 @@ struct Stated {
 }
 
 impl Stated {
-    fn cost(&self, fact: bool) -> bool {
-        self.costly.set(self.costly.get() + 1);
-        fact
-    }
-}
-
-impl Facts for Stated {
-    fn may_ask(&self) -> bool {
-        self.may_ask
-    }
-    fn identity(&self) -> Option<IdentityId> {
-        self.identity
-    }
-    fn lost(&self) -> bool {
-        self.lost
-    }
-    fn verifies_first(&self) -> bool {
-        self.path
-    }
-    fn unverified(&self) -> Result<bool> {
-        Ok(self.unverified)
-    }
-    fn settled(&self, _: bool) -> Result<bool> {
-        Ok(self.cost(self.settled))
-    }
-    fn unfetched(&self) -> bool {
-        self.cost(self.unfetched)
-    }
-    fn stale(&self) -> bool {
-        self.cost(self.stale)
-    }
-    fn missing(&self) -> bool {
-        self.cost(self.missing)
+    fn next(&self, asked: &mut Asked) -> Result<Step> {
+        let facts = Facts {
+            may_ask: self.may_ask,
+            identity: self.identity,
+            lost: self.lost,
+            verifies_first: self.path,
+        };
+        asked.next(&facts, |step| {
+            self.costly.set(self.costly.get() + u32::from(step != Step::Verify));
+            Ok(match step {
+                Step::Rebuild => self.lost,
+                Step::Verify => self.unverified,
+                Step::SearchUnfetched => self.unfetched,
+                Step::Refresh => self.stale,
+                Step::Probe | Step::Search => self.missing,
+                Step::Answer => self.settled,
+            })
+        })
     }
 }
 
@@ -69,22 +54,22 @@ fn calm() -> Stated {
     }
 }
 
-/// All steps while these facts hold.
-fn steps(state: &mut QueryState, facts: &Stated) -> Vec<QueryStep> {
+/// All steps while these facts hold; an error ends them too.
+fn steps(asked: &mut Asked, facts: &Stated) -> Vec<Step> {
     let mut steps = Vec::new();
-    loop {
-        let step = state.next(facts).unwrap();
+    while let Ok(step) = facts.next(asked) {
         steps.push(step);
         assert!(steps.len() < 20, "it does not end: {steps:?}");
-        if matches!(step, QueryStep::Answer | QueryStep::GiveUp) {
-            return steps;
+        if step == Step::Answer {
+            break;
         }
     }
+    steps
 }
 
 #[test]
 fn each_fact_leads_to_its_steps() {
-    use QueryStep::*;
+    use Step::*;
     let all = Stated {
         unverified: true,
         unfetched: true,
@@ -92,12 +77,12 @@ fn each_fact_leads_to_its_steps() {
         missing: true,
         ..calm()
     };
-    let table: Vec<(&str, Stated, Vec<QueryStep>)> = vec![
+    let table: Vec<(&str, Stated, Vec<Step>)> = vec![
         ("nothing to do", calm(), vec![Answer]),
         (
-            "lost segments",
+            "lost segments: an error after three attempts",
             Stated { lost: true, ..calm() },
-            vec![Rebuild, Rebuild, Rebuild, GiveUp],
+            vec![Rebuild, Rebuild, Rebuild],
         ),
         (
             "invalidated",
@@ -113,7 +98,7 @@ fn each_fact_leads_to_its_steps() {
                 unfetched: true,
                 ..calm()
             },
-            vec![SearchUnfetched(IdentityId(7)), Answer],
+            vec![SearchUnfetched, Answer],
         ),
         ("stale", Stated { stale: true, ..calm() }, vec![Refresh, Answer]),
         (
@@ -122,7 +107,7 @@ fn each_fact_leads_to_its_steps() {
                 missing: true,
                 ..calm()
             },
-            vec![Probe(IdentityId(7)), Search(IdentityId(7)), Answer],
+            vec![Probe, Search, Answer],
         ),
         (
             "not listed where no identity is known",
@@ -146,7 +131,7 @@ fn each_fact_leads_to_its_steps() {
         (
             "all at once: what was verified is not searched for as well",
             all.clone(),
-            vec![Verify, SearchUnfetched(IdentityId(7)), Refresh, Answer],
+            vec![Verify, SearchUnfetched, Refresh, Answer],
         ),
         (
             "all at once, by GUID or title: verified when all is fresh",
@@ -155,7 +140,7 @@ fn each_fact_leads_to_its_steps() {
                 missing: false,
                 ..all.clone()
             },
-            vec![SearchUnfetched(IdentityId(7)), Refresh, Verify, Answer],
+            vec![SearchUnfetched, Refresh, Verify, Answer],
         ),
         (
             "settled",
@@ -173,7 +158,7 @@ fn each_fact_leads_to_its_steps() {
         ),
     ];
     for (what, facts, expected) in table {
-        assert_eq!(steps(&mut QueryState::default(), &facts), expected, "{what}");
+        assert_eq!(steps(&mut Asked::default(), &facts), expected, "{what}");
     }
 }
 
@@ -187,26 +172,26 @@ fn after_a_failure_or_the_deadline_fewer_requests_are_sent() {
         path: false,
         ..calm()
     };
-    let mut failed = QueryState {
+    let mut failed = Asked {
         failure: Some(Error::new(Status::Connect, "no")),
-        ..QueryState::default()
+        ..Asked::default()
     };
-    assert_eq!(steps(&mut failed, &facts), [QueryStep::Refresh, QueryStep::Answer]);
-    let mut late = QueryState {
+    assert_eq!(steps(&mut failed, &facts), [Step::Refresh, Step::Answer]);
+    let mut late = Asked {
         timeout_status: Some(Status::NotYet),
-        ..QueryState::default()
+        ..Asked::default()
     };
     let searched = Stated {
         unfetched: false,
         unverified: false,
         ..facts
     };
-    assert_eq!(steps(&mut late, &searched), [QueryStep::Refresh, QueryStep::Answer]);
+    assert_eq!(steps(&mut late, &searched), [Step::Refresh, Step::Answer]);
 }
 
 #[test]
 fn libraries_of_another_server_are_refreshed_too() {
-    let mut state = QueryState::default();
+    let mut asked = Asked::default();
     for (identity, expected) in [
         (None, true),
         (Some(IdentityId(1)), true),
@@ -214,45 +199,38 @@ fn libraries_of_another_server_are_refreshed_too() {
         (Some(IdentityId(2)), true),
         (Some(IdentityId(3)), false),
     ] {
-        let step = state
-            .next(&Stated {
-                stale: true,
-                identity,
-                ..calm()
-            })
-            .unwrap();
-        assert_eq!(step == QueryStep::Refresh, expected, "{identity:?}");
+        let facts = Stated {
+            stale: true,
+            identity,
+            ..calm()
+        };
+        let step = facts.next(&mut asked).unwrap();
+        assert_eq!(step == Step::Refresh, expected, "{identity:?}");
     }
 }
 
 #[test]
 fn libraries_are_requested_once_and_only_if_unknown() {
-    let unknown = |others| KnownLibraries::Unknown { others };
-    for libraries in [unknown(false), unknown(true), KnownLibraries::None] {
+    let (all, one) = (Some(Scope::All), Some(Scope::One(0)));
+    for (scope, any) in [(None, false), (None, true), (all, false)] {
         // A server without libraries is an answer.
-        let again = if libraries == KnownLibraries::None {
-            ListStep::GoOn
-        } else {
-            ListStep::Refuse
-        };
-        let mut state = QueryState::default();
-        assert_eq!(
-            state.list_step(libraries, false),
-            ListStep::Refuse,
-            "{libraries:?}, offline"
-        );
-        assert_eq!(state.list_step(libraries, true), ListStep::Ask, "{libraries:?}");
-        assert_eq!(state.list_step(libraries, true), again, "{libraries:?}, again");
+        let again = if scope == all { ListStep::GoOn } else { ListStep::Refuse };
+        let mut asked = Asked::default();
+        let what = format!("{scope:?}, others: {any}");
+        assert_eq!(asked.list_step(scope, any, false), ListStep::Refuse, "{what}, offline");
+        assert_eq!(asked.list_step(scope, any, true), ListStep::Ask, "{what}");
+        assert_eq!(asked.list_step(scope, any, true), again, "{what}, again");
     }
-    let mut state = QueryState::default();
-    assert_eq!(state.list_step(KnownLibraries::Known, true), ListStep::GoOn);
-    state.timeout_status = Some(Status::NeedsWarm);
+    let mut asked = Asked::default();
+    assert_eq!(asked.list_step(all, true, true), ListStep::GoOn);
+    assert_eq!(asked.list_step(one, true, true), ListStep::GoOn);
+    asked.timeout_status = Some(Status::NeedsWarm);
     assert_eq!(
-        state.list_step(unknown(false), true),
+        asked.list_step(None, false, true),
         ListStep::GoOn,
         "the answer says that the deadline came"
     );
-    assert_eq!(state.list_step(unknown(true), false), ListStep::Refuse);
+    assert_eq!(asked.list_step(None, true, false), ListStep::Refuse);
 }
 
 #[test]
@@ -261,13 +239,13 @@ fn an_answer_that_needs_no_server_reads_nothing_more() {
         may_ask: false,
         ..calm()
     };
-    assert_eq!(QueryState::default().next(&offline).unwrap(), QueryStep::Answer);
+    assert_eq!(offline.next(&mut Asked::default()).unwrap(), Step::Answer);
     assert_eq!(offline.costly.get(), 0);
     let settled = Stated {
         settled: true,
         ..calm()
     };
-    assert_eq!(QueryState::default().next(&settled).unwrap(), QueryStep::Answer);
+    assert_eq!(settled.next(&mut Asked::default()).unwrap(), Step::Answer);
     assert_eq!(settled.costly.get(), 1);
 }
 
@@ -284,9 +262,9 @@ fn every_random_walk_ends_without_repeated_steps() {
     };
     let mut longest = 0;
     for walk in 0..50_000 {
-        let mut state = QueryState::default();
+        let mut asked = Asked::default();
         let (path, may_ask) = (random() % 2 == 0, random() % 8 != 0);
-        let mut taken: Vec<QueryStep> = Vec::new();
+        let mut taken: Vec<Step> = Vec::new();
         let mut refreshed = None;
         loop {
             let bits = random();
@@ -303,16 +281,15 @@ fn every_random_walk_ends_without_repeated_steps() {
                 missing: bit(4),
                 costly: Cell::new(0),
             };
-            let failed = state.failure.is_some();
-            let step = state.next(&facts).unwrap();
-            if matches!(step, QueryStep::Answer | QueryStep::GiveUp) {
-                break;
-            }
-            let kind = std::mem::discriminant(&step);
-            let times = taken.iter().filter(|one| std::mem::discriminant(*one) == kind).count();
+            let failed = asked.failure.is_some();
+            let step = match facts.next(&mut asked) {
+                Ok(Step::Answer) | Err(_) => break,
+                Ok(step) => step,
+            };
+            let times = taken.iter().filter(|one| **one == step).count();
             match step {
-                QueryStep::Rebuild => assert!(times < MAX_REBUILDS as usize, "walk {walk}: {taken:?}"),
-                QueryStep::Refresh => {
+                Step::Rebuild => assert!(times < MAX_REBUILDS as usize, "walk {walk}: {taken:?}"),
+                Step::Refresh => {
                     assert_ne!(
                         refreshed,
                         Some(facts.identity.unwrap_or_default()),
@@ -323,27 +300,18 @@ fn every_random_walk_ends_without_repeated_steps() {
                 }
                 step => {
                     assert_eq!(times, 0, "walk {walk}: {step:?} twice: {taken:?}");
-                    let search = matches!(
-                        step,
-                        QueryStep::SearchUnfetched(_) | QueryStep::Probe(_) | QueryStep::Search(_)
-                    );
+                    let search = matches!(step, Step::SearchUnfetched | Step::Probe | Step::Search);
                     assert!(!(search && failed), "walk {walk}: {step:?} after a failure");
                 }
             }
-            assert!(
-                may_ask || step == QueryStep::Rebuild,
-                "walk {walk}: {step:?} without leave"
-            );
-            if step == (QueryStep::Search(facts.identity.unwrap_or_default())) {
-                assert!(
-                    taken.iter().any(|one| matches!(one, QueryStep::Probe(_))),
-                    "walk {walk}: searched without a probe"
-                );
+            assert!(may_ask || step == Step::Rebuild, "walk {walk}: {step:?} without leave");
+            if step == Step::Search {
+                assert!(taken.contains(&Step::Probe), "walk {walk}: searched without a probe");
             }
             taken.push(step);
             match random() % 10 {
-                0 => state.failure = Some(Error::new(Status::Connect, "no")),
-                1 => state.timeout_status = Some(Status::NotYet),
+                0 => asked.failure = Some(Error::new(Status::Connect, "no")),
+                1 => asked.timeout_status = Some(Status::NotYet),
                 _ => {}
             }
         }
