@@ -277,7 +277,10 @@ impl Syncing {
                         continue;
                     }
                     let requests = self.request_counts();
-                    let found = job.search(row, searched);
+                    let found = match searched {
+                        SearchTarget::Path(path) => job.search_path(row, path),
+                        SearchTarget::Folder(path) => job.search_folder(row, path),
+                    };
                     if matches!(&found, Err(error) if error.status == Status::Unauthorized) {
                         return found.map(drop); // with another token the path may be searched at once
                     }
@@ -337,14 +340,7 @@ impl SyncJob<'_> {
         }
     }
 
-    /// Searches a library on the server and merges the hits. Returns whether there are any.
-    fn search(&self, row: &LibraryRow, searched: SearchTarget<'_>) -> Result<bool> {
-        match searched {
-            SearchTarget::Path(path) => self.search_path(row, path),
-            SearchTarget::Folder(path) => self.search_folder(row, path),
-        }
-    }
-
+    /// Searches a path on the server and merges the hits. Returns whether there are any.
     fn search_path(&self, row: &LibraryRow, path: &Normal<'_>) -> Result<bool> {
         let spellings = self.sync.spellings(path);
         let name = file_name(path.raw()).unwrap_or_default();

@@ -17,13 +17,8 @@ use crate::stats::Spent;
 
 impl Syncing {
     /// Fetches the libraries and their change tokens, and stores them. Does nothing if another thread or process did so
-    /// after `since`.
-    pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<()> {
-        self.probe_shows_any(call, since).map(|_| ())
-    }
-
-    /// [`Self::probe`]; returns whether the server shows any libraries.
-    pub fn probe_shows_any(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
+    /// after `since`. Returns whether the server shows any libraries.
+    pub fn probe(&self, call: &Call<'_>, since: Sequence) -> Result<bool> {
         self.job(call, |job| {
             let accepts = AcceptedProbe {
                 oldest: RECENT,
@@ -106,7 +101,7 @@ impl Syncing {
                 snapshot.sequence()
             };
             attempts += 1;
-            shown = self.probe_shows_any(call, since)?;
+            shown = self.probe(call, since)?;
             self.reading.catch_up(call.deadline)?;
         }
     }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use super::call::Call;
-use super::exchange::{AcceptedProbe, Merged, RECENT};
+use super::exchange::{AcceptedProbe, RECENT};
 use super::job::{SyncJob, Syncing, cleared};
 use crate::engine::{LibraryRow, LibraryRows, Sweeper};
 use crate::error::{Error, Result, Status};
@@ -217,26 +217,6 @@ impl SyncJob<'_> {
             None if why != RefreshReason::Missing => Err(self.deadline_error()),
             moved => Ok(moved.flatten()),
         }
-    }
-
-    /// Brings a library up to date from the source. Returns the changes, if these are all.
-    pub fn ask_source(&self, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<Option<Merged>> {
-        if need == Need::Delta {
-            if let Some(merged) = self.delta(row)? {
-                return Ok(Some(merged));
-            }
-            // Keeps the item count of the last listing: the delta may have merged items, and the new listing must not
-            // seem to shrink by them.
-            let items = row.items;
-            let row = LibraryRow {
-                items,
-                ..LibraryRows(&self.sync.store).library_row(row.id)?
-            };
-            self.list(&row, why)?;
-        } else {
-            self.list(row, why)?;
-        }
-        Ok(None)
     }
 
     /// Which probe of another host is as good as an own one.

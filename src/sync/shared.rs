@@ -198,19 +198,30 @@ impl<'a> SyncJob<'a> {
         }
     }
 
-    /// Asks the server, and stores since when this host knows better than what others told before.
+    /// Brings a library up to date from the source. Returns the changes, if these are all.
     fn ask_server_for(&self, row: &LibraryRow, need: Need, why: RefreshReason) -> Result<Option<Merged>> {
-        if self.sync.exchange.is_none() {
-            return self.ask_source(row, need, why);
-        }
         let (store, begun_ms) = (&self.sync.store, self.sync.clock.now_ms());
-        let merged = self.ask_source(row, need, why)?;
-        // Changes were merged into the listing that was there; a full listing is another one.
-        let listing = match merged {
-            Some(_) => Outbox(store).shared_listing(row.id)?.unwrap_or(0),
-            None => 0,
-        };
-        Outbox(store).store_shared_listing(row.id, listing, begun_ms, self.bounds.deadline)?;
+        let merged = if need == Need::Delta { self.delta(row)? } else { None };
+        if merged.is_none() {
+            let row = match need {
+                // The delta may have merged items; the new listing must not seem to shrink by them.
+                Need::Delta => LibraryRow {
+                    items: row.items,
+                    ..LibraryRows(store).library_row(row.id)?
+                },
+                _ => row.clone(),
+            };
+            self.list(&row, why)?;
+        }
+        if self.sync.exchange.is_some() {
+            // Since then this host knows better than what others told before. Changes were merged into the listing that
+            // was there; a full listing is another one.
+            let listing = match merged {
+                Some(_) => Outbox(store).shared_listing(row.id)?.unwrap_or(0),
+                None => 0,
+            };
+            Outbox(store).store_shared_listing(row.id, listing, begun_ms, self.bounds.deadline)?;
+        }
         Ok(merged)
     }
 
