@@ -8,8 +8,7 @@
 
 use super::super::contract::{Bounds, KnownItems, SourceChanges};
 use super::client::PlexHttp;
-use super::listing::leaf_types;
-use super::rows::{Rows, RowsEnd, RowsRequest};
+use super::rows::{Rows, RowsEnd, RowsRequest, leaf_types};
 use crate::error::{Result, Status};
 use crate::model::{Item, ItemType, Library};
 
@@ -151,7 +150,7 @@ impl DeltaReader<'_> {
             size: self.clamp_rows(size),
         };
         let mut items = Vec::new();
-        let end = self.plex.collect_rows(&request, self.bounds, &mut items);
+        let end = self.plex.rows(&request, self.bounds, &mut items);
         (items, end)
     }
 

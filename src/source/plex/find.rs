@@ -2,8 +2,7 @@
 
 use super::super::contract::{Bounds, WantedPath};
 use super::client::PlexHttp;
-use super::listing::leaf_types;
-use super::rows::{Rows, RowsRequest};
+use super::rows::{Rows, RowsRequest, leaf_types};
 use crate::error::{Result, Status};
 use crate::model::{Item, Library};
 
@@ -29,7 +28,7 @@ impl PlexHttp {
                     size: ROWS,
                 };
                 let mut items = Vec::new();
-                let reply = self.collect_rows(&request, bounds, &mut items);
+                let reply = self.rows(&request, bounds, &mut items);
                 // Rows received before an interruption are valid too.
                 if is_it(items)? {
                     return Ok(true);

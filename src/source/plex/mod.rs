@@ -2,10 +2,10 @@
 //!
 //! Requests are sent one after the other and ask for JSON, compressed if it comes from another machine, and only for
 //! stored fields. `client` is the state of a server; `ask` sends a request with retries and without what is refused,
-//! `exchange` sends it once. `question` builds requests; `url` parses addresses, `transport` and `tls` connect, `retry`
+//! `round_trip` sends it once. `question` builds requests; `url` parses addresses, `transport` and `tls` connect, `retry`
 //! pauses, `body` reads replies, `wire`, `sections`, `lenient` and `sanitize` parse them, `errors` explains
-//! failures. `rows` describes rows for `listing`, `changes`
-//! and `find`; `confirm` fetches items by key. `edits` builds edits, `events` parses events, `stream` receives them.
+//! failures. `rows` describes rows for pages, `changes` and `find`; `confirm` fetches items by key. `edits` builds
+//! edits, `events` parses events, `stream` receives them.
 //!
 //! No thread is ever started: names are resolved, connections made and replies read in the calling thread.
 
@@ -17,12 +17,11 @@ mod confirm;
 mod edits;
 mod errors;
 mod events;
-mod exchange;
 mod find;
 mod lenient;
-mod listing;
 mod question;
 mod retry;
+mod round_trip;
 mod rows;
 mod sanitize;
 mod sections;
@@ -38,28 +37,24 @@ mod wire;
 
 use std::sync::Arc;
 
-use ureq::http::Method;
-
 use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
 use crate::platform::fork::{Release, hold};
 
 use super::contract::{
-    Abilities, Bounds, Delta, EditRequest, Event, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, RequestKind,
-    Resume, Source, SourceChanges, Tokens, WantedPath,
+    Abilities, Bounds, Delta, EditRequest, Event, Kind, KnownItems, LocatedItem, PageEnd, PageRequest, Resume, Source,
+    SourceChanges, Tokens, WantedPath,
 };
 
 use self::body::BodyProgress;
 pub use self::client::{CheckedServer, PlexHttp, check_token};
 pub use self::events::{EventBody, parse as parse_event};
-use self::exchange::Followed;
 pub(in crate::source) use self::lenient::push_unique;
-pub(in crate::source) use self::listing::leaf_types;
-use self::question::{KEY_PREFIX, RequestLabel, ServerRequest};
+use self::question::{KEY_PREFIX, ServerRequest};
 pub use self::retry::Pause;
+pub(in crate::source) use self::rows::leaf_types;
 pub use self::rows::{Rows, RowsEnd, RowsRequest};
 pub(in crate::source) use self::sections::make_uuids_unique;
-use self::stream::EVENTS;
 use self::wire::Lists;
 
 /// The kind of this source.
@@ -117,11 +112,40 @@ impl Source for PlexHttp {
     }
 
     fn partitions(&self, library: &Library) -> usize {
-        listing::leaf_types(library.kind).len()
+        leaf_types(library.kind).len()
     }
 
+    /// Lists one leaf type after the other, by id. Positions are row numbers.
     fn page(&self, request: &PageRequest<'_>, bounds: Bounds<'_>, items: &mut Vec<Item>) -> Result<PageEnd> {
-        self.read_page(request, bounds, items)
+        let position = request.position;
+        let Some(kind) = leaf_types(request.library.kind).get(request.partition) else {
+            return Ok(PageEnd::default());
+        };
+        let end = self.rows(
+            &RowsRequest {
+                section: &request.library.section,
+                kind: *kind,
+                rows: Rows::All,
+                start: position,
+                size: request.size,
+            },
+            bounds,
+            items,
+        )?;
+        let behind = position + end.rows;
+        let is_last = match end.total {
+            Some(total) => behind >= total,
+            // A reply without offset and total is no page: a server that ignores paging sends everything.
+            None if position == 0 && end.offset.is_none() => true,
+            // Servers may give fewer rows than asked: only a page without any is behind the last.
+            None => end.rows == 0,
+        };
+        Ok(PageEnd {
+            rows: end.rows,
+            total: end.total,
+            next: (!is_last).then_some(behind),
+            moved: end.offset.is_some_and(|offset| offset != position),
+        })
     }
 
     fn changes(&self, library: &Library, known: &dyn KnownItems, bounds: Bounds<'_>) -> Result<SourceChanges> {
@@ -159,32 +183,20 @@ impl Source for PlexHttp {
                 ),
             ));
         }
-        let what = RequestLabel::Edit(request.ids.len(), request.section);
+        let question = ServerRequest::edit(address, request);
         // Edits are idempotent, so a request that may have been applied is retried.
-        retry::run(&*self.pause, self.retry_for, &bounds, &what, || {
-            self.follow(&address, &what, true, |target| {
-                let context = self.context(&what, true, target);
-                let put = self
-                    .request(Method::PUT, target, true, &bounds)
-                    .header("Accept", "application/json");
-                Ok(match self.deliver(put, &context, RequestKind::Edit, &bounds)? {
-                    Followed::Done(answer) => {
-                        // The body is irrelevant, but must be read before the connection is reused.
-                        body::read_beginning(answer.body, None, &BodyProgress::new(&answer.measured, &bounds));
-                        Followed::Done(())
-                    }
-                    Followed::Moved(next) => Followed::Moved(next),
-                })
-            })
+        retry::run(&*self.pause, self.retry_for, &bounds, &question.label, || {
+            let reply = self.round_trip(&question, false, &bounds)?;
+            // The body is irrelevant, but must be read before the connection is reused.
+            body::read_beginning(reply.body, None, &BodyProgress::new(&reply.measured, &bounds));
+            Ok(())
         })
         .map_err(|error| self.scrubbed(error))
     }
 
     fn events(&self, bounds: Bounds<'_>, sink: &mut dyn FnMut(Event) -> bool) -> Result<()> {
-        self.follow(EVENTS, &RequestLabel::Events, true, |target| {
-            self.listen(target, &bounds, sink)
-        })
-        .map_err(|failure| self.scrubbed(failure.error))
+        self.listen(&bounds, sink)
+            .map_err(|failure| self.scrubbed(failure.error))
     }
 
     fn interrupt_events(&self) {

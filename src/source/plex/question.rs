@@ -4,7 +4,7 @@ use std::fmt::{self, Write as _};
 
 use crate::model::ItemType;
 
-use super::super::contract::RequestKind;
+use super::super::contract::{EditRequest, RequestKind};
 use super::rows::{Rows, RowsRequest};
 use super::url::encode;
 use super::wire::ReplyHead;
@@ -30,6 +30,10 @@ const EXCLUDED_FIELDS: &str = "summary,tagline,thumb,art,banner,theme,parentThum
     grandparentSlug,parentSlug,attribution,duration,addedAt,updatedAt,lastViewedAt,lastRatedAt,viewCount,viewOffset,\
     skipCount,bitrate,width,height,aspectRatio,audioChannels,audioCodec,audioProfile,videoCodec,videoProfile,\
     videoResolution,videoFrameRate,optimizedForStreaming,has64bitOffsets,hasThumbnail,deepAnalysisVersion,indexes";
+
+/// Address of the event stream. Servers ignore unknown event names in the filter; those without filters send all
+/// events.
+const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
 
 /// Maximum size of `/identity`, decompressed, in bytes.
 const MAX_IDENTITY_BYTES: u64 = 1 << 20;
@@ -83,6 +87,27 @@ impl<'a> ServerRequest<'a> {
             with_token: true,
             limit: MAX_LIBRARIES_BYTES,
             label: RequestLabel::Libraries,
+        }
+    }
+
+    /// Opens the event stream, which has no limit.
+    pub fn events() -> Self {
+        Self {
+            kind: RequestKind::Events,
+            path: EVENTS.into(),
+            limit: u64::MAX,
+            label: RequestLabel::Events,
+            ..Self::libraries()
+        }
+    }
+
+    /// Sends an edit. `address`: its path and its arguments.
+    pub fn edit(address: String, request: &EditRequest<'a>) -> Self {
+        Self {
+            kind: RequestKind::Edit,
+            path: address,
+            label: RequestLabel::Edit(request.ids.len(), request.section),
+            ..Self::libraries()
         }
     }
 

@@ -1,6 +1,6 @@
 //! Describes rows of a library, by order and filter.
 
-use crate::model::ItemType;
+use crate::model::{ItemType, LibraryKind};
 
 /// A request for rows of a library.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,4 +41,15 @@ pub struct RowsEnd {
     pub offset: Option<u64>,
     /// The rows are provably not newest first. Rows without times prove nothing: tracks have no `updatedAt`.
     pub disordered: bool,
+}
+
+/// Returns the leaf types of a library, which together have all its files: its partitions.
+pub(in crate::source) fn leaf_types(kind: LibraryKind) -> &'static [ItemType] {
+    match kind {
+        LibraryKind::Movie => &[ItemType::Movie],
+        LibraryKind::Show => &[ItemType::Episode],
+        LibraryKind::Artist => &[ItemType::Track],
+        LibraryKind::Photo => &[ItemType::Photo, ItemType::Clip],
+        LibraryKind::Other => &[ItemType::Other],
+    }
 }

@@ -2,43 +2,29 @@
 
 use std::io::Read;
 
-use ureq::http::Method;
-
-use super::super::contract::{Bounds, Event, RequestKind};
+use super::super::contract::{Bounds, Event};
 use super::body::BodyError;
 use super::client::PlexHttp;
-use super::errors::RequestContext;
 use super::events;
-use super::exchange::{Followed, SuccessReply};
-use super::question::RequestLabel;
+use super::question::ServerRequest;
 use super::retry::AttemptError;
-use super::transport;
-use super::url::Target;
-
-/// Address of the event stream. Servers ignore unknown event names in the filter; those without filters send all
-/// events.
-pub(super) const EVENTS: &str = "/:/eventsource/notifications?filters=timeline,activity,status";
+use super::round_trip::SuccessReply;
 
 impl PlexHttp {
     /// Receives events until one side ends the stream.
     pub(super) fn listen(
         &self,
-        target: &Target,
         bounds: &Bounds<'_>,
         sink: &mut dyn FnMut(Event) -> bool,
-    ) -> std::result::Result<Followed<()>, AttemptError> {
-        let context = RequestContext {
-            silence: self.silence,
-            connect_timeout: self.transport.connect_timeout().min(transport::STREAM_CONNECT),
-            ..self.context(&RequestLabel::Events, true, target)
-        };
-        let request = self.request(Method::GET, target, true, bounds);
-        let request = request.header("Accept", "text/event-stream");
-        let SuccessReply { measured, parts, body } =
-            match self.deliver(request, &context, RequestKind::Events, bounds)? {
-                Followed::Done(answer) => answer,
-                Followed::Moved(next) => return Ok(Followed::Moved(next)),
-            };
+    ) -> std::result::Result<(), AttemptError> {
+        let question = ServerRequest::events();
+        let SuccessReply {
+            measured,
+            parts,
+            body,
+            target,
+        } = self.round_trip(&question, false, bounds)?;
+        let context = self.context(&question, &target, bounds);
         drop(measured); // counts the request now: the stream may last for weeks
         let kind = parts.headers.get("content-type").and_then(|value| value.to_str().ok());
         if !kind.is_none_or(is_event_stream) {
@@ -59,7 +45,7 @@ impl PlexHttp {
                 Err(error) => return Err(context.unusable_body(BodyError::Wire(error.into()), 0)),
             }
         }
-        Ok(Followed::Done(()))
+        Ok(())
     }
 }
 

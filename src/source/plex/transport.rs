@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ureq::config::Config;
-use ureq::http::{Method, Request, Response, Uri};
+use ureq::http::{Request, Response, Uri};
 #[cfg(feature = "tls")]
 use ureq::tls::TlsConfig;
 use ureq::unversioned::resolver::{ResolvedSocketAddrs, Resolver};
@@ -96,21 +96,6 @@ impl Transport {
     /// # Errors
     /// [`super::errors`] classifies them.
     pub fn send(
-        &self,
-        request: Request<()>,
-        left: Option<Duration>,
-        silence: Duration,
-    ) -> std::result::Result<Response<Body>, ureq::Error> {
-        if request.method() == Method::PUT {
-            // An explicit empty body sends `Content-Length: 0`; otherwise `ureq` would announce a chunked body, which
-            // some servers reject.
-            self.send_with(request.map(|()| &b""[..]), left, silence)
-        } else {
-            self.send_with(request, left, silence)
-        }
-    }
-
-    fn send_with(
         &self,
         request: Request<impl AsSendBody>,
         left: Option<Duration>,

@@ -69,13 +69,13 @@ fn a_deadline_ends_the_waiting_for_an_answer() {
 fn a_deadline_within_a_page_keeps_the_rows_that_came() {
     let (server, client) = standin();
     // Once without haste, so that the server has the page at hand.
-    client.plex.rows(&PAGE, Bounds::NONE, &mut |_| ()).unwrap();
+    client.plex.rows(&PAGE, Bounds::NONE, &mut Vec::new()).unwrap();
     server.fault(Fault::new(Action::Stall { after: None, ms: LONG }));
-    let mut rows = 0;
-    let error = client.plex.rows(&PAGE, soon(), &mut |_| rows += 1).unwrap_err();
+    let mut rows = Vec::new();
+    let error = client.plex.rows(&PAGE, soon(), &mut rows).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
     assert!(error.message.contains("the rows from 0 on of library 1"), "{error}");
-    assert!((400..600).contains(&rows), "{rows}");
+    assert!((400..600).contains(&rows.len()), "{}", rows.len());
     assert_eq!(client.meter.count(), 2);
 }
 
@@ -83,7 +83,7 @@ fn a_deadline_within_a_page_keeps_the_rows_that_came() {
 fn a_slow_answer_is_no_silence_but_the_deadline_holds() {
     let (server, client) = standin();
     server.fault(Fault::new(Action::Trickle { chunk: 100, ms: 10 }).times(0));
-    let error = client.plex.rows(&PAGE, soon(), &mut |_| ()).unwrap_err();
+    let error = client.plex.rows(&PAGE, soon(), &mut Vec::new()).unwrap_err();
     assert_eq!(error.status, Status::Timeout, "{error}");
 }
 
@@ -131,18 +131,19 @@ fn the_host_can_stop_before_and_between() {
     assert_eq!(client.plex.libraries(stopped).unwrap_err().status, Status::Aborted);
     assert_eq!(server.stats().total, 0);
 
-    let rows = AtomicU32::new(0);
+    // The host is asked before the page, while it is read, and after each of its rows.
+    let (looks, most) = (AtomicU32::new(0), AtomicU32::new(u32::MAX));
     let midway = Bounds {
-        aborted: &|| rows.load(Ordering::Relaxed) >= 10,
+        aborted: &|| looks.fetch_add(1, Ordering::Relaxed) >= most.load(Ordering::Relaxed),
         ..Bounds::NONE
     };
-    let mut sink = |_| {
-        rows.fetch_add(1, Ordering::Relaxed);
-    };
-    let error = client.plex.rows(&PAGE, midway, &mut sink).unwrap_err();
+    client.plex.rows(&PAGE, midway, &mut Vec::new()).unwrap();
+    most.store(looks.swap(0, Ordering::Relaxed) - 500, Ordering::Relaxed);
+    let mut rows = Vec::new();
+    let error = client.plex.rows(&PAGE, midway, &mut rows).unwrap_err();
     assert_eq!(error.status, Status::Aborted);
-    assert_eq!(rows.load(Ordering::Relaxed), 10);
-    assert_eq!(client.meter.count(), 1);
+    assert!((300..700).contains(&rows.len()), "{}", rows.len());
+    assert_eq!(client.meter.count(), 2);
 }
 
 #[test]

@@ -137,7 +137,7 @@ impl Client {
             size,
         };
         let mut items = Vec::new();
-        let end = self.plex.rows(&request, Bounds::NONE, &mut |item| items.push(item))?;
+        let end = self.plex.rows(&request, Bounds::NONE, &mut items)?;
         Ok((end, items))
     }
 
