@@ -278,28 +278,29 @@ impl RequestContext<'_> {
     pub fn refused_edit(&self, status: u16, retry_after: Option<Duration>, page: &[u8]) -> AttemptError {
         let text = String::from_utf8_lossy(page);
         let said = title(&text);
-        match status {
-            400 if !is_starting(&text) => self.error(
+        let (status, problem) = match status {
+            400 if !is_starting(&text) => (
                 Status::ServerError,
                 format!(
                     "the server refused the edit (400{said}): a field or value may not exist for this type of item, or \
                      the request is too long"
                 ),
             ),
-            403 => self.error(
+            403 => (
                 Status::Forbidden,
                 format!("the token's user may not edit (403{said}): use the token of the server's owner"),
             ),
-            404 => self.error(
+            404 => (
                 Status::NotOnServer,
                 format!("the server lacks some of these items, or this library (404{said}): refresh and try again"),
             ),
-            409 => self.error(
+            409 => (
                 Status::ServerError,
                 format!("the edit conflicts with the server's data (409{said}): a name may be taken"),
             ),
-            _ => self.refused(status, retry_after, page),
-        }
+            _ => return self.refused(status, retry_after, page),
+        };
+        self.error(status, problem)
     }
 
     /// The error for a successful reply that is not an event stream.
@@ -347,47 +348,32 @@ impl RequestContext<'_> {
         } else {
             String::new()
         };
-        let error = match broken {
-            BodyError::Aborted => aborted(self.what),
-            BodyError::Timeout => self.timeout(),
-            BodyError::Wire(ureq::Error::Timeout(timeout)) => self.silence_error(timeout),
+        let problem = match broken {
+            BodyError::Aborted => return aborted(self.what).into(),
+            BodyError::Timeout => return self.timeout().into(),
+            BodyError::Wire(ureq::Error::Timeout(timeout)) => return self.silence_error(timeout).into(),
+            BodyError::NoJson(page) => return self.no_json(&String::from_utf8_lossy(&page)),
             BodyError::Wire(error) => {
                 let text = format!("the answer was cut off{place} ({error}): try again");
                 let failure: Error = self.error(Status::BadAnswer, text);
-                match error {
-                    ureq::Error::Io(error) => failure.because_io(&error),
-                    _ => failure,
-                }
+                return match error {
+                    ureq::Error::Io(error) => failure.because_io(&error).into(),
+                    _ => failure.into(),
+                };
             }
-            BodyError::Compression(reason) => self.error(
-                Status::BadAnswer,
-                format!("the compressed answer is damaged{place} ({reason})"),
+            BodyError::Compression(reason) => format!("the compressed answer is damaged{place} ({reason})"),
+            BodyError::TooLarge(limit) => format!("the answer exceeds the limit of {limit} bytes{place}"),
+            BodyError::TooManyRows(most) => format!(
+                "the answer exceeds {most} rows or the size of a page: a proxy in front of the server may drop the \
+                 headers X-Plex-Container-Start and X-Plex-Container-Size; let them pass"
             ),
-            BodyError::TooLarge(limit) => self.error(
-                Status::BadAnswer,
-                format!("the answer exceeds the limit of {limit} bytes{place}"),
-            ),
-            BodyError::TooManyRows(most) => self.error(
-                Status::BadAnswer,
-                format!(
-                    "the answer exceeds {most} rows or the size of a page: a proxy in front of the server may drop \
-                     the headers X-Plex-Container-Start and X-Plex-Container-Size; let them pass"
-                ),
-            ),
-            BodyError::Empty => self.error(
-                Status::BadAnswer,
-                "the answer was empty (200): a proxy in front of the server may be at fault",
-            ),
-            BodyError::Malformed(reason) => self.error(
-                Status::BadAnswer,
-                format!("the answer is malformed{place} ({reason}): try again"),
-            ),
-            BodyError::NoJson(page) => self.no_json(&String::from_utf8_lossy(&page)),
+            BodyError::Empty => "the answer was empty (200): a proxy in front of the server may be at fault".to_owned(),
+            BodyError::Malformed(reason) => format!("the answer is malformed{place} ({reason}): try again"),
         };
-        error.into()
+        self.error(Status::BadAnswer, problem)
     }
 
-    fn no_json(&self, page: &str) -> Error {
+    fn no_json(&self, page: &str) -> AttemptError {
         let start = page.trim_start();
         let lower = start.to_ascii_lowercase();
         let problem = if let Some(element) = xml_element(start) {
