@@ -10,7 +10,7 @@ use super::question::{Asked, Look, Question, Seen};
 use crate::engine::LibraryRow;
 use crate::error::{Result, Status};
 use crate::matching::{
-    FolderPosition, FolderResolution, FolderResolver, Folders, MAX_CANDIDATES, Normal, Resolution, Resolver, Scope,
+    FolderPosition, FolderResolution, FolderResolver, Folders, MAX_CANDIDATES, Normal, Resolution, Resolver,
     folder_positions, tidy,
 };
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
@@ -96,13 +96,6 @@ impl FolderQuestion<'_> {
     /// For each library, where the folder lies relative to the library's locations.
     fn positions(&self, look: &Look<'_>) -> Vec<FolderPosition> {
         folder_positions(&look.snapshot.views, look.queries.reading.mappings(), self.path)
-    }
-
-    /// The title of a library outside of the question's scope that owns the folder.
-    fn owner_elsewhere<'t>(&self, look: &Look<'t>) -> Option<&'t str> {
-        let Scope::One(_) = look.scope else { return None };
-        let index = self.owners(look).iter().position(|owns| *owns)?;
-        Some(look.snapshot.rows[index].library.title.as_str())
     }
 
     /// Returns whether everything below the folder is known in those unfetched libraries that may have files there.
@@ -245,14 +238,12 @@ impl Question for FolderQuestion<'_> {
             // No library is known for it.
             answer.reason = Reason::NotFetched;
         }
-        let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
-        let now = look.now_ms;
-        answer.set_age(rows, now);
+        answer.set_age(rows, look.now_ms);
         // Also stale with invalidated items that could not be verified: they may be gone.
-        answer.stale = fetched().any(|row| look.has_expired(&asked, row)) || !self.unverified(look, found)?.is_empty();
+        answer.stale = look.has_expired(&asked) || !self.unverified(look, found)?.is_empty();
         let message;
         if status != Status::Ok || answer.reason != Reason::None {
-            let description = (self.path.raw(), found.is_file, self.owner_elsewhere(look));
+            let description = (self.path.raw(), found.is_file, look.owner_elsewhere(self));
             message = explain_folder(queries, &answer, outcome, rows, description, asked.failure.as_ref());
             answer.message = &message;
         }

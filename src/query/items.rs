@@ -196,7 +196,6 @@ impl Question for ItemCriterion<'_> {
         {
             return Err(error);
         }
-        let now = look.now_ms;
         let FoundItems {
             items, total, by_words, ..
         } = found;
@@ -213,10 +212,8 @@ impl Question for ItemCriterion<'_> {
             })
             .collect();
         let mut answer = Answer::of_items(kind, &found, total, rows);
-        answer.set_age(rows, now);
-        answer.stale = rows
-            .iter()
-            .any(|row| row.generation.is_fetched() && look.has_expired(&asked, row));
+        answer.set_age(rows, look.now_ms);
+        answer.stale = look.has_expired(&asked);
         let message;
         if !unverified.is_empty() {
             (answer.status, answer.confidence) = (Status::NotFound, Confidence::Low);

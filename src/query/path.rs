@@ -145,18 +145,6 @@ impl PathQuestion<'_> {
         Ok((look.searched || !sync.has_moved(row)) && sync.remembers(identity, row, SearchTarget::Path(self.path))?)
     }
 
-    /// For a path outside of the queried library's folders: the title of another library that has it in one of its
-    /// folders.
-    fn owner_elsewhere<'t>(&self, look: &Look<'t>, reason: Reason) -> Option<&'t str> {
-        let Scope::One(_) = look.scope else { return None };
-        if reason != Reason::NoLocation {
-            return None;
-        }
-        let owns = look.snapshot.owners(self.path, look.queries.reading.mappings());
-        let index = owns.iter().position(|owns| *owns)?;
-        Some(look.snapshot.rows[index].library.title.as_str())
-    }
-
     /// For a path that is not listed: the recorded item and its library's title, if that library does not list the item
     /// either.
     fn recorded_unlisted<'t>(&self, look: &Look<'t>, outcome: &Resolution<'_>) -> Option<(&'t str, &'t str)> {
@@ -317,7 +305,10 @@ impl Question for PathQuestion<'_> {
         let status = answer.status;
         if status != Status::Ok || answer.reason != Reason::None {
             let context = AnswerContext {
-                owner: self.owner_elsewhere(look, answer.reason),
+                // Only for a path outside of the queried library's folders.
+                owner: (answer.reason == Reason::NoLocation)
+                    .then(|| look.owner_elsewhere(self))
+                    .flatten(),
                 recorded: self.recorded_unlisted(look, outcome),
                 identity: snapshot.identity,
             };
@@ -339,16 +330,13 @@ impl Question for PathQuestion<'_> {
         {
             queries.samples.add(snapshot.identity, path, found.path);
         }
-        let now = look.now_ms;
-        answer.set_age(rows, now);
-        let fetched = || rows.iter().filter(|row| row.generation.is_fetched());
+        answer.set_age(rows, look.now_ms);
         // An item from a search of an unfetched library expires with that search.
         let is_outdated = outcome
             .single()
             .is_some_and(|found| !snapshot.rows[found.library].generation.is_fetched())
             && !self.is_remembered(look, outcome)?;
-        answer.stale = outcome.match_kind != MatchKind::Confirmed
-            && (is_outdated || fetched().any(|row| look.has_expired(&asked, row)));
+        answer.stale = outcome.match_kind != MatchKind::Confirmed && (is_outdated || look.has_expired(&asked));
         // The server was asked for an item that is gone, and not yet what its file is now.
         answer.stale |= asked.verified && status == Status::NotFound;
         answer.mark_stale(asked.failure.as_ref(), look.call.deadline.is_set());

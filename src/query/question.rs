@@ -149,7 +149,7 @@ pub struct Concerned {
     pub items: Vec<Unverified>,
 }
 
-impl Look<'_> {
+impl<'t> Look<'t> {
     pub fn facts<Q: Question>(&self, seen: Seen) -> Facts {
         Facts {
             may_ask: self.queries.sync.may_ask(self.call),
@@ -248,14 +248,25 @@ impl Look<'_> {
         is_evicted
     }
 
-    /// Returns whether an answer from a fetched library must be marked as stale, given what was asked.
-    pub fn has_expired(&self, asked: &Asked, row: &LibraryRow) -> bool {
+    /// The title of a library outside of the question's scope that owns the item.
+    pub fn owner_elsewhere<Q: Question>(&self, question: &Q) -> Option<&'t str> {
+        let Scope::One(_) = self.scope else { return None };
+        let index = question.owners(self).iter().position(|owns| *owns)?;
+        Some(self.snapshot.rows[index].library.title.as_str())
+    }
+
+    /// Returns whether the answer must be marked as stale, given what was asked: a listing in scope has expired.
+    pub fn has_expired(&self, asked: &Asked) -> bool {
         if asked.fresh {
             return false;
         }
-        // With a time to live of 0 each query refreshes, and this one did. A check in the future was stored before the
-        // clock was set back.
-        let seen = asked.refreshed.is_some() && (asked.begun_ms..=self.now_ms).contains(&row.checked_ms);
-        is_stale(&self.queries.sync.age(row), &self.queries.policy, self.now_ms) && (!seen || row.held_back || row.due)
+        let (sync, policy) = (&self.queries.sync, &self.queries.policy);
+        let mut listed = (self.snapshot.rows_in(self.scope).iter()).filter(|row| row.generation.is_fetched());
+        listed.any(|row| {
+            // With a time to live of 0 each query refreshes, and this one did. A check in the future was stored before
+            // the clock was set back.
+            let seen = asked.refreshed.is_some() && (asked.begun_ms..=self.now_ms).contains(&row.checked_ms);
+            is_stale(&sync.age(row), policy, self.now_ms) && (!seen || row.held_back || row.due)
+        })
     }
 }
