@@ -174,9 +174,9 @@ fn a_segment_that_is_lost_or_damaged_is_made_anew() {
         },
     ];
     for damage in damages {
-        let files = segments(folder.path());
-        assert!(!files.is_empty());
-        for path in &files {
+        let stored = segments(folder.path());
+        assert!(!stored.is_empty());
+        for path in &stored {
             damage(path);
         }
         let index = open(folder.path());
