@@ -89,6 +89,7 @@ mod api;
 mod disk;
 mod edit;
 mod engine;
+mod entries;
 #[doc(hidden)]
 pub mod error;
 mod events;

@@ -10,12 +10,13 @@ use super::opened::{Index, Library};
 use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
 use super::table::{Table, TableChange, Terms, write};
-use crate::engine::{Selector, StoreInfo, Tables};
+use crate::engine::{StoreInfo, Tables};
 use crate::error::Result;
 use crate::events::{DebounceIntervals, Notified};
 use crate::model::Token;
 use crate::query::{Folder, LibraryInfo, Match};
 use crate::stats::Stats;
+use crate::sync::Selector;
 
 impl Index {
     /// The folder that it was opened in.

@@ -9,9 +9,7 @@ use super::renewing::Renewing;
 use super::sharing::Sharing;
 use super::timing::Timed;
 use crate::edit::Editing;
-use crate::engine::{
-    LibraryRows, ListingSegments, Maintenance, Outbox, Reading, Records, Selector, Store, StoreStates, Tables, Totals,
-};
+use crate::engine::{LibraryRows, ListingSegments, Maintenance, Outbox, Records, Store, StoreStates, Tables, Totals};
 use crate::error::{Result, Status};
 use crate::events::Events;
 use crate::matching::Mappings;
@@ -24,7 +22,7 @@ use crate::query::Queries;
 use crate::shared::SharedLog;
 use crate::source::{self, Source, TokenOwner, Tokens};
 use crate::stats::{Counters, Stats};
-use crate::sync::{AllowedView, Call, Exchange, Syncing};
+use crate::sync::{AllowedView, Call, Exchange, Reading, Selector, Syncing};
 
 /// How long a call for statistics waits until the folder is within its limit.
 const TIDIED: Duration = Duration::from_secs(2);
@@ -201,6 +199,7 @@ impl Inner {
             _ if is_same_user => AllowedView::Any,
             Some(began) => self
                 .reading
+                .viewpoint
                 .identity_of(&began)?
                 .map_or(AllowedView::Unknown, AllowedView::Of),
             None => AllowedView::Unknown,
@@ -220,7 +219,7 @@ impl Inner {
             self.sync.forget_failures();
             let done = ask(&again);
             if !is_new && tokens.get(session).is_some_and(|session| session.is_refused()) {
-                self.renewing.was_in_vain(self.reading.now_ms());
+                self.renewing.was_in_vain(self.reading.viewpoint.now_ms());
             }
             return done;
         }
@@ -240,7 +239,7 @@ impl Inner {
     fn renew(&self, call: &Call<'_>) -> bool {
         let is_renewed = || self.reading.tokens.current().number() != call.session;
         self.renewing.renew(
-            self.reading.now_ms(),
+            self.reading.viewpoint.now_ms(),
             (call.session, call.deadline),
             &is_renewed,
             &|token| {
@@ -259,7 +258,7 @@ impl Inner {
         self.events.watch_stop();
         self.sync.end_exchange();
         let flushed = self.maintenance.flush_at_the_end();
-        StoreStates(&self.store).close_and_keep(self.reading.endpoint().as_ref());
+        StoreStates(&self.store).close_and_keep(self.reading.viewpoint.endpoint().as_ref());
         flushed
     }
 
@@ -295,7 +294,7 @@ impl Inner {
     pub fn clear(&self) -> Result<()> {
         let mut cleared = false;
         // If no server is named, another server's data is read next; it must not be cleared.
-        let is_named = self.reading.endpoint().is_some();
+        let is_named = self.reading.viewpoint.endpoint().is_some();
         self.reading.retry(|| {
             let identity = self.reading.identity().filter(|_| is_named || !cleared);
             let Some(identity) = identity else {

@@ -21,7 +21,7 @@ fn answers_for_one_user_never_reach_a_user_whose_token_is_set_meanwhile() {
     let set = |token: &str| inner.set_token(Token::new(token)).expect("set");
     let accepted = |token: &str| {
         set(token);
-        let endpoint = inner.reading.endpoint().expect("a server is named");
+        let endpoint = inner.reading.viewpoint.endpoint().expect("a server is named");
         LibraryRows(&inner.store).reached(&endpoint, &server).expect("accepted")
     };
     let (bob, ann) = (accepted("bob"), accepted("ann"));

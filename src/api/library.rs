@@ -11,12 +11,12 @@ use super::paths::bytes_of;
 use super::query::{Query, Refreshed};
 use crate::disk::{Rules, WalkFindings, WalkStarts};
 use crate::edit::EditReport;
-use crate::engine::Resolved;
 use crate::error::Result;
 use crate::matching::{Scope, tidy};
 use crate::model;
 use crate::query::{Answer, FileFilter, Folder, FolderFacts, Item, Match};
 use crate::source::{FieldChange, Lock};
+use crate::sync::Resolved;
 
 /// Number of items read at a time.
 const PAGE: usize = 500;

@@ -18,7 +18,7 @@ mod table;
 mod timing;
 
 pub use crate::edit::{EditReport, Edited};
-pub use crate::engine::{Selector, StoreInfo};
+pub use crate::engine::StoreInfo;
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::events::Notified;
 pub use crate::model::{Confidence, ItemType, LibraryKind, MatchKind, Reason, Token};
@@ -28,6 +28,7 @@ pub use crate::shared::SharedTables;
 pub use crate::source::{FieldChange, Lock, RequestKind};
 pub use crate::stats::Stats;
 pub use crate::sync::Progress;
+pub use crate::sync::Selector;
 pub use edit::EditError;
 pub use facts::{Proposal, ServerInfo};
 pub use feed::Changes;

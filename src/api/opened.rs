@@ -3,7 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use super::inner::Inner;
-use crate::engine::{Reading, Selection, Selector, Store};
+use crate::engine::Store;
 use crate::error::Result;
 #[cfg(feature = "unstable-source")]
 use crate::error::refuse;
@@ -13,6 +13,7 @@ use crate::platform::deadline::Deadline;
 use crate::shared::{self, SharedLog};
 use crate::source::{self, Meter, Source};
 use crate::stats::Counters;
+use crate::sync::{Reading, Selection, Selector};
 
 /// An open index: a cheap handle, to clone and to use from any thread.
 ///

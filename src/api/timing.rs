@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::engine::Selector;
 use crate::source::RequestKind;
 use crate::stats::{CallBegun, Counters, Stats};
+use crate::sync::Selector;
 
 /// A running call. Counted when it is dropped, however it ends.
 pub struct Timed<'a> {

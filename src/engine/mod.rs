@@ -16,17 +16,14 @@ mod sql;
 mod version_page;
 mod view;
 
-pub use maintenance::{ListingSegments, Maintenance};
+pub use maintenance::{FolderLimit, ListingSegments, Maintenance};
 pub use records::{LONGEST_NAME, Op, Records, Table, Tables, Terms};
 pub use segment::ListingBuilder;
-pub use snapshot::{
-    EvictionPin, MAX_RETRIES, Reading, Resolved, Selection, Selector, Snapshot, age, cleared_again, nothing_known,
-    places,
-};
+pub use snapshot::{LiveSnapshot, Snapshot, age, places};
 pub use sql::{
     Endpoint, FeedPage, FeedPlace, FeedPosition, FeedRows, ItemChange, ItemRows, LibraryHint, LibraryRow, LibraryRows,
-    Listing, ListingResult, ListingRows, LoggedKind, Outbox, OutboxRow, ProbeOutcome, RecordRows, SearchRows,
-    SharedPlace, Store, StoreFolder, StoreInfo, StoreStates, Sweeper, Totals, WAITS,
+    Listing, ListingResult, ListingRows, LoggedKind, Outbox, OutboxRow, ProbeOutcome, RecordRows, SameUser, SearchRows,
+    SharedPlace, Store, StoreFolder, StoreInfo, StoreStates, Sweeper, Totals, WAITS, unverified_kind,
 };
 
 /// Further exports for tests, fuzz targets and benchmarks.

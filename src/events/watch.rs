@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::body::json_of;
 use super::debounce::{DebounceIntervals, Debouncer};
-use crate::engine::{LibraryHint, LibraryRows, Reading, Store};
+use crate::engine::{LibraryHint, LibraryRows, Store};
 use crate::error::{Error, Result, Status, refuse};
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
@@ -17,6 +17,7 @@ use crate::platform::mutex::lock;
 use crate::platform::thread::{NO_THREAD, Worker};
 use crate::source::{Bounds, Event, Notification, Source};
 use crate::stats::Counters;
+use crate::sync::{Reading, SharedEntries};
 
 /// What [`Index::notify`](crate::Index::notify) did with a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -307,7 +308,7 @@ impl Events {
             // Nothing is stored, so nothing can be stale; but the token may not be accepted yet.
             return self.reading.check_accepted().map(|()| false);
         };
-        let told = self.reading.tell_hints(hints);
+        let told = SharedEntries(&self.reading).of_hints(hints);
         LibraryRows(&self.store).mark(identity, hints, &told, deadline)?;
         self.counters.count_hint_write();
         self.reading.catch_up(deadline).map(|()| true)

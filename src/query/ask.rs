@@ -6,13 +6,15 @@
 use super::answer::Answer;
 use super::queries::Queries;
 use super::question::{Asked, Concerned, Facts, Look, Question, Seen, Step};
-use crate::engine::{EvictionPin, LibraryRow, Snapshot};
+use crate::engine::{LibraryRow, Snapshot};
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::is_stale;
 use crate::matching::Scope;
 use crate::model::{IdentityId, Sequence};
 use crate::platform::swap::Guard;
-use crate::sync::{BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, RefreshReason, RequestCounts, SHORTLY, SearchTarget};
+use crate::sync::{
+    BACK_OFF_MS, BACK_OFF_NOT_FETCHED_MS, Call, EvictionPin, RefreshReason, RequestCounts, SHORTLY, SearchTarget,
+};
 
 /// Attempts to rebuild segments for one question.
 const MAX_REBUILDS: u32 = 3;

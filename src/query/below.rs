@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::answer::{Answer, FolderFacts};
 use super::queries::Queries;
 use crate::disk::{self, Kinds, ListedStatus, Location, Rules, WalkFindings, WalkStarts};
-use crate::engine::{Resolved, Selection, Selector, Snapshot, places};
+use crate::engine::{Snapshot, places};
 use crate::error::{Result, Status, refuse};
 use crate::matching::{FolderFile, FolderResolver, FoundItem, Mappings, Normal, OnDisk, Scope, View, tidy};
 use crate::model::{LibraryKind, Reason};
@@ -17,7 +17,7 @@ use crate::platform::files::{is_gone, named};
 use crate::platform::local_path;
 use crate::platform::mutex::lock;
 use crate::platform::thread::on_several;
-use crate::sync::Call;
+use crate::sync::{Call, Resolved, Selection, Selector};
 
 /// Attempts to rebuild damaged segments for one page.
 const REBUILDS: u32 = 3;

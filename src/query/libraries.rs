@@ -8,11 +8,11 @@ use serde_json::json;
 
 use super::queries::Queries;
 use super::question::Asked;
-use crate::engine::{Selector, Snapshot, nothing_known};
+use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::model::LibraryKind;
-use crate::sync::Call;
+use crate::sync::{Call, Selector, nothing_known};
 
 /// A library, and how fresh its listing is.
 ///

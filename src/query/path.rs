@@ -7,11 +7,11 @@ use super::answer::Answer;
 use super::explain::{AnswerContext, folder_of};
 use super::queries::Queries;
 use super::question::{Asked, Look, Question, Seen};
-use crate::engine::{EvictionPin, LibraryRow, places};
+use crate::engine::{LibraryRow, places};
 use crate::error::{Error, Result, Status};
 use crate::matching::{FirstEntry, MAX_PATH, Normal, Resolution, Resolver, Scope, Spelling, View, tidy};
 use crate::model::{Confidence, MatchKind, Reason};
-use crate::sync::{Call, SearchTarget, TICK, Unverified};
+use crate::sync::{Call, EvictionPin, SearchTarget, TICK, Unverified};
 
 /// A query for a path, which was normalised once.
 struct PathQuestion<'p> {

@@ -7,7 +7,7 @@ use super::answer::Answer;
 use super::samples::MappingSamples;
 use super::shown::PathDisplay;
 use super::walks::Walks;
-use crate::engine::{Reading, Store};
+use crate::engine::Store;
 use crate::error::{Result, Status};
 use crate::freshness::Policy;
 use crate::model::MatchKind;
@@ -15,7 +15,7 @@ use crate::options::Options;
 use crate::platform::clock::Clock;
 use crate::platform::fork::Release;
 use crate::stats::Counters;
-use crate::sync::Syncing;
+use crate::sync::{Reading, Syncing};
 
 /// The queries of one handle.
 pub struct Queries {

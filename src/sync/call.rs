@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::engine::{Resolved, Selection, Snapshot};
+use super::reading::{Resolved, Selection};
+use crate::engine::Snapshot;
 use crate::error::{Error, Result, Status};
 use crate::matching::Scope;
 use crate::model::IdentityId;

@@ -11,8 +11,9 @@ use super::back_off::BackOff;
 use super::call::{AllowedView, Call, Progress, aborted};
 use super::exchange::Exchange;
 use super::flight::SingleFlight;
+use super::reading::Reading;
 use crate::engine::{
-    Endpoint, LibraryRow, LibraryRows, ListingSegments, Maintenance, Reading, SearchRows, Snapshot, Store, age,
+    Endpoint, LibraryRow, LibraryRows, ListingSegments, Maintenance, SearchRows, Snapshot, Store, age,
 };
 use crate::error::{Error, Meaning, Result, Status};
 use crate::freshness::{Age, Policy};
@@ -205,7 +206,7 @@ impl Syncing {
     /// folder waiting.
     pub(super) fn at_server(&self, what: &str) -> String {
         // Lock files are never removed: so their number has a limit.
-        let [first, second, ..] = xxh3_64(self.reading.place().as_bytes()).to_le_bytes();
+        let [first, second, ..] = xxh3_64(self.reading.viewpoint.place().as_bytes()).to_le_bytes();
         format!("{what}-{first:02x}{second:02x}")
     }
 
@@ -364,7 +365,7 @@ impl SyncJob<'_> {
 
     /// The server and the user of its requests.
     pub fn endpoint(&self) -> Option<Endpoint> {
-        self.sync.reading.endpoint_of(self.session)
+        self.sync.reading.viewpoint.endpoint_of(self.session)
     }
 
     /// Returns the view behind this endpoint; `None` if no request has identified it yet.

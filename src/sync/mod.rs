@@ -10,6 +10,7 @@ mod job;
 mod listing;
 mod pages;
 mod probe;
+mod reading;
 mod refresh;
 mod searches;
 mod shared;
@@ -20,5 +21,8 @@ pub use call::{AllowedView, Call, Progress};
 pub use exchange::Exchange;
 pub use find::{RequestCounts, SHORTLY, SearchTarget};
 pub use job::{Syncing, TICK};
+pub use reading::{
+    EvictionPin, MAX_RETRIES, Reading, Resolved, Selection, Selector, SharedEntries, cleared_again, nothing_known,
+};
 pub use refresh::RefreshReason;
 pub use verify::Unverified;

@@ -5,10 +5,8 @@ use std::time::{Duration, Instant};
 use super::call::Call;
 use super::exchange::{AcceptedProbe, RECENT};
 use super::job::{SyncJob, Syncing};
-use crate::engine::{
-    LibraryRow, LibraryRows, MAX_RETRIES, Resolved, Selection, Selector, Snapshot, Totals, age, cleared_again,
-    nothing_known,
-};
+use super::reading::{MAX_RETRIES, Resolved, Selection, Selector, cleared_again, nothing_known};
+use crate::engine::{LibraryRow, LibraryRows, Snapshot, Totals, age};
 use crate::error::{Error, Result, Status};
 use crate::freshness;
 use crate::matching::Scope;
@@ -118,7 +116,7 @@ impl SyncJob<'_> {
             ));
         };
         let known = LibraryRows(&sync.store).identity(endpoint)?;
-        let user = sync.reading.same_user(self.session);
+        let user = sync.reading.viewpoint.same_user(self.session);
         let claimed = match (known, user) {
             (None, Some(user)) => LibraryRows(&sync.store).claimed(endpoint, user)?,
             _ => None,

@@ -561,6 +561,7 @@ fn arrows_of_the_plan_lead_down() {
 #[test]
 fn the_sources_keep_their_layers() {
     the_plan_shows_every_arrow_and_no_other();
+    the_engine_knows_neither_source_nor_shared_log();
     no_files_of_a_folder_use_each_other_in_a_circle();
     no_arrow_of_the_sources_leads_up();
     no_long_chain_of_folders_use_each_other();
@@ -605,6 +606,13 @@ fn the_plan_shows_every_arrow_and_no_other() {
         wrong.is_empty(),
         "src/ and the arrows in docs/design.md differ:\n{wrong}"
     );
+}
+
+fn the_engine_knows_neither_source_nor_shared_log() {
+    let there = MAP.between_folders();
+    for other in ["source", "shared", "sync", "query"] {
+        assert!(!there["engine"].contains(other), "engine uses {other}");
+    }
 }
 
 fn no_files_of_a_folder_use_each_other_in_a_circle() {

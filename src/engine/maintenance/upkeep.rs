@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 
 use crate::engine::records::Records;
 use crate::engine::sql::{Incarnation, LibraryRow, RecordRows, RecordedMatches, Store, Sweeper, Totals};
+use crate::entries::NewEntry;
 use crate::error::Result;
 use crate::model::Sequence;
 use crate::platform::deadline::Deadline;
 use crate::platform::fork::{Release, hold};
 use crate::platform::mutex::lock;
-use crate::shared::NewEntry;
 use crate::stats::{Counters, Spent};
 
 /// Lock timeout for writing the counters.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::data::{AddedItems, Snapshot};
-use super::reading::Reading;
+use super::live::LiveSnapshot;
 use crate::engine::memtable::{MEMTABLE_CAPACITY, MemtableChange};
 use crate::engine::sql::{Incarnation, LibraryRows, LoggedChange, LoggedKind, RecordRows, StoreStates};
 use crate::error::Result;
@@ -23,7 +23,7 @@ const MANY_UNMERGED: usize = MEMTABLE_CAPACITY / 2;
 /// A change of this thread: its library, kind, path and rating key.
 pub type OwnChange<'c> = (LibraryId, LoggedKind, &'c [u8], &'c str);
 
-impl Reading {
+impl LiveSnapshot {
     /// Brings the snapshot up to date. Waits for a thread that is doing so. The deadline applies to writes: if there
     /// are more changes than a memtable holds, they are written into a segment.
     pub fn catch_up(&self, deadline: Deadline) -> Result<()> {
@@ -179,7 +179,7 @@ impl Reading {
     /// Returns a current snapshot that has all segments; `None` if the caller would have to wait for it. Without the
     /// segments of matches, a lookup could return a wrong item.
     #[inline]
-    pub(super) fn whole(&self) -> Option<Guard<'_, Snapshot>> {
+    pub fn whole(&self) -> Option<Guard<'_, Snapshot>> {
         let (snapshot, ()) = self.snapshot.at_once(|_| (), || self.catch_up_locked(None))?;
         (!snapshot.incomplete).then_some(snapshot)
     }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::data::{AddedItems, Libraries, Snapshot, usable, without_replaced};
-use super::reading::Reading;
+use super::live::LiveSnapshot;
 use crate::engine::current::{OpenSegments, Shown};
 use crate::engine::memtable::MEMTABLE_CAPACITY;
 use crate::engine::segment::Matches;
@@ -13,7 +13,7 @@ use crate::engine::view::{LibraryView, ViewFacts};
 use crate::error::Result;
 use crate::model::Sequence;
 
-impl Reading {
+impl LiveSnapshot {
     /// Loads a snapshot. Also returns the libraries whose changes did not all fit into their memtables. Fails if not
     /// `patient` and the database is locked.
     pub(super) fn load(&self, patient: bool) -> Result<(Snapshot, Vec<LibraryRow>)> {
@@ -36,7 +36,7 @@ impl Reading {
                 && before.reusable_view(row).is_some();
             is_same.then(|| before.sequence())
         };
-        let (identity, state) = StoreStates(&self.store).state_at(self.endpoint().as_ref(), &known, patient)?;
+        let (identity, state) = StoreStates(&self.store).state_at((self.endpoint)().as_ref(), &known, patient)?;
         let StoreState {
             sequence,
             incarnation,

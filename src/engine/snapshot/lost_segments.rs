@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::data::Snapshot;
-use super::reading::Reading;
+use super::live::LiveSnapshot;
 use crate::engine::current::OpenSegments;
 use crate::engine::segment::SegmentsLost;
 use crate::engine::sql::LibraryRow;
@@ -22,7 +22,7 @@ struct LostSegments {
     segments: Option<Arc<OpenSegments>>,
 }
 
-impl Reading {
+impl LiveSnapshot {
     /// Rebuilds the segments that the snapshot could not open.
     pub fn rebuild_lost(&self, deadline: Deadline) -> Result<()> {
         if self.snapshot.read().incomplete {

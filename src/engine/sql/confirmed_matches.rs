@@ -16,10 +16,10 @@ use super::shared::tell;
 use super::tx::{Tx, sequence_of};
 use super::unverified::{mark_unverified, verify};
 use crate::engine::segment::{match_of, match_value};
+use crate::entries::NewEntry;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence, TableId};
 use crate::platform::deadline::Deadline;
-use crate::shared::NewEntry;
 
 /// The result of [`RecordRows::record_matches`].
 pub struct RecordedMatches<T> {

@@ -7,10 +7,10 @@ use super::invalidation::mark_item_unverified;
 use super::libraries::{LibraryRow, LibraryRows, libraries};
 use super::shared::tell;
 use super::tx::Tx;
+use crate::entries::NewEntry;
 use crate::error::Result;
 use crate::model::{Hint, IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
-use crate::shared::NewEntry;
 
 /// Reports of events about one library, or about all: whether to probe it, and which items were deleted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -10,10 +10,10 @@ use super::libraries::{LibraryRow, LibraryRows, one_library};
 use super::shared::tell;
 use super::tx::Tx;
 use super::unverified::mark_unverified;
+use crate::entries::NewEntry;
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId, Sequence};
 use crate::platform::deadline::Deadline;
-use crate::shared::NewEntry;
 
 impl LibraryRows<'_> {
     /// Invalidates paths and items in one write, so that they become invalid together. Those in `unverified`, each a path

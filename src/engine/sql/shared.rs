@@ -12,10 +12,10 @@ use super::cached::CachedStatements;
 use super::store::Store;
 use super::timelines::{begin_timeline, timeline};
 use super::tx::Tx;
+use crate::entries::{EntryKind, EntryName, HostId, NewEntry, Position};
 use crate::error::Result;
 use crate::model::{IdentityId, LibraryId};
 use crate::platform::deadline::Deadline;
-use crate::shared::{EntryKind, EntryName, HostId, NewEntry, Position};
 
 /// Number of delivered entries that are kept, of each server and user.
 const KEPT: i64 = 20_000;

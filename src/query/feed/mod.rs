@@ -13,14 +13,14 @@ use serde_json::json;
 
 use super::found::Item;
 use super::queries::Queries;
-use crate::engine::{FeedPage, FeedRows, ItemChange, LibraryRow, Resolved, places};
+use crate::engine::{FeedPage, FeedRows, ItemChange, LibraryRow, places};
 use crate::error::{Error, Result, Status, refuse};
 use crate::freshness::{Need, need};
 use crate::matching::Scope;
 use crate::model::{self, IdentityId, Library, LibraryId};
 use crate::platform::clock::coarse_ms;
 use crate::source::Kind;
-use crate::sync::{Call, Progress};
+use crate::sync::{Call, Progress, Resolved};
 use cursor::FeedCursor;
 
 /// Interval at which a waiting call reports progress to its host while nothing is committed.

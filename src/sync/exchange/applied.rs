@@ -11,6 +11,7 @@ use crate::engine::{LibraryRow, LibraryRows, Outbox, RecordRows, WAITS};
 use crate::error::Result;
 use crate::platform::deadline::Deadline;
 use crate::shared::{Entry, EntryKind, NewEntry};
+use crate::sync::reading::SharedEntries;
 
 /// Whether this folder has applied an invalidation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl Exchange {
         let told_at = Outbox(&self.store).matches_told(view.identity, &row.library.uuid)?;
         let mut removed = Vec::new();
         for (path, known) in RecordRows(&self.store).confirmed_matches(row.id)? {
-            let told = self.reading.tell_matches(row, &[(&path, &known)]);
+            let told = SharedEntries(&self.reading).of_matches(row, &[(&path, &known)]);
             let upto = told.iter().filter_map(|told| match first.name.kind {
                 EntryKind::InvalidPath => void.get(&*told.name.key),
                 EntryKind::InvalidItem => void.get(known.as_bytes()),

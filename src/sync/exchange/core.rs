@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::engine::{LibraryRows, Maintenance, Outbox, Reading, Store};
+use crate::engine::{LibraryRows, Maintenance, Outbox, Store};
 use crate::error::{Error, Result, Status};
 use crate::freshness::Policy;
 use crate::model::IdentityId;
@@ -19,6 +19,7 @@ use crate::platform::mutex::lock;
 use crate::platform::thread::Worker;
 use crate::shared::{HostId, Lease, NewEntry, SharedLog, ViewNumber};
 use crate::stats::Counters;
+use crate::sync::reading::Reading;
 
 /// Pause after the log could not be reached.
 pub const AWAY_MS: i64 = 5_000;
@@ -334,7 +335,7 @@ impl Exchange {
     /// `None` before, and if the log is away.
     pub fn view(&self) -> Result<Option<SharedView>> {
         let session = self.reading.tokens.current();
-        let Some(identity) = self.reading.identity_of(&session)? else {
+        let Some(identity) = self.reading.viewpoint.identity_of(&session)? else {
             return Ok(None);
         };
         if !LibraryRows(&self.store).is_named(identity)? {
@@ -346,7 +347,7 @@ impl Exchange {
         };
         lock(&self.state).secret = Some(secret);
         let keyed = |text: &str| blake3::keyed_hash(&secret, text.as_bytes()).as_bytes().to_vec();
-        let Some(viewer) = self.reading.shared_viewer(&session, keyed) else {
+        let Some(viewer) = self.reading.viewpoint.shared_viewer(&session, keyed) else {
             return Ok(None);
         };
         let host = Outbox(&self.store).host()?;

@@ -8,8 +8,7 @@ use super::applied::Applied;
 use super::core::{Exchange, STEP, SharedView, is_patient};
 use super::waiting::{self, Waiting};
 use crate::engine::{
-    ItemRows, LibraryHint, LibraryRow, LibraryRows, Outbox, RecordRows, Selection, Selector, SharedPlace, Totals,
-    WAITS, age,
+    ItemRows, LibraryHint, LibraryRow, LibraryRows, Outbox, RecordRows, SharedPlace, Totals, WAITS, age,
 };
 use crate::error::Result;
 use crate::freshness;
@@ -20,6 +19,7 @@ use crate::platform::mutex::lock;
 use crate::shared::bodies::{ItemBody, ListingBody, ProbeBody, decode};
 use crate::shared::{Entry, EntryKind, EntryName, NewEntry, Position};
 use crate::stats::Spent;
+use crate::sync::reading::{Selection, Selector, SharedEntries};
 
 /// Most entries of one request.
 pub const BATCH: usize = 1_000;
@@ -219,7 +219,7 @@ impl Exchange {
             for some in known.chunks(FEW) {
                 let pairs: Vec<(&[u8], &str)> =
                     some.iter().map(|(path, key)| (path.as_slice(), key.as_str())).collect();
-                let mut told = self.reading.tell_matches(&row, &pairs);
+                let mut told = SharedEntries(&self.reading).of_matches(&row, &pairs);
                 told.retain(|entry| told_at.get(&entry.name.key) != Some(&WAITS));
                 if !lacks(&mut told)? {
                     return Ok(false);
@@ -389,11 +389,11 @@ impl Exchange {
         let mut pairs: Vec<(Vec<u8>, String)> = Vec::new();
         let mut removed: Vec<(LibraryId, Vec<u8>)> = Vec::new();
         for entry in entries {
-            let own = self.reading.own_spelling(row, &entry.name.key);
+            let own = SharedEntries(&self.reading).own_spelling(row, &entry.name.key);
             let (Some(own), Ok(key)) = (own, std::str::from_utf8(&entry.body)) else {
                 continue;
             };
-            let known = self.reading.confirmed_key(row.id, &own);
+            let known = SharedEntries(&self.reading).confirmed_key(row.id, &own);
             if key.is_empty() {
                 removed.extend(known.map(|_| (row.id, own.into_owned())));
             } else {
@@ -465,7 +465,7 @@ impl Exchange {
         for entry in entries {
             if self.is_applied(entry)? == Applied::Own {
                 before.push((entry, Applied::Own));
-            } else if let Some(own) = self.reading.own_spelling(row, &entry.name.key) {
+            } else if let Some(own) = SharedEntries(&self.reading).own_spelling(row, &entry.name.key) {
                 self.reading.invalidate_told_path(&library, &own, &entry.name.key)?;
             }
         }

@@ -1,14 +1,14 @@
 //! Invalidation of paths, items and libraries. It has no deadline: a wrong answer is worse than a wait.
 
-use super::data::{Snapshot, places};
-use super::reading::Reading;
 use super::selection::{Resolved, Selection, Selector};
-use crate::engine::sql::{LibraryRow, LibraryRows, ListingRows, LoggedKind, unverified_kind};
+use super::shared_entries::SharedEntries;
+use super::state::Reading;
+use crate::engine::{LibraryRow, LibraryRows, ListingRows, LoggedKind, Snapshot, places, unverified_kind};
+use crate::entries::NewEntry;
 use crate::error::{Error, Result, Status};
 use crate::matching::{Resolver, Scope, View};
 use crate::model::{IdentityId, LibraryId, MatchKind};
 use crate::platform::deadline::Deadline;
-use crate::shared::NewEntry;
 
 /// What happens to the path of a match that is removed.
 const FORGOTTEN: [LoggedKind; 2] = [LoggedKind::Forgotten, LoggedKind::UnverifiedPath];
@@ -101,7 +101,7 @@ impl Reading {
                     if at < removed {
                         snapshot.views[index].confirmed_paths(path, |exact| confirmed.push((row.id, exact.to_vec())));
                     }
-                    let resolver = || Resolver::new(&snapshot.views, library_scope, &self.mappings);
+                    let resolver = || Resolver::new(&snapshot.views, library_scope, self.mappings());
                     // The path of a match that goes is marked with it.
                     if confirmed.len() == before
                         && (is_listed || resolver().resolve(path).match_kind != MatchKind::None)
@@ -109,7 +109,7 @@ impl Reading {
                         listed.push((row.id, *path, ""));
                     }
                 }
-                entries.extend(self.tell_paths(row, told));
+                entries.extend(SharedEntries(self).of_paths(row, told));
             }
             let ids = ids_of(&snapshot.rows, scope);
             Ok(Some((identity, ids, listed, confirmed, entries)))
@@ -158,7 +158,7 @@ impl Reading {
                 return Ok(None);
             };
             let confirmed = self.matches_of_item(&ids, rating_key)?;
-            let told = self.tell_items(&ids, &[rating_key], true);
+            let told = SharedEntries(self).of_items(&ids, &[rating_key], true);
             let unverified: Vec<_> = ids.iter().map(|id| (*id, &b""[..], rating_key)).collect();
             self.invalidate_both(identity, &unverified, &confirmed, &told)?;
             Ok(Some((identity, ids)))
@@ -174,7 +174,7 @@ impl Reading {
                 let Some(identity) = self.identity() else {
                     return Ok(None);
                 };
-                let told = self.tell_libraries(None);
+                let told = SharedEntries(self).of_libraries(None);
                 LibraryRows(&self.store).invalidate_libraries(identity, None, &told, Deadline::NONE)?;
                 return Ok(Some((identity, Vec::new())));
             };
@@ -182,7 +182,7 @@ impl Reading {
                 return Ok(None);
             };
             for id in &ids {
-                let told = self.tell_libraries(Some(*id));
+                let told = SharedEntries(self).of_libraries(Some(*id));
                 LibraryRows(&self.store).invalidate_libraries(identity, Some(*id), &told, Deadline::NONE)?;
             }
             Ok(Some((identity, ids)))

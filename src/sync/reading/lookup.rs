@@ -1,8 +1,8 @@
 //! Fast lookups: a key from memory, or nothing.
 
-use super::data::Snapshot;
-use super::reading::Reading;
 use super::selection::{Resolved, Selection};
+use super::state::Reading;
+use crate::engine::Snapshot;
 use crate::matching::{FoldBuffers, GROUP, MAX_PATH, Resolver, Scope};
 use crate::model::MatchKind;
 
@@ -17,7 +17,7 @@ impl Reading {
         }
         if let Some(snapshot) = self.whole()
             && let Some(scope) = scope(library, &snapshot)
-            && let Some(hit) = Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup(path)
+            && let Some(hit) = Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup(path)
         {
             self.counters.count_lookups(hit.match_kind, 1);
             return Some(then(hit.rating_key));
@@ -58,7 +58,7 @@ impl Reading {
             // Count once per group: counting each lookup would take a good part of its time.
             let mut answers = [0; MatchKind::COUNT];
             let mut missed = 0;
-            Resolver::new(&snapshot.views, scope, &self.mappings).fast_lookup_all(group, &mut buffers, |hit| {
+            Resolver::new(&snapshot.views, scope, self.mappings()).fast_lookup_all(group, &mut buffers, |hit| {
                 match &hit {
                     Some(hit) => {
                         answers[hit.match_kind as usize] += 1;

@@ -5,36 +5,38 @@
 
 use std::borrow::Cow;
 
-use super::data::places;
-use super::reading::Reading;
-use crate::engine::sql::{LibraryHint, LibraryRow};
+use super::state::Reading;
+use crate::engine::{LibraryHint, LibraryRow, places};
+use crate::entries::{EntryKind, NewEntry};
 use crate::matching::normal::normal_form;
 use crate::matching::{Normal, Resolver, Scope, lies_under};
 use crate::model::{Hint, LibraryId, MatchKind};
 use crate::shared::bodies::entry;
-use crate::shared::{EntryKind, NewEntry};
 
 /// The body of an invalidated item whose matches are removed too.
 const WITH_MATCHES: &[u8] = b"1";
 
-impl Reading {
+/// Makes entries for the log that hosts share; none if the index is not shared.
+pub struct SharedEntries<'r>(pub &'r Reading);
+
+impl SharedEntries<'_> {
     /// The path in the server's spelling; `None` if only this host has it.
     pub fn server_spelling(&self, row: &LibraryRow, path: &[u8]) -> Option<Vec<u8>> {
-        let mapped = |path: &Normal<'_>| self.mappings.to_server(path, |mapped| Some(mapped.to_vec()));
+        let mapped = |path: &Normal<'_>| self.0.mappings().to_server(path, |mapped| Some(mapped.to_vec()));
         Normal::with(path, mapped).or_else(|| is_in_library(row, path).then(|| path.to_vec()))
     }
 
     /// This host's spelling of a path that another host told; `None` if it says nothing about a file of this host.
     pub fn own_spelling<'p>(&self, row: &LibraryRow, path: &'p [u8]) -> Option<Cow<'p, [u8]>> {
-        let own = self.mappings.host_path(path);
+        let own = self.0.mappings().host_path(path);
         (*own != *path || is_in_library(row, path)).then_some(own)
     }
 
     /// The rating key that is recorded for a path.
     pub fn confirmed_key(&self, library: LibraryId, path: &[u8]) -> Option<String> {
-        let snapshot = self.snapshot();
+        let snapshot = self.0.snapshot();
         let index = snapshot.rows.iter().position(|row| row.id == library)?;
-        let resolved = Resolver::new(&snapshot.views, Scope::One(index), &self.mappings).resolve(path);
+        let resolved = Resolver::new(&snapshot.views, Scope::One(index), self.0.mappings()).resolve(path);
         let found = resolved
             .single()
             .filter(|_| resolved.match_kind == MatchKind::Confirmed)?;
@@ -42,29 +44,29 @@ impl Reading {
     }
 
     /// Entries about recorded matches.
-    pub fn tell_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Vec<NewEntry> {
-        let told = |(path, key): &(&[u8], &str)| self.tell_path(row, EntryKind::Match, path, key);
+    pub fn of_matches(&self, row: &LibraryRow, pairs: &[(&[u8], &str)]) -> Vec<NewEntry> {
+        let told = |(path, key): &(&[u8], &str)| self.of_path(row, EntryKind::Match, path, key);
         pairs.iter().filter_map(told).collect()
     }
 
     /// Entries about invalidated paths.
-    pub(super) fn tell_paths(&self, row: &LibraryRow, paths: &[&[u8]]) -> Vec<NewEntry> {
-        let told = |path: &&[u8]| self.tell_path(row, EntryKind::InvalidPath, path, "");
+    pub fn of_paths(&self, row: &LibraryRow, paths: &[&[u8]]) -> Vec<NewEntry> {
+        let told = |path: &&[u8]| self.of_path(row, EntryKind::InvalidPath, path, "");
         paths.iter().filter_map(told).collect()
     }
 
-    fn tell_path(&self, row: &LibraryRow, kind: EntryKind, path: &[u8], body: &str) -> Option<NewEntry> {
-        let path = self.shares.then(|| self.server_spelling(row, path))??;
+    fn of_path(&self, row: &LibraryRow, kind: EntryKind, path: &[u8], body: &str) -> Option<NewEntry> {
+        let path = self.0.shares.then(|| self.server_spelling(row, path))??;
         Some(entry(kind, &row.library.uuid, &path, body.into()))
     }
 
     /// Entries about invalidated items. `with_matches`: their matches are removed too.
-    pub fn tell_items(&self, libraries: &[LibraryId], keys: &[&str], with_matches: bool) -> Vec<NewEntry> {
-        if !self.shares {
+    pub fn of_items(&self, libraries: &[LibraryId], keys: &[&str], with_matches: bool) -> Vec<NewEntry> {
+        if !self.0.shares {
             return Vec::new();
         }
         let body = if with_matches { WITH_MATCHES } else { b"" };
-        let snapshot = self.snapshot();
+        let snapshot = self.0.snapshot();
         let rows = snapshot.rows.iter().filter(|row| libraries.contains(&row.id));
         rows.flat_map(|row| {
             let of = |key: &&str| entry(EntryKind::InvalidItem, &row.library.uuid, key.as_bytes(), body.to_vec());
@@ -74,11 +76,11 @@ impl Reading {
     }
 
     /// Entries about events.
-    pub fn tell_hints(&self, hints: &[LibraryHint]) -> Vec<NewEntry> {
-        if !self.shares {
+    pub fn of_hints(&self, hints: &[LibraryHint]) -> Vec<NewEntry> {
+        if !self.0.shares {
             return Vec::new();
         }
-        let rows = &self.snapshot().rows;
+        let rows = &self.0.snapshot().rows;
         let mut told = Vec::new();
         for LibraryHint { section, hint, deleted } in hints {
             let is_named = |row: &&LibraryRow| section.as_ref().is_none_or(|section| row.library.section == *section);
@@ -95,11 +97,11 @@ impl Reading {
     }
 
     /// Entries about invalidated libraries; `None`: all.
-    pub(super) fn tell_libraries(&self, library: Option<LibraryId>) -> Vec<NewEntry> {
-        if !self.shares {
+    pub fn of_libraries(&self, library: Option<LibraryId>) -> Vec<NewEntry> {
+        if !self.0.shares {
             return Vec::new();
         }
-        let snapshot = self.snapshot();
+        let snapshot = self.0.snapshot();
         places(Scope::All, snapshot.rows.len())
             .map(|index| &snapshot.rows[index])
             .filter(|row| library.is_none_or(|library| library == row.id))

@@ -1,7 +1,7 @@
 //! Keeps the folder within its size limit, and the libraries of running calls in it.
 
-use super::reading::Reading;
-use crate::engine::sql::LibraryRow;
+use super::state::Reading;
+use crate::engine::LibraryRow;
 use crate::model::{Generation, LibraryId};
 use crate::platform::deadline::Deadline;
 use crate::platform::mutex::lock;

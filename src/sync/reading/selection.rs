@@ -2,9 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::data::Snapshot;
-use super::reading::Reading;
-use crate::engine::sql::LibraryRow;
+use super::state::Reading;
+use crate::engine::{LibraryRow, Snapshot};
 use crate::error::{Error, Result, Status, abridged, refuse};
 use crate::matching::{Scope, text};
 

@@ -1,17 +1,38 @@
-//! The user and server that a handle reads: endpoint, token, and whether the server accepted the token.
+//! The user and server that a handle reads: endpoint and token.
 
 use std::sync::Arc;
 
-use super::data::Libraries;
-use super::reading::Reading;
-use crate::engine::current::Shown;
-use crate::engine::sql::{Endpoint, LibraryRows, SameUser};
-use crate::error::{Error, Result, Status};
-use crate::model::{IdentityId, Sequence, Token};
-use crate::platform::deadline::Deadline;
-use crate::source::{Session, TokenOwner, View, Viewer};
+use crate::engine::{Endpoint, LibraryRows, SameUser, Store};
+use crate::error::Result;
+use crate::model::IdentityId;
+use crate::options::Options;
+use crate::platform::clock::Clock;
+use crate::source::{self, Session, Tokens, View, Viewer};
 
-impl Reading {
+/// The user and server that a handle reads.
+pub struct Viewpoint {
+    store: Arc<Store>,
+    clock: Arc<dyn Clock>,
+    tokens: Arc<Tokens>,
+    /// The server and the user; `None` without a source.
+    view: Option<View>,
+}
+
+impl Viewpoint {
+    pub fn new(store: Arc<Store>, clock: Arc<dyn Clock>, tokens: Arc<Tokens>, options: &Options) -> Self {
+        Self {
+            store,
+            clock,
+            tokens,
+            view: source::view(options),
+        }
+    }
+
+    /// The time, Unix ms.
+    pub fn now_ms(&self) -> i64 {
+        self.clock.now_ms()
+    }
+
     /// Returns the endpoint: URL and user. Users are stored as keyed hashes. The key is in the database, and lost with
     /// it.
     pub fn endpoint(&self) -> Option<Endpoint> {
@@ -49,43 +70,6 @@ impl Reading {
         Some(self.store.key().keyed(format!("same {user}").as_bytes()))
     }
 
-    /// Returns whether stored data may belong to this token's user, but the server has not accepted the token yet.
-    /// `false` for a named user or without a token.
-    pub fn awaits_acceptance(&self) -> Result<bool> {
-        if self.identity().is_some() {
-            return Ok(false);
-        }
-        let session = self.tokens.current();
-        let is_by_token = self.depends_on_token() && session.token.is_some();
-        match self.endpoint_of(&session).filter(|_| is_by_token) {
-            Some(endpoint) => LibraryRows(&self.store).has_led_to_libraries(&endpoint),
-            None => Ok(false),
-        }
-    }
-
-    /// Fails while the server has not accepted the token.
-    pub fn check_accepted(&self) -> Result<()> {
-        if self.awaits_acceptance()? {
-            let remedy = if self.is_offline {
-                "open it once without the offline flag"
-            } else {
-                "ask it first (refresh)"
-            };
-            let why = format!("the server has not accepted the token yet: {remedy}");
-            return Err(Error::new(Status::NotFetched, why));
-        }
-        Ok(())
-    }
-
-    /// Says that the server refused the token, instead of an error that asks for a first refresh, which cannot help.
-    pub fn refused_or(&self, error: Error) -> Error {
-        if error.status == Status::NotFetched && self.tokens.current().is_refused() {
-            let why = "nothing is stored yet, and the server rejected the token as invalid or expired: give a new one";
-            return Error::new(Status::Unauthorized, why);
-        }
-        error
-    }
-
     /// Returns the identity that the session's token led to, even if the handle has another token now. `None` before a
     /// server accepted the token.
     pub fn identity_of(&self, session: &Session) -> Result<Option<IdentityId>> {
@@ -118,29 +102,8 @@ impl Reading {
         self.view.as_ref().map_or("", |view| &view.place)
     }
 
-    fn depends_on_token(&self) -> bool {
+    /// Returns whether the token decides which user reads.
+    pub fn depends_on_token(&self) -> bool {
         self.view.as_ref().is_some_and(|view| view.viewer == Viewer::Holder)
-    }
-
-    /// Replaces the token. If the view depends on the token, later lookups do not use the earlier view. Returns whether
-    /// the token changed.
-    pub fn set_token(&self, token: Option<Token>, owner: TokenOwner) -> Result<bool> {
-        let _catching_up = self.snapshot.lock();
-        if self.tokens.current().token == token {
-            return Ok(false);
-        }
-        let same_view = !self.depends_on_token();
-        if !same_view {
-            // Replace the snapshot before the token: a call with the new token must not see the old token's snapshot.
-            let before = self.snapshot.read();
-            let empty = Shown::after(&before, Sequence::default(), Arc::default(), Libraries::default());
-            drop(before);
-            self.snapshot.replace(empty);
-        }
-        self.tokens.replace(token, owner, same_view);
-        if !same_view {
-            self.reload_locked(Some(Deadline::NONE))?;
-        }
-        Ok(true)
     }
 }

@@ -2,9 +2,9 @@
 
 use std::iter;
 
-use super::reading::Reading;
 use super::selection::{Resolved, Selection};
-use crate::engine::sql::{ItemRows, LibraryRow, LibraryRows};
+use super::state::Reading;
+use crate::engine::{ItemRows, LibraryRow, LibraryRows};
 use crate::error::{Result, refuse};
 use crate::matching::Scope;
 use crate::model::Item;

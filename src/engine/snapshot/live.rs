@@ -1,0 +1,87 @@
+//! The snapshot of one handle, and what keeps it current.
+
+use std::sync::{Arc, Mutex};
+
+use super::data::{Libraries, Snapshot};
+use crate::engine::current::{Current, Shown};
+use crate::engine::maintenance::ListingSegments;
+use crate::engine::records::Records;
+use crate::engine::sql::{Endpoint, Store};
+use crate::error::Result;
+use crate::matching::Mappings;
+use crate::model::{IdentityId, Sequence};
+use crate::platform::deadline::Deadline;
+use crate::platform::fork::SingleThreadProof;
+use crate::platform::swap::Guard;
+use crate::stats::Counters;
+
+/// Returns the endpoint whose libraries a snapshot shows; `None` without a server.
+pub type CurrentEndpoint = Box<dyn Fn() -> Option<Endpoint> + Send + Sync>;
+
+/// The snapshot of one handle, and the components that keep it current.
+pub struct LiveSnapshot {
+    pub(super) store: Arc<Store>,
+    pub(super) listings: Arc<ListingSegments>,
+    pub(super) records: Arc<Records>,
+    pub(super) mappings: Mappings,
+    pub(super) counters: Arc<Counters>,
+    pub(super) endpoint: CurrentEndpoint,
+    pub snapshot: Current<Libraries>,
+    /// Held while a thread rebuilds segments.
+    pub rebuilding: Mutex<()>,
+}
+
+impl LiveSnapshot {
+    pub fn new(
+        store: Arc<Store>,
+        listings: Arc<ListingSegments>,
+        records: Arc<Records>,
+        mappings: Mappings,
+        counters: Arc<Counters>,
+        endpoint: CurrentEndpoint,
+    ) -> Self {
+        Self {
+            snapshot: Current::new(Arc::clone(&store)),
+            store,
+            listings,
+            records,
+            mappings,
+            counters,
+            endpoint,
+            rebuilding: Mutex::new(()),
+        }
+    }
+
+    /// Resets what the parent's other threads held. Called in the child of a fork.
+    pub fn after_fork(&self, alone: &SingleThreadProof) {
+        self.snapshot.after_fork(alone);
+    }
+
+    /// The current snapshot.
+    #[inline]
+    pub fn snapshot(&self) -> Guard<'_, Snapshot> {
+        self.snapshot.read()
+    }
+
+    /// The user's view that the snapshot shows.
+    pub fn identity(&self) -> Option<IdentityId> {
+        self.snapshot.read().identity
+    }
+
+    /// The rules between the host's paths and the server's.
+    #[inline]
+    pub fn mappings(&self) -> &Mappings {
+        &self.mappings
+    }
+
+    /// Changes the endpoint by `change`. In between, lookups see no library. The caller holds the snapshot's lock.
+    pub fn change_endpoint(&self, change: impl FnOnce()) -> Result<()> {
+        // Replace the snapshot first: a call with the new endpoint must not see the old one's snapshot.
+        let before = self.snapshot.read();
+        let empty = Shown::after(&before, Sequence::default(), Arc::default(), Libraries::default());
+        drop(before);
+        self.snapshot.replace(empty);
+        change();
+        self.reload_locked(Some(Deadline::NONE))
+    }
+}

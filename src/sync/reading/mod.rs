@@ -1,0 +1,16 @@
+//! What one handle reads: the libraries of its user, as it names them, and what it invalidates in them.
+
+mod eviction_pin;
+mod invalidate;
+mod items;
+mod lookup;
+mod selection;
+mod shared_entries;
+mod state;
+mod viewpoint;
+
+pub use eviction_pin::EvictionPin;
+pub use invalidate::{MAX_RETRIES, cleared_again};
+pub use selection::{Resolved, Selection, Selector, nothing_known};
+pub use shared_entries::SharedEntries;
+pub use state::Reading;

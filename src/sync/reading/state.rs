@@ -1,0 +1,170 @@
+//! The state that one handle reads from.
+
+use std::ops::Deref;
+use std::panic::RefUnwindSafe;
+use std::sync::{Arc, Mutex};
+
+use super::viewpoint::Viewpoint;
+use crate::engine::{FolderLimit, LibraryRows, ListingSegments, LiveSnapshot, Records, Store};
+use crate::error::{Error, Result, Status};
+use crate::matching::Mappings;
+use crate::model::{LibraryId, Token};
+use crate::options::Options;
+use crate::platform::clock::Clock;
+use crate::platform::fork::{Release, SingleThreadProof, hold};
+use crate::platform::mutex::try_lock;
+use crate::source::{Kind, TokenOwner, Tokens};
+use crate::stats::Counters;
+
+/// The state that one handle reads from: a snapshot, and the user who reads it.
+pub struct Reading {
+    kind: &'static Kind,
+    pub(super) store: Arc<Store>,
+    pub(super) records: Arc<Records>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) live: LiveSnapshot,
+    pub limit: FolderLimit,
+    pub viewpoint: Arc<Viewpoint>,
+    pub tokens: Arc<Tokens>,
+    /// Whether the handle was opened offline. Then no server can accept the token.
+    is_offline: bool,
+    /// Whether what is written goes to other hosts too.
+    pub(super) shares: bool,
+    /// Libraries that calls under way use.
+    pub(super) wanted: Mutex<Vec<LibraryId>>,
+}
+
+// A panic leaves the last snapshot, which is replaced as a whole.
+impl RefUnwindSafe for Reading {}
+
+impl Deref for Reading {
+    type Target = LiveSnapshot;
+
+    #[inline]
+    fn deref(&self) -> &LiveSnapshot {
+        &self.live
+    }
+}
+
+impl Reading {
+    #[allow(clippy::too_many_arguments)] // the components below it
+    pub fn new(
+        store: Arc<Store>,
+        listings: Arc<ListingSegments>,
+        records: Arc<Records>,
+        mappings: Mappings,
+        clock: Arc<dyn Clock>,
+        counters: Arc<Counters>,
+        kind: &'static Kind,
+        tokens: Arc<Tokens>,
+        options: &Options,
+    ) -> Self {
+        let limit = FolderLimit::new(Arc::clone(&store), Arc::clone(&clock), options.size_limit);
+        let viewpoint = Arc::new(Viewpoint::new(Arc::clone(&store), clock, Arc::clone(&tokens), options));
+        let endpoint = {
+            let viewpoint = Arc::clone(&viewpoint);
+            Box::new(move || viewpoint.endpoint())
+        };
+        let live = LiveSnapshot::new(
+            Arc::clone(&store),
+            listings,
+            Arc::clone(&records),
+            mappings,
+            Arc::clone(&counters),
+            endpoint,
+        );
+        Self {
+            kind,
+            store,
+            records,
+            counters,
+            live,
+            limit,
+            viewpoint,
+            tokens,
+            is_offline: options.offline,
+            shares: options.shared.is_some(),
+            wanted: Mutex::default(),
+        }
+    }
+
+    /// The kind of source, which defines valid keys.
+    #[inline]
+    pub fn kind(&self) -> &'static Kind {
+        self.kind
+    }
+
+    /// The locks to hold through a fork, in the order in which calls take them.
+    pub fn hold(self: &Arc<Self>) -> [Box<dyn Release>; 4] {
+        [
+            Box::new(hold(self, |all| &all.live.rebuilding)),
+            Box::new(hold(self, |all| &all.live.snapshot.catching_up)),
+            Box::new(hold(self, |all| &all.wanted)),
+            Box::new(hold(self, |all| &all.tokens.0)),
+        ]
+    }
+
+    /// Resets what the parent's other threads held. Called in the child of a fork.
+    pub fn after_fork(&self, alone: &SingleThreadProof) {
+        self.live.after_fork(alone);
+        self.limit.after_fork();
+        // The calls of the parent's other threads continue only there.
+        if let Some(mut wanted) = try_lock(&self.wanted) {
+            wanted.clear();
+        }
+    }
+
+    /// Returns whether stored data may belong to this token's user, but the server has not accepted the token yet.
+    /// `false` for a named user or without a token.
+    pub fn awaits_acceptance(&self) -> Result<bool> {
+        if self.identity().is_some() {
+            return Ok(false);
+        }
+        let session = self.tokens.current();
+        let is_by_token = self.viewpoint.depends_on_token() && session.token.is_some();
+        match self.viewpoint.endpoint_of(&session).filter(|_| is_by_token) {
+            Some(endpoint) => LibraryRows(&self.store).has_led_to_libraries(&endpoint),
+            None => Ok(false),
+        }
+    }
+
+    /// Fails while the server has not accepted the token.
+    pub fn check_accepted(&self) -> Result<()> {
+        if self.awaits_acceptance()? {
+            let remedy = if self.is_offline {
+                "open it once without the offline flag"
+            } else {
+                "ask it first (refresh)"
+            };
+            let why = format!("the server has not accepted the token yet: {remedy}");
+            return Err(Error::new(Status::NotFetched, why));
+        }
+        Ok(())
+    }
+
+    /// Says that the server refused the token, instead of an error that asks for a first refresh, which cannot help.
+    pub fn refused_or(&self, error: Error) -> Error {
+        if error.status == Status::NotFetched && self.tokens.current().is_refused() {
+            let why = "nothing is stored yet, and the server rejected the token as invalid or expired: give a new one";
+            return Error::new(Status::Unauthorized, why);
+        }
+        error
+    }
+
+    /// Replaces the token. If the view depends on the token, later lookups do not use the earlier view. Returns whether
+    /// the token changed.
+    pub fn set_token(&self, token: Option<Token>, owner: TokenOwner) -> Result<bool> {
+        let _catching_up = self.live.snapshot.lock();
+        if self.tokens.current().token == token {
+            return Ok(false);
+        }
+        let same_view = !self.viewpoint.depends_on_token();
+        let replace = || self.tokens.replace(token, owner, same_view);
+        if same_view {
+            replace();
+        } else {
+            self.live.change_endpoint(replace)?;
+        }
+        Ok(true)
+    }
+}
