@@ -382,7 +382,7 @@ fn the_guid_of_a_season_or_album_gives_what_is_below_it_and_says_whose_it_is() {
             let found = index.match_guid(&library.query(), guid).expect("an answer");
             assert_eq!(found.status, Status::Ambiguous, "{guid}");
             let message = found.message.as_str();
-            assert!(message.contains(&format!("that of the {word} '")), "{message}");
+            assert!(message.contains(&format!("belongs to the {word} '")), "{message}");
             assert!(
                 message.contains(&format!(", /library/metadata/{rating_key}: it has ")),
                 "{message}"
