@@ -70,7 +70,7 @@ LANGUAGES = languages '$(PYTHON) scripts/languages.py'
 SOURCES = bindings/python tests/python tests/install demo bench scripts docs/hosts docs/stash2plex/use_plexindex.py
 LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 	rustdoc '$(CARGO) rustdoc --lib --package=plexindex -- -D warnings' \
-	examples '$(CARGO) test --doc --package=plexindex' \
+	examples '$(CARGO) test --doc --package=plexindex --package=plexindex-matching' \
 	$(foreach target,$(shell for target in $(OTHERS); do \
 		[ -d "$$(rustc --print=sysroot)/lib/rustlib/$$target" ] && echo $$target; done),$(target) \
 		'CC_$(subst -,_,$(target))=$(CURDIR)/scripts/no_cc.sh $(CARGO) clippy --lib --package=plexindex --target=$(target) -- -D warnings') \
@@ -89,7 +89,7 @@ lint: needs-lint ## clippy, rustdoc, ruff, mypy, the references
 ci: needs-test needs-lint ## what .ci/run runs: lint, test, test-languages
 	@$(SUITES) $(FORMAT) $(PREPARE) $(LINT) $(RUST) $(PYTHONS) $(LANGUAGES)
 
-DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex' \
+DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=1000 $(NEXTEST) --release --package plexindex --package plexindex-matching' \
 	faults '$(NEXTEST) --profile deep --release --run-ignored only --workspace' \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
@@ -98,7 +98,7 @@ DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=
 check-deep: needs-test ## long fault tests, valgrind, all compilers, other processors, Windows, packages: an hour or two
 	@$(SUITES) $(PREPARE) $(DEEP) $(ARM) $(WINDOWS)
 
-CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexindex-tests
+CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexindex-matching --package plexindex-tests
 # Left out: what measures or runs other programs, and in the emulator what starts itself again or takes long there.
 ARM = i686 '$(CROSS) --target i686-unknown-linux-gnu -E "not binary(/hosts|simulation|allocations/)"' \
 	armv7 '$(CROSS) --target armv7-unknown-linux-gnueabihf \
@@ -137,7 +137,7 @@ api: ## list what the crate offers to Rust, by cargo-public-api and a nightly co
 	$(CARGO) public-api --package plexindex --simplified --simplified
 docs: build/venv/made ## the site of documents, by mkdocs, with pdoc's reference of Python: build/docs/index.html
 	rm -rf build/pages && mkdir -p build/pages
-	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|bench/results/.*json|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages
+	git ls-files -z --cached --others --exclude-standard | grep -zvE '^(src|crates|bench/results/.*json|fuzz/corpus)' | tar --null -cT - --ignore-failed-read 2>/dev/null | tar -xC build/pages
 	PYTHONPATH=bindings/python/src build/venv/bin/pdoc --docformat google --no-show-source -o build/pages/reference plexindex
 	build/venv/bin/mkdocs build --quiet --strict --config-file docs/mkdocs.yml
 wheel: needs-wheel ## wheels in build/wheels, for this platform; PLATFORMS="manylinux_aarch64 musllinux_x86_64 …" or all

@@ -18,7 +18,7 @@ struct Header {
 const CORE: Header = Header {
     name: "plexindex.h",
     sources: &[
-        "src/error.rs",
+        "crates/matching/src/error.rs",
         "bindings/c/src/constants.rs",
         "bindings/c/src/types.rs",
         "bindings/c/src/functions/open.rs",

@@ -83,20 +83,15 @@
 // depend in one direction. The Rust API is what `api` re-exports. Other public modules are for the C functions, tests,
 // fuzz targets and benchmarks.
 #[macro_use]
-mod enum_names;
+extern crate plexindex_matching as matching;
 
 mod api;
 mod disk;
 mod edit;
 mod engine;
 mod entries;
-#[doc(hidden)]
-pub mod error;
 mod events;
 mod freshness;
-mod matching;
-#[doc(hidden)]
-pub mod model;
 #[doc(hidden)]
 pub mod options;
 mod platform;
@@ -126,7 +121,9 @@ pub mod tables {
 /// what the index answers, and `Status` is the number of an outcome in the C ABI. Name them by this module.
 #[cfg(feature = "unstable-source")]
 pub mod unstable_source {
+    #[doc(inline)]
     pub use crate::error::{Meaning, Status};
+    #[doc(inline)]
     pub use crate::model::{Change, Item, ItemType, Library, LibraryKind, Server, Trust};
     pub use crate::platform::deadline::Deadline;
     pub use crate::platform::fork::Release;
@@ -157,3 +154,5 @@ pub mod inside {
 }
 
 pub use api::*;
+#[doc(hidden)]
+pub use matching::{error, model};

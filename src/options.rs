@@ -1,11 +1,12 @@
 //! The options of an index, and their validation.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Result, check_length, refuse};
+pub use crate::matching::{Mapping, MappingKind, Pattern};
 use crate::model::Token;
 
 /// The longest name, title, GUID, address or user, in bytes.
@@ -26,84 +27,6 @@ pub enum Ttl {
 impl From<Duration> for Ttl {
     fn from(time: Duration) -> Self {
         Self::For(time)
-    }
-}
-
-/// The direction of a mapping.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum MappingKind {
-    /// From the host's paths to the server's: rewrites the path of a query.
-    HostToServer,
-    /// From the server's paths to the host's: applied to the listed paths when a segment is built.
-    ServerToHost,
-}
-
-enum_names! { MappingKind: HostToServer "host_to_server", ServerToHost "server_to_host" }
-
-/// The pattern of a mapping.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Pattern {
-    /// A folder, named from the root on; compared by component in the normal form.
-    Prefix(Vec<u8>),
-    /// A regular expression without look-around and backreferences; found anywhere unless it is anchored.
-    Regex(String),
-}
-
-/// A rule between paths as the host sees them and paths as the server sees them.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub struct Mapping {
-    /// The direction.
-    pub kind: MappingKind,
-    /// The pattern to replace.
-    pub from: Pattern,
-    /// The replacement: a folder, or for a pattern a text with `\1`, `\g<1>` or `\g<name>`.
-    pub to: Vec<u8>,
-}
-
-impl Mapping {
-    /// A rule that replaces a folder of the host by a folder of the server.
-    #[must_use]
-    pub fn host_to_server(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
-        Self::of_folders(MappingKind::HostToServer, from.as_ref(), to.as_ref())
-    }
-
-    /// A rule that replaces a folder of the server by a folder of the host.
-    #[must_use]
-    pub fn server_to_host(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
-        Self::of_folders(MappingKind::ServerToHost, from.as_ref(), to.as_ref())
-    }
-
-    /// Replaces the matches of a regular expression; `\1`, `\g<1>` and `\g<name>` are its groups.
-    ///
-    /// ```
-    /// use plexindex::{Mapping, MappingKind};
-    ///
-    /// // `/mnt/disk3/films/a.mkv` is `/data/films/a.mkv` on the server.
-    /// let disks = Mapping::pattern(MappingKind::HostToServer, r"^/mnt/disk\d+/(films|shows)/", r"/data/\1/");
-    /// # let _ = disks;
-    /// ```
-    #[must_use]
-    pub fn pattern(kind: MappingKind, pattern: impl Into<String>, to: impl Into<Vec<u8>>) -> Self {
-        Self {
-            kind,
-            from: Pattern::Regex(pattern.into()),
-            to: to.into(),
-        }
-    }
-
-    /// A rule for a folder, in either direction.
-    #[doc(hidden)]
-    #[must_use]
-    pub fn of_folders(kind: MappingKind, from: &Path, to: &Path) -> Self {
-        let bytes = |folder: &Path| folder.as_os_str().as_encoded_bytes().to_vec();
-        Self {
-            kind,
-            from: Pattern::Prefix(bytes(from)),
-            to: bytes(to),
-        }
     }
 }
 

@@ -28,7 +28,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 # see them even where it builds none of them.
 RUST_SOURCES = (
     "Cargo.toml", "Cargo.lock", ".cargo/config.toml", "build.rs", "cbindgen.toml",
-    "scripts/describe_header.rs", "src",
+    "scripts/describe_header.rs", "src", "crates",
     "include", "bindings/c/Cargo.toml", "bindings/c/src", "bindings/c/library",
     "bindings/python/accelerator/Cargo.toml", "bindings/python/accelerator/build.rs",
     "bindings/python/accelerator/src",

@@ -19,9 +19,12 @@ mod timing;
 
 pub use crate::edit::{EditReport, Edited};
 pub use crate::engine::StoreInfo;
+#[doc(inline)]
 pub use crate::error::{Error, ErrorKind, Result};
 pub use crate::events::Notified;
+#[doc(inline)]
 pub use crate::model::{Confidence, ItemType, LibraryKind, MatchKind, Reason, Token};
+#[doc(inline)]
 pub use crate::options::{Mapping, MappingKind, Options, Pattern, Renewal, Ttl};
 pub use crate::query::{Change, ChangeKind, Folder, Item, LibraryInfo, Match, MatchStatus};
 pub use crate::shared::SharedTables;

@@ -111,7 +111,7 @@ impl Kinds {
             LibraryKind::Movie | LibraryKind::Show => Self::VIDEO | Self::AS_VIDEO,
             LibraryKind::Artist => Self::AUDIO,
             LibraryKind::Photo => Self::PHOTO | Self::VIDEO | Self::AS_VIDEO,
-            LibraryKind::Other => ALL,
+            _ => ALL,
         };
         if kinds.is_empty() {
             return Self(ALL | Self::AS_VIDEO);

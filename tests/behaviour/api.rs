@@ -1208,10 +1208,10 @@ fn each_failure_of_the_index_is_a_kind_of_the_same_name() {
     }
 }
 
-/// The sentences above each variant of an enum of src/error.rs.
+/// The sentences above each variant of an enum of crates/matching/src/error.rs.
 fn documented(of: &str) -> BTreeMap<String, String> {
-    let path = plexindex_tests::repository("src/error.rs");
-    let file = syn::parse_file(&std::fs::read_to_string(path).expect("src/error.rs")).expect("Rust");
+    let path = plexindex_tests::repository("crates/matching/src/error.rs");
+    let file = syn::parse_file(&std::fs::read_to_string(path).expect("the errors")).expect("Rust");
     let declared = file.items.into_iter().find_map(|item| match item {
         syn::Item::Enum(one) if one.ident == of => Some(one),
         _ => None,

@@ -13,6 +13,7 @@ pytestmark = pytest.mark.packaging
 # Each file that says which version its package has, and how.
 SAID = {
     "CHANGELOG.md": r"^## (\S+)",
+    "Cargo.toml": r'^plexindex-matching = .* version = "([\d.]+)"',
     "bindings/csharp/Plexindex.csproj": r"^    <Version>(.+)</Version>",
     "bindings/java/pom.xml": r"^  <version>(.+)</version>",
     "bindings/lua/plexindex-*.rockspec": r'^version = "([\d.]+)-1"',

@@ -109,6 +109,7 @@ def test_the_sdist_holds_what_cargo_needs(tmp_path: Path) -> None:
         "rust/.cargo/config.toml",
         "rust/cbindgen.toml",
         "rust/src/lib.rs",
+        "rust/crates/matching/src/lib.rs",
         "rust/bindings/c/src/functions/lookup.rs",
         "rust/include/plexindex.h",
         "rust/include/plexindex_more.h",

@@ -388,7 +388,7 @@ fn every_number_has_its_name() {
 /// An enum of the model whose numbers answers carry has a constant for each variant, and the header no other.
 #[test]
 fn every_number_of_an_answer_has_its_constant() {
-    let model = fs::read_to_string(compile::repository("src/model/mod.rs")).expect("readable");
+    let model = fs::read_to_string(compile::repository("crates/matching/src/model/mod.rs")).expect("readable");
     let model = syn::parse_file(&model).expect("Rust");
     let header = header();
     for (name, prefix) in [

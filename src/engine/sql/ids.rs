@@ -1,39 +1,7 @@
 //! Encodes numbers and names of the model for the database.
 
-use rusqlite::types::{FromSql, FromSqlResult, ToSql, ToSqlOutput, ValueRef};
-
 use super::folder::NAME;
-use crate::model::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
-
-/// Implements the conversions of a number. `SQLite` has signed 64-bit integers; unsigned numbers keep their bits.
-macro_rules! column {
-    ($name:ident, $to:expr, $from:expr) => {
-        impl ToSql for $name {
-            fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-                let to: fn(_) -> i64 = $to;
-                Ok(to(self.0).into())
-            }
-        }
-
-        impl FromSql for $name {
-            fn column_result(value: ValueRef<'_>) -> FromSqlResult<Self> {
-                i64::column_result(value).map($from).map(Self)
-            }
-        }
-    };
-}
-
-column!(IdentityId, |number| number, |number| number);
-column!(LibraryId, |number| number, |number| number);
-column!(TableId, |number| number, |number| number);
-column!(Generation, |number| number, |number| number);
-column!(Sequence, u64::cast_signed, i64::cast_unsigned);
-
-impl ToSql for ListingName {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(listing_text(self).into())
-    }
-}
+use crate::model::{Generation, LibraryId, ListingName, SegmentName, Sequence};
 
 /// The name of a segment as the database has it, and as its file begins.
 pub fn listing_text(name: &ListingName) -> String {

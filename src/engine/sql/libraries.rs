@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cached::CachedStatements;
 use super::columns::{FromCells, RowCells, list, read};
-use super::ids::listing_name;
+use super::ids::{listing_name, listing_text};
 use super::last_write::LibraryState;
 use super::places::end_of;
 use super::store::Store;
@@ -220,7 +220,7 @@ impl LibraryRows<'_> {
         self.0.write(deadline, |tx| {
             tx.execute(
                 "UPDATE libraries SET segment = ?3, segment_seq = ?4 WHERE id = ?1 AND generation = ?2 AND segment_seq <= ?4",
-                params![segment.library, segment.generation, segment, segment.sequence],
+                params![segment.library, segment.generation, listing_text(segment), segment.sequence],
             )?;
             tx.libraries_changed(identity)
         })

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::adding::{BulkInsert, RowDefaults};
 use super::cached::CachedStatements;
 use super::history::log_listing;
+use super::ids::listing_text;
 use super::items::digest_in;
 use super::known::{KnownRow, KnownRows};
 use super::last_write::LibraryState;
@@ -280,7 +281,7 @@ impl ListingRows<'_> {
                 tx.execute(
                     "UPDATE libraries SET segment = CASE WHEN segment_seq <= ?3 THEN ?2 ELSE '' END, \
                      segment_seq = max(segment_seq, ?3) WHERE id = ?1",
-                    params![id, segment, segment.sequence],
+                    params![id, listing_text(segment), segment.sequence],
                 )?;
             }
             tx.execute("DELETE FROM listings WHERE library = ?1", [id])?;

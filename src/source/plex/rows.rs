@@ -50,6 +50,6 @@ pub(in crate::source) fn leaf_types(kind: LibraryKind) -> &'static [ItemType] {
         LibraryKind::Show => &[ItemType::Episode],
         LibraryKind::Artist => &[ItemType::Track],
         LibraryKind::Photo => &[ItemType::Photo, ItemType::Clip],
-        LibraryKind::Other => &[ItemType::Other],
+        _ => &[ItemType::Other],
     }
 }

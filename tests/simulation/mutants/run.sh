@@ -20,8 +20,10 @@ cd "$work/new"
 for patch in "$here"/*.patch; do
     patch -s -p1 <"$patch"
 done
-cp "$here/mutant.rs" src/mutant.rs
-echo 'mod mutant;' >>src/lib.rs
+for source in src crates/matching/src; do
+    cp "$here/mutant.rs" "$source/mutant.rs"
+    echo 'mod mutant;' >>"$source/lib.rs"
+done
 # What did not change keeps its date, and is not built again.
 find . -type f | while read -r file; do
     if ! cmp -s "$file" "$work/tree/$file"; then

@@ -3,7 +3,7 @@
 use super::library;
 use crate::matching::{Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, ItemType, MatchKind, Reason};
-use crate::options::{Mapping, MappingKind, Pattern};
+use crate::options::Mapping;
 
 const GUID: &str = "plex://movie/5d776825880197001ec90a2f";
 
@@ -253,11 +253,7 @@ fn names_similar_to_extras_keep_their_confidence() {
 
 #[test]
 fn listed_mapped_and_recorded_paths_are_certain_in_any_folder() {
-    let rule = Mapping {
-        kind: MappingKind::HostToServer,
-        from: Pattern::Prefix(b"/nas/#recycle".to_vec()),
-        to: b"/data/Plex Versions".to_vec(),
-    };
+    let rule = Mapping::host_to_server("/nas/#recycle", "/data/Plex Versions");
     let mappings = Mappings::new(&[rule]).expect("mappings");
     let listed = "/data/Plex Versions/Lost/Featurettes/Lost - S03E01.mkv";
     let view = library(&["/data"], &[episode("Lost", "Pilot", listed)], &mappings);

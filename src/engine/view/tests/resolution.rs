@@ -7,7 +7,7 @@ use crate::engine::memtable::MemtableChange;
 use crate::engine::view::LibraryView;
 use crate::matching::{MAX_CANDIDATES, Mappings, Resolver, Scope};
 use crate::model::{Confidence, Item, MatchKind, Reason};
-use crate::options::{Mapping, MappingKind, Pattern};
+use crate::options::{Mapping, MappingKind};
 
 /// Resolves a path: match kind, confidence, reason and keys, best first.
 fn ask(views: &[&LibraryView], mappings: &Mappings, path: &str) -> (MatchKind, Confidence, Reason, Vec<String>) {
@@ -223,16 +223,8 @@ fn folders_choose_among_libraries() {
 
 #[test]
 fn mappings_make_paths_exact() {
-    let to_server = Mapping {
-        kind: MappingKind::HostToServer,
-        from: Pattern::Prefix(b"/data".to_vec()),
-        to: b"/mnt".to_vec(),
-    };
-    let to_host = Mapping {
-        kind: MappingKind::ServerToHost,
-        from: Pattern::Regex("^/mnt/(.*)".into()),
-        to: br"/stash/\1".to_vec(),
-    };
+    let to_server = Mapping::host_to_server("/data", "/mnt");
+    let to_host = Mapping::pattern(MappingKind::ServerToHost, "^/mnt/(.*)", r"/stash/\1");
     let items = [
         movie("1", &["/mnt/a/01.mkv"]),
         movie("2", &["/mnt/b/01.mkv", "/mnt/c/02.mkv"]),

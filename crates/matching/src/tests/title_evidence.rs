@@ -6,10 +6,10 @@ mod roots;
 
 use proptest::prelude::*;
 
-use crate::matching::title_evidence::TitleEvidence::{self, Confirms, Contradicts, Neutral};
-use crate::matching::title_evidence::{only_root_differs, title_evidence};
-use crate::matching::{Form, GuidRef, ItemRef, Normal};
 use crate::model::ItemType;
+use crate::title_evidence::TitleEvidence::{self, Confirms, Contradicts, Neutral};
+use crate::title_evidence::{only_root_differs, title_evidence};
+use crate::{Form, GuidRef, ItemRef, Normal};
 
 fn item(kind: ItemType) -> ItemRef<'static> {
     ItemRef {

@@ -5,9 +5,9 @@ use std::ops::Deref;
 use super::position::rewrite_folder;
 use super::resolver::FolderResolver;
 use super::view::Folders;
-use crate::matching::normal::normal_form;
-use crate::matching::resolution::{FoundItem, OnDisk};
 use crate::model::Confidence;
+use crate::normal::normal_form;
+use crate::resolution::{FoundItem, OnDisk};
 
 /// A file below a folder.
 #[derive(Clone, Debug)]
@@ -27,7 +27,7 @@ where
 {
     /// Returns a page of the files below the folder, ordered by normal form: those after the listed path `after`, or
     /// the first ones. It has `limit` files, or more if the last ones share a normal form. Empty unless the folder is
-    /// found with high confidence. Check [`crate::matching::View::broken`] afterwards: a damaged segment gives an
+    /// found with high confidence. Check [`crate::View::broken`] afterwards: a damaged segment gives an
     /// incomplete page.
     #[must_use]
     pub fn files(&self, after: Option<&[u8]>, limit: usize) -> Vec<FolderFile<'v>> {

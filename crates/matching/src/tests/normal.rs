@@ -1,8 +1,8 @@
 use proptest::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
-use crate::matching::Normal;
-use crate::matching::normal::{form_tag, normal_form};
+use crate::Normal;
+use crate::normal::{form_tag, normal_form};
 
 fn form(path: &str) -> String {
     String::from_utf8(normal_form(path.as_bytes())).expect("the form of text is text")

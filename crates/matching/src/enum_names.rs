@@ -1,6 +1,8 @@
 //! The names of plain enums, in one place each.
 
 /// Gives an enum its names: `name`, `Display`, `FromStr` and `Serialize`.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! enum_names {
     ($of:ident: $($variant:ident $text:literal),*) => {
         impl $of {
@@ -21,15 +23,15 @@ macro_rules! enum_names {
 
         /// Parses a name: [`name`](Self::name).
         impl std::str::FromStr for $of {
-            type Err = crate::error::Error;
+            type Err = $crate::error::Error;
 
             fn from_str(name: &str) -> Result<Self, Self::Err> {
                 match name {
                     // In C `none` is the absence of a value, which is an `Option` here.
                     $($text if $text != "none" => Ok(Self::$variant),)*
-                    _ => crate::error::refuse(format!(
+                    _ => $crate::error::refuse(format!(
                         "'{}' names no {}",
-                        crate::error::abridged(name.as_bytes()),
+                        $crate::error::abridged(name.as_bytes()),
                         stringify!($of)
                     )),
                 }

@@ -190,11 +190,12 @@ impl From<()> for Status {
 /// Its text says what failed, with which input, and how to solve it. It never contains a token, and contains a media
 /// path only if that was passed to this very call. Programs decide by its [`kind`](Error::kind).
 /// ```
-/// use plexindex::{ErrorKind, Index, Options};
+/// # mod plexindex { pub use plexindex_matching::{error::ErrorKind, model::Confidence}; }
+/// use plexindex::{Confidence, ErrorKind};
 ///
-/// let error = Index::open(Options::new("")).unwrap_err();
+/// let error = "medium".parse::<Confidence>().unwrap_err();
 /// assert_eq!(error.kind(), ErrorKind::InvalidArgument);
-/// assert_eq!(error.to_string(), "cache_dir is empty: give the folder for the store");
+/// assert_eq!(error.to_string(), "'medium' names no Confidence");
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]

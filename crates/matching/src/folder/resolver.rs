@@ -15,13 +15,13 @@ use std::ops::Deref;
 use super::position::{folder_form, folder_positions, rewrite_folder};
 use super::resolution::{FolderResolution, FoundFolder};
 use super::view::{FolderContents, FolderPosition, Folders};
-use crate::matching::mappings::Mappings;
-use crate::matching::member::FolderMember;
-use crate::matching::normal::Normal;
-use crate::matching::resolution::MAX_CANDIDATES;
-use crate::matching::resolver::{Scope, views_in_scope};
-use crate::matching::title_evidence::folder_root_differs;
+use crate::mappings::Mappings;
+use crate::member::FolderMember;
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
+use crate::normal::Normal;
+use crate::resolution::MAX_CANDIDATES;
+use crate::resolver::{Scope, views_in_scope};
+use crate::title_evidence::folder_root_differs;
 
 /// Resolves one folder in these views.
 pub struct FolderResolver<'v, 'p, V> {

@@ -2,13 +2,13 @@
 
 use super::extras::is_copy_or_extra;
 use super::names::{NAMES, any, has_external_id, is_unmatched, named, naming_title};
-use crate::matching::form::Form;
-use crate::matching::normal::Normal;
-use crate::matching::numbered::{is_disc, season_in};
-use crate::matching::resolution::ItemRef;
-use crate::matching::vocabulary::{ends_title, is_general};
-use crate::matching::words::{Words, year};
+use crate::form::Form;
 use crate::model::ItemType;
+use crate::normal::Normal;
+use crate::numbered::{is_disc, season_in};
+use crate::resolution::ItemRef;
+use crate::vocabulary::{ends_title, is_general};
+use crate::words::{Words, year};
 
 /// Returns whether the listed path equals the requested one except for its root: `common` components agree at the end,
 /// and `below` of the listed ones lie below the library's location.

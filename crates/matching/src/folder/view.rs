@@ -1,9 +1,9 @@
 //! The trait that folder resolution needs of a library.
 
-use crate::matching::mappings::Mappings;
-use crate::matching::member::FolderMember;
-use crate::matching::resolution::ItemRef;
-use crate::matching::view::View;
+use crate::mappings::Mappings;
+use crate::member::FolderMember;
+use crate::resolution::ItemRef;
+use crate::view::View;
 
 /// The listed content of a folder.
 #[derive(Debug, Default)]
@@ -12,7 +12,7 @@ pub struct FolderContents<'v> {
     pub items: u64,
     /// Number of files below it.
     pub files: u64,
-    /// Shows, artists or items below it: at most [`MAX_CANDIDATES`](crate::matching::MAX_CANDIDATES).
+    /// Shows, artists or items below it: at most [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
     pub members: Vec<FolderMember<'v>>,
     /// Their number.
     pub total: usize,
@@ -58,7 +58,7 @@ pub trait Folders: View {
 
     /// Finds the folders of listed files with the longest common suffix of at least `least` components (and one). Calls
     /// `each` with the number of common components, the same in all calls, and the folder, for at most
-    /// [`MAX_CANDIDATES`](crate::matching::MAX_CANDIDATES) folders. Returns the total number.
+    /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES) folders. Returns the total number.
     fn folder_suffix_matches(&self, folder: &[u8], least: usize, each: &mut dyn FnMut(usize, Vec<u8>)) -> usize;
 
     /// Calls `each` for the files below a folder with a form greater than `after`, in order: `limit` files, and all

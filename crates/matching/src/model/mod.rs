@@ -7,8 +7,7 @@ mod scrub;
 mod token;
 
 pub use ids::{Generation, IdentityId, LibraryId, ListingName, SegmentName, Sequence, TableId};
-pub(crate) use token::Claims;
-pub use token::Token;
+pub use token::{Claims, Token};
 
 /// Maximum length of a key in bytes. Plex's keys are numbers; longer keys are not stored, since each process keeps keys
 /// in memory.
@@ -54,13 +53,15 @@ impl ItemType {
     const LEAVES: [Self; 5] = [Self::Movie, Self::Episode, Self::Track, Self::Clip, Self::Photo];
 
     /// Decodes Plex's number of a leaf; [`ItemType::Other`] for other numbers.
-    pub(crate) fn from_number(number: u8) -> Self {
+    #[doc(hidden)]
+    pub fn from_number(number: u8) -> Self {
         let mut leaves = Self::LEAVES.into_iter();
         leaves.find(|leaf| leaf.number() == number).unwrap_or_default()
     }
 
     /// Decodes Plex's name of a leaf; [`ItemType::Other`] for other names.
-    pub(crate) fn from_name(name: &str) -> Self {
+    #[doc(hidden)]
+    pub fn from_name(name: &str) -> Self {
         let mut leaves = Self::LEAVES.into_iter();
         leaves.find(|leaf| leaf.name() == name).unwrap_or_default()
     }
@@ -95,13 +96,15 @@ impl LibraryKind {
     const KNOWN: [Self; 4] = [Self::Movie, Self::Show, Self::Artist, Self::Photo];
 
     /// Decodes Plex's name; [`LibraryKind::Other`] for unknown names.
-    pub(crate) fn from_name(name: &str) -> Self {
+    #[doc(hidden)]
+    pub fn from_name(name: &str) -> Self {
         let mut kinds = Self::KNOWN.into_iter();
         kinds.find(|kind| kind.name() == name).unwrap_or_default()
     }
 
     /// Decodes the number; [`LibraryKind::Other`] for unknown numbers.
-    pub(crate) fn from_number(number: i64) -> Self {
+    #[doc(hidden)]
+    pub fn from_number(number: i64) -> Self {
         let mut kinds = Self::KNOWN.into_iter();
         kinds.find(|kind| *kind as i64 == number).unwrap_or_default()
     }
@@ -207,7 +210,8 @@ impl Item {
     }
 
     /// Returns its texts except external ids and paths: its own, then its show's, then its season's.
-    pub(crate) fn texts(&self) -> [&String; 9] {
+    #[doc(hidden)]
+    pub fn texts(&self) -> [&String; 9] {
         // Exhaustive, so that a new field does not compile until it is handled.
         let Self {
             rating_key,
@@ -240,7 +244,8 @@ impl Item {
     }
 
     /// Returns the texts of its show and its season.
-    pub(crate) fn texts_above(&self) -> [&String; 6] {
+    #[doc(hidden)]
+    pub fn texts_above(&self) -> [&String; 6] {
         let [_, _, _, above @ ..] = self.texts();
         above
     }
@@ -358,7 +363,8 @@ impl MatchKind {
     pub const COUNT: usize = Self::ALL.len() + 1;
 
     /// Returns whether the path itself is recorded or listed, perhaps by way of a mapping.
-    pub(crate) fn is_listed(self) -> bool {
+    #[doc(hidden)]
+    pub fn is_listed(self) -> bool {
         matches!(self, Self::Confirmed | Self::Exact | Self::Mapped)
     }
 }

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn general_words_are_sorted_and_never_confirm_a_track() {
-    assert!(crate::matching::vocabulary::GENERAL.is_sorted());
+    assert!(crate::vocabulary::GENERAL.is_sorted());
     let ripped = track("Unknown Artist", "Track 01", 1);
     let below = "Unknown Artist/Unknown Album/01 Track 01.mp3";
     check(&ripped, &[(&format!("/n/{below}"), &format!("/p/{below}"), Neutral)]);

@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use crate::matching::{Fold, Form, lies_under};
+use crate::{Fold, Form, lies_under};
 
 fn back(form: Form<'_>) -> Vec<String> {
     form.rev_components()

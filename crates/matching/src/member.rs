@@ -38,6 +38,7 @@ impl<'v> Season<'v> {
         }
     }
 
+    /// Returns whether both are the same season of a show.
     pub fn is(&self, other: &Self) -> bool {
         self.rating_key == other.rating_key && (!self.rating_key.is_empty() || self.number == other.number)
     }
@@ -82,6 +83,7 @@ impl<'v> FolderMember<'v> {
         self.season = self.season.filter(|own| season.is_some_and(|other| own.is(&other)));
     }
 
+    /// Returns whether both are the same show, or the same item.
     pub fn is_same(&self, other: &Self) -> bool {
         if self.is_show {
             other.is_show && self.item.show_rating_key == other.item.show_rating_key

@@ -3,9 +3,9 @@
 use std::ops::Deref;
 
 use super::view::{FolderPosition, Folders};
-use crate::matching::form::lies_under;
-use crate::matching::mappings::Mappings;
-use crate::matching::normal::Normal;
+use crate::form::lies_under;
+use crate::mappings::Mappings;
+use crate::normal::Normal;
 
 /// Returns the normal form of a folder: that of its path, without trailing separators.
 #[must_use]

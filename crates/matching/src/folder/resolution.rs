@@ -1,7 +1,7 @@
 //! The answer for a folder.
 
-use crate::matching::resolution::FoundItem;
 use crate::model::{Confidence, ItemType, MatchKind, Reason};
+use crate::resolution::FoundItem;
 
 /// A matched folder of one library.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub struct FolderResolution<'v> {
     /// Why there is no single item.
     pub reason: Reason,
     /// The shows, artists, seasons, albums or items below it, at most
-    /// [`MAX_CANDIDATES`](crate::matching::MAX_CANDIDATES).
+    /// [`MAX_CANDIDATES`](crate::MAX_CANDIDATES).
     pub found: Vec<FoundItem<'v>>,
     /// Their number. If several folders match by suffix, the number of these folders.
     pub total: usize,

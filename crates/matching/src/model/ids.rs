@@ -15,6 +15,23 @@ macro_rules! number {
                 self.0.fmt(f)
             }
         }
+
+        // SQLite has signed 64-bit integers; unsigned numbers keep their bits.
+        #[cfg(feature = "sqlite")]
+        #[allow(clippy::cast_possible_wrap)]
+        impl rusqlite::ToSql for $name {
+            fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
+                Ok((self.0 as i64).into())
+            }
+        }
+
+        #[cfg(feature = "sqlite")]
+        #[allow(clippy::cast_sign_loss)]
+        impl rusqlite::types::FromSql for $name {
+            fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
+                value.as_i64().map(|number| Self(number as $inner))
+            }
+        }
     };
 }
 

@@ -3,11 +3,11 @@
 use std::ops::ControlFlow::{self, Break, Continue};
 use std::ops::Range;
 
-use crate::matching::form::{Component, Form};
-use crate::matching::normal::Normal;
-use crate::matching::resolution::{GuidRef, ItemRef};
-use crate::matching::words::Words;
+use crate::form::{Component, Form};
 use crate::model::ItemType;
+use crate::normal::Normal;
+use crate::resolution::{GuidRef, ItemRef};
+use crate::words::Words;
 
 /// Number of names examined: the file's and those of three folders above it.
 pub const NAMES: usize = 4;

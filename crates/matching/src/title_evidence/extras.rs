@@ -1,12 +1,12 @@
 //! Detects copies, samples and extras: files whose path ends like a listed one but that are other files.
 
 use super::names::{has_external_id, named, naming_title};
-use crate::matching::lower_name::LowerName;
-use crate::matching::normal::Normal;
-use crate::matching::numbered::season_in;
-use crate::matching::resolution::ItemRef;
-use crate::matching::words::{Gap, Words, year};
+use crate::lower_name::LowerName;
 use crate::model::ItemType;
+use crate::normal::Normal;
+use crate::numbered::season_in;
+use crate::resolution::ItemRef;
+use crate::words::{Gap, Words, year};
 
 /// Returns whether a folder of the path that the listed path lacks is one for copies, samples or extras. The last
 /// `common` components, which both paths have, are skipped.

@@ -5,6 +5,7 @@
 //! first rule that matches a path is indexed too. So no pattern has to be inverted. Patterns run in linear time.
 
 use std::borrow::Cow;
+use std::path::Path;
 use std::sync::Arc;
 
 use regex::bytes::{Regex, RegexBuilder};
@@ -13,7 +14,85 @@ use xxhash_rust::xxh3::Xxh3;
 use super::normal::Normal;
 use super::rewrite::{PrefixRule, is_full, template};
 use crate::error::{Error, Result, Status};
-use crate::options::{Mapping, MappingKind, Pattern};
+
+/// The direction of a mapping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MappingKind {
+    /// From the host's paths to the server's: rewrites the path of a query.
+    HostToServer,
+    /// From the server's paths to the host's: applied to the listed paths when a segment is built.
+    ServerToHost,
+}
+
+enum_names! { MappingKind: HostToServer "host_to_server", ServerToHost "server_to_host" }
+
+/// The pattern of a mapping.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Pattern {
+    /// A folder, named from the root on; compared by component in the normal form.
+    Prefix(Vec<u8>),
+    /// A regular expression without look-around and backreferences; found anywhere unless it is anchored.
+    Regex(String),
+}
+
+/// A rule between paths as the host sees them and paths as the server sees them.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct Mapping {
+    /// The direction.
+    pub kind: MappingKind,
+    /// The pattern to replace.
+    pub from: Pattern,
+    /// The replacement: a folder, or for a pattern a text with `\1`, `\g<1>` or `\g<name>`.
+    pub to: Vec<u8>,
+}
+
+impl Mapping {
+    /// A rule that replaces a folder of the host by a folder of the server.
+    #[must_use]
+    pub fn host_to_server(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
+        Self::of_folders(MappingKind::HostToServer, from.as_ref(), to.as_ref())
+    }
+
+    /// A rule that replaces a folder of the server by a folder of the host.
+    #[must_use]
+    pub fn server_to_host(from: impl AsRef<Path>, to: impl AsRef<Path>) -> Self {
+        Self::of_folders(MappingKind::ServerToHost, from.as_ref(), to.as_ref())
+    }
+
+    /// Replaces the matches of a regular expression; `\1`, `\g<1>` and `\g<name>` are its groups.
+    ///
+    /// ```
+    /// # use plexindex_matching as plexindex;
+    /// use plexindex::{Mapping, MappingKind};
+    ///
+    /// // `/mnt/disk3/films/a.mkv` is `/data/films/a.mkv` on the server.
+    /// let disks = Mapping::pattern(MappingKind::HostToServer, r"^/mnt/disk\d+/(films|shows)/", r"/data/\1/");
+    /// # let _ = disks;
+    /// ```
+    #[must_use]
+    pub fn pattern(kind: MappingKind, pattern: impl Into<String>, to: impl Into<Vec<u8>>) -> Self {
+        Self {
+            kind,
+            from: Pattern::Regex(pattern.into()),
+            to: to.into(),
+        }
+    }
+
+    /// A rule for a folder, in either direction.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn of_folders(kind: MappingKind, from: &Path, to: &Path) -> Self {
+        let bytes = |folder: &Path| folder.as_os_str().as_encoded_bytes().to_vec();
+        Self {
+            kind,
+            from: Pattern::Prefix(bytes(from)),
+            to: bytes(to),
+        }
+    }
+}
 
 /// The compiled rules; cheap to clone.
 #[derive(Clone, Debug, Default)]

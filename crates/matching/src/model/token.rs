@@ -15,6 +15,7 @@ use super::scrub::scrub;
 /// A secret. Displayed as `***`, never written to disk or log, and kept in memory once; the last owner overwrites it.
 ///
 /// ```
+/// # use plexindex_matching::model as plexindex;
 /// use plexindex::Token;
 ///
 /// let token = Token::new("YOUR-TOKEN");
@@ -27,7 +28,7 @@ pub struct Token(Arc<Zeroizing<String>>);
 /// Claims of a JSON Web Token. The signature cannot be verified here, so use them only after a server accepted the
 /// token.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Claims {
+pub struct Claims {
     /// Key pair and name of the user as one text; `None` unless the token has both.
     pub user: Option<String>,
     /// Expiry, Unix ms.
@@ -43,9 +44,9 @@ struct Payload {
 }
 
 impl Token {
-    /// Creates a token; `None` for an empty text. With `None` in [`Options::token`](crate::Options::token) no token is
-    /// sent, and a server that needs one refuses each request
-    /// ([`ErrorKind::Unauthorized`](crate::ErrorKind::Unauthorized)).
+    /// Creates a token; `None` for an empty text. With `None` in [`Options::token`](struct.Options.html#structfield.token)
+    /// no token is sent, and a server that needs one refuses each request
+    /// ([`ErrorKind::Unauthorized`](crate::error::ErrorKind::Unauthorized)).
     #[must_use]
     pub fn new(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(Arc::new(Zeroizing::new(text.to_owned()))))
@@ -58,7 +59,8 @@ impl Token {
     }
 
     /// Returns the claims, if this is a JSON Web Token with an expiry.
-    pub(crate) fn claims(&self) -> Option<Claims> {
+    #[doc(hidden)]
+    pub fn claims(&self) -> Option<Claims> {
         let mut json = self.payload()?;
         let payload = serde_json::from_slice::<Payload>(&json);
         json.zeroize();
@@ -78,7 +80,8 @@ impl Token {
     }
 
     /// Removes these tokens and their claims from a text: a server may echo any of them, in part and encoded.
-    pub(crate) fn scrub(tokens: &[&Self], text: &str) -> String {
+    #[doc(hidden)]
+    pub fn scrub(tokens: &[&Self], text: &str) -> String {
         let mut claims = Vec::new();
         for token in tokens {
             for mut json in token.parts().into_iter().flatten().filter_map(base64url) {

@@ -1,7 +1,7 @@
 use crate::error::Status;
-use crate::matching::propose::{PrefixPair, Samples};
-use crate::matching::{Mappings, Normal};
-use crate::options::{Mapping, MappingKind, Pattern};
+use crate::propose::{PrefixPair, Samples};
+use crate::{Mapping, MappingKind, Pattern};
+use crate::{Mappings, Normal};
 
 fn prefix(kind: MappingKind, from: &str, to: &str) -> Mapping {
     Mapping {

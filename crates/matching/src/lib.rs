@@ -1,15 +1,23 @@
 //! Resolves paths to items: pure functions, without I/O, clock or lock. The trait [`View`] gives access to a library.
 //!
-//! [`normal`] makes spellings comparable, [`form`] iterates over components, [`Mappings`] rewrites paths, [`Resolver`]
+//! [`normal`] makes spellings comparable, [`Form`] iterates over components, [`Mappings`] rewrites paths, [`Resolver`]
 //! finds the item, and [`propose`] proposes missing mappings.
 
+// What only this repository calls needs no such mark.
+#![allow(clippy::must_use_candidate)]
+
+#[macro_use]
+mod enum_names;
+
 mod candidates;
+pub mod error;
 mod fast;
 mod folder;
 mod form;
 mod lower_name;
 mod mappings;
 mod member;
+pub mod model;
 pub mod normal;
 mod numbered;
 pub mod path_search;
@@ -32,7 +40,7 @@ pub use folder::{
 };
 pub use form::{Fold, Form, lies_at_or_under, lies_under};
 pub use lower_name::LowerName;
-pub use mappings::Mappings;
+pub use mappings::{Mapping, MappingKind, Mappings, Pattern};
 pub use member::{FolderMember, Season};
 pub use normal::{MAX_PATH, Normal, Spelling};
 pub use relation::Relation;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::options::{Mapping, MappingKind, Pattern};
+use crate::{Mapping, MappingKind, Pattern};
 
 #[test]
 fn titles_in_file_names() {
