@@ -275,8 +275,8 @@ impl Asked {
         }
     }
 
-    /// Before anything is looked up: whether the libraries must be requested. `scope`: those of the question, if they are
-    /// known; `any`: some library is.
+    /// Before anything is looked up: whether the libraries must be requested. `scope`: those of the question, if they
+    /// are known; `any`: some library is.
     pub fn list_step(&mut self, scope: Option<Scope>, any: bool, may_ask: bool) -> ListStep {
         match scope {
             Some(Scope::One(_)) => ListStep::GoOn,
@@ -294,7 +294,7 @@ impl Asked {
     }
 
     /// The next step, which is recorded as taken. `is_due` returns whether a step is due; for [`Step::Answer`] whether
-    /// the result is final even if the library is stale. It is called only where that matters, as it may read the store.
+    /// the result is final even if the library is stale. It is called only where that matters: it may read the store.
     ///
     /// # Errors
     /// Errors of `is_due`; [`Status::Store`] if segments are lost after every rebuild.

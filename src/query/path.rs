@@ -250,8 +250,8 @@ impl Question for PathQuestion<'_> {
         }
     }
 
-    /// `true` for a path outside of all locations, perhaps because its root differs on the server. `false` if the item is
-    /// found with high confidence, or if some library is fetched and the server failed recently.
+    /// `true` for a path outside of all locations, perhaps because its root differs on the server. `false` if the item
+    /// is found with high confidence, or if some library is fetched and the server failed recently.
     fn may_be_anywhere(&self, look: &Look<'_>, outcome: &Resolution<'_>) -> bool {
         let rows = &look.snapshot.rows;
         let is_found = outcome.single().is_some() && outcome.confidence == Confidence::High;

@@ -236,7 +236,7 @@ impl<'t> Look<'t> {
             .collect()
     }
 
-    /// Returns whether a library was removed from the store during the question, so that the answer would lack its items.
+    /// Returns whether a library was removed from the store meanwhile, so that the answer would lack its items.
     pub fn was_evicted<Q: Question>(&self, question: &Q, found: &Q::Found<'_>, seen: Seen, asked: &Asked) -> bool {
         let mut is_evicted = seen.evicted;
         if asked.refreshed.is_some() && asked.failure.is_none() && asked.timeout_status.is_none() {

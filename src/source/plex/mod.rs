@@ -2,8 +2,8 @@
 //!
 //! Requests are sent one after the other and ask for JSON, compressed if it comes from another machine, and only for
 //! stored fields. `client` is the state of a server; `ask` sends a request with retries and without what is refused,
-//! `round_trip` sends it once. `question` builds requests; `url` parses addresses, `transport` and `tls` connect, `retry`
-//! pauses, `body` reads replies, `wire`, `sections`, `lenient` and `sanitize` parse them, `errors` explains
+//! `round_trip` sends it once. `question` builds requests; `url` parses addresses, `transport` and `tls` connect,
+//! `retry` pauses, `body` reads replies, `wire`, `sections`, `lenient` and `sanitize` parse them, `errors` explains
 //! failures. `rows` describes rows for pages, `changes` and `find`; `confirm` fetches items by key. `edits` builds
 //! edits, `events` parses events, `stream` receives them.
 //!
