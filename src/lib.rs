@@ -92,6 +92,7 @@ mod engine;
 mod entries;
 mod events;
 mod freshness;
+mod meter;
 #[doc(hidden)]
 pub mod options;
 mod platform;

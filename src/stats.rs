@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
 
+use crate::meter::{Meter, RequestKind};
 use crate::model::MatchKind;
-use crate::source::{Meter, RequestKind};
 
 /// Counters of a handle. Any thread updates them, without locks.
 #[derive(Debug, Default)]

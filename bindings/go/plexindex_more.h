@@ -460,8 +460,8 @@ int32_t plexindex_get_table(const plexindex_handle *handle, const char *name, si
 // `out_value`: the value, NUL-terminated, or NULL; its life is that of a key of plexindex_lookup_key().
 //
 // Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_NOT_YET when the value
-// has more than 1,000 bytes or contains a NUL, when a change could not be read in time, and when an argument is NULL: ask
-// plexindex_table_get(). It waits for as little as plexindex_lookup_key() does.
+// has more than 1,000 bytes or contains a NUL, when a change could not be read in time, and when an argument is NULL:
+// ask plexindex_table_get(). It waits for as little as plexindex_lookup_key() does.
 //
 // Precondition: `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated; `out_value` NULL or
 // valid.

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use crate::source::RequestKind;
+use crate::meter::RequestKind;
 use crate::stats::{CallBegun, Counters, Stats};
 use crate::sync::Selector;
 

@@ -4,7 +4,6 @@ mod bounds;
 mod edit;
 mod event;
 mod kind;
-mod meter;
 mod tokens;
 
 use std::sync::Arc;
@@ -13,11 +12,11 @@ use crate::error::{Error, Result, Status};
 use crate::model::{Item, Library, Server};
 use crate::platform::fork::Release;
 
+pub use crate::meter::{Meter, RequestKind};
 pub use bounds::Bounds;
 pub use edit::{EditRequest, FieldChange, Lock};
 pub use event::{Event, Notification};
 pub use kind::{Kind, View, Viewer};
-pub use meter::{Meter, RequestKind};
 pub use tokens::{Session, State as TokensState, TokenOwner, Tokens};
 
 /// Capabilities of a source. Callers use only those that are set.

@@ -58,8 +58,8 @@ pub unsafe extern "C" fn plexindex_get_table(
 /// `out_value`: the value, NUL-terminated, or NULL; its life is that of a key of plexindex_lookup_key().
 ///
 /// Returns PLEXINDEX_OK; PLEXINDEX_NOT_FOUND when there is no value, or it has expired; PLEXINDEX_NOT_YET when the value
-/// has more than 1,000 bytes or contains a NUL, when a change could not be read in time, and when an argument is NULL: ask
-/// plexindex_table_get(). It waits for as little as plexindex_lookup_key() does.
+/// has more than 1,000 bytes or contains a NUL, when a change could not be read in time, and when an argument is NULL:
+/// ask plexindex_table_get(). It waits for as little as plexindex_lookup_key() does.
 ///
 /// # Safety
 /// `table` must be NULL or a handle of an open index; `name` NULL or NUL-terminated; `out_value` NULL or
@@ -75,32 +75,35 @@ pub unsafe extern "C" fn plexindex_table_lookup(
             return Status::NotYet as i32;
         }
         // SAFETY: the caller's promise.
-        let found = unsafe { lookup(table, name) };
+        let (status, value) = unsafe { lookup(table, name) };
         // SAFETY: as above.
-        unsafe { *out_value = found.flatten().unwrap_or(std::ptr::null()) };
-        match found {
-            Some(Some(value)) if !value.is_null() => Status::Ok as i32,
-            Some(None) => Status::NotFound as i32,
-            _ => Status::NotYet as i32,
-        }
+        unsafe { *out_value = value };
+        status as i32
     })
 }
 
-/// The value, `Some(None)` for no value, or `None` if the answer is not at hand.
+/// The status of plexindex_table_lookup(), and the value or NULL.
 ///
 /// # Safety
 /// As plexindex_table_lookup().
 #[inline]
-unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> Option<Option<*const c_char>> {
+unsafe fn lookup(table: *const TableHandle, name: *const c_char) -> (Status, *const c_char) {
+    let not_yet = (Status::NotYet, std::ptr::null());
     let table = table.cast::<HostTable>();
     if !table.is_aligned() || name.is_null() {
-        return None;
+        return not_yet;
     }
     // SAFETY: the caller's promise.
-    let table = unsafe { table.as_ref() }?.table.as_ref()?;
+    let Some(HostTable { table: Some(table), .. }) = (unsafe { table.as_ref() }) else {
+        return not_yet;
+    };
     // SAFETY: the caller's promise.
     let name = unsafe { CStr::from_ptr(name) }.to_bytes();
-    table.find(name, |value| keep_text([b"", value]))
+    match table.find(name, |value| keep_text([b"", value])) {
+        Some(Some(value)) if !value.is_null() => (Status::Ok, value),
+        Some(None) => (Status::NotFound, std::ptr::null()),
+        _ => not_yet,
+    }
 }
 
 /// Reads a value. `out_value`: the value, followed by a NUL that `length` does not count. NULL asks only whether there
