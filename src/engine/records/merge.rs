@@ -140,7 +140,7 @@ impl SlicedMerge {
             names: inputs.iter().map(|(name, _)| *name).collect(),
             inputs: inputs
                 .into_iter()
-                .map(|(_, segment)| (Arc::clone(&segment), RecordCursor::BEGIN))
+                .map(|(_, segment)| (segment, RecordCursor::BEGIN))
                 .collect(),
             tables,
             is_last,

@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::matching::Mappings;
 use crate::model::{IdentityId, Sequence};
 use crate::platform::deadline::Deadline;
-use crate::platform::fork::SingleThreadProof;
 use crate::platform::swap::Guard;
 use crate::stats::Counters;
 
@@ -20,11 +19,11 @@ pub type CurrentEndpoint = Box<dyn Fn() -> Option<Endpoint> + Send + Sync>;
 
 /// The snapshot of one handle, and the components that keep it current.
 pub struct LiveSnapshot {
-    pub(super) store: Arc<Store>,
+    pub store: Arc<Store>,
     pub(super) listings: Arc<ListingSegments>,
-    pub(super) records: Arc<Records>,
+    pub records: Arc<Records>,
     pub(super) mappings: Mappings,
-    pub(super) counters: Arc<Counters>,
+    pub counters: Arc<Counters>,
     pub(super) endpoint: CurrentEndpoint,
     pub snapshot: Current<Libraries>,
     /// Held while a thread rebuilds segments.
@@ -50,11 +49,6 @@ impl LiveSnapshot {
             endpoint,
             rebuilding: Mutex::new(()),
         }
-    }
-
-    /// Resets what the parent's other threads held. Called in the child of a fork.
-    pub fn after_fork(&self, alone: &SingleThreadProof) {
-        self.snapshot.after_fork(alone);
     }
 
     /// The current snapshot.

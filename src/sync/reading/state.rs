@@ -19,9 +19,6 @@ use crate::stats::Counters;
 /// The state that one handle reads from: a snapshot, and the user who reads it.
 pub struct Reading {
     kind: &'static Kind,
-    pub(super) store: Arc<Store>,
-    pub(super) records: Arc<Records>,
-    pub(super) counters: Arc<Counters>,
     pub(super) live: LiveSnapshot,
     pub limit: FolderLimit,
     pub viewpoint: Arc<Viewpoint>,
@@ -65,19 +62,9 @@ impl Reading {
             let viewpoint = Arc::clone(&viewpoint);
             Box::new(move || viewpoint.endpoint())
         };
-        let live = LiveSnapshot::new(
-            Arc::clone(&store),
-            listings,
-            Arc::clone(&records),
-            mappings,
-            Arc::clone(&counters),
-            endpoint,
-        );
+        let live = LiveSnapshot::new(store, listings, records, mappings, counters, endpoint);
         Self {
             kind,
-            store,
-            records,
-            counters,
             live,
             limit,
             viewpoint,
@@ -106,7 +93,7 @@ impl Reading {
 
     /// Resets what the parent's other threads held. Called in the child of a fork.
     pub fn after_fork(&self, alone: &SingleThreadProof) {
-        self.live.after_fork(alone);
+        self.live.snapshot.after_fork(alone);
         self.limit.after_fork();
         // The calls of the parent's other threads continue only there.
         if let Some(mut wanted) = try_lock(&self.wanted) {
