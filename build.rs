@@ -30,6 +30,7 @@ const CORE: Header = Header {
         "bindings/c/src/functions/refresh.rs",
         "bindings/c/src/functions/stats.rs",
         "bindings/c/src/functions/log.rs",
+        "bindings/c/src/functions/call.rs",
     ],
 };
 

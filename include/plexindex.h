@@ -32,6 +32,7 @@
  *   Refresh: plexindex_refresh
  *   Statistics: plexindex_get_stats
  *   Log: plexindex_drain_log
+ *   Everything else, by name: plexindex_call, plexindex_free
  */
 
 #ifndef PLEXINDEX_H
@@ -395,6 +396,14 @@ typedef struct plexindex_stats {
 // holds no token, and full paths only at PLEXINDEX_LOG_DEBUG. The callback must return: see plexindex_progress_fn.
 typedef void (*plexindex_log_fn)(void *user, int32_t level, const char *message, size_t length);
 
+// The limits of plexindex_call(). A zero field means its default.
+typedef struct plexindex_call_options {
+    size_t size; // sizeof(plexindex_call_options).
+    int64_t deadline_ms; // Longest time in ms, all waits included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
+    plexindex_progress_fn progress; // Called on this thread while the call waits; may be NULL.
+    void *progress_user; // Passed to `progress` unchanged.
+} plexindex_call_options;
+
 // The head of a block of answers, at the first byte of the buffer.
 typedef struct plexindex_answers {
     uint32_t size; // sizeof(plexindex_answers) as the library knows it.
@@ -588,6 +597,28 @@ int32_t plexindex_get_stats(const plexindex_handle *handle, plexindex_stats *out
 // plexindex_answers.log_lines is not 0: 256 lines wait at most for the whole process. Then the oldest are lost, and a
 // line says how many. A host that unloads the library calls this last, or the lines that wait are never freed.
 int32_t plexindex_drain_log(plexindex_log_fn receive, void *user, plexindex_buffer *error);
+
+// Calls a method by its name, with a request and an answer in JSON. docs/methods.md describes each method;
+// plexindex.schema.json is the same for programs.
+//
+// `handle`: may be NULL for `versions` and `paths.compare`. `method`: its name, NUL-terminated, such as "items.list".
+// `request`: a JSON object, UTF-8; NULL and 0 for an empty one. A field that the method does not know is refused.
+// `options`: the limits of the call; may be NULL. `out_json`: the answer, a JSON object, UTF-8 and NUL-terminated. It is
+// yours: give it to plexindex_free(). NULL after an error, but for the method `edit`, which says how far it came. Ignore
+// fields that you do not know: later versions may add some.
+//
+// A field that is not known is absent. A path or a name of a table is a string, or `{"bytes": "<Base64>"}` where it is not
+// UTF-8. Keys and cursors are strings. With the cursor of a page you get the next page, as often as you ask.
+//
+// Returns PLEXINDEX_OK and other statuses as the method says; PLEXINDEX_INVALID_ARGUMENT for a method or a request that this
+// version does not know.
+int32_t plexindex_call(const plexindex_handle *handle, const char *method, const char *request, size_t request_length,
+                       const plexindex_call_options *options, char **out_json, plexindex_buffer *error);
+
+// Frees an answer of plexindex_call(). NULL is fine.
+//
+// Precondition: `json` must be NULL, or come from plexindex_call() and not be used any more.
+void plexindex_free(char *json);
 
 // Helpers. A C compiler makes them of this header: the library does not export them.
 

@@ -74,8 +74,8 @@
 //! `FromStr` reads them. Answers, items, changes, libraries and [`Stats`] are `Serialize`, with the names of the C library and
 //! the command.
 //!
-//! This JSON is output, and none of them is `Deserialize`: an [`Item`] has C's values for unknown fields there (an empty text,
-//! 0, -1), and bytes of a path that are not UTF-8 are lost. To store an answer, store the fields that you need.
+//! What is not known is absent there. A path that is not UTF-8 is `{"bytes": "<Base64>"}`. The JSON is output: none of them is
+//! `Deserialize`.
 #![deny(missing_docs)]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
@@ -137,10 +137,11 @@ pub mod unstable_source {
 /// What the C functions and tests of behaviour need besides.
 #[doc(hidden)]
 pub mod inside {
-    pub use crate::disk::{Rules, WalkFindings, WalkStarts};
+    pub use crate::disk::{Finding, Rules, WalkFindings, WalkStarts};
     pub use crate::edit::Edit;
     pub use crate::engine::{Op, Table, Tables, Terms};
     pub use crate::events::DebounceIntervals;
+    pub use crate::matching::byte_string::{self, ByteString};
     pub use crate::matching::{FoundItem, GuidRef, MAX_PATH, Normal, OnDisk, Relation};
     pub use crate::platform::SQLITE_VERSION;
     pub use crate::platform::bytes::text;

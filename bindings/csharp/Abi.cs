@@ -335,6 +335,16 @@ public static class Abi
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    public struct CallOptions
+    {
+        public UIntPtr @size;
+        public long @deadline_ms;
+        public IntPtr @progress;
+        public IntPtr @progress_user;
+        public static CallOptions Create() => new CallOptions { size = (UIntPtr)Marshal.SizeOf<CallOptions>(), progress = CurrentCall.Progress };
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     public struct Answers
     {
         public uint @size;
@@ -486,6 +496,12 @@ public static class Abi
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_drain_log(LogFn receive, IntPtr user, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern int plexindex_call(IntPtr handle, IntPtr method, IntPtr request, UIntPtr request_length, ref CallOptions options, out IntPtr out_json, ref Buffer error);
+
+    [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
+    public static extern void plexindex_free(IntPtr json);
 
     [DllImport("plexindex", CallingConvention = CallingConvention.Cdecl)]
     public static extern int plexindex_list_libraries_json(IntPtr handle, ref Query query, ref Buffer out_json, ref Buffer error);

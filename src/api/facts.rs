@@ -6,28 +6,25 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 
 use super::paths::path_of;
-use crate::matching::propose;
+use crate::matching::{byte_string, propose};
 use crate::options::Mapping;
 
 /// The server that answered, and what it showed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct ServerInfo {
     /// Its machine identifier, the same for every URL.
     pub machine_identifier: String,
     /// Its version, for display.
-    #[serde(serialize_with = "or_empty")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
     /// Time that it took for one small request.
     #[serde(rename = "answered_us", serialize_with = "micros")]
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub answered_in: Duration,
     /// Number of libraries that the token's user may see.
     pub libraries: usize,
-}
-
-#[allow(clippy::ref_option)] // serde's shape
-fn or_empty<S: Serializer>(text: &Option<String>, out: S) -> Result<S::Ok, S::Error> {
-    out.serialize_str(text.as_deref().unwrap_or_default())
 }
 
 fn micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
@@ -36,11 +33,16 @@ fn micros<S: Serializer>(time: &Duration, out: S) -> Result<S::Ok, S::Error> {
 
 /// A mapping that would make paths match, with the number of paths that support it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Proposal {
     /// The folder as the host spells it.
+    #[serde(serialize_with = "byte_string::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "byte_string::ByteString"))]
     pub from: PathBuf,
     /// The folder as the server spells it.
+    #[serde(serialize_with = "byte_string::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "byte_string::ByteString"))]
     pub to: PathBuf,
     /// Number of paths that would match.
     pub matched: usize,

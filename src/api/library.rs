@@ -309,6 +309,18 @@ impl Library {
         self.query().edit_items(keys, changes, lock)
     }
 
+    /// A page of its items after a cursor (0 for the first), and the cursor behind the last of them.
+    ///
+    /// # Errors
+    /// As [`Library::items`].
+    #[doc(hidden)]
+    pub fn page(&self, cursor: i64, limit: usize) -> Result<(Vec<Item>, Option<i64>)> {
+        let page = self.reading.items(&self.selection, cursor, limit)?;
+        let last = page.last().map(|(cursor, _)| *cursor);
+        let kind = self.reading.kind();
+        Ok((page.into_iter().map(|(_, item)| Item::of(item, kind)).collect(), last))
+    }
+
     /// A page of its items after `cursor` (0 for the first), each with its cursor.
     #[doc(hidden)]
     pub fn items_page(&self, cursor: i64, limit: usize) -> Result<Vec<(i64, model::Item)>> {

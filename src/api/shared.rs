@@ -16,6 +16,7 @@ use crate::shared::{EntryKind, LogSummary, SharedTables, ViewNumber};
 
 /// What the shared log holds, and how far this folder is behind: [`Index::shared_status`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SharedStatus {
     /// Its address, without a password.
@@ -23,17 +24,23 @@ pub struct SharedStatus {
     /// Whether it answered.
     pub reachable: bool,
     /// Why it did not answer, or takes no writes of this host, and the remedy; `None` if it does both.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
     /// The kind of this error.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub error_kind: Option<ErrorKind>,
     /// The machine identifier of this index's server; `None` while it is not known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
     /// The number of the last entry that this folder has taken; `None` if it has taken none yet.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub taken: Option<u64>,
     /// Entries of this folder that wait to be delivered.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub undelivered: Option<u64>,
     /// Entries of other hosts of its server and user that this folder has not taken yet. `None` where that is not known, as
     /// before the server has accepted the token.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub behind: Option<u64>,
     /// What the log holds, for each view: one server as one user sees it. Empty if it did not answer.
     pub views: Vec<SharedView>,
@@ -41,6 +48,7 @@ pub struct SharedStatus {
 
 /// What the shared log holds of one server as one user sees it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct SharedView {
     /// The server's machine identifier.
@@ -53,7 +61,12 @@ pub struct SharedView {
     /// The number of the last entry.
     pub last: u64,
     /// Time since the last entry was written; `None` before the first.
-    #[serde(rename = "age_ms", serialize_with = "millis")]
+    #[serde(
+        rename = "age_ms",
+        serialize_with = "millis",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
     /// Number of entries by kind: `probe`, `listing`, `item`, `match`, `invalid_item`, `invalid_path`, `invalid_library`,
     /// `hint` and `search`. Kinds without entries are missing.

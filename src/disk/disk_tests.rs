@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 
 use super::ignored::Ignored;
+use super::request::Finding;
 use super::rules::Rule;
 use super::rules::{rule_for_file, rule_for_folder};
 use super::{Kinds, ListedStatus, Location, Rules, WalkProgress, WalkRequest, WalkStarts, walk};
@@ -261,18 +262,22 @@ fn found(root: &Path, locations: &[Location], most: usize) -> (Vec<(String, Stri
         progress.commit();
         files += walked.files;
         let mut rest = Vec::new();
-        let texts: Vec<&[u8]> = walked.text.split(|byte| *byte == 0).collect();
-        for finding in texts.chunks_exact(4) {
-            match finding[0] {
-                b"folder" => rest.push((false, taken(finding[2]).into_owned())),
-                b"twin_folder" => rest.push((true, taken(finding[2]).into_owned())),
-                _ => {
-                    let text = |at: usize| String::from_utf8_lossy(finding[at]).into_owned();
-                    let path = taken(finding[2]);
-                    let below = String::from_utf8_lossy(path.strip_prefix(&*root).unwrap_or(&path));
-                    told.push((text(0), text(1), below.trim_start_matches('/').to_owned()));
-                }
+        for finding in walked.found {
+            let path = taken(&finding.path.0);
+            if finding.kind == "folder" {
+                rest.push((finding.twin, path.into_owned()));
+                continue;
             }
+            let below = String::from_utf8_lossy(path.strip_prefix(&*root).unwrap_or(&path));
+            let twin = if finding.twin { "twin_" } else { "" };
+            let cause = finding
+                .errno
+                .map_or(finding.cause.to_owned(), |errno| errno.to_string());
+            told.push((
+                format!("{twin}{}", finding.kind),
+                cause,
+                below.trim_start_matches('/').to_owned(),
+            ));
         }
         left = rest;
     }
@@ -538,11 +543,8 @@ fn without_progress_a_link_is_told_and_not_followed() {
         },
         None,
     );
-    let text = String::from_utf8_lossy(&walked.0.text).into_owned();
-    assert!(
-        walked.0.files == 1 && text.contains("link\0\0") && text.contains("/link\0"),
-        "{text:?}"
-    );
+    let is_told = |one: &Finding| one.kind == "link" && one.path.0.ends_with(b"/link");
+    assert!(walked.0.files == 1 && walked.0.found.iter().any(is_told), "{walked:?}");
 }
 
 #[test]
@@ -564,14 +566,13 @@ fn a_missing_folder_is_reported_if_the_caller_named_it() {
             is_listed: &|paths, each| paths.iter().for_each(|_| each(false)),
             status: &|_, _| ListedStatus::Unlisted,
         };
-        walk(&request, None).0.text
+        walk(&request, None).0.found
     };
-    assert_eq!(
-        walked(true),
-        [b"unreadable\x002\0", &*shown(&missing), b"\0\0"].concat()
-    );
+    let told = walked(true);
+    let is_told = |one: &Finding| one.kind == "unreadable" && one.errno == Some(2) && one.path.0 == *shown(&missing);
+    assert!(told.len() == 1 && told.iter().all(is_told), "{told:?}");
     // The folder may have disappeared since the walk found it.
-    assert_eq!(walked(false), b"");
+    assert_eq!(walked(false), []);
 }
 
 /// Returns the media below a folder, also through links: each once, by its real path.

@@ -10,7 +10,7 @@ mod walk;
 mod walk_rules;
 
 pub use progress::WalkProgress;
-pub use request::{ListedStatus, Location, WalkFindings, WalkRequest, WalkStarts};
+pub use request::{Finding, ListedStatus, Location, WalkFindings, WalkRequest, WalkStarts};
 pub use rules::{Kinds, Rules};
 pub use walk::walk;
 

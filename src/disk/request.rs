@@ -3,7 +3,10 @@
 use std::io;
 use std::time::Instant;
 
+use serde::Serialize;
+
 use super::rules::{Kinds, Rules};
+use crate::matching::byte_string::ByteString;
 use crate::platform::local_path::shown;
 
 /// A library location on this machine.
@@ -63,12 +66,41 @@ pub struct WalkRequest<'q> {
     pub status: &'q StatusOf<'q>,
 }
 
+/// What a walk says of a file, a folder or a link.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Finding {
+    /// `folder`: a folder that the walk has not read yet. `file`: a media file that is not listed as a single item.
+    /// `left_out`: a folder that is not read. `link`: a link to a folder, of a call that is no walk. `unreadable`: a folder or
+    /// link that cannot be read, or a folder of the first call that does not exist.
+    pub kind: &'static str,
+    /// Its folder has another name that differs only by case or Unicode form, such as `Up.mkv` and `UP.mkv`, or it lies below
+    /// such a folder.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub twin: bool,
+    /// Why. Of a file: `several_items`: more than one item has it; a rule that leaves it out, such as `hidden`;
+    /// `not_scanned`: it lies in a library's folder; `not_fetched`: so it does, and that library has no listing here;
+    /// `mapping_missing`: the library lists `detail`, of which only the root differs; `no_library`: it lies in none. Of a
+    /// folder that is left out: a rule; `loop`: a link to a folder above it; `linked`: it was read by the path `detail`.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub cause: &'static str,
+    /// Its full path on this machine.
+    pub path: ByteString,
+    /// The line of a `.plexignore`, or a path: see `cause`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<ByteString>,
+    /// The number of the system's error, of what is unreadable.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub errno: Option<i32>,
+}
+
 /// The result of a walk.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct WalkFindings {
-    /// Findings, each of four texts, each text followed by a NUL: the kind, the cause, the path, and a sentence.
-    /// `plexindex_walk` lists the kinds.
-    pub text: Vec<u8>,
+    /// Findings in no order, but for folders, which come last in the order in which they are to be read.
+    pub found: Vec<Finding>,
     /// Number of media files, listed or not.
     pub files: u64,
     /// The number of the walk, with which the caller continues it; `None` if it is over.
@@ -76,18 +108,25 @@ pub struct WalkFindings {
 }
 
 impl WalkFindings {
-    pub(super) fn put(&mut self, kind: &str, cause: &str, path: &[u8], sentence: &[u8]) {
-        for text in [kind.as_bytes(), cause.as_bytes(), &shown(path), sentence] {
-            self.text.extend_from_slice(text);
-            self.text.push(0);
-        }
+    pub(super) fn put(&mut self, kind: &'static str, twin: bool, cause: &'static str, path: &[u8], detail: &[u8]) {
+        self.found.push(Finding {
+            kind,
+            twin,
+            cause,
+            path: ByteString(shown(path).into_owned()),
+            detail: (!detail.is_empty()).then(|| ByteString(detail.to_vec())),
+            errno: None,
+        });
     }
 
     pub(super) fn folder(&mut self, path: &[u8], twin: bool) {
-        self.put(if twin { "twin_folder" } else { "folder" }, "", path, b"");
+        self.put("folder", twin, "", path, b"");
     }
 
     pub(super) fn unreadable(&mut self, path: &[u8], error: &io::Error) {
-        self.put("unreadable", &error.raw_os_error().unwrap_or(0).to_string(), path, b"");
+        self.put("unreadable", false, "", path, b"");
+        if let Some(put) = self.found.last_mut() {
+            put.errno = Some(error.raw_os_error().unwrap_or(0));
+        }
     }
 }

@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::error::{Result, abridged, refuse};
 use crate::matching::LowerName;
 use crate::model::LibraryKind;
 use crate::platform::files::may_read;
@@ -76,6 +77,28 @@ impl Rules {
     #[must_use]
     pub fn of_bits(bits: u32) -> Option<Self> {
         (bits >> Rule::ALL.len() == 0).then_some(Self(bits))
+    }
+
+    /// The set of all rules.
+    pub const ALL: Self = Self((1 << Rule::ALL.len()) - 1);
+
+    /// Creates a set from the names of its rules.
+    ///
+    /// # Errors
+    /// [`crate::error::Status::InvalidArgument`] for a name of no rule.
+    pub fn named<N: AsRef<str>>(names: &[N]) -> Result<Self> {
+        let mut set = 0;
+        for name in names {
+            let Some(rule) = Rule::ALL.into_iter().find(|rule| rule.name() == name.as_ref()) else {
+                let known = Rule::ALL.map(Rule::name).join(", ");
+                return refuse(format!(
+                    "'{}' is no rule: give some of {known}",
+                    abridged(name.as_ref().as_bytes())
+                ));
+            };
+            set |= rule.bit();
+        }
+        Ok(Self(set))
     }
 
     /// Returns whether the set contains a rule.

@@ -50,7 +50,7 @@ pub fn walk(request: &WalkRequest<'_>, progress: Option<&mut WalkProgress>) -> (
     let has_no_links = walk.progress.is_none_or(|progress| lock(&progress).has_no_links());
     let is_over = request.starts.folders.is_empty() && unread.is_empty() && has_no_links;
     for folders in unread {
-        findings.text.extend_from_slice(&folders.text);
+        findings.found.extend(folders.found);
     }
     (findings, is_over)
 }
@@ -159,13 +159,13 @@ impl<'w> Walk<'w> {
                 };
                 let mut folders = WalkFindings::default();
                 self.walk_below(&mut reader, start, &mut thread, &mut folders);
-                if !folders.text.is_empty() {
+                if !folders.found.is_empty() {
                     thread_unread.push((at, folders));
                 }
             }
             self.report_unlisted(&mut thread);
             let mut findings = lock(&findings);
-            findings.text.append(&mut thread.findings.text);
+            findings.found.append(&mut thread.findings.found);
             findings.files += thread.findings.files;
             lock(&unread).append(&mut thread_unread);
         });
@@ -195,7 +195,7 @@ impl<'w> Walk<'w> {
     fn report_linked(&self, path: &[u8], location_index: Option<usize>, findings: &mut WalkFindings) {
         if !self.rules.is_out_of_scope(location_index) {
             let real = canonical(&named(path)).unwrap_or_default();
-            findings.put("left_out", "linked", path, bytes_of(&real));
+            findings.put("left_out", false, "linked", path, bytes_of(&real));
         }
     }
 
@@ -389,19 +389,19 @@ impl<'w> Walk<'w> {
         let rule = (self.rules).folder_rule(&path, outer_location, parent.at_root, parent.ignored);
         if let (Some((rule, line)), None) = (&rule, own_location) {
             if !is_out_of_scope {
-                thread.findings.put("left_out", rule.name(), &path, line);
+                thread.findings.put("left_out", false, rule.name(), &path, line);
             }
             self.enter_locations(&path, subfolder.twin, &mut thread.stack);
         } else if rule.is_none() && subfolder.link.is_some() && leads_up(&path) {
             if !is_out_of_scope {
-                thread.findings.put("left_out", "loop", &path, b"");
+                thread.findings.put("left_out", false, "loop", &path, b"");
             }
         } else if let (Some(id), None) = (subfolder.link, own_location) {
             let twin = subfolder.twin;
             match &self.progress {
                 Some(progress) => lock(progress).add_link(Link { path, twin, id }),
                 None if is_out_of_scope => {}
-                None => thread.findings.put("link", "", &path, b""),
+                None => thread.findings.put("link", false, "", &path, b""),
             }
         } else {
             thread.stack.push(PendingFolder {
@@ -466,8 +466,7 @@ impl<'w> Walk<'w> {
                     _ => ("no_library", Vec::new()),
                 },
             };
-            let what = if file.twin { "twin_file" } else { "file" };
-            thread.findings.put(what, cause, &file.path, &detail);
+            thread.findings.put("file", file.twin, cause, &file.path, &detail);
         }
         thread.files.clear();
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, FolderFacts};
 use crate::error::{Error, Result, Status};
-use crate::matching::ItemRef;
+use crate::matching::{ItemRef, byte_string};
 use crate::model::{self, Confidence, ItemType, MatchKind, Reason};
 use crate::platform::files::named;
 use crate::source::Kind;
@@ -47,23 +47,28 @@ enum_names! { MatchStatus:
 /// # }
 /// ```
 ///
-/// Its JSON has these fields by their names, but `age_ms` for the age.
+/// Its JSON has these fields by their names, but `age_ms` for the age, without those that are `None`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Match {
     /// The outcome of the question.
     pub status: MatchStatus,
     /// How it was found.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub match_kind: Option<MatchKind>,
     /// How likely it is to be the right item. Only [`Confidence::High`] is safe to write to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub confidence: Option<Confidence>,
     /// Why there is no single item, or what supports the one found.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
     /// All items that match, best first, at most 16 of them.
     pub candidates: Vec<Item>,
     /// Number of items that match.
     pub total: usize,
     /// A sentence for users, if there is more to say than the item.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
     /// The listing behind the answer has expired. It was not renewed: the server could not be asked, or it lists so much
     /// less that the old listing is kept until a second one confirms it. A [`MatchStatus::NotFound`] without this is as
@@ -71,7 +76,12 @@ pub struct Match {
     pub stale: bool,
     /// Time since the listing behind the answer was last seen to be current; `None` if no listing answered, or if the clock
     /// was set back since then.
-    #[serde(rename = "age_ms", serialize_with = "as_millis")]
+    #[serde(
+        rename = "age_ms",
+        serialize_with = "as_millis",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
 }
 
@@ -138,6 +148,7 @@ impl Match {
 ///
 /// Its JSON has the fields of the answer, and its own.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Folder {
     /// The item: the show or artist, the season or album if all files are in one, or the only item. Otherwise up to 16
@@ -146,6 +157,7 @@ pub struct Folder {
     pub answer: Match,
     /// The kind of the folder: a [`Show`](ItemType::Show), a [`Season`](ItemType::Season), an [`Artist`](ItemType::Artist), an
     /// [`Album`](ItemType::Album), or the kind of its only item. `None` for any other folder.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<ItemType>,
     /// Number of items with a file below the folder. 0 if several folders match.
     pub items: u64,
@@ -161,7 +173,11 @@ impl Folder {
     }
 
     /// Copies an answer, as [`Match::of`].
-    pub(crate) fn of(answer: &Answer<'_>, facts: FolderFacts) -> Result<Self> {
+    ///
+    /// # Errors
+    /// As [`Match::of`].
+    #[doc(hidden)]
+    pub fn of(answer: &Answer<'_>, facts: FolderFacts) -> Result<Self> {
         Ok(Self {
             answer: Match::of(answer)?,
             kind: Some(facts.kind).filter(|kind| *kind != ItemType::Other),
@@ -176,10 +192,10 @@ impl Folder {
 ///
 /// A field that the server did not report is `None`. An item is displayed as its title, with its year or its show.
 ///
-/// Its JSON is that of the C library's `plexindex_get_item_json`: unknown fields are an empty text, an empty list, 0 for the
-/// year and -1 for a number. `path`, `section` and `library` are added if they are known. Bytes that are not UTF-8 become
-/// U+FFFD.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Its JSON has these fields by their names, but `library` for the library's title, without those that are `None`. A path
+/// that is not UTF-8 is `{"bytes": "<Base64>"}`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Item {
     /// Path to fetch it from the server, such as `/library/metadata/1002`.
@@ -190,37 +206,54 @@ pub struct Item {
     pub kind: ItemType,
     /// Title of the item itself, not of its show. Also `None` if a confirmed match names an item that no listing has:
     /// only the keys are known.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Year of release.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub year: Option<i32>,
     /// Title of its show, or of a track's or album's artist.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub show_title: Option<String>,
     /// Rating key of its show or artist.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub show_rating_key: Option<String>,
     /// GUID of its show or artist.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub show_guid: Option<String>,
     /// Season of an episode (0 is 'Specials'), disc of a track. In a [`Folder`]: the number of a season; for a show,
     /// the season of all episodes below the folder if the server has no key for that season.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub season: Option<u32>,
     /// Number of an episode or a track.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub episode: Option<u32>,
     /// Its GUID, such as `plex://movie/…`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub guid: Option<String>,
     /// Its external ids, such as `imdb://…`, in the server's order. Answers leave them out: [`Library::item`] and
     /// [`Library::items`] have them.
     ///
     /// [`Library::item`]: crate::Library::item
     /// [`Library::items`]: crate::Library::items
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub guids: Option<Vec<String>>,
     /// All its files as the server spells them. Set where `guids` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub paths: Option<Vec<PathBuf>>,
     /// In an answer: the listed path that matched, as the server spells it; for a
     /// [`Confirmed`](MatchKind::Confirmed) match the recorded path, as the host spells it. In a
     /// [`Change`](crate::Change): its path.
+    #[serde(
+        serialize_with = "byte_string::path_or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<byte_string::ByteString>"))]
     pub path: Option<PathBuf>,
     /// In an answer and a change: the section id of its library.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub section: Option<String>,
     /// In an answer and a change: the title of its library.
+    #[serde(rename = "library", skip_serializing_if = "Option::is_none")]
     pub library_title: Option<String>,
 }
 
@@ -280,27 +313,9 @@ impl Item {
     }
 }
 
-impl Serialize for Item {
-    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
-        let mut json = self.to_json();
-        let path = self.path.as_ref().map(|path| path.to_string_lossy().into_owned());
-        let places = [
-            ("path", path.as_ref()),
-            ("section", self.section.as_ref()),
-            ("library", self.library_title.as_ref()),
-        ];
-        for (name, place) in places {
-            if let Some(place) = place {
-                json[name] = place.as_str().into();
-            }
-        }
-        json.serialize(out)
-    }
-}
-
 /// Serializes a time in milliseconds.
 #[allow(clippy::ref_option)] // serde's shape
-fn as_millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
+pub fn as_millis<S: Serializer>(time: &Option<Duration>, out: S) -> Result<S::Ok, S::Error> {
     time.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
         .serialize(out)
 }

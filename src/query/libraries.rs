@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use serde::{Serialize, Serializer};
-use serde_json::json;
+use serde::Serialize;
 
+use super::found::as_millis;
 use super::queries::Queries;
 use super::question::Asked;
 use crate::engine::Snapshot;
@@ -16,9 +16,9 @@ use crate::sync::{Call, Selector, nothing_known};
 
 /// A library, and how fresh its listing is.
 ///
-/// Its JSON is that of the C library's `plexindex_list_libraries_json`: `age_ms` for the age, no `checked`. For a
-/// library that was never fetched, items and generation are 0.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Its JSON has these fields by their names, but `age_ms` for the age and no `checked`, without those that are `None`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct LibraryInfo {
     /// Its section id, such as `1`.
@@ -33,32 +33,24 @@ pub struct LibraryInfo {
     /// Its folders, as the server sees them.
     pub locations: Vec<PathBuf>,
     /// Items listed; `None` while it was never fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<u64>,
     /// When its listing was last seen to be current; `None` while it was never fetched.
+    #[serde(skip)]
     pub checked: Option<SystemTime>,
     /// Time since then.
+    #[serde(
+        rename = "age_ms",
+        serialize_with = "as_millis",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub age: Option<Duration>,
     /// A number that changes only when its listing changes; `None` while it was never fetched.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub generation: Option<u64>,
     /// Whether its listing is current: answers from it are not stale.
     pub fresh: bool,
-}
-
-impl Serialize for LibraryInfo {
-    fn serialize<S: Serializer>(&self, out: S) -> std::result::Result<S::Ok, S::Error> {
-        let library = json!({
-            "section": self.section,
-            "uuid": self.uuid,
-            "title": self.title,
-            "kind": self.kind,
-            "locations": self.locations,
-            "items": self.items.unwrap_or(0),
-            "age_ms": self.age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            "fresh": self.fresh,
-            "generation": self.generation.unwrap_or(0),
-        });
-        library.serialize(out)
-    }
 }
 
 /// Selects the library by its uuid, which stays when the library is renamed.

@@ -66,6 +66,7 @@ pub const PATIENCE: Duration = Duration::from_millis(300);
 
 /// What [`Index::shared_init`](crate::Index::shared_init) did with the tables of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum SharedTables {

@@ -80,10 +80,13 @@ impl Scene {
         };
         let root = slashed(format!("{}/", self.folder.path().display()));
         let read = |found: &plexindex::inside::WalkFindings| {
-            let text = slashed(String::from_utf8_lossy(&found.text).into_owned()).replace(&root, "");
-            let texts: Vec<&str> = text.split('\0').collect();
-            let findings = texts.chunks_exact(4);
-            let told = findings.map(|one| (one[2].to_owned(), format!("{} {} {}", one[0], one[1], one[3])));
+            let text = |bytes: &[u8]| slashed(String::from_utf8_lossy(bytes).into_owned()).replace(&root, "");
+            let told = found.found.iter().map(|one| {
+                let twin = if one.twin { "twin_" } else { "" };
+                let cause = one.errno.map_or(one.cause.to_owned(), |errno| errno.to_string());
+                let detail = one.detail.as_ref().map_or(String::new(), |detail| text(&detail.0));
+                (text(&one.path.0), format!("{twin}{} {cause} {detail}", one.kind))
+            });
             Ok((told.collect(), found.files))
         };
         library.walk(None, &starts, (rules, 1_000_000), read).expect("a walk")

@@ -80,14 +80,70 @@ pub unsafe fn query<'h>(
         return refuse("query.library belongs to another handle: get it from plexindex_get_library() with this handle");
     }
     let mut query = library.map_or_else(|| opened.index().query(), Library::query);
-    query = within(query, deadline_ms, "query.deadline_ms")?;
     if flags & c::PLEXINDEX_QUERY_OFFLINE != 0 {
         query = query.offline();
     }
-    if let Some(call) = progress {
-        query = query.progress(progress_callback(handle, call, progress_user));
-    }
+    let limits = Limits {
+        handle,
+        deadline_ms,
+        progress,
+        progress_user,
+        what: "query.deadline_ms",
+    };
+    query = limits.apply(query)?;
     Ok(CheckedQuery { query, text, flags })
+}
+
+/// The deadline of a call, and the host's progress function.
+pub struct Limits {
+    handle: *const Handle,
+    deadline_ms: i64,
+    progress: Option<ProgressFn>,
+    progress_user: *mut c_void,
+    /// The deadline's name in errors.
+    what: &'static str,
+}
+
+impl Limits {
+    /// The limits of a call by name.
+    ///
+    /// # Safety
+    /// `given` must be NULL or valid.
+    pub unsafe fn of_call(handle: *const Handle, given: *const types::CallOptionsRecord) -> Result<Self> {
+        let what = "options.deadline_ms";
+        if given.is_null() {
+            return Ok(Self {
+                handle,
+                deadline_ms: 0,
+                progress: None,
+                progress_user: std::ptr::null_mut(),
+                what,
+            });
+        }
+        // SAFETY: the caller's promise.
+        let types::CallOptionsRecord {
+            size: _,
+            deadline_ms,
+            progress,
+            progress_user,
+        } = unsafe { sized(given, size_of::<usize>(), "options") }?;
+        Ok(Self {
+            handle,
+            deadline_ms,
+            progress,
+            progress_user,
+            what,
+        })
+    }
+
+    /// Sets the limits of a query.
+    pub fn apply<'q>(&self, query: Query<'q>) -> Result<Query<'q>> {
+        let query = within(query, self.deadline_ms, self.what)?;
+        Ok(match self.progress {
+            Some(call) => query.progress(progress_callback(self.handle, call, self.progress_user)),
+            None => query,
+        })
+    }
 }
 
 /// Sets the deadline in milliseconds; 0 for the option's default.

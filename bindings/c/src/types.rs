@@ -123,6 +123,20 @@ pub struct QueryRecord {
     pub progress_user: *mut c_void,
 }
 
+/// The limits of plexindex_call(). A zero field means its default.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct CallOptionsRecord {
+    /// sizeof(plexindex_call_options).
+    pub size: usize,
+    /// Longest time in ms, all waits included. 0: as the options say. PLEXINDEX_NO_DEADLINE: any.
+    pub deadline_ms: i64,
+    /// Called on this thread while the call waits; may be NULL.
+    pub progress: Option<ProgressFn>,
+    /// Passed to `progress` unchanged.
+    pub progress_user: *mut c_void,
+}
+
 /// How far a fetch has come. Valid during the callback only.
 #[repr(C)]
 #[derive(Clone, Copy)]

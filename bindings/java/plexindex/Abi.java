@@ -316,6 +316,16 @@ public interface Abi extends com.sun.jna.Library {
         public Stats(Pointer at) { super(at); read(); }
     }
 
+    @FieldOrder({"size", "deadline_ms", "progress", "progress_user"})
+    final class CallOptions extends Structure {
+        public long size;
+        public long deadline_ms;
+        public ProgressFn progress;
+        public Pointer progress_user;
+        public CallOptions() { size = size(); progress = CurrentCall.PROGRESS; }
+        public CallOptions(Pointer at) { super(at); read(); }
+    }
+
     @FieldOrder({"size", "answer_size", "item_size", "count", "first", "log_lines"})
     final class Answers extends Structure {
         public int size;
@@ -420,6 +430,8 @@ public interface Abi extends com.sun.jna.Library {
     int plexindex_refresh(Pointer handle, Query query, Buffer error);
     int plexindex_get_stats(Pointer handle, Stats out_stats, Buffer error);
     int plexindex_drain_log(LogFn receive, Pointer user, Buffer error);
+    int plexindex_call(Pointer handle, byte[] method, byte[] request, long request_length, CallOptions options, PointerByReference out_json, Buffer error);
+    void plexindex_free(Pointer json);
     int plexindex_list_libraries_json(Pointer handle, Query query, Buffer out_json, Buffer error);
     int plexindex_check_server_json(Pointer handle, Query query, Buffer out_json, Buffer error);
     int plexindex_get_store_json(Pointer handle, Buffer out_json, Buffer error);

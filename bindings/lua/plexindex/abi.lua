@@ -14,6 +14,7 @@ typedef struct plexindex_text plexindex_text;
 typedef struct plexindex_answer plexindex_answer;
 typedef struct plexindex_item plexindex_item;
 typedef struct plexindex_stats plexindex_stats;
+typedef struct plexindex_call_options plexindex_call_options;
 typedef struct plexindex_answers plexindex_answers;
 typedef struct plexindex_walk_request plexindex_walk_request;
 typedef struct plexindex_edit plexindex_edit;
@@ -153,6 +154,12 @@ struct plexindex_stats {
   uint64_t evictions;
   char last_failure[512];
 };
+struct plexindex_call_options {
+  size_t size;
+  int64_t deadline_ms;
+  plexindex_progress_fn progress;
+  void * progress_user;
+};
 struct plexindex_answers {
   uint32_t size;
   uint32_t answer_size;
@@ -225,6 +232,8 @@ int32_t plexindex_clear(const plexindex_handle * handle, plexindex_buffer * erro
 int32_t plexindex_refresh(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * error);
 int32_t plexindex_get_stats(const plexindex_handle * handle, plexindex_stats * out_stats, plexindex_buffer * error);
 int32_t plexindex_drain_log(plexindex_log_fn receive, void * user, plexindex_buffer * error);
+int32_t plexindex_call(const plexindex_handle * handle, const char * method, const char * request, size_t request_length, const plexindex_call_options * options, char ** out_json, plexindex_buffer * error);
+void plexindex_free(char * json);
 int32_t plexindex_list_libraries_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_json, plexindex_buffer * error);
 int32_t plexindex_check_server_json(const plexindex_handle * handle, const plexindex_query * query, plexindex_buffer * out_json, plexindex_buffer * error);
 int32_t plexindex_get_store_json(const plexindex_handle * handle, plexindex_buffer * out_json, plexindex_buffer * error);
@@ -406,6 +415,7 @@ abi.structs.plexindex_text = { "offset", "length" }
 abi.structs.plexindex_answer = { "status", "match_kind", "confidence", "reason", "flags", "item", "candidates", "candidates_count", "candidates_total", "message", "age_ms", "items", "files", "kind", "reserved" }
 abi.structs.plexindex_item = { "key", "rating_key", "title", "guid", "show_title", "show_rating_key", "show_guid", "path", "section", "library_title", "kind", "year", "season", "episode", "flags", "reserved" }
 abi.structs.plexindex_stats = { "size", "answers", "lookup_misses", "stale_answers", "requests", "bytes_received", "store_requests", "store_answers", "listings", "network_us", "store_us", "segment_us", "items", "matches", "libraries", "disk_bytes", "sequence", "events", "hints", "parse_us", "wait_us", "match_us", "calls", "calls_us", "slow_calls", "failures", "size_limit", "over_limit", "evictions", "last_failure" }
+abi.structs.plexindex_call_options = { "size", "deadline_ms", "progress", "progress_user" }
 abi.structs.plexindex_answers = { "size", "answer_size", "item_size", "count", "first", "log_lines" }
 abi.structs.plexindex_walk_request = { "size", "library", "folders", "folders_count", "limit", "walk", "files", "rules", "flags" }
 abi.structs.plexindex_edit = { "size", "library", "keys", "keys_count", "changes", "changes_count", "deadline_ms", "lock", "reserved" }

@@ -1,6 +1,6 @@
 //! The names of plain enums, in one place each.
 
-/// Gives an enum its names: `name`, `Display`, `FromStr` and `Serialize`.
+/// Gives an enum its names: `name`, `Display`, `FromStr`, `Serialize` and, for the schema, `JsonSchema`.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! enum_names {
@@ -41,6 +41,17 @@ macro_rules! enum_names {
         impl serde::Serialize for $of {
             fn serialize<S: serde::Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
                 out.serialize_str(self.name())
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $of {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($of).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "enum": [$($text),*] })
             }
         }
     };

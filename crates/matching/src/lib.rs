@@ -9,6 +9,7 @@
 #[macro_use]
 mod enum_names;
 
+pub mod byte_string;
 mod candidates;
 pub mod error;
 mod fast;

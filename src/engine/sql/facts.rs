@@ -1,21 +1,25 @@
 //! Facts about the folder of a store, for users who look into slow or failing calls.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::store::Store;
 use crate::error::Result;
+use crate::matching::byte_string;
 use crate::platform::{files, lock};
 
 /// Facts about the folder of a store.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct StoreInfo {
-    /// The folder. In JSON, bytes that are not UTF-8 become U+FFFD.
-    #[serde(serialize_with = "lossy")]
+    /// The folder.
+    #[serde(serialize_with = "byte_string::path")]
+    #[cfg_attr(feature = "schema", schemars(with = "byte_string::ByteString"))]
     pub folder: PathBuf,
     /// The kind of file system, such as `ext4`; `None` for an unknown kind.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub file_system: Option<String>,
     /// `SQLite`'s journal mode: `wal`, or `truncate` where processes cannot share memory.
     pub journal: String,
@@ -26,15 +30,13 @@ pub struct StoreInfo {
     /// Whether file locks work, as just tried.
     pub locks: bool,
     /// Why locks do not work.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub locks_error: Option<String>,
     /// Bytes that the store takes.
     pub disk_bytes: u64,
     /// Free bytes for this user.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub free_bytes: Option<u64>,
-}
-
-fn lossy<S: Serializer>(path: &Path, out: S) -> std::result::Result<S::Ok, S::Error> {
-    out.serialize_str(&path.to_string_lossy())
 }
 
 impl StoreInfo {

@@ -8,8 +8,7 @@ use std::sync::atomic::Ordering;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use serde::{Serialize, Serializer};
-use serde_json::json;
+use serde::Serialize;
 
 use super::found::Item;
 use super::queries::Queries;
@@ -53,24 +52,32 @@ enum_names! { ChangeKind: Added "added", Removed "removed", Changed "changed", M
 
 /// A change of an item's file, or of a library. Displayed as its kind and the item.
 ///
-/// Its JSON has `change`, `library`, `section`, `path`, `from`, `from_key` and `item`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Its JSON has these fields by their names, but `change` for the kind and `library` for the library's title, without those
+/// that are `None`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[non_exhaustive]
 pub struct Change {
     /// The kind of change.
+    #[serde(rename = "change")]
     pub kind: ChangeKind,
     /// Section id of the library.
     pub section: String,
     /// Title of the library.
+    #[serde(rename = "library")]
     pub library_title: String,
     /// The item after the change; a removed item as it was before. `None` with [`ChangeKind::ListAgain`].
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub item: Option<Item>,
     /// The file, as the server spells it. An item with several files has a change for each. `None` for an item without
     /// a file.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
     /// The old path of a moved file. With [`ChangeKind::Changed`]: another file, which the item has lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from: Option<PathBuf>,
     /// The earlier rating key, if the item got another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub from_key: Option<String>,
 }
 
@@ -84,7 +91,8 @@ impl fmt::Display for Change {
 }
 
 /// A page of the feed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ChangePage {
     /// The changes, oldest first.
     pub changes: Vec<Change>,
@@ -370,21 +378,6 @@ fn files_of(item: &model::Item) -> Vec<&str> {
         }
     }
     files
-}
-
-impl Serialize for Change {
-    fn serialize<S: Serializer>(&self, out: S) -> std::result::Result<S::Ok, S::Error> {
-        let change = json!({
-            "change": self.kind,
-            "library": self.library_title,
-            "section": self.section,
-            "path": self.path,
-            "from": self.from,
-            "from_key": self.from_key,
-            "item": self.item.as_ref().map(Item::to_json),
-        });
-        change.serialize(out)
-    }
 }
 
 #[cfg(test)]

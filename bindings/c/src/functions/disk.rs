@@ -85,12 +85,37 @@ pub unsafe extern "C" fn plexindex_walk(walk: *mut WalkRecord, out_findings: *mu
         let starts = starts(folders, given.folders_count)?;
         let status = library.walk(number, &starts, (rules, limit), |found| {
             (given.files, given.walk) = (found.files, found.goes_on.unwrap_or(0));
-            write_bytes(findings, &found.text)
+            write_bytes(findings, &texts_of(&found.found))
         })?;
         // SAFETY: as above.
         unsafe { fill(&given, walk, given.size) };
         Ok(status)
     })
+}
+
+/// The texts of findings, as the comment above lists them.
+fn texts_of(found: &[plexindex::inside::Finding]) -> Vec<u8> {
+    let mut text = Vec::new();
+    for one in found {
+        let twin: &[u8] = if one.twin { b"twin_" } else { b"" };
+        let cause = one.errno.map_or(one.cause.to_owned(), |errno| errno.to_string());
+        let detail = one.detail.as_ref().map_or(&[][..], |detail| &detail.0);
+        text.extend(
+            [
+                twin,
+                one.kind.as_bytes(),
+                b"\0",
+                cause.as_bytes(),
+                b"\0",
+                &one.path.0,
+                b"\0",
+                detail,
+                b"\0",
+            ]
+            .concat(),
+        );
+    }
+    text
 }
 
 /// The folders and files: each a pair of texts, such as `folder` or `twin_folder`, and the path.

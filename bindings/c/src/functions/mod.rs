@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod all_tests;
 mod blocks;
+mod call;
 mod disk;
 mod edit;
 mod events;
@@ -22,6 +23,7 @@ mod stats;
 mod tables;
 
 pub use blocks::*;
+pub use call::*;
 pub use disk::*;
 pub use edit::*;
 pub use events::*;

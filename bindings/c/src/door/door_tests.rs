@@ -1,0 +1,188 @@
+use serde_json::{Value, json};
+
+use super::*;
+use crate::for_tests::hostile;
+use crate::types::Handle;
+
+/// An open index over a source of three items, whose second key holds a NUL.
+struct Scene(Opened, #[allow(dead_code)] tempfile::TempDir);
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let opened = Opened::over(hostile(folder.path()));
+        let _ = opened.index().refresh().expect("fetched");
+        Self(opened, folder)
+    }
+
+    fn call(&self, method: &str, request: &Value) -> Replied {
+        let caller = Caller {
+            opened: Some(&self.0),
+            limits: no_limits(),
+        };
+        call(&caller, method.as_bytes(), request.to_string().as_bytes())
+    }
+
+    fn answer(&self, method: &str, request: &Value) -> Value {
+        let (json, status) = self.call(method, request).expect(method);
+        assert!(
+            matches!(status, Ok(Status::Ok | Status::NotFound)),
+            "{method}: {status:?}"
+        );
+        serde_json::from_slice(&json).expect("JSON")
+    }
+
+    fn refusal(&self, method: &str, request: &Value) -> String {
+        self.call(method, request).expect_err(method).message
+    }
+}
+
+fn no_limits() -> Limits {
+    // SAFETY: NULL is allowed.
+    unsafe { Limits::of_call(std::ptr::null::<Handle>(), std::ptr::null()) }.expect("none")
+}
+
+#[test]
+fn every_method_refuses_what_it_does_not_know_and_names_it() {
+    let at = Scene::new();
+    assert!(
+        at.refusal("items.lists", &json!({}))
+            .contains("no method 'items.lists'")
+    );
+    for method in METHODS {
+        let refused = at.refusal(method.name, &json!({ "no such field": 1 }));
+        assert!(
+            refused.contains(method.name) && refused.contains("no such field"),
+            "{refused}"
+        );
+        let refused = at.refusal(method.name, &json!(1));
+        assert!(refused.starts_with(method.name), "{refused}");
+    }
+    let refused = at.refusal("items.get", &json!({ "key": "1", "library": { "name": "Movies" } }));
+    assert!(refused.contains("`title`, `section` or `uuid`"), "{refused}");
+}
+
+#[test]
+fn without_an_index_only_two_methods_answer() {
+    let caller = Caller {
+        opened: None,
+        limits: no_limits(),
+    };
+    let filled = json!({
+        "library": "Movies", "path": "/a", "others": ["/a"], "key": "1", "keys": ["1"], "guid": "x", "title": "x", "cursor": "1111",
+        "changes": [], "all": true
+    });
+    for method in METHODS {
+        // The request with the fields of each method: those that are refused are taken out one by one.
+        let mut request = filled.clone();
+        let outcome = loop {
+            match call(&caller, method.name.as_bytes(), request.to_string().as_bytes()) {
+                Err(error) if error.message.contains("unknown field") => {
+                    let field = error.message.split('`').nth(1).expect("a field").to_owned();
+                    request.as_object_mut().expect("an object").remove(&field);
+                }
+                outcome => break outcome,
+            }
+        };
+        match method.name {
+            "versions" | "paths.compare" => assert!(outcome.is_ok(), "{}", method.name),
+            name => assert_eq!(outcome.expect_err(name).status, Status::NullPointer, "{name}"),
+        }
+    }
+}
+
+#[test]
+fn pages_go_on_with_their_cursor_and_repeat() {
+    let at = Scene::new();
+    let keys = |page: &Value| -> Vec<String> {
+        let items = page["items"].as_array().expect("items").iter();
+        items
+            .map(|item| item["rating_key"].as_str().expect("a key").to_owned())
+            .collect()
+    };
+    let all = keys(&at.answer("items.list", &json!({ "library": { "title": "movies" } })));
+    assert_eq!(all.len(), 2);
+    let first = at.answer("items.list", &json!({ "library": { "section": "1" }, "limit": 1 }));
+    let next = json!({ "library": { "uuid": "u" }, "limit": 1, "cursor": first["cursor"] });
+    let [second, again] = [at.answer("items.list", &next), at.answer("items.list", &next)];
+    assert_eq!((&second, [keys(&first), keys(&second)].concat()), (&again, all));
+    let end = at.answer(
+        "items.list",
+        &json!({ "library": "Movies", "limit": 1, "cursor": second["cursor"] }),
+    );
+    assert_eq!(end, json!({ "items": [] }));
+
+    let below = json!({ "path": "/", "limit": 1 });
+    let first = at.answer("items.below", &below);
+    let after = json!({ "path": "/", "cursor": first["cursor"] });
+    let rest = at.answer("items.below", &after);
+    assert_eq!([keys(&first), keys(&rest)].concat(), ["1", "4"]);
+    assert!(first["cursor"].is_string() && rest.get("cursor").is_none());
+    for method in ["items.list", "items.below", "items.missing"] {
+        let refused = at.refusal(method, &json!({ "library": "Movies", "path": "/", "cursor": "?" }));
+        let of_list = at.refusal(method, &json!({ "library": "Movies", "cursor": "?" }));
+        assert!(
+            refused.contains("cursor") || of_list.contains("cursor"),
+            "{refused}, {of_list}"
+        );
+    }
+}
+
+#[test]
+fn an_item_is_given_with_what_is_known_of_it() {
+    let at = Scene::new();
+    assert_eq!(
+        at.answer("items.get", &json!({ "key": "4" })),
+        json!({ "item": {
+            "key": "/library/metadata/4", "rating_key": "4", "kind": "other", "guids": [], "paths": ["/c"]
+        } })
+    );
+    let (json, status) = at.call("items.get", &json!({ "key": "5" })).expect("an answer");
+    assert_eq!((json.as_slice(), status), (&b"{}"[..], Ok(Status::NotFound)));
+}
+
+#[test]
+fn paths_that_are_not_utf8_come_and_go_as_bytes() {
+    let at = Scene::new();
+    let path = json!({ "bytes": "L2RhdGEv6Q==" });
+    assert_eq!(at.answer("mappings.to_host", &json!({ "path": path }))["path"], path);
+    let relations = at.answer("paths.compare", &json!({ "path": path, "others": [path, "/data"] }));
+    assert_eq!(
+        relations["relations"],
+        json!([
+            { "equal": true, "under": false, "common": 2 },
+            { "equal": false, "under": true, "common": 0 }
+        ])
+    );
+}
+
+#[test]
+fn an_edit_says_how_far_it_came_also_when_it_fails() {
+    let at = Scene::new();
+    let edit = |changes: Value| json!({ "library": "Movies", "keys": ["1"], "changes": changes });
+    let (json, status) = at
+        .call("edit", &edit(json!([{ "field": "title", "set": "x" }])))
+        .expect("an answer");
+    assert!(status.is_err());
+    let answer: Value = serde_json::from_slice(&json).expect("JSON");
+    assert_eq!((&answer["states"][0], &answer["done"]), (&json!("no"), &json!(0)));
+    let refused = at.refusal("edit", &edit(json!([{ "field": "title", "set": "x", "add": "y" }])));
+    assert!(refused.contains("'title' has more than one"), "{refused}");
+}
+
+#[test]
+fn all_tables_are_cleared_only_by_that_word() {
+    let at = Scene::new();
+    let tables = at.0.index().tables();
+    tables
+        .table(b"t", false)
+        .and_then(|table| table.put(b"n", b"v", &Default::default()))
+        .expect("put");
+    assert!(at.refusal("tables.clear", &json!({})).contains("`all`"));
+    assert_eq!(
+        at.answer("tables.count", &json!({ "table": "t" })),
+        json!({ "count": 1 })
+    );
+    at.answer("tables.clear", &json!({ "all": true }));
+    assert_eq!(at.answer("tables.count", &json!({})), json!({ "count": 0 }));
+}

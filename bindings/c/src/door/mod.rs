@@ -1,0 +1,203 @@
+//! The calls by name: JSON in, JSON out.
+//!
+//! [`METHODS`] is all there is to a method: its name, and a function from a request to an answer. The types of both give the
+//! schema, and that gives the reference and what other languages know. A new method is a function here and a line there.
+
+// All methods have one shape, whether they keep the request or can fail.
+#![allow(clippy::needless_pass_by_value, clippy::unnecessary_wraps)]
+
+mod changes;
+mod edit;
+mod facts;
+mod items;
+mod matching;
+#[cfg(feature = "schema")]
+pub mod schema;
+mod sharing;
+mod tables;
+mod walk;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::handles::Opened;
+use crate::query::Limits;
+use crate::strings::null;
+use plexindex::error::{Result, Status, abridged, refuse};
+use plexindex::{Index, Library, Query, Selector};
+
+/// A method.
+pub struct Method {
+    /// Its name, such as `items.list`.
+    pub name: &'static str,
+    run: fn(&Caller<'_>, &[u8], &str) -> Replied,
+    #[cfg(feature = "schema")]
+    schema: fn(&mut schemars::SchemaGenerator) -> schema::Shapes,
+}
+
+macro_rules! methods {
+    ($($name:literal $function:path,)*) => {
+        &[$(Method {
+            name: $name,
+            run: |caller, request, name| replied(caller, request, name, $function),
+            #[cfg(feature = "schema")]
+            schema: |generator| schema::shapes(generator, $function),
+        }),*]
+    };
+}
+
+/// All methods, in the order of the reference.
+pub const METHODS: &[Method] = methods! {
+    "libraries.list" facts::libraries,
+    "server.check" facts::server,
+    "store.get" facts::store,
+    "versions" facts::versions,
+    "items.list" items::list,
+    "items.get" items::get,
+    "items.below" items::below,
+    "items.missing" items::missing,
+    "match.folder" matching::folder,
+    "match.guid" matching::guid,
+    "match.title" matching::title,
+    "walk.next" walk::next,
+    "changes.list" changes::list,
+    "changes.wait" changes::wait,
+    "watch.start" changes::watch_start,
+    "watch.stop" changes::watch_stop,
+    "edit" edit::edit,
+    "mappings.propose" facts::propose,
+    "mappings.to_host" facts::to_host,
+    "paths.compare" facts::compare,
+    "tables.count" tables::count,
+    "tables.clear" tables::clear,
+    "sharing" sharing::sharing,
+};
+
+/// Who calls: the open index, if any, and the limits of the call.
+pub struct Caller<'c> {
+    /// The index; without one only some methods answer.
+    pub opened: Option<&'c Opened>,
+    /// The limits.
+    pub limits: Limits,
+}
+
+/// What a method gives: an answer and the status of the call, or an error without an answer.
+type Answered<A> = Result<(A, Result<Status>)>;
+
+/// The same, with the answer as JSON.
+pub type Replied = Result<(Vec<u8>, Result<Status>)>;
+
+/// Calls a method.
+///
+/// # Errors
+/// Status `INVALID_ARGUMENT` for an unknown method or a request that is not its own; those of the method.
+pub fn call(caller: &Caller<'_>, method: &[u8], request: &[u8]) -> Replied {
+    let Some(found) = METHODS.iter().find(|one| one.name.as_bytes() == method) else {
+        return refuse(format!(
+            "this version has no method '{}': plexindex.schema.json lists the methods",
+            abridged(method)
+        ));
+    };
+    (found.run)(caller, if request.is_empty() { b"{}" } else { request }, found.name)
+}
+
+fn replied<R: DeserializeOwned, A: Serialize>(
+    caller: &Caller<'_>,
+    request: &[u8],
+    name: &str,
+    run: fn(&Caller<'_>, R) -> Answered<A>,
+) -> Replied {
+    let request = match serde_json::from_slice(request) {
+        Ok(request) => request,
+        Err(error) => return refuse(format!("{name}: the request is refused: {error}")),
+    };
+    let (answer, status) = run(caller, request)?;
+    Ok((serde_json::to_vec(&answer).unwrap_or_default(), status))
+}
+
+/// An answer of a call that succeeded.
+fn done<A>(answer: A) -> Answered<A> {
+    Ok((answer, Ok(Status::Ok)))
+}
+
+impl Caller<'_> {
+    fn index(&self) -> Result<&Index> {
+        self.opened.map(Opened::index).ok_or_else(|| null("handle"))
+    }
+
+    /// The library that a request names; all of them if it names none.
+    fn library(&self, named: Option<LibraryName>) -> Result<Library> {
+        self.index()?.library(named.map_or(Selector::All, Into::into))
+    }
+
+    /// A query with the limits of the call.
+    fn query<'q>(&'q self, query: Query<'q>, offline: bool) -> Result<Query<'q>> {
+        self.limits.apply(if offline { query.offline() } else { query })
+    }
+}
+
+/// A library: its uuid, title or section id. A string is any of these: a uuid, else a title, else a section id, else a title
+/// that differs by case only.
+#[derive(Deserialize)]
+#[serde(
+    untagged,
+    expecting = "expected a library: a string, or an object with `title`, `section` or `uuid`"
+)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+enum LibraryName {
+    Any(String),
+    Title(ByTitle),
+    Section(BySection),
+    Uuid(ByUuid),
+}
+
+/// A title; where no library has it, one that differs by case only.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ByTitle {
+    title: String,
+}
+
+/// A section id, such as `1`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct BySection {
+    section: String,
+}
+
+/// A uuid, which stays when the library is renamed.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct ByUuid {
+    uuid: String,
+}
+
+impl From<LibraryName> for Selector {
+    fn from(named: LibraryName) -> Self {
+        match named {
+            LibraryName::Any(name) => Self::Any(name),
+            LibraryName::Title(ByTitle { title }) => Self::Title(title),
+            LibraryName::Section(BySection { section }) => Self::Section(section),
+            LibraryName::Uuid(ByUuid { uuid }) => Self::Uuid(uuid),
+        }
+    }
+}
+
+/// An answer that holds nothing.
+#[derive(Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+struct Nothing {}
+
+/// How many items a page has by default.
+const PAGE: usize = 1_000;
+
+fn page() -> usize {
+    PAGE
+}
+
+#[cfg(test)]
+#[path = "door_tests.rs"]
+mod tests;

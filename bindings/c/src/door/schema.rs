@@ -1,0 +1,49 @@
+//! include/plexindex.schema.json: what each method takes and gives.
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+use super::{Answered, Caller, METHODS};
+
+/// The shapes of a method's request and answer.
+pub struct Shapes {
+    request: Schema,
+    answer: Schema,
+}
+
+/// The shapes of the method that this function is.
+pub fn shapes<R: JsonSchema, A: JsonSchema>(
+    generator: &mut SchemaGenerator,
+    _: fn(&Caller<'_>, R) -> Answered<A>,
+) -> Shapes {
+    Shapes {
+        request: generator.subschema_for::<R>(),
+        answer: generator.subschema_for::<A>(),
+    }
+}
+
+/// The schema of all methods: an object with a property for each, which has a `request` and an `answer`.
+#[must_use]
+pub fn schema() -> Value {
+    let mut generator = SchemaSettings::draft07().into_generator();
+    let mut methods = Map::new();
+    for method in METHODS {
+        let Shapes { request, answer } = (method.schema)(&mut generator);
+        methods.insert(
+            method.name.to_owned(),
+            json!({
+                "type": "object",
+                "properties": { "request": request, "answer": answer },
+                "required": ["request", "answer"]
+            }),
+        );
+    }
+    json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "Methods",
+        "description": "The methods of plexindex_call(). Made from bindings/c/src/door by `make header`.",
+        "type": "object",
+        "properties": methods,
+        "definitions": generator.take_definitions(true),
+    })
+}

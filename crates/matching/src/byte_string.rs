@@ -1,0 +1,123 @@
+//! Paths and names in JSON: a string, or their bytes where these are not UTF-8.
+
+use std::borrow::Cow;
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::de::Error as _;
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// A path or a name. In JSON it is a string, or `{"bytes": "<Base64>"}` where it is not UTF-8.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ByteString(pub Vec<u8>);
+
+impl Serialize for ByteString {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        bytes(&self.0, out)
+    }
+}
+
+fn bytes<S: Serializer>(bytes: &[u8], out: S) -> Result<S::Ok, S::Error> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return out.serialize_str(text);
+    }
+    let mut object = out.serialize_struct("ByteString", 1)?;
+    object.serialize_field("bytes", &STANDARD.encode(bytes))?;
+    object.end()
+}
+
+/// Serializes a path, for `serialize_with`.
+///
+/// # Errors
+/// Those of the serializer.
+pub fn path<S: Serializer>(path: &Path, out: S) -> Result<S::Ok, S::Error> {
+    bytes(path.as_os_str().as_encoded_bytes(), out)
+}
+
+/// Serializes a path that may be absent.
+///
+/// # Errors
+/// Those of the serializer.
+#[allow(clippy::ref_option)] // serde's shape
+pub fn path_or_null<S: Serializer, P: AsRef<Path>>(given: &Option<P>, out: S) -> Result<S::Ok, S::Error> {
+    match given {
+        Some(given) => path(given.as_ref(), out),
+        None => out.serialize_none(),
+    }
+}
+
+/// A [`ByteString`] as it is read.
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected a string, or {\"bytes\": \"<Base64>\"}")]
+enum Given<'j> {
+    Text(#[serde(borrow)] Cow<'j, str>),
+    Bytes(#[serde(borrow)] Encoded<'j>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Encoded<'j> {
+    #[serde(borrow)]
+    bytes: Cow<'j, str>,
+}
+
+impl<'de> Deserialize<'de> for ByteString {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match Given::deserialize(from)? {
+            Given::Text(text) => Ok(Self(text.into_owned().into_bytes())),
+            Given::Bytes(Encoded { bytes }) => STANDARD
+                .decode(bytes.as_bytes())
+                .map(Self)
+                .map_err(|error| D::Error::custom(format_args!("the value of `bytes` is not Base64: {error}"))),
+        }
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for ByteString {
+    fn schema_name() -> Cow<'static, str> {
+        "ByteString".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A path or a name: a string, or its bytes in Base64 where they are not UTF-8.",
+            "anyOf": [
+                { "type": "string" },
+                {
+                    "type": "object",
+                    "properties": { "bytes": { "type": "string", "contentEncoding": "base64" } },
+                    "required": ["bytes"],
+                    "additionalProperties": false
+                }
+            ]
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_a_string_and_other_bytes_are_base64() {
+        for (name, json) in [
+            (&b"/data/\xc3\xa9"[..], r#""/data/é""#),
+            (b"/data/\xe9", r#"{"bytes":"L2RhdGEv6Q=="}"#),
+        ] {
+            let given = ByteString(name.to_vec());
+            assert_eq!(serde_json::to_string(&given).expect("JSON"), json);
+            assert_eq!(serde_json::from_str::<ByteString>(json).expect("the same"), given);
+        }
+        for (json, error) in [
+            ("1", "expected a string, or {\"bytes\": \"<Base64>\"}"),
+            (r#"{"bytes":"?"}"#, "the value of `bytes` is not Base64"),
+            (r#"{"bytes":"","more":1}"#, "expected a string"),
+        ] {
+            let refused = serde_json::from_str::<ByteString>(json).expect_err(json).to_string();
+            assert!(refused.contains(error), "{refused}");
+        }
+    }
+}
