@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import make_methods
+
 ROOT = Path(__file__).resolve().parent.parent
 DESCRIPTION = ROOT / "include" / "plexindex.json"
 BINDINGS = ROOT / "bindings"
@@ -336,7 +338,7 @@ def readme(abi: dict[str, Any], text: str) -> str:
 
 
 def made() -> dict[str, str]:
-    """Each file that is made, by its name in bindings, with its text."""
+    """Each file that is made, by its name in the project, with its text."""
     abi = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
     files = {
         "node/names.d.ts": node_names(abi),
@@ -351,17 +353,17 @@ def made() -> dict[str, str]:
         files[f"go/{header}"] = (ROOT / "include" / header).read_text(encoding="utf-8")
     page = BINDINGS / "README.md"
     files["README.md"] = readme(abi, page.read_text(encoding="utf-8"))
-    return files
+    return {f"bindings/{name}": text for name, text in files.items()} | make_methods.made()
 
 
 def renew() -> None:
     """Writes what differs."""
     for name, text in made().items():
-        file = BINDINGS / name
+        file = ROOT / name
         if not file.is_file() or file.read_text(encoding="utf-8") != text:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, encoding="utf-8")
-            print(f"bindings/{name} is renewed")
+            print(f"{name} is renewed")
 
 
 if __name__ == "__main__":

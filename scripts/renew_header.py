@@ -14,6 +14,7 @@ import make_bindings
 
 ROOT = Path(__file__).resolve().parent.parent
 NAMES = ("plexindex.h", "plexindex_more.h", "plexindex.json")
+SCHEMA = "plexindex.schema.json"
 
 
 def main() -> None:
@@ -28,7 +29,10 @@ def main() -> None:
             if all(file.is_file() for file in generated):
                 for file in generated:
                     shutil.copyfile(file, ROOT / "include" / file.name)
-                print("include is up to date:", *NAMES)
+                cargo = [os.environ.get("CARGO", "cargo"), "run", "-q", "--package=plexindex-abi", "--example=schema"]
+                schema = subprocess.run(cargo, cwd=ROOT, stdout=subprocess.PIPE, check=True).stdout
+                (ROOT / "include" / SCHEMA).write_bytes(schema)
+                print("include is up to date:", *NAMES, SCHEMA)
                 make_bindings.renew()
                 return
     sys.exit("no header was generated: the messages above say why")

@@ -14,10 +14,7 @@ mod answer;
 mod callbacks;
 pub mod constants;
 mod constants_more;
-#[cfg(feature = "schema")]
 pub mod door;
-#[cfg(not(feature = "schema"))]
-mod door;
 mod edit;
 #[cfg(test)]
 mod for_tests;

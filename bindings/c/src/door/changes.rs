@@ -1,5 +1,6 @@
 //! The feed of changes, and the watch.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Answered, Caller, LibraryName, Nothing, done, page};
@@ -31,9 +32,8 @@ use plexindex::inside::{ChangePage, DebounceIntervals};
 ///
 /// LIST_AGAIN: the changes since the cursor are gone, or it belongs elsewhere, or to a state that a power cut or a restored copy
 /// undid. NOT_FETCHED: nothing was fetched yet.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListChanges {
     /// The library; all of them if absent.
     library: Option<LibraryName>,
@@ -62,9 +62,8 @@ pub fn list(caller: &Caller<'_>, request: ListChanges) -> Answered<ChangePage> {
 /// The deadline ends the wait: the status is NOT_YET then. The progress function runs every 200 ms, after a signal handler ran
 /// in this thread, and by plexindex_wake_waiting(): what it returns ends the wait, with ABORTED. A commit of another process is
 /// seen within 100 ms; where processes do not share memory, on some network file systems, within a second.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WaitForChanges {
     /// The library; all of them if absent.
     library: Option<LibraryName>,
@@ -89,9 +88,8 @@ pub fn wait(caller: &Caller<'_>, request: WaitForChanges) -> Answered<Nothing> {
 /// changes nothing. The child of a fork does not listen until it calls this itself.
 ///
 /// OFFLINE: there is no server to listen to. STORE: no thread can be started.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StartWatch {}
 
 pub fn watch_start(caller: &Caller<'_>, _: StartWatch) -> Answered<Nothing> {
@@ -101,9 +99,8 @@ pub fn watch_start(caller: &Caller<'_>, _: StartWatch) -> Answered<Nothing> {
 
 /// Ends `watch.start`. The thread has ended when the call returns: within a second, or later while the system resolves a host
 /// name. Without a watch the call does nothing.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StopWatch {}
 
 pub fn watch_stop(caller: &Caller<'_>, _: StopWatch) -> Answered<Nothing> {

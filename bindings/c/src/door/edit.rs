@@ -1,5 +1,6 @@
 //! Edits.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answered, Caller, LibraryName};
@@ -15,9 +16,8 @@ use plexindex::{EditReport, Edited};
 ///
 /// This call has an answer also when it fails, unless the request is refused. NOT_ON_SERVER: items do not exist. TIMEOUT: the
 /// deadline came first.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EditItems {
     /// The items' library: one, not all.
     library: LibraryName,
@@ -31,9 +31,8 @@ pub struct EditItems {
 }
 
 /// One change, with `set`, `add`, `remove` or none of them: then only the field's lock changes.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EditChange {
     /// The field's name, such as `title` or `genre`. The names are Plex's, which ignores those that it does not know.
     field: String,
@@ -46,9 +45,8 @@ pub struct EditChange {
 }
 
 /// `lock`: the server's agents leave the fields alone. `unlock`: they may change them. `leave`: locks stay as they are.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum LockChange {
     #[default]
     Lock,
@@ -57,8 +55,7 @@ pub enum LockChange {
 }
 
 /// How far an edit came.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct EditedItems {
     /// For each key, in order. `no`: no request was sent for the item. `done`: it was edited. `failed`: its request failed;
     /// whether it was edited is not known. `missing`: the server has no such item; nothing was edited.

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answered, Caller, done};
@@ -11,9 +12,8 @@ use plexindex::inside::{ByteString, MAX_PATH, Normal, Relation, SQLITE_VERSION, 
 use plexindex::{LibraryInfo, Proposal, ServerInfo, StoreInfo};
 
 /// Lists the libraries. Sends a request only when no library is known.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListLibraries {
     /// Sends no request: the list is empty when no library is known.
     #[serde(default)]
@@ -21,8 +21,7 @@ pub struct ListLibraries {
 }
 
 /// The libraries.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct Libraries {
     libraries: Vec<LibraryInfo>,
 }
@@ -37,9 +36,8 @@ pub fn libraries(caller: &Caller<'_>, request: ListLibraries) -> Answered<Librar
 /// Asks the server who it is and which libraries it shows, whatever the store has, to find out what is wrong. Takes two
 /// requests, three at the first contact, and stores their answers. The first one carries no token, so UNAUTHORIZED says that
 /// the server was reached.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CheckServer {}
 
 pub fn server(caller: &Caller<'_>, _: CheckServer) -> Answered<ServerInfo> {
@@ -47,9 +45,8 @@ pub fn server(caller: &Caller<'_>, _: CheckServer) -> Answered<ServerInfo> {
 }
 
 /// Describes the place of the store. Tests locks on a file that it removes again. Sends no request.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GetStore {}
 
 pub fn store(caller: &Caller<'_>, _: GetStore) -> Answered<StoreInfo> {
@@ -57,14 +54,12 @@ pub fn store(caller: &Caller<'_>, _: GetStore) -> Answered<StoreInfo> {
 }
 
 /// Gives the versions of this library. Needs no index: the handle may be NULL.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GetVersions {}
 
 /// The versions.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct Versions {
     /// PLEXINDEX_ABI_VERSION of the header that the library was built with.
     abi: u32,
@@ -84,9 +79,8 @@ pub fn versions(_: &Caller<'_>, _: GetVersions) -> Answered<Versions> {
 
 /// Proposes mappings that seem to be missing, the best first. Folders are given in full, also with
 /// PLEXINDEX_OPEN_OBFUSCATE_PATHS. Sends no request.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProposeMappings {
     /// Paths of this machine. Each proposal is tried on those that the proposals before it leave unlisted. At most five are
     /// given, and none for a few paths of many. Without paths the first 500 answers count that this handle found by the end
@@ -96,8 +90,7 @@ pub struct ProposeMappings {
 }
 
 /// The proposals.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct Proposals {
     proposals: Vec<Proposal>,
 }
@@ -114,17 +107,15 @@ pub fn propose(caller: &Caller<'_>, request: ProposeMappings) -> Answered<Propos
 
 /// Names a path of the server as this machine has it, by the index's mappings; without one the path stays as it is. A mapping
 /// of the kind PLEXINDEX_MAPPING_HOST_PATTERN works in the other direction only. Reads no file, and sends no request.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MapToHost {
     /// The path, as the server has it.
     path: ByteString,
 }
 
 /// The path.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct HostPath {
     /// As this machine has it.
     path: ByteString,
@@ -138,9 +129,8 @@ pub fn to_host(caller: &Caller<'_>, request: MapToHost) -> Answered<HostPath> {
 /// Compares one path with others as the index compares a path with those that Plex lists: case and the Unicode form do not
 /// count, and `\` separates components in paths that begin like those of Windows. Needs no index: the handle may be NULL.
 /// Reads no file, and sends no request.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ComparePaths {
     /// The path.
     path: ByteString,
@@ -149,15 +139,13 @@ pub struct ComparePaths {
 }
 
 /// How the path relates to each of the others, in order.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct PathRelations {
     relations: Vec<PathRelation>,
 }
 
 /// How a path relates to another.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct PathRelation {
     /// The two have the same components.
     equal: bool,

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answered, Caller, LibraryName, done, page};
@@ -14,9 +15,8 @@ use plexindex::{Item, Match};
 ///
 /// NOT_FETCHED: the store does not have the listing. It was never fetched, or was removed for the limit on the folder, between
 /// two pages perhaps.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ListItems {
     /// The library: one, not all.
     library: LibraryName,
@@ -28,8 +28,7 @@ pub struct ListItems {
 }
 
 /// A page of items, with all their files and external ids.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct ItemsPage {
     items: Vec<Item>,
     /// For the next page; absent after the last one.
@@ -54,9 +53,8 @@ pub fn list(caller: &Caller<'_>, request: ListItems) -> Answered<ItemsPage> {
 }
 
 /// Gives one item as the store has it, with all its files and external ids. Sends no request. NOT_FETCHED: as `items.list`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GetItem {
     /// The library; all of them if absent.
     library: Option<LibraryName>,
@@ -65,8 +63,7 @@ pub struct GetItem {
 }
 
 /// The item.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct OneItem {
     /// Absent when no listing holds the item: the status is NOT_FOUND.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,9 +80,8 @@ pub fn get(caller: &Caller<'_>, request: GetItem) -> Answered<OneItem> {
 ///
 /// A change between two pages moves no file that was not changed itself: none comes twice, none is missed. NOT_FETCHED: as
 /// `items.list`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ItemsBelow {
     /// The library; all of them if absent.
     library: Option<LibraryName>,
@@ -99,8 +95,7 @@ pub struct ItemsBelow {
 }
 
 /// A page of files: an item stands once for each of its files below the folder, with that file as `path`.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct FilesPage {
     items: Vec<Item>,
     /// For the next page; absent after the last one.
@@ -118,15 +113,13 @@ pub fn below(caller: &Caller<'_>, request: ItemsBelow) -> Answered<FilesPage> {
 /// Lists the files below a folder that are missing from this machine, a page a call. It looks for each file of a page of
 /// `items.below` under the name that `mappings.to_host` gives. Sends no request. Uses three threads beside the caller's, which
 /// end before the call returns. NOT_FETCHED: as `items.list`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(transparent)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ItemsMissing(ItemsBelow);
 
 /// A page of files that are missing, or could not be looked for. A file that is there stands here only if its item has several
 /// files, or as the last one of a page.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct MissingPage {
     files: Vec<LookedFor>,
     /// How many files were looked for.
@@ -137,8 +130,7 @@ pub struct MissingPage {
 }
 
 /// A file that was looked for.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct LookedFor {
     /// Its item, with the file as `path`.
     item: Item,
@@ -147,9 +139,8 @@ pub struct LookedFor {
 }
 
 /// Whether a file is on this machine: `unknown` if it could not be looked for.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Presence {
     There,
     Missing,

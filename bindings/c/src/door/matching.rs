@@ -1,5 +1,6 @@
 //! Folders, GUIDs and titles.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::{Answered, Caller, LibraryName};
@@ -22,9 +23,8 @@ use plexindex::{Folder, Match, MatchStatus};
 ///
 /// A library that was never fetched, or whose listing has expired, is fetched first: NOT_YET if the deadline passes meanwhile.
 /// Plex's database needs no listing: all below the folder is read at once. Returns what plexindex_match_path() returns.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MatchFolder {
     /// The library; all of them if absent.
     library: Option<LibraryName>,
@@ -54,9 +54,8 @@ pub fn folder(caller: &Caller<'_>, request: MatchFolder) -> Answered<Folder> {
 /// Finds the items with a GUID. That of a show or season gives its episodes, that of an artist or album its tracks. One item is
 /// OK, several are AMBIGUOUS: at most 16 are given, with the count of all. A library that was never fetched, or whose listing
 /// has expired, is fetched first. Returns what plexindex_match_path() returns.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MatchGuid {
     /// The library; all of them if absent.
     library: Option<LibraryName>,
@@ -78,9 +77,8 @@ pub fn guid(caller: &Caller<'_>, request: MatchGuid) -> Answered<Match> {
 
 /// Finds the items with a title. Case, accents and punctuation do not count. When no item has the title, those whose titles
 /// hold all its words. The title of a show gives its episodes. Else as `match.guid`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MatchTitle {
     /// The library; all of them if absent.
     library: Option<LibraryName>,

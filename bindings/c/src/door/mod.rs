@@ -11,12 +11,12 @@ mod edit;
 mod facts;
 mod items;
 mod matching;
-#[cfg(feature = "schema")]
 pub mod schema;
 mod sharing;
 mod tables;
 mod walk;
 
+use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -31,23 +31,22 @@ pub struct Method {
     /// Its name, such as `items.list`.
     pub name: &'static str,
     run: fn(&Caller<'_>, &[u8], &str) -> Replied,
-    #[cfg(feature = "schema")]
-    schema: fn(&mut schemars::SchemaGenerator) -> schema::Shapes,
 }
 
 macro_rules! methods {
     ($($name:literal $function:path,)*) => {
-        &[$(Method {
+        /// All methods, in the order of the reference.
+        pub const METHODS: &[Method] = &[$(Method {
             name: $name,
             run: |caller, request, name| replied(caller, request, name, $function),
-            #[cfg(feature = "schema")]
-            schema: |generator| schema::shapes(generator, $function),
-        }),*]
+        }),*];
+
+        /// What each takes and gives. A table of its own, so that no build for users has it.
+        const SHAPES: &[schema::ShapesOf] = &[$(|generator| schema::shapes(generator, $function)),*];
     };
 }
 
-/// All methods, in the order of the reference.
-pub const METHODS: &[Method] = methods! {
+methods! {
     "libraries.list" facts::libraries,
     "server.check" facts::server,
     "store.get" facts::store,
@@ -71,7 +70,7 @@ pub const METHODS: &[Method] = methods! {
     "tables.count" tables::count,
     "tables.clear" tables::clear,
     "sharing" sharing::sharing,
-};
+}
 
 /// Who calls: the open index, if any, and the limits of the call.
 pub struct Caller<'c> {
@@ -138,12 +137,11 @@ impl Caller<'_> {
 
 /// A library: its uuid, title or section id. A string is any of these: a uuid, else a title, else a section id, else a title
 /// that differs by case only.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(
     untagged,
     expecting = "expected a library: a string, or an object with `title`, `section` or `uuid`"
 )]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 enum LibraryName {
     Any(String),
     Title(ByTitle),
@@ -152,25 +150,22 @@ enum LibraryName {
 }
 
 /// A title; where no library has it, one that differs by case only.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct ByTitle {
     title: String,
 }
 
 /// A section id, such as `1`.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct BySection {
     section: String,
 }
 
 /// A uuid, which stays when the library is renamed.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 struct ByUuid {
     uuid: String,
 }
@@ -187,8 +182,7 @@ impl From<LibraryName> for Selector {
 }
 
 /// An answer that holds nothing.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 struct Nothing {}
 
 /// How many items a page has by default.

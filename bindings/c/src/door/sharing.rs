@@ -1,5 +1,6 @@
 //! The log that several hosts share.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answered, Caller, done};
@@ -17,9 +18,8 @@ use plexindex::{Index, SharedStatus};
 /// in this folder, and delivered later. `init` and `clear`: CONNECT; TIMEOUT; FORBIDDEN if PostgreSQL does not allow it to the
 /// role; OFFLINE. All but `status`: INVALID_ARGUMENT without `options.shared`; `deliver`, `follow` and `unfollow` also without
 /// `server_url`, and offline.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Share {
     /// What to do.
     #[serde(default)]
@@ -29,9 +29,8 @@ pub struct Share {
 /// `status`: changes nothing. `init`: creates or upgrades the tables of the log. `clear`: empties the log, for all servers and
 /// users; each host keeps its folder. `deliver`: waits until the log has all that this host has to tell. `follow`: from now on
 /// takes news of other hosts as it comes, and delivers what waits here. `unfollow`: ends that.
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Action {
     #[default]
     Status,
@@ -43,8 +42,7 @@ pub enum Action {
 }
 
 /// The log, and this folder's place in it.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct Shared {
     /// What the log holds; absent without `options.shared`, and after `deliver`, `follow` and `unfollow`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,8 +56,7 @@ pub struct Shared {
 }
 
 /// What this folder knows of its own place in the log.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct Place {
     /// The log's address, without a password.
     address: String,

@@ -1,5 +1,6 @@
 //! Tables of the host's own values: what needs no speed.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answered, Caller, Nothing, done};
@@ -7,17 +8,15 @@ use plexindex::error::refuse;
 use plexindex::inside::ByteString;
 
 /// Counts the entries of a table, or of all tables together. Entries that have expired and are still stored count too.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CountTable {
     /// The table's name; all tables if absent.
     table: Option<ByteString>,
 }
 
 /// The count.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct TableCount {
     /// How many entries.
     count: u64,
@@ -33,9 +32,8 @@ pub fn count(caller: &Caller<'_>, request: CountTable) -> Answered<TableCount> {
 }
 
 /// Removes all entries of a table, or of all tables. A table of any size takes the same time.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClearTable {
     /// The table's name.
     table: Option<ByteString>,

@@ -1,5 +1,6 @@
 //! Listings against the disk.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answered, Caller, LibraryName, done};
@@ -30,9 +31,8 @@ use plexindex::inside::{ByteString, Finding, Rules, WalkStarts};
 ///
 /// INVALID_ARGUMENT also for a walk that is over, or that another call continues; LIBRARY_NOT_FOUND for a library that is not
 /// known; NOT_FETCHED while none is.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct NextOfWalk {
     /// The library; all of them if absent. Folders that only other libraries have are no findings.
     library: Option<LibraryName>,
@@ -54,9 +54,8 @@ pub struct NextOfWalk {
 }
 
 /// A folder or a file to read.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WalkStart {
     /// `folder` or `file`.
     kind: StartKind,
@@ -68,9 +67,8 @@ pub struct WalkStart {
 }
 
 /// What a walk reads.
-#[derive(Deserialize, PartialEq, Eq)]
+#[derive(Deserialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum StartKind {
     Folder,
     File,
@@ -81,8 +79,7 @@ fn names() -> usize {
 }
 
 /// What a call of a walk found.
-#[derive(Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[derive(Serialize, JsonSchema)]
 pub struct Walked {
     /// Those of the kind `folder` come last.
     findings: Vec<Finding>,

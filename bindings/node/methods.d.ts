@@ -1,0 +1,344 @@
+// Made from include/plexindex.schema.json by `make header`.
+
+export type Action = 'status' | 'init' | 'clear' | 'deliver' | 'follow' | 'unfollow';
+export interface BySection {
+  section: string;
+}
+export interface ByTitle {
+  title: string;
+}
+export interface ByUuid {
+  uuid: string;
+}
+export type ByteString = string | { bytes: string };
+export interface Change {
+  change: ChangeKind;
+  from?: string;
+  from_key?: string;
+  item?: Item;
+  library: string;
+  path?: string;
+  section: string;
+}
+export type ChangeKind = 'added' | 'removed' | 'changed' | 'moved' | 'list_again';
+export interface ChangePage {
+  changes: readonly (Change)[];
+  cursor: string;
+  more: boolean;
+}
+export interface CheckServer {
+}
+export interface ClearTable {
+  all?: boolean;
+  table?: ByteString;
+}
+export interface ComparePaths {
+  others: readonly (ByteString)[];
+  path: ByteString;
+}
+export type Confidence = 'none' | 'low' | 'high';
+export interface CountTable {
+  table?: ByteString;
+}
+export interface EditChange {
+  add?: string;
+  field: string;
+  remove?: string;
+  set?: string;
+}
+export interface EditItems {
+  changes: readonly (EditChange)[];
+  keys: readonly (string)[];
+  library: LibraryName;
+  lock?: LockChange;
+}
+export type Edited = 'no' | 'done' | 'failed' | 'missing';
+export interface EditedItems {
+  done: number;
+  failed: number;
+  requests: number;
+  states: readonly (Edited)[];
+}
+export type ErrorKind = 'invalid_argument' | 'unsupported' | 'aborted' | 'store' | 'store_full' | 'connect' | 'tls' | 'unauthorized' | 'forbidden' | 'not_on_server' | 'not_plex' | 'starting' | 'bad_answer' | 'server_error' | 'timeout' | 'redirected' | 'offline' | 'library_not_found' | 'not_fetched' | 'library_ambiguous' | 'list_again' | 'defect';
+export interface FilesPage {
+  cursor?: string;
+  items: readonly (Item)[];
+}
+export interface Finding {
+  cause?: string;
+  detail?: ByteString;
+  errno?: number;
+  kind: string;
+  path: ByteString;
+  twin?: boolean;
+}
+export interface Folder {
+  age_ms?: number;
+  candidates: readonly (Item)[];
+  confidence?: Confidence;
+  files: number;
+  items: number;
+  kind?: ItemType;
+  match_kind?: MatchKind;
+  message?: string;
+  reason?: Reason;
+  stale: boolean;
+  status: MatchStatus;
+  total: number;
+}
+export interface GetItem {
+  key: string;
+  library?: LibraryName;
+}
+export interface GetStore {
+}
+export interface GetVersions {
+}
+export interface HostPath {
+  path: ByteString;
+}
+export interface Item {
+  episode?: number;
+  guid?: string;
+  guids?: readonly (string)[];
+  key: string;
+  kind: ItemType;
+  library?: string;
+  path?: ByteString;
+  paths?: readonly (string)[];
+  rating_key: string;
+  season?: number;
+  section?: string;
+  show_guid?: string;
+  show_rating_key?: string;
+  show_title?: string;
+  title?: string;
+  year?: number;
+}
+export type ItemType = 'movie' | 'show' | 'season' | 'episode' | 'artist' | 'album' | 'track' | 'clip' | 'photo' | 'other';
+export interface ItemsBelow {
+  cursor?: string;
+  library?: LibraryName;
+  limit?: number;
+  path: ByteString;
+}
+export type ItemsMissing = ItemsBelow;
+export interface ItemsPage {
+  cursor?: string;
+  items: readonly (Item)[];
+}
+export interface Libraries {
+  libraries: readonly (LibraryInfo)[];
+}
+export interface LibraryInfo {
+  age_ms?: number;
+  fresh: boolean;
+  generation?: number;
+  items?: number;
+  kind: LibraryKind;
+  locations: readonly (string)[];
+  section: string;
+  title: string;
+  uuid: string;
+}
+export type LibraryKind = 'movie' | 'show' | 'artist' | 'photo' | 'other';
+export type LibraryName = string | ByTitle | BySection | ByUuid;
+export interface ListChanges {
+  cursor?: string;
+  full?: boolean;
+  library?: LibraryName;
+  limit?: number;
+}
+export interface ListItems {
+  cursor?: string;
+  library: LibraryName;
+  limit?: number;
+}
+export interface ListLibraries {
+  offline?: boolean;
+}
+export type LockChange = 'lock' | 'unlock' | 'leave';
+export interface LookedFor {
+  item: Item;
+  on_disk: Presence;
+}
+export interface MapToHost {
+  path: ByteString;
+}
+export interface Match {
+  age_ms?: number;
+  candidates: readonly (Item)[];
+  confidence?: Confidence;
+  match_kind?: MatchKind;
+  message?: string;
+  reason?: Reason;
+  stale: boolean;
+  status: MatchStatus;
+  total: number;
+}
+export interface MatchFolder {
+  at_once?: boolean;
+  library?: LibraryName;
+  offline?: boolean;
+  path: ByteString;
+}
+export interface MatchGuid {
+  guid: string;
+  library?: LibraryName;
+  offline?: boolean;
+}
+export type MatchKind = 'none' | 'confirmed' | 'exact' | 'mapped' | 'suffix' | 'file_name';
+export type MatchStatus = 'found' | 'ambiguous' | 'not_found' | 'not_yet' | 'needs_warm';
+export interface MatchTitle {
+  library?: LibraryName;
+  offline?: boolean;
+  title: string;
+}
+export interface MissingPage {
+  cursor?: string;
+  files: readonly (LookedFor)[];
+  looked_for: number;
+}
+export interface NextOfWalk {
+  library?: LibraryName;
+  limit?: number;
+  once?: boolean;
+  rules?: readonly (string)[];
+  start?: readonly (WalkStart)[];
+  walk?: string;
+}
+export interface Nothing {
+}
+export interface OneItem {
+  item?: Item;
+}
+export interface PathRelation {
+  common: number;
+  equal: boolean;
+  under: boolean;
+}
+export interface PathRelations {
+  relations: readonly (PathRelation)[];
+}
+export interface Place {
+  address: string;
+  taken?: number;
+  undelivered?: number;
+}
+export type Presence = 'there' | 'missing' | 'unknown';
+export interface Proposal {
+  from: ByteString;
+  gain?: number;
+  matched: number;
+  of: number;
+  to: ByteString;
+}
+export interface Proposals {
+  proposals: readonly (Proposal)[];
+}
+export interface ProposeMappings {
+  paths?: readonly (ByteString)[];
+}
+export type Reason = 'none' | 'no_location' | 'not_listed' | 'not_fetched' | 'several_items' | 'several_libraries' | 'unconfirmed' | 'only_root_differs' | 'path_tells' | 'no_evidence' | 'contradicted' | 'several_episodes' | 'empty' | 'above_locations' | 'unavailable';
+export interface ServerInfo {
+  answered_us: number;
+  libraries: number;
+  machine_identifier: string;
+  version?: string;
+}
+export interface Share {
+  action?: Action;
+}
+export interface Shared {
+  folder?: Place;
+  log?: SharedStatus;
+  tables?: SharedTables;
+}
+export interface SharedStatus {
+  address: string;
+  behind?: number;
+  error?: string;
+  error_kind?: ErrorKind;
+  reachable: boolean;
+  server?: string;
+  taken?: number;
+  undelivered?: number;
+  views: readonly (SharedView)[];
+}
+export type SharedTables = string;
+export interface SharedView {
+  age_ms?: number;
+  bytes: number;
+  entries: Readonly<Record<string, number>>;
+  hosts: number;
+  last: number;
+  own: boolean;
+  server: string;
+  user: string;
+}
+export type StartKind = 'folder' | 'file';
+export interface StartWatch {
+}
+export interface StopWatch {
+}
+export interface StoreInfo {
+  counter_page: boolean;
+  disk_bytes: number;
+  file_system?: string;
+  folder: ByteString;
+  free_bytes?: number;
+  journal: string;
+  locks: boolean;
+  locks_error?: string;
+  shares_memory: boolean;
+}
+export interface TableCount {
+  count: number;
+}
+export interface Versions {
+  abi: number;
+  library: string;
+  sqlite: string;
+}
+export interface WaitForChanges {
+  cursor: string;
+  library?: LibraryName;
+  offline?: boolean;
+}
+export interface WalkStart {
+  kind: StartKind;
+  path: ByteString;
+  twin?: boolean;
+}
+export interface Walked {
+  files: number;
+  findings: readonly (Finding)[];
+  walk?: string;
+}
+
+/** Each method, with its request and its answer: docs/methods.md. */
+export interface Methods {
+  'changes.list': { request: ListChanges; answer: ChangePage };
+  'changes.wait': { request: WaitForChanges; answer: Nothing };
+  'edit': { request: EditItems; answer: EditedItems };
+  'items.below': { request: ItemsBelow; answer: FilesPage };
+  'items.get': { request: GetItem; answer: OneItem };
+  'items.list': { request: ListItems; answer: ItemsPage };
+  'items.missing': { request: ItemsMissing; answer: MissingPage };
+  'libraries.list': { request: ListLibraries; answer: Libraries };
+  'mappings.propose': { request: ProposeMappings; answer: Proposals };
+  'mappings.to_host': { request: MapToHost; answer: HostPath };
+  'match.folder': { request: MatchFolder; answer: Folder };
+  'match.guid': { request: MatchGuid; answer: Match };
+  'match.title': { request: MatchTitle; answer: Match };
+  'paths.compare': { request: ComparePaths; answer: PathRelations };
+  'server.check': { request: CheckServer; answer: ServerInfo };
+  'sharing': { request: Share; answer: Shared };
+  'store.get': { request: GetStore; answer: StoreInfo };
+  'tables.clear': { request: ClearTable; answer: Nothing };
+  'tables.count': { request: CountTable; answer: TableCount };
+  'versions': { request: GetVersions; answer: Versions };
+  'walk.next': { request: NextOfWalk; answer: Walked };
+  'watch.start': { request: StartWatch; answer: Nothing };
+  'watch.stop': { request: StopWatch; answer: Nothing };
+}

@@ -1,0 +1,231 @@
+"""Makes the reference of the methods of plexindex_call(), and their types for other languages, from
+include/plexindex.schema.json: part of `make header`.
+
+quicktype would do it too, in 1,300 lines of Go, 1,600 of TypeScript and 92 classes of Java, without TypedDict.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from keyword import iskeyword
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+SCHEMA = ROOT / "include" / "plexindex.schema.json"
+MADE = "Made from include/plexindex.schema.json by `make header`"
+Shape = dict[str, Any]
+
+
+def english(text: str) -> str:
+    """A description without what only rustdoc knows."""
+    text = re.sub(r"\n*```.*?```\n*", "\n\n", text, flags=re.DOTALL)
+    text = re.sub(r"\n*Its JSON has [^.]*\.( A path that is not UTF-8 is [^.]*\.)?", "", text)
+    text = re.sub(r"\[`([^`]*)`\](\([^)]*\)|\[[^]]*\])?", lambda found: f"`{found[1].rpartition('::')[2]}`", text)
+    text = text.replace("`None` if", "Absent if").replace("`None` while", "Absent while").replace("`None`", "absent")
+    return re.sub(r"(?<!\n)\n(?![\n-])", " ", text).strip()
+
+
+def fields(shape: Shape) -> Iterator[tuple[str, Shape, bool]]:
+    """The fields of an object, and whether each is always there."""
+    for name, field in shape.get("properties", {}).items():
+        yield name, field, name in shape.get("required", ()) and "default" not in field
+
+
+class Language:
+    """How a language writes a type."""
+
+    def __init__(self, words: dict[str, str], array: str, mapping: str, union: str) -> None:
+        self.words, self.array, self.mapping, self.union = words, array, mapping, union
+
+    def of(self, shape: Shape | bool) -> str:
+        """The type of a value that is there."""
+        if isinstance(shape, bool):
+            return self.words["any"]
+        if "$ref" in shape:
+            return str(shape["$ref"]).rpartition("/")[2]
+        for choice in ("anyOf", "allOf", "oneOf"):
+            if choice in shape:
+                some = [self.of(one) for one in shape[choice] if one != {"type": "null"} and "const" not in one]
+                return self.one_of(some) if some else self.words["string"]
+        kind = shape.get("type")
+        kind = next(one for one in kind if one != "null") if isinstance(kind, list) else kind
+        if "enum" in shape:
+            return self.names(shape["enum"])
+        if kind == "object" and "properties" in shape and self.union == " | " and self is TYPESCRIPT:
+            return "{ " + "; ".join(f"{name}: {self.of(of)}" for name, of, _ in fields(shape)) + " }"
+        if kind == "array":
+            return self.array.format(self.of(shape["items"]))
+        if kind == "object" and isinstance(shape.get("additionalProperties"), dict):
+            return self.mapping.format(self.of(shape["additionalProperties"]))
+        return self.words[str(kind)]
+
+    def one_of(self, some: list[str]) -> str:
+        """The choice of several types."""
+        return self.union.join(dict.fromkeys(some))
+
+    def names(self, names: list[str]) -> str:
+        """The choice of several words."""
+        return self.union.join(f'"{name}"' for name in names)
+
+
+class Go(Language):
+    """A choice of types is any, and a choice of words a string."""
+
+    def one_of(self, some: list[str]) -> str:
+        """The choice of several types."""
+        return some[0] if len(set(some)) == 1 else "any"
+
+    def names(self, _: list[str]) -> str:
+        """The choice of several words."""
+        return "string"
+
+
+class Python(Language):
+    """A choice of words is a Literal."""
+
+    def names(self, names: list[str]) -> str:
+        """The choice of several words."""
+        return f"Literal[{', '.join(json.dumps(name) for name in names)}]"
+
+
+SCALARS = {"string": "string", "integer": "number", "number": "number", "boolean": "boolean", "any": "unknown"}
+TYPESCRIPT = Language({**SCALARS, "object": "{}"}, "readonly ({})[]", "Readonly<Record<string, {}>>", " | ")
+PYTHON_WORDS = {"string": "str", "integer": "int", "boolean": "bool", "any": "object", "object": "dict[str, str]"}
+PYTHON = Python(PYTHON_WORDS, "list[{}]", "dict[str, {}]", " | ")
+GO_WORDS = {"string": "string", "integer": "int64", "boolean": "bool", "any": "any", "object": "any"}
+GO = Go(GO_WORDS, "[]{}", "map[string]{}", " | ")
+ENGLISH = Language({**SCALARS, "boolean": "true or false", "object": "object"}, "list of {}", "map to {}", " or ")
+
+
+def is_object(shape: Shape) -> bool:
+    """Whether a definition is an object of fields, and not a choice or a word."""
+    return shape.get("type") == "object" and "additionalProperties" not in str(shape.get("anyOf", ""))
+
+
+def typescript(schema: Shape) -> str:
+    """The types of requests and answers, and a map of the methods."""
+    lines = [f"// {MADE}.", ""]
+    for name, shape in schema["definitions"].items():
+        if not is_object(shape):
+            lines.append(f"export type {name} = {TYPESCRIPT.of(shape)};")
+            continue
+        lines.append(f"export interface {name} {{")
+        for field, of, always in fields(shape):
+            lines.append(f"  {field}{'' if always else '?'}: {TYPESCRIPT.of(of)};")
+        lines.append("}")
+    lines += ["", "/** Each method, with its request and its answer: docs/methods.md. */", "export interface Methods {"]
+    for name, method in schema["properties"].items():
+        request, answer = (TYPESCRIPT.of(method["properties"][one]) for one in ("request", "answer"))
+        lines.append(f"  '{name}': {{ request: {request}; answer: {answer} }};")
+    return "\n".join([*lines, "}", ""]).replace('"', "'")
+
+
+def python(schema: Shape) -> str:
+    """The types of requests and answers, for type checkers only."""
+    lines = [f'"""The types of requests and answers. {MADE}."""', ""]
+    lines += ["from typing import Literal, TypedDict", ""]
+    for name, shape in schema["definitions"].items():
+        if not is_object(shape):
+            lines.append(f"{name} = {PYTHON.of(shape)}")
+            continue
+        every = [(field, PYTHON.of(of), always) for field, of, always in fields(shape)]
+        total = "" if all(always for *_, always in every) else ", total=False"
+        if any(iskeyword(field) for field, *_ in every):
+            body = ", ".join(f'"{field}": {kind}' for field, kind, _ in every)
+            lines.append(f'{name} = TypedDict("{name}", {{{body}}}{total})')
+        else:
+            lines.append(f"class {name}(TypedDict{total}):" + ("" if every else " ..."))
+            lines += [f"    {field}: {kind}" for field, kind, _ in every]
+    return "\n".join([*lines, ""])
+
+
+def go(schema: Shape) -> str:
+    """The types of requests and answers, as encoding/json reads and writes them."""
+    lines = [f"// {MADE}.", "", "package plexindex", ""]
+
+    def camel(name: str) -> str:
+        return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+    for name, shape in schema["definitions"].items():
+        if not is_object(shape):
+            lines += [f"type json{name} = {GO.of(shape)}", ""]
+            continue
+        rows = []
+        for field, of, always in fields(shape):
+            kind = re.sub(r"\b([A-Z]\w*)", r"json\1", GO.of(of))
+            pointer = (
+                "" if always or kind.startswith(("any", "[]", "map", "jsonByteString", "jsonLibraryName")) else "*"
+            )
+            rows.append((camel(field), pointer + kind, f'`json:"{field}{"" if always else ",omitempty"}"`'))
+        # As gofmt aligns them.
+        wide = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
+        lines.append(f"type json{name} struct {{" + ("}" if not rows else ""))
+        lines += [f"\t{name:{wide[0]}} {kind:{wide[1]}} {tag}" for name, kind, tag in rows]
+        lines += ["}", ""] if rows else [""]
+    return "\n".join(lines)
+
+
+def page(schema: Shape) -> str:
+    """docs/methods.md: each method, its fields, and the objects that several of them use."""
+    definitions = schema["definitions"]
+    lines = [
+        "# Methods",
+        "",
+        f"What `plexindex_call()` calls by name. {MADE}; the words are",
+        "those of `bindings/c/src/door`. The header says what holds for all methods. A field of a request may be",
+        "absent unless it is **needed**. A field of an answer is absent where it is not known.",
+    ]
+    shapes = [one["properties"] for one in schema["properties"].values()]
+    own = {one["$ref"].rpartition("/")[2] for shape in shapes for one in shape.values()}
+
+    def kind(shape: Shape) -> str:
+        return re.sub(r"\b([A-Z]\w+)", lambda found: f"[{found[1]}](#{found[1].lower()})", ENGLISH.of(shape))
+
+    def table(shape: Shape, is_request: bool) -> list[str]:
+        rows = []
+        for field, of, always in fields(shape):
+            said = english(of.get("description", ""))
+            default = (
+                f" Default: {json.dumps(of['default'])}." if of.get("default") not in (None, False, "", []) else ""
+            )
+            needed = ", **needed**" if always and is_request else ""
+            rows.append(
+                f"- `{field}` ({kind(of)}{needed}): {said}{default}".rstrip(": ")
+                if said
+                else f"- `{field}` ({kind(of)}{needed})"
+            )
+        return rows or ["- nothing"]
+
+    for name, method in schema["properties"].items():
+        request, answer = (
+            definitions[method["properties"][one]["$ref"].rpartition("/")[2]] for one in ("request", "answer")
+        )
+        said = request.get("description", "")
+        if "allOf" in request:
+            request = definitions[request["allOf"][0]["$ref"].rpartition("/")[2]]
+        lines += ["", f"## {name}", english(said), "", "Request:", "", *table(request, True)]
+        lines += ["", f"Answer: {english(answer.get('description', ''))}".rstrip(), "", *table(answer, False)]
+    lines += ["", "## Objects"]
+    for name, shape in definitions.items():
+        if name in own:
+            continue
+        lines += ["", f"### {name}", english(shape.get("description", ""))]
+        if is_object(shape):
+            lines += ["", *table(shape, False)]
+        elif "enum" in shape:
+            lines.append(f"One of {', '.join(f'`{one}`' for one in shape['enum'])}.")
+    return re.sub(r"\n{3,}", "\n\n", "\n".join([*lines, ""]))
+
+
+def made() -> dict[str, str]:
+    """Each file that is made, by its name in the project, with its text."""
+    schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+    return {
+        "bindings/node/methods.d.ts": typescript(schema),
+        "bindings/python/src/plexindex/_methods.pyi": python(schema),
+        "bindings/go/methods.go": go(schema),
+        "docs/methods.md": page(schema),
+    }
