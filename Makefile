@@ -67,7 +67,7 @@ PREPARE = build '$(CARGO) build --workspace --lib --bins --tests --examples && $
 PYTHONS = Python '$(PYTEST) -n 4 --dist loadfile tests/python' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 2 -m both tests/python'
 LANGUAGES = languages '$(PYTHON) scripts/languages.py'
-SOURCES = bindings/python tests/python tests/install demo bench scripts docs/hosts docs/stash2plex/use_plexindex.py
+SOURCES = bindings/python tests/python demo bench scripts docs/hosts docs/stash2plex/use_plexindex.py
 LINT = clippy '$(CARGO) clippy --workspace --all-targets -- -D warnings' \
 	rustdoc '$(CARGO) rustdoc --lib --package=plexindex -- -D warnings' \
 	examples '$(CARGO) test --doc --package=plexindex --package=plexindex-matching' \
@@ -93,9 +93,9 @@ DEEP = 'unit tests in full' 'PLEXINDEX_SEEDS=16 PLEXINDEX_STEP=1 PROPTEST_CASES=
 	faults '$(NEXTEST) --profile deep --release --run-ignored only --workspace' \
 	'compilers and valgrind' '$(NEXTEST) --package plexindex-capi --run-ignored only' \
 	languages 'PLEXINDEX_TEST_DEEP=1 $(PYTHON) scripts/languages.py' \
-	Python '$(PYTEST) -m "deep or packaging" tests/python tests/install' \
+	Python '$(PYTEST) -m "deep or packaging" tests/python' \
 	'Python without accelerator' 'PLEXINDEX_NO_ACCELERATOR=1 $(PYTEST) -n 4 --dist loadfile -m "not packaging" tests/python'
-check-deep: needs-test ## long fault tests, valgrind, all compilers, other processors, Windows, packages: an hour or two
+check-deep: needs-test needs-test-install ## long fault tests, valgrind, all compilers, other processors, Windows, packages: an hour or two
 	@$(SUITES) $(PREPARE) $(DEEP) $(ARM) $(WINDOWS)
 
 CROSS = $(NEXTEST) --config tests/cross.toml --package plexindex --package plexindex-matching --package plexindex-tests
@@ -109,8 +109,8 @@ test-arm: needs-test ## the library on 32-bit x86, and on 32-bit ARM in qemu: do
 	@$(SUITES) $(ARM)
 test-windows: ## the Rust tests of the library for Windows, under wine: docs/install.md has the packages
 	@$(SUITES) $(WINDOWS)
-test-install: needs-test ## what `make install` makes, with link-time optimisation
-	@$(SUITES) $(PREPARE) install '$(PYTEST) -m packaging tests/install'
+test-install: needs-test-install ## what `make install` makes, with link-time optimisation
+	@$(SUITES) $(PREPARE) install '$(PYTEST) -m packaging tests/python/test_install.py'
 test-clean: ## .ci/run in empty Debian roots, as root: ONLY=bookworm, ONLY="readme trixie"
 	sh scripts/test_clean.sh $(ONLY)
 mutants: ## check that the simulation finds old defects that patches bring back: SEEDS=2000 of each at most, ONLY=data-06

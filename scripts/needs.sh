@@ -41,9 +41,14 @@ fi
 case $command in
 test) tools='fmt nextest' ;;
 lint) tools='fmt clippy' ;;
-install) tools=cinstall ;;
+install | test-install) tools=cinstall ;;
 *) tools='' ;;
 esac
+if [ "$command" = test-install ]; then
+    for program in "${CXX:-c++}:g++" pkg-config:pkg-config cmake:cmake readelf:binutils; do
+        command -v "${program%:*}" >/dev/null || lacks "${program%:*}" "${program#*:}"
+    done
+fi
 for tool in ${version:+$tools}; do
     "$cargo" "$tool" --version >/dev/null 2>&1 && continue
     case $tool in

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tarfile
 import zipfile
 from pathlib import Path
 
@@ -18,22 +17,33 @@ from plexindex import _native
 
 pytestmark = pytest.mark.packaging
 
-pytest.importorskip("hatchling")
-
 PACKAGE = REPOSITORY / "bindings/python"
 
 
-def build(target: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def hatchling(target: str, folder: Path, package: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(folder)]
     environment = {**os.environ, **environment}
-    return subprocess.run(command, cwd=PACKAGE, env=environment, capture_output=True, text=True, check=False)
+    return subprocess.run(command, cwd=package, env=environment, capture_output=True, text=True, check=False)
+
+
+def build(target: str, folder: Path, package: Path = PACKAGE, **environment: str) -> Path:
+    done = hatchling(target, folder, package, **environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (made,) = folder.iterdir()
+    return made
+
+
+def refusal(folder: Path, **environment: str) -> str:
+    done = hatchling("wheel", folder, PACKAGE, **environment)
+    said = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "Traceback" not in said
+    return said
 
 
 def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
     library = Path(_native.load().path)
-    done = build("wheel", tmp_path, PLEXINDEX_PREBUILT=str(library), PLEXINDEX_PREBUILT_ACCELERATOR="")
-    assert done.returncode == 0, done.stderr
-    (wheel,) = tmp_path.iterdir()
+    wheel = build("wheel", tmp_path, PLEXINDEX_PREBUILT=str(library), PLEXINDEX_PREBUILT_ACCELERATOR="")
     name, version, python, abi, platform = wheel.stem.split("-")
     assert (name, version, python, abi) == ("plexindex", plexindex.__version__, "py3", "none")
     assert platform != "any"
@@ -60,20 +70,15 @@ def test_a_wheel_with_a_prebuilt_library(tmp_path: Path) -> None:
 
 
 def test_a_prebuilt_library_that_is_not_there(tmp_path: Path) -> None:
-    done = build("wheel", tmp_path, PLEXINDEX_PREBUILT="/nowhere/lib.so")
-    assert done.returncode != 0
-    assert "PLEXINDEX_PREBUILT=/nowhere/lib.so: there is no such file" in done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
+    said = refusal(tmp_path, PLEXINDEX_PREBUILT="/nowhere/lib.so")
+    assert "PLEXINDEX_PREBUILT=/nowhere/lib.so: there is no such file" in said
 
 
 def test_without_a_rust_toolchain_it_says_what_to_do(tmp_path: Path) -> None:
-    done = build("wheel", tmp_path, PATH="/nowhere", HOME=str(tmp_path), CARGO="", PLEXINDEX_PREBUILT="")
-    assert done.returncode != 0
-    said = done.stdout + done.stderr
+    said = refusal(tmp_path, PATH="/nowhere", HOME=str(tmp_path), CARGO="", PLEXINDEX_PREBUILT="")
     assert "no Rust toolchain was found" in said
     assert "https://rustup.rs" in said
     assert "PLEXINDEX_PREBUILT" in said
-    assert "Traceback" not in said
     assert "is compiled now" not in said
 
 
@@ -89,62 +94,25 @@ def test_who_waits_at_a_terminal_is_told_that_it_compiles(tmp_path: Path) -> Non
     assert re.search(rb"is compiled now, .* takes \w+ to \w+ minutes", done.stdout.replace(b"\r\n", b" "))
 
 
-def unpack(archive: Path, folder: Path) -> None:
+def test_the_sdist_holds_what_cargo_needs_and_makes_a_wheel(tmp_path: Path) -> None:
+    sdist = build("sdist", tmp_path / "sdist")
     # tarfile has filters from Python 3.11.4 on, and warns without one from 3.12 on.
-    subprocess.run(["tar", "-xf", str(archive), "-C", str(folder)], check=True)
-
-
-def test_the_sdist_holds_what_cargo_needs(tmp_path: Path) -> None:
-    done = build("sdist", tmp_path)
-    assert done.returncode == 0, done.stderr
-    (sdist,) = tmp_path.iterdir()
-    with tarfile.open(sdist) as archive:
-        names = {name.partition("/")[2] for name in archive.getnames()}
+    subprocess.run(["tar", "-xf", str(sdist), "-C", str(tmp_path), "--strip-components=1"], check=True)
+    names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    # cargo looks for lib.rs and main.rs below, and for no other file.
     assert {
-        "pyproject.toml",
-        "hatch_build.py",
-        "src/plexindex/__init__.py",
-        "rust/Cargo.toml",
-        "rust/build.rs",
-        "rust/.cargo/config.toml",
-        "rust/cbindgen.toml",
-        "rust/src/lib.rs",
-        "rust/crates/matching/src/lib.rs",
+        *(f"rust/{name}" for name in ("Cargo.lock", "build.rs", "cbindgen.toml", ".cargo/config.toml")),
+        *(f"rust/include/plexindex{name}.h" for name in ("", "_more")),
         "rust/bindings/c/src/functions/lookup.rs",
-        "rust/include/plexindex.h",
-        "rust/include/plexindex_more.h",
         "rust/scripts/describe_header.rs",
-        "rust/tests/standin/Cargo.toml",
-        "rust/bindings/c/Cargo.toml",
-        "rust/bindings/c/library/Cargo.toml",
-        "rust/bindings/python/accelerator/src/lib.rs",
-        "rust/tests/standin/src/main.rs",
     } <= names
     assert not [name for name in names if name.endswith((".so", ".dylib", ".rlib", ".pyc")) or "/target/" in name]
-    if (REPOSITORY / "Cargo.lock").exists():
-        assert "rust/Cargo.lock" in names
-        metadata = ["cargo", "metadata", "--offline", "--locked", "--no-deps", "--format-version=1"]
-        unpack(sdist, tmp_path)
-        manifest = next(tmp_path.glob("plexindex-*/rust/Cargo.toml"))
-        subprocess.run([*metadata, f"--manifest-path={manifest}"], check=True, stdout=subprocess.DEVNULL)
-
-
-def unpack_sdist(folder: Path) -> Path:
-    done = build("sdist", folder)
-    assert done.returncode == 0, done.stderr
-    (sdist,) = folder.iterdir()
-    unpack(sdist, folder)
-    return next(path for path in folder.iterdir() if path.is_dir())
-
-
-def test_a_wheel_is_built_from_the_sdist(tmp_path: Path) -> None:
-    # With a library that is there already: building one takes minutes, and the test above shows that cargo would.
-    package = unpack_sdist(tmp_path)
+    metadata = ["cargo", "metadata", "--offline", "--locked", "--no-deps", "--format-version=1"]
+    manifest = tmp_path / "rust/Cargo.toml"
+    subprocess.run([*metadata, f"--manifest-path={manifest}"], check=True, stdout=subprocess.DEVNULL)
+    # With a library that is there already: building one takes minutes.
     library = Path(_native.load().path)
-    environment = {**os.environ, "PLEXINDEX_PREBUILT": str(library)}
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", "dist"]
-    subprocess.run(command, cwd=package, env=environment, check=True, capture_output=True)
-    (wheel,) = (package / "dist").iterdir()
+    wheel = build("wheel", tmp_path / "dist", tmp_path, PLEXINDEX_PREBUILT=str(library))
     with zipfile.ZipFile(wheel) as archive:
         assert archive.read(f"plexindex/libplexindex{library.suffix}") == library.read_bytes()
         assert not [name for name in archive.namelist() if name.startswith("rust/")]
@@ -155,13 +123,11 @@ def test_an_editable_install_finds_sources_and_library(tmp_path: Path) -> None:
     left_out = shutil.ignore_patterns("__pycache__", "*.so", "*.dylib", "dist")
     package = Path(shutil.copytree(PACKAGE, tmp_path / "bindings/python", ignore=left_out))
     library = Path(_native.load().path)
+    code = "import hatchling.build as b, sys; print(b.build_editable(sys.argv[1]))"
+    command = [sys.executable, "-c", code, str(tmp_path)]
     environment = {**os.environ, "PLEXINDEX_PREBUILT": str(library)}
-    code = "import hatchling.build as b, sys; b.build_editable(sys.argv[1])"
-    made = tmp_path / "made"
-    made.mkdir()
-    subprocess.run([sys.executable, "-c", code, str(made)], cwd=package, env=environment, check=True)
-    (wheel,) = made.iterdir()
-    with zipfile.ZipFile(wheel) as archive:
+    made = subprocess.check_output(command, cwd=package, env=environment, text=True).split()[-1]
+    with zipfile.ZipFile(tmp_path / made) as archive:
         (pth,) = [name for name in archive.namelist() if name.endswith(".pth")]
         sources = archive.read(pth).decode().strip()
     assert Path(sources) == package / "src"
