@@ -12,6 +12,7 @@ export RUFF_CACHE_DIR ?= $(CURDIR)/build/caches/ruff
 export MYPY_CACHE_DIR ?= $(CURDIR)/build/caches/mypy
 
 SUITES = sh scripts/suites.sh
+PACKED = $(or $(CARGO_TARGET_DIR),target)/package
 BUILT = $(or $(CARGO_TARGET_DIR),target)/debug
 PYTEST = PLEXINDEX_STANDIN=$(abspath $(BUILT))/standin build/venv/bin/pytest -q
 PIP = build/venv/bin/pip --disable-pip-version-check -q install
@@ -144,6 +145,12 @@ wheel: needs-wheel ## wheels in build/wheels, for this platform; PLATFORMS="many
 	sh scripts/make_wheel.sh
 dist: ## the sources with all crates, for packagers: build/dist/plexindex-VERSION.tar.xz builds offline
 	sh scripts/make_dist.sh
+release: ## wheels, the sources and the crates in build/release, all that this machine can make; PLATFORMS as for wheel
+	rm -rf build/release build/wheels $(PACKED)/*.crate
+	$(MAKE) wheel PLATFORMS='$(or $(PLATFORMS),all)'
+	$(MAKE) dist
+	$(CARGO) package --locked --package plexindex-matching --package plexindex
+	mkdir -p build/release && cp build/wheels/*.whl build/dist/*.tar.xz $(PACKED)/*.crate build/release
 clean: ## remove all output
 	$(CARGO) clean
 	rm -rf build
