@@ -34,7 +34,7 @@ PATTERNS = {
     "Python": r"\b(?:_?native|load\(\))\.(\w+)\b|\"plexindex_(\w+)\"",
     "Node.js": r"(?:call\w*|fill|_query|_json|_one)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\(",
     "Go": r"\bplexindex_(\w+)\b",
-    "LuaJIT": r"\b(?:C|library)\.plexindex_(\w+)\b|answers\(self, \"(\w+)\"",
+    "LuaJIT": r"\b(?:C|library)\.plexindex_(\w+)\b|\"(\w+)\"",
     "Ruby": r":(\w+)\b",
 }
 BEGIN, END = "<!-- functions -->\n", "<!-- end -->\n"

@@ -31,13 +31,12 @@ end
 -- What the store knows, without a request; match_at_once() would not say that a file is not listed.
 local function known(path) return library:match(path, { offline = true }) end
 
--- Steps of half a second, or up to 2 s where the server is slow: between them the script takes other events. mpv plays on in
--- any case.
+-- Each call blocks this script for two seconds at most, and mpv plays on: between them the script takes other events.
 local timer
 local function fetch()
    timer = nil
    local ok, result = pcall(function()
-      if not library:refresh_step() then return nil end
+      if not library:refresh { deadline_ms = 2000 } then return nil end
       local path = playing()
       return path and known(path) or false
    end)
