@@ -6,8 +6,8 @@ module Plexindex
   # An error of the library: `status` is its number, `code` its name, such as :library_not_found.
   class Error < StandardError
     attr_reader :status, :code
-    # Of `edit_items`: how far it came.
-    attr_accessor :report
+    # What the method gives also where it fails: of `edit_items` how far it came.
+    attr_accessor :answer
 
     def initialize(status, message)
       super(message)
@@ -27,11 +27,9 @@ end
 
 require_relative "plexindex/native"
 require_relative "plexindex/answers"
-require_relative "plexindex/worker"
-require_relative "plexindex/renewal"
+require_relative "plexindex/call"
 require_relative "plexindex/index"
 require_relative "plexindex/library"
-require_relative "plexindex/table"
 
 module Plexindex
   private_constant :Native, :Blocks
@@ -55,10 +53,9 @@ module Plexindex
   # by name (`offline: true`), and `mappings`: hashes with `from`, `to`, `side` (:host or :server) and `pattern`.
   #
   # `renew_token` is a proc that gives a new token, or nil for none now, when the server refuses the one that there is or it
-  # expired. The call that was refused waits for it, and is then made again. It runs in a thread of its own, one at a time,
-  # and must not wait for what the caller holds. If it raises there is no new token, and what it raised is the `cause` of the
-  # call's Error. A call whose deadline passes, or that Timeout or a signal ends, leaves it behind: the token that it gives
-  # later is used. After nil, or a token that is refused, it is not called for 15 s; `token=` goes on at once. It must not close
+  # expired. The call that was refused waits for it, and is then made again. It runs in the thread of that call, where nothing
+  # but what Ruby raises there ends it. If it raises there is no new token, and what it raised is the `cause` of the call's
+  # Error. After nil, or a token that is refused, it is not called for 15 s; `token=` goes on at once. It must not close
   # the index, and may ask that only with `offline` or `at_once`: other questions raise :unauthorized.
   def self.open(cache_dir:, mappings: [], renew_token: nil, **options)
     flags, fields = options.partition { |name, _| FLAGS.key?(name) }
@@ -78,12 +75,12 @@ module Plexindex
     rules = mappings.map { |rule| mapping(**rule.transform_keys { |field| field.to_s.to_sym }) }
     filled[:mappings] = rules.map { |rule| rule.memory[0, rule.memory.size] }.join unless rules.empty?
     filled[:mappings_count] = rules.size
-    renewal = renew_token && Renewal.new(renew_token)
-    filled[:renew_token] = renewal&.closure
+    renewal = renew_token && Callbacks.renewal(renew_token)
+    filled[:renew_token] = renewal
     out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
-    index = Worker.run do
+    index = Call.new.run do
       Native.call(:open, filled.memory, out)
-      Index.new(out.ptr.to_i, renewal, options[:deadline_ms])
+      Index.new(out.ptr.to_i, renewal)
     end
     return index unless block_given?
 
@@ -108,16 +105,10 @@ module Plexindex
   end
   private_class_method :log_level
 
-  # How a path compares with each of others: hashes with `equal`, `under`, and `common` components from the end.
+  # How a path compares with each of others: hashes with "equal", "under", and "common" components from the end.
   def self.compare_paths(path, others)
-    bytes = Native.bytes(path, "path")
-    list, count = Native.joined(others, "others")
-    relations = Fiddle::Pointer.malloc([count * 4, 1].max, Fiddle::RUBY_FREE)
-    Native.call(:compare_paths, bytes, bytes.bytesize, list, list.bytesize, count, relations)
-    relations[0, count * 4].unpack("L<*").map do |number|
-      { equal: number.anybits?(Native::CONSTANTS["PATHS_EQUAL"]), under: number.anybits?(Native::CONSTANTS["PATHS_UNDER"]),
-        common: number & Native::CONSTANTS["PATHS_COMMON"] }
-    end
+    request = { path: path, others: others }
+    Native.method(nil, "paths.compare", request, Native::Struct.new("call_options"))[1]["relations"]
   end
 
   # The log lines that wait, oldest first: pairs of a level and a message. The ring holds 256 for the whole process.
@@ -128,7 +119,7 @@ module Plexindex
     receive = Fiddle::Closure::BlockCaller.new(Fiddle::TYPE_VOID, types) do |_, level, message, length|
       lines << [levels.fetch(level, :unknown), message[0, length].force_encoding("UTF-8")]
     end
-    Worker.run { Native.call(:drain_log, receive, nil) }
+    Call.new.run { Native.call(:drain_log, receive, nil) }
     lines
   end
 

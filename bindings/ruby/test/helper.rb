@@ -3,6 +3,8 @@
 require "json"
 require "minitest/autorun"
 require "open3"
+require "pathname"
+require "set"
 require "tmpdir"
 require "timeout"
 # Each call's arguments and results are held against sig, where Ruby has its gem for that.

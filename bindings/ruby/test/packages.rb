@@ -4,72 +4,34 @@ require_relative "helper"
 
 # How the gem is built, and where it finds the library.
 class TestPackages < Minitest::Test
+  include Helper
   LIBRARY = ENV.fetch("PLEXINDEX_LIBRARY")
   SOURCE = File.expand_path("..", __dir__)
-  # Nothing of the tests' own environment names the library or the gem.
-  NOTHING = { "PLEXINDEX_LIBRARY" => nil, "RUBYLIB" => nil, "RUBYOPT" => nil }.freeze
 
-  def setup
-    @folder = Dir.mktmpdir("plexindex-gem-")
+  # What a new process says that requires the gem of this folder, with a folder that the system looks into.
+  def required(lib = LIB, **variables)
+    given = { "PLEXINDEX_LIBRARY" => nil, "RUBYLIB" => nil, "RUBYOPT" => nil, "LD_LIBRARY_PATH" => @folder }.merge(variables.transform_keys(&:to_s))
+    said, ended = Open3.capture2e(given, RbConfig.ruby, "-I#{lib}", "-rplexindex", "-e", "print Plexindex.version")
+    assert_equal ended.success?, said.match?(/\A\d+\.\d+\.\d+\z/)
+    said
   end
 
-  def teardown
-    FileUtils.remove_entry(@folder)
-  end
-
-  # What a new process says that requires the gem, with the library's names in a folder that the system looks into.
-  def required(*names)
-    names.each { |name| File.symlink(LIBRARY, File.join(@folder, name)) }
-    variables = NOTHING.merge("LD_LIBRARY_PATH" => @folder)
-    Open3.capture2e(variables, RbConfig.ruby, "-I#{File.join(SOURCE, 'lib')}", "-rplexindex", "-e", "print Plexindex.version")
-  end
-
-  def test_a_runtime_package_has_no_link_for_developers
-    said, ended = required("libplexindex.so.0")
-    assert ended.success?, said
-    assert_match(/\A\d+\.\d+\.\d+/, said)
-  end
-
-  def test_the_link_for_developers_is_enough
-    said, ended = required("libplexindex.so")
-    assert ended.success?, said
-  end
-
-  def test_a_missing_library_names_what_to_install_on_this_platform
-    said, ended = required
-    refute ended.success?
-    assert_match(/LoadError/, said)
-    assert_includes said, "install the gem plexindex-#{Plexindex::VERSION}-#{Gem::Platform.local}.gem"
-    assert_includes said, "make install"
-    assert_includes said, "PLEXINDEX_LIBRARY"
-  end
-
-  # Of another platform, say. The system's would hide it.
-  def test_a_library_that_is_named_or_in_the_gem_is_loaded_or_its_failure_shown
+  def test_the_library_is_found_or_the_error_says_what_to_do
+    platform = "plexindex-#{Plexindex::VERSION}-#{Gem::Platform.local}.gem"
+    [required, required(PLEXINDEX_LIBRARY: "libc.so.6")].each do |said|
+      ["LoadError", "install the gem #{platform}", "make install", "PLEXINDEX_LIBRARY"].each { |part| assert_includes said, part }
+    end
+    %w[libplexindex.so libplexindex.so.0].each do |name|
+      File.symlink(LIBRARY, File.join(@folder, name))
+      assert_equal Plexindex.version, required
+      File.unlink(File.join(@folder, name)) if name.end_with?(".so")
+    end
+    # One that is named or in the gem is not hidden by the system's.
     FileUtils.cp_r(File.join(SOURCE, "lib"), @folder)
     FileUtils.cp(File.expand_path("../../include/plexindex.json", SOURCE), File.join(@folder, "lib", "plexindex", "abi.json"))
-    File.symlink(LIBRARY, File.join(@folder, "libplexindex.so.0"))
     broken = File.join(@folder, "lib", "plexindex", "libplexindex.so")
     File.write(broken, "no library")
-    variables = NOTHING.merge("LD_LIBRARY_PATH" => @folder)
-    [variables, variables.merge("PLEXINDEX_LIBRARY" => broken)].each do |given|
-      said, ended = Open3.capture2e(given, RbConfig.ruby, "-I#{File.join(@folder, 'lib')}", "-rplexindex", "-e", "0")
-      refute ended.success?
-      assert_includes said, "#{broken}: "
-      refute_includes said, "libplexindex.so.0: "
-    end
-  end
-
-  def test_another_library_is_named_with_what_to_do
-    said, ended = Open3.capture2e(NOTHING.merge("PLEXINDEX_LIBRARY" => "libc.so.6"), RbConfig.ruby, "-I#{File.join(SOURCE, 'lib')}", "-rplexindex", "-e", "0")
-    refute ended.success?
-    ["libc.so.6 is not the plexindex library", "install the gem", "PLEXINDEX_LIBRARY"].each { |part| assert_includes said, part }
-  end
-
-  def gem(*arguments, folder: @folder, **variables)
-    said, ended = Open3.capture2e(NOTHING.merge(variables.transform_keys(&:to_s)), RbConfig.ruby, "-S", "gem", *arguments, chdir: folder)
-    assert ended.success?, said
-    said
+    [required("#{@folder}/lib"), required(PLEXINDEX_LIBRARY: broken)].each { |said| assert_includes said, "#{broken}: " }
   end
 
   # As README says.
@@ -78,10 +40,9 @@ class TestPackages < Minitest::Test
     FileUtils.cp_r(SOURCE, copy)
     FileUtils.cp(File.expand_path("../../include/plexindex.json", SOURCE), File.join(copy, "lib", "plexindex", "abi.json"))
     %w[LICENSE-APACHE LICENSE-MIT].each { |file| FileUtils.cp(File.expand_path("../../#{file}", SOURCE), copy) }
-    gem("build", "plexindex.gemspec", folder: copy)
-    made = File.join(copy, "plexindex-#{Plexindex::VERSION}.gem")
-    # Go's module has the same address.
-    assert_includes File.read(File.join(SOURCE, "..", "go", "go.mod")), "module #{gem('specification', made, 'homepage')[%r{//(\S+)}, 1]}/"
-    assert_includes gem("specification", made, "files"), "lib/plexindex/abi.json"
+    said, ended = Open3.capture2e({ "RUBYOPT" => nil }, RbConfig.ruby, "-S", "gem", "build", "plexindex.gemspec", chdir: copy)
+    assert ended.success?, said
+    said, = Open3.capture2e({ "RUBYOPT" => nil }, RbConfig.ruby, "-S", "gem", "specification", Dir["#{copy}/*.gem"][0], "files")
+    assert_includes said, "lib/plexindex/abi.json"
   end
 end

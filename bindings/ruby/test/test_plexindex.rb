@@ -1,6 +1,5 @@
 # frozen_string_literal: true
 
-require "set"
 require_relative "helper"
 
 class TestPlexindex < Minitest::Test
@@ -40,17 +39,6 @@ class TestPlexindex < Minitest::Test
     assert_operator shows.items.count { |item| item.kind == :episode }, :>=, SHOW[:paths].size
   end
 
-  def test_an_error_is_of_the_library
-    index = opened
-    error = assert_raises(Plexindex::Error) { index.library("Movies").match("") }
-    assert_equal [:invalid_argument, 100], [error.code, error.status]
-    assert_match(/path is empty/, error.message)
-    assert_raises(WRONG_TYPE) { index.library("Movies").match(3) }
-    assert_match(/cache_dir/, assert_raises(Plexindex::Error) { Plexindex.open(cache_dir: "") }.message)
-    refused = assert_raises(ArgumentError, WRONG_TYPE) { opened(tokens: "") }
-    assert_match(/no option tokens/, (refused.cause || refused).message)
-  end
-
   def test_a_hundred_failing_calls_each_have_their_own_text
     index = opened
     threads = Array.new(100) do |number|
@@ -83,34 +71,6 @@ class TestPlexindex < Minitest::Test
     assert movies.refresh
   end
 
-  # A quick fetch tells of its progress once, when all is fetched.
-  def test_the_last_word_of_a_progress_block_counts
-    movies = opened.library("Movies")
-    assert_raises(RangeError) { movies.match(MOVIES[0]["path"]) { raise RangeError, "mine" } }
-    20.times do
-      assert_raises(RangeError) { movies.refresh(full: true) { raise RangeError, "mine" } }
-    end
-    assert_equal :aborted, assert_raises(Plexindex::Error) { movies.refresh(full: true) { false } }.code
-    assert_equal MOVIES[0]["key"], movies.match(MOVIES[0]["path"], offline: true).item.key
-  end
-
-  # The thread and its call do not exist in the child.
-  def test_a_closing_child_waits_for_no_thread_of_its_parent
-    index = opened(**SLOWLY)
-    begun = Queue.new
-    fetching = Thread.new { index.library("Movies").refresh { begun << true } }
-    begun.pop
-    child = fork do
-      index.close
-      exit!(index.closed? ? 0 : 3)
-    end
-    Timeout.timeout(30) { Process.wait(child) }
-    assert_equal 0, $?.exitstatus
-    assert fetching.value, "the parent's call goes on"
-  ensure
-    Process.kill(:KILL, child) unless $?&.pid == child
-  end
-
   def test_a_long_call_lets_other_threads_run_and_close_waits_for_it
     index = opened(**SLOWLY)
     begun = Queue.new
@@ -132,13 +92,6 @@ class TestPlexindex < Minitest::Test
     index.close
   end
 
-  def test_a_timeout_ends_a_call
-    movies = opened(**SLOWLY).library("Movies")
-    assert_raises(Timeout::Error) { Timeout.timeout(0.05) { movies.refresh } }
-    assert movies.refresh
-    assert movies.match(MOVIES[0]["path"], offline: true).item
-  end
-
   def test_a_process_ends_while_a_thread_is_in_a_call
     script = 'require "plexindex"; index = Plexindex.open(cache_dir: ARGV[0], server_url: ARGV[1], token: ARGV[2], ' \
              'page_size: 25); begun = Queue.new; Thread.new { index.library("Movies").refresh { begun << 1 } }; begun.pop'
@@ -148,88 +101,81 @@ class TestPlexindex < Minitest::Test
     assert_empty said
   end
 
-  def test_an_index_is_not_closed_from_its_progress
-    index = opened(**SLOWLY)
-    assert_raises(ThreadError) { index.library("Movies").refresh { index.close } }
-    assert_equal 0, index.stats["listings"]
-  end
-
-  def test_a_token_is_renewed_in_a_thread_of_its_own
-    given = [nil, "", -> { raise "mine" }, -> { 7 }, TOKEN]
-    threads = []
+  def test_a_token_is_renewed_in_the_thread_of_its_call
+    given = [nil, -> { raise "mine" }, -> { 7 }, "t" * 70_000, TOKEN]
+    said = []
+    index = nil
     renew = lambda do
-      threads << Thread.current
       GC.start
+      [-> { index.close }, -> { index.library.refresh }].each do |call|
+        call.call
+      rescue ThreadError, Plexindex::Error => e
+        said << [Thread.current, e.message]
+      end
+      index.library("Movies").match("/a", at_once: true)
       one = given.shift
       one.respond_to?(:call) ? one.call : one
     end
-    causes = [nil, nil, "mine", /must be a String/]
-    causes.each do |cause|
+    [nil, "mine", /must be a String/, /70000 bytes: 65536 at most/].each do |cause|
       index = opened(cache_dir: Dir.mktmpdir("none", @folder), token: "refused", renew_token: renew)
       GC.start
       error = assert_raises(Plexindex::Error) { index.library("Movies").refresh }
       assert_equal :unauthorized, error.code
       assert cause ? cause === error.cause.message : error.cause.nil?, error.cause.inspect
     end
-    movies = opened(token: "refused", renew_token: renew).library("Movies")
-    found = Array.new(4) { Thread.new { movies.match(MOVIES[0]["path"]).item.key } }.map(&:value)
-    assert_equal [MOVIES[0]["key"]] * 4, found
-    assert_equal 5, threads.size
-    refute_includes threads, Thread.current
-    assert_raises(ArgumentError, WRONG_TYPE) { opened(renew_token_user: 1) }
+    index = opened(token: "refused", renew_token: renew)
+    assert_equal MOVIES[0]["key"], index.library("Movies").match(MOVIES[0]["path"]).item.key
+    assert_equal [[Thread.current] * 10, 5], [said.map(&:first), said.count { |_, text| text.include?("while it asks for a token") }]
+    assert_match(/renew_token asks the index/, said.last.last)
+    assert_equal(5, catch(:out) { opened(token: "bad", renew_token: -> { throw :out, 5 }).server })
   end
 
-  def test_an_index_is_not_closed_while_it_asks_for_a_token
-    raised = nil
-    index = opened(token: "refused", renew_token: lambda do
-      index.close
-    rescue ThreadError => e
-      raised = e
-      TOKEN
-    end)
-    assert index.library("Movies").refresh
-    assert_match(/while it asks for a token/, raised.message)
-  end
-
-  def test_statistics_facts_and_what_is_recorded
-    index = opened
+  def test_what_is_recorded_invalidated_and_counted
+    index = opened(mappings: [{ "from" => "/mnt/films", "to" => "/data/movies", "side" => "host" }])
     movies = index.library("Movies")
     movies.record_match("/own/name.mkv", MOVIES[3]["key"])
-    movies.record_matches([["/own/a.mkv", MOVIES[4]["key"]], ["/own/b.mkv", MOVIES[5]["key"]]])
-    refused = ->(&call) { assert_match(/deadline_ms is -7/, assert_raises(Plexindex::Error, &call).message) }
-    refused.call { movies.record_match("/own/c.mkv", MOVIES[3]["key"], deadline_ms: -7) }
-    refused.call { movies.record_matches([["/own/c.mkv", MOVIES[3]["key"]]], deadline_ms: -7) }
     assert_equal :confirmed, movies.match("/own/name.mkv").match_kind
     movies.invalidate_path("/own/name.mkv")
     assert_equal :not_found, movies.match("/own/name.mkv").status
+    assert_equal :mapped, movies.match(MOVIES[0]["path"].sub("/data/movies", "/mnt/films")).match_kind
     stats = index.stats
-    assert_equal 1, stats["answers"]["confirmed"]
-    assert_operator stats["requests"]["page"], :>=, 1
-    assert movies.refresh
-    assert_equal stats["requests"]["probe"], index.stats["requests"]["probe"]
+    assert_equal [1, nil], [stats["answers"]["confirmed"], stats["last_failure"]]
     assert movies.refresh(check: true)
     assert_equal stats["requests"]["probe"] + 1, index.stats["requests"]["probe"]
-    assert_equal(["Movies", "TV Shows"], index.libraries.map { |library| library["title"] })
-    assert index.server["machine_identifier"]
-    assert index.store["file_system"]
-    assert_equal [], index.proposals
-    assert_includes movies.item(MOVIES[3]["key"])["paths"], MOVIES[3]["path"]
-    assert_nil movies.item("999999")
-    refute_empty movies.search_title(MOVIES[3]["title"]).candidates
-    assert_equal :not_found, movies.match_guid("imdb://tt0000000").status
     movies.invalidate_item(MOVIES[4]["key"])
     movies.invalidate
     index.token = "refused"
     assert_equal :unauthorized, assert_raises(Plexindex::Error) { index.library.refresh }.code
     index.token = TOKEN
     index.invalidate_all
-    index.watch { nil }
     assert_raises(Plexindex::Error) { index.notify("no event") }
-    assert_equal [{ equal: true, under: false, common: 3 }, { equal: false, under: true, common: 0 }],
-                 Plexindex.compare_paths("/a/b/c.mkv", ["/A/b/c.mkv", "/a"])
-    assert_instance_of Array, Plexindex.drain_log
-    assert_match(/\A\d+\.\d+\.\d+/, Plexindex.version)
+    assert_equal [Array, 0], [Plexindex.drain_log.class, Plexindex.version =~ /\A\d+\.\d+\.\d+/]
     index.clear
+  end
+
+  def test_methods_by_their_names
+    index = opened
+    movies = index.library("Movies")
+    movies.refresh
+    assert_equal(["Movies", "TV Shows"], index.libraries.map { |library| library["title"] })
+    assert_equal index.server["machine_identifier"], index.call("server.check", {}, deadline_ms: 9000)["machine_identifier"]
+    assert_equal [@folder, []], [index.store["folder"], index.proposals(["/x"])]
+    assert_includes movies.item(MOVIES[3]["key"]).paths, MOVIES[3]["path"]
+    assert_nil movies.item("999999")
+    refute_empty movies.search_title(MOVIES[3]["title"]).candidates
+    assert_equal [:not_found, nil], movies.match_guid("imdb://tt0000000").to_a.values_at(0, 5)
+    assert_equal "\xff/a".b, index.call("mappings.to_host", { path: "\xff/a".b })["path"]
+    assert_equal [{ "equal" => true, "under" => false, "common" => 3 }], Plexindex.compare_paths("/a/b/c.mkv", ["/A/b/c.mkv"])
+    assert_equal(7, index.watch { 7 })
+    { ["no.method"] => /no method 'no.method'/, ["items.get", { kye: "1" }] => /unknown field `kye`/ }.each do |given, said|
+      error = assert_raises(Plexindex::Error) { index.call(*given) }
+      assert_equal :invalid_argument, error.code
+      assert_match(said, error.message)
+    end
+    error = assert_raises(Plexindex::Error) { movies.edit_items([MOVIES[0]["key"], "999999"], { "title" => "A" }) }
+    assert_equal [:not_on_server, %w[no missing]], [error.code, error.answer["states"]]
+    report = movies.edit_items([MOVIES[9]["key"]], { "summary" => "A", "genre+" => "B" }, lock: :leave)
+    assert_equal [1, 0, ["done"]], report.values_at("done", "failed", "states")
   end
 
   def test_the_feed_of_changes
@@ -238,16 +184,11 @@ class TestPlexindex < Minitest::Test
     movies.refresh
     cursor = movies.changes.cursor
     assert_equal false, movies.wait_for_changes(cursor, deadline_ms: 1, offline: true)
-    error = assert_raises(Plexindex::Error) { movies.wait_for_changes(cursor, offline: true) { false } }
-    assert_equal :aborted, error.code
-    pages = movies.change_pages(full: true, limit: 700)
-    assert_instance_of Enumerator, pages
-    assert pages.first.more
-    all = pages.flat_map(&:changes)
+    assert_equal :aborted, assert_raises(Plexindex::Error) { movies.wait_for_changes(cursor, offline: true) { false } }.code
+    all = movies.change_pages(full: true, limit: 700).flat_map(&:changes)
     assert_operator all.size, :>=, 1500
     found = all.find { |change| change.path == MOVIES[0]["path"] }
-    assert_equal ["added", MOVIES[0]["title"]], [found.change, found.item["title"]]
-    assert_empty movies.change_pages(cursor).to_a.flat_map(&:changes)
+    assert_equal ["added", MOVIES[0]["title"]], [found.change, found.item.title]
     waiting = Thread.new do
       movies.wait_for_changes(cursor, offline: true)
     rescue Plexindex::ClosedError => e
@@ -258,37 +199,31 @@ class TestPlexindex < Minitest::Test
     assert_instance_of Plexindex::ClosedError, waiting.value
   end
 
-  def test_an_index_is_not_copied
-    index = opened
-    assert_match(/any number of threads/, assert_raises(TypeError) { index.dup }.message)
-    assert_raises(TypeError) { index.clone }
-    GC.start
-    refute index.closed?
-    assert_kind_of Hash, index.stats
-  end
-
-  def test_paths_are_anything_that_can_be_listed
-    movies = opened.library("Movies")
-    paths = MOVIES.first(3).map { |movie| movie["path"] }
-    keys = MOVIES.first(3).map { |movie| movie["key"] }
-    [paths.to_set, paths.each, paths.lazy.map(&:itself)].each do |given|
-      assert_equal keys, movies.match_paths(given).map { |answer| answer.item.key }
-      assert_equal keys, movies.lookup_keys(given)
+  def test_what_ruby_has_words_for_is_taken_and_what_is_wrong_refused_by_name
+    index = opened(cache_dir: Pathname.new(@folder), log_level: "warn")
+    movies = index.library(:Movies)
+    path, key = MOVIES[0].values_at("path", "key")
+    [Pathname.new(path), path.encode("UTF-16LE")].each { |one| assert_equal :ok, movies.match(one).status }
+    assert_equal [key, [key]], [movies.lookup_key(path.encode("UTF-16LE")), movies.lookup_keys([path].to_set)]
+    assert_equal [path, "exact"], JSON.parse(movies.match(path).to_json).then { |hash| [hash["item"]["path"], hash["match_kind"]] }
+    answers = movies.match_paths([path, "a\0b"].each)
+    assert_equal [[:ok, :invalid_argument], "paths[1] cannot hold a NUL"], [answers.map(&:status), answers[1].message]
+    {
+      -> { opened(page_size: 1 << 40) } => "page_size is 1099511627776: it must be 4294967295 or less",
+      -> { opened(retry_ms: -5) } => "retry_ms is -5: give milliseconds, 0 for 30 s, or -1 for never",
+      -> { opened(log_level: "loud") } => "log_level is :off", -> { opened(mappings: [{ from: "/a", to: "/b", side: :moon }]) } => "the side of",
+      -> { movies.record_matches([["/x", "no key"]]) } => "'no key' is not the key of an item", -> { movies.match("") } => "path is empty",
+      -> { movies.match("\xD8".b.force_encoding("UTF-16LE")) } => "path cannot be made UTF-8",
+      -> { index.dup } => "an index is not copied", -> { index.clone } => "an index is not copied"
+    }.each do |call, said|
+      assert_includes assert_raises(ArgumentError, RangeError, TypeError, Plexindex::Error, &call).message, said
     end
   end
 
   def test_what_is_for_the_gem_alone_is_private
-    assert_empty Plexindex.constants & %i[Native Blocks Session Worker Watch Renewal Deep]
-    assert_equal [:PAGE], Plexindex::Library.constants
+    assert_empty Plexindex.constants & %i[Native Blocks Session Call Callbacks Deep]
+    assert_empty Plexindex::Library.constants
     assert_empty Plexindex::Table.constants
-  end
-
-  def test_mappings
-    rules = [{ from: "/mnt/films", to: "/data/movies" }]
-    movies = opened(mappings: rules).library("Movies")
-    found = movies.match(MOVIES[0]["path"].sub("/data/movies", "/mnt/films"))
-    assert_equal [:mapped, MOVIES[0]["key"]], [found.match_kind, found.item.key]
-    assert_raises(ArgumentError) { opened(mappings: [{ from: "/a", to: "/b", side: :moon }]) }
   end
 
   def test_tables
@@ -309,15 +244,6 @@ class TestPlexindex < Minitest::Test
     table.remove("one")
     table.clear
     assert_nil table.get("")
-  end
-
-  def test_an_edit
-    movies = opened.library("Movies")
-    error = assert_raises(Plexindex::Error) { movies.edit_items([MOVIES[0]["key"], "999999"], { "title" => "A" }) }
-    assert_equal :not_on_server, error.code
-    assert_equal %i[no missing], error.report[:states]
-    report = movies.edit_items([MOVIES[9]["key"]], { "summary" => "A" }, lock: :leave)
-    assert_equal [1, 0, [:done]], report.values_at(:done, :failed, :states)
   end
 
   def held

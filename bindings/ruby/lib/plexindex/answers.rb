@@ -12,24 +12,45 @@ module Plexindex
     def to_json(*given)
       to_h.to_json(*given)
     end
+
+    # What a method's answer has of a struct.
+    def self.fields(struct, found)
+      found.transform_keys(&:to_sym).slice(*struct.members)
+    end
   end
   private_constant :Deep
 
-  # An item as the index knows it. What it does not know is nil.
+  # An item as the index knows it. What it does not know is nil. Answers have no `guids` and `paths`.
   Item = ::Struct.new(
     :key, :rating_key, :title, :guid, :show_title, :show_rating_key, :show_guid, :path, :section, :library_title,
-    :kind, :year, :season, :episode, :key_only, keyword_init: true
-  ) { include Deep }
+    :kind, :year, :season, :episode, :key_only, :guids, :paths, keyword_init: true
+  ) do
+    include Deep
+
+    # Of a method's answer.
+    def self.of(found)
+      found && new(**Deep.fields(self, found), kind: (found["kind"].to_sym unless found["kind"] == "other"), library_title: found["library"])
+    end
+  end
 
   # The answer for one path, folder, GUID or title. `status` is :ok, :not_found, :ambiguous, :not_yet or :needs_warm, in
   # a batch also the error of this one path. `items`, `files` and `kind` are about a folder.
   Answer = ::Struct.new(
     :status, :match_kind, :confidence, :reason, :stale, :item, :candidates, :candidates_total, :message, :age_ms, :items,
     :files, :kind, keyword_init: true
-  ) { include Deep }
+  ) do
+    include Deep
 
-  # An entry of the feed. `change` is "added", "removed", "changed", "moved" or "list_again"; `item` as Library#item gives it.
-  # What there is none of is nil.
+    # Of a method's answer.
+    def self.of(found, status)
+      words = %i[match_kind confidence reason kind].to_h { |name| [name, found[name.name]&.to_sym] }
+      candidates = found["candidates"].to_a.map { |item| Item.of(item) }
+      new(**Deep.fields(self, found), **words, status: Native::STATUSES[status], candidates: candidates,
+          candidates_total: found["total"], item: status.zero? ? candidates[0] : nil)
+    end
+  end
+
+  # An entry of the feed. `change` is "added", "removed", "changed", "moved" or "list_again". What there is none of is nil.
   Change = ::Struct.new(:change, :library, :section, :path, :from, :from_key, :item, keyword_init: true) { include Deep }
 
   # A page of the feed: give the cursor to the next call; `more` says that it has something now.
@@ -74,7 +95,7 @@ module Plexindex
         item: of[:item].zero? ? nil : item(block, of[:item]),
         candidates: Array.new(of[:candidates_count]) { |place| item(block, of[:candidates] + place * item_step) },
         candidates_total: of[:candidates_total], message: text(block, at + ANSWER[:message][0]),
-        age_ms: of[:age_ms] == -1 ? nil : of[:age_ms], items: of[:items], files: of[:files], kind: KINDS[of[:kind]]
+        age_ms: of[:age_ms] == -1 ? nil : of[:age_ms]
       )
     end
 

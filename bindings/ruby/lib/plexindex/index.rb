@@ -7,26 +7,15 @@ module Plexindex
     STEP = 0.1
     attr_reader :handle
 
-    # `renewal`: what the library calls for a token, kept as long as the handle. `deadline_ms`: of calls without their own.
-    def initialize(handle, renewal, deadline_ms)
+    # `renewal`: what the library calls for a token, kept as long as the handle.
+    def initialize(handle, renewal)
       @handle = handle
       @renewal = renewal
-      renewal&.session = self
-      @deadline_ms = deadline_ms
       # By process: in a forked child the calls of the parent's other threads do not exist.
       @flying = Hash.new(0)
       @closed = false
       @mutex = Mutex.new
       @idle = ConditionVariable.new
-    end
-
-    # A call that may ask the server, in a thread of its own; `deadline_ms` as C takes it.
-    def worker(deadline_ms, offline: false, &work)
-      if !offline && @renewal&.here?
-        raise Error.new(Native::CONSTANTS["UNAUTHORIZED"], "renew_token asks the index that it has to give a token: this call would wait for itself")
-      end
-
-      Worker.new([deadline_ms, @deadline_ms].find { |ms| ms && ms != 0 }, &work)
     end
 
     # Work that a close waits for. The handler of a signal may raise wherever Ruby looks for one, as in a lock: the count
@@ -37,21 +26,32 @@ module Plexindex
       begin
         raise ClosedError if @closed
 
-        yield
+        yield @handle
       ensure
         @flying[process] -= 1
         @mutex.synchronize { @idle.broadcast } if @closed
       end
     end
 
-    def idle?
-      @flying[Process.pid].zero?
+    # Work that may wait, in a thread of its own: it ends when its caller goes, or its block says false.
+    def apart(limits = nil, progress = nil, offline: false)
+      if !offline && Thread.current[:plexindex_renewing]
+        raise Error.new(Native::CONSTANTS["UNAUTHORIZED"], "renew_token asks the index that it has to give a token: this call would wait for itself")
+      end
+
+      call = Call.new(self)
+      limits[:progress] = Callbacks.progress(call, progress) if limits
+      Native.outside_trap { call.run { during { |handle| yield handle } } }
+    rescue Error => e
+      raise e unless e.code == :aborted && @closed
+
+      raise ClosedError.new, cause: nil
     end
 
+    def idle? = @flying[Process.pid].zero?
+
     # Without a lock: the interpreter's own is held from the question whether it is open to the answer.
-    def closed?
-      @closed
-    end
+    def closed? = @closed
 
     def close
       handle = nil
@@ -84,22 +84,14 @@ module Plexindex
 
   # An open index. Any number of threads may use it at once. One that is collected without `close` is closed then.
   class Index
-    FLAGS = { offline: "QUERY_OFFLINE", at_once: "QUERY_AT_ONCE", full: "QUERY_FULL", check: "QUERY_PROBE" }.freeze
-    private_constant :FLAGS
-
-    def initialize(handle, renewal = nil, deadline_ms = nil)
-      @session = Session.new(handle, renewal, deadline_ms)
+    def initialize(handle, renewal = nil)
+      @session = Session.new(handle, renewal)
       ObjectSpace.define_finalizer(self, Session.finaliser(@session))
     end
 
     # Each copy would close it. Its finaliser is copied before `initialize_copy` could raise.
-    def dup
-      raise TypeError, "an index is not copied: any number of threads may use one"
-    end
-
-    def clone(**)
-      dup
-    end
+    def dup = raise(TypeError, "an index is not copied: any number of threads may use one")
+    def clone(**) = dup
 
     # Closes the index, after the calls that other threads have in flight; fetches are cut short. These and later calls
     # raise ClosedError.
@@ -110,13 +102,8 @@ module Plexindex
       nil
     end
 
-    def closed?
-      @session.closed?
-    end
-
-    def inspect
-      "#<#{self.class} #{closed? ? 'closed' : 'open'}>"
-    end
+    def closed? = @session.closed?
+    def inspect = "#<#{self.class} #{closed? ? 'closed' : 'open'}>"
 
     # A library by its uuid, title or section id; without a name all of them. Sends no request: the first question to a
     # library that does not exist raises :library_not_found.
@@ -124,56 +111,38 @@ module Plexindex
       name = name.to_s if name.is_a?(Symbol) || name.is_a?(Integer)
       selector = name.nil? ? "" : Native.bytes(name, "the name of a library")
       kind = Native::CONSTANTS[name.nil? ? "SELECT_ALL" : "SELECT_ANY"]
-      out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
-      call(:get_library) { |handle| [handle, kind, selector, selector.bytesize, out] }
-      Library.new(self, out.ptr.to_i)
+      handle = made(:get_library, kind, selector, selector.bytesize)
+      Library.new(self, @session, handle, name && Native.text(selector))
     end
 
     # A table of the host's own values.
     def table(name, fold_ascii: false)
       bytes = Native.bytes(name, "name")
       flags = fold_ascii ? Native::CONSTANTS["TABLE_FOLD_ASCII"] : 0
-      out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
-      call(:get_table) { |handle| [handle, bytes, bytes.bytesize, flags, out] }
-      Table.new(self, out.ptr.to_i)
+      Table.new(self, @session, made(:get_table, bytes, bytes.bytesize, flags), bytes)
     end
 
-    # Statistics as a hash: counts by name, "answers" by match kind, "requests" by kind.
-    def stats
-      filled = Native::Struct.new("stats")
-      call(:get_stats) { |handle| [handle, filled.memory] }
-      stats = filled.to_h.except("size")
-      { "answers" => "MATCH_", "requests" => "REQUEST_" }.each do |name, prefix|
-        stats[name] = Native.words(prefix).to_h { |number, word| [word.to_s, stats[name][number]] }
-      end
-      stats["last_failure"] = nil if stats["last_failure"].empty?
-      stats
-    end
+    # Calls a method by its name: docs/methods.md describes each. The request is a Hash, and so is the answer, with texts as
+    # its keys; what is no UTF-8 is a binary String in both. The block gets a Progress, as that of a question.
+    def call(method, request = {}, deadline_ms: nil, &progress) = exchange(method, request, deadline_ms, progress)[1]
 
     # The kind of place that the store is in.
-    def store
-      json(:get_store_json)
-    end
+    def store = call("store.get")
 
     # Mappings that seem to be missing, the best first; with paths those that would have these listed.
-    def proposals(paths = [])
-      text, count = Native.joined(paths, "paths")
-      json(:propose_mappings_json) { |handle| [handle, text, text.bytesize, count] }
-    end
+    def proposals(paths = []) = call("mappings.propose", { paths: paths })["proposals"]
 
     # The libraries that are known.
-    def libraries(**ask)
-      JSON.parse(query(:list_libraries_json, nil, nil, **ask))
+    def libraries(offline: false, **ask, &progress)
+      call("libraries.list", { offline: offline }, **ask, &progress)["libraries"]
     end
 
     # Asks the server who it is and which libraries it shows.
-    def server(**ask)
-      JSON.parse(query(:check_server_json, nil, nil, **ask))
-    end
+    def server(**ask, &progress) = call("server.check", **ask, &progress)
 
     # Begins to listen to the server's events; with a block until that ends.
     def watch
-      call(:watch_start) { |handle| [handle] }
+      call("watch.start")
       return unless block_given?
 
       begin
@@ -184,89 +153,58 @@ module Plexindex
     end
 
     # Ends what `watch` began.
-    def unwatch
-      call(:watch_stop) { |handle| [handle] }
-      nil
+    def unwatch = call("watch.stop") && nil
+
+    # Statistics as a hash: counts by name, "answers" by match kind, "requests" by kind.
+    def stats
+      filled = Native::Struct.new("stats")
+      tell(:get_stats, filled.memory)
+      stats = filled.to_h.except("size")
+      { "answers" => "MATCH_", "requests" => "REQUEST_" }.each do |name, prefix|
+        stats[name] = Native.words(prefix).to_h { |number, word| [word.to_s, stats[name][number]] }
+      end
+      stats["last_failure"] = nil if stats["last_failure"].empty?
+      stats
     end
 
     # Tells the index of an event that the host received, such as a webhook.
-    def notify(body)
-      bytes = Native.bytes(body, "body")
-      call(:notify) { |handle| [handle, bytes, bytes.bytesize] }
-      nil
-    end
+    def notify(body) = tell(:notify, *Native.sized(body, "body"))
 
     # Replaces the token; nil is none. Sends no request, and calls under way go on as they began. Without the option `user`
     # nothing of the earlier token's is answered before the server has accepted this one. After :unauthorized (401, or 498:
     # the token expired), set a new one and call again.
     def token=(token)
-      bytes = token.nil? ? "" : Native.bytes(token, "token")
-      call(:set_token) { |handle| [handle, bytes, bytes.bytesize] }
+      tell(:set_token, *Native.sized(token || "", "token"))
     end
 
     # Invalidates all libraries.
-    def invalidate_all
-      library.invalidate
-    end
+    def invalidate_all = library.invalidate
 
     # Removes all that the store holds of this server and user.
-    def clear
-      call(:clear) { |handle| [handle] }
-      nil
-    end
-
-    # The rest is for the gem's own classes.
+    def clear = tell(:clear)
 
     # @api private
-    def call(name)
-      @session.during { Native.call(name, *yield(@session.handle)) }
-    end
+    # The status and the answer of a method.
+    def exchange(method, request, deadline_ms = nil, progress = nil)
+      raise TypeError, "a request must be a Hash, not #{request.class}" unless request.is_a?(Hash)
 
-    # @api private
-    # A call that may wait, and that nothing but a deadline ends in C.
-    def call_apart(name, deadline_ms, &given)
-      @session.worker(deadline_ms) { call(name, &given) }.run
-    end
-
-    # @api private
-    def fill(name, reserve: 16_384)
-      @session.during { Native.fill(name, *yield(@session.handle), reserve: reserve) }
-    end
-
-    # @api private
-    def json(name, &given)
-      given ||= ->(handle) { [handle] }
-      status, bytes = fill(name, &given)
-      status == Native::CONSTANTS["OK"] ? JSON.parse(bytes.force_encoding("UTF-8")) : nil
-    end
-
-    # @api private
-    # A call that takes a plexindex_query: its bytes, or its status when it has none.
-    def query(name, library, text, *more, deadline_ms: nil, offline: false, at_once: false, full: false, check: false, progress: nil)
-      asked = Native::Struct.new("query", library: library, text: text, deadline_ms: deadline_ms)
-      flags = { offline: offline, at_once: at_once, full: full, check: check }
-      asked[:flags] = flags.sum { |flag, set| Native.flag(flag, set) ? Native::CONSTANTS[FLAGS[flag]] : 0 }
-      # What waits for nothing calls nothing of Ruby's: it needs no thread.
-      return ask(name, asked, text, *more) if name == :list_changes || at_once && !progress
-
-      watch = Watch.new(@session, progress)
-      asked[:progress] = watch.closure
-      Native.outside_trap { watch.run(deadline_ms, offline: offline) { ask(name, asked, text, *more) } }
+      options = Native::Struct.new("call_options", deadline_ms: deadline_ms)
+      offline = %i[offline at_once].any? { |name| request[name] || request[name.name] }
+      @session.apart(options, progress, offline: offline) { |handle| Native.method(handle, method, request, options) }
     end
 
     private
 
-    def ask(name, asked, text, *more)
-      @session.during do
-        given = [@session.handle, asked.memory, *more]
-        next Native.call(name, *given) if %i[refresh wait_for_changes].include?(name)
+    def tell(name, *given)
+      @session.during { |handle| Native.call(name, handle, *given) }
+      nil
+    end
 
-        Native.fill(name, *given, reserve: 16_384 + (text ? text.bytesize * 4 : 0))[1]
-      end
-    rescue Error => e
-      raise e unless e.code == :aborted && @session.closed?
-
-      raise ClosedError.new, cause: nil
+    # The handle that a function gives.
+    def made(name, *given)
+      out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
+      tell(name, *given, out)
+      out.ptr.to_i
     end
   end
 end

@@ -161,6 +161,12 @@ module Plexindex
       raise ArgumentError, "#{what} cannot be made UTF-8: #{e.message}"
     end
 
+    # The bytes, and their count.
+    def self.sized(value, what)
+      one = bytes(value, what)
+      [one, one.bytesize]
+    end
+
     RANGES = {
       "l<" => -(1 << 31)..(1 << 31) - 1, "L<" => 0..(1 << 32) - 1, "q<" => -(1 << 63)..(1 << 63) - 1, "Q<" => 0..(1 << 64) - 1
     }.freeze
@@ -214,8 +220,7 @@ module Plexindex
       "query.flags has PLEXINDEX_QUERY_FULL" => "the call has full: true",
       "query.flags has PLEXINDEX_QUERY_PROBE" => "the call has check: true",
       "query.flags has PLEXINDEX_QUERY_AT_ONCE" => "the call has at_once: true", "PLEXINDEX_QUERY_OFFLINE" => "offline: true",
-      "plexindex_refresh()" => "refresh", "plexindex_match_path()" => "match", "plexindex_match_paths()" => "match_paths",
-      "plexindex_match_folder()" => "folder"
+      "plexindex_refresh()" => "refresh", "plexindex_match_path()" => "match", "plexindex_match_paths()" => "match_paths"
     }.freeze
     IN_C = Regexp.union(WORDS.keys).freeze
     ERROR_TEXT = 2048
@@ -230,10 +235,55 @@ module Plexindex
       return status if status < FIRST_ERROR || status == CONSTANTS["BUFFER_TOO_SMALL"]
 
       message = text[0, [error[:length], ERROR_TEXT - 1].min].force_encoding("UTF-8")
-      message = message.gsub(IN_C, WORDS).sub(/\A(?:query|options|edit)\./, "") if status == FIRST_ERROR
+      message = message.gsub(IN_C, WORDS).sub(/\A(?:query|options)\./, "") if status == FIRST_ERROR
       raise Error.new(status, message),
-            cause: Thread.current.thread_variable_get(:plexindex_renewal_raised)
+            cause: Call.current&.raised
     end
+
+    # Calls a method: its status and its answer. An error has the answer, too, where the method gives one.
+    def self.method(handle, name, request, options)
+      out = Fiddle::Pointer.malloc(8, Fiddle::RUBY_FREE)
+      out[0, 8] = "\0" * 8
+      request = JSON.generate(packed(request))
+      [call(:call, handle, "#{name}\0", request, request.bytesize, options.memory, out), answer(out.ptr)]
+    rescue Error => e
+      e.answer = answer(out.ptr)
+      raise
+    ensure
+      FUNCTIONS[:free].call(out.ptr) if out
+    end
+
+    def self.answer(json)
+      text = json.null? ? nil : json.to_s.force_encoding("UTF-8")
+      text && unpacked(JSON.parse(text), text.include?('{"bytes":"'))
+    end
+    private_class_method :answer
+
+    # A value for JSON: what is no UTF-8 goes as its bytes.
+    def self.packed(value)
+      case value
+      when Hash then value.transform_values { |one| packed(one) }
+      when String, ->(one) { one.respond_to?(:to_path) }
+        text = text(bytes(value))
+        text.encoding == Encoding::UTF_8 ? text : { "bytes" => [text].pack("m0") }
+      when Enumerable then value.map { |one| packed(one) }
+      else value
+      end
+    end
+
+    # A value of JSON, of which something `is_packed`.
+    def self.unpacked(value, is_packed)
+      return value unless is_packed
+
+      case value
+      when Hash
+        bytes = value["bytes"] if value.size == 1
+        bytes.is_a?(String) ? bytes.unpack1("m") : value.transform_values { |one| unpacked(one, true) }
+      when Array then value.map { |one| unpacked(one, true) }
+      else value
+      end
+    end
+    private_class_method :packed, :unpacked
 
     # Ruby takes no lock in the handler of a signal.
     def self.outside_trap
