@@ -5,6 +5,7 @@ using System.Diagnostics.CodeAnalysis;
 using System.Linq;
 using System.Runtime.InteropServices;
 using System.Threading;
+using System.Threading.Tasks;
 
 namespace Plexindex
 {
@@ -12,7 +13,7 @@ namespace Plexindex
 /// A library of an index, or all of them. A CancellationToken ends a question that waits for the server; the next call
 /// goes on where that one stopped. Paths are texts, or the file system's bytes where these are no UTF-8.
 /// </summary>
-public sealed partial class Library
+public sealed class Library
 {
     private readonly PlexIndex index;
     private readonly IntPtr handle;
@@ -80,21 +81,6 @@ public sealed partial class Library
         return Ask(question, Memory.Bytes(string.Join("\0", all) + "\0"), nameof(paths), all.Length, query, cancel);
     }
 
-    /// <summary>Which show, season, artist, album or item a folder is.</summary>
-    public Answer MatchFolder(string path, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
-        MatchFolder(Memory.Bytes(path), query, cancel);
-
-    public Answer MatchFolder(byte[] path, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_match_folder, path, nameof(path), 1, query, cancel)[0];
-
-    /// <summary>The items with this GUID, such as imdb://tt1254207.</summary>
-    public Answer MatchGuid(string guid, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_match_guid, Memory.Bytes(guid), nameof(guid), 1, query, cancel)[0];
-
-    /// <summary>The items with this title.</summary>
-    public Answer SearchTitle(string title, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
-        Ask(Abi.plexindex_search_title, Memory.Bytes(title), nameof(title), 1, query, cancel)[0];
-
     /// <summary>
     /// Brings the library up to date. False when the deadline came first; while no library is known that is an exception
     /// with Status.Timeout.
@@ -108,46 +94,59 @@ public sealed partial class Library
         }
     }
 
+    /// <summary>Match() on a thread of its own, which begins and ends with it: a call that is answered at once is cheaper without.</summary>
+    public Task<Answer> MatchAsync(string path, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        PlexIndex.Async(query, cancel, own => Match(path, own, cancel));
+
+    public Task<Answer> MatchAsync(byte[] path, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        PlexIndex.Async(query, cancel, own => Match(path, own, cancel));
+
+    /// <summary>MatchAll() on a thread of its own.</summary>
+    public Task<IReadOnlyList<Answer>> MatchAllAsync(
+        IReadOnlyCollection<string> paths, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        PlexIndex.Async(query, cancel, own => MatchAll(paths, own, cancel));
+
+    /// <summary>Refresh() on a thread of its own.</summary>
+    public Task<bool> RefreshAsync([AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        PlexIndex.Async(query, cancel, own => Refresh(own, cancel));
+
     /// <summary>Records that the item with this key has this path.</summary>
     public void RecordMatch(string path, string key) => RecordMatch(Memory.Bytes(path), key);
 
     public void RecordMatch(byte[] path, string key)
     {
-        if (path == null) throw new ArgumentNullException(nameof(path));
         if (key == null) throw new ArgumentNullException(nameof(key));
-        using (var memory = new Memory())
+        Tell(path, nameof(path), (Abi.Bytes file, Memory memory, ref Abi.Buffer error) =>
         {
-            Abi.Bytes file = memory.Text(path), item = memory.Text(key);
-            index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_record_match(handle, file.data, file.length, item.data, item.length, 0, ref error));
-        }
+            Abi.Bytes item = memory.Text(key);
+            return Abi.plexindex_record_match(handle, file.data, file.length, item.data, item.length, 0, ref error);
+        });
     }
 
     /// <summary>Invalidates a path: the server is asked before it is answered again.</summary>
     public void InvalidatePath(string path) => InvalidatePath(Memory.Bytes(path));
 
-    public void InvalidatePath(byte[] path)
-    {
-        if (path == null) throw new ArgumentNullException(nameof(path));
-        using (var memory = new Memory())
-        {
-            Abi.Bytes file = memory.Text(path);
-            index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_invalidate_path(handle, file.data, file.length, ref error));
-        }
-    }
+    public void InvalidatePath(byte[] path) => Tell(path, nameof(path), (Abi.Bytes file, Memory memory, ref Abi.Buffer error) =>
+        Abi.plexindex_invalidate_path(handle, file.data, file.length, ref error));
 
     /// <summary>Invalidates an item by its key or rating key, with all its paths.</summary>
-    public void InvalidateItem(string key)
-    {
-        if (key == null) throw new ArgumentNullException(nameof(key));
-        using (var memory = new Memory())
-        {
-            Abi.Bytes item = memory.Text(key);
-            index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_invalidate_item(handle, item.data, item.length, ref error));
-        }
-    }
+    public void InvalidateItem(string key) => Tell(Memory.Bytes(key), nameof(key), (Abi.Bytes item, Memory memory, ref Abi.Buffer error) =>
+        Abi.plexindex_invalidate_item(handle, item.data, item.length, ref error));
 
     /// <summary>Invalidates the library: the next question fetches a full listing.</summary>
     public void Invalidate() => index.Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_invalidate_library(handle, ref error));
+
+    private delegate int Telling(Abi.Bytes text, Memory memory, ref Abi.Buffer error);
+
+    private void Tell(byte[] text, string name, Telling call)
+    {
+        if (text == null) throw new ArgumentNullException(name);
+        using (var memory = new Memory())
+        {
+            Abi.Bytes given = memory.Text(text);
+            index.Run((IntPtr open, ref Abi.Buffer error) => call(given, memory, ref error));
+        }
+    }
 
     private delegate int Question(IntPtr index, ref Abi.Query query, ref Abi.Buffer block, ref Abi.Buffer error);
 
@@ -168,7 +167,7 @@ public sealed partial class Library
         }
     }
 
-    internal static Abi.Query Asked(Memory memory, IntPtr library, byte[] text, Query query)
+    private static Abi.Query Asked(Memory memory, IntPtr library, byte[] text, Query query)
     {
         Abi.Query asked = Abi.Query.Create();
         asked.library = library;
@@ -196,7 +195,6 @@ public sealed partial class Library
                 Item = one == IntPtr.Zero ? null : ReadItem(block, one), Candidates = candidates,
                 CandidatesTotal = (int)answer.candidates_total, Message = Text(block, answer.message),
                 Age = answer.age_ms < 0 ? (TimeSpan?)null : TimeSpan.FromMilliseconds(answer.age_ms),
-                Items = (long)answer.items, Files = (long)answer.files, Kind = (Kind)answer.kind,
             };
         }
         return answers;

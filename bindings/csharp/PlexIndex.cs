@@ -1,7 +1,6 @@
 // An index, its libraries and their answers, over Abi.cs.
 using System;
 using System.Collections.Generic;
-using System.Diagnostics;
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -14,6 +13,8 @@ namespace Plexindex
 public sealed class PlexindexException : Exception
 {
     public Status Status { get; }
+    /// <summary>What a method answers also when it fails: of `edit` how far it came.</summary>
+    [MaybeNull] public string Answer { get; internal set; }
 
     internal PlexindexException(Status status, string message, Exception inner = null) : base(message, inner) { Status = status; }
 }
@@ -39,7 +40,7 @@ public sealed class Item
     public bool KeyOnly { get; internal set; }
 }
 
-/// <summary>The answer for one path, folder, GUID or title.</summary>
+/// <summary>The answer for one path.</summary>
 public sealed class Answer
 {
     public Status Status { get; internal set; }
@@ -55,10 +56,6 @@ public sealed class Answer
     [MaybeNull] public string Message { get; internal set; }
     /// <summary>Since the server was last asked about the listing; null if that is not known.</summary>
     public TimeSpan? Age { get; internal set; }
-    /// <summary>Of a folder: how many items and files are below it, and what it is. 0 and Kind.Other in every other answer.</summary>
-    public long Items { get; internal set; }
-    public long Files { get; internal set; }
-    public Kind Kind { get; internal set; }
 }
 
 /// <summary>An open index. Any number of threads may use it.</summary>
@@ -66,16 +63,14 @@ public sealed class PlexIndex : IDisposable
 {
     private readonly object state = new object();
     private readonly IntPtr handle;
-    private readonly TimeSpan? deadline;
     private int calls;
     private volatile bool closing;
 
     internal TokenSource RenewToken { get; }
 
-    private PlexIndex(IntPtr handle, TimeSpan? deadline, TokenSource renewToken)
+    private PlexIndex(IntPtr handle, TokenSource renewToken)
     {
         this.handle = handle;
-        this.deadline = deadline;
         RenewToken = renewToken;
     }
 
@@ -120,7 +115,7 @@ public sealed class PlexIndex : IDisposable
             }
             IntPtr opened = IntPtr.Zero;
             Check(IntPtr.Zero, (IntPtr none, ref Abi.Buffer error) => Abi.plexindex_open(ref filled, out opened, ref error));
-            return new PlexIndex(opened, options.Deadline, options.RenewToken);
+            return new PlexIndex(opened, options.RenewToken);
         }
     }
 
@@ -191,16 +186,44 @@ public sealed class PlexIndex : IDisposable
         }
     }
 
-    /// <summary>The libraries, as JSON: plexindex_more.h names the fields. Asks the server only when none is known.</summary>
-    public string LibrariesJson([AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken))
+    /// <summary>
+    /// Calls a method by its name: docs/methods.md describes each. Request and answer are JSON. Of the query the deadline and
+    /// the progress count; `offline` and the like are fields of the request. `status` is Ok, or such as NotFound and NotYet.
+    /// </summary>
+    public string Call(string method, [AllowNull] string request, out Status status, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken))
     {
+        if (method == null) throw new ArgumentNullException(nameof(method));
+        if (query != null && query.Flags != 0) throw Invalid("Offline, Check and Full are no limits of a method: see its request");
         using (var memory = new Memory())
         {
-            Abi.Query asked = Plexindex.Library.Asked(memory, IntPtr.Zero, null, query);
-            return Fill((IntPtr open, ref Abi.Buffer json, ref Abi.Buffer error) => Abi.plexindex_list_libraries_json(open, ref asked, ref json, ref error),
-                16384, query?.Progress, cancel, (json, status) => Memory.String(json.data, (int)json.length));
+            Abi.Bytes name = memory.Text(method), asked = memory.Text(request);
+            Abi.CallOptions limits = Abi.CallOptions.Create();
+            limits.deadline_ms = DeadlineMs(query?.Deadline);
+            IntPtr answer = IntPtr.Zero;
+            try
+            {
+                status = (Status)Run((IntPtr open, ref Abi.Buffer error) =>
+                    Abi.plexindex_call(open, name.data, asked.data, asked.length, ref limits, out answer, ref error), query?.Progress, cancel);
+                return Memory.String(answer);
+            }
+            catch (PlexindexException error)
+            {
+                error.Answer = Memory.String(answer);
+                throw;
+            }
+            finally { Abi.plexindex_free(answer); }
         }
     }
+
+    public string Call(string method, [AllowNull] string request = null, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken))
+    {
+        Status status;
+        return Call(method, request, out status, query, cancel);
+    }
+
+    /// <summary>Call() on a thread of its own.</summary>
+    public Task<string> CallAsync(string method, [AllowNull] string request = null, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+        Async(query, cancel, own => Call(method, request, own, cancel));
 
     /// <summary>Replaces the token; null: none.</summary>
     public void SetToken([AllowNull] string token)
@@ -235,20 +258,20 @@ public sealed class PlexIndex : IDisposable
     }
 
     /// <summary>A call of a function of Abi.</summary>
-    public delegate int Call(IntPtr index, ref Abi.Buffer error);
+    public delegate int Calling(IntPtr index, ref Abi.Buffer error);
 
-    /// <summary>One that fills a buffer, such as Abi.plexindex_get_store_json.</summary>
+    /// <summary>One that fills a buffer, such as Abi.plexindex_table_get.</summary>
     public delegate int Filling(IntPtr index, ref Abi.Buffer filled, ref Abi.Buffer error);
 
     internal bool IsClosing => closing;
 
     /// <summary>
     /// Makes a call, which Dispose() waits for. Gives the status; an error is an exception. Dispose() and the token end an
-    /// Abi.Query.Create() that waits, unless its `progress` is replaced.
+    /// Abi.Query.Create() or Abi.CallOptions.Create() that waits, unless its `progress` is replaced.
     /// </summary>
-    public int Run(Call call, CancellationToken cancel = default(CancellationToken)) => Run(call, null, cancel);
+    public int Run(Calling call, CancellationToken cancel = default(CancellationToken)) => Run(call, null, cancel);
 
-    internal int Run(Call call, IProgress<FetchProgress> progress, CancellationToken cancel)
+    internal int Run(Calling call, IProgress<FetchProgress> progress, CancellationToken cancel)
     {
         if (call == null) throw new ArgumentNullException(nameof(call));
         cancel.ThrowIfCancellationRequested();
@@ -292,20 +315,11 @@ public sealed class PlexIndex : IDisposable
         }
     }
 
-    /// <summary>
-    /// A question on a thread of its own, as it may wait: the threads of the pool are few. Its deadline begins now.
-    /// </summary>
-    internal Task<T> Async<T>(Query query, CancellationToken cancel, Func<Query, T> ask)
+    /// <summary>A question on a thread of its own, as it may wait: the threads of the pool are few.</summary>
+    internal static Task<T> Async<T>(Query query, CancellationToken cancel, Func<Query, T> ask)
     {
-        Query own = query == null ? new Query() : query.Copy();
-        TimeSpan? given = own.Deadline ?? deadline;
-        Stopwatch since = Stopwatch.StartNew();
-        return Task.Factory.StartNew(() =>
-        {
-            // What is left is never negative: one such value is no deadline.
-            if (given > TimeSpan.Zero) own.Deadline = given > since.Elapsed ? given - since.Elapsed : TimeSpan.Zero;
-            return ask(own);
-        }, cancel, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+        Query own = query?.Copy();
+        return Task.Factory.StartNew(() => ask(own), cancel, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
     }
 
     internal T During<T>(Func<T> work)
@@ -326,7 +340,7 @@ public sealed class PlexIndex : IDisposable
         }
     }
 
-    private static int Check(IntPtr index, Call call)
+    private static int Check(IntPtr index, Calling call)
     {
         using (var memory = new Memory())
         {
