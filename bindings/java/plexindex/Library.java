@@ -62,31 +62,6 @@ public final class Library {
         return ask((abi, open, asked, block, error) -> abi.plexindex_match_paths(open, asked, own.length, block, error), all, query);
     }
 
-    /** Which show, season, artist, album or item a folder is. */
-    public Answer matchFolder(String path) { return matchFolder(path, Query.DEFAULT); }
-
-    public Answer matchFolder(String path, Query query) { return matchFolder(Texts.bytes(path, "path"), query); }
-
-    public Answer matchFolder(Path path) { return matchFolder(path, Query.DEFAULT); }
-
-    public Answer matchFolder(Path path, Query query) { return matchFolder(Texts.bytes(path, "path"), query); }
-
-    public Answer matchFolder(byte[] path) { return matchFolder(path, Query.DEFAULT); }
-
-    public Answer matchFolder(byte[] path, Query query) { return ask(Abi::plexindex_match_folder, path, "path", query); }
-
-    /** The items with this GUID, such as imdb://tt1254207. */
-    public Answer matchGuid(String guid) { return matchGuid(guid, Query.DEFAULT); }
-
-    public Answer matchGuid(String guid, Query query) { return ask(Abi::plexindex_match_guid, Texts.bytes(guid, "guid"), "guid", query); }
-
-    /** The items with this title. */
-    public Answer searchTitle(String title) { return searchTitle(title, Query.DEFAULT); }
-
-    public Answer searchTitle(String title, Query query) {
-        return ask(Abi::plexindex_search_title, Texts.bytes(title, "title"), "title", query);
-    }
-
     /**
      * Brings the library up to date. False when the deadline came first; while no library is known that is an exception
      * with the status TIMEOUT.
@@ -96,50 +71,6 @@ public final class Library {
     public boolean refresh(Query query) {
         Abi.Query filled = filled(handle, new byte[0], query);
         return index.run(query, (abi, open, error) -> abi.plexindex_refresh(open, filled, error)) == Abi.OK;
-    }
-
-    /**
-     * The items of one library as the store has them, page by page; that of all libraries is refused. Sends no
-     * request: refresh() does. The status NOT_FETCHED says that it was never called.
-     */
-    public Iterable<Item> items() { return Pages.of(index, handle, null); }
-
-    /** The items with files below a folder, once for each file, in the order of their paths. Sends no request. */
-    public Iterable<Item> itemsBelow(String path) { return itemsBelow(Texts.bytes(path, "path")); }
-
-    public Iterable<Item> itemsBelow(Path path) { return itemsBelow(Texts.bytes(path, "path")); }
-
-    public Iterable<Item> itemsBelow(byte[] path) { return Pages.of(index, handle, Objects.requireNonNull(path, "path").clone()); }
-
-    /** One item with all its files and ids, as JSON; null when no listing holds it. plexindex_more.h names the fields. */
-    public String itemJson(String key) {
-        byte[] item = Texts.bytes(key, "key");
-        return index.fill(Query.DEFAULT, (abi, open, block, error) -> abi.plexindex_get_item_json(handle, item, item.length, block, error),
-            item.length, (json, status) -> status == Abi.OK ? Texts.of(json) : null);
-    }
-
-    /** As changes(cursor, false, 1000). */
-    public Changes changes(String cursor) { return changes(cursor, false, 1000); }
-
-    /**
-     * What was added, removed, changed and moved since a cursor, in the order in which the index learned it; for null
-     * none, and the cursor of now; if {@code full}, for null all items as additions first. {@code limit}: items of a page,
-     * 1 to 10,000; an item has a change for each file. Sends no request: refresh() does, and has to be called once before. The status LIST_AGAIN says to begin
-     * anew with null and {@code full}.
-     */
-    public Changes changes(String cursor, boolean full, int limit) {
-        Abi.Query filled = filled(handle, Texts.bytes(cursor == null ? "" : cursor), full ? new Query().full() : Query.DEFAULT);
-        return index.fill(Query.DEFAULT, (abi, open, page, error) -> abi.plexindex_list_changes(open, filled, limit, page, error),
-            Buffers.SIZE, (page, status) -> Changes.of(Texts.of(page)));
-    }
-
-    /** Waits until changes() has something since the cursor, or until refresh() has to ask the server before that is known. */
-    public boolean waitForChanges(String cursor) { return waitForChanges(cursor, Query.DEFAULT); }
-
-    /** False when the deadline came first. With Query.offline() it waits for changes only. */
-    public boolean waitForChanges(String cursor, Query query) {
-        Abi.Query filled = filled(handle, Texts.bytes(cursor, "cursor"), query);
-        return index.run(query, (abi, open, error) -> abi.plexindex_wait_for_changes(open, filled, error)) == Abi.OK;
     }
 
     /** Records that the item with this key has this path. */
@@ -191,7 +122,7 @@ public final class Library {
         return index.fill(query, call, 16384 + 4L * text.length, (block, status) -> Answer.all(block.data));
     }
 
-    static Abi.Query filled(Pointer library, byte[] text, Query query) {
+    private static Abi.Query filled(Pointer library, byte[] text, Query query) {
         Abi.Query filled = new Abi.Query();
         filled.setAutoRead(false); // the library changes nothing in it
         filled.library = library;

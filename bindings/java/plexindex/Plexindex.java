@@ -60,12 +60,28 @@ public final class Plexindex implements AutoCloseable {
         return new Library(this, library.getValue(), name);
     }
 
-    /** The libraries, as JSON: plexindex_more.h names the fields. Asks the server only when none is known. */
-    public String librariesJson() { return librariesJson(Query.DEFAULT); }
+    /** As call(method, request, new Query()). */
+    public Reply call(String method, String request) { return call(method, request, Query.DEFAULT); }
 
-    public String librariesJson(Query query) {
-        Abi.Query filled = Library.filled(null, new byte[0], query);
-        return fill(query, (abi, index, json, error) -> abi.plexindex_list_libraries_json(index, filled, json, error), Buffers.SIZE, (json, status) -> Texts.of(json));
+    /**
+     * Calls a method by its name: docs/methods.md describes each. Request and answer are JSON. Of the query the deadline and
+     * the progress function count; {@code offline} and the like are fields of the request.
+     */
+    public Reply call(String method, String request, Query query) {
+        byte[] name = Texts.bytes(Objects.requireNonNull(method, "method") + "\0"), asked = Texts.bytes(request, "request");
+        if (Objects.requireNonNull(query, "query").flags != 0) throw Texts.invalid("offline(), check() and full() are no limits of a method: see its request");
+        Abi.CallOptions limits = new Abi.CallOptions();
+        limits.deadline_ms = query.deadlineMs;
+        PointerByReference answer = new PointerByReference();
+        try {
+            int status = run(query, (abi, index, error) -> abi.plexindex_call(index, name, asked, asked.length, limits, answer, error));
+            return new Reply(Status.of(status), Texts.of(answer.getValue()));
+        } catch (PlexindexException error) {
+            error.answer = Texts.of(answer.getValue());
+            throw error;
+        } finally {
+            state.abi.plexindex_free(answer.getValue());
+        }
     }
 
     /** Replaces the token; null: none. */
@@ -86,7 +102,7 @@ public final class Plexindex implements AutoCloseable {
         int make(Abi abi, Pointer index, Abi.Buffer error);
     }
 
-    /** One that fills a buffer: {@code Abi::plexindex_get_store_json}. */
+    /** One that fills a buffer, such as plexindex_table_get(). */
     public interface Filling {
         int make(Abi abi, Pointer index, Abi.Buffer filled, Abi.Buffer error);
     }
@@ -116,7 +132,7 @@ public final class Plexindex implements AutoCloseable {
     }
 
     /**
-     * Makes a call, which close() waits for. Returns the status; an error is an exception. A new Abi.Query ends when the
+     * Makes a call, which close() waits for. Returns the status; an error is an exception. A new Abi.Query or Abi.CallOptions ends when the
      * index is closed or the thread is interrupted, unless its {@code progress} is replaced.
      */
     public int run(Call call) { return run(Query.DEFAULT, Objects.requireNonNull(call, "call")); }

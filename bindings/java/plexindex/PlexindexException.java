@@ -4,6 +4,7 @@ package plexindex;
 public final class PlexindexException extends RuntimeException {
     private static final long serialVersionUID = 1;
     private final Status status;
+    String answer;
 
     PlexindexException(Status status, String message) {
         super(message);
@@ -16,4 +17,7 @@ public final class PlexindexException extends RuntimeException {
 
     /** What failed. CLOSED: the index was closed; NOT_INSTALLED: the native library is not there, or is another. */
     public Status status() { return status; }
+
+    /** What a method answers also when it fails: of {@code edit} how far it came. Else null. */
+    public String answer() { return answer; }
 }

@@ -80,8 +80,8 @@ final class Texts {
         return false;
     }
 
-    /** What was filled, without the NUL behind it. */
-    static String of(Abi.Buffer filled) { return new String(filled.data.getByteArray(0, (int) filled.length), StandardCharsets.UTF_8); }
+    /** A text with a NUL behind it; null for none. */
+    static String of(Pointer text) { return text == null ? null : text.getString(0, "UTF-8"); }
 
     static void set(Abi.Bytes field, byte[] raw) {
         if (raw.length == 0) return;
@@ -100,12 +100,7 @@ final class Texts {
 
     /** A text of a block; null where there is none. */
     static String of(Pointer block, long at) {
-        byte[] bytes = raw(block, at);
-        return bytes == null ? null : new String(bytes, StandardCharsets.UTF_8);
-    }
-
-    static byte[] raw(Pointer block, long at) {
         int offset = block.getInt(at);
-        return offset == 0 ? null : block.getByteArray(Integer.toUnsignedLong(offset), block.getInt(at + 4));
+        return offset == 0 ? null : new String(block.getByteArray(Integer.toUnsignedLong(offset), block.getInt(at + 4)), StandardCharsets.UTF_8);
     }
 }
