@@ -1,15 +1,13 @@
--- Runs the script for mpv as mpv does, with a module `mp` that does what mpv's would: `mpv.lua URL TOKEN CACHE FILE…`. Prints
--- what would be seen, and how long each handler of an event took.
-local url, token, folder = arg[1], arg[2], arg[3]
-local events, timers, path = {}, {}, nil
-local mp = { msg = {} }
+-- Runs the script for mpv as mpv does, with modules that do what mpv's would: `mpv.lua URL TOKEN CACHE FILE…`. Prints what
+-- would be seen, and whether it was seen at once.
+local events, timers, path, mp = {}, {}, nil, { msg = {} }
 package.preload["mp"] = function() return mp end
 package.preload["mp.utils"] = function()
    return { join_path = function(base, name) return name:sub(1, 1) == "/" and name or base .. "/" .. name end }
 end
 package.preload["mp.options"] = function()
    return { read_options = function(options)
-      options.server_url, options.token, options.cache_dir, options.library = url, token, folder, "Movies"
+      options.server_url, options.token, options.cache_dir, options.library = arg[1], arg[2], arg[3], "Movies"
    end }
 end
 function mp.command_native(command) return command[2] end
@@ -17,9 +15,7 @@ function mp.get_property(name) return ({ path = path, ["working-directory"] = "/
 function mp.register_event(name, handler) events[name] = handler end
 function mp.add_timeout(_, handler) timers[#timers + 1] = handler; return {} end
 function mp.osd_message(text) print("seen: " .. text) end
-function mp.msg.info(text) print("info: " .. text) end
-function mp.msg.warn(text) print("warn: " .. text) end
-
+mp.msg.info, mp.msg.warn = mp.osd_message, print
 dofile("examples/mpv.lua")
 for number = 4, #arg do
    path = arg[number]
