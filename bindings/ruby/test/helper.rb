@@ -32,14 +32,7 @@ module Helper
   MOVIES = FACTS["movie"].map { |row| %w[key title path].zip(row).to_h }
   REPEATED = { name: FACTS["repeated"][0][0], paths: FACTS["repeated"].map(&:last) }.freeze
   SHOW = { folder: FACTS["show"][0][0], title: FACTS["show"][0][1], paths: FACTS["show"].map(&:last) }.freeze
-  # What a wrong type raises.
-  WRONG_TYPE = defined?(RBS::Test) ? RBS::Test::Tester::TypeError : TypeError
   LIB = File.expand_path("../lib", __dir__)
-
-  # What takes long is for `make check-deep`.
-  def deep
-    skip "for make check-deep" unless ENV["PLEXINDEX_TEST_DEEP"]
-  end
 
   def setup
     @folder = Dir.mktmpdir("plexindex-ruby-")

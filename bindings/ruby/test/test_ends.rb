@@ -121,6 +121,9 @@ class TestEnds < Minitest::Test
   def test_a_progress_block_may_be_left_in_any_way
     index = opened(**SLOWLY)
     movies = index.library("Movies")
+    seen = nil
+    error = assert_raises(Plexindex::Error) { movies.refresh { |progress| GC.start || (seen = progress).items < 50 } }
+    assert_equal [:aborted, "Movies", true], [error.code, seen.library, seen.items >= 50]
     assert_equal 7, movies.refresh { break 7 }
     assert_equal 8, catch(:out) { movies.refresh { throw :out, 8 } }
     assert Thread.new { movies.refresh { Thread.current.kill } }.join(20)
@@ -182,6 +185,27 @@ class TestEnds < Minitest::Test
     go_on.close
     assert_instance_of Plexindex::ClosedError, fetching.value
     closing.value
+  end
+
+  # What a new process says that requires the gem of this folder, with a folder that the system looks into.
+  def required(lib = LIB, **variables)
+    given = { "PLEXINDEX_LIBRARY" => nil, "RUBYLIB" => nil, "RUBYOPT" => nil, "LD_LIBRARY_PATH" => @folder }.merge(variables.transform_keys(&:to_s))
+    Open3.capture2e(given, RbConfig.ruby, "-I#{lib}", "-rplexindex", "-e", "print Plexindex.version")[0]
+  end
+
+  def test_the_library_is_found_or_the_error_says_what_to_do
+    gem = "plexindex-#{Plexindex::VERSION}-#{Gem::Platform.local}.gem"
+    [required, required(PLEXINDEX_LIBRARY: "libc.so.6")].each do |said|
+      ["LoadError", "install the gem #{gem}", "make install", "PLEXINDEX_LIBRARY"].each { |part| assert_includes said, part }
+    end
+    File.symlink(ENV.fetch("PLEXINDEX_LIBRARY"), File.join(@folder, "libplexindex.so.0"))
+    assert_equal Plexindex.version, required
+    # One that is named or in the gem is not hidden by the system's.
+    FileUtils.cp_r(LIB, @folder)
+    FileUtils.cp(File.expand_path("../../../include/plexindex.json", LIB), File.join(@folder, "lib", "plexindex", "abi.json"))
+    broken = File.join(@folder, "lib", "plexindex", "libplexindex.so")
+    File.write(broken, "no library")
+    [required("#{@folder}/lib"), required(PLEXINDEX_LIBRARY: broken)].each { |said| assert_includes said, "#{broken}: " }
   end
 
   def test_the_example_answers_from_its_children
