@@ -187,13 +187,16 @@ public sealed class PlexIndex : IDisposable
     }
 
     /// <summary>
-    /// Calls a method by its name: docs/methods.md describes each. Request and answer are JSON. Of the query the deadline and
-    /// the progress count; `offline` and the like are fields of the request. `status` is Ok, or such as NotFound and NotYet.
+    /// Calls a method by its name: docs/methods.md describes each. Request and answer are JSON. Of the query the deadline
+    /// and the progress count; `offline` and the like are fields of the request. `status` is Ok, or such as NotFound.
     /// </summary>
-    public string Call(string method, [AllowNull] string request, out Status status, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken))
+    public string Call(
+        string method, [AllowNull] string request, out Status status, [AllowNull] Query query = null,
+        CancellationToken cancel = default(CancellationToken))
     {
         if (method == null) throw new ArgumentNullException(nameof(method));
-        if (query != null && query.Flags != 0) throw Invalid("Offline, Check and Full are no limits of a method: see its request");
+        if (query != null && query.Flags != 0)
+            throw Invalid("Offline, Check and Full are no limits of a method: see its request");
         using (var memory = new Memory())
         {
             Abi.Bytes name = memory.Text(method), asked = memory.Text(request);
@@ -202,8 +205,8 @@ public sealed class PlexIndex : IDisposable
             IntPtr answer = IntPtr.Zero;
             try
             {
-                status = (Status)Run((IntPtr open, ref Abi.Buffer error) =>
-                    Abi.plexindex_call(open, name.data, asked.data, asked.length, ref limits, out answer, ref error), query?.Progress, cancel);
+                status = (Status)Run((IntPtr open, ref Abi.Buffer error) => Abi.plexindex_call(
+                    open, name.data, asked.data, asked.length, ref limits, out answer, ref error), query?.Progress, cancel);
                 return Memory.String(answer);
             }
             catch (PlexindexException error)
@@ -215,14 +218,18 @@ public sealed class PlexIndex : IDisposable
         }
     }
 
-    public string Call(string method, [AllowNull] string request = null, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken))
+    public string Call(
+        string method, [AllowNull] string request = null, [AllowNull] Query query = null,
+        CancellationToken cancel = default(CancellationToken))
     {
         Status status;
         return Call(method, request, out status, query, cancel);
     }
 
     /// <summary>Call() on a thread of its own.</summary>
-    public Task<string> CallAsync(string method, [AllowNull] string request = null, [AllowNull] Query query = null, CancellationToken cancel = default(CancellationToken)) =>
+    public Task<string> CallAsync(
+        string method, [AllowNull] string request = null, [AllowNull] Query query = null,
+        CancellationToken cancel = default(CancellationToken)) =>
         Async(query, cancel, own => Call(method, request, own, cancel));
 
     /// <summary>Replaces the token; null: none.</summary>
@@ -319,7 +326,8 @@ public sealed class PlexIndex : IDisposable
     internal static Task<T> Async<T>(Query query, CancellationToken cancel, Func<Query, T> ask)
     {
         Query own = query?.Copy();
-        return Task.Factory.StartNew(() => ask(own), cancel, TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach, TaskScheduler.Default);
+        const TaskCreationOptions apart = TaskCreationOptions.LongRunning | TaskCreationOptions.DenyChildAttach;
+        return Task.Factory.StartNew(() => ask(own), cancel, apart, TaskScheduler.Default);
     }
 
     internal T During<T>(Func<T> work)

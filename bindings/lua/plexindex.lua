@@ -237,8 +237,8 @@ local function read_block(block)
       answers[place] = { status = NAMES[found.status] or "UNKNOWN", reason = REASONS[found.reason] or "unknown",
          match_kind = MATCH_KINDS[found.match_kind] or "unknown", message = read_text(block, found.message),
          confidence = CONFIDENCES[found.confidence] or "unknown", age_ms = unless(tonumber(found.age_ms), -1),
-         stale = bit.band(found.flags, c.ANSWER_STALE) ~= 0, item = read_item(block, C.plexindex_get_item(block, found)),
-         candidates = candidates, candidates_total = found.candidates_total }
+         stale = bit.band(found.flags, c.ANSWER_STALE) ~= 0, candidates = candidates,
+         item = read_item(block, C.plexindex_get_item(block, found)), candidates_total = found.candidates_total }
    end
    return answers
 end

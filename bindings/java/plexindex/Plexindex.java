@@ -64,17 +64,20 @@ public final class Plexindex implements AutoCloseable {
     public Reply call(String method, String request) { return call(method, request, Query.DEFAULT); }
 
     /**
-     * Calls a method by its name: docs/methods.md describes each. Request and answer are JSON. Of the query the deadline and
-     * the progress function count; {@code offline} and the like are fields of the request.
+     * Calls a method by its name: docs/methods.md describes each. Request and answer are JSON. Of the query the deadline
+     * and the progress function count; {@code offline} and the like are fields of the request.
      */
     public Reply call(String method, String request, Query query) {
-        byte[] name = Texts.bytes(Objects.requireNonNull(method, "method") + "\0"), asked = Texts.bytes(request, "request");
-        if (Objects.requireNonNull(query, "query").flags != 0) throw Texts.invalid("offline(), check() and full() are no limits of a method: see its request");
+        byte[] name = Texts.bytes(Objects.requireNonNull(method, "method") + "\0");
+        byte[] asked = Texts.bytes(request, "request");
+        if (Objects.requireNonNull(query, "query").flags != 0)
+            throw Texts.invalid("offline(), check() and full() are no limits of a method: see its request");
         Abi.CallOptions limits = new Abi.CallOptions();
         limits.deadline_ms = query.deadlineMs;
         PointerByReference answer = new PointerByReference();
         try {
-            int status = run(query, (abi, index, error) -> abi.plexindex_call(index, name, asked, asked.length, limits, answer, error));
+            int status = run(query, (abi, index, error) ->
+                abi.plexindex_call(index, name, asked, asked.length, limits, answer, error));
             return new Reply(Status.of(status), Texts.of(answer.getValue()));
         } catch (PlexindexException error) {
             error.answer = Texts.of(answer.getValue());
@@ -132,8 +135,8 @@ public final class Plexindex implements AutoCloseable {
     }
 
     /**
-     * Makes a call, which close() waits for. Returns the status; an error is an exception. A new Abi.Query or Abi.CallOptions ends when the
-     * index is closed or the thread is interrupted, unless its {@code progress} is replaced.
+     * Makes a call, which close() waits for. Returns the status; an error is an exception. A call with a new Abi.Query or
+     * Abi.CallOptions ends when the index is closed or the thread is interrupted, unless its {@code progress} is replaced.
      */
     public int run(Call call) { return run(Query.DEFAULT, Objects.requireNonNull(call, "call")); }
 

@@ -1,5 +1,6 @@
--- Shows which Plex item mpv plays. Put this file into ~/.config/mpv/scripts/plexindex as main.lua, beside plexindex.lua and
--- plexindex/abi.lua, and server_url, token and library into ~/.config/mpv/script-opts/plexindex.conf. mpv must be built with LuaJIT.
+-- Shows which Plex item mpv plays. Put this file into ~/.config/mpv/scripts/plexindex as main.lua, beside plexindex.lua
+-- and plexindex/abi.lua, and server_url, token and library into ~/.config/mpv/script-opts/plexindex.conf. mpv must be
+-- built with LuaJIT.
 local mp = require("mp")
 local utils = require("mp.utils")
 local plexindex = require("plexindex")

@@ -1,4 +1,4 @@
--- Debug hooks and Ctrl-C while C calls a function of Lua's: tests for test.lua. An error of theirs must not pass through C.
+-- Debug hooks and Ctrl-C while C calls a function of Lua's: tests for test.lua. Their errors must not pass through C.
 -- What each child runs: a call with an index of its own, again and again.
 local CHILD = [[
    local folder, call, count, token = arg[1], arg[2], tonumber(arg[3]), os.getenv("PLEXINDEX_TEST_TOKEN")
@@ -53,7 +53,9 @@ return function(test, same, has, run, new_folder, opened, deep)
             end
          end
          assert(handled > 0, "no signal came during a call")
-         for _, count in ipairs { 1, deep and 1000 } do same(child("timeout -k 10 20", call, count), "false\twatchdog\n") end
+         for _, count in ipairs { 1, deep and 1000 } do
+            same(child("timeout -k 10 20", call, count), "false\twatchdog\n")
+         end
       end)
    end
 

@@ -1,5 +1,5 @@
--- Runs the script for mpv as mpv does, with modules that do what mpv's would: `mpv.lua URL TOKEN CACHE FILE…`. Prints what
--- would be seen, and whether it was seen at once.
+-- Runs the script for mpv as mpv does, with modules that do what mpv's would: `mpv.lua URL TOKEN CACHE FILE…`. Prints
+-- what would be seen, and whether it was seen at once.
 local events, timers, path, mp = {}, {}, nil, { msg = {} }
 package.preload["mp"] = function() return mp end
 package.preload["mp.utils"] = function()

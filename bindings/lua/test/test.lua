@@ -120,7 +120,8 @@ test("a caller's mistake is refused by name", function()
    for part, options in pairs { page_size = { page_size = 2 ^ 40 }, ["deadline_ms is"] = { deadline_ms = 0 / 0 },
       ["no option renew_token_user"] = { renew_token_user = 1 }, offline = { offline = "no" }, token = { token = 5 },
       ["mappings must be a list"] = { mappings = { from = "/a", to = "/b" } },
-      ["mappings[1].side"] = { mappings = { { side = "own" } } }, ["no option sidee"] = { mappings = { { sidee = "host" } } },
+      ["mappings[1].side"] = { mappings = { { side = "own" } } },
+      ["no option sidee"] = { mappings = { { sidee = "host" } } },
       ["retry_ms is -5: give milliseconds, 0 for 30 s, or -1 for never"] = { retry_ms = -5 } } do
       options.cache_dir = new_folder()
       refuses(part, plexindex.open, options)
@@ -260,19 +261,19 @@ test("an index that is not closed is collected, with its functions", function()
 end)
 
 test("the example finds a file", function()
-   local said = run("LUA_PATH='./?.lua;;' luajit examples/match.lua '%s' '%s' '%s' Movies '%s' 2>/dev/null", url, token, new_folder(),
-      movies[1].path)
+   local said = run("LUA_PATH='./?.lua;;' luajit examples/match.lua '%s' '%s' '%s' Movies '%s' 2>/dev/null", url, token,
+      new_folder(), movies[1].path)
    same(said, movies[1].key .. ": " .. movies[1].title .. "\n")
 end)
 
 test("the script for mpv shows what plays", function()
    local paths = { movies[1].path, (movies[2].path:gsub("^/data/movies/", "")), "/nowhere/x.mkv",
       movies[1].path:match("^.*/") .. "Unlisted (1900).mkv", "http://127.0.0.1:9/x.mkv" }
-   local said = run("LUA_PATH='./?.lua;;' luajit test/mpv.lua '%s' '%s' '%s' '%s'", slowly.server_url, token, new_folder(),
-      table.concat(paths, "' '"))
+   local said = run("LUA_PATH='./?.lua;;' luajit test/mpv.lua '%s' '%s' '%s' '%s'", slowly.server_url, token,
+      new_folder(), table.concat(paths, "' '"))
    -- The library is fetched for the first file; the second is a relative path; a stream is no file.
-   local wanted = { "later", "seen: Plex: " .. movies[1].title .. " (", "seen: Plex: " .. movies[2].title .. " (", "at once",
-      "seen: not in Plex: no library has a folder above", "at once", "is not listed", "at once", "at once", "end" }
+   local wanted = { "later", "seen: Plex: " .. movies[1].title .. " (", "seen: Plex: " .. movies[2].title .. " (",
+      "at once", "seen: not in Plex: no library has a folder above", "at once", "is not listed", "at once", "at once", "end" }
    local at = 0
    for line in (said .. "end"):gmatch("[^\n]+") do
       at = at + 1
@@ -284,14 +285,14 @@ test("a library beside the module is loaded, or its failure shown; without one t
    local folder, library = new_folder(), os.getenv("PLEXINDEX_LIBRARY")
    local beside = folder .. "/plexindex/libplexindex.so"
    local function required(variables)
-      return run("env -u PLEXINDEX_LIBRARY LUA_PATH='%s/?.lua' LD_LIBRARY_PATH='%s' %s luajit -e 'require(\"plexindex\")'", folder,
-         folder, variables)
+      return run("env -u PLEXINDEX_LIBRARY LUA_PATH='%s/?.lua' LD_LIBRARY_PATH='%s' %s luajit -e 'require(\"plexindex\")'",
+         folder, folder, variables)
    end
    run("cp -r plexindex.lua plexindex '%s'", folder)
    for _, named in ipairs { "", "PLEXINDEX_LIBRARY=libc.so.6" } do
       local said, code = required(named)
       same(code, 1)
-      for _, part in ipairs { "plexindex-0.1.0-1.linux-", ".rock", "make install", "PLEXINDEX_LIBRARY" } do has(said, part) end
+      for _, part in ipairs { "plexindex-0.1.0-1.linux-", "make install", "PLEXINDEX_LIBRARY" } do has(said, part) end
       has(said, named ~= "" and "libc.so.6 is not the plexindex library" or "libplexindex.so.0")
    end
    run("ln -s '%s' '%s/libplexindex.so.0'", library, folder)

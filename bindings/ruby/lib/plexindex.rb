@@ -52,11 +52,11 @@ module Plexindex
   # Opens an index; with a block it is closed behind that. The options are the fields of plexindex_options, its flags
   # by name (`offline: true`), and `mappings`: hashes with `from`, `to`, `side` (:host or :server) and `pattern`.
   #
-  # `renew_token` is a proc that gives a new token, or nil for none now, when the server refuses the one that there is or it
-  # expired. The call that was refused waits for it, and is then made again. It runs in the thread of that call, where nothing
-  # but what Ruby raises there ends it. If it raises there is no new token, and what it raised is the `cause` of the call's
-  # Error. After nil, or a token that is refused, it is not called for 15 s; `token=` goes on at once. It must not close
-  # the index, and may ask that only with `offline` or `at_once`: other questions raise :unauthorized.
+  # `renew_token` is a proc that gives a new token, or nil for none now, when the server refuses the one that there is
+  # or it expired. It runs in the thread of the refused call, which is then made again; only what Ruby raises there ends
+  # it. If it raises there is no new token, and what it raised is the `cause` of the call's Error. After nil, or a
+  # token that is refused, it is not called for 15 s; `token=` goes on at once. It must not close the index, and may ask
+  # that only with `offline` or `at_once`: other questions raise :unauthorized.
   def self.open(cache_dir:, mappings: [], renew_token: nil, **options)
     flags, fields = options.partition { |name, _| FLAGS.key?(name) }
     filled = Native::Struct.new("options", cache_dir: cache_dir)
@@ -70,7 +70,9 @@ module Plexindex
     unless mappings.is_a?(Array) && mappings.all?(Hash)
       raise TypeError, "mappings must be an Array of Hashes, such as [{ from: \"/mnt\", to: \"/data\" }]"
     end
-    raise TypeError, "renew_token must be a proc, not #{renew_token.class}" unless renew_token.nil? || renew_token.respond_to?(:call)
+    unless renew_token.nil? || renew_token.respond_to?(:call)
+      raise TypeError, "renew_token must be a proc, not #{renew_token.class}"
+    end
 
     rules = mappings.map { |rule| mapping(**rule.transform_keys { |field| field.to_s.to_sym }) }
     filled[:mappings] = rules.map { |rule| rule.memory[0, rule.memory.size] }.join unless rules.empty?

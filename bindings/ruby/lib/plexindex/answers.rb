@@ -29,15 +29,16 @@ module Plexindex
 
     # Of a method's answer.
     def self.of(found)
-      found && new(**Deep.fields(self, found), kind: (found["kind"].to_sym unless found["kind"] == "other"), library_title: found["library"])
+      kind = found["kind"].to_sym if found && found["kind"] != "other"
+      found && new(**Deep.fields(self, found), kind: kind, library_title: found["library"])
     end
   end
 
   # The answer for one path, folder, GUID or title. `status` is :ok, :not_found, :ambiguous, :not_yet or :needs_warm, in
   # a batch also the error of this one path. `items`, `files` and `kind` are about a folder.
   Answer = ::Struct.new(
-    :status, :match_kind, :confidence, :reason, :stale, :item, :candidates, :candidates_total, :message, :age_ms, :items,
-    :files, :kind, keyword_init: true
+    :status, :match_kind, :confidence, :reason, :stale, :item, :candidates, :candidates_total, :message, :age_ms,
+    :items, :files, :kind, keyword_init: true
   ) do
     include Deep
 
@@ -50,8 +51,13 @@ module Plexindex
     end
   end
 
-  # An entry of the feed. `change` is "added", "removed", "changed", "moved" or "list_again". What there is none of is nil.
-  Change = ::Struct.new(:change, :library, :section, :path, :from, :from_key, :item, keyword_init: true) { include Deep }
+  # An entry of the feed. `change` is "added", "removed", "changed", "moved" or "list_again". What is absent is nil.
+  Change = ::Struct.new(:change, :library, :section, :path, :from, :from_key, :item, keyword_init: true) do
+    include Deep
+
+    # Of a method's answer.
+    def self.of(found) = new(**Deep.fields(self, found), item: Item.of(found["item"]))
+  end
 
   # A page of the feed: give the cursor to the next call; `more` says that it has something now.
   Changes = ::Struct.new(:changes, :cursor, :more, keyword_init: true) { include Deep }

@@ -3,8 +3,8 @@
 module Plexindex
   # A call in a thread of its own, for each call that may wait or that C answers by a callback. What Ruby raises in the
   # caller's thread then leaves no frames of C: by the handler of a signal, which runs in the main thread, by Timeout,
-  # Thread#raise and Thread#kill, or by a block that is left. In the call's own thread none of these can be raised. Blocks
-  # and procs run in the caller's thread.
+  # Thread#raise and Thread#kill, or by a block that is left. In the call's own thread none of these can be raised.
+  # Blocks and procs run in the caller's thread.
   class Call
     # How long, in seconds: until a wait looks again whether the call is to end; for the end of a call that was ended.
     STEP = 0.1
@@ -22,8 +22,8 @@ module Plexindex
       @ended = false
     end
 
-    # Runs the block in a thread of its own, and what C asks for in this one. A caller that is interrupted, or leaves a block
-    # in any way (break, throw, an exception, a Fiber that is not gone on with), waits for no more than its end.
+    # Runs the block in a thread of its own, and what C asks for in this one. A caller that is interrupted, or leaves a
+    # block in any way (break, throw, an exception, a Fiber that is not resumed), waits for LAST at most.
     def run(&work)
       thread = Thread.handle_interrupt(Object => :never) { start(&work) }
       while (asked = take(thread))
@@ -42,7 +42,7 @@ module Plexindex
       end
     end
 
-    # Has the caller's thread run the block: what that gives; nil if the call is to end. For the thread of the call, within C.
+    # Has the caller's thread run the block: what that gives; nil if the call is to end. For the call's thread, within C.
     def ask(&work)
       @mutex.synchronize do
         @asked, @given = work, nil
@@ -96,10 +96,9 @@ module Plexindex
     # A plexindex_progress_fn.
     def progress(call, block)
       made do |_, at|
-        next call.ending? ? 1 : 0 unless block
-
         told = read(at)
-        !call.ending? && [nil, false].include?(call.ask { reported { block.call(told) == false } }) && !call.ending? ? 0 : 1
+        goes_on = block.nil? || call.ask { reported { block.call(told) != false } }
+        goes_on && !call.ending? ? 0 : 1
       end
     end
 
@@ -138,7 +137,8 @@ module Plexindex
     def read(at)
       data, length = at[FIELDS[:library][0], 16].unpack("Q<Q<")
       title = length.zero? ? "" : Fiddle::Pointer.new(data)[0, length].force_encoding("UTF-8")
-      Progress.new(library: title, **%i[items total elapsed_ms].to_h { |name| [name, at[FIELDS[name][0], 8].unpack1("Q<")] })
+      items, total, elapsed_ms = %i[items total elapsed_ms].map { |name| at[FIELDS[name][0], 8].unpack1("Q<") }
+      Progress.new(library: title, items: items, total: total, elapsed_ms: elapsed_ms)
     end
 
     def checked(token)

@@ -18,8 +18,8 @@ module Plexindex
       @idle = ConditionVariable.new
     end
 
-    # Work that a close waits for. The handler of a signal may raise wherever Ruby looks for one, as in a lock: the count
-    # is changed where it does not, and where no other thread runs.
+    # Work that a close waits for. The handler of a signal may raise wherever Ruby looks for one, as in a lock: the
+    # count is changed where it does not, and where no other thread runs.
     def during
       process = Process.pid
       @flying[process] += 1
@@ -36,7 +36,8 @@ module Plexindex
     # Work that may wait, in a thread of its own: it ends when its caller goes, or its block says false.
     def apart(limits = nil, progress = nil, offline: false)
       if !offline && Thread.current[:plexindex_renewing]
-        raise Error.new(Native::CONSTANTS["UNAUTHORIZED"], "renew_token asks the index that it has to give a token: this call would wait for itself")
+        raise Error.new(Native::CONSTANTS["UNAUTHORIZED"],
+                        "renew_token asks the index that it has to give a token: this call would wait for itself")
       end
 
       call = Call.new(self)
@@ -96,7 +97,9 @@ module Plexindex
     # Closes the index, after the calls that other threads have in flight; fetches are cut short. These and later calls
     # raise ClosedError.
     def close
-      raise ThreadError, "an index cannot be closed from its progress block, or while it asks for a token" if Thread.current[:plexindex_reporting]
+      if Thread.current[:plexindex_reporting]
+        raise ThreadError, "an index cannot be closed from its progress block, or while it asks for a token"
+      end
 
       Native.outside_trap { @session.close }
       nil
@@ -122,8 +125,8 @@ module Plexindex
       Table.new(self, @session, made(:get_table, bytes, bytes.bytesize, flags), bytes)
     end
 
-    # Calls a method by its name: docs/methods.md describes each. The request is a Hash, and so is the answer, with texts as
-    # its keys; what is no UTF-8 is a binary String in both. The block gets a Progress, as that of a question.
+    # Calls a method by its name: docs/methods.md describes each. The request is a Hash, and so is the answer, with texts
+    # as its keys; what is no UTF-8 is a binary String in both. The block gets a Progress, as that of a question.
     def call(method, request = {}, deadline_ms: nil, &progress) = exchange(method, request, deadline_ms, progress)[1]
 
     # The kind of place that the store is in.
@@ -170,9 +173,8 @@ module Plexindex
     # Tells the index of an event that the host received, such as a webhook.
     def notify(body) = tell(:notify, *Native.sized(body, "body"))
 
-    # Replaces the token; nil is none. Sends no request, and calls under way go on as they began. Without the option `user`
-    # nothing of the earlier token's is answered before the server has accepted this one. After :unauthorized (401, or 498:
-    # the token expired), set a new one and call again.
+    # Replaces the token; nil is none. Sends no request, and calls under way go on as they began. Without the option
+    # `user` nothing of the earlier token's is answered before the server has accepted this one.
     def token=(token)
       tell(:set_token, *Native.sized(token || "", "token"))
     end

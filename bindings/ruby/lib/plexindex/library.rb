@@ -2,9 +2,9 @@
 
 module Plexindex
   # A library of an index, or all of them. The questions take `deadline_ms`, `offline`, and a block that gets a Progress
-  # while the call waits for the server, and ends the call by false or by what it raises. `match`, `match_paths` and `folder`
-  # take `at_once`, too: the answer waits for nothing, and is :not_yet where it would have to, so always for a file below a
-  # library's folder that is not listed. With `offline` that is :not_found at once, from the store and without a request.
+  # while the call waits for the server, and ends the call by false or by what it raises. `match`, `match_paths` and
+  # `folder` take `at_once`, too: the answer waits for nothing, and is :not_yet where it would have to, so always for a file
+  # below a library's folder that is not listed. With `offline` that is :not_found at once, from the store.
   class Library
     FLAGS = { offline: "QUERY_OFFLINE", at_once: "QUERY_AT_ONCE", full: "QUERY_FULL", check: "QUERY_PROBE" }.freeze
     LOOKUP = Native::FAST[:lookup_key]
@@ -30,8 +30,9 @@ module Plexindex
       text, count = Native.joined(paths, "paths") { |place| refused << place }
       return [] if count.zero?
 
-      reserve = 16_384 + text.bytesize * 4
-      answers = query(text, progress, **ask) { |given| Blocks.read(Native.fill(:match_paths, *given, count, reserve: reserve)[1]) }
+      answers = query(text, progress, **ask) do |given|
+        Blocks.read(Native.fill(:match_paths, *given, count, reserve: 16_384 + text.bytesize * 4)[1])
+      end
       refused.each { |place| answers[place].message = "paths[#{place}] cannot hold a NUL" }
       answers
     end
@@ -59,12 +60,13 @@ module Plexindex
     # `lookup_key` for many paths: a key or nil for each, in order.
     def lookup_keys(paths)
       text, count = Native.joined(paths, "paths") { nil }
-      _, keys = @session.during { Native.fill(:lookup_keys, @handle, text, text.bytesize, count, reserve: 64 + count * 40) }
+      reserve = 64 + count * 40
+      _, keys = @session.during { Native.fill(:lookup_keys, @handle, text, text.bytesize, count, reserve: reserve) }
       keys.split("\0", -1).first(count).map { |key| key.empty? ? nil : key }
     end
 
     # The items with files below a folder, in the order of their paths. Sends no request.
-    def items_below(folder, &block) = block ? pages("items.below", path: folder, &block) : enum_for(:items_below, folder)
+    def items_below(path, &block) = block ? pages("items.below", path: path, &block) : enum_for(:items_below, path)
 
     # The items of the library as the store has them, with all their files and ids. Sends no request.
     def items(&block) = block ? pages("items.list", &block) : enum_for(:items)
@@ -72,18 +74,17 @@ module Plexindex
     # One item with all its files and ids; nil when no listing holds it.
     def item(key) = Item.of(ask("items.get", key: key)[1]["item"])
 
-    # Brings the library up to date; with `check` the server is asked once while it is fresh, too, and with `full` all is listed.
-    # False when the deadline came first: the next call goes on behind the server's last answer. Before the first one, which
-    # names the libraries, that is the code :timeout.
+    # Brings the library up to date; with `check` the server is asked once while it is fresh, too, and with `full` all is
+    # listed. False when the deadline came first: the next call goes on behind the server's last answer. Before the first
+    # one, which names the libraries, that is the code :timeout.
     def refresh(**ask, &progress) = query(nil, progress, **ask) { |given| Native.call(:refresh, *given) }.zero?
 
-    # What was added, removed, changed and moved since a cursor, in the order in which the index learned it: a page. Without
-    # a cursor no changes, and the cursor of now; with `full` all items come first. Sends no request. The code :list_again
-    # says to begin anew with `full`.
+    # What was added, removed, changed and moved since a cursor, in the order in which the index learned it: a page.
+    # Without a cursor no changes, and the cursor of now; with `full` all items come first. Sends no request. The code
+    # :list_again says to begin anew with `full`.
     def changes(cursor = "", full: false, limit: 1000)
       page = ask("changes.list", cursor: (cursor unless cursor == ""), full: full, limit: limit)[1]
-      changes = page["changes"].map { |change| Change.new(**Deep.fields(Change, change), item: Item.of(change["item"])) }
-      Changes.new(changes: changes, cursor: page["cursor"], more: page["more"])
+      Changes.new(changes: page["changes"].map { |one| Change.of(one) }, cursor: page["cursor"], more: page["more"])
     end
 
     # The pages of `changes`, until there is no more now.
@@ -116,7 +117,8 @@ module Plexindex
       paths, count = Native.joined(pairs.map { |path, _| path }, "paths")
       keys, = Native.joined(pairs.map { |_, key| key }, "keys")
       Native.integer("deadline_ms", deadline_ms || 0)
-      @session.apart { Native.call(:record_matches, @handle, paths, paths.bytesize, keys, keys.bytesize, count, 0, deadline_ms || 0) }
+      given = [paths, paths.bytesize, keys, keys.bytesize, count, 0, deadline_ms || 0]
+      @session.apart { Native.call(:record_matches, @handle, *given) }
       nil
     end
 
@@ -125,8 +127,8 @@ module Plexindex
     def invalidate_item(key) = tell(:invalidate_item, *Native.sized(key, "key"))
     def invalidate = tell(:invalidate_library)
 
-    # Gives many items the same values, as Plex names them: { "title" => "A", "genre+" => "Drama" }. A hash says how far it
-    # came, and is the `answer` of an Error. `lock`: :lock, :unlock or :leave.
+    # Gives many items the same values, as Plex names them: { "title" => "A", "genre+" => "Drama" }. A hash says how far
+    # it came, and is the `answer` of an Error. `lock`: :lock, :unlock or :leave.
     def edit_items(keys, changes, lock: :lock, deadline_ms: nil)
       raise TypeError, "changes must be a Hash, not #{changes.class}" unless changes.is_a?(Hash)
 
