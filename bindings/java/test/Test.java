@@ -16,6 +16,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.atomic.AtomicReference;
 import java.util.function.Supplier;
 import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import plexindex.*;
 
@@ -64,13 +65,18 @@ public class Test {
         for (Path one : all) Files.deleteIfExists(one);
     }
 
-    static String code(Supplier<?> call) {
+    static RuntimeException thrown(Supplier<?> call) {
         try {
             call.get();
-            return "none";
-        } catch (PlexindexException error) {
-            return error.status() + ": " + error.getMessage();
+            return null;
+        } catch (RuntimeException error) {
+            return error;
         }
+    }
+
+    static String code(Supplier<?> call) {
+        PlexindexException error = (PlexindexException) thrown(call);
+        return error == null ? "none" : error.status() + ": " + error.getMessage();
     }
 
     static void questions(Path folder, List<String[]> facts) throws Exception {
@@ -104,23 +110,13 @@ public class Test {
         check("an invalidated one", movies.match("/own/ä.mkv").status() == Status.NOT_FOUND);
         check("an error", code(() -> index.library("None 7").match("/x")).startsWith("LIBRARY_NOT_FOUND: ")
             && code(() -> index.library("None 7").match("/x")).contains("'None 7'"));
-        List<Thread> threads = new ArrayList<>();
-        AtomicReference<Object> wrong = new AtomicReference<>();
-        for (int number = 0; number < 8; number++) {
-            int own = number;
-            threads.add(new Thread(() -> {
-                if (!code(() -> index.library("None " + own).match("/x")).contains("'None " + own + "'")) wrong.set(own);
-            }));
-        }
-        threads.forEach(Thread::start);
-        for (Thread thread : threads) thread.join();
-        check("each thread has its own error", wrong.get() == null);
+        check("each thread has its own error", IntStream.range(0, 8).parallel().allMatch(number ->
+            code(() -> index.library("None " + number).match("/x")).contains("'None " + number + "'")));
         index.close();
         index.close();
         check("a closed index", code(() -> movies.lookupKey(movie[3])).startsWith("CLOSED: ") && code(() -> movies.match("/x")).startsWith("CLOSED: "));
         progress(new Options(folder.resolve("slow")).serverUrl(SLOW).token(token).pageSize(25));
         waiting(new Options(folder.resolve("two")).serverUrl(SLOW).token(token).pageSize(25));
-        closing(new Options(folder.resolve("three")).serverUrl(SLOW).token(token).pageSize(25));
     }
 
     /** What a progress function returns or throws ends its call, and only that. */
@@ -136,13 +132,7 @@ public class Test {
             check("a progress function ends its call", stopped.startsWith("ABORTED: ") && last.library().equals("Movies") && last.items() > 0
                 && last.total() == 1500 && !last.elapsed().isNegative());
             RuntimeException mine = new RuntimeException("mine");
-            Object caught = null;
-            try {
-                movies.refresh(new Query().progress(one -> { throw mine; }));
-            } catch (RuntimeException error) {
-                caught = error;
-            }
-            check("what it throws comes out", caught == mine);
+            check("what it throws comes out", thrown(() -> movies.refresh(new Query().progress(one -> { throw mine; }))) == mine);
             AtomicReference<String> inside = new AtomicReference<>("");
             Answer answer = movies.match("/x", new Query().progress(one -> {
                 System.gc();
@@ -165,24 +155,16 @@ public class Test {
         try (Plexindex index = Plexindex.open(given.renewToken(() -> { throw new IllegalStateException("no login"); }))) {
             Library movies = index.library("Movies");
             check("offline", code(() -> movies.match(path, new Query().offline())).startsWith("OFFLINE: "));
-            PlexindexException refused = null;
-            try {
-                movies.match(path);
-            } catch (PlexindexException error) {
-                refused = error;
-            }
-            check("what a token function throws is the cause", refused != null && refused.status() == Status.UNAUTHORIZED
+            PlexindexException refused = (PlexindexException) thrown(() -> movies.match(path));
+            check("what a token function throws is the cause", refused.status() == Status.UNAUTHORIZED
                 && refused.getCause() instanceof IllegalStateException && refused.getCause().getMessage().equals("no login"));
             check("and the size of the folder", stats(index).size_limit == 1L << 33);
         }
         for (String wrong : List.of("a\nb", "ä", "x".repeat(65537))) {
-            Throwable cause = null;
             try (Plexindex index = Plexindex.open(given.renewToken(() -> wrong))) {
-                index.library("Movies").match(path);
-            } catch (PlexindexException error) {
-                cause = error.getCause();
+                Throwable cause = thrown(() -> index.library("Movies").match(path)).getCause();
+                check("a wrong token is the cause", cause instanceof PlexindexException && cause.getMessage().startsWith("renewToken returned "));
             }
-            check("a wrong token is the cause", cause instanceof PlexindexException && cause.getMessage().startsWith("renewToken returned "));
         }
         try (Plexindex index = Plexindex.open(given.renewToken(() -> token))) {
             System.gc();
@@ -211,12 +193,7 @@ public class Test {
         check("an unknown method", code(() -> index.call("items.lst", "{}")).startsWith("INVALID_ARGUMENT: this version has no method 'items.lst'"));
         check("an unknown field", code(() -> index.call("items.get", "{\"kye\":1}")).contains("unknown field `kye`"));
         check("a flag of another call", code(() -> index.call("libraries.list", "", new Query().offline())).startsWith("INVALID_ARGUMENT: offline()"));
-        PlexindexException failure = null;
-        try {
-            index.call("edit", "{\"library\":\"Movies\",\"keys\":[\"" + movie[1] + "\",\"999999\"],\"changes\":[{\"field\":\"title\",\"set\":\"A\"}]}");
-        } catch (PlexindexException error) {
-            failure = error;
-        }
+        PlexindexException failure = (PlexindexException) thrown(() -> index.call("edit", "{\"library\":\"Movies\",\"keys\":[\"" + movie[1] + "\",\"999999\"],\"changes\":[{\"field\":\"title\",\"set\":\"A\"}]}"));
         check("an error with an answer", failure.status() == Status.NOT_ON_SERVER && failure.answer().contains("[\"no\",\"missing\"]"));
         String wait = "{\"offline\":true," + index.call("changes.list", "{}").json().replaceAll(".*(\"cursor\":\"[^\"]*\").*", "$1") + "}";
         check("a deadline of a method", index.call("changes.wait", wait, new Query().deadline(Duration.ofMillis(1))).status() == Status.NOT_YET);
@@ -256,18 +233,6 @@ public class Test {
         thread.join();
         check("an interrupt ends a call", ended.get().startsWith("ABORTED: ") && ended.get().endsWith("true"));
         index.close();
-    }
-
-    static void closing(Options options) throws Exception {
-        Plexindex index = Plexindex.open(options);
-        AtomicReference<String> ended = new AtomicReference<>("");
-        Thread thread = new Thread(() -> ended.set(code(() -> index.library("Movies").refresh(new Query()))));
-        thread.start();
-        // The fetch takes more than a second from here on.
-        while (!Arrays.toString(thread.getStackTrace()).contains("Library.refresh")) Thread.onSpinWait();
-        index.close();
-        thread.join();
-        check("a close ends a call", ended.get().startsWith("CLOSED: "));
     }
 
     /** Arguments that are refused by their names, deadlines that are none, and functions of Abi. */
@@ -400,13 +365,7 @@ public class Test {
         });
     }
 
-    static String refused(Supplier<?> call) {
-        try {
-            return String.valueOf(call.get());
-        } catch (NullPointerException error) {
-            return error.getMessage();
-        }
-    }
+    static String refused(Supplier<?> call) { return ((NullPointerException) thrown(call)).getMessage(); }
 
     public static void main(String[] given) throws Exception {
         String what = given.length == 0 ? "" : given[0];
