@@ -60,17 +60,12 @@ def camel(name: str) -> str:
 def lua(abi: dict[str, Any]) -> str:
     """Declarations for LuaJIT's ffi, and the numbers."""
     lines = [f"-- {MADE}.", 'local ffi = require("ffi")', "ffi.cdef[["]
-    lines += [f"typedef struct {name} {name};" for name in abi["opaque"]]
-    callbacks = dict(abi["callbacks"])
-
-    def callback(name: str, one: dict[str, Any]) -> str:
-        return f"typedef {one['result']} (*{name})({arguments(one)});"
 
     def arguments(one: dict[str, Any]) -> str:
         return ", ".join(f"{a['type']} {a['name']}" for a in one["arguments"]) or "void"
 
-    lines += [f"typedef struct {name} {name};" for name in abi["structs"]]
-    lines += [callback(name, one) for name, one in callbacks.items()]
+    lines += [f"typedef struct {name} {name};" for name in (*abi["opaque"], *abi["structs"])]
+    lines += [f"typedef {one['result']} (*{name})({arguments(one)});" for name, one in abi["callbacks"].items()]
     for name, struct in abi["structs"].items():
         fields = "".join(
             f"  {field['type']} {field['name']}" + (f"[{field['count']}];\n" if "count" in field else ";\n")
