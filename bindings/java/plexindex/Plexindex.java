@@ -73,6 +73,7 @@ public final class Plexindex implements AutoCloseable {
         if (Objects.requireNonNull(query, "query").flags != 0)
             throw Texts.invalid("offline(), check() and full() are no limits of a method: see its request");
         Abi.CallOptions limits = new Abi.CallOptions();
+        limits.setAutoRead(false); // the library changes nothing in it
         limits.deadline_ms = query.deadlineMs;
         PointerByReference answer = new PointerByReference();
         try {

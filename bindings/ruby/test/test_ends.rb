@@ -198,6 +198,7 @@ class TestEnds < Minitest::Test
     [required, required(PLEXINDEX_LIBRARY: "libc.so.6")].each do |said|
       ["LoadError", "install the gem #{gem}", "make install", "PLEXINDEX_LIBRARY"].each { |part| assert_includes said, part }
     end
+    assert_includes required(PLEXINDEX_LIBRARY: "libc.so.6"), "libc.so.6 is not the plexindex library"
     File.symlink(ENV.fetch("PLEXINDEX_LIBRARY"), File.join(@folder, "libplexindex.so.0"))
     assert_equal Plexindex.version, required
     # One that is named or in the gem is not hidden by the system's.

@@ -23,9 +23,7 @@ module Plexindex
       "void" => [Fiddle::TYPE_VOID, nil]
     }.freeze
 
-    def self.type(name)
-      SCALARS.key?(name) ? SCALARS[name][0] : Fiddle::TYPE_VOIDP
-    end
+    def self.type(name) = SCALARS.key?(name) ? SCALARS[name][0] : Fiddle::TYPE_VOIDP
 
     # Where the library may be: what PLEXINDEX_LIBRARY names; else in a gem for this platform, beside this file; else
     # installed, under the name that programs load, then under the one that compilers link. One that is named or part of
@@ -34,7 +32,8 @@ module Plexindex
       named = ENV.fetch("PLEXINDEX_LIBRARY", "")
       return [named] unless named.empty?
 
-      names = RUBY_PLATFORM.include?("darwin") ? %w[libplexindex.0.dylib libplexindex.dylib] : %w[libplexindex.so.0 libplexindex.so]
+      names = %w[libplexindex.so.0 libplexindex.so]
+      names = %w[libplexindex.0.dylib libplexindex.dylib] if RUBY_PLATFORM.include?("darwin")
       beside = names.map { |name| File.join(__dir__, name) }.select { |file| File.exist?(file) }
       beside.empty? ? names : beside
     end
@@ -42,23 +41,16 @@ module Plexindex
     def self.load
       failed = places.map do |place|
         library = Fiddle.dlopen(place)
-        next "#{place} is not the plexindex library" unless symbol?(library)
-
-        return place, library
+        return place, library if library["plexindex_get_abi_version"]
       rescue Fiddle::DLError => e
-        "#{place}: #{e.message}"
+        library ? "#{place} is not the plexindex library" : "#{place}: #{e.message}"
       end
       platform = defined?(Gem::Platform) ? Gem::Platform.local.to_s : RUBY_PLATFORM
       raise LoadError, "the plexindex library cannot be loaded. For #{platform} install the gem plexindex-#{VERSION}-#{platform}.gem, " \
                        "or the library with `make install` and ldconfig; or name its file in PLEXINDEX_LIBRARY (#{failed.join('; ')})"
     end
 
-    def self.symbol?(library)
-      library["plexindex_get_abi_version"]
-    rescue Fiddle::DLError
-      false
-    end
-    private_class_method :places, :load, :symbol?
+    private_class_method :places, :load
 
     PATH, LIBRARY = load
     # Of one call that may wait, so that other threads run meanwhile: fiddle lets go of the interpreter's lock.
@@ -94,9 +86,7 @@ module Plexindex
       [struct.delete_prefix("plexindex_"), fields.freeze]
     end.freeze
 
-    def self.fields(name)
-      FIELDS.fetch(name)
-    end
+    def self.fields(name) = FIELDS.fetch(name)
 
     # A struct of the library, in C's memory, filled by the names of its fields.
     class Struct
@@ -136,9 +126,7 @@ module Plexindex
         count ? values : values.first
       end
 
-      def to_h
-        @fields.to_h { |name, _| [name.to_s, self[name]] }
-      end
+      def to_h = @fields.to_h { |name, _| [name.to_s, self[name]] }
 
       private
 
@@ -181,14 +169,12 @@ module Plexindex
 
     # One of true and false; nil is false.
     def self.flag(what, value)
-      raise TypeError, "#{what} must be true or false, not #{shown(value)}" unless [true, false, nil].include?(value)
+      return value if [true, false, nil].include?(value)
 
-      value
+      raise TypeError, "#{what} must be true or false, not #{shown(value)}"
     end
 
-    def self.shown(value)
-      value.nil? ? "nil" : value.class
-    end
+    def self.shown(value) = value.nil? ? "nil" : value.class
     private_class_method :shown
 
     # A copy in C's memory: Ruby may move its own while a call has let go of the interpreter's lock.
@@ -200,7 +186,9 @@ module Plexindex
 
     # Texts with a NUL behind each, and their count. One with a NUL in it goes to the block, as its place, and is left empty.
     def self.joined(values, what = "the texts")
-      raise TypeError, "#{what} must be an Array, a Set or the like, not #{shown(values)}" unless values.respond_to?(:each) && values.respond_to?(:to_a)
+      unless values.respond_to?(:each) && values.respond_to?(:to_a)
+        raise TypeError, "#{what} must be an Array, a Set or the like, not #{shown(values)}"
+      end
 
       all = values.to_a.each_with_index.map do |value, place|
         one = bytes(value, "#{what}[#{place}]")
@@ -224,7 +212,6 @@ module Plexindex
     }.freeze
     IN_C = Regexp.union(WORDS.keys).freeze
     ERROR_TEXT = 2048
-    FIRST_ERROR = 100
 
     # Makes a call with a buffer of its own for the error's text; gives the status, or raises.
     def self.call(name, *given)
@@ -232,10 +219,10 @@ module Plexindex
       error = Struct.new("buffer", data: text, capacity: ERROR_TEXT)
       given = given.map { |one| one.is_a?(String) ? pinned(one) : one }
       status = FUNCTIONS.fetch(name).call(*given, error.memory)
-      return status if status < FIRST_ERROR || status == CONSTANTS["BUFFER_TOO_SMALL"]
+      return status if status < CONSTANTS["INVALID_ARGUMENT"] || status == CONSTANTS["BUFFER_TOO_SMALL"]
 
       message = text[0, [error[:length], ERROR_TEXT - 1].min].force_encoding("UTF-8")
-      message = message.gsub(IN_C, WORDS).sub(/\A(?:query|options)\./, "") if status == FIRST_ERROR
+      message = message.gsub(IN_C, WORDS).sub(/\A(?:query|options)\./, "") if status == CONSTANTS["INVALID_ARGUMENT"]
       raise Error.new(status, message),
             cause: Call.current&.raised
     end
