@@ -23,7 +23,7 @@ BINDINGS = ROOT / "bindings"
 LANGUAGES = {
     "C++": ["cpp/plexindex.hpp"],
     "Python": ["python/src/plexindex/**/*.py"],
-    "Node.js": ["node/index.js", "node/native.js"],
+    "Node.js": ["node/index.js", "node/calls.js", "node/native.js"],
     "Go": ["go/*.go", "go/lookup.h"],
     "LuaJIT": ["lua/plexindex.lua"],
     "Ruby": ["ruby/lib/plexindex.rb", "ruby/lib/plexindex/*.rb"],
@@ -32,7 +32,7 @@ LANGUAGES = {
 PATTERNS = {
     "C++": r"\bplexindex_(\w+)\b",
     "Python": r"\b(?:_?native|load\(\))\.(\w+)\b|\"plexindex_(\w+)\"",
-    "Node.js": r"(?:call\w*|fill|_query|_json|_one)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\(",
+    "Node.js": r"(?:call\w*|fill|_paths|_record)\('(\w+)'|'plexindex_(\w+)'|(?:load\(\)|native)\.(\w+)\b",
     "Go": r"\bplexindex_(\w+)\b",
     "LuaJIT": r"\b(?:C|library)\.plexindex_(\w+)\b|\"(\w+)\"",
     "Ruby": r":(\w+)\b",
@@ -97,19 +97,20 @@ def node_names(abi: dict[str, Any]) -> str:
         return re.sub(r"_(.)", lambda found: found[1].upper(), name)
 
     statuses = {name.removeprefix("PLEXINDEX_"): number for name, number in abi["statuses"].items()}
-    lines = [f"// {MADE}.", "", "/** The outcome of a question. From 100 on they are errors: ErrorStatus. */"]
+    lines = [f"// {MADE}.", "", "import type { MatchKind } from './methods.js';", ""]
+    lines += ["/** The outcome of a question. From 100 on they are errors: ErrorStatus. */"]
     lines += [union("AnswerStatus", [name for name, number in statuses.items() if number < 100])]
     lines += [union("ErrorStatus", [name for name, number in statuses.items() if number >= 100])]
-    for name, prefix in (
-        ("MatchKind", "PLEXINDEX_MATCH_"),
-        ("Confidence", "PLEXINDEX_CONFIDENCE_"),
-        ("Reason", "PLEXINDEX_REASON_"),
-        ("RequestKind", "PLEXINDEX_REQUEST_"),
-        ("EditState", "PLEXINDEX_EDITED_"),
-    ):
-        lines.append(union(name, words(prefix)))
-    lines.append(union("Kind", [word for word in words("PLEXINDEX_KIND_") if word != "other"]))
+    lines.append(union("RequestKind", words("PLEXINDEX_REQUEST_")))
     lines.append(union("LogLevel", [word for word in words("PLEXINDEX_LOG_") if word != "off"]))
+    kinds = {"plexindex_bytes": "string | Uint8Array", "int64_t": "number", "uint64_t": "number", "uint32_t": "number"}
+    lines += ["", "/** The fields of plexindex_options in plexindex.h, which says what each means. */"]
+    lines.append("export interface OptionFields {")
+    for field in abi["structs"]["plexindex_options"]["fields"]:
+        if field["type"] in kinds and field["name"] not in ("flags", "reserved"):
+            needed = "" if field["name"] == "cache_dir" else " | undefined"
+            lines.append(f"  {mixed(field['name'])}{'?' if needed else ''}: {kinds[field['type']]}{needed};")
+    lines += [f"  {mixed(flag)}?: boolean | undefined;" for flag in words("PLEXINDEX_OPEN_")] + ["}"]
     lines += ["", "/** Counts, as plexindex.h describes them at plexindex_stats. Times are in microseconds. */"]
     lines += ["export interface Stats {", "  answers: Record<MatchKind, number>;"]
     lines += ["  requests: Record<RequestKind, number>;", "  lastFailure: string | null;"]

@@ -110,7 +110,9 @@ def typescript(schema: Shape) -> str:
     lines = [f"// {MADE}.", ""]
     for name, shape in schema["definitions"].items():
         if not is_object(shape):
-            lines.append(f"export type {name} = {TYPESCRIPT.of(shape)};")
+            # The package has bytes for what is not UTF-8.
+            of = "string | Uint8Array" if name == "ByteString" else TYPESCRIPT.of(shape)
+            lines.append(f"export type {name} = {of};")
             continue
         lines.append(f"export interface {name} {{")
         for field, of, always in fields(shape):

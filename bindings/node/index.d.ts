@@ -1,9 +1,9 @@
 /// <reference types="node" />
-import type {
-  AnswerStatus, Confidence, EditState, ErrorStatus, Kind, LogLevel, MatchKind, Reason, RequestKind, Stats,
-} from './names.js';
+import type * as methods from './methods.js';
+import type { Confidence, EditChange, LockChange, MatchKind, Methods, Reason } from './methods.js';
+import type { AnswerStatus, ErrorStatus, LogLevel, OptionFields, RequestKind, Stats } from './names.js';
 
-export type { AnswerStatus, Confidence, EditState, ErrorStatus, Kind, LogLevel, MatchKind, Reason, RequestKind, Stats };
+export type { AnswerStatus, Confidence, EditChange, ErrorStatus, LogLevel, MatchKind, Methods, Reason, RequestKind, Stats };
 
 // What `lib` has from ES2026 on, so that `await using` compiles with an older one.
 declare global {
@@ -19,8 +19,37 @@ declare global {
   }
 }
 
-/** A path, a key or a text: a string, or bytes that are no UTF-8. */
+/** A path or a text: a string, or bytes that are no UTF-8. */
 export type Text = string | Uint8Array;
+
+type CamelName<Name> = Name extends `${infer First}_${infer Rest}` ? `${First}${Capitalize<CamelName<Rest>>}` : Name;
+/** What a method gives, with names in camel case: docs/methods.md describes the fields. What is not known is absent. */
+type Camel<T> = T extends Uint8Array
+  ? Buffer
+  : T extends readonly (infer One)[] ? Camel<One>[]
+  : T extends object ? { [Name in keyof T as CamelName<Name>]: Camel<T[Name]> } : T;
+
+export type Item = Camel<methods.Item>;
+export type Change = Camel<methods.Change>;
+export type LibraryInfo = Camel<methods.LibraryInfo>;
+export type ServerInfo = Camel<methods.ServerInfo>;
+export type StoreInfo = Camel<methods.StoreInfo>;
+/** A mapping that seems to be missing: it would make `matched` of `of` paths listed. */
+export type Proposal = Camel<methods.Proposal>;
+export type EditReport = Camel<methods.EditedItems>;
+
+/** `status` tells whether there is an item. */
+export type Answer<Fields = Camel<methods.Match>> = Found<Fields> | Missed<Fields>;
+/** Also how many items and files are below the folder, and what it is. */
+export type FolderAnswer = Answer<Camel<methods.Folder>>;
+
+export type Found<Fields = Camel<methods.Match>> = Omit<Fields, 'status'> & { status: 'OK'; item: Item };
+
+export type Missed<Fields = Camel<methods.Match>> = Omit<Fields, 'status'> & {
+  /** Of matchPaths() also the error of this one path. 'UNKNOWN': of a library newer than this package. */
+  status: Exclude<AnswerStatus, 'OK'> | ErrorStatus | 'UNKNOWN';
+  item: null;
+};
 
 export interface Mapping {
   /** Whose paths `from` is about. Default: 'host'. */
@@ -31,42 +60,14 @@ export interface Mapping {
   pattern?: boolean | undefined;
 }
 
-/** The fields of plexindex_options in plexindex.h, which says what each means. */
-export interface Options {
-  cacheDir: Text;
-  serverUrl?: string | undefined;
-  token?: string | undefined;
-  /** Gives a new token at once, or null for none now, when the server refuses the one that there is or it expired. */
+export interface Options extends OptionFields {
+  /**
+   * Gives a new token at once, or null for none now, when the server refuses the one that there is or it expired. A promise
+   * counts as no token: the call's thread waits for the function.
+   */
   renewToken?: (() => string | null) | undefined;
-  user?: string | undefined;
-  caFile?: Text | undefined;
-  /** Plex's own database, or a folder in which it lies: docs/plex-database.md. */
-  database?: Text | undefined;
-  /** A PostgreSQL database that several hosts share, without a password: docs/several-hosts.md. */
-  shared?: string | undefined;
-  /** -1: a host without the shared log asks for listings at once. */
-  sharedRetryMs?: number | undefined;
-  /** Force what other hosts are told to the disk before a call returns. */
-  sharedDurable?: boolean | undefined;
-  /** -1: at once, -2: never. */
-  libraryTtlMs?: number | undefined;
-  maxAgeMs?: number | undefined;
-  /** The deadline of calls that name none. 0: they wait for nothing; -1, the default: none. */
-  deadlineMs?: number | undefined;
-  connectTimeoutMs?: number | undefined;
-  readTimeoutMs?: number | undefined;
-  /** -1: no request is tried again. */
-  retryMs?: number | undefined;
-  matchesLimit?: number | undefined;
-  pageSize?: number | undefined;
   /** What drainLog() gives, for the whole process. Default: 'warn'. */
   logLevel?: LogLevel | 'off' | undefined;
-  slowMs?: number | undefined;
-  sizeLimit?: number | undefined;
-  offline?: boolean | undefined;
-  acceptInvalidCerts?: boolean | undefined;
-  noMmap?: boolean | undefined;
-  obfuscatePaths?: boolean | undefined;
   mappings?: Iterable<Mapping> | undefined;
 }
 
@@ -78,13 +79,15 @@ export interface Progress {
   elapsedMs: number;
 }
 
-export interface Ask {
+export interface Deadline {
   /**
    * Milliseconds, an integer; 0: the call waits for nothing, -1: none. When it passes the status is 'NOT_YET', or 'NEEDS_WARM' if
    * nothing came from the server. Default: as the options of open() say.
    */
   deadlineMs?: number | undefined;
-  offline?: boolean | undefined;
+}
+
+export interface Limits extends Deadline {
   /**
    * Called in the loop while a call waits for the server; `false` ends the call, and what it throws ends it and comes out
    * of it. The call waits for the promises of an asynchronous one, but no longer than `signal`, `deadlineMs` and `close()` let it.
@@ -94,133 +97,9 @@ export interface Ask {
   signal?: AbortSignal | undefined;
 }
 
-export interface Item {
-  key: string;
-  ratingKey: string;
-  title: string | null;
-  guid: string | null;
-  showTitle: string | null;
-  showRatingKey: string | null;
-  showGuid: string | null;
-  path: string | null;
-  /** Only where the path is no UTF-8. */
-  pathBytes?: Buffer;
-  section: string | null;
-  libraryTitle: string | null;
-  kind: Kind | null;
-  year: number | null;
-  season: number | null;
-  episode: number | null;
-  keyOnly: boolean;
-}
-
-/** `status` tells whether there is an item. */
-export type Answer = Found | Missed;
-
-export interface Found extends AnswerFields {
-  /** One item. */
-  status: 'OK';
-  item: Item;
-}
-
-export interface Missed extends AnswerFields {
-  /** Of matchPaths() also the error of this one path. 'UNKNOWN': of a library newer than this package. */
-  status: Exclude<AnswerStatus, 'OK'> | ErrorStatus | 'UNKNOWN';
-  item: null;
-}
-
-interface AnswerFields {
-  matchKind: MatchKind | 'unknown';
-  confidence: Confidence | 'unknown';
-  /** Why there is no single item, or what speaks for or against the one found. */
-  reason: Reason | 'unknown';
-  stale: boolean;
-  candidates: Item[];
-  candidatesTotal: number;
-  message: string | null;
-  ageMs: number | null;
-  /** Of a folder: how many items and files are below it, and what it is. 0 and null in every other answer. */
-  items: number;
-  files: number;
-  kind: Kind | null;
-}
-
-/** An item with all its files and external ids. */
-export interface ItemDetails {
-  key: string;
-  ratingKey: string;
-  kind: string;
-  title: string | null;
-  year: number | null;
-  showTitle: string | null;
-  showRatingKey: string | null;
-  showGuid: string | null;
-  season: number | null;
-  episode: number | null;
-  guid: string | null;
-  guids: string[];
-  paths: string[];
-}
-
-export interface Change {
-  change: 'added' | 'removed' | 'changed' | 'moved' | 'list_again';
-  library: string;
-  section: string;
-  path: string | null;
-  /** Of 'moved' where the file was, of 'changed' a file that the item lost. */
-  from: string | null;
-  ratingKey: string | null;
-  /** The rating key that the item had before, where it got another one. */
-  fromKey: string | null;
-  item: ItemDetails | null;
-}
-
-export interface LibraryInfo {
-  section: string;
-  uuid: string;
-  title: string;
-  /** Plex's word, such as 'movie', 'show', 'artist' or 'photo'. */
-  kind: string;
-  locations: string[];
-  items: number;
-  ageMs: number | null;
-  fresh: boolean;
-  generation: number;
-}
-
-export interface ServerInfo {
-  machineIdentifier: string;
-  version: string;
-  answeredUs: number;
-  libraries: number;
-}
-
-export interface StoreInfo {
-  folder: string;
-  fileSystem: string | null;
-  journal: string;
-  sharesMemory: boolean;
-  counterPage: boolean;
-  locks: boolean;
-  locksError: string | null;
-  diskBytes: number;
-  freeBytes: number | null;
-}
-
-/** A mapping that seems to be missing: it would make `matched` of `of` paths listed. */
-export interface Proposal {
-  from: string;
-  to: string;
-  matched: number;
-  of: number;
-  gain?: number;
-}
-
-export interface EditReport {
-  done: number;
-  failed: number;
-  requests: number;
-  states: (EditState | 'unknown')[];
+export interface Ask extends Limits {
+  /** Sends no request, and answers with what is known. */
+  offline?: boolean | undefined;
 }
 
 /** Each failure but an argument of a wrong type, which is a TypeError, and an aborted signal, whose reason is thrown. */
@@ -241,48 +120,83 @@ export class Index {
   /** Waits for the calls in flight, and cuts fetches short: they and later calls fail with the code 'CLOSED'. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
+  /**
+   * Calls a method by its name: docs/methods.md describes all methods, with the fields of their requests and answers.
+   * A path that is no UTF-8 is given as a Uint8Array and comes as a Buffer.
+   */
+  call<M extends keyof Methods>(method: M, request?: Methods[M]['request'], options?: Limits): Promise<Methods[M]['answer']>;
+  /**
+   * A library by its uuid, title or section id; without a name all of them. Sends no request: the first question to a
+   * library that does not exist fails with the code 'LIBRARY_NOT_FOUND'.
+   */
   library(name?: string | number | null): Library;
+  /** A table of the host's own values. */
   table(name: Text, options?: { foldAscii?: boolean | undefined }): Table;
   stats(): Promise<Stats>;
   store(): Promise<StoreInfo>;
+  /** Mappings that seem to be missing, the best first; with paths those that would have these listed. */
   proposals(paths?: Iterable<Text>): Promise<Proposal[]>;
   libraries(options?: Ask): Promise<LibraryInfo[]>;
-  server(options?: Ask): Promise<ServerInfo>;
+  server(options?: Limits): Promise<ServerInfo>;
+  /** Listens to the server's events. */
   watchStart(): Promise<void>;
   watchStop(): Promise<void>;
+  /** Tells the index of an event that the host received, such as a webhook. */
   notify(body: Text): Promise<void>;
+  /**
+   * Replaces the token; null is none. Sends no request, and calls under way go on as they began. Without the option `user`
+   * nothing of the earlier token's is answered before the server has accepted this one.
+   */
   setToken(token: Text | null): Promise<void>;
   invalidateAll(): Promise<void>;
+  /** Removes all that the store holds of this server and user. */
   clear(): Promise<void>;
 }
 
 export class Library {
   private constructor();
+  /** The full answer for one path. Asks the server where that is needed. */
   match(path: Text, options?: Ask): Promise<Answer>;
+  /** match() for many paths in one call: an answer for each, in order. */
   matchPaths(paths: Iterable<Text>, options?: Ask): Promise<Answer[]>;
-  folder(path: Text, options?: Ask): Promise<Answer>;
-  matchGuid(guid: Text, options?: Ask): Promise<Answer>;
-  searchTitle(title: Text, options?: Ask): Promise<Answer>;
+  /** Which show, season, artist, album or item a folder is. */
+  folder(path: Text, options?: Ask): Promise<FolderAnswer>;
+  matchGuid(guid: string, options?: Ask): Promise<Answer>;
+  searchTitle(title: string, options?: Ask): Promise<Answer>;
   /** The key of the item with this path, where the index has it at hand; never waits. */
   lookupKey(path: Text): string | null;
   lookupKeys(paths: Iterable<Text>): (string | null)[];
-  /** Of what is known: these send no request. */
+  /** The items with files below a folder, in the order of their paths. Of what is known: sends no request. */
   itemsBelow(path: Text): AsyncGenerator<Item>;
+  /** The items of the library, of what is known. */
   items(): AsyncGenerator<Item>;
-  item(key: Text): Promise<ItemDetails | null>;
+  /** One item with all its files and ids; null when no listing holds it. */
+  item(key: string): Promise<Item | null>;
   /** False when the deadline came first; while no library is known that fails with the code 'TIMEOUT'. */
   refresh(options?: Ask & { full?: boolean | undefined; check?: boolean | undefined }): Promise<boolean>;
-  changes(cursor?: string | null, options?: { full?: boolean | undefined; limit?: number | undefined }): Promise<{ changes: Change[]; cursor: string; more: boolean }>;
-  waitForChanges(cursor: Text, options?: Ask): Promise<boolean>;
-  recordMatch(path: Text, key: Text, options?: { deadlineMs?: number | undefined }): Promise<void>;
-  recordMatches(pairs: Iterable<readonly [Text, Text]>, options?: { deadlineMs?: number | undefined }): Promise<void>;
+  /**
+   * What was added, removed, changed and moved since a cursor; without a cursor none, and the cursor of now; with `full` all
+   * items come first. Sends no request: refresh() does. `more` says that the next call has something. The code 'LIST_AGAIN'
+   * says to begin anew with `full`.
+   */
+  changes(
+    cursor?: string | null,
+    options?: { full?: boolean | undefined; limit?: number | undefined },
+  ): Promise<Camel<methods.ChangePage>>;
+  /** Waits until changes() has something, or refresh() is due. False when the deadline came first. `signal` ends it. */
+  waitForChanges(cursor: string, options?: Ask): Promise<boolean>;
+  recordMatch(path: Text, key: Text, options?: Deadline): Promise<void>;
+  /** recordMatch() for many pairs: all, or none. */
+  recordMatches(pairs: Iterable<readonly [Text, Text]>, options?: Deadline): Promise<void>;
   invalidatePath(path: Text): Promise<void>;
+  /** By its key or rating key. */
   invalidateItem(key: Text): Promise<void>;
   invalidate(): Promise<void>;
+  /** Gives many items the same values: `[{ field: 'title', set: 'A' }, { field: 'genre', add: 'Drama' }]`. */
   editItems(
-    keys: Iterable<Text>,
-    changes: Record<string, string>,
-    options?: { lock?: 'lock' | 'unlock' | 'leave' | undefined; deadlineMs?: number | undefined },
+    keys: Iterable<string>,
+    changes: Iterable<EditChange>,
+    options?: Limits & { lock?: LockChange | undefined },
   ): Promise<EditReport>;
 }
 
@@ -291,14 +205,19 @@ export class Table {
   /** The value as text, where the index has it at hand; never waits. */
   lookup(name: Text): string | null;
   get(name: Text): Promise<Buffer | null>;
+  /** Stores a value. `limit`: how many bytes all tables may take; 0: no limit. */
   put(name: Text, value: Text, options?: { ttlMs?: number | undefined; limit?: number | undefined }): Promise<void>;
   remove(name: Text): Promise<void>;
+  /** The names of its entries, in the order of their bytes. */
   names(): AsyncGenerator<Buffer>;
   count(): Promise<number>;
   clear(): Promise<void>;
 }
 
 export function open(options: Options): Promise<Index>;
-export function comparePaths(path: Text, others: Iterable<Text>): { equal: boolean; under: boolean; common: number }[];
+/** How a path compares with each of others: `common` counts the components that agree, from the end. */
+export function comparePaths(path: Text, others: Iterable<Text>): methods.PathRelation[];
+/** The log lines that wait, oldest first. The ring holds 256 for the whole process. */
 export function drainLog(): { level: LogLevel | 'unknown'; message: string }[];
+/** The version of the library. */
 export function version(): string;

@@ -4,7 +4,7 @@
 
 const fs = require('node:fs');
 const koffi = require('koffi');
-const { PlexindexError } = require('./errors.js');
+const { PlexindexError } = require('./arguments.js');
 const { version, platforms, optionalDependencies } = require('./package.json');
 
 const SYSTEM = {
@@ -46,10 +46,12 @@ function remedy() {
   return `npm install ${packed}, or install the C library (${SYSTEM[0]}), ${other}`;
 }
 
+const refused = (message) => new PlexindexError('NOT_INSTALLED', message);
+
 /** Loads the library: `{ file, library }`. */
 function openLibrary() {
   if (!['x64', 'arm64'].includes(process.arch)) {
-    throw new PlexindexError('NOT_INSTALLED', `plexindex needs Node.js for x64 or arm64, and this one is for ${process.arch}`);
+    throw refused(`plexindex needs Node.js for x64 or arm64, and this one is for ${process.arch}`);
   }
   const failures = [];
   for (const file of files()) {
@@ -59,7 +61,20 @@ function openLibrary() {
       failures.push(`${file}: ${error.message}`);
     }
   }
-  throw new PlexindexError('NOT_INSTALLED', `the plexindex library cannot be loaded: ${remedy()} (${failures.join('; ')})`);
+  throw refused(`the plexindex library cannot be loaded: ${remedy()} (${failures.join('; ')})`);
 }
 
-module.exports = { openLibrary };
+/** Takes another reference: koffi unloads the library when its worker thread ends, under threads of the library's. */
+function keep(file) {
+  if (process.platform === 'win32') koffi.load('kernel32.dll').func('void *LoadLibraryW(str16)')(file);
+  else koffi.load(null).func('void *dlopen(const char *, int)')(file, 1);
+}
+
+/** Ends this process without waiting for its threads. */
+function endProcess(code) {
+  if (process.platform !== 'win32') koffi.load(null).func('void _exit(int status)')(code);
+  // -1 is this process.
+  else koffi.load('kernel32.dll').func('int TerminateProcess(intptr_t process, uint32_t code)')(-1, code);
+}
+
+module.exports = { openLibrary, keep, endProcess, refused, version };

@@ -10,7 +10,7 @@ export interface ByTitle {
 export interface ByUuid {
   uuid: string;
 }
-export type ByteString = string | { bytes: string };
+export type ByteString = string | Uint8Array;
 export interface Change {
   change: ChangeKind;
   from?: string;

@@ -1,5 +1,7 @@
 // Made from include/plexindex.json by `make header`.
 
+import type { MatchKind } from './methods.js';
+
 /** The outcome of a question. From 100 on they are errors: ErrorStatus. */
 export type AnswerStatus = 'OK' | 'NOT_FOUND' | 'AMBIGUOUS' | 'NOT_YET' | 'NEEDS_WARM';
 export type ErrorStatus =
@@ -27,28 +29,35 @@ export type ErrorStatus =
   | 'LIBRARY_AMBIGUOUS'
   | 'LIST_AGAIN'
   | 'NOT_FETCHED';
-export type MatchKind = 'none' | 'confirmed' | 'exact' | 'mapped' | 'suffix' | 'file_name';
-export type Confidence = 'none' | 'low' | 'high';
-export type Reason =
-  | 'none'
-  | 'no_location'
-  | 'not_listed'
-  | 'not_fetched'
-  | 'several_items'
-  | 'several_libraries'
-  | 'unconfirmed'
-  | 'only_root_differs'
-  | 'path_tells'
-  | 'no_evidence'
-  | 'contradicted'
-  | 'several_episodes'
-  | 'empty'
-  | 'above_locations'
-  | 'unavailable';
 export type RequestKind = 'identity' | 'probe' | 'page' | 'delta' | 'find_path' | 'confirm' | 'edit' | 'events';
-export type EditState = 'no' | 'done' | 'failed' | 'missing';
-export type Kind = 'movie' | 'show' | 'season' | 'episode' | 'artist' | 'album' | 'track' | 'clip' | 'photo';
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+
+/** The fields of plexindex_options in plexindex.h, which says what each means. */
+export interface OptionFields {
+  cacheDir: string | Uint8Array;
+  serverUrl?: string | Uint8Array | undefined;
+  token?: string | Uint8Array | undefined;
+  user?: string | Uint8Array | undefined;
+  caFile?: string | Uint8Array | undefined;
+  libraryTtlMs?: number | undefined;
+  maxAgeMs?: number | undefined;
+  deadlineMs?: number | undefined;
+  connectTimeoutMs?: number | undefined;
+  readTimeoutMs?: number | undefined;
+  retryMs?: number | undefined;
+  matchesLimit?: number | undefined;
+  pageSize?: number | undefined;
+  slowMs?: number | undefined;
+  sizeLimit?: number | undefined;
+  database?: string | Uint8Array | undefined;
+  shared?: string | Uint8Array | undefined;
+  sharedRetryMs?: number | undefined;
+  offline?: boolean | undefined;
+  acceptInvalidCerts?: boolean | undefined;
+  noMmap?: boolean | undefined;
+  obfuscatePaths?: boolean | undefined;
+  sharedDurable?: boolean | undefined;
+}
 
 /** Counts, as plexindex.h describes them at plexindex_stats. Times are in microseconds. */
 export interface Stats {

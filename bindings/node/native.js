@@ -1,14 +1,14 @@
 'use strict';
-// The functions and structs of the shared library, as abi.json describes them.
+// The functions and structs of the shared library, as its description has them: a package has abi.json, a copy of the
+// repository's include/plexindex.json.
 
+const { existsSync } = require('node:fs');
 const koffi = require('koffi');
-const abi = require('./abi.js');
 const { text } = require('./arguments.js');
-const { PlexindexError } = require('./errors.js');
-const { openLibrary } = require('./library.js');
-const { version } = require('./package.json');
+const { openLibrary, keep, refused, version } = require('./library.js');
 
-const PREFIX = 'plexindex_';
+const abi = require(existsSync(`${__dirname}/abi.json`) ? './abi.json' : '../../include/plexindex.json');
+
 const short = (name) => name.replace(/^plexindex_/i, '');
 const numbers = (part) => Object.fromEntries(Object.entries(part).map(([name, value]) => [short(name), value]));
 
@@ -27,7 +27,7 @@ function words(prefix) {
 
 /** A struct's size, and its fields by name. */
 function layout(name) {
-  const { size, fields } = abi.structs[PREFIX + name];
+  const { size, fields } = abi.structs[`plexindex_${name}`];
   return { size, fields: Object.fromEntries(fields.map((field) => [field.name, field])) };
 }
 
@@ -52,7 +52,7 @@ function load() {
     try {
       return library.func(name, type, given);
     } catch (error) {
-      throw new PlexindexError('NOT_INSTALLED', `${file} lacks ${name}: install version ${version} of the library (${error.message})`);
+      throw refused(`${file} lacks ${name}: install version ${version} of the library (${error.message})`);
     }
   };
   const native = {};
@@ -65,38 +65,24 @@ function load() {
   const value = koffi.out(koffi.pointer('str'));
   native.table_lookup = bind('plexindex_table_lookup', 'int32_t', ['void *', 'void *', value]);
   native.fast_table_lookup = bind('plexindex_table_lookup', 'int32_t', ['void *', 'str', value]);
+  const json = koffi.out(koffi.pointer(koffi.disposable('plexindex_json', 'str', native.free)));
+  native.call = bind('plexindex_call', 'int32_t', ['void *', 'str', 'void *', 'size_t', 'void *', json, 'void *']);
   if (native.get_abi_version() !== constants.ABI_VERSION) {
     const found = `${file} (plexindex ${native.get_version()}) has ABI version ${native.get_abi_version()}`;
-    const remedy = `this package was written for ${constants.ABI_VERSION}: install version ${version} of the library`;
-    throw new PlexindexError('NOT_INSTALLED', `${found}, ${remedy}`);
+    throw refused(`${found}, this package was written for ${constants.ABI_VERSION}: install version ${version} of the library`);
   }
   keep(file);
   loaded = native;
   return native;
 }
 
-/** Takes another reference to the library: koffi unloads it when its worker thread ends, under threads of the library's. */
-function keep(file) {
-  if (process.platform === 'win32') koffi.load('kernel32.dll').func('void *LoadLibraryW(str16)')(file);
-  else koffi.load(null).func('void *dlopen(const char *, int)')(file, 1);
-}
-
-const WRITE = {
-  int32_t: (memory, value, at) => memory.writeInt32LE(value, at),
-  uint32_t: (memory, value, at) => memory.writeUInt32LE(value, at),
-  int64_t: (memory, value, at) => memory.writeBigInt64LE(BigInt(value), at),
-  uint64_t: (memory, value, at) => memory.writeBigUInt64LE(BigInt(value), at),
-  size_t: (memory, value, at) => memory.writeBigUInt64LE(BigInt(value), at),
-};
-
 /** A struct for the library, filled by the names of its fields. What it points to is kept in `kept`. */
 class Struct {
   constructor(name, values = {}) {
     this.layout = layout(name);
     this.memory = Buffer.alloc(this.layout.size);
-    this.kept = [];
     // The engine knows nothing of addresses: what holds the memory holds what it points to.
-    this.memory.kept = this.kept;
+    this.memory.kept = [];
     if ('size' in this.layout.fields) this.set('size', this.layout.size);
     for (const [field, value] of Object.entries(values)) this.set(field, value);
   }
@@ -108,15 +94,16 @@ class Struct {
       const bytes = text(value, name);
       this.point(offset, bytes);
       this.memory.writeBigUInt64LE(BigInt(bytes.length), offset + 8);
-    } else if (type in WRITE) {
-      WRITE[type](this.memory, value, offset);
+    } else if (typeof value === 'number') {
+      if (type === 'uint32_t' || type === 'int32_t') this.memory.writeInt32LE(value | 0, offset);
+      else this.memory.writeBigInt64LE(BigInt(value), offset);
     } else {
       this.point(offset, value);
     }
   }
 
   point(offset, value) {
-    this.kept.push(value);
+    this.memory.kept.push(value);
     const address = Buffer.isBuffer(value) ? (value.length ? koffi.address(value) : 0n) : BigInt(value);
     this.memory.writeBigUInt64LE(address, offset);
   }
@@ -136,4 +123,17 @@ class Struct {
   }
 }
 
-module.exports = { constants, statuses, words, layout, callbacks, load, Struct, koffi };
+/** Memory of this size that the library fills. */
+class Room extends Struct {
+  constructor(capacity) {
+    const data = Buffer.alloc(capacity);
+    super('buffer', { data, capacity });
+    this.data = data;
+  }
+
+  get bytes() {
+    return this.data.subarray(0, this.number('length'));
+  }
+}
+
+module.exports = { constants, statuses, words, layout, callbacks, load, Struct, Room, koffi };

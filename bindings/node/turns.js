@@ -8,32 +8,30 @@ class Turns {
     this.queue = new Set();
   }
 
-  /**
-   * Waits for a turn: true, and leave() gives it back. Where it has to wait, `watch` is called with two functions that end
-   * the wait: the first with an error, whatever that is, the second with false. It returns one that undoes the watch.
-   */
-  async take(watch = () => () => {}) {
+  get isFull() {
+    return this.running >= this.limit;
+  }
+
+  /** Takes a turn: true, and leave() gives it back. `wait` may end the wait for it, by an error or with false. */
+  async take(wait = (turn) => turn) {
     if (!this.isFull) {
       this.running += 1;
       return true;
     }
-    let turn;
-    let unwatch;
+    let give;
+    let given = false;
+    let taken = false;
+    const turn = new Promise((resolve) => {
+      give = () => resolve((given = true));
+    });
+    this.queue.add(give);
     try {
-      return await new Promise((resolve, reject) => {
-        turn = () => resolve(true);
-        this.queue.add(turn);
-        // It gets no turn any more.
-        const end = (settle) => (value) => { this.queue.delete(turn); settle(value); };
-        unwatch = watch(end(reject), end(() => resolve(false)));
-      });
+      taken = await wait(turn);
+      return taken;
     } finally {
-      unwatch();
+      this.queue.delete(give);
+      if (given && !taken) this.leave();
     }
-  }
-
-  get isFull() {
-    return this.running >= this.limit;
   }
 
   leave() {
@@ -47,12 +45,10 @@ class Turns {
   }
 }
 
-/** How many threads libuv's pool has. */
+/** How many threads libuv's pool has, as libuv reads it. */
 function poolSize() {
   const named = process.env.UV_THREADPOOL_SIZE;
-  if (named === undefined) return 4;
-  // As libuv reads it.
-  return Math.min(Math.max(Number.parseInt(named, 10) || 0, 1), 1024);
+  return named === undefined ? 4 : Math.min(Math.max(Number.parseInt(named, 10) || 0, 1), 1024);
 }
 
 module.exports = { Turns, poolSize };
