@@ -119,6 +119,53 @@ def node_names(abi: dict[str, Any]) -> str:
     return "\n".join([*lines, "}", ""])
 
 
+def go_names(abi: dict[str, Any]) -> str:
+    """The statuses, and the statistics with the function that reads them."""
+    lines = [
+        f"// {MADE}.",
+        "",
+        "package plexindex",
+        "",
+        '// #include "plexindex.h"',
+        'import "C"',
+        "",
+        'import "time"',
+        "",
+    ]
+    go_name = make_methods.go_name
+    statuses = [go_name(name.removeprefix("PLEXINDEX_").lower()) for name in abi["statuses"]]
+    wide = max(map(len, statuses))
+    lines += ["// The statuses; plexindex.h says what each is.", "const ("]
+    lines += [f"\t{name:{wide}} Status = C.{of}" for name, of in zip(statuses, abi["statuses"])]
+    lines += [
+        ")",
+        "",
+        "// Stats is what happened, as plexindex.h describes it at plexindex_stats.",
+        "type Stats struct {",
+    ]
+    rows: list[tuple[str, str, str]] = []
+    for field in abi["structs"]["plexindex_stats"]["fields"][1:]:
+        name, of = field["name"], f"of.{field['name']}"
+        if name in ("answers", "requests"):
+            kind, prefix = ("MatchKind", "MATCH") if name == "answers" else ("string", "REQUEST")
+            every = [one for one in abi["constants"] if one.startswith(f"PLEXINDEX_{prefix}_")]
+            pairs = (f'"{one.removeprefix(f"PLEXINDEX_{prefix}_").lower()}": uint64({of}[C.{one}])' for one in every)
+            rows.append((go_name(name), f"map[{kind}]uint64", f"map[{kind}]uint64{{{', '.join(pairs)}}}"))
+        elif field["type"] == "char":
+            rows.append((go_name(name), "string", f"C.GoString(&{of}[0])"))
+        elif name.endswith("_us"):
+            plain = go_name(name.removesuffix("_us"))
+            row = f"In{plain}" if plain == "Calls" else plain
+            rows.append((row, "time.Duration", f"time.Duration({of}) * time.Microsecond"))
+        else:
+            rows.append((go_name(name), "uint64", f"uint64({of})"))
+    wide = max(len(name) for name, *_ in rows)
+    lines += [f"\t{name:{wide}} {kind}" for name, kind, _ in rows]
+    lines += ["}", "", "func readStats(of *C.plexindex_stats) Stats {", "\treturn Stats{"]
+    lines += [f"\t\t{name + ':':{wide + 1}} {value}," for name, _, value in rows]
+    return "\n".join([*lines, "\t}", "}", ""])
+
+
 # Enumerations of C# and Java, with the prefix of their constants.
 ENUMS = {
     "Status": "",
@@ -338,6 +385,7 @@ def made() -> dict[str, str]:
     abi = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
     files = {
         "node/names.d.ts": node_names(abi),
+        "go/names.go": go_names(abi),
         "lua/plexindex/abi.lua": lua(abi),
         "csharp/Abi.cs": csharp(abi),
         "java/plexindex/Abi.java": java(abi),

@@ -144,29 +144,62 @@ def python(schema: Shape) -> str:
     return "\n".join([*lines, ""])
 
 
+# What Go writes in capitals.
+INITIALISMS = {
+    "guid": "GUID",
+    "guids": "GUIDs",
+    "uuid": "UUID",
+    "abi": "ABI",
+    "sqlite": "SQLite",
+    "tls": "TLS",
+    "ok": "OK",
+}
+
+
+def go_name(name: str) -> str:
+    """`show_guid` as `ShowGUID`."""
+    return "".join(INITIALISMS.get(part, part[:1].upper() + part[1:]) for part in name.split("_"))
+
+
 def go(schema: Shape) -> str:
-    """The types of requests and answers, as encoding/json reads and writes them."""
-    lines = [f"// {MADE}.", "", "package plexindex", ""]
+    """The types of requests and answers, as encoding/json reads and writes them.
 
-    def camel(name: str) -> str:
-        return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+    A zero value is what is not known or not given, but a pointer where 0 is a value: a number of an answer.
+    """
+    definitions = schema["definitions"]
+    references = [one["properties"]["request"]["$ref"] for one in schema["properties"].values()]
+    requests = {reference.rpartition("/")[2] for reference in references}
+    lines = [f"// {MADE}.", "", "//go:build cgo", "", "package plexindex", ""]
 
-    for name, shape in schema["definitions"].items():
+    def own(name: str) -> str:
+        return name.replace("ByUuid", "ByUUID") + ("Request" if name in requests else "")
+
+    for name, shape in definitions.items():
+        if name == "ByteString":
+            continue  # json.go has it
         if not is_object(shape):
-            lines += [f"type json{name} = {GO.of(shape)}", ""]
+            kind = GO.of(shape)
+            if kind != "string":
+                lines += [f"type {own(name)} = {own(kind)}", ""]
+                continue
+            lines += [f"type {name} string", ""]
+            words = shape.get("enum") or [one["const"] for one in shape.get("oneOf", ()) if "const" in one]
+            rows = [(name.removesuffix("Kind").removesuffix("Type") + go_name(word), word) for word in words]
+            wide = max((len(row) for row, _ in rows), default=0)
+            lines += ["const (", *(f'\t{row:{wide}} {name} = "{word}"' for row, word in rows), ")", ""] if rows else []
             continue
-        rows = []
+        fields_of = []
         for field, of, always in fields(shape):
-            kind = re.sub(r"\b([A-Z]\w*)", r"json\1", GO.of(of))
-            pointer = (
-                "" if always or kind.startswith(("any", "[]", "map", "jsonByteString", "jsonLibraryName")) else "*"
-            )
-            rows.append((camel(field), pointer + kind, f'`json:"{field}{"" if always else ",omitempty"}"`'))
+            kind = re.sub(r"\b([A-Z]\w*)", lambda found: own(found[1]), GO.of(of))
+            # The value that a field is set to may be empty.
+            is_known = (kind == "int64" and name not in requests) or name == "EditChange"
+            is_known = is_known or is_object(definitions.get(kind, {}))
+            pointer = "*" if is_known and not always else ""
+            fields_of.append((go_name(field), pointer + kind, f'`json:"{field}{"" if always else ",omitempty"}"`'))
         # As gofmt aligns them.
-        wide = [max((len(row[column]) for row in rows), default=0) for column in (0, 1)]
-        lines.append(f"type json{name} struct {{" + ("}" if not rows else ""))
-        lines += [f"\t{name:{wide[0]}} {kind:{wide[1]}} {tag}" for name, kind, tag in rows]
-        lines += ["}", ""] if rows else [""]
+        wide0, wide1 = (max((len(row[column]) for row in fields_of), default=0) for column in (0, 1))
+        body = [f"\t{field:{wide0}} {kind:{wide1}} {tag}" for field, kind, tag in fields_of]
+        lines += [f"type {own(name)} struct {{", *body, "}", ""] if body else [f"type {own(name)} struct{{}}", ""]
     return "\n".join(lines)
 
 

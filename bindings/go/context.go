@@ -103,11 +103,8 @@ func (l limit) outcome(status Status, err error) error {
 }
 
 // detached makes a call that nothing but a deadline ends in C. When its context ends first the call goes on without its
-// caller, and Close waits for it. `behind` runs once the call is over, whoever waited for it.
-func (i *Index) detached(ctx context.Context, subject string, work func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t, behind func()) error {
-	if behind == nil {
-		behind = func() {}
-	}
+// caller, and Close waits for it.
+func (i *Index) detached(ctx context.Context, subject string, work func(within C.int64_t, failed *C.plexindex_buffer) C.int32_t) error {
 	err := i.ended(ctx, subject)
 	if err == nil && i.renewing(ctx) {
 		err = errRenewing
@@ -116,13 +113,11 @@ func (i *Index) detached(ctx context.Context, subject string, work func(within C
 		err = i.begin()
 	}
 	if err != nil {
-		behind()
 		return err
 	}
 	limit := i.limit(ctx, 0, subject)
 	made := func() error {
 		defer i.end()
-		defer behind()
 		renewal, over := i.callbacks.call(ctx, i)
 		defer over()
 		status, err := call(func(failed *C.plexindex_buffer) C.int32_t { return work(milliseconds(limit.within), failed) })

@@ -48,7 +48,7 @@ func waitingCalls(index *Index, movies *Library) map[string]func(context.Context
 		"Server":      func(ctx context.Context) error { _, err := index.Server(ctx); return err },
 		"RecordMatch": func(ctx context.Context) error { return movies.RecordMatch(ctx, "/a.mkv", "1") },
 		"EditItems": func(ctx context.Context) error {
-			_, err := movies.EditItems(ctx, []string{"1"}, [][2]string{{"title", "A"}}, Locks)
+			_, err := movies.EditItems(ctx, []string{"1"}, []EditChange{Set("title", "A")}, LockChangeLock)
 			return err
 		},
 	}

@@ -1,333 +1,461 @@
 // Made from include/plexindex.schema.json by `make header`.
 
+//go:build cgo
+
 package plexindex
 
-type jsonAction = string
+type Action string
 
-type jsonBySection struct {
+const (
+	ActionStatus   Action = "status"
+	ActionInit     Action = "init"
+	ActionClear    Action = "clear"
+	ActionDeliver  Action = "deliver"
+	ActionFollow   Action = "follow"
+	ActionUnfollow Action = "unfollow"
+)
+
+type BySection struct {
 	Section string `json:"section"`
 }
 
-type jsonByTitle struct {
+type ByTitle struct {
 	Title string `json:"title"`
 }
 
-type jsonByUuid struct {
-	Uuid string `json:"uuid"`
+type ByUUID struct {
+	UUID string `json:"uuid"`
 }
 
-type jsonByteString = any
-
-type jsonChange struct {
-	Change  jsonChangeKind `json:"change"`
-	From    *string        `json:"from,omitempty"`
-	FromKey *string        `json:"from_key,omitempty"`
-	Item    *jsonItem      `json:"item,omitempty"`
-	Library string         `json:"library"`
-	Path    *string        `json:"path,omitempty"`
-	Section string         `json:"section"`
+type Change struct {
+	Change  ChangeKind `json:"change"`
+	From    string     `json:"from,omitempty"`
+	FromKey string     `json:"from_key,omitempty"`
+	Item    *Item      `json:"item,omitempty"`
+	Library string     `json:"library"`
+	Path    string     `json:"path,omitempty"`
+	Section string     `json:"section"`
 }
 
-type jsonChangeKind = string
+type ChangeKind string
 
-type jsonChangePage struct {
-	Changes []jsonChange `json:"changes"`
-	Cursor  string       `json:"cursor"`
-	More    bool         `json:"more"`
+const (
+	ChangeAdded     ChangeKind = "added"
+	ChangeRemoved   ChangeKind = "removed"
+	ChangeChanged   ChangeKind = "changed"
+	ChangeMoved     ChangeKind = "moved"
+	ChangeListAgain ChangeKind = "list_again"
+)
+
+type ChangePage struct {
+	Changes []Change `json:"changes"`
+	Cursor  string   `json:"cursor"`
+	More    bool     `json:"more"`
 }
 
-type jsonCheckServer struct {}
+type CheckServerRequest struct{}
 
-type jsonClearTable struct {
-	All   *bool          `json:"all,omitempty"`
-	Table jsonByteString `json:"table,omitempty"`
+type ClearTableRequest struct {
+	All   bool       `json:"all,omitempty"`
+	Table ByteString `json:"table,omitempty"`
 }
 
-type jsonComparePaths struct {
-	Others []jsonByteString `json:"others"`
-	Path   jsonByteString   `json:"path"`
+type ComparePathsRequest struct {
+	Others []ByteString `json:"others"`
+	Path   ByteString   `json:"path"`
 }
 
-type jsonConfidence = string
+type Confidence string
 
-type jsonCountTable struct {
-	Table jsonByteString `json:"table,omitempty"`
+const (
+	ConfidenceNone Confidence = "none"
+	ConfidenceLow  Confidence = "low"
+	ConfidenceHigh Confidence = "high"
+)
+
+type CountTableRequest struct {
+	Table ByteString `json:"table,omitempty"`
 }
 
-type jsonEditChange struct {
+type EditChange struct {
 	Add    *string `json:"add,omitempty"`
 	Field  string  `json:"field"`
 	Remove *string `json:"remove,omitempty"`
 	Set    *string `json:"set,omitempty"`
 }
 
-type jsonEditItems struct {
-	Changes []jsonEditChange `json:"changes"`
-	Keys    []string         `json:"keys"`
-	Library jsonLibraryName  `json:"library"`
-	Lock    *jsonLockChange  `json:"lock,omitempty"`
+type EditItemsRequest struct {
+	Changes []EditChange `json:"changes"`
+	Keys    []string     `json:"keys"`
+	Library LibraryName  `json:"library"`
+	Lock    LockChange   `json:"lock,omitempty"`
 }
 
-type jsonEdited = string
+type Edited string
 
-type jsonEditedItems struct {
-	Done     int64        `json:"done"`
-	Failed   int64        `json:"failed"`
-	Requests int64        `json:"requests"`
-	States   []jsonEdited `json:"states"`
+const (
+	EditedNo      Edited = "no"
+	EditedDone    Edited = "done"
+	EditedFailed  Edited = "failed"
+	EditedMissing Edited = "missing"
+)
+
+type EditedItems struct {
+	Done     int64    `json:"done"`
+	Failed   int64    `json:"failed"`
+	Requests int64    `json:"requests"`
+	States   []Edited `json:"states"`
 }
 
-type jsonErrorKind = string
+type ErrorKind string
 
-type jsonFilesPage struct {
-	Cursor *string    `json:"cursor,omitempty"`
-	Items  []jsonItem `json:"items"`
+const (
+	ErrorInvalidArgument  ErrorKind = "invalid_argument"
+	ErrorUnsupported      ErrorKind = "unsupported"
+	ErrorAborted          ErrorKind = "aborted"
+	ErrorStore            ErrorKind = "store"
+	ErrorStoreFull        ErrorKind = "store_full"
+	ErrorConnect          ErrorKind = "connect"
+	ErrorTLS              ErrorKind = "tls"
+	ErrorUnauthorized     ErrorKind = "unauthorized"
+	ErrorForbidden        ErrorKind = "forbidden"
+	ErrorNotOnServer      ErrorKind = "not_on_server"
+	ErrorNotPlex          ErrorKind = "not_plex"
+	ErrorStarting         ErrorKind = "starting"
+	ErrorBadAnswer        ErrorKind = "bad_answer"
+	ErrorServerError      ErrorKind = "server_error"
+	ErrorTimeout          ErrorKind = "timeout"
+	ErrorRedirected       ErrorKind = "redirected"
+	ErrorOffline          ErrorKind = "offline"
+	ErrorLibraryNotFound  ErrorKind = "library_not_found"
+	ErrorNotFetched       ErrorKind = "not_fetched"
+	ErrorLibraryAmbiguous ErrorKind = "library_ambiguous"
+	ErrorListAgain        ErrorKind = "list_again"
+	ErrorDefect           ErrorKind = "defect"
+)
+
+type FilesPage struct {
+	Cursor string `json:"cursor,omitempty"`
+	Items  []Item `json:"items"`
 }
 
-type jsonFinding struct {
-	Cause  *string        `json:"cause,omitempty"`
-	Detail jsonByteString `json:"detail,omitempty"`
-	Errno  *int64         `json:"errno,omitempty"`
-	Kind   string         `json:"kind"`
-	Path   jsonByteString `json:"path"`
-	Twin   *bool          `json:"twin,omitempty"`
+type Finding struct {
+	Cause  string     `json:"cause,omitempty"`
+	Detail ByteString `json:"detail,omitempty"`
+	Errno  *int64     `json:"errno,omitempty"`
+	Kind   string     `json:"kind"`
+	Path   ByteString `json:"path"`
+	Twin   bool       `json:"twin,omitempty"`
 }
 
-type jsonFolder struct {
-	AgeMs      *int64          `json:"age_ms,omitempty"`
-	Candidates []jsonItem      `json:"candidates"`
-	Confidence *jsonConfidence `json:"confidence,omitempty"`
-	Files      int64           `json:"files"`
-	Items      int64           `json:"items"`
-	Kind       *jsonItemType   `json:"kind,omitempty"`
-	MatchKind  *jsonMatchKind  `json:"match_kind,omitempty"`
-	Message    *string         `json:"message,omitempty"`
-	Reason     *jsonReason     `json:"reason,omitempty"`
-	Stale      bool            `json:"stale"`
-	Status     jsonMatchStatus `json:"status"`
-	Total      int64           `json:"total"`
+type Folder struct {
+	AgeMs      *int64      `json:"age_ms,omitempty"`
+	Candidates []Item      `json:"candidates"`
+	Confidence Confidence  `json:"confidence,omitempty"`
+	Files      int64       `json:"files"`
+	Items      int64       `json:"items"`
+	Kind       ItemType    `json:"kind,omitempty"`
+	MatchKind  MatchKind   `json:"match_kind,omitempty"`
+	Message    string      `json:"message,omitempty"`
+	Reason     Reason      `json:"reason,omitempty"`
+	Stale      bool        `json:"stale"`
+	Status     MatchStatus `json:"status"`
+	Total      int64       `json:"total"`
 }
 
-type jsonGetItem struct {
-	Key     string          `json:"key"`
-	Library jsonLibraryName `json:"library,omitempty"`
+type GetItemRequest struct {
+	Key     string      `json:"key"`
+	Library LibraryName `json:"library,omitempty"`
 }
 
-type jsonGetStore struct {}
+type GetStoreRequest struct{}
 
-type jsonGetVersions struct {}
+type GetVersionsRequest struct{}
 
-type jsonHostPath struct {
-	Path jsonByteString `json:"path"`
+type HostPath struct {
+	Path ByteString `json:"path"`
 }
 
-type jsonItem struct {
-	Episode       *int64         `json:"episode,omitempty"`
-	Guid          *string        `json:"guid,omitempty"`
-	Guids         []string       `json:"guids,omitempty"`
-	Key           string         `json:"key"`
-	Kind          jsonItemType   `json:"kind"`
-	Library       *string        `json:"library,omitempty"`
-	Path          jsonByteString `json:"path,omitempty"`
-	Paths         []string       `json:"paths,omitempty"`
-	RatingKey     string         `json:"rating_key"`
-	Season        *int64         `json:"season,omitempty"`
-	Section       *string        `json:"section,omitempty"`
-	ShowGuid      *string        `json:"show_guid,omitempty"`
-	ShowRatingKey *string        `json:"show_rating_key,omitempty"`
-	ShowTitle     *string        `json:"show_title,omitempty"`
-	Title         *string        `json:"title,omitempty"`
-	Year          *int64         `json:"year,omitempty"`
+type Item struct {
+	Episode       *int64     `json:"episode,omitempty"`
+	GUID          string     `json:"guid,omitempty"`
+	GUIDs         []string   `json:"guids,omitempty"`
+	Key           string     `json:"key"`
+	Kind          ItemType   `json:"kind"`
+	Library       string     `json:"library,omitempty"`
+	Path          ByteString `json:"path,omitempty"`
+	Paths         []string   `json:"paths,omitempty"`
+	RatingKey     string     `json:"rating_key"`
+	Season        *int64     `json:"season,omitempty"`
+	Section       string     `json:"section,omitempty"`
+	ShowGUID      string     `json:"show_guid,omitempty"`
+	ShowRatingKey string     `json:"show_rating_key,omitempty"`
+	ShowTitle     string     `json:"show_title,omitempty"`
+	Title         string     `json:"title,omitempty"`
+	Year          *int64     `json:"year,omitempty"`
 }
 
-type jsonItemType = string
+type ItemType string
 
-type jsonItemsBelow struct {
-	Cursor  *string         `json:"cursor,omitempty"`
-	Library jsonLibraryName `json:"library,omitempty"`
-	Limit   *int64          `json:"limit,omitempty"`
-	Path    jsonByteString  `json:"path"`
+const (
+	ItemMovie   ItemType = "movie"
+	ItemShow    ItemType = "show"
+	ItemSeason  ItemType = "season"
+	ItemEpisode ItemType = "episode"
+	ItemArtist  ItemType = "artist"
+	ItemAlbum   ItemType = "album"
+	ItemTrack   ItemType = "track"
+	ItemClip    ItemType = "clip"
+	ItemPhoto   ItemType = "photo"
+	ItemOther   ItemType = "other"
+)
+
+type ItemsBelowRequest struct {
+	Cursor  string      `json:"cursor,omitempty"`
+	Library LibraryName `json:"library,omitempty"`
+	Limit   int64       `json:"limit,omitempty"`
+	Path    ByteString  `json:"path"`
 }
 
-type jsonItemsMissing = ItemsBelow
+type ItemsMissingRequest = ItemsBelowRequest
 
-type jsonItemsPage struct {
-	Cursor *string    `json:"cursor,omitempty"`
-	Items  []jsonItem `json:"items"`
+type ItemsPage struct {
+	Cursor string `json:"cursor,omitempty"`
+	Items  []Item `json:"items"`
 }
 
-type jsonLibraries struct {
-	Libraries []jsonLibraryInfo `json:"libraries"`
+type Libraries struct {
+	Libraries []LibraryInfo `json:"libraries"`
 }
 
-type jsonLibraryInfo struct {
-	AgeMs      *int64          `json:"age_ms,omitempty"`
-	Fresh      bool            `json:"fresh"`
-	Generation *int64          `json:"generation,omitempty"`
-	Items      *int64          `json:"items,omitempty"`
-	Kind       jsonLibraryKind `json:"kind"`
-	Locations  []string        `json:"locations"`
-	Section    string          `json:"section"`
-	Title      string          `json:"title"`
-	Uuid       string          `json:"uuid"`
+type LibraryInfo struct {
+	AgeMs      *int64      `json:"age_ms,omitempty"`
+	Fresh      bool        `json:"fresh"`
+	Generation *int64      `json:"generation,omitempty"`
+	Items      *int64      `json:"items,omitempty"`
+	Kind       LibraryKind `json:"kind"`
+	Locations  []string    `json:"locations"`
+	Section    string      `json:"section"`
+	Title      string      `json:"title"`
+	UUID       string      `json:"uuid"`
 }
 
-type jsonLibraryKind = string
+type LibraryKind string
 
-type jsonLibraryName = any
+const (
+	LibraryMovie  LibraryKind = "movie"
+	LibraryShow   LibraryKind = "show"
+	LibraryArtist LibraryKind = "artist"
+	LibraryPhoto  LibraryKind = "photo"
+	LibraryOther  LibraryKind = "other"
+)
 
-type jsonListChanges struct {
-	Cursor  *string         `json:"cursor,omitempty"`
-	Full    *bool           `json:"full,omitempty"`
-	Library jsonLibraryName `json:"library,omitempty"`
-	Limit   *int64          `json:"limit,omitempty"`
+type LibraryName = any
+
+type ListChangesRequest struct {
+	Cursor  string      `json:"cursor,omitempty"`
+	Full    bool        `json:"full,omitempty"`
+	Library LibraryName `json:"library,omitempty"`
+	Limit   int64       `json:"limit,omitempty"`
 }
 
-type jsonListItems struct {
-	Cursor  *string         `json:"cursor,omitempty"`
-	Library jsonLibraryName `json:"library"`
-	Limit   *int64          `json:"limit,omitempty"`
+type ListItemsRequest struct {
+	Cursor  string      `json:"cursor,omitempty"`
+	Library LibraryName `json:"library"`
+	Limit   int64       `json:"limit,omitempty"`
 }
 
-type jsonListLibraries struct {
-	Offline *bool `json:"offline,omitempty"`
+type ListLibrariesRequest struct {
+	Offline bool `json:"offline,omitempty"`
 }
 
-type jsonLockChange = string
+type LockChange string
 
-type jsonLookedFor struct {
-	Item   jsonItem     `json:"item"`
-	OnDisk jsonPresence `json:"on_disk"`
+const (
+	LockChangeLock   LockChange = "lock"
+	LockChangeUnlock LockChange = "unlock"
+	LockChangeLeave  LockChange = "leave"
+)
+
+type LookedFor struct {
+	Item   Item     `json:"item"`
+	OnDisk Presence `json:"on_disk"`
 }
 
-type jsonMapToHost struct {
-	Path jsonByteString `json:"path"`
+type MapToHostRequest struct {
+	Path ByteString `json:"path"`
 }
 
-type jsonMatch struct {
-	AgeMs      *int64          `json:"age_ms,omitempty"`
-	Candidates []jsonItem      `json:"candidates"`
-	Confidence *jsonConfidence `json:"confidence,omitempty"`
-	MatchKind  *jsonMatchKind  `json:"match_kind,omitempty"`
-	Message    *string         `json:"message,omitempty"`
-	Reason     *jsonReason     `json:"reason,omitempty"`
-	Stale      bool            `json:"stale"`
-	Status     jsonMatchStatus `json:"status"`
-	Total      int64           `json:"total"`
+type Match struct {
+	AgeMs      *int64      `json:"age_ms,omitempty"`
+	Candidates []Item      `json:"candidates"`
+	Confidence Confidence  `json:"confidence,omitempty"`
+	MatchKind  MatchKind   `json:"match_kind,omitempty"`
+	Message    string      `json:"message,omitempty"`
+	Reason     Reason      `json:"reason,omitempty"`
+	Stale      bool        `json:"stale"`
+	Status     MatchStatus `json:"status"`
+	Total      int64       `json:"total"`
 }
 
-type jsonMatchFolder struct {
-	AtOnce  *bool           `json:"at_once,omitempty"`
-	Library jsonLibraryName `json:"library,omitempty"`
-	Offline *bool           `json:"offline,omitempty"`
-	Path    jsonByteString  `json:"path"`
+type MatchFolderRequest struct {
+	AtOnce  bool        `json:"at_once,omitempty"`
+	Library LibraryName `json:"library,omitempty"`
+	Offline bool        `json:"offline,omitempty"`
+	Path    ByteString  `json:"path"`
 }
 
-type jsonMatchGuid struct {
-	Guid    string          `json:"guid"`
-	Library jsonLibraryName `json:"library,omitempty"`
-	Offline *bool           `json:"offline,omitempty"`
+type MatchGuidRequest struct {
+	GUID    string      `json:"guid"`
+	Library LibraryName `json:"library,omitempty"`
+	Offline bool        `json:"offline,omitempty"`
 }
 
-type jsonMatchKind = string
+type MatchKind string
 
-type jsonMatchStatus = string
+const (
+	MatchNone      MatchKind = "none"
+	MatchConfirmed MatchKind = "confirmed"
+	MatchExact     MatchKind = "exact"
+	MatchMapped    MatchKind = "mapped"
+	MatchSuffix    MatchKind = "suffix"
+	MatchFileName  MatchKind = "file_name"
+)
 
-type jsonMatchTitle struct {
-	Library jsonLibraryName `json:"library,omitempty"`
-	Offline *bool           `json:"offline,omitempty"`
-	Title   string          `json:"title"`
+type MatchStatus string
+
+const (
+	MatchStatusFound     MatchStatus = "found"
+	MatchStatusAmbiguous MatchStatus = "ambiguous"
+	MatchStatusNotFound  MatchStatus = "not_found"
+	MatchStatusNotYet    MatchStatus = "not_yet"
+	MatchStatusNeedsWarm MatchStatus = "needs_warm"
+)
+
+type MatchTitleRequest struct {
+	Library LibraryName `json:"library,omitempty"`
+	Offline bool        `json:"offline,omitempty"`
+	Title   string      `json:"title"`
 }
 
-type jsonMissingPage struct {
-	Cursor    *string         `json:"cursor,omitempty"`
-	Files     []jsonLookedFor `json:"files"`
-	LookedFor int64           `json:"looked_for"`
+type MissingPage struct {
+	Cursor    string      `json:"cursor,omitempty"`
+	Files     []LookedFor `json:"files"`
+	LookedFor int64       `json:"looked_for"`
 }
 
-type jsonNextOfWalk struct {
-	Library jsonLibraryName `json:"library,omitempty"`
-	Limit   *int64          `json:"limit,omitempty"`
-	Once    *bool           `json:"once,omitempty"`
-	Rules   []string        `json:"rules,omitempty"`
-	Start   []jsonWalkStart `json:"start,omitempty"`
-	Walk    *string         `json:"walk,omitempty"`
+type NextOfWalkRequest struct {
+	Library LibraryName `json:"library,omitempty"`
+	Limit   int64       `json:"limit,omitempty"`
+	Once    bool        `json:"once,omitempty"`
+	Rules   []string    `json:"rules,omitempty"`
+	Start   []WalkStart `json:"start,omitempty"`
+	Walk    string      `json:"walk,omitempty"`
 }
 
-type jsonNothing struct {}
+type Nothing struct{}
 
-type jsonOneItem struct {
-	Item *jsonItem `json:"item,omitempty"`
+type OneItem struct {
+	Item *Item `json:"item,omitempty"`
 }
 
-type jsonPathRelation struct {
+type PathRelation struct {
 	Common int64 `json:"common"`
 	Equal  bool  `json:"equal"`
 	Under  bool  `json:"under"`
 }
 
-type jsonPathRelations struct {
-	Relations []jsonPathRelation `json:"relations"`
+type PathRelations struct {
+	Relations []PathRelation `json:"relations"`
 }
 
-type jsonPlace struct {
+type Place struct {
 	Address     string `json:"address"`
 	Taken       *int64 `json:"taken,omitempty"`
 	Undelivered *int64 `json:"undelivered,omitempty"`
 }
 
-type jsonPresence = string
+type Presence string
 
-type jsonProposal struct {
-	From    jsonByteString `json:"from"`
-	Gain    *int64         `json:"gain,omitempty"`
-	Matched int64          `json:"matched"`
-	Of      int64          `json:"of"`
-	To      jsonByteString `json:"to"`
+const (
+	PresenceThere   Presence = "there"
+	PresenceMissing Presence = "missing"
+	PresenceUnknown Presence = "unknown"
+)
+
+type Proposal struct {
+	From    ByteString `json:"from"`
+	Gain    *int64     `json:"gain,omitempty"`
+	Matched int64      `json:"matched"`
+	Of      int64      `json:"of"`
+	To      ByteString `json:"to"`
 }
 
-type jsonProposals struct {
-	Proposals []jsonProposal `json:"proposals"`
+type Proposals struct {
+	Proposals []Proposal `json:"proposals"`
 }
 
-type jsonProposeMappings struct {
-	Paths []jsonByteString `json:"paths,omitempty"`
+type ProposeMappingsRequest struct {
+	Paths []ByteString `json:"paths,omitempty"`
 }
 
-type jsonReason = string
+type Reason string
 
-type jsonServerInfo struct {
-	AnsweredUs        int64   `json:"answered_us"`
-	Libraries         int64   `json:"libraries"`
-	MachineIdentifier string  `json:"machine_identifier"`
-	Version           *string `json:"version,omitempty"`
+const (
+	ReasonNone             Reason = "none"
+	ReasonNoLocation       Reason = "no_location"
+	ReasonNotListed        Reason = "not_listed"
+	ReasonNotFetched       Reason = "not_fetched"
+	ReasonSeveralItems     Reason = "several_items"
+	ReasonSeveralLibraries Reason = "several_libraries"
+	ReasonUnconfirmed      Reason = "unconfirmed"
+	ReasonOnlyRootDiffers  Reason = "only_root_differs"
+	ReasonPathTells        Reason = "path_tells"
+	ReasonNoEvidence       Reason = "no_evidence"
+	ReasonContradicted     Reason = "contradicted"
+	ReasonSeveralEpisodes  Reason = "several_episodes"
+	ReasonEmpty            Reason = "empty"
+	ReasonAboveLocations   Reason = "above_locations"
+	ReasonUnavailable      Reason = "unavailable"
+)
+
+type ServerInfo struct {
+	AnsweredUs        int64  `json:"answered_us"`
+	Libraries         int64  `json:"libraries"`
+	MachineIdentifier string `json:"machine_identifier"`
+	Version           string `json:"version,omitempty"`
 }
 
-type jsonShare struct {
-	Action *jsonAction `json:"action,omitempty"`
+type ShareRequest struct {
+	Action Action `json:"action,omitempty"`
 }
 
-type jsonShared struct {
-	Folder *jsonPlace        `json:"folder,omitempty"`
-	Log    *jsonSharedStatus `json:"log,omitempty"`
-	Tables *jsonSharedTables `json:"tables,omitempty"`
+type Shared struct {
+	Folder *Place        `json:"folder,omitempty"`
+	Log    *SharedStatus `json:"log,omitempty"`
+	Tables SharedTables  `json:"tables,omitempty"`
 }
 
-type jsonSharedStatus struct {
-	Address     string           `json:"address"`
-	Behind      *int64           `json:"behind,omitempty"`
-	Error       *string          `json:"error,omitempty"`
-	ErrorKind   *jsonErrorKind   `json:"error_kind,omitempty"`
-	Reachable   bool             `json:"reachable"`
-	Server      *string          `json:"server,omitempty"`
-	Taken       *int64           `json:"taken,omitempty"`
-	Undelivered *int64           `json:"undelivered,omitempty"`
-	Views       []jsonSharedView `json:"views"`
+type SharedStatus struct {
+	Address     string       `json:"address"`
+	Behind      *int64       `json:"behind,omitempty"`
+	Error       string       `json:"error,omitempty"`
+	ErrorKind   ErrorKind    `json:"error_kind,omitempty"`
+	Reachable   bool         `json:"reachable"`
+	Server      string       `json:"server,omitempty"`
+	Taken       *int64       `json:"taken,omitempty"`
+	Undelivered *int64       `json:"undelivered,omitempty"`
+	Views       []SharedView `json:"views"`
 }
 
-type jsonSharedTables = string
+type SharedTables string
 
-type jsonSharedView struct {
+const (
+	SharedTablesMade    SharedTables = "made"
+	SharedTablesPresent SharedTables = "present"
+)
+
+type SharedView struct {
 	AgeMs   *int64           `json:"age_ms,omitempty"`
 	Bytes   int64            `json:"bytes"`
 	Entries map[string]int64 `json:"entries"`
@@ -338,48 +466,53 @@ type jsonSharedView struct {
 	User    string           `json:"user"`
 }
 
-type jsonStartKind = string
+type StartKind string
 
-type jsonStartWatch struct {}
+const (
+	StartFolder StartKind = "folder"
+	StartFile   StartKind = "file"
+)
 
-type jsonStopWatch struct {}
+type StartWatchRequest struct{}
 
-type jsonStoreInfo struct {
-	CounterPage  bool           `json:"counter_page"`
-	DiskBytes    int64          `json:"disk_bytes"`
-	FileSystem   *string        `json:"file_system,omitempty"`
-	Folder       jsonByteString `json:"folder"`
-	FreeBytes    *int64         `json:"free_bytes,omitempty"`
-	Journal      string         `json:"journal"`
-	Locks        bool           `json:"locks"`
-	LocksError   *string        `json:"locks_error,omitempty"`
-	SharesMemory bool           `json:"shares_memory"`
+type StopWatchRequest struct{}
+
+type StoreInfo struct {
+	CounterPage  bool       `json:"counter_page"`
+	DiskBytes    int64      `json:"disk_bytes"`
+	FileSystem   string     `json:"file_system,omitempty"`
+	Folder       ByteString `json:"folder"`
+	FreeBytes    *int64     `json:"free_bytes,omitempty"`
+	Journal      string     `json:"journal"`
+	Locks        bool       `json:"locks"`
+	LocksError   string     `json:"locks_error,omitempty"`
+	SharesMemory bool       `json:"shares_memory"`
 }
 
-type jsonTableCount struct {
+type TableCount struct {
 	Count int64 `json:"count"`
 }
 
-type jsonVersions struct {
-	Abi     int64  `json:"abi"`
+type Versions struct {
+	ABI     int64  `json:"abi"`
 	Library string `json:"library"`
-	Sqlite  string `json:"sqlite"`
+	SQLite  string `json:"sqlite"`
 }
 
-type jsonWaitForChanges struct {
-	Cursor  string          `json:"cursor"`
-	Library jsonLibraryName `json:"library,omitempty"`
-	Offline *bool           `json:"offline,omitempty"`
+type WaitForChangesRequest struct {
+	Cursor  string      `json:"cursor"`
+	Library LibraryName `json:"library,omitempty"`
+	Offline bool        `json:"offline,omitempty"`
 }
 
-type jsonWalkStart struct {
-	Kind jsonStartKind  `json:"kind"`
-	Path jsonByteString `json:"path"`
-	Twin *bool          `json:"twin,omitempty"`
+type WalkStart struct {
+	Kind StartKind  `json:"kind"`
+	Path ByteString `json:"path"`
+	Twin bool       `json:"twin,omitempty"`
 }
 
-type jsonWalked struct {
-	Files    int64         `json:"files"`
-	Findings []jsonFinding `json:"findings"`
-	Walk     *string       `json:"walk,omitempty"`
+type Walked struct {
+	Files    int64     `json:"files"`
+	Findings []Finding `json:"findings"`
+	Walk     string    `json:"walk,omitempty"`
 }

@@ -11,24 +11,14 @@ package plexindex
 #include <string.h>
 #include "plexindex_more.h"
 
-extern int32_t plexindexGoProgress(void *user, plexindex_progress *progress);
 extern int32_t plexindexGoRenewToken(void *user, plexindex_buffer *token);
 extern void plexindexGoLog(void *user, int32_t level, char *message, size_t length);
-
-static int32_t report(void *user, const plexindex_progress *progress) {
-    return plexindexGoProgress(user, (plexindex_progress *)progress);
-}
 
 static void receive(void *user, int32_t level, const char *message, size_t length) {
     plexindexGoLog(user, level, (char *)message, length);
 }
 
 // Go must not store a Go pointer in C's memory: `user` is a number.
-static void ask_progress(plexindex_query *query, uintptr_t user) {
-    query->progress = report;
-    query->progress_user = (void *)user;
-}
-
 static void ask_token(plexindex_options *options, uintptr_t user) {
     options->renew_token = plexindexGoRenewToken;
     options->renew_token_user = (void *)user;
@@ -58,42 +48,21 @@ import (
 // Status is the outcome of a call. Statuses from 100 on are errors: errors.Is(err, plexindex.LibraryNotFound).
 type Status int32
 
-// What a caller may want to tell apart; plexindex.h has all of them.
-const (
-	OK               Status = C.PLEXINDEX_OK
-	NotFound         Status = C.PLEXINDEX_NOT_FOUND
-	Ambiguous        Status = C.PLEXINDEX_AMBIGUOUS
-	NotYet           Status = C.PLEXINDEX_NOT_YET
-	NeedsWarm        Status = C.PLEXINDEX_NEEDS_WARM
-	InvalidArgument  Status = C.PLEXINDEX_INVALID_ARGUMENT
-	Unsupported      Status = C.PLEXINDEX_UNSUPPORTED
-	Aborted          Status = C.PLEXINDEX_ABORTED
-	Panic            Status = C.PLEXINDEX_PANIC
-	Store            Status = C.PLEXINDEX_STORE
-	StoreFull        Status = C.PLEXINDEX_STORE_FULL
-	ListAgain        Status = C.PLEXINDEX_LIST_AGAIN
-	Connect          Status = C.PLEXINDEX_CONNECT
-	TLS              Status = C.PLEXINDEX_TLS
-	Unauthorized     Status = C.PLEXINDEX_UNAUTHORIZED
-	Forbidden        Status = C.PLEXINDEX_FORBIDDEN
-	NotOnServer      Status = C.PLEXINDEX_NOT_ON_SERVER
-	NotPlex          Status = C.PLEXINDEX_NOT_PLEX
-	Starting         Status = C.PLEXINDEX_STARTING
-	BadAnswer        Status = C.PLEXINDEX_BAD_ANSWER
-	ServerError      Status = C.PLEXINDEX_SERVER_ERROR
-	Timeout          Status = C.PLEXINDEX_TIMEOUT
-	Redirected       Status = C.PLEXINDEX_REDIRECTED
-	Offline          Status = C.PLEXINDEX_OFFLINE
-	LibraryNotFound  Status = C.PLEXINDEX_LIBRARY_NOT_FOUND
-	LibraryAmbiguous Status = C.PLEXINDEX_LIBRARY_AMBIGUOUS
-	// NotFetched: nothing is stored of the library, which may exist. Refresh asks the server.
-	NotFetched Status = C.PLEXINDEX_NOT_FETCHED
-)
-
 // Error is the status's name, such as NOT_FOUND.
 func (s Status) Error() string { return C.GoString(C.plexindex_get_status_name(C.int32_t(s))) }
 
 func (s Status) String() string { return s.Error() }
+
+// word is a name of plexindex.h in small letters.
+func word(name *C.char) string { return strings.ToLower(C.GoString(name)) }
+
+// some is a word for what is known.
+func some(word string) string {
+	if word == "none" {
+		return ""
+	}
+	return word
+}
 
 // An Error has the text of its own call, which names the input and the remedy.
 type Error struct {
@@ -126,46 +95,25 @@ var errNotOpen = &Error{Status: InvalidArgument, Message: "the index was not ope
 // Version is that of the library.
 func Version() string { return C.GoString(C.plexindex_get_version()) }
 
-const errorText = 2048
-
-// newError makes a buffer for a call's text, in C's memory: it is filled on another thread than this one perhaps.
-type failure struct{ buffer *C.plexindex_buffer }
-
-func newFailure() failure {
-	memory := C.calloc(1, C.sizeof_plexindex_buffer+errorText)
-	buffer := (*C.plexindex_buffer)(memory)
-	buffer.data = unsafe.Add(memory, C.sizeof_plexindex_buffer)
-	buffer.capacity = errorText
-	return failure{buffer}
-}
-
-func (f failure) free() { C.free(unsafe.Pointer(f.buffer)) }
-
-// of gives the status, or the error that it is.
-func (f failure) of(status C.int32_t) (Status, error) {
-	if status < 100 {
-		return Status(status), nil
-	}
-	message := C.GoString((*C.char)(f.buffer.data))
-	if status == C.PLEXINDEX_INVALID_ARGUMENT {
-		message = words.Replace(message)
-	}
-	return Status(status), &Error{Status: Status(status), Message: message}
-}
-
 // What C's texts name, in words of this package.
 var words = strings.NewReplacer("query.flags has ", "the call has ", "PLEXINDEX_QUERY_FULL", "Ask.Full", "PLEXINDEX_QUERY_PROBE", "Ask.Check",
-	"PLEXINDEX_QUERY_AT_ONCE", "Ask.AtOnce", "PLEXINDEX_QUERY_OFFLINE", "Ask.Offline", "query.deadline_ms", "Ask.Deadline in ms",
-	"options.deadline_ms", "Options.Deadline in ms", "PLEXINDEX_NO_DEADLINE", "NoDeadline", "PLEXINDEX_TTL_AT_ONCE", "TTLAtOnce",
-	"PLEXINDEX_TTL_NEVER", "TTLNever", "PLEXINDEX_LOG_*", "LogOff, LogError, LogWarn, LogInfo, LogDebug", "edit.lock", "the lock",
-	"PLEXINDEX_EDIT_*", "Locks, Unlocks, Leaves", "plexindex_refresh()", "Refresh", "plexindex_match_path()", "Match",
-	"plexindex_match_paths()", "MatchPaths", "plexindex_match_folder()", "Folder")
+	"PLEXINDEX_QUERY_AT_ONCE", "Ask.AtOnce", "query.deadline_ms", "the deadline in ms", "options.deadline_ms", "the deadline in ms",
+	"PLEXINDEX_NO_DEADLINE", "NoDeadline", "PLEXINDEX_TTL_AT_ONCE", "TTLAtOnce", "PLEXINDEX_TTL_NEVER", "TTLNever",
+	"PLEXINDEX_LOG_*", "LogOff, LogError, LogWarn, LogInfo, LogDebug", "plexindex_refresh()", "Refresh")
 
-// call makes a call with a buffer for its error.
+const errorText = 2048
+
+// call makes a call with a buffer for its error, in C's memory: the call may outlive its caller.
 func call(work func(failed *C.plexindex_buffer) C.int32_t) (Status, error) {
-	failed := newFailure()
-	defer failed.free()
-	return failed.of(work(failed.buffer))
+	memory := C.calloc(1, C.sizeof_plexindex_buffer+errorText)
+	defer C.free(memory)
+	failed := (*C.plexindex_buffer)(memory)
+	failed.data, failed.capacity = unsafe.Add(memory, C.sizeof_plexindex_buffer), errorText
+	status := Status(work(failed))
+	if status < 100 {
+		return status, nil
+	}
+	return status, &Error{Status: status, Message: words.Replace(C.GoString((*C.char)(failed.data)))}
 }
 
 // fill makes a call that fills a buffer, again with a larger one where it must, and lets `read` have what it wrote.
@@ -221,33 +169,21 @@ func (a *arena) bytes(of string) C.plexindex_bytes {
 	return C.plexindex_bytes{data: (*C.char)(memory), length: C.size_t(len(of))}
 }
 
-// joined is texts with a NUL behind each. One that contains a NUL is an error.
-func joined(texts []string) (string, error) {
-	all, refused := joinedBut(texts)
-	if len(refused) > 0 {
-		return "", &Error{Status: InvalidArgument, Message: holdsNUL(texts[refused[0]])}
-	}
-	return all, nil
-}
-
-func holdsNUL(text string) string { return fmt.Sprintf("a path or a key cannot hold a NUL: %q", text) }
-
-// joinedBut is joined with an empty text for each that contains a NUL, and the places of these.
-func joinedBut(texts []string) (string, []int) {
+// joined is texts with a NUL behind each, an empty text for each that contains one, and the places of these.
+func joined(texts []string) (string, []int) {
+	var all strings.Builder
 	var refused []int
-	size := len(texts)
-	for _, one := range texts {
-		size += len(one)
-	}
-	all := make([]byte, 0, size)
 	for place, one := range texts {
 		if strings.IndexByte(one, 0) >= 0 {
 			refused, one = append(refused, place), ""
 		}
-		all = append(append(all, one...), 0)
+		all.WriteString(one)
+		all.WriteByte(0)
 	}
-	return string(all), refused
+	return all.String(), refused
 }
+
+func holdsNUL(text string) string { return fmt.Sprintf("a path or a key cannot hold a NUL: %q", text) }
 
 // A Mapping is a rule between the host's paths and the server's.
 type Mapping struct {
@@ -371,46 +307,44 @@ func Open(options Options) (*Index, error) {
 	var memory arena
 	defer memory.free()
 	given := (*C.plexindex_options)(memory.zeroed(C.sizeof_plexindex_options))
-	given.size = C.sizeof_plexindex_options
-	given.cache_dir = memory.bytes(options.CacheDir)
-	given.server_url = memory.bytes(options.ServerURL)
-	given.token = memory.bytes(options.Token)
-	given.user = memory.bytes(options.User)
-	given.ca_file = memory.bytes(options.CAFile)
-	given.database = memory.bytes(options.Database)
-	given.shared = memory.bytes(options.Shared)
-	given.shared_retry_ms = noneBelowZero(options.SharedRetry)
-	given.library_ttl_ms = milliseconds(options.LibraryTTL)
-	given.max_age_ms = milliseconds(options.MaxAge)
-	given.deadline_ms = milliseconds(options.Deadline)
-	given.connect_timeout_ms = milliseconds(options.ConnectTimeout)
-	given.read_timeout_ms = milliseconds(options.ReadTimeout)
-	given.retry_ms = noneBelowZero(options.Retry)
-	given.slow_ms = noneBelowZero(options.Slow)
-	given.matches_limit = C.uint64_t(options.MatchesLimit)
-	given.size_limit = C.uint64_t(options.SizeLimit)
-	given.page_size = C.uint32_t(options.PageSize)
-	given.log_level = C.int32_t(options.LogLevel)
-	given.flags = flag(options.Offline, C.PLEXINDEX_OPEN_OFFLINE) |
-		flag(options.AcceptInvalidCerts, C.PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS) |
-		flag(options.NoMmap, C.PLEXINDEX_OPEN_NO_MMAP) |
-		flag(options.ObfuscatePaths, C.PLEXINDEX_OPEN_OBFUSCATE_PATHS) |
-		flag(options.SharedDurable, C.PLEXINDEX_OPEN_SHARED_DURABLE)
-	if count := len(options.Mappings); count > 0 {
-		rules := memory.zeroed(C.size_t(count) * C.sizeof_plexindex_mapping)
-		for at, rule := range options.Mappings {
-			kind := C.int32_t(C.PLEXINDEX_MAPPING_HOST_PREFIX)
-			if rule.Server {
-				kind = C.PLEXINDEX_MAPPING_SERVER_PREFIX
-			}
-			if rule.Pattern {
-				kind++
-			}
-			one := (*C.plexindex_mapping)(unsafe.Add(rules, at*C.sizeof_plexindex_mapping))
-			one.kind, one.from, one.to = kind, memory.bytes(rule.From), memory.bytes(rule.To)
+	*given = C.plexindex_options{
+		size:               C.sizeof_plexindex_options,
+		cache_dir:          memory.bytes(options.CacheDir),
+		server_url:         memory.bytes(options.ServerURL),
+		token:              memory.bytes(options.Token),
+		user:               memory.bytes(options.User),
+		ca_file:            memory.bytes(options.CAFile),
+		database:           memory.bytes(options.Database),
+		shared:             memory.bytes(options.Shared),
+		shared_retry_ms:    noneBelowZero(options.SharedRetry),
+		library_ttl_ms:     milliseconds(options.LibraryTTL),
+		max_age_ms:         milliseconds(options.MaxAge),
+		deadline_ms:        milliseconds(options.Deadline),
+		connect_timeout_ms: milliseconds(options.ConnectTimeout),
+		read_timeout_ms:    milliseconds(options.ReadTimeout),
+		retry_ms:           noneBelowZero(options.Retry),
+		slow_ms:            noneBelowZero(options.Slow),
+		matches_limit:      C.uint64_t(options.MatchesLimit),
+		size_limit:         C.uint64_t(options.SizeLimit),
+		page_size:          C.uint32_t(options.PageSize),
+		log_level:          C.int32_t(options.LogLevel),
+		flags: flag(options.Offline, C.PLEXINDEX_OPEN_OFFLINE) |
+			flag(options.AcceptInvalidCerts, C.PLEXINDEX_OPEN_ACCEPT_INVALID_CERTS) |
+			flag(options.NoMmap, C.PLEXINDEX_OPEN_NO_MMAP) | flag(options.ObfuscatePaths, C.PLEXINDEX_OPEN_OBFUSCATE_PATHS) |
+			flag(options.SharedDurable, C.PLEXINDEX_OPEN_SHARED_DURABLE),
+		mappings_count: C.size_t(len(options.Mappings)),
+	}
+	rules := memory.zeroed(C.size_t(len(options.Mappings)) * C.sizeof_plexindex_mapping)
+	given.mappings = (*C.plexindex_mapping)(rules)
+	for at, rule := range options.Mappings {
+		one := (*C.plexindex_mapping)(unsafe.Add(rules, at*C.sizeof_plexindex_mapping))
+		one.kind, one.from, one.to = C.PLEXINDEX_MAPPING_HOST_PREFIX, memory.bytes(rule.From), memory.bytes(rule.To)
+		if rule.Server {
+			one.kind = C.PLEXINDEX_MAPPING_SERVER_PREFIX
 		}
-		given.mappings = (*C.plexindex_mapping)(rules)
-		given.mappings_count = C.size_t(count)
+		if rule.Pattern {
+			one.kind++
+		}
 	}
 	callbacks := &callbacks{renew: options.RenewToken, slot: make(chan struct{}, 1)}
 	var renewal cgo.Handle
@@ -418,13 +352,13 @@ func Open(options Options) (*Index, error) {
 		renewal = cgo.NewHandle(callbacks)
 		C.ask_token(given, C.uintptr_t(renewal))
 	}
-	out := (**C.plexindex_handle)(memory.zeroed(8))
-	_, err := call(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_open(given, out, failed) })
+	var handle *C.plexindex_handle
+	_, err := call(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_open(given, &handle, failed) })
 	if err != nil {
 		forget(renewal)
 		return nil, err
 	}
-	index := &state{process: os.Getpid(), handle: *out, idle: make(chan struct{}, 1), ending: make(chan struct{}), callbacks: callbacks,
+	index := &state{process: os.Getpid(), handle: handle, idle: make(chan struct{}, 1), ending: make(chan struct{}), callbacks: callbacks,
 		renewal: renewal, deadline: options.Deadline, server: options.ServerURL}
 	runtime.SetFinalizer(index, func(index *state) { _ = (&Index{index}).Close() })
 	return &Index{index}, nil
@@ -514,10 +448,9 @@ func (i *Index) do(work func(failed *C.plexindex_buffer) C.int32_t) (Status, err
 
 // A Progress says how far a fetch has come.
 type Progress struct {
-	Library string        `json:"library"`
-	Items   uint64        `json:"items"`
-	Total   uint64        `json:"total"`
-	Elapsed time.Duration `json:"elapsed_ns"`
+	Library      string
+	Items, Total uint64
+	Elapsed      time.Duration
 }
 
 // Ask says how a question is asked. The zero value is as the options of the index say. A call takes one at most.
@@ -641,83 +574,33 @@ func plexindexGoProgress(user unsafe.Pointer, progress *C.plexindex_progress) C.
 	return 1
 }
 
-// query makes a call that takes a plexindex_query, and that ends when its context does.
-func (i *Index) query(ctx context.Context, library *C.plexindex_library_handle, text string, ask Ask, work func(*C.plexindex_query) (Status, error)) (Status, error) {
-	if err := i.ended(ctx, asked(text)); err != nil {
-		return Aborted, err
-	}
-	if !ask.Offline && !ask.AtOnce && i.renewing(ctx) {
-		return Unauthorized, errRenewing
-	}
-	if err := notTooShort("Ask.Deadline", ask.Deadline); err != nil {
-		return InvalidArgument, err
-	}
-	if ask.several {
-		return InvalidArgument, &Error{Status: InvalidArgument, Message: "a call takes one Ask: put all of it into that"}
-	}
-	if err := i.begin(); err != nil {
-		return 0, err
-	}
-	defer i.end()
-	var memory arena
-	defer memory.free()
-	limit := i.limit(ctx, ask.Deadline, asked(text))
-	if ask.AtOnce {
-		limit.end = time.Time{} // NotYet is the answer, and no deadline's
-	}
-	query := (*C.plexindex_query)(memory.zeroed(C.sizeof_plexindex_query))
-	query.size = C.sizeof_plexindex_query
-	query.library = library
-	query.text = memory.bytes(text)
-	query.deadline_ms = milliseconds(limit.within)
-	query.flags = flag(ask.Offline, C.PLEXINDEX_QUERY_OFFLINE) | flag(ask.Full, C.PLEXINDEX_QUERY_FULL) |
-		flag(ask.Check, C.PLEXINDEX_QUERY_PROBE) | flag(ask.AtOnce, C.PLEXINDEX_QUERY_AT_ONCE)
-	watching := &watcher{index: i, limit: limit, progress: ask.Progress}
-	user := cgo.NewHandle(watching)
+// ComparePaths compares a path with others.
+func ComparePaths(path string, others []string) ([]PathRelation, error) {
+	var read PathRelations
+	_, err := callMethod(nil, "paths.compare", fields{"path": ByteString(path), "others": byteStrings(others)}, &read, 0, 0)
+	return read.Relations, err
+}
+
+// DrainLog gives the log lines that wait to `receive`, oldest first. The ring holds 256 for the whole process.
+func DrainLog(receive func(level int, message string)) error {
+	// `receive` runs behind the call: what ends it early must not leave C's frames.
+	var lines []logLine
+	user := cgo.NewHandle(&lines)
 	defer user.Delete()
-	C.ask_progress(query, C.uintptr_t(user))
-	renewal, over := i.callbacks.call(ctx, i)
-	status, err := work(query)
-	over()
-	watching.ended.raise()
-	i.callbacks.raise()
-	if errors.Is(err, Aborted) && i.closing() {
-		return status, ErrClosed
-	}
-	return status, limit.outcome(status, renewal.explain(err))
-}
-
-type blockCall func(*C.plexindex_handle, *C.plexindex_query, *C.plexindex_buffer, *C.plexindex_buffer) C.int32_t
-
-// ask makes a question, and reads its block.
-func (l *Library) ask(ctx context.Context, text string, ask Ask, function blockCall) ([]Answer, error) {
-	l = l.some()
-	var answers []Answer
-	_, err := l.index.query(ctx, l.handle, text, ask, func(query *C.plexindex_query) (Status, error) {
-		status, err := fill(16384+4*len(text), func(out, failed *C.plexindex_buffer) C.int32_t {
-			return function(l.index.handle, query, out, failed)
-		}, func(out *C.plexindex_buffer) { answers = readBlock(out) })
-		for _, answer := range answers { // of many the status is OK
-			if answer.Status == NotYet || answer.Status == NeedsWarm {
-				status = answer.Status
-			}
-		}
-		return status, err
-	})
-	return answers, err
-}
-
-func one(answers []Answer, err error) (Answer, error) {
-	if len(answers) == 0 {
-		// Its status is not OK, which is zero.
-		failed := &Error{Status: Aborted, Message: fmt.Sprint(err)}
-		_ = errors.As(err, &failed)
-		return Answer{Status: failed.Status, Message: failed.Message, Age: -time.Millisecond}, err
-	}
-	return answers[0], err
-}
-
-func drainLog(user uintptr) error {
 	_, err := call(func(failed *C.plexindex_buffer) C.int32_t { return C.drain(C.uintptr_t(user), failed) })
+	for _, line := range lines {
+		receive(line.level, line.message)
+	}
 	return err
+}
+
+type logLine struct {
+	level   int
+	message string
+}
+
+//export plexindexGoLog
+func plexindexGoLog(user unsafe.Pointer, level C.int32_t, message *C.char, length C.size_t) {
+	lines := cgo.Handle(uintptr(user)).Value().(*[]logLine)
+	*lines = append(*lines, logLine{int(level), C.GoStringN(message, C.int(length))})
 }

@@ -102,7 +102,7 @@ func TestOnePathManyPathsAndCandidates(t *testing.T) {
 	answer, err := movies.Match(always, wanted.Path)
 	must(t, err)
 	same(t, []any{answer.Status, answer.MatchKind, answer.Confidence, answer.Stale}, []any{OK, MatchExact, ConfidenceHigh, false})
-	same(t, []any{answer.Item.Key, answer.Item.Title, answer.Item.Path, answer.Item.Kind}, []any{wanted.Key, wanted.Title, wanted.Path, KindMovie})
+	same(t, []any{answer.Item.Key, answer.Item.Title, string(answer.Item.Path), answer.Item.Kind}, []any{wanted.Key, wanted.Title, wanted.Path, ItemMovie})
 	paths, keys := []string{}, []string{}
 	for _, movie := range told.Movies {
 		paths, keys = append(paths, movie.Path), append(keys, movie.Key)
@@ -126,10 +126,10 @@ func TestOnePathManyPathsAndCandidates(t *testing.T) {
 
 	several, err := movies.Match(always, "/somewhere/else/"+told.Repeated.Name)
 	must(t, err)
-	same(t, []any{several.Status, several.Item == nil, several.CandidatesTotal}, []any{Ambiguous, true, len(told.Repeated.Paths)})
+	same(t, []any{several.Status, several.Item == nil, int(several.Total)}, []any{Ambiguous, true, len(told.Repeated.Paths)})
 	candidates := []string{}
 	for _, item := range several.Candidates {
-		candidates = append(candidates, item.Path)
+		candidates = append(candidates, string(item.Path))
 	}
 	sort.Strings(candidates)
 	sort.Strings(told.Repeated.Paths)
@@ -140,15 +140,15 @@ func TestFoldersAndTheItemsBelow(t *testing.T) {
 	shows := library(t, opened(t), "TV Shows")
 	folder, err := shows.Folder(always, told.Show.Folder)
 	must(t, err)
-	same(t, []any{folder.Status, folder.Kind, folder.Item.Title, int(folder.Items)}, []any{OK, KindShow, told.Show.Title, len(told.Show.Paths)})
+	same(t, []any{folder.Status, folder.Kind, folder.Item.Title, int(folder.Items)}, []any{OK, ItemShow, told.Show.Title, len(told.Show.Paths)})
 	below := map[string]bool{}
-	must(t, shows.ItemsBelow(told.Show.Folder, func(item Item) bool { below[item.Path] = true; return true }))
+	must(t, shows.ItemsBelow(told.Show.Folder, func(item Item) bool { below[string(item.Path)] = true; return true }))
 	same(t, len(below), int(folder.Files))
 	for _, path := range told.Show.Paths {
 		same(t, below[path], true)
 	}
 	count := 0
-	must(t, shows.Items(func(item Item) bool { count++; return item.Kind == KindEpisode && count < 50 }))
+	must(t, shows.Items(func(item Item) bool { count++; return item.Kind == ItemEpisode && count < 50 }))
 	same(t, count, 50)
 }
 
@@ -311,29 +311,29 @@ func TestStatisticsAndWhatIsRecorded(t *testing.T) {
 	same(t, answer.Status, NotFound)
 	stats, err := index.Stats()
 	must(t, err)
-	if stats.Answers[MatchConfirmed] != 1 || stats.Requests[RequestPage] < 1 || stats.Items < 1500 || stats.InCalls <= 0 {
+	if stats.Answers[MatchConfirmed] != 1 || stats.Requests["page"] < 1 || stats.Items < 1500 || stats.InCalls <= 0 {
 		t.Fatalf("%+v", stats)
 	}
 	for probes, ask := range []Ask{{}, {Check: true}} {
-		before := stats.Requests[RequestProbe]
+		before := stats.Requests["probe"]
 		_, err = movies.Refresh(always, ask)
 		must(t, err)
 		stats, err = index.Stats()
 		must(t, err)
-		same(t, stats.Requests[RequestProbe], before+uint64(probes))
+		same(t, stats.Requests["probe"], before+uint64(probes))
 	}
 	libraries, err := index.Libraries(always)
 	must(t, err)
-	same(t, []any{len(libraries), libraries[0].Title, libraries[0].Kind, libraries[0].Age >= 0, libraries[1].Age < 0}, []any{2, "Movies", KindMovie, true, true})
+	same(t, []any{len(libraries), libraries[0].Title, libraries[0].Kind, libraries[0].AgeMs != nil, libraries[1].AgeMs == nil}, []any{2, "Movies", LibraryMovie, true, true})
 	server, err := index.Server(always)
 	must(t, err)
-	same(t, []any{server.MachineIdentifier != "", server.Libraries, server.Answered > 0}, []any{true, 2, true})
+	same(t, []any{server.MachineIdentifier != "", int(server.Libraries), server.AnsweredUs > 0}, []any{true, 2, true})
 	store, err := index.Store()
 	must(t, err)
 	same(t, []any{store.Folder != "", store.Locks, store.DiskBytes > 0}, []any{true, true, true})
 	item, err := movies.Item(told.Movies[3].Key)
 	must(t, err)
-	same(t, []any{item.Kind, item.Title, item.Season, item.Paths[0]}, []any{KindMovie, told.Movies[3].Title, -1, told.Movies[3].Path})
+	same(t, []any{item.Kind, item.Title, item.Season == nil, item.Paths[0]}, []any{ItemMovie, told.Movies[3].Title, true, told.Movies[3].Path})
 	_, err = movies.Item("999999")
 	same(t, errors.Is(err, NotFound), true)
 	_, err = index.Proposals("/elsewhere/x.mkv")
@@ -357,7 +357,7 @@ func TestStatisticsAndWhatIsRecorded(t *testing.T) {
 	same(t, errors.Is(index.Notify("no event"), InvalidArgument), true)
 	relations, err := ComparePaths("/a/b/c.mkv", []string{"/A/b/c.mkv", "/a"})
 	must(t, err)
-	same(t, relations, []Relation{{true, false, 3}, {false, true, 0}})
+	same(t, relations, []PathRelation{{3, true, false}, {0, false, true}})
 	must(t, DrainLog(func(int, string) {}))
 	same(t, Version() != "", true)
 	must(t, index.Clear())
@@ -374,11 +374,11 @@ func TestTheFeedOfChanges(t *testing.T) {
 	came, err := movies.WaitForChanges(always, now.Cursor, Ask{Deadline: time.Millisecond, Offline: true})
 	same(t, []any{came, err}, []any{false, nil})
 	all := map[string]bool{}
-	for page, asked := (Changes{More: true}), (Ask{Full: true}); page.More; asked = (Ask{}) {
+	for page, asked := (ChangePage{More: true}), (Ask{Full: true}); page.More; asked = (Ask{}) {
 		page, err = movies.Changes(page.Cursor, 700, asked)
 		must(t, err)
 		for _, change := range page.Changes {
-			same(t, []any{change.Change, change.Item.Paths != nil}, []any{"added", true})
+			same(t, []any{change.Change, change.Item.Paths != nil}, []any{ChangeAdded, true})
 			all[change.Path] = true
 		}
 	}
@@ -399,9 +399,9 @@ func TestTheFeedOfChanges(t *testing.T) {
 
 func TestAnEdit(t *testing.T) {
 	movies := library(t, opened(t), "Movies")
-	report, err := movies.EditItems(always, []string{told.Movies[0].Key, "999999"}, [][2]string{{"title", "A"}}, Locks)
+	report, err := movies.EditItems(always, []string{told.Movies[0].Key, "999999"}, []EditChange{Set("title", "A")}, LockChangeLock)
 	same(t, []any{errors.Is(err, NotOnServer), report.States}, []any{true, []Edited{EditedNo, EditedMissing}})
-	report, err = movies.EditItems(always, []string{told.Movies[9].Key}, [][2]string{{"summary", "A"}}, Leaves)
+	report, err = movies.EditItems(always, []string{told.Movies[9].Key}, []EditChange{Set("summary", "A")}, LockChangeLeave)
 	must(t, err)
 	same(t, []any{int(report.Done), report.States}, []any{1, []Edited{EditedDone}})
 }

@@ -125,14 +125,3 @@ func TestTheEndOfAContextNamesTheCall(t *testing.T) {
 	_, err := movies.MatchPaths(ended, []string{"/a.mkv", "/b.mkv"})
 	same(t, strings.Contains(err.Error(), "'/a.mkv'…"), true)
 }
-
-func TestNoLimitOfChangesIsTheDefault(t *testing.T) {
-	movies := library(t, opened(t), "Movies")
-	_, err := movies.Refresh(always)
-	must(t, err)
-	all, err := movies.Changes("", 0, Ask{Full: true})
-	must(t, err)
-	wanted, err := movies.Changes("", page, Ask{Full: true})
-	must(t, err)
-	same(t, len(all.Changes), len(wanted.Changes))
-}

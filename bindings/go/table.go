@@ -4,6 +4,7 @@ package plexindex
 import "C"
 
 import (
+	"context"
 	"time"
 	"unsafe"
 )
@@ -12,6 +13,7 @@ import (
 type Table struct {
 	index  *Index
 	handle *C.plexindex_table_handle
+	name   string
 }
 
 // some is a table without an index for none at all: what that is asked is an error.
@@ -25,28 +27,28 @@ func (t *Table) some() *Table {
 // DefaultTableLimit is how many bytes all tables may take, where a caller has no other wish.
 const DefaultTableLimit = 100_000_000
 
-// named is a text in C's memory; an empty one is a pointer, and 0.
-func (a *arena) named(of string) C.plexindex_bytes {
+var nothing [1]byte
+
+// named is a text for the time of a call; an empty one is a pointer, and 0.
+func named(of string) (*C.char, C.size_t) {
 	if of == "" {
-		return C.plexindex_bytes{data: (*C.char)(a.zeroed(1))}
+		return (*C.char)(unsafe.Pointer(&nothing)), 0
 	}
-	return a.bytes(of)
+	return text(of)
 }
 
 // Table gives a table by its name. With foldASCII `A` to `Z` in names of entries count as `a` to `z`.
 func (i *Index) Table(name string, foldASCII bool) (*Table, error) {
-	var memory arena
-	defer memory.free()
-	given := memory.named(name)
-	out := (**C.plexindex_table_handle)(memory.zeroed(8))
+	data, length := named(name)
+	var out *C.plexindex_table_handle
 	flags := C.uint32_t(flag(foldASCII, C.PLEXINDEX_TABLE_FOLD_ASCII))
 	_, err := i.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_get_table(i.handle, given.data, given.length, flags, out, failed)
+		return C.plexindex_get_table(i.handle, data, length, flags, &out, failed)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &Table{i, *out}, nil
+	return &Table{i, out, name}, nil
 }
 
 // Lookup gives a value where the index has it at hand; else "". It never waits.
@@ -73,11 +75,9 @@ func (t *Table) Get(name string) (value []byte, there bool, err error) {
 		return nil, false, err
 	}
 	defer t.index.end()
-	var memory arena
-	defer memory.free()
-	given := memory.named(name)
+	data, length := named(name)
 	status, err := fill(1024, func(out, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_table_get(t.handle, given.data, given.length, out, failed)
+		return C.plexindex_table_get(t.handle, data, length, out, failed)
 	}, func(out *C.plexindex_buffer) { value = C.GoBytes(out.data, C.int(out.length)) })
 	if status != OK || err != nil {
 		return nil, false, err
@@ -89,11 +89,10 @@ func (t *Table) Get(name string) (value []byte, there bool, err error) {
 // may take; 0 is no limit.
 func (t *Table) Put(name string, value []byte, ttl time.Duration, limit uint64) error {
 	t = t.some()
-	var memory arena
-	defer memory.free()
-	given, stored := memory.named(name), memory.named(string(value))
+	data, length := named(name)
+	stored, size := named(string(value))
 	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_table_put(t.handle, given.data, given.length, stored.data, stored.length, milliseconds(ttl), C.uint64_t(limit), failed)
+		return C.plexindex_table_put(t.handle, data, length, stored, size, milliseconds(ttl), C.uint64_t(limit), failed)
 	})
 	return err
 }
@@ -101,11 +100,9 @@ func (t *Table) Put(name string, value []byte, ttl time.Duration, limit uint64) 
 // Remove removes an entry.
 func (t *Table) Remove(name string) error {
 	t = t.some()
-	var memory arena
-	defer memory.free()
-	given := memory.named(name)
+	data, length := named(name)
 	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_table_remove(t.handle, given.data, given.length, failed)
+		return C.plexindex_table_remove(t.handle, data, length, failed)
 	})
 	return err
 }
@@ -127,14 +124,12 @@ func (t *Table) next(after string, begun bool) (name string, there bool, err err
 		return "", false, err
 	}
 	defer t.index.end()
-	var memory arena
-	defer memory.free()
-	var given C.plexindex_bytes
+	data, length := text("")
 	if begun {
-		given = memory.named(after)
+		data, length = named(after)
 	}
 	status, err := fill(1024, func(out, failed *C.plexindex_buffer) C.int32_t {
-		return C.plexindex_table_get_next(t.handle, given.data, given.length, out, failed)
+		return C.plexindex_table_get_next(t.handle, data, length, out, failed)
 	}, func(out *C.plexindex_buffer) { name = C.GoStringN((*C.char)(out.data), C.int(out.length)) })
 	return name, status == OK && err == nil, err
 }
@@ -142,16 +137,13 @@ func (t *Table) next(after string, begun bool) (name string, there bool, err err
 // Count says how many entries it has.
 func (t *Table) Count() (uint64, error) {
 	t = t.some()
-	var memory arena
-	defer memory.free()
-	out := (*C.uint64_t)(memory.zeroed(8))
-	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_table_count(t.handle, out, failed) })
-	return uint64(*out), err
+	var read TableCount
+	err := t.index.Call(context.Background(), "tables.count", fields{"table": ByteString(t.name)}, &read)
+	return uint64(read.Count), err
 }
 
 // Clear removes all entries.
 func (t *Table) Clear() error {
 	t = t.some()
-	_, err := t.index.do(func(failed *C.plexindex_buffer) C.int32_t { return C.plexindex_table_clear(t.handle, failed) })
-	return err
+	return t.index.Call(context.Background(), "tables.clear", fields{"table": ByteString(t.name)}, nil)
 }
