@@ -77,7 +77,7 @@ func byteStrings(texts []string) []ByteString {
 type fields map[string]any
 
 // Call calls a method by its name: docs/methods.md describes all methods, with the fields of their requests and answers. For
-// each there are types, such as ItemsBelowRequest and FilesPage; maps will do. `answer` is a pointer, or nil. Of an Ask only
+// each there are types, such as ItemsBelowRequest and FilesPage; maps will do. `request` may be nil, `answer` is a pointer or nil. Of an Ask only
 // Deadline and Progress count.
 func (i *Index) Call(ctx context.Context, method string, request, answer any, ask ...Ask) error {
 	_, err := i.call(ctx, method, "", request, answer, first(ask))
@@ -102,6 +102,9 @@ func (i *Index) call(ctx context.Context, method, subject string, request, answe
 
 // callMethod also reads the answer of a call that failed, if it has one.
 func callMethod(handle *C.plexindex_handle, method string, request, answer any, within C.int64_t, user C.uintptr_t) (Status, error) {
+	if request == nil {
+		request = fields{}
+	}
 	raw, err := json.Marshal(request)
 	if err != nil {
 		return InvalidArgument, err

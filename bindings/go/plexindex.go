@@ -399,9 +399,8 @@ func (i *Index) end() {
 func (i *Index) closing() bool { return i.flying.Load() < 0 }
 
 // Close closes the index, after the calls that are in flight; fetches are cut short. These and later calls give
-// ErrClosed. RecordMatch and EditItems cannot be cut short in C: they are waited for, also when their caller has gone, until
-// the server answers or Options.ReadTimeout passes. From Ask.Progress or Options.RenewToken it is refused: they must not wait
-// for it either.
+// ErrClosed. RecordMatch cannot be cut short in C: it is waited for, also when its caller has gone, until the server answers or
+// Options.ReadTimeout passes. From Ask.Progress or Options.RenewToken it is refused: they must not wait for it either.
 func (i *Index) Close() error {
 	if i == nil || i.state == nil {
 		return nil
