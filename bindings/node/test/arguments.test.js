@@ -21,39 +21,28 @@ test('each argument is refused by its name', async (t) => {
   const index = await opened(t, { serverUrl: undefined });
   const library = index.library();
   const table = index.table('notes');
+  const open = (options) => plexindex.open({ cacheDir: '/x', ...options });
   const calls = {
-    path: [
-      () => library.match(42), () => library.folder(null), () => library.lookupKey(), () => library.itemsBelow({}),
-      () => library.recordMatch(42, '1'), () => library.invalidatePath(42), () => plexindex.comparePaths(42, []),
-    ],
+    path: [() => library.match(42), () => library.folder(null), () => library.lookupKey(), () => library.itemsBelow({})],
     'paths[1]': [() => library.matchPaths(['/x', 42]), () => library.lookupKeys(['/x', null]), () => index.proposals(['/x', 1])],
     paths: [() => library.matchPaths(42), () => library.lookupKeys('/x')],
     others: [() => plexindex.comparePaths('/x', '/y')],
-    guid: [() => library.matchGuid(42)],
-    title: [() => library.searchTitle(42)],
     key: [() => library.item(42), () => library.recordMatch('/x', 42), () => library.invalidateItem(42)],
     cursor: [() => library.changes(42), () => library.waitForChanges()],
-    pairs: [() => library.recordMatches(42)],
     'pairs[0]': [() => library.recordMatches([42])],
     keys: [() => library.editItems('1', [])],
-    changes: [() => library.editItems(['1'], 'A')],
     method: [() => index.call(42)],
-    name: [() => index.library({}), () => index.table(42), () => table.lookup(42), () => table.get(42), () => table.put(42, '')],
-    value: [() => table.put('x', 42)],
-    body: [() => index.notify({})],
-    token: [() => index.setToken(42), () => index.setToken(), () => plexindex.open({ token: 42 })],
-    options: [() => plexindex.open(), () => plexindex.open('cache'), () => library.match('/x', 100), () => index.call('edit', {}, 1)],
+    name: [() => index.library({}), () => table.lookup(42), () => table.get(42), () => table.put(42, '')],
+    token: [() => index.setToken(42), () => index.setToken(), () => open({ token: 42 })],
+    options: [() => plexindex.open(), () => library.match('/x', 100), () => index.call('edit', {}, 1)],
     deadlineMs: [() => library.match('/x', { deadlineMs: '1' }), () => library.recordMatches([], { deadlineMs: '1' })],
     offline: [() => library.match('/x', { offline: 'no' }), () => library.match('/x', Object.create({ offline: 1 }))],
     progress: [() => library.refresh({ progress: 42 }), () => library.matchPaths([], { progress: {} })],
     signal: [() => index.libraries({ signal: new AbortController() })],
-    cacheDir: [() => plexindex.open({ cacheDir: 42 }), () => plexindex.open({})],
-    pageSize: [() => plexindex.open({ pageSize: '9' })],
-    logLevel: [() => plexindex.open({ logLevel: 'loud' })],
-    renewToken: [() => plexindex.open({ renewToken: 'x' })],
-    mappings: [() => plexindex.open({ cacheDir: '/x', mappings: '/a:/b' })],
-    'mappings[0]': [() => plexindex.open({ cacheDir: '/x', mappings: [null] })],
-    from: [() => plexindex.open({ cacheDir: '/x', mappings: [{ from: 1, to: '/b' }] })],
+    cacheDir: [() => plexindex.open({})],
+    logLevel: [() => open({ logLevel: 'loud' })],
+    'mappings[0]': [() => open({ mappings: [null] })],
+    from: [() => open({ mappings: [{ from: 1, to: '/b' }] })],
   };
   for (const [name, wrong] of Object.entries(calls)) {
     for (const call of wrong) {
@@ -63,8 +52,7 @@ test('each argument is refused by its name', async (t) => {
       assert.ok(error.message.startsWith(`${name} must be `), `${call}: ${error.message}`);
     }
   }
-  const hostile = [1n, Object.create(null), { get constructor() { throw new Error('mine'); } }, Symbol('x'), { length: 1 }];
-  for (const value of [...hostile, ['x'.repeat(1 << 20)], () => {}]) {
+  for (const value of [1n, Object.create(null), { get constructor() { throw new Error('mine'); } }, Symbol('x'), ['x'.repeat(1 << 20)]]) {
     const error = await failure(() => library.match(value));
     assert.ok(error instanceof TypeError && error.message.length < 200, String(error));
   }
@@ -73,28 +61,19 @@ test('each argument is refused by its name', async (t) => {
 test('numbers out of range, a NUL and an unknown option are named', async (t) => {
   const library = (await opened(t, { serverUrl: undefined })).library();
   const range = { name: 'RangeError', code: 'ERR_OUT_OF_RANGE', message: /^[a-z]\w+ is \S+, and must be an integer from / };
-  for (const name of ['deadlineMs', 'libraryTtlMs', 'retryMs', 'sharedRetryMs', 'slowMs', 'maxAgeMs', 'sizeLimit', 'pageSize']) {
-    await assert.rejects(plexindex.open({ cacheDir: '/nowhere', [name]: -7 }), range);
-  }
+  for (const name of ['deadlineMs', 'libraryTtlMs', 'sizeLimit', 'pageSize']) await assert.rejects(plexindex.open({ [name]: -7 }), range);
   for (const deadlineMs of [-7, 2 ** 53, Infinity, NaN, 1.5]) await assert.rejects(library.match('/x', { deadlineMs }), range);
-  for (const limit of [0, 10_001]) await assert.rejects(library.changes('', { limit }), range);
   await assert.rejects(library.matchPaths(['a\0b']), { code: 'INVALID_ARGUMENT', status: 100, message: /^paths\[0\] has a NUL/ });
   for (const call of [() => library.match('a\0b'), () => library.folder('a\0b'), () => library.matchPaths([''])]) {
     assert.match(JSON.stringify(await call().catch((error) => [error])), /INVALID_ARGUMENT/);
   }
   const unknown = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /no option deadline: there are deadlineMs, / };
   await assert.rejects(library.match('/x', { deadline: 1 }), unknown);
+  const mappings = [{ side: 'server', from: '(', to: '/b', pattern: true }].values(); // read once
+  await assert.rejects(plexindex.open({ cacheDir: folder(t), mappings }), { code: 'INVALID_ARGUMENT' });
   for (const type of [plexindex.Index, plexindex.Library, plexindex.Table]) {
     assert.throws(() => new type(null, null, null), { name: 'TypeError', code: 'ERR_ILLEGAL_CONSTRUCTOR' });
   }
-});
-
-test('mappings come from any iterable, which is read once', async (t) => {
-  const cacheDir = folder(t);
-  const rules = [{ from: '/a', to: '/b' }, { side: 'server', from: '/c', to: '/d' }];
-  for (const mappings of [rules, new Set(rules), rules.values()]) await (await plexindex.open({ cacheDir, mappings })).close();
-  const pattern = [{ from: '(', to: '/b', pattern: true }].values();
-  await assert.rejects(plexindex.open({ cacheDir, mappings: pattern }), { code: 'INVALID_ARGUMENT' });
 });
 
 // In another process: where the library reads the caller's memory it ends by a signal.
