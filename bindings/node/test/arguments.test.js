@@ -70,7 +70,7 @@ test('numbers out of range, a NUL and an unknown option are named', async (t) =>
   const unknown = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /no option deadline: there are deadlineMs, / };
   await assert.rejects(library.match('/x', { deadline: 1 }), unknown);
   const mappings = [{ side: 'server', from: '(', to: '/b', pattern: true }].values(); // read once
-  await assert.rejects(plexindex.open({ cacheDir: folder(t), mappings }), { code: 'INVALID_ARGUMENT' });
+  await assert.rejects(plexindex.open({ cacheDir: folder(), mappings }), { code: 'INVALID_ARGUMENT' });
   for (const type of [plexindex.Index, plexindex.Library, plexindex.Table]) {
     assert.throws(() => new type(null, null, null), { name: 'TypeError', code: 'ERR_ILLEGAL_CONSTRUCTOR' });
   }

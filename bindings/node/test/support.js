@@ -13,19 +13,15 @@ const { PLEXINDEX_TEST_URL: serverUrl, PLEXINDEX_TEST_SLOW_URL: slowUrl, PLEXIND
 const rows = fs.readFileSync(process.env.PLEXINDEX_TEST_FACTS, 'utf8').trim().split('\n').map((line) => line.split('\t'));
 const of = (kind) => rows.filter(([first]) => first === kind);
 
-function folder(t) {
+function folder() {
   const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
-  t.after(() => fs.rmSync(cacheDir, { recursive: true }));
+  process.on('exit', () => fs.rmSync(cacheDir, { recursive: true })); // its index is closed then
   return cacheDir;
 }
 
 async function opened(t, options = {}) {
-  const cacheDir = fs.mkdtempSync(path.join(os.tmpdir(), 'plexindex-node-'));
-  const index = await plexindex.open({ cacheDir, serverUrl, token, retryMs: -1, ...options });
-  t.after(async () => {
-    await index.close();
-    fs.rmSync(cacheDir, { recursive: true });
-  });
+  const index = await plexindex.open({ cacheDir: folder(), serverUrl, token, retryMs: -1, ...options });
+  t.after(() => index.close());
   return index;
 }
 
@@ -41,7 +37,7 @@ async function silent(t, options = {}) {
 /** Runs a script of its own process, with an index: how it ended, and what it printed. */
 function run(t, script, options, more = {}) {
   const source = `const plexindex = require('plexindex');
-    plexindex.open(${JSON.stringify({ cacheDir: folder(t), token, ...options })}).then(async (index) => { ${script} });`;
+    plexindex.open(${JSON.stringify({ cacheDir: folder(), token, ...options })}).then(async (index) => { ${script} });`;
   const ended = spawnSync(process.execPath, ['--expose-gc', '-e', source], { timeout: 60_000, ...more });
   return [ended.status, ended.stdout.toString(), ended.stderr.toString()];
 }
